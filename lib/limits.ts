@@ -270,3 +270,55 @@ export const MAX_MOUNT_LISTING_CHARS = 16 * 1024 * 1024;
 
 /** How long requests for a path without a route wait for plugins that still start, in milliseconds. */
 export const PLUGIN_START_WAIT_MS = 5_000;
+
+// files of worlds and the Workers of the store
+
+/** How long SQLite waits for a lock that another process holds on a world, in milliseconds. */
+export const SQLITE_BUSY_MS = 5_000;
+
+/** Time between the first change and the save, in milliseconds. */
+export const CATALOG_SAVE_DELAY_MS = 500;
+
+/** Maximum number of batches that a Worker has: one that it runs and one that waits in its port. */
+export const MAX_WORKER_BATCHES = 2;
+
+/** Log size in bytes from which a world is checkpointed; varies by name up to twice this size. */
+export const CHECKPOINT_BYTES = MIB;
+
+// cells and plugins
+
+/**
+ * Delay in milliseconds before `request.signal` is read, because Deno creates the signal on access.
+ */
+export const DISCONNECT_SIGNAL_DELAY_MS = 50;
+
+/** Interval of the check whether a draining run is idle, in milliseconds. */
+export const CELL_DRAIN_CHECK_MS = 20;
+
+/** Frames without effect per second. Late frames of cancelled calls are normal; a flood is not. */
+export const MAX_IGNORED_FRAMES_PER_SECOND = 100_000;
+
+/** Response timeouts in a row, without a response in between, after which the run is ended. */
+export const MAX_CELL_TIMEOUTS_IN_A_ROW = 4;
+
+/**
+ * Longest INIT frame in bytes: the plugin's source as a JSON string, the config and the bootstrap.
+ */
+export const MAX_CELL_INIT_BYTES = 64 * MIB;
+
+/** Interval of the memory check, in milliseconds. */
+export const CELL_MEMORY_CHECK_MS = 100;
+
+/** Longest manifest as JSON, in characters. */
+export const MAX_MANIFEST_CHARS = 64 * KIB;
+
+/** Shortest time between two events of one kind for one plugin, in milliseconds. */
+export const PLUGIN_EVENT_INTERVAL_MS = 10_000;
+
+/** Default of {@link SqlOptions.timeoutMs}. */
+export const QUERY_TIMEOUT_MS = 2000;
+
+// WebDAV
+
+/** Maximum number of properties that one PROPFIND can name. */
+export const MAX_PROPFIND_NAMES = 256;

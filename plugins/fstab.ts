@@ -1172,7 +1172,7 @@ function allowedMethods({ folder, mode }: Pick<Mount, "folder" | "mode">): strin
 }
 
 /**
- * Checks the method, then the tier: any client learns that a mount is read-only.
+ * Checks the method, then the tier: every client learns that a mount is read-only.
  *
  * @throws {Problem} `method-not-allowed`, `unauthorized`, `forbidden`
  */

@@ -2548,6 +2548,7 @@ interface GenerationInput {
   readonly model: Model;
 }
 
+/** See the module. */
 class Generation {
   readonly input: GenerationInput;
   /** The output that can be sent so far. */
@@ -2580,6 +2581,11 @@ class Generation {
         this.#abort.abort(new Error("Every client has disconnected"));
       }
     };
+  }
+
+  /** Number of clients that wait for the output. */
+  get clientCount(): number {
+    return this.#clients;
   }
 
   /** True if the last client left before the end; no other client can join then. */

@@ -3,14 +3,16 @@
  * the folder, it reads next to that server; otherwise it leaves no trace. It changes nothing.
  */
 
+import { SQLITE_BUSY_MS } from "../limits.ts";
 import { DatabaseSync } from "node:sqlite";
-import { DataFolderBusy, lockDataFolderForReading } from "../world/file/data_folder.ts";
+import {
+  DataFolderBusy,
+  listWorldFolders,
+  lockDataFolderForReading,
+} from "../world/file/data_folder.ts";
 import { pathExists, WORLD_FILE } from "../world/file/durable_fs.ts";
 import * as sql from "../world/file/sql.ts";
 import { withOfflineFile } from "../world/file/offline_file.ts";
-
-/** Longest wait for a lock of the server on a world file. */
-const SQLITE_BUSY_MS = 5000;
 
 /** A data folder that is open for reading. */
 export interface DataWorlds {
@@ -37,9 +39,7 @@ export interface DataWorlds {
  * @throws {Deno.errors.NotFound} if there is no such folder
  */
 export function openDataWorlds(data: string): DataWorlds {
-  const folders = [...Deno.readDirSync(data)]
-    .filter(({ name, isDirectory }) => isDirectory && !name.startsWith("."))
-    .map(({ name }) => name).sort();
+  const folders = listWorldFolders(data);
   let release: (() => void) | undefined;
   try {
     release = lockDataFolderForReading(data);

@@ -9,13 +9,8 @@ import { createTarPacker } from "../deps/modern_tar.ts";
 import { COLLECTIONS_FILE, WORLD_FILE } from "../world/file/durable_fs.ts";
 import { copyWorld } from "../world/file/copy_world.ts";
 import { ARCHIVE_ROOT, KEY_FILE } from "./archive_entry.ts";
+import { setJournalFormat } from "../world/sqlite_header.ts";
 import { openDataWorlds } from "./data_worlds.ts";
-
-/**
- * Offsets of the write and read format versions in the header; 2 means write-ahead log (SQLite file
- * format §1.3).
- */
-const FORMAT_OFFSETS = [18, 19] as const;
 
 /** How a folder is exported. */
 export interface ExportOptions {
@@ -122,7 +117,7 @@ function imageOf(
 /** Serializes a database in memory as the file that a server would have written. */
 export function toFileImage(db: DatabaseSync): Uint8Array<ArrayBuffer> {
   const image = new Uint8Array(db.serialize());
-  for (const offset of FORMAT_OFFSETS) image[offset] = 2;
+  setJournalFormat(image, "wal");
   return image;
 }
 

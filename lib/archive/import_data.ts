@@ -8,6 +8,7 @@ import {
   acquireDataFolder,
   type DataFolder,
   DataFolderBusy,
+  listWorldFolders,
   lockDataFolderForReading,
   readSecret,
 } from "../world/file/data_folder.ts";
@@ -124,7 +125,7 @@ export async function importFolder(options: ImportOptions): Promise<ImportResult
 async function importInto(data: string, options: ImportOptions): Promise<ImportResult> {
   const target = acquireDataFolder(data);
   try {
-    if (!options.merge && worldFolders(data).length > 0) {
+    if (!options.merge && listWorldFolders(data).length > 0) {
       throw new ImportError(
         `Cannot import into ${options.into}: it contains worlds already; ` +
           "name an empty folder with --into, or add to these with --merge",
@@ -201,7 +202,7 @@ class Import {
   /** Reads every world and stages those to place. */
   async #readAll(incoming: WorldImporter): Promise<void> {
     const { source, onProgress, signal } = this.#options;
-    const folders = worldFolders(source);
+    const folders = listWorldFolders(source);
     for (const [i, folder] of folders.entries()) {
       // Yields to the event loop, so that the signal can be aborted; each world takes milliseconds.
       if (i % WORLDS_PER_ABORT_CHECK === 0) await new Promise((resolve) => setTimeout(resolve, 0));
@@ -305,13 +306,6 @@ class Import {
   #scratchFolder(): string {
     return this.#scratch ??= Deno.makeTempDirSync({ prefix: "elastik-import-" });
   }
-}
-
-/** Folders that may contain a world, sorted. Symlinks are skipped. */
-function worldFolders(data: string): string[] {
-  return [...Deno.readDirSync(data)]
-    .filter(({ name, isDirectory }) => isDirectory && !name.startsWith("."))
-    .map(({ name }) => name).sort();
 }
 
 function collectionsOf(data: string): string[] {

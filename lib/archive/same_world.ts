@@ -3,6 +3,7 @@
  * because each server signs with its own key, and so may the approval of a plugin. It only reads.
  */
 
+import { setJournalFormat } from "../world/sqlite_header.ts";
 import { DatabaseSync } from "node:sqlite";
 import { sha256Hex } from "../base/hash.ts";
 import * as sql from "../world/file/sql.ts";
@@ -23,10 +24,9 @@ export function isSameWorld(
 ): boolean {
   const other = new DatabaseSync(":memory:");
   try {
-    // A database in memory does not support write-ahead log; format 1 is the rollback journal.
-    const plain = image.slice();
-    plain[18] = plain[19] = 1;
-    other.deserialize(plain);
+    const copy = image.slice();
+    setJournalFormat(copy, "rollback");
+    other.deserialize(copy);
     const fingerprint = fingerprintOf(other);
     return fingerprint !== undefined &&
       fingerprint === withOfflineFile(path, scratchFolder, fingerprintOf);

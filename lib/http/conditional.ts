@@ -116,10 +116,22 @@ export function evaluateConditions(
 }
 
 /**
+ * Reads the entity tags of a header as versions.
+ *
+ * @throws {Problem} `bad-header` if it is neither `*` nor a list of entity tags
+ */
+export type ReadTags = (
+  name: string,
+  header: string,
+  comparison: "strong" | "weak",
+) => "*" | readonly VersionTag[];
+
+/**
  * Parses the conditional headers of a PUT, POST or DELETE for the store to check. A malformed
  * header is an error and never ignored: its sender wants protection against overwriting.
  *
  * @param headers the request headers
+ * @param readTags how tags name versions; by default the tags of worlds
  * @returns the precondition, or undefined if no conditional header was sent
  * @throws {Problem} `bad-header` if If-Match or If-None-Match is neither `*` nor a list of entity
  * tags
@@ -133,7 +145,10 @@ export function evaluateConditions(
  * throws(() => parsePrecondition(new Headers({ "if-match": "3" })), { type: "bad-header" });
  * ```
  */
-export function parsePrecondition(headers: HeaderReader): Precondition | undefined {
+export function parsePrecondition(
+  headers: HeaderReader,
+  readTags: ReadTags = readWorldTags,
+): Precondition | undefined {
   const ifMatch = headers.get("if-match");
   const ifNoneMatch = headers.get("if-none-match");
   // §13.1.4: "A recipient MUST ignore If-Unmodified-Since if the request contains an If-Match header
@@ -146,12 +161,10 @@ export function parsePrecondition(headers: HeaderReader): Precondition | undefin
   return {
     // §13.1.1: "An origin server MUST use the strong comparison function when comparing entity tags
     // for If-Match".
-    ...(ifMatch !== null && { match: demanded("If-Match", parseWorldTags(ifMatch, "strong")) }),
+    ...(ifMatch !== null && { match: readTags("If-Match", ifMatch, "strong") }),
     // §13.1.2: "A recipient MUST use the weak comparison function when comparing entity tags for
     // If-None-Match".
-    ...(ifNoneMatch !== null && {
-      noneMatch: demanded("If-None-Match", parseWorldTags(ifNoneMatch, "weak")),
-    }),
+    ...(ifNoneMatch !== null && { noneMatch: readTags("If-None-Match", ifNoneMatch, "weak") }),
     // A date covers a whole second and worlds have times in milliseconds, so the comparison uses
     // the last millisecond of that second.
     ...(since !== undefined && { unmodifiedSince: since + 999 }),
@@ -179,11 +192,13 @@ function hasTag(header: string, current: string, comparison: "strong" | "weak"):
   return false;
 }
 
-function demanded(
+function readWorldTags(
+  name: string,
   header: string,
-  tags: "*" | readonly VersionTag[] | TagFault,
+  comparison: "strong" | "weak",
 ): "*" | readonly VersionTag[] {
-  if (tags !== "*" && "fault" in tags) throw unreadable(header, tags);
+  const tags = parseWorldTags(header, comparison);
+  if (tags !== "*" && "fault" in tags) throw unreadable(name, tags);
   return tags;
 }
 

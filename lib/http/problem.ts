@@ -5,6 +5,7 @@
  * disk.
  */
 
+import { UNCACHED_HEADERS } from "./headers.ts";
 import { prefersText } from "./negotiate.ts";
 
 const encoder = new TextEncoder();
@@ -120,8 +121,7 @@ export function toProblemResponse(problem: Problem, accept: string | null, head 
   }) + "\n";
   const headers = new Headers({
     "content-type": text ? "text/plain; charset=utf-8" : "application/problem+json",
-    "cache-control": "no-store",
-    "x-content-type-options": "nosniff",
+    ...UNCACHED_HEADERS,
     "vary": "Accept",
     ...problem.headers,
   });

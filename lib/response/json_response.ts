@@ -3,6 +3,7 @@
  * they are never cached.
  */
 
+import { UNCACHED_HEADERS } from "../http/headers.ts";
 import { createTypeChooser } from "../http/negotiate.ts";
 
 const JSON_TYPE = "application/json";
@@ -25,8 +26,7 @@ export function jsonResponse(
     status,
     headers: {
       "content-type": JSON_TYPE,
-      "cache-control": "no-store",
-      "x-content-type-options": "nosniff",
+      ...UNCACHED_HEADERS,
       ...headers,
     },
   });
@@ -62,8 +62,7 @@ function text(body: string, headers: Readonly<Record<string, string>>): Response
   return new Response(body, {
     headers: {
       "content-type": "text/plain; charset=utf-8",
-      "cache-control": "no-store",
-      "x-content-type-options": "nosniff",
+      ...UNCACHED_HEADERS,
       ...headers,
     },
   });

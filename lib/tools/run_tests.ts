@@ -24,11 +24,12 @@ export type TestTier = (typeof TIERS)[number];
 const ONLY_IF_NAMED: readonly TestTier[] = ["browser", "bundle"];
 /**
  * Files and folders that run one after the other. The hostile plugins take the processor and memory of
- * other tests; the last two tests look at all child processes of the runner.
+ * other tests; the last three measure the memory or the child processes of the runner.
  */
 const SEQUENTIAL = [
   "tests/faults/hostile_",
   "tests/browser/",
+  "tests/plugin/cell/cell_memory_test.ts",
   "tests/plugin/cell/sql_runner_test.ts",
   "tests/plugins/db_file_test.ts",
 ];
@@ -57,7 +58,7 @@ export interface TestCounts {
 }
 
 /**
- * TestCounts the cases of a JUnit report, steps included. An ignored test without a reason in its name,
+ * Counts the cases of a JUnit report, steps included. An ignored test without a reason in its name,
  * such as `(skipped: sqlite3 is not installed)`, counts as failed.
  */
 export function countCases(report: string): TestCounts {
@@ -74,7 +75,7 @@ export function countCases(report: string): TestCounts {
 }
 
 /**
- * TestCounts the test files that failed outside a test or could not be loaded. They are in the output of
+ * Counts the test files that failed outside a test or could not be loaded. They are in the output of
  * `deno test`, and not in its report.
  */
 export function countUncaughtErrors(output: string): number {

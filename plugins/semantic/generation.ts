@@ -28,6 +28,7 @@ export interface GenerationInput {
   readonly model: Model;
 }
 
+/** See the module. */
 export class Generation {
   readonly input: GenerationInput;
   /** The output that can be sent so far. */
@@ -60,6 +61,11 @@ export class Generation {
         this.#abort.abort(new Error("Every client has disconnected"));
       }
     };
+  }
+
+  /** Number of clients that wait for the output. */
+  get clientCount(): number {
+    return this.#clients;
   }
 
   /** True if the last client left before the end; no other client can join then. */

@@ -14,7 +14,7 @@ export interface Server extends AsyncDisposable {
   /** Seconds of processor time used so far, all threads. */
   cpu(): number;
   /** Milliseconds from the start of the process to its first answer. */
-  readonly startTimeoutMs: number;
+  readonly startMs: number;
   stop(signal?: Deno.Signal): Promise<void>;
 }
 
@@ -43,7 +43,8 @@ export function startConstant(length: number, headers: Record<string, string>): 
   });
 }
 
-async function start(
+/** Starts a program with Deno and waits until it answers. */
+export async function start(
   port: number,
   path: string,
   { args, env = {} }: { args: string[]; env?: Record<string, string> },
@@ -59,7 +60,7 @@ async function start(
   }).spawn();
   const url = `http://127.0.0.1:${port}`;
   await firstAnswer(url + path);
-  const startTimeoutMs = performance.now() - begin;
+  const startMs = performance.now() - begin;
   async function stop(signal: Deno.Signal = "SIGTERM"): Promise<void> {
     try {
       child.kill(signal);
@@ -71,7 +72,7 @@ async function start(
   return {
     url,
     pid: child.pid,
-    startTimeoutMs,
+    startMs,
     rss: () => residentBytes(child.pid),
     cpu: () => cpuSeconds(child.pid),
     stop,
@@ -104,7 +105,8 @@ function cpuSeconds(pid: number): number {
   return (Number(fields[11]) + Number(fields[12])) / 100;
 }
 
-function freePort(): number {
+/** A port that is free now. */
+export function freePort(): number {
   const listener = Deno.listen({ port: 0, hostname: "127.0.0.1" });
   const { port } = listener.addr;
   listener.close();

@@ -44,16 +44,16 @@ async function way(
   const here = await Deno.makeTempDir({ dir: folder });
   const env = { ...await cacheIn(here), ELASTIK_PORT: "0" };
   const start: Start = { command, args, cwd: here, env };
-  const first = await startTimeoutMs(start);
+  const first = await startMs(start);
   const again: number[] = [];
-  for (let i = 0; i < STARTS; i++) again.push(await startTimeoutMs(start));
+  for (let i = 0; i < STARTS; i++) again.push(await startMs(start));
   console.log(
     `| ${name} | ${mib(bytes)} | ${Math.round(first)} ms | ${Math.round(median(again))} ms |`,
   );
 }
 
 /** Milliseconds from the start of the process to an answer that read a world. */
-async function startTimeoutMs(start: Start): Promise<number> {
+async function startMs(start: Start): Promise<number> {
   const begin = performance.now();
   const program = await startProgram(start);
   const { status } = await ask(`${program.url}/usr/share/doc/http.md?raw`);

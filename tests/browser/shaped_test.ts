@@ -104,7 +104,7 @@ Deno.test("GET /shaped/<path> in the browser", async (t) => {
     await t.step("shows the problem if a request fails", async () => {
       const { page } = await openPage(browser);
       await shaped(page, machine, "application/json;x=1", ["{}"]);
-      await page.getByText("Cannot give any form that Accept allows").waitFor();
+      await page.getByText("Cannot choose a format: Accept allows none of").waitFor();
       await control(machine, "forget");
       await control(machine, "script", [{ tokens: ['{"a":'] }]);
       await page.goto(`${url}/shaped/home/retro?intent=broken&accept=application/json`);

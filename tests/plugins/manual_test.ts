@@ -1,4 +1,4 @@
-/** The pages about plugins, pasted as a reader would, and the way back from a plugin gone bad. */
+/** Runs the commands of the pages about plugins, and the recovery from a plugin that blocks. */
 
 import { equal, match, ok } from "node:assert/strict";
 import { fromCheckout, inFolder, onPath, ROOT, startProgram } from "../project/program.ts";
@@ -6,10 +6,10 @@ import { blocksOf, missingAnswer } from "../project/readme.ts";
 import { ReaderShell } from "../project/reader_shell.ts";
 
 const TOOLS = ["bash", "curl"].filter((tool) => !onPath(tool));
-const missing = TOOLS.length === 0 ? "" : ` (skipped: no ${TOOLS.join(", ")} here)`;
+const missing = TOOLS.length === 0 ? "" : ` (skipped: ${TOOLS.join(", ")} not installed)`;
 const PORT = "3005";
 
-/** A folder in which the machine's checkout seems to lie, and a shell in it. */
+/** Runs a test with a server and a shell in a folder that contains the plugins. */
 async function withReader(
   test: (
     shell: ReaderShell,
@@ -48,7 +48,7 @@ const PAGES = [
 
 for (const page of PAGES) {
   Deno.test({
-    name: `${page} holds commands that do what it says${missing}`,
+    name: `${page} has commands that give the documented output${missing}`,
     ignore: missing !== "",
     async fn(t) {
       const blocks = blocksOf(await Deno.readTextFile(`${ROOT}/${page}`));
@@ -71,7 +71,7 @@ for (const page of PAGES) {
 }
 
 Deno.test({
-  name: `a machine that a plugin makes unusable is recovered by removing its folder${missing}`,
+  name: `removing the folder of a plugin in the data folder recovers a blocked server${missing}`,
   ignore: missing !== "",
   async fn() {
     await withReader(async (shell, folder, restart, port) => {

@@ -14,7 +14,7 @@ const LAYERS: readonly (readonly [units: string, mayImport: string])[] = [
   ["base", "nothing"],
   ["deps", "npm"],
   ["world", "base, deps, limits"],
-  ["world/file", "base, world"],
+  ["world/file", "base, limits, world"],
   ["world/store", "base, limits, world, world/file"],
   ["world/worker", "base, limits, world, world/file; world/store (types)"],
   ["http", "base, deps, limits; world (types)"],

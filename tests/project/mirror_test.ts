@@ -33,7 +33,6 @@ const COVERED_BY: Readonly<Record<string, string>> = {
   "lib/source/program_source.ts": "tests/source/find_program_source_test.ts",
   "lib/source/single_file.ts": "tests/source/find_program_source_test.ts",
   "lib/tools/generate_plugins_module.ts": "tests/plugins/mod_test.ts",
-  "lib/tools/build_plugins.ts": "tests/tools/link_modules_test.ts",
   "lib/version.ts": "tests/cli/main_test.ts",
   "lib/world/store.ts": "tests/world/store/sqlite_store_test.ts",
 };

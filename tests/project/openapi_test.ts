@@ -40,24 +40,24 @@ const OPERATIONS = Object.entries(PATHS).flatMap(([path, item]) =>
     path,
     method,
     item,
-    // The document is checked by the tests below; this only says what is looked for.
+    // The tests below check that the document has this form.
     operation: item[method] as Operation,
   }))
 );
 
 function follow<T extends { readonly $ref?: string }>(value: T): T {
-  // A reference leads to the same kind of thing; that it leads anywhere is checked by `resolve`.
+  // A reference has the type of its target; `resolve` throws if there is no target.
   return value.$ref === undefined ? value : resolve(value.$ref, DOCUMENT) as T;
 }
 
-Deno.test("openapi.json is of version 3.1, of this machine, and every reference in it leads somewhere", () => {
+Deno.test("openapi.json has version 3.1 and this server's version, and every reference has a target", () => {
   equal(DOCUMENT.openapi, "3.1.0");
   equal(DOCUMENT.info.version, VERSION);
   const refs = [...JSON.stringify(DOCUMENT).matchAll(/"\$ref":"([^"]+)"/g)].map(([, ref = ""]) =>
     ref
   );
   for (const ref of refs) ok(resolve(ref, DOCUMENT) !== undefined, ref);
-  // And nothing lies there that nobody refers to.
+  // Every component is used.
   for (const [kind, members] of Object.entries(DOCUMENT.components)) {
     if (kind === "securitySchemes") continue;
     for (const name of Object.keys(members as object)) {
@@ -66,7 +66,7 @@ Deno.test("openapi.json is of version 3.1, of this machine, and every reference 
   }
 });
 
-Deno.test("openapi.json names every operation once, with a summary, a tag and its path's parameters", () => {
+Deno.test("openapi.json has each operation once, with summary, tag and path parameters", () => {
   const ids = OPERATIONS.map(({ operation }) => operation.operationId);
   equal(new Set(ids).size, ids.length);
   const tags = DOCUMENT.tags.map(({ name }: { name: string }) => name);
@@ -93,14 +93,14 @@ Deno.test("openapi.json describes every route of the core", () => {
   }
 });
 
-type Who = "nobody" | "T2" | "T3" | "cap" | "unknown";
+type Caller = "T2" | "T3" | "cap" | "unknown";
 
-/** One request: the operation, who asks, the target, what is sent, and the status to come. */
+/** One request of an operation, and the expected status. Without `who`, no credential is sent. */
 interface Row {
   readonly id: string;
   readonly status: number;
   readonly target: string;
-  readonly who?: Who;
+  readonly who?: Caller;
   readonly headers?: Readonly<Record<string, string>>;
   readonly body?: string;
 }
@@ -113,7 +113,7 @@ export const routes = ["/hi"];
 export default { fetch: () => new Response("hi") };
 `;
 
-/** Asked in this order, since one makes what the next reads. */
+/** Sent in this order: a row may need the worlds of earlier rows. */
 const ROWS: readonly Row[] = [
   { id: "getRoot", status: 200, target: "/", headers: JSON_TYPE },
   { id: "getRoot", status: 200, target: "/", headers: TEXT },
@@ -287,7 +287,7 @@ const ROWS: readonly Row[] = [
   { id: "deleteCollection", status: 404, target: "/home/below/", who: "T3" },
 ];
 
-function credential(machine: TestMachine, who: Who | undefined): Record<string, string> {
+function credential(machine: TestMachine, who: Caller | undefined): Record<string, string> {
   switch (who) {
     case "T2":
       return bearer(TOKEN);
@@ -296,13 +296,13 @@ function credential(machine: TestMachine, who: Who | undefined): Record<string, 
     case "cap":
       return bearer(machine.capability("/home", "rw"));
     case "unknown":
-      return bearer("nobody-knows-this");
+      return bearer("unknown-token");
     default:
       return {};
   }
 }
 
-/** Sends a row; of an endless answer the head is enough. */
+/** Sends a row. Of an event stream only the first bytes are read. */
 async function send(machine: TestMachine, row: Row, method: string): Promise<Reply> {
   const headers = { ...credential(machine, row.who), ...row.headers };
   const sent = { method: method.toUpperCase(), target: row.target, headers };
@@ -318,27 +318,32 @@ async function send(machine: TestMachine, row: Row, method: string): Promise<Rep
       text,
     };
   }
-  // A minted capability is told to who minted it, as it must be.
+  // The response of mint contains a capability, which `send` otherwise reports as a secret.
   return await machine.send(
     row.body === undefined ? sent : { ...sent, body: row.body },
     row.id === "mint",
   );
 }
 
-/** Whether a target is one of a path of the document. */
-function fits(path: string, target: string): boolean {
+/** Whether a target matches a path of the document. */
+function matchesPath(path: string, target: string): boolean {
   const pattern = path.replace(/[.*+?^$()[\]|\\]/g, "\\$&")
     .replace("{namespace}", `(?:${NAMESPACES.join("|")})`).replace(/\{(?:name|path)\}/g, ".+")
     .replace(/\{\w+\}/g, "[^/]+");
   return new RegExp(`^${pattern}$`).test(target.split("?", 1)[0] ?? "");
 }
 
-function check(reply: Reply, row: Row, method: string, answers: Operation["responses"]): void {
+function assertDescribed(
+  reply: Reply,
+  row: Row,
+  method: string,
+  answers: Operation["responses"],
+): void {
   const where = `${row.id} ${row.target} ${row.status}`;
   equal(reply.status, row.status, `${where}: ${reply.text.slice(0, 300)}`);
-  const said = answers[String(row.status)] ?? answers.default;
-  ok(said !== undefined);
-  const { content, headers } = follow(said);
+  const described = answers[String(row.status)] ?? answers.default;
+  ok(described !== undefined);
+  const { content, headers } = follow(described);
   for (const name of Object.keys(headers ?? {})) {
     ok(reply.headers.has(name.toLowerCase()), `${where}: no ${name}`);
   }
@@ -352,42 +357,42 @@ function check(reply: Reply, row: Row, method: string, answers: Operation["respo
   equal(schemaFaults(media.schema, value, DOCUMENT), [], where);
 }
 
-Deno.test("openapi.json is true: every operation answers as it says, in every way it says", async () => {
+Deno.test("openapi.json describes the responses of every operation, and every response occurs", async () => {
   const machine = await startTestMachine({
-    // Small bounds, so that to reach them costs little.
+    // Small limits, so that few bytes exceed them.
     env: { ...CLOSED, ELASTIK_MAX_BODY: "64", ELASTIK_HISTORY: "3" },
     birth: lowerWorlds,
   });
   try {
     for (let i = 0; i < 9; i++) await machine.approve("PUT", "/home/old", `${i}`);
-    const provoked = new Set<string>();
+    const received = new Set<string>();
     for (const row of ROWS) {
       const found = OPERATIONS.find(({ operation }) => operation.operationId === row.id);
       ok(found !== undefined, row.id);
       const { path, method, operation } = found;
-      ok(fits(path, row.target), `${row.target} is not of ${path}`);
+      ok(matchesPath(path, row.target), `${row.target} does not match ${path}`);
       const reply = await send(machine, row, method);
-      check(reply, row, method, operation.responses);
-      provoked.add(
+      assertDescribed(reply, row, method, operation.responses);
+      received.add(
         `${row.id} ${operation.responses[row.status] === undefined ? "default" : row.status}`,
       );
       const type = (reply.headers.get("content-type") ?? "").split(";", 1)[0];
-      provoked.add(`${row.id} ${row.status} ${type}`);
+      received.add(`${row.id} ${row.status} ${type}`);
     }
-    const silent: string[] = [];
+    const missing: string[] = [];
     for (const { operation } of OPERATIONS) {
       for (const [status, answer] of Object.entries(operation.responses)) {
-        // A default is for what any operation may meet; one row for each would say nothing new.
+        // `default` describes errors that every operation can have.
         if (status === "default") continue;
         const id = `${operation.operationId} ${status}`;
-        if (!provoked.has(id)) silent.push(id);
+        if (!received.has(id)) missing.push(id);
         if (answer.$ref !== undefined) continue;
         for (const type of Object.keys(answer.content ?? {})) {
-          if (type !== "*/*" && !provoked.has(`${id} ${type}`)) silent.push(`${id} ${type}`);
+          if (type !== "*/*" && !received.has(`${id} ${type}`)) missing.push(`${id} ${type}`);
         }
       }
     }
-    equal(silent, [], "documented, and never seen");
+    equal(missing, [], "these documented responses never occurred");
   } finally {
     await machine.close();
   }

@@ -1,15 +1,15 @@
 /**
- * The program as its users start it: a process of its own in a folder of its own. For tests of what
- * only shows there, such as greetings, signals, permissions and ways to run.
+ * Starts the program as a user does: a process in its own folder. For tests of the output at start,
+ * of signals, permissions and the ways to run it.
  */
 
 import { equal, match, ok } from "node:assert/strict";
 import { fileURLToPath } from "node:url";
 
-/** The checkout. */
+/** The folder of the repository. */
 export const ROOT = fileURLToPath(new URL("../../", import.meta.url)).replace(/\/$/, "");
-/** Most milliseconds a program may take to greet; it needs a tenth of a second unless it downloads. */
-const GREETING_MS = 60_000;
+/** Most milliseconds until the program listens. It takes 100 ms unless it downloads packages. */
+const MAX_START_MS = 60_000;
 
 /** How a program is started. */
 export interface Start {
@@ -17,33 +17,33 @@ export interface Start {
   readonly args: readonly string[];
   readonly cwd: string;
   readonly env?: Readonly<Record<string, string>>;
-  /** Told every whole line it writes, as it comes; for a program that {@link startProgram} starts. */
+  /** Called for each line that the program writes; only by {@link startProgram}. */
   onLine?(line: string): void;
 }
 
-/** A machine that greeted. */
+/** A server that listens. */
 export interface Program {
-  /** Where it says that it listens. */
+  /** The address that it printed. */
   readonly url: string;
   readonly pid: number;
-  /** What it has written so far, both streams. */
+  /** The text of both output streams so far. */
   output(): string;
-  /** Waits for its end. */
+  /** Waits until it ends. */
   ended(): Promise<Deno.CommandStatus>;
-  /** Sends a signal, SIGTERM unless told, and waits for the end. */
+  /** Sends a signal, by default SIGTERM, and waits until it ends. */
   stop(signal?: Deno.Signal): Promise<Deno.CommandStatus>;
 }
 
-/** The environment of these tests without settings of a machine that somebody runs here. */
+/** The environment of the tests without settings of another server. */
 export function cleanEnv(env: Readonly<Record<string, string>> = {}): Record<string, string> {
   const own = Object.entries(Deno.env.toObject()).filter(([name]) => !name.startsWith("ELASTIK_"));
   return { ...Object.fromEntries(own), NO_COLOR: "1", DENO_NO_UPDATE_CHECK: "1", ...env };
 }
 
 /**
- * Starts a machine and waits for its greeting.
+ * Starts a server and waits until it listens.
  *
- * @throws {Error} with everything it wrote, when it ended instead
+ * @throws {Error} with its output, if it ends before
  */
 export async function startProgram(start: Start): Promise<Program> {
   const { command, args, cwd, env } = start;
@@ -57,31 +57,31 @@ export async function startProgram(start: Start): Promise<Program> {
     stderr: "piped",
   }).spawn();
   let written = "";
-  const { promise: greeted, resolve, reject } = Promise.withResolvers<string>();
-  const listen = async (stream: ReadableStream<Uint8Array<ArrayBuffer>>): Promise<void> => {
-    let begun = "";
+  const { promise: listening, resolve, reject } = Promise.withResolvers<string>();
+  const readLines = async (stream: ReadableStream<Uint8Array<ArrayBuffer>>): Promise<void> => {
+    let rest = "";
     for await (const text of stream.pipeThrough(new TextDecoderStream())) {
       written += text;
-      const lines = (begun + text).split("\n");
-      begun = lines.pop() ?? "";
+      const lines = (rest + text).split("\n");
+      rest = lines.pop() ?? "";
       for (const line of lines) start.onLine?.(line);
       const url = /^elastik \S+ at (https?:\S+), worlds in .*\n/m.exec(written)?.[1];
-      // The greeting's last line: nothing of it comes later.
+      // This is the last line that is printed at start.
       if (url !== undefined && /^try: .*\n/m.test(written)) resolve(url);
     }
   };
-  const heard = Promise.all([listen(child.stdout), listen(child.stderr)]);
+  const outputs = Promise.all([readLines(child.stdout), readLines(child.stderr)]);
   const ended = child.status.then(async (status) => {
-    await heard;
+    await outputs;
     reject(new Error(`${command} ended with ${status.code} before it listened:\n${written}`));
     return status;
   });
   const timer = setTimeout(() => {
     child.kill("SIGKILL");
-    reject(new Error(`${command} did not greet in ${GREETING_MS} ms:\n${written}`));
-  }, GREETING_MS);
+    reject(new Error(`${command} did not listen within ${MAX_START_MS} ms:\n${written}`));
+  }, MAX_START_MS);
   try {
-    const url = await greeted;
+    const url = await listening;
     return {
       url,
       pid: child.pid,
@@ -112,7 +112,7 @@ export async function runProgram(
   return { code, stdout: decoder.decode(stdout), stderr: decoder.decode(stderr) };
 }
 
-/** The checkout's own program as a start, on a free port unless the environment says otherwise. */
+/** How to start the program of the repository, by default on a free port. */
 export function fromCheckout(
   cwd: string,
   args: readonly string[] = [],
@@ -126,7 +126,7 @@ export function fromCheckout(
   };
 }
 
-/** An empty cache, but for packages, which are fetched once for all tests. */
+/** An empty cache of Deno, with the packages that are cached already. */
 export async function cacheIn(folder: string): Promise<Record<string, string>> {
   const { stdout } = await new Deno.Command(Deno.execPath(), { args: ["info", "--json"] }).output();
   const { npmCache } = JSON.parse(new TextDecoder().decode(stdout));
@@ -136,7 +136,7 @@ export async function cacheIn(folder: string): Promise<Record<string, string>> {
   return { DENO_DIR: `${folder}/cache` };
 }
 
-/** Does something in a temporary folder and removes it. */
+/** Runs steps in a temporary folder and removes it. */
 export async function inFolder(act: (folder: string) => Promise<void>): Promise<void> {
   const folder = await Deno.makeTempDir({ prefix: "elastik-project-" });
   try {
@@ -146,7 +146,7 @@ export async function inFolder(act: (folder: string) => Promise<void>): Promise<
   }
 }
 
-/** Asks and reads the answer as text. */
+/** Sends a request and reads the response as text. */
 export async function ask(
   url: string,
   init: RequestInit = {},
@@ -155,22 +155,22 @@ export async function ask(
   return { status: answer.status, text: await answer.text(), headers: answer.headers };
 }
 
-/** Whether a program can be started by its name. */
+/** Whether a program is on the PATH. */
 export function onPath(name: string): boolean {
   return (Deno.env.get("PATH") ?? "").split(":").some((folder) => {
     try {
       return Deno.statSync(`${folder}/${name}`).isFile;
     } catch {
-      return false; // not in this folder of many
+      return false; // not in this folder
     }
   });
 }
 
 /**
- * Whether a machine does what one does, however it was started: it keeps worlds, shows its shell and
- * its manual, and brings a plugin to life.
+ * Asserts that a server works: it stores worlds, sends the shell and the manual, and runs a plugin in
+ * its process.
  *
- * @param data its data folder, in which the approve token of a fresh machine lies
+ * @param data its data folder, with the approve token
  */
 export async function worksAt({ url }: Program, data: string): Promise<void> {
   const put = await ask(`${url}/home/x`, { method: "PUT", body: "kept" });

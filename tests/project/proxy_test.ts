@@ -1,3 +1,5 @@
+/** The configurations of proxy.md, each with its proxy in front of a server with tokens. */
+
 import { deepStrictEqual as equal, match, ok } from "node:assert/strict";
 import { needing, runTool } from "../dav/tool.ts";
 import { certify } from "../support/certificate.ts";
@@ -14,19 +16,19 @@ import { inFolder } from "./program.ts";
 
 const PAGE = new URL("../../worlds/usr/share/doc/proxy.md", import.meta.url);
 /** Most milliseconds until a proxy listens. */
-const PATIENCE_MS = 20_000;
+const MAX_START_MS = 20_000;
 
-/** A proxy that is up, in front of a machine that has tokens. */
-interface Proxied {
+/** A running proxy in front of a server with tokens. */
+interface ProxiedServer {
   readonly url: string;
   readonly machine: TestMachine;
-  /** What the machine wrote to its access log. */
+  /** The access log of the server. */
   log(): string;
-  /** Asks with curl, which trusts the proxy's certificate alone. */
+  /** Runs curl, which trusts only the certificate of the proxy. */
   curl(args: readonly string[]): Promise<string>;
 }
 
-/** The configuration of a page, with other addresses in it and nothing else changed. */
+/** The configuration of a page with other addresses and without other changes. */
 function configOf(
   page: string,
   language: string,
@@ -34,13 +36,13 @@ function configOf(
 ): string {
   let text = new RegExp(`^\`\`\`${language}\\n([\\s\\S]*?)^\`\`\`$`, "m").exec(page)?.[1] ?? "";
   for (const [from, to] of Object.entries(changes)) {
-    equal(text.split(from).length, 2, `${from} must be there once`);
+    equal(text.split(from).length, 2, `${from} must occur once`);
     text = text.replace(from, to);
   }
   return text;
 }
 
-/** As root nginx would take another user, who may not write to a test's folder. */
+/** Started as root, nginx changes to a user that cannot write to the folder of the test. */
 function asRoot(): string {
   return Deno.uid() === 0 ? "user root;\n" : "";
 }
@@ -54,7 +56,7 @@ interface Setup {
   readonly key: string;
 }
 
-/** How each proxy is started on the page's own text. */
+/** Returns the command that starts each proxy with the text of the page. */
 const PROXIES: Readonly<Record<string, (setup: Setup) => Promise<readonly string[]>>> = {
   nginx: async ({ page, folder, machinePort, port, cert, key }) => {
     const site = configOf(page, "nginx", {
@@ -65,7 +67,7 @@ const PROXIES: Readonly<Record<string, (setup: Setup) => Promise<readonly string
     });
     const temps = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
       .map((name) => `  ${name}_temp_path ${folder}/${name};\n`).join("");
-    // What Debian's nginx.conf has round a site: gzip on, and merging of slashes.
+    // As in Debian's nginx.conf: gzip is on, and slashes are merged.
     await Deno.writeTextFile(
       `${folder}/nginx.conf`,
       `${asRoot()}daemon off;\nworker_processes 1;\npid ${folder}/nginx.pid;\nevents {}\n` +
@@ -86,9 +88,9 @@ const PROXIES: Readonly<Record<string, (setup: Setup) => Promise<readonly string
   },
 };
 
-async function behind(
+async function withProxy(
   name: string,
-  act: (proxied: Proxied) => Promise<void>,
+  test: (proxied: ProxiedServer) => Promise<void>,
 ): Promise<void> {
   await inFolder(async (folder) => {
     const { cert, key } = await certify(folder, "proxy");
@@ -122,14 +124,14 @@ async function behind(
       stderr: "null",
     }).spawn();
     try {
-      await listening(port, proxy);
-      await act({
+      await waitForPort(port, proxy);
+      await test({
         url: `https://elastik.example:${port}`,
         machine,
         log: () => log,
         curl: async (args) => {
-          const here = ["--noproxy", "*", "--resolve", `elastik.example:${port}:127.0.0.1`];
-          const all = ["-sS", ...here, "--cacert", cert, ...args];
+          const local = ["--noproxy", "*", "--resolve", `elastik.example:${port}:127.0.0.1`];
+          const all = ["-sS", ...local, "--cacert", cert, ...args];
           const { code, text } = await runTool("curl", all, { cwd: folder });
           equal(code, 0, text);
           return text;
@@ -148,11 +150,11 @@ function freePort(): number {
   return listener.addr.port;
 }
 
-/** Waits until somebody listens, or the proxy ended instead. */
-async function listening(port: number, proxy: Deno.ChildProcess): Promise<void> {
+/** Waits until the proxy listens. @throws if it ends or takes too long */
+async function waitForPort(port: number, proxy: Deno.ChildProcess): Promise<void> {
   let ended: number | undefined;
   void proxy.status.then(({ code }) => ended = code);
-  for (const until = Date.now() + PATIENCE_MS; Date.now() < until && ended === undefined;) {
+  for (const until = Date.now() + MAX_START_MS; Date.now() < until && ended === undefined;) {
     try {
       (await Deno.connect({ hostname: "127.0.0.1", port })).close();
       return;
@@ -161,7 +163,7 @@ async function listening(port: number, proxy: Deno.ChildProcess): Promise<void> 
       await new Promise((resolve) => setTimeout(resolve, 20));
     }
   }
-  throw new Error(`the proxy does not listen (ended with ${ended})`);
+  throw new Error(`Cannot start the proxy: it does not listen (exit code ${ended})`);
 }
 
 const TOKEN_HEADER = ["-H", `Authorization: Bearer ${TOKEN}`];
@@ -170,29 +172,32 @@ const STATUS = ["-o", "/dev/null", "-w", "%{http_code}"];
 
 for (const name of Object.keys(PROXIES)) {
   Deno.test({
-    ...needing(name, `proxy.md's ${name} configuration carries everything the machine does`),
+    ...needing(name, `the ${name} configuration of proxy.md passes on every feature of the server`),
     fn: async (t) => {
-      await behind(name, async (proxied) => {
+      await withProxy(name, async (proxied) => {
         await t.step(
-          "nobody gets in without a credential, whatever they say of themselves",
-          () => refusesStrangers(proxied),
+          "requests without a credential get 401, also with forged headers",
+          () => assertRefused(proxied),
         );
-        await t.step("paths reach the machine as they were sent", () => leavesPaths(proxied));
-        await t.step("event streams come as they are made", () => streams(proxied));
-        await t.step("WebDAV works, with its Destination under https", () => webdav(proxied));
-        await t.step("conditions and ranges hold", () => conditions(proxied));
+        await t.step("paths reach the server unchanged", () => assertPaths(proxied));
+        await t.step("events are passed on at once", () => assertStreams(proxied));
         await t.step(
-          "bodies of any size go through, and the machine's bound is the one",
-          () => bodies(proxied),
+          "WebDAV works with a Destination header with https",
+          () => assertWebDav(proxied),
         );
-        await t.step("the shell's policy names the public host", () => policy(proxied));
-        await t.step("the log names the client", () => logs(proxied));
+        await t.step("preconditions and ranges are passed on", () => assertConditions(proxied));
+        await t.step(
+          "only the server limits the size of a body",
+          () => assertBodies(proxied),
+        );
+        await t.step("the policy of the shell names the public host", () => assertPolicy(proxied));
+        await t.step("the access log has the address of the client", () => assertLog(proxied));
       });
     },
   });
 }
 
-async function refusesStrangers({ url, curl }: Proxied): Promise<void> {
+async function assertRefused({ url, curl }: ProxiedServer): Promise<void> {
   equal(await curl([...STATUS, `${url}/home/`]), "401");
   for (const forged of ["127.0.0.1", "203.0.113.9, 127.0.0.1", "::1, 127.0.0.1", "unknown"]) {
     const status = await curl([
@@ -224,7 +229,7 @@ async function refusesStrangers({ url, curl }: Proxied): Promise<void> {
   );
 }
 
-async function leavesPaths({ url, curl }: Proxied): Promise<void> {
+async function assertPaths({ url, curl }: ProxiedServer): Promise<void> {
   const put = ["-X", "PUT", "-d", "x", ...TOKEN_HEADER];
   equal(await curl([...STATUS, ...put, `${url}/home/a%20b/%E4%BD%A0%25`]), "201");
   equal(await curl([...TOKEN_HEADER, `${url}/home/a%20b/%E4%BD%A0%25?raw`]), "x");
@@ -233,9 +238,9 @@ async function leavesPaths({ url, curl }: Proxied): Promise<void> {
   }
 }
 
-async function streams({ url, curl, machine }: Proxied): Promise<void> {
+async function assertStreams({ url, curl, machine }: ProxiedServer): Promise<void> {
   await curl([...TOKEN_HEADER, "-X", "PUT", "-d", "one", `${url}/home/live`]);
-  // Through the proxy with a reader of our own, which asks for the next event only after the first.
+  // The next world is written only after its event was read, so that a delay in the proxy fails.
   const child = new Deno.Command("curl", {
     args: [
       ...["-sNk", "--noproxy", "*", "--connect-to", `::127.0.0.1:${new URL(url).port}`],
@@ -263,7 +268,7 @@ async function streams({ url, curl, machine }: Proxied): Promise<void> {
   }
 }
 
-async function webdav({ url, curl }: Proxied): Promise<void> {
+async function assertWebDav({ url, curl }: ProxiedServer): Promise<void> {
   const dav = `${url}/dav/home/work`;
   const ask = (method: string, target: string, ...more: string[]) =>
     curl([...STATUS, ...APPROVE_HEADER, "-X", method, ...more, target]);
@@ -310,10 +315,10 @@ async function webdav({ url, curl }: Proxied): Promise<void> {
   equal(await ask("DELETE", `${url}/dav/home/moved/`), "204");
 }
 
-async function conditions({ url, curl }: Proxied): Promise<void> {
+async function assertConditions({ url, curl }: ProxiedServer): Promise<void> {
   const page = `<h1>${"long ".repeat(1000)}</h1>`;
   await curl([...TOKEN_HEADER, "-X", "PUT", "-d", page, `${url}/home/page`]);
-  // A browser says that it takes compressed answers; the tag must stay a strong one.
+  // Browsers accept compressed responses; the entity tag must stay strong.
   const compressed = ["-H", "Accept-Encoding: gzip, deflate, br"];
   const head = await curl([
     ...TOKEN_HEADER,
@@ -333,7 +338,7 @@ async function conditions({ url, curl }: Proxied): Promise<void> {
   equal(await curl([...STATUS, ...TOKEN_HEADER, "-I", `${url}/home/page`]), "200");
 }
 
-async function bodies({ url, curl, machine }: Proxied): Promise<void> {
+async function assertBodies({ url, curl, machine }: ProxiedServer): Promise<void> {
   const bytes = crypto.getRandomValues(new Uint8Array(65_536));
   const whole = new Uint8Array(5 * 1024 * 1024);
   for (let at = 0; at < whole.length; at += bytes.length) whole.set(bytes, at);
@@ -350,13 +355,13 @@ async function bodies({ url, curl, machine }: Proxied): Promise<void> {
   });
 }
 
-async function policy({ url, curl }: Proxied): Promise<void> {
+async function assertPolicy({ url, curl }: ProxiedServer): Promise<void> {
   const head = await curl([...TOKEN_HEADER, "-I", "-H", "Accept: text/html", `${url}/home/`]);
   const host = url.slice("https://".length);
   match(head, new RegExp(`script-src ${host.replaceAll(".", "\\.")}/usr/lib/shell/;`));
 }
 
-async function logs({ url, curl, log }: Proxied): Promise<void> {
+async function assertLog({ url, curl, log }: ProxiedServer): Promise<void> {
   await curl([...TOKEN_HEADER, `${url}/proc/version`]);
   while (!log().includes(" /proc/version ")) await new Promise((resolve) => setTimeout(resolve, 5));
   match(log(), /^\S+ (?:127\.0\.0\.1|::1) T2 GET \/proc\/version 200 /m);

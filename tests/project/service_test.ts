@@ -3,10 +3,10 @@ import { needing } from "../dav/tool.ts";
 import { inFolder, ROOT, runProgram, startProgram, worksAt } from "./program.ts";
 
 const UNIT = `${ROOT}/worlds/usr/share/doc/elastik.service`;
-/** What `systemd-analyze security` may call open, in tenths; 100 is a service without any walls. */
-const EXPOSURE = "20";
+/** Most exposure that `systemd-analyze security` may report, in tenths; 100 is an unrestricted service. */
+const MAX_EXPOSURE = "20";
 
-/** The settings of a unit by section and name; one that is said twice has both values. */
+/** The settings of a unit by section and name; a setting that occurs twice has both values. */
 function sections(unit: string): Map<string, Map<string, string[]>> {
   const found = new Map<string, Map<string, string[]>>();
   let section: Map<string, string[]> | undefined;
@@ -28,7 +28,7 @@ function sections(unit: string): Map<string, Map<string, string[]>> {
 const unit = sections(await Deno.readTextFile(UNIT));
 const service = unit.get("Service") ?? new Map<string, string[]>();
 
-/** The unit's command and environment with the paths of a folder in place of the system's. */
+/** The command and environment of the unit, with a folder in place of the system's paths. */
 function startOf(folder: string) {
   const [command = "", ...args] = (service.get("ExecStart")?.[0] ?? "").split(" ");
   const env = Object.fromEntries(
@@ -38,23 +38,23 @@ function startOf(folder: string) {
   equal(args.pop(), "/opt/elastik/elastik.js");
   return {
     command: Deno.execPath(),
-    // The one-file form has a test of its own, in which it is what this is.
+    // The bundle has its own test.
     args: [...args, "--config", `${ROOT}/deno.json`, `${ROOT}/main.ts`],
     cwd: folder,
     env: {
       ...env,
       HOME: folder,
-      // What was fetched already need not be fetched again.
+      // The packages are not downloaded again.
       DENO_DIR: Deno.env.get("DENO_DIR") ?? `${Deno.env.get("HOME")}/.cache/deno`,
       ELASTIK_PORT: "0",
     },
   };
 }
 
-Deno.test("elastik.service shuts the machine in, and leaves open what it needs", () => {
+Deno.test("elastik.service restricts the server to what it needs", () => {
   equal([...unit.keys()], ["Unit", "Service", "Install"]);
   const value = (name: string) => service.get(name)?.join(" ");
-  const walls = [
+  const restrictions = [
     "NoNewPrivileges",
     "ProtectHome",
     "PrivateTmp",
@@ -66,20 +66,23 @@ Deno.test("elastik.service shuts the machine in, and leaves open what it needs",
     "RestrictSUIDSGID",
     "LockPersonality",
   ];
-  for (const wall of walls) equal(value(wall), "yes", wall);
+  for (const name of restrictions) equal(value(name), "yes", name);
   equal(value("ProtectSystem"), "strict");
   equal(value("CapabilityBoundingSet"), "");
   equal(value("StateDirectory"), "elastik");
   equal(value("UMask"), "0077");
   equal(value("WorkingDirectory"), "/var/lib/elastik");
-  // V8 writes code and runs it; the server reads how much memory its cells hold.
-  for (const closed of ["MemoryDenyWriteExecute", "ProcSubset"]) equal(value(closed), undefined);
-  // Cells are ended by their server, which lets them finish what they have.
+  // V8 generates code at run time; the server reads how much memory its cells use.
+  for (const name of ["MemoryDenyWriteExecute", "ProcSubset"]) equal(value(name), undefined);
+  // The server ends its cells, after their running requests.
   equal(value("KillMode"), "mixed");
-  ok(!/TOKEN|KEY/.test(value("Environment") ?? ""), "a secret in a unit that everybody can read");
+  ok(
+    !/TOKEN|KEY/.test(value("Environment") ?? ""),
+    "a unit is readable by all users and must not have a secret",
+  );
 });
 
-Deno.test("elastik.service's command and environment start a machine with plugins as processes", () =>
+Deno.test("the command and environment of elastik.service start a server with plugin processes", () =>
   inFolder(async (folder) => {
     const program = await startProgram(startOf(folder));
     try {
@@ -92,11 +95,11 @@ Deno.test("elastik.service's command and environment start a machine with plugin
 Deno.test({
   ...needing(
     "systemd-analyze",
-    "elastik.service is a unit that systemd takes, and finds well shut in",
+    "systemd-analyze accepts elastik.service, with an exposure of at most 2.0",
   ),
   fn: () =>
     inFolder(async (folder) => {
-      // The program is not where the unit has it.
+      // The program of the unit is not installed here.
       const unit = await Deno.readTextFile(UNIT);
       const text = unit.replace(/^ExecStart=\S+/m, "ExecStart=/bin/true");
       const path = `${folder}/elastik.service`;
@@ -109,7 +112,7 @@ Deno.test({
       const { code, stdout, stderr } = await run([
         "security",
         "--offline=true",
-        `--threshold=${EXPOSURE}`,
+        `--threshold=${MAX_EXPOSURE}`,
         "--no-pager",
         path,
       ]);
@@ -118,7 +121,7 @@ Deno.test({
     }),
 });
 
-Deno.test("service.md installs the unit where the unit looks for its parts", async () => {
+Deno.test("service.md and elastik.service use the same paths", async () => {
   const page = await Deno.readTextFile(`${ROOT}/worlds/usr/share/doc/service.md`);
   for (
     const path of [

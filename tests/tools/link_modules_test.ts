@@ -1,7 +1,5 @@
 import { match, strictEqual, throws } from "node:assert/strict";
-import { linkedPlugins } from "../../lib/tools/build_plugins.ts";
 import { LinkError, linkModules } from "../../lib/tools/link_modules.ts";
-import { ROOT } from "../project/program.ts";
 
 const ENTRY = "plugins/a/mod.ts";
 const HEADER = "/** The plugin. */\n\n";
@@ -227,16 +225,3 @@ Deno.test("linkModules() takes comments that speak of imports", () => {
     "// A plugin calls no import().\n/**\n * import { a } from it, import.meta\n */\n";
   match(link({ [ENTRY]: `${HEADER}${comment}const b = 1;\n` }), /import\.meta/);
 });
-
-for (const [path, text] of await linkedPlugins(`${ROOT}/`)) {
-  Deno.test(`${path} is what its sources are linked to`, async () => {
-    const advice = `run \`deno task plugins\` and commit ${path}`;
-    strictEqual(await Deno.readTextFile(`${ROOT}/${path}`) === text, true, advice);
-  });
-
-  Deno.test(`${path} can be evaluated`, async () => {
-    // With a query, since other tests load the same file as text.
-    const plugin = await import(`../../${path}?evaluated`);
-    strictEqual(typeof plugin.default.fetch, "function");
-  });
-}

@@ -4,6 +4,7 @@
  * world.
  */
 
+import { UNCACHED_HEADERS } from "../../http/headers.ts";
 import { initialState } from "../../world/store.ts";
 import { assertCan } from "../../auth/policy.ts";
 import { Problem } from "../../http/problem.ts";
@@ -154,8 +155,7 @@ function lockResponse(
       headers: {
         ...headers,
         "content-type": "application/xml; charset=utf-8",
-        "cache-control": "no-store",
-        "x-content-type-options": "nosniff",
+        ...UNCACHED_HEADERS,
       },
     },
   );

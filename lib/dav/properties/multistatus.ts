@@ -3,12 +3,12 @@
  * as a whole; a long one is streamed while it is written, as fast as the client reads it.
  */
 
+import { UNCACHED_HEADERS } from "../../http/headers.ts";
 import { toHref } from "../resource/dav_problem.ts";
 
 const HEADERS = {
   "content-type": "application/xml; charset=utf-8",
-  "cache-control": "no-store",
-  "x-content-type-options": "nosniff",
+  ...UNCACHED_HEADERS,
 };
 const HEAD = '<?xml version="1.0" encoding="utf-8"?>\n<D:multistatus xmlns:D="DAV:">\n';
 const TAIL = "</D:multistatus>\n";

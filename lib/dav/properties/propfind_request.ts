@@ -3,12 +3,10 @@
  * named properties.
  */
 
+import { MAX_PROPFIND_NAMES } from "../../limits.ts";
 import { Problem } from "../../http/problem.ts";
 import { childElements, findDavChild, isDavName } from "../xml/xml_reader.ts";
 import { toNameKey, type XmlElement, type XmlName } from "../xml/xml_writer.ts";
-
-/** Maximum number of properties that one PROPFIND can name. */
-const MAX_PROPFIND_NAMES = 256;
 
 /** One of the three forms of a PROPFIND request. */
 export type PropfindRequest =

@@ -4,11 +4,11 @@
  * to read every world of a directory. PROPFIND, GET and PUT below `/dav` use the same tags.
  */
 
+import { parsePrecondition } from "../../http/conditional.ts";
 import { isRedacted } from "../../auth/policy.ts";
 import type { Caller } from "../../auth/caller.ts";
 import { parseEntityTags, parseWorldTags } from "../../http/etag.ts";
 import { Problem } from "../../http/problem.ts";
-import { parseHttpDate } from "../../http/http_date.ts";
 import type { ChangeResult, Precondition, VersionTag, WorldEntry } from "../../world/store.ts";
 
 type Dated = Pick<WorldEntry, "version" | "updatedAt">;
@@ -51,20 +51,13 @@ export function parseDavPrecondition(
   headers: Headers,
   entry: Dated | undefined,
 ): Precondition | undefined {
-  const ifMatch = headers.get("if-match");
-  const ifNoneMatch = headers.get("if-none-match");
-  // RFC 9110 §13.1.4: If-Unmodified-Since is ignored if If-Match is present.
-  const date = ifMatch === null ? headers.get("if-unmodified-since") : null;
-  const since = date === null ? undefined : parseHttpDate(date);
-  if (ifMatch === null && ifNoneMatch === null && since === undefined) return undefined;
-  return {
-    ...(ifMatch !== null && { match: tags("If-Match", ifMatch, "strong", entry) }),
-    ...(ifNoneMatch !== null && { noneMatch: tags("If-None-Match", ifNoneMatch, "weak", entry) }),
-    ...(since !== undefined && { unmodifiedSince: since + 999 }),
-  };
+  return parsePrecondition(
+    headers,
+    (name, header, comparison) => readTags(name, header, comparison, entry),
+  );
 }
 
-function tags(
+function readTags(
   name: string,
   header: string,
   comparison: "strong" | "weak",

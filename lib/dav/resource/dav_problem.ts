@@ -3,6 +3,7 @@
  * as the XML that WebDAV clients read. Also the URL paths of resources in that XML.
  */
 
+import { UNCACHED_HEADERS } from "../../http/headers.ts";
 import { encodePath } from "../../http/path.ts";
 import { Problem, type ProblemType } from "../../http/problem.ts";
 import { escapeXml } from "../xml/xml_writer.ts";
@@ -63,8 +64,7 @@ export function davErrorResponse(problem: DavProblem): Response {
       headers: {
         ...problem.headers,
         "content-type": "application/xml; charset=utf-8",
-        "cache-control": "no-store",
-        "x-content-type-options": "nosniff",
+        ...UNCACHED_HEADERS,
       },
     },
   );

@@ -17,7 +17,7 @@
  */
 
 import { Problem } from "../../http/problem.ts";
-import { type CellLimits, MAX_FILE_ATTEMPTS } from "../../limits.ts";
+import { CELL_DRAIN_CHECK_MS, type CellLimits, MAX_FILE_ATTEMPTS } from "../../limits.ts";
 import { Backoff } from "./backoff.ts";
 import { onClientDisconnect } from "./client_disconnect.ts";
 import type { CellInit } from "../wire/cell_init.ts";
@@ -367,7 +367,7 @@ export class Cell<A> {
     this.#draining.add(run);
     const until = this.#options.now() + this.#limits.drainTimeoutMs;
     while (!run.isIdle && this.#runs.has(run) && this.#options.now() < until) {
-      await new Promise((resolve) => setTimeout(resolve, DRAIN_CHECK_MS));
+      await new Promise((resolve) => setTimeout(resolve, CELL_DRAIN_CHECK_MS));
     }
     await run.kill();
   }
@@ -410,6 +410,3 @@ export class Cell<A> {
     return toCellProblem(error, this.#init.name);
   }
 }
-
-/** Interval of the check whether a draining run is idle, in milliseconds. */
-const DRAIN_CHECK_MS = 20;

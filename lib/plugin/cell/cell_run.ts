@@ -6,7 +6,11 @@
  */
 
 import { Problem, toProblemResponse } from "../../http/problem.ts";
-import type { CellLimits } from "../../limits.ts";
+import {
+  type CellLimits,
+  MAX_CELL_TIMEOUTS_IN_A_ROW,
+  MAX_IGNORED_FRAMES_PER_SECOND,
+} from "../../limits.ts";
 import type { CallerConnection } from "./client_disconnect.ts";
 import type { CellInit } from "../wire/cell_init.ts";
 import type { InboundRequest, OutboundRequest, PendingCall } from "../wire/rpc_calls.ts";
@@ -104,10 +108,6 @@ const LEVELS = ["log", "warn", "error"] as const;
 const MAX_TEXT_CHARS = 4096;
 /** Console lines per second that a cell may send beyond twice its limit. */
 const LOG_SLACK_LINES = 8;
-/** Frames without effect per second. Late frames of cancelled calls are normal; a flood is not. */
-const MAX_IGNORED_FRAMES_PER_SECOND = 100_000;
-/** Response timeouts in a row, without a response in between, after which the run is ended. */
-const MAX_TIMEOUTS_IN_A_ROW = 4;
 
 /** One run of a cell. */
 export class CellRun<A> {
@@ -210,7 +210,7 @@ export class CellRun<A> {
 
   /**
    * Sends a request. The response rejects with {@link CellEndedError}, {@link ResponseTimeoutError}
-   * or {@link RpcError}. Its body fails if the run ends.
+   * or `RpcError`. Its body fails if the run ends.
    *
    * @param caller the caller
    * @param onEnd called once, when both bodies are over or the call has failed
@@ -376,7 +376,7 @@ export class CellRun<A> {
     for (const [id, { until }] of this.#waitUntil) {
       if (now > until && this.#waitUntil.delete(id) && this.isIdle) this.#host.onIdle(this);
     }
-    if (this.#timeouts >= MAX_TIMEOUTS_IN_A_ROW) {
+    if (this.#timeouts >= MAX_CELL_TIMEOUTS_IN_A_ROW) {
       return this.#finish(
         new CellEndedError("silence", `${this.#timeouts} requests in a row got no response`),
       );

@@ -5,6 +5,7 @@
  * (deno#27005). A delivered response must not be reported as a disconnect.
  */
 
+import { DISCONNECT_SIGNAL_DELAY_MS } from "../../limits.ts";
 import type { Connection } from "../../request/request_context.ts";
 import { SlowTimer, type SlowTimerEntry } from "./slow_timer.ts";
 
@@ -26,11 +27,7 @@ export interface DisconnectWatch {
   markResponded(isComplete: boolean): void;
 }
 
-/**
- * Delay in milliseconds before `request.signal` is read, because Deno creates the signal on access.
- */
-const SIGNAL_DELAY_MS = 50;
-const slowTimer = new SlowTimer(SIGNAL_DELAY_MS);
+const slowTimer = new SlowTimer(DISCONNECT_SIGNAL_DELAY_MS);
 
 /**
  * Calls `onDisconnect` once if the client disconnects before it has the whole response.

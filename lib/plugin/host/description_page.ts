@@ -4,6 +4,7 @@
  * page must not load or run anything.
  */
 
+import { UNCACHED_HEADERS } from "../../http/headers.ts";
 import { negotiateTypes } from "../../http/negotiate.ts";
 import { encodePath } from "../../http/path.ts";
 import type { Manifest } from "../manifest/manifest.ts";
@@ -76,9 +77,8 @@ export async function descriptionPage(
   return new Response(body, {
     headers: {
       "content-type": "text/html; charset=utf-8",
-      "cache-control": "no-store",
+      ...UNCACHED_HEADERS,
       "vary": "Accept",
-      "x-content-type-options": "nosniff",
       "referrer-policy": "no-referrer",
       "content-security-policy": `default-src 'none'; style-src '${await hashOf(STYLE)}'; ` +
         "base-uri 'none'; form-action 'none'; frame-ancestors 'none'",

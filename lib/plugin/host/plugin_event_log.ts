@@ -4,11 +4,10 @@
  * events are counted in the next event of the same kind.
  */
 
+import { PLUGIN_EVENT_INTERVAL_MS } from "../../limits.ts";
 import type { Store } from "../../world/store.ts";
 import type { CellEvent } from "../cell/cell.ts";
 
-/** Shortest time between two events of one kind for one plugin, in milliseconds. */
-const MIN_INTERVAL_MS = 10_000;
 /** Longest text of a plugin in an event, in characters. */
 const MAX_REASON_CHARS = 500;
 /** Events of a cell that are written, with their type on the chain. */
@@ -40,7 +39,7 @@ export class PluginEventLog {
     const key = `${name} ${chainType}`;
     const last = this.#last.get(key);
     const now = this.now();
-    if (last !== undefined && now - last.at < MIN_INTERVAL_MS) {
+    if (last !== undefined && now - last.at < PLUGIN_EVENT_INTERVAL_MS) {
       last.skipped += 1;
       return;
     }

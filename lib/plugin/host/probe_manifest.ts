@@ -4,7 +4,7 @@
  * is validated here. The plugin must not be able to reach anything during this run.
  */
 
-import { type CellLimits, MAX_MANIFEST_STRING_CHARS } from "../../limits.ts";
+import { type CellLimits, MAX_MANIFEST_CHARS, MAX_MANIFEST_STRING_CHARS } from "../../limits.ts";
 import { createBareInit } from "../wire/cell_init.ts";
 import { type Manifest, ManifestError, parseManifest } from "../manifest/manifest.ts";
 import { RpcError } from "../wire/rpc_calls.ts";
@@ -35,9 +35,6 @@ export interface ProbeResult {
   /** What the plugin reports about them, if they are invalid. Text of the plugin. */
   readonly fault?: string | undefined;
 }
-
-/** Longest manifest as JSON, in characters. */
-const MAX_MANIFEST_CHARS = 64 * 1024;
 
 /**
  * Reads the manifest and the permissions of a plugin.

@@ -22,11 +22,10 @@ export interface DatabaseFiles {
   sleep(ms: number): Promise<unknown>;
 }
 
-// Lengths of headers in bytes.
-const MAIN_HEADER = 100;
-const JOURNAL_HEADER = 8;
-const WAL_HEADER = 32;
-const FRAME_HEADER = 24;
+const MAIN_HEADER_BYTES = 100;
+const JOURNAL_HEADER_BYTES = 8;
+const WAL_HEADER_BYTES = 32;
+const FRAME_HEADER_BYTES = 24;
 const WAL_MAGIC = 0x377f0682;
 /** Largest number of attempts to read an unchanged file. */
 const MAX_ATTEMPTS = 10;
@@ -94,7 +93,7 @@ export function applyWal(
   log: Uint8Array<ArrayBuffer>,
 ): Uint8Array<ArrayBuffer> | undefined {
   const view = new DataView(log.buffer, log.byteOffset, log.byteLength);
-  if (log.length < WAL_HEADER) return main;
+  if (log.length < WAL_HEADER_BYTES) return main;
   const magic = view.getUint32(0);
   if ((magic & ~1) >>> 0 !== WAL_MAGIC) return main;
   const little = (magic & 1) === 0;
@@ -107,14 +106,14 @@ export function applyWal(
   const pages = new Map<number, number>();
   let open = new Map<number, number>();
   let size = 0;
-  const step = FRAME_HEADER + pageSize;
-  for (let at = WAL_HEADER; at + step <= log.length; at += step) {
+  const step = FRAME_HEADER_BYTES + pageSize;
+  for (let at = WAL_HEADER_BYTES; at + step <= log.length; at += step) {
     if (view.getUint32(at + 8) !== view.getUint32(16)) break;
     if (view.getUint32(at + 12) !== view.getUint32(20)) break;
     addToChecksum(sum, view, at, 8, little);
-    addToChecksum(sum, view, at + FRAME_HEADER, pageSize, little);
+    addToChecksum(sum, view, at + FRAME_HEADER_BYTES, pageSize, little);
     if (sum[0] !== view.getUint32(at + 16) || sum[1] !== view.getUint32(at + 20)) break;
-    open.set(view.getUint32(at), at + FRAME_HEADER);
+    open.set(view.getUint32(at), at + FRAME_HEADER_BYTES);
     const commit = view.getUint32(at + 4);
     if (commit === 0) continue;
     for (const [page, place] of open) pages.set(page, place);
@@ -170,15 +169,15 @@ async function readState(disk: DatabaseFiles, path: string): Promise<State | und
   if (main === undefined) return undefined;
   const wal = await disk.stat(`${path}-wal`);
   const journal = await disk.stat(`${path}-journal`);
-  const header = wal && wal.size >= WAL_HEADER
-    ? await readHex(disk, `${path}-wal`, WAL_HEADER)
+  const header = wal && wal.size >= WAL_HEADER_BYTES
+    ? await readHex(disk, `${path}-wal`, WAL_HEADER_BYTES)
     : "";
   return {
     // The header has a change counter, which detects writes within one tick of the clock.
-    main: `${main.size} ${main.mtime} ${await readHex(disk, path, MAIN_HEADER)}`,
+    main: `${main.size} ${main.mtime} ${await readHex(disk, path, MAIN_HEADER_BYTES)}`,
     log: header,
     hot: journal !== undefined && journal.size > 0 &&
-      !/^(?:00)*$/.test(await readHex(disk, `${path}-journal`, JOURNAL_HEADER)),
+      !/^(?:00)*$/.test(await readHex(disk, `${path}-journal`, JOURNAL_HEADER_BYTES)),
     bytes: Math.max(main.size, wal?.size ?? 0),
   };
 }

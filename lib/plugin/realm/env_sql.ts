@@ -4,6 +4,7 @@
  * or check a path: the query process does, with the plugin's read permissions.
  */
 
+import { QUERY_TIMEOUT_MS } from "../../limits.ts";
 import { decodeSqlResult, encodeSqlQuery } from "./sql_codec.ts";
 import type { EnvFetch } from "./env_fetch.ts";
 import type { SqlOptions, SqlResult, SqlValue } from "./sql_types.ts";
@@ -29,9 +30,6 @@ export interface Sql {
   ): Promise<SqlResult>;
 }
 
-/** Default of {@link SqlOptions.timeoutMs}. */
-const TIMEOUT_MS = 2000;
-
 /**
  * Creates `env.sql`.
  *
@@ -46,7 +44,7 @@ export function createEnvSql(ask: EnvFetch): Sql {
       options: SqlOptions = {},
     ): Promise<SqlResult> {
       if (typeof sql !== "string") throw new TypeError("Cannot query: sql is not a string");
-      const { timeoutMs = TIMEOUT_MS, ...bounds } = options;
+      const { timeoutMs = QUERY_TIMEOUT_MS, ...bounds } = options;
       const response = await ask("/query", {
         method: "POST",
         headers: { "timeout-ms": String(timeoutMs) },

@@ -5,18 +5,13 @@
  * import as little as possible: every module adds to the start-up time of every cell.
  */
 
+import { CELL_MEMORY_CHECK_MS, MAX_CELL_INIT_BYTES } from "../../limits.ts";
 import type { ProcessInit } from "../wire/cell_init.ts";
 import { FrameReader, FrameWriter, SIDE, VERB } from "../wire/frames.ts";
 import { toWorkerPermissions } from "./worker_permissions.ts";
 
-/**
- * Longest INIT frame in bytes: the plugin's source as a JSON string, the config and the bootstrap.
- */
-const MAX_INIT_BYTES = 64 * 1024 * 1024;
 /** Bytes that one read of stdin requests. */
 const READ_BYTES = 256 * 1024;
-/** Interval of the memory check, in milliseconds. */
-const MEMORY_CHECK_MS = 100;
 /** Exit codes; the server logs them. */
 const EXIT = { done: 0, memory: 81, worker: 82, input: 83 } as const;
 
@@ -32,7 +27,7 @@ export async function runCell(): Promise<never> {
 }
 
 async function relay(): Promise<void> {
-  const reader = new FrameReader(MAX_INIT_BYTES);
+  const reader = new FrameReader(MAX_CELL_INIT_BYTES);
   let port: MessagePort | undefined;
   let buffer = new Uint8Array(READ_BYTES);
   for (;;) {
@@ -83,7 +78,7 @@ function startWorker({ entry, bootstrap, init, residentMiB }: ProcessInit): Mess
     reported = kib;
     writer.writeBytes(VERB.RESIDENT, SIDE.HOST, kib);
     writeAll(writer.take());
-  }, MEMORY_CHECK_MS);
+  }, CELL_MEMORY_CHECK_MS);
   return port1;
 }
 

@@ -4,6 +4,7 @@
  * labels.
  */
 
+import { UNCACHED_HEADERS } from "../../http/headers.ts";
 import { assertCan } from "../../auth/policy.ts";
 import { negotiateTypes } from "../../http/negotiate.ts";
 import type { RequestContext } from "../../request/request_context.ts";
@@ -43,9 +44,8 @@ export function respondMetrics(accept: string | null, families: readonly MetricF
   return new Response(formatMetrics(families, format), {
     headers: {
       "content-type": METRICS_MEDIA_TYPES[format],
-      "cache-control": "no-store",
+      ...UNCACHED_HEADERS,
       "vary": "Accept",
-      "x-content-type-options": "nosniff",
     },
   });
 }

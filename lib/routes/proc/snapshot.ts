@@ -4,6 +4,7 @@
  * not need the key of this server. A key in a request is neither stored nor returned.
  */
 
+import { UNCACHED_HEADERS } from "../../http/headers.ts";
 import { assertAllowed, assertCan, decideCopy } from "../../auth/policy.ts";
 import { Problem } from "../../http/problem.ts";
 import { readBody } from "../../http/read_body.ts";
@@ -78,7 +79,6 @@ function headersOf(name: string, length?: number): Record<string, string> {
     "content-disposition": `attachment; filename="world.db"; filename*=UTF-8''${file}.db${
       length === undefined ? "" : `; size=${length}`
     }`,
-    "cache-control": "no-store",
-    "x-content-type-options": "nosniff",
+    ...UNCACHED_HEADERS,
   };
 }

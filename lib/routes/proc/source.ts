@@ -3,6 +3,7 @@
  * program source lists and opens no other path.
  */
 
+import { UNCACHED_HEADERS } from "../../http/headers.ts";
 import { assertCan } from "../../auth/policy.ts";
 import { createTypeChooser } from "../../http/negotiate.ts";
 import { Problem } from "../../http/problem.ts";
@@ -66,8 +67,7 @@ function headersOf(path: string): Record<string, string> {
   // The files must neither run in this origin nor be interpreted by content sniffing.
   return {
     "content-type": type,
-    "cache-control": "no-store",
-    "x-content-type-options": "nosniff",
+    ...UNCACHED_HEADERS,
     "content-security-policy": "sandbox",
   };
 }

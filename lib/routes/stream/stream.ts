@@ -5,6 +5,7 @@
  * can read, and it ends when the capability of its caller expires.
  */
 
+import { UNCACHED_HEADERS } from "../../http/headers.ts";
 import { isExpired } from "../../auth/caller.ts";
 import { assertCan } from "../../auth/policy.ts";
 import { hasQuery } from "../../http/query.ts";
@@ -18,8 +19,7 @@ import { WorldFeed } from "./world_feed.ts";
 
 const HEADERS = {
   "content-type": "text/event-stream",
-  "cache-control": "no-store",
-  "x-content-type-options": "nosniff",
+  ...UNCACHED_HEADERS,
   // nginx would otherwise hold events back until its buffer is full.
   "x-accel-buffering": "no",
 };

@@ -143,3 +143,16 @@ function readAll(file: Deno.FsFile): Uint8Array {
   const read = file.readSync(buffer);
   return buffer.subarray(0, read ?? 0);
 }
+
+/**
+ * Lists the folders of a data folder that can hold a world, sorted. Symlinks and files are skipped, and
+ * names that start with a dot, which are the server's own.
+ *
+ * @param data path of the data folder
+ * @throws {Deno.errors.NotFound} if there is no such folder
+ */
+export function listWorldFolders(data: string): string[] {
+  return [...Deno.readDirSync(data)]
+    .filter(({ name, isDirectory }) => isDirectory && !name.startsWith("."))
+    .map(({ name }) => name).sort();
+}

@@ -5,6 +5,7 @@
  * database on disk. Existing worlds are never changed here.
  */
 
+import { setJournalFormat } from "../sqlite_header.ts";
 import { DatabaseSync } from "node:sqlite";
 import { sha256Hex } from "../../base/hash.ts";
 import { type ChainSigner, GENESIS } from "../event_chain.ts";
@@ -16,10 +17,6 @@ import { appendedPayload, type StageRow, writtenPayload } from "./world_file.ts"
  * would remain in the images of all later worlds.
  */
 const SHARED_IMAGE_BYTES = 2048;
-/**
- * Offsets of the write and read format versions in the header; 2 means WAL (SQLite format §1.3).
- */
-const FORMAT_OFFSETS = [18, 19] as const;
 
 /** Content of the first version of a world. */
 export interface NewWorld {
@@ -85,7 +82,7 @@ export class ImageBuilder {
       db.prepare(sql.INSERT_EVENT).run(1, now, type, payload, hmac, GENESIS);
       db.exec("COMMIT");
       const image = db.serialize();
-      for (const offset of FORMAT_OFFSETS) image[offset] = 2;
+      setJournalFormat(image, "wal");
       return { row, sha256, image };
     } finally {
       if (shared) {

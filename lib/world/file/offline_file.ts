@@ -6,14 +6,11 @@
  */
 
 import { DatabaseSync } from "node:sqlite";
+import { setJournalFormat } from "../sqlite_header.ts";
 import { WORLD_FILE } from "./durable_fs.ts";
 
 /** Suffixes of files that can contain changes of a database: write-ahead log, rollback journal. */
 const LOGS = ["-wal", "-journal"] as const;
-/** Offsets of the write and read format versions in the header (SQLite format §1.3). */
-const FORMAT_OFFSETS = [18, 19] as const;
-/** Format version of a database without a write-ahead log. */
-const FORMAT_PLAIN = 1;
 /** Last bytes of the record with the name of a super-journal (SQLite format §3), as hexadecimal. */
 const SUPER_MAGIC = "d9d505f920a163d7";
 /** Length of the end of such a record in bytes: length, checksum and magic. */
@@ -52,9 +49,7 @@ export function withOfflineFile<T>(
  * Loads a file into a database in memory, which has no WAL mode; the header must not require it.
  */
 function loadInMemory(bytes: Uint8Array): DatabaseSync {
-  for (const offset of FORMAT_OFFSETS) {
-    if (offset < bytes.length) bytes[offset] = FORMAT_PLAIN;
-  }
+  setJournalFormat(bytes, "rollback");
   const db = new DatabaseSync(":memory:");
   try {
     if (bytes.length > 0) db.deserialize(bytes);

@@ -5,6 +5,7 @@
  * commit are not decided here.
  */
 
+import { SQLITE_BUSY_MS } from "../../limits.ts";
 import { createHash, type Hash } from "node:crypto";
 import { DatabaseSync, type SQLInputValue, type StatementSync } from "node:sqlite";
 import { sha256Hex } from "../../base/hash.ts";
@@ -12,9 +13,6 @@ import { type ChainSigner, GENESIS } from "../event_chain.ts";
 import { type HistoryLimits, HistoryTable } from "./history_table.ts";
 import * as sql from "./sql.ts";
 import { StoreError } from "../store.ts";
-
-/** Maximum time that a statement waits for another process to release the file, in milliseconds. */
-const SQLITE_BUSY_MS = 5000;
 
 /** The row of a world without its bytes. */
 export interface StageRow {

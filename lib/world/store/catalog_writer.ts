@@ -3,12 +3,10 @@
  * stops before that, the next start only has to read the changed worlds again.
  */
 
+import { CATALOG_SAVE_DELAY_MS } from "../../limits.ts";
 import type { CatalogRow, FileStamp } from "./worker_messages.ts";
 import type { WorldEntry } from "../store.ts";
 import type { WorldFiles } from "./world_files.ts";
-
-/** Time between the first change and the save, in milliseconds. */
-const SAVE_DELAY_MS = 500;
 
 /** Collects changed entries and saves them together. */
 export class CatalogWriter {
@@ -56,6 +54,6 @@ export class CatalogWriter {
   }
 
   #schedule(): void {
-    this.#timer ??= setTimeout(() => void this.flush(), SAVE_DELAY_MS);
+    this.#timer ??= setTimeout(() => void this.flush(), CATALOG_SAVE_DELAY_MS);
   }
 }

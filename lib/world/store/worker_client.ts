@@ -4,11 +4,9 @@
  * batch; a writer commits the changes of one world in a batch together.
  */
 
+import { MAX_WORKER_BATCHES } from "../../limits.ts";
 import type { FileStamp, Job, JobResults, ReplyBatch, WorkerSetup } from "./worker_messages.ts";
 import { StoreError } from "../store.ts";
-
-/** Maximum number of batches that a Worker has: one that it runs and one that waits in its port. */
-const MAX_PENDING_BATCHES = 2;
 
 /** A job without the id that the client assigns. */
 export type WithoutId<J> = J extends Job ? Omit<J, "id"> : never;
@@ -79,7 +77,7 @@ export class WorkerClient {
 
   #flush(): void {
     this.#scheduled = false;
-    if (this.#queue.length === 0 || this.#pendingBatches >= MAX_PENDING_BATCHES) return;
+    if (this.#queue.length === 0 || this.#pendingBatches >= MAX_WORKER_BATCHES) return;
     const batch = this.#queue;
     this.#queue = [];
     this.#pendingBatches += 1;

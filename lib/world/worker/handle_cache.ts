@@ -4,14 +4,12 @@
  * size and modification time for the catalog. It never changes the content of a world.
  */
 
+import { CHECKPOINT_BYTES } from "../../limits.ts";
 import { shardOf } from "../../base/hash.ts";
 import { pathExists, WORLD_FILE } from "../file/durable_fs.ts";
 import { toFolderName } from "../name.ts";
 import type { FileStamp } from "../store/worker_messages.ts";
 import { type OpenOptions, WorldFile } from "../file/world_file.ts";
-
-/** Log size in bytes from which a world is checkpointed; varies by name up to twice this size. */
-const CHECKPOINT_BYTES = 1024 * 1024;
 
 /** A world whose file was closed, with the stamp of the file. */
 export type ClosedWorld = FileStamp & { readonly name: string };

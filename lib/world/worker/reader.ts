@@ -9,7 +9,7 @@ import { DatabaseSync, type SQLInputValue } from "node:sqlite";
 import { setImmediate } from "node:timers";
 import { sha256Hex } from "../../base/hash.ts";
 import { statWorldFile } from "./catalog_file.ts";
-import { MAX_IN_MEMORY_SNAPSHOT_BYTES } from "../../limits.ts";
+import { MAX_IN_MEMORY_SNAPSHOT_BYTES, SQLITE_BUSY_MS } from "../../limits.ts";
 import { pathExists, tryRemove, WORLD_FILE, writeSynced } from "../file/durable_fs.ts";
 import {
   CHAIN_START,
@@ -34,8 +34,6 @@ import { type AuditResult, type ChainEvent, StoreError } from "../store.ts";
 import { auditResult } from "../audit_result.ts";
 import { toBytes } from "../file/world_file.ts";
 
-/** Maximum time that a statement waits for another process to release the file, in milliseconds. */
-const SQLITE_BUSY_MS = 5000;
 const SQLITE_IOERR = 10;
 const SQLITE_CANTOPEN = 14;
 /** Events that an audit checks before other jobs can run. */

@@ -27,19 +27,6 @@ async function problemOf(promise: Promise<unknown>): Promise<Problem> {
   throw new Error("The promise resolved; a Problem was expected");
 }
 
-/** Returns the largest growth of this process's resident memory while `work` runs, in bytes. */
-async function growth(work: () => Promise<void>): Promise<number> {
-  const before = Deno.memoryUsage().rss;
-  let peak = before;
-  const watch = setInterval(() => peak = Math.max(peak, Deno.memoryUsage().rss), 5);
-  try {
-    await work();
-  } finally {
-    clearInterval(watch);
-  }
-  return peak - before;
-}
-
 for (const launch of Object.keys(LAUNCHES) as LaunchName[]) {
   Deno.test(`Cell.request() (${launch}) forwards method, URL, headers, body and caller`, async () => {
     const source = `export default { async fetch(request, env) {
@@ -92,49 +79,6 @@ for (const launch of Object.keys(LAUNCHES) as LaunchName[]) {
         assert.deepEqual(response.headers.getSetCookie(), ["a=1", "b=2"]);
         assert.equal(await response.text(), "");
       }
-    });
-  });
-
-  Deno.test(`Cell.request() (${launch}) streams bodies of 200 MiB with less than 50 MiB of memory`, async () => {
-    const source = `export default { async fetch(request) {
-      const length = Number(new URL(request.url).pathname.slice(1));
-      if (length === 0) {
-        let count = 0;
-        for await (const chunk of request.body) count += chunk.length;
-        return new Response(String(count));
-      }
-      let left = length;
-      return new Response(new ReadableStream({ type: "bytes", pull(c) {
-        if (left === 0) return c.close();
-        const n = Math.min(left, 1 << 20); left -= n; c.enqueue(new Uint8Array(n).fill(7));
-      } }));
-    } };`;
-    const total = 200 * MIB;
-    const limits = { responseTimeoutMs: 20_000 };
-    await withCell(source, { launch, limits }, async ({ ask, text, cell }) => {
-      await text("/1");
-      const down = await growth(async () => {
-        let count = 0;
-        for await (const chunk of (await ask(`/${total}`)).body!) count += chunk.length;
-        assert.equal(count, total);
-      });
-      const up = await growth(async () => {
-        let left = total;
-        const body = new ReadableStream({
-          pull(c) {
-            if (left === 0) return c.close();
-            left -= 65_536;
-            c.enqueue(new Uint8Array(65_536));
-          },
-        });
-        assert.equal(await text("/0", { method: "POST", body }), String(total));
-      });
-      // The memory of a Worker is part of this process, so only a cell that is a process is measured.
-      if (launch === "process") {
-        assert.ok(down < 50 * MIB, `the response made it grow by ${down / MIB} MiB`);
-        assert.ok(up < 50 * MIB, `the request made it grow by ${up / MIB} MiB`);
-      }
-      assert.equal(cell.health().requests, 0);
     });
   });
 

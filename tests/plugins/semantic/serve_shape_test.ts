@@ -101,15 +101,18 @@ Deno.test("serveShape() answers 304 for a known tag, also if the shape was evict
 });
 
 Deno.test("serveShape() shares one generation among identical requests", async () => {
-  const { server, serve, generations } = setUp();
+  const { server, state, serve, generations } = setUp();
   const model = new HeldModel();
   server.generate = (_, signal) => model.response(signal);
+  const clientCount = () => state.generations.values().next().value?.clientCount;
   const responses = Promise.all(
     Array.from(
       { length: 20 },
       (_, at) => serve(at % 4 === 0 ? { accept: "text/event-stream, text/plain" } : {}),
     ),
   );
+  // A request that comes after the model has answered is a hit, so all must have joined before.
+  while (clientCount() !== 20) await new Promise((resolve) => setTimeout(resolve, 0));
   await model.send(modelEvents(["one answer"]));
   const results = await Promise.all((await responses).map(resultOf));
   assertEquals(results.filter(([status]) => status === "generated").length, 1);

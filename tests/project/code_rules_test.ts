@@ -1,4 +1,5 @@
-import { deepStrictEqual as equal, ok } from "node:assert/strict";
+/** Rules for the code of `lib`, of the plugins and of the tests that the linter does not know. */
+import { assert, assertEquals } from "../support/assert.ts";
 import { ROOT, runProgram } from "./program.ts";
 import { blocksOf, missingAnswer } from "./readme.ts";
 
@@ -19,42 +20,43 @@ async function textsOf(paths: readonly string[]): Promise<Map<string, string>> {
 
 const lib = await textsOf((await filesBelow("lib")).filter((path) => path.endsWith(".ts")));
 const tests = await textsOf((await filesBelow("tests")).filter((path) => path.endsWith(".ts")));
+
 Deno.test("every file that a task of deno.json names exists", async () => {
   const { tasks } = JSON.parse(await Deno.readTextFile(`${ROOT}/deno.json`));
   for (const command of Object.values(tasks)) {
     for (const [path] of String(command).matchAll(/\b[\w/.]+\.ts\b/g)) {
-      ok(Deno.statSync(`${ROOT}/${path}`).isFile, path);
+      assert(Deno.statSync(`${ROOT}/${path}`).isFile, path);
     }
   }
 });
 
-Deno.test("deno.lock names what machines download, and not what tests do", async () => {
+Deno.test("deno.lock has the packages of lib/deps and no package of the tests", async () => {
   const { specifiers } = JSON.parse(await Deno.readTextFile(`${ROOT}/deno.lock`));
   const runtime = [...lib].filter(([path]) => path.startsWith("lib/deps/"))
     .flatMap(([, text]) => text.match(/npm:[^"]+@\d[^"/]*/g) ?? []);
   const locked = Object.keys(specifiers);
-  equal(locked.filter((name) => !runtime.includes(name)), []);
-  ok(locked.length > 3, "it locks nothing");
+  assertEquals(locked.filter((name) => !runtime.includes(name)), []);
+  assert(locked.length > 3, "it has no packages");
 });
 
-Deno.test("every module of lib says first what it is for", () => {
-  for (const [path, text] of lib) ok(/^\/\*\*(?: |\n \* )/.test(text), path);
+Deno.test("every module of lib begins with a comment on its purpose", () => {
+  for (const [path, text] of lib) assert(/^\/\*\*(?: |\n \* )/.test(text), path);
 });
 
-Deno.test("no code opts out of types or puts work off", () => {
-  // `any` is the linter's business: texts of hostile plugins may hold what code may not.
+Deno.test("no code disables type checks, postpones work or skips other tests", () => {
+  // The linter finds `any`: the texts of hostile plugins can contain it.
   const rules: readonly [RegExp, string][] = [
-    [/@ts-(?:ignore|expect-error|nocheck)/, "a silenced type error"],
-    // The words that are looked for; this file is left out below because they stand here.
-    [/\b(?:TODO|FIXME|XXX)\b/, "work put off"],
+    [/@ts-(?:ignore|expect-error|nocheck)/, "a disabled type check"],
+    // The words that the rule finds. The loop skips this file, because they are in it.
+    [/\b(?:TODO|FIXME|XXX)\b/, "postponed work"],
     [/\bDeno\.test\.(?:only|ignore)\b|\bonly: true/, "a test that hides others"],
   ];
   for (const [path, text] of [...lib, ...tests]) {
-    if (path.endsWith("/house_test.ts")) continue;
+    if (path.endsWith("/code_rules_test.ts")) continue;
     const code = text.replace(/^\s*(?:\*|\/\*\*).*$/gm, "");
     for (const [pattern, what] of rules) {
       const found = pattern.exec(code);
-      ok(found === null, `${path} holds ${what}: ${found?.[0]}`);
+      assert(found === null, `${path} contains ${what}: ${found?.[0]}`);
     }
   }
 });
@@ -62,7 +64,7 @@ Deno.test("no code opts out of types or puts work off", () => {
 /** Error handlers that do nothing: `() => {}`, `() => undefined`, and functions with an empty body. */
 const NOTHING = String.raw`(?:\(\w*\)|\w+)\s*=>\s*(?:\{\s*\}|undefined|void 0|null)`;
 
-/** Lines of a source where an error is swallowed and no comment, there or just above, says why. */
+/** Lines of a source that ignore an error without a comment, there or on the line above. */
 function swallowedErrors(text: string): string[] {
   const empty = [...text.matchAll(/function (\w+)\([^)]*\)(?:: void)? \{\s*\}/g)].map(([, name]) =>
     name
@@ -81,13 +83,13 @@ function swallowedErrors(text: string): string[] {
   });
 }
 
-Deno.test("no module of lib and no plugin swallows an error without a reason in a comment", async () => {
+Deno.test("no module of lib and no plugin ignores an error without a reason in a comment", async () => {
   const sources = (await filesBelow("plugins")).filter((path) => /\/.+\/.+\.ts$/.test(path));
   const plugins = await textsOf(sources);
   const found = [...lib, ...plugins].flatMap(([path, text]) =>
     swallowedErrors(text).map((line) => `${path}:${line}`)
   );
-  equal(found, []);
+  assertEquals(found, []);
 });
 
 Deno.test("swallowedErrors() finds each form of a handler that does nothing", () => {
@@ -102,40 +104,40 @@ Deno.test("swallowedErrors() finds each form of a handler that does nothing", ()
     "function lost(): void {}\na.catch(lost);",
   ];
   for (const form of forms) {
-    equal(swallowedErrors(form).length, 1, form);
-    equal(swallowedErrors(form.replace(/(?=^.*catch|^.*then)/m, "// why\n")), [], form);
+    assertEquals(swallowedErrors(form).length, 1, form);
+    assertEquals(swallowedErrors(form.replace(/(?=^.*catch|^.*then)/m, "// why\n")), [], form);
   }
-  equal(swallowedErrors("a.catch((error) => log(error)); a.then(() => {});"), []);
+  assertEquals(swallowedErrors("a.catch((error) => log(error)); a.then(() => {});"), []);
 });
 
 Deno.test("only lib/config.ts reads the environment of the core", () => {
   for (const [path, text] of lib) {
     if (path === "lib/config.ts" || path.startsWith("lib/tools/")) continue;
-    ok(!/\bDeno\.env\b|\bprocess\.env\b/.test(text.replace(/^\s*(?:\/\/|\*).*$/gm, "")), path);
+    assert(!/\bDeno\.env\b|\bprocess\.env\b/.test(text.replace(/^\s*(?:\/\/|\*).*$/gm, "")), path);
   }
 });
 
-Deno.test("third-party packages are named in lib/deps alone, with their versions", () => {
+Deno.test("only lib/deps imports third-party packages, each with its version", () => {
   for (const [path, text] of lib) {
     for (const [, specifier = ""] of text.matchAll(/from "((?:npm|jsr|https?):[^"]*)"/g)) {
-      ok(path.startsWith("lib/deps/"), `${path} imports ${specifier}`);
-      ok(/^npm:(?:@[\w.-]+\/)?[\w.-]+@\d+\.\d+\.\d+$/.test(specifier), specifier);
+      assert(path.startsWith("lib/deps/"), `${path} imports ${specifier}`);
+      assert(/^npm:(?:@[\w.-]+\/)?[\w.-]+@\d+\.\d+\.\d+$/.test(specifier), specifier);
     }
   }
 });
 
-Deno.test("no tracked file names a registry, a machine's folder or a secret", async () => {
+Deno.test("no tracked file names a registry, a local folder or a secret", async () => {
   const listed = await runProgram({ command: "git", args: ["ls-files", "-z"], cwd: ROOT });
-  // Without git there is no list of tracked files; a release holds nothing else.
+  // Without git there is no list of tracked files; a release has no other files.
   const all = listed.code === 0 ? listed.stdout.split("\0").filter(Boolean) : [...lib.keys()];
   const rules: readonly [RegExp, string][] = [
     [new RegExp(["registry.npmjs", "npm\\.jsr", "registry.yarnpkg"].join("|"), "i"), "a registry"],
-    [/\/(?:root|work|Users)\/[\w.-]+\//, "a machine's folder"],
-    [/\/home\/[\w.-]+\/\.(?:cache|deno|npm)\b/, "a machine's folder"],
+    [/\/(?:root|work|Users)\/[\w.-]+\//, "a local folder"],
+    [/\/home\/[\w.-]+\/\.(?:cache|deno|npm)\b/, "a local folder"],
     [/-----BEGIN [A-Z ]*PRIVATE KEY-----/, "a secret"],
   ];
   for (const path of all) {
-    if (path.endsWith("/house_test.ts") || /\.(?:png|ico|jpg)$/.test(path)) continue;
+    if (path.endsWith("/code_rules_test.ts") || /\.(?:png|ico|jpg)$/.test(path)) continue;
     let text: string;
     try {
       text = await Deno.readTextFile(`${ROOT}/${path}`);
@@ -145,22 +147,22 @@ Deno.test("no tracked file names a registry, a machine's folder or a secret", as
     }
     for (const [pattern, what] of rules) {
       const found = pattern.exec(text);
-      ok(found === null, `${path} names ${what}: ${found?.[0]}`);
+      assert(found === null, `${path} names ${what}: ${found?.[0]}`);
     }
   }
 });
 
-Deno.test("missingAnswer() finds what a page promises and the machine does not say", () => {
+Deno.test("missingAnswer() returns the first line of a page that the output does not have", () => {
   const [[first, second] = [], rest] = blocksOf(
     "```sh\na\n# → one …\n# → two\nb \\\n  c\n```\ntext\n```json\n{}\n```\n```sh\nd\n```\n",
   );
-  equal(first, { commands: "a", answers: ["one …", "two"] });
-  equal(second, { commands: "b \\\n  c", answers: [] });
-  equal(rest, [{ commands: "d", answers: [] }]);
+  assertEquals(first, { commands: "a", answers: ["one …", "two"] });
+  assertEquals(second, { commands: "b \\\n  c", answers: [] });
+  assertEquals(rest, [{ commands: "d", answers: [] }]);
   const [recorded] = blocksOf("```console\n$ a\n# one\n$ b\n```\n");
-  equal(recorded, [{ commands: "a", answers: ["# one"] }, { commands: "b", answers: [] }]);
-  equal(missingAnswer(["one …", "two"], "zero\none fine day\ntwo\n"), undefined);
-  equal(missingAnswer(["one …", "two"], "two\none fine day\n"), "two");
-  equal(missingAnswer(["{…}"], "(}"), "{…}");
-  equal(missingAnswer(["a.c"], "abc"), "a.c");
+  assertEquals(recorded, [{ commands: "a", answers: ["# one"] }, { commands: "b", answers: [] }]);
+  assertEquals(missingAnswer(["one …", "two"], "zero\none fine day\ntwo\n"), undefined);
+  assertEquals(missingAnswer(["one …", "two"], "two\none fine day\n"), "two");
+  assertEquals(missingAnswer(["{…}"], "(}"), "{…}");
+  assertEquals(missingAnswer(["a.c"], "abc"), "a.c");
 });

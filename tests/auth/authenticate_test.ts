@@ -13,7 +13,9 @@ const NOW = 1_800_000_000;
 const T2: Caller = { tier: "T2", by: "T2", authenticated: true };
 const T3: Caller = { tier: "T3", by: "T3", authenticated: true };
 
-function machine(settings: { token?: string; approveToken?: string; now?: () => number } = {}) {
+function createTestAuthenticator(
+  settings: { token?: string; approveToken?: string; now?: () => number } = {},
+) {
   return createAuthenticator({
     token: TOKEN,
     approveToken: APPROVE,
@@ -38,14 +40,14 @@ function cap(prefix = "/home/scratch", mode: "r" | "rw" = "rw", exp = NOW + 60):
 Deno.test("authenticate() without a header returns T1, or T2 on loopback without a token", () => {
   assert.deepEqual(ANONYMOUS, { tier: "T1", by: "T1" });
   assert.deepEqual(LOCAL, { tier: "T2", by: "T2:local" });
-  assert.equal(machine().authenticate(null, true), ANONYMOUS);
-  assert.equal(machine().authenticate(null, false), ANONYMOUS);
+  assert.equal(createTestAuthenticator().authenticate(null, true), ANONYMOUS);
+  assert.equal(createTestAuthenticator().authenticate(null, false), ANONYMOUS);
   assert.equal(openMachine().authenticate(null, true), LOCAL);
   assert.equal(openMachine().authenticate(null, false), ANONYMOUS);
 });
 
 Deno.test("authenticate() requires a token if it is set to the empty string", () => {
-  const empty = machine({ token: "" });
+  const empty = createTestAuthenticator({ token: "" });
   assert.equal(empty.authenticate(null, true), ANONYMOUS);
   for (const header of ["Bearer ", "Bearer", "Bearer  ", basic("", ""), basic("x", "")]) {
     assert.equal(empty.authenticate(header, true), REJECTED, header);
@@ -54,28 +56,32 @@ Deno.test("authenticate() requires a token if it is set to the empty string", ()
 
 Deno.test("authenticate() accepts the tokens as Bearer", () => {
   for (const loopback of [true, false]) {
-    assert.deepEqual(machine().authenticate(`Bearer ${TOKEN}`, loopback), T2);
-    assert.deepEqual(machine().authenticate(`Bearer ${APPROVE}`, loopback), T3);
+    assert.deepEqual(createTestAuthenticator().authenticate(`Bearer ${TOKEN}`, loopback), T2);
+    assert.deepEqual(createTestAuthenticator().authenticate(`Bearer ${APPROVE}`, loopback), T3);
     assert.deepEqual(openMachine().authenticate(`Bearer ${APPROVE}`, loopback), T3);
   }
 });
 
 Deno.test("authenticate() accepts scheme names in any case, followed by any number of spaces", () => {
   for (const scheme of ["Bearer", "bearer", "BEARER", "bEaReR"]) {
-    assert.deepEqual(machine().authenticate(`${scheme} ${TOKEN}`, false), T2);
-    assert.deepEqual(machine().authenticate(`${scheme}   ${TOKEN}`, false), T2);
+    assert.deepEqual(createTestAuthenticator().authenticate(`${scheme} ${TOKEN}`, false), T2);
+    assert.deepEqual(createTestAuthenticator().authenticate(`${scheme}   ${TOKEN}`, false), T2);
   }
   const encoded = basic("x", TOKEN).slice(6);
   for (const scheme of ["Basic", "basic", "BASIC"]) {
-    assert.deepEqual(machine().authenticate(`${scheme} ${encoded}`, false), T2);
+    assert.deepEqual(createTestAuthenticator().authenticate(`${scheme} ${encoded}`, false), T2);
   }
 });
 
 Deno.test("authenticate() accepts tokens and capabilities as Basic password of any user", () => {
   for (const user of ["", "x", "T3", "ada", "é", "a b"]) {
-    assert.deepEqual(machine().authenticate(basic(user, TOKEN), false), T2, user);
-    assert.deepEqual(machine().authenticate(basic(user, APPROVE), false), T3, user);
-    assert.equal(machine().authenticate(basic(user, cap()), false).by, "cap:/home/scratch", user);
+    assert.deepEqual(createTestAuthenticator().authenticate(basic(user, TOKEN), false), T2, user);
+    assert.deepEqual(createTestAuthenticator().authenticate(basic(user, APPROVE), false), T3, user);
+    assert.equal(
+      createTestAuthenticator().authenticate(basic(user, cap()), false).by,
+      "cap:/home/scratch",
+      user,
+    );
   }
 });
 
@@ -128,7 +134,7 @@ Deno.test("authenticate() rejects unknown and malformed credentials, with and wi
   ];
   for (const header of headers) {
     for (const loopback of [true, false]) {
-      assert.equal(machine().authenticate(header, loopback), REJECTED, header);
+      assert.equal(createTestAuthenticator().authenticate(header, loopback), REJECTED, header);
       assert.equal(openMachine().authenticate(header, loopback), REJECTED, header);
     }
   }
@@ -138,34 +144,49 @@ Deno.test("authenticate() rejects unknown and malformed credentials, with and wi
 Deno.test("authenticate() never matches an empty token", () => {
   for (const settings of [{ approveToken: "" }, { token: "", approveToken: "" }]) {
     for (const header of ["Bearer ", "Bearer", "", basic("", ""), basic("x", "")]) {
-      assert.equal(machine(settings).authenticate(header, true), REJECTED, header);
+      assert.equal(createTestAuthenticator(settings).authenticate(header, true), REJECTED, header);
     }
   }
 });
 
 Deno.test("authenticate() returns T3 if both tokens are equal", () => {
-  const both = machine({ token: "same", approveToken: "same" });
+  const both = createTestAuthenticator({ token: "same", approveToken: "same" });
   assert.deepEqual(both.authenticate("Bearer same", false), T3);
 });
 
 Deno.test("authenticate() compares tokens beyond ASCII by their bytes on the wire", () => {
   for (const token of ["voilà", "文", "pässword 🔑"]) {
     const wire = Buffer.from(token).toString("latin1");
-    assert.deepEqual(machine({ token }).authenticate(`Bearer ${wire}`, false), T2, token);
-    assert.deepEqual(machine({ token }).authenticate(basic("x", token), false), T2, token);
-    assert.equal(machine({ token }).authenticate(`Bearer ${token}`, false), REJECTED, token);
+    assert.deepEqual(
+      createTestAuthenticator({ token }).authenticate(`Bearer ${wire}`, false),
+      T2,
+      token,
+    );
+    assert.deepEqual(
+      createTestAuthenticator({ token }).authenticate(basic("x", token), false),
+      T2,
+      token,
+    );
+    assert.equal(
+      createTestAuthenticator({ token }).authenticate(`Bearer ${token}`, false),
+      REJECTED,
+      token,
+    );
   }
 });
 
 Deno.test("authenticate() parses headers of 8192 characters and rejects longer ones", () => {
   const secret = "s".repeat(MAX_AUTHORIZATION_CHARS - "Bearer ".length);
-  assert.deepEqual(machine({ token: secret }).authenticate(`Bearer ${secret}`, false), T2);
-  const longer = machine({ token: secret + "s" });
+  assert.deepEqual(
+    createTestAuthenticator({ token: secret }).authenticate(`Bearer ${secret}`, false),
+    T2,
+  );
+  const longer = createTestAuthenticator({ token: secret + "s" });
   assert.equal(longer.authenticate(`Bearer ${secret}s`, false), REJECTED);
 });
 
 Deno.test("authenticate() returns T2 with the scope of a capability", () => {
-  const auth = machine();
+  const auth = createTestAuthenticator();
   const expected: Caller = {
     tier: "T2",
     by: "cap:/home/scratch",
@@ -181,24 +202,30 @@ Deno.test("authenticate() returns T2 with the scope of a capability", () => {
 Deno.test("authenticate() names a narrowed capability after its longest prefix", () => {
   const line = { mode: "rw", exp: NOW + 60 } as const;
   const narrower = narrow(cap(), { ...line, prefix: "/home/scratch/sub" });
-  assert.equal(machine().authenticate(`Bearer ${narrower}`, false).by, "cap:/home/scratch/sub");
+  assert.equal(
+    createTestAuthenticator().authenticate(`Bearer ${narrower}`, false).by,
+    "cap:/home/scratch/sub",
+  );
   // A line with a wider prefix must not change the name in the event chain.
   const pretender = narrow(narrower, { ...line, prefix: "/" });
-  assert.equal(machine().authenticate(`Bearer ${pretender}`, false).by, "cap:/home/scratch/sub");
+  assert.equal(
+    createTestAuthenticator().authenticate(`Bearer ${pretender}`, false).by,
+    "cap:/home/scratch/sub",
+  );
 });
 
 Deno.test("authenticate() rejects capabilities with another key, expired or changed ones", () => {
   const foreign = mint({ key: "other", prefix: "/", mode: "rw", exp: NOW + 60 });
   const tampered = cap().replace(/^./, (first) => (first === "A" ? "B" : "A"));
   for (const token of [foreign, tampered, cap("/", "rw", NOW), cap().slice(0, -1), cap() + "A"]) {
-    assert.equal(machine().authenticate(`Bearer ${token}`, true), REJECTED, token);
+    assert.equal(createTestAuthenticator().authenticate(`Bearer ${token}`, true), REJECTED, token);
     assert.equal(openMachine().authenticate(basic("x", token), true), REJECTED, token);
   }
 });
 
 Deno.test("authenticate() rejects a cached capability after its expiry", () => {
   let seconds = NOW;
-  const auth = machine({ now: () => seconds * 1000 });
+  const auth = createTestAuthenticator({ now: () => seconds * 1000 });
   const header = `Bearer ${cap("/home/scratch", "rw", NOW + 60)}`;
   assert.equal(auth.authenticate(header, false).authenticated, true);
   seconds = NOW + 59.9;
@@ -209,7 +236,7 @@ Deno.test("authenticate() rejects a cached capability after its expiry", () => {
 });
 
 Deno.test("authenticate() limits its cache and still accepts a capability that was evicted", () => {
-  const auth = machine();
+  const auth = createTestAuthenticator();
   const first = `Bearer ${cap("/home/0")}`;
   assert.equal(auth.authenticate(first, false).by, "cap:/home/0");
   const remembered = auth.authenticate(first, false);
@@ -223,7 +250,7 @@ Deno.test("authenticate() limits its cache and still accepts a capability that w
 });
 
 Deno.test("authenticate() accepts the accounts of /etc/passwd and /etc/shadow", () => {
-  const auth = machine();
+  const auth = createTestAuthenticator();
   assert.equal(auth.authenticate(basic("ada", "a"), false), REJECTED);
   const digests = ["a", "b", "c", "pässwörd"].map(sha256Hex);
   auth.setAccounts(
@@ -254,14 +281,14 @@ Deno.test("authenticate() accepts the accounts of /etc/passwd and /etc/shadow", 
 });
 
 Deno.test("authenticate() splits Basic credentials at the first colon", () => {
-  const auth = machine({ token: "with:colons:" });
+  const auth = createTestAuthenticator({ token: "with:colons:" });
   assert.deepEqual(auth.authenticate(basic("x", "with:colons:"), false), T2);
   auth.setAccounts("ada:T2\n", `ada:${sha256Hex("a:b:c")}\n`);
   assert.equal(auth.authenticate(basic("ada", "a:b:c"), false).by, "user:ada");
 });
 
 Deno.test("authenticate() returns callers without a secret", () => {
-  const auth = machine();
+  const auth = createTestAuthenticator();
   auth.setAccounts("ada:T1\n", `ada:${sha256Hex("password")}\n`);
   const token = cap();
   for (
@@ -283,7 +310,7 @@ Deno.test("authenticate() returns callers without a secret", () => {
 
 Deno.test("authenticate() returns frozen callers", () => {
   for (const header of [null, "x", `Bearer ${TOKEN}`, `Bearer ${APPROVE}`, `Bearer ${cap()}`]) {
-    const caller = machine().authenticate(header, false);
+    const caller = createTestAuthenticator().authenticate(header, false);
     assert.ok(Object.isFrozen(caller), String(header));
     assert.ok(caller.scope === undefined || Object.isFrozen(caller.scope));
   }

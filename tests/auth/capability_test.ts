@@ -6,7 +6,7 @@ import { isCapabilityShaped, isInside, mint, narrow, verify } from "../../lib/au
 import { Problem } from "../../lib/http/problem.ts";
 import { MAX_CAPABILITY_CHARS, MAX_CAPABILITY_LINES } from "../../lib/limits.ts";
 
-const KEY = "the machine's key";
+const KEY = "the key of the server";
 const NOW = 1_800_000_000;
 const LATER = NOW + 3600;
 const SCRATCH = { key: KEY, prefix: "/home/scratch", mode: "rw", exp: LATER } as const;

@@ -5,7 +5,7 @@
  */
 
 import { load } from "./load.ts";
-import { type Server, startMachine } from "./process.ts";
+import { type Server, startServer } from "./process.ts";
 import { median, report } from "./report.ts";
 
 const ROUNDS = 3;
@@ -123,7 +123,7 @@ if (import.meta.main) {
   const data = Deno.makeTempDirSync();
   const files = Deno.makeTempDirSync();
   try {
-    await using machine: Server = await startMachine(data, { ELASTIK_APPROVE_TOKEN: TOKEN });
+    await using machine: Server = await startServer(data, { ELASTIK_APPROVE_TOKEN: TOKEN });
     await using rclone = await startRclone(files);
     const dav = { name: "dav", url: `${machine.url}/dav/home/` };
     const plain = { name: "plain", url: `${machine.url}/home/` };

@@ -8,7 +8,7 @@
 
 import { ROOT } from "../project/program.ts";
 import { load } from "./load.ts";
-import { startConstant, startMachine } from "./process.ts";
+import { startConstant, startServer } from "./process.ts";
 import { median, report } from "./report.ts";
 
 const SECONDS = Number(Deno.args[0] ?? 2);
@@ -33,7 +33,7 @@ async function measure(): Promise<void> {
   await Deno.writeFile(`${files}/small.bin`, new Uint8Array(SMALL).fill(65));
   for (let i = 0; i < ENTRIES; i++) await Deno.writeTextFile(`${files}/many/file-${i}.txt`, "x");
   const env = { ELASTIK_APPROVE_TOKEN: "bench-approve-token" };
-  await using machine = await startMachine(`${folder}/data`, env);
+  await using machine = await startServer(`${folder}/data`, env);
   const type = { "content-type": "application/octet-stream" };
   await using large = await startConstant(SIZE, type);
   await using small = await startConstant(SMALL, type);

@@ -19,7 +19,7 @@ export interface Server extends AsyncDisposable {
 }
 
 /** Starts the machine on a data folder. */
-export function startMachine(
+export function startServer(
   data: string,
   env: Record<string, string> = {},
   path = "/proc/version",

@@ -8,7 +8,7 @@
 
 import { randomBytes } from "node:crypto";
 import { fromCheckout, inFolder, type Program, ROOT, startProgram } from "../project/program.ts";
-import { bearer } from "../support/machine.ts";
+import { bearer } from "../support/test_server.ts";
 import { median, report } from "./report.ts";
 
 const WORLDS = Number(Deno.args[0] ?? 2000);

@@ -6,7 +6,7 @@
  */
 
 import { openPage, startBrowser } from "../browser/browser.ts";
-import { startTestMachine } from "../browser/machine.ts";
+import { startBrowserServer } from "../browser/browser_server.ts";
 import { median, report } from "./report.ts";
 
 const ROUNDS = 15;
@@ -28,25 +28,25 @@ const WATCH = `{
 }`;
 
 const browser = await startBrowser();
-const machine = await startTestMachine();
+const server = await startBrowserServer();
 const page = "<!doctype html><title>x</title><main><p>one line</p></main>";
 const constant = Deno.serve(
   { port: 0, hostname: "127.0.0.1", onListen() {} },
   () => new Response(page, { headers: { "content-type": "text/html" } }),
 );
 try {
-  await machine.put("/home/hello", "<h1>I am alive</h1>");
-  await machine.put("/home/notes/plan.md", "# A plan\n\n- one\n- two\n");
+  await server.put("/home/hello", "<h1>I am alive</h1>");
+  await server.put("/home/notes/plan.md", "# A plan\n\n- one\n- two\n");
   const limit = await look(`http://127.0.0.1:${constant.addr.port}/`);
   report({ what: "a page of one line, until it is shown", found: limit.ms, unit: "ms" });
   for (const [what, path] of Object.entries(PAGES)) {
-    const { ms, bytes } = await look(machine.url + path);
+    const { ms, bytes } = await look(server.url + path);
     report({ what: `${what}, first look, until complete`, found: ms, unit: "ms", aim: "<= 100" });
     report({ what: `${what}, weight`, found: bytes / 1024, unit: "KiB", aim: "<= 60" });
   }
 } finally {
   await browser.close();
-  await machine.stop();
+  await server.stop();
   await constant.shutdown();
 }
 

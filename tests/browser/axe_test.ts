@@ -5,7 +5,7 @@
 import assert from "node:assert/strict";
 import axe from "npm:axe-core@4.14.1";
 import { openPage, startBrowser } from "./browser.ts";
-import { startTestMachine } from "./machine.ts";
+import { startBrowserServer } from "./browser_server.ts";
 
 const RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"];
 
@@ -17,20 +17,20 @@ interface Finding {
 
 Deno.test("the shell violates no rule of axe-core", async (t) => {
   const browser = await startBrowser();
-  const machine = await startTestMachine();
+  const server = await startBrowserServer();
   try {
-    await machine.put("/home/hello", "<h1>hi</h1>", { "x-meta-author": "ada" });
-    await machine.put(
+    await server.put("/home/hello", "<h1>hi</h1>", { "x-meta-author": "ada" });
+    await server.put(
       "/home/plan.md",
       "# A\n\n- [x] b\n\n|a|b|\n|-|-|\n|1|2|\n\n`c` [d](https://e)\n",
     );
-    await machine.put("/home/data.json", '{"a":[1,"b",null,true]}');
-    await machine.put("/home/table.csv", "a,b\n1,2\n");
-    await machine.put("/home/code.ts", "// c\nconst a = 'b' + 1;\n");
-    await machine.put("/home/bytes.bin", new Uint8Array([0, 255, 128]));
-    await machine.put("/home/sub/x", "x");
-    await machine.put("/home/sub", "x");
-    await machine.put("/lib/example", "export const routes = ['/example'];\n");
+    await server.put("/home/data.json", '{"a":[1,"b",null,true]}');
+    await server.put("/home/table.csv", "a,b\n1,2\n");
+    await server.put("/home/code.ts", "// c\nconst a = 'b' + 1;\n");
+    await server.put("/home/bytes.bin", new Uint8Array([0, 255, 128]));
+    await server.put("/home/sub/x", "x");
+    await server.put("/home/sub", "x");
+    await server.put("/lib/example", "export const routes = ['/example'];\n");
     const pages: Record<string, string> = {
       "/": "Server",
       "/home/": "plan.md",
@@ -55,11 +55,11 @@ Deno.test("the shell violates no rule of axe-core", async (t) => {
         });
         const violations: string[] = [];
         for (const [path, text] of Object.entries(pages)) {
-          await page.goto(machine.url + path);
+          await page.goto(server.url + path);
           await page.getByText(text).first().waitFor();
           violations.push(...await check(page, path));
         }
-        await page.goto(`${machine.url}/home/code.ts`);
+        await page.goto(`${server.url}/home/code.ts`);
         await page.getByText("verified").waitFor();
         await page.keyboard.press("e");
         await page.getByLabel("Text of").waitFor();
@@ -73,7 +73,7 @@ Deno.test("the shell violates no rule of axe-core", async (t) => {
         violations.push(...await check(page, "the search"));
         await page.keyboard.press("Escape");
         await page.getByRole("button", { name: "Sign in" }).click();
-        await page.getByLabel("Token or password").fill(machine.approve);
+        await page.getByLabel("Token or password").fill(server.approve);
         await page.keyboard.press("Enter");
         await page.getByRole("button", { name: "T3" }).click();
         await page.getByRole("button", { name: "Mint a capability" }).click();
@@ -86,7 +86,7 @@ Deno.test("the shell violates no rule of axe-core", async (t) => {
     }
   } finally {
     await browser.close();
-    await machine.stop();
+    await server.stop();
   }
 });
 

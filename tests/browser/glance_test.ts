@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { healthOf } from "../../worlds/usr/lib/shell/plugins_part.js?raw";
 import { openPage, startBrowser, within } from "./browser.ts";
-import { startTestMachine } from "./machine.ts";
+import { startBrowserServer } from "./browser_server.ts";
 
 const SHOTS = new URL("./shots/", import.meta.url).pathname;
 
@@ -45,20 +45,20 @@ Deno.test("healthOf() returns the health of a plugin in one word", () => {
 
 Deno.test("the shell shows health, collections and media", async (t) => {
   const browser = await startBrowser();
-  const machine = await startTestMachine();
-  const { url } = machine;
+  const server = await startBrowserServer();
+  const { url } = server;
   try {
     await t.step(
       "GET / shows the health of each plugin and follows its activation",
       async () => {
-        await machine.put("/lib/well", WELL);
-        await machine.put("/lib/waiting", WELL.replace("/well", "/waiting"));
+        await server.put("/lib/well", WELL);
+        await server.put("/lib/waiting", WELL.replace("/well", "/waiting"));
         const { page, messages } = await openPage(browser);
         await page.goto(url);
         const rows = page.locator(".plugins li");
         await rows.filter({ hasText: "well" }).getByText("pending").waitFor();
         await page.locator("#live.live").waitFor();
-        await machine.put("/lib/well/state", "active");
+        await server.put("/lib/well/state", "active");
         await within(5000, async () => {
           await rows.filter({ hasText: "well" }).getByText("up", { exact: true }).waitFor();
         });
@@ -70,10 +70,10 @@ Deno.test("the shell shows health, collections and media", async (t) => {
     );
 
     await t.step("GET /home/both links to the collection of the same name", async () => {
-      await machine.put("/home/both", "# both");
-      await machine.put("/home/both/one", "1");
-      await machine.put("/home/both/two", "2");
-      await machine.put("/home/alone", "# alone");
+      await server.put("/home/both", "# both");
+      await server.put("/home/both/one", "1");
+      await server.put("/home/both/two", "2");
+      await server.put("/home/alone", "# alone");
       const { page, messages } = await openPage(browser);
       await page.goto(`${url}/home/both`);
       await page.getByRole("link", { name: "also a collection of 2" }).click();
@@ -88,15 +88,15 @@ Deno.test("the shell shows health, collections and media", async (t) => {
 
     await t.step("audio and video play, and a PDF has its own frame", async () => {
       const { page, messages } = await openPage(browser);
-      await machine.put("/home/tone.wav", tone());
+      await server.put("/home/tone.wav", tone());
       await page.goto(`${url}/home/tone.wav`);
       const duration = "document.querySelector('.media audio')?.duration > 0.4";
       await until(page, duration);
       await page.goto(`${url}/home/`);
-      await machine.put("/home/video.webm", Uint8Array.fromBase64(await recordVideo(page)));
+      await server.put("/home/video.webm", Uint8Array.fromBase64(await recordVideo(page)));
       await page.goto(`${url}/home/video.webm`);
       await until(page, "document.querySelector('.media video')?.videoWidth === 64");
-      await machine.put("/home/page.pdf", pdf("elastik as PDF"));
+      await server.put("/home/page.pdf", pdf("elastik as PDF"));
       await page.goto(`${url}/home/page.pdf`);
       const frame = page.locator(".media.pdf iframe");
       await frame.waitFor();
@@ -107,7 +107,7 @@ Deno.test("the shell shows health, collections and media", async (t) => {
     });
   } finally {
     await browser.close();
-    await machine.stop();
+    await server.stop();
   }
 });
 

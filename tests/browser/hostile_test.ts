@@ -5,7 +5,7 @@
 
 import assert from "node:assert/strict";
 import { openPage, startBrowser } from "./browser.ts";
-import { startTestMachine } from "./machine.ts";
+import { startBrowserServer } from "./browser_server.ts";
 
 /** Each attempt returns what it could access. All must fail. */
 const ATTEMPTS: Record<string, string> = {
@@ -89,7 +89,7 @@ function framed(src) {
 
 Deno.test("hostile content of a world", async (t) => {
   const browser = await startBrowser();
-  const machine = await startTestMachine();
+  const server = await startBrowserServer();
   const visits: string[] = [];
   const outside = Deno.serve({ port: 0, hostname: "127.0.0.1", onListen: () => {} }, (request) => {
     const { pathname } = new URL(request.url);
@@ -105,18 +105,18 @@ Deno.test("hostile content of a world", async (t) => {
   const outsideUrl = `http://127.0.0.1:${outside.addr.port}/`;
   const signedIn = async (path: string) => {
     const opened = await openPage(browser);
-    await opened.page.goto(machine.url);
+    await opened.page.goto(server.url);
     await opened.page.evaluate(
-      `sessionStorage.setItem("elastik.authorization", "Bearer ${machine.approve}")`,
+      `sessionStorage.setItem("elastik.authorization", "Bearer ${server.approve}")`,
     );
-    await opened.page.goto(machine.url + path);
+    await opened.page.goto(server.url + path);
     return opened;
   };
   try {
-    await machine.put("/home/secret", "<p>secret</p>");
-    await machine.put("/home/sw.js", "postMessage(1)");
-    await machine.put("/home/module.js", "export default 1");
-    await machine.put("/home/hostile", hostile(outsideUrl));
+    await server.put("/home/secret", "<p>secret</p>");
+    await server.put("/home/sw.js", "postMessage(1)");
+    await server.put("/home/module.js", "export default 1");
+    await server.put("/home/hostile", hostile(outsideUrl));
 
     await t.step("accesses nothing outside its frame, even if the viewer has T3", async () => {
       const { page } = await signedIn("/home/hostile");
@@ -126,10 +126,10 @@ Deno.test("hostile content of a world", async (t) => {
       const done = page.frameLocator(".stage iframe").locator("#done");
       await done.waitFor({ timeout: 25_000 });
       assert.deepEqual(JSON.parse(await done.textContent() ?? ""), []);
-      assert.equal(page.url(), `${machine.url}/home/hostile`);
+      assert.equal(page.url(), `${server.url}/home/hostile`);
       assert.deepEqual(popups, []);
       assert.deepEqual(visits, []);
-      const names = await (await fetch(`${machine.url}/home/`)).text();
+      const names = await (await fetch(`${server.url}/home/`)).text();
       assert.deepEqual(names.split("\n").filter((name) => /beacon|form/.test(name)), []);
       assert.equal(
         await page.evaluate("navigator.serviceWorker.getRegistrations().then((all) => all.length)"),
@@ -172,20 +172,20 @@ Deno.test("hostile content of a world", async (t) => {
         raw: `location = "/home/secret?raw"`,
       };
       for (const [name, how] of Object.entries(navigations)) {
-        await machine.put("/home/navigates", leave(how));
+        await server.put("/home/navigates", leave(how));
         const { page } = await signedIn("/home/navigates");
         await page.locator(".stage iframe").waitFor();
         await page.waitForTimeout(250);
         assert.deepEqual(visits, [], name);
         const secret = page.frameLocator(".stage iframe").getByText("secret", { exact: true });
         assert.equal(await secret.count(), 0, name);
-        assert.equal(page.url(), `${machine.url}/home/navigates`);
+        assert.equal(page.url(), `${server.url}/home/navigates`);
         await page.context().close();
       }
     });
 
     await t.step("receives its own bytes only, and never the credential", async () => {
-      await machine.put(
+      await server.put(
         "/home/listener",
         `<p id="out"></p><script>
           const seen = [];
@@ -200,14 +200,14 @@ Deno.test("hostile content of a world", async (t) => {
       const { page } = await signedIn("/home/listener");
       const out = page.frameLocator(".stage iframe").locator("#out");
       await page.waitForTimeout(300);
-      assert.ok(!(await out.textContent() ?? "").includes(machine.approve));
+      assert.ok(!(await out.textContent() ?? "").includes(server.approve));
       const html = await page.frames().at(-1)?.content();
-      assert.ok(html !== undefined && !html.includes(machine.approve));
+      assert.ok(html !== undefined && !html.includes(server.approve));
       await page.context().close();
     });
 
     await t.step("can propose a link, which opens only if the user clicks it", async () => {
-      await machine.put(
+      await server.put(
         "/home/linker",
         `<a href="${outsideUrl}x">away</a><a href="javascript:parent.x=1">run</a>`,
       );
@@ -228,16 +228,16 @@ Deno.test("hostile content of a world", async (t) => {
       async () => {
         const evil = `<img src=x onerror="globalThis.hit=1"><script>globalThis.hit=1</script>`;
         const name = "/home/<img src=x onerror=hit=1>.md".replace(/[<>]/g, "'");
-        await machine.put(
+        await server.put(
           encodeURI(name),
           `# ${evil}\n\n${evil}\n\n[a](javascript:hit=1) [b](data:text/html,x) ![c](${outsideUrl}pic) <javascript:hit=1>\n`,
           { "x-meta-author": evil },
         );
-        await machine.put("/home/evil.json", JSON.stringify({ [evil]: evil, __proto__: { x: 1 } }));
-        await machine.put("/home/evil.csv", `${evil},b\n"${evil.replaceAll('"', '""')}",2\n`);
+        await server.put("/home/evil.json", JSON.stringify({ [evil]: evil, __proto__: { x: 1 } }));
+        await server.put("/home/evil.csv", `${evil},b\n"${evil.replaceAll('"', '""')}",2\n`);
         for (const path of [encodeURI(name), "/home/evil.json", "/home/evil.csv", "/home/"]) {
           const { page, messages } = await openPage(browser);
-          await page.goto(machine.url + path);
+          await page.goto(server.url + path);
           await page.getByText("onerror").first().waitFor();
           await page.waitForTimeout(150);
           assert.equal(await page.evaluate("globalThis.hit"), undefined, path);
@@ -255,7 +255,7 @@ Deno.test("hostile content of a world", async (t) => {
     );
 
     await t.step("runs the script of an SVG only inside the frame", async () => {
-      await machine.put(
+      await server.put(
         "/home/evil.svg",
         `<svg xmlns="http://www.w3.org/2000/svg"><text y="20" id="t">still</text><script>
           let got = "nothing"; try { got = parent.document.title } catch {} try { got = localStorage.length } catch {}
@@ -273,7 +273,7 @@ Deno.test("hostile content of a world", async (t) => {
 
     await t.step("cannot make the shell parse a string as markup or code", async () => {
       const { page } = await openPage(browser);
-      await page.goto(`${machine.url}/home/`);
+      await page.goto(`${server.url}/home/`);
       for (
         const way of [
           "document.body.innerHTML = '<b>x</b>'",
@@ -288,6 +288,6 @@ Deno.test("hostile content of a world", async (t) => {
   } finally {
     await browser.close();
     await outside.shutdown();
-    await machine.stop();
+    await server.stop();
   }
 });

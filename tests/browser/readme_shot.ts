@@ -4,7 +4,7 @@
  */
 
 import { openPage, startBrowser } from "./browser.ts";
-import { startTestMachine } from "./machine.ts";
+import { startBrowserServer } from "./browser_server.ts";
 
 const PICTURE = new URL("./readme.png", import.meta.url).pathname;
 const PAGE = `<!doctype html>
@@ -24,17 +24,17 @@ const PAGE = `<!doctype html>
   <div style="height:12%"><b>3</b><span>Fri</span></div>
 </div>`;
 
-const machine = await startTestMachine();
+const server = await startBrowserServer();
 const browser = await startBrowser();
 try {
-  await machine.put("/home/scratch/notes.md", "# Notes\n\n- read the manual\n- wrote a page\n");
-  await machine.put("/home/scratch/findings/odd-lengths", "odd lengths lose a byte", {
+  await server.put("/home/scratch/notes.md", "# Notes\n\n- read the manual\n- wrote a page\n");
+  await server.put("/home/scratch/findings/odd-lengths", "odd lengths lose a byte", {
     "x-meta-author": "agent-7",
     "x-meta-confidence": "0.8",
   });
-  await machine.put("/home/scratch/log", "09:12 read the manual\n09:14 wrote a page\n");
+  await server.put("/home/scratch/log", "09:12 read the manual\n09:14 wrote a page\n");
   for (const page of [PAGE.replace("27", "21"), PAGE]) {
-    await machine.put("/home/scratch/report", page, {
+    await server.put("/home/scratch/report", page, {
       "x-meta-author": "agent-7",
       "x-meta-confidence": "0.95",
     });
@@ -43,12 +43,12 @@ try {
     viewport: { width: 1180, height: 640 },
     colorScheme: "light",
   });
-  await page.goto(`${machine.url}/home/scratch/report`);
+  await page.goto(`${server.url}/home/scratch/report`);
   // The history is drawn last, after the audit of the event chain.
   await page.getByText("verified").waitFor();
   await page.screenshot({ path: PICTURE });
   console.log(`${PICTURE}: ${Math.round((await Deno.stat(PICTURE)).size / 1024)} KiB`);
 } finally {
   await browser.close();
-  await machine.stop();
+  await server.stop();
 }

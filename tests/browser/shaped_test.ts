@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { SCRIPTED } from "../plugins/shaper.ts";
 import { type OpenedPage, openPage, startBrowser } from "./browser.ts";
-import { startTestMachine, type TestMachine } from "./machine.ts";
+import { type BrowserServer, startBrowserServer } from "./browser_server.ts";
 
 const SHOTS = new URL("./shots/", import.meta.url).pathname;
 const SEMANTIC = new URL("../../plugins/semantic.ts", import.meta.url);
@@ -19,13 +19,13 @@ const PAGE = [
 
 /** Controls the scripted model at `/dev/gpu`. */
 async function control(
-  machine: TestMachine,
+  server: BrowserServer,
   command: string,
   content: unknown = {},
 ): Promise<void> {
-  const answer = await fetch(`${machine.url}/dev/gpu/${command}`, {
+  const answer = await fetch(`${server.url}/dev/gpu/${command}`, {
     method: "POST",
-    headers: { authorization: `Bearer ${machine.approve}` },
+    headers: { authorization: `Bearer ${server.approve}` },
     body: JSON.stringify(content),
   });
   await answer.body?.cancel();
@@ -34,35 +34,35 @@ async function control(
 
 async function shaped(
   page: OpenedPage["page"],
-  machine: TestMachine,
+  server: BrowserServer,
   accept: string,
   tokens: string[],
 ) {
-  await control(machine, "script", [{ tokens }]);
+  await control(server, "script", [{ tokens }]);
   const query = new URLSearchParams({ intent: `case ${accept}`, accept });
-  await page.goto(`${machine.url}/shaped/home/retro?${query}`);
+  await page.goto(`${server.url}/shaped/home/retro?${query}`);
 }
 
 Deno.test("GET /shaped/<path> in the browser", async (t) => {
   const browser = await startBrowser();
-  const machine = await startTestMachine();
-  const { url } = machine;
+  const server = await startBrowserServer();
+  const { url } = server;
   try {
-    await machine.put("/home/retro", "Retro: we met. It went well. Nobody is cross.\n");
-    await machine.put("/lib/gpu", SCRIPTED);
-    await machine.put("/lib/gpu/state", "active");
-    await machine.put("/lib/semantic", await Deno.readTextFile(SEMANTIC));
-    await machine.put("/lib/semantic/state", "active");
+    await server.put("/home/retro", "Retro: we met. It went well. Nobody is cross.\n");
+    await server.put("/lib/gpu", SCRIPTED);
+    await server.put("/lib/gpu/state", "active");
+    await server.put("/lib/semantic", await Deno.readTextFile(SEMANTIC));
+    await server.put("/lib/semantic/state", "active");
 
     await t.step("shows a page while it is written, and runs none of its scripts", async () => {
       const { page } = await openPage(browser);
-      await control(machine, "script", [{ tokens: PAGE, hold: 3 }]);
+      await control(server, "script", [{ tokens: PAGE, hold: 3 }]);
       await page.goto(`${url}/shaped/home/retro?intent=grandma/1.0%20(big-font)`);
       const frame = page.frameLocator(".stage iframe");
       await frame.getByText("We met, and it went well.").waitFor();
       assert.equal(await frame.getByText("Nobody is cross.").count(), 0);
       assert.equal(await page.getByRole("button", { name: "Stop" }).isVisible(), true);
-      await control(machine, "release");
+      await control(server, "release");
       await frame.getByText("Nobody is cross.").waitFor();
       await frame.locator("#two").click();
       await page.getByText("fake/m1, on the server's computer").waitFor();
@@ -83,18 +83,18 @@ Deno.test("GET /shaped/<path> in the browser", async (t) => {
 
     await t.step("shows every other form with its viewer", async () => {
       const { page, messages } = await openPage(browser, { colorScheme: "dark" });
-      await shaped(page, machine, "application/json", ['{"mood":"fine",', '"cross":[]}']);
+      await shaped(page, server, "application/json", ['{"mood":"fine",', '"cross":[]}']);
       await page.locator(".json .key", { hasText: "mood" }).waitFor();
-      await shaped(page, machine, "text/csv", ["who,mood\n", "all,fine\n"]);
+      await shaped(page, server, "text/csv", ["who,mood\n", "all,fine\n"]);
       await page.locator("table th", { hasText: "mood" }).waitFor();
       assert.equal(await page.locator("table td").count(), 2);
-      await shaped(page, machine, "text/markdown", ["# Retro\n\n", "- **fine**\n"]);
+      await shaped(page, server, "text/markdown", ["# Retro\n\n", "- **fine**\n"]);
       await page.locator(".prose-page h1", { hasText: "Retro" }).waitFor();
-      await shaped(page, machine, "text/plain", ["<b>fine</b>"]);
+      await shaped(page, server, "text/plain", ["<b>fine</b>"]);
       await page.locator(".shape-text", { hasText: "<b>fine</b>" }).waitFor();
       const picture =
         '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 9 9"><circle id="dot" cx="4" cy="4" r="4"/></svg>';
-      await shaped(page, machine, "image/svg+xml", [picture.slice(0, 50), picture.slice(50)]);
+      await shaped(page, server, "image/svg+xml", [picture.slice(0, 50), picture.slice(50)]);
       await page.frameLocator(".stage iframe").locator("#dot").waitFor();
       assert.deepEqual(messages, []);
       await page.screenshot({ path: `${SHOTS}shaped-picture-1440-dark.png` });
@@ -103,13 +103,13 @@ Deno.test("GET /shaped/<path> in the browser", async (t) => {
 
     await t.step("shows the problem if a request fails", async () => {
       const { page } = await openPage(browser);
-      await shaped(page, machine, "application/json;x=1", ["{}"]);
+      await shaped(page, server, "application/json;x=1", ["{}"]);
       await page.getByText("Cannot choose a format: Accept allows none of").waitFor();
-      await control(machine, "forget");
-      await control(machine, "script", [{ tokens: ['{"a":'] }]);
+      await control(server, "forget");
+      await control(server, "script", [{ tokens: ['{"a":'] }]);
       await page.goto(`${url}/shaped/home/retro?intent=broken&accept=application/json`);
       await page.getByText("it is not valid JSON").waitFor();
-      await control(machine, "script", [{ status: 502 }]);
+      await control(server, "script", [{ status: 502 }]);
       await page.getByRole("button", { name: "Shape it" }).click();
       await page.getByText("/dev/gpu answered 502").waitFor();
       await page.goto(`${url}/shaped/home/absent`);
@@ -121,7 +121,7 @@ Deno.test("GET /shaped/<path> in the browser", async (t) => {
       const { page, messages } = await openPage(browser);
       await page.goto(`${url}/home/retro`);
       await page.getByRole("button", { name: "Shape" }).click();
-      await control(machine, "script", [{ tokens: ["It went ", "well."] }]);
+      await control(server, "script", [{ tokens: ["It went ", "well."] }]);
       await page.getByRole("button", { name: "Shape it" }).click();
       await page.locator(".shape-text", { hasText: "It went well." }).waitFor();
       await page.getByRole("link", { name: "Open as a page" }).click();
@@ -132,27 +132,27 @@ Deno.test("GET /shaped/<path> in the browser", async (t) => {
     });
   } finally {
     await browser.close();
-    await machine.stop();
+    await server.stop();
   }
 });
 
 Deno.test("GET /shaped/<path> asks for a token first if the server has tokens", async () => {
   const browser = await startBrowser();
-  const machine = await startTestMachine({ ELASTIK_TOKEN: "token-in-tests" });
+  const server = await startBrowserServer({ ELASTIK_TOKEN: "token-in-tests" });
   try {
-    await machine.put("/home/retro", "Retro: we met.\n");
-    await machine.put("/lib/gpu", SCRIPTED);
-    await machine.put("/lib/gpu/state", "active");
-    await machine.put("/lib/semantic", await Deno.readTextFile(SEMANTIC));
-    await machine.put("/lib/semantic/state", "active");
+    await server.put("/home/retro", "Retro: we met.\n");
+    await server.put("/lib/gpu", SCRIPTED);
+    await server.put("/lib/gpu/state", "active");
+    await server.put("/lib/semantic", await Deno.readTextFile(SEMANTIC));
+    await server.put("/lib/semantic/state", "active");
     const { page } = await openPage(browser);
-    await page.goto(`${machine.url}/shaped/home/retro?accept=text/plain`);
+    await page.goto(`${server.url}/shaped/home/retro?accept=text/plain`);
     await page.getByLabel("Token or password").fill("token-in-tests");
     await page.getByRole("button", { name: "Sign in", exact: true }).last().click();
     await page.locator(".shape-text", { hasText: "shaped text" }).waitFor();
     await page.context().close();
   } finally {
     await browser.close();
-    await machine.stop();
+    await server.stop();
   }
 });

@@ -5,7 +5,7 @@
 
 import assert from "node:assert/strict";
 import { openPage, startBrowser, within } from "./browser.ts";
-import { startTestMachine } from "./machine.ts";
+import { startBrowserServer } from "./browser_server.ts";
 
 /** Most bytes of a page on its first load. */
 const MAX_PAGE_BYTES = 60 * 1024;
@@ -13,10 +13,10 @@ const SHOTS = new URL("./shots/", import.meta.url).pathname;
 
 Deno.test("the shell in the browser", async (t) => {
   const browser = await startBrowser();
-  const machine = await startTestMachine();
-  const { url } = machine;
+  const server = await startBrowserServer();
+  const { url } = server;
   try {
-    await putWorlds(machine.put);
+    await putWorlds(server.put);
 
     const pages = {
       home: ["/", "Recent changes"],
@@ -76,7 +76,7 @@ Deno.test("the shell in the browser", async (t) => {
         await inside.getByText("Hello").waitFor();
         await page.evaluate("globalThis.isSamePage = true");
         await within(1000, async () => {
-          await machine.put("/home/hello", "<h1>Changed</h1>");
+          await server.put("/home/hello", "<h1>Changed</h1>");
           await page.getByText("version 2", { exact: true }).waitFor();
           await inside.getByText("Changed", { exact: true }).waitFor();
         });
@@ -89,13 +89,13 @@ Deno.test("the shell in the browser", async (t) => {
 
     await t.step("GET /home/tall keeps its scroll position when the content changes", async () => {
       const tall = (word: string) => `<div style="height:4000px">top</div><p>${word}</p>`;
-      await machine.put("/home/tall", tall("one"));
+      await server.put("/home/tall", tall("one"));
       const { page } = await openPage(browser);
       await page.goto(`${url}/home/tall`);
       const inside = page.frameLocator(".stage iframe").last();
       await inside.getByText("one").scrollIntoViewIfNeeded();
       await page.waitForTimeout(100);
-      await machine.put("/home/tall", tall("two"));
+      await server.put("/home/tall", tall("two"));
       await inside.getByText("two").waitFor();
       const frame = page.frames().at(-1);
       await page.locator(".stage iframe.coming").waitFor({ state: "detached" });
@@ -112,12 +112,12 @@ Deno.test("the shell in the browser", async (t) => {
         await page.getByText("Nothing is here yet").waitFor();
         await page.locator("#live.live").waitFor();
         await within(1000, async () => {
-          await machine.put("/home/later", "<p>written</p>");
+          await server.put("/home/later", "<p>written</p>");
           await page.frameLocator(".stage iframe").getByText("written", { exact: true }).waitFor();
         });
         await fetch(`${url}/home/later`, {
           method: "DELETE",
-          headers: { authorization: `Bearer ${machine.approve}` },
+          headers: { authorization: `Bearer ${server.approve}` },
         }).then((response) => response.body?.cancel());
         await page.getByText("This world was deleted").waitFor();
         await page.context().close();
@@ -128,13 +128,13 @@ Deno.test("the shell in the browser", async (t) => {
       const { page, messages } = await openPage(browser);
       await page.goto(`${url}/home/notes/`);
       await page.getByRole("link", { name: "plan.md" }).waitFor();
-      await machine.put("/home/notes/new.txt", "x");
+      await server.put("/home/notes/new.txt", "x");
       await page.getByRole("link", { name: "new.txt" }).waitFor();
-      await machine.put("/home/notes/deeper/x.txt", "x");
+      await server.put("/home/notes/deeper/x.txt", "x");
       await page.getByRole("link", { name: "deeper/" }).waitFor();
       await fetch(`${url}/home/notes/new.txt`, {
         method: "DELETE",
-        headers: { authorization: `Bearer ${machine.approve}` },
+        headers: { authorization: `Bearer ${server.approve}` },
       }).then((response) => response.body?.cancel());
       await page.getByRole("link", { name: "new.txt" }).waitFor({ state: "detached" });
       assert.deepEqual(messages, []);
@@ -146,7 +146,7 @@ Deno.test("the shell in the browser", async (t) => {
       await page.goto(url);
       await page.locator("#live.live").waitFor();
       await within(1000, async () => {
-        await machine.put("/home/just-now", "x");
+        await server.put("/home/just-now", "x");
         await page.locator(".recent").getByText("/home/just-now").waitFor();
       });
       await page.context().close();
@@ -156,12 +156,12 @@ Deno.test("the shell in the browser", async (t) => {
       "the editor saves its text, and shows both texts after a conflict",
       async () => {
         const { page, messages } = await openPage(browser);
-        await machine.put("/home/shared.txt", "one\ntwo\n", { "x-meta-author": "ada" });
+        await server.put("/home/shared.txt", "one\ntwo\n", { "x-meta-author": "ada" });
         await page.goto(`${url}/home/shared.txt`);
         await page.getByText("ada").waitFor();
         await page.keyboard.press("e");
         await page.getByLabel("Text of").fill("one\nmine\n");
-        await machine.put("/home/shared.txt", "one\ntheirs\n");
+        await server.put("/home/shared.txt", "one\ntheirs\n");
         await page.getByRole("button", { name: "Save" }).click();
         await page.getByText("Version 2 was written while you edited").waitFor();
         await page.locator(".conflict pre").getByText("theirs").waitFor();
@@ -179,8 +179,8 @@ Deno.test("the shell in the browser", async (t) => {
 
     await t.step("the history shows an earlier version and restores it", async () => {
       const { page } = await openPage(browser);
-      await machine.put("/home/past.txt", "the first words");
-      await machine.put("/home/past.txt", "the second words");
+      await server.put("/home/past.txt", "the first words");
+      await server.put("/home/past.txt", "the second words");
       await page.goto(`${url}/home/past.txt`);
       await page.getByRole("button", { name: "Show v1" }).click();
       await page.getByText("the first words").waitFor();
@@ -199,7 +199,7 @@ Deno.test("the shell in the browser", async (t) => {
         await page.getByLabel("Token or password").fill("no such token");
         await page.getByRole("button", { name: "Sign in" }).last().click();
         await page.getByText("The credential is unknown or has expired").waitFor();
-        await page.getByLabel("Token or password").fill(machine.approve);
+        await page.getByLabel("Token or password").fill(server.approve);
         await page.keyboard.press("Enter");
         await page.getByRole("button", { name: "T3" }).click();
         await page.getByRole("button", { name: "Mint a capability" }).click();
@@ -227,7 +227,7 @@ Deno.test("the shell in the browser", async (t) => {
         await page.getByRole("button", { name: "Sign in" }).waitFor();
         const storage =
           "JSON.stringify([{...sessionStorage}, {...localStorage}, document.cookie, location.href])";
-        assert.ok(!String(await page.evaluate(storage)).includes(machine.approve));
+        assert.ok(!String(await page.evaluate(storage)).includes(server.approve));
         assert.deepEqual(messages.filter((line) => !/401|404/.test(line)), []);
         await page.context().close();
       },
@@ -238,13 +238,13 @@ Deno.test("the shell in the browser", async (t) => {
         export const routes = ["/hello-test"];
         export const permissions = { net: ["api.example.com"] };
         export default { fetch: () => new Response("hello") };`;
-      await machine.put("/lib/hello", source);
+      await server.put("/lib/hello", source);
       const { page, messages } = await openPage(browser);
       await page.goto(`${url}/lib/hello`);
       await page.getByRole("button", { name: "Activate…" }).click();
       await page.getByText("T3 is required").waitFor();
       await page.evaluate(
-        `sessionStorage.setItem("elastik.authorization", "Bearer ${machine.approve}")`,
+        `sessionStorage.setItem("elastik.authorization", "Bearer ${server.approve}")`,
       );
       await page.reload();
       await page.getByRole("button", { name: "Activate…" }).click();
@@ -257,7 +257,7 @@ Deno.test("the shell in the browser", async (t) => {
       assert.equal(await (await fetch(`${url}/hello-test`)).text(), "hello");
       await page.getByRole("button", { name: "Disable" }).click();
       await page.getByRole("button", { name: "Activate…" }).waitFor();
-      await machine.put("/lib/hello", `${source}\nthrow new Error("no");`);
+      await server.put("/lib/hello", `${source}\nthrow new Error("no");`);
       await page.getByText('throw new Error("no")').waitFor();
       await page.getByRole("button", { name: "Activate…" }).click();
       await page.locator(".plugin [role=alert]").getByText("Cannot").waitFor();
@@ -270,7 +270,7 @@ Deno.test("the shell in the browser", async (t) => {
       async () => {
         const minted = await fetch(`${url}/auth/mint?prefix=/home/notes&mode=r`, {
           method: "POST",
-          headers: { authorization: `Bearer ${machine.approve}` },
+          headers: { authorization: `Bearer ${server.approve}` },
         });
         const { token } = await minted.json();
         const { page } = await openPage(browser);
@@ -391,7 +391,7 @@ Deno.test("the shell in the browser", async (t) => {
           const body = `event: list\nid: 1\ndata: ${JSON.stringify(rows)}\n\n`;
           return route.fulfill({ body, contentType: "text/event-stream" });
         });
-        await machine.put("/home/many/one", "x");
+        await server.put("/home/many/one", "x");
         await page.goto(`${url}/home/many/`);
         await page.getByText("10,000 entries").waitFor();
         assert.ok(await page.locator(".rows li").count() < 400);
@@ -403,22 +403,22 @@ Deno.test("the shell in the browser", async (t) => {
     );
   } finally {
     await browser.close();
-    await machine.stop();
+    await server.stop();
   }
 });
 
 Deno.test("the shell of a server with tokens", async (t) => {
   const browser = await startBrowser();
-  const machine = await startTestMachine({
+  const server = await startBrowserServer({
     ELASTIK_TOKEN: "write-in-tests",
     ELASTIK_TRUST_PROXY_HEADER: "x-forwarded-for",
     ELASTIK_TRUST_PROXY_FROM: "127.0.0.1",
   });
-  const { url } = machine;
+  const { url } = server;
   const remote = { extraHTTPHeaders: { "x-forwarded-for": "203.0.113.9" } };
   try {
-    await machine.put("/home/secret", "<h1>for members</h1><script>document.title='ran'</script>");
-    await machine.put("/home/pic.png", PNG);
+    await server.put("/home/secret", "<h1>for members</h1><script>document.title='ran'</script>");
+    await server.put("/home/pic.png", PNG);
 
     await t.step(
       "asks for a credential, then shows the requested world and its changes",
@@ -433,7 +433,7 @@ Deno.test("the shell of a server with tokens", async (t) => {
         const inside = page.frameLocator(".stage iframe").last();
         await inside.getByText("for members").waitFor();
         await within(1000, async () => {
-          await machine.put("/home/secret", "<h1>still for members</h1>");
+          await server.put("/home/secret", "<h1>still for members</h1>");
           await inside.getByText("still for members").waitFor();
         });
         await page.goto(`${url}/home/pic.png`);
@@ -449,9 +449,9 @@ Deno.test("the shell of a server with tokens", async (t) => {
     );
 
     await t.step("accepts an account with its password", async () => {
-      await machine.put("/etc/passwd", "ada:T3\n");
+      await server.put("/etc/passwd", "ada:T3\n");
       const digest = await crypto.subtle.digest("SHA-256", new TextEncoder().encode("grüße"));
-      await machine.put("/etc/shadow", `ada:${new Uint8Array(digest).toHex()}\n`);
+      await server.put("/etc/shadow", `ada:${new Uint8Array(digest).toHex()}\n`);
       const { page } = await openPage(browser, remote);
       await page.goto(`${url}/boot/env`);
       await page.getByLabel("Token or password").fill("grüße");
@@ -463,7 +463,7 @@ Deno.test("the shell of a server with tokens", async (t) => {
     });
   } finally {
     await browser.close();
-    await machine.stop();
+    await server.stop();
   }
 });
 

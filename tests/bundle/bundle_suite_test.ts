@@ -1,11 +1,11 @@
 /**
- * The one-file form under the very tests of the checkout: those that speak HTTP to a machine, and need
- * none of its insides and no birth worlds but its own.
+ * The one-file form under the tests of the checkout: those that speak HTTP to a server, and need
+ * none of its modules and no lower layer but its own.
  */
 
 import { equal, ok } from "node:assert/strict";
 import { bundle } from "../../lib/tools/bundle.ts";
-import { MACHINE_PROGRAM } from "../support/machine_process.ts";
+import { MACHINE_PROGRAM } from "../support/server_process.ts";
 import { inFolder, ROOT, runProgram } from "../project/program.ts";
 
 /** What they are about, one of each subject. */

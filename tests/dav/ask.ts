@@ -7,7 +7,7 @@ import { equal } from "node:assert/strict";
 import { childElements, findDavChild, parseXml } from "../../lib/dav/xml/xml_reader.ts";
 import { toNameKey, type XmlElement } from "../../lib/dav/xml/xml_writer.ts";
 import type { TestApp } from "../support/app.ts";
-import { APPROVE, basic } from "../support/machine.ts";
+import { APPROVE, basic } from "../support/test_server.ts";
 
 /** A response with its complete body. */
 export interface Answer {

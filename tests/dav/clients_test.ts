@@ -1,6 +1,6 @@
 import { deepStrictEqual, equal, match, ok } from "node:assert/strict";
 import { sha256Hex } from "../../lib/base/hash.ts";
-import { APPROVE, type TestMachine, TOKEN, withMachine } from "../support/machine.ts";
+import { APPROVE, type TestServer, TOKEN, withServer } from "../support/test_server.ts";
 import { hasTool, needing, runTool, withFolder } from "./tool.ts";
 
 const FILES = 200;
@@ -30,12 +30,12 @@ async function hashes(folder: string, prefix = ""): Promise<Record<string, strin
 }
 
 /** Runs rclone against a server, as T3. */
-async function rclone(machine: TestMachine, cwd: string, ...args: string[]): Promise<string> {
+async function rclone(server: TestServer, cwd: string, ...args: string[]): Promise<string> {
   const { code, text } = await runTool("rclone", ["--config", `${cwd}/none`, ...args], {
     cwd,
     env: {
       RCLONE_CONFIG_DAV_TYPE: "webdav",
-      RCLONE_CONFIG_DAV_URL: `http://127.0.0.1:${machine.port}/dav/home`,
+      RCLONE_CONFIG_DAV_URL: `http://127.0.0.1:${server.port}/dav/home`,
       RCLONE_CONFIG_DAV_HEADERS: `Authorization,Basic ${btoa(`rclone:${APPROVE}`)}`,
     },
   });
@@ -49,24 +49,24 @@ Deno.test({
     "DavRouter serves rclone: a tree of 200 files is equal after sync in both directions",
   ),
   fn: () =>
-    withMachine({}, (machine) =>
+    withServer({}, (server) =>
       withFolder(async (folder) => {
         await makeTree(`${folder}/up`);
         const local = await hashes(`${folder}/up`);
         equal(Object.keys(local).length, FILES + 2);
-        await rclone(machine, folder, "sync", "up", "dav:tree");
-        await rclone(machine, folder, "check", "--download", "up", "dav:tree");
-        await rclone(machine, folder, "sync", "dav:tree", "down");
+        await rclone(server, folder, "sync", "up", "dav:tree");
+        await rclone(server, folder, "check", "--download", "up", "dav:tree");
+        await rclone(server, folder, "sync", "dav:tree", "down");
         deepStrictEqual(await hashes(`${folder}/down`), local);
         // A deleted local folder is deleted on the server too; other files do not change.
         await Deno.remove(`${folder}/up/d3`, { recursive: true });
         await Deno.writeTextFile(`${folder}/up/new.txt`, "new");
-        await rclone(machine, folder, "sync", "up", "dav:tree");
-        await rclone(machine, folder, "moveto", "dav:tree/d1", "dav:tree/moved");
-        await rclone(machine, folder, "sync", "dav:tree", "down");
+        await rclone(server, folder, "sync", "up", "dav:tree");
+        await rclone(server, folder, "moveto", "dav:tree/d1", "dav:tree/moved");
+        await rclone(server, folder, "sync", "dav:tree", "down");
         await Deno.rename(`${folder}/up/d1`, `${folder}/up/moved`);
         deepStrictEqual(await hashes(`${folder}/down`), await hashes(`${folder}/up`));
-        await machine.audit();
+        await server.audit();
       })),
 });
 
@@ -76,7 +76,7 @@ Deno.test({
     "DavRouter serves cadaver: put, copy, move, lock and properties in one session",
   ),
   fn: () =>
-    withMachine({}, (machine) =>
+    withServer({}, (server) =>
       withFolder(async (folder) => {
         await Deno.writeTextFile(`${folder}/note.txt`, "a note");
         await Deno.writeTextFile(
@@ -84,7 +84,7 @@ Deno.test({
           `machine 127.0.0.1 login cadaver password ${APPROVE}\n`,
           { mode: 0o600 },
         );
-        const { text } = await runTool("cadaver", [`http://127.0.0.1:${machine.port}/dav/home/`], {
+        const { text } = await runTool("cadaver", [`http://127.0.0.1:${server.port}/dav/home/`], {
           cwd: folder,
           input: [
             "mkcol c",
@@ -111,8 +111,8 @@ Deno.test({
         match(text, /copy\.txt\s+6 /);
         match(text, /Unlocking `c\/copy\.txt': succeeded/);
         equal(await Deno.readTextFile(`${folder}/back.txt`), "a note");
-        equal((await machine.approve("GET", "/home/")).text, "boot\n");
-        await machine.audit();
+        equal((await server.approve("GET", "/home/")).text, "boot\n");
+        await server.audit();
       })),
 });
 
@@ -122,9 +122,9 @@ Deno.test({
     "DavRouter serves curl: chunked uploads, 100 Continue, and refused uploads",
   ),
   fn: () =>
-    withMachine({ env: { ELASTIK_TOKEN: TOKEN } }, (machine) =>
+    withServer({ env: { ELASTIK_TOKEN: TOKEN } }, (server) =>
       withFolder(async (folder) => {
-        const url = `http://127.0.0.1:${machine.port}/dav/home`;
+        const url = `http://127.0.0.1:${server.port}/dav/home`;
         const bytes = new Uint8Array(4_000_000).fill(7);
         await Deno.writeFile(`${folder}/big`, bytes);
         const curl = (...args: string[]) => runTool("curl", ["-sv", ...args], { cwd: folder });
@@ -136,7 +136,7 @@ Deno.test({
         const refused = await curl("-H", "Expect: 100-continue", "-T", "big", `${url}/none`);
         match(refused.text, /< HTTP\/1\.1 401 /);
         // Deno sends 100 before the server refuses the request; no world must be created.
-        equal((await machine.approve("GET", "/home/none")).status, 404);
+        equal((await server.approve("GET", "/home/none")).status, 404);
         const chunked = await curl(
           ...["-u", `ada:${TOKEN}`, "-H", "Transfer-Encoding: chunked", "-T", "big", `${url}/c`],
         );
@@ -168,9 +168,9 @@ Deno.test({
   name: reason === undefined ? mounted : `${mounted} (skipped: ${reason})`,
   ignore: reason !== undefined,
   fn: () =>
-    withMachine({}, (machine) =>
+    withServer({}, (server) =>
       withFolder(async (folder) => {
-        const url = `http://127.0.0.1:${machine.port}/dav/home/`;
+        const url = `http://127.0.0.1:${server.port}/dav/home/`;
         await Deno.mkdir(`${folder}/mnt`);
         await Deno.mkdir(`${folder}/cache`);
         // The daemon of davfs2 drops root and runs as another user.
@@ -198,8 +198,8 @@ Deno.test({
           const left = await runTool("umount.davfs", [`${folder}/mnt`], { cwd: folder });
           equal(left.code, 0, left.text);
         }
-        equal((await machine.approve("GET", "/home/c/b.md?raw")).text, "by davfs");
-        equal((await machine.approve("GET", "/home/c/")).text, "b.md\n");
-        await machine.audit();
+        equal((await server.approve("GET", "/home/c/b.md?raw")).text, "by davfs");
+        equal((await server.approve("GET", "/home/c/")).text, "b.md\n");
+        await server.audit();
       })),
 });

@@ -1,5 +1,5 @@
 import { equal, match } from "node:assert/strict";
-import { APPROVE, withMachine } from "../support/machine.ts";
+import { APPROVE, withServer } from "../support/test_server.ts";
 import { needing, runTool, withFolder } from "./tool.ts";
 
 const SUITES = ["basic", "copymove", "props", "locks", "http"];
@@ -8,9 +8,9 @@ for (const suite of SUITES) {
   Deno.test({
     ...needing("litmus", `DavRouter passes all tests of litmus ${suite}`),
     fn: () =>
-      withMachine({}, (machine) =>
+      withServer({}, (server) =>
         withFolder(async (folder) => {
-          const url = `http://127.0.0.1:${machine.port}/dav/home/`;
+          const url = `http://127.0.0.1:${server.port}/dav/home/`;
           const { code, text } = await runTool("litmus", [url, "admin", APPROVE], {
             cwd: folder,
             env: { TESTS: suite },
@@ -19,7 +19,7 @@ for (const suite of SUITES) {
           equal(/WARNING/.test(text), false, text);
           equal(code, 0, text);
           // After the requests of the suite, the audit of every world is ok.
-          await machine.audit();
+          await server.audit();
         })),
   });
 }

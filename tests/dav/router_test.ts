@@ -6,7 +6,7 @@ import {
   toNotModifiedResponse,
   writtenResponse,
 } from "../../lib/routes/world_responses.ts";
-import { basic, bearer, CLOSED, TOKEN, withMachine } from "../support/machine.ts";
+import { basic, bearer, CLOSED, TOKEN, withServer } from "../support/test_server.ts";
 import { runScenarios } from "../support/scenario.ts";
 
 const ALLOW =
@@ -14,12 +14,12 @@ const ALLOW =
 const BASIC = 'Basic realm="elastik", charset="UTF-8"';
 
 Deno.test("DavRouter checks the tier of the caller", async (t) => {
-  await withMachine({ env: CLOSED }, async (machine) => {
-    const inside = basic("agent", machine.capability("/home/scratch", "rw"));
-    const reader = basic("agent", machine.capability("/home/scratch", "r"));
+  await withServer({ env: CLOSED }, async (server) => {
+    const inside = basic("agent", server.capability("/home/scratch", "rw"));
+    const reader = basic("agent", server.capability("/home/scratch", "r"));
     const t2 = basic("ada", TOKEN);
-    await machine.approve("MKCOL", "/dav/home/scratch");
-    await runScenarios(t, machine, [
+    await server.approve("MKCOL", "/dav/home/scratch");
+    await runScenarios(t, server, [
       {
         title: "returns the WebDAV classes and the allowed methods",
         send: "OPTIONS /dav/",
@@ -166,13 +166,13 @@ Deno.test("DavRouter checks the tier of the caller", async (t) => {
         status: 403,
       },
     ]);
-    await machine.audit();
+    await server.audit();
   });
 });
 
 Deno.test("DavRouter allows the WebDAV methods only and refuses ambiguous paths", async () => {
-  await withMachine({}, async (machine) => {
-    const post = await machine.approve("POST", "/dav/home/a", "x");
+  await withServer({}, async (server) => {
+    const post = await server.approve("POST", "/dav/home/a", "x");
     equal(post.status, 405);
     equal(post.headers.get("allow"), ALLOW);
     for (
@@ -183,22 +183,22 @@ Deno.test("DavRouter allows the WebDAV methods only and refuses ambiguous paths"
         "/dav/home/%00",
         "/dav/\\a",
       ]
-    ) equal((await machine.approve("PUT", target, "x")).status, 400, target);
-    equal((await machine.approve("PUT", "/davhome/a", "x")).status, 404);
-    equal((await machine.approve("GET", "/dav/mnt")).status, 404);
-    equal((await machine.approve("GET", "/dav/proc/status")).status, 404);
-    equal((await machine.approve("PUT", "/bin/dav/home/alias", "x")).status, 201);
-    equal((await machine.approve("GET", "/dav/home/alias")).text, "x");
+    ) equal((await server.approve("PUT", target, "x")).status, 400, target);
+    equal((await server.approve("PUT", "/davhome/a", "x")).status, 404);
+    equal((await server.approve("GET", "/dav/mnt")).status, 404);
+    equal((await server.approve("GET", "/dav/proc/status")).status, 404);
+    equal((await server.approve("PUT", "/bin/dav/home/alias", "x")).status, 201);
+    equal((await server.approve("GET", "/dav/home/alias")).text, "x");
     deepStrictEqual(Object.keys(DAV_HEADERS), ["dav", "ms-author-via"]);
     equal(typeof DavRouter, "function");
   });
 });
 
 Deno.test("DavRouter returns the free space of the disk and not its path", async () => {
-  await withMachine({}, async (machine) => {
+  await withServer({}, async (server) => {
     const body =
       '<propfind xmlns="DAV:"><prop><quota-available-bytes/><quota-used-bytes/></prop></propfind>';
-    const { text } = await machine.send({
+    const { text } = await server.send({
       method: "PROPFIND",
       target: "/dav/home/",
       headers: { ...bearer(TOKEN), depth: "0" },
@@ -207,20 +207,20 @@ Deno.test("DavRouter returns the free space of the disk and not its path", async
     const [, available = "0"] = /<D:quota-available-bytes>(\d+)</.exec(text) ?? [];
     ok(Number(available) > 0, text);
     ok(/<D:quota-used-bytes>\d+</.test(text));
-    ok(!text.includes(machine.data));
+    ok(!text.includes(server.data));
   });
 });
 
 Deno.test("DavRouter accepts a chunked body", async () => {
-  await withMachine({}, async (machine) => {
-    const chunked = await machine.send({
+  await withServer({}, async (server) => {
+    const chunked = await server.send({
       method: "PUT",
       target: "/dav/home/chunked",
       headers: { "transfer-encoding": "chunked" },
       body: "3\r\nabc\r\n4\r\ndefg\r\n0\r\n\r\n",
     });
     equal(chunked.status, 201);
-    equal((await machine.approve("GET", "/dav/home/chunked")).text, "abcdefg");
+    equal((await server.approve("GET", "/dav/home/chunked")).text, "abcdefg");
   });
 });
 

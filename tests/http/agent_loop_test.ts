@@ -1,7 +1,7 @@
 import { deepStrictEqual as equal, match, ok } from "node:assert/strict";
 import { lowerWorlds } from "../../worlds/mod.ts";
 import { EventReader } from "../support/event_reader.ts";
-import { CLOSED, startTestMachine, type TestMachine } from "../support/machine.ts";
+import { CLOSED, startTestServer, type TestServer } from "../support/test_server.ts";
 
 const README = new URL("../../README.md", import.meta.url);
 /** Header in which the proxy reports the address of an agent on another computer. */
@@ -55,8 +55,8 @@ function idea(round: number): string {
   return `<h1>Round ${round}</h1><p>written by an agent</p>`;
 }
 
-async function loop(machine: TestMachine, url: string, from?: string): Promise<void> {
-  const token = machine.capability("/home/scratch", "rw");
+async function loop(server: TestServer, url: string, from?: string): Promise<void> {
+  const token = server.capability("/home/scratch", "rw");
   const agent = new Agent(await promptFor(url, token), from);
 
   // It reads the page from the prompt and learns there how to find out its rights.
@@ -90,7 +90,7 @@ async function loop(machine: TestMachine, url: string, from?: string): Promise<v
   equal((await agent.ask("GET", `${page}?v=1`)).status, 304);
 
   // Another client writes; the agent's update gets 412, and it reads again.
-  await machine.approve("PUT", "/home/scratch/page", "<h1>a person was here</h1>");
+  await server.approve("PUT", "/home/scratch/page", "<h1>a person was here</h1>");
   equal(JSON.parse((await stream.next())?.data ?? "{}").version, 2);
   const lost = await agent.ask("PUT", `${page}?ext=html`, idea(2), { "if-match": seen });
   equal(lost.status, 412);
@@ -123,35 +123,35 @@ async function loop(machine: TestMachine, url: string, from?: string): Promise<v
     ["PUT", "/lib/mine"],
     ["POST", "/auth/mint?prefix=/home"],
   ];
-  const worlds = JSON.stringify(await machine.approve("GET", "/proc/worlds"));
+  const worlds = JSON.stringify(await server.approve("GET", "/proc/worlds"));
   for (const [method, path] of outside) {
     const refused = await agent.ask(method, `${origin}${path}`, method === "PUT" ? "x" : undefined);
     ok(refused.status === 403 || refused.status === 400, `${method} ${path}: ${refused.status}`);
     match(JSON.parse(refused.text).detail, /required|send a canonical path/, path);
   }
-  equal(JSON.stringify(await machine.approve("GET", "/proc/worlds")), worlds);
+  equal(JSON.stringify(await server.approve("GET", "/proc/worlds")), worlds);
   await stream.close();
 
   // The event chain records its writes under its name.
-  const events = JSON.parse((await machine.approve("GET", "/proc/log/home/scratch/page")).text);
+  const events = JSON.parse((await server.approve("GET", "/proc/log/home/scratch/page")).text);
   equal(
     events.map(({ payload }: { payload: { by: string } }) => payload.by),
     ["cap:/home/scratch", "T3", "cap:/home/scratch"],
   );
-  await machine.audit();
+  await server.audit();
 }
 
 Deno.test("an agent on this computer needs only the README's prompt and a capability", async () => {
-  const machine = await startTestMachine({ birth: lowerWorlds });
+  const server = await startTestServer({ birth: lowerWorlds });
   try {
-    await loop(machine, `http://localhost:${machine.port}`);
+    await loop(server, `http://localhost:${server.port}`);
   } finally {
-    await machine.close();
+    await server.close();
   }
 });
 
 Deno.test("an agent on another computer needs only the README's prompt and a capability", async () => {
-  const machine = await startTestMachine({
+  const server = await startTestServer({
     birth: lowerWorlds,
     env: {
       ...CLOSED,
@@ -160,29 +160,29 @@ Deno.test("an agent on another computer needs only the README's prompt and a cap
     },
   });
   try {
-    await machine.approve("PUT", "/home/private", "not for agents");
-    const url = `http://localhost:${machine.port}`;
+    await server.approve("PUT", "/home/private", "not for agents");
+    const url = `http://localhost:${server.port}`;
     const stranger = await fetch(`${url}/home/private`, {
       headers: { "x-forwarded-for": ELSEWHERE },
     });
     equal([stranger.status, (await stranger.text()).includes("not for agents")], [401, false]);
-    await loop(machine, url, ELSEWHERE);
+    await loop(server, url, ELSEWHERE);
   } finally {
-    await machine.close();
+    await server.close();
   }
 });
 
 Deno.test("GET /llms.txt links to existing pages, from any address", async () => {
-  const machine = await startTestMachine({ birth: lowerWorlds });
+  const server = await startTestServer({ birth: lowerWorlds });
   try {
-    const { text } = await machine.send({ method: "GET", target: "/llms.txt" });
+    const { text } = await server.send({ method: "GET", target: "/llms.txt" });
     match(text, /^# \S+\n\n> /);
     const links = [...text.matchAll(/\]\(([^)]+)\)/g)].map(([, link = ""]) => link);
     ok(links.includes("/usr/lib/skills/elastik.md?raw"));
     for (const link of links) {
-      equal((await machine.send({ method: "GET", target: link })).status, 200, link);
+      equal((await server.send({ method: "GET", target: link })).status, 200, link);
     }
   } finally {
-    await machine.close();
+    await server.close();
   }
 });

@@ -1,7 +1,7 @@
 import { deepStrictEqual, equal, rejects } from "node:assert/strict";
 import { readBody } from "../../lib/http/read_body.ts";
 import { Problem } from "../../lib/http/problem.ts";
-import { bearer, CLOSED, type TestMachine, TOKEN, withMachine } from "../support/machine.ts";
+import { bearer, CLOSED, type TestServer, TOKEN, withServer } from "../support/test_server.ts";
 import { bytesOf, Connection } from "../support/wire.ts";
 
 const MOST = 1000;
@@ -73,8 +73,8 @@ Deno.test("readBody() reports for a truncated body that nothing was stored", asy
   await rejects(readBody(request(broken(), { "content-length": "9" }), MOST), is("bad-body"));
 });
 
-async function versionOf(machine: TestMachine, path: string): Promise<number | undefined> {
-  const { status, text } = await machine.send({ method: "GET", target: path });
+async function versionOf(server: TestServer, path: string): Promise<number | undefined> {
+  const { status, text } = await server.send({ method: "GET", target: path });
   return status === 200 ? Number(JSON.parse(text).version) : undefined;
 }
 
@@ -86,7 +86,7 @@ function chunked(total: number, piece: number): string {
 }
 
 Deno.test("PUT and POST store bodies up to the limit, with and without Content-Length", async (t) => {
-  await withMachine({ env: { ...CLOSED, ELASTIK_MAX_BODY: String(MOST) } }, async (machine) => {
+  await withServer({ env: { ...CLOSED, ELASTIK_MAX_BODY: String(MOST) } }, async (server) => {
     for (
       const [how, method, bytes, status] of [
         ["declared", "PUT", MOST, 201],
@@ -102,16 +102,16 @@ Deno.test("PUT and POST store bodies up to the limit, with and without Content-L
     ) {
       await t.step(`${method} of ${bytes} bytes, ${how}, answers ${status}`, async () => {
         const target = `/home/${method}-${how}-${bytes}`;
-        const reply = await machine.send({
+        const reply = await server.send({
           method,
           target,
           headers: { ...T2, ...(how === "chunked" ? { "transfer-encoding": "chunked" } : {}) },
           body: how === "chunked" ? chunked(bytes, 300) : "c".repeat(bytes),
         });
         equal(reply.status, status, reply.text);
-        equal(await versionOf(machine, target), status === 201 ? 1 : undefined);
+        equal(await versionOf(server, target), status === 201 ? 1 : undefined);
         if (status === 201) {
-          const raw = await machine.send({ method: "GET", target: `${target}?raw` });
+          const raw = await server.send({ method: "GET", target: `${target}?raw` });
           equal(raw.text, "c".repeat(bytes));
         }
       });
@@ -120,8 +120,8 @@ Deno.test("PUT and POST store bodies up to the limit, with and without Content-L
 });
 
 Deno.test("PUT answers 413 before the body is sent if Content-Length is too large", async () => {
-  await withMachine({ env: CLOSED }, async (machine) => {
-    const connection = await Connection.open(machine.port);
+  await withServer({ env: CLOSED }, async (server) => {
+    const connection = await Connection.open(server.port);
     await connection.write(
       `PUT /home/big HTTP/1.1\r\nhost: localhost\r\nauthorization: ${T2.authorization}\r\n` +
         `content-length: 99999999999\r\n\r\n`,
@@ -130,19 +130,19 @@ Deno.test("PUT answers 413 before the body is sent if Content-Length is too larg
     equal(reply.status, 413);
     equal(reply.headers.get("content-type"), "application/problem+json");
     connection.close();
-    equal(await versionOf(machine, "/home/big"), undefined);
+    equal(await versionOf(server, "/home/big"), undefined);
   });
 });
 
 Deno.test("POST answers 413 if the world would exceed its limit", async () => {
-  await withMachine({ env: { ...CLOSED, ELASTIK_MAX_WORLD: "10" } }, async (machine) => {
+  await withServer({ env: { ...CLOSED, ELASTIK_MAX_WORLD: "10" } }, async (server) => {
     const append = (body: string) =>
-      machine.send({ method: "POST", target: "/home/log", headers: T2, body });
+      server.send({ method: "POST", target: "/home/log", headers: T2, body });
     equal((await append("12345")).status, 201);
     equal((await append("67890")).status, 200);
     const over = await append("x");
     equal(over.status, 413);
-    equal((await machine.send({ method: "GET", target: "/home/log?raw" })).text, "1234567890");
-    equal(await versionOf(machine, "/home/log"), 2);
+    equal((await server.send({ method: "GET", target: "/home/log?raw" })).text, "1234567890");
+    equal(await versionOf(server, "/home/log"), 2);
   });
 });

@@ -10,10 +10,10 @@ import {
   APPROVE,
   bearer,
   CLOSED,
-  startTestMachine,
-  type TestMachine,
+  startTestServer,
+  type TestServer,
   TOKEN,
-} from "../support/machine.ts";
+} from "../support/test_server.ts";
 
 const T2 = bearer(TOKEN);
 const T3 = bearer(APPROVE);
@@ -53,18 +53,18 @@ const ROWS: readonly (readonly [ProblemType, string, Record<string, string>, (st
   ["world-damaged", "GET /proc/audit/home/torn", T2],
 ];
 
-async function worlds(machine: TestMachine): Promise<string> {
+async function worlds(server: TestServer): Promise<string> {
   const headers = { ...T3, accept: "application/json" };
-  const { text } = await machine.send({ method: "GET", target: "/proc/worlds", headers });
+  const { text } = await server.send({ method: "GET", target: "/proc/worlds", headers });
   const rows: unknown = JSON.parse(text);
   ok(Array.isArray(rows));
   return rows.map(({ name, version }) => `${name} ${version}`).join();
 }
 
 /** A server with a world whose first version was evicted, and one whose file is damaged. */
-async function damagedMachine(data: string): Promise<TestMachine> {
+async function damagedMachine(data: string): Promise<TestServer> {
   const env = { ...CLOSED, ELASTIK_HISTORY: "1", ELASTIK_MAX_BODY: "1000" };
-  const first = await startTestMachine({ env, data });
+  const first = await startTestServer({ env, data });
   for (const body of ["one", "two", "six"]) {
     await first.send({ method: "PUT", target: "/home/x", headers: T2, body });
   }
@@ -74,20 +74,20 @@ async function damagedMachine(data: string): Promise<TestMachine> {
     `${data}/home%2Ftorn/universe.db`,
     "this is no database, but it was one",
   );
-  return await startTestMachine({ env, data });
+  return await startTestServer({ env, data });
 }
 
 Deno.test("toProblemResponse() has one form for every problem over HTTP", async (t) => {
   const folder = await Deno.makeTempDir({ prefix: "elastik-test-" });
-  const machine = await damagedMachine(`${folder}/data`);
+  const server = await damagedMachine(`${folder}/data`);
   try {
-    const before = await worlds(machine);
+    const before = await worlds(server);
     for (const [type, request, headers, body, belonging = {}] of ROWS) {
       await t.step(`${type}: ${request.slice(0, 60)}`, async () => {
         const [method = "", target = ""] = request.split(" ");
         const { status, title } = PROBLEMS[type];
         const sent = { method, target, headers, ...(body === undefined ? {} : { body }) };
-        const reply = await machine.send(sent);
+        const reply = await server.send(sent);
         equal(reply.status, status, reply.text);
         equal(reply.headers.get("content-type"), "application/problem+json");
         equal(reply.headers.get("cache-control"), "no-store");
@@ -102,7 +102,7 @@ Deno.test("toProblemResponse() has one form for every problem over HTTP", async 
         const detail = String(problem.detail);
         match(detail, /^Cannot [^]+[^.\s]$/);
         ok(!detail.includes(folder) && !/%2F|universe\.db|\n/.test(detail), detail);
-        const words = await machine.send({
+        const words = await server.send({
           ...sent,
           headers: { ...headers, accept: "text/plain" },
         });
@@ -112,20 +112,20 @@ Deno.test("toProblemResponse() has one form for every problem over HTTP", async 
         const said = words.text.replaceAll('.text"', '.json"');
         equal(said, `${status} ${title}\n${detail}\n`);
         if (method === "GET" && type !== "range-not-satisfiable") {
-          const head = await machine.send({ ...sent, method: "HEAD" });
+          const head = await server.send({ ...sent, method: "HEAD" });
           deepStrictEqual([head.status, head.text], [status, ""]);
           equal(head.headers.get("content-length"), reply.headers.get("content-length"));
         }
       });
     }
-    equal(await worlds(machine), before);
+    equal(await worlds(server), before);
     // The other worlds are unchanged.
-    equal((await machine.send({ method: "GET", target: "/home/x?raw" })).text, "six");
-    equal((await machine.send({ method: "GET", target: "/home/" })).status, 200);
-    ok(machine.log.length > 0 && machine.log.every((line) => !line.includes(TOKEN)));
-    equal((await machine.approve("DELETE", "/home/torn")).status, 500);
+    equal((await server.send({ method: "GET", target: "/home/x?raw" })).text, "six");
+    equal((await server.send({ method: "GET", target: "/home/" })).status, 200);
+    ok(server.log.length > 0 && server.log.every((line) => !line.includes(TOKEN)));
+    equal((await server.approve("DELETE", "/home/torn")).status, 500);
   } finally {
-    await machine.stop();
+    await server.stop();
     await Deno.remove(folder, { recursive: true });
   }
 });

@@ -1,6 +1,6 @@
 import { deepStrictEqual as equal, match, ok } from "node:assert/strict";
 import { EventReader } from "../support/event_reader.ts";
-import { bearer, CLOSED, startTestMachine, type TestMachine, TOKEN } from "../support/machine.ts";
+import { bearer, CLOSED, startTestServer, type TestServer, TOKEN } from "../support/test_server.ts";
 
 /** A parsed line of the log. */
 interface Row {
@@ -17,7 +17,7 @@ interface Row {
 /** Runs a test on a server with a log, and returns the log after the server stopped. */
 async function withLog(
   env: Record<string, string>,
-  act: (machine: TestMachine, logged: (word: string) => Promise<void>) => Promise<void>,
+  act: (server: TestServer, logged: (word: string) => Promise<void>) => Promise<void>,
 ): Promise<string> {
   const decoder = new TextDecoder();
   let written = "";
@@ -26,7 +26,7 @@ async function withLog(
   const logged = async (word: string): Promise<void> => {
     while (!written.includes(word)) await new Promise<void>((resolve) => told = resolve);
   };
-  const machine = await startTestMachine({
+  const server = await startTestServer({
     env: { ELASTIK_LOG: "json", ...env },
     write: (bytes) => {
       written += decoder.decode(bytes, { stream: true });
@@ -35,11 +35,11 @@ async function withLog(
     },
   });
   try {
-    await act(machine, logged);
+    await act(server, logged);
   } finally {
-    await machine.close();
+    await server.close();
   }
-  for (const secret of machine.secrets) ok(!written.includes(secret), "the log shows a secret");
+  for (const secret of server.secrets) ok(!written.includes(secret), "the log shows a secret");
   return written;
 }
 
@@ -49,10 +49,10 @@ function rows(written: string): Row[] {
 }
 
 Deno.test("AccessLog logs every response with caller, size and path, without the query", async () => {
-  const written = await withLog(CLOSED, async (machine) => {
-    const cap = machine.capability("/home/a b", "rw");
+  const written = await withLog(CLOSED, async (server) => {
+    const cap = server.capability("/home/a b", "rw");
     const ask = (method: string, target: string, headers = {}, body?: string) =>
-      machine.send({ method, target, headers, ...(body === undefined ? {} : { body }) });
+      server.send({ method, target, headers, ...(body === undefined ? {} : { body }) });
     await ask("PUT", "/home/a%20b/x?ext=md", bearer(cap), "12345");
     await ask("GET", "/home/a%20b/x?raw&secret=s3cr3t", bearer(TOKEN));
     await ask("HEAD", "/home/a%20b/x?raw", bearer(TOKEN));
@@ -60,7 +60,7 @@ Deno.test("AccessLog logs every response with caller, size and path, without the
     await ask("GET", "/home/nothing", bearer("no-such-token"));
     await ask("BREW", "/home/x");
     await ask("GET", "/home/../etc/x?t=s3cr3t");
-    await ask("DELETE", "/home/a%20b/x", bearer(machine.approveToken));
+    await ask("DELETE", "/home/a%20b/x", bearer(server.approveToken));
   });
   ok(!written.includes("s3cr3t"));
   const found = rows(written);
@@ -92,13 +92,13 @@ Deno.test("AccessLog logs the client behind a trusted proxy, and ignores untrust
   };
   const seen: string[] = [];
   for (const env of [trusted, CLOSED]) {
-    const written = await withLog(env, async (machine) => {
-      await machine.send({
+    const written = await withLog(env, async (server) => {
+      await server.send({
         method: "GET",
         target: "/home/",
         headers: { ...bearer(TOKEN), ...forwarded },
       });
-      await machine.send({ method: "GET", target: "/home/", headers: forwarded });
+      await server.send({ method: "GET", target: "/home/", headers: forwarded });
     });
     const found = rows(written);
     equal(found.map(({ status }) => status), [200, 401]);
@@ -109,11 +109,11 @@ Deno.test("AccessLog logs the client behind a trusted proxy, and ignores untrust
 
 Deno.test("AccessLog logs an event stream at its end, with all bytes sent", async () => {
   let wire = 0;
-  const written = await withLog({}, async (machine, logged) => {
-    await machine.approve("PUT", "/home/x", "one");
-    const stream = await EventReader.open(`http://127.0.0.1:${machine.port}/stream/home/x`);
+  const written = await withLog({}, async (server, logged) => {
+    await server.approve("PUT", "/home/x", "one");
+    const stream = await EventReader.open(`http://127.0.0.1:${server.port}/stream/home/x`);
     await stream.next();
-    await machine.approve("PUT", "/home/x", "two");
+    await server.approve("PUT", "/home/x", "two");
     await stream.next();
     wire = stream.wire.length;
     await stream.close();
@@ -133,8 +133,8 @@ Deno.test("AccessLog logs an event stream at its end, with all bytes sent", asyn
 
 Deno.test("AccessLog logs a stream that is ended by the shutdown", async () => {
   let stream: EventReader | undefined;
-  const written = await withLog({}, async (machine) => {
-    stream = await EventReader.open(`http://127.0.0.1:${machine.port}/stream/home/`);
+  const written = await withLog({}, async (server) => {
+    stream = await EventReader.open(`http://127.0.0.1:${server.port}/stream/home/`);
     await stream.next();
   });
   await stream?.close();
@@ -143,12 +143,12 @@ Deno.test("AccessLog logs a stream that is ended by the shutdown", async () => {
 
 Deno.test("AccessLog does not change responses", async () => {
   const answers: string[][] = [];
-  const ask = async (machine: TestMachine) => {
-    await machine.approve("PUT", "/home/x", "twelve bytes");
+  const ask = async (server: TestServer) => {
+    await server.approve("PUT", "/home/x", "twelve bytes");
     const found: string[] = [];
     for (const method of ["GET", "HEAD"]) {
       for (const target of ["/home/x", "/home/x?raw", "/home/", "/proc/version", "/nothing"]) {
-        const reply = await machine.send({ method, target });
+        const reply = await server.send({ method, target });
         const headers = new Map(reply.headers);
         for (const name of ["date", "last-modified"]) headers.delete(name);
         if (method === "GET" && target !== "/home/x?raw") {
@@ -167,8 +167,8 @@ Deno.test("AccessLog does not change responses", async () => {
 });
 
 Deno.test("AccessLog writes lines, and nothing with the format off", async () => {
-  const ask = async (machine: TestMachine) => {
-    await machine.send({ method: "GET", target: "/proc/version" });
+  const ask = async (server: TestServer) => {
+    await server.send({ method: "GET", target: "/proc/version" });
   };
   match(
     (await withLog({ ELASTIK_LOG: "line" }, ask)).split("\n").find((line) =>

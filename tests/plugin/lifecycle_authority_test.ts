@@ -9,11 +9,11 @@ import {
   basic,
   bearer,
   CLOSED,
-  type TestMachine,
+  type TestServer,
   TOKEN,
-  withMachine,
-} from "../support/machine.ts";
-import { install, plugin, QUICK, record, withPlugins } from "./plugin_machine.ts";
+  withServer,
+} from "../support/test_server.ts";
+import { install, plugin, QUICK, record, withPlugins } from "./plugin_test_server.ts";
 
 /** Sends the subrequest that the request's body describes: `{via, method, path, headers, body}`. */
 const DEPUTY = `
@@ -34,13 +34,13 @@ interface Errand {
 }
 
 async function send(
-  machine: TestMachine,
+  server: TestServer,
   as: Record<string, string>,
   errand: Errand,
   target = "/p",
 ): Promise<Record<string, unknown>> {
   const body = JSON.stringify(errand);
-  const { status, text } = await machine.send({ method: "POST", target, headers: as, body });
+  const { status, text } = await server.send({ method: "POST", target, headers: as, body });
   equal(status, 200, text);
   return record(JSON.parse(text));
 }
@@ -50,18 +50,18 @@ const T2 = bearer(TOKEN);
 const T3 = bearer(APPROVE);
 
 Deno.test("env.caller has the authority of its caller, for every tier", async () => {
-  await withMachine({ env: { ...CLOSED, ...QUICK } }, async (machine) => {
-    await machine.approve("PUT", "/etc/passwd", "ada:T2\n");
-    await machine.approve("PUT", "/home/x", "x");
-    await install(machine, "p", plugin({}, DEPUTY)).catch(async () => {
+  await withServer({ env: { ...CLOSED, ...QUICK } }, async (server) => {
+    await server.approve("PUT", "/etc/passwd", "ada:T2\n");
+    await server.approve("PUT", "/home/x", "x");
+    await install(server, "p", plugin({}, DEPUTY)).catch(async () => {
       // This server requires a token to store the source.
-      await machine.send({
+      await server.send({
         method: "PUT",
         target: "/lib/p",
         headers: T2,
         body: plugin({}, DEPUTY),
       });
-      equal((await machine.approve("PUT", "/lib/p/state", "active")).status, 200);
+      equal((await server.approve("PUT", "/lib/p/state", "active")).status, 200);
     });
     const rows: [as: Record<string, string>, errand: Errand, status: number][] = [
       [NOBODY, { via: "caller", path: "/home/x?raw" }, 200],
@@ -85,27 +85,27 @@ Deno.test("env.caller has the authority of its caller, for every tier", async ()
       ],
     ];
     for (const [as, errand, status] of rows) {
-      const told = await send(machine, as, errand);
+      const told = await send(server, as, errand);
       equal(told.status, status, `${JSON.stringify([errand, told])}`);
     }
-    const log = await machine.approve("GET", "/proc/log/home/y");
+    const log = await server.approve("GET", "/proc/log/home/y");
     match(log.text, /"by":"T2"/);
-    await machine.audit();
+    await server.audit();
   });
 });
 
 Deno.test("env.caller is limited to the prefix and mode of the caller's capability", async () => {
-  await withPlugins(async (machine) => {
-    await machine.approve("PUT", "/home/a/x", "x");
-    await machine.approve("PUT", "/home/b", "b");
-    await install(machine, "p", plugin({ routes: ["/shape"] }, DEPUTY));
-    const rw = bearer(machine.capability("/home/a", "rw"));
-    const r = bearer(machine.capability("/home/a", "r"));
+  await withPlugins(async (server) => {
+    await server.approve("PUT", "/home/a/x", "x");
+    await server.approve("PUT", "/home/b", "b");
+    await install(server, "p", plugin({ routes: ["/shape"] }, DEPUTY));
+    const rw = bearer(server.capability("/home/a", "rw"));
+    const r = bearer(server.capability("/home/a", "r"));
     const inside = "/shape/home/a/x";
     // The route is outside the capability; the world that the request concerns is inside.
-    const refused = await machine.send({ method: "GET", target: "/shape", headers: rw });
+    const refused = await server.send({ method: "GET", target: "/shape", headers: rw });
     equal(refused.status, 403);
-    const other = await machine.send({ method: "GET", target: "/shape/home/b", headers: rw });
+    const other = await server.send({ method: "GET", target: "/shape/home/b", headers: rw });
     equal(other.status, 403);
     const rows: [Errand, number][] = [
       [{ via: "caller", path: "/home/a/x" }, 200],
@@ -116,17 +116,17 @@ Deno.test("env.caller is limited to the prefix and mode of the caller's capabili
       [{ via: "caller", method: "PUT", path: "/home/b", body: "y" }, 403],
     ];
     for (const [errand, status] of rows) {
-      equal((await send(machine, rw, errand, inside)).status, status, JSON.stringify(errand));
+      equal((await send(server, rw, errand, inside)).status, status, JSON.stringify(errand));
     }
-    const posted = await machine.send({ method: "POST", target: inside, headers: r, body: "{}" });
+    const posted = await server.send({ method: "POST", target: inside, headers: r, body: "{}" });
     equal(posted.status, 403);
     match(posted.text, /capability of mode rw/);
   });
 });
 
 Deno.test("env.caller answers 401 after the caller's capability has expired during the request", async () => {
-  await withPlugins(async (machine) => {
-    await machine.approve("PUT", "/home/a", "x");
+  await withPlugins(async (server) => {
+    await server.approve("PUT", "/home/a", "x");
     const body = `
       const before = (await env.caller.fetch("/home/a")).status;
       let after = before;
@@ -135,15 +135,15 @@ Deno.test("env.caller answers 401 after the caller's capability has expired duri
         after = (await env.caller.fetch("/home/a")).status;
       }
       return Response.json([before, after]);`;
-    await install(machine, "p", plugin({ routes: ["/p"] }, body));
-    const cap = bearer(machine.capability("/home/a", "r", 2));
-    const reply = await machine.send({ method: "GET", target: "/p/home/a", headers: cap });
+    await install(server, "p", plugin({ routes: ["/p"] }, body));
+    const cap = bearer(server.capability("/home/a", "r", 2));
+    const reply = await server.send({ method: "GET", target: "/p/home/a", headers: cap });
     deepStrictEqual(JSON.parse(reply.text), [200, 401]);
   });
 });
 
 Deno.test("env.caller rejects after its request has ended", async () => {
-  await withPlugins(async (machine) => {
+  await withPlugins(async (server) => {
     const body = `
       globalThis.kept ??= [];
       if (url.pathname === "/p/keep") { kept.push(env.caller); return new Response("kept"); }
@@ -154,24 +154,24 @@ Deno.test("env.caller rejects after its request has ended", async () => {
       }
       told.push((await env.caller.fetch("/etc/x", { method: "PUT", body: "x" })).status);
       return Response.json(told);`;
-    await install(machine, "p", plugin({}, body));
-    equal((await machine.send({ method: "GET", target: "/p/keep", headers: T3 })).text, "kept");
-    const reply = await machine.send({ method: "GET", target: "/p/use" });
+    await install(server, "p", plugin({}, body));
+    equal((await server.send({ method: "GET", target: "/p/keep", headers: T3 })).text, "kept");
+    const reply = await server.send({ method: "GET", target: "/p/use" });
     const [dead, own] = JSON.parse(reply.text);
     match(String(dead), /request has ended/);
     equal(own, 401);
-    equal((await machine.approve("GET", "/etc/x")).status, 404);
+    equal((await server.approve("GET", "/etc/x")).status, 404);
   });
 });
 
 Deno.test("env.machine is limited to the plugin's grants, whatever tier the caller has", async () => {
-  await withPlugins(async (machine) => {
+  await withPlugins(async (server) => {
     for (
       const path of ["/home/a", "/home/a/b", "/home/ab", "/var/c/x", "/var/c/fixed/x", "/etc/one"]
     ) {
-      await machine.approve("PUT", path, "text");
+      await server.approve("PUT", path, "text");
     }
-    await machine.approve("PUT", "/etc/shadow", "root:00");
+    await server.approve("PUT", "/etc/shadow", "root:00");
     const grants = {
       "/home/a/": "r",
       "/var/c/": "rw",
@@ -179,7 +179,7 @@ Deno.test("env.machine is limited to the plugin's grants, whatever tier the call
       "/etc/": "r",
       "/etc/one": "rw",
     };
-    await install(machine, "p", plugin({ grants }, DEPUTY));
+    await install(server, "p", plugin({ grants }, DEPUTY));
     const rows: [method: string, path: string, status: number][] = [
       ["GET", "/home/a", 200],
       ["GET", "/home/a/b", 200],
@@ -209,7 +209,7 @@ Deno.test("env.machine is limited to the plugin's grants, whatever tier the call
     for (const as of [NOBODY, T3]) {
       for (const [method, path, status] of rows) {
         const body = method === "PUT" || method === "POST" ? { body: "active" } : {};
-        const told = await send(machine, as, { via: "machine", method, path, ...body });
+        const told = await send(server, as, { via: "machine", method, path, ...body });
         equal(
           told.status === 201 ? status === 201 || status === 200 : told.status === status ||
             (status === 201 && told.status === 200),
@@ -218,23 +218,23 @@ Deno.test("env.machine is limited to the plugin's grants, whatever tier the call
         );
       }
     }
-    const log = await machine.approve("GET", "/proc/log/var/c/fixed/x");
+    const log = await server.approve("GET", "/proc/log/var/c/fixed/x");
     equal(JSON.parse(log.text).length, 1);
-    match((await machine.approve("GET", "/proc/log/etc/one")).text, /"by":"plugin:p"/);
-    await machine.audit();
+    match((await server.approve("GET", "/proc/log/etc/one")).text, /"by":"plugin:p"/);
+    await server.audit();
   });
 });
 
 Deno.test("env.machine.fetch() resolves a path as the gate does, in every spelling", async () => {
-  await withPlugins(async (machine) => {
-    await machine.approve("PUT", "/etc/secret", "secret");
-    await machine.approve("PUT", "/var/c/x", "x");
-    await install(machine, "p", plugin({ grants: { "/var/c/": "rw" } }, DEPUTY));
+  await withPlugins(async (server) => {
+    await server.approve("PUT", "/etc/secret", "secret");
+    await server.approve("PUT", "/var/c/x", "x");
+    await install(server, "p", plugin({ grants: { "/var/c/": "rw" } }, DEPUTY));
     const rows: [path: string, told: number | RegExp][] = [
       ["/var/c/x", 200],
       ["/var/c/%78", 200],
       ["http://machine/var/c/x", 200],
-      [`http://127.0.0.1:${machine.port}/var/c/x`, 200],
+      [`http://127.0.0.1:${server.port}/var/c/x`, 200],
       ["/var/c/../../etc/secret", 403],
       ["/var/c/%2e%2e/%2e%2e/etc/secret", 403],
       ["/var/c/..%2f..%2fetc/secret", 400],
@@ -242,7 +242,7 @@ Deno.test("env.machine.fetch() resolves a path as the gate does, in every spelli
       ["//var/c/x", 400],
       ["//evil.example/var/c/x", 400],
       ["http://evil.example/var/c/x", /reaches this server only/],
-      [`http://localhost.evil.example:${machine.port}/var/c/x`, /reaches this server only/],
+      [`http://localhost.evil.example:${server.port}/var/c/x`, /reaches this server only/],
       ["file:///etc/passwd", /reaches this server only/],
       ["data:text/plain,x", /reaches this server only/],
       ["/var/c/%ff", 400],
@@ -254,7 +254,7 @@ Deno.test("env.machine.fetch() resolves a path as the gate does, in every spelli
       ["var/c/x", /TypeError/],
     ];
     for (const [path, expected] of rows) {
-      const told = await send(machine, NOBODY, { via: "machine", path });
+      const told = await send(server, NOBODY, { via: "machine", path });
       if (typeof expected === "number") equal(told.status, expected, `${path}: ${told.text}`);
       else match(String(told.thrown), expected, path);
       ok(told.status !== 200 || told.text !== "secret");
@@ -263,14 +263,14 @@ Deno.test("env.machine.fetch() resolves a path as the gate does, in every spelli
 });
 
 Deno.test("GET of a plugin answers 508 if plugins call each other beyond the limit", async () => {
-  await withPlugins(async (machine) => {
+  await withPlugins(async (server) => {
     const next = (path: string) =>
       `const answer = await env.caller.fetch("${path}"); ` +
       "return new Response(answer.body, { status: answer.status });";
-    await install(machine, "self", plugin({ routes: ["/self"] }, next("/self")));
-    await install(machine, "a", plugin({ routes: ["/a"] }, next("/bin/b")));
+    await install(server, "self", plugin({ routes: ["/self"] }, next("/self")));
+    await install(server, "a", plugin({ routes: ["/a"] }, next("/bin/b")));
     await install(
-      machine,
+      server,
       "b",
       plugin(
         { routes: ["/b"], grants: { "/a": "r", "/b": "r" } },
@@ -278,23 +278,23 @@ Deno.test("GET of a plugin answers 508 if plugins call each other beyond the lim
       ),
     );
     for (const path of ["/self", "/a", "/b", "/bin/self"]) {
-      const reply = await machine.send({ method: "GET", target: path });
+      const reply = await server.send({ method: "GET", target: path });
       equal(reply.status, 508, reply.text);
       match(reply.text, /plugins already wait for each other/);
     }
-    await install(machine, "self", plugin({ routes: ["/self"] }, "return new Response('fine');"));
-    equal((await machine.send({ method: "GET", target: "/self" })).text, "fine");
+    await install(server, "self", plugin({ routes: ["/self"] }, "return new Response('fine');"));
+    equal((await server.send({ method: "GET", target: "/self" })).text, "fine");
   });
 });
 
 Deno.test("GET of a plugin requires the tier of `auth`, and the plugin gets no authorization header", async () => {
-  await withMachine({ env: { ...CLOSED, ...QUICK } }, async (machine) => {
-    machine.secrets.add("s3cret-password");
+  await withServer({ env: { ...CLOSED, ...QUICK } }, async (server) => {
+    server.secrets.add("s3cret-password");
     const body = "return Response.json([env.caller.tier, [...request.headers.keys()]]);";
     for (const auth of ["T1", "T2", "T3"]) {
       const source = plugin({ routes: [`/${auth}`], auth }, body);
-      await machine.send({ method: "PUT", target: `/lib/${auth}`, headers: T2, body: source });
-      equal((await machine.approve("PUT", `/lib/${auth}/state`, "active")).status, 200);
+      await server.send({ method: "PUT", target: `/lib/${auth}`, headers: T2, body: source });
+      equal((await server.approve("PUT", `/lib/${auth}/state`, "active")).status, 200);
     }
     const rows: [as: Record<string, string>, statuses: number[]][] = [
       [NOBODY, [200, 401, 401]],
@@ -302,12 +302,12 @@ Deno.test("GET of a plugin requires the tier of `auth`, and the plugin gets no a
       [T2, [200, 200, 403]],
       [basic("x", TOKEN), [200, 200, 403]],
       [T3, [200, 200, 200]],
-      [bearer(machine.capability("/", "r")), [200, 200, 403]],
-      [bearer(machine.capability("/home", "rw")), [403, 403, 403]],
+      [bearer(server.capability("/", "r")), [200, 200, 403]],
+      [bearer(server.capability("/home", "rw")), [403, 403, 403]],
     ];
     for (const [as, statuses] of rows) {
       for (const [at, tier] of ["T1", "T2", "T3"].entries()) {
-        const reply = await machine.send({ method: "GET", target: `/${tier}`, headers: as });
+        const reply = await server.send({ method: "GET", target: `/${tier}`, headers: as });
         equal(reply.status, statuses[at], `${tier} ${reply.text}`);
         ok(!reply.text.includes("authorization"));
       }
@@ -316,22 +316,22 @@ Deno.test("GET of a plugin requires the tier of `auth`, and the plugin gets no a
 });
 
 Deno.test("fetch() in a plugin cannot connect to its own server by any name of this host", async () => {
-  await withPlugins(async (machine) => {
+  await withPlugins(async (server) => {
     const hosts = ["127.0.0.1", "localhost", "[::1]", "0.0.0.0", "[::ffff:127.0.0.1]", "127.0.0.2"];
-    const net = [...hosts, `127.0.0.1:${machine.port}`, `localhost:${machine.port}`];
+    const net = [...hosts, `127.0.0.1:${server.port}`, `localhost:${server.port}`];
     const body = `
       const told = {};
       for (const host of ${JSON.stringify([...hosts, "2130706433", "127.1", "0"])}) {
         try {
-          const answer = await fetch("http://" + host + ":${machine.port}/auth/whoami", {
+          const answer = await fetch("http://" + host + ":${server.port}/auth/whoami", {
             headers: { host: "localhost" },
           });
           told[host] = answer.status + (await answer.text());
         } catch (error) { told[host] = String(error.name); }
       }
       return Response.json(told);`;
-    await install(machine, "p", plugin({ permissions: { net } }, body));
-    const reply = await machine.send({ method: "GET", target: "/p" });
+    await install(server, "p", plugin({ permissions: { net } }, body));
+    const reply = await server.send({ method: "GET", target: "/p" });
     for (const [host, told] of Object.entries(record(JSON.parse(reply.text)))) {
       ok(!/^200/.test(String(told)), `${host}: ${told}`);
     }

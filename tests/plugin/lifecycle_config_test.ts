@@ -12,7 +12,7 @@ import {
   stateOf,
   store,
   withPlugins,
-} from "./plugin_machine.ts";
+} from "./plugin_test_server.ts";
 
 /** A plugin that returns its config and declares the hosts in it as permissions. */
 const SOURCE = `${
@@ -31,30 +31,30 @@ const SOURCE = `${
 };\n`;
 
 Deno.test("PUT of a config world replaces the cell, and open requests are completed", async () => {
-  await withPlugins(async (machine) => {
-    await install(machine, "p", SOURCE);
-    equal((await get(machine, "/p")).text, "none");
-    await machine.approve("PUT", "/etc/p.conf", "one.example");
+  await withPlugins(async (server) => {
+    await install(server, "p", SOURCE);
+    equal((await get(server, "/p")).text, "none");
+    await server.approve("PUT", "/etc/p.conf", "one.example");
     await eventually(async () => {
-      return (await get(machine, "/p")).text === "one.example" || undefined;
+      return (await get(server, "/p")).text === "one.example" || undefined;
     }, "the plugin has the new config");
-    const wire = new Wire(machine.port);
+    const wire = new Wire(server.port);
     const slow = wire.send({ method: "GET", target: "/p/slow" });
     await eventually(async () => {
-      const { health } = await stateOf(machine, "p");
+      const { health } = await stateOf(server, "p");
       return JSON.stringify(health).includes('"requests":1') || undefined;
     }, "the slow request is in the plugin");
-    await machine.approve("PUT", "/etc/p.conf", "two.example");
+    await server.approve("PUT", "/etc/p.conf", "two.example");
     await eventually(async () => {
-      const reply = await get(machine, "/p");
+      const reply = await get(server, "/p");
       equal(reply.status, 200, "a request during the replacement succeeds");
       return reply.text === "two.example" || undefined;
     }, "the plugin has the newer config");
     equal((await slow).text, "slow one.example");
     wire.close();
-    const state = await stateOf(machine, "p");
+    const state = await stateOf(server, "p");
     deepStrictEqual(state.permissions, { net: ["two.example"], read: [], write: [], env: [] });
-    const noted = (await eventsOf(machine, "p")).filter(({ type }) =>
+    const noted = (await eventsOf(server, "p")).filter(({ type }) =>
       type === "plugin_reconfigured"
     );
     deepStrictEqual(
@@ -62,45 +62,45 @@ Deno.test("PUT of a config world replaces the cell, and open requests are comple
       ["one.example", "two.example"],
     );
     // After a DELETE the plugin gets no config.
-    await machine.approve("DELETE", "/etc/p.conf");
+    await server.approve("DELETE", "/etc/p.conf");
     await eventually(async () => {
-      return (await get(machine, "/p")).text === "none" || undefined;
+      return (await get(server, "/p")).text === "none" || undefined;
     }, "the plugin has no config");
   });
 });
 
 Deno.test("PUT of an invalid config world keeps the old configuration and reports a fault until it is corrected", async () => {
-  await withPlugins(async (machine) => {
-    await machine.approve("PUT", "/etc/p.conf", "one.example");
-    await install(machine, "p", SOURCE);
+  await withPlugins(async (server) => {
+    await server.approve("PUT", "/etc/p.conf", "one.example");
+    await install(server, "p", SOURCE);
     for (const broken of ["broken", "*", "127.0.0.1:99999"]) {
-      await machine.approve("PUT", "/etc/p.conf", broken);
+      await server.approve("PUT", "/etc/p.conf", broken);
       const state = await eventually(async () => {
-        const told = await stateOf(machine, "p");
+        const told = await stateOf(server, "p");
         return told.fault === undefined ? undefined : told;
       }, "the fault is reported");
       match(String(state.fault), /the old one is still used: .*`permissions/);
       deepStrictEqual([state.state, state.up], ["active", true]);
-      equal((await get(machine, "/p")).text, "one.example");
-      equal(JSON.parse((await get(machine, "/lib/p/state")).text).fault, "shown to T3 only");
-      ok(machine.log.some((line) => line.includes("keeps its old configuration")));
+      equal((await get(server, "/p")).text, "one.example");
+      equal(JSON.parse((await get(server, "/lib/p/state")).text).fault, "shown to T3 only");
+      ok(server.log.some((line) => line.includes("keeps its old configuration")));
       // PUT active is refused while the config is invalid; the running cell continues.
-      equal((await setState(machine, "p", "active")).status, 422);
-      equal((await get(machine, "/p")).text, "one.example");
-      await machine.approve("PUT", "/etc/p.conf", "one.example");
+      equal((await setState(server, "p", "active")).status, 422);
+      equal((await get(server, "/p")).text, "one.example");
+      await server.approve("PUT", "/etc/p.conf", "one.example");
       await eventually(async () => {
-        return (await stateOf(machine, "p")).fault === undefined || undefined;
+        return (await stateOf(server, "p")).fault === undefined || undefined;
       }, "the fault is cleared");
     }
   });
 });
 
 Deno.test("PUT of a config world during an approval reaches the plugin", async () => {
-  await withPlugins(async (machine) => {
-    await store(machine, "p", SOURCE);
+  await withPlugins(async (server) => {
+    await store(server, "p", SOURCE);
     for (let round = 0; round < 4; round++) {
-      const wire = new Wire(machine.port);
-      const approving = setState(machine, "p", "active");
+      const wire = new Wire(server.port);
+      const approving = setState(server, "p", "active");
       let last = "";
       for (let at = 0; at < 20; at++) {
         last = `round${round}.at${at}.example`;
@@ -114,15 +114,15 @@ Deno.test("PUT of a config world during an approval reaches the plugin", async (
       wire.close();
       equal((await approving).status, 200);
       await eventually(async () => {
-        return (await get(machine, "/p")).text === last || undefined;
+        return (await get(server, "/p")).text === last || undefined;
       }, `the plugin has the last config: ${last}`);
-      await setState(machine, "p", "disabled");
+      await setState(server, "p", "disabled");
     }
   });
 });
 
 Deno.test("GET /lib/p/state returns to T3 the fault that a plugin reports about its config", async () => {
-  await withPlugins(async (machine) => {
+  await withPlugins(async (server) => {
     const source = `${
       plugin(
         { config: ["/etc/p.conf"] },
@@ -130,24 +130,24 @@ Deno.test("GET /lib/p/state returns to T3 the fault that a plugin reports about 
       )
     }export const permissions = ({ config }) =>
       config["/etc/p.conf"] === "bad" ? { net: [], fault: "line 1: it is bad" } : {};\n`;
-    await machine.approve("PUT", "/etc/p.conf", "bad");
-    await install(machine, "p", source);
-    equal((await get(machine, "/p")).text, "bad");
+    await server.approve("PUT", "/etc/p.conf", "bad");
+    await install(server, "p", source);
+    equal((await get(server, "/p")).text, "bad");
     const words = "its configuration is invalid: line 1: it is bad";
-    equal((await stateOf(machine, "p")).fault, words);
-    const asks = JSON.parse((await machine.approve("GET", "/lib/p/state?asks")).text).asks;
+    equal((await stateOf(server, "p")).fault, words);
+    const asks = JSON.parse((await server.approve("GET", "/lib/p/state?asks")).text).asks;
     equal(asks.fault, "line 1: it is bad");
-    equal(JSON.parse((await get(machine, "/lib/p/state")).text).fault, "shown to T3 only");
-    await machine.approve("PUT", "/etc/p.conf", "good");
+    equal(JSON.parse((await get(server, "/lib/p/state")).text).fault, "shown to T3 only");
+    await server.approve("PUT", "/etc/p.conf", "good");
     await eventually(async () => {
-      return (await stateOf(machine, "p")).fault === undefined || undefined;
+      return (await stateOf(server, "p")).fault === undefined || undefined;
     }, "the fault is cleared");
-    await machine.approve("PUT", "/etc/p.conf", "bad");
+    await server.approve("PUT", "/etc/p.conf", "bad");
     await eventually(async () => {
-      return (await stateOf(machine, "p")).fault === words || undefined;
+      return (await stateOf(server, "p")).fault === words || undefined;
     }, "the fault is reported again");
-    equal((await get(machine, "/p")).text, "bad");
-    const noted = (await eventsOf(machine, "p")).findLast(({ type }) =>
+    equal((await get(server, "/p")).text, "bad");
+    const noted = (await eventsOf(server, "p")).findLast(({ type }) =>
       type === "plugin_reconfigured"
     );
     equal(noted?.payload.fault, "line 1: it is bad");

@@ -2,7 +2,7 @@
 
 import { deepStrictEqual, equal, match, ok } from "node:assert/strict";
 import { DatabaseSync } from "node:sqlite";
-import { startTestMachine, type TestMachine } from "../support/machine.ts";
+import { startTestServer, type TestServer } from "../support/test_server.ts";
 import { Wire } from "../support/wire.ts";
 import {
   eventsOf,
@@ -14,23 +14,23 @@ import {
   setState,
   stateOf,
   store,
-} from "./plugin_machine.ts";
+} from "./plugin_test_server.ts";
 
 /** Starts servers one after the other on one data folder. */
 async function withFolder(
-  test: (start: () => Promise<TestMachine>, data: string) => Promise<void>,
+  test: (start: () => Promise<TestServer>, data: string) => Promise<void>,
 ): Promise<void> {
   const folder = await Deno.makeTempDir({ prefix: "elastik-test-" });
   const data = `${folder}/data`;
-  const started: TestMachine[] = [];
+  const started: TestServer[] = [];
   try {
     await test(async () => {
-      const machine = await startTestMachine({ data, env: QUICK });
-      started.push(machine);
-      return machine;
+      const server = await startTestServer({ data, env: QUICK });
+      started.push(server);
+      return server;
     }, data);
   } finally {
-    for (const machine of started) await machine.stop();
+    for (const server of started) await server.stop();
     await Deno.remove(folder, { recursive: true });
   }
 }
@@ -45,9 +45,9 @@ function inFile(data: string, name: string, act: (db: DatabaseSync) => void): vo
 }
 
 /** Waits until a plugin has started or has a fault. */
-function settled(machine: TestMachine, name: string): Promise<Record<string, unknown>> {
+function settled(server: TestServer, name: string): Promise<Record<string, unknown>> {
   return eventually(async () => {
-    const state = await stateOf(machine, name);
+    const state = await stateOf(server, name);
     return state.up === true || state.fault !== undefined ? state : undefined;
   }, `${name} is up or has a fault`);
 }

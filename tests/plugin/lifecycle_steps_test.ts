@@ -2,7 +2,7 @@
 
 import { deepStrictEqual, equal, match, ok } from "node:assert/strict";
 import { sha256Hex } from "../../lib/base/hash.ts";
-import { APPROVE, bearer } from "../support/machine.ts";
+import { APPROVE, bearer } from "../support/test_server.ts";
 import { Wire } from "../support/wire.ts";
 import {
   eventsOf,
@@ -13,23 +13,23 @@ import {
   stateOf,
   store,
   withPlugins,
-} from "./plugin_machine.ts";
+} from "./plugin_test_server.ts";
 
 const hash = (text: string) => sha256Hex(new TextEncoder().encode(text));
 const SAYS = (words: string) => plugin({}, `return new Response(${JSON.stringify(words)});`);
 
 Deno.test("PUT /lib/p/state activates a plugin, disables it and activates it again", async () => {
-  await withPlugins(async (machine) => {
+  await withPlugins(async (server) => {
     const source = plugin(
       { description: "says <hi>", auth: "T1", grants: { "/var/cache/p/": "rw" } },
       `return Response.json({ hi: await request.text() });`,
     );
-    const stored = await machine.send({ method: "PUT", target: "/lib/p", body: source });
+    const stored = await server.send({ method: "PUT", target: "/lib/p", body: source });
     equal(stored.status, 201);
-    equal((await stateOf(machine, "p")).state, "pending");
-    equal((await get(machine, "/p")).status, 404);
+    equal((await stateOf(server, "p")).state, "pending");
+    equal((await get(server, "/p")).status, 404);
 
-    const active = await setState(machine, "p", "active");
+    const active = await setState(server, "p", "active");
     equal(active.status, 200, active.text);
     const told = JSON.parse(active.text);
     deepStrictEqual(
@@ -41,51 +41,51 @@ Deno.test("PUT /lib/p/state activates a plugin, disables it and activates it aga
         env: [],
       }],
     );
-    const used = await machine.send({ method: "POST", target: "/p/deeper", body: "there" });
+    const used = await server.send({ method: "POST", target: "/p/deeper", body: "there" });
     deepStrictEqual(JSON.parse(used.text), { hi: "there" });
-    const byAlias = await machine.send({ method: "POST", target: "/bin/p/x?y=1", body: "alias" });
+    const byAlias = await server.send({ method: "POST", target: "/bin/p/x?y=1", body: "alias" });
     deepStrictEqual(JSON.parse(byAlias.text), { hi: "alias" });
-    match((await get(machine, "/bin")).text, /^\/p\tsays <hi>$/m);
-    const listed = JSON.parse((await get(machine, "/lib/", { accept: "application/json" })).text);
+    match((await get(server, "/bin")).text, /^\/p\tsays <hi>$/m);
+    const listed = JSON.parse((await get(server, "/lib/", { accept: "application/json" })).text);
     equal(listed[0].state, "active");
-    const worlds = await get(machine, "/proc/worlds", { accept: "application/json" });
+    const worlds = await get(server, "/proc/worlds", { accept: "application/json" });
     equal(
       JSON.parse(worlds.text).find((row: { name: string }) => row.name === "lib/p").state,
       "active",
     );
-    equal(JSON.parse((await get(machine, "/lib/p")).text).state, "active");
-    equal(JSON.parse((await get(machine, "/proc/status")).text).plugins, 1);
+    equal(JSON.parse((await get(server, "/lib/p")).text).state, "active");
+    equal(JSON.parse((await get(server, "/proc/status")).text).plugins, 1);
 
     for (let times = 0; times < 2; times++) {
-      const off = await setState(machine, "p", "disabled");
+      const off = await setState(server, "p", "disabled");
       equal(JSON.parse(off.text).state, "disabled");
-      equal((await get(machine, "/p")).status, 404);
-      ok(!(await get(machine, "/bin")).text.includes("/p\t"));
+      equal((await get(server, "/p")).status, 404);
+      ok(!(await get(server, "/bin")).text.includes("/p\t"));
     }
-    equal((await setState(machine, "p", " active\n")).status, 200);
-    const gone = await machine.approve("DELETE", "/lib/p");
+    equal((await setState(server, "p", " active\n")).status, 200);
+    const gone = await server.approve("DELETE", "/lib/p");
     deepStrictEqual(JSON.parse(gone.text), { deleted: ["lib/p"] });
-    equal((await get(machine, "/p")).status, 404);
-    equal((await machine.approve("GET", "/lib/p/state")).status, 404);
-    const [trashed] = [...Deno.readDirSync(`${machine.data}/.trash`)];
-    ok(Deno.statSync(`${machine.data}/.trash/${trashed?.name}/lib%2Fp/universe.db`).isFile);
+    equal((await get(server, "/p")).status, 404);
+    equal((await server.approve("GET", "/lib/p/state")).status, 404);
+    const [trashed] = [...Deno.readDirSync(`${server.data}/.trash`)];
+    ok(Deno.statSync(`${server.data}/.trash/${trashed?.name}/lib%2Fp/universe.db`).isFile);
     // A new source with the same name has no approval.
-    await store(machine, "p", source);
-    equal((await stateOf(machine, "p")).state, "pending");
+    await store(server, "p", source);
+    equal((await stateOf(server, "p")).state, "pending");
   });
 });
 
 Deno.test("GET /proc/log/lib/p lists every transition with the hash of the source and its author", async () => {
-  await withPlugins(async (machine) => {
+  await withPlugins(async (server) => {
     const first = SAYS("one");
-    await install(machine, "p", first);
-    await setState(machine, "p", "disabled");
-    await setState(machine, "p", "active");
+    await install(server, "p", first);
+    await setState(server, "p", "disabled");
+    await setState(server, "p", "active");
     const second = SAYS("two");
-    await store(machine, "p", second);
-    await store(machine, "p", "import 'x';");
-    equal((await setState(machine, "p", "active")).status, 422);
-    const events = await eventsOf(machine, "p");
+    await store(server, "p", second);
+    await store(server, "p", "import 'x';");
+    equal((await setState(server, "p", "active")).status, 422);
+    const events = await eventsOf(server, "p");
     const told = events.map(({ type, payload }) => [
       type,
       payload.by,
@@ -111,7 +111,7 @@ Deno.test("GET /proc/log/lib/p lists every transition with the hash of the sourc
       permissions: { net: [], read: [], write: [], env: [] },
     });
     match(String(events.at(-1)?.payload.reason), /an import \(line 1\)/);
-    await machine.audit();
+    await server.audit();
   });
 });
 
@@ -158,24 +158,24 @@ const BAD: Record<string, [source: string, names: RegExp]> = {
 };
 
 Deno.test("PUT /lib/bad/state answers 422 with the reason and changes nothing", async (t) => {
-  await withPlugins(async (machine) => {
+  await withPlugins(async (server) => {
     for (const [what, [source, names]] of Object.entries(BAD)) {
       await t.step(what, async () => {
-        await store(machine, "bad", source);
-        const { version } = await stateOf(machine, "bad");
-        const reply = await setState(machine, "bad", "active");
+        await store(server, "bad", source);
+        const { version } = await stateOf(server, "bad");
+        const reply = await setState(server, "bad", "active");
         equal(reply.status, 422, reply.text);
         equal(reply.headers.get("content-type"), "application/problem+json");
         match(JSON.parse(reply.text).detail, names);
-        const after = await stateOf(machine, "bad");
+        const after = await stateOf(server, "bad");
         deepStrictEqual([after.state, after.version, after.up], ["pending", version, false]);
-        equal((await get(machine, "/p")).status, 404);
-        equal(JSON.parse((await get(machine, "/proc/status")).text).plugins, 0);
+        equal((await get(server, "/p")).status, 404);
+        equal(JSON.parse((await get(server, "/proc/status")).text).plugins, 0);
       });
     }
     await t.step("the server's own data folder", async () => {
-      await store(machine, "bad", plugin({ permissions: { read: [machine.data] } }, ""));
-      const reply = await setState(machine, "bad", "active");
+      await store(server, "bad", plugin({ permissions: { read: [server.data] } }, ""));
+      const reply = await setState(server, "bad", "active");
       equal(reply.status, 422);
       match(reply.text, /server's own data/);
     });
@@ -183,30 +183,30 @@ Deno.test("PUT /lib/bad/state answers 422 with the reason and changes nothing", 
 });
 
 Deno.test("PUT /lib/second/state answers 422 for a route that equals, contains or is below another's", async () => {
-  await withPlugins(async (machine) => {
-    await install(machine, "first", plugin({ routes: ["/a/b"] }, "return new Response('first');"));
+  await withPlugins(async (server) => {
+    await install(server, "first", plugin({ routes: ["/a/b"] }, "return new Response('first');"));
     for (const route of ["/a/b", "/a", "/a/b/c"]) {
-      await store(machine, "second", plugin({ routes: ["/free", route] }, ""));
-      const reply = await setState(machine, "second", "active");
+      await store(server, "second", plugin({ routes: ["/free", route] }, ""));
+      const reply = await setState(server, "second", "active");
       equal(reply.status, 422);
       match(reply.text, /`routes`.* is taken: \/lib\/first has the route \/a\/b/);
-      equal((await get(machine, "/free")).status, 404);
+      equal((await get(server, "/free")).status, 404);
     }
-    await install(machine, "second", plugin({ routes: ["/a/bc"] }, "return new Response('bc');"));
-    equal((await get(machine, "/a/bc")).text, "bc");
-    equal((await get(machine, "/a/b/c")).text, "first");
-    await setState(machine, "first", "disabled");
-    await install(machine, "second", plugin({ routes: ["/a"] }, "return new Response('second');"));
-    equal((await get(machine, "/a/b/c")).text, "second");
-    equal((await setState(machine, "first", "active")).status, 422);
+    await install(server, "second", plugin({ routes: ["/a/bc"] }, "return new Response('bc');"));
+    equal((await get(server, "/a/bc")).text, "bc");
+    equal((await get(server, "/a/b/c")).text, "first");
+    await setState(server, "first", "disabled");
+    await install(server, "second", plugin({ routes: ["/a"] }, "return new Response('second');"));
+    equal((await get(server, "/a/b/c")).text, "second");
+    equal((await setState(server, "first", "active")).status, 422);
   });
 });
 
 Deno.test("PUT /lib/<name>/state of two plugins for one route at the same time activates one of them", async () => {
-  await withPlugins(async (machine) => {
-    await store(machine, "one", SAYS("one"));
-    await store(machine, "two", SAYS("two"));
-    const wires = [new Wire(machine.port), new Wire(machine.port)];
+  await withPlugins(async (server) => {
+    await store(server, "one", SAYS("one"));
+    await store(server, "two", SAYS("two"));
+    const wires = [new Wire(server.port), new Wire(server.port)];
     const replies = await Promise.all(["one", "two"].map((name, at) =>
       wires[at]!.send({
         method: "PUT",
@@ -218,49 +218,49 @@ Deno.test("PUT /lib/<name>/state of two plugins for one route at the same time a
     for (const wire of wires) wire.close();
     deepStrictEqual(replies.map(({ status }) => status).sort(), [200, 422]);
     const winner = replies[0]?.status === 200 ? "one" : "two";
-    equal((await get(machine, "/p")).text, winner);
+    equal((await get(server, "/p")).text, winner);
   });
 });
 
 Deno.test("PUT /lib/other/state answers 422 for a second fallback; the first answers GET and HEAD", async () => {
-  await withPlugins(async (machine) => {
+  await withPlugins(async (server) => {
     const fallback = plugin({ routes: [], fallback: true }, "return new Response(url.pathname);");
-    await install(machine, "last", fallback);
-    equal((await get(machine, "/nothing/here")).text, "/nothing/here");
-    equal((await machine.send({ method: "POST", target: "/nothing", body: "x" })).status, 404);
-    equal((await get(machine, "/home/nothing")).status, 404);
-    equal((await get(machine, "/proc/nothing")).status, 404);
-    await store(machine, "other", fallback);
-    const reply = await setState(machine, "other", "active");
+    await install(server, "last", fallback);
+    equal((await get(server, "/nothing/here")).text, "/nothing/here");
+    equal((await server.send({ method: "POST", target: "/nothing", body: "x" })).status, 404);
+    equal((await get(server, "/home/nothing")).status, 404);
+    equal((await get(server, "/proc/nothing")).status, 404);
+    await store(server, "other", fallback);
+    const reply = await setState(server, "other", "active");
     equal(reply.status, 422);
     match(reply.text, /`fallback`: it is taken: \/lib\/last is the fallback/);
-    await setState(machine, "last", "disabled");
-    equal((await get(machine, "/nothing/here")).status, 404);
+    await setState(server, "last", "disabled");
+    equal((await get(server, "/nothing/here")).status, 404);
   });
 });
 
 Deno.test("PUT /lib/p/state answers 412 if If-Match is not the current version", async () => {
-  await withPlugins(async (machine) => {
-    await store(machine, "p", SAYS("one"));
-    const seen = (await get(machine, "/lib/p?raw")).headers.get("etag") ?? "";
-    await store(machine, "p", SAYS("two"));
-    const late = await setState(machine, "p", "active", { "if-match": seen });
+  await withPlugins(async (server) => {
+    await store(server, "p", SAYS("one"));
+    const seen = (await get(server, "/lib/p?raw")).headers.get("etag") ?? "";
+    await store(server, "p", SAYS("two"));
+    const late = await setState(server, "p", "active", { "if-match": seen });
     equal(late.status, 412, late.text);
-    equal((await get(machine, "/p")).status, 404);
-    const { version } = await stateOf(machine, "p");
-    equal((await setState(machine, "p", "active", { "if-match": `"${version}"` })).status, 200);
-    equal((await get(machine, "/p")).text, "two");
+    equal((await get(server, "/p")).status, 404);
+    const { version } = await stateOf(server, "p");
+    equal((await setState(server, "p", "active", { "if-match": `"${version}"` })).status, 200);
+    equal((await get(server, "/p")).text, "two");
     // The same for an active plugin, and for disabling it.
-    equal((await setState(machine, "p", "active", { "if-match": seen })).status, 412);
-    equal((await setState(machine, "p", "disabled", { "if-match": seen })).status, 412);
-    equal((await get(machine, "/p")).text, "two");
+    equal((await setState(server, "p", "active", { "if-match": seen })).status, 412);
+    equal((await setState(server, "p", "disabled", { "if-match": seen })).status, 412);
+    equal((await get(server, "/p")).text, "two");
   });
 });
 
 Deno.test("PUT /lib/p/state answers 409 if the source changes while it is loaded", async () => {
-  await withPlugins(async (machine) => {
-    await store(machine, "p", SAYS("one"));
-    const wire = new Wire(machine.port);
+  await withPlugins(async (server) => {
+    await store(server, "p", SAYS("one"));
+    const wire = new Wire(server.port);
     const approving = wire.send({
       method: "PUT",
       target: "/lib/p/state",
@@ -268,21 +268,21 @@ Deno.test("PUT /lib/p/state answers 409 if the source changes while it is loaded
       body: "active",
     });
     // Loading starts two processes; the write takes a fraction of a millisecond.
-    await store(machine, "p", SAYS("two"));
+    await store(server, "p", SAYS("two"));
     const reply = await approving;
     wire.close();
     equal(reply.status, 409, reply.text);
     match(reply.text, /another caller changed its source/);
-    equal((await stateOf(machine, "p")).state, "pending");
-    equal((await get(machine, "/p")).status, 404);
+    equal((await stateOf(server, "p")).state, "pending");
+    equal((await get(server, "/p")).status, 404);
   });
 });
 
 Deno.test("POST /lib/p during an approval never leaves a route active with a pending source", async () => {
-  await withPlugins(async (machine) => {
-    const wire = new Wire(machine.port);
+  await withPlugins(async (server) => {
+    const wire = new Wire(server.port);
     for (let round = 0; round < 6; round++) {
-      await store(machine, "p", SAYS("approved"));
+      await store(server, "p", SAYS("approved"));
       let over = false;
       const approving = wire.send({
         method: "PUT",
@@ -291,11 +291,11 @@ Deno.test("POST /lib/p during an approval never leaves a route active with a pen
         body: "active",
       }).finally(() => over = true);
       await new Promise((resolve) => setTimeout(resolve, 60 + 10 * round));
-      while (!over) await machine.send({ method: "POST", target: "/lib/p", body: "//\n" });
+      while (!over) await server.send({ method: "POST", target: "/lib/p", body: "//\n" });
       await approving;
-      await machine.send({ method: "POST", target: "/lib/p", body: "//\n" });
-      equal((await stateOf(machine, "p")).state, "pending");
-      equal((await get(machine, "/p")).status, 404);
+      await server.send({ method: "POST", target: "/lib/p", body: "//\n" });
+      equal((await stateOf(server, "p")).state, "pending");
+      equal((await get(server, "/p")).status, 404);
     }
     wire.close();
   });
@@ -313,34 +313,34 @@ const CHANGES: Record<string, (data: string) => { method: string; target: string
   };
 
 Deno.test("PUT and POST /lib/p remove the plugin's routes before the response", async (t) => {
-  await withPlugins(async (machine) => {
+  await withPlugins(async (server) => {
     for (const [what, change] of Object.entries(CHANGES)) {
       await t.step(what, async () => {
-        await install(machine, "p", SAYS("old"));
-        equal((await get(machine, "/p")).text, "old");
-        const reply = await machine.send(change(machine.data));
+        await install(server, "p", SAYS("old"));
+        equal((await get(server, "/p")).text, "old");
+        const reply = await server.send(change(server.data));
         equal(reply.status, 200, reply.text);
-        equal((await get(machine, "/p")).status, 404);
-        const state = await stateOf(machine, "p");
+        equal((await get(server, "/p")).status, 404);
+        const state = await stateOf(server, "p");
         deepStrictEqual([state.state, state.up], ["pending", false]);
-        equal((await setState(machine, "p", "active")).status, 200);
-        ok((await get(machine, "/p")).status === 200);
+        equal((await setState(server, "p", "active")).status, 200);
+        ok((await get(server, "/p")).status === 200);
       });
     }
   });
 });
 
 Deno.test("PUT /lib/q/state that fails does not affect a running plugin", async () => {
-  await withPlugins(async (machine) => {
-    await install(machine, "p", SAYS("fine"));
-    await store(machine, "q", plugin({ routes: ["/q"] }, ""));
-    equal((await setState(machine, "q", "approved")).status, 400);
-    equal((await setState(machine, "nothing", "active")).status, 404);
-    equal((await setState(machine, "nothing", "disabled")).status, 404);
-    const { version } = await stateOf(machine, "p");
+  await withPlugins(async (server) => {
+    await install(server, "p", SAYS("fine"));
+    await store(server, "q", plugin({ routes: ["/q"] }, ""));
+    equal((await setState(server, "q", "approved")).status, 400);
+    equal((await setState(server, "nothing", "active")).status, 404);
+    equal((await setState(server, "nothing", "disabled")).status, 404);
+    const { version } = await stateOf(server, "p");
     // Approving an active plugin again changes nothing and adds no event.
-    equal((await setState(machine, "p", "active")).status, 200);
-    equal((await stateOf(machine, "p")).version, version);
-    equal((await get(machine, "/p")).text, "fine");
+    equal((await setState(server, "p", "active")).status, 200);
+    equal((await stateOf(server, "p")).version, version);
+    equal((await get(server, "/p")).text, "fine");
   });
 });

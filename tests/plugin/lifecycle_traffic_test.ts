@@ -1,22 +1,22 @@
 /** Tests of requests and responses between a client and a plugin through the whole server. */
 
 import { deepStrictEqual, equal, match, ok } from "node:assert/strict";
-import { bearer, CLOSED, TOKEN, withMachine } from "../support/machine.ts";
+import { bearer, CLOSED, TOKEN, withServer } from "../support/test_server.ts";
 import { Connection } from "../support/wire.ts";
-import { eventually, get, install, plugin, QUICK, withPlugins } from "./plugin_machine.ts";
+import { eventually, get, install, plugin, QUICK, withPlugins } from "./plugin_test_server.ts";
 
 const BROWSER = { accept: "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8" };
 
 Deno.test("GET of a route with Accept: text/html returns the description page with escaped text", async () => {
-  await withPlugins(async (machine) => {
+  await withPlugins(async (server) => {
     const description = `<script>alert(1)</script> & "quotes" of 'it'`;
     const routes = ["/p", "/other/it's$(x)"];
     await install(
-      machine,
+      server,
       "p",
       plugin({ description, routes, auth: "T3" }, "return new Response('asked ' + url.search);"),
     );
-    const page = await get(machine, "/p", BROWSER);
+    const page = await get(server, "/p", BROWSER);
     equal(page.status, 200);
     equal(page.headers.get("content-type"), "text/html; charset=utf-8");
     match(
@@ -26,49 +26,49 @@ Deno.test("GET of a route with Accept: text/html returns the description page wi
     match(page.text, /&#60;script&#62;alert\(1\)&#60;\/script&#62; &#38; &#34;quotes&#34;/);
     ok(!page.text.includes("<script"));
     match(page.text, /the approve token \(T3\)/);
-    match(page.text, new RegExp(`curl &#39;http://127.0.0.1:${machine.port}/p&#39; -H`));
-    const odd = await get(machine, "/other/it%27s%24%28x%29", BROWSER);
+    match(page.text, new RegExp(`curl &#39;http://127.0.0.1:${server.port}/p&#39; -H`));
+    const odd = await get(server, "/other/it%27s%24%28x%29", BROWSER);
     match(odd.text, /\/other\/it%27s%24%28x%29&#39;/);
-    const head = await machine.send({ method: "HEAD", target: "/p", headers: BROWSER });
+    const head = await server.send({ method: "HEAD", target: "/p", headers: BROWSER });
     deepStrictEqual([head.status, head.body.length], [200, 0]);
-    equal((await get(machine, "/bin/p", BROWSER)).text, page.text);
+    equal((await get(server, "/bin/p", BROWSER)).text, page.text);
     // Every other request goes to the plugin, or is refused by the policy.
-    equal((await get(machine, "/p")).status, 401);
-    equal((await machine.approve("GET", "/p")).text, "asked ");
+    equal((await get(server, "/p")).status, 401);
+    equal((await server.approve("GET", "/p")).text, "asked ");
     const asked = { ...BROWSER, ...bearer("t3-5ecret-0f-the-test-machine") };
-    equal((await get(machine, "/p?x=1", asked)).text, "asked ?x=1");
-    equal((await get(machine, "/p/below", asked)).text, "asked ");
-    ok((await machine.send({ method: "POST", target: "/p", headers: BROWSER })).status === 401);
+    equal((await get(server, "/p?x=1", asked)).text, "asked ?x=1");
+    equal((await get(server, "/p/below", asked)).text, "asked ");
+    ok((await server.send({ method: "POST", target: "/p", headers: BROWSER })).status === 401);
   });
 });
 
 Deno.test("GET of a route answers 403 without a description page to a caller that cannot read it", async () => {
-  await withMachine({ env: { ...CLOSED, ...QUICK } }, async (machine) => {
+  await withServer({ env: { ...CLOSED, ...QUICK } }, async (server) => {
     const source = plugin({ description: "in hiding" }, "return new Response('x');");
-    await machine.send({ method: "PUT", target: "/lib/p", headers: bearer(TOKEN), body: source });
-    equal((await machine.approve("PUT", "/lib/p/state", "active")).status, 200);
-    const cap = bearer(machine.capability("/home/a", "r"));
-    const reply = await get(machine, "/p", { ...BROWSER, ...cap });
+    await server.send({ method: "PUT", target: "/lib/p", headers: bearer(TOKEN), body: source });
+    equal((await server.approve("PUT", "/lib/p/state", "active")).status, 200);
+    const cap = bearer(server.capability("/home/a", "r"));
+    const reply = await get(server, "/p", { ...BROWSER, ...cap });
     equal(reply.status, 403);
     ok(!reply.text.includes("in hiding"));
   });
 });
 
 Deno.test("GET of a mount and of a fallback path goes to the plugin, not to the description page", async () => {
-  await withPlugins(async (machine) => {
-    await install(machine, "mnt", plugin({ routes: ["/mnt"] }, "return new Response('mounts');"));
-    equal((await get(machine, "/mnt", BROWSER)).text, "mounts");
+  await withPlugins(async (server) => {
+    await install(server, "mnt", plugin({ routes: ["/mnt"] }, "return new Response('mounts');"));
+    equal((await get(server, "/mnt", BROWSER)).text, "mounts");
     await install(
-      machine,
+      server,
       "last",
       plugin({ routes: [], fallback: true }, "return new Response('resolved');"),
     );
-    equal((await get(machine, "/somewhere", BROWSER)).text, "resolved");
+    equal((await get(server, "/somewhere", BROWSER)).text, "resolved");
   });
 });
 
 Deno.test("GET of a plugin returns its status, headers and cookies, with a sandbox policy", async () => {
-  await withPlugins(async (machine) => {
+  await withPlugins(async (server) => {
     const body = `
       if (url.pathname === "/p/own") {
         return new Response("own", { headers: { "content-security-policy": "default-src 'self'" } });
@@ -78,57 +78,57 @@ Deno.test("GET of a plugin returns its status, headers and cookies, with a sandb
       headers.append("set-cookie", "a=1; Path=/p");
       headers.append("set-cookie", "b=2");
       return new Response("<h1>" + request.headers.get("x-sent") + url.search, { status: 203, headers });`;
-    await install(machine, "p", plugin({}, body));
-    const reply = await get(machine, "/p/x?y=%2F", { "x-sent": "yes" });
+    await install(server, "p", plugin({}, body));
+    const reply = await get(server, "/p/x?y=%2F", { "x-sent": "yes" });
     deepStrictEqual([reply.status, reply.text], [203, "<h1>yes?y=%2F"]);
     equal(reply.headers.get("content-security-policy"), "sandbox allow-scripts");
     equal(reply.headers.get("x-content-type-options"), "nosniff");
     equal(reply.headers.get("x-own"), "1");
     match(reply.head, /set-cookie: a=1; Path=\/p\r\n.*set-cookie: b=2/is);
     ok(!reply.headers.has("upgrade") && !/connection: close/i.test(reply.head));
-    const own = await get(machine, "/p/own");
+    const own = await get(server, "/p/own");
     equal(own.headers.get("content-security-policy"), "default-src 'self'");
-    const head = await machine.send({ method: "HEAD", target: "/p/x" });
+    const head = await server.send({ method: "HEAD", target: "/p/x" });
     deepStrictEqual([head.status, head.body.length], [203, 0]);
   });
 });
 
 Deno.test("requests with ranges, any method and long queries are forwarded to the plugin", async () => {
-  await withPlugins(async (machine) => {
+  await withPlugins(async (server) => {
     const body = `
       if (request.headers.has("range")) {
         return new Response("bc", { status: 206, headers: { "content-range": "bytes 1-2/4" } });
       }
       return Response.json([request.method, url.pathname, url.search.length]);`;
-    await install(machine, "p", plugin({}, body));
-    const range = await get(machine, "/p", { range: "bytes=1-2" });
+    await install(server, "p", plugin({}, body));
+    const range = await get(server, "/p", { range: "bytes=1-2" });
     deepStrictEqual(
       [range.status, range.headers.get("content-range"), range.text],
       [206, "bytes 1-2/4", "bc"],
     );
     for (const method of ["PUT", "POST", "DELETE", "PATCH", "OPTIONS", "PROPFIND"]) {
-      const reply = await machine.send({ method, target: `/p/a%20b?${"x".repeat(4000)}` });
+      const reply = await server.send({ method, target: `/p/a%20b?${"x".repeat(4000)}` });
       equal(reply.text, JSON.stringify([method, "/p/a%20b", 4001]));
     }
-    equal((await machine.send({ method: "TRACE", target: "/p" })).status, 501);
+    equal((await server.send({ method: "TRACE", target: "/p" })).status, 501);
   });
 });
 
 Deno.test("POST to a plugin works with a Host header that does not form a valid URL", async () => {
-  await withMachine({ env: { ...CLOSED, ...QUICK } }, async (machine) => {
+  await withServer({ env: { ...CLOSED, ...QUICK } }, async (server) => {
     const source = plugin({}, "return new Response(url.pathname + await request.text());");
-    await machine.send({ method: "PUT", target: "/lib/p", headers: bearer(TOKEN), body: source });
-    equal((await machine.approve("PUT", "/lib/p/state", "active")).status, 200);
+    await server.send({ method: "PUT", target: "/lib/p", headers: bearer(TOKEN), body: source });
+    equal((await server.approve("PUT", "/lib/p/state", "active")).status, 200);
     const headers = { ...bearer(TOKEN), host: "1.2.3.4.5" };
-    const reply = await machine.send({ method: "POST", target: "/p/x", headers, body: "sent" });
+    const reply = await server.send({ method: "POST", target: "/p/x", headers, body: "sent" });
     deepStrictEqual([reply.status, reply.text], [200, "/p/xsent"]);
   });
 });
 
 Deno.test("GET of a plugin with a WebSocket upgrade answers 501", async () => {
-  await withPlugins(async (machine) => {
-    await install(machine, "p", plugin({}, "return new Response('x');"));
-    const reply = await get(machine, "/p", {
+  await withPlugins(async (server) => {
+    await install(server, "p", plugin({}, "return new Response('x');"));
+    const reply = await get(server, "/p", {
       connection: "upgrade",
       upgrade: "websocket",
       "sec-websocket-key": "dGhlIHNhbXBsZSBub25jZQ==",
@@ -140,7 +140,7 @@ Deno.test("GET of a plugin with a WebSocket upgrade answers 501", async () => {
 });
 
 Deno.test("GET of an event stream returns each event at once, and its end aborts request.signal", async () => {
-  await withPlugins(async (machine) => {
+  await withPlugins(async (server) => {
     const body = `
       if (url.pathname === "/p/told") return Response.json(globalThis.told ?? null);
       if (url.pathname === "/p/next") { globalThis.send(); return new Response("sent"); }
@@ -151,40 +151,40 @@ Deno.test("GET of an event stream returns each event at once, and its end aborts
       request.signal.addEventListener("abort", () => globalThis.told = "aborted");
       send();
       return new Response(readable, { headers: { "content-type": "text/event-stream" } });`;
-    await install(machine, "p", plugin({}, body));
+    await install(server, "p", plugin({}, body));
     const abort = new AbortController();
-    const answer = await fetch(`http://127.0.0.1:${machine.port}/p`, { signal: abort.signal });
+    const answer = await fetch(`http://127.0.0.1:${server.port}/p`, { signal: abort.signal });
     equal(answer.headers.get("content-type"), "text/event-stream");
     const reader = answer.body!.pipeThrough(new TextDecoderStream()).getReader();
     // Each event is read before the next one is created, so no part of the path buffers events.
     for (let at = 0; at < 3; at++) {
       equal((await reader.read()).value, `data: ${at}\n\n`);
-      await get(machine, "/p/next");
+      await get(server, "/p/next");
     }
     abort.abort();
     await reader.read().catch((error) => equal(error.name, "AbortError"));
     await eventually(async () => {
-      return (await get(machine, "/p/told")).text === '"aborted"' || undefined;
+      return (await get(server, "/p/told")).text === '"aborted"' || undefined;
     }, "the plugin's request.signal was aborted");
   });
 });
 
 Deno.test("a client that disconnects before the response aborts request.signal of the plugin", async () => {
-  await withPlugins(async (machine) => {
+  await withPlugins(async (server) => {
     const body = `
       if (url.pathname === "/p/told") return Response.json(globalThis.told ?? null);
       globalThis.told = "waiting";
       await new Promise((resolve) => request.signal.addEventListener("abort", resolve));
       globalThis.told = "aborted";
       return new Response("not read");`;
-    await install(machine, "p", plugin({}, body));
+    await install(server, "p", plugin({}, body));
     const told = (what: string) =>
       eventually(
-        async () => (await get(machine, "/p/told")).text === `"${what}"` || undefined,
+        async () => (await get(server, "/p/told")).text === `"${what}"` || undefined,
         what,
       );
     for (const path of ["/p", "/bin/p"]) {
-      const connection = await Connection.open(machine.port);
+      const connection = await Connection.open(server.port);
       await connection.write(`GET ${path} HTTP/1.1\r\nhost: 127.0.0.1\r\n\r\n`);
       await told("waiting");
       connection.close();

@@ -1,7 +1,7 @@
 /** `/dev/db` over files below file mounts: status codes, files that other programs have open, links. */
 
 import { deepStrictEqual as equal, match, ok } from "node:assert/strict";
-import { APPROVE } from "../support/machine.ts";
+import { APPROVE } from "../support/test_server.ts";
 import { type DbServer, ENDLESS, makeDatabase, withDb } from "./db/queries.ts";
 
 type Case = (db: DbServer, t: Deno.TestContext) => Promise<void>;
@@ -51,7 +51,7 @@ function names(folder: string): string[] {
 }
 
 add("queries a file below a mount, by ?file= or by path, ro or rw", async (db) => {
-  const { folder, rows, machine, query } = db;
+  const { folder, rows, server, query } = db;
   await Deno.mkdir(`${folder}/sub dir`);
   makeDatabase(`${folder}/sub dir/ü.db`, "CREATE TABLE t(a); INSERT INTO t VALUES (1)");
   for (
@@ -62,7 +62,7 @@ add("queries a file below a mount, by ?file= or by path, ro or rw", async (db) =
       "?file=both/some%20data/sub%20dir/%C3%BC.db",
     ]
   ) equal(await rows(target, "SELECT a FROM t"), [{ a: 1 }], target);
-  const cap = machine.capability("/mnt/data", "r");
+  const cap = server.capability("/mnt/data", "r");
   const asked = await query("/mnt/data/sub%20dir/%C3%BC.db?sql=SELECT+a+FROM+t", undefined, {
     token: cap,
   });
@@ -144,8 +144,8 @@ add("finds a file whose name is in NFD on the disk, by ?file= or by path", async
 
 add(
   "reports lines that cannot be used to T3, without their source and options",
-  async ({ machine }) => {
-    const { text } = await machine.approve("GET", "/lib/db/state");
+  async ({ server }) => {
+    const { text } = await server.approve("GET", "/lib/db/state");
     match(
       text,
       /\/etc\/fstab line \d+: the mode of \/mnt\/broken is neither ro nor rw; line \d+: /,
@@ -290,7 +290,7 @@ function cpuOfChildren(): number | undefined {
 }
 
 add("follows a change of /etc/fstab", async (db) => {
-  const { machine, folder, query, put } = db;
+  const { server, folder, query, put } = db;
   makeDatabase(`${folder}/ok.db`, "CREATE TABLE IF NOT EXISTS t(a)");
   equal((await query("?file=data/ok.db", "SELECT 1")).status, 200);
   await put("/etc/fstab", `${folder} /mnt/other ro\n`);
@@ -304,7 +304,7 @@ add("follows a change of /etc/fstab", async (db) => {
     if ((await query("?file=other/ok.db", "SELECT 1")).status === 404) break;
   }
   equal((await query("?file=other/ok.db", "SELECT 1", { token: APPROVE })).status, 404);
-  equal(machine.log.filter((line) => line.includes("did not")), []);
+  equal(server.log.filter((line) => line.includes("did not")), []);
 });
 
 Deno.test("/dev/db queries files", async (t) => {

@@ -2,7 +2,7 @@
 
 import { deepStrictEqual as equal, match, ok } from "node:assert/strict";
 import { DatabaseSync } from "node:sqlite";
-import { APPROVE, TOKEN } from "../support/machine.ts";
+import { APPROVE, TOKEN } from "../support/test_server.ts";
 import { type DbServer, withDb } from "./db/queries.ts";
 
 type Case = (db: DbServer, t: Deno.TestContext) => Promise<void>;
@@ -62,7 +62,7 @@ add("queries the content of a world with ?content", async ({ query, rows, put })
   match(none.text, /file is not a database/);
 });
 
-add("refuses a world that the caller cannot read", async ({ machine, query, rows, put }) => {
+add("refuses a world that the caller cannot read", async ({ server, query, rows, put }) => {
   await put("/etc/shadow", "ada:5f4dcc3b5aa765d61d8327deb882cf99");
   await put("/boot/note", "for T3");
   for (
@@ -89,16 +89,16 @@ add("refuses a world that the caller cannot read", async ({ machine, query, rows
   equal([all.status, JSON.parse(all.text)], [200, [{ a: 1 }]]);
   await put("/home/x", "x");
   equal((await rows("?world=x", "SELECT 1 AS a")).length, 1);
-  equal(machine.log.filter((line) => line.includes("failed")), []);
+  equal(server.log.filter((line) => line.includes("failed")), []);
 });
 
 add("accepts a capability for the worlds below its prefix, by path only", async (db) => {
-  const { machine, query, put } = db;
+  const { server, query, put } = db;
   await put("/home/scratch/x", "mine");
   await put("/home/other", "not mine");
-  const rw = machine.capability("/home/scratch", "rw");
-  const r = machine.capability("/home/scratch", "r");
-  const whole = machine.capability("/dev/db", "rw");
+  const rw = server.capability("/home/scratch", "rw");
+  const r = server.capability("/home/scratch", "r");
+  const whole = server.capability("/dev/db", "rw");
   for (
     const [target, sql, token, status] of [
       ["/home/scratch/x", "SELECT 1", rw, 200],
@@ -179,7 +179,7 @@ add("answers 400 to a statement that is not one, or does not only read", async (
 
 add(
   "binds parameters instead of inserting them into the statement",
-  async ({ machine, rows, put }) => {
+  async ({ server, rows, put }) => {
     await put("/home/x", "x");
     const types = "SELECT typeof(:a) AS a, typeof(:b) AS b, typeof(@c) AS c, typeof($d) AS d";
     equal(await rows("?world=x&p.a=7&n.b=7&n.c=1.5e-3", types), [
@@ -192,7 +192,7 @@ add(
     equal(await rows("?world=x&n.a=9223372036854775807", "SELECT :a AS a"), [
       { a: "9223372036854775807" },
     ]);
-    const unknown = await machine.send({
+    const unknown = await server.send({
       method: "POST",
       target: "/dev/db?world=x&p.z=1",
       headers: { authorization: `Bearer ${TOKEN}` },
@@ -315,10 +315,10 @@ add("sends a problem, or text to a client that prefers text", async ({ query, pu
   match(text.text, /^400 [\w ]+\nCannot query \/home\/x: near/);
 });
 
-add("adds no event to the queried world", async ({ machine, rows, put }) => {
+add("adds no event to the queried world", async ({ server, rows, put }) => {
   await put("/home/x", "x");
   for (let i = 0; i < 3; i++) equal((await rows("?world=x", "SELECT * FROM events")).length, 1);
-  await machine.audit();
+  await server.audit();
   ok(true);
 });
 
@@ -328,15 +328,15 @@ Deno.test("/dev/db queries worlds", async (t) => {
       if (i > 0) {
         for (
           const { name } of JSON.parse(
-            (await db.machine.send({
+            (await db.server.send({
               method: "GET",
               target: "/home/",
               headers: { authorization: `Bearer ${APPROVE}`, accept: "application/json" },
             })).text,
           )
         ) {
-          await db.machine.approve("DELETE", `/home/${encodeURIComponent(name)}/`);
-          await db.machine.approve("DELETE", `/home/${encodeURIComponent(name)}`);
+          await db.server.approve("DELETE", `/home/${encodeURIComponent(name)}/`);
+          await db.server.approve("DELETE", `/home/${encodeURIComponent(name)}`);
         }
       }
       await t.step(title, (step) => run(db, step));

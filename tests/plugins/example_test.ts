@@ -1,6 +1,6 @@
 import { deepStrictEqual, equal } from "node:assert/strict";
 import example, { auth, description, routes } from "../../plugins/example.ts";
-import { install, withPlugins } from "../plugin/plugin_machine.ts";
+import { install, withPlugins } from "../plugin/plugin_test_server.ts";
 
 Deno.test("example declares its route and answers with what was sent", async () => {
   deepStrictEqual([routes, auth], [["/example"], "T1"]);
@@ -11,12 +11,12 @@ Deno.test("example declares its route and answers with what was sent", async () 
 });
 
 Deno.test("example can be installed with its types", async () => {
-  await withPlugins(async (machine) => {
+  await withPlugins(async (server) => {
     const source = await Deno.readTextFile(new URL("../../plugins/example.ts", import.meta.url));
-    await install(machine, "example", source);
-    const used = await machine.send({ method: "POST", target: "/example", body: "hi" });
+    await install(server, "example", source);
+    const used = await server.send({ method: "POST", target: "/example", body: "hi" });
     equal(used.text, '{"hello":"from example plugin","echo":"hi"}');
-    const bare = await machine.send({ method: "GET", target: "/example" });
+    const bare = await server.send({ method: "GET", target: "/example" });
     equal(bare.text, '{"hello":"from example plugin","echo":""}');
   });
 });

@@ -1,13 +1,13 @@
 /** `/dev/fanout` over HTTP: rights, headers, results. */
 
 import { deepStrictEqual as equal, match, ok } from "node:assert/strict";
-import { eventually } from "../plugin/plugin_machine.ts";
-import { bearer, type TestMachine, TOKEN } from "../support/machine.ts";
+import { eventually } from "../plugin/plugin_test_server.ts";
+import { bearer, type TestServer, TOKEN } from "../support/test_server.ts";
 import { withPluginServer } from "../support/plugin_server.ts";
 import type { Reply } from "../support/wire.ts";
 
 interface Fanout {
-  readonly machine: TestMachine;
+  readonly server: TestServer;
   /** Writes the list, and waits until the plugin uses it. */
   list(text: string): Promise<void>;
   /** Sends as T2. */
@@ -54,14 +54,14 @@ add("passes on type, metadata, extension and preconditions", async (f) => {
   const meta = { "x-meta-author": "codex", "x-meta-confidence": "0.9", "x-other": "no" };
   equal((await f.send("PUT", "a,b", { "content-type": "text/csv", ...meta })).status, 200);
   for (const name of ["a", "b"]) {
-    const { headers } = await f.machine.approve("GET", `/home/${name}?raw`);
+    const { headers } = await f.server.approve("GET", `/home/${name}?raw`);
     match(headers.get("content-type") ?? "", /^text\/csv/);
     equal([headers.get("x-meta-author"), headers.get("x-meta-confidence")], ["codex", "0.9"]);
     equal(headers.get("x-other"), undefined);
   }
   equal((await f.send("PUT", "# md", {}, "?ext=md")).status, 200);
   match(
-    (await f.machine.approve("GET", "/home/a?raw")).headers.get("content-type") ?? "",
+    (await f.server.approve("GET", "/home/a?raw")).headers.get("content-type") ?? "",
     /markdown/,
   );
   const refused = await f.send("PUT", "new", { "if-none-match": "*" });
@@ -77,9 +77,9 @@ add("writes each world with the rights of the caller and reports each result", a
   equal(results(two), [["/home/right", 201], ["/etc/motd", 403], ["/boot/x", 403]]);
   match(JSON.parse(two.text).results[1].detail, /T3 is required/);
   equal([await f.read("/home/right"), await f.read("/etc/motd")], ["text", 404]);
-  const three = await f.machine.approve("PUT", "/dev/fanout", "by T3");
+  const three = await f.server.approve("PUT", "/dev/fanout", "by T3");
   equal([three.status, results(three).map(([, status]) => status)], [200, [200, 201, 201]]);
-  const { text } = await f.machine.approve("GET", "/proc/log/home/right");
+  const { text } = await f.server.approve("GET", "/proc/log/home/right");
   equal(JSON.parse(text).map(({ payload }: { payload: { by: string } }) => payload.by), [
     "T3",
     "T2",
@@ -94,20 +94,20 @@ add("refuses callers below T2 and capabilities", async (f) => {
     const [headers, status] of [
       [{}, 401],
       [bearer("nonsense"), 401],
-      [bearer(f.machine.capability("/home/scratch", "rw")), 403],
-      [bearer(f.machine.capability("/dev/fanout", "rw")), 403],
-      [bearer(f.machine.capability("/", "rw")), 403],
+      [bearer(f.server.capability("/home/scratch", "rw")), 403],
+      [bearer(f.server.capability("/dev/fanout", "rw")), 403],
+      [bearer(f.server.capability("/", "rw")), 403],
     ] as const
   ) {
     for (const method of ["GET", "PUT", "POST"]) {
-      const reply = await f.machine.send({ method, target: "/dev/fanout", headers, body: "x" });
+      const reply = await f.server.send({ method, target: "/dev/fanout", headers, body: "x" });
       equal(reply.status, status, `${method} ${reply.text}`);
     }
   }
-  const words = await f.machine.send({
+  const words = await f.server.send({
     method: "POST",
     target: "/dev/fanout",
-    headers: bearer(f.machine.capability("/", "rw")),
+    headers: bearer(f.server.capability("/", "rw")),
     body: "x",
   });
   match(words.text, /a capability is valid for worlds below its own prefix only; T2 is required/);
@@ -133,7 +133,7 @@ add("never writes to a line that is not the name of a world", async (f) => {
     "/",
   ];
   await f.list(lines.join("\n"));
-  const reply = await f.machine.approve("PUT", "/dev/fanout", "x");
+  const reply = await f.server.approve("PUT", "/dev/fanout", "x");
   equal(reply.status, 207, reply.text);
   const [first, ...rest] = JSON.parse(reply.text).results;
   equal([first.target, first.status], ["/home/ok", 201]);
@@ -143,9 +143,9 @@ add("never writes to a line that is not the name of a world", async (f) => {
     equal(status, 400, target);
     match(detail, /^\/etc\/fanout\.conf line \d+: /);
   }
-  const { text } = await f.machine.approve("GET", "/lib/fanout/state");
+  const { text } = await f.server.approve("GET", "/lib/fanout/state");
   match(text, /fanout\.conf line 2: only worlds can be targets/);
-  const list = await f.machine.approve("GET", "/etc/fanout.conf?raw");
+  const list = await f.server.approve("GET", "/etc/fanout.conf?raw");
   ok(list.text.startsWith(lines.join("\n")));
 });
 
@@ -192,36 +192,36 @@ add("GET lists the targets; other methods and queries are refused", async (f) =>
   equal((await f.send("PUT", "x", {}, "?to=a")).status, 400);
   equal((await f.send("PATCH", "x")).status, 405);
   equal((await f.send("DELETE")).status, 405);
-  const below = await f.machine.approve("PUT", "/dev/fanout/x", "x");
+  const below = await f.server.approve("PUT", "/dev/fanout/x", "x");
   equal(below.status, 404);
 });
 
 Deno.test("/dev/fanout writes to every target", async (t) => {
-  await withPluginServer({ plugins: ["fanout"] }, async (machine) => {
+  await withPluginServer({ plugins: ["fanout"] }, async (server) => {
     const send: Fanout["send"] = (method, body, headers = {}, query = "") =>
-      machine.send({
+      server.send({
         method,
         target: `/dev/fanout${query}`,
         headers: { ...bearer(TOKEN), ...headers },
         ...(body === undefined ? {} : { body }),
       });
     const turns = async (): Promise<number> => {
-      const { text } = await machine.approve("GET", "/proc/log/lib/fanout?limit=1000");
+      const { text } = await server.approve("GET", "/proc/log/lib/fanout?limit=1000");
       return text.split('"plugin_reconfigured"').length;
     };
     const list: Fanout["list"] = async (text) => {
       const before = await turns();
       const marked = `${text}\n# ${crypto.randomUUID()}`;
-      ok((await machine.approve("PUT", "/etc/fanout.conf", marked)).status < 300);
+      ok((await server.approve("PUT", "/etc/fanout.conf", marked)).status < 300);
       await eventually(async () => await turns() > before || undefined, "the list is in use");
     };
     const read: Fanout["read"] = async (path) => {
-      const { status, text } = await machine.approve("GET", `${path}?raw`);
+      const { status, text } = await server.approve("GET", `${path}?raw`);
       return status === 200 ? text : status;
     };
     for (const [title, run] of cases) {
-      await t.step(title, (step) => run({ machine, list, send, read }, step));
+      await t.step(title, (step) => run({ server, list, send, read }, step));
     }
-    await machine.audit();
+    await server.audit();
   });
 });

@@ -1,6 +1,6 @@
 import { deepStrictEqual, equal, match } from "node:assert/strict";
 import { needing, runTool, withFolder } from "../dav/tool.ts";
-import { APPROVE } from "../support/machine.ts";
+import { APPROVE } from "../support/test_server.ts";
 import { type MountServer, T2, T3, withMountServer } from "./fstab/mount_server.ts";
 
 function hrefs(text: string): string[] {
@@ -13,10 +13,10 @@ async function propfind(place: MountServer, path: string, headers: Record<string
 
 Deno.test("PROPFIND, GET and PUT /dav/mnt/ reach the mounts with the rights of the caller", () =>
   withMountServer(async (place) => {
-    const { folder, server } = place;
+    const { folder, upstream } = place;
     await Deno.mkdir(`${folder}/dav/sub`, { recursive: true });
     await Deno.writeTextFile(`${folder}/dav/a b.md`, "# one");
-    await place.mount(`${folder}/dav /mnt/notes rw`, `${server.origin} /mnt/api ro`);
+    await place.mount(`${folder}/dav /mnt/notes rw`, `${upstream.origin} /mnt/api ro`);
     match((await propfind(place, "/dav/")).text, /<D:href>\/dav\/mnt\/<\/D:href>/);
     const mounts = hrefs((await propfind(place, "/dav/mnt/")).text);
     deepStrictEqual(mounts.slice(0, 3), ["/dav/mnt/", "/dav/mnt/api/", "/dav/mnt/notes/"]);
@@ -36,7 +36,7 @@ Deno.test("PROPFIND, GET and PUT /dav/mnt/ reach the mounts with the rights of t
     equal((await place.send("PUT", "/dav/mnt/notes/../../secret", "x", T2)).status, 400);
     equal((await propfind(place, "/dav/mnt/none/")).status, 404);
 
-    server.answer = (_request, path) =>
+    upstream.answer = (_request, path) =>
       path === "/users/42"
         ? Response.json({ id: 42 }, { headers: { etag: '"v1"' } })
         : new Response("nothing", { status: 404 });
@@ -54,7 +54,7 @@ Deno.test({
   fn: () =>
     withMountServer((place) =>
       withFolder(async (home) => {
-        const { folder, machine } = place;
+        const { folder, server } = place;
         await Deno.mkdir(`${folder}/dav/deep/er`, { recursive: true });
         await Deno.writeTextFile(`${folder}/dav/deep/er/file.txt`, "at the bottom");
         await Deno.writeFile(`${folder}/dav/bytes.bin`, new Uint8Array(300_000).fill(7));
@@ -64,7 +64,7 @@ Deno.test({
             cwd: home,
             env: {
               RCLONE_CONFIG_DAV_TYPE: "webdav",
-              RCLONE_CONFIG_DAV_URL: `http://127.0.0.1:${machine.port}/dav/mnt/notes`,
+              RCLONE_CONFIG_DAV_URL: `http://127.0.0.1:${server.port}/dav/mnt/notes`,
               RCLONE_CONFIG_DAV_HEADERS: `Authorization,Basic ${btoa(`rclone:${APPROVE}`)}`,
             },
           });

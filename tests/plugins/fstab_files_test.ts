@@ -1,12 +1,12 @@
 /** Reading mounted folders: listings, content, ranges, preconditions, unusual names, escapes. */
 
 import { deepStrictEqual, equal, match, ok } from "node:assert/strict";
-import { plugin, record } from "../plugin/plugin_machine.ts";
-import { bearer } from "../support/machine.ts";
+import { plugin, record } from "../plugin/plugin_test_server.ts";
+import { bearer } from "../support/test_server.ts";
 import { T2, withMountServer } from "./fstab/mount_server.ts";
 
 Deno.test("GET /mnt/<name> reads a mounted folder", async (t) => {
-  await withMountServer(async ({ machine, folder, get, send, mount }) => {
+  await withMountServer(async ({ server, folder, get, send, mount }) => {
     await t.step("as a listing with one name per line", async () => {
       const found = await get("/mnt/works/");
       equal(
@@ -221,11 +221,11 @@ Deno.test("GET /mnt/<name> reads a mounted folder", async (t) => {
       for (const name of ["empty", "large.bin"]) await Deno.remove(`${folder}/${name}`);
     });
     await t.step("with a capability over it, and no other capability", async () => {
-      const over = bearer(machine.capability("/mnt/works", "r"));
+      const over = bearer(server.capability("/mnt/works", "r"));
       equal((await get("/mnt/works/hello.txt", over)).status, 200);
       equal((await get("/mnt/docs/note.md", over)).status, 403);
       equal((await get("/mnt/", over)).status, 403);
-      const other = bearer(machine.capability("/home/x", "rw"));
+      const other = bearer(server.capability("/home/x", "rw"));
       equal((await get("/mnt/works/hello.txt", other)).status, 403);
     });
     await t.step("if the name of its folder has spaces and percent signs", async () => {
@@ -249,14 +249,14 @@ Deno.test("GET /mnt/<name> reads a mounted folder", async (t) => {
       );
       const stored = await send("PUT", "/lib/via", source, T2);
       equal(stored.status, 201);
-      equal((await machine.approve("PUT", "/lib/via/state", "active")).status, 200);
+      equal((await server.approve("PUT", "/lib/via/state", "active")).status, 200);
       equal((await get("/via/mnt/works/hello.txt?raw")).text, "200 0123456789");
       equal(
         (await get("/via/mnt/docs/%C3%BC/100%25%20sure%3F%231.md?raw")).text,
         "200 # odd name\n",
       );
       match((await get("/via/mnt/works/escape?raw")).text, /^403 /);
-      const over = bearer(machine.capability("/mnt/docs", "r"));
+      const over = bearer(server.capability("/mnt/docs", "r"));
       equal((await get("/via/mnt/docs/note.md?raw", over)).text, "200 # note\n");
       equal((await get("/via/mnt/works/hello.txt?raw", over)).status, 403);
     });

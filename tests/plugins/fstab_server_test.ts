@@ -1,21 +1,21 @@
 /** Mounted web servers: what is sent to them, what is returned, and what is neither. */
 
 import { deepStrictEqual, equal, match, ok } from "node:assert/strict";
-import { bearer } from "../support/machine.ts";
+import { bearer } from "../support/test_server.ts";
 import { BEARER, T2, T3, withMountServer } from "./fstab/mount_server.ts";
 
 const LIMIT = 5 * 1024 * 1024;
 
 Deno.test("GET /mnt/<name> reads a mounted web server", async (t) => {
-  await withMountServer(async ({ machine, folder, server, get, send, mount }) => {
+  await withMountServer(async ({ server, folder, upstream, get, send, mount }) => {
     await t.step("and returns its content, media type and version", async () => {
-      server.answer = (_, path) =>
+      upstream.answer = (_, path) =>
         new Response(`{"path":"${path}"}`, {
           headers: { "content-type": "application/json", "etag": 'W/"v1"' },
         });
       const found = await get("/mnt/api/users/42?page=2&raw");
       equal(found.text, '{"path":"/users/42"}');
-      equal(server.asked.at(-1)?.url, `${server.origin}/users/42?page=2`);
+      equal(upstream.asked.at(-1)?.url, `${upstream.origin}/users/42?page=2`);
       equal(found.headers.get("content-type"), "application/json");
       equal(found.headers.get("x-mount-version"), 'etag:W/"v1"');
       equal(found.headers.get("etag"), 'W/"v1"');
@@ -29,17 +29,17 @@ Deno.test("GET /mnt/<name> reads a mounted web server", async (t) => {
       );
     });
     await t.step("and makes an entity tag if the server sent none", async () => {
-      server.answer = () => new Response("hello", { headers: { "content-type": "text/plain" } });
+      upstream.answer = () => new Response("hello", { headers: { "content-type": "text/plain" } });
       const found = await get("/mnt/api/x");
       equal(found.headers.get("x-mount-version"), "len=5;head=68656c6c6f");
       const etag = found.headers.get("etag") ?? "";
       match(etag, /^"[0-9a-f]{16}\.5"$/);
       equal((await get("/mnt/api/x", { "if-none-match": etag })).status, 304);
-      server.answer = () => new Response("hullo");
+      upstream.answer = () => new Response("hullo");
       equal((await get("/mnt/api/x", { "if-none-match": etag })).text, "hullo");
     });
     await t.step("and passes its preconditions and 304 on", async () => {
-      server.answer = (request) =>
+      upstream.answer = (request) =>
         request.headers.get("if-none-match") === '"v9"'
           ? new Response(null, { status: 304, headers: { etag: '"v9"' } })
           : new Response("nine", { headers: { etag: '"v9"' } });
@@ -47,7 +47,7 @@ Deno.test("GET /mnt/<name> reads a mounted web server", async (t) => {
       deepStrictEqual([found.status, found.headers.get("etag")], [304, '"v9"']);
     });
     await t.step("with the same path and query", async () => {
-      server.answer = () => new Response("ok");
+      upstream.answer = () => new Response("ok");
       const rows: [path: string, asked: string][] = [
         ["/mnt/api", "/"],
         ["/mnt/api/", "/"],
@@ -60,7 +60,7 @@ Deno.test("GET /mnt/<name> reads a mounted web server", async (t) => {
       ];
       for (const [path, asked] of rows) {
         equal((await get(path)).status, 200, path);
-        equal(server.asked.at(-1)?.url, server.origin + asked, path);
+        equal(upstream.asked.at(-1)?.url, upstream.origin + asked, path);
       }
       for (const path of ["/mnt/api/../x", "/mnt/api/%2e%2e/x", "/mnt/api/a%2fb", "/mnt/api//x"]) {
         equal((await get(path)).status, 400, path);
@@ -68,12 +68,12 @@ Deno.test("GET /mnt/<name> reads a mounted web server", async (t) => {
       equal((await get("/mnt/api/..;/x")).status, 403);
     });
     await t.step("with the mount's bearer and without the caller's credentials", async () => {
-      server.answer = () => new Response("ok");
-      const cap = bearer(machine.capability("/mnt/api", "r"));
+      upstream.answer = () => new Response("ok");
+      const cap = bearer(server.capability("/mnt/api", "r"));
       for (const as of [T2, T3, cap]) {
         const mine = { ...as, cookie: "session=1", "x-forwarded-for": "1.2.3.4", "x-other": "y" };
         equal((await get("/mnt/api/x", { ...mine, "accept": "text/csv" })).status, 200);
-        const { headers } = server.asked.at(-1) ?? { headers: new Headers() };
+        const { headers } = upstream.asked.at(-1) ?? { headers: new Headers() };
         equal(headers.get("authorization"), `Bearer ${BEARER}`);
         equal(headers.get("accept"), "text/csv");
         for (const name of ["cookie", "x-forwarded-for", "x-other", "origin", "referer"]) {
@@ -82,7 +82,7 @@ Deno.test("GET /mnt/<name> reads a mounted web server", async (t) => {
       }
     });
     await t.step("and returns only headers that describe the content", async () => {
-      server.answer = () =>
+      upstream.answer = () =>
         new Response("<h1>x</h1>", {
           headers: {
             "content-type": "text/html",
@@ -118,12 +118,12 @@ Deno.test("GET /mnt/<name> reads a mounted web server", async (t) => {
       equal(found.headers.get("cache-control"), "no-cache");
     });
     await t.step("and refuses a response that contains the bearer", async () => {
-      server.answer = (request) => Response.json([...request.headers]);
+      upstream.answer = (request) => Response.json([...request.headers]);
       equal((await get("/mnt/api/echo")).status, 502);
-      server.answer = (request) =>
+      upstream.answer = (request) =>
         new Response("x", { headers: { etag: `"${request.headers.get("authorization")}"` } });
       equal((await get("/mnt/api/echo")).status, 502);
-      server.answer = (request) =>
+      upstream.answer = (request) =>
         new Response(`no: ${request.headers.get("authorization")}`, {
           status: 403,
           headers: { "content-type": "text/plain" },
@@ -131,7 +131,7 @@ Deno.test("GET /mnt/<name> reads a mounted web server", async (t) => {
       equal((await get("/mnt/api/echo")).status, 502);
       // An entity tag that is not returned is not used for the version either.
       for (const more of ["\u00e9", "x".repeat(1024)]) {
-        server.answer = (request) =>
+        upstream.answer = (request) =>
           new Response("x", {
             headers: { etag: `"${more}${request.headers.get("authorization")}"` },
           });
@@ -154,7 +154,7 @@ Deno.test("GET /mnt/<name> reads a mounted web server", async (t) => {
         [300, 502, /answered 300/],
       ];
       for (const [status, becomes, words] of rows) {
-        server.answer = () =>
+        upstream.answer = () =>
           new Response("no \u001b[31m such\r\nthing", {
             status,
             headers: { "content-type": "text/plain", "retry-after": "7" },
@@ -166,7 +166,7 @@ Deno.test("GET /mnt/<name> reads a mounted web server", async (t) => {
         equal(found.headers.get("retry-after"), becomes < 500 ? "7" : undefined);
         equal(found.headers.get("www-authenticate"), undefined);
       }
-      server.answer = () => new Response(null, { status: 204 });
+      upstream.answer = () => new Response(null, { status: 204 });
       equal((await get("/mnt/api/x")).status, 204);
     });
     await t.step("and follows redirects inside the mount only", async () => {
@@ -178,11 +178,11 @@ Deno.test("GET /mnt/<name> reads a mounted web server", async (t) => {
         },
       );
       const stolen: string[] = [];
-      await mount(`${server.origin}/v1 /mnt/api ro,bearer=${BEARER}`);
+      await mount(`${upstream.origin}/v1 /mnt/api ro,bearer=${BEARER}`);
       const rows: [location: string | null, status: number][] = [
         ["/v1/end", 200],
         ["end", 200],
-        [`${server.origin}/v1/end?x`, 200],
+        [`${upstream.origin}/v1/end?x`, 200],
         ["/v2/end", 502],
         ["/v1/../v2/end", 502],
         ["/v1/%2e%2e/v2/end", 502],
@@ -192,8 +192,8 @@ Deno.test("GET /mnt/<name> reads a mounted web server", async (t) => {
         ["/v1x/end", 502],
         [`http://127.0.0.1:${other.addr.port}/v1/end`, 502],
         [`//127.0.0.1:${other.addr.port}/v1/end`, 502],
-        [`http://u:p@127.0.0.1:${new URL(server.origin).port}/v1/end`, 502],
-        [`http://127.0.0.1:${machine.port}/proc/status`, 502],
+        [`http://u:p@127.0.0.1:${new URL(upstream.origin).port}/v1/end`, 502],
+        [`http://127.0.0.1:${server.port}/proc/status`, 502],
         ["file:///etc/passwd", 502],
         ["data:text/plain,x", 502],
         ["http://", 502],
@@ -201,7 +201,7 @@ Deno.test("GET /mnt/<name> reads a mounted web server", async (t) => {
         [null, 502],
       ];
       for (const [location, status] of rows) {
-        server.answer = (_, path) => {
+        upstream.answer = (_, path) => {
           if (path === "/v1/end") return new Response("the end");
           if (path !== "/v1/start") return new Response(`strayed to ${path}`);
           return new Response("moved", {
@@ -220,11 +220,11 @@ Deno.test("GET /mnt/<name> reads a mounted web server", async (t) => {
     await t.step(
       "and refuses a response of more than 5 MiB, with or without Content-Length",
       async () => {
-        await mount(`${server.origin} /mnt/api ro,timeout=10`);
-        server.answer = () => new Response(new Uint8Array(LIMIT + 1));
+        await mount(`${upstream.origin} /mnt/api ro,timeout=10`);
+        upstream.answer = () => new Response(new Uint8Array(LIMIT + 1));
         equal((await get("/mnt/api/declared")).status, 413);
         let sent = 0;
-        server.answer = () =>
+        upstream.answer = () =>
           new Response(
             new ReadableStream({
               pull(controller) {
@@ -235,28 +235,28 @@ Deno.test("GET /mnt/<name> reads a mounted web server", async (t) => {
           );
         equal((await get("/mnt/api/endless")).status, 413);
         ok(sent < 4 * LIMIT, `${sent} bytes were taken`);
-        server.answer = () => new Response(new Uint8Array(LIMIT).fill(65));
+        upstream.answer = () => new Response(new Uint8Array(LIMIT).fill(65));
         const most = await get("/mnt/api/most");
         deepStrictEqual([most.status, most.body.length], [200, LIMIT]);
         // A few kilobytes that decompress to 100 MB.
         const bomb = new Blob([new Uint8Array(100_000_000)]).stream()
           .pipeThrough(new CompressionStream("gzip"));
         const packed = await new Response(bomb).bytes();
-        server.answer = () => new Response(packed, { headers: { "content-encoding": "gzip" } });
+        upstream.answer = () => new Response(packed, { headers: { "content-encoding": "gzip" } });
         equal((await get("/mnt/api/bomb")).status, 413);
         const small = new Blob(["small"]).stream().pipeThrough(new CompressionStream("gzip"));
         const little = await new Response(small).bytes();
-        server.answer = () => new Response(little, { headers: { "content-encoding": "gzip" } });
+        upstream.answer = () => new Response(little, { headers: { "content-encoding": "gzip" } });
         equal((await get("/mnt/api/gzip")).text, "small");
-        server.answer = () => new Response("x", { headers: { "content-encoding": "compress" } });
+        upstream.answer = () => new Response("x", { headers: { "content-encoding": "compress" } });
         equal((await get("/mnt/api/odd")).status, 502);
       },
     );
     await t.step("and releases the memory of large responses", async () => {
-      server.answer = () => new Response(new Uint8Array(LIMIT));
+      upstream.answer = () => new Response(new Uint8Array(LIMIT));
       for (let round = 0; round < 2; round++) {
         const statuses = await Promise.all(Array.from({ length: 20 }, async () => {
-          const answer = await fetch(`http://127.0.0.1:${machine.port}/mnt/api/x`);
+          const answer = await fetch(`http://127.0.0.1:${server.port}/mnt/api/x`);
           await answer.bytes();
           return answer.status;
         }));
@@ -270,17 +270,17 @@ Deno.test("GET /mnt/<name> reads a mounted web server", async (t) => {
       const raw = Deno.listen({ port: 0, hostname: "127.0.0.1" });
       void serveBroken(raw);
       await mount(
-        `${server.origin} /mnt/slow ro,timeout=0.3`,
+        `${upstream.origin} /mnt/slow ro,timeout=0.3`,
         `http://127.0.0.1:${port} /mnt/gone ro`,
         `http://127.0.0.1:${raw.addr.port} /mnt/broken ro,timeout=5`,
-        `http://127.0.0.1:${machine.port} /mnt/self ro`,
+        `http://127.0.0.1:${server.port} /mnt/self ro`,
         "http://no-such-host.invalid /mnt/nowhere ro",
         `${folder} /mnt/works ro`,
       );
       const never = Promise.withResolvers<Response>();
-      server.answer = () => never.promise;
+      upstream.answer = () => never.promise;
       equal((await get("/mnt/slow/head")).status, 504);
-      server.answer = () =>
+      upstream.answer = () =>
         new Response(
           new ReadableStream({
             start: (controller) => controller.enqueue(new Uint8Array(10)),
@@ -297,8 +297,8 @@ Deno.test("GET /mnt/<name> reads a mounted web server", async (t) => {
       raw.close();
     });
     await t.step("but never writes to it", async () => {
-      await mount(`${server.origin} /mnt/api rw`);
-      const before = server.asked.length;
+      await mount(`${upstream.origin} /mnt/api rw`);
+      const before = upstream.asked.length;
       for (const method of ["POST", "PUT", "DELETE", "PATCH", "PROPFIND"]) {
         for (const as of [{}, T2, T3]) {
           const found = await send(method, "/mnt/api/x", "x", as);
@@ -310,7 +310,7 @@ Deno.test("GET /mnt/<name> reads a mounted web server", async (t) => {
         }
       }
       equal((await send("OPTIONS", "/mnt/api/x")).status, 204);
-      equal(server.asked.length, before);
+      equal(upstream.asked.length, before);
     });
   });
 });

@@ -2,8 +2,8 @@
 
 import { deepStrictEqual, equal, match, ok } from "node:assert/strict";
 import { auth, config, permissions, routes } from "../../plugins/fstab.ts";
-import { eventually, record } from "../plugin/plugin_machine.ts";
-import { startTestMachine } from "../support/machine.ts";
+import { eventually, record } from "../plugin/plugin_test_server.ts";
+import { startTestServer } from "../support/test_server.ts";
 import { pluginText } from "../support/plugin_server.ts";
 import { BEARER, T2, T3, withMountServer } from "./fstab/mount_server.ts";
 
@@ -74,7 +74,7 @@ Deno.test("permissions() grant nothing for a line that cannot be used, and repor
 });
 
 Deno.test("GET /mnt/ lists the mounts and the faults of the table, without a secret", async (t) => {
-  await withMountServer(async ({ machine, folder, server, get, send, mount }) => {
+  await withMountServer(async ({ server, folder, upstream, get, send, mount }) => {
     await t.step("as text, as JSON, by HEAD, and with 304", async () => {
       const plain = await get("/mnt/");
       match(plain.text, /^api\/\ndocs\/\nt\d+\/\nworks\/\n$/);
@@ -110,7 +110,7 @@ Deno.test("GET /mnt/ lists the mounts and the faults of the table, without a sec
       await mount(
         `${folder} /mnt/works rw`,
         "nonsense",
-        `${server.origin} /mnt/works ro,bearer=${BEARER}`,
+        `${upstream.origin} /mnt/works ro,bearer=${BEARER}`,
         "s3://bucket /mnt/s3 ro",
         `${folder}/gone /mnt/gone ro`,
         `https://x /mnt/y ro,what=${BEARER}`,
@@ -133,10 +133,10 @@ Deno.test("GET /mnt/ lists the mounts and the faults of the table, without a sec
       match(String(state.fault), /line 2/);
     });
     await t.step("and /etc/fstab shows no bearer below T3", async () => {
-      await mount(`${server.origin} /mnt/api ro,bearer=${BEARER}`);
+      await mount(`${upstream.origin} /mnt/api ro,bearer=${BEARER}`);
       match((await get("/etc/fstab?raw")).text, /bearer=\*\*\*/);
       match((await get("/etc/fstab?raw", T2)).text, /bearer=\*\*\*/);
-      const whole = await machine.send(
+      const whole = await server.send(
         { method: "GET", target: "/etc/fstab?raw", headers: T3 },
         true,
       );
@@ -147,8 +147,8 @@ Deno.test("GET /mnt/ lists the mounts and the faults of the table, without a sec
 });
 
 Deno.test("PUT /etc/fstab with a mount of the server's data is refused, and the earlier table stays", async (t) => {
-  await withMountServer(async ({ machine, folder, get, send }) => {
-    const { data } = machine;
+  await withMountServer(async ({ server, folder, get, send }) => {
+    const { data } = server;
     await Deno.symlink(data, `${folder}/data-link`);
     for (
       const source of [data, `${data}/..`.replace(/\/[^/]+\/\.\.$/, ""), `${folder}/data-link`]
@@ -178,14 +178,14 @@ Deno.test("PUT /etc/fstab with a mount of the server's data is refused, and the 
 });
 
 Deno.test("fstab is not activated with a mount of the server's data", async () => {
-  const machine = await startTestMachine();
+  const server = await startTestServer();
   try {
-    await machine.approve("PUT", "/etc/fstab", `${machine.data} /mnt/data ro`);
-    await machine.approve("PUT", "/lib/fstab", await pluginText("fstab"));
-    const reply = await machine.approve("PUT", "/lib/fstab/state", "active");
+    await server.approve("PUT", "/etc/fstab", `${server.data} /mnt/data ro`);
+    await server.approve("PUT", "/lib/fstab", await pluginText("fstab"));
+    const reply = await server.approve("PUT", "/lib/fstab/state", "active");
     equal(reply.status, 422);
     match(reply.text, /own data/);
   } finally {
-    await machine.close();
+    await server.close();
   }
 });

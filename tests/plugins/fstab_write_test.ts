@@ -1,17 +1,17 @@
 /** Writing to folders that are mounted `rw`: tiers, replacing, appending, concurrent writers. */
 
 import { deepStrictEqual, equal, match, ok } from "node:assert/strict";
-import { bearer } from "../support/machine.ts";
+import { bearer } from "../support/test_server.ts";
 import { Connection } from "../support/wire.ts";
-import { eventually, record } from "../plugin/plugin_machine.ts";
+import { eventually, record } from "../plugin/plugin_test_server.ts";
 import { T2, T3, withMountServer } from "./fstab/mount_server.ts";
 
 Deno.test("PUT and POST /mnt/<name> write to a mounted folder", async (t) => {
-  await withMountServer(async ({ machine, folder, mount, server, get, send }) => {
+  await withMountServer(async ({ server, folder, mount, upstream, get, send }) => {
     const read = (name: string) => Deno.readTextFile(`${folder}/${name}`);
     await t.step("for T2, T3 and a capability over the path", async () => {
-      const cap = (prefix: string, mode: "r" | "rw") => bearer(machine.capability(prefix, mode));
-      await machine.approve("PUT", "/etc/passwd", "ada:T1\n");
+      const cap = (prefix: string, mode: "r" | "rw") => bearer(server.capability(prefix, mode));
+      await server.approve("PUT", "/etc/passwd", "ada:T1\n");
       const rows: [as: Record<string, string>, status: number][] = [
         [{}, 401],
         [bearer("wrong"), 401],
@@ -137,7 +137,7 @@ Deno.test("PUT and POST /mnt/<name> write to a mounted folder", async (t) => {
     await t.step("completely or not at all, with concurrent writers", async () => {
       const letters = [..."abcdefgh"];
       const size = 200_000;
-      const urls = `http://127.0.0.1:${machine.port}/mnt/works/contested`;
+      const urls = `http://127.0.0.1:${server.port}/mnt/works/contested`;
       await (await fetch(urls, { method: "PUT", headers: T2, body: "z".repeat(size) })).text();
       let writing = true;
       const torn: string[] = [];
@@ -167,7 +167,7 @@ Deno.test("PUT and POST /mnt/<name> write to a mounted folder", async (t) => {
       deepStrictEqual([torn, [...new Set(statuses)]], [[], [200]]);
       const lines = Array.from({ length: 60 }, (_, at) => `line ${at} ${"-".repeat(at * 40)}\n`);
       await Promise.all(lines.map(async (body) => {
-        const target = `http://127.0.0.1:${machine.port}/mnt/works/appended`;
+        const target = `http://127.0.0.1:${server.port}/mnt/works/appended`;
         const answer = await fetch(target, { method: "POST", headers: T2, body });
         await answer.body?.cancel();
       }));
@@ -180,7 +180,7 @@ Deno.test("PUT and POST /mnt/<name> write to a mounted folder", async (t) => {
         const made = await send("PUT", "/mnt/works/contended", "0", T2);
         const etag = made.headers.get("etag") ?? "";
         const statuses = await Promise.all(Array.from({ length: 12 }, async (_, at) => {
-          const answer = await fetch(`http://127.0.0.1:${machine.port}/mnt/works/contended`, {
+          const answer = await fetch(`http://127.0.0.1:${server.port}/mnt/works/contended`, {
             method: at % 2 === 0 ? "PUT" : "POST",
             headers: { ...T2, "if-match": etag },
             body: "1",
@@ -195,9 +195,9 @@ Deno.test("PUT and POST /mnt/<name> write to a mounted folder", async (t) => {
     await t.step("but not if the writer disconnects before the end", async () => {
       await Deno.writeTextFile(`${folder}/kept`, "kept");
       for (const method of ["PUT", "POST"]) {
-        const connection = await Connection.open(machine.port);
+        const connection = await Connection.open(server.port);
         await connection.write(
-          `${method} /mnt/works/kept HTTP/1.1\r\nhost: 127.0.0.1:${machine.port}\r\n` +
+          `${method} /mnt/works/kept HTTP/1.1\r\nhost: 127.0.0.1:${server.port}\r\n` +
             `authorization: ${T2.authorization}\r\ncontent-length: 900000\r\n\r\n` +
             "x".repeat(300_000),
         );
@@ -219,7 +219,7 @@ Deno.test("PUT and POST /mnt/<name> write to a mounted folder", async (t) => {
       equal(await read("kept"), "kept");
     });
     await t.step("but never create the mounted folder itself", async () => {
-      await mount(`${folder}/gone /mnt/gone rw`, `${server.origin} /mnt/api ro`);
+      await mount(`${folder}/gone /mnt/gone rw`, `${upstream.origin} /mnt/api ro`);
       equal((await send("PUT", "/mnt/gone/x", "x", T2)).status, 409);
       equal((await send("POST", "/mnt/gone/x/y", "x", T2)).status, 409);
       await Deno.lstat(`${folder}/gone`).then(

@@ -1,24 +1,24 @@
 /** Which callers can use the device, what the plugin can reach, and what is logged of a call. */
 
 import { deepStrictEqual, equal, match, ok } from "node:assert/strict";
-import { APPROVE, basic, bearer, TOKEN } from "../support/machine.ts";
-import { eventsOf, get, plugin, record, setState, stateOf } from "../plugin/plugin_machine.ts";
+import { APPROVE, basic, bearer, TOKEN } from "../support/test_server.ts";
+import { eventsOf, get, plugin, record, setState, stateOf } from "../plugin/plugin_test_server.ts";
 import { pluginText } from "../support/plugin_server.ts";
 import { FakeBackend, withBackend } from "./fake_backend.ts";
 import { type GpuServer, KEYS, withGpuServer } from "./gpu/gpu_server.ts";
 
 async function put(gpu: GpuServer, name: string, source: string): Promise<void> {
-  await gpu.machine.approve("PUT", `/lib/${name}`, source);
-  equal((await setState(gpu.machine, name, "active")).status, 200);
+  await gpu.server.approve("PUT", `/lib/${name}`, source);
+  equal((await setState(gpu.server, name, "active")).status, 200);
 }
 
 Deno.test("POST /dev/gpu calls the backend only for callers with T2 or a capability over it", async () => {
   await withGpuServer(async (gpu) => {
-    const { machine, backend } = gpu;
+    const { server, backend } = gpu;
     await gpu.configure(`ollama://${backend.host}`);
     const cap = (prefix: string, mode: "r" | "rw" = "rw") =>
-      bearer(machine.capability(prefix, mode));
-    const expired = bearer(machine.capability("/dev/gpu", "rw", -10));
+      bearer(server.capability(prefix, mode));
+    const expired = bearer(server.capability("/dev/gpu", "rw", -10));
     const rows: [caller: string, headers: Record<string, string>, post: number, get: number][] = [
       ["no credential", {}, 401, 401],
       ["a wrong token", bearer("wrong"), 401, 401],
@@ -35,17 +35,17 @@ Deno.test("POST /dev/gpu calls the backend only for callers with T2 or a capabil
     for (const [caller, headers, post, read] of rows) {
       const before = backend.calls.length;
       for (const target of ["/dev/gpu", "/bin/dev/gpu", "/dev/gpu/stream", "/dev/%67pu"]) {
-        const reply = await machine.send({ method: "POST", target, headers, body: "x" });
+        const reply = await server.send({ method: "POST", target, headers, body: "x" });
         equal(reply.status, post, `${caller} ${target}: ${reply.text}`);
       }
       equal(backend.calls.length - before, post === 200 ? 4 : 0, caller);
-      equal((await get(machine, "/dev/gpu", headers)).status, read, caller);
+      equal((await get(server, "/dev/gpu", headers)).status, read, caller);
     }
     // A capability for the stream only, and paths that end in a world which a capability covers.
     const stream = cap("/dev/gpu/stream");
     const calls = backend.calls.length;
     const send = (target: string, headers: Record<string, string>) =>
-      machine.send({ method: "POST", target, headers, body: "x" });
+      server.send({ method: "POST", target, headers, body: "x" });
     equal((await send("/dev/gpu/stream", stream)).status, 200);
     equal((await send("/dev/gpu", stream)).status, 403);
     equal((await send("/dev/gpu/home/scratch", cap("/home/scratch"))).status, 404);
@@ -64,7 +64,7 @@ Deno.test("POST /dev/gpu calls the backend only for callers with T2 or a capabil
 
 Deno.test("POST /dev/gpu by a plugin uses the plugin's grant, whatever its caller can do", async () => {
   await withGpuServer(async (gpu) => {
-    const { machine, backend } = gpu;
+    const { server, backend } = gpu;
     await gpu.configure(`ollama://${backend.host}`);
     const body = `
       const to = url.searchParams.get("to");
@@ -83,24 +83,24 @@ Deno.test("POST /dev/gpu by a plugin uses the plugin's grant, whatever its calle
     ];
     // The caller sends no credential, so only the plugin's grant counts.
     for (const [route, device, stream, status] of rows) {
-      equal((await get(machine, `${route}?to=/dev/gpu`)).status, device, route);
-      equal((await get(machine, `${route}?to=/dev/gpu/stream`)).status, stream, route);
-      equal((await get(machine, `${route}?to=/dev/gpu&get`)).status, status, route);
-      equal((await get(machine, `${route}?to=/dev/gpu&caller`)).status, 401, route);
-      equal((await get(machine, `${route}?to=/dev/gpu&caller`, bearer(TOKEN))).status, 200, route);
+      equal((await get(server, `${route}?to=/dev/gpu`)).status, device, route);
+      equal((await get(server, `${route}?to=/dev/gpu/stream`)).status, stream, route);
+      equal((await get(server, `${route}?to=/dev/gpu&get`)).status, status, route);
+      equal((await get(server, `${route}?to=/dev/gpu&caller`)).status, 401, route);
+      equal((await get(server, `${route}?to=/dev/gpu&caller`, bearer(TOKEN))).status, 200, route);
     }
-    const answered = await get(machine, "/one?to=/dev/gpu");
+    const answered = await get(server, "/one?to=/dev/gpu");
     equal(answered.text, "You said: from a plugin");
     deepStrictEqual(
       ["backend", "model", "local", "finish"].map((name) => answered.headers.get(`x-gpu-${name}`)),
       ["ollama", "llama3.2", "true", "stop"],
     );
-    const streamed = await get(machine, "/both?to=/dev/gpu/stream");
+    const streamed = await get(server, "/both?to=/dev/gpu/stream");
     match(
       streamed.text,
       /^data: You said: \n\ndata: from a plugin\n\nevent: done\ndata: stop\n\n$/,
     );
-    deepStrictEqual(JSON.parse((await get(machine, "/one?to=/dev/gpu&get")).text), {
+    deepStrictEqual(JSON.parse((await get(server, "/one?to=/dev/gpu&get")).text), {
       backend: "ollama",
       model: "llama3.2",
       local: true,
@@ -117,7 +117,7 @@ Deno.test("POST /dev/gpu by a plugin uses the plugin's grant, whatever its calle
 
 Deno.test("gpu can read only the configured key and reach only the configured host", async () => {
   await withGpuServer(async (gpu) => {
-    const { machine, backend } = gpu;
+    const { server, backend } = gpu;
     const other = new FakeBackend();
     try {
       // The plugin with one more parameter, which shows what the plugin can access.
@@ -132,11 +132,11 @@ Deno.test("gpu can read only the configured key and reach only the configured ho
          $&`,
       );
       ok(probed !== source);
-      await machine.approve("PUT", "/lib/gpu", probed);
-      equal((await setState(machine, "gpu", "active")).status, 200);
+      await server.approve("PUT", "/lib/gpu", probed);
+      equal((await setState(server, "gpu", "active")).status, 200);
       const look = async (what: string): Promise<string> =>
         // Unlike a response of the plugin itself, this one may contain a key.
-        (await machine.send({
+        (await server.send({
           method: "GET",
           target: `/dev/gpu?look=${encodeURIComponent(what)}`,
           headers: bearer(TOKEN),
@@ -162,7 +162,7 @@ Deno.test("gpu can read only the configured key and reach only the configured ho
         for (const away of [other.url, gpu.url, `${gpu.url}/proc/status`, "https://example.com"]) {
           equal(await look(away), "not reached", away);
         }
-        const { permissions } = await stateOf(machine, "gpu");
+        const { permissions } = await stateOf(server, "gpu");
         deepStrictEqual(permissions, {
           net: [backend.host],
           read: [],
@@ -192,7 +192,7 @@ Deno.test("gpu can read only the configured key and reach only the configured ho
 Deno.test("gpu uses another backend without a restart, and a call continues at its first one", async () => {
   await withGpuServer(async (gpu) => {
     await withBackend(async (second) => {
-      const { backend, machine } = gpu;
+      const { backend, server } = gpu;
       const nothing = await gpu.ask("x");
       equal(nothing.status, 503);
       match(nothing.text, /no backend is configured; PUT \/etc\/gpu\.conf with a line such as/);
@@ -215,21 +215,21 @@ Deno.test("gpu uses another backend without a restart, and a call continues at i
       const broken = await gpu.ask("x", "/dev/gpu", { accept: "text/plain" });
       equal(broken.status, 503);
       match(broken.text, /\/etc\/gpu\.conf line 3: temperature is not a number from 0 to 2/);
-      match((await get(machine, "/dev/gpu", bearer(TOKEN))).text, /line 3: temperature is not/);
-      const state = await stateOf(machine, "gpu");
+      match((await get(server, "/dev/gpu", bearer(TOKEN))).text, /line 3: temperature is not/);
+      const state = await stateOf(server, "gpu");
       match(String(state.fault), /\/etc\/gpu\.conf line 3: temperature is not/);
       equal(state.up, true);
       deepStrictEqual(state.permissions, { net: [], read: [], write: [], env: [] });
-      const asks = await machine.approve("GET", "/lib/gpu/state?asks");
+      const asks = await server.approve("GET", "/lib/gpu/state?asks");
       match(String(record(JSON.parse(asks.text).asks).fault), /line 3: temperature is not/);
       equal(second.calls.length, 1);
       await gpu.configure(`claude://${second.host}\n\ntemperature 0.7`);
       equal((await gpu.ask("z")).text, "You said: z");
-      equal((await stateOf(machine, "gpu")).fault, undefined);
+      equal((await stateOf(server, "gpu")).fault, undefined);
       await gpu.configure(undefined);
       equal((await gpu.ask("x", "/dev/gpu/stream")).status, 503);
       equal(
-        (await eventsOf(machine, "gpu")).filter(({ type }) => type === "plugin_ended").length,
+        (await eventsOf(server, "gpu")).filter(({ type }) => type === "plugin_ended").length,
         0,
       );
     });
@@ -238,7 +238,7 @@ Deno.test("gpu uses another backend without a restart, and a call continues at i
 
 Deno.test("gpu logs each call in a world with an event chain, without its texts", async () => {
   await withGpuServer(async (gpu) => {
-    const { machine, backend } = gpu;
+    const { server, backend } = gpu;
     await gpu.configure(`openai://${backend.host}\nsystem the system prompt`);
     const secret = "a prompt that is not logged";
     backend.behaviour = { tokens: ["a response ", "that is not logged: ü"] };
@@ -268,20 +268,20 @@ Deno.test("gpu logs each call in a world with an event chain, without its texts"
       { ...device, answer_bytes: 0, status: 429, finish: "error" },
     ]);
     const day = new Date().toISOString().slice(0, 10);
-    const log = (await machine.approve("GET", `/proc/log/var/log/gpu/${day}.ndjson`)).text;
+    const log = (await server.approve("GET", `/proc/log/var/log/gpu/${day}.ndjson`)).text;
     match(log, /"by":"plugin:gpu"/);
     const audit = JSON.parse(
-      (await machine.approve("GET", `/proc/audit/var/log/gpu/${day}.ndjson`)).text,
+      (await server.approve("GET", `/proc/audit/var/log/gpu/${day}.ndjson`)).text,
     );
     equal(audit.ok, true);
-    await machine.audit();
-    const worlds = (await machine.approve("GET", "/proc/worlds")).text.trim().split("\n");
+    await server.audit();
+    const worlds = (await server.approve("GET", "/proc/worlds")).text.trim().split("\n");
     const texts = await Promise.all(
       worlds.filter((name) => name.startsWith("var/")).map(async (name) =>
-        (await machine.approve("GET", `/${name}?raw`)).text
+        (await server.approve("GET", `/${name}?raw`)).text
       ),
     );
-    for (const text of [...texts, log, ...machine.log]) {
+    for (const text of [...texts, log, ...server.log]) {
       for (const word of ["that is not logged", "the system prompt", "text of the backend"]) {
         ok(!text.includes(word), `${word} in ${text}`);
       }

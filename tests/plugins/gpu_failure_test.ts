@@ -1,8 +1,8 @@
 /** Failures of a backend, and the response to the caller; over HTTP, with the plugin in its process. */
 
 import { deepStrictEqual, equal, match, ok, rejects } from "node:assert/strict";
-import { bearer, TOKEN } from "../support/machine.ts";
-import { eventually } from "../plugin/plugin_machine.ts";
+import { bearer, TOKEN } from "../support/test_server.ts";
+import { eventually } from "../plugin/plugin_test_server.ts";
 import { type GpuServer, KEYS, withGpuServer } from "./gpu/gpu_server.ts";
 import type { Behaviour } from "./fake_backend.ts";
 
@@ -309,7 +309,7 @@ Deno.test("/dev/gpu and /dev/gpu/stream report how the backend failed, in every 
       await gpu.configure("openai://127.0.0.1:22");
       await assertRefuses(gpu, {}, 502, /refused the connection|uses a port that fetch blocks/);
       // The plugin cannot reach the port of its own server, whatever is configured.
-      await gpu.configure(`openai://127.0.0.1:${gpu.machine.port}`);
+      await gpu.configure(`openai://127.0.0.1:${gpu.server.port}`);
       await assertRefuses(
         gpu,
         {},
@@ -328,7 +328,7 @@ Deno.test("/dev/gpu and /dev/gpu/stream report how the backend failed, in every 
           deepStrictEqual([reply.status, /the prompt is empty/.test(reply.text)], [400, true]);
         }
         const send = (body: Uint8Array | string, headers: Record<string, string> = {}) =>
-          gpu.machine.send({
+          gpu.server.send({
             method: "POST",
             target,
             body,
@@ -350,7 +350,7 @@ Deno.test("/dev/gpu and /dev/gpu/stream report how the backend failed, in every 
 
     await t.step("other methods answer 405 with Allow, other paths 404", async () => {
       const send = (method: string, target: string) =>
-        gpu.machine.send({ method, target, headers: bearer(TOKEN) });
+        gpu.server.send({ method, target, headers: bearer(TOKEN) });
       for (const method of ["PUT", "DELETE", "PATCH"]) {
         const reply = await send(method, "/dev/gpu");
         deepStrictEqual([reply.status, reply.headers.get("allow")], [
@@ -366,7 +366,7 @@ Deno.test("/dev/gpu and /dev/gpu/stream report how the backend failed, in every 
         equal((await send("GET", target)).status, 404);
       }
     });
-    await gpu.machine.audit();
+    await gpu.server.audit();
   });
 });
 

@@ -4,7 +4,7 @@ import { equal, ok } from "node:assert/strict";
 import { fromCheckout, inFolder, onPath, ROOT, startProgram } from "../project/program.ts";
 import { blocksOf, missingAnswer } from "../project/readme.ts";
 import { ReaderShell } from "../project/reader_shell.ts";
-import { eventually } from "../plugin/plugin_machine.ts";
+import { eventually } from "../plugin/plugin_test_server.ts";
 import { withBackend } from "./fake_backend.ts";
 
 const TOOLS = ["bash", "curl", "sed"].filter((tool) => !onPath(tool));

@@ -1,7 +1,7 @@
 /** The scripts that install plugins: install.sh is run, install.ps1 is compared with it. */
 
 import { deepStrictEqual, equal, match, ok } from "node:assert/strict";
-import { APPROVE, CLOSED, type TestMachine, TOKEN, withMachine } from "../support/machine.ts";
+import { APPROVE, CLOSED, type TestServer, TOKEN, withServer } from "../support/test_server.ts";
 import {
   fromCheckout,
   inFolder,
@@ -10,7 +10,7 @@ import {
   runProgram,
   startProgram,
 } from "../project/program.ts";
-import { get, plugin, QUICK, stateOf } from "../plugin/plugin_machine.ts";
+import { get, plugin, QUICK, stateOf } from "../plugin/plugin_test_server.ts";
 
 const NO_CURL = onPath("curl") ? "" : " (skipped: no curl here)";
 const NO_SHELLCHECK = onPath("shellcheck") ? "" : " (skipped: no shellcheck here)";
@@ -46,31 +46,31 @@ async function withScript(
   });
 }
 
-const url = (machine: TestMachine) => ({ ELASTIK_URL: `http://127.0.0.1:${machine.port}/` });
+const url = (server: TestServer) => ({ ELASTIK_URL: `http://127.0.0.1:${server.port}/` });
 const TOKENS = { ELASTIK_TOKEN: TOKEN, ELASTIK_APPROVE_TOKEN: APPROVE };
 
 Deno.test({
   name: `install.sh stores, shows, approves and checks a plugin from any folder${NO_CURL}`,
   ignore: NO_CURL !== "",
   async fn() {
-    await withMachine({ env: { ...CLOSED, ...QUICK } }, async (machine) => {
+    await withServer({ env: { ...CLOSED, ...QUICK } }, async (server) => {
       await withScript(async (folder) => {
         for (let times = 1; times <= 2; times++) {
-          const ran = await install(folder, ["example"], { ...TOKENS, ...url(machine) });
+          const ran = await install(folder, ["example"], { ...TOKENS, ...url(server) });
           equal(ran.code, 0, ran.stderr);
           match(
             ran.stdout,
             new RegExp(
-              `Stored example as http://127.0.0.1:${machine.port}/lib/example, version ${times}`,
+              `Stored example as http://127.0.0.1:${server.port}/lib/example, version ${times}`,
             ),
           );
           match(ran.stdout, /It requests:\n {2}"routes":\["\/example"\]\n {2}"auth":"T1"\n/);
           match(ran.stdout, /"description":"says hello and echoes what is sent"/);
           for (const line of ran.stdout.split("\n").slice(0, -1)) match(line, /\S/);
           match(ran.stdout, /Activated example\nAll plugins are up: /);
-          machine.witness(ran.stdout + ran.stderr, "install.sh");
+          server.witness(ran.stdout + ran.stderr, "install.sh");
         }
-        const used = await machine.send({ method: "POST", target: "/example", body: "hi" });
+        const used = await server.send({ method: "POST", target: "/example", body: "hi" });
         equal(used.text, '{"hello":"from example plugin","echo":"hi"}');
       });
     });
@@ -170,10 +170,10 @@ Deno.test({
   name: `install.sh reports wrong usage and changes nothing${NO_CURL}`,
   ignore: NO_CURL !== "",
   async fn() {
-    await withMachine({ env: { ...CLOSED, ...QUICK } }, async (machine) => {
+    await withServer({ env: { ...CLOSED, ...QUICK } }, async (server) => {
       await withScript(async (folder, put) => {
         await put("gpu", plugin({ routes: ["/dev/gpu"] }, ""));
-        const env = { ...TOKENS, ...url(machine) };
+        const env = { ...TOKENS, ...url(server) };
         const rows: [args: string[], code: number, says: RegExp][] = [
           [[], 2, /no plugin was given; name one, or primitives/],
           [["../example"], 2, /it is not a valid plugin name/],
@@ -188,8 +188,8 @@ Deno.test({
           equal(ran.code, code, ran.stdout + ran.stderr);
           match(ran.stderr, says);
         }
-        equal(JSON.parse((await machine.approve("GET", "/proc/status")).text).plugins, 0);
-        equal((await machine.approve("GET", "/lib/gpu/state")).status, 404);
+        equal(JSON.parse((await server.approve("GET", "/proc/status")).text).plugins, 0);
+        equal((await server.approve("GET", "/lib/gpu/state")).status, 404);
         // A port without a listener.
         const listener = Deno.listen({ port: 0, hostname: "127.0.0.1" });
         const { port } = listener.addr;
@@ -254,13 +254,13 @@ Deno.test({
     `install.sh installs the primitives in order and names those installed before an error${NO_CURL}`,
   ignore: NO_CURL !== "",
   async fn() {
-    await withMachine({ env: { ...CLOSED, ...QUICK } }, async (machine) => {
+    await withServer({ env: { ...CLOSED, ...QUICK } }, async (server) => {
       await withScript(async (folder, put) => {
         for (const name of ["gpu", "fstab", "db", "semantic"]) {
           await put(name, plugin({ routes: [`/dev/${name}`] }, ""));
         }
         await put("fanout", "import 'x';");
-        const env = { ...TOKENS, ...url(machine) };
+        const env = { ...TOKENS, ...url(server) };
         const ran = await install(folder, ["primitives", "--with-semantic"], env);
         equal(ran.code, 1);
         match(
@@ -268,8 +268,8 @@ Deno.test({
           /Cannot approve fanout: .*an import \(line 1\).*fanout is stored but not active/,
         );
         match(ran.stderr, /Installed before that: gpu fstab db\n/);
-        equal((await stateOf(machine, "fanout")).state, "pending");
-        equal((await stateOf(machine, "db")).up, true);
+        equal((await stateOf(server, "fanout")).state, "pending");
+        equal((await stateOf(server, "db")).up, true);
         await put("fanout", plugin({ routes: [], fallback: true }, "return new Response('fan');"));
         const again = await install(folder, ["primitives", "--with-semantic"], env);
         equal(again.code, 0, again.stderr);
@@ -278,7 +278,7 @@ Deno.test({
           ["gpu", "fstab", "db", "fanout", "semantic"],
         );
         // A fallback is active although it is not in /bin.
-        equal((await get(machine, "/nothing", { authorization: `Bearer ${TOKEN}` })).text, "fan");
+        equal((await get(server, "/nothing", { authorization: `Bearer ${TOKEN}` })).text, "fan");
       });
     });
   },
@@ -288,9 +288,9 @@ Deno.test({
   name: `install.sh names the token that is missing or wrong${NO_CURL}`,
   ignore: NO_CURL !== "",
   async fn() {
-    await withMachine({ env: { ...CLOSED, ...QUICK } }, async (machine) => {
+    await withServer({ env: { ...CLOSED, ...QUICK } }, async (server) => {
       await withScript(async (folder) => {
-        const where = url(machine);
+        const where = url(server);
         const rows: [env: Record<string, string>, code: number, says: RegExp][] = [
           [{ ELASTIK_APPROVE_TOKEN: APPROVE }, 1, /Cannot store example: .*set ELASTIK_TOKEN/],
           [
@@ -308,7 +308,7 @@ Deno.test({
           const ran = await install(folder, ["example"], { ...where, ...env });
           equal(ran.code, code, ran.stderr);
           match(ran.stderr, says);
-          machine.witness(ran.stdout + ran.stderr, "install.sh");
+          server.witness(ran.stdout + ran.stderr, "install.sh");
         }
       });
     });

@@ -15,7 +15,7 @@ import {
   type Start,
   startProgram,
 } from "../project/program.ts";
-import { bearer } from "../support/machine.ts";
+import { bearer } from "../support/test_server.ts";
 import { filesBelow, holds, untar, withReality } from "./reality/archives.ts";
 
 const SECRETS = {
@@ -73,8 +73,8 @@ Deno.test("two archives make a second server, and that one a third", () =>
       string,
     ];
     for (const path of [first, second, third]) await Deno.mkdir(path);
-    await withReality(async (machine, url) => {
-      await take(url, "/self", machine.approveToken, first);
+    await withReality(async (server, url) => {
+      await take(url, "/self", server.approveToken, first);
     });
     // Files of the operator that must not be copied.
     const env = Object.entries(SECRETS).map(([name, value]) => `${name}=${value}\n`).join("");
@@ -140,17 +140,17 @@ Deno.test("a server runs from the modules of another, from the cache the second 
     const third = `${folder}/third`;
     for (const path of [here, third]) await Deno.mkdir(path);
     let start: Start | undefined;
-    await withReality(async (machine, url) => {
+    await withReality(async (server, url) => {
       const cache = await cacheIn(folder);
       const refused = await startProgram(seed(url, here, cache)).then(
         () => "it started",
         (error: Error) => error.message,
       );
       match(refused, /401/);
-      const capability = machine.capability("/self", "r");
+      const capability = server.capability("/self", "r");
       start = seed(url, here, {
         ...cache,
-        DENO_AUTH_TOKENS: `${capability}@127.0.0.1:${machine.port}`,
+        DENO_AUTH_TOKENS: `${capability}@127.0.0.1:${server.port}`,
       });
       const b = await startProgram(start);
       equal((await ask(`${b.url}/home/x`, { method: "PUT", body: "kept" })).status, 201);

@@ -1,7 +1,7 @@
 import { deepStrictEqual as equal, match, ok } from "node:assert/strict";
 import reality from "../../plugins/reality.ts";
 import { narrow } from "../../lib/auth/capability.ts";
-import { APPROVE, bearer, type TestMachine, TOKEN } from "../support/machine.ts";
+import { APPROVE, bearer, type TestServer, TOKEN } from "../support/test_server.ts";
 import { withTempFolder } from "../support/plugin_server.ts";
 import { runScenarios, type Scenario } from "../support/scenario.ts";
 import { fetchTar, filesBelow, untar, withReality } from "./reality/archives.ts";
@@ -11,16 +11,16 @@ const T2 = bearer(TOKEN);
 const T3 = bearer(APPROVE);
 
 /** A capability that was narrowed to another prefix. */
-function narrowed(machine: TestMachine, prefix: string, to: string): string {
+function narrowed(server: TestServer, prefix: string, to: string): string {
   const exp = Math.floor(Date.now() / 1000) + 600;
-  return narrow(machine.capability(prefix, "rw"), { prefix: to, mode: "r", exp });
+  return narrow(server.capability(prefix, "rw"), { prefix: to, mode: "r", exp });
 }
 
 Deno.test("/self packs the listed source, with programs executable", () =>
-  withReality(async (machine) => {
-    const list = (await machine.approve("GET", "/proc/source")).text.trimEnd().split("\n");
+  withReality(async (server) => {
+    const list = (await server.approve("GET", "/proc/source")).text.trimEnd().split("\n");
     await withTempFolder(async (folder) => {
-      await untar(await fetchTar(machine, "/self"), folder);
+      await untar(await fetchTar(server, "/self"), folder);
       const files = filesBelow(folder);
       equal([...files.keys()].sort(), list);
       for (const [path, { bytes, mode }] of files) {
@@ -35,9 +35,9 @@ Deno.test("/self packs the listed source, with programs executable", () =>
   }));
 
 Deno.test("/self and /__reality__ answer T3 and capabilities minted for them", (t) =>
-  withReality(async (machine) => {
-    const over = bearer(machine.capability("/self", "r"));
-    const part = bearer(machine.capability("/self/lib", "r"));
+  withReality(async (server) => {
+    const over = bearer(server.capability("/self", "r"));
+    const part = bearer(server.capability("/self/lib", "r"));
     const rows: readonly (readonly [string, Record<string, string>, string, number])[] = [
       ["T3", T3, "/self/main.ts", 200],
       ["T3", T3, "/self/lib/none.ts", 404],
@@ -58,43 +58,43 @@ Deno.test("/self and /__reality__ answer T3 and capabilities minted for them", (
       ["T2", T2, "/self", 403],
       ["T2", T2, "/self/main.ts", 403],
       ["T2", T2, "/__reality__", 403],
-      ["a capability for /home", bearer(machine.capability("/home", "rw")), "/self/main.ts", 403],
-      ["a capability for /", bearer(machine.capability("/", "rw")), "/self/main.ts", 403],
-      ["a capability for /", bearer(machine.capability("/", "rw")), "/__reality__", 403],
+      ["a capability for /home", bearer(server.capability("/home", "rw")), "/self/main.ts", 403],
+      ["a capability for /", bearer(server.capability("/", "rw")), "/self/main.ts", 403],
+      ["a capability for /", bearer(server.capability("/", "rw")), "/__reality__", 403],
       [
         "a capability for / narrowed to /self",
-        bearer(narrowed(machine, "/", "/self")),
+        bearer(narrowed(server, "/", "/self")),
         "/self/main.ts",
         403,
       ],
       [
         "a capability for / narrowed to /self",
-        bearer(narrowed(machine, "/", "/self")),
+        bearer(narrowed(server, "/", "/self")),
         "/self",
         403,
       ],
       [
         "a capability for /self narrowed to /self/lib",
-        bearer(narrowed(machine, "/self", "/self/lib")),
+        bearer(narrowed(server, "/self", "/self/lib")),
         "/self/main.ts",
         403,
       ],
       [
         "a capability for /self narrowed to /self/lib",
-        bearer(narrowed(machine, "/self", "/self/lib")),
+        bearer(narrowed(server, "/self", "/self/lib")),
         "/self/lib/cli/main.ts",
         200,
       ],
       [
         "a capability for /__reality__",
-        bearer(machine.capability("/__reality__", "rw")),
+        bearer(server.capability("/__reality__", "rw")),
         "/__reality__",
         403,
       ],
     ];
     await runScenarios(
       t,
-      machine,
+      server,
       rows.map(([title, as, path, status]): Scenario => ({
         title,
         send: `GET ${path}`,
@@ -107,8 +107,8 @@ Deno.test("/self and /__reality__ answer T3 and capabilities minted for them", (
   }));
 
 Deno.test("/self and /__reality__ are read-only and send types", (t) =>
-  withReality(async (machine) => {
-    await runScenarios(t, machine, [
+  withReality(async (server) => {
+    await runScenarios(t, server, [
       ...["/self", "/self/main.ts", "/__reality__"].flatMap((path) =>
         ["POST", "PUT", "DELETE"].map((method): Scenario => ({
           title: "is only read",

@@ -1,7 +1,7 @@
 import { deepStrictEqual as equal, match, ok } from "node:assert/strict";
 import { randomBytes } from "node:crypto";
 import reality from "../../plugins/reality.ts";
-import { APPROVE, bearer, KEY, startTestMachine, TOKEN } from "../support/machine.ts";
+import { APPROVE, bearer, KEY, startTestServer, TOKEN } from "../support/test_server.ts";
 import { withTempFolder } from "../support/plugin_server.ts";
 import { fetchTar, filesBelow, holds, untar, verified, withReality } from "./reality/archives.ts";
 
@@ -10,7 +10,7 @@ const T3 = bearer(APPROVE);
 const LONG = `home/${"ä".repeat(60)}/${"b".repeat(124)}`;
 
 Deno.test("/__reality__ packs every world, and a key made for the copy", () =>
-  withReality(async (machine) => {
+  withReality(async (server) => {
     const worlds: Readonly<Record<string, string>> = {
       "/home/x": "one",
       "/home/a%20b%25/c": "odd",
@@ -20,14 +20,14 @@ Deno.test("/__reality__ packs every world, and a key made for the copy", () =>
       "/home/big": "a long line of words. ".repeat(200_000),
     };
     for (const [path, body] of Object.entries(worlds)) {
-      const put = await machine.approve("PUT", path, body);
+      const put = await server.approve("PUT", path, body);
       ok(put.status < 300, put.text);
     }
-    await machine.approve("PUT", "/home/x", "two");
-    const listed = (await machine.approve("GET", "/proc/worlds")).text.split("\n")
+    await server.approve("PUT", "/home/x", "two");
+    const listed = (await server.approve("GET", "/proc/worlds")).text.split("\n")
       .filter((name) => name !== "" && !/^usr\/|^home\/boot$/.test(name));
     await withTempFolder(async (folder) => {
-      await untar(await fetchTar(machine, "/__reality__"), folder);
+      await untar(await fetchTar(server, "/__reality__"), folder);
       const files = filesBelow(folder);
       const packed = [...files.keys()].filter((path) => path !== "data/.key");
       equal(
@@ -52,17 +52,17 @@ Deno.test("/__reality__ packs every world, and a key made for the copy", () =>
   }));
 
 Deno.test("/__reality__ makes a clone with equal worlds and other keys", () =>
-  withReality(async (machine) => {
-    await machine.approve("PUT", "/home/x", "kept");
-    const capability = machine.capability("/home", "rw");
+  withReality(async (server) => {
+    await server.approve("PUT", "/home/x", "kept");
+    const capability = server.capability("/home", "rw");
     await withTempFolder(async (folder) => {
-      await untar(await fetchTar(machine, "/__reality__"), folder);
+      await untar(await fetchTar(server, "/__reality__"), folder);
       const env = {
         ELASTIK_KEY: undefined,
         ELASTIK_APPROVE_TOKEN: undefined,
         ELASTIK_TOKEN: TOKEN,
       };
-      const clone = await startTestMachine({ data: `${folder}/data`, env });
+      const clone = await startTestServer({ data: `${folder}/data`, env });
       try {
         ok(clone.fresh, "the clone had an approve token");
         const read = await clone.send({ method: "GET", target: "/home/x?raw" });
@@ -90,9 +90,9 @@ Deno.test("/__reality__ makes a clone with equal worlds and other keys", () =>
   }));
 
 Deno.test("/__reality__ is consistent during writes, and leaves out deleted worlds", () =>
-  withReality(async (machine, url) => {
+  withReality(async (server, url) => {
     const names = Array.from({ length: 40 }, (_, i) => `w${i}`);
-    for (const name of names) await machine.approve("PUT", `/home/h/${name}`, "first\n");
+    for (const name of names) await server.approve("PUT", `/home/h/${name}`, "first\n");
     let writing = true;
     let writes = 0;
     const hammer = async (shift: number) => {
@@ -113,7 +113,7 @@ Deno.test("/__reality__ is consistent during writes, and leaves out deleted worl
     };
     const hammers = [hammer(0), hammer(11), hammer(23)];
     while (writes < 10) await new Promise((resolve) => setTimeout(resolve, 5));
-    const [archive] = await Promise.all([fetchTar(machine, "/__reality__"), remove()]);
+    const [archive] = await Promise.all([fetchTar(server, "/__reality__"), remove()]);
     writing = false;
     await Promise.all(hammers);
     await withTempFolder(async (folder) => {
@@ -128,28 +128,28 @@ Deno.test("/__reality__ is consistent during writes, and leaves out deleted worl
   }));
 
 Deno.test("/__reality__ has a text in place of a damaged world, which verify reports", () =>
-  withReality(async (machine) => {
-    await machine.approve("PUT", "/home/whole", "whole");
-    await machine.approve("PUT", "/home/rotten", "rotten");
-    const rotten = `${machine.data}/home%2Frotten/universe.db`;
+  withReality(async (server) => {
+    await server.approve("PUT", "/home/whole", "whole");
+    await server.approve("PUT", "/home/rotten", "rotten");
+    const rotten = `${server.data}/home%2Frotten/universe.db`;
     for (const end of ["-wal", "-shm"]) await Deno.remove(rotten + end).catch(() => {});
     await Deno.writeTextFile(rotten, "not a database\n".repeat(1000));
     await withTempFolder(async (folder) => {
-      await untar(await fetchTar(machine, "/__reality__"), folder);
+      await untar(await fetchTar(server, "/__reality__"), folder);
       const { code, lines } = verified(`${folder}/data`);
       equal(code, 1);
       equal(lines.filter((line) => line.includes("unreadable")).length, 1);
       ok(lines.some((line) => line.startsWith("home/rotten: unreadable")));
       match(Deno.readTextFileSync(`${folder}/data/home%2Frotten/universe.db`), /\/home\/rotten/);
     });
-    ok(machine.log.some((line) => line.includes("Cannot copy /home/rotten")));
+    ok(server.log.some((line) => line.includes("Cannot copy /home/rotten")));
   }));
 
 Deno.test("/__reality__ removes its copies after the client disconnects", () =>
-  withReality(async (machine, url) => {
+  withReality(async (server, url) => {
     for (let i = 0; i < 12; i++) {
       const body = new Uint8Array(randomBytes(2_000_000));
-      await machine.approve("PUT", `/home/r${i}`, body);
+      await server.approve("PUT", `/home/r${i}`, body);
     }
     for (let i = 0; i < 8; i++) {
       const answer = await fetch(`${url}/__reality__`, { headers: T3 });
@@ -159,10 +159,10 @@ Deno.test("/__reality__ removes its copies after the client disconnects", () =>
     }
     // Sixteen copies can be open; copies that were not removed would use them up.
     await withTempFolder(async (folder) => {
-      await untar(await fetchTar(machine, "/__reality__"), folder);
+      await untar(await fetchTar(server, "/__reality__"), folder);
       equal(verified(`${folder}/data`).code, 0);
     });
-    equal([...Deno.readDirSync(`${machine.data}/.incoming`)], []);
+    equal([...Deno.readDirSync(`${server.data}/.incoming`)], []);
   }));
 
 /** A server of one world that answers requests for its copy with these responses. */

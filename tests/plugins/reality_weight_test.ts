@@ -4,7 +4,7 @@ import { ok } from "node:assert/strict";
 import { randomBytes } from "node:crypto";
 import { readResidentKiB } from "../../lib/plugin/cell/process_memory.ts";
 import { fromCheckout, inFolder, ROOT, startProgram } from "../project/program.ts";
-import { bearer } from "../support/machine.ts";
+import { bearer } from "../support/test_server.ts";
 
 const TOKEN = "t3-of-the-test";
 const WORLDS = 24;

@@ -1,26 +1,26 @@
 /** The router with the gpu plugin, whose backend is a server of the test. */
 
 import { deepStrictEqual, equal, match } from "node:assert/strict";
-import { bearer, TOKEN } from "../support/machine.ts";
+import { bearer, TOKEN } from "../support/test_server.ts";
 import { installPlugin } from "../support/plugin_server.ts";
 import { type GpuServer, withGpuServer } from "./gpu/gpu_server.ts";
 
 const T2 = bearer(TOKEN);
 
 async function leads(
-  { machine }: GpuServer,
+  { server }: GpuServer,
   target: string,
 ): Promise<string | number | undefined> {
-  const reply = await machine.send({ method: "GET", target, headers: T2 });
+  const reply = await server.send({ method: "GET", target, headers: T2 });
   return reply.status === 303 ? reply.headers.get("location") : reply.status;
 }
 
 Deno.test("router asks the gpu plugin if its backend is local", async (t) => {
   await withGpuServer(async (gpu) => {
-    const { machine, backend } = gpu;
-    await installPlugin(machine, "router");
-    await machine.approve("PUT", "/home/weather", "it rains");
-    await machine.approve("PUT", "/home/sales", "1, 2, 3");
+    const { server, backend } = gpu;
+    await installPlugin(server, "router");
+    await server.approve("PUT", "/home/weather", "it rains");
+    await server.approve("PUT", "/home/sales", "1, 2, 3");
 
     await t.step(
       "resolves typing errors only if no backend is configured",
@@ -46,7 +46,7 @@ Deno.test("router asks the gpu plugin if its backend is local", async (t) => {
       equal(await leads(gpu, "/where-does-it-rain"), 404);
       equal(await leads(gpu, "/waether"), "/home/weather");
       const day = new Date().toISOString().slice(0, 10);
-      const log = await machine.approve("GET", `/var/log/gpu/${day}.ndjson?raw`);
+      const log = await server.approve("GET", `/var/log/gpu/${day}.ndjson?raw`);
       equal(log.text.includes("192.0.2.1"), false);
     });
   });

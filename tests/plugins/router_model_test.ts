@@ -1,7 +1,7 @@
 /** The router with models that invent names, hang, fail, are remote or absent. */
 
 import { deepStrictEqual, equal, match, ok } from "node:assert/strict";
-import { eventually, setState, stateOf } from "../plugin/plugin_machine.ts";
+import { eventually, setState, stateOf } from "../plugin/plugin_test_server.ts";
 import { type Behaviour, routerSuite } from "./router/router_server.ts";
 
 routerSuite("router handles every failure of the model", (add) => {
@@ -56,27 +56,27 @@ routerSuite("router handles every failure of the model", (add) => {
       await router.plain("/storm");
       ok(performance.now() - again < 900);
       equal((await router.asked()).length, 1);
-      equal((await stateOf(router.machine, "router")).up, true);
+      equal((await stateOf(router.server, "router")).up, true);
     });
   }
 
   add("resolves typing errors without a device", async (router) => {
     await router.make("home/weather");
-    await setState(router.machine, "gpu", "disabled");
+    await setState(router.server, "gpu", "disabled");
     try {
       await router.plain("/rain");
       await router.leads("/waether", "/home/weather");
     } finally {
-      await setState(router.machine, "gpu", "active");
+      await setState(router.server, "gpu", "active");
     }
   });
 
   add("answers the standard 404 while the plugin is disabled", async (router) => {
     await router.make("home/weather");
-    await setState(router.machine, "router", "disabled");
+    await setState(router.server, "router", "disabled");
     await router.plain("/waether");
     await router.plain("/home/waether");
-    await setState(router.machine, "router", "active");
+    await setState(router.server, "router", "active");
     await router.leads("/home/waether", "/home/weather");
   });
 
@@ -122,15 +122,15 @@ routerSuite("router follows /etc/router.conf", (add) => {
       { local: false, says: "/home/weather" },
       "allow_remote = yes\nbudget = lots\n",
     );
-    const { fault } = await stateOf(router.machine, "router");
+    const { fault } = await stateOf(router.server, "router");
     match(String(fault), /\/etc\/router\.conf line 2: budget must be a whole number from 0 to 600/);
     await router.make("home/weather");
     await router.plain("/rain");
     deepStrictEqual(await router.asked(), []);
     // Corrected while it runs, without a new approval.
-    await router.machine.approve("PUT", "/etc/router.conf", "allow_remote = yes\n");
+    await router.server.approve("PUT", "/etc/router.conf", "allow_remote = yes\n");
     await eventually(
-      async () => (await stateOf(router.machine, "router")).fault === undefined || undefined,
+      async () => (await stateOf(router.server, "router")).fault === undefined || undefined,
       "the new configuration is in force",
     );
     await router.leads("/drizzle", "/home/weather");

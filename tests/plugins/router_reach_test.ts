@@ -4,7 +4,7 @@
  */
 
 import { deepStrictEqual, equal, match, ok } from "node:assert/strict";
-import { APPROVE, basic, bearer, CLOSED, TOKEN } from "../support/machine.ts";
+import { APPROVE, basic, bearer, CLOSED, TOKEN } from "../support/test_server.ts";
 import { BROWSER, type RouterServer, routerSuite } from "./router/router_server.ts";
 
 const T2 = bearer(TOKEN);
@@ -28,11 +28,11 @@ async function assertSameWithout(
   for (const present of [true, false]) {
     const method = present ? "PUT" : "DELETE";
     const target = encodeURI(`/${hidden}`);
-    ok((await router.machine.approve(method, target, present ? "hidden" : undefined)).status < 300);
+    ok((await router.server.approve(method, target, present ? "hidden" : undefined)).status < 300);
     for (const target of targets) {
       for (const form of FORMS) {
         for (const method of ["GET", "HEAD"]) {
-          const reply = await router.machine.send({
+          const reply = await router.server.send({
             method,
             target,
             headers: { ...headers, ...form },
@@ -52,7 +52,7 @@ async function assertSameWithout(
 
 routerSuite("router names no world that the caller cannot read", (add) => {
   const cap = (router: RouterServer, prefix: string) =>
-    bearer(router.machine.capability(prefix, "r"));
+    bearer(router.server.capability(prefix, "r"));
 
   add("answers a capability as if worlds outside its prefix did not exist", async (router) => {
     await router.make("home/scratch/notes");
@@ -91,12 +91,12 @@ routerSuite("router names no world that the caller cannot read", (add) => {
 
   add("answers an expired or forged capability like no credential", async (router) => {
     await router.make("home/scratch/sales-report", "etc/sales-report");
-    const { machine } = router;
+    const { server } = router;
     await router.tell({ says: "/etc/sales-report" });
     for (const target of ["/salse-report", "/etc/salse-report", "/numbers"]) {
       const nobody = await router.get(target);
       ok(!/etc\/sales-report/.test(nobody.head + nobody.text), nobody.head);
-      for (const token of [machine.capability("/etc", "r", -1), "e30.e30", "x"]) {
+      for (const token of [server.capability("/etc", "r", -1), "e30.e30", "x"]) {
         const reply = await router.get(target, bearer(token));
         deepStrictEqual([reply.status, reply.text], [nobody.status, nobody.text]);
       }
@@ -119,11 +119,11 @@ routerSuite("router names no world that the caller cannot read", (add) => {
   });
 
   add("proposes worlds of /etc from T2 on", async (router) => {
-    const { machine } = router;
+    const { server } = router;
     await router.make("home/a");
     const hash = await crypto.subtle.digest("SHA-256", new TextEncoder().encode("pw"));
-    await machine.approve("PUT", "/etc/passwd", "guest:T1\n");
-    await machine.approve("PUT", "/etc/shadow", `guest:${new Uint8Array(hash).toHex()}\n`);
+    await server.approve("PUT", "/etc/passwd", "guest:T1\n");
+    await server.approve("PUT", "/etc/shadow", `guest:${new Uint8Array(hash).toHex()}\n`);
     await router.make("etc/router-notes");
     await router.tell({ says: "/etc/router-notes" });
     const guest = basic("guest", "pw");
@@ -153,7 +153,7 @@ routerSuite("router names no world that the caller cannot read", (add) => {
     await router.make("home/scratch/deep/sales");
     await router.tell({ says: "/home/scratch/deep/sales" });
     await router.leads("/all-that-money", "/home/scratch/deep/sales", cap(router, "/home/scratch"));
-    equal((await router.machine.approve("DELETE", "/home/scratch/deep/sales")).status, 200);
+    equal((await router.server.approve("DELETE", "/home/scratch/deep/sales")).status, 200);
     const after = await router.get("/all-that-money", cap(router, "/home/scratch"));
     equal(after.status, 404);
     ok(!/sales/.test(after.text + after.head));

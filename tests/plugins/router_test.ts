@@ -38,7 +38,7 @@ routerSuite("router resolves typing errors without a model", (add) => {
       `${TYPO}?raw&x=%0d%0aset-cookie:%20a`,
       "/home/sales-report?raw&x=%0d%0aset-cookie:%20a",
     );
-    const read = await fetch(`http://127.0.0.1:${router.machine.port}/home/salse-report?raw`);
+    const read = await fetch(`http://127.0.0.1:${router.server.port}/home/salse-report?raw`);
     equal(await read.text(), "bytes of home/sales-report");
   });
   add("resolves every script, percent-encoded in Location", async (router) => {
@@ -51,7 +51,7 @@ routerSuite("router resolves typing errors without a model", (add) => {
   add("sends Cache-Control: no-store with the redirect", async (router) => {
     await router.make("home/sales-report");
     for (const method of ["GET", "HEAD"]) {
-      const reply = await router.machine.send({ method, target: TYPO });
+      const reply = await router.server.send({ method, target: TYPO });
       equal(reply.status, 303);
       equal(reply.headers.get("cache-control"), "no-store");
       equal(reply.headers.get("vary"), "Accept, Authorization");
@@ -84,13 +84,13 @@ routerSuite("router resolves typing errors without a model", (add) => {
     for (const path of ["/home/salse-report", "/home/salse-report?raw"]) {
       equal((await router.get(path)).status, 200);
     }
-    await router.machine.approve("DELETE", "/home/salse-report");
+    await router.server.approve("DELETE", "/home/salse-report");
     for (let i = 0; i < 20; i++) {
       const target = `/home/sales-reprot${i % 2 === 0 ? "" : "s"}`;
-      const put = await router.machine.send({ method: "PUT", target, body: String(i) });
+      const put = await router.server.send({ method: "PUT", target, body: String(i) });
       ok(put.status === 200 || put.status === 201);
       equal((await router.get(`${target}?raw`)).text, String(i));
-      await router.machine.approve("DELETE", target);
+      await router.server.approve("DELETE", target);
       // Two edits in so short a word are not a typing error.
       if (target.endsWith("s")) equal((await router.get(target)).status, 404);
       else await router.leads(target, "/home/sales-report");
@@ -136,7 +136,7 @@ routerSuite("router asks a model about other paths", (add) => {
     );
     ok(!/<script|onerror|javascript:/i.test(page.text), page.text);
     match(page.text, /<a href="\/home\/b%26&#39;\?%22%3E%3Cscript%3E">\/home\/b&amp;&#39;<\/a>/);
-    const head = await router.machine.send({ method: "HEAD", target: "/sales?x=1" });
+    const head = await router.server.send({ method: "HEAD", target: "/sales?x=1" });
     deepStrictEqual([head.status, head.text], [300, ""]);
     equal(head.headers.get("link"), text.headers.get("link"));
   });
@@ -194,7 +194,7 @@ routerSuite("router does not answer other requests", (add) => {
     await router.tell({ says: "NONE" });
     for (const method of ["POST", "PUT", "DELETE", "OPTIONS"]) {
       equal(
-        (await router.machine.send({ method, target: "/_router_fallback" })).status,
+        (await router.server.send({ method, target: "/_router_fallback" })).status,
         404,
         method,
       );
@@ -241,7 +241,7 @@ routerSuite("router does not answer other requests", (add) => {
     await router.plain("/home/salse-report");
     await router.make("home/sales-report");
     await router.leads("/home/salse-report", "/home/sales-report");
-    equal((await router.machine.approve("DELETE", "/home/sales-report")).status, 200);
+    equal((await router.server.approve("DELETE", "/home/sales-report")).status, 200);
     await router.plain("/home/salse-report");
     await router.make("home/planet");
     await router.leads("/home/planer", "/home/planet");

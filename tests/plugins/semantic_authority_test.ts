@@ -3,9 +3,9 @@
  * caller has requested the same shape before, so that it is stored.
  */
 
-import { plugin } from "../plugin/plugin_machine.ts";
+import { plugin } from "../plugin/plugin_test_server.ts";
 import { assert, assertEquals, assertMatch, assertNotEquals } from "../support/assert.ts";
-import { bearer, TOKEN } from "../support/machine.ts";
+import { bearer, TOKEN } from "../support/test_server.ts";
 import { type Shaper, withShaper } from "./shaper.ts";
 
 const SECRET = "the secret of the boot";
@@ -13,10 +13,10 @@ const PLAIN = { "accept": "text/plain", "x-semantic-intent": "for me" };
 
 /** Stores a world with the secret and, with T3, a shape that repeats it. Returns its entity tag. */
 async function storeSecretShape(shaper: Shaper, path: string): Promise<string> {
-  const { shape, put, machine, model } = shaper;
+  const { shape, put, server, model } = shaper;
   await put(path, SECRET);
   await model.script({ tokens: [SECRET] });
-  const reply = await shape(path, { ...PLAIN, ...bearer(machine.approveToken) });
+  const reply = await shape(path, { ...PLAIN, ...bearer(server.approveToken) });
   assertEquals([reply.status, reply.text], [200, SECRET]);
   return reply.header("etag") ?? "";
 }
@@ -26,21 +26,21 @@ const STEPS: Readonly<Record<string, (shaper: Shaper, path: string) => Promise<v
     shaper,
     path,
   ) => {
-    const { shape, machine, model, put } = shaper;
+    const { shape, server, model, put } = shaper;
     const tag = await storeSecretShape(shaper, path);
     await put("/home/other", SECRET);
     const callers: [string, Record<string, string>, string][] = [
       ["no credential", {}, path],
       ["T2", bearer(TOKEN), path],
       ["an unknown token", bearer("wrong"), path],
-      ["a capability for the path", bearer(machine.capability(path, "rw")), path],
-      ["a capability for all paths", bearer(machine.capability("/", "rw")), path],
-      ["a capability for another path", bearer(machine.capability("/home/a", "rw")), "/home/other"],
-      ["a capability for the route", bearer(machine.capability("/shaped", "rw")), "/home/other"],
-      ["an expired capability", bearer(machine.capability("/home", "rw", -1)), "/home/other"],
+      ["a capability for the path", bearer(server.capability(path, "rw")), path],
+      ["a capability for all paths", bearer(server.capability("/", "rw")), path],
+      ["a capability for another path", bearer(server.capability("/home/a", "rw")), "/home/other"],
+      ["a capability for the route", bearer(server.capability("/shaped", "rw")), "/home/other"],
+      ["an expired capability", bearer(server.capability("/home", "rw", -1)), "/home/other"],
     ];
     for (const [caller, credential, source] of callers) {
-      const direct = await machine.send({
+      const direct = await server.send({
         method: "GET",
         target: `${source}?raw`,
         headers: { ...credential, accept: "text/plain" },
@@ -73,12 +73,12 @@ const STEPS: Readonly<Record<string, (shaper: Shaper, path: string) => Promise<v
     assertEquals(await answerTo(`${path}-absent`), stored);
   },
   "does not let a caller join a generation whose source it cannot read": async (
-    { shape, machine, model, put },
+    { shape, server, model, put },
     path,
   ) => {
     await put(path, SECRET);
     await model.script({ tokens: ["a", "b"], hold: 1 });
-    const first = shape(path, { ...PLAIN, ...bearer(machine.approveToken) });
+    const first = shape(path, { ...PLAIN, ...bearer(server.approveToken) });
     await model.until("the model waits", ({ held }) => held === 1);
     for (const accept of ["text/plain", "text/event-stream, text/plain"]) {
       const reply = await shape(path, { ...PLAIN, accept, ...bearer(TOKEN) });
@@ -88,16 +88,16 @@ const STEPS: Readonly<Record<string, (shaper: Shaper, path: string) => Promise<v
     assertEquals((await first).status, 200);
   },
   "stores shapes in worlds that only T3 can see": async (shaper, path) => {
-    const { machine } = shaper;
+    const { server } = shaper;
     await storeSecretShape(shaper, path);
     const world = "/var/cache/semantic/0000";
-    const stored = await machine.approve("GET", `${world}?raw`);
+    const stored = await server.approve("GET", `${world}?raw`);
     assertEquals(stored.status, 200, "the step needs a stored shape");
     const credentials = [
       {},
       bearer(TOKEN),
-      bearer(machine.capability("/var", "r")),
-      bearer(machine.capability("/var/cache/semantic", "rw")),
+      bearer(server.capability("/var", "r")),
+      bearer(server.capability("/var/cache/semantic", "rw")),
     ];
     const targets = [
       `${world}?raw`,
@@ -117,22 +117,22 @@ const STEPS: Readonly<Record<string, (shaper: Shaper, path: string) => Promise<v
     ];
     for (const headers of credentials) {
       for (const target of targets) {
-        const reply = await machine.send({ method: "GET", target, headers });
+        const reply = await server.send({ method: "GET", target, headers });
         // A stream that opened would not end, and send() would not return.
         assert([401, 403, 404].includes(reply.status), `${target}: ${reply.status}`);
         assert(!reply.text.includes(SECRET));
       }
       for (const target of ["/var/", "/proc/worlds", "/dav/var/"]) {
-        const reply = await machine.send({ method: "GET", target, headers });
+        const reply = await server.send({ method: "GET", target, headers });
         assert(reply.status !== 200 || !reply.text.includes("cache"), target);
       }
     }
   },
   "shapes a source that differs between callers as each of them sees it": async (
-    { shape, machine, model, put },
+    { shape, server, model, put },
   ) => {
     await put("/etc/fstab", "https://x.example /mnt/x ro,bearer=hunter2");
-    const T3 = bearer(machine.approveToken);
+    const T3 = bearer(server.approveToken);
     assertEquals((await shape("/etc/fstab", { ...PLAIN, ...T3 })).status, 200);
     const redacted = await shape("/etc/fstab", { ...PLAIN, ...bearer(TOKEN) });
     assertEquals(redacted.header("x-semantic-cache"), "generated");
@@ -144,8 +144,8 @@ const STEPS: Readonly<Record<string, (shaper: Shaper, path: string) => Promise<v
       { routes: ["/mnt/tier"] },
       `return new Response("sent to " + env.caller.tier, { headers: { etag: '"1"' } });`,
     );
-    await machine.approve("PUT", "/lib/tier", mount);
-    assertEquals((await machine.approve("PUT", "/lib/tier/state", "active")).status, 200);
+    await server.approve("PUT", "/lib/tier", mount);
+    assertEquals((await server.approve("PUT", "/lib/tier/state", "active")).status, 200);
     await model.forget();
     for (const credential of [T3, bearer(TOKEN)]) {
       const reply = await shape("/mnt/tier/x", { ...PLAIN, ...credential });
@@ -155,24 +155,24 @@ const STEPS: Readonly<Record<string, (shaper: Shaper, path: string) => Promise<v
       .map(({ prompt }) => /sent to T\d/.exec(prompt)?.[0]);
     assertEquals(sources, ["sent to T3", "sent to T2"]);
   },
-  "answers 404 for a deleted world whose shape is stored": async ({ shape, machine, put }) => {
+  "answers 404 for a deleted world whose shape is stored": async ({ shape, server, put }) => {
     await put("/home/a/x", "x");
-    const capability = bearer(machine.capability("/home/a", "r"));
+    const capability = bearer(server.capability("/home/a", "r"));
     const T2 = bearer(TOKEN);
     const cacheStatus = async (credential: Record<string, string>) =>
       (await shape("/home/a/x", { ...PLAIN, ...credential })).header("x-semantic-cache");
     assertEquals(await cacheStatus(capability), "generated");
     assertEquals(await cacheStatus(T2), "hit");
-    await machine.approve("DELETE", "/home/a/x");
-    for (const credential of [capability, T2, bearer(machine.approveToken)]) {
+    await server.approve("DELETE", "/home/a/x");
+    for (const credential of [capability, T2, bearer(server.approveToken)]) {
       assertEquals((await shape("/home/a/x", { ...PLAIN, ...credential })).status, 404);
     }
   },
   "refuses every spelling of a path that the caller cannot read": async (shaper, path) => {
-    const { shape, machine } = shaper;
+    const { shape, server } = shaper;
     await storeSecretShape(shaper, path);
     const name = path.slice(1);
-    const capability = bearer(machine.capability("/home/a", "rw"));
+    const capability = bearer(server.capability("/home/a", "rw"));
     for (
       const target of [
         `/home/a/../../${name}`,
@@ -195,7 +195,7 @@ const STEPS: Readonly<Record<string, (shaper: Shaper, path: string) => Promise<v
     }
   },
   "requires a grant for the source from a plugin that calls with its own grants": async (
-    { machine, put },
+    { server, put },
   ) => {
     await put("/home/granted", SECRET);
     await put("/home/other", SECRET);
@@ -204,10 +204,10 @@ const STEPS: Readonly<Record<string, (shaper: Shaper, path: string) => Promise<v
       `const answer = await env.machine.fetch("/shaped" + url.searchParams.get("path"));
       return new Response(await answer.text(), { status: answer.status });`,
     );
-    await machine.approve("PUT", "/lib/calls", calling);
-    assertEquals((await machine.approve("PUT", "/lib/calls/state", "active")).status, 200);
+    await server.approve("PUT", "/lib/calls", calling);
+    assertEquals((await server.approve("PUT", "/lib/calls/state", "active")).status, 200);
     const statusOf = async (path: string) =>
-      (await machine.approve("GET", `/calls?path=${path}`)).status;
+      (await server.approve("GET", `/calls?path=${path}`)).status;
     assertEquals(await statusOf("/home/granted"), 200);
     assertEquals(await statusOf("/home/other"), 403);
     assertEquals(await statusOf("/boot/env"), 403);
@@ -229,10 +229,10 @@ const STEPS: Readonly<Record<string, (shaper: Shaper, path: string) => Promise<v
     assertEquals((await model.state()).calls.length, 0);
   },
   "sends the model the source and the intent, and nothing else of the request": async (
-    { shape, put, model, machine },
+    { shape, put, model, server },
   ) => {
     await put("/home/a", "a");
-    const capability = machine.capability("/home/a", "r");
+    const capability = server.capability("/home/a", "r");
     const headers = {
       ...PLAIN,
       ...bearer(capability),
@@ -260,16 +260,16 @@ Deno.test("GET /shaped/… with tokens", async (t) => {
 });
 
 Deno.test("GET /shaped/… without tokens refuses what a capability does not cover", async () => {
-  await withShaper({}, async ({ shape, put, machine }) => {
+  await withShaper({}, async ({ shape, put, server }) => {
     await put("/home/a/x", "x");
     await put("/home/b", "b");
     // Without a credential, a loopback caller has T2.
     assertEquals((await shape("/home/b", PLAIN)).status, 200);
-    const capability = bearer(machine.capability("/home/a", "r"));
+    const capability = bearer(server.capability("/home/a", "r"));
     assertEquals((await shape("/home/a/x", { ...PLAIN, ...capability })).status, 200);
     assertEquals((await shape("/home/b", { ...PLAIN, ...capability })).status, 403);
     assertEquals((await shape("/home/ab", { ...PLAIN, ...capability })).status, 403);
-    const gpu = await machine.send({ method: "GET", target: "/dev/gpu", headers: capability });
+    const gpu = await server.send({ method: "GET", target: "/dev/gpu", headers: capability });
     assertEquals(gpu.status, 403);
   });
 });

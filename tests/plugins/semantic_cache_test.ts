@@ -1,22 +1,22 @@
 /** Stored shapes in a server: after a restart of the plugin, beyond the limit, and overwritten. */
 
-import { eventually, setState } from "../plugin/plugin_machine.ts";
+import { eventually, setState } from "../plugin/plugin_test_server.ts";
 import { assertEquals, assertMatch } from "../support/assert.ts";
-import { bearer, type TestMachine } from "../support/machine.ts";
+import { bearer, type TestServer } from "../support/test_server.ts";
 import { type Shaper, withShaper } from "./shaper.ts";
 
 const FOLDER = "/var/cache/semantic/";
 
 /** The names of the worlds that store shapes. */
-async function cacheWorlds(machine: TestMachine): Promise<string[]> {
-  const { status, text } = await machine.approve("GET", FOLDER);
+async function cacheWorlds(server: TestServer): Promise<string[]> {
+  const { status, text } = await server.approve("GET", FOLDER);
   return status === 404 ? [] : text.split("\n").filter((line) => line !== "").sort();
 }
 
 /** Waits until this many worlds store shapes: a shape is sent before it is stored. */
-async function untilStored(machine: TestMachine, count: number): Promise<void> {
+async function untilStored(server: TestServer, count: number): Promise<void> {
   await eventually(
-    async () => (await cacheWorlds(machine)).length === count || undefined,
+    async () => (await cacheWorlds(server)).length === count || undefined,
     `${count} worlds store shapes`,
   );
 }
@@ -29,11 +29,11 @@ async function cacheStatus(shaper: Shaper, intent: string): Promise<string | und
 
 /** Generates a shape and waits until it is stored: before that, the same request would share it. */
 async function generate(shaper: Shaper, intent: string): Promise<void> {
-  const { machine } = shaper;
+  const { server } = shaper;
   assertEquals(await cacheStatus(shaper, intent), "generated");
   await eventually(async () => {
-    for (const name of await cacheWorlds(machine)) {
-      const { headers } = await machine.approve("HEAD", `${FOLDER}${name}?raw`);
+    for (const name of await cacheWorlds(server)) {
+      const { headers } = await server.approve("HEAD", `${FOLDER}${name}?raw`);
       if (headers.get("x-meta-intent") === intent) return true;
     }
     return undefined;
@@ -41,22 +41,22 @@ async function generate(shaper: Shaper, intent: string): Promise<void> {
 }
 
 /** Stops the process of the plugin, and with it the shapes in memory, and starts another. */
-async function restart({ machine }: Shaper): Promise<void> {
+async function restart({ server }: Shaper): Promise<void> {
   for (const state of ["disabled", "active"]) {
-    assertEquals((await setState(machine, "semantic", state)).status, 200);
+    assertEquals((await setState(server, "semantic", state)).status, 200);
   }
 }
 
 Deno.test("GET /shaped/… finds a shape after a restart of the plugin", async () => {
   await withShaper({ conf: "source 1024" }, async (shaper) => {
-    const { machine, put, shape, model } = shaper;
+    const { server, put, shape, model } = shaper;
     await put("/home/a", "ä".repeat(600));
     await model.script({ tokens: ["a,b\n1,", '"x\ny"'] });
     const headers = { "accept": "text/csv", "x-semantic-intent": "f%C3%BCr mich" };
     const first = await shape("/home/a", headers);
     assertEquals(first.status, 200, first.text);
-    await untilStored(machine, 1);
-    const world = await machine.approve("GET", `${FOLDER}0000?raw`);
+    await untilStored(server, 1);
+    const world = await server.approve("GET", `${FOLDER}0000?raw`);
     assertEquals(world.text, 'a,b\n1,"x\ny"');
     assertMatch(world.headers.get("content-type") ?? "", /^text\/plain/);
     const names = ["shape", "gpu", "source", "intent", "cut"];
@@ -77,16 +77,16 @@ Deno.test("GET /shaped/… finds a shape after a restart of the plugin", async (
 
 Deno.test("GET /shaped/… stores as many shapes as configured, the recently used ones", async () => {
   await withShaper({ conf: "budget 1000\ncache 3" }, async (shaper) => {
-    const { machine, put, configure } = shaper;
+    const { server, put, configure } = shaper;
     await put("/home/a", "a");
     for (const intent of ["1", "2", "3"]) await generate(shaper, intent);
     assertEquals(await cacheStatus(shaper, "1"), "hit");
     await generate(shaper, "4");
     assertEquals(await cacheStatus(shaper, "1"), "hit");
     await generate(shaper, "2");
-    assertEquals(await cacheWorlds(machine), ["0000", "0001", "0002"]);
+    assertEquals(await cacheWorlds(server), ["0000", "0001", "0002"]);
     // The worlds are overwritten and not deleted, so that nothing goes to the trash.
-    const trash = await Array.fromAsync(Deno.readDir(`${machine.data}/.trash`)).catch(() => []);
+    const trash = await Array.fromAsync(Deno.readDir(`${server.data}/.trash`)).catch(() => []);
     assertEquals(trash.length, 0);
 
     await restart(shaper);
@@ -94,7 +94,7 @@ Deno.test("GET /shaped/… stores as many shapes as configured, the recently use
 
     await configure("budget 1000\ncache 1");
     await generate(shaper, "9");
-    assertEquals(await cacheWorlds(machine), ["0000"]);
+    assertEquals(await cacheWorlds(server), ["0000"]);
     assertEquals(await cacheStatus(shaper, "9"), "hit");
 
     await configure("budget 1000\ncache 0");
@@ -105,13 +105,13 @@ Deno.test("GET /shaped/… stores as many shapes as configured, the recently use
 
 Deno.test("GET /shaped/… sends nothing from its worlds that it did not store", async () => {
   await withShaper({ conf: "budget 1000" }, async (shaper) => {
-    const { machine, put, shape, model } = shaper;
+    const { server, put, shape, model } = shaper;
     await put("/home/a", "a");
     await model.script({ tokens: ['{"true":1}'] });
     const headers = { "accept": "application/json", "x-semantic-intent": "x" };
     assertEquals((await shape("/home/a", headers)).status, 200);
-    await untilStored(machine, 1);
-    const world = await machine.approve("HEAD", `${FOLDER}0000?raw`);
+    await untilStored(server, 1);
+    const world = await server.approve("HEAD", `${FOLDER}0000?raw`);
     const stored = [...world.headers].filter(([name]) => name.startsWith("x-meta-"));
     const metadata = Object.fromEntries(stored);
     const rows: [body: string, metadata: Record<string, string>][] = [
@@ -121,10 +121,10 @@ Deno.test("GET /shaped/… sends nothing from its worlds that it did not store",
       ['{"forged":1}', {}],
     ];
     for (const [body, metadata] of rows) {
-      const overwritten = await machine.send({
+      const overwritten = await server.send({
         method: "PUT",
         target: `${FOLDER}0000`,
-        headers: { ...bearer(machine.approveToken), ...metadata },
+        headers: { ...bearer(server.approveToken), ...metadata },
         body,
       });
       assertEquals(overwritten.status, 200, overwritten.text);
@@ -133,14 +133,14 @@ Deno.test("GET /shaped/… sends nothing from its worlds that it did not store",
       const reply = await shape("/home/a", headers);
       assertEquals([reply.header("x-semantic-cache"), reply.text], ["generated", '{"true":2}']);
       await eventually(async () => {
-        for (const name of await cacheWorlds(machine)) {
-          const { text } = await machine.approve("GET", `${FOLDER}${name}?raw`);
+        for (const name of await cacheWorlds(server)) {
+          const { text } = await server.approve("GET", `${FOLDER}${name}?raw`);
           if (text === '{"true":2}') return true;
         }
         return undefined;
       }, "the new shape is stored");
-      for (const name of await cacheWorlds(machine)) {
-        if (name !== "0000") await machine.approve("DELETE", `${FOLDER}${name}`);
+      for (const name of await cacheWorlds(server)) {
+        if (name !== "0000") await server.approve("DELETE", `${FOLDER}${name}`);
       }
     }
   });
@@ -148,7 +148,7 @@ Deno.test("GET /shaped/… sends nothing from its worlds that it did not store",
 
 Deno.test("PUT /etc/semantic.conf keeps the old configuration if the new one is invalid", async () => {
   const conf = "budget 7 # a minute\n\ntimeout = 9\n";
-  await withShaper({ conf }, async ({ machine, put, shape }) => {
+  await withShaper({ conf }, async ({ server, put, shape }) => {
     await put("/home/a", "a");
     assertEquals((await shape("/home/a")).status, 200);
     const rows: [conf: string, reason: RegExp][] = [
@@ -156,9 +156,9 @@ Deno.test("PUT /etc/semantic.conf keeps the old configuration if the new one is 
       ["cache 99999", /cache is 99999; 0 to 4096 are allowed/],
     ];
     for (const [text, reason] of rows) {
-      await machine.approve("PUT", "/etc/semantic.conf", text);
+      await server.approve("PUT", "/etc/semantic.conf", text);
       const state = await eventually(async () => {
-        const { text } = await machine.approve("GET", "/lib/semantic/state");
+        const { text } = await server.approve("GET", "/lib/semantic/state");
         return reason.test(text) ? text : undefined;
       }, "the state gives the reason");
       assertMatch(state, /"up":true/);

@@ -1,6 +1,6 @@
 /** The semantic plugin with the shipped gpu plugin and a fake Ollama server. */
 
-import { eventually } from "../plugin/plugin_machine.ts";
+import { eventually } from "../plugin/plugin_test_server.ts";
 import { assert, assertEquals } from "../support/assert.ts";
 import { withPluginServer } from "../support/plugin_server.ts";
 import { type Behaviour, withBackend } from "./fake_backend.ts";
@@ -14,10 +14,10 @@ Deno.test("GET /shaped/… with the shipped gpu plugin", async (t) => {
       plugins: ["gpu", "semantic"],
       worlds: { "/etc/gpu.conf": gpuConf("one"), "/home/a": "Two grants and a loan." },
       env: { ELASTIK_TOKEN: undefined },
-    }, async (machine) => {
-      const configure = (model: string) => machine.approve("PUT", "/etc/gpu.conf", gpuConf(model));
+    }, async (server) => {
+      const configure = (model: string) => server.approve("PUT", "/etc/gpu.conf", gpuConf(model));
       const shape = (accept: string, intent = "x") =>
-        machine.send({
+        server.send({
           method: "GET",
           target: "/shaped/home/a",
           headers: { accept, "x-semantic-intent": intent },
@@ -38,7 +38,7 @@ Deno.test("GET /shaped/… with the shipped gpu plugin", async (t) => {
       await t.step("generates again after the model has changed", async () => {
         await configure("two");
         await eventually(async () => {
-          const { headers } = await machine.send({ method: "GET", target: "/dev/gpu" });
+          const { headers } = await server.send({ method: "GET", target: "/dev/gpu" });
           return headers.get("x-gpu-model") === "two" || undefined;
         }, "the gpu plugin uses the other model");
         await eventually(async () => {
@@ -77,7 +77,7 @@ Deno.test("GET /shaped/… with the shipped gpu plugin", async (t) => {
         backend.next({ tokens: ["a", "b"], end: "hang" });
         const before = backend.calls.length;
         const stop = new AbortController();
-        const url = `http://127.0.0.1:${machine.port}/shaped/home/a?intent=left`;
+        const url = `http://127.0.0.1:${server.port}/shaped/home/a?intent=left`;
         const disconnected = fetch(url, { signal: stop.signal }).catch(() => "disconnected");
         const call = await backend.called(before + 1);
         stop.abort();

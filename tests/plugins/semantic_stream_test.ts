@@ -1,6 +1,6 @@
 /** Streams of the semantic plugin, and generations that several clients share. */
 
-import { eventually, record, stateOf } from "../plugin/plugin_machine.ts";
+import { eventually, record, stateOf } from "../plugin/plugin_test_server.ts";
 import { assert, assertEquals, assertMatch } from "../support/assert.ts";
 import { eventsIn, type Script, shaperSteps, textIn } from "./shaper.ts";
 
@@ -95,7 +95,7 @@ shaperSteps("GET /shaped/… shares a running generation", "budget 10000", {
     assertEquals((await model.state()).calls.length, 1);
   },
   "continues when the first client disconnects and stops with the last": async (
-    { url, shape, model, machine },
+    { url, shape, model, server },
     path,
   ) => {
     await model.script({ tokens: ["a", "b"], hold: 1 });
@@ -115,7 +115,7 @@ shaperSteps("GET /shaped/… shares a running generation", "budget 10000", {
     stream.abort();
     await streamed.body?.cancel().catch(() => "disconnected");
     await eventually(async () => {
-      const { requests } = record((await stateOf(machine, "semantic")).health);
+      const { requests } = record((await stateOf(server, "semantic")).health);
       return requests === 1 ? true : undefined;
     }, "one of three clients is left");
     await model.release();

@@ -3,9 +3,9 @@
  * as the test says. Not a test itself.
  */
 
-import { record } from "../plugin/plugin_machine.ts";
+import { record } from "../plugin/plugin_test_server.ts";
 import { assertEquals } from "../support/assert.ts";
-import { APPROVE, bearer, type TestMachine } from "../support/machine.ts";
+import { APPROVE, bearer, type TestServer } from "../support/test_server.ts";
 import { putWorld, withPluginServer } from "../support/plugin_server.ts";
 import type { Reply } from "../support/wire.ts";
 
@@ -96,10 +96,10 @@ const IDENTITY = { backend: "fake", model: "m1", local: true, configured: true }
 
 /** The model, controlled by the test. */
 export class ScriptedModel {
-  readonly #machine: TestMachine;
+  readonly #server: TestServer;
 
-  constructor(machine: TestMachine) {
-    this.#machine = machine;
+  constructor(server: TestServer) {
+    this.#server = server;
   }
 
   /** Determines the answers to the next prompts, one script each. */
@@ -115,7 +115,7 @@ export class ScriptedModel {
       ? `${identity.backend}/${identity.model}; ${identity.local ? "local" : "remote"}`
       : undefined;
     for (const end = Date.now() + 10_000; Date.now() < end;) {
-      const { headers } = await this.#machine.send({
+      const { headers } = await this.#server.send({
         method: "HEAD",
         target: "/shaped/usr/share/doc/note.md",
         headers: { ...bearer(APPROVE), accept: "text/html" },
@@ -149,7 +149,7 @@ export class ScriptedModel {
   }
 
   async #control(path: string, body = "{}"): Promise<ModelState> {
-    const { status, text } = await this.#machine.send({
+    const { status, text } = await this.#server.send({
       method: "POST",
       target: `/dev/gpu${path}`,
       headers: bearer(APPROVE),
@@ -164,7 +164,7 @@ export class ScriptedModel {
 
 /** A server with the plugin and a scripted model. */
 export interface Shaper {
-  readonly machine: TestMachine;
+  readonly server: TestServer;
   readonly model: ScriptedModel;
   /** Origin of the server, for tests that read a response in parts. */
   readonly url: string;
@@ -199,32 +199,32 @@ export function withShaper(
     plugins: bare ? ["semantic"] : [["gpu", SCRIPTED], "semantic"],
     worlds: conf === undefined ? {} : { "/etc/semantic.conf": conf },
     env: hasTokens ? {} : { ELASTIK_TOKEN: undefined },
-  }, (machine) => test(shaperOf(machine)));
+  }, (server) => test(shaperOf(server)));
 }
 
-function shaperOf(machine: TestMachine): Shaper {
+function shaperOf(server: TestServer): Shaper {
   return {
-    machine,
-    model: new ScriptedModel(machine),
-    url: `http://127.0.0.1:${machine.port}`,
+    server,
+    model: new ScriptedModel(server),
+    url: `http://127.0.0.1:${server.port}`,
     async shape(path, headers = {}, method = "GET") {
-      const reply = await machine.send({ method, target: `/shaped${path}`, headers });
+      const reply = await server.send({ method, target: `/shaped${path}`, headers });
       return { ...reply, header: (name) => reply.headers.get(name) };
     },
-    put: (path, body) => putWorld(machine, path, body),
+    put: (path, body) => putWorld(server, path, body),
     async configure(text) {
-      const before = (await reconfigurations(machine)).length;
-      await machine.approve("PUT", "/etc/semantic.conf", text);
+      const before = (await reconfigurations(server)).length;
+      await server.approve("PUT", "/etc/semantic.conf", text);
       for (const end = Date.now() + 10_000; Date.now() < end;) {
-        if ((await reconfigurations(machine)).length > before) return;
+        if ((await reconfigurations(server)).length > before) return;
       }
       throw new Error("the configuration was not in effect within 10 seconds");
     },
   };
 }
 
-async function reconfigurations(machine: TestMachine): Promise<unknown[]> {
-  const { text } = await machine.approve("GET", "/proc/log/lib/semantic?limit=1000");
+async function reconfigurations(server: TestServer): Promise<unknown[]> {
+  const { text } = await server.approve("GET", "/proc/log/lib/semantic?limit=1000");
   const events: unknown = JSON.parse(text);
   if (!Array.isArray(events)) throw new TypeError(text);
   return events.filter((event) => record(event).type === "plugin_reconfigured");

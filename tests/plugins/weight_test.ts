@@ -3,7 +3,7 @@
 import { equal, ok } from "node:assert/strict";
 import { readResidentKiB } from "../../lib/plugin/cell/process_memory.ts";
 import { fromCheckout, inFolder, onPath, startProgram } from "../project/program.ts";
-import { plugin } from "../plugin/plugin_machine.ts";
+import { plugin } from "../plugin/plugin_test_server.ts";
 
 const BIG = 200 * 1024 * 1024;
 const PIECE = 64 * 1024;

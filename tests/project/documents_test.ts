@@ -4,7 +4,7 @@ import { readConfig, SETTINGS } from "../../lib/config.ts";
 import { PROBLEMS } from "../../lib/http/problem.ts";
 import { parseManifest } from "../../lib/plugin/manifest/manifest.ts";
 import { CORE_ROUTES } from "../../lib/request/core_routes.ts";
-import { get, install, plugin, withPlugins } from "../plugin/plugin_machine.ts";
+import { get, install, plugin, withPlugins } from "../plugin/plugin_test_server.ts";
 import { assert, assertEquals } from "../support/assert.ts";
 import { ROOT } from "./program.ts";
 import { blocksOf, commandsOf } from "./readme.ts";

@@ -1,37 +1,37 @@
 import { deepStrictEqual as equal, match, ok } from "node:assert/strict";
 import { needing } from "../dav/tool.ts";
-import { bearer, CLOSED, startTestMachine, type TestMachine } from "../support/machine.ts";
+import { bearer, CLOSED, startTestServer, type TestServer } from "../support/test_server.ts";
 import { inFolder, ROOT, runProgram } from "./program.ts";
 
 const SCRIPT = `${ROOT}/worlds/usr/bin/introspect.sh`;
 const BIRTH = { "usr/bin/introspect.sh": await Deno.readTextFile(SCRIPT) };
 const FACTS = ["disk", "memory", "network", "os", "processes"];
 
-async function withMachine(
+async function withInstalledServer(
   env: Record<string, string>,
-  act: (machine: TestMachine, folder: string) => Promise<void>,
+  act: (server: TestServer, folder: string) => Promise<void>,
 ): Promise<void> {
-  const machine = await startTestMachine({ env, birth: BIRTH });
+  const server = await startTestServer({ env, birth: BIRTH });
   try {
-    await inFolder((folder) => act(machine, folder));
+    await inFolder((folder) => act(server, folder));
   } finally {
-    await machine.close();
+    await server.close();
   }
 }
 
 /** Runs the command in the head of the script, on another port. */
-function paste(machine: TestMachine, folder: string, env: Record<string, string> = {}) {
+function paste(server: TestServer, folder: string, env: Record<string, string> = {}) {
   return runProgram({
     command: "sh",
-    args: ["-c", `curl -s localhost:${machine.port}/usr/bin/introspect.sh?raw | sh`],
+    args: ["-c", `curl -s localhost:${server.port}/usr/bin/introspect.sh?raw | sh`],
     cwd: folder,
-    env: { ELASTIK_URL: `http://localhost:${machine.port}`, TMPDIR: folder, ...env },
+    env: { ELASTIK_URL: `http://localhost:${server.port}`, TMPDIR: folder, ...env },
   });
 }
 
-async function factOf(machine: TestMachine, fact: string): Promise<string> {
-  const headers = bearer(machine.approveToken);
-  return (await machine.send({ method: "GET", target: `/home/env/${fact}?raw`, headers })).text;
+async function factOf(server: TestServer, fact: string): Promise<string> {
+  const headers = bearer(server.approveToken);
+  return (await server.send({ method: "GET", target: `/home/env/${fact}?raw`, headers })).text;
 }
 
 Deno.test({
@@ -40,20 +40,20 @@ Deno.test({
     "introspect.sh writes facts about the computer into worlds, and new versions when run again",
   ),
   fn: () =>
-    withMachine({}, async (machine, folder) => {
-      const { code, stdout, stderr } = await paste(machine, folder);
+    withInstalledServer({}, async (server, folder) => {
+      const { code, stdout, stderr } = await paste(server, folder);
       equal(code, 0, stderr);
       equal(stdout.match(/env\/\w+/g)?.map((path) => path.slice(4)).sort(), FACTS);
-      match(await factOf(machine, "os"), /^(?:Linux|Darwin) /);
-      match(await factOf(machine, "disk"), /^Filesystem.*\n.*\d+%/);
-      match(await factOf(machine, "memory"), /\d/);
-      match(await factOf(machine, "processes"), /USER\s+PID\s+%CPU\s+%MEM\s+COMM/);
-      const reply = await machine.send({ method: "GET", target: "/home/env/os" });
+      match(await factOf(server, "os"), /^(?:Linux|Darwin) /);
+      match(await factOf(server, "disk"), /^Filesystem.*\n.*\d+%/);
+      match(await factOf(server, "memory"), /\d/);
+      match(await factOf(server, "processes"), /USER\s+PID\s+%CPU\s+%MEM\s+COMM/);
+      const reply = await server.send({ method: "GET", target: "/home/env/os" });
       equal(reply.headers.get("x-meta-source"), "introspect");
       equal(JSON.parse(reply.text).ext, "txt");
-      equal((await paste(machine, folder)).code, 0);
+      equal((await paste(server, folder)).code, 0);
       equal(
-        JSON.parse((await machine.send({ method: "GET", target: "/home/env/os" })).text).version,
+        JSON.parse((await server.send({ method: "GET", target: "/home/env/os" })).text).version,
         2,
       );
       equal([...Deno.readDirSync(folder)], [], "the temporary folder is not empty");
@@ -66,12 +66,12 @@ Deno.test({
     "introspect.sh records no arguments and keeps its token out of the list of processes",
   ),
   fn: () =>
-    withMachine({ ...CLOSED }, async (machine, folder) => {
+    withInstalledServer({ ...CLOSED }, async (server, folder) => {
       // A program with a secret argument runs at the same time.
       const secret = "s3cret-argument-of-a-program";
       const sleeper = new Deno.Command("sh", { args: ["-c", "read _", secret], stdin: "piped" })
         .spawn();
-      const token = machine.capability("/home/env", "rw");
+      const token = server.capability("/home/env", "rw");
       // A curl that records its own arguments, which any user of the computer could see.
       await Deno.mkdir(`${folder}/bin`);
       const real =
@@ -83,7 +83,7 @@ Deno.test({
         { mode: 0o755 },
       );
       try {
-        const { code, stderr } = await paste(machine, folder, {
+        const { code, stderr } = await paste(server, folder, {
           ELASTIK_TOKEN: token,
           PATH: `${folder}/bin:${Deno.env.get("PATH")}`,
         });
@@ -96,7 +96,7 @@ Deno.test({
       match(seen, /--config -/);
       ok(!seen.includes(token), seen);
       for (const fact of FACTS) {
-        const text = await factOf(machine, fact);
+        const text = await factOf(server, fact);
         ok(text.length > 0);
         ok(!text.includes(secret) && !text.includes(token), fact);
       }
@@ -109,16 +109,16 @@ Deno.test({
     "introspect.sh names what would have been enough if it is refused or the server cannot be reached",
   ),
   fn: () =>
-    withMachine({ ...CLOSED }, async (machine, folder) => {
-      const refused = await paste(machine, folder);
+    withInstalledServer({ ...CLOSED }, async (server, folder) => {
+      const refused = await paste(server, folder);
       equal(refused.code, 1);
       match(refused.stderr, /^Cannot write \/home\/env\/os: .*no credential.*set ELASTIK_TOKEN/s);
-      const outside = await paste(machine, folder, {
-        ELASTIK_TOKEN: machine.capability("/home/x", "rw"),
+      const outside = await paste(server, folder, {
+        ELASTIK_TOKEN: server.capability("/home/x", "rw"),
       });
       equal(outside.code, 1);
       match(outside.stderr, /the capability covers \/home\/x/);
-      const unreachable = await paste(machine, folder, { ELASTIK_URL: "http://127.0.0.1:1" });
+      const unreachable = await paste(server, folder, { ELASTIK_URL: "http://127.0.0.1:1" });
       equal(unreachable.code, 3);
       match(unreachable.stderr, /^Cannot reach http:\/\/127\.0\.0\.1:1: /);
       equal([...Deno.readDirSync(folder)], []);
@@ -128,7 +128,7 @@ Deno.test({
 Deno.test({
   ...needing("curl", "introspect.sh uses the tools of macOS"),
   fn: () =>
-    withMachine({}, async (machine, folder) => {
+    withInstalledServer({}, async (server, folder) => {
       const bin = `${folder}/bin`;
       await Deno.mkdir(bin);
       const stub = (name: string, text: string) =>
@@ -163,16 +163,16 @@ Deno.test({
         command: `${bin}/sh`,
         args: [`${folder}/introspect.sh`],
         cwd: folder,
-        env: { PATH: bin, ELASTIK_URL: `http://127.0.0.1:${machine.port}`, TMPDIR: folder },
+        env: { PATH: bin, ELASTIK_URL: `http://127.0.0.1:${server.port}`, TMPDIR: folder },
       });
       equal(code, 0, stderr);
-      match(await factOf(machine, "os"), /^Darwin 23\.1\.0 arm64\nProductName: macOS\n/);
-      match(await factOf(machine, "memory"), /^hw\.memsize: 17179869184\nPages free: 12345\.\n/);
+      match(await factOf(server, "os"), /^Darwin 23\.1\.0 arm64\nProductName: macOS\n/);
+      match(await factOf(server, "memory"), /^hw\.memsize: 17179869184\nPages free: 12345\.\n/);
       equal(
-        (await factOf(machine, "network")).split("\n").slice(0, 4),
+        (await factOf(server, "network")).split("\n").slice(0, 4),
         ["en0", "  inet 192.168.1.5", "  inet6 fe80::1%en0", "default  192.168.1.1  UGScg  en0"],
       );
-      match(await factOf(machine, "processes"), /launchd/);
+      match(await factOf(server, "processes"), /launchd/);
     }),
 });
 
@@ -187,8 +187,8 @@ Deno.test("examples/introspect.sh is the world /usr/bin/introspect.sh", async ()
 Deno.test({
   ...needing("curl", "examples/introspect.sh takes ELASTIK_PORT of .env in the working folder"),
   fn: () =>
-    withMachine({}, async (machine, folder) => {
-      await Deno.writeTextFile(`${folder}/.env`, `ELASTIK_PORT=${machine.port}\n`);
+    withInstalledServer({}, async (server, folder) => {
+      await Deno.writeTextFile(`${folder}/.env`, `ELASTIK_PORT=${server.port}\n`);
       const { code, stdout, stderr } = await runProgram({
         command: "sh",
         args: [`${ROOT}/examples/introspect.sh`],
@@ -196,7 +196,7 @@ Deno.test({
         env: { TMPDIR: folder },
       });
       equal(code, 0, stderr);
-      match(stdout, new RegExp(`^http://localhost:${machine.port}/home/env/os$`, "m"));
+      match(stdout, new RegExp(`^http://localhost:${server.port}/home/env/os$`, "m"));
     }),
 });
 

@@ -4,7 +4,7 @@ import { VERSION } from "../../lib/version.ts";
 import { NAMESPACES } from "../../lib/world/name.ts";
 import { lowerWorlds } from "../../worlds/mod.ts";
 import { resolve, schemaFaults } from "../support/json_schema.ts";
-import { bearer, CLOSED, startTestMachine, type TestMachine, TOKEN } from "../support/machine.ts";
+import { bearer, CLOSED, startTestServer, type TestServer, TOKEN } from "../support/test_server.ts";
 import type { Reply } from "../support/wire.ts";
 
 interface Media {
@@ -287,14 +287,14 @@ const ROWS: readonly Row[] = [
   { id: "deleteCollection", status: 404, target: "/home/below/", who: "T3" },
 ];
 
-function credential(machine: TestMachine, who: Caller | undefined): Record<string, string> {
+function credential(server: TestServer, who: Caller | undefined): Record<string, string> {
   switch (who) {
     case "T2":
       return bearer(TOKEN);
     case "T3":
-      return bearer(machine.approveToken);
+      return bearer(server.approveToken);
     case "cap":
-      return bearer(machine.capability("/home", "rw"));
+      return bearer(server.capability("/home", "rw"));
     case "unknown":
       return bearer("unknown-token");
     default:
@@ -303,11 +303,11 @@ function credential(machine: TestMachine, who: Caller | undefined): Record<strin
 }
 
 /** Sends a row. Of an event stream only the first bytes are read. */
-async function send(machine: TestMachine, row: Row, method: string): Promise<Reply> {
-  const headers = { ...credential(machine, row.who), ...row.headers };
+async function send(server: TestServer, row: Row, method: string): Promise<Reply> {
+  const headers = { ...credential(server, row.who), ...row.headers };
   const sent = { method: method.toUpperCase(), target: row.target, headers };
   if (row.id === "streamChanges" && row.status === 200) {
-    const answer = await fetch(`http://127.0.0.1:${machine.port}${row.target}`, { headers });
+    const answer = await fetch(`http://127.0.0.1:${server.port}${row.target}`, { headers });
     const first = await answer.body?.getReader().read();
     const text = new TextDecoder().decode(first?.value);
     return {
@@ -319,7 +319,7 @@ async function send(machine: TestMachine, row: Row, method: string): Promise<Rep
     };
   }
   // The response of mint contains a capability, which `send` otherwise reports as a secret.
-  return await machine.send(
+  return await server.send(
     row.body === undefined ? sent : { ...sent, body: row.body },
     row.id === "mint",
   );
@@ -358,20 +358,20 @@ function assertDescribed(
 }
 
 Deno.test("openapi.json describes the responses of every operation, and every response occurs", async () => {
-  const machine = await startTestMachine({
+  const server = await startTestServer({
     // Small limits, so that few bytes exceed them.
     env: { ...CLOSED, ELASTIK_MAX_BODY: "64", ELASTIK_HISTORY: "3" },
     birth: lowerWorlds,
   });
   try {
-    for (let i = 0; i < 9; i++) await machine.approve("PUT", "/home/old", `${i}`);
+    for (let i = 0; i < 9; i++) await server.approve("PUT", "/home/old", `${i}`);
     const received = new Set<string>();
     for (const row of ROWS) {
       const found = OPERATIONS.find(({ operation }) => operation.operationId === row.id);
       ok(found !== undefined, row.id);
       const { path, method, operation } = found;
       ok(matchesPath(path, row.target), `${row.target} does not match ${path}`);
-      const reply = await send(machine, row, method);
+      const reply = await send(server, row, method);
       assertDescribed(reply, row, method, operation.responses);
       received.add(
         `${row.id} ${operation.responses[row.status] === undefined ? "default" : row.status}`,
@@ -394,7 +394,7 @@ Deno.test("openapi.json describes the responses of every operation, and every re
     }
     equal(missing, [], "these documented responses never occurred");
   } finally {
-    await machine.close();
+    await server.close();
   }
 });
 

@@ -8,10 +8,10 @@ import {
   APPROVE,
   bearer,
   CLOSED,
-  startTestMachine,
-  type TestMachine,
+  startTestServer,
+  type TestServer,
   TOKEN,
-} from "../support/machine.ts";
+} from "../support/test_server.ts";
 import { inFolder } from "./program.ts";
 
 const PAGE = new URL("../../worlds/usr/share/doc/proxy.md", import.meta.url);
@@ -21,7 +21,7 @@ const MAX_START_MS = 20_000;
 /** A running proxy in front of a server with tokens. */
 interface ProxiedServer {
   readonly url: string;
-  readonly machine: TestMachine;
+  readonly server: TestServer;
   /** The access log of the server. */
   log(): string;
   /** Runs curl, which trusts only the certificate of the proxy. */
@@ -96,7 +96,7 @@ async function withProxy(
     const { cert, key } = await certify(folder, "proxy");
     const decoder = new TextDecoder();
     let log = "";
-    const machine = await startTestMachine({
+    const server = await startTestServer({
       env: {
         ...CLOSED,
         ELASTIK_TRUST_PROXY_HEADER: "X-Forwarded-For",
@@ -112,7 +112,7 @@ async function withProxy(
     const page = await Deno.readTextFile(PAGE);
     const start = PROXIES[name];
     ok(start !== undefined);
-    const setup = { page, folder, machinePort: machine.port, port, cert, key };
+    const setup = { page, folder, machinePort: server.port, port, cert, key };
     const [command = "", ...args] = await start(setup);
     const proxy = new Deno.Command(command, {
       args,
@@ -127,7 +127,7 @@ async function withProxy(
       await waitForPort(port, proxy);
       await test({
         url: `https://elastik.example:${port}`,
-        machine,
+        server,
         log: () => log,
         curl: async (args) => {
           const local = ["--noproxy", "*", "--resolve", `elastik.example:${port}:127.0.0.1`];
@@ -140,7 +140,7 @@ async function withProxy(
     } finally {
       proxy.kill("SIGTERM");
       await proxy.status;
-      await machine.close();
+      await server.close();
     }
   });
 }
@@ -238,7 +238,7 @@ async function assertPaths({ url, curl }: ProxiedServer): Promise<void> {
   }
 }
 
-async function assertStreams({ url, curl, machine }: ProxiedServer): Promise<void> {
+async function assertStreams({ url, curl, server }: ProxiedServer): Promise<void> {
   await curl([...TOKEN_HEADER, "-X", "PUT", "-d", "one", `${url}/home/live`]);
   // The next world is written only after its event was read, so that a delay in the proxy fails.
   const child = new Deno.Command("curl", {
@@ -253,7 +253,7 @@ async function assertStreams({ url, curl, machine }: ProxiedServer): Promise<voi
   try {
     match((await reader.next())?.data ?? "", /"stage_html":"one"/);
     for (const word of ["two", "three"]) {
-      await machine.send({
+      await server.send({
         method: "PUT",
         target: "/home/live",
         headers: bearer(TOKEN),
@@ -338,7 +338,7 @@ async function assertConditions({ url, curl }: ProxiedServer): Promise<void> {
   equal(await curl([...STATUS, ...TOKEN_HEADER, "-I", `${url}/home/page`]), "200");
 }
 
-async function assertBodies({ url, curl, machine }: ProxiedServer): Promise<void> {
+async function assertBodies({ url, curl, server }: ProxiedServer): Promise<void> {
   const bytes = crypto.getRandomValues(new Uint8Array(65_536));
   const whole = new Uint8Array(5 * 1024 * 1024);
   for (let at = 0; at < whole.length; at += bytes.length) whole.set(bytes, at);
@@ -350,7 +350,7 @@ async function assertBodies({ url, curl, machine }: ProxiedServer): Promise<void
     await curl([...TOKEN_HEADER, "-o", `${folder}/back`, `${url}/home/big?raw`]);
     equal(await Deno.readFile(`${folder}/back`), whole);
     match(await curl([...put, `${folder}/more`, `${url}/home/big`]), /"status":413/);
-    const { text } = await machine.approve("GET", "/proc/log/home/big");
+    const { text } = await server.approve("GET", "/proc/log/home/big");
     equal(JSON.parse(text).length, 1);
   });
 }

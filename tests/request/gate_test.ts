@@ -3,7 +3,7 @@ import { createAuthenticator } from "../../lib/auth/authenticate.ts";
 import { createClientFinder } from "../../lib/http/client_address.ts";
 import { createGate } from "../../lib/request/gate.ts";
 import { Problem, type ProblemType } from "../../lib/http/problem.ts";
-import { APPROVE, basic, bearer, KEY, TOKEN } from "../support/machine.ts";
+import { APPROVE, basic, bearer, KEY, TOKEN } from "../support/test_server.ts";
 
 interface Knock {
   readonly method?: string;

@@ -1,7 +1,7 @@
 import { deepStrictEqual as equal, match } from "node:assert/strict";
 import { parseTarget } from "../../lib/http/path.ts";
 import { toSiteTarget } from "../../lib/request/site_file.ts";
-import { bearer, CLOSED, startTestMachine, TOKEN } from "../support/machine.ts";
+import { bearer, CLOSED, startTestServer, TOKEN } from "../support/test_server.ts";
 
 const BIRTH = {
   "usr/lib/shell/index.html": "<!doctype html><title>the shell</title>",
@@ -38,12 +38,12 @@ Deno.test("toSiteTarget() returns a target for file names at the root only", () 
 });
 
 Deno.test("GET /llms.txt is public, T3 can replace it, and without its world it answers 404", async () => {
-  const machine = await startTestMachine({ env: CLOSED, birth: BIRTH });
+  const server = await startTestServer({ env: CLOSED, birth: BIRTH });
   const foreign = { host: "elastik.example" };
   const ask = (method: string, target: string, headers: Record<string, string> = {}) =>
-    machine.send({ method, target, headers: { ...foreign, ...headers } });
+    server.send({ method, target, headers: { ...foreign, ...headers } });
   try {
-    const cap = bearer(machine.capability("/home/scratch", "rw"));
+    const cap = bearer(server.capability("/home/scratch", "rw"));
     for (const headers of [{}, bearer(TOKEN), cap, bearer("unknown")]) {
       const reply = await ask("GET", "/llms.txt", headers);
       equal([reply.status, reply.text], [200, "# elastik\n"]);
@@ -55,50 +55,50 @@ Deno.test("GET /llms.txt is public, T3 can replace it, and without its world it 
     equal((await ask("GET", "/llms.txt?at=9&secret")).status, 200);
     equal((await ask("HEAD", "/llms.txt")).status, 200);
     equal((await ask("GET", "/robots.txt")).status, 404);
-    equal((await ask("PUT", "/llms.txt", bearer(machine.approveToken))).status, 404);
-    equal((await machine.approve("PUT", "/usr/lib/shell/site/llms.txt", "mine\n")).status, 200);
-    equal((await machine.approve("PUT", "/usr/lib/shell/site/icon.svg", "<svg/>")).status, 201);
+    equal((await ask("PUT", "/llms.txt", bearer(server.approveToken))).status, 404);
+    equal((await server.approve("PUT", "/usr/lib/shell/site/llms.txt", "mine\n")).status, 200);
+    equal((await server.approve("PUT", "/usr/lib/shell/site/icon.svg", "<svg/>")).status, 201);
     equal((await ask("GET", "/llms.txt")).text, "mine\n");
     const icon = await ask("GET", "/icon.svg");
     match(icon.headers.get("content-security-policy") ?? "", /sandbox/);
   } finally {
-    await machine.close();
+    await server.close();
   }
 });
 
 Deno.test("GET /llms.txt of an unauthenticated client is not answered by a plugin with that route", async () => {
-  const machine = await startTestMachine({ env: CLOSED, birth: BIRTH });
+  const server = await startTestServer({ env: CLOSED, birth: BIRTH });
   const source = `export const description = "secrets";
 export const routes = ["/llms.txt", "/other.txt"];
 export default { fetch: () => new Response("a plugin's own") };
 `;
   const ask = async (target: string, headers: Record<string, string> = {}) =>
-    await machine.send({ method: "GET", target, headers: { host: "elastik.example", ...headers } });
+    await server.send({ method: "GET", target, headers: { host: "elastik.example", ...headers } });
   try {
-    equal((await machine.approve("PUT", "/lib/secrets", source)).status, 201);
-    equal((await machine.approve("PUT", "/lib/secrets/state", "active")).status, 200);
+    equal((await server.approve("PUT", "/lib/secrets", source)).status, 201);
+    equal((await server.approve("PUT", "/lib/secrets/state", "active")).status, 200);
     equal((await ask("/llms.txt", bearer(TOKEN))).text, "a plugin's own");
     equal((await ask("/llms.txt")).text, "# elastik\n");
     equal((await ask("/other.txt")).status, 404);
     equal((await ask("/other.txt", bearer(TOKEN))).status, 200);
   } finally {
-    await machine.close();
+    await server.close();
   }
 });
 
 Deno.test("GET /usr/lib/skills needs a credential on a server with tokens", async () => {
-  const machine = await startTestMachine({ env: CLOSED, birth: BIRTH });
+  const server = await startTestServer({ env: CLOSED, birth: BIRTH });
   const status = async (target: string, headers: Record<string, string>, method = "GET") =>
-    (await machine.send({ method, target, headers: { host: "elastik.example", ...headers } }))
+    (await server.send({ method, target, headers: { host: "elastik.example", ...headers } }))
       .status;
   try {
-    const cap = bearer(machine.capability("/home/scratch", "rw"));
+    const cap = bearer(server.capability("/home/scratch", "rw"));
     equal(await status("/usr/lib/skills/elastik.md", cap), 200);
     equal(await status("/usr/lib/skills/elastik.md", cap, "PUT"), 403);
     equal(await status("/usr/share/doc/http.md", cap), 403);
     equal(await status("/usr/lib/skills/elastik.md", {}), 401);
     equal(await status("/usr/lib/skills/elastik.md", bearer("unknown")), 401);
   } finally {
-    await machine.close();
+    await server.close();
   }
 });

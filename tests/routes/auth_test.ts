@@ -7,9 +7,9 @@ import {
   bearer,
   CLOSED,
   suite,
-  type TestMachine,
+  type TestServer,
   TOKEN,
-} from "../support/machine.ts";
+} from "../support/test_server.ts";
 import { runScenarios, type Scenario } from "../support/scenario.ts";
 
 const test = suite("/auth over HTTP", { env: CLOSED });
@@ -26,27 +26,27 @@ interface Minted {
   readonly exp: number;
 }
 
-async function mint(machine: TestMachine, query: string): Promise<Minted> {
+async function mint(server: TestServer, query: string): Promise<Minted> {
   const sent = { method: "POST", target: `/auth/mint?${query}`, headers: T3 };
-  const reply = await machine.send(sent, true);
+  const reply = await server.send(sent, true);
   equal(reply.status, 200, reply.text);
   equal(reply.headers.get("cache-control"), "no-store");
   equal(reply.headers.get("content-type"), "application/json");
   const minted = JSON.parse(reply.text);
-  machine.secrets.add(minted.token);
+  server.secrets.add(minted.token);
   return minted;
 }
 
-test("POST /auth/mint creates a capability as described in the response", async (machine) => {
+test("POST /auth/mint creates a capability as described in the response", async (server) => {
   const before = NOW();
-  const minted = await mint(machine, "prefix=/home/scratch&ttl=60&mode=r");
+  const minted = await mint(server, "prefix=/home/scratch&ttl=60&mode=r");
   deepStrictEqual(Object.keys(minted), ["token", "prefix", "mode", "ttl_sec", "exp"]);
   equal(minted.prefix, "/home/scratch");
   equal(minted.mode, "r");
   equal(minted.ttl_sec, 60);
   ok(minted.exp >= before + 60 && minted.exp <= NOW() + 60);
   match(minted.token, /^[A-Za-z0-9_-]+\.[A-Za-z0-9_-]{43}$/);
-  const who = await machine.send({
+  const who = await server.send({
     method: "GET",
     target: "/auth/whoami",
     headers: bearer(minted.token),
@@ -63,8 +63,8 @@ test("POST /auth/mint creates a capability as described in the response", async 
   ok(ttl_sec > 55 && ttl_sec <= 60);
 });
 
-test("POST /auth/mint defaults to one hour and mode rw", async (machine) => {
-  const plain = await mint(machine, "prefix=/home/a");
+test("POST /auth/mint defaults to one hour and mode rw", async (server) => {
+  const plain = await mint(server, "prefix=/home/a");
   deepStrictEqual([plain.mode, plain.ttl_sec], ["rw", 3600]);
   for (
     const [query, prefix] of [
@@ -77,7 +77,7 @@ test("POST /auth/mint defaults to one hour and mode rw", async (machine) => {
       ["ttl=31536000&prefix=/home", "/home"],
     ] as const
   ) {
-    equal((await mint(machine, query)).prefix, prefix, query);
+    equal((await mint(server, query)).prefix, prefix, query);
   }
 });
 
@@ -98,10 +98,10 @@ const NOT_MINTED = [
 
 test(
   "POST /auth/mint rejects prefixes and times that are not canonical or too large",
-  async (machine, t) => {
+  async (server, t) => {
     await runScenarios(
       t,
-      machine,
+      server,
       NOT_MINTED.map((query): Scenario => ({
         title: "answers 400",
         send: `POST /auth/mint?${query}`,
@@ -114,9 +114,9 @@ test(
   },
 );
 
-test("POST /auth/mint answers others than T3 the same for any parameters", async (machine, t) => {
-  const whole = machine.capability("/", "rw");
-  const inside = machine.capability("/auth", "rw");
+test("POST /auth/mint answers others than T3 the same for any parameters", async (server, t) => {
+  const whole = server.capability("/", "rw");
+  const inside = server.capability("/auth", "rw");
   const callers: readonly (readonly [string, Record<string, string>, number])[] = [
     ["anonymous", {}, 401],
     ["a wrong token", bearer("wrong"), 401],
@@ -126,7 +126,7 @@ test("POST /auth/mint answers others than T3 the same for any parameters", async
   ];
   await runScenarios(
     t,
-    machine,
+    server,
     callers.flatMap(([who, as, status]) =>
       ["prefix=/home/x", "", "prefix=/..&mode=w", "ttl=%"].map((query): Scenario => ({
         title: `by ${who}`,
@@ -139,8 +139,8 @@ test("POST /auth/mint answers others than T3 the same for any parameters", async
   );
 });
 
-test("/auth answers 405 for other methods", async (machine, t) => {
-  await runScenarios(t, machine, [
+test("/auth answers 405 for other methods", async (server, t) => {
+  await runScenarios(t, server, [
     {
       title: "answers 405",
       send: "GET /auth/mint?prefix=/home/x",
@@ -167,20 +167,20 @@ test("/auth answers 405 for other methods", async (machine, t) => {
   ]);
 });
 
-test("GET /auth/whoami describes every kind of caller", async (machine) => {
+test("GET /auth/whoami describes every kind of caller", async (server) => {
   const password = "correct horse battery staple ü";
-  machine.secrets.add(password);
+  server.secrets.add(password);
   const hash = sha256Hex(password);
-  await machine.approve("PUT", "/etc/passwd", "ada:T2\nzoë:T1\nroot:T3\n");
-  await machine.approve(
+  await server.approve("PUT", "/etc/passwd", "ada:T2\nzoë:T1\nroot:T3\n");
+  await server.approve(
     "PUT",
     "/etc/shadow",
     ["ada", "zoë", "root"].map((u) => `${u}:${hash}\n`).join(""),
   );
-  machine.secrets.add(hash);
-  const cap = machine.capability("/home/a", "rw");
+  server.secrets.add(hash);
+  const cap = server.capability("/home/a", "rw");
   const less = narrow(cap, { prefix: "/home/a/b", mode: "r", exp: NOW() + 30 });
-  machine.secrets.add(less);
+  server.secrets.add(less);
   const cases: readonly (readonly [Record<string, string>, number, Record<string, unknown>])[] = [
     [{}, 200, { tier: "T1", by: "T1" }],
     [bearer(TOKEN), 200, { tier: "T2", by: "T2" }],
@@ -207,11 +207,11 @@ test("GET /auth/whoami describes every kind of caller", async (machine) => {
     [{ authorization: TOKEN }, 401, {}],
     [{ authorization: "Basic %%%" }, 401, {}],
     [{ authorization: `Bearer ${"x".repeat(9000)}` }, 401, {}],
-    [bearer(machine.capability("/home/a", "rw", -1)), 401, {}],
+    [bearer(server.capability("/home/a", "rw", -1)), 401, {}],
     [bearer(`${cap.slice(0, -1)}${cap.endsWith("A") ? "B" : "A"}`), 401, {}],
   ];
   for (const [headers, status, expected] of cases) {
-    const reply = await machine.send({ method: "GET", target: "/auth/whoami", headers });
+    const reply = await server.send({ method: "GET", target: "/auth/whoami", headers });
     equal(reply.status, status, `${JSON.stringify(headers).slice(0, 80)} ${reply.text}`);
     const body = JSON.parse(reply.text);
     for (const [key, value] of Object.entries(expected)) deepStrictEqual(body[key], value);
@@ -221,18 +221,18 @@ test("GET /auth/whoami describes every kind of caller", async (machine) => {
   }
 });
 
-test("GET /auth/whoami follows changes of the account files at once", async (machine) => {
+test("GET /auth/whoami follows changes of the account files at once", async (server) => {
   const login = (password: string) =>
-    machine.send({ method: "GET", target: "/auth/whoami", headers: basic("ada", password) });
+    server.send({ method: "GET", target: "/auth/whoami", headers: basic("ada", password) });
   for (let round = 0; round < 10; round++) {
     const password = `password ${round}`;
-    await machine.approve("PUT", "/etc/passwd", "ada:T2\n");
-    await machine.approve("PUT", "/etc/shadow", `ada:${sha256Hex(password)}\n`);
+    await server.approve("PUT", "/etc/passwd", "ada:T2\n");
+    await server.approve("PUT", "/etc/shadow", `ada:${sha256Hex(password)}\n`);
     equal((await login(password)).status, 200, `round ${round}`);
     equal((await login(`password ${round - 1}`)).status, 401, `round ${round}`);
   }
-  await machine.approve("POST", "/etc/passwd", "ada:T3\n");
+  await server.approve("POST", "/etc/passwd", "ada:T3\n");
   match((await login("password 9")).text, /"tier":"T2"/);
-  await machine.approve("DELETE", "/etc/shadow");
+  await server.approve("DELETE", "/etc/shadow");
   equal((await login("password 9")).status, 401);
 });

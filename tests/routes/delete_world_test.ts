@@ -7,7 +7,7 @@ import { deepStrictEqual, equal } from "node:assert/strict";
 import { DatabaseSync } from "node:sqlite";
 import { pathExists } from "../../lib/world/file/durable_fs.ts";
 import { sha256Hex } from "../../lib/base/hash.ts";
-import { APPROVE, bearer, CLOSED, suite, TOKEN } from "../support/machine.ts";
+import { APPROVE, bearer, CLOSED, suite, TOKEN } from "../support/test_server.ts";
 import { runScenarios, type Scenario } from "../support/scenario.ts";
 
 const test = suite("changes of worlds over HTTP", { env: CLOSED });
@@ -76,7 +76,7 @@ function changed(method: string, status: number, name: string): Scenario["change
   return { [name]: [method === "PUT" ? "stage_written" : "stage_appended"] };
 }
 
-test("PUT, POST and DELETE change a world only if their precondition holds", async (machine, t) => {
+test("PUT, POST and DELETE change a world only if their precondition holds", async (server, t) => {
   const rows: Scenario[] = [];
   let serial = 0;
   for (const method of ["PUT", "POST", "DELETE"]) {
@@ -100,8 +100,8 @@ test("PUT, POST and DELETE change a world only if their precondition holds", asy
       rows.push(row(none, false, `home/n${serial++}`));
     }
   }
-  await runScenarios(t, machine, rows);
-  await machine.audit();
+  await runScenarios(t, server, rows);
+  await server.audit();
 });
 
 const COLLECTIONS: readonly Scenario[] = [
@@ -302,12 +302,12 @@ const COLLECTIONS: readonly Scenario[] = [
   { title: "answers 404: no collection is left", send: "GET /home/both/", status: 404 },
 ];
 
-test("GET and DELETE distinguish a world from the collection of its name", async (machine, t) => {
-  await runScenarios(t, machine, COLLECTIONS);
-  await machine.audit();
+test("GET and DELETE distinguish a world from the collection of its name", async (server, t) => {
+  await runScenarios(t, server, COLLECTIONS);
+  await server.audit();
 });
 
-test("DELETE keeps both of two worlds of one name in the trash", async (machine, t) => {
+test("DELETE keeps both of two worlds of one name in the trash", async (server, t) => {
   const remove: Scenario = {
     title: "deletes the world",
     send: "DELETE /home/twice",
@@ -316,7 +316,7 @@ test("DELETE keeps both of two worlds of one name in the trash", async (machine,
     text: '{"deleted":["home/twice"]}\n',
     changes: { "home/twice": "gone" },
   };
-  await runScenarios(t, machine, [
+  await runScenarios(t, server, [
     put("/home/twice", "first"),
     { title: "is refused", send: "DELETE /home/twice", as: T2, status: 403 },
     { title: "is refused", send: "DELETE /home/twice", status: 401 },
@@ -334,8 +334,8 @@ test("DELETE keeps both of two worlds of one name in the trash", async (machine,
     remove,
   ]);
   const bodies: string[] = [];
-  for (const { name } of Deno.readDirSync(`${machine.data}/.trash`)) {
-    const file = `${machine.data}/.trash/${name}/home%2Ftwice/universe.db`;
+  for (const { name } of Deno.readDirSync(`${server.data}/.trash`)) {
+    const file = `${server.data}/.trash/${name}/home%2Ftwice/universe.db`;
     // The trash also contains worlds of other tests.
     if (!pathExists(file)) continue;
     const db = new DatabaseSync(file, { readOnly: true });
@@ -489,7 +489,7 @@ const LOWER: readonly Scenario[] = [
   },
 ];
 
-test("PUT, POST and DELETE cover and uncover lower-layer worlds", async (machine, t) => {
-  await runScenarios(t, machine, LOWER);
-  await machine.audit();
+test("PUT, POST and DELETE cover and uncover lower-layer worlds", async (server, t) => {
+  await runScenarios(t, server, LOWER);
+  await server.audit();
 });

@@ -6,7 +6,7 @@ import { Problem } from "../../lib/http/problem.ts";
 import { FALLBACK_DECLINE_CACHE_ENTRIES, FALLBACK_DECLINE_MS } from "../../lib/limits.ts";
 import type { PluginRoute } from "../../lib/request/plugin_routes.ts";
 import { type TestApp, withApp } from "../support/app.ts";
-import { APPROVE, bearer, KEY } from "../support/machine.ts";
+import { APPROVE, bearer, KEY } from "../support/test_server.ts";
 
 const FALLBACK: PluginRoute = { path: "", plugin: "lib/last", description: "", auth: "T1" };
 const SEE = (location = "/home/there") =>

@@ -1,6 +1,6 @@
 import { deepStrictEqual, equal, match, ok } from "node:assert/strict";
 import { parseStatePath } from "../../lib/routes/plugin_state.ts";
-import { APPROVE, bearer, CLOSED, TOKEN, withMachine } from "../support/machine.ts";
+import { APPROVE, bearer, CLOSED, TOKEN, withServer } from "../support/test_server.ts";
 import { runScenarios } from "../support/scenario.ts";
 import {
   eventually,
@@ -10,7 +10,7 @@ import {
   QUICK,
   stateOf,
   store,
-} from "../plugin/plugin_machine.ts";
+} from "../plugin/plugin_test_server.ts";
 
 Deno.test("parseStatePath() returns the world of exactly /lib/<name>/state", () => {
   equal(parseStatePath("lib/gpu/state"), "lib/gpu");
@@ -28,16 +28,16 @@ const T2 = bearer(TOKEN);
 const T3 = bearer(APPROVE);
 
 Deno.test("/lib/<name>/state allows each method to the callers with the right for it", async (t) => {
-  await withMachine({ env: { ...CLOSED, ...QUICK } }, async (machine) => {
-    const cap = bearer(machine.capability("/lib/p", "rw"));
-    const stored = await machine.send({
+  await withServer({ env: { ...CLOSED, ...QUICK } }, async (server) => {
+    const cap = bearer(server.capability("/lib/p", "rw"));
+    const stored = await server.send({
       method: "PUT",
       target: "/lib/p",
       headers: T2,
       body: SOURCE,
     });
     equal(stored.status, 201);
-    await runScenarios(t, machine, [
+    await runScenarios(t, server, [
       {
         title: "shows T1 a pending plugin",
         send: "GET /lib/p/state",
@@ -154,60 +154,60 @@ Deno.test("/lib/<name>/state allows each method to the callers with the right fo
 });
 
 Deno.test("GET /lib/<name>/state shows texts of a plugin to T3 only; the log has them", async () => {
-  await withMachine({ env: QUICK }, async (machine) => {
+  await withServer({ env: QUICK }, async (server) => {
     const words = "the-plugins-own-words";
-    await install(machine, "p", plugin({}, `throw new Error("${words}");`));
-    const reply = await get(machine, "/p");
+    await install(server, "p", plugin({}, `throw new Error("${words}");`));
+    const reply = await get(server, "/p");
     equal(reply.status, 502);
     ok(!reply.text.includes(words));
     // An exception fails one request; the cell continues.
-    const { text } = await get(machine, "/lib/p/state");
+    const { text } = await get(server, "/lib/p/state");
     equal(JSON.parse(text).health.crashes, 0);
     ok(!text.includes(words));
-    ok(machine.log.some((line) => line.includes(words)));
+    ok(server.log.some((line) => line.includes(words)));
   });
 });
 
 Deno.test("GET /lib/<name>/state shows a crash and its reason, and the chain records the state", async () => {
   const env = { ...QUICK, ELASTIK_CELL_HEAP: "32", ELASTIK_CELL_MEMORY: "200" };
-  await withMachine({ env }, async (machine) => {
+  await withServer({ env }, async (server) => {
     const bomb = `
       if (url.pathname === "/p/fine") return new Response("fine");
       const all = [];
       for (;;) all.push({ a: new Array(1000).fill(all.length) });`;
-    await install(machine, "p", plugin({}, bomb));
-    const { version } = await stateOf(machine, "p");
-    const reply = await get(machine, "/p");
+    await install(server, "p", plugin({}, bomb));
+    const { version } = await stateOf(server, "p");
+    const reply = await get(server, "/p");
     ok(reply.status === 502 || reply.status === 504, reply.text);
     const state = await eventually(async () => {
-      const told = await stateOf(machine, "p");
+      const told = await stateOf(server, "p");
       return JSON.stringify(told.health).includes('"crashes":1') ? told : undefined;
     }, "the crash is counted");
     deepStrictEqual([state.state, state.up, state.version], ["active", true, version]);
     match(JSON.stringify(state.health), /"reason":"/);
-    const shown = JSON.parse((await get(machine, "/lib/p/state")).text);
+    const shown = JSON.parse((await get(server, "/lib/p/state")).text);
     equal(shown.health.reason, "shown to T3 only");
     const log = await eventually(async () => {
-      const { text } = await machine.approve("GET", "/proc/log/lib/p");
+      const { text } = await server.approve("GET", "/proc/log/lib/p");
       return text.includes("plugin_ended") ? text : undefined;
     }, "the end is on the chain");
     match(log, new RegExp(`"source_sha256":"${state.sha256}"`));
-    equal((await get(machine, "/p/fine")).text, "fine");
-    await machine.audit();
+    equal((await get(server, "/p/fine")).text, "fine");
+    await server.audit();
   });
 });
 
 Deno.test("PUT /lib/<name>/state rejects a page of another site", async () => {
-  await withMachine({ env: QUICK }, async (machine) => {
-    await store(machine, "p", SOURCE);
+  await withServer({ env: QUICK }, async (server) => {
+    await store(server, "p", SOURCE);
     const headers = { ...T3, "sec-fetch-site": "cross-site", origin: "http://evil.example" };
-    const reply = await machine.send({
+    const reply = await server.send({
       method: "PUT",
       target: "/lib/p/state",
       headers,
       body: "active",
     });
     equal(reply.status, 403);
-    equal((await stateOf(machine, "p")).state, "pending");
+    equal((await stateOf(server, "p")).state, "pending");
   });
 });

@@ -5,7 +5,7 @@
 
 import { deepStrictEqual, equal } from "node:assert/strict";
 import { sha256Hex } from "../../lib/base/hash.ts";
-import { APPROVE, bearer, CLOSED, suite, TOKEN, withMachine } from "../support/machine.ts";
+import { APPROVE, bearer, CLOSED, suite, TOKEN, withServer } from "../support/test_server.ts";
 import { runScenarios, type Scenario } from "../support/scenario.ts";
 
 const test = suite("reads of worlds over HTTP", { env: CLOSED });
@@ -242,12 +242,12 @@ const PARTS: readonly Scenario[] = [
   },
 ];
 
-test("GET negotiates the representation of a world", async (machine, t) => {
-  await runScenarios(t, machine, [...SETUP, ...NEGOTIATED, ...READS, ...PARTS]);
+test("GET negotiates the representation of a world", async (server, t) => {
+  await runScenarios(t, server, [...SETUP, ...NEGOTIATED, ...READS, ...PARTS]);
 });
 
-test("HEAD sends the headers of GET", async (machine, t) => {
-  await runScenarios(t, machine, SETUP);
+test("HEAD sends the headers of GET", async (server, t) => {
+  await runScenarios(t, server, SETUP);
   for (
     const [target, accept] of [
       ["/home/t"],
@@ -286,10 +286,10 @@ test("HEAD sends the headers of GET", async (machine, t) => {
   ) {
     await t.step(`HEAD ${target} ${accept ?? ""}`, async () => {
       const headers = accept === undefined ? {} : { accept };
-      const head = await machine.send({ method: "HEAD", target, headers });
+      const head = await server.send({ method: "HEAD", target, headers });
       equal(head.body.length, 0);
       if (target.startsWith("/stream/")) return equal(head.status, 200);
-      const get = await machine.send({ method: "GET", target, headers });
+      const get = await server.send({ method: "GET", target, headers });
       equal(head.status, get.status);
       const [a, b] = [head, get].map((reply) => new Map(reply.headers));
       for (const map of [a, b]) map?.delete("date");
@@ -385,8 +385,8 @@ const CONDITIONS: readonly Scenario[] = [
   { title: "answers 400 to a malformed version", send: "GET /home/r?v=", status: 400 },
 ];
 
-test("GET answers 304 and 412 by tag, date and version", async (machine, t) => {
-  await runScenarios(t, machine, [...SETUP, ...CONDITIONS]);
+test("GET answers 304 and 412 by tag, date and version", async (server, t) => {
+  await runScenarios(t, server, [...SETUP, ...CONDITIONS]);
 });
 
 const HISTORY: readonly Scenario[] = [
@@ -527,15 +527,15 @@ const HISTORY: readonly Scenario[] = [
 ];
 
 Deno.test("PUT ?from= restores an earlier version within the history limit", async (t) => {
-  await withMachine({ env: { ...CLOSED, ELASTIK_HISTORY: "2" } }, async (machine) => {
-    await runScenarios(t, machine, HISTORY);
-    await machine.audit();
+  await withServer({ env: { ...CLOSED, ELASTIK_HISTORY: "2" } }, async (server) => {
+    await runScenarios(t, server, HISTORY);
+    await server.audit();
   });
 });
 
 Deno.test("GET ?at= answers 410 for every earlier version with a history of 0", async (t) => {
-  await withMachine({ env: { ...CLOSED, ELASTIK_HISTORY: "0" } }, async (machine) => {
-    await runScenarios(t, machine, [
+  await withServer({ env: { ...CLOSED, ELASTIK_HISTORY: "0" } }, async (server) => {
+    await runScenarios(t, server, [
       ...HISTORY.slice(0, 6),
       { title: "answers 410 for an evicted version", send: "GET /home/w?at=5", status: 410 },
       {

@@ -1,14 +1,14 @@
 import { deepStrictEqual, equal } from "node:assert/strict";
 import type { PluginRoute, PluginRoutes } from "../../lib/request/plugin_routes.ts";
 import { withApp } from "../support/app.ts";
-import { APPROVE, bearer, CLOSED, withMachine } from "../support/machine.ts";
+import { APPROVE, bearer, CLOSED, withServer } from "../support/test_server.ts";
 import { runScenarios } from "../support/scenario.ts";
 
 const ROOT = "bin/\ndav/\ndev/\netc/\nhome/\nlib/\nmnt/\nproc/\nstream/\nusr/\nvar/\n";
 
 Deno.test("GET / lists the namespaces and folders", async (t) => {
-  await withMachine({ env: CLOSED }, async (machine) => {
-    await runScenarios(t, machine, [
+  await withServer({ env: CLOSED }, async (server) => {
+    await runScenarios(t, server, [
       { title: "lists what every caller can read", send: "GET /", status: 200, text: ROOT },
       {
         title: "lists everything for T3",
@@ -34,7 +34,7 @@ Deno.test("GET / lists the namespaces and folders", async (t) => {
       {
         title: "is refused to a capability without it",
         send: "GET /",
-        as: bearer(machine.capability("/home", "rw")),
+        as: bearer(server.capability("/home", "rw")),
         status: 403,
       },
       { title: "lists no devices", send: "GET /dev/", status: 200, text: "" },

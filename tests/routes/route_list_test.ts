@@ -3,14 +3,14 @@ import type { PluginRoute } from "../../lib/request/plugin_routes.ts";
 import { CORE_ROUTES, RESERVED_SEGMENTS } from "../../lib/request/core_routes.ts";
 import { NAMESPACES } from "../../lib/world/name.ts";
 import { withApp } from "../support/app.ts";
-import { APPROVE, bearer, CLOSED, TOKEN, withMachine } from "../support/machine.ts";
+import { APPROVE, bearer, CLOSED, TOKEN, withServer } from "../support/test_server.ts";
 import { runScenarios } from "../support/scenario.ts";
 
 Deno.test("GET /bin lists every route with a description, as text and as JSON", async (t) => {
-  await withMachine({ env: CLOSED }, async (machine) => {
-    const first = await machine.send({ method: "GET", target: "/bin" });
+  await withServer({ env: CLOSED }, async (server) => {
+    const first = await server.send({ method: "GET", target: "/bin" });
     const tag = first.headers.get("etag") ?? "";
-    await runScenarios(t, machine, [
+    await runScenarios(t, server, [
       {
         title: "sends one line per route",
         send: "GET /bin/",
@@ -63,7 +63,7 @@ Deno.test("GET /bin lists every route with a description, as text and as JSON", 
       {
         title: "is refused to a capability without it",
         send: "GET /bin",
-        as: bearer(machine.capability("/home/a", "rw")),
+        as: bearer(server.capability("/home/a", "rw")),
         status: 403,
       },
       {

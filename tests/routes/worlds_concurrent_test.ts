@@ -4,7 +4,7 @@
  */
 
 import { deepStrictEqual, equal, match, ok } from "node:assert/strict";
-import { bearer, CLOSED, suite, type TestMachine, TOKEN } from "../support/machine.ts";
+import { bearer, CLOSED, suite, type TestServer, TOKEN } from "../support/test_server.ts";
 import { Wire } from "../support/wire.ts";
 
 const test = suite("concurrent access to worlds over HTTP", { env: CLOSED });
@@ -13,9 +13,9 @@ const T2 = bearer(TOKEN);
 const CROWD = 32;
 
 /** Runs an action of each client on its own connection. */
-async function together<T>(machine: TestMachine, act: (wire: Wire, who: number) => Promise<T>) {
+async function together<T>(server: TestServer, act: (wire: Wire, who: number) => Promise<T>) {
   return await Promise.all(Array.from({ length: CROWD }, async (_, who) => {
-    const wire = new Wire(machine.port);
+    const wire = new Wire(server.port);
     try {
       return await act(wire, who);
     } finally {
@@ -24,10 +24,10 @@ async function together<T>(machine: TestMachine, act: (wire: Wire, who: number) 
   }));
 }
 
-test("PUT with If-Match applies exactly as many increments as it acknowledged", async (machine) => {
+test("PUT with If-Match applies exactly as many increments as it acknowledged", async (server) => {
   const target = "/home/counter";
-  await machine.send({ method: "PUT", target, headers: T2, body: "0" });
-  const tallies = await together(machine, async (wire, who) => {
+  await server.send({ method: "PUT", target, headers: T2, body: "0" });
+  const tallies = await together(server, async (wire, who) => {
     const tally = { won: 0, lost: 0 };
     for (let tries = 0; tries < 12; tries++) {
       // Half of the clients read JSON, half the bytes; both tags and the version must work.
@@ -52,17 +52,17 @@ test("PUT with If-Match applies exactly as many increments as it acknowledged", 
   const lost = tallies.reduce((sum, tally) => sum + tally.lost, 0);
   equal(won + lost, CROWD * 12);
   ok(won >= 12 && lost > 0, `${won} won, ${lost} lost`);
-  const { text } = await machine.send({ method: "GET", target });
+  const { text } = await server.send({ method: "GET", target });
   deepStrictEqual([JSON.parse(text).stage_html, JSON.parse(text).version], [
     String(won),
     won + 1,
   ]);
-  await machine.audit();
+  await server.audit();
 });
 
-test("POST loses no append of concurrent clients", async (machine) => {
+test("POST loses no append of concurrent clients", async (server) => {
   const target = "/home/log";
-  const versions = await together(machine, async (wire, who) => {
+  const versions = await together(server, async (wire, who) => {
     const mine: number[] = [];
     for (let i = 0; i < 10; i++) {
       const body = `${who}:${i}\n`;
@@ -72,7 +72,7 @@ test("POST loses no append of concurrent clients", async (machine) => {
     }
     return mine;
   });
-  const { text } = await machine.send({ method: "GET", target: `${target}?raw` });
+  const { text } = await server.send({ method: "GET", target: `${target}?raw` });
   const lines = text.trim().split("\n");
   equal(lines.length, CROWD * 10);
   equal(new Set(lines).size, CROWD * 10);
@@ -85,27 +85,27 @@ test("POST loses no append of concurrent clients", async (machine) => {
     const own = lines.filter((line) => line.startsWith(`${who}:`));
     deepStrictEqual(own, Array.from({ length: 10 }, (_, i) => `${who}:${i}`));
   }
-  await machine.audit();
+  await server.audit();
 });
 
-test("PUT with If-None-Match creates a world for exactly one client", async (machine) => {
+test("PUT with If-None-Match creates a world for exactly one client", async (server) => {
   const headers = { ...T2, "if-none-match": "*" };
-  const statuses = await together(machine, async (wire, who) => {
+  const statuses = await together(server, async (wire, who) => {
     const sent = { method: "PUT", target: "/home/first", headers, body: `by ${who}` };
     return (await wire.send(sent)).status;
   });
   equal(statuses.filter((status) => status === 201).length, 1);
   equal(statuses.filter((status) => status === 412).length, CROWD - 1);
   const winner = statuses.indexOf(201);
-  const { text } = await machine.send({ method: "GET", target: "/home/first?raw" });
+  const { text } = await server.send({ method: "GET", target: "/home/first?raw" });
   equal(text, `by ${winner}`);
 });
 
-test("GET returns a whole version while the world is replaced", async (machine) => {
+test("GET returns a whole version while the world is replaced", async (server) => {
   const target = "/home/whole";
   const body = (letter: string) => letter.repeat(50_000);
-  await machine.send({ method: "PUT", target, headers: T2, body: body("a") });
-  await together(machine, async (wire, who) => {
+  await server.send({ method: "PUT", target, headers: T2, body: body("a") });
+  await together(server, async (wire, who) => {
     for (let i = 0; i < 10; i++) {
       if (who % 8 === 0) {
         const letter = String.fromCharCode(97 + (who + i) % 26);
@@ -118,11 +118,11 @@ test("GET returns a whole version while the world is replaced", async (machine) 
       }
     }
   });
-  await machine.audit();
+  await server.audit();
 });
 
-test("GET returns what the same client has just written", async (machine) => {
-  await together(machine, async (wire, who) => {
+test("GET returns what the same client has just written", async (server) => {
+  await together(server, async (wire, who) => {
     for (let i = 0; i < 10; i++) {
       const target = `/home/own/${who}`;
       const written = await wire.send({
@@ -140,11 +140,11 @@ test("GET returns what the same client has just written", async (machine) => {
   });
 });
 
-test("DELETE and PUT of one name exclude each other", async (machine) => {
-  await together(machine, async (wire, who) => {
+test("DELETE and PUT of one name exclude each other", async (server) => {
+  await together(server, async (wire, who) => {
     const target = `/home/d/${who % 4}`;
     for (let i = 0; i < 8; i++) {
-      const approve = { authorization: `Bearer ${machine.approveToken}` };
+      const approve = { authorization: `Bearer ${server.approveToken}` };
       const method = who % 3 === 0 ? "DELETE" : "PUT";
       const sent = {
         method,
@@ -156,11 +156,11 @@ test("DELETE and PUT of one name exclude each other", async (machine) => {
       ok([200, 201, 404].includes(status), `${method} ${status} ${text}`);
     }
   });
-  await machine.audit();
+  await server.audit();
   for (let i = 0; i < 4; i++) {
     const target = `/home/d/${i}`;
-    await machine.approve("PUT", target, "last");
-    equal((await machine.send({ method: "GET", target: `${target}?raw` })).text, "last");
+    await server.approve("PUT", target, "last");
+    equal((await server.send({ method: "GET", target: `${target}?raw` })).text, "last");
   }
-  deepStrictEqual(machine.log, []);
+  deepStrictEqual(server.log, []);
 });

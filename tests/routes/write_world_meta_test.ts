@@ -4,7 +4,7 @@
  */
 
 import { equal, match } from "node:assert/strict";
-import { APPROVE, bearer, CLOSED, suite, TOKEN } from "../support/machine.ts";
+import { APPROVE, bearer, CLOSED, suite, TOKEN } from "../support/test_server.ts";
 import { runScenarios, type Scenario } from "../support/scenario.ts";
 import { Connection } from "../support/wire.ts";
 
@@ -184,8 +184,8 @@ const REFUSED: readonly (readonly [headers: Record<string, string>, name: string
 
 test(
   "PUT sends X-Meta back with every representation and stores no other header",
-  async (machine, t) => {
-    await runScenarios(t, machine, [
+  async (server, t) => {
+    await runScenarios(t, server, [
       ...REPLAY,
       ...REFUSED.map(([headers, name]): Scenario => ({
         title: `rejects ${name} and names it`,
@@ -236,25 +236,25 @@ test(
         has: { "x-meta-long": long },
       },
     ]);
-    await machine.audit();
+    await server.audit();
   },
 );
 
-test("PUT joins a repeated X-Meta header and rejects line breaks", async (machine) => {
-  const connection = await Connection.open(machine.port);
+test("PUT joins a repeated X-Meta header and rejects line breaks", async (server) => {
+  const connection = await Connection.open(server.port);
   const start =
     `PUT /home/twice HTTP/1.1\r\nhost: localhost\r\nauthorization: ${T3.authorization}\r\n`;
   await connection.write(`${start}x-meta-a: one\r\nX-Meta-A: two\r\ncontent-length: 0\r\n\r\n`);
   equal((await connection.reply()).status, 201);
-  const read = await machine.send({ method: "HEAD", target: "/home/twice" });
+  const read = await server.send({ method: "HEAD", target: "/home/twice" });
   equal(read.headers.get("x-meta-a"), "one, two");
   for (const value of ["a\u0000b", "a\rb", "a\u007fb", "a\u001bb"]) {
-    const raw = await Connection.open(machine.port);
+    const raw = await Connection.open(server.port);
     await raw.write(`${start}x-meta-a: ${value}\r\ncontent-length: 0\r\n\r\n`);
     match(await Promise.race([raw.reply().then(({ head }) => head)]), /^HTTP\/1.1 400 /);
     raw.close();
   }
   connection.close();
-  const after = await machine.send({ method: "HEAD", target: "/home/twice" });
+  const after = await server.send({ method: "HEAD", target: "/home/twice" });
   equal(after.headers.get("etag"), read.headers.get("etag"));
 });

@@ -4,7 +4,7 @@
  */
 
 import { equal, ok } from "node:assert/strict";
-import { APPROVE, bearer, CLOSED, suite, TOKEN } from "../support/machine.ts";
+import { APPROVE, bearer, CLOSED, suite, TOKEN } from "../support/test_server.ts";
 import { runScenarios, type Scenario } from "../support/scenario.ts";
 import { sha256Hex } from "../../lib/base/hash.ts";
 
@@ -226,9 +226,9 @@ const WRITES: readonly Scenario[] = [
   },
 ];
 
-test("PUT, POST and DELETE store the content and one event", async (machine, t) => {
-  await runScenarios(t, machine, WRITES);
-  await machine.audit();
+test("PUT, POST and DELETE store the content and one event", async (server, t) => {
+  await runScenarios(t, server, WRITES);
+  await server.audit();
 });
 
 /** Target, headers, content, and the extension that is chosen. */
@@ -289,7 +289,7 @@ const EXTENSIONS: readonly ExtRow[] = [
 
 test(
   "PUT chooses the extension by query, type, name, namespace and bytes, in this order",
-  async (machine, t) => {
+  async (server, t) => {
     const rows = EXTENSIONS.map(([target, headers, body, ext]): Scenario => {
       const name = target.slice(1).split("?")[0] ?? "";
       return {
@@ -302,7 +302,7 @@ test(
         ...put(name),
       };
     });
-    await runScenarios(t, machine, [
+    await runScenarios(t, server, [
       ...rows,
       ...["", "a.b", "a/b", "%2e%2e", "a%0d%0ab", "x".repeat(17), "%", "é"].map((
         ext,
@@ -363,8 +363,8 @@ const NO_NAMES: readonly string[] = [
   `/home/${"%25".repeat(83)}`,
 ];
 
-test("PUT and GET use one canonical name for every spelling of a path", async (machine, t) => {
-  await runScenarios(t, machine, [
+test("PUT and GET use one canonical name for every spelling of a path", async (server, t) => {
+  await runScenarios(t, server, [
     ...NAMES.flatMap(([target, name, location]): Scenario[] => [
       {
         title: `stores ${name}`,
@@ -416,10 +416,10 @@ test("PUT and GET use one canonical name for every spelling of a path", async (m
       status: 400,
     })),
   ]);
-  const folders = [...Deno.readDirSync(machine.data)].map(({ name }) => name);
+  const folders = [...Deno.readDirSync(server.data)].map(({ name }) => name);
   for (const name of ["home%2F100%25", "home%2Fa%2525b", "home%2Fwith space", "home%2Fcafé"]) {
     ok(folders.includes(name), name);
   }
   equal(folders.filter((name) => name.includes("\\") || name.includes("..%2F")).length, 0);
-  await machine.audit();
+  await server.audit();
 });

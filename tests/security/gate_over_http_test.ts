@@ -11,10 +11,10 @@ import {
   bearer,
   CLOSED,
   OPEN,
-  type TestMachine,
+  type TestServer,
   TOKEN,
-  withMachine,
-} from "../support/machine.ts";
+  withServer,
+} from "../support/test_server.ts";
 import { runScenarios, type Scenario } from "../support/scenario.ts";
 
 const PROXIED = {
@@ -39,22 +39,22 @@ const REQUESTS = [
   "GET /dav/", "PUT /usr/lib/shell/x/../../../../home/x", "PROPFIND /usr/share/doc/note.md",
 ];
 
-async function setUp(machine: TestMachine): Promise<void> {
-  await machine.approve("PUT", "/etc/passwd", "guest:T1");
-  await machine.approve("PUT", "/etc/shadow", `guest:${sha256Hex(PASSWORD)}`);
-  await machine.approve("PUT", "/home/x", "5ecret-enough");
+async function setUp(server: TestServer): Promise<void> {
+  await server.approve("PUT", "/etc/passwd", "guest:T1");
+  await server.approve("PUT", "/etc/shadow", `guest:${sha256Hex(PASSWORD)}`);
+  await server.approve("PUT", "/home/x", "5ecret-enough");
 }
 
 Deno.test("the public gate answers 401 to remote clients without a valid credential, except for shell files", async (t) => {
-  await withMachine({ env: PROXIED }, async (machine) => {
-    await setUp(machine);
+  await withServer({ env: PROXIED }, async (server) => {
+    await setUp(server);
     const credentials: readonly Record<string, string>[] = [
       REMOTE,
       { ...REMOTE, ...bearer("wrong") },
       { ...REMOTE, ...basic("guest", "wrong") },
-      { ...REMOTE, ...bearer(machine.capability("/", "rw", -1)) },
+      { ...REMOTE, ...bearer(server.capability("/", "rw", -1)) },
     ];
-    await runScenarios(t, machine, [
+    await runScenarios(t, server, [
       ...REQUESTS.flatMap((send) =>
         credentials.map((headers): Scenario => ({
           title: "answers 401, or 400 for an ambiguous path",
@@ -107,9 +107,9 @@ Deno.test("the public gate answers 401 to remote clients without a valid credent
 });
 
 Deno.test("the public gate accepts any valid credential and then applies the policy", async (t) => {
-  await withMachine({ env: PROXIED }, async (machine) => {
-    await setUp(machine);
-    const cap = bearer(machine.capability("/home/a", "rw"));
+  await withServer({ env: PROXIED }, async (server) => {
+    await setUp(server);
+    const cap = bearer(server.capability("/home/a", "rw"));
     const guest = basic("guest", PASSWORD);
     const row = (send: string, as: Record<string, string>, status: number): Scenario => ({
       title: `by ${Object.values(as)[0]?.slice(0, 12)}`,
@@ -119,7 +119,7 @@ Deno.test("the public gate accepts any valid credential and then applies the pol
       status,
       ...(status === 201 ? { changes: { [send.slice(5)]: ["stage_written"] } } : {}),
     });
-    await runScenarios(t, machine, [
+    await runScenarios(t, server, [
       row("GET /home/x", guest, 200),
       row("PUT /home/y", guest, 403),
       row("GET /etc/shadow", guest, 403),
@@ -156,16 +156,16 @@ const CHAINS: readonly (readonly [headers: Record<string, string>, local: boolea
 ];
 
 Deno.test("the public gate uses the configured header of the trusted proxy and no other", async () => {
-  await withMachine({ env: PROXIED }, async (machine) => {
+  await withServer({ env: PROXIED }, async (server) => {
     for (const [headers, local] of CHAINS) {
-      const { status } = await machine.send({ method: "GET", target: "/home/", headers });
+      const { status } = await server.send({ method: "GET", target: "/home/", headers });
       equal(status, local ? 200 : 401, JSON.stringify(headers));
     }
   });
 });
 
 Deno.test("a server without tokens does not treat a forwarded request as local", async () => {
-  await withMachine({ env: OPEN }, async (machine) => {
+  await withServer({ env: OPEN }, async (server) => {
     for (
       const headers of [
         { "x-forwarded-for": "127.0.0.1" },
@@ -176,25 +176,25 @@ Deno.test("a server without tokens does not treat a forwarded request as local",
       ]
     ) {
       const put = { method: "PUT", target: "/home/x", headers, body: "x" };
-      equal((await machine.send(put)).status, 401, JSON.stringify(headers));
+      equal((await server.send(put)).status, 401, JSON.stringify(headers));
       const read = { method: "GET", target: "/home/boot", headers };
-      equal((await machine.send(read)).status, 200);
+      equal((await server.send(read)).status, 200);
     }
-    const local = await machine.send({ method: "PUT", target: "/home/x", body: "x" });
+    const local = await server.send({ method: "PUT", target: "/home/x", body: "x" });
     equal(local.status, 201);
-    const who = await machine.send({ method: "GET", target: "/auth/whoami" });
+    const who = await server.send({ method: "GET", target: "/auth/whoami" });
     equal(who.text, '{"tier":"T2","by":"T2:local"}\n');
-    const log = await machine.send({ method: "GET", target: "/proc/log/home/x" });
+    const log = await server.send({ method: "GET", target: "/proc/log/home/x" });
     match(log.text, /"by":"T2:local"/);
   });
 });
 
 Deno.test("a server without tokens answers 403 to an unknown Host", async () => {
-  await withMachine(
+  await withServer(
     { env: { ...OPEN, ELASTIK_HOSTS: "box.lan,Other.Lan:80" } },
-    async (machine) => {
+    async (server) => {
       const send = (host: string, method: string, target: string) =>
-        machine.send({ method, target, headers: { host } });
+        server.send({ method, target, headers: { host } });
       for (
         const host of ["evil.example", "localhost.evil.example:3005", "127.0.0.1.nip.io", "0.0.0.0"]
       ) {
@@ -209,7 +209,7 @@ Deno.test("a server without tokens answers 403 to an unknown Host", async () => 
           match(reply.text, /unknown-host/);
         }
         const page = { host, accept: "text/html" };
-        const reply = await machine.send({ method: "GET", target: "/", headers: page });
+        const reply = await server.send({ method: "GET", target: "/", headers: page });
         equal(reply.status, 403);
         ok(!reply.text.includes("the shell"));
       }
@@ -221,8 +221,8 @@ Deno.test("a server without tokens answers 403 to an unknown Host", async () => 
 });
 
 Deno.test("a server with tokens answers 401 to an unknown Host, also from loopback (DNS rebinding)", async () => {
-  await withMachine({ env: { ...CLOSED, ELASTIK_HOSTS: "box.lan" } }, async (machine) => {
-    await setUp(machine);
+  await withServer({ env: { ...CLOSED, ELASTIK_HOSTS: "box.lan" } }, async (server) => {
+    await setUp(server);
     for (
       const host of [
         "evil.example",
@@ -241,16 +241,16 @@ Deno.test("a server with tokens answers 401 to an unknown Host, also from loopba
           "/dav/home/x",
         ]
       ) {
-        const reply = await machine.send({ method: "GET", target, headers: { host } });
+        const reply = await server.send({ method: "GET", target, headers: { host } });
         equal(reply.status, 401, `${target} at ${host}`);
         ok(!reply.text.includes("5ecret-enough"));
       }
       const known = { host, ...bearer(TOKEN) };
-      equal((await machine.send({ method: "GET", target: "/home/x", headers: known })).status, 200);
+      equal((await server.send({ method: "GET", target: "/home/x", headers: known })).status, 200);
     }
     for (const host of ["localhost:9", "127.0.0.1", "[::1]:80", "box.lan"]) {
       equal(
-        (await machine.send({ method: "GET", target: "/home/x", headers: { host } })).status,
+        (await server.send({ method: "GET", target: "/home/x", headers: { host } })).status,
         200,
       );
     }
@@ -259,14 +259,14 @@ Deno.test("a server with tokens answers 401 to an unknown Host, also from loopba
 
 Deno.test("a page of another origin changes nothing, with or without stored credentials", async (t) => {
   for (const env of [OPEN, CLOSED]) {
-    await withMachine({ env }, async (machine) => {
+    await withServer({ env }, async (server) => {
       const credential = env === OPEN ? {} : basic("", APPROVE);
-      const own = `http://127.0.0.1:${machine.port}`;
+      const own = `http://127.0.0.1:${server.port}`;
       const foreign: readonly Record<string, string>[] = [
         { origin: "https://evil.example" },
         { origin: "null" },
-        { origin: `http://127.0.0.1:${machine.port + 1}` },
-        { origin: `http://localhost:${machine.port}` },
+        { origin: `http://127.0.0.1:${server.port + 1}` },
+        { origin: `http://localhost:${server.port}` },
         { "sec-fetch-site": "cross-site" },
         { "sec-fetch-site": "same-site" },
         { origin: own, "sec-fetch-site": "cross-site" },
@@ -290,7 +290,7 @@ Deno.test("a page of another origin changes nothing, with or without stored cred
             lacks: [/access-control/i, '"token"'],
           }))
       );
-      await runScenarios(t, machine, [
+      await runScenarios(t, server, [
         ...rows,
         {
           title: "answers a preflight without CORS headers",

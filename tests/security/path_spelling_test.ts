@@ -4,7 +4,7 @@
  */
 
 import { deepStrictEqual, equal, ok } from "node:assert/strict";
-import { APPROVE, bearer, CLOSED, suite, type TestMachine, TOKEN } from "../support/machine.ts";
+import { APPROVE, bearer, CLOSED, suite, type TestServer, TOKEN } from "../support/test_server.ts";
 import type { Reply } from "../support/wire.ts";
 import { SLASHES, traversalTargets } from "./path_spellings.ts";
 
@@ -131,14 +131,14 @@ function spellings(path: string): string[] {
 }
 
 async function send(
-  machine: TestMachine,
+  server: TestServer,
   method: string,
   target: string,
   headers: Record<string, string>,
 ) {
   const body = method === "PUT" || method === "POST" ? "tricked" : undefined;
   const sent = { method, target, headers: { ...headers, connection: "close" } };
-  return await machine.send(body === undefined ? sent : { ...sent, body });
+  return await server.send(body === undefined ? sent : { ...sent, body });
 }
 
 function assertHidden(reply: Reply, request: string): void {
@@ -146,11 +146,11 @@ function assertHidden(reply: Reply, request: string): void {
   ok(reply.status < 500 || reply.status === 501, `${request} is ${reply.status}`);
 }
 
-test("GET with any spelling shows no private world to a caller that cannot read it", async (machine) => {
-  await machine.approve("PUT", "/etc/shadow", `ada:${SECRET}`);
-  await machine.approve("PUT", "/boot/secret", SECRET);
-  await machine.approve("PUT", "/home/o", SECRET);
-  const cap = bearer(machine.capability("/home/s", "rw"));
+test("GET with any spelling shows no private world to a caller that cannot read it", async (server) => {
+  await server.approve("PUT", "/etc/shadow", `ada:${SECRET}`);
+  await server.approve("PUT", "/boot/secret", SECRET);
+  await server.approve("PUT", "/home/o", SECRET);
+  const cap = bearer(server.capability("/home/s", "rw"));
   const targets = [
     ...spellings("/etc/shadow"),
     ...traversalTargets("/home", "/etc/shadow"),
@@ -166,27 +166,27 @@ test("GET with any spelling shows no private world to a caller that cannot read 
     // A stream that the caller can read does not end, so only its head is requested.
     const method = target.includes("stream") ? "HEAD" : "GET";
     for (const headers of [{}, bearer(TOKEN)]) {
-      assertHidden(await send(machine, method, target, headers), `${method} ${target}`);
+      assertHidden(await send(server, method, target, headers), `${method} ${target}`);
     }
   }
   for (const target of [...spellings("/home/o"), ...traversalTargets("/home/s", "/home/o")]) {
     if (target.includes(" ")) continue;
     const method = target.includes("stream") ? "HEAD" : "GET";
-    assertHidden(await send(machine, method, target, cap), `${method} ${target}`);
+    assertHidden(await send(server, method, target, cap), `${method} ${target}`);
   }
   // The canonical path, with T3: the marker is stored, so the checks above can fail.
-  const { text } = await machine.approve("GET", "/etc/shadow?raw");
+  const { text } = await server.approve("GET", "/etc/shadow?raw");
   ok(text.includes(SECRET));
 });
 
-test("PUT and DELETE with any spelling change nothing outside the rights of the caller", async (machine) => {
+test("PUT and DELETE with any spelling change nothing outside the rights of the caller", async (server) => {
   for (const name of ["home/o", "home/sx", "home/s", "etc/x", "usr/x", "boot/x", "lib/x"]) {
-    await machine.approve("PUT", `/${name}`, "untouched");
+    await server.approve("PUT", `/${name}`, "untouched");
   }
-  const cap = bearer(machine.capability("/home/s", "rw"));
+  const cap = bearer(server.capability("/home/s", "rw"));
   const worlds = async () => {
     const headers = { ...bearer(APPROVE), accept: "application/json" };
-    const { text } = await machine.send({ method: "GET", target: "/proc/worlds", headers });
+    const { text } = await server.send({ method: "GET", target: "/proc/worlds", headers });
     const rows: unknown = JSON.parse(text);
     ok(Array.isArray(rows));
     return rows.map(({ name, version }) => `${name} ${version}`);
@@ -200,7 +200,7 @@ test("PUT and DELETE with any spelling change nothing outside the rights of the 
       if (target.includes(" ") || target.includes("\n")) continue;
       for (const method of ["PUT", "DELETE"]) {
         sent++;
-        const reply = await send(machine, method, target, cap);
+        const reply = await send(server, method, target, cap);
         ok(reply.status < 500 || reply.status === 501, `${method} ${target} is ${reply.status}`);
         if (reply.status < 300 && method === "PUT") {
           ok(target.startsWith("/home/s"), `${target} was written`);
@@ -214,20 +214,20 @@ test("PUT and DELETE with any spelling change nothing outside the rights of the 
   for (const victim of ["/etc/x", "/boot/x", "/usr/x"]) {
     for (const target of [...spellings(victim), ...traversalTargets("/home/s", victim)]) {
       if (target.includes(" ") || target.includes("\n")) continue;
-      await send(machine, "PUT", target, bearer(TOKEN));
+      await send(server, "PUT", target, bearer(TOKEN));
     }
   }
   deepStrictEqual(outside(await worlds(), "home"), outside(t2, "home"));
-  await machine.audit();
+  await server.audit();
 });
 
-test("PUT with an accepted spelling stores the world under its canonical name", async (machine) => {
+test("PUT with an accepted spelling stores the world under its canonical name", async (server) => {
   for (const target of [...traversalTargets("/home/s", "/home/o"), ...spellings("/home/s/x")]) {
     if (target.includes(" ") || target.includes("\n") || target.startsWith("http")) continue;
-    const reply = await send(machine, "PUT", target, bearer(TOKEN));
+    const reply = await send(server, "PUT", target, bearer(TOKEN));
     if (reply.status !== 201) continue;
     const location = reply.headers.get("location") ?? "";
-    const read = await machine.send({ method: "GET", target: `${location}?raw` });
+    const read = await server.send({ method: "GET", target: `${location}?raw` });
     equal(read.text, "tricked", `${target} is at ${location}`);
     equal(
       new URL(location, "http://127.0.0.1").pathname,
@@ -235,7 +235,7 @@ test("PUT with an accepted spelling stores the world under its canonical name", 
       `${target} is at ${location}`,
     );
   }
-  const folders = [...Deno.readDirSync(machine.data)].map(({ name }) => name);
+  const folders = [...Deno.readDirSync(server.data)].map(({ name }) => name);
   for (const folder of folders.filter((name) => name.includes("%2F"))) {
     ok(!/%2F\.{1,2}(%2F|$)/.test(folder), folder);
   }

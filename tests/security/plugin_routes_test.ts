@@ -6,7 +6,7 @@
 import { deepStrictEqual, equal, match, ok } from "node:assert/strict";
 import { installPlugin } from "../support/plugin_server.ts";
 import { type MountServer, T2, T3, withMountServer } from "../plugins/fstab/mount_server.ts";
-import { APPROVE, basic, bearer } from "../support/machine.ts";
+import { APPROVE, basic, bearer } from "../support/test_server.ts";
 import { traversalTargets } from "./path_spellings.ts";
 
 /** Texts next to the mounted folder, in a private world, and in the source of the program. */
@@ -24,8 +24,8 @@ const ROUTES = [
   "/mnt/api",
 ];
 
-async function setUp({ machine, send }: MountServer): Promise<void> {
-  for (const name of ["db", "reality", "semantic", "fanout"]) await installPlugin(machine, name);
+async function setUp({ server, send }: MountServer): Promise<void> {
+  for (const name of ["db", "reality", "semantic", "fanout"]) await installPlugin(server, name);
   for (const path of ["/boot/secret", "/etc/shadow"]) {
     equal((await send("PUT", path, `${SECRETS[1]}:x`, T3)).status, 201);
   }
@@ -33,14 +33,14 @@ async function setUp({ machine, send }: MountServer): Promise<void> {
   for (const name of ["works", "works2", "x"]) {
     equal((await send("PUT", `/home/${name}/note`, "a note", T2)).status, 201);
   }
-  for (const secret of SECRETS) machine.secrets.add(secret);
+  for (const secret of SECRETS) server.secrets.add(secret);
 }
 
 Deno.test("routes of plugins", async (t) => {
   await withMountServer(async (mounts) => {
-    const { machine, folder, send, get, server } = mounts;
+    const { server, folder, send, get, upstream } = mounts;
     await setUp(mounts);
-    server.answer = (_, path) => new Response(`asked for ${path}`);
+    upstream.answer = (_, path) => new Response(`asked for ${path}`);
 
     await t.step("GET with any spelling stays in the folder of the route", async () => {
       const counts: Record<string, number> = {};
@@ -60,12 +60,12 @@ Deno.test("routes of plugins", async (t) => {
         }
       }
       ok((counts[400] ?? 0) > 500, JSON.stringify(counts));
-      for (const { url } of server.asked) ok(!/\/\.\.?(?:\/|$)/.test(new URL(url).pathname), url);
+      for (const { url } of upstream.asked) ok(!/\/\.\.?(?:\/|$)/.test(new URL(url).pathname), url);
     });
 
     await t.step("a capability reaches nothing outside its prefix through a plugin", async () => {
       const cap = (prefix: string, mode: "r" | "rw" = "rw") =>
-        bearer(machine.capability(prefix, mode));
+        bearer(server.capability(prefix, mode));
       const query = "?sql=SELECT+version+FROM+stage_meta";
       const rows: [prefix: string, reached: string[], refused: string[]][] = [
         ["/mnt/works", ["/mnt/works/hello.txt", "/dav/mnt/works/hello.txt"], [
@@ -167,7 +167,7 @@ Deno.test("routes of plugins", async (t) => {
       "GET of a mounted file sends a sandboxed response without the headers of the upstream",
       async () => {
         await Deno.writeTextFile(`${folder}/p.svg`, '<svg xmlns="http://www.w3.org/2000/svg"/>');
-        server.answer = () =>
+        upstream.answer = () =>
           new Response("<script>1</script>", {
             headers: {
               "content-type": "text/html",

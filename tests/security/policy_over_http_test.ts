@@ -12,9 +12,9 @@ import {
   bearer,
   CLOSED,
   suite,
-  type TestMachine,
+  type TestServer,
   TOKEN,
-} from "../support/machine.ts";
+} from "../support/test_server.ts";
 
 const test = suite("the policy over HTTP", { env: CLOSED });
 
@@ -22,9 +22,9 @@ const PASSWORD = "correct horse";
 const HASH = sha256Hex(PASSWORD);
 
 /** The callers, in the order of the columns. */
-function callers(machine: TestMachine): readonly (readonly [string, Record<string, string>])[] {
+function callers(server: TestServer): readonly (readonly [string, Record<string, string>])[] {
   const exp = Math.floor(Date.now() / 1000) + 600;
-  const cap = (prefix: string, mode: "r" | "rw") => machine.capability(prefix, mode);
+  const cap = (prefix: string, mode: "r" | "rw") => server.capability(prefix, mode);
   const good = cap("/home/s", "rw");
   const flipped = good.endsWith("A") ? "B" : "A";
   const line = btoa(`/|${exp}|rw`).replaceAll("=", "");
@@ -43,7 +43,7 @@ function callers(machine: TestMachine): readonly (readonly [string, Record<strin
     ["nsw", bearer(narrow(cap("/home", "rw"), { prefix: "/home/s", mode: "rw", exp }))],
     // The line narrows the mode and tries to widen the prefix and the expiry.
     ["nsr", bearer(narrow(good, { prefix: "/", mode: "r", exp: exp + 10_000 }))],
-    ["exp", bearer(machine.capability("/", "rw", -1))],
+    ["exp", bearer(server.capability("/", "rw", -1))],
     ["tam", bearer(`${good.slice(0, -1)}${flipped}`)],
     ["ext", bearer(`${line}.${good.slice(-43)}`)],
     ["key", bearer(mint({ key: "another key", prefix: "/", mode: "rw", exp }))],
@@ -153,17 +153,17 @@ const WORLDS = ["home/s/x", "home/sx", "etc/x", "etc/fstab", "usr/x", "var/x", "
 const BODY = "as it was";
 const SHADOW = ["one", "two", "three"].map((user) => `${user}:${HASH}`).join("\n");
 
-async function setUp(machine: TestMachine): Promise<void> {
+async function setUp(server: TestServer): Promise<void> {
   const users = ["one:T1", "two:T2", "three:T3"];
-  await machine.approve("PUT", "/etc/passwd", users.join("\n"));
-  await machine.approve("PUT", "/etc/shadow", SHADOW);
-  await machine.approve("PUT", "/home/s/keep", "keeps the collection");
-  for (const name of WORLDS) await machine.approve("PUT", `/${name}`, BODY);
+  await server.approve("PUT", "/etc/passwd", users.join("\n"));
+  await server.approve("PUT", "/etc/shadow", SHADOW);
+  await server.approve("PUT", "/home/s/keep", "keeps the collection");
+  for (const name of WORLDS) await server.approve("PUT", `/${name}`, BODY);
 }
 
 /** Fails if a refused request changed a world, and restores what an allowed one changed. */
 async function assertUnchanged(
-  machine: TestMachine,
+  server: TestServer,
   request: string,
   status: number,
 ): Promise<void> {
@@ -171,16 +171,16 @@ async function assertUnchanged(
   const target = sent.replace(/^\/dav\//, "/");
   if (!["PUT", "POST", "DELETE"].includes(method) || target.startsWith("/auth/")) return;
   if (status < 400) {
-    if (target === "/home/s/") await machine.approve("PUT", "/home/s/keep", "");
+    if (target === "/home/s/") await server.approve("PUT", "/home/s/keep", "");
     for (const name of target === "/home/s/" ? ["home/s/x"] : [target.slice(1)]) {
-      if (name === "etc/shadow") await machine.approve("PUT", `/${name}`, SHADOW);
-      else if (name.startsWith("usr/lib")) await machine.approve("DELETE", `/${name}`);
-      else await machine.approve("PUT", `/${name}`, BODY);
+      if (name === "etc/shadow") await server.approve("PUT", `/${name}`, SHADOW);
+      else if (name.startsWith("usr/lib")) await server.approve("DELETE", `/${name}`);
+      else await server.approve("PUT", `/${name}`, BODY);
     }
     return;
   }
   if (target.endsWith("/") || target === "/etc/shadow" || target.startsWith("/usr/lib")) return;
-  const reply = await machine.send({
+  const reply = await server.send({
     method: "GET",
     target: `${target}?raw`,
     headers: bearer(APPROVE),
@@ -188,9 +188,9 @@ async function assertUnchanged(
   equal(reply.text, BODY, `${request} was refused and changed something`);
 }
 
-test("the policy decides every request for every caller", async (machine, t) => {
-  await setUp(machine);
-  const columns = callers(machine);
+test("the policy decides every request for every caller", async (server, t) => {
+  await setUp(server);
+  const columns = callers(server);
   for (const [request, statuses] of TABLE) {
     await t.step(request, async () => {
       const cells = statuses.split(" ");
@@ -200,28 +200,28 @@ test("the policy decides every request for every caller", async (machine, t) => 
         const body = method === "PUT" || method === "POST" ? "changed" : undefined;
         const sent = { method, target, headers, ...(body === undefined ? {} : { body }) };
         const sensitive = target.includes("/etc/shadow") || target.startsWith("/auth/mint");
-        const reply = await machine.send(sent, sensitive && cells[i] === "200");
+        const reply = await server.send(sent, sensitive && cells[i] === "200");
         equal(String(reply.status), cells[i], `${caller}: ${reply.text}`);
         if (reply.status === 401) {
           match(reply.headers.get("www-authenticate") ?? "", /Basic realm="elastik"/, caller);
         } else equal(reply.headers.get("www-authenticate"), undefined, caller);
-        await assertUnchanged(machine, request, reply.status);
+        await assertUnchanged(server, request, reply.status);
       }
     });
   }
-  machine.secrets.add(HASH);
-  await machine.audit();
+  server.secrets.add(HASH);
+  await server.audit();
 });
 
-test("an error response is the same whether or not the world exists", async (machine) => {
-  await machine.approve("PUT", "/boot/there", "x");
-  await machine.approve("PUT", "/home/other/there", "x");
-  const cap = machine.capability("/home/s", "rw");
+test("an error response is the same whether or not the world exists", async (server) => {
+  await server.approve("PUT", "/boot/there", "x");
+  await server.approve("PUT", "/home/other/there", "x");
+  const cap = server.capability("/home/s", "rw");
   for (const headers of [{}, bearer(TOKEN), bearer(cap), bearer("wrong")]) {
     for (const method of ["GET", "HEAD", "PUT", "DELETE"]) {
       for (const folder of ["/boot", "/proc/audit/boot", "/proc/log/boot", "/stream/boot"]) {
         const send = (name: string) =>
-          machine.send({ method, target: `${folder}/${name}`, headers });
+          server.send({ method, target: `${folder}/${name}`, headers });
         const [there, absent] = [await send("there"), await send("never")];
         ok(there.status >= 400);
         equal(there.status, absent.status);
@@ -231,7 +231,7 @@ test("an error response is the same whether or not the world exists", async (mac
   }
   for (const method of ["GET", "HEAD", "PUT", "POST", "DELETE"]) {
     const send = (name: string) =>
-      machine.send({ method, target: `/home/other/${name}`, headers: bearer(cap) });
+      server.send({ method, target: `/home/other/${name}`, headers: bearer(cap) });
     const [there, absent] = [await send("there"), await send("never")];
     equal(there.status, 403);
     equal(there.text, absent.text.replaceAll("never", "there"));

@@ -14,10 +14,10 @@ import {
   bearer,
   CLOSED,
   KEY,
-  startTestMachine,
-  type TestMachine,
+  startTestServer,
+  type TestServer,
   TOKEN,
-} from "../support/machine.ts";
+} from "../support/test_server.ts";
 
 const PASSWORD = "passw0rd-0f-ada";
 const MOUNT = "b34r3r-0f-a-mount";
@@ -53,20 +53,20 @@ const TARGETS = [
 ];
 const MEDIA_TYPES = ["*/*", "text/plain", "application/json", "text/html"];
 
-async function requestEverything(machine: TestMachine, callers: Record<string, string>[]) {
+async function requestEverything(server: TestServer, callers: Record<string, string>[]) {
   for (const headers of callers) {
-    const isT3 = headers.authorization === `Bearer ${machine.approveToken}`;
+    const isT3 = headers.authorization === `Bearer ${server.approveToken}`;
     for (const target of TARGETS) {
       for (const accept of MEDIA_TYPES) {
         for (const method of ["GET", "HEAD"]) {
           // T3 can read these two worlds, the only ones that contain secrets.
           const mayContainSecret = isT3 && /^(\/dav)?\/etc\/(shadow|fstab)/.test(target) &&
             method === "GET";
-          await machine.send({ method, target, headers: { ...headers, accept } }, mayContainSecret);
+          await server.send({ method, target, headers: { ...headers, accept } }, mayContainSecret);
         }
       }
       const range = { range: "bytes=0-200", "if-none-match": '"none"' };
-      if (!isT3) await machine.send({ method: "GET", target, headers: { ...headers, ...range } });
+      if (!isT3) await server.send({ method: "GET", target, headers: { ...headers, ...range } });
     }
     for (
       const method of ["PUT", "POST", "DELETE", "PATCH", "OPTIONS", "BREW", "TRACE", "PROPFIND"]
@@ -74,11 +74,11 @@ async function requestEverything(machine: TestMachine, callers: Record<string, s
       for (
         const target of ["/home/refused:", "/boot", "/etc/", "/nowhere", "/proc/status", "/bin"]
       ) {
-        await machine.send({ method, target, headers, body: "x" });
+        await server.send({ method, target, headers, body: "x" });
       }
     }
     // Secrets in a wrong place must not be echoed either.
-    for (const secret of machine.secrets) {
+    for (const secret of server.secrets) {
       const text = encodeURIComponent(secret);
       for (
         const target of [
@@ -90,27 +90,27 @@ async function requestEverything(machine: TestMachine, callers: Record<string, s
       ) {
         const sent = { method: "GET", target, headers };
         // The error for an invalid query quotes the beginning of the value to its sender.
-        await machine.send(sent, /\?(at|v)=/.test(target));
+        await server.send(sent, /\?(at|v)=/.test(target));
       }
       const put = { method: "PUT", target: "/home/y?ext=x%2Fy", headers, body: secret };
-      await machine.send(put);
+      await server.send(put);
     }
   }
 }
 
 Deno.test("no response, header, event, log line, listing or file name contains a secret", async () => {
-  const machine = await startTestMachine({ env: CLOSED });
+  const server = await startTestServer({ env: CLOSED });
   const hash = sha256Hex(PASSWORD);
-  await machine.approve("PUT", "/home/x", "content");
-  await machine.approve("PUT", "/lib/p", "export {}");
-  await machine.approve("PUT", "/etc/passwd", "ada:T2");
-  await machine.approve("PUT", "/etc/shadow", `ada:${hash}`);
-  await machine.approve("PUT", "/etc/fstab", `https://a /mnt/a bearer=${MOUNT}`);
-  await machine.approve("PUT", "/etc/fstab", `https://b /mnt/b ro,bearer=${MOUNT} rw`);
+  await server.approve("PUT", "/home/x", "content");
+  await server.approve("PUT", "/lib/p", "export {}");
+  await server.approve("PUT", "/etc/passwd", "ada:T2");
+  await server.approve("PUT", "/etc/shadow", `ada:${hash}`);
+  await server.approve("PUT", "/etc/fstab", `https://a /mnt/a bearer=${MOUNT}`);
+  await server.approve("PUT", "/etc/fstab", `https://b /mnt/b ro,bearer=${MOUNT} rw`);
   const exp = Math.floor(Date.now() / 1000) + 600;
-  const wide = machine.capability("/home", "rw");
+  const wide = server.capability("/home", "rw");
   const tight = narrow(wide, { prefix: "/home/x", mode: "rw", exp });
-  const etc = machine.capability("/etc", "rw");
+  const etc = server.capability("/etc", "rw");
   const callers = [
     {},
     bearer(TOKEN),
@@ -123,35 +123,35 @@ Deno.test("no response, header, event, log line, listing or file name contains a
     bearer(etc),
     bearer("wrong"),
   ];
-  for (const secret of [tight, hash, PASSWORD, MOUNT]) machine.secrets.add(secret);
+  for (const secret of [tight, hash, PASSWORD, MOUNT]) server.secrets.add(secret);
   const streams = await Promise.all(
     callers.map((headers) =>
-      EventReader.open(`http://127.0.0.1:${machine.port}/stream/etc/`, headers)
+      EventReader.open(`http://127.0.0.1:${server.port}/stream/etc/`, headers)
     ),
   );
   for (const stream of streams) await stream.next();
-  await requestEverything(machine, callers);
+  await requestEverything(server, callers);
   // Each of them writes once, so that its name appears in an event log.
   for (const headers of [bearer(TOKEN), basic("ada", PASSWORD), bearer(wide), bearer(tight)]) {
-    await machine.send({ method: "PUT", target: "/home/x", headers, body: "content" });
+    await server.send({ method: "PUT", target: "/home/x", headers, body: "content" });
   }
-  const log = await machine.send({ method: "GET", target: "/proc/log/home/x" });
+  const log = await server.send({ method: "GET", target: "/proc/log/home/x" });
   match(log.text, /"by":"cap:\/home\/x".*"by":"cap:\/home".*"by":"user:ada".*"by":"T2"/);
-  await machine.approve("PUT", "/etc/fstab", `https://c /mnt/c bearer=${MOUNT}`);
-  await machine.approve("PUT", "/etc/shadow", `# end\nada:${hash}`);
-  await machine.approve("PUT", "/etc/last", "end");
+  await server.approve("PUT", "/etc/fstab", `https://c /mnt/c bearer=${MOUNT}`);
+  await server.approve("PUT", "/etc/shadow", `# end\nada:${hash}`);
+  await server.approve("PUT", "/etc/last", "end");
   for (const [i, stream] of streams.entries()) {
     if (stream.response.status === 200) {
       while (!stream.wire.includes('"name":"etc/last"')) await stream.next();
     }
     await stream.close();
-    if (i !== 2) machine.witness(stream.wire, `the stream of caller ${i}`);
+    if (i !== 2) server.witness(stream.wire, `the stream of caller ${i}`);
     else ok(stream.wire.includes(MOUNT));
   }
-  await machine.stop();
-  const files = [...walk(machine.data)];
-  const everything = [...machine.answers, ...machine.log, ...files].join("\n");
-  for (const secret of machine.secrets) {
+  await server.stop();
+  const files = [...walk(server.data)];
+  const everything = [...server.answers, ...server.log, ...files].join("\n");
+  for (const secret of server.secrets) {
     for (const encoding of encodingsOf(secret)) {
       ok(!everything.includes(encoding), `${secret} as ${encoding}`);
     }
@@ -164,8 +164,8 @@ Deno.test("no response, header, event, log line, listing or file name contains a
       ok(!text.includes(secret), `${file} contains ${secret}`);
     }
   }
-  ok(machine.answers.length > 4000, `${machine.answers.length} answers`);
-  await machine.close();
+  ok(server.answers.length > 4000, `${server.answers.length} answers`);
+  await server.close();
 });
 
 function* walk(folder: string): Generator<string> {
@@ -180,7 +180,7 @@ Deno.test("generated secrets are stored in files that only the user of the serve
   const env = { ELASTIK_KEY: undefined, ELASTIK_APPROVE_TOKEN: undefined };
   try {
     const data = `${folder}/data`;
-    const first = await startTestMachine({ env, data });
+    const first = await startTestServer({ env, data });
     const key = (await Deno.readTextFile(`${data}/.key`)).trim();
     match(key, /^[0-9a-f]{64}$/);
     match(first.approveToken, /^[0-9a-f]{64}$/);
@@ -190,7 +190,7 @@ Deno.test("generated secrets are stored in files that only the user of the serve
     await requestEverything(first, [{}, bearer("wrong"), bearer(first.approveToken)]);
     equal((await first.approve("PUT", "/etc/x", "x")).status, 201);
     await first.stop();
-    const second = await startTestMachine({ env, data });
+    const second = await startTestServer({ env, data });
     deepStrictEqual([second.fresh, second.approveToken], [false, first.approveToken]);
     await second.audit();
     await second.stop();

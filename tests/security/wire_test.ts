@@ -5,7 +5,7 @@
  */
 
 import { deepStrictEqual, equal, match, ok } from "node:assert/strict";
-import { APPROVE, bearer, CLOSED, suite, type TestMachine, TOKEN } from "../support/machine.ts";
+import { APPROVE, bearer, CLOSED, suite, type TestServer, TOKEN } from "../support/test_server.ts";
 import { Connection } from "../support/wire.ts";
 
 const test = suite("the server on the wire", { env: CLOSED });
@@ -15,9 +15,9 @@ const AUTH = `${HOST}authorization: Bearer ${TOKEN}\r\n`;
 const SMUGGLED = `PUT /home/smuggled HTTP/1.1\r\n${AUTH}content-length: 1\r\n\r\nx`;
 
 /** Every world with its version. */
-async function worlds(machine: TestMachine): Promise<string> {
+async function worlds(server: TestServer): Promise<string> {
   const headers = { ...bearer(APPROVE), accept: "application/json" };
-  const { text } = await machine.send({ method: "GET", target: "/proc/worlds", headers });
+  const { text } = await server.send({ method: "GET", target: "/proc/worlds", headers });
   const rows: unknown = JSON.parse(text);
   ok(Array.isArray(rows));
   return rows.map(({ name, version }) => `${name} ${version}`).join("\n");
@@ -29,8 +29,8 @@ const LAST = `GET /proc/version HTTP/1.1\r\n${HOST}connection: close\r\n\r\n`;
 const MAX_WAIT_MS = 500;
 
 /** Sends bytes and returns what the server sends until either side disconnects. */
-async function sendBytes(machine: TestMachine, bytes: string | Uint8Array): Promise<string> {
-  const connection = await Connection.open(machine.port);
+async function sendBytes(server: TestServer, bytes: string | Uint8Array): Promise<string> {
+  const connection = await Connection.open(server.port);
   const timer = setTimeout(() => connection.close(), MAX_WAIT_MS);
   try {
     await connection.write(bytes);
@@ -51,12 +51,12 @@ function isDisconnect(error: unknown): boolean {
 }
 
 /** Sends valid requests one after the other until it is stopped; a failure fails the test. */
-function startReader(machine: TestMachine): { stop(): Promise<number> } {
+function startReader(server: TestServer): { stop(): Promise<number> } {
   let isRunning = true;
   const run = async () => {
     let count = 0;
     while (isRunning) {
-      const reply = await machine.send({ method: "GET", target: "/home/boot?raw" });
+      const reply = await server.send({ method: "GET", target: "/home/boot?raw" });
       equal(reply.status, 200);
       count++;
     }
@@ -119,66 +119,66 @@ const UNFINISHED: typeof FRAMINGS = [
   ["incomplete headers", `content-length: 3\r\n`],
 ];
 
-test("PUT and POST store nothing if the framing is ambiguous or incomplete", async (machine, t) => {
-  await machine.send({
+test("PUT and POST store nothing if the framing is ambiguous or incomplete", async (server, t) => {
+  await server.send({
     method: "PUT",
     target: "/home/there",
     headers: bearer(TOKEN),
     body: "as it was",
   });
-  const before = await worlds(machine);
-  const reader = startReader(machine);
+  const before = await worlds(server);
+  const reader = startReader(server);
   for (const [name, rest] of FRAMINGS) {
     await t.step(name, async () => {
       for (const start of ["PUT /home/new", "PUT /home/there", "POST /home/there"]) {
-        const answer = await sendBytes(machine, `${start} HTTP/1.1\r\n${AUTH}${rest}${LAST}`);
+        const answer = await sendBytes(server, `${start} HTTP/1.1\r\n${AUTH}${rest}${LAST}`);
         ok(!/^HTTP\/1\.1 2/m.test(answer), answer);
       }
-      equal(await worlds(machine), before);
+      equal(await worlds(server), before);
     });
   }
   for (const [name, rest] of UNFINISHED) {
     await t.step(name, async () => {
       for (const start of ["PUT /home/new", "PUT /home/there", "POST /home/there"]) {
-        const connection = await Connection.open(machine.port);
+        const connection = await Connection.open(server.port);
         await connection.write(`${start} HTTP/1.1\r\n${AUTH}${rest}`);
         await connection.closeWrite();
         ok(!/^HTTP\/1\.1 2/m.test(await connection.rest()));
         connection.close();
       }
-      equal(await worlds(machine), before);
+      equal(await worlds(server), before);
     });
   }
   ok(await reader.stop() > 0);
-  deepStrictEqual(machine.log, []);
+  deepStrictEqual(server.log, []);
 });
 
-test("PUT accepts chunk extensions and trailers, and ignores headers in a trailer", async (machine) => {
+test("PUT accepts chunk extensions and trailers, and ignores headers in a trailer", async (server) => {
   const chunked = `PUT /home/chunks HTTP/1.1\r\n${AUTH}transfer-encoding: Chunked\r\n\r\n`;
   const answer = await sendBytes(
-    machine,
+    server,
     `${chunked}3;name=value\r\nabc\r\n0002\r\nde\r\n0\r\nx-meta-late: 1\r\n\r\n${LAST}`,
   );
   match(answer, /^HTTP\/1\.1 201 /);
-  const reply = await machine.send({ method: "GET", target: "/home/chunks?raw" });
+  const reply = await server.send({ method: "GET", target: "/home/chunks?raw" });
   equal(reply.text, "abcde");
   equal(reply.headers.get("x-meta-late"), undefined);
   const unsigned = `PUT /home/late HTTP/1.1\r\n${HOST}transfer-encoding: chunked\r\n\r\n`;
   const late = await sendBytes(
-    machine,
+    server,
     `${unsigned}3\r\nabc\r\n0\r\nauthorization: Bearer ${TOKEN}\r\n\r\n${LAST}`,
   );
   match(late, /^HTTP\/1\.1 401 /);
 });
 
-test("PUT and POST store nothing of an upload whose sender disconnects", async (machine) => {
-  await machine.send({
+test("PUT and POST store nothing of an upload whose sender disconnects", async (server) => {
+  await server.send({
     method: "PUT",
     target: "/home/there",
     headers: bearer(TOKEN),
     body: "as it was",
   });
-  const before = await worlds(machine);
+  const before = await worlds(server);
   const half = "x".repeat(200_000);
   for (let round = 0; round < 10; round++) {
     for (const start of ["PUT /home/new", "PUT /home/there", "POST /home/there"]) {
@@ -188,26 +188,26 @@ test("PUT and POST store nothing of an upload whose sender disconnects", async (
           "transfer-encoding: chunked\r\n\r\n61a80\r\n",
         ]
       ) {
-        const connection = await Connection.open(machine.port);
+        const connection = await Connection.open(server.port);
         await connection.write(`${start} HTTP/1.1\r\n${AUTH}${framing}${half}`);
         connection.close();
       }
     }
   }
   // The next request to the same world does not wait for clients that disconnected.
-  const reply = await machine.send({
+  const reply = await server.send({
     method: "POST",
     target: "/home/there",
     headers: bearer(TOKEN),
     body: "!",
   });
   equal(reply.status, 200);
-  equal((await machine.send({ method: "GET", target: "/home/there?raw" })).text, "as it was!");
-  equal(await worlds(machine), before.replace("home/there 1", "home/there 2"));
+  equal((await server.send({ method: "GET", target: "/home/there?raw" })).text, "as it was!");
+  equal(await worlds(server), before.replace("home/there 1", "home/there 2"));
 });
 
-test("pipelined requests are answered in order", async (machine) => {
-  const connection = await Connection.open(machine.port);
+test("pipelined requests are answered in order", async (server) => {
+  const connection = await Connection.open(server.port);
   let message = "";
   for (let i = 1; i <= 20; i++) {
     message += `POST /home/log HTTP/1.1\r\n${AUTH}content-length: 2\r\n\r\n${i % 10},`;
@@ -228,9 +228,9 @@ test("pipelined requests are answered in order", async (machine) => {
 
 const MAX_TARGET = 8192;
 
-test("a request target of more than 8192 bytes is answered with 414", async (machine) => {
+test("a request target of more than 8192 bytes is answered with 414", async (server) => {
   const statusOf = async (target: string, method = "GET") =>
-    (await machine.send({ method, target, headers: bearer(TOKEN) })).status;
+    (await server.send({ method, target, headers: bearer(TOKEN) })).status;
   const fill = (path: string, length: number) => path + "a".repeat(length - path.length);
   equal(await statusOf(fill("/home/boot?raw&x=", MAX_TARGET)), 200);
   equal(await statusOf(fill("/home/boot?raw&x=", MAX_TARGET + 1)), 414);
@@ -246,9 +246,9 @@ test("a request target of more than 8192 bytes is answered with 414", async (mac
   equal(await statusOf("/home/caf%C3%A9"), 200);
 });
 
-test("floods and random bytes do not disturb requests of other clients", async (machine) => {
-  const before = await worlds(machine);
-  const reader = startReader(machine);
+test("floods and random bytes do not disturb requests of other clients", async (server) => {
+  const before = await worlds(server);
+  const reader = startReader(server);
   let seed = 20_240_229;
   const random = () => (seed = (seed * 1_103_515_245 + 12_345) % 2 ** 31) / 2 ** 31;
   const noise = (length: number) => Uint8Array.from({ length }, () => random() * 256);
@@ -298,21 +298,21 @@ test("floods and random bytes do not disturb requests of other clients", async (
   ];
   // All at the same time: many of them wait for an end that is not sent.
   await Promise.all(messages.map(async (message) => {
-    const answer = await sendBytes(machine, message);
+    const answer = await sendBytes(server, message);
     ok(!/^HTTP\/1\.1 (2\d\d|500)/m.test(answer) || String(message).startsWith("GET"), answer);
     ok(!/^HTTP\/1\.1 500/m.test(answer), `${String(message).slice(0, 100)}: ${answer}`);
   }));
   // 200 incomplete requests stay open while other requests are served.
   const idle = await Promise.all(Array.from({ length: 200 }, async (_, i) => {
-    const connection = await Connection.open(machine.port);
+    const connection = await Connection.open(server.port);
     await connection.write(
       i % 2 === 0 ? "GET /home/bo" : `PUT /home/new HTTP/1.1\r\n${AUTH}content-length: 9\r\n\r\nab`,
     );
     return connection;
   }));
-  equal((await machine.send({ method: "GET", target: "/proc/version" })).status, 200);
+  equal((await server.send({ method: "GET", target: "/proc/version" })).status, 200);
   for (const connection of idle) connection.close();
   ok(await reader.stop() > 10);
-  equal(await worlds(machine), before);
-  deepStrictEqual(machine.log, []);
+  equal(await worlds(server), before);
+  deepStrictEqual(server.log, []);
 });

@@ -2,7 +2,7 @@ import { deepStrictEqual, equal, match, ok } from "node:assert/strict";
 import type { PluginMatch, PluginRoute, PluginRoutes } from "../../lib/request/plugin_routes.ts";
 import { CORE_ROUTES } from "../../lib/request/core_routes.ts";
 import { withApp } from "../support/app.ts";
-import { APPROVE, bearer, CLOSED, TOKEN, withMachine } from "../support/machine.ts";
+import { APPROVE, bearer, CLOSED, TOKEN, withServer } from "../support/test_server.ts";
 import { runScenarios, type Scenario } from "../support/scenario.ts";
 
 const CHROME = { accept: "text/html,application/xhtml+xml,*/*;q=0.8" };
@@ -149,18 +149,18 @@ const ROWS: readonly Scenario[] = [
 ];
 
 Deno.test("createApp() answers each path by its route, and others with problems", async (t) => {
-  await withMachine({ env: CLOSED }, async (machine) => {
-    await runScenarios(t, machine, ROWS);
-    deepStrictEqual(machine.log, []);
+  await withServer({ env: CLOSED }, async (server) => {
+    await runScenarios(t, server, ROWS);
+    deepStrictEqual(server.log, []);
   });
 });
 
 Deno.test("createApp() with tokens answers an unusual Host, by GET and by HEAD", async () => {
-  await withMachine({ env: CLOSED }, async (machine) => {
+  await withServer({ env: CLOSED }, async (server) => {
     for (const host of ["999.999.999.999", "1.2.3.4.5", "[::::]", "a..b", "xn--", "0x7f.1", "_"]) {
       for (const target of ["/proc/version", "/", "/home/", "/bin", "/auth/whoami"]) {
         for (const method of ["GET", "HEAD"]) {
-          const { status } = await machine.send({ method, target, headers: { host, ...T2 } });
+          const { status } = await server.send({ method, target, headers: { host, ...T2 } });
           equal(status, 200, `${method} ${target} at ${host}`);
         }
       }

@@ -2,7 +2,7 @@ import { deepStrictEqual as equal, match, ok, throws } from "node:assert/strict"
 import { ConfigError } from "../../lib/config.ts";
 import { readTls, toTlsError } from "../../lib/server/tls.ts";
 import { canCertify, certify, openssl } from "../support/certificate.ts";
-import { APPROVE, CLOSED, TOKEN } from "../support/machine.ts";
+import { APPROVE, CLOSED, TOKEN } from "../support/test_server.ts";
 import { fromCheckout, inFolder, onPath, runProgram, startProgram } from "../project/program.ts";
 
 const able = canCertify() && onPath("curl");
@@ -13,7 +13,7 @@ function test(name: string, act: (folder: string) => Promise<void>): void {
 }
 
 /** Runs a test with a server that has its own certificate. */
-async function withMachine(
+async function withTlsServer(
   folder: string,
   env: Record<string, string>,
   act: (cert: string, port: string) => Promise<void>,
@@ -41,7 +41,7 @@ async function curl(cert: string, args: readonly string[], code = 0): Promise<st
 }
 
 test("a server with a certificate speaks HTTP/2 and HTTP/1.1 over TLS", (folder) =>
-  withMachine(folder, {}, async (cert, port) => {
+  withTlsServer(folder, {}, async (cert, port) => {
     const url = `https://localhost:${port}`;
     for (const [flag, version] of [["--http2", "2"], ["--http1.1", "1.1"]] as const) {
       const world = `${url}/home/h${version}`;
@@ -66,7 +66,7 @@ test("a server with a certificate speaks HTTP/2 and HTTP/1.1 over TLS", (folder)
   }));
 
 test("createGate() uses :authority over HTTP/2 for unknown hosts, foreign pages and the policy", (folder) =>
-  withMachine(folder, {}, async (cert, port) => {
+  withTlsServer(folder, {}, async (cert, port) => {
     const ask = (args: readonly string[]) =>
       curl(cert, ["--http2", "-o", "/dev/null", "-D", "-", ...args]);
     const rebound = ["--resolve", `evil.example:${port}:127.0.0.1`, "-k"];
@@ -94,7 +94,7 @@ test("createGate() uses :authority over HTTP/2 for unknown hosts, foreign pages 
   }));
 
 test("createGate() with tokens requires a credential under an unknown name over HTTP/2", (folder) =>
-  withMachine(folder, { ...CLOSED }, async (cert, port) => {
+  withTlsServer(folder, { ...CLOSED }, async (cert, port) => {
     const url = `https://box.example:${port}/home/`;
     const args = ["--http2", "-k", "--resolve", `box.example:${port}:127.0.0.1`];
     const status = ["-o", "/dev/null", "-w", "%{http_code}", url];
@@ -182,7 +182,7 @@ test("a plugin cannot be granted the folder of the key, by name, by symlink or b
   const keys = `${folder}/keys`;
   await Deno.mkdir(keys);
   await Deno.symlink(keys, `${folder}/link`);
-  await withMachine(keys, { ...CLOSED, ELASTIK_DATA: `${folder}/data` }, async (cert, port) => {
+  await withTlsServer(keys, { ...CLOSED, ELASTIK_DATA: `${folder}/data` }, async (cert, port) => {
     const ask = (method: string, path: string, body: string) =>
       curl(cert, [
         "-X",

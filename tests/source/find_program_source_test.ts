@@ -32,14 +32,14 @@ Deno.test("findProgramSource() returns the source for each way to start the prog
 Deno.test("SingleFile lists the one file from which it was started", async () => {
   const folder = await Deno.makeTempDir({ prefix: "single-" });
   try {
-    await Deno.writeTextFile(`${folder}/my machine.js`, "console.log(1);\n");
+    await Deno.writeTextFile(`${folder}/my server.js`, "console.log(1);\n");
     await Deno.writeTextFile(`${folder}/.env`, "secret");
-    const source = new SingleFile(pathToFileURL(`${folder}/my machine.js`).href);
-    equal([source.main, await source.list()], ["my machine.js", ["my machine.js"]]);
-    equal(new TextDecoder().decode(await source.read("my machine.js")), "console.log(1);\n");
+    const source = new SingleFile(pathToFileURL(`${folder}/my server.js`).href);
+    equal([source.main, await source.list()], ["my server.js", ["my server.js"]]);
+    equal(new TextDecoder().decode(await source.read("my server.js")), "console.log(1);\n");
     for (const path of [".env", "main.ts", "../x", ""]) equal(await source.read(path), undefined);
-    await Deno.remove(`${folder}/my machine.js`);
-    await rejects(source.read("my machine.js"), { name: "SourceUnavailableError" });
+    await Deno.remove(`${folder}/my server.js`);
+    await rejects(source.read("my server.js"), { name: "SourceUnavailableError" });
   } finally {
     await Deno.remove(folder, { recursive: true });
   }

@@ -14,7 +14,7 @@ import { acquireDataFolder } from "../../lib/world/file/data_folder.ts";
 import { createLowerLayer } from "../../lib/world/lower_layer.ts";
 import { openSqliteStore } from "../../lib/world/store/sqlite_store.ts";
 import type { Store } from "../../lib/world/store.ts";
-import { APPROVE, BIRTH, KEY } from "./machine.ts";
+import { APPROVE, BIRTH, KEY } from "./test_server.ts";
 
 const WORKER = import.meta.resolve("../../lib/world/worker/worker_main.ts");
 

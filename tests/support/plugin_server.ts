@@ -1,7 +1,7 @@
 /** A server with plugins, for the tests of the plugins. Not a test itself. */
 
 import { equal, ok } from "node:assert/strict";
-import { CLOSED, type TestMachine, type TestMachineOptions, withMachine } from "./machine.ts";
+import { CLOSED, type TestServer, type TestServerOptions, withServer } from "./test_server.ts";
 
 /** A plugin of the folder `plugins` by its name, or a name with a source that the test wrote. */
 export type PluginSource = string | readonly [name: string, source: string];
@@ -13,9 +13,9 @@ export interface PluginServerOptions {
   /** Worlds that are stored before the plugins are installed: content by path. */
   readonly worlds?: Readonly<Record<string, string>>;
   /** Settings in addition to tokens for T2 and T3; `undefined` removes a token. */
-  readonly env?: TestMachineOptions["env"];
+  readonly env?: TestServerOptions["env"];
   /** Worlds of the lower layer. */
-  readonly birth?: TestMachineOptions["birth"];
+  readonly birth?: TestServerOptions["birth"];
 }
 
 /** Returns the text of a plugin of the folder `plugins`. */
@@ -24,35 +24,35 @@ export function pluginText(name: string): Promise<string> {
 }
 
 /** Stores a plugin and activates it, as T3. */
-export async function installPlugin(machine: TestMachine, plugin: PluginSource): Promise<void> {
+export async function installPlugin(server: TestServer, plugin: PluginSource): Promise<void> {
   const [name, source] = typeof plugin === "string" ? [plugin, await pluginText(plugin)] : plugin;
-  await putWorld(machine, `/lib/${name}`, source);
-  const activated = await machine.approve("PUT", `/lib/${name}/state`, "active");
+  await putWorld(server, `/lib/${name}`, source);
+  const activated = await server.approve("PUT", `/lib/${name}/state`, "active");
   equal(activated.status, 200, activated.text);
 }
 
 /** Stores a world as T3. */
 export async function putWorld(
-  machine: TestMachine,
+  server: TestServer,
   path: string,
   body: string | Uint8Array,
 ): Promise<void> {
-  const { status, text } = await machine.approve("PUT", path, body);
+  const { status, text } = await server.approve("PUT", path, body);
   ok(status < 300, text);
 }
 
 /** Runs a test on a server with plugins. */
 export function withPluginServer(
   { plugins, worlds = {}, env = {}, birth }: PluginServerOptions,
-  test: (machine: TestMachine) => Promise<void>,
+  test: (server: TestServer) => Promise<void>,
 ): Promise<void> {
   // One writer and no flush to the disk: the tests start faster.
   const settings = { ELASTIK_WRITERS: "1", ELASTIK_SYNC: "normal", ...CLOSED, ...env };
   const options = { env: settings, ...(birth === undefined ? {} : { birth }) };
-  return withMachine(options, async (machine) => {
-    for (const [path, body] of Object.entries(worlds)) await putWorld(machine, path, body);
-    for (const plugin of plugins) await installPlugin(machine, plugin);
-    await test(machine);
+  return withServer(options, async (server) => {
+    for (const [path, body] of Object.entries(worlds)) await putWorld(server, path, body);
+    for (const plugin of plugins) await installPlugin(server, plugin);
+    await test(server);
   });
 }
 

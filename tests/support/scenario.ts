@@ -5,7 +5,7 @@
  */
 
 import { deepStrictEqual, equal, match, ok } from "node:assert/strict";
-import { APPROVE, bearer, type TestMachine } from "./machine.ts";
+import { APPROVE, bearer, type TestServer } from "./test_server.ts";
 import { bytesOf, type Reply } from "./wire.ts";
 
 /** An event: its type, or its type and its whole payload. */
@@ -42,18 +42,18 @@ type Seen = ReadonlyMap<string, { readonly mark: string; readonly layer: string 
 /** Runs the rows in order against one machine, each as a step. */
 export async function runScenarios(
   t: Deno.TestContext,
-  machine: TestMachine,
+  server: TestServer,
   rows: readonly Scenario[],
 ): Promise<void> {
   const lastEvent = new Map<string, number>();
-  let before = await look(machine);
-  for (const name of before.keys()) await newEvents(machine, name, lastEvent);
+  let before = await look(server);
+  for (const name of before.keys()) await newEvents(server, name, lastEvent);
   for (const row of rows) {
     await t.step(`${row.send}: ${row.title}`, async () => {
-      const reply = await sendRow(machine, row);
+      const reply = await sendRow(server, row);
       checkReply(reply, row);
-      const after = await look(machine);
-      const changes = await compare(machine, before, after, lastEvent);
+      const after = await look(server);
+      const changes = await compare(server, before, after, lastEvent);
       before = after;
       deepStrictEqual(summary(changes, row.changes ?? {}), row.changes ?? {});
     });
@@ -61,9 +61,9 @@ export async function runScenarios(
 }
 
 /** Sends a row's request. */
-export async function sendRow(machine: TestMachine, row: Scenario): Promise<Reply> {
+export async function sendRow(server: TestServer, row: Scenario): Promise<Reply> {
   const space = row.send.indexOf(" ");
-  return await machine.send({
+  return await server.send({
     method: row.send.slice(0, space),
     target: row.send.slice(space + 1),
     headers: { ...row.as, ...row.headers },
@@ -100,8 +100,8 @@ function pick(value: unknown, expected: unknown): unknown {
   );
 }
 
-async function look(machine: TestMachine): Promise<Seen> {
-  const { status, text } = await machine.send({
+async function look(server: TestServer): Promise<Seen> {
+  const { status, text } = await server.send({
     method: "GET",
     target: "/proc/worlds",
     headers: { ...bearer(APPROVE), accept: "application/json" },
@@ -116,7 +116,7 @@ async function look(machine: TestMachine): Promise<Seen> {
 }
 
 async function compare(
-  machine: TestMachine,
+  server: TestServer,
   before: Seen,
   after: Seen,
   lastEvent: Map<string, number>,
@@ -128,14 +128,14 @@ async function compare(
     if (now === undefined || (now.layer === "lower" && before.has(name))) {
       lastEvent.delete(name);
       changes[name] = now === undefined ? "gone" : "uncovered";
-    } else changes[name] = await newEvents(machine, name, lastEvent);
+    } else changes[name] = await newEvents(server, name, lastEvent);
   }
   return changes;
 }
 
-async function newEvents(machine: TestMachine, name: string, lastEvent: Map<string, number>) {
+async function newEvents(server: TestServer, name: string, lastEvent: Map<string, number>) {
   const path = name.split("/").map(encodeURIComponent).join("/");
-  const { text } = await machine.approve("GET", `/proc/log/${path}?limit=1000`);
+  const { text } = await server.approve("GET", `/proc/log/${path}?limit=1000`);
   const rows = list(JSON.parse(text));
   const fresh = rows.filter(({ id }) => Number(id) > (lastEvent.get(name) ?? 0));
   lastEvent.set(name, Number(rows[0]?.id ?? 0));

@@ -1,7 +1,7 @@
 import { deepStrictEqual as equal, match, ok } from "node:assert/strict";
 import { nobodyAt, startStranger } from "../client/impostor.ts";
-import { APPROVE, CLOSED, TOKEN, withMachine } from "../../support/machine.ts";
-import { QUICK } from "../../plugin/plugin_machine.ts";
+import { APPROVE, CLOSED, TOKEN, withServer } from "../../support/test_server.ts";
+import { QUICK } from "../../plugin/plugin_test_server.ts";
 import {
   ask,
   fromCheckout,
@@ -40,9 +40,9 @@ Deno.test("install on a new server needs no token if its data folder is here", (
   }));
 
 Deno.test("install reports the same errors as install.sh, and which token is missing", () =>
-  withMachine({ env: { ...CLOSED, ...QUICK } }, (machine) =>
+  withServer({ env: { ...CLOSED, ...QUICK } }, (server) =>
     inFolder(async (folder) => {
-      const url = `http://127.0.0.1:${machine.port}`;
+      const url = `http://127.0.0.1:${server.port}`;
       const tokens = { ELASTIK_TOKEN: TOKEN, ELASTIK_APPROVE_TOKEN: APPROVE };
       const rows: readonly [string[], Record<string, string>, number, RegExp][] = [
         [[], tokens, 2, /^Cannot run install with 0 arguments: it takes <plugin…>/],
@@ -80,7 +80,7 @@ Deno.test("install reports the same errors as install.sh, and which token is mis
         const ran = await runProgram(fromCheckout(folder, ["install", ...at], env));
         equal(ran.code, code, `${args}: ${ran.stdout}${ran.stderr}`);
         match(ran.stderr, says);
-        machine.witness(ran.stdout + ran.stderr, "install");
+        server.witness(ran.stdout + ran.stderr, "install");
       }
     })));
 

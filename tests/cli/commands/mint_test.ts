@@ -2,13 +2,13 @@ import { deepStrictEqual as equal, match, ok } from "node:assert/strict";
 import { formatExplanation } from "../../../lib/cli/commands/mint.ts";
 import { nobodyAt, startStranger } from "../client/impostor.ts";
 import { canCertify, openssl } from "../../support/certificate.ts";
-import { APPROVE, bearer, CLOSED, TOKEN, withMachine } from "../../support/machine.ts";
+import { APPROVE, bearer, CLOSED, TOKEN, withServer } from "../../support/test_server.ts";
 import { ask, fromCheckout, inFolder, runProgram, startProgram } from "../../project/program.ts";
 
 Deno.test("mint prints only the token, which allows what was requested", () =>
-  withMachine({ env: CLOSED }, (machine) =>
+  withServer({ env: CLOSED }, (server) =>
     inFolder(async (folder) => {
-      const url = `http://127.0.0.1:${machine.port}`;
+      const url = `http://127.0.0.1:${server.port}`;
       const mint = (...args: string[]) =>
         runProgram(
           fromCheckout(folder, ["mint", ...args, "--url", url], { ELASTIK_APPROVE_TOKEN: APPROVE }),
@@ -47,7 +47,7 @@ Deno.test("mint prints only the token, which allows what was requested", () =>
       );
       equal(lesser.code, 1);
       match(lesser.stderr, /T3 is required/);
-      machine.witness(lesser.stderr, "mint");
+      server.witness(lesser.stderr, "mint");
     })));
 
 Deno.test("mint uses the stored token of a new server, and sends it to no other", () =>

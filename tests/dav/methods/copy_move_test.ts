@@ -1,7 +1,7 @@
 import { deepStrictEqual, equal, match, ok } from "node:assert/strict";
 import { copyMove } from "../../../lib/dav/methods/copy_move.ts";
 import { type TestApp, withApp } from "../../support/app.ts";
-import { APPROVE, bearer, CLOSED, TOKEN, withMachine } from "../../support/machine.ts";
+import { APPROVE, bearer, CLOSED, TOKEN, withServer } from "../../support/test_server.ts";
 import { type Ask, asking, hrefs, lockBody, resources } from "../ask.ts";
 
 const to = (path: string, more: Record<string, string> = {}) => ({
@@ -155,16 +155,16 @@ Deno.test("copyMove() leaves out worlds that the caller cannot read and redacts 
 });
 
 Deno.test("copyMove() checks the rights for source and destination", async () => {
-  await withMachine({ env: CLOSED }, async (machine) => {
-    await machine.approve("PUT", "/home/a", "a");
-    await machine.approve("PUT", "/home/b", "b");
-    await machine.approve("PUT", "/home/c/x", "x");
+  await withServer({ env: CLOSED }, async (server) => {
+    await server.approve("PUT", "/home/a", "a");
+    await server.approve("PUT", "/home/b", "b");
+    await server.approve("PUT", "/home/c/x", "x");
     const send = async (line: string, destination: string, token: string) => {
       const [method = "", target = ""] = line.split(" ");
       const headers = { ...(token === "" ? {} : bearer(token)), destination };
-      return (await machine.send({ method, target, headers })).status;
+      return (await server.send({ method, target, headers })).status;
     };
-    const rw = machine.capability("/home/c", "rw");
+    const rw = server.capability("/home/c", "rw");
     equal(await send("COPY /dav/home/a", "/dav/home/z", ""), 401);
     equal(await send("COPY /dav/home/a", "/dav/etc/z", TOKEN), 403);
     equal(await send("COPY /dav/home/a", "/dav/home/b", TOKEN), 204);
@@ -173,10 +173,10 @@ Deno.test("copyMove() checks the rights for source and destination", async () =>
     equal(await send("COPY /dav/home/a", "/dav/home/c/a", rw), 403);
     equal(await send("COPY /dav/home/c/x", "/dav/home/a", rw), 403);
     equal(await send("COPY /dav/home/c/x", "/dav/home/c/y", rw), 201);
-    const reader = machine.capability("/home/c", "r");
+    const reader = server.capability("/home/c", "r");
     equal(await send("COPY /dav/home/c/x", "/dav/home/c/z", reader), 403);
     equal(await send("MOVE /dav/home/a", "/dav/home/z", APPROVE), 201);
-    await machine.audit();
+    await server.audit();
   });
 });
 

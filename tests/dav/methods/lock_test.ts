@@ -9,10 +9,10 @@ import {
   APPROVE,
   bearer,
   CLOSED,
-  startTestMachine,
+  startTestServer,
   TOKEN,
-  withMachine,
-} from "../../support/machine.ts";
+  withServer,
+} from "../../support/test_server.ts";
 import { type Ask, asking, hrefs, lockBody, resources, setBody } from "../ask.ts";
 
 /** Locks a path and returns the token in brackets. */
@@ -131,7 +131,7 @@ Deno.test("lock() expires, and a refresh restarts its time", async () => {
 Deno.test("lock() remains after writes and other requests, but not after a restart", async () => {
   const data = await Deno.makeTempDir({ prefix: "elastik-test-" });
   try {
-    const first = await startTestMachine({ data });
+    const first = await startTestServer({ data });
     await first.approve("PUT", "/home/a", "a");
     const locked = await first.send({
       method: "LOCK",
@@ -149,7 +149,7 @@ Deno.test("lock() remains after writes and other requests, but not after a resta
     }
     equal((await first.send({ method: "PUT", target: "/home/a", body: "c" })).status, 423);
     await first.stop();
-    const second = await startTestMachine({ data });
+    const second = await startTestServer({ data });
     // The lock does not exist any more: a client that still sends its token gets 412.
     const after = (more: Record<string, string>) =>
       second.send({ method: "PUT", target: "/dav/home/a", headers: more, body: "d" });
@@ -236,18 +236,18 @@ Deno.test("lock() and unlock() refuse invalid requests", async () => {
 });
 
 Deno.test("lock() requires the right to write, and a token is valid only for its owner", async () => {
-  await withMachine({ env: CLOSED }, async (machine) => {
-    await machine.approve("PUT", "/home/a", "a");
+  await withServer({ env: CLOSED }, async (server) => {
+    await server.approve("PUT", "/home/a", "a");
     const send = (method: string, token: string, headers: Record<string, string>, body?: string) =>
-      machine.send({
+      server.send({
         method,
         target: "/dav/home/a",
         headers: { ...(token === "" ? {} : bearer(token)), ...headers },
         ...(body === undefined ? {} : { body }),
       });
-    const cap = machine.capability("/home", "rw");
+    const cap = server.capability("/home", "rw");
     equal((await send("LOCK", "", {}, lockBody())).status, 401);
-    equal((await send("LOCK", machine.capability("/home", "r"), {}, lockBody())).status, 403);
+    equal((await send("LOCK", server.capability("/home", "r"), {}, lockBody())).status, 403);
     const locked = await send("LOCK", cap, {}, lockBody());
     equal(locked.status, 200);
     const token = locked.headers.get("lock-token") ?? "";
@@ -257,8 +257,8 @@ Deno.test("lock() requires the right to write, and a token is valid only for its
     equal((await send("LOCK", TOKEN, { if: `(${token})` })).status, 403);
     equal((await send("PUT", cap, { if: `(${token})` }, "mine")).status, 204);
     // Callers that can delete the world can remove its lock, for example after a client crashed.
-    equal((await machine.approve("UNLOCK", "/dav/home/a")).status, 400);
-    const broken = await machine.send({
+    equal((await server.approve("UNLOCK", "/dav/home/a")).status, 400);
+    const broken = await server.send({
       method: "UNLOCK",
       target: "/dav/home/a",
       headers: {
@@ -268,7 +268,7 @@ Deno.test("lock() requires the right to write, and a token is valid only for its
     });
     equal(broken.status, 204);
     equal((await send("PUT", TOKEN, {}, "free")).status, 204);
-    await machine.audit();
+    await server.audit();
   });
 });
 

@@ -5,7 +5,7 @@ import { parsePropertyUpdate } from "../../../lib/dav/methods/proppatch.ts";
 import { parseXml } from "../../../lib/dav/xml/xml_reader.ts";
 import { MAX_DEAD_PROPERTIES_BYTES } from "../../../lib/limits.ts";
 import { withApp } from "../../support/app.ts";
-import { APPROVE, bearer, CLOSED, startTestMachine, TOKEN } from "../../support/machine.ts";
+import { APPROVE, bearer, CLOSED, startTestServer, TOKEN } from "../../support/test_server.ts";
 import { type Answer, type Ask, asking, resources, setBody, textOf } from "../ask.ts";
 
 const NAMED = '<D:propfind xmlns:D="DAV:" xmlns:t="urn:t"><D:prop><t:a/></D:prop></D:propfind>';
@@ -100,10 +100,10 @@ Deno.test("DeadProperties keeps properties after writes, a restart, COPY and MOV
   const data = await Deno.makeTempDir({ prefix: "elastik-test-" });
   try {
     const send = async (line: string, status: number, body?: string, more = {}) => {
-      const machine = await startTestMachine({ data });
+      const server = await startTestServer({ data });
       try {
         const space = line.indexOf(" ");
-        const reply = await machine.send({
+        const reply = await server.send({
           method: line.slice(0, space),
           target: line.slice(space + 1),
           headers: { ...bearer(APPROVE), ...more },
@@ -112,7 +112,7 @@ Deno.test("DeadProperties keeps properties after writes, a restart, COPY and MOV
         equal(reply.status, status, reply.text);
         return reply.text;
       } finally {
-        await machine.stop();
+        await server.stop();
       }
     };
     await send("PUT /dav/home/x", 201, "x");
@@ -202,29 +202,29 @@ Deno.test("proppatch() answers 507 beyond its limits", async () => {
 });
 
 Deno.test("proppatch() requires the right to write and an existing resource", async () => {
-  const machine = await startTestMachine({ env: CLOSED });
+  const server = await startTestServer({ env: CLOSED });
   try {
     const send = (target: string, headers: Record<string, string>) =>
-      machine.send({ method: "PROPPATCH", target, headers, body: setBody("a", "1") });
-    await machine.approve("PUT", "/home/x", "x");
-    await machine.approve("PUT", "/etc/x", "x");
+      server.send({ method: "PROPPATCH", target, headers, body: setBody("a", "1") });
+    await server.approve("PUT", "/home/x", "x");
+    await server.approve("PUT", "/etc/x", "x");
     equal((await send("/dav/home/x", {})).status, 401);
     equal((await send("/dav/etc/x", bearer(TOKEN))).status, 403);
     equal((await send("/dav/home/none", bearer(TOKEN))).status, 404);
     equal((await send("/dav/home/x", bearer(TOKEN))).status, 207);
-    equal((await send("/dav/home/x", bearer(machine.capability("/home/x", "r")))).status, 403);
-    equal((await send("/dav/home/x", bearer(machine.capability("/home/y", "rw")))).status, 403);
-    equal((await send("/dav/home/x", bearer(machine.capability("/home/x", "rw")))).status, 207);
-    const birth = await machine.send({
+    equal((await send("/dav/home/x", bearer(server.capability("/home/x", "r")))).status, 403);
+    equal((await send("/dav/home/x", bearer(server.capability("/home/y", "rw")))).status, 403);
+    equal((await send("/dav/home/x", bearer(server.capability("/home/x", "rw")))).status, 207);
+    const birth = await server.send({
       method: "PROPPATCH",
       target: "/dav/usr/share/doc/note.md",
       headers: bearer(APPROVE),
       body: setBody("a", "1"),
     });
     ok(birth.text.includes("403 Forbidden"));
-    await machine.audit();
+    await server.audit();
   } finally {
-    await machine.close();
+    await server.close();
   }
 });
 

@@ -1,19 +1,19 @@
 import { equal, match, ok } from "node:assert/strict";
-import { bearer } from "../../support/machine.ts";
-import { install, plugin, withPlugins } from "../plugin_machine.ts";
+import { bearer } from "../../support/test_server.ts";
+import { install, plugin, withPlugins } from "../plugin_test_server.ts";
 
 Deno.test("env.caller.tag is the ETag of the world's bytes as this caller gets them", async () => {
-  await withPlugins(async (machine) => {
+  await withPlugins(async (server) => {
     const source = plugin({ routes: ["/about"] }, "return Response.json({ tag: env.caller.tag });");
-    await install(machine, "about", source);
-    await machine.approve("PUT", "/home/a/x", "x");
-    await machine.approve("PUT", "/etc/fstab", "https://x.example /mnt/x ro,bearer=s3cret");
-    await machine.approve("PUT", "/boot/x", "x");
-    const T3 = bearer(machine.approveToken);
-    const cap = bearer(machine.capability("/home/a", "r"));
+    await install(server, "about", source);
+    await server.approve("PUT", "/home/a/x", "x");
+    await server.approve("PUT", "/etc/fstab", "https://x.example /mnt/x ro,bearer=s3cret");
+    await server.approve("PUT", "/boot/x", "x");
+    const T3 = bearer(server.approveToken);
+    const cap = bearer(server.capability("/home/a", "r"));
     const tagOf = async (path: string, headers: Record<string, string> = {}) => {
-      const head = await machine.send({ method: "HEAD", target: `${path}?raw`, headers });
-      const reply = await machine.send({ method: "GET", target: `/about${path}`, headers });
+      const head = await server.send({ method: "HEAD", target: `${path}?raw`, headers });
+      const reply = await server.send({ method: "GET", target: `/about${path}`, headers });
       const told: unknown = reply.status === 200 ? JSON.parse(reply.text).tag : reply.status;
       return { told, asked: head.headers.get("etag") };
     };

@@ -9,7 +9,7 @@ import { reservedRouteFault } from "../../../lib/server/create_sandbox.ts";
 import type { Store } from "../../../lib/world/store.ts";
 import { withApp } from "../../support/app.ts";
 import { isAlive, LAUNCHES, SHORT } from "../cell_fixture.ts";
-import { plugin } from "../plugin_machine.ts";
+import { plugin } from "../plugin_test_server.ts";
 
 const SANDBOX: SandboxDeps = {
   startCell: LAUNCHES.process,

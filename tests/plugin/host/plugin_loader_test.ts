@@ -16,7 +16,7 @@ import { Problem } from "../../../lib/http/problem.ts";
 import { sha256Hex } from "../../../lib/base/hash.ts";
 import type { World } from "../../../lib/world/store.ts";
 import { isAlive, LAUNCHES, SHORT } from "../cell_fixture.ts";
-import { plugin } from "../plugin_machine.ts";
+import { plugin } from "../plugin_test_server.ts";
 
 const lines: string[] = [];
 const DEPS: SandboxDeps = {

@@ -2,7 +2,7 @@
 
 import { equal } from "node:assert/strict";
 import { DatabaseSync } from "node:sqlite";
-import { bearer, type TestMachine, TOKEN } from "../../support/machine.ts";
+import { bearer, type TestServer, TOKEN } from "../../support/test_server.ts";
 import { putWorld, withPluginServer, withTempFolder } from "../../support/plugin_server.ts";
 import type { Reply } from "../../support/wire.ts";
 
@@ -20,7 +20,7 @@ export interface QueryOptions {
 
 /** What a test of the db plugin has. */
 export interface DbServer {
-  readonly machine: TestMachine;
+  readonly server: TestServer;
   /** The folder that is mounted as `/mnt/data`. */
   readonly folder: string;
   /** Queries `target` below `/dev/db`, such as `?world=x` or `/home/x`. */
@@ -51,10 +51,10 @@ export function withDb(
     const folder = `${base}/some data`;
     await Deno.mkdir(folder);
     const worlds = { "/etc/fstab": `# mounts\n${folder} /mnt/data ro\n${table(base)}` };
-    await withPluginServer({ plugins: ["db"], worlds }, async (machine) => {
+    await withPluginServer({ plugins: ["db"], worlds }, async (server) => {
       const query: DbServer["query"] = (target, sql, options = {}) => {
         const token = "token" in options ? options.token : TOKEN;
-        return machine.send({
+        return server.send({
           method: options.method ?? (sql === undefined ? "GET" : "POST"),
           target: `/dev/db${target}`,
           headers: {
@@ -69,8 +69,8 @@ export function withDb(
         equal(status, 200, text);
         return JSON.parse(text);
       };
-      const put: DbServer["put"] = (path, body) => putWorld(machine, path, body);
-      await test({ machine, folder, query, rows, put });
+      const put: DbServer["put"] = (path, body) => putWorld(server, path, body);
+      await test({ server, folder, query, rows, put });
     });
   });
 }

@@ -4,8 +4,8 @@
  */
 
 import { equal } from "node:assert/strict";
-import { eventually } from "../../plugin/plugin_machine.ts";
-import { APPROVE, bearer, type TestMachine, TOKEN } from "../../support/machine.ts";
+import { eventually } from "../../plugin/plugin_test_server.ts";
+import { APPROVE, bearer, type TestServer, TOKEN } from "../../support/test_server.ts";
 import { withPluginServer } from "../../support/plugin_server.ts";
 import type { Reply } from "../../support/wire.ts";
 
@@ -15,7 +15,7 @@ export const T2 = bearer(TOKEN);
 export const T3 = bearer(APPROVE);
 
 /** The mounted web server: how it answers, and the requests so far. */
-export interface Server {
+export interface Upstream {
   readonly origin: string;
   readonly asked: { readonly url: string; readonly headers: Headers }[];
   answer: (request: Request, path: string) => Response | Promise<Response>;
@@ -23,10 +23,10 @@ export interface Server {
 
 /** What a test gets. */
 export interface MountServer {
-  readonly machine: TestMachine;
+  readonly server: TestServer;
   /** The mounted folder. The folder `secret` next to it is not mounted. */
   readonly folder: string;
-  readonly server: Server;
+  readonly upstream: Upstream;
   /** Writes the mount table and waits until it is used. */
   mount(...lines: string[]): Promise<void>;
   get(path: string, headers?: Record<string, string>): Promise<Reply>;
@@ -53,22 +53,22 @@ export async function withMountServer(test: (mounts: MountServer) => Promise<voi
     onListen: () => {},
   }, (request) => {
     asked.push({ url: request.url, headers: new Headers(request.headers) });
-    return server.answer(request, new URL(request.url).pathname);
+    return upstream.answer(request, new URL(request.url).pathname);
   });
-  const server: Server = {
+  const upstream: Upstream = {
     origin: `http://127.0.0.1:${listener.addr.port}`,
     asked,
     answer: () => new Response("nothing", { status: 404 }),
   };
   await fill(base, folder);
   try {
-    await withPluginServer({ plugins: ["fstab"] }, async (machine) => {
-      machine.secrets.add(BEARER);
-      const mounts = mountServer(machine, folder, server);
+    await withPluginServer({ plugins: ["fstab"] }, async (server) => {
+      server.secrets.add(BEARER);
+      const mounts = mountServer(server, folder, upstream);
       await mounts.mount(
         `${folder} /mnt/works rw`,
         `${folder}/a b /mnt/docs ro`,
-        `${server.origin} /mnt/api ro,timeout=5,bearer=${BEARER}`,
+        `${upstream.origin} /mnt/api ro,timeout=5,bearer=${BEARER}`,
       );
       await test(mounts);
     });
@@ -79,19 +79,19 @@ export async function withMountServer(test: (mounts: MountServer) => Promise<voi
   }
 }
 
-function mountServer(machine: TestMachine, folder: string, server: Server): MountServer {
+function mountServer(server: TestServer, folder: string, upstream: Upstream): MountServer {
   const send: MountServer["send"] = (method, path, body, headers = {}) =>
-    machine.send({ method, target: path, headers, ...(body === undefined ? {} : { body }) });
+    server.send({ method, target: path, headers, ...(body === undefined ? {} : { body }) });
   return {
-    machine,
-    folder,
     server,
+    folder,
+    upstream,
     send,
     get: (path, headers) => send("GET", path, undefined, headers),
     async mount(...lines) {
       const marker = `t${++tables}`;
       const table = [...lines, `marker://x /mnt/${marker} ro`].join("\n");
-      const put = await machine.send(
+      const put = await server.send(
         { method: "PUT", target: "/etc/fstab", headers: T3, body: table },
         true,
       );

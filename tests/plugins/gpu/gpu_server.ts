@@ -4,10 +4,10 @@
  */
 
 import { EventReader, type ReceivedEvent } from "../../support/event_reader.ts";
-import { bearer, type TestMachine, TOKEN } from "../../support/machine.ts";
+import { bearer, type TestServer, TOKEN } from "../../support/test_server.ts";
 import { withPluginServer } from "../../support/plugin_server.ts";
 import type { Reply } from "../../support/wire.ts";
-import { eventsOf, eventually } from "../../plugin/plugin_machine.ts";
+import { eventsOf, eventually } from "../../plugin/plugin_test_server.ts";
 import { FakeBackend } from "../fake_backend.ts";
 
 /** Keys of the server's environment. No response, log line or world may contain one. */
@@ -21,7 +21,7 @@ export const KEYS = {
 
 /** What a test gets. */
 export interface GpuServer {
-  readonly machine: TestMachine;
+  readonly server: TestServer;
   readonly backend: FakeBackend;
   readonly url: string;
   /** Writes `/etc/gpu.conf` and waits until it is used; `undefined` deletes it. */
@@ -49,19 +49,19 @@ export async function withGpuServer(
   try {
     // The keys are variables of the environment and not settings of the server.
     const variables = { ELASTIK_WRITERS: "1", ...KEYS, ...env };
-    await withPluginServer({ plugins: ["gpu"], env: variables }, async (machine) => {
-      for (const key of Object.values(KEYS)) machine.secrets.add(key);
-      await test(gpuServer(machine, backend));
+    await withPluginServer({ plugins: ["gpu"], env: variables }, async (server) => {
+      for (const key of Object.values(KEYS)) server.secrets.add(key);
+      await test(gpuServer(server, backend));
     });
   } finally {
     await backend.close();
   }
 }
 
-function gpuServer(machine: TestMachine, backend: FakeBackend): GpuServer {
-  const url = `http://127.0.0.1:${machine.port}`;
+function gpuServer(server: TestServer, backend: FakeBackend): GpuServer {
+  const url = `http://127.0.0.1:${server.port}`;
   const changes = async (): Promise<number> =>
-    (await eventsOf(machine, "gpu")).filter(({ type }) => type === "plugin_reconfigured").length;
+    (await eventsOf(server, "gpu")).filter(({ type }) => type === "plugin_reconfigured").length;
 
   async function open(prompt: string, target = "/dev/gpu/stream"): Promise<EventReader> {
     const abort = new AbortController();
@@ -75,17 +75,17 @@ function gpuServer(machine: TestMachine, backend: FakeBackend): GpuServer {
   }
 
   return {
-    machine,
+    server,
     backend,
     url,
     async configure(text) {
       const before = await changes();
-      if (text === undefined) await machine.approve("DELETE", "/etc/gpu.conf");
-      else await machine.approve("PUT", "/etc/gpu.conf", text);
+      if (text === undefined) await server.approve("DELETE", "/etc/gpu.conf");
+      else await server.approve("PUT", "/etc/gpu.conf", text);
       await eventually(async () => await changes() > before || undefined, `configured ${text}`);
     },
     ask: (prompt, target = "/dev/gpu", headers = {}) =>
-      machine.send({
+      server.send({
         method: "POST",
         target,
         headers: { ...bearer(TOKEN), ...headers },
@@ -96,13 +96,13 @@ function gpuServer(machine: TestMachine, backend: FakeBackend): GpuServer {
       const reader = await open(prompt, target);
       const events: ReceivedEvent[] = [];
       for (let event = await reader.next(); event; event = await reader.next()) events.push(event);
-      machine.witness(reader.wire, "the stream");
+      server.witness(reader.wire, "the stream");
       return events;
     },
     async usage(count) {
       const day = new Date().toISOString().slice(0, 10);
       return await eventually(async () => {
-        const { status, text } = await machine.approve("GET", `/var/log/gpu/${day}.ndjson?raw`);
+        const { status, text } = await server.approve("GET", `/var/log/gpu/${day}.ndjson?raw`);
         const lines = status === 200 ? text.trimEnd().split("\n") : [];
         return lines.length < count ? undefined : lines.map((line) => JSON.parse(line));
       }, `${count} calls in the usage log`);

@@ -2,17 +2,17 @@
 
 import { deepStrictEqual as equal, ok } from "node:assert/strict";
 import { runVerify } from "../../../lib/archive/verify_data_folder.ts";
-import { bearer, type TestMachine } from "../../support/machine.ts";
+import { bearer, type TestServer } from "../../support/test_server.ts";
 import { withPluginServer } from "../../support/plugin_server.ts";
 
 /** Runs a test on a server with the plugin. */
 export function withReality(
-  test: (machine: TestMachine, url: string) => Promise<void>,
+  test: (server: TestServer, url: string) => Promise<void>,
   env: Readonly<Record<string, string>> = {},
 ): Promise<void> {
   return withPluginServer(
     { plugins: ["reality"], env },
-    (machine) => test(machine, `http://127.0.0.1:${machine.port}`),
+    (server) => test(server, `http://127.0.0.1:${server.port}`),
   );
 }
 
@@ -24,11 +24,11 @@ export interface Packed {
 
 /** Requests an archive as T3 and unzips it. */
 export async function fetchTar(
-  machine: TestMachine,
+  server: TestServer,
   path: string,
 ): Promise<Uint8Array<ArrayBuffer>> {
-  const answer = await fetch(`http://127.0.0.1:${machine.port}${path}`, {
-    headers: bearer(machine.approveToken),
+  const answer = await fetch(`http://127.0.0.1:${server.port}${path}`, {
+    headers: bearer(server.approveToken),
   });
   equal(answer.status, 200);
   equal(answer.headers.get("content-type"), "application/gzip");

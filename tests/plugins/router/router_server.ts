@@ -5,8 +5,8 @@
 
 import { deepStrictEqual, equal } from "node:assert/strict";
 import type { SettingName } from "../../../lib/config.ts";
-import { get, plugin, record, setState } from "../../plugin/plugin_machine.ts";
-import { bearer, type TestMachine } from "../../support/machine.ts";
+import { get, plugin, record, setState } from "../../plugin/plugin_test_server.ts";
+import { bearer, type TestServer } from "../../support/test_server.ts";
 import { withPluginServer } from "../../support/plugin_server.ts";
 import type { Reply } from "../../support/wire.ts";
 
@@ -53,13 +53,13 @@ const DEVICE = plugin(
 
 /** A server with the router and the device. */
 export class RouterServer {
-  constructor(readonly machine: TestMachine) {}
+  constructor(readonly server: TestServer) {}
 
   /** Stores worlds with these names, as T3. */
   async make(...names: string[]): Promise<void> {
     for (const name of names) {
       const target = encodeURI(`/${name}`);
-      const reply = await this.machine.approve("PUT", target, `bytes of ${name}`);
+      const reply = await this.server.approve("PUT", target, `bytes of ${name}`);
       equal(reply.status === 200 || reply.status === 201, true, reply.text);
     }
   }
@@ -67,33 +67,33 @@ export class RouterServer {
   /** Deletes the worlds of the tests and restarts the router, so that it keeps nothing. */
   async reset(behaviour: Behaviour = {}, conf?: string): Promise<void> {
     for (const space of ["home", "etc"]) {
-      const headers = { ...bearer(this.machine.approveToken), accept: "application/json" };
-      const reply = await this.machine.send({ method: "GET", target: `/${space}/`, headers });
+      const headers = { ...bearer(this.server.approveToken), accept: "application/json" };
+      const reply = await this.server.send({ method: "GET", target: `/${space}/`, headers });
       const rows: unknown = JSON.parse(reply.text);
       if (!Array.isArray(rows)) throw new TypeError(reply.text);
       for (const row of rows) {
         const { name, dir, version } = record(row);
         const target = `/${space}/${encodeURIComponent(String(name))}`;
-        if (dir === true) await this.machine.approve("DELETE", `${target}/`);
+        if (dir === true) await this.server.approve("DELETE", `${target}/`);
         if (typeof version === "number" && version > 0) {
-          await this.machine.approve("DELETE", target);
+          await this.server.approve("DELETE", target);
         }
       }
     }
-    equal((await setState(this.machine, "router", "disabled")).status, 200);
-    if (conf !== undefined) await this.machine.approve("PUT", "/etc/router.conf", conf);
-    equal((await setState(this.machine, "router", "active")).status, 200);
+    equal((await setState(this.server, "router", "disabled")).status, 200);
+    if (conf !== undefined) await this.server.approve("PUT", "/etc/router.conf", conf);
+    equal((await setState(this.server, "router", "active")).status, 200);
     await this.tell(behaviour);
   }
 
   /** Sets the behaviour of the device and clears its questions. */
   async tell(behaviour: Behaviour): Promise<void> {
-    equal((await this.machine.approve("PUT", "/told", JSON.stringify(behaviour))).status, 200);
+    equal((await this.server.approve("PUT", "/told", JSON.stringify(behaviour))).status, 200);
   }
 
   /** Questions that the device has received. */
   async asked(): Promise<string[]> {
-    const asked: unknown = JSON.parse((await this.machine.approve("GET", "/told?now")).text);
+    const asked: unknown = JSON.parse((await this.server.approve("GET", "/told?now")).text);
     return Array.isArray(asked) ? asked.map(String) : [];
   }
 
@@ -104,7 +104,7 @@ export class RouterServer {
   }
 
   get(target: string, headers: Record<string, string> = {}): Promise<Reply> {
-    return get(this.machine, target, headers);
+    return get(this.server, target, headers);
   }
 
   /** Asserts a redirect to a location. */
@@ -149,8 +149,8 @@ export function routerSuite(
     const plugins = [["gpu", DEVICE] as const, "router"];
     // Without a token local callers have T2; some cases set one.
     const settings = { ELASTIK_TOKEN: undefined, ...env };
-    await withPluginServer({ plugins, env: settings, birth: SHELL }, async (machine) => {
-      const router = new RouterServer(machine);
+    await withPluginServer({ plugins, env: settings, birth: SHELL }, async (server) => {
+      const router = new RouterServer(server);
       for (const [name, run] of cases) {
         await router.reset();
         await t.step(name, () => run(router));

@@ -3,15 +3,15 @@ import { EventReader } from "../../support/event_reader.ts";
 import {
   bearer,
   CLOSED,
-  startTestMachine,
-  type TestMachine,
+  startTestServer,
+  type TestServer,
   TOKEN,
-} from "../../support/machine.ts";
+} from "../../support/test_server.ts";
 import { type MetricFamily, readOpenMetrics } from "../../support/open_metrics.ts";
 
-async function scrape(machine: TestMachine): Promise<ReadonlyMap<string, MetricFamily>> {
+async function scrape(server: TestServer): Promise<ReadonlyMap<string, MetricFamily>> {
   const headers = { accept: "application/openmetrics-text;version=1.0.0" };
-  const reply = await machine.send({ method: "GET", target: "/proc/metrics", headers });
+  const reply = await server.send({ method: "GET", target: "/proc/metrics", headers });
   equal(reply.status, 200);
   equal(
     reply.headers.get("content-type"),
@@ -32,17 +32,17 @@ function valueOf(
 }
 
 Deno.test("GET /proc/metrics passes a strict parser and counts requests", async () => {
-  const machine = await startTestMachine();
+  const server = await startTestServer();
   try {
-    const before = await scrape(machine);
+    const before = await scrape(server);
     const changes = valueOf(before, "elastik_changes") ?? 0;
-    for (let i = 0; i < 3; i++) await machine.approve("PUT", "/home/x", `${i}`);
-    await machine.send({ method: "GET", target: "/home/x" });
-    await machine.send({ method: "GET", target: "/home/none" });
-    await machine.send({ method: "BREW", target: "/home/none" });
-    const stream = await EventReader.open(`http://127.0.0.1:${machine.port}/stream/home/x`);
+    for (let i = 0; i < 3; i++) await server.approve("PUT", "/home/x", `${i}`);
+    await server.send({ method: "GET", target: "/home/x" });
+    await server.send({ method: "GET", target: "/home/none" });
+    await server.send({ method: "BREW", target: "/home/none" });
+    const stream = await EventReader.open(`http://127.0.0.1:${server.port}/stream/home/x`);
     await stream.next();
-    const after = await scrape(machine);
+    const after = await scrape(server);
     await stream.close();
     const requests = (method: string, status: string) =>
       valueOf(after, "elastik_http_requests", { method, status });
@@ -65,35 +65,35 @@ Deno.test("GET /proc/metrics passes a strict parser and counts requests", async 
     equal(after.get("elastik_build")?.samples[0]?.name, "elastik_build_info");
     ok(Object.hasOwn(after.get("elastik_build")?.samples[0]?.labels ?? {}, "version"));
   } finally {
-    await machine.close();
+    await server.close();
   }
 });
 
 Deno.test("GET /proc/metrics has the rights of /proc/status, and needs a capability that covers it", async () => {
-  const machine = await startTestMachine({ env: CLOSED });
+  const server = await startTestServer({ env: CLOSED });
   try {
     const target = "/proc/metrics";
     const foreign = { host: "elastik.example" };
     const status = async (headers: Record<string, string>, method = "GET") =>
-      (await machine.send({ method, target, headers: { ...foreign, ...headers } })).status;
+      (await server.send({ method, target, headers: { ...foreign, ...headers } })).status;
     equal(await status({}), 401);
     equal(await status(bearer(TOKEN)), 200);
-    equal(await status(bearer(machine.capability("/proc/metrics", "r"))), 200);
-    equal(await status(bearer(machine.capability("/home", "rw"))), 403);
+    equal(await status(bearer(server.capability("/proc/metrics", "r"))), 200);
+    equal(await status(bearer(server.capability("/home", "rw"))), 403);
     equal(await status(bearer(TOKEN), "POST"), 405);
     equal(await status(bearer(TOKEN), "HEAD"), 200);
-    equal((await machine.send({ method: "GET", target })).status, 200);
+    equal((await server.send({ method: "GET", target })).status, 200);
   } finally {
-    await machine.close();
+    await server.close();
   }
 });
 
 Deno.test("GET /proc/metrics sends the Prometheus format to clients that prefer it", async () => {
-  const machine = await startTestMachine();
+  const server = await startTestServer();
   try {
     const form = async (accept?: string) => {
       const headers: Record<string, string> = accept === undefined ? {} : { accept };
-      const reply = await machine.send({ method: "GET", target: "/proc/metrics", headers });
+      const reply = await server.send({ method: "GET", target: "/proc/metrics", headers });
       match(reply.headers.get("vary") ?? "", /accept/i);
       const type = reply.headers.get("content-type") ?? "";
       equal(reply.text.endsWith("# EOF\n"), type.startsWith("application/openmetrics-text"));
@@ -115,12 +115,12 @@ Deno.test("GET /proc/metrics sends the Prometheus format to clients that prefer 
     );
     equal(await form("application/openmetrics-text; version=0.0.1"), "openmetrics");
   } finally {
-    await machine.close();
+    await server.close();
   }
 });
 
 Deno.test("GET /proc/metrics reports every plugin, also one that is not active", async () => {
-  const machine = await startTestMachine();
+  const server = await startTestServer();
   const source = `export const description = "counts";
 export const routes = ["/count"];
 export const config = ["/etc/count.conf"];
@@ -132,10 +132,10 @@ export default {
 };
 `;
   try {
-    equal((await machine.approve("PUT", "/lib/count", source)).status, 201);
-    equal((await machine.approve("PUT", "/lib/count/state", "active")).status, 200);
-    for (let i = 0; i < 4; i++) await machine.send({ method: "GET", target: "/count" });
-    const up = await scrape(machine);
+    equal((await server.approve("PUT", "/lib/count", source)).status, 201);
+    equal((await server.approve("PUT", "/lib/count/state", "active")).status, 200);
+    for (let i = 0; i < 4; i++) await server.send({ method: "GET", target: "/count" });
+    const up = await scrape(server);
     const plugin = { plugin: "count" };
     equal(valueOf(up, "elastik_plugins_up"), 1);
     equal(valueOf(up, "elastik_plugin_up", plugin), 1);
@@ -145,15 +145,15 @@ export default {
     if (Deno.build.os === "linux") {
       ok((valueOf(up, "elastik_plugin_resident_memory_bytes", plugin) ?? 0) > 1e6);
     }
-    const lost = await machine.approve("DELETE", "/count");
+    const lost = await server.approve("DELETE", "/count");
     ok(lost.status >= 500, lost.text);
-    equal(valueOf(await scrape(machine), "elastik_plugin_crashes", plugin), 1);
-    await machine.approve("PUT", "/lib/count/state", "disabled");
-    const down = await scrape(machine);
+    equal(valueOf(await scrape(server), "elastik_plugin_crashes", plugin), 1);
+    await server.approve("PUT", "/lib/count/state", "disabled");
+    const down = await scrape(server);
     equal(valueOf(down, "elastik_plugins_up"), 0);
     equal(down.get("elastik_plugin_up")?.samples, []);
     ok((valueOf(down, "elastik_notes") ?? 0) > 0, "the crash is noted");
   } finally {
-    await machine.close();
+    await server.close();
   }
 });

@@ -12,11 +12,11 @@ import {
   bearer,
   CLOSED,
   KEY,
-  startTestMachine,
+  startTestServer,
   suite,
-  type TestMachine,
+  type TestServer,
   TOKEN,
-} from "../../support/machine.ts";
+} from "../../support/test_server.ts";
 import { runScenarios, type Scenario } from "../../support/scenario.ts";
 import { sha256Hex } from "../../../lib/base/hash.ts";
 
@@ -107,7 +107,7 @@ const ABOUT: readonly Scenario[] = [
 
 test(
   "GET /proc/status, /proc/uptime and /proc/version describe the server",
-  (machine, t) => runScenarios(t, machine, ABOUT),
+  (server, t) => runScenarios(t, server, ABOUT),
 );
 
 interface Event {
@@ -120,26 +120,26 @@ interface Event {
 }
 
 async function log(
-  machine: TestMachine,
+  server: TestServer,
   path: string,
 ): Promise<{ events: Event[]; link?: string }> {
-  const reply = await machine.send({ method: "GET", target: path });
+  const reply = await server.send({ method: "GET", target: path });
   equal(reply.status, 200, reply.text);
   const link = reply.headers.get("link");
   return { events: JSON.parse(reply.text), ...(link === undefined ? {} : { link }) };
 }
 
-test("GET /proc/log sends a chain that the key can verify by hand", async (machine) => {
-  await machine.send({
+test("GET /proc/log sends a chain that the key can verify by hand", async (server) => {
+  await server.send({
     method: "PUT",
     target: "/home/d",
     headers: { ...T2, "x-meta-a": "1" },
     body: "Mon",
   });
-  await machine.send({ method: "POST", target: "/home/d", headers: T2, body: "Tue" });
-  const cap = machine.capability("/home/d", "rw");
-  await machine.send({ method: "PUT", target: "/home/d", headers: bearer(cap), body: "Wed" });
-  const { events, link } = await log(machine, "/proc/log/home/d");
+  await server.send({ method: "POST", target: "/home/d", headers: T2, body: "Tue" });
+  const cap = server.capability("/home/d", "rw");
+  await server.send({ method: "PUT", target: "/home/d", headers: bearer(cap), body: "Wed" });
+  const { events, link } = await log(server, "/proc/log/home/d");
   equal(link, undefined);
   deepStrictEqual(events.map(({ id, type }) => [id, type]), [
     [3, "stage_written"],
@@ -177,7 +177,7 @@ test("GET /proc/log sends a chain that the key can verify by hand", async (machi
   ]);
   const seal = createChainSigner(KEY);
   let previous = GENESIS;
-  const db = new DatabaseSync(`${machine.data}/home%2Fd/universe.db`, { readOnly: true });
+  const db = new DatabaseSync(`${server.data}/home%2Fd/universe.db`, { readOnly: true });
   const texts = db.prepare("SELECT payload FROM events ORDER BY id").all();
   db.close();
   for (const [i, event] of events.reverse().entries()) {
@@ -189,31 +189,31 @@ test("GET /proc/log sends a chain that the key can verify by hand", async (machi
   }
 });
 
-test("GET /proc/log links each page to the next until the first event", async (machine) => {
+test("GET /proc/log links each page to the next until the first event", async (server) => {
   const path = "/home/caf%C3%A9%20log";
   for (let i = 1; i <= 57; i++) {
-    await machine.send({ method: "POST", target: path, headers: T2, body: "." });
+    await server.send({ method: "POST", target: path, headers: T2, body: "." });
   }
   const ids: number[] = [];
   const sizes: number[] = [];
   let next: string | undefined = `/proc/log${path}?limit=20`;
   while (next !== undefined) {
-    const page = await log(machine, next);
+    const page = await log(server, next);
     ids.push(...page.events.map(({ id }) => id));
     sizes.push(page.events.length);
     next = page.link === undefined ? undefined : /^<([^>]*)>; rel="next"$/.exec(page.link)?.[1];
   }
   deepStrictEqual(sizes, [20, 20, 17]);
   deepStrictEqual(ids, Array.from({ length: 57 }, (_, i) => 57 - i));
-  const unasked = await log(machine, `/proc/log${path}`);
+  const unasked = await log(server, `/proc/log${path}`);
   deepStrictEqual([unasked.events.length, unasked.link], [
     50,
     `</proc/log${path}?before=8&limit=50>; rel="next"`,
   ]);
-  const exact = await log(machine, `/proc/log${path}?limit=57`);
+  const exact = await log(server, `/proc/log${path}?limit=57`);
   deepStrictEqual([exact.events.length, exact.link], [57, undefined]);
-  equal((await log(machine, `/proc/log${path}?before=1`)).events.length, 0);
-  equal((await log(machine, `/proc/log${path}?limit=0`)).events.length, 0);
+  equal((await log(server, `/proc/log${path}?before=1`)).events.length, 0);
+  equal((await log(server, `/proc/log${path}?limit=0`)).events.length, 0);
 });
 
 /** Changes to a world file with sqlite3 while the server is stopped, and the expected audit. */
@@ -249,7 +249,7 @@ Deno.test("GET /proc/audit finds what was changed while the server was stopped",
   const folder = await Deno.makeTempDir({ prefix: "elastik-test-" });
   try {
     const data = `${folder}/data`;
-    const first = await startTestMachine({ env: CLOSED, data });
+    const first = await startTestServer({ env: CLOSED, data });
     for (const [name] of [...TAMPERING, ["untouched"]]) {
       for (const body of ["one", "two", "three"]) {
         await first.send({ method: "PUT", target: `/home/${name}`, headers: T2, body });
@@ -262,7 +262,7 @@ Deno.test("GET /proc/audit finds what was changed while the server was stopped",
       db.exec(sql);
       db.close();
     }
-    const second = await startTestMachine({ env: CLOSED, data });
+    const second = await startTestServer({ env: CLOSED, data });
     for (const [name, , found] of TAMPERING) {
       await t.step(`tampering with ${name}`, async () => {
         const { status, text } = await second.send({
@@ -284,7 +284,7 @@ Deno.test("GET /proc/audit finds what was changed while the server was stopped",
       body: { ok: true, sha256: sha256Hex("three"), expected: sha256Hex("three") },
     });
     await second.stop();
-    const otherKey = await startTestMachine({ env: { ...CLOSED, ELASTIK_KEY: "another" }, data });
+    const otherKey = await startTestServer({ env: { ...CLOSED, ELASTIK_KEY: "another" }, data });
     const { text } = await otherKey.send({ method: "GET", target: "/proc/audit/home/untouched" });
     match(text, /"ok":false.*"broken_at":1/);
     await otherKey.stop();
@@ -293,13 +293,13 @@ Deno.test("GET /proc/audit finds what was changed while the server was stopped",
   }
 });
 
-test("GET /proc/worlds lists the worlds that the caller can read", async (machine) => {
-  await machine.approve("PUT", "/etc/shadow", "x:y");
-  await machine.approve("PUT", "/etc/passwd", "x:T1");
-  await machine.approve("PUT", "/home/a/b", "1");
-  await machine.approve("PUT", "/home/ab", "2");
+test("GET /proc/worlds lists the worlds that the caller can read", async (server) => {
+  await server.approve("PUT", "/etc/shadow", "x:y");
+  await server.approve("PUT", "/etc/passwd", "x:T1");
+  await server.approve("PUT", "/home/a/b", "1");
+  await server.approve("PUT", "/home/ab", "2");
   const seen = async (headers: Record<string, string>) =>
-    (await machine.send({ method: "GET", target: "/proc/worlds", headers })).text;
+    (await server.send({ method: "GET", target: "/proc/worlds", headers })).text;
   const birth = "usr/lib/shell/app.js\nusr/lib/shell/index.html\n";
   const all = `etc/passwd\nhome/a/b\nhome/ab\nhome/boot\n${birth}usr/share/doc/note.md\n`;
   equal(await seen({}), all);
@@ -309,9 +309,9 @@ test("GET /proc/worlds lists the worlds that the caller can read", async (machin
     await seen(T3),
     `boot/env\nboot/plugins\n${all.replace("etc/passwd\n", "etc/passwd\netc/shadow\n")}`,
   );
-  equal(await seen(bearer(machine.capability("/home/a", "r"))), `home/a/b\n${birth}`);
-  equal(await seen(bearer(machine.capability("/etc", "rw"))), `etc/passwd\n${birth}`);
-  equal(await seen(bearer(machine.capability("/boot", "rw"))), birth);
+  equal(await seen(bearer(server.capability("/home/a", "r"))), `home/a/b\n${birth}`);
+  equal(await seen(bearer(server.capability("/etc", "rw"))), `etc/passwd\n${birth}`);
+  equal(await seen(bearer(server.capability("/boot", "rw"))), birth);
   const rows: unknown = JSON.parse(await seen({ ...T3, ...JSON_TYPE }));
   ok(Array.isArray(rows));
   const row = rows.find(({ name }) => name === "home/a/b");
@@ -327,24 +327,24 @@ test("GET /proc/worlds lists the worlds that the caller can read", async (machin
   deepStrictEqual([row.version, row.ext, row.len, row.layer], [1, "txt", 1, "upper"]);
 });
 
-test("GET /proc/log and /proc/audit replace the hashes of /etc/fstab below T3", async (machine) => {
+test("GET /proc/log and /proc/audit replace the hashes of /etc/fstab below T3", async (server) => {
   const body = "https://a /mnt/a bearer=guess-me";
-  await machine.approve("PUT", "/etc/fstab", body);
-  await machine.approve("POST", "/etc/fstab", "\nhttps://b /mnt/b bearer=me-too");
+  await server.approve("PUT", "/etc/fstab", body);
+  await server.approve("POST", "/etc/fstab", "\nhttps://b /mnt/b bearer=me-too");
   const hashes = [sha256Hex(body), sha256Hex("\nhttps://b /mnt/b bearer=me-too")];
   for (const target of ["/proc/log/etc/fstab", "/proc/audit/etc/fstab", "/etc/fstab", "/etc/"]) {
-    for (const headers of [{}, T2, bearer(machine.capability("/etc", "rw"))]) {
-      const { head, text, status } = await machine.send({ method: "GET", target, headers });
+    for (const headers of [{}, T2, bearer(server.capability("/etc", "rw"))]) {
+      const { head, text, status } = await server.send({ method: "GET", target, headers });
       equal(status, 200);
       for (const hash of hashes) ok(!`${head}${text}`.includes(hash.slice(0, 16)), target);
       ok(!/[0-9a-f]{64}/.test(text.replaceAll(/"(prev_)?hmac":"[0-9a-f]{64}"/g, "")), text);
     }
   }
-  const log = await machine.send({ method: "GET", target: "/proc/log/etc/fstab" });
+  const log = await server.send({ method: "GET", target: "/proc/log/etc/fstab" });
   match(log.text, /"append_sha256":"\*\*\*".*"body_sha256_after":"\*\*\*"/);
-  match((await machine.approve("GET", "/proc/log/etc/fstab")).text, new RegExp(hashes[0] ?? "-"));
+  match((await server.approve("GET", "/proc/log/etc/fstab")).text, new RegExp(hashes[0] ?? "-"));
   match(
-    (await machine.send({ method: "GET", target: "/proc/audit/etc/fstab" })).text,
+    (await server.send({ method: "GET", target: "/proc/audit/etc/fstab" })).text,
     /"ok":true/,
   );
 });

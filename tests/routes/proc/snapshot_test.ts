@@ -8,9 +8,9 @@ import {
   CLOSED,
   KEY,
   suite,
-  type TestMachine,
+  type TestServer,
   TOKEN,
-} from "../../support/machine.ts";
+} from "../../support/test_server.ts";
 import { runScenarios, type Scenario } from "../../support/scenario.ts";
 
 const T2 = bearer(TOKEN);
@@ -31,16 +31,16 @@ function faults(bytes: Uint8Array, key: string): readonly unknown[] {
   }
 }
 
-async function put(machine: TestMachine, path: string, body: string): Promise<void> {
-  const reply = await machine.approve("PUT", path, body);
+async function put(server: TestServer, path: string, body: string): Promise<void> {
+  const reply = await server.approve("PUT", path, body);
   ok(reply.status < 300, reply.text);
 }
 
-test("GET /proc/snapshot sends the whole file to callers that can read the world", async (machine) => {
-  await put(machine, "/home/a%20b%25", "one");
-  await put(machine, "/home/a%20b%25", "two");
+test("GET /proc/snapshot sends the whole file to callers that can read the world", async (server) => {
+  await put(server, "/home/a%20b%25", "one");
+  await put(server, "/home/a%20b%25", "two");
   const target = "/proc/snapshot/home/a%20b%25";
-  const got = await machine.send({ method: "GET", target });
+  const got = await server.send({ method: "GET", target });
   equal(got.status, 200, got.text);
   equal(got.headers.get("content-type"), "application/vnd.sqlite3");
   equal(
@@ -49,29 +49,29 @@ test("GET /proc/snapshot sends the whole file to callers that can read the world
   );
   equal(got.headers.get("content-length"), String(got.body.length));
   equal(faults(got.body, KEY), []);
-  const head = await machine.send({ method: "HEAD", target });
+  const head = await server.send({ method: "HEAD", target });
   equal([head.status, head.headers.get("content-length") ?? null], [200, null]);
 });
 
-test("POST /proc/snapshot signs the copy with the key in the body and does not reveal it", async (machine) => {
-  await put(machine, "/home/x", "one");
-  machine.secrets.add(NEW_KEY);
+test("POST /proc/snapshot signs the copy with the key in the body and does not reveal it", async (server) => {
+  await put(server, "/home/x", "one");
+  server.secrets.add(NEW_KEY);
   const target = "/proc/snapshot/home/x";
-  const copy = await machine.approve("POST", target, `${NEW_KEY}\n`);
+  const copy = await server.approve("POST", target, `${NEW_KEY}\n`);
   equal(copy.status, 200, copy.text);
   equal(faults(copy.body, NEW_KEY), []);
   equal(faults(copy.body, KEY).length, 1);
-  const events = await machine.send({ method: "GET", target: "/proc/log/home/x" });
+  const events = await server.send({ method: "GET", target: "/proc/log/home/x" });
   equal(JSON.parse(events.text).length, 1);
-  equal(faults((await machine.send({ method: "GET", target })).body, KEY), []);
+  equal(faults((await server.send({ method: "GET", target })).body, KEY), []);
 });
 
-test("/proc/snapshot requires the right to read the whole world", async (machine, t) => {
-  await put(machine, "/home/x", "one");
-  await put(machine, "/etc/fstab", FSTAB);
-  await put(machine, "/etc/shadow", `ada:${"0".repeat(64)}\n`);
-  const inside = bearer(machine.capability("/home/x", "r"));
-  const outside = bearer(machine.capability("/home/y", "rw"));
+test("/proc/snapshot requires the right to read the whole world", async (server, t) => {
+  await put(server, "/home/x", "one");
+  await put(server, "/etc/fstab", FSTAB);
+  await put(server, "/etc/shadow", `ada:${"0".repeat(64)}\n`);
+  const inside = bearer(server.capability("/home/x", "r"));
+  const outside = bearer(server.capability("/home/y", "rw"));
   const rows: Scenario[] = [
     {
       title: "is allowed to a capability that covers it",
@@ -100,12 +100,12 @@ test("/proc/snapshot requires the right to read the whole world", async (machine
     {
       title: "is refused: the file contains secrets",
       send: "GET /proc/snapshot/etc/fstab",
-      as: bearer(machine.capability("/etc", "rw")),
+      as: bearer(server.capability("/etc", "rw")),
       status: 403,
     },
     { title: "is refused without a credential", send: "GET /proc/snapshot/etc/fstab", status: 401 },
     { title: "is allowed to T3", send: "GET /proc/snapshot/etc/fstab", as: T3, status: 200 },
-    ...[T2, inside, bearer(machine.capability("/", "rw"))].map((as): Scenario => ({
+    ...[T2, inside, bearer(server.capability("/", "rw"))].map((as): Scenario => ({
       title: "needs T3 to sign",
       send: "POST /proc/snapshot/home/x",
       as,
@@ -131,11 +131,11 @@ test("/proc/snapshot requires the right to read the whole world", async (machine
       status: 413,
     },
   ];
-  await runScenarios(t, machine, rows);
+  await runScenarios(t, server, rows);
 });
 
-test("/proc/snapshot answers 404, 400 and 405 to invalid requests", async (machine, t) => {
-  await runScenarios(t, machine, [
+test("/proc/snapshot answers 404, 400 and 405 to invalid requests", async (server, t) => {
+  await runScenarios(t, server, [
     { title: "answers 404", send: "GET /proc/snapshot/home/none", status: 404 },
     { title: "answers 404", send: "HEAD /proc/snapshot/home/none", status: 404 },
     {
@@ -159,8 +159,8 @@ test("/proc/snapshot answers 404, 400 and 405 to invalid requests", async (machi
   ]);
 });
 
-test("GET /proc/snapshot copies worlds under concurrent writes, each at one moment", async (machine) => {
-  const url = `http://127.0.0.1:${machine.port}`;
+test("GET /proc/snapshot copies worlds under concurrent writes, each at one moment", async (server) => {
+  const url = `http://127.0.0.1:${server.port}`;
   const line = "a line of sixty-four bytes, so that what is torn would show it.\n";
   let writing = true;
   const write = async () => {
@@ -169,11 +169,11 @@ test("GET /proc/snapshot copies worlds under concurrent writes, each at one mome
       await (await fetch(`${url}/home/x`, init)).body?.cancel();
     }
   };
-  await put(machine, "/home/x", line);
+  await put(server, "/home/x", line);
   const writer = write();
   const versions: number[] = [];
   for (let i = 0; i < 20; i++) {
-    const { body } = await machine.approve("POST", "/proc/snapshot/home/x", NEW_KEY);
+    const { body } = await server.approve("POST", "/proc/snapshot/home/x", NEW_KEY);
     equal(faults(body, NEW_KEY), []);
     const db = new DatabaseSync(":memory:");
     db.deserialize(body);
@@ -187,14 +187,14 @@ test("GET /proc/snapshot copies worlds under concurrent writes, each at one mome
   ok((versions.at(-1) ?? 0) > (versions[0] ?? 0), "nothing was written meanwhile");
 });
 
-test("GET /proc/snapshot streams a long world from a file that is deleted afterwards", async (machine) => {
-  const url = `http://127.0.0.1:${machine.port}/proc/snapshot/home/long`;
+test("GET /proc/snapshot streams a long world from a file that is deleted afterwards", async (server) => {
+  const url = `http://127.0.0.1:${server.port}/proc/snapshot/home/long`;
   const long = new Uint8Array(4_000_000).fill(0x61);
-  await machine.approve("PUT", "/home/long", long);
+  await server.approve("PUT", "/home/long", long);
   for (let i = 0; i < 20; i++) await (await fetch(url)).body?.cancel();
   const copy = await (await fetch(url)).bytes();
   equal(faults(copy, KEY), []);
   ok(copy.length > long.length);
-  equal([...Deno.readDirSync(`${machine.data}/.incoming`)], []);
-  match((await machine.send({ method: "GET", target: "/proc/" })).text, /^snapshot\/$/m);
+  equal([...Deno.readDirSync(`${server.data}/.incoming`)], []);
+  match((await server.send({ method: "GET", target: "/proc/" })).text, /^snapshot\/$/m);
 });

@@ -3,7 +3,7 @@ import { listSource, readSource } from "../../../lib/routes/proc/source.ts";
 import { parseTarget } from "../../../lib/http/path.ts";
 import { Problem } from "../../../lib/http/problem.ts";
 import { findProgramSource } from "../../../lib/source/find_program_source.ts";
-import { APPROVE, bearer, CLOSED, suite, TOKEN } from "../../support/machine.ts";
+import { APPROVE, bearer, CLOSED, suite, TOKEN } from "../../support/test_server.ts";
 import { runScenarios, type Scenario } from "../../support/scenario.ts";
 
 const ROOT = new URL("../../../", import.meta.url);
@@ -12,11 +12,11 @@ const T3 = bearer(APPROVE);
 
 const test = suite("/proc/source", { env: CLOSED });
 
-test("GET /proc/source sends T3 the files of the program", async (machine) => {
-  const list = await machine.approve("GET", "/proc/source/");
+test("GET /proc/source sends T3 the files of the program", async (server) => {
+  const list = await server.approve("GET", "/proc/source/");
   const files = list.text.trimEnd().split("\n");
   ok(files.includes("main.ts") && files.includes("lib/routes/proc/source.ts"));
-  const json = await machine.send({
+  const json = await server.send({
     method: "GET",
     target: "/proc/source/",
     headers: { ...T3, accept: "application/json" },
@@ -30,7 +30,7 @@ test("GET /proc/source sends T3 the files of the program", async (machine) => {
   };
   for (const [path, type] of Object.entries(types)) {
     // Test sources contain the secrets of this server; these four do not.
-    const got = await machine.approve("GET", `/proc/source/${path}`);
+    const got = await server.approve("GET", `/proc/source/${path}`);
     equal([got.status, got.headers.get("content-type")], [200, type]);
     equal(got.body, await Deno.readFile(new URL(path, ROOT)));
     equal(got.headers.get("content-length"), String(got.body.length));
@@ -39,18 +39,18 @@ test("GET /proc/source sends T3 the files of the program", async (machine) => {
 
 test(
   "GET /proc/source answers callers below T3 in the same way for existing and other files",
-  async (machine, t) => {
+  async (server, t) => {
     const callers: readonly (readonly [Record<string, string>, number])[] = [
       [{}, 401],
       [T2, 403],
       [bearer("wrong"), 401],
-      [bearer(machine.capability("/", "rw")), 403],
-      [bearer(machine.capability("/proc/source", "r")), 403],
+      [bearer(server.capability("/", "rw")), 403],
+      [bearer(server.capability("/proc/source", "r")), 403],
     ];
     const paths = ["", "/", "/main.ts", "/none.ts", "/.env"];
     await runScenarios(
       t,
-      machine,
+      server,
       callers.flatMap(([as, status]) =>
         paths.map((path): Scenario => ({
           title: "is refused below T3",
@@ -64,9 +64,9 @@ test(
   },
 );
 
-test("GET /proc/source serves only the files of its list", async (machine, t) => {
+test("GET /proc/source serves only the files of its list", async (server, t) => {
   const none = [".env", "data/.key", ".git/config", "lib", "none.ts", "lib/none.ts", "deno.jsonc"];
-  await runScenarios(t, machine, [
+  await runScenarios(t, server, [
     ...none.map((path): Scenario => ({
       title: "answers 404: not a source file",
       send: `GET /proc/source/${path}`,

@@ -3,7 +3,7 @@ import { mint } from "../../../lib/auth/capability.ts";
 import { WORLDS_LIST_CACHE_ENTRIES } from "../../../lib/limits.ts";
 import type { Store } from "../../../lib/world/store.ts";
 import { type TestApp, withApp } from "../../support/app.ts";
-import { APPROVE, bearer, KEY } from "../../support/machine.ts";
+import { APPROVE, bearer, KEY } from "../../support/test_server.ts";
 
 const JSON_TYPE = { accept: "application/json" };
 const T3 = bearer(APPROVE);

@@ -18,10 +18,10 @@ import {
   bearer,
   CLOSED,
   suite,
-  type TestMachine,
+  type TestServer,
   TOKEN,
-  withMachine,
-} from "../../support/machine.ts";
+  withServer,
+} from "../../support/test_server.ts";
 import { Connection } from "../../support/wire.ts";
 
 const test = suite("Streams over HTTP", { env: CLOSED });
@@ -29,12 +29,12 @@ const test = suite("Streams over HTTP", { env: CLOSED });
 const T2 = bearer(TOKEN);
 const T3 = bearer(APPROVE);
 
-function open(machine: TestMachine, path: string, headers: Record<string, string> = {}) {
-  return EventReader.open(`http://127.0.0.1:${machine.port}${path}`, headers);
+function open(server: TestServer, path: string, headers: Record<string, string> = {}) {
+  return EventReader.open(`http://127.0.0.1:${server.port}${path}`, headers);
 }
 
-function put(machine: TestMachine, target: string, body: string) {
-  return machine.send({ method: "PUT", target, headers: T3, body });
+function put(server: TestServer, target: string, body: string) {
+  return server.send({ method: "PUT", target, headers: T3, body });
 }
 
 /** A short form of an event. */
@@ -45,9 +45,9 @@ function told(event: ReceivedEvent | undefined): string {
   return `${event.type} ${event.lastEventId}${what} ${data.stage_html ?? `v${data.version}`}`;
 }
 
-test("GET /stream/<name> sends the current state at once and then every change, in order", async (machine) => {
-  await put(machine, "/home/x", "one");
-  const reader = await open(machine, "/stream/home/x");
+test("GET /stream/<name> sends the current state at once and then every change, in order", async (server) => {
+  await put(server, "/home/x", "one");
+  const reader = await open(server, "/stream/home/x");
   const { headers, status } = reader.response;
   equal(status, 200);
   equal(headers.get("content-type"), "text/event-stream");
@@ -55,25 +55,25 @@ test("GET /stream/<name> sends the current state at once and then every change, 
   equal(headers.get("x-accel-buffering"), "no");
   const first = await reader.next();
   equal(told(first), "update 1 one");
-  const got = await machine.send({ method: "GET", target: "/home/x" });
+  const got = await server.send({ method: "GET", target: "/home/x" });
   equal(first?.data, got.text);
-  for (let i = 2; i <= 50; i++) await put(machine, "/home/x", `v${i}`);
+  for (let i = 2; i <= 50; i++) await put(server, "/home/x", `v${i}`);
   for (let i = 2; i <= 50; i++) equal(told(await reader.next()), `update ${i} v${i}`);
-  await machine.send({ method: "POST", target: "/home/x", headers: T2, body: "+" });
+  await server.send({ method: "POST", target: "/home/x", headers: T2, body: "+" });
   equal(told(await reader.next()), "update 51 v50+");
-  await machine.approve("DELETE", "/home/x");
+  await server.approve("DELETE", "/home/x");
   const gone = await reader.next();
   deepStrictEqual([gone?.type, gone?.lastEventId, gone?.data], [
     "delete",
     "51",
     '{"name":"home/x","version":51}',
   ]);
-  await put(machine, "/home/x", "again");
+  await put(server, "/home/x", "again");
   equal(told(await reader.next()), "update 1 again");
   await reader.close();
 });
 
-test("GET /stream/<name> passes any text to the parser of a browser", async (machine) => {
+test("GET /stream/<name> passes any text to the parser of a browser", async (server) => {
   const texts = [
     "data: forged\n\nevent: delete\ndata: {}\n\n",
     "a\r\nb\rc\n",
@@ -82,16 +82,16 @@ test("GET /stream/<name> passes any text to the parser of a browser", async (mac
     "</script><script>alert(1)</script>",
     ": comment\nid: 99\nretry: 1",
   ];
-  await put(machine, "/home/x", "start");
-  const reader = await open(machine, "/stream/home/x");
+  await put(server, "/home/x", "start");
+  const reader = await open(server, "/stream/home/x");
   await reader.next();
   for (const [i, text] of texts.entries()) {
-    await put(machine, "/home/x", text);
+    await put(server, "/home/x", text);
     const event = await reader.next();
     equal(event?.lastEventId, String(i + 2));
     equal(JSON.parse(event?.data ?? "{}").stage_html, text);
   }
-  await machine.send({
+  await server.send({
     method: "PUT",
     target: "/home/x",
     headers: T2,
@@ -101,18 +101,18 @@ test("GET /stream/<name> passes any text to the parser of a browser", async (mac
   await reader.close();
 });
 
-test("GET /stream/<name> waits for an absent world", async (machine) => {
-  const reader = await open(machine, "/stream/home/later");
+test("GET /stream/<name> waits for an absent world", async (server) => {
+  const reader = await open(server, "/stream/home/later");
   equal(reader.response.status, 200);
-  await put(machine, "/home/later", "now");
+  await put(server, "/home/later", "now");
   equal(told(await reader.next()), "update 1 now");
   await reader.close();
 });
 
-test("GET /stream/x means /stream/home/x if x is not a namespace", async (machine) => {
-  await put(machine, "/home/short", "s");
-  await put(machine, "/home/a/b", "ab");
-  await put(machine, "/etc/x", "etc");
+test("GET /stream/x means /stream/home/x if x is not a namespace", async (server) => {
+  await put(server, "/home/short", "s");
+  await put(server, "/home/a/b", "ab");
+  await put(server, "/etc/x", "etc");
   for (
     const [path, expected] of [
       ["/stream/short", "update 1 s"],
@@ -121,17 +121,17 @@ test("GET /stream/x means /stream/home/x if x is not a namespace", async (machin
       ["/bin/stream/short", "update 1 s"],
     ] as const
   ) {
-    const reader = await open(machine, path);
+    const reader = await open(server, path);
     equal(told(await reader.next()), expected, path);
     await reader.close();
   }
 });
 
 Deno.test("GET /stream/<name> replays kept versions after Last-Event-ID, then continues", async () => {
-  await withMachine({ env: { ...CLOSED, ELASTIK_HISTORY: "3" } }, async (machine) => {
-    for (const body of ["1", "2", "3", "4", "5", "6"]) await put(machine, "/home/x", body);
+  await withServer({ env: { ...CLOSED, ELASTIK_HISTORY: "3" } }, async (server) => {
+    for (const body of ["1", "2", "3", "4", "5", "6"]) await put(server, "/home/x", body);
     const replay = async (id: string, count: number) => {
-      const reader = await open(machine, "/stream/home/x", { "last-event-id": id });
+      const reader = await open(server, "/stream/home/x", { "last-event-id": id });
       const events: string[] = [];
       for (let i = 0; i < count; i++) events.push(told(await reader.next()));
       await reader.close();
@@ -143,53 +143,53 @@ Deno.test("GET /stream/<name> replays kept versions after Last-Event-ID, then co
     for (const id of ["99", "", "x", "-1", "1.5", "9".repeat(30)]) {
       deepStrictEqual(await replay(id, 1), ["update 6 6"], id);
     }
-    const current = await open(machine, "/stream/home/x", { "last-event-id": "6" });
-    await put(machine, "/home/x", "7");
+    const current = await open(server, "/stream/home/x", { "last-event-id": "6" });
+    await put(server, "/home/x", "7");
     equal(told(await current.next()), "update 7 7");
     await current.close();
   });
 });
 
-test("GET /stream/<name> sends a delete event if the world was deleted since", async (machine) => {
-  await put(machine, "/home/x", "1");
-  await machine.approve("DELETE", "/home/x");
-  const reader = await open(machine, "/stream/home/x", { "last-event-id": "1" });
+test("GET /stream/<name> sends a delete event if the world was deleted since", async (server) => {
+  await put(server, "/home/x", "1");
+  await server.approve("DELETE", "/home/x");
+  const reader = await open(server, "/stream/home/x", { "last-event-id": "1" });
   equal(told(await reader.next()), "delete 1 home/x v1");
-  await put(machine, "/home/x", "new");
+  await put(server, "/home/x", "new");
   equal(told(await reader.next()), "update 1 new");
   await reader.close();
 });
 
-test("GET /stream/<name> sends the lower-layer world after its cover was deleted", async (machine) => {
+test("GET /stream/<name> sends the lower-layer world after its cover was deleted", async (server) => {
   const path = "/usr/lib/shell/app.js";
-  const beneath = (await machine.approve("GET", `${path}?raw`)).text;
-  const reader = await open(machine, `/stream${path}`);
+  const beneath = (await server.approve("GET", `${path}?raw`)).text;
+  const reader = await open(server, `/stream${path}`);
   equal(told(await reader.next()), `update 0 ${beneath}`);
-  await put(machine, path, "cover");
+  await put(server, path, "cover");
   equal(told(await reader.next()), "update 1 cover");
-  await machine.approve("DELETE", path);
+  await server.approve("DELETE", path);
   equal(told(await reader.next()), `update 0 ${beneath}`);
   await reader.close();
 });
 
-test("GET /stream/<name>/ sends the listing of a collection, then each change below it", async (machine) => {
-  await put(machine, "/home/c/a", "1");
-  await put(machine, "/home/c/d/e", "2");
-  await put(machine, "/home/cc", "not below");
-  const reader = await open(machine, "/stream/home/c/");
+test("GET /stream/<name>/ sends the listing of a collection, then each change below it", async (server) => {
+  await put(server, "/home/c/a", "1");
+  await put(server, "/home/c/d/e", "2");
+  await put(server, "/home/cc", "not below");
+  const reader = await open(server, "/stream/home/c/");
   const list = await reader.next();
   equal(list?.type, "list");
-  const listed = await machine.send({
+  const listed = await server.send({
     method: "GET",
     target: "/home/c/",
     headers: { accept: "application/json" },
   });
   equal(list?.data, listed.text);
-  await put(machine, "/home/cc", "not below");
-  await put(machine, "/home/c", "nor is this");
-  await put(machine, "/home/c/a", "3");
-  await put(machine, "/home/c/d/e", "4");
-  await machine.approve("DELETE", "/home/c/d/");
+  await put(server, "/home/cc", "not below");
+  await put(server, "/home/c", "nor is this");
+  await put(server, "/home/c/a", "3");
+  await put(server, "/home/c/d/e", "4");
+  await server.approve("DELETE", "/home/c/d/");
   const events = [await reader.next(), await reader.next(), await reader.next()];
   deepStrictEqual(events.map((event) => [event?.type, JSON.parse(event?.data ?? "{}").name]), [
     ["update", "home/c/a"],
@@ -205,25 +205,25 @@ test("GET /stream/<name>/ sends the listing of a collection, then each change be
     "updated_at",
   ]);
   await reader.close();
-  const back = await open(machine, "/stream/home/c/", {
+  const back = await open(server, "/stream/home/c/", {
     "last-event-id": list?.lastEventId ?? "",
   });
   equal(told(await back.next()).replace(/update \S+/, "update"), "update home/c/a 3");
   equal((await back.next())?.type, "delete");
   await back.close();
   for (const id of ["", "x", "00000000-1", `${list?.lastEventId}9`, "1"]) {
-    const anew = await open(machine, "/stream/home/c/", { "last-event-id": id });
+    const anew = await open(server, "/stream/home/c/", { "last-event-id": id });
     equal((await anew.next())?.type, "list", id);
     await anew.close();
   }
 });
 
-test("GET /stream/<name>/?brief leaves out the content of worlds", async (machine) => {
-  const brief = await open(machine, "/stream/home/?brief");
-  const full = await open(machine, "/stream/home/");
+test("GET /stream/<name>/?brief leaves out the content of worlds", async (server) => {
+  const brief = await open(server, "/stream/home/?brief");
+  const full = await open(server, "/stream/home/");
   await brief.next();
   await full.next();
-  await put(machine, "/home/x", "content");
+  await put(server, "/home/x", "content");
   const data = JSON.parse((await brief.next())?.data ?? "{}");
   deepStrictEqual(Object.keys(data), ["name", "version", "ext", "type", "updated_at", "len"]);
   deepStrictEqual([data.name, data.version, data.len], ["home/x", 1, 7]);
@@ -233,25 +233,25 @@ test("GET /stream/<name>/?brief leaves out the content of worlds", async (machin
   await full.close();
 });
 
-test("GET /stream/<name>/ sends only worlds that the caller can read", async (machine) => {
-  await put(machine, "/etc/shadow", "ada:0000");
+test("GET /stream/<name>/ sends only worlds that the caller can read", async (server) => {
+  await put(server, "/etc/shadow", "ada:0000");
   const readers = {
-    anonymous: await open(machine, "/stream/"),
-    etc: await open(machine, "/stream/etc/"),
-    t2: await open(machine, "/stream/", T2),
-    t3: await open(machine, "/stream/", T3),
-    cap: await open(machine, "/stream/home/a/", bearer(machine.capability("/home/a", "r"))),
+    anonymous: await open(server, "/stream/"),
+    etc: await open(server, "/stream/etc/"),
+    t2: await open(server, "/stream/", T2),
+    t3: await open(server, "/stream/", T3),
+    cap: await open(server, "/stream/home/a/", bearer(server.capability("/home/a", "r"))),
   };
   for (const reader of Object.values(readers)) await reader.next();
-  await put(machine, "/etc/shadow", "ada:5h4d0w");
-  await put(machine, "/boot/x", "b00t");
-  await put(machine, "/etc/fstab", "https://x /mnt/x bearer=f5t4b");
-  await put(machine, "/home/ab", "outside");
-  await put(machine, "/home/a/b", "inside");
-  await machine.approve("DELETE", "/etc/shadow");
-  await machine.approve("DELETE", "/boot/x");
-  await put(machine, "/etc/end", "end");
-  await put(machine, "/home/a/end", "end");
+  await put(server, "/etc/shadow", "ada:5h4d0w");
+  await put(server, "/boot/x", "b00t");
+  await put(server, "/etc/fstab", "https://x /mnt/x bearer=f5t4b");
+  await put(server, "/home/ab", "outside");
+  await put(server, "/home/a/b", "inside");
+  await server.approve("DELETE", "/etc/shadow");
+  await server.approve("DELETE", "/boot/x");
+  await put(server, "/etc/end", "end");
+  await put(server, "/home/a/end", "end");
   const names = async (reader: EventReader, last: string) => {
     const seen: string[] = [];
     while (seen.at(-1) !== last) {
@@ -281,8 +281,8 @@ test("GET /stream/<name>/ sends only worlds that the caller can read", async (ma
   }
 });
 
-test("GET /stream/<name> refuses callers without the right, and invalid names and methods", async (machine) => {
-  const cap = bearer(machine.capability("/home/a", "rw"));
+test("GET /stream/<name> refuses callers without the right, and invalid names and methods", async (server) => {
+  const cap = bearer(server.capability("/home/a", "rw"));
   // deno-fmt-ignore
   const rows: readonly (readonly [string, string, Record<string, string>, number])[] = [
       ["GET", "/stream/etc/shadow", {}, 401],
@@ -305,22 +305,22 @@ test("GET /stream/<name> refuses callers without the right, and invalid names an
       ["GET", "/stream/etc%2fshadow", {}, 400],
     ];
   for (const [method, target, headers, status] of rows) {
-    const reply = await machine.send({ method, target, headers });
+    const reply = await server.send({ method, target, headers });
     equal(reply.status, status, `${method} ${target} ${reply.text}`);
     if (status === 405 || status === 204) equal(reply.headers.get("allow"), "GET, HEAD, OPTIONS");
   }
 });
 
-test("Streams disconnect a reader that is too slow, and no other", async (machine) => {
-  await put(machine, "/home/x", "start");
-  const good = await open(machine, "/stream/home/x");
+test("Streams disconnect a reader that is too slow, and no other", async (server) => {
+  await put(server, "/home/x", "start");
+  const good = await open(server, "/stream/home/x");
   await good.next();
-  const slow = await Connection.open(machine.port);
+  const slow = await Connection.open(server.port);
   await slow.write("GET /stream/home/x HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n");
   const body = "x".repeat(2 * 1024 * 1024);
   // Far more than the buffers of the kernel and the 8 MiB that a reader may lag.
   for (let i = 0; i < 16; i++) {
-    await put(machine, "/home/x", `${i}${body}`);
+    await put(server, "/home/x", `${i}${body}`);
     equal((await good.next())?.lastEventId, String(i + 2));
   }
   const wire = await slow.rest();
@@ -475,11 +475,11 @@ Deno.test("Streams remove readers that disconnect, at any time", async () => {
   });
 });
 
-test("Streams send one write to a thousand readers", async (machine) => {
-  await put(machine, "/home/x", "one");
+test("Streams send one write to a thousand readers", async (server) => {
+  await put(server, "/home/x", "one");
   const message = "GET /stream/home/x HTTP/1.1\r\nhost: localhost\r\n\r\n";
   const readers = await Promise.all(Array.from({ length: 1000 }, async () => {
-    const connection = await Deno.connect({ hostname: "127.0.0.1", port: machine.port });
+    const connection = await Deno.connect({ hostname: "127.0.0.1", port: server.port });
     await connection.write(new TextEncoder().encode(message));
     const untilSeen = async (words: string) => {
       let text = "";
@@ -494,7 +494,7 @@ test("Streams send one write to a thousand readers", async (machine) => {
     ok(await untilSeen('"stage_html":"one"'));
     return { connection, untilSeen };
   }));
-  equal((await put(machine, "/home/x", "two")).status, 200);
+  equal((await put(server, "/home/x", "two")).status, 200);
   const seen = await Promise.all(readers.map(({ untilSeen }) => untilSeen('"stage_html":"two"')));
   equal(seen.filter((each) => each).length, 1000);
   for (const { connection } of readers) connection.close();
@@ -502,10 +502,10 @@ test("Streams send one write to a thousand readers", async (machine) => {
 
 Deno.test("Streams end at shutdown and do not block it", async () => {
   const started = performance.now();
-  await withMachine({ env: CLOSED }, async (machine) => {
-    const reader = await open(machine, "/stream/home/");
+  await withServer({ env: CLOSED }, async (server) => {
+    const reader = await open(server, "/stream/home/");
     await reader.next();
-    const stopped = machine.stop();
+    const stopped = server.stop();
     equal(await reader.next(), undefined);
     await stopped;
   });

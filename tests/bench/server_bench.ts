@@ -5,7 +5,7 @@
  */
 
 import { load } from "./load.ts";
-import { type Server, startConstant, startMachine } from "./process.ts";
+import { type Server, startConstant, startServer } from "./process.ts";
 import { median, report } from "./report.ts";
 
 const ROUNDS = 3;
@@ -57,7 +57,7 @@ async function commitLoop(seconds: number): Promise<number> {
 /** Reads and writes at 32 connections beside the constant server and the commit loop. */
 async function throughput(): Promise<void> {
   const data = temp();
-  await using machine = await startMachine(data);
+  await using machine = await startServer(data);
   await put(machine, "hot");
   const sample = await fetch(`${machine.url}/home/hot?raw`);
   await sample.body?.cancel();
@@ -123,7 +123,7 @@ async function scale(): Promise<void> {
   const data = temp();
   let few = 0;
   {
-    await using machine = await startMachine(data);
+    await using machine = await startServer(data);
     await fill(machine, 0, 1000);
     few = (await load(`${machine.url}/home/many/7/`)).perSecond;
     await fill(machine, 1000, 20_000);
@@ -138,7 +138,7 @@ async function scale(): Promise<void> {
   }
   const starts: number[] = [];
   for (let round = 0; round < ROUNDS; round++) {
-    await using machine = await startMachine(data, {}, "/home/many/7/3?raw");
+    await using machine = await startServer(data, {}, "/home/many/7/3?raw");
     starts.push(machine.startMs);
   }
   report({
@@ -153,7 +153,7 @@ async function scale(): Promise<void> {
 /** 500 subscribers of one world. */
 async function subscribers(): Promise<void> {
   const data = temp();
-  await using machine = await startMachine(data);
+  await using machine = await startServer(data);
   await put(machine, "watched");
   const count = 500;
   const told: number[] = [];
@@ -204,7 +204,7 @@ async function idle(): Promise<void> {
   const data = temp();
   const starts: number[] = [];
   for (let round = 0; round < 5; round++) {
-    await using machine = await startMachine(data);
+    await using machine = await startServer(data);
     starts.push(machine.startMs);
   }
   report({
@@ -213,7 +213,7 @@ async function idle(): Promise<void> {
     unit: "ms",
     aim: "<= 150",
   });
-  await using machine = await startMachine(data);
+  await using machine = await startServer(data);
   await new Promise((resolve) => setTimeout(resolve, 2000));
   report({ what: "resident memory, idle", found: machine.rss() / 1e6, unit: "MB", aim: "<= 100" });
   await put(machine, "one");

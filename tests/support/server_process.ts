@@ -11,7 +11,7 @@ import { startProgram } from "../project/program.ts";
 export const MACHINE_PROGRAM = "MACHINE_PROGRAM";
 
 /** Starts it; `log` is given the lines that it writes for its operator. */
-export async function startMachineProcess(
+export async function startServerProcess(
   program: string,
   settings: Readonly<Record<string, string | undefined>>,
   log: string[],

@@ -4,7 +4,7 @@ const MAIN = new URL("../../main.ts", import.meta.url);
 const CONFIG = new URL("../../deno.json", import.meta.url);
 
 /** A running server. */
-export interface TestMachine {
+export interface BrowserServer {
   /** `http://127.0.0.1:41234`, without a slash at the end. */
   readonly url: string;
   /** The T3 token. */
@@ -23,7 +23,7 @@ export interface TestMachine {
  *
  * @param env further settings, such as `ELASTIK_TOKEN`
  */
-export async function startTestMachine(env: Record<string, string> = {}): Promise<TestMachine> {
+export async function startBrowserServer(env: Record<string, string> = {}): Promise<BrowserServer> {
   const folder = await Deno.makeTempDir({ prefix: "elastik-browser-" });
   const approve = "approve-in-tests";
   const child = new Deno.Command(Deno.execPath(), {

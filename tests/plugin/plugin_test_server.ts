@@ -2,15 +2,15 @@
 
 import { equal } from "node:assert/strict";
 import { setTimeout as delay } from "node:timers/promises";
-import { APPROVE, bearer, type TestMachine, withMachine } from "../support/machine.ts";
+import { APPROVE, bearer, type TestServer, withServer } from "../support/test_server.ts";
 import type { Reply } from "../support/wire.ts";
 
 /** Settings for short tests. */
 export const QUICK = { ELASTIK_WRITERS: "1", ELASTIK_SYNC: "normal" } as const;
 
 /** Runs a test on its own server with {@link QUICK}. */
-export function withPlugins(test: (machine: TestMachine) => Promise<void>): Promise<void> {
-  return withMachine({ env: QUICK }, test);
+export function withPlugins(test: (server: TestServer) => Promise<void>): Promise<void> {
+  return withServer({ env: QUICK }, test);
 }
 
 /** Returns the source of a plugin with these exports and this body of `fetch`. */
@@ -22,20 +22,20 @@ export default { async fetch(request, env, ctx) { const url = new URL(request.ur
 }
 
 /** Stores a source as a loopback caller, which has tier T2. */
-export async function store(machine: TestMachine, name: string, source: string): Promise<Reply> {
-  const reply = await machine.send({ method: "PUT", target: `/lib/${name}`, body: source });
+export async function store(server: TestServer, name: string, source: string): Promise<Reply> {
+  const reply = await server.send({ method: "PUT", target: `/lib/${name}`, body: source });
   equal(reply.status === 200 || reply.status === 201, true, reply.text);
   return reply;
 }
 
 /** Sets a plugin's state as T3. */
 export function setState(
-  machine: TestMachine,
+  server: TestServer,
   name: string,
   state: string,
   headers: Record<string, string> = {},
 ): Promise<Reply> {
-  return machine.send({
+  return server.send({
     method: "PUT",
     target: `/lib/${name}/state`,
     headers: { ...bearer(APPROVE), ...headers },
@@ -44,20 +44,20 @@ export function setState(
 }
 
 /** Stores and approves a source. */
-export async function install(machine: TestMachine, name: string, source: string): Promise<Reply> {
-  await store(machine, name, source);
-  const reply = await setState(machine, name, "active");
+export async function install(server: TestServer, name: string, source: string): Promise<Reply> {
+  await store(server, name, source);
+  const reply = await setState(server, name, "active");
   equal(reply.status, 200, reply.text);
   return reply;
 }
 
 /** Sends a GET without a credential. */
 export function get(
-  machine: TestMachine,
+  server: TestServer,
   target: string,
   headers: Record<string, string> = {},
 ): Promise<Reply> {
-  return machine.send({ method: "GET", target, headers });
+  return server.send({ method: "GET", target, headers });
 }
 
 /** Converts a JSON object to a record; throws for another value. */
@@ -70,20 +70,20 @@ export function record(value: unknown): Record<string, unknown> {
 
 /** Reads the state of a plugin as T3. */
 export async function stateOf(
-  machine: TestMachine,
+  server: TestServer,
   name: string,
 ): Promise<Record<string, unknown>> {
-  const reply = await machine.approve("GET", `/lib/${name}/state`);
+  const reply = await server.approve("GET", `/lib/${name}/state`);
   equal(reply.status, 200, reply.text);
   return record(JSON.parse(reply.text));
 }
 
 /** Reads the events of a plugin's world, oldest first. */
 export async function eventsOf(
-  machine: TestMachine,
+  server: TestServer,
   name: string,
 ): Promise<{ type: string; payload: Record<string, unknown> }[]> {
-  const reply = await machine.approve("GET", `/proc/log/lib/${name}?limit=1000`);
+  const reply = await server.approve("GET", `/proc/log/lib/${name}?limit=1000`);
   const events: unknown = JSON.parse(reply.text);
   if (!Array.isArray(events)) throw new TypeError(reply.text);
   return events.reverse().map((event: unknown) => {

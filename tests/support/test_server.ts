@@ -8,7 +8,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { mint } from "../../lib/auth/capability.ts";
 import { readConfig, type SettingName } from "../../lib/config.ts";
 import { type RunningServer, startServer } from "../../lib/server/start.ts";
-import { MACHINE_PROGRAM, startMachineProcess } from "./machine_process.ts";
+import { MACHINE_PROGRAM, startServerProcess } from "./server_process.ts";
 import { type Reply, type Sent, Wire } from "./wire.ts";
 
 /** The secrets of every test machine; no answer and no log line may ever hold one. */
@@ -28,7 +28,7 @@ export const BIRTH: Readonly<Record<string, string>> = {
 };
 
 /** How a test machine differs from an open one. */
-export interface TestMachineOptions {
+export interface TestServerOptions {
   /** Settings beside the port and the folder. */
   readonly env?: { readonly [S in SettingName]?: string | undefined };
   /** Texts of the lower layer; {@link BIRTH} unless given. */
@@ -63,7 +63,7 @@ export function basic(user: string, password: string): Record<string, string> {
 }
 
 /** A machine that is up. */
-export class TestMachine {
+export class TestServer {
   readonly data: string;
   readonly port: number;
   /** What T3 sends here. */
@@ -174,7 +174,7 @@ export class TestMachine {
 }
 
 /** Starts a machine. */
-export async function startTestMachine(options: TestMachineOptions = {}): Promise<TestMachine> {
+export async function startTestServer(options: TestServerOptions = {}): Promise<TestServer> {
   const own = options.data === undefined
     ? await Deno.makeTempDir({ prefix: "elastik-test-" })
     : undefined;
@@ -190,7 +190,7 @@ export async function startTestMachine(options: TestMachineOptions = {}): Promis
   const log: string[] = [];
   const program = Deno.env.get(MACHINE_PROGRAM);
   const running = program !== undefined
-    ? await startMachineProcess(program, settings, log)
+    ? await startServerProcess(program, settings, log)
     : await startServer({
       config: readConfig((name) => settings[name]),
       env: (name) => settings[name],
@@ -203,28 +203,28 @@ export async function startTestMachine(options: TestMachineOptions = {}): Promis
     });
   const approveToken = settings.ELASTIK_APPROVE_TOKEN ??
     (await Deno.readTextFile(`${data}/.approve-token`)).trim();
-  const machine = new TestMachine(running, approveToken, data, own, log);
-  await machine.booted();
-  return machine;
+  const server = new TestServer(running, approveToken, data, own, log);
+  await server.booted();
+  return server;
 }
 
 /** Runs a test on a machine of its own. */
-export async function withMachine(
-  options: TestMachineOptions,
-  test: (machine: TestMachine) => Promise<void>,
+export async function withServer(
+  options: TestServerOptions,
+  test: (server: TestServer) => Promise<void>,
 ): Promise<void> {
-  const machine = await startTestMachine(options);
+  const server = await startTestServer(options);
   try {
-    await test(machine);
+    await test(server);
   } finally {
-    await machine.close();
+    await server.close();
   }
 }
 
 /** Adds one case to a suite. */
 export type AddCase = (
   title: string,
-  run: (machine: TestMachine, t: Deno.TestContext) => Promise<void>,
+  run: (server: TestServer, t: Deno.TestContext) => Promise<void>,
 ) => void;
 
 /**
@@ -233,13 +233,13 @@ export type AddCase = (
  *
  * @param title the test's name
  */
-export function suite(title: string, options: TestMachineOptions): AddCase {
+export function suite(title: string, options: TestServerOptions): AddCase {
   const cases: [title: string, run: Parameters<AddCase>[1]][] = [];
   Deno.test(title, async (t) => {
-    await withMachine(options, async (machine) => {
+    await withServer(options, async (server) => {
       for (const [i, [name, run]] of cases.entries()) {
-        if (i > 0) await machine.clear();
-        await t.step(name, (step) => run(machine, step));
+        if (i > 0) await server.clear();
+        await t.step(name, (step) => run(server, step));
       }
     });
   });

@@ -1,13 +1,13 @@
 /**
- * The smallest plugin: it answers a POST with what was sent, and everything else with a greeting. A
- * template for your own; `/usr/share/doc/plugins.md` says what else a plugin can ask for.
+ * The smallest plugin: it answers each request with a greeting and the body of the request. A template
+ * for your own; `/usr/share/doc/plugins.md` lists what else a plugin can export and use.
  */
 
-/** One line for `/bin`. */
+/** One line of text for `/bin`. */
 export const description = "says hello and echoes what is sent";
-/** Each path, and everything below it. */
+/** The paths that the plugin answers, each with everything below it. */
 export const routes = ["/example"];
-/** Who may ask at least: T1 is everyone who may read. */
+/** The lowest tier that can call the plugin; T1 needs no credential. */
 export const auth = "T1";
 
 export default {

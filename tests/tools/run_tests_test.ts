@@ -3,6 +3,7 @@ import {
   countUncaughtErrors,
   createTierOf,
   formatSummary,
+  groupFiles,
   planBatches,
   selectFiles,
 } from "../../lib/tools/run_tests.ts";
@@ -112,6 +113,20 @@ Deno.test("selectFiles() takes tiers, folders, files and paths", () => {
     "tests/faults/kill_test.ts",
   ]);
   assertEquals(select("htt"), []);
+});
+
+Deno.test("groupFiles() writes modules that together import each file once", async () => {
+  const folder = await Deno.makeTempDir();
+  try {
+    assertEquals(await groupFiles(["tests/a_test.ts"], folder), ["tests/a_test.ts"]);
+    const files = Array.from({ length: 21 }, (_, i) => `tests/${i}_test.ts`);
+    const groups = await groupFiles(files, folder);
+    const texts = await Promise.all(groups.map((path) => Deno.readTextFile(path)));
+    const imported = texts.join("").matchAll(/^import "file:\/\/\/.*\/(tests\/\d+_test\.ts)";$/gm);
+    assertEquals([...imported].map(([, file = ""]) => file).sort(), files.sort());
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
 });
 
 Deno.test("planBatches() puts tiers in order, and runs what disturbs others in sequence", () => {

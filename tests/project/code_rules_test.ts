@@ -1,3 +1,4 @@
+/** Rules for the code of `lib`, of the plugins and of the tests that the linter does not know. */
 import { assert, assertEquals } from "../support/assert.ts";
 import { ROOT, runProgram } from "./program.ts";
 import { blocksOf, missingAnswer } from "./readme.ts";
@@ -19,6 +20,7 @@ async function textsOf(paths: readonly string[]): Promise<Map<string, string>> {
 
 const lib = await textsOf((await filesBelow("lib")).filter((path) => path.endsWith(".ts")));
 const tests = await textsOf((await filesBelow("tests")).filter((path) => path.endsWith(".ts")));
+
 Deno.test("every file that a task of deno.json names exists", async () => {
   const { tasks } = JSON.parse(await Deno.readTextFile(`${ROOT}/deno.json`));
   for (const command of Object.values(tasks)) {
@@ -28,33 +30,33 @@ Deno.test("every file that a task of deno.json names exists", async () => {
   }
 });
 
-Deno.test("deno.lock names what machines download, and not what tests do", async () => {
+Deno.test("deno.lock has the packages of lib/deps and no package of the tests", async () => {
   const { specifiers } = JSON.parse(await Deno.readTextFile(`${ROOT}/deno.lock`));
   const runtime = [...lib].filter(([path]) => path.startsWith("lib/deps/"))
     .flatMap(([, text]) => text.match(/npm:[^"]+@\d[^"/]*/g) ?? []);
   const locked = Object.keys(specifiers);
   assertEquals(locked.filter((name) => !runtime.includes(name)), []);
-  assert(locked.length > 3, "it locks nothing");
+  assert(locked.length > 3, "it has no packages");
 });
 
-Deno.test("every module of lib says first what it is for", () => {
+Deno.test("every module of lib begins with a comment on its purpose", () => {
   for (const [path, text] of lib) assert(/^\/\*\*(?: |\n \* )/.test(text), path);
 });
 
-Deno.test("no code opts out of types or puts work off", () => {
-  // `any` is the linter's business: texts of hostile plugins may hold what code may not.
+Deno.test("no code disables type checks, postpones work or skips other tests", () => {
+  // The linter finds `any`: the texts of hostile plugins can contain it.
   const rules: readonly [RegExp, string][] = [
-    [/@ts-(?:ignore|expect-error|nocheck)/, "a silenced type error"],
-    // The words that are looked for; this file is left out below because they stand here.
-    [/\b(?:TODO|FIXME|XXX)\b/, "work put off"],
+    [/@ts-(?:ignore|expect-error|nocheck)/, "a disabled type check"],
+    // The words that the rule finds. The loop skips this file, because they are in it.
+    [/\b(?:TODO|FIXME|XXX)\b/, "postponed work"],
     [/\bDeno\.test\.(?:only|ignore)\b|\bonly: true/, "a test that hides others"],
   ];
   for (const [path, text] of [...lib, ...tests]) {
-    if (path.endsWith("/house_test.ts")) continue;
+    if (path.endsWith("/code_rules_test.ts")) continue;
     const code = text.replace(/^\s*(?:\*|\/\*\*).*$/gm, "");
     for (const [pattern, what] of rules) {
       const found = pattern.exec(code);
-      assert(found === null, `${path} holds ${what}: ${found?.[0]}`);
+      assert(found === null, `${path} contains ${what}: ${found?.[0]}`);
     }
   }
 });
@@ -62,7 +64,7 @@ Deno.test("no code opts out of types or puts work off", () => {
 /** Error handlers that do nothing: `() => {}`, `() => undefined`, and functions with an empty body. */
 const NOTHING = String.raw`(?:\(\w*\)|\w+)\s*=>\s*(?:\{\s*\}|undefined|void 0|null)`;
 
-/** Lines of a source where an error is swallowed and no comment, there or just above, says why. */
+/** Lines of a source that ignore an error without a comment, there or on the line above. */
 function swallowedErrors(text: string): string[] {
   const empty = [...text.matchAll(/function (\w+)\([^)]*\)(?:: void)? \{\s*\}/g)].map(([, name]) =>
     name
@@ -81,7 +83,7 @@ function swallowedErrors(text: string): string[] {
   });
 }
 
-Deno.test("no module of lib and no plugin swallows an error without a reason in a comment", async () => {
+Deno.test("no module of lib and no plugin ignores an error without a reason in a comment", async () => {
   const sources = (await filesBelow("plugins")).filter((path) => /\/.+\/.+\.ts$/.test(path));
   const plugins = await textsOf(sources);
   const found = [...lib, ...plugins].flatMap(([path, text]) =>
@@ -115,7 +117,7 @@ Deno.test("only lib/config.ts reads the environment of the core", () => {
   }
 });
 
-Deno.test("third-party packages are named in lib/deps alone, with their versions", () => {
+Deno.test("only lib/deps imports third-party packages, each with its version", () => {
   for (const [path, text] of lib) {
     for (const [, specifier = ""] of text.matchAll(/from "((?:npm|jsr|https?):[^"]*)"/g)) {
       assert(path.startsWith("lib/deps/"), `${path} imports ${specifier}`);
@@ -124,18 +126,18 @@ Deno.test("third-party packages are named in lib/deps alone, with their versions
   }
 });
 
-Deno.test("no tracked file names a registry, a machine's folder or a secret", async () => {
+Deno.test("no tracked file names a registry, a local folder or a secret", async () => {
   const listed = await runProgram({ command: "git", args: ["ls-files", "-z"], cwd: ROOT });
-  // Without git there is no list of tracked files; a release holds nothing else.
+  // Without git there is no list of tracked files; a release has no other files.
   const all = listed.code === 0 ? listed.stdout.split("\0").filter(Boolean) : [...lib.keys()];
   const rules: readonly [RegExp, string][] = [
     [new RegExp(["registry.npmjs", "npm\\.jsr", "registry.yarnpkg"].join("|"), "i"), "a registry"],
-    [/\/(?:root|work|Users)\/[\w.-]+\//, "a machine's folder"],
-    [/\/home\/[\w.-]+\/\.(?:cache|deno|npm)\b/, "a machine's folder"],
+    [/\/(?:root|work|Users)\/[\w.-]+\//, "a local folder"],
+    [/\/home\/[\w.-]+\/\.(?:cache|deno|npm)\b/, "a local folder"],
     [/-----BEGIN [A-Z ]*PRIVATE KEY-----/, "a secret"],
   ];
   for (const path of all) {
-    if (path.endsWith("/house_test.ts") || /\.(?:png|ico|jpg)$/.test(path)) continue;
+    if (path.endsWith("/code_rules_test.ts") || /\.(?:png|ico|jpg)$/.test(path)) continue;
     let text: string;
     try {
       text = await Deno.readTextFile(`${ROOT}/${path}`);
@@ -150,7 +152,7 @@ Deno.test("no tracked file names a registry, a machine's folder or a secret", as
   }
 });
 
-Deno.test("missingAnswer() finds what a page promises and the machine does not say", () => {
+Deno.test("missingAnswer() returns the first line of a page that the output does not have", () => {
   const [[first, second] = [], rest] = blocksOf(
     "```sh\na\n# → one …\n# → two\nb \\\n  c\n```\ntext\n```json\n{}\n```\n```sh\nd\n```\n",
   );

@@ -159,9 +159,9 @@ export function selectFiles(
 ): string[] {
   const tier = (file: string) => file.startsWith("tests/") ? tierOf(file) : "unit";
   if (args.length === 0) return files.filter((file) => !ONLY_IF_NAMED.includes(tier(file)));
-  const wanted = args.map((arg) => arg.replace(/^\.\//, "").replace(/\/$/, ""));
+  const names = args.map((arg) => arg.replace(/^\.\//, "").replace(/\/$/, ""));
   return files.filter((file) =>
-    wanted.some((name) =>
+    names.some((name) =>
       name === tier(file) || file === name || file.startsWith(`${name}/`) ||
       file.startsWith(`tests/${name}/`)
     )
@@ -197,7 +197,7 @@ function permissions(tier: TestTier): string[] {
 }
 
 /**
- * Writes modules that import the files of a group each.
+ * Writes one module per group, which imports the files of the group.
  *
  * @param folder folder for the modules
  * @returns the paths of the modules, or the files themselves if they are few
@@ -240,7 +240,7 @@ async function runBatch({ tier, parallel, examples, files }: Batch): Promise<Tes
       env: { ...Object.fromEntries(env), ...(colour ? { FORCE_COLOR: "1" } : {}) },
       stdout: "piped",
     }).spawn();
-    const broken = countUncaughtErrors(await passOn(child.stdout));
+    const broken = countUncaughtErrors(await copyToStdout(child.stdout));
     const { success, code, signal } = await child.status;
     const counts = countCases(await Deno.readTextFile(report));
     const failed = counts.failed + broken;
@@ -256,7 +256,7 @@ async function runBatch({ tier, parallel, examples, files }: Batch): Promise<Tes
 }
 
 /** Copies a stream to standard output and returns its text. */
-async function passOn(stream: ReadableStream<Uint8Array<ArrayBuffer>>): Promise<string> {
+async function copyToStdout(stream: ReadableStream<Uint8Array<ArrayBuffer>>): Promise<string> {
   const decoder = new TextDecoder();
   let text = "";
   for await (const bytes of stream) {

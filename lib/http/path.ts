@@ -27,7 +27,7 @@ const PLAIN = /^(?:\/[A-Za-z0-9_~@!$&'()+,;=.-]+)*\/?$/;
 const DOT_SEGMENT = /(?:^|\/)\.\.?(?:\/|$)/;
 const DELIMITER = /[?#]/;
 const ENCODED_SLASH = /%2f/i;
-// deno-lint-ignore no-control-regex -- control characters are what is looked for
+// deno-lint-ignore no-control-regex -- the pattern must match control characters
 const CONTROL = /[\u0000-\u001f\u007f-\u009f\u2028\u2029]/;
 
 function refuse(found: string): never {
@@ -127,8 +127,8 @@ function decodedFault(path: string): string | undefined {
 
 /**
  * Checks whether a decoded path has the spelling that {@link parseTarget} returns: absolute, NFC,
- * without a trailing slash except for the root, without anything that it rejects. For paths that do
- * not come from a URL.
+ * without a trailing slash except for the root, without anything that `parseTarget` rejects. For
+ * paths that do not come from a URL.
  *
  * @example
  * ```ts

@@ -225,7 +225,7 @@ Deno.test("importFolder() converts worlds of elastik v5, and the result verifies
     db.close();
     const found = await bring(`${folder}/source`, `${folder}/into`, { key: "their key" });
     assertEquals(
-      found.v5Worlds.map(({ name, verdict }) => [name, verdict.chain, verdict.broken_at]),
+      found.v5Worlds.map(({ name, result }) => [name, result.chain, result.broken_at]),
       [
         ["etc/gpu.conf", "broken", 2],
         ["home/hello", "holds", undefined],

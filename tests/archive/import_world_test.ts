@@ -73,7 +73,7 @@ Deno.test("WorldImporter explains why a world is skipped", () =>
     marked.exec(MARK_DELETED);
     marked.close();
     for (
-      const [folder, why] of [...rows, ["home%2f a", "name"], ["etc%2Fconf", "leaving"]] as const
+      const [folder, why] of [...rows, ["home%2f a", "name"], ["etc%2Fconf", "deleted"]] as const
     ) {
       const found = read(data, folder);
       assertEquals("kind" in found && found.kind, why, folder);

@@ -96,9 +96,9 @@ export async function propfind(context: DavContext, davRequest: DavRequest): Pro
   assertBounded(plan, resources.length, path);
   const pieces = writeResponses(context, davRequest, plan, resources);
   if (resources.length > DAV_BATCH_RESOURCES) return createStreamedMultistatus(pieces);
-  const whole: string[] = [];
-  for await (const piece of pieces) whole.push(piece);
-  return createMultistatus(whole);
+  const responses: string[] = [];
+  for await (const piece of pieces) responses.push(piece);
+  return createMultistatus(responses);
 }
 
 /** Throws if long property names for many resources would make a very long response. */
@@ -113,7 +113,7 @@ function assertBounded({ columns }: Plan, resources: number, path: string): void
   );
 }
 
-function planOf(requested: PropfindRequest, noneDead: boolean): Plan {
+function planOf(requested: PropfindRequest, hasNoDeadProperties: boolean): Plan {
   const names = requested.kind === "prop"
     ? requested.names
     : requested.kind === "allprop"
@@ -121,7 +121,7 @@ function planOf(requested: PropfindRequest, noneDead: boolean): Plan {
     : [];
   const live = requested.kind === "prop" ? [] : LIVE_NAMES;
   const keys = new Set(names.map(toNameKey));
-  const mayBeDead = ({ ns, name }: XmlName) =>
+  const canBeDead = ({ ns, name }: XmlName) =>
     ns !== DAV_NAMESPACE || name === "displayname" || !LIVE_PROPERTY_NAMES.includes(name);
   return {
     kind: requested.kind,
@@ -131,7 +131,7 @@ function planOf(requested: PropfindRequest, noneDead: boolean): Plan {
     ],
     created: requested.kind !== "prop" || keys.has(CREATION_DATE_KEY),
     quota: QUOTA_KEYS.some((key) => keys.has(key)),
-    dead: !noneDead && (requested.kind !== "prop" || names.some(mayBeDead)),
+    dead: !hasNoDeadProperties && (requested.kind !== "prop" || names.some(canBeDead)),
   };
 }
 
@@ -235,22 +235,22 @@ function write(plan: Plan, facts: ResourceFacts, dead: readonly DeadProperty[]):
   const kept = dead.length === 0
     ? undefined
     : new Map(dead.map((property) => [toNameKey(property), property.xml]));
-  let there = "";
+  let present = "";
   let missing = "";
   for (const { key, name, named } of plan.columns) {
     const value = kept?.get(key) ?? writeLiveProperty(key, facts);
-    if (value !== undefined) there += value;
+    if (value !== undefined) present += value;
     // A missing property is reported only if the request names it.
     else if (named) missing += writeEmptyElement(name);
     kept?.delete(key);
   }
-  if (plan.kind === "allprop" && kept !== undefined) there += [...kept.values()].join("");
+  if (plan.kind === "allprop" && kept !== undefined) present += [...kept.values()].join("");
   const groups: PropStat[] = [
-    { status: 200, properties: there },
+    { status: 200, properties: present },
     { status: 404, properties: missing },
   ];
   // RFC 4918 §14.24: a response has at least one propstat.
-  if (there === "" && missing === "") {
+  if (present === "" && missing === "") {
     return `<D:response><D:href>${href}</D:href><D:propstat><D:prop/>` +
       "<D:status>HTTP/1.1 200 OK</D:status></D:propstat></D:response>\n";
   }

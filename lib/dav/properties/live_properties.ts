@@ -43,9 +43,9 @@ const WRITERS: Readonly<Record<string, Writer>> = {
     isFile(found)
       ? `<D:getcontenttype>${toMediaType(found.entry?.ext ?? "")}</D:getcontenttype>`
       : undefined,
-  getetag: ({ resource: found, isRedacted: seen }) =>
+  getetag: ({ resource: found, isRedacted: redacted }) =>
     isFile(found) && found.entry !== undefined
-      ? `<D:getetag>${escapeXml(davEtag(found.entry, seen))}</D:getetag>`
+      ? `<D:getetag>${escapeXml(davEtag(found.entry, redacted))}</D:getetag>`
       : undefined,
   getlastmodified: ({ resource: { entry }, changed = entry?.updatedAt }) =>
     changed === undefined

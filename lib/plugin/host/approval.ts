@@ -68,12 +68,13 @@ export async function findApproval(store: Store, source: World): Promise<Approva
  * @returns the difference as text, or undefined if they agree
  */
 export function manifestDrift(approved: ApprovalFacts, current: ProbeResult): string | undefined {
-  const now = approvalFacts(current);
-  const field = FIXED.find((name) => canonicalJson(approved[name]) !== canonicalJson(now[name])) ??
-    (approved.config_sha256 === now.config_sha256 &&
-        canonicalJson(approved.permissions) !== canonicalJson(now.permissions)
-      ? "permissions"
-      : undefined);
+  const currentFacts = approvalFacts(current);
+  const field =
+    FIXED.find((name) => canonicalJson(approved[name]) !== canonicalJson(currentFacts[name])) ??
+      (approved.config_sha256 === currentFacts.config_sha256 &&
+          canonicalJson(approved.permissions) !== canonicalJson(currentFacts.permissions)
+        ? "permissions"
+        : undefined);
   return field === undefined
     ? undefined
     : `its \`${field}\` differs from the approval; PUT active to approve the current value`;

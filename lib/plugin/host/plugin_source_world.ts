@@ -37,7 +37,7 @@ export async function setPluginState(
   { by, precondition }: StateChangeRequest,
   facts: Readonly<Record<string, unknown>> = {},
 ): Promise<number> {
-  assertVersionSeen(source, precondition);
+  assertSourcePrecondition(source, precondition);
   const { name, version, sha256 } = source;
   try {
     const written = await store.transition({
@@ -60,7 +60,10 @@ export async function setPluginState(
  * @param precondition undefined if the caller sent none
  * @throws {Problem} 412: the precondition failed
  */
-export function assertVersionSeen(source: World, precondition: Precondition | undefined): void {
+export function assertSourcePrecondition(
+  source: World,
+  precondition: Precondition | undefined,
+): void {
   const fault = preconditionFault(precondition, source);
   if (fault === undefined) return;
   throw new Problem("precondition-failed", `Cannot change the state of /${source.name}: ${fault}`);

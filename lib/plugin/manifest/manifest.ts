@@ -72,8 +72,8 @@ export function parseManifest(
   const routes = parseStrings("routes", given.routes ?? []).map((route) =>
     parseRoute(route, reserved)
   );
-  const twice = routes.find((route, at) => routes.indexOf(route) !== at);
-  if (twice !== undefined) throw new ManifestError("routes", `${twice} is listed twice`);
+  const duplicate = routes.find((route, at) => routes.indexOf(route) !== at);
+  if (duplicate !== undefined) throw new ManifestError("routes", `${duplicate} is listed twice`);
   if (routes.length === 0 && !fallback) {
     throw new ManifestError("routes", 'it is empty; name at least one path, such as ["/example"]');
   }
@@ -204,5 +204,8 @@ function parseStrings(field: string, value: unknown): string[] {
 }
 
 function tooMany(field: string): ManifestError {
-  return new ManifestError(field, `it has more than ${MAX_MANIFEST_ENTRIES} entries, the limit`);
+  return new ManifestError(
+    field,
+    `it has too many entries; at most ${MAX_MANIFEST_ENTRIES} are allowed`,
+  );
 }

@@ -162,7 +162,7 @@ export interface SnapshotJob {
   readonly id: number;
   readonly kind: "snapshot";
   readonly name: string;
-  /** Signing key of the copy; absent keeps the HMACs. */
+  /** Signing key of the copy; if absent, the HMACs are kept. */
   readonly key?: string;
   /** Path of the file for a long copy; the file must not exist. */
   readonly path: string;

@@ -8,7 +8,7 @@ import {
   inspectSource,
   MissingPermissionError,
   prepareCellInit,
-  probeAgain,
+  probeSource,
   startPlugin,
 } from "../../../lib/plugin/host/plugin_loader.ts";
 import { reservedRouteFault } from "../../../lib/server/create_sandbox.ts";
@@ -61,7 +61,7 @@ Deno.test("inspectSource() returns what a source requests, without calling its f
   assertEquals(wanted.config, { "/etc/p.conf": "configured" });
   assertEquals(wanted.permissions.env, ["configured"]);
   assertEquals(wanted.manifest.auth, "T2");
-  assertEquals(await probeAgain(DEPS, "lib/p", wanted.code), {
+  assertEquals(await probeSource(DEPS, "lib/p", wanted.code), {
     manifest: wanted.manifest,
     permissions: wanted.permissions,
     config: wanted.config,

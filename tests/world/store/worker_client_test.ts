@@ -39,7 +39,7 @@ async function withClient(
 }
 
 function read(client: WorkerClient, name: string): Promise<unknown> {
-  return client.ask<"read">({ kind: "read", name });
+  return client.run<"read">({ kind: "read", name });
 }
 
 Deno.test("WorkerClient.ask() matches replies to jobs in any order", () =>

@@ -85,8 +85,8 @@ Deno.test("env.caller has the authority of its caller, for every tier", async ()
       ],
     ];
     for (const [as, errand, status] of rows) {
-      const told = await send(server, as, errand);
-      assertStrictEquals(told.status, status, `${JSON.stringify([errand, told])}`);
+      const answer = await send(server, as, errand);
+      assertStrictEquals(answer.status, status, `${JSON.stringify([errand, answer])}`);
     }
     const log = await server.approve("GET", "/proc/log/home/y");
     assertMatch(log.text, /"by":"T2"/);
@@ -151,13 +151,13 @@ Deno.test("env.caller rejects after its request has ended", async () => {
     const body = `
       globalThis.kept ??= [];
       if (url.pathname === "/p/keep") { kept.push(env.caller); return new Response("kept"); }
-      const told = [];
+      const results = [];
       for (const caller of kept) {
-        try { told.push((await caller.fetch("/etc/x", { method: "PUT", body: "x" })).status); }
-        catch (error) { told.push(String(error)); }
+        try { results.push((await caller.fetch("/etc/x", { method: "PUT", body: "x" })).status); }
+        catch (error) { results.push(String(error)); }
       }
-      told.push((await env.caller.fetch("/etc/x", { method: "PUT", body: "x" })).status);
-      return Response.json(told);`;
+      results.push((await env.caller.fetch("/etc/x", { method: "PUT", body: "x" })).status);
+      return Response.json(results);`;
     await install(server, "p", plugin({}, body));
     assertEquals(
       (await server.send({ method: "GET", target: "/p/keep", headers: T3 })).text,
@@ -216,12 +216,12 @@ Deno.test("env.machine is limited to the plugin's grants, whatever tier the call
     for (const as of [NOBODY, T3]) {
       for (const [method, path, status] of rows) {
         const body = method === "PUT" || method === "POST" ? { body: "active" } : {};
-        const told = await send(server, as, { via: "machine", method, path, ...body });
+        const answer = await send(server, as, { via: "machine", method, path, ...body });
         assertEquals(
-          told.status === 201 ? status === 201 || status === 200 : told.status === status ||
-            (status === 201 && told.status === 200),
+          answer.status === 201 ? status === 201 || status === 200 : answer.status === status ||
+            (status === 201 && answer.status === 200),
           true,
-          `${method} ${path}: ${told.status}`,
+          `${method} ${path}: ${answer.status}`,
         );
       }
     }
@@ -237,7 +237,7 @@ Deno.test("env.machine.fetch() resolves a path as the gate does, in every spelli
     await server.approve("PUT", "/etc/secret", "secret");
     await server.approve("PUT", "/var/c/x", "x");
     await install(server, "p", plugin({ grants: { "/var/c/": "rw" } }, DEPUTY));
-    const rows: [path: string, told: number | RegExp][] = [
+    const rows: [path: string, expected: number | RegExp][] = [
       ["/var/c/x", 200],
       ["/var/c/%78", 200],
       ["http://machine/var/c/x", 200],
@@ -261,11 +261,11 @@ Deno.test("env.machine.fetch() resolves a path as the gate does, in every spelli
       ["var/c/x", /TypeError/],
     ];
     for (const [path, expected] of rows) {
-      const told = await send(server, NOBODY, { via: "machine", path });
+      const answer = await send(server, NOBODY, { via: "machine", path });
       if (typeof expected === "number") {
-        assertStrictEquals(told.status, expected, `${path}: ${told.text}`);
-      } else assertMatch(String(told.thrown), expected, path);
-      assert(told.status !== 200 || told.text !== "secret");
+        assertStrictEquals(answer.status, expected, `${path}: ${answer.text}`);
+      } else assertMatch(String(answer.thrown), expected, path);
+      assert(answer.status !== 200 || answer.text !== "secret");
     }
   });
 });
@@ -328,20 +328,20 @@ Deno.test("fetch() in a plugin cannot connect to its own server by any name of t
     const hosts = ["127.0.0.1", "localhost", "[::1]", "0.0.0.0", "[::ffff:127.0.0.1]", "127.0.0.2"];
     const net = [...hosts, `127.0.0.1:${server.port}`, `localhost:${server.port}`];
     const body = `
-      const told = {};
+      const results = {};
       for (const host of ${JSON.stringify([...hosts, "2130706433", "127.1", "0"])}) {
         try {
           const answer = await fetch("http://" + host + ":${server.port}/auth/whoami", {
             headers: { host: "localhost" },
           });
-          told[host] = answer.status + (await answer.text());
-        } catch (error) { told[host] = String(error.name); }
+          results[host] = answer.status + (await answer.text());
+        } catch (error) { results[host] = String(error.name); }
       }
-      return Response.json(told);`;
+      return Response.json(results);`;
     await install(server, "p", plugin({ permissions: { net } }, body));
     const reply = await server.send({ method: "GET", target: "/p" });
-    for (const [host, told] of Object.entries(record(JSON.parse(reply.text)))) {
-      assert(!/^200/.test(String(told)), `${host}: ${told}`);
+    for (const [host, result] of Object.entries(record(JSON.parse(reply.text)))) {
+      assert(!/^200/.test(String(result)), `${host}: ${result}`);
     }
   });
 });

@@ -50,10 +50,10 @@ Deno.test("SeenCall.left resolves when the caller disconnects, before or after t
   await withBackend(async (backend) => {
     const gone = new AbortController();
     backend.next({ head: () => new Promise(() => {}) });
-    const asked = post(`${backend.url}/api/chat`, ASK, gone.signal);
+    const response = post(`${backend.url}/api/chat`, ASK, gone.signal);
     await backend.called(1);
     gone.abort();
-    await assertRejects(asked);
+    await assertRejects(response);
     await backend.last.left;
     const later = new AbortController();
     backend.next({ end: "hang" });

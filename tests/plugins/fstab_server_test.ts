@@ -15,7 +15,7 @@ Deno.test("GET /mnt/<name> reads a mounted web server", async (t) => {
         });
       const found = await get("/mnt/api/users/42?page=2&raw");
       assertEquals(found.text, '{"path":"/users/42"}');
-      assertEquals(upstream.asked.at(-1)?.url, `${upstream.origin}/users/42?page=2`);
+      assertEquals(upstream.requests.at(-1)?.url, `${upstream.origin}/users/42?page=2`);
       assertEquals(found.headers.get("content-type"), "application/json");
       assertEquals(found.headers.get("x-mount-version"), 'etag:W/"v1"');
       assertEquals(found.headers.get("etag"), 'W/"v1"');
@@ -48,7 +48,7 @@ Deno.test("GET /mnt/<name> reads a mounted web server", async (t) => {
     });
     await t.step("with the same path and query", async () => {
       upstream.answer = () => new Response("ok");
-      const rows: [path: string, asked: string][] = [
+      const rows: [path: string, expected: string][] = [
         ["/mnt/api", "/"],
         ["/mnt/api/", "/"],
         ["/mnt/api/a/", "/a/"],
@@ -58,9 +58,9 @@ Deno.test("GET /mnt/<name> reads a mounted web server", async (t) => {
         ["/mnt/api/a%3Fb%23c", "/a%3Fb%23c"],
         ["/mnt/api/x?a=%2F&b=c%20d", "/x?a=%2F&b=c%20d"],
       ];
-      for (const [path, asked] of rows) {
+      for (const [path, expected] of rows) {
         assertEquals((await get(path)).status, 200, path);
-        assertStrictEquals(upstream.asked.at(-1)?.url, upstream.origin + asked, path);
+        assertStrictEquals(upstream.requests.at(-1)?.url, upstream.origin + expected, path);
       }
       for (const path of ["/mnt/api/../x", "/mnt/api/%2e%2e/x", "/mnt/api/a%2fb", "/mnt/api//x"]) {
         assertEquals((await get(path)).status, 400, path);
@@ -73,7 +73,7 @@ Deno.test("GET /mnt/<name> reads a mounted web server", async (t) => {
       for (const as of [T2, T3, cap]) {
         const mine = { ...as, cookie: "session=1", "x-forwarded-for": "1.2.3.4", "x-other": "y" };
         assertEquals((await get("/mnt/api/x", { ...mine, "accept": "text/csv" })).status, 200);
-        const { headers } = upstream.asked.at(-1) ?? { headers: new Headers() };
+        const { headers } = upstream.requests.at(-1) ?? { headers: new Headers() };
         assertEquals(headers.get("authorization"), `Bearer ${BEARER}`);
         assertEquals(headers.get("accept"), "text/csv");
         for (const name of ["cookie", "x-forwarded-for", "x-other", "origin", "referer"]) {
@@ -302,7 +302,7 @@ Deno.test("GET /mnt/<name> reads a mounted web server", async (t) => {
     });
     await t.step("but never writes to it", async () => {
       await mount(`${upstream.origin} /mnt/api rw`);
-      const before = upstream.asked.length;
+      const before = upstream.requests.length;
       for (const method of ["POST", "PUT", "DELETE", "PATCH", "PROPFIND"]) {
         for (const as of [{}, T2, T3]) {
           const found = await send(method, "/mnt/api/x", "x", as);
@@ -314,7 +314,7 @@ Deno.test("GET /mnt/<name> reads a mounted web server", async (t) => {
         }
       }
       assertEquals((await send("OPTIONS", "/mnt/api/x")).status, 204);
-      assertStrictEquals(upstream.asked.length, before);
+      assertStrictEquals(upstream.requests.length, before);
     });
   });
 });

@@ -37,9 +37,9 @@ Deno.test("PUT and POST /mnt/<name> write to a mounted folder", async (t) => {
       const made = await send("PUT", "/mnt/works/new/deep/%C3%BC%20%25.md", "# one\n", T2);
       assertEquals(made.status, 201, made.text);
       assertEquals(made.headers.get("location"), "/mnt/works/new/deep/%C3%BC%20%25.md");
-      const told = record(JSON.parse(made.text));
-      assertEquals([told.path, told.size], ["/mnt/works/new/deep/ü %.md", 6]);
-      assertStrictEquals(told.version, made.headers.get("x-mount-version"));
+      const stored = record(JSON.parse(made.text));
+      assertEquals([stored.path, stored.size], ["/mnt/works/new/deep/ü %.md", 6]);
+      assertStrictEquals(stored.version, made.headers.get("x-mount-version"));
       const etag = made.headers.get("etag");
       const found = await get("/mnt/works/new/deep/%C3%BC%20%25.md");
       assertEquals([found.text, found.headers.get("etag")], ["# one\n", etag]);

@@ -154,7 +154,7 @@ Deno.test("/dev/gpu and /dev/gpu/stream report how the backend failed, in every 
 
       await t.step(`${scheme}: a rate limit is passed on with its Retry-After`, async () => {
         for (
-          const [sent, told] of [
+          const [sent, expected] of [
             ["7", "7"],
             ["Wed, 21 Oct 2026 07:28:00 GMT", "Wed, 21 Oct 2026 07:28:00 GMT"],
             ["soon", undefined],
@@ -169,11 +169,8 @@ Deno.test("/dev/gpu and /dev/gpu/stream report how the backend failed, in every 
           };
           for (const target of ["/dev/gpu", "/dev/gpu/stream"]) {
             const reply = await gpu.ask("x", target);
-            assertEquals([reply.status, reply.headers.get("retry-after")], [429, told]);
-            assertMatch(
-              detail(reply.text),
-              /backend refuses further requests for now: wait, \*\*\*/,
-            );
+            assertEquals([reply.status, reply.headers.get("retry-after")], [429, expected]);
+            assertMatch(detail(reply.text), /backend asks to wait: wait, \*\*\*/);
           }
         }
       });
@@ -254,7 +251,7 @@ Deno.test("/dev/gpu and /dev/gpu/stream report how the backend failed, in every 
         backend.clear();
         backend.next({ head: never });
         const early = new AbortController();
-        const asked = fetch(`${gpu.url}/dev/gpu`, {
+        const response = fetch(`${gpu.url}/dev/gpu`, {
           method: "POST",
           body: "x",
           headers: bearer(TOKEN),
@@ -262,7 +259,7 @@ Deno.test("/dev/gpu and /dev/gpu/stream report how the backend failed, in every 
         });
         await backend.called(1);
         early.abort();
-        await assertRejects(asked);
+        await assertRejects(response);
         await backend.last.left;
         backend.next({ tokens: ["a"], end: "hang" });
         const reader = await gpu.open("x");

@@ -68,7 +68,7 @@ Deno.test({
           assertMatch(ran.stdout, /"description":"says hello and echoes what is sent"/);
           for (const line of ran.stdout.split("\n").slice(0, -1)) assertMatch(line, /\S/);
           assertMatch(ran.stdout, /Activated example\nAll plugins are up: /);
-          server.witness(ran.stdout + ran.stderr, "install.sh");
+          server.assertNoSecret(ran.stdout + ran.stderr, "install.sh");
         }
         const used = await server.send({ method: "POST", target: "/example", body: "hi" });
         assertEquals(used.text, '{"hello":"from example plugin","echo":"hi"}');
@@ -83,9 +83,9 @@ Deno.test({
   ignore: NO_CURL !== "",
   async fn() {
     await withScript(async (folder) => {
-      const machine = await startProgram(fromCheckout(folder));
+      const server = await startProgram(fromCheckout(folder));
       try {
-        const env = { ELASTIK_URL: machine.url };
+        const env = { ELASTIK_URL: server.url };
         await Deno.mkdir(`${folder}/elsewhere/data`, { recursive: true });
         // The data folder of another server.
         await Deno.writeTextFile(`${folder}/elsewhere/data/.approve-token`, "not-for-you");
@@ -107,7 +107,7 @@ Deno.test({
         const named = { ...env, ELASTIK_DATA: `${folder}/data` };
         assertEquals((await install(copy, ["example"], named)).code, 0);
       } finally {
-        await machine.stop();
+        await server.stop();
       }
     });
   },
@@ -119,12 +119,12 @@ Deno.test({
   ignore: NO_CURL !== "",
   async fn() {
     await withScript(async (folder) => {
-      const machine = await startProgram(fromCheckout(folder));
-      const { pid } = await (await fetch(`${machine.url}/proc/status`, {
+      const server = await startProgram(fromCheckout(folder));
+      const { pid } = await (await fetch(`${server.url}/proc/status`, {
         headers: { accept: "application/json" },
       })).json();
       const kept = (await Deno.readTextFile(`${folder}/data/.approve-token`)).trim();
-      await machine.stop();
+      await server.stop();
       let says = "";
       let heard = "";
       const ended = new AbortController();
@@ -314,7 +314,7 @@ Deno.test({
           const ran = await install(folder, ["example"], { ...where, ...env });
           assertStrictEquals(ran.code, code, ran.stderr);
           assertMatch(ran.stderr, says);
-          server.witness(ran.stdout + ran.stderr, "install.sh");
+          server.assertNoSecret(ran.stdout + ran.stderr, "install.sh");
         }
       });
     });

@@ -66,7 +66,7 @@ Deno.test("/__reality__ makes a clone with equal worlds and other keys", () =>
       };
       const clone = await startTestServer({ data: `${folder}/data`, env });
       try {
-        assert(clone.fresh, "the clone had an approve token");
+        assert(clone.hasNewToken, "the clone had an approve token");
         const read = await clone.send({ method: "GET", target: "/home/x?raw" });
         assertEquals(read.text, "kept");
         const sent = { method: "PUT", target: "/home/y", body: "no" };

@@ -22,9 +22,9 @@ Deno.test({
       await inFolder(async (folder) => {
         await Deno.symlink(`${ROOT}/plugins`, `${folder}/plugins`);
         const tokens = { ELASTIK_TOKEN: "t2-of-the-page", ELASTIK_APPROVE_TOKEN: "t3-of-the-page" };
-        const machine = await startProgram(fromCheckout(folder, [], tokens));
-        const { host } = new URL(machine.url);
-        const shell = new ReaderShell(folder, { ELASTIK_URL: machine.url, ...tokens });
+        const server = await startProgram(fromCheckout(folder, [], tokens));
+        const { host } = new URL(server.url);
+        const shell = new ReaderShell(folder, { ELASTIK_URL: server.url, ...tokens });
         try {
           for (const { commands, answers } of blocks.flat()) {
             await t.step(commands.split("\n")[0] ?? "", async () => {
@@ -41,7 +41,7 @@ Deno.test({
           assertMatch(backend.calls[1]?.prompt ?? "", /question: what is their funding source\?/);
         } finally {
           await shell.close();
-          await machine.stop();
+          await server.stop();
         }
       });
     });

@@ -550,11 +550,11 @@ export function storeSuite(engine: string, withStore: WithStore): void {
     "notifies watchers of each change in order, after it can be read",
     { lower },
     async ({ store }) => {
-      const told: string[] = [];
+      const changes: string[] = [];
       const checks: Promise<void>[] = [];
       function hear(where: string): (change: Change) => void {
         return ({ kind, name, version, by, seq, world }) => {
-          told.push(`${where}: ${kind} ${name} ${version} ${by} #${seq}`);
+          changes.push(`${where}: ${kind} ${name} ${version} ${by} #${seq}`);
           if (kind === "update" && world !== undefined) assertEquals(world.version, version);
           if (kind === "delete") assertEquals(world, undefined);
           checks.push(
@@ -576,7 +576,7 @@ export function storeSuite(engine: string, withStore: WithStore): void {
       await put(store, "usr/a", "upper");
       await store.remove({ name: "usr/a", by: "T3" });
       await Promise.all(checks);
-      assertEquals(told, [
+      assertEquals(changes, [
         "x: update home/x 1 T2 #1",
         "home: update home/x 1 T2 #1",
         "x: update home/x 2 T2 #2",
@@ -594,11 +594,11 @@ export function storeSuite(engine: string, withStore: WithStore): void {
     store.watch("home/x", () => {
       throw new Error("a broken watcher");
     });
-    const told: number[] = [];
-    store.watch("/", ({ version }) => told.push(version));
+    const changes: number[] = [];
+    store.watch("/", ({ version }) => changes.push(version));
     assertEquals((await put(store, "home/x", "1")).version, 1);
     assertEquals((await put(store, "home/x", "2")).version, 2);
-    assertEquals([told, await readText(store, "home/x")], [[1, 2], "2"]);
+    assertEquals([changes, await readText(store, "home/x")], [[1, 2], "2"]);
   });
 
   promise(

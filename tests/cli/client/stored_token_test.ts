@@ -32,7 +32,7 @@ Deno.test("readStoredToken() returns the token if the server on this computer ho
 
 Deno.test("readStoredToken() calls no server without a folder, and returns undefined for an empty token", () =>
   withTempData(async (data) => {
-    const nobody = () => Promise.reject(new Error("asked"));
+    const nobody = () => Promise.reject(new Error("a server was called"));
     assertEquals(
       await readStoredToken({ base: HERE, data: `${data}/none`, readServerPid: nobody }),
       undefined,

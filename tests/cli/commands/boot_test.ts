@@ -109,16 +109,16 @@ Deno.test("boot does not send the stored token to a server that does not hold th
     await Deno.writeTextFile(`${folder}/data/.lock`, "4242\n");
     const heard: (string | null)[] = [];
     const status = { pid: 4243, uptime: 1, worlds: 1, plugins: 0, version: "0" };
-    const stranger = Deno.serve(
+    const impostor = Deno.serve(
       { port: 0, hostname: "127.0.0.1", onListen: () => {} },
       (request) => {
         heard.push(request.headers.get("authorization"));
         return Response.json(status);
       },
     );
-    const url = `http://127.0.0.1:${stranger.addr.port}`;
+    const url = `http://127.0.0.1:${impostor.addr.port}`;
     const { code, stdout } = await runProgram(fromCheckout(folder, ["boot", url]));
-    await stranger.shutdown();
+    await impostor.shutdown();
     assertEquals(code, 1);
     assertMatch(stdout, /^worlds .* failed /m);
     assert(heard.length > 5);

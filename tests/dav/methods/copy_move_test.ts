@@ -40,8 +40,8 @@ Deno.test("copyMove() copies a world with extension and metadata and records the
 Deno.test("copyMove() records a move in the chain of the world", async () => {
   await withApp({}, async (app) => {
     const ask = asking(app);
-    const told: string[] = [];
-    app.store.watch("/", ({ kind, name }) => told.push(`${kind} ${name}`));
+    const changes: string[] = [];
+    app.store.watch("/", ({ kind, name }) => changes.push(`${kind} ${name}`));
     await ask("PUT /dav/home/a", 201, {}, "one");
     await ask("PUT /dav/home/a", 204, {}, "two");
     await ask("MOVE /dav/home/a", 201, to("/home/b"));
@@ -50,7 +50,7 @@ Deno.test("copyMove() records a move in the chain of the world", async () => {
     const [event] = await app.store.log("home/b", { limit: 1 });
     assertMatch(JSON.stringify(event?.payload), /"from":"\/home\/a","to":"\/home\/b"/);
     // Watchers receive the new name before the deletion of the old name.
-    assertEquals(told.slice(-2), ["update home/b", "delete home/a"]);
+    assertEquals(changes.slice(-2), ["update home/b", "delete home/a"]);
   });
 });
 

@@ -48,8 +48,8 @@ Deno.test("propfind() returns the properties that GET returns for a world", asyn
     assertEquals(live(found, "resourcetype"), "");
     assertEquals(live(found, "lockdiscovery"), "");
     assertMatch(live(found, "creationdate") ?? "", /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$/);
-    const [birth] = await app.store.log("home/a.md", { before: 2, limit: 1 });
-    assertStrictEquals(live(found, "creationdate"), birth?.timestamp.replace(/\.\d+Z$/, "Z"));
+    const [firstEvent] = await app.store.log("home/a.md", { before: 2, limit: 1 });
+    assertStrictEquals(live(found, "creationdate"), firstEvent?.timestamp.replace(/\.\d+Z$/, "Z"));
     const names = [...resources(found.text)[0]?.properties["200"]?.keys() ?? []].sort();
     assertEquals(names, LIVE_PROPERTY_NAMES.map((name) => `{DAV:}${name}`).sort());
   });

@@ -53,7 +53,7 @@ const FORGED_FRAMES: Readonly<Record<string, string>> = {
   "frame-side": "frame(2, 7, 1)",
   "frame-head": "frame(2, 0, id, join([u32(0xffffff), text('[]')]))",
   "frame-json": "head(2, 0, id, { status: 200 })",
-  "answer-unasked": "head(2, 0, 4000000000, [200, '', [], 0], 'forged')",
+  "answer-unrequested": "head(2, 0, 4000000000, [200, '', [], 0], 'forged')",
   "answer-twice":
     "join([head(2, 0, id, [200, '', [], 1], ''), head(2, 0, id, [200, '', [], 1], '')])",
   "answer-status": "head(2, 0, id, [101, '', [], 0], '')",
@@ -103,9 +103,9 @@ export const FORGERIES: readonly Attack[] = [
       check: async (server) => {
         // Other plugins have their own request ids, so a forged response does not reach them.
         await server.install("bystander", bystander);
-        const asked = Array.from({ length: 20 }, () => server.ask("GET", "/hostile/bystander"));
+        const responses = Array.from({ length: 20 }, () => server.ask("GET", "/hostile/bystander"));
         const own = server.ask("GET", "/hostile/other-answer");
-        for (const answer of await Promise.all(asked)) assertEquals(answer.text, "truth");
+        for (const answer of await Promise.all(responses)) assertEquals(answer.text, "truth");
         const { status } = await own;
         assert(status === 200 || status === 502, String(status));
         await server.ask("PUT", "/lib/bystander/state", "t3", "disabled");

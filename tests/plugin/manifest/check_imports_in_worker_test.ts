@@ -76,9 +76,9 @@ Deno.test("checkImportsInWorker() parses on this thread if the Worker cannot be 
 Deno.test("validateSource() with a Worker removes types only from a source that is not JavaScript", async () => {
   const examine = checkImportsInWorker(WORKER, PATIENCE_MS);
   const bytes = (text: string) => new TextEncoder().encode(text);
-  const asked: string[] = [];
+  const stripped: string[] = [];
   const strip = (text: string) => {
-    asked.push(text);
+    stripped.push(text);
     return Promise.resolve(text.replace(": number", ""));
   };
   const plain = long(MAX_INLINE_IMPORT_CHECK_CHARS + 1);
@@ -89,7 +89,7 @@ Deno.test("validateSource() with a Worker removes types only from a source that 
   assert(refused instanceof SourceError);
   assertMatch(refused.message, /^Cannot load an import \(line \d+\)/);
   // JavaScript that imports is refused at once; only other sources are given to the type stripper.
-  assertEquals(asked, []);
+  assertEquals(stripped, []);
   const typed = `${plain}const x: number = 1;\n`;
   assertStrictEquals(
     await validateSource(bytes(typed), strip, examine),

@@ -17,7 +17,7 @@ Deno.test("configLines() takes LF, CRLF, CR and a byte order mark", () => {
   ]);
 });
 
-Deno.test("configLines() removes comments anywhere if asked", () => {
+Deno.test("configLines() removes comments within a line only if the option is set", () => {
   assertEquals(configLines("a = 1#x\n # y\nb", "anywhere"), [
     { line: 1, text: "a = 1" },
     { line: 3, text: "b" },

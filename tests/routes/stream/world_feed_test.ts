@@ -7,7 +7,7 @@ import { withApp } from "../../support/app.ts";
 const decoder = new TextDecoder();
 
 /** Event, id and data of each chunk that was sent. */
-function told(pieces: readonly Uint8Array[]): string[] {
+function formatAll(pieces: readonly Uint8Array[]): string[] {
   return pieces.map((piece) => {
     const text = decoder.decode(piece);
     const [, event, id] = /^event: (\w+)\nid: (\d+)\n/.exec(text) ?? [];
@@ -94,7 +94,7 @@ Deno.test("WorldFeed sends a version that changed during its start only once", a
     await letGo();
     await letGo();
     await started;
-    assertEquals(told(pieces), ["update 1 1", "update 3 3"]);
+    assertEquals(formatAll(pieces), ["update 1 1", "update 3 3"]);
     feed.stop();
   });
   await withApp({}, async ({ store }) => {
@@ -102,7 +102,7 @@ Deno.test("WorldFeed sends a version that changed during its start only once", a
     const written = put(store, "1");
     const started = feed.start();
     await Promise.all([written, started]);
-    assertEquals(told(pieces), ["update 1 1"]);
+    assertEquals(formatAll(pieces), ["update 1 1"]);
     feed.stop();
   });
 });
@@ -120,8 +120,8 @@ Deno.test("WorldFeed sends only the newest version to a reader that waits for th
     await letGo();
     await put(store, "10");
     await letGo();
-    assertEquals(told(pieces).at(-1), "update 10 10");
-    assertEquals(new Set(told(pieces)).size, pieces.length);
+    assertEquals(formatAll(pieces).at(-1), "update 10 10");
+    assertEquals(new Set(formatAll(pieces)).size, pieces.length);
     feed.stop();
   });
 });
@@ -133,7 +133,7 @@ Deno.test("WorldFeed.stop() ends all events", async () => {
     await feed.start();
     feed.stop();
     await put(store, "2");
-    assertEquals(told(pieces), ["update 1 1"]);
+    assertEquals(formatAll(pieces), ["update 1 1"]);
     feed.stop();
   });
 });
@@ -143,9 +143,9 @@ Deno.test("WorldFeed sends nothing to a reader with the current version", async 
     await put(store, "1");
     const { feed, pieces } = follow(store, "1");
     await feed.start();
-    assertEquals(told(pieces), []);
+    assertEquals(formatAll(pieces), []);
     await put(store, "2");
-    assertEquals(told(pieces), ["update 2 2"]);
+    assertEquals(formatAll(pieces), ["update 2 2"]);
     feed.stop();
   });
 });

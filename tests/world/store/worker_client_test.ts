@@ -55,8 +55,8 @@ Deno.test("WorkerClient.ask() sends the jobs of one event loop turn as one batch
   withClient(
     program("say(jobs.map(({ id }) => ({ id, value: jobs.length })));"),
     async (client) => {
-      const asked = [read(client, "a"), read(client, "b"), read(client, "c")];
-      assertEquals(await Promise.all(asked), [3, 3, 3]);
+      const replies = [read(client, "a"), read(client, "b"), read(client, "c")];
+      assertEquals(await Promise.all(replies), [3, 3, 3]);
       assertEquals(await read(client, "d"), 1);
     },
   ));
@@ -103,11 +103,11 @@ Deno.test("WorkerClient rejects pending and later jobs after its Worker stopped,
   withClient(
     program("if (jobs[0].name === 'die') throw new Error('the disk fell off');"),
     async (client, deaths) => {
-      const asked = [read(client, "waits"), read(client, "waits too")];
+      const replies = [read(client, "waits"), read(client, "waits too")];
       await Promise.resolve();
       await Promise.resolve();
       const killer = read(client, "die");
-      for (const each of [...asked, killer]) {
+      for (const each of [...replies, killer]) {
         await assertRejects(each, {
           name: "StoreError",
           code: "closed",

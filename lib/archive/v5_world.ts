@@ -118,8 +118,8 @@ class EventLog {
     this.#now = now;
   }
 
-  add(type: string, facts: Readonly<Record<string, unknown>>): void {
-    const payload = JSON.stringify(facts);
+  add(type: string, fields: Readonly<Record<string, unknown>>): void {
+    const payload = JSON.stringify(fields);
     const hmac = this.#signer(this.#head, this.#now, type, payload);
     this.#id += 1;
     this.#insert ??= this.#db.prepare(sql.INSERT_EVENT);

@@ -76,8 +76,13 @@ export function parseTarget(url: string): RequestTarget {
   if (query.includes("#")) refuse("the query contains a # that is not encoded (%23)");
   const path = canonicalizePath(raw);
   const collection = path.endsWith("/");
-  const bare = collection ? path.slice(0, -1) : path;
-  return { path: bare === "" ? "/" : bare, name: bare.slice(1), isCollection: collection, query };
+  const withoutSlash = collection ? path.slice(0, -1) : path;
+  return {
+    path: withoutSlash === "" ? "/" : withoutSlash,
+    name: withoutSlash.slice(1),
+    isCollection: collection,
+    query,
+  };
 }
 
 /**

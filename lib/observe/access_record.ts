@@ -59,14 +59,14 @@ function formatLine(record: AccessRecord): string {
   ].join(" ") + (aborted === true ? " aborted\n" : "\n");
 }
 
-function formatJson({ time, ms, client, by, method, path, ...facts }: AccessRecord): string {
+function formatJson({ time, ms, client, by, method, path, ...rest }: AccessRecord): string {
   const text = JSON.stringify({
     time: new Date(time).toISOString(),
     client: client.slice(0, MAX_CLIENT_CHARS),
     ...(by === undefined ? {} : { by: by.slice(0, MAX_BY_CHARS) }),
     method: method.slice(0, MAX_METHOD_CHARS),
     path: path.slice(0, MAX_PATH_CHARS),
-    ...facts,
+    ...rest,
     ms: roundMs(ms),
   });
   return text.replace(

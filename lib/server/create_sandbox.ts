@@ -75,8 +75,8 @@ function forbiddenPaths({ data, tls }: Config): string[] {
     return [...forbidden, ".env"].map((path) => Deno.realPathSync(path));
   } catch (error) {
     const { NotFound, NotCapable, PermissionDenied } = Deno.errors;
-    const known = [NotFound, NotCapable, PermissionDenied].some((kind) => error instanceof kind);
-    if (!known) throw error;
+    const expected = [NotFound, NotCapable, PermissionDenied];
+    if (!expected.some((kind) => error instanceof kind)) throw error;
     // `.env` does not exist, or the server itself cannot read it.
     return forbidden.map((path) => Deno.realPathSync(path));
   }

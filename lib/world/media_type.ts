@@ -135,12 +135,12 @@ function infoOf(ext: string): ExtInfo {
   const cached = memo.get(ext);
   if (cached !== undefined) return cached;
   if (!EXT.test(ext)) return UNKNOWN_INFO;
-  const bare = Object.hasOwn(OVERRIDES, ext) ? OVERRIDES[ext] : mime.getType(ext);
-  if (typeof bare !== "string") return UNKNOWN_INFO;
+  const mediaType = Object.hasOwn(OVERRIDES, ext) ? OVERRIDES[ext] : mime.getType(ext);
+  if (typeof mediaType !== "string") return UNKNOWN_INFO;
   const info = {
-    type: bare.startsWith("text/") ? `${bare}; charset=utf-8` : bare,
-    text: TEXT_TYPE.test(bare),
-    active: ACTIVE_TYPE.test(bare),
+    type: mediaType.startsWith("text/") ? `${mediaType}; charset=utf-8` : mediaType,
+    text: TEXT_TYPE.test(mediaType),
+    active: ACTIVE_TYPE.test(mediaType),
   };
   memo.set(ext, info);
   return info;

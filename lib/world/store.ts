@@ -92,7 +92,7 @@ export interface Put extends ChangeBase {
   /** The state after the write; `pending` for plugin sources. */
   readonly state?: string;
   /** More fields for the event's payload, such as the version that was restored. */
-  readonly facts?: Readonly<Record<string, unknown>>;
+  readonly eventFields?: Readonly<Record<string, unknown>>;
 }
 
 /**
@@ -110,7 +110,7 @@ export interface Append extends ChangeBase {
 export interface Transition extends ChangeBase {
   readonly to: string;
   readonly reason?: string;
-  readonly facts?: Readonly<Record<string, unknown>>;
+  readonly eventFields?: Readonly<Record<string, unknown>>;
 }
 
 /** Appends an event to a world's chain without changing the world. */

@@ -14,7 +14,7 @@ Deno.test("jsonResponse() sends one line of JSON with no-store and nosniff", asy
   assertEquals(await shown(response), ["application/json", '{"a":"<b>"}\n']);
 });
 
-Deno.test("factsResponse() sends JSON unless Accept prefers text", async () => {
+Deno.test("objectResponse() sends JSON unless Accept prefers text", async () => {
   const value = { pid: 7, version: "1.2.3" };
   const text = "text/plain; charset=utf-8";
   for (const accept of [null, "*/*", "application/json", "image/png"]) {

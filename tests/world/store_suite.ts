@@ -289,7 +289,7 @@ export function storeSuite(engine: string, withStore: WithStore): void {
   });
 
   promise("records the caller in every event", {}, async ({ store }) => {
-    await put(store, "home/x", "1", { by: "cap:/home/x", facts: { from_version: 7 } });
+    await put(store, "home/x", "1", { by: "cap:/home/x", eventFields: { from_version: 7 } });
     await append(store, "home/x", "2", { by: "T2" });
     const log = await store.log("home/x", { limit: 9 });
     assertEquals(log.map(({ payload }) => payload), [

@@ -237,7 +237,7 @@ async function transferWorld(transfer: Transfer, found: WorldResource): Promise<
       meta,
       by: caller.by,
       state: initialState(path.slice(1)),
-      facts: { [move ? "moved_from" : "copied_from"]: found.path, from_version: version },
+      eventFields: { [move ? "moved_from" : "copied_from"]: found.path, from_version: version },
       // A world that another caller created at a free destination must not be overwritten.
       ...(isDestinationFree(transfer) && attempt === 1 ? { precondition: { noneMatch: "*" } } : {}),
     });

@@ -114,7 +114,7 @@ export class DeadProperties {
     found: Resource,
     properties: readonly DeadProperty[],
     by: string,
-    facts: { readonly properties: unknown },
+    eventFields: { readonly properties: unknown },
   ): Promise<void> {
     const { path, entry } = found;
     const worldId = await this.#identityOf(found);
@@ -131,11 +131,11 @@ export class DeadProperties {
     if (properties.length === 0) await this.#drop(path);
     else {
       const record = { name: recordWorldName(path), body, ext: "json", meta: [], by: "dav" };
-      await this.#store.put({ ...record, facts: { of: path, for: by } });
+      await this.#store.put({ ...record, eventFields: { of: path, for: by } });
     }
     // The chain of the world records that its properties were changed, and by which caller.
     if (entry?.layer === "upper") {
-      const payload = { ...facts, sha256: sha256Hex(body) };
+      const payload = { ...eventFields, sha256: sha256Hex(body) };
       await this.#store.note({ name: entry.name, by, type: "properties_changed", payload });
     }
   }

@@ -413,8 +413,8 @@ export class CellRun<A> {
     if (!head.url.startsWith("/")) {
       throw new Error("Cannot run the subrequest: its path does not start with a slash");
     }
-    const bare = { method: head.method, body, signal };
-    const request = appendHeaders(new Request(`http://machine${head.url}`, bare), head.headers);
+    const init = { method: head.method, body, signal };
+    const request = appendHeaders(new Request(`http://machine${head.url}`, init), head.headers);
     if (open && kind === "caller") (open.calls ??= new Set()).add(inbound.id);
     try {
       return kind === "caller" && open

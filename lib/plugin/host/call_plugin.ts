@@ -45,10 +45,10 @@ export async function callPlugin(
   store: Pick<Store, "peek" | "read">,
 ): Promise<Response> {
   const { request, caller, target, depth = 0, connection } = context;
-  const bare = target.path === route && target.query === "";
+  const isRoutePath = target.path === route && target.query === "";
   // `/bin` shows the same facts to every caller that can read the route, also without permission to
   // call it.
-  if (bare && canRead(caller, route) && wantsDescription(request, route)) {
+  if (isRoutePath && canRead(caller, route) && wantsDescription(request, route)) {
     return descriptionPage(plugin.name, plugin.manifest, route, request.url);
   }
   const action = SAFE.has(request.method) ? "read" : "write";

@@ -33,7 +33,7 @@ import type {
   StateChangeRequest,
 } from "../../request/plugin_routes.ts";
 import type { Change, Store, World } from "../../world/store.ts";
-import { type ApprovalFacts, approvalFacts, findApproval, manifestDrift } from "./approval.ts";
+import { type ApprovalPayload, approvalPayload, findApproval, manifestDrift } from "./approval.ts";
 import { callPlugin } from "./call_plugin.ts";
 import { answerSubrequest, createPluginCaller } from "./plugin_subrequest.ts";
 import { PluginEventLog } from "./plugin_event_log.ts";
@@ -200,7 +200,7 @@ export class PluginHost implements PluginRoutes, PluginAdmin {
           source,
           "active",
           approval,
-          approvalFacts(loaded),
+          approvalPayload(loaded),
         );
         // A write between the transition and now has changed the approved source.
         if (!this.#isCurrent(name, version)) throw createSourceChangedProblem(name);
@@ -269,7 +269,7 @@ export class PluginHost implements PluginRoutes, PluginAdmin {
       version = source.version;
       const approved = await findApproval(store, source);
       if ("fault" in approved) throw new Problem("unprocessable", approved.fault);
-      const loaded = await this.#startCell(source, "machine", approved.facts);
+      const loaded = await this.#startCell(source, "machine", approved.payload);
       if (this.#isCurrent(name, version)) this.#addPlugin(loaded);
       else await this.#abandon(loaded);
     } catch (error) {
@@ -293,10 +293,10 @@ export class PluginHost implements PluginRoutes, PluginAdmin {
   /**
    * Reserves the routes of a source and starts its cell.
    *
-   * @param approved facts of an earlier approval, which the source must still match
+   * @param approved payload of an earlier approval, which the source must still match
    * @throws {Problem} the source is refused; this is written to its event chain
    */
-  async #startCell(source: World, by: string, approved?: ApprovalFacts): Promise<LoadedPlugin> {
+  async #startCell(source: World, by: string, approved?: ApprovalPayload): Promise<LoadedPlugin> {
     const { dispatch, now } = this.#options;
     const { name, sha256 } = source;
     const { sandbox, steps } = await this.#load();
@@ -396,7 +396,7 @@ export class PluginHost implements PluginRoutes, PluginAdmin {
         const { sandbox, steps } = await this.#load();
         if (await steps.isConfigCurrent(sandbox, loaded)) return void this.#faults.delete(name);
         const current = await steps.probeSource(sandbox, name, loaded.code);
-        const fault = manifestDrift(approvalFacts(loaded), current);
+        const fault = manifestDrift(approvalPayload(loaded), current);
         if (fault !== undefined) throw new Problem("unprocessable", fault);
         await loaded.cell.swap(await steps.prepareCellInit(sandbox, name, loaded.code, current));
         loaded.permissions = current.permissions;

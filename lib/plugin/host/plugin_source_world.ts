@@ -26,7 +26,7 @@ export async function readPluginSource(store: Store, name: string, action: strin
  * Sets the state of exactly the source that was read.
  *
  * @param source the world that was read
- * @param facts members of the event in addition to the state and the hash
+ * @param eventFields members of the event in addition to the state and the hash
  * @returns the world's version after the change
  * @throws {Problem} 412: the precondition failed; 409: the source was changed since it was read
  */
@@ -35,7 +35,7 @@ export async function setPluginState(
   source: World,
   to: "active" | "disabled",
   { by, precondition }: StateChangeRequest,
-  facts: Readonly<Record<string, unknown>> = {},
+  eventFields: Readonly<Record<string, unknown>> = {},
 ): Promise<number> {
   assertSourcePrecondition(source, precondition);
   const { name, version, sha256 } = source;
@@ -44,7 +44,7 @@ export async function setPluginState(
       name,
       by,
       to,
-      facts: { source_sha256: sha256, ...facts },
+      eventFields: { source_sha256: sha256, ...eventFields },
       precondition: { match: [{ version, sha256 }] },
     });
     return written.version;

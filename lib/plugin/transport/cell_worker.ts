@@ -145,10 +145,10 @@ export async function start(init: CellInit, port: MessagePort): Promise<void> {
       const { id, head, body } = inbound;
       const { method, url } = head;
       // The most common request needs no init object, which would add a quarter to its cost.
-      const bare = method === "GET" && body === null
+      const withoutHeaders = method === "GET" && body === null
         ? new Request(url)
         : new Request(url, { method, body });
-      const request = appendHeaders(bare, head.headers);
+      const request = appendHeaders(withoutHeaders, head.headers);
       setSignal(request, () => inbound.signal);
       const [tier, by, tag] = head.note;
       const origin = originOf(head.url);

@@ -187,14 +187,14 @@ export class Writer {
           job.body,
           { ext: job.ext, headers: JSON.stringify(job.meta), state: job.state },
           now,
-          { by: job.by, ...job.facts },
+          { by: job.by, ...job.eventFields },
         );
         break;
       case "append":
         file.append(job.body, job.state, now, { by: job.by });
         break;
       case "transition":
-        file.transition(job.to, now, { by: job.by, ...job.facts });
+        file.transition(job.to, now, { by: job.by, ...job.eventFields });
         break;
       case "note":
         file.note(job.type, { ...job.payload, by: job.by }, now);
@@ -218,10 +218,10 @@ export class Writer {
     if (job.kind === "append" && body.length > this.setup.maxWorldBytes) {
       throw tooLarge(job.name, body.length, this.setup.maxWorldBytes);
     }
-    const facts = {
+    const eventFields = {
       by: job.by,
       ...(lower === undefined ? {} : { covers: "lower" }),
-      ...(job.kind === "put" ? job.facts : {}),
+      ...(job.kind === "put" ? job.eventFields : {}),
     };
     const { row, sha256, image } = this.#images.build({
       op: job.kind,
@@ -230,7 +230,7 @@ export class Writer {
       ext: appendBase?.ext ?? job.ext,
       headers: JSON.stringify(job.kind === "put" ? job.meta : appendBase?.meta ?? []),
       state: job.state,
-      facts,
+      eventFields,
     }, this.clock.now());
     const folder = toFolderName(job.name);
     createWorldFolder(this.setup.data, folder, image, this.#uniqueName());

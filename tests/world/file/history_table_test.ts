@@ -237,7 +237,7 @@ Deno.test("HistoryTable drops several versions together, while reads end at the 
 
 /** Creates a job that fails inside its transaction, as with a failing disk. */
 function broken(): WriteJob {
-  return putJob(NAME, "never", { facts: { impossible: 1n } });
+  return putJob(NAME, "never", { eventFields: { impossible: 1n } });
 }
 
 Deno.test("Reader.readAt() throws gone for a dropped version and absent for one that never existed", () =>

@@ -12,7 +12,7 @@ const encoder = new TextEncoder();
 
 function newWorld(body: Uint8Array, more: Partial<NewWorld> = {}): NewWorld {
   const base = { op: "put" as const, body, sent: body, ext: "txt", headers: "[]", state: "" };
-  return { ...base, facts: { by: "T2" }, ...more };
+  return { ...base, eventFields: { by: "T2" }, ...more };
 }
 
 /** Writes an image to a file and opens it as a world. */
@@ -69,7 +69,7 @@ Deno.test("ImageBuilder.build() returns images of a size that does not depend on
 
 Deno.test("ImageBuilder.build() succeeds after a failed call", async () => {
   const maker = new ImageBuilder(seal);
-  const impossible = newWorld(encoder.encode("x"), { facts: { by: 1n } });
+  const impossible = newWorld(encoder.encode("x"), { eventFields: { by: 1n } });
   let failed = false;
   try {
     maker.build(impossible, NOW);
@@ -88,7 +88,7 @@ Deno.test("ImageBuilder.build() records an append with the bytes of the request 
     newWorld(encoder.encode("lower, added"), {
       op: "append",
       sent: encoder.encode(", added"),
-      facts: { by: "T3", covers: "lower" },
+      eventFields: { by: "T3", covers: "lower" },
     }),
     NOW,
   );

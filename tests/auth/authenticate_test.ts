@@ -221,9 +221,9 @@ Deno.test("authenticate() names a narrowed capability after its longest prefix",
     "cap:/home/scratch/sub",
   );
   // A line with a wider prefix must not change the name in the event chain.
-  const pretender = narrow(narrower, { ...line, prefix: "/" });
+  const widened = narrow(narrower, { ...line, prefix: "/" });
   assertEquals(
-    createTestAuthenticator().authenticate(`Bearer ${pretender}`, false).by,
+    createTestAuthenticator().authenticate(`Bearer ${widened}`, false).by,
     "cap:/home/scratch/sub",
   );
 });

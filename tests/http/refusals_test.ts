@@ -109,8 +109,8 @@ Deno.test("toProblemResponse() has one form for every problem over HTTP", async 
         assertStrictEquals(words.status, status);
         assertEquals(words.headers.get("content-type"), "text/plain; charset=utf-8");
         // Each representation has its own tag, also in a refusal.
-        const said = words.text.replaceAll('.text"', '.json"');
-        assertEquals(said, `${status} ${title}\n${detail}\n`);
+        const expected = words.text.replaceAll('.text"', '.json"');
+        assertEquals(expected, `${status} ${title}\n${detail}\n`);
         if (method === "GET" && type !== "range-not-satisfiable") {
           const head = await server.send({ ...sent, method: "HEAD" });
           assertEquals([head.status, head.text], [status, ""]);

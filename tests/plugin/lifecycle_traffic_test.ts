@@ -93,7 +93,7 @@ Deno.test("GET of a plugin returns its status, headers and cookies, with a sandb
   });
 });
 
-Deno.test("requests with ranges, any method and long queries are forwarded to the plugin", async () => {
+Deno.test("requests to a plugin are forwarded with their method, range and long query", async () => {
   await withPlugins(async (server) => {
     const body = `
       if (request.headers.has("range")) {
@@ -169,7 +169,7 @@ Deno.test("GET of an event stream returns each event at once, and its end aborts
   });
 });
 
-Deno.test("a client that disconnects before the response aborts request.signal of the plugin", async () => {
+Deno.test("GET of a plugin aborts request.signal if the client disconnects before the response", async () => {
   await withPlugins(async (server) => {
     const body = `
       if (url.pathname === "/p/state") return Response.json(globalThis.state ?? null);

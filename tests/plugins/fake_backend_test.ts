@@ -30,7 +30,7 @@ Deno.test("FakeBackend answers in the wire format of the path", async () => {
 Deno.test("FakeBackend.next() applies to one request, behaviour to all others", async () => {
   await withBackend(async (backend) => {
     const url = `${backend.url}/v1/chat/completions`;
-    backend.next({ status: 429, headers: { "retry-after": "7" }, says: "slow down" });
+    backend.next({ status: 429, headers: { "retry-after": "7" }, errorText: "slow down" });
     const limited = await post(url, ASK);
     assertEquals([limited.status, limited.headers.get("retry-after")], [429, "7"]);
     assertEquals((await limited.json()).error.message, "slow down");

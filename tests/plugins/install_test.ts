@@ -126,7 +126,7 @@ Deno.test({
       const kept = (await Deno.readTextFile(`${folder}/data/.approve-token`)).trim();
       await server.stop();
       let says = "";
-      let heard = "";
+      let requestText = "";
       const ended = new AbortController();
       const impostor = Deno.serve({
         port: 0,
@@ -134,7 +134,7 @@ Deno.test({
         signal: ended.signal,
         onListen: () => {},
       }, async (request) => {
-        heard += [...request.headers].join("\n") + await request.text();
+        requestText += [...request.headers].join("\n") + await request.text();
         return new Response(says);
       });
       const { port } = impostor.addr;
@@ -156,7 +156,7 @@ Deno.test({
           await Deno.writeTextFile(`${folder}/data/.lock`, lock);
           const ran = await install(folder, ["example"], { ELASTIK_URL: where }, folder);
           assert([2, 3].includes(ran.code), `${why}: ${ran.code} ${ran.stdout}${ran.stderr}`);
-          assert(!heard.includes(kept), why);
+          assert(!requestText.includes(kept), why);
         }
       } finally {
         ended.abort();
@@ -218,7 +218,7 @@ const ENV_FILES: readonly [file: string | undefined, port: string][] = [
   ["ELASTIK_PORT=1\nELASTIK_PORT=\n", "3005"],
 ];
 
-Deno.test("install.sh takes ELASTIK_URL, else ELASTIK_PORT of the environment, else of .env", () =>
+Deno.test("install.sh uses ELASTIK_URL, else ELASTIK_PORT of the environment, else of .env", () =>
   withScript(async (folder) => {
     // The message names the address that the script would have used.
     await Deno.mkdir(`${folder}/bin`);

@@ -71,7 +71,7 @@ for (const page of PAGES) {
 }
 
 Deno.test({
-  name: `removing the folder of a plugin in the data folder recovers a blocked server${missing}`,
+  name: `a server that a plugin blocks starts again without the plugin's folder${missing}`,
   ignore: missing !== "",
   async fn() {
     await withReader(async (shell, folder, restart, port) => {

@@ -17,7 +17,7 @@ function freePort(): string {
 }
 
 Deno.test({
-  name: `the commands of ${PAGE} print what it says${missing}`,
+  name: `${PAGE} has commands that give the documented output${missing}`,
   ignore: missing !== "",
   fn: (t) =>
     inFolder(async (folder) => {

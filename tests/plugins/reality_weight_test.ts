@@ -22,7 +22,7 @@ async function read(url: string): Promise<number> {
 
 Deno.test({
   name:
-    `/__reality__ packs 100 MB in less than 60 MB of memory, also for slow clients${unmeasured}`,
+    `/__reality__ packs 100 MB in less than 60 MB of memory, also with slow clients${unmeasured}`,
   ignore: unmeasured !== "",
   fn: () =>
     inFolder(async (folder) => {

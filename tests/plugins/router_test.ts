@@ -169,7 +169,7 @@ routerSuite("router asks a model about other paths", (add) => {
     assertMatch(shell.text, /the shell/);
   });
   add(
-    "asks about several typing errors, and lists them without a model",
+    "asks the model if several names are near, and lists them without a model",
     async (router) => {
       await router.make("home/planes", "home/planet");
       await router.tell({ says: "/home/planet" });

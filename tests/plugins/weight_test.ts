@@ -1,4 +1,4 @@
-/** What large bodies through a plugin cost the server, which is a process of its own here. */
+/** The memory of a server process while large bodies pass through a plugin. */
 
 import { assert, assertEquals, assertStrictEquals } from "../support/assert.ts";
 import { readResidentKiB } from "../../lib/plugin/cell/process_memory.ts";
@@ -63,7 +63,8 @@ const NO_PROC = Deno.build.os === "linux" && onPath("curl")
   : " (skipped: it takes curl, and memory in /proc)";
 
 Deno.test({
-  name: `200 MB through a plugin, each way, cost the server less than 50 MB${NO_PROC}`,
+  name:
+    `a body of 200 MB through a plugin, each way, grows the server by less than 50 MB${NO_PROC}`,
   ignore: NO_PROC !== "",
   async fn() {
     await inFolder(async (folder) => {

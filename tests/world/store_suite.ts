@@ -266,8 +266,8 @@ export function storeSuite(engine: string, withStore: WithStore): void {
       "state_transition",
       { from: "pending", to: "active", version: 1, reason: "ok", by: "T3" },
     ]);
-    const sunk = await put(store, "lib/p", "other source", { state: "pending" });
-    assertEquals([sunk.version, sunk.state], [2, "pending"]);
+    const pending = await put(store, "lib/p", "other source", { state: "pending" });
+    assertEquals([pending.version, pending.state], [2, "pending"]);
     const again = await reopen();
     assertEquals([(await again.read("lib/p"))?.state, (await again.audit("lib/p")).ok], [
       "pending",
@@ -678,7 +678,7 @@ export function storeSuite(engine: string, withStore: WithStore): void {
       { cacheBytes },
       async ({ store }) => {
         let writing = true;
-        async function churn(): Promise<void> {
+        async function change(): Promise<void> {
           for (let i = 0; i < 40; i++) {
             await put(store, "home/x", `first ${i}`);
             await append(store, "home/x", ", second");
@@ -715,7 +715,7 @@ export function storeSuite(engine: string, withStore: WithStore): void {
             await new Promise((resume) => setTimeout(resume, 0));
           }
         }
-        await Promise.all([churn(), read(), read(), look(), look()]);
+        await Promise.all([change(), read(), read(), look(), look()]);
         assert(seen.size > 0);
         assertEquals([store.count(), await store.read("home/x")], [0, undefined]);
       },

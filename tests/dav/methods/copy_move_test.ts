@@ -263,14 +263,14 @@ Deno.test("copyMove() keeps the chain and the earlier versions of a moved world"
     await ask("MKCOL /dav/home/c", 201);
     await ask("PUT /home/c/a.txt", 201, { "x-meta-a": "1" }, "one");
     await ask("PUT /home/c/a.txt", 200, { "x-meta-a": "2" }, "two");
-    const born = (await app.store.log("home/c/a.txt", { limit: 9 })).at(-1)?.hmac;
+    const firstHmac = (await app.store.log("home/c/a.txt", { limit: 9 })).at(-1)?.hmac;
     await ask("MOVE /dav/home/c/a.txt", 201, to("/home/c/b.md"));
     assertEquals(await past(app, "home/c/b.md"), ["stage_written stage_written world_moved", [
       1,
       2,
       3,
     ]]);
-    assertStrictEquals((await app.store.log("home/c/b.md", { limit: 9 })).at(-1)?.hmac, born);
+    assertStrictEquals((await app.store.log("home/c/b.md", { limit: 9 })).at(-1)?.hmac, firstHmac);
     const moved = await app.store.read("home/c/b.md");
     assertEquals([moved?.ext, moved?.meta], ["md", [["x-meta-a", "2"]]]);
     assertEquals((await ask("GET /home/c/b.md?at=1&raw", 200)).text, "one");

@@ -71,7 +71,7 @@ Deno.test("createEnvFetchFactory() never has more open calls than allowed", asyn
   assertEquals([done.length, peak()], [30, 2]);
 });
 
-Deno.test("createEnvFetchFactory() cancels a call by its signal, also while it waits for a place", async () => {
+Deno.test("createEnvFetchFactory() cancels a call by its signal, also while it waits in the queue", async () => {
   const { calls, fetch } = wire(1);
   const first = fetch("/x", { signal: AbortSignal.timeout(60_000) });
   const abort = new AbortController();

@@ -74,8 +74,9 @@ const text = (words: string) => new TextEncoder().encode(words);
 
 Deno.test("RpcEndpoint.call() sends a request and resolves with its response", async () => {
   const { host } = join(async ({ head, body }) => {
-    const said = `${head.method} ${head.url} ${head.headers} ${await new Response(body).text()}`;
-    return new Response(said, { status: 201, headers: { "x-c": "d" } });
+    const received = `${head.method} ${head.url} ${head.headers} ${await new Response(body)
+      .text()}`;
+    return new Response(received, { status: 201, headers: { "x-c": "d" } });
   });
   const call = ask(host, text("hello"));
   const answer = await call.response;

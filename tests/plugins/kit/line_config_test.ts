@@ -8,7 +8,7 @@ Deno.test("configLines() numbers entries and skips blank lines and comments", ()
   ]);
 });
 
-Deno.test("configLines() takes LF, CRLF, CR and a byte order mark", () => {
+Deno.test("configLines() accepts LF, CRLF, CR and a byte order mark", () => {
   assertEquals(configLines("\ufeffa\r\nb\rc\n\rd"), [
     { line: 1, text: "a" },
     { line: 2, text: "b" },

@@ -64,7 +64,7 @@ function get(router: Router, played: Played, path: string, config = ""): Promise
   });
 }
 
-Deno.test("Router asks at most as many questions per minute as the budget allows", async () => {
+Deno.test("Router asks the model at most as many questions per minute as the budget allows", async () => {
   let now = 1_000_000;
   const router = new Router(() => now);
   const played = play({ model: () => says("NONE") });
@@ -158,7 +158,7 @@ Deno.test("Router keeps an answer for the same caller and the same names for ten
   assertEquals(played.questions, 5);
 });
 
-Deno.test("Router does not point at a kept name whose world was deleted", async () => {
+Deno.test("Router does not return a cached name whose world was deleted", async () => {
   const router = new Router(Date.now);
   const played = play();
   assertEquals((await get(router, played, "/whatever")).status, 303);

@@ -94,7 +94,7 @@ export const SETTINGS = {
 /** The name of a setting. */
 export type SettingName = keyof typeof SETTINGS;
 
-/** Settings whose values are shown in `/boot/env`, because they help no attacker. */
+/** Settings whose values `/boot/env` shows. None of them is a secret. */
 export const PUBLIC_SETTINGS: readonly SettingName[] = [
   "ELASTIK_HOST",
   "ELASTIK_PORT",
@@ -123,7 +123,7 @@ export const PUBLIC_SETTINGS: readonly SettingName[] = [
  * Reads the environment of the process and, for unset variables, the `.env` file of the working
  * folder.
  *
- * @returns looks up a variable; undefined if it is unset or empty
+ * @returns a function that looks up a variable; it returns undefined if the variable is unset or empty
  */
 export async function readEnvironment(): Promise<(name: string) => string | undefined> {
   const file = await readEnvFile(".env");
@@ -159,10 +159,10 @@ export function readConfig(env: (name: string) => string | undefined): Config {
     host,
     port: parseWholeNumber(read, "ELASTIK_PORT", 3005, 65535),
     data: read("ELASTIK_DATA") ?? "data",
-    ...tls(read),
+    ...readTls(read),
     ...(trustHeader === undefined ? {} : { trustHeader }),
-    trustFrom: list(read("ELASTIK_TRUST_PROXY_FROM")),
-    allowedHosts: list(read("ELASTIK_HOSTS")),
+    trustFrom: parseList(read("ELASTIK_TRUST_PROXY_FROM")),
+    allowedHosts: parseList(read("ELASTIK_HOSTS")),
     maxBodyBytes: parseWholeNumber(read, "ELASTIK_MAX_BODY", MAX_BODY_BYTES),
     maxWorldBytes: parseWholeNumber(read, "ELASTIK_MAX_WORLD", MAX_WORLD_BYTES),
     history: history(read("ELASTIK_HISTORY")),
@@ -170,7 +170,7 @@ export function readConfig(env: (name: string) => string | undefined): Config {
     sync: oneOf(read, "ELASTIK_SYNC", ["full", "normal"]),
     writers: Math.max(1, parseWholeNumber(read, "ELASTIK_WRITERS", 2, 64)),
     accessLogFormat: oneOf(read, "ELASTIK_LOG", ["off", "line", "json"]),
-    cellLimits: cells(read),
+    cellLimits: readCellLimits(read),
   };
 }
 
@@ -200,34 +200,32 @@ function parseWholeNumber(
   read: Read,
   name: SettingName,
   defaultValue: number,
-  most = Number.MAX_SAFE_INTEGER,
+  max = Number.MAX_SAFE_INTEGER,
 ): number {
   const text = read(name);
   if (text === undefined) return defaultValue;
   const value = Number(text);
-  if (/^\d+$/.test(text) && value <= most) return value;
+  if (/^\d+$/.test(text) && value <= max) return value;
   throw new ConfigError(
     `Cannot use ${name}="${text}": a whole number${
-      most === Number.MAX_SAFE_INTEGER ? "" : ` of at most ${most}`
+      max === Number.MAX_SAFE_INTEGER ? "" : ` of at most ${max}`
     } is needed`,
   );
 }
 
-function cells(read: Read): CellLimits {
+function readCellLimits(read: Read): CellLimits {
   const {
     heapMiB,
     residentMiB,
-    startTimeoutMs: startTimeoutMs,
-    responseTimeoutMs: responseTimeoutMs,
-    heartbeatTimeoutMs: heartbeatTimeoutMs,
-    maxRequests: requests,
-  } = CELL_LIMITS;
-  const {
-    maxWaiting: waiting,
-    maxDepth: depth,
-    maxLogLinesPerSecond: maxLogLinesPerSecond,
+    startTimeoutMs,
+    responseTimeoutMs,
+    heartbeatTimeoutMs,
+    maxRequests,
+    maxWaiting,
+    maxDepth,
+    maxLogLinesPerSecond,
     idleMs,
-    maxCrashes: crashes,
+    maxCrashes,
   } = CELL_LIMITS;
   return {
     ...CELL_LIMITS,
@@ -236,17 +234,17 @@ function cells(read: Read): CellLimits {
     startTimeoutMs: parseWholeNumber(read, "ELASTIK_CELL_START", startTimeoutMs),
     responseTimeoutMs: parseWholeNumber(read, "ELASTIK_CELL_ANSWER", responseTimeoutMs),
     heartbeatTimeoutMs: parseWholeNumber(read, "ELASTIK_CELL_BEAT", heartbeatTimeoutMs),
-    maxRequests: Math.max(1, parseWholeNumber(read, "ELASTIK_CELL_REQUESTS", requests)),
-    maxWaiting: parseWholeNumber(read, "ELASTIK_CELL_WAITING", waiting),
-    maxDepth: parseWholeNumber(read, "ELASTIK_CELL_DEPTH", depth),
+    maxRequests: Math.max(1, parseWholeNumber(read, "ELASTIK_CELL_REQUESTS", maxRequests)),
+    maxWaiting: parseWholeNumber(read, "ELASTIK_CELL_WAITING", maxWaiting),
+    maxDepth: parseWholeNumber(read, "ELASTIK_CELL_DEPTH", maxDepth),
     maxLogLinesPerSecond: parseWholeNumber(read, "ELASTIK_CELL_LOG", maxLogLinesPerSecond),
     idleMs: parseWholeNumber(read, "ELASTIK_CELL_IDLE", idleMs),
-    maxCrashes: Math.max(1, parseWholeNumber(read, "ELASTIK_CELL_CRASHES", crashes)),
+    maxCrashes: Math.max(1, parseWholeNumber(read, "ELASTIK_CELL_CRASHES", maxCrashes)),
   };
 }
 
 /** Certificate and key are needed together. */
-function tls(read: Read): { tls?: { cert: string; key: string } } {
+function readTls(read: Read): { tls?: { cert: string; key: string } } {
   const cert = read("ELASTIK_TLS_CERT");
   const key = read("ELASTIK_TLS_KEY");
   if (cert !== undefined && key !== undefined) return { tls: { cert, key } };
@@ -260,16 +258,16 @@ function tls(read: Read): { tls?: { cert: string; key: string } } {
 function oneOf<const T extends string>(
   read: Read,
   name: SettingName,
-  words: readonly [T, ...T[]],
+  values: readonly [T, ...T[]],
 ): T {
   const text = read(name);
-  if (text === undefined) return words[0];
-  const found = words.find((word) => word === text.toLowerCase());
+  if (text === undefined) return values[0];
+  const found = values.find((value) => value === text.toLowerCase());
   if (found !== undefined) return found;
-  throw new ConfigError(`Cannot use ${name}="${text}": ${words.join(" or ")} is needed`);
+  throw new ConfigError(`Cannot use ${name}="${text}": ${values.join(" or ")} is needed`);
 }
 
-function list(text: string | undefined): string[] {
+function parseList(text: string | undefined): string[] {
   return (text ?? "").split(",").map((word) => word.trim()).filter((word) => word !== "");
 }
 

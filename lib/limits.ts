@@ -6,12 +6,52 @@
 const KIB = 1024;
 const MIB = 1024 * KIB;
 
+// requests
+
 /** Longest request target (path and query) in its percent-encoded form; a longer one gets 414. */
 export const MAX_URL_BYTES = 8192;
-/** Longest folder name of a world on disk; the limit of common file systems. */
-export const MAX_FOLDER_BYTES = 255;
 /** Default of `ELASTIK_MAX_BODY`: longest request body; a longer one gets 413. */
 export const MAX_BODY_BYTES = 5 * MIB;
+/** Longest Accept header that is negotiated; a longer one is treated as absent. */
+export const MAX_ACCEPT_CHARS = 2048;
+/** Accept headers whose result one chooser caches. */
+export const ACCEPT_CACHE_ENTRIES = 256;
+/** Longest Accept header whose result is cached. */
+export const MAX_CACHED_ACCEPT_CHARS = 512;
+/** Entity tags in one If-Match or If-None-Match header. */
+export const MAX_ENTITY_TAGS = 64;
+/** Longest If-Match or If-None-Match header. */
+export const MAX_ENTITY_TAGS_CHARS = 8 * KIB;
+/** HTTP dates whose time is cached. */
+export const HTTP_DATE_CACHE_ENTRIES = 256;
+/** Longest unread request body that is drained before a response over HTTP/2. */
+export const MAX_DRAINED_BODY_BYTES = 64 * KIB;
+/** Longest time for draining a request body. */
+export const DRAIN_BODY_TIMEOUT_MS = 1_000;
+/** A shutdown waits this long for open requests. */
+export const SHUTDOWN_TIMEOUT_MS = 10_000;
+
+// credentials
+
+/** Longest Authorization header that is parsed; a longer one is rejected. */
+export const MAX_AUTHORIZATION_CHARS = 8192;
+/** Longest capability token. */
+export const MAX_CAPABILITY_CHARS = 4096;
+/** Lines of one capability token. */
+export const MAX_CAPABILITY_LINES = 16;
+/** Default lifetime of a capability. */
+export const CAPABILITY_TTL_SECONDS = 3600;
+/** Longest lifetime of a capability. */
+export const MAX_CAPABILITY_TTL_SECONDS = 365 * 24 * 3600;
+/** Verified capabilities that are cached; a repeated one costs one hash instead of its HMACs. */
+export const CAPABILITY_CACHE_ENTRIES = 1024;
+/** Longest user name in `/etc/passwd`. */
+export const MAX_USER_NAME_CHARS = 64;
+
+// worlds
+
+/** Longest folder name of a world on disk; the limit of common file systems. */
+export const MAX_FOLDER_BYTES = 255;
 /** Default of `ELASTIK_MAX_WORLD`: longest world after an append; a longer one gets 413. */
 export const MAX_WORLD_BYTES = 64 * MIB;
 /** Longest value of one `X-Meta-*` header. */
@@ -30,40 +70,89 @@ export const HISTORY_BYTES = 32 * MIB;
 export const CACHE_BYTES = 64 * MIB;
 /** A longer world is never cached; each read of it goes to disk. */
 export const MAX_CACHE_ENTRY_BYTES = 8 * MIB;
+/** Default page size of `/proc/log`. */
+export const LOG_PAGE_EVENTS = 50;
+/** Largest page of `/proc/log`. */
+export const MAX_LOG_PAGE_EVENTS = 1000;
+/** Lists of worlds that are cached until the next change. */
+export const WORLDS_LIST_CACHE_ENTRIES = 4;
+/** Longest list of worlds that is cached. */
+export const MAX_CACHED_WORLDS_LIST_BYTES = 2 * MIB;
+
+// files of worlds and the Workers of the store
+
 /** Open SQLite handles of one store Worker; beyond it the least recently used is closed. */
 export const MAX_OPEN_WORLDS_PER_WORKER = 96;
-/** Longest capability token. */
-export const MAX_CAPABILITY_CHARS = 4096;
-/** Lines of one capability token. */
-export const MAX_CAPABILITY_LINES = 16;
-/** Default lifetime of a capability. */
-export const CAPABILITY_TTL_SECONDS = 3600;
-/** Longest lifetime of a capability. */
-export const MAX_CAPABILITY_TTL_SECONDS = 365 * 24 * 3600;
+/** How long SQLite waits for a lock that another process holds on a world, in milliseconds. */
+export const SQLITE_BUSY_MS = 5_000;
+/** Time between the first change and the save, in milliseconds. */
+export const CATALOG_SAVE_DELAY_MS = 500;
+/** Maximum number of batches that a Worker has: one that it runs and one that waits in its port. */
+export const MAX_WORKER_BATCHES = 2;
+/** Log size in bytes from which a world is checkpointed; varies by name up to twice this size. */
+export const CHECKPOINT_BYTES = MIB;
+
+// event streams
+
 /** Interval between heartbeat comments on an idle event stream. */
 export const HEARTBEAT_SECONDS = 15;
 /** Bytes that the reader of an event stream may lag behind before it is disconnected. */
 export const MAX_STREAM_LAG_BYTES = 8 * MIB;
 /** Changes that are kept for `Last-Event-ID` of collection streams. */
 export const MAX_STREAM_REPLAY_CHANGES = 1024;
-/** Default page size of `/proc/log`. */
-export const LOG_PAGE_EVENTS = 50;
-/** Largest page of `/proc/log`. */
-export const MAX_LOG_PAGE_EVENTS = 1000;
-/** A shutdown waits this long for open requests. */
-export const SHUTDOWN_TIMEOUT_MS = 10_000;
-/** Longest Accept header that is negotiated; a longer one is treated as absent. */
-export const MAX_ACCEPT_CHARS = 2048;
-/** Accept headers whose result one chooser caches. */
-export const ACCEPT_CACHE_ENTRIES = 256;
-/** Longest Accept header whose result is cached. */
-export const MAX_CACHED_ACCEPT_CHARS = 512;
-/** Entity tags in one If-Match or If-None-Match header. */
-export const MAX_ENTITY_TAGS = 64;
-/** Longest If-Match or If-None-Match header. */
-export const MAX_ENTITY_TAGS_CHARS = 8 * KIB;
+/** Missed versions that the stream of a world replays from its history. */
+export const MAX_STREAM_REPLAY_VERSIONS = 100;
+
+// the access log
+
+/** Text of the access log that can wait to be written; beyond it lines are dropped and counted. */
+export const MAX_LOG_BUFFER_CHARS = 4 * MIB;
+/** Lines of the access log are collected for this long before they are written. */
+export const LOG_FLUSH_INTERVAL_MS = 50;
+/** A shutdown waits this long for the reader of the access log. */
+export const LOG_CLOSE_TIMEOUT_MS = 1_000;
+
+// snapshots
+
+/** The snapshot of a longer file is written to a temporary file instead of memory. */
+export const MAX_IN_MEMORY_SNAPSHOT_BYTES = 1 * MIB;
+/** Concurrent temporary snapshot files; beyond it 503. */
+export const MAX_SNAPSHOT_FILES = 16;
+/** Longest request body with a key for a signed snapshot. */
+export const MAX_KEY_BODY_BYTES = 128;
 
 // plugins
+
+/** Longest plugin source. */
+export const MAX_PLUGIN_BYTES = 1 * MIB;
+/**
+ * Longest source that is parsed on the server's own thread, about 20 ms; a longer one in a Worker.
+ */
+export const MAX_INLINE_IMPORT_CHECK_CHARS = 64 * KIB;
+/** Longest manifest as JSON, in characters. */
+export const MAX_MANIFEST_CHARS = 64 * KIB;
+/** Entries of one list in the manifest of a plugin. */
+export const MAX_MANIFEST_ENTRIES = 64;
+/** Longest string in the manifest of a plugin. */
+export const MAX_MANIFEST_STRING_CHARS = 1024;
+/** Longest `patience` in a manifest. */
+export const MAX_PATIENCE_SECONDS = 900;
+/** Longest body of a request that sets the state of a plugin. */
+export const MAX_STATE_BODY_BYTES = 1024;
+/** Shortest time between two events of one kind for one plugin, in milliseconds. */
+export const PLUGIN_EVENT_INTERVAL_MS = 10_000;
+/** How long requests for a path without a route wait for plugins that still start, in milliseconds. */
+export const PLUGIN_START_WAIT_MS = 5_000;
+/** A path that the fallback declined is not passed to it again for this long. */
+export const FALLBACK_DECLINE_MS = 1_000;
+/** Declined paths that are cached. */
+export const FALLBACK_DECLINE_CACHE_ENTRIES = 1024;
+/** Bytes that are read at a time from a file in a plugin's response. */
+export const FILE_CHUNK_BYTES = 256 * KIB;
+/** A plugin is called this often if its file changes before it can be sent. */
+export const MAX_FILE_ATTEMPTS = 10;
+
+// cells
 
 /** Longest frame between server and cell; a longer one ends the cell. */
 export const MAX_CELL_FRAME_BYTES = 256 * KIB;
@@ -73,17 +162,10 @@ export const MAX_CELL_HEAD_BYTES = 128 * KIB;
 export const CELL_CHUNK_BYTES = 64 * KIB;
 /** Flow-control window: bytes of one body that can be sent before its reader takes any. */
 export const CELL_WINDOW_BYTES = 256 * KIB;
-/** Longest plugin source. */
-export const MAX_PLUGIN_BYTES = 1 * MIB;
 /**
- * Longest source that is parsed on the server's own thread, about 20 ms; a longer one in a Worker.
+ * Longest INIT frame in bytes: the plugin's source as a JSON string, the config and the bootstrap.
  */
-export const MAX_INLINE_IMPORT_CHECK_CHARS = 64 * KIB;
-/** Entries of one list in the manifest of a plugin. */
-export const MAX_MANIFEST_ENTRIES = 64;
-/** Longest string in the manifest of a plugin. */
-export const MAX_MANIFEST_STRING_CHARS = 1024;
-
+export const MAX_CELL_INIT_BYTES = 64 * MIB;
 /**
  * Limits of one cell. Beyond a limit, requests are refused or the cell is ended. Times are in
  * milliseconds.
@@ -129,7 +211,6 @@ export interface CellLimits {
   /** Crashes in a row that open the circuit (`ELASTIK_CELL_CRASHES`). */
   readonly maxCrashes: number;
 }
-
 /** Defaults of {@link CellLimits}. */
 export const CELL_LIMITS: CellLimits = {
   heapMiB: 128,
@@ -150,10 +231,27 @@ export const CELL_LIMITS: CellLimits = {
   maxBackoffMs: 60_000,
   maxCrashes: 6,
 };
+/**
+ * Delay in milliseconds before `request.signal` is read, because Deno creates the signal on access.
+ */
+export const DISCONNECT_SIGNAL_DELAY_MS = 50;
+/** Interval of the check whether a draining run is idle, in milliseconds. */
+export const CELL_DRAIN_CHECK_MS = 20;
+/** Interval of the memory check, in milliseconds. */
+export const CELL_MEMORY_CHECK_MS = 100;
+/** Frames without effect per second. Late frames of cancelled calls are normal; a flood is not. */
+export const MAX_IGNORED_FRAMES_PER_SECOND = 100_000;
+/** Response timeouts in a row, without a response in between, after which the run is ended. */
+export const MAX_CELL_TIMEOUTS_IN_A_ROW = 4;
+
+// database queries of plugins
+
 /** Concurrent database queries of one plugin, each in its own process; further queries wait. */
 export const MAX_QUERY_PROCESSES = 4;
 /** A query process waits this long for the next query before it stops. */
 export const QUERY_IDLE_MS = 30_000;
+/** Default of {@link SqlOptions.timeoutMs}. */
+export const QUERY_TIMEOUT_MS = 2000;
 /** Longest time limit that a plugin may set for one query. */
 export const MAX_QUERY_MS = 60_000;
 /** Resident memory of a query process, unless that of a cell is lower. */
@@ -164,29 +262,17 @@ export const MAX_QUERY_IMAGE_BYTES = 64 * MIB;
 export const MAX_QUERY_BYTES = 16 * MIB;
 /** Rows in the result of one query. */
 export const MAX_QUERY_ROWS = 100_000;
-/** Longest Authorization header that is parsed; a longer one is rejected. */
-export const MAX_AUTHORIZATION_CHARS = 8192;
-/** Verified capabilities that are cached; a repeated one costs one hash instead of its HMACs. */
-export const CAPABILITY_CACHE_ENTRIES = 1024;
-/** Longest user name in `/etc/passwd`. */
-export const MAX_USER_NAME_CHARS = 64;
-/** HTTP dates whose time is cached. */
-export const HTTP_DATE_CACHE_ENTRIES = 256;
-/** Missed versions that the stream of a world replays from its history. */
-export const MAX_STREAM_REPLAY_VERSIONS = 100;
-/** Longest `patience` in a manifest. */
-export const MAX_PATIENCE_SECONDS = 900;
-/** Longest body of a request that sets the state of a plugin. */
-export const MAX_STATE_BODY_BYTES = 1024;
 
 // WebDAV
 
 /** Longest XML body of a WebDAV request; a longer one gets 413. */
 export const MAX_DAV_XML_BYTES = 128 * KIB;
-/** Deepest nesting of its elements; a deeper one gets 400. */
+/** Deepest nesting of elements in such a body; a deeper one gets 400. */
 export const MAX_DAV_XML_DEPTH = 64;
 /** Resources that one PROPFIND, COPY or MOVE with `Depth: infinity` can include. */
 export const MAX_DAV_MEMBERS = 10_000;
+/** Maximum number of properties that one PROPFIND can name. */
+export const MAX_PROPFIND_NAMES = 256;
 /**
  * Bytes that the property names of a PROPFIND would need in the response if every resource lacked
  * them.
@@ -216,43 +302,8 @@ export const MAX_IF_CONDITIONS = 128;
 export const MAX_CREATION_INFO_ENTRIES = 16_384;
 /** The free space of the disk is read again after this time. */
 export const QUOTA_CACHE_MS = 5_000;
-/** Longest unread request body that is drained before a response over HTTP/2. */
-export const MAX_DRAINED_BODY_BYTES = 64 * KIB;
-/** Draining takes at most this long. */
-export const DRAIN_BODY_TIMEOUT_MS = 1_000;
-/** Text of the access log that can wait to be written; beyond it lines are dropped and counted. */
-export const MAX_LOG_BUFFER_CHARS = 4 * MIB;
-/** Lines of the access log are collected for this long before they are written. */
-export const LOG_FLUSH_INTERVAL_MS = 50;
-/** A shutdown waits this long for the reader of the access log. */
-export const LOG_CLOSE_TIMEOUT_MS = 1_000;
-
-// snapshots
-
-/** The snapshot of a longer file is written to a temporary file instead of memory. */
-export const MAX_IN_MEMORY_SNAPSHOT_BYTES = 1 * MIB;
-/** Concurrent temporary snapshot files; beyond it 503. */
-export const MAX_SNAPSHOT_FILES = 16;
-/** Longest request body with a key for a signed snapshot. */
-export const MAX_KEY_BODY_BYTES = 128;
-
-// the fallback
-
-/** A path that the fallback declined is not passed to it again for this long. */
-export const FALLBACK_DECLINE_MS = 1_000;
-/** Declined paths that are remembered. */
-export const FALLBACK_DECLINE_CACHE_ENTRIES = 1024;
-/** Lists of worlds that are cached until the next change. */
-export const WORLDS_LIST_CACHE_ENTRIES = 4;
-/** Longest of these lists. */
-export const MAX_CACHED_WORLDS_LIST_BYTES = 2 * MIB;
-
-// files in responses of plugins
-
-/** Bytes that are read at a time from a file in a plugin's response. */
-export const FILE_CHUNK_BYTES = 256 * KIB;
-/** A plugin is called this often if its file changes before it can be sent. */
-export const MAX_FILE_ATTEMPTS = 10;
+/** Longest listing of a mounted folder that WebDAV reads. */
+export const MAX_MOUNT_LISTING_CHARS = 16 * MIB;
 
 // archives of data folders
 
@@ -264,61 +315,3 @@ export const MAX_ARCHIVE_FILE_BYTES = 512 * MIB;
 export const MAX_ARCHIVE_BYTES = 64 * 1024 * MIB;
 /** Bytes between two files of an imported archive, such as long names. */
 export const MAX_ARCHIVE_GAP_BYTES = 4 * MIB;
-
-/** Longest listing of a mounted folder that WebDAV reads. */
-export const MAX_MOUNT_LISTING_CHARS = 16 * 1024 * 1024;
-
-/** How long requests for a path without a route wait for plugins that still start, in milliseconds. */
-export const PLUGIN_START_WAIT_MS = 5_000;
-
-// files of worlds and the Workers of the store
-
-/** How long SQLite waits for a lock that another process holds on a world, in milliseconds. */
-export const SQLITE_BUSY_MS = 5_000;
-
-/** Time between the first change and the save, in milliseconds. */
-export const CATALOG_SAVE_DELAY_MS = 500;
-
-/** Maximum number of batches that a Worker has: one that it runs and one that waits in its port. */
-export const MAX_WORKER_BATCHES = 2;
-
-/** Log size in bytes from which a world is checkpointed; varies by name up to twice this size. */
-export const CHECKPOINT_BYTES = MIB;
-
-// cells and plugins
-
-/**
- * Delay in milliseconds before `request.signal` is read, because Deno creates the signal on access.
- */
-export const DISCONNECT_SIGNAL_DELAY_MS = 50;
-
-/** Interval of the check whether a draining run is idle, in milliseconds. */
-export const CELL_DRAIN_CHECK_MS = 20;
-
-/** Frames without effect per second. Late frames of cancelled calls are normal; a flood is not. */
-export const MAX_IGNORED_FRAMES_PER_SECOND = 100_000;
-
-/** Response timeouts in a row, without a response in between, after which the run is ended. */
-export const MAX_CELL_TIMEOUTS_IN_A_ROW = 4;
-
-/**
- * Longest INIT frame in bytes: the plugin's source as a JSON string, the config and the bootstrap.
- */
-export const MAX_CELL_INIT_BYTES = 64 * MIB;
-
-/** Interval of the memory check, in milliseconds. */
-export const CELL_MEMORY_CHECK_MS = 100;
-
-/** Longest manifest as JSON, in characters. */
-export const MAX_MANIFEST_CHARS = 64 * KIB;
-
-/** Shortest time between two events of one kind for one plugin, in milliseconds. */
-export const PLUGIN_EVENT_INTERVAL_MS = 10_000;
-
-/** Default of {@link SqlOptions.timeoutMs}. */
-export const QUERY_TIMEOUT_MS = 2000;
-
-// WebDAV
-
-/** Maximum number of properties that one PROPFIND can name. */
-export const MAX_PROPFIND_NAMES = 256;

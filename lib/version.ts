@@ -1,4 +1,4 @@
-/** The machine's version, in one place. Semantic versioning; nothing else lives here. */
+/** The version of the server (Semantic Versioning). The module contains nothing else. */
 
 /** Version of this program. */
 export const VERSION = "6.0.0";

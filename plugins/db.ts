@@ -82,7 +82,7 @@ type PluginConfig = Readonly<Record<string, string | undefined>>;
 interface PluginCaller {
   /** `T1`, `T2` or `T3`. */
   readonly tier: string;
-  /** Who it is, as the event log has it: a tier, an account, or a capability as `cap:…`. */
+  /** Name of the caller, as in the event chain: a tier, an account, or a capability as `cap:…`. */
   readonly by: string;
   /** Sends a request with the rights of the caller. */
   readonly fetch: PluginFetch;
@@ -195,7 +195,7 @@ interface MountFault {
   /** Line number, counted from 1. */
   readonly line: number;
   /** The reason. It contains nothing of the source or the options, which may be secret. */
-  readonly words: string;
+  readonly reason: string;
 }
 
 /** The whole table. */
@@ -220,14 +220,14 @@ function readMountTable(text: string): MountTable {
   for (const { line, text: entry } of configLines(text)) {
     const found = readMount(entry, line);
     if (typeof found === "string") {
-      faults.push({ line, words: found });
+      faults.push({ line, reason: found });
       continue;
     }
     const first = mounts.get(found.name);
     if (first !== undefined) {
-      faults.push({ line, words: `/mnt/${found.name} is already mounted by line ${first.line}` });
+      faults.push({ line, reason: `/mnt/${found.name} is already mounted by line ${first.line}` });
     } else if (mounts.size >= MAX_MOUNTS) {
-      faults.push({ line, words: `there are more than ${MAX_MOUNTS} mounts` });
+      faults.push({ line, reason: `there are more than ${MAX_MOUNTS} mounts` });
     } else mounts.set(found.name, found);
   }
   return { mounts, faults };
@@ -240,8 +240,8 @@ function readMountTable(text: string): MountTable {
  */
 function mountTableFault({ faults }: MountTable): string | undefined {
   if (faults.length === 0) return undefined;
-  const words = faults.map(({ line, words }) => `line ${line}: ${words}`).join("; ");
-  return `${MOUNT_TABLE} ${words}`.slice(0, 1000);
+  const sentence = faults.map(({ line, reason }) => `line ${line}: ${reason}`).join("; ");
+  return `${MOUNT_TABLE} ${sentence}`.slice(0, 1000);
 }
 
 /**
@@ -270,11 +270,11 @@ function readMount(entry: string, line: number): Mount | string {
   }
   const [mode, ...options] = modeField.split(",");
   if (mode !== "ro" && mode !== "rw") return `the mode of /mnt/${name} is neither ro nor rw`;
-  const place = readMountSource(source);
-  if (typeof place === "string") return `/mnt/${name}: ${place}`;
-  const extra = readMountOptions(options, place);
-  if (typeof extra === "string") return `/mnt/${name}: ${extra}`;
-  return { name, line, mode, ...place, ...extra };
+  const location = readMountSource(source);
+  if (typeof location === "string") return `/mnt/${name}: ${location}`;
+  const optionFields = readMountOptions(options, location);
+  if (typeof optionFields === "string") return `/mnt/${name}: ${optionFields}`;
+  return { name, line, mode, ...location, ...optionFields };
 }
 
 function splitLastField(text: string): [rest: string, field: string] {
@@ -312,7 +312,7 @@ function readFolder(source: string): MountSource | string {
   if (folder === "" || folder === "/" || /^[A-Za-z]:$/.test(folder)) {
     return "a whole disk cannot be mounted; name a folder";
   }
-  // deno-lint-ignore no-control-regex -- control characters are what is refused
+  // deno-lint-ignore no-control-regex -- the pattern must match control characters
   if (/[\u0000-\u001f\\]|\/\/|(?:^|\/)\.\.?(?:\/|$)/.test(folder)) {
     return "the folder contains a control character, a backslash, `//`, `.` or `..`";
   }
@@ -321,7 +321,7 @@ function readFolder(source: string): MountSource | string {
   }
   // Deno's permission flags take folders as a list separated by commas, without an escape.
   if (folder.includes(",")) return "the path of the folder contains a comma";
-  if (SYSTEM_FOLDERS.some((closed) => folder === closed || folder.startsWith(`${closed}/`))) {
+  if (SYSTEM_FOLDERS.some((system) => folder === system || folder.startsWith(`${system}/`))) {
     return "/proc, /sys and /dev cannot be mounted";
   }
   return { kind: "file", folder };
@@ -473,8 +473,8 @@ function bestRange(type: string, ranges: readonly AcceptRange[]): RankedChoice {
     const specificity = specificityOf(accepted, type);
     if (specificity === undefined) continue;
     const { range, q } = accepted;
-    const behind = best.specificity - specificity || best.q - q || best.order - order;
-    if (behind < 0) best = { type, range, q, specificity, order };
+    const difference = best.specificity - specificity || best.q - q || best.order - order;
+    if (difference < 0) best = { type, range, q, specificity, order };
   }
   return best;
 }
@@ -604,7 +604,7 @@ function problemKind(type: ProblemType): ProblemKind {
   return { type: `/usr/share/doc/problems/${type}.md`, ...PROBLEMS[type] };
 }
 
-/** What {@link problemResponse} can be told about its response. */
+/** Options of {@link problemResponse}. */
 interface ProblemResponseOptions {
   /** Response headers; those of the problem have precedence. */
   readonly headers?: Readonly<Record<string, string>>;
@@ -678,7 +678,7 @@ async function findOtherSpelling(
   folder: string,
   segments: readonly string[],
 ): Promise<string | undefined> {
-  // deno-lint-ignore no-control-regex -- what is not ASCII
+  // deno-lint-ignore no-control-regex -- the pattern matches all characters except ASCII
   if (!segments.some((segment) => /[^\u0000-\u007f]/.test(segment))) return undefined;
   let path = folder;
   for (const segment of segments) {
@@ -791,9 +791,9 @@ const WIDE_CHARACTER =
 function formatTable({ columns, rows, truncated }: SqlResult): string {
   const cells = [columns, ...rows].map((row) => row.map(cellText));
   const widths = columns.map((_, column) => {
-    let most = 1;
-    for (const row of cells) most = Math.max(most, widthOf(row[column] ?? ""));
-    return most;
+    let widest = 1;
+    for (const row of cells) widest = Math.max(widest, widthOf(row[column] ?? ""));
+    return widest;
   });
   const isNumeric = columns.map((_, column) =>
     rows.length > 0 && rows.every((row) => row[column] === null || typeof row[column] === "number")
@@ -812,10 +812,10 @@ function formatTable({ columns, rows, truncated }: SqlResult): string {
 function cellText(value: SqlResult["rows"][number][number]): string {
   if (value === null) return "NULL";
   if (value instanceof Uint8Array) {
-    return shortened(`x'${value.subarray(0, MAX_CELL_LENGTH).toHex()}'`);
+    return shorten(`x'${value.subarray(0, MAX_CELL_LENGTH).toHex()}'`);
   }
-  // Control characters steer a terminal, and format characters change the direction of text.
-  return shortened(String(value)).replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, (char) => {
+  // Control characters control a terminal, and format characters change the direction of text.
+  return shorten(String(value)).replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, (char) => {
     if (char === "\n") return "\\n";
     if (char === "\t") return "\\t";
     if (char === "\r") return "\\r";
@@ -823,7 +823,7 @@ function cellText(value: SqlResult["rows"][number][number]): string {
   });
 }
 
-function shortened(text: string): string {
+function shorten(text: string): string {
   if (text.length <= MAX_CELL_LENGTH) return text;
   const start = [...text.slice(0, MAX_CELL_LENGTH)].slice(0, MAX_CELL_LENGTH - 1);
   return `${start.join("")}…`;
@@ -982,13 +982,13 @@ async function readPieces(
  * Joins pieces of bytes.
  */
 function joinPieces(pieces: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
-  const whole = new Uint8Array(pieces.reduce((length, piece) => length + piece.length, 0));
+  const joined = new Uint8Array(pieces.reduce((length, piece) => length + piece.length, 0));
   let at = 0;
   for (const piece of pieces) {
-    whole.set(piece, at);
+    joined.set(piece, at);
     at += piece.length;
   }
-  return whole;
+  return joined;
 }
 
 // ---- plugins/kit/read_start.ts
@@ -1053,7 +1053,7 @@ function problemHeaders({ headers }: Response): Record<string, string> {
 
 // ---- plugins/db/mounted_file.ts
 
-/** Finds the folder of a file below a mount. Whether the file exists is found out by opening it. */
+/** Finds the folder of a file below a mount. It does not check whether the file exists. */
 
 /** A file below a mounted folder. */
 interface MountedFile {
@@ -1072,7 +1072,7 @@ function resolveFile(file: string, table: MountTable): MountedFile {
   const cannot = `Cannot query the file ${file}`;
   const parts = file.replace(/^\//, "").split("/");
   const [name = "", ...segments] = parts;
-  // deno-lint-ignore no-control-regex -- control characters are what is refused
+  // deno-lint-ignore no-control-regex -- the pattern must match control characters
   if (parts.includes("..") || parts.includes(".") || /[\u0000-\u001f\\]/.test(file)) {
     const found = "its path contains `.`, `..`, a backslash or a control character";
     throw new Problem("forbidden", `${cannot}: ${found}`);
@@ -1112,7 +1112,9 @@ function queryProblem(error: unknown, name: string, timeoutMs: number): unknown 
     case "TimeoutError":
       return new Problem(
         "request-timeout",
-        `${cannot}the statement took more than ${timeoutMs / 1000} s and was stopped; ask for less`,
+        `${cannot}the statement took more than ${
+          timeoutMs / 1000
+        } s and was stopped; query less data`,
       );
     case "QuotaExceededError":
       return new Problem("body-too-large", cannot + error.message);
@@ -1144,7 +1146,7 @@ function queryProblem(error: unknown, name: string, timeoutMs: number): unknown 
 /** First segments of the names of worlds. */
 const NAMESPACES: readonly string[] = ["home", "etc", "usr", "var", "boot", "lib"];
 
-// deno-lint-ignore no-control-regex -- control characters are what is refused
+// deno-lint-ignore no-control-regex -- the pattern must match control characters
 const NOT_IN_NAMES = /[\u0000-\u001f\u007f-\u009f\u2028\u2029\\:*?"<>|]/;
 
 /**
@@ -1335,8 +1337,8 @@ async function runOnFile(
   } catch (error) {
     const isAbsent = error instanceof Error && error.name === "NotFound";
     if (!isAbsent || files === undefined) throw error;
-    const composed = segments.map((segment) => segment.normalize("NFC"));
-    const other = await findOtherSpelling(files, folder, composed);
+    const nfcSegments = segments.map((segment) => segment.normalize("NFC"));
+    const other = await findOtherSpelling(files, folder, nfcSegments);
     if (other === undefined) throw error;
     return await run(other);
   }
@@ -1349,13 +1351,13 @@ async function runOnFile(
 /**
  * Decodes UTF-8.
  *
- * @param whole false if the bytes are the start of a longer text: the last character may then be
+ * @param isComplete false if the bytes are the start of a longer text: the last character may then be
  * incomplete and is left out
  * @returns the text; undefined if the bytes are not UTF-8
  */
-function decodeUtf8(bytes: Uint8Array, whole = true): string | undefined {
+function decodeUtf8(bytes: Uint8Array, isComplete = true): string | undefined {
   try {
-    return new TextDecoder("utf-8", { fatal: true }).decode(bytes, { stream: !whole });
+    return new TextDecoder("utf-8", { fatal: true }).decode(bytes, { stream: !isComplete });
   } catch {
     return undefined; // the caller decides what to do with bytes that are not text
   }

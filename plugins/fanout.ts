@@ -10,10 +10,10 @@ export const description = "writes what it receives to every world of /etc/fanou
 export const routes = ["/dev/fanout"];
 export const auth = "T2";
 export const config = ["/etc/fanout.conf"];
-/** None. A line that cannot be used is reported to T3 in the state of the plugin. */
+/** No permissions. A line that cannot be used is reported to T3 in the state of the plugin. */
 export const permissions = ({ config }: { config: PluginConfig }): { fault?: string } => {
-  const wrong = readTargets(config[CONF] ?? "").find(({ fault }) => fault !== undefined);
-  return wrong === undefined ? {} : { fault: `${CONF} line ${wrong.line}: ${wrong.fault}` };
+  const invalid = readTargets(config[CONF] ?? "").find(({ fault }) => fault !== undefined);
+  return invalid === undefined ? {} : { fault: `${CONF} line ${invalid.line}: ${invalid.fault}` };
 };
 
 interface Env {
@@ -218,8 +218,8 @@ function bestRange(type: string, ranges: readonly AcceptRange[]): RankedChoice {
     const specificity = specificityOf(accepted, type);
     if (specificity === undefined) continue;
     const { range, q } = accepted;
-    const behind = best.specificity - specificity || best.q - q || best.order - order;
-    if (behind < 0) best = { type, range, q, specificity, order };
+    const difference = best.specificity - specificity || best.q - q || best.order - order;
+    if (difference < 0) best = { type, range, q, specificity, order };
   }
   return best;
 }
@@ -263,7 +263,7 @@ type PluginConfig = Readonly<Record<string, string | undefined>>;
 interface PluginCaller {
   /** `T1`, `T2` or `T3`. */
   readonly tier: string;
-  /** Who it is, as the event log has it: a tier, an account, or a capability as `cap:…`. */
+  /** Name of the caller, as in the event chain: a tier, an account, or a capability as `cap:…`. */
   readonly by: string;
   /** Sends a request with the rights of the caller. */
   readonly fetch: PluginFetch;
@@ -369,7 +369,7 @@ function problemKind(type: ProblemType): ProblemKind {
   return { type: `/usr/share/doc/problems/${type}.md`, ...PROBLEMS[type] };
 }
 
-/** What {@link problemResponse} can be told about its response. */
+/** Options of {@link problemResponse}. */
 interface ProblemResponseOptions {
   /** Response headers; those of the problem have precedence. */
   readonly headers?: Readonly<Record<string, string>>;
@@ -498,7 +498,7 @@ function withoutComment(text: string): string {
 /** First segments of the names of worlds. */
 const NAMESPACES: readonly string[] = ["home", "etc", "usr", "var", "boot", "lib"];
 
-// deno-lint-ignore no-control-regex -- control characters are what is refused
+// deno-lint-ignore no-control-regex -- the pattern must match control characters
 const NOT_IN_NAMES = /[\u0000-\u001f\u007f-\u009f\u2028\u2029\\:*?"<>|]/;
 
 /**
@@ -610,12 +610,12 @@ interface Result {
   readonly status: number;
   /** Version that was written. */
   readonly version?: number;
-  /** Why the target was not written, in the words of the server. */
+  /** Why the target was not written: the message of the server. */
   readonly detail?: string;
 }
 
 /** Headers that every target receives: type, metadata and preconditions. */
-const PASSED_HEADERS = /^(?:content-(?:type|encoding|range|language)|x-meta-.*|if-.*)$/;
+const FORWARDED_HEADERS = /^(?:content-(?:type|encoding|range|language)|x-meta-.*|if-.*)$/;
 /** Targets that are written at a time. */
 const CONCURRENT_WRITES = 8;
 
@@ -631,7 +631,7 @@ async function broadcast(
   query: URLSearchParams,
   fetch: PluginFetch,
 ): Promise<Result[]> {
-  const headers = [...sent].filter(([name]) => PASSED_HEADERS.test(name));
+  const headers = [...sent].filter(([name]) => FORWARDED_HEADERS.test(name));
   headers.push(["accept", "application/json"]);
   const search = query.size === 0 ? "" : `?${query}`;
   const results = new Array<Result>(targets.length);
@@ -649,7 +649,7 @@ async function broadcast(
 
 /**
  * Returns the status code of the whole broadcast: 200 if all targets were written, the status of the
- * failure if all failed alike, else 207.
+ * failures if all failed with the same status, else 207.
  */
 function statusOf(results: readonly Result[]): number {
   const [first] = results;
@@ -672,7 +672,11 @@ async function writeTarget(
   } catch (error) {
     // The write may have happened; the other targets are still written.
     const reason = error instanceof Error ? error.message : "unknown error";
-    return { target, status: 502, detail: `Cannot tell whether it was written: ${reason}` };
+    return {
+      target,
+      status: 502,
+      detail: `Cannot confirm the write: ${reason}; it may have happened`,
+    };
   }
 }
 
@@ -740,13 +744,13 @@ async function readPieces(
  * Joins pieces of bytes.
  */
 function joinPieces(pieces: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
-  const whole = new Uint8Array(pieces.reduce((length, piece) => length + piece.length, 0));
+  const joined = new Uint8Array(pieces.reduce((length, piece) => length + piece.length, 0));
   let at = 0;
   for (const piece of pieces) {
-    whole.set(piece, at);
+    joined.set(piece, at);
     at += piece.length;
   }
-  return whole;
+  return joined;
 }
 
 // ---- plugins/fanout/shared_body.ts

@@ -2,7 +2,7 @@
 
 /**
  * Mounts: folders of this computer and web servers, below `/mnt/<name>/`. The table is the world
- * `/etc/fstab`; writing it takes T3. The plugin can access exactly the folders and hosts that the
+ * `/etc/fstab`, which T3 can write. The plugin can access exactly the folders and hosts that the
  * table names. Any caller that can read the server can read a mount; writing takes T2 and a mount
  * that is `rw`. Manual: `/usr/share/doc/mounts.md`.
  */
@@ -15,7 +15,7 @@ export const routes = ["/mnt"];
 export const auth = "T1";
 export const config = ["/etc/fstab"];
 
-/** The mounted folders and hosts, and what is wrong with the table. */
+/** The mounted folders and hosts, and the faults of the table. */
 export function permissions({ config }: { config: Record<string, string> }): {
   net: string[];
   read: string[];
@@ -190,7 +190,7 @@ interface MountFault {
   /** Line number, counted from 1. */
   readonly line: number;
   /** The reason. It contains nothing of the source or the options, which may be secret. */
-  readonly words: string;
+  readonly reason: string;
 }
 
 /** The whole table. */
@@ -215,14 +215,14 @@ function readMountTable(text: string): MountTable {
   for (const { line, text: entry } of configLines(text)) {
     const found = readMount(entry, line);
     if (typeof found === "string") {
-      faults.push({ line, words: found });
+      faults.push({ line, reason: found });
       continue;
     }
     const first = mounts.get(found.name);
     if (first !== undefined) {
-      faults.push({ line, words: `/mnt/${found.name} is already mounted by line ${first.line}` });
+      faults.push({ line, reason: `/mnt/${found.name} is already mounted by line ${first.line}` });
     } else if (mounts.size >= MAX_MOUNTS) {
-      faults.push({ line, words: `there are more than ${MAX_MOUNTS} mounts` });
+      faults.push({ line, reason: `there are more than ${MAX_MOUNTS} mounts` });
     } else mounts.set(found.name, found);
   }
   return { mounts, faults };
@@ -235,8 +235,8 @@ function readMountTable(text: string): MountTable {
  */
 function mountTableFault({ faults }: MountTable): string | undefined {
   if (faults.length === 0) return undefined;
-  const words = faults.map(({ line, words }) => `line ${line}: ${words}`).join("; ");
-  return `${MOUNT_TABLE} ${words}`.slice(0, 1000);
+  const sentence = faults.map(({ line, reason }) => `line ${line}: ${reason}`).join("; ");
+  return `${MOUNT_TABLE} ${sentence}`.slice(0, 1000);
 }
 
 /**
@@ -265,11 +265,11 @@ function readMount(entry: string, line: number): Mount | string {
   }
   const [mode, ...options] = modeField.split(",");
   if (mode !== "ro" && mode !== "rw") return `the mode of /mnt/${name} is neither ro nor rw`;
-  const place = readMountSource(source);
-  if (typeof place === "string") return `/mnt/${name}: ${place}`;
-  const extra = readMountOptions(options, place);
-  if (typeof extra === "string") return `/mnt/${name}: ${extra}`;
-  return { name, line, mode, ...place, ...extra };
+  const location = readMountSource(source);
+  if (typeof location === "string") return `/mnt/${name}: ${location}`;
+  const optionFields = readMountOptions(options, location);
+  if (typeof optionFields === "string") return `/mnt/${name}: ${optionFields}`;
+  return { name, line, mode, ...location, ...optionFields };
 }
 
 function splitLastField(text: string): [rest: string, field: string] {
@@ -307,7 +307,7 @@ function readFolder(source: string): MountSource | string {
   if (folder === "" || folder === "/" || /^[A-Za-z]:$/.test(folder)) {
     return "a whole disk cannot be mounted; name a folder";
   }
-  // deno-lint-ignore no-control-regex -- control characters are what is refused
+  // deno-lint-ignore no-control-regex -- the pattern must match control characters
   if (/[\u0000-\u001f\\]|\/\/|(?:^|\/)\.\.?(?:\/|$)/.test(folder)) {
     return "the folder contains a control character, a backslash, `//`, `.` or `..`";
   }
@@ -316,7 +316,7 @@ function readFolder(source: string): MountSource | string {
   }
   // Deno's permission flags take folders as a list separated by commas, without an escape.
   if (folder.includes(",")) return "the path of the folder contains a comma";
-  if (SYSTEM_FOLDERS.some((closed) => folder === closed || folder.startsWith(`${closed}/`))) {
+  if (SYSTEM_FOLDERS.some((system) => folder === system || folder.startsWith(`${system}/`))) {
     return "/proc, /sys and /dev cannot be mounted";
   }
   return { kind: "file", folder };
@@ -468,8 +468,8 @@ function bestRange(type: string, ranges: readonly AcceptRange[]): RankedChoice {
     const specificity = specificityOf(accepted, type);
     if (specificity === undefined) continue;
     const { range, q } = accepted;
-    const behind = best.specificity - specificity || best.q - q || best.order - order;
-    if (behind < 0) best = { type, range, q, specificity, order };
+    const difference = best.specificity - specificity || best.q - q || best.order - order;
+    if (difference < 0) best = { type, range, q, specificity, order };
   }
   return best;
 }
@@ -599,7 +599,7 @@ function problemKind(type: ProblemType): ProblemKind {
   return { type: `/usr/share/doc/problems/${type}.md`, ...PROBLEMS[type] };
 }
 
-/** What {@link problemResponse} can be told about its response. */
+/** Options of {@link problemResponse}. */
 interface ProblemResponseOptions {
   /** Response headers; those of the problem have precedence. */
   readonly headers?: Readonly<Record<string, string>>;
@@ -828,7 +828,7 @@ function fullYear(digits: string, now: number): number {
  * of `lib/http/conditional.ts`.
  */
 
-/** What tells one state of a resource from another. */
+/** What distinguishes one state of a resource from another. */
 interface Validators {
   /** Entity tag with its quotes. */
   readonly etag?: string | undefined;
@@ -855,7 +855,7 @@ function evaluateRead(
   const { etag, modified } = current;
   const ifNoneMatch = headers.get("if-none-match");
   if (ifNoneMatch !== null) {
-    // A list that cannot be parsed names nothing: the reader then gets the representation again.
+    // A list that cannot be parsed names no tag: the client then gets the representation again.
     return includesTag(parseEntityTags(ifNoneMatch), etag, "weak") ? "not-modified" : "send";
   }
   const since = parseHttpDate(headers.get("if-modified-since") ?? "");
@@ -883,7 +883,7 @@ function assertWritable(
   if (ifNoneMatch === null) return;
   const tags = parseEntityTags(ifNoneMatch);
   if (tags === undefined) throw unreadable("If-None-Match", action);
-  // `*` asks that nothing is stored, whether what is stored has an entity tag or not.
+  // `*` requires that nothing is stored, with or without an entity tag.
   if (tags === "*" ? current !== undefined : includesTag(tags, current?.etag, "weak")) {
     throw failed("If-None-Match names the current version", current, action);
   }
@@ -934,7 +934,7 @@ function failed(found: string, current: Validators | undefined, action: string):
 
 // ---- plugins/fstab/conditional_response.ts
 
-/** The response to a GET or HEAD whose preconditions say that the client has the content already. */
+/** The 304 response to a GET or HEAD if, by its preconditions, the client already has the content. */
 
 /**
  * Evaluates the preconditions of a request.
@@ -962,8 +962,8 @@ function conditionalResponse(
 // ---- plugins/fstab/listing.ts
 
 /**
- * Listings: one name per line, JSON, or the shell's page, as Accept asks for. The list of mounts and
- * the folders of a mount share them.
+ * Listings: one name per line, JSON, or the shell's page, selected by Accept. The list of mounts and
+ * the folders of a mount use these functions.
  */
 
 /** One entry of a listing. */
@@ -973,7 +973,7 @@ interface ListingRow {
   readonly [field: string]: unknown;
 }
 
-/** The form of a listing. */
+/** The media type that the client gets: HTML means the shell's page, and its data is plain text. */
 type ListingForm = "text/plain" | "application/json" | "text/html";
 
 const FORMS: readonly ListingForm[] = ["text/plain", "application/json", "text/html"];
@@ -1053,8 +1053,8 @@ async function listMounts(
     [...mounts.values()].map(async (mount) => mountRow(mount, await mountProblem(mount, files))),
   );
   rows.sort(byName);
-  for (const { line, words } of faults) {
-    rows.push({ name: `line ${line}`, dir: false, line, problem: words, description: words });
+  for (const { line, reason } of faults) {
+    rows.push({ name: `line ${line}`, dir: false, line, problem: reason, description: reason });
   }
   return await listingResponse(request, rows, form, "/mnt/");
 }
@@ -1103,7 +1103,7 @@ type PluginConfig = Readonly<Record<string, string | undefined>>;
 interface PluginCaller {
   /** `T1`, `T2` or `T3`. */
   readonly tier: string;
-  /** Who it is, as the event log has it: a tier, an account, or a capability as `cap:…`. */
+  /** Name of the caller, as in the event chain: a tier, an account, or a capability as `cap:…`. */
   readonly by: string;
   /** Sends a request with the rights of the caller. */
   readonly fetch: PluginFetch;
@@ -1141,7 +1141,7 @@ interface MountRequest {
 const CHALLENGE = 'Bearer realm="elastik", Basic realm="elastik", charset="UTF-8"';
 /** A file that is being written; see `env.files.replace`. */
 const UPLOAD = /^\.elastik-[0-9a-f-]{36}\.part$/;
-// deno-lint-ignore no-control-regex -- control characters are refused
+// deno-lint-ignore no-control-regex -- the pattern must match control characters
 const NOT_IN_SEGMENTS = /[/\\\u0000-\u001f\u007f]/;
 
 /** Whether a name on the disk is that of a file that is being written. */
@@ -1202,8 +1202,8 @@ function methodReason({ kind, folder, mode }: Mount): string {
 }
 
 /**
- * Checks that every segment is a name. The server refuses such paths before; this protects the folder
- * should a path ever arrive in another way.
+ * Checks that every segment is a name. The server already refuses other paths; this check protects the
+ * folder if a path arrives in another way.
  *
  * @throws {Problem} `forbidden`; `not-found` for a file that is being written
  */
@@ -1474,7 +1474,7 @@ async function findOtherSpelling(
   folder: string,
   segments: readonly string[],
 ): Promise<string | undefined> {
-  // deno-lint-ignore no-control-regex -- what is not ASCII
+  // deno-lint-ignore no-control-regex -- the pattern matches all characters except ASCII
   if (!segments.some((segment) => /[^\u0000-\u007f]/.test(segment))) return undefined;
   let path = folder;
   for (const segment of segments) {
@@ -1491,22 +1491,22 @@ async function findOtherSpelling(
   return path;
 }
 
-// ---- plugins/fstab/file_place.ts
+// ---- plugins/fstab/disk_path.ts
 
 /**
- * Where the file of a request is on the disk: finds it for reading, whichever Unicode form its name
- * has there, and creates the folders above a file that is written.
+ * Paths on the disk of the files that requests name: finds a file for reading, also if its name on the
+ * disk is in NFD, and creates the folders above a file that is written.
  */
 
 /** A file or folder that exists. */
 interface FoundFile {
   /** Absolute path, with the names as they are on the disk. */
-  readonly place: string;
+  readonly diskPath: string;
   readonly info: FileInfo;
 }
 
-/** The path on the disk that the segments of a request name. */
-function placeOf(folder: string, segments: readonly string[]): string {
+/** The path on the disk for the segments of a request. */
+function diskPathOf(folder: string, segments: readonly string[]): string {
   return [folder, ...segments].join("/");
 }
 
@@ -1522,16 +1522,16 @@ async function findFile(
   segments: readonly string[],
   path: string,
 ): Promise<FoundFile> {
-  const place = placeOf(folder, segments);
+  const diskPath = diskPathOf(folder, segments);
   try {
-    return { place, info: await files.stat(place) };
+    return { diskPath, info: await files.stat(diskPath) };
   } catch (error) {
     if (classifyFileError(error).type !== "not-found") throw fileProblem(error, "read", path);
     const other = await findOtherSpelling(files, folder, segments);
     // The first error is reported: the path does not exist as it was requested.
     const info = other === undefined ? undefined : await files.stat(other).catch(() => undefined);
     if (other === undefined || info === undefined) throw fileProblem(error, "read", path);
-    return { place: other, info };
+    return { diskPath: other, info };
   }
 }
 
@@ -1540,15 +1540,15 @@ async function findFile(
  *
  * @throws {Problem} `conflict` if a folder of the path is a file, or the mounted folder is missing
  */
-async function createPlace(files: Files, mounted: MountRequest): Promise<string> {
+async function createDiskPath(files: Files, mounted: MountRequest): Promise<string> {
   const { mount: { folder = "" }, segments } = mounted;
-  const place = placeOf(folder, segments);
+  const diskPath = diskPathOf(folder, segments);
   try {
-    await files.stat(place);
-    return place;
+    await files.stat(diskPath);
+    return diskPath;
   } catch (error) {
     const { type, name } = classifyFileError(error);
-    if (type !== "not-found" || name === "NotADirectory") throw placeProblem(error, mounted);
+    if (type !== "not-found" || name === "NotADirectory") throw diskPathProblem(error, mounted);
   }
   const other = await findOtherSpelling(files, folder, segments);
   if (other !== undefined) return other;
@@ -1557,9 +1557,9 @@ async function createPlace(files: Files, mounted: MountRequest): Promise<string>
     await files.stat(folder);
     await createFolders(files, folder, segments.slice(0, -1));
   } catch (error) {
-    throw placeProblem(error, mounted);
+    throw diskPathProblem(error, mounted);
   }
-  return place;
+  return diskPath;
 }
 
 async function createFolders(files: Files, root: string, names: readonly string[]): Promise<void> {
@@ -1572,7 +1572,7 @@ async function createFolders(files: Files, root: string, names: readonly string[
   }
 }
 
-function placeProblem(error: unknown, { request: { method }, path }: MountRequest): Problem {
+function diskPathProblem(error: unknown, { request: { method }, path }: MountRequest): Problem {
   const { type, name } = classifyFileError(error);
   if (name === "NotADirectory") {
     return new Problem("conflict", `Cannot ${method} ${path}: a part of the path is not a folder`);
@@ -1591,29 +1591,29 @@ function placeProblem(error: unknown, { request: { method }, path }: MountReques
 const MAX_ENTRIES = 10_000;
 /** Symlinks that are resolved at a time. */
 const LINK_BATCH = 32;
-// deno-lint-ignore no-control-regex -- control characters are refused
+// deno-lint-ignore no-control-regex -- the pattern must match control characters
 const NOT_IN_URLS = /[\u0000-\u001f\u007f-\u009f\u2028\u2029\\\ufffd]/;
 
 /**
  * Answers with the entries of a folder.
  *
- * @param place path of the folder on the disk
+ * @param folder path of the folder on the disk
  * @throws {Problem} if it cannot be listed
  */
 async function listFolder(
   { request, path, mount }: MountRequest,
   files: Files,
-  place: string,
+  folder: string,
 ): Promise<Response> {
   const form = listingForm(request);
   if (form === "text/html") return shellResponse();
-  const found = await files.list(place, { most: MAX_ENTRIES + 1 }).catch((error) => {
+  const found = await files.list(folder, { most: MAX_ENTRIES + 1 }).catch((error) => {
     throw fileProblem(error, "list", path);
   });
   const shown = found.slice(0, MAX_ENTRIES).filter(({ name }) => isListed(name));
   const rows: ListingRow[] = [];
   for (let at = 0; at < shown.length; at += LINK_BATCH) {
-    const batch = shown.slice(at, at + LINK_BATCH).map((info) => entryRow(files, place, info));
+    const batch = shown.slice(at, at + LINK_BATCH).map((info) => entryRow(files, folder, info));
     rows.push(...await Promise.all(batch));
   }
   return await listingResponse(request, rows.sort(byName), form, path, {
@@ -1633,7 +1633,7 @@ async function entryRow(files: Files, folder: string, info: FileInfo): Promise<L
   try {
     return { ...fileRow(name, await files.stat(`${folder}/${info.name}`)), link: true };
   } catch {
-    // The target does not exist or is not mounted; a request for it tells which.
+    // The target does not exist or is not mounted; a request for the link returns the reason.
     return { name, dir: false, link: true, reachable: false };
   }
 }
@@ -1660,7 +1660,7 @@ async function readFile(mounted: MountRequest): Promise<Response> {
   const found = await findFile(files, mount.folder ?? "", segments, path);
   if (found.info.kind === "folder") {
     if (isCollection || listingForm(request) !== "text/html") {
-      return await listFolder(mounted, files, found.place);
+      return await listFolder(mounted, files, found.diskPath);
     }
     // A page's relative links need the slash.
     const location = `${url.pathname}/${url.search}`;
@@ -1680,11 +1680,11 @@ async function readFile(mounted: MountRequest): Promise<Response> {
 function sendFile(
   { request, mount, path }: MountRequest,
   files: ReturnType<typeof filesOf>,
-  { place, info }: FoundFile,
+  { diskPath, info }: FoundFile,
 ): Response {
   const { size } = info;
   const modified = info.modified ?? undefined;
-  const headers = fileHeaders(info, place);
+  const headers = fileHeaders(info, diskPath);
   if (mount.mode === "rw") headers.allow = allowedMethods(mount);
   const notModified = conditionalResponse(request, headers, modified, path);
   if (notModified !== undefined) return notModified;
@@ -1700,23 +1700,23 @@ function sendFile(
   }
   if (range === "whole") {
     headers["content-length"] = String(size);
-    return files.respond(place, { length: size, headers, seen: info });
+    return files.respond(diskPath, { length: size, headers, seen: info });
   }
   const length = range.end - range.start + 1;
   headers["content-range"] = contentRange(range, size);
   headers["content-length"] = String(length);
-  return files.respond(place, { offset: range.start, length, status: 206, headers, seen: info });
+  return files.respond(diskPath, { offset: range.start, length, status: 206, headers, seen: info });
 }
 
 // ---- plugins/fstab/upstream/headers.ts
 
 /**
  * Headers between a client and a mounted web server. The client's credentials never go to that
- * server; its cookies, policies and connection headers never come back.
+ * server; the client never gets the server's cookies, policies and connection headers.
  */
 
-const SENT = ["accept", "accept-language", "if-none-match", "if-modified-since"];
-const RETURNED = [
+const REQUEST_HEADERS = ["accept", "accept-language", "if-none-match", "if-modified-since"];
+const RESPONSE_HEADERS = [
   "content-type",
   "content-language",
   "content-disposition",
@@ -1730,7 +1730,7 @@ const MIN_DISTINCT_BEARER = 12;
 /** The headers of the request to the server. */
 function upstreamHeaders(client: Headers, bearer: string | undefined): Headers {
   const headers = new Headers({ "user-agent": "elastik" });
-  for (const name of SENT) {
+  for (const name of REQUEST_HEADERS) {
     const value = client.get(name);
     if (value !== null) headers.set(name, value);
   }
@@ -1745,7 +1745,7 @@ function returnedHeaders(upstream: Headers): Record<string, string> {
     "vary": "Accept, Accept-Language",
     "content-type": "application/octet-stream",
   };
-  for (const name of RETURNED) {
+  for (const name of RESPONSE_HEADERS) {
     const value = upstream.get(name);
     if (value !== null && value.length <= MAX_VALUE && /^[\t\x20-\x7e]*$/.test(value)) {
       headers[name] = value;
@@ -1836,13 +1836,13 @@ async function readPieces(
  * Joins pieces of bytes.
  */
 function joinPieces(pieces: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
-  const whole = new Uint8Array(pieces.reduce((length, piece) => length + piece.length, 0));
+  const joined = new Uint8Array(pieces.reduce((length, piece) => length + piece.length, 0));
   let at = 0;
   for (const piece of pieces) {
-    whole.set(piece, at);
+    joined.set(piece, at);
     at += piece.length;
   }
-  return whole;
+  return joined;
 }
 
 // ---- plugins/fstab/upstream/held_body.ts
@@ -2014,8 +2014,8 @@ function upstreamProblem(
     return new Problem("bad-gateway", `${detail}; ${found}, see ${MOUNT_TABLE}`);
   }
   if (status < 400 || status >= 500) return new Problem("bad-gateway", detail);
-  const known = SHARED_STATUSES.includes(status) ? problemOfStatus(status) : undefined;
-  const kind = known ?? { type: "/usr/share/doc/mounts.md", status, title: "Upstream refused" };
+  const shared = SHARED_STATUSES.includes(status) ? problemOfStatus(status) : undefined;
+  const kind = shared ?? { type: "/usr/share/doc/mounts.md", status, title: "Upstream refused" };
   return new Problem(kind, detail, retryHeader(headers.get("retry-after")));
 }
 
@@ -2247,19 +2247,19 @@ async function writeFile(mounted: MountRequest): Promise<Response> {
     const detail = `Cannot ${method} ${path}: Content-Range is not supported; send the whole file`;
     throw new Problem("bad-header", detail);
   }
-  const place = await createPlace(files, mounted);
+  const diskPath = await createDiskPath(files, mounted);
   // Checked before the body is read, which may be long, and again in the turn.
-  await assertMatch(files, mounted, place);
+  await assertMatch(files, mounted, diskPath);
   let endTurn = (): void => {};
   let isNew = false;
   const ready = async (): Promise<void> => {
-    endTurn = await takeTurn(place);
-    isNew = await assertMatch(files, mounted, place) === undefined;
+    endTurn = await takeTurn(diskPath);
+    isNew = await assertMatch(files, mounted, diskPath) === undefined;
   };
   try {
-    if (method === "PUT") await files.replace(place, request.body ?? "", { ready });
-    else await append(files, place, mounted, ready);
-    const info = await files.stat(place);
+    if (method === "PUT") await files.replace(diskPath, request.body ?? "", { ready });
+    else await append(files, diskPath, mounted, ready);
+    const info = await files.stat(diskPath);
     const version = fileVersion(info);
     const headers: Record<string, string> = {
       "etag": fileTag(info),
@@ -2279,7 +2279,7 @@ async function writeFile(mounted: MountRequest): Promise<Response> {
 /** Appends the body after all of it has arrived. */
 async function append(
   files: Files,
-  place: string,
+  diskPath: string,
   { request, path }: MountRequest,
   ready: () => Promise<void>,
 ): Promise<void> {
@@ -2287,7 +2287,7 @@ async function append(
   const tooLong = () => new Problem("body-too-large", detail);
   const bytes = await readBody(request, { maxBytes: MAX_APPEND_BYTES, tooLong });
   await ready();
-  await files.append(place, bytes);
+  await files.append(diskPath, bytes);
 }
 
 /**
@@ -2299,10 +2299,10 @@ async function append(
 async function assertMatch(
   files: Files,
   { request, path }: MountRequest,
-  place: string,
+  diskPath: string,
 ): Promise<FileInfo | undefined> {
   const { method, headers } = request;
-  const info = await files.stat(place).catch((error) => {
+  const info = await files.stat(diskPath).catch((error) => {
     if (classifyFileError(error).type === "not-found") return undefined;
     throw fileProblem(error, method, path);
   });
@@ -2322,14 +2322,14 @@ const lastTurns = new Map<string, Promise<void>>();
  *
  * @returns ends this turn
  */
-async function takeTurn(place: string): Promise<() => void> {
-  const earlier = lastTurns.get(place) ?? Promise.resolve();
+async function takeTurn(diskPath: string): Promise<() => void> {
+  const earlier = lastTurns.get(diskPath) ?? Promise.resolve();
   const { promise, resolve } = Promise.withResolvers<void>();
   const turn = earlier.then(() => promise);
-  lastTurns.set(place, turn);
+  lastTurns.set(diskPath, turn);
   await earlier;
   return () => {
     resolve();
-    if (lastTurns.get(place) === turn) lastTurns.delete(place);
+    if (lastTurns.get(diskPath) === turn) lastTurns.delete(diskPath);
   };
 }

@@ -3,8 +3,8 @@
 /**
  * A language model as a device. `POST /dev/gpu` takes text and answers with text; `/dev/gpu/stream`
  * answers with one event per token. `/etc/gpu.conf` names the backend; callers do not need to know
- * it. The plugin can reach that host and read that host's key, nothing else. It never stores a prompt
- * or a response, and removes the key from every text of the backend that it passes on.
+ * the backend. The plugin can reach only that host and read only that host's key. It never stores a
+ * prompt or a response, and removes the key from every text of the backend that it passes on.
  * Manual: `/usr/share/doc/gpu.md`.
  */
 
@@ -17,8 +17,8 @@ export const grants = { "/var/log/gpu/": "rw" };
 export const patience = 620;
 
 /** The backend's host, the variable with its key, and why the configuration cannot be used. */
-export function permissions(told: { config: ConfigTexts }): Record<string, unknown> {
-  const { backend, fault } = parseSettings(told.config[CONFIG_PATH]);
+export function permissions({ config }: { config: ConfigTexts }): Record<string, unknown> {
+  const { backend, fault } = parseSettings(config[CONFIG_PATH]);
   if (backend === undefined) return fault === undefined ? {} : { fault };
   return { net: [backend.host], env: backend.key === undefined ? [] : [backend.key] };
 }
@@ -93,11 +93,11 @@ async function respond(
   };
   const started = Date.now();
   const onEnd = (): void => {
-    const times = { started, firstToken: exchange.firstToken, ended: Date.now() };
+    const times = { started, firstToken: modelCall.firstToken, ended: Date.now() };
     context.waitUntil(logUsage(env.machine, env.caller.by, usage, times));
   };
-  const exchange: Exchange = { call, model, prompt, headers, usage, firstToken: 0, onEnd };
-  return isStream ? await respondEvents(exchange) : await respondText(exchange);
+  const modelCall: ModelCall = { call, model, prompt, headers, usage, firstToken: 0, onEnd };
+  return isStream ? await respondEvents(modelCall) : await respondText(modelCall);
 }
 
 // ---- plugins/kit/accept.ts
@@ -209,8 +209,8 @@ function bestRange(type: string, ranges: readonly AcceptRange[]): RankedChoice {
     const specificity = specificityOf(accepted, type);
     if (specificity === undefined) continue;
     const { range, q } = accepted;
-    const behind = best.specificity - specificity || best.q - q || best.order - order;
-    if (behind < 0) best = { type, range, q, specificity, order };
+    const difference = best.specificity - specificity || best.q - q || best.order - order;
+    if (difference < 0) best = { type, range, q, specificity, order };
   }
   return best;
 }
@@ -340,7 +340,7 @@ function problemKind(type: ProblemType): ProblemKind {
   return { type: `/usr/share/doc/problems/${type}.md`, ...PROBLEMS[type] };
 }
 
-/** What {@link problemResponse} can be told about its response. */
+/** Options of {@link problemResponse}. */
 interface ProblemResponseOptions {
   /** Response headers; those of the problem have precedence. */
   readonly headers?: Readonly<Record<string, string>>;
@@ -474,13 +474,13 @@ async function readPieces(
  * Joins pieces of bytes.
  */
 function joinPieces(pieces: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
-  const whole = new Uint8Array(pieces.reduce((length, piece) => length + piece.length, 0));
+  const joined = new Uint8Array(pieces.reduce((length, piece) => length + piece.length, 0));
   let at = 0;
   for (const piece of pieces) {
-    whole.set(piece, at);
+    joined.set(piece, at);
     at += piece.length;
   }
-  return whole;
+  return joined;
 }
 
 // ---- plugins/kit/read_start.ts
@@ -509,11 +509,11 @@ async function readStart(
 
 // ---- plugins/kit/loopback.ts
 
-/** Tells whether a URL leads to the computer that the server runs on. */
+/** Checks whether the host of a URL is the computer that the server runs on. */
 
 /**
  * Tests whether a host name can only mean this computer. `x.localhost` is not accepted, because a
- * resolver is asked for it.
+ * resolver can map it to any address.
  *
  * @param hostname as `URL.hostname` has it: lower case, IPv6 in brackets
  */
@@ -659,8 +659,8 @@ function parseEndpoint(line: string): Endpoint {
     .exec(line) ?? [];
   const scheme = name.toLowerCase();
   if (!isScheme(scheme)) {
-    const known = Object.keys(SCHEMES).join(", ");
-    throw new ConfigError(`unknown scheme; known: ${known}, each also with +http or +https`);
+    const names = Object.keys(SCHEMES).join(", ");
+    throw new ConfigError(`unknown scheme; known: ${names}, each also with +http or +https`);
   }
   if (!URL.canParse(`https://${rest}`)) {
     throw new ConfigError("the scheme is not followed by a host and port");
@@ -782,23 +782,24 @@ function redactKey(text: string, key: string): string {
 // ---- plugins/gpu/backend_error.ts
 
 /**
- * Translates what a backend did wrong to a problem for the caller. Every text of the backend passes
+ * Translates a failure of a backend to a problem for the caller. Every text of the backend passes
  * {@link redactSecrets} first.
  */
 
-/** A status other than 2xx, and what the backend said about it. */
+/** A response with a status other than 2xx. */
 interface BackendRefusal {
   readonly status: number;
+  /** The backend's own error message; empty if there is none. */
   readonly text: string;
   /** The value of `Retry-After`. */
   readonly retryAfter: string | null;
 }
 
 /**
- * A problem that says what the backend did, and what it said.
+ * A problem with what the backend did, and its own error message.
  *
  * @param action continues "the … backend"
- * @param text of the backend; empty if it said nothing
+ * @param text error message of the backend; empty if there is none
  */
 function backendProblem(
   { scheme }: Pick<Backend, "scheme">,
@@ -821,7 +822,14 @@ function refusalProblem(
 ): Problem {
   if (status === 429) {
     const headers = retryAfterHeader(retryAfter);
-    return backendProblem(backend, key, "asks to wait", text, "too-many-requests", headers);
+    return backendProblem(
+      backend,
+      key,
+      "refuses further requests for now",
+      text,
+      "too-many-requests",
+      headers,
+    );
   }
   if (status >= 300 && status < 400) {
     return backendProblem(backend, key, `answered ${status}; redirects are not followed`);
@@ -846,8 +854,8 @@ function retryAfterHeader(value: string | null): Record<string, string> {
 }
 
 /**
- * Why the runtime could not connect, without its own text, which contains addresses. Continues
- * "the … backend".
+ * Why the runtime could not connect, without the runtime's message, which contains addresses. The
+ * result continues "the … backend".
  */
 function connectionFailure(error: unknown): string {
   if (!(error instanceof Error)) return "cannot be reached";
@@ -2147,8 +2155,8 @@ function frameTooLong(): MalformedFrame {
 // ---- plugins/gpu/call.ts
 
 /**
- * One call to the backend, from its request to its last token. It never reads more than its limits,
- * never follows a redirect, and never passes on a text of the backend that was not redacted.
+ * One call to the backend, from its request to its last token. The call never reads more than the
+ * limits allow, never follows a redirect, and redacts every error message of the backend.
  */
 
 /** Most bytes of a response that is one document. */
@@ -2163,7 +2171,7 @@ class CallerDisconnected extends Error {}
 
 type BodyReader = ReadableStreamDefaultReader<Uint8Array<ArrayBuffer>>;
 
-/** See the module. */
+/** One call to the backend; `start` sends its request. */
 class BackendCall {
   readonly #backend: Backend;
   readonly #key: string | undefined;
@@ -2185,7 +2193,7 @@ class BackendCall {
    * Sends the prompt.
    *
    * @returns the pieces of the response as they arrive; those that arrive together come together
-   * @throws {Problem} if there is no response; the generator throws it if the response breaks off
+   * @throws {Problem} if there is no response; the generator throws it if the response is incomplete
    * @throws {CallerDisconnected}
    */
   async start(model: string, prompt: string): Promise<AsyncGenerator<Piece[]>> {
@@ -2388,15 +2396,15 @@ interface Settings {
 }
 
 interface NumberRange {
-  readonly least: number;
-  readonly most: number;
+  readonly min: number;
+  readonly max: number;
   readonly isWhole: boolean;
 }
 
 const NUMBERS: ReadonlyMap<string, NumberRange> = new Map([
-  ["temperature", { least: 0, most: 2, isWhole: false }],
-  ["max_tokens", { least: 1, most: 10_000_000, isWhole: true }],
-  ["timeout", { least: 1, most: 600, isWhole: true }],
+  ["temperature", { min: 0, max: 2, isWhole: false }],
+  ["max_tokens", { min: 1, max: 10_000_000, isWhole: true }],
+  ["timeout", { min: 1, max: 600, isWhole: true }],
 ]);
 const TEXTS = ["model", "models", "key", "system"];
 const MODEL_NAME = /^[\w.:/@+-]{1,200}$/;
@@ -2477,13 +2485,13 @@ function assertValue(name: string, value: string): void {
   }
 }
 
-function assertInRange(name: string, value: string, { least, most, isWhole }: NumberRange): void {
+function assertInRange(name: string, value: string, { min, max, isWhole }: NumberRange): void {
   const number = Number(value);
-  const isValid = /^\d+(?:\.\d+)?$/.test(value) && number >= least && number <= most &&
+  const isValid = /^\d+(?:\.\d+)?$/.test(value) && number >= min && number <= max &&
     (!isWhole || Number.isInteger(number));
   if (isValid) return;
   const kind = isWhole ? "whole number" : "number";
-  throw new ConfigError(`${name} is not a ${kind} from ${least} to ${most}`);
+  throw new ConfigError(`${name} is not a ${kind} from ${min} to ${max}`);
 }
 
 // ---- plugins/kit/decode_utf8.ts
@@ -2493,13 +2501,13 @@ function assertInRange(name: string, value: string, { least, most, isWhole }: Nu
 /**
  * Decodes UTF-8.
  *
- * @param whole false if the bytes are the start of a longer text: the last character may then be
+ * @param isComplete false if the bytes are the start of a longer text: the last character may then be
  * incomplete and is left out
  * @returns the text; undefined if the bytes are not UTF-8
  */
-function decodeUtf8(bytes: Uint8Array, whole = true): string | undefined {
+function decodeUtf8(bytes: Uint8Array, isComplete = true): string | undefined {
   try {
-    return new TextDecoder("utf-8", { fatal: true }).decode(bytes, { stream: !whole });
+    return new TextDecoder("utf-8", { fatal: true }).decode(bytes, { stream: !isComplete });
   } catch {
     return undefined; // the caller decides what to do with bytes that are not text
   }
@@ -2601,8 +2609,8 @@ class TokenEvents {
 // ---- plugins/gpu/usage_log.ts
 
 /**
- * The usage log of the device: one line per call in `/var/log/gpu/<day>.ndjson`. It says who called
- * which model, how much and for how long. It never contains a prompt, a response or a backend's text.
+ * The usage log of the device: one line per call in `/var/log/gpu/<day>.ndjson`. It records the caller,
+ * the model, sizes and times. It never contains a prompt, a response or a backend's text.
  */
 
 const LOG = "/var/log/gpu/";
@@ -2665,7 +2673,7 @@ function expiredLogs(listing: unknown, now: number): string[] {
   );
 }
 
-/** Where the next line goes. */
+/** Day and part of the world that the next line is appended to. */
 const current = { day: "", part: 1 };
 
 /** Appends the line of a call, and deletes expired days when a new day starts. */
@@ -2694,7 +2702,7 @@ async function logUsage(
   // Each line is one version of the world.
   const lines = parseRecord(text)?.version;
   const isFull = typeof lines === "number" && lines >= MAX_LINES;
-  // Another call may have moved on to the next part while this one waited.
+  // Another call may have started the next part while this one waited.
   if (isFull && current.part === part) current.part++;
   if (response.status === 201 && part === 1) await deleteExpired(machine, times.ended);
 }
@@ -2718,8 +2726,8 @@ async function deleteExpired(machine: Machine, now: number): Promise<void> {
 const MAX_TEXT_BYTES = 4 * 1024 * 1024;
 const encoder = new TextEncoder();
 
-/** One call that is answered. */
-interface Exchange {
+/** One call to the model, and what its response and its log line need. */
+interface ModelCall {
   readonly call: Pick<BackendCall, "start" | "cancel">;
   readonly model: string;
   readonly prompt: string;
@@ -2733,12 +2741,12 @@ interface Exchange {
 }
 
 /** Answers with the complete text. @throws {Problem} if the backend fails */
-async function respondText(exchange: Exchange): Promise<Response> {
-  const { call, model, prompt, usage, headers, onEnd } = exchange;
+async function respondText(modelCall: ModelCall): Promise<Response> {
+  const { call, model, prompt, usage, headers, onEnd } = modelCall;
   let text = "";
   try {
     for await (const pieces of await call.start(model, prompt)) {
-      text += takeTokens(exchange, pieces).join("");
+      text += takeTokens(modelCall, pieces).join("");
       if (usage.answer_bytes > MAX_TEXT_BYTES) throw textTooLong();
     }
   } catch (error) {
@@ -2764,8 +2772,8 @@ function textTooLong(): Problem {
 }
 
 /** Answers with events as the tokens arrive. @throws {Problem} if the backend fails before them */
-async function respondEvents(exchange: Exchange): Promise<Response> {
-  const { call, model, prompt, usage, headers, onEnd } = exchange;
+async function respondEvents(modelCall: ModelCall): Promise<Response> {
+  const { call, model, prompt, usage, headers, onEnd } = modelCall;
   let tokens: AsyncGenerator<Piece[]>;
   try {
     tokens = await call.start(model, prompt);
@@ -2774,7 +2782,7 @@ async function respondEvents(exchange: Exchange): Promise<Response> {
     onEnd();
     throw error;
   }
-  return new Response(eventStream(exchange, tokens), {
+  return new Response(eventStream(modelCall, tokens), {
     headers: {
       "content-type": "text/event-stream; charset=utf-8",
       "cache-control": "no-store",
@@ -2786,14 +2794,14 @@ async function respondEvents(exchange: Exchange): Promise<Response> {
 }
 
 function eventStream(
-  exchange: Exchange,
+  modelCall: ModelCall,
   tokens: AsyncGenerator<Piece[]>,
 ): ReadableStream<Uint8Array> {
-  const { call, usage } = exchange;
+  const { call, usage } = modelCall;
   const events = new TokenEvents();
   let isEnded = false;
   const end = (): void => {
-    if (!isEnded) exchange.onEnd();
+    if (!isEnded) modelCall.onEnd();
     isEnded = true;
   };
   return new ReadableStream<Uint8Array>({
@@ -2801,7 +2809,7 @@ function eventStream(
       try {
         for (let text = ""; text === "";) {
           const { done, value } = await tokens.next();
-          text = done ? events.end(usage.finish) : events.format(takeTokens(exchange, value));
+          text = done ? events.end(usage.finish) : events.format(takeTokens(modelCall, value));
           if (text !== "") controller.enqueue(encoder.encode(text));
           if (!done) continue;
           end();
@@ -2824,13 +2832,13 @@ function eventStream(
 }
 
 /** Counts the tokens of some pieces, and returns them. */
-function takeTokens(exchange: Exchange, pieces: readonly Piece[]): string[] {
-  const { usage } = exchange;
+function takeTokens(modelCall: ModelCall, pieces: readonly Piece[]): string[] {
+  const { usage } = modelCall;
   const tokens: string[] = [];
   for (const { text = "", finish } of pieces) {
     if (finish !== undefined) usage.finish = finish;
     if (text === "") continue;
-    if (exchange.firstToken === 0) exchange.firstToken = Date.now();
+    if (modelCall.firstToken === 0) modelCall.firstToken = Date.now();
     usage.answer_bytes += encoder.encode(text).length;
     tokens.push(text);
   }
@@ -2900,7 +2908,7 @@ function formatStatusText(settings: Settings, vars: Variables): string {
   const { backend } = settings;
   if (backend === undefined) return unusableDetail(settings);
   const { scheme, model, isLocal, key } = backend;
-  const place = isLocal ? "on this computer" : "over the network";
+  const location = isLocal ? "on this computer" : "over the network";
   const isUnset = key !== undefined && (vars[key] ?? "").trim() === "";
-  return `${scheme} ${model}, ${place}${isUnset ? `; ${key} is not set` : ""}`;
+  return `${scheme} ${model}, ${location}${isUnset ? `; ${key} is not set` : ""}`;
 }

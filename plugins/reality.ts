@@ -155,8 +155,8 @@ function bestRange(type: string, ranges: readonly AcceptRange[]): RankedChoice {
     const specificity = specificityOf(accepted, type);
     if (specificity === undefined) continue;
     const { range, q } = accepted;
-    const behind = best.specificity - specificity || best.q - q || best.order - order;
-    if (behind < 0) best = { type, range, q, specificity, order };
+    const difference = best.specificity - specificity || best.q - q || best.order - order;
+    if (difference < 0) best = { type, range, q, specificity, order };
   }
   return best;
 }
@@ -286,7 +286,7 @@ function problemKind(type: ProblemType): ProblemKind {
   return { type: `/usr/share/doc/problems/${type}.md`, ...PROBLEMS[type] };
 }
 
-/** What {@link problemResponse} can be told about its response. */
+/** Options of {@link problemResponse}. */
 interface ProblemResponseOptions {
   /** Response headers; those of the problem have precedence. */
   readonly headers?: Readonly<Record<string, string>>;
@@ -370,7 +370,7 @@ type PluginConfig = Readonly<Record<string, string | undefined>>;
 interface PluginCaller {
   /** `T1`, `T2` or `T3`. */
   readonly tier: string;
-  /** Who it is, as the event log has it: a tier, an account, or a capability as `cap:…`. */
+  /** Name of the caller, as in the event chain: a tier, an account, or a capability as `cap:…`. */
   readonly by: string;
   /** Sends a request with the rights of the caller. */
   readonly fetch: PluginFetch;
@@ -392,8 +392,8 @@ interface Env {
 
 /**
  * Returns the refusal for a caller that has neither T3 nor a capability that was minted at or below one
- * of the prefixes. A capability for a shorter prefix was not meant for the source, even if its holder
- * has narrowed it to the prefix.
+ * of the prefixes. A capability for a shorter prefix does not allow it, even if its holder has narrowed
+ * it to the prefix.
  *
  * @returns undefined if the caller may continue
  */
@@ -544,7 +544,7 @@ function padding(length: number): TarBytes {
 
 // ---- plugins/reality/archive.ts
 
-/** Responses that are a tar.gz, made while they are sent, in memory that does not grow with the size. */
+/** Responses that are a tar.gz. It is made while it is sent, so memory does not grow with its size. */
 
 /** Entries that are requested ahead of the one that is sent. */
 const ENTRIES_AHEAD = 6;
@@ -576,7 +576,7 @@ async function* inOrder(
 }
 
 /**
- * Makes the response. If an entry fails, the response breaks off, which gzip reports as an error.
+ * Makes the response. If an entry fails, the response is aborted, which gzip reports as an error.
  *
  * @param name file name of the archive
  */
@@ -735,7 +735,7 @@ async function* worldEntries(
   const key = crypto.getRandomValues(new Uint8Array(32)).toHex();
   yield { path: "data/", mode: 0o700, length: 0, body: "" };
   yield* inOrder(names, (name) => worldEntry(env, name, key));
-  // The key is last: a folder without it cannot be verified, so a part never passes for the whole.
+  // The key is last: without it the folder cannot be verified, so an incomplete archive is detected.
   yield { path: "data/.key", mode: 0o600, length: key.length + 1, body: `${key}\n` };
 }
 
@@ -765,7 +765,7 @@ async function worldEntry(env: Env, name: string, key: string): Promise<ArchiveE
   }
 }
 
-/** A text in place of a damaged world: `verify` reports it in the copy as it does here. */
+/** A text in place of a damaged world: `verify` reports the world in the copy as damaged too. */
 function unreadableEntry(path: string, name: string): ArchiveEntry {
   console.warn(`Cannot copy /${name}: its file is damaged; the archive has a text in its place`);
   const body = `This is not a world: the file of /${name} was damaged where it was copied from.\n`;

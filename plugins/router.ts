@@ -1,10 +1,11 @@
 // Built from plugins/router/ by deno task plugins. Edit the sources there.
 
 /**
- * Resolves paths at which nothing is, such as `/salse-report`, `/帮我画销售饼图` and
- * `/home/reprots/may`. It searches the worlds that the caller can read and only points at them: 303 for
- * one, 300 for a few, 404 with an explanation for none. A typing error needs no model. For everything
- * else `/dev/gpu` is asked one question, of a local backend unless `/etc/router.conf` allows others.
+ * Resolves paths that do not exist, such as `/salse-report`, `/帮我画销售饼图` and
+ * `/home/reprots/may`. It searches the worlds that the caller can read and returns only their paths: 303
+ * for one, 300 for a few, 404 with an explanation for none. A typing error needs no model. For anything
+ * else the plugin sends one question to `/dev/gpu`, whose backend must be local unless
+ * `/etc/router.conf` allows others.
  *
  * The plugin must never name a world that the caller could not find without it: names come from
  * `env.caller`, and each is requested again as the caller before it is named. Manual:
@@ -15,10 +16,10 @@ export const description = "resolves paths at which nothing is";
 export const auth = "T1";
 export const fallback = true;
 export const config = ["/etc/router.conf"];
-/** No cache on disk: what is below /var can be read, and would show who requested what. */
+/** No cache on disk: worlds below /var can be read, and would show which caller requested which path. */
 export const grants = { "/dev/gpu": "rw" };
 
-/** None. Lines of the configuration that are not valid are reported. */
+/** No permissions. Lines of the configuration that are not valid are reported. */
 export function permissions({ config }: { config: PluginConfig }): { fault?: string } {
   const { faults } = readSettings(config["/etc/router.conf"] ?? "");
   return faults.length === 0 ? {} : { fault: faults.join("; ").slice(0, 1000) };
@@ -47,7 +48,7 @@ type PluginConfig = Readonly<Record<string, string | undefined>>;
 interface PluginCaller {
   /** `T1`, `T2` or `T3`. */
   readonly tier: string;
-  /** Who it is, as the event log has it: a tier, an account, or a capability as `cap:…`. */
+  /** Name of the caller, as in the event chain: a tier, an account, or a capability as `cap:…`. */
   readonly by: string;
   /** Sends a request with the rights of the caller. */
   readonly fetch: PluginFetch;
@@ -184,8 +185,8 @@ function bestRange(type: string, ranges: readonly AcceptRange[]): RankedChoice {
     const specificity = specificityOf(accepted, type);
     if (specificity === undefined) continue;
     const { range, q } = accepted;
-    const behind = best.specificity - specificity || best.q - q || best.order - order;
-    if (behind < 0) best = { type, range, q, specificity, order };
+    const difference = best.specificity - specificity || best.q - q || best.order - order;
+    if (difference < 0) best = { type, range, q, specificity, order };
   }
   return best;
 }
@@ -315,7 +316,7 @@ function problemKind(type: ProblemType): ProblemKind {
   return { type: `/usr/share/doc/problems/${type}.md`, ...PROBLEMS[type] };
 }
 
-/** What {@link problemResponse} can be told about its response. */
+/** Options of {@link problemResponse}. */
 interface ProblemResponseOptions {
   /** Response headers; those of the problem have precedence. */
   readonly headers?: Readonly<Record<string, string>>;
@@ -410,7 +411,7 @@ function parseRecord(text: string): Record<string, unknown> | undefined {
 /** First segments of the names of worlds. */
 const NAMESPACES: readonly string[] = ["home", "etc", "usr", "var", "boot", "lib"];
 
-// deno-lint-ignore no-control-regex -- control characters are what is refused
+// deno-lint-ignore no-control-regex -- the pattern must match control characters
 const NOT_IN_NAMES = /[\u0000-\u001f\u007f-\u009f\u2028\u2029\\:*?"<>|]/;
 
 /**
@@ -463,19 +464,19 @@ const WORD_SEPARATORS = /[\s_\-.+~,]+/u;
 const WORD_CHARACTERS = /[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Hangul}]/u;
 
 /**
- * Returns a function with the same results that caches them.
+ * Returns a function that has the same results and caches them.
  *
  * @param compute a pure function
  */
 function cached<T>(compute: (text: string) => T): (text: string) => T {
-  const known = new Map<string, T>();
+  const values = new Map<string, T>();
   return function lookUp(text) {
     if (text.length > MAX_CACHED_LENGTH) return compute(text);
-    const found = known.get(text);
+    const found = values.get(text);
     if (found !== undefined) return found;
-    if (known.size >= MAX_CACHED_TEXTS) known.clear();
+    if (values.size >= MAX_CACHED_TEXTS) values.clear();
     const computed = compute(text);
-    known.set(text, computed);
+    values.set(text, computed);
     return computed;
   };
 }
@@ -511,7 +512,7 @@ const letterBits = cached((word): number => {
 
 // ---- plugins/router/requested_path.ts
 
-/** The path that a client requested, at which nothing is. */
+/** The path that a client requested and that does not exist. */
 
 /** A requested path. */
 interface RequestedPath {
@@ -575,7 +576,7 @@ function editDistance(a: string, b: string, limit: number): number {
   let rowBefore = Array.from({ length: to.length + 1 }, (_, j) => j);
   for (let i = 1; i <= from.length; i++) {
     const row = [i];
-    let least = i;
+    let lowest = i;
     for (let j = 1; j <= to.length; j++) {
       const isSame = from[i - 1] === to[j - 1];
       let cost = Math.min(
@@ -587,9 +588,9 @@ function editDistance(a: string, b: string, limit: number): number {
         cost = Math.min(cost, (twoRowsBefore[j - 2] ?? 0) + 1);
       }
       row[j] = cost;
-      least = Math.min(least, cost);
+      lowest = Math.min(lowest, cost);
     }
-    if (least > limit) return limit + 1;
+    if (lowest > limit) return limit + 1;
     twoRowsBefore = rowBefore;
     rowBefore = row;
   }
@@ -598,7 +599,7 @@ function editDistance(a: string, b: string, limit: number): number {
 
 // ---- plugins/router/similarity.ts
 
-/** Ranks names by their similarity to a text. It never decides: the model or the caller does. */
+/** Ranks names by their similarity to a text. The choice between them is left to the model or caller. */
 
 /** Most words of a text that are compared. */
 const MAX_WORDS = 12;
@@ -606,7 +607,7 @@ const MAX_WORDS = 12;
 const MAX_COMPARED_LENGTH = 32;
 
 /**
- * Makes a function that tells how much of a text is found in a name. The function caches the words
+ * Makes a function that measures how much of a text is found in a name. The function caches the words
  * that it has compared.
  *
  * @param text folded text
@@ -614,11 +615,11 @@ const MAX_COMPARED_LENGTH = 32;
  */
 function similarityTo(text: string): (segments: readonly string[]) => number {
   const words = comparedParts(text);
-  const known = words.map(() => new Map<string, number>());
+  const caches = words.map(() => new Map<string, number>());
   return function similarity(segments) {
     let sum = 0;
     for (const [i, word] of words.entries()) {
-      const compared = known[i] ?? new Map<string, number>();
+      const compared = caches[i] ?? new Map<string, number>();
       let best = 0;
       for (const segment of segments) {
         for (const other of comparedParts(segment)) {
@@ -868,17 +869,17 @@ function similarityInNamespace(
   const similarities = requested.map(similarityTo);
   return function similarity(segments) {
     if (segments.length !== requested.length) return 0;
-    let least = 1;
+    let lowest = 1;
     for (const [i, segment] of requested.entries()) {
       const other = segments[i] ?? "";
       if (other === segment) continue;
       if (numbersIn(segment) !== numbersIn(other)) return 0;
-      least = Math.min(least, similarities[i]?.([other]) ?? 0);
-      if (least < MIN_SEGMENT_SIMILARITY) return 0;
-      least = Math.min(least, similarityTo(other)([segment]));
-      if (least < MIN_SEGMENT_SIMILARITY) return 0;
+      lowest = Math.min(lowest, similarities[i]?.([other]) ?? 0);
+      if (lowest < MIN_SEGMENT_SIMILARITY) return 0;
+      lowest = Math.min(lowest, similarityTo(other)([segment]));
+      if (lowest < MIN_SEGMENT_SIMILARITY) return 0;
     }
-    return least;
+    return lowest;
   };
 }
 
@@ -886,25 +887,25 @@ function similarityInNamespace(
  * Chooses the names for a question to the model: near and similar ones, and recent ones if the path is
  * outside the namespaces.
  *
- * @param most most names
+ * @param max maximum number of names
  */
 function questionNames(
   { namespace, isCollection }: RequestedPath,
   near: readonly NearPath[],
   similar: readonly string[],
   candidates: readonly Candidate[],
-  most: number,
+  max: number,
 ): string[] {
   const chosen = new Set([...near.map(({ path }) => path), ...similar]);
   if (namespace === undefined) {
     for (const { path } of candidates) {
-      if (chosen.size >= most) break;
-      // The name of a collection tells a model little that its worlds do not tell.
+      if (chosen.size >= max) break;
+      // The name of a collection adds little to the names of its worlds.
       if (isCollection || !path.endsWith("/")) chosen.add(path);
     }
   }
   let length = 0;
-  return [...chosen].slice(0, most).filter((path) => (length += path.length) <= MAX_NAMES_LENGTH);
+  return [...chosen].slice(0, max).filter((path) => (length += path.length) <= MAX_NAMES_LENGTH);
 }
 
 // ---- plugins/kit/read_body.ts
@@ -971,13 +972,13 @@ async function readPieces(
  * Joins pieces of bytes.
  */
 function joinPieces(pieces: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
-  const whole = new Uint8Array(pieces.reduce((length, piece) => length + piece.length, 0));
+  const joined = new Uint8Array(pieces.reduce((length, piece) => length + piece.length, 0));
   let at = 0;
   for (const piece of pieces) {
-    whole.set(piece, at);
+    joined.set(piece, at);
     at += piece.length;
   }
-  return whole;
+  return joined;
 }
 
 // ---- plugins/kit/read_start.ts
@@ -1006,21 +1007,21 @@ async function readStart(
 
 // ---- plugins/router/model.ts
 
-/** The question to the model, and what is read of its answer. */
+/** Writes the question to the model and reads its answer. */
 
 /** Most names in an answer. */
 const MAX_CHOICES = 5;
-/** Longest part of a path that the model is shown, in characters. */
+/** Longest part of a path in the question, in characters. */
 const MAX_SHOWN_LENGTH = 1000;
 /** Longest answer that is read, in bytes. */
 const MAX_ANSWER_BYTES = 16 * 1024;
 
-/** What the model said, or why it was not asked. */
+/** The names that the model chose, or why there are none. */
 type ModelAnswer =
   | { readonly names: string[] }
   /** The device failed or is busy. `retryAfter` is the value of its Retry-After header. */
   | { readonly retryAfter: string | null }
-  /** No backend may be asked. */
+  /** No backend is allowed. */
   | undefined;
 
 /** Writes the question. Names and path come from clients; the model is told that they are data. */
@@ -1044,19 +1045,19 @@ function writeQuestion(path: string, names: readonly string[]): string {
  * may have decides nothing.
  */
 function readNames(answer: string, names: readonly string[]): string[] {
-  const known = new Set(names);
+  const offered = new Set(names);
   const found = new Set<string>();
   for (const line of answer.replace(/^[^]*<\/think>/, "").split(/[\r\n]+/)) {
     const item = line.trim().replace(/^(?:[-*•]|\d{1,2}[.)])\s+/, "");
     const bare = item.replace(/^([`"'])(.*)\1$/, "$2");
     const name = bare.startsWith("/") ? bare : `/${bare}`;
-    if (known.has(name)) found.add(name);
+    if (offered.has(name)) found.add(name);
   }
   return found.size > MAX_CHOICES ? [] : [...found];
 }
 
 /**
- * Tests whether the device has a backend that may be asked.
+ * Tests whether the device has a backend that is allowed.
  *
  * @param allowRemote whether the backend may be on another computer
  */
@@ -1070,9 +1071,9 @@ async function hasModel(
     await device.body?.cancel();
     return false;
   }
-  const facts = parseRecord(await startOf(device));
-  return facts !== undefined && facts.configured !== false &&
-    (facts.local === true || allowRemote);
+  const status = parseRecord(await startOf(device));
+  return status !== undefined && status.configured !== false &&
+    (status.local === true || allowRemote);
 }
 
 /** Asks the question. */
@@ -1116,7 +1117,7 @@ const PAGE_POLICY =
   "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 /** Leaves the response to the server: an empty 404 of a fallback. */
-function declined(): Response {
+function declinedResponse(): Response {
   return new Response(null, { status: 404 });
 }
 
@@ -1170,7 +1171,7 @@ function notFoundResponse(
   accept: string | null,
 ): Response {
   const types = ["application/problem+json", "application/json", "text/plain", "text/html"];
-  if (chooseType(accept, types) === "text/html") return declined();
+  if (chooseType(accept, types) === "text/html") return declinedResponse();
   const shown = isCollection && path !== "/" ? `${path}/` : path;
   const found = near.length > 0
     ? `near it ${near.length === 1 ? "is" : "are"} ${near.join(", ")}`
@@ -1270,15 +1271,15 @@ const DEFAULT_SETTINGS: Settings = {
   candidates: 50,
   timeout: 8,
 };
-const NUMBER_RANGES: Readonly<Record<string, readonly [least: number, most: number]>> = {
+const NUMBER_RANGES: Readonly<Record<string, readonly [min: number, max: number]>> = {
   budget: [0, 600],
   candidates: [1, 50],
   timeout: [1, 25],
 };
 
 /**
- * Reads the configuration. If one line is not valid, all lines are ignored: the others could be the
- * half of the operator's intention that allows something.
+ * Reads the configuration. If one line is not valid, all lines are ignored: the invalid line could be
+ * the one that restricts what the others allow.
  *
  * @returns the settings, and a sentence per line that is not valid
  */
@@ -1321,8 +1322,8 @@ function readSetting(entry: string, values: Map<string, string>): string | undef
 // ---- plugins/router/resolver.ts
 
 /**
- * Resolves requests, and keeps between them: lists of candidates, answers of the model, and what the
- * model has cost. Nothing of it is written to disk.
+ * Resolves requests. In memory it keeps lists of candidates, answers of the model, and the times of the
+ * questions to the model. It writes nothing to disk.
  */
 
 /** Longest path and query in bytes. */
@@ -1340,7 +1341,7 @@ const MAX_PAUSE_MS = 60_000;
 /** Resolves requests. */
 class Router {
   readonly #now: () => number;
-  /** By entity tag, which is a hash of the list: a caller that is sent the tag can read the list. */
+  /** By entity tag, which is a hash of the list: a caller that gets a tag can read that list. */
   readonly #lists = new Map<string, Candidate[]>();
   readonly #answers = new Map<string, { readonly names: string[]; readonly until: number }>();
   /** Questions that are not answered yet, by the key of their answer. */
@@ -1366,7 +1367,7 @@ class Router {
       return problemResponse(new Problem("uri-too-long", detail), accept, isHead);
     }
     const requested = readRequestedPath(url);
-    if (!isResolvable(requested, request.headers)) return declined();
+    if (!isResolvable(requested, request.headers)) return declinedResponse();
     const response = await this.#resolve(requested, accept, env);
     return isHead ? new Response(null, response) : response;
   }
@@ -1377,12 +1378,12 @@ class Router {
     const certain = certainPath(near);
     if (certain !== undefined) {
       const [path] = await readablePaths(env, [certain]);
-      return path === undefined ? declined() : redirectResponse(requested, path);
+      return path === undefined ? declinedResponse() : redirectResponse(requested, path);
     }
     const { settings } = readSettings(env.config["/etc/router.conf"] ?? "");
     const similar = similarPaths(requested, candidates);
     const names = questionNames(requested, near, similar, candidates, settings.candidates);
-    if (names.length === 0) return declined();
+    if (names.length === 0) return declinedResponse();
     const chosen = await this.#choose(requested, names, settings, env);
     const nearest = near.length <= MAX_CHOICES ? near.map(({ path }) => path) : [];
     const paths = await readablePaths(env, chosen ?? nearest);
@@ -1390,20 +1391,20 @@ class Router {
     if (second !== undefined) return choicesResponse(requested, paths, accept);
     if (first !== undefined) return redirectResponse(requested, first);
     const shown = await readablePaths(env, similar.slice(0, MAX_CHOICES));
-    if (chosen === undefined && shown.length === 0) return declined();
+    if (chosen === undefined && shown.length === 0) return declinedResponse();
     return notFoundResponse(requested, shown, names.length, accept);
   }
 
-  /** What the caller can read now. */
+  /** The worlds and collections that the caller can read now. */
   async #candidates(env: Env): Promise<readonly Candidate[]> {
     const headers: Record<string, string> = { accept: "application/json" };
     if (this.#lists.size > 0) headers["if-none-match"] = [...this.#lists.keys()].join(", ");
     const response = await env.caller.fetch("/proc/worlds", { headers });
     const tag = response.headers.get("etag") ?? "";
-    const known = this.#lists.get(tag);
-    if (response.status === 304 && known !== undefined) {
-      keepLatest(this.#lists, tag, known, MAX_KEPT_LISTS);
-      return known;
+    const cached = this.#lists.get(tag);
+    if (response.status === 304 && cached !== undefined) {
+      keepLatest(this.#lists, tag, cached, MAX_KEPT_LISTS);
+      return cached;
     }
     if (response.status !== 200) {
       await response.body?.cancel();
@@ -1414,7 +1415,7 @@ class Router {
     return candidates;
   }
 
-  /** The names that the model chooses; undefined if it was not asked or failed. */
+  /** The names that the model chooses; undefined if no question was sent or the model failed. */
   async #choose(
     { path, isCollection }: RequestedPath,
     names: readonly string[],
@@ -1423,10 +1424,10 @@ class Router {
   ): Promise<string[] | undefined> {
     const { tier, by } = env.caller;
     const text = isCollection ? `${path}/` : path;
-    // The caller is part of the key: whether an answer was kept would tell what others requested.
+    // The caller is part of the key: a shared cache would reveal what other callers requested.
     const key = await sha256Hex(JSON.stringify([tier, by, text, settings.allowRemote, names]));
-    const known = this.#answers.get(key);
-    if (known !== undefined && this.#now() < known.until) return known.names;
+    const cached = this.#answers.get(key);
+    if (cached !== undefined && this.#now() < cached.until) return cached.names;
     const pending = this.#pending.get(key) ?? this.#ask(text, names, settings, env);
     this.#pending.set(key, pending);
     try {
@@ -1494,11 +1495,11 @@ async function readablePaths(env: Env, paths: readonly string[]): Promise<string
 }
 
 /** Puts an entry at the end of a map, and removes the first entries beyond the limit. */
-function keepLatest<T>(map: Map<string, T>, key: string, value: T, most: number): void {
+function keepLatest<T>(map: Map<string, T>, key: string, value: T, max: number): void {
   map.delete(key);
   map.set(key, value);
   for (const oldest of map.keys()) {
-    if (map.size <= most) break;
+    if (map.size <= max) break;
     map.delete(oldest);
   }
 }

@@ -3,7 +3,7 @@
 /**
  * Representations written by a model. `/shaped/<path>` reads a world or a mounted file with the
  * authority of the caller, has the model behind `/dev/gpu` rewrite it for the reader, and checks the
- * output. `Accept` determines the media type, the intent only the words. The authority of the caller
+ * output. `Accept` determines the media type, the intent only the text. The authority of the caller
  * is checked before the cache is used. Nothing in a source or in the output is executed.
  * `/usr/share/doc/shaped.md` is the manual.
  */
@@ -208,8 +208,8 @@ function bestRange(type: string, ranges: readonly AcceptRange[]): RankedChoice {
     const specificity = specificityOf(accepted, type);
     if (specificity === undefined) continue;
     const { range, q } = accepted;
-    const behind = best.specificity - specificity || best.q - q || best.order - order;
-    if (behind < 0) best = { type, range, q, specificity, order };
+    const difference = best.specificity - specificity || best.q - q || best.order - order;
+    if (difference < 0) best = { type, range, q, specificity, order };
   }
   return best;
 }
@@ -339,7 +339,7 @@ function problemKind(type: ProblemType): ProblemKind {
   return { type: `/usr/share/doc/problems/${type}.md`, ...PROBLEMS[type] };
 }
 
-/** What {@link problemResponse} can be told about its response. */
+/** Options of {@link problemResponse}. */
 interface ProblemResponseOptions {
   /** Response headers; those of the problem have precedence. */
   readonly headers?: Readonly<Record<string, string>>;
@@ -436,7 +436,7 @@ type PluginConfig = Readonly<Record<string, string | undefined>>;
 interface PluginCaller {
   /** `T1`, `T2` or `T3`. */
   readonly tier: string;
-  /** Who it is, as the event log has it: a tier, an account, or a capability as `cap:…`. */
+  /** Name of the caller, as in the event chain: a tier, an account, or a capability as `cap:…`. */
   readonly by: string;
   /** Sends a request with the rights of the caller. */
   readonly fetch: PluginFetch;
@@ -758,7 +758,7 @@ const MARKDOWN: Format = {
 
 /** Finds control characters, which no format needs and which a terminal may execute. */
 function findControlCharacters(text: string): string | undefined {
-  // deno-lint-ignore no-control-regex -- control characters are what is looked for
+  // deno-lint-ignore no-control-regex -- the pattern must match control characters
   return /[\0-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]/.test(text)
     ? "it contains control characters"
     : undefined;
@@ -1035,9 +1035,9 @@ async function createShape(
   headers: HeaderRecord,
 ): Promise<Shape> {
   const etag = `"${hash.slice(0, 16)}-${(await sha256Hex(text)).slice(0, 16)}"`;
-  const whole = toWholeHeaders(headers, format, etag, "hit");
-  const { "content-type": _contentType, ...rest } = whole;
-  const hit = new Response(text, { headers: whole });
+  const complete = toWholeHeaders(headers, format, etag, "hit");
+  const { "content-type": _contentType, ...rest } = complete;
+  const hit = new Response(text, { headers: complete });
   const notModified = new Response(null, { status: 304, headers: rest });
   return Object.freeze({ hash, text, etag, headers, hit, notModified });
 }
@@ -2018,20 +2018,20 @@ function formatEvent(data: string, event?: string): string {
 // ---- plugins/semantic/unwrap_output.ts
 
 /**
- * Removes what models put around their output: white space, a `<think>` part at the beginning, and a
- * Markdown code fence around the whole. Works on pieces of text, because a stream must not send the
- * beginning of a fence before it is known to be one. Pure.
+ * Removes the text that models add around their output: white space, a `<think>` part at the beginning,
+ * and a Markdown code fence around everything. Works on pieces of text, because the stream must not
+ * send text that could still turn out to be part of a fence. Pure.
  */
 
 /** Longest first line of a fence, in characters. */
 const MAX_FENCE_LINE = 100;
-/** Most white space that is held back because it may be the end, in characters. */
+/** Most white space that is kept in the buffer because it may be the end, in characters. */
 const MAX_TRAILING_SPACE = 4096;
 
 /** Unwraps the output of one generation, piece by piece. */
 class OutputUnwrapper {
   readonly #fences: readonly string[];
-  #held = "";
+  #buffer = "";
   #hasBegun = false;
   #isFenced = false;
 
@@ -2042,43 +2042,43 @@ class OutputUnwrapper {
 
   /** Takes the next piece and returns the text that is certain to belong to the output. */
   push(piece: string): string {
-    this.#held += piece;
+    this.#buffer += piece;
     if (!this.#hasBegun && !this.#skipBeginning()) return "";
-    const end = certainLength(this.#held, this.#isFenced);
-    const certain = this.#held.slice(0, end);
-    this.#held = this.#held.slice(end);
+    const end = certainLength(this.#buffer, this.#isFenced);
+    const certain = this.#buffer.slice(0, end);
+    this.#buffer = this.#buffer.slice(end);
     return certain;
   }
 
   /** Returns the rest of the output after the last piece. */
   end(): string {
-    const rest = this.#held.trimEnd();
-    this.#held = "";
-    // A thought that has no end: there is no output.
+    const rest = this.#buffer.trimEnd();
+    this.#buffer = "";
+    // A `<think>` part without an end: there is no output.
     if (!this.#hasBegun && rest.startsWith("<think>")) return "";
     return this.#isFenced && rest.trimStart() === "```" ? "" : rest;
   }
 
-  /** Removes what precedes the output; returns false while more text is needed to decide. */
+  /** Removes the text before the output; returns false while more text is needed to decide. */
   #skipBeginning(): boolean {
-    this.#held = this.#held.replace(/^[\s\ufeff]+/, "");
-    if (this.#held.startsWith("<think>")) {
-      const end = this.#held.indexOf("</think>");
+    this.#buffer = this.#buffer.replace(/^[\s\ufeff]+/, "");
+    if (this.#buffer.startsWith("<think>")) {
+      const end = this.#buffer.indexOf("</think>");
       if (end < 0) {
         // Keep only what can be the beginning of the end tag.
-        this.#held = `<think>${this.#held.slice(7).slice(-7)}`;
+        this.#buffer = `<think>${this.#buffer.slice(7).slice(-7)}`;
         return false;
       }
-      this.#held = this.#held.slice(end + "</think>".length);
+      this.#buffer = this.#buffer.slice(end + "</think>".length);
       return this.#skipBeginning();
     }
-    if ("<think>".startsWith(this.#held) || "```".startsWith(this.#held)) return false;
-    if (this.#held.startsWith("```")) {
-      const line = this.#held.indexOf("\n");
-      if (line < 0 && this.#held.length < MAX_FENCE_LINE) return false;
-      const language = this.#held.slice(3, Math.max(line, 3)).trim().toLowerCase();
+    if ("<think>".startsWith(this.#buffer) || "```".startsWith(this.#buffer)) return false;
+    if (this.#buffer.startsWith("```")) {
+      const line = this.#buffer.indexOf("\n");
+      if (line < 0 && this.#buffer.length < MAX_FENCE_LINE) return false;
+      const language = this.#buffer.slice(3, Math.max(line, 3)).trim().toLowerCase();
       this.#isFenced = line > 0 && this.#fences.includes(language);
-      if (this.#isFenced) this.#held = this.#held.slice(line + 1);
+      if (this.#isFenced) this.#buffer = this.#buffer.slice(line + 1);
     }
     this.#hasBegun = true;
     return true;
@@ -2087,10 +2087,10 @@ class OutputUnwrapper {
 
 /** Returns where the part begins that may be trailing white space or the closing fence. */
 function certainLength(text: string, isFenced: boolean): number {
-  const least = Math.max(0, text.length - MAX_TRAILING_SPACE);
+  const earliest = Math.max(0, text.length - MAX_TRAILING_SPACE);
   const spaceBefore = (end: number): number => {
     let at = end;
-    while (at > least && /\s/.test(text[at - 1] ?? "")) at--;
+    while (at > earliest && /\s/.test(text[at - 1] ?? "")) at--;
     return at;
   };
   let at = spaceBefore(text.length);
@@ -2142,7 +2142,10 @@ async function readOutput(
         throw outputProblem(path, "the model stopped early; nothing was stored");
       case "done":
         if (data === "length") {
-          throw outputProblem(path, "the output reached the limit of the model; ask for less");
+          throw outputProblem(
+            path,
+            "the output reached the limit of the model; request a shorter text",
+          );
         }
         onText(unwrapper.end());
         return true;
@@ -2178,13 +2181,13 @@ function outputProblem(path: string, state: string): Problem {
 /**
  * Decodes UTF-8.
  *
- * @param whole false if the bytes are the start of a longer text: the last character may then be
+ * @param isComplete false if the bytes are the start of a longer text: the last character may then be
  * incomplete and is left out
  * @returns the text; undefined if the bytes are not UTF-8
  */
-function decodeUtf8(bytes: Uint8Array, whole = true): string | undefined {
+function decodeUtf8(bytes: Uint8Array, isComplete = true): string | undefined {
   try {
-    return new TextDecoder("utf-8", { fatal: true }).decode(bytes, { stream: !whole });
+    return new TextDecoder("utf-8", { fatal: true }).decode(bytes, { stream: !isComplete });
   } catch {
     return undefined; // the caller decides what to do with bytes that are not text
   }
@@ -2279,13 +2282,13 @@ async function readPieces(
  * Joins pieces of bytes.
  */
 function joinPieces(pieces: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
-  const whole = new Uint8Array(pieces.reduce((length, piece) => length + piece.length, 0));
+  const joined = new Uint8Array(pieces.reduce((length, piece) => length + piece.length, 0));
   let at = 0;
   for (const piece of pieces) {
-    whole.set(piece, at);
+    joined.set(piece, at);
     at += piece.length;
   }
-  return whole;
+  return joined;
 }
 
 // ---- plugins/kit/read_start.ts
@@ -2358,7 +2361,7 @@ function problemHeaders({ headers }: Response): Record<string, string> {
 /** First segments of the names of worlds. */
 const NAMESPACES: readonly string[] = ["home", "etc", "usr", "var", "boot", "lib"];
 
-// deno-lint-ignore no-control-regex -- control characters are what is refused
+// deno-lint-ignore no-control-regex -- the pattern must match control characters
 const NOT_IN_NAMES = /[\u0000-\u001f\u007f-\u009f\u2028\u2029\\:*?"<>|]/;
 
 /**
@@ -2548,7 +2551,7 @@ interface GenerationInput {
   readonly model: Model;
 }
 
-/** See the module. */
+/** One request to the model, with the clients that wait for its output. */
 class Generation {
   readonly input: GenerationInput;
   /** The output that can be sent so far. */
@@ -2572,10 +2575,10 @@ class Generation {
   /** Adds a client. The returned function removes it; further calls of it do nothing. */
   join(): () => void {
     this.#clients++;
-    let isHere = true;
+    let isJoined = true;
     return () => {
-      if (!isHere) return;
-      isHere = false;
+      if (!isJoined) return;
+      isJoined = false;
       this.#clients--;
       if (this.#clients === 0 && this.outcome === undefined) {
         this.#abort.abort(new Error("Every client has disconnected"));
@@ -2693,13 +2696,13 @@ class Generation {
 // ---- plugins/semantic/cache_world.ts
 
 /**
- * The worlds below `/var/cache/semantic/` that store shapes, `0000`, `0001` and so on. Metadata says
- * what each contains. They are overwritten and not deleted, because deleted worlds go to the trash.
+ * The worlds below `/var/cache/semantic/` that store shapes, `0000`, `0001` and so on. Their metadata
+ * describes the shapes. They are overwritten and not deleted, because deleted worlds go to the trash.
  */
 
 const CACHE_PATH = "/var/cache/semantic/";
 
-/** What an existing world says of its content. */
+/** The metadata of an existing world. */
 interface CacheWorld {
   readonly name: string;
   /** The hash of the shape; null if the metadata lacks it. */
@@ -2734,7 +2737,7 @@ async function listCacheWorlds(fetch: PluginFetch): Promise<string[]> {
   });
 }
 
-/** Reads what a world says of its content. */
+/** Reads the metadata of a world. */
 async function inspectCacheWorld(fetch: PluginFetch, name: string): Promise<CacheWorld> {
   const { headers } = await fetch(`${CACHE_PATH}${name}?raw`, { method: "HEAD" });
   const modified = Date.parse(headers.get("last-modified") ?? "") || 0;
@@ -2969,8 +2972,8 @@ function takeOldest(worlds: Map<string, string>): string {
 // ---- plugins/semantic/intent.ts
 
 /**
- * The intent: who reads and for what, in words that are quoted in the prompt and used for nothing
- * else. Pure.
+ * The intent: a description of the reader and of what the reader wants to know. It is quoted in the
+ * prompt and used for nothing else. Pure.
  */
 
 /** Longest intent in characters; a longer User-Agent is cut. */
@@ -2997,23 +3000,23 @@ function parseIntent({ header, query, userAgent }: IntentSources): string {
     return checkIntent("bad-header", "X-Semantic-Intent", decodePercent(decodeLatin1(header)));
   }
   if (query !== null) return checkIntent("bad-query", "intent", query);
-  const words = decodeLatin1(userAgent ?? "").slice(0, MAX_INTENT);
-  return checkIntent("bad-header", "User-Agent", words);
+  const text = decodeLatin1(userAgent ?? "").slice(0, MAX_INTENT);
+  return checkIntent("bad-header", "User-Agent", text);
 }
 
-function checkIntent(type: "bad-header" | "bad-query", name: string, words: string): string {
-  if (words.length > MAX_INTENT) {
+function checkIntent(type: "bad-header" | "bad-query", name: string, text: string): string {
+  if (text.length > MAX_INTENT) {
     throw new Problem(
       type,
-      `Cannot read ${name}: it has ${words.length} characters; at most ${MAX_INTENT} are allowed`,
+      `Cannot read ${name}: it has ${text.length} characters; at most ${MAX_INTENT} are allowed`,
     );
   }
-  // Line separators and direction marks could make the words appear elsewhere in the prompt.
-  // deno-lint-ignore no-control-regex -- control characters are what is looked for
-  if (/[\0-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]/.test(words)) {
+  // Line separators and direction marks could make the text appear elsewhere in the prompt.
+  // deno-lint-ignore no-control-regex -- the pattern must match control characters
+  if (/[\0-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]/.test(text)) {
     throw new Problem(type, `Cannot read ${name}: it contains control characters; remove them`);
   }
-  return words.trim();
+  return text.trim();
 }
 
 /** Decodes a header value, which Deno presents as Latin-1, as UTF-8 if it is valid UTF-8. */
@@ -3043,11 +3046,11 @@ function decodePercent(value: string): string {
 
 const FORMAT_TYPES = FORMATS.map(({ type }) => type);
 const EVENT_STREAM = "text/event-stream";
-/** Accept headers whose result is remembered, and the longest of them in characters. */
-const MEMO_ENTRIES = 256;
-const MEMO_LENGTH = 512;
+/** Accept headers whose result is cached, and the longest of them in characters. */
+const CACHE_ENTRIES = 256;
+const MAX_CACHED_LENGTH = 512;
 
-/** What `Accept` asks for. */
+/** What `Accept` selects. */
 interface FormatChoice {
   readonly format: Format;
   /** True for server-sent events whose text has the format. */
@@ -3059,10 +3062,10 @@ interface FormatChoice {
   readonly acceptsSource: boolean;
 }
 
-const formatMemo = new Map<string, FormatChoice>();
+const formatCache = new Map<string, FormatChoice>();
 
 /**
- * Chooses the format. Results are remembered, because most clients send one of a few headers.
+ * Chooses the format. Results are cached, because most clients send one of a few headers.
  *
  * @param accept value of the Accept header, or null
  * @throws {Problem} `not-acceptable` if no format is allowed; `bad-header` for a stream without an
@@ -3070,12 +3073,12 @@ const formatMemo = new Map<string, FormatChoice>();
  */
 function negotiateFormat(accept: string | null): FormatChoice {
   const header = accept ?? "";
-  const known = formatMemo.get(header);
-  if (known !== undefined) return known;
+  const cached = formatCache.get(header);
+  if (cached !== undefined) return cached;
   const choice = chooseFormat(header);
-  if (header.length <= MEMO_LENGTH) {
-    if (formatMemo.size >= MEMO_ENTRIES) formatMemo.clear();
-    formatMemo.set(header, choice);
+  if (header.length <= MAX_CACHED_LENGTH) {
+    if (formatCache.size >= CACHE_ENTRIES) formatCache.clear();
+    formatCache.set(header, choice);
   }
   return choice;
 }
@@ -3319,7 +3322,7 @@ function parseSettings(text = ""): Settings {
   const found = new Map<string, number>();
   for (const { line, text: entry } of configLines(text, "anywhere")) {
     const [, name = "", digits = ""] = /^([a-z]+)\s*[=\s]\s*(\d{1,9})$/.exec(entry) ?? [];
-    const range = Object.entries(SETTINGS).find(([known]) => known === name)?.[1];
+    const range = Object.entries(SETTINGS).find(([key]) => key === name)?.[1];
     if (range === undefined) {
       const names = Object.keys(SETTINGS).join(", ");
       throw new Error(
@@ -3427,16 +3430,16 @@ function respondWithoutShape({ format, isStream }: ShapeRequest, model: Model): 
 /**
  * Sends the source instead of a shape if the client accepts that.
  *
- * @param known the source if it was read already
+ * @param loaded the source if it was read already
  * @throws the problem if the client prefers another media type
  */
 async function respondWithSource(
   { acceptsSource, env, path, state, isStream, request, format }: ShapeRequest,
   problem: Problem,
-  known: Source | undefined,
+  loaded: Source | undefined,
 ): Promise<Response> {
   if (!acceptsSource) throw problem;
-  const source = known ?? await readSource(env.caller.fetch, path, state.settings.source);
+  const source = loaded ?? await readSource(env.caller.fetch, path, state.settings.source);
   const headers = {
     ...problem.headers,
     ...shapeHeaders(format, { name: "none", isLocal: true }, source.cut),

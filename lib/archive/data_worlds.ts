@@ -1,6 +1,7 @@
 /**
- * Reads the worlds of a data folder one after the other, each open for a moment. If a server holds
- * the folder, it reads next to that server; otherwise it leaves no trace. It changes nothing.
+ * Reads the worlds of a data folder one after the other, each open only while it is read. A server
+ * may hold the folder at the same time. Without a server, reading creates no files in the folder.
+ * The content of the worlds is never changed.
  */
 
 import { SQLITE_BUSY_MS } from "../limits.ts";

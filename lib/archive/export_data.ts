@@ -59,12 +59,12 @@ export async function exportData(options: ExportOptions): Promise<ExportResult> 
     let done = 0;
     let count = 0;
     const damaged: { folder: string; reason: string }[] = [];
-    const key = options.withKey ? readIfThere(`${data}/${KEY_FILE}`) : undefined;
+    const key = options.withKey ? readIfPresent(`${data}/${KEY_FILE}`) : undefined;
     try {
       for (
         const [file, bytes] of [
           [KEY_FILE, key],
-          [COLLECTIONS_FILE, readIfThere(`${data}/${COLLECTIONS_FILE}`)],
+          [COLLECTIONS_FILE, readIfPresent(`${data}/${COLLECTIONS_FILE}`)],
         ] as const
       ) {
         if (bytes !== undefined) await pack(`${ARCHIVE_ROOT}/${file}`, bytes);
@@ -94,11 +94,11 @@ export async function exportData(options: ExportOptions): Promise<ExportResult> 
 function imageOf(
   folder: string,
   versions: number,
-  look: ReturnType<typeof openDataWorlds>["read"],
+  readWorld: ReturnType<typeof openDataWorlds>["read"],
   damaged: { folder: string; reason: string }[],
 ): Uint8Array | undefined {
   try {
-    return look(folder, (from) => {
+    return readWorld(folder, (from) => {
       const to = new DatabaseSync(":memory:");
       try {
         copyWorld(from, to, { versions });
@@ -121,7 +121,7 @@ export function toFileImage(db: DatabaseSync): Uint8Array<ArrayBuffer> {
   return image;
 }
 
-function readIfThere(path: string): Uint8Array | undefined {
+function readIfPresent(path: string): Uint8Array | undefined {
   try {
     return Deno.readFileSync(path);
   } catch (error) {

@@ -83,7 +83,7 @@ export interface ImportResult {
   /** Worlds that were not imported. */
   readonly rejected: readonly RejectedWorld[];
   /** Worlds of elastik v5, with the check of their chains. */
-  readonly v5Worlds: readonly { readonly name: string; readonly verdict: V5ChainResult }[];
+  readonly v5Worlds: readonly { readonly name: string; readonly result: V5ChainResult }[];
   /** Plugins that start with the server. */
   readonly active: readonly string[];
   /** Plugins that were active in `source` and need approval here. */
@@ -97,7 +97,7 @@ export interface ImportResult {
  *
  * @throws {ImportError} if the target holds worlds and `merge` is false, if a folder is in use, or
  * if no chain fits the key
- * @throws {SecretUnusable} if a key file is malformed
+ * @throws {InvalidSecret} if a key file is malformed
  * @throws the reason of the signal if it was aborted
  */
 export async function importFolder(options: ImportOptions): Promise<ImportResult> {
@@ -105,13 +105,13 @@ export async function importFolder(options: ImportOptions): Promise<ImportResult
   const release = lockDataFolderForReading(source);
   try {
     if (pathExists(into)) return await importInto(into, options);
-    const fresh = `${into.replace(/\/+$/, "")}.import-${crypto.randomUUID().slice(0, 8)}`;
+    const staging = `${into.replace(/\/+$/, "")}.import-${crypto.randomUUID().slice(0, 8)}`;
     try {
-      const imported = await importInto(fresh, options);
-      Deno.renameSync(fresh, into);
+      const imported = await importInto(staging, options);
+      Deno.renameSync(staging, into);
       return imported;
     } catch (error) {
-      tryRemove(fresh);
+      tryRemove(staging);
       throw error;
     }
   } catch (error) {
@@ -148,7 +148,7 @@ class Import {
   readonly #conflicts: string[] = [];
   readonly #broken: { name: string; faults: readonly WorldFault[] }[] = [];
   readonly #rejected: RejectedWorld[] = [];
-  readonly #v5Worlds: { name: string; verdict: V5ChainResult }[] = [];
+  readonly #v5Worlds: { name: string; result: V5ChainResult }[] = [];
   readonly #active: string[] = [];
   readonly #demoted: string[] = [];
   #ownWorlds = 0;
@@ -163,21 +163,21 @@ class Import {
   async run(): Promise<ImportResult> {
     const { source, key, newKey, serverKey, now } = this.#options;
     const sourceKey = readSecret(source, KEY_FILE);
-    const own = serverKey ?? readSecret(this.#data, KEY_FILE);
-    const adopted = newKey ? undefined : sourceKey;
-    const to = own ?? adopted ?? crypto.getRandomValues(new Uint8Array(32)).toHex();
-    const incoming = new WorldImporter({
-      sourceKey: key ?? sourceKey ?? to,
-      targetKey: to,
+    const ownKey = serverKey ?? readSecret(this.#data, KEY_FILE);
+    const adoptedKey = newKey ? undefined : sourceKey;
+    const targetKey = ownKey ?? adoptedKey ?? crypto.getRandomValues(new Uint8Array(32)).toHex();
+    const importer = new WorldImporter({
+      sourceKey: key ?? sourceKey ?? targetKey,
+      targetKey,
       v5Key: key,
       now,
     });
     try {
       Deno.mkdirSync(this.#stagingFolder, { recursive: true, mode: 0o700 });
-      await this.#readAll(incoming);
+      await this.#readAll(importer);
       this.#assertKeyFits();
-      if (own === undefined) {
-        replaceFile(`${this.#data}/${KEY_FILE}`, new TextEncoder().encode(`${to}\n`));
+      if (ownKey === undefined) {
+        replaceFile(`${this.#data}/${KEY_FILE}`, new TextEncoder().encode(`${targetKey}\n`));
       }
       this.#placeStaged();
       this.#mergeCollections();
@@ -195,12 +195,12 @@ class Import {
       v5Worlds: this.#v5Worlds,
       active: this.#active,
       demoted: this.#demoted,
-      adoptedKey: own === undefined && adopted !== undefined,
+      adoptedKey: ownKey === undefined && adoptedKey !== undefined,
     };
   }
 
   /** Reads every world and stages those to place. */
-  async #readAll(incoming: WorldImporter): Promise<void> {
+  async #readAll(importer: WorldImporter): Promise<void> {
     const { source, onProgress, signal } = this.#options;
     const folders = listWorldFolders(source);
     for (const [i, folder] of folders.entries()) {
@@ -208,12 +208,12 @@ class Import {
       if (i % WORLDS_PER_ABORT_CHECK === 0) await new Promise((resolve) => setTimeout(resolve, 0));
       signal?.throwIfAborted();
       onProgress?.(i, folders.length);
-      this.#readOne(incoming, folder);
+      this.#readOne(importer, folder);
     }
     onProgress?.(folders.length, folders.length);
   }
 
-  #readOne(incoming: WorldImporter, folder: string): void {
+  #readOne(importer: WorldImporter, folder: string): void {
     const path = `${this.#options.source}/${folder}/${WORLD_FILE}`;
     if (!isFile(path)) {
       this.#reject(folder, `it does not contain ${WORLD_FILE}`, { harmless: !pathExists(path) });
@@ -223,16 +223,16 @@ class Import {
       const read = withUntrustedWorld(
         path,
         () => this.#scratchFolder(),
-        (db) => incoming.read(db, folder),
+        (db) => importer.read(db, folder),
       );
       if ("kind" in read) {
-        const { kind: why, reason } = read;
-        const aside = why === "name" && this.#keepAside(folder);
-        this.#reject(folder, reason, { aside, harmless: why !== "name" });
+        const { kind, reason } = read;
+        const aside = kind === "name" && this.#copyAside(folder);
+        this.#reject(folder, reason, { aside, harmless: kind !== "name" });
         return;
       }
-      const { name, image, faults, v5Chain: original, active, wasActive } = read;
-      if (original === undefined) this.#ownWorlds += 1;
+      const { name, image, faults, v5Chain, active, wasActive } = read;
+      if (v5Chain === undefined) this.#ownWorlds += 1;
       if (faults.length > 0) this.#broken.push({ name, faults });
       const target = `${this.#data}/${toFolderName(name)}`;
       if (this.#staged.has(name)) this.#conflicts.push(name);
@@ -245,7 +245,7 @@ class Import {
         Deno.mkdirSync(staged, { mode: 0o700 });
         writeSynced(`${staged}/${WORLD_FILE}`, image);
         syncFolder(staged);
-        if (original !== undefined) this.#v5Worlds.push({ name, verdict: original });
+        if (v5Chain !== undefined) this.#v5Worlds.push({ name, result: v5Chain });
         if (active) this.#active.push(name);
         else if (wasActive) this.#demoted.push(name);
       }
@@ -265,9 +265,9 @@ class Import {
    * folder of forged chains.
    */
   #assertKeyFits(): void {
-    const foreign = this.#ownWorlds > 0 && this.#broken.length === this.#ownWorlds &&
+    const isOtherKey = this.#ownWorlds > 0 && this.#broken.length === this.#ownWorlds &&
       this.#broken.every(({ faults }) => faults[0]?.event === 1);
-    if (!foreign) return;
+    if (!isOtherKey) return;
     throw new ImportError(
       `Cannot import: none of the ${this.#ownWorlds} chains fits the key; ` +
         "give the key that signed them with --key, nothing was imported",
@@ -283,7 +283,7 @@ class Import {
   }
 
   /** Copies a world with an invalid name into {@link ASIDE_FOLDER}. Returns true. */
-  #keepAside(folder: string): boolean {
+  #copyAside(folder: string): boolean {
     const target = `${this.#data}/${ASIDE_FOLDER}/${folder}`;
     if (!pathExists(target)) {
       Deno.mkdirSync(target, { recursive: true, mode: 0o700 });

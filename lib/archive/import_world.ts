@@ -47,10 +47,10 @@ export interface IncomingWorld {
 /** A world that is not imported. */
 export interface SkippedWorld {
   /**
-   * `name`: the name is invalid here. `empty`: it was never written. `leaving`: it is being
+   * `name`: the name is invalid here. `empty`: it was never written. `deleted`: it is marked as
    * deleted.
    */
-  readonly kind: "name" | "empty" | "leaving";
+  readonly kind: "name" | "empty" | "deleted";
   readonly reason: string;
 }
 
@@ -75,7 +75,7 @@ export class WorldImporter {
    */
   read(db: DatabaseSync, folder: string): IncomingWorld | SkippedWorld {
     if (Number(db.prepare(sql.SELECT_DELETED_MARK).get()?.user_version) === 1) {
-      return { kind: "leaving", reason: "it was deleted and is not in the trash yet" };
+      return { kind: "deleted", reason: "it was deleted and is not in the trash yet" };
     }
     const to = new DatabaseSync(":memory:");
     try {
@@ -110,13 +110,13 @@ export class WorldImporter {
     if (name.fault !== undefined) return { kind: "name", reason: name.fault };
     const wasActive = db.prepare("SELECT * FROM stage_meta WHERE id = 1").get()?.state === "active";
     const { v5Key: key, now } = this.#options;
-    const original = copyV5World(db, to, { name, key, signer: this.#to, now });
-    if (original === undefined) return { kind: "empty", reason: "it was never written" };
+    const v5Chain = copyV5World(db, to, { name, key, signer: this.#to, now });
+    if (v5Chain === undefined) return { kind: "empty", reason: "it was never written" };
     return {
       name: name.name,
       image: toFileImage(to),
       faults: [],
-      v5Chain: original,
+      v5Chain,
       wasActive,
       active: false,
     };

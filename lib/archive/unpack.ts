@@ -57,15 +57,15 @@ export async function unpackArchive(
   const { body, gzipped } = await peek(archive);
   const plain = gzipped ? body.pipeThrough(new DecompressionStream("gzip")) : body;
   const { readable, writable } = createTarDecoder({ strict: true });
-  const fed = feed(plain, writable, budget);
-  fed.catch(() => {}); // the loop over the entries fails with the same error
+  const feeding = feed(plain, writable, budget);
+  feeding.catch(() => {}); // the loop over the entries fails with the same error
   const seen = new Set<string>();
   let files = 0;
   let skipped = 0;
   try {
     for await (const { header, body: content } of readable) {
       const path = parseEntryPath(header.name, header.type ?? "file");
-      budget.entry(header.name, header.size);
+      budget.addEntry(header.name, header.size);
       if (path === undefined) {
         await content.cancel();
         skipped += 1;
@@ -78,9 +78,9 @@ export async function unpackArchive(
       await writeNew(folder, path, content);
       files += 1;
     }
-    await fed;
+    await feeding;
   } catch (error) {
-    throw budget.refusal ?? refusal(error);
+    throw budget.error ?? toArchiveError(error);
   }
   if (files === 0) {
     throw new ArchiveError(
@@ -93,11 +93,11 @@ export async function unpackArchive(
 /** Compares the bytes that were read with the bytes that the entries account for. */
 class UnpackBudget {
   readonly #limits: UnpackLimits;
-  #fed = 0;
+  #read = 0;
   #accounted = 0;
   #bytes = 0;
   #entries = 0;
-  refusal: ArchiveError | undefined;
+  error: ArchiveError | undefined;
 
   constructor(limits: UnpackLimits) {
     this.#limits = limits;
@@ -107,17 +107,17 @@ class UnpackBudget {
    * Fails if names and other data between files exceed their limit, because they are held in
    * memory.
    */
-  fed(length: number): void {
-    this.#fed += length;
-    if (this.#fed - this.#accounted <= this.#limits.maxGapBytes) return;
-    this.refusal = new ArchiveError(
+  addRead(length: number): void {
+    this.#read += length;
+    if (this.#read - this.#accounted <= this.#limits.maxGapBytes) return;
+    this.error = new ArchiveError(
       `Cannot unpack the archive: more than ${this.#limits.maxGapBytes} bytes of it are not part of a file`,
     );
-    throw this.refusal;
+    throw this.error;
   }
 
   /** Accounts for an entry. */
-  entry(name: string, size: number): void {
+  addEntry(name: string, size: number): void {
     this.#entries += 1;
     this.#bytes += size;
     this.#accounted += BLOCK_BYTES + Math.ceil(size / BLOCK_BYTES) * BLOCK_BYTES;
@@ -151,7 +151,7 @@ async function feed(
     for await (const chunk of archive) {
       for (let at = 0; at < chunk.length; at += CHUNK_BYTES) {
         const piece = chunk.subarray(at, at + CHUNK_BYTES);
-        budget.fed(piece.length);
+        budget.addRead(piece.length);
         await writer.write(piece);
       }
     }
@@ -180,10 +180,10 @@ async function peek(
   const reader = archive.getReader();
   const held: Uint8Array<ArrayBuffer>[] = [];
   const start: number[] = [];
-  let over = false;
-  while (!over && start.length < GZIP_MAGIC.length) {
+  let isEnd = false;
+  while (!isEnd && start.length < GZIP_MAGIC.length) {
     const { done, value } = await reader.read();
-    over = done;
+    isEnd = done;
     if (value === undefined) continue;
     held.push(value);
     start.push(...value.subarray(0, GZIP_MAGIC.length));
@@ -201,7 +201,7 @@ async function peek(
   return { body, gzipped: GZIP_MAGIC.every((byte, i) => start[i] === byte) };
 }
 
-function refusal(error: unknown): unknown {
+function toArchiveError(error: unknown): unknown {
   if (error instanceof ArchiveError) return error;
   // On a case-insensitive disk, names that differ only in case are one file.
   if (error instanceof Deno.errors.AlreadyExists) {

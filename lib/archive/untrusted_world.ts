@@ -54,12 +54,12 @@ export function schemaFault(db: DatabaseSync): string | undefined {
     return `it is not a database (${error instanceof Error ? error.message : String(error)})`;
   }
   for (const row of rows) {
-    const [type, name, made] = [String(row.type), String(row.name), String(row.sql)];
+    const [type, name, sql] = [String(row.type), String(row.name), String(row.sql)];
     if (INTERNAL.test(name)) continue;
     if (type !== "table") return `it contains a ${type}`;
     if (!TABLES.includes(name)) return "it contains a table that no world has";
-    if (!/^create\s+table\b/i.test(made)) return "it contains a virtual table";
-    if (/\bgenerated\s+always\b|\bas\s*\(/i.test(made)) return "it contains a generated column";
+    if (!/^create\s+table\b/i.test(sql)) return "it contains a virtual table";
+    if (/\bgenerated\s+always\b|\bas\s*\(/i.test(sql)) return "it contains a generated column";
   }
   const names = new Set(rows.map((row) => String(row.name)));
   return names.has("stage_meta") && names.has("events")

@@ -77,16 +77,16 @@ export function copyV5World(
     });
   }
   const sha256 = sha256Hex(body);
-  const verdict = chain.result(sha256);
+  const result = chain.result(sha256);
   const version = Math.max(1, wholeNumber(found.version));
-  if (verdict.events === 0 && body.length === 0 && wholeNumber(found.version) === 0) {
+  if (result.events === 0 && body.length === 0 && wholeNumber(found.version) === 0) {
     return undefined;
   }
   const row: StageRow = {
     version,
     updatedAt: timeOf(found.updated_at) ?? now,
     ext: extOf(found, name.name),
-    headers: stringifyMeta(filterMeta(parsed(found.headers))),
+    headers: stringifyMeta(filterMeta(parseJson(found.headers))),
     state: namespaceOf(name.name) === "lib" ? "pending" : "",
     len: body.length,
   };
@@ -95,12 +95,12 @@ export function copyV5World(
   events.add("world_imported", {
     from: "elastik v5",
     name: name.original,
-    ...verdict,
+    ...result,
     by: IMPORT_ACTOR,
   });
   events.add("stage_written", writtenPayload(row, sha256, { by: IMPORT_ACTOR }));
   to.exec("COMMIT");
-  return verdict;
+  return result;
 }
 
 /** Appends events to a new chain. */
@@ -118,8 +118,8 @@ class EventLog {
     this.#now = now;
   }
 
-  add(type: string, facts: Readonly<Record<string, unknown>>): void {
-    const payload = JSON.stringify(facts);
+  add(type: string, fields: Readonly<Record<string, unknown>>): void {
+    const payload = JSON.stringify(fields);
     const hmac = this.#signer(this.#head, this.#now, type, payload);
     this.#id += 1;
     this.#insert ??= this.#db.prepare(sql.INSERT_EVENT);
@@ -147,7 +147,7 @@ function extOf(found: Readonly<Record<string, unknown>>, name: string): string {
   return namespaceOf(name) === "lib" ? "py" : "txt";
 }
 
-function parsed(value: unknown): unknown {
+function parseJson(value: unknown): unknown {
   try {
     return JSON.parse(String(value));
   } catch {

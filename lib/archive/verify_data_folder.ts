@@ -57,7 +57,7 @@ export function verifyDataFolder({ data, key, onProgress }: VerifyOptions): Veri
     .map(({ name }) => name).sort();
   const release = lockDataFolderForReading(data);
   let scratch: string | undefined;
-  const seal = createChainSigner(key);
+  const sign = createChainSigner(key);
   const broken: BrokenWorld[] = [];
   const leftovers: Leftover[] = [];
   let worlds = 0;
@@ -72,9 +72,11 @@ export function verifyDataFolder({ data, key, onProgress }: VerifyOptions): Veri
         leftovers.push({ folder, reason: `does not contain ${WORLD_FILE}` });
       } else {
         worlds += 1;
-        const { faults, isDeleted: leaving } = checkFile(path, name);
+        const { faults, isDeleted } = checkFile(path, name);
         if (faults.length > 0) broken.push({ name, faults });
-        if (leaving) leftovers.push({ folder, reason: "was deleted and is not in the trash yet" });
+        if (isDeleted) {
+          leftovers.push({ folder, reason: "was deleted and is not in the trash yet" });
+        }
       }
     });
     onProgress?.(folders.length, folders.length);
@@ -90,7 +92,7 @@ export function verifyDataFolder({ data, key, onProgress }: VerifyOptions): Veri
 
   function checkFile(path: string, name: string): ReturnType<typeof verifyWorld> {
     try {
-      return withOfflineFile(path, scratchFolder, (db) => verifyWorld(db, name, seal));
+      return withOfflineFile(path, scratchFolder, (db) => verifyWorld(db, name, sign));
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error);
       return { faults: [{ check: "unreadable", reason }], isDeleted: false };
@@ -134,7 +136,7 @@ export function runVerify(data: string, key: string | undefined, terminal: Verif
     });
   } catch (error) {
     terminal.progress?.end();
-    terminal.err(refusal(data, error));
+    terminal.err(formatError(data, error));
     return 2;
   }
   terminal.progress?.end();
@@ -148,7 +150,7 @@ export function runVerify(data: string, key: string | undefined, terminal: Verif
   return found.broken.length === 0 ? 0 : 1;
 }
 
-function refusal(data: string, error: unknown): string {
+function formatError(data: string, error: unknown): string {
   if (error instanceof DataFolderBusy || error instanceof InvalidSecret) return error.message;
   if (error instanceof Deno.errors.NotFound) {
     return `Cannot verify ${data}: there is no such folder`;
@@ -163,8 +165,8 @@ function faultText({ check, event, reason }: WorldFault): string {
 function summary({ worlds, broken, leftovers }: VerifyResult): string {
   const parts = [`${worlds} worlds checked`, `${broken.length} broken`];
   if (leftovers.length > 0) parts.push(`${leftovers.length} leftovers`);
-  const foreign = broken.length > 1 && broken.length === worlds &&
+  const isOtherKey = broken.length > 1 && broken.length === worlds &&
     broken.every(({ faults }) => faults[0]?.event === 1);
   return parts.join(", ") +
-    (foreign ? "; no chain fits this key; give the key that signed them in ELASTIK_KEY" : "");
+    (isOtherKey ? "; no chain fits this key; give the key that signed them in ELASTIK_KEY" : "");
 }

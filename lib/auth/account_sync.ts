@@ -26,7 +26,10 @@ export async function syncAccounts(
   async function load(): Promise<void> {
     const current = ++newest;
     try {
-      const [passwd, shadow] = await Promise.all([textOf(store, PASSWD), textOf(store, SHADOW)]);
+      const [passwd, shadow] = await Promise.all([
+        readText(store, PASSWD),
+        readText(store, SHADOW),
+      ]);
       // An older load must not overwrite a newer one: it could restore an account that was removed.
       if (current === newest) authenticator.setAccounts(passwd, shadow);
     } catch (error) {
@@ -40,7 +43,7 @@ export async function syncAccounts(
   await load();
 }
 
-async function textOf(store: Pick<Store, "read">, name: string): Promise<string> {
+async function readText(store: Pick<Store, "read">, name: string): Promise<string> {
   const world = await store.read(name);
   return world === undefined ? "" : new TextDecoder().decode(world.body);
 }

@@ -80,6 +80,6 @@ export function checkPassword(
 ): Tier | undefined {
   const account = accounts.get(user.normalize("NFC")) ?? UNKNOWN_USER;
   const digest = createHash("sha256").update(password).digest();
-  const right = timingSafeEqual(digest, account.digest);
-  return right && account !== UNKNOWN_USER ? account.tier : undefined;
+  const matches = timingSafeEqual(digest, account.digest);
+  return matches && account !== UNKNOWN_USER ? account.tier : undefined;
 }

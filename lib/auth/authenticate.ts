@@ -2,7 +2,7 @@
  * Authentication: turns the Authorization header into a `Caller`, once per request. This is the
  * only reader of that header and the only module that holds the tokens of the server. Unknown,
  * expired and malformed credentials are rejected in the same way, so that a response does not
- * reveal which it was. No header may make it throw.
+ * reveal which it was. No header value makes the module throw.
  *
  * Tokens are compared by a fingerprint: a SHA-256 over a secret of the server and the token. A
  * client cannot predict or choose a fingerprint, so a comparison that stops at the first difference
@@ -118,9 +118,9 @@ class CredentialAuthenticator implements Authenticator {
 
   #byCapability(token: string, fingerprint: string): Caller | undefined {
     const nowSeconds = this.#settings.now() / 1000;
-    const remembered = this.#capabilities.get(fingerprint);
-    if (remembered !== undefined) {
-      if (!isExpired(remembered, nowSeconds)) return remembered;
+    const cached = this.#capabilities.get(fingerprint);
+    if (cached !== undefined) {
+      if (!isExpired(cached, nowSeconds)) return cached;
       this.#capabilities.delete(fingerprint);
       return undefined;
     }
@@ -149,7 +149,7 @@ class CredentialAuthenticator implements Authenticator {
     const password = bytes.subarray(colon + 1);
     const holder = this.#bySecret(password.toString("latin1"));
     if (holder !== undefined) return holder;
-    const user = textOf(bytes.subarray(0, colon));
+    const user = decodeUtf8(bytes.subarray(0, colon));
     if (user === undefined) return undefined;
     const tier = checkPassword(this.#accounts, user, password);
     return tier &&
@@ -163,11 +163,11 @@ class CredentialAuthenticator implements Authenticator {
 
 function capabilityCaller(scope: Scope): Caller {
   // The path must be inside every prefix, so the longest prefix is the effective one. A later,
-  // shorter prefix would record more in the event chain than the caller has.
-  const reach = scope.prefixes.reduce((a, b) => (b.length >= a.length ? b : a));
+  // shorter prefix would make the event chain record a larger area than the caller can reach.
+  const longest = scope.prefixes.reduce((a, b) => (b.length >= a.length ? b : a));
   return Object.freeze({
     tier: "T2",
-    by: `cap:${reach}`,
+    by: `cap:${longest}`,
     scope: Object.freeze({ ...scope, prefixes: Object.freeze(scope.prefixes) }),
     authenticated: true,
   });
@@ -181,7 +181,7 @@ function toWireForm(token: string): string {
   return Buffer.from(token).toString("latin1");
 }
 
-function textOf(bytes: Uint8Array): string | undefined {
+function decodeUtf8(bytes: Uint8Array): string | undefined {
   try {
     return utf8.decode(bytes);
   } catch {

@@ -181,19 +181,19 @@ export function isCapabilityShaped(text: string): boolean {
     text.charCodeAt(text.length - SIGNATURE_CHARS - 1) === 0x2e;
 }
 
-interface Parts {
+interface ParsedToken {
   readonly text: string;
   readonly lines: readonly string[];
   readonly signature: Uint8Array;
 }
 
-function parseToken(token: string): Parts | undefined {
+function parseToken(token: string): ParsedToken | undefined {
   if (!isCapabilityShaped(token)) return undefined;
   const dot = token.length - SIGNATURE_CHARS - 1;
-  const payload = bytesOf(token.slice(0, dot));
-  const signature = bytesOf(token.slice(dot + 1));
+  const payload = decodeBase64url(token.slice(0, dot));
+  const signature = decodeBase64url(token.slice(dot + 1));
   if (payload === undefined || signature === undefined) return undefined;
-  const text = textOf(payload);
+  const text = decodeUtf8(payload);
   if (text === undefined) return undefined;
   const lines = text.split("\n", MAX_CAPABILITY_LINES + 1);
   return lines.length > MAX_CAPABILITY_LINES ? undefined : { text, lines, signature };
@@ -240,7 +240,7 @@ function base64url(bytes: Uint8Array): string {
  * Decodes base64url without padding (RFC 4648 §5). The decoder permits padding, white space and
  * unused bits that are not zero, so the result must encode to the same text.
  */
-function bytesOf(text: string): Uint8Array | undefined {
+function decodeBase64url(text: string): Uint8Array | undefined {
   try {
     const bytes = Uint8Array.fromBase64(text, { alphabet: "base64url" });
     return base64url(bytes) === text ? bytes : undefined;
@@ -249,7 +249,7 @@ function bytesOf(text: string): Uint8Array | undefined {
   }
 }
 
-function textOf(bytes: Uint8Array): string | undefined {
+function decodeUtf8(bytes: Uint8Array): string | undefined {
   try {
     return decoder.decode(bytes);
   } catch {

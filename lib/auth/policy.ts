@@ -73,8 +73,8 @@ const VERBS: Record<Action, string> = {
 export function decide(caller: Caller, action: Action, path: string): Decision {
   const { scope, grants } = caller;
   if (grants !== undefined) {
-    const held = action !== "activate" && action !== "mint" && isGranted(grants, action, path);
-    return held ? ALLOWED : refuse(caller, VERBS[action], path, "a grant over the path");
+    const isHeld = action !== "activate" && action !== "mint" && isGranted(grants, action, path);
+    return isHeld ? ALLOWED : refuse(caller, VERBS[action], path, "a grant over the path");
   }
   if (scope !== undefined) {
     if (!isInside(scope, path) && !(action === "read" && isOpen(path))) {
@@ -102,10 +102,10 @@ export function assertCan(caller: Caller, action: Action, path: string): void {
  *
  * @throws {Problem} `unauthorized` (401) with a challenge, or `forbidden` (403)
  */
-export function assertAllowed(verdict: Decision): void {
-  if (verdict.allowed) return;
-  if (verdict.status === 403) throw new Problem("forbidden", verdict.detail);
-  throw new Problem("unauthorized", verdict.detail, { "www-authenticate": CHALLENGE });
+export function assertAllowed(decision: Decision): void {
+  if (decision.allowed) return;
+  if (decision.status === 403) throw new Problem("forbidden", decision.detail);
+  throw new Problem("unauthorized", decision.detail, { "www-authenticate": CHALLENGE });
 }
 
 /**
@@ -121,7 +121,7 @@ export function canRead(caller: Caller, path: string): boolean {
 
 /**
  * A cache key for what {@link canRead} allows: callers with the same key can read the same paths.
- * Undefined for a plugin that calls without a user, because its grants are not worth comparing.
+ * Undefined for a plugin that calls without a user, because plugins rarely have equal grants.
  */
 export function readScopeKey({ scope, grants, tier }: Caller): string | undefined {
   if (grants !== undefined) return undefined;
@@ -185,7 +185,7 @@ export function decideCall(
 
 /**
  * Decides whether the fallback plugin can resolve a path without a handler for this caller. A
- * capability need not cover the path, because no world is there; what the fallback reads on behalf
+ * capability need not cover the path, because no world exists there; what the fallback reads on behalf
  * of the caller is decided by {@link decide}. A plugin that calls without a user is refused.
  *
  * @param caller the caller
@@ -250,11 +250,11 @@ function refuse(caller: Caller, verb: string, path: string, needs: string): Refu
     allowed: false,
     status: caller.authenticated === true ? 403 : 401,
     needs,
-    detail: `Cannot ${verb} ${path}: ${found(caller)}; ${needs} is required`,
+    detail: `Cannot ${verb} ${path}: ${describeAuthority(caller)}; ${needs} is required`,
   };
 }
 
-function found(caller: Caller): string {
+function describeAuthority(caller: Caller): string {
   if (caller.rejected === true) return "the credential is unknown or expired";
   if (caller.authenticated !== true) return "no credential was sent";
   const { scope, grants } = caller;

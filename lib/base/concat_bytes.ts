@@ -21,11 +21,11 @@ export function concatBytes(
   pieces: readonly Uint8Array[],
   length: number = pieces.reduce((sum, piece) => sum + piece.length, 0),
 ): Uint8Array<ArrayBuffer> {
-  const whole = new Uint8Array(length);
+  const result = new Uint8Array(length);
   let at = 0;
   for (const piece of pieces) {
-    whole.set(piece, at);
+    result.set(piece, at);
     at += piece.length;
   }
-  return whole;
+  return result;
 }

@@ -65,10 +65,10 @@ function zshScript(
   values: ReadonlyMap<string, readonly string[]>,
 ): string {
   const described = listCommandNames(commands).map((name) =>
-    `    ${quoted(`${name}:${summaryOf(commands, name)}`)}`
+    `    ${quote(`${name}:${summaryOf(commands, name)}`)}`
   );
   const cases = listCommandNames(commands).map((name) => {
-    const words = [...optionsOf(commands, name), ...(values.get(name) ?? [])].map(quoted).join(" ");
+    const words = [...optionsOf(commands, name), ...(values.get(name) ?? [])].map(quote).join(" ");
     return `    ${name}) compadd -- ${words}${FILES.includes(name) ? "; _files" : ""} ;;`;
   });
   return [
@@ -102,7 +102,7 @@ function fishScript(
     lines.push(`complete -c ${program} -f`);
     for (const name of listCommandNames(commands)) {
       const condition = `-n '__fish_seen_subcommand_from ${name}'`;
-      const summary = quoted(summaryOf(commands, name));
+      const summary = quote(summaryOf(commands, name));
       lines.push(`complete -c ${program} -n __fish_use_subcommand -a ${name} -d ${summary}`);
       for (
         const [option, { summary: optionSummary, value }] of Object.entries(
@@ -111,12 +111,12 @@ function fishScript(
       ) {
         const takes = value === undefined ? "" : " -x";
         lines.push(
-          `complete -c ${program} ${condition} -l ${option}${takes} -d ${quoted(optionSummary)}`,
+          `complete -c ${program} ${condition} -l ${option}${takes} -d ${quote(optionSummary)}`,
         );
       }
       const words = values.get(name);
       if (words !== undefined) {
-        lines.push(`complete -c ${program} ${condition} -a ${quoted(words.join(" "))}`);
+        lines.push(`complete -c ${program} ${condition} -a ${quote(words.join(" "))}`);
       }
       if (FILES.includes(name)) lines.push(`complete -c ${program} ${condition} -F`);
     }
@@ -133,6 +133,6 @@ function summaryOf(commands: CommandTable, name: string): string {
 }
 
 /** Quotes a word in a form that all three shells read in the same way. */
-function quoted(text: string): string {
+function quote(text: string): string {
   return `'${text.replaceAll("'", "")}'`;
 }

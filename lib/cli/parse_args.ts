@@ -41,13 +41,13 @@ export class UsageError extends Error {
  *
  * @param command name of the command, for error messages
  * @param args the arguments
- * @param shape what the command accepts
+ * @param spec what the command accepts
  * @throws {UsageError} with what was found and what is valid
  */
 export function parseArgs(
   command: string,
   args: readonly string[],
-  shape: ArgumentSpec,
+  spec: ArgumentSpec,
 ): ParsedArguments {
   const words: string[] = [];
   const options = new Map<string, string | true>();
@@ -60,11 +60,11 @@ export function parseArgs(
     } else {
       const [dashed = "", ...after] = arg.split("=");
       const name = dashed.slice(2);
-      const option = dashed.startsWith("--") && Object.hasOwn(shape.options ?? {}, name)
-        ? shape.options?.[name]
+      const option = dashed.startsWith("--") && Object.hasOwn(spec.options ?? {}, name)
+        ? spec.options?.[name]
         : undefined;
       if (option === undefined) {
-        throw new UsageError(`Cannot run ${command} with ${dashed}: ${optionNames(shape)}`);
+        throw new UsageError(`Cannot run ${command} with ${dashed}: ${optionNames(spec)}`);
       }
       if (options.has(name)) {
         throw new UsageError(`Cannot run ${command}: ${dashed} was given twice`);
@@ -72,10 +72,10 @@ export function parseArgs(
       options.set(name, valueOf(command, dashed, option, arg.includes("="), after, rest));
     }
   }
-  const { minArguments: least = 0, maxArguments: most, usage: takes } = shape;
-  if (words.length < least || words.length > most) {
+  const { minArguments = 0, maxArguments, usage } = spec;
+  if (words.length < minArguments || words.length > maxArguments) {
     const found = words.length === 1 ? "1 argument" : `${words.length} arguments`;
-    throw new UsageError(`Cannot run ${command} with ${found}: it takes ${takes || "none"}`);
+    throw new UsageError(`Cannot run ${command} with ${found}: it takes ${usage || "none"}`);
   }
   return { words, options: Object.fromEntries(options) };
 }
@@ -90,15 +90,15 @@ function valueOf(
   command: string,
   dashed: string,
   option: OptionSpec,
-  glued: boolean,
+  hasEquals: boolean,
   after: readonly string[],
   rest: string[],
 ): string | true {
   if (option.value === undefined) {
-    if (!glued) return true;
+    if (!hasEquals) return true;
     throw new UsageError(`Cannot run ${command}: ${dashed} does not take a value`);
   }
-  const value = glued ? after.join("=") : rest.shift();
+  const value = hasEquals ? after.join("=") : rest.shift();
   if (value !== undefined && value !== "") return value;
   throw new UsageError(`Cannot run ${command}: ${dashed} needs ${option.value}`);
 }

@@ -66,7 +66,7 @@ export class DavRouter {
   /**
    * Handles one request. Synchronous if the method is.
    *
-   * @throws {Problem} problems that have no form in WebDAV
+   * @throws {Problem} problems for which WebDAV defines no XML response
    */
   handle(context: RequestContext): Promise<Response> | Response {
     const { request, target, caller } = context;
@@ -89,8 +89,10 @@ export class DavRouter {
       const submitted = READS.has(request.method)
         ? NO_TOKENS
         : evaluateIfHeader(request, world.path, caller, locks, store);
-      const answer = method(this.#context, { request, target: world, caller, submitted });
-      return answer instanceof Promise ? answer.catch((error) => toDavResponse(error)) : answer;
+      const response = method(this.#context, { request, target: world, caller, submitted });
+      return response instanceof Promise
+        ? response.catch((error) => toDavResponse(error))
+        : response;
     } catch (error) {
       return toDavResponse(error);
     }

@@ -66,7 +66,7 @@ export function createClientFinder({ trustHeader, trustFrom = [] }: ProxyTrust):
   }
   if (ranges.length === 0) {
     throw new TypeError(
-      `Cannot trust ${trustHeader} from any peer: set ELASTIK_TRUST_PROXY_FROM to the proxy's address`,
+      `Cannot trust ${trustHeader}: ELASTIK_TRUST_PROXY_FROM is not set; set it to the proxy's address`,
     );
   }
   const header = trustHeader.toLowerCase();
@@ -85,7 +85,9 @@ function rangeOf(text: string): IpRange {
   const range = parseIpRange(text);
   if (range !== undefined) return range;
   throw new TypeError(
-    `Cannot trust the proxy ${JSON.stringify(text)}: an IP address or a CIDR block is needed`,
+    `Cannot trust the proxy ${
+      JSON.stringify(text)
+    }: it is not an address; use an IP address or a CIDR block`,
   );
 }
 
@@ -120,8 +122,8 @@ function hasProxyHeader(headers: Headers): boolean {
 
 /**
  * Follows the hops from the trusted peer outwards to the first that is not trusted. If all are
- * trusted, the outermost is the client. It is local only if every hop is: the loopback address of
- * another computer is not this computer. A hop that cannot be parsed ends the search, and the last
+ * trusted, the outermost is the client. The client is local only if every hop is a loopback address:
+ * the loopback address of another computer is not this computer. A hop that cannot be parsed ends the search, and the last
  * parsed hop is used.
  */
 function nearestUntrusted(

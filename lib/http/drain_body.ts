@@ -11,7 +11,7 @@ import { withTimeout } from "../base/timeout.ts";
  * Reads and discards the rest of a short request body over HTTP/2. Does nothing over HTTP/1.1, for
  * a request without a body, for a body of unknown or larger length, and for one that was read.
  *
- * @param request the request; never makes the call fail
+ * @param request the request; an error while its body is read is ignored
  * @returns after the body ended or after {@link DRAIN_BODY_TIMEOUT_MS} milliseconds
  *
  * @example

@@ -42,8 +42,8 @@ const memo = new Map<string, number>();
  * ```
  */
 export function parseHttpDate(text: string, now: () => number = Date.now): number | undefined {
-  const known = memo.get(text);
-  if (known !== undefined) return known;
+  const cached = memo.get(text);
+  if (cached !== undefined) return cached;
   const imf = IMF_FIXDATE.exec(text);
   if (imf) {
     const [, day, month, year, hour, minute, second] = imf;

@@ -68,8 +68,8 @@ export function createTypeChooser(
 
   return function choose(accept: string | null): string {
     if (accept === null) return defaultType;
-    const known = memo.get(accept);
-    if (known !== undefined) return known;
+    const cached = memo.get(accept);
+    if (cached !== undefined) return cached;
     const chosen = negotiateTypes(accept, offered)[0] ?? fallback;
     if (accept.length <= MAX_CACHED_ACCEPT_CHARS) {
       if (memo.size >= ACCEPT_CACHE_ENTRIES) memo.clear();
@@ -79,7 +79,7 @@ export function createTypeChooser(
   };
 }
 
-const chooseWords = createTypeChooser(
+const chooseProblemType = createTypeChooser(
   ["application/problem+json", "application/json", "text/plain", "text/html"],
   "application/problem+json",
 );
@@ -100,6 +100,6 @@ const chooseWords = createTypeChooser(
  * ```
  */
 export function prefersText(accept: string | null): boolean {
-  const best = chooseWords(accept);
+  const best = chooseProblemType(accept);
   return best === "text/plain" || best === "text/html";
 }

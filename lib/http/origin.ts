@@ -1,6 +1,6 @@
 /**
  * Cross-site request protection: rejects requests in which a page of another site uses the
- * authority of a browser (its place on loopback, or stored Basic credentials). Programs send
+ * authority of a browser (that it runs on loopback, or its stored Basic credentials). Programs send
  * neither Origin nor Fetch Metadata and are not affected. The headers are never used as a
  * credential.
  */

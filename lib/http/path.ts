@@ -27,7 +27,7 @@ const PLAIN = /^(?:\/[A-Za-z0-9_~@!$&'()+,;=.-]+)*\/?$/;
 const DOT_SEGMENT = /(?:^|\/)\.\.?(?:\/|$)/;
 const DELIMITER = /[?#]/;
 const ENCODED_SLASH = /%2f/i;
-// deno-lint-ignore no-control-regex -- control characters are what is looked for
+// deno-lint-ignore no-control-regex -- the pattern must match control characters
 const CONTROL = /[\u0000-\u001f\u007f-\u009f\u2028\u2029]/;
 
 function refuse(found: string): never {
@@ -76,8 +76,13 @@ export function parseTarget(url: string): RequestTarget {
   if (query.includes("#")) refuse("the query contains a # that is not encoded (%23)");
   const path = canonicalizePath(raw);
   const collection = path.endsWith("/");
-  const bare = collection ? path.slice(0, -1) : path;
-  return { path: bare === "" ? "/" : bare, name: bare.slice(1), isCollection: collection, query };
+  const withoutSlash = collection ? path.slice(0, -1) : path;
+  return {
+    path: withoutSlash === "" ? "/" : withoutSlash,
+    name: withoutSlash.slice(1),
+    isCollection: collection,
+    query,
+  };
 }
 
 /**
@@ -127,8 +132,8 @@ function decodedFault(path: string): string | undefined {
 
 /**
  * Checks whether a decoded path has the spelling that {@link parseTarget} returns: absolute, NFC,
- * without a trailing slash except for the root, without anything that it rejects. For paths that do
- * not come from a URL.
+ * without a trailing slash except for the root, without anything that `parseTarget` rejects. For
+ * paths that do not come from a URL.
  *
  * @example
  * ```ts

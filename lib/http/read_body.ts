@@ -37,7 +37,7 @@ export async function readBody(
       throw tooLarge(maxBytes, `Content-Length is ${declared} bytes`);
     }
     // Deno checks Content-Length against the framing (RFC 9112 §6.3).
-    const bytes = await request.bytes().catch(cutShort);
+    const bytes = await request.bytes().catch(throwEndedEarly);
     if (bytes.length > maxBytes) throw tooLarge(maxBytes, `it has ${bytes.length} bytes`);
     return bytes;
   }
@@ -50,13 +50,13 @@ async function readStream(body: ReadableStream<Uint8Array>, maxBytes: number) {
   let length = 0;
   const reader = body.getReader();
   for (;;) {
-    const { done, value } = await reader.read().catch(cutShort);
+    const { done, value } = await reader.read().catch(throwEndedEarly);
     if (done) break;
     length += value.length;
     if (length > maxBytes) {
-      const refused = tooLarge(maxBytes, `it has more than ${maxBytes} bytes`);
-      await reader.cancel(refused).catch(() => {}); // fails if the client has disconnected, which has no effect here
-      throw refused;
+      const problem = tooLarge(maxBytes, `it has more than ${maxBytes} bytes`);
+      await reader.cancel(problem).catch(() => {}); // fails if the client has disconnected, which has no effect here
+      throw problem;
     }
     chunks.push(value);
   }
@@ -70,6 +70,6 @@ function tooLarge(maxBytes: number, found: string): Problem {
   );
 }
 
-function cutShort(): never {
+function throwEndedEarly(): never {
   throw new Problem("bad-body", "Cannot read the content: it ended early; nothing was stored");
 }

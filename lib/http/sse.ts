@@ -91,9 +91,9 @@ export type StreamEnd =
   | "closed" // `close()` was called
   | "lagged"; // the reader was too slow and was disconnected
 
-interface Queued {
+interface QueuedBytes {
   readonly bytes: Uint8Array;
-  next: Queued | undefined;
+  next: QueuedBytes | undefined;
 }
 
 /**
@@ -117,9 +117,9 @@ export class EventStream {
   #controller: ReadableStreamDefaultController<Uint8Array> | undefined;
   #open = true;
   /** The reader waits for bytes and the queue is empty. */
-  #wanted = false;
-  #first: Queued | undefined;
-  #last: Queued | undefined;
+  #readerWaits = false;
+  #first: QueuedBytes | undefined;
+  #last: QueuedBytes | undefined;
   #lag = 0;
 
   /**
@@ -136,7 +136,7 @@ export class EventStream {
       },
       pull: () => this.#pull(),
       cancel: () => {
-        this.#forget();
+        this.#clearQueue();
         this.#controller = undefined;
         this.#end("cancelled");
       },
@@ -163,13 +163,13 @@ export class EventStream {
    */
   send(bytes: Uint8Array): boolean {
     if (!this.#open) return false;
-    if (this.#wanted) {
-      this.#wanted = false;
+    if (this.#readerWaits) {
+      this.#readerWaits = false;
       this.#controller?.enqueue(bytes);
       return true;
     }
     if (this.#lag > 0 && this.#lag + bytes.length > this.#limit) {
-      this.#forget();
+      this.#clearQueue();
       this.#finish();
       this.#end("lagged");
       return false;
@@ -195,7 +195,7 @@ export class EventStream {
   #pull(): void {
     const queued = this.#first;
     if (queued === undefined) {
-      this.#wanted = true;
+      this.#readerWaits = true;
       return;
     }
     this.#first = queued.next;
@@ -205,7 +205,7 @@ export class EventStream {
     if (!this.#open && this.#first === undefined) this.#finish();
   }
 
-  #forget(): void {
+  #clearQueue(): void {
     this.#first = this.#last = undefined;
     this.#lag = 0;
   }

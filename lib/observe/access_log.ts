@@ -13,7 +13,7 @@ import { LineWriter } from "./line_writer.ts";
 
 /** Answers the requests that the log records. */
 export interface LoggedApp {
-  /** Answers a request; `onAdmitted` receives what the gate made of it. */
+  /** Answers a request; `onAdmitted` receives the context that the gate created. */
   handle(
     request: Request,
     peer: string,
@@ -26,7 +26,7 @@ export interface LoggedApp {
 export interface AccessLogOptions {
   readonly app: LoggedApp;
   readonly findClient: ClientFinder;
-  readonly form: LogFormat;
+  readonly format: LogFormat;
   /** Current time in Unix milliseconds. */
   readonly now: () => number;
   /** Writes some of the bytes to the log and returns how many. */
@@ -38,18 +38,18 @@ export interface AccessLogOptions {
 /**
  * Creates the access log if it is enabled and there is an output.
  *
- * @param form format of the lines, or `off`
+ * @param format format of the lines, or `off`
  * @returns undefined if it is disabled
  */
 export function createAccessLog(
-  form: LogFormat | "off",
-  { write, ...options }: Omit<AccessLogOptions, "form" | "write"> & {
+  format: LogFormat | "off",
+  { write, ...options }: Omit<AccessLogOptions, "format" | "write"> & {
     readonly write: AccessLogOptions["write"] | undefined;
   },
 ): AccessLog | undefined {
-  return form === "off" || write === undefined
+  return format === "off" || write === undefined
     ? undefined
-    : new AccessLog({ ...options, form, write });
+    : new AccessLog({ ...options, format, write });
 }
 
 /** Passes requests to the app and logs the responses. */
@@ -63,7 +63,7 @@ export class AccessLog {
     this.#lines = new LineWriter({
       write: (bytes) => options.write(bytes),
       formatDropped: (count) =>
-        options.form === "json"
+        options.format === "json"
           ? `{"dropped":${count}}\n`
           : `dropped ${count} access log lines: the reader is too slow\n`,
       onError: (error) => options.log(`the access log stopped: ${error}`),
@@ -75,14 +75,14 @@ export class AccessLog {
     const start = performance.now();
     const { app, findClient } = this.#options;
     let context: RequestContext | undefined;
-    const response = await app.handle(request, peer, connection, (entered) => context = entered);
+    const response = await app.handle(request, peer, connection, (admitted) => context = admitted);
     const { address } = findClient(peer, request.headers);
     const { method, url } = request;
     const path = context === undefined ? pathForLog(url) : encodePath(context.target.path);
     // Read now: the caller is immutable, but the request may be released before the response ends.
     const by = context?.caller.by;
-    const counted = count(method, response);
-    const note = (aborted: boolean) => {
+    const counter = countContent(method, response);
+    const writeRecord = (aborted: boolean) => {
       this.#lines.write(formatRecord({
         time: this.#options.now(),
         client: address,
@@ -90,15 +90,15 @@ export class AccessLog {
         method,
         path,
         status: response.status,
-        bytes: counted.bytes(),
+        bytes: counter.bytes(),
         ms: performance.now() - start,
-        ...(aborted || counted.cut() ? { aborted: true } : {}),
-      }, this.#options.form));
+        ...(aborted || counter.cut() ? { aborted: true } : {}),
+      }, this.#options.format));
     };
-    const logged = connection.completed.then(() => note(false), () => note(true));
+    const logged = connection.completed.then(() => writeRecord(false), () => writeRecord(true));
     this.#open.add(logged);
     void logged.finally(() => this.#open.delete(logged));
-    return counted.response;
+    return counter.response;
   }
 
   /**
@@ -112,7 +112,7 @@ export class AccessLog {
 }
 
 /** A response whose content is counted while it is sent. */
-interface Counted {
+interface CountedResponse {
   readonly response: Response;
   bytes(): number;
   /** The client disconnected before the end. Deno reports such a stream as completed (2.9.6). */
@@ -123,13 +123,13 @@ interface Counted {
  * Determines the length of the content from Content-Length, otherwise by counting the bytes that
  * pass.
  */
-function count(method: string, response: Response): Counted {
+function countContent(method: string, response: Response): CountedResponse {
   const { status, headers } = response;
-  const whole = (bytes: number) => ({ response, bytes: () => bytes, cut: () => false });
-  if (method === "HEAD" || status === 204 || status === 304) return whole(0);
+  const withLength = (bytes: number) => ({ response, bytes: () => bytes, cut: () => false });
+  if (method === "HEAD" || status === 204 || status === 304) return withLength(0);
   const declared = headers.get("content-length");
-  if (declared !== null) return whole(Number(declared));
-  if (response.body === null) return whole(0);
+  if (declared !== null) return withLength(Number(declared));
+  if (response.body === null) return withLength(0);
   let bytes = 0;
   let cut = false;
   const body = response.body.pipeThrough(

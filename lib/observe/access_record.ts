@@ -41,11 +41,11 @@ const NOT_VISIBLE = /[^\x21-\x7e]/gu;
 const NOT_ASCII = /[^\x20-\x7e]/g;
 
 /** Formats a record as one line, with its line break. */
-export function formatRecord(record: AccessRecord, form: LogFormat): string {
-  return form === "json" ? jsonOf(record) : lineOf(record);
+export function formatRecord(record: AccessRecord, format: LogFormat): string {
+  return format === "json" ? formatJson(record) : formatLine(record);
 }
 
-function lineOf(record: AccessRecord): string {
+function formatLine(record: AccessRecord): string {
   const { time, client, by, method, path, status, bytes, ms, aborted } = record;
   return [
     new Date(time).toISOString(),
@@ -55,19 +55,19 @@ function lineOf(record: AccessRecord): string {
     encodeVisible(path, MAX_PATH_CHARS),
     status,
     bytes,
-    `${rounded(ms)}ms`,
+    `${roundMs(ms)}ms`,
   ].join(" ") + (aborted === true ? " aborted\n" : "\n");
 }
 
-function jsonOf({ time, ms, client, by, method, path, ...facts }: AccessRecord): string {
+function formatJson({ time, ms, client, by, method, path, ...rest }: AccessRecord): string {
   const text = JSON.stringify({
     time: new Date(time).toISOString(),
     client: client.slice(0, MAX_CLIENT_CHARS),
     ...(by === undefined ? {} : { by: by.slice(0, MAX_BY_CHARS) }),
     method: method.slice(0, MAX_METHOD_CHARS),
     path: path.slice(0, MAX_PATH_CHARS),
-    ...facts,
-    ms: rounded(ms),
+    ...rest,
+    ms: roundMs(ms),
   });
   return text.replace(
     NOT_ASCII,
@@ -86,6 +86,6 @@ function encodeVisible(text: string, maxChars: number): string {
   return encoded === "" ? "-" : encoded;
 }
 
-function rounded(ms: number): number {
+function roundMs(ms: number): number {
   return Math.round(ms * 100) / 100;
 }

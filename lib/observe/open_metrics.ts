@@ -54,7 +54,7 @@ const SUFFIX = /_(?:total|created|count|sum|bucket|info)$/;
  *
  * @throws {TypeError} if the format does not allow a name, unit or value
  */
-export function formatMetrics(families: readonly MetricFamily[], form: MetricsFormat): string {
+export function formatMetrics(families: readonly MetricFamily[], format: MetricsFormat): string {
   const names = new Set<string>();
   const parts = families.map((family) => {
     const { name, unit } = family;
@@ -65,22 +65,22 @@ export function formatMetrics(families: readonly MetricFamily[], form: MetricsFo
       throw new TypeError(`Cannot write the metric ${name}: it does not end in its unit ${unit}`);
     }
     names.add(name);
-    return head(family, form) + rows(family).join("");
+    return head(family, format) + rows(family).join("");
   });
-  return parts.join("") + (form === "openmetrics" ? "# EOF\n" : "");
+  return parts.join("") + (format === "openmetrics" ? "# EOF\n" : "");
 }
 
-function head(family: MetricFamily, form: MetricsFormat): string {
+function head(family: MetricFamily, format: MetricsFormat): string {
   const { name, type, unit, help } = family;
-  if (form === "prometheus") {
+  if (format === "prometheus") {
     // In the Prometheus format, TYPE has the name of the samples, and `info` does not exist.
     const sampled = type === "counter" ? `${name}_total` : type === "info" ? `${name}_info` : name;
-    const known = type === "info" ? "gauge" : type;
-    return `# HELP ${sampled} ${escaped(help, false)}\n# TYPE ${sampled} ${known}\n`;
+    const sampledType = type === "info" ? "gauge" : type;
+    return `# HELP ${sampled} ${escapeText(help, false)}\n# TYPE ${sampled} ${sampledType}\n`;
   }
   return `# TYPE ${name} ${type}\n` +
     (unit === undefined ? "" : `# UNIT ${name} ${unit}\n`) +
-    `# HELP ${name} ${escaped(help, true)}\n`;
+    `# HELP ${name} ${escapeText(help, true)}\n`;
 }
 
 function rows(family: MetricFamily): string[] {
@@ -88,10 +88,10 @@ function rows(family: MetricFamily): string[] {
   if (family.type === "histogram") return histogramRows(name, family.histogram);
   const suffix = family.type === "counter" ? "_total" : family.type === "info" ? "_info" : "";
   return family.samples.map(({ labels = {}, value }) => {
-    const fits = family.type === "counter"
+    const isValid = family.type === "counter"
       ? Number.isFinite(value) && value >= 0
       : family.type === "gauge" || value === 1;
-    if (!fits) throw new TypeError(`Cannot write the ${family.type} ${name}: it is ${value}`);
+    if (!isValid) throw new TypeError(`Cannot write the ${family.type} ${name}: it is ${value}`);
     return row(`${name}${suffix}`, labels, value);
   });
 }
@@ -103,7 +103,7 @@ function histogramRows(name: string, { bounds, buckets, sum }: Histogram): strin
   let count = 0;
   const found = buckets.map((size, at) => {
     count += size;
-    return row(`${name}_bucket`, { le: numeral(bounds[at] ?? Infinity) }, count);
+    return row(`${name}_bucket`, { le: formatBound(bounds[at] ?? Infinity) }, count);
   });
   return [...found, row(`${name}_count`, {}, count), row(`${name}_sum`, {}, sum)];
 }
@@ -115,20 +115,20 @@ function row(name: string, labels: Readonly<Record<string, string>>, value: numb
         `Cannot write the metric ${name}: the label name ${label} is not allowed`,
       );
     }
-    return `${label}="${escaped(text, true)}"`;
+    return `${label}="${escapeText(text, true)}"`;
   });
-  return `${name}${pairs.length === 0 ? "" : `{${pairs.join(",")}}`} ${spelt(value)}\n`;
+  return `${name}${pairs.length === 0 ? "" : `{${pairs.join(",")}}`} ${formatValue(value)}\n`;
 }
 
 /**
  * Formats the bound of a bucket in the canonical form of OpenMetrics, so that series keep their
  * identity.
  */
-function numeral(value: number): string {
+function formatBound(value: number): string {
   return value === Infinity ? "+Inf" : Number.isInteger(value) ? `${value}.0` : String(value);
 }
 
-function spelt(value: number): string {
+function formatValue(value: number): string {
   return value === Infinity ? "+Inf" : value === -Infinity ? "-Inf" : String(value);
 }
 
@@ -136,7 +136,7 @@ function spelt(value: number): string {
  * Escapes line breaks and backslashes; quotes too, except in the help text of the Prometheus
  * format.
  */
-function escaped(text: string, quotes: boolean): string {
+function escapeText(text: string, quotes: boolean): string {
   const plain = text.replaceAll("\\", "\\\\").replaceAll("\n", "\\n");
   return quotes ? plain.replaceAll('"', '\\"') : plain;
 }

@@ -33,7 +33,7 @@ export interface PluginMatch extends PluginRoute {
 export interface PluginMetrics {
   /** World of the plugin's source, `lib/gpu`. */
   readonly plugin: string;
-  /** Its routes answer. */
+  /** Its routes are active. */
   readonly up: boolean;
   /** Requests that were sent to it since it became active. */
   readonly requests: number;
@@ -56,7 +56,7 @@ export interface StateChangeRequest {
 
 /** The active plugins. */
 export interface PluginRoutes {
-  /** Every route that answers, sorted by path. */
+  /** All routes of active plugins, sorted by path. */
   list(): readonly PluginRoute[];
   /** The longest route that is the path or an ancestor of it; undefined if absent. */
   match(path: string): PluginMatch | undefined;

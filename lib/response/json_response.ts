@@ -38,13 +38,13 @@ export function jsonResponse(
  *
  * @param accept value of the Accept header, or null if it was not sent
  */
-export function factsResponse(
+export function objectResponse(
   accept: string | null,
   value: Readonly<Record<string, unknown>>,
 ): Response {
   const vary = { "vary": "Accept" };
   if (chooseJson(accept) === JSON_TYPE) return jsonResponse(value, vary);
-  const lines = Object.entries(value).map(([name, fact]) => `${name} ${String(fact)}\n`);
+  const lines = Object.entries(value).map(([name, member]) => `${name} ${String(member)}\n`);
   return text(lines.join(""), vary);
 }
 

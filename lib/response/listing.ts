@@ -14,7 +14,7 @@ const encoder = new TextEncoder();
 export interface ListingRow {
   readonly name: string;
   readonly dir: boolean;
-  readonly [fact: string]: unknown;
+  readonly [member: string]: unknown;
 }
 
 /** Converts a child of a collection to a row. */

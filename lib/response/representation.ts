@@ -1,7 +1,7 @@
 /**
  * Representations of worlds: headers and bytes of each kind, and what conditions and ranges of a
  * request select of them. A representation is created once per version and kept as long as the
- * world is in memory. Access rights are checked before.
+ * world is in memory. Callers check access rights first.
  */
 
 import type { World } from "../world/store.ts";

@@ -26,6 +26,8 @@ export function respondRows(
   { request }: RequestContext,
   rows: readonly ListingRow[],
 ): Response | Promise<Response> {
-  const form = chooseRowsType(request.headers.get("accept"));
-  return form === HTML ? respondShell(store, request) : respondListing(request, rows, form);
+  const mediaType = chooseRowsType(request.headers.get("accept"));
+  return mediaType === HTML
+    ? respondShell(store, request)
+    : respondListing(request, rows, mediaType);
 }

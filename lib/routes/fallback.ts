@@ -26,7 +26,7 @@ import { parseStatePath } from "./plugin_state.ts";
 /** RFC 7240 §4.4: the client wants the 404 and no suggestion. */
 const STRICT = /(?:^|[,;])\s*handling\s*=\s*"?strict"?\s*(?:[,;]|$)/i;
 /** Headers that refer to one representation of exactly this path. */
-const ABOUT_BYTES = [
+const REPRESENTATION_HEADERS = [
   "range",
   "if-range",
   "if-match",
@@ -101,7 +101,7 @@ export class Fallback {
     if (mode !== null && mode !== "navigate") return false;
     if (parseStatePath(name) !== undefined) return false;
     if (!this.#isAbsent(name) || isStrict(headers)) return false;
-    return !ABOUT_BYTES.some((header) => headers.has(header));
+    return !REPRESENTATION_HEADERS.some((header) => headers.has(header));
   }
 
   #isAbsent(name: string): boolean {

@@ -24,8 +24,8 @@ import { toNotModifiedResponse } from "./world_responses.ts";
 const HTML = "text/html";
 const TEXT = "text/plain";
 const JSON_TYPE = "application/json";
-const chooseForm = createTypeChooser([JSON_TYPE, TEXT, HTML], JSON_TYPE);
-const chooseBinaryForm = createTypeChooser([JSON_TYPE, HTML], JSON_TYPE);
+const chooseType = createTypeChooser([JSON_TYPE, TEXT, HTML], JSON_TYPE);
+const chooseBinaryType = createTypeChooser([JSON_TYPE, HTML], JSON_TYPE);
 const chooseListing = createTypeChooser([TEXT, JSON_TYPE, HTML], TEXT);
 
 /**
@@ -45,7 +45,7 @@ export function readWorld(
   if (cached !== undefined && (target.query === "" || target.query === "raw")) {
     return respondWorld(store, context, redactFor(caller, cached), target.query === "raw");
   }
-  return readSlowly(store, context);
+  return readUncached(store, context);
 }
 
 /** Sends the representation that the Accept header selects. A read from memory ends here. */
@@ -57,30 +57,30 @@ function respondWorld(
 ): Response | Promise<Response> {
   if (raw) return respondRepresentation(request, getRepresentation(world, "raw"), true);
   const accept = request.headers.get("accept");
-  let form = chooseForm(accept);
-  if (form === TEXT && !hasUtf8Body(world)) form = chooseBinaryForm(accept);
-  if (form === HTML) return respondShell(store, request, { world });
+  let mediaType = chooseType(accept);
+  if (mediaType === TEXT && !hasUtf8Body(world)) mediaType = chooseBinaryType(accept);
+  if (mediaType === HTML) return respondShell(store, request, { world });
   return respondRepresentation(
     request,
-    getRepresentation(world, form === TEXT ? "text" : "json"),
+    getRepresentation(world, mediaType === TEXT ? "text" : "json"),
     false,
   );
 }
 
 /** A read that needs the disk or a query parameter, or whose path is a collection only. */
-async function readSlowly(store: Store, context: RequestContext): Promise<Response> {
+async function readUncached(store: Store, context: RequestContext): Promise<Response> {
   const { target, caller } = context;
   const { name, path, query } = target;
   const raw = hasQuery(query, "raw");
   const at = readQueryNumber(query, "at", Number.MAX_SAFE_INTEGER);
-  const known = readQueryNumber(query, "v", Number.MAX_SAFE_INTEGER);
+  const knownVersion = readQueryNumber(query, "v", Number.MAX_SAFE_INTEGER);
   const namespace = !name.includes("/");
   if (!namespace) {
     assertValidName(name, "read");
     const world = at === undefined ? await store.read(name) : await store.readAt(name, at);
     if (world !== undefined) {
       const response = await respondWorld(store, context, redactFor(caller, world), raw);
-      const isKnown = known === world.version && at === undefined;
+      const isKnown = knownVersion === world.version && at === undefined;
       return isKnown && response.ok ? toNotModifiedResponse(response) : response;
     }
   }
@@ -120,9 +120,9 @@ async function listCollection(store: Store, context: RequestContext): Promise<Re
       `Cannot read the bytes of ${path}/: a trailing slash names the collection; GET ${path}/ lists it`,
     );
   }
-  const form = chooseListing(request.headers.get("accept"));
-  if (form === HTML) return respondShell(store, request);
+  const mediaType = chooseListing(request.headers.get("accept"));
+  if (mediaType === HTML) return respondShell(store, request);
   const children = await store.list(name);
   const shown = children.filter((child) => canRead(caller, `${path}/${child.name}`));
-  return respondListing(request, shown.map(toListingRow), form);
+  return respondListing(request, shown.map(toListingRow), mediaType);
 }

@@ -48,13 +48,13 @@ function childrenOf(plugins: PluginRoutes, folder: string): ListingRow[] {
   for (const { path, plugin, description } of plugins.list()) {
     if (!path.startsWith(`${folder}/`)) continue;
     const [name = "", deeper] = path.slice(folder.length + 1).split("/", 2);
-    const known = rows.get(name);
-    const dir = deeper !== undefined || known?.dir === true;
+    const existing = rows.get(name);
+    const dir = deeper !== undefined || existing?.dir === true;
     rows.set(
       name,
       deeper === undefined
         ? { name, dir, plugin: `/${plugin}`, description }
-        : { ...known, name, dir },
+        : { ...existing, name, dir },
     );
   }
   return [...rows.values()].sort((a, b) => a.name < b.name ? -1 : 1);

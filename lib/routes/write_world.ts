@@ -98,7 +98,7 @@ async function restoreWorld(
     meta: earlier.meta,
     by: caller.by,
     state: initialState(name),
-    facts: { from_version: from },
+    eventFields: { from_version: from },
     ...(precondition === undefined ? {} : { precondition }),
   });
   return writtenResponse(path, written);

@@ -44,7 +44,7 @@ export interface App {
    * Answers a request from outside; never throws.
    *
    * @param peer address of the other end of the connection
-   * @param onAdmitted called with what the gate made of the request, if it let it in
+   * @param onAdmitted called with the context that the gate created, if the gate admits the request
    */
   handle(
     request: Request,
@@ -52,7 +52,7 @@ export interface App {
     connection?: Connection,
     onAdmitted?: (context: RequestContext) => void,
   ): Response | Promise<Response>;
-  /** Answers a request that is behind the gate already: the subrequest of a plugin. Never throws. */
+  /** Answers a request without the gate: the subrequest of a plugin. Never throws. */
   handleInternal(context: RequestContext): Promise<Response>;
   /** Paths and patterns of all routes, as registered. */
   readonly routes: readonly string[];
@@ -70,7 +70,7 @@ interface AppEnv {
  * request may be invalid (`Host: 1.2.3.4.5`), and Hono 4 answers HEAD itself, asynchronously and
  * without Content-Length.
  */
-const ROUTED = new Request("http://localhost/");
+const ROUTER_REQUEST = new Request("http://localhost/");
 
 /** Creates the app of a server. */
 export function createApp(server: ServerContext, gateOptions: GateOptions): App {
@@ -117,21 +117,21 @@ export function createApp(server: ServerContext, gateOptions: GateOptions): App 
   route("/proc/version", only({ GET: (context) => version(server, context) }));
   route("/proc/worlds", only({ GET: (context) => worldsList.respond(context) }));
   route("/bin", afterStart(only({ GET: (context) => listRoutes(server, context) })));
-  route("/bin/*", alias);
+  route("/bin/*", handleAlias);
   route("/dev", afterStart(only({ GET: (context) => listPluginFolder(server, context) })));
   route("/mnt", afterStart(only({ GET: (context) => listPluginFolder(server, context) })));
   route("/", only({ GET: (context) => listRoot(server, context), OPTIONS: rootOptions }));
-  app.notFound(({ env }) => unrouted(env));
+  app.notFound(({ env }) => handleUnrouted(env));
   // `handle` and `handleInternal` convert errors; here they are only rethrown.
   app.onError((error) => {
     throw error;
   });
 
   /**
-   * Finds what answers a request behind the gate. Two kinds of requests do not pass the router. A read of
+   * Passes a request that the gate allowed to its handler. Two kinds bypass the router. A read of
    * a world goes to the handler that the router would choose: the router costs 5 to 7 % of a read from
-   * memory (`deno task bench:dispatch`, 2 cores, Deno 2.9.6, 2026-11-27). Routes of plugins come and go
-   * while the server runs, and Hono cannot add a route after its first match.
+   * memory (`deno task bench:dispatch`, 2 cores, Deno 2.9.6, 2026-11-27). Routes of plugins are added
+   * and removed while the server runs, and Hono cannot add a route after its first match.
    */
   function dispatch(context: RequestContext): Response | Promise<Response> {
     const { request, target: { name, path } } = context;
@@ -140,7 +140,7 @@ export function createApp(server: ServerContext, gateOptions: GateOptions): App 
       return readWorld(server, context);
     }
     const plugin = RESERVED_SEGMENTS.has(namespaceOf(name)) ? undefined : plugins.match(path);
-    return plugin?.handle(context) ?? app.fetch(ROUTED, context);
+    return plugin?.handle(context) ?? app.fetch(ROUTER_REQUEST, context);
   }
 
   /** WebDAV is loaded on first use, because its XML parser would slow every start. */
@@ -161,7 +161,7 @@ export function createApp(server: ServerContext, gateOptions: GateOptions): App 
   }
 
   /** `/bin/proc/status` is an alias of `/proc/status`. Worlds and `/bin` itself have no alias. */
-  function alias(context: RequestContext): Response | Promise<Response> {
+  function handleAlias(context: RequestContext): Response | Promise<Response> {
     const name = context.target.name.slice("bin/".length);
     if (isInNamespace(name) || name === "bin" || name.startsWith("bin/")) {
       throw new Problem(
@@ -172,8 +172,8 @@ export function createApp(server: ServerContext, gateOptions: GateOptions): App 
     return dispatch({ ...context, target: { ...context.target, name, path: `/${name}` } });
   }
 
-  /** Answers a path without a route: of a plugin that is still being started, or a site file. */
-  function unrouted(context: RequestContext): Response | Promise<Response> {
+  /** Answers a path without a route: a plugin that is still being started, or a site file. */
+  function handleUnrouted(context: RequestContext): Response | Promise<Response> {
     const { path, name } = context.target;
     if (plugins.starting !== undefined && !RESERVED_SEGMENTS.has(namespaceOf(name))) {
       return plugins.starting.then(() => dispatch(context));
@@ -210,8 +210,8 @@ export function createApp(server: ServerContext, gateOptions: GateOptions): App 
   }
 
   /**
-   * Last step of a response that is a promise. Only these are timed, because the clock costs more
-   * than a read from memory may.
+   * Last step of a response that is a promise. Only these responses are timed, because reading the
+   * clock would slow reads from memory.
    */
   async function finish(
     request: Request,
@@ -288,7 +288,7 @@ export function createApp(server: ServerContext, gateOptions: GateOptions): App 
     const types = ["application/json", "text/plain", "text/html"];
     if (negotiateTypes(accept, types)[0] !== "text/html") return undefined;
     // Without the Basic challenge, because the browser would show its own dialog and store the
-    // answer.
+    // credentials.
     const headers: Record<string, string> = status === 401
       ? { "www-authenticate": 'Bearer realm="elastik"' }
       : {};

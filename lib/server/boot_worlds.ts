@@ -36,7 +36,7 @@ async function formatBootPlugins(store: Store): Promise<string> {
 
 async function writeIfNew(store: Store, name: string, text: string): Promise<void> {
   const body = encoder.encode(text);
-  const known = await store.read(name);
-  if (known !== undefined && new TextDecoder().decode(known.body) === text) return;
+  const current = await store.read(name);
+  if (current !== undefined && new TextDecoder().decode(current.body) === text) return;
   await store.put({ name, body, ext: "txt", meta: [], by: "boot" });
 }

@@ -15,7 +15,7 @@ import type { Store } from "../world/store.ts";
 /** Environment variables that Deno needs in a cell to find its cache. A cell gets no others. */
 const RUNTIME_VARIABLES = ["HOME", "DENO_DIR", "XDG_CACHE_HOME"];
 
-const SOURCE_WORKER = import.meta.resolve("../plugin/manifest/check_imports_worker.ts");
+const IMPORT_CHECK_WORKER = import.meta.resolve("../plugin/manifest/check_imports_worker.ts");
 /** Main module of a cell in a checkout: it loads only the code of the cell. */
 const CELL_MAIN = import.meta.resolve("../plugin/transport/cell_main.ts");
 /** Never called. Deno finds these imports, so that a run from a URL caches the modules. */
@@ -51,9 +51,9 @@ export function createSandbox(options: SandboxOptions): SandboxDeps {
     limits: config.cellLimits,
     now: Date.now,
     readVariable: env,
-    ...(options.single === true
-      ? {}
-      : { checkImports: checkImportsInWorker(SOURCE_WORKER, config.cellLimits.startTimeoutMs) }),
+    ...(options.single === true ? {} : {
+      checkImports: checkImportsInWorker(IMPORT_CHECK_WORKER, config.cellLimits.startTimeoutMs),
+    }),
     forbiddenFolders: forbiddenPaths(config),
     ...(canSpawn
       ? {}
@@ -75,8 +75,8 @@ function forbiddenPaths({ data, tls }: Config): string[] {
     return [...forbidden, ".env"].map((path) => Deno.realPathSync(path));
   } catch (error) {
     const { NotFound, NotCapable, PermissionDenied } = Deno.errors;
-    const known = [NotFound, NotCapable, PermissionDenied].some((kind) => error instanceof kind);
-    if (!known) throw error;
+    const expected = [NotFound, NotCapable, PermissionDenied];
+    if (!expected.some((kind) => error instanceof kind)) throw error;
     // `.env` does not exist, or the server itself cannot read it.
     return forbidden.map((path) => Deno.realPathSync(path));
   }
@@ -124,8 +124,8 @@ function programOf({ env, main, single, port, config }: SandboxOptions): CellPro
 }
 
 /**
- * URL of the main module of cells. A checkout has a separate one, because from `main.ts` Deno would
- * resolve all that any command imports, a third of the start time of a cell.
+ * URL of the main module of cells. A checkout has a separate one: from `main.ts` Deno would resolve
+ * the imports of every command, which takes a third of the start time of a cell.
  *
  * @param main URL of the server's main module
  * @param single whether it is the whole program in one file

@@ -163,8 +163,7 @@ export async function startServer(options: StartServerOptions): Promise<RunningS
     }, (request, info) => handler.handle(request, peerOf(info.remoteAddr), info));
     const boot = writeBootWorlds(store, options.env)
       .catch((error) => log(`cannot write /boot: ${error}`));
-    // In the same tick as the listener: before the first request it must be known that plugins
-    // start.
+    // In the same tick as `Deno.serve`, so that the first request already waits for the plugins.
     if (sources.some((entry) => entry.state === "active")) {
       plugins.start().catch((error) => log(`cannot start the plugins: ${error}`));
     }

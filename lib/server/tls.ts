@@ -66,8 +66,9 @@ export function toTlsError(error: unknown, files: TlsFiles): unknown {
       `Cannot use ELASTIK_TLS_KEY=${files.key}: it is not the key of the certificate ${files.cert}`,
     );
   }
-  const known = error instanceof Deno.errors.InvalidData || /certificate|key/i.test(error.message);
-  if (!known || error instanceof Deno.errors.AddrInUse) return error;
+  const isTlsError = error instanceof Deno.errors.InvalidData ||
+    /certificate|key/i.test(error.message);
+  if (!isTlsError || error instanceof Deno.errors.AddrInUse) return error;
   return new ConfigError(
     `Cannot use ELASTIK_TLS_CERT=${files.cert} with ELASTIK_TLS_KEY=${files.key}: Deno rejects ` +
       "them; a certificate chain and its unencrypted key in PEM format are needed",

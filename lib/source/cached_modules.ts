@@ -114,8 +114,8 @@ export class CachedModules implements ProgramSource {
 }
 
 /**
- * Creates a loader for optional modules. After the first failure it fails at once, so that offline
- * there is one wait only.
+ * Creates a loader for optional modules. After its first failure it fails immediately, so that a
+ * server without a network waits only once.
  */
 function createOptionalLoad(load: Load): Load {
   let hasFailed = false;

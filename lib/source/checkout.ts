@@ -8,7 +8,7 @@ import { fileURLToPath } from "node:url";
 import type { IgnoreMatcher } from "./gitignore.ts";
 import { type ProgramSource, toSourceError } from "./program_source.ts";
 
-/** Source files in the root folder. Below, the folders that are source as a whole. */
+/** Source files in the root folder. All files below the folders of `FOLDERS` are source too. */
 const FILES = [
   "main.ts",
   "deno.json",
@@ -77,7 +77,7 @@ export class Checkout implements ProgramSource {
   }
 
   async #walk(): Promise<readonly string[]> {
-    // Without a data folder there is nothing to leave out.
+    // Without a data folder there is nothing to exclude.
     const data = await Deno.realPath(this.#data).catch(() => undefined);
     const ignores: Ignores = [
       ...await this.#ignoresOf(".git/info/exclude", ""),
@@ -86,12 +86,12 @@ export class Checkout implements ProgramSource {
     const found: string[] = [];
     for (const path of [...FILES, EXAMPLE]) {
       const info = await this.#lstat(path);
-      if (info?.isFile && !ignored(path, false, ignores)) found.push(path);
+      if (info?.isFile && !isIgnored(path, false, ignores)) found.push(path);
     }
     if (found[0] !== this.main) throw new Deno.errors.NotFound("The main module does not exist");
     for (const folder of FOLDERS) {
       const info = await this.#lstat(folder);
-      if (!info?.isDirectory || ignored(folder, true, ignores)) continue;
+      if (!info?.isDirectory || isIgnored(folder, true, ignores)) continue;
       await this.#collect(`${folder}/`, ignores, data, found);
     }
     return found.sort();
@@ -108,7 +108,7 @@ export class Checkout implements ProgramSource {
     const ignores = [...above, ...await this.#ignoresOf(`${folder}${IGNORE_FILE}`, folder)];
     for await (const { name, isFile, isDirectory } of Deno.readDir(`${this.#root}/${folder}`)) {
       const path = `${folder}${name}`;
-      if (NEVER.test(name) || ignored(path, isDirectory, ignores)) continue;
+      if (NEVER.test(name) || isIgnored(path, isDirectory, ignores)) continue;
       if (isFile) found.push(path);
       else if (isDirectory) await this.#collect(`${path}/`, ignores, data, found);
     }
@@ -137,6 +137,6 @@ export class Checkout implements ProgramSource {
   }
 }
 
-function ignored(path: string, isFolder: boolean, ignores: Ignores): boolean {
+function isIgnored(path: string, isFolder: boolean, ignores: Ignores): boolean {
   return ignores.some(([below, ignore]) => ignore(path.slice(below.length), isFolder));
 }

@@ -1,7 +1,7 @@
 /**
- * The source of the running program: files with paths relative to the main module. With it a server
- * can show its code, and a copy of the program can be made. How the files are read depends on how
- * the program was started. Only files of the program are source.
+ * The source of the running program: files with paths relative to the main module. The server shows
+ * them at `/proc/source`, from which a client can copy the program. How the files are read depends
+ * on how the program was started. Only files of the program are source.
  */
 
 /** The files of the running program. */
@@ -36,11 +36,11 @@ export class SourceUnavailableError extends Error {
 export function toSourceError(error: unknown): unknown {
   if (error instanceof Deno.errors.NotCapable) {
     return new SourceUnavailableError(
-      "the server was started without the permission to read the folder it was started from",
+      "the server has no permission to read the folder of the program",
     );
   }
   if (error instanceof Deno.errors.NotFound) {
-    return new SourceUnavailableError("the files it was started from are no longer there");
+    return new SourceUnavailableError("the files of the program no longer exist");
   }
   return error;
 }

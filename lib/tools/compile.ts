@@ -59,14 +59,14 @@ export async function compile(options: CompileOptions): Promise<string[]> {
     stdin: "null",
   }).output();
   const decoder = new TextDecoder();
-  const words = decoder.decode(stdout) + decoder.decode(stderr);
-  if (!success) throw new CompileError(extractError(words));
-  return [...words.matchAll(/^[│ ]*[└├][─┬]* (.+)$/gm)].map(([, file = ""]) => file);
+  const text = decoder.decode(stdout) + decoder.decode(stderr);
+  if (!success) throw new CompileError(extractError(text));
+  return [...text.matchAll(/^[│ ]*[└├][─┬]* (.+)$/gm)].map(([, file = ""]) => file);
 }
 
 /** Extracts the reason from the output of the compiler. */
-export function extractError(words: string): string {
-  const lines = words.split("\n").map((line) => line.trim()).filter((line) => line !== "");
+export function extractError(text: string): string {
+  const lines = text.split("\n").map((line) => line.trim()).filter((line) => line !== "");
   const stack = lines.findIndex((line) => line.startsWith("Stack backtrace"));
   const relevant = stack < 0 ? lines : lines.slice(0, stack);
   return relevant.at(-1)?.replace(/^(?:\d+: |error: )/, "") ?? "the compiler printed no reason";

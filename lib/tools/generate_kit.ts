@@ -7,7 +7,7 @@
 import type { PROBLEMS } from "../http/problem.ts";
 import { toMediaType } from "../world/media_type.ts";
 
-/** Extensions that plugins know. All that `mime` knows would be ten times as many. */
+/** Extensions that plugins know. The complete table of `mime` has ten times as many. */
 const EXTENSIONS = [
   "txt text log conf cfg ini env lock out err md markdown html htm css csv tsv org tex rtf",
   "js mjs cjs ts mts cts tsx py sh bash zsh ps1 rs go rb pl php sql c h cc cpp cxx hpp java",
@@ -18,7 +18,7 @@ const EXTENSIONS = [
   "mp3 m4a ogg oga opus flac wav aac mp4 m4v webm mov mkv ogv",
 ].join(" ").split(" ");
 
-/** Types that the core does not know, or knows by a name from before their registration. */
+/** Types that the core does not know, or knows by an older, unregistered name. */
 const OWN_TYPES: Readonly<Record<string, string>> = {
   out: "text/plain; charset=utf-8",
   err: "text/plain; charset=utf-8",

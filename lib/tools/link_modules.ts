@@ -3,8 +3,8 @@
  * operator who approves a plugin reads this file, and a plugin imports nothing at run time.
  *
  * The entry module comes first, so that a reader starts with its header and its manifest. All modules
- * it imports follow, each after those it imports itself; each is linked whole. All top-level names
- * share one scope then, so the linker refuses every name that appears twice. Because the entry is
+ * it imports follow completely, each after those it imports itself. All top-level names then share
+ * one scope, so the linker refuses every name that appears twice. Because the entry is
  * evaluated first, its top-level statements must not use constants and classes of other modules; its
  * functions may.
  *
@@ -12,7 +12,8 @@
  * of `lib` can be imported for their types only; these imports stay.
  *
  * The linker works on lines of formatted source, not on a syntax tree: text that it does not change
- * stays exactly as it was written. What it does not understand it refuses, with file and line.
+ * stays exactly as it was written. The linker refuses a form that it does not know, with file and
+ * line.
  */
 
 /** A source cannot be linked. */
@@ -191,11 +192,11 @@ function assertDistinctNames(modules: readonly Module[]): void {
     for (const [name, line] of module.names) {
       const other = owners.get(name);
       if (other !== undefined) {
-        const place = `${other.path} line ${other.names.get(name)}`;
+        const location = `${other.path} line ${other.names.get(name)}`;
         throw new LinkError(
           module.path,
           line,
-          `${name} is defined in ${place} as well; rename one`,
+          `${name} is defined in ${location} as well; rename one`,
         );
       }
       if (name in globalThis) {

@@ -38,39 +38,39 @@ export interface ReleaseResult {
  *
  * @param folder target folder; created if missing
  * @param targets target triples and suffixes
- * @param make builds one executable
- * @param say writes one line for the operator
+ * @param compileTarget builds one executable
+ * @param print writes one line for the operator
  */
 export async function release(
   folder: string,
   targets: Readonly<Record<string, string>>,
-  make: typeof compile,
-  say: (line: string) => void,
+  compileTarget: typeof compile,
+  print: (line: string) => void,
 ): Promise<ReleaseResult> {
   const name = `elastik-${VERSION}`;
   const script = `${name}.js`;
   const length = await bundle(`${folder}/${script}`);
-  say(`${script}: ${Math.round(length / 1024)} KiB`);
+  print(`${script}: ${Math.round(length / 1024)} KiB`);
   const files = [script];
   const missing: MissingFile[] = [];
   for (const [target, suffix] of Object.entries(targets)) {
     const file = `${name}-${suffix}`;
     try {
-      await make({ bundle: `${folder}/${script}`, output: `${folder}/${file}`, target });
+      await compileTarget({ bundle: `${folder}/${script}`, output: `${folder}/${file}`, target });
       files.push(file);
-      say(`${file}: ${Math.round(Deno.statSync(`${folder}/${file}`).size / 1024)} KiB`);
+      print(`${file}: ${Math.round(Deno.statSync(`${folder}/${file}`).size / 1024)} KiB`);
     } catch (error) {
       if (!(error instanceof CompileError)) throw error;
       missing.push({ file, reason: error.message });
-      say(`${file}: cannot be built here: ${error.message}`);
+      print(`${file}: cannot be built here: ${error.message}`);
     }
   }
-  await Deno.writeTextFile(`${folder}/${SUMS_FILE}`, await sums(folder, files));
-  say(`${SUMS_FILE}: ${files.length} of ${Object.keys(targets).length + 1} files`);
+  await Deno.writeTextFile(`${folder}/${SUMS_FILE}`, await formatChecksums(folder, files));
+  print(`${SUMS_FILE}: ${files.length} of ${Object.keys(targets).length + 1} files`);
   return { files, missing };
 }
 
-async function sums(folder: string, files: readonly string[]): Promise<string> {
+async function formatChecksums(folder: string, files: readonly string[]): Promise<string> {
   const lines: string[] = [];
   for (const file of files) {
     lines.push(`${sha256Hex(await Deno.readFile(`${folder}/${file}`))}  ${file}\n`);

@@ -178,9 +178,9 @@ export function selectFiles(
 ): string[] {
   const tier = (file: string) => file.startsWith("tests/") ? tierOf(file) : "unit";
   if (args.length === 0) return files.filter((file) => !ONLY_IF_NAMED.includes(tier(file)));
-  const wanted = args.map((arg) => arg.replace(/^\.\//, "").replace(/\/$/, ""));
+  const names = args.map((arg) => arg.replace(/^\.\//, "").replace(/\/$/, ""));
   return files.filter((file) =>
-    wanted.some((name) =>
+    names.some((name) =>
       name === tier(file) || file === name || file.startsWith(`${name}/`) ||
       file.startsWith(`tests/${name}/`)
     )
@@ -216,7 +216,7 @@ function permissions(tiers: readonly TestTier[]): string[] {
 }
 
 /**
- * Writes modules that import the files of a group each.
+ * Writes one module per group, which imports the files of the group.
  *
  * @param folder folder for the modules
  * @param count number of groups
@@ -270,7 +270,7 @@ async function runBatch({ tiers, parallel, examples, files }: Batch): Promise<Te
       },
       stdout: "piped",
     }).spawn();
-    const broken = countUncaughtErrors(await passOn(child.stdout));
+    const broken = countUncaughtErrors(await copyToStdout(child.stdout));
     const { success, code, signal } = await child.status;
     const counts = countCases(await Deno.readTextFile(report));
     const failed = counts.failed + broken;
@@ -286,7 +286,7 @@ async function runBatch({ tiers, parallel, examples, files }: Batch): Promise<Te
 }
 
 /** Copies a stream to standard output and returns its text. */
-async function passOn(stream: ReadableStream<Uint8Array<ArrayBuffer>>): Promise<string> {
+async function copyToStdout(stream: ReadableStream<Uint8Array<ArrayBuffer>>): Promise<string> {
   const decoder = new TextDecoder();
   let text = "";
   for await (const bytes of stream) {

@@ -53,7 +53,7 @@ const BLOCK = 64;
  */
 export function createChainSigner(key: string): ChainSigner {
   const hmac = createHmacSha256(new TextEncoder().encode(key));
-  return function seal(previous, timestamp, type, payload) {
+  return function sign(previous, timestamp, type, payload) {
     return hmac(canonicalEvent(previous, timestamp, type, payload));
   };
 }
@@ -61,7 +61,7 @@ export function createChainSigner(key: string): ChainSigner {
 /**
  * Creates a function that computes HMAC-SHA256 (RFC 2104) with a key. It is written out as two
  * hashes, because every write pays for it: 4.5 µs of CPU per event, against 9.5 µs with `createHmac`
- * (2 cores, Deno 2.9.6, `deno run -A tests/bench/hmac_bench.ts`). It can go when `createHmac` is
+ * (2 cores, Deno 2.9.6, `deno run -A tests/bench/hmac_bench.ts`). Remove it when `createHmac` is
  * equally fast.
  *
  * @param key key of any length
@@ -150,11 +150,11 @@ export function stepChain(state: ChainState, row: EventRow, sign: ChainSigner): 
     lastId: row.id,
   };
   if (state.brokenAt !== undefined) return next;
-  const reason = breakOf(state, row, sign);
+  const reason = eventFault(state, row, sign);
   return reason === undefined ? next : { ...next, brokenAt: row.id, reason };
 }
 
-function breakOf(state: ChainState, row: EventRow, sign: ChainSigner): string | undefined {
+function eventFault(state: ChainState, row: EventRow, sign: ChainSigner): string | undefined {
   if (row.id !== state.lastId + 1) return `event ${state.lastId + 1} is missing`;
   if (row.prev_hmac !== state.head) return "prev_hmac is not the hmac of the previous event";
   if (row.hmac !== sign(row.prev_hmac, row.timestamp, row.event_type, row.payload)) {

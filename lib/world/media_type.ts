@@ -100,7 +100,7 @@ const EXTENSIONS: Readonly<Record<string, string>> = {
  * They are ignored, so that the name and the bytes decide. Bytes that are not text still become
  * `bin`; `?ext=bin` forces it.
  */
-const UNCHOSEN: ReadonlySet<string> = new Set([
+const DEFAULT_TYPES: ReadonlySet<string> = new Set([
   "application/x-www-form-urlencoded",
   "application/octet-stream",
   "binary/octet-stream",
@@ -121,29 +121,29 @@ const ACTIVE_TYPE =
   /^(?:text\/(?:html|xml|xsl|cache-manifest|vnd\.wap\.wml)|application\/(?:xml(?:-.*)?|x-shockwave-flash|hta)|multipart\/.*|message\/.*|.*[+/.]xhtml.*|.*\+xml)$/;
 
 /** What is known about an extension. */
-interface ExtFacts {
+interface ExtInfo {
   readonly type: string;
   readonly text: boolean;
   readonly active: boolean;
 }
 
-const UNKNOWN_FACTS: ExtFacts = { type: UNKNOWN, text: false, active: false };
+const UNKNOWN_INFO: ExtInfo = { type: UNKNOWN, text: false, active: false };
 // Only known extensions are stored, so that the tables bound its size and requests cannot grow it.
-const memo = new Map<string, ExtFacts>();
+const memo = new Map<string, ExtInfo>();
 
-function factsOf(ext: string): ExtFacts {
-  const known = memo.get(ext);
-  if (known !== undefined) return known;
-  if (!EXT.test(ext)) return UNKNOWN_FACTS;
-  const bare = Object.hasOwn(OVERRIDES, ext) ? OVERRIDES[ext] : mime.getType(ext);
-  if (typeof bare !== "string") return UNKNOWN_FACTS;
-  const facts = {
-    type: bare.startsWith("text/") ? `${bare}; charset=utf-8` : bare,
-    text: TEXT_TYPE.test(bare),
-    active: ACTIVE_TYPE.test(bare),
+function infoOf(ext: string): ExtInfo {
+  const cached = memo.get(ext);
+  if (cached !== undefined) return cached;
+  if (!EXT.test(ext)) return UNKNOWN_INFO;
+  const mediaType = Object.hasOwn(OVERRIDES, ext) ? OVERRIDES[ext] : mime.getType(ext);
+  if (typeof mediaType !== "string") return UNKNOWN_INFO;
+  const info = {
+    type: mediaType.startsWith("text/") ? `${mediaType}; charset=utf-8` : mediaType,
+    text: TEXT_TYPE.test(mediaType),
+    active: ACTIVE_TYPE.test(mediaType),
   };
-  memo.set(ext, facts);
-  return facts;
+  memo.set(ext, info);
+  return info;
 }
 
 /**
@@ -153,12 +153,12 @@ function factsOf(ext: string): ExtFacts {
  * @returns `application/octet-stream` if the extension is unknown
  */
 export function toMediaType(ext: string): string {
-  return factsOf(ext).type;
+  return infoOf(ext).type;
 }
 
 /** Whether the content of files with this extension is text: source code, markup, JSON, YAML… */
 export function isTextExt(ext: string): boolean {
-  return factsOf(ext).text;
+  return infoOf(ext).text;
 }
 
 /**
@@ -167,7 +167,7 @@ export function isTextExt(ext: string): boolean {
  * sandbox.
  */
 export function isActiveExt(ext: string): boolean {
-  return factsOf(ext).active;
+  return infoOf(ext).active;
 }
 
 /** Whether bytes are well-formed UTF-8 (RFC 3629); true for an empty array. */
@@ -204,16 +204,16 @@ export interface ExtHints {
  *
  * @returns the extension, or a fault if `?ext=` is not valid
  */
-export function chooseExt(clues: ExtHints): { readonly ext: string } | { readonly fault: string } {
-  if (clues.queryExt !== null) {
-    const ext = clues.queryExt.toLowerCase();
+export function chooseExt(hints: ExtHints): { readonly ext: string } | { readonly fault: string } {
+  if (hints.queryExt !== null) {
+    const ext = hints.queryExt.toLowerCase();
     return EXT.test(ext) ? { ext } : {
       fault: `ext is not valid; send 1 to ${MAX_EXT_CHARS} letters and digits, such as md`,
     };
   }
-  const source = clues.name.startsWith("lib/");
-  const ext = extOfType(clues.contentType, source) ?? extOfName(clues.name) ??
-    (source ? "ts" : sniff(clues.body));
+  const source = hints.name.startsWith("lib/");
+  const ext = extOfType(hints.contentType, source) ?? extOfName(hints.name) ??
+    (source ? "ts" : sniff(hints.body));
   return { ext };
 }
 
@@ -221,7 +221,7 @@ function extOfType(contentType: string | null, source: boolean): string | undefi
   if (contentType === null) return undefined;
   const semicolon = contentType.indexOf(";");
   const type = (semicolon < 0 ? contentType : contentType.slice(0, semicolon)).trim().toLowerCase();
-  if (UNCHOSEN.has(type) || (source && type === "text/plain")) return undefined;
+  if (DEFAULT_TYPES.has(type) || (source && type === "text/plain")) return undefined;
   if (Object.hasOwn(EXTENSIONS, type)) return EXTENSIONS[type];
   const ext = mime.getExtension(type);
   return ext !== null && EXT.test(ext) ? ext : undefined;
@@ -232,7 +232,7 @@ function extOfName(name: string): string | undefined {
   const dot = base.lastIndexOf(".");
   if (dot <= 0) return undefined;
   const ext = base.slice(dot + 1).toLowerCase();
-  return factsOf(ext) === UNKNOWN_FACTS || NOT_SUFFIXES.has(ext) ? undefined : ext;
+  return infoOf(ext) === UNKNOWN_INFO || NOT_SUFFIXES.has(ext) ? undefined : ext;
 }
 
 function sniff(body: Uint8Array): string {

@@ -29,7 +29,7 @@ export function preconditionFault(
   const { match, noneMatch, unmodifiedSince } = precondition;
   if (match !== undefined) {
     if (current === undefined) return "If-Match was sent, but the world does not exist";
-    if (match !== "*" && !match.some((tag) => names(tag, current))) {
+    if (match !== "*" && !match.some((tag) => matches(tag, current))) {
       return `If-Match has another version; the current one is ${current.version}`;
     }
   } else if (unmodifiedSince !== undefined && current !== undefined) {
@@ -38,14 +38,14 @@ export function preconditionFault(
   }
   if (noneMatch !== undefined && current !== undefined) {
     if (noneMatch === "*") return `If-None-Match is *, but version ${current.version} exists`;
-    if (noneMatch.some((tag) => names(tag, current))) {
+    if (noneMatch.some((tag) => matches(tag, current))) {
       return `If-None-Match has the current version ${current.version}`;
     }
   }
   return undefined;
 }
 
-function names(tag: VersionTag, current: CurrentVersion): boolean {
+function matches(tag: VersionTag, current: CurrentVersion): boolean {
   return tag.version === current.version &&
     (tag.sha256 === undefined || current.sha256.startsWith(tag.sha256));
 }

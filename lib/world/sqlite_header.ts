@@ -1,5 +1,5 @@
 /**
- * The two bytes of a SQLite file that say whether it uses a write-ahead log (SQLite file format §1.3).
+ * The two bytes of a SQLite file that record whether it uses a write-ahead log (SQLite file format §1.3).
  * A database in memory has no write-ahead log, so files are changed to the rollback format before they
  * are loaded, and back before they are written.
  */

@@ -92,7 +92,7 @@ export interface Put extends ChangeBase {
   /** The state after the write; `pending` for plugin sources. */
   readonly state?: string;
   /** More fields for the event's payload, such as the version that was restored. */
-  readonly facts?: Readonly<Record<string, unknown>>;
+  readonly eventFields?: Readonly<Record<string, unknown>>;
 }
 
 /**
@@ -110,7 +110,7 @@ export interface Append extends ChangeBase {
 export interface Transition extends ChangeBase {
   readonly to: string;
   readonly reason?: string;
-  readonly facts?: Readonly<Record<string, unknown>>;
+  readonly eventFields?: Readonly<Record<string, unknown>>;
 }
 
 /** Appends an event to a world's chain without changing the world. */
@@ -307,7 +307,7 @@ export interface Store {
    * Copies an upper-layer world with its chain and the versions that can still be read. Writes can
    * happen at the same time.
    *
-   * @param key signing key for the copy; absent keeps the HMACs. Events are signed with it up to
+   * @param key signing key for the copy; if absent, the HMACs are kept. Events are signed with it up to
    * the first event that is not valid under the server's key; that event and all later ones keep
    * their HMACs
    * @throws {StoreError} `absent` if the world is not on disk, `busy` if too many long copies are

@@ -1,4 +1,4 @@
-/** Finds the folder of a file below a mount. Whether the file exists is found out by opening it. */
+/** Finds the folder of a file below a mount. It does not check whether the file exists. */
 
 import type { MountTable } from "../kit/mount_table.ts";
 import { Problem } from "../kit/problem.ts";
@@ -20,7 +20,7 @@ export function resolveFile(file: string, table: MountTable): MountedFile {
   const cannot = `Cannot query the file ${file}`;
   const parts = file.replace(/^\//, "").split("/");
   const [name = "", ...segments] = parts;
-  // deno-lint-ignore no-control-regex -- control characters are what is refused
+  // deno-lint-ignore no-control-regex -- the pattern must match control characters
   if (parts.includes("..") || parts.includes(".") || /[\u0000-\u001f\\]/.test(file)) {
     const found = "its path contains `.`, `..`, a backslash or a control character";
     throw new Problem("forbidden", `${cannot}: ${found}`);

@@ -18,7 +18,9 @@ export function queryProblem(error: unknown, name: string, timeoutMs: number): u
     case "TimeoutError":
       return new Problem(
         "request-timeout",
-        `${cannot}the statement took more than ${timeoutMs / 1000} s and was stopped; ask for less`,
+        `${cannot}the statement took more than ${
+          timeoutMs / 1000
+        } s and was stopped; query less data`,
       );
     case "QuotaExceededError":
       return new Problem("body-too-large", cannot + error.message);

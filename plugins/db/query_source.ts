@@ -72,8 +72,8 @@ async function runOnFile(
   } catch (error) {
     const isAbsent = error instanceof Error && error.name === "NotFound";
     if (!isAbsent || files === undefined) throw error;
-    const composed = segments.map((segment) => segment.normalize("NFC"));
-    const other = await findOtherSpelling(files, folder, composed);
+    const nfcSegments = segments.map((segment) => segment.normalize("NFC"));
+    const other = await findOtherSpelling(files, folder, nfcSegments);
     if (other === undefined) throw error;
     return await run(other);
   }

@@ -13,12 +13,12 @@ export interface Result {
   readonly status: number;
   /** Version that was written. */
   readonly version?: number;
-  /** Why the target was not written, in the words of the server. */
+  /** Why the target was not written: the message of the server. */
   readonly detail?: string;
 }
 
 /** Headers that every target receives: type, metadata and preconditions. */
-const PASSED_HEADERS = /^(?:content-(?:type|encoding|range|language)|x-meta-.*|if-.*)$/;
+const FORWARDED_HEADERS = /^(?:content-(?:type|encoding|range|language)|x-meta-.*|if-.*)$/;
 /** Targets that are written at a time. */
 const CONCURRENT_WRITES = 8;
 
@@ -34,7 +34,7 @@ export async function broadcast(
   query: URLSearchParams,
   fetch: PluginFetch,
 ): Promise<Result[]> {
-  const headers = [...sent].filter(([name]) => PASSED_HEADERS.test(name));
+  const headers = [...sent].filter(([name]) => FORWARDED_HEADERS.test(name));
   headers.push(["accept", "application/json"]);
   const search = query.size === 0 ? "" : `?${query}`;
   const results = new Array<Result>(targets.length);
@@ -52,7 +52,7 @@ export async function broadcast(
 
 /**
  * Returns the status code of the whole broadcast: 200 if all targets were written, the status of the
- * failure if all failed alike, else 207.
+ * failures if all failed with the same status, else 207.
  */
 export function statusOf(results: readonly Result[]): number {
   const [first] = results;
@@ -75,6 +75,10 @@ async function writeTarget(
   } catch (error) {
     // The write may have happened; the other targets are still written.
     const reason = error instanceof Error ? error.message : "unknown error";
-    return { target, status: 502, detail: `Cannot tell whether it was written: ${reason}` };
+    return {
+      target,
+      status: 502,
+      detail: `Cannot confirm the write: ${reason}; it may have happened`,
+    };
   }
 }

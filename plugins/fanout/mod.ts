@@ -15,10 +15,10 @@ export const description = "writes what it receives to every world of /etc/fanou
 export const routes = ["/dev/fanout"];
 export const auth = "T2";
 export const config = ["/etc/fanout.conf"];
-/** None. A line that cannot be used is reported to T3 in the state of the plugin. */
+/** No permissions. A line that cannot be used is reported to T3 in the state of the plugin. */
 export const permissions = ({ config }: { config: PluginConfig }): { fault?: string } => {
-  const wrong = readTargets(config[CONF] ?? "").find(({ fault }) => fault !== undefined);
-  return wrong === undefined ? {} : { fault: `${CONF} line ${wrong.line}: ${wrong.fault}` };
+  const invalid = readTargets(config[CONF] ?? "").find(({ fault }) => fault !== undefined);
+  return invalid === undefined ? {} : { fault: `${CONF} line ${invalid.line}: ${invalid.fault}` };
 };
 
 interface Env {

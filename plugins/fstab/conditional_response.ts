@@ -1,4 +1,4 @@
-/** The response to a GET or HEAD whose preconditions say that the client has the content already. */
+/** The 304 response to a GET or HEAD if, by its preconditions, the client already has the content. */
 
 import { evaluateRead } from "../kit/conditional.ts";
 

@@ -9,29 +9,29 @@ import { allowedMethods, isUpload, type MountRequest } from "./mount_request.ts"
 const MAX_ENTRIES = 10_000;
 /** Symlinks that are resolved at a time. */
 const LINK_BATCH = 32;
-// deno-lint-ignore no-control-regex -- control characters are refused
+// deno-lint-ignore no-control-regex -- the pattern must match control characters
 const NOT_IN_URLS = /[\u0000-\u001f\u007f-\u009f\u2028\u2029\\\ufffd]/;
 
 /**
  * Answers with the entries of a folder.
  *
- * @param place path of the folder on the disk
+ * @param folder path of the folder on the disk
  * @throws {Problem} if it cannot be listed
  */
 export async function listFolder(
   { request, path, mount }: MountRequest,
   files: Files,
-  place: string,
+  folder: string,
 ): Promise<Response> {
   const form = listingForm(request);
   if (form === "text/html") return shellResponse();
-  const found = await files.list(place, { most: MAX_ENTRIES + 1 }).catch((error) => {
+  const found = await files.list(folder, { most: MAX_ENTRIES + 1 }).catch((error) => {
     throw fileProblem(error, "list", path);
   });
   const shown = found.slice(0, MAX_ENTRIES).filter(({ name }) => isListed(name));
   const rows: ListingRow[] = [];
   for (let at = 0; at < shown.length; at += LINK_BATCH) {
-    const batch = shown.slice(at, at + LINK_BATCH).map((info) => entryRow(files, place, info));
+    const batch = shown.slice(at, at + LINK_BATCH).map((info) => entryRow(files, folder, info));
     rows.push(...await Promise.all(batch));
   }
   return await listingResponse(request, rows.sort(byName), form, path, {
@@ -51,7 +51,7 @@ async function entryRow(files: Files, folder: string, info: FileInfo): Promise<L
   try {
     return { ...fileRow(name, await files.stat(`${folder}/${info.name}`)), link: true };
   } catch {
-    // The target does not exist or is not mounted; a request for it tells which.
+    // The target does not exist or is not mounted; a request for the link returns the reason.
     return { name, dir: false, link: true, reachable: false };
   }
 }

@@ -25,8 +25,8 @@ export async function listMounts(
     [...mounts.values()].map(async (mount) => mountRow(mount, await mountProblem(mount, files))),
   );
   rows.sort(byName);
-  for (const { line, words } of faults) {
-    rows.push({ name: `line ${line}`, dir: false, line, problem: words, description: words });
+  for (const { line, reason } of faults) {
+    rows.push({ name: `line ${line}`, dir: false, line, problem: reason, description: reason });
   }
   return await listingResponse(request, rows, form, "/mnt/");
 }

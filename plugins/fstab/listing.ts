@@ -1,6 +1,6 @@
 /**
- * Listings: one name per line, JSON, or the shell's page, as Accept asks for. The list of mounts and
- * the folders of a mount share them.
+ * Listings: one name per line, JSON, or the shell's page, selected by Accept. The list of mounts and
+ * the folders of a mount use these functions.
  */
 
 import { chooseType } from "../kit/accept.ts";
@@ -14,7 +14,7 @@ export interface ListingRow {
   readonly [field: string]: unknown;
 }
 
-/** The form of a listing. */
+/** The media type that the client gets: HTML means the shell's page, and its data is plain text. */
 export type ListingForm = "text/plain" | "application/json" | "text/html";
 
 const FORMS: readonly ListingForm[] = ["text/plain", "application/json", "text/html"];

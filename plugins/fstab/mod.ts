@@ -1,6 +1,6 @@
 /**
  * Mounts: folders of this computer and web servers, below `/mnt/<name>/`. The table is the world
- * `/etc/fstab`; writing it takes T3. The plugin can access exactly the folders and hosts that the
+ * `/etc/fstab`, which T3 can write. The plugin can access exactly the folders and hosts that the
  * table names. Any caller that can read the server can read a mount; writing takes T2 and a mount
  * that is `rw`. Manual: `/usr/share/doc/mounts.md`.
  */
@@ -32,7 +32,7 @@ export const routes = ["/mnt"];
 export const auth = "T1";
 export const config = ["/etc/fstab"];
 
-/** The mounted folders and hosts, and what is wrong with the table. */
+/** The mounted folders and hosts, and the faults of the table. */
 export function permissions({ config }: { config: Record<string, string> }): {
   net: string[];
   read: string[];

@@ -33,7 +33,7 @@ export interface MountRequest {
 const CHALLENGE = 'Bearer realm="elastik", Basic realm="elastik", charset="UTF-8"';
 /** A file that is being written; see `env.files.replace`. */
 const UPLOAD = /^\.elastik-[0-9a-f-]{36}\.part$/;
-// deno-lint-ignore no-control-regex -- control characters are refused
+// deno-lint-ignore no-control-regex -- the pattern must match control characters
 const NOT_IN_SEGMENTS = /[/\\\u0000-\u001f\u007f]/;
 
 /** Whether a name on the disk is that of a file that is being written. */
@@ -94,8 +94,8 @@ function methodReason({ kind, folder, mode }: Mount): string {
 }
 
 /**
- * Checks that every segment is a name. The server refuses such paths before; this protects the folder
- * should a path ever arrive in another way.
+ * Checks that every segment is a name. The server already refuses other paths; this check protects the
+ * folder if a path arrives in another way.
  *
  * @throws {Problem} `forbidden`; `not-found` for a file that is being written
  */

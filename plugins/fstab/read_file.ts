@@ -7,7 +7,7 @@ import { contentRange, selectRange } from "../kit/byte_range.ts";
 import { Problem } from "../kit/problem.ts";
 import { conditionalResponse } from "./conditional_response.ts";
 import { fileHeaders } from "./file_version.ts";
-import { findFile, type FoundFile } from "./file_place.ts";
+import { findFile, type FoundFile } from "./disk_path.ts";
 import { listFolder } from "./list_folder.ts";
 import { listingForm } from "./listing.ts";
 import { allowedMethods, filesOf, type MountRequest } from "./mount_request.ts";
@@ -19,7 +19,7 @@ export async function readFile(mounted: MountRequest): Promise<Response> {
   const found = await findFile(files, mount.folder ?? "", segments, path);
   if (found.info.kind === "folder") {
     if (isCollection || listingForm(request) !== "text/html") {
-      return await listFolder(mounted, files, found.place);
+      return await listFolder(mounted, files, found.diskPath);
     }
     // A page's relative links need the slash.
     const location = `${url.pathname}/${url.search}`;
@@ -39,11 +39,11 @@ export async function readFile(mounted: MountRequest): Promise<Response> {
 function sendFile(
   { request, mount, path }: MountRequest,
   files: ReturnType<typeof filesOf>,
-  { place, info }: FoundFile,
+  { diskPath, info }: FoundFile,
 ): Response {
   const { size } = info;
   const modified = info.modified ?? undefined;
-  const headers = fileHeaders(info, place);
+  const headers = fileHeaders(info, diskPath);
   if (mount.mode === "rw") headers.allow = allowedMethods(mount);
   const notModified = conditionalResponse(request, headers, modified, path);
   if (notModified !== undefined) return notModified;
@@ -59,10 +59,10 @@ function sendFile(
   }
   if (range === "whole") {
     headers["content-length"] = String(size);
-    return files.respond(place, { length: size, headers, seen: info });
+    return files.respond(diskPath, { length: size, headers, seen: info });
   }
   const length = range.end - range.start + 1;
   headers["content-range"] = contentRange(range, size);
   headers["content-length"] = String(length);
-  return files.respond(place, { offset: range.start, length, status: 206, headers, seen: info });
+  return files.respond(diskPath, { offset: range.start, length, status: 206, headers, seen: info });
 }

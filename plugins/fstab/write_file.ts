@@ -9,7 +9,7 @@ import { Problem } from "../kit/problem.ts";
 import { readBody } from "../kit/read_body.ts";
 import { encodePath } from "../kit/encode_path.ts";
 import { classifyFileError, fileProblem } from "./file_error.ts";
-import { createPlace } from "./file_place.ts";
+import { createDiskPath } from "./disk_path.ts";
 import { fileTag, fileVersion } from "./file_version.ts";
 import { filesOf, type MountRequest } from "./mount_request.ts";
 
@@ -28,19 +28,19 @@ export async function writeFile(mounted: MountRequest): Promise<Response> {
     const detail = `Cannot ${method} ${path}: Content-Range is not supported; send the whole file`;
     throw new Problem("bad-header", detail);
   }
-  const place = await createPlace(files, mounted);
+  const diskPath = await createDiskPath(files, mounted);
   // Checked before the body is read, which may be long, and again in the turn.
-  await assertMatch(files, mounted, place);
+  await assertMatch(files, mounted, diskPath);
   let endTurn = (): void => {};
   let isNew = false;
   const ready = async (): Promise<void> => {
-    endTurn = await takeTurn(place);
-    isNew = await assertMatch(files, mounted, place) === undefined;
+    endTurn = await takeTurn(diskPath);
+    isNew = await assertMatch(files, mounted, diskPath) === undefined;
   };
   try {
-    if (method === "PUT") await files.replace(place, request.body ?? "", { ready });
-    else await append(files, place, mounted, ready);
-    const info = await files.stat(place);
+    if (method === "PUT") await files.replace(diskPath, request.body ?? "", { ready });
+    else await append(files, diskPath, mounted, ready);
+    const info = await files.stat(diskPath);
     const version = fileVersion(info);
     const headers: Record<string, string> = {
       "etag": fileTag(info),
@@ -60,7 +60,7 @@ export async function writeFile(mounted: MountRequest): Promise<Response> {
 /** Appends the body after all of it has arrived. */
 async function append(
   files: Files,
-  place: string,
+  diskPath: string,
   { request, path }: MountRequest,
   ready: () => Promise<void>,
 ): Promise<void> {
@@ -68,7 +68,7 @@ async function append(
   const tooLong = () => new Problem("body-too-large", detail);
   const bytes = await readBody(request, { maxBytes: MAX_APPEND_BYTES, tooLong });
   await ready();
-  await files.append(place, bytes);
+  await files.append(diskPath, bytes);
 }
 
 /**
@@ -80,10 +80,10 @@ async function append(
 async function assertMatch(
   files: Files,
   { request, path }: MountRequest,
-  place: string,
+  diskPath: string,
 ): Promise<FileInfo | undefined> {
   const { method, headers } = request;
-  const info = await files.stat(place).catch((error) => {
+  const info = await files.stat(diskPath).catch((error) => {
     if (classifyFileError(error).type === "not-found") return undefined;
     throw fileProblem(error, method, path);
   });
@@ -103,14 +103,14 @@ const lastTurns = new Map<string, Promise<void>>();
  *
  * @returns ends this turn
  */
-async function takeTurn(place: string): Promise<() => void> {
-  const earlier = lastTurns.get(place) ?? Promise.resolve();
+async function takeTurn(diskPath: string): Promise<() => void> {
+  const earlier = lastTurns.get(diskPath) ?? Promise.resolve();
   const { promise, resolve } = Promise.withResolvers<void>();
   const turn = earlier.then(() => promise);
-  lastTurns.set(place, turn);
+  lastTurns.set(diskPath, turn);
   await earlier;
   return () => {
     resolve();
-    if (lastTurns.get(place) === turn) lastTurns.delete(place);
+    if (lastTurns.get(diskPath) === turn) lastTurns.delete(diskPath);
   };
 }

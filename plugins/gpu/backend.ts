@@ -110,8 +110,8 @@ export function parseEndpoint(line: string): Endpoint {
     .exec(line) ?? [];
   const scheme = name.toLowerCase();
   if (!isScheme(scheme)) {
-    const known = Object.keys(SCHEMES).join(", ");
-    throw new ConfigError(`unknown scheme; known: ${known}, each also with +http or +https`);
+    const names = Object.keys(SCHEMES).join(", ");
+    throw new ConfigError(`unknown scheme; known: ${names}, each also with +http or +https`);
   }
   if (!URL.canParse(`https://${rest}`)) {
     throw new ConfigError("the scheme is not followed by a host and port");

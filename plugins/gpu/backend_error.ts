@@ -1,5 +1,5 @@
 /**
- * Translates what a backend did wrong to a problem for the caller. Every text of the backend passes
+ * Translates a failure of a backend to a problem for the caller. Every text of the backend passes
  * {@link redactSecrets} first.
  */
 
@@ -7,19 +7,20 @@ import { Problem } from "../kit/problem.ts";
 import type { Backend } from "./backend.ts";
 import { redactSecrets } from "./redact_secrets.ts";
 
-/** A status other than 2xx, and what the backend said about it. */
+/** A response with a status other than 2xx. */
 export interface BackendRefusal {
   readonly status: number;
+  /** The backend's own error message; empty if there is none. */
   readonly text: string;
   /** The value of `Retry-After`. */
   readonly retryAfter: string | null;
 }
 
 /**
- * A problem that says what the backend did, and what it said.
+ * A problem with what the backend did, and its own error message.
  *
  * @param action continues "the … backend"
- * @param text of the backend; empty if it said nothing
+ * @param text error message of the backend; empty if there is none
  */
 export function backendProblem(
   { scheme }: Pick<Backend, "scheme">,
@@ -42,7 +43,14 @@ export function refusalProblem(
 ): Problem {
   if (status === 429) {
     const headers = retryAfterHeader(retryAfter);
-    return backendProblem(backend, key, "asks to wait", text, "too-many-requests", headers);
+    return backendProblem(
+      backend,
+      key,
+      "refuses further requests for now",
+      text,
+      "too-many-requests",
+      headers,
+    );
   }
   if (status >= 300 && status < 400) {
     return backendProblem(backend, key, `answered ${status}; redirects are not followed`);
@@ -67,8 +75,8 @@ export function retryAfterHeader(value: string | null): Record<string, string> {
 }
 
 /**
- * Why the runtime could not connect, without its own text, which contains addresses. Continues
- * "the … backend".
+ * Why the runtime could not connect, without the runtime's message, which contains addresses. The
+ * result continues "the … backend".
  */
 export function connectionFailure(error: unknown): string {
   if (!(error instanceof Error)) return "cannot be reached";

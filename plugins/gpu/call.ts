@@ -1,6 +1,6 @@
 /**
- * One call to the backend, from its request to its last token. It never reads more than its limits,
- * never follows a redirect, and never passes on a text of the backend that was not redacted.
+ * One call to the backend, from its request to its last token. The call never reads more than the
+ * limits allow, never follows a redirect, and redacts every error message of the backend.
  */
 
 import { parseRecord } from "../kit/json_record.ts";
@@ -25,7 +25,7 @@ export class CallerDisconnected extends Error {}
 
 type BodyReader = ReadableStreamDefaultReader<Uint8Array<ArrayBuffer>>;
 
-/** See the module. */
+/** One call to the backend; `start` sends its request. */
 export class BackendCall {
   readonly #backend: Backend;
   readonly #key: string | undefined;
@@ -47,7 +47,7 @@ export class BackendCall {
    * Sends the prompt.
    *
    * @returns the pieces of the response as they arrive; those that arrive together come together
-   * @throws {Problem} if there is no response; the generator throws it if the response breaks off
+   * @throws {Problem} if there is no response; the generator throws it if the response is incomplete
    * @throws {CallerDisconnected}
    */
   async start(model: string, prompt: string): Promise<AsyncGenerator<Piece[]>> {

@@ -24,15 +24,15 @@ export interface Settings {
 }
 
 interface NumberRange {
-  readonly least: number;
-  readonly most: number;
+  readonly min: number;
+  readonly max: number;
   readonly isWhole: boolean;
 }
 
 const NUMBERS: ReadonlyMap<string, NumberRange> = new Map([
-  ["temperature", { least: 0, most: 2, isWhole: false }],
-  ["max_tokens", { least: 1, most: 10_000_000, isWhole: true }],
-  ["timeout", { least: 1, most: 600, isWhole: true }],
+  ["temperature", { min: 0, max: 2, isWhole: false }],
+  ["max_tokens", { min: 1, max: 10_000_000, isWhole: true }],
+  ["timeout", { min: 1, max: 600, isWhole: true }],
 ]);
 const TEXTS = ["model", "models", "key", "system"];
 const MODEL_NAME = /^[\w.:/@+-]{1,200}$/;
@@ -113,11 +113,11 @@ function assertValue(name: string, value: string): void {
   }
 }
 
-function assertInRange(name: string, value: string, { least, most, isWhole }: NumberRange): void {
+function assertInRange(name: string, value: string, { min, max, isWhole }: NumberRange): void {
   const number = Number(value);
-  const isValid = /^\d+(?:\.\d+)?$/.test(value) && number >= least && number <= most &&
+  const isValid = /^\d+(?:\.\d+)?$/.test(value) && number >= min && number <= max &&
     (!isWhole || Number.isInteger(number));
   if (isValid) return;
   const kind = isWhole ? "whole number" : "number";
-  throw new ConfigError(`${name} is not a ${kind} from ${least} to ${most}`);
+  throw new ConfigError(`${name} is not a ${kind} from ${min} to ${max}`);
 }

@@ -1,8 +1,8 @@
 /**
  * A language model as a device. `POST /dev/gpu` takes text and answers with text; `/dev/gpu/stream`
  * answers with one event per token. `/etc/gpu.conf` names the backend; callers do not need to know
- * it. The plugin can reach that host and read that host's key, nothing else. It never stores a prompt
- * or a response, and removes the key from every text of the backend that it passes on.
+ * the backend. The plugin can reach only that host and read only that host's key. It never stores a
+ * prompt or a response, and removes the key from every text of the backend that it passes on.
  * Manual: `/usr/share/doc/gpu.md`.
  */
 
@@ -10,7 +10,7 @@ import { Problem, problemResponse } from "../kit/problem.ts";
 import { BackendCall } from "./call.ts";
 import { CONFIG_PATH, parseSettings, type Settings } from "./config.ts";
 import { readKey, readPrompt, selectModel } from "./prompt.ts";
-import { type Exchange, respondEvents, respondText } from "./respond.ts";
+import { type ModelCall, respondEvents, respondText } from "./respond.ts";
 import { backendHeaders, statusResponse, unusableDetail } from "./status.ts";
 import { logUsage, type Machine, type UsageRecord } from "./usage_log.ts";
 
@@ -23,8 +23,8 @@ export const grants = { "/var/log/gpu/": "rw" };
 export const patience = 620;
 
 /** The backend's host, the variable with its key, and why the configuration cannot be used. */
-export function permissions(told: { config: ConfigTexts }): Record<string, unknown> {
-  const { backend, fault } = parseSettings(told.config[CONFIG_PATH]);
+export function permissions({ config }: { config: ConfigTexts }): Record<string, unknown> {
+  const { backend, fault } = parseSettings(config[CONFIG_PATH]);
   if (backend === undefined) return fault === undefined ? {} : { fault };
   return { net: [backend.host], env: backend.key === undefined ? [] : [backend.key] };
 }
@@ -99,9 +99,9 @@ async function respond(
   };
   const started = Date.now();
   const onEnd = (): void => {
-    const times = { started, firstToken: exchange.firstToken, ended: Date.now() };
+    const times = { started, firstToken: modelCall.firstToken, ended: Date.now() };
     context.waitUntil(logUsage(env.machine, env.caller.by, usage, times));
   };
-  const exchange: Exchange = { call, model, prompt, headers, usage, firstToken: 0, onEnd };
-  return isStream ? await respondEvents(exchange) : await respondText(exchange);
+  const modelCall: ModelCall = { call, model, prompt, headers, usage, firstToken: 0, onEnd };
+  return isStream ? await respondEvents(modelCall) : await respondText(modelCall);
 }

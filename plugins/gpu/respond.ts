@@ -13,8 +13,8 @@ import type { UsageRecord } from "./usage_log.ts";
 const MAX_TEXT_BYTES = 4 * 1024 * 1024;
 const encoder = new TextEncoder();
 
-/** One call that is answered. */
-export interface Exchange {
+/** One call to the model, and what its response and its log line need. */
+export interface ModelCall {
   readonly call: Pick<BackendCall, "start" | "cancel">;
   readonly model: string;
   readonly prompt: string;
@@ -28,12 +28,12 @@ export interface Exchange {
 }
 
 /** Answers with the complete text. @throws {Problem} if the backend fails */
-export async function respondText(exchange: Exchange): Promise<Response> {
-  const { call, model, prompt, usage, headers, onEnd } = exchange;
+export async function respondText(modelCall: ModelCall): Promise<Response> {
+  const { call, model, prompt, usage, headers, onEnd } = modelCall;
   let text = "";
   try {
     for await (const pieces of await call.start(model, prompt)) {
-      text += takeTokens(exchange, pieces).join("");
+      text += takeTokens(modelCall, pieces).join("");
       if (usage.answer_bytes > MAX_TEXT_BYTES) throw textTooLong();
     }
   } catch (error) {
@@ -59,8 +59,8 @@ function textTooLong(): Problem {
 }
 
 /** Answers with events as the tokens arrive. @throws {Problem} if the backend fails before them */
-export async function respondEvents(exchange: Exchange): Promise<Response> {
-  const { call, model, prompt, usage, headers, onEnd } = exchange;
+export async function respondEvents(modelCall: ModelCall): Promise<Response> {
+  const { call, model, prompt, usage, headers, onEnd } = modelCall;
   let tokens: AsyncGenerator<Piece[]>;
   try {
     tokens = await call.start(model, prompt);
@@ -69,7 +69,7 @@ export async function respondEvents(exchange: Exchange): Promise<Response> {
     onEnd();
     throw error;
   }
-  return new Response(eventStream(exchange, tokens), {
+  return new Response(eventStream(modelCall, tokens), {
     headers: {
       "content-type": "text/event-stream; charset=utf-8",
       "cache-control": "no-store",
@@ -81,14 +81,14 @@ export async function respondEvents(exchange: Exchange): Promise<Response> {
 }
 
 function eventStream(
-  exchange: Exchange,
+  modelCall: ModelCall,
   tokens: AsyncGenerator<Piece[]>,
 ): ReadableStream<Uint8Array> {
-  const { call, usage } = exchange;
+  const { call, usage } = modelCall;
   const events = new TokenEvents();
   let isEnded = false;
   const end = (): void => {
-    if (!isEnded) exchange.onEnd();
+    if (!isEnded) modelCall.onEnd();
     isEnded = true;
   };
   return new ReadableStream<Uint8Array>({
@@ -96,7 +96,7 @@ function eventStream(
       try {
         for (let text = ""; text === "";) {
           const { done, value } = await tokens.next();
-          text = done ? events.end(usage.finish) : events.format(takeTokens(exchange, value));
+          text = done ? events.end(usage.finish) : events.format(takeTokens(modelCall, value));
           if (text !== "") controller.enqueue(encoder.encode(text));
           if (!done) continue;
           end();
@@ -119,13 +119,13 @@ function eventStream(
 }
 
 /** Counts the tokens of some pieces, and returns them. */
-function takeTokens(exchange: Exchange, pieces: readonly Piece[]): string[] {
-  const { usage } = exchange;
+function takeTokens(modelCall: ModelCall, pieces: readonly Piece[]): string[] {
+  const { usage } = modelCall;
   const tokens: string[] = [];
   for (const { text = "", finish } of pieces) {
     if (finish !== undefined) usage.finish = finish;
     if (text === "") continue;
-    if (exchange.firstToken === 0) exchange.firstToken = Date.now();
+    if (modelCall.firstToken === 0) modelCall.firstToken = Date.now();
     usage.answer_bytes += encoder.encode(text).length;
     tokens.push(text);
   }

@@ -57,7 +57,7 @@ function formatStatusText(settings: Settings, vars: Variables): string {
   const { backend } = settings;
   if (backend === undefined) return unusableDetail(settings);
   const { scheme, model, isLocal, key } = backend;
-  const place = isLocal ? "on this computer" : "over the network";
+  const location = isLocal ? "on this computer" : "over the network";
   const isUnset = key !== undefined && (vars[key] ?? "").trim() === "";
-  return `${scheme} ${model}, ${place}${isUnset ? `; ${key} is not set` : ""}`;
+  return `${scheme} ${model}, ${location}${isUnset ? `; ${key} is not set` : ""}`;
 }

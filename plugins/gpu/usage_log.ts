@@ -1,6 +1,6 @@
 /**
- * The usage log of the device: one line per call in `/var/log/gpu/<day>.ndjson`. It says who called
- * which model, how much and for how long. It never contains a prompt, a response or a backend's text.
+ * The usage log of the device: one line per call in `/var/log/gpu/<day>.ndjson`. It records the caller,
+ * the model, sizes and times. It never contains a prompt, a response or a backend's text.
  */
 
 import { isRecord, parseRecord } from "../kit/json_record.ts";
@@ -67,7 +67,7 @@ export function expiredLogs(listing: unknown, now: number): string[] {
   );
 }
 
-/** Where the next line goes. */
+/** Day and part of the world that the next line is appended to. */
 const current = { day: "", part: 1 };
 
 /** Appends the line of a call, and deletes expired days when a new day starts. */
@@ -96,7 +96,7 @@ export async function logUsage(
   // Each line is one version of the world.
   const lines = parseRecord(text)?.version;
   const isFull = typeof lines === "number" && lines >= MAX_LINES;
-  // Another call may have moved on to the next part while this one waited.
+  // Another call may have started the next part while this one waited.
   if (isFull && current.part === part) current.part++;
   if (response.status === 201 && part === 1) await deleteExpired(machine, times.ended);
 }

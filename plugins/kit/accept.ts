@@ -133,8 +133,8 @@ function bestRange(type: string, ranges: readonly AcceptRange[]): RankedChoice {
     const specificity = specificityOf(accepted, type);
     if (specificity === undefined) continue;
     const { range, q } = accepted;
-    const behind = best.specificity - specificity || best.q - q || best.order - order;
-    if (behind < 0) best = { type, range, q, specificity, order };
+    const difference = best.specificity - specificity || best.q - q || best.order - order;
+    if (difference < 0) best = { type, range, q, specificity, order };
   }
   return best;
 }

@@ -8,7 +8,7 @@ import { includesTag, parseEntityTags } from "./entity_tag.ts";
 import { parseHttpDate, wholeSeconds } from "./http_date.ts";
 import { Problem } from "./problem.ts";
 
-/** What tells one state of a resource from another. */
+/** What distinguishes one state of a resource from another. */
 export interface Validators {
   /** Entity tag with its quotes. */
   readonly etag?: string | undefined;
@@ -45,7 +45,7 @@ export function evaluateRead(
   const { etag, modified } = current;
   const ifNoneMatch = headers.get("if-none-match");
   if (ifNoneMatch !== null) {
-    // A list that cannot be parsed names nothing: the reader then gets the representation again.
+    // A list that cannot be parsed names no tag: the client then gets the representation again.
     return includesTag(parseEntityTags(ifNoneMatch), etag, "weak") ? "not-modified" : "send";
   }
   const since = parseHttpDate(headers.get("if-modified-since") ?? "");
@@ -83,7 +83,7 @@ export function assertWritable(
   if (ifNoneMatch === null) return;
   const tags = parseEntityTags(ifNoneMatch);
   if (tags === undefined) throw unreadable("If-None-Match", action);
-  // `*` asks that nothing is stored, whether what is stored has an entity tag or not.
+  // `*` requires that nothing is stored, with or without an entity tag.
   if (tags === "*" ? current !== undefined : includesTag(tags, current?.etag, "weak")) {
     throw failed("If-None-Match names the current version", current, action);
   }

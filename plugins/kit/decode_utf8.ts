@@ -3,7 +3,7 @@
 /**
  * Decodes UTF-8.
  *
- * @param whole false if the bytes are the start of a longer text: the last character may then be
+ * @param isComplete false if the bytes are the start of a longer text: the last character may then be
  * incomplete and is left out
  * @returns the text; undefined if the bytes are not UTF-8
  *
@@ -17,9 +17,9 @@
  * strictEqual(decodeUtf8(new Uint8Array([0x61, 0xc3]), false), "a");
  * ```
  */
-export function decodeUtf8(bytes: Uint8Array, whole = true): string | undefined {
+export function decodeUtf8(bytes: Uint8Array, isComplete = true): string | undefined {
   try {
-    return new TextDecoder("utf-8", { fatal: true }).decode(bytes, { stream: !whole });
+    return new TextDecoder("utf-8", { fatal: true }).decode(bytes, { stream: !isComplete });
   } catch {
     return undefined; // the caller decides what to do with bytes that are not text
   }

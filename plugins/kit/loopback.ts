@@ -1,8 +1,8 @@
-/** Tells whether a URL leads to the computer that the server runs on. */
+/** Checks whether the host of a URL is the computer that the server runs on. */
 
 /**
  * Tests whether a host name can only mean this computer. `x.localhost` is not accepted, because a
- * resolver is asked for it.
+ * resolver can map it to any address.
  *
  * @param hostname as `URL.hostname` has it: lower case, IPv6 in brackets
  *

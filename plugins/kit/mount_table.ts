@@ -41,7 +41,7 @@ export interface MountFault {
   /** Line number, counted from 1. */
   readonly line: number;
   /** The reason. It contains nothing of the source or the options, which may be secret. */
-  readonly words: string;
+  readonly reason: string;
 }
 
 /** The whole table. */
@@ -76,14 +76,14 @@ export function readMountTable(text: string): MountTable {
   for (const { line, text: entry } of configLines(text)) {
     const found = readMount(entry, line);
     if (typeof found === "string") {
-      faults.push({ line, words: found });
+      faults.push({ line, reason: found });
       continue;
     }
     const first = mounts.get(found.name);
     if (first !== undefined) {
-      faults.push({ line, words: `/mnt/${found.name} is already mounted by line ${first.line}` });
+      faults.push({ line, reason: `/mnt/${found.name} is already mounted by line ${first.line}` });
     } else if (mounts.size >= MAX_MOUNTS) {
-      faults.push({ line, words: `there are more than ${MAX_MOUNTS} mounts` });
+      faults.push({ line, reason: `there are more than ${MAX_MOUNTS} mounts` });
     } else mounts.set(found.name, found);
   }
   return { mounts, faults };
@@ -105,8 +105,8 @@ export function readMountTable(text: string): MountTable {
  */
 export function mountTableFault({ faults }: MountTable): string | undefined {
   if (faults.length === 0) return undefined;
-  const words = faults.map(({ line, words }) => `line ${line}: ${words}`).join("; ");
-  return `${MOUNT_TABLE} ${words}`.slice(0, 1000);
+  const sentence = faults.map(({ line, reason }) => `line ${line}: ${reason}`).join("; ");
+  return `${MOUNT_TABLE} ${sentence}`.slice(0, 1000);
 }
 
 /**
@@ -145,11 +145,11 @@ function readMount(entry: string, line: number): Mount | string {
   }
   const [mode, ...options] = modeField.split(",");
   if (mode !== "ro" && mode !== "rw") return `the mode of /mnt/${name} is neither ro nor rw`;
-  const place = readMountSource(source);
-  if (typeof place === "string") return `/mnt/${name}: ${place}`;
-  const extra = readMountOptions(options, place);
-  if (typeof extra === "string") return `/mnt/${name}: ${extra}`;
-  return { name, line, mode, ...place, ...extra };
+  const location = readMountSource(source);
+  if (typeof location === "string") return `/mnt/${name}: ${location}`;
+  const optionFields = readMountOptions(options, location);
+  if (typeof optionFields === "string") return `/mnt/${name}: ${optionFields}`;
+  return { name, line, mode, ...location, ...optionFields };
 }
 
 function splitLastField(text: string): [rest: string, field: string] {
@@ -187,7 +187,7 @@ function readFolder(source: string): MountSource | string {
   if (folder === "" || folder === "/" || /^[A-Za-z]:$/.test(folder)) {
     return "a whole disk cannot be mounted; name a folder";
   }
-  // deno-lint-ignore no-control-regex -- control characters are what is refused
+  // deno-lint-ignore no-control-regex -- the pattern must match control characters
   if (/[\u0000-\u001f\\]|\/\/|(?:^|\/)\.\.?(?:\/|$)/.test(folder)) {
     return "the folder contains a control character, a backslash, `//`, `.` or `..`";
   }
@@ -196,7 +196,7 @@ function readFolder(source: string): MountSource | string {
   }
   // Deno's permission flags take folders as a list separated by commas, without an escape.
   if (folder.includes(",")) return "the path of the folder contains a comma";
-  if (SYSTEM_FOLDERS.some((closed) => folder === closed || folder.startsWith(`${closed}/`))) {
+  if (SYSTEM_FOLDERS.some((system) => folder === system || folder.startsWith(`${system}/`))) {
     return "/proc, /sys and /dev cannot be mounted";
   }
   return { kind: "file", folder };

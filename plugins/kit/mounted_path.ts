@@ -34,7 +34,7 @@ export async function findOtherSpelling(
   folder: string,
   segments: readonly string[],
 ): Promise<string | undefined> {
-  // deno-lint-ignore no-control-regex -- what is not ASCII
+  // deno-lint-ignore no-control-regex -- the pattern matches all characters except ASCII
   if (!segments.some((segment) => /[^\u0000-\u007f]/.test(segment))) return undefined;
   let path = folder;
   for (const segment of segments) {

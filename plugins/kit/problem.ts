@@ -75,7 +75,7 @@ export function problemKind(type: ProblemType): ProblemKind {
   return { type: `/usr/share/doc/problems/${type}.md`, ...PROBLEMS[type] };
 }
 
-/** What {@link problemResponse} can be told about its response. */
+/** Options of {@link problemResponse}. */
 export interface ProblemResponseOptions {
   /** Response headers; those of the problem have precedence. */
   readonly headers?: Readonly<Record<string, string>>;

@@ -6,7 +6,7 @@
 /** First segments of the names of worlds. */
 export const NAMESPACES: readonly string[] = ["home", "etc", "usr", "var", "boot", "lib"];
 
-// deno-lint-ignore no-control-regex -- control characters are what is refused
+// deno-lint-ignore no-control-regex -- the pattern must match control characters
 const NOT_IN_NAMES = /[\u0000-\u001f\u007f-\u009f\u2028\u2029\\:*?"<>|]/;
 
 /**

@@ -5,8 +5,8 @@ import type { Env } from "./env.ts";
 
 /**
  * Returns the refusal for a caller that has neither T3 nor a capability that was minted at or below one
- * of the prefixes. A capability for a shorter prefix was not meant for the source, even if its holder
- * has narrowed it to the prefix.
+ * of the prefixes. A capability for a shorter prefix does not allow it, even if its holder has narrowed
+ * it to the prefix.
  *
  * @returns undefined if the caller may continue
  */

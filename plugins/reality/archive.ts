@@ -1,4 +1,4 @@
-/** Responses that are a tar.gz, made while they are sent, in memory that does not grow with the size. */
+/** Responses that are a tar.gz. It is made while it is sent, so memory does not grow with its size. */
 
 import { type ArchiveEntry, discardEntry, tar } from "./tar.ts";
 
@@ -32,7 +32,7 @@ export async function* inOrder(
 }
 
 /**
- * Makes the response. If an entry fails, the response breaks off, which gzip reports as an error.
+ * Makes the response. If an entry fails, the response is aborted, which gzip reports as an error.
  *
  * @param name file name of the archive
  */

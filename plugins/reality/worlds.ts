@@ -34,7 +34,7 @@ export async function* worldEntries(
   const key = crypto.getRandomValues(new Uint8Array(32)).toHex();
   yield { path: "data/", mode: 0o700, length: 0, body: "" };
   yield* inOrder(names, (name) => worldEntry(env, name, key));
-  // The key is last: a folder without it cannot be verified, so a part never passes for the whole.
+  // The key is last: without it the folder cannot be verified, so an incomplete archive is detected.
   yield { path: "data/.key", mode: 0o600, length: key.length + 1, body: `${key}\n` };
 }
 
@@ -64,7 +64,7 @@ async function worldEntry(env: Env, name: string, key: string): Promise<ArchiveE
   }
 }
 
-/** A text in place of a damaged world: `verify` reports it in the copy as it does here. */
+/** A text in place of a damaged world: `verify` reports the world in the copy as damaged too. */
 function unreadableEntry(path: string, name: string): ArchiveEntry {
   console.warn(`Cannot copy /${name}: its file is damaged; the archive has a text in its place`);
   const body = `This is not a world: the file of /${name} was damaged where it was copied from.\n`;

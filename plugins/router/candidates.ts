@@ -149,17 +149,17 @@ function similarityInNamespace(
   const similarities = requested.map(similarityTo);
   return function similarity(segments) {
     if (segments.length !== requested.length) return 0;
-    let least = 1;
+    let lowest = 1;
     for (const [i, segment] of requested.entries()) {
       const other = segments[i] ?? "";
       if (other === segment) continue;
       if (numbersIn(segment) !== numbersIn(other)) return 0;
-      least = Math.min(least, similarities[i]?.([other]) ?? 0);
-      if (least < MIN_SEGMENT_SIMILARITY) return 0;
-      least = Math.min(least, similarityTo(other)([segment]));
-      if (least < MIN_SEGMENT_SIMILARITY) return 0;
+      lowest = Math.min(lowest, similarities[i]?.([other]) ?? 0);
+      if (lowest < MIN_SEGMENT_SIMILARITY) return 0;
+      lowest = Math.min(lowest, similarityTo(other)([segment]));
+      if (lowest < MIN_SEGMENT_SIMILARITY) return 0;
     }
-    return least;
+    return lowest;
   };
 }
 
@@ -167,23 +167,23 @@ function similarityInNamespace(
  * Chooses the names for a question to the model: near and similar ones, and recent ones if the path is
  * outside the namespaces.
  *
- * @param most most names
+ * @param max maximum number of names
  */
 export function questionNames(
   { namespace, isCollection }: RequestedPath,
   near: readonly NearPath[],
   similar: readonly string[],
   candidates: readonly Candidate[],
-  most: number,
+  max: number,
 ): string[] {
   const chosen = new Set([...near.map(({ path }) => path), ...similar]);
   if (namespace === undefined) {
     for (const { path } of candidates) {
-      if (chosen.size >= most) break;
-      // The name of a collection tells a model little that its worlds do not tell.
+      if (chosen.size >= max) break;
+      // The name of a collection adds little to the names of its worlds.
       if (isCollection || !path.endsWith("/")) chosen.add(path);
     }
   }
   let length = 0;
-  return [...chosen].slice(0, most).filter((path) => (length += path.length) <= MAX_NAMES_LENGTH);
+  return [...chosen].slice(0, max).filter((path) => (length += path.length) <= MAX_NAMES_LENGTH);
 }

@@ -16,7 +16,7 @@ export function editDistance(a: string, b: string, limit: number): number {
   let rowBefore = Array.from({ length: to.length + 1 }, (_, j) => j);
   for (let i = 1; i <= from.length; i++) {
     const row = [i];
-    let least = i;
+    let lowest = i;
     for (let j = 1; j <= to.length; j++) {
       const isSame = from[i - 1] === to[j - 1];
       let cost = Math.min(
@@ -28,9 +28,9 @@ export function editDistance(a: string, b: string, limit: number): number {
         cost = Math.min(cost, (twoRowsBefore[j - 2] ?? 0) + 1);
       }
       row[j] = cost;
-      least = Math.min(least, cost);
+      lowest = Math.min(lowest, cost);
     }
-    if (least > limit) return limit + 1;
+    if (lowest > limit) return limit + 1;
     twoRowsBefore = rowBefore;
     rowBefore = row;
   }

@@ -1,4 +1,4 @@
-/** The question to the model, and what is read of its answer. */
+/** Writes the question to the model and reads its answer. */
 
 import type { PluginFetch } from "../kit/env.ts";
 import { parseRecord } from "../kit/json_record.ts";
@@ -6,17 +6,17 @@ import { readStart } from "../kit/read_start.ts";
 
 /** Most names in an answer. */
 export const MAX_CHOICES = 5;
-/** Longest part of a path that the model is shown, in characters. */
+/** Longest part of a path in the question, in characters. */
 const MAX_SHOWN_LENGTH = 1000;
 /** Longest answer that is read, in bytes. */
 const MAX_ANSWER_BYTES = 16 * 1024;
 
-/** What the model said, or why it was not asked. */
+/** The names that the model chose, or why there are none. */
 export type ModelAnswer =
   | { readonly names: string[] }
   /** The device failed or is busy. `retryAfter` is the value of its Retry-After header. */
   | { readonly retryAfter: string | null }
-  /** No backend may be asked. */
+  /** No backend is allowed. */
   | undefined;
 
 /** Writes the question. Names and path come from clients; the model is told that they are data. */
@@ -40,19 +40,19 @@ export function writeQuestion(path: string, names: readonly string[]): string {
  * may have decides nothing.
  */
 export function readNames(answer: string, names: readonly string[]): string[] {
-  const known = new Set(names);
+  const offered = new Set(names);
   const found = new Set<string>();
   for (const line of answer.replace(/^[^]*<\/think>/, "").split(/[\r\n]+/)) {
     const item = line.trim().replace(/^(?:[-*•]|\d{1,2}[.)])\s+/, "");
     const bare = item.replace(/^([`"'])(.*)\1$/, "$2");
     const name = bare.startsWith("/") ? bare : `/${bare}`;
-    if (known.has(name)) found.add(name);
+    if (offered.has(name)) found.add(name);
   }
   return found.size > MAX_CHOICES ? [] : [...found];
 }
 
 /**
- * Tests whether the device has a backend that may be asked.
+ * Tests whether the device has a backend that is allowed.
  *
  * @param allowRemote whether the backend may be on another computer
  */
@@ -66,9 +66,9 @@ export async function hasModel(
     await device.body?.cancel();
     return false;
   }
-  const facts = parseRecord(await startOf(device));
-  return facts !== undefined && facts.configured !== false &&
-    (facts.local === true || allowRemote);
+  const status = parseRecord(await startOf(device));
+  return status !== undefined && status.configured !== false &&
+    (status.local === true || allowRemote);
 }
 
 /** Asks the question. */

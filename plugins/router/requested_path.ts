@@ -1,4 +1,4 @@
-/** The path that a client requested, at which nothing is. */
+/** The path that a client requested and that does not exist. */
 
 import { NAMESPACES } from "../kit/world_name.ts";
 import { foldText } from "./words.ts";

@@ -1,6 +1,6 @@
 /**
- * Resolves requests, and keeps between them: lists of candidates, answers of the model, and what the
- * model has cost. Nothing of it is written to disk.
+ * Resolves requests. In memory it keeps lists of candidates, answers of the model, and the times of the
+ * questions to the model. It writes nothing to disk.
  */
 
 import { encodePath } from "../kit/encode_path.ts";
@@ -18,7 +18,12 @@ import {
 import type { Env } from "./env.ts";
 import { askModel, hasModel, MAX_CHOICES } from "./model.ts";
 import { isResolvable, readRequestedPath, type RequestedPath } from "./requested_path.ts";
-import { choicesResponse, declined, notFoundResponse, redirectResponse } from "./responses.ts";
+import {
+  choicesResponse,
+  declinedResponse,
+  notFoundResponse,
+  redirectResponse,
+} from "./responses.ts";
 import { readSettings, type Settings } from "./settings.ts";
 
 /** Longest path and query in bytes. */
@@ -36,7 +41,7 @@ const MAX_PAUSE_MS = 60_000;
 /** Resolves requests. */
 export class Router {
   readonly #now: () => number;
-  /** By entity tag, which is a hash of the list: a caller that is sent the tag can read the list. */
+  /** By entity tag, which is a hash of the list: a caller that gets a tag can read that list. */
   readonly #lists = new Map<string, Candidate[]>();
   readonly #answers = new Map<string, { readonly names: string[]; readonly until: number }>();
   /** Questions that are not answered yet, by the key of their answer. */
@@ -62,7 +67,7 @@ export class Router {
       return problemResponse(new Problem("uri-too-long", detail), accept, isHead);
     }
     const requested = readRequestedPath(url);
-    if (!isResolvable(requested, request.headers)) return declined();
+    if (!isResolvable(requested, request.headers)) return declinedResponse();
     const response = await this.#resolve(requested, accept, env);
     return isHead ? new Response(null, response) : response;
   }
@@ -73,12 +78,12 @@ export class Router {
     const certain = certainPath(near);
     if (certain !== undefined) {
       const [path] = await readablePaths(env, [certain]);
-      return path === undefined ? declined() : redirectResponse(requested, path);
+      return path === undefined ? declinedResponse() : redirectResponse(requested, path);
     }
     const { settings } = readSettings(env.config["/etc/router.conf"] ?? "");
     const similar = similarPaths(requested, candidates);
     const names = questionNames(requested, near, similar, candidates, settings.candidates);
-    if (names.length === 0) return declined();
+    if (names.length === 0) return declinedResponse();
     const chosen = await this.#choose(requested, names, settings, env);
     const nearest = near.length <= MAX_CHOICES ? near.map(({ path }) => path) : [];
     const paths = await readablePaths(env, chosen ?? nearest);
@@ -86,20 +91,20 @@ export class Router {
     if (second !== undefined) return choicesResponse(requested, paths, accept);
     if (first !== undefined) return redirectResponse(requested, first);
     const shown = await readablePaths(env, similar.slice(0, MAX_CHOICES));
-    if (chosen === undefined && shown.length === 0) return declined();
+    if (chosen === undefined && shown.length === 0) return declinedResponse();
     return notFoundResponse(requested, shown, names.length, accept);
   }
 
-  /** What the caller can read now. */
+  /** The worlds and collections that the caller can read now. */
   async #candidates(env: Env): Promise<readonly Candidate[]> {
     const headers: Record<string, string> = { accept: "application/json" };
     if (this.#lists.size > 0) headers["if-none-match"] = [...this.#lists.keys()].join(", ");
     const response = await env.caller.fetch("/proc/worlds", { headers });
     const tag = response.headers.get("etag") ?? "";
-    const known = this.#lists.get(tag);
-    if (response.status === 304 && known !== undefined) {
-      keepLatest(this.#lists, tag, known, MAX_KEPT_LISTS);
-      return known;
+    const cached = this.#lists.get(tag);
+    if (response.status === 304 && cached !== undefined) {
+      keepLatest(this.#lists, tag, cached, MAX_KEPT_LISTS);
+      return cached;
     }
     if (response.status !== 200) {
       await response.body?.cancel();
@@ -110,7 +115,7 @@ export class Router {
     return candidates;
   }
 
-  /** The names that the model chooses; undefined if it was not asked or failed. */
+  /** The names that the model chooses; undefined if no question was sent or the model failed. */
   async #choose(
     { path, isCollection }: RequestedPath,
     names: readonly string[],
@@ -119,10 +124,10 @@ export class Router {
   ): Promise<string[] | undefined> {
     const { tier, by } = env.caller;
     const text = isCollection ? `${path}/` : path;
-    // The caller is part of the key: whether an answer was kept would tell what others requested.
+    // The caller is part of the key: a shared cache would reveal what other callers requested.
     const key = await sha256Hex(JSON.stringify([tier, by, text, settings.allowRemote, names]));
-    const known = this.#answers.get(key);
-    if (known !== undefined && this.#now() < known.until) return known.names;
+    const cached = this.#answers.get(key);
+    if (cached !== undefined && this.#now() < cached.until) return cached.names;
     const pending = this.#pending.get(key) ?? this.#ask(text, names, settings, env);
     this.#pending.set(key, pending);
     try {
@@ -190,11 +195,11 @@ async function readablePaths(env: Env, paths: readonly string[]): Promise<string
 }
 
 /** Puts an entry at the end of a map, and removes the first entries beyond the limit. */
-function keepLatest<T>(map: Map<string, T>, key: string, value: T, most: number): void {
+function keepLatest<T>(map: Map<string, T>, key: string, value: T, max: number): void {
   map.delete(key);
   map.set(key, value);
   for (const oldest of map.keys()) {
-    if (map.size <= most) break;
+    if (map.size <= max) break;
     map.delete(oldest);
   }
 }

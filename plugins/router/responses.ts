@@ -11,7 +11,7 @@ const PAGE_POLICY =
   "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 /** Leaves the response to the server: an empty 404 of a fallback. */
-export function declined(): Response {
+export function declinedResponse(): Response {
   return new Response(null, { status: 404 });
 }
 
@@ -65,7 +65,7 @@ export function notFoundResponse(
   accept: string | null,
 ): Response {
   const types = ["application/problem+json", "application/json", "text/plain", "text/html"];
-  if (chooseType(accept, types) === "text/html") return declined();
+  if (chooseType(accept, types) === "text/html") return declinedResponse();
   const shown = isCollection && path !== "/" ? `${path}/` : path;
   const found = near.length > 0
     ? `near it ${near.length === 1 ? "is" : "are"} ${near.join(", ")}`

@@ -20,15 +20,15 @@ const DEFAULT_SETTINGS: Settings = {
   candidates: 50,
   timeout: 8,
 };
-const NUMBER_RANGES: Readonly<Record<string, readonly [least: number, most: number]>> = {
+const NUMBER_RANGES: Readonly<Record<string, readonly [min: number, max: number]>> = {
   budget: [0, 600],
   candidates: [1, 50],
   timeout: [1, 25],
 };
 
 /**
- * Reads the configuration. If one line is not valid, all lines are ignored: the others could be the
- * half of the operator's intention that allows something.
+ * Reads the configuration. If one line is not valid, all lines are ignored: the invalid line could be
+ * the one that restricts what the others allow.
  *
  * @returns the settings, and a sentence per line that is not valid
  */

@@ -1,4 +1,4 @@
-/** Ranks names by their similarity to a text. It never decides: the model or the caller does. */
+/** Ranks names by their similarity to a text. The choice between them is left to the model or caller. */
 
 import { editDistance } from "./edit_distance.ts";
 import { cached, hasWordCharacters, letterBits, numbersIn, wordsOf } from "./words.ts";
@@ -9,7 +9,7 @@ const MAX_WORDS = 12;
 const MAX_COMPARED_LENGTH = 32;
 
 /**
- * Makes a function that tells how much of a text is found in a name. The function caches the words
+ * Makes a function that measures how much of a text is found in a name. The function caches the words
  * that it has compared.
  *
  * @param text folded text
@@ -17,11 +17,11 @@ const MAX_COMPARED_LENGTH = 32;
  */
 export function similarityTo(text: string): (segments: readonly string[]) => number {
   const words = comparedParts(text);
-  const known = words.map(() => new Map<string, number>());
+  const caches = words.map(() => new Map<string, number>());
   return function similarity(segments) {
     let sum = 0;
     for (const [i, word] of words.entries()) {
-      const compared = known[i] ?? new Map<string, number>();
+      const compared = caches[i] ?? new Map<string, number>();
       let best = 0;
       for (const segment of segments) {
         for (const other of comparedParts(segment)) {

@@ -12,19 +12,19 @@ const WORD_SEPARATORS = /[\s_\-.+~,]+/u;
 const WORD_CHARACTERS = /[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Hangul}]/u;
 
 /**
- * Returns a function with the same results that caches them.
+ * Returns a function that has the same results and caches them.
  *
  * @param compute a pure function
  */
 export function cached<T>(compute: (text: string) => T): (text: string) => T {
-  const known = new Map<string, T>();
+  const values = new Map<string, T>();
   return function lookUp(text) {
     if (text.length > MAX_CACHED_LENGTH) return compute(text);
-    const found = known.get(text);
+    const found = values.get(text);
     if (found !== undefined) return found;
-    if (known.size >= MAX_CACHED_TEXTS) known.clear();
+    if (values.size >= MAX_CACHED_TEXTS) values.clear();
     const computed = compute(text);
-    known.set(text, computed);
+    values.set(text, computed);
     return computed;
   };
 }

@@ -1,6 +1,6 @@
 /**
- * The worlds below `/var/cache/semantic/` that store shapes, `0000`, `0001` and so on. Metadata says
- * what each contains. They are overwritten and not deleted, because deleted worlds go to the trash.
+ * The worlds below `/var/cache/semantic/` that store shapes, `0000`, `0001` and so on. Their metadata
+ * describes the shapes. They are overwritten and not deleted, because deleted worlds go to the trash.
  */
 
 import type { PluginFetch } from "../kit/env.ts";
@@ -13,7 +13,7 @@ import { createShape, type Shape, shapeHeaders } from "./shape.ts";
 
 const CACHE_PATH = "/var/cache/semantic/";
 
-/** What an existing world says of its content. */
+/** The metadata of an existing world. */
 export interface CacheWorld {
   readonly name: string;
   /** The hash of the shape; null if the metadata lacks it. */
@@ -48,7 +48,7 @@ export async function listCacheWorlds(fetch: PluginFetch): Promise<string[]> {
   });
 }
 
-/** Reads what a world says of its content. */
+/** Reads the metadata of a world. */
 export async function inspectCacheWorld(fetch: PluginFetch, name: string): Promise<CacheWorld> {
   const { headers } = await fetch(`${CACHE_PATH}${name}?raw`, { method: "HEAD" });
   const modified = Date.parse(headers.get("last-modified") ?? "") || 0;

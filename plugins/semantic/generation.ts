@@ -28,7 +28,7 @@ export interface GenerationInput {
   readonly model: Model;
 }
 
-/** See the module. */
+/** One request to the model, with the clients that wait for its output. */
 export class Generation {
   readonly input: GenerationInput;
   /** The output that can be sent so far. */
@@ -52,10 +52,10 @@ export class Generation {
   /** Adds a client. The returned function removes it; further calls of it do nothing. */
   join(): () => void {
     this.#clients++;
-    let isHere = true;
+    let isJoined = true;
     return () => {
-      if (!isHere) return;
-      isHere = false;
+      if (!isJoined) return;
+      isJoined = false;
       this.#clients--;
       if (this.#clients === 0 && this.outcome === undefined) {
         this.#abort.abort(new Error("Every client has disconnected"));

@@ -1,6 +1,6 @@
 /**
- * The intent: who reads and for what, in words that are quoted in the prompt and used for nothing
- * else. Pure.
+ * The intent: a description of the reader and of what the reader wants to know. It is quoted in the
+ * prompt and used for nothing else. Pure.
  */
 
 import { Problem } from "../kit/problem.ts";
@@ -29,23 +29,23 @@ export function parseIntent({ header, query, userAgent }: IntentSources): string
     return checkIntent("bad-header", "X-Semantic-Intent", decodePercent(decodeLatin1(header)));
   }
   if (query !== null) return checkIntent("bad-query", "intent", query);
-  const words = decodeLatin1(userAgent ?? "").slice(0, MAX_INTENT);
-  return checkIntent("bad-header", "User-Agent", words);
+  const text = decodeLatin1(userAgent ?? "").slice(0, MAX_INTENT);
+  return checkIntent("bad-header", "User-Agent", text);
 }
 
-function checkIntent(type: "bad-header" | "bad-query", name: string, words: string): string {
-  if (words.length > MAX_INTENT) {
+function checkIntent(type: "bad-header" | "bad-query", name: string, text: string): string {
+  if (text.length > MAX_INTENT) {
     throw new Problem(
       type,
-      `Cannot read ${name}: it has ${words.length} characters; at most ${MAX_INTENT} are allowed`,
+      `Cannot read ${name}: it has ${text.length} characters; at most ${MAX_INTENT} are allowed`,
     );
   }
-  // Line separators and direction marks could make the words appear elsewhere in the prompt.
-  // deno-lint-ignore no-control-regex -- control characters are what is looked for
-  if (/[\0-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]/.test(words)) {
+  // Line separators and direction marks could make the text appear elsewhere in the prompt.
+  // deno-lint-ignore no-control-regex -- the pattern must match control characters
+  if (/[\0-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]/.test(text)) {
     throw new Problem(type, `Cannot read ${name}: it contains control characters; remove them`);
   }
-  return words.trim();
+  return text.trim();
 }
 
 /** Decodes a header value, which Deno presents as Latin-1, as UTF-8 if it is valid UTF-8. */

@@ -1,7 +1,7 @@
 /**
  * Representations written by a model. `/shaped/<path>` reads a world or a mounted file with the
  * authority of the caller, has the model behind `/dev/gpu` rewrite it for the reader, and checks the
- * output. `Accept` determines the media type, the intent only the words. The authority of the caller
+ * output. `Accept` determines the media type, the intent only the text. The authority of the caller
  * is checked before the cache is used. Nothing in a source or in the output is executed.
  * `/usr/share/doc/shaped.md` is the manual.
  */

@@ -7,11 +7,11 @@ import { FORMATS } from "./formats/formats.ts";
 
 const FORMAT_TYPES = FORMATS.map(({ type }) => type);
 const EVENT_STREAM = "text/event-stream";
-/** Accept headers whose result is remembered, and the longest of them in characters. */
-const MEMO_ENTRIES = 256;
-const MEMO_LENGTH = 512;
+/** Accept headers whose result is cached, and the longest of them in characters. */
+const CACHE_ENTRIES = 256;
+const MAX_CACHED_LENGTH = 512;
 
-/** What `Accept` asks for. */
+/** What `Accept` selects. */
 export interface FormatChoice {
   readonly format: Format;
   /** True for server-sent events whose text has the format. */
@@ -23,10 +23,10 @@ export interface FormatChoice {
   readonly acceptsSource: boolean;
 }
 
-const formatMemo = new Map<string, FormatChoice>();
+const formatCache = new Map<string, FormatChoice>();
 
 /**
- * Chooses the format. Results are remembered, because most clients send one of a few headers.
+ * Chooses the format. Results are cached, because most clients send one of a few headers.
  *
  * @param accept value of the Accept header, or null
  * @throws {Problem} `not-acceptable` if no format is allowed; `bad-header` for a stream without an
@@ -34,12 +34,12 @@ const formatMemo = new Map<string, FormatChoice>();
  */
 export function negotiateFormat(accept: string | null): FormatChoice {
   const header = accept ?? "";
-  const known = formatMemo.get(header);
-  if (known !== undefined) return known;
+  const cached = formatCache.get(header);
+  if (cached !== undefined) return cached;
   const choice = chooseFormat(header);
-  if (header.length <= MEMO_LENGTH) {
-    if (formatMemo.size >= MEMO_ENTRIES) formatMemo.clear();
-    formatMemo.set(header, choice);
+  if (header.length <= MAX_CACHED_LENGTH) {
+    if (formatCache.size >= CACHE_ENTRIES) formatCache.clear();
+    formatCache.set(header, choice);
   }
   return choice;
 }

@@ -43,7 +43,10 @@ export async function readOutput(
         throw outputProblem(path, "the model stopped early; nothing was stored");
       case "done":
         if (data === "length") {
-          throw outputProblem(path, "the output reached the limit of the model; ask for less");
+          throw outputProblem(
+            path,
+            "the output reached the limit of the model; request a shorter text",
+          );
         }
         onText(unwrapper.end());
         return true;

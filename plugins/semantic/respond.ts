@@ -62,16 +62,16 @@ export function respondWithoutShape({ format, isStream }: ShapeRequest, model: M
 /**
  * Sends the source instead of a shape if the client accepts that.
  *
- * @param known the source if it was read already
+ * @param loaded the source if it was read already
  * @throws the problem if the client prefers another media type
  */
 export async function respondWithSource(
   { acceptsSource, env, path, state, isStream, request, format }: ShapeRequest,
   problem: Problem,
-  known: Source | undefined,
+  loaded: Source | undefined,
 ): Promise<Response> {
   if (!acceptsSource) throw problem;
-  const source = known ?? await readSource(env.caller.fetch, path, state.settings.source);
+  const source = loaded ?? await readSource(env.caller.fetch, path, state.settings.source);
   const headers = {
     ...problem.headers,
     ...shapeHeaders(format, { name: "none", isLocal: true }, source.cut),

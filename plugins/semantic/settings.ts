@@ -38,7 +38,7 @@ export function parseSettings(text = ""): Settings {
   const found = new Map<string, number>();
   for (const { line, text: entry } of configLines(text, "anywhere")) {
     const [, name = "", digits = ""] = /^([a-z]+)\s*[=\s]\s*(\d{1,9})$/.exec(entry) ?? [];
-    const range = Object.entries(SETTINGS).find(([known]) => known === name)?.[1];
+    const range = Object.entries(SETTINGS).find(([key]) => key === name)?.[1];
     if (range === undefined) {
       const names = Object.keys(SETTINGS).join(", ");
       throw new Error(

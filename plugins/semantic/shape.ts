@@ -51,9 +51,9 @@ export async function createShape(
   headers: HeaderRecord,
 ): Promise<Shape> {
   const etag = `"${hash.slice(0, 16)}-${(await sha256Hex(text)).slice(0, 16)}"`;
-  const whole = toWholeHeaders(headers, format, etag, "hit");
-  const { "content-type": _contentType, ...rest } = whole;
-  const hit = new Response(text, { headers: whole });
+  const complete = toWholeHeaders(headers, format, etag, "hit");
+  const { "content-type": _contentType, ...rest } = complete;
+  const hit = new Response(text, { headers: complete });
   const notModified = new Response(null, { status: 304, headers: rest });
   return Object.freeze({ hash, text, etag, headers, hit, notModified });
 }

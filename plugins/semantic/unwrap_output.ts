@@ -1,18 +1,18 @@
 /**
- * Removes what models put around their output: white space, a `<think>` part at the beginning, and a
- * Markdown code fence around the whole. Works on pieces of text, because a stream must not send the
- * beginning of a fence before it is known to be one. Pure.
+ * Removes the text that models add around their output: white space, a `<think>` part at the beginning,
+ * and a Markdown code fence around everything. Works on pieces of text, because the stream must not
+ * send text that could still turn out to be part of a fence. Pure.
  */
 
 /** Longest first line of a fence, in characters. */
 const MAX_FENCE_LINE = 100;
-/** Most white space that is held back because it may be the end, in characters. */
+/** Most white space that is kept in the buffer because it may be the end, in characters. */
 const MAX_TRAILING_SPACE = 4096;
 
 /** Unwraps the output of one generation, piece by piece. */
 export class OutputUnwrapper {
   readonly #fences: readonly string[];
-  #held = "";
+  #buffer = "";
   #hasBegun = false;
   #isFenced = false;
 
@@ -23,43 +23,43 @@ export class OutputUnwrapper {
 
   /** Takes the next piece and returns the text that is certain to belong to the output. */
   push(piece: string): string {
-    this.#held += piece;
+    this.#buffer += piece;
     if (!this.#hasBegun && !this.#skipBeginning()) return "";
-    const end = certainLength(this.#held, this.#isFenced);
-    const certain = this.#held.slice(0, end);
-    this.#held = this.#held.slice(end);
+    const end = certainLength(this.#buffer, this.#isFenced);
+    const certain = this.#buffer.slice(0, end);
+    this.#buffer = this.#buffer.slice(end);
     return certain;
   }
 
   /** Returns the rest of the output after the last piece. */
   end(): string {
-    const rest = this.#held.trimEnd();
-    this.#held = "";
-    // A thought that has no end: there is no output.
+    const rest = this.#buffer.trimEnd();
+    this.#buffer = "";
+    // A `<think>` part without an end: there is no output.
     if (!this.#hasBegun && rest.startsWith("<think>")) return "";
     return this.#isFenced && rest.trimStart() === "```" ? "" : rest;
   }
 
-  /** Removes what precedes the output; returns false while more text is needed to decide. */
+  /** Removes the text before the output; returns false while more text is needed to decide. */
   #skipBeginning(): boolean {
-    this.#held = this.#held.replace(/^[\s\ufeff]+/, "");
-    if (this.#held.startsWith("<think>")) {
-      const end = this.#held.indexOf("</think>");
+    this.#buffer = this.#buffer.replace(/^[\s\ufeff]+/, "");
+    if (this.#buffer.startsWith("<think>")) {
+      const end = this.#buffer.indexOf("</think>");
       if (end < 0) {
         // Keep only what can be the beginning of the end tag.
-        this.#held = `<think>${this.#held.slice(7).slice(-7)}`;
+        this.#buffer = `<think>${this.#buffer.slice(7).slice(-7)}`;
         return false;
       }
-      this.#held = this.#held.slice(end + "</think>".length);
+      this.#buffer = this.#buffer.slice(end + "</think>".length);
       return this.#skipBeginning();
     }
-    if ("<think>".startsWith(this.#held) || "```".startsWith(this.#held)) return false;
-    if (this.#held.startsWith("```")) {
-      const line = this.#held.indexOf("\n");
-      if (line < 0 && this.#held.length < MAX_FENCE_LINE) return false;
-      const language = this.#held.slice(3, Math.max(line, 3)).trim().toLowerCase();
+    if ("<think>".startsWith(this.#buffer) || "```".startsWith(this.#buffer)) return false;
+    if (this.#buffer.startsWith("```")) {
+      const line = this.#buffer.indexOf("\n");
+      if (line < 0 && this.#buffer.length < MAX_FENCE_LINE) return false;
+      const language = this.#buffer.slice(3, Math.max(line, 3)).trim().toLowerCase();
       this.#isFenced = line > 0 && this.#fences.includes(language);
-      if (this.#isFenced) this.#held = this.#held.slice(line + 1);
+      if (this.#isFenced) this.#buffer = this.#buffer.slice(line + 1);
     }
     this.#hasBegun = true;
     return true;
@@ -68,10 +68,10 @@ export class OutputUnwrapper {
 
 /** Returns where the part begins that may be trailing white space or the closing fence. */
 function certainLength(text: string, isFenced: boolean): number {
-  const least = Math.max(0, text.length - MAX_TRAILING_SPACE);
+  const earliest = Math.max(0, text.length - MAX_TRAILING_SPACE);
   const spaceBefore = (end: number): number => {
     let at = end;
-    while (at > least && /\s/.test(text[at - 1] ?? "")) at--;
+    while (at > earliest && /\s/.test(text[at - 1] ?? "")) at--;
     return at;
   };
   let at = spaceBefore(text.length);

@@ -160,9 +160,9 @@ Deno.test("importFolder() copies only the rows of a file", () =>
   withTempData(async (folder) => {
     fillData(`${folder}/source`);
     const file = (name: string) => `${folder}/source/${name}/universe.db`;
-    const tricked = new DatabaseSync(file("home%2Fa"));
-    tricked.exec("CREATE TRIGGER t AFTER INSERT ON events BEGIN DELETE FROM events; END");
-    tricked.close();
+    const withTrigger = new DatabaseSync(file("home%2Fa"));
+    withTrigger.exec("CREATE TRIGGER t AFTER INSERT ON events BEGIN DELETE FROM events; END");
+    withTrigger.close();
     const loose = new DatabaseSync(file("etc%2Fconf"));
     loose.exec("PRAGMA user_version = 0; PRAGMA application_id = 77");
     loose.close();
@@ -225,7 +225,7 @@ Deno.test("importFolder() converts worlds of elastik v5, and the result verifies
     db.close();
     const found = await bring(`${folder}/source`, `${folder}/into`, { key: "their key" });
     assertEquals(
-      found.v5Worlds.map(({ name, verdict }) => [name, verdict.chain, verdict.broken_at]),
+      found.v5Worlds.map(({ name, result }) => [name, result.chain, result.broken_at]),
       [
         ["etc/gpu.conf", "broken", 2],
         ["home/hello", "holds", undefined],

@@ -1,5 +1,5 @@
 import { assertEquals } from "../support/assert.ts";
-import { factsResponse, jsonResponse, lineResponse } from "../../lib/response/json_response.ts";
+import { jsonResponse, lineResponse, objectResponse } from "../../lib/response/json_response.ts";
 
 async function shown(response: Response): Promise<[string | null, string]> {
   return [response.headers.get("content-type"), await response.text()];
@@ -14,20 +14,20 @@ Deno.test("jsonResponse() sends one line of JSON with no-store and nosniff", asy
   assertEquals(await shown(response), ["application/json", '{"a":"<b>"}\n']);
 });
 
-Deno.test("factsResponse() sends JSON unless Accept prefers text", async () => {
+Deno.test("objectResponse() sends JSON unless Accept prefers text", async () => {
   const value = { pid: 7, version: "1.2.3" };
   const text = "text/plain; charset=utf-8";
   for (const accept of [null, "*/*", "application/json", "image/png"]) {
-    assertEquals(await shown(factsResponse(accept, value)), [
+    assertEquals(await shown(objectResponse(accept, value)), [
       "application/json",
       '{"pid":7,"version":"1.2.3"}\n',
     ]);
   }
-  assertEquals(await shown(factsResponse("text/plain", value)), [
+  assertEquals(await shown(objectResponse("text/plain", value)), [
     text,
     "pid 7\nversion 1.2.3\n",
   ]);
-  assertEquals(factsResponse(null, value).headers.get("vary"), "Accept");
+  assertEquals(objectResponse(null, value).headers.get("vary"), "Accept");
 });
 
 Deno.test("lineResponse() sends text unless Accept prefers JSON", async () => {

@@ -135,7 +135,7 @@ Deno.test("Checkout throws SourceUnavailableError if its files are gone", () =>
     const source = checkout(root);
     await assertRejects(source.list(), {
       name: "SourceUnavailableError",
-      message: /no longer there/,
+      message: /no longer exist/,
     });
     await Deno.writeTextFile(`${root}/main.ts`, "main");
     assertEquals(await source.list(), ["lib/a.ts", "main.ts"]);

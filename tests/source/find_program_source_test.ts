@@ -51,7 +51,7 @@ Deno.test("toSourceError() includes no path", () => {
   const found = toSourceError(new Deno.errors.NotCapable('Requires read access to "/home/ada"'));
   assertMatch(
     String(found),
-    /^SourceUnavailableError: the server was started without the permission/,
+    /^SourceUnavailableError: the server has no permission/,
   );
   const other = new Error("else");
   assertEquals(toSourceError(other), other);

@@ -71,7 +71,7 @@ export function createSample(data: string): void {
     ext: "txt",
     meta: [["x-meta-author", "sample"]] as const,
     state: "",
-    facts: {},
+    eventFields: {},
   });
   const append = (id: number, text: string) => ({
     id,

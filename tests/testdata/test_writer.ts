@@ -35,7 +35,7 @@ export function putJob(
 ): PutJob {
   const bytes = typeof body === "string" ? encoder.encode(body) : body;
   const base = { id: nextId++, kind: "put" as const, name, by: "T2", ext: "txt", meta: [] };
-  return { ...base, body: bytes, state: "", facts: {}, ...more };
+  return { ...base, body: bytes, state: "", eventFields: {}, ...more };
 }
 
 /** Creates a job that appends to a world. */
@@ -64,7 +64,7 @@ export function removeJob(name: string, more: Partial<RemoveJob> = {}): RemoveJo
 
 /** Creates a job that changes a state. */
 export function transitionJob(name: string, to: string): TransitionJob {
-  return { id: nextId++, kind: "transition", name, by: "T3", to, facts: {} };
+  return { id: nextId++, kind: "transition", name, by: "T3", to, eventFields: {} };
 }
 
 /** Creates a job that appends an event without a change. */

@@ -102,7 +102,7 @@ Deno.test("selectFiles() selects the browser and the bundle only if they are nam
   assertEquals(select("bundle"), ["tests/bundle/suite_test.ts"]);
 });
 
-Deno.test("selectFiles() takes tiers, folders, files and paths", () => {
+Deno.test("selectFiles() accepts tiers, folders, files and paths", () => {
   const select = (...args: string[]) => selectFiles(FILES, args, tierOf);
   assertEquals(select("unit"), ["tests/config_test.ts", "tests/b_test.ts", "lib/http/path.ts"]);
   assertEquals(select("http"), ["tests/http/path_test.ts"]);

@@ -17,11 +17,11 @@ export function parseDurationSeconds(text: string): number | undefined {
 export function formatDuration(seconds: number): string {
   for (const [unit, word] of [["d", "day"], ["h", "hour"], ["m", "minute"]] as const) {
     const size = SECONDS[unit] ?? 1;
-    if (seconds >= size && seconds % size === 0) return counted(seconds / size, word);
+    if (seconds >= size && seconds % size === 0) return formatCount(seconds / size, word);
   }
-  return counted(seconds, "second");
+  return formatCount(seconds, "second");
 }
 
-function counted(count: number, word: string): string {
+function formatCount(count: number, word: string): string {
   return `${count} ${word}${count === 1 ? "" : "s"}`;
 }

@@ -48,7 +48,7 @@ export function resolvePluginNames(named: readonly string[], shipped: ShippedPlu
         `Cannot install ${sanitizeText(name)}: it is not a valid plugin name`,
       );
     }
-    for (const one of set ?? [name]) if (!found.includes(one)) found.push(one);
+    for (const plugin of set ?? [name]) if (!found.includes(plugin)) found.push(plugin);
   }
   const missing = found.filter((name) => !Object.hasOwn(shipped.sources, name));
   if (missing.length === 0) return found;
@@ -62,21 +62,21 @@ export function resolvePluginNames(named: readonly string[], shipped: ShippedPlu
 /**
  * Installs plugins.
  *
- * @param to the server and the operator's tokens
+ * @param server the server and the operator's tokens
  * @param names plugin names from {@link resolvePluginNames}
  * @param sources plugin sources by name
  * @param print writes one line for the operator
  * @throws {InstallError} {@link UnreachableError}
  */
 export async function installPlugins(
-  to: ServerAccess,
+  server: ServerAccess,
   names: readonly string[],
   sources: Readonly<Record<string, string>>,
   print: (line: string) => void,
 ): Promise<void> {
-  const { client, token } = to;
+  const { client, token } = server;
   const status = await client.request("GET", "/proc/status", {
-    credential: token ?? to.approveToken,
+    credential: token ?? server.approveToken,
     headers: { accept: "application/json" },
   });
   if (status.status !== 200) {
@@ -88,7 +88,7 @@ export async function installPlugins(
       `Cannot install ${names.join(" ")}: ${found}; set ELASTIK_TOKEN to the server's T2 token`,
     );
   }
-  const approve = to.approveToken ?? await client.readStoredToken(to.data);
+  const approve = server.approveToken ?? await client.readStoredToken(server.data);
   if (approve === undefined) {
     throw new InstallError(
       2,
@@ -96,13 +96,13 @@ export async function installPlugins(
         "set it to the server's T3 token, nothing was installed",
     );
   }
-  if (to.approveToken === undefined) {
-    print(`Using the approve token that the server stores in ${to.data}/.approve-token`);
+  if (server.approveToken === undefined) {
+    print(`Using the approve token that the server stores in ${server.data}/.approve-token`);
   }
   const installed: string[] = [];
   for (const name of names) {
     try {
-      await installOne(to, approve, name, sources[name] ?? "", print);
+      await installOne(server, approve, name, sources[name] ?? "", print);
     } catch (error) {
       if (!(error instanceof InstallError)) throw error;
       throw new InstallError(error.code, error.message, installed);
@@ -135,13 +135,13 @@ async function installOne(
   print(`Stored ${name} as ${client.base}/lib/${name}, version ${version}`);
 
   const pending = `${name} is stored but not active`;
-  const asks = await client.request("GET", `/lib/${name}/state?asks`, { credential: approve });
-  if (asks.status !== 200) {
+  const requested = await client.request("GET", `/lib/${name}/state?asks`, { credential: approve });
+  if (requested.status !== 200) {
     const authAdvice = `set ELASTIK_APPROVE_TOKEN to the server's T3 token, ${pending}`;
-    throw toInstallError(`Cannot approve ${name}`, asks, authAdvice, pending);
+    throw toInstallError(`Cannot approve ${name}`, requested, authAdvice, pending);
   }
   print("It requests:");
-  for (const line of formatRequests(readProperty(asks.json, "asks"))) print(line);
+  for (const line of formatRequests(readProperty(requested.json, "asks"))) print(line);
 
   const active = await client.request("PUT", `/lib/${name}/state`, {
     credential: approve,
@@ -170,9 +170,9 @@ async function installOne(
 }
 
 /** One line per requested item. The texts come from the plugin, so they are sanitized. */
-function formatRequests(asks: unknown): string[] {
-  if (typeof asks !== "object" || asks === null) return [];
-  return Object.entries(asks).map(([key, value]) =>
+function formatRequests(requested: unknown): string[] {
+  if (typeof requested !== "object" || requested === null) return [];
+  return Object.entries(requested).map(([key, value]) =>
     `  ${sanitizeText(`${JSON.stringify(key)}:${JSON.stringify(value)}`)}`
   );
 }
@@ -180,16 +180,16 @@ function formatRequests(asks: unknown): string[] {
 /** A refusal with the detail of the response, and advice if a token is missing. */
 function toInstallError(
   action: string,
-  answer: ClientResponse,
+  response: ClientResponse,
   authAdvice: string,
   otherAdvice?: string,
 ): InstallError {
-  const isDenied = answer.status === 401 || answer.status === 403;
+  const isDenied = response.status === 401 || response.status === 403;
   const next = isDenied ? authAdvice : otherAdvice;
   return new InstallError(
     1,
-    `${action}: ${isDenied || otherAdvice !== undefined ? "" : `${answer.status} `}${
-      problemText(answer)
+    `${action}: ${isDenied || otherAdvice !== undefined ? "" : `${response.status} `}${
+      problemText(response)
     }` +
       (next === undefined ? "" : `; ${next}`),
   );

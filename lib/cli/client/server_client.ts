@@ -68,7 +68,7 @@ export class ServerClient {
       headers.set("authorization", `Bearer ${options.credential}`);
     }
     try {
-      const answer = await fetch(`${this.base}${path}`, {
+      const response = await fetch(`${this.base}${path}`, {
         method,
         headers,
         redirect: "manual",
@@ -76,8 +76,8 @@ export class ServerClient {
         signal: AbortSignal.timeout(REQUEST_TIMEOUT_MS),
         ...(options.body === undefined ? {} : { body: options.body }),
       });
-      const text = await answer.text();
-      return { status: answer.status, text, json: parsed(text) };
+      const text = await response.text();
+      return { status: response.status, text, json: parseJson(text) };
     } catch (error) {
       const { cause } = error instanceof Error ? error : { cause: undefined };
       // The message of the error itself has no details.
@@ -98,14 +98,14 @@ export class ServerClient {
    * @param data path of the data folder
    */
   async readStoredToken(data: string): Promise<string | undefined> {
-    const holder = async () => {
+    const readServerPid = async () => {
       const { json } = await this.request("GET", "/proc/status", {
         headers: { accept: "application/json" },
       });
       const pid = readProperty(json, "pid");
       return typeof pid === "number" ? pid : undefined;
     };
-    return await readStoredToken({ base: this.base, data, readServerPid: holder });
+    return await readStoredToken({ base: this.base, data, readServerPid: readServerPid });
   }
 }
 
@@ -168,15 +168,15 @@ export function readProperty(value: unknown, name: string): unknown {
 
 function baseOf(text: string): string {
   const url = URL.parse(/^[a-z][a-z0-9+.-]*:\/\//i.test(text) ? text : `http://${text}`);
-  const fits = url !== null && /^https?:$/.test(url.protocol) && url.username === "" &&
+  const isValid = url !== null && /^https?:$/.test(url.protocol) && url.username === "" &&
     url.password === "" && url.search === "" && url.hash === "";
-  if (!fits) {
+  if (!isValid) {
     throw new UsageError(`Cannot reach ${sanitizeText(text)}: it is not an http or https URL`);
   }
   return url.href.replace(/\/+$/, "");
 }
 
-function parsed(text: string): unknown {
+function parseJson(text: string): unknown {
   try {
     return JSON.parse(text);
   } catch {

@@ -23,11 +23,11 @@ export interface StoredTokenOptions {
  * of the folder, and that process is the one that answers
  */
 export async function readStoredToken(options: StoredTokenOptions): Promise<string | undefined> {
-  const { base, data, readServerPid: holder } = options;
+  const { base, data, readServerPid } = options;
   if (!isLoopbackHost(new URL(base).hostname.replace(/^\[|\]$/g, ""))) return undefined;
   try {
     const pid = Number((await Deno.readTextFile(`${data}/.lock`)).trim());
-    if (!(pid > 0) || pid !== await holder() || !isHeld(`${data}/.lock`)) return undefined;
+    if (!(pid > 0) || pid !== await readServerPid() || !isHeld(`${data}/.lock`)) return undefined;
     return (await Deno.readTextFile(`${data}/.approve-token`)).trim() || undefined;
   } catch (error) {
     // The folder is missing or belongs to another user; the command reports the missing token.

@@ -51,7 +51,7 @@ export async function run(
       progress?.end();
       return report(exported, {
         target,
-        say: target === "-" ? console.error : console.log,
+        print: target === "-" ? console.error : console.log,
         withKey,
         ownKey: config.key !== undefined,
       });
@@ -92,34 +92,34 @@ function openNew(path: string): Sink | undefined {
 
 function report(
   { worlds, isLive: live, includesKey: key, damaged }: ExportResult,
-  { target, say, withKey, ownKey }: {
+  { target, print, withKey, ownKey }: {
     target: string;
-    say: (line: string) => void;
+    print: (line: string) => void;
     withKey: boolean;
     ownKey: boolean;
   },
 ): number {
   const size = target === "-" ? "" : `, ${Math.ceil(Deno.statSync(target).size / 1024)} KiB`;
   const running = live ? ", while its server runs" : "";
-  say(
+  print(
     `Exported ${worlds} worlds to ${
       target === "-" ? "the standard output" : target
     }${size}${running}`,
   );
   if (key && ownKey) {
-    say(
+    print(
       "Warning: the archive contains data/.key, but this server signs with ELASTIK_KEY, which is not included",
     );
   } else if (key) {
-    say(
+    print(
       "The archive contains the signing key, which can create capabilities: keep the file secret",
     );
   } else if (ownKey) {
-    say(
+    print(
       "The server signs with ELASTIK_KEY, which the archive does not contain: keep the key as well",
     );
   } else if (!withKey) {
-    say("The archive does not contain the signing key: the import needs --key");
+    print("The archive does not contain the signing key: the import needs --key");
   }
   for (const { folder, reason } of damaged) {
     console.error(sanitizeText(`Cannot export ${folder}: ${reason}`));

@@ -83,29 +83,29 @@ export function formatReport(imported: ImportResult, into: string): string[] {
     same,
     conflicts,
     broken,
-    rejected: refused,
-    v5Worlds: originals,
+    rejected,
+    v5Worlds,
     active,
-    demoted: sunk,
-    adoptedKey: key,
+    demoted,
+    adoptedKey,
   } = imported;
   return [
-    ...originals.map(({ name, verdict }) => `${name}: ${verdictWords(verdict)}`),
+    ...v5Worlds.map(({ name, result }) => `${name}: ${formatV5Result(result)}`),
     ...broken.map(({ name, faults }) =>
       `${name}: does not verify: ${
         faults.map(({ check, reason }) => `${check}: ${reason}`).join("; ")
       }`
     ),
     ...conflicts.map((name) => `${name}: exists already and differs; it was not changed`),
-    ...refused.map(({ folder, reason, aside }) =>
+    ...rejected.map(({ folder, reason, aside }) =>
       `${folder}: not imported: ${reason}${aside ? `; a copy is in ${into}/${ASIDE_FOLDER}/` : ""}`
     ),
     ...active.map((name) => `${name}: active plugin, starts with the server`),
-    ...sunk.map((name) => `${name}: plugin that was active there; it needs approval here`),
-    ...accounts(worlds),
+    ...demoted.map((name) => `${name}: plugin that was active there; it needs approval here`),
+    ...accountLines(worlds),
     `Imported ${worlds.length} worlds into ${into}` +
     (same.length > 0 ? `; ${same.length} existed already` : ""),
-    ...(key
+    ...(adoptedKey
       ? [
         "The signing key of the archive was adopted: its author can create capabilities; --new-key avoids this",
       ]
@@ -115,21 +115,21 @@ export function formatReport(imported: ImportResult, into: string): string[] {
 
 /** Checks whether every world of the source is now in the folder and verifies. */
 export function isComplete(
-  { conflicts, broken, rejected: refused, v5Worlds: originals }: ImportResult,
+  { conflicts, broken, rejected, v5Worlds }: ImportResult,
 ): boolean {
-  return conflicts.length + broken.length === 0 && refused.every(({ harmless }) => harmless) &&
-    originals.every(({ verdict }) => verdict.chain !== "broken" && verdict.body !== "differs");
+  return conflicts.length + broken.length === 0 && rejected.every(({ harmless }) => harmless) &&
+    v5Worlds.every(({ result }) => result.chain !== "broken" && result.body !== "differs");
 }
 
 /** Two worlds decide which accounts exist, and they may come from another server. */
-function accounts(worlds: readonly string[]): string[] {
+function accountLines(worlds: readonly string[]): string[] {
   const found = worlds.filter((name) => name === "etc/passwd" || name === "etc/shadow");
   return found.length === 0
     ? []
     : [`${found.join(" and ")}: the accounts of the source are accounts of this server`];
 }
 
-function verdictWords({ chain, events, broken_at: at, body }: V5ChainResult): string {
+function formatV5Result({ chain, events, broken_at: at, body }: V5ChainResult): string {
   const chainWords = {
     holds: `its chain of ${events} events is valid`,
     broken: `its chain of ${events} events is broken at event ${at}`,

@@ -24,15 +24,15 @@ export async function run(
   options: OptionValues,
 ): Promise<number> {
   // Imported only here, because no other command needs the sources.
-  const shelf = await import("../../../plugins/mod.ts");
+  const shipped = await import("../../../plugins/mod.ts");
   try {
     const all = options["with-semantic"] === true ? [...names, "semantic"] : names;
     const chosen = resolvePluginNames(all, {
-      sources: shelf.pluginSources,
-      sets: shelf.pluginSets,
+      sources: shipped.pluginSources,
+      sets: shipped.pluginSets,
     });
-    const to = resolveServer(await readEnvironment(), getTextOption(options, "url"));
-    await installPlugins(to, chosen, shelf.pluginSources, (line) => console.log(line));
+    const server = resolveServer(await readEnvironment(), getTextOption(options, "url"));
+    await installPlugins(server, chosen, shipped.pluginSources, (line) => console.log(line));
     return 0;
   } catch (error) {
     if (error instanceof InstallError) {

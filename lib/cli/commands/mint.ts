@@ -33,12 +33,12 @@ export async function run(
   _context: CommandContext,
   options: OptionValues,
 ): Promise<number> {
-  const span = getTextOption(options, "ttl") ?? DEFAULT_TTL;
-  const ttl = parseDurationSeconds(span);
+  const ttlText = getTextOption(options, "ttl") ?? DEFAULT_TTL;
+  const ttl = parseDurationSeconds(ttlText);
   if (ttl === undefined) {
     throw new UsageError(
       `Cannot run mint: --ttl is ${
-        sanitizeText(span)
+        sanitizeText(ttlText)
       }; a duration such as 90s, 15m, 1h or 7d is needed`,
     );
   }
@@ -47,25 +47,27 @@ export async function run(
     throw new UsageError(`Cannot run mint: --mode is ${sanitizeText(mode)}; r or rw is needed`);
   }
   try {
-    const to = resolveServer(await readEnvironment(), getTextOption(options, "url"));
-    const credential = to.approveToken ?? await to.client.readStoredToken(to.data);
+    const server = resolveServer(await readEnvironment(), getTextOption(options, "url"));
+    const credential = server.approveToken ?? await server.client.readStoredToken(server.data);
     if (credential === undefined) {
       console.error(
-        `Cannot run mint: ELASTIK_APPROVE_TOKEN is not set, and the server at ${to.client.base} ` +
-          `stores none in ${to.data}/; set it to the server's T3 token`,
+        `Cannot run mint: ELASTIK_APPROVE_TOKEN is not set, and the server at ${server.client.base} ` +
+          `stores none in ${server.data}/; set it to the server's T3 token`,
       );
       return 2;
     }
     const path = prefix.startsWith("/") ? prefix : `/${prefix}`;
     const query = `prefix=${encodePath(path)}&ttl=${ttl}&mode=${mode}`;
-    const answer = await to.client.request("POST", `/auth/mint?${query}`, { credential });
-    const token = readProperty(answer.json, "token");
-    if (answer.status !== 200 || typeof token !== "string" || !/^[\w.-]+$/.test(token)) {
-      console.error(problemText(answer));
+    const response = await server.client.request("POST", `/auth/mint?${query}`, { credential });
+    const token = readProperty(response.json, "token");
+    if (response.status !== 200 || typeof token !== "string" || !/^[\w.-]+$/.test(token)) {
+      console.error(problemText(response));
       return 1;
     }
     console.log(token);
-    if (Deno.stdout.isTerminal()) console.error(formatExplanation(to.client.base, path, mode, ttl));
+    if (Deno.stdout.isTerminal()) {
+      console.error(formatExplanation(server.client.base, path, mode, ttl));
+    }
     return 0;
   } catch (error) {
     if (!(error instanceof UnreachableError)) throw error;

@@ -41,10 +41,10 @@ export async function run(
         `Cannot listen on ${host}:${port}: another program uses this port; set ELASTIK_PORT to a free one`,
       );
     }
-    const known = error instanceof ConfigError || error instanceof DataFolderBusy ||
+    const isExpected = error instanceof ConfigError || error instanceof DataFolderBusy ||
       error instanceof InvalidSecret || error instanceof Deno.errors.NotCapable ||
       error instanceof TypeError;
-    if (!known) throw error;
+    if (!isExpected) throw error;
     fail(error.message);
   }
 }
@@ -54,17 +54,17 @@ export async function run(
  * goes to the standard error.
  */
 function greet(
-  { url, newApproveToken: freshApproveToken }: RunningServer,
+  { url, newApproveToken }: RunningServer,
   data: string,
-  say: (line: string) => void,
+  print: (line: string) => void,
 ): void {
-  say(`elastik ${VERSION} at ${url}, worlds in ${data}/`);
-  if (freshApproveToken !== undefined) {
-    say(
-      `approve token (T3), shown once, stored in ${data}/.approve-token: ${freshApproveToken}`,
+  print(`elastik ${VERSION} at ${url}, worlds in ${data}/`);
+  if (newApproveToken !== undefined) {
+    print(
+      `approve token (T3), shown once, stored in ${data}/.approve-token: ${newApproveToken}`,
     );
   }
-  say(`try: curl -X PUT ${url}/home/hello -d '<h1>I am alive</h1>'`);
+  print(`try: curl -X PUT ${url}/home/hello -d '<h1>I am alive</h1>'`);
 }
 
 /** The first signal lets accepted requests finish; a second one exits at once. */

@@ -42,7 +42,7 @@ export function parseIf(header: string): readonly ConditionList[] | IfSyntaxFaul
   let tag: string | undefined;
   let open: Condition[] | undefined;
   let not = false;
-  let waiting = false;
+  let needsList = false;
   let count = 0;
   TOKEN.lastIndex = 0;
   while (TOKEN.lastIndex < header.length) {
@@ -56,7 +56,7 @@ export function parseIf(header: string): readonly ConditionList[] | IfSyntaxFaul
       if (open === undefined || open.length === 0 || not) return { fault: "a list is empty" };
       lists.push(tag === undefined ? { conditions: open } : { tag, conditions: open });
       open = undefined;
-      waiting = false;
+      needsList = false;
     } else if (negates !== undefined) {
       if (open === undefined || not) return { fault: "Not is not followed by a condition" };
       not = true;
@@ -72,16 +72,16 @@ export function parseIf(header: string): readonly ConditionList[] | IfSyntaxFaul
       not = false;
     } else {
       if (angled === undefined) return { fault: "an entity tag is outside a list" };
-      if (waiting) return { fault: "a URL is not followed by a list" };
+      if (needsList) return { fault: "a URL is not followed by a list" };
       if (tag === undefined && lists.length > 0) {
         return { fault: "it has lists with and without a URL" };
       }
       tag = angled;
-      waiting = true;
+      needsList = true;
     }
   }
   if (open !== undefined) return { fault: "a list is not closed" };
-  if (waiting || lists.length === 0) return { fault: "it has no list" };
+  if (needsList || lists.length === 0) return { fault: "it has no list" };
   return lists;
 }
 

@@ -57,7 +57,7 @@ export function evaluateIfHeader(
     const own = parseOwnUrl(tag, authority);
     return own === undefined ? undefined : (toWorldTarget(own) ?? own).path;
   }
-  const holds = evaluateIf(lists, {
+  const isSatisfied = evaluateIf(lists, {
     hasToken(tag, token) {
       const at = pathOf(tag);
       return at !== undefined && locks.covering(at).some((lock) => lock.token === token);
@@ -70,7 +70,7 @@ export function evaluateIfHeader(
       return entry !== undefined && davEtagFor(caller, entry) === etag;
     },
   });
-  if (!holds) {
+  if (!isSatisfied) {
     throw new Problem(
       "precondition-failed",
       `Cannot ${request.method} ${path}: no list of the If header is true; the lock may have expired`,

@@ -130,11 +130,11 @@ function assertDisjoint(from: string, to: string, method: string): void {
 
 function assertPrecondition(
   { path, entry }: Resource,
-  demanded: Precondition | undefined,
+  precondition: Precondition | undefined,
   method: string,
 ) {
   const current = entry === undefined ? undefined : { ...entry, sha256: "" };
-  const fault = preconditionFault(demanded, current);
+  const fault = preconditionFault(precondition, current);
   if (fault === undefined) return;
   throw new Problem("precondition-failed", `Cannot ${method} ${path}: ${fault}`);
 }
@@ -149,7 +149,8 @@ function assertLocks({ context: { locks }, davRequest, move, from, to, existing 
 }
 
 /**
- * Whether the source becomes the next version of the existing world; else that is deleted first.
+ * Whether the source becomes the next version of the existing world. If not, the existing resource
+ * is deleted first.
  */
 function isReplaced(from: Resource, existing: Resource): boolean {
   return !from.collection && !existing.collection;
@@ -236,7 +237,7 @@ async function transferWorld(transfer: Transfer, found: WorldResource): Promise<
       meta,
       by: caller.by,
       state: initialState(path.slice(1)),
-      facts: { [move ? "moved_from" : "copied_from"]: found.path, from_version: version },
+      eventFields: { [move ? "moved_from" : "copied_from"]: found.path, from_version: version },
       // A world that another caller created at a free destination must not be overwritten.
       ...(isDestinationFree(transfer) && attempt === 1 ? { precondition: { noneMatch: "*" } } : {}),
     });
@@ -273,7 +274,7 @@ function canRename(from: string, to: string): boolean {
 
 /** Returns which callers can read a path: all, T3 only, or all but with redacted bytes. */
 function readersOf(path: string): string {
-  if (isRedacted(ANONYMOUS, path)) return "some of it";
+  if (isRedacted(ANONYMOUS, path)) return "redacted";
   return canRead(ANONYMOUS, path) ? "all" : "T3";
 }
 
@@ -283,8 +284,8 @@ async function copyProperties(
   dead: readonly DeadProperty[],
   by: string,
 ): Promise<void> {
-  const arrived = await findResource(context.server.store, path);
-  if (arrived !== undefined) await context.deadProperties.replace(arrived, dead, by);
+  const target = await findResource(context.server.store, path);
+  if (target !== undefined) await context.deadProperties.replace(target, dead, by);
 }
 
 async function transferCollection(transfer: Transfer, found: Resource): Promise<void> {

@@ -32,12 +32,12 @@ export interface DavRequest {
 
 /** Creates the context of a server. */
 export function createDavContext(server: ServerContext, locks: LockTable): DavContext {
-  const births = new CreationInfoCache(server.store);
+  const creationInfo = new CreationInfoCache(server.store);
   return {
-    server: server,
+    server,
     locks,
-    creationInfo: births,
-    deadProperties: new DeadProperties(server.store, births),
+    creationInfo,
+    deadProperties: new DeadProperties(server.store, creationInfo),
     readQuota: createQuotaReader(server.config.data, server.now),
   };
 }

@@ -46,20 +46,20 @@ export async function deleteResource(
   assertCan(caller, "delete", path);
   const found = requireFound(await findResource(store, path), collection, "delete", path);
   assertNotTopLevel(path, "DELETE");
-  const demanded = parseDavPrecondition(request.headers, found.entry);
+  const precondition = parseDavPrecondition(request.headers, found.entry);
   if (!found.collection) {
     assertLockTokens(context.locks, davRequest, path, "tree");
     await store.remove({
       name,
       by: caller.by,
-      ...(demanded === undefined ? {} : { precondition: demanded }),
+      ...(precondition === undefined ? {} : { precondition }),
     });
     await removeLocksAndProperties(context, path);
     await keepEmptyParent(store, path);
     return new Response(null, { status: 204 });
   }
   readDepth(request.headers, "infinity", ["infinity"]);
-  if (demanded !== undefined && demanded.match !== "*") {
+  if (precondition !== undefined && precondition.match !== "*") {
     throw new Problem(
       "precondition-failed",
       `Cannot delete ${path}: it is a collection, for which only If-Match: * is supported`,

@@ -20,7 +20,7 @@ import { findResource, listMembers, notFoundProblem, requireFound } from "../res
 import type { DavContext, DavRequest } from "./dav_context.ts";
 
 const chooseListing = createTypeChooser(["text/plain", "application/json"], "text/plain");
-const made = new WeakMap<World, Representation>();
+const representations = new WeakMap<World, Representation>();
 
 /**
  * Handles a GET or HEAD request. Synchronous if the world is in memory.
@@ -30,13 +30,13 @@ const made = new WeakMap<World, Representation>();
 export function get(context: DavContext, davRequest: DavRequest): Promise<Response> | Response {
   const { request, caller, target: { path, name, isCollection: collection } } = davRequest;
   assertCan(caller, "read", path);
-  const hot = collection ? undefined : context.server.store.peek(name);
-  return hot === undefined
-    ? getCold(context, davRequest)
-    : respondRepresentation(request, davRepresentation(hot, davRequest), true);
+  const cached = collection ? undefined : context.server.store.peek(name);
+  return cached === undefined
+    ? getUncached(context, davRequest)
+    : respondRepresentation(request, davRepresentation(cached, davRequest), true);
 }
 
-async function getCold(context: DavContext, davRequest: DavRequest): Promise<Response> {
+async function getUncached(context: DavContext, davRequest: DavRequest): Promise<Response> {
   const { request, caller, target: { path, name, isCollection: collection } } = davRequest;
   const { store } = context.server;
   const found = requireFound(await findResource(store, path), collection, "read", path);
@@ -47,8 +47,8 @@ async function getCold(context: DavContext, davRequest: DavRequest): Promise<Res
       name: member.path.slice(member.path.lastIndexOf("/") + 1),
       dir: member.collection,
     }));
-    const form = chooseListing(request.headers.get("accept")) ?? "text/plain";
-    return respondListing(request, rows, form);
+    const mediaType = chooseListing(request.headers.get("accept")) ?? "text/plain";
+    return respondListing(request, rows, mediaType);
   }
   const world = await readWorld(context, name, path);
   return respondRepresentation(request, davRepresentation(world, davRequest), true);
@@ -61,10 +61,10 @@ async function readWorld(context: DavContext, name: string, path: string): Promi
 }
 
 function davRepresentation(world: World, { caller, target: { path } }: DavRequest): Representation {
-  const shown = redactFor(caller, world);
-  let representation = made.get(shown);
+  const redacted = redactFor(caller, world);
+  let representation = representations.get(redacted);
   if (representation === undefined) {
-    const raw = getRepresentation(shown, "raw");
+    const raw = getRepresentation(redacted, "raw");
     const etag = davEtag(world, isRedacted(caller, path));
     const headers = { ...raw.headers, etag };
     representation = {
@@ -74,7 +74,7 @@ function davRepresentation(world: World, { caller, target: { path } }: DavReques
       fullResponse: new Response(raw.body, { headers }),
       notModified: notModifiedResponse(headers),
     };
-    made.set(shown, representation);
+    representations.set(redacted, representation);
   }
   return representation;
 }

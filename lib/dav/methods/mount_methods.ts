@@ -25,7 +25,7 @@ import { DAV_NAMESPACE, escapeXml, toNameKey, writeEmptyElement } from "../xml/x
 
 const ALLOW = "OPTIONS, GET, HEAD, PUT, PROPFIND";
 /** Request headers that are forwarded to the plugin of the mount. */
-const PASSED_ON = [
+const FORWARDED_HEADERS = [
   "content-length",
   "content-type",
   "if-match",
@@ -58,12 +58,18 @@ export async function handleMount(
       return await propfind(plugins, context);
     case "GET":
     case "HEAD":
-      return await fetchMount(plugins, context, method, passedOn(request), collection);
+      return await fetchMount(plugins, context, method, selectHeaders(request), collection);
     case "PUT": {
-      const answer = await fetchMount(plugins, context, method, passedOn(request), collection);
-      if (answer.status !== 200) return answer;
-      await answer.body?.cancel();
-      const etag = answer.headers.get("etag");
+      const response = await fetchMount(
+        plugins,
+        context,
+        method,
+        selectHeaders(request),
+        collection,
+      );
+      if (response.status !== 200) return response;
+      await response.body?.cancel();
+      const etag = response.headers.get("etag");
       return new Response(null, { status: 204, headers: etag === null ? {} : { etag } });
     }
     default:
@@ -75,13 +81,13 @@ export async function handleMount(
   }
 }
 
-function passedOn({ headers }: Request): Headers {
-  const passed = new Headers({ accept: "*/*" });
-  for (const name of PASSED_ON) {
+function selectHeaders({ headers }: Request): Headers {
+  const selected = new Headers({ accept: "*/*" });
+  for (const name of FORWARDED_HEADERS) {
     const value = headers.get(name);
-    if (value !== null) passed.set(name, value);
+    if (value !== null) selected.set(name, value);
   }
-  return passed;
+  return selected;
 }
 
 async function propfind(
@@ -116,23 +122,23 @@ function responseOf(requested: PropfindRequest, resource: MountResource): string
     );
     return writePropertiesResponse(href, [{ status: 200, properties: properties.join("") }]);
   }
-  const known = new Map(
+  const valuesByKey = new Map(
     [...values].map(([name, value]) => [toNameKey({ ns: DAV_NAMESPACE, name }), value]),
   );
-  let there = "";
+  let present = "";
   let missing = "";
   for (const name of requested.names) {
-    const value = known.get(toNameKey(name));
+    const value = valuesByKey.get(toNameKey(name));
     if (value === undefined) missing += writeEmptyElement(name);
-    else there += value;
+    else present += value;
   }
   // RFC 4918 §14.24: a response has at least one propstat.
-  if (there === "" && missing === "") {
+  if (present === "" && missing === "") {
     return `<D:response><D:href>${href}</D:href><D:propstat><D:prop/>` +
       "<D:status>HTTP/1.1 200 OK</D:status></D:propstat></D:response>\n";
   }
   return writePropertiesResponse(href, [
-    { status: 200, properties: there },
+    { status: 200, properties: present },
     { status: 404, properties: missing },
   ]);
 }

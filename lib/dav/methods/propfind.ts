@@ -16,7 +16,7 @@ import {
   CREATION_DATE_KEY,
   LIVE_PROPERTY_NAMES,
   QUOTA_KEYS,
-  type ResourceFacts,
+  type ResourceInfo,
   writeLiveProperty,
 } from "../properties/live_properties.ts";
 import { hasMounts } from "../resource/mount_client.ts";
@@ -96,9 +96,9 @@ export async function propfind(context: DavContext, davRequest: DavRequest): Pro
   assertBounded(plan, resources.length, path);
   const pieces = writeResponses(context, davRequest, plan, resources);
   if (resources.length > DAV_BATCH_RESOURCES) return createStreamedMultistatus(pieces);
-  const whole: string[] = [];
-  for await (const piece of pieces) whole.push(piece);
-  return createMultistatus(whole);
+  const responses: string[] = [];
+  for await (const piece of pieces) responses.push(piece);
+  return createMultistatus(responses);
 }
 
 /** Throws if long property names for many resources would make a very long response. */
@@ -113,7 +113,7 @@ function assertBounded({ columns }: Plan, resources: number, path: string): void
   );
 }
 
-function planOf(requested: PropfindRequest, noneDead: boolean): Plan {
+function planOf(requested: PropfindRequest, hasNoDeadProperties: boolean): Plan {
   const names = requested.kind === "prop"
     ? requested.names
     : requested.kind === "allprop"
@@ -121,7 +121,7 @@ function planOf(requested: PropfindRequest, noneDead: boolean): Plan {
     : [];
   const live = requested.kind === "prop" ? [] : LIVE_NAMES;
   const keys = new Set(names.map(toNameKey));
-  const mayBeDead = ({ ns, name }: XmlName) =>
+  const canBeDead = ({ ns, name }: XmlName) =>
     ns !== DAV_NAMESPACE || name === "displayname" || !LIVE_PROPERTY_NAMES.includes(name);
   return {
     kind: requested.kind,
@@ -131,7 +131,7 @@ function planOf(requested: PropfindRequest, noneDead: boolean): Plan {
     ],
     created: requested.kind !== "prop" || keys.has(CREATION_DATE_KEY),
     quota: QUOTA_KEYS.some((key) => keys.has(key)),
-    dead: !noneDead && (requested.kind !== "prop" || names.some(mayBeDead)),
+    dead: !hasNoDeadProperties && (requested.kind !== "prop" || names.some(canBeDead)),
   };
 }
 
@@ -172,7 +172,7 @@ function writeResponse(
   const changed = collection && !isTopLevel(path)
     ? context.server.store.changedAt(path.slice(1))
     : undefined;
-  const facts: ResourceFacts = {
+  const info: ResourceInfo = {
     resource: found,
     ...(changed === undefined ? {} : { changed }),
     ...(created === undefined ? {} : { created }),
@@ -181,31 +181,31 @@ function writeResponse(
     locks: context.locks.covering(path),
   };
   const needsRead = (plan.created && entry !== undefined && created === undefined) ||
-    (plan.quota && collection) || facts.isRedacted ||
+    (plan.quota && collection) || info.isRedacted ||
     (plan.dead && context.deadProperties.hasRecord(path));
-  return needsRead ? readAndWrite(context, caller, plan, facts) : write(plan, facts, []);
+  return needsRead ? readAndWrite(context, caller, plan, info) : write(plan, info, []);
 }
 
 async function readAndWrite(
   context: DavContext,
   caller: DavRequest["caller"],
   plan: Plan,
-  facts: ResourceFacts,
+  info: ResourceInfo,
 ): Promise<string> {
-  const { resource: found } = facts;
+  const { resource: found } = info;
   const { entry, collection } = found;
   try {
-    const created = facts.created ??
+    const created = info.created ??
       (plan.created && entry !== undefined
         ? (await context.creationInfo.read(entry))?.createdAt
         : undefined);
     const space = plan.quota && collection ? await context.readQuota() : undefined;
-    const world = facts.isRedacted && entry !== undefined
+    const world = info.isRedacted && entry !== undefined
       ? await context.server.store.read(entry.name)
       : undefined;
     const dead = plan.dead ? await context.deadProperties.read(found) : [];
     return write(plan, {
-      ...facts,
+      ...info,
       ...(world === undefined ? {} : { length: redactFor(caller, world).body.length }),
       ...(created === undefined ? {} : { created }),
       ...(space === undefined ? {} : { space }),
@@ -215,17 +215,17 @@ async function readAndWrite(
     // Deleted while the response was written: leave it out.
     if (error.code === "absent") return "";
     // A damaged world must not prevent the listing of its collection.
-    if (error.code === "damaged") return write(plan, facts, []);
+    if (error.code === "damaged") return write(plan, info, []);
     throw error;
   }
 }
 
-function write(plan: Plan, facts: ResourceFacts, dead: readonly DeadProperty[]): string {
-  const href = toHref(facts.resource.path, facts.resource.collection);
+function write(plan: Plan, info: ResourceInfo, dead: readonly DeadProperty[]): string {
+  const href = toHref(info.resource.path, info.resource.collection);
   if (plan.kind === "propname") {
     const names = new Map<string, XmlName>();
     for (const { key, name } of plan.columns) {
-      if (writeLiveProperty(key, facts) !== undefined) names.set(key, name);
+      if (writeLiveProperty(key, info) !== undefined) names.set(key, name);
     }
     for (const name of dead) names.set(toNameKey(name), name);
     return writePropertiesResponse(href, [
@@ -235,22 +235,22 @@ function write(plan: Plan, facts: ResourceFacts, dead: readonly DeadProperty[]):
   const kept = dead.length === 0
     ? undefined
     : new Map(dead.map((property) => [toNameKey(property), property.xml]));
-  let there = "";
+  let present = "";
   let missing = "";
   for (const { key, name, named } of plan.columns) {
-    const value = kept?.get(key) ?? writeLiveProperty(key, facts);
-    if (value !== undefined) there += value;
+    const value = kept?.get(key) ?? writeLiveProperty(key, info);
+    if (value !== undefined) present += value;
     // A missing property is reported only if the request names it.
     else if (named) missing += writeEmptyElement(name);
     kept?.delete(key);
   }
-  if (plan.kind === "allprop" && kept !== undefined) there += [...kept.values()].join("");
+  if (plan.kind === "allprop" && kept !== undefined) present += [...kept.values()].join("");
   const groups: PropStat[] = [
-    { status: 200, properties: there },
+    { status: 200, properties: present },
     { status: 404, properties: missing },
   ];
   // RFC 4918 §14.24: a response has at least one propstat.
-  if (there === "" && missing === "") {
+  if (present === "" && missing === "") {
     return `<D:response><D:href>${href}</D:href><D:propstat><D:prop/>` +
       "<D:status>HTTP/1.1 200 OK</D:status></D:propstat></D:response>\n";
   }

@@ -98,27 +98,27 @@ async function replace(
   },
 ): Promise<ChangeResult> {
   const { store } = context.server;
-  const demanded = parseDavPrecondition(request.headers, found?.entry);
+  const requested = parseDavPrecondition(request.headers, found?.entry);
   for (let attempt = 1;; attempt++) {
-    const now = sent.length > 0 ? undefined : await findMeta(store, found?.entry);
-    const keeps = now !== undefined;
+    const current = sent.length > 0 ? undefined : await findMeta(store, found?.entry);
+    const keepsMeta = current !== undefined;
     // Without a condition in the request, require the version whose metadata is kept.
-    const condition: Precondition | undefined = demanded ??
-      (keeps ? { match: [{ version: now.version }] } : undefined);
+    const condition: Precondition | undefined = requested ??
+      (keepsMeta ? { match: [{ version: current.version }] } : undefined);
     try {
       return await store.put({
         name,
         body,
         ext,
-        meta: keeps ? now.meta : sent,
+        meta: keepsMeta ? current.meta : sent,
         by: caller.by,
         state: initialState(name),
         ...(condition === undefined ? {} : { precondition: condition }),
       });
     } catch (error) {
-      const overtaken = demanded === undefined && error instanceof StoreError &&
+      const hasChanged = requested === undefined && error instanceof StoreError &&
         error.code === "precondition";
-      if (!overtaken || attempt === MAX_ATTEMPTS) throw error;
+      if (!hasChanged || attempt === MAX_ATTEMPTS) throw error;
     }
   }
 }

@@ -70,7 +70,7 @@ export class DeadProperties {
     if (world === undefined) return NONE;
     let record = this.#parsed.get(world);
     if (record === undefined) this.#parsed.set(world, record = parseRecord(world.body));
-    return record.seal === await this.#identityOf(found) ? record.properties : NONE;
+    return record.worldId === await this.#identityOf(found) ? record.properties : NONE;
   }
 
   /**
@@ -114,11 +114,11 @@ export class DeadProperties {
     found: Resource,
     properties: readonly DeadProperty[],
     by: string,
-    facts: { readonly properties: unknown },
+    eventFields: { readonly properties: unknown },
   ): Promise<void> {
     const { path, entry } = found;
-    const seal = await this.#identityOf(found);
-    const text = JSON.stringify({ of: path, seal, properties });
+    const worldId = await this.#identityOf(found);
+    const text = JSON.stringify({ of: path, seal: worldId, properties });
     const body = encoder.encode(text);
     if (properties.length > MAX_DEAD_PROPERTIES || body.length > MAX_DEAD_PROPERTIES_BYTES) {
       throw new Problem(
@@ -131,11 +131,11 @@ export class DeadProperties {
     if (properties.length === 0) await this.#drop(path);
     else {
       const record = { name: recordWorldName(path), body, ext: "json", meta: [], by: "dav" };
-      await this.#store.put({ ...record, facts: { of: path, for: by } });
+      await this.#store.put({ ...record, eventFields: { of: path, for: by } });
     }
     // The chain of the world records that its properties were changed, and by which caller.
     if (entry?.layer === "upper") {
-      const payload = { ...facts, sha256: sha256Hex(body) };
+      const payload = { ...eventFields, sha256: sha256Hex(body) };
       await this.#store.note({ name: entry.name, by, type: "properties_changed", payload });
     }
   }
@@ -153,9 +153,9 @@ export class DeadProperties {
     return (await this.#creationInfo.read(entry))?.id ?? "";
   }
 
-  async #runInTurn<T>(path: string, act: () => Promise<T>): Promise<T> {
+  async #runInTurn<T>(path: string, action: () => Promise<T>): Promise<T> {
     const before = this.#turns.get(path) ?? Promise.resolve();
-    const turn = before.then(act, act);
+    const turn = before.then(action, action);
     this.#turns.set(path, turn);
     try {
       return await turn;
@@ -166,7 +166,8 @@ export class DeadProperties {
 }
 
 interface PropertyRecord {
-  readonly seal: string;
+  /** Identity of the world; the member `seal` of the stored JSON. */
+  readonly worldId: string;
   readonly properties: readonly DeadProperty[];
 }
 
@@ -178,7 +179,7 @@ export function recordWorldName(path: string): string {
 
 /** Parses a record; content that is not a record, after an edit for example, has no properties. */
 function parseRecord(body: Uint8Array): PropertyRecord {
-  const empty = { seal: "-", properties: NONE };
+  const empty = { worldId: "-", properties: NONE };
   let value: unknown;
   try {
     value = JSON.parse(decoder.decode(body));
@@ -192,10 +193,11 @@ function parseRecord(body: Uint8Array): PropertyRecord {
   const properties = list.flatMap((item) => {
     if (!isObject(item)) return [];
     const { ns, name, xml } = item;
-    const whole = typeof ns === "string" && typeof name === "string" && typeof xml === "string";
-    return whole ? [{ ns, name, xml }] : [];
+    const isProperty = typeof ns === "string" && typeof name === "string" &&
+      typeof xml === "string";
+    return isProperty ? [{ ns, name, xml }] : [];
   });
-  return { seal: value.seal, properties };
+  return { worldId: value.seal, properties };
 }
 
 function isObject(value: unknown): value is { readonly [key: string]: unknown } {

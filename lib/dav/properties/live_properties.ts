@@ -1,6 +1,6 @@
 /**
  * Live properties (RFC 4918 §15, RFC 4331): properties that the server computes, as XML elements.
- * Pure: the caller supplies the facts. Facts that need a disk access are absent unless the request
+ * Pure: the caller supplies the values. Those that need a disk access are absent unless the request
  * asks for a property that needs them.
  */
 
@@ -13,8 +13,8 @@ import type { DiskSpace } from "./quota.ts";
 import type { Resource } from "../resource/resource.ts";
 import { DAV_NAMESPACE, escapeXml, toNameKey } from "../xml/xml_writer.ts";
 
-/** A resource with the facts from which its live properties are written. */
-export interface ResourceFacts {
+/** A resource and the values of its live properties. */
+export interface ResourceInfo {
   readonly resource: Resource;
   /** Whether the caller receives redacted bytes. */
   readonly isRedacted: boolean;
@@ -28,7 +28,7 @@ export interface ResourceFacts {
   readonly space?: DiskSpace;
 }
 
-type Writer = (facts: ResourceFacts) => string | undefined;
+type Writer = (info: ResourceInfo) => string | undefined;
 
 const WRITERS: Readonly<Record<string, Writer>> = {
   creationdate: ({ created }) =>
@@ -43,9 +43,9 @@ const WRITERS: Readonly<Record<string, Writer>> = {
     isFile(found)
       ? `<D:getcontenttype>${toMediaType(found.entry?.ext ?? "")}</D:getcontenttype>`
       : undefined,
-  getetag: ({ resource: found, isRedacted: seen }) =>
+  getetag: ({ resource: found, isRedacted: redacted }) =>
     isFile(found) && found.entry !== undefined
-      ? `<D:getetag>${escapeXml(davEtag(found.entry, seen))}</D:getetag>`
+      ? `<D:getetag>${escapeXml(davEtag(found.entry, redacted))}</D:getetag>`
       : undefined,
   getlastmodified: ({ resource: { entry }, changed = entry?.updatedAt }) =>
     changed === undefined
@@ -86,8 +86,8 @@ export const QUOTA_KEYS: readonly string[] = Object.keys(QUOTA)
  *
  * @param key name of the property, as {@link toNameKey} returns it
  */
-export function writeLiveProperty(key: string, facts: ResourceFacts): string | undefined {
-  return ALL.get(key)?.(facts);
+export function writeLiveProperty(key: string, info: ResourceInfo): string | undefined {
+  return ALL.get(key)?.(info);
 }
 
 /** Whether a property cannot be set by clients (RFC 4918 §15); they can set `DAV:displayname`. */

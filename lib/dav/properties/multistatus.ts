@@ -69,12 +69,12 @@ export function createMultistatus(responses: readonly string[]): Response {
  */
 export function createStreamedMultistatus(pieces: AsyncIterator<string>): Response {
   const encoder = new TextEncoder();
-  let begun = false;
+  let hasBegun = false;
   const body = new ReadableStream<Uint8Array>({
     async pull(controller) {
       const next = await pieces.next();
-      const text = `${begun ? "" : HEAD}${next.done ? TAIL : next.value}`;
-      begun = true;
+      const text = `${hasBegun ? "" : HEAD}${next.done ? TAIL : next.value}`;
+      hasBegun = true;
       controller.enqueue(encoder.encode(text));
       if (next.done) controller.close();
     },

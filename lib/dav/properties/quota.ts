@@ -16,8 +16,8 @@ export interface DiskSpace {
 export type QuotaReader = () => Promise<DiskSpace | undefined>;
 
 /**
- * Creates a function that reads the space of the disk, at most once every {@link QUOTA_CACHE_MS} at
- * most.
+ * Creates a function that reads the space of the disk, at most once in {@link QUOTA_CACHE_MS}
+ * milliseconds.
  *
  * @param folder path of the data folder
  * @param now returns the current time in Unix milliseconds

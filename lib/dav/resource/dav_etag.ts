@@ -11,7 +11,7 @@ import { parseEntityTags, parseWorldTags } from "../../http/etag.ts";
 import { Problem } from "../../http/problem.ts";
 import type { ChangeResult, Precondition, VersionTag, WorldEntry } from "../../world/store.ts";
 
-type Dated = Pick<WorldEntry, "version" | "updatedAt">;
+type VersionTime = Pick<WorldEntry, "version" | "updatedAt">;
 
 /**
  * Number of hexadecimal digits for a time in milliseconds; twelve are enough until the year 10889.
@@ -23,13 +23,13 @@ const TIME_DIGITS = 12;
  *
  * @param isRedacted whether the response has redacted bytes, which need a tag of their own
  */
-export function davEtag({ version, updatedAt }: Dated, isRedacted = false): string {
+export function davEtag({ version, updatedAt }: VersionTime, isRedacted = false): string {
   const time = (Date.parse(updatedAt) || 0).toString(16).padStart(TIME_DIGITS, "0");
   return `"${version}-${time}.${isRedacted ? "dav-seen" : "dav"}"`;
 }
 
 /** Returns the entity tag of a world in responses to a caller. */
-export function davEtagFor(caller: Caller, entry: Dated & { readonly name: string }): string {
+export function davEtagFor(caller: Caller, entry: VersionTime & { readonly name: string }): string {
   return davEtag(entry, isRedacted(caller, `/${entry.name}`));
 }
 
@@ -49,7 +49,7 @@ export function writtenEtag(written: ChangeResult): string {
  */
 export function parseDavPrecondition(
   headers: Headers,
-  entry: Dated | undefined,
+  entry: VersionTime | undefined,
 ): Precondition | undefined {
   return parsePrecondition(
     headers,
@@ -61,7 +61,7 @@ function readTags(
   name: string,
   header: string,
   comparison: "strong" | "weak",
-  entry: Dated | undefined,
+  entry: VersionTime | undefined,
 ): "*" | readonly VersionTag[] {
   const plain = parseWorldTags(header, comparison);
   const parsed = parseEntityTags(header);

@@ -44,8 +44,8 @@ export function toWorldTarget(target: RequestTarget): RequestTarget | undefined 
   const { path } = target;
   if (path === DAV_ROOT) return { ...target, path: "/", name: "", isCollection: true };
   if (!path.startsWith(`${DAV_ROOT}/`)) return undefined;
-  const bare = path.slice(DAV_ROOT.length);
-  return { ...target, path: bare, name: bare.slice(1) };
+  const worldPath = path.slice(DAV_ROOT.length);
+  return { ...target, path: worldPath, name: worldPath.slice(1) };
 }
 
 /**

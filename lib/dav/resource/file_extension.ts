@@ -25,37 +25,38 @@ export function chooseDavExt(
   body: Uint8Array,
   before: Pick<WorldEntry, "ext" | "len"> | undefined,
 ): string {
-  const known = namedExt(name) ?? typedExt(contentType);
-  if (known !== undefined) return known;
+  const ext = namedExt(name) ?? typedExt(contentType);
+  if (ext !== undefined) return ext;
   // The extension of an empty world is not kept: clients create empty files before they write them.
-  const fits = before !== undefined && before.len > 0 && (!isTextExt(before.ext) || isUtf8(body));
-  return fits ? before.ext : chosen(name, null, body);
+  const canKeep = before !== undefined && before.len > 0 &&
+    (!isTextExt(before.ext) || isUtf8(body));
+  return canKeep ? before.ext : extFor(name, null, body);
 }
 
 /**
- * Chooses the extension of a world that is copied or moved: its present one, unless the new name
+ * Chooses the extension of a world that is copied or moved: its current one, unless the new name
  * has another suffix than the old name and that suffix is known.
  *
  * @param from old name
  * @param to new name
- * @param ext present extension
+ * @param ext current extension
  */
 export function chooseMovedExt(from: string, to: string, ext: string): string {
   return suffixOf(from) === suffixOf(to) && !to.startsWith("lib/") ? ext : namedExt(to) ?? ext;
 }
 
 function namedExt(name: string): string | undefined {
-  const ext = chosen(name, null, OPAQUE);
+  const ext = extFor(name, null, OPAQUE);
   return ext === UNKNOWN ? undefined : ext;
 }
 
 function typedExt(contentType: string | null): string | undefined {
   if (contentType === null) return undefined;
-  const ext = chosen("home/x", contentType, OPAQUE);
+  const ext = extFor("home/x", contentType, OPAQUE);
   return ext === UNKNOWN ? undefined : ext;
 }
 
-function chosen(name: string, contentType: string | null, body: Uint8Array): string {
+function extFor(name: string, contentType: string | null, body: Uint8Array): string {
   const choice = chooseExt({ queryExt: null, contentType, name, body });
   return "ext" in choice ? choice.ext : UNKNOWN;
 }

@@ -83,15 +83,15 @@ export async function findMountResource(
   const { path } = context.target;
   if (path === MOUNT_ROOT) return { path, collection: true };
   const headers = new Headers({ accept: "application/json" });
-  const answer = await fetchMount(plugins, context, "HEAD", headers, false);
-  await answer.body?.cancel();
-  if (answer.status !== 200) throw toMountProblem(answer.status, path, undefined);
+  const response = await fetchMount(plugins, context, "HEAD", headers, false);
+  await response.body?.cancel();
+  if (response.status !== 200) throw toMountProblem(response.status, path, undefined);
   // Only files have this header; a folder has a listing.
-  if (!answer.headers.has("x-mount-version")) return { path, collection: true };
-  const length = Number(answer.headers.get("content-length") ?? NaN);
-  const changed = Date.parse(answer.headers.get("last-modified") ?? "");
-  const type = answer.headers.get("content-type");
-  const etag = answer.headers.get("etag");
+  if (!response.headers.has("x-mount-version")) return { path, collection: true };
+  const length = Number(response.headers.get("content-length") ?? NaN);
+  const changed = Date.parse(response.headers.get("last-modified") ?? "");
+  const type = response.headers.get("content-type");
+  const etag = response.headers.get("etag");
   return {
     path,
     collection: false,
@@ -114,17 +114,17 @@ export async function listMountFolder(
   const { path } = context.target;
   if (plugins.match(path) === undefined) return [];
   const headers = new Headers({ accept: "application/json" });
-  const answer = await fetchMount(plugins, context, "GET", headers, true);
-  const text = await readText(answer, path);
-  if (answer.status !== 200) throw toMountProblem(answer.status, path, text);
+  const response = await fetchMount(plugins, context, "GET", headers, true);
+  const text = await readText(response, path);
+  if (response.status !== 200) throw toMountProblem(response.status, path, text);
   return parseRows(text).flatMap((row) => resourceOf(path, row));
 }
 
-async function readText(answer: Response, path: string): Promise<string> {
-  if (answer.body === null) return "";
+async function readText(response: Response, path: string): Promise<string> {
+  if (response.body === null) return "";
   const decoder = new TextDecoder();
   let text = "";
-  for await (const part of answer.body) {
+  for await (const part of response.body) {
     text += decoder.decode(part, { stream: true });
     if (text.length > MAX_MOUNT_LISTING_CHARS) {
       throw new Problem(
@@ -151,8 +151,9 @@ function resourceOf(folder: string, row: unknown): MountResource[] {
   if (typeof name !== "string" || typeof dir !== "boolean") return [];
   // Rows with a problem and names that cannot be part of a path are left out.
   const path = `${folder}/${name}`;
-  const unfit = name.includes("/") || "problem" in row || nameFault(`home/${name}`) !== undefined;
-  if (unfit || ("reachable" in row && row.reachable === false)) return [];
+  const isInvalid = name.includes("/") || "problem" in row ||
+    nameFault(`home/${name}`) !== undefined;
+  if (isInvalid || ("reachable" in row && row.reachable === false)) return [];
   const length = "len" in row ? Number(row.len) : NaN;
   const time = "updated_at" in row ? Date.parse(String(row.updated_at)) : NaN;
   return [{
@@ -182,8 +183,10 @@ function toMountProblem(status: number, path: string, text: string | undefined):
 function detailOf(text: string | undefined): string | undefined {
   try {
     const problem: unknown = JSON.parse(text ?? "");
-    const known = typeof problem === "object" && problem !== null && "detail" in problem;
-    return known && typeof problem.detail === "string" ? problem.detail.slice(0, 1000) : undefined;
+    const hasDetail = typeof problem === "object" && problem !== null && "detail" in problem;
+    return hasDetail && typeof problem.detail === "string"
+      ? problem.detail.slice(0, 1000)
+      : undefined;
   } catch {
     return undefined; // not a problem document
   }

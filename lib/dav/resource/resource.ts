@@ -87,12 +87,12 @@ export async function listTree(
   tooMany: () => Problem,
 ): Promise<Resource[]> {
   const found: Resource[] = [root];
-  const waiting: Resource[] = root.collection ? [root] : [];
-  for (let at = waiting.pop(); at !== undefined; at = waiting.pop()) {
+  const queue: Resource[] = root.collection ? [root] : [];
+  for (let at = queue.pop(); at !== undefined; at = queue.pop()) {
     for (const member of await listMembers(store, caller, at.path)) {
       if (found.length >= MAX_DAV_MEMBERS) throw tooMany();
       found.push(member);
-      if (member.collection) waiting.push(member);
+      if (member.collection) queue.push(member);
     }
   }
   return found;

@@ -76,8 +76,8 @@ export function writeElement(element: XmlElement): string {
   return write(element, new Map());
 }
 
-function write(element: XmlElement, known: ReadonlyMap<string, string>): string {
-  const scope = new Map(known);
+function write(element: XmlElement, outer: ReadonlyMap<string, string>): string {
+  const scope = new Map(outer);
   let declared = "";
   function prefixed({ ns, name }: XmlName): string {
     if (ns === "") return name;

@@ -81,7 +81,7 @@ export interface CellHealth {
   readonly served: number;
   /** Number of open requests. */
   readonly requests: number;
-  /** Number of requests that wait for a place. */
+  /** Number of requests that wait for a permit. */
   readonly waiting: number;
   /** Number of runs that crashed or were ended for a violation, since the cell was created. */
   readonly crashes: number;
@@ -159,10 +159,10 @@ export class Cell<A> {
     const headers = forwardedHeaders(request.headers);
     const body = await forwardedBody(request);
     if (!this.#semaphore.tryAcquire()) await this.#waitForPermit(request, caller);
-    let free = false;
+    let isReleased = false;
     const release = (): void => {
-      if (free) return;
-      free = true;
+      if (isReleased) return;
+      isReleased = true;
       this.#semaphore.release();
     };
     let run: CellRun<A>;
@@ -275,7 +275,7 @@ export class Cell<A> {
     if (caller.depth > this.#limits.maxDepth) {
       throw new Problem(
         "loop-detected",
-        `Cannot call the plugin: ${this.#limits.maxDepth} plugins already wait for each other, the limit`,
+        `Cannot call the plugin: ${this.#limits.maxDepth} plugins wait for each other; no more are allowed`,
       );
     }
   }
@@ -291,7 +291,7 @@ export class Cell<A> {
       throw new Problem(
         "unavailable",
         `Cannot call the plugin ${this.#init.name}: ${this.#limits.maxRequests} requests are open and ` +
-          `${this.#limits.maxWaiting} are waiting, the limits; send the request again later`,
+          `${this.#limits.maxWaiting} are waiting; no more are allowed, send the request again later`,
         { "retry-after": "1" },
       );
     } finally {

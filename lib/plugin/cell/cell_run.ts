@@ -93,7 +93,7 @@ export interface CellRunHost<A> extends SqlRequestHost {
   onIdle(run: CellRun<A>): void;
 }
 
-interface Open<A> {
+interface OpenRequest<A> {
   readonly id: number;
   readonly caller: CallerContext<A>;
   readonly call: PendingCall;
@@ -121,7 +121,7 @@ export class CellRun<A> {
   readonly #writer = new FrameWriter();
   readonly #reader = new FrameReader();
   readonly #transport: Transport;
-  readonly #open = new IdTable<Open<A>>();
+  readonly #open = new IdTable<OpenRequest<A>>();
   /**
    * Requests with open `waitUntil` work, with their depth and the time at which it is abandoned.
    */
@@ -216,7 +216,7 @@ export class CellRun<A> {
    * @param onEnd called once, when both bodies are over or the call has failed
    */
   send(
-    outgoing: Omit<OutboundRequest, "note" | "ended" | "moved">,
+    outgoing: Omit<OutboundRequest, "note" | "onEnd" | "onProgress" | "onResponse">,
     caller: CallerContext<A>,
     onEnd: () => void,
   ): PendingCall {
@@ -237,7 +237,7 @@ export class CellRun<A> {
         this.#timeouts = 0;
       },
     });
-    const open: Open<A> = { id: call.id, caller, call, due: due(), calls: undefined };
+    const open: OpenRequest<A> = { id: call.id, caller, call, due: due(), calls: undefined };
     if (!this.#end) this.#open.add(open);
     return call;
   }
@@ -289,14 +289,14 @@ export class CellRun<A> {
   #receive(chunk: Uint8Array<ArrayBuffer>): void {
     if (this.#end) return;
     try {
-      this.#reader.push(chunk, (frame) => this.#take(frame));
+      this.#reader.push(chunk, (frame) => this.#receiveFrame(frame));
     } catch (error) {
       const message = error instanceof ProtocolError ? error.message : "it sent an invalid frame";
       this.#finish(new CellEndedError("protocol", `it violated the wire protocol: ${message}`));
     }
   }
 
-  #take(frame: Frame): void {
+  #receiveFrame(frame: Frame): void {
     if (frame.verb <= VERB.CANCEL) return this.#endpoint.receive(frame);
     switch (frame.verb) {
       case VERB.READY:
@@ -341,12 +341,7 @@ export class CellRun<A> {
   /** Checks the time limits and the memory; called several times per second. */
   #check(): void {
     const now = this.#host.now();
-    const {
-      startTimeoutMs: startTimeoutMs,
-      heartbeatTimeoutMs: heartbeatTimeoutMs,
-      heartbeatMs: heartbeatMs,
-      residentMiB,
-    } = this.#limits;
+    const { startTimeoutMs, heartbeatTimeoutMs, heartbeatMs, residentMiB } = this.#limits;
     if (this.#readyPromise) {
       if (now - this.startedAt <= startTimeoutMs) return this.#checkMemory(residentMiB);
       return this.#finish(
@@ -412,14 +407,14 @@ export class CellRun<A> {
     const depth = 1 + this.#depthOf(typeof id === "number" ? id : 0, open);
     if (depth > this.#limits.maxDepth) {
       const detail =
-        `Cannot run the subrequest: ${this.#limits.maxDepth} plugins already wait for each other, the limit`;
+        `Cannot run the subrequest: ${this.#limits.maxDepth} plugins wait for each other; no more are allowed`;
       return toProblemResponse(new Problem("loop-detected", detail), null);
     }
     if (!head.url.startsWith("/")) {
       throw new Error("Cannot run the subrequest: its path does not start with a slash");
     }
-    const bare = { method: head.method, body, signal };
-    const request = appendHeaders(new Request(`http://machine${head.url}`, bare), head.headers);
+    const init = { method: head.method, body, signal };
+    const request = appendHeaders(new Request(`http://machine${head.url}`, init), head.headers);
     if (open && kind === "caller") (open.calls ??= new Set()).add(inbound.id);
     try {
       return kind === "caller" && open
@@ -438,9 +433,9 @@ export class CellRun<A> {
   }
 
   /** Returns the depth of a request. For an unknown id it is that of the deepest open request. */
-  #depthOf(id: number, open: Open<A> | undefined): number {
-    const known = open?.caller.depth ?? this.#waitUntil.get(id)?.depth;
-    if (known !== undefined) return known;
+  #depthOf(id: number, open: OpenRequest<A> | undefined): number {
+    const depth = open?.caller.depth ?? this.#waitUntil.get(id)?.depth;
+    if (depth !== undefined) return depth;
     let maxDepth = 0;
     for (const { caller } of this.#open.values()) maxDepth = Math.max(maxDepth, caller.depth);
     return maxDepth;

@@ -35,9 +35,9 @@ export function createOpenVerified(native: typeof Deno): OpenVerified {
     const descriptor = await openDescriptor(real, FLAGS);
     const link = `/proc/self/fd/${descriptor}`;
     try {
-      const place = await native.readLink(link);
+      const openedPath = await native.readLink(link);
       // A file that was deleted or replaced after the opening had the right path.
-      if (place !== real && place !== `${real} (deleted)`) {
+      if (openedPath !== real && openedPath !== `${real} (deleted)`) {
         throw new FileReplaced("its path has changed");
       }
       // `native.open` would block on a pipe until a writer opens it.

@@ -20,7 +20,7 @@ export interface SqlRequest {
 /** Dependencies of {@link answerSqlRequest}. */
 export interface SqlRequestHost {
   /** Runs a query; absent if the cell must not send queries. */
-  runSqlRequest?(asked: SqlRequest): Promise<Response>;
+  runSqlRequest?(request: SqlRequest): Promise<Response>;
   log(level: "log" | "warn" | "error", line: string): void;
 }
 

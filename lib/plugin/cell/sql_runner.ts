@@ -40,7 +40,7 @@ export class SqlRunner {
   /**
    * Number of queries that exceeded their time in a Worker of the server, which cannot be ended.
    */
-  #runaways = 0;
+  #unstoppedQueries = 0;
 
   constructor(init: CellInit, options: SqlRunnerOptions) {
     this.#options = options;
@@ -69,7 +69,7 @@ export class SqlRunner {
    */
   async run(request: SqlRequest): Promise<Response> {
     if (this.#closed) throw new Error("Cannot query: the plugin has been stopped");
-    if (this.#runaways >= MAX_QUERY_PROCESSES) {
+    if (this.#unstoppedQueries >= MAX_QUERY_PROCESSES) {
       return errorResponse(
         "Busy",
         "Cannot query: earlier queries exceeded their time and still run, because Workers of the " +
@@ -89,7 +89,7 @@ export class SqlRunner {
     }
     let run: CellRun<undefined> | undefined;
     try {
-      run = this.#take() ?? await this.#start();
+      run = this.#takeIdle() ?? await this.#start();
       return await this.#send(run, request);
     } catch (error) {
       // If there is a run, the end of its call releases the permit.
@@ -108,11 +108,11 @@ export class SqlRunner {
   }
 
   async #send(run: CellRun<undefined>, { body, timeoutMs, signal }: SqlRequest): Promise<Response> {
-    const { promise: late, reject } = Promise.withResolvers<never>();
+    const { promise: failure, reject } = Promise.withResolvers<never>();
     let timer: ReturnType<typeof setTimeout> | undefined;
     const init = this.#init;
     const end = (): void => {
-      if (run.kind === "worker") this.#runaways++;
+      if (run.kind === "worker") this.#unstoppedQueries++;
       void run.kill();
     };
     const ms = Math.min(Math.max(1, timeoutMs), MAX_QUERY_MS) || MAX_QUERY_MS;
@@ -143,7 +143,7 @@ export class SqlRunner {
     signal.addEventListener("abort", onAbort, { once: true });
     if (signal.aborted) onAbort();
     try {
-      const response = await Promise.race([call.response, late]);
+      const response = await Promise.race([call.response, failure]);
       clearTimeout(timer);
       return response;
     } catch (error) {
@@ -189,7 +189,7 @@ export class SqlRunner {
     return run;
   }
 
-  #take(): CellRun<undefined> | undefined {
+  #takeIdle(): CellRun<undefined> | undefined {
     const [run] = this.#idle.keys();
     if (run !== undefined) this.#removeIdle(run);
     return run;
@@ -215,7 +215,7 @@ export class SqlRunner {
 
 class QueryTimeout extends Error {}
 
-/** Returns the body and calls `through` when all of it has been read. */
+/** Returns the body and calls `onRead` when all of it has been read. */
 function onceRead(
   body: SqlRequest["body"],
   onRead: () => void,

@@ -16,13 +16,13 @@ const PAGE_EVENTS = 100;
 const FIXED = ["routes", "auth", "config", "grants", "fallback", "patience"] as const;
 
 /** Payload of the event of an approval. */
-export type ApprovalFacts = Readonly<Record<string, unknown>>;
+export type ApprovalPayload = Readonly<Record<string, unknown>>;
 
-/** The facts of a valid approval, or the reason why they are missing. */
-export type ApprovalResult = { readonly facts: ApprovalFacts } | { readonly fault: string };
+/** The payload of a valid approval, or the reason why there is none. */
+export type ApprovalResult = { readonly payload: ApprovalPayload } | { readonly fault: string };
 
 /** Returns the payload of an approval's event for a source. */
-export function approvalFacts({ manifest, permissions, config }: ProbeResult): ApprovalFacts {
+export function approvalPayload({ manifest, permissions, config }: ProbeResult): ApprovalPayload {
   const { routes, auth, grants, fallback, patience } = manifest;
   return {
     routes,
@@ -40,7 +40,7 @@ export function approvalFacts({ manifest, permissions, config }: ProbeResult): A
  * Finds the approval of an active plugin.
  *
  * @param source the current world of the plugin
- * @returns the facts of the approval, or a fault: the chain is broken, the source differs from the
+ * @returns the payload of the approval, or a fault: the chain is broken, the source differs from the
  * chain, or the newest transition is not an approval of this source
  */
 export async function findApproval(store: Store, source: World): Promise<ApprovalResult> {
@@ -51,35 +51,36 @@ export async function findApproval(store: Store, source: World): Promise<Approva
   if (!audit.body.ok) {
     return { fault: `its source does not match its event chain: ${audit.body.reason ?? ""}` };
   }
-  const facts = await lastTransition(store, source.name);
-  if (facts === undefined) return { fault: "its event chain contains no approval" };
-  const { to, source_sha256: approved } = facts;
+  const payload = await lastTransition(store, source.name);
+  if (payload === undefined) return { fault: "its event chain contains no approval" };
+  const { to, source_sha256: approved } = payload;
   if (to !== "active") return { fault: `its newest state on the event chain is ${String(to)}` };
   if (approved !== source.sha256) return { fault: "another source was approved" };
-  return { facts };
+  return { payload };
 }
 
 /**
  * Compares what a source declares now with what was approved. Permissions may change with the
  * config worlds, which only T3 can write; with the same config they must be the same.
  *
- * @param approved facts of the approval
+ * @param approved payload of the approval
  * @param current what the source declares now
  * @returns the difference as text, or undefined if they agree
  */
-export function manifestDrift(approved: ApprovalFacts, current: ProbeResult): string | undefined {
-  const now = approvalFacts(current);
-  const field = FIXED.find((name) => canonicalJson(approved[name]) !== canonicalJson(now[name])) ??
-    (approved.config_sha256 === now.config_sha256 &&
-        canonicalJson(approved.permissions) !== canonicalJson(now.permissions)
-      ? "permissions"
-      : undefined);
+export function manifestDrift(approved: ApprovalPayload, current: ProbeResult): string | undefined {
+  const currentPayload = approvalPayload(current);
+  const field =
+    FIXED.find((name) => canonicalJson(approved[name]) !== canonicalJson(currentPayload[name])) ??
+      (approved.config_sha256 === currentPayload.config_sha256 &&
+          canonicalJson(approved.permissions) !== canonicalJson(currentPayload.permissions)
+        ? "permissions"
+        : undefined);
   return field === undefined
     ? undefined
     : `its \`${field}\` differs from the approval; PUT active to approve the current value`;
 }
 
-async function lastTransition(store: Store, name: string): Promise<ApprovalFacts | undefined> {
+async function lastTransition(store: Store, name: string): Promise<ApprovalPayload | undefined> {
   let before: number | undefined;
   for (;;) {
     const page = { limit: PAGE_EVENTS, ...(before === undefined ? {} : { before }) };

@@ -27,7 +27,7 @@ const UNENCODED = /^[A-Za-z0-9\-_.!~*'()/]*$/;
 /** Longest origin that is cached, in characters. */
 const MAX_ORIGIN_CHARS = 300;
 /** Origin of the request's URL if its Host header does not form a valid URL. */
-const ORIGIN = "http://machine";
+const DEFAULT_ORIGIN = "http://machine";
 
 /**
  * Sends a request to a plugin, or answers with the description page of the route.
@@ -36,7 +36,7 @@ const ORIGIN = "http://machine";
  * @param route the route that matched; `""` for the fallback
  * @param context the request after the gate
  * @param store for the world that the rest of the path may name, and for the shell
- * @throws {Problem} the caller may not call the plugin, or the plugin failed
+ * @throws {Problem} the caller cannot call the plugin, or the plugin failed
  */
 export async function callPlugin(
   plugin: LoadedPlugin,
@@ -45,10 +45,10 @@ export async function callPlugin(
   store: Pick<Store, "peek" | "read">,
 ): Promise<Response> {
   const { request, caller, target, depth = 0, connection } = context;
-  const bare = target.path === route && target.query === "";
+  const isRoutePath = target.path === route && target.query === "";
   // `/bin` shows the same facts to every caller that can read the route, also without permission to
   // call it.
-  if (bare && canRead(caller, route) && wantsDescription(request, route)) {
+  if (isRoutePath && canRead(caller, route) && wantsDescription(request, route)) {
     return descriptionPage(plugin.name, plugin.manifest, route, request.url);
   }
   const action = SAFE.has(request.method) ? "read" : "write";
@@ -115,7 +115,7 @@ export function toCanonicalRequest({ request, target, connection }: RequestConte
   const start = url.indexOf("/", url.indexOf("://") + 3);
   const readable = isReadable(url, start);
   if (readable && url.slice(start) === path + query) return request;
-  const origin = readable && start > 0 ? url.slice(0, start) : ORIGIN;
+  const origin = readable && start > 0 ? url.slice(0, start) : DEFAULT_ORIGIN;
   const { method, headers, body } = request;
   return new Request(`${origin}${path}${query}`, {
     method,

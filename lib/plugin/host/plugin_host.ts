@@ -33,13 +33,13 @@ import type {
   StateChangeRequest,
 } from "../../request/plugin_routes.ts";
 import type { Change, Store, World } from "../../world/store.ts";
-import { type ApprovalFacts, approvalFacts, findApproval, manifestDrift } from "./approval.ts";
+import { type ApprovalPayload, approvalPayload, findApproval, manifestDrift } from "./approval.ts";
 import { callPlugin } from "./call_plugin.ts";
 import { answerSubrequest, createPluginCaller } from "./plugin_subrequest.ts";
 import { PluginEventLog } from "./plugin_event_log.ts";
 import { configFault, type LoadedPlugin, type SandboxDeps, shortName } from "./loaded_plugin.ts";
 import {
-  assertVersionSeen,
+  assertSourcePrecondition,
   createSourceChangedProblem,
   readPluginSource,
   setPluginState,
@@ -77,13 +77,13 @@ interface Loader {
 export class PluginHost implements PluginRoutes, PluginAdmin {
   readonly containment: "process" | "worker";
   readonly #options: PluginHostOptions;
-  readonly #up = new Map<string, LoadedPlugin>();
+  readonly #active = new Map<string, LoadedPlugin>();
   readonly #faults = new Map<string, string>();
   readonly #table = new RouteTable<LoadedPlugin>();
   readonly #claims = new RouteClaims();
   readonly #turns = new Map<string, Promise<unknown>>();
   readonly #watches = new Map<string, (() => void)[]>();
-  readonly #notes: PluginEventLog;
+  readonly #eventLog: PluginEventLog;
   readonly #unwatch: () => void;
   #fallback: LoadedPlugin | undefined;
   #loader: Promise<Loader> | undefined;
@@ -93,12 +93,12 @@ export class PluginHost implements PluginRoutes, PluginAdmin {
   constructor(options: PluginHostOptions) {
     this.#options = options;
     this.containment = options.containment;
-    this.#notes = new PluginEventLog(options.store, options.now, options.log);
+    this.#eventLog = new PluginEventLog(options.store, options.now, options.log);
     this.#unwatch = options.store.watch("lib/", (change) => this.#sourceChanged(change));
   }
 
   get activeCount(): number {
-    return this.#up.size;
+    return this.#active.size;
   }
 
   get starting(): Promise<void> | undefined {
@@ -114,23 +114,23 @@ export class PluginHost implements PluginRoutes, PluginAdmin {
   }
 
   metrics(): readonly PluginMetrics[] {
-    const names = new Set([...this.#up.keys(), ...this.#faults.keys()]);
-    return [...names].sort().map((plugin) => metricsOf(plugin, this.#up.get(plugin)));
+    const names = new Set([...this.#active.keys(), ...this.#faults.keys()]);
+    return [...names].sort().map((plugin) => metricsOf(plugin, this.#active.get(plugin)));
   }
 
   match(path: string): PluginMatch | undefined {
     const found = this.#table.match(path);
-    return found === undefined ? undefined : this.#matched(found.route, found.owner);
+    return found === undefined ? undefined : this.#toMatch(found.route, found.owner);
   }
 
   get fallback(): PluginMatch | undefined {
-    return this.#fallback === undefined ? undefined : this.#matched("", this.#fallback);
+    return this.#fallback === undefined ? undefined : this.#toMatch("", this.#fallback);
   }
 
   /**
    * Returns a matched plugin with the function that calls it, so that it is not looked up twice.
    */
-  #matched(path: string, plugin: LoadedPlugin): PluginMatch {
+  #toMatch(path: string, plugin: LoadedPlugin): PluginMatch {
     const { store } = this.#options;
     return {
       ...routeOf(path, plugin),
@@ -145,11 +145,13 @@ export class PluginHost implements PluginRoutes, PluginAdmin {
   start(): Promise<void> {
     const all = this.#startAll();
     let timer: ReturnType<typeof setTimeout> | undefined;
-    const late = new Promise<void>((resolve) => timer = setTimeout(resolve, PLUGIN_START_WAIT_MS));
+    const timeout = new Promise<void>((resolve) =>
+      timer = setTimeout(resolve, PLUGIN_START_WAIT_MS)
+    );
     // The caller of `start` receives the error; a request that waits for a route needs only the
     // end.
     const settled = all.then(() => undefined, () => undefined);
-    this.#starting = Promise.race([settled, late]).finally(() => {
+    this.#starting = Promise.race([settled, timeout]).finally(() => {
       clearTimeout(timer);
       this.#starting = undefined;
     });
@@ -164,11 +166,11 @@ export class PluginHost implements PluginRoutes, PluginAdmin {
     const sources = (await this.#options.store.walk("lib")).filter((entry) =>
       entry.layer === "upper" && entry.state === "active"
     );
-    const waiting = sources.map((entry) => entry.name);
+    const queue = sources.map((entry) => entry.name);
     await Promise.all(Array.from({ length: MAX_CONCURRENT_STARTS }, async () => {
-      for (let name = waiting.shift(); name !== undefined; name = waiting.shift()) {
+      for (let name = queue.shift(); name !== undefined; name = queue.shift()) {
         const next = name;
-        await this.#inTurn(next, () => this.#startAgain(next));
+        await this.#runInTurn(next, () => this.#startApproved(next));
       }
     }));
   }
@@ -184,11 +186,11 @@ export class PluginHost implements PluginRoutes, PluginAdmin {
    */
   activate(name: string, approval: StateChangeRequest): Promise<void> {
     const { store } = this.#options;
-    return this.#inTurn(name, async () => {
+    return this.#runInTurn(name, async () => {
       const source = await readPluginSource(store, name, "activate");
-      const up = this.#up.get(name);
-      if (up?.source.sha256 === source.sha256 && !this.#faults.has(name)) {
-        assertVersionSeen(source, approval.precondition);
+      const active = this.#active.get(name);
+      if (active?.source.sha256 === source.sha256 && !this.#faults.has(name)) {
+        assertSourcePrecondition(source, approval.precondition);
         return;
       }
       const loaded = await this.#startCell(source, approval.by);
@@ -198,16 +200,16 @@ export class PluginHost implements PluginRoutes, PluginAdmin {
           source,
           "active",
           approval,
-          approvalFacts(loaded),
+          approvalPayload(loaded),
         );
         // A write between the transition and now has changed the approved source.
         if (!this.#isCurrent(name, version)) throw createSourceChangedProblem(name);
       } catch (error) {
-        await this.#giveUp(loaded);
+        await this.#abandon(loaded);
         throw error;
       }
-      this.#takeDown(name);
-      this.#bringUp(loaded);
+      this.#removePlugin(name);
+      this.#addPlugin(loaded);
     });
   }
 
@@ -220,19 +222,19 @@ export class PluginHost implements PluginRoutes, PluginAdmin {
    */
   disable(name: string, approval: StateChangeRequest): Promise<void> {
     const { store } = this.#options;
-    return this.#inTurn(name, async () => {
+    return this.#runInTurn(name, async () => {
       const source = await readPluginSource(store, name, "disable");
       if (source.state !== "disabled") await setPluginState(store, source, "disabled", approval);
-      else assertVersionSeen(source, approval.precondition);
-      this.#takeDown(name);
+      else assertSourcePrecondition(source, approval.precondition);
+      this.#removePlugin(name);
       this.#faults.delete(name);
     });
   }
 
   describe(name: string, trusted: boolean): Readonly<Record<string, unknown>> {
     return describePlugin(
-      this.#up.get(name),
-      this.#faults.get(name) ?? configFault(this.#up.get(name)),
+      this.#active.get(name),
+      this.#faults.get(name) ?? configFault(this.#active.get(name)),
       trusted,
     );
   }
@@ -251,13 +253,13 @@ export class PluginHost implements PluginRoutes, PluginAdmin {
   async close(): Promise<void> {
     this.#closed = true;
     this.#unwatch();
-    const loaded = [...this.#up.values()];
-    for (const { name } of loaded) this.#withdraw(name);
+    const loaded = [...this.#active.values()];
+    for (const { name } of loaded) this.#removeRoutes(name);
     await Promise.all(loaded.map(({ cell }) => cell.stop({ drain: false })));
     await Promise.all(this.#turns.values());
   }
 
-  async #startAgain(name: string): Promise<void> {
+  async #startApproved(name: string): Promise<void> {
     const { store, log } = this.#options;
     if (this.#closed) return;
     let version: number | undefined;
@@ -267,15 +269,17 @@ export class PluginHost implements PluginRoutes, PluginAdmin {
       version = source.version;
       const approved = await findApproval(store, source);
       if ("fault" in approved) throw new Problem("unprocessable", approved.fault);
-      const loaded = await this.#startCell(source, "machine", approved.facts);
-      if (this.#isCurrent(name, version)) this.#bringUp(loaded);
-      else await this.#giveUp(loaded);
+      const loaded = await this.#startCell(source, "machine", approved.payload);
+      if (this.#isCurrent(name, version)) this.#addPlugin(loaded);
+      else await this.#abandon(loaded);
     } catch (error) {
       if (version !== undefined && !this.#isCurrent(name, version)) return;
       const reason = error instanceof Error ? error.message : String(error);
       this.#faults.set(name, reason);
       log(`plugin ${shortName(name)} cannot be started: ${reason}`);
-      await this.#notes.write(name, "plugin_failed", { reason: reason.slice(0, MAX_REASON_CHARS) });
+      await this.#eventLog.write(name, "plugin_failed", {
+        reason: reason.slice(0, MAX_REASON_CHARS),
+      });
     }
   }
 
@@ -289,10 +293,10 @@ export class PluginHost implements PluginRoutes, PluginAdmin {
   /**
    * Reserves the routes of a source and starts its cell.
    *
-   * @param approved facts of an earlier approval, which the source must still match
+   * @param approved payload of an earlier approval, which the source must still match
    * @throws {Problem} the source is refused; this is written to its event chain
    */
-  async #startCell(source: World, by: string, approved?: ApprovalFacts): Promise<LoadedPlugin> {
+  async #startCell(source: World, by: string, approved?: ApprovalPayload): Promise<LoadedPlugin> {
     const { dispatch, now } = this.#options;
     const { name, sha256 } = source;
     const { sandbox, steps } = await this.#load();
@@ -303,19 +307,19 @@ export class PluginHost implements PluginRoutes, PluginAdmin {
       this.#claims.claim(
         name,
         requested.manifest,
-        [...this.#up].map(([other, { manifest }]) => [other, manifest]),
+        [...this.#active].map(([other, { manifest }]) => [other, manifest]),
       );
-      const own = createPluginCaller(shortName(name), requested.manifest.grants);
+      const pluginCaller = createPluginCaller(shortName(name), requested.manifest.grants);
       return await steps.startPlugin(sandbox, source, requested, {
-        answerSubrequest: (call) => answerSubrequest(call, own, now(), dispatch),
-        onEvent: (event) => this.#notes.addCellEvent(name, sha256, event),
+        answerSubrequest: (call) => answerSubrequest(call, pluginCaller, now(), dispatch),
+        onEvent: (event) => this.#eventLog.addCellEvent(name, sha256, event),
       });
     } catch (error) {
       this.#claims.release(name);
       const problem = steps.toActivationProblem(error, name);
       if (problem instanceof Problem) {
         const reason = problem.detail.slice(0, MAX_REASON_CHARS);
-        await this.#notes.write(name, "plugin_refused", { source_sha256: sha256, reason }, by);
+        await this.#eventLog.write(name, "plugin_refused", { source_sha256: sha256, reason }, by);
       }
       throw problem;
     }
@@ -323,20 +327,20 @@ export class PluginHost implements PluginRoutes, PluginAdmin {
 
   /** Returns whether a plugin's world is active and still has this version. */
   #isCurrent(name: string, version: number): boolean {
-    const now = this.#options.store.stat(name);
-    return !this.#closed && now?.version === version && now.state === "active";
+    const entry = this.#options.store.stat(name);
+    return !this.#closed && entry?.version === version && entry.state === "active";
   }
 
-  async #giveUp({ name, cell }: LoadedPlugin): Promise<void> {
+  async #abandon({ name, cell }: LoadedPlugin): Promise<void> {
     this.#claims.release(name);
     await cell.stop({ drain: false });
   }
 
-  #bringUp(loaded: LoadedPlugin): void {
+  #addPlugin(loaded: LoadedPlugin): void {
     const { name, manifest } = loaded;
     this.#claims.release(name);
     this.#faults.delete(name);
-    this.#up.set(name, loaded);
+    this.#active.set(name, loaded);
     for (const route of manifest.routes) this.#table.add(route, loaded);
     if (manifest.fallback) this.#fallback = loaded;
     const { store } = this.#options;
@@ -349,17 +353,17 @@ export class PluginHost implements PluginRoutes, PluginAdmin {
   }
 
   /** Removes routes and watches at once; the cell finishes its open requests. */
-  #takeDown(name: string): void {
-    const loaded = this.#withdraw(name);
+  #removePlugin(name: string): void {
+    const loaded = this.#removeRoutes(name);
     if (loaded === undefined) return;
     loaded.cell.stop({ drain: true })
       .catch((error) => this.#options.log(`Cannot stop plugin ${shortName(name)}: ${error}`));
   }
 
-  #withdraw(name: string): LoadedPlugin | undefined {
-    const loaded = this.#up.get(name);
+  #removeRoutes(name: string): LoadedPlugin | undefined {
+    const loaded = this.#active.get(name);
     if (loaded === undefined) return undefined;
-    this.#up.delete(name);
+    this.#active.delete(name);
     for (const route of loaded.manifest.routes) this.#table.delete(route);
     if (this.#fallback === loaded) this.#fallback = undefined;
     for (const unwatch of this.#watches.get(name) ?? []) unwatch();
@@ -376,30 +380,30 @@ export class PluginHost implements PluginRoutes, PluginAdmin {
       ? undefined
       : world?.state ?? this.#options.store.stat(name)?.state;
     if (state !== "active") this.#faults.delete(name);
-    const loaded = this.#up.get(name);
+    const loaded = this.#active.get(name);
     if (loaded === undefined) return;
     const same = world === undefined || world.sha256 === loaded.source.sha256;
-    if (state !== "active" || !same) this.#takeDown(name);
+    if (state !== "active" || !same) this.#removePlugin(name);
   }
 
   /** Replaces the cell after a change of a config world, because permissions may have changed. */
   #configChanged(name: string): void {
     const { log } = this.#options;
-    void this.#inTurn(name, async () => {
-      const loaded = this.#up.get(name);
+    void this.#runInTurn(name, async () => {
+      const loaded = this.#active.get(name);
       if (loaded === undefined) return;
       try {
         const { sandbox, steps } = await this.#load();
         if (await steps.isConfigCurrent(sandbox, loaded)) return void this.#faults.delete(name);
-        const current = await steps.probeAgain(sandbox, name, loaded.code);
-        const fault = manifestDrift(approvalFacts(loaded), current);
+        const current = await steps.probeSource(sandbox, name, loaded.code);
+        const fault = manifestDrift(approvalPayload(loaded), current);
         if (fault !== undefined) throw new Problem("unprocessable", fault);
         await loaded.cell.swap(await steps.prepareCellInit(sandbox, name, loaded.code, current));
         loaded.permissions = current.permissions;
         loaded.config = current.config;
         loaded.fault = current.fault;
         this.#faults.delete(name);
-        await this.#notes.write(name, "plugin_reconfigured", {
+        await this.#eventLog.write(name, "plugin_reconfigured", {
           source_sha256: loaded.source.sha256,
           permissions: current.permissions,
           ...(current.fault === undefined
@@ -418,9 +422,9 @@ export class PluginHost implements PluginRoutes, PluginAdmin {
   }
 
   /** Runs the state changes of one plugin one after the other. */
-  #inTurn<T>(name: string, act: () => Promise<T>): Promise<T> {
+  #runInTurn<T>(name: string, action: () => Promise<T>): Promise<T> {
     const before = this.#turns.get(name) ?? Promise.resolve();
-    const turn = before.then(act, act);
+    const turn = before.then(action, action);
     // The caller of this turn gets its error; the next turn only waits for its end.
     const settled = turn.then(() => {}, () => {});
     this.#turns.set(name, settled);

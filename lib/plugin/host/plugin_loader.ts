@@ -41,7 +41,7 @@ export async function inspectSource(deps: SandboxDeps, source: World): Promise<R
   const { startCell, limits, now } = deps;
   const strip = createStripTypes(startCell, limits, now);
   const code = await validateSource(source.body, strip, deps.checkImports);
-  return { code, ...await probeAgain(deps, source.name, code) };
+  return { code, ...await probeSource(deps, source.name, code) };
 }
 
 /**
@@ -52,7 +52,7 @@ export async function inspectSource(deps: SandboxDeps, source: World): Promise<R
  * @throws {ManifestError} a field of the manifest is invalid
  * @throws {CellEndedError} the code cannot be loaded, or not in time
  */
-export function probeAgain(deps: SandboxDeps, name: string, code: string): Promise<ProbeResult> {
+export function probeSource(deps: SandboxDeps, name: string, code: string): Promise<ProbeResult> {
   const { startCell, limits, now } = deps;
   return probeManifest({
     name: shortName(name),
@@ -163,9 +163,9 @@ export async function isConfigCurrent(
  * @param name world of the source, `lib/gpu`
  */
 export function toActivationProblem(error: unknown, name: string): unknown {
-  const known = error instanceof SourceError || error instanceof ManifestError ||
+  const isExpected = error instanceof SourceError || error instanceof ManifestError ||
     error instanceof MissingPermissionError || error instanceof CellEndedError;
-  if (!known) return error;
+  if (!isExpected) return error;
   return new Problem(
     "unprocessable",
     `Cannot activate /${name}: ${error.message}; nothing was changed`,

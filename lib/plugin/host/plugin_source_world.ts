@@ -26,7 +26,7 @@ export async function readPluginSource(store: Store, name: string, action: strin
  * Sets the state of exactly the source that was read.
  *
  * @param source the world that was read
- * @param facts members of the event in addition to the state and the hash
+ * @param eventFields members of the event in addition to the state and the hash
  * @returns the world's version after the change
  * @throws {Problem} 412: the precondition failed; 409: the source was changed since it was read
  */
@@ -35,16 +35,16 @@ export async function setPluginState(
   source: World,
   to: "active" | "disabled",
   { by, precondition }: StateChangeRequest,
-  facts: Readonly<Record<string, unknown>> = {},
+  eventFields: Readonly<Record<string, unknown>> = {},
 ): Promise<number> {
-  assertVersionSeen(source, precondition);
+  assertSourcePrecondition(source, precondition);
   const { name, version, sha256 } = source;
   try {
     const written = await store.transition({
       name,
       by,
       to,
-      facts: { source_sha256: sha256, ...facts },
+      eventFields: { source_sha256: sha256, ...eventFields },
       precondition: { match: [{ version, sha256 }] },
     });
     return written.version;
@@ -60,7 +60,10 @@ export async function setPluginState(
  * @param precondition undefined if the caller sent none
  * @throws {Problem} 412: the precondition failed
  */
-export function assertVersionSeen(source: World, precondition: Precondition | undefined): void {
+export function assertSourcePrecondition(
+  source: World,
+  precondition: Precondition | undefined,
+): void {
   const fault = preconditionFault(precondition, source);
   if (fault === undefined) return;
   throw new Problem("precondition-failed", `Cannot change the state of /${source.name}: ${fault}`);

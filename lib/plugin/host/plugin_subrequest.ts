@@ -36,19 +36,19 @@ export function createPluginCaller(name: string, grants: Grants): Caller {
  * Answers a subrequest. A request that the gate would refuse gets the same problem as from a
  * client.
  *
- * @param own the caller for `env.machine`
+ * @param pluginCaller the caller for `env.machine`
  * @param now current time in Unix milliseconds
  * @param dispatch answers a request behind the gate; never throws
  */
 export async function answerSubrequest(
   call: Subrequest<Caller>,
-  own: Caller,
+  pluginCaller: Caller,
   now: number,
   dispatch: (context: RequestContext) => Promise<Response>,
 ): Promise<Response> {
   let context: RequestContext;
   try {
-    context = toSubrequestContext(call, own, now);
+    context = toSubrequestContext(call, pluginCaller, now);
   } catch (error) {
     if (!(error instanceof Problem)) throw error;
     const { headers, method } = call.request;
@@ -63,17 +63,17 @@ export async function answerSubrequest(
 /**
  * Converts a subrequest to the context of a request that has passed the gate.
  *
- * @param own the caller for `env.machine`
+ * @param pluginCaller the caller for `env.machine`
  * @param now current time in Unix milliseconds
  * @throws {Problem} the gate would refuse the request, or the caller's capability has expired
  */
 export function toSubrequestContext(
   call: Subrequest<Caller>,
-  own: Caller,
+  pluginCaller: Caller,
   now: number,
 ): RequestContext {
   const { request, depth } = call;
-  const caller = call.kind === "caller" ? call.authority : own;
+  const caller = call.kind === "caller" ? call.authority : pluginCaller;
   if (isExpired(caller, now / 1000)) {
     throw new Problem(
       "unauthorized",
@@ -81,7 +81,7 @@ export function toSubrequestContext(
     );
   }
   if (!KNOWN_METHODS.has(request.method)) {
-    throw new Problem("not-implemented", `Cannot ${request.method}: the method is not known here`);
+    throw new Problem("not-implemented", `Cannot ${request.method}: the method is not supported`);
   }
   const target = parseTarget(request.url);
   for (const name of REMOVED_HEADERS) request.headers.delete(name);

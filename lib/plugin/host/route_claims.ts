@@ -17,27 +17,27 @@ export class RouteClaims {
    * Reserves routes for a plugin. An earlier reservation of the same plugin is replaced.
    *
    * @param name world of the source, `lib/gpu`
-   * @param wanted the routes to reserve, and whether it is the fallback
-   * @param up the routes of the active plugins
+   * @param requested the routes to reserve, and whether it is the fallback
+   * @param active the routes of the active plugins
    * @throws {ManifestError} a route overlaps one of another plugin; the message names both
    */
   claim(
     name: string,
-    wanted: RouteClaim,
-    up: Iterable<readonly [name: string, held: RouteClaim]>,
+    requested: RouteClaim,
+    active: Iterable<readonly [name: string, held: RouteClaim]>,
   ): void {
-    for (const [other, held] of [...up, ...this.#claims]) {
+    for (const [other, held] of [...active, ...this.#claims]) {
       if (other === name) continue;
-      for (const route of wanted.routes) {
+      for (const route of requested.routes) {
         const taken = held.routes.find((path) => overlap(path, route));
         if (taken === undefined) continue;
         throw new ManifestError("routes", `${route} is taken: /${other} has the route ${taken}`);
       }
-      if (wanted.fallback && held.fallback) {
+      if (requested.fallback && held.fallback) {
         throw new ManifestError("fallback", `it is taken: /${other} is the fallback`);
       }
     }
-    this.#claims.set(name, { routes: wanted.routes, fallback: wanted.fallback });
+    this.#claims.set(name, { routes: requested.routes, fallback: requested.fallback });
   }
 
   /** Removes the reservation of a plugin: it is active now, or it failed to start. Idempotent. */

@@ -47,8 +47,8 @@ function parseFault(error: unknown): SourceFault {
   }
   if (!(error instanceof SyntaxError)) throw error;
   const line = Number(/\((\d+):\d+\)$/.exec(error.message)?.[1] ?? 0);
-  const words = error.message.replace(/ \(\d+:\d+\)$/, "");
-  const message = `Cannot parse the source: ${words} (line ${line})`;
+  const reason = error.message.replace(/ \(\d+:\d+\)$/, "");
+  const message = `Cannot parse the source: ${reason} (line ${line})`;
   return { kind: "not-javascript", message, line };
 }
 

@@ -15,13 +15,13 @@ class NoWorker extends Error {}
  * Creates a {@link CheckImports} that parses long sources in a Worker.
  *
  * @param workerUrl URL of the Worker's main module, `check_imports_worker.ts`
- * @param patienceMs longest time for one source, in milliseconds; then it is refused
+ * @param timeoutMs longest time for one source, in milliseconds; then it is refused
  */
-export function checkImportsInWorker(workerUrl: string, patienceMs: number): CheckImports {
-  return async function examine(text) {
+export function checkImportsInWorker(workerUrl: string, timeoutMs: number): CheckImports {
+  return async function checkInWorker(text) {
     if (text.length <= MAX_INLINE_IMPORT_CHECK_CHARS) return checkImports(text);
     try {
-      return await runInWorker(workerUrl, text, patienceMs);
+      return await runInWorker(workerUrl, text, timeoutMs);
     } catch (error) {
       if (!(error instanceof NoWorker)) throw error;
       return checkImports(text);
@@ -32,7 +32,7 @@ export function checkImportsInWorker(workerUrl: string, patienceMs: number): Che
 function runInWorker(
   workerUrl: string,
   text: string,
-  patienceMs: number,
+  timeoutMs: number,
 ): Promise<SourceFault | undefined> {
   const { promise, resolve, reject } = Promise.withResolvers<SourceFault | undefined>();
   let worker: Worker;
@@ -41,11 +41,11 @@ function runInWorker(
   } catch (error) {
     return Promise.reject(new NoWorker(String(error)));
   }
-  const late = setTimeout(() => {
-    const message = `Cannot parse the source: it took more than ${patienceMs} ms`;
+  const timer = setTimeout(() => {
+    const message = `Cannot parse the source: it took more than ${timeoutMs} ms`;
     resolve({ kind: "too-complex", message, line: 0 });
-  }, patienceMs);
-  // A message without a verdict is a failure of the Worker; the source must not pass because of it.
+  }, timeoutMs);
+  // A message without a result is a failure of the Worker; the source must not pass because of it.
   worker.onmessage = ({ data }: MessageEvent<{ fault?: SourceFault | null } | null>) => {
     const fault = data?.fault;
     if (fault === undefined) reject(new NoWorker("the Worker sent no result"));
@@ -57,7 +57,7 @@ function runInWorker(
   };
   worker.postMessage(text);
   return promise.finally(() => {
-    clearTimeout(late);
+    clearTimeout(timer);
     worker.terminate();
   });
 }

@@ -64,21 +64,21 @@ export function parseManifest(
   value: unknown,
   reserved: (path: string) => string | undefined,
 ): Manifest {
-  const given = parseRecord("manifest", value);
-  const fallback = given.fallback ?? false;
+  const record = parseRecord("manifest", value);
+  const fallback = record.fallback ?? false;
   if (typeof fallback !== "boolean") {
     throw new ManifestError("fallback", "it must be true or false");
   }
-  const routes = parseStrings("routes", given.routes ?? []).map((route) =>
+  const routes = parseStrings("routes", record.routes ?? []).map((route) =>
     parseRoute(route, reserved)
   );
-  const twice = routes.find((route, at) => routes.indexOf(route) !== at);
-  if (twice !== undefined) throw new ManifestError("routes", `${twice} is listed twice`);
+  const duplicate = routes.find((route, at) => routes.indexOf(route) !== at);
+  if (duplicate !== undefined) throw new ManifestError("routes", `${duplicate} is listed twice`);
   if (routes.length === 0 && !fallback) {
     throw new ManifestError("routes", 'it is empty; name at least one path, such as ["/example"]');
   }
-  const config = parseStrings("config", given.config ?? []).map(parseConfigPath);
-  const grants = parseGrants(given.grants ?? {});
+  const config = parseStrings("config", record.config ?? []).map(parseConfigPath);
+  const grants = parseGrants(record.grants ?? {});
   const own = config.find((path) => isGranted(grants, "write", path));
   if (own !== undefined) {
     throw new ManifestError(
@@ -88,12 +88,12 @@ export function parseManifest(
   }
   return Object.freeze({
     routes: Object.freeze(routes),
-    auth: parseTier(given.auth ?? "T1"),
+    auth: parseTier(record.auth ?? "T1"),
     config: Object.freeze(config),
     grants,
-    description: parseDescription(given.description ?? ""),
+    description: parseDescription(record.description ?? ""),
     fallback,
-    ...(given.patience === undefined ? {} : { patience: parsePatience(given.patience) }),
+    ...(record.patience === undefined ? {} : { patience: parsePatience(record.patience) }),
   });
 }
 
@@ -204,5 +204,8 @@ function parseStrings(field: string, value: unknown): string[] {
 }
 
 function tooMany(field: string): ManifestError {
-  return new ManifestError(field, `it has more than ${MAX_MANIFEST_ENTRIES} entries, the limit`);
+  return new ManifestError(
+    field,
+    `it has too many entries; at most ${MAX_MANIFEST_ENTRIES} are allowed`,
+  );
 }

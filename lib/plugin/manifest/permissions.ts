@@ -101,7 +101,7 @@ function parseFolder(field: "read" | "write", value: string): string {
   if (!/^(?:\/|[A-Za-z]:\/)/.test(path)) {
     throw new ManifestError(name, `${JSON.stringify(value)} is not absolute`);
   }
-  // deno-lint-ignore no-control-regex -- control characters are to be refused
+  // deno-lint-ignore no-control-regex -- the pattern must match control characters
   if (/[\u0000-\u001f]|\/\/|\\|(?:^|\/)\.\.?(?:\/|$)/.test(path)) {
     throw new ManifestError(
       name,
@@ -111,7 +111,9 @@ function parseFolder(field: "read" | "write", value: string): string {
   if (path === "/" || /^[A-Za-z]:\/?$/.test(path)) {
     throw new ManifestError(name, "the whole disk cannot be granted; name a folder");
   }
-  if (FORBIDDEN_FOLDERS.some((closed) => path === closed || path.startsWith(closed + "/"))) {
+  if (
+    FORBIDDEN_FOLDERS.some((forbidden) => path === forbidden || path.startsWith(forbidden + "/"))
+  ) {
     throw new ManifestError(
       name,
       `${path} cannot be granted: it contains processes and devices of the host`,

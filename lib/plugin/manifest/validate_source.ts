@@ -30,7 +30,7 @@ export type CheckImports = (text: string) => Promise<SourceFault | undefined>;
  * @param bytes bytes of the plugin's world
  * @param strip removes types; called only if the source is not JavaScript. Its result is checked
  * too
- * @param examine checks a text; by default on this thread
+ * @param check checks a text; by default on this thread
  * @returns JavaScript without imports
  * @throws {SourceError} the source is not UTF-8, too long, not parseable, imports something, or
  * uses a TypeScript construct that is more than types
@@ -38,7 +38,7 @@ export type CheckImports = (text: string) => Promise<SourceFault | undefined>;
 export async function validateSource(
   bytes: Uint8Array,
   strip: StripTypes,
-  examine: CheckImports = (text) => Promise.resolve(checkImports(text)),
+  check: CheckImports = (text) => Promise.resolve(checkImports(text)),
 ): Promise<string> {
   if (bytes.length > MAX_PLUGIN_BYTES) {
     throw new SourceError(
@@ -52,7 +52,7 @@ export async function validateSource(
   } catch {
     throw new SourceError("Cannot load the source: it is not UTF-8", 0);
   }
-  const fault = await examine(text);
+  const fault = await check(text);
   if (fault === undefined) return text;
   if (fault.kind !== "not-javascript") throw new SourceError(fault.message, fault.line);
   let stripped: string;
@@ -61,9 +61,9 @@ export async function validateSource(
   } catch (error) {
     throw typeScriptFault(error, fault);
   }
-  const left = await examine(stripped);
-  if (left === undefined) return stripped;
-  throw new SourceError(left.message, left.line);
+  const remaining = await check(stripped);
+  if (remaining === undefined) return stripped;
+  throw new SourceError(remaining.message, remaining.line);
 }
 
 function typeScriptFault(error: unknown, asJavaScript: SourceFault): SourceError {

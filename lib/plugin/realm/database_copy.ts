@@ -17,8 +17,8 @@ export interface DatabaseFileStat {
 /** Access to the files of a database. Methods return undefined for a file that does not exist. */
 export interface DatabaseFiles {
   stat(path: string): Promise<DatabaseFileStat | undefined>;
-  /** Reads the whole file, or its first `most` bytes. */
-  read(path: string, most?: number): Promise<Uint8Array<ArrayBuffer> | undefined>;
+  /** Reads the whole file, or its first `maxBytes` bytes. */
+  read(path: string, maxBytes?: number): Promise<Uint8Array<ArrayBuffer> | undefined>;
   sleep(ms: number): Promise<unknown>;
 }
 
@@ -116,7 +116,7 @@ export function applyWal(
     open.set(view.getUint32(at), at + FRAME_HEADER_BYTES);
     const commit = view.getUint32(at + 4);
     if (commit === 0) continue;
-    for (const [page, place] of open) pages.set(page, place);
+    for (const [page, offset] of open) pages.set(page, offset);
     open = new Map();
     size = commit;
   }
@@ -129,8 +129,8 @@ export function applyWal(
   }
   const image = new Uint8Array(size * pageSize);
   image.set(main.subarray(0, Math.min(main.length, image.length)));
-  for (const [page, place] of pages) {
-    if (page <= size) image.set(log.subarray(place, place + pageSize), (page - 1) * pageSize);
+  for (const [page, offset] of pages) {
+    if (page <= size) image.set(log.subarray(offset, offset + pageSize), (page - 1) * pageSize);
   }
   for (let page = Math.floor(main.length / pageSize) + 1; page <= size; page++) {
     if (!pages.has(page)) return undefined;
@@ -182,8 +182,8 @@ async function readState(disk: DatabaseFiles, path: string): Promise<State | und
   };
 }
 
-async function readHex(disk: DatabaseFiles, path: string, most: number): Promise<string> {
-  return (await disk.read(path, most))?.toHex() ?? "";
+async function readHex(disk: DatabaseFiles, path: string, maxBytes: number): Promise<string> {
+  return (await disk.read(path, maxBytes))?.toHex() ?? "";
 }
 
 /** Continues SQLite's checksum in `sum` over `length` bytes, in pairs of 32-bit words. */

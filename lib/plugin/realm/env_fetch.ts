@@ -43,8 +43,7 @@ export function createEnvFetchFactory(endpoint: RpcEndpoint, maxOpen: number): C
       open--;
       return;
     }
-    // The place is passed to the next waiter without becoming free, so that no new call can take
-    // it.
+    // The permit goes directly to the next waiter, so that no new call can take it.
     next++;
     if (next === waiting.length) {
       waiting = [];

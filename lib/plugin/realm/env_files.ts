@@ -256,14 +256,14 @@ export function createEnvFiles(
     }
   }
 
-  function respond(path: string, answer: FileResponseOptions = {}): Response {
-    const { offset, length } = parseRange(answer);
-    const { status = 200, headers = {}, seen } = answer;
+  function respond(path: string, options: FileResponseOptions = {}): Response {
+    const { offset, length } = parseRange(options);
+    const { status = 200, headers = {}, seen } = options;
     let source: ReadableStreamDefaultReader<Uint8Array> | undefined;
     // The server reads the file itself. This stream is read only if the plugin uses the response.
     const body = new ReadableStream<Uint8Array>({
       async pull(controller) {
-        source ??= (await stream(path, answer)).getReader();
+        source ??= (await stream(path, options)).getReader();
         const { done, value } = await source.read();
         if (done) controller.close();
         else controller.enqueue(value);
@@ -305,8 +305,8 @@ export function createEnvFiles(
           const batch = names.slice(at, at + STAT_BATCH).map((name) =>
             readEntry(`${real}/${name}`, name)
           );
-          for (const one of batch) {
-            const entry = await one;
+          for (const pending of batch) {
+            const entry = await pending;
             if (entry !== undefined) found[found.length] = entry;
           }
         }

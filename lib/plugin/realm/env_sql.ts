@@ -33,9 +33,9 @@ export interface Sql {
 /**
  * Creates `env.sql`.
  *
- * @param ask sends a query to the server
+ * @param sendQuery sends a query to the server
  */
-export function createEnvSql(ask: EnvFetch): Sql {
+export function createEnvSql(sendQuery: EnvFetch): Sql {
   return Object.freeze({
     async query(
       source: string | Uint8Array | ReadableStream<Uint8Array>,
@@ -45,7 +45,7 @@ export function createEnvSql(ask: EnvFetch): Sql {
     ): Promise<SqlResult> {
       if (typeof sql !== "string") throw new TypeError("Cannot query: sql is not a string");
       const { timeoutMs = QUERY_TIMEOUT_MS, ...bounds } = options;
-      const response = await ask("/query", {
+      const response = await sendQuery("/query", {
         method: "POST",
         headers: { "timeout-ms": String(timeoutMs) },
         body: encodeSqlQuery({ sql, params, ...bounds }, source),

@@ -31,12 +31,12 @@ const PLATFORM_GLOBALS =
 /**
  * Locks this realm down. This cannot be undone.
  *
- * @param lines the console that the plugin gets
+ * @param pluginConsole the console that the plugin gets
  * @throws {Error} a global cannot be removed; then the plugin must not be loaded
  */
-export function lockDownRealm(lines: Readonly<Record<string, unknown>>): void {
+export function lockDownRealm(pluginConsole: Readonly<Record<string, unknown>>): void {
   const keep = new Set(`${ECMASCRIPT_GLOBALS} ${PLATFORM_GLOBALS}`.split(" "));
-  const network = globalThis.fetch;
+  const nativeFetch = globalThis.fetch;
   for (const key of Reflect.ownKeys(globalThis)) {
     if (typeof key === "string" && !keep.has(key)) remove(globalThis, key);
   }
@@ -48,8 +48,8 @@ export function lockDownRealm(lines: Readonly<Record<string, unknown>>): void {
   }
   // EventTarget's methods stay on the global: Deno reports errors through them. Messages of the
   // server use a private port, so a listener here cannot receive them.
-  define("console", lines);
-  define("fetch", guardFetch(network));
+  define("console", pluginConsole);
+  define("fetch", guardFetch(nativeFetch));
   define("navigator", Object.freeze({ userAgent: "elastik" }));
   define("setTimeout", guardTimer(globalThis.setTimeout));
   define("setInterval", guardTimer(globalThis.setInterval));
@@ -77,24 +77,25 @@ function define(key: string, value: unknown): void {
  * Wraps `fetch` to refuse `file:` URLs: Deno would read them and follow symlinks out of the
  * folders.
  */
-function guardFetch(network: typeof fetch): typeof fetch {
+function guardFetch(nativeFetch: typeof fetch): typeof fetch {
   const url = Object.getOwnPropertyDescriptor(Request.prototype, "url")!.get!;
   const NativeRequest = Request;
   const { apply } = Reflect;
   // Captured, because a plugin can patch the prototypes.
   const startsWith = String.prototype.startsWith;
-  const is = (text: string, start: string): boolean => apply(startsWith, text, [start]);
+  const startsWithText = (text: string, start: string): boolean => apply(startsWith, text, [start]);
   return async function fetch(input: RequestInfo | URL, init?: RequestInit): Promise<Response> {
     const request = new NativeRequest(input, init);
     const target: string = apply(url, request, []);
     if (
-      !is(target, "http:") && !is(target, "https:") && !is(target, "data:") && !is(target, "blob:")
+      !startsWithText(target, "http:") && !startsWithText(target, "https:") &&
+      !startsWithText(target, "data:") && !startsWithText(target, "blob:")
     ) {
       throw new TypeError(
         "Cannot fetch this URL: its scheme is not allowed; use http, https, data or blob",
       );
     }
-    return await network(request);
+    return await nativeFetch(request);
   };
 }
 

@@ -123,7 +123,7 @@ export function createQueryDatabase(
   const { DatabaseSync } = sqlite;
   const disk = createDatabaseFiles(native);
 
-  async function image(real: string): Promise<Database> {
+  async function openCopy(real: string): Promise<Database> {
     return openImage(await copyDatabase(disk, real));
   }
 
@@ -147,11 +147,11 @@ export function createQueryDatabase(
     // outside.
     const [log, index] = [await existsInside(`${path}-wal`), await existsInside(`${path}-shm`)];
     await existsInside(`${path}-journal`);
-    if (copy === true) return await image(real);
+    if (copy === true) return await openCopy(real);
     // Opening a file in WAL mode creates files next to it, and fails in a read-only folder.
     if (copy === undefined && (log || (await disk.read(real, 100))?.[18] === 2)) {
       try {
-        return await image(real);
+        return await openCopy(real);
       } catch (error) {
         // If the `-shm` file exists, opening the database creates no new file.
         const long = error instanceof Error && error.name === "QuotaExceededError";
@@ -183,9 +183,9 @@ export function createQueryDatabase(
       return runQuery(await openFile(path, copy), query);
     } catch (error) {
       const code = codeOf(error) & 0xff;
-      const held = code === BUSY || code === READONLY || code === CANTOPEN;
-      if (copy !== undefined || !held) throw error;
-      return runQuery(await image(await resolve(path, false)), query);
+      const isLocked = code === BUSY || code === READONLY || code === CANTOPEN;
+      if (copy !== undefined || !isLocked) throw error;
+      return runQuery(await openCopy(await resolve(path, false)), query);
     }
   };
 }
@@ -193,8 +193,8 @@ export function createQueryDatabase(
 /** Runs the query and closes the database. */
 function runQuery(database: Database, query: SqlQuery): SqlResult {
   const { sql, params } = query;
-  const most = clamp(query.maxRows ?? 1000, MAX_QUERY_ROWS);
-  const mostBytes = clamp(query.maxBytes ?? MAX_QUERY_BYTES, MAX_QUERY_BYTES);
+  const maxRows = clamp(query.maxRows ?? 1000, MAX_QUERY_ROWS);
+  const maxBytes = clamp(query.maxBytes ?? MAX_QUERY_BYTES, MAX_QUERY_BYTES);
   let denied = "";
   try {
     // SQLite refuses a longer value before it allocates memory for it.
@@ -222,21 +222,21 @@ function runQuery(database: Database, query: SqlQuery): SqlResult {
     }
     assertSingleStatement(database, sql.slice(statement.sourceSQL.length));
     // Not iterate(): it treats an error in a step as the end of the rows (Deno 2.9.6).
-    const bounded = addLimit(database, statement.sourceSQL, most + 1) ?? statement;
+    const bounded = addLimit(database, statement.sourceSQL, maxRows + 1) ?? statement;
     bounded.setReturnArrays(true);
     bounded.setReadBigInts(true);
     const bound = Array.isArray(params) ? params.map(toInteger) : [
       Object.fromEntries(Object.entries(params).map(([name, value]) => [name, toInteger(value)])),
     ];
     const found = bounded.all(...bound);
-    const truncated = found.length > most;
-    const rows = (truncated ? found.slice(0, most) : found).map((row) => row.map(toResultValue));
+    const truncated = found.length > maxRows;
+    const rows = (truncated ? found.slice(0, maxRows) : found).map((row) => row.map(toResultValue));
     let size = 0;
     for (const row of rows) for (const value of row) size += sizeOf(value);
-    if (size > mostBytes) {
+    if (size > maxBytes) {
       throw createNamedError(
         "QuotaExceededError",
-        `Cannot return the rows: they have ${size} bytes; at most ${mostBytes} are allowed`,
+        `Cannot return the rows: they have ${size} bytes; at most ${maxBytes} are allowed`,
       );
     }
     return { columns, rows, truncated };
@@ -261,8 +261,8 @@ function isReadOnly(action: number, first: string | null, second: string | null)
     case FUNCTION:
       return !FORBIDDEN_FUNCTIONS[second ?? ""];
     case PRAGMA: {
-      const known = ALLOWED_PRAGMAS[first ?? ""];
-      return known === true || known === false && second === null;
+      const takesName = ALLOWED_PRAGMAS[first ?? ""];
+      return takesName === true || takesName === false && second === null;
     }
     default:
       return false;
@@ -282,10 +282,10 @@ function assertSingleStatement(database: Database, tail: string): void {
 }
 
 /** Wraps the statement in a subquery with a LIMIT. Returns undefined if that is not possible. */
-function addLimit(database: Database, sql: string, most: number): Statement | undefined {
+function addLimit(database: Database, sql: string, maxRows: number): Statement | undefined {
   if (!SUBQUERY.test(sql)) return undefined;
   try {
-    return database.prepare(`SELECT * FROM (${sql.replace(/[\s;]+$/, "")}\n) LIMIT ${most}`);
+    return database.prepare(`SELECT * FROM (${sql.replace(/[\s;]+$/, "")}\n) LIMIT ${maxRows}`);
   } catch {
     // The statement compiled, but not in brackets, for example because a comment is not closed.
     return undefined;
@@ -304,12 +304,12 @@ function toSqlError(error: unknown, denied: string): unknown {
   if ((code & 0xff) === TOOBIG) {
     return createNamedError("QuotaExceededError", `Cannot return the rows: ${error.message}`);
   }
-  const known = ["SqliteError", "QuotaExceededError", "Busy", "NotFound", "TypeError"];
-  if (code === 0 && known.includes(error.name) && error.name !== "TypeError") return error;
-  const words = denied === ""
+  const names = ["SqliteError", "QuotaExceededError", "Busy", "NotFound", "TypeError"];
+  if (code === 0 && names.includes(error.name) && error.name !== "TypeError") return error;
+  const reason = denied === ""
     ? error.message
     : `${denied} does more than read; only reading is allowed`;
-  return Object.assign(createNamedError("SqliteError", words), { errcode: code });
+  return Object.assign(createNamedError("SqliteError", reason), { errcode: code });
 }
 
 /**
@@ -326,24 +326,24 @@ export function withSyncRealPath(native: typeof Deno): typeof Deno {
 }
 
 function createDatabaseFiles({ stat, openSync, errors }: typeof Deno): DatabaseFiles {
-  async function present<T>(act: () => T | Promise<T>): Promise<T | undefined> {
+  async function undefinedIfMissing<T>(action: () => T | Promise<T>): Promise<T | undefined> {
     try {
-      return await act();
+      return await action();
     } catch (error) {
       if (error instanceof errors.NotFound) return undefined;
       throw error;
     }
   }
-  async function look(path: string): Promise<DatabaseFileStat> {
+  async function statFile(path: string): Promise<DatabaseFileStat> {
     const { size, mtime, isFile } = await stat(path);
     if (!isFile) throw createNamedError("SqliteError", "it is not a file");
     return { size, mtime: mtime?.getTime() ?? 0 };
   }
   return {
-    stat: (path) => present(() => look(path)),
-    read: (path, most) =>
-      present(async () => {
-        const bytes = new Uint8Array(most ?? (await look(path)).size);
+    stat: (path) => undefinedIfMissing(() => statFile(path)),
+    read: (path, maxBytes) =>
+      undefinedIfMissing(async () => {
+        const bytes = new Uint8Array(maxBytes ?? (await statFile(path)).size);
         using file = openSync(path, { read: true });
         let length = 0;
         while (length < bytes.length) {
@@ -374,6 +374,6 @@ function toResultValue(value: unknown): string | number | null | Uint8Array {
   return value instanceof Uint8Array ? value : String(value);
 }
 
-function clamp(value: number, most: number): number {
-  return Number.isFinite(value) ? Math.min(Math.max(1, value), most) : most;
+function clamp(value: number, max: number): number {
+  return Number.isFinite(value) ? Math.min(Math.max(1, value), max) : max;
 }

@@ -75,9 +75,9 @@ function link(): string {
     const names: string[] = [];
     const code = removeTypes(text)
       .replace(IMPORT, (_, list: string, from: string) => {
-        const bound = list.split(",").map((cellWorker) => cellWorker.trim()).filter(Boolean);
+        const imported = list.split(",").map((item) => item.trim()).filter(Boolean);
         return `const { ${
-          bound.map((cellWorker) => cellWorker.replace(" as ", ": ")).join(", ")
+          imported.map((item) => item.replace(" as ", ": ")).join(", ")
         } } = $m.${from};`;
       })
       .replace(EXPORT, (_, declaration: string, exported: string) => {

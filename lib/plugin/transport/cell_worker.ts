@@ -47,7 +47,7 @@ export async function start(init: CellInit, port: MessagePort): Promise<void> {
   let scheduled = false;
   const flush = (): void => {
     scheduled = false;
-    peer.flush();
+    endpoint.flush();
     if (writer.length > 0) apply(post, port, [writer.take()]);
   };
   const scheduleFlush = (): void => {
@@ -56,20 +56,20 @@ export async function start(init: CellInit, port: MessagePort): Promise<void> {
     defer(flush);
   };
   const { setSignal, hasBufferedBody } = installLazyNatives();
-  const { get: take, set: keep } = WeakMap.prototype;
+  const { get: getReference, set: setReference } = WeakMap.prototype;
   const fileReferences = new WeakMap<Response, FileReference>();
   const rememberFile = (response: Response, file: FileReference): void =>
-    void apply(keep, fileReferences, [response, file]);
-  let serve: (served: InboundRequest) => Promise<Response> = () =>
+    void apply(setReference, fileReferences, [response, file]);
+  let serve: (inbound: InboundRequest) => Promise<Response> = () =>
     Promise.reject(new Error("Not ready"));
-  const peer = new RpcEndpoint({
+  const endpoint = new RpcEndpoint({
     side: SIDE.CELL,
     writer,
     scheduleFlush,
-    serve: (served) => serve(served),
+    serve: (inbound) => serve(inbound),
     hasBufferedBody,
     toFileReference: (response) => {
-      const file: FileReference | undefined = apply(take, fileReferences, [response]);
+      const file: FileReference | undefined = apply(getReference, fileReferences, [response]);
       return file === undefined || response.bodyUsed ? undefined : file;
     },
     maxInboundCalls: 0xffff,
@@ -100,7 +100,7 @@ export async function start(init: CellInit, port: MessagePort): Promise<void> {
   const stripTypes = init.kind === "strip"
     ? (await import("node:module")).stripTypeScriptTypes
     : undefined;
-  const createFetch = createEnvFetchFactory(peer, init.maxCalls);
+  const createFetch = createEnvFetchFactory(endpoint, init.maxCalls);
   lockDownRealm(console);
 
   const reader = new FrameReader();
@@ -110,7 +110,7 @@ export async function start(init: CellInit, port: MessagePort): Promise<void> {
         writer.writeBytes(VERB.PONG, SIDE.HOST, frame.id);
         scheduleFlush();
       } else {
-        peer.receive(frame);
+        endpoint.receive(frame);
       }
     });
   };
@@ -127,7 +127,7 @@ export async function start(init: CellInit, port: MessagePort): Promise<void> {
           new TextEncoder().encode(init.code).toBase64()
       );
       const plugin = findPlugin(module);
-      serve = init.kind === "probe" ? probe(module) : answerWith(plugin);
+      serve = init.kind === "probe" ? createProbeHandler(module) : createRequestHandler(plugin);
     }
     writer.writeBytes(VERB.READY, SIDE.CELL, 0);
   } catch (error) {
@@ -135,21 +135,21 @@ export async function start(init: CellInit, port: MessagePort): Promise<void> {
   }
   scheduleFlush();
 
-  function answerWith(plugin: Plugin): (served: InboundRequest) => Promise<Response> {
+  function createRequestHandler(plugin: Plugin): (inbound: InboundRequest) => Promise<Response> {
     const shared = {
       config: Object.freeze({ ...init.config }),
       vars: Object.freeze({ ...init.vars }),
       ...(files && { files }),
     };
-    return async function answer(served) {
-      const { id, head, body } = served;
+    return async function handle(inbound) {
+      const { id, head, body } = inbound;
       const { method, url } = head;
       // The most common request needs no init object, which would add a quarter to its cost.
-      const bare = method === "GET" && body === null
+      const withoutHeaders = method === "GET" && body === null
         ? new Request(url)
         : new Request(url, { method, body });
-      const request = appendHeaders(bare, head.headers);
-      setSignal(request, () => served.signal);
+      const request = appendHeaders(withoutHeaders, head.headers);
+      setSignal(request, () => inbound.signal);
       const [tier, by, tag] = head.note;
       const origin = originOf(head.url);
       const env = {
@@ -201,8 +201,10 @@ function findPlugin(module: Record<string, unknown>): Plugin {
 }
 
 /** Answers `GET /manifest`, and `POST /permissions` whose body is the config worlds as JSON. */
-function probe(module: Record<string, unknown>): (served: InboundRequest) => Promise<Response> {
-  return async function answer({ head, body }) {
+function createProbeHandler(
+  module: Record<string, unknown>,
+): (inbound: InboundRequest) => Promise<Response> {
+  return async function handle({ head, body }) {
     if (head.url.endsWith("/manifest")) {
       const manifest: Record<string, unknown> = {};
       for (const field of FIELDS) manifest[field] = module[field];
@@ -253,8 +255,8 @@ function formatError(error: unknown): string {
   const text = error instanceof Error
     ? `${error.name}: ${error.message}\n${error.stack ?? ""}`
     : String(error);
-  const place = /data:text\/javascript[^\s)]*?:(\d+):(\d+)/.exec(text);
+  const position = /data:text\/javascript[^\s)]*?:(\d+):(\d+)/.exec(text);
   const message = error instanceof Error ? `${error.name}: ${error.message}` : text;
   const scrubbed = message.replace(/data:\w+\/javascript\S*/g, "plugin");
-  return (place ? `${scrubbed} (line ${place[1]})` : scrubbed).slice(0, 4000);
+  return (position ? `${scrubbed} (line ${position[1]})` : scrubbed).slice(0, 4000);
 }

@@ -36,7 +36,7 @@ const MAX_STDERR_CHARS = 4096;
  * @param program how to start this program as a cell
  */
 export function createProcessStarter(program: CellProgram): StartCell {
-  return function launch(init, limits, events): Transport {
+  return function startProcess(init, limits, events): Transport {
     const child = new Deno.Command(program.execPath, {
       args: [...runtimeFlags(program, init, limits.heapMiB), ...program.args],
       clearEnv: true,
@@ -53,24 +53,24 @@ export function createProcessStarter(program: CellProgram): StartCell {
       stderr: "piped",
     }).spawn();
     const stdin = child.stdin.getWriter();
-    let over = false;
+    let hasEnded = false;
     const stderr = readStderr(child.stderr);
     const ended = child.status.then(async (status) => {
-      over = true;
-      const words = await stderr;
-      events.onEnd(`${formatStatus(status)}${words && `: ${words}`}`);
+      hasEnded = true;
+      const output = await stderr;
+      events.onEnd(`${formatStatus(status)}${output && `: ${output}`}`);
     });
-    void readAll(child.stdout, (chunk) => !over && events.onBytes(chunk));
+    void readAll(child.stdout, (chunk) => !hasEnded && events.onBytes(chunk));
     const transport: Transport = {
       kind: "process",
       pid: child.pid,
       send(bytes) {
         // A write fails if the child is gone; `child.status` reports that.
-        if (!over) stdin.write(bytes).then(() => freeBuffer(bytes), ignoreBrokenPipe);
+        if (!hasEnded) stdin.write(bytes).then(() => freeBuffer(bytes), ignoreBrokenPipe);
       },
       async kill() {
-        if (!over) {
-          over = true;
+        if (!hasEnded) {
+          hasEnded = true;
           try {
             child.kill("SIGKILL");
           } catch (error) {

@@ -9,17 +9,17 @@ import type { StartCell } from "./transport.ts";
 import { toWorkerPermissions } from "./worker_permissions.ts";
 
 /** Starts a cell in a Worker of this process. */
-export const startWorkerCell: StartCell = function launchWorker(init, _limits, events) {
+export const startWorkerCell: StartCell = function startWorker(init, _limits, events) {
   const worker = new Worker(ENTRY_URL, {
     type: "module",
     name: `cell ${init.name}`,
     deno: { permissions: toWorkerPermissions(init.permissions) },
   });
   const { port1, port2 } = new MessageChannel();
-  let over = false;
+  let hasEnded = false;
   const end = (reason: string): void => {
-    if (over) return;
-    over = true;
+    if (hasEnded) return;
+    hasEnded = true;
     port1.close();
     worker.terminate();
     events.onEnd(reason);
@@ -29,13 +29,13 @@ export const startWorkerCell: StartCell = function launchWorker(init, _limits, e
     end("its Worker failed with an uncaught error");
   };
   port1.onmessage = (event) => {
-    if (!over) events.onBytes(event.data);
+    if (!hasEnded) events.onBytes(event.data);
   };
   worker.postMessage({ bootstrap: bootstrapUrl(), init, port: port2 }, [port2]);
   return {
     kind: "worker",
     send: (bytes) => {
-      if (!over) port1.postMessage(bytes);
+      if (!hasEnded) port1.postMessage(bytes);
     },
     kill: () => {
       end("it was terminated");

@@ -27,7 +27,7 @@ export class OutboundBody {
   readonly #sink: BodySink;
   #credit = CELL_WINDOW_BYTES;
   #wake: (() => void) | undefined;
-  #over = false;
+  #isOver = false;
 
   /**
    * Starts to read at once.
@@ -58,8 +58,8 @@ export class OutboundBody {
 
   /** Cancels the source with `reason` and calls the sink no more. Idempotent. */
   cancel(reason: Error): void {
-    if (this.#over) return;
-    this.#over = true;
+    if (this.#isOver) return;
+    this.#isOver = true;
     this.#wake?.();
     // A rejected cancel changes nothing: no reader waits for the rest of the source.
     this.#reader.cancel(reason).catch(ignore);
@@ -67,9 +67,9 @@ export class OutboundBody {
 
   async #pump(): Promise<void> {
     try {
-      while (!this.#over) {
+      while (!this.#isOver) {
         const { done, value } = await this.#reader.read();
-        if (this.#over) return;
+        if (this.#isOver) return;
         if (done) break;
         if (!(value instanceof Uint8Array)) {
           throw new TypeError(
@@ -81,18 +81,18 @@ export class OutboundBody {
           while (this.#credit < piece.length) {
             await new Promise<void>((resolve) => this.#wake = resolve);
             this.#wake = undefined;
-            if (this.#over) return;
+            if (this.#isOver) return;
           }
           this.#credit -= piece.length;
           this.#sink.onChunk(piece);
         }
       }
-      if (this.#over) return;
-      this.#over = true;
+      if (this.#isOver) return;
+      this.#isOver = true;
       this.#sink.onEnd();
     } catch (error) {
-      if (this.#over) return;
-      this.#over = true;
+      if (this.#isOver) return;
+      this.#isOver = true;
       // The sink gets the error that ended the body; an error of the cancel adds nothing.
       this.#reader.cancel(error).catch(ignore);
       this.#sink.onError(error);
@@ -108,13 +108,13 @@ export class InboundBody {
   #controller: ReadableStreamDefaultController<Uint8Array<ArrayBuffer>> | undefined;
   #queue: Uint8Array<ArrayBuffer>[] = [];
   #head = 0;
-  #wanted: (() => void) | undefined;
+  #wakeReader: (() => void) | undefined;
   #allowed = CELL_WINDOW_BYTES;
-  #taken = 0;
+  #consumed = 0;
   #ended = false;
   #closed = false;
   readonly #grant: (bytes: number) => void;
-  readonly #over: (cancelled: boolean) => void;
+  readonly #onOver: (cancelled: boolean) => void;
 
   /**
    * @param grant called with the number of bytes that the reader has consumed since the last call
@@ -123,7 +123,7 @@ export class InboundBody {
    */
   constructor(grant: (bytes: number) => void, over: (cancelled: boolean) => void) {
     this.#grant = grant;
-    this.#over = over;
+    this.#onOver = over;
     this.stream = new ReadableStream({
       start: (controller) => {
         this.#controller = controller;
@@ -133,7 +133,7 @@ export class InboundBody {
         if (this.#closed) return;
         this.#closed = true;
         this.#queue = [];
-        this.#over(true);
+        this.#onOver(true);
       },
     }, { highWaterMark: 0 });
   }
@@ -150,7 +150,7 @@ export class InboundBody {
     this.#allowed -= bytes.length;
     if (this.#allowed < 0) return false;
     this.#queue[this.#queue.length] = bytes.slice();
-    this.#wanted?.();
+    this.#wakeReader?.();
     return true;
   }
 
@@ -158,7 +158,7 @@ export class InboundBody {
   end(): boolean {
     if (this.#ended) return false;
     this.#ended = true;
-    this.#wanted?.();
+    this.#wakeReader?.();
     // Without queued pieces no `pull` follows, so the stream is closed here.
     if (this.#head === this.#queue.length) this.#close();
     return true;
@@ -171,21 +171,21 @@ export class InboundBody {
     this.#closed = true;
     this.#queue = [];
     this.#controller?.error(error);
-    this.#wanted?.();
-    this.#over(false);
+    this.#wakeReader?.();
+    this.#onOver(false);
   }
 
   #close(): void {
     if (this.#closed) return;
     this.#closed = true;
     this.#controller?.close();
-    this.#over(false);
+    this.#onOver(false);
   }
 
   async #pull(): Promise<void> {
     if (this.#head === this.#queue.length && !this.#ended && !this.#closed) {
-      await new Promise<void>((resolve) => this.#wanted = resolve);
-      this.#wanted = undefined;
+      await new Promise<void>((resolve) => this.#wakeReader = resolve);
+      this.#wakeReader = undefined;
     }
     if (this.#closed) return;
     const bytes = this.#queue[this.#head];
@@ -196,12 +196,12 @@ export class InboundBody {
       this.#head = 0;
     }
     this.#controller?.enqueue(bytes);
-    this.#taken += bytes.length;
+    this.#consumed += bytes.length;
     if (this.#ended && this.#queue.length === 0) return this.#close();
-    if (this.#taken >= CELL_WINDOW_BYTES / 2) {
-      this.#allowed += this.#taken;
-      this.#grant(this.#taken);
-      this.#taken = 0;
+    if (this.#consumed >= CELL_WINDOW_BYTES / 2) {
+      this.#allowed += this.#consumed;
+      this.#grant(this.#consumed);
+      this.#consumed = 0;
     }
   }
 }

@@ -14,7 +14,7 @@ import type { FileReference } from "./file_types.ts";
  * @param call the call that the response belongs to
  * @param openFile opens the file; undefined if this end accepts no file references
  * @param file the file that the other end named
- * @param make makes the Response from its body
+ * @param createResponse makes the Response from its body
  * @param settle called when the body is over
  * @param end fails the call with a reason
  * @throws {ProtocolError} `openFile` is undefined
@@ -23,7 +23,7 @@ export function respondWithFile(
   call: OutboundCall,
   openFile: OpenFile | undefined,
   file: FileReference,
-  make: (body: ReadableStream<Uint8Array>) => Response,
+  createResponse: (body: ReadableStream<Uint8Array>) => Response,
   settle: () => void,
   end: (reason: Error) => void,
 ): void {
@@ -33,18 +33,18 @@ export function respondWithFile(
   // Nothing can be cancelled before the file is open.
   call.file = { fail: () => {} };
   let read = false;
-  const over = (): void => {
+  const onBodyOver = (): void => {
     read = true;
     // An empty file is read to its end before `openFile` has resolved.
     if (!call.hasResponse) return;
     call.isReceived = true;
     settle();
   };
-  openFile(file, over).then((body) => {
+  openFile(file, onBodyOver).then((body) => {
     if (call.isOver) return body.fail(new Error("The response was cancelled"));
     call.file = body;
-    call.resolve(make(body.stream));
-    if (read) over();
+    call.resolve(createResponse(body.stream));
+    if (read) onBodyOver();
   }).catch((error) => {
     const reason = error instanceof Error ? error : new Error("Cannot open the file");
     call.file?.fail(reason);

@@ -67,12 +67,12 @@ export interface Files {
   replace(
     path: string,
     data: string | Uint8Array | ReadableStream<Uint8Array>,
-    how?: ReplaceOptions,
+    options?: ReplaceOptions,
   ): Promise<void>;
   /**
    * Makes a response whose body the server reads from the file; the bytes do not pass the plugin.
    */
-  respond(path: string, answer?: FileResponseOptions): Response;
+  respond(path: string, options?: FileResponseOptions): Response;
   /**
    * Lists a folder, in the order of the file system.
    *

@@ -180,9 +180,9 @@ export class FrameReader {
         this.#filled += count;
         at += count;
         if (count < missing) return;
-        const whole = this.#partial;
+        const bytes = this.#partial;
         this.#partial = undefined;
-        take(toFrame(whole));
+        take(toFrame(bytes));
         continue;
       }
       let size: number;
@@ -250,7 +250,7 @@ export function readText(frame: Frame, limit: number): string {
   }
 }
 
-// deno-lint-ignore no-control-regex -- control characters are to be escaped; bidi marks reorder a line
+// deno-lint-ignore no-control-regex -- the pattern must match control characters, and bidi marks, which reorder a line
 const CONTROL = /[\u0000-\u0008\u000a-\u001f\u007f-\u009f\u2028-\u202e\u2066-\u2069]/g;
 
 function escapeCharacter(character: string): string {

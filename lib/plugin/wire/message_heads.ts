@@ -48,7 +48,7 @@ const TOKEN = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
  * (2.9.6).
  */
 const VALUE = /^[\t\u0020-\u007e\u0080-\u00ff]*$/;
-// deno-lint-ignore no-control-regex -- control characters are to be refused
+// deno-lint-ignore no-control-regex -- the pattern must match control characters
 const URL_TEXT = /^[^\u0000-\u0020\u007f]+$/;
 /** Largest number of headers of one message. */
 export const MAX_HEADERS = 256;
@@ -78,9 +78,9 @@ export function parseRequestHead(value: unknown): RequestHead {
   }
   if (flags !== 0 && flags !== 1 && flags !== 3) throwInvalidHead("the flags");
   if (!Array.isArray(note) || note.length < 2 || note.length > 3) throwInvalidHead("the note");
-  const [word, more, tag]: unknown[] = note;
-  if (typeof word !== "string" || word.length > 16) throwInvalidHead("the note");
-  if (typeof more !== "string" && typeof more !== "number") throwInvalidHead("the note");
+  const [first, second, tag]: unknown[] = note;
+  if (typeof first !== "string" || first.length > 16) throwInvalidHead("the note");
+  if (typeof second !== "string" && typeof second !== "number") throwInvalidHead("the note");
   if (tag !== undefined && typeof tag !== "string") throwInvalidHead("the note");
   return {
     method,
@@ -88,7 +88,7 @@ export function parseRequestHead(value: unknown): RequestHead {
     headers: parseHeaders(headers),
     isStreamed: flags === 3,
     hasBody: flags !== 0,
-    note: tag === undefined ? [word, more] : [word, more, tag],
+    note: tag === undefined ? [first, second] : [first, second, tag],
   };
 }
 

@@ -140,16 +140,16 @@ export class OutboundCall implements RpcCall, PendingCall {
   readonly #onResponse: (() => void) | undefined;
   readonly #resolve: (response: Response) => void;
   readonly #reject: (error: Error) => void;
-  readonly #giveUp: (call: OutboundCall, reason: Error) => void;
+  readonly #onCancel: (call: OutboundCall, reason: Error) => void;
 
-  /** @param giveUp cancels the call; called only while it is open */
+  /** @param onCancel cancels the call; called only while it is open */
   constructor(
     id: number,
     { onEnd, onProgress, onResponse }: Pick<
       OutboundRequest,
       "onEnd" | "onProgress" | "onResponse"
     >,
-    giveUp: (call: OutboundCall, reason: Error) => void,
+    onCancel: (call: OutboundCall, reason: Error) => void,
   ) {
     const { promise, resolve, reject } = Promise.withResolvers<Response>();
     this.id = id;
@@ -159,7 +159,7 @@ export class OutboundCall implements RpcCall, PendingCall {
     this.#onResponse = onResponse;
     this.#resolve = resolve;
     this.#reject = reject;
-    this.#giveUp = giveUp;
+    this.#onCancel = onCancel;
   }
 
   resolve(response: Response): void {
@@ -174,7 +174,7 @@ export class OutboundCall implements RpcCall, PendingCall {
   }
 
   cancel(reason: Error): void {
-    this.#giveUp(this, reason);
+    this.#onCancel(this, reason);
   }
 }
 
@@ -257,10 +257,10 @@ export const MAX_FAILURE_CHARS = 4096;
 
 /** Formats an error as text for the other end: name and message, without the stack. */
 export function formatFailure(error: unknown): string {
-  const words = error instanceof Error
+  const text = error instanceof Error
     ? `${error.name}: ${error.message}`
     : "the thrown value is not an Error";
-  return words.slice(0, MAX_FAILURE_CHARS);
+  return text.slice(0, MAX_FAILURE_CHARS);
 }
 
 /** Ids for calls: from 1 upwards, and from 1 again after the largest. */

@@ -99,8 +99,8 @@ export class RpcEndpoint {
         isStreamed,
         hasBody: body !== null,
       });
-    const whole = head(false);
-    if (this.#endReason || whole.length > MAX_HEAD_CHARS || !canSendHeaders(headers)) {
+    const unstreamedHead = head(false);
+    if (this.#endReason || unstreamedHead.length > MAX_HEAD_CHARS || !canSendHeaders(headers)) {
       call.isOver = true;
       call.reject(
         this.#endReason ??
@@ -117,7 +117,7 @@ export class RpcEndpoint {
       call.isSent = false;
       this.#send(call, VERB.REQUEST, this.#side, head, body);
     } else {
-      this.#writer.writeHead(VERB.REQUEST, this.#side, id, whole, body ?? undefined);
+      this.#writer.writeHead(VERB.REQUEST, this.#side, id, unstreamedHead, body ?? undefined);
       this.#options.scheduleFlush();
     }
     return call;
@@ -221,7 +221,7 @@ export class RpcEndpoint {
       }
       if (this.#inbound.size >= this.#options.maxInboundCalls) {
         throw new ProtocolError(
-          `Cannot open a call: ${this.#options.maxInboundCalls} calls are open, which is the limit`,
+          `Cannot open a call: ${this.#options.maxInboundCalls} calls are open; no more are allowed`,
         );
       }
       return this.#openInbound(frame);
@@ -239,7 +239,7 @@ export class RpcEndpoint {
         return;
       case VERB.FAIL:
         inbound.isReceived = true;
-        inbound.inboundBody?.fail(new Error("The request's body broke off"));
+        inbound.inboundBody?.fail(new Error("Cannot read the rest of the body: the sender failed"));
         return this.#settleInbound(inbound);
       default:
         return this.#receiveBody(inbound, frame, () => this.#settleInbound(inbound));
@@ -310,16 +310,16 @@ export class RpcEndpoint {
           "Cannot send a response: its status is invalid, or its headers are too long or contain control characters",
         );
       }
-      const whole = this.#options.hasBufferedBody?.(response) ? await response.bytes() : undefined;
+      const bytes = this.#options.hasBufferedBody?.(response) ? await response.bytes() : undefined;
       if (this.#inbound.get(inbound.id) !== inbound) return;
-      const stream = whole || file ? null : response.body;
+      const stream = bytes || file ? null : response.body;
       if (stream) {
         this.#send(inbound, VERB.RESPONSE, this.#otherSide, head, stream);
-      } else if (whole && whole.length > CELL_CHUNK_BYTES) {
-        const long = new Response(whole).body ?? new ReadableStream();
+      } else if (bytes && bytes.length > CELL_CHUNK_BYTES) {
+        const long = new Response(bytes).body ?? new ReadableStream();
         this.#send(inbound, VERB.RESPONSE, this.#otherSide, head, long);
       } else {
-        this.#writer.writeHead(VERB.RESPONSE, this.#otherSide, inbound.id, head(false), whole);
+        this.#writer.writeHead(VERB.RESPONSE, this.#otherSide, inbound.id, head(false), bytes);
         inbound.isSent = true;
         this.#options.scheduleFlush();
         this.#settleInbound(inbound);
@@ -405,7 +405,7 @@ export class RpcEndpoint {
 
   #cancelOutbound(
     call: OutboundCall,
-    reason = new Error("The response is not wanted any more"),
+    reason = new Error("The response is no longer needed"),
   ): void {
     if (this.#outbound.get(call.id) !== call) return;
     this.#writeEmpty(VERB.CANCEL, this.#side, call.id);
@@ -421,14 +421,14 @@ export class RpcEndpoint {
       dropHeldMessage(call);
       this.#writeFail(this.#side, call.id, reason);
     }
-    this.#forget(call);
+    this.#close(call);
   }
 
   #settleInbound(inbound: InboundCall): void {
     if (inbound.isSent && inbound.isReceived) this.#inbound.delete(inbound.id);
   }
 
-  #forget(call: OutboundCall): void {
+  #close(call: OutboundCall): void {
     if (this.#outbound.get(call.id) !== call) return;
     this.#outbound.delete(call.id);
     call.isOver = true;
@@ -442,7 +442,7 @@ export class RpcEndpoint {
     if (!call.hasResponse) call.reject(reason);
     else if (call.file) call.file.fail(reason);
     else call.inboundBody?.fail(reason);
-    this.#forget(call);
+    this.#close(call);
   }
 
   #endInbound(inbound: InboundCall, reason: Error): void {

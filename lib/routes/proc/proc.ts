@@ -10,7 +10,7 @@ import { LOG_PAGE_EVENTS, MAX_LOG_PAGE_EVENTS } from "../../limits.ts";
 import { CORE_ROUTES } from "../../request/core_routes.ts";
 import { assertValidName, type RequestContext, restOf } from "../../request/request_context.ts";
 import type { ServerContext } from "../../request/server_context.ts";
-import { factsResponse, jsonResponse, lineResponse } from "../../response/json_response.ts";
+import { jsonResponse, lineResponse, objectResponse } from "../../response/json_response.ts";
 import { respondRows } from "../../response/row_listing.ts";
 
 const HASH = /^[0-9a-f]{64}$/;
@@ -35,7 +35,7 @@ export function listProc(
 export function status(server: ServerContext, context: RequestContext): Response {
   assertCan(context.caller, "read", "/proc/status");
   const { store, plugins, version } = server;
-  return factsResponse(acceptOf(context), {
+  return objectResponse(acceptOf(context), {
     pid: Deno.pid,
     uptime: uptime(server),
     worlds: store.count(),
@@ -115,7 +115,7 @@ function uptime(server: Pick<ServerContext, "now" | "startedAt">): number {
  */
 function redactHashes(context: RequestContext, name: string, value: unknown): unknown {
   if (!isRedacted(context.caller, `/${name}`)) return value;
-  const replaceHash = (key: string, fact: unknown) =>
-    typeof fact === "string" && HASH.test(fact) && !key.endsWith("hmac") ? "***" : fact;
+  const replaceHash = (key: string, member: unknown) =>
+    typeof member === "string" && HASH.test(member) && !key.endsWith("hmac") ? "***" : member;
   return JSON.parse(JSON.stringify(value, replaceHash));
 }

@@ -19,7 +19,7 @@ export interface CollectionFeedOptions {
   readonly caller: Caller;
   /** Name of the collection without a trailing slash; `""` is the whole tree. */
   readonly name: string;
-  /** Whether events leave out the content of worlds. */
+  /** Whether events omit the content of worlds. */
   readonly brief: boolean;
   /** Sends bytes to the reader; returns false if it has disconnected. */
   readonly send: (bytes: Uint8Array) => boolean;
@@ -27,13 +27,13 @@ export interface CollectionFeedOptions {
   readonly onError: () => void;
 }
 
-interface Encoded {
+interface EncodedEvents {
   readonly id: string;
   full?: Uint8Array<ArrayBuffer>;
   brief?: Uint8Array<ArrayBuffer>;
 }
 
-const encoded = new WeakMap<World, Encoded>();
+const encodedEvents = new WeakMap<World, EncodedEvents>();
 
 /** Follows every change below one collection for one reader. */
 export class CollectionFeed {
@@ -121,8 +121,8 @@ export class CollectionFeed {
 
 /** Encodes a change as an event, once for all readers. */
 function encodeUpdate(world: World, id: string, brief: boolean): Uint8Array<ArrayBuffer> {
-  let cached = encoded.get(world);
-  if (cached?.id !== id) encoded.set(world, cached = { id });
+  let cached = encodedEvents.get(world);
+  if (cached?.id !== id) encodedEvents.set(world, cached = { id });
   return cached[brief ? "brief" : "full"] ??= encodeEvent({
     event: "update",
     id,

@@ -22,17 +22,17 @@ export function replayBufferOf(store: Store): ReplayBuffer {
 /** Changes since the buffer was created, newest last, without contents. */
 export class ReplayBuffer {
   readonly #store: Pick<Store, "seq" | "watch">;
-  readonly #run: string;
+  readonly #instanceId: string;
   readonly #begin: number;
   #changes: Change[] = [];
 
   /**
    * @param store the store to follow
-   * @param run id of this process, of letters and digits
+   * @param instanceId random id of this process: letters and digits
    */
-  constructor(store: Pick<Store, "seq" | "watch">, run: string) {
+  constructor(store: Pick<Store, "seq" | "watch">, instanceId: string) {
     this.#store = store;
-    this.#run = run;
+    this.#instanceId = instanceId;
     this.#begin = store.seq;
     store.watch("/", ({ world: _, ...change }) => {
       this.#changes.push(change);
@@ -44,7 +44,7 @@ export class ReplayBuffer {
 
   /** Formats the event id of a change. */
   eventId(seq: number): string {
-    return `${this.#run}-${seq}`;
+    return `${this.#instanceId}-${seq}`;
   }
 
   /**
@@ -54,9 +54,9 @@ export class ReplayBuffer {
    * then needs the whole state
    */
   since(id: string | null): Change[] | undefined {
-    const [run, text] = id?.split("-") ?? [];
+    const [instanceId, text] = id?.split("-") ?? [];
     const seq = Number(text);
-    if (run !== this.#run || !/^\d{1,15}$/.test(text ?? "")) return undefined;
+    if (instanceId !== this.#instanceId || !/^\d{1,15}$/.test(text ?? "")) return undefined;
     const oldest = this.#changes[0]?.seq;
     if (seq > this.#store.seq || seq < this.#begin || (oldest !== undefined && seq < oldest - 1)) {
       return undefined;

@@ -33,7 +33,7 @@ export interface Feed {
   stop(): void;
 }
 
-interface Open {
+interface OpenStream {
   readonly stream: EventStream;
   readonly ended: () => boolean;
 }
@@ -42,7 +42,7 @@ interface Open {
 export class Streams {
   readonly #server: ServerContext;
   readonly #heartbeatMs: number;
-  readonly #open = new Set<Open>();
+  readonly #open = new Set<OpenStream>();
   #timer: ReturnType<typeof setInterval> | undefined;
 
   /**
@@ -77,7 +77,7 @@ export class Streams {
       feed.stop();
       this.#remove(open);
     });
-    const open: Open = { stream, ended };
+    const open: OpenStream = { stream, ended };
     const brief = hasQuery(target.query, "brief");
     const lastEventId = request.headers.get("last-event-id");
     const send = (bytes: Uint8Array) => {
@@ -107,12 +107,12 @@ export class Streams {
     for (const { stream } of [...this.#open]) stream.close();
   }
 
-  #add(open: Open): void {
+  #add(open: OpenStream): void {
     this.#open.add(open);
     this.#timer ??= setInterval(() => this.#sendHeartbeats(), this.#heartbeatMs);
   }
 
-  #remove(open: Open): void {
+  #remove(open: OpenStream): void {
     this.#open.delete(open);
     if (this.#open.size > 0) return;
     clearInterval(this.#timer);
@@ -127,7 +127,7 @@ export class Streams {
   }
 }
 
-/** `stream/x` means `home/x` if `x` is not a namespace; `stream` is the isCollection tree. */
+/** `stream/x` means `home/x` if `x` is not a namespace; `stream` is the whole tree. */
 function subjectOf(name: string): string {
   const subject = name === "stream" ? "" : name.slice("stream/".length);
   return subject === "" || isInNamespace(subject) ? subject : `home/${subject}`;

@@ -23,7 +23,7 @@ export interface CopyOptions {
    * file.
    */
   readonly versions: number;
-  /** Signs the events of the copy with another key; absent, the HMACs are copied. */
+  /** Signs the events of the copy with another key; if absent, the HMACs are copied. */
   readonly signers?: CopySigners;
 }
 
@@ -61,7 +61,7 @@ export function* copyWorldInSteps(
   from.exec("BEGIN");
   to.exec(sql.CREATE_WORLD);
   to.exec("BEGIN");
-  const stage = exact(from, sql.SELECT_STAGE).get();
+  const stage = prepareExact(from, sql.SELECT_STAGE).get();
   if (stage === undefined) {
     throw new StoreError("damaged", "Cannot copy the world: its file has no row");
   }
@@ -90,7 +90,7 @@ function* copyEvents(
   to: DatabaseSync,
   signers?: CopySigners,
 ): Generator<void, void> {
-  const page = exact(from, sql.EVENTS_AFTER);
+  const page = prepareExact(from, sql.EVENTS_AFTER);
   const add = to.prepare(sql.INSERT_EVENT);
   const signer = signers === undefined ? undefined : new ChainReSigner(signers);
   for (let last: SQLInputValue = sql.BEFORE_ALL_EVENTS;;) {
@@ -134,10 +134,10 @@ function* copyHistory(
   oldest: number,
 ): Generator<void, void> {
   to.exec(sql.CREATE_HISTORY);
-  const content = exact(from, sql.CONTENT_OF);
+  const content = prepareExact(from, sql.CONTENT_OF);
   const addVersion = to.prepare(sql.INSERT_VERSION);
   const addContent = to.prepare(sql.INSERT_CONTENT);
-  for (const found of exact(from, sql.VERSIONS_FROM).all(oldest)) {
+  for (const found of prepareExact(from, sql.VERSIONS_FROM).all(oldest)) {
     const { version, kind, ext, headers, state, updated_at, len, sha256 } = valuesOf(found);
     insert(addVersion, [version, kind, ext, headers, state, updated_at, len, sha256]);
     if (sha256 === null || sha256 === undefined) continue;
@@ -148,7 +148,7 @@ function* copyHistory(
 }
 
 /** Prepares a statement that returns integers of any size without loss of precision. */
-function exact(db: DatabaseSync, statement: string): StatementSync {
+function prepareExact(db: DatabaseSync, statement: string): StatementSync {
   const prepared = db.prepare(statement);
   prepared.setReadBigInts(true);
   return prepared;

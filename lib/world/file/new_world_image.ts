@@ -28,7 +28,7 @@ export interface NewWorld {
   readonly ext: string;
   readonly headers: string;
   readonly state: string;
-  readonly facts: Readonly<Record<string, unknown>>;
+  readonly eventFields: Readonly<Record<string, unknown>>;
 }
 
 /** The file of a new world. */
@@ -62,8 +62,8 @@ export class ImageBuilder {
     const type = world.op === "put" ? "stage_written" : "stage_appended";
     const payload = JSON.stringify(
       world.op === "put"
-        ? writtenPayload(row, sha256, world.facts)
-        : appendedPayload(1, world.sent, sha256, { ext: world.ext, ...world.facts }),
+        ? writtenPayload(row, sha256, world.eventFields)
+        : appendedPayload(1, world.sent, sha256, { ext: world.ext, ...world.eventFields }),
     );
     const hmac = this.sign(GENESIS, now, type, payload);
     const bytes = world.body.length + world.headers.length + payload.length;

@@ -54,10 +54,10 @@ interface ChainResult {
  * @throws what SQLite throws if it cannot read the file
  */
 export function verifyWorld(db: DatabaseSync, name: string, sign: ChainSigner): WorldCheck {
-  const isDeleted = Number(one(db, sql.SELECT_DELETED_MARK)?.user_version) === 1;
-  const structure = String(one(db, sql.CHECK_STRUCTURE)?.quick_check);
+  const isDeleted = Number(getRow(db, sql.SELECT_DELETED_MARK)?.user_version) === 1;
+  const structure = String(getRow(db, sql.CHECK_STRUCTURE)?.quick_check);
   if (structure !== "ok") return { faults: [unreadable(firstLine(structure))], isDeleted };
-  const row = one(db, sql.SELECT_STAGE);
+  const row = getRow(db, sql.SELECT_STAGE);
   if (row === undefined) {
     return { faults: [unreadable("the row of the world is missing")], isDeleted };
   }
@@ -76,7 +76,7 @@ export function verifyWorld(db: DatabaseSync, name: string, sign: ChainSigner): 
     faults.push({ check: "chain", reason, ...(event === undefined ? {} : { event }) });
   }
   if (!audit.body.ok) faults.push({ check: "body", reason: audit.body.reason ?? "" });
-  if (one(db, sql.HAS_HISTORY) !== undefined) {
+  if (getRow(db, sql.HAS_HISTORY) !== undefined) {
     const reason = historyFault(db, Number(row.version), body, hashes);
     if (reason !== undefined) faults.push({ check: "history", reason });
   }
@@ -111,7 +111,9 @@ function historyFault(
   let last: number | undefined;
   for (const row of db.prepare(sql.ALL_VERSIONS).all()) {
     const version = Number(row.version);
-    if (version >= current) return `version ${version} is kept, but the current one is ${current}`;
+    if (version >= current) {
+      return `version ${version} is kept, but the current one is ${current}`;
+    }
     if (last !== undefined && version !== last + 1) return `version ${last + 1} is missing`;
     last = version;
     const len = Number(row.len);
@@ -135,7 +137,7 @@ function historyFault(
     prefixes = [];
   }
   if (last !== undefined && last !== current - 1) return `version ${last + 1} is missing`;
-  const unused = one(db, sql.UNREFERENCED_CONTENT);
+  const unused = getRow(db, sql.UNREFERENCED_CONTENT);
   if (unused !== undefined) return `no version has the kept bytes ${String(unused.sha256)}`;
   return prefixFault(prefixes, body, hashes);
 }
@@ -179,6 +181,6 @@ function firstLine(text: string): string {
   return text.split("\n").find((line) => !line.startsWith("***")) ?? text;
 }
 
-function one(db: DatabaseSync, statement: string, ...values: SQLInputValue[]): Row | undefined {
+function getRow(db: DatabaseSync, statement: string, ...values: SQLInputValue[]): Row | undefined {
   return db.prepare(statement).get(...values);
 }

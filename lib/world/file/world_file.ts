@@ -120,13 +120,13 @@ export class WorldFile {
    * Replaces the row and appends a `stage_written` event.
    *
    * @param now RFC 3339 time of the change
-   * @param facts more fields for the payload of the event
+   * @param eventFields more fields for the payload of the event
    */
   replace(
     body: Uint8Array,
     fields: { ext: string; headers: string; state: string },
     now: string,
-    facts: Readonly<Record<string, unknown>>,
+    eventFields: Readonly<Record<string, unknown>>,
   ): void {
     const version = this.#row.version + 1;
     const from = this.#row.state;
@@ -143,8 +143,8 @@ export class WorldFile {
     this.#row = { version, updatedAt: now, len: body.length, ...fields };
     this.#sha256 = sha256Hex(body);
     this.#hashState = undefined;
-    this.#appendEvent("stage_written", writtenPayload(this.#row, this.#sha256, facts), now);
-    this.#recordStateChange(from, now, facts);
+    this.#appendEvent("stage_written", writtenPayload(this.#row, this.#sha256, eventFields), now);
+    this.#recordStateChange(from, now, eventFields);
     this.walBytes += body.length + 4096;
   }
 
@@ -153,7 +153,7 @@ export class WorldFile {
     body: Uint8Array,
     state: string,
     now: string,
-    facts: Readonly<Record<string, unknown>>,
+    eventFields: Readonly<Record<string, unknown>>,
   ): void {
     const version = this.#row.version + 1;
     const from = this.#row.state;
@@ -169,35 +169,47 @@ export class WorldFile {
       len: this.#row.len + body.length,
     };
     this.#sha256 = this.#hashState.copy().digest("hex");
-    this.#appendEvent("stage_appended", appendedPayload(version, body, this.#sha256, facts), now);
-    this.#recordStateChange(from, now, facts);
+    this.#appendEvent(
+      "stage_appended",
+      appendedPayload(version, body, this.#sha256, eventFields),
+      now,
+    );
+    this.#recordStateChange(from, now, eventFields);
     this.walBytes += this.#row.len + 4096;
   }
 
   /** Changes only the state and appends a `state_transition` event. */
-  transition(to: string, now: string, facts: Readonly<Record<string, unknown>>): void {
+  transition(to: string, now: string, eventFields: Readonly<Record<string, unknown>>): void {
     const from = this.#row.state;
     this.run(sql.SET_STATE, to, now);
     this.#row = { ...this.#row, state: to, updatedAt: now };
-    this.#appendEvent("state_transition", { from, to, version: this.#row.version, ...facts }, now);
+    this.#appendEvent(
+      "state_transition",
+      { from, to, version: this.#row.version, ...eventFields },
+      now,
+    );
   }
 
   /** Makes a new version with the same bytes after a rename and appends a `world_moved` event. */
-  recordMove(ext: string, now: string, facts: Readonly<Record<string, unknown>>): void {
+  recordMove(ext: string, now: string, eventFields: Readonly<Record<string, unknown>>): void {
     const version = this.#row.version + 1;
     const { sha256 } = this;
     this.#history.keep("prefix");
     this.run(sql.MOVE_STAGE, version, now, ext);
     this.#row = { ...this.#row, version, updatedAt: now, ext };
-    const payload = { ...writtenPayload(this.#row, sha256, facts), op: "move" };
+    const payload = { ...writtenPayload(this.#row, sha256, eventFields), op: "move" };
     this.#appendEvent("world_moved", payload, now);
   }
 
   /** Appends a `state_transition` event if a change of the bytes also changed the state. */
-  #recordStateChange(from: string, now: string, facts: Readonly<Record<string, unknown>>): void {
+  #recordStateChange(
+    from: string,
+    now: string,
+    eventFields: Readonly<Record<string, unknown>>,
+  ): void {
     const { state: to, version } = this.#row;
     if (from === to) return;
-    const payload = { from, to, version, reason: "source changed", by: facts.by };
+    const payload = { from, to, version, reason: "source changed", by: eventFields.by };
     this.#appendEvent("state_transition", payload, now);
   }
 
@@ -230,8 +242,8 @@ export class WorldFile {
     this.#db.close();
   }
 
-  #appendEvent(type: string, facts: Readonly<Record<string, unknown>>, now: string): void {
-    const payload = JSON.stringify(facts);
+  #appendEvent(type: string, eventFields: Readonly<Record<string, unknown>>, now: string): void {
+    const payload = JSON.stringify(eventFields);
     const id = this.#headId + 1;
     const hmac = this.#sign(this.#headHmac, now, type, payload);
     this.run(sql.INSERT_EVENT, id, now, type, payload, hmac, this.#headHmac);
@@ -275,7 +287,7 @@ export function toBytes(value: unknown): Uint8Array<ArrayBuffer> {
 export function writtenPayload(
   row: StageRow,
   sha256: string,
-  facts: Readonly<Record<string, unknown>>,
+  eventFields: Readonly<Record<string, unknown>>,
 ): Record<string, unknown> {
   return {
     op: "put",
@@ -284,7 +296,7 @@ export function writtenPayload(
     version_after: row.version,
     meta_headers: JSON.parse(row.headers),
     body_sha256_after: sha256,
-    ...facts,
+    ...eventFields,
   };
 }
 
@@ -293,7 +305,7 @@ export function appendedPayload(
   version: number,
   added: Uint8Array,
   sha256: string,
-  facts: Readonly<Record<string, unknown>>,
+  eventFields: Readonly<Record<string, unknown>>,
 ): Record<string, unknown> {
   return {
     op: "append",
@@ -302,6 +314,6 @@ export function appendedPayload(
     version_after: version,
     body_sha256_after: sha256,
     meta_headers: [],
-    ...facts,
+    ...eventFields,
   };
 }

@@ -11,7 +11,7 @@ import type { WorldFiles } from "./world_files.ts";
 /** Collects changed entries and saves them together. */
 export class CatalogWriter {
   readonly #changed = new Map<string, CatalogRow>();
-  readonly #gone = new Set<string>();
+  readonly #removed = new Set<string>();
   #timer: ReturnType<typeof setTimeout> | undefined;
 
   constructor(readonly files: Pick<WorldFiles, "saveCatalog">) {}
@@ -21,18 +21,18 @@ export class CatalogWriter {
    *
    * @param stamp stamp of the closed file; without it the next start reads the world again
    */
-  changed(entry: WorldEntry, stamp: FileStamp = { mtime: 0, size: 0 }): void {
+  recordChange(entry: WorldEntry, stamp: FileStamp = { mtime: 0, size: 0 }): void {
     const { name, version, ext, len, state, updatedAt } = entry;
     const { mtime, size } = stamp;
-    this.#gone.delete(name);
+    this.#removed.delete(name);
     this.#changed.set(name, { name, version, ext, len, state, updatedAt, mtime, size });
     this.#schedule();
   }
 
   /** Records that a world no longer exists. */
-  gone(name: string): void {
+  recordRemoval(name: string): void {
     this.#changed.delete(name);
-    this.#gone.add(name);
+    this.#removed.add(name);
     this.#schedule();
   }
 
@@ -40,13 +40,13 @@ export class CatalogWriter {
   async flush(): Promise<void> {
     clearTimeout(this.#timer);
     this.#timer = undefined;
-    if (this.#changed.size === 0 && this.#gone.size === 0) return;
+    if (this.#changed.size === 0 && this.#removed.size === 0) return;
     const rows = [...this.#changed.values()];
-    const gone = [...this.#gone];
+    const removed = [...this.#removed];
     this.#changed.clear();
-    this.#gone.clear();
+    this.#removed.clear();
     try {
-      await this.files.saveCatalog(rows, gone);
+      await this.files.saveCatalog(rows, removed);
     } catch {
       // Safe to ignore: the catalog is derived. The next start detects old rows and reads the
       // worlds.

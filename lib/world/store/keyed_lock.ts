@@ -5,11 +5,9 @@
  * The store has two of these locks, with names of worlds as keys:
  *
  * - `readLocks`: reads share it; removal and rename take it exclusively. Otherwise a read that
- * closes its
- *   handle late, after the file was moved, could delete the write-ahead log of a newer file.
+ *   closes its handle after the file was moved could delete the write-ahead log of a newer file.
  * - `writeLocks`: only a rename takes it, exclusively. Changes wait for `pending`, because the two
- * writers
- *   of a rename must not receive a change between its steps.
+ *   writers of a rename must not receive a change between its steps.
  *
  * One lock is not enough, because a change must not wait for reads.
  */
@@ -28,11 +26,11 @@ export class KeyedLock {
   }
 
   /** Runs an action as a shared holder, as soon as none of its keys has an exclusive holder. */
-  async shared<T>(keys: readonly string[], act: () => Promise<T>): Promise<T> {
+  async shared<T>(keys: readonly string[], action: () => Promise<T>): Promise<T> {
     for (let busy = this.#busy(keys); busy.length > 0; busy = this.#busy(keys)) {
       await Promise.all(busy);
     }
-    const running = act();
+    const running = action();
     for (const key of keys) {
       this.#shared.set(key, (this.#shared.get(key) ?? new Set()).add(running));
     }
@@ -48,13 +46,13 @@ export class KeyedLock {
   }
 
   /** Runs an action as exclusive holder of its keys. Errors of earlier holders are ignored. */
-  async exclusive<T>(keys: readonly string[], act: () => Promise<T>): Promise<T> {
+  async exclusive<T>(keys: readonly string[], action: () => Promise<T>): Promise<T> {
     for (let busy = this.#busy(keys); busy.length > 0; busy = this.#busy(keys)) {
       await Promise.all(busy);
     }
     const before = keys.flatMap((key) => [...this.#shared.get(key) ?? []]);
-    const running = before.length === 0 ? act() : Promise.allSettled(before).then(act);
-    // The caller gets the error; those who wait for the key need only the end.
+    const running = before.length === 0 ? action() : Promise.allSettled(before).then(action);
+    // The caller gets the error; actions that wait for the key need only the end.
     const ended = running.then(() => {}, () => {});
     const released = ended.then(() => {
       for (const key of keys) {

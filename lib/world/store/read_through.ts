@@ -22,7 +22,7 @@ export interface ReadThroughOptions {
   readonly unindexed: Pick<UnindexedWorlds, "delete">;
 }
 
-interface Reading {
+interface PendingRead {
   readonly entry: WorldEntry;
   readonly world: Promise<World | undefined>;
 }
@@ -30,7 +30,7 @@ interface Reading {
 /** Reads of worlds from disk; concurrent reads of one world share the result. */
 export class ReadThrough {
   readonly #options: ReadThroughOptions;
-  readonly #readings = new Map<string, Reading>();
+  readonly #pendingReads = new Map<string, PendingRead>();
   #count = 0;
 
   constructor(options: ReadThroughOptions) {
@@ -45,22 +45,22 @@ export class ReadThrough {
   /**
    * Reads an upper-layer world from disk.
    *
-   * @param entry present catalog entry of the world
+   * @param entry current catalog entry of the world
    * @returns `undefined` if the world was removed during the read
    * @throws {StoreError} `damaged` if the file is missing, older than the catalog, or cannot be
    * read
    */
   async read(name: string, entry: WorldEntry): Promise<World | undefined> {
-    const shared = this.#readings.get(name);
+    const shared = this.#pendingReads.get(name);
     // A read that began before the last change is not shared: it could miss that change.
     if (shared !== undefined && shared.entry === entry) return await shared.world;
     this.#count++;
-    const reading: Reading = { entry, world: this.#read(name) };
-    this.#readings.set(name, reading);
+    const pendingRead: PendingRead = { entry, world: this.#read(name) };
+    this.#pendingReads.set(name, pendingRead);
     try {
-      return await reading.world;
+      return await pendingRead.world;
     } finally {
-      if (this.#readings.get(name) === reading) this.#readings.delete(name);
+      if (this.#pendingReads.get(name) === pendingRead) this.#pendingReads.delete(name);
     }
   }
 

@@ -24,13 +24,13 @@ export async function renameWorld(
   workers: Pick<WorkerPool, "writerFor">,
   { name, to, by, ext, precondition }: Rename,
 ): Promise<RenameResult> {
-  const source = await workers.writerFor(name).ask<"release">({
+  const source = await workers.writerFor(name).run<"release">({
     kind: "release",
     name,
     by,
     ...(precondition === undefined ? {} : { precondition }),
   });
-  const target = await workers.writerFor(to).ask<"adopt">({
+  const target = await workers.writerFor(to).run<"adopt">({
     kind: "adopt",
     name: to,
     from: name,

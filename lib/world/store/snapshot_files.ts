@@ -43,7 +43,7 @@ export class SnapshotFiles {
   /**
    * Creates a copy of a world.
    *
-   * @param key signing key of the copy; absent keeps the HMACs
+   * @param key signing key of the copy; if absent, the HMACs are kept
    * @returns `undefined` if the world has no file
    * @throws {StoreError} `busy` if the maximum number of long copies is reached, and errors of the
    * copy
@@ -113,11 +113,11 @@ function contentOf(file: Deno.FsFile, done: () => void): ReadableStream<Uint8Arr
   }, { highWaterMark: 0 });
 }
 
-function once(act: () => void): () => void {
-  let acted = false;
+function once(action: () => void): () => void {
+  let hasRun = false;
   return () => {
-    if (acted) return;
-    acted = true;
-    act();
+    if (hasRun) return;
+    hasRun = true;
+    action();
   };
 }

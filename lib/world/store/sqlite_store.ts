@@ -4,8 +4,8 @@
  * - A read is answered from the cache, otherwise by the reader Worker. Each world belongs to one of
  *   several writer Workers, which commit its changes.
  * - A change is first committed to disk with its event, then applied to cache and catalog, then
- * sent to
- *   watchers, and only then acknowledged to the caller. It must never be visible before it is on disk.
+ *   sent to watchers, and only then acknowledged to the caller. It must never be visible before it
+ *   is on disk.
  * - Names are looked up in the catalog. Names of the lower layer are answered from memory.
  *
  * This module connects catalog, cache, files and watchers. It contains no SQL and no HTTP.
@@ -167,8 +167,8 @@ class SqliteStore implements Store {
   }
 
   async read(name: string): Promise<World | undefined> {
-    const hot = this.#cache.get(name);
-    if (hot !== undefined) return hot;
+    const cached = this.#cache.get(name);
+    if (cached !== undefined) return cached;
     const entry = this.#catalog.upper(name);
     if (entry === undefined) return this.#lower.get(name);
     return await this.#readThrough.read(name, entry) ?? this.#lower.get(name);
@@ -178,7 +178,11 @@ class SqliteStore implements Store {
     const lower = this.#lower.get(name);
     if (version === 0 && lower !== undefined) return lower;
     if (this.#catalog.upper(name) === undefined) {
-      throw new StoreError("absent", `there is no version ${version}: it does not exist`, name);
+      throw new StoreError(
+        "absent",
+        `there is no version ${version}: the world does not exist`,
+        name,
+      );
     }
     return toWorld(name, await this.#files.readAt(name, version));
   }

@@ -62,9 +62,9 @@ export class StoreState {
     const { version, ext, sha256, state, updatedAt, len, created, fileStamp } = result;
     const entry: WorldEntry = { name, version, ext, len, state, updatedAt, layer: "upper" };
     this.catalog.set(entry);
-    this.catalogWriter.changed(entry, fileStamp);
-    const known = world === undefined ? {} : { world };
-    this.hub.publish({ kind: "update", name, version, by, ...known });
+    this.catalogWriter.recordChange(entry, fileStamp);
+    const optionalWorld = world === undefined ? {} : { world };
+    this.hub.publish({ kind: "update", name, version, by, ...optionalWorld });
     return { version, ext, sha256, state, updatedAt, created };
   }
 
@@ -76,7 +76,7 @@ export class StoreState {
     this.#unindexed.delete(name);
     this.cache.delete(name);
     this.catalog.remove(name);
-    this.catalogWriter.gone(name);
+    this.catalogWriter.recordRemoval(name);
     const lower = this.#lower.get(name);
     if (lower === undefined) this.hub.publish({ kind: "delete", name, version, by });
     else this.hub.publish({ kind: "update", name, version: lower.version, by, world: lower });
@@ -90,14 +90,14 @@ export class StoreState {
       return;
     }
     this.catalog.set(toUpperEntry(row));
-    this.catalogWriter.changed(toUpperEntry(row), row);
+    this.catalogWriter.recordChange(toUpperEntry(row), row);
   }
 
   /** Records the stamps of closed files in the catalog file. */
   applyFileStamps(worlds: readonly (FileStamp & { readonly name: string })[]): void {
     for (const { name, mtime, size } of worlds) {
       const entry = this.catalog.upper(name);
-      if (entry !== undefined) this.catalogWriter.changed(entry, { mtime, size });
+      if (entry !== undefined) this.catalogWriter.recordChange(entry, { mtime, size });
     }
   }
 }

@@ -19,7 +19,7 @@ export interface WorkerEvents {
   onExit(reason: string): void;
 }
 
-interface Waiting {
+interface PendingJob {
   resolve(value: unknown): void;
   reject(error: StoreError): void;
 }
@@ -29,12 +29,12 @@ export class WorkerClient {
   readonly #url: string;
   readonly #setup: WorkerSetup;
   #worker: Worker | undefined;
-  readonly #waiting = new Map<number, Waiting>();
+  readonly #pending = new Map<number, PendingJob>();
   #queue: Job[] = [];
   #scheduled = false;
   #pendingBatches = 0;
   #nextId = 1;
-  #dead: string | undefined;
+  #stopReason: string | undefined;
 
   constructor(url: string, setup: WorkerSetup, readonly events: WorkerEvents) {
     this.#url = url;
@@ -51,16 +51,16 @@ export class WorkerClient {
    *
    * @throws {StoreError} the error of the job, or `closed` if the Worker has stopped
    */
-  ask<K extends Job["kind"]>(job: WithoutId<Extract<Job, { kind: K }>>): Promise<JobResults[K]> {
-    if (this.#dead !== undefined) {
+  run<K extends Job["kind"]>(job: WithoutId<Extract<Job, { kind: K }>>): Promise<JobResults[K]> {
+    if (this.#stopReason !== undefined) {
       return Promise.reject(
-        new StoreError("closed", `Cannot use the store: its Worker stopped: ${this.#dead}`),
+        new StoreError("closed", `Cannot use the store: its Worker stopped: ${this.#stopReason}`),
       );
     }
     const id = this.#nextId++;
     return new Promise<JobResults[K]>((resolve, reject) => {
       // Both sides of the protocol are this program, so a reply has the result type of its job.
-      this.#waiting.set(id, { resolve: resolve as (value: unknown) => void, reject });
+      this.#pending.set(id, { resolve: resolve as (value: unknown) => void, reject });
       this.#queue.push({ ...job, id } as unknown as Job);
       if (this.#scheduled) return;
       this.#scheduled = true;
@@ -70,9 +70,9 @@ export class WorkerClient {
 
   /** Terminates the Worker. It must have replied to `close`, or have stopped. */
   terminate(): void {
-    this.#dead ??= "it was closed";
+    this.#stopReason ??= "it was closed";
     this.#worker?.terminate();
-    this.#rejectWaiting();
+    this.#rejectPending();
   }
 
   #flush(): void {
@@ -88,24 +88,24 @@ export class WorkerClient {
   #start(): Worker {
     const { role, shard } = this.#setup;
     const worker = new Worker(this.#url, { type: "module", name: `store-${role}-${shard}` });
-    worker.onmessage = ({ data }: MessageEvent<ReplyBatch>) => this.#received(data);
+    worker.onmessage = ({ data }: MessageEvent<ReplyBatch>) => this.#onReplies(data);
     worker.onerror = (event) => {
       event.preventDefault();
-      this.#die(event.message);
+      this.#onStop(event.message);
     };
-    worker.onmessageerror = () => this.#die("a message could not be read");
+    worker.onmessageerror = () => this.#onStop("a message could not be read");
     worker.postMessage(this.#setup);
     return worker;
   }
 
-  #received({ replies, closedFiles, done }: ReplyBatch): void {
+  #onReplies({ replies, closedFiles, done }: ReplyBatch): void {
     for (const reply of replies) {
-      const waiting = this.#waiting.get(reply.id);
-      if (waiting === undefined) continue;
-      this.#waiting.delete(reply.id);
+      const pending = this.#pending.get(reply.id);
+      if (pending === undefined) continue;
+      this.#pending.delete(reply.id);
       if ("error" in reply) {
-        waiting.reject(new StoreError(reply.error.code, reply.error.message));
-      } else waiting.resolve(reply.value);
+        pending.reject(new StoreError(reply.error.code, reply.error.message));
+      } else pending.resolve(reply.value);
     }
     if (closedFiles.length > 0) this.events.onFilesClosed(closedFiles);
     if (!done) return;
@@ -113,17 +113,19 @@ export class WorkerClient {
     this.#flush();
   }
 
-  #die(reason: string): void {
-    if (this.#dead !== undefined) return;
-    this.#dead = reason;
-    this.#rejectWaiting();
+  #onStop(reason: string): void {
+    if (this.#stopReason !== undefined) return;
+    this.#stopReason = reason;
+    this.#rejectPending();
     this.events.onExit(reason);
   }
 
-  #rejectWaiting(): void {
-    for (const { reject } of this.#waiting.values()) {
-      reject(new StoreError("closed", `Cannot use the store: its Worker stopped: ${this.#dead}`));
+  #rejectPending(): void {
+    for (const { reject } of this.#pending.values()) {
+      reject(
+        new StoreError("closed", `Cannot use the store: its Worker stopped: ${this.#stopReason}`),
+      );
     }
-    this.#waiting.clear();
+    this.#pending.clear();
   }
 }

@@ -56,7 +56,7 @@ export interface PutJob extends WriteBase {
   readonly ext: string;
   readonly meta: Meta;
   readonly state: string;
-  readonly facts: Readonly<Record<string, unknown>>;
+  readonly eventFields: Readonly<Record<string, unknown>>;
 }
 
 /** Appends to a world, or creates it. */
@@ -71,7 +71,7 @@ export interface AppendJob extends WriteBase {
 export interface TransitionJob extends WriteBase {
   readonly kind: "transition";
   readonly to: string;
-  readonly facts: Readonly<Record<string, unknown>>;
+  readonly eventFields: Readonly<Record<string, unknown>>;
 }
 
 /** Appends an event without a change. */
@@ -162,7 +162,7 @@ export interface SnapshotJob {
   readonly id: number;
   readonly kind: "snapshot";
   readonly name: string;
-  /** Signing key of the copy; absent keeps the HMACs. */
+  /** Signing key of the copy; if absent, the HMACs are kept. */
   readonly key?: string;
   /** Path of the file for a long copy; the file must not exist. */
   readonly path: string;

@@ -41,17 +41,17 @@ export class WorkerPool {
 
   /** Waits until the writers have completed their jobs and closed their files. */
   async closeWriters(): Promise<void> {
-    await Promise.allSettled(this.#writers.map(askToClose));
+    await Promise.allSettled(this.#writers.map(closeWorker));
   }
 
   /** Waits for the reader and terminates all Workers. */
   async close(): Promise<void> {
-    await Promise.allSettled([askToClose(this.reader)]);
+    await Promise.allSettled([closeWorker(this.reader)]);
     for (const worker of [...this.#writers, this.reader]) worker.terminate();
   }
 }
 
-async function askToClose(worker: WorkerClient): Promise<void> {
+async function closeWorker(worker: WorkerClient): Promise<void> {
   const close: Omit<Extract<Job, { kind: "close" }>, "id"> = { kind: "close" };
-  if (worker.started) await worker.ask<"close">(close);
+  if (worker.started) await worker.run<"close">(close);
 }

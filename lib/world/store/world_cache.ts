@@ -70,7 +70,7 @@ export class WorldCache {
     return this.#hits;
   }
 
-  /** Present size in bytes. */
+  /** Current size in bytes. */
   get bytes(): number {
     return this.#bytes;
   }

@@ -39,7 +39,7 @@ export class WorldFiles {
 
   /** Reads the valid rows of the catalog file, and the names of worlds without one. */
   scan(): Promise<JobResults["scan"]> {
-    return this.#workers.reader.ask<"scan">({ kind: "scan" });
+    return this.#workers.reader.run<"scan">({ kind: "scan" });
   }
 
   /** Reads the current version of a world; undefined if it has no file. */
@@ -47,7 +47,7 @@ export class WorldFiles {
     this.assertOpen();
     return await this.#readLocks.shared(
       [name],
-      () => this.track(this.#workers.reader.ask<"read">({ kind: "read", name })),
+      () => this.track(this.#workers.reader.run<"read">({ kind: "read", name })),
     );
   }
 
@@ -60,7 +60,7 @@ export class WorldFiles {
     this.assertOpen();
     return await this.#readLocks.shared(
       [name],
-      () => this.track(this.#workers.reader.ask<"readAt">({ kind: "readAt", name, version })),
+      () => this.track(this.#workers.reader.run<"readAt">({ kind: "readAt", name, version })),
     );
   }
 
@@ -69,7 +69,7 @@ export class WorldFiles {
     this.assertOpen();
     return await this.#readLocks.shared(
       names,
-      () => this.track(this.#workers.reader.ask<"stat">({ kind: "stat", names })),
+      () => this.track(this.#workers.reader.run<"stat">({ kind: "stat", names })),
     );
   }
 
@@ -78,7 +78,7 @@ export class WorldFiles {
     this.assertOpen();
     return await this.#readLocks.shared(
       [name],
-      () => this.track(this.#workers.reader.ask<"audit">({ kind: "audit", name })),
+      () => this.track(this.#workers.reader.run<"audit">({ kind: "audit", name })),
     );
   }
 
@@ -93,7 +93,7 @@ export class WorldFiles {
     this.assertOpen();
     return await this.#readLocks.shared(
       [name],
-      () => this.track(this.#workers.reader.ask<"log">({ kind: "log", name, before, limit })),
+      () => this.track(this.#workers.reader.run<"log">({ kind: "log", name, before, limit })),
     );
   }
 
@@ -102,18 +102,18 @@ export class WorldFiles {
     this.assertOpen();
     return await this.#readLocks.shared(
       [job.name],
-      () => this.track(this.#workers.reader.ask<"snapshot">(job)),
+      () => this.track(this.#workers.reader.run<"snapshot">(job)),
     );
   }
 
   /** Saves rows in the catalog file and drops others. */
   async saveCatalog(rows: readonly CatalogRow[], gone: readonly string[]): Promise<void> {
-    await this.#workers.reader.ask<"save">({ kind: "save", rows, gone });
+    await this.#workers.reader.run<"save">({ kind: "save", rows, gone });
   }
 
   /** Saves the names of all empty collections. */
   async saveCollections(collections: readonly string[]): Promise<void> {
-    await this.#workers.reader.ask<"mark">({ kind: "mark", collections });
+    await this.#workers.reader.run<"mark">({ kind: "mark", collections });
   }
 
   /**
@@ -198,7 +198,7 @@ export class WorldFiles {
   }
 
   #send<T>(job: WithoutId<WriteJob>, apply: (result: WriteResult) => T): Promise<T> {
-    return this.#workers.writerFor(job.name).ask<WriteJob["kind"]>(job).then(apply);
+    return this.#workers.writerFor(job.name).run<WriteJob["kind"]>(job).then(apply);
   }
 }
 

@@ -24,7 +24,7 @@ export interface WritePlan {
 
 /** Plans a replacement or creation. */
 export function planPut(change: Put, lower: World | undefined): WritePlan {
-  const { name, by, body, ext, meta, precondition, state = "", facts = {} } = change;
+  const { name, by, body, ext, meta, precondition, state = "", eventFields = {} } = change;
   return {
     job: {
       kind: "put",
@@ -34,7 +34,7 @@ export function planPut(change: Put, lower: World | undefined): WritePlan {
       ext,
       meta,
       state,
-      facts,
+      eventFields,
       ...optionalFields(precondition, lower),
     },
     nextWorld: (result) => toWorld(name, { ...result, body, headers: "" }, meta),
@@ -50,8 +50,8 @@ export function planAppend(change: Append, lower: World | undefined): WritePlan 
       const base = result.version === 1 ? lower : before;
       if (result.version > 1 && before?.version !== result.version - 1) return undefined;
       if (result.len > MAX_CACHE_ENTRY_BYTES) return undefined;
-      const whole = base === undefined ? body : concatBytes([base.body, body]);
-      return toWorld(name, { ...result, body: whole, headers: "" }, base?.meta ?? []);
+      const joined = base === undefined ? body : concatBytes([base.body, body]);
+      return toWorld(name, { ...result, body: joined, headers: "" }, base?.meta ?? []);
     },
   };
 }
@@ -59,9 +59,9 @@ export function planAppend(change: Append, lower: World | undefined): WritePlan 
 /** Plans a change of the state. */
 export function planTransition(change: Transition, lower: World | undefined): WritePlan {
   const { name, by, to, reason, precondition } = change;
-  const facts = { ...(reason === undefined ? {} : { reason }), ...change.facts };
+  const eventFields = { ...(reason === undefined ? {} : { reason }), ...change.eventFields };
   return {
-    job: { kind: "transition", name, by, to, facts, ...optionalFields(precondition, lower) },
+    job: { kind: "transition", name, by, to, eventFields, ...optionalFields(precondition, lower) },
     nextWorld: ({ state, updatedAt }, before) =>
       before === undefined ? undefined : { ...before, state, updatedAt },
   };

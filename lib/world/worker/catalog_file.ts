@@ -22,28 +22,28 @@ export class CatalogFile {
 
   /** Compares the rows with the folders on disk, by name, file size and modification time. */
   scan(): ScanResult {
-    const known = new Map(this.#load().map((row) => [row.name, row]));
+    const savedRows = new Map(this.#load().map((row) => [row.name, row]));
     const rows: CatalogRow[] = [];
-    const unknown: string[] = [];
+    const unindexed: string[] = [];
     for (const { name: folder, isDirectory } of Deno.readDirSync(this.data)) {
       if (!isDirectory || folder.startsWith(".")) continue;
       const name = fromFolderName(folder);
       if (name === undefined) continue;
       const found = statWorldFile(`${this.data}/${folder}/${WORLD_FILE}`);
       if (found === undefined) continue;
-      const row = known.get(name);
-      const fresh = row !== undefined && row.mtime > 0 && found.mtime === row.mtime &&
+      const row = savedRows.get(name);
+      const isValid = row !== undefined && row.mtime > 0 && found.mtime === row.mtime &&
         found.size === row.size && !found.hasLog && row.version > 0 && row.len >= 0;
-      known.delete(name);
-      if (fresh) rows.push(row);
-      else unknown.push(name);
+      savedRows.delete(name);
+      if (isValid) rows.push(row);
+      else unindexed.push(name);
     }
-    if (known.size > 0) this.#forget([...known.keys()]);
-    return { rows, unindexed: unknown };
+    if (savedRows.size > 0) this.#dropRows([...savedRows.keys()]);
+    return { rows, unindexed };
   }
 
   /** Drops rows of worlds that no longer exist, so that their number does not grow. */
-  #forget(names: readonly string[]): void {
+  #dropRows(names: readonly string[]): void {
     try {
       this.save([], names);
     } catch {
@@ -58,7 +58,7 @@ export class CatalogFile {
    * @param gone names of worlds whose rows are dropped
    */
   save(rows: readonly CatalogRow[], gone: readonly string[]): void {
-    const db = this.#opened();
+    const db = this.#getDb();
     const put = db.prepare(sql.SAVE_ENTRY);
     const drop = db.prepare(sql.DROP_ENTRY);
     db.exec("BEGIN");
@@ -82,7 +82,7 @@ export class CatalogFile {
 
   #load(): CatalogRow[] {
     try {
-      return this.#opened().prepare(sql.LOAD_CATALOG).all().map((row) => ({
+      return this.#getDb().prepare(sql.LOAD_CATALOG).all().map((row) => ({
         name: String(row.name),
         version: Number(row.version),
         ext: String(row.ext),
@@ -100,7 +100,7 @@ export class CatalogFile {
     }
   }
 
-  #opened(): DatabaseSync {
+  #getDb(): DatabaseSync {
     if (this.#db !== undefined) return this.#db;
     const db = new DatabaseSync(`${this.data}/${CATALOG_FILE}`);
     try {

@@ -110,9 +110,9 @@ export class HandleCache {
 
   /** Returns the worlds whose files were closed since the last call. */
   takeClosed(): readonly ClosedWorld[] {
-    const taken = this.#closed;
+    const closed = this.#closed;
     this.#closed = [];
-    return taken;
+    return closed;
   }
 
   /** Closes all files. */

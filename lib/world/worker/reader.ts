@@ -79,7 +79,7 @@ export class Reader {
   stat(name: string): CatalogRow | undefined {
     const path = this.#path(name);
     const before = statWorldFile(path);
-    const row = this.#use(name, (db) => one(db, sql.SELECT_ROW));
+    const row = this.#use(name, (db) => getRow(db, sql.SELECT_ROW));
     if (row === undefined) return undefined;
     const after = statWorldFile(path);
     return {
@@ -97,7 +97,7 @@ export class Reader {
   log(name: string, before: number, limit: number): ChainEvent[] | undefined {
     return this.#use(
       name,
-      (db) => db.prepare(sql.EVENTS_BEFORE).all(before, limit).map(chainEvent),
+      (db) => db.prepare(sql.EVENTS_BEFORE).all(before, limit).map(toChainEvent),
     );
   }
 
@@ -125,7 +125,7 @@ export class Reader {
    * Copies a world: one consistent state in one file, without a log.
    *
    * @param path path of the file for a copy that is longer than `MAX_IN_MEMORY_SNAPSHOT_BYTES`
-   * @param key signs the valid events of the copy; absent keeps their HMACs
+   * @param key signs the valid events of the copy; if absent, their HMACs are kept
    * @returns the copy, or `undefined` if the world does not exist
    */
   async snapshot(name: string, path: string, key?: string): Promise<SnapshotResult | undefined> {
@@ -140,7 +140,7 @@ export class Reader {
         runSteps(
           copyWorldInSteps(from, to, { versions, ...(signers === undefined ? {} : { signers }) }),
         );
-      const bytes = Number(one(from, sql.FILE_SIZE)?.bytes);
+      const bytes = Number(getRow(from, sql.FILE_SIZE)?.bytes);
       if (bytes <= MAX_IN_MEMORY_SNAPSHOT_BYTES) return await copyToMemory(copy);
       return await copyToFile(path, copy);
     } finally {
@@ -235,7 +235,7 @@ function openPresent(path: string, pragmas: string): DatabaseSync | undefined {
   const db = new DatabaseSync(path, { timeout: SQLITE_BUSY_MS });
   try {
     db.exec(`${pragmas}PRAGMA query_only = 1`);
-    if (Number(one(db, sql.SELECT_DELETED_MARK)?.user_version) !== 1) return db;
+    if (Number(getRow(db, sql.SELECT_DELETED_MARK)?.user_version) !== 1) return db;
   } catch (error) {
     db.close();
     throw error;
@@ -261,11 +261,11 @@ function openExclusively(path: string, first: unknown): DatabaseSync | undefined
 }
 
 function readCurrent(db: DatabaseSync, name: string): ReadResult | undefined {
-  const row = one(db, sql.SELECT_STAGE);
+  const row = getRow(db, sql.SELECT_STAGE);
   if (row === undefined) {
     throw new StoreError("damaged", "Cannot read the world: its file has no row", name);
   }
-  return result(row, toBytes(row.stage_html));
+  return toReadResult(row, toBytes(row.stage_html));
 }
 
 function readVersion(
@@ -275,7 +275,7 @@ function readVersion(
   keep: number,
 ): ReadResult {
   db.exec("BEGIN");
-  const current = one(db, sql.SELECT_ROW);
+  const current = getRow(db, sql.SELECT_ROW);
   const newest = Number(current?.version ?? 0);
   if (version > newest || version < 1) {
     throw new StoreError(
@@ -289,9 +289,9 @@ function readVersion(
     if (found !== undefined) return found;
   }
   // Versions beyond the limit are dropped some writes later, but reads treat them as gone at once.
-  const kept = version < newest - keep || one(db, sql.HAS_HISTORY) === undefined
+  const kept = version < newest - keep || getRow(db, sql.HAS_HISTORY) === undefined
     ? undefined
-    : one(db, sql.SELECT_VERSION, version);
+    : getRow(db, sql.SELECT_VERSION, version);
   if (kept === undefined) {
     throw new StoreError(
       "gone",
@@ -299,12 +299,12 @@ function readVersion(
       name,
     );
   }
-  const full = one(db, sql.SELECT_FULL_CONTENT, version);
-  const bytes = full === undefined ? one(db, sql.SELECT_BODY)?.stage_html : full.bytes;
-  return result(kept, toBytes(bytes).slice(0, Number(kept.len)));
+  const full = getRow(db, sql.SELECT_FULL_CONTENT, version);
+  const bytes = full === undefined ? getRow(db, sql.SELECT_BODY)?.stage_html : full.bytes;
+  return toReadResult(kept, toBytes(bytes).slice(0, Number(kept.len)));
 }
 
-function result(row: Row, body: Uint8Array<ArrayBuffer>): ReadResult {
+function toReadResult(row: Row, body: Uint8Array<ArrayBuffer>): ReadResult {
   return {
     version: Number(row.version),
     ext: String(row.ext),
@@ -316,11 +316,11 @@ function result(row: Row, body: Uint8Array<ArrayBuffer>): ReadResult {
   };
 }
 
-function one(db: DatabaseSync, statement: string, ...values: SQLInputValue[]): Row | undefined {
+function getRow(db: DatabaseSync, statement: string, ...values: SQLInputValue[]): Row | undefined {
   return db.prepare(statement).get(...values);
 }
 
-function chainEvent(row: Row): ChainEvent {
+function toChainEvent(row: Row): ChainEvent {
   const { id, timestamp, event_type, payload, hmac, prev_hmac } = toEventRow(row);
   return { id, timestamp, type: event_type, payload: readPayload(payload), hmac, prev_hmac };
 }

@@ -64,13 +64,13 @@ function serveReader(port: StorePort, setup: WorkerSetup): void {
   const catalog = new CatalogFile(setup.data);
   port.onmessage = async ({ data: jobs }: MessageEvent<readonly (ReadJob | CloseJob)[]>) => {
     for (const job of jobs) {
-      const reply = await answer(job);
+      const reply = await replyTo(job);
       port.postMessage({ replies: [reply], closedFiles: [], done: false });
     }
     port.postMessage({ replies: [], closedFiles: [], done: true });
   };
 
-  async function answer(job: ReadJob | CloseJob): Promise<Reply> {
+  async function replyTo(job: ReadJob | CloseJob): Promise<Reply> {
     try {
       return { id: job.id, value: await run(job) };
     } catch (thrown) {

@@ -106,38 +106,38 @@ export class Writer {
     replies: Reply[],
     created: CreatedWorld[],
   ): void {
-    let run: ChangeJob[] = [];
+    let changes: ChangeJob[] = [];
     for (const job of jobs) {
       if (!isMove(job)) {
-        run.push(job);
+        changes.push(job);
         continue;
       }
-      this.#applyRun(name, run, replies, created);
-      run = [];
+      this.#applyChanges(name, changes, replies, created);
+      changes = [];
       // The store's cache needs the replies of one world in the order of its changes.
       this.#syncCreated(created.splice(0), replies);
       try {
         replies.push({ id: job.id, value: this.#move(job) });
       } catch (thrown) {
         this.#open.rollBack(name);
-        replies.push(refusal(job, thrown));
+        replies.push(toErrorReply(job, thrown));
       }
     }
-    this.#applyRun(name, run, replies, created);
+    this.#applyChanges(name, changes, replies, created);
   }
 
   /** Applies changes of one world in one transaction; creates the world first if necessary. */
-  #applyRun(name: string, jobs: ChangeJob[], replies: Reply[], created: CreatedWorld[]): void {
+  #applyChanges(name: string, jobs: ChangeJob[], replies: Reply[], created: CreatedWorld[]): void {
     const queue = [...jobs];
     let file: WorldFile | undefined;
     try {
-      while (queue.length > 0 && (file = this.#opened(name)) === undefined) {
+      while (queue.length > 0 && (file = this.#openFile(name)) === undefined) {
         const job = queue.shift();
         if (job === undefined) break;
         try {
           created.push({ id: job.id, value: this.#create(job) });
         } catch (thrown) {
-          replies.push(refusal(job, thrown));
+          replies.push(toErrorReply(job, thrown));
         }
         // The next jobs are answered after their commit, so the new folder must be synced before.
         if (queue.length > 0) this.#syncCreated(created.splice(0), replies);
@@ -145,7 +145,7 @@ export class Writer {
       if (file !== undefined && queue.length > 0) replies.push(...this.#transact(file, queue));
     } catch (thrown) {
       this.#open.rollBack(name);
-      for (const job of queue) replies.push(refusal(job, thrown));
+      for (const job of queue) replies.push(toErrorReply(job, thrown));
     }
   }
 
@@ -156,7 +156,7 @@ export class Writer {
     for (const job of jobs) {
       const fault = this.#fault(job, file);
       if (fault !== undefined) {
-        replies.push(refusal(job, fault));
+        replies.push(toErrorReply(job, fault));
         continue;
       }
       if (!changed) file.begin();
@@ -187,14 +187,14 @@ export class Writer {
           job.body,
           { ext: job.ext, headers: JSON.stringify(job.meta), state: job.state },
           now,
-          { by: job.by, ...job.facts },
+          { by: job.by, ...job.eventFields },
         );
         break;
       case "append":
         file.append(job.body, job.state, now, { by: job.by });
         break;
       case "transition":
-        file.transition(job.to, now, { by: job.by, ...job.facts });
+        file.transition(job.to, now, { by: job.by, ...job.eventFields });
         break;
       case "note":
         file.note(job.type, { ...job.payload, by: job.by }, now);
@@ -213,27 +213,27 @@ export class Writer {
       lower === undefined ? undefined : { version: 0, ...lower },
     );
     if (fault !== undefined) throw new StoreError("precondition", fault, job.name);
-    const over = job.kind === "append" ? lower : undefined;
-    const body = over === undefined ? job.body : concatBytes([over.body, job.body]);
+    const appendBase = job.kind === "append" ? lower : undefined;
+    const body = appendBase === undefined ? job.body : concatBytes([appendBase.body, job.body]);
     if (job.kind === "append" && body.length > this.setup.maxWorldBytes) {
       throw tooLarge(job.name, body.length, this.setup.maxWorldBytes);
     }
-    const facts = {
+    const eventFields = {
       by: job.by,
       ...(lower === undefined ? {} : { covers: "lower" }),
-      ...(job.kind === "put" ? job.facts : {}),
+      ...(job.kind === "put" ? job.eventFields : {}),
     };
     const { row, sha256, image } = this.#images.build({
       op: job.kind,
       body,
       sent: job.body,
-      ext: over?.ext ?? job.ext,
-      headers: JSON.stringify(job.kind === "put" ? job.meta : over?.meta ?? []),
+      ext: appendBase?.ext ?? job.ext,
+      headers: JSON.stringify(job.kind === "put" ? job.meta : appendBase?.meta ?? []),
       state: job.state,
-      facts,
+      eventFields,
     }, this.clock.now());
     const folder = toFolderName(job.name);
-    createWorldFolder(this.setup.data, folder, image, this.#unique());
+    createWorldFolder(this.setup.data, folder, image, this.#uniqueName());
     const { version, ext, state, updatedAt, len } = row;
     const fileStamp = readFileStamp(this.setup.data, job.name);
     const created = lower === undefined;
@@ -278,7 +278,7 @@ export class Writer {
    * @param verb what the caller wants to do, for the error message
    */
   #openChecked(job: RemoveJob | ReleaseJob, verb: string): WorldFile {
-    const file = this.#opened(job.name);
+    const file = this.#openFile(job.name);
     if (file === undefined) {
       throw new StoreError("absent", `Cannot ${verb} the world: it does not exist`, job.name);
     }
@@ -297,13 +297,13 @@ export class Writer {
   /** Renames the folder of a world that another writer released, and records the move. */
   #adopt(job: AdoptJob): WriteResult {
     const { name, from, by, ext } = job;
-    if (this.#opened(name) !== undefined) {
+    if (this.#openFile(name) !== undefined) {
       throw new StoreError("precondition", "a world with the new name exists", name);
     }
     const { data } = this.setup;
-    renameWorldFolder(data, toFolderName(from), toFolderName(name), this.#unique());
+    renameWorldFolder(data, toFolderName(from), toFolderName(name), this.#uniqueName());
     try {
-      const file = this.#opened(name);
+      const file = this.#openFile(name);
       if (file === undefined) {
         throw new StoreError("absent", "the world to move does not exist", from);
       }
@@ -314,7 +314,7 @@ export class Writer {
     } catch (thrown) {
       this.#open.rollBack(name);
       this.#open.discard(name);
-      renameWorldFolder(data, toFolderName(name), toFolderName(from), this.#unique());
+      renameWorldFolder(data, toFolderName(name), toFolderName(from), this.#uniqueName());
       throw thrown;
     }
   }
@@ -322,7 +322,7 @@ export class Writer {
   /** Moves a world that is marked as deleted to the trash. */
   #moveToTrash(name: string): void {
     this.#open.discard(name);
-    const path = moveToTrash(this.setup.data, toFolderName(name), this.#unique());
+    const path = moveToTrash(this.setup.data, toFolderName(name), this.#uniqueName());
     // Remove the mark, so that an operator can restore the world by moving its folder back.
     const trashed = new WorldFile(name, `${path}/${WORLD_FILE}`, this.#options());
     try {
@@ -335,10 +335,10 @@ export class Writer {
   /**
    * Opens the file of a world; `undefined` if it does not exist. Moves a deleted world to the trash.
    */
-  #opened(name: string): WorldFile | undefined {
-    const known = this.#open.has(name);
+  #openFile(name: string): WorldFile | undefined {
+    const wasOpen = this.#open.has(name);
     const file = this.#open.open(name);
-    if (known || Number(file?.get(sql.SELECT_DELETED_MARK)?.user_version) !== 1) return file;
+    if (wasOpen || Number(file?.get(sql.SELECT_DELETED_MARK)?.user_version) !== 1) return file;
     this.#moveToTrash(name);
     return undefined;
   }
@@ -360,7 +360,7 @@ export class Writer {
     return { sign: this.#sign, sync, history };
   }
 
-  #unique(): string {
+  #uniqueName(): string {
     const stamp = this.clock.now().replaceAll(/[-:.]/g, "");
     return `${stamp}-${this.setup.shard}-${this.#serial++}`;
   }
@@ -385,15 +385,15 @@ function currentOf(file: WorldFile): CurrentVersion {
   };
 }
 
-function refusal(job: WriteJob, thrown: unknown): Reply {
+function toErrorReply(job: WriteJob, thrown: unknown): Reply {
   const { code, message } = toStoreError(thrown, job.name);
   return { id: job.id, error: { code, message } };
 }
 
-function tooLarge(name: string, bytes: number, most: number): StoreError {
+function tooLarge(name: string, bytes: number, max: number): StoreError {
   return new StoreError(
     "too-large",
-    `the world would have ${bytes} bytes; at most ${most} are allowed`,
+    `the world would have ${bytes} bytes; at most ${max} are allowed`,
     name,
   );
 }

@@ -12,9 +12,9 @@ const WIDE_CHARACTER =
 export function formatTable({ columns, rows, truncated }: SqlResult): string {
   const cells = [columns, ...rows].map((row) => row.map(cellText));
   const widths = columns.map((_, column) => {
-    let most = 1;
-    for (const row of cells) most = Math.max(most, widthOf(row[column] ?? ""));
-    return most;
+    let widest = 1;
+    for (const row of cells) widest = Math.max(widest, widthOf(row[column] ?? ""));
+    return widest;
   });
   const isNumeric = columns.map((_, column) =>
     rows.length > 0 && rows.every((row) => row[column] === null || typeof row[column] === "number")
@@ -33,10 +33,10 @@ export function formatTable({ columns, rows, truncated }: SqlResult): string {
 function cellText(value: SqlResult["rows"][number][number]): string {
   if (value === null) return "NULL";
   if (value instanceof Uint8Array) {
-    return shortened(`x'${value.subarray(0, MAX_CELL_LENGTH).toHex()}'`);
+    return shorten(`x'${value.subarray(0, MAX_CELL_LENGTH).toHex()}'`);
   }
-  // Control characters steer a terminal, and format characters change the direction of text.
-  return shortened(String(value)).replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, (char) => {
+  // Control characters control a terminal, and format characters change the direction of text.
+  return shorten(String(value)).replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, (char) => {
     if (char === "\n") return "\\n";
     if (char === "\t") return "\\t";
     if (char === "\r") return "\\r";
@@ -44,7 +44,7 @@ function cellText(value: SqlResult["rows"][number][number]): string {
   });
 }
 
-function shortened(text: string): string {
+function shorten(text: string): string {
   if (text.length <= MAX_CELL_LENGTH) return text;
   const start = [...text.slice(0, MAX_CELL_LENGTH)].slice(0, MAX_CELL_LENGTH - 1);
   return `${start.join("")}…`;

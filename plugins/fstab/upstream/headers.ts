@@ -1,10 +1,10 @@
 /**
  * Headers between a client and a mounted web server. The client's credentials never go to that
- * server; its cookies, policies and connection headers never come back.
+ * server; the client never gets the server's cookies, policies and connection headers.
  */
 
-const SENT = ["accept", "accept-language", "if-none-match", "if-modified-since"];
-const RETURNED = [
+const REQUEST_HEADERS = ["accept", "accept-language", "if-none-match", "if-modified-since"];
+const RESPONSE_HEADERS = [
   "content-type",
   "content-language",
   "content-disposition",
@@ -18,7 +18,7 @@ const MIN_DISTINCT_BEARER = 12;
 /** The headers of the request to the server. */
 export function upstreamHeaders(client: Headers, bearer: string | undefined): Headers {
   const headers = new Headers({ "user-agent": "elastik" });
-  for (const name of SENT) {
+  for (const name of REQUEST_HEADERS) {
     const value = client.get(name);
     if (value !== null) headers.set(name, value);
   }
@@ -33,7 +33,7 @@ export function returnedHeaders(upstream: Headers): Record<string, string> {
     "vary": "Accept, Accept-Language",
     "content-type": "application/octet-stream",
   };
-  for (const name of RETURNED) {
+  for (const name of RESPONSE_HEADERS) {
     const value = upstream.get(name);
     if (value !== null && value.length <= MAX_VALUE && /^[\t\x20-\x7e]*$/.test(value)) {
       headers[name] = value;

@@ -38,8 +38,8 @@ export function upstreamProblem(
     return new Problem("bad-gateway", `${detail}; ${found}, see ${MOUNT_TABLE}`);
   }
   if (status < 400 || status >= 500) return new Problem("bad-gateway", detail);
-  const known = SHARED_STATUSES.includes(status) ? problemOfStatus(status) : undefined;
-  const kind = known ?? { type: "/usr/share/doc/mounts.md", status, title: "Upstream refused" };
+  const shared = SHARED_STATUSES.includes(status) ? problemOfStatus(status) : undefined;
+  const kind = shared ?? { type: "/usr/share/doc/mounts.md", status, title: "Upstream refused" };
   return new Problem(kind, detail, retryHeader(headers.get("retry-after")));
 }
 

@@ -20,7 +20,7 @@ export const MARKDOWN: Format = {
 
 /** Finds control characters, which no format needs and which a terminal may execute. */
 export function findControlCharacters(text: string): string | undefined {
-  // deno-lint-ignore no-control-regex -- control characters are what is looked for
+  // deno-lint-ignore no-control-regex -- the pattern must match control characters
   return /[\0-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]/.test(text)
     ? "it contains control characters"
     : undefined;

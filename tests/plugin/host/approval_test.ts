@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertMatch, assertStrictEquals } from "../../support/assert.ts";
-import { approvalFacts, findApproval, manifestDrift } from "../../../lib/plugin/host/approval.ts";
+import { approvalPayload, findApproval, manifestDrift } from "../../../lib/plugin/host/approval.ts";
 import type { ProbeResult } from "../../../lib/plugin/host/probe_manifest.ts";
 import type { Store, World } from "../../../lib/world/store.ts";
 import { withApp } from "../../support/app.ts";
@@ -17,8 +17,8 @@ const PROBED: ProbeResult = {
   config: { "/etc/p.conf": "a.example" },
 };
 
-/** The facts as they are read from the chain. */
-const FACTS: Record<string, unknown> = JSON.parse(JSON.stringify(approvalFacts(PROBED)));
+/** The payload as it is read from the event chain. */
+const PAYLOAD: Record<string, unknown> = JSON.parse(JSON.stringify(approvalPayload(PROBED)));
 
 async function source(store: Store): Promise<World> {
   const world = await store.read("lib/p");
@@ -35,11 +35,11 @@ async function withSource(test: (store: Store) => Promise<void>): Promise<void> 
 }
 
 function approve(store: Store, sha256: unknown, to = "active"): Promise<unknown> {
-  return store.transition({ name: "lib/p", by: "T3", to, facts: { source_sha256: sha256 } });
+  return store.transition({ name: "lib/p", by: "T3", to, eventFields: { source_sha256: sha256 } });
 }
 
-async function faultOf(store: Store, told: Store = store): Promise<string> {
-  const found = await findApproval(told, await source(store));
+async function faultOf(store: Store, eventStore: Store = store): Promise<string> {
+  const found = await findApproval(eventStore, await source(store));
   return "fault" in found ? found.fault : "none";
 }
 
@@ -52,8 +52,8 @@ Deno.test("findApproval() finds the newest transition before any number of other
       await store.note({ name: "lib/p", by: "machine", type: "plugin_ended", payload: { at } });
     }
     const found = await findApproval(store, await source(store));
-    assert("facts" in found);
-    assertStrictEquals(found.facts.source_sha256, sha256);
+    assert("payload" in found);
+    assertStrictEquals(found.payload.source_sha256, sha256);
   });
 });
 
@@ -88,14 +88,14 @@ Deno.test("findApproval() returns a fault for a broken chain and for bytes that 
   });
 });
 
-Deno.test("manifestDrift() returns undefined for equal facts in any order", () => {
-  assertEquals(manifestDrift(FACTS, PROBED), undefined);
+Deno.test("manifestDrift() returns undefined for equal payloads in any order", () => {
+  assertEquals(manifestDrift(PAYLOAD, PROBED), undefined);
   const { manifest } = PROBED;
   const grants = { "/var/a/": "r", "/var/b/": "rw" } as const;
-  assertEquals(manifestDrift(FACTS, { ...PROBED, manifest: { ...manifest, grants } }), undefined);
+  assertEquals(manifestDrift(PAYLOAD, { ...PROBED, manifest: { ...manifest, grants } }), undefined);
   // The description grants nothing.
   assertEquals(
-    manifestDrift(FACTS, { ...PROBED, manifest: { ...manifest, description: "other" } }),
+    manifestDrift(PAYLOAD, { ...PROBED, manifest: { ...manifest, description: "other" } }),
     undefined,
   );
 });
@@ -112,17 +112,17 @@ Deno.test("manifestDrift() names the field that differs", () => {
   ];
   for (const other of others) {
     const [field = ""] = Object.keys(other);
-    const fault = manifestDrift(FACTS, { ...PROBED, manifest: { ...manifest, ...other } });
+    const fault = manifestDrift(PAYLOAD, { ...PROBED, manifest: { ...manifest, ...other } });
     assertMatch(fault ?? "", new RegExp(`^its \`${field}\` differs from the approval`));
   }
-  // An approval without facts approves nothing.
+  // An approval with an empty payload approves nothing.
   assertMatch(manifestDrift({}, PROBED) ?? "", /`routes`/);
 });
 
 Deno.test("manifestDrift() accepts other permissions only with another config", () => {
   const permissions = { ...PROBED.permissions, net: ["b.example"] };
-  assertMatch(manifestDrift(FACTS, { ...PROBED, permissions }) ?? "", /`permissions`/);
+  assertMatch(manifestDrift(PAYLOAD, { ...PROBED, permissions }) ?? "", /`permissions`/);
   const config = { "/etc/p.conf": "b.example" };
-  assertEquals(manifestDrift(FACTS, { ...PROBED, permissions, config }), undefined);
-  assertEquals(FACTS.permissions, PROBED.permissions);
+  assertEquals(manifestDrift(PAYLOAD, { ...PROBED, permissions, config }), undefined);
+  assertEquals(PAYLOAD.permissions, PROBED.permissions);
 });

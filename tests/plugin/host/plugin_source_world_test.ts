@@ -1,6 +1,6 @@
 import { assertEquals, assertRejects, assertThrows } from "../../support/assert.ts";
 import {
-  assertVersionSeen,
+  assertSourcePrecondition,
   readPluginSource,
   setPluginState,
 } from "../../../lib/plugin/host/plugin_source_world.ts";
@@ -49,9 +49,9 @@ Deno.test("assertVersionSeen() throws 412 if the caller's precondition fails", a
   await withApp({}, async ({ store }) => {
     await put(store, "one");
     const source = await readPluginSource(store, "lib/p", "activate");
-    assertVersionSeen(source, undefined);
-    assertVersionSeen(source, { match: [{ version: 1, sha256: source.sha256 }] });
-    assertThrows(() => assertVersionSeen(source, { match: [{ version: 2 }] }), {
+    assertSourcePrecondition(source, undefined);
+    assertSourcePrecondition(source, { match: [{ version: 1, sha256: source.sha256 }] });
+    assertThrows(() => assertSourcePrecondition(source, { match: [{ version: 2 }] }), {
       type: "precondition-failed",
     });
     const wrong = { by: "T3", precondition: { match: [{ version: 2 }] } };

@@ -50,7 +50,7 @@ Deno.test("broadcast() reports faults, refusals and failed writes in the order o
     {
       target: "/home/failed",
       status: 502,
-      detail: "Cannot tell whether it was written: connection closed",
+      detail: "Cannot confirm the write: connection closed; it may have happened",
     },
   ]);
 });

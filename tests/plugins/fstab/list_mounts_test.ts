@@ -41,8 +41,8 @@ Deno.test("listMounts() lists the mounts and the lines that cannot be used", asy
       name: "line 6",
       dir: false,
       line: 6,
-      problem: TABLE.faults[0]?.words,
-      description: TABLE.faults[0]?.words,
+      problem: TABLE.faults[0]?.reason,
+      description: TABLE.faults[0]?.reason,
     },
   ]);
 });

@@ -21,7 +21,10 @@ Deno.test("backendProblem() quotes the backend without the key", () => {
 Deno.test("refusalProblem() passes a rate limit on with its time", () => {
   const problem = refusalProblem(OPENAI, KEY, { status: 429, text: "wait", retryAfter: "7" });
   assertEquals([problem.status, problem.headers], [429, { "retry-after": "7" }]);
-  assertEquals(problem.message, "Cannot answer: the openai backend asks to wait: wait");
+  assertEquals(
+    problem.message,
+    "Cannot answer: the openai backend refuses further requests for now: wait",
+  );
 });
 
 Deno.test("refusalProblem() answers 502 for every other status", () => {

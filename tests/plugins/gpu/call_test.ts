@@ -65,7 +65,10 @@ Deno.test("BackendCall.start() throws a problem if there is no response", async 
     [
       [() => Response.json({ error: "x" }, { status: 500 }), failure("answered 500: x")],
       [() => new Response("<h1>", { status: 500 }), failure("answered 500")],
-      [() => Response.json({ error: "x" }, { status: 429 }), failure("asks to wait: x", 429)],
+      [
+        () => Response.json({ error: "x" }, { status: 429 }),
+        failure("refuses further requests for now: x", 429),
+      ],
       [() => Promise.reject(new TypeError("refused")), {
         status: 502,
         message:

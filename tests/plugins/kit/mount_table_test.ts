@@ -48,7 +48,7 @@ Deno.test("readMountTable() keeps a line with a scheme that has no adapter", () 
   });
 });
 
-Deno.test("readMountTable() puts mount names in NFC", () => {
+Deno.test("readMountTable() converts mount names to NFC", () => {
   assertEquals(mountOf("/srv /mnt/u\u0308 ro")?.name, "\u00fc");
 });
 
@@ -83,7 +83,7 @@ for (const [line, words] of FAULTS) {
   Deno.test(`readMountTable() reports \`${line.slice(0, 60)}\` and mounts the next line`, () => {
     const { mounts, faults } = readMountTable(`${line}\n/srv /mnt/next ro`);
     assertEquals(faults[0]?.line, 1);
-    assertMatch(faults[0]?.words ?? "", words);
+    assertMatch(faults[0]?.reason ?? "", words);
     assertEquals([[...mounts.keys()], faults.length], [["next"], 1]);
   });
 }
@@ -91,7 +91,7 @@ for (const [line, words] of FAULTS) {
 Deno.test("readMountTable() keeps the first of two lines with one mount point", () => {
   const { mounts, faults } = readMountTable("/a /mnt/x ro\n/b /mnt/x rw\n");
   assertEquals(mounts.get("x")?.folder, "/a");
-  assertEquals(faults, [{ line: 2, words: "/mnt/x is already mounted by line 1" }]);
+  assertEquals(faults, [{ line: 2, reason: "/mnt/x is already mounted by line 1" }]);
 });
 
 Deno.test("readMountTable() accepts 64 mounts and reports the rest", () => {

@@ -2,7 +2,7 @@ import { assertEquals, assertMatch } from "../../support/assert.ts";
 import { readRequestedPath } from "../../../plugins/router/requested_path.ts";
 import {
   choicesResponse,
-  declined,
+  declinedResponse,
   notFoundResponse,
   redirectResponse,
 } from "../../../plugins/router/responses.ts";
@@ -10,8 +10,8 @@ import {
 const REQUESTED = readRequestedPath(new URL("http://server/salse%3Cb%3E?a=%22%3E"));
 const PATHS = ["/home/a b", "/home/<b>&'"];
 
-Deno.test("declined() is an empty 404 without a type", () => {
-  const { status, body, headers } = declined();
+Deno.test("declinedResponse() is an empty 404 without a type", () => {
+  const { status, body, headers } = declinedResponse();
   assertEquals([status, body, headers.has("content-type")], [404, null, false]);
 });
 

@@ -53,7 +53,7 @@ Deno.test("readOutput() throws bad-gateway if the output is not complete", async
     ],
     [
       modelEvents(["text"], "event: done\ndata: length\n\n"),
-      "the output reached the limit of the model; ask for less",
+      "the output reached the limit of the model; request a shorter text",
     ],
   ];
   for (const [stream, state] of rows) {

@@ -7,9 +7,9 @@ function entry(name: string, version: number): WorldEntry {
 }
 
 /** Creates a writer that saves to a list. */
-function listening(): { keeper: CatalogWriter; saved: string[] } {
+function listening(): { writer: CatalogWriter; saved: string[] } {
   const saved: string[] = [];
-  const keeper = new CatalogWriter({
+  const writer = new CatalogWriter({
     saveCatalog(rows, gone) {
       saved.push([
         ...rows.map(({ name, version, mtime, size }) => `${name}=${version}@${mtime}+${size}`),
@@ -18,69 +18,69 @@ function listening(): { keeper: CatalogWriter; saved: string[] } {
       return Promise.resolve();
     },
   });
-  return { keeper, saved };
+  return { writer, saved };
 }
 
 Deno.test("CatalogWriter.flush() saves the newest row of each world in one call", async () => {
-  const { keeper, saved } = listening();
-  keeper.changed(entry("home/a", 1));
-  keeper.changed(entry("home/b", 1), { mtime: 7, size: 8 });
-  keeper.changed(entry("home/a", 2), { mtime: 5, size: 6 });
-  await keeper.flush();
+  const { writer, saved } = listening();
+  writer.recordChange(entry("home/a", 1));
+  writer.recordChange(entry("home/b", 1), { mtime: 7, size: 8 });
+  writer.recordChange(entry("home/a", 2), { mtime: 5, size: 6 });
+  await writer.flush();
   assertEquals(saved, ["home/a=2@5+6 home/b=1@7+8"]);
 });
 
-Deno.test("CatalogWriter.changed() without a stamp replaces an earlier stamp", async () => {
-  const { keeper, saved } = listening();
-  keeper.changed(entry("home/a", 1), { mtime: 5, size: 6 });
-  keeper.changed(entry("home/a", 2));
-  await keeper.flush();
+Deno.test("CatalogWriter.recordChange() without a stamp replaces an earlier stamp", async () => {
+  const { writer, saved } = listening();
+  writer.recordChange(entry("home/a", 1), { mtime: 5, size: 6 });
+  writer.recordChange(entry("home/a", 2));
+  await writer.flush();
   assertEquals(saved, ["home/a=2@0+0"]);
 });
 
 Deno.test("CatalogWriter.flush() saves a world that was removed and created again, and drops one that was created and removed", async () => {
-  const { keeper, saved } = listening();
-  keeper.gone("home/a");
-  keeper.changed(entry("home/a", 1));
-  keeper.changed(entry("home/b", 1));
-  keeper.gone("home/b");
-  await keeper.flush();
+  const { writer, saved } = listening();
+  writer.recordRemoval("home/a");
+  writer.recordChange(entry("home/a", 1));
+  writer.recordChange(entry("home/b", 1));
+  writer.recordRemoval("home/b");
+  await writer.flush();
   assertEquals(saved, ["home/a=1@0+0 -home/b"]);
 });
 
 Deno.test("CatalogWriter.flush() saves nothing without changes and no change twice", async () => {
-  const { keeper, saved } = listening();
-  await keeper.flush();
-  keeper.gone("home/a");
-  await keeper.flush();
-  await keeper.flush();
+  const { writer, saved } = listening();
+  await writer.flush();
+  writer.recordRemoval("home/a");
+  await writer.flush();
+  await writer.flush();
   assertEquals(saved, ["-home/a"]);
 });
 
-Deno.test("CatalogWriter.changed() saves automatically after a delay", async () => {
+Deno.test("CatalogWriter.recordChange() saves automatically after a delay", async () => {
   const written = Promise.withResolvers<number>();
-  const keeper = new CatalogWriter({
+  const writer = new CatalogWriter({
     saveCatalog(rows) {
       written.resolve(rows.length);
       return Promise.resolve();
     },
   });
-  keeper.changed(entry("home/a", 1));
-  keeper.changed(entry("home/b", 1));
+  writer.recordChange(entry("home/a", 1));
+  writer.recordChange(entry("home/b", 1));
   assertEquals(await written.promise, 2);
 });
 
 Deno.test("CatalogWriter.flush() ignores a failed save", async () => {
   let calls = 0;
-  const keeper = new CatalogWriter({
+  const writer = new CatalogWriter({
     saveCatalog() {
       calls += 1;
       return calls === 1 ? Promise.reject(new Error("the disk is full")) : Promise.resolve();
     },
   });
-  keeper.changed(entry("home/a", 1));
-  await keeper.flush();
-  keeper.changed(entry("home/a", 2));
-  await keeper.flush();
+  writer.recordChange(entry("home/a", 1));
+  await writer.flush();
+  writer.recordChange(entry("home/a", 2));
+  await writer.flush();
   assertEquals(calls, 2);
 });

@@ -18,12 +18,12 @@ function result(version: number): WriteResult {
 Deno.test("renameWorld() sends release to the old writer and adopt to the new one", async () => {
   const log: string[] = [];
   const writer = {
-    ask(job: { readonly kind: string; readonly name: string }): Promise<WriteResult> {
+    run(job: { readonly kind: string; readonly name: string }): Promise<WriteResult> {
       log.push(`${job.kind} ${job.name}`);
       return Promise.resolve(result(log.length));
     },
   };
-  // Only `ask` is called on a writer.
+  // Only `run` is called on a writer.
   const workers = { writerFor: () => writer } as unknown as Workers;
   const { source, target } = await renameWorld(workers, RENAME);
   assertEquals(log, ["release home/a", "adopt home/b"]);

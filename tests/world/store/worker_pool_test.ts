@@ -28,14 +28,14 @@ Deno.test("WorkerPool.close() completes earlier jobs and refuses later ones", ()
     for (const folder of [".incoming", ".trash"]) Deno.mkdirSync(`${data}/${folder}`);
     const threads = workers(data, 2);
     const { id: _id, ...job } = putJob("home/x", "1");
-    const written = threads.writerFor("home/x").ask<"put">(job);
+    const written = threads.writerFor("home/x").run<"put">(job);
     await threads.closeWriters();
     assertEquals((await written).version, 1);
-    const read = threads.reader.ask<"read">({ kind: "read", name: "home/x" });
+    const read = threads.reader.run<"read">({ kind: "read", name: "home/x" });
     const ended = threads.close();
     assertEquals((await read)?.version, 1);
     await ended;
-    await assertRejects(threads.reader.ask<"read">({ kind: "read", name: "home/x" }), {
+    await assertRejects(threads.reader.run<"read">({ kind: "read", name: "home/x" }), {
       code: "closed",
     });
   }));

@@ -25,7 +25,7 @@ function withFiles(test: (files: WorldFiles) => Promise<void>): Promise<void> {
 
 function put(name: string, text: string): WithoutId<WriteJob> {
   const body = new TextEncoder().encode(text);
-  return { kind: "put", name, by: "T2", body, ext: "txt", meta: [], state: "", facts: {} };
+  return { kind: "put", name, by: "T2", body, ext: "txt", meta: [], state: "", eventFields: {} };
 }
 
 Deno.test("WorldFiles.submit() applies the results of one name in the order of the changes", () =>

@@ -85,10 +85,10 @@ Deno.test("planAppend() computes no world that is too long for the cache", () =>
 
 Deno.test("planTransition() changes only the state of the cached world", () => {
   const { job, nextWorld: after } = planTransition(
-    { name: NAME, by: "T3", to: "active", reason: "ok", facts: { more: 1 } },
+    { name: NAME, by: "T3", to: "active", reason: "ok", eventFields: { more: 1 } },
     undefined,
   );
-  assertEquals(job.kind === "transition" ? job.facts : undefined, { reason: "ok", more: 1 });
+  assertEquals(job.kind === "transition" ? job.eventFields : undefined, { reason: "ok", more: 1 });
   const before = world(2, "x");
   assertEquals(after({ ...result(2, 1), state: "active" }, before), {
     ...before,

@@ -248,7 +248,7 @@ Deno.test("Writer.apply() rolls back the transaction if one change fails", () =>
   withTempData((data) => {
     const writer = testWriter(data);
     writer.apply([putJob(NAME, "1")]);
-    const jobs = [appendJob(NAME, "2"), putJob(NAME, "3", { facts: { impossible: 1n } })];
+    const jobs = [appendJob(NAME, "2"), putJob(NAME, "3", { eventFields: { impossible: 1n } })];
     assertEquals(versionsOf(writer.apply(jobs), jobs), ["damaged", "damaged"]);
     const more = [appendJob(NAME, "4")];
     assertEquals(versionsOf(writer.apply(more), more), [2]);

@@ -1,5 +1,5 @@
 import { assertEquals, assertRejects } from "../../support/assert.ts";
-import { createPlace, findFile } from "../../../plugins/fstab/file_place.ts";
+import { createDiskPath, findFile } from "../../../plugins/fstab/disk_path.ts";
 import { memoryFiles, mountRequest, type Tree } from "./memory_files.ts";
 
 const TREE: Tree = {
@@ -13,13 +13,13 @@ const TREE: Tree = {
 const find = (...segments: string[]) => findFile(memoryFiles(TREE), "/srv", segments, "/mnt/w/x");
 
 Deno.test("findFile() finds a file by its path", async () => {
-  const { place, info } = await find("a");
-  assertEquals([place, info.size], ["/srv/a", 4]);
+  const { diskPath, info } = await find("a");
+  assertEquals([diskPath, info.size], ["/srv/a", 4]);
   assertEquals((await find()).info.kind, "folder");
 });
 
 Deno.test("findFile() finds a file whose name on the disk is in NFD", async () => {
-  assertEquals((await find("ü", "x")).place, "/srv/u\u0308/x");
+  assertEquals((await find("ü", "x")).diskPath, "/srv/u\u0308/x");
 });
 
 Deno.test("findFile() throws the first error if there is no other spelling", async () => {
@@ -31,27 +31,27 @@ Deno.test("findFile() throws the first error if there is no other spelling", asy
   await assertRejects(find("out"), { status: 403 });
 });
 
-Deno.test("createPlace() returns the path of a file that exists, in either spelling", async () => {
+Deno.test("createDiskPath() returns the path of a file that exists, in either spelling", async () => {
   const tree = { ...TREE };
-  const placeOf = (path: string) => {
+  const diskPathOf = (path: string) => {
     const mounted = mountRequest(path, { method: "PUT" }, tree);
-    return createPlace(memoryFiles(tree), mounted);
+    return createDiskPath(memoryFiles(tree), mounted);
   };
-  assertEquals(await placeOf("/mnt/w/a"), "/srv/a");
-  assertEquals(await placeOf("/mnt/w/ü/x"), "/srv/u\u0308/x");
+  assertEquals(await diskPathOf("/mnt/w/a"), "/srv/a");
+  assertEquals(await diskPathOf("/mnt/w/ü/x"), "/srv/u\u0308/x");
   assertEquals(tree, TREE);
 });
 
-Deno.test("createPlace() creates the folders above a file that does not exist", async () => {
+Deno.test("createDiskPath() creates the folders above a file that does not exist", async () => {
   const tree: Tree = { "/srv": null };
   const mounted = mountRequest("/mnt/w/new/deep/x", { method: "PUT" }, tree);
-  assertEquals(await createPlace(memoryFiles(tree), mounted), "/srv/new/deep/x");
+  assertEquals(await createDiskPath(memoryFiles(tree), mounted), "/srv/new/deep/x");
   assertEquals(tree, { "/srv": null, "/srv/new": null, "/srv/new/deep": null });
 });
 
-Deno.test("createPlace() throws conflict below a file, or if the mounted folder is missing", async () => {
+Deno.test("createDiskPath() throws conflict below a file, or if the mounted folder is missing", async () => {
   const put = (tree: Tree) =>
-    createPlace(memoryFiles(tree), mountRequest("/mnt/w/a/b", { method: "PUT" }, tree));
+    createDiskPath(memoryFiles(tree), mountRequest("/mnt/w/a/b", { method: "PUT" }, tree));
   await assertRejects(put({ ...TREE }), {
     status: 409,
     message: "Cannot PUT /mnt/w/a/b: a part of the path is not a folder",

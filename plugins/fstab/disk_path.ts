@@ -1,6 +1,6 @@
 /**
- * Where the file of a request is on the disk: finds it for reading, whichever Unicode form its name
- * has there, and creates the folders above a file that is written.
+ * Paths on the disk of the files that requests name: finds a file for reading, also if its name on the
+ * disk is in NFD, and creates the folders above a file that is written.
  */
 
 import type { FileInfo, Files } from "../../lib/plugin/wire/file_types.ts";
@@ -12,12 +12,12 @@ import type { MountRequest } from "./mount_request.ts";
 /** A file or folder that exists. */
 export interface FoundFile {
   /** Absolute path, with the names as they are on the disk. */
-  readonly place: string;
+  readonly diskPath: string;
   readonly info: FileInfo;
 }
 
-/** The path on the disk that the segments of a request name. */
-function placeOf(folder: string, segments: readonly string[]): string {
+/** The path on the disk for the segments of a request. */
+function diskPathOf(folder: string, segments: readonly string[]): string {
   return [folder, ...segments].join("/");
 }
 
@@ -33,16 +33,16 @@ export async function findFile(
   segments: readonly string[],
   path: string,
 ): Promise<FoundFile> {
-  const place = placeOf(folder, segments);
+  const diskPath = diskPathOf(folder, segments);
   try {
-    return { place, info: await files.stat(place) };
+    return { diskPath, info: await files.stat(diskPath) };
   } catch (error) {
     if (classifyFileError(error).type !== "not-found") throw fileProblem(error, "read", path);
     const other = await findOtherSpelling(files, folder, segments);
     // The first error is reported: the path does not exist as it was requested.
     const info = other === undefined ? undefined : await files.stat(other).catch(() => undefined);
     if (other === undefined || info === undefined) throw fileProblem(error, "read", path);
-    return { place: other, info };
+    return { diskPath: other, info };
   }
 }
 
@@ -51,15 +51,15 @@ export async function findFile(
  *
  * @throws {Problem} `conflict` if a folder of the path is a file, or the mounted folder is missing
  */
-export async function createPlace(files: Files, mounted: MountRequest): Promise<string> {
+export async function createDiskPath(files: Files, mounted: MountRequest): Promise<string> {
   const { mount: { folder = "" }, segments } = mounted;
-  const place = placeOf(folder, segments);
+  const diskPath = diskPathOf(folder, segments);
   try {
-    await files.stat(place);
-    return place;
+    await files.stat(diskPath);
+    return diskPath;
   } catch (error) {
     const { type, name } = classifyFileError(error);
-    if (type !== "not-found" || name === "NotADirectory") throw placeProblem(error, mounted);
+    if (type !== "not-found" || name === "NotADirectory") throw diskPathProblem(error, mounted);
   }
   const other = await findOtherSpelling(files, folder, segments);
   if (other !== undefined) return other;
@@ -68,9 +68,9 @@ export async function createPlace(files: Files, mounted: MountRequest): Promise<
     await files.stat(folder);
     await createFolders(files, folder, segments.slice(0, -1));
   } catch (error) {
-    throw placeProblem(error, mounted);
+    throw diskPathProblem(error, mounted);
   }
-  return place;
+  return diskPath;
 }
 
 async function createFolders(files: Files, root: string, names: readonly string[]): Promise<void> {
@@ -83,7 +83,7 @@ async function createFolders(files: Files, root: string, names: readonly string[
   }
 }
 
-function placeProblem(error: unknown, { request: { method }, path }: MountRequest): Problem {
+function diskPathProblem(error: unknown, { request: { method }, path }: MountRequest): Problem {
   const { type, name } = classifyFileError(error);
   if (name === "NotADirectory") {
     return new Problem("conflict", `Cannot ${method} ${path}: a part of the path is not a folder`);

@@ -170,7 +170,10 @@ Deno.test("/dev/gpu and /dev/gpu/stream report how the backend failed, in every 
           for (const target of ["/dev/gpu", "/dev/gpu/stream"]) {
             const reply = await gpu.ask("x", target);
             assertEquals([reply.status, reply.headers.get("retry-after")], [429, expected]);
-            assertMatch(detail(reply.text), /backend refuses further requests for now: wait, \*\*\*/);
+            assertMatch(
+              detail(reply.text),
+              /backend refuses further requests for now: wait, \*\*\*/,
+            );
           }
         }
       });

@@ -158,12 +158,12 @@ Deno.test("PUBLIC_SETTINGS contains no setting with a secret value", () => {
 });
 
 Deno.test("readConfig() reads all SETTINGS and no other variable", () => {
-  const asked = new Set<string>();
+  const names = new Set<string>();
   readConfig((name) => {
-    asked.add(name);
+    names.add(name);
     return undefined;
   });
-  assertEquals([...asked].sort(), Object.keys(SETTINGS).sort());
+  assertEquals([...names].sort(), Object.keys(SETTINGS).sort());
 });
 
 Deno.test("readEnvironment() uses .env of the working folder for unset variables", async () => {

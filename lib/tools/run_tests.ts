@@ -10,8 +10,9 @@
  *   libraries. The examples in the comments of `lib` and `plugins` belong to this tier.
  *
  * Files run in parallel, except those that disturb other tests or measure what other tests disturb.
- * Unit tests run in a few groups of files: `deno test` needs 0.12 s of CPU for each module that it is
- * given (Deno 2.9.6), which is more than most of the files need. So a unit test must not change globals.
+ * They run in groups of files, one isolate for each group: `deno test` needs 0.12 s of CPU for each
+ * module that it is given, and 0.3 s if it imports the server (Deno 2.9.6). So a test must not change
+ * globals.
  */
 import { pathToFileURL } from "node:url";
 
@@ -22,12 +23,13 @@ export type TestTier = (typeof TIERS)[number];
 
 /** Tiers that run only when they are named: one needs a browser, one runs other tests again. */
 const ONLY_IF_NAMED: readonly TestTier[] = ["browser", "bundle"];
+/** Files that run in parallel with each other only: they take the processor and memory of other tests. */
+const HOSTILE = "tests/faults/hostile_";
 /**
- * Files and folders that run one after the other. The hostile plugins take the processor and memory of
- * other tests; the last three measure the memory or the child processes of the runner.
+ * Files and folders that run one after the other. The files measure the memory or the child processes
+ * of the runner.
  */
 const SEQUENTIAL = [
-  "tests/faults/hostile_",
   "tests/browser/",
   "tests/plugin/cell/cell_memory_test.ts",
   "tests/plugin/cell/sql_runner_test.ts",
@@ -45,8 +47,12 @@ const STARTS = /\bDeno\.(?:Command|serve|listen\w*|connect\w*)\b|\bnew Worker\(/
 /** Static and dynamic imports of modules of the project, and Workers' addresses; not `import type`. */
 const IMPORTS =
   /^(?:import|export)\b(?! type\b)[^;"']*"(\.{1,2}\/[^"]+\.ts)"|\b(?:import|new URL)\("(\.{1,2}\/[^"]+\.ts)"/gm;
-/** Groups of unit tests; with fewer files each file runs on its own. */
-const GROUPS = 8;
+/** Groups of unit tests. */
+const UNIT_GROUPS = 8;
+/** Groups of other tests: more, because the times of their files differ more. */
+const GROUPS = 40;
+/** Groups that run at the same time for each processor. Many tests wait for a process or a time limit. */
+const JOBS_PER_PROCESSOR = 2;
 /** A skipped test has the reason in its name, in this form. */
 const REASON = /\(skipped: .+\)/;
 
@@ -123,8 +129,9 @@ export function createTierOf(read: ReadFile): (file: string) => TestTier {
 
 /** Test files that run together. */
 export interface Batch {
-  readonly tier: TestTier;
-  readonly parallel: boolean;
+  readonly tiers: readonly TestTier[];
+  /** How many groups of files run at the same time. */
+  readonly parallel: "all" | "processors" | "one";
   /** Whether the examples in the comments of these files run, in place of the files' tests. */
   readonly examples: boolean;
   readonly files: readonly string[];
@@ -133,15 +140,27 @@ export interface Batch {
 /** Groups the files of a run into batches, in the order in which they run. */
 export function planBatches(files: readonly string[], tierOf: (file: string) => TestTier): Batch[] {
   const sequential = (file: string) => SEQUENTIAL.some((name) => file.startsWith(name));
+  const hostile = (file: string) => file.startsWith(HOSTILE);
   const isTest = (file: string) => file.startsWith("tests/");
-  return TIERS.flatMap((tier): Batch[] => {
-    const own = files.filter((file) => isTest(file) ? tierOf(file) === tier : tier === "unit");
+  const stages: readonly (readonly TestTier[])[] = [
+    ["unit"],
+    ["machine", "faults"],
+    ["browser"],
+    ["bundle"],
+  ];
+  return stages.flatMap((stage): Batch[] => {
+    const own = files.filter((file) => stage.includes(isTest(file) ? tierOf(file) : "unit"));
     const tests = own.filter(isTest);
-    const examples = own.filter((file) => !isTest(file));
+    const tiers = stage.filter((tier) =>
+      tier === "unit" || tests.some((file) => tierOf(file) === tier)
+    );
+    const others = tests.filter((file) => !sequential(file) && !hostile(file));
+    const parallel = stage[0] === "unit" ? "processors" : "all";
     return [
-      { tier, parallel: true, examples: false, files: tests.filter((file) => !sequential(file)) },
-      { tier, parallel: false, examples: false, files: tests.filter(sequential) },
-      { tier, parallel: true, examples: true, files: examples },
+      { tiers, parallel, examples: false, files: others },
+      { tiers, parallel: "processors", examples: false, files: tests.filter(hostile) },
+      { tiers, parallel: "one", examples: false, files: tests.filter(sequential) },
+      { tiers, parallel: "processors", examples: true, files: own.filter((file) => !isTest(file)) },
     ];
   }).filter((batch) => batch.files.length > 0);
 }
@@ -190,8 +209,8 @@ async function testFiles(read: ReadFile): Promise<string[]> {
 }
 
 /** Permissions of a tier: a unit test may not use the network, processes and native libraries. */
-function permissions(tier: TestTier): string[] {
-  return tier === "unit"
+function permissions(tiers: readonly TestTier[]): string[] {
+  return tiers.includes("unit")
     ? ["--allow-all", "--deny-net", "--deny-run", "--deny-ffi"]
     : ["--allow-all"];
 }
@@ -200,44 +219,55 @@ function permissions(tier: TestTier): string[] {
  * Writes one module per group, which imports the files of the group.
  *
  * @param folder folder for the modules
- * @returns the paths of the modules, or the files themselves if they are few
+ * @param count number of groups
+ * @returns the paths of the modules, or the files themselves if there are not more of them
  */
-export async function groupFiles(files: readonly string[], folder: string): Promise<string[]> {
-  if (files.length <= GROUPS) return [...files];
+export async function groupFiles(
+  files: readonly string[],
+  folder: string,
+  count: number,
+): Promise<string[]> {
+  if (files.length <= count) return [...files];
   const groups: string[] = [];
-  for (let at = 0; at < GROUPS; at++) {
-    const imports = files.filter((_, i) => i % GROUPS === at).map((file) =>
+  for (let at = 0; at < count; at++) {
+    const imports = files.filter((_, i) => i % count === at).map((file) =>
       `import ${JSON.stringify(pathToFileURL(file).href)};\n`
     );
-    const path = `${folder}/unit_${at + 1}.ts`;
+    const path = `${folder}/group_${at + 1}.ts`;
     await Deno.writeTextFile(path, imports.join(""));
     groups.push(path);
   }
   return groups;
 }
 
-async function runBatch({ tier, parallel, examples, files }: Batch): Promise<TestCounts> {
+async function runBatch({ tiers, parallel, examples, files }: Batch): Promise<TestCounts> {
   const folder = await Deno.makeTempDir({ prefix: "elastik-tests-" });
   const report = `${folder}/report.xml`;
   // A server under test has the settings that its test gives, not those of the developer's shell.
   const env = Object.entries(Deno.env.toObject()).filter(([name]) => !name.startsWith("ELASTIK_"));
+  const jobs = navigator.hardwareConcurrency * (parallel === "all" ? JOBS_PER_PROCESSOR : 1);
+  const groups = tiers.includes("unit") ? UNIT_GROUPS : GROUPS;
   const colour = Deno.stdout.isTerminal() && !Deno.env.get("NO_COLOR");
   try {
     const child = new Deno.Command(Deno.execPath(), {
       args: [
         "test",
         "--config=deno.json",
-        ...permissions(tier),
+        ...permissions(tiers),
         "--no-check",
         // The lock file has the packages of the server only; those of the tests are not in it.
         "--no-lock",
         ...(examples ? ["--doc"] : []),
-        ...(parallel ? ["--parallel"] : []),
+        ...(parallel === "one" ? [] : ["--parallel"]),
         `--junit-path=${report}`,
-        ...(tier === "unit" && !examples ? await groupFiles(files, folder) : files),
+        ...(examples || parallel === "one" ? files : await groupFiles(files, folder, groups)),
       ],
       clearEnv: true,
-      env: { ...Object.fromEntries(env), ...(colour ? { FORCE_COLOR: "1" } : {}) },
+      env: {
+        ...Object.fromEntries(env),
+        DENO_JOBS: String(jobs),
+        ...(colour ? { FORCE_COLOR: "1" } : {}),
+      },
       stdout: "piped",
     }).spawn();
     const broken = countUncaughtErrors(await copyToStdout(child.stdout));
@@ -247,7 +277,7 @@ async function runBatch({ tier, parallel, examples, files }: Batch): Promise<Tes
     if (success) return { ...counts, failed };
     if (failed === 0) {
       const end = signal === null ? `code ${code}` : `signal ${signal}`;
-      console.error(`Cannot finish the ${tier} tests: deno test ended with ${end}`);
+      console.error(`Cannot finish the tests of ${tiers.join(", ")}: deno test ended with ${end}`);
     }
     return { ...counts, failed: Math.max(1, failed) };
   } finally {
@@ -285,9 +315,8 @@ if (import.meta.main) {
     const start = performance.now();
     const counts = await runBatch(batch);
     const seconds = Math.round((performance.now() - start) / 1000);
-    console.log(
-      `${batch.tier}${batch.examples ? " examples" : ""}: ${formatSummary(counts)} (${seconds} s)`,
-    );
+    const what = batch.tiers.join(", ") + (batch.examples ? " examples" : "");
+    console.log(`${what}: ${formatSummary(counts)} (${seconds} s)`);
     total = {
       passed: total.passed + counts.passed,
       failed: total.failed + counts.failed,

@@ -19,8 +19,8 @@ async function exported(data: string, more: Partial<ExportOptions> = {}) {
   const through = new TransformStream<Uint8Array<ArrayBuffer>, Uint8Array<ArrayBuffer>>();
   const read = entriesOf(through.readable);
   const done = exportData({ data, sink: through.writable, withKey: true, versions: 100, ...more });
-  const [told, entries] = await Promise.all([done, read]);
-  return { ...told, entries };
+  const [result, entries] = await Promise.all([done, read]);
+  return { ...result, entries };
 }
 
 async function entriesOf(

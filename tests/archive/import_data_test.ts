@@ -160,9 +160,9 @@ Deno.test("importFolder() copies only the rows of a file", () =>
   withTempData(async (folder) => {
     fillData(`${folder}/source`);
     const file = (name: string) => `${folder}/source/${name}/universe.db`;
-    const tricked = new DatabaseSync(file("home%2Fa"));
-    tricked.exec("CREATE TRIGGER t AFTER INSERT ON events BEGIN DELETE FROM events; END");
-    tricked.close();
+    const withTrigger = new DatabaseSync(file("home%2Fa"));
+    withTrigger.exec("CREATE TRIGGER t AFTER INSERT ON events BEGIN DELETE FROM events; END");
+    withTrigger.close();
     const loose = new DatabaseSync(file("etc%2Fconf"));
     loose.exec("PRAGMA user_version = 0; PRAGMA application_id = 77");
     loose.close();

@@ -43,9 +43,9 @@ Deno.test("WorldImporter re-signs for another key, including earlier versions", 
     fillData(data);
     const same = placed(read(data, "home%2Fa"));
     assertEquals([same.name, same.faults, faultsOf(same, KEY)], ["home/a", [], []]);
-    const anew = placed(read(data, "home%2Fa", { to: OTHER_KEY }));
-    assertEquals([anew.faults, faultsOf(anew, OTHER_KEY)], [[], []]);
-    assert(JSON.stringify(faultsOf(anew, KEY)) !== "[]");
+    const resigned = placed(read(data, "home%2Fa", { to: OTHER_KEY }));
+    assertEquals([resigned.faults, faultsOf(resigned, OTHER_KEY)], [[], []]);
+    assert(JSON.stringify(faultsOf(resigned, KEY)) !== "[]");
   }));
 
 Deno.test("WorldImporter demotes a plugin of another server and records that in the chain", () =>
@@ -56,8 +56,12 @@ Deno.test("WorldImporter demotes a plugin of another server and records that in 
     writer.close();
     const same = placed(read(data, "lib%2Fp"));
     assertEquals([same.active, same.wasActive], [true, true]);
-    const anew = placed(read(data, "lib%2Fp", { to: OTHER_KEY }));
-    assertEquals([anew.active, anew.wasActive, faultsOf(anew, OTHER_KEY)], [false, true, []]);
+    const resigned = placed(read(data, "lib%2Fp", { to: OTHER_KEY }));
+    assertEquals([resigned.active, resigned.wasActive, faultsOf(resigned, OTHER_KEY)], [
+      false,
+      true,
+      [],
+    ]);
     // With a wrong key the chain cannot be re-signed, but the plugin is demoted too.
     const foreign = placed(read(data, "lib%2Fp", { from: "wrong", to: OTHER_KEY }));
     assertEquals([foreign.active, foreign.faults[0]?.event], [false, 1]);

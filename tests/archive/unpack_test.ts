@@ -112,7 +112,7 @@ Deno.test("unpackArchive() rejects malicious archives and writes nothing outside
         title,
       );
     }
-    assertEquals([...Deno.readDirSync(folder)].length, rows.length, "something lies outside");
+    assertEquals([...Deno.readDirSync(folder)].length, rows.length, "no file outside the folder");
   }));
 
 Deno.test("unpackArchive() rejects damaged and truncated archives and other files", () =>
@@ -120,15 +120,15 @@ Deno.test("unpackArchive() rejects damaged and truncated archives and other file
     const whole = await new Response(await tarOf([{ ...WORLD, body: "x".repeat(3000) }], false))
       .bytes();
     const zipped = await new Response(await tarOf([WORLD])).bytes();
-    const flipped = whole.slice();
-    flipped[3] = 120;
+    const damaged = whole.slice();
+    damaged[3] = 120;
     const rows: readonly [string, Uint8Array<ArrayBuffer>][] = [
       ["empty", new Uint8Array()],
       ["text", new TextEncoder().encode("no archive at all ".repeat(100))],
       ["cut within a file", whole.slice(0, 1500)],
       ["cut gzip", zipped.slice(0, zipped.length - 12)],
       ["gzip of nothing", new Uint8Array([0x1f, 0x8b])],
-      ["a header's sum", flipped],
+      ["a header's sum", damaged],
       ["half a header", whole.slice(0, 300)],
     ];
     for (const [title, bytes] of rows) {

@@ -70,8 +70,8 @@ Deno.test("copyV5World() keeps content, version, time and metadata, and the resu
       ),
       old,
     );
-    const told = JSON.parse(events[3]?.payload ?? "");
-    assertEquals(told, {
+    const imported = JSON.parse(events[3]?.payload ?? "");
+    assertEquals(imported, {
       from: "elastik v5",
       name: "findings/x",
       events: 3,

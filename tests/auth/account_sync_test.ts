@@ -47,7 +47,7 @@ class Files {
 }
 
 /** Records the accounts that were set last. */
-class Witness implements Authenticator {
+class RecordingAuthenticator implements Authenticator {
   readonly seen: [string, string][] = [];
 
   authenticate() {
@@ -65,19 +65,19 @@ function settle(): Promise<void> {
 }
 
 Deno.test("syncAccounts() loads both files, and again after a change of either", async () => {
-  const [files, witness] = [new Files(), new Witness()];
-  await syncAccounts(files, witness, () => {});
-  assertEquals(witness.seen, [["", ""]]);
+  const [files, authenticator] = [new Files(), new RecordingAuthenticator()];
+  await syncAccounts(files, authenticator, () => {});
+  assertEquals(authenticator.seen, [["", ""]]);
   files.put("etc/passwd", "ada:T2");
   await settle();
   files.put("etc/shadow", "ada:00");
   await settle();
-  assertEquals(witness.seen.at(-1), ["ada:T2", "ada:00"]);
+  assertEquals(authenticator.seen.at(-1), ["ada:T2", "ada:00"]);
 });
 
 Deno.test("syncAccounts() keeps the newest files, in whichever order the loads complete", async () => {
-  const [files, witness] = [new Files(), new Witness()];
-  await syncAccounts(files, witness, () => {});
+  const [files, authenticator] = [new Files(), new RecordingAuthenticator()];
+  await syncAccounts(files, authenticator, () => {});
   files.slow = true;
   files.put("etc/passwd", "mallory:T3");
   const early = files.waiting.splice(0);
@@ -86,17 +86,17 @@ Deno.test("syncAccounts() keeps the newest files, in whichever order the loads c
   await settle();
   for (const resume of early) resume();
   await settle();
-  assertEquals(witness.seen.at(-1), ["# nobody", ""]);
+  assertEquals(authenticator.seen.at(-1), ["# nobody", ""]);
 });
 
 Deno.test("syncAccounts() accepts no account if the files cannot be read", async () => {
-  const [files, witness, log] = [new Files(), new Witness(), [] as string[]];
+  const [files, authenticator, log] = [new Files(), new RecordingAuthenticator(), [] as string[]];
   files.put("etc/passwd", "ada:T2");
-  await syncAccounts(files, witness, (line) => void log.push(line));
-  assertEquals(witness.seen.at(-1)?.[0], "ada:T2");
+  await syncAccounts(files, authenticator, (line) => void log.push(line));
+  assertEquals(authenticator.seen.at(-1)?.[0], "ada:T2");
   files.damaged = true;
   files.put("etc/passwd", "ada:T2");
   await settle();
-  assertEquals(witness.seen.at(-1), ["", ""]);
+  assertEquals(authenticator.seen.at(-1), ["", ""]);
   assertMatch(log.join(), /accounts are disabled: the file is torn/);
 });

@@ -31,7 +31,7 @@ function createTestAuthenticator(
   });
 }
 
-function openMachine() {
+function withoutTokens() {
   return createAuthenticator({ approveToken: APPROVE, key: KEY, now: () => NOW * 1000 });
 }
 
@@ -48,8 +48,8 @@ Deno.test("authenticate() without a header returns T1, or T2 on loopback without
   assertEquals(LOCAL, { tier: "T2", by: "T2:local" });
   assertStrictEquals(createTestAuthenticator().authenticate(null, true), ANONYMOUS);
   assertStrictEquals(createTestAuthenticator().authenticate(null, false), ANONYMOUS);
-  assertStrictEquals(openMachine().authenticate(null, true), LOCAL);
-  assertStrictEquals(openMachine().authenticate(null, false), ANONYMOUS);
+  assertStrictEquals(withoutTokens().authenticate(null, true), LOCAL);
+  assertStrictEquals(withoutTokens().authenticate(null, false), ANONYMOUS);
 });
 
 Deno.test("authenticate() requires a token if it is set to the empty string", () => {
@@ -64,7 +64,7 @@ Deno.test("authenticate() accepts the tokens as Bearer", () => {
   for (const loopback of [true, false]) {
     assertEquals(createTestAuthenticator().authenticate(`Bearer ${TOKEN}`, loopback), T2);
     assertEquals(createTestAuthenticator().authenticate(`Bearer ${APPROVE}`, loopback), T3);
-    assertEquals(openMachine().authenticate(`Bearer ${APPROVE}`, loopback), T3);
+    assertEquals(withoutTokens().authenticate(`Bearer ${APPROVE}`, loopback), T3);
   }
 });
 
@@ -145,7 +145,7 @@ Deno.test("authenticate() rejects unknown and malformed credentials, with and wi
         REJECTED,
         header,
       );
-      assertStrictEquals(openMachine().authenticate(header, loopback), REJECTED, header);
+      assertStrictEquals(withoutTokens().authenticate(header, loopback), REJECTED, header);
     }
   }
   assertEquals(REJECTED, { tier: "T1", by: "T1", rejected: true });
@@ -221,9 +221,9 @@ Deno.test("authenticate() names a narrowed capability after its longest prefix",
     "cap:/home/scratch/sub",
   );
   // A line with a wider prefix must not change the name in the event chain.
-  const pretender = narrow(narrower, { ...line, prefix: "/" });
+  const widened = narrow(narrower, { ...line, prefix: "/" });
   assertEquals(
-    createTestAuthenticator().authenticate(`Bearer ${pretender}`, false).by,
+    createTestAuthenticator().authenticate(`Bearer ${widened}`, false).by,
     "cap:/home/scratch/sub",
   );
 });
@@ -237,7 +237,7 @@ Deno.test("authenticate() rejects capabilities with another key, expired or chan
       REJECTED,
       token,
     );
-    assertStrictEquals(openMachine().authenticate(basic("x", token), true), REJECTED, token);
+    assertStrictEquals(withoutTokens().authenticate(basic("x", token), true), REJECTED, token);
   }
 });
 
@@ -317,11 +317,11 @@ Deno.test("authenticate() returns callers without a secret", () => {
       basic("ada", "password"),
     ]
   ) {
-    const told = JSON.stringify(auth.authenticate(header, false));
+    const caller = JSON.stringify(auth.authenticate(header, false));
     for (
       const secret of [TOKEN, APPROVE, KEY, token.slice(-43), "password", sha256Hex("password")]
     ) {
-      assert(!told.includes(secret), told);
+      assert(!caller.includes(secret), caller);
     }
   }
 });

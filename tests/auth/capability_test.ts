@@ -16,7 +16,7 @@ import { MAX_CAPABILITY_CHARS, MAX_CAPABILITY_LINES } from "../../lib/limits.ts"
 const KEY = "the key of the server";
 const NOW = 1_800_000_000;
 const LATER = NOW + 3600;
-const SCRATCH = { key: KEY, prefix: "/home/scratch", mode: "rw", exp: LATER } as const;
+const CAPABILITY = { key: KEY, prefix: "/home/scratch", mode: "rw", exp: LATER } as const;
 
 /** A second implementation of the contract, as oracle and to forge tokens with the key. */
 function sign(payload: string, lines: readonly string[] = payload.split("\n")): string {
@@ -37,7 +37,7 @@ function refusal(call: () => unknown): string {
 }
 
 Deno.test("mint() creates the token that the contract describes", () => {
-  assertStrictEquals(mint(SCRATCH), sign(`/home/scratch|${LATER}|rw`));
+  assertStrictEquals(mint(CAPABILITY), sign(`/home/scratch|${LATER}|rw`));
 });
 
 Deno.test("mint() and verify() agree for every mode and kind of prefix", () => {
@@ -65,22 +65,22 @@ Deno.test("mint() throws for fields without a canonical spelling", () => {
     "/a\nb",
   ];
   for (const prefix of [...prefixes, "/home/e\u0301", "/home/\\x", "/home/\0", "/home/\ud800"]) {
-    assertMatch(refusal(() => mint({ ...SCRATCH, prefix })), /^bad-query: /, prefix);
+    assertMatch(refusal(() => mint({ ...CAPABILITY, prefix })), /^bad-query: /, prefix);
   }
   for (const exp of [0, -1, 1.5, NaN, Infinity, 2 ** 53]) {
-    assertMatch(refusal(() => mint({ ...SCRATCH, exp })), /^bad-query: /, String(exp));
+    assertMatch(refusal(() => mint({ ...CAPABILITY, exp })), /^bad-query: /, String(exp));
   }
 });
 
 Deno.test("mint() throws if the key is empty", () => {
-  assertThrows(() => mint({ ...SCRATCH, key: "" }), {
+  assertThrows(() => mint({ ...CAPABILITY, key: "" }), {
     name: "TypeError",
     message: /key is empty/,
   });
 });
 
 Deno.test("verify() checks the expiry to the second", () => {
-  const token = mint({ ...SCRATCH, exp: NOW });
+  const token = mint({ ...CAPABILITY, exp: NOW });
   assertStrictEquals(verify(KEY, token, NOW - 1)?.exp, NOW);
   assertStrictEquals(verify(KEY, token, NOW - 0.001)?.exp, NOW);
   assertEquals(verify(KEY, token, NOW), undefined);
@@ -88,7 +88,7 @@ Deno.test("verify() checks the expiry to the second", () => {
 });
 
 Deno.test("verify() rejects a token that was signed with another key", () => {
-  const token = mint(SCRATCH);
+  const token = mint(CAPABILITY);
   for (const key of ["", "another key", KEY + " ", KEY.toUpperCase()]) {
     assertEquals(verify(key, token, NOW), undefined, key);
   }
@@ -98,7 +98,11 @@ Deno.test("verify() rejects a token that was signed with another key", () => {
 });
 
 Deno.test("narrow() needs no key, and verify() applies every added line", () => {
-  const once = narrow(mint(SCRATCH), { prefix: "/home/scratch/sub", mode: "rw", exp: LATER - 60 });
+  const once = narrow(mint(CAPABILITY), {
+    prefix: "/home/scratch/sub",
+    mode: "rw",
+    exp: LATER - 60,
+  });
   const twice = narrow(once, { prefix: "/home/scratch/sub/x", mode: "r", exp: LATER });
   assertStrictEquals(
     twice,
@@ -116,7 +120,7 @@ Deno.test("narrow() needs no key, and verify() applies every added line", () => 
 });
 
 Deno.test("narrow() cannot widen prefix, mode or expiry", () => {
-  const base = mint({ ...SCRATCH, mode: "r", exp: NOW + 10 });
+  const base = mint({ ...CAPABILITY, mode: "r", exp: NOW + 10 });
   const wider = narrow(base, { prefix: "/", mode: "rw", exp: NOW + 10_000 });
   const scope = verify(KEY, wider, NOW);
   assertEquals(scope, { prefixes: ["/home/scratch", "/"], mode: "r", exp: NOW + 10 });
@@ -130,20 +134,23 @@ Deno.test("narrow() cannot widen prefix, mode or expiry", () => {
 });
 
 Deno.test("narrow() with an expired line gives an expired token", () => {
-  const token = narrow(mint(SCRATCH), { prefix: "/home/scratch", mode: "rw", exp: NOW - 1 });
+  const token = narrow(mint(CAPABILITY), { prefix: "/home/scratch", mode: "rw", exp: NOW - 1 });
   assertEquals(verify(KEY, token, NOW), undefined);
 });
 
 Deno.test("narrow() throws for malformed tokens and lines without a canonical spelling", () => {
-  for (const token of ["", ".", "a.b", "x".repeat(80), mint(SCRATCH) + "=", "é".repeat(50)]) {
-    assertMatch(refusal(() => narrow(token, SCRATCH)), /^bad-query: .*malformed/, token);
+  for (const token of ["", ".", "a.b", "x".repeat(80), mint(CAPABILITY) + "=", "é".repeat(50)]) {
+    assertMatch(refusal(() => narrow(token, CAPABILITY)), /^bad-query: .*malformed/, token);
   }
-  assertMatch(refusal(() => narrow(mint(SCRATCH), { ...SCRATCH, prefix: "/a/" })), /^bad-query: /);
+  assertMatch(
+    refusal(() => narrow(mint(CAPABILITY), { ...CAPABILITY, prefix: "/a/" })),
+    /^bad-query: /,
+  );
 });
 
 Deno.test("narrow() adds at most 16 lines, and verify() accepts no more", () => {
   assertEquals(MAX_CAPABILITY_LINES, 16);
-  let token = mint({ ...SCRATCH, prefix: "/" });
+  let token = mint({ ...CAPABILITY, prefix: "/" });
   for (let lines = 1; lines < MAX_CAPABILITY_LINES; lines++) {
     token = narrow(token, { prefix: "/home", mode: "rw", exp: LATER });
   }
@@ -159,18 +166,18 @@ Deno.test("mint() and verify() accept at most 4096 characters", () => {
   const prefix = (bytes: number) => "/" + "a".repeat(bytes - 1);
   // 4096 = 4052 of payload, a dot and 43 of signature; 4052 base64url characters are 3039 bytes.
   const rest = `|${LATER}|rw`.length;
-  const fits = mint({ ...SCRATCH, prefix: prefix(3039 - rest) });
+  const fits = mint({ ...CAPABILITY, prefix: prefix(3039 - rest) });
   assertEquals(fits.length, 4096);
   assert(verify(KEY, fits, NOW));
   assertMatch(
-    refusal(() => mint({ ...SCRATCH, prefix: prefix(3040 - rest) })),
+    refusal(() => mint({ ...CAPABILITY, prefix: prefix(3040 - rest) })),
     /at most 4096 are allowed/,
   );
   assertEquals(verify(KEY, sign(prefix(3040 - rest) + `|${LATER}|rw`), NOW), undefined);
 });
 
 Deno.test("verify() rejects a token with one character changed, added or removed", () => {
-  const token = narrow(mint(SCRATCH), { prefix: "/home/scratch/x", mode: "r", exp: LATER });
+  const token = narrow(mint(CAPABILITY), { prefix: "/home/scratch/x", mode: "r", exp: LATER });
   const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.=+/ \n";
   for (let at = 0; at <= token.length; at++) {
     const [before, after] = [token.slice(0, at), token.slice(at)];
@@ -266,7 +273,7 @@ Deno.test("verify() rejects a correctly signed line in another than the canonica
 });
 
 Deno.test("verify() rejects other spellings of base64url", () => {
-  const token = mint({ ...SCRATCH, prefix: "/home/~~~ÿÿÿ>>>" });
+  const token = mint({ ...CAPABILITY, prefix: "/home/~~~ÿÿÿ>>>" });
   assert(verify(KEY, token, NOW));
   const [payload = "", signature = ""] = token.split(".");
   const spare = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
@@ -324,7 +331,7 @@ Deno.test("verify() never throws for untrusted text", () => {
 });
 
 Deno.test("isCapabilityShaped() checks the outer form only", () => {
-  assertEquals(isCapabilityShaped(mint(SCRATCH)), true);
+  assertEquals(isCapabilityShaped(mint(CAPABILITY)), true);
   for (
     const text of [
       "",

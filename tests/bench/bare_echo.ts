@@ -1,6 +1,7 @@
 /**
- * The yardstick of the cells: a server that has a Worker of its own process answer what the example
- * plugin answers, one message each way, with no protection of any kind. Argument: the port.
+ * The reference for `cell_bench.ts`: a server that passes each request to a Worker of its own process
+ * with one message each way and without any check. The Worker answers as the example plugin does.
+ * Argument: the port.
  */
 
 const WORKER = `

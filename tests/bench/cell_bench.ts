@@ -1,19 +1,20 @@
 /**
- * What a plugin costs: the example plugin on a whole machine, through both transports, beside a bare
- * Worker that answers the same and beside workerd's hello, in the same run and in turn; then the times
- * of activation and of waking, and the memory of a cell. It prints; it asserts nothing. workerd is
- * fetched by npm into a temporary folder, for this run alone.
+ * The cost of a plugin: requests per second to the example plugin on a whole server, through both
+ * transports, compared with a bare Worker that answers the same (`bare_echo.ts`) and with workerd's
+ * hello, under load in turn. Then the times of an activation and of a start after idleness, and the
+ * memory of a cell. npm installs workerd into a temporary folder. Prints figures, asserts nothing.
  *
- * `deno run -A tests/bench/cell_bench.ts [seconds a measurement]`
+ * `deno run -A tests/bench/cell_bench.ts [seconds per measurement]`
  */
 
 import { type Program, ROOT, startProgram } from "../project/program.ts";
 import { load } from "./load.ts";
+import { freePort } from "./process.ts";
 import { median, report } from "./report.ts";
 
 const SECONDS = Number(Deno.args[0] ?? 3);
 const ROUNDS = 3;
-const TIMES = 7;
+const STARTS = 7;
 const IDLE_MS = 300;
 const APPROVE = { authorization: "Bearer bench-approve-token" };
 const EXAMPLE = await Deno.readTextFile(`${ROOT}/plugins/example.ts`);
@@ -39,10 +40,10 @@ try {
 }
 
 async function measure(): Promise<void> {
-  const process = await machine("process");
-  const worker = await machine("worker");
+  const process = await startBenchServer("process");
+  const worker = await startBenchServer("worker");
   for (const { url } of [process, worker]) await install(url, "example", EXAMPLE);
-  const bare = await child([Deno.execPath(), "run", "-A", here("bare_echo.ts")]);
+  const bare = await startChild([Deno.execPath(), "run", "-A", benchFile("bare_echo.ts")]);
   const workerd = await startWorkerd();
   const found = new Map<string, number[]>();
   const servers: [string, string][] = [
@@ -66,7 +67,7 @@ async function measure(): Promise<void> {
   if (workerd !== undefined) {
     report({
       ...process32,
-      what: "the same beside workerd's hello",
+      what: "the same, compared with workerd's hello",
       unit,
       limit: of("workerd"),
       aim: ">= 1",
@@ -74,49 +75,54 @@ async function measure(): Promise<void> {
   }
   const fallback = "example plugin in a Worker of the server";
   report({ what: fallback, found: of("worker"), unit, limit: of("bare"), aim: ">= 0.8" });
-  await memory("after that load", process.url);
-  await times();
+  await reportMemory("after that load", process.url);
+  await measureStarts();
 }
 
-/** Activation and waking, on a machine whose cells stop soon. */
-async function times(): Promise<void> {
-  const { url } = await machine("process", { ELASTIK_CELL_IDLE: String(IDLE_MS) });
+/** Measures an activation and a start after idleness, on a server whose cells stop soon. */
+async function measureStarts(): Promise<void> {
+  const { url } = await startBenchServer("process", { ELASTIK_CELL_IDLE: String(IDLE_MS) });
   const activations: number[] = [];
-  for (let i = 0; i < TIMES; i++) {
+  for (let i = 0; i < STARTS; i++) {
     activations.push(await install(url, `a${i}`, EXAMPLE.replaceAll('"/example"', `"/a${i}"`)));
   }
   report({ what: "activation, TypeScript", found: median(activations), unit: "ms", aim: "<= 200" });
-  const wakings: number[] = [];
+  const restarts: number[] = [];
   const warm: number[] = [];
-  for (let i = 0; i < TIMES; i++) {
-    await stopped(url, "a0");
-    wakings.push(await timed(`${url}/a0/x`));
-    warm.push(await timed(`${url}/a0/x`));
+  for (let i = 0; i < STARTS; i++) {
+    await untilStopped(url, "a0");
+    restarts.push(await timeRequest(`${url}/a0/x`));
+    warm.push(await timeRequest(`${url}/a0/x`));
   }
-  const waking = { what: "request to a cell stopped for idleness", found: median(wakings) };
-  report({ ...waking, unit: "ms", aim: "<= 150" });
-  report({ what: "the next one", found: median(warm), unit: "ms" });
-  await timed(`${url}/a1/x`);
-  await memory("idle, after one request", url, "a1");
+  const restart = {
+    what: "request to a cell that was stopped because idle",
+    found: median(restarts),
+  };
+  report({ ...restart, unit: "ms", aim: "<= 150" });
+  report({ what: "the next request to it", found: median(warm), unit: "ms" });
+  await timeRequest(`${url}/a1/x`);
+  await reportMemory("idle, after one request", url, "a1");
 }
 
-async function memory(when: string, url: string, name = "example"): Promise<void> {
+/** Reports the memory of a plugin's process. */
+async function reportMemory(when: string, url: string, name = "example"): Promise<void> {
   if (Deno.build.os !== "linux") return;
   const { health: { pid } } = await state(url, name);
   const text = await Deno.readTextFile(`/proc/${pid}/smaps_rollup`);
   const mib = (field: string) =>
     Number(new RegExp(`^${field}:\\s+(\\d+)`, "m").exec(text)?.[1]) / 1024;
   report({ what: `a cell ${when}: resident`, found: mib("Rss"), unit: "MiB" });
-  report({ what: `a cell ${when}: its share (PSS)`, found: mib("Pss"), unit: "MiB" });
+  report({ what: `a cell ${when}: proportional set size (PSS)`, found: mib("Pss"), unit: "MiB" });
 }
 
-async function machine(
+/** Starts a server that runs plugins in processes, or in Workers because it may not start processes. */
+async function startBenchServer(
   how: "process" | "worker",
   env: Record<string, string> = {},
 ): Promise<Program> {
   const home = await Deno.makeTempDir({ dir: folder });
   const port = freePort();
-  const rights = how === "process" ? ["-A"] : [
+  const permissions = how === "process" ? ["-A"] : [
     "--no-prompt",
     `--allow-net=127.0.0.1:${port}`,
     "--allow-env=ELASTIK_*",
@@ -125,7 +131,7 @@ async function machine(
   ];
   const program = await startProgram({
     command: Deno.execPath(),
-    args: ["run", ...rights, "--config", `${ROOT}/deno.json`, `${ROOT}/main.ts`],
+    args: ["run", ...permissions, "--config", `${ROOT}/deno.json`, `${ROOT}/main.ts`],
     cwd: home,
     env: {
       ELASTIK_PORT: String(port),
@@ -138,7 +144,7 @@ async function machine(
   return program;
 }
 
-/** Stores and activates a plugin; milliseconds of the activation. */
+/** Stores and activates a plugin. Returns the milliseconds of the activation. */
 async function install(url: string, name: string, source: string): Promise<number> {
   const stored = await fetch(`${url}/lib/${name}`, {
     method: "PUT",
@@ -149,8 +155,8 @@ async function install(url: string, name: string, source: string): Promise<numbe
   const start = performance.now();
   const init = { method: "PUT", body: "active", headers: APPROVE };
   const answer = await fetch(`${url}/lib/${name}/state`, init);
-  const words = await answer.text();
-  if (!answer.ok) throw new Error(`Cannot activate ${name}: ${words}`);
+  const text = await answer.text();
+  if (!answer.ok) throw new Error(`Cannot activate ${name}: ${text}`);
   return performance.now() - start;
 }
 
@@ -161,15 +167,17 @@ async function state(
   return await (await fetch(`${url}/lib/${name}/state`, { headers: APPROVE })).json();
 }
 
-async function stopped(url: string, name: string): Promise<void> {
+/** Waits until the server has stopped an idle plugin. */
+async function untilStopped(url: string, name: string): Promise<void> {
   for (const end = Date.now() + 10_000; Date.now() < end;) {
     if ((await state(url, name)).health.state === "stopped") return;
     await new Promise((resolve) => setTimeout(resolve, 20));
   }
-  throw new Error(`${name} was not stopped`);
+  throw new Error(`${name} was not stopped within 10 s`);
 }
 
-async function timed(url: string): Promise<number> {
+/** Returns the milliseconds of a GET. */
+async function timeRequest(url: string): Promise<number> {
   const start = performance.now();
   const answer = await fetch(url);
   await answer.text();
@@ -177,7 +185,7 @@ async function timed(url: string): Promise<number> {
   return performance.now() - start;
 }
 
-/** Installs workerd and has it say hello; undefined, and said so, where it cannot be had. */
+/** Installs and starts workerd. Returns its URL, or undefined with a message if npm cannot install it. */
 async function startWorkerd(): Promise<string | undefined> {
   const args = ["install", "--silent", "--no-fund", "--no-audit", "--prefix", folder, "workerd"];
   try {
@@ -185,19 +193,19 @@ async function startWorkerd(): Promise<string | undefined> {
     if (!success) throw new Deno.errors.NotFound();
   } catch (error) {
     if (!(error instanceof Deno.errors.NotFound)) throw error;
-    console.log("workerd is not to be had by npm here; it is left out");
+    console.log("npm cannot install workerd; it is not measured");
     return undefined;
   }
   const port = freePort();
   const config = `${folder}/hello.capnp`;
   await Deno.writeTextFile(config, HELLO.replace("PORT", String(port)));
-  return await child([`${folder}/node_modules/.bin/workerd`, "serve", config], port);
+  return await startChild([`${folder}/node_modules/.bin/workerd`, "serve", config], port);
 }
 
-/** Starts a program that listens on a port, its last argument unless it knows already. */
-async function child([command = "", ...args]: string[], known?: number): Promise<string> {
-  const port = known ?? freePort();
-  if (known === undefined) args.push(String(port));
+/** Starts a program and waits until it listens. Without `fixedPort` the last argument is the port. */
+async function startChild([command = "", ...args]: string[], fixedPort?: number): Promise<string> {
+  const port = fixedPort ?? freePort();
+  if (fixedPort === undefined) args.push(String(port));
   children.push(
     new Deno.Command(command, { args, stdin: "null", stdout: "null", stderr: "null" }).spawn(),
   );
@@ -207,7 +215,7 @@ async function child([command = "", ...args]: string[], known?: number): Promise
       await (await fetch(url)).body?.cancel();
       return url;
     } catch {
-      // Nobody listens yet; asking again is how the first answer is found.
+      // No server listens yet; the next request tries again.
       await new Promise((resolve) => setTimeout(resolve, 20));
     }
   }
@@ -218,18 +226,11 @@ async function end(child: Deno.ChildProcess): Promise<void> {
   try {
     child.kill("SIGKILL");
   } catch (error) {
-    if (!(error instanceof TypeError)) throw error; // it has ended by itself
+    if (!(error instanceof TypeError)) throw error; // it has ended
   }
   await child.status;
 }
 
-function freePort(): number {
-  const listener = Deno.listen({ port: 0, hostname: "127.0.0.1" });
-  const { port } = listener.addr;
-  listener.close();
-  return port;
-}
-
-function here(name: string): string {
+function benchFile(name: string): string {
   return `${ROOT}/tests/bench/${name}`;
 }

@@ -1,14 +1,15 @@
 /**
- * The disk's own limit for small durable writes: one row and one event a commit, `synchronous=FULL`,
- * over 50 SQLite files, one after another on one thread, with nothing of the machine around it.
+ * The limit of the disk for small durable writes: one row and one event per commit, `synchronous=FULL`,
+ * to 50 SQLite files in turn on one thread, without any code of the server.
  */
 
 import { DatabaseSync } from "node:sqlite";
 
 /**
- * Commits for a while and tells how many a second were made.
+ * Commits in a loop and returns the number of commits per second.
  *
- * @param seconds how long
+ * @param seconds duration of the loop
+ * @param files number of databases
  */
 export function commitsPerSecond(seconds: number, files = 50): number {
   const folder = Deno.makeTempDirSync({ dir: Deno.env.get("ELASTIK_BENCH_DIR") ?? "/tmp" });

@@ -1,7 +1,7 @@
 /**
- * WebDAV beside the plain world routes of the same machine, and beside rclone's own server over a
- * folder of files. rclone does not wait for its disk (no fsync), which every PUT here does. Needs
- * `wrk` and `rclone` (Debian's packages).
+ * WebDAV compared with the plain routes of worlds on the same server, and with rclone's WebDAV server
+ * over a folder of files. rclone does not flush to the disk (no fsync); every PUT of this server does.
+ * Needs `wrk` and `rclone` (Debian's packages).
  */
 
 import { load } from "./load.ts";
@@ -11,20 +11,20 @@ import { median, report } from "./report.ts";
 const ROUNDS = 3;
 const CHILDREN = 1000;
 const SMALL = 200;
-/** Names of small PUTs: rclone refuses two at once to one. */
+/** Number of names for small PUTs: rclone refuses two simultaneous writes to one name. */
 const NAMES = 200;
 const LARGE = 4_000_000;
 const TOKEN = "bench-approve-token";
 const AUTHORIZATION = `Bearer ${TOKEN}`;
 
-/** A place that takes PUT and GET. */
-interface Place {
+/** A collection that accepts PUT and GET. */
+interface Target {
   readonly name: string;
-  /** Where files go; ends in a slash. */
+  /** URL of the collection, with a slash at the end. */
   readonly url: string;
 }
 
-/** Lua that sends a method with a body of this many bytes, over so many names. */
+/** Lua for wrk: sends a method with a body of this many bytes to this many names in turn. */
 function script(method: string, bytes: number, names: number): string {
   return `wrk.method = "${method}"
 wrk.headers["Authorization"] = "${AUTHORIZATION}"
@@ -37,8 +37,8 @@ request = function()
 end`;
 }
 
-/** rclone's server over a folder. */
-async function startRclone(folder: string): Promise<Place & AsyncDisposable> {
+/** Starts rclone's server over a folder. */
+async function startRclone(folder: string): Promise<Target & AsyncDisposable> {
   const listener = Deno.listen({ port: 0, hostname: "127.0.0.1" });
   const { port } = listener.addr;
   listener.close();
@@ -54,7 +54,7 @@ async function startRclone(folder: string): Promise<Place & AsyncDisposable> {
       await (await fetch(url)).body?.cancel();
       break;
     } catch {
-      // Nobody listens yet; asking again is how the first answer is found.
+      // No server listens yet; the next request tries again.
       await new Promise((resolve) => setTimeout(resolve, 10));
     }
   }
@@ -78,9 +78,9 @@ async function send(method: string, url: string, body?: string): Promise<void> {
   if (!answer.ok && answer.status !== 405) throw new Error(`${method} ${url}: ${answer.status}`);
 }
 
-async function prepare({ url }: Place): Promise<void> {
+async function prepare({ url }: Target): Promise<void> {
   await send("MKCOL", `${url}many/`).catch((error: Error) => {
-    // The plain routes know no MKCOL; their collections come by themselves.
+    // The plain routes have no MKCOL: a PUT creates the collections above its world.
     if (!/ 405$/.test(error.message)) throw error;
   });
   for (let at = 0; at < CHILDREN; at += 20) {
@@ -97,24 +97,29 @@ async function prepare({ url }: Place): Promise<void> {
 
 async function measure(
   what: string,
-  places: readonly Place[],
-  run: (place: Place) => Promise<number>,
+  targets: readonly Target[],
+  run: (target: Target) => Promise<number>,
 ) {
-  const found = new Map<string, number[]>(places.map(({ name }) => [name, []]));
-  // In turns, so that whatever else the computer does falls on all of them alike.
+  const found = new Map<string, number[]>(targets.map(({ name }) => [name, []]));
+  // In turn, so that other load on the computer affects all of them in the same way.
   for (let round = 0; round < ROUNDS; round++) {
-    for (const place of places) found.get(place.name)?.push(await run(place));
+    for (const target of targets) found.get(target.name)?.push(await run(target));
   }
   const dav = median(found.get("dav") ?? []);
   for (const [name, values] of found) {
     if (name === "dav") continue;
-    report({ what: `${what}, beside ${name}`, found: dav, unit: "req/s", limit: median(values) });
+    report({
+      what: `${what}, compared with ${name}`,
+      found: dav,
+      unit: "req/s",
+      limit: median(values),
+    });
   }
 }
 
 async function rate(url: string, lua: string, connections: number): Promise<number> {
   const { perSecond, errors } = await load(url, { connections, seconds: 2, script: lua });
-  // rclone fails a write now and then when another to the same name is under way.
+  // rclone sometimes fails a write during another write to the same name.
   if (errors > Math.max(4, perSecond / 50)) throw new Error(`${url}: ${errors} answers failed`);
   return perSecond;
 }
@@ -123,42 +128,42 @@ if (import.meta.main) {
   const data = Deno.makeTempDirSync();
   const files = Deno.makeTempDirSync();
   try {
-    await using machine: Server = await startServer(data, { ELASTIK_APPROVE_TOKEN: TOKEN });
+    await using server: Server = await startServer(data, { ELASTIK_APPROVE_TOKEN: TOKEN });
     await using rclone = await startRclone(files);
-    const dav = { name: "dav", url: `${machine.url}/dav/home/` };
-    const plain = { name: "plain", url: `${machine.url}/home/` };
-    for (const place of [dav, rclone]) await prepare(place);
-    const propfind = (bare: string) => ({ url }: Place) => rate(`${url}many/`, bare, 8);
+    const dav = { name: "dav", url: `${server.url}/dav/home/` };
+    const plain = { name: "plain", url: `${server.url}/home/` };
+    for (const target of [dav, rclone]) await prepare(target);
+    const propfind = (bare: string) => ({ url }: Target) => rate(`${url}many/`, bare, 8);
     await measure(`PROPFIND 1 of ${CHILDREN}`, [dav, rclone], propfind(script("PROPFIND", 0, 1)));
-    await measure(`listing of ${CHILDREN} (plain: GET as JSON)`, [dav, plain], (place) =>
+    await measure(`listing of ${CHILDREN} (plain: GET as JSON)`, [dav, plain], (target) =>
       rate(
-        `${place.url}many/`,
-        place === dav
+        `${target.url}many/`,
+        target === dav
           ? script("PROPFIND", 0, 1)
           : script("GET", 0, 1) + '\nwrk.headers["Accept"] = "application/json"',
         8,
       ));
     const all = [dav, plain, rclone];
-    const raw = ({ name }: Place) => name === "plain" ? "?raw" : "";
+    const raw = ({ name }: Target) => name === "plain" ? "?raw" : "";
     await measure(
       `GET ${SMALL} B`,
       all,
-      (place) => rate(`${place.url}small${raw(place)}`, script("GET", 0, 1), 32),
+      (target) => rate(`${target.url}small${raw(target)}`, script("GET", 0, 1), 32),
     );
     await measure(
       `GET ${LARGE / 1e6} MB`,
       all,
-      (place) => rate(`${place.url}large${raw(place)}`, script("GET", 0, 1), 8),
+      (target) => rate(`${target.url}large${raw(target)}`, script("GET", 0, 1), 8),
     );
     await measure(
       `PUT ${SMALL} B`,
       all,
-      (place) => rate(`${place.url}put-`, script("PUT", SMALL, NAMES), 32),
+      (target) => rate(`${target.url}put-`, script("PUT", SMALL, NAMES), 32),
     );
     await measure(
       `PUT ${LARGE / 1e6} MB`,
       all,
-      (place) => rate(`${place.url}big-`, script("PUT", LARGE, 16), 4),
+      (target) => rate(`${target.url}big-`, script("PUT", LARGE, 16), 4),
     );
   } finally {
     await Deno.remove(data, { recursive: true });

@@ -1,10 +1,9 @@
 /**
- * What asking over HTTP adds to SQLite: the same statements on a file of 100,000 rows through
- * `/dev/db` and by `node:sqlite` in this process, in turn and in one run, one caller and eight; the
- * same for a world's own tables; and what a query that never ends costs the others. It prints; it
- * asserts nothing.
+ * The time that `/dev/db` adds to SQLite: the same statements on a file of 100,000 rows through
+ * `/dev/db` and with `node:sqlite` in this process, in turn, with one caller and with eight. Then a
+ * query of a world, and the effect of an endless query on others. Prints figures, asserts nothing.
  *
- * `deno run -A tests/bench/db_bench.ts [calls a measurement]`
+ * `deno run -A tests/bench/db_bench.ts [calls per measurement]`
  */
 
 import { DatabaseSync } from "node:sqlite";
@@ -26,61 +25,65 @@ const ENDLESS =
 await inFolder(async (folder) => {
   const files = `${folder}/files`;
   await Deno.mkdir(files);
-  for (const name of ["plain.db", "wal.db"]) make(`${files}/${name}`);
-  const holder = new DatabaseSync(`${files}/wal.db`);
-  holder.exec("PRAGMA journal_mode = WAL; INSERT INTO t VALUES (NULL, 'one more', 1.5)");
-  const machine = await startProgram(
+  for (const name of ["plain.db", "wal.db"]) createDatabase(`${files}/${name}`);
+  const openDatabase = new DatabaseSync(`${files}/wal.db`);
+  openDatabase.exec("PRAGMA journal_mode = WAL; INSERT INTO t VALUES (NULL, 'one more', 1.5)");
+  const server = await startProgram(
     fromCheckout(folder, [], { ELASTIK_APPROVE_TOKEN: APPROVE }),
   );
   try {
-    await put(`${machine.url}/etc/fstab`, `${files} /mnt/files ro`);
-    await put(`${machine.url}/home/x`, "a world");
-    await put(`${machine.url}/lib/db`, await Deno.readTextFile(`${ROOT}/plugins/db.ts`));
-    await put(`${machine.url}/lib/db/state`, "active");
-    await measure(`${machine.url}/dev/db`, files);
+    await put(`${server.url}/etc/fstab`, `${files} /mnt/files ro`);
+    await put(`${server.url}/home/x`, "a world");
+    await put(`${server.url}/lib/db`, await Deno.readTextFile(`${ROOT}/plugins/db.ts`));
+    await put(`${server.url}/lib/db/state`, "active");
+    await measure(`${server.url}/dev/db`, files);
   } finally {
-    await machine.stop();
-    holder.close();
+    await server.stop();
+    openDatabase.close();
   }
 });
 
 async function measure(url: string, files: string): Promise<void> {
-  const direct = new DatabaseSync(`${files}/plain.db`, { readOnly: true });
+  const database = new DatabaseSync(`${files}/plain.db`, { readOnly: true });
   const plain = `${url}?file=files/plain.db`;
   for (const [what, sql] of STATEMENTS) {
-    const here: number[] = [];
-    const there: number[] = [];
+    const direct: number[] = [];
+    const overHttp: number[] = [];
     for (let round = 0; round < ROUNDS; round++) {
-      here.push(await each(CALLS, 1, () => JSON.stringify(direct.prepare(sql).all())));
-      there.push(await each(CALLS, 1, () => ask(plain, sql)));
+      direct.push(await timeCalls(CALLS, 1, () => JSON.stringify(database.prepare(sql).all())));
+      overHttp.push(await timeCalls(CALLS, 1, () => ask(plain, sql)));
     }
-    const found = median(there);
+    const found = median(overHttp);
     report({ what: `${what}: /dev/db`, found, unit: "ms" });
-    report({ what: `${what}: added to node:sqlite`, found: found - median(here), unit: "ms" });
+    report({ what: `${what}: added to node:sqlite`, found: found - median(direct), unit: "ms" });
   }
-  direct.close();
+  database.close();
   const [[, one = ""] = []] = STATEMENTS;
-  const eight = await each(CALLS, 8, () => ask(plain, one));
+  const eight = await timeCalls(CALLS, 8, () => ask(plain, one));
   report({ what: "one row by its key, 8 callers", found: 1000 / eight, unit: "req/s" });
-  const wal = await each(20, 1, () => ask(`${url}?file=files/wal.db`, one));
-  report({ what: "the same of a file held in WAL mode (a copy)", found: wal, unit: "ms" });
-  const world = await each(CALLS, 1, () => ask(`${url}?world=x`, "SELECT count(*) FROM events"));
+  const wal = await timeCalls(20, 1, () => ask(`${url}?file=files/wal.db`, one));
+  report({ what: "the same in a file that is open in WAL mode (copied)", found: wal, unit: "ms" });
+  const world = await timeCalls(
+    CALLS,
+    1,
+    () => ask(`${url}?world=x`, "SELECT count(*) FROM events"),
+  );
   report({ what: "a world's events", found: world, unit: "ms" });
-  const alone = await each(CALLS, 1, () => ask(plain, one));
+  const idle = await timeCalls(CALLS, 1, () => ask(plain, one));
   const runaway = fetch(plain, { method: "POST", body: ENDLESS, headers: HEADERS });
-  const beside = await each(CALLS, 1, () => ask(plain, one));
+  const during = await timeCalls(CALLS, 1, () => ask(plain, one));
   const start = performance.now();
   const { status } = await runaway.then(async (answer) => {
     await answer.body?.cancel();
     return answer;
   });
-  report({ what: "one row beside a query that never ends", found: beside, unit: "ms" });
-  report({ what: "the same alone", found: alone, unit: "ms" });
-  console.log(`the endless one: ${status}, ${Math.round(performance.now() - start)} ms later`);
+  report({ what: "one row during an endless query", found: during, unit: "ms" });
+  report({ what: "the same without that query", found: idle, unit: "ms" });
+  console.log(`the endless query: ${status}, ${Math.round(performance.now() - start)} ms later`);
 }
 
-/** Milliseconds a call. */
-async function each(
+/** Runs calls by several callers at the same time. Returns the milliseconds per call. */
+async function timeCalls(
   calls: number,
   callers: number,
   act: () => unknown,
@@ -106,7 +109,7 @@ async function put(url: string, body: string): Promise<void> {
   if (!answer.ok) throw new Error(text);
 }
 
-function make(path: string): void {
+function createDatabase(path: string): void {
   const database = new DatabaseSync(path);
   database.exec(`CREATE TABLE t(id INTEGER PRIMARY KEY, name TEXT, value REAL);
     WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n LIMIT 100000)

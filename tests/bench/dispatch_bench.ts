@@ -1,7 +1,7 @@
 /**
- * `deno task bench:dispatch`: what the router costs a read of a world in memory. Two servers differ only
- * in the router; they are loaded in turn, so that a slow minute slows both. The aim is the limit from
- * which a read from memory would bypass the router. Needs `wrk`.
+ * `deno task bench:dispatch`: the cost of the router for a read of a world in memory. Two servers differ
+ * only in the router. They are under load in turn, so that other load on the computer affects both.
+ * If the aim is missed, reads from memory should bypass the router. Needs `wrk`.
  */
 
 import { load } from "./load.ts";

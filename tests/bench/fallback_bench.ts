@@ -1,7 +1,7 @@
 /**
- * What a Worker of the server does not contain: attacks on servers that may not start processes, each
- * on a server of its own, with the processor time and memory that are in use afterwards. The figures
- * are in `/usr/share/doc/plugins.md`. Run: `deno run -A tests/bench/fallback_bench.ts`
+ * The attacks that a Worker of the server does not contain: each one on its own server that may not
+ * start processes, with the processor time and memory in use afterwards. The figures are in
+ * `/usr/share/doc/plugins.md`. Run: `deno run -A tests/bench/fallback_bench.ts`
  */
 
 import { type Attack, attack } from "../faults/hostile/attack.ts";
@@ -10,7 +10,7 @@ import { SOURCES } from "../faults/hostile/imports.ts";
 import { MEMORY_ATTACKS } from "../faults/hostile/memory.ts";
 import { LOOPS } from "../faults/hostile/time.ts";
 
-/** The attacks; the bombs have a fixed size, because nothing else limits them in a Worker. */
+/** The attacks. Those on memory have a fixed size, because a Worker has no limit of its own. */
 const UNCONTAINED: readonly Attack[] = [
   ...LOOPS.filter(({ name }) => name === "loop" || name === "microtask" || name === "loop-import"),
   ...MEMORY_ATTACKS.filter(({ name }) => name === "heap"),
@@ -28,19 +28,18 @@ const UNCONTAINED: readonly Attack[] = [
   ...SOURCES.filter(({ name }) => name === "deep-types"),
 ];
 
-/** Runs an attack on a server of its own, disables the plugin and measures the server a second later. */
-async function measured({ name, source }: Attack): Promise<string> {
+/** Runs an attack on its own server, disables the plugin and measures the server a second later. */
+async function measure({ name, source }: Attack): Promise<string> {
   const server = await startAttackedServer("worker");
   const within = AbortSignal.timeout(8000);
   try {
     const before = (await server.untilIdle(1)).rssMiB;
-    let answered = "no response";
+    let outcome = "no response";
     try {
       const activated = await server.install(name, source);
-      const asked = fetch(`${server.url}/hostile/${name}`, { signal: within });
-      const { status, body } = await asked;
+      const { status, body } = await fetch(`${server.url}/hostile/${name}`, { signal: within });
       await body?.cancel();
-      answered = `activation ${activated.status}, request ${status}`;
+      outcome = `activation ${activated.status}, request ${status}`;
       await server.ask("PUT", `/lib/${name}/state`, "t3", "disabled");
     } catch (error) {
       if (!(error instanceof Error)) throw error; // a server that has ended refuses the connection
@@ -49,10 +48,10 @@ async function measured({ name, source }: Attack): Promise<string> {
     const alive = await fetch(`${server.url}/proc/version`, { signal: AbortSignal.timeout(3000) })
       .then((answer) => answer.body?.cancel().then(() => true), () => false);
     if (!alive || processTree(server.program.pid).length === 0) {
-      return `fallback, ${name}: ${answered}; the server has ended or does not respond`;
+      return `fallback, ${name}: ${outcome}; the server has ended or does not respond`;
     }
     const { cpu, rssMiB } = await server.untilIdle(1, 1000);
-    return `fallback, ${name}: ${answered}; after it ${
+    return `fallback, ${name}: ${outcome}; after it ${
       (cpu * 100).toFixed(0)
     } % of a processor and ` +
       `${rssMiB.toFixed(0)} MiB (${before.toFixed(0)} before)`;
@@ -61,4 +60,4 @@ async function measured({ name, source }: Attack): Promise<string> {
   }
 }
 
-if (import.meta.main) { for (const each of UNCONTAINED) console.log(await measured(each)); }
+if (import.meta.main) { for (const each of UNCONTAINED) console.log(await measure(each)); }

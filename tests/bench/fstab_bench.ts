@@ -1,9 +1,9 @@
 /**
- * A mounted file over HTTP beside a constant `Deno.serve` of the same bytes, in the same run and in
- * turn; beside it a plugin that sends the same file through its own process, which is what a mount
- * would cost without `env.files.respond`. Then listings, and appends. Needs `wrk` (Debian's package).
+ * A mounted file over HTTP compared with a constant `Deno.serve` of the same bytes, under load in turn,
+ * and with a plugin that sends the file through its own process: the cost of a mount without
+ * `env.files.respond`. Then listings and appends. Needs `wrk` (Debian's package).
  *
- * `deno run -A tests/bench/fstab_bench.ts [seconds a measurement]`
+ * `deno run -A tests/bench/fstab_bench.ts [seconds per measurement]`
  */
 
 import { ROOT } from "../project/program.ts";
@@ -33,20 +33,20 @@ async function measure(): Promise<void> {
   await Deno.writeFile(`${files}/small.bin`, new Uint8Array(SMALL).fill(65));
   for (let i = 0; i < ENTRIES; i++) await Deno.writeTextFile(`${files}/many/file-${i}.txt`, "x");
   const env = { ELASTIK_APPROVE_TOKEN: "bench-approve-token" };
-  await using machine = await startServer(`${folder}/data`, env);
+  await using server = await startServer(`${folder}/data`, env);
   const type = { "content-type": "application/octet-stream" };
   await using large = await startConstant(SIZE, type);
   await using small = await startConstant(SMALL, type);
-  await put(`${machine.url}/etc/fstab`, `${files} /mnt/bench rw\n`);
-  await install(machine.url, "fstab", await Deno.readTextFile(`${ROOT}/plugins/fstab.ts`));
-  await install(machine.url, "through", through(`${files}/large.bin`));
+  await put(`${server.url}/etc/fstab`, `${files} /mnt/bench rw\n`);
+  await install(server.url, "fstab", await Deno.readTextFile(`${ROOT}/plugins/fstab.ts`));
+  await install(server.url, "through", readingPlugin(`${files}/large.bin`));
 
-  const mount = `${machine.url}/mnt/bench`;
+  const mount = `${server.url}/mnt/bench`;
   for (const connections of [1, 4]) {
     const found = await inTurn(connections, {
       limit: large.url,
       mount: `${mount}/large.bin`,
-      through: `${machine.url}/through`,
+      through: `${server.url}/through`,
     });
     const rate = (name: string) => (found.get(name) ?? 0) * SIZE / MIB;
     const what = `4 MiB file, ${connections} connection${connections === 1 ? "" : "s"}`;
@@ -77,10 +77,14 @@ async function measure(): Promise<void> {
     script: `wrk.method = "POST"\nwrk.body = string.rep("x", 200)`,
   });
   report({ what: "appends of 200 bytes to one file", found: append.perSecond, unit });
-  report({ what: "the server after all that: resident", found: machine.rss() / MIB, unit: "MiB" });
+  report({
+    what: "resident memory of the server at the end",
+    found: server.rss() / MIB,
+    unit: "MiB",
+  });
 }
 
-/** Requests a second of each URL: the medians of rounds in which all took their turn. */
+/** Loads the URLs in turn for some rounds. Returns the median of the requests per second of each. */
 async function inTurn(
   connections: number,
   urls: Readonly<Record<string, string>>,
@@ -96,8 +100,8 @@ async function inTurn(
   return new Map([...found].map(([name, rates]) => [name, median(rates)]));
 }
 
-/** A plugin that reads a file and sends it itself. */
-function through(path: string): string {
+/** Returns the source of a plugin that reads a file and sends its bytes. */
+function readingPlugin(path: string): string {
   return `export const routes = ["/through"];
 export const permissions = { read: [${JSON.stringify(path)}] };
 export default { async fetch(request, env) {
@@ -114,6 +118,6 @@ async function install(url: string, name: string, source: string): Promise<void>
 
 async function put(url: string, body: string): Promise<void> {
   const answer = await fetch(url, { method: "PUT", body, headers: APPROVE });
-  const words = await answer.text();
-  if (!answer.ok) throw new Error(`Cannot measure: ${url} answered ${words}`);
+  const text = await answer.text();
+  if (!answer.ok) throw new Error(`Cannot measure: ${url} answered ${text}`);
 }

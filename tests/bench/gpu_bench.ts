@@ -1,13 +1,13 @@
 /**
- * What the device adds to its backend: the time to the first token and to the whole answer through
- * `/dev/gpu`, beside asking the same backend directly, in the same run and in turn, with one caller
- * and with eight. The backend is a program of its own that answers at once, so every millisecond is
- * ours. It prints; it asserts nothing.
+ * The time that `/dev/gpu` adds to its backend: milliseconds to the first token and to the whole
+ * response through the device and directly from the same backend, in turn, with one caller and with
+ * eight. The backend is a separate process that answers at once. Prints figures, asserts nothing.
  *
- * `deno run -A tests/bench/gpu_bench.ts [calls a measurement]`
+ * `deno run -A tests/bench/gpu_bench.ts [calls per measurement]`
  */
 
 import { ROOT, startProgram } from "../project/program.ts";
+import { freePort } from "./process.ts";
 import { median, report } from "./report.ts";
 
 const CALLS = Number(Deno.args[0] ?? 300);
@@ -29,7 +29,7 @@ Deno.serve({ hostname: "127.0.0.1", port: Number(Deno.args[0]), onListen() {} },
         controller.enqueue(encoder.encode("data: [DONE]\\n\\n"));
         controller.close();
       }
-      // Each token on its own, as a model has them.
+      // Each token in its own chunk, as a model sends them.
       await new Promise((resolve) => setImmediate(resolve));
     },
   }), { headers: { "content-type": "text/event-stream" } });
@@ -50,7 +50,7 @@ const backend = new Deno.Command(Deno.execPath(), {
   stdout: "null",
   stderr: "null",
 }).spawn();
-const machine = await startProgram({
+const server = await startProgram({
   command: Deno.execPath(),
   args: ["run", "-A", "--config", `${ROOT}/deno.json`, `${ROOT}/main.ts`],
   cwd: folder,
@@ -62,13 +62,13 @@ const machine = await startProgram({
   },
 });
 try {
-  await listening(`http://127.0.0.1:${port}`);
+  await untilListening(`http://127.0.0.1:${port}`);
   await put("/etc/gpu.conf", `openai://127.0.0.1:${port}`);
   await put("/lib/gpu", await Deno.readTextFile(`${ROOT}/plugins/gpu.ts`));
   await put("/lib/gpu/state", "active");
   for (const callers of [1, 8]) await measure(callers);
 } finally {
-  await machine.stop("SIGKILL");
+  await server.stop("SIGKILL");
   backend.kill("SIGKILL");
   await backend.status;
   await Deno.remove(folder, { recursive: true });
@@ -86,33 +86,41 @@ async function measure(callers: number): Promise<void> {
       }
     }
   }
-  const who = callers === 1 ? "one caller" : `${callers} callers`;
+  const callerText = callers === 1 ? "one caller" : `${callers} callers`;
   const unit = "ms";
   const of = (name: keyof typeof found, what: "first" | "whole") => median(found[name][what]);
   const p99 = (name: keyof typeof found) => percentile(found[name].first, 0.99);
-  report({ what: `first token, directly, ${who}`, found: of("direct", "first"), unit });
-  report({ what: `first token, /dev/gpu/stream, ${who}`, found: of("stream", "first"), unit });
+  report({ what: `first token, directly, ${callerText}`, found: of("direct", "first"), unit });
   report({
-    what: `the device adds to the first token, ${who}`,
+    what: `first token, /dev/gpu/stream, ${callerText}`,
+    found: of("stream", "first"),
+    unit,
+  });
+  report({
+    what: `added by the device to the first token, ${callerText}`,
     found: of("stream", "first") - of("direct", "first"),
     unit,
     ...(callers === 1 ? { aim: "<= 5" } : {}),
   });
   report({
-    what: `the same, at the 99th percentile, ${who}`,
+    what: `the same, at the 99th percentile, ${callerText}`,
     found: p99("stream") - p99("direct"),
     unit,
   });
-  report({ what: `${TOKENS} tokens, directly, ${who}`, found: of("direct", "whole"), unit });
-  report({ what: `${TOKENS} tokens, /dev/gpu/stream, ${who}`, found: of("stream", "whole"), unit });
+  report({ what: `${TOKENS} tokens, directly, ${callerText}`, found: of("direct", "whole"), unit });
   report({
-    what: `${TOKENS} tokens as one text, /dev/gpu, ${who}`,
+    what: `${TOKENS} tokens, /dev/gpu/stream, ${callerText}`,
+    found: of("stream", "whole"),
+    unit,
+  });
+  report({
+    what: `${TOKENS} tokens as one text, /dev/gpu, ${callerText}`,
     found: of("device", "whole"),
     unit,
   });
 }
 
-/** Calls by several callers, each as soon as its last one is over. */
+/** Makes calls by several callers at the same time; each caller waits for its call to end. */
 async function run(ask: () => Promise<Times>, calls: number, callers: number): Promise<Times[]> {
   const times: Times[] = [];
   let left = calls;
@@ -123,21 +131,25 @@ async function run(ask: () => Promise<Times>, calls: number, callers: number): P
 }
 
 function direct(): Promise<Times> {
-  return timed(`http://127.0.0.1:${port}/v1/chat/completions`, {
+  return timeCall(`http://127.0.0.1:${port}/v1/chat/completions`, {
     "content-type": "application/json",
     "accept-encoding": "identity",
   }, JSON.stringify({ model: "m", messages: [{ role: "user", content: "x" }], stream: true }));
 }
 
 function stream(): Promise<Times> {
-  return timed(`${machine.url}/dev/gpu/stream`, { authorization: `Bearer ${TOKEN}` }, "x");
+  return timeCall(`${server.url}/dev/gpu/stream`, { authorization: `Bearer ${TOKEN}` }, "x");
 }
 
 function device(): Promise<Times> {
-  return timed(`${machine.url}/dev/gpu`, { authorization: `Bearer ${TOKEN}` }, "x");
+  return timeCall(`${server.url}/dev/gpu`, { authorization: `Bearer ${TOKEN}` }, "x");
 }
 
-async function timed(url: string, headers: Record<string, string>, body: string): Promise<Times> {
+async function timeCall(
+  url: string,
+  headers: Record<string, string>,
+  body: string,
+): Promise<Times> {
   const start = performance.now();
   const answer = await fetch(url, { method: "POST", headers, body });
   if (!answer.ok) throw new Error(`${url} answered ${answer.status}: ${await answer.text()}`);
@@ -150,22 +162,22 @@ async function timed(url: string, headers: Record<string, string>, body: string)
 
 async function put(path: string, body: string): Promise<void> {
   const headers = { authorization: `Bearer ${APPROVE}` };
-  const answer = await fetch(`${machine.url}${path}`, { method: "PUT", body, headers });
-  const words = await answer.text();
-  if (!answer.ok) throw new Error(`Cannot put ${path}: ${words}`);
+  const answer = await fetch(`${server.url}${path}`, { method: "PUT", body, headers });
+  const text = await answer.text();
+  if (!answer.ok) throw new Error(`Cannot PUT ${path}: ${text}`);
 }
 
-async function listening(url: string): Promise<void> {
+async function untilListening(url: string): Promise<void> {
   for (const end = Date.now() + 10_000; Date.now() < end;) {
     try {
       await (await fetch(url)).body?.cancel();
       return;
     } catch {
-      // Nobody listens yet; asking again is how the first answer is found.
+      // No server listens yet; the next request tries again.
       await new Promise((resolve) => setTimeout(resolve, 20));
     }
   }
-  throw new Error(`Nobody listens at ${url}`);
+  throw new Error(`No server listens at ${url}`);
 }
 
 function percentile(values: readonly number[], share: number): number {
@@ -174,11 +186,4 @@ function percentile(values: readonly number[], share: number): number {
 
 function empty(): { first: number[]; whole: number[] } {
   return { first: [], whole: [] };
-}
-
-function freePort(): number {
-  const listener = Deno.listen({ port: 0, hostname: "127.0.0.1" });
-  const { port } = listener.addr;
-  listener.close();
-  return port;
 }

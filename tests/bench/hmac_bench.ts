@@ -20,7 +20,7 @@ const EVENT = canonicalEvent(
 
 const hmac = createHmacSha256(new TextEncoder().encode(KEY));
 const secret = createSecretKey(new TextEncoder().encode(KEY));
-const WAYS: readonly (readonly [what: string, run: () => string])[] = [
+const IMPLEMENTATIONS: readonly (readonly [what: string, run: () => string])[] = [
   ["two hashes (event_chain.ts)", () => hmac(EVENT)],
   ["createHmac, key as text", () => createHmac("sha256", KEY).update(EVENT).digest("hex")],
   ["createHmac, key object", () => createHmac("sha256", secret).update(EVENT).digest("hex")],
@@ -35,9 +35,9 @@ function measure(run: () => string): number {
 }
 
 if (import.meta.main) {
-  for (const [, run] of WAYS) measure(run); // warm up
-  const rounds = Array.from({ length: 7 }, () => WAYS.map(([, run]) => measure(run)));
-  for (const [at, [what]] of WAYS.entries()) {
+  for (const [, run] of IMPLEMENTATIONS) measure(run); // warm up
+  const rounds = Array.from({ length: 7 }, () => IMPLEMENTATIONS.map(([, run]) => measure(run)));
+  for (const [at, [what]] of IMPLEMENTATIONS.entries()) {
     const found = median(rounds.map((round) => round[at] ?? 0));
     report({ what: `HMAC-SHA256: ${what}`, found, unit: "us CPU" });
   }

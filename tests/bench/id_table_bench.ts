@@ -1,7 +1,7 @@
 /**
  * The cost of a request to a plugin with `lib/plugin/wire/id_table.ts` and with a `Map` in its place:
- * two servers, one from this checkout and one from a copy, under load in turn. A loop over the tables
- * alone does not show the difference, because it comes from entries that survive in old tables.
+ * two servers, one from this checkout and one from a copy, under load in turn. A loop over only
+ * the tables does not show the difference: the cost comes from entries that survive in old tables.
  * Run: `deno run -A tests/bench/id_table_bench.ts`
  */
 

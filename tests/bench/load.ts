@@ -1,28 +1,32 @@
 /**
- * The load of the benchmarks: `wrk` (Debian's package) from outside the process that is measured, so
- * that neither its clock nor its garbage is ours. Without it there is no benchmark, and that is said.
+ * Load for the benchmarks by `wrk` (Debian's package), a process of its own, so that the load generator
+ * does not use the clock and the garbage collector of the measured process.
  */
 
-/** What one run of `wrk` found. */
+/** Result of one run of `wrk`. */
 export interface LoadResult {
   readonly perSecond: number;
   /** Milliseconds. */
   readonly p50: number;
   readonly p99: number;
-  /** Answers other than 2xx and 3xx, and socket errors. */
+  /** Number of responses other than 2xx and 3xx, and of socket errors. */
   readonly errors: number;
 }
 
-/** How a run differs from a plain GET. */
+/** Differences of a run from a plain GET. */
 export interface LoadOptions {
   readonly connections?: number;
   readonly seconds?: number;
   readonly headers?: Readonly<Record<string, string>>;
-  /** Lua for `wrk`, for requests that differ from each other. */
+  /** Lua script for `wrk`, for other methods and for requests that differ. */
   readonly script?: string;
 }
 
-/** Runs `wrk` against a URL. */
+/**
+ * Runs `wrk` against a URL.
+ *
+ * @throws {Error} if `wrk` is not installed or fails
+ */
 export async function load(url: string, options: LoadOptions = {}): Promise<LoadResult> {
   const { connections = 32, seconds = 3, headers = {}, script } = options;
   const args = ["-t1", `-c${connections}`, `-d${seconds}s`, "--latency"];
@@ -45,7 +49,7 @@ export async function load(url: string, options: LoadOptions = {}): Promise<Load
     };
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) {
-      throw new Error("Cannot measure: wrk is missing; apt-get install wrk brings it");
+      throw new Error("Cannot measure: wrk is missing; install the Debian package wrk");
     }
     throw error;
   } finally {

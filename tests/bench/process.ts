@@ -1,24 +1,24 @@
 /**
- * Servers under measurement, each a process of its own: the machine as a user starts it, and the
- * runtime's own limit, a `Deno.serve` that answers the same bytes and headers to everything.
+ * Servers for the benchmarks, each in its own process: this server as a user starts it, and a constant
+ * `Deno.serve` that answers every request with the same bytes and headers, as the limit of the runtime.
  */
 
 const ROOT = new URL("../../", import.meta.url);
 
-/** A process that listens. */
+/** A server in its own process. */
 export interface Server extends AsyncDisposable {
   readonly url: string;
   readonly pid: number;
-  /** Resident bytes now. */
+  /** Current resident memory in bytes. */
   rss(): number;
   /** Seconds of processor time used so far, all threads. */
   cpu(): number;
-  /** Milliseconds from the start of the process to its first answer. */
+  /** Milliseconds from the start of the process to its first response. */
   readonly startMs: number;
   stop(signal?: Deno.Signal): Promise<void>;
 }
 
-/** Starts the machine on a data folder. */
+/** Starts this server on a data folder, and waits until it answers `path`. */
 export function startServer(
   data: string,
   env: Record<string, string> = {},
@@ -59,13 +59,13 @@ export async function start(
     stderr: "inherit",
   }).spawn();
   const url = `http://127.0.0.1:${port}`;
-  await firstAnswer(url + path);
+  await untilResponse(url + path);
   const startMs = performance.now() - begin;
   async function stop(signal: Deno.Signal = "SIGTERM"): Promise<void> {
     try {
       child.kill(signal);
     } catch (error) {
-      if (!(error instanceof TypeError)) throw error; // it has ended already
+      if (!(error instanceof TypeError)) throw error; // it has ended
     }
     await child.status;
   }
@@ -80,15 +80,15 @@ export async function start(
   };
 }
 
-async function firstAnswer(url: string): Promise<void> {
-  const give = performance.now() + 60_000;
-  while (performance.now() < give) {
+async function untilResponse(url: string): Promise<void> {
+  const end = performance.now() + 60_000;
+  while (performance.now() < end) {
     try {
       const answer = await fetch(url);
       await answer.body?.cancel();
       if (answer.status < 500) return;
     } catch {
-      // Nobody listens yet; asking again is how the first answer is found.
+      // No server listens yet; the next request tries again.
     }
     await new Promise((resolve) => setTimeout(resolve, 1));
   }

@@ -1,7 +1,7 @@
 /**
- * What it costs to give a machine away: `/__reality__` of 2,000 worlds and of a few long ones, `/self`,
- * each in MB a second beside a constant server that sends as many bytes through the same compressor,
- * and how far server and cell grow meanwhile. It prints; it asserts nothing.
+ * The cost of a copy of a server: `/__reality__` of 2,000 worlds and of a few long ones, and `/self`.
+ * Each in MB per second, compared with a constant server that sends as many bytes through the same
+ * compressor, and with the growth of server and cell. Prints figures, asserts nothing.
  *
  * `deno run -A tests/bench/reality_bench.ts [worlds]`
  */
@@ -19,43 +19,45 @@ const MIB = 1024 * 1024;
 const T3 = bearer("bench-approve-token");
 
 await inFolder(async (folder) => {
-  const machine = await startProgram(fromCheckout(folder, [], {
+  const server = await startProgram(fromCheckout(folder, [], {
     ELASTIK_APPROVE_TOKEN: "bench-approve-token",
     ELASTIK_SYNC: "normal",
   }));
   try {
-    await install(machine);
-    await fill(machine, WORLDS, (i) => `world ${i}\n${"some words of it. ".repeat(i % 40)}`);
-    await measure(machine, `/__reality__, ${WORLDS} small worlds`, "/__reality__");
-    await measure(machine, "/self", "/self");
-    await empty(machine);
-    await fill(machine, LONG, () => new Uint8Array(randomBytes(LONG_BYTES)));
-    await measure(machine, `/__reality__, ${LONG} worlds of 4.5 MB`, "/__reality__");
+    await install(server);
+    await fill(server, WORLDS, (i) => `world ${i}\n${"some words of it. ".repeat(i % 40)}`);
+    await measure(server, `/__reality__, ${WORLDS} small worlds`, "/__reality__");
+    await measure(server, "/self", "/self");
+    await deleteWorlds(server);
+    await fill(server, LONG, () => new Uint8Array(randomBytes(LONG_BYTES)));
+    await measure(server, `/__reality__, ${LONG} worlds of 4.5 MB`, "/__reality__");
   } finally {
-    await machine.stop();
+    await server.stop();
   }
 });
 
-interface Taken {
+/** Measurement of one download. */
+interface Download {
   readonly seconds: number;
   /** Bytes of the archive, unzipped. */
   readonly bytes: number;
+  /** Milliseconds to the first byte. */
   readonly first: number;
 }
 
-async function measure(machine: Program, what: string, path: string): Promise<void> {
-  await take(machine.url + path);
-  const before = { server: resident(machine.pid), cell: resident(await cellOf(machine)) };
-  const rounds: Taken[] = [];
+async function measure(server: Program, what: string, path: string): Promise<void> {
+  await download(server.url + path);
+  const before = { server: resident(server.pid), cell: resident(await cellOf(server)) };
+  const rounds: Download[] = [];
   let peaks = before;
   for (let i = 0; i < ROUNDS; i++) {
-    const watch = watching([machine.pid, await cellOf(machine)]);
-    rounds.push(await take(machine.url + path));
-    const [server = 0, cell = 0] = watch.stop();
-    peaks = { server: Math.max(peaks.server, server), cell: Math.max(peaks.cell, cell) };
+    const watch = watchMemory([server.pid, await cellOf(server)]);
+    rounds.push(await download(server.url + path));
+    const [rss = 0, cellRss = 0] = watch.stop();
+    peaks = { server: Math.max(peaks.server, rss), cell: Math.max(peaks.cell, cellRss) };
   }
   const bytes = rounds[0]?.bytes ?? 0;
-  const limit = await constant(bytes);
+  const limit = await measureConstant(bytes);
   report({ what: `${what}: unzipped`, found: bytes / 1e6, unit: "MB" });
   report({
     what,
@@ -68,13 +70,16 @@ async function measure(machine: Program, what: string, path: string): Promise<vo
     found: median(rounds.map(({ first }) => first)),
     unit: "ms",
   });
-  const grown = "grows by";
-  report({ what: `${what}: server ${grown}`, found: peaks.server - before.server, unit: "MiB" });
-  report({ what: `${what}: cell ${grown}`, found: peaks.cell - before.cell, unit: "MiB" });
+  report({
+    what: `${what}: growth of the server`,
+    found: peaks.server - before.server,
+    unit: "MiB",
+  });
+  report({ what: `${what}: growth of the cell`, found: peaks.cell - before.cell, unit: "MiB" });
 }
 
-/** Takes an archive as a caller does who writes it to a disk that costs nothing. */
-async function take(url: string): Promise<Taken> {
+/** Downloads an archive into memory. */
+async function download(url: string): Promise<Download> {
   const begin = performance.now();
   const answer = await fetch(url, { headers: T3 });
   if (answer.status !== 200 || answer.body === null) throw new Error(await answer.text());
@@ -91,8 +96,11 @@ async function take(url: string): Promise<Taken> {
   return { seconds, bytes, first: first ?? 0 };
 }
 
-/** MB a second of a server that sends as many bytes, an eighth of them noise, through the same compressor. */
-async function constant(bytes: number): Promise<number> {
+/**
+ * Returns the MB per second of a server that sends as many bytes through the same compressor. An eighth
+ * of the bytes is random, so that they compress about as well as worlds.
+ */
+async function measureConstant(bytes: number): Promise<number> {
   const code = `const piece = new Uint8Array(65536);
     crypto.getRandomValues(piece.subarray(0, 8192));
     Deno.serve({ port: 0, hostname: "127.0.0.1", onListen: ({ port }) => console.log(port) }, () => {
@@ -117,7 +125,7 @@ async function constant(bytes: number): Promise<number> {
     await reader.cancel();
     const found: number[] = [];
     for (let i = 0; i <= ROUNDS; i++) {
-      const { seconds } = await take(`http://127.0.0.1:${port}/`);
+      const { seconds } = await download(`http://127.0.0.1:${port}/`);
       if (i > 0) found.push(bytes / 1e6 / seconds);
     }
     return median(found);
@@ -127,53 +135,53 @@ async function constant(bytes: number): Promise<number> {
   }
 }
 
-async function install(machine: Program): Promise<void> {
+async function install(server: Program): Promise<void> {
   const source = await Deno.readTextFile(`${ROOT}/plugins/reality.ts`);
-  await tell(machine, "PUT", "/lib/reality", source);
-  await tell(machine, "PUT", "/lib/reality/state", "active");
+  await send(server, "PUT", "/lib/reality", source);
+  await send(server, "PUT", "/lib/reality/state", "active");
 }
 
 async function fill(
-  machine: Program,
+  server: Program,
   count: number,
   bodyOf: (i: number) => BodyInit,
 ): Promise<void> {
   for (let i = 0; i < count; i += 32) {
     const some = Array.from({ length: Math.min(32, count - i) }, (_, j) => i + j);
-    await Promise.all(some.map((n) => tell(machine, "PUT", `/home/bench/w${n}`, bodyOf(n))));
+    await Promise.all(some.map((n) => send(server, "PUT", `/home/bench/w${n}`, bodyOf(n))));
   }
 }
 
-async function empty(machine: Program): Promise<void> {
-  await tell(machine, "DELETE", "/home/bench/");
+async function deleteWorlds(server: Program): Promise<void> {
+  await send(server, "DELETE", "/home/bench/");
 }
 
-async function tell(
-  machine: Program,
+async function send(
+  server: Program,
   method: string,
   path: string,
   body?: BodyInit,
 ): Promise<void> {
   const init = { method, headers: T3, ...(body === undefined ? {} : { body }) };
-  const answer = await fetch(`${machine.url}${path}`, init);
+  const answer = await fetch(`${server.url}${path}`, init);
   const text = await answer.text();
   if (!answer.ok) throw new Error(`${method} ${path}: ${text}`);
 }
 
-async function cellOf(machine: Program): Promise<number> {
-  const answer = await fetch(`${machine.url}/lib/reality/state`, { headers: T3 });
+async function cellOf(server: Program): Promise<number> {
+  const answer = await fetch(`${server.url}/lib/reality/state`, { headers: T3 });
   return (await answer.json()).health.pid;
 }
 
-/** Resident memory of a process in MiB; 0 where it cannot be looked up. */
+/** Resident memory of a process in MiB, or 0 if the system is not Linux. */
 function resident(pid: number): number {
   if (Deno.build.os !== "linux") return 0;
   const pages = Number(Deno.readTextFileSync(`/proc/${pid}/statm`).split(" ")[1]);
   return pages * 4096 / MIB;
 }
 
-/** Watches the memory of processes; `stop` tells each one's peak in MiB. */
-function watching(pids: readonly number[]): { stop: () => number[] } {
+/** Watches the memory of processes. `stop` returns the peak of each in MiB. */
+function watchMemory(pids: readonly number[]): { stop: () => number[] } {
   const peaks = pids.map(resident);
   const timer = setInterval(() => {
     pids.forEach((pid, i) => peaks[i] = Math.max(peaks[i] ?? 0, resident(pid)));

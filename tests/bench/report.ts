@@ -1,24 +1,24 @@
 /**
- * What a benchmark says: a figure, the limit measured beside it, their ratio and the aim. It prints
- * and judges nothing; a missed aim is a line to read, not a failed test.
+ * Output of the benchmarks: one line per figure with the limit measured in the same run, their ratio
+ * and the aim. A missed aim is printed and does not change the exit code.
  */
 
-/** One line. */
+/** One line of output. */
 export interface Figure {
   readonly what: string;
   readonly found: number;
   readonly unit: string;
-  /** The machine's own limit in the same run. */
+  /** Figure of the reference in the same run, in the same unit. */
   readonly limit?: number;
-  /** `>= 0.7` of the limit, or of the unit where there is no limit. */
+  /** Such as `>= 0.7`: a bound of the ratio, or of the figure if there is no limit. */
   readonly aim?: string;
 }
 
-/** Prints one line as soon as it is known. */
+/** Prints one figure. */
 export function report({ what, found, unit, limit, aim }: Figure): void {
   const ratio = limit === undefined ? undefined : found / limit;
-  const judged = ratio ?? found;
-  const met = aim === undefined ? "" : holds(judged, aim) ? "  met" : "  MISSED";
+  const compared = ratio ?? found;
+  const met = aim === undefined ? "" : holds(compared, aim) ? "  met" : "  MISSED";
   console.log(
     what.padEnd(52) +
       `${round(found)} ${unit}`.padStart(18) +
@@ -28,7 +28,7 @@ export function report({ what, found, unit, limit, aim }: Figure): void {
   );
 }
 
-/** The middle one of several values. */
+/** Returns the median of values, or 0 if there are none. */
 export function median(values: readonly number[]): number {
   const sorted = [...values].sort((a, b) => a - b);
   return sorted[Math.floor(sorted.length / 2)] ?? 0;

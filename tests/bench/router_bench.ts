@@ -1,10 +1,10 @@
 /**
- * What the router costs those who have no use for it, and how soon it answers those who have: 404s a
- * second with and without it, on machines of the same program and in turn, then the time of a redirect
- * that needs no model, among few worlds and many. A checkout of an earlier program, named as the second
- * argument, is measured beside them. It prints; it asserts nothing.
+ * The cost of the router for requests that it cannot resolve, and the time of those that it can: 404s
+ * per second with and without the router, on two servers in turn, then the time of a redirect without
+ * a model among few and many worlds. The second argument names an earlier checkout to compare with.
+ * Prints figures, asserts nothing.
  *
- * `deno run -A tests/bench/router_bench.ts [seconds a measurement] [folder of an earlier checkout]`
+ * `deno run -A tests/bench/router_bench.ts [seconds per measurement] [folder of an earlier checkout]`
  */
 
 import { type Program, ROOT, startProgram } from "../project/program.ts";
@@ -15,14 +15,14 @@ const SECONDS = Number(Deno.args[0] ?? 3);
 const EARLIER = Deno.args[1];
 const ROUNDS = 3;
 const APPROVE = { authorization: "Bearer bench-approve-token" };
-/** Every request for another path, so that nothing that is remembered helps. */
-const EACH_ANOTHER = (folder: string) =>
+/** Lua for wrk: requests another path each time, so that no cache has the answer. */
+const NEW_PATHS = (folder: string) =>
   `local n = 0
 request = function() n = n + 1
   return wrk.format("GET", "${folder}/q" .. os.time() .. "x" .. n .. "zz")
 end`;
 
-/** A kind of request for what is not there. */
+/** Requests for a path that does not exist. */
 interface Miss {
   readonly what: string;
   readonly path: string;
@@ -31,11 +31,11 @@ interface Miss {
 }
 
 const MISSES: readonly Miss[] = [
-  { what: "an absent world, again and again", path: "/home/qqqq", aim: ">= 0.9" },
-  { what: "an absent world's bytes, again and again", path: "/home/qqqq?raw", aim: ">= 0.9" },
-  { what: "a path that is nobody's, again and again", path: "/qqqq", aim: ">= 0.9" },
-  { what: "what no fallback is asked for", path: "/proc/qqqq", aim: ">= 0.95" },
-  { what: "absent worlds, each another", path: "/home/", script: EACH_ANOTHER("/home") },
+  { what: "an absent world, one path", path: "/home/qqqq", aim: ">= 0.9" },
+  { what: "an absent world with ?raw, one path", path: "/home/qqqq?raw", aim: ">= 0.9" },
+  { what: "a path without a route, one path", path: "/qqqq", aim: ">= 0.9" },
+  { what: "a path that the fallback is not asked for", path: "/proc/qqqq", aim: ">= 0.95" },
+  { what: "absent worlds, new paths", path: "/home/", script: NEW_PATHS("/home") },
 ];
 
 const folder = await Deno.makeTempDir({ prefix: "elastik-router-bench-" });
@@ -48,20 +48,26 @@ try {
 }
 
 async function measure(): Promise<void> {
-  const without = await machine("without", ROOT);
-  const installed = await machine("installed", ROOT);
+  const without = await startBenchServer("without", ROOT);
+  const installed = await startBenchServer("installed", ROOT);
   await install(installed.url);
   const servers: [string, string][] = [["without", without.url], ["installed", installed.url]];
-  if (EARLIER !== undefined) servers.push(["earlier", (await machine("earlier", EARLIER)).url]);
+  if (EARLIER !== undefined) {
+    servers.push(["earlier", (await startBenchServer("earlier", EARLIER)).url]);
+  }
   for (const [, url] of servers) await fill(url, 100);
-  for (const miss of MISSES) await misses(miss, servers);
+  for (const miss of MISSES) await measureMisses(miss, servers);
   for (const worlds of [100, 1000, 5000]) {
     await fill(installed.url, worlds);
-    await redirects(installed.url, worlds);
+    await measureRedirects(installed.url, worlds);
   }
 }
 
-async function misses({ what, path, script, aim }: Miss, servers: readonly [string, string][]) {
+/** Measures the 404s per second of each server in turn. */
+async function measureMisses(
+  { what, path, script, aim }: Miss,
+  servers: readonly [string, string][],
+) {
   const found = new Map<string, number[]>();
   for (let round = 0; round < ROUNDS; round++) {
     for (const [name, url] of servers) {
@@ -75,15 +81,26 @@ async function misses({ what, path, script, aim }: Miss, servers: readonly [stri
   const of = (name: string) => median(found.get(name) ?? []);
   const limit = of("without");
   const unit = "404/s";
-  report({ what: `${what}, router up`, found: of("installed"), unit, limit, ...(aim && { aim }) });
+  report({
+    what: `${what}, router active`,
+    found: of("installed"),
+    unit,
+    limit,
+    ...(aim && { aim }),
+  });
   if (EARLIER !== undefined) {
     const earlier = { limit: of("earlier"), aim: ">= 0.95" };
-    report({ what: `${what}, none, beside earlier`, found: limit, unit, ...earlier });
+    report({
+      what: `${what}, without router, compared with earlier`,
+      found: limit,
+      unit,
+      ...earlier,
+    });
   }
 }
 
-/** The time of a redirect, one after another. */
-async function redirects(url: string, worlds: number): Promise<void> {
+/** Measures redirects, one after the other. */
+async function measureRedirects(url: string, worlds: number): Promise<void> {
   const { p50, p99, errors } = await load(`${url}/home/slae/reprot-of-alpha`, {
     connections: 1,
     seconds: SECONDS,
@@ -96,7 +113,7 @@ async function redirects(url: string, worlds: number): Promise<void> {
   report({ what: `a redirect without a model, ${worlds} worlds, p99`, found: p99, unit: "ms" });
 }
 
-async function machine(name: string, root: string): Promise<Program> {
+async function startBenchServer(name: string, root: string): Promise<Program> {
   const home = `${folder}/${name}`;
   await Deno.mkdir(home);
   const program = await startProgram({
@@ -120,7 +137,7 @@ async function install(url: string): Promise<void> {
   await send(`${url}/lib/router/state`, "active");
 }
 
-/** Worlds whose names are far from what is asked, and one that is near. */
+/** Stores worlds with names unlike the requested ones, and one with a similar name. */
 async function fill(url: string, worlds: number): Promise<void> {
   await send(`${url}/home/sale/report-of-alpha`, "near");
   let next = 1;
@@ -131,6 +148,6 @@ async function fill(url: string, worlds: number): Promise<void> {
 
 async function send(url: string, body: string): Promise<void> {
   const answer = await fetch(url, { method: "PUT", body, headers: APPROVE });
-  const words = await answer.text();
-  if (!answer.ok) throw new Error(`Cannot put ${url}: ${words}`);
+  const text = await answer.text();
+  if (!answer.ok) throw new Error(`Cannot PUT ${url}: ${text}`);
 }

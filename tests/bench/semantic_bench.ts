@@ -1,9 +1,9 @@
 /**
- * What the thinking layer costs where nothing has to be thought: a shape from the cache beside the
- * example plugin's round trip, in the same run and in turn; then what a hundred at once, who all ask
- * for the same that nobody asked for before, cost in generations. It prints; it asserts nothing.
+ * The cost of `/shaped/` without a generation: requests per second of a cached shape, compared with the
+ * example plugin, under load in turn. Then the number of generations for a hundred simultaneous requests
+ * for one new shape. Prints figures, asserts nothing.
  *
- * `deno run -A tests/bench/semantic_bench.ts [seconds a measurement]`
+ * `deno run -A tests/bench/semantic_bench.ts [seconds per measurement]`
  */
 
 import { SCRIPTED } from "../plugins/shaper.ts";
@@ -20,11 +20,11 @@ const PLAIN = { accept: "text/plain" };
 const HEADERS = { "accept": "text/plain", "x-semantic-intent": "bench" };
 
 await inFolder(async (folder) => {
-  const machine = await startProgram(fromCheckout(folder, [], { ELASTIK_APPROVE_TOKEN: TOKEN }));
+  const server = await startProgram(fromCheckout(folder, [], { ELASTIK_APPROVE_TOKEN: TOKEN }));
   try {
-    await measure(machine.url);
+    await measure(server.url);
   } finally {
-    await machine.stop("SIGKILL");
+    await server.stop("SIGKILL");
   }
 });
 
@@ -62,12 +62,12 @@ async function measure(url: string): Promise<void> {
     aim: ">= 0.6",
   });
   report({ what: "the same, 304", found: of("head"), unit, limit });
-  await together(url);
+  await measureSimultaneous(url);
 }
 
-/** A hundred callers at once for the same new shape. */
-async function together(url: string): Promise<void> {
-  const before = await calls(url);
+/** Requests one new shape by a hundred callers at the same time. */
+async function measureSimultaneous(url: string): Promise<void> {
+  const before = await countCalls(url);
   const start = performance.now();
   const answers = await Promise.all(Array.from({ length: CALLERS }, async () => {
     const answer = await fetch(`${url}/shaped/home/x?intent=together`, { headers: PLAIN });
@@ -77,21 +77,26 @@ async function together(url: string): Promise<void> {
   const ms = performance.now() - start;
   const failed = answers.filter((status) => status !== 200).length;
   if (failed > 0) console.log(`${failed} of ${CALLERS} failed`);
-  const generations = (await calls(url)) - before;
-  report({ what: `generations for ${CALLERS} at once`, found: generations, unit: "", aim: "<= 1" });
-  report({ what: "until all were answered", found: ms, unit: "ms" });
+  const generations = (await countCalls(url)) - before;
+  report({
+    what: `generations for ${CALLERS} simultaneous requests`,
+    found: generations,
+    unit: "",
+    aim: "<= 1",
+  });
+  report({ what: "until all are answered", found: ms, unit: "ms" });
 }
 
 async function tagOf(shape: string): Promise<string> {
   const answer = await fetch(shape, { headers: HEADERS });
-  const words = await answer.text();
-  if (!answer.ok) throw new Error(`Cannot shape: ${words}`);
+  const text = await answer.text();
+  if (!answer.ok) throw new Error(`Cannot GET ${shape}: ${text}`);
   return answer.headers.get("etag") ?? "";
 }
 
-async function calls(url: string): Promise<number> {
-  const seen = await script(url, []);
-  return seen.calls.length;
+/** Returns the number of calls that the scripted model received. */
+async function countCalls(url: string): Promise<number> {
+  return (await script(url, [])).calls.length;
 }
 
 async function script(url: string, scripts: unknown[]): Promise<{ calls: unknown[] }> {
@@ -106,6 +111,6 @@ async function install(url: string, name: string, source: string): Promise<void>
 
 async function put(url: string, body: string): Promise<void> {
   const answer = await fetch(url, { method: "PUT", headers: APPROVE, body });
-  const words = await answer.text();
-  if (!answer.ok) throw new Error(`Cannot PUT ${url}: ${words}`);
+  const text = await answer.text();
+  if (!answer.ok) throw new Error(`Cannot PUT ${url}: ${text}`);
 }

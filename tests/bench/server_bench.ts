@@ -1,7 +1,7 @@
 /**
- * `deno task bench`: the machine beside its own limits, measured in the same run and in turn, so that
- * a slow minute slows both. Needs `wrk`. The data lies on the disk of `ELASTIK_BENCH_DIR` or the
- * temporary folder, which must be a real disk for the write figures to mean anything.
+ * `deno task bench`: the server compared with the limits of runtime and disk, under load in turn, so
+ * that other load on the computer affects both. Needs `wrk`. The data folder is in `ELASTIK_BENCH_DIR`,
+ * otherwise in `/tmp`; the write figures are valid only if that is a disk.
  */
 
 import { load } from "./load.ts";
@@ -35,7 +35,7 @@ async function put(server: Server, name: string, body = BODY): Promise<void> {
   await answer.body?.cancel();
 }
 
-/** Many new worlds, 32 at a time. */
+/** Stores many new worlds, 32 at a time. */
 async function fill(server: Server, from: number, to: number): Promise<void> {
   let next = from;
   await Promise.all(Array.from({ length: 32 }, async () => {
@@ -46,6 +46,7 @@ async function fill(server: Server, from: number, to: number): Promise<void> {
   }));
 }
 
+/** Runs the commit loop in its own process. Returns commits per second. */
 async function commitLoop(seconds: number): Promise<number> {
   const file = new URL("./commit_loop.ts", import.meta.url).pathname;
   const { stdout } = await new Deno.Command(Deno.execPath(), {
@@ -54,12 +55,12 @@ async function commitLoop(seconds: number): Promise<number> {
   return Number(new TextDecoder().decode(stdout));
 }
 
-/** Reads and writes at 32 connections beside the constant server and the commit loop. */
+/** Reads and writes with 32 connections, compared with the constant server and the commit loop. */
 async function throughput(): Promise<void> {
   const data = temp();
-  await using machine = await startServer(data);
-  await put(machine, "hot");
-  const sample = await fetch(`${machine.url}/home/hot?raw`);
+  await using server = await startServer(data);
+  await put(server, "hot");
+  const sample = await fetch(`${server.url}/home/hot?raw`);
   await sample.body?.cancel();
   const headers = Object.fromEntries(
     [...sample.headers].filter(([name]) => name !== "date" && name !== "content-length"),
@@ -70,21 +71,18 @@ async function throughput(): Promise<void> {
     string,
     number[]
   >;
-  const idle: number[] = [];
-  for (const server of [constant, machine]) {
-    await load(`${server.url}/home/hot?raw`, { seconds: 1 });
+  for (const warmed of [constant, server]) {
+    await load(`${warmed.url}/home/hot?raw`, { seconds: 1 });
   }
-  await load(machine.url, { seconds: 1, script: PUT_50 });
+  await load(server.url, { seconds: 1, script: PUT_50 });
   for (let round = 0; round < ROUNDS; round++) {
     found.constant?.push((await load(`${constant.url}/`)).perSecond);
-    const raw = await load(`${machine.url}/home/hot?raw`);
-    found.raw?.push(raw.perSecond);
-    idle.push(raw.p99);
-    found.json?.push((await load(`${machine.url}/home/hot`)).perSecond);
+    found.raw?.push((await load(`${server.url}/home/hot?raw`)).perSecond);
+    found.json?.push((await load(`${server.url}/home/hot`)).perSecond);
     const same = { headers: { "If-None-Match": tag } };
-    found.same?.push((await load(`${machine.url}/home/hot?raw`, same)).perSecond);
+    found.same?.push((await load(`${server.url}/home/hot?raw`, same)).perSecond);
     found.commits?.push(await commitLoop(2));
-    found.puts?.push((await load(machine.url, { script: PUT_50 })).perSecond);
+    found.puts?.push((await load(server.url, { script: PUT_50 })).perSecond);
   }
   const of = (key: string) => median(found[key] ?? []);
   const limit = of("constant");
@@ -99,37 +97,35 @@ async function throughput(): Promise<void> {
     limit: of("commits"),
     aim: ">= 1.0",
   });
-  const storm = load(machine.url, { seconds: 4, script: PUT_50 });
-  const during = await load(`${machine.url}/home/hot?raw`, { connections: 8, seconds: 3 });
-  const calm = await load(`${machine.url}/home/hot?raw`, { connections: 8, seconds: 3 });
-  await storm;
-  const alone = await load(`${machine.url}/home/hot?raw`, { connections: 8, seconds: 3 });
-  void calm;
+  const writes = load(server.url, { seconds: 4, script: PUT_50 });
+  const during = await load(`${server.url}/home/hot?raw`, { connections: 8, seconds: 3 });
+  await writes;
+  const without = await load(`${server.url}/home/hot?raw`, { connections: 8, seconds: 3 });
   report({
-    what: "reads' p99 during the PUT storm, beside idle",
+    what: "p99 of reads during PUTs, compared with none",
     found: during.p99,
     unit: "ms",
-    limit: alone.p99,
+    limit: without.p99,
     aim: "<= 3",
   });
-  const fresh = await load(machine.url, { script: PUT_NEW });
+  const fresh = await load(server.url, { script: PUT_NEW });
   report({ what: "first PUT of new worlds", found: fresh.perSecond, unit, aim: ">= 1000" });
-  await machine.stop();
+  await server.stop();
   await Deno.remove(data, { recursive: true });
 }
 
-/** Listings and starts among many worlds. */
+/** Listings and starts with many worlds. */
 async function scale(): Promise<void> {
   const data = temp();
   let few = 0;
   {
-    await using machine = await startServer(data);
-    await fill(machine, 0, 1000);
-    few = (await load(`${machine.url}/home/many/7/`)).perSecond;
-    await fill(machine, 1000, 20_000);
-    const many = (await load(`${machine.url}/home/many/7/`)).perSecond;
+    await using server = await startServer(data);
+    await fill(server, 0, 1000);
+    few = (await load(`${server.url}/home/many/7/`)).perSecond;
+    await fill(server, 1000, 20_000);
+    const many = (await load(`${server.url}/home/many/7/`)).perSecond;
     report({
-      what: "listing of 10 among 1,000 beside 20,000 worlds",
+      what: "listing of 10, with 1,000 and 20,000 worlds",
       found: few,
       unit: "req/s",
       limit: many,
@@ -138,11 +134,11 @@ async function scale(): Promise<void> {
   }
   const starts: number[] = [];
   for (let round = 0; round < ROUNDS; round++) {
-    await using machine = await startServer(data, {}, "/home/many/7/3?raw");
-    starts.push(machine.startMs);
+    await using server = await startServer(data, {}, "/home/many/7/3?raw");
+    starts.push(server.startMs);
   }
   report({
-    what: "start with 20,000 worlds to the first 200",
+    what: "start with 20,000 worlds to the first status 200",
     found: median(starts),
     unit: "ms",
     aim: "<= 1000",
@@ -150,81 +146,81 @@ async function scale(): Promise<void> {
   await Deno.remove(data, { recursive: true });
 }
 
-/** 500 subscribers of one world. */
+/** Notification of 500 subscribers of one world. */
 async function subscribers(): Promise<void> {
   const data = temp();
-  await using machine = await startServer(data);
-  await put(machine, "watched");
+  await using server = await startServer(data);
+  await put(server, "watched");
   const count = 500;
-  const told: number[] = [];
+  const received: number[] = [];
   const abort = new AbortController();
   let ready = 0;
   const listening = Array.from({ length: count }, async () => {
-    const answer = await fetch(`${machine.url}/stream/home/watched`, { signal: abort.signal });
+    const answer = await fetch(`${server.url}/stream/home/watched`, { signal: abort.signal });
     const reader = answer.body?.getReader();
     await reader?.read();
     ready += 1;
     for (;;) {
       const chunk = await reader?.read();
       if (chunk === undefined || chunk.done) return;
-      told.push(performance.now());
+      received.push(performance.now());
     }
   });
   while (ready < count) await new Promise((resolve) => setTimeout(resolve, 10));
   const spans: number[] = [];
   for (let round = 0; round < 5; round++) {
-    told.length = 0;
-    await put(machine, "watched", `${BODY}${round}`);
+    received.length = 0;
+    await put(server, "watched", `${BODY}${round}`);
     const acknowledged = performance.now();
-    while (told.length < count) await new Promise((resolve) => setTimeout(resolve, 1));
-    spans.push(Math.max(0, Math.max(...told) - acknowledged));
+    while (received.length < count) await new Promise((resolve) => setTimeout(resolve, 1));
+    spans.push(Math.max(0, Math.max(...received) - acknowledged));
   }
   report({
-    what: "500 subscribers told after the acknowledgement",
+    what: "500 subscribers notified after the PUT's response",
     found: median(spans),
     unit: "ms",
     aim: "<= 15",
   });
-  const before = machine.cpu();
+  const before = server.cpu();
   await new Promise((resolve) => setTimeout(resolve, 5000));
   report({
-    what: "processor of 500 idle streams",
-    found: (machine.cpu() - before) / 5 * 100,
+    what: "processor time of 500 idle streams",
+    found: (server.cpu() - before) / 5 * 100,
     unit: "% of a core",
     aim: "<= 1",
   });
   abort.abort();
   await Promise.allSettled(listening);
-  await machine.stop();
+  await server.stop();
   await Deno.remove(data, { recursive: true });
 }
 
-/** Cold start and memory of a machine nobody uses. */
+/** Start time and memory of a server without requests. */
 async function idle(): Promise<void> {
   const data = temp();
   const starts: number[] = [];
   for (let round = 0; round < 5; round++) {
-    await using machine = await startServer(data);
-    starts.push(machine.startMs);
+    await using server = await startServer(data);
+    starts.push(server.startMs);
   }
   report({
-    what: "cold start to the first answer",
+    what: "start to the first response",
     found: median(starts),
     unit: "ms",
     aim: "<= 150",
   });
-  await using machine = await startServer(data);
+  await using server = await startServer(data);
   await new Promise((resolve) => setTimeout(resolve, 2000));
-  report({ what: "resident memory, idle", found: machine.rss() / 1e6, unit: "MB", aim: "<= 100" });
-  await put(machine, "one");
-  await put(machine, "two");
-  report({ what: "resident memory, both writers running", found: machine.rss() / 1e6, unit: "MB" });
-  await machine.stop();
+  report({ what: "resident memory, idle", found: server.rss() / 1e6, unit: "MB", aim: "<= 100" });
+  await put(server, "one");
+  await put(server, "two");
+  report({ what: "resident memory, both writers running", found: server.rss() / 1e6, unit: "MB" });
+  await server.stop();
   await Deno.remove(data, { recursive: true });
 }
 
 if (import.meta.main) {
   const parts: Record<string, () => Promise<void>> = { throughput, scale, subscribers, idle };
-  const asked = Deno.args.length === 0 ? Object.keys(parts) : Deno.args;
-  for (const name of asked) await parts[name]?.();
+  const names = Deno.args.length === 0 ? Object.keys(parts) : Deno.args;
+  for (const name of names) await parts[name]?.();
 }

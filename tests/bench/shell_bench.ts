@@ -1,8 +1,8 @@
 /**
- * What a first look at the shell costs in Debian's Chromium on this computer: bytes, and milliseconds
- * until the page is complete, beside a page of one line from a constant server in the same run.
+ * The first visit to the shell in Debian's Chromium: bytes, and milliseconds until the page is complete,
+ * compared with a page of one line from a constant server in the same run.
  *
- *     deno run -A tests/bench/shell_bench.ts
+ * `deno run -A tests/bench/shell_bench.ts`
  */
 
 import { openPage, startBrowser } from "../browser/browser.ts";
@@ -17,7 +17,7 @@ const PAGES = {
   "HTML world": "/home/hello",
 };
 
-/** Runs in the page before anything else: notes when the main part is complete. */
+/** Runs in the page first: stores the time when the main element is complete. */
 const WATCH = `{
   const look = () => {
     const main = document.querySelector("main:not([aria-busy])");
@@ -37,11 +37,11 @@ const constant = Deno.serve(
 try {
   await server.put("/home/hello", "<h1>I am alive</h1>");
   await server.put("/home/notes/plan.md", "# A plan\n\n- one\n- two\n");
-  const limit = await look(`http://127.0.0.1:${constant.addr.port}/`);
+  const limit = await measurePage(`http://127.0.0.1:${constant.addr.port}/`);
   report({ what: "a page of one line, until it is shown", found: limit.ms, unit: "ms" });
   for (const [what, path] of Object.entries(PAGES)) {
-    const { ms, bytes } = await look(server.url + path);
-    report({ what: `${what}, first look, until complete`, found: ms, unit: "ms", aim: "<= 100" });
+    const { ms, bytes } = await measurePage(server.url + path);
+    report({ what: `${what}, first visit, until complete`, found: ms, unit: "ms", aim: "<= 100" });
     report({ what: `${what}, weight`, found: bytes / 1024, unit: "KiB", aim: "<= 60" });
   }
 } finally {
@@ -50,8 +50,8 @@ try {
   await constant.shutdown();
 }
 
-/** Looks at a page as somebody who was never here. */
-async function look(url: string): Promise<{ readonly ms: number; readonly bytes: number }> {
+/** Opens a page in new browser contexts, without a cache. Returns medians. */
+async function measurePage(url: string): Promise<{ readonly ms: number; readonly bytes: number }> {
   const times: number[] = [];
   let bytes = 0;
   for (let round = 0; round < ROUNDS; round++) {

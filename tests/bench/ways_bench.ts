@@ -1,9 +1,9 @@
 /**
- * The ways to run, compared: seconds to the first response with an empty cache of compiled code, and
- * again; and the size of the program. It prints the table of running.md. Packages are downloaded before,
- * because the network is not measured.
+ * The ways to run, compared: the size of the program, and milliseconds to the first response, with an
+ * empty cache of compiled code and with a filled one. Prints the table of running.md. Packages are
+ * downloaded before the measurement, because the network is not measured.
  *
- * `deno run -A tests/bench/ways_bench.ts [command that starts another way]`
+ * `deno run -A tests/bench/ways_bench.ts [number of later starts]`
  */
 
 import { bundle } from "../../lib/tools/bundle.ts";
@@ -21,58 +21,62 @@ const files = Deno.serve({ port: 0, hostname: "127.0.0.1", onListen: () => {} },
 try {
   console.log("| way | size | first start | later starts |");
   console.log("| --- | --- | --- | --- |");
-  await way("checkout, `deno task start`", sizeOf(PARTS), {
+  await measureWay("checkout, `deno task start`", sizeOf(PARTS), {
     args: ["run", "-A", "--config", `${ROOT}/deno.json`, `${ROOT}/main.ts`],
   });
-  await way("URL, `deno run … https://…/main.ts`", sizeOf(PARTS), {
+  await measureWay("URL, `deno run … https://…/main.ts`", sizeOf(PARTS), {
     args: [...FLAGS, `http://127.0.0.1:${files.addr.port}/main.ts`],
   });
   const script = `${folder}/elastik.js`;
-  await way("one file, `elastik.js`", await bundle(script), { args: [...FLAGS, script] });
-  await binary(script);
+  await measureWay("one file, `elastik.js`", await bundle(script), { args: [...FLAGS, script] });
+  await measureBinary(script);
 } finally {
   await files.shutdown();
   await Deno.remove(folder, { recursive: true });
 }
 
-/** Measures one way and prints its line. */
-async function way(
+/** Measures one way to run and prints its line. */
+async function measureWay(
   name: string,
   bytes: number,
   { command = Deno.execPath(), args }: { command?: string; args: readonly string[] },
 ): Promise<void> {
-  const here = await Deno.makeTempDir({ dir: folder });
-  const env = { ...await cacheIn(here), ELASTIK_PORT: "0" };
-  const start: Start = { command, args, cwd: here, env };
-  const first = await startMs(start);
+  const home = await Deno.makeTempDir({ dir: folder });
+  const env = { ...await cacheIn(home), ELASTIK_PORT: "0" };
+  const start: Start = { command, args, cwd: home, env };
+  const first = await measureStart(start);
   const again: number[] = [];
-  for (let i = 0; i < STARTS; i++) again.push(await startMs(start));
+  for (let i = 0; i < STARTS; i++) again.push(await measureStart(start));
   console.log(
     `| ${name} | ${mib(bytes)} | ${Math.round(first)} ms | ${Math.round(median(again))} ms |`,
   );
 }
 
-/** Milliseconds from the start of the process to an answer that read a world. */
-async function startMs(start: Start): Promise<number> {
+/** Returns the milliseconds from the start of the process to a response with a world. */
+async function measureStart(start: Start): Promise<number> {
   const begin = performance.now();
   const program = await startProgram(start);
   const { status } = await ask(`${program.url}/usr/share/doc/http.md?raw`);
   const found = performance.now() - begin;
   await program.stop();
-  if (status !== 200) throw new Error(`Cannot measure: it answers ${status}`);
+  if (status !== 200) throw new Error(`Cannot measure: ${start.command} answers ${status}`);
   return found;
 }
 
-async function binary(script: string): Promise<void> {
+/** Measures the compiled program, if it can be compiled on this computer. */
+async function measureBinary(script: string): Promise<void> {
   const output = `${folder}/elastik`;
   try {
     await compile({ bundle: script, output });
-    await way("one program, `elastik`", Deno.statSync(output).size, { command: output, args: [] });
+    await measureWay("one program, `elastik`", Deno.statSync(output).size, {
+      command: output,
+      args: [],
+    });
   } catch (error) {
     if (!(error instanceof CompileError)) throw error;
     const runtime = Deno.statSync(Deno.execPath()).size;
     console.log(
-      `| one program | below ${mib(runtime)} | not made here: ${error.message} | |`,
+      `| one program | below ${mib(runtime)} | not compiled here: ${error.message} | |`,
     );
   }
 }

@@ -1,23 +1,20 @@
-/**
- * The one-file form under the tests of the checkout: those that speak HTTP to a server, and need
- * none of its modules and no lower layer but its own.
- */
+/** Runs tests of the checkout that use a server only over HTTP, with the bundle as that server. */
 
 import { assert, assertEquals } from "../support/assert.ts";
 import { bundle } from "../../lib/tools/bundle.ts";
-import { MACHINE_PROGRAM } from "../support/server_process.ts";
+import { TEST_PROGRAM } from "../support/server_process.ts";
 import { inFolder, ROOT, runProgram } from "../project/program.ts";
 
-/** What they are about, one of each subject. */
+/** Files of these tests: at least one for each part of the server. */
 const SUITE = [
   "tests/routes/auth_test.ts",
   "tests/dav/router_test.ts",
   "tests/routes/plugin_state_test.ts",
   "tests/routes/stream/stream_test.ts",
   "tests/routes/fallback_test.ts",
-  "tests/routes/worlds_read_test.ts",
-  "tests/routes/worlds_together_test.ts",
-  "tests/routes/worlds_write_test.ts",
+  "tests/routes/read_world_test.ts",
+  "tests/routes/worlds_concurrent_test.ts",
+  "tests/routes/write_world_test.ts",
   "tests/http/refusals_test.ts",
   "tests/security/gate_over_http_test.ts",
   "tests/security/policy_over_http_test.ts",
@@ -26,8 +23,8 @@ const SUITE = [
   "tests/plugin/lifecycle_steps_test.ts",
   "tests/plugins/example_test.ts",
 ];
-/** Fewer would mean that the suite was not run. */
-const LEAST = 600;
+/** Least number of passed tests and steps; fewer mean that files were not run. */
+const MIN_PASSED = 600;
 
 Deno.test("the bundle passes the tests that the checkout passes over HTTP", () =>
   inFolder(async (folder) => {
@@ -36,9 +33,9 @@ Deno.test("the bundle passes the tests that the checkout passes over HTTP", () =
       command: Deno.execPath(),
       args: ["test", "--allow-all", "--no-check", ...SUITE],
       cwd: ROOT,
-      env: { [MACHINE_PROGRAM]: `${folder}/elastik.js` },
+      env: { [TEST_PROGRAM]: `${folder}/elastik.js` },
     });
     assertEquals(code, 0, stdout + stderr);
     const [, passed, steps] = /\| (\d+) passed \((\d+) steps\) \| 0 failed/.exec(stdout) ?? [];
-    assert(Number(passed) + Number(steps) >= LEAST, `${passed} passed, ${steps} steps`);
+    assert(Number(passed) + Number(steps) >= MIN_PASSED, `${passed} passed, ${steps} steps`);
   }));

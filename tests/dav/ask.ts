@@ -93,8 +93,8 @@ export function textOf(element: XmlElement | undefined): string {
 
 /** Returns a PROPFIND body for these names in the DAV: namespace. */
 export function propBody(...names: readonly string[]): string {
-  const asked = names.map((name) => `<D:${name}/>`).join("");
-  return `<?xml version="1.0"?><D:propfind xmlns:D="DAV:"><D:prop>${asked}</D:prop></D:propfind>`;
+  const properties = names.map((name) => `<D:${name}/>`).join("");
+  return `<?xml version="1.0"?><D:propfind xmlns:D="DAV:"><D:prop>${properties}</D:prop></D:propfind>`;
 }
 
 /** Returns a LOCK body. */

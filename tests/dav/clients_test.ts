@@ -144,8 +144,8 @@ Deno.test({
         await curl("-o", "back", "-r", "1000000-", `${url}/c`);
         assertEquals(await Deno.readFile(`${folder}/back`), bytes.subarray(1_000_000));
         // curl sends its credentials after the 401 response.
-        const asked = await curl("--anyauth", "-u", `ada:${TOKEN}`, "-X", "MKCOL", `${url}/col/`);
-        assertMatch(asked.text, /< HTTP\/1\.1 201 Created/);
+        const created = await curl("--anyauth", "-u", `ada:${TOKEN}`, "-X", "MKCOL", `${url}/col/`);
+        assertMatch(created.text, /< HTTP\/1\.1 201 Created/);
       })),
 });
 

@@ -224,7 +224,7 @@ Deno.test("DavRouter accepts a chunked body", async () => {
   });
 });
 
-Deno.test("writtenResponse(), deletedResponse() and toNotModifiedResponse() say what happened", async () => {
+Deno.test("writtenResponse(), deletedResponse() and toNotModifiedResponse() return status and headers", async () => {
   const written = { version: 2, ext: "md", sha256: "ab".repeat(32), state: "", updatedAt: "" };
   const created = writtenResponse("/home/ä", { ...written, created: true });
   assertEquals(created.status, 201);

@@ -68,7 +68,10 @@ async function loop(server: TestServer, url: string, from?: string): Promise<voi
   const me = JSON.parse((await agent.ask("GET", `${origin}${who}`)).text);
   assertEquals([me.tier, me.prefix, me.mode], ["T2", "/home/scratch", "rw"]);
   assert(me.ttl_sec > 0);
-  assert(new URL(agent.place).pathname.startsWith(me.prefix), "it is told to write where it may");
+  assert(
+    new URL(agent.place).pathname.startsWith(me.prefix),
+    "the prompt names a path inside the prefix of the capability",
+  );
 
   // It writes a page while another client watches.
   const page = new URL("page", agent.place).href;
@@ -145,7 +148,7 @@ async function loop(server: TestServer, url: string, from?: string): Promise<voi
 }
 
 Deno.test("an agent on this computer needs only the README's prompt and a capability", async () => {
-  const server = await startTestServer({ birth: lowerWorlds });
+  const server = await startTestServer({ lowerTexts: lowerWorlds });
   try {
     await loop(server, `http://localhost:${server.port}`);
   } finally {
@@ -155,7 +158,7 @@ Deno.test("an agent on this computer needs only the README's prompt and a capabi
 
 Deno.test("an agent on another computer needs only the README's prompt and a capability", async () => {
   const server = await startTestServer({
-    birth: lowerWorlds,
+    lowerTexts: lowerWorlds,
     env: {
       ...CLOSED,
       ELASTIK_TRUST_PROXY_HEADER: "X-Forwarded-For",
@@ -165,10 +168,10 @@ Deno.test("an agent on another computer needs only the README's prompt and a cap
   try {
     await server.approve("PUT", "/home/private", "not for agents");
     const url = `http://localhost:${server.port}`;
-    const stranger = await fetch(`${url}/home/private`, {
+    const refused = await fetch(`${url}/home/private`, {
       headers: { "x-forwarded-for": ELSEWHERE },
     });
-    assertEquals([stranger.status, (await stranger.text()).includes("not for agents")], [
+    assertEquals([refused.status, (await refused.text()).includes("not for agents")], [
       401,
       false,
     ]);
@@ -179,7 +182,7 @@ Deno.test("an agent on another computer needs only the README's prompt and a cap
 });
 
 Deno.test("GET /llms.txt links to existing pages, from any address", async () => {
-  const server = await startTestServer({ birth: lowerWorlds });
+  const server = await startTestServer({ lowerTexts: lowerWorlds });
   try {
     const { text } = await server.send({ method: "GET", target: "/llms.txt" });
     assertMatch(text, /^# \S+\n\n> /);

@@ -49,7 +49,7 @@ Deno.test("parseForwarded() yields the for nodes from the right (RFC 7239 §4)",
 
 Deno.test("parseForwarded() yields what the proxy appended, whatever precedes it", () => {
   const real = 'for="[2001:db8::666]:123"';
-  const strangers = [
+  const forgeries = [
     'for="',
     'for="x\\',
     '"',
@@ -59,10 +59,10 @@ Deno.test("parseForwarded() yields what the proxy appended, whatever precedes it
     "for=127.0.0.1,",
     ";;",
   ];
-  for (const stranger of strangers) {
+  for (const forged of forgeries) {
     for (const appended of [real, 'for=192.0.2.6;host="a\\",for=127.0.0.1;x=\\"b"']) {
-      const [first] = parseForwarded(`${stranger}, ${appended}`);
-      assert(first === "2001:db8::666" || first === "192.0.2.6", `${stranger} gave ${first}`);
+      const [first] = parseForwarded(`${forged}, ${appended}`);
+      assert(first === "2001:db8::666" || first === "192.0.2.6", `${forged} gave ${first}`);
     }
   }
 });

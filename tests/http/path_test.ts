@@ -407,24 +407,24 @@ Deno.test("parseTarget() throws or returns a canonical path for ten thousand hos
   for (let round = 0; round < 10_000; round++) {
     let raw = "/";
     for (let left = next() * 8; left > 0; left--) raw += pieces[Math.floor(next() * pieces.length)];
-    const told = `seed ${seed}, ${JSON.stringify(raw)}`;
+    const context = `seed ${seed}, ${JSON.stringify(raw)}`;
     let target;
     try {
       target = parseTarget(ORIGIN + raw);
     } catch (error) {
-      assert(error instanceof Problem && error.status === 400, told);
+      assert(error instanceof Problem && error.status === 400, context);
       continue;
     }
     accepted++;
     const { path, name, isCollection: collection } = target;
-    assert(isCanonicalPath(path), told);
-    assertEquals(path, `/${name}`, told);
+    assert(isCanonicalPath(path), context);
+    assertEquals(path, `/${name}`, context);
     const again = parseTarget(ORIGIN + encodePath(path) + (collection && path !== "/" ? "/" : ""));
-    assertEquals(again, { ...target, query: "" }, told);
-    assert(!name.split("/").some((part) => part === "." || part === ".."), told);
+    assertEquals(again, { ...target, query: "" }, context);
+    assert(!name.split("/").some((part) => part === "." || part === ".."), context);
     // A browser's parser must not find another path in the same URL.
     const browser = decodeURIComponent(new URL(ORIGIN + raw).pathname).normalize("NFC");
-    assertStrictEquals(browser.length > 1 ? browser.replace(/\/$/, "") : browser, path, told);
+    assertStrictEquals(browser.length > 1 ? browser.replace(/\/$/, "") : browser, path, context);
   }
   assert(accepted > 500, `seed ${seed}: only ${accepted} accepted`);
 });

@@ -49,8 +49,8 @@ Deno.test("readBody() rejects a declared length unread, and a false one while re
   const long = request(unread, { "content-length": "1001" });
   await assertRejects(readBody(long, MOST), is("body-too-large"));
   assertEquals(pulled, false);
-  const lie = request(new Uint8Array(MOST + 1), { "content-length": "3" });
-  await assertRejects(readBody(lie, MOST), is("body-too-large"));
+  const understated = request(new Uint8Array(MOST + 1), { "content-length": "3" });
+  await assertRejects(readBody(understated, MOST), is("body-too-large"));
 });
 
 Deno.test("readBody() stops reading at the first byte beyond the limit", async () => {

@@ -62,7 +62,7 @@ async function worlds(server: TestServer): Promise<string> {
 }
 
 /** A server with a world whose first version was evicted, and one whose file is damaged. */
-async function damagedMachine(data: string): Promise<TestServer> {
+async function startDamagedServer(data: string): Promise<TestServer> {
   const env = { ...CLOSED, ELASTIK_HISTORY: "1", ELASTIK_MAX_BODY: "1000" };
   const first = await startTestServer({ env, data });
   for (const body of ["one", "two", "six"]) {
@@ -79,7 +79,7 @@ async function damagedMachine(data: string): Promise<TestServer> {
 
 Deno.test("toProblemResponse() has one form for every problem over HTTP", async (t) => {
   const folder = await Deno.makeTempDir({ prefix: "elastik-test-" });
-  const server = await damagedMachine(`${folder}/data`);
+  const server = await startDamagedServer(`${folder}/data`);
   try {
     const before = await worlds(server);
     for (const [type, request, headers, body, belonging = {}] of ROWS) {
@@ -109,8 +109,8 @@ Deno.test("toProblemResponse() has one form for every problem over HTTP", async 
         assertStrictEquals(words.status, status);
         assertEquals(words.headers.get("content-type"), "text/plain; charset=utf-8");
         // Each representation has its own tag, also in a refusal.
-        const said = words.text.replaceAll('.text"', '.json"');
-        assertEquals(said, `${status} ${title}\n${detail}\n`);
+        const expected = words.text.replaceAll('.text"', '.json"');
+        assertEquals(expected, `${status} ${title}\n${detail}\n`);
         if (method === "GET" && type !== "range-not-satisfiable") {
           const head = await server.send({ ...sent, method: "HEAD" });
           assertEquals([head.status, head.text], [status, ""]);

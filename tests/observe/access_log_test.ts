@@ -21,16 +21,16 @@ async function withLog(
 ): Promise<string> {
   const decoder = new TextDecoder();
   let written = "";
-  let told = () => {};
+  let onWrite = () => {};
   /** Waits until the log contains a text. */
   const logged = async (word: string): Promise<void> => {
-    while (!written.includes(word)) await new Promise<void>((resolve) => told = resolve);
+    while (!written.includes(word)) await new Promise<void>((resolve) => onWrite = resolve);
   };
   const server = await startTestServer({
     env: { ELASTIK_LOG: "json", ...env },
     write: (bytes) => {
       written += decoder.decode(bytes, { stream: true });
-      told();
+      onWrite();
       return Promise.resolve(bytes.length);
     },
   });
@@ -155,8 +155,8 @@ Deno.test("AccessLog does not change responses", async () => {
           // Without Content-Length the chunks are counted.
           for (const name of ["transfer-encoding", "content-length"]) headers.delete(name);
         }
-        const told = JSON.stringify([target, reply.status, reply.text, [...headers].sort()]);
-        found.push(told.replace(/20\d\d-[^"\\]*/g, ""));
+        const response = JSON.stringify([target, reply.status, reply.text, [...headers].sort()]);
+        found.push(response.replace(/20\d\d-[^"\\]*/g, ""));
       }
     }
     answers.push(found);

@@ -17,9 +17,9 @@ Deno.test("formatRecord() writes values in a fixed order, separated by spaces", 
     formatRecord(RECORD, "line"),
     "2026-01-02T03:04:05.678Z 192.0.2.7 T2 PUT /home/x 201 27 1.23ms\n",
   );
-  const { by: _by, ...nobody } = RECORD;
+  const { by: _by, ...withoutCaller } = RECORD;
   assertEquals(
-    formatRecord({ ...nobody, aborted: true }, "line"),
+    formatRecord({ ...withoutCaller, aborted: true }, "line"),
     "2026-01-02T03:04:05.678Z 192.0.2.7 - PUT /home/x 201 27 1.23ms aborted\n",
   );
 });

@@ -87,7 +87,7 @@ Deno.test("LineWriter calls onError once and writes nothing afterwards", async (
   assert(failures[0] instanceof Deno.errors.BrokenPipe);
 });
 
-Deno.test("LineWriter.close() returns after LOG_CLOSE_TIMEOUT_MS if the place never takes a line", async () => {
+Deno.test("LineWriter.close() returns after LOG_CLOSE_TIMEOUT_MS if the output never accepts a line", async () => {
   let written = 0;
   const errors: unknown[] = [];
   const writer = new LineWriter({

@@ -16,7 +16,7 @@ import {
 import { install, plugin, QUICK, record, withPlugins } from "./plugin_test_server.ts";
 
 /** Sends the subrequest that the request's body describes: `{via, method, path, headers, body}`. */
-const DEPUTY = `
+const PROXY_BODY = `
   const { via, method = "GET", path, headers = {}, body } = JSON.parse(await request.text());
   try {
     const answer = await env[via].fetch(path, { method, headers, body });
@@ -25,7 +25,7 @@ const DEPUTY = `
     return Response.json({ thrown: String(error) });
   }`;
 
-interface Errand {
+interface Subrequest {
   readonly via: "caller" | "machine";
   readonly method?: string;
   readonly path: string;
@@ -36,16 +36,16 @@ interface Errand {
 async function send(
   server: TestServer,
   as: Record<string, string>,
-  errand: Errand,
+  subrequest: Subrequest,
   target = "/p",
 ): Promise<Record<string, unknown>> {
-  const body = JSON.stringify(errand);
+  const body = JSON.stringify(subrequest);
   const { status, text } = await server.send({ method: "POST", target, headers: as, body });
   assertEquals(status, 200, text);
   return record(JSON.parse(text));
 }
 
-const NOBODY = {};
+const NO_CREDENTIAL = {};
 const T2 = bearer(TOKEN);
 const T3 = bearer(APPROVE);
 
@@ -53,20 +53,20 @@ Deno.test("env.caller has the authority of its caller, for every tier", async ()
   await withServer({ env: { ...CLOSED, ...QUICK } }, async (server) => {
     await server.approve("PUT", "/etc/passwd", "ada:T2\n");
     await server.approve("PUT", "/home/x", "x");
-    await install(server, "p", plugin({}, DEPUTY)).catch(async () => {
+    await install(server, "p", plugin({}, PROXY_BODY)).catch(async () => {
       // This server requires a token to store the source.
       await server.send({
         method: "PUT",
         target: "/lib/p",
         headers: T2,
-        body: plugin({}, DEPUTY),
+        body: plugin({}, PROXY_BODY),
       });
       assertEquals((await server.approve("PUT", "/lib/p/state", "active")).status, 200);
     });
-    const rows: [as: Record<string, string>, errand: Errand, status: number][] = [
-      [NOBODY, { via: "caller", path: "/home/x?raw" }, 200],
-      [NOBODY, { via: "caller", path: "/boot/env" }, 401],
-      [NOBODY, { via: "caller", method: "PUT", path: "/home/y", body: "y" }, 401],
+    const rows: [as: Record<string, string>, subrequest: Subrequest, status: number][] = [
+      [NO_CREDENTIAL, { via: "caller", path: "/home/x?raw" }, 200],
+      [NO_CREDENTIAL, { via: "caller", path: "/boot/env" }, 401],
+      [NO_CREDENTIAL, { via: "caller", method: "PUT", path: "/home/y", body: "y" }, 401],
       [bearer("wrong"), { via: "caller", method: "PUT", path: "/home/y", body: "y" }, 401],
       [T2, { via: "caller", method: "PUT", path: "/home/y", body: "y" }, 201],
       [T2, { via: "caller", method: "PUT", path: "/etc/y", body: "y" }, 403],
@@ -76,17 +76,25 @@ Deno.test("env.caller has the authority of its caller, for every tier", async ()
       [T2, { via: "caller", method: "PUT", path: "/lib/p/state", body: "disabled" }, 403],
       [T3, { via: "caller", method: "PUT", path: "/etc/y", body: "y" }, 201],
       // A credential that the plugin sends itself is ignored.
-      [NOBODY, { via: "caller", method: "PUT", path: "/etc/z", headers: T3, body: "z" }, 401],
-      [NOBODY, { via: "machine", method: "PUT", path: "/etc/z", headers: T3, body: "z" }, 403],
       [
-        NOBODY,
+        NO_CREDENTIAL,
+        { via: "caller", method: "PUT", path: "/etc/z", headers: T3, body: "z" },
+        401,
+      ],
+      [
+        NO_CREDENTIAL,
+        { via: "machine", method: "PUT", path: "/etc/z", headers: T3, body: "z" },
+        403,
+      ],
+      [
+        NO_CREDENTIAL,
         { via: "caller", path: "/boot/env", headers: { "x-forwarded-for": "127.0.0.1" } },
         401,
       ],
     ];
-    for (const [as, errand, status] of rows) {
-      const told = await send(server, as, errand);
-      assertStrictEquals(told.status, status, `${JSON.stringify([errand, told])}`);
+    for (const [as, subrequest, status] of rows) {
+      const answer = await send(server, as, subrequest);
+      assertStrictEquals(answer.status, status, `${JSON.stringify([subrequest, answer])}`);
     }
     const log = await server.approve("GET", "/proc/log/home/y");
     assertMatch(log.text, /"by":"T2"/);
@@ -98,7 +106,7 @@ Deno.test("env.caller is limited to the prefix and mode of the caller's capabili
   await withPlugins(async (server) => {
     await server.approve("PUT", "/home/a/x", "x");
     await server.approve("PUT", "/home/b", "b");
-    await install(server, "p", plugin({ routes: ["/shape"] }, DEPUTY));
+    await install(server, "p", plugin({ routes: ["/shape"] }, PROXY_BODY));
     const rw = bearer(server.capability("/home/a", "rw"));
     const r = bearer(server.capability("/home/a", "r"));
     const inside = "/shape/home/a/x";
@@ -107,7 +115,7 @@ Deno.test("env.caller is limited to the prefix and mode of the caller's capabili
     assertEquals(refused.status, 403);
     const other = await server.send({ method: "GET", target: "/shape/home/b", headers: rw });
     assertEquals(other.status, 403);
-    const rows: [Errand, number][] = [
+    const rows: [Subrequest, number][] = [
       [{ via: "caller", path: "/home/a/x" }, 200],
       [{ via: "caller", path: "/home/b" }, 403],
       [{ via: "caller", path: "/home/a/../b" }, 403],
@@ -115,11 +123,11 @@ Deno.test("env.caller is limited to the prefix and mode of the caller's capabili
       [{ via: "caller", method: "PUT", path: "/home/ab", body: "y" }, 403],
       [{ via: "caller", method: "PUT", path: "/home/b", body: "y" }, 403],
     ];
-    for (const [errand, status] of rows) {
+    for (const [subrequest, status] of rows) {
       assertStrictEquals(
-        (await send(server, rw, errand, inside)).status,
+        (await send(server, rw, subrequest, inside)).status,
         status,
-        JSON.stringify(errand),
+        JSON.stringify(subrequest),
       );
     }
     const posted = await server.send({ method: "POST", target: inside, headers: r, body: "{}" });
@@ -151,13 +159,13 @@ Deno.test("env.caller rejects after its request has ended", async () => {
     const body = `
       globalThis.kept ??= [];
       if (url.pathname === "/p/keep") { kept.push(env.caller); return new Response("kept"); }
-      const told = [];
+      const results = [];
       for (const caller of kept) {
-        try { told.push((await caller.fetch("/etc/x", { method: "PUT", body: "x" })).status); }
-        catch (error) { told.push(String(error)); }
+        try { results.push((await caller.fetch("/etc/x", { method: "PUT", body: "x" })).status); }
+        catch (error) { results.push(String(error)); }
       }
-      told.push((await env.caller.fetch("/etc/x", { method: "PUT", body: "x" })).status);
-      return Response.json(told);`;
+      results.push((await env.caller.fetch("/etc/x", { method: "PUT", body: "x" })).status);
+      return Response.json(results);`;
     await install(server, "p", plugin({}, body));
     assertEquals(
       (await server.send({ method: "GET", target: "/p/keep", headers: T3 })).text,
@@ -186,7 +194,7 @@ Deno.test("env.machine is limited to the plugin's grants, whatever tier the call
       "/etc/": "r",
       "/etc/one": "rw",
     };
-    await install(server, "p", plugin({ grants }, DEPUTY));
+    await install(server, "p", plugin({ grants }, PROXY_BODY));
     const rows: [method: string, path: string, status: number][] = [
       ["GET", "/home/a", 200],
       ["GET", "/home/a/b", 200],
@@ -213,15 +221,15 @@ Deno.test("env.machine is limited to the plugin's grants, whatever tier the call
       ["POST", "/auth/mint?prefix=/home", 403],
       ["GET", "/p", 403],
     ];
-    for (const as of [NOBODY, T3]) {
+    for (const as of [NO_CREDENTIAL, T3]) {
       for (const [method, path, status] of rows) {
         const body = method === "PUT" || method === "POST" ? { body: "active" } : {};
-        const told = await send(server, as, { via: "machine", method, path, ...body });
+        const answer = await send(server, as, { via: "machine", method, path, ...body });
         assertEquals(
-          told.status === 201 ? status === 201 || status === 200 : told.status === status ||
-            (status === 201 && told.status === 200),
+          answer.status === 201 ? status === 201 || status === 200 : answer.status === status ||
+            (status === 201 && answer.status === 200),
           true,
-          `${method} ${path}: ${told.status}`,
+          `${method} ${path}: ${answer.status}`,
         );
       }
     }
@@ -236,8 +244,8 @@ Deno.test("env.machine.fetch() resolves a path as the gate does, in every spelli
   await withPlugins(async (server) => {
     await server.approve("PUT", "/etc/secret", "secret");
     await server.approve("PUT", "/var/c/x", "x");
-    await install(server, "p", plugin({ grants: { "/var/c/": "rw" } }, DEPUTY));
-    const rows: [path: string, told: number | RegExp][] = [
+    await install(server, "p", plugin({ grants: { "/var/c/": "rw" } }, PROXY_BODY));
+    const rows: [path: string, expected: number | RegExp][] = [
       ["/var/c/x", 200],
       ["/var/c/%78", 200],
       ["http://machine/var/c/x", 200],
@@ -261,11 +269,11 @@ Deno.test("env.machine.fetch() resolves a path as the gate does, in every spelli
       ["var/c/x", /TypeError/],
     ];
     for (const [path, expected] of rows) {
-      const told = await send(server, NOBODY, { via: "machine", path });
+      const answer = await send(server, NO_CREDENTIAL, { via: "machine", path });
       if (typeof expected === "number") {
-        assertStrictEquals(told.status, expected, `${path}: ${told.text}`);
-      } else assertMatch(String(told.thrown), expected, path);
-      assert(told.status !== 200 || told.text !== "secret");
+        assertStrictEquals(answer.status, expected, `${path}: ${answer.text}`);
+      } else assertMatch(String(answer.thrown), expected, path);
+      assert(answer.status !== 200 || answer.text !== "secret");
     }
   });
 });
@@ -305,7 +313,7 @@ Deno.test("GET of a plugin requires the tier of `auth`, and the plugin gets no a
       assertEquals((await server.approve("PUT", `/lib/${auth}/state`, "active")).status, 200);
     }
     const rows: [as: Record<string, string>, statuses: number[]][] = [
-      [NOBODY, [200, 401, 401]],
+      [NO_CREDENTIAL, [200, 401, 401]],
       [bearer("wrong"), [200, 401, 401]],
       [T2, [200, 200, 403]],
       [basic("x", TOKEN), [200, 200, 403]],
@@ -328,20 +336,20 @@ Deno.test("fetch() in a plugin cannot connect to its own server by any name of t
     const hosts = ["127.0.0.1", "localhost", "[::1]", "0.0.0.0", "[::ffff:127.0.0.1]", "127.0.0.2"];
     const net = [...hosts, `127.0.0.1:${server.port}`, `localhost:${server.port}`];
     const body = `
-      const told = {};
+      const results = {};
       for (const host of ${JSON.stringify([...hosts, "2130706433", "127.1", "0"])}) {
         try {
           const answer = await fetch("http://" + host + ":${server.port}/auth/whoami", {
             headers: { host: "localhost" },
           });
-          told[host] = answer.status + (await answer.text());
-        } catch (error) { told[host] = String(error.name); }
+          results[host] = answer.status + (await answer.text());
+        } catch (error) { results[host] = String(error.name); }
       }
-      return Response.json(told);`;
+      return Response.json(results);`;
     await install(server, "p", plugin({ permissions: { net } }, body));
     const reply = await server.send({ method: "GET", target: "/p" });
-    for (const [host, told] of Object.entries(record(JSON.parse(reply.text)))) {
-      assert(!/^200/.test(String(told)), `${host}: ${told}`);
+    for (const [host, result] of Object.entries(record(JSON.parse(reply.text)))) {
+      assert(!/^200/.test(String(result)), `${host}: ${result}`);
     }
   });
 });

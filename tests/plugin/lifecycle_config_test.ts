@@ -1,6 +1,7 @@
 /** Tests of config worlds: a change of one changes the permissions of a running plugin. */
 
 import { assert, assertEquals, assertMatch, assertStrictEquals } from "../support/assert.ts";
+import { APPROVE } from "../support/test_server.ts";
 import { Wire } from "../support/wire.ts";
 import {
   eventsOf,
@@ -76,8 +77,8 @@ Deno.test("PUT of an invalid config world keeps the old configuration and report
     for (const broken of ["broken", "*", "127.0.0.1:99999"]) {
       await server.approve("PUT", "/etc/p.conf", broken);
       const state = await eventually(async () => {
-        const told = await stateOf(server, "p");
-        return told.fault === undefined ? undefined : told;
+        const state = await stateOf(server, "p");
+        return state.fault === undefined ? undefined : state;
       }, "the fault is reported");
       assertMatch(String(state.fault), /the old one is still used: .*`permissions/);
       assertEquals([state.state, state.up], ["active", true]);
@@ -107,7 +108,7 @@ Deno.test("PUT of a config world during an approval reaches the plugin", async (
         await wire.send({
           method: "PUT",
           target: "/etc/p.conf",
-          headers: { authorization: "Bearer t3-5ecret-0f-the-test-machine" },
+          headers: { authorization: `Bearer ${APPROVE}` },
           body: last,
         });
       }

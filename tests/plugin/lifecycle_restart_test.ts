@@ -54,7 +54,7 @@ function settled(server: TestServer, name: string): Promise<Record<string, unkno
 
 const HELLO = plugin({}, "return new Response('hello');");
 
-Deno.test("startAll() starts active plugins, and early requests wait for them", async () => {
+Deno.test("PluginHost.start() starts active plugins, and early requests wait for them", async () => {
   await withFolder(async (start) => {
     const first = await start();
     await install(first, "p", HELLO);
@@ -75,7 +75,7 @@ Deno.test("startAll() starts active plugins, and early requests wait for them", 
   });
 });
 
-Deno.test("startAll() reports a plugin that cannot start as active with a fault, until it is approved again", async () => {
+Deno.test("PluginHost.start() reports a plugin that cannot start as active with a fault, until it is approved again", async () => {
   await withFolder(async (start, data) => {
     const marker = `${data}/../granted`;
     await Deno.mkdir(marker, { recursive: true });
@@ -109,7 +109,7 @@ Deno.test("startAll() reports a plugin that cannot start as active with a fault,
   });
 });
 
-Deno.test("startAll() does not start a source that was edited while the server was stopped", async () => {
+Deno.test("PluginHost.start() does not start a source that was edited while the server was stopped", async () => {
   await withFolder(async (start, data) => {
     const first = await start();
     await install(first, "p", HELLO);
@@ -127,7 +127,7 @@ Deno.test("startAll() does not start a source that was edited while the server w
   });
 });
 
-Deno.test("startAll() does not start a plugin with a forged state or a broken event chain", async (t) => {
+Deno.test("PluginHost.start() does not start a plugin with a forged state or a broken event chain", async (t) => {
   const DAMAGE: Record<string, [sql: string, fault: RegExp]> = {
     "never approved": [
       "UPDATE stage_meta SET state = 'active'",
@@ -161,8 +161,8 @@ Deno.test("startAll() does not start a plugin with a forged state or a broken ev
   }
 });
 
-Deno.test("startAll() does not start a source that declares more than was approved", async (t) => {
-  const WISHES: Record<string, string> = {
+Deno.test("PluginHost.start() does not start a source that declares more than was approved", async (t) => {
+  const DECLARATIONS: Record<string, string> = {
     routes: `export const routes = late ? ["/p", "/other"] : ["/p"];`,
     auth: `export const auth = late ? "T1" : "T3";`,
     grants: `export const grants = late ? { "/home/": "rw" } : {};`,
@@ -172,9 +172,9 @@ Deno.test("startAll() does not start a source that declares more than was approv
   await withFolder(async (start) => {
     const first = await start();
     const later = Date.now() + 2500;
-    for (const [field, wish] of Object.entries(WISHES)) {
+    for (const [field, declaration] of Object.entries(DECLARATIONS)) {
       const source = `const late = Date.now() > ${later};
-        ${wish.replaceAll("/p", `/the-${field}`)}
+        ${declaration.replaceAll("/p", `/the-${field}`)}
         ${field === "routes" ? "" : `export const routes = ["/the-${field}"];`}
         export default { fetch: () => new Response("bomb") };`;
       await install(first, field, source);
@@ -184,7 +184,7 @@ Deno.test("startAll() does not start a source that declares more than was approv
       await new Promise((resolve) => setTimeout(resolve, later + 1 - Date.now()));
     }
     const second = await start();
-    for (const field of Object.keys(WISHES)) {
+    for (const field of Object.keys(DECLARATIONS)) {
       await t.step(field, async () => {
         const state = await settled(second, field);
         assertEquals(state.up, false);
@@ -197,7 +197,7 @@ Deno.test("startAll() does not start a source that declares more than was approv
   });
 });
 
-Deno.test("PluginHost.close() during startAll() leaves no process", async () => {
+Deno.test("PluginHost.close() during PluginHost.start() leaves no process", async () => {
   await withFolder(async (start) => {
     const first = await start();
     for (const name of ["a", "b", "c", "d", "e", "f"]) {
@@ -213,7 +213,7 @@ Deno.test("PluginHost.close() during startAll() leaves no process", async () => 
   });
 });
 
-Deno.test("startAll() works after the folder of a bad plugin was removed while the server was stopped", async () => {
+Deno.test("PluginHost.start() works after the folder of a bad plugin was removed while the server was stopped", async () => {
   await withFolder(async (start, data) => {
     const first = await start();
     await install(first, "bad", plugin({ routes: ["/bad"] }, "for (;;);"));

@@ -31,9 +31,17 @@ Deno.test("PUT /lib/p/state activates a plugin, disables it and activates it aga
 
     const active = await setState(server, "p", "active");
     assertEquals(active.status, 200, active.text);
-    const told = JSON.parse(active.text);
+    const described = JSON.parse(active.text);
     assertEquals(
-      [told.state, told.up, told.sha256, told.routes, told.auth, told.grants, told.permissions],
+      [
+        described.state,
+        described.up,
+        described.sha256,
+        described.routes,
+        described.auth,
+        described.grants,
+        described.permissions,
+      ],
       ["active", true, hash(source), ["/p"], "T1", { "/var/cache/p/": "rw" }, {
         net: [],
         read: [],
@@ -86,13 +94,13 @@ Deno.test("GET /proc/log/lib/p lists every transition with the hash of the sourc
     await store(server, "p", "import 'x';");
     assertEquals((await setState(server, "p", "active")).status, 422);
     const events = await eventsOf(server, "p");
-    const told = events.map(({ type, payload }) => [
+    const summary = events.map(({ type, payload }) => [
       type,
       payload.by,
       payload.to ?? null,
       payload.source_sha256 ?? payload.body_sha256_after ?? null,
     ]);
-    assertEquals(told, [
+    assertEquals(summary, [
       ["stage_written", "T2:local", null, hash(first)],
       ["state_transition", "T3", "active", hash(first)],
       ["state_transition", "T3", "disabled", hash(first)],

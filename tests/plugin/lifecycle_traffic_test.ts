@@ -1,7 +1,7 @@
 /** Tests of requests and responses between a client and a plugin through the whole server. */
 
 import { assert, assertEquals, assertMatch, assertStrictEquals } from "../support/assert.ts";
-import { bearer, CLOSED, TOKEN, withServer } from "../support/test_server.ts";
+import { APPROVE, bearer, CLOSED, TOKEN, withServer } from "../support/test_server.ts";
 import { Connection } from "../support/wire.ts";
 import { eventually, get, install, plugin, QUICK, withPlugins } from "./plugin_test_server.ts";
 
@@ -14,7 +14,7 @@ Deno.test("GET of a route with Accept: text/html returns the description page wi
     await install(
       server,
       "p",
-      plugin({ description, routes, auth: "T3" }, "return new Response('asked ' + url.search);"),
+      plugin({ description, routes, auth: "T3" }, "return new Response('plugin ' + url.search);"),
     );
     const page = await get(server, "/p", BROWSER);
     assertEquals(page.status, 200);
@@ -34,10 +34,10 @@ Deno.test("GET of a route with Accept: text/html returns the description page wi
     assertStrictEquals((await get(server, "/bin/p", BROWSER)).text, page.text);
     // Every other request goes to the plugin, or is refused by the policy.
     assertEquals((await get(server, "/p")).status, 401);
-    assertEquals((await server.approve("GET", "/p")).text, "asked ");
-    const asked = { ...BROWSER, ...bearer("t3-5ecret-0f-the-test-machine") };
-    assertEquals((await get(server, "/p?x=1", asked)).text, "asked ?x=1");
-    assertEquals((await get(server, "/p/below", asked)).text, "asked ");
+    assertEquals((await server.approve("GET", "/p")).text, "plugin ");
+    const headers = { ...BROWSER, ...bearer(APPROVE) };
+    assertEquals((await get(server, "/p?x=1", headers)).text, "plugin ?x=1");
+    assertEquals((await get(server, "/p/below", headers)).text, "plugin ");
     assert((await server.send({ method: "POST", target: "/p", headers: BROWSER })).status === 401);
   });
 });
@@ -93,7 +93,7 @@ Deno.test("GET of a plugin returns its status, headers and cookies, with a sandb
   });
 });
 
-Deno.test("requests with ranges, any method and long queries are forwarded to the plugin", async () => {
+Deno.test("requests to a plugin are forwarded with their method, range and long query", async () => {
   await withPlugins(async (server) => {
     const body = `
       if (request.headers.has("range")) {
@@ -142,13 +142,13 @@ Deno.test("GET of a plugin with a WebSocket upgrade answers 501", async () => {
 Deno.test("GET of an event stream returns each event at once, and its end aborts request.signal", async () => {
   await withPlugins(async (server) => {
     const body = `
-      if (url.pathname === "/p/told") return Response.json(globalThis.told ?? null);
+      if (url.pathname === "/p/state") return Response.json(globalThis.state ?? null);
       if (url.pathname === "/p/next") { globalThis.send(); return new Response("sent"); }
       const { readable, writable } = new TransformStream();
       const writer = writable.getWriter();
       let count = 0;
       globalThis.send = () => writer.write(new TextEncoder().encode("data: " + count++ + "\\n\\n"));
-      request.signal.addEventListener("abort", () => globalThis.told = "aborted");
+      request.signal.addEventListener("abort", () => globalThis.state = "aborted");
       send();
       return new Response(readable, { headers: { "content-type": "text/event-stream" } });`;
     await install(server, "p", plugin({}, body));
@@ -164,31 +164,31 @@ Deno.test("GET of an event stream returns each event at once, and its end aborts
     abort.abort();
     await reader.read().catch((error) => assertEquals(error.name, "AbortError"));
     await eventually(async () => {
-      return (await get(server, "/p/told")).text === '"aborted"' || undefined;
+      return (await get(server, "/p/state")).text === '"aborted"' || undefined;
     }, "the plugin's request.signal was aborted");
   });
 });
 
-Deno.test("a client that disconnects before the response aborts request.signal of the plugin", async () => {
+Deno.test("GET of a plugin aborts request.signal if the client disconnects before the response", async () => {
   await withPlugins(async (server) => {
     const body = `
-      if (url.pathname === "/p/told") return Response.json(globalThis.told ?? null);
-      globalThis.told = "waiting";
+      if (url.pathname === "/p/state") return Response.json(globalThis.state ?? null);
+      globalThis.state = "waiting";
       await new Promise((resolve) => request.signal.addEventListener("abort", resolve));
-      globalThis.told = "aborted";
+      globalThis.state = "aborted";
       return new Response("not read");`;
     await install(server, "p", plugin({}, body));
-    const told = (what: string) =>
+    const untilState = (what: string) =>
       eventually(
-        async () => (await get(server, "/p/told")).text === `"${what}"` || undefined,
+        async () => (await get(server, "/p/state")).text === `"${what}"` || undefined,
         what,
       );
     for (const path of ["/p", "/bin/p"]) {
       const connection = await Connection.open(server.port);
       await connection.write(`GET ${path} HTTP/1.1\r\nhost: 127.0.0.1\r\n\r\n`);
-      await told("waiting");
+      await untilState("waiting");
       connection.close();
-      await told("aborted");
+      await untilState("aborted");
     }
   });
 });

@@ -63,10 +63,10 @@ add("queries a file below a mount, by ?file= or by path, ro or rw", async (db) =
     ]
   ) assertEquals(await rows(target, "SELECT a FROM t"), [{ a: 1 }], target);
   const cap = server.capability("/mnt/data", "r");
-  const asked = await query("/mnt/data/sub%20dir/%C3%BC.db?sql=SELECT+a+FROM+t", undefined, {
+  const found = await query("/mnt/data/sub%20dir/%C3%BC.db?sql=SELECT+a+FROM+t", undefined, {
     token: cap,
   });
-  assertEquals(asked.status, 200, asked.text);
+  assertEquals(found.status, 200, found.text);
 });
 
 add("answers with a status of its own to each file that cannot be queried", async (db) => {
@@ -110,8 +110,8 @@ add("answers with a status of its own to each file that cannot be queried", asyn
     assertMatch(reply.text, words, file);
     assert(!reply.text.includes(folder), reply.text);
   }
-  const folderAsked = await query("?file=both/some%20data", "SELECT 1");
-  assertEquals(folderAsked.status, 400, folderAsked.text);
+  const ofFolder = await query("?file=both/some%20data", "SELECT 1");
+  assertEquals(ofFolder.status, 400, ofFolder.text);
 });
 
 add("activates and queries the other mounts if the folder of one line has a comma", async (db) => {

@@ -146,7 +146,7 @@ add("answers 400 to a target that is not valid", async ({ query }) => {
   }
 });
 
-add("answers 400 to a statement that is not one, or does not only read", async ({ query, put }) => {
+add("answers 400 unless there is one statement that only reads", async ({ query, put }) => {
   await put("/home/x", "x");
   for (
     const [sql, status, words] of [
@@ -251,7 +251,7 @@ add("sends JSON with every column in order", async ({ query, put }) => {
   );
 });
 
-add("sends CSV that tells NULL from an empty text", async ({ query, put }) => {
+add("sends CSV in which NULL and an empty text differ", async ({ query, put }) => {
   await put("/home/x", "x");
   assertEquals(
     (await query("?world=x", ODD, { accept: "text/csv" })).text,

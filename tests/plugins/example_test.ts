@@ -2,7 +2,7 @@ import { assertEquals } from "../support/assert.ts";
 import example, { auth, description, routes } from "../../plugins/example.ts";
 import { install, withPlugins } from "../plugin/plugin_test_server.ts";
 
-Deno.test("example declares its route and answers with what was sent", async () => {
+Deno.test("example declares its route and echoes the request body", async () => {
   assertEquals([routes, auth], [["/example"], "T1"]);
   assertEquals(description.includes("\n"), false);
   const request = new Request("http://localhost/example", { method: "POST", body: "hi" });

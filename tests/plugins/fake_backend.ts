@@ -41,7 +41,7 @@ export interface Behaviour {
    */
   readonly end?: "whole" | "unmarked" | "broken" | "error" | "hang";
   /** The text of an error. */
-  readonly says?: string;
+  readonly errorText?: string;
   /** Text that replaces the frame of a token, by the number of the token. */
   readonly raw?: Readonly<Record<number, string>>;
   /** Most bytes of one write: 1 splits every character of several bytes. */
@@ -50,7 +50,7 @@ export interface Behaviour {
   readonly newline?: "\n" | "\r\n" | "\r";
   /** Answers with one JSON document instead of a stream. */
   readonly document?: boolean;
-  /** Status of the response; other than 200 with `says` as the text of the error. */
+  /** Status of the response; other than 200 with `errorText` as the text of the error. */
   readonly status?: number;
   /** Headers of the response, in addition to those of the format. */
   readonly headers?: Readonly<Record<string, string>>;
@@ -145,7 +145,7 @@ export class FakeBackend {
       return new Response(status === 204 || status === 304 ? null : body, { status, headers });
     }
     if (status !== 200) {
-      return Response.json(errorDocument(call.format, behaviour.says ?? "it failed"), {
+      return Response.json(errorDocument(call.format, behaviour.errorText ?? "it failed"), {
         status,
         headers,
       });
@@ -217,7 +217,7 @@ interface WireOf {
 
 async function* frames(
   tokens: readonly string[],
-  { before, raw = {}, end = "whole", says = "it failed" }: Behaviour,
+  { before, raw = {}, end = "whole", errorText = "it failed" }: Behaviour,
   wire: WireOf,
 ): AsyncGenerator<string> {
   yield* wire.opening;
@@ -228,7 +228,7 @@ async function* frames(
   await before?.(tokens.length);
   const rest = raw[tokens.length];
   if (rest !== undefined) yield rest;
-  if (end === "error") yield wire.error(says);
+  if (end === "error") yield wire.error(errorText);
   if (end === "whole") yield* wire.closing;
 }
 

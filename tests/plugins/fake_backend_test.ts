@@ -30,7 +30,7 @@ Deno.test("FakeBackend answers in the wire format of the path", async () => {
 Deno.test("FakeBackend.next() applies to one request, behaviour to all others", async () => {
   await withBackend(async (backend) => {
     const url = `${backend.url}/v1/chat/completions`;
-    backend.next({ status: 429, headers: { "retry-after": "7" }, says: "slow down" });
+    backend.next({ status: 429, headers: { "retry-after": "7" }, errorText: "slow down" });
     const limited = await post(url, ASK);
     assertEquals([limited.status, limited.headers.get("retry-after")], [429, "7"]);
     assertEquals((await limited.json()).error.message, "slow down");
@@ -50,10 +50,10 @@ Deno.test("SeenCall.left resolves when the caller disconnects, before or after t
   await withBackend(async (backend) => {
     const gone = new AbortController();
     backend.next({ head: () => new Promise(() => {}) });
-    const asked = post(`${backend.url}/api/chat`, ASK, gone.signal);
+    const response = post(`${backend.url}/api/chat`, ASK, gone.signal);
     await backend.called(1);
     gone.abort();
-    await assertRejects(asked);
+    await assertRejects(response);
     await backend.last.left;
     const later = new AbortController();
     backend.next({ end: "hang" });

@@ -191,12 +191,12 @@ add("writes 256 targets in the order of the list", async (f) => {
 });
 
 add("GET lists the targets; other methods and queries are refused", async (f) => {
-  await f.list("told\n/dev/x");
+  await f.list("kept\n/dev/x");
   const { text } = await f.send("GET");
-  assertEquals(JSON.parse(text)[0], { line: 1, target: "/home/told" });
+  assertEquals(JSON.parse(text)[0], { line: 1, target: "/home/kept" });
   assertMatch(JSON.parse(text)[1].fault, /only worlds/);
   const plain = await f.send("PUT", "x", { accept: "text/plain" });
-  assertMatch(plain.text, /^201\t\/home\/told\n400\t\/dev\/x\t/);
+  assertMatch(plain.text, /^201\t\/home\/kept\n400\t\/dev\/x\t/);
   assertEquals((await f.send("PUT", "x", {}, "?to=a")).status, 400);
   assertEquals((await f.send("PATCH", "x")).status, 405);
   assertEquals((await f.send("DELETE")).status, 405);

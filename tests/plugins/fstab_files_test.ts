@@ -7,7 +7,7 @@ import { T2, withMountServer } from "./fstab/mount_server.ts";
 
 Deno.test("GET /mnt/<name> reads a mounted folder", async (t) => {
   await withMountServer(async ({ server, folder, get, send, mount }) => {
-    await t.step("as a listing with one name per line", async () => {
+    await t.step("lists a folder as text with one name per line", async () => {
       const found = await get("/mnt/works/");
       assertEquals(
         found.text,
@@ -16,7 +16,7 @@ Deno.test("GET /mnt/<name> reads a mounted folder", async (t) => {
       assertStrictEquals((await get("/mnt/works")).text, found.text);
       assertEquals((await get("/mnt/docs/%C3%BC/")).text, "100% sure?#1.md\n");
     });
-    await t.step("as JSON that marks symlinks, and those that lead out", async () => {
+    await t.step("lists a folder as JSON that marks symlinks and unreachable ones", async () => {
       const { text, headers } = await get("/mnt/works/", { accept: "application/json" });
       assertEquals(headers.get("content-type"), "application/json");
       const rows: unknown = JSON.parse(text);
@@ -32,7 +32,7 @@ Deno.test("GET /mnt/<name> reads a mounted folder", async (t) => {
         assertEquals(of(name), { name, dir: false, link: true, reachable: false });
       }
     });
-    await t.step("as the shell's page in a browser", async () => {
+    await t.step("sends a browser the shell's page for a folder", async () => {
       const html = { accept: "text/html,application/xhtml+xml,*/*;q=0.8" };
       const bare = await get("/mnt/docs/%C3%BC", html);
       assertEquals([bare.status, bare.headers.get("location")], [302, "/mnt/docs/%C3%BC/"]);
@@ -41,7 +41,7 @@ Deno.test("GET /mnt/<name> reads a mounted folder", async (t) => {
       assert(!page.headers.get("content-security-policy")?.includes("sandbox"));
       assertEquals((await get("/mnt/works/hello.txt", html)).text, "0123456789");
     });
-    await t.step("as the content of a file, with its validators", async () => {
+    await t.step("sends the content of a file with its validators", async () => {
       const found = await get("/mnt/works/hello.txt");
       assertEquals(found.text, "0123456789");
       assertEquals(found.headers.get("content-type"), "text/plain; charset=utf-8");
@@ -62,7 +62,7 @@ Deno.test("GET /mnt/<name> reads a mounted folder", async (t) => {
         ].filter(([name]) => name !== "date"),
       );
     });
-    await t.step("as ranges", async () => {
+    await t.step("sends ranges of a file", async () => {
       const rows: [range: string, status: number, text: string, contentRange?: string][] = [
         ["bytes=0-3", 206, "0123", "bytes 0-3/10"],
         ["bytes=4-", 206, "456789", "bytes 4-9/10"],
@@ -92,7 +92,7 @@ Deno.test("GET /mnt/<name> reads a mounted folder", async (t) => {
       const head = await send("HEAD", "/mnt/works/hello.txt", undefined, { range });
       assertEquals([head.status, head.headers.get("content-length")], [200, "10"]);
     });
-    await t.step("with preconditions", async () => {
+    await t.step("evaluates preconditions", async () => {
       const { headers } = await get("/mnt/works/hello.txt");
       const etag = headers.get("etag") ?? "";
       const modified = headers.get("last-modified") ?? "";
@@ -128,7 +128,7 @@ Deno.test("GET /mnt/<name> reads a mounted folder", async (t) => {
       await Deno.remove(`${folder}/changing`);
     });
     await t.step(
-      "with names that have spaces, percent signs and letters of all scripts",
+      "accepts names with spaces, percent signs and letters of all scripts",
       async () => {
         assertEquals((await get("/mnt/docs/%C3%BC/100%25%20sure%3F%231.md")).text, "# odd name\n");
         assertEquals((await get("/mnt/docs/u%CC%88/100%25%20sure%3F%231.md")).text, "# odd name\n");
@@ -148,7 +148,7 @@ Deno.test("GET /mnt/<name> reads a mounted folder", async (t) => {
         }
       },
     );
-    await t.step("and nothing outside it", async () => {
+    await t.step("sends nothing outside the mounted folder", async () => {
       const rows: [path: string, status: number][] = [
         ["/mnt/works/escape", 403],
         ["/mnt/works/escape-folder", 403],
@@ -193,7 +193,7 @@ Deno.test("GET /mnt/<name> reads a mounted folder", async (t) => {
       }
       assertEquals(await Deno.readTextFile(`${folder}/../secret/key`), "the secret beside it");
     });
-    await t.step("with a sandbox for pages", async () => {
+    await t.step("sends pages with a sandbox policy", async () => {
       const page = await get("/mnt/works/page.html");
       assertEquals(page.headers.get("content-type"), "text/html; charset=utf-8");
       assertEquals(page.headers.get("content-security-policy"), "sandbox allow-scripts");
@@ -205,7 +205,7 @@ Deno.test("GET /mnt/<name> reads a mounted folder", async (t) => {
       );
       await Deno.remove(`${folder}/x.svg`);
     });
-    await t.step("but not a pipe", async () => {
+    await t.step("does not read a pipe", async () => {
       const made = await new Deno.Command("mkfifo", { args: [`${folder}/pipe`] }).output()
         .catch(() => ({ success: false }));
       if (!made.success) return; // this system has no named pipes
@@ -214,7 +214,7 @@ Deno.test("GET /mnt/<name> reads a mounted folder", async (t) => {
       assertEquals((await send("PUT", "/mnt/works/pipe", "x", T2)).status, 409);
       await Deno.remove(`${folder}/pipe`);
     });
-    await t.step("if it is empty or large", async () => {
+    await t.step("sends an empty file and a large file", async () => {
       await Deno.writeTextFile(`${folder}/empty`, "");
       const empty = await get("/mnt/works/empty");
       assertEquals([empty.status, empty.headers.get("content-length")], [200, "0"]);
@@ -229,7 +229,7 @@ Deno.test("GET /mnt/<name> reads a mounted folder", async (t) => {
       assertEquals(part.body, large.slice(300_000, 900_000));
       for (const name of ["empty", "large.bin"]) await Deno.remove(`${folder}/${name}`);
     });
-    await t.step("with a capability over it, and no other capability", async () => {
+    await t.step("accepts a capability that covers the path, and no other", async () => {
       const over = bearer(server.capability("/mnt/works", "r"));
       assertEquals((await get("/mnt/works/hello.txt", over)).status, 200);
       assertEquals((await get("/mnt/docs/note.md", over)).status, 403);
@@ -237,7 +237,7 @@ Deno.test("GET /mnt/<name> reads a mounted folder", async (t) => {
       const other = bearer(server.capability("/home/x", "rw"));
       assertEquals((await get("/mnt/works/hello.txt", other)).status, 403);
     });
-    await t.step("if the name of its folder has spaces and percent signs", async () => {
+    await t.step("reads a folder whose name has spaces and percent signs", async () => {
       const odd = `${folder}/odd %2f;name`;
       await Deno.mkdir(odd, { recursive: true });
       await Deno.writeTextFile(`${odd}/x`, "odd");
@@ -249,7 +249,7 @@ Deno.test("GET /mnt/<name> reads a mounted folder", async (t) => {
       assertEquals(await Deno.readTextFile(`${odd}/y`), "y");
       await Deno.remove(odd, { recursive: true });
     });
-    await t.step("through another plugin, with the rights of its caller", async () => {
+    await t.step("gives another plugin the rights of its caller", async () => {
       const source = plugin(
         { routes: ["/via"] },
         `

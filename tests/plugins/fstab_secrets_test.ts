@@ -10,11 +10,11 @@ Deno.test("PUT /etc/fstab with a folder that contains the server's .env is refus
     await Deno.writeTextFile(`${folder}/here/.env`, "ELASTIK_APPROVE_TOKEN=s3cret-of-the-file\n");
     await Deno.writeTextFile(`${folder}/here/sub/x`, "x");
     await Deno.symlink(`${folder}/here/.env`, `${folder}/here/sub/env`);
-    const machine = await startProgram(
+    const server = await startProgram(
       fromCheckout(`${folder}/here`, [], { ELASTIK_DATA: `${folder}/data` }),
     );
     const ask = (method: string, path: string, body?: string) =>
-      fetch(machine.url + path, {
+      fetch(server.url + path, {
         method,
         headers: { authorization: "Bearer s3cret-of-the-file" },
         ...(body === undefined ? {} : { body }),
@@ -39,7 +39,7 @@ Deno.test("PUT /etc/fstab with a folder that contains the server's .env is refus
       assertEquals(link.status, 403);
       assertEquals(await (await ask("GET", "/mnt/sub/x")).text(), "x");
     } finally {
-      await machine.stop();
+      await server.stop();
     }
   });
 });

@@ -8,14 +8,14 @@ const LIMIT = 5 * 1024 * 1024;
 
 Deno.test("GET /mnt/<name> reads a mounted web server", async (t) => {
   await withMountServer(async ({ server, folder, upstream, get, send, mount }) => {
-    await t.step("and returns its content, media type and version", async () => {
+    await t.step("sends the content, media type and version of the upstream", async () => {
       upstream.answer = (_, path) =>
         new Response(`{"path":"${path}"}`, {
           headers: { "content-type": "application/json", "etag": 'W/"v1"' },
         });
       const found = await get("/mnt/api/users/42?page=2&raw");
       assertEquals(found.text, '{"path":"/users/42"}');
-      assertEquals(upstream.asked.at(-1)?.url, `${upstream.origin}/users/42?page=2`);
+      assertEquals(upstream.requests.at(-1)?.url, `${upstream.origin}/users/42?page=2`);
       assertEquals(found.headers.get("content-type"), "application/json");
       assertEquals(found.headers.get("x-mount-version"), 'etag:W/"v1"');
       assertEquals(found.headers.get("etag"), 'W/"v1"');
@@ -28,7 +28,7 @@ Deno.test("GET /mnt/<name> reads a mounted web server", async (t) => {
         [200, String(found.body.length), 0],
       );
     });
-    await t.step("and makes an entity tag if the server sent none", async () => {
+    await t.step("creates an entity tag if the upstream sent none", async () => {
       upstream.answer = () => new Response("hello", { headers: { "content-type": "text/plain" } });
       const found = await get("/mnt/api/x");
       assertEquals(found.headers.get("x-mount-version"), "len=5;head=68656c6c6f");
@@ -38,7 +38,7 @@ Deno.test("GET /mnt/<name> reads a mounted web server", async (t) => {
       upstream.answer = () => new Response("hullo");
       assertEquals((await get("/mnt/api/x", { "if-none-match": etag })).text, "hullo");
     });
-    await t.step("and passes its preconditions and 304 on", async () => {
+    await t.step("forwards preconditions and the 304", async () => {
       upstream.answer = (request) =>
         request.headers.get("if-none-match") === '"v9"'
           ? new Response(null, { status: 304, headers: { etag: '"v9"' } })
@@ -46,9 +46,9 @@ Deno.test("GET /mnt/<name> reads a mounted web server", async (t) => {
       const found = await get("/mnt/api/x", { "if-none-match": '"v9"' });
       assertEquals([found.status, found.headers.get("etag")], [304, '"v9"']);
     });
-    await t.step("with the same path and query", async () => {
+    await t.step("requests the same path and query below the mounted URL", async () => {
       upstream.answer = () => new Response("ok");
-      const rows: [path: string, asked: string][] = [
+      const rows: [path: string, expected: string][] = [
         ["/mnt/api", "/"],
         ["/mnt/api/", "/"],
         ["/mnt/api/a/", "/a/"],
@@ -58,22 +58,22 @@ Deno.test("GET /mnt/<name> reads a mounted web server", async (t) => {
         ["/mnt/api/a%3Fb%23c", "/a%3Fb%23c"],
         ["/mnt/api/x?a=%2F&b=c%20d", "/x?a=%2F&b=c%20d"],
       ];
-      for (const [path, asked] of rows) {
+      for (const [path, expected] of rows) {
         assertEquals((await get(path)).status, 200, path);
-        assertStrictEquals(upstream.asked.at(-1)?.url, upstream.origin + asked, path);
+        assertStrictEquals(upstream.requests.at(-1)?.url, upstream.origin + expected, path);
       }
       for (const path of ["/mnt/api/../x", "/mnt/api/%2e%2e/x", "/mnt/api/a%2fb", "/mnt/api//x"]) {
         assertEquals((await get(path)).status, 400, path);
       }
       assertEquals((await get("/mnt/api/..;/x")).status, 403);
     });
-    await t.step("with the mount's bearer and without the caller's credentials", async () => {
+    await t.step("sends the mount's bearer and no credential of the caller", async () => {
       upstream.answer = () => new Response("ok");
       const cap = bearer(server.capability("/mnt/api", "r"));
       for (const as of [T2, T3, cap]) {
         const mine = { ...as, cookie: "session=1", "x-forwarded-for": "1.2.3.4", "x-other": "y" };
         assertEquals((await get("/mnt/api/x", { ...mine, "accept": "text/csv" })).status, 200);
-        const { headers } = upstream.asked.at(-1) ?? { headers: new Headers() };
+        const { headers } = upstream.requests.at(-1) ?? { headers: new Headers() };
         assertEquals(headers.get("authorization"), `Bearer ${BEARER}`);
         assertEquals(headers.get("accept"), "text/csv");
         for (const name of ["cookie", "x-forwarded-for", "x-other", "origin", "referer"]) {
@@ -81,7 +81,7 @@ Deno.test("GET /mnt/<name> reads a mounted web server", async (t) => {
         }
       }
     });
-    await t.step("and returns only headers that describe the content", async () => {
+    await t.step("sends only the headers that describe the content", async () => {
       upstream.answer = () =>
         new Response("<h1>x</h1>", {
           headers: {
@@ -117,7 +117,7 @@ Deno.test("GET /mnt/<name> reads a mounted web server", async (t) => {
       assertEquals(found.headers.get("content-security-policy"), "sandbox allow-scripts");
       assertEquals(found.headers.get("cache-control"), "no-cache");
     });
-    await t.step("and refuses a response that contains the bearer", async () => {
+    await t.step("refuses a response that contains the bearer", async () => {
       upstream.answer = (request) => Response.json([...request.headers]);
       assertEquals((await get("/mnt/api/echo")).status, 502);
       upstream.answer = (request) =>
@@ -139,7 +139,7 @@ Deno.test("GET /mnt/<name> reads a mounted web server", async (t) => {
         assertEquals(found.headers.get("x-mount-version"), "len=1;head=78");
       }
     });
-    await t.step("and reports its errors as problems", async () => {
+    await t.step("sends errors of the upstream as problems", async () => {
       const rows: [status: number, becomes: number, words: RegExp][] = [
         [400, 400, /its server answered 400: no \[31m such thing/],
         [404, 404, /answered 404/],
@@ -169,7 +169,7 @@ Deno.test("GET /mnt/<name> reads a mounted web server", async (t) => {
       upstream.answer = () => new Response(null, { status: 204 });
       assertEquals((await get("/mnt/api/x")).status, 204);
     });
-    await t.step("and follows redirects inside the mount only", async () => {
+    await t.step("follows redirects inside the mount only", async () => {
       const other = Deno.serve(
         { port: 0, hostname: "127.0.0.1", onListen: () => {} },
         (request) => {
@@ -218,7 +218,7 @@ Deno.test("GET /mnt/<name> reads a mounted web server", async (t) => {
       assertEquals(stolen, []);
     });
     await t.step(
-      "and refuses a response of more than 5 MiB, with or without Content-Length",
+      "refuses a response of more than 5 MiB, with or without Content-Length",
       async () => {
         await mount(`${upstream.origin} /mnt/api ro,timeout=10`);
         upstream.answer = () => new Response(new Uint8Array(LIMIT + 1));
@@ -252,7 +252,7 @@ Deno.test("GET /mnt/<name> reads a mounted web server", async (t) => {
         assertEquals((await get("/mnt/api/odd")).status, 502);
       },
     );
-    await t.step("and releases the memory of large responses", async () => {
+    await t.step("releases the memory of large responses", async () => {
       upstream.answer = () => new Response(new Uint8Array(LIMIT));
       for (let round = 0; round < 2; round++) {
         const statuses = await Promise.all(Array.from({ length: 20 }, async () => {
@@ -263,7 +263,7 @@ Deno.test("GET /mnt/<name> reads a mounted web server", async (t) => {
         assertEquals([...new Set(statuses)], [200]);
       }
     });
-    await t.step("and distinguishes servers that are slow, broken or absent", async () => {
+    await t.step("answers 504 or 502 if the upstream is slow, broken or absent", async () => {
       const gone = Deno.listen({ port: 0, hostname: "127.0.0.1" });
       const { port } = gone.addr;
       gone.close();
@@ -300,9 +300,9 @@ Deno.test("GET /mnt/<name> reads a mounted web server", async (t) => {
       assertEquals((await get("/mnt/works/hello.txt")).status, 200);
       raw.close();
     });
-    await t.step("but never writes to it", async () => {
+    await t.step("refuses writes and sends the upstream no request", async () => {
       await mount(`${upstream.origin} /mnt/api rw`);
-      const before = upstream.asked.length;
+      const before = upstream.requests.length;
       for (const method of ["POST", "PUT", "DELETE", "PATCH", "PROPFIND"]) {
         for (const as of [{}, T2, T3]) {
           const found = await send(method, "/mnt/api/x", "x", as);
@@ -314,7 +314,7 @@ Deno.test("GET /mnt/<name> reads a mounted web server", async (t) => {
         }
       }
       assertEquals((await send("OPTIONS", "/mnt/api/x")).status, 204);
-      assertStrictEquals(upstream.asked.length, before);
+      assertStrictEquals(upstream.requests.length, before);
     });
   });
 });

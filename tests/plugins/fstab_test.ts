@@ -75,7 +75,7 @@ Deno.test("permissions() grant nothing for a line that cannot be used, and repor
 
 Deno.test("GET /mnt/ lists the mounts and the faults of the table, without a secret", async (t) => {
   await withMountServer(async ({ server, folder, upstream, get, send, mount }) => {
-    await t.step("as text, as JSON, by HEAD, and with 304", async () => {
+    await t.step("answers with text, JSON, HEAD and 304", async () => {
       const plain = await get("/mnt/");
       assertMatch(plain.text, /^api\/\ndocs\/\nt\d+\/\nworks\/\n$/);
       assertStrictEquals((await get("/mnt")).text, plain.text);
@@ -91,7 +91,7 @@ Deno.test("GET /mnt/ lists the mounts and the faults of the table, without a sec
       assertEquals([api?.name, api?.dir, api?.kind, api?.mode], ["api", true, "http", "ro"]);
       assertEquals([docs?.kind, docs?.mode, work?.mode], ["file", "ro", "rw"]);
     });
-    await t.step("as the shell's page for a browser", async () => {
+    await t.step("sends a browser the shell's page", async () => {
       const page = await get("/mnt/", { accept: "text/html,*/*;q=0.8" });
       assertEquals(page.text, "<!doctype html><title>the shell</title>");
       assertMatch(
@@ -100,7 +100,7 @@ Deno.test("GET /mnt/ lists the mounts and the faults of the table, without a sec
       );
       assertEquals(page.headers.get("x-show"), undefined);
     });
-    await t.step("and answers 405 to methods that would change it", async () => {
+    await t.step("answers 405 to methods that would change it", async () => {
       const options = await send("OPTIONS", "/mnt/");
       assertEquals([options.status, options.headers.get("allow")], [204, "GET, HEAD, OPTIONS"]);
       for (const method of ["PUT", "POST", "DELETE", "PROPFIND"]) {
@@ -109,7 +109,7 @@ Deno.test("GET /mnt/ lists the mounts and the faults of the table, without a sec
         assertEquals(reply.headers.get("allow"), "GET, HEAD, OPTIONS");
       }
     });
-    await t.step("with lines that cannot be used, while the others stay in force", async () => {
+    await t.step("lists lines that cannot be used, and the other mounts still work", async () => {
       await mount(
         `${folder} /mnt/works rw`,
         "nonsense",
@@ -138,7 +138,7 @@ Deno.test("GET /mnt/ lists the mounts and the faults of the table, without a sec
       const state = record(JSON.parse((await send("GET", "/lib/fstab/state", undefined, T3)).text));
       assertMatch(String(state.fault), /line 2/);
     });
-    await t.step("and /etc/fstab shows no bearer below T3", async () => {
+    await t.step("hides the bearer in /etc/fstab below T3", async () => {
       await mount(`${upstream.origin} /mnt/api ro,bearer=${BEARER}`);
       assertMatch((await get("/etc/fstab?raw")).text, /bearer=\*\*\*/);
       assertMatch((await get("/etc/fstab?raw", T2)).text, /bearer=\*\*\*/);

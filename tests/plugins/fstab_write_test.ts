@@ -9,7 +9,7 @@ import { T2, T3, withMountServer } from "./fstab/mount_server.ts";
 Deno.test("PUT and POST /mnt/<name> write to a mounted folder", async (t) => {
   await withMountServer(async ({ server, folder, mount, upstream, get, send }) => {
     const read = (name: string) => Deno.readTextFile(`${folder}/${name}`);
-    await t.step("for T2, T3 and a capability over the path", async () => {
+    await t.step("require T2 or a capability that covers the path", async () => {
       const cap = (prefix: string, mode: "r" | "rw") => bearer(server.capability(prefix, mode));
       await server.approve("PUT", "/etc/passwd", "ada:T1\n");
       const rows: [as: Record<string, string>, status: number][] = [
@@ -33,13 +33,13 @@ Deno.test("PUT and POST /mnt/<name> write to a mounted folder", async (t) => {
         }
       }
     });
-    await t.step("PUT creates and replaces a file, and reports its version", async () => {
+    await t.step("create and replace a file by PUT and report its version", async () => {
       const made = await send("PUT", "/mnt/works/new/deep/%C3%BC%20%25.md", "# one\n", T2);
       assertEquals(made.status, 201, made.text);
       assertEquals(made.headers.get("location"), "/mnt/works/new/deep/%C3%BC%20%25.md");
-      const told = record(JSON.parse(made.text));
-      assertEquals([told.path, told.size], ["/mnt/works/new/deep/ü %.md", 6]);
-      assertStrictEquals(told.version, made.headers.get("x-mount-version"));
+      const stored = record(JSON.parse(made.text));
+      assertEquals([stored.path, stored.size], ["/mnt/works/new/deep/ü %.md", 6]);
+      assertStrictEquals(stored.version, made.headers.get("x-mount-version"));
       const etag = made.headers.get("etag");
       const found = await get("/mnt/works/new/deep/%C3%BC%20%25.md");
       assertEquals([found.text, found.headers.get("etag")], ["# one\n", etag]);
@@ -54,7 +54,7 @@ Deno.test("PUT and POST /mnt/<name> write to a mounted folder", async (t) => {
       assertEquals((await send("PUT", "/mnt/works/bytes", bytes, T2)).status, 201);
       assertEquals(await Deno.readFile(`${folder}/bytes`), bytes);
     });
-    await t.step("POST appends to a file, or creates it", async () => {
+    await t.step("append to a file by POST, or create it", async () => {
       const made = await send("POST", "/mnt/works/log/today", "one", T2);
       assertEquals(made.status, 201, made.text);
       const more = await send("POST", "/mnt/works/log/today", " two", T2);
@@ -66,7 +66,7 @@ Deno.test("PUT and POST /mnt/<name> write to a mounted folder", async (t) => {
       assertStrictEquals((await Deno.stat(`${folder}/log/today`)).size, 7 + 5 * 1024 * 1024);
     });
     await t.step(
-      "a replaced file keeps its permissions, and a symlink to it stays a symlink",
+      "keep the permissions of a replaced file, and a symlink to it",
       async () => {
         await Deno.writeTextFile(`${folder}/script`, "old");
         if (Deno.build.os !== "windows") await Deno.chmod(`${folder}/script`, 0o750);
@@ -79,7 +79,7 @@ Deno.test("PUT and POST /mnt/<name> write to a mounted folder", async (t) => {
         }
       },
     );
-    await t.step("if the preconditions are true", async () => {
+    await t.step("change a file only if the preconditions are true", async () => {
       const path = "/mnt/works/guarded";
       const put = (headers: Record<string, string>, method = "PUT") =>
         send(method, path, "x", { ...T2, ...headers });
@@ -107,7 +107,7 @@ Deno.test("PUT and POST /mnt/<name> write to a mounted folder", async (t) => {
       );
       assertEquals((await put({ "content-range": "bytes 0-0/5" })).status, 400);
     });
-    await t.step("but not to a mount that is ro, to a folder, or below a file", async () => {
+    await t.step("are refused for a mount that is ro, for a folder, and below a file", async () => {
       const rows: [method: string, path: string, status: number, allow?: string][] = [
         ["PUT", "/mnt/docs/note.md", 405, "GET, HEAD, OPTIONS"],
         ["POST", "/mnt/docs/none", 405, "GET, HEAD, OPTIONS"],
@@ -143,7 +143,7 @@ Deno.test("PUT and POST /mnt/<name> write to a mounted folder", async (t) => {
       const forged = { ...T2, origin: "https://elsewhere.example" };
       assertEquals((await send("PUT", "/mnt/works/forged", "x", forged)).status, 403);
     });
-    await t.step("completely or not at all, with concurrent writers", async () => {
+    await t.step("store each of several concurrent writes completely or not at all", async () => {
       const letters = [..."abcdefgh"];
       const size = 200_000;
       const urls = `http://127.0.0.1:${server.port}/mnt/works/contested`;
@@ -184,7 +184,7 @@ Deno.test("PUT and POST /mnt/<name> write to a mounted folder", async (t) => {
       assertEquals(found.sort(), [...lines].sort());
     });
     await t.step(
-      "for one of several writers with the same If-Match; the others get 412",
+      "succeed for one of several writers with the same If-Match; the others get 412",
       async () => {
         const made = await send("PUT", "/mnt/works/contended", "0", T2);
         const etag = made.headers.get("etag") ?? "";
@@ -201,33 +201,36 @@ Deno.test("PUT and POST /mnt/<name> write to a mounted folder", async (t) => {
         assertEquals(statuses.filter((status) => status === 412).length, 11);
       },
     );
-    await t.step("but not if the writer disconnects before the end", async () => {
-      await Deno.writeTextFile(`${folder}/kept`, "kept");
-      for (const method of ["PUT", "POST"]) {
-        const connection = await Connection.open(server.port);
-        await connection.write(
-          `${method} /mnt/works/kept HTTP/1.1\r\nhost: 127.0.0.1:${server.port}\r\n` +
-            `authorization: ${T2.authorization}\r\ncontent-length: 900000\r\n\r\n` +
-            "x".repeat(300_000),
-        );
-        if (method === "PUT") {
-          await eventually(
-            async () => (await partsIn(folder)).length === 1 || undefined,
-            "the upload has started",
+    await t.step(
+      "change nothing if the client disconnects before the end of the body",
+      async () => {
+        await Deno.writeTextFile(`${folder}/kept`, "kept");
+        for (const method of ["PUT", "POST"]) {
+          const connection = await Connection.open(server.port);
+          await connection.write(
+            `${method} /mnt/works/kept HTTP/1.1\r\nhost: 127.0.0.1:${server.port}\r\n` +
+              `authorization: ${T2.authorization}\r\ncontent-length: 900000\r\n\r\n` +
+              "x".repeat(300_000),
           );
-          assert(!(await get("/mnt/works/")).text.includes(".elastik-"));
-          const [part = ""] = await partsIn(folder);
-          assertEquals((await get(`/mnt/works/${part}`)).status, 404);
+          if (method === "PUT") {
+            await eventually(
+              async () => (await partsIn(folder)).length === 1 || undefined,
+              "the upload has started",
+            );
+            assert(!(await get("/mnt/works/")).text.includes(".elastik-"));
+            const [part = ""] = await partsIn(folder);
+            assertEquals((await get(`/mnt/works/${part}`)).status, 404);
+          }
+          connection.close();
         }
-        connection.close();
-      }
-      await eventually(
-        async () => (await partsIn(folder)).length === 0 || undefined,
-        "the upload was removed",
-      );
-      assertEquals(await read("kept"), "kept");
-    });
-    await t.step("but never create the mounted folder itself", async () => {
+        await eventually(
+          async () => (await partsIn(folder)).length === 0 || undefined,
+          "the upload was removed",
+        );
+        assertEquals(await read("kept"), "kept");
+      },
+    );
+    await t.step("do not create a missing mounted folder", async () => {
       await mount(`${folder}/gone /mnt/gone rw`, `${upstream.origin} /mnt/api ro`);
       assertEquals((await send("PUT", "/mnt/gone/x", "x", T2)).status, 409);
       assertEquals((await send("POST", "/mnt/gone/x/y", "x", T2)).status, 409);
@@ -238,7 +241,7 @@ Deno.test("PUT and POST /mnt/<name> write to a mounted folder", async (t) => {
       await Deno.mkdir(`${folder}/gone`);
       assertEquals((await send("PUT", "/mnt/gone/x", "x", T2)).status, 201);
     });
-    await t.step("until the mount becomes ro", async () => {
+    await t.step("are refused after the mount has become ro", async () => {
       await mount(`${folder} /mnt/works ro`);
       assertEquals((await send("PUT", "/mnt/works/late", "x", T3)).status, 405);
       assertEquals((await get("/mnt/docs/note.md")).status, 404);

@@ -151,7 +151,7 @@ Deno.test("POST /dev/gpu answers with the text of a backend of every scheme", as
     );
 
     await t.step(
-      "system, temperature, max_tokens and the path are sent as each format names them",
+      "POST /dev/gpu sends system, temperature and max_tokens with the names of each format",
       async () => {
         const more = `
         # as short as possible
@@ -206,7 +206,7 @@ Deno.test("POST /dev/gpu answers with the text of a backend of every scheme", as
       },
     );
 
-    await t.step("?model= is limited to the models of the configuration", async () => {
+    await t.step("POST /dev/gpu?model= accepts only models of the configuration", async () => {
       await gpu.configure(`openai://${backend.host}\nmodel small\nmodels small large`);
       assertEquals((await gpu.ask("x", "/dev/gpu?model=large")).status, 200);
       const calls = backend.calls.length;
@@ -215,7 +215,7 @@ Deno.test("POST /dev/gpu answers with the text of a backend of every scheme", as
       assertMatch(refused.text, /\/etc\/gpu\.conf does not allow the model in \?model=/);
     });
 
-    await t.step("connections to the backend are used again", async () => {
+    await t.step("POST /dev/gpu reuses connections to the backend", async () => {
       // A new connection costs a handshake, which over TLS often takes longer than the first token.
       const ports = new Set<string>();
       const server = Deno.serve(

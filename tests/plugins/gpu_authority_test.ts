@@ -254,9 +254,9 @@ Deno.test("gpu logs each call in a world with an event chain, without its texts"
     backend.behaviour = { tokens: ["a response ", "that is not logged: ü"] };
     await gpu.ask(secret);
     await gpu.events(secret, "/dev/gpu/stream?model=other");
-    backend.next({ status: 500, says: "text of the backend" });
+    backend.next({ status: 500, errorText: "text of the backend" });
     await gpu.ask(secret);
-    backend.next({ tokens: ["half"], end: "error", says: "text of the backend" });
+    backend.next({ tokens: ["half"], end: "error", errorText: "text of the backend" });
     await gpu.events(secret);
     backend.next({ status: 429 });
     await gpu.ask(secret);

@@ -100,7 +100,7 @@ Deno.test("/dev/gpu and /dev/gpu/stream report how the backend failed, in every 
       await t.step(`${scheme}: an error event is passed on without the key`, async () => {
         await assertBreaksOff(
           gpu,
-          { tokens: ["half"], end: "error", says: `no more: ${key}\r\nevent: done` },
+          { tokens: ["half"], end: "error", errorText: `no more: ${key}\r\nevent: done` },
           /the \w+ backend answered with an error: no more: .*event: done$/,
           ["half"],
         );
@@ -154,7 +154,7 @@ Deno.test("/dev/gpu and /dev/gpu/stream report how the backend failed, in every 
 
       await t.step(`${scheme}: a rate limit is passed on with its Retry-After`, async () => {
         for (
-          const [sent, told] of [
+          const [sent, expected] of [
             ["7", "7"],
             ["Wed, 21 Oct 2026 07:28:00 GMT", "Wed, 21 Oct 2026 07:28:00 GMT"],
             ["soon", undefined],
@@ -164,12 +164,12 @@ Deno.test("/dev/gpu and /dev/gpu/stream report how the backend failed, in every 
         ) {
           backend.behaviour = {
             status: 429,
-            says: `wait, ${key}`,
+            errorText: `wait, ${key}`,
             headers: sent === undefined ? {} : { "retry-after": sent },
           };
           for (const target of ["/dev/gpu", "/dev/gpu/stream"]) {
             const reply = await gpu.ask("x", target);
-            assertEquals([reply.status, reply.headers.get("retry-after")], [429, told]);
+            assertEquals([reply.status, reply.headers.get("retry-after")], [429, expected]);
             assertMatch(
               detail(reply.text),
               /backend refuses further requests for now: wait, \*\*\*/,
@@ -188,7 +188,7 @@ Deno.test("/dev/gpu and /dev/gpu/stream report how the backend failed, in every 
             const found = new RegExp(
               `^Cannot answer: the ${scheme} backend answered ${status}: Incorrect`,
             );
-            await assertRefuses(gpu, { status, says: text }, 502, found);
+            await assertRefuses(gpu, { status, errorText: text }, 502, found);
           }
           const reply = await gpu.ask("x");
           for (const part of [key.slice(0, 8), key.slice(-8), key.slice(10, 18), "sk-other"]) {
@@ -199,13 +199,13 @@ Deno.test("/dev/gpu and /dev/gpu/stream report how the backend failed, in every 
           }
           await assertRefuses(
             gpu,
-            { status: 500, says: "y".repeat(5000) },
+            { status: 500, errorText: "y".repeat(5000) },
             502,
             /answered 500: y{300}…$/,
           );
           await assertRefuses(
             gpu,
-            { status: 404, says: "model 'x' not found" },
+            { status: 404, errorText: "model 'x' not found" },
             502,
             /answered 404: model 'x' not found; `model` in \/etc\/gpu\.conf names another model$/,
           );
@@ -254,7 +254,7 @@ Deno.test("/dev/gpu and /dev/gpu/stream report how the backend failed, in every 
         backend.clear();
         backend.next({ head: never });
         const early = new AbortController();
-        const asked = fetch(`${gpu.url}/dev/gpu`, {
+        const response = fetch(`${gpu.url}/dev/gpu`, {
           method: "POST",
           body: "x",
           headers: bearer(TOKEN),
@@ -262,7 +262,7 @@ Deno.test("/dev/gpu and /dev/gpu/stream report how the backend failed, in every 
         });
         await backend.called(1);
         early.abort();
-        await assertRejects(asked);
+        await assertRejects(response);
         await backend.last.left;
         backend.next({ tokens: ["a"], end: "hang" });
         const reader = await gpu.open("x");
@@ -296,91 +296,100 @@ Deno.test("/dev/gpu and /dev/gpu/stream report how the backend failed, in every 
       },
     );
 
-    await t.step("the problem says why a backend cannot be reached", async () => {
-      const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-      const { port } = listener.addr;
-      listener.close();
-      await gpu.configure(`openai://127.0.0.1:${port}`);
-      await assertRefuses(
-        gpu,
-        {},
-        502,
-        /the openai backend refused the connection; check that it is running$/,
-      );
-      await gpu.configure(`openai+https://${backend.host}`);
-      await assertRefuses(
-        gpu,
-        {},
-        502,
-        /the openai backend has no valid TLS certificate, or does not speak TLS$/,
-      );
-      await gpu.configure("openai://no-such-host.invalid");
-      const nowhere = await gpu.ask("x");
-      assertEquals(nowhere.headers.get("x-gpu-local"), "false");
-      assertMatch(nowhere.text, /has a host name that cannot be resolved|cannot be reached/);
-      await gpu.configure("openai://127.0.0.1:22");
-      await assertRefuses(gpu, {}, 502, /refused the connection|uses a port that fetch blocks/);
-      // The plugin cannot reach the port of its own server, whatever is configured.
-      await gpu.configure(`openai://127.0.0.1:${gpu.server.port}`);
-      await assertRefuses(
-        gpu,
-        {},
-        502,
-        /cannot be reached: the plugin has no permission for its host and port/,
-      );
-    });
+    await t.step(
+      "POST /dev/gpu answers with the reason if the backend cannot be reached",
+      async () => {
+        const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+        const { port } = listener.addr;
+        listener.close();
+        await gpu.configure(`openai://127.0.0.1:${port}`);
+        await assertRefuses(
+          gpu,
+          {},
+          502,
+          /the openai backend refused the connection; check that it is running$/,
+        );
+        await gpu.configure(`openai+https://${backend.host}`);
+        await assertRefuses(
+          gpu,
+          {},
+          502,
+          /the openai backend has no valid TLS certificate, or does not speak TLS$/,
+        );
+        await gpu.configure("openai://no-such-host.invalid");
+        const nowhere = await gpu.ask("x");
+        assertEquals(nowhere.headers.get("x-gpu-local"), "false");
+        assertMatch(nowhere.text, /has a host name that cannot be resolved|cannot be reached/);
+        await gpu.configure("openai://127.0.0.1:22");
+        await assertRefuses(gpu, {}, 502, /refused the connection|uses a port that fetch blocks/);
+        // The plugin cannot reach the port of its own server, whatever is configured.
+        await gpu.configure(`openai://127.0.0.1:${gpu.server.port}`);
+        await assertRefuses(
+          gpu,
+          {},
+          502,
+          /cannot be reached: the plugin has no permission for its host and port/,
+        );
+      },
+    );
 
-    await t.step("an invalid prompt is refused before the backend is called", async () => {
-      await gpu.configure(`openai://${backend.host}\n# again`);
-      backend.clear();
-      const logged = (await gpu.usage(1)).length;
-      for (const target of ["/dev/gpu", "/dev/gpu/stream"]) {
-        for (const empty of ["", " \n\t"]) {
-          const reply = await gpu.ask(empty, target);
-          assertEquals([reply.status, /the prompt is empty/.test(reply.text)], [400, true]);
+    await t.step(
+      "POST /dev/gpu refuses an invalid prompt before it calls the backend",
+      async () => {
+        await gpu.configure(`openai://${backend.host}\n# again`);
+        backend.clear();
+        const logged = (await gpu.usage(1)).length;
+        for (const target of ["/dev/gpu", "/dev/gpu/stream"]) {
+          for (const empty of ["", " \n\t"]) {
+            const reply = await gpu.ask(empty, target);
+            assertEquals([reply.status, /the prompt is empty/.test(reply.text)], [400, true]);
+          }
+          const send = (body: Uint8Array | string, headers: Record<string, string> = {}) =>
+            gpu.server.send({
+              method: "POST",
+              target,
+              body,
+              headers: { ...bearer(TOKEN), ...headers },
+            });
+          assertEquals((await send(new Uint8Array([0xff, 0xfe, 0x41]))).status, 400);
+          assertEquals((await send("x".repeat(1024 * 1024 + 1))).status, 413);
+          const chunks = `${(1024 * 1024 + 1).toString(16)}\r\n${
+            "x".repeat(1024 * 1024 + 1)
+          }\r\n0\r\n\r\n`;
+          assertEquals((await send(chunks, { "transfer-encoding": "chunked" })).status, 413);
         }
-        const send = (body: Uint8Array | string, headers: Record<string, string> = {}) =>
-          gpu.server.send({
-            method: "POST",
-            target,
-            body,
-            headers: { ...bearer(TOKEN), ...headers },
-          });
-        assertEquals((await send(new Uint8Array([0xff, 0xfe, 0x41]))).status, 400);
-        assertEquals((await send("x".repeat(1024 * 1024 + 1))).status, 413);
-        const chunks = `${(1024 * 1024 + 1).toString(16)}\r\n${
-          "x".repeat(1024 * 1024 + 1)
-        }\r\n0\r\n\r\n`;
-        assertEquals((await send(chunks, { "transfer-encoding": "chunked" })).status, 413);
-      }
-      assertEquals(backend.calls.length, 0);
-      backend.behaviour = { tokens: ["long"] };
-      assertEquals((await gpu.ask("x".repeat(1024 * 1024))).text, "long");
-      assertStrictEquals(backend.last.prompt.length, 1024 * 1024);
-      assertStrictEquals((await gpu.usage(logged + 1)).length, logged + 1);
-    });
+        assertEquals(backend.calls.length, 0);
+        backend.behaviour = { tokens: ["long"] };
+        assertEquals((await gpu.ask("x".repeat(1024 * 1024))).text, "long");
+        assertStrictEquals(backend.last.prompt.length, 1024 * 1024);
+        assertStrictEquals((await gpu.usage(logged + 1)).length, logged + 1);
+      },
+    );
 
-    await t.step("other methods answer 405 with Allow, other paths 404", async () => {
-      const send = (method: string, target: string) =>
-        gpu.server.send({ method, target, headers: bearer(TOKEN) });
-      for (const method of ["PUT", "DELETE", "PATCH"]) {
-        const reply = await send(method, "/dev/gpu");
-        assertEquals([reply.status, reply.headers.get("allow")], [
-          405,
-          "GET, HEAD, POST, OPTIONS",
-        ]);
-      }
-      const get = await send("GET", "/dev/gpu/stream");
-      assertEquals([get.status, get.headers.get("allow")], [405, "POST, OPTIONS"]);
-      assertEquals(
-        (await send("OPTIONS", "/dev/gpu/stream")).headers.get("allow"),
-        "POST, OPTIONS",
-      );
-      for (const target of ["/dev/gpu/other", "/dev/gpu/stream/x", "/dev/gpu/home/x"]) {
-        assertEquals((await send("POST", target)).status, 404);
-        assertEquals((await send("GET", target)).status, 404);
-      }
-    });
+    await t.step(
+      "/dev/gpu answers 405 with Allow to other methods, and 404 to paths below it",
+      async () => {
+        const send = (method: string, target: string) =>
+          gpu.server.send({ method, target, headers: bearer(TOKEN) });
+        for (const method of ["PUT", "DELETE", "PATCH"]) {
+          const reply = await send(method, "/dev/gpu");
+          assertEquals([reply.status, reply.headers.get("allow")], [
+            405,
+            "GET, HEAD, POST, OPTIONS",
+          ]);
+        }
+        const get = await send("GET", "/dev/gpu/stream");
+        assertEquals([get.status, get.headers.get("allow")], [405, "POST, OPTIONS"]);
+        assertEquals(
+          (await send("OPTIONS", "/dev/gpu/stream")).headers.get("allow"),
+          "POST, OPTIONS",
+        );
+        for (const target of ["/dev/gpu/other", "/dev/gpu/stream/x", "/dev/gpu/home/x"]) {
+          assertEquals((await send("POST", target)).status, 404);
+          assertEquals((await send("GET", target)).status, 404);
+        }
+      },
+    );
     await gpu.server.audit();
   });
 });

@@ -20,9 +20,9 @@ Deno.test({
     await withBackend(async (backend) => {
       await inFolder(async (folder) => {
         await Deno.symlink(`${ROOT}/plugins`, `${folder}/plugins`);
-        const machine = await startProgram(fromCheckout(folder));
-        const { host } = new URL(machine.url);
-        const shell = new ReaderShell(folder, { ELASTIK_URL: machine.url });
+        const server = await startProgram(fromCheckout(folder));
+        const { host } = new URL(server.url);
+        const shell = new ReaderShell(folder, { ELASTIK_URL: server.url });
         let configured = 0;
         try {
           for (const { commands, answers } of blocks.flat()) {
@@ -39,14 +39,14 @@ Deno.test({
             // The first configuration is written before the plugin is activated; a later one needs a moment.
             if (configured++ === 0) continue;
             await eventually(async () => {
-              const log = await (await fetch(`${machine.url}/proc/log/lib/gpu`)).text();
+              const log = await (await fetch(`${server.url}/proc/log/lib/gpu`)).text();
               return log.split("plugin_reconfigured").length === configured || undefined;
             }, "the new configuration is used");
           }
           assertEquals(backend.last.system, "You answer in one sentence.");
         } finally {
           await shell.close();
-          await machine.stop();
+          await server.stop();
         }
       });
     });

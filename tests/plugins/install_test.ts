@@ -68,7 +68,7 @@ Deno.test({
           assertMatch(ran.stdout, /"description":"says hello and echoes what is sent"/);
           for (const line of ran.stdout.split("\n").slice(0, -1)) assertMatch(line, /\S/);
           assertMatch(ran.stdout, /Activated example\nAll plugins are up: /);
-          server.witness(ran.stdout + ran.stderr, "install.sh");
+          server.assertNoSecret(ran.stdout + ran.stderr, "install.sh");
         }
         const used = await server.send({ method: "POST", target: "/example", body: "hi" });
         assertEquals(used.text, '{"hello":"from example plugin","echo":"hi"}');
@@ -83,9 +83,9 @@ Deno.test({
   ignore: NO_CURL !== "",
   async fn() {
     await withScript(async (folder) => {
-      const machine = await startProgram(fromCheckout(folder));
+      const server = await startProgram(fromCheckout(folder));
       try {
-        const env = { ELASTIK_URL: machine.url };
+        const env = { ELASTIK_URL: server.url };
         await Deno.mkdir(`${folder}/elsewhere/data`, { recursive: true });
         // The data folder of another server.
         await Deno.writeTextFile(`${folder}/elsewhere/data/.approve-token`, "not-for-you");
@@ -107,7 +107,7 @@ Deno.test({
         const named = { ...env, ELASTIK_DATA: `${folder}/data` };
         assertEquals((await install(copy, ["example"], named)).code, 0);
       } finally {
-        await machine.stop();
+        await server.stop();
       }
     });
   },
@@ -119,14 +119,14 @@ Deno.test({
   ignore: NO_CURL !== "",
   async fn() {
     await withScript(async (folder) => {
-      const machine = await startProgram(fromCheckout(folder));
-      const { pid } = await (await fetch(`${machine.url}/proc/status`, {
+      const server = await startProgram(fromCheckout(folder));
+      const { pid } = await (await fetch(`${server.url}/proc/status`, {
         headers: { accept: "application/json" },
       })).json();
       const kept = (await Deno.readTextFile(`${folder}/data/.approve-token`)).trim();
-      await machine.stop();
+      await server.stop();
       let says = "";
-      let heard = "";
+      let requestText = "";
       const ended = new AbortController();
       const impostor = Deno.serve({
         port: 0,
@@ -134,7 +134,7 @@ Deno.test({
         signal: ended.signal,
         onListen: () => {},
       }, async (request) => {
-        heard += [...request.headers].join("\n") + await request.text();
+        requestText += [...request.headers].join("\n") + await request.text();
         return new Response(says);
       });
       const { port } = impostor.addr;
@@ -156,7 +156,7 @@ Deno.test({
           await Deno.writeTextFile(`${folder}/data/.lock`, lock);
           const ran = await install(folder, ["example"], { ELASTIK_URL: where }, folder);
           assert([2, 3].includes(ran.code), `${why}: ${ran.code} ${ran.stdout}${ran.stderr}`);
-          assert(!heard.includes(kept), why);
+          assert(!requestText.includes(kept), why);
         }
       } finally {
         ended.abort();
@@ -218,7 +218,7 @@ const ENV_FILES: readonly [file: string | undefined, port: string][] = [
   ["ELASTIK_PORT=1\nELASTIK_PORT=\n", "3005"],
 ];
 
-Deno.test("install.sh takes ELASTIK_URL, else ELASTIK_PORT of the environment, else of .env", () =>
+Deno.test("install.sh uses ELASTIK_URL, else ELASTIK_PORT of the environment, else of .env", () =>
   withScript(async (folder) => {
     // The message names the address that the script would have used.
     await Deno.mkdir(`${folder}/bin`);
@@ -314,7 +314,7 @@ Deno.test({
           const ran = await install(folder, ["example"], { ...where, ...env });
           assertStrictEquals(ran.code, code, ran.stderr);
           assertMatch(ran.stderr, says);
-          server.witness(ran.stdout + ran.stderr, "install.sh");
+          server.assertNoSecret(ran.stdout + ran.stderr, "install.sh");
         }
       });
     });

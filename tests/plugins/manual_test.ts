@@ -20,19 +20,19 @@ async function withReader(
 ): Promise<void> {
   await inFolder(async (folder) => {
     await Deno.symlink(`${ROOT}/plugins`, `${folder}/plugins`);
-    let machine = await startProgram(fromCheckout(folder));
-    const port = () => new URL(machine.url).port;
+    let server = await startProgram(fromCheckout(folder));
+    const port = () => new URL(server.url).port;
     const shell = new ReaderShell(folder, { ELASTIK_URL: `http://localhost:${port()}` });
     try {
       await test(shell, folder, async (act) => {
         const again = { ELASTIK_PORT: port() };
-        assertEquals((await machine.stop()).code, 0, machine.output());
+        assertEquals((await server.stop()).code, 0, server.output());
         await act();
-        machine = await startProgram(fromCheckout(folder, [], again));
+        server = await startProgram(fromCheckout(folder, [], again));
       }, port);
     } finally {
       await shell.close();
-      await machine.stop();
+      await server.stop();
     }
   });
 }
@@ -71,7 +71,7 @@ for (const page of PAGES) {
 }
 
 Deno.test({
-  name: `removing the folder of a plugin in the data folder recovers a blocked server${missing}`,
+  name: `a server that a plugin blocks starts again without the plugin's folder${missing}`,
   ignore: missing !== "",
   async fn() {
     await withReader(async (shell, folder, restart, port) => {

@@ -18,7 +18,7 @@ Deno.test("plugins/mod.ts is what `deno task plugins` writes", async () => {
   );
 });
 
-Deno.test("pluginSources have the text of the files", async () => {
+Deno.test("pluginSources contain the text of the files", async () => {
   assertEquals(
     Object.keys(pluginSources),
     files.filter((name) => name.endsWith(".ts") && name !== "mod.ts")

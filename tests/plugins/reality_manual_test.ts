@@ -17,13 +17,13 @@ function freePort(): string {
 }
 
 Deno.test({
-  name: `the commands of ${PAGE} print what it says${missing}`,
+  name: `${PAGE} has commands that give the documented output${missing}`,
   ignore: missing !== "",
   fn: (t) =>
     inFolder(async (folder) => {
       await Deno.symlink(`${ROOT}/plugins`, `${folder}/plugins`);
-      const machine = await startProgram(fromCheckout(folder));
-      const { port } = new URL(machine.url);
+      const server = await startProgram(fromCheckout(folder));
+      const { port } = new URL(server.url);
       const second = freePort();
       const shell = new ReaderShell(folder, {
         ...await cacheIn(folder),
@@ -49,7 +49,7 @@ Deno.test({
       } finally {
         await shell.paste("kill $(jobs -p) 2> /dev/null; wait");
         await shell.close();
-        await machine.stop();
+        await server.stop();
       }
     }),
 });

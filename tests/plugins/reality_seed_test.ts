@@ -65,7 +65,7 @@ async function keptToken(folder: string): Promise<string> {
   return (await Deno.readTextFile(`${folder}/data/.approve-token`)).trim();
 }
 
-Deno.test("two archives make a second server, and that one a third", () =>
+Deno.test("/self and /__reality__ give a second server, whose archives give a third", () =>
   inFolder(async (folder) => {
     const [first, second, third] = ["a", "b", "c"].map((name) => `${folder}/${name}`) as [
       string,
@@ -137,7 +137,7 @@ function seed(url: string, cwd: string, env: Readonly<Record<string, string>>): 
   };
 }
 
-Deno.test("a server runs from the modules of another, from the cache the second time, and copies itself", () =>
+Deno.test("/self/main.ts runs from its URL, later from the cache, and that server sends copies", () =>
   inFolder(async (folder) => {
     const here = `${folder}/empty`;
     const third = `${folder}/third`;
@@ -184,7 +184,7 @@ Deno.test("a server runs from the modules of another, from the cache the second 
     assertEquals((await c.stop()).code, 0);
   }));
 
-Deno.test("a server that is a single file sends that file, and others run from it", () =>
+Deno.test("/self/main.ts of a single-file server sends that file, which can be run", () =>
   inFolder(async (folder) => {
     const here = `${folder}/empty`;
     const there = `${folder}/there`;

@@ -34,7 +34,7 @@ Deno.test("/self packs the listed source, with programs executable", () =>
     });
   }));
 
-Deno.test("/self and /__reality__ answer T3 and capabilities minted for them", (t) =>
+Deno.test("/self and /__reality__ require T3 or a capability minted for them", (t) =>
   withReality(async (server) => {
     const over = bearer(server.capability("/self", "r"));
     const part = bearer(server.capability("/self/lib", "r"));

@@ -9,7 +9,7 @@ const T3 = bearer(APPROVE);
 /** A name whose folder has the longest name that is allowed. */
 const LONG = `home/${"ä".repeat(60)}/${"b".repeat(124)}`;
 
-Deno.test("/__reality__ packs every world, and a key made for the copy", () =>
+Deno.test("/__reality__ packs every world and a new key", () =>
   withReality(async (server) => {
     const worlds: Readonly<Record<string, string>> = {
       "/home/x": "one",
@@ -53,7 +53,7 @@ Deno.test("/__reality__ packs every world, and a key made for the copy", () =>
     });
   }));
 
-Deno.test("/__reality__ makes a clone with equal worlds and other keys", () =>
+Deno.test("/__reality__ creates a copy with equal worlds and other keys", () =>
   withReality(async (server) => {
     await server.approve("PUT", "/home/x", "kept");
     const capability = server.capability("/home", "rw");
@@ -66,7 +66,7 @@ Deno.test("/__reality__ makes a clone with equal worlds and other keys", () =>
       };
       const clone = await startTestServer({ data: `${folder}/data`, env });
       try {
-        assert(clone.fresh, "the clone had an approve token");
+        assert(clone.hasNewToken, "the clone had an approve token");
         const read = await clone.send({ method: "GET", target: "/home/x?raw" });
         assertEquals(read.text, "kept");
         const sent = { method: "PUT", target: "/home/y", body: "no" };
@@ -97,7 +97,7 @@ Deno.test("/__reality__ is consistent during writes, and leaves out deleted worl
     for (const name of names) await server.approve("PUT", `/home/h/${name}`, "first\n");
     let writing = true;
     let writes = 0;
-    const hammer = async (shift: number) => {
+    const writeContinuously = async (shift: number) => {
       for (let i = shift; writing; i++) {
         const path = `${url}/home/h/${names[i % 35]}`;
         const method = i % 3 === 0 ? "PUT" : "POST";
@@ -113,11 +113,11 @@ Deno.test("/__reality__ is consistent during writes, and leaves out deleted worl
           ?.cancel();
       }
     };
-    const hammers = [hammer(0), hammer(11), hammer(23)];
+    const writers = [writeContinuously(0), writeContinuously(11), writeContinuously(23)];
     while (writes < 10) await new Promise((resolve) => setTimeout(resolve, 5));
     const [archive] = await Promise.all([fetchTar(server, "/__reality__"), remove()]);
     writing = false;
-    await Promise.all(hammers);
+    await Promise.all(writers);
     await withTempFolder(async (folder) => {
       await untar(archive, folder);
       const { code, lines } = verified(`${folder}/data`);
@@ -132,22 +132,22 @@ Deno.test("/__reality__ is consistent during writes, and leaves out deleted worl
 Deno.test("/__reality__ has a text in place of a damaged world, which verify reports", () =>
   withReality(async (server) => {
     await server.approve("PUT", "/home/whole", "whole");
-    await server.approve("PUT", "/home/rotten", "rotten");
-    const rotten = `${server.data}/home%2Frotten/universe.db`;
-    for (const end of ["-wal", "-shm"]) await Deno.remove(rotten + end).catch(() => {});
-    await Deno.writeTextFile(rotten, "not a database\n".repeat(1000));
+    await server.approve("PUT", "/home/damaged", "damaged");
+    const damaged = `${server.data}/home%2Fdamaged/universe.db`;
+    for (const end of ["-wal", "-shm"]) await Deno.remove(damaged + end).catch(() => {});
+    await Deno.writeTextFile(damaged, "not a database\n".repeat(1000));
     await withTempFolder(async (folder) => {
       await untar(await fetchTar(server, "/__reality__"), folder);
       const { code, lines } = verified(`${folder}/data`);
       assertEquals(code, 1);
       assertEquals(lines.filter((line) => line.includes("unreadable")).length, 1);
-      assert(lines.some((line) => line.startsWith("home/rotten: unreadable")));
+      assert(lines.some((line) => line.startsWith("home/damaged: unreadable")));
       assertMatch(
-        Deno.readTextFileSync(`${folder}/data/home%2Frotten/universe.db`),
-        /\/home\/rotten/,
+        Deno.readTextFileSync(`${folder}/data/home%2Fdamaged/universe.db`),
+        /\/home\/damaged/,
       );
     });
-    assert(server.log.some((line) => line.includes("Cannot copy /home/rotten")));
+    assert(server.log.some((line) => line.includes("Cannot copy /home/damaged")));
   }));
 
 Deno.test("/__reality__ removes its copies after the client disconnects", () =>

@@ -22,17 +22,17 @@ async function read(url: string): Promise<number> {
 
 Deno.test({
   name:
-    `/__reality__ packs 100 MB in less than 60 MB of memory, also for slow clients${unmeasured}`,
+    `/__reality__ packs 100 MB in less than 60 MB of memory, also with slow clients${unmeasured}`,
   ignore: unmeasured !== "",
   fn: () =>
     inFolder(async (folder) => {
-      const machine = await startProgram(fromCheckout(folder, [], {
+      const server = await startProgram(fromCheckout(folder, [], {
         ELASTIK_APPROVE_TOKEN: TOKEN,
         ELASTIK_SYNC: "normal",
       }));
       const tell = async (path: string, body: BodyInit) => {
         const init = { method: "PUT", body, headers: bearer(TOKEN) };
-        const answer = await fetch(`${machine.url}${path}`, init);
+        const answer = await fetch(`${server.url}${path}`, init);
         assert(answer.ok, await answer.text());
       };
       try {
@@ -43,27 +43,27 @@ Deno.test({
           for (let i = from; i < to; i++) await tell(`/home/w${i}`, noise);
         };
         await fill(0, 2);
-        await read(machine.url);
+        await read(server.url);
         await fill(2, WORLDS);
-        await read(machine.url);
-        const weigh = () => readResidentKiB(machine.pid) ?? 0;
+        await read(server.url);
+        const weigh = () => readResidentKiB(server.pid) ?? 0;
         const before = weigh();
         let peak = before;
         const timer = setInterval(() => peak = Math.max(peak, weigh()), 5);
         try {
-          assert(await read(machine.url) > WORLDS * BYTES);
+          assert(await read(server.url) > WORLDS * BYTES);
           // A client that reads a little and then pauses.
-          const answer = await fetch(`${machine.url}/__reality__`, { headers: bearer(TOKEN) });
+          const answer = await fetch(`${server.url}/__reality__`, { headers: bearer(TOKEN) });
           const reader = answer.body?.getReader();
           await reader?.read();
-          await read(machine.url);
+          await read(server.url);
           await reader?.cancel();
         } finally {
           clearInterval(timer);
         }
         assert(peak - before < GROWTH_KIB, `it grew by ${Math.round((peak - before) / 1000)} MB`);
       } finally {
-        await machine.stop();
+        await server.stop();
       }
     }),
 });

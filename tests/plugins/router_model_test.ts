@@ -36,9 +36,9 @@ routerSuite("router handles every failure of the model", (add) => {
         await router.tell(behaviour);
         await router.plain("/rain");
         await router.leads("/waether", "/home/weather");
-        const asked = (await router.asked()).length;
-        assertEquals(asked <= 1, true);
-        assertEquals(behaviour.local === false || behaviour.configured === false ? asked : 0, 0);
+        const count = (await router.questions()).length;
+        assertEquals(count <= 1, true);
+        assertEquals(behaviour.local === false || behaviour.configured === false ? count : 0, 0);
       },
     );
   }
@@ -55,7 +55,7 @@ routerSuite("router handles every failure of the model", (add) => {
       const again = performance.now();
       await router.plain("/storm");
       assert(performance.now() - again < 900);
-      assertEquals((await router.asked()).length, 1);
+      assertEquals((await router.questions()).length, 1);
       assertEquals((await stateOf(router.server, "router")).up, true);
     });
   }
@@ -84,14 +84,14 @@ routerSuite("router handles every failure of the model", (add) => {
     await router.make("home/weather", "home/sales");
     await router.tell({ says: "/home/weather" });
     for (let i = 0; i < 3; i++) await router.leads("/rain", "/home/weather");
-    assertEquals((await router.asked()).length, 1);
+    assertEquals((await router.questions()).length, 1);
     await router.make("home/rain-gauge");
     await router.leads("/rain", "/home/weather");
-    assertEquals((await router.asked()).length, 2);
+    assertEquals((await router.questions()).length, 2);
     // A new version with the same names is not another question.
     await router.make("home/weather");
     await router.leads("/rain", "/home/weather");
-    assertEquals((await router.asked()).length <= 3, true);
+    assertEquals((await router.questions()).length <= 3, true);
   });
 });
 
@@ -106,7 +106,7 @@ routerSuite("router follows /etc/router.conf", (add) => {
     await router.reset({ says: "NONE" }, "budget = 2");
     await router.make("home/weather");
     for (let i = 0; i < 5; i++) assertEquals((await router.get(`/rain${i}`)).status, 404);
-    assertEquals((await router.asked()).length, 2);
+    assertEquals((await router.questions()).length, 2);
     await router.leads("/waether", "/home/weather");
   });
 
@@ -129,7 +129,7 @@ routerSuite("router follows /etc/router.conf", (add) => {
     );
     await router.make("home/weather");
     await router.plain("/rain");
-    assertEquals(await router.asked(), []);
+    assertEquals(await router.questions(), []);
     // Corrected while it runs, without a new approval.
     await router.server.approve("PUT", "/etc/router.conf", "allow_remote = yes\n");
     await eventually(

@@ -117,7 +117,9 @@ routerSuite("router names no world that the caller cannot read", (add) => {
     await router.make("etc/shadow", "home/a");
     await assertSameWithout(router, "etc/shadow", ["/shadwo", "/etc-shadow", "/etc/shadwo"], T2);
     await router.plain("/etc/shadwo", T3);
-    assert((await router.asked()).every((question) => !/^\/(?:boot|etc\/shadow)/m.test(question)));
+    assert(
+      (await router.questions()).every((question) => !/^\/(?:boot|etc\/shadow)/m.test(question)),
+    );
   });
 
   add("proposes worlds of /etc from T2 on", async (router) => {
@@ -146,7 +148,7 @@ routerSuite("router names no world that the caller cannot read", (add) => {
     const reply = await router.get("/what-is-hidden", holder);
     assertEquals(reply.status, 404);
     assert(!/secret/.test(reply.text));
-    assertEquals((await router.asked()).length, 2);
+    assertEquals((await router.questions()).length, 2);
     // In the other order: a kept refusal is not used for another caller.
     await router.leads("/what-is-hidden", "/home/secret", T2);
   });
@@ -173,7 +175,7 @@ routerSuite("router names no world that the caller cannot read", (add) => {
       assertEquals(reply.status, 401, reply.head);
       assert(!/sales-report/.test(reply.text));
     }
-    assertEquals(await router.asked(), []);
+    assertEquals(await router.questions(), []);
   });
 }, CLOSED);
 
@@ -192,7 +194,7 @@ routerSuite("router treats paths and names as data", (add) => {
       await router.tell({ says: "/etc/shadow\n/boot/env\nhttps://example.com/\n//example.com" });
       const reply = await router.get(encodeURI(injection), T2);
       assertEquals(reply.status, 404, reply.head);
-      const [question = ""] = await router.asked();
+      const [question = ""] = await router.questions();
       const lines = question.split("\n");
       assertEquals(lines.filter((line) => line.startsWith("Typed: ")).length, 1);
       assertEquals(lines.at(-1), `Typed: ${JSON.stringify(injection)}`);

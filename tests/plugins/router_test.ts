@@ -28,7 +28,7 @@ routerSuite("router resolves typing errors without a model", (add) => {
       await router.leads("/reprots/", "/home/reports/");
       await router.leads("/home/weekly-plan", "/home/Weekly%20Plan.md");
       await router.leads("/etc/gpu.cnof", "/etc/gpu.conf");
-      assertEquals(await router.asked(), []);
+      assertEquals(await router.questions(), []);
     },
   );
   add("keeps the query in Location", async (router) => {
@@ -77,7 +77,7 @@ routerSuite("router resolves typing errors without a model", (add) => {
     ) {
       await router.plain(path);
     }
-    assertEquals(await router.asked(), [], "the model was asked");
+    assertEquals(await router.questions(), [], "no question for the model");
   });
   add("does not answer for a world that exists", async (router) => {
     await router.make("home/sales-report", "home/salse-report");
@@ -105,8 +105,8 @@ routerSuite("router asks a model about other paths", (add) => {
     await router.leads("/how-did-we-do-last-quarter", "/home/quarterly-numbers");
     await router.tell({ says: "- `/home/weather`\n" });
     await router.leads(encodeURI("/帮我画销售饼图"), "/home/weather");
-    const [asked = ""] = await router.asked();
-    assertMatch(asked, /^Typed: "\/帮我画销售饼图"$/m);
+    const [question = ""] = await router.questions();
+    assertMatch(question, /^Typed: "\/帮我画销售饼图"$/m);
   });
   add("lists two to five names in the type that Accept prefers", async (router) => {
     const names = ["home/<b>&\"'", "home/销售"].map((name) => name.replace(/["<>]/g, ""));
@@ -169,12 +169,12 @@ routerSuite("router asks a model about other paths", (add) => {
     assertMatch(shell.text, /the shell/);
   });
   add(
-    "asks about several typing errors, and lists them without a model",
+    "asks the model if several names are near, and lists them without a model",
     async (router) => {
       await router.make("home/planes", "home/planet");
       await router.tell({ says: "/home/planet" });
       await router.leads("/home/planer", "/home/planet");
-      assertEquals((await router.asked()).length, 1);
+      assertEquals((await router.questions()).length, 1);
       await router.make("home/planed2", "home/planet2");
       await router.tell({ status: 503 });
       const reply = await router.get("/home/planex2");
@@ -191,9 +191,9 @@ routerSuite("router does not answer other requests", (add) => {
     assertEquals(long.status, 414);
     assertEquals(JSON.parse(long.text).type, "/usr/share/doc/problems/uri-too-long.md");
     assertEquals((await router.get(`/${"%E9%94%80".repeat(456)}`)).status, 414);
-    assertEquals(await router.asked(), []);
+    assertEquals(await router.questions(), []);
     assertEquals((await router.get(`/${"x".repeat(4095)}`)).status, 404);
-    assertEquals((await router.asked()).length, 1);
+    assertEquals((await router.questions()).length, 1);
   });
   add("has no route", async (router) => {
     await router.make("home/sales-report");
@@ -232,7 +232,7 @@ routerSuite("router does not answer other requests", (add) => {
     await router.plain("/indxe", { "sec-fetch-mode": "cors" });
     await router.plain("/home/indxe", { "sec-fetch-mode": "no-cors" });
     await router.leads("/home/indxe", "/home/index", { "sec-fetch-mode": "navigate" });
-    assertEquals(await router.asked(), []);
+    assertEquals(await router.questions(), []);
   });
   add("does not resolve paths below /usr, /var and /lib", async (router) => {
     await router.make("home/sales-report", "usr/sales-report", "var/sales-report");

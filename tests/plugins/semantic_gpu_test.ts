@@ -4,11 +4,11 @@ import { eventually } from "../plugin/plugin_test_server.ts";
 import { assert, assertEquals } from "../support/assert.ts";
 import { withPluginServer } from "../support/plugin_server.ts";
 import { type Behaviour, withBackend } from "./fake_backend.ts";
-import { eventsIn, obliging, OBLIGING_PAGE, textIn } from "./shaper.ts";
+import { eventsIn, HTML_PIECES, respondInFormat, textIn } from "./shaper.ts";
 
 Deno.test("GET /shaped/… with the shipped gpu plugin", async (t) => {
   await withBackend(async (backend) => {
-    backend.behaviour = { tokens: obliging };
+    backend.behaviour = { tokens: respondInFormat };
     const gpuConf = (model: string) => `ollama://${backend.host}\nmodel ${model}\n`;
     await withPluginServer({
       plugins: ["gpu", "semantic"],
@@ -29,7 +29,7 @@ Deno.test("GET /shaped/… with the shipped gpu plugin", async (t) => {
         assertEquals(first.headers.get("x-semantic-gpu"), "ollama/one; local");
         assertEquals((await shape("text/plain")).headers.get("x-semantic-cache"), "hit");
         const stream = await shape("text/event-stream, text/html");
-        assertEquals(textIn(stream.text), OBLIGING_PAGE.join(""));
+        assertEquals(textIn(stream.text), HTML_PIECES.join(""));
         assertEquals(eventsIn(stream.text).at(-1)?.type, "done");
         assertEquals((await shape("text/html")).headers.get("x-semantic-cache"), "hit");
         assertEquals(backend.calls.length, 2);
@@ -59,9 +59,9 @@ Deno.test("GET /shaped/… with the shipped gpu plugin", async (t) => {
       await t.step("answers each failure of the backend with its status", async () => {
         const rows: [Behaviour, number][] = [
           [{ tokens: ["{"], end: "broken" }, 502],
-          [{ tokens: ["{}"], end: "error", says: "burnt" }, 502],
+          [{ tokens: ["{}"], end: "error", errorText: "burnt" }, 502],
           [{ tokens: ["{}"], end: "unmarked" }, 502],
-          [{ status: 500, says: "no" }, 502],
+          [{ status: 500, errorText: "no" }, 502],
           [{ status: 429, headers: { "retry-after": "3" } }, 429],
           [{ tokens: ["not JSON"] }, 406],
         ];

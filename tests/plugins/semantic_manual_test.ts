@@ -5,26 +5,26 @@ import { blocksOf, missingAnswer } from "../project/readme.ts";
 import { ReaderShell } from "../project/reader_shell.ts";
 import { assert, assertEquals, assertMatch } from "../support/assert.ts";
 import { withBackend } from "./fake_backend.ts";
-import { obliging } from "./shaper.ts";
+import { respondInFormat } from "./shaper.ts";
 
 const TOOLS = ["bash", "curl"].filter((tool) => !onPath(tool));
 const missing = TOOLS.length === 0 ? "" : ` (skipped: ${TOOLS.join(", ")} not found)`;
 
 Deno.test({
-  name: `shaped.md: every command prints what the page says${missing}`,
+  name: `shaped.md has commands that give the documented output${missing}`,
   ignore: missing !== "",
   async fn(t) {
     const page = await Deno.readTextFile(`${ROOT}/worlds/usr/share/doc/shaped.md`);
     const blocks = blocksOf(page);
     assert(blocks.length > 3);
     await withBackend(async (backend) => {
-      backend.behaviour = { tokens: obliging };
+      backend.behaviour = { tokens: respondInFormat };
       await inFolder(async (folder) => {
         await Deno.symlink(`${ROOT}/plugins`, `${folder}/plugins`);
         const tokens = { ELASTIK_TOKEN: "t2-of-the-page", ELASTIK_APPROVE_TOKEN: "t3-of-the-page" };
-        const machine = await startProgram(fromCheckout(folder, [], tokens));
-        const { host } = new URL(machine.url);
-        const shell = new ReaderShell(folder, { ELASTIK_URL: machine.url, ...tokens });
+        const server = await startProgram(fromCheckout(folder, [], tokens));
+        const { host } = new URL(server.url);
+        const shell = new ReaderShell(folder, { ELASTIK_URL: server.url, ...tokens });
         try {
           for (const { commands, answers } of blocks.flat()) {
             await t.step(commands.split("\n")[0] ?? "", async () => {
@@ -41,7 +41,7 @@ Deno.test({
           assertMatch(backend.calls[1]?.prompt ?? "", /question: what is their funding source\?/);
         } finally {
           await shell.close();
-          await machine.stop();
+          await server.stop();
         }
       });
     });

@@ -280,16 +280,16 @@ export function textIn(text: string): string {
   return eventsIn(text).filter(({ type }) => type === "message").map(({ data }) => data).join("");
 }
 
-/** A page in the pieces in which {@link obliging} writes it. */
-export const OBLIGING_PAGE = [
+/** A page in the pieces in which {@link respondInFormat} writes it. */
+export const HTML_PIECES = [
   "<!doctype html>",
   "<html><body><h1>Dear",
   " Grandma</h1></body></html>",
 ] as const;
 
 /** The output of a model that writes the media type that the prompt names. */
-export function obliging({ prompt }: { readonly prompt: string }): readonly string[] {
-  if (prompt.includes("It is text/html")) return OBLIGING_PAGE;
+export function respondInFormat({ prompt }: { readonly prompt: string }): readonly string[] {
+  if (prompt.includes("It is text/html")) return HTML_PIECES;
   if (prompt.includes("It is text/csv")) return ["source,kind\n", "two,grants"];
   return ["Two grants", " and a loan."];
 }

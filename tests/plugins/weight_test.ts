@@ -1,4 +1,4 @@
-/** What large bodies through a plugin cost the machine, which is a process of its own here. */
+/** The memory of a server process while large bodies pass through a plugin. */
 
 import { assert, assertEquals, assertStrictEquals } from "../support/assert.ts";
 import { readResidentKiB } from "../../lib/plugin/cell/process_memory.ts";
@@ -63,15 +63,16 @@ const NO_PROC = Deno.build.os === "linux" && onPath("curl")
   : " (skipped: it takes curl, and memory in /proc)";
 
 Deno.test({
-  name: `200 MB through a plugin, each way, cost the machine less than 50 MB${NO_PROC}`,
+  name:
+    `a body of 200 MB through a plugin, each way, grows the server by less than 50 MB${NO_PROC}`,
   ignore: NO_PROC !== "",
   async fn() {
     await inFolder(async (folder) => {
-      const machine = await startProgram(
+      const server = await startProgram(
         fromCheckout(folder, [], { ELASTIK_APPROVE_TOKEN: T3 }),
       );
       try {
-        const { url, pid } = machine;
+        const { url, pid } = server;
         assertEquals((await put(`${url}/lib/p`, SOURCE)).status, 201);
         assertEquals((await put(`${url}/lib/p/state`, "active")).status, 200);
         // One small body each way first: code is loaded and buffers are made by then.
@@ -91,7 +92,7 @@ Deno.test({
           assert(most - before < GROWTH_KIB, `${what}: it grew by ${most - before} KiB`);
         }
       } finally {
-        await machine.stop();
+        await server.stop();
       }
     });
   },

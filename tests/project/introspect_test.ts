@@ -4,14 +4,14 @@ import { bearer, CLOSED, startTestServer, type TestServer } from "../support/tes
 import { inFolder, ROOT, runProgram } from "./program.ts";
 
 const SCRIPT = `${ROOT}/worlds/usr/bin/introspect.sh`;
-const BIRTH = { "usr/bin/introspect.sh": await Deno.readTextFile(SCRIPT) };
+const LOWER_TEXTS = { "usr/bin/introspect.sh": await Deno.readTextFile(SCRIPT) };
 const FACTS = ["disk", "memory", "network", "os", "processes"];
 
 async function withInstalledServer(
   env: Record<string, string>,
   act: (server: TestServer, folder: string) => Promise<void>,
 ): Promise<void> {
-  const server = await startTestServer({ env, birth: BIRTH });
+  const server = await startTestServer({ env, lowerTexts: LOWER_TEXTS });
   try {
     await inFolder((folder) => act(server, folder));
   } finally {
@@ -185,7 +185,7 @@ Deno.test({
 Deno.test("examples/introspect.sh is the world /usr/bin/introspect.sh", async () => {
   assertEquals(
     await Deno.readTextFile(`${ROOT}/examples/introspect.sh`),
-    BIRTH["usr/bin/introspect.sh"],
+    LOWER_TEXTS["usr/bin/introspect.sh"],
     "run: cp worlds/usr/bin/introspect.sh examples/introspect.sh",
   );
 });

@@ -364,7 +364,7 @@ Deno.test("openapi.json describes the responses of every operation, and every re
   const server = await startTestServer({
     // Small limits, so that few bytes exceed them.
     env: { ...CLOSED, ELASTIK_MAX_BODY: "64", ELASTIK_HISTORY: "3" },
-    birth: lowerWorlds,
+    lowerTexts: lowerWorlds,
   });
   try {
     for (let i = 0; i < 9; i++) await server.approve("PUT", "/home/old", `${i}`);

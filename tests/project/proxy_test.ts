@@ -50,7 +50,7 @@ function asRoot(): string {
 interface Setup {
   readonly page: string;
   readonly folder: string;
-  readonly machinePort: number;
+  readonly serverPort: number;
   readonly port: number;
   readonly cert: string;
   readonly key: string;
@@ -58,9 +58,9 @@ interface Setup {
 
 /** Returns the command that starts each proxy with the text of the page. */
 const PROXIES: Readonly<Record<string, (setup: Setup) => Promise<readonly string[]>>> = {
-  nginx: async ({ page, folder, machinePort, port, cert, key }) => {
+  nginx: async ({ page, folder, serverPort, port, cert, key }) => {
     const site = configOf(page, "nginx", {
-      "127.0.0.1:3005": `127.0.0.1:${machinePort}`,
+      "127.0.0.1:3005": `127.0.0.1:${serverPort}`,
       "listen 443 ssl http2": `listen 127.0.0.1:${port} ssl http2`,
       "/etc/ssl/elastik.crt": cert,
       "/etc/ssl/elastik.key": key,
@@ -75,9 +75,9 @@ const PROXIES: Readonly<Record<string, (setup: Setup) => Promise<readonly string
     );
     return ["nginx", "-e", `${folder}/error.log`, "-c", `${folder}/nginx.conf`];
   },
-  caddy: async ({ page, folder, machinePort, port, cert, key }) => {
+  caddy: async ({ page, folder, serverPort, port, cert, key }) => {
     const site = configOf(page, "caddy", {
-      "127.0.0.1:3005": `127.0.0.1:${machinePort}`,
+      "127.0.0.1:3005": `127.0.0.1:${serverPort}`,
       "elastik.example {": `https://elastik.example:${port} {\n    tls ${cert} ${key}`,
     });
     await Deno.writeTextFile(
@@ -112,7 +112,7 @@ async function withProxy(
     const page = await Deno.readTextFile(PAGE);
     const start = PROXIES[name];
     assert(start !== undefined);
-    const setup = { page, folder, machinePort: server.port, port, cert, key };
+    const setup = { page, folder, serverPort: server.port, port, cert, key };
     const [command = "", ...args] = await start(setup);
     const proxy = new Deno.Command(command, {
       args,

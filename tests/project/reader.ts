@@ -46,7 +46,7 @@ export class Reader {
     const deno = Deno.execPath().replace(/\/[^/]+$/, "");
     this.#env = {
       PATH: `${deno}:${Deno.env.get("PATH")}`,
-      ...(this.#port === PORT ? {} : { ELASTIK_PORT: String(this.#port) }),
+      ELASTIK_PORT: String(this.#port),
       ...env,
     };
     this.#shell = new ReaderShell(folder, this.#env);
@@ -172,15 +172,9 @@ async function copyFolder(from: string, to: string): Promise<void> {
 }
 
 /** The port of the documents if it is free, otherwise any other. */
+/** A free port, never {@link PORT}: tests in parallel, and a server of the developer, may use it. */
 function freePort(): number {
-  for (const port of [PORT, 0]) {
-    try {
-      const listener = Deno.listen({ port, hostname: "127.0.0.1" });
-      listener.close();
-      return listener.addr.port;
-    } catch (error) {
-      if (!(error instanceof Deno.errors.AddrInUse)) throw error;
-    }
-  }
-  throw new Error("no port is free");
+  const listener = Deno.listen({ port: 0, hostname: "127.0.0.1" });
+  listener.close();
+  return listener.addr.port;
 }

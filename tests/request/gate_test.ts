@@ -5,10 +5,11 @@ import { createGate } from "../../lib/request/gate.ts";
 import { Problem, type ProblemType } from "../../lib/http/problem.ts";
 import { APPROVE, basic, bearer, KEY, TOKEN } from "../support/test_server.ts";
 
-interface Knock {
+/** A request, and the address of its client. */
+interface GateRequest {
   readonly method?: string;
   readonly url?: string;
-  /** The authority in the URL and no Host header, as over HTTP/2. */
+  /** Authority of the URL, without a Host header, as over HTTP/2. */
   readonly authority?: string;
   readonly peer?: string;
   readonly headers?: Record<string, string>;
@@ -30,13 +31,12 @@ function gateOf(guarded: boolean, proxied = false) {
     requiresCredential: guarded,
     allowedHosts: new Set(["box.lan", "other.lan:8080"]),
   });
-  return (knock: Knock) => {
-    const { method = "GET", url = "/home/x", peer = "127.0.0.1", headers = {}, authority } = knock;
+  return (sent: GateRequest) => {
+    const { method = "GET", url = "/home/x", peer = "127.0.0.1", headers = {}, authority } = sent;
     const host: Record<string, string> = authority === undefined ? { host: "localhost:3005" } : {};
     const request = new Request("http://localhost/", { headers: { ...host, ...headers } });
     const whole = `http://${authority ?? "localhost"}${url}`;
-    // As Deno passes it on: URL and method as on the wire, which the constructor of Request
-    // rejects.
+    // Deno passes URL and method as sent; the constructor of Request would reject some of them.
     return gate(
       new Proxy(request, { get: (target, key) => asSent(target, key, whole, method) }),
       peer,
@@ -53,11 +53,15 @@ function asSent(request: Request, key: string | symbol, url: string, method: str
 const open = gateOf(false);
 const guarded = gateOf(true);
 
-function refuses(gate: (knock: Knock) => unknown, knock: Knock, type: ProblemType): void {
+function refuses(
+  gate: (request: GateRequest) => unknown,
+  request: GateRequest,
+  type: ProblemType,
+): void {
   assertThrows(
-    () => gate(knock),
+    () => gate(request),
     (error: unknown) => error instanceof Problem && error.type === type,
-    `${JSON.stringify(knock)} should be ${type}`,
+    `${JSON.stringify(request)} should be ${type}`,
   );
 }
 

@@ -3,7 +3,7 @@ import { parseTarget } from "../../lib/http/path.ts";
 import { toSiteTarget } from "../../lib/request/site_file.ts";
 import { bearer, CLOSED, startTestServer, TOKEN } from "../support/test_server.ts";
 
-const BIRTH = {
+const LOWER_TEXTS = {
   "usr/lib/shell/index.html": "<!doctype html><title>the shell</title>",
   "usr/lib/shell/site/llms.txt": "# elastik\n",
   "usr/lib/skills/elastik.md": "# How\n",
@@ -38,7 +38,7 @@ Deno.test("toSiteTarget() returns a target for file names at the root only", () 
 });
 
 Deno.test("GET /llms.txt is public, T3 can replace it, and without its world it answers 404", async () => {
-  const server = await startTestServer({ env: CLOSED, birth: BIRTH });
+  const server = await startTestServer({ env: CLOSED, lowerTexts: LOWER_TEXTS });
   const foreign = { host: "elastik.example" };
   const ask = (method: string, target: string, headers: Record<string, string> = {}) =>
     server.send({ method, target, headers: { ...foreign, ...headers } });
@@ -73,7 +73,7 @@ Deno.test("GET /llms.txt is public, T3 can replace it, and without its world it 
 });
 
 Deno.test("GET /llms.txt of an unauthenticated client is not answered by a plugin with that route", async () => {
-  const server = await startTestServer({ env: CLOSED, birth: BIRTH });
+  const server = await startTestServer({ env: CLOSED, lowerTexts: LOWER_TEXTS });
   const source = `export const description = "secrets";
 export const routes = ["/llms.txt", "/other.txt"];
 export default { fetch: () => new Response("a plugin's own") };
@@ -93,7 +93,7 @@ export default { fetch: () => new Response("a plugin's own") };
 });
 
 Deno.test("GET /usr/lib/skills needs a credential on a server with tokens", async () => {
-  const server = await startTestServer({ env: CLOSED, birth: BIRTH });
+  const server = await startTestServer({ env: CLOSED, lowerTexts: LOWER_TEXTS });
   const status = async (target: string, headers: Record<string, string>, method = "GET") =>
     (await server.send({ method, target, headers: { host: "elastik.example", ...headers } }))
       .status;

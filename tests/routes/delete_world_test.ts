@@ -45,7 +45,7 @@ const CONDITIONS: readonly (readonly [headers: Record<string, string>, here: boo
   [{ "if-match": tag(2, "other") }, false, false],
   [{ "if-match": tag(1, "two") }, false, false],
   [{ "if-match": 'W/"2"' }, false, false],
-  [{ "if-match": '"stranger"' }, false, false],
+  [{ "if-match": '"foreign"' }, false, false],
   [{ "if-match": "" }, false, false],
   [{ "if-match": "2" }, 400, 400],
   [{ "if-match": '"2' }, 400, 400],

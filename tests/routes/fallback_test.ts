@@ -17,25 +17,25 @@ const PROSE = (status = 404) => new Response("words", { status });
 async function withFallback(
   test: (
     app: TestApp,
-    told: { answer(context: RequestContext): Response | Promise<Response> },
-    asked: string[],
+    fallback: { answer(context: RequestContext): Response | Promise<Response> },
+    calls: string[],
   ) => unknown,
   { auth = "T1", now = Date.now }: { auth?: PluginRoute["auth"]; now?: () => number } = {},
 ): Promise<void> {
-  const told = { answer: (_exchange: RequestContext): Response | Promise<Response> => SEE() };
-  const asked: string[] = [];
+  const fallback = { answer: (_exchange: RequestContext): Response | Promise<Response> => SEE() };
+  const calls: string[] = [];
   const plugins = {
     fallback: {
       ...FALLBACK,
       auth,
       handle: async (context: RequestContext) => {
-        asked.push(`${context.request.method} ${context.target.path}`);
-        return await told.answer(context);
+        calls.push(`${context.request.method} ${context.target.path}`);
+        return await fallback.answer(context);
       },
     },
     match: (path: string) => path === "/taken" ? { ...FALLBACK, path, handle: refuse } : undefined,
   };
-  await withApp({ plugins, now }, async (app) => void await test(app, told, asked));
+  await withApp({ plugins, now }, async (app) => void await test(app, fallback, calls));
 }
 
 function refuse(): Promise<Response> {
@@ -47,7 +47,7 @@ function cap(prefix: string): Record<string, string> {
 }
 
 Deno.test("Fallback is called for absent worlds, absent collections and unknown paths", async () => {
-  await withFallback(async ({ ask }, told, asked) => {
+  await withFallback(async ({ ask }, fallback, calls) => {
     const paths = [
       "/home/x",
       "/home/x?raw",
@@ -60,20 +60,20 @@ Deno.test("Fallback is called for absent worlds, absent collections and unknown 
     ];
     for (const path of paths) {
       for (const method of ["GET", "HEAD"]) {
-        asked.length = 0;
+        calls.length = 0;
         assertEquals((await ask(method, path)).status, 303, path);
-        assertEquals(asked, [`${method} ${parseTarget(`http://x${path}`).path}`]);
+        assertEquals(calls, [`${method} ${parseTarget(`http://x${path}`).path}`]);
       }
     }
-    told.answer = () => PROSE();
+    fallback.answer = () => PROSE();
     assertEquals(await (await ask("GET", "/home/x")).text(), "words");
-    told.answer = () => PROSE(300);
+    fallback.answer = () => PROSE(300);
     assertEquals((await ask("GET", "/home/x")).status, 300);
   });
 });
 
 Deno.test("Fallback is not called for other requests", async () => {
-  await withFallback(async ({ ask, store }, _told, asked) => {
+  await withFallback(async ({ ask, store }, _fallback, calls) => {
     const put = { body: new TextEncoder().encode("x"), ext: "txt", meta: [], by: "T2" } as const;
     await store.put({ ...put, name: "home/there", state: "" });
     await store.put({ ...put, name: "home/folder/x", state: "" });
@@ -118,47 +118,47 @@ Deno.test("Fallback is not called for other requests", async () => {
     ];
     for (const [method, path, headers = {}] of rows) {
       const answer = await ask(method, path, { headers });
-      assertEquals(asked, [], `${method} ${path} ${JSON.stringify(headers)}`);
+      assertEquals(calls, [], `${method} ${path} ${JSON.stringify(headers)}`);
       assert(answer.status !== 303, `${method} ${path}`);
     }
   });
 });
 
 Deno.test("Fallback does not replace 401 and 403", async () => {
-  await withFallback(async ({ ask }, _told, asked) => {
+  await withFallback(async ({ ask }, _fallback, calls) => {
     assertEquals((await ask("GET", "/boot/x")).status, 401);
     assertEquals((await ask("GET", "/home/x", { headers: cap("/home/other") })).status, 403);
-    assertEquals(asked, []);
+    assertEquals(calls, []);
   });
 });
 
 Deno.test("Fallback is called only for callers with its tier; others get the 404", async () => {
-  await withFallback(async ({ ask }, _told, asked) => {
+  await withFallback(async ({ ask }, _fallback, calls) => {
     for (const headers of [{}, cap("/home")]) {
       const plain = await ask("GET", "/home/x", { headers });
       assertEquals(plain.status, 404);
       assertMatch(await plain.text(), /a PUT would create it/);
       assertEquals((await ask("GET", "/x", { headers })).status, 404);
     }
-    assertEquals(asked, []);
+    assertEquals(calls, []);
     assertEquals((await ask("GET", "/x", { headers: bearer(APPROVE) })).status, 303);
   }, { auth: "T3" });
 });
 
 Deno.test("Fallback is not called for requests of plugins", async () => {
-  await withFallback(async ({ app, server }, _told, asked) => {
+  await withFallback(async ({ app, server }, _fallback, calls) => {
     for (const path of ["/home/x", "/x"]) {
       const request = new Request(`http://machine${path}`);
       const caller = server.authenticator.authenticate(null, true);
       const exchange = { request, target: parseTarget(request.url), caller, depth: 1 };
       assertEquals((await app.handleInternal(exchange)).status, 404);
     }
-    assertEquals(asked, []);
+    assertEquals(calls, []);
   });
 });
 
 Deno.test("Fallback may answer with a redirect on this server, 300 or 404; otherwise the 404 is sent", async () => {
-  await withFallback(async ({ ask }, told) => {
+  await withFallback(async ({ ask }, fallback) => {
     const bad: [string, () => Response][] = [
       ["a success", () => new Response("taken over")],
       ["an empty 404", () => new Response(null, { status: 404 })],
@@ -181,7 +181,7 @@ Deno.test("Fallback may answer with a redirect on this server, 300 or 404; other
       }],
     ];
     for (const [i, [what, answer]] of bad.entries()) {
-      told.answer = answer;
+      fallback.answer = answer;
       const plain = await ask("GET", `/home/x${i}`);
       assertEquals(plain.status, 404, what);
       assertEquals(
@@ -194,24 +194,24 @@ Deno.test("Fallback may answer with a redirect on this server, 300 or 404; other
 });
 
 Deno.test("Fallback may serve paths outside the namespaces, but not to a capability", async () => {
-  await withFallback(async ({ ask }, told) => {
-    told.answer = () => new Response("served", { headers: { etag: '"a"' } });
+  await withFallback(async ({ ask }, fallback) => {
+    fallback.answer = () => new Response("served", { headers: { etag: '"a"' } });
     assertEquals(
       await (await ask("GET", "/x", { headers: { "if-none-match": '"b"' } })).text(),
       "served",
     );
     const headers = cap("/home/scratch");
     assertEquals((await ask("GET", "/y", { headers })).status, 404);
-    told.answer = () => SEE();
+    fallback.answer = () => SEE();
     assertEquals((await ask("GET", "/z", { headers })).status, 303);
-    told.answer = () => new Response("oh", { status: 502 });
+    fallback.answer = () => new Response("oh", { status: 502 });
     assertEquals((await ask("GET", "/u")).status, 404);
   });
 });
 
 Deno.test("Fallback logs a failure and sends the 404", async () => {
-  await withFallback(async ({ ask, log }, told) => {
-    told.answer = () => {
+  await withFallback(async ({ ask, log }, fallback) => {
+    fallback.answer = () => {
       throw new Problem("bad-gateway", "The plugin last failed to answer");
     };
     const plain = await ask("GET", "/home/x");
@@ -224,15 +224,15 @@ Deno.test("Fallback logs a failure and sends the 404", async () => {
 });
 
 Deno.test("Fallback does not replace a world that was created during its call", async () => {
-  await withFallback(async ({ ask, store }, told) => {
-    const asked = Promise.withResolvers<void>();
+  await withFallback(async ({ ask, store }, fallback) => {
+    const called = Promise.withResolvers<void>();
     const thought = Promise.withResolvers<Response>();
-    told.answer = () => {
-      asked.resolve();
+    fallback.answer = () => {
+      called.resolve();
       return thought.promise;
     };
     const pending = ask("GET", "/home/slow");
-    await asked.promise;
+    await called.promise;
     const body = new TextEncoder().encode("x");
     await store.put({ name: "home/slow", body, ext: "txt", meta: [], by: "T2", state: "" });
     thought.resolve(SEE());
@@ -243,29 +243,29 @@ Deno.test("Fallback does not replace a world that was created during its call", 
 
 Deno.test("Fallback is not called again for a declined path until a world changes or a time passes", async () => {
   let now = Date.now();
-  await withFallback(async ({ ask, store }, told, asked) => {
-    told.answer = () => new Response(null, { status: 404 });
+  await withFallback(async ({ ask, store }, fallback, calls) => {
+    fallback.answer = () => new Response(null, { status: 404 });
     for (let i = 0; i < 3; i++) assertEquals((await ask("GET", "/home/x")).status, 404);
-    assertEquals(asked, ["GET /home/x"]);
+    assertEquals(calls, ["GET /home/x"]);
     // Another path or another caller is a new request.
     await ask("GET", "/home/x/");
     await ask("GET", "/home/x", { headers: bearer(APPROVE) });
-    assertEquals(asked.length, 3);
-    told.answer = () => SEE();
+    assertEquals(calls.length, 3);
+    fallback.answer = () => SEE();
     const body = new TextEncoder().encode("x");
     await store.put({ name: "home/y", body, ext: "txt", meta: [], by: "T2", state: "" });
     assertEquals((await ask("GET", "/home/x")).status, 303);
-    told.answer = () => new Response(null, { status: 404 });
+    fallback.answer = () => new Response(null, { status: 404 });
     assertEquals((await ask("GET", "/home/x")).status, 404);
-    told.answer = () => SEE();
+    fallback.answer = () => SEE();
     assertEquals((await ask("GET", "/home/x")).status, 404);
     now += FALLBACK_DECLINE_MS;
     assertEquals((await ask("GET", "/home/x")).status, 303);
     // The number of remembered paths is limited.
-    told.answer = () => new Response(null, { status: 404 });
+    fallback.answer = () => new Response(null, { status: 404 });
     for (let i = 0; i <= FALLBACK_DECLINE_CACHE_ENTRIES; i++) await ask("GET", `/n${i}`);
-    const before = asked.length;
+    const before = calls.length;
     await ask("GET", "/n0");
-    assertStrictEquals(asked.length, before + 1);
+    assertStrictEquals(calls.length, before + 1);
   }, { now: () => now });
 });

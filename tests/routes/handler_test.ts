@@ -46,7 +46,7 @@ Deno.test("only() throws method-not-allowed for other methods, with Allow", () =
   }
 });
 
-Deno.test("only() takes no method from the prototype of an object", () => {
+Deno.test("only() ignores methods of the object's prototype", () => {
   assertThrows(() => only({ GET: text("") })(contextOf("constructor", "/x")), Problem);
 });
 

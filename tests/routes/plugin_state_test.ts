@@ -180,8 +180,8 @@ Deno.test("GET /lib/<name>/state shows a crash and its reason, and the chain rec
     const reply = await get(server, "/p");
     assert(reply.status === 502 || reply.status === 504, reply.text);
     const state = await eventually(async () => {
-      const told = await stateOf(server, "p");
-      return JSON.stringify(told.health).includes('"crashes":1') ? told : undefined;
+      const state = await stateOf(server, "p");
+      return JSON.stringify(state.health).includes('"crashes":1') ? state : undefined;
     }, "the crash is counted");
     assertEquals([state.state, state.up, state.version], ["active", true, version]);
     assertMatch(JSON.stringify(state.health), /"reason":"/);

@@ -10,11 +10,11 @@ import { Wire } from "../support/wire.ts";
 const test = suite("concurrent access to worlds over HTTP", { env: CLOSED });
 
 const T2 = bearer(TOKEN);
-const CROWD = 32;
+const CLIENTS = 32;
 
 /** Runs an action of each client on its own connection. */
 async function together<T>(server: TestServer, act: (wire: Wire, who: number) => Promise<T>) {
-  return await Promise.all(Array.from({ length: CROWD }, async (_, who) => {
+  return await Promise.all(Array.from({ length: CLIENTS }, async (_, who) => {
     const wire = new Wire(server.port);
     try {
       return await act(wire, who);
@@ -27,8 +27,8 @@ async function together<T>(server: TestServer, act: (wire: Wire, who: number) =>
 test("PUT with If-Match applies exactly as many increments as it acknowledged", async (server) => {
   const target = "/home/counter";
   await server.send({ method: "PUT", target, headers: T2, body: "0" });
-  const tallies = await together(server, async (wire, who) => {
-    const tally = { won: 0, lost: 0 };
+  const counts = await together(server, async (wire, who) => {
+    const count = { won: 0, lost: 0 };
     for (let tries = 0; tries < 12; tries++) {
       // Half of the clients read JSON, half the bytes; both tags and the version must work.
       const raw = who % 2 === 0;
@@ -43,14 +43,14 @@ test("PUT with If-Match applies exactly as many increments as it acknowledged", 
         body: String(Number(value) + 1),
       });
       assert(status === 200 || status === 412, String(status));
-      if (status === 200) tally.won++;
-      else tally.lost++;
+      if (status === 200) count.won++;
+      else count.lost++;
     }
-    return tally;
+    return count;
   });
-  const won = tallies.reduce((sum, tally) => sum + tally.won, 0);
-  const lost = tallies.reduce((sum, tally) => sum + tally.lost, 0);
-  assertStrictEquals(won + lost, CROWD * 12);
+  const won = counts.reduce((sum, count) => sum + count.won, 0);
+  const lost = counts.reduce((sum, count) => sum + count.lost, 0);
+  assertStrictEquals(won + lost, CLIENTS * 12);
   assert(won >= 12 && lost > 0, `${won} won, ${lost} lost`);
   const { text } = await server.send({ method: "GET", target });
   assertEquals([JSON.parse(text).stage_html, JSON.parse(text).version], [
@@ -74,14 +74,14 @@ test("POST loses no append of concurrent clients", async (server) => {
   });
   const { text } = await server.send({ method: "GET", target: `${target}?raw` });
   const lines = text.trim().split("\n");
-  assertStrictEquals(lines.length, CROWD * 10);
-  assertStrictEquals(new Set(lines).size, CROWD * 10);
+  assertStrictEquals(lines.length, CLIENTS * 10);
+  assertStrictEquals(new Set(lines).size, CLIENTS * 10);
   assertEquals(
     versions.flat().sort((a, b) => a - b),
-    Array.from({ length: CROWD * 10 }, (_, i) => i + 1),
+    Array.from({ length: CLIENTS * 10 }, (_, i) => i + 1),
   );
   // The first line of each client comes before its second.
-  for (let who = 0; who < CROWD; who++) {
+  for (let who = 0; who < CLIENTS; who++) {
     const own = lines.filter((line) => line.startsWith(`${who}:`));
     assertEquals(own, Array.from({ length: 10 }, (_, i) => `${who}:${i}`));
   }
@@ -95,7 +95,7 @@ test("PUT with If-None-Match creates a world for exactly one client", async (ser
     return (await wire.send(sent)).status;
   });
   assertEquals(statuses.filter((status) => status === 201).length, 1);
-  assertStrictEquals(statuses.filter((status) => status === 412).length, CROWD - 1);
+  assertStrictEquals(statuses.filter((status) => status === 412).length, CLIENTS - 1);
   const winner = statuses.indexOf(201);
   const { text } = await server.send({ method: "GET", target: "/home/first?raw" });
   assertEquals(text, `by ${winner}`);

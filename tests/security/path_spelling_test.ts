@@ -195,8 +195,10 @@ test("PUT and DELETE with any spelling change nothing outside the rights of the 
   const outside = (list: string[], prefix: string) =>
     list.filter((line) => !line.startsWith(`${prefix}/`) && !line.startsWith(`${prefix} `));
   let sent = 0;
-  for (const victim of ["/home/o", "/home/sx", "/etc/x", "/boot/x", "/usr/x", "/lib/x"]) {
-    for (const target of [...spellings(victim), ...traversalTargets("/home/s", victim)]) {
+  for (const protectedPath of ["/home/o", "/home/sx", "/etc/x", "/boot/x", "/usr/x", "/lib/x"]) {
+    for (
+      const target of [...spellings(protectedPath), ...traversalTargets("/home/s", protectedPath)]
+    ) {
       if (target.includes(" ") || target.includes("\n")) continue;
       for (const method of ["PUT", "DELETE"]) {
         sent++;
@@ -214,8 +216,10 @@ test("PUT and DELETE with any spelling change nothing outside the rights of the 
   assert(sent > 1000, `${sent} requests`);
   assertEquals(outside(await worlds(), "home/s"), outside(before, "home/s"));
   const t2 = await worlds();
-  for (const victim of ["/etc/x", "/boot/x", "/usr/x"]) {
-    for (const target of [...spellings(victim), ...traversalTargets("/home/s", victim)]) {
+  for (const protectedPath of ["/etc/x", "/boot/x", "/usr/x"]) {
+    for (
+      const target of [...spellings(protectedPath), ...traversalTargets("/home/s", protectedPath)]
+    ) {
       if (target.includes(" ") || target.includes("\n")) continue;
       await send(server, "PUT", target, bearer(TOKEN));
     }

@@ -151,7 +151,7 @@ Deno.test("no response, header, event, log line, listing or file name contains a
       while (!stream.wire.includes('"name":"etc/last"')) await stream.next();
     }
     await stream.close();
-    if (i !== 2) server.witness(stream.wire, `the stream of caller ${i}`);
+    if (i !== 2) server.assertNoSecret(stream.wire, `the stream of caller ${i}`);
     else assert(stream.wire.includes(MOUNT));
   }
   await server.stop();
@@ -191,13 +191,13 @@ Deno.test("generated secrets are stored in files that only the user of the serve
     assertMatch(key, /^[0-9a-f]{64}$/);
     assertMatch(first.approveToken, /^[0-9a-f]{64}$/);
     assertNotStrictEquals(key, first.approveToken);
-    assertEquals(first.fresh, true);
+    assertEquals(first.hasNewToken, true);
     first.secrets.add(key);
     await requestEverything(first, [{}, bearer("wrong"), bearer(first.approveToken)]);
     assertEquals((await first.approve("PUT", "/etc/x", "x")).status, 201);
     await first.stop();
     const second = await startTestServer({ env, data });
-    assertEquals([second.fresh, second.approveToken], [false, first.approveToken]);
+    assertEquals([second.hasNewToken, second.approveToken], [false, first.approveToken]);
     await second.audit();
     await second.stop();
     for (const file of walk(data)) {

@@ -7,11 +7,11 @@ const BASE = "http://seed.test:3005/self/";
 
 /** A cache of files below the base, and the URLs that were loaded. */
 function cacheOf(files: Readonly<Record<string, string>>) {
-  const asked: string[] = [];
+  const loaded: string[] = [];
   return {
-    asked,
+    loaded,
     load: (url: string): Promise<string> => {
-      asked.push(url);
+      loaded.push(url);
       const text = url.startsWith(BASE)
         ? files[decodeURIComponent(url.slice(BASE.length))]
         : undefined;
@@ -33,7 +33,7 @@ const FILES = {
 };
 
 Deno.test("CachedModules lists all files that the program refers to below its main module", async () => {
-  const { load, asked } = cacheOf(FILES);
+  const { load, loaded } = cacheOf(FILES);
   const source = new CachedModules(`${BASE}main.ts`, load);
   assertEquals(source.main, "main.ts");
   assertEquals(await source.list(), [
@@ -45,7 +45,7 @@ Deno.test("CachedModules lists all files that the program refers to below its ma
     "main.ts",
     "worlds/ä b.md",
   ]);
-  assert(asked.every((url) => url.startsWith(BASE)), asked.join(" "));
+  assert(loaded.every((url) => url.startsWith(BASE)), loaded.join(" "));
   assertEquals(
     new TextDecoder().decode(await source.read("worlds/ä b.md")),
     FILES["worlds/ä b.md"],
@@ -58,10 +58,10 @@ Deno.test("CachedModules lists all files that the program refers to below its ma
 Deno.test("CachedModules skips missing type-only modules after one wait", async () => {
   const { "lib/types.ts": _, ...cached } = FILES;
   const files = { ...cached, "lib/b.ts": `import type { V } from "./v.ts";\nimport "./a.ts";` };
-  const { load, asked } = cacheOf(files);
+  const { load, loaded } = cacheOf(files);
   const found = await new CachedModules(`${BASE}main.ts`, load).list();
   assertEquals(found, ["lib/a.ts", "lib/b.ts", "lib/worker.ts", "main.ts"]);
-  assertEquals(asked.filter((url) => /types|\/v\.ts/.test(url)).length, 1);
+  assertEquals(loaded.filter((url) => /types|\/v\.ts/.test(url)).length, 1);
 });
 
 Deno.test("CachedModules works with any folder and main module", async () => {

@@ -1,6 +1,6 @@
 /**
- * The machine without its listener: a store in a folder of its own and the app over it, for tests of
- * what lies between a Request and its Response. The clock and the plugins are the test's.
+ * A server without a listener: a store in its own folder and the app over it, for tests from Request to
+ * Response. The test can replace the clock, the plugins and the store.
  */
 
 import { type App, createApp } from "../../lib/server/app.ts";
@@ -14,7 +14,7 @@ import { acquireDataFolder } from "../../lib/world/file/data_folder.ts";
 import { createLowerLayer } from "../../lib/world/lower_layer.ts";
 import { openSqliteStore } from "../../lib/world/store/sqlite_store.ts";
 import type { Store } from "../../lib/world/store.ts";
-import { APPROVE, BIRTH, KEY } from "./test_server.ts";
+import { APPROVE, KEY, LOWER_TEXTS } from "./test_server.ts";
 
 const WORKER = import.meta.resolve("../../lib/world/worker/worker_main.ts");
 
@@ -34,27 +34,27 @@ const NO_PLUGINS: PluginRoutes = {
   },
 };
 
-/** What a test may put in place of the real thing. */
+/** Parts that a test replaces. */
 export interface TestAppOptions {
-  /** What of the plugins is not as on a machine that has none. */
+  /** Members of the plugin routes; the others are those of a server without plugins. */
   readonly plugins?: Partial<PluginRoutes>;
   /** Unix milliseconds. */
   readonly now?: () => number;
-  /** Changes the store before anyone sees it. */
+  /** Returns the store that the app uses, such as a wrapper of the given one. */
   readonly store?: (store: Store) => Store;
 }
 
-/** An open machine that listens nowhere. */
+/** An app without tokens and without a listener. */
 export interface TestApp {
   readonly app: App;
   readonly server: ServerContext;
   readonly store: Store;
   readonly log: string[];
-  /** Sends one request from this machine. */
+  /** Sends one request as a loopback client. */
   ask(method: string, target: string, init?: RequestInit): Promise<Response>;
 }
 
-/** Runs a test on an app of its own. */
+/** Runs a test on its own app. */
 export async function withApp(
   options: TestAppOptions,
   test: (app: TestApp) => Promise<void>,
@@ -64,7 +64,7 @@ export async function withApp(
   const store = await openSqliteStore({
     folder: acquireDataFolder(data),
     key: KEY,
-    lower: createLowerLayer(BIRTH, "2026-01-02T03:04:05.678Z"),
+    lower: createLowerLayer(LOWER_TEXTS, "2026-01-02T03:04:05.678Z"),
     workerUrl: WORKER,
     writers: 1,
     sync: "normal",

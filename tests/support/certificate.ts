@@ -1,7 +1,4 @@
-/**
- * Certificates for tests, made by openssl in a folder of the test's own. Without openssl there is none,
- * and the tests that need one say so.
- */
+/** Certificates for tests, created by openssl. Tests that need one are skipped without openssl. */
 
 import { assertEquals } from "./assert.ts";
 
@@ -12,7 +9,7 @@ export interface Certificate {
   readonly key: string;
 }
 
-/** Whether certificates can be made here. */
+/** Returns whether openssl is installed. */
 export function canCertify(): boolean {
   try {
     const { success } = new Deno.Command("openssl", {
@@ -27,7 +24,7 @@ export function canCertify(): boolean {
   }
 }
 
-/** Makes a certificate for `localhost`, 127.0.0.1 and another host that signs itself. */
+/** Creates a self-signed certificate for `localhost`, 127.0.0.1 and another host. */
 export async function certify(
   folder: string,
   name: string,
@@ -58,7 +55,7 @@ export async function certify(
   return { cert, key };
 }
 
-/** Runs openssl; a failure fails the test with its words. */
+/** Runs openssl. Fails the test with its error output if it fails. */
 export async function openssl(args: readonly string[]): Promise<void> {
   const { code, stderr } = await new Deno.Command("openssl", {
     args: [...args],

@@ -1,6 +1,6 @@
 /**
- * Reads server-sent events as a browser's EventSource does, by the algorithm of WHATWG HTML §9.2.6
- * and not by what our encoder happens to write.
+ * Reads server-sent events as a browser's EventSource does, by the algorithm of WHATWG HTML §9.2.6 and
+ * independently of the encoder under test.
  */
 
 /** A dispatched event. */
@@ -10,15 +10,15 @@ export interface ReceivedEvent {
   readonly lastEventId: string;
 }
 
-/** Longest wait for an event that is to come, in milliseconds. */
-const PATIENCE_MS = 10_000;
+/** Longest wait for the next bytes of a stream, in milliseconds. */
+const MAX_WAIT_MS = 10_000;
 
 /** One open stream. */
 export class EventReader {
   readonly response: Response;
-  /** Comments so far; heartbeats are comments. */
+  /** All comments so far; heartbeats are comments. */
   readonly comments: string[] = [];
-  /** Everything so far, as it came. */
+  /** The whole text so far. */
   wire = "";
   readonly #abort: AbortController;
   readonly #pieces: ReadableStreamDefaultReader<string> | undefined;
@@ -27,7 +27,7 @@ export class EventReader {
   #type = "";
   #data = "";
   #id = "";
-  #over = false;
+  #ended = false;
 
   constructor(response: Response, abort: AbortController) {
     this.response = response;
@@ -42,30 +42,30 @@ export class EventReader {
     return new EventReader(await fetch(url, { headers: accept, signal: abort.signal }), abort);
   }
 
-  /** The next event; `undefined` once the stream has ended. */
+  /** Returns the next event, or `undefined` after the stream has ended. */
   async next(): Promise<ReceivedEvent | undefined> {
     while (this.#ready.length === 0 && await this.#read());
     return this.#ready.shift();
   }
 
   /** Reads until there are this many comments. */
-  async beats(count: number): Promise<void> {
+  async untilComments(count: number): Promise<void> {
     while (this.comments.length < count && await this.#read());
   }
 
-  /** Goes away, as a closed tab does. */
+  /** Disconnects, as a closed tab does. */
   async close(): Promise<void> {
-    this.#over = true;
+    this.#ended = true;
     this.#abort.abort();
-    await this.#pieces?.cancel().catch(() => {}); // the abort is what was asked for
+    await this.#pieces?.cancel().catch(() => {}); // it rejects with the abort above
   }
 
   async #read(): Promise<boolean> {
-    if (this.#over || this.#pieces === undefined) return false;
-    const late = setTimeout(() => this.#abort.abort(new Error("nothing came")), PATIENCE_MS);
-    const { done, value } = await this.#pieces.read().finally(() => clearTimeout(late));
+    if (this.#ended || this.#pieces === undefined) return false;
+    const timer = setTimeout(() => this.#abort.abort(new Error("no bytes in time")), MAX_WAIT_MS);
+    const { done, value } = await this.#pieces.read().finally(() => clearTimeout(timer));
     if (done) {
-      this.#over = true;
+      this.#ended = true;
       return false;
     }
     this.wire += value;

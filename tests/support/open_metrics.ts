@@ -1,18 +1,18 @@
 /**
- * Reads OpenMetrics 1.0 text strictly, by its specification and not by what our writer happens to
- * write: what a lenient scraper would let pass fails here.
+ * A strict reader of OpenMetrics 1.0, written from the specification and independent of the writer under
+ * test. It rejects faults that a lenient scraper ignores.
  */
 
 import { assert, assertEquals } from "./assert.ts";
 
-/** One line of numbers. */
+/** One sample line. */
 export interface MetricSample {
   readonly name: string;
   readonly labels: Readonly<Record<string, string>>;
   readonly value: number;
 }
 
-/** One family with its lines. */
+/** A metric family with its samples. */
 export interface MetricFamily {
   readonly name: string;
   readonly type: string;
@@ -21,7 +21,8 @@ export interface MetricFamily {
   readonly samples: readonly MetricSample[];
 }
 
-type Opening = {
+/** A family while its lines are read. */
+type OpenFamily = {
   name: string;
   type?: string;
   unit?: string;
@@ -40,12 +41,12 @@ const LABELS = '\\{((?:[a-zA-Z_][a-zA-Z0-9_]*="(?:[^"\\\\\\n]|\\\\[\\\\n"])*",?)
 const SAMPLE = new RegExp(`^(${NAME})(?:${LABELS})? (\\S+)$`);
 const META = new RegExp(`^# (TYPE|UNIT|HELP) (${NAME})(?: (.*))?$`);
 
-/** The families of a page, by name; fails the test at the first thing that is not allowed. */
+/** Returns the families of a page by name. Fails the test at the first fault. */
 export function readOpenMetrics(text: string): ReadonlyMap<string, MetricFamily> {
   assert(text.endsWith("\n# EOF\n"), "the page does not end with # EOF");
   const lines = text.slice(0, -"# EOF\n".length).split("\n");
   assertEquals(lines.pop(), "", "there is no line break before # EOF");
-  const families: Opening[] = [];
+  const families: OpenFamily[] = [];
   for (const line of lines) {
     const meta = META.exec(line);
     if (meta) takeMeta(families, meta[1] ?? "", meta[2] ?? "", meta[3] ?? "", line);
@@ -53,13 +54,13 @@ export function readOpenMetrics(text: string): ReadonlyMap<string, MetricFamily>
   }
   const found = new Map<string, MetricFamily>();
   for (const family of families) {
-    assert(!found.has(family.name), `the family ${family.name} is there twice`);
+    assert(!found.has(family.name), `the family ${family.name} occurs twice`);
     found.set(family.name, check(family));
   }
   return found;
 }
 
-function takeMeta(families: Opening[], what: string, name: string, text: string, line: string) {
+function takeMeta(families: OpenFamily[], what: string, name: string, text: string, line: string) {
   let family = families.at(-1);
   if (family?.name !== name) {
     family = { name, samples: [] };
@@ -67,12 +68,14 @@ function takeMeta(families: Opening[], what: string, name: string, text: string,
   }
   assert(family.samples.length === 0, `metadata after samples: ${line}`);
   const key = what === "TYPE" ? "type" : what === "UNIT" ? "unit" : "help";
-  assert(family[key] === undefined, `said twice: ${line}`);
-  if (key === "help") assert(!/(?<!\\)(?:\\\\)*\\(?![\\n"])/.test(text), `a bad escape: ${line}`);
+  assert(family[key] === undefined, `repeated metadata: ${line}`);
+  if (key === "help") {
+    assert(!/(?<!\\)(?:\\\\)*\\(?![\\n"])/.test(text), `an invalid escape: ${line}`);
+  }
   family[key] = text;
 }
 
-function takeSample(families: Opening[], line: string) {
+function takeSample(families: OpenFamily[], line: string) {
   const [, name = "", labels = "", value = ""] = SAMPLE.exec(line) ?? [];
   assert(name !== "", `not a sample: ${JSON.stringify(line)}`);
   assert(/^[+-]?(?:\d+\.?\d*(?:e[+-]?\d+)?|Inf)$|^NaN$/i.test(value), `not a number: ${line}`);
@@ -88,16 +91,18 @@ function takeSample(families: Opening[], line: string) {
   family.samples.push({ name, labels: Object.fromEntries(pairs), value: numberOf(value) });
 }
 
-function check({ name, type, unit, help, samples }: Opening): MetricFamily {
-  assert(type !== undefined && Object.hasOwn(SUFFIXES, type), `${name} has no type that is known`);
+function check({ name, type, unit, help, samples }: OpenFamily): MetricFamily {
+  assert(type !== undefined && Object.hasOwn(SUFFIXES, type), `${name} has no known type`);
   assert(
     unit === undefined || unit === "" || name.endsWith(`_${unit}`),
-    `${name} is not in ${unit}`,
+    `the name ${name} does not end with the unit ${unit}`,
   );
   const keys = samples.map(({ name, labels }) => JSON.stringify([name, Object.entries(labels)]));
-  assertEquals(new Set(keys).size, keys.length, `${name} says something twice`);
+  assertEquals(new Set(keys).size, keys.length, `${name} has two equal samples`);
   for (const { value, labels } of samples) {
-    if (type === "counter") assert(value >= 0 && Number.isFinite(value), `${name} counts ${value}`);
+    if (type === "counter") {
+      assert(value >= 0 && Number.isFinite(value), `the counter ${name} is ${value}`);
+    }
     if (type === "info") assertEquals(value, 1);
     assert(!Object.hasOwn(labels, "le") || type === "histogram", `${name} has a label le`);
   }
@@ -120,7 +125,7 @@ function checkHistogram(name: string, samples: readonly MetricSample[]) {
     assert(/^(?:\d+\.\d+|\+Inf)$/.test(labels.le ?? ""), `${name}: ${labels.le} is not canonical`);
   }
   const counts = buckets.map(({ value }) => value);
-  assertEquals(counts, [...counts].sort((a, b) => a - b), `${name}: buckets do not add up`);
+  assertEquals(counts, [...counts].sort((a, b) => a - b), `${name}: bucket counts decrease`);
   const count = samples.find((sample) => sample.name === `${name}_count`);
   assertEquals(count?.value, counts.at(-1));
   assert(samples.some((sample) => sample.name === `${name}_sum`));

@@ -15,7 +15,7 @@ export interface PluginServerOptions {
   /** Settings in addition to tokens for T2 and T3; `undefined` removes a token. */
   readonly env?: TestServerOptions["env"];
   /** Worlds of the lower layer. */
-  readonly birth?: TestServerOptions["birth"];
+  readonly lowerTexts?: TestServerOptions["lowerTexts"];
 }
 
 /** Returns the text of a plugin of the folder `plugins`. */
@@ -43,12 +43,12 @@ export async function putWorld(
 
 /** Runs a test on a server with plugins. */
 export function withPluginServer(
-  { plugins, worlds = {}, env = {}, birth }: PluginServerOptions,
+  { plugins, worlds = {}, env = {}, lowerTexts }: PluginServerOptions,
   test: (server: TestServer) => Promise<void>,
 ): Promise<void> {
   // One writer and no flush to the disk: the tests start faster.
   const settings = { ELASTIK_WRITERS: "1", ELASTIK_SYNC: "normal", ...CLOSED, ...env };
-  const options = { env: settings, ...(birth === undefined ? {} : { birth }) };
+  const options = { env: settings, ...(lowerTexts === undefined ? {} : { lowerTexts }) };
   return withServer(options, async (server) => {
     for (const [path, body] of Object.entries(worlds)) await putWorld(server, path, body);
     for (const plugin of plugins) await installPlugin(server, plugin);

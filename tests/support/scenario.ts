@@ -1,6 +1,6 @@
 /**
- * Tests of HTTP as tables: a row says who sends what, what comes back, what must not, and which
- * events the machine wrote because of it, no more and no less. A row that names no change proves that
+ * Tests of HTTP as tables. A row has a request, the expected response, texts that must not be in it,
+ * and exactly the changes and events that the request may cause. A row without `changes` asserts that
  * nothing was stored.
  */
 
@@ -8,54 +8,58 @@ import { assert, assertEquals, assertMatch, assertStrictEquals } from "./assert.
 import { APPROVE, bearer, type TestServer } from "./test_server.ts";
 import { bytesOf, type Reply } from "./wire.ts";
 
-/** An event: its type, or its type and its whole payload. */
-export type Expected = string | readonly [type: string, payload: unknown];
+/** An expected event: its type, or its type and its whole payload. */
+export type ExpectedEvent = string | readonly [type: string, payload: unknown];
 
 /** One row. */
 export interface Scenario {
-  /** What the row shows, as a sentence. */
+  /** The expectation. The name of the step is the request and this text. */
   readonly title: string;
   /** Method and target, exactly as on the wire: `PUT /home/x?ext=md`. */
   readonly send: string;
-  /** Headers that say who sends it. */
+  /** Headers with the credential or the origin of the caller. */
   readonly as?: Readonly<Record<string, string>>;
   readonly headers?: Readonly<Record<string, string>>;
   readonly body?: string | Uint8Array;
   readonly status: number;
-  /** Response headers; `null` stands for one that must not be there. */
+  /** Expected response headers; `null` for one that must be absent. */
   readonly has?: Readonly<Record<string, string | RegExp | null>>;
-  /** The whole body, or a pattern it matches. */
+  /** The whole body, or a pattern that it matches. */
   readonly text?: string | RegExp;
   readonly bytes?: Uint8Array;
-  /** Properties of the JSON body. */
+  /** Properties of the JSON body; others are ignored. */
   readonly json?: unknown;
-  /** What neither headers nor body may hold. */
+  /** Texts that neither headers nor body may contain. */
   readonly lacks?: readonly (string | RegExp)[];
-  /** The answer may hold a secret: its receiver is entitled to it. */
+  /** The response may contain a secret of the server, because the caller may know it. */
   readonly reveals?: true;
-  /** Worlds that changed and the events of it, oldest first; `gone` and `uncovered` by a DELETE. */
-  readonly changes?: Readonly<Record<string, readonly Expected[] | "gone" | "uncovered">>;
+  /**
+   * The changed worlds with their new events, oldest first. After a DELETE: `gone`, or `uncovered` if
+   * the lower-layer world is visible again.
+   */
+  readonly changes?: Readonly<Record<string, readonly ExpectedEvent[] | "gone" | "uncovered">>;
 }
 
-type Seen = ReadonlyMap<string, { readonly mark: string; readonly layer: string }>;
+/** Version, state and layer of each world by its name. */
+type WorldStates = ReadonlyMap<string, { readonly mark: string; readonly layer: string }>;
 
-/** Runs the rows in order against one machine, each as a step. */
+/** Runs the rows in order against one server, each as a step. */
 export async function runScenarios(
   t: Deno.TestContext,
   server: TestServer,
   rows: readonly Scenario[],
 ): Promise<void> {
   const lastEvent = new Map<string, number>();
-  let before = await look(server);
+  let before = await readWorldStates(server);
   for (const name of before.keys()) await newEvents(server, name, lastEvent);
   for (const row of rows) {
     await t.step(`${row.send}: ${row.title}`, async () => {
       const reply = await sendRow(server, row);
       checkReply(reply, row);
-      const after = await look(server);
+      const after = await readWorldStates(server);
       const changes = await compare(server, before, after, lastEvent);
       before = after;
-      assertEquals(summary(changes, row.changes ?? {}), row.changes ?? {});
+      assertEquals(reduceEvents(changes, row.changes ?? {}), row.changes ?? {});
     });
   }
 }
@@ -71,7 +75,7 @@ export async function sendRow(server: TestServer, row: Scenario): Promise<Reply>
   }, row.reveals);
 }
 
-/** Compares an answer with what its row says. */
+/** Compares a response with the expectations of its row. */
 export function checkReply(reply: Reply, row: Scenario): void {
   assertStrictEquals(reply.status, row.status, reply.text.slice(0, 500));
   for (const [name, value] of Object.entries(row.has ?? {})) {
@@ -87,12 +91,12 @@ export function checkReply(reply: Reply, row: Scenario): void {
     const whole = `${reply.head}\n${reply.text}`;
     assert(
       typeof lack === "string" ? !whole.includes(lack) : !lack.test(whole),
-      `it holds ${lack}`,
+      `the response must not contain ${lack}`,
     );
   }
 }
 
-/** As much of a value as an expectation mentions. */
+/** Returns the part of a value that the expectation has, so that both can be compared. */
 function pick(value: unknown, expected: unknown): unknown {
   if (Array.isArray(value) && Array.isArray(expected)) {
     return value.map((item, i) => pick(item, expected[i]));
@@ -103,28 +107,28 @@ function pick(value: unknown, expected: unknown): unknown {
   );
 }
 
-async function look(server: TestServer): Promise<Seen> {
+async function readWorldStates(server: TestServer): Promise<WorldStates> {
   const { status, text } = await server.send({
     method: "GET",
     target: "/proc/worlds",
     headers: { ...bearer(APPROVE), accept: "application/json" },
   });
   assertEquals(status, 200, text);
-  const seen = new Map<string, { mark: string; layer: string }>();
+  const states = new Map<string, { mark: string; layer: string }>();
   for (const row of list(JSON.parse(text))) {
     const { name, version, state, layer } = row;
-    seen.set(String(name), { mark: `${version} ${state} ${layer}`, layer: String(layer) });
+    states.set(String(name), { mark: `${version} ${state} ${layer}`, layer: String(layer) });
   }
-  return seen;
+  return states;
 }
 
 async function compare(
   server: TestServer,
-  before: Seen,
-  after: Seen,
+  before: WorldStates,
+  after: WorldStates,
   lastEvent: Map<string, number>,
-): Promise<Record<string, readonly Expected[] | "gone" | "uncovered">> {
-  const changes: Record<string, readonly Expected[] | "gone" | "uncovered"> = {};
+): Promise<Record<string, readonly ExpectedEvent[] | "gone" | "uncovered">> {
+  const changes: Record<string, readonly ExpectedEvent[] | "gone" | "uncovered"> = {};
   for (const name of [...new Set([...before.keys(), ...after.keys()])].sort()) {
     const now = after.get(name);
     if (before.get(name)?.mark === now?.mark) continue;
@@ -140,23 +144,25 @@ async function newEvents(server: TestServer, name: string, lastEvent: Map<string
   const path = name.split("/").map(encodeURIComponent).join("/");
   const { text } = await server.approve("GET", `/proc/log/${path}?limit=1000`);
   const rows = list(JSON.parse(text));
-  const fresh = rows.filter(({ id }) => Number(id) > (lastEvent.get(name) ?? 0));
+  const newRows = rows.filter(({ id }) => Number(id) > (lastEvent.get(name) ?? 0));
   lastEvent.set(name, Number(rows[0]?.id ?? 0));
-  return fresh.reverse().map(({ type, payload }): Expected => [String(type), payload]);
+  return newRows.reverse().map(({ type, payload }): ExpectedEvent => [String(type), payload]);
 }
 
-/** Events in the detail the row gives them. */
-function summary(
-  changes: Record<string, readonly Expected[] | "gone" | "uncovered">,
+/** Reduces events to their types where the row expects only a type. */
+function reduceEvents(
+  changes: Record<string, readonly ExpectedEvent[] | "gone" | "uncovered">,
   expected: NonNullable<Scenario["changes"]>,
-): Record<string, readonly Expected[] | "gone" | "uncovered"> {
+): Record<string, readonly ExpectedEvent[] | "gone" | "uncovered"> {
   return Object.fromEntries(
     Object.entries(changes).map(([name, events]) => {
-      const told = expected[name];
+      const expectedEvents = expected[name];
       if (typeof events === "string") return [name, events];
       return [
         name,
-        events.map((event, i) => typeof told?.[i] === "object" ? event : String(event[0])),
+        events.map((event, i) =>
+          typeof expectedEvents?.[i] === "object" ? event : String(event[0])
+        ),
       ];
     }),
   );

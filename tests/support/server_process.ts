@@ -1,16 +1,20 @@
 /**
- * The machine of a test as a process of its own, started from another file than the checkout: the whole
- * HTTP suite can so be put to the bundle, `MACHINE_PROGRAM=dist/elastik.js deno test -A tests/routes`.
- * What a test knows of its machine it then knows over HTTP and from what the process says.
+ * Starts the server of a test as a process from another file than the checkout, so that the tests over
+ * HTTP can run against the bundle: `TEST_PROGRAM=$PWD/dist/elastik.js deno test -A tests/routes`. Such a
+ * test can observe its server only over HTTP and by the output of the process.
  */
 
 import type { RunningServer } from "../../lib/server/start.ts";
 import { startProgram } from "../project/program.ts";
 
-/** Names the program to test in place of the checkout, as an absolute path. */
-export const MACHINE_PROGRAM = "MACHINE_PROGRAM";
+/** Environment variable with the absolute path of the program to test instead of the checkout. */
+export const TEST_PROGRAM = "TEST_PROGRAM";
 
-/** Starts it; `log` is given the lines that it writes for its operator. */
+/**
+ * Starts the program as a server.
+ *
+ * @param log receives the lines that the server writes for its operator
+ */
 export async function startServerProcess(
   program: string,
   settings: Readonly<Record<string, string | undefined>>,
@@ -21,7 +25,7 @@ export async function startServerProcess(
   );
   const started = await startProgram({
     command: Deno.execPath(),
-    // All that it needs is in the one file.
+    // The file contains everything that the program needs.
     args: [
       "run",
       "-A",
@@ -34,24 +38,29 @@ export async function startServerProcess(
     cwd: settings.ELASTIK_DATA?.replace(/\/[^/]*$/, "") ?? ".",
     env: Object.fromEntries(env),
     onLine(line) {
-      const words = wordsOf(line);
-      if (words !== undefined) log.push(words);
+      const text = logTextOf(line);
+      if (text !== undefined) log.push(text);
     },
   });
-  const fresh = /^approve token .*: ([0-9a-f]{64})$/m.exec(started.output())?.[1];
+  const newToken = /^approve token .*: ([0-9a-f]{64})$/m.exec(started.output())?.[1];
   let ended: Promise<void> | undefined;
   const end = async (): Promise<void> => {
     const { code } = await started.stop();
-    if (code !== 0) throw new Error(`The machine ended with ${code}:\n${started.output()}`);
+    if (code !== 0) {
+      throw new Error(`The server ended with exit code ${code}:\n${started.output()}`);
+    }
   };
   return {
     url: started.url,
-    ...(fresh === undefined ? {} : { newApproveToken: fresh }),
+    ...(newToken === undefined ? {} : { newApproveToken: newToken }),
     close: () => ended ??= end(),
   };
 }
 
-/** A line for the operator, `2026-01-02T03:04:05.678Z words`; the greeting, which shows a token, is none. */
-function wordsOf(line: string): string | undefined {
+/**
+ * Returns the text of a log line, `2026-01-02T03:04:05.678Z text`, or undefined for another line. The
+ * lines at the start, which show the approve token, have no time.
+ */
+function logTextOf(line: string): string | undefined {
   return /^\d{4}-\d\d-\d\dT\S+Z (.*)$/.exec(line)?.[1];
 }

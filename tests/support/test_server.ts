@@ -1,6 +1,7 @@
 /**
- * A machine in this process for a test: a folder of its own, a free port, secrets that are easy to
- * find again, and a witness that reads every answer for them. It leaves nothing behind.
+ * A server in this process for a test, with its own folder and a free port. Its secrets have texts that
+ * occur nowhere else: a response or a log line that contains one fails the test. After the test the
+ * folder is removed.
  */
 
 import { assert, assertEquals } from "./assert.ts";
@@ -8,44 +9,44 @@ import { setTimeout as delay } from "node:timers/promises";
 import { mint } from "../../lib/auth/capability.ts";
 import { readConfig, type SettingName } from "../../lib/config.ts";
 import { type RunningServer, startServer } from "../../lib/server/start.ts";
-import { MACHINE_PROGRAM, startServerProcess } from "./server_process.ts";
-import { type Reply, type Sent, Wire } from "./wire.ts";
+import { startServerProcess, TEST_PROGRAM } from "./server_process.ts";
+import { type Reply, Wire, type WireRequest } from "./wire.ts";
 
-/** The secrets of every test machine; no answer and no log line may ever hold one. */
-export const TOKEN = "t2-5ecret-0f-the-test-machine";
-export const APPROVE = "t3-5ecret-0f-the-test-machine";
-export const KEY = "k3y-5ecret-0f-the-test-machine";
+/** The secrets of every test server. No response and no log line may contain one. */
+export const TOKEN = "t2-5ecret-0f-the-test-server";
+export const APPROVE = "t3-5ecret-0f-the-test-server";
+export const KEY = "k3y-5ecret-0f-the-test-server";
 
 const MAIN = import.meta.resolve("../../main.ts");
 const WORKER = import.meta.resolve("../../lib/world/worker/worker_main.ts");
 
 /** A small lower layer: the shell's page, a note, and a program. */
-export const BIRTH: Readonly<Record<string, string>> = {
+export const LOWER_TEXTS: Readonly<Record<string, string>> = {
   "usr/lib/shell/index.html": "<!doctype html><title>the shell</title>",
   "usr/lib/shell/app.js": "export {};",
   "usr/share/doc/note.md": "# A note\n",
   "home/boot.ts": "console.log('boot');\n",
 };
 
-/** How a test machine differs from an open one. */
+/** Options of a test server. */
 export interface TestServerOptions {
-  /** Settings beside the port and the folder. */
+  /** Settings in addition to the port and the folder. {@link OPEN} applies unless they override it. */
   readonly env?: { readonly [S in SettingName]?: string | undefined };
-  /** Texts of the lower layer; {@link BIRTH} unless given. */
-  readonly birth?: Readonly<Record<string, string>>;
-  /** Takes what the machine writes to its access log. */
+  /** Texts of the lower layer; by default {@link LOWER_TEXTS}. */
+  readonly lowerTexts?: Readonly<Record<string, string>>;
+  /** Receives what the server writes to its access log. */
   readonly write?: (bytes: Uint8Array) => Promise<number>;
-  /** A data folder to start on, which then stays; a temporary one otherwise. */
+  /** A data folder, which is kept. By default a temporary one, which is removed. */
   readonly data?: string;
 }
 
-/** Settings of a machine that has tokens. */
+/** Settings of a server with tokens. */
 export const CLOSED: Partial<Record<SettingName, string>> = {
   ELASTIK_TOKEN: TOKEN,
   ELASTIK_APPROVE_TOKEN: APPROVE,
   ELASTIK_KEY: KEY,
 };
-/** Settings of a machine without a T2 token, where loopback callers hold T2. */
+/** Settings of a server without a T2 token, where loopback callers have T2. */
 export const OPEN: Partial<Record<SettingName, string>> = {
   ELASTIK_APPROVE_TOKEN: APPROVE,
   ELASTIK_KEY: KEY,
@@ -62,57 +63,64 @@ export function basic(user: string, password: string): Record<string, string> {
   return { authorization: `Basic ${btoa(String.fromCharCode(...bytes))}` };
 }
 
-/** A machine that is up. */
+/** A running server. */
 export class TestServer {
   readonly data: string;
   readonly port: number;
-  /** What T3 sends here. */
+  /** The token of T3. */
   readonly approveToken: string;
-  /** Whether this start made that token, and so told the operator. */
-  readonly fresh: boolean;
-  /** Every line the machine wrote for its operator. */
+  /** Whether this start generated that token. */
+  readonly hasNewToken: boolean;
+  /** All lines that the server wrote for its operator. */
   readonly log: string[];
-  /** What must never leave the machine; tests add the secrets they make. */
+  /** Texts that no response and no log line may contain; tests add the secrets that they create. */
   readonly secrets: Set<string>;
-  /** Every answer, head and body, that came through {@link send}. */
+  /** Head and body of every response that {@link send} received. */
   readonly answers: string[] = [];
   readonly #running: RunningServer;
   readonly #wire: Wire;
-  readonly #own: string | undefined;
+  /** The folder to remove at the end. */
+  readonly #tempFolder: string | undefined;
 
   constructor(
     running: RunningServer,
     approveToken: string,
     data: string,
-    own: string | undefined,
+    tempFolder: string | undefined,
     log: string[],
   ) {
     this.#running = running;
-    this.#own = own;
+    this.#tempFolder = tempFolder;
     this.data = data;
     this.log = log;
     this.port = Number(new URL(running.url).port);
-    this.fresh = running.newApproveToken !== undefined;
+    this.hasNewToken = running.newApproveToken !== undefined;
     this.approveToken = approveToken;
     this.secrets = new Set([TOKEN, APPROVE, KEY, approveToken]);
     this.#wire = new Wire(this.port);
   }
 
-  /** Sends one request; an answer that holds a secret fails the test there and then. */
-  async send(sent: Sent, reveals = false): Promise<Reply> {
-    const reply = await this.#wire.send(sent);
-    if (!reveals) this.witness(`${reply.head}\n${reply.text}`, `${sent.method} ${sent.target}`);
+  /**
+   * Sends one request. Fails if the response contains a secret.
+   *
+   * @param reveals the caller may know a secret that the response contains
+   */
+  async send(request: WireRequest, reveals = false): Promise<Reply> {
+    const reply = await this.#wire.send(request);
+    if (!reveals) {
+      this.assertNoSecret(`${reply.head}\n${reply.text}`, `${request.method} ${request.target}`);
+    }
     return reply;
   }
 
   /** Sends as T3. */
   approve(method: string, target: string, body?: string | Uint8Array): Promise<Reply> {
-    const sent = { method, target, headers: bearer(this.approveToken) };
-    return this.send(body === undefined ? sent : { ...sent, body });
+    const request = { method, target, headers: bearer(this.approveToken) };
+    return this.send(body === undefined ? request : { ...request, body });
   }
 
-  /** Waits until the machine has written what it writes at its start, which nobody waits for. */
-  async booted(): Promise<void> {
+  /** Waits until the server has written its worlds below /boot, which it does after it listens. */
+  async untilBooted(): Promise<void> {
     const end = Date.now() + 10_000;
     while (Date.now() < end) {
       if ((await this.approve("HEAD", "/boot/plugins")).status === 200) return;
@@ -121,33 +129,33 @@ export class TestServer {
     throw new Error("/boot was not written");
   }
 
-  /** Fails when a text holds a secret of this machine. */
-  witness(text: string, where: string): void {
+  /** Fails if a text contains a secret of this server. */
+  assertNoSecret(text: string, where: string): void {
     this.answers.push(text);
     for (const secret of this.secrets) assert(!text.includes(secret), `${where} shows a secret`);
   }
 
-  /** A capability as the machine would mint it, without asking the machine. */
+  /** Returns a capability as the server would mint it, without a request. */
   capability(prefix: string, mode: "r" | "rw", seconds = 600): string {
     const token = mint({ key: KEY, prefix, mode, exp: Math.floor(Date.now() / 1000) + seconds });
     this.secrets.add(token);
     return token;
   }
 
-  /** Stops the machine and keeps its folder. */
+  /** Stops the server and keeps its folder. */
   async stop(): Promise<void> {
     this.#wire.close();
     await this.#running.close();
-    for (const line of this.log) this.witness(line, "the log");
+    for (const line of this.log) this.assertNoSecret(line, "the log");
   }
 
-  /** Stops the machine and takes its folder away. */
+  /** Stops the server and removes its folder, if it is a temporary one. */
   async close(): Promise<void> {
     await this.stop();
-    if (this.#own !== undefined) await Deno.remove(this.#own, { recursive: true });
+    if (this.#tempFolder !== undefined) await Deno.remove(this.#tempFolder, { recursive: true });
   }
 
-  /** Deletes every world that a test made, so that the next one finds the machine as it was born. */
+  /** Deletes all worlds of the upper layer except those below /boot, for the next test. */
   async clear(): Promise<void> {
     for (const space of ["home", "etc", "usr", "var", "lib"]) {
       const headers = { ...bearer(this.approveToken), accept: "application/json" };
@@ -161,7 +169,7 @@ export class TestServer {
     }
   }
 
-  /** Checks the receipt of every world, as nothing a test does through HTTP may break one. */
+  /** Audits every world: no request may break an event chain. */
   async audit(): Promise<void> {
     const { text } = await this.approve("GET", "/proc/worlds");
     for (const name of text.split("\n").filter((line) => line !== "")) {
@@ -173,42 +181,42 @@ export class TestServer {
   }
 }
 
-/** Starts a machine. */
+/** Starts a server. */
 export async function startTestServer(options: TestServerOptions = {}): Promise<TestServer> {
-  const own = options.data === undefined
+  const tempFolder = options.data === undefined
     ? await Deno.makeTempDir({ prefix: "elastik-test-" })
     : undefined;
-  const data = options.data ?? `${own}/data`;
+  const data = options.data ?? `${tempFolder}/data`;
   const settings: Record<string, string | undefined> = {
     ...OPEN,
     ELASTIK_PORT: "0",
-    // No test cuts the power, and the disk is what a test waits for most.
+    // No test cuts the power, and without a flush of each write the tests are faster.
     ELASTIK_SYNC: "normal",
     ELASTIK_DATA: data,
     ...options.env,
   };
   const log: string[] = [];
-  const program = Deno.env.get(MACHINE_PROGRAM);
+  const program = Deno.env.get(TEST_PROGRAM);
   const running = program !== undefined
     ? await startServerProcess(program, settings, log)
     : await startServer({
       config: readConfig((name) => settings[name]),
       env: (name) => settings[name],
-      lowerWorlds: options.birth ?? BIRTH,
+      lowerWorlds: options.lowerTexts ?? LOWER_TEXTS,
       storeWorkerUrl: WORKER,
       main: MAIN,
       ...(options.write === undefined ? {} : { write: options.write }),
       log: (line) => void log.push(line),
-      onStoreFailure: (reason) => void log.push(`the store died: ${reason}`),
+      onStoreFailure: (reason) => void log.push(`the store failed: ${reason}`),
     });
   const approveToken = settings.ELASTIK_APPROVE_TOKEN ??
     (await Deno.readTextFile(`${data}/.approve-token`)).trim();
-  const server = new TestServer(running, approveToken, data, own, log);
-  await server.booted();
+  const server = new TestServer(running, approveToken, data, tempFolder, log);
+  await server.untilBooted();
   return server;
 }
 
-/** Runs a test on a machine of its own. */
+/** Runs a test on its own server. */
 export async function withServer(
   options: TestServerOptions,
   test: (server: TestServer) => Promise<void>,
@@ -221,17 +229,18 @@ export async function withServer(
   }
 }
 
-/** Adds one case to a suite. */
+/** Adds a case to a suite. */
 export type AddCase = (
   title: string,
   run: (server: TestServer, t: Deno.TestContext) => Promise<void>,
 ) => void;
 
 /**
- * Makes a test whose cases take turns on one machine, each finding it empty: to start a machine costs
- * more than most cases do.
+ * Defines a test whose cases run in order on one server, because its start takes longer than most cases.
+ * Worlds of earlier cases are deleted before each case.
  *
- * @param title the test's name
+ * @param title name of the test
+ * @returns a function that adds a case, which is a step of the test
  */
 export function suite(title: string, options: TestServerOptions): AddCase {
   const cases: [title: string, run: Parameters<AddCase>[1]][] = [];

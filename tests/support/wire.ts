@@ -1,40 +1,40 @@
 /**
- * HTTP/1.1 on a bare socket, for requests that no well-behaved client would send: targets as they
- * stand, headers as they stand, bodies cut short. It never corrects what a test asks it to send.
+ * An HTTP/1.1 client on a TCP socket for requests that other clients refuse to send: any target, any
+ * headers, incomplete bodies. It sends exactly what the test gives.
  */
 
-/** What came back. */
+/** A response. */
 export interface Reply {
   readonly status: number;
-  /** By lower-case name; a header sent twice is joined by a comma. */
+  /** By lower-case name; the values of a repeated header are joined by a comma. */
   readonly headers: ReadonlyMap<string, string>;
-  /** Status line and headers as they came. */
+  /** Status line and headers as received. */
   readonly head: string;
   readonly body: Uint8Array<ArrayBuffer>;
   /** The body as UTF-8. */
   readonly text: string;
 }
 
-/** What is sent. */
-export interface Sent {
+/** A request. */
+export interface WireRequest {
   readonly method: string;
-  /** The request target, exactly as it goes on the wire. */
+  /** The request target, sent unchanged. */
   readonly target: string;
   readonly headers?: Readonly<Record<string, string>>;
   readonly body?: string | Uint8Array;
 }
 
-/** Longest silence of a server that still counts as an answer on its way, in milliseconds. */
-const PATIENCE_MS = 10_000;
+/** Longest wait for the next bytes of a response, in milliseconds. */
+const MAX_WAIT_MS = 10_000;
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
 
-/** Bytes of a text; header values outside ASCII go as they are typed, in UTF-8. */
+/** Returns bytes unchanged, a text as UTF-8, and no bytes for undefined. */
 export function bytesOf(body: string | Uint8Array | undefined): Uint8Array {
   return typeof body === "string" ? encoder.encode(body) : body ?? new Uint8Array();
 }
 
-/** One connection at a time to one port, opened on demand and kept while both sides keep it. */
+/** A client of one port. It keeps its connection for the next request if the server does. */
 export class Wire {
   readonly #port: number;
   #connection: Connection | undefined;
@@ -43,8 +43,8 @@ export class Wire {
     this.#port = port;
   }
 
-  /** Sends one request, with a Host and a Content-Length unless the headers bring them. */
-  async send({ method, target, headers = {}, body }: Sent): Promise<Reply> {
+  /** Sends one request. Adds Host and Content-Length unless the headers have them. */
+  async send({ method, target, headers = {}, body }: WireRequest): Promise<Reply> {
     const bytes = bytesOf(body);
     const names = new Set(Object.keys(headers).map((name) => name.toLowerCase()));
     let head = `${method} ${target} HTTP/1.1\r\n`;
@@ -72,19 +72,19 @@ export class Connection {
   readonly #socket: Deno.TcpConn;
   #buffered: Uint8Array = new Uint8Array();
   #closed = false;
-  /** The server will read another request from this connection. */
+  /** Whether the server will read another request from this connection. */
   reusable = true;
 
   constructor(socket: Deno.TcpConn) {
     this.#socket = socket;
   }
 
-  /** Connects to a port of this machine. */
+  /** Connects to a port of this computer. */
   static async open(port: number): Promise<Connection> {
     return new Connection(await Deno.connect({ hostname: "127.0.0.1", port }));
   }
 
-  /** Sends bytes and reads the one response to them. */
+  /** Sends bytes and reads one response. */
   async ask(message: Uint8Array, head = false): Promise<Reply> {
     await this.write(message);
     return await this.reply(head);
@@ -95,12 +95,12 @@ export class Connection {
     while (rest.length > 0) rest = rest.subarray(await this.#socket.write(rest));
   }
 
-  /** Tells the server that nothing more will be sent. */
+  /** Closes the sending side of the connection. */
   closeWrite(): Promise<void> {
     return this.#socket.closeWrite();
   }
 
-  /** The next final response. */
+  /** Reads the next final response. */
   async reply(head = false): Promise<Reply> {
     for (;;) {
       const start = await this.#head();
@@ -115,7 +115,7 @@ export class Connection {
     }
   }
 
-  /** Everything until the server closes; a reset counts as closed. */
+  /** Reads until the server closes or resets the connection. */
   async rest(): Promise<string> {
     try {
       while (await this.#more());
@@ -125,7 +125,7 @@ export class Connection {
     return decoder.decode(this.#buffered);
   }
 
-  /** Hangs up. Idempotent. */
+  /** Closes the connection. Idempotent. */
   close(): void {
     this.reusable = false;
     if (this.#closed) return;
@@ -165,13 +165,13 @@ export class Connection {
     for (;;) {
       const end = this.#buffered.indexOf(0x0a);
       if (end >= 0) return decoder.decode(this.#take(end + 1)).trimEnd();
-      if (!await this.#more()) throw new Deno.errors.UnexpectedEof("cut short");
+      if (!await this.#more()) throw new Deno.errors.UnexpectedEof("incomplete response");
     }
   }
 
   async #exactly(length: number): Promise<Uint8Array<ArrayBuffer>> {
     while (this.#buffered.length < length) {
-      if (!await this.#more()) throw new Deno.errors.UnexpectedEof("cut short");
+      if (!await this.#more()) throw new Deno.errors.UnexpectedEof("incomplete response");
     }
     return this.#take(length);
   }
@@ -184,19 +184,19 @@ export class Connection {
 
   async #more(): Promise<boolean> {
     const piece = new Uint8Array(64 * 1024);
-    const late = setTimeout(() => this.close(), PATIENCE_MS);
+    const timer = setTimeout(() => this.close(), MAX_WAIT_MS);
     try {
       const read = await this.#socket.read(piece);
       if (read === null) return false;
       this.#buffered = join([this.#buffered, piece.subarray(0, read)]);
       return true;
     } finally {
-      clearTimeout(late);
+      clearTimeout(timer);
     }
   }
 }
 
-/** Several pieces as one. */
+/** Concatenates byte arrays. */
 export function join(pieces: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
   const whole = new Uint8Array(pieces.reduce((sum, piece) => sum + piece.length, 0));
   let at = 0;

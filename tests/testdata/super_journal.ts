@@ -10,8 +10,8 @@ const PAGE = 4096;
 const LOCK_PAGE = 0x40000000 / PAGE + 1;
 
 /** Returns the bytes of a journal that names a file. */
-export function superJournal(victim: string): Uint8Array<ArrayBuffer> {
-  const name = new TextEncoder().encode(victim);
+export function superJournal(path: string): Uint8Array<ArrayBuffer> {
+  const name = new TextEncoder().encode(path);
   const bytes = new Uint8Array(SECTOR + 4 + name.length + 16);
   const view = new DataView(bytes.buffer);
   bytes.set(MAGIC);

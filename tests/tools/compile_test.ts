@@ -11,7 +11,7 @@ async function standIn(folder: string): Promise<string> {
   await bundle(`${folder}/elastik.js`);
   const program = `${folder}/elastik`;
   await Deno.writeTextFile(
-    `${folder}/door.js`,
+    `${folder}/start.js`,
     [
       `Object.defineProperty(Deno, "build", { value: { ...Deno.build, standalone: true } });`,
       `Deno.execPath = () => ${JSON.stringify(program)};`,
@@ -21,7 +21,7 @@ async function standIn(folder: string): Promise<string> {
   const flags = "-A --no-config --no-remote --no-npm --unstable-worker-options";
   await Deno.writeTextFile(
     program,
-    `#!/bin/sh\nexec ${Deno.execPath()} run ${flags} ${folder}/door.js "$@"\n`,
+    `#!/bin/sh\nexec ${Deno.execPath()} run ${flags} ${folder}/start.js "$@"\n`,
     { mode: 0o755 },
   );
   return program;

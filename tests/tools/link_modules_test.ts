@@ -223,7 +223,7 @@ Deno.test("linkModules() refuses forms that it does not understand, with file an
   assertMatch(refusalOf({ [ENTRY]: "export const a = 1;\n" }), /line 1: .* without a doc comment/);
 });
 
-Deno.test("linkModules() takes comments that speak of imports", () => {
+Deno.test("linkModules() accepts comments that mention imports", () => {
   const comment =
     "// A plugin calls no import().\n/**\n * import { a } from it, import.meta\n */\n";
   assertMatch(link({ [ENTRY]: `${HEADER}${comment}const b = 1;\n` }), /import\.meta/);

@@ -102,7 +102,7 @@ Deno.test("selectFiles() selects the browser and the bundle only if they are nam
   assertEquals(select("bundle"), ["tests/bundle/suite_test.ts"]);
 });
 
-Deno.test("selectFiles() takes tiers, folders, files and paths", () => {
+Deno.test("selectFiles() accepts tiers, folders, files and paths", () => {
   const select = (...args: string[]) => selectFiles(FILES, args, tierOf);
   assertEquals(select("unit"), ["tests/config_test.ts", "tests/b_test.ts", "lib/http/path.ts"]);
   assertEquals(select("http"), ["tests/http/path_test.ts"]);
@@ -118,9 +118,9 @@ Deno.test("selectFiles() takes tiers, folders, files and paths", () => {
 Deno.test("groupFiles() writes modules that together import each file once", async () => {
   const folder = await Deno.makeTempDir();
   try {
-    assertEquals(await groupFiles(["tests/a_test.ts"], folder), ["tests/a_test.ts"]);
+    assertEquals(await groupFiles(["tests/a_test.ts"], folder, 8), ["tests/a_test.ts"]);
     const files = Array.from({ length: 21 }, (_, i) => `tests/${i}_test.ts`);
-    const groups = await groupFiles(files, folder);
+    const groups = await groupFiles(files, folder, 8);
     const texts = await Promise.all(groups.map((path) => Deno.readTextFile(path)));
     const imported = texts.join("").matchAll(/^import "file:\/\/\/.*\/(tests\/\d+_test\.ts)";$/gm);
     assertEquals([...imported].map(([, file = ""]) => file).sort(), files.sort());
@@ -129,18 +129,17 @@ Deno.test("groupFiles() writes modules that together import each file once", asy
   }
 });
 
-Deno.test("planBatches() puts tiers in order, and runs what disturbs others in sequence", () => {
-  const found = planBatches(FILES, tierOf).map(({ tier, parallel, examples, files }) =>
-    `${tier} ${parallel ? "parallel" : "sequential"}${examples ? " examples" : ""} ${files}`
+Deno.test("planBatches() puts tiers in order, and separates what disturbs others", () => {
+  const found = planBatches(FILES, tierOf).map(({ tiers, parallel, examples, files }) =>
+    `${tiers}: ${parallel}${examples ? " examples" : ""} ${files}`
   );
   assertEquals(found, [
-    "unit parallel tests/config_test.ts,tests/b_test.ts",
-    "unit parallel examples lib/http/path.ts",
-    "machine parallel tests/http/path_test.ts",
-    "machine sequential tests/plugins/db_file_test.ts",
-    "faults parallel tests/faults/kill_test.ts",
-    "faults sequential tests/faults/hostile_test.ts",
-    "browser sequential tests/browser/shell_test.ts",
-    "bundle parallel tests/bundle/suite_test.ts",
+    "unit: processors tests/config_test.ts,tests/b_test.ts",
+    "unit: processors examples lib/http/path.ts",
+    "machine,faults: all tests/faults/kill_test.ts,tests/http/path_test.ts",
+    "machine,faults: processors tests/faults/hostile_test.ts",
+    "machine,faults: one tests/plugins/db_file_test.ts",
+    "browser: one tests/browser/shell_test.ts",
+    "bundle: all tests/bundle/suite_test.ts",
   ]);
 });

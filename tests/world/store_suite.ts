@@ -266,8 +266,8 @@ export function storeSuite(engine: string, withStore: WithStore): void {
       "state_transition",
       { from: "pending", to: "active", version: 1, reason: "ok", by: "T3" },
     ]);
-    const sunk = await put(store, "lib/p", "other source", { state: "pending" });
-    assertEquals([sunk.version, sunk.state], [2, "pending"]);
+    const pending = await put(store, "lib/p", "other source", { state: "pending" });
+    assertEquals([pending.version, pending.state], [2, "pending"]);
     const again = await reopen();
     assertEquals([(await again.read("lib/p"))?.state, (await again.audit("lib/p")).ok], [
       "pending",
@@ -550,11 +550,11 @@ export function storeSuite(engine: string, withStore: WithStore): void {
     "notifies watchers of each change in order, after it can be read",
     { lower },
     async ({ store }) => {
-      const told: string[] = [];
+      const changes: string[] = [];
       const checks: Promise<void>[] = [];
       function hear(where: string): (change: Change) => void {
         return ({ kind, name, version, by, seq, world }) => {
-          told.push(`${where}: ${kind} ${name} ${version} ${by} #${seq}`);
+          changes.push(`${where}: ${kind} ${name} ${version} ${by} #${seq}`);
           if (kind === "update" && world !== undefined) assertEquals(world.version, version);
           if (kind === "delete") assertEquals(world, undefined);
           checks.push(
@@ -576,7 +576,7 @@ export function storeSuite(engine: string, withStore: WithStore): void {
       await put(store, "usr/a", "upper");
       await store.remove({ name: "usr/a", by: "T3" });
       await Promise.all(checks);
-      assertEquals(told, [
+      assertEquals(changes, [
         "x: update home/x 1 T2 #1",
         "home: update home/x 1 T2 #1",
         "x: update home/x 2 T2 #2",
@@ -594,11 +594,11 @@ export function storeSuite(engine: string, withStore: WithStore): void {
     store.watch("home/x", () => {
       throw new Error("a broken watcher");
     });
-    const told: number[] = [];
-    store.watch("/", ({ version }) => told.push(version));
+    const changes: number[] = [];
+    store.watch("/", ({ version }) => changes.push(version));
     assertEquals((await put(store, "home/x", "1")).version, 1);
     assertEquals((await put(store, "home/x", "2")).version, 2);
-    assertEquals([told, await readText(store, "home/x")], [[1, 2], "2"]);
+    assertEquals([changes, await readText(store, "home/x")], [[1, 2], "2"]);
   });
 
   promise(
@@ -678,7 +678,7 @@ export function storeSuite(engine: string, withStore: WithStore): void {
       { cacheBytes },
       async ({ store }) => {
         let writing = true;
-        async function churn(): Promise<void> {
+        async function change(): Promise<void> {
           for (let i = 0; i < 40; i++) {
             await put(store, "home/x", `first ${i}`);
             await append(store, "home/x", ", second");
@@ -715,7 +715,7 @@ export function storeSuite(engine: string, withStore: WithStore): void {
             await new Promise((resume) => setTimeout(resume, 0));
           }
         }
-        await Promise.all([churn(), read(), read(), look(), look()]);
+        await Promise.all([change(), read(), read(), look(), look()]);
         assert(seen.size > 0);
         assertEquals([store.count(), await store.read("home/x")], [0, undefined]);
       },

@@ -1,14 +1,18 @@
 import { assertEquals, assertThrows } from "../../support/assert.ts";
 import { InstallError, resolvePluginNames } from "../../../lib/cli/client/install_plugins.ts";
 
-const SHELF = {
+const AVAILABLE = {
   sources: { a: "", b: "", c: "", semantic: "" },
   sets: { primitives: ["a", "b"], all: ["a", "x"] },
 };
 
 Deno.test("resolvePluginNames() expands sets in order, without duplicates", () => {
-  assertEquals(resolvePluginNames(["c"], SHELF), ["c"]);
-  assertEquals(resolvePluginNames(["primitives", "semantic", "a"], SHELF), ["a", "b", "semantic"]);
+  assertEquals(resolvePluginNames(["c"], AVAILABLE), ["c"]);
+  assertEquals(resolvePluginNames(["primitives", "semantic", "a"], AVAILABLE), [
+    "a",
+    "b",
+    "semantic",
+  ]);
 });
 
 Deno.test("resolvePluginNames() throws for invalid names and names the missing plugins", () => {
@@ -21,7 +25,7 @@ Deno.test("resolvePluginNames() throws for invalid names and names the missing p
   ];
   for (const [named, says] of rows) {
     assertThrows(
-      () => resolvePluginNames(named, SHELF),
+      () => resolvePluginNames(named, AVAILABLE),
       (error) => error instanceof InstallError && error.code === 2 && says.test(error.message),
     );
   }

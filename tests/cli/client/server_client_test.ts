@@ -8,7 +8,7 @@ import {
   ServerClient,
   UnreachableError,
 } from "../../../lib/cli/client/server_client.ts";
-import { nobodyAt, startStranger } from "./impostor.ts";
+import { createClosedUrl, startImpostor } from "./impostor.ts";
 
 const env = (settings: Record<string, string>) => (name: string) => settings[name];
 
@@ -47,21 +47,21 @@ Deno.test("configuredUrl() returns an address that accepts connections", () => {
 });
 
 Deno.test("ServerClient.request() does not send a credential to a redirect target", async () => {
-  const thief = startStranger(() => Response.json({ pid: Deno.pid }));
-  const stranger = startStranger(() =>
-    new Response(null, { status: 307, headers: { location: thief.url } })
+  const target = startImpostor(() => Response.json({ pid: Deno.pid }));
+  const impostor = startImpostor(() =>
+    new Response(null, { status: 307, headers: { location: target.url } })
   );
-  const { status } = await new ServerClient(stranger.url)
+  const { status } = await new ServerClient(impostor.url)
     .request("GET", "/proc/status", { credential: "5ecret" });
-  await stranger.stop();
-  await thief.stop();
+  await impostor.stop();
+  await target.stop();
   assertEquals(status, 307);
-  assertEquals(thief.heard.length, 0);
+  assertEquals(target.requests.length, 0);
 });
 
 Deno.test("ServerClient.request() throws UnreachableError with the URL and advice", async () => {
   await assertRejects(
-    new ServerClient(nobodyAt()).request("GET", "/"),
+    new ServerClient(createClosedUrl()).request("GET", "/"),
     (error) =>
       error instanceof UnreachableError &&
       /^Cannot reach http:\/\/127\.0\.0\.1:\d+: .*; start the server, or give its URL with --url/

@@ -25,16 +25,24 @@ Deno.test("readStoredToken() returns the token if the server on this computer ho
       "a name alike",
     );
     assertEquals(await held(data, HERE, Deno.pid + 1), undefined, "another process");
-    assertEquals(await held(data, HERE, undefined), undefined, "one that does not say");
+    assertEquals(
+      await held(data, HERE, undefined),
+      undefined,
+      "a server that does not report its process id",
+    );
     folder.release();
-    assertEquals(await held(data, HERE, Deno.pid), undefined, "nobody holds the folder any more");
+    assertEquals(
+      await held(data, HERE, Deno.pid),
+      undefined,
+      "no server holds the folder any more",
+    );
   }));
 
 Deno.test("readStoredToken() calls no server without a folder, and returns undefined for an empty token", () =>
   withTempData(async (data) => {
-    const nobody = () => Promise.reject(new Error("asked"));
+    const readServerPid = () => Promise.reject(new Error("a server was called"));
     assertEquals(
-      await readStoredToken({ base: HERE, data: `${data}/none`, readServerPid: nobody }),
+      await readStoredToken({ base: HERE, data: `${data}/none`, readServerPid }),
       undefined,
     );
     const folder = acquireDataFolder(data);

@@ -66,7 +66,7 @@ Deno.test("/home/boot runs all checks and leaves nothing if it has the tokens", 
     }
   }));
 
-Deno.test("/home/boot as a file takes ELASTIK_URL, else ELASTIK_PORT of the environment, else of .env", () =>
+Deno.test("/home/boot as a file uses ELASTIK_URL, else ELASTIK_PORT of the environment, else of .env", () =>
   inFolder(async (folder) => {
     // Nothing listens on the ports 1 to 3, so the test stops after its first check.
     const rows: [file: string, env: Record<string, string>, address: string][] = [
@@ -107,22 +107,22 @@ Deno.test("boot does not send the stored token to a server that does not hold th
     await Deno.mkdir(`${folder}/data`);
     await Deno.writeTextFile(`${folder}/data/.approve-token`, `${"a".repeat(64)}\n`);
     await Deno.writeTextFile(`${folder}/data/.lock`, "4242\n");
-    const heard: (string | null)[] = [];
+    const credentials: (string | null)[] = [];
     const status = { pid: 4243, uptime: 1, worlds: 1, plugins: 0, version: "0" };
-    const stranger = Deno.serve(
+    const impostor = Deno.serve(
       { port: 0, hostname: "127.0.0.1", onListen: () => {} },
       (request) => {
-        heard.push(request.headers.get("authorization"));
+        credentials.push(request.headers.get("authorization"));
         return Response.json(status);
       },
     );
-    const url = `http://127.0.0.1:${stranger.addr.port}`;
+    const url = `http://127.0.0.1:${impostor.addr.port}`;
     const { code, stdout } = await runProgram(fromCheckout(folder, ["boot", url]));
-    await stranger.shutdown();
+    await impostor.shutdown();
     assertEquals(code, 1);
     assertMatch(stdout, /^worlds .* failed /m);
-    assert(heard.length > 5);
-    assertEquals(heard.filter((sent) => sent?.includes("aaaa")), []);
+    assert(credentials.length > 5);
+    assertEquals(credentials.filter((sent) => sent?.includes("aaaa")), []);
   }));
 
 Deno.test("boot fails at once if no server answers", () =>

@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertMatch } from "../../support/assert.ts";
-import { nobodyAt, startStranger } from "../client/impostor.ts";
+import { createClosedUrl, startImpostor } from "../client/impostor.ts";
 import { APPROVE, CLOSED, TOKEN, withServer } from "../../support/test_server.ts";
 import { QUICK } from "../../plugin/plugin_test_server.ts";
 import {
@@ -76,14 +76,19 @@ Deno.test("install reports the same errors as install.sh, and which token is mis
           1,
           /Cannot approve example: .*T3 is required; set ELASTIK_APPROVE_TOKEN .* is stored but not active/,
         ],
-        [["example", "--url", nobodyAt()], tokens, 3, /^Cannot reach http:.*start the server/],
+        [
+          ["example", "--url", createClosedUrl()],
+          tokens,
+          3,
+          /^Cannot reach http:.*start the server/,
+        ],
       ];
       for (const [args, env, code, says] of rows) {
         const at = args.includes("--url") ? args : [...args, "--url", url];
         const ran = await runProgram(fromCheckout(folder, ["install", ...at], env));
         assertEquals(ran.code, code, `${args}: ${ran.stdout}${ran.stderr}`);
         assertMatch(ran.stderr, says);
-        server.witness(ran.stdout + ran.stderr, "install");
+        server.assertNoSecret(ran.stdout + ran.stderr, "install");
       }
     })));
 
@@ -93,25 +98,25 @@ Deno.test("install does not send the stored token to a server that does not hold
     // It sends the process id of the server, but it is another process.
     const { pid } = JSON.parse((await ask(`${program.url}/proc/status`)).text);
     await program.stop();
-    const stranger = startStranger(() => Response.json({ pid, version: 1 }));
+    const impostor = startImpostor(() => Response.json({ pid, version: 1 }));
     const ran = await runProgram(
-      fromCheckout(folder, ["install", "example", "--url", stranger.url]),
+      fromCheckout(folder, ["install", "example", "--url", impostor.url]),
     );
-    await stranger.stop();
+    await impostor.stop();
     assertEquals(ran.code, 2, ran.stdout + ran.stderr);
     assertMatch(ran.stderr, /ELASTIK_APPROVE_TOKEN is not set/);
-    assert(stranger.heard.length > 0);
-    assertEquals(stranger.heard.filter(({ credential }) => credential !== null), []);
+    assert(impostor.requests.length > 0);
+    assertEquals(impostor.requests.filter(({ credential }) => credential !== null), []);
   }));
 
 Deno.test("install sanitizes what a server answers for the terminal", () =>
   inFolder(async (folder) => {
-    const stranger = startStranger(() => new Response("\x1b]0;owned\x07\nno", { status: 500 }));
+    const impostor = startImpostor(() => new Response("\x1b]0;owned\x07\nno", { status: 500 }));
     const env = { ELASTIK_APPROVE_TOKEN: "x" };
     const ran = await runProgram(
-      fromCheckout(folder, ["install", "example", "--url", stranger.url], env),
+      fromCheckout(folder, ["install", "example", "--url", impostor.url], env),
     );
-    await stranger.stop();
+    await impostor.stop();
     assertEquals(ran.code, 1);
     assertEquals(ran.stderr.trimEnd().split("\n").length, 1, ran.stderr);
     assert(!ran.stderr.includes("\x1b"));

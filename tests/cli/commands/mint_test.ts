@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertMatch } from "../../support/assert.ts";
 import { formatExplanation } from "../../../lib/cli/commands/mint.ts";
-import { nobodyAt, startStranger } from "../client/impostor.ts";
+import { createClosedUrl, startImpostor } from "../client/impostor.ts";
 import { canCertify, openssl } from "../../support/certificate.ts";
 import { APPROVE, bearer, CLOSED, TOKEN, withServer } from "../../support/test_server.ts";
 import { ask, fromCheckout, inFolder, runProgram, startProgram } from "../../project/program.ts";
@@ -25,9 +25,9 @@ Deno.test("mint prints only the token, which allows what was requested", () =>
         assertEquals(code, 0, stderr);
         assertMatch(stdout, /^[\w-]+\.[\w-]+\n$/);
         assertEquals(stderr, "");
-        const told = await whoami(stdout.trim());
-        assertEquals([told.prefix, told.mode], [prefix, mode]);
-        assert(told.ttl_sec > ttl - 20 && told.ttl_sec <= ttl, String(told.ttl_sec));
+        const described = await whoami(stdout.trim());
+        assertEquals([described.prefix, described.mode], [prefix, mode]);
+        assert(described.ttl_sec > ttl - 20 && described.ttl_sec <= ttl, String(described.ttl_sec));
       }
       const refused: readonly [string[], number, RegExp][] = [
         [[], 2, /^Cannot run mint with 0 arguments: it takes <prefix>/],
@@ -47,7 +47,7 @@ Deno.test("mint prints only the token, which allows what was requested", () =>
       );
       assertEquals(lesser.code, 1);
       assertMatch(lesser.stderr, /T3 is required/);
-      server.witness(lesser.stderr, "mint");
+      server.assertNoSecret(lesser.stderr, "mint");
     })));
 
 Deno.test("mint uses the stored token of a new server, and sends it to no other", () =>
@@ -68,22 +68,24 @@ Deno.test("mint uses the stored token of a new server, and sends it to no other"
       elsewhere.stderr,
       /^Cannot run mint: ELASTIK_APPROVE_TOKEN is not set, .* stores none in other\//,
     );
-    const stranger = startStranger(() => Response.json({ pid, token: "a.b" }));
-    const ran = await runProgram(fromCheckout(folder, ["mint", "/home/x", "--url", stranger.url]));
-    await stranger.stop();
+    const impostor = startImpostor(() => Response.json({ pid, token: "a.b" }));
+    const ran = await runProgram(fromCheckout(folder, ["mint", "/home/x", "--url", impostor.url]));
+    await impostor.stop();
     assertEquals(ran.code, 2);
-    assertEquals(stranger.heard.filter(({ credential }) => credential !== null), []);
+    assertEquals(impostor.requests.filter(({ credential }) => credential !== null), []);
   }));
 
 Deno.test("mint exits with 3 if no server answers, and prints no malformed token", () =>
   inFolder(async (folder) => {
     const env = { ELASTIK_APPROVE_TOKEN: APPROVE };
-    const away = await runProgram(fromCheckout(folder, ["mint", "x", "--url", nobodyAt()], env));
+    const away = await runProgram(
+      fromCheckout(folder, ["mint", "x", "--url", createClosedUrl()], env),
+    );
     assertEquals(away.code, 3);
     assertMatch(away.stderr, /^Cannot reach /);
-    const stranger = startStranger(() => Response.json({ token: "$(reboot)\n" }));
-    const odd = await runProgram(fromCheckout(folder, ["mint", "x", "--url", stranger.url], env));
-    await stranger.stop();
+    const impostor = startImpostor(() => Response.json({ token: "$(reboot)\n" }));
+    const odd = await runProgram(fromCheckout(folder, ["mint", "x", "--url", impostor.url], env));
+    await impostor.stop();
     assertEquals([odd.code, odd.stdout], [1, ""]);
   }));
 
@@ -106,12 +108,12 @@ Deno.test({
       const program = await startProgram(fromCheckout(folder, [], tls));
       const port = { ELASTIK_PORT: new URL(program.url).port };
       const own = await runProgram(fromCheckout(folder, ["mint", "x"], { ...tls, ...port }));
-      const stranger = await runProgram(fromCheckout(folder, ["mint", "x", "--url", program.url]));
+      const untrusted = await runProgram(fromCheckout(folder, ["mint", "x", "--url", program.url]));
       await program.stop();
       assertEquals(own.code, 0, own.stderr);
       assertMatch(own.stdout, /^[\w-]+\.[\w-]+\n$/);
-      assertEquals(stranger.code, 3);
-      assertMatch(stranger.stderr, /^Cannot reach https:.*certificate/i);
+      assertEquals(untrusted.code, 3);
+      assertMatch(untrusted.stderr, /^Cannot reach https:.*certificate/i);
     }),
 });
 

@@ -8,18 +8,18 @@ import {
   startProgram,
 } from "../../project/program.ts";
 
-const GREETING = /^elastik \d+\.\d+\.\d+ at http:\/\/127\.0\.0\.1:\d+, worlds in data\/$/m;
+const START_LINE = /^elastik \d+\.\d+\.\d+ at http:\/\/127\.0\.0\.1:\d+, worlds in data\/$/m;
 
 Deno.test("serve prints its URL, and a generated approve token only once", () =>
   inFolder(async (folder) => {
     const first = await startProgram(fromCheckout(folder));
     await first.stop();
-    assertMatch(first.output(), GREETING);
+    assertMatch(first.output(), START_LINE);
     const shown = /^approve token \(T3\), .*: ([0-9a-f]{64})$/m.exec(first.output())?.[1];
     assertEquals(`${shown}\n`, await Deno.readTextFile(`${folder}/data/.approve-token`));
     const second = await startProgram(fromCheckout(folder));
     await second.stop();
-    assertMatch(second.output(), GREETING);
+    assertMatch(second.output(), START_LINE);
     assert(!second.output().includes(shown ?? ""), "shown again");
   }));
 
@@ -67,10 +67,10 @@ Deno.test("serve writes only JSON objects to its standard output with ELASTIK_LO
       stderr: "piped",
     }).spawn();
     const written = new Response(child.stdout).text();
-    let said = "";
+    let output = "";
     for await (const text of child.stderr.pipeThrough(new TextDecoderStream())) {
-      said += text;
-      const url = /^elastik \S+ at (http:\S+), [\s\S]*^try: .*\n/m.exec(said)?.[1];
+      output += text;
+      const url = /^elastik \S+ at (http:\S+), [\s\S]*^try: .*\n/m.exec(output)?.[1];
       if (url === undefined) continue;
       assertEquals((await ask(`${url}/home/x`, { method: "PUT", body: "x" })).status, 201);
       assertEquals((await ask(`${url}/proc/version`)).status, 200);
@@ -98,11 +98,11 @@ Deno.test("serve continues if the reader of its access log closes the pipe", () 
       stderr: "piped",
     }).spawn();
     const errors = new Response(child.stderr).text();
-    let said = "";
+    let output = "";
     let url = "";
     for await (const text of child.stdout.pipeThrough(new TextDecoderStream())) {
-      said += text;
-      url = /^elastik \S+ at (http:\S+), [\s\S]*^try: .*\n/m.exec(said)?.[1] ?? "";
+      output += text;
+      url = /^elastik \S+ at (http:\S+), [\s\S]*^try: .*\n/m.exec(output)?.[1] ?? "";
       // Leaving the loop closes the pipe.
       if (url !== "") break;
     }

@@ -3,7 +3,7 @@ import { ancestors, type Lock, LockTable, parentOf } from "../../../lib/dav/lock
 import type { LockRequest } from "../../../lib/dav/locks/lock_table.ts";
 import { MAX_DAV_LOCKS, MAX_SHARED_LOCKS } from "../../../lib/limits.ts";
 
-const WISH: LockRequest = {
+const REQUEST: LockRequest = {
   path: "/home/a",
   depth: "0",
   exclusive: true,
@@ -17,14 +17,14 @@ function clocked() {
   return { clock, table: new LockTable(() => clock.now) };
 }
 
-function granted(table: LockTable, wish: Partial<LockRequest> = {}): Lock {
-  const lock = table.grant({ ...WISH, ...wish });
+function granted(table: LockTable, request: Partial<LockRequest> = {}): Lock {
+  const lock = table.grant({ ...REQUEST, ...request });
   if (!("token" in lock)) throw new Error("the lock was refused");
   return lock;
 }
 
-function isRefused(table: LockTable, wish: Partial<LockRequest>): boolean {
-  return "conflict" in table.grant({ ...WISH, ...wish });
+function isRefused(table: LockTable, request: Partial<LockRequest>): boolean {
+  return "conflict" in table.grant({ ...REQUEST, ...request });
 }
 
 Deno.test("LockTable.grant() returns a lock with a new token", () => {
@@ -69,14 +69,14 @@ Deno.test("LockTable.grant() refuses an exclusive lock together with any other",
 Deno.test("LockTable.grant() allows a limited number of shared locks on one path", () => {
   const { table } = clocked();
   for (let i = 0; i < MAX_SHARED_LOCKS; i++) granted(table, { exclusive: false });
-  assertEquals("full" in table.grant({ ...WISH, exclusive: false }), true);
+  assertEquals("full" in table.grant({ ...REQUEST, exclusive: false }), true);
   assertEquals(isRefused(table, {}), true);
 });
 
 Deno.test("LockTable.grant() limits the total number of locks", () => {
   const { table } = clocked();
   for (let i = 0; i < MAX_DAV_LOCKS; i++) granted(table, { path: `/home/${i}` });
-  assertEquals("full" in table.grant(WISH), true);
+  assertEquals("full" in table.grant(REQUEST), true);
 });
 
 Deno.test("LockTable removes a lock when its time is over", () => {

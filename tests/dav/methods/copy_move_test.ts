@@ -40,8 +40,8 @@ Deno.test("copyMove() copies a world with extension and metadata and records the
 Deno.test("copyMove() records a move in the chain of the world", async () => {
   await withApp({}, async (app) => {
     const ask = asking(app);
-    const told: string[] = [];
-    app.store.watch("/", ({ kind, name }) => told.push(`${kind} ${name}`));
+    const changes: string[] = [];
+    app.store.watch("/", ({ kind, name }) => changes.push(`${kind} ${name}`));
     await ask("PUT /dav/home/a", 201, {}, "one");
     await ask("PUT /dav/home/a", 204, {}, "two");
     await ask("MOVE /dav/home/a", 201, to("/home/b"));
@@ -50,7 +50,7 @@ Deno.test("copyMove() records a move in the chain of the world", async () => {
     const [event] = await app.store.log("home/b", { limit: 1 });
     assertMatch(JSON.stringify(event?.payload), /"from":"\/home\/a","to":"\/home\/b"/);
     // Watchers receive the new name before the deletion of the old name.
-    assertEquals(told.slice(-2), ["update home/b", "delete home/a"]);
+    assertEquals(changes.slice(-2), ["update home/b", "delete home/a"]);
   });
 });
 
@@ -263,14 +263,14 @@ Deno.test("copyMove() keeps the chain and the earlier versions of a moved world"
     await ask("MKCOL /dav/home/c", 201);
     await ask("PUT /home/c/a.txt", 201, { "x-meta-a": "1" }, "one");
     await ask("PUT /home/c/a.txt", 200, { "x-meta-a": "2" }, "two");
-    const born = (await app.store.log("home/c/a.txt", { limit: 9 })).at(-1)?.hmac;
+    const firstHmac = (await app.store.log("home/c/a.txt", { limit: 9 })).at(-1)?.hmac;
     await ask("MOVE /dav/home/c/a.txt", 201, to("/home/c/b.md"));
     assertEquals(await past(app, "home/c/b.md"), ["stage_written stage_written world_moved", [
       1,
       2,
       3,
     ]]);
-    assertStrictEquals((await app.store.log("home/c/b.md", { limit: 9 })).at(-1)?.hmac, born);
+    assertStrictEquals((await app.store.log("home/c/b.md", { limit: 9 })).at(-1)?.hmac, firstHmac);
     const moved = await app.store.read("home/c/b.md");
     assertEquals([moved?.ext, moved?.meta], ["md", [["x-meta-a", "2"]]]);
     assertEquals((await ask("GET /home/c/b.md?at=1&raw", 200)).text, "one");

@@ -14,7 +14,7 @@ const ROUTE: PluginRoute = {
 };
 
 /** A request that the mount plugin received. */
-interface Asked {
+interface PluginRequest {
   readonly line: string;
   readonly headers: Headers;
   readonly body: string;
@@ -22,7 +22,7 @@ interface Asked {
 
 /** A plugin with one folder; the test adds responses. */
 function mounting(
-  asked: Asked[] = [],
+  requests: PluginRequest[] = [],
   more: (line: string) => Response | undefined = () => undefined,
 ): Partial<PluginRoutes> {
   return {
@@ -32,7 +32,7 @@ function mounting(
 
   async function handle({ request, target }: RequestContext): Promise<Response> {
     const line = `${request.method} ${target.path}${target.isCollection ? "/" : ""}`;
-    asked.push({ line, headers: request.headers, body: await request.text() });
+    requests.push({ line, headers: request.headers, body: await request.text() });
     return more(line) ?? answerOf(line);
   }
 }
@@ -127,13 +127,13 @@ Deno.test("handleMount() returns the properties that GET returns and reports mis
     assertStrictEquals(live(found, "getlastmodified"), got.headers.get("last-modified"));
     assertStrictEquals(live(found, "getcontenttype"), got.headers.get("content-type"));
     assertEquals(live(found, "getcontentlength"), "5");
-    const asked = await ask(
+    const listed = await ask(
       "PROPFIND /dav/mnt/docs/a%20b.md",
       207,
       { depth: "0" },
       propBody("getetag", "creationdate"),
     );
-    const [resource] = resources(asked.text);
+    const [resource] = resources(listed.text);
     assertEquals([...resource?.properties["404"]?.keys() ?? []], ["{DAV:}creationdate"]);
     const names = '<propfind xmlns="DAV:"><propname/></propfind>';
     assertEquals(
@@ -145,8 +145,8 @@ Deno.test("handleMount() returns the properties that GET returns and reports mis
 });
 
 Deno.test("handleMount() forwards the needed headers and no credential", async () => {
-  const asked: Asked[] = [];
-  await withApp({ plugins: mounting(asked) }, async (app) => {
+  const requests: PluginRequest[] = [];
+  await withApp({ plugins: mounting(requests) }, async (app) => {
     const ask = asking(app);
     const sent = {
       "if-match": '"one"',
@@ -158,11 +158,11 @@ Deno.test("handleMount() forwards the needed headers and no credential", async (
       (await ask("PUT /dav/mnt/docs/a%20b.md", 204, sent, "new")).headers.get("etag"),
       '"new"',
     );
-    const { line, headers, body } = asked[0] ?? {};
+    const { line, headers, body } = requests[0] ?? {};
     assertEquals([line, body].join(" "), "PUT /mnt/docs/a b.md new");
     assertEquals([...headers?.keys() ?? []], ["accept", "content-type", "if-match"]);
     await ask("GET /dav/mnt/docs/a%20b.md?x=1", 200, { range: "bytes=0-1" });
-    assertEquals(asked[1]?.headers.get("range"), "bytes=0-1");
+    assertEquals(requests[1]?.headers.get("range"), "bytes=0-1");
   });
 });
 

@@ -16,18 +16,18 @@ import { type Store, StoreError } from "../../../lib/world/store.ts";
 import { withApp } from "../../support/app.ts";
 import { asking, hrefs, live, propBody, resources, textOf } from "../ask.ts";
 
-const NOBODY = { authorization: "" };
+const NO_CREDENTIAL = { authorization: "" };
 
 Deno.test("propfind() lists the namespaces at the root, /boot only for T3", async () => {
   await withApp({}, async (app) => {
     const ask = asking(app);
     const all = ["boot", "etc", "home", "lib", "usr", "var"].map((name) => `/dav/${name}/`);
     assertEquals(hrefs(await ask("PROPFIND /dav/", 207, { depth: "1" })), ["/dav/", ...all]);
-    assertEquals(hrefs(await ask("PROPFIND /dav", 207, { depth: "1", ...NOBODY })), [
+    assertEquals(hrefs(await ask("PROPFIND /dav", 207, { depth: "1", ...NO_CREDENTIAL })), [
       "/dav/",
       ...all.filter((href) => href !== "/dav/boot/"),
     ]);
-    await ask("PROPFIND /dav/boot/", 401, { depth: "0", ...NOBODY });
+    await ask("PROPFIND /dav/boot/", 401, { depth: "0", ...NO_CREDENTIAL });
     assertEquals(hrefs(await ask("PROPFIND /dav/home", 207, { depth: "0" })), ["/dav/home/"]);
   });
 });
@@ -48,8 +48,8 @@ Deno.test("propfind() returns the properties that GET returns for a world", asyn
     assertEquals(live(found, "resourcetype"), "");
     assertEquals(live(found, "lockdiscovery"), "");
     assertMatch(live(found, "creationdate") ?? "", /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$/);
-    const [birth] = await app.store.log("home/a.md", { before: 2, limit: 1 });
-    assertStrictEquals(live(found, "creationdate"), birth?.timestamp.replace(/\.\d+Z$/, "Z"));
+    const [firstEvent] = await app.store.log("home/a.md", { before: 2, limit: 1 });
+    assertStrictEquals(live(found, "creationdate"), firstEvent?.timestamp.replace(/\.\d+Z$/, "Z"));
     const names = [...resources(found.text)[0]?.properties["200"]?.keys() ?? []].sort();
     assertEquals(names, LIVE_PROPERTY_NAMES.map((name) => `{DAV:}${name}`).sort());
   });
@@ -133,8 +133,8 @@ Deno.test("createQuotaReader() returns the space of the disk, and undefined if i
     await Deno.remove(data);
     assert(space !== undefined && space.available > 0 && space.used > 0);
     assertEquals(await createQuotaReader(`${data}/gone`, Date.now)(), undefined);
-    const room = createDavContext(app.server, new LockTable(Date.now));
-    assertStrictEquals(room.server, app.server);
+    const context = createDavContext(app.server, new LockTable(Date.now));
+    assertStrictEquals(context.server, app.server);
   });
 });
 
@@ -242,8 +242,8 @@ Deno.test("propfind() returns length and tag of the redacted /etc/fstab", async 
     await ask("PUT /dav/etc/fstab", 201, {}, "x bearer=sesame-open\n");
     const body = propBody("getcontentlength", "getetag");
     const full = await ask("PROPFIND /dav/etc/fstab", 207, { depth: "0" }, body);
-    const seen = await ask("PROPFIND /dav/etc/fstab", 207, { depth: "0", ...NOBODY }, body);
-    const got = await ask("GET /dav/etc/fstab", 200, NOBODY);
+    const seen = await ask("PROPFIND /dav/etc/fstab", 207, { depth: "0", ...NO_CREDENTIAL }, body);
+    const got = await ask("GET /dav/etc/fstab", 200, NO_CREDENTIAL);
     assertEquals(got.text, "x bearer=***\n");
     assertStrictEquals(live(seen, "getcontentlength"), String(got.text.length));
     assertStrictEquals(live(seen, "getetag"), got.headers.get("etag"));
@@ -306,7 +306,7 @@ Deno.test("createStreamedMultistatus() writes as fast as the client reads and st
   assert(ended);
 });
 
-Deno.test("toHref(), writeStatus(), isProtectedProperty() and isTopLevel() return the expected values", () => {
+Deno.test("toHref(), writeStatus(), isProtectedProperty() and isTopLevel() follow RFC 4918", () => {
   assertEquals(toHref("/", true), "/dav/");
   assertEquals(toHref("/home/ä b", true), "/dav/home/%C3%A4%20b/");
   assertEquals(toHref("/home/a", false), "/dav/home/a");

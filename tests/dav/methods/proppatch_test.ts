@@ -224,13 +224,13 @@ Deno.test("proppatch() requires the right to write and an existing resource", as
       (await send("/dav/home/x", bearer(server.capability("/home/x", "rw")))).status,
       207,
     );
-    const birth = await server.send({
+    const refused = await server.send({
       method: "PROPPATCH",
       target: "/dav/usr/share/doc/note.md",
       headers: bearer(APPROVE),
       body: setBody("a", "1"),
     });
-    assert(birth.text.includes("403 Forbidden"));
+    assert(refused.text.includes("403 Forbidden"));
     await server.audit();
   } finally {
     await server.close();
@@ -253,8 +253,8 @@ Deno.test("parsePropertyUpdate() refuses a document without changes", async () =
 
 Deno.test("DeadProperties applies two simultaneous changes", async () => {
   await withApp({}, async (app) => {
-    const births = new CreationInfoCache(app.store);
-    const dead = new DeadProperties(app.store, births);
+    const creationInfo = new CreationInfoCache(app.store);
+    const dead = new DeadProperties(app.store, creationInfo);
     const found = { path: "/home", collection: true };
     await Promise.all(
       Array.from(
@@ -271,12 +271,12 @@ Deno.test("DeadProperties applies two simultaneous changes", async () => {
 
 Deno.test("CreationInfoCache.read() returns another id for a new world of the same name", async () => {
   await withApp({}, async ({ store }) => {
-    const births = new CreationInfoCache(store);
+    const creationInfo = new CreationInfoCache(store);
     const put = (bytes = 0) =>
       store.put({ name: "home/x", body: new Uint8Array(bytes), ext: "txt", meta: [], by: "T3" });
     const sealNow = async () => {
       const entry = store.stat("home/x");
-      return entry === undefined ? undefined : (await births.read(entry))?.id;
+      return entry === undefined ? undefined : (await creationInfo.read(entry))?.id;
     };
     await put();
     const first = await sealNow();
@@ -286,6 +286,6 @@ Deno.test("CreationInfoCache.read() returns another id for a new world of the sa
     await put(1);
     assert(first !== undefined && await sealNow() !== first);
     const lower = store.stat("home/boot");
-    assertEquals(lower && (await births.read(lower))?.id, "");
+    assertEquals(lower && (await creationInfo.read(lower))?.id, "");
   });
 });

@@ -243,8 +243,11 @@ Deno.test("deleteResource() requires T3, obeys preconditions and refuses top-lev
     await ask("DELETE /dav/home/a/", 404);
     await ask("DELETE /dav/home/a", 204, { "if-match": created.headers.get("etag") ?? "" });
     await ask("DELETE /dav/usr/share/doc/note.md", 403);
-    const birth = await ask("DELETE /dav/usr/share/doc", 207);
-    assertMatch(birth.text, /\/dav\/usr\/share\/doc\/note\.md<\/D:href><D:status>HTTP\/1\.1 403 /);
+    const refused = await ask("DELETE /dav/usr/share/doc", 207);
+    assertMatch(
+      refused.text,
+      /\/dav\/usr\/share\/doc\/note\.md<\/D:href><D:status>HTTP\/1\.1 403 /,
+    );
     await ask("MKCOL /dav/home/c", 201);
     await ask("DELETE /dav/home/c", 400, { depth: "0" });
     await ask("DELETE /dav/home/c", 412, { "if-match": '"1"' });

@@ -39,10 +39,10 @@ const wire = async (bytes) => {
 `;
 
 /** The host ends the cell and answers with a problem. */
-const BREACH = { status: [502], cellEnds: true };
+const PROTOCOL_ERROR = { status: [502], cellEnds: true };
 /** The response has begun, so the connection to the caller is closed. */
 const BROKEN = { status: [0], cellEnds: true };
-const BEGUN = ["answer-twice", "credit-past"];
+const AFTER_RESPONSE = ["answer-twice", "credit-past"];
 const WAIT = "await new Promise(() => {});";
 
 /** Forged frames, by what is wrong. */
@@ -53,7 +53,7 @@ const FORGED_FRAMES: Readonly<Record<string, string>> = {
   "frame-side": "frame(2, 7, 1)",
   "frame-head": "frame(2, 0, id, join([u32(0xffffff), text('[]')]))",
   "frame-json": "head(2, 0, id, { status: 200 })",
-  "answer-unasked": "head(2, 0, 4000000000, [200, '', [], 0], 'forged')",
+  "answer-unrequested": "head(2, 0, 4000000000, [200, '', [], 0], 'forged')",
   "answer-twice":
     "join([head(2, 0, id, [200, '', [], 1], ''), head(2, 0, id, [200, '', [], 1], '')])",
   "answer-status": "head(2, 0, id, [101, '', [], 0], '')",
@@ -75,18 +75,18 @@ function forge(name: string, statements: string, { top = "", ...outcome }: Outco
 
 /** The attacks with forged frames. */
 export const FORGERIES: readonly Attack[] = [
-  ...Object.entries(FORGED_FRAMES).map(([name, lie]) =>
+  ...Object.entries(FORGED_FRAMES).map(([name, frame]) =>
     // Request ids are small and ascending, so a plugin can guess them.
     forge(
       name,
-      `for (let id = 1; id < 40; id++) await wire(${lie}); ${WAIT}`,
-      BEGUN.includes(name) ? BROKEN : BREACH,
+      `for (let id = 1; id < 40; id++) await wire(${frame}); ${WAIT}`,
+      AFTER_RESPONSE.includes(name) ? BROKEN : PROTOCOL_ERROR,
     )
   ),
   forge(
     "idle-flood",
     `for (;;) await wire(join(Array(200000).fill(frame(10, 0, 7)))); ${WAIT}`,
-    BREACH,
+    PROTOCOL_ERROR,
   ),
   forge(
     "credit-forever",
@@ -96,16 +96,16 @@ export const FORGERIES: readonly Attack[] = [
   ),
   forge(
     "other-answer",
-    `if (pathname.endsWith("/victim")) { await new Promise((r) => setTimeout(r, 300)); return new Response("truth"); }
+    `if (pathname.endsWith("/waiting")) { await new Promise((r) => setTimeout(r, 300)); return new Response("truth"); }
     for (let id = 1; id < 60; id++) await wire(head(2, 0, id, [200, "", [], 0], "forged for " + id));
     return new Response("forged " + used);`,
     {
       check: async (server) => {
         // Other plugins have their own request ids, so a forged response does not reach them.
         await server.install("bystander", bystander);
-        const asked = Array.from({ length: 20 }, () => server.ask("GET", "/hostile/bystander"));
+        const responses = Array.from({ length: 20 }, () => server.ask("GET", "/hostile/bystander"));
         const own = server.ask("GET", "/hostile/other-answer");
-        for (const answer of await Promise.all(asked)) assertEquals(answer.text, "truth");
+        for (const answer of await Promise.all(responses)) assertEquals(answer.text, "truth");
         const { status } = await own;
         assert(status === 200 || status === 502, String(status));
         await server.ask("PUT", "/lib/bystander/state", "t3", "disabled");

@@ -3,11 +3,11 @@
 import { assert } from "../../support/assert.ts";
 import { type Attack, attack } from "./attack.ts";
 
-const STUCK = { status: [504], cellEnds: true };
+const TIMED_OUT = { status: [504], cellEnds: true };
 
 /** Plugins that use a CPU until their process is killed. */
 export const LOOPS: readonly Attack[] = [
-  attack("loop", "for (;;);", STUCK),
+  attack("loop", "for (;;);", TIMED_OUT),
   attack("microtask", "for (;;) await null;", { status: [502, 504], cellEnds: true }),
   attack(
     "loop-later",
@@ -25,7 +25,11 @@ export const LOOPS: readonly Attack[] = [
       },
     },
   ),
-  attack("loop-regexp", "/^(a+)+$/.test('a'.repeat(40) + 'b'); return new Response('?');", STUCK),
+  attack(
+    "loop-regexp",
+    "/^(a+)+$/.test('a'.repeat(40) + 'b'); return new Response('?');",
+    TIMED_OUT,
+  ),
   attack("loop-import", "", { top: "for (;;);", refused: /not ready after 3000 ms/ }),
   attack("loop-permissions", "", {
     top: "export const permissions = () => { for (;;); };",

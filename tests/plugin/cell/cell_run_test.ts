@@ -51,10 +51,10 @@ class Fake {
       onEnd: (_run, end) => this.end = end,
       onIdle: () => {},
     }, createBareInit("serve", "fake", ""));
-    this.say((writer) => writer.writeBytes(VERB.READY, SIDE.CELL, 0));
+    this.sendFrame((writer) => writer.writeBytes(VERB.READY, SIDE.CELL, 0));
   }
 
-  say(write: (writer: FrameWriter) => void): void {
+  sendFrame(write: (writer: FrameWriter) => void): void {
     const writer = new FrameWriter();
     write(writer);
     this.events.onBytes(writer.take());
@@ -75,7 +75,7 @@ class Fake {
       headers: [],
       isStreamed: streamed,
     });
-    this.say((writer) => writer.writeHead(VERB.RESPONSE, SIDE.HOST, id, head));
+    this.sendFrame((writer) => writer.writeHead(VERB.RESPONSE, SIDE.HOST, id, head));
   }
 
   sendSubrequest(sub: number, kind: string, request: string | number, url = "/x"): void {
@@ -87,7 +87,7 @@ class Fake {
       hasBody: false,
       note: [kind, request],
     });
-    this.say((writer) => writer.writeHead(VERB.REQUEST, SIDE.CELL, sub, head));
+    this.sendFrame((writer) => writer.writeHead(VERB.REQUEST, SIDE.CELL, sub, head));
   }
 }
 
@@ -115,31 +115,33 @@ const BROKEN: Record<string, (fake: Fake) => void> = {
   },
   "a body before its head": (fake) => {
     const { id } = fake.ask();
-    fake.say((writer) => writer.writeBytes(VERB.CHUNK, SIDE.HOST, id, new Uint8Array(1)));
+    fake.sendFrame((writer) => writer.writeBytes(VERB.CHUNK, SIDE.HOST, id, new Uint8Array(1)));
   },
   "a body beyond its credit": (fake) => {
     const { id } = fake.ask();
     fake.answer(id, true);
     for (let sent = 0; sent <= CELL_WINDOW_BYTES; sent += 1 << 16) {
-      fake.say((writer) => writer.writeBytes(VERB.CHUNK, SIDE.HOST, id, new Uint8Array(1 << 16)));
+      fake.sendFrame((writer) =>
+        writer.writeBytes(VERB.CHUNK, SIDE.HOST, id, new Uint8Array(1 << 16))
+      );
     }
   },
   "an empty piece of a body": (fake) => {
     const { id } = fake.ask();
     fake.answer(id, true);
-    fake.say((writer) => writer.writeBytes(VERB.CHUNK, SIDE.HOST, id));
+    fake.sendFrame((writer) => writer.writeBytes(VERB.CHUNK, SIDE.HOST, id));
   },
   "a piece longer than CELL_CHUNK_BYTES": (fake) => {
     const { id } = fake.ask();
     fake.answer(id, true);
-    fake.say((writer) =>
+    fake.sendFrame((writer) =>
       writer.writeBytes(VERB.CHUNK, SIDE.HOST, id, new Uint8Array((1 << 16) + 1))
     );
   },
   "a streamed body with status 204": (fake) => {
     const { id } = fake.ask();
     const head = formatResponseHead({ status: 204, statusText: "", headers: [], isStreamed: true });
-    fake.say((writer) => writer.writeHead(VERB.RESPONSE, SIDE.HOST, id, head));
+    fake.sendFrame((writer) => writer.writeHead(VERB.RESPONSE, SIDE.HOST, id, head));
   },
   "a body in the frame with status 304": (fake) => {
     const { id } = fake.ask();
@@ -149,25 +151,28 @@ const BROKEN: Record<string, (fake: Fake) => void> = {
       headers: [],
       isStreamed: false,
     });
-    fake.say((writer) => writer.writeHead(VERB.RESPONSE, SIDE.HOST, id, head, new Uint8Array(1)));
+    fake.sendFrame((writer) =>
+      writer.writeHead(VERB.RESPONSE, SIDE.HOST, id, head, new Uint8Array(1))
+    );
   },
   "a status that does not exist": (fake) => {
     const { id } = fake.ask();
-    fake.say((writer) => writer.writeHead(VERB.RESPONSE, SIDE.HOST, id, '[99,"",[],0]'));
+    fake.sendFrame((writer) => writer.writeHead(VERB.RESPONSE, SIDE.HOST, id, '[99,"",[],0]'));
   },
   "a head that is not JSON": (fake) => {
     const { id } = fake.ask();
-    fake.say((writer) => writer.writeHead(VERB.RESPONSE, SIDE.HOST, id, "{"));
+    fake.sendFrame((writer) => writer.writeHead(VERB.RESPONSE, SIDE.HOST, id, "{"));
   },
   "a header with a line break": (fake) => {
     const { id } = fake.ask();
-    fake.say((writer) =>
+    fake.sendFrame((writer) =>
       writer.writeHead(VERB.RESPONSE, SIDE.HOST, id, '[200,"",["a","b\\r\\nc: d"],0]')
     );
   },
-  "a verb that does not exist": (fake) => fake.say((writer) => writer.writeBytes(99, SIDE.HOST, 1)),
+  "a verb that does not exist": (fake) =>
+    fake.sendFrame((writer) => writer.writeBytes(99, SIDE.HOST, 1)),
   "a verb that only the server sends": (fake) =>
-    fake.say((writer) => writer.writeBytes(VERB.INIT, SIDE.HOST, 1)),
+    fake.sendFrame((writer) => writer.writeBytes(VERB.INIT, SIDE.HOST, 1)),
   "a side that does not exist": (fake) =>
     fake.events.onBytes(new Uint8Array([6, 0, 0, 0, VERB.CHUNK, 9, 1, 0, 0, 0])),
   "a frame that is too long": (fake) =>
@@ -183,17 +188,17 @@ const BROKEN: Record<string, (fake: Fake) => void> = {
   "a subrequest with id 0": (fake) => fake.sendSubrequest(0, "machine", 0),
   "too many console lines": (fake) => {
     for (let i = 0; i < 1000; i++) {
-      fake.say((writer) => writer.writeText(VERB.LOG, SIDE.CELL, 0, "x"));
+      fake.sendFrame((writer) => writer.writeText(VERB.LOG, SIDE.CELL, 0, "x"));
     }
   },
   "a text that is not UTF-8": (fake) =>
-    fake.say((writer) => writer.writeBytes(VERB.LOG, SIDE.CELL, 0, new Uint8Array([0xff]))),
+    fake.sendFrame((writer) => writer.writeBytes(VERB.LOG, SIDE.CELL, 0, new Uint8Array([0xff]))),
 };
 
 for (const [name, attack] of Object.entries(BROKEN)) {
   Deno.test(`CellRun ends the cell with kind "protocol" for ${name}`, async () => {
     await withFake(async (fake) => {
-      const { response } = fake.ask("victim");
+      const { response } = fake.ask("ada");
       attack(fake);
       assertEquals(fake.end?.kind, "protocol");
       assert(fake.killed);
@@ -254,7 +259,7 @@ Deno.test("CellRun ignores late frames of a cancelled call", async () => {
     const response = await call.response;
     await response.body!.cancel();
     for (const verb of [VERB.CHUNK, VERB.END, VERB.FAIL]) {
-      fake.say((writer) => writer.writeBytes(verb, SIDE.HOST, call.id, new Uint8Array(1)));
+      fake.sendFrame((writer) => writer.writeBytes(verb, SIDE.HOST, call.id, new Uint8Array(1)));
     }
     assertEquals(fake.end, undefined);
     assert(fake.run.isIdle);
@@ -277,7 +282,7 @@ Deno.test("CellRun survives random frames and gives them no authority of a calle
       for (let i = 0; i < 30 && !fake.end; i++) {
         const payload = new Uint8Array(next(40)).map(() => next(256));
         const id = next(3) === 0 ? next(5) : ids[next(2)]!;
-        fake.say((writer) => writer.writeBytes(next(20), next(2) === 0 ? 0 : 1, id, payload));
+        fake.sendFrame((writer) => writer.writeBytes(next(20), next(2) === 0 ? 0 : 1, id, payload));
       }
       assert(fake.end === undefined || ["protocol", "unfit"].includes(fake.end.kind));
       for (const call of fake.calls) assertEquals(call.kind, "machine");

@@ -144,10 +144,10 @@ for (const launch of Object.keys(LAUNCHES) as LaunchName[]) {
     } };`;
     await withCell(source, { launch }, async ({ ask, lines, cell }) => {
       const abort = new AbortController();
-      const asked = ask("/", { signal: abort.signal });
+      const response = ask("/", { signal: abort.signal });
       await until(() => lines.includes("log here"), 2000, "the plugin has the request");
       abort.abort();
-      await assertRejects(asked, { name: "AbortError" });
+      await assertRejects(response, { name: "AbortError" });
       await until(() => lines.includes("log aborted"), 2000, "the plugin's signal is aborted");
       assertEquals(cell.health().requests, 0);
     });
@@ -324,13 +324,13 @@ for (const launch of Object.keys(LAUNCHES) as LaunchName[]) {
     const limits = { maxRequests: 2, maxWaiting: 2, responseTimeoutMs: 5000 };
     await withCell(source, { launch, limits }, async ({ ask, text, cell }) => {
       await cell.start();
-      const asked = Promise.allSettled([text("/"), text("/"), text("/"), text("/")]);
+      const responses = Promise.allSettled([text("/"), text("/"), text("/"), text("/")]);
       await until(() => cell.health().waiting === 2, 2000, "two wait");
       const refused = await problemOf(ask("/"));
       assertEquals(refused.status, 503);
       assertEquals(refused.headers["retry-after"], "1");
       await cell.stop({ drain: false });
-      const ends = await asked;
+      const ends = await responses;
       assertEquals(ends.map(({ status }) => status), Array(4).fill("rejected"));
     });
   });
@@ -353,10 +353,10 @@ for (const launch of Object.keys(LAUNCHES) as LaunchName[]) {
       await new Promise((r) => setTimeout(r, 200)); return new Response("done"); } };`;
     await withCell(source, { launch }, async ({ cell, text, ask }) => {
       await cell.start();
-      const asked = text("/");
+      const response = text("/");
       await new Promise((resolve) => setImmediate(resolve));
       await cell.stop({ drain: true });
-      assertEquals(await asked, "done");
+      assertEquals(await response, "done");
       assertEquals((await problemOf(ask("/"))).status, 503);
       assertEquals(cell.health().state, "closed");
     });

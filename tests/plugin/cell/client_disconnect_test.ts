@@ -75,13 +75,13 @@ Deno.test("onClientDisconnect() ignores the signal after the response head (deno
 
 Deno.test("onClientDisconnect() does not read `completed` after a complete response", () => {
   const { request, count, gone } = fixture();
-  let asked = 0;
+  let readCount = 0;
   const connection = {
     get completed(): Promise<void> {
-      asked++;
+      readCount++;
       return Promise.reject(new Error("cut"));
     },
   };
   onClientDisconnect(request, { connection }, gone).markResponded(true);
-  assertEquals(asked + count(), 0);
+  assertEquals(readCount + count(), 0);
 });

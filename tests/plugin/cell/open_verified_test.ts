@@ -51,11 +51,11 @@ Deno.test({
   ignore: !LINUX,
   fn: () =>
     inFolder(async (base) => {
-      // A separate program that swaps the folder and a symlink continuously.
-      const racer = new Deno.Command("sh", {
+      // A separate program that exchanges the folder and a symlink until the file `stop` exists.
+      const swapper = new Deno.Command("sh", {
         args: [
           "-c",
-          'cd "$1"; while :; do mv open aside; ln -s secret open; rm open; mv aside open; done',
+          'cd "$1"; until [ -e stop ]; do mv open aside; ln -s secret open; rm open; mv aside open; done',
           "sh",
           base,
         ],
@@ -76,8 +76,8 @@ Deno.test({
           }
         }
       } finally {
-        racer.kill("SIGKILL");
-        await racer.status;
+        await Deno.writeTextFile(`${base}/stop`, "");
+        await swapper.status;
       }
       assert(found.open >= 50 && found.displaced >= 50, JSON.stringify(found));
     }),

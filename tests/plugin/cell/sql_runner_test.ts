@@ -160,10 +160,10 @@ Deno.test({
 
 Deno.test("env.sql.query() ends a query that exceeds its memory limit", () =>
   withSql(async ({ text }) => {
-    const greedy =
+    const largeQuery =
       "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n LIMIT 200000000) " +
       "SELECT count(*) FROM (SELECT hex(zeroblob(500)) || i AS x FROM n ORDER BY x)";
-    const [name, words] = JSON.parse(await text("/file?ms=60000", sql(greedy)));
+    const [name, words] = JSON.parse(await text("/file?ms=60000", sql(largeQuery)));
     assertMatch(name, /QuotaExceededError|SqliteError/);
     assertMatch(words, /memory|too big|full/);
     assertEquals(await text("/file", sql("SELECT 1")), "[[1]]");

@@ -38,8 +38,8 @@ function approve(store: Store, sha256: unknown, to = "active"): Promise<unknown>
   return store.transition({ name: "lib/p", by: "T3", to, eventFields: { source_sha256: sha256 } });
 }
 
-async function faultOf(store: Store, told: Store = store): Promise<string> {
-  const found = await findApproval(told, await source(store));
+async function faultOf(store: Store, eventStore: Store = store): Promise<string> {
+  const found = await findApproval(eventStore, await source(store));
   return "fault" in found ? found.fault : "none";
 }
 

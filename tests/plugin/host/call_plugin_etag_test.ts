@@ -14,26 +14,26 @@ Deno.test("env.caller.tag is the ETag of the world's bytes as this caller gets t
     const tagOf = async (path: string, headers: Record<string, string> = {}) => {
       const head = await server.send({ method: "HEAD", target: `${path}?raw`, headers });
       const reply = await server.send({ method: "GET", target: `/about${path}`, headers });
-      const told: unknown = reply.status === 200 ? JSON.parse(reply.text).tag : reply.status;
-      return { told, asked: head.headers.get("etag") };
+      const tag: unknown = reply.status === 200 ? JSON.parse(reply.text).tag : reply.status;
+      return { tag, etag: head.headers.get("etag") };
     };
     for (const headers of [{}, T3, cap]) {
-      const { told, asked } = await tagOf("/home/a/x", headers);
-      assertMatch(String(told), /^"1-[\da-f]{16}\.raw"$/);
-      assertStrictEquals(told, asked);
+      const { tag, etag } = await tagOf("/home/a/x", headers);
+      assertMatch(String(tag), /^"1-[\da-f]{16}\.raw"$/);
+      assertStrictEquals(tag, etag);
     }
     const [shown, whole] = [await tagOf("/etc/fstab"), await tagOf("/etc/fstab", T3)];
-    assertStrictEquals(shown.told, shown.asked);
-    assertStrictEquals(whole.told, whole.asked);
-    assert(shown.told !== whole.told);
-    assertStrictEquals((await tagOf("/boot/x", T3)).told, (await tagOf("/boot/x", T3)).asked);
-    assertEquals((await tagOf("/boot/x")).told, undefined);
-    assertEquals((await tagOf("/home/b", cap)).told, 403);
-    assertEquals((await tagOf("/home/absent")).told, undefined);
-    assertEquals((await tagOf("/home/a/")).told, undefined);
-    assertEquals((await tagOf("/proc/status")).told, undefined);
+    assertStrictEquals(shown.tag, shown.etag);
+    assertStrictEquals(whole.tag, whole.etag);
+    assert(shown.tag !== whole.tag);
+    assertStrictEquals((await tagOf("/boot/x", T3)).tag, (await tagOf("/boot/x", T3)).etag);
+    assertEquals((await tagOf("/boot/x")).tag, undefined);
+    assertEquals((await tagOf("/home/b", cap)).tag, 403);
+    assertEquals((await tagOf("/home/absent")).tag, undefined);
+    assertEquals((await tagOf("/home/a/")).tag, undefined);
+    assertEquals((await tagOf("/proc/status")).tag, undefined);
     // A tag that the client sends is ignored.
     const forged = { "x-subject-tag": '"9"', "tag": '"9"' };
-    assertEquals((await tagOf("/home/absent", forged)).told, undefined);
+    assertEquals((await tagOf("/home/absent", forged)).tag, undefined);
   });
 });

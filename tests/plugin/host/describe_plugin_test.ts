@@ -32,7 +32,7 @@ function loaded(): LoadedPlugin {
   } as unknown as LoadedPlugin;
 }
 
-Deno.test("describePlugin() says of a plugin that is not up only that, and why", () => {
+Deno.test("describePlugin() returns only up and the reason for a plugin that is not running", () => {
   assertEquals(describePlugin(undefined, undefined, true), {
     up: false,
     health: { state: "down" },

@@ -122,10 +122,10 @@ Deno.test("startPlugin() extends the response timeout to the declared patience",
         "await new Promise((resolve) => setTimeout(resolve, 500)); return new Response('late');",
       ),
     );
-  const ground = { ...DEPS, limits };
+  const deps = { ...DEPS, limits };
   const visit = { authority: { tier: "T1", by: "T1" }, tier: "T1", by: "T1", depth: 0 } as const;
   const statusOf = async (given: World): Promise<number> => {
-    const loaded = await startPlugin(ground, given, await inspectSource(ground, given), CALLBACKS);
+    const loaded = await startPlugin(deps, given, await inspectSource(deps, given), CALLBACKS);
     assertEquals(configFault(loaded), undefined);
     try {
       const answer = await loaded.cell.request(new Request("http://machine/p"), visit);

@@ -27,9 +27,9 @@ Deno.test("createPluginCaller() returns a frozen caller of tier T1", () => {
 });
 
 Deno.test("toSubrequestContext() uses the caller's authority for env.caller and the plugin's for env.machine", () => {
-  const asked = request("/home/x?raw", { headers: { accept: "text/plain" } });
+  const subrequest = request("/home/x?raw", { headers: { accept: "text/plain" } });
   const call = toSubrequestContext(
-    { kind: "caller", authority: T3, request: asked, depth: 2 },
+    { kind: "caller", authority: T3, request: subrequest, depth: 2 },
     OWN,
     0,
   );
@@ -43,7 +43,7 @@ Deno.test("toSubrequestContext() uses the caller's authority for env.caller and 
     query: "raw",
   });
   assertStrictEquals(
-    toSubrequestContext({ kind: "machine", request: asked, depth: 1 }, OWN, 0).caller,
+    toSubrequestContext({ kind: "machine", request: subrequest, depth: 1 }, OWN, 0).caller,
     OWN,
   );
 });
@@ -85,8 +85,8 @@ Deno.test("answerSubrequest() answers with the gate's problem without dispatchin
     dispatched.push(context);
     return Promise.resolve(new Response("fine"));
   };
-  const ask = (asked: Request) =>
-    answerSubrequest({ kind: "machine", request: asked, depth: 1 }, OWN, 0, dispatch);
+  const answer = (subrequest: Request) =>
+    answerSubrequest({ kind: "machine", request: subrequest, depth: 1 }, OWN, 0, dispatch);
   const rows: [Request, number][] = [
     [request("//x"), 400],
     [request("/a%2fb"), 400],
@@ -96,10 +96,10 @@ Deno.test("answerSubrequest() answers with the gate's problem without dispatchin
     [request("/x", { method: "BREW" }), 501],
     [request("/x", { method: "get" }), 200],
   ];
-  for (const [asked, status] of rows) {
-    assertStrictEquals((await ask(asked)).status, status, asked.url.slice(0, 40));
+  for (const [subrequest, status] of rows) {
+    assertStrictEquals((await answer(subrequest)).status, status, subrequest.url.slice(0, 40));
   }
   assertEquals(dispatched.length, 1);
-  const text = await ask(request("//x", { headers: { accept: "text/plain" } }));
+  const text = await answer(request("//x", { headers: { accept: "text/plain" } }));
   assertMatch(await text.text(), /^400 .*empty segment/s);
 });

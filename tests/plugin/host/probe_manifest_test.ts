@@ -12,13 +12,13 @@ import { CellEndedError } from "../../../lib/plugin/cell/cell_run.ts";
 import { LAUNCHES, SHORT } from "../cell_fixture.ts";
 
 /** Long enough for a dozen processes that start at the same time on a busy computer. */
-const PATIENT_MS = 60_000;
+const LONG_MS = 60_000;
 const DEADLINE_MS = 1500;
 
 async function probed(
   code: string,
   worlds: Record<string, string> = {},
-  limits: Partial<CellLimits> = { startTimeoutMs: PATIENT_MS, heartbeatTimeoutMs: PATIENT_MS },
+  limits: Partial<CellLimits> = { startTimeoutMs: LONG_MS, heartbeatTimeoutMs: LONG_MS },
 ): Promise<ProbeResult> {
   return await probeManifest({
     name: "test",

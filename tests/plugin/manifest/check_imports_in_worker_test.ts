@@ -5,8 +5,8 @@ import { checkImports } from "../../../lib/plugin/manifest/check_imports.ts";
 import { SourceError, validateSource } from "../../../lib/plugin/manifest/validate_source.ts";
 
 const WORKER = import.meta.resolve("../../../lib/plugin/manifest/check_imports_worker.ts");
-const NOWHERE = import.meta.resolve("../../lib/plugin/no_such_worker.ts");
-const PATIENCE_MS = 60_000;
+const MISSING_WORKER = import.meta.resolve("../../lib/plugin/no_such_worker.ts");
+const LONG_MS = 60_000;
 
 /** A source of about `length` characters that ends with `end`. */
 function long(length: number, end = ""): string {
@@ -16,7 +16,7 @@ function long(length: number, end = ""): string {
 }
 
 Deno.test("checkImportsInWorker() returns the same faults as checkImports()", async () => {
-  const examine = checkImportsInWorker(WORKER, PATIENCE_MS);
+  const examine = checkImportsInWorker(WORKER, LONG_MS);
   const ends = [
     "",
     'import "x";\n',
@@ -41,7 +41,7 @@ Deno.test("checkImportsInWorker() does not block the event loop while it parses 
   try {
     assertEquals(await Promise.resolve(checkImports(text)), undefined);
     assertEquals(beats, 0);
-    assertEquals(await checkImportsInWorker(WORKER, PATIENCE_MS)(text), undefined);
+    assertEquals(await checkImportsInWorker(WORKER, LONG_MS)(text), undefined);
     assert(beats > 2, `${beats} beats`);
   } finally {
     clearInterval(beat);
@@ -50,7 +50,7 @@ Deno.test("checkImportsInWorker() does not block the event loop while it parses 
 
 Deno.test("checkImportsInWorker() refuses a source that is nested too deeply", async () => {
   const deep = "[".repeat(500_000);
-  const fault = await checkImportsInWorker(WORKER, PATIENCE_MS)(deep);
+  const fault = await checkImportsInWorker(WORKER, LONG_MS)(deep);
   assertEquals(fault?.kind, "too-complex");
   assertMatch(fault?.message ?? "", /nested too deeply/);
 });
@@ -65,7 +65,7 @@ Deno.test("checkImportsInWorker() returns a fault after its time limit", async (
 });
 
 Deno.test("checkImportsInWorker() parses on this thread if the Worker cannot be started", async () => {
-  const examine = checkImportsInWorker(NOWHERE, PATIENCE_MS);
+  const examine = checkImportsInWorker(MISSING_WORKER, LONG_MS);
   assertEquals(await examine(long(MAX_INLINE_IMPORT_CHECK_CHARS + 1)), undefined);
   assertEquals(
     (await examine(long(MAX_INLINE_IMPORT_CHECK_CHARS + 1, 'import "x";\n')))?.kind,
@@ -74,11 +74,11 @@ Deno.test("checkImportsInWorker() parses on this thread if the Worker cannot be 
 });
 
 Deno.test("validateSource() with a Worker removes types only from a source that is not JavaScript", async () => {
-  const examine = checkImportsInWorker(WORKER, PATIENCE_MS);
+  const examine = checkImportsInWorker(WORKER, LONG_MS);
   const bytes = (text: string) => new TextEncoder().encode(text);
-  const asked: string[] = [];
+  const stripped: string[] = [];
   const strip = (text: string) => {
-    asked.push(text);
+    stripped.push(text);
     return Promise.resolve(text.replace(": number", ""));
   };
   const plain = long(MAX_INLINE_IMPORT_CHECK_CHARS + 1);
@@ -89,7 +89,7 @@ Deno.test("validateSource() with a Worker removes types only from a source that 
   assert(refused instanceof SourceError);
   assertMatch(refused.message, /^Cannot load an import \(line \d+\)/);
   // JavaScript that imports is refused at once; only other sources are given to the type stripper.
-  assertEquals(asked, []);
+  assertEquals(stripped, []);
   const typed = `${plain}const x: number = 1;\n`;
   assertStrictEquals(
     await validateSource(bytes(typed), strip, examine),

@@ -45,11 +45,11 @@ function count(image: Bytes | undefined): number {
 }
 
 /** Files in memory. `act` runs before each stat of the database, with the number of stats so far. */
-function diskOf(files: Map<string, Bytes>, act: (looks: number) => void = () => {}): DatabaseFiles {
-  let looks = 0;
+function diskOf(files: Map<string, Bytes>, act: (reads: number) => void = () => {}): DatabaseFiles {
+  let reads = 0;
   return {
     stat(path) {
-      if (path === "/a") act(looks++);
+      if (path === "/a") act(reads++);
       const file = files.get(path);
       return Promise.resolve(file && { size: file.length, mtime: 1 });
     },
@@ -108,13 +108,13 @@ Deno.test("copyDatabase() reads again if the log restarted during the read", asy
   const other = log.slice();
   other[17] = (other[17] ?? 0) ^ 1;
   const files = new Map([["/a", main], ["/a-wal", other]]);
-  let looks = 0;
+  let reads = 0;
   const disk = diskOf(files, (count) => {
-    looks = count + 1;
+    reads = count + 1;
     if (count === 1) files.set("/a-wal", log);
   });
   assertEquals(count(await copyDatabase(disk, "/a")), 51);
-  assertEquals(looks, 4);
+  assertEquals(reads, 4);
 });
 
 Deno.test("copyDatabase() waits while there is a hot journal, and then rejects with Busy", async () => {
@@ -123,7 +123,7 @@ Deno.test("copyDatabase() waits while there is a hot journal, and then rejects w
   const files = new Map<string, Bytes>([["/a", main], ["/a-journal", journal]]);
   const disk = diskOf(
     files,
-    (looks) => looks === 3 && files.set("/a-journal", new Uint8Array(512)),
+    (reads) => reads === 3 && files.set("/a-journal", new Uint8Array(512)),
   );
   assertEquals(count(await copyDatabase(disk, "/a")), 1);
   files.set("/a-journal", journal);
@@ -133,12 +133,12 @@ Deno.test("copyDatabase() waits while there is a hot journal, and then rejects w
 Deno.test("copyDatabase() rejects with Busy if the file changes during each read, and with NotFound", async () => {
   const { main } = logged();
   const files = new Map([["/a", main]]);
-  const restless = diskOf(files, (looks) => {
+  const changing = diskOf(files, (reads) => {
     const next = main.slice();
-    next[27] = looks;
+    next[27] = reads;
     files.set("/a", next);
   });
-  await assertRejects(copyDatabase(restless, "/a"), { name: "Busy" });
+  await assertRejects(copyDatabase(changing, "/a"), { name: "Busy" });
   await assertRejects(copyDatabase(diskOf(files), "/b"), { name: "NotFound" });
 });
 

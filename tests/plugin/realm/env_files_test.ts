@@ -147,7 +147,7 @@ Deno.test("replace() of createEnvFiles() replaces a file, keeps its mode, and ch
     assertEquals(left, ["link", "text", "w"]);
   }));
 
-Deno.test("createEnvFiles() lists at most `most` entries, and fileFingerprint() differs after a replace", () =>
+Deno.test("createEnvFiles() lists at most the given number of entries, and fileFingerprint() differs after a replace", () =>
   inFolder(async (folder) => {
     const resolve = createResolvePath(Deno, [{ path: "/g", realPath: `${folder}/a`, write: true }]);
     const files = createEnvFiles(Deno, resolve);
@@ -168,12 +168,12 @@ Deno.test("respond() of createEnvFiles() reports the file, and its body can also
       realPath: `${folder}/a`,
       write: false,
     }]);
-    const handed: FileReference[] = [];
-    const files = createEnvFiles(Deno, resolve, (_, file) => void handed.push(file));
+    const reported: FileReference[] = [];
+    const files = createEnvFiles(Deno, resolve, (_, file) => void reported.push(file));
     const seen = await files.stat("/g/text");
     const answer = files.respond("/g/text", { offset: 1, length: 2, status: 206, seen });
     assertEquals([answer.status, await answer.text()], [206, "12"]);
-    assertEquals(handed, [{
+    assertEquals(reported, [{
       path: "/g/text",
       offset: 1,
       length: 2,

@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertThrows } from "../../support/assert.ts";
 import { installLazyNatives } from "../../../lib/plugin/realm/lazy_natives.ts";
 
-Deno.test("installLazyNatives() defers the signal, knows a buffered body, and changes nothing visible", async () => {
+Deno.test("installLazyNatives() creates the signal on first use and changes no visible behaviour", async () => {
   const native = Response;
   const nativeJson = Object.getOwnPropertyDescriptor(Response, "json")!;
   const nativeClone = Object.getOwnPropertyDescriptor(Response.prototype, "clone")!;

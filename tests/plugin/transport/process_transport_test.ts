@@ -107,7 +107,7 @@ Deno.test({
           "-A",
           "--quiet",
           "--unstable-worker-options",
-          new URL("../doomed_server.ts", import.meta.url).href,
+          new URL("../cell_server.ts", import.meta.url).href,
           path,
         ],
         stdout: "piped",
@@ -146,9 +146,9 @@ Deno.test("Cell.stop() ends the process of a plugin in a busy loop", async () =>
   const { cell, ask } = await makeCell(`export default { fetch: () => { for (;;); } };`);
   await cell.start();
   const { pid } = cell.health();
-  const asked = ask("/").catch((error) => error.status);
+  const status = ask("/").catch((error) => error.status);
   await new Promise((resolve) => setTimeout(resolve, 50));
   await cell.stop({ drain: false });
-  assertEquals(await asked, 503);
+  assertEquals(await status, 503);
   if (LINUX && pid !== undefined) assert(!isAlive(pid));
 });

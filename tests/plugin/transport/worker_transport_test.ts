@@ -8,7 +8,7 @@ function launched(code: string) {
   const verbs: number[] = [];
   const ends: string[] = [];
   const reader = new FrameReader();
-  const { promise: heard, resolve } = Promise.withResolvers<void>();
+  const { promise: firstFrame, resolve } = Promise.withResolvers<void>();
   const transport = startWorkerCell(createBareInit("serve", "x", code), SHORT, {
     onBytes: (chunk) =>
       reader.push(chunk, ({ verb }) => {
@@ -17,7 +17,7 @@ function launched(code: string) {
       }),
     onEnd: (reason) => ends.push(reason),
   });
-  return { transport, verbs, ends, heard };
+  return { transport, verbs, ends, firstFrame };
 }
 
 Deno.test("startWorkerCell() sends READY or UNFIT, and reports the end once", async () => {
@@ -27,9 +27,9 @@ Deno.test("startWorkerCell() sends READY or UNFIT, and reports the end once", as
       VERB.UNFIT,
     ]] as const
   ) {
-    const { transport, verbs, ends, heard } = launched(code);
+    const { transport, verbs, ends, firstFrame } = launched(code);
     assertEquals([transport.kind, transport.pid], ["worker", undefined]);
-    await heard;
+    await firstFrame;
     assertEquals(verbs, [verb]);
     await transport.kill();
     await transport.kill();
@@ -39,8 +39,8 @@ Deno.test("startWorkerCell() sends READY or UNFIT, and reports the end once", as
 });
 
 Deno.test("startWorkerCell() survives bytes that are not a frame", async () => {
-  const { transport, ends, heard } = launched("export default { fetch() {} }");
-  await heard;
+  const { transport, ends, firstFrame } = launched("export default { fetch() {} }");
+  await firstFrame;
   transport.send(new Uint8Array([1, 0, 0, 0, 0]));
   await new Promise((resolve) => setTimeout(resolve, 30));
   await transport.kill();

@@ -31,17 +31,17 @@ Deno.test("OutboundBody sends pieces up to its credit and continues when it gets
 
 Deno.test("OutboundBody.cancel() cancels the source and calls the sink no more", async () => {
   let reason: unknown;
-  const heard: string[] = [];
+  const calls: string[] = [];
   const source = new ReadableStream<Uint8Array>({ cancel: (why) => void (reason = why) });
   const out = new OutboundBody(source, {
-    onChunk: () => heard.push("chunk"),
-    onEnd: () => heard.push("end"),
-    onError: () => heard.push("fail"),
+    onChunk: () => calls.push("chunk"),
+    onEnd: () => calls.push("end"),
+    onError: () => calls.push("fail"),
   });
   out.cancel(new Error("enough"));
   await turns();
   assertMatch(String(reason), /enough/);
-  assertEquals(heard, []);
+  assertEquals(calls, []);
 });
 
 Deno.test("OutboundBody fails if the source yields a value that is not a Uint8Array", async () => {

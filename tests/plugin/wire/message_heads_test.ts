@@ -21,8 +21,8 @@ Deno.test("parseRequestHead() returns the head that formatRequestHead() formatte
       hasBody,
       note: ["T1", "cap:/home"] as const,
     };
-    const told = { ...head, note: ["T1", "cap:/home", '"1-0.raw"'] as const };
-    assertEquals(parseRequestHead(JSON.parse(formatRequestHead(told))), told);
+    const noted = { ...head, note: ["T1", "cap:/home", '"1-0.raw"'] as const };
+    assertEquals(parseRequestHead(JSON.parse(formatRequestHead(noted))), noted);
     assertEquals(parseRequestHead(JSON.parse(formatRequestHead(head))), head);
   }
 });

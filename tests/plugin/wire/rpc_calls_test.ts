@@ -79,11 +79,11 @@ Deno.test("InboundCall.abort() aborts a signal that was read before or is read l
 });
 
 Deno.test("readResponseFrame() makes a Response that does not share the bytes of its frame", async () => {
-  const frame = frameOf('[200,"",[],0]', "what was said");
+  const frame = frameOf('[200,"",[],0]', "the body");
   const { body, make } = readResponseFrame(frame);
   const response = make(body);
   frame.payload.fill(0x21);
-  assertEquals(await response.text(), "what was said");
+  assertEquals(await response.text(), "the body");
 });
 
 Deno.test("readResponseFrame() leaves out the ignored headers, in any letter case, and no others", () => {
@@ -102,21 +102,21 @@ Deno.test("readResponseFrame() leaves out the ignored headers, in any letter cas
 });
 
 Deno.test("OutboundCall calls onResponse for a response and for an RpcError, but not for its own cancellation", async () => {
-  let heard = 0;
+  let responses = 0;
   const call = () => {
-    const made = new OutboundCall(1, { onResponse: () => heard++ }, () => {});
+    const made = new OutboundCall(1, { onResponse: () => responses++ }, () => {});
     made.response.catch(() => {});
     return made;
   };
   const answered = call();
   answered.resolve(new Response("x"));
-  assertEquals([heard, answered.hasResponse, await (await answered.response).text()], [
+  assertEquals([responses, answered.hasResponse, await (await answered.response).text()], [
     1,
     true,
     "x",
   ]);
   call().reject(new RpcError("no"));
-  assertEquals(heard, 2);
+  assertEquals(responses, 2);
   call().reject(new Error("given up"));
-  assertEquals(heard, 2);
+  assertEquals(responses, 2);
 });

@@ -74,20 +74,21 @@ const text = (words: string) => new TextEncoder().encode(words);
 
 Deno.test("RpcEndpoint.call() sends a request and resolves with its response", async () => {
   const { host } = join(async ({ head, body }) => {
-    const said = `${head.method} ${head.url} ${head.headers} ${await new Response(body).text()}`;
-    return new Response(said, { status: 201, headers: { "x-c": "d" } });
+    const received = `${head.method} ${head.url} ${head.headers} ${await new Response(body)
+      .text()}`;
+    return new Response(received, { status: 201, headers: { "x-c": "d" } });
   });
-  const asked = ask(host, text("hello"));
-  const answer = await asked.response;
+  const call = ask(host, text("hello"));
+  const answer = await call.response;
   assertEquals([answer.status, answer.headers.get("x-c")], [201, "d"]);
   assertEquals(await answer.text(), "POST http://localhost/x x-a,b hello");
-  assertEquals(asked.ended(), 1);
+  assertEquals(call.ended(), 1);
 });
 
 Deno.test("RpcEndpoint.receive() copies the request body, because the frame's buffer is reused", async () => {
   const served = Promise.withResolvers<InboundRequest>();
-  const { cell } = join((asked) => {
-    served.resolve(asked);
+  const { cell } = join((request) => {
+    served.resolve(request);
     return new Promise(() => {});
   });
   const writer = new FrameWriter();
@@ -127,12 +128,12 @@ Deno.test("RpcEndpoint rejects with the other end's failure, and informs it of a
     signal.addEventListener("abort", () => resolve());
     return new Promise(() => {});
   });
-  const asked = ask(waiting.host);
+  const call = ask(waiting.host);
   await new Promise((resolve) => setTimeout(resolve, 5));
-  asked.cancel(new Error("enough"));
-  await assertRejects(asked.response, /enough/);
+  call.cancel(new Error("enough"));
+  await assertRejects(call.response, /enough/);
   await aborted;
-  assertEquals(asked.ended(), 1);
+  assertEquals(call.ended(), 1);
 });
 
 Deno.test("RpcEndpoint refuses to send a header with a control character, in either direction", async () => {
@@ -173,9 +174,9 @@ Deno.test("RpcEndpoint.receive() throws for an unknown id, an unknown side or to
 
 Deno.test("RpcEndpoint.fail() fails all open calls and every later call", async () => {
   const { host } = join(() => new Promise(() => {}));
-  const asked = ask(host);
+  const call = ask(host);
   host.fail(new Error("the cell ended"));
-  await assertRejects(asked.response, /the cell ended/);
+  await assertRejects(call.response, /the cell ended/);
   await assertRejects(ask(host).response, /the cell ended/);
-  assertEquals(asked.ended(), 1);
+  assertEquals(call.ended(), 1);
 });

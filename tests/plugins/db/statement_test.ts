@@ -6,13 +6,13 @@ function post(body: string | Uint8Array<ArrayBuffer>): Request {
 }
 const GET = new Request("http://server/dev/db");
 
-Deno.test("readStatement() takes the body of a POST or ?sql=", async () => {
+Deno.test("readStatement() returns the body of a POST or ?sql=", async () => {
   assertEquals(await readStatement(post("SELECT 1"), []), "SELECT 1");
   assertEquals(await readStatement(post(" \n"), ["SELECT 2"]), "SELECT 2");
   assertEquals(await readStatement(GET, ["SELECT 3"]), "SELECT 3");
 });
 
-Deno.test("readStatement() refuses none and more than one", async () => {
+Deno.test("readStatement() refuses a request without a statement or with two", async () => {
   await assertRejects(readStatement(GET, []), {
     status: 400,
     type: "/usr/share/doc/problems/bad-query.md",
@@ -26,7 +26,7 @@ Deno.test("readStatement() refuses none and more than one", async () => {
   });
 });
 
-Deno.test("readStatement() takes 256 KiB and refuses one byte more", async () => {
+Deno.test("readStatement() accepts 256 KiB and refuses one byte more", async () => {
   const long = "x".repeat(256 * 1024);
   assertStrictEquals(await readStatement(post(long), []), long);
   await assertRejects(readStatement(post(`${long}x`), []), { status: 413 });

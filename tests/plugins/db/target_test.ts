@@ -5,7 +5,7 @@ function read(target: string) {
   return readTarget(new URL(`http://server/dev/db${target}`));
 }
 
-Deno.test("readTarget() takes a world by query or by path, in short or in full", () => {
+Deno.test("readTarget() accepts the short or full name of a world, by query or by path", () => {
   for (const target of ["?world=home/a", "?world=a", "?world=/home/a", "/home/a"]) {
     const { world, file, content } = read(target);
     assertEquals([world, file, content], ["home/a", undefined, false], target);
@@ -16,7 +16,7 @@ Deno.test("readTarget() takes a world by query or by path, in short or in full",
   assertEquals(read("?world=x&content").content, true);
 });
 
-Deno.test("readTarget() takes a file by query or by path", () => {
+Deno.test("readTarget() accepts a file by query or by path", () => {
   assertEquals(read("?file=data/a.db").file, "data/a.db");
   assertEquals(read("/mnt/data/a%20b.db").file, "data/a b.db");
 });

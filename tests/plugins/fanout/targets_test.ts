@@ -1,7 +1,7 @@
 import { assertEquals, assertMatch } from "../../support/assert.ts";
 import { readTargets } from "../../../plugins/fanout/targets.ts";
 
-Deno.test("readTargets() takes names in short and in full, each once", () => {
+Deno.test("readTargets() accepts short and full names, and returns each world once", () => {
   const text = "\ufeff# targets\r\n\r\nhome/a\n/home/b\n  c  \nhome/c\n/home/deep/d e\n#home/not\n";
   assertEquals(readTargets(text), [
     { line: 3, path: "/home/a" },
@@ -11,7 +11,7 @@ Deno.test("readTargets() takes names in short and in full, each once", () => {
   ]);
 });
 
-Deno.test("readTargets() puts names in NFC", () => {
+Deno.test("readTargets() converts names to NFC", () => {
   assertEquals(readTargets("u\u0308\n\u00fc"), [{ line: 1, path: "/home/\u00fc" }]);
 });
 
@@ -36,7 +36,7 @@ for (const [entry, fault] of FAULTS) {
   });
 }
 
-Deno.test("readTargets() accepts 256 targets and reports the next one only", () => {
+Deno.test("readTargets() accepts 256 targets and reports only the next line", () => {
   const names = Array.from({ length: 300 }, (_, i) => `many/${i}`);
   const targets = readTargets(names.join("\n"));
   assertEquals(targets.length, 257);

@@ -17,7 +17,7 @@ export const T3 = bearer(APPROVE);
 /** The mounted web server: how it answers, and the requests so far. */
 export interface Upstream {
   readonly origin: string;
-  readonly asked: { readonly url: string; readonly headers: Headers }[];
+  readonly requests: { readonly url: string; readonly headers: Headers }[];
   answer: (request: Request, path: string) => Response | Promise<Response>;
 }
 
@@ -44,7 +44,7 @@ let tables = 0;
 export async function withMountServer(test: (mounts: MountServer) => Promise<void>): Promise<void> {
   const base = await Deno.realPath(await Deno.makeTempDir({ prefix: "elastik-fstab-" }));
   const folder = `${base}/files`;
-  const asked: { url: string; headers: Headers }[] = [];
+  const requests: { url: string; headers: Headers }[] = [];
   const ended = new AbortController();
   const listener = Deno.serve({
     port: 0,
@@ -52,12 +52,12 @@ export async function withMountServer(test: (mounts: MountServer) => Promise<voi
     signal: ended.signal,
     onListen: () => {},
   }, (request) => {
-    asked.push({ url: request.url, headers: new Headers(request.headers) });
+    requests.push({ url: request.url, headers: new Headers(request.headers) });
     return upstream.answer(request, new URL(request.url).pathname);
   });
   const upstream: Upstream = {
     origin: `http://127.0.0.1:${listener.addr.port}`,
-    asked,
+    requests,
     answer: () => new Response("nothing", { status: 404 }),
   };
   await fill(base, folder);

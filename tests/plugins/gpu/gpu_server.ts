@@ -96,7 +96,7 @@ function gpuServer(server: TestServer, backend: FakeBackend): GpuServer {
       const reader = await open(prompt, target);
       const events: ReceivedEvent[] = [];
       for (let event = await reader.next(); event; event = await reader.next()) events.push(event);
-      server.witness(reader.wire, "the stream");
+      server.assertNoSecret(reader.wire, "the stream");
       return events;
     },
     async usage(count) {

@@ -22,7 +22,7 @@ Deno.test("statusResponse() answers with text unless Accept prefers JSON", async
   }
 });
 
-Deno.test("statusResponse() says that nothing is configured", async () => {
+Deno.test("statusResponse() reports a missing configuration", async () => {
   assertEquals(await get("application/json", {}).json(), {
     backend: null,
     model: null,

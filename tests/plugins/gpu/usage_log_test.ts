@@ -46,7 +46,7 @@ Deno.test("expiredLogs() selects days that are more than 90 days old", () => {
 Deno.test("logUsage() starts another world after 2000 lines, and deletes expired days once a day", async () => {
   const sent: string[] = [];
   let version = 1;
-  const machine = {
+  const server = {
     fetch: (path: string, { method = "GET" }: RequestInit = {}) => {
       sent.push(`${method} ${path}`);
       if (method !== "POST") return Promise.resolve(Response.json([{ name: "2020-01-01.ndjson" }]));
@@ -55,7 +55,7 @@ Deno.test("logUsage() starts another world after 2000 lines, and deletes expired
     },
   };
   const log = async (): Promise<string[]> => {
-    await logUsage(machine, "T2", RECORD, TIMES);
+    await logUsage(server, "T2", RECORD, TIMES);
     return sent.splice(0);
   };
   const world = "/var/log/gpu/2026-05-31";

@@ -95,7 +95,7 @@ Deno.test("assertWritable() compares what is stored with If-Match and If-None-Ma
   }
 });
 
-Deno.test("a failed precondition tells the current entity tag in text and header", () => {
+Deno.test("assertWritable() throws with the current entity tag in detail and header", () => {
   const write = () =>
     assertWritable(new Headers({ "if-match": '"x"' }), { etag: ETAG }, "Cannot PUT /x");
   assertThrows(write, {

@@ -8,7 +8,7 @@ Deno.test("configLines() numbers entries and skips blank lines and comments", ()
   ]);
 });
 
-Deno.test("configLines() takes LF, CRLF, CR and a byte order mark", () => {
+Deno.test("configLines() accepts LF, CRLF, CR and a byte order mark", () => {
   assertEquals(configLines("\ufeffa\r\nb\rc\n\rd"), [
     { line: 1, text: "a" },
     { line: 2, text: "b" },
@@ -17,7 +17,7 @@ Deno.test("configLines() takes LF, CRLF, CR and a byte order mark", () => {
   ]);
 });
 
-Deno.test("configLines() removes comments anywhere if asked", () => {
+Deno.test("configLines() removes comments within a line only if the option is set", () => {
   assertEquals(configLines("a = 1#x\n # y\nb", "anywhere"), [
     { line: 1, text: "a = 1" },
     { line: 3, text: "b" },

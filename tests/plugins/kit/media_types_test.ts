@@ -8,7 +8,7 @@ Deno.test("mediaTypeOf() and the core agree on common extensions", () => {
   }
 });
 
-Deno.test("mediaTypeOf() takes the last extension in any case", () => {
+Deno.test("mediaTypeOf() uses the last extension in any letter case", () => {
   assertEquals(mediaTypeOf("/a.b/archive.tar.GZ"), "application/gzip");
 });
 

@@ -48,7 +48,7 @@ Deno.test("readMountTable() keeps a line with a scheme that has no adapter", () 
   });
 });
 
-Deno.test("readMountTable() puts mount names in NFC", () => {
+Deno.test("readMountTable() converts mount names to NFC", () => {
   assertEquals(mountOf("/srv /mnt/u\u0308 ro")?.name, "\u00fc");
 });
 

@@ -60,7 +60,7 @@ Deno.test("problemResponse() sends text to readers of the additional text types"
   assertEquals(type(["text/event-stream"]), "text/plain; charset=utf-8");
 });
 
-Deno.test("Problem takes a kind that the server does not have", () => {
+Deno.test("Problem accepts a type that the server does not have", () => {
   const kind = { type: "/usr/share/doc/mounts.md", status: 501, title: "No adapter" };
   const { type, status, title, message } = new Problem(kind, DETAIL);
   assertEquals({ type, status, title, message }, { ...kind, message: DETAIL });

@@ -57,7 +57,7 @@ Deno.test("readBody() returns no bytes for a message without a body", async () =
   assertEquals(bytes.length, 0);
 });
 
-Deno.test("readPieces() reports every piece before it is kept, and stops if that throws", async () => {
+Deno.test("readPieces() calls onPiece before it stores each piece, and stops if that throws", async () => {
   const source = bodyOf("ab", "c", "d");
   const lengths: number[] = [];
   const onPiece = (bytes: number): void => {

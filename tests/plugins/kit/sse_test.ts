@@ -49,7 +49,7 @@ Deno.test("EventReader throws for an event that is too long, after the events be
   assertThrows(() => reader.end(), EventTooLong);
 });
 
-Deno.test("EventReader takes an event of the longest length in many lines", () => {
+Deno.test("EventReader accepts an event of the maximum length in many lines", () => {
   const reader = new EventReader(10);
   assertEquals(reader.push(encoder.encode("data: 12345\ndata: 678\n\n")), [
     { event: "message", data: "12345\n678" },

@@ -42,7 +42,7 @@ for (const [names, valid] of [[VALID, true], [INVALID, false]] as const) {
   }
 }
 
-Deno.test("fullWorldName() completes short names and puts them in NFC", () => {
+Deno.test("fullWorldName() completes short names and converts them to NFC", () => {
   assertEquals(fullWorldName("x"), "home/x");
   assertEquals(fullWorldName("home"), "home/home");
   assertEquals(fullWorldName("a/b"), "home/a/b");

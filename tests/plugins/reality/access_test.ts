@@ -18,7 +18,7 @@ Deno.test("refusalUnlessAllowed() lets T3 continue", async () => {
   assertEquals(await statusFor("T3", undefined, []), 0);
 });
 
-Deno.test("refusalUnlessAllowed() looks at the prefix that a capability was minted with", async () => {
+Deno.test("refusalUnlessAllowed() checks the prefix that a capability was minted with", async () => {
   assertEquals(await statusFor("T2", ["/self"], ["/self"]), 0);
   assertEquals(await statusFor("T2", ["/self/lib", "/self/lib/x"], ["/self"]), 0);
   assertEquals(await statusFor("T2", ["/", "/self"], ["/self"]), 403);

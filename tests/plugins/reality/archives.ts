@@ -43,8 +43,8 @@ export async function untar(archive: Uint8Array<ArrayBuffer>, folder: string): P
     await Deno.writeFile(file, archive);
     const { code, stderr } = await new Deno.Command("tar", { args: ["xf", file, "-C", folder] })
       .output();
-    const said = new TextDecoder().decode(stderr);
-    assertEquals([code, said], [0, ""]);
+    const errors = new TextDecoder().decode(stderr);
+    assertEquals([code, errors], [0, ""]);
   } finally {
     await Deno.remove(file);
   }

@@ -1,7 +1,7 @@
 import { assertStrictEquals } from "../../support/assert.ts";
 import { editDistance } from "../../../plugins/router/edit_distance.ts";
 
-Deno.test("editDistance() counts transposed neighbours as one edit", () => {
+Deno.test("editDistance() counts two adjacent characters in exchanged order as one edit", () => {
   const rows: [string, string, number][] = [
     ["", "", 0],
     ["", "ab", 2],

@@ -39,9 +39,9 @@ function get(router: Router, played: Played, path: string, config = ""): Promise
     caller: {
       tier: played.tier,
       by: played.by,
-      fetch: (asked, init) => {
-        if (asked !== "/proc/worlds") {
-          const there = played.names.includes(asked.slice(1)) && !played.gone.has(asked);
+      fetch: (path, init) => {
+        if (path !== "/proc/worlds") {
+          const there = played.names.includes(path.slice(1)) && !played.gone.has(path);
           return Promise.resolve(new Response(null, { status: there ? 200 : 404 }));
         }
         const same = new Headers(init?.headers).get("if-none-match")?.includes(tag) === true;
@@ -64,7 +64,7 @@ function get(router: Router, played: Played, path: string, config = ""): Promise
   });
 }
 
-Deno.test("Router asks at most as many questions per minute as the budget allows", async () => {
+Deno.test("Router asks the model at most as many questions per minute as the budget allows", async () => {
   let now = 1_000_000;
   const router = new Router(() => now);
   const played = play({ model: () => says("NONE") });
@@ -105,7 +105,7 @@ Deno.test("Router pauses after a failure of the model, as long as Retry-After sa
 });
 
 Deno.test("Router does not ask a model that is remote, absent or not configured, unless it is allowed", async () => {
-  const rows: [Played["device"], config: string, asked: number][] = [
+  const rows: [Played["device"], config: string, questions: number][] = [
     [{ local: true, configured: true }, "", 1],
     [{ local: false, configured: true }, "", 0],
     [{ local: "true", configured: true }, "", 0],
@@ -116,10 +116,10 @@ Deno.test("Router does not ask a model that is remote, absent or not configured,
     [404, "", 0],
     [503, "allow_remote = yes", 0],
   ];
-  for (const [device, config, asked] of rows) {
+  for (const [device, config, questions] of rows) {
     const played = play({ device });
     await get(new Router(Date.now), played, "/whatever", config);
-    assertStrictEquals(played.questions, asked, JSON.stringify([device, config]));
+    assertStrictEquals(played.questions, questions, JSON.stringify([device, config]));
   }
 });
 
@@ -140,7 +140,7 @@ Deno.test("Router keeps an answer for the same caller and the same names for ten
   assertEquals(await ask(), "/home/weather");
   assertEquals(await ask(), "/home/weather");
   assertEquals(played.questions, 1);
-  // For another caller the question is asked again: a kept answer would tell what others requested.
+  // Another caller has its own question: a kept answer would reveal what others requested.
   played.by = "user:eve";
   assertEquals(await ask(), "/home/weather");
   assertEquals(played.questions, 2);
@@ -158,7 +158,7 @@ Deno.test("Router keeps an answer for the same caller and the same names for ten
   assertEquals(played.questions, 5);
 });
 
-Deno.test("Router does not point at a kept name whose world was deleted", async () => {
+Deno.test("Router does not return a cached name whose world was deleted", async () => {
   const router = new Router(Date.now);
   const played = play();
   assertEquals((await get(router, played, "/whatever")).status, 303);
@@ -173,17 +173,17 @@ Deno.test("Router does not point at a kept name whose world was deleted", async 
 
 Deno.test("Router asks one question for equal requests at the same time", async () => {
   const router = new Router(Date.now);
-  const told = Promise.withResolvers<Response>();
-  const asked = Promise.withResolvers<void>();
+  const answer = Promise.withResolvers<Response>();
+  const received = Promise.withResolvers<void>();
   const played = play({
     model: () => {
-      asked.resolve();
-      return told.promise;
+      received.resolve();
+      return answer.promise;
     },
   });
   const all = Array.from({ length: 20 }, () => get(router, played, "/whatever"));
-  await asked.promise;
-  told.resolve(says("/home/weather"));
+  await received.promise;
+  answer.resolve(says("/home/weather"));
   for (const answer of await Promise.all(all)) {
     assertEquals(answer.headers.get("location"), "/home/weather");
   }

@@ -30,25 +30,25 @@ export interface Behaviour {
 }
 
 const DEVICE = plugin(
-  { routes: ["/dev/gpu", "/told"], auth: "T1" },
+  { routes: ["/dev/gpu", "/behaviour"], auth: "T1" },
   `
-  if (url.pathname === "/told") {
-    if (request.method === "PUT") { globalThis.told = await request.json(); globalThis.asked = []; }
-    return Response.json(globalThis.asked ?? []);
+  if (url.pathname === "/behaviour") {
+    if (request.method === "PUT") { globalThis.behaviour = await request.json(); globalThis.questions = []; }
+    return Response.json(globalThis.questions ?? []);
   }
-  const told = globalThis.told ?? {};
-  const local = told.local ?? true;
+  const behaviour = globalThis.behaviour ?? {};
+  const local = behaviour.local ?? true;
   if (request.method === "GET") {
-    return Response.json({ backend: "b", model: "m", local, configured: told.configured ?? true });
+    return Response.json({ backend: "b", model: "m", local, configured: behaviour.configured ?? true });
   }
-  (globalThis.asked ??= []).push(await request.text());
-  if (told.fails === "throw") throw new Error("the device is broken");
-  if (told.fails === "head") await new Promise(() => {});
-  const headers = { "content-type": "text/plain", "x-gpu-local": told.header ?? String(local) };
-  const body = told.fails === "body"
+  (globalThis.questions ??= []).push(await request.text());
+  if (behaviour.fails === "throw") throw new Error("the device is broken");
+  if (behaviour.fails === "head") await new Promise(() => {});
+  const headers = { "content-type": "text/plain", "x-gpu-local": behaviour.header ?? String(local) };
+  const body = behaviour.fails === "body"
     ? new ReadableStream({ start(c) { c.enqueue(new TextEncoder().encode("/home/")); } })
-    : told.says ?? "NONE";
-  return new Response(body, { status: told.status ?? 200, headers });`,
+    : behaviour.says ?? "NONE";
+  return new Response(body, { status: behaviour.status ?? 200, headers });`,
 );
 
 /** A server with the router and the device. */
@@ -89,20 +89,22 @@ export class RouterServer {
   /** Sets the behaviour of the device and clears its questions. */
   async tell(behaviour: Behaviour): Promise<void> {
     assertEquals(
-      (await this.server.approve("PUT", "/told", JSON.stringify(behaviour))).status,
+      (await this.server.approve("PUT", "/behaviour", JSON.stringify(behaviour))).status,
       200,
     );
   }
 
   /** Questions that the device has received. */
-  async asked(): Promise<string[]> {
-    const asked: unknown = JSON.parse((await this.server.approve("GET", "/told?now")).text);
-    return Array.isArray(asked) ? asked.map(String) : [];
+  async questions(): Promise<string[]> {
+    const questions: unknown = JSON.parse(
+      (await this.server.approve("GET", "/behaviour?now")).text,
+    );
+    return Array.isArray(questions) ? questions.map(String) : [];
   }
 
   /** Names in the first question. */
   async shown(): Promise<string[]> {
-    const [question = ""] = await this.asked();
+    const [question = ""] = await this.questions();
     return question.split("\n").filter((line) => line.startsWith("/"));
   }
 
@@ -152,7 +154,7 @@ export function routerSuite(
     const plugins = [["gpu", DEVICE] as const, "router"];
     // Without a token local callers have T2; some cases set one.
     const settings = { ELASTIK_TOKEN: undefined, ...env };
-    await withPluginServer({ plugins, env: settings, birth: SHELL }, async (server) => {
+    await withPluginServer({ plugins, env: settings, lowerTexts: SHELL }, async (server) => {
       const router = new RouterServer(server);
       for (const [name, run] of cases) {
         await router.reset();

@@ -1,7 +1,7 @@
 import { assert, assertEquals } from "../../support/assert.ts";
 import { similarityTo } from "../../../plugins/router/similarity.ts";
 
-Deno.test("similarityTo() ranks what shares words, parts of words, or pairs of characters", () => {
+Deno.test("similarityTo() ranks names with common words, parts of words or pairs of characters", () => {
   const similar = (text: string, ...segments: string[]) => similarityTo(text)(segments);
   assert(similar("show me the sales report", "reports", "sales-report") > 0.3);
   assert(similar("帮我画销售饼图", "销售数据") > similar("帮我画销售饼图", "天气"));

@@ -1,7 +1,7 @@
 import { assertStrictEquals } from "../../support/assert.ts";
 import { pathEdits } from "../../../plugins/router/typing_errors.ts";
 
-Deno.test("pathEdits() tells typing errors from other names", () => {
+Deno.test("pathEdits() distinguishes typing errors from other names", () => {
   const rows: [requested: string, existing: string, edits: number][] = [
     ["salse-report", "sales-report", 1],
     ["sales_report", "sales-report", 0],

@@ -8,7 +8,7 @@ function request(target: string, headers: Record<string, string> = {}, method = 
 
 const server = new FakeServer();
 server.put("/home/x", "The source.");
-const fetch = (asked: Request) => semantic.fetch(asked, server.env({}));
+const fetch = (request: Request) => semantic.fetch(request, server.env({}));
 
 Deno.test("the manifest asks for the route, tier T2 and no permission", () => {
   assertEquals([routes, auth], [["/shaped"], "T2"]);

@@ -50,7 +50,7 @@ Deno.test("ModelLookup returns the problem unavailable if there is no model", as
   }
 });
 
-Deno.test("parseModel() treats a model as remote unless it is said to be local", () => {
+Deno.test("parseModel() treats a model as remote unless its status says local", () => {
   assertEquals(parseModel({ backend: "b", model: "m" }, "v"), {
     name: "b/m",
     isLocal: false,

@@ -24,7 +24,7 @@ Deno.test("formatPrompt() names the media type and its rules twice", () => {
   assertMatch(prompt, /only the text\/plain\. /);
 });
 
-Deno.test("formatPrompt() says that a source was cut, only if it was", () => {
+Deno.test("formatPrompt() states that a source was cut only if it was", () => {
   assert(!formatPrompt(INPUT).includes("it was cut"));
   assert(formatPrompt({ ...INPUT, isCut: true }).includes("it was cut"));
 });

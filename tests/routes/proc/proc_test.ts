@@ -205,8 +205,8 @@ test("GET /proc/log links each page to the next until the first event", async (s
   }
   assertEquals(sizes, [20, 20, 17]);
   assertEquals(ids, Array.from({ length: 57 }, (_, i) => 57 - i));
-  const unasked = await log(server, `/proc/log${path}`);
-  assertEquals([unasked.events.length, unasked.link], [
+  const withoutLimit = await log(server, `/proc/log${path}`);
+  assertEquals([withoutLimit.events.length, withoutLimit.link], [
     50,
     `</proc/log${path}?before=8&limit=50>; rel="next"`,
   ]);
@@ -300,8 +300,8 @@ test("GET /proc/worlds lists the worlds that the caller can read", async (server
   await server.approve("PUT", "/home/ab", "2");
   const seen = async (headers: Record<string, string>) =>
     (await server.send({ method: "GET", target: "/proc/worlds", headers })).text;
-  const birth = "usr/lib/shell/app.js\nusr/lib/shell/index.html\n";
-  const all = `etc/passwd\nhome/a/b\nhome/ab\nhome/boot\n${birth}usr/share/doc/note.md\n`;
+  const lower = "usr/lib/shell/app.js\nusr/lib/shell/index.html\n";
+  const all = `etc/passwd\nhome/a/b\nhome/ab\nhome/boot\n${lower}usr/share/doc/note.md\n`;
   assertStrictEquals(await seen({}), all);
   assertStrictEquals(await seen(T2), all);
   assertStrictEquals(await seen(basic("x", "wrong")), all);
@@ -309,9 +309,9 @@ test("GET /proc/worlds lists the worlds that the caller can read", async (server
     await seen(T3),
     `boot/env\nboot/plugins\n${all.replace("etc/passwd\n", "etc/passwd\netc/shadow\n")}`,
   );
-  assertEquals(await seen(bearer(server.capability("/home/a", "r"))), `home/a/b\n${birth}`);
-  assertEquals(await seen(bearer(server.capability("/etc", "rw"))), `etc/passwd\n${birth}`);
-  assertStrictEquals(await seen(bearer(server.capability("/boot", "rw"))), birth);
+  assertEquals(await seen(bearer(server.capability("/home/a", "r"))), `home/a/b\n${lower}`);
+  assertEquals(await seen(bearer(server.capability("/etc", "rw"))), `etc/passwd\n${lower}`);
+  assertStrictEquals(await seen(bearer(server.capability("/boot", "rw"))), lower);
   const rows: unknown = JSON.parse(await seen({ ...T3, ...JSON_TYPE }));
   assert(Array.isArray(rows));
   const row = rows.find(({ name }) => name === "home/a/b");

@@ -9,7 +9,7 @@ const decoder = new TextDecoder();
 interface Followed {
   readonly feed: CollectionFeed;
   readonly pieces: Uint8Array[];
-  told(): string[];
+  received(): string[];
 }
 
 function follow(
@@ -24,7 +24,7 @@ function follow(
   return {
     feed: new CollectionFeed(options, lastEventId),
     pieces,
-    told: () =>
+    received: () =>
       pieces.map((piece) => {
         const [, event, data = ""] =
           /^event: (\w+)\nid: .*\ndata: (.*)\n/.exec(decoder.decode(piece)) ?? [];
@@ -46,28 +46,28 @@ function idOf(piece: Uint8Array | undefined): string {
 Deno.test("CollectionFeed sends every change below its collection and no other", async () => {
   await withApp({}, async ({ store }) => {
     await put(store, "home/c/a");
-    const { feed, told } = follow(store, "home/c");
+    const { feed, received } = follow(store, "home/c");
     await feed.start();
     for (const name of ["home/c", "home/cc/x", "home/c/a", "home/c/b/d", "etc/c/x"]) {
       await put(store, name);
     }
     await store.remove({ name: "home/c/a", by: "T3" });
-    assertEquals(told(), ["list a", "update home/c/a", "update home/c/b/d", "delete home/c/a"]);
+    assertEquals(received(), ["list a", "update home/c/a", "update home/c/b/d", "delete home/c/a"]);
     feed.stop();
     await put(store, "home/c/z");
-    assertEquals(told().length, 4);
+    assertEquals(received().length, 4);
   });
 });
 
 Deno.test("CollectionFeed of the whole tree leaves out worlds that the caller cannot read", async () => {
   await withApp({}, async ({ store }) => {
-    const { feed, told } = follow(store, "");
+    const { feed, received } = follow(store, "");
     await feed.start();
     for (const name of ["boot/x", "etc/shadow", "etc/Shadow", "etc/shadow/x", "etc/ok"]) {
       await put(store, name);
     }
-    assertEquals(told().slice(1), ["update etc/ok"]);
-    assertEquals(/boot/.test(told()[0] ?? ""), false);
+    assertEquals(received().slice(1), ["update etc/ok"]);
+    assertEquals(/boot/.test(received()[0] ?? ""), false);
     feed.stop();
   });
 });
@@ -105,13 +105,13 @@ Deno.test("CollectionFeed continues after the last event id of its reader", asyn
     await store.remove({ name: "home/a", by: "T3" });
     const again = follow(store, "home", false, id);
     await again.feed.start();
-    assertEquals(again.told(), ["update home/b", "delete home/a"]);
+    assertEquals(again.received(), ["update home/b", "delete home/a"]);
     await put(store, "home/c");
-    assertEquals(again.told().at(-1), "update home/c");
+    assertEquals(again.received().at(-1), "update home/c");
     again.feed.stop();
-    const stranger = follow(store, "home", false, `x${id}`);
-    await stranger.feed.start();
-    assertEquals(stranger.told(), ["list b,boot,c"]);
-    stranger.feed.stop();
+    const other = follow(store, "home", false, `x${id}`);
+    await other.feed.start();
+    assertEquals(other.received(), ["list b,boot,c"]);
+    other.feed.stop();
   });
 });

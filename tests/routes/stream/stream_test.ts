@@ -38,7 +38,7 @@ function put(server: TestServer, target: string, body: string) {
 }
 
 /** A short form of an event. */
-function told(event: ReceivedEvent | undefined): string {
+function format(event: ReceivedEvent | undefined): string {
   if (event === undefined) return "the end";
   const data = JSON.parse(event.data);
   const what = data.name === undefined ? "" : ` ${data.name}`;
@@ -54,13 +54,13 @@ test("GET /stream/<name> sends the current state at once and then every change, 
   assertEquals(headers.get("cache-control"), "no-store");
   assertEquals(headers.get("x-accel-buffering"), "no");
   const first = await reader.next();
-  assertEquals(told(first), "update 1 one");
+  assertEquals(format(first), "update 1 one");
   const got = await server.send({ method: "GET", target: "/home/x" });
   assertStrictEquals(first?.data, got.text);
   for (let i = 2; i <= 50; i++) await put(server, "/home/x", `v${i}`);
-  for (let i = 2; i <= 50; i++) assertEquals(told(await reader.next()), `update ${i} v${i}`);
+  for (let i = 2; i <= 50; i++) assertEquals(format(await reader.next()), `update ${i} v${i}`);
   await server.send({ method: "POST", target: "/home/x", headers: T2, body: "+" });
-  assertEquals(told(await reader.next()), "update 51 v50+");
+  assertEquals(format(await reader.next()), "update 51 v50+");
   await server.approve("DELETE", "/home/x");
   const gone = await reader.next();
   assertEquals([gone?.type, gone?.lastEventId, gone?.data], [
@@ -69,7 +69,7 @@ test("GET /stream/<name> sends the current state at once and then every change, 
     '{"name":"home/x","version":51}',
   ]);
   await put(server, "/home/x", "again");
-  assertEquals(told(await reader.next()), "update 1 again");
+  assertEquals(format(await reader.next()), "update 1 again");
   await reader.close();
 });
 
@@ -105,7 +105,7 @@ test("GET /stream/<name> waits for an absent world", async (server) => {
   const reader = await open(server, "/stream/home/later");
   assertEquals(reader.response.status, 200);
   await put(server, "/home/later", "now");
-  assertEquals(told(await reader.next()), "update 1 now");
+  assertEquals(format(await reader.next()), "update 1 now");
   await reader.close();
 });
 
@@ -122,7 +122,7 @@ test("GET /stream/x means /stream/home/x if x is not a namespace", async (server
     ] as const
   ) {
     const reader = await open(server, path);
-    assertStrictEquals(told(await reader.next()), expected, path);
+    assertStrictEquals(format(await reader.next()), expected, path);
     await reader.close();
   }
 });
@@ -133,7 +133,7 @@ Deno.test("GET /stream/<name> replays kept versions after Last-Event-ID, then co
     const replay = async (id: string, count: number) => {
       const reader = await open(server, "/stream/home/x", { "last-event-id": id });
       const events: string[] = [];
-      for (let i = 0; i < count; i++) events.push(told(await reader.next()));
+      for (let i = 0; i < count; i++) events.push(format(await reader.next()));
       await reader.close();
       return events;
     };
@@ -145,7 +145,7 @@ Deno.test("GET /stream/<name> replays kept versions after Last-Event-ID, then co
     }
     const current = await open(server, "/stream/home/x", { "last-event-id": "6" });
     await put(server, "/home/x", "7");
-    assertEquals(told(await current.next()), "update 7 7");
+    assertEquals(format(await current.next()), "update 7 7");
     await current.close();
   });
 });
@@ -154,9 +154,9 @@ test("GET /stream/<name> sends a delete event if the world was deleted since", a
   await put(server, "/home/x", "1");
   await server.approve("DELETE", "/home/x");
   const reader = await open(server, "/stream/home/x", { "last-event-id": "1" });
-  assertEquals(told(await reader.next()), "delete 1 home/x v1");
+  assertEquals(format(await reader.next()), "delete 1 home/x v1");
   await put(server, "/home/x", "new");
-  assertEquals(told(await reader.next()), "update 1 new");
+  assertEquals(format(await reader.next()), "update 1 new");
   await reader.close();
 });
 
@@ -164,11 +164,11 @@ test("GET /stream/<name> sends the lower-layer world after its cover was deleted
   const path = "/usr/lib/shell/app.js";
   const beneath = (await server.approve("GET", `${path}?raw`)).text;
   const reader = await open(server, `/stream${path}`);
-  assertEquals(told(await reader.next()), `update 0 ${beneath}`);
+  assertEquals(format(await reader.next()), `update 0 ${beneath}`);
   await put(server, path, "cover");
-  assertEquals(told(await reader.next()), "update 1 cover");
+  assertEquals(format(await reader.next()), "update 1 cover");
   await server.approve("DELETE", path);
-  assertEquals(told(await reader.next()), `update 0 ${beneath}`);
+  assertEquals(format(await reader.next()), `update 0 ${beneath}`);
   await reader.close();
 });
 
@@ -208,7 +208,7 @@ test("GET /stream/<name>/ sends the listing of a collection, then each change be
   const back = await open(server, "/stream/home/c/", {
     "last-event-id": list?.lastEventId ?? "",
   });
-  assertEquals(told(await back.next()).replace(/update \S+/, "update"), "update home/c/a 3");
+  assertEquals(format(await back.next()).replace(/update \S+/, "update"), "update home/c/a 3");
   assertEquals((await back.next())?.type, "delete");
   await back.close();
   for (const id of ["", "x", "00000000-1", `${list?.lastEventId}9`, "1"]) {
@@ -395,13 +395,13 @@ Deno.test("Streams send nothing to a capability after its expiry", async () => {
 Deno.test("Streams send heartbeats to idle streams and end those with an expired capability", async () => {
   await withCapability(5, async ({ routes, start, goTo }) => {
     const [mine, lasting] = [await start(), await start(true)];
-    await mine.beats(2);
-    await lasting.beats(2);
+    await mine.untilComments(2);
+    await lasting.untilComments(2);
     assertEquals(mine.comments.slice(0, 2), ["beat", "beat"]);
     goTo(0);
     assertEquals(await mine.next(), undefined);
     assertEquals(routes.size, 1);
-    await lasting.beats(lasting.comments.length + 2);
+    await lasting.untilComments(lasting.comments.length + 2);
     await lasting.close();
     assertEquals(routes.size, 0);
   });
@@ -445,8 +445,8 @@ Deno.test("Streams end the stream of a world that can no longer be read", async 
 });
 
 Deno.test("Streams remove readers that disconnect, at any time", async () => {
-  await withApp({}, async ({ server: machine, store }) => {
-    const routes = new Streams(machine);
+  await withApp({}, async ({ server: context, store }) => {
+    const routes = new Streams(context);
     const server = Deno.serve(
       { port: 0, hostname: "127.0.0.1", onListen: () => {} },
       (request) => routes.open({ request, target: parseTarget(request.url), caller: LOCAL }),
@@ -458,8 +458,8 @@ Deno.test("Streams remove readers that disconnect, at any time", async () => {
       if (i % 2 === 0) await connection.write(message);
       connection.close();
     }
-    const witness = await Connection.open(server.addr.port);
-    await witness.write(message);
+    const remaining = await Connection.open(server.addr.port);
+    await remaining.write(message);
     // A write detects disconnected readers; each further write yields to the event loop.
     for (let i = 0; i < 2000 && routes.size !== 1; i++) {
       await store.put({
@@ -472,7 +472,7 @@ Deno.test("Streams remove readers that disconnect, at any time", async () => {
     }
     assertEquals(routes.size, 1);
     routes.close();
-    witness.close();
+    remaining.close();
     await server.shutdown();
   });
 });

@@ -7,7 +7,7 @@ import { withApp } from "../../support/app.ts";
 const decoder = new TextDecoder();
 
 /** Event, id and data of each chunk that was sent. */
-function told(pieces: readonly Uint8Array[]): string[] {
+function formatAll(pieces: readonly Uint8Array[]): string[] {
   return pieces.map((piece) => {
     const text = decoder.decode(piece);
     const [, event, id] = /^event: (\w+)\nid: (\d+)\n/.exec(text) ?? [];
@@ -58,12 +58,12 @@ function slow(store: Store) {
       return typeof value === "function" ? value.bind(target) : value;
     },
   });
-  async function letGo(): Promise<void> {
+  async function releaseRead(): Promise<void> {
     while (waiting.length === 0) await new Promise((resume) => setImmediate(resume));
     waiting.shift()?.();
     await new Promise((resume) => setImmediate(resume));
   }
-  return { held, letGo };
+  return { held, releaseRead };
 }
 
 Deno.test("encodeUpdate() encodes a version once for all readers", async () => {
@@ -85,16 +85,16 @@ Deno.test("encodeUpdate() encodes a version once for all readers", async () => {
 Deno.test("WorldFeed sends a version that changed during its start only once", async () => {
   await withApp({}, async ({ store }) => {
     await put(store, "1");
-    const { held, letGo } = slow(store);
+    const { held, releaseRead } = slow(store);
     const { feed, pieces } = follow(held);
     const started = feed.start();
     // The pending read returns version 1; later changes are sent after it.
     await put(store, "2");
     await put(store, "3");
-    await letGo();
-    await letGo();
+    await releaseRead();
+    await releaseRead();
     await started;
-    assertEquals(told(pieces), ["update 1 1", "update 3 3"]);
+    assertEquals(formatAll(pieces), ["update 1 1", "update 3 3"]);
     feed.stop();
   });
   await withApp({}, async ({ store }) => {
@@ -102,7 +102,7 @@ Deno.test("WorldFeed sends a version that changed during its start only once", a
     const written = put(store, "1");
     const started = feed.start();
     await Promise.all([written, started]);
-    assertEquals(told(pieces), ["update 1 1"]);
+    assertEquals(formatAll(pieces), ["update 1 1"]);
     feed.stop();
   });
 });
@@ -110,18 +110,18 @@ Deno.test("WorldFeed sends a version that changed during its start only once", a
 Deno.test("WorldFeed sends only the newest version to a reader that waits for the disk", async () => {
   await withApp({}, async ({ store }) => {
     await put(store, "1");
-    const { held, letGo } = slow(store);
+    const { held, releaseRead } = slow(store);
     const { feed, pieces } = follow(held);
     const started = feed.start();
-    await letGo();
+    await releaseRead();
     await started;
     for (let i = 2; i <= 9; i++) await put(store, String(i));
-    await letGo();
-    await letGo();
+    await releaseRead();
+    await releaseRead();
     await put(store, "10");
-    await letGo();
-    assertEquals(told(pieces).at(-1), "update 10 10");
-    assertEquals(new Set(told(pieces)).size, pieces.length);
+    await releaseRead();
+    assertEquals(formatAll(pieces).at(-1), "update 10 10");
+    assertEquals(new Set(formatAll(pieces)).size, pieces.length);
     feed.stop();
   });
 });
@@ -133,7 +133,7 @@ Deno.test("WorldFeed.stop() ends all events", async () => {
     await feed.start();
     feed.stop();
     await put(store, "2");
-    assertEquals(told(pieces), ["update 1 1"]);
+    assertEquals(formatAll(pieces), ["update 1 1"]);
     feed.stop();
   });
 });
@@ -143,9 +143,9 @@ Deno.test("WorldFeed sends nothing to a reader with the current version", async 
     await put(store, "1");
     const { feed, pieces } = follow(store, "1");
     await feed.start();
-    assertEquals(told(pieces), []);
+    assertEquals(formatAll(pieces), []);
     await put(store, "2");
-    assertEquals(told(pieces), ["update 2 2"]);
+    assertEquals(formatAll(pieces), ["update 2 2"]);
     feed.stop();
   });
 });
@@ -154,7 +154,7 @@ Deno.test("WorldFeed calls onError() if a change cannot be read", async () => {
   let broken = false;
   await withApp({}, async ({ store }) => {
     await put(store, "1");
-    const { held, letGo } = slow(store);
+    const { held, releaseRead } = slow(store);
     const torn = new Proxy(held, {
       get(target, key) {
         if (key === "read" && broken) return () => Promise.reject(new Error("torn"));
@@ -163,10 +163,10 @@ Deno.test("WorldFeed calls onError() if a change cannot be read", async () => {
     });
     const { feed, failures } = follow(torn);
     const started = feed.start();
-    await letGo();
+    await releaseRead();
     await started;
     await put(store, "2");
-    await letGo();
+    await releaseRead();
     assertEquals(failures.count, 0);
     broken = true;
     await put(store, "3");

@@ -18,7 +18,7 @@ import {
 
 const NAME = "home/h";
 const FILE = "home%2Fh/universe.db";
-const ROOMY = { versions: 100, bytes: 1024 * 1024 };
+const LARGE_LIMITS = { versions: 100, bytes: 1024 * 1024 };
 const decoder = new TextDecoder();
 
 /** Applies jobs, one transaction each, with these limits, and verifies the world. */
@@ -36,7 +36,7 @@ function apply(data: string, history: HistoryLimits, jobs: readonly WriteJob[]):
 }
 
 /** Reads all versions from 1 on; `gone` for those that are no longer kept. */
-function versions(data: string, history = ROOMY): string[] {
+function versions(data: string, history = LARGE_LIMITS): string[] {
   const reader = new Reader({ ...sampleSetup(data), history });
   const newest = reader.read(NAME)?.version ?? 0;
   return Array.from({ length: newest }, (_, i) => {
@@ -65,7 +65,7 @@ const puts = (texts: readonly string[]) => texts.map((text) => putJob(NAME, text
 
 Deno.test("HistoryTable keeps all versions within its limits with their fields", () =>
   withTempData((data) => {
-    apply(data, ROOMY, [
+    apply(data, LARGE_LIMITS, [
       putJob(NAME, "one", { ext: "md", meta: [["x-meta-a", "1"]] }),
       putJob(NAME, "two", { ext: "html" }),
       putJob(NAME, "three"),
@@ -77,7 +77,7 @@ Deno.test("HistoryTable keeps all versions within its limits with their fields",
 
 Deno.test("HistoryTable creates no table for a world that never changed", () =>
   withTempData((data) => {
-    apply(data, ROOMY, [putJob(NAME, "one"), noteJob(NAME), transitionJob(NAME, "active")]);
+    apply(data, LARGE_LIMITS, [putJob(NAME, "one"), noteJob(NAME), transitionJob(NAME, "active")]);
     const db = new DatabaseSync(`${data}/${FILE}`);
     assertEquals(
       db.prepare("SELECT name FROM sqlite_schema WHERE name = 'history'").get(),
@@ -88,7 +88,7 @@ Deno.test("HistoryTable creates no table for a world that never changed", () =>
 
 Deno.test("HistoryTable keeps the version before an append as a row without bytes", () =>
   withTempData((data) => {
-    apply(data, ROOMY, [
+    apply(data, LARGE_LIMITS, [
       putJob(NAME, "a"),
       ...["b", "c", "d"].map((text) => appendJob(NAME, text)),
     ]);
@@ -98,7 +98,7 @@ Deno.test("HistoryTable keeps the version before an append as a row without byte
 
 Deno.test("HistoryTable restores versions of appends before, between and after replacements", () =>
   withTempData((data) => {
-    apply(data, ROOMY, [
+    apply(data, LARGE_LIMITS, [
       putJob(NAME, "a"),
       appendJob(NAME, "b"),
       putJob(NAME, "x"),
@@ -113,7 +113,7 @@ Deno.test("HistoryTable restores versions of appends before, between and after r
 
 Deno.test("HistoryTable keeps equal bytes once, until no version has them", () =>
   withTempData((data) => {
-    apply(data, ROOMY, puts(["same", "other", "same", "other", "same", "now"]));
+    apply(data, LARGE_LIMITS, puts(["same", "other", "same", "other", "same", "now"]));
     assertEquals(counts(data), { versions: 5, contents: 2, bytes: 9 });
     apply(data, { versions: 2, bytes: 1024 }, puts(["later"]));
     assertEquals(versions(data), ["gone", "gone", "gone", "gone", "same", "now", "later"]);
@@ -169,25 +169,25 @@ Deno.test("HistoryTable keeps one version if the limit is 1", () =>
 
 Deno.test("HistoryTable drops all versions if the limit is 0, and starts again if it is raised", () =>
   withTempData((data) => {
-    apply(data, ROOMY, [putJob(NAME, "a"), appendJob(NAME, "b"), putJob(NAME, "c")]);
+    apply(data, LARGE_LIMITS, [putJob(NAME, "a"), appendJob(NAME, "b"), putJob(NAME, "c")]);
     apply(data, { versions: 0, bytes: 1024 }, [appendJob(NAME, "d"), putJob(NAME, "e")]);
     assertEquals(versions(data), ["gone", "gone", "gone", "gone", "e"]);
     assertEquals(counts(data), { versions: 0, contents: 0, bytes: 0 });
-    apply(data, ROOMY, [appendJob(NAME, "f"), putJob(NAME, "g")]);
+    apply(data, LARGE_LIMITS, [appendJob(NAME, "f"), putJob(NAME, "g")]);
     assertEquals(versions(data), ["gone", "gone", "gone", "gone", "e", "ef", "g"]);
   }));
 
 Deno.test("HistoryTable keeps its versions if nothing changed while the limit was 0", () =>
   withTempData((data) => {
-    apply(data, ROOMY, puts(["a", "b"]));
+    apply(data, LARGE_LIMITS, puts(["a", "b"]));
     apply(data, { versions: 0, bytes: 1024 }, [noteJob(NAME), transitionJob(NAME, "active")]);
-    apply(data, ROOMY, puts(["c"]));
+    apply(data, LARGE_LIMITS, puts(["c"]));
     assertEquals(versions(data), ["a", "b", "c"]);
   }));
 
 Deno.test("HistoryTable drops versions beyond a reduced limit", () =>
   withTempData((data) => {
-    apply(data, ROOMY, puts(["1", "2", "3", "4", "5"]));
+    apply(data, LARGE_LIMITS, puts(["1", "2", "3", "4", "5"]));
     apply(data, { versions: 2, bytes: 1024 }, puts(["6"]));
     assertEquals(versions(data), ["gone", "gone", "gone", "4", "5", "6"]);
   }));
@@ -209,7 +209,7 @@ Deno.test("HistoryTable counts again after a rollback", () =>
 
 Deno.test("HistoryTable keeps the bytes of a row that was edited to text", () =>
   withTempData((data) => {
-    apply(data, ROOMY, puts(["a"]));
+    apply(data, LARGE_LIMITS, puts(["a"]));
     const db = new DatabaseSync(`${data}/${FILE}`);
     db.exec("UPDATE stage_meta SET stage_html = 'fünf'");
     db.close();

@@ -10,7 +10,7 @@ const seal = createChainSigner("key");
 const NOW = "2026-01-01T00:00:00.000Z";
 const encoder = new TextEncoder();
 
-function birth(body: Uint8Array, more: Partial<NewWorld> = {}): NewWorld {
+function newWorld(body: Uint8Array, more: Partial<NewWorld> = {}): NewWorld {
   const base = { op: "put" as const, body, sent: body, ext: "txt", headers: "[]", state: "" };
   return { ...base, eventFields: { by: "T2" }, ...more };
 }
@@ -32,7 +32,7 @@ Deno.test("ImageBuilder.build() returns a complete world in WAL mode with its fi
   const maker = new ImageBuilder(seal);
   for (const size of [0, 1, 1024, 1025, 100_000]) {
     const body = crypto.getRandomValues(new Uint8Array(Math.min(size, 65536)));
-    const { image, row, sha256 } = maker.build(birth(body), NOW);
+    const { image, row, sha256 } = maker.build(newWorld(body), NOW);
     assertEquals([row.version, row.len, sha256], [1, body.length, sha256Hex(body)]);
     await inFile(image, (db) => {
       assertEquals(db.prepare("PRAGMA journal_mode").get()?.journal_mode, "wal");
@@ -46,8 +46,8 @@ Deno.test("ImageBuilder.build() returns a complete world in WAL mode with its fi
 Deno.test("ImageBuilder.build() returns images without bytes of earlier worlds", () => {
   const maker = new ImageBuilder(seal);
   const secret = "a secret of the first world";
-  maker.build(birth(encoder.encode(secret), { headers: `[["x-meta-a","${secret}"]]` }), NOW);
-  const { image } = maker.build(birth(encoder.encode("second")), NOW);
+  maker.build(newWorld(encoder.encode(secret), { headers: `[["x-meta-a","${secret}"]]` }), NOW);
+  const { image } = maker.build(newWorld(encoder.encode("second")), NOW);
   const text = new TextDecoder("latin1").decode(image);
   assertEquals(text.includes("secret"), false);
   maker.close();
@@ -55,10 +55,12 @@ Deno.test("ImageBuilder.build() returns images without bytes of earlier worlds",
 
 Deno.test("ImageBuilder.build() returns images of a size that does not depend on earlier worlds", () => {
   const maker = new ImageBuilder(seal);
-  const small = birth(encoder.encode("x"));
+  const small = newWorld(encoder.encode("x"));
   const { length } = maker.build(small, NOW).image;
   const headers = `[["x-meta-a","${"z".repeat(8000)}"]]`;
-  for (const big of [birth(new Uint8Array(100_000)), birth(encoder.encode("x"), { headers })]) {
+  for (
+    const big of [newWorld(new Uint8Array(100_000)), newWorld(encoder.encode("x"), { headers })]
+  ) {
     maker.build(big, NOW);
     assertEquals(maker.build(small, NOW).image.length, length);
   }
@@ -67,7 +69,7 @@ Deno.test("ImageBuilder.build() returns images of a size that does not depend on
 
 Deno.test("ImageBuilder.build() succeeds after a failed call", async () => {
   const maker = new ImageBuilder(seal);
-  const impossible = birth(encoder.encode("x"), { eventFields: { by: 1n } });
+  const impossible = newWorld(encoder.encode("x"), { eventFields: { by: 1n } });
   let failed = false;
   try {
     maker.build(impossible, NOW);
@@ -75,7 +77,7 @@ Deno.test("ImageBuilder.build() succeeds after a failed call", async () => {
     failed = true; // a bigint has no JSON
   }
   assertEquals(failed, true);
-  const { image } = maker.build(birth(encoder.encode("y")), NOW);
+  const { image } = maker.build(newWorld(encoder.encode("y")), NOW);
   await inFile(image, (db) => assertEquals(verifyWorld(db, "home/x", seal).faults, []));
   maker.close();
 });
@@ -83,7 +85,7 @@ Deno.test("ImageBuilder.build() succeeds after a failed call", async () => {
 Deno.test("ImageBuilder.build() records an append with the bytes of the request only", async () => {
   const maker = new ImageBuilder(seal);
   const { image } = maker.build(
-    birth(encoder.encode("lower, added"), {
+    newWorld(encoder.encode("lower, added"), {
       op: "append",
       sent: encoder.encode(", added"),
       eventFields: { by: "T3", covers: "lower" },
@@ -103,9 +105,9 @@ Deno.test("ImageBuilder.build() records an append with the bytes of the request 
 
 Deno.test("ImageBuilder.build() returns images that do not share memory", () => {
   const maker = new ImageBuilder(seal);
-  const first = maker.build(birth(encoder.encode("first")), NOW).image;
+  const first = maker.build(newWorld(encoder.encode("first")), NOW).image;
   const copy = first.slice();
-  const second = maker.build(birth(encoder.encode("2")), NOW).image;
+  const second = maker.build(newWorld(encoder.encode("2")), NOW).image;
   assertEquals(first, copy);
   assertNotEquals(first, second);
   maker.close();

@@ -30,7 +30,7 @@ Deno.test("CatalogWriter.flush() saves the newest row of each world in one call"
   assertEquals(saved, ["home/a=2@5+6 home/b=1@7+8"]);
 });
 
-Deno.test("CatalogWriter.changed() without a stamp replaces an earlier stamp", async () => {
+Deno.test("CatalogWriter.recordChange() without a stamp replaces an earlier stamp", async () => {
   const { writer, saved } = listening();
   writer.recordChange(entry("home/a", 1), { mtime: 5, size: 6 });
   writer.recordChange(entry("home/a", 2));
@@ -57,7 +57,7 @@ Deno.test("CatalogWriter.flush() saves nothing without changes and no change twi
   assertEquals(saved, ["-home/a"]);
 });
 
-Deno.test("CatalogWriter.changed() saves automatically after a delay", async () => {
+Deno.test("CatalogWriter.recordChange() saves automatically after a delay", async () => {
   const written = Promise.withResolvers<number>();
   const writer = new CatalogWriter({
     saveCatalog(rows) {

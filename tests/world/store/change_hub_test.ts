@@ -11,7 +11,7 @@ function hub(failures: unknown[] = []): ChangeHub {
 }
 
 /** Returns the names that watchers of each key receive after one change of `name`. */
-function toldTo(keys: readonly string[], name: string): string[] {
+function notifiedKeys(keys: readonly string[], name: string): string[] {
   const changes = hub();
   const called: string[] = [];
   for (const key of keys) changes.watch(key, () => called.push(key));
@@ -20,7 +20,7 @@ function toldTo(keys: readonly string[], name: string): string[] {
 }
 
 Deno.test("ChangeHub.publish() calls watchers of the world, of collections above it, and of all worlds", () => {
-  assertEquals(toldTo(["home/a/b", "home/a/", "home/", "/"], "home/a/b"), [
+  assertEquals(notifiedKeys(["home/a/b", "home/a/", "home/", "/"], "home/a/b"), [
     "home/a/b",
     "home/a/",
     "home/",
@@ -30,7 +30,7 @@ Deno.test("ChangeHub.publish() calls watchers of the world, of collections above
 
 Deno.test("ChangeHub.publish() calls no other watchers", () => {
   const others = ["home/a", "home/a/b/", "home/a/bb", "home/aa/", "home/a/b/c", "etc/", "home", ""];
-  assertEquals(toldTo(others, "home/a/b"), []);
+  assertEquals(notifiedKeys(others, "home/a/b"), []);
 });
 
 Deno.test("ChangeHub.publish() calls a listener once per registration, in the order of registration", () => {

@@ -18,20 +18,20 @@ function entry(version: number): WorldEntry {
 }
 
 /** Creates a ReadThrough whose reads return the given versions one after another. */
-function ground(looks: (() => ReadResult | undefined)[]) {
+function createReader(results: (() => ReadResult | undefined)[]) {
   const catalog = new Catalog();
   const cache = new WorldCache(1_000_000, 1_000_000);
   const unknown = new Set<string>();
-  let asked = 0;
+  let readCount = 0;
   const reads = new ReadThrough({
     catalog,
     cache,
     files: {
       async read() {
         await Promise.resolve();
-        const look = looks[Math.min(asked, looks.length - 1)];
-        asked += 1;
-        return look?.();
+        const result = results[Math.min(readCount, results.length - 1)];
+        readCount += 1;
+        return result?.();
       },
     },
     unindexed: unknown,
@@ -41,32 +41,32 @@ function ground(looks: (() => ReadResult | undefined)[]) {
     if (current === undefined) return undefined;
     return (await reads.read(NAME, current))?.version;
   }
-  return { catalog, cache, unknown, read, asked: () => asked };
+  return { catalog, cache, unknown, read, readCount: () => readCount };
 }
 
 Deno.test("ReadThrough.read() caches the world if it has not changed", async () => {
-  const { catalog, cache, read } = ground([() => found(3)]);
+  const { catalog, cache, read } = createReader([() => found(3)]);
   catalog.set(entry(3));
   assertEquals([await read(), cache.peek(NAME)?.version], [3, 3]);
 });
 
 Deno.test("ReadThrough.read() reads once for calls before the next change", async () => {
-  const { catalog, read, asked } = ground([() => found(3)]);
+  const { catalog, read, readCount } = createReader([() => found(3)]);
   catalog.set(entry(3));
-  assertEquals([await Promise.all([read(), read(), read()]), asked()], [[3, 3, 3], 1]);
+  assertEquals([await Promise.all([read(), read(), read()]), readCount()], [[3, 3, 3], 1]);
 });
 
 Deno.test("ReadThrough.read() reads again for a call after a change", async () => {
-  const { catalog, cache, read, asked } = ground([() => found(3), () => found(4)]);
+  const { catalog, cache, read, readCount } = createReader([() => found(3), () => found(4)]);
   catalog.set(entry(3));
   const before = read();
   catalog.set(entry(4));
-  assertEquals([await Promise.all([before, read()]), asked()], [[3, 4], 2]);
+  assertEquals([await Promise.all([before, read()]), readCount()], [[3, 4], 2]);
   assertEquals(cache.peek(NAME)?.version, 4);
 });
 
 Deno.test("ReadThrough.read() returns the world that a concurrent write added to the cache", async () => {
-  const { catalog, cache, read } = ground([() => {
+  const { catalog, cache, read } = createReader([() => {
     catalog.set(entry(4));
     cache.set(toWorld(NAME, found(4)));
     return found(3);
@@ -76,7 +76,7 @@ Deno.test("ReadThrough.read() returns the world that a concurrent write added to
 });
 
 Deno.test("ReadThrough.read() returns a world during continuous writes", async () => {
-  const { catalog, cache, read } = ground([() => {
+  const { catalog, cache, read } = createReader([() => {
     const { version = 0 } = catalog.upper(NAME) ?? {};
     catalog.set(entry(version + 1));
     return found(version);
@@ -86,13 +86,13 @@ Deno.test("ReadThrough.read() returns a world during continuous writes", async (
 });
 
 Deno.test("ReadThrough.read() returns a version before its acknowledgement and does not cache it", async () => {
-  const { catalog, cache, read } = ground([() => found(4)]);
+  const { catalog, cache, read } = createReader([() => found(4)]);
   catalog.set(entry(3));
   assertEquals([await read(), cache.peek(NAME)], [4, undefined]);
 });
 
 Deno.test("ReadThrough.read() does not cache a world that was removed and created again during the read", async () => {
-  const { catalog, cache, read } = ground([
+  const { catalog, cache, read } = createReader([
     () => {
       catalog.remove(NAME);
       catalog.set(entry(1));
@@ -104,7 +104,7 @@ Deno.test("ReadThrough.read() does not cache a world that was removed and create
 });
 
 Deno.test("ReadThrough.read() returns undefined for a world that was removed during the read", async () => {
-  const { catalog, read } = ground([() => {
+  const { catalog, read } = createReader([() => {
     catalog.remove(NAME);
     return undefined;
   }]);
@@ -113,7 +113,7 @@ Deno.test("ReadThrough.read() returns undefined for a world that was removed dur
 });
 
 Deno.test("ReadThrough.read() reads again if the world was absent during the first read", async () => {
-  const { catalog, read } = ground([
+  const { catalog, read } = createReader([
     () => {
       catalog.remove(NAME);
       catalog.set(entry(1));
@@ -126,17 +126,17 @@ Deno.test("ReadThrough.read() reads again if the world was absent during the fir
 });
 
 Deno.test("ReadThrough.read() removes an unindexed world without a file from the catalog", async () => {
-  const { catalog, unknown, read } = ground([() => undefined]);
+  const { catalog, unknown, read } = createReader([() => undefined]);
   catalog.set(unindexedEntry(NAME));
   unknown.add(NAME);
   assertEquals([await read(), catalog.upper(NAME)], [undefined, undefined]);
 });
 
 Deno.test("ReadThrough.read() throws damaged if the file is missing or older than the catalog entry", async () => {
-  for (const look of [() => undefined, () => found(2)]) {
-    const { catalog, read, asked } = ground([look]);
+  for (const result of [() => undefined, () => found(2)]) {
+    const { catalog, read, readCount } = createReader([result]);
     catalog.set(entry(3));
     await assertRejects(read(), { code: "damaged" });
-    assertEquals(asked() <= 5, true);
+    assertEquals(readCount() <= 5, true);
   }
 });

@@ -216,9 +216,9 @@ Deno.test("SqliteStore does not return edited metadata that is not valid", () =>
 
 Deno.test("SqliteStore throws closed after one of its Workers stopped, and reports it", () =>
   withTempData(async (data) => {
-    const dying = `${data}/dying_worker.ts`;
+    const failingWorker = `${data}/dying_worker.ts`;
     Deno.writeTextFileSync(
-      dying,
+      failingWorker,
       `import { serveStore } from ${
         JSON.stringify(new URL("../../../lib/world/worker/worker_server.ts", import.meta.url).href)
       };
@@ -229,15 +229,15 @@ Deno.test("SqliteStore throws closed after one of its Workers stopped, and repor
       });
       serveStore(globalThis as never);`,
     );
-    const deaths: string[] = [];
+    const exits: string[] = [];
     const store = await open(`${data}/worlds`, {
-      workerUrl: new URL(`file://${dying}`).href,
+      workerUrl: new URL(`file://${failingWorker}`).href,
       writers: 1,
-      onWorkerExit: (reason) => deaths.push(reason),
+      onWorkerExit: (reason) => exits.push(reason),
     });
     await put(store, "home/x", "1");
     await assertRejects(put(store, "home/die", "1"), { code: "closed" });
-    assertMatch(deaths.join(), /^[^,]*the disk fell off[^,]*$/);
+    assertMatch(exits.join(), /^[^,]*the disk fell off[^,]*$/);
     await assertRejects(put(store, "home/x", "2"), { code: "closed" });
     assertEquals(await readText(store, "home/x"), "1");
     await store.close();

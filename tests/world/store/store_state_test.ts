@@ -19,7 +19,7 @@ function result(name: string, text: string) {
 
 function memory(...lower: World[]) {
   const saved: string[] = [];
-  const told: [Change["kind"], string, number, boolean][] = [];
+  const changes: [Change["kind"], string, number, boolean][] = [];
   const made = new StoreState({
     lower: new Map(lower.map((world) => [world.name, world])),
     cacheBytes: 10_000,
@@ -36,13 +36,13 @@ function memory(...lower: World[]) {
     log: () => {},
   });
   made.hub.watch("/", ({ kind, name, version, world }) => {
-    told.push([kind, name, version, world !== undefined]);
+    changes.push([kind, name, version, world !== undefined]);
   });
-  return { made, saved, told };
+  return { made, saved, changes };
 }
 
 Deno.test("StoreState.applyChange() updates catalog and cache and notifies watchers", async () => {
-  const { made, saved, told } = memory();
+  const { made, saved, changes } = memory();
   const settled = { mtime: 5, size: 1 };
   const written = made.applyChange(
     "home/a",
@@ -53,35 +53,35 @@ Deno.test("StoreState.applyChange() updates catalog and cache and notifies watch
   assertEquals([written.version, written.created], [3, true]);
   assertEquals(made.catalog.get("home/a")?.len, 1);
   assertEquals(made.cache.get("home/a")?.version, 3);
-  assertEquals(told, [["update", "home/a", 3, true]]);
+  assertEquals(changes, [["update", "home/a", 3, true]]);
   await made.catalogWriter.flush();
   assertEquals(saved, ["home/a@5"]);
 });
 
 Deno.test("StoreState.applyChange() evicts a world that must be read again", () => {
-  const { made, told } = memory();
+  const { made, changes } = memory();
   made.applyChange("home/a", "T2", result("home/a", "x"), world("home/a", "x"));
   made.applyChange("home/a", "T2", result("home/a", "xy"), undefined);
   assertEquals([made.cache.get("home/a"), made.catalog.get("home/a")?.len], [undefined, 2]);
-  assertEquals(told.at(-1), ["update", "home/a", 3, false]);
+  assertEquals(changes.at(-1), ["update", "home/a", 3, false]);
 });
 
 Deno.test("StoreState.applyRemoval() removes the world and notifies watchers of a deletion", async () => {
-  const { made, saved, told } = memory();
+  const { made, saved, changes } = memory();
   made.applyChange("home/a", "T2", result("home/a", "x"), world("home/a", "x"));
   assertEquals(made.applyRemoval("home/a", "T3", result("home/a", "x")), { version: 3 });
   assertEquals([made.cache.get("home/a"), made.catalog.get("home/a")], [undefined, undefined]);
-  assertEquals(told.at(-1), ["delete", "home/a", 3, false]);
+  assertEquals(changes.at(-1), ["delete", "home/a", 3, false]);
   await made.catalogWriter.flush();
   assertEquals(saved, ["-home/a"]);
 });
 
 Deno.test("StoreState.applyRemoval() shows the lower-layer world and notifies watchers of an update", () => {
-  const { made, told } = memory(world("usr/a", "low", "lower"));
+  const { made, changes } = memory(world("usr/a", "low", "lower"));
   made.applyChange("usr/a", "T3", result("usr/a", "high"), undefined);
   made.applyRemoval("usr/a", "T3", result("usr/a", "high"));
   assertEquals(made.catalog.get("usr/a")?.layer, "lower");
-  assertEquals(told.at(-1), ["update", "usr/a", 0, true]);
+  assertEquals(changes.at(-1), ["update", "usr/a", 0, true]);
 });
 
 Deno.test("StoreState.applyRow() adds a row, or removes a world without one", () => {

@@ -8,12 +8,12 @@ function rowOf(name: string): CatalogRow {
 
 /** Worlds that are not indexed; records which were read and which rows were received. */
 function unknown(names: readonly string[], during: () => void = () => {}) {
-  const asked: (readonly string[])[] = [];
+  const requested: (readonly string[])[] = [];
   const learned: string[] = [];
   const files = {
     isClosing: false,
     stat(step: readonly string[]) {
-      asked.push(step);
+      requested.push(step);
       during();
       return Promise.resolve(step.map((name) => name.includes("gone") ? undefined : rowOf(name)));
     },
@@ -23,7 +23,7 @@ function unknown(names: readonly string[], during: () => void = () => {}) {
   for (const name of names) worlds.add(name);
   return {
     worlds,
-    asked,
+    requested,
     learned,
     index: (some: readonly string[]) => worlds.index(some, onRow),
     indexAll: () => worlds.indexAll(onRow),
@@ -34,17 +34,17 @@ function unknown(names: readonly string[], during: () => void = () => {}) {
 const MANY = Array.from({ length: 50 }, (_, i) => `w${i}`);
 
 Deno.test("UnindexedWorlds.index() reads only names that are not indexed, once", async () => {
-  const { worlds, index, asked, learned } = unknown(["a", "b", "gone"]);
+  const { worlds, index, requested, learned } = unknown(["a", "b", "gone"]);
   await index(["a", "gone", "known"]);
   await index(["a", "gone", "known"]);
-  assertEquals([asked, learned, worlds.size], [[["a", "gone"]], ["a", "-gone"], 1]);
+  assertEquals([requested, learned, worlds.size], [[["a", "gone"]], ["a", "-gone"], 1]);
 });
 
 Deno.test("UnindexedWorlds.indexAll() reads all names, at most 16 at a time", async () => {
-  const { worlds, indexAll, asked, learned } = unknown(MANY);
+  const { worlds, indexAll, requested, learned } = unknown(MANY);
   await indexAll();
   assertEquals([learned, worlds.size], [MANY, 0]);
-  assert(asked.every(({ length }) => length <= 16));
+  assert(requested.every(({ length }) => length <= 16));
 });
 
 Deno.test("UnindexedWorlds skips a row whose name was deleted while it was read", async () => {
@@ -57,9 +57,9 @@ Deno.test("UnindexedWorlds skips a row whose name was deleted while it was read"
 Deno.test("UnindexedWorlds stops when the files are closing", async () => {
   const many = unknown(MANY, () => many.stop());
   await many.indexAll();
-  assertEquals(many.asked.length, 1);
+  assertEquals(many.requested.length, 1);
   await many.index(MANY);
-  assertEquals(many.asked.length, 1);
+  assertEquals(many.requested.length, 1);
 });
 
 Deno.test("UnindexedWorlds.index() during indexAll() gives each row once", async () => {

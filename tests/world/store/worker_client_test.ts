@@ -22,17 +22,17 @@ function program(lines: string): string {
 /** Runs a test with a client of a Worker. */
 async function withClient(
   url: string,
-  use: (client: WorkerClient, deaths: string[]) => Promise<void>,
+  use: (client: WorkerClient, exits: string[]) => Promise<void>,
   events: Partial<WorkerEvents> = {},
 ): Promise<void> {
-  const deaths: string[] = [];
+  const exits: string[] = [];
   const client = new WorkerClient(url, setup, {
     onFilesClosed: () => {},
-    onExit: (reason) => deaths.push(reason),
+    onExit: (reason) => exits.push(reason),
     ...events,
   });
   try {
-    await use(client, deaths);
+    await use(client, exits);
   } finally {
     client.terminate();
   }
@@ -55,8 +55,8 @@ Deno.test("WorkerClient.ask() sends the jobs of one event loop turn as one batch
   withClient(
     program("say(jobs.map(({ id }) => ({ id, value: jobs.length })));"),
     async (client) => {
-      const asked = [read(client, "a"), read(client, "b"), read(client, "c")];
-      assertEquals(await Promise.all(asked), [3, 3, 3]);
+      const replies = [read(client, "a"), read(client, "b"), read(client, "c")];
+      assertEquals(await Promise.all(replies), [3, 3, 3]);
       assertEquals(await read(client, "d"), 1);
     },
   ));
@@ -94,28 +94,28 @@ Deno.test("WorkerClient.ask() rejects with the code of the job's error", () =>
   ));
 
 Deno.test("WorkerClient starts no Worker before the first job", () =>
-  withClient("data:application/javascript,throw new Error('started')", (client, deaths) => {
-    assertEquals([client.started, deaths], [false, []]);
+  withClient("data:application/javascript,throw new Error('started')", (client, exits) => {
+    assertEquals([client.started, exits], [false, []]);
     return Promise.resolve();
   }));
 
 Deno.test("WorkerClient rejects pending and later jobs after its Worker stopped, and reports it", () =>
   withClient(
     program("if (jobs[0].name === 'die') throw new Error('the disk fell off');"),
-    async (client, deaths) => {
-      const asked = [read(client, "waits"), read(client, "waits too")];
+    async (client, exits) => {
+      const replies = [read(client, "waits"), read(client, "waits too")];
       await Promise.resolve();
       await Promise.resolve();
-      const killer = read(client, "die");
-      for (const each of [...asked, killer]) {
+      const last = read(client, "die");
+      for (const each of [...replies, last]) {
         await assertRejects(each, {
           name: "StoreError",
           code: "closed",
           message: /the disk fell off/,
         });
       }
-      assertEquals(deaths.length, 1);
-      assertMatch(deaths[0] ?? "", /the disk fell off/);
+      assertEquals(exits.length, 1);
+      assertMatch(exits[0] ?? "", /the disk fell off/);
       await assertRejects(read(client, "later"), { code: "closed" });
     },
   ));
@@ -123,16 +123,16 @@ Deno.test("WorkerClient rejects pending and later jobs after its Worker stopped,
 Deno.test("WorkerClient reports an error of its Worker outside a job", () =>
   withClient(
     program("Promise.reject(new Error('nobody caught this'));"),
-    async (client, deaths) => {
+    async (client, exits) => {
       await assertRejects(read(client, "a"), { code: "closed", message: /nobody caught this/ });
-      assertEquals(deaths.length, 1);
+      assertEquals(exits.length, 1);
     },
   ));
 
 Deno.test("WorkerClient reports a Worker that cannot be loaded", () =>
-  withClient("data:application/javascript,this is no program", async (client, deaths) => {
+  withClient("data:application/javascript,this is no program", async (client, exits) => {
     await assertRejects(read(client, "a"), { code: "closed" });
-    assertEquals(deaths.length, 1);
+    assertEquals(exits.length, 1);
   }));
 
 Deno.test("WorkerClient reports closed files and ignores replies to unknown jobs", async () => {

@@ -1,7 +1,7 @@
 import { assertEquals, assertStrictEquals } from "../../../support/assert.ts";
 import { formatCsv } from "../../../../plugins/db/formats/csv.ts";
 
-Deno.test("formatCsv() quotes what RFC 4180 demands and tells NULL from an empty text", () => {
+Deno.test("formatCsv() quotes as RFC 4180 requires and writes NULL and an empty text differently", () => {
   const result = {
     columns: ["plain", "a,b", ""],
     rows: [

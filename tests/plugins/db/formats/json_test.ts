@@ -13,12 +13,12 @@ Deno.test("formatJson() keeps every column, its order and its value", () => {
   assertEquals(formatNdjson(result), `${row}\n`);
 });
 
-Deno.test("formatJson() numbers columns of one name and spares names that exist", () => {
+Deno.test("formatJson() numbers columns with the same name and skips names that exist", () => {
   const result = { columns: ["a", "a_2", "a", "a"], rows: [[1, 2, 3, 4]], truncated: false };
   assertEquals(formatNdjson(result), '{"a":1,"a_2":2,"a_3":3,"a_4":4}\n');
 });
 
-Deno.test("formatJson() writes an empty array for no rows, formatNdjson() nothing", () => {
+Deno.test("formatJson() writes an empty array for no rows, and formatNdjson() writes nothing", () => {
   const result = { columns: ["a"], rows: [], truncated: false };
   assertEquals(formatJson(result), "[]\n");
   assertEquals(formatNdjson(result), "");

@@ -1,7 +1,7 @@
 import { assertEquals, assertMatch, assertStrictEquals } from "../../../support/assert.ts";
 import { formatTable } from "../../../../plugins/db/formats/table.ts";
 
-Deno.test("formatTable() aligns columns, numbers to the right", () => {
+Deno.test("formatTable() aligns columns, with numbers on the right", () => {
   const rows = [[1, "é你", new Uint8Array([1])], [200, "\u001b[2J\n", null], [null, "z", null]];
   assertStrictEquals(
     formatTable({ columns: ["n", "word", "b"], rows, truncated: false }),
@@ -16,7 +16,7 @@ Deno.test("formatTable() aligns columns, numbers to the right", () => {
   );
 });
 
-Deno.test("formatTable() escapes characters that steer a terminal or turn text", () => {
+Deno.test("formatTable() escapes terminal controls and direction marks", () => {
   const rows = [["\t\r\u202e\u2028\u009b"]];
   assertMatch(
     formatTable({ columns: ["a"], rows, truncated: false }),

@@ -2138,7 +2138,7 @@ async function readOutput(
         onText(unwrapper.push(data));
         return false;
       case "error":
-        console.warn(`The model reported an error: ${data.slice(0, 500)}`);
+        console.warn(`Cannot read the output: the model reported an error: ${data.slice(0, 500)}`);
         throw outputProblem(path, "the model stopped early; nothing was stored");
       case "done":
         if (data === "length") {
@@ -2688,7 +2688,7 @@ class Generation {
     const { aborted, reason } = this.#abort.signal;
     if (aborted && reason instanceof Problem) return reason;
     if (error instanceof Problem) return error;
-    if (!aborted) console.warn(`A generation failed: ${error}`);
+    if (!aborted) console.warn(`Cannot complete a generation: ${error}`);
     return new Problem("bad-gateway", `Cannot shape ${this.input.path}: the model stopped early`);
   }
 }

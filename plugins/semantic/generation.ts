@@ -165,7 +165,7 @@ export class Generation {
     const { aborted, reason } = this.#abort.signal;
     if (aborted && reason instanceof Problem) return reason;
     if (error instanceof Problem) return error;
-    if (!aborted) console.warn(`A generation failed: ${error}`);
+    if (!aborted) console.warn(`Cannot complete a generation: ${error}`);
     return new Problem("bad-gateway", `Cannot shape ${this.input.path}: the model stopped early`);
   }
 }

@@ -39,7 +39,7 @@ export async function readOutput(
         onText(unwrapper.push(data));
         return false;
       case "error":
-        console.warn(`The model reported an error: ${data.slice(0, 500)}`);
+        console.warn(`Cannot read the output: the model reported an error: ${data.slice(0, 500)}`);
         throw outputProblem(path, "the model stopped early; nothing was stored");
       case "done":
         if (data === "length") {

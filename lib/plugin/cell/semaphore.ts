@@ -42,7 +42,9 @@ export class Semaphore {
    * @throws {RangeError} the queue is full
    */
   async wait(signal: AbortSignal): Promise<void> {
-    if (this.#queue.size >= this.#maxWaiting) throw new RangeError("The queue is full");
+    if (this.#queue.size >= this.#maxWaiting) {
+      throw new RangeError("Cannot wait: the queue is full");
+    }
     signal.throwIfAborted();
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     const entry = { resolve, reject };

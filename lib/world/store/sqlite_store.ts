@@ -281,7 +281,9 @@ class SqliteStore implements Store {
     const result = isUpper ? await this.#files.audit(name) : undefined;
     if (result !== undefined) return result;
     const lower = this.#lower.get(name);
-    if (lower === undefined) throw new StoreError("absent", "it does not exist", name);
+    if (lower === undefined) {
+      throw new StoreError("absent", "Cannot audit the world: it does not exist", name);
+    }
     return lowerAuditResult(lower);
   }
 
@@ -294,7 +296,7 @@ class SqliteStore implements Store {
     const events = isUpper ? await this.#files.log(name, before, page.limit) : undefined;
     if (events !== undefined) return events;
     if (this.#lower.has(name)) return [];
-    throw new StoreError("absent", "it does not exist", name);
+    throw new StoreError("absent", "Cannot read the events of the world: it does not exist", name);
   }
 
   async snapshot(name: string, key?: string): Promise<Snapshot> {
@@ -304,7 +306,7 @@ class SqliteStore implements Store {
     const reason = this.#lower.has(name)
       ? "it is in the lower layer and has no file"
       : "it does not exist";
-    throw new StoreError("absent", reason, name);
+    throw new StoreError("absent", `Cannot copy the world: ${reason}`, name);
   }
 
   close(): Promise<void> {
@@ -327,7 +329,7 @@ class SqliteStore implements Store {
   #assertUpper(name: string): void {
     if (this.#catalog.upper(name) !== undefined) return;
     throw this.#lower.has(name)
-      ? new StoreError("lower", "it is in the read-only lower layer", name)
-      : new StoreError("absent", "it does not exist", name);
+      ? new StoreError("lower", "Cannot change the world: it is in the read-only lower layer", name)
+      : new StoreError("absent", "Cannot change the world: it does not exist", name);
   }
 }

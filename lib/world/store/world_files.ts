@@ -164,7 +164,11 @@ export class WorldFiles {
       this.#writeLocks.exclusive(names, () =>
         this.#readLocks.exclusive(names, async () => {
           if (!isFree()) {
-            throw new StoreError("precondition", "a world with the new name exists", change.to);
+            throw new StoreError(
+              "precondition",
+              "Cannot move the world: a world with the new name exists",
+              change.to,
+            );
           }
           return apply(await renameWorld(this.#workers, change));
         })),

@@ -298,14 +298,18 @@ export class Writer {
   #adopt(job: AdoptJob): WriteResult {
     const { name, from, by, ext } = job;
     if (this.#openFile(name) !== undefined) {
-      throw new StoreError("precondition", "a world with the new name exists", name);
+      throw new StoreError(
+        "precondition",
+        "Cannot move the world: a world with the new name exists",
+        name,
+      );
     }
     const { data } = this.setup;
     renameWorldFolder(data, toFolderName(from), toFolderName(name), this.#uniqueName());
     try {
       const file = this.#openFile(name);
       if (file === undefined) {
-        throw new StoreError("absent", "the world to move does not exist", from);
+        throw new StoreError("absent", "Cannot move the world: it does not exist", from);
       }
       file.begin();
       file.recordMove(ext, this.clock.now(), { from: `/${from}`, to: `/${name}`, by });

@@ -49,7 +49,7 @@ Deno.test("/home/boot passes on a new server and reports what it could not delet
     assertMatch(stdout, /\n\d+ ok, 0 failed, 4 not checked in \d+ ms\n$/);
     assert(left.length > 0);
     assert(lengths.every((length) => length === 0), "a world was left with content");
-    assert(!stdout.includes("\x1b"), "colours in a pipe");
+    assert(!stdout.includes("\x1b"), "the output to a pipe has colours");
   }));
 
 Deno.test("/home/boot runs all checks and leaves nothing if it has the tokens", () =>

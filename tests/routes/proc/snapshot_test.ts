@@ -184,7 +184,7 @@ test("GET /proc/snapshot copies worlds under concurrent writes, each at one mome
   }
   writing = false;
   await writer;
-  assert((versions.at(-1) ?? 0) > (versions[0] ?? 0), "nothing was written meanwhile");
+  assert((versions.at(-1) ?? 0) > (versions[0] ?? 0), "no write happened during the snapshots");
 });
 
 test("GET /proc/snapshot streams a long world from a file that is deleted afterwards", async (server) => {

@@ -8,7 +8,7 @@ import { APPROVE, bearer, CLOSED, suite, TOKEN } from "../support/test_server.ts
 import { runScenarios, type Scenario } from "../support/scenario.ts";
 import { sha256Hex } from "../../lib/base/hash.ts";
 
-const test = suite("writes of worlds over HTTP", { env: CLOSED });
+const test = suite("PUT, POST and DELETE /<world> change worlds over HTTP", { env: CLOSED });
 
 const T2 = bearer(TOKEN);
 const T3 = bearer(APPROVE);

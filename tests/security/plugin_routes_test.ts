@@ -36,7 +36,7 @@ async function setUp({ server, send }: MountServer): Promise<void> {
   for (const secret of SECRETS) server.secrets.add(secret);
 }
 
-Deno.test("routes of plugins", async (t) => {
+Deno.test("routes of plugins follow the policy of the server", async (t) => {
   await withMountServer(async (mounts) => {
     const { server, folder, send, get, upstream } = mounts;
     await setUp(mounts);

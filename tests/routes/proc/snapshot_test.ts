@@ -18,7 +18,7 @@ const T3 = bearer(APPROVE);
 const NEW_KEY = "0123456789abcdef".repeat(4);
 const FSTAB = "remote https://example.com ro,bearer=upstream-5ecret\n";
 
-const test = suite("/proc/snapshot over HTTP", { env: CLOSED });
+const test = suite("/proc/snapshot sends copies of worlds over HTTP", { env: CLOSED });
 
 /** Verifies a copy with a key. */
 function faults(bytes: Uint8Array, key: string): readonly unknown[] {

@@ -61,8 +61,8 @@ function Ask($method, $path, $credential, $header, $content) {
 function Quoted($text) { $text -replace '([\\"])', '\$1' }
 # The detail of a problem, without the rest of its JSON.
 function Get-Words($text) {
-  try { $told = ($text | ConvertFrom-Json).detail } catch { $told = $null }
-  if ($told) { $told } else { $text }
+  try { $detail = ($text | ConvertFrom-Json).detail } catch { $detail = $null }
+  if ($detail) { $detail } else { $text }
 }
 
 # 1. Read the command line
@@ -126,8 +126,8 @@ foreach ($name in $names.Trim().Split(' ')) {
     default { Stop-With 1 "Cannot approve ${name}: $(Get-Words $body); correct ${folder}/${name}.ts and run this again, ${name} is stored but not active" }
   }
   Say "It requests:"
-  foreach ($wish in ($body | ConvertFrom-Json).asks.PSObject.Properties) {
-    Say ('  "' + $wish.Name + '":' + (ConvertTo-Json -Compress -Depth 9 $wish.Value))
+  foreach ($field in ($body | ConvertFrom-Json).asks.PSObject.Properties) {
+    Say ('  "' + $field.Name + '":' + (ConvertTo-Json -Compress -Depth 9 $field.Value))
   }
 
   # 6. Approve exactly that version

@@ -53,6 +53,9 @@ const UNIT_GROUPS = 8;
 const GROUPS = 40;
 /** Groups that run at the same time for each processor. Many tests wait for a process or a time limit. */
 const JOBS_PER_PROCESSOR = 2;
+/** Path of a group module before the name of a test; there may be colours around it. */
+// deno-lint-ignore no-control-regex -- colours
+const GROUP_PATH = /[^\s\x1b]*\/elastik-tests-[0-9a-f]+\/group_\d+\.ts => /g;
 /** A skipped test has the reason in its name, in this form. */
 const REASON = /\(skipped: .+\)/;
 
@@ -285,14 +288,27 @@ async function runBatch({ tiers, parallel, examples, files }: Batch): Promise<Te
   }
 }
 
-/** Copies a stream to standard output and returns its text. */
+/**
+ * Copies a stream to standard output, without the paths of group modules before the names of tests.
+ *
+ * @returns the text of the stream
+ */
 async function copyToStdout(stream: ReadableStream<Uint8Array<ArrayBuffer>>): Promise<string> {
-  const decoder = new TextDecoder();
+  const encoder = new TextEncoder();
   let text = "";
-  for await (const bytes of stream) {
+  let rest = "";
+  const print = (lines: string): void => {
+    const bytes = encoder.encode(lines.replace(GROUP_PATH, ""));
     for (let at = 0; at < bytes.length;) at += Deno.stdout.writeSync(bytes.subarray(at));
-    text += decoder.decode(bytes, { stream: true });
+  };
+  for await (const piece of stream.pipeThrough(new TextDecoderStream())) {
+    text += piece;
+    rest += piece;
+    const end = rest.lastIndexOf("\n") + 1;
+    print(rest.slice(0, end));
+    rest = rest.slice(end);
   }
+  print(rest);
   return text;
 }
 

@@ -3,17 +3,18 @@ import { DatabaseSync } from "node:sqlite";
 import { openDataWorlds } from "../../lib/archive/data_worlds.ts";
 import { acquireDataFolder } from "../../lib/world/file/data_folder.ts";
 import { MARK_DELETED, SELECT_ROW } from "../../lib/world/file/sql.ts";
-import { snapshot, withTempData } from "../testdata/temp_data.ts";
 import { putJob, testWriter } from "../testdata/test_writer.ts";
 import { fillData, KEY } from "./fixtures.ts";
+import { withTempFolder } from "../support/temp_folder.ts";
+import { snapshotFolder } from "../support/snapshot_folder.ts";
 
 const versionOf = (db: DatabaseSync) => Number(db.prepare(SELECT_ROW).get()?.version);
 
 Deno.test("openDataWorlds() without a server leaves no trace and locks the folder", () =>
-  withTempData((data) => {
+  withTempFolder((data) => {
     fillData(data);
     acquireDataFolder(data).release();
-    const before = snapshot(data);
+    const before = snapshotFolder(data);
     const worlds = openDataWorlds(data);
     assertEquals([worlds.isLive, worlds.folders], [false, [
       "etc%2Fconf",
@@ -24,12 +25,12 @@ Deno.test("openDataWorlds() without a server leaves no trace and locks the folde
     assertEquals(worlds.read("home%2Fgone", versionOf), undefined);
     assertThrows(() => acquireDataFolder(data), /another server holds it/);
     worlds.close();
-    assertEquals(snapshot(data), before);
+    assertEquals(snapshotFolder(data), before);
     acquireDataFolder(data).release();
   }));
 
 Deno.test("openDataWorlds() next to a server reads the write-ahead log too", () =>
-  withTempData((data) => {
+  withTempFolder((data) => {
     fillData(data);
     const server = acquireDataFolder(data);
     const writer = testWriter(data, { key: KEY });
@@ -46,7 +47,7 @@ Deno.test("openDataWorlds() next to a server reads the write-ahead log too", () 
   }));
 
 Deno.test("openDataWorlds() skips a world that is being deleted", () =>
-  withTempData((data) => {
+  withTempFolder((data) => {
     fillData(data);
     const db = new DatabaseSync(`${data}/home%2Fa/universe.db`);
     db.exec(MARK_DELETED);

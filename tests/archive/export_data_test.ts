@@ -5,11 +5,12 @@ import { createTarDecoder } from "../../lib/deps/modern_tar.ts";
 import { createChainSigner } from "../../lib/world/event_chain.ts";
 import { fromFolderName } from "../../lib/world/name.ts";
 import { verifyWorld } from "../../lib/world/file/verify_world.ts";
-import { snapshot, withTempData } from "../testdata/temp_data.ts";
 import { putJob, removeJob, testWriter } from "../testdata/test_writer.ts";
 import { fillData, KEY } from "./fixtures.ts";
+import { withTempFolder } from "../support/temp_folder.ts";
+import { snapshotFolder } from "../support/snapshot_folder.ts";
 
-interface Found {
+interface ArchivedFile {
   readonly mode: number | undefined;
   readonly bytes: Uint8Array;
 }
@@ -25,8 +26,8 @@ async function exported(data: string, more: Partial<ExportOptions> = {}) {
 
 async function entriesOf(
   archive: ReadableStream<Uint8Array<ArrayBuffer>>,
-): Promise<Map<string, Found>> {
-  const found = new Map<string, Found>();
+): Promise<Map<string, ArchivedFile>> {
+  const found = new Map<string, ArchivedFile>();
   const entries = archive.pipeThrough(new DecompressionStream("gzip"))
     .pipeThrough(createTarDecoder({ strict: true }));
   for await (const { header, body } of entries) {
@@ -35,7 +36,7 @@ async function entriesOf(
   return found;
 }
 
-function faultsOf(folder: string, { bytes }: Found): unknown {
+function faultsOf(folder: string, { bytes }: ArchivedFile): unknown {
   const db = new DatabaseSync(":memory:");
   const plain = bytes.slice();
   plain[18] = plain[19] = 1;
@@ -50,14 +51,14 @@ function faultsOf(folder: string, { bytes }: Found): unknown {
 const WORLDS = ["etc%2Fconf", "home%2Fa", "home%2Fb c%25d"];
 
 Deno.test("exportData() includes every world and nothing that is secret or derived", () =>
-  withTempData(async (data) => {
+  withTempFolder(async (data) => {
     fillData(data);
     const writer = testWriter(data, { key: KEY });
     writer.apply([putJob("home/gone", "deleted"), removeJob("home/gone")]);
     writer.close();
-    const before = snapshot(data);
+    const before = snapshotFolder(data);
     const { worlds, isLive: live, includesKey: key, damaged, entries } = await exported(data);
-    assertEquals(snapshot(data), before, "the folder was changed");
+    assertEquals(snapshotFolder(data), before, "the folder was changed");
     assertEquals({ worlds, live, key, damaged }, {
       worlds: 3,
       live: false,
@@ -80,7 +81,7 @@ Deno.test("exportData() includes every world and nothing that is secret or deriv
   }));
 
 Deno.test("exportData() excludes the key with withKey false", () =>
-  withTempData(async (data) => {
+  withTempFolder(async (data) => {
     fillData(data);
     const { includesKey: key, entries } = await exported(data, { withKey: false });
     assertEquals([key, entries.has("data/.key")], [false, false]);
@@ -90,7 +91,7 @@ Deno.test("exportData() excludes the key with withKey false", () =>
   }));
 
 Deno.test("exportData() reports a world that cannot be read and exports the others", () =>
-  withTempData(async (data) => {
+  withTempFolder(async (data) => {
     fillData(data);
     Deno.writeTextFileSync(`${data}/home%2Fa/universe.db`, "no database ".repeat(500));
     const { worlds, damaged } = await exported(data);
@@ -98,7 +99,7 @@ Deno.test("exportData() reports a world that cannot be read and exports the othe
   }));
 
 Deno.test("exportData() rejects with the reason of the failure", () =>
-  withTempData(async (data) => {
+  withTempFolder(async (data) => {
     fillData(data);
     const full = new WritableStream({ write: () => Promise.reject(new Error("the disk is full")) });
     const options = { data, sink: full, withKey: true, versions: 1 };

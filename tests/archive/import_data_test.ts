@@ -9,9 +9,10 @@ import {
 import { verifyDataFolder } from "../../lib/archive/verify_data_folder.ts";
 import { acquireDataFolder, readSecret } from "../../lib/world/file/data_folder.ts";
 import { superJournal } from "../testdata/super_journal.ts";
-import { snapshot, withTempData } from "../testdata/temp_data.ts";
 import { putJob, testWriter, transitionJob } from "../testdata/test_writer.ts";
 import { fillData, fillOriginal, KEY, NOW, OTHER_KEY } from "./fixtures.ts";
+import { withTempFolder } from "../support/temp_folder.ts";
+import { snapshotFolder } from "../support/snapshot_folder.ts";
 
 function bring(
   source: string,
@@ -57,7 +58,7 @@ function fillActive(data: string, key: string): void {
 }
 
 Deno.test("importFolder() creates an equal folder, including the key, and leaves no other file", () =>
-  withTempData(async (folder) => {
+  withTempFolder(async (folder) => {
     fillActive(`${folder}/source`, KEY);
     const found = await bring(`${folder}/source`, `${folder}/into`);
     assertEquals([...found.worlds].sort(), ["etc/conf", "home/a", "home/b c%d", "lib/p"]);
@@ -76,10 +77,10 @@ Deno.test("importFolder() creates an equal folder, including the key, and leaves
   }));
 
 Deno.test("importFolder() never overwrites a world, with or without merge", () =>
-  withTempData(async (folder) => {
+  withTempFolder(async (folder) => {
     fillData(`${folder}/source`);
     fillData(`${folder}/into`, OTHER_KEY);
-    const before = snapshot(`${folder}/into`).filter((line) => /universe|\.key/.test(line));
+    const before = snapshotFolder(`${folder}/into`).filter((line) => /universe|\.key/.test(line));
     await assertRejects(
       bring(`${folder}/source`, `${folder}/into`),
       (error) =>
@@ -92,7 +93,7 @@ Deno.test("importFolder() never overwrites a world, with or without merge", () =
     assertEquals([found.worlds, found.conflicts], [["home/new"], ["home/a"]]);
     assertEquals([...found.same].sort(), ["etc/conf", "home/b c%d"]);
     assertEquals(found.adoptedKey, false);
-    const after = new Set(snapshot(`${folder}/into`));
+    const after = new Set(snapshotFolder(`${folder}/into`));
     assertEquals(before.filter((line) => !after.has(line)), [], "something was overwritten");
     assertEquals(verified(`${folder}/into`, OTHER_KEY), 4);
     const again = await bring(`${folder}/source`, `${folder}/into`, { merge: true });
@@ -100,7 +101,7 @@ Deno.test("importFolder() never overwrites a world, with or without merge", () =
   }));
 
 Deno.test("importFolder() re-signs for another server and demotes its plugins", () =>
-  withTempData(async (folder) => {
+  withTempFolder(async (folder) => {
     fillActive(`${folder}/source`, KEY);
     const rows: readonly [string, Partial<ImportOptions>, string | undefined][] = [
       ["merged", { merge: true }, OTHER_KEY],
@@ -119,11 +120,11 @@ Deno.test("importFolder() re-signs for another server and demotes its plugins", 
   }));
 
 Deno.test("importFolder() throws if no chain fits the key, and changes nothing", () =>
-  withTempData(async (folder) => {
+  withTempFolder(async (folder) => {
     fillData(`${folder}/source`);
     Deno.removeSync(`${folder}/source/.key`);
     fillData(`${folder}/into`, OTHER_KEY);
-    const before = snapshot(`${folder}/into`).filter((line) =>
+    const before = snapshotFolder(`${folder}/into`).filter((line) =>
       !/\.(lock|incoming|trash)/.test(line)
     );
     await assertRejects(
@@ -131,7 +132,7 @@ Deno.test("importFolder() throws if no chain fits the key, and changes nothing",
       /none of the 3 chains fits the key; give the key that signed them with --key/,
     );
     assertEquals(
-      snapshot(`${folder}/into`).filter((line) => !/\.(lock|incoming|trash)/.test(line)),
+      snapshotFolder(`${folder}/into`).filter((line) => !/\.(lock|incoming|trash)/.test(line)),
       before,
     );
     await assertRejects(bring(`${folder}/source`, `${folder}/fresh`), ImportError);
@@ -142,7 +143,7 @@ Deno.test("importFolder() throws if no chain fits the key, and changes nothing",
   }));
 
 Deno.test("importFolder() imports a world that does not verify and reports it", () =>
-  withTempData(async (folder) => {
+  withTempFolder(async (folder) => {
     fillData(`${folder}/source`);
     const db = new DatabaseSync(`${folder}/source/home%2Fa/universe.db`);
     db.exec("UPDATE events SET payload = '{}' WHERE id = 2");
@@ -157,7 +158,7 @@ Deno.test("importFolder() imports a world that does not verify and reports it", 
   }));
 
 Deno.test("importFolder() copies only the rows of a file", () =>
-  withTempData(async (folder) => {
+  withTempFolder(async (folder) => {
     fillData(`${folder}/source`);
     const file = (name: string) => `${folder}/source/${name}/universe.db`;
     const withTrigger = new DatabaseSync(file("home%2Fa"));
@@ -185,7 +186,7 @@ Deno.test("importFolder() copies only the rows of a file", () =>
   }));
 
 Deno.test("importFolder() deletes no file that a super-journal names", () =>
-  withTempData(async (folder) => {
+  withTempFolder(async (folder) => {
     fillData(`${folder}/source`);
     Deno.writeTextFileSync(`${folder}/precious`, "kept");
     const journal = `${folder}/source/home%2Fa/universe.db-journal`;
@@ -197,7 +198,7 @@ Deno.test("importFolder() deletes no file that a super-journal names", () =>
   }));
 
 Deno.test("importFolder() copies worlds with invalid names into the aside folder", () =>
-  withTempData(async (folder) => {
+  withTempFolder(async (folder) => {
     fillData(`${folder}/source`);
     fillOriginal(`${folder}/source`, [{ folder: "a:b", body: "x" }]);
     Deno.renameSync(`${folder}/source/home%2Fa`, `${folder}/source/home%2F..%2Fa`);
@@ -212,7 +213,7 @@ Deno.test("importFolder() copies worlds with invalid names into the aside folder
   }));
 
 Deno.test("importFolder() converts worlds of elastik v5, and the result verifies", () =>
-  withTempData(async (folder) => {
+  withTempFolder(async (folder) => {
     fillOriginal(`${folder}/source`, [
       { folder: "hello", body: "<h1>hi</h1>", ext: "html" },
       { folder: "home%2Fhello", body: "another of that name" },
@@ -243,7 +244,7 @@ Deno.test("importFolder() converts worlds of elastik v5, and the result verifies
   }));
 
 Deno.test("importFolder() does not change a folder that a server holds", () =>
-  withTempData(async (folder) => {
+  withTempFolder(async (folder) => {
     fillData(`${folder}/source`);
     const held = acquireDataFolder(`${folder}/into`);
     await assertRejects(bring(`${folder}/source`, `${folder}/into`), /another server holds it/);
@@ -258,7 +259,7 @@ Deno.test("importFolder() does not change a folder that a server holds", () =>
   }));
 
 Deno.test("importFolder() leaves nothing after an abort", () =>
-  withTempData(async (folder) => {
+  withTempFolder(async (folder) => {
     fillData(`${folder}/source`);
     const control = new AbortController();
     const options = {

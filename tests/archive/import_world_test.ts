@@ -4,9 +4,9 @@ import { type IncomingWorld, WorldImporter } from "../../lib/archive/import_worl
 import { createChainSigner } from "../../lib/world/event_chain.ts";
 import { MARK_DELETED } from "../../lib/world/file/sql.ts";
 import { verifyWorld } from "../../lib/world/file/verify_world.ts";
-import { withTempData } from "../testdata/temp_data.ts";
 import { putJob, testWriter, transitionJob } from "../testdata/test_writer.ts";
 import { fillData, fillOriginal, KEY, NOW, OTHER_KEY } from "./fixtures.ts";
+import { withTempFolder } from "../support/temp_folder.ts";
 
 function read(data: string, folder: string, options: { from?: string; to?: string } = {}) {
   const { from = KEY, to = KEY } = options;
@@ -39,7 +39,7 @@ function faultsOf({ name, image }: IncomingWorld, key: string): unknown {
 }
 
 Deno.test("WorldImporter re-signs for another key, including earlier versions", () =>
-  withTempData((data) => {
+  withTempFolder((data) => {
     fillData(data);
     const same = placed(read(data, "home%2Fa"));
     assertEquals([same.name, same.faults, faultsOf(same, KEY)], ["home/a", [], []]);
@@ -49,7 +49,7 @@ Deno.test("WorldImporter re-signs for another key, including earlier versions", 
   }));
 
 Deno.test("WorldImporter demotes a plugin of another server and records that in the chain", () =>
-  withTempData((data) => {
+  withTempFolder((data) => {
     fillData(data, KEY, [putJob("lib/p", "source", { state: "pending" })]);
     const writer = testWriter(data, { key: KEY });
     writer.apply([transitionJob("lib/p", "active")]);
@@ -68,7 +68,7 @@ Deno.test("WorldImporter demotes a plugin of another server and records that in 
   }));
 
 Deno.test("WorldImporter explains why a world is skipped", () =>
-  withTempData((data) => {
+  withTempFolder((data) => {
     fillData(data);
     fillOriginal(data, [{ folder: "never", body: "", version: 0, writes: 0 }]);
     const rows: readonly [string, string][] = [["never", "empty"]];

@@ -1,12 +1,12 @@
 import { assertStrictEquals } from "../support/assert.ts";
 import { isSameWorld } from "../../lib/archive/same_world.ts";
 import { WORLD_FILE } from "../../lib/world/file/durable_fs.ts";
-import { withTempData } from "../testdata/temp_data.ts";
 import { putJob, testWriter } from "../testdata/test_writer.ts";
 import { KEY, OTHER_KEY } from "./fixtures.ts";
+import { withTempFolder } from "../support/temp_folder.ts";
 
 Deno.test("isSameWorld() compares content and metadata, not signatures", () =>
-  withTempData((folder) => {
+  withTempFolder((folder) => {
     const make = (name: string, key: string, ...jobs: Parameters<typeof putJob>[]) => {
       Deno.mkdirSync(`${folder}/${name}`);
       const writer = testWriter(`${folder}/${name}`, { key });

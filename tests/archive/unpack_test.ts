@@ -1,8 +1,8 @@
 import { assert, assertEquals, assertRejects } from "../support/assert.ts";
 import { ArchiveError } from "../../lib/archive/archive_entry.ts";
 import { unpackArchive, type UnpackLimits } from "../../lib/archive/unpack.ts";
-import { withTempData } from "../testdata/temp_data.ts";
 import { type Entry, headerBlock, streamOf, tarOf } from "./fixtures.ts";
+import { withTempFolder } from "../support/temp_folder.ts";
 
 const LIMITS: UnpackLimits = {
   maxEntries: 8,
@@ -22,7 +22,7 @@ function paths(folder: string): string[] {
 }
 
 Deno.test("unpackArchive() writes the files of a data folder, readable by this user only", () =>
-  withTempData(async (folder) => {
+  withTempFolder(async (folder) => {
     for (const gzip of [true, false]) {
       const to = `${folder}/${gzip}`;
       Deno.mkdirSync(to);
@@ -42,14 +42,14 @@ Deno.test("unpackArchive() writes the files of a data folder, readable by this u
   }));
 
 Deno.test("unpackArchive() accepts names of the maximum folder length", () =>
-  withTempData(async (folder) => {
+  withTempFolder(async (folder) => {
     const long = `home%2F${"ü".repeat(124)}`;
     await unpackArchive(await tarOf([{ name: `data/${long}/universe.db` }]), folder);
     assertEquals(paths(folder), [`${long}/universe.db`]);
   }));
 
 Deno.test("unpackArchive() accepts a long world that compresses to few bytes", () =>
-  withTempData(async (folder) => {
+  withTempFolder(async (folder) => {
     const zeros = new Uint8Array(20_000_000);
     const archive = await tarOf([
       { name: "data/home%2Fa/universe.db", body: zeros },
@@ -64,7 +64,7 @@ Deno.test("unpackArchive() accepts a long world that compresses to few bytes", (
   }));
 
 Deno.test("unpackArchive() rejects malicious archives and writes nothing outside the folder", () =>
-  withTempData(async (folder) => {
+  withTempFolder(async (folder) => {
     const rows: readonly [string, readonly Entry[], RegExp][] = [
       ["traversal", [WORLD, { name: "data/../../evil/universe.db" }], /leaves its folder/],
       ["absolute", [WORLD, { name: "/tmp/evil/universe.db" }], /not a relative path/],
@@ -116,7 +116,7 @@ Deno.test("unpackArchive() rejects malicious archives and writes nothing outside
   }));
 
 Deno.test("unpackArchive() rejects damaged and truncated archives and other files", () =>
-  withTempData(async (folder) => {
+  withTempFolder(async (folder) => {
     const whole = await new Response(await tarOf([{ ...WORLD, body: "x".repeat(3000) }], false))
       .bytes();
     const zipped = await new Response(await tarOf([WORLD])).bytes();
@@ -139,7 +139,7 @@ Deno.test("unpackArchive() rejects damaged and truncated archives and other file
   }));
 
 Deno.test("unpackArchive() rejects a size in a header before it reads the content", () =>
-  withTempData(async (folder) => {
+  withTempFolder(async (folder) => {
     let read = 0;
     const start = headerBlock("data/home%2Fx/universe.db", 8 * 1024 ** 3 - 1, "0");
     const archive = new ReadableStream<Uint8Array<ArrayBuffer>>({
@@ -153,7 +153,7 @@ Deno.test("unpackArchive() rejects a size in a header before it reads the conten
   }));
 
 Deno.test("unpackArchive() limits the memory for names", () =>
-  withTempData(async (folder) => {
+  withTempFolder(async (folder) => {
     for (const flag of ["x", "g", "L", "K"]) {
       let read = 0;
       const start = headerBlock("name", 8 * 1024 ** 3 - 1, flag);
@@ -172,7 +172,7 @@ Deno.test("unpackArchive() limits the memory for names", () =>
   }));
 
 Deno.test("unpackArchive() does not decompress a bomb of zeros", () =>
-  withTempData(async (folder) => {
+  withTempFolder(async (folder) => {
     let sent = 0;
     const zeros = new ReadableStream<Uint8Array<ArrayBuffer>>({
       pull(controller) {

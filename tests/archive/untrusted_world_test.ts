@@ -2,8 +2,8 @@ import { assertEquals, assertThrows } from "../support/assert.ts";
 import { DatabaseSync } from "node:sqlite";
 import { UntrustedWorldError, withUntrustedWorld } from "../../lib/archive/untrusted_world.ts";
 import { CREATE_HISTORY, CREATE_WORLD } from "../../lib/world/file/sql.ts";
-import { withTempData } from "../testdata/temp_data.ts";
 import { fillOriginal } from "./fixtures.ts";
+import { withTempFolder } from "../support/temp_folder.ts";
 
 function look(path: string): string {
   return withUntrustedWorld(path, () => Deno.makeTempDirSync(), (db) => {
@@ -13,7 +13,7 @@ function look(path: string): string {
 }
 
 Deno.test("withUntrustedWorld() opens worlds and v5 worlds read-only", () =>
-  withTempData((folder) => {
+  withTempFolder((folder) => {
     const own = new DatabaseSync(`${folder}/own.db`);
     own.exec(CREATE_WORLD + CREATE_HISTORY);
     own.close();
@@ -23,7 +23,7 @@ Deno.test("withUntrustedWorld() opens worlds and v5 worlds read-only", () =>
   }));
 
 Deno.test("withUntrustedWorld() rejects files with triggers, views, virtual tables or generated columns", () =>
-  withTempData((folder) => {
+  withTempFolder((folder) => {
     const rows: readonly [string, string][] = [
       ["it contains a view", "CREATE VIEW content AS SELECT 1 AS sha256, 2 AS bytes"],
       [
@@ -66,7 +66,7 @@ Deno.test("withUntrustedWorld() rejects files with triggers, views, virtual tabl
   }));
 
 Deno.test("withUntrustedWorld() rejects files that are not a database", () =>
-  withTempData((folder) => {
+  withTempFolder((folder) => {
     for (const [name, text] of [["text", "no database ".repeat(99)], ["empty", ""]] as const) {
       Deno.writeTextFileSync(`${folder}/${name}`, text);
       assertThrows(() => look(`${folder}/${name}`), name);

@@ -5,8 +5,8 @@ import { copyV5World, isV5World } from "../../lib/archive/v5_world.ts";
 import { createChainSigner, toEventRow } from "../../lib/world/event_chain.ts";
 import { SELECT_STAGE } from "../../lib/world/file/sql.ts";
 import { verifyWorld } from "../../lib/world/file/verify_world.ts";
-import { withTempData } from "../testdata/temp_data.ts";
 import { fillOriginal, KEY, NOW, type Original } from "./fixtures.ts";
+import { withTempFolder } from "../support/temp_folder.ts";
 
 const SEAL = createChainSigner(KEY);
 
@@ -33,7 +33,7 @@ function copied(folder: string, world: Original, key?: string, change = "") {
 }
 
 Deno.test("copyV5World() keeps content, version, time and metadata, and the result verifies", () =>
-  withTempData((folder) => {
+  withTempFolder((folder) => {
     const body = "grüße, 帮我";
     const { verdict, row, events, check, old } = copied(folder, {
       folder: "findings%2Fx",
@@ -83,7 +83,7 @@ Deno.test("copyV5World() keeps content, version, time and metadata, and the resu
   }));
 
 Deno.test("copyV5World() imports a plugin as pending, whatever its state was", () =>
-  withTempData((folder) => {
+  withTempFolder((folder) => {
     const { row, check } = copied(folder, {
       folder: "lib%2Fgpu",
       body: "import os\nROUTES = {}\n",
@@ -94,7 +94,7 @@ Deno.test("copyV5World() imports a plugin as pending, whatever its state was", (
   }));
 
 Deno.test("copyV5World() records a broken chain and changed content, and the result verifies", () =>
-  withTempData((folder) => {
+  withTempFolder((folder) => {
     const changed = copied(
       folder,
       { folder: "a", body: "x" },
@@ -114,7 +114,7 @@ Deno.test("copyV5World() records a broken chain and changed content, and the res
   }));
 
 Deno.test("copyV5World() skips a world that was never written, and keeps one without events", () =>
-  withTempData((folder) => {
+  withTempFolder((folder) => {
     assertEquals(
       copied(folder, { folder: "a", body: "", version: 0, writes: 0 }).verdict,
       undefined,
@@ -128,7 +128,7 @@ Deno.test("copyV5World() skips a world that was never written, and keeps one wit
   }));
 
 Deno.test("copyV5World() accepts older columns and replaces invalid values", () =>
-  withTempData((folder) => {
+  withTempFolder((folder) => {
     const rows: readonly [string, string, string][] = [
       [
         "ALTER TABLE stage_meta DROP COLUMN headers; ALTER TABLE stage_meta DROP COLUMN state",

@@ -15,8 +15,9 @@ import {
   SAMPLE_KEY,
   SAMPLE_NAME,
 } from "../testdata/sample_world.ts";
-import { snapshot, withTempData } from "../testdata/temp_data.ts";
 import { appendJob, putJob, removeJob, testWriter } from "../testdata/test_writer.ts";
+import { withTempFolder } from "../support/temp_folder.ts";
+import { snapshotFolder } from "../support/snapshot_folder.ts";
 
 const MAIN = new URL("../../main.ts", import.meta.url).pathname;
 
@@ -66,7 +67,7 @@ function crash(data: string): void {
 }
 
 Deno.test("verifyDataFolder() reports no fault for valid worlds and counts them", () =>
-  withTempData((data) => {
+  withTempFolder((data) => {
     fill(data);
     assertEquals(verifyDataFolder({ data, key: SAMPLE_KEY }), {
       worlds: 3,
@@ -76,17 +77,17 @@ Deno.test("verifyDataFolder() reports no fault for valid worlds and counts them"
   }));
 
 Deno.test("verifyDataFolder() leaves no trace, also next to a write-ahead log", () =>
-  withTempData((data) => {
+  withTempFolder((data) => {
     fill(data);
     acquireDataFolder(data).release();
     crash(data);
-    const before = snapshot(data);
+    const before = snapshotFolder(data);
     assertEquals(verifyDataFolder({ data, key: SAMPLE_KEY }).broken, []);
-    assertEquals(snapshot(data), before);
+    assertEquals(snapshotFolder(data), before);
   }));
 
 Deno.test("verifyDataFolder() verifies what a crash left in the write-ahead log", () =>
-  withTempData((data) => {
+  withTempFolder((data) => {
     fill(data);
     crash(data);
     const path = `${data}/home%2Fa/universe.db`;
@@ -103,7 +104,7 @@ Deno.test("verifyDataFolder() verifies what a crash left in the write-ahead log"
 Deno.test("verifyDataFolder() reports the fault of each damaged chain, and of no other world", async (t) => {
   for (const damage of ["chains", "rows", "history"].flatMap(damages)) {
     await t.step(damage.title, () =>
-      withTempData((data) => {
+      withTempFolder((data) => {
         createSample(data);
         fill(data);
         damageSample(data, damage);
@@ -116,7 +117,7 @@ Deno.test("verifyDataFolder() reports the fault of each damaged chain, and of no
 Deno.test("verifyDataFolder() reports each damaged file, and no other world", async (t) => {
   for (const [kind, { inflict }] of Object.entries(FILE_DAMAGE)) {
     await t.step(kind, () =>
-      withTempData((data) => {
+      withTempFolder((data) => {
         createSample(data);
         fill(data);
         inflict(`${data}/${SAMPLE_FILE}`);
@@ -132,7 +133,7 @@ Deno.test("verifyDataFolder() reports each damaged file, and no other world", as
 });
 
 Deno.test("verifyDataFolder() reports entries that are not worlds, and deleted worlds", () =>
-  withTempData((data) => {
+  withTempFolder((data) => {
     fill(data);
     Deno.mkdirSync(`${data}/home%2Fempty`);
     Deno.mkdirSync(`${data}/notes`);
@@ -154,7 +155,7 @@ Deno.test("verifyDataFolder() reports entries that are not worlds, and deleted w
   }));
 
 Deno.test("verifyDataFolder() throws for a folder that a server holds", () =>
-  withTempData((data) => {
+  withTempFolder((data) => {
     const folder = acquireDataFolder(data);
     assertThrows(() => verifyDataFolder({ data, key: "k" }), DataFolderBusy);
     const { code, out, err } = run(data);
@@ -164,7 +165,7 @@ Deno.test("verifyDataFolder() throws for a folder that a server holds", () =>
   }));
 
 Deno.test("runVerify() prints a line for each broken world and a summary, and returns 1", () =>
-  withTempData((data) => {
+  withTempFolder((data) => {
     createSample(data);
     fill(data);
     const damage = damages("chains").find(({ title }) => title === "chains/prev_hmac_altered");
@@ -181,7 +182,7 @@ Deno.test("runVerify() prints a line for each broken world and a summary, and re
   }));
 
 Deno.test("runVerify() prints one line per world, whatever a damaged file contains", () =>
-  withTempData((data) => {
+  withTempFolder((data) => {
     createSample(data);
     const db = new DatabaseSync(`${data}/${SAMPLE_FILE}`);
     db.exec("UPDATE stage_meta SET ext = 'a' || char(10, 27) || '[2Jb', version = 5");
@@ -193,7 +194,7 @@ Deno.test("runVerify() prints one line per world, whatever a damaged file contai
   }));
 
 Deno.test("runVerify() uses the key of the folder, or the given one", () =>
-  withTempData((data) => {
+  withTempFolder((data) => {
     const { secret } = loadOrCreateSecret(data, ".key");
     const writer = testWriter(data, { key: secret });
     writer.apply([putJob("home/a", "1"), putJob("home/b", "1")]);
@@ -210,7 +211,7 @@ Deno.test("runVerify() uses the key of the folder, or the given one", () =>
   }));
 
 Deno.test("runVerify() reports what is missing and returns 2", () =>
-  withTempData((data) => {
+  withTempFolder((data) => {
     const none = run(`${data}/none`);
     assertEquals([none.code, none.err], [2, [
       `Cannot verify ${data}/none: there is no such folder`,
@@ -222,11 +223,11 @@ Deno.test("runVerify() reports what is missing and returns 2", () =>
     Deno.writeTextFileSync(`${data}/.key`, "half a key");
     assertEquals(runVerify(data, undefined, terminal), 2);
     assertMatch(out.join(), /does not contain 64 hexadecimal digits/);
-    assertEquals(snapshot(data).length, 1);
+    assertEquals(snapshotFolder(data).length, 1);
   }));
 
 Deno.test("runVerify() shows its progress and clears it at the end", () =>
-  withTempData((data) => {
+  withTempFolder((data) => {
     const writer = testWriter(data);
     writer.apply(Array.from({ length: 250 }, (_, i) => putJob(`home/w${i}`, "1")));
     writer.close();
@@ -237,7 +238,7 @@ Deno.test("runVerify() shows its progress and clears it at the end", () =>
   }));
 
 Deno.test("verify checks a folder with read permission only", () =>
-  withTempData(async (data) => {
+  withTempFolder(async (data) => {
     const { secret } = loadOrCreateSecret(data, ".key");
     const writer = testWriter(data, { key: secret });
     writer.apply([putJob("home/a", "1")]);
@@ -251,9 +252,9 @@ Deno.test("verify checks a folder with read permission only", () =>
       const decoder = new TextDecoder();
       return { code, out: decoder.decode(stdout), err: decoder.decode(stderr) };
     }
-    const before = snapshot(data);
+    const before = snapshotFolder(data);
     assertEquals(await verify(), { code: 0, out: "1 worlds checked, 0 broken\n", err: "" });
-    assertEquals(snapshot(data), before);
+    assertEquals(snapshotFolder(data), before);
     Deno.truncateSync(`${data}/home%2Fa/universe.db`, 100);
     const { code, out } = await verify();
     assertEquals(code, 1);

@@ -9,8 +9,8 @@
 
 import { type Program, ROOT, startProgram } from "../project/program.ts";
 import { load } from "./load.ts";
-import { freePort } from "./process.ts";
 import { median, report } from "./report.ts";
+import { freePort } from "../support/free_port.ts";
 
 const SECONDS = Number(Deno.args[0] ?? 3);
 const ROUNDS = 3;

@@ -7,6 +7,7 @@
 import { load } from "./load.ts";
 import { type Server, startServer } from "./process.ts";
 import { median, report } from "./report.ts";
+import { freePort } from "../support/free_port.ts";
 
 const ROUNDS = 3;
 const CHILDREN = 1000;
@@ -39,9 +40,7 @@ end`;
 
 /** Starts rclone's server over a folder. */
 async function startRclone(folder: string): Promise<Target & AsyncDisposable> {
-  const listener = Deno.listen({ port: 0, hostname: "127.0.0.1" });
-  const { port } = listener.addr;
-  listener.close();
+  const port = freePort();
   const child = new Deno.Command("rclone", {
     args: ["--config", `${folder}/none`, "serve", "webdav", folder, "--addr", `127.0.0.1:${port}`],
     stdin: "null",

@@ -7,8 +7,9 @@
  */
 
 import { DatabaseSync } from "node:sqlite";
-import { fromCheckout, inFolder, ROOT, startProgram } from "../project/program.ts";
+import { fromCheckout, ROOT, startProgram } from "../project/program.ts";
 import { median, report } from "./report.ts";
+import { withTempFolder } from "../support/temp_folder.ts";
 
 const CALLS = Number(Deno.args[0] ?? 200);
 const ROUNDS = 3;
@@ -22,7 +23,7 @@ const STATEMENTS: readonly (readonly [what: string, sql: string])[] = [
 const ENDLESS =
   "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n";
 
-await inFolder(async (folder) => {
+await withTempFolder(async (folder) => {
   const files = `${folder}/files`;
   await Deno.mkdir(files);
   for (const name of ["plain.db", "wal.db"]) createDatabase(`${files}/${name}`);

@@ -5,8 +5,9 @@
  */
 
 import { load } from "./load.ts";
-import { freePort, start } from "./process.ts";
+import { start } from "./process.ts";
 import { median, report } from "./report.ts";
+import { freePort } from "../support/free_port.ts";
 
 const PAIRS = 9;
 const SECONDS = 2;

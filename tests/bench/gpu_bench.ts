@@ -7,8 +7,8 @@
  */
 
 import { ROOT, startProgram } from "../project/program.ts";
-import { freePort } from "./process.ts";
 import { median, report } from "./report.ts";
+import { freePort } from "../support/free_port.ts";
 
 const CALLS = Number(Deno.args[0] ?? 300);
 const ROUNDS = 3;

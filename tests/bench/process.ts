@@ -1,3 +1,4 @@
+import { freePort } from "../support/free_port.ts";
 /**
  * Servers for the benchmarks, each in its own process: this server as a user starts it, and a constant
  * `Deno.serve` that answers every request with the same bytes and headers, as the limit of the runtime.
@@ -103,14 +104,6 @@ function residentBytes(pid: number): number {
 function cpuSeconds(pid: number): number {
   const fields = Deno.readTextFileSync(`/proc/${pid}/stat`).split(") ")[1]?.split(" ") ?? [];
   return (Number(fields[11]) + Number(fields[12])) / 100;
-}
-
-/** A port that is free now. */
-export function freePort(): number {
-  const listener = Deno.listen({ port: 0, hostname: "127.0.0.1" });
-  const { port } = listener.addr;
-  listener.close();
-  return port;
 }
 
 function fileOf(path: string): string {

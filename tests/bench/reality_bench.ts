@@ -7,9 +7,10 @@
  */
 
 import { randomBytes } from "node:crypto";
-import { fromCheckout, inFolder, type Program, ROOT, startProgram } from "../project/program.ts";
+import { fromCheckout, type Program, ROOT, startProgram } from "../project/program.ts";
 import { bearer } from "../support/test_server.ts";
 import { median, report } from "./report.ts";
+import { withTempFolder } from "../support/temp_folder.ts";
 
 const WORLDS = Number(Deno.args[0] ?? 2000);
 const LONG = 8;
@@ -18,7 +19,7 @@ const ROUNDS = 3;
 const MIB = 1024 * 1024;
 const T3 = bearer("bench-approve-token");
 
-await inFolder(async (folder) => {
+await withTempFolder(async (folder) => {
   const server = await startProgram(fromCheckout(folder, [], {
     ELASTIK_APPROVE_TOKEN: "bench-approve-token",
     ELASTIK_SYNC: "normal",

@@ -7,9 +7,10 @@
  */
 
 import { SCRIPTED } from "../plugins/shaper.ts";
-import { fromCheckout, inFolder, ROOT, startProgram } from "../project/program.ts";
+import { fromCheckout, ROOT, startProgram } from "../project/program.ts";
 import { load } from "./load.ts";
 import { median, report } from "./report.ts";
+import { withTempFolder } from "../support/temp_folder.ts";
 
 const SECONDS = Number(Deno.args[0] ?? 3);
 const ROUNDS = 5;
@@ -19,7 +20,7 @@ const APPROVE = { authorization: `Bearer ${TOKEN}` };
 const PLAIN = { accept: "text/plain" };
 const HEADERS = { "accept": "text/plain", "x-semantic-intent": "bench" };
 
-await inFolder(async (folder) => {
+await withTempFolder(async (folder) => {
   const server = await startProgram(fromCheckout(folder, [], { ELASTIK_APPROVE_TOKEN: TOKEN }));
   try {
     await measure(server.url);

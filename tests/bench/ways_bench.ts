@@ -8,7 +8,7 @@
 
 import { bundle } from "../../lib/tools/bundle.ts";
 import { compile, CompileError } from "../../lib/tools/compile.ts";
-import { ask, cacheIn, ROOT, type Start, startProgram } from "../project/program.ts";
+import { ask, cacheIn, ROOT, type StartOptions, startProgram } from "../project/program.ts";
 import { median } from "./report.ts";
 
 const STARTS = Number(Deno.args[0] ?? 7);
@@ -43,7 +43,7 @@ async function measureWay(
 ): Promise<void> {
   const home = await Deno.makeTempDir({ dir: folder });
   const env = { ...await cacheIn(home), ELASTIK_PORT: "0" };
-  const start: Start = { command, args, cwd: home, env };
+  const start: StartOptions = { command, args, cwd: home, env };
   const first = await measureStart(start);
   const again: number[] = [];
   for (let i = 0; i < STARTS; i++) again.push(await measureStart(start));
@@ -53,7 +53,7 @@ async function measureWay(
 }
 
 /** Returns the milliseconds from the start of the process to a response with a world. */
-async function measureStart(start: Start): Promise<number> {
+async function measureStart(start: StartOptions): Promise<number> {
   const begin = performance.now();
   const program = await startProgram(start);
   const { status } = await ask(`${program.url}/usr/share/doc/http.md?raw`);

@@ -3,7 +3,8 @@
 import { assert, assertEquals } from "../support/assert.ts";
 import { bundle } from "../../lib/tools/bundle.ts";
 import { TEST_PROGRAM } from "../support/server_process.ts";
-import { inFolder, ROOT, runProgram } from "../project/program.ts";
+import { ROOT, runProgram } from "../project/program.ts";
+import { withTempFolder } from "../support/temp_folder.ts";
 
 /** Files of these tests: at least one for each part of the server. */
 const SUITE = [
@@ -27,7 +28,7 @@ const SUITE = [
 const MIN_PASSED = 600;
 
 Deno.test("the bundle passes the tests that the checkout passes over HTTP", () =>
-  inFolder(async (folder) => {
+  withTempFolder(async (folder) => {
     await bundle(`${folder}/elastik.js`);
     const { code, stdout, stderr } = await runProgram({
       command: Deno.execPath(),

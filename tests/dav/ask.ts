@@ -24,7 +24,7 @@ export type Ask = (
   body?: string | Uint8Array<ArrayBuffer>,
 ) => Promise<Answer>;
 
-/** Headers of a request as T3, as programs send them that mount file systems. */
+/** Headers of a request as T3, as WebDAV clients send them. */
 export const T3: Readonly<Record<string, string>> = basic("anyone", APPROVE);
 
 /** Returns {@link Ask} for an app; as T3 unless `authorization` is given (`""` sends none). */

@@ -1,7 +1,8 @@
 import { assert, assertEquals, assertMatch, assertStrictEquals } from "../support/assert.ts";
 import { sha256Hex } from "../../lib/base/hash.ts";
 import { APPROVE, type TestServer, TOKEN, withServer } from "../support/test_server.ts";
-import { hasTool, needing, runTool, withFolder } from "./tool.ts";
+import { hasTool, needing, runTool } from "./tool.ts";
+import { withTempFolder } from "../support/temp_folder.ts";
 
 const FILES = 200;
 
@@ -50,7 +51,7 @@ Deno.test({
   ),
   fn: () =>
     withServer({}, (server) =>
-      withFolder(async (folder) => {
+      withTempFolder(async (folder) => {
         await makeTree(`${folder}/up`);
         const local = await hashes(`${folder}/up`);
         assertStrictEquals(Object.keys(local).length, FILES + 2);
@@ -77,7 +78,7 @@ Deno.test({
   ),
   fn: () =>
     withServer({}, (server) =>
-      withFolder(async (folder) => {
+      withTempFolder(async (folder) => {
         await Deno.writeTextFile(`${folder}/note.txt`, "a note");
         await Deno.writeTextFile(
           `${folder}/.netrc`,
@@ -123,7 +124,7 @@ Deno.test({
   ),
   fn: () =>
     withServer({ env: { ELASTIK_TOKEN: TOKEN } }, (server) =>
-      withFolder(async (folder) => {
+      withTempFolder(async (folder) => {
         const url = `http://127.0.0.1:${server.port}/dav/home`;
         const bytes = new Uint8Array(4_000_000).fill(7);
         await Deno.writeFile(`${folder}/big`, bytes);
@@ -169,7 +170,7 @@ Deno.test({
   ignore: reason !== undefined,
   fn: () =>
     withServer({}, (server) =>
-      withFolder(async (folder) => {
+      withTempFolder(async (folder) => {
         const url = `http://127.0.0.1:${server.port}/dav/home/`;
         await Deno.mkdir(`${folder}/mnt`);
         await Deno.mkdir(`${folder}/cache`);

@@ -1,6 +1,7 @@
 import { assertEquals, assertMatch } from "../support/assert.ts";
 import { APPROVE, withServer } from "../support/test_server.ts";
-import { needing, runTool, withFolder } from "./tool.ts";
+import { needing, runTool } from "./tool.ts";
+import { withTempFolder } from "../support/temp_folder.ts";
 
 const SUITES = ["basic", "copymove", "props", "locks", "http"];
 
@@ -9,7 +10,7 @@ for (const suite of SUITES) {
     ...needing("litmus", `DavRouter passes all tests of litmus ${suite}`),
     fn: () =>
       withServer({}, (server) =>
-        withFolder(async (folder) => {
+        withTempFolder(async (folder) => {
           const url = `http://127.0.0.1:${server.port}/dav/home/`;
           const { code, text } = await runTool("litmus", [url, "admin", APPROVE], {
             cwd: folder,

@@ -4,7 +4,7 @@
  */
 
 /** Result of a program. */
-export interface Ran {
+export interface ToolResult {
   readonly code: number;
   /** Standard output, followed by standard error. */
   readonly text: string;
@@ -36,7 +36,7 @@ export async function runTool(
   command: string,
   args: readonly string[],
   options: { readonly cwd: string; readonly input?: string; readonly env?: Record<string, string> },
-): Promise<Ran> {
+): Promise<ToolResult> {
   const { cwd, input, env = {} } = options;
   const child = new Deno.Command(command, {
     args: [...args],
@@ -61,14 +61,4 @@ export async function runTool(
   const { code, stdout, stderr } = await child.output();
   const decoder = new TextDecoder();
   return { code, text: decoder.decode(stdout) + decoder.decode(stderr) };
-}
-
-/** Runs a test with a temporary folder. */
-export async function withFolder(test: (folder: string) => Promise<void>): Promise<void> {
-  const folder = await Deno.makeTempDir({ prefix: "elastik-dav-" });
-  try {
-    await test(folder);
-  } finally {
-    await Deno.remove(folder, { recursive: true });
-  }
 }

@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertMatch } from "../support/assert.ts";
-import { withTempData } from "../testdata/temp_data.ts";
 import { FILE_DAMAGE } from "../testdata/file_damage.ts";
 import { approval, ServerProcess } from "./server_process.ts";
+import { withTempFolder } from "../support/temp_folder.ts";
 
 const JSON_ONLY = { accept: "application/json" };
 
@@ -30,7 +30,7 @@ function nameOf(path: string): string {
 }
 
 Deno.test("a damaged universe.db makes its world answer 500 and affects no other world", () =>
-  withTempData(async (folder) => {
+  withTempFolder(async (folder) => {
     const data = `${folder}/data`;
     const kinds = Object.keys(FILE_DAMAGE);
     await withServer(data, async (server) => {
@@ -106,7 +106,7 @@ const CATALOG_DAMAGE: Readonly<Record<string, (path: string) => void>> = {
 };
 
 Deno.test("a server starts with correct listings if its catalog is missing or damaged or folders were deleted", () =>
-  withTempData(async (folder) => {
+  withTempFolder(async (folder) => {
     const data = `${folder}/data`;
     const names = Array.from({ length: 40 }, (_, i) => `w${String(i).padStart(2, "0")}`);
     await withServer(data, async (server) => {

@@ -20,7 +20,7 @@ import {
 } from "./hostile/background_client.ts";
 import { LOOPS, WAITS } from "./hostile/time.ts";
 
-/** Groups of attacks, and how many of a group run at the same time; CPU and memory hogs run singly. */
+/** Groups of attacks, and how many of a group run at the same time; attacks on CPU and memory run one at a time. */
 const ROUNDS:
   readonly (readonly [name: string, concurrency: number, attacks: readonly Attack[]])[] = [
     ["sources that import", 3, SOURCES],

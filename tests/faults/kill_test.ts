@@ -1,8 +1,9 @@
 import { assert, assertEquals, assertMatch, assertStrictEquals } from "../support/assert.ts";
 import { verifyDataFolder } from "../../lib/archive/verify_data_folder.ts";
 import { loadOrCreateSecret } from "../../lib/world/file/data_folder.ts";
-import { withTempData } from "../testdata/temp_data.ts";
 import { approval, ServerProcess } from "./server_process.ts";
+import { withTempFolder } from "../support/temp_folder.ts";
+import { createRandom } from "../support/random.ts";
 
 const ROUNDS = 10;
 const WRITERS = 8;
@@ -11,8 +12,8 @@ const CHANGES = [5, 250] as const;
 /** Longest time between the last of these changes and the kill, in milliseconds. */
 const DELAY_MS = 10;
 
-/** What the writers sent. The server may have all of it; it must have what it acknowledged. */
-class Ledger {
+/** The writes of all clients. The server must have the acknowledged ones; it may have the others too. */
+class WriteRecord {
   /** Bodies of new worlds by name. */
   readonly sent = new Map<string, string>();
   readonly acknowledged = new Set<string>();
@@ -54,10 +55,10 @@ function setOf<K, V>(map: Map<K, Set<V>>, key: K): Set<V> {
   return found;
 }
 
-/** Writes until the server is dead. */
+/** Writes until the server has ended. */
 async function write(
   server: ServerProcess,
-  ledger: Ledger,
+  record: WriteRecord,
   approve: Record<string, string>,
   id: string,
   kind: number,
@@ -65,10 +66,10 @@ async function write(
   for (let i = 0;; i++) {
     const mark = `${id}.${i}`;
     try {
-      if (kind < 3) await putNew(server, ledger, `/home/new/${mark}`, mark);
-      else if (kind < 5) await putSame(server, ledger, `/home/same/${i % 3}`, mark);
-      else if (kind < 7) await append(server, ledger, `/home/log/${i % 2}`, `${mark}\n`);
-      else await putAndDelete(server, ledger, approve, `/home/brief/${i % 2}`, mark);
+      if (kind < 3) await putNew(server, record, `/home/new/${mark}`, mark);
+      else if (kind < 5) await putSame(server, record, `/home/same/${i % 3}`, mark);
+      else if (kind < 7) await append(server, record, `/home/log/${i % 2}`, `${mark}\n`);
+      else await putAndDelete(server, record, approve, `/home/brief/${i % 2}`, mark);
     } catch (error) {
       if (error instanceof TypeError) return; // the connection broke: the server is dead
       throw error;
@@ -76,60 +77,60 @@ async function write(
   }
 }
 
-async function putNew(server: ServerProcess, ledger: Ledger, path: string, body: string) {
-  ledger.sent.set(path, body);
+async function putNew(server: ServerProcess, record: WriteRecord, path: string, body: string) {
+  record.sent.set(path, body);
   const { status, text } = await server.ask(path, { method: "PUT", body });
   assertEquals(status, 201, text);
-  ledger.acknowledged.add(path);
-  ledger.add(1);
+  record.acknowledged.add(path);
+  record.add(1);
 }
 
-async function putSame(server: ServerProcess, ledger: Ledger, path: string, body: string) {
-  setOf(ledger.bodies, path).add(body);
+async function putSame(server: ServerProcess, record: WriteRecord, path: string, body: string) {
+  setOf(record.bodies, path).add(body);
   const { status, text } = await server.ask(path, { method: "PUT", body });
   assert(status === 200 || status === 201, text);
-  const versions = ledger.versions.get(path) ?? new Map<number, string>();
-  ledger.versions.set(path, versions);
+  const versions = record.versions.get(path) ?? new Map<number, string>();
+  record.versions.set(path, versions);
   const { version } = JSON.parse(text);
   assertEquals(versions.has(version), false, `${path}: version ${version} was acknowledged twice`);
   versions.set(version, body);
-  ledger.add(1);
+  record.add(1);
 }
 
-async function append(server: ServerProcess, ledger: Ledger, path: string, line: string) {
-  setOf(ledger.lines, path).add(line);
+async function append(server: ServerProcess, record: WriteRecord, path: string, line: string) {
+  setOf(record.lines, path).add(line);
   const { status, text } = await server.ask(path, { method: "POST", body: line });
   assert(status === 200 || status === 201, text);
-  setOf(ledger.kept, path).add(line);
-  ledger.add(1);
+  setOf(record.kept, path).add(line);
+  record.add(1);
 }
 
 async function putAndDelete(
   server: ServerProcess,
-  ledger: Ledger,
+  record: WriteRecord,
   approve: Record<string, string>,
   path: string,
   body: string,
 ) {
-  ledger.deleted.delete(path);
+  record.deleted.delete(path);
   // 200 if the server was killed between PUT and DELETE.
   const made = await server.ask(path, { method: "PUT", body });
   assert(made.status === 200 || made.status === 201, made.text);
   const { status, text } = await server.ask(path, { method: "DELETE", headers: approve });
   assertEquals(status, 200, text);
-  ledger.deleted.add(path);
-  ledger.add(2);
+  record.deleted.add(path);
+  record.add(2);
 }
 
 /** Compares what a server has with what was acknowledged to the writers of a round. */
-async function check(server: ServerProcess, ledger: Ledger, round: number): Promise<void> {
-  const paths = [...ledger.sent.keys()].filter((path) => path.startsWith(`/home/new/${round}.`));
+async function check(server: ServerProcess, record: WriteRecord, round: number): Promise<void> {
+  const paths = [...record.sent.keys()].filter((path) => path.startsWith(`/home/new/${round}.`));
   await forEachConcurrently(paths, async (path) => {
     const { status, text } = await server.ask(`${path}?raw`);
-    if (status === 404) assertEquals(ledger.acknowledged.has(path), false, `${path} is lost`);
-    else assertStrictEquals(text, ledger.sent.get(path), path);
+    if (status === 404) assertEquals(record.acknowledged.has(path), false, `${path} is lost`);
+    else assertStrictEquals(text, record.sent.get(path), path);
   });
-  for (const [path, sent] of ledger.lines) {
+  for (const [path, sent] of record.lines) {
     const { status, text } = await server.ask(`${path}?raw`);
     // Killed before the first line was stored: the world does not exist, and no line was acknowledged.
     const found = status === 404 ? [] : text.split("\n").slice(0, -1).map((line) => `${line}\n`);
@@ -138,16 +139,16 @@ async function check(server: ServerProcess, ledger: Ledger, round: number): Prom
       assert(sent.has(line), `${path} contains a line that was not sent: ${line}`);
     }
     const present = new Set(found);
-    for (const line of setOf(ledger.kept, path)) assert(present.has(line), `${path} lost ${line}`);
+    for (const line of setOf(record.kept, path)) assert(present.has(line), `${path} lost ${line}`);
   }
-  for (const [path, versions] of ledger.versions) {
+  for (const [path, versions] of record.versions) {
     const newest = JSON.parse((await server.ask(path)).text);
     assert(
       newest.version >= Math.max(...versions.keys()),
       `${path} has an earlier version than acknowledged`,
     );
     assert(
-      setOf(ledger.bodies, path).has(newest.stage_html),
+      setOf(record.bodies, path).has(newest.stage_html),
       `${path} contains a text that was not sent`,
     );
     await forEachConcurrently([...versions].slice(-40), async ([version, body]) => {
@@ -156,7 +157,7 @@ async function check(server: ServerProcess, ledger: Ledger, round: number): Prom
       else assertStrictEquals(text, body, `${path} version ${version}`);
     });
   }
-  for (const path of ledger.deleted) {
+  for (const path of record.deleted) {
     assertEquals((await server.ask(path)).status, 404, `${path} exists again`);
   }
 }
@@ -172,40 +173,32 @@ async function forEachConcurrently<T>(
   }));
 }
 
-function randomOf(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
-    return state / 2 ** 32;
-  };
-}
-
 Deno.test(`SIGKILL loses no acknowledged change (${ROUNDS} rounds)`, () =>
-  withTempData(async (folder) => {
+  withTempFolder(async (folder) => {
     const data = `${folder}/data`;
     const seed = crypto.getRandomValues(new Uint32Array(1))[0] ?? 1;
     console.log(`seed ${seed}`);
-    const random = randomOf(seed);
-    const ledger = new Ledger();
+    const random = createRandom(seed);
+    const record = new WriteRecord();
     let server = await ServerProcess.start({ data });
     try {
       const approve = approval(data);
       for (let round = 0; round < ROUNDS; round++) {
         const writing = Promise.allSettled(Array.from(
           { length: WRITERS },
-          (_, kind) => write(server, ledger, approve, `${round}.${kind}`, kind),
+          (_, kind) => write(server, record, approve, `${round}.${kind}`, kind),
         ));
         const [least, most] = CHANGES;
-        const reached = ledger.more(least + Math.floor(random() * (most - least)));
+        const reached = record.more(least + Math.floor(random() * (most - least)));
         // A writer ends early only with an error, which the round reports.
         await Promise.race([reached, writing]);
         await new Promise((resume) => setTimeout(resume, random() * DELAY_MS));
         await server.end("SIGKILL");
         for (const writer of await writing) if (writer.status === "rejected") throw writer.reason;
         server = await ServerProcess.start({ data });
-        await check(server, ledger, round);
+        await check(server, record, round);
       }
-      assert(ledger.total >= ROUNDS * CHANGES[0], `only ${ledger.total} changes were acknowledged`);
+      assert(record.total >= ROUNDS * CHANGES[0], `only ${record.total} changes were acknowledged`);
       const { code, stderr } = await server.end();
       assertEquals([code, stderr].join(), "0,");
     } finally {
@@ -214,7 +207,7 @@ Deno.test(`SIGKILL loses no acknowledged change (${ROUNDS} rounds)`, () =>
     const { secret } = loadOrCreateSecret(data, ".key");
     const { worlds, broken, leftovers } = verifyDataFolder({ data, key: secret });
     assertEquals(JSON.stringify(broken), "[]");
-    assert(worlds >= ledger.acknowledged.size);
+    assert(worlds >= record.acknowledged.size);
     for (const { reason } of leftovers) assertMatch(reason, /was deleted/);
-    console.log(`${ledger.total} changes acknowledged, ${worlds} worlds verified`);
+    console.log(`${record.total} changes acknowledged, ${worlds} worlds verified`);
   }));

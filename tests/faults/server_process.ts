@@ -18,7 +18,7 @@ export interface ServerOptions {
 }
 
 /** How a process ended. */
-export interface Ended {
+export interface ProcessEnd {
   readonly code: number;
   readonly signal: Deno.Signal | null;
   /** Its standard error. */
@@ -27,12 +27,12 @@ export interface Ended {
 
 /** A server process that listens. */
 export class ServerProcess {
-  readonly ended: Promise<Ended>;
+  readonly ended: Promise<ProcessEnd>;
 
   private constructor(
     readonly url: string,
     readonly pid: number,
-    ended: Promise<Ended>,
+    ended: Promise<ProcessEnd>,
   ) {
     this.ended = ended;
   }
@@ -50,7 +50,7 @@ export class ServerProcess {
   }
 
   /** Sends a signal and waits for the end. */
-  async end(signal: Deno.Signal = "SIGTERM"): Promise<Ended> {
+  async end(signal: Deno.Signal = "SIGTERM"): Promise<ProcessEnd> {
     try {
       Deno.kill(this.pid, signal);
     } catch {
@@ -72,14 +72,14 @@ export class ServerProcess {
 }
 
 /** Runs a server that is expected to end without a signal. */
-export function runServer(options: ServerOptions): Promise<Ended> {
+export function runServer(options: ServerOptions): Promise<ProcessEnd> {
   return spawnServer(options).ended;
 }
 
 function spawnServer({ data, env = {}, main = MAIN, through = [] }: ServerOptions): {
   url: Promise<string>;
   pid: number;
-  ended: Promise<Ended>;
+  ended: Promise<ProcessEnd>;
 } {
   const words = [...through, Deno.execPath(), "run", "-A", "--no-check", main];
   const child = new Deno.Command(words[0] ?? "", {
@@ -98,7 +98,7 @@ function spawnServer({ data, env = {}, main = MAIN, through = [] }: ServerOption
     if (found?.[1] !== undefined) url.resolve(found[1]);
   });
   const errors = new Response(child.stderr).text();
-  async function finish(): Promise<Ended> {
+  async function finish(): Promise<ProcessEnd> {
     const [{ code, signal }, stderr] = await Promise.all([child.status, errors, reading]);
     return { code, signal, stderr };
   }

@@ -1,12 +1,13 @@
 import { assert, assertEquals, assertMatch } from "../support/assert.ts";
 import { verifyDataFolder } from "../../lib/archive/verify_data_folder.ts";
 import { loadOrCreateSecret } from "../../lib/world/file/data_folder.ts";
-import { snapshot, withTempData } from "../testdata/temp_data.ts";
 import { runServer, ServerProcess } from "./server_process.ts";
+import { withTempFolder } from "../support/temp_folder.ts";
+import { snapshotFolder } from "../support/snapshot_folder.ts";
 
 /** The files that SQLite creates next to an open database. */
 function logsIn(data: string): string[] {
-  return snapshot(data).filter((line) => /-(wal|shm|journal) /.test(line));
+  return snapshotFolder(data).filter((line) => /-(wal|shm|journal) /.test(line));
 }
 
 /** Appends lines until the server stops, and returns those that were acknowledged. */
@@ -33,7 +34,7 @@ async function appendUntilClosed(
 
 for (const signal of ["SIGTERM", "SIGINT"] as const) {
   Deno.test(`${signal} during writes stores exactly the acknowledged changes and closes every database`, () =>
-    withTempData(async (folder) => {
+    withTempFolder(async (folder) => {
       const data = `${folder}/data`;
       const server = await ServerProcess.start({ data });
       try {
@@ -63,7 +64,7 @@ for (const signal of ["SIGTERM", "SIGINT"] as const) {
 }
 
 Deno.test("SIGTERM stops a server with open streams within 8 seconds", () =>
-  withTempData(async (folder) => {
+  withTempFolder(async (folder) => {
     const data = `${folder}/data`;
     const server = await ServerProcess.start({ data });
     try {
@@ -83,18 +84,18 @@ Deno.test("SIGTERM stops a server with open streams within 8 seconds", () =>
   }));
 
 Deno.test("a second server on a data folder ends with an error, and the first continues", () =>
-  withTempData(async (folder) => {
+  withTempFolder(async (folder) => {
     const data = `${folder}/data`;
     const server = await ServerProcess.start({ data });
     try {
       assertEquals((await server.ask("/home/x", { method: "PUT", body: "1" })).status, 201);
-      const before = snapshot(`${data}/home%2Fx`);
+      const before = snapshotFolder(`${data}/home%2Fx`);
       const { code, stderr } = await runServer({ data });
       assertEquals(code, 1);
       assertMatch(stderr, new RegExp(`another server holds it \\(process ${server.pid}\\)`));
       assertMatch(stderr, /stop it, or set ELASTIK_DATA to another folder/);
       assert(!/\bat .*:\d+:\d+/.test(stderr), "a stack was printed");
-      assertEquals(snapshot(`${data}/home%2Fx`), before);
+      assertEquals(snapshotFolder(`${data}/home%2Fx`), before);
       assertEquals((await server.ask("/home/x", { method: "PUT", body: "2" })).status, 200);
       assertEquals((await server.ask("/home/x?raw")).text, "2");
     } finally {
@@ -103,7 +104,7 @@ Deno.test("a second server on a data folder ends with an error, and the first co
   }));
 
 Deno.test("exactly one of three servers that start at the same time on a new folder runs", () =>
-  withTempData(async (folder) => {
+  withTempFolder(async (folder) => {
     const data = `${folder}/data`;
     const starts = await Promise.allSettled([1, 2, 3].map(() => ServerProcess.start({ data })));
     const running = starts.flatMap((start) => start.status === "fulfilled" ? [start.value] : []);
@@ -116,7 +117,7 @@ Deno.test("exactly one of three servers that start at the same time on a new fol
   }));
 
 Deno.test("a server whose store Worker fails answers 503, reports the reason and ends with exit code 1", () =>
-  withTempData(async (folder) => {
+  withTempFolder(async (folder) => {
     const root = new URL("../../", import.meta.url).href;
     Deno.writeTextFileSync(
       `${folder}/dying_worker.ts`,
@@ -160,7 +161,7 @@ Deno.test("a server whose store Worker fails answers 503, reports the reason and
   }));
 
 Deno.test("a server with an invalid secret reports which one and ends with exit code 1", () =>
-  withTempData(async (folder) => {
+  withTempFolder(async (folder) => {
     const data = `${folder}/data`;
     Deno.mkdirSync(data);
     Deno.writeTextFileSync(`${data}/.key`, "half a key");

@@ -2,6 +2,7 @@ import { assert, assertEquals, assertMatch, assertStrictEquals } from "../suppor
 import { MAX_URL_BYTES } from "../../lib/limits.ts";
 import { canonicalizePath, encodePath, isCanonicalPath, parseTarget } from "../../lib/http/path.ts";
 import { Problem, type ProblemType } from "../../lib/http/problem.ts";
+import { createRandom } from "../support/random.ts";
 
 const ORIGIN = "http://localhost:3005";
 
@@ -352,20 +353,9 @@ Deno.test("encodePath() writes what canonicalizePath() decodes", () => {
   assertEquals(encodePath("/home/a b/é?"), "/home/a%20b/%C3%A9%3F");
 });
 
-/** Mulberry32: a small seeded generator, so that a failure can be repeated. */
-function random(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let t = Math.imul(state ^ (state >>> 15), 1 | state);
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
-
 Deno.test("parseTarget() throws or returns a canonical path for ten thousand hostile targets", () => {
   const seed = (Math.random() * 2 ** 32) >>> 0;
-  const next = random(seed);
+  const next = createRandom(seed);
   const pieces = [
     ...[
       "/",

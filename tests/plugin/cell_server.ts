@@ -1,13 +1,21 @@
-/** A program with one cell that prints the id of the cell's process and waits to be killed. */
+/**
+ * A program with one cell, for a test that kills the program. It sends the cell a request for the path
+ * in its argument and prints the id of the cell's process.
+ */
 
-import { makeCell } from "./cell_fixture.ts";
+import { makeCell, until } from "./cell_fixture.ts";
 
-const { cell, ask } = await makeCell(
-  `export default { fetch: (r) => { if (r.url.endsWith("/busy")) for (;;); return new Response("ok"); } };`,
+const { cell, ask, lines } = await makeCell(
+  `export default { async fetch(request) {
+    console.log("started");
+    await new Promise((resolve) => setTimeout(resolve, 1));
+    if (request.url.endsWith("/busy")) for (;;);
+    return new Response("ok");
+  } };`,
   { limits: { responseTimeoutMs: 60_000, heartbeatTimeoutMs: 60_000 } },
 );
 await cell.start();
-const asked = ask(Deno.args[0] ?? "/ok");
-await Promise.race([asked, new Promise((resolve) => setTimeout(resolve, 100))]);
+void ask(Deno.args[0] ?? "/ok");
+await until(() => lines.includes("log started"), 10_000, "the plugin has the request");
 console.log(cell.health().pid);
 await new Promise((resolve) => setTimeout(resolve, 60_000));

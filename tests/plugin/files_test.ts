@@ -3,6 +3,7 @@
 import { assertEquals, assertMatch, assertNotMatch, assertRejects } from "../support/assert.ts";
 import { DatabaseSync } from "node:sqlite";
 import { LAUNCHES, type LaunchName, withCell } from "./cell_fixture.ts";
+import { withTempFolder } from "../support/temp_folder.ts";
 
 /** A plugin that runs each attempt as the body of a function and returns the results by name. */
 function plugin(attempts: Record<string, string>): string {
@@ -20,10 +21,9 @@ function plugin(attempts: Record<string, string>): string {
   } };`;
 }
 
-async function withFolder(body: (root: string) => Promise<void>): Promise<void> {
-  const base = await Deno.makeTempDir();
-  const root = `${base}/granted`;
-  try {
+function withGrantedFolder(test: (root: string) => Promise<void>): Promise<void> {
+  return withTempFolder(async (base) => {
+    const root = `${base}/granted`;
     await Deno.mkdir(`${root}/sub`, { recursive: true });
     await Deno.writeTextFile(`${base}/secret`, "secret");
     await Deno.writeTextFile(`${root}/a.txt`, "0123456789");
@@ -33,12 +33,10 @@ async function withFolder(body: (root: string) => Promise<void>): Promise<void> 
     await Deno.symlink(`${root}/a.txt`, `${root}/inner`);
     await Deno.mkdir(`${base}/granted-too`);
     await Deno.writeTextFile(`${base}/granted-too/x`, "secret");
-    await body(root);
+    await test(root);
     assertEquals(await Deno.readTextFile(`${base}/secret`), "secret");
     await assertRejects(Deno.lstat(`${base}/new`));
-  } finally {
-    await Deno.remove(base, { recursive: true });
-  }
+  });
 }
 
 for (const launch of Object.keys(LAUNCHES) as LaunchName[]) {
@@ -60,7 +58,7 @@ for (const launch of Object.keys(LAUNCHES) as LaunchName[]) {
         "await files.mkdir(root + '/made'); await files.remove(root + '/made'); return (await files.list(root)).length",
       absent: "return await files.text(root + '/none')",
     });
-    await withFolder(async (root) => {
+    await withGrantedFolder(async (root) => {
       const permissions = { read: [root], write: [root] };
       await withCell(
         source,
@@ -110,7 +108,7 @@ for (const launch of Object.keys(LAUNCHES) as LaunchName[]) {
     attempts["up/new"] = "await files.write(root + '/up/new', 'x'); return 'wrote'";
     attempts["up/dir"] = "await files.mkdir(root + '/up/new'); return 'made'";
     attempts["remove"] = "await files.remove(root + '/up/secret'); return 'removed'";
-    await withFolder(async (root) => {
+    await withGrantedFolder(async (root) => {
       const permissions = { read: [root], write: [root] };
       const options = { launch, permissions, config: { "/root": root } };
       await withCell(plugin(attempts), options, async ({ ask }) => {
@@ -129,7 +127,7 @@ for (const launch of Object.keys(LAUNCHES) as LaunchName[]) {
       sub: "await files.write(root + '/sub/x', 'x'); return 'wrote'",
       remove: "await files.remove(root + '/a.txt'); return 'removed'",
     });
-    await withFolder(async (root) => {
+    await withGrantedFolder(async (root) => {
       const permissions = { read: [root], write: [`${root}/sub`] };
       await withCell(
         source,
@@ -173,7 +171,7 @@ for (const launch of Object.keys(LAUNCHES) as LaunchName[]) {
       uri: "return await sql.query('file:' + root + '/x.db', 'SELECT 1')",
       text: "return await sql.query(root + '/a.txt', 'SELECT * FROM sqlite_master')",
     });
-    await withFolder(async (root) => {
+    await withGrantedFolder(async (root) => {
       const database = new DatabaseSync(`${root}/x.db`);
       database.exec("PRAGMA journal_mode = WAL");
       database.exec("CREATE TABLE t (id INTEGER, name TEXT)");

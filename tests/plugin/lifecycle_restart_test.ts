@@ -15,24 +15,25 @@ import {
   stateOf,
   store,
 } from "./plugin_test_server.ts";
+import { withTempFolder } from "../support/temp_folder.ts";
 
 /** Starts servers one after the other on one data folder. */
-async function withFolder(
+function withDataFolder(
   test: (start: () => Promise<TestServer>, data: string) => Promise<void>,
 ): Promise<void> {
-  const folder = await Deno.makeTempDir({ prefix: "elastik-test-" });
-  const data = `${folder}/data`;
-  const started: TestServer[] = [];
-  try {
-    await test(async () => {
-      const server = await startTestServer({ data, env: QUICK });
-      started.push(server);
-      return server;
-    }, data);
-  } finally {
-    for (const server of started) await server.stop();
-    await Deno.remove(folder, { recursive: true });
-  }
+  return withTempFolder(async (folder) => {
+    const data = `${folder}/data`;
+    const started: TestServer[] = [];
+    try {
+      await test(async () => {
+        const server = await startTestServer({ data, env: QUICK });
+        started.push(server);
+        return server;
+      }, data);
+    } finally {
+      for (const server of started) await server.stop();
+    }
+  });
 }
 
 function inFile(data: string, name: string, act: (db: DatabaseSync) => void): void {
@@ -55,7 +56,7 @@ function settled(server: TestServer, name: string): Promise<Record<string, unkno
 const HELLO = plugin({}, "return new Response('hello');");
 
 Deno.test("PluginHost.start() starts active plugins, and early requests wait for them", async () => {
-  await withFolder(async (start) => {
+  await withDataFolder(async (start) => {
     const first = await start();
     await install(first, "p", HELLO);
     await install(first, "off", plugin({ routes: ["/off"] }, "return new Response('off');"));
@@ -76,7 +77,7 @@ Deno.test("PluginHost.start() starts active plugins, and early requests wait for
 });
 
 Deno.test("PluginHost.start() reports a plugin that cannot start as active with a fault, until it is approved again", async () => {
-  await withFolder(async (start, data) => {
+  await withDataFolder(async (start, data) => {
     const marker = `${data}/../granted`;
     await Deno.mkdir(marker, { recursive: true });
     const folder = await Deno.realPath(marker);
@@ -110,7 +111,7 @@ Deno.test("PluginHost.start() reports a plugin that cannot start as active with 
 });
 
 Deno.test("PluginHost.start() does not start a source that was edited while the server was stopped", async () => {
-  await withFolder(async (start, data) => {
+  await withDataFolder(async (start, data) => {
     const first = await start();
     await install(first, "p", HELLO);
     await first.stop();
@@ -146,7 +147,7 @@ Deno.test("PluginHost.start() does not start a plugin with a forged state or a b
   };
   for (const [what, [sql, fault]] of Object.entries(DAMAGE)) {
     await t.step(what, async () => {
-      await withFolder(async (start, data) => {
+      await withDataFolder(async (start, data) => {
         const first = await start();
         await store(first, "p", HELLO);
         await first.stop();
@@ -169,7 +170,7 @@ Deno.test("PluginHost.start() does not start a source that declares more than wa
     config: `export const config = late ? ["/etc/shadow"] : [];`,
     permissions: `export const permissions = late ? { net: ["evil.example"] } : {};`,
   };
-  await withFolder(async (start) => {
+  await withDataFolder(async (start) => {
     const first = await start();
     const later = Date.now() + 2500;
     for (const [field, declaration] of Object.entries(DECLARATIONS)) {
@@ -198,7 +199,7 @@ Deno.test("PluginHost.start() does not start a source that declares more than wa
 });
 
 Deno.test("PluginHost.close() during PluginHost.start() leaves no process", async () => {
-  await withFolder(async (start) => {
+  await withDataFolder(async (start) => {
     const first = await start();
     for (const name of ["a", "b", "c", "d", "e", "f"]) {
       await install(first, name, plugin({ routes: [`/${name}`] }, "return new Response('x');"));
@@ -214,7 +215,7 @@ Deno.test("PluginHost.close() during PluginHost.start() leaves no process", asyn
 });
 
 Deno.test("PluginHost.start() works after the folder of a bad plugin was removed while the server was stopped", async () => {
-  await withFolder(async (start, data) => {
+  await withDataFolder(async (start, data) => {
     const first = await start();
     await install(first, "bad", plugin({ routes: ["/bad"] }, "for (;;);"));
     await install(first, "p", HELLO);

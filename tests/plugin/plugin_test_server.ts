@@ -100,10 +100,10 @@ export async function eventsOf(
  */
 export async function eventually<T>(look: () => Promise<T | undefined>, what: string): Promise<T> {
   const end = Date.now() + 10_000;
-  for (;;) {
+  for (let pause = 2;; pause = Math.min(pause + 2, 20)) {
     const found = await look();
     if (found !== undefined) return found;
     if (Date.now() > end) throw new Error(`Expected within ten seconds: ${what}`);
-    await delay(5);
+    await delay(pause);
   }
 }

@@ -9,7 +9,7 @@
 export type WireFormat = "ollama" | "openai" | "claude";
 
 /** One request to the backend. */
-export interface SeenCall {
+export interface ReceivedCall {
   readonly format: WireFormat;
   readonly method: string;
   /** Path with query. */
@@ -30,7 +30,7 @@ export interface SeenCall {
 /** How the backend answers one request. The default is an echo of the prompt. */
 export interface Behaviour {
   /** The tokens of the response; by default `You said: ` and the prompt. */
-  readonly tokens?: readonly string[] | ((call: SeenCall) => readonly string[]);
+  readonly tokens?: readonly string[] | ((call: ReceivedCall) => readonly string[]);
   /** Awaited before each token, and once more before the end, with the number of the token. */
   readonly before?: (index: number) => Promise<void> | void;
   /** Awaited before the response headers are sent. */
@@ -55,17 +55,17 @@ export interface Behaviour {
   /** Headers of the response, in addition to those of the format. */
   readonly headers?: Readonly<Record<string, string>>;
   /** Content of the response, instead of all the above. */
-  readonly body?: string | ((call: SeenCall) => string);
+  readonly body?: string | ((call: ReceivedCall) => string);
 }
 
 const MODEL = "fake-model";
 const encoder = new TextEncoder();
 
-/** See the module. */
+/** A running fake server. */
 export class FakeBackend {
   /** All requests so far. */
-  readonly calls: SeenCall[] = [];
-  /** Used when no behaviour is queued. */
+  readonly calls: ReceivedCall[] = [];
+  /** The behaviour if none is queued. */
   behaviour: Behaviour = {};
   readonly #queue: Behaviour[] = [];
   readonly #server: Deno.HttpServer<Deno.NetAddr>;
@@ -93,7 +93,7 @@ export class FakeBackend {
   }
 
   /** The latest request. */
-  get last(): SeenCall {
+  get last(): ReceivedCall {
     const last = this.calls.at(-1);
     if (last === undefined) throw new Error("The backend was not called");
     return last;
@@ -104,7 +104,7 @@ export class FakeBackend {
     this.#queue.push(behaviour);
   }
 
-  /** Forgets all requests and queued behaviours. */
+  /** Removes all recorded requests and queued behaviours. */
   clear(): void {
     this.calls.length = 0;
     this.#queue.length = 0;
@@ -112,7 +112,7 @@ export class FakeBackend {
   }
 
   /** Waits until this many requests were sent. */
-  async called(count: number): Promise<SeenCall> {
+  async called(count: number): Promise<ReceivedCall> {
     while (this.calls.length < count) {
       await new Promise<void>((resolve) => this.#waiting.push(resolve));
     }
@@ -348,12 +348,12 @@ function formatOf(path: string): WireFormat {
   return path.endsWith("/messages") ? "claude" : "openai";
 }
 
-function tokensOf({ tokens }: Behaviour, call: SeenCall): readonly string[] {
+function tokensOf({ tokens }: Behaviour, call: ReceivedCall): readonly string[] {
   if (tokens === undefined) return ["You said: ", call.prompt];
   return typeof tokens === "function" ? tokens(call) : tokens;
 }
 
-async function seen(request: Request, left: Promise<void>): Promise<SeenCall> {
+async function seen(request: Request, left: Promise<void>): Promise<ReceivedCall> {
   const { pathname, search } = new URL(request.url);
   const text = await request.text();
   const json = objectIn(text);

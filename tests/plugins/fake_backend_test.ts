@@ -46,7 +46,7 @@ Deno.test("FakeBackend.next() applies to one request, behaviour to all others", 
   });
 });
 
-Deno.test("SeenCall.left resolves when the caller disconnects, before or after the response headers", async () => {
+Deno.test("ReceivedCall.left resolves when the caller disconnects, before or after the response headers", async () => {
   await withBackend(async (backend) => {
     const gone = new AbortController();
     backend.next({ head: () => new Promise(() => {}) });

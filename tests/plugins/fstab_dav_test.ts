@@ -1,7 +1,8 @@
 import { assertEquals, assertMatch } from "../support/assert.ts";
-import { needing, runTool, withFolder } from "../dav/tool.ts";
+import { needing, runTool } from "../dav/tool.ts";
 import { APPROVE } from "../support/test_server.ts";
 import { type MountServer, T2, T3, withMountServer } from "./fstab/mount_server.ts";
+import { withTempFolder } from "../support/temp_folder.ts";
 
 function hrefs(text: string): string[] {
   return [...text.matchAll(/<D:href>([^<]*)<\/D:href>/g)].map(([, href = ""]) => href);
@@ -53,7 +54,7 @@ Deno.test({
   ...needing("rclone", "rclone reads and writes a mount over WebDAV"),
   fn: () =>
     withMountServer((place) =>
-      withFolder(async (home) => {
+      withTempFolder(async (home) => {
         const { folder, server } = place;
         await Deno.mkdir(`${folder}/dav/deep/er`, { recursive: true });
         await Deno.writeTextFile(`${folder}/dav/deep/er/file.txt`, "at the bottom");

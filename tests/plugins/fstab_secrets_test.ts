@@ -1,11 +1,12 @@
 /** The server's settings, which may contain its tokens, cannot be mounted. */
 
 import { assert, assertEquals, assertMatch } from "../support/assert.ts";
-import { fromCheckout, inFolder, startProgram } from "../project/program.ts";
+import { fromCheckout, startProgram } from "../project/program.ts";
 import { pluginText } from "../support/plugin_server.ts";
+import { withTempFolder } from "../support/temp_folder.ts";
 
 Deno.test("PUT /etc/fstab with a folder that contains the server's .env is refused", async () => {
-  await inFolder(async (folder) => {
+  await withTempFolder(async (folder) => {
     await Deno.mkdir(`${folder}/here/sub`, { recursive: true });
     await Deno.writeTextFile(`${folder}/here/.env`, "ELASTIK_APPROVE_TOKEN=s3cret-of-the-file\n");
     await Deno.writeTextFile(`${folder}/here/sub/x`, "x");

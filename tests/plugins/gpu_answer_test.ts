@@ -66,8 +66,9 @@ Deno.test("POST /dev/gpu answers with the text of a backend of every scheme", as
       await t.step(
         `${scheme}: lines and characters are complete wherever the bytes are cut`,
         async () => {
-          for (const pieces of [1, 2, 3, 7, Infinity]) {
-            for (const newline of ["\n", "\r\n", "\r"] as const) {
+          // tests/plugins/gpu/frames_test.ts has every length of pieces with every line end.
+          for (const pieces of [1, 7]) {
+            for (const newline of ["\n", "\r"] as const) {
               if (format === "ollama" && newline !== "\n") continue;
               backend.behaviour = { tokens: TOKENS, pieces, newline };
               assertStrictEquals(

@@ -1,11 +1,12 @@
 /** Runs the commands of gpu.md with a fake Ollama. */
 
 import { assert, assertEquals } from "../support/assert.ts";
-import { fromCheckout, inFolder, onPath, ROOT, startProgram } from "../project/program.ts";
+import { fromCheckout, onPath, ROOT, startProgram } from "../project/program.ts";
 import { blocksOf, missingAnswer } from "../project/readme.ts";
 import { ReaderShell } from "../project/reader_shell.ts";
 import { eventually } from "../plugin/plugin_test_server.ts";
 import { withBackend } from "./fake_backend.ts";
+import { withTempFolder } from "../support/temp_folder.ts";
 
 const TOOLS = ["bash", "curl", "sed"].filter((tool) => !onPath(tool));
 const missing = TOOLS.length === 0 ? "" : ` (skipped: ${TOOLS.join(", ")} not installed)`;
@@ -18,7 +19,7 @@ Deno.test({
     const blocks = blocksOf(page);
     assert(blocks.length > 5);
     await withBackend(async (backend) => {
-      await inFolder(async (folder) => {
+      await withTempFolder(async (folder) => {
         await Deno.symlink(`${ROOT}/plugins`, `${folder}/plugins`);
         const server = await startProgram(fromCheckout(folder));
         const { host } = new URL(server.url);

@@ -2,15 +2,9 @@
 
 import { assert, assertEquals, assertMatch, assertStrictEquals } from "../support/assert.ts";
 import { APPROVE, CLOSED, type TestServer, TOKEN, withServer } from "../support/test_server.ts";
-import {
-  fromCheckout,
-  inFolder,
-  onPath,
-  ROOT,
-  runProgram,
-  startProgram,
-} from "../project/program.ts";
+import { fromCheckout, onPath, ROOT, runProgram, startProgram } from "../project/program.ts";
 import { get, plugin, QUICK, stateOf } from "../plugin/plugin_test_server.ts";
+import { withTempFolder } from "../support/temp_folder.ts";
 
 const NO_CURL = onPath("curl") ? "" : " (skipped: no curl here)";
 const NO_SHELLCHECK = onPath("shellcheck") ? "" : " (skipped: no shellcheck here)";
@@ -34,7 +28,7 @@ function install(
 async function withScript(
   test: (folder: string, put: (name: string, source: string) => Promise<void>) => Promise<void>,
 ): Promise<void> {
-  await inFolder(async (folder) => {
+  await withTempFolder(async (folder) => {
     await Deno.mkdir(`${folder}/plugins`);
     for (const file of ["install.sh", "example.ts"]) {
       await Deno.copyFile(`${ROOT}/plugins/${file}`, `${folder}/plugins/${file}`);
@@ -208,7 +202,7 @@ Deno.test({
   },
 });
 
-/** Contents of `.env` in the working folder, and the port that the server would take from it. */
+/** Contents of `.env` in the working folder, and the port that the server would use. */
 const ENV_FILES: readonly [file: string | undefined, port: string][] = [
   [undefined, "3005"],
   ["ELASTIK_PORT=4001", "4001"],

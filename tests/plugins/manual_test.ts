@@ -1,9 +1,10 @@
 /** Runs the commands of the pages about plugins, and the recovery from a plugin that blocks. */
 
 import { assert, assertEquals, assertMatch } from "../support/assert.ts";
-import { fromCheckout, inFolder, onPath, ROOT, startProgram } from "../project/program.ts";
+import { fromCheckout, onPath, ROOT, startProgram } from "../project/program.ts";
 import { blocksOf, missingAnswer } from "../project/readme.ts";
 import { ReaderShell } from "../project/reader_shell.ts";
+import { withTempFolder } from "../support/temp_folder.ts";
 
 const TOOLS = ["bash", "curl"].filter((tool) => !onPath(tool));
 const missing = TOOLS.length === 0 ? "" : ` (skipped: ${TOOLS.join(", ")} not installed)`;
@@ -18,7 +19,7 @@ async function withReader(
     port: () => string,
   ) => Promise<void>,
 ): Promise<void> {
-  await inFolder(async (folder) => {
+  await withTempFolder(async (folder) => {
     await Deno.symlink(`${ROOT}/plugins`, `${folder}/plugins`);
     let server = await startProgram(fromCheckout(folder));
     const port = () => new URL(server.url).port;

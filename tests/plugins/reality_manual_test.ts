@@ -1,30 +1,25 @@
 /** The commands of `reality.md`, run as a reader would. */
 
 import { assert, assertEquals } from "../support/assert.ts";
-import { cacheIn, fromCheckout, inFolder, onPath, ROOT, startProgram } from "../project/program.ts";
+import { cacheIn, fromCheckout, onPath, ROOT, startProgram } from "../project/program.ts";
 import { blocksOf, missingAnswer } from "../project/readme.ts";
 import { ReaderShell } from "../project/reader_shell.ts";
+import { withTempFolder } from "../support/temp_folder.ts";
+import { freePort } from "../support/free_port.ts";
 
 const TOOLS = ["bash", "curl", "tar", "sqlite3"].filter((tool) => !onPath(tool));
 const missing = TOOLS.length === 0 ? "" : ` (skipped: no ${TOOLS.join(", ")} here)`;
 const PAGE = "worlds/usr/share/doc/reality.md";
 
-function freePort(): string {
-  const listener = Deno.listen({ port: 0, hostname: "127.0.0.1" });
-  const { port } = listener.addr;
-  listener.close();
-  return String(port);
-}
-
 Deno.test({
   name: `${PAGE} has commands that give the documented output${missing}`,
   ignore: missing !== "",
   fn: (t) =>
-    inFolder(async (folder) => {
+    withTempFolder(async (folder) => {
       await Deno.symlink(`${ROOT}/plugins`, `${folder}/plugins`);
       const server = await startProgram(fromCheckout(folder));
       const { port } = new URL(server.url);
-      const second = freePort();
+      const second = String(freePort());
       const shell = new ReaderShell(folder, {
         ...await cacheIn(folder),
         ELASTIK_URL: `http://localhost:${port}`,

@@ -8,15 +8,15 @@ import { bundle } from "../../lib/tools/bundle.ts";
 import {
   ask,
   cacheIn,
-  inFolder,
   type Program,
   ROOT,
   runProgram,
-  type Start,
+  type StartOptions,
   startProgram,
 } from "../project/program.ts";
 import { bearer } from "../support/test_server.ts";
 import { filesBelow, holds, untar, withReality } from "./reality/archives.ts";
+import { withTempFolder } from "../support/temp_folder.ts";
 
 const SECRETS = {
   ELASTIK_TOKEN: "t2-0f-the-first-machine-d1e4",
@@ -66,7 +66,7 @@ async function keptToken(folder: string): Promise<string> {
 }
 
 Deno.test("/self and /__reality__ give a second server, whose archives give a third", () =>
-  inFolder(async (folder) => {
+  withTempFolder(async (folder) => {
     const [first, second, third] = ["a", "b", "c"].map((name) => `${folder}/${name}`) as [
       string,
       string,
@@ -128,7 +128,7 @@ Deno.test("/self and /__reality__ give a second server, whose archives give a th
   }));
 
 /** The command that runs a server from another one. */
-function seed(url: string, cwd: string, env: Readonly<Record<string, string>>): Start {
+function seed(url: string, cwd: string, env: Readonly<Record<string, string>>): StartOptions {
   return {
     command: Deno.execPath(),
     args: ["run", "-A", "--unstable-worker-options", `${url}/self/main.ts`],
@@ -138,11 +138,11 @@ function seed(url: string, cwd: string, env: Readonly<Record<string, string>>): 
 }
 
 Deno.test("/self/main.ts runs from its URL, later from the cache, and that server sends copies", () =>
-  inFolder(async (folder) => {
+  withTempFolder(async (folder) => {
     const here = `${folder}/empty`;
     const third = `${folder}/third`;
     for (const path of [here, third]) await Deno.mkdir(path);
-    let start: Start | undefined;
+    let start: StartOptions | undefined;
     await withReality(async (server, url) => {
       const cache = await cacheIn(folder);
       const refused = await startProgram(seed(url, here, cache)).then(
@@ -185,7 +185,7 @@ Deno.test("/self/main.ts runs from its URL, later from the cache, and that serve
   }));
 
 Deno.test("/self/main.ts of a single-file server sends that file, which can be run", () =>
-  inFolder(async (folder) => {
+  withTempFolder(async (folder) => {
     const here = `${folder}/empty`;
     const there = `${folder}/there`;
     const cache = `${folder}/cache`;

@@ -2,9 +2,9 @@ import { assert, assertEquals, assertMatch } from "../support/assert.ts";
 import reality from "../../plugins/reality.ts";
 import { narrow } from "../../lib/auth/capability.ts";
 import { APPROVE, bearer, type TestServer, TOKEN } from "../support/test_server.ts";
-import { withTempFolder } from "../support/plugin_server.ts";
 import { runScenarios, type Scenario } from "../support/scenario.ts";
 import { fetchTar, filesBelow, untar, withReality } from "./reality/archives.ts";
+import { withTempFolder } from "../support/temp_folder.ts";
 
 const ROOT = new URL("../../", import.meta.url);
 const T2 = bearer(TOKEN);

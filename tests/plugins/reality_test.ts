@@ -2,8 +2,8 @@ import { assert, assertEquals, assertMatch } from "../support/assert.ts";
 import { randomBytes } from "node:crypto";
 import reality from "../../plugins/reality.ts";
 import { APPROVE, bearer, KEY, startTestServer, TOKEN } from "../support/test_server.ts";
-import { withTempFolder } from "../support/plugin_server.ts";
 import { fetchTar, filesBelow, holds, untar, verified, withReality } from "./reality/archives.ts";
+import { withTempFolder } from "../support/temp_folder.ts";
 
 const T3 = bearer(APPROVE);
 /** A name whose folder has the longest name that is allowed. */

@@ -3,8 +3,9 @@
 import { assert } from "../support/assert.ts";
 import { randomBytes } from "node:crypto";
 import { readResidentKiB } from "../../lib/plugin/cell/process_memory.ts";
-import { fromCheckout, inFolder, ROOT, startProgram } from "../project/program.ts";
+import { fromCheckout, ROOT, startProgram } from "../project/program.ts";
 import { bearer } from "../support/test_server.ts";
+import { withTempFolder } from "../support/temp_folder.ts";
 
 const TOKEN = "t3-of-the-test";
 const WORLDS = 24;
@@ -25,7 +26,7 @@ Deno.test({
     `/__reality__ packs 100 MB in less than 60 MB of memory, also with slow clients${unmeasured}`,
   ignore: unmeasured !== "",
   fn: () =>
-    inFolder(async (folder) => {
+    withTempFolder(async (folder) => {
       const server = await startProgram(fromCheckout(folder, [], {
         ELASTIK_APPROVE_TOKEN: TOKEN,
         ELASTIK_SYNC: "normal",

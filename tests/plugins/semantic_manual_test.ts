@@ -1,11 +1,12 @@
 /** Runs the commands of shaped.md as a reader pastes them, with a fake Ollama server. */
 
-import { fromCheckout, inFolder, onPath, ROOT, startProgram } from "../project/program.ts";
+import { fromCheckout, onPath, ROOT, startProgram } from "../project/program.ts";
 import { blocksOf, missingAnswer } from "../project/readme.ts";
 import { ReaderShell } from "../project/reader_shell.ts";
 import { assert, assertEquals, assertMatch } from "../support/assert.ts";
 import { withBackend } from "./fake_backend.ts";
 import { respondInFormat } from "./shaper.ts";
+import { withTempFolder } from "../support/temp_folder.ts";
 
 const TOOLS = ["bash", "curl"].filter((tool) => !onPath(tool));
 const missing = TOOLS.length === 0 ? "" : ` (skipped: ${TOOLS.join(", ")} not found)`;
@@ -19,7 +20,7 @@ Deno.test({
     assert(blocks.length > 3);
     await withBackend(async (backend) => {
       backend.behaviour = { tokens: respondInFormat };
-      await inFolder(async (folder) => {
+      await withTempFolder(async (folder) => {
         await Deno.symlink(`${ROOT}/plugins`, `${folder}/plugins`);
         const tokens = { ELASTIK_TOKEN: "t2-of-the-page", ELASTIK_APPROVE_TOKEN: "t3-of-the-page" };
         const server = await startProgram(fromCheckout(folder, [], tokens));

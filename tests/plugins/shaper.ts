@@ -1,6 +1,6 @@
 /**
- * What the tests of the semantic plugin share: a server with the plugin and with a model that answers
- * as the test says. Not a test itself.
+ * Shared by the tests of the semantic plugin: a server with the plugin and with a model whose answers
+ * the test defines. Not a test itself.
  */
 
 import { record } from "../plugin/plugin_test_server.ts";
@@ -82,7 +82,7 @@ export default { async fetch(request) {
 } };
 `;
 
-/** What the model received. */
+/** State of the model. */
 export interface ModelState {
   readonly calls: readonly { readonly prompt: string; readonly path: string }[];
   /** Streams that the plugin cancelled. */
@@ -180,7 +180,7 @@ export interface Shaper {
   configure(text: string): Promise<void>;
 }
 
-/** How the server of a test differs from the usual one. */
+/** Options of the server. */
 export interface ShaperOptions {
   /** True for a server with a T2 token; without one, loopback callers have T2. */
   readonly hasTokens?: boolean;
@@ -233,9 +233,9 @@ async function reconfigurations(server: TestServer): Promise<unknown[]> {
 /**
  * Runs test steps one after the other on one server, each with its own world `/home/case-<index>`.
  *
- * @param title the sentence of the test
+ * @param title name of the test
  * @param conf text of `/etc/semantic.conf`
- * @param steps by title
+ * @param steps the steps by their titles
  */
 export function shaperSteps(
   title: string,

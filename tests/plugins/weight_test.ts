@@ -2,8 +2,9 @@
 
 import { assert, assertEquals, assertStrictEquals } from "../support/assert.ts";
 import { readResidentKiB } from "../../lib/plugin/cell/process_memory.ts";
-import { fromCheckout, inFolder, onPath, startProgram } from "../project/program.ts";
+import { fromCheckout, onPath, startProgram } from "../project/program.ts";
 import { plugin } from "../plugin/plugin_test_server.ts";
+import { withTempFolder } from "../support/temp_folder.ts";
 
 const BIG = 200 * 1024 * 1024;
 const PIECE = 64 * 1024;
@@ -67,7 +68,7 @@ Deno.test({
     `a body of 200 MB through a plugin, each way, grows the server by less than 50 MB${NO_PROC}`,
   ignore: NO_PROC !== "",
   async fn() {
-    await inFolder(async (folder) => {
+    await withTempFolder(async (folder) => {
       const server = await startProgram(
         fromCheckout(folder, [], { ELASTIK_APPROVE_TOKEN: T3 }),
       );

@@ -4,6 +4,7 @@
  */
 import { assert, assertEquals } from "../support/assert.ts";
 import { listImports, splitSource } from "../support/source_text.ts";
+import { readSources } from "../support/read_sources.ts";
 
 /**
  * Folders and files of `lib`, each with what it may import besides itself and the modules of the
@@ -122,17 +123,6 @@ interface Arrow {
 
 const ROOT = new URL("../../", import.meta.url);
 
-async function sourcesBelow(folder: string): Promise<Map<string, string>> {
-  const found = new Map<string, string>();
-  for await (const { name, isDirectory } of Deno.readDir(new URL(folder, ROOT))) {
-    const path = `${folder}${name}`;
-    if (isDirectory) {
-      for (const [file, text] of await sourcesBelow(`${path}/`)) found.set(file, text);
-    } else if (name.endsWith(".ts")) found.set(path, await Deno.readTextFile(new URL(path, ROOT)));
-  }
-  return found;
-}
-
 /** Imports of modules of the project and of packages; the runtime's own modules are left out. */
 function arrowsOf(file: string, source: string): Arrow[] {
   return listImports(source).flatMap(({ specifier, typeOnly, line }) => {
@@ -188,8 +178,8 @@ function cyclesOf(arrows: readonly Arrow[]): string[][] {
 }
 
 const main = await Deno.readTextFile(new URL("main.ts", ROOT));
-const lib = await sourcesBelow("lib/");
-const plugins = await sourcesBelow("plugins/");
+const lib = await readSources("lib/");
+const plugins = await readSources("plugins/");
 plugins.delete("plugins/mod.ts"); // generated: carries the plugins as text
 const arrows = [["main.ts", main] as const, ...lib, ...plugins]
   .flatMap(([file, text]) => arrowsOf(file, text));

@@ -1,6 +1,7 @@
 /** Rules for the files of `lib` and of the plugins: their length, and fragments. */
 import { assert, assertEquals } from "../support/assert.ts";
 import { listImports } from "../support/source_text.ts";
+import { readSources } from "../support/read_sources.ts";
 
 const ROOT = new URL("../../", import.meta.url);
 /** Most lines of a source file. */
@@ -49,28 +50,15 @@ const FRAGMENTS: Readonly<Record<string, string>> = {
   "lib/world/worker/worker_main.ts": "entry point of a Worker",
 };
 
-async function sourcesBelow(folder: string): Promise<Map<string, string>> {
-  const found = new Map<string, string>();
-  for await (const { name, isDirectory } of Deno.readDir(new URL(folder, ROOT))) {
-    const path = `${folder}${name}`;
-    if (isDirectory) {
-      for (const [file, text] of await sourcesBelow(`${path}/`)) found.set(file, text);
-    } else if (name.endsWith(".ts")) {
-      found.set(path, await Deno.readTextFile(new URL(path, ROOT)));
-    }
-  }
-  return found;
-}
-
 function lines(text: string): number {
   return text.trimEnd().split("\n").length;
 }
 
 const main = await Deno.readTextFile(new URL("main.ts", ROOT));
-const lib = await sourcesBelow("lib/");
+const lib = await readSources("lib/");
 /** A copy of a package. */
 const COPIED = "plugins/kit/eventsource_parser.ts";
-const plugins = [...await sourcesBelow("plugins/")]
+const plugins = [...await readSources("plugins/")]
   .filter(([path]) => /\/.+\//.test(path) && path !== COPIED);
 
 Deno.test(`no file of lib is longer than ${MAX_LINES} lines`, () => {

@@ -1,7 +1,8 @@
 import { assert, assertEquals, assertMatch } from "../support/assert.ts";
 import { needing } from "../dav/tool.ts";
 import { bearer, CLOSED, startTestServer, type TestServer } from "../support/test_server.ts";
-import { inFolder, ROOT, runProgram } from "./program.ts";
+import { ROOT, runProgram } from "./program.ts";
+import { withTempFolder } from "../support/temp_folder.ts";
 
 const SCRIPT = `${ROOT}/worlds/usr/bin/introspect.sh`;
 const LOWER_TEXTS = { "usr/bin/introspect.sh": await Deno.readTextFile(SCRIPT) };
@@ -13,7 +14,7 @@ async function withInstalledServer(
 ): Promise<void> {
   const server = await startTestServer({ env, lowerTexts: LOWER_TEXTS });
   try {
-    await inFolder((folder) => act(server, folder));
+    await withTempFolder((folder) => act(server, folder));
   } finally {
     await server.close();
   }

@@ -4,8 +4,7 @@
  */
 import { assertEquals } from "../support/assert.ts";
 import { listImports } from "../support/source_text.ts";
-
-const ROOT = new URL("../../", import.meta.url);
+import { readSources } from "../support/read_sources.ts";
 
 /** Files without a test of that name, each with a test that covers it. */
 const COVERED_BY: Readonly<Record<string, string>> = {
@@ -40,22 +39,9 @@ const COVERED_BY: Readonly<Record<string, string>> = {
 /** Sources that are generated from a package or for the program, and have their tests there. */
 const GENERATED = ["plugins/kit/eventsource_parser.ts"];
 
-async function sourcesBelow(folder: string): Promise<Map<string, string>> {
-  const found = new Map<string, string>();
-  for await (const { name, isDirectory } of Deno.readDir(new URL(folder, ROOT))) {
-    const path = `${folder}${name}`;
-    if (isDirectory) {
-      for (const [file, text] of await sourcesBelow(`${path}/`)) found.set(file, text);
-    } else if (name.endsWith(".ts")) {
-      found.set(path, await Deno.readTextFile(new URL(path, ROOT)));
-    }
-  }
-  return found;
-}
-
-const lib = await sourcesBelow("lib/");
-const plugins = await sourcesBelow("plugins/");
-const tests = await sourcesBelow("tests/");
+const lib = await readSources("lib/");
+const plugins = await readSources("plugins/");
+const tests = await readSources("tests/");
 const sources = new Map([...lib, ...plugins, ...tests]);
 
 /** Whether a module has code that runs: not only types, and not only the name of a package. */

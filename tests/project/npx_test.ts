@@ -1,5 +1,6 @@
 import { assert, assertEquals, assertMatch } from "../support/assert.ts";
-import { ask, inFolder, onPath, ROOT, runProgram, startProgram } from "./program.ts";
+import { ask, onPath, ROOT, runProgram, startProgram } from "./program.ts";
+import { withTempFolder } from "../support/temp_folder.ts";
 
 const missing = onPath("npx") ? "" : " (skipped: no npx here)";
 const README = await Deno.readTextFile(`${ROOT}/README.md`);
@@ -26,7 +27,7 @@ Deno.test({
   name: `the npx command of the README starts the server without Deno${missing}`,
   ignore: missing !== "",
   fn: () =>
-    inFolder(async (folder) => {
+    withTempFolder(async (folder) => {
       const program = await startProgram({
         command: "sh",
         args: ["-c", npxLine("start")],

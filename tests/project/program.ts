@@ -1,6 +1,6 @@
 /**
- * Starts the program as a user does: a process in its own folder. For tests of the output at start,
- * of signals, permissions and the ways to run it.
+ * Starts the program as a user does, as a process in its own folder, for tests of its output, of signals,
+ * permissions and the ways to run it.
  */
 
 import { assert, assertEquals, assertMatch, assertStrictEquals } from "../support/assert.ts";
@@ -12,7 +12,7 @@ export const ROOT = fileURLToPath(new URL("../../", import.meta.url)).replace(/\
 const MAX_START_MS = 60_000;
 
 /** How a program is started. */
-export interface Start {
+export interface StartOptions {
   readonly command: string;
   readonly args: readonly string[];
   readonly cwd: string;
@@ -45,7 +45,7 @@ export function cleanEnv(env: Readonly<Record<string, string>> = {}): Record<str
  *
  * @throws {Error} with its output, if it ends before
  */
-export async function startProgram(start: Start): Promise<Program> {
+export async function startProgram(start: StartOptions): Promise<Program> {
   const { command, args, cwd, env } = start;
   const child = new Deno.Command(command, {
     args: [...args],
@@ -99,7 +99,7 @@ export async function startProgram(start: Start): Promise<Program> {
 
 /** Runs a program to its end. */
 export async function runProgram(
-  { command, args, cwd, env }: Start,
+  { command, args, cwd, env }: StartOptions,
 ): Promise<{ code: number; stdout: string; stderr: string }> {
   const { code, stdout, stderr } = await new Deno.Command(command, {
     args: [...args],
@@ -117,7 +117,7 @@ export function fromCheckout(
   cwd: string,
   args: readonly string[] = [],
   env: Readonly<Record<string, string>> = {},
-): Start {
+): StartOptions {
   return {
     command: Deno.execPath(),
     args: ["run", "-A", "--config", `${ROOT}/deno.json`, `${ROOT}/main.ts`, ...args],
@@ -134,16 +134,6 @@ export async function cacheIn(folder: string): Promise<Record<string, string>> {
   await Deno.mkdir(npmCache, { recursive: true });
   await Deno.symlink(npmCache, `${folder}/cache/npm`);
   return { DENO_DIR: `${folder}/cache` };
-}
-
-/** Runs steps in a temporary folder and removes it. */
-export async function inFolder(act: (folder: string) => Promise<void>): Promise<void> {
-  const folder = await Deno.makeTempDir({ prefix: "elastik-project-" });
-  try {
-    await act(folder);
-  } finally {
-    await Deno.remove(folder, { recursive: true });
-  }
 }
 
 /** Sends a request and reads the response as text. */

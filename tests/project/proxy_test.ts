@@ -12,11 +12,14 @@ import {
   type TestServer,
   TOKEN,
 } from "../support/test_server.ts";
-import { inFolder } from "./program.ts";
+import { withTempFolder } from "../support/temp_folder.ts";
+import { freePort } from "../support/free_port.ts";
 
 const PAGE = new URL("../../worlds/usr/share/doc/proxy.md", import.meta.url);
 /** Most milliseconds until a proxy listens. */
 const MAX_START_MS = 20_000;
+/** Longest wait for a line of the access log, in milliseconds. */
+const MAX_WAIT_MS = 10_000;
 
 /** A running proxy in front of a server with tokens. */
 interface ProxiedServer {
@@ -92,7 +95,7 @@ async function withProxy(
   name: string,
   test: (proxied: ProxiedServer) => Promise<void>,
 ): Promise<void> {
-  await inFolder(async (folder) => {
+  await withTempFolder(async (folder) => {
     const { cert, key } = await certify(folder, "proxy");
     const decoder = new TextDecoder();
     let log = "";
@@ -145,12 +148,11 @@ async function withProxy(
   });
 }
 
-function freePort(): number {
-  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-  return listener.addr.port;
-}
-
-/** Waits until the proxy listens. @throws if it ends or takes too long */
+/**
+ * Waits until the proxy listens.
+ *
+ * @throws {Error} if it ends or takes too long
+ */
 async function waitForPort(port: number, proxy: Deno.ChildProcess): Promise<void> {
   let ended: number | undefined;
   void proxy.status.then(({ code }) => ended = code);
@@ -345,7 +347,7 @@ async function assertBodies({ url, curl, server }: ProxiedServer): Promise<void>
   const bytes = crypto.getRandomValues(new Uint8Array(65_536));
   const whole = new Uint8Array(5 * 1024 * 1024);
   for (let at = 0; at < whole.length; at += bytes.length) whole.set(bytes, at);
-  await inFolder(async (folder) => {
+  await withTempFolder(async (folder) => {
     await Deno.writeFile(`${folder}/whole`, whole);
     await Deno.writeFile(`${folder}/more`, new Uint8Array(whole.length + 1));
     const put = [...TOKEN_HEADER, "-T"];
@@ -366,6 +368,9 @@ async function assertPolicy({ url, curl }: ProxiedServer): Promise<void> {
 
 async function assertLog({ url, curl, log }: ProxiedServer): Promise<void> {
   await curl([...TOKEN_HEADER, `${url}/proc/version`]);
-  while (!log().includes(" /proc/version ")) await new Promise((resolve) => setTimeout(resolve, 5));
+  for (const end = Date.now() + MAX_WAIT_MS; !log().includes(" /proc/version ");) {
+    assert(Date.now() < end, `the access log has no line for the request: ${log()}`);
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
   assertMatch(log(), /^\S+ (?:127\.0\.0\.1|::1) T2 GET \/proc\/version 200 /m);
 }

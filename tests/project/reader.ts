@@ -4,13 +4,14 @@
  */
 
 import { assert, assertEquals } from "../support/assert.ts";
-import { inFolder, type Program, ROOT, startProgram } from "./program.ts";
+import { type Program, ROOT, startProgram } from "./program.ts";
 import { blocksOf, type Chunk, missingAnswer } from "./readme.ts";
 import { ReaderShell, StreamTerminal } from "./reader_shell.ts";
+import { withTempFolder } from "../support/temp_folder.ts";
 
 /** The port that every document uses. */
 const PORT = 3005;
-/** Where the documents expect a language model. */
+/** Address of the language model in the documents. */
 const MODEL = "localhost:11434";
 /** What the server and the documents need of a checkout. */
 const FOLDERS = ["lib", "plugins", "worlds", "examples"];
@@ -20,7 +21,7 @@ const NOT_PASTED = /^deno task (?:start|test)$|--allow-net=/m;
 /** A block that adds tokens: the page says to restart the server after it. */
 const SETS_TOKENS = />> \.env\b/;
 
-/** How a page is read. */
+/** Options of {@link readPages}. */
 export interface ReadOptions {
   /** Settings of the server, which the shell has too. */
   readonly env?: Readonly<Record<string, string>>;
@@ -30,7 +31,7 @@ export interface ReadOptions {
   readonly model?: string;
 }
 
-/** See the module. */
+/** Follows the commands of documents in a copy of the checkout. */
 export class Reader {
   readonly #port = freePort();
   readonly #folder: string;
@@ -76,8 +77,8 @@ export class Reader {
   }
 
   /**
-   * Does what a reader does with a block. A block with nothing but `curl -N` runs in a second terminal
-   * until {@link expectStream}: later blocks cause what it shows.
+   * Runs the commands of a block as a reader does. A block with only `curl -N` runs in a second terminal
+   * until {@link expectStream}, because later blocks cause its output.
    */
   async follow(block: readonly Chunk[]): Promise<void> {
     const text = block.map(({ commands }) => commands).join("\n");
@@ -137,7 +138,7 @@ export async function readPages(
   t: Deno.TestContext,
   options: ReadOptions = {},
 ): Promise<void> {
-  await inFolder(async (folder) => {
+  await withTempFolder(async (folder) => {
     await checkoutIn(folder);
     const reader = new Reader(folder, options);
     try {

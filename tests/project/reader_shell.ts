@@ -1,16 +1,16 @@
 /**
- * The terminals of a reader: one bash for a whole page, so that a block finds what an earlier one set,
- * and one bash for each stream that a page opens.
+ * The terminals of a reader: one bash for a whole page, so that later blocks have the variables of
+ * earlier ones, and one bash for each stream that a page opens.
  */
 
 import { cleanEnv } from "./program.ts";
 
 /** Most milliseconds that a pasted chunk may take. */
 const CHUNK_MS = 120_000;
-/** Most milliseconds until a stream has shown what the page promises. */
+/** Most milliseconds until a stream has shown the documented output. */
 const STREAM_MS = 20_000;
 
-/** One bash that is fed commands. */
+/** One bash that receives commands. */
 export class ReaderShell {
   readonly #child: Deno.ChildProcess;
   readonly #stdin: WritableStreamDefaultWriter<Uint8Array<ArrayBuffer>>;
@@ -59,7 +59,7 @@ export class ReaderShell {
           return { code: Number(code[1]), output, complaints };
         }
         const { done, value } = await this.#stdout.read();
-        if (done) throw new Error(`The shell ended in the midst of:\n${commands}\n${this.#read}`);
+        if (done) throw new Error(`The shell ended during:\n${commands}\n${this.#read}`);
         this.#read += value;
       }
     } finally {

@@ -1,11 +1,11 @@
 /**
- * Documents as what a reader pastes: their shell blocks, and below the commands the answers that the
- * page promises as `# → …`.
+ * Parses the commands of documents: their shell blocks, and the documented answers below the commands,
+ * which are written as `# → …`.
  */
 
 import { ROOT } from "./program.ts";
 
-/** Commands and the answers that the page promises for them. */
+/** Commands and their documented answers. */
 export interface Chunk {
   readonly commands: string;
   /** In order; `…` matches any text within a line. */
@@ -44,14 +44,14 @@ export function commandsOf(page: string): string[] {
   );
 }
 
-/** Converts a promised answer to a pattern. */
+/** Converts a documented answer to a pattern. */
 export function patternOf(answer: string): RegExp {
   const parts = answer.split("…").map((part) => part.replace(/[\\^$.*+?()[\]{}|/]/g, "\\$&"));
   return new RegExp(`^${parts.join(".*")}\\r?$`);
 }
 
 /**
- * Returns the first promised answer that the output does not have in its place.
+ * Returns the first documented answer that the output does not have, in order.
  *
  * @returns undefined if the output has all of them, in order
  */

@@ -1,4 +1,4 @@
-import { type SeenCall, withBackend } from "../plugins/fake_backend.ts";
+import { type ReceivedCall, withBackend } from "../plugins/fake_backend.ts";
 import { onPath } from "./program.ts";
 import { readPages } from "./reader.ts";
 
@@ -56,8 +56,8 @@ Deno.test({
     }),
 });
 
-/** What the model says: a page if one is requested, else an echo. */
-function say({ prompt, system }: SeenCall): string[] {
+/** Output of the model: a page if one is requested, otherwise an echo. */
+function say({ prompt, system }: ReceivedCall): string[] {
   return /text\/html|<!doctype/i.test(`${system} ${prompt}`)
     ? [
       "<!doctype html><html><head><title>x</title></head>",

@@ -1,6 +1,7 @@
 import { assert, assertEquals, assertMatch } from "../support/assert.ts";
 import { needing } from "../dav/tool.ts";
-import { inFolder, ROOT, runProgram, startProgram, worksAt } from "./program.ts";
+import { ROOT, runProgram, startProgram, worksAt } from "./program.ts";
+import { withTempFolder } from "../support/temp_folder.ts";
 
 const UNIT = `${ROOT}/worlds/usr/share/doc/elastik.service`;
 /** Most exposure that `systemd-analyze security` may report, in tenths; 100 is an unrestricted service. */
@@ -83,7 +84,7 @@ Deno.test("elastik.service restricts the server to what it needs", () => {
 });
 
 Deno.test("the command and environment of elastik.service start a server with plugin processes", () =>
-  inFolder(async (folder) => {
+  withTempFolder(async (folder) => {
     const program = await startProgram(startOf(folder));
     try {
       await worksAt(program, `${folder}/data`);
@@ -98,7 +99,7 @@ Deno.test({
     "systemd-analyze accepts elastik.service, with an exposure of at most 2.0",
   ),
   fn: () =>
-    inFolder(async (folder) => {
+    withTempFolder(async (folder) => {
       // The program of the unit is not installed here.
       const unit = await Deno.readTextFile(UNIT);
       const text = unit.replace(/^ExecStart=\S+/m, "ExecStart=/bin/true");

@@ -1,6 +1,8 @@
 import { assert, assertEquals, assertMatch } from "../support/assert.ts";
-import { ask, cacheIn, inFolder, ROOT, runProgram, startProgram, worksAt } from "./program.ts";
+import { ask, cacheIn, ROOT, runProgram, startProgram, worksAt } from "./program.ts";
 import { commandsOf } from "./readme.ts";
+import { withTempFolder } from "../support/temp_folder.ts";
+import { freePort } from "../support/free_port.ts";
 
 const PAGE = "worlds/usr/share/doc/running.md";
 
@@ -30,7 +32,7 @@ async function sendFile(request: Request): Promise<Response> {
 }
 
 Deno.test("main.ts runs from a URL in an empty folder, and again without the network", () =>
-  inFolder(async (folder) => {
+  withTempFolder(async (folder) => {
     const files = serveFiles();
     const here = `${folder}/empty`;
     await Deno.mkdir(here);
@@ -71,7 +73,7 @@ Deno.test("main.ts runs from a URL in an empty folder, and again without the net
   }));
 
 Deno.test("main.ts runs with the permissions of the line in running.md", () =>
-  inFolder(async (folder) => {
+  withTempFolder(async (folder) => {
     const line = commandsOf(PAGE).find((command) => command.includes("--allow-net="));
     assert(line !== undefined, `no such line in ${PAGE}`);
     assert(!/ -A\b|--allow-all/.test(line));
@@ -109,7 +111,7 @@ Deno.test("main.ts runs with the permissions of the line in running.md", () =>
   }));
 
 Deno.test("main.ts does not start without a permission of the line in running.md", () =>
-  inFolder(async (folder) => {
+  withTempFolder(async (folder) => {
     const line = commandsOf(PAGE).find((command) => command.includes("--allow-net=")) ?? "";
     const needed = [...line.matchAll(/'?--allow-(net|env|read|write)=[^ ]+/g)].map(([flag]) =>
       flag
@@ -142,9 +144,3 @@ function pathWithDeno(): string {
 }
 
 /** The line in running.md names a port, so it cannot be 0. */
-function freePort(): number {
-  const listener = Deno.listen({ port: 0, hostname: "127.0.0.1" });
-  const { port } = listener.addr;
-  listener.close();
-  return port;
-}

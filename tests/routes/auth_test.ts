@@ -18,7 +18,7 @@ const T2 = bearer(TOKEN);
 const T3 = bearer(APPROVE);
 const NOW = () => Math.floor(Date.now() / 1000);
 
-interface Minted {
+interface MintResponse {
   readonly token: string;
   readonly prefix: string;
   readonly mode: string;
@@ -26,7 +26,7 @@ interface Minted {
   readonly exp: number;
 }
 
-async function mint(server: TestServer, query: string): Promise<Minted> {
+async function mint(server: TestServer, query: string): Promise<MintResponse> {
   const sent = { method: "POST", target: `/auth/mint?${query}`, headers: T3 };
   const reply = await server.send(sent, true);
   assertEquals(reply.status, 200, reply.text);

@@ -7,6 +7,7 @@
 import { assert, assertEquals, assertMatch, assertStrictEquals } from "../support/assert.ts";
 import { APPROVE, bearer, CLOSED, suite, type TestServer, TOKEN } from "../support/test_server.ts";
 import { Connection } from "../support/wire.ts";
+import { createRandom } from "../support/random.ts";
 
 const test = suite("the server on the wire", { env: CLOSED });
 
@@ -252,8 +253,7 @@ test("a request target of more than 8192 bytes is answered with 414", async (ser
 test("floods and random bytes do not disturb requests of other clients", async (server) => {
   const before = await worlds(server);
   const reader = startReader(server);
-  let seed = 20_240_229;
-  const random = () => (seed = (seed * 1_103_515_245 + 12_345) % 2 ** 31) / 2 ** 31;
+  const random = createRandom(20_240_229);
   const noise = (length: number) => Uint8Array.from({ length }, () => random() * 256);
   const start = `GET /home/boot HTTP/1.1\r\n${HOST}`;
   const messages: (string | Uint8Array)[] = [

@@ -3,13 +3,14 @@ import { ConfigError } from "../../lib/config.ts";
 import { readTls, toTlsError } from "../../lib/server/tls.ts";
 import { canCertify, certify, openssl } from "../support/certificate.ts";
 import { APPROVE, CLOSED, TOKEN } from "../support/test_server.ts";
-import { fromCheckout, inFolder, onPath, runProgram, startProgram } from "../project/program.ts";
+import { fromCheckout, onPath, runProgram, startProgram } from "../project/program.ts";
+import { withTempFolder } from "../support/temp_folder.ts";
 
 const able = canCertify() && onPath("curl");
 const skipped = able ? "" : " (skipped: no openssl and curl here)";
 
 function test(name: string, act: (folder: string) => Promise<void>): void {
-  Deno.test({ name: `${name}${skipped}`, ignore: !able, fn: () => inFolder(act) });
+  Deno.test({ name: `${name}${skipped}`, ignore: !able, fn: () => withTempFolder(act) });
 }
 
 /** Runs a test with a server that has its own certificate. */

@@ -55,13 +55,3 @@ export function withPluginServer(
     await test(server);
   });
 }
-
-/** Runs a test with an empty folder, which is removed afterwards. */
-export async function withTempFolder<T>(use: (folder: string) => Promise<T>): Promise<T> {
-  const folder = await Deno.realPath(await Deno.makeTempDir({ prefix: "elastik-plugin-" }));
-  try {
-    return await use(folder);
-  } finally {
-    await Deno.remove(folder, { recursive: true });
-  }
-}

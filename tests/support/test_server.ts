@@ -124,7 +124,7 @@ export class TestServer {
     const end = Date.now() + 10_000;
     while (Date.now() < end) {
       if ((await this.approve("HEAD", "/boot/plugins")).status === 200) return;
-      await delay(2);
+      await delay(5);
     }
     throw new Error("/boot was not written");
   }

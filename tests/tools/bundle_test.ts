@@ -3,15 +3,15 @@ import { bundle, formatEntryModule } from "../../lib/tools/bundle.ts";
 import {
   ask,
   cleanEnv,
-  inFolder,
   ROOT,
   runProgram,
-  type Start,
+  type StartOptions,
   startProgram,
   worksAt,
 } from "../project/program.ts";
+import { withTempFolder } from "../support/temp_folder.ts";
 
-function run(folder: string, ...args: string[]): Start {
+function run(folder: string, ...args: string[]): StartOptions {
   return {
     command: Deno.execPath(),
     // No network, no packages and no configuration file: everything must be in the one file.
@@ -31,7 +31,7 @@ function run(folder: string, ...args: string[]): Start {
 }
 
 Deno.test("bundle() builds one file that runs from any folder and can be restarted", () =>
-  inFolder(async (folder) => {
+  withTempFolder(async (folder) => {
     const length = await bundle(`${folder}/elastik.js`);
     assertEquals(length, (await Deno.stat(`${folder}/elastik.js`)).size);
     await Deno.mkdir(`${folder}/empty`);
@@ -64,7 +64,7 @@ Deno.test("bundle() builds one file that runs from any folder and can be restart
   }));
 
 Deno.test("bundle() is reproducible and contains no path of the build computer", () =>
-  inFolder(async (folder) => {
+  withTempFolder(async (folder) => {
     await bundle(`${folder}/a/elastik.js`);
     await bundle(`${folder}/b.js`);
     const text = await Deno.readTextFile(`${folder}/a/elastik.js`);

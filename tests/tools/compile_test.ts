@@ -1,7 +1,8 @@
 import { assert, assertEquals, assertMatch } from "../support/assert.ts";
 import { bundle } from "../../lib/tools/bundle.ts";
 import { compilerArgs, extractError } from "../../lib/tools/compile.ts";
-import { inFolder, ROOT, runProgram, startProgram, worksAt } from "../project/program.ts";
+import { ROOT, runProgram, startProgram, worksAt } from "../project/program.ts";
+import { withTempFolder } from "../support/temp_folder.ts";
 
 /**
  * The program as if it were compiled, without the base binary, which is not available everywhere:
@@ -28,7 +29,7 @@ async function standIn(folder: string): Promise<string> {
 }
 
 Deno.test("a compiled program starts its cells from itself and works as a server", () =>
-  inFolder(async (folder) => {
+  withTempFolder(async (folder) => {
     const command = await standIn(folder);
     await Deno.mkdir(`${folder}/empty`);
     const at = (...args: string[]) => ({
@@ -48,7 +49,7 @@ Deno.test("a compiled program starts its cells from itself and works as a server
   }));
 
 Deno.test("compile() embeds the whole bundle and nothing else", () =>
-  inFolder(async (folder) => {
+  withTempFolder(async (folder) => {
     const { code, stdout, stderr } = await runProgram({
       command: Deno.execPath(),
       args: [

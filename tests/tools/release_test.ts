@@ -2,7 +2,8 @@ import { assertEquals, assertMatch } from "../support/assert.ts";
 import { CompileError } from "../../lib/tools/compile.ts";
 import { release, SUMS_FILE, TARGETS } from "../../lib/tools/release.ts";
 import { VERSION } from "../../lib/version.ts";
-import { inFolder, onPath, runProgram } from "../project/program.ts";
+import { onPath, runProgram } from "../project/program.ts";
+import { withTempFolder } from "../support/temp_folder.ts";
 
 const missing = onPath("sha256sum") ? "" : " (skipped: no sha256sum here)";
 
@@ -11,7 +12,7 @@ Deno.test({
     `release() builds what it can, writes checksums, and reports what it could not build${missing}`,
   ignore: missing !== "",
   fn: () =>
-    inFolder(async (folder) => {
+    withTempFolder(async (folder) => {
       const lines: string[] = [];
       const found = await release(`${folder}/dist`, TARGETS, async ({ output, target }) => {
         if (target?.includes("apple")) throw new CompileError("no such host");

@@ -6,6 +6,7 @@
 import { assert, assertEquals, assertMatch, assertRejects } from "../support/assert.ts";
 import { sha256Hex } from "../../lib/base/hash.ts";
 import type { Change, ChangeResult, Store, StoreErrorCode, World } from "../../lib/world/store.ts";
+import { createRandom } from "../support/random.ts";
 
 /** Options of a test's store. */
 export interface SuiteOptions {
@@ -727,11 +728,8 @@ export function storeSuite(engine: string, withStore: WithStore): void {
     { lower: { "home/c": "lower" } },
     async ({ store, reopen }) => {
       const seed = crypto.getRandomValues(new Uint32Array(1))[0] ?? 1;
-      let state = seed;
-      const random = (below: number) => {
-        state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
-        return Math.floor((state / 2 ** 32) * below);
-      };
+      const next = createRandom(seed);
+      const random = (below: number) => Math.floor(next() * below);
       const names = ["home/a", "home/b", "home/c"];
       const changes: Promise<string>[] = [];
       for (let i = 0; i < 600; i++) {

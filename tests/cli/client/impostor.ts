@@ -1,5 +1,7 @@
 /** A server that answers as a test decides and records the credentials it receives. Not a test. */
 
+import { freePort } from "../../support/free_port.ts";
+
 /** A running impostor. */
 export interface Impostor {
   readonly url: string;
@@ -25,7 +27,5 @@ export function startImpostor(answer: (request: Request) => Response): Impostor 
 
 /** Returns a URL where no server listens. */
 export function createClosedUrl(): string {
-  const listener = Deno.listen({ port: 0, hostname: "127.0.0.1" });
-  listener.close();
-  return `http://127.0.0.1:${listener.addr.port}`;
+  return `http://127.0.0.1:${freePort()}`;
 }

@@ -1,14 +1,14 @@
 import { assertEquals, assertStrictEquals } from "../../support/assert.ts";
 import { readStoredToken } from "../../../lib/cli/client/stored_token.ts";
 import { acquireDataFolder, loadOrCreateSecret } from "../../../lib/world/file/data_folder.ts";
-import { withTempData } from "../../testdata/temp_data.ts";
+import { withTempFolder } from "../../support/temp_folder.ts";
 
 const HERE = "http://127.0.0.1:3005";
 const held = (data: string, base: string, pid: number | undefined) =>
   readStoredToken({ base, data, readServerPid: () => Promise.resolve(pid) });
 
 Deno.test("readStoredToken() returns the token if the server on this computer holds the folder", () =>
-  withTempData(async (data) => {
+  withTempFolder(async (data) => {
     const folder = acquireDataFolder(data);
     const { secret } = loadOrCreateSecret(data, ".approve-token");
     for (const base of [HERE, "http://localhost:1", "http://[::1]:1", "https://127.0.0.1"]) {
@@ -39,7 +39,7 @@ Deno.test("readStoredToken() returns the token if the server on this computer ho
   }));
 
 Deno.test("readStoredToken() calls no server without a folder, and returns undefined for an empty token", () =>
-  withTempData(async (data) => {
+  withTempFolder(async (data) => {
     const readServerPid = () => Promise.reject(new Error("a server was called"));
     assertEquals(
       await readStoredToken({ base: HERE, data: `${data}/none`, readServerPid }),

@@ -2,13 +2,13 @@ import { assert, assertEquals, assertMatch } from "../../support/assert.ts";
 import {
   ask,
   fromCheckout,
-  inFolder,
   type Program,
   ROOT,
   runProgram,
-  type Start,
+  type StartOptions,
   startProgram,
 } from "../../project/program.ts";
+import { withTempFolder } from "../../support/temp_folder.ts";
 
 const TOKENS = { ELASTIK_TOKEN: "t2-of-the-test", ELASTIK_APPROVE_TOKEN: "t3-of-the-test" };
 
@@ -16,7 +16,7 @@ const TOKENS = { ELASTIK_TOKEN: "t2-of-the-test", ELASTIK_APPROVE_TOKEN: "t3-of-
  * Runs the command as documented, with its own cache, because the port may have served another
  * version before.
  */
-function byUrl(program: Program, folder: string, env: Record<string, string> = {}): Start {
+function byUrl(program: Program, folder: string, env: Record<string, string> = {}): StartOptions {
   return {
     command: Deno.execPath(),
     args: ["run", "-A", "-r", `${program.url}/home/boot?raw`],
@@ -31,7 +31,7 @@ async function worldsBelowHome(program: Program): Promise<string[]> {
 }
 
 Deno.test("/home/boot passes on a new server and reports what it could not delete", () =>
-  inFolder(async (folder) => {
+  withTempFolder(async (folder) => {
     const program = await startProgram(fromCheckout(folder));
     const { code, stdout, stderr } = await runProgram(byUrl(program, folder));
     const left = await worldsBelowHome(program);
@@ -53,7 +53,7 @@ Deno.test("/home/boot passes on a new server and reports what it could not delet
   }));
 
 Deno.test("/home/boot runs all checks and leaves nothing if it has the tokens", () =>
-  inFolder(async (folder) => {
+  withTempFolder(async (folder) => {
     const program = await startProgram(fromCheckout(folder, [], TOKENS));
     const { code, stdout, stderr } = await runProgram(byUrl(program, folder, TOKENS));
     const left = await worldsBelowHome(program);
@@ -67,7 +67,7 @@ Deno.test("/home/boot runs all checks and leaves nothing if it has the tokens", 
   }));
 
 Deno.test("/home/boot as a file uses ELASTIK_URL, else ELASTIK_PORT of the environment, else of .env", () =>
-  inFolder(async (folder) => {
+  withTempFolder(async (folder) => {
     // Nothing listens on the ports 1 to 3, so the test stops after its first check.
     const rows: [file: string, env: Record<string, string>, address: string][] = [
       ["export ELASTIK_PORT = '1' # here\r\n", {}, "localhost:1"],
@@ -92,7 +92,7 @@ Deno.test("/home/boot as a file uses ELASTIK_URL, else ELASTIK_PORT of the envir
   }));
 
 Deno.test("boot finds the approve token of a new server in its folder", () =>
-  inFolder(async (folder) => {
+  withTempFolder(async (folder) => {
     const program = await startProgram(fromCheckout(folder));
     const { code, stdout, stderr } = await runProgram(fromCheckout(folder, ["boot", program.url]));
     const left = await worldsBelowHome(program);
@@ -103,7 +103,7 @@ Deno.test("boot finds the approve token of a new server in its folder", () =>
   }));
 
 Deno.test("boot does not send the stored token to a server that does not hold the folder", () =>
-  inFolder(async (folder) => {
+  withTempFolder(async (folder) => {
     await Deno.mkdir(`${folder}/data`);
     await Deno.writeTextFile(`${folder}/data/.approve-token`, `${"a".repeat(64)}\n`);
     await Deno.writeTextFile(`${folder}/data/.lock`, "4242\n");
@@ -126,7 +126,7 @@ Deno.test("boot does not send the stored token to a server that does not hold th
   }));
 
 Deno.test("boot fails at once if no server answers", () =>
-  inFolder(async (folder) => {
+  withTempFolder(async (folder) => {
     const listener = Deno.listen({ port: 0, hostname: "127.0.0.1" });
     const { port } = listener.addr;
     listener.close();

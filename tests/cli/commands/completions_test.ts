@@ -1,5 +1,6 @@
 import { assertEquals, assertMatch } from "../../support/assert.ts";
-import { fromCheckout, inFolder, onPath, runProgram } from "../../project/program.ts";
+import { fromCheckout, onPath, runProgram } from "../../project/program.ts";
+import { withTempFolder } from "../../support/temp_folder.ts";
 
 const without = (shell: string) => onPath(shell) ? "" : ` (skipped: no ${shell} here)`;
 
@@ -27,7 +28,7 @@ Deno.test({
   name: `completions bash completes commands, options, plugins and files${without("bash")}`,
   ignore: !onPath("bash"),
   fn: () =>
-    inFolder(async (folder) => {
+    withTempFolder(async (folder) => {
       assertEquals(await offered(folder, ["ver"]), ["verify"]);
       assertEquals(await offered(folder, ["mint", "--t"]), ["--ttl"]);
       assertEquals(await offered(folder, ["install", "exa"]), ["example"]);
@@ -40,7 +41,7 @@ Deno.test({
   name: `completions zsh prints a script that zsh accepts${without("zsh")}`,
   ignore: !onPath("zsh"),
   fn: () =>
-    inFolder(async (folder) => {
+    withTempFolder(async (folder) => {
       const { stdout: script } = await runProgram(fromCheckout(folder, ["completions", "zsh"]));
       await Deno.writeTextFile(`${folder}/script`, script);
       const { code, stdout, stderr } = await runProgram({
@@ -56,7 +57,7 @@ Deno.test({
   name: `completions fish completes commands, options, plugins and files${without("fish")}`,
   ignore: !onPath("fish"),
   fn: () =>
-    inFolder(async (folder) => {
+    withTempFolder(async (folder) => {
       const { stdout: script } = await runProgram(fromCheckout(folder, ["completions", "fish"]));
       await Deno.writeTextFile(`${folder}/script`, script);
       const rows: readonly [string, string][] = [
@@ -79,7 +80,7 @@ Deno.test({
 });
 
 Deno.test("completions exits with 2 for an unsupported shell", () =>
-  inFolder(async (folder) => {
+  withTempFolder(async (folder) => {
     const { code, stderr } = await runProgram(fromCheckout(folder, ["completions", "cmd"]));
     assertEquals(code, 2);
     assertMatch(stderr, /^Cannot complete for cmd: supported shells are bash, zsh, fish$/m);

@@ -1,8 +1,9 @@
 import { assert, assertEquals, assertMatch } from "../../support/assert.ts";
-import { ask, fromCheckout, inFolder, runProgram, startProgram } from "../../project/program.ts";
+import { ask, fromCheckout, runProgram, startProgram } from "../../project/program.ts";
+import { withTempFolder } from "../../support/temp_folder.ts";
 
 Deno.test("export of a server that writes can be imported, verified and served", () =>
-  inFolder(async (folder) => {
+  withTempFolder(async (folder) => {
     const program = await startProgram(fromCheckout(folder));
     const put = (name: string, body: string) =>
       ask(`${program.url}/home/${name}`, { method: "PUT", body });
@@ -49,7 +50,7 @@ Deno.test("export of a server that writes can be imported, verified and served",
   }));
 
 Deno.test("export - writes to a pipe, and tar unpacks it into data/", () =>
-  inFolder(async (folder) => {
+  withTempFolder(async (folder) => {
     const program = await startProgram(fromCheckout(folder));
     await ask(`${program.url}/home/x`, { method: "PUT", body: "piped" });
     await program.stop();
@@ -77,7 +78,7 @@ Deno.test("export - writes to a pipe, and tar unpacks it into data/", () =>
   }));
 
 Deno.test("export does not overwrite a file and reports its errors", () =>
-  inFolder(async (folder) => {
+  withTempFolder(async (folder) => {
     await Deno.mkdir(`${folder}/data`);
     await Deno.writeTextFile(`${folder}/there`, "precious");
     const rows: readonly [string[], number, RegExp][] = [

@@ -1,6 +1,7 @@
 import { assert, assertEquals, assertMatch } from "../../support/assert.ts";
 import { fillData, fillOriginal, KEY, tarOf } from "../../archive/fixtures.ts";
-import { ask, fromCheckout, inFolder, runProgram, startProgram } from "../../project/program.ts";
+import { ask, fromCheckout, runProgram, startProgram } from "../../project/program.ts";
+import { withTempFolder } from "../../support/temp_folder.ts";
 
 const run = (folder: string, ...args: string[]) => runProgram(fromCheckout(folder, args));
 
@@ -21,7 +22,7 @@ async function archiveOf(folder: string, file: string): Promise<void> {
 }
 
 Deno.test("import adds a snapshot of elastik v5 and reports the check of each chain", () =>
-  inFolder(async (folder) => {
+  withTempFolder(async (folder) => {
     fillOriginal(`${folder}/theirs`, [
       { folder: "hello", body: "<h1>I am alive</h1>", ext: "html" },
       { folder: "etc%2Fmotd", body: "welcome" },
@@ -64,7 +65,7 @@ Deno.test("import adds a snapshot of elastik v5 and reports the check of each ch
   }));
 
 Deno.test("import adds a data folder with uncheckpointed write-ahead logs", () =>
-  inFolder(async (folder) => {
+  withTempFolder(async (folder) => {
     fillData(`${folder}/other`);
     const { code, stdout } = await run(folder, "import", "other");
     assertEquals(code, 0, stdout);
@@ -79,7 +80,7 @@ Deno.test("import adds a data folder with uncheckpointed write-ahead logs", () =
   }));
 
 Deno.test("import rejects malicious archives and leaves nothing of them", () =>
-  inFolder(async (folder) => {
+  withTempFolder(async (folder) => {
     const world = { name: "data/home%2Fx/universe.db", body: "x" };
     const rows: readonly [Parameters<typeof tarOf>[0], RegExp][] = [
       [[world, { name: "../../evil" }], /^Cannot unpack "\.\.\/\.\.\/evil": it leaves its folder/],
@@ -102,7 +103,7 @@ Deno.test("import rejects malicious archives and leaves nothing of them", () =>
   }));
 
 Deno.test("import reports its errors", () =>
-  inFolder(async (folder) => {
+  withTempFolder(async (folder) => {
     fillData(`${folder}/other`);
     const program = await startProgram(fromCheckout(folder));
     const busy = await run(folder, "import", "other", "--merge");
@@ -123,7 +124,7 @@ Deno.test("import reports its errors", () =>
   }));
 
 Deno.test("import reads the standard input, and hides its key from the process list", () =>
-  inFolder(async (folder) => {
+  withTempFolder(async (folder) => {
     fillData(`${folder}/other`);
     await archiveOf(`${folder}/other`, `${folder}/x.tar.gz`);
     const { command, args, env } = fromCheckout(folder);
@@ -138,7 +139,7 @@ Deno.test("import reads the standard input, and hides its key from the process l
   }));
 
 Deno.test("import adds a snapshot of the plugin reality with the key in it", () =>
-  inFolder(async (folder) => {
+  withTempFolder(async (folder) => {
     const program = await startProgram(fromCheckout(folder));
     await ask(`${program.url}/home/x`, { method: "PUT", body: "cloned" });
     const installed = await run(folder, "install", "reality", "--url", program.url);

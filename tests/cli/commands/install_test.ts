@@ -2,17 +2,11 @@ import { assert, assertEquals, assertMatch } from "../../support/assert.ts";
 import { createClosedUrl, startImpostor } from "../client/impostor.ts";
 import { APPROVE, CLOSED, TOKEN, withServer } from "../../support/test_server.ts";
 import { QUICK } from "../../plugin/plugin_test_server.ts";
-import {
-  ask,
-  fromCheckout,
-  inFolder,
-  ROOT,
-  runProgram,
-  startProgram,
-} from "../../project/program.ts";
+import { ask, fromCheckout, ROOT, runProgram, startProgram } from "../../project/program.ts";
+import { withTempFolder } from "../../support/temp_folder.ts";
 
 Deno.test("install on a new server needs no token if its data folder is here", () =>
-  inFolder(async (folder) => {
+  withTempFolder(async (folder) => {
     const program = await startProgram(fromCheckout(folder));
     try {
       for (const version of [1, 2]) {
@@ -44,7 +38,7 @@ Deno.test("install on a new server needs no token if its data folder is here", (
 
 Deno.test("install reports the same errors as install.sh, and which token is missing", () =>
   withServer({ env: { ...CLOSED, ...QUICK } }, (server) =>
-    inFolder(async (folder) => {
+    withTempFolder(async (folder) => {
       const url = `http://127.0.0.1:${server.port}`;
       const tokens = { ELASTIK_TOKEN: TOKEN, ELASTIK_APPROVE_TOKEN: APPROVE };
       const rows: readonly [string[], Record<string, string>, number, RegExp][] = [
@@ -93,7 +87,7 @@ Deno.test("install reports the same errors as install.sh, and which token is mis
     })));
 
 Deno.test("install does not send the stored token to a server that does not hold the folder", () =>
-  inFolder(async (folder) => {
+  withTempFolder(async (folder) => {
     const program = await startProgram(fromCheckout(folder));
     // It sends the process id of the server, but it is another process.
     const { pid } = JSON.parse((await ask(`${program.url}/proc/status`)).text);
@@ -110,7 +104,7 @@ Deno.test("install does not send the stored token to a server that does not hold
   }));
 
 Deno.test("install sanitizes what a server answers for the terminal", () =>
-  inFolder(async (folder) => {
+  withTempFolder(async (folder) => {
     const impostor = startImpostor(() => new Response("\x1b]0;owned\x07\nno", { status: 500 }));
     const env = { ELASTIK_APPROVE_TOKEN: "x" };
     const ran = await runProgram(

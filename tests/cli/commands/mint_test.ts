@@ -3,11 +3,12 @@ import { formatExplanation } from "../../../lib/cli/commands/mint.ts";
 import { createClosedUrl, startImpostor } from "../client/impostor.ts";
 import { canCertify, openssl } from "../../support/certificate.ts";
 import { APPROVE, bearer, CLOSED, TOKEN, withServer } from "../../support/test_server.ts";
-import { ask, fromCheckout, inFolder, runProgram, startProgram } from "../../project/program.ts";
+import { ask, fromCheckout, runProgram, startProgram } from "../../project/program.ts";
+import { withTempFolder } from "../../support/temp_folder.ts";
 
 Deno.test("mint prints only the token, which allows what was requested", () =>
   withServer({ env: CLOSED }, (server) =>
-    inFolder(async (folder) => {
+    withTempFolder(async (folder) => {
       const url = `http://127.0.0.1:${server.port}`;
       const mint = (...args: string[]) =>
         runProgram(
@@ -51,7 +52,7 @@ Deno.test("mint prints only the token, which allows what was requested", () =>
     })));
 
 Deno.test("mint uses the stored token of a new server, and sends it to no other", () =>
-  inFolder(async (folder) => {
+  withTempFolder(async (folder) => {
     const program = await startProgram(fromCheckout(folder));
     const port = new URL(program.url).port;
     const minted = await runProgram(
@@ -76,7 +77,7 @@ Deno.test("mint uses the stored token of a new server, and sends it to no other"
   }));
 
 Deno.test("mint exits with 3 if no server answers, and prints no malformed token", () =>
-  inFolder(async (folder) => {
+  withTempFolder(async (folder) => {
     const env = { ELASTIK_APPROVE_TOKEN: APPROVE };
     const away = await runProgram(
       fromCheckout(folder, ["mint", "x", "--url", createClosedUrl()], env),
@@ -95,7 +96,7 @@ Deno.test({
   name: `mint trusts a self-signed server by the certificate in its settings${NO_OPENSSL}`,
   ignore: NO_OPENSSL !== "",
   fn: () =>
-    inFolder(async (folder) => {
+    withTempFolder(async (folder) => {
       const { cert, key } = { cert: `${folder}/own.crt`, key: `${folder}/own.key` };
       await openssl([
         ...["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"],

@@ -1,8 +1,9 @@
 import { assertEquals, assertMatch } from "../../support/assert.ts";
-import { cleanEnv, fromCheckout, inFolder } from "../../project/program.ts";
+import { cleanEnv, fromCheckout } from "../../project/program.ts";
+import { withTempFolder } from "../../support/temp_folder.ts";
 
 Deno.test("runInterruptible() lets Ctrl-C abort an import without leaving files", () =>
-  inFolder(async (folder) => {
+  withTempFolder(async (folder) => {
     const watcher = Deno.watchFs(folder);
     const { command, args, env } = fromCheckout(folder, ["import", "-"]);
     const child = new Deno.Command(command, {

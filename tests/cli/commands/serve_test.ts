@@ -1,17 +1,11 @@
 import { assert, assertEquals, assertMatch, assertNotEquals } from "../../support/assert.ts";
-import {
-  ask,
-  cleanEnv,
-  fromCheckout,
-  inFolder,
-  runProgram,
-  startProgram,
-} from "../../project/program.ts";
+import { ask, cleanEnv, fromCheckout, runProgram, startProgram } from "../../project/program.ts";
+import { withTempFolder } from "../../support/temp_folder.ts";
 
 const START_LINE = /^elastik \d+\.\d+\.\d+ at http:\/\/127\.0\.0\.1:\d+, worlds in data\/$/m;
 
 Deno.test("serve prints its URL, and a generated approve token only once", () =>
-  inFolder(async (folder) => {
+  withTempFolder(async (folder) => {
     const first = await startProgram(fromCheckout(folder));
     await first.stop();
     assertMatch(first.output(), START_LINE);
@@ -24,7 +18,7 @@ Deno.test("serve prints its URL, and a generated approve token only once", () =>
   }));
 
 Deno.test("serve prints a command that works as it is", () =>
-  inFolder(async (folder) => {
+  withTempFolder(async (folder) => {
     const program = await startProgram(fromCheckout(folder));
     const command = /^try: (.*)$/m.exec(program.output())?.[1] ?? "";
     const { code, stdout } = await runProgram({
@@ -38,7 +32,7 @@ Deno.test("serve prints a command that works as it is", () =>
   }));
 
 Deno.test("serve exits with 0 on SIGTERM and SIGINT, and keeps every confirmed write", () =>
-  inFolder(async (folder) => {
+  withTempFolder(async (folder) => {
     for (const signal of ["SIGTERM", "SIGINT"] as const) {
       const program = await startProgram(fromCheckout(folder));
       const put = await ask(`${program.url}/home/${signal}`, { method: "PUT", body: signal });
@@ -55,7 +49,7 @@ Deno.test("serve exits with 0 on SIGTERM and SIGINT, and keeps every confirmed w
   }));
 
 Deno.test("serve writes only JSON objects to its standard output with ELASTIK_LOG=json", () =>
-  inFolder(async (folder) => {
+  withTempFolder(async (folder) => {
     const { command, args, cwd, env } = fromCheckout(folder, [], { ELASTIK_LOG: "json" });
     const child = new Deno.Command(command, {
       args: [...args],
@@ -86,7 +80,7 @@ Deno.test("serve writes only JSON objects to its standard output with ELASTIK_LO
   }));
 
 Deno.test("serve continues if the reader of its access log closes the pipe", () =>
-  inFolder(async (folder) => {
+  withTempFolder(async (folder) => {
     const { command, args, cwd, env } = fromCheckout(folder, [], { ELASTIK_LOG: "line" });
     const child = new Deno.Command(command, {
       args: [...args],
@@ -113,7 +107,7 @@ Deno.test("serve continues if the reader of its access log closes the pipe", () 
   }));
 
 Deno.test("serve exits with one sentence if it cannot start", () =>
-  inFolder(async (folder) => {
+  withTempFolder(async (folder) => {
     const program = await startProgram(fromCheckout(folder));
     const { port } = new URL(program.url);
     const rows: readonly [Record<string, string>, RegExp][] = [
@@ -144,7 +138,7 @@ Deno.test("serve exits with one sentence if it cannot start", () =>
   }));
 
 Deno.test("serve reads .env of the working folder; the environment has priority", () =>
-  inFolder(async (folder) => {
+  withTempFolder(async (folder) => {
     const token = "the-token-of-the-file";
     await Deno.writeTextFile(
       `${folder}/.env`,

@@ -2,7 +2,8 @@
 
 import { assert, assertEquals, assertMatch } from "../../support/assert.ts";
 import { fillData } from "../../archive/fixtures.ts";
-import { fromCheckout, inFolder, onPath, runProgram, startProgram } from "../../project/program.ts";
+import { fromCheckout, onPath, runProgram, startProgram } from "../../project/program.ts";
+import { withTempFolder } from "../../support/temp_folder.ts";
 
 const missing = onPath("script") ? "" : " (skipped: no script here)";
 
@@ -21,7 +22,7 @@ Deno.test({
   name: `mint explains its token on a terminal${missing}`,
   ignore: missing !== "",
   fn: () =>
-    inFolder(async (folder) => {
+    withTempFolder(async (folder) => {
       const program = await startProgram(fromCheckout(folder));
       const { code, stdout } = await atTerminal(folder, ["mint", "home/x", "--url", program.url]);
       await program.stop();
@@ -37,7 +38,7 @@ Deno.test({
   name: `export does not write an archive to a terminal${missing}`,
   ignore: missing !== "",
   fn: () =>
-    inFolder(async (folder) => {
+    withTempFolder(async (folder) => {
       fillData(`${folder}/data`);
       const { code, stdout } = await atTerminal(folder, ["export", "-"]);
       assertEquals(code, 2);
@@ -49,7 +50,7 @@ Deno.test({
   name: `export, import and verify show a progress bar on a terminal and clear it${missing}`,
   ignore: missing !== "",
   fn: () =>
-    inFolder(async (folder) => {
+    withTempFolder(async (folder) => {
       fillData(`${folder}/data`);
       const rows: readonly [string, string[]][] = [
         ["export", ["x.tar.gz"]],

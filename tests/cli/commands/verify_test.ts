@@ -1,9 +1,10 @@
 import { assertEquals, assertMatch } from "../../support/assert.ts";
 import { DatabaseSync } from "node:sqlite";
-import { ask, fromCheckout, inFolder, runProgram, startProgram } from "../../project/program.ts";
+import { ask, fromCheckout, runProgram, startProgram } from "../../project/program.ts";
+import { withTempFolder } from "../../support/temp_folder.ts";
 
 Deno.test("verify exits with 0 if all worlds verify, 1 if some do not, 2 if it cannot check", () =>
-  inFolder(async (folder) => {
+  withTempFolder(async (folder) => {
     const verify = (...args: string[]) => runProgram(fromCheckout(folder, ["verify", ...args]));
     const program = await startProgram(fromCheckout(folder));
     await ask(`${program.url}/home/x`, { method: "PUT", body: "true" });

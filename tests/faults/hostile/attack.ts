@@ -13,7 +13,7 @@ export interface Attack {
   readonly status?: readonly number[];
   /** Whether the cell must end; undefined if both are allowed. */
   readonly cellEnds?: boolean;
-  /** Checks what else must hold. */
+  /** Makes further checks. */
   readonly check?: (server: AttackedServer) => Promise<void>;
 }
 

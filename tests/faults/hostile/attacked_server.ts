@@ -1,11 +1,12 @@
 /**
  * The server under attack: the program in its own process, with tokens and short limits, and functions
- * that run an attack and measure what is left of it. Not a test itself.
+ * that run an attack and measure the processes, memory and CPU time afterwards. Not a test itself.
  */
 
 import { assert, assertEquals, assertMatch } from "../../support/assert.ts";
 import { type Program, ROOT, startProgram } from "../../project/program.ts";
 import type { Attack } from "./attack.ts";
+import { freePort } from "../../support/free_port.ts";
 
 /** Credentials of the server. */
 export const TOKENS = { t2: "hostile-t2-token", t3: "hostile-t3-token" } as const;
@@ -160,7 +161,7 @@ export class AttackedServer {
   }
 }
 
-/** Stands for the response of a connection that closed before it was complete. */
+/** Replaces the response if the connection closed before it was complete. */
 function closedConnection(error: unknown): Answer {
   if (!(error instanceof TypeError)) throw error;
   return { status: 0, text: error.message, headers: new Headers() };
@@ -207,13 +208,6 @@ export async function startAttackedServer(how: "process" | "worker"): Promise<At
     },
   });
   return new AttackedServer(program, folder);
-}
-
-function freePort(): number {
-  const listener = Deno.listen({ port: 0, hostname: "127.0.0.1" });
-  const { port } = listener.addr;
-  listener.close();
-  return port;
 }
 
 /** A process and its descendants without zombies (Linux; elsewhere only the process). */

@@ -12,6 +12,7 @@ import {
 } from "../../../lib/plugin/cell/cell_run.ts";
 import type { TransportEvents } from "../../../lib/plugin/transport/transport.ts";
 import { SHORT } from "../cell_fixture.ts";
+import { createRandom } from "../../support/random.ts";
 
 class Fake {
   readonly run: CellRun<string>;
@@ -269,13 +270,8 @@ Deno.test("CellRun ignores late frames of a cancelled call", async () => {
 Deno.test("CellRun survives random frames and gives them no authority of a caller", async () => {
   const seed = Number(Deno.env.get("SEED") ?? Date.now() % 1e9) | 1;
   console.log(`seed ${seed}`);
-  let state = seed;
-  const next = (below: number): number => {
-    state ^= state << 13;
-    state ^= state >>> 17;
-    state ^= state << 5;
-    return (state >>> 0) % below;
-  };
+  const random = createRandom(seed);
+  const next = (below: number): number => Math.floor(random() * below);
   for (let round = 0; round < 200; round++) {
     await withFake((fake) => {
       const ids = [fake.ask("ada").id, fake.ask("bob").id];

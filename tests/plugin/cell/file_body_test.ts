@@ -5,22 +5,20 @@ import { RpcError } from "../../../lib/plugin/wire/rpc_calls.ts";
 import { createFileOpener, FileChanged } from "../../../lib/plugin/cell/file_body.ts";
 import { fileFingerprint, toFileInfo } from "../../../lib/plugin/realm/env_files.ts";
 import { LAUNCHES, type LaunchName, withCell } from "../cell_fixture.ts";
+import { withTempFolder } from "../../support/temp_folder.ts";
 
 const LONG = new Uint8Array(2 * FILE_CHUNK_BYTES + 5).map((_, at) => at % 251);
 
 /** A folder that is granted as `/g`, and a secret file next to it. */
-async function inFolder(act: (folder: string) => Promise<void>): Promise<void> {
-  const base = await Deno.realPath(await Deno.makeTempDir({ prefix: "elastik-body-" }));
-  const folder = `${base}/granted`;
-  try {
+function withGrantedFolder(test: (folder: string) => Promise<void>): Promise<void> {
+  return withTempFolder(async (base) => {
+    const folder = `${base}/granted`;
     await Deno.mkdir(folder);
     await Deno.writeTextFile(`${base}/secret`, "secret");
     await Deno.writeFile(`${folder}/long`, LONG);
     await Deno.symlink(`${base}/secret`, `${folder}/out`);
-    await act(folder);
-  } finally {
-    await Deno.remove(base, { recursive: true });
-  }
+    await test(folder);
+  });
 }
 
 async function factsAt(path: string): Promise<string> {
@@ -28,7 +26,7 @@ async function factsAt(path: string): Promise<string> {
 }
 
 Deno.test("createFileOpener() returns exactly the requested bytes and reports the end once", () =>
-  inFolder(async (folder) => {
+  withGrantedFolder(async (folder) => {
     const open = createFileOpener([{ path: "/g", realPath: folder, write: false }]);
     const rows: [offset: number, length: number, expected: Uint8Array][] = [
       [0, -1, LONG],
@@ -49,7 +47,7 @@ Deno.test("createFileOpener() returns exactly the requested bytes and reports th
   }));
 
 Deno.test("createFileOpener() refuses a path outside the granted folders and a file with another fingerprint", () =>
-  inFolder(async (folder) => {
+  withGrantedFolder(async (folder) => {
     const open = createFileOpener([{ path: "/g", realPath: folder, write: false }]);
     const ask = (path: string, seen = "", offset = 0, length = -1) =>
       open(
@@ -83,7 +81,7 @@ Deno.test("createFileOpener() refuses a path outside the granted folders and a f
   }));
 
 Deno.test("createFileOpener() closes the file if it became shorter, is cancelled or is failed", () =>
-  inFolder(async (folder) => {
+  withGrantedFolder(async (folder) => {
     const open = createFileOpener([{ path: "/g", realPath: folder, write: false }]);
     const handle = { path: "/g/long", offset: 0, length: -1, fingerprint: "" };
     let over = 0;
@@ -102,7 +100,7 @@ Deno.test("createFileOpener() closes the file if it became shorter, is cancelled
 
 for (const launch of Object.keys(LAUNCHES) as LaunchName[]) {
   Deno.test(`env.files.respond() (${launch}) lets the server send the file with the plugin's status and headers`, () =>
-    inFolder(async (folder) => {
+    withGrantedFolder(async (folder) => {
       const source = `let posts = 0; export default { async fetch(request, env) {
       const { pathname } = new URL(request.url);
       if (pathname === "/count" && request.method === "GET") return new Response(String(posts));
@@ -140,7 +138,7 @@ for (const launch of Object.keys(LAUNCHES) as LaunchName[]) {
 }
 
 Deno.test("env.files.respond() sends one whole version of a file that is replaced during the request", () =>
-  inFolder(async (folder) => {
+  withGrantedFolder(async (folder) => {
     const source = `export default { async fetch(request, env) {
       const at = env.config["/root"] + "/long";
       const seen = await env.files.stat(at);

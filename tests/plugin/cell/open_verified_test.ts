@@ -1,20 +1,18 @@
 import { assert, assertEquals, assertRejects } from "../../support/assert.ts";
 import { createOpenVerified, FileReplaced } from "../../../lib/plugin/cell/open_verified.ts";
+import { withTempFolder } from "../../support/temp_folder.ts";
 
 const LINUX = Deno.build.os === "linux";
 const decoder = new TextDecoder();
 
-async function inFolder(act: (base: string) => Promise<void>): Promise<void> {
-  const base = await Deno.realPath(await Deno.makeTempDir({ prefix: "elastik-place-" }));
-  try {
-    for (const [folder, text] of [["open", "open"], ["secret", "secret"]] as const) {
-      await Deno.mkdir(`${base}/${folder}`);
-      await Deno.writeTextFile(`${base}/${folder}/file`, text);
+function withFolders(test: (base: string) => Promise<void>): Promise<void> {
+  return withTempFolder(async (base) => {
+    for (const name of ["open", "secret"]) {
+      await Deno.mkdir(`${base}/${name}`);
+      await Deno.writeTextFile(`${base}/${name}/file`, name);
     }
-    await act(base);
-  } finally {
-    await Deno.remove(base, { recursive: true });
-  }
+    await test(base);
+  });
 }
 
 async function textOf(file: Deno.FsFile): Promise<string> {
@@ -22,7 +20,7 @@ async function textOf(file: Deno.FsFile): Promise<string> {
 }
 
 Deno.test("createOpenVerified() opens a file by its real path", () =>
-  inFolder(async (base) => {
+  withFolders(async (base) => {
     assertEquals(await textOf(await createOpenVerified(Deno)(`${base}/open/file`)), "open");
     await assertRejects(createOpenVerified(Deno)(`${base}/open/none`));
   }));
@@ -33,7 +31,7 @@ Deno.test({
     : "createOpenVerified() refuses a symlink (skipped: needs Linux)",
   ignore: !LINUX,
   fn: () =>
-    inFolder(async (base) => {
+    withFolders(async (base) => {
       await Deno.symlink(`${base}/secret`, `${base}/folder`);
       await Deno.symlink(`${base}/secret/file`, `${base}/open/link`);
       await assertRejects(createOpenVerified(Deno)(`${base}/folder/file`), FileReplaced);
@@ -50,7 +48,7 @@ Deno.test({
     : "createOpenVerified() never opens an outside file (skipped: needs Linux)",
   ignore: !LINUX,
   fn: () =>
-    inFolder(async (base) => {
+    withFolders(async (base) => {
       // A separate program that exchanges the folder and a symlink until the file `stop` exists.
       const swapper = new Deno.Command("sh", {
         args: [
@@ -84,7 +82,7 @@ Deno.test({
 });
 
 Deno.test("createOpenVerified() opens without verification on another system than Linux", () =>
-  inFolder(async (base) => {
+  withFolders(async (base) => {
     const native = { ...Deno, build: { ...Deno.build, os: "darwin" as const } };
     assertEquals(await textOf(await createOpenVerified(native)(`${base}/open/file`)), "open");
   }));

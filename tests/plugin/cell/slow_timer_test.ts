@@ -1,14 +1,14 @@
 import { assert, assertEquals } from "../../support/assert.ts";
 import { SlowTimer, type SlowTimerEntry } from "../../../lib/plugin/cell/slow_timer.ts";
 
-interface Named extends SlowTimerEntry {
+interface NamedEntry extends SlowTimerEntry {
   readonly name: string;
 }
 
 /** A SlowTimer whose timer the test fires. */
 function fixture(): {
   timer: SlowTimer;
-  waiter: (name: string) => Named;
+  waiter: (name: string) => NamedEntry;
   tick: () => boolean;
   late: string[];
 } {

@@ -5,21 +5,19 @@ import {
   fileFingerprint,
   type FileReference,
 } from "../../../lib/plugin/realm/env_files.ts";
+import { withTempFolder } from "../../support/temp_folder.ts";
 
-async function inFolder(act: (folder: string) => Promise<void>): Promise<void> {
-  const folder = await Deno.realPath(await Deno.makeTempDir({ prefix: "elastik-files-" }));
-  try {
+function withFiles(test: (folder: string) => Promise<void>): Promise<void> {
+  return withTempFolder(async (folder) => {
     for (const name of ["a", "ab", "a/w"]) await Deno.mkdir(`${folder}/${name}`);
     await Deno.writeTextFile(`${folder}/a/text`, "0123456789");
     await Deno.writeTextFile(`${folder}/ab/secret`, "secret");
-    await act(folder);
-  } finally {
-    await Deno.remove(folder, { recursive: true });
-  }
+    await test(folder);
+  });
 }
 
 Deno.test("createResolvePath() accepts the granted folder and paths below it, and no sibling", () =>
-  inFolder(async (folder) => {
+  withFiles(async (folder) => {
     const resolve = createResolvePath(Deno, [{
       path: "/granted",
       realPath: `${folder}/a`,
@@ -43,7 +41,7 @@ Deno.test("createResolvePath() accepts the granted folder and paths below it, an
   }));
 
 Deno.test("createResolvePath() accepts a new file for writing, but not through a dangling symlink", () =>
-  inFolder(async (folder) => {
+  withFiles(async (folder) => {
     const resolve = createResolvePath(Deno, [{
       path: "/w",
       realPath: `${folder}/a/w`,
@@ -61,7 +59,7 @@ Deno.test("createResolvePath() accepts a new file for writing, but not through a
   }));
 
 Deno.test("createEnvFiles() reads, writes, appends, lists and removes, and its errors contain no real path", () =>
-  inFolder(async (folder) => {
+  withFiles(async (folder) => {
     const resolve = createResolvePath(Deno, [
       { path: "/g/w", realPath: `${folder}/a/w`, write: true },
       { path: "/g", realPath: `${folder}/a`, write: false },
@@ -87,7 +85,7 @@ Deno.test("createEnvFiles() reads, writes, appends, lists and removes, and its e
   }));
 
 Deno.test("createResolvePath() gives the same refusal outside whether the file exists or not", () =>
-  inFolder(async (folder) => {
+  withFiles(async (folder) => {
     const resolve = createResolvePath(Deno, [{ path: "/g", realPath: `${folder}/a`, write: true }]);
     await Deno.symlink(`${folder}/ab`, `${folder}/a/out`);
     await Deno.symlink(`${folder}/none`, `${folder}/a/dangling`);
@@ -111,7 +109,7 @@ Deno.test("createResolvePath() gives the same refusal outside whether the file e
   }));
 
 Deno.test("replace() of createEnvFiles() replaces a file, keeps its mode, and changes nothing if it fails", () =>
-  inFolder(async (folder) => {
+  withFiles(async (folder) => {
     const resolve = createResolvePath(Deno, [{ path: "/g", realPath: `${folder}/a`, write: true }]);
     const files = createEnvFiles(Deno, resolve);
     const text = () => Deno.readTextFile(`${folder}/a/text`);
@@ -148,7 +146,7 @@ Deno.test("replace() of createEnvFiles() replaces a file, keeps its mode, and ch
   }));
 
 Deno.test("createEnvFiles() lists at most the given number of entries, and fileFingerprint() differs after a replace", () =>
-  inFolder(async (folder) => {
+  withFiles(async (folder) => {
     const resolve = createResolvePath(Deno, [{ path: "/g", realPath: `${folder}/a`, write: true }]);
     const files = createEnvFiles(Deno, resolve);
     for (let i = 0; i < 70; i++) await Deno.writeTextFile(`${folder}/a/w/${i}`, String(i));
@@ -162,7 +160,7 @@ Deno.test("createEnvFiles() lists at most the given number of entries, and fileF
   }));
 
 Deno.test("respond() of createEnvFiles() reports the file, and its body can also be read", () =>
-  inFolder(async (folder) => {
+  withFiles(async (folder) => {
     const resolve = createResolvePath(Deno, [{
       path: "/g",
       realPath: `${folder}/a`,

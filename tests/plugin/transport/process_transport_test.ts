@@ -143,11 +143,15 @@ Deno.test({
 });
 
 Deno.test("Cell.stop() ends the process of a plugin in a busy loop", async () => {
-  const { cell, ask } = await makeCell(`export default { fetch: () => { for (;;); } };`);
+  const { cell, ask, lines } = await makeCell(`export default { async fetch() {
+    console.log("started");
+    await new Promise((resolve) => setTimeout(resolve, 1));
+    for (;;);
+  } };`);
   await cell.start();
   const { pid } = cell.health();
   const status = ask("/").catch((error) => error.status);
-  await new Promise((resolve) => setTimeout(resolve, 50));
+  await until(() => lines.includes("log started"), 8000, "the plugin has the request");
   await cell.stop({ drain: false });
   assertEquals(await status, 503);
   if (LINUX && pid !== undefined) assert(!isAlive(pid));

@@ -11,6 +11,7 @@ import {
   splitHead,
   VERB,
 } from "../../../lib/plugin/wire/frames.ts";
+import { createRandom } from "../../support/random.ts";
 
 function readAll(bytes: Uint8Array<ArrayBuffer>, sizes: () => number): Frame[] {
   const frames: Frame[] = [];
@@ -24,21 +25,10 @@ function readAll(bytes: Uint8Array<ArrayBuffer>, sizes: () => number): Frame[] {
   return frames;
 }
 
-/** A pseudo-random generator with a seed (xorshift), so that a failure can be reproduced. */
-function random(seed: number): () => number {
-  let state = seed | 1;
-  return () => {
-    state ^= state << 13;
-    state ^= state >>> 17;
-    state ^= state << 5;
-    return (state >>> 0) / 2 ** 32;
-  };
-}
-
 Deno.test("FrameReader returns the frames that FrameWriter wrote for pieces of any size", () => {
   const seed = Number(Deno.env.get("SEED") ?? Date.now() % 1e9);
   console.log(`seed ${seed}`);
-  const next = random(seed);
+  const next = createRandom(seed);
   for (let round = 0; round < 50; round++) {
     const writer = new FrameWriter();
     const expected: [number, number, number, string][] = [];
@@ -62,7 +52,7 @@ Deno.test("FrameReader returns the frames that FrameWriter wrote for pieces of a
 Deno.test("FrameReader, splitHead(), readCount() and readText() throw only a ProtocolError for random bytes", () => {
   const seed = Number(Deno.env.get("SEED") ?? Date.now() % 1e9);
   console.log(`seed ${seed}`);
-  const next = random(seed);
+  const next = createRandom(seed);
   for (let round = 0; round < 2000; round++) {
     const noise = new Uint8Array(4 + next() * 200).map(() => next() * 256);
     // Often a valid length, so that payloads are read too.

@@ -124,12 +124,14 @@ Deno.test("RpcEndpoint rejects with the other end's failure, and informs it of a
     (error) => error instanceof RpcError && /too far/.test(error.message),
   );
   const { promise: aborted, resolve } = Promise.withResolvers<void>();
+  const { promise: arrived, resolve: arrive } = Promise.withResolvers<void>();
   const waiting = join(({ signal }) => {
     signal.addEventListener("abort", () => resolve());
+    arrive();
     return new Promise(() => {});
   });
   const call = ask(waiting.host);
-  await new Promise((resolve) => setTimeout(resolve, 5));
+  await arrived;
   call.cancel(new Error("enough"));
   await assertRejects(call.response, /enough/);
   await aborted;

@@ -3,8 +3,9 @@
 import { assertEquals } from "../../support/assert.ts";
 import { DatabaseSync } from "node:sqlite";
 import { bearer, type TestServer, TOKEN } from "../../support/test_server.ts";
-import { putWorld, withPluginServer, withTempFolder } from "../../support/plugin_server.ts";
+import { putWorld, withPluginServer } from "../../support/plugin_server.ts";
 import type { Reply } from "../../support/wire.ts";
+import { withTempFolder } from "../../support/temp_folder.ts";
 
 /** A statement that never ends and gives no row. */
 export const ENDLESS =
@@ -18,20 +19,20 @@ export interface QueryOptions {
   readonly method?: string;
 }
 
-/** What a test of the db plugin has. */
+/** A server with the db plugin, and functions for its tests. */
 export interface DbServer {
   readonly server: TestServer;
   /** The folder that is mounted as `/mnt/data`. */
   readonly folder: string;
   /** Queries `target` below `/dev/db`, such as `?world=x` or `/home/x`. */
   query(target: string, sql?: string, options?: QueryOptions): Promise<Reply>;
-  /** The rows of a response that must be one. */
+  /** Returns the rows of a query that must succeed. */
   rows(target: string, sql: string): Promise<Record<string, unknown>[]>;
   /** Stores a world as T3. */
   put(path: string, body: string | Uint8Array): Promise<void>;
 }
 
-/** Makes a SQLite file and closes it. */
+/** Creates a SQLite file and closes it. */
 export function makeDatabase(path: string, sql: string): void {
   const database = new DatabaseSync(path);
   database.exec(sql);

@@ -1,5 +1,5 @@
 /**
- * A server with the fstab plugin, a mounted folder with symlinks inside it and out of it, and a mounted
+ * A server with the fstab plugin, a mounted folder with symlinks to targets inside and outside it, and a mounted
  * web server. Shared by the tests of mounts.
  */
 
@@ -21,7 +21,7 @@ export interface Upstream {
   answer: (request: Request, path: string) => Response | Promise<Response>;
 }
 
-/** What a test gets. */
+/** A server with the fstab plugin, and functions for its tests. */
 export interface MountServer {
   readonly server: TestServer;
   /** The mounted folder. The folder `secret` next to it is not mounted. */

@@ -1,5 +1,5 @@
 /**
- * A server with the gpu plugin in a process of its own, and a fake backend. Shared by the tests of the
+ * A server with the gpu plugin in its own process, and a fake backend. Shared by the tests of the
  * plugin and of the plugins that call it.
  */
 
@@ -19,7 +19,7 @@ export const KEYS = {
   OTHER_SECRET: "another-secret-of-the-environment",
 };
 
-/** What a test gets. */
+/** A server with the gpu plugin, and functions for its tests. */
 export interface GpuServer {
   readonly server: TestServer;
   readonly backend: FakeBackend;

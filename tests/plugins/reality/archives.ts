@@ -17,7 +17,7 @@ export function withReality(
 }
 
 /** A file of an archive. */
-export interface Packed {
+export interface ArchivedFile {
   readonly mode: number;
   readonly bytes: Uint8Array<ArrayBuffer>;
 }
@@ -51,8 +51,8 @@ export async function untar(archive: Uint8Array<ArrayBuffer>, folder: string): P
 }
 
 /** Every file below a folder by its path. */
-export function filesBelow(folder: string, prefix = ""): Map<string, Packed> {
-  const found = new Map<string, Packed>();
+export function filesBelow(folder: string, prefix = ""): Map<string, ArchivedFile> {
+  const found = new Map<string, ArchivedFile>();
   for (const { name, isDirectory } of Deno.readDirSync(`${folder}/${prefix}`)) {
     const path = `${prefix}${name}`;
     if (isDirectory) {

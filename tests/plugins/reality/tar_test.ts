@@ -9,7 +9,7 @@ import {
 import { createTarDecoder } from "../../../lib/deps/modern_tar.ts";
 import { type ArchiveEntry, discardEntry, tar } from "../../../plugins/reality/tar.ts";
 
-type Unpacked = readonly (readonly [path: string, mode: number, body: string])[];
+type UnpackedEntries = readonly (readonly [path: string, mode: number, body: string])[];
 
 async function* each(entries: readonly ArchiveEntry[]): AsyncGenerator<ArchiveEntry> {
   yield* entries;
@@ -21,7 +21,7 @@ async function bytesOf(entries: readonly ArchiveEntry[]): Promise<Uint8Array<Arr
   return await new Blob(pieces).bytes();
 }
 
-async function unpacked(entries: readonly ArchiveEntry[]): Promise<Unpacked> {
+async function unpacked(entries: readonly ArchiveEntry[]): Promise<UnpackedEntries> {
   const found: [string, number, string][] = [];
   const archive = new Blob([await bytesOf(entries)]).stream();
   for await (const { header, body } of archive.pipeThrough(createTarDecoder())) {

@@ -4,7 +4,7 @@ import { assert, assertEquals, assertStrictEquals } from "../../support/assert.t
 import { Router } from "../../../plugins/router/resolver.ts";
 
 /** The server and the device, played by the test. */
-interface Played {
+interface FakeState {
   names: string[];
   gone: Set<string>;
   tier: string;
@@ -14,7 +14,7 @@ interface Played {
   questions: number;
 }
 
-function play(over: Partial<Played> = {}): Played {
+function play(over: Partial<FakeState> = {}): FakeState {
   return {
     names: ["home/sales-report", "home/weather"],
     gone: new Set(),
@@ -31,7 +31,7 @@ function says(text: string, headers: Record<string, string> = { "x-gpu-local": "
   return new Response(text, { headers });
 }
 
-function get(router: Router, played: Played, path: string, config = ""): Promise<Response> {
+function get(router: Router, played: FakeState, path: string, config = ""): Promise<Response> {
   const list = JSON.stringify(played.names.map((name) => ({ name, updated_at: "" })));
   const tag = `"${list}"`.replace(/(?<=.)"(?=.)/g, "'");
   return router.fetch(new Request(`http://localhost${path}`), {
@@ -105,7 +105,7 @@ Deno.test("Router pauses after a failure of the model, as long as Retry-After sa
 });
 
 Deno.test("Router does not ask a model that is remote, absent or not configured, unless it is allowed", async () => {
-  const rows: [Played["device"], config: string, questions: number][] = [
+  const rows: [FakeState["device"], config: string, questions: number][] = [
     [{ local: true, configured: true }, "", 1],
     [{ local: false, configured: true }, "", 0],
     [{ local: "true", configured: true }, "", 0],

@@ -1,6 +1,6 @@
 /**
- * A server with the router plugin, and a plugin in the place of `/dev/gpu` whose behaviour the test
- * sets and which records its questions. Not a test itself.
+ * A server with the router plugin, and a plugin that replaces `/dev/gpu`, records its questions and
+ * answers as the test defines. Not a test itself.
  */
 
 import { assertEquals } from "../../support/assert.ts";
@@ -21,7 +21,7 @@ export interface Behaviour {
   /** Body of the answer. */
   readonly says?: string;
   readonly status?: number;
-  /** Whether the backend is local; `header` is what X-Gpu-Local says with the answer. */
+  /** Whether the backend is local; `header` is the value of X-Gpu-Local in the response. */
   readonly local?: boolean;
   readonly header?: string;
   readonly configured?: boolean;
@@ -64,7 +64,7 @@ export class RouterServer {
     }
   }
 
-  /** Deletes the worlds of the tests and restarts the router, so that it keeps nothing. */
+  /** Deletes the worlds of the tests and restarts the router, so that its cache is empty. */
   async reset(behaviour: Behaviour = {}, conf?: string): Promise<void> {
     for (const space of ["home", "etc"]) {
       const headers = { ...bearer(this.server.approveToken), accept: "application/json" };

@@ -1,6 +1,6 @@
 /**
- * What the unit tests share: the server as this plugin sees it, in memory, with a model whose output
- * the test controls. Not a test itself.
+ * Shared by the unit tests: the server as the plugin sees it, in memory, with a model whose output the
+ * test controls. Not a test itself.
  */
 
 import type { Env } from "../../../plugins/semantic/env.ts";
@@ -76,7 +76,7 @@ export class FakeServer {
     });
   };
 
-  /** What the plugin gets with a request. */
+  /** Returns the `env` that the plugin receives with a request. */
   env(config: Readonly<Record<string, string | undefined>> = {}): Env {
     return { config, caller: { fetch: this.fetch }, machine: { fetch: this.fetch } };
   }
@@ -115,7 +115,7 @@ export function modelResponse(
   return new Response(modelEvents(pieces, end), { headers });
 }
 
-/** A model whose output arrives when the test says so. */
+/** A model whose output the test sends. */
 export class HeldModel {
   readonly #stream = new TransformStream<Uint8Array, Uint8Array>();
   readonly #writer = this.#stream.writable.getWriter();

@@ -6,7 +6,7 @@ import { withApp } from "../../support/app.ts";
 
 const decoder = new TextDecoder();
 
-interface Followed {
+interface FeedRecorder {
   readonly feed: CollectionFeed;
   readonly pieces: Uint8Array[];
   received(): string[];
@@ -17,7 +17,7 @@ function follow(
   name: string,
   brief = false,
   lastEventId: string | null = null,
-): Followed {
+): FeedRecorder {
   const pieces: Uint8Array[] = [];
   const send = (bytes: Uint8Array) => pieces.push(bytes) > 0;
   const options = { store, caller: LOCAL, name, brief, send, onError: () => {} };

@@ -20,13 +20,13 @@ function put(store: Store, body: string) {
   return store.put({ name: "home/x", ext: "txt", meta: [], by: "T2", body: bytes });
 }
 
-interface Followed {
+interface FeedRecorder {
   readonly feed: WorldFeed;
   readonly pieces: Uint8Array[];
   readonly failures: { count: number };
 }
 
-function follow(store: Store, lastEventId: string | null = null): Followed {
+function follow(store: Store, lastEventId: string | null = null): FeedRecorder {
   const pieces: Uint8Array[] = [];
   const failures = { count: 0 };
   const send = (bytes: Uint8Array) => pieces.push(bytes) > 0;

@@ -14,8 +14,8 @@ import {
   SAMPLE_NAME,
   sampleSetup,
 } from "../../testdata/sample_world.ts";
-import { withTempData } from "../../testdata/temp_data.ts";
 import { appendJob, noteJob, putJob, removeJob, testWriter } from "../../testdata/test_writer.ts";
+import { withTempFolder } from "../../support/temp_folder.ts";
 
 const NEW_KEY = "ab".repeat(32);
 const OLD = createChainSigner(SAMPLE_KEY);
@@ -63,7 +63,7 @@ function bytesOf(found: Awaited<ReturnType<Reader["snapshot"]>>): Uint8Array {
 }
 
 Deno.test("copyWorld() copies row, chain and history unchanged", () =>
-  withTempData((data) => {
+  withTempFolder((data) => {
     createSample(data);
     withCopy(data, { versions: 100 }, (copy, from) => {
       assertEquals(rowsOf(copy), rowsOf(from));
@@ -72,7 +72,7 @@ Deno.test("copyWorld() copies row, chain and history unchanged", () =>
   }));
 
 Deno.test("copyWorld() signs a chain so that it is valid only under the new key", () =>
-  withTempData((data) => {
+  withTempFolder((data) => {
     createSample(data);
     withCopy(data, { versions: 100, signers: SIGNERS }, (copy, from) => {
       assertEquals(faultsOf(copy, NEW_KEY), []);
@@ -88,7 +88,7 @@ Deno.test("copyWorld() signs a chain so that it is valid only under the new key"
 
 for (const damage of damages("chains")) {
   Deno.test(`copyWorld() keeps a broken chain broken under both keys: ${damage.title}`, () =>
-    withTempData((data) => {
+    withTempFolder((data) => {
       createSample(data);
       damageSample(data, damage);
       if (damage.title.endsWith("table_missing")) {
@@ -112,7 +112,7 @@ for (const damage of damages("chains")) {
 
 for (const damage of [...damages("rows"), ...damages("history")]) {
   Deno.test(`copyWorld() keeps the faults of row and history: ${damage.title}`, () =>
-    withTempData((data) => {
+    withTempFolder((data) => {
       createSample(data);
       damageSample(data, damage);
       const [first] = damage.findings;
@@ -132,7 +132,7 @@ for (const damage of [...damages("rows"), ...damages("history")]) {
 }
 
 Deno.test("copyWorld() does not copy versions beyond the limit", () =>
-  withTempData((data) => {
+  withTempFolder((data) => {
     const writer = testWriter(data);
     const texts = ["first secret", "second secret", "third", "fourth"];
     writer.apply(texts.map((text) => putJob(SAMPLE_NAME, text)));
@@ -154,7 +154,7 @@ Deno.test("copyWorld() does not copy versions beyond the limit", () =>
   }));
 
 Deno.test("copyWorld() does not copy pages with deleted bytes", () =>
-  withTempData((data) => {
+  withTempFolder((data) => {
     const writer = testWriter(data, { history: { versions: 0, bytes: 0 } });
     writer.apply([putJob(SAMPLE_NAME, "a secret ".repeat(2000)), putJob(SAMPLE_NAME, "nothing")]);
     writer.close();
@@ -169,7 +169,7 @@ Deno.test("copyWorld() does not copy pages with deleted bytes", () =>
   }));
 
 Deno.test("copyWorld() copies integers beyond 2^53 and events with negative ids", () =>
-  withTempData((data) => {
+  withTempFolder((data) => {
     createSample(data);
     const db = new DatabaseSync(`${data}/${SAMPLE_FILE}`);
     for (const id of [-(2n ** 62n), 2n ** 62n]) {
@@ -188,7 +188,7 @@ Deno.test("copyWorld() copies integers beyond 2^53 and events with negative ids"
   }));
 
 Deno.test("Reader.snapshot() copies the content of the log into a file without a log", () =>
-  withTempData(async (data) => {
+  withTempFolder(async (data) => {
     const writer = testWriter(data);
     writer.apply([putJob(SAMPLE_NAME, "1"), appendJob(SAMPLE_NAME, "2"), noteJob(SAMPLE_NAME)]);
     const reader = new Reader(sampleSetup(data));
@@ -205,7 +205,7 @@ Deno.test("Reader.snapshot() copies the content of the log into a file without a
   }));
 
 Deno.test("Reader.snapshot() copies a long world to a file that only this user can read", () =>
-  withTempData(async (data) => {
+  withTempFolder(async (data) => {
     const writer = testWriter(data, { maxWorldBytes: 1 << 30 });
     writer.apply([
       putJob(SAMPLE_NAME, new Uint8Array(3_000_000).fill(7)),
@@ -228,7 +228,7 @@ Deno.test("Reader.snapshot() copies a long world to a file that only this user c
   }));
 
 Deno.test("Reader.snapshot() removes an incomplete file after an error", () =>
-  withTempData(async (data) => {
+  withTempFolder(async (data) => {
     const writer = testWriter(data, { maxWorldBytes: 1 << 30 });
     writer.apply([putJob(SAMPLE_NAME, new Uint8Array(3_000_000).fill(7))]);
     writer.close();
@@ -244,7 +244,7 @@ Deno.test("Reader.snapshot() removes an incomplete file after an error", () =>
   }));
 
 Deno.test("Reader.snapshot() returns undefined for a world that does not exist or is deleted", () =>
-  withTempData(async (data) => {
+  withTempFolder(async (data) => {
     const reader = new Reader(sampleSetup(data));
     assertEquals(await reader.snapshot("home/none", `${data}/copy.db`), undefined);
     const writer = testWriter(data);

@@ -8,7 +8,8 @@ import {
   readSecret,
 } from "../../../lib/world/file/data_folder.ts";
 import { pathExists } from "../../../lib/world/file/durable_fs.ts";
-import { snapshot, withTempData } from "../../testdata/temp_data.ts";
+import { withTempFolder } from "../../support/temp_folder.ts";
+import { snapshotFolder } from "../../support/snapshot_folder.ts";
 
 const posix = Deno.build.os !== "windows";
 
@@ -17,7 +18,7 @@ function modeOf(path: string): number {
 }
 
 Deno.test("acquireDataFolder() creates a missing folder that only this user can read", () =>
-  withTempData((data) => {
+  withTempFolder((data) => {
     const folder = acquireDataFolder(`${data}/a/b`);
     assert(pathExists(`${data}/a/b/.trash`));
     if (posix) assertEquals(modeOf(`${data}/a/b`), 0o700);
@@ -25,7 +26,7 @@ Deno.test("acquireDataFolder() creates a missing folder that only this user can 
   }));
 
 Deno.test("acquireDataFolder() refuses a folder that another process holds and reports its id", () =>
-  withTempData((data) => {
+  withTempFolder((data) => {
     const folder = acquireDataFolder(data);
     assertThrows(() => acquireDataFolder(data), (error) => {
       assert(error instanceof DataFolderBusy);
@@ -37,7 +38,7 @@ Deno.test("acquireDataFolder() refuses a folder that another process holds and r
   }));
 
 Deno.test("acquireDataFolder() accepts a folder whose server stopped without releasing it", () =>
-  withTempData((data) => {
+  withTempFolder((data) => {
     // The lock belongs to the open file, not to the process id that the file contains.
     Deno.writeTextFileSync(`${data}/.lock`, "99999999\n");
     acquireDataFolder(data).release();
@@ -45,7 +46,7 @@ Deno.test("acquireDataFolder() accepts a folder whose server stopped without rel
   }));
 
 Deno.test("acquireDataFolder() empties the incoming folder and keeps the trash", () =>
-  withTempData((data) => {
+  withTempFolder((data) => {
     for (const folder of [".incoming/1", ".trash/1"]) {
       Deno.mkdirSync(`${data}/${folder}`, { recursive: true });
       Deno.writeTextFileSync(`${data}/${folder}/universe.db`, "x");
@@ -59,41 +60,41 @@ Deno.test("acquireDataFolder() empties the incoming folder and keeps the trash",
   }));
 
 Deno.test("acquireDataFolder() changes nothing in a folder that another process holds", () =>
-  withTempData((data) => {
+  withTempFolder((data) => {
     const folder = acquireDataFolder(data);
     Deno.mkdirSync(`${data}/.incoming/1`);
-    const before = snapshot(data);
+    const before = snapshotFolder(data);
     assertThrows(() => acquireDataFolder(data), DataFolderBusy);
-    assertEquals(snapshot(data), before);
+    assertEquals(snapshotFolder(data), before);
     folder.release();
   }));
 
 Deno.test("lockDataFolderForReading() allows a second reader, excludes a server and changes nothing", () =>
-  withTempData((data) => {
+  withTempFolder((data) => {
     acquireDataFolder(data).release();
-    const before = snapshot(data);
+    const before = snapshotFolder(data);
     const releases = [lockDataFolderForReading(data), lockDataFolderForReading(data)];
     assertThrows(() => acquireDataFolder(data), DataFolderBusy);
     for (const release of releases) release();
-    assertEquals(snapshot(data), before);
+    assertEquals(snapshotFolder(data), before);
     acquireDataFolder(data).release();
   }));
 
 Deno.test("lockDataFolderForReading() refuses a folder that a server holds", () =>
-  withTempData((data) => {
+  withTempFolder((data) => {
     const folder = acquireDataFolder(data);
     assertThrows(() => lockDataFolderForReading(data), DataFolderBusy);
     folder.release();
   }));
 
 Deno.test("lockDataFolderForReading() succeeds without a lock file", () =>
-  withTempData((data) => {
+  withTempFolder((data) => {
     lockDataFolderForReading(data)();
-    assertEquals(snapshot(data), []);
+    assertEquals(snapshotFolder(data), []);
   }));
 
 Deno.test("loadOrCreateSecret() creates a secret once, readable only by this user", () =>
-  withTempData((data) => {
+  withTempFolder((data) => {
     const first = loadOrCreateSecret(data, ".key");
     assertMatch(first.secret, /^[0-9a-f]{64}$/);
     assertEquals(first.fresh, true);
@@ -104,7 +105,7 @@ Deno.test("loadOrCreateSecret() creates a secret once, readable only by this use
   }));
 
 Deno.test("loadOrCreateSecret() removes the permissions of other users", () =>
-  withTempData((data) => {
+  withTempFolder((data) => {
     if (!posix) return; // Windows has no modes to close
     loadOrCreateSecret(data, ".key");
     Deno.chmodSync(`${data}/.key`, 0o644);
@@ -113,7 +114,7 @@ Deno.test("loadOrCreateSecret() removes the permissions of other users", () =>
   }));
 
 Deno.test("loadOrCreateSecret() refuses a file without a secret and does not replace it", () =>
-  withTempData((data) => {
+  withTempFolder((data) => {
     const contents = ["", "\n", "short", "g".repeat(64), "A".repeat(64), `${"a".repeat(64)} b`];
     for (const content of contents) {
       Deno.writeTextFileSync(`${data}/.key`, content);
@@ -128,19 +129,19 @@ Deno.test("loadOrCreateSecret() refuses a file without a secret and does not rep
   }));
 
 Deno.test("loadOrCreateSecret() ignores the temporary file of a crash", () =>
-  withTempData((data) => {
+  withTempFolder((data) => {
     Deno.writeTextFileSync(`${data}/.key.new`, "abc");
     assertEquals(loadOrCreateSecret(data, ".key").fresh, true);
   }));
 
 Deno.test("readSecret() returns undefined for a missing file and changes nothing", () =>
-  withTempData((data) => {
+  withTempFolder((data) => {
     assertEquals(readSecret(data, ".key"), undefined);
     const { secret } = loadOrCreateSecret(data, ".key");
     if (posix) Deno.chmodSync(`${data}/.key`, 0o644);
-    const before = snapshot(data);
+    const before = snapshotFolder(data);
     assertEquals(readSecret(data, ".key"), secret);
-    assertEquals(snapshot(data), before);
+    assertEquals(snapshotFolder(data), before);
     Deno.mkdirSync(`${data}/.folder`);
     assertThrows(() => readSecret(data, ".folder"), InvalidSecret);
   }));

@@ -11,7 +11,7 @@ import {
   WORLD_FILE,
   writeSynced,
 } from "../../../lib/world/file/durable_fs.ts";
-import { withTempData } from "../../testdata/temp_data.ts";
+import { withTempFolder } from "../../support/temp_folder.ts";
 
 const image = new TextEncoder().encode("a world");
 
@@ -24,7 +24,7 @@ function modeOf(path: string): number {
 }
 
 Deno.test("createWorldFolder() creates a folder with its file, readable only by this user", () =>
-  withTempData((data) => {
+  withTempFolder((data) => {
     createWorldFolder(data, "home%2Fx", image, "1");
     assertEquals(Deno.readFileSync(`${data}/home%2Fx/${WORLD_FILE}`), image);
     assertEquals(names(`${data}/${INCOMING_FOLDER}`), []);
@@ -36,7 +36,7 @@ Deno.test("createWorldFolder() creates a folder with its file, readable only by 
   }));
 
 Deno.test("createWorldFolder() moves an existing folder without a world to the trash", () =>
-  withTempData((data) => {
+  withTempFolder((data) => {
     Deno.mkdirSync(`${data}/home%2Fx`);
     Deno.writeTextFileSync(`${data}/home%2Fx/note`, "by hand");
     createWorldFolder(data, "home%2Fx", image, "1");
@@ -48,7 +48,7 @@ Deno.test("createWorldFolder() moves an existing folder without a world to the t
   }));
 
 Deno.test("createWorldFolder() removes its temporary folder if it fails", () =>
-  withTempData((data) => {
+  withTempFolder((data) => {
     Deno.mkdirSync(`${data}/home%2Fx`);
     Deno.writeTextFileSync(`${data}/${TRASH_FOLDER}`, "no folder");
     assertThrows(() => createWorldFolder(data, "home%2Fx", image, "1"));
@@ -57,7 +57,7 @@ Deno.test("createWorldFolder() removes its temporary folder if it fails", () =>
   }));
 
 Deno.test("moveToTrash() uses separate folders for two removals of one name", () =>
-  withTempData((data) => {
+  withTempFolder((data) => {
     const places = ["1", "2"].map((serial) => {
       createWorldFolder(data, "home%2Fx", new TextEncoder().encode(serial), serial);
       return moveToTrash(data, "home%2Fx", serial);
@@ -70,7 +70,7 @@ Deno.test("moveToTrash() uses separate folders for two removals of one name", ()
   }));
 
 Deno.test("replaceFile() replaces a file, and keeps the old one if it fails", () =>
-  withTempData((data) => {
+  withTempFolder((data) => {
     replaceFile(`${data}/f`, new TextEncoder().encode("a longer text"));
     replaceFile(`${data}/f`, new TextEncoder().encode("short"));
     assertEquals(Deno.readTextFileSync(`${data}/f`), "short");
@@ -80,7 +80,7 @@ Deno.test("replaceFile() replaces a file, and keeps the old one if it fails", ()
   }));
 
 Deno.test("writeSynced() replaces the content of a file that only this user can read", () =>
-  withTempData((data) => {
+  withTempFolder((data) => {
     const big = new Uint8Array(3 * 1024 * 1024).fill(7);
     writeSynced(`${data}/f`, big);
     assertEquals(Deno.statSync(`${data}/f`).size, big.length);
@@ -90,7 +90,7 @@ Deno.test("writeSynced() replaces the content of a file that only this user can 
   }));
 
 Deno.test("syncFolder() throws if the folder does not exist", () =>
-  withTempData((data) => {
+  withTempFolder((data) => {
     syncFolder(data);
     if (Deno.build.os !== "windows") {
       assertThrows(() => syncFolder(`${data}/none`), Deno.errors.NotFound);
@@ -98,14 +98,14 @@ Deno.test("syncFolder() throws if the folder does not exist", () =>
   }));
 
 Deno.test("pathExists() is true for a symbolic link without a target", () =>
-  withTempData((data) => {
+  withTempFolder((data) => {
     assertEquals(pathExists(`${data}/x`), false);
     Deno.symlinkSync(`${data}/nowhere`, `${data}/x`);
     assertEquals(pathExists(`${data}/x`), true);
   }));
 
 Deno.test("tryRemove() removes a path and ignores a missing one", () =>
-  withTempData((data) => {
+  withTempFolder((data) => {
     Deno.mkdirSync(`${data}/a/b`, { recursive: true });
     tryRemove(`${data}/a`);
     tryRemove(`${data}/a`);

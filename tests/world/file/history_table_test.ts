@@ -7,7 +7,6 @@ import { Reader } from "../../../lib/world/worker/reader.ts";
 import { StoreError } from "../../../lib/world/store.ts";
 import { verifyWorld } from "../../../lib/world/file/verify_world.ts";
 import { SAMPLE_KEY, sampleSetup } from "../../testdata/sample_world.ts";
-import { withTempData } from "../../testdata/temp_data.ts";
 import {
   appendJob,
   noteJob,
@@ -15,6 +14,7 @@ import {
   testWriter,
   transitionJob,
 } from "../../testdata/test_writer.ts";
+import { withTempFolder } from "../../support/temp_folder.ts";
 
 const NAME = "home/h";
 const FILE = "home%2Fh/universe.db";
@@ -64,7 +64,7 @@ function counts(data: string): { versions: number; contents: number; bytes: numb
 const puts = (texts: readonly string[]) => texts.map((text) => putJob(NAME, text));
 
 Deno.test("HistoryTable keeps all versions within its limits with their fields", () =>
-  withTempData((data) => {
+  withTempFolder((data) => {
     apply(data, LARGE_LIMITS, [
       putJob(NAME, "one", { ext: "md", meta: [["x-meta-a", "1"]] }),
       putJob(NAME, "two", { ext: "html" }),
@@ -76,7 +76,7 @@ Deno.test("HistoryTable keeps all versions within its limits with their fields",
   }));
 
 Deno.test("HistoryTable creates no table for a world that never changed", () =>
-  withTempData((data) => {
+  withTempFolder((data) => {
     apply(data, LARGE_LIMITS, [putJob(NAME, "one"), noteJob(NAME), transitionJob(NAME, "active")]);
     const db = new DatabaseSync(`${data}/${FILE}`);
     assertEquals(
@@ -87,7 +87,7 @@ Deno.test("HistoryTable creates no table for a world that never changed", () =>
   }));
 
 Deno.test("HistoryTable keeps the version before an append as a row without bytes", () =>
-  withTempData((data) => {
+  withTempFolder((data) => {
     apply(data, LARGE_LIMITS, [
       putJob(NAME, "a"),
       ...["b", "c", "d"].map((text) => appendJob(NAME, text)),
@@ -97,7 +97,7 @@ Deno.test("HistoryTable keeps the version before an append as a row without byte
   }));
 
 Deno.test("HistoryTable restores versions of appends before, between and after replacements", () =>
-  withTempData((data) => {
+  withTempFolder((data) => {
     apply(data, LARGE_LIMITS, [
       putJob(NAME, "a"),
       appendJob(NAME, "b"),
@@ -112,7 +112,7 @@ Deno.test("HistoryTable restores versions of appends before, between and after r
   }));
 
 Deno.test("HistoryTable keeps equal bytes once, until no version has them", () =>
-  withTempData((data) => {
+  withTempFolder((data) => {
     apply(data, LARGE_LIMITS, puts(["same", "other", "same", "other", "same", "now"]));
     assertEquals(counts(data), { versions: 5, contents: 2, bytes: 9 });
     apply(data, { versions: 2, bytes: 1024 }, puts(["later"]));
@@ -121,7 +121,7 @@ Deno.test("HistoryTable keeps equal bytes once, until no version has them", () =
   }));
 
 Deno.test("HistoryTable drops the oldest version beyond the limit of versions", () =>
-  withTempData((data) => {
+  withTempFolder((data) => {
     apply(data, { versions: 3, bytes: 1024 }, puts(["1", "2", "3", "4"]));
     assertEquals(versions(data), ["1", "2", "3", "4"]);
     apply(data, { versions: 3, bytes: 1024 }, puts(["5"]));
@@ -129,7 +129,7 @@ Deno.test("HistoryTable drops the oldest version beyond the limit of versions", 
   }));
 
 Deno.test("HistoryTable drops the oldest version beyond the limit of bytes", () =>
-  withTempData((data) => {
+  withTempFolder((data) => {
     apply(data, { versions: 100, bytes: 10 }, puts(["aaaaa", "bbbbb", "c"]));
     assertEquals(versions(data), ["aaaaa", "bbbbb", "c"]);
     apply(data, { versions: 100, bytes: 10 }, puts(["d"]));
@@ -138,7 +138,7 @@ Deno.test("HistoryTable drops the oldest version beyond the limit of bytes", () 
   }));
 
 Deno.test("HistoryTable drops all versions up to one that exceeds the limit of bytes", () =>
-  withTempData((data) => {
+  withTempFolder((data) => {
     apply(data, { versions: 100, bytes: 10 }, [
       putJob(NAME, "a"),
       putJob(NAME, "b"),
@@ -151,13 +151,13 @@ Deno.test("HistoryTable drops all versions up to one that exceeds the limit of b
   }));
 
 Deno.test("HistoryTable keeps a version of exactly the limit of bytes", () =>
-  withTempData((data) => {
+  withTempFolder((data) => {
     apply(data, { versions: 100, bytes: 10 }, puts(["a".repeat(10), "b"]));
     assertEquals(versions(data), ["a".repeat(10), "b"]);
   }));
 
 Deno.test("HistoryTable keeps one version if the limit is 1", () =>
-  withTempData((data) => {
+  withTempFolder((data) => {
     apply(data, { versions: 1, bytes: 1024 }, [
       putJob(NAME, "a"),
       appendJob(NAME, "b"),
@@ -168,7 +168,7 @@ Deno.test("HistoryTable keeps one version if the limit is 1", () =>
   }));
 
 Deno.test("HistoryTable drops all versions if the limit is 0, and starts again if it is raised", () =>
-  withTempData((data) => {
+  withTempFolder((data) => {
     apply(data, LARGE_LIMITS, [putJob(NAME, "a"), appendJob(NAME, "b"), putJob(NAME, "c")]);
     apply(data, { versions: 0, bytes: 1024 }, [appendJob(NAME, "d"), putJob(NAME, "e")]);
     assertEquals(versions(data), ["gone", "gone", "gone", "gone", "e"]);
@@ -178,7 +178,7 @@ Deno.test("HistoryTable drops all versions if the limit is 0, and starts again i
   }));
 
 Deno.test("HistoryTable keeps its versions if nothing changed while the limit was 0", () =>
-  withTempData((data) => {
+  withTempFolder((data) => {
     apply(data, LARGE_LIMITS, puts(["a", "b"]));
     apply(data, { versions: 0, bytes: 1024 }, [noteJob(NAME), transitionJob(NAME, "active")]);
     apply(data, LARGE_LIMITS, puts(["c"]));
@@ -186,14 +186,14 @@ Deno.test("HistoryTable keeps its versions if nothing changed while the limit wa
   }));
 
 Deno.test("HistoryTable drops versions beyond a reduced limit", () =>
-  withTempData((data) => {
+  withTempFolder((data) => {
     apply(data, LARGE_LIMITS, puts(["1", "2", "3", "4", "5"]));
     apply(data, { versions: 2, bytes: 1024 }, puts(["6"]));
     assertEquals(versions(data), ["gone", "gone", "gone", "4", "5", "6"]);
   }));
 
 Deno.test("HistoryTable counts again after a rollback", () =>
-  withTempData((data) => {
+  withTempFolder((data) => {
     const writer = testWriter(data, { history: { versions: 2, bytes: 1024 }, maxWorldBytes: 8 });
     const refused: (string | undefined)[] = [];
     for (const jobs of [puts(["1", "2"]), [putJob(NAME, "3"), broken()], puts(["4", "5"])]) {
@@ -208,7 +208,7 @@ Deno.test("HistoryTable counts again after a rollback", () =>
   }));
 
 Deno.test("HistoryTable keeps the bytes of a row that was edited to text", () =>
-  withTempData((data) => {
+  withTempFolder((data) => {
     apply(data, LARGE_LIMITS, puts(["a"]));
     const db = new DatabaseSync(`${data}/${FILE}`);
     db.exec("UPDATE stage_meta SET stage_html = 'fünf'");
@@ -220,7 +220,7 @@ Deno.test("HistoryTable keeps the bytes of a row that was edited to text", () =>
   }));
 
 Deno.test("HistoryTable drops several versions together, while reads end at the limit", () =>
-  withTempData((data) => {
+  withTempFolder((data) => {
     const history = { versions: 16, bytes: 1024 };
     for (let round = 0; round < 6; round++) {
       const jobs = Array.from(
@@ -241,7 +241,7 @@ function broken(): WriteJob {
 }
 
 Deno.test("Reader.readAt() throws gone for a dropped version and absent for one that never existed", () =>
-  withTempData((data) => {
+  withTempFolder((data) => {
     apply(data, { versions: 1, bytes: 1024 }, puts(["1", "2", "3"]));
     const reader = new Reader(sampleSetup(data));
     const codes = [1, 4, 0, -1].map((version) => {

@@ -4,7 +4,7 @@ import { sha256Hex } from "../../../lib/base/hash.ts";
 import { createChainSigner } from "../../../lib/world/event_chain.ts";
 import { verifyWorld } from "../../../lib/world/file/verify_world.ts";
 import { ImageBuilder, type NewWorld } from "../../../lib/world/file/new_world_image.ts";
-import { withTempData } from "../../testdata/temp_data.ts";
+import { withTempFolder } from "../../support/temp_folder.ts";
 
 const seal = createChainSigner("key");
 const NOW = "2026-01-01T00:00:00.000Z";
@@ -17,7 +17,7 @@ function newWorld(body: Uint8Array, more: Partial<NewWorld> = {}): NewWorld {
 
 /** Writes an image to a file and opens it as a world. */
 function inFile<T>(image: Uint8Array, look: (db: DatabaseSync) => T): Promise<T> {
-  return withTempData((data) => {
+  return withTempFolder((data) => {
     Deno.writeFileSync(`${data}/universe.db`, image);
     const db = new DatabaseSync(`${data}/universe.db`);
     try {

@@ -12,7 +12,7 @@ import {
   SAMPLE_NAME,
   sampleSetup,
 } from "../../testdata/sample_world.ts";
-import { withTempData } from "../../testdata/temp_data.ts";
+import { withTempFolder } from "../../support/temp_folder.ts";
 
 function faultsOf(data: string, key = SAMPLE_KEY): readonly WorldFault[] {
   const db = new DatabaseSync(`${data}/${SAMPLE_FILE}`);
@@ -26,7 +26,7 @@ function faultsOf(data: string, key = SAMPLE_KEY): readonly WorldFault[] {
 }
 
 Deno.test("verifyWorld() returns no fault for a valid world", () =>
-  withTempData((data) => {
+  withTempFolder((data) => {
     createSample(data);
     assertEquals(faultsOf(data), []);
   }));
@@ -34,7 +34,7 @@ Deno.test("verifyWorld() returns no fault for a valid world", () =>
 for (const room of ["chains", "rows", "history"]) {
   for (const damage of damages(room)) {
     Deno.test(`verifyWorld() finds ${damage.title}`, () =>
-      withTempData((data) => {
+      withTempFolder((data) => {
         createSample(data);
         damageSample(data, damage);
         assertEquals(faultsOf(data), damage.findings);
@@ -47,7 +47,7 @@ for (const room of ["chains", "rows"]) {
     const [first] = damage.findings;
     if (first === undefined || first.check === "unreadable") continue;
     Deno.test(`Reader.audit() finds ${damage.title}`, () =>
-      withTempData(async (data) => {
+      withTempFolder(async (data) => {
         createSample(data);
         damageSample(data, damage);
         const verdict = await new Reader(sampleSetup(data)).audit(SAMPLE_NAME);
@@ -62,14 +62,14 @@ for (const room of ["chains", "rows"]) {
 }
 
 Deno.test("verifyWorld() reports the first event of a chain that another key signed", () =>
-  withTempData((data) => {
+  withTempFolder((data) => {
     createSample(data);
     const reason = "hmac does not match the event and the signing key";
     assertEquals(faultsOf(data, "another key"), [{ check: "chain", event: 1, reason }]);
   }));
 
 Deno.test("verifyWorld() cannot detect that a file was replaced by an older valid copy", () =>
-  withTempData((data) => {
+  withTempFolder((data) => {
     // A limit of one chain per world: it does not prove that no newer events existed.
     createSample(data);
     const db = new DatabaseSync(`${data}/${SAMPLE_FILE}`);

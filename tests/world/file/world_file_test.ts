@@ -5,7 +5,7 @@ import { createChainSigner } from "../../../lib/world/event_chain.ts";
 import { verifyWorld } from "../../../lib/world/file/verify_world.ts";
 import { toBytes, WorldFile } from "../../../lib/world/file/world_file.ts";
 import { createSample, SAMPLE_FILE, SAMPLE_KEY, SAMPLE_NAME } from "../../testdata/sample_world.ts";
-import { withTempData } from "../../testdata/temp_data.ts";
+import { withTempFolder } from "../../support/temp_folder.ts";
 
 const encoder = new TextEncoder();
 const NOW = "2026-02-01T00:00:00.000Z";
@@ -29,7 +29,7 @@ function faults(data: string): unknown {
 }
 
 function withFile(use: (file: WorldFile, data: string) => void): Promise<void> {
-  return withTempData((data) => {
+  return withTempFolder((data) => {
     createSample(data);
     const file = open(data);
     try {
@@ -149,7 +149,7 @@ Deno.test("WorldFile stores all bytes unchanged", () =>
   }));
 
 Deno.test("WorldFile.append() accepts a row that was edited to text", () =>
-  withTempData((data) => {
+  withTempFolder((data) => {
     createSample(data);
     const db = new DatabaseSync(`${data}/${SAMPLE_FILE}`);
     db.exec("UPDATE stage_meta SET stage_html = 'fünf'");
@@ -164,7 +164,7 @@ Deno.test("WorldFile.append() accepts a row that was edited to text", () =>
   }));
 
 Deno.test("WorldFile.append() counts the length in bytes, also after an edit to text", () =>
-  withTempData((data) => {
+  withTempFolder((data) => {
     createSample(data);
     const db = new DatabaseSync(`${data}/${SAMPLE_FILE}`);
     db.exec("UPDATE stage_meta SET stage_html = 'üüü'");
@@ -175,7 +175,7 @@ Deno.test("WorldFile.append() counts the length in bytes, also after an edit to 
   }));
 
 Deno.test("WorldFile refuses a file without its row or its tables", () =>
-  withTempData((data) => {
+  withTempFolder((data) => {
     createSample(data);
     for (const damage of ["DELETE FROM stage_meta", "DROP TABLE stage_meta"]) {
       const db = new DatabaseSync(`${data}/${SAMPLE_FILE}`);

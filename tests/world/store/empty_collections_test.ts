@@ -1,7 +1,7 @@
 import { assertEquals, assertRejects } from "../../support/assert.ts";
 import { Catalog } from "../../../lib/world/store/catalog.ts";
 import { EmptyCollections } from "../../../lib/world/store/empty_collections.ts";
-import { withTempData } from "../../testdata/temp_data.ts";
+import { withTempFolder } from "../../support/temp_folder.ts";
 
 Deno.test("EmptyCollections.mark() adds a mark to the catalog after it is on disk", async () => {
   const catalog = new Catalog();
@@ -56,7 +56,7 @@ Deno.test("EmptyCollections.mark() saves all of several simultaneous marks, and 
 });
 
 Deno.test("EmptyCollections.load() reads valid names and ignores other content", () =>
-  withTempData((data) => {
+  withTempFolder((data) => {
     const catalog = new Catalog();
     const marks = new EmptyCollections(catalog, { saveCollections: () => Promise.resolve() });
     marks.load(data);

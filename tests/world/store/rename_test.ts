@@ -1,10 +1,10 @@
 import { assertEquals } from "../../support/assert.ts";
 import type { WriteResult } from "../../../lib/world/store/worker_messages.ts";
 import { renameWorld } from "../../../lib/world/store/rename.ts";
-import { withTempData } from "../../testdata/temp_data.ts";
 import { outcomeOf, putJob, testWriter, versionsOf } from "../../testdata/test_writer.ts";
 import { Reader } from "../../../lib/world/worker/reader.ts";
 import { sampleSetup } from "../../testdata/sample_world.ts";
+import { withTempFolder } from "../../support/temp_folder.ts";
 
 type Workers = Parameters<typeof renameWorld>[0];
 
@@ -31,7 +31,7 @@ Deno.test("renameWorld() sends release to the old writer and adopt to the new on
 });
 
 Deno.test("Writer.apply() releases and adopts a world, and refuses an existing name", () =>
-  withTempData((data) => {
+  withTempFolder((data) => {
     const writer = testWriter(data);
     const other = testWriter(data, { shard: 1 });
     const first = [putJob("home/a", "a"), putJob("home/a", "aa")];
@@ -53,7 +53,7 @@ Deno.test("Writer.apply() releases and adopts a world, and refuses an existing n
   }));
 
 Deno.test("verifyWorld() accepts a world whose rename was interrupted by a crash", () =>
-  withTempData(async (data) => {
+  withTempFolder(async (data) => {
     const writer = testWriter(data);
     writer.apply([putJob("home/a", "a")]);
     writer.close();

@@ -1,15 +1,15 @@
 import { assertEquals, assertRejects } from "../../support/assert.ts";
 import { SnapshotFiles } from "../../../lib/world/store/snapshot_files.ts";
-import { withTempData } from "../../testdata/temp_data.ts";
+import { withTempFolder } from "../../support/temp_folder.ts";
 
-type Make = ConstructorParameters<typeof SnapshotFiles>[1]["copy"];
+type CopyFile = ConstructorParameters<typeof SnapshotFiles>[1]["copy"];
 
 function withFiles(
   most: number,
-  make: Make,
+  make: CopyFile,
   use: (files: SnapshotFiles, incoming: () => string[]) => Promise<void>,
 ): Promise<void> {
-  return withTempData(async (data) => {
+  return withTempFolder(async (data) => {
     Deno.mkdirSync(`${data}/.incoming`);
     await use(
       new SnapshotFiles(data, { copy: make }, most),
@@ -19,7 +19,7 @@ function withFiles(
 }
 
 /** Creates a copy of 200 000 bytes, each with the number of the copy. */
-const makeFile: Make = async ({ path }) => {
+const makeFile: CopyFile = async ({ path }) => {
   await Deno.writeFile(path, new Uint8Array(200_000).fill(path.length));
   return { version: 1, path, length: 200_000 };
 };
@@ -57,7 +57,7 @@ Deno.test("SnapshotFiles.create() keeps its limit for simultaneous calls", () =>
   }));
 
 Deno.test("SnapshotFiles.create() does not count short, failed and missing copies", async () => {
-  const make: Make = ({ name }) => {
+  const make: CopyFile = ({ name }) => {
     if (name === "home/bad") return Promise.reject(new Error("no"));
     if (name === "home/none") return Promise.resolve(undefined);
     return Promise.resolve({ version: 1, bytes: new Uint8Array(3) });

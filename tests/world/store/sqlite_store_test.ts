@@ -5,10 +5,10 @@ import { createLowerLayer } from "../../../lib/world/lower_layer.ts";
 import { openSqliteStore, type SqliteStoreOptions } from "../../../lib/world/store/sqlite_store.ts";
 import type { ChangeResult, Store } from "../../../lib/world/store.ts";
 import { FILE_DAMAGE } from "../../testdata/file_damage.ts";
-import { withTempData } from "../../testdata/temp_data.ts";
 import { putJob, removeJob, testWriter } from "../../testdata/test_writer.ts";
 import { renameSuite } from "../rename_suite.ts";
 import { storeSuite, type SuiteOptions } from "../store_suite.ts";
+import { withTempFolder } from "../../support/temp_folder.ts";
 
 const WORKER = import.meta.resolve("../../../lib/world/worker/worker_main.ts");
 const KEY = "the key of the sample";
@@ -30,7 +30,7 @@ function withStore(
   options: Options,
   use: (fixture: { store: Store; data: string; reopen(): Promise<Store> }) => Promise<void>,
 ): Promise<void> {
-  return withTempData(async (data) => {
+  return withTempFolder(async (data) => {
     let store = await open(data, options);
     async function reopen(): Promise<Store> {
       await store.close();
@@ -65,7 +65,7 @@ function fill(data: string, names: readonly string[]): void {
 }
 
 Deno.test("SqliteStore.close() releases the folder and leaves no logs", () =>
-  withTempData(async (data) => {
+  withTempFolder(async (data) => {
     const store = await open(data);
     await put(store, "home/x", "1");
     await put(store, "home/x", "2");
@@ -78,7 +78,7 @@ Deno.test("SqliteStore.close() releases the folder and leaves no logs", () =>
   }));
 
 Deno.test("SqliteStore lists and reads all worlds at once without a catalog file", () =>
-  withTempData(async (data) => {
+  withTempFolder(async (data) => {
     const names = Array.from({ length: 60 }, (_, i) => `home/c${i % 3}/w${i}`);
     fill(data, names);
     const store = await open(data);
@@ -91,7 +91,7 @@ Deno.test("SqliteStore lists and reads all worlds at once without a catalog file
   }));
 
 Deno.test("SqliteStore changes worlds that are not indexed yet", () =>
-  withTempData(async (data) => {
+  withTempFolder(async (data) => {
     const names = Array.from({ length: 40 }, (_, i) => `home/w${i}`);
     fill(data, names);
     const store = await open(data);
@@ -127,7 +127,7 @@ Deno.test("SqliteStore does not list a world whose folder was deleted between tw
   }));
 
 Deno.test("SqliteStore completes a removal that a crash interrupted", () =>
-  withTempData(async (data) => {
+  withTempFolder(async (data) => {
     fill(data, ["home/a", "home/b", "usr/low"]);
     const writer = testWriter(data);
     Deno.removeSync(`${data}/.trash`);
@@ -150,7 +150,7 @@ Deno.test("SqliteStore completes a removal that a crash interrupted", () =>
 Deno.test("SqliteStore lists a damaged world and fails only for that one", async (t) => {
   for (const [kind, { inflict, read }] of Object.entries(FILE_DAMAGE)) {
     await t.step(kind, () =>
-      withTempData(async (data) => {
+      withTempFolder(async (data) => {
         fill(data, ["home/bad", "home/good"]);
         inflict(`${data}/home%2Fbad/universe.db`);
         const store = await open(data);
@@ -178,7 +178,7 @@ Deno.test("SqliteStore starts with any damage of the file of collections", async
   };
   for (const [kind, inflict] of Object.entries(lists)) {
     await t.step(kind, () =>
-      withTempData(async (data) => {
+      withTempFolder(async (data) => {
         inflict(`${data}/.collections`);
         const store = await open(data);
         const names = (await store.list("home")).map(({ name }) => name);
@@ -215,7 +215,7 @@ Deno.test("SqliteStore does not return edited metadata that is not valid", () =>
   }));
 
 Deno.test("SqliteStore throws closed after one of its Workers stopped, and reports it", () =>
-  withTempData(async (data) => {
+  withTempFolder(async (data) => {
     const failingWorker = `${data}/dying_worker.ts`;
     Deno.writeTextFileSync(
       failingWorker,

@@ -1,8 +1,8 @@
 import { assertEquals, assertRejects } from "../../support/assert.ts";
 import { WorkerPool } from "../../../lib/world/store/worker_pool.ts";
 import { sampleSetup } from "../../testdata/sample_world.ts";
-import { withTempData } from "../../testdata/temp_data.ts";
 import { putJob } from "../../testdata/test_writer.ts";
+import { withTempFolder } from "../../support/temp_folder.ts";
 
 const URL_OF_WORKER = import.meta.resolve("../../../lib/world/worker/worker_main.ts");
 
@@ -24,7 +24,7 @@ Deno.test("WorkerPool.writerFor() returns the same writer for a name and distrib
 });
 
 Deno.test("WorkerPool.close() completes earlier jobs and refuses later ones", () =>
-  withTempData(async (data) => {
+  withTempFolder(async (data) => {
     for (const folder of [".incoming", ".trash"]) Deno.mkdirSync(`${data}/${folder}`);
     const threads = workers(data, 2);
     const { id: _id, ...job } = putJob("home/x", "1");

@@ -1,14 +1,14 @@
 import { assertEquals, assertRejects } from "../../support/assert.ts";
 import { sampleSetup } from "../../testdata/sample_world.ts";
-import { withTempData } from "../../testdata/temp_data.ts";
 import { WorldFiles } from "../../../lib/world/store/world_files.ts";
 import type { WriteJob } from "../../../lib/world/store/worker_messages.ts";
 import type { WithoutId } from "../../../lib/world/store/worker_client.ts";
+import { withTempFolder } from "../../support/temp_folder.ts";
 
 const WORKER = import.meta.resolve("../../../lib/world/worker/worker_main.ts");
 
 function withFiles(test: (files: WorldFiles) => Promise<void>): Promise<void> {
-  return withTempData(async (data) => {
+  return withTempFolder(async (data) => {
     const files = new WorldFiles({
       url: WORKER,
       setup: sampleSetup(data),

@@ -8,8 +8,8 @@ import {
 import type { CatalogRow } from "../../../lib/world/store/worker_messages.ts";
 import { Reader } from "../../../lib/world/worker/reader.ts";
 import { sampleSetup } from "../../testdata/sample_world.ts";
-import { withTempData } from "../../testdata/temp_data.ts";
 import { putJob, testWriter } from "../../testdata/test_writer.ts";
+import { withTempFolder } from "../../support/temp_folder.ts";
 
 const NAMES = ["home/a", "home/b", "home/c"];
 
@@ -42,20 +42,20 @@ function touch(data: string, folder: string): void {
 }
 
 Deno.test("CatalogFile.scan() returns rows whose files have not changed", () =>
-  withTempData((data) => {
+  withTempFolder((data) => {
     const rows = fill(data);
     assertEquals(scan(data), { rows, unknown: [] });
   }));
 
 Deno.test("CatalogFile.scan() lists worlds without a row as unindexed", () =>
-  withTempData((data) => {
+  withTempFolder((data) => {
     fill(data);
     Deno.removeSync(`${data}/${CATALOG_FILE}`);
     assertEquals(scan(data), { rows: [], unknown: NAMES });
   }));
 
 Deno.test("CatalogFile.scan() rejects rows with another time or size, with a log, or without a stamp", () =>
-  withTempData((data) => {
+  withTempFolder((data) => {
     const rows = fill(data);
     touch(data, "home%2Fa");
     assertEquals(scan(data).unknown, ["home/a"]);
@@ -68,7 +68,7 @@ Deno.test("CatalogFile.scan() rejects rows with another time or size, with a log
   }));
 
 Deno.test("CatalogFile.scan() rejects a row with another size and the same time", () =>
-  withTempData((data) => {
+  withTempFolder((data) => {
     fill(data);
     const path = `${data}/home%2Fa/universe.db`;
     const { mtime } = Deno.statSync(path);
@@ -78,7 +78,7 @@ Deno.test("CatalogFile.scan() rejects a row with another size and the same time"
   }));
 
 Deno.test("CatalogFile.scan() ignores other folders and drops rows of missing worlds", () =>
-  withTempData((data) => {
+  withTempFolder((data) => {
     fill(data);
     Deno.removeSync(`${data}/home%2Fa`, { recursive: true });
     for (const folder of ["home%2Fempty", "notes", "home%2f", ".hidden", "home%2Fx%2F..", "lib"]) {
@@ -119,7 +119,7 @@ const DAMAGE: Readonly<Record<string, (path: string) => void>> = {
 
 for (const [name, inflict] of Object.entries(DAMAGE)) {
   Deno.test(`CatalogFile replaces a catalog that is ${name}`, () =>
-    withTempData((data) => {
+    withTempFolder((data) => {
       const rows = fill(data);
       inflict(`${data}/${CATALOG_FILE}`);
       const found = scan(data);
@@ -133,7 +133,7 @@ for (const [name, inflict] of Object.entries(DAMAGE)) {
 }
 
 Deno.test("CatalogFile.scan() rejects rows with values of other types", () =>
-  withTempData((data) => {
+  withTempFolder((data) => {
     fill(data);
     const db = new DatabaseSync(`${data}/${CATALOG_FILE}`);
     db.exec("UPDATE entries SET mtime = 'soon' WHERE name = 'home/a'");
@@ -143,7 +143,7 @@ Deno.test("CatalogFile.scan() rejects rows with values of other types", () =>
   }));
 
 Deno.test("CatalogFile.save() saves all rows or none", () =>
-  withTempData((data) => {
+  withTempFolder((data) => {
     const rows = fill(data);
     const catalog = new CatalogFile(data);
     let failed = false;
@@ -159,7 +159,7 @@ Deno.test("CatalogFile.save() saves all rows or none", () =>
   }));
 
 Deno.test("statWorldFile() reports whether a file has a log, and undefined without a file", () =>
-  withTempData((data) => {
+  withTempFolder((data) => {
     assertEquals(statWorldFile(`${data}/f`), undefined);
     Deno.writeTextFileSync(`${data}/f`, "1234");
     Deno.utimeSync(`${data}/f`, 1000, 1000);

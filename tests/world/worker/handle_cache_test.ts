@@ -3,14 +3,14 @@ import { createChainSigner } from "../../../lib/world/event_chain.ts";
 import { toFolderName } from "../../../lib/world/name.ts";
 import { HandleCache, readFileStamp } from "../../../lib/world/worker/handle_cache.ts";
 import { SAMPLE_KEY } from "../../testdata/sample_world.ts";
-import { withTempData } from "../../testdata/temp_data.ts";
 import { putJob, testWriter } from "../../testdata/test_writer.ts";
+import { withTempFolder } from "../../support/temp_folder.ts";
 
 const NAMES = ["home/a", "home/b", "home/c"] as const;
 
 /** Creates three worlds on disk; none is open. */
 function withWorlds(handles: number, use: (open: HandleCache, data: string) => void) {
-  return withTempData((data) => {
+  return withTempFolder((data) => {
     const writer = testWriter(data);
     writer.apply(NAMES.map((name) => putJob(name, name)));
     writer.close();

@@ -9,13 +9,13 @@ import {
   sampleSetup,
 } from "../../testdata/sample_world.ts";
 import { FILE_DAMAGE } from "../../testdata/file_damage.ts";
-import { withTempData } from "../../testdata/temp_data.ts";
 import { appendJob, putJob, removeJob, testWriter } from "../../testdata/test_writer.ts";
+import { withTempFolder } from "../../support/temp_folder.ts";
 
 const decoder = new TextDecoder();
 
 function withSample(use: (reader: Reader, data: string) => void | Promise<void>): Promise<void> {
-  return withTempData((data) => {
+  return withTempFolder((data) => {
     createSample(data);
     return use(new Reader(sampleSetup(data)), data);
   });
@@ -71,7 +71,7 @@ Deno.test("Reader.log() returns pages of events, newest first", () =>
   }));
 
 Deno.test("Reader.audit() returns ok for valid worlds with short and long chains", () =>
-  withTempData(async (data) => {
+  withTempFolder(async (data) => {
     const writer = testWriter(data);
     writer.apply(Array.from({ length: 1201 }, (_, i) => appendJob("home/long", `${i}\n`)));
     writer.close();
@@ -81,7 +81,7 @@ Deno.test("Reader.audit() returns ok for valid worlds with short and long chains
   }));
 
 Deno.test("Reader reads commits that are still in the log", () =>
-  withTempData(async (data) => {
+  withTempFolder(async (data) => {
     const writer = testWriter(data);
     const reader = new Reader(sampleSetup(data));
     writer.apply([putJob("home/x", "1")]);
@@ -94,7 +94,7 @@ Deno.test("Reader reads commits that are still in the log", () =>
   }));
 
 Deno.test("Reader.audit() reads one consistent state during writes", () =>
-  withTempData(async (data) => {
+  withTempFolder(async (data) => {
     const writer = testWriter(data);
     writer.apply(Array.from({ length: 1500 }, () => appendJob("home/x", "x")));
     const verdict = new Reader(sampleSetup(data)).audit("home/x");
@@ -123,7 +123,7 @@ Deno.test("Reader leaves no files next to a world and writes the log of a crash 
   }));
 
 Deno.test("Reader.stat() returns a stamp only for a file that is not open", () =>
-  withTempData((data) => {
+  withTempFolder((data) => {
     const writer = testWriter(data);
     const reader = new Reader(sampleSetup(data));
     writer.apply([putJob("home/x", "1")]);
@@ -137,7 +137,7 @@ Deno.test("Reader.stat() returns a stamp only for a file that is not open", () =
   }));
 
 Deno.test("Reader returns undefined for a world that is marked as deleted", () =>
-  withTempData(async (data) => {
+  withTempFolder(async (data) => {
     const writer = testWriter(data);
     writer.apply([putJob("home/x", "1")]);
     Deno.removeSync(`${data}/.trash`);

@@ -15,8 +15,8 @@ import {
   SAMPLE_NAME,
   sampleSetup,
 } from "../../testdata/sample_world.ts";
-import { withTempData } from "../../testdata/temp_data.ts";
 import { appendJob, putJob } from "../../testdata/test_writer.ts";
+import { withTempFolder } from "../../support/temp_folder.ts";
 
 /** The port of a Worker; the test controls the other end. */
 class TestPort implements StorePort {
@@ -53,7 +53,7 @@ async function askReader(data: string, job: WithoutId<ReadJob>): Promise<unknown
 }
 
 Deno.test("serveStore() as a writer replies to a batch in one message, and to close last", () =>
-  withTempData(async (data) => {
+  withTempFolder(async (data) => {
     for (const folder of [".incoming", ".trash"]) Deno.mkdirSync(`${data}/${folder}`);
     const port = new TestPort(sampleSetup(data));
     const jobs = [putJob("home/a", "1"), putJob("home/b", "1"), appendJob("home/a", "2")];
@@ -66,7 +66,7 @@ Deno.test("serveStore() as a writer replies to a batch in one message, and to cl
   }));
 
 Deno.test("serveStore() as a reader runs each kind of job", () =>
-  withTempData(async (data) => {
+  withTempFolder(async (data) => {
     createSample(data);
     const ask = (job: WithoutId<ReadJob>) => askReader(data, job);
     const versionOf = (value: unknown) =>
@@ -82,7 +82,7 @@ Deno.test("serveStore() as a reader runs each kind of job", () =>
   }));
 
 Deno.test("serveStore() as a reader returns a row for a damaged world too", () =>
-  withTempData(async (data) => {
+  withTempFolder(async (data) => {
     createSample(data);
     Deno.truncateSync(`${data}/${SAMPLE_FILE}`, 0);
     assertEquals(await askReader(data, { kind: "stat", names: ["home/none", SAMPLE_NAME] }), [
@@ -102,7 +102,7 @@ Deno.test("serveStore() as a reader returns a row for a damaged world too", () =
   }));
 
 Deno.test("serveStore() as a reader replies with the code of an error and continues", () =>
-  withTempData(async (data) => {
+  withTempFolder(async (data) => {
     const port = new TestPort({ ...sampleSetup(`${data}/none`), role: "reader" });
     const replies = await port.ask([
       { id: 1, kind: "scan" },

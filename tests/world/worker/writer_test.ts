@@ -7,7 +7,6 @@ import type { LowerWorld } from "../../../lib/world/store/worker_messages.ts";
 import { Reader } from "../../../lib/world/worker/reader.ts";
 import { verifyWorld } from "../../../lib/world/file/verify_world.ts";
 import { SAMPLE_KEY, sampleSetup } from "../../testdata/sample_world.ts";
-import { withTempData } from "../../testdata/temp_data.ts";
 import {
   appendJob,
   noteJob,
@@ -18,6 +17,8 @@ import {
   transitionJob,
   versionsOf,
 } from "../../testdata/test_writer.ts";
+import { withTempFolder } from "../../support/temp_folder.ts";
+import { createRandom } from "../../support/random.ts";
 
 const NAME = "home/w";
 const FOLDER = "home%2Fw";
@@ -61,7 +62,7 @@ function commitsIn(path: string): number {
 }
 
 Deno.test("Writer.apply() applies all queued changes of a world in one transaction", () =>
-  withTempData((data) => {
+  withTempFolder((data) => {
     const writer = testWriter(data);
     writer.apply([putJob(NAME, "born")]);
     const jobs = Array.from({ length: 50 }, (_, i) => appendJob(NAME, `${i}\n`));
@@ -72,7 +73,7 @@ Deno.test("Writer.apply() applies all queued changes of a world in one transacti
   }));
 
 Deno.test("Writer.apply() returns one reply per job, in the order of a world's changes", () =>
-  withTempData((data) => {
+  withTempFolder((data) => {
     const writer = testWriter(data);
     const jobs = [
       putJob(NAME, "1"),
@@ -93,7 +94,7 @@ Deno.test("Writer.apply() returns one reply per job, in the order of a world's c
   }));
 
 Deno.test("Writer.apply() reports created only for the first change", () =>
-  withTempData((data) => {
+  withTempFolder((data) => {
     const writer = testWriter(data);
     const jobs = [appendJob(NAME, "a"), appendJob(NAME, "b"), putJob(NAME, "c")];
     const replies = writer.apply(jobs);
@@ -106,7 +107,7 @@ Deno.test("Writer.apply() reports created only for the first change", () =>
   }));
 
 Deno.test("Writer.apply() checks a precondition after the earlier jobs of the batch", () =>
-  withTempData((data) => {
+  withTempFolder((data) => {
     const writer = testWriter(data);
     const seen = (version: number) => ({ precondition: { match: [{ version }] } });
     const jobs = [
@@ -136,7 +137,7 @@ Deno.test("Writer.apply() checks a precondition after the earlier jobs of the ba
   }));
 
 Deno.test("Writer.apply() writes nothing if all jobs of a world are refused", () =>
-  withTempData((data) => {
+  withTempFolder((data) => {
     const writer = testWriter(data);
     writer.apply([putJob(NAME, "1")]);
     const jobs = [1, 2].map(() => putJob(NAME, "x", { precondition: { noneMatch: "*" } }));
@@ -147,7 +148,7 @@ Deno.test("Writer.apply() writes nothing if all jobs of a world are refused", ()
   }));
 
 Deno.test("Writer.apply() refuses note, transition and remove for a missing world", () =>
-  withTempData((data) => {
+  withTempFolder((data) => {
     const writer = testWriter(data);
     const jobs = [noteJob(NAME), transitionJob(NAME, "active"), removeJob(NAME)];
     assertEquals(versionsOf(writer.apply(jobs), jobs), ["absent", "absent", "absent"]);
@@ -156,7 +157,7 @@ Deno.test("Writer.apply() refuses note, transition and remove for a missing worl
   }));
 
 Deno.test("Writer.apply() appends the event of a note without a new version", () =>
-  withTempData((data) => {
+  withTempFolder((data) => {
     const writer = testWriter(data);
     const jobs = [
       putJob(NAME, "1"),
@@ -178,7 +179,7 @@ Deno.test("Writer.apply() appends the event of a note without a new version", ()
   }));
 
 Deno.test("Writer.apply() allows appends up to the maximum size and refuses one more byte", () =>
-  withTempData((data) => {
+  withTempFolder((data) => {
     const writer = testWriter(data, { maxWorldBytes: 10 });
     const jobs = [
       appendJob(NAME, "12345"),
@@ -202,7 +203,7 @@ Deno.test("Writer.apply() allows appends up to the maximum size and refuses one 
   }));
 
 Deno.test("Writer.apply() covers a lower-layer world and records that in the event", () =>
-  withTempData((data) => {
+  withTempFolder((data) => {
     const writer = testWriter(data);
     const lower = lowerWorld("lower");
     const jobs = [
@@ -226,7 +227,7 @@ Deno.test("Writer.apply() covers a lower-layer world and records that in the eve
   }));
 
 Deno.test("Writer.apply() fails only the jobs of a damaged world", () =>
-  withTempData((data) => {
+  withTempFolder((data) => {
     const writer = testWriter(data);
     writer.apply([putJob("home/bad", "1"), putJob("home/good", "1")]);
     writer.close();
@@ -245,7 +246,7 @@ Deno.test("Writer.apply() fails only the jobs of a damaged world", () =>
   }));
 
 Deno.test("Writer.apply() rolls back the transaction if one change fails", () =>
-  withTempData((data) => {
+  withTempFolder((data) => {
     const writer = testWriter(data);
     writer.apply([putJob(NAME, "1")]);
     const jobs = [appendJob(NAME, "2"), putJob(NAME, "3", { eventFields: { impossible: 1n } })];
@@ -258,7 +259,7 @@ Deno.test("Writer.apply() rolls back the transaction if one change fails", () =>
   }));
 
 Deno.test("Writer.apply() moves a removed world to the trash, from where it can be restored", () =>
-  withTempData((data) => {
+  withTempFolder((data) => {
     const writer = testWriter(data);
     const jobs = [putJob(NAME, "1"), appendJob(NAME, "2"), removeJob(NAME)];
     assertEquals(versionsOf(writer.apply(jobs), jobs), [1, 2, 2]);
@@ -278,7 +279,7 @@ Deno.test("Writer.apply() moves a removed world to the trash, from where it can 
   }));
 
 Deno.test("Writer.apply() completes a removal after a crash between commit and move", () =>
-  withTempData((data) => {
+  withTempFolder((data) => {
     const writer = testWriter(data);
     writer.apply([putJob(NAME, "old")]);
     // The move fails, as on a full disk, and the process stops: a crash.
@@ -304,7 +305,7 @@ Deno.test("Writer.apply() completes a removal after a crash between commit and m
   }));
 
 Deno.test("Writer.apply() keeps at most the allowed number of open files and records closed ones", () =>
-  withTempData((data) => {
+  withTempFolder((data) => {
     const writer = testWriter(data, { handles: 2 });
     const names = ["a", "b", "c", "d"].map((name) => `home/${name}`);
     writer.apply(names.map((name) => putJob(name, "1")));
@@ -327,7 +328,7 @@ Deno.test("Writer.apply() keeps at most the allowed number of open files and rec
   }));
 
 Deno.test("Writer.checkpointOne() checkpoints one world with a large log per call", () =>
-  withTempData((data) => {
+  withTempFolder((data) => {
     const writer = testWriter(data, { history: { versions: 0, bytes: 0 } });
     const names = ["home/a", "home/b"];
     writer.apply(names.map((name) => putJob(name, "1")));
@@ -347,7 +348,7 @@ Deno.test("Writer.checkpointOne() checkpoints one world with a large log per cal
   }));
 
 Deno.test("Writer.close() leaves no log and records the stamp of each file", () =>
-  withTempData((data) => {
+  withTempFolder((data) => {
     const writer = testWriter(data);
     writer.apply([putJob(NAME, "1")]);
     writer.apply([appendJob(NAME, "2")]);
@@ -359,7 +360,7 @@ Deno.test("Writer.close() leaves no log and records the stamp of each file", () 
   }));
 
 Deno.test("Writer.apply() refuses a world whose folder cannot be created and creates the others", () =>
-  withTempData((data) => {
+  withTempFolder((data) => {
     const writer = testWriter(data);
     Deno.writeTextFileSync(`${data}/home%2Ffile`, "no folder");
     const jobs = [putJob("home/file", "1"), putJob("home/other", "1")];
@@ -370,13 +371,10 @@ Deno.test("Writer.apply() refuses a world whose folder cannot be created and cre
   }));
 
 Deno.test("Writer.apply() writes what it replies, for random batches", () =>
-  withTempData((data) => {
+  withTempFolder((data) => {
     const seed = crypto.getRandomValues(new Uint32Array(1))[0] ?? 1;
-    let state = seed;
-    const random = (below: number) => {
-      state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
-      return Math.floor((state / 2 ** 32) * below);
-    };
+    const next = createRandom(seed);
+    const random = (below: number) => Math.floor(next() * below);
     const expected = new Map<string, { version: number; text: string }>();
     const writer = testWriter(data, { handles: 2, history: { versions: 3, bytes: 64 } });
     for (let batch = 0; batch < 60; batch++) {

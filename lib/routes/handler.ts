@@ -1,7 +1,7 @@
 /**
- * Building blocks of routes. A handler takes the request context and returns a response; `only`
- * combines handlers of several methods. Handlers register nothing: `lib/server/app.ts` lists every
- * route.
+ * Building blocks of routes. A handler takes the request context and returns a response;
+ * `handleMethods` combines handlers of several methods. Handlers register nothing: `lib/server/app.ts`
+ * lists every route.
  */
 
 import { Problem } from "../http/problem.ts";
@@ -28,7 +28,7 @@ export type AllowedMethods = string | ((context: RequestContext) => string);
  * @param allow the `Allow` header; derived from the handlers by default
  * @throws {Problem} `method-not-allowed`
  */
-export function only(
+export function handleMethods(
   handlers: MethodHandlers,
   allow: AllowedMethods = formatAllow(handlers),
 ): Handler {

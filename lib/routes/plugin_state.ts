@@ -13,7 +13,7 @@ import { assertValidName, type RequestContext } from "../request/request_context
 import type { ServerContext } from "../request/server_context.ts";
 import { jsonResponse } from "../response/json_response.ts";
 import type { World } from "../world/store.ts";
-import { type Handler, only } from "./handler.ts";
+import { handleMethods, type Handler } from "./handler.ts";
 
 /**
  * Returns the world of the plugin that a `/lib/<name>/state` path is about; undefined for other
@@ -27,7 +27,7 @@ export function parseStatePath(name: string): string | undefined {
 
 /** Creates the handler of `/lib/:name/state`. */
 export function createPluginStateHandler(server: ServerContext): Handler {
-  return only({
+  return handleMethods({
     GET: (context) => showState(server, context),
     PUT: (context) => changeState(server, context),
   });

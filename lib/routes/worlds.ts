@@ -6,14 +6,14 @@
 import type { LockTable } from "../dav/locks/lock_table.ts";
 import type { ServerContext } from "../request/server_context.ts";
 import { deleteCollection, deleteWorld } from "./delete_world.ts";
-import { type Handler, only } from "./handler.ts";
+import { handleMethods, type Handler } from "./handler.ts";
 import { readWorld } from "./read_world.ts";
 import { allowedMethods } from "./world_target.ts";
 import { appendToWorld, putWorld } from "./write_world.ts";
 
 /** Creates the handler of every path in a namespace. */
 export function createWorldHandler(server: ServerContext, locks: LockTable): Handler {
-  return only({
+  return handleMethods({
     GET: (context) => readWorld(server, context),
     PUT: (context) => putWorld(server, locks, context),
     POST: (context) => appendToWorld(server, locks, context),

@@ -24,7 +24,7 @@ import { respondShell } from "../response/shell_page.ts";
 import { toStoreProblem } from "../response/store_problem.ts";
 import { mintCapability, whoami } from "../routes/auth.ts";
 import { Fallback } from "../routes/fallback.ts";
-import { type Handler, only } from "../routes/handler.ts";
+import { handleMethods, type Handler } from "../routes/handler.ts";
 import { createPluginStateHandler } from "../routes/plugin_state.ts";
 import { metrics } from "../routes/proc/metrics.ts";
 import { audit, eventLog, listProc, status, uptimeSeconds, version } from "../routes/proc/proc.ts";
@@ -92,35 +92,35 @@ export function createApp(server: ServerContext, gateOptions: GateOptions): App 
   const world = createWorldHandler(server, locks);
   route("/lib/:name/state", createPluginStateHandler(server));
   for (const namespace of NAMESPACES) route(`/${namespace}/*`, world);
-  route("/stream/*", only({ GET: (context) => streams.open(context) }));
+  route("/stream/*", handleMethods({ GET: (context) => streams.open(context) }));
   route("/dav/*", dav);
-  route("/auth/whoami", only({ GET: (context) => whoami(server, context) }));
-  route("/auth/mint", only({ POST: (context) => mintCapability(server, context) }));
-  route("/proc", only({ GET: (context) => listProc(server, context) }));
-  route("/proc/audit/:world{.+}", only({ GET: (context) => audit(server, context) }));
-  route("/proc/log/:world{.+}", only({ GET: (context) => eventLog(server, context) }));
+  route("/auth/whoami", handleMethods({ GET: (context) => whoami(server, context) }));
+  route("/auth/mint", handleMethods({ POST: (context) => mintCapability(server, context) }));
+  route("/proc", handleMethods({ GET: (context) => listProc(server, context) }));
+  route("/proc/audit/:world{.+}", handleMethods({ GET: (context) => audit(server, context) }));
+  route("/proc/log/:world{.+}", handleMethods({ GET: (context) => eventLog(server, context) }));
   route(
     "/proc/metrics",
-    only({ GET: (context) => metrics(server, { requests, streams }, context) }),
+    handleMethods({ GET: (context) => metrics(server, { requests, streams }, context) }),
   );
   route(
     "/proc/snapshot/:world{.+}",
-    only({
+    handleMethods({
       GET: (context) => respondSnapshot(server, context),
       POST: (context) => respondSignedSnapshot(server, context),
     }),
   );
-  route("/proc/source", only({ GET: (context) => listSource(server, context) }));
-  route("/proc/source/:path{.+}", only({ GET: (context) => readSource(server, context) }));
-  route("/proc/status", only({ GET: (context) => status(server, context) }));
-  route("/proc/uptime", only({ GET: (context) => uptimeSeconds(server, context) }));
-  route("/proc/version", only({ GET: (context) => version(server, context) }));
-  route("/proc/worlds", only({ GET: (context) => worldsList.respond(context) }));
-  route("/bin", afterStart(only({ GET: (context) => listRoutes(server, context) })));
+  route("/proc/source", handleMethods({ GET: (context) => listSource(server, context) }));
+  route("/proc/source/:path{.+}", handleMethods({ GET: (context) => readSource(server, context) }));
+  route("/proc/status", handleMethods({ GET: (context) => status(server, context) }));
+  route("/proc/uptime", handleMethods({ GET: (context) => uptimeSeconds(server, context) }));
+  route("/proc/version", handleMethods({ GET: (context) => version(server, context) }));
+  route("/proc/worlds", handleMethods({ GET: (context) => worldsList.respond(context) }));
+  route("/bin", afterStart(handleMethods({ GET: (context) => listRoutes(server, context) })));
   route("/bin/*", handleAlias);
-  route("/dev", afterStart(only({ GET: (context) => listPluginFolder(server, context) })));
-  route("/mnt", afterStart(only({ GET: (context) => listPluginFolder(server, context) })));
-  route("/", only({ GET: (context) => listRoot(server, context), OPTIONS: rootOptions }));
+  route("/dev", afterStart(handleMethods({ GET: (context) => listPluginFolder(server, context) })));
+  route("/mnt", afterStart(handleMethods({ GET: (context) => listPluginFolder(server, context) })));
+  route("/", handleMethods({ GET: (context) => listRoot(server, context), OPTIONS: rootOptions }));
   app.notFound(({ env }) => handleUnrouted(env));
   // `handle` and `handleInternal` convert errors; here they are only rethrown.
   app.onError((error) => {

@@ -3,7 +3,7 @@ import { LOCAL } from "../../lib/auth/authenticate.ts";
 import { parseTarget } from "../../lib/http/path.ts";
 import { Problem } from "../../lib/http/problem.ts";
 import type { RequestContext } from "../../lib/request/request_context.ts";
-import { createMethodProblem, only } from "../../lib/routes/handler.ts";
+import { createMethodProblem, handleMethods } from "../../lib/routes/handler.ts";
 
 function contextOf(method: string, target: string): RequestContext {
   const request = new Request("http://elsewhere/entirely", { method });
@@ -12,29 +12,39 @@ function contextOf(method: string, target: string): RequestContext {
 
 const text = (body: string) => () => new Response(body);
 
-Deno.test("only() calls the handler of the method, and GET for HEAD", async () => {
-  const handler = only({ GET: text("read"), POST: text("added") });
+Deno.test("handleMethods() calls the handler of the method, and GET for HEAD", async () => {
+  const handler = handleMethods({ GET: text("read"), POST: text("added") });
   assertEquals(await (await handler(contextOf("GET", "/x"))).text(), "read");
   assertEquals(await (await handler(contextOf("HEAD", "/x"))).text(), "read");
   assertEquals(await (await handler(contextOf("POST", "/x"))).text(), "added");
 });
 
-Deno.test("only() answers synchronously if the handler does", () => {
-  assertEquals(only({ GET: text("read") })(contextOf("GET", "/x")) instanceof Response, true);
+Deno.test("handleMethods() answers synchronously if the handler does", () => {
+  assertEquals(
+    handleMethods({ GET: text("read") })(contextOf("GET", "/x")) instanceof Response,
+    true,
+  );
 });
 
-Deno.test("only() answers OPTIONS with the methods, or with the handler given for it", async () => {
-  const options = await only({ GET: text(""), POST: text("") })(contextOf("OPTIONS", "/x"));
+Deno.test("handleMethods() answers OPTIONS with the methods, or with the handler given for it", async () => {
+  const options = await handleMethods({ GET: text(""), POST: text("") })(
+    contextOf("OPTIONS", "/x"),
+  );
   assertEquals([options.status, options.headers.get("allow")], [
     204,
     "GET, HEAD, POST, OPTIONS",
   ]);
-  const own = await only({ GET: text(""), OPTIONS: text("mine") })(contextOf("OPTIONS", "/x"));
+  const own = await handleMethods({ GET: text(""), OPTIONS: text("mine") })(
+    contextOf("OPTIONS", "/x"),
+  );
   assertEquals(await own.text(), "mine");
 });
 
-Deno.test("only() throws method-not-allowed for other methods, with Allow", () => {
-  const handler = only({ GET: text("") }, ({ target }) => target.isCollection ? "GET" : "GET, PUT");
+Deno.test("handleMethods() throws method-not-allowed for other methods, with Allow", () => {
+  const handler = handleMethods(
+    { GET: text("") },
+    ({ target }) => target.isCollection ? "GET" : "GET, PUT",
+  );
   for (const [path, allow] of [["/x/", "GET"], ["/x", "GET, PUT"]] as const) {
     assertThrows(() => handler(contextOf("PATCH", path)), (error: unknown) => {
       assertEquals(error instanceof Problem && [error.type, error.headers], [
@@ -46,8 +56,8 @@ Deno.test("only() throws method-not-allowed for other methods, with Allow", () =
   }
 });
 
-Deno.test("only() ignores methods of the object's prototype", () => {
-  assertThrows(() => only({ GET: text("") })(contextOf("constructor", "/x")), Problem);
+Deno.test("handleMethods() ignores methods of the object's prototype", () => {
+  assertThrows(() => handleMethods({ GET: text("") })(contextOf("constructor", "/x")), Problem);
 });
 
 Deno.test("createMethodProblem() names the path as it was requested", () => {

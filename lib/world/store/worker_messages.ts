@@ -192,7 +192,7 @@ export type ReadJob =
     readonly id: number;
     readonly kind: "save";
     readonly rows: readonly CatalogRow[];
-    readonly gone: readonly string[];
+    readonly removed: readonly string[];
   }
   | { readonly id: number; readonly kind: "mark"; readonly collections: readonly string[] };
 

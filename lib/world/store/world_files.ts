@@ -107,8 +107,8 @@ export class WorldFiles {
   }
 
   /** Saves rows in the catalog file and drops others. */
-  async saveCatalog(rows: readonly CatalogRow[], gone: readonly string[]): Promise<void> {
-    await this.#workers.reader.run<"save">({ kind: "save", rows, gone });
+  async saveCatalog(rows: readonly CatalogRow[], removed: readonly string[]): Promise<void> {
+    await this.#workers.reader.run<"save">({ kind: "save", rows, removed });
   }
 
   /** Saves the names of all empty collections. */

@@ -55,15 +55,15 @@ export class CatalogFile {
    * Saves rows and drops others, in one transaction.
    *
    * @param rows rows to insert or replace
-   * @param gone names of worlds whose rows are dropped
+   * @param removed names of worlds whose rows are deleted
    */
-  save(rows: readonly CatalogRow[], gone: readonly string[]): void {
+  save(rows: readonly CatalogRow[], removed: readonly string[]): void {
     const db = this.#getDb();
     const put = db.prepare(sql.SAVE_ENTRY);
     const drop = db.prepare(sql.DROP_ENTRY);
     db.exec("BEGIN");
     try {
-      for (const name of gone) drop.run(name);
+      for (const name of removed) drop.run(name);
       for (const r of rows) {
         put.run(r.name, r.version, r.ext, r.len, r.state, r.updatedAt, r.mtime, r.size);
       }

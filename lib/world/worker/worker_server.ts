@@ -98,7 +98,7 @@ function serveReader(port: StorePort, setup: WorkerSetup): void {
       case "scan":
         return catalog.scan();
       case "save":
-        return void catalog.save(job.rows, job.gone);
+        return void catalog.save(job.rows, job.removed);
       case "mark": {
         const text = job.collections.map((name) => `${name}\n`).join("");
         return void replaceFile(

@@ -407,7 +407,7 @@ Deno.test("the shell shows and changes worlds in the browser", async (t) => {
   }
 });
 
-Deno.test("the shell of a server with tokens signs in", async (t) => {
+Deno.test("the shell of a server with tokens requires a credential", async (t) => {
   const browser = await startBrowser();
   const server = await startBrowserServer({
     ELASTIK_TOKEN: "write-in-tests",

@@ -98,7 +98,7 @@ async function build(): Promise<string> {
     await Deno.writeTextFile(path, text);
     if (linked.has(path)) changed++;
   }
-  return `${linked.size} plugins linked, ${changed} changed`;
+  return `${linked.size} ${linked.size === 1 ? "plugin" : "plugins"} linked, ${changed} changed`;
 }
 
 if (import.meta.main) {

@@ -6,9 +6,13 @@
 #   plugins\install.ps1 primitives [-WithSemantic]
 #
 # ELASTIK_URL            URL of the server; if unset, http://localhost with ELASTIK_PORT
-# ELASTIK_PORT           port of the server; if unset, the value in .env of the working folder, else 3005
-# ELASTIK_TOKEN          T2 token; not needed if the server has none
-# ELASTIK_APPROVE_TOKEN  T3 token; if unset, the one that a server on this computer generated in its data folder
+# ELASTIK_PORT           port of the server; if unset, the value in .env, else 3005
+# ELASTIK_TOKEN          T2 token; if unset, the value in .env; not needed if the server has none
+# ELASTIK_APPROVE_TOKEN  T3 token; if unset, the value in .env, else the one that a server on this computer
+#                        generated in its data folder
+#
+# .env is the file in the working folder, else the one next to plugins/. Its tokens are sent only to a
+# server on this computer.
 #
 # Exit codes: 0 every plugin is up, 1 the server refused a plugin, 2 wrong usage, a missing file or a
 # missing token (nothing was installed), 3 the server cannot be reached.
@@ -16,19 +20,31 @@ param([Parameter(ValueFromRemainingArguments = $true)][string[]]$Words, [switch]
 $ErrorActionPreference = 'Stop'
 
 $folder = $PSScriptRoot
+$envFile = if (Test-Path -PathType Leaf '.env') { '.env' } else { "${folder}/../.env" }
 # The last line of .env that sets ELASTIK_PORT counts, as it does for the server.
 function Get-PortInEnvFile {
-  if (-not (Test-Path -PathType Leaf '.env')) { return '' }
+  if (-not (Test-Path -PathType Leaf $envFile)) { return '' }
   $line = '^\s*(?:export\s+)?ELASTIK_PORT\s*=\s*["''`]?(\d{0,5})["''`]?\s*(?:#.*)?$'
-  $found = @(Get-Content '.env' | Where-Object { $_ -match $line } | Select-Object -Last 1)
+  $found = @(Get-Content $envFile | Where-Object { $_ -match $line } | Select-Object -Last 1)
   if ($found.Count -and $found[0] -match $line) { $Matches[1] } else { '' }
+}
+# Reads a token of .env as the server does: the last line counts, and quotes or a comment are removed.
+function Get-TokenInEnvFile($name) {
+  if (-not $isLocal -or -not (Test-Path -PathType Leaf $envFile)) { return '' }
+  $start = '^\s*(?:export\s+)?' + $name + '\s*=\s*'
+  $found = @(Get-Content $envFile | Where-Object { $_ -cmatch $start } | Select-Object -Last 1)
+  if (-not $found.Count) { return '' }
+  $value = $found[0] -creplace $start, ''
+  if ($value -match '^(["''`])(.*?)\1') { $Matches[2] } else { ($value -replace '#.*$', '').Trim() }
 }
 $port = if (Test-Path 'Env:ELASTIK_PORT') { $env:ELASTIK_PORT } else { Get-PortInEnvFile }
 if (-not $port) { $port = '3005' }
 $url = if ($env:ELASTIK_URL) { $env:ELASTIK_URL } else { "http://localhost:${port}" }
 $url = $url.TrimEnd('/')
-$token = $env:ELASTIK_TOKEN
-$approve = $env:ELASTIK_APPROVE_TOKEN
+$at = try { ([Uri]$url).Host } catch { '' }
+$isLocal = $at -in 'localhost', '127.0.0.1', '[::1]'
+$token = if (Test-Path 'Env:ELASTIK_TOKEN') { $env:ELASTIK_TOKEN } else { Get-TokenInEnvFile 'ELASTIK_TOKEN' }
+$approve = if (Test-Path 'Env:ELASTIK_APPROVE_TOKEN') { $env:ELASTIK_APPROVE_TOKEN } else { Get-TokenInEnvFile 'ELASTIK_APPROVE_TOKEN' }
 $primitives = 'gpu fstab db fanout'
 $installed = ''
 $newline = "`n"
@@ -93,14 +109,17 @@ if ($status -ne '200') { Stop-With 1 "Cannot install${names}: ${url} answers ${s
 if (-not $approve) {
   # Any server can claim this process id: accept it only from loopback and while that process runs.
   $holder = if ($body -match '(?m)^pid (\d{1,10})\r?$') { $Matches[1] } else { '' }
-  $at = try { ([Uri]$url).Host } catch { '' }
-  if ($at -notin 'localhost', '127.0.0.1', '[::1]') { $holder = '' }
+  if (-not $isLocal) { $holder = '' }
   if ($holder -and -not (Get-Process -Id $holder -ErrorAction SilentlyContinue)) { $holder = '' }
   foreach ($data in @($(if ($env:ELASTIK_DATA) { $env:ELASTIK_DATA } else { 'data' }), "${folder}/../data")) {
     if (-not $holder -or -not (Test-Path "${data}/.approve-token") -or -not (Test-Path "${data}/.lock")) { continue }
     # The token is sent only to the server that holds this folder.
     if ((Get-Content -Raw "${data}/.lock").Trim() -ne $holder) { continue }
-    $approve = (Get-Content -Raw "${data}/.approve-token").Trim()
+    $stored = (Get-Content -Raw "${data}/.approve-token").Trim()
+    # A server with ELASTIK_APPROVE_TOKEN refuses the token that it generated before.
+    Ask GET /auth/whoami $stored '' ''
+    if ($status -ne '200' -or -not $body.Contains('"tier":"T3"')) { continue }
+    $approve = $stored
     Say "Using the approve token that the server stores in ${data}/.approve-token"
     break
   }

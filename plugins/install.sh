@@ -6,25 +6,43 @@
 #   plugins/install.sh primitives [--with-semantic]
 #
 # ELASTIK_URL            URL of the server; if unset, http://localhost with ELASTIK_PORT
-# ELASTIK_PORT           port of the server; if unset, the value in .env of the working folder, else 3005
-# ELASTIK_TOKEN          T2 token; not needed if the server has none
-# ELASTIK_APPROVE_TOKEN  T3 token; if unset, the one that a server on this computer generated in its data folder
+# ELASTIK_PORT           port of the server; if unset, the value in .env, else 3005
+# ELASTIK_TOKEN          T2 token; if unset, the value in .env; not needed if the server has none
+# ELASTIK_APPROVE_TOKEN  T3 token; if unset, the value in .env, else the one that a server on this computer
+#                        generated in its data folder
+#
+# .env is the file in the working folder, else the one next to plugins/. Its tokens are sent only to a
+# server on this computer.
 #
 # Exit codes: 0 every plugin is up, 1 the server refused a plugin, 2 wrong usage, a missing file or a
 # missing token (nothing was installed), 3 the server cannot be reached.
 set -eu
 
 folder=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
+env_file=.env
+[ -r "$env_file" ] || env_file="${folder}/../.env"
 # The last line of .env that sets ELASTIK_PORT counts, as it does for the server.
 port_in_env_file() {
-  [ -r .env ] || return 0
-  sed -n 's/^[[:space:]]*\(export[[:space:]]\{1,\}\)\{0,1\}ELASTIK_PORT[[:space:]]*=[[:space:]]*["'\''`]\{0,1\}\([0-9]\{0,5\}\)["'\''`]\{0,1\}[[:space:]]*\(#.*\)\{0,1\}$/\2/p' .env | tail -n 1
+  [ -r "$env_file" ] || return 0
+  sed -n 's/^[[:space:]]*\(export[[:space:]]\{1,\}\)\{0,1\}ELASTIK_PORT[[:space:]]*=[[:space:]]*["'\''`]\{0,1\}\([0-9]\{0,5\}\)["'\''`]\{0,1\}[[:space:]]*\(#.*\)\{0,1\}$/\2/p' "$env_file" | tail -n 1
+}
+# Reads a token of .env as the server does: the last line counts, and quotes or a comment are removed.
+token_in_env_file() {
+  [ -n "$is_local" ] && [ -r "$env_file" ] || return 0
+  tr -d '\r' <"$env_file" |
+    sed -n "s/^[[:space:]]*\(export[[:space:]]\{1,\}\)\{0,1\}$1[[:space:]]*=[[:space:]]*//p" | tail -n 1 |
+    sed -e 's/^"\([^"]*\)".*$/\1/' -e t -e "s/^'\([^']*\)'.*$/\1/" -e t -e "s/^\`\([^\`]*\)\`.*$/\1/" -e t \
+      -e 's/#.*$//' -e 's/[[:space:]]*$//'
 }
 port=${ELASTIK_PORT-$(port_in_env_file)}
 url=${ELASTIK_URL:-http://localhost:${port:-3005}}
 url=${url%/}
-token=${ELASTIK_TOKEN:-}
-approve=${ELASTIK_APPROVE_TOKEN:-}
+host=${url#*://}
+host=${host%%[/?#]*}
+host=${host##*@}
+case $host in localhost | localhost:* | 127.0.0.1 | 127.0.0.1:* | '[::1]' | '[::1]:'*) is_local=yes ;; *) is_local='' ;; esac
+token=${ELASTIK_TOKEN-$(token_in_env_file ELASTIK_TOKEN)}
+approve=${ELASTIK_APPROVE_TOKEN-$(token_in_env_file ELASTIK_APPROVE_TOKEN)}
 primitives='gpu fstab db fanout'
 installed=''
 newline='
@@ -91,16 +109,17 @@ ask GET /proc/status "${token:-$approve}" 'Accept: text/plain' ''
 if [ -z "$approve" ]; then
   # Any server can claim this process id: accept it only from loopback and while that process runs.
   pid=$(printf '%s\n' "$body" | sed -n 's/^pid \([0-9]\{1,10\}\)$/\1/p')
-  host=${url#*://}
-  host=${host%%[/?#]*}
-  host=${host##*@}
-  case $host in localhost | localhost:* | 127.0.0.1 | 127.0.0.1:* | '[::1]' | '[::1]:'*) ;; *) pid='' ;; esac
+  if [ -z "$is_local" ]; then pid=''; fi
   if [ -n "$pid" ] && ! kill -0 "$pid" 2>/dev/null; then pid=''; fi
   for data in "${ELASTIK_DATA:-data}" "${folder}/../data"; do
     if [ -z "$pid" ] || [ ! -r "${data}/.approve-token" ] || [ ! -r "${data}/.lock" ]; then continue; fi
     # The token is sent only to the server that holds this folder.
     if [ "$(tr -d '[:space:]' <"${data}/.lock")" != "$pid" ]; then continue; fi
-    approve=$(tr -d '[:space:]' <"${data}/.approve-token")
+    stored=$(tr -d '[:space:]' <"${data}/.approve-token")
+    # A server with ELASTIK_APPROVE_TOKEN refuses the token that it generated before.
+    ask GET /auth/whoami "$stored" '' ''
+    case $status$body in 200*'"tier":"T3"'*) ;; *) continue ;; esac
+    approve=$stored
     say "Using the approve token that the server stores in ${data}/.approve-token"
     break
   done

@@ -108,6 +108,80 @@ Deno.test({
 });
 
 Deno.test({
+  name: `install.sh uses the tokens of .env and no stored token that the server refuses${NO_CURL}`,
+  ignore: NO_CURL !== "",
+  async fn() {
+    await withScript(async (folder) => {
+      // The first start generates and stores an approve token.
+      await (await startProgram(fromCheckout(folder))).stop();
+      const server = await startProgram(fromCheckout(folder, [], TOKENS));
+      try {
+        const port = new URL(server.url).port;
+        const withToken = { ELASTIK_URL: server.url, ELASTIK_TOKEN: TOKEN };
+        const stale = await install(folder, ["example"], withToken, folder);
+        assertEquals(stale.code, 2, stale.stdout);
+        assertMatch(stale.stderr, /ELASTIK_APPROVE_TOKEN is not set; .*nothing was installed/);
+        assert(!stale.stdout.includes("Using the approve token"), stale.stdout);
+        const rows: [quote: string, after: string][] = [
+          ["", "\n"],
+          ["", " # here\r\n"],
+          ['"', "\n"],
+          ["'", " # here\n"],
+          ["`", "\n"],
+        ];
+        for (const [quote, after] of rows) {
+          await Deno.writeTextFile(
+            `${folder}/.env`,
+            `ELASTIK_TOKEN=old\nELASTIK_PORT=${port}\n` +
+              Object.entries(TOKENS).map(([name, value]) =>
+                `export ${name} = ${quote}${value}${quote}${after}`
+              ).join(""),
+          );
+          // From another folder, the script uses the file next to plugins/.
+          for (const cwd of [folder, "/"]) {
+            const ran = await install(folder, ["example"], {}, cwd);
+            assertEquals(ran.code, 0, `${quote} ${cwd}: ${ran.stderr}`);
+            assert(!ran.stdout.includes("Using the approve token"), ran.stdout);
+          }
+        }
+      } finally {
+        await server.stop();
+      }
+    });
+  },
+});
+
+Deno.test({
+  name: `install.sh sends no token of .env to another computer${NO_CURL}`,
+  ignore: NO_CURL !== "",
+  async fn() {
+    await withScript(async (folder) => {
+      await Deno.mkdir(`${folder}/bin`);
+      await Deno.writeTextFile(`${folder}/bin/curl`, `#!/bin/sh\ncat >${folder}/sent\nexit 7\n`, {
+        mode: 0o755,
+      });
+      const PATH = `${folder}/bin:${Deno.env.get("PATH")}`;
+      await Deno.writeTextFile(
+        `${folder}/.env`,
+        `ELASTIK_TOKEN=${TOKEN}\nELASTIK_APPROVE_TOKEN=${APPROVE}\n`,
+      );
+      for (
+        const [address, isSent] of [
+          ["http://localhost:1", true],
+          ["http://127.0.0.2:1", false],
+          ["http://localhost@example.org", false],
+          ["http://localhost.example.org", false],
+        ] as const
+      ) {
+        await install(folder, ["example"], { PATH, ELASTIK_URL: address }, folder);
+        const sent = await Deno.readTextFile(`${folder}/sent`);
+        assertEquals(sent.includes(TOKEN), isSent, address);
+      }
+    });
+  },
+});
+
+Deno.test({
   name:
     `install.sh sends no approve token to a server that repeats what another one answered${NO_CURL}`,
   ignore: NO_CURL !== "",

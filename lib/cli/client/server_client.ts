@@ -93,7 +93,8 @@ export class ServerClient {
   }
 
   /**
-   * Reads the approve token from a data folder if this server holds that folder.
+   * Reads the approve token from a data folder if this server holds that folder and accepts the token.
+   * A server with ELASTIK_APPROVE_TOKEN refuses the token that it generated before.
    *
    * @param data path of the data folder
    */
@@ -105,7 +106,10 @@ export class ServerClient {
       const pid = readProperty(json, "pid");
       return typeof pid === "number" ? pid : undefined;
     };
-    return await readStoredToken({ base: this.base, data, readServerPid: readServerPid });
+    const token = await readStoredToken({ base: this.base, data, readServerPid });
+    if (token === undefined) return undefined;
+    const { json } = await this.request("GET", "/auth/whoami", { credential: token });
+    return readProperty(json, "tier") === "T3" ? token : undefined;
   }
 }
 

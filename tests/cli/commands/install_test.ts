@@ -86,6 +86,21 @@ Deno.test("install reports the same errors as install.sh, and which token is mis
       }
     })));
 
+Deno.test("install does not use a stored token that the server refuses", () =>
+  withTempFolder(async (folder) => {
+    // The first start generates and stores an approve token.
+    await (await startProgram(fromCheckout(folder))).stop();
+    const tokens = { ELASTIK_TOKEN: TOKEN, ELASTIK_APPROVE_TOKEN: APPROVE };
+    const program = await startProgram(fromCheckout(folder, [], tokens));
+    const ran = await runProgram(
+      fromCheckout(folder, ["install", "example", "--url", program.url], { ELASTIK_TOKEN: TOKEN }),
+    );
+    await program.stop();
+    assertEquals(ran.code, 2, ran.stdout);
+    assertMatch(ran.stderr, /ELASTIK_APPROVE_TOKEN is not set/);
+    assert(!ran.stdout.includes("Using the approve token"), ran.stdout);
+  }));
+
 Deno.test("install does not send the stored token to a server that does not hold the folder", () =>
   withTempFolder(async (folder) => {
     const program = await startProgram(fromCheckout(folder));

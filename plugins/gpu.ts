@@ -135,7 +135,8 @@ const RANGE_PARAMETER =
   /;[ \t]*(?:([^,;=]*)=[ \t]*(?:"((?:\\[^]|[^"\\])*)"[^,;]*|"[^]*|([^,;]*))|[^,;=]*)/y;
 
 /**
- * Parses an Accept header. Elements without a slash are left out.
+ * Parses an Accept header. `*` counts as a range for all types; other elements without a slash are
+ * left out.
  *
  * @param accept value of the Accept header
  * @returns the media ranges in the order of the header
@@ -157,7 +158,8 @@ function parseAccept(accept: string): AcceptRange[] {
     const weight = parameters.get("q") ?? "";
     parameters.delete("q");
     const q = weight === "" ? 1 : parseFloat(weight);
-    if (range.includes("/")) ranges.push({ range, parameters, q });
+    if (range === "*") ranges.push({ range: "*/*", parameters, q });
+    else if (range.includes("/")) ranges.push({ range, parameters, q });
   }
   return ranges;
 }

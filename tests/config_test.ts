@@ -18,7 +18,7 @@ function read(settings: Record<string, string>) {
   return readConfig((name) => settings[name]);
 }
 
-function refuses(settings: Record<string, string>, words: RegExp): void {
+function assertRefused(settings: Record<string, string>, words: RegExp): void {
   assertThrows(
     () => read(settings),
     (error: unknown) => error instanceof ConfigError && words.test(error.message),
@@ -90,19 +90,19 @@ Deno.test("readConfig() reads every setting", () => {
 
 Deno.test("readConfig() throws for an invalid value with the setting, the value and what is valid", () => {
   for (const value of ["x", "-1", "1.5", "1e3", "0x10", " 1", "65536", "99999999999999999999"]) {
-    refuses({ ELASTIK_PORT: value }, new RegExp(`ELASTIK_PORT="${value}": a whole number`));
+    assertRefused({ ELASTIK_PORT: value }, new RegExp(`ELASTIK_PORT="${value}": a whole number`));
   }
   for (
     const name of ["ELASTIK_MAX_BODY", "ELASTIK_MAX_WORLD", "ELASTIK_CACHE", "ELASTIK_WRITERS"]
   ) {
-    refuses({ [name]: "5MB" }, new RegExp(name));
-    refuses({ [name]: "9007199254740993" }, new RegExp(name));
+    assertRefused({ [name]: "5MB" }, new RegExp(name));
+    assertRefused({ [name]: "9007199254740993" }, new RegExp(name));
   }
-  refuses({ ELASTIK_WRITERS: "65" }, /at most 64/);
-  refuses({ ELASTIK_SYNC: "off" }, /full or normal/);
-  refuses({ ELASTIK_LOG: "verbose" }, /off or line or json/);
+  assertRefused({ ELASTIK_WRITERS: "65" }, /at most 64/);
+  assertRefused({ ELASTIK_SYNC: "off" }, /full or normal/);
+  assertRefused({ ELASTIK_LOG: "verbose" }, /off or line or json/);
   for (const value of ["all", "-1", "1:", ":1", "1:2:3", "1.5"]) {
-    refuses({ ELASTIK_HISTORY: value }, /versions:bytes/);
+    assertRefused({ ELASTIK_HISTORY: value }, /versions:bytes/);
   }
 });
 
@@ -124,9 +124,9 @@ Deno.test("readConfig() rejects a reachable address until both tokens are set", 
       "localhost.x",
     ]
   ) {
-    refuses({ ELASTIK_HOST: host }, /needs ELASTIK_TOKEN and ELASTIK_APPROVE_TOKEN/);
-    refuses({ ELASTIK_HOST: host, ELASTIK_TOKEN: "a" }, /set both/);
-    refuses({ ELASTIK_HOST: host, ELASTIK_APPROVE_TOKEN: "b" }, /set both/);
+    assertRefused({ ELASTIK_HOST: host }, /needs ELASTIK_TOKEN and ELASTIK_APPROVE_TOKEN/);
+    assertRefused({ ELASTIK_HOST: host, ELASTIK_TOKEN: "a" }, /set both/);
+    assertRefused({ ELASTIK_HOST: host, ELASTIK_APPROVE_TOKEN: "b" }, /set both/);
     assertStrictEquals(read({ ELASTIK_HOST: host, ...both }).host, host);
   }
   for (const host of ["127.0.0.1", "127.1.2.3", "::1", "localhost"]) {

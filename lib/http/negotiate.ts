@@ -7,11 +7,14 @@
 import { Negotiator } from "../deps/negotiator.ts";
 import { ACCEPT_CACHE_ENTRIES, MAX_ACCEPT_CHARS, MAX_CACHED_ACCEPT_CHARS } from "../limits.ts";
 
+/** `*` as a whole element of the header, which is not a media range of RFC 9110 but is sent. */
+const BARE_ASTERISK = /(?<=^|,)([ \t]*)\*(?=[ \t]*(?:[,;]|$))/g;
+
 /**
  * Returns the offered media types that Accept allows, best first. Without a header, with a blank
  * one, and with one longer than {@link MAX_ACCEPT_CHARS}, all are returned in the offered order:
  * RFC 9110 §12.5.1 allows a server to disregard Accept, and the cost of negotiation grows with its
- * length.
+ * length. `*` counts as a range for all types.
  *
  * @param accept value of the Accept header, or null if it was not sent
  * @param offered media types without parameters, in the server's order of preference
@@ -35,7 +38,8 @@ export function negotiateTypes(accept: string | null, offered: readonly string[]
   // Text is always sent as UTF-8. The parameter lets `text/plain;charset=utf-8` match, which the
   // library would otherwise reject.
   const sent = offered.map((type) => type.startsWith("text/") ? `${type};charset=utf-8` : type);
-  const chosen = new Negotiator({ headers: { accept } }).mediaTypes(sent);
+  const chosen = new Negotiator({ headers: { accept: accept.replace(BARE_ASTERISK, "$1*/*") } })
+    .mediaTypes(sent);
   return chosen.flatMap((type) => offered[sent.indexOf(type)] ?? []);
 }
 

@@ -15,11 +15,19 @@ import { assertValidName, type RequestContext } from "../request/request_context
 import type { ServerContext } from "../request/server_context.ts";
 import { chooseExt } from "../world/media_type.ts";
 import { parseMetaHeaders } from "../world/metadata.ts";
-import { preconditionFault } from "../world/precondition.ts";
-import { initialState, type Meta, type Precondition, type Store } from "../world/store.ts";
+import { type CurrentVersion, preconditionFault } from "../world/precondition.ts";
+import {
+  initialState,
+  type Meta,
+  type Precondition,
+  type Store,
+  StoreError,
+  type WorldEntry,
+} from "../world/store.ts";
 import { writtenResponse } from "./world_responses.ts";
 import { assertWorldTarget } from "./world_target.ts";
 
+const NO_BODY = new Uint8Array();
 const NO_META = { meta: [] } as const;
 
 /** The services that a write uses. */
@@ -31,6 +39,8 @@ interface PreparedWrite {
   readonly body: Uint8Array<ArrayBuffer>;
   readonly meta: Meta;
   readonly precondition?: Precondition;
+  /** The version that `?from=` names. Absent for an append. */
+  readonly from?: number;
 }
 
 /**
@@ -44,8 +54,7 @@ export async function putWorld(
   context: RequestContext,
 ): Promise<Response> {
   const { request, target: { path, query }, caller } = context;
-  const prepared = await prepareWrite(server, locks, context, "write");
-  const from = readQueryNumber(query, "from", Number.MAX_SAFE_INTEGER);
+  const { from, ...prepared } = await prepareWrite(server, locks, context, "write");
   if (from !== undefined) return await restoreWorld(server, context, prepared, from);
   const written = await server.store.put({
     ...prepared,
@@ -122,48 +131,85 @@ async function prepareWrite(
   context: RequestContext,
   action: string,
 ): Promise<PreparedWrite> {
-  const { request, target: { name, path }, caller } = context;
+  const { request, target: { name, path, query }, caller } = context;
+  const replaces = request.method === "PUT";
   assertCan(caller, "write", path);
   assertWorldTarget(context);
   assertValidName(name, action);
-  if (request.headers.has("content-range")) {
+  // RFC 9110 defines Content-Range in requests for PUT only; other methods disregard it.
+  if (replaces && request.headers.has("content-range")) {
     throw new Problem(
       "bad-header",
       `Cannot ${action} ${path}: Content-Range was sent; send the whole content (RFC 9110 §14.5)`,
     );
   }
   // An append keeps the metadata, so invalid metadata headers are not an error.
-  const parsed = request.method === "PUT" ? parseMetaHeaders(request.headers) : NO_META;
+  const parsed = replaces ? parseMetaHeaders(request.headers) : NO_META;
   if ("fault" in parsed) {
     throw new Problem(
       "bad-metadata",
       `Cannot ${action} ${path}: ${parsed.fault}; nothing was stored`,
     );
   }
+  const from = replaces ? readQueryNumber(query, "from", Number.MAX_SAFE_INTEGER) : undefined;
+  // The content does not change whether ?ext= is valid.
+  if (from === undefined) chooseWorldExt(request, query, { name, body: NO_BODY }, action);
   const precondition = parsePrecondition(request.headers);
   assertUnlocked(locks, store, context, false);
-  assertNotStale(store, name, action, precondition);
+  await assertNotStale(store, name, action, precondition);
   const body = await readBody(request, config.maxBodyBytes);
   assertUnlocked(locks, store, context, false);
-  return { name, body, meta: parsed.meta, ...(precondition === undefined ? {} : { precondition }) };
+  return {
+    name,
+    body,
+    meta: parsed.meta,
+    ...(precondition === undefined ? {} : { precondition }),
+    ...(from === undefined ? {} : { from }),
+  };
 }
 
 /**
- * Refuses a write with a false precondition if the current version is in memory or the world does
- * not exist. In all other cases the store decides.
+ * Refuses a write with a false precondition before its body is read. If it cannot decide, the store
+ * does.
  */
-function assertNotStale(
+async function assertNotStale(
   store: Store,
   name: string,
   action: string,
   precondition: Precondition | undefined,
-): void {
+): Promise<void> {
   if (precondition === undefined) return;
-  const current = store.peek(name);
-  if (current === undefined && store.stat(name) !== undefined) return;
+  let current: CurrentVersion | undefined = store.peek(name);
+  if (current === undefined) {
+    const entry = store.stat(name);
+    if (entry !== undefined && mayHold(precondition, entry)) return;
+    // The catalog is derived data: only the world itself can refuse a write.
+    current = await readIfPossible(store, name);
+    if (current === undefined && store.stat(name) !== undefined) return;
+  }
   const fault = preconditionFault(precondition, current);
   if (fault !== undefined) {
     throw new Problem("precondition-failed", `Cannot ${action} /${name}: ${fault}`);
+  }
+}
+
+/** Whether a precondition can hold for a catalog entry, which has no hash. */
+function mayHold(precondition: Precondition, { version, updatedAt }: WorldEntry): boolean {
+  const { match, ...other } = precondition;
+  const versions = match === undefined || match === "*"
+    ? match
+    : match.map(({ version }) => ({ version }));
+  const withoutHashes = versions === undefined ? other : { ...other, match: versions };
+  return preconditionFault(withoutHashes, { version, updatedAt, sha256: "" }) === undefined;
+}
+
+/** Reads a world; undefined if it does not exist or cannot be read. */
+async function readIfPossible(store: Store, name: string): Promise<CurrentVersion | undefined> {
+  try {
+    return await store.read(name);
+  } catch (error) {
+    if (error instanceof StoreError) return undefined;
+    throw error;
   }
 }
 

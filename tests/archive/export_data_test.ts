@@ -16,7 +16,7 @@ interface ArchivedFile {
 }
 
 /** Exports a folder and unpacks the archive. */
-async function exported(data: string, more: Partial<ExportOptions> = {}) {
+async function exportFolder(data: string, more: Partial<ExportOptions> = {}) {
   const through = new TransformStream<Uint8Array<ArrayBuffer>, Uint8Array<ArrayBuffer>>();
   const read = entriesOf(through.readable);
   const done = exportData({ data, sink: through.writable, withKey: true, versions: 100, ...more });
@@ -57,7 +57,7 @@ Deno.test("exportData() includes every world and nothing that is secret or deriv
     writer.apply([putJob("home/gone", "deleted"), removeJob("home/gone")]);
     writer.close();
     const before = snapshotFolder(data);
-    const { worlds, isLive: live, includesKey: key, damaged, entries } = await exported(data);
+    const { worlds, isLive: live, includesKey: key, damaged, entries } = await exportFolder(data);
     assertEquals(snapshotFolder(data), before, "the folder was changed");
     assertEquals({ worlds, live, key, damaged }, {
       worlds: 3,
@@ -83,7 +83,7 @@ Deno.test("exportData() includes every world and nothing that is secret or deriv
 Deno.test("exportData() excludes the key with withKey false", () =>
   withTempFolder(async (data) => {
     fillData(data);
-    const { includesKey: key, entries } = await exported(data, { withKey: false });
+    const { includesKey: key, entries } = await exportFolder(data, { withKey: false });
     assertEquals([key, entries.has("data/.key")], [false, false]);
     for (const [name, { bytes }] of entries) {
       assert(!new TextDecoder("latin1").decode(bytes).includes(KEY), name);
@@ -94,7 +94,7 @@ Deno.test("exportData() reports a world that cannot be read and exports the othe
   withTempFolder(async (data) => {
     fillData(data);
     Deno.writeTextFileSync(`${data}/home%2Fa/universe.db`, "no database ".repeat(500));
-    const { worlds, damaged } = await exported(data);
+    const { worlds, damaged } = await exportFolder(data);
     assertEquals([worlds, damaged.map(({ folder }) => folder)], [2, ["home%2Fa"]]);
   }));
 

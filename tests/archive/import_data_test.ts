@@ -14,7 +14,7 @@ import { fillData, fillOriginal, KEY, NOW, OTHER_KEY } from "./fixtures.ts";
 import { withTempFolder } from "../support/temp_folder.ts";
 import { snapshotFolder } from "../support/snapshot_folder.ts";
 
-function bring(
+function importInto(
   source: string,
   into: string,
   more: Partial<ImportOptions> = {},
@@ -60,7 +60,7 @@ function fillActive(data: string, key: string): void {
 Deno.test("importFolder() creates an equal folder, including the key, and leaves no other file", () =>
   withTempFolder(async (folder) => {
     fillActive(`${folder}/source`, KEY);
-    const found = await bring(`${folder}/source`, `${folder}/into`);
+    const found = await importInto(`${folder}/source`, `${folder}/into`);
     assertEquals([...found.worlds].sort(), ["etc/conf", "home/a", "home/b c%d", "lib/p"]);
     assertEquals([found.adoptedKey, found.active, found.demoted], [true, ["lib/p"], []]);
     assertEquals(readSecret(`${folder}/into`, ".key"), KEY);
@@ -82,21 +82,21 @@ Deno.test("importFolder() never overwrites a world, with or without merge", () =
     fillData(`${folder}/into`, OTHER_KEY);
     const before = snapshotFolder(`${folder}/into`).filter((line) => /universe|\.key/.test(line));
     await assertRejects(
-      bring(`${folder}/source`, `${folder}/into`),
+      importInto(`${folder}/source`, `${folder}/into`),
       (error) =>
         error instanceof ImportError && /contains worlds already; .*--merge/.test(error.message),
     );
     const writer = testWriter(`${folder}/source`, { key: KEY });
     writer.apply([putJob("home/a", "three"), putJob("home/new", "new")]);
     writer.close();
-    const found = await bring(`${folder}/source`, `${folder}/into`, { merge: true });
+    const found = await importInto(`${folder}/source`, `${folder}/into`, { merge: true });
     assertEquals([found.worlds, found.conflicts], [["home/new"], ["home/a"]]);
     assertEquals([...found.same].sort(), ["etc/conf", "home/b c%d"]);
     assertEquals(found.adoptedKey, false);
     const after = new Set(snapshotFolder(`${folder}/into`));
     assertEquals(before.filter((line) => !after.has(line)), [], "something was overwritten");
     assertEquals(verified(`${folder}/into`, OTHER_KEY), 4);
-    const again = await bring(`${folder}/source`, `${folder}/into`, { merge: true });
+    const again = await importInto(`${folder}/source`, `${folder}/into`, { merge: true });
     assertEquals([again.worlds, again.same.length], [[], 3]);
   }));
 
@@ -110,7 +110,7 @@ Deno.test("importFolder() re-signs for another server and demotes its plugins", 
     ];
     fillData(`${folder}/merged`, OTHER_KEY);
     for (const [into, options, key] of rows) {
-      const found = await bring(`${folder}/source`, `${folder}/${into}`, options);
+      const found = await importInto(`${folder}/source`, `${folder}/${into}`, options);
       assertEquals([found.active, found.demoted, found.adoptedKey], [[], ["lib/p"], false], into);
       verified(`${folder}/${into}`, key);
       assertEquals(stateOf(`${folder}/${into}`, "lib%2Fp"), "pending");
@@ -128,16 +128,16 @@ Deno.test("importFolder() throws if no chain fits the key, and changes nothing",
       !/\.(lock|incoming|trash)/.test(line)
     );
     await assertRejects(
-      bring(`${folder}/source`, `${folder}/into`, { merge: true }),
+      importInto(`${folder}/source`, `${folder}/into`, { merge: true }),
       /none of the 3 chains fits the key; give the key that signed them with --key/,
     );
     assertEquals(
       snapshotFolder(`${folder}/into`).filter((line) => !/\.(lock|incoming|trash)/.test(line)),
       before,
     );
-    await assertRejects(bring(`${folder}/source`, `${folder}/fresh`), ImportError);
+    await assertRejects(importInto(`${folder}/source`, `${folder}/fresh`), ImportError);
     assertEquals([...Deno.readDirSync(folder)].map(({ name }) => name).sort(), ["into", "source"]);
-    const found = await bring(`${folder}/source`, `${folder}/fresh`, { key: KEY });
+    const found = await importInto(`${folder}/source`, `${folder}/fresh`, { key: KEY });
     assertEquals([found.worlds.length, found.adoptedKey], [3, false]);
     assertEquals(verified(`${folder}/fresh`), 3);
   }));
@@ -150,7 +150,7 @@ Deno.test("importFolder() imports a world that does not verify and reports it", 
     db.close();
     for (const newKey of [false, true]) {
       const into = `${folder}/into-${newKey}`;
-      const found = await bring(`${folder}/source`, into, { newKey });
+      const found = await importInto(`${folder}/source`, into, { newKey });
       assertEquals(found.broken.map(({ name }) => name), ["home/a"]);
       const { broken } = verifyDataFolder({ data: into, key: readSecret(into, ".key") ?? "" });
       assertEquals(broken.map(({ name, faults }) => [name, faults[0]?.event]), [["home/a", 2]]);
@@ -170,7 +170,7 @@ Deno.test("importFolder() copies only the rows of a file", () =>
     Deno.mkdirSync(`${folder}/source/home%2Flink`);
     Deno.symlinkSync(file("etc%2Fconf"), file("home%2Flink"));
     Deno.mkdirSync(`${folder}/source/home%2Fnone`);
-    const found = await bring(`${folder}/source`, `${folder}/into`);
+    const found = await importInto(`${folder}/source`, `${folder}/into`);
     assertEquals([...found.worlds].sort(), ["etc/conf", "home/b c%d"]);
     assertEquals(
       found.rejected.map(({ folder: name, reason, harmless }) => [name, reason, harmless]),
@@ -191,7 +191,7 @@ Deno.test("importFolder() deletes no file that a super-journal names", () =>
     Deno.writeTextFileSync(`${folder}/precious`, "kept");
     const journal = `${folder}/source/home%2Fa/universe.db-journal`;
     Deno.writeFileSync(journal, superJournal(`${folder}/precious`));
-    const found = await bring(`${folder}/source`, `${folder}/into`);
+    const found = await importInto(`${folder}/source`, `${folder}/into`);
     assertEquals(found.rejected.map(({ folder: name }) => name), ["home%2Fa"]);
     assertMatch(found.rejected[0]?.reason ?? "", /its journal names another file/);
     assertEquals(Deno.readTextFileSync(`${folder}/precious`), "kept");
@@ -202,7 +202,7 @@ Deno.test("importFolder() copies worlds with invalid names into the aside folder
     fillData(`${folder}/source`);
     fillOriginal(`${folder}/source`, [{ folder: "a:b", body: "x" }]);
     Deno.renameSync(`${folder}/source/home%2Fa`, `${folder}/source/home%2F..%2Fa`);
-    const found = await bring(`${folder}/source`, `${folder}/into`);
+    const found = await importInto(`${folder}/source`, `${folder}/into`);
     const refused = found.rejected.map(({ folder: name, aside }) => [name, aside]);
     assertEquals(refused, [["a:b", true], ["home%2F..%2Fa", true]]);
     assertEquals([...Deno.readDirSync(`${folder}/into/.aside`)].map(({ name }) => name).sort(), [
@@ -224,7 +224,7 @@ Deno.test("importFolder() converts worlds of elastik v5, and the result verifies
     const db = new DatabaseSync(`${folder}/source/etc%2Fgpu.conf/universe.db`);
     db.exec("UPDATE events SET hmac = 'x' WHERE id = 2");
     db.close();
-    const found = await bring(`${folder}/source`, `${folder}/into`, { key: "their key" });
+    const found = await importInto(`${folder}/source`, `${folder}/into`, { key: "their key" });
     assertEquals(
       found.v5Worlds.map(({ name, result }) => [name, result.chain, result.broken_at]),
       [
@@ -247,10 +247,16 @@ Deno.test("importFolder() does not change a folder that a server holds", () =>
   withTempFolder(async (folder) => {
     fillData(`${folder}/source`);
     const held = acquireDataFolder(`${folder}/into`);
-    await assertRejects(bring(`${folder}/source`, `${folder}/into`), /another server holds it/);
+    await assertRejects(
+      importInto(`${folder}/source`, `${folder}/into`),
+      /another server holds it/,
+    );
     held.release();
     const source = acquireDataFolder(`${folder}/source`);
-    await assertRejects(bring(`${folder}/source`, `${folder}/other`), /another server holds it/);
+    await assertRejects(
+      importInto(`${folder}/source`, `${folder}/other`),
+      /another server holds it/,
+    );
     source.release();
     assertMatch(
       [...Deno.readDirSync(folder)].map(({ name }) => name).sort().join(),
@@ -270,6 +276,6 @@ Deno.test("importFolder() leaves nothing after an abort", () =>
     const writer = testWriter(`${folder}/source`, { key: KEY });
     writer.apply(more);
     writer.close();
-    await assertRejects(bring(`${folder}/source`, `${folder}/into`, options), /enough/);
+    await assertRejects(importInto(`${folder}/source`, `${folder}/into`, options), /enough/);
     assertEquals([...Deno.readDirSync(folder)].map(({ name }) => name), ["source"]);
   }));

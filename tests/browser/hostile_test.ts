@@ -87,7 +87,7 @@ function framed(src) {
 </script>`;
 }
 
-Deno.test("hostile content of a world", async (t) => {
+Deno.test("hostile content of a world stays in its frame", async (t) => {
   const browser = await startBrowser();
   const server = await startBrowserServer();
   const visits: string[] = [];

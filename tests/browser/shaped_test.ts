@@ -43,7 +43,7 @@ async function shaped(
   await page.goto(`${server.url}/shaped/home/retro?${query}`);
 }
 
-Deno.test("GET /shaped/<path> in the browser", async (t) => {
+Deno.test("GET /shaped/<path> shows every form in the browser", async (t) => {
   const browser = await startBrowser();
   const server = await startBrowserServer();
   const { url } = server;

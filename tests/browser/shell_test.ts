@@ -11,7 +11,7 @@ import { startBrowserServer } from "./browser_server.ts";
 const MAX_PAGE_BYTES = 60 * 1024;
 const SHOTS = new URL("./shots/", import.meta.url).pathname;
 
-Deno.test("the shell in the browser", async (t) => {
+Deno.test("the shell shows and changes worlds in the browser", async (t) => {
   const browser = await startBrowser();
   const server = await startBrowserServer();
   const { url } = server;
@@ -407,7 +407,7 @@ Deno.test("the shell in the browser", async (t) => {
   }
 });
 
-Deno.test("the shell of a server with tokens", async (t) => {
+Deno.test("the shell of a server with tokens requires a credential", async (t) => {
   const browser = await startBrowser();
   const server = await startBrowserServer({
     ELASTIK_TOKEN: "write-in-tests",

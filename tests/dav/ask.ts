@@ -28,7 +28,7 @@ export type Ask = (
 export const T3: Readonly<Record<string, string>> = basic("anyone", APPROVE);
 
 /** Returns {@link Ask} for an app; as T3 unless `authorization` is given (`""` sends none). */
-export function asking({ ask }: TestApp): Ask {
+export function createAsk({ ask }: TestApp): Ask {
   return async (line, status, sent = {}, body) => {
     const space = line.indexOf(" ");
     const headers = new Headers({ ...T3, ...sent });

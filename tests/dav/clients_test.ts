@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertMatch, assertStrictEquals } from "../support/assert.ts";
 import { sha256Hex } from "../../lib/base/hash.ts";
 import { APPROVE, type TestServer, TOKEN, withServer } from "../support/test_server.ts";
-import { hasTool, needing, runTool } from "./tool.ts";
+import { hasTool, requireTool, runTool } from "./tool.ts";
 import { withTempFolder } from "../support/temp_folder.ts";
 
 const FILES = 200;
@@ -45,7 +45,7 @@ async function rclone(server: TestServer, cwd: string, ...args: string[]): Promi
 }
 
 Deno.test({
-  ...needing(
+  ...requireTool(
     "rclone",
     "DavRouter serves rclone: a tree of 200 files is equal after sync in both directions",
   ),
@@ -72,7 +72,7 @@ Deno.test({
 });
 
 Deno.test({
-  ...needing(
+  ...requireTool(
     "cadaver",
     "DavRouter serves cadaver: put, copy, move, lock and properties in one session",
   ),
@@ -118,7 +118,7 @@ Deno.test({
 });
 
 Deno.test({
-  ...needing(
+  ...requireTool(
     "curl",
     "DavRouter serves curl: chunked uploads, 100 Continue, and refused uploads",
   ),

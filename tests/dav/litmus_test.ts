@@ -1,13 +1,13 @@
 import { assertEquals, assertMatch } from "../support/assert.ts";
 import { APPROVE, withServer } from "../support/test_server.ts";
-import { needing, runTool } from "./tool.ts";
+import { requireTool, runTool } from "./tool.ts";
 import { withTempFolder } from "../support/temp_folder.ts";
 
 const SUITES = ["basic", "copymove", "props", "locks", "http"];
 
 for (const suite of SUITES) {
   Deno.test({
-    ...needing("litmus", `DavRouter passes all tests of litmus ${suite}`),
+    ...requireTool("litmus", `DavRouter passes all tests of litmus ${suite}`),
     fn: () =>
       withServer({}, (server) =>
         withTempFolder(async (folder) => {

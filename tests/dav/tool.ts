@@ -23,7 +23,7 @@ export function hasTool(name: string): boolean {
 }
 
 /** Returns options of a test that needs a program; without it the test is skipped. */
-export function needing(
+export function requireTool(
   tool: string,
   name: string,
 ): { readonly name: string; readonly ignore: boolean } {

@@ -21,7 +21,7 @@ function read(headers: Record<string, string>): string {
   return evaluateConditions(new Headers(headers), NOW, CHANGED);
 }
 
-function refused(headers: Record<string, string>, type: string): Problem {
+function assertRefused(headers: Record<string, string>, type: string): Problem {
   let caught: unknown;
   assertThrows(() => read(headers), (error) => {
     caught = error;
@@ -45,25 +45,25 @@ Deno.test("evaluateConditions() step 1: If-Match is true for this tag, its short
 
 Deno.test("evaluateConditions() step 1: If-Match with other tags throws 412", () => {
   for (const match of [OLD, JSON_NOW, '"2"', '"x"', ""]) {
-    const problem = refused({ "if-match": match }, "precondition-failed");
+    const problem = assertRefused({ "if-match": match }, "precondition-failed");
     assertEquals(problem.status, 412);
     assertEquals(problem.headers["etag"], NOW);
   }
 });
 
 Deno.test("evaluateConditions() step 1: If-Match is never true for a weak tag", () => {
-  refused({ "if-match": `W/${NOW}` }, "precondition-failed");
-  refused({ "if-match": 'W/"3"' }, "precondition-failed");
+  assertRefused({ "if-match": `W/${NOW}` }, "precondition-failed");
+  assertRefused({ "if-match": 'W/"3"' }, "precondition-failed");
 });
 
 Deno.test("evaluateConditions() step 1: a malformed If-Match throws 400", () => {
-  assert(refused({ "if-match": "3" }, "bad-header").detail.includes("If-Match"));
+  assert(assertRefused({ "if-match": "3" }, "bad-header").detail.includes("If-Match"));
 });
 
 Deno.test("evaluateConditions() step 2: If-Unmodified-Since throws 412 after a change", () => {
   assertEquals(read({ "if-unmodified-since": SAME }), "send");
   assertEquals(read({ "if-unmodified-since": AFTER }), "send");
-  refused({ "if-unmodified-since": BEFORE }, "precondition-failed");
+  assertRefused({ "if-unmodified-since": BEFORE }, "precondition-failed");
 });
 
 Deno.test("evaluateConditions() step 2: If-Unmodified-Since is ignored with If-Match or without a valid date", () => {
@@ -85,7 +85,7 @@ Deno.test("evaluateConditions() step 3: a malformed If-None-Match returns send",
 });
 
 Deno.test("evaluateConditions() evaluates step 3 after step 1", () => {
-  refused({ "if-match": OLD, "if-none-match": NOW }, "precondition-failed");
+  assertRefused({ "if-match": OLD, "if-none-match": NOW }, "precondition-failed");
   assertEquals(read({ "if-match": NOW, "if-none-match": NOW }), "not-modified");
 });
 

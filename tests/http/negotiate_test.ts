@@ -77,6 +77,7 @@ Deno.test("createTypeChooser() returns a result for malformed headers and never 
 
 Deno.test("createTypeChooser() without offers returns the fallback", () => {
   assertEquals(createTypeChooser([], "text/plain")(null), "text/plain");
+  assertEquals(worldForm("*"), worldForm("*/*"));
   assertEquals(createTypeChooser([], "text/plain")("*/*"), "text/plain");
 });
 

@@ -16,7 +16,7 @@ function refusal(call: () => unknown): { type: ProblemType | "none"; detail: str
   }
 }
 
-function refuses(raws: Iterable<string>, reason: RegExp): void {
+function assertRefused(raws: Iterable<string>, reason: RegExp): void {
   for (const raw of raws) {
     for (const call of [() => canonicalizePath(raw), () => parseTarget(ORIGIN + raw)]) {
       const { type, detail } = refusal(call);
@@ -127,7 +127,7 @@ Deno.test("parseTarget() rejects every spelling of a dot segment", () => {
     raws.push(`/${dots}/${dots}/etc/passwd`, `/home/%C3%A9/${dots}/x`, `/home/x/${dots}/`);
   }
   assert(raws.length > 80, String(raws.length));
-  refuses(raws, /dot segment/);
+  assertRefused(raws, /dot segment/);
 });
 
 Deno.test("parseTarget() rejects every spelling of an encoded slash", () => {
@@ -143,11 +143,11 @@ Deno.test("parseTarget() rejects every spelling of an encoded slash", () => {
     raws.push(`/home/a${slash}..${slash}b`, `/etc${slash}shadow`, `/boot${slash}env`, `/é${slash}`);
     raws.push(`/home/..${slash}..${slash}etc/shadow`, `/a${slash}home/x/`);
   }
-  refuses(raws, /encoded slash/);
+  assertRefused(raws, /encoded slash/);
 });
 
 Deno.test("parseTarget() rejects backslashes in every spelling", () => {
-  refuses(
+  assertRefused(
     [
       "/home\\x",
       "/home/a\\..\\b",
@@ -163,7 +163,7 @@ Deno.test("parseTarget() rejects backslashes in every spelling", () => {
 });
 
 Deno.test("parseTarget() rejects empty segments", () => {
-  refuses(
+  assertRefused(
     ["//", "///", "//home/x", "/home//x", "/home/x//", "//etc/shadow", "/home///x", "/%C3%A9//"],
     /empty segment/,
   );
@@ -179,11 +179,11 @@ Deno.test("parseTarget() rejects every control character, encoded or raw", () =>
     return [`/home/${encoded}`, `/home/x${encoded}y`, `/etc/shadow${encoded}`, `/home/${char}`];
   });
   assert(raws.length > 260);
-  refuses(raws, /control character/);
+  assertRefused(raws, /control character/);
 });
 
 Deno.test("parseTarget() rejects broken escapes", () => {
-  refuses(
+  assertRefused(
     ["%", "%%", "%2", "%zz", "%2z", "%u002e", "%u002f", "%-1", "% 2", "%0x", "%%32%65", "a%", "%e"]
       .map((tail) => `/home/${tail}`),
     /broken percent escape/,
@@ -219,7 +219,7 @@ Deno.test("parseTarget() rejects bytes that are not UTF-8, including overlong do
     "%a0%a1",
     "%e9",
   ];
-  refuses(
+  assertRefused(
     sequences.flatMap((
       bytes,
     ) => [`/home/${bytes}`, `/home/${bytes.toUpperCase()}/x`, `/${bytes}etc`]),
@@ -228,7 +228,7 @@ Deno.test("parseTarget() rejects bytes that are not UTF-8, including overlong do
 });
 
 Deno.test("parseTarget() rejects an unpaired surrogate", () => {
-  refuses(["/home/\ud800", "/home/\udc00x", "/home/\udc00\ud800"], /surrogate/);
+  assertRefused(["/home/\ud800", "/home/\udc00x", "/home/\udc00\ud800"], /surrogate/);
 });
 
 Deno.test("canonicalizePath() rejects a path that does not start with a slash", () => {

@@ -2,7 +2,7 @@ import { assertEquals, assertThrows } from "../support/assert.ts";
 import { hasQuery, readQueryNumber, readQueryValue } from "../../lib/http/query.ts";
 import { Problem } from "../../lib/http/problem.ts";
 
-function refuses(act: () => unknown): void {
+function assertRefused(act: () => unknown): void {
   assertThrows(act, (error: unknown) => error instanceof Problem && error.type === "bad-query");
 }
 
@@ -23,7 +23,7 @@ Deno.test("readQueryValue() returns the last value of a repeated parameter", () 
 
 Deno.test("readQueryValue() throws for malformed escapes in the requested parameter only", () => {
   for (const broken of ["%", "%4", "%zz", "%ff", "%C0%AF", "%ED%A0%80"]) {
-    refuses(() => readQueryValue(`p=${broken}`, "p"));
+    assertRefused(() => readQueryValue(`p=${broken}`, "p"));
     assertEquals(readQueryValue(`p=${broken}&q=1`, "q"), "1");
   }
 });
@@ -42,7 +42,7 @@ Deno.test("readQueryNumber() accepts whole numbers up to the maximum only", () =
   assertEquals(readQueryNumber("n=9", "n", 9), 9);
   assertEquals(readQueryNumber("n=007", "n", 9), 7);
   for (const text of ["10", "-1", "1.5", "1e0", "0x1", "", "%201", "１", "1,1", "9".repeat(16)]) {
-    refuses(() => readQueryNumber(`n=${text}`, "n", 9));
+    assertRefused(() => readQueryNumber(`n=${text}`, "n", 9));
   }
 });
 

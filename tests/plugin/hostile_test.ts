@@ -140,7 +140,7 @@ async function statusOf(promise: Promise<Response>): Promise<number> {
   }
 }
 
-async function servesAgain({ ask }: Fixture): Promise<void> {
+async function assertServesAgain({ ask }: Fixture): Promise<void> {
   for (let tries = 0;; tries++) {
     try {
       assertEquals(await (await ask("/ok")).text(), "ok");
@@ -157,7 +157,7 @@ for (const launch of Object.keys(LAUNCHES) as LaunchName[]) {
     if (launch === "worker" && UNCONTAINED.has(attack.name)) continue;
     Deno.test(`Cell (${launch}) survives ${attack.name}`, async () => {
       await withCell(moduleOf(attack), { ...attack.options, launch }, async (fixture) => {
-        if (!attack.module) await servesAgain(fixture);
+        if (!attack.module) await assertServesAgain(fixture);
         const { pid } = fixture.cell.health();
         const status = await statusOf(fixture.ask("/"));
         assert(attack.status.includes(status), `the caller got ${status}`);
@@ -166,7 +166,7 @@ for (const launch of Object.keys(LAUNCHES) as LaunchName[]) {
           assert(end?.kind && attack.ended.includes(end.kind), `it ended by ${end?.kind}`);
           if (pid !== undefined) await until(() => !isAlive(pid), 2000, "the process has ended");
         }
-        if (!attack.module) await servesAgain(fixture);
+        if (!attack.module) await assertServesAgain(fixture);
       });
     });
   }
@@ -178,10 +178,10 @@ for (const launch of Object.keys(LAUNCHES) as LaunchName[]) {
         if (count++ < 3) c.enqueue(new Uint8Array(10)); else throw new Error("boom");
       } }));`;
     await withCell(moduleOf({ name: "", source, status: [] }), { launch }, async (fixture) => {
-      await servesAgain(fixture);
+      await assertServesAgain(fixture);
       const response = await fixture.ask("/");
       await assertRejects(response.bytes());
-      await servesAgain(fixture);
+      await assertServesAgain(fixture);
       assertEquals(fixture.cell.health().requests, 0);
     });
   });
@@ -194,7 +194,7 @@ for (const launch of Object.keys(LAUNCHES) as LaunchName[]) {
     await withCell(moduleOf({ name: "", source, status: [] }), { launch }, async (fixture) => {
       const response = await fixture.ask("/");
       await assertRejects(response.bytes(), /heartbeat|resident memory/);
-      await servesAgain(fixture);
+      await assertServesAgain(fixture);
     });
   });
 
@@ -215,7 +215,7 @@ for (const launch of Object.keys(LAUNCHES) as LaunchName[]) {
         "the plugin's stream is cancelled",
       );
       assertEquals(fixture.cell.health().requests, 0);
-      await servesAgain(fixture);
+      await assertServesAgain(fixture);
     });
   });
 
@@ -230,7 +230,7 @@ for (const launch of Object.keys(LAUNCHES) as LaunchName[]) {
       async (fixture) => {
         assertEquals(await fixture.text("/"), "done");
         assert(fixture.lines.length <= 60, `${fixture.lines.length} lines came through`);
-        await servesAgain(fixture);
+        await assertServesAgain(fixture);
       },
     );
   });

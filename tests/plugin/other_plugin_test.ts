@@ -30,14 +30,14 @@ Deno.test({
     await withCell(`export default { fetch: () => new Response("fine") };`, {}, async (good) => {
       await good.text("/");
       let worst = 0;
-      let asked = 0;
+      let requests = 0;
       let over = false;
       const probing = (async () => {
         while (!over) {
           const start = performance.now();
           assertEquals(await good.text("/"), "fine");
           worst = Math.max(worst, performance.now() - start);
-          asked++;
+          requests++;
           await new Promise((resolve) => setTimeout(resolve, 2));
         }
       })();
@@ -57,7 +57,7 @@ Deno.test({
       await bad.cell.stop({ drain: false });
       over = true;
       await probing;
-      assert(asked > 100, `${asked} requests to the other plugin`);
+      assert(requests > 100, `${requests} requests to the other plugin`);
       assert(worst < 500, `the slowest took ${worst} ms`);
       for (const pid of pids) assert(!isAlive(pid), "a process is left");
     });

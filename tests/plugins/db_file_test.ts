@@ -118,8 +118,8 @@ add("activates and queries the other mounts if the folder of one line has a comm
   const { folder, rows, query } = db;
   await Deno.mkdir(`${folder}/../a,b`);
   makeDatabase(`${folder}/../a,b/x.db`, "CREATE TABLE t(a)");
-  makeDatabase(`${folder}/beside.db`, "CREATE TABLE t(a); INSERT INTO t VALUES (1)");
-  assertEquals(await rows("?file=data/beside.db", "SELECT a FROM t"), [{ a: 1 }]);
+  makeDatabase(`${folder}/other.db`, "CREATE TABLE t(a); INSERT INTO t VALUES (1)");
+  assertEquals(await rows("?file=data/other.db", "SELECT a FROM t"), [{ a: 1 }]);
   const disabled = await query("?file=comma/x.db", "SELECT a FROM t");
   assertEquals(disabled.status, 404, disabled.text);
   assertMatch(disabled.text, /nothing is mounted at \/mnt\/comma/);

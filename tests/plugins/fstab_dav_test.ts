@@ -1,5 +1,5 @@
 import { assertEquals, assertMatch } from "../support/assert.ts";
-import { needing, runTool } from "../dav/tool.ts";
+import { requireTool, runTool } from "../dav/tool.ts";
 import { APPROVE } from "../support/test_server.ts";
 import { type MountServer, T2, T3, withMountServer } from "./fstab/mount_server.ts";
 import { withTempFolder } from "../support/temp_folder.ts";
@@ -51,7 +51,7 @@ Deno.test("PROPFIND, GET and PUT /dav/mnt/ reach the mounts with the rights of t
   }));
 
 Deno.test({
-  ...needing("rclone", "rclone reads and writes a mount over WebDAV"),
+  ...requireTool("rclone", "rclone reads and writes a mount over WebDAV"),
   fn: () =>
     withMountServer((place) =>
       withTempFolder(async (home) => {

@@ -187,11 +187,11 @@ Deno.test("GET /mnt/<name> reads a mounted folder", async (t) => {
             isFolder ? 409 : status,
             `${method} ${path}: ${found.text}`,
           );
-          assert(!found.text.includes("secret beside"), path);
+          assert(!found.text.includes("secret next"), path);
           assert(!found.text.includes(folder), `${path} reveals the path of the folder`);
         }
       }
-      assertEquals(await Deno.readTextFile(`${folder}/../secret/key`), "the secret beside it");
+      assertEquals(await Deno.readTextFile(`${folder}/../secret/key`), "the secret next to it");
     });
     await t.step("sends pages with a sandbox policy", async () => {
       const page = await get("/mnt/works/page.html");

@@ -75,7 +75,7 @@ Deno.test("permissions() grant nothing for a line that cannot be used, and repor
 
 Deno.test("GET /mnt/ lists the mounts and the faults of the table, without a secret", async (t) => {
   await withMountServer(async ({ server, folder, upstream, get, send, mount }) => {
-    await t.step("answers with text, JSON, HEAD and 304", async () => {
+    await t.step("answers as text and as JSON, to HEAD, and with 304", async () => {
       const plain = await get("/mnt/");
       assertMatch(plain.text, /^api\/\ndocs\/\nt\d+\/\nworks\/\n$/);
       assertStrictEquals((await get("/mnt")).text, plain.text);

@@ -152,7 +152,7 @@ Deno.test("POST /dev/gpu answers with the text of a backend of every scheme", as
     );
 
     await t.step(
-      "POST /dev/gpu sends system, temperature and max_tokens with the names of each format",
+      "POST /dev/gpu sends system, temperature and max_tokens with the path and names of each format",
       async () => {
         const more = `
         # as short as possible

@@ -10,31 +10,31 @@ routerSuite("router resolves typing errors without a model", (add) => {
   add(
     "redirects at the top level, in a namespace, in a collection and in its name",
     async (router) => {
-      await router.make(
+      await router.storeWorlds(
         "home/sales-report",
         "home/reports/march",
         "home/Weekly Plan.md",
         "etc/gpu.conf",
       );
-      await router.leads(TYPO, "/home/sales-report");
-      await router.leads("/sales_report", "/home/sales-report");
-      await router.leads("/hoem/sales-report", "/home/sales-report");
-      await router.leads("/home/salse-report", "/home/sales-report");
-      await router.leads("/home/SALES-REPORT", "/home/sales-report");
-      await router.leads("/home/reprots/march", "/home/reports/march");
-      await router.leads("/march", "/home/reports/march");
-      await router.leads("/home/reprots", "/home/reports/");
-      await router.leads("/home/reprots/", "/home/reports/");
-      await router.leads("/reprots/", "/home/reports/");
-      await router.leads("/home/weekly-plan", "/home/Weekly%20Plan.md");
-      await router.leads("/etc/gpu.cnof", "/etc/gpu.conf");
+      await router.assertRedirects(TYPO, "/home/sales-report");
+      await router.assertRedirects("/sales_report", "/home/sales-report");
+      await router.assertRedirects("/hoem/sales-report", "/home/sales-report");
+      await router.assertRedirects("/home/salse-report", "/home/sales-report");
+      await router.assertRedirects("/home/SALES-REPORT", "/home/sales-report");
+      await router.assertRedirects("/home/reprots/march", "/home/reports/march");
+      await router.assertRedirects("/march", "/home/reports/march");
+      await router.assertRedirects("/home/reprots", "/home/reports/");
+      await router.assertRedirects("/home/reprots/", "/home/reports/");
+      await router.assertRedirects("/reprots/", "/home/reports/");
+      await router.assertRedirects("/home/weekly-plan", "/home/Weekly%20Plan.md");
+      await router.assertRedirects("/etc/gpu.cnof", "/etc/gpu.conf");
       assertEquals(await router.questions(), []);
     },
   );
   add("keeps the query in Location", async (router) => {
-    await router.make("home/sales-report");
-    await router.leads("/home/salse-report?raw", "/home/sales-report?raw");
-    await router.leads(
+    await router.storeWorlds("home/sales-report");
+    await router.assertRedirects("/home/salse-report?raw", "/home/sales-report?raw");
+    await router.assertRedirects(
       `${TYPO}?raw&x=%0d%0aset-cookie:%20a`,
       "/home/sales-report?raw&x=%0d%0aset-cookie:%20a",
     );
@@ -42,14 +42,14 @@ routerSuite("router resolves typing errors without a model", (add) => {
     assertEquals(await read.text(), "bytes of home/sales-report");
   });
   add("resolves every script, percent-encoded in Location", async (router) => {
-    await router.make("home/销售饼图", "home/übersicht");
-    await router.leads(encodeURI("/销售饼图"), encodeURI("/home/销售饼图"));
-    await router.leads(encodeURI("/home/übresicht"), encodeURI("/home/übersicht"));
+    await router.storeWorlds("home/销售饼图", "home/übersicht");
+    await router.assertRedirects(encodeURI("/销售饼图"), encodeURI("/home/销售饼图"));
+    await router.assertRedirects(encodeURI("/home/übresicht"), encodeURI("/home/übersicht"));
     // In NFD.
-    await router.leads("/home/u%CC%88bersihct", encodeURI("/home/übersicht"));
+    await router.assertRedirects("/home/u%CC%88bersihct", encodeURI("/home/übersicht"));
   });
   add("sends Cache-Control: no-store with the redirect", async (router) => {
-    await router.make("home/sales-report");
+    await router.storeWorlds("home/sales-report");
     for (const method of ["GET", "HEAD"]) {
       const reply = await router.server.send({ method, target: TYPO });
       assertEquals(reply.status, 303);
@@ -59,7 +59,7 @@ routerSuite("router resolves typing errors without a model", (add) => {
     }
   });
   add("answers the standard 404 for a name with another number or meaning", async (router) => {
-    await router.make(
+    await router.storeWorlds(
       "home/task-12",
       "home/test",
       "home/agents/a1/inbox",
@@ -75,12 +75,12 @@ routerSuite("router resolves typing errors without a model", (add) => {
         "/home/v2",
       ]
     ) {
-      await router.plain(path);
+      await router.assertNotFound(path);
     }
     assertEquals(await router.questions(), [], "no question for the model");
   });
   add("does not answer for a world that exists", async (router) => {
-    await router.make("home/sales-report", "home/salse-report");
+    await router.storeWorlds("home/sales-report", "home/salse-report");
     for (const path of ["/home/salse-report", "/home/salse-report?raw"]) {
       assertEquals((await router.get(path)).status, 200);
     }
@@ -93,26 +93,26 @@ routerSuite("router resolves typing errors without a model", (add) => {
       await router.server.approve("DELETE", target);
       // Two edits in so short a word are not a typing error.
       if (target.endsWith("s")) assertEquals((await router.get(target)).status, 404);
-      else await router.leads(target, "/home/sales-report");
+      else await router.assertRedirects(target, "/home/sales-report");
     }
   });
 });
 
 routerSuite("router asks a model about other paths", (add) => {
   add("redirects to one name", async (router) => {
-    await router.make("home/quarterly-numbers", "home/weather");
-    await router.tell({ says: "/home/quarterly-numbers" });
-    await router.leads("/how-did-we-do-last-quarter", "/home/quarterly-numbers");
-    await router.tell({ says: "- `/home/weather`\n" });
-    await router.leads(encodeURI("/帮我画销售饼图"), "/home/weather");
+    await router.storeWorlds("home/quarterly-numbers", "home/weather");
+    await router.setBehaviour({ says: "/home/quarterly-numbers" });
+    await router.assertRedirects("/how-did-we-do-last-quarter", "/home/quarterly-numbers");
+    await router.setBehaviour({ says: "- `/home/weather`\n" });
+    await router.assertRedirects(encodeURI("/帮我画销售饼图"), "/home/weather");
     const [question = ""] = await router.questions();
     assertMatch(question, /^Typed: "\/帮我画销售饼图"$/m);
   });
   add("lists two to five names in the type that Accept prefers", async (router) => {
     const names = ["home/<b>&\"'", "home/销售"].map((name) => name.replace(/["<>]/g, ""));
-    await router.make(...names);
+    await router.storeWorlds(...names);
     const [first = "", second = ""] = names;
-    await router.tell({ says: `/${second}\n/${first}` });
+    await router.setBehaviour({ says: `/${second}\n/${first}` });
     const hrefs = [`/home/${encodeURIComponent("销售")}`, `/home/${encodeURIComponent("b&'")}`];
     const text = await router.get("/sales?x=1");
     assertEquals(text.status, 300);
@@ -144,8 +144,8 @@ routerSuite("router asks a model about other paths", (add) => {
     assertStrictEquals(head.headers.get("link"), text.headers.get("link"));
   });
   add("answers 404 with near names, and leaves HTML to the shell", async (router) => {
-    await router.make("home/sales-report", "home/sales-plan", "home/weather");
-    await router.tell({ says: "NONE" });
+    await router.storeWorlds("home/sales-report", "home/sales-plan", "home/weather");
+    await router.setBehaviour({ says: "NONE" });
     const problem = await router.get("/sales-of-2019");
     assertEquals(problem.status, 404);
     assertEquals(problem.headers.get("content-type"), "application/problem+json");
@@ -171,12 +171,12 @@ routerSuite("router asks a model about other paths", (add) => {
   add(
     "asks the model if several names are near, and lists them without a model",
     async (router) => {
-      await router.make("home/planes", "home/planet");
-      await router.tell({ says: "/home/planet" });
-      await router.leads("/home/planer", "/home/planet");
+      await router.storeWorlds("home/planes", "home/planet");
+      await router.setBehaviour({ says: "/home/planet" });
+      await router.assertRedirects("/home/planer", "/home/planet");
       assertEquals((await router.questions()).length, 1);
-      await router.make("home/planed2", "home/planet2");
-      await router.tell({ status: 503 });
+      await router.storeWorlds("home/planed2", "home/planet2");
+      await router.setBehaviour({ status: 503 });
       const reply = await router.get("/home/planex2");
       assertEquals(reply.status, 300, reply.text);
       assertEquals(reply.text.trim().split("\n").sort(), ["/home/planed2", "/home/planet2"]);
@@ -186,7 +186,7 @@ routerSuite("router asks a model about other paths", (add) => {
 
 routerSuite("router does not answer other requests", (add) => {
   add("answers 414 to a URL of more than 4096 bytes without a question", async (router) => {
-    await router.make("home/sales-report");
+    await router.storeWorlds("home/sales-report");
     const long = await router.get(`/${"x".repeat(4096)}`);
     assertEquals(long.status, 414);
     assertEquals(JSON.parse(long.text).type, "/usr/share/doc/problems/uri-too-long.md");
@@ -196,8 +196,8 @@ routerSuite("router does not answer other requests", (add) => {
     assertEquals((await router.questions()).length, 1);
   });
   add("has no route", async (router) => {
-    await router.make("home/sales-report");
-    await router.tell({ says: "NONE" });
+    await router.storeWorlds("home/sales-report");
+    await router.setBehaviour({ says: "NONE" });
     for (const method of ["POST", "PUT", "DELETE", "OPTIONS"]) {
       assertEquals(
         (await router.server.send({ method, target: "/_router_fallback" })).status,
@@ -215,8 +215,8 @@ routerSuite("router does not answer other requests", (add) => {
     assert(!(await router.get("/bin")).text.includes("router"));
   });
   add("answers the standard 404 to scanners and scripts", async (router) => {
-    await router.make("home/favicon", "home/robots", "home/index");
-    await router.tell({ says: "/home/index" });
+    await router.storeWorlds("home/favicon", "home/robots", "home/index");
+    await router.setBehaviour({ says: "/home/index" });
     for (
       const path of [
         "/favicon.ico",
@@ -227,47 +227,47 @@ routerSuite("router does not answer other requests", (add) => {
         "/home/.git",
       ]
     ) {
-      await router.plain(path);
+      await router.assertNotFound(path);
     }
-    await router.plain("/indxe", { "sec-fetch-mode": "cors" });
-    await router.plain("/home/indxe", { "sec-fetch-mode": "no-cors" });
-    await router.leads("/home/indxe", "/home/index", { "sec-fetch-mode": "navigate" });
+    await router.assertNotFound("/indxe", { "sec-fetch-mode": "cors" });
+    await router.assertNotFound("/home/indxe", { "sec-fetch-mode": "no-cors" });
+    await router.assertRedirects("/home/indxe", "/home/index", { "sec-fetch-mode": "navigate" });
     assertEquals(await router.questions(), []);
   });
   add("does not resolve paths below /usr, /var and /lib", async (router) => {
-    await router.make("home/sales-report", "usr/sales-report", "var/sales-report");
+    await router.storeWorlds("home/sales-report", "usr/sales-report", "var/sales-report");
     for (
       const path of ["/usr/salse-report", "/var/salse-report", "/lib/salse-report", "/lib/routre"]
     ) {
-      await router.plain(path);
+      await router.assertNotFound(path);
     }
-    await router.leads(TYPO, "/home/sales-report");
+    await router.assertRedirects(TYPO, "/home/sales-report");
   });
   add("follows new and deleted worlds at once", async (router) => {
-    await router.plain("/home/salse-report");
-    await router.make("home/sales-report");
-    await router.leads("/home/salse-report", "/home/sales-report");
+    await router.assertNotFound("/home/salse-report");
+    await router.storeWorlds("home/sales-report");
+    await router.assertRedirects("/home/salse-report", "/home/sales-report");
     assertEquals((await router.server.approve("DELETE", "/home/sales-report")).status, 200);
-    await router.plain("/home/salse-report");
-    await router.make("home/planet");
-    await router.leads("/home/planer", "/home/planet");
-    await router.make("home/planes");
+    await router.assertNotFound("/home/salse-report");
+    await router.storeWorlds("home/planet");
+    await router.assertRedirects("/home/planer", "/home/planet");
+    await router.storeWorlds("home/planes");
     const reply = await router.get("/home/planer");
     assertEquals(reply.status, 404, "two names are equally near, and the model chooses none");
     assertMatch(reply.text, /near it are \/home\/plane/);
   });
   add("answers the standard 404 to conditional, range and strict requests", async (router) => {
-    await router.make("home/sales-report");
+    await router.storeWorlds("home/sales-report");
     const headers: Record<string, string>[] = [
       { range: "bytes=0-1" },
       { "if-none-match": "*" },
       { prefer: "handling=strict" },
     ];
-    for (const header of headers) await router.plain("/home/salse-report", header);
-    await router.leads("/home/salse-report", "/home/sales-report");
+    for (const header of headers) await router.assertNotFound("/home/salse-report", header);
+    await router.assertRedirects("/home/salse-report", "/home/sales-report");
   });
   add("does not resolve ?raw, states, logs and devices", async (router) => {
-    await router.make("home/sales/report");
+    await router.storeWorlds("home/sales/report");
     const paths = [
       "/home/sales?raw",
       "/home/salse?raw&x",

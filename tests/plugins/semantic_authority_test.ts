@@ -248,7 +248,7 @@ const STEPS: Readonly<Record<string, (shaper: Shaper, path: string) => Promise<v
   },
 };
 
-Deno.test("GET /shaped/… with tokens", async (t) => {
+Deno.test("GET /shaped/… follows the rights of the caller", async (t) => {
   await withShaper({ hasTokens: true, conf: "budget 10000" }, async (shaper) => {
     for (const [at, [name, run]] of Object.entries(STEPS).entries()) {
       await t.step(name, async () => {

@@ -6,7 +6,7 @@ import { withPluginServer } from "../support/plugin_server.ts";
 import { type Behaviour, withBackend } from "./fake_backend.ts";
 import { eventsIn, HTML_PIECES, respondInFormat, textIn } from "./shaper.ts";
 
-Deno.test("GET /shaped/… with the shipped gpu plugin", async (t) => {
+Deno.test("GET /shaped/… uses the gpu plugin", async (t) => {
   await withBackend(async (backend) => {
     backend.behaviour = { tokens: respondInFormat };
     const gpuConf = (model: string) => `ollama://${backend.host}\nmodel ${model}\n`;

@@ -10,7 +10,7 @@ const PAGE = "<!doctype html><html><head><title>t</title></head><body><p>x</p></
 const PICTURE = '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 1 1"><circle r="1"/></svg>';
 const VARY = "Accept, X-Semantic-Intent, User-Agent";
 
-shaperSteps("/shaped/…", "budget 10000", {
+shaperSteps("/shaped/… sends shapes in every media type", "budget 10000", {
   "GET sends Content-Type, X-Semantic-Shape and Vary for each media type": async (
     { shape, model },
     path,

@@ -76,7 +76,7 @@ Deno.test({
         const { url, pid } = server;
         assertEquals((await put(`${url}/lib/p`, SOURCE)).status, 201);
         assertEquals((await put(`${url}/lib/p/state`, "active")).status, 200);
-        // One small body each way first: code is loaded and buffers are made by then.
+        // One small body each way before the measurement, so that code and buffers are loaded.
         for (const pass of Object.values(PASSES)) {
           assertStrictEquals(await pass(url, PIECE * 16), PIECE * 16);
         }

@@ -41,7 +41,6 @@ const FRAGMENTS: Readonly<Record<string, string>> = {
   "lib/source/gitignore.ts": "loaded with the first source listing only",
   "lib/source/import_specifiers.ts": "a parser with its own test",
   "lib/source/single_file.ts": "one of three implementations of the same interface",
-  "lib/tools/build_plugins.ts": "a developer command",
   "lib/tools/generate_plugins_module.ts": "a developer command",
   "lib/tools/generate_worlds_module.ts": "a developer command",
   "lib/world/store/catalog_writer.ts": "the timer of the catalog file, with its own test",

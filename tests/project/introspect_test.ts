@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertMatch } from "../support/assert.ts";
-import { needing } from "../dav/tool.ts";
+import { requireTool } from "../dav/tool.ts";
 import { bearer, CLOSED, startTestServer, type TestServer } from "../support/test_server.ts";
 import { ROOT, runProgram } from "./program.ts";
 import { withTempFolder } from "../support/temp_folder.ts";
@@ -36,7 +36,7 @@ async function factOf(server: TestServer, fact: string): Promise<string> {
 }
 
 Deno.test({
-  ...needing(
+  ...requireTool(
     "curl",
     "introspect.sh writes facts about the computer into worlds, and new versions when run again",
   ),
@@ -62,7 +62,7 @@ Deno.test({
 });
 
 Deno.test({
-  ...needing(
+  ...requireTool(
     "curl",
     "introspect.sh records no arguments and keeps its token out of the list of processes",
   ),
@@ -105,7 +105,7 @@ Deno.test({
 });
 
 Deno.test({
-  ...needing(
+  ...requireTool(
     "curl",
     "introspect.sh names what would have been enough if it is refused or the server cannot be reached",
   ),
@@ -130,7 +130,7 @@ Deno.test({
 });
 
 Deno.test({
-  ...needing("curl", "introspect.sh uses the tools of macOS"),
+  ...requireTool("curl", "introspect.sh uses the tools of macOS"),
   fn: () =>
     withInstalledServer({}, async (server, folder) => {
       const bin = `${folder}/bin`;
@@ -192,7 +192,7 @@ Deno.test("examples/introspect.sh is the world /usr/bin/introspect.sh", async ()
 });
 
 Deno.test({
-  ...needing("curl", "examples/introspect.sh takes ELASTIK_PORT of .env in the working folder"),
+  ...requireTool("curl", "examples/introspect.sh takes ELASTIK_PORT of .env in the working folder"),
   fn: () =>
     withInstalledServer({}, async (server, folder) => {
       await Deno.writeTextFile(`${folder}/.env`, `ELASTIK_PORT=${server.port}\n`);
@@ -208,7 +208,7 @@ Deno.test({
 });
 
 Deno.test({
-  ...needing("shellcheck", "introspect.sh is POSIX sh and passes shellcheck"),
+  ...requireTool("shellcheck", "introspect.sh is POSIX sh and passes shellcheck"),
   fn: async () => {
     const { code, stdout } = await runProgram({
       command: "shellcheck",

@@ -162,7 +162,7 @@ export function onPath(name: string): boolean {
  *
  * @param data its data folder, with the approve token
  */
-export async function worksAt({ url }: Program, data: string): Promise<void> {
+export async function assertWorks({ url }: Program, data: string): Promise<void> {
   const put = await ask(`${url}/home/x`, { method: "PUT", body: "kept" });
   assert(put.status === 201 || put.status === 200, put.text);
   assertEquals((await ask(`${url}/home/x?raw`)).text, "kept");

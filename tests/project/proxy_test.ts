@@ -1,7 +1,7 @@
 /** The configurations of proxy.md, each with its proxy in front of a server with tokens. */
 
 import { assert, assertEquals, assertMatch } from "../support/assert.ts";
-import { needing, runTool } from "../dav/tool.ts";
+import { requireTool, runTool } from "../dav/tool.ts";
 import { certify } from "../support/certificate.ts";
 import { EventReader } from "../support/event_reader.ts";
 import {
@@ -174,7 +174,10 @@ const STATUS = ["-o", "/dev/null", "-w", "%{http_code}"];
 
 for (const name of Object.keys(PROXIES)) {
   Deno.test({
-    ...needing(name, `the ${name} configuration of proxy.md passes on every feature of the server`),
+    ...requireTool(
+      name,
+      `the ${name} configuration of proxy.md passes on every feature of the server`,
+    ),
     fn: async (t) => {
       await withProxy(name, async (proxied) => {
         await t.step(

@@ -33,7 +33,7 @@ Deno.test({
   ignore,
   fn: (t) =>
     withBackend(async (backend) => {
-      backend.behaviour = { tokens: say };
+      backend.behaviour = { tokens: generate };
       await readPages([`${DOC}/tour.md`], t, { model: backend.host });
     }),
 });
@@ -57,7 +57,7 @@ Deno.test({
 });
 
 /** Output of the model: a page if one is requested, otherwise an echo. */
-function say({ prompt, system }: ReceivedCall): string[] {
+function generate({ prompt, system }: ReceivedCall): string[] {
   return /text\/html|<!doctype/i.test(`${system} ${prompt}`)
     ? [
       "<!doctype html><html><head><title>x</title></head>",

@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertMatch } from "../support/assert.ts";
-import { needing } from "../dav/tool.ts";
-import { ROOT, runProgram, startProgram, worksAt } from "./program.ts";
+import { requireTool } from "../dav/tool.ts";
+import { assertWorks, ROOT, runProgram, startProgram } from "./program.ts";
 import { withTempFolder } from "../support/temp_folder.ts";
 
 const UNIT = `${ROOT}/worlds/usr/share/doc/elastik.service`;
@@ -87,14 +87,14 @@ Deno.test("the command and environment of elastik.service start a server with pl
   withTempFolder(async (folder) => {
     const program = await startProgram(startOf(folder));
     try {
-      await worksAt(program, `${folder}/data`);
+      await assertWorks(program, `${folder}/data`);
     } finally {
       assertEquals((await program.stop()).code, 0, program.output());
     }
   }));
 
 Deno.test({
-  ...needing(
+  ...requireTool(
     "systemd-analyze",
     "systemd-analyze accepts elastik.service, with an exposure of at most 2.0",
   ),

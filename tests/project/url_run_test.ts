@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertMatch } from "../support/assert.ts";
-import { ask, cacheIn, ROOT, runProgram, startProgram, worksAt } from "./program.ts";
+import { ask, assertWorks, cacheIn, ROOT, runProgram, startProgram } from "./program.ts";
 import { commandsOf } from "./readme.ts";
 import { withTempFolder } from "../support/temp_folder.ts";
 import { freePort } from "../support/free_port.ts";
@@ -45,7 +45,7 @@ Deno.test("main.ts runs from a URL in an empty folder, and again without the net
     };
     try {
       const program = await startProgram(start);
-      await worksAt(program, `${here}/data`);
+      await assertWorks(program, `${here}/data`);
       assertEquals((await program.stop()).code, 0);
     } finally {
       await files.stop();
@@ -53,7 +53,7 @@ Deno.test("main.ts runs from a URL in an empty folder, and again without the net
     assertEquals([...Deno.readDirSync(here)].map(({ name }) => name), ["data"]);
     const again = await startProgram(start);
     assertEquals((await ask(`${again.url}/home/x?raw`)).text, "kept");
-    await worksAt(again, `${here}/data`);
+    await assertWorks(again, `${here}/data`);
     const at = (...args: string[]) => runProgram({ ...start, args: [...start.args, ...args] });
     // What a command needs came with the first start, whichever command that was.
     const installed = await at("install", "example", "--url", again.url);
@@ -102,7 +102,7 @@ Deno.test("main.ts runs with the permissions of the line in running.md", () =>
           cwd,
           env: { ...env, ELASTIK_DATA: data, PATH: pathWithDeno() },
         });
-        await worksAt(program, `${folder}/data`);
+        await assertWorks(program, `${folder}/data`);
         assertEquals((await program.stop()).code, 0);
       }
     } finally {

@@ -53,7 +53,7 @@ function asSent(request: Request, key: string | symbol, url: string, method: str
 const open = gateOf(false);
 const guarded = gateOf(true);
 
-function refuses(
+function assertRefused(
   gate: (request: GateRequest) => unknown,
   request: GateRequest,
   type: ProblemType,
@@ -83,7 +83,7 @@ Deno.test("createGate() admits the methods of HTTP and WebDAV and answers 501 to
     assertStrictEquals(open({ method }).request.method, method);
   }
   for (const method of ["get", "BREW", "TRACE", "CONNECT", "M-SEARCH", "X".repeat(500)]) {
-    refuses(open, { method }, "not-implemented");
+    assertRefused(open, { method }, "not-implemented");
   }
 });
 
@@ -112,8 +112,8 @@ Deno.test("createGate() does not treat a loopback client under an unknown Host a
       "localhost.",
     ]
   ) {
-    refuses(open, { headers: { host } }, "unknown-host");
-    refuses(guarded, { headers: { host } }, "unauthorized");
+    assertRefused(open, { headers: { host } }, "unknown-host");
+    assertRefused(guarded, { headers: { host } }, "unauthorized");
     assertEquals(guarded({ headers: { host, ...bearer(TOKEN) } }).caller.tier, "T2", host);
     assertEquals(
       guarded({ url: "/usr/lib/shell/app.js", headers: { host } }).caller.tier,
@@ -128,20 +128,24 @@ Deno.test("createGate() rejects a malformed Host with and without tokens", () =>
   for (
     const host of ["a/b", "a b", "user@localhost", "localhost:x", "localhost, evil", "a?b", "a#b"]
   ) {
-    refuses(open, { headers: { host } }, "bad-header");
-    refuses(guarded, { headers: { host } }, "bad-header");
+    assertRefused(open, { headers: { host } }, "bad-header");
+    assertRefused(guarded, { headers: { host } }, "bad-header");
   }
 });
 
 Deno.test("createGate() uses the authority of HTTP/2 as Host", () => {
   assertEquals(open({ authority: "localhost:3005", method: "PUT" }).caller.tier, "T2");
-  refuses(open, { authority: "evil.example" }, "unknown-host");
-  refuses(open, { authority: "user@localhost" }, "bad-header");
-  refuses(open, { authority: "localhost", url: "?x" }, "bad-path");
+  assertRefused(open, { authority: "evil.example" }, "unknown-host");
+  assertRefused(open, { authority: "user@localhost" }, "bad-header");
+  assertRefused(open, { authority: "localhost", url: "?x" }, "bad-path");
   const page = { "sec-fetch-site": "same-origin", origin: "https://box.lan" };
   assertEquals(guarded({ authority: "box.lan", method: "PUT", headers: page }).caller.tier, "T1");
-  refuses(guarded, { authority: "evil.example" }, "unauthorized");
-  refuses(guarded, { authority: "other.lan", method: "PUT", headers: page }, "foreign-origin");
+  assertRefused(guarded, { authority: "evil.example" }, "unauthorized");
+  assertRefused(
+    guarded,
+    { authority: "other.lan", method: "PUT", headers: page },
+    "foreign-origin",
+  );
 });
 
 Deno.test("createGate() rejects changes from pages of other sites", () => {
@@ -163,8 +167,12 @@ Deno.test("createGate() rejects changes from pages of other sites", () => {
   ];
   for (const method of ["PUT", "POST", "DELETE", "PATCH", "PROPFIND", "MOVE", "LOCK"]) {
     for (const headers of foreign) {
-      refuses(open, { method, headers }, "foreign-origin");
-      refuses(guarded, { method, headers: { ...headers, ...bearer(APPROVE) } }, "foreign-origin");
+      assertRefused(open, { method, headers }, "foreign-origin");
+      assertRefused(
+        guarded,
+        { method, headers: { ...headers, ...bearer(APPROVE) } },
+        "foreign-origin",
+      );
     }
     for (const headers of own) assertEquals(open({ method, headers }).caller.tier, "T2");
   }
@@ -177,7 +185,7 @@ Deno.test("createGate() does not treat a client behind an unknown proxy as local
   for (const name of ["x-forwarded-for", "forwarded", "x-real-ip", "via"]) {
     assertEquals(open({ headers: { [name]: "127.0.0.1" } }).caller.tier, "T1", name);
     assertEquals(open({ headers: { [name]: "" } }).caller.tier, "T1", name);
-    refuses(guarded, { headers: { [name]: "127.0.0.1" } }, "unauthorized");
+    assertRefused(guarded, { headers: { [name]: "127.0.0.1" } }, "unauthorized");
   }
   assertEquals(open({ peer: "192.0.2.1" }).caller.tier, "T1");
 });
@@ -185,9 +193,13 @@ Deno.test("createGate() does not treat a client behind an unknown proxy as local
 Deno.test("createGate() uses the header of a trusted proxy only", () => {
   const proxied = gateOf(true, true);
   assertEquals(proxied({ headers: { "x-forwarded-for": "127.0.0.1" } }).caller.tier, "T1");
-  refuses(proxied, { headers: { "x-forwarded-for": "203.0.113.9" } }, "unauthorized");
-  refuses(proxied, { headers: { "x-forwarded-for": "127.0.0.1, 203.0.113.9" } }, "unauthorized");
-  refuses(
+  assertRefused(proxied, { headers: { "x-forwarded-for": "203.0.113.9" } }, "unauthorized");
+  assertRefused(
+    proxied,
+    { headers: { "x-forwarded-for": "127.0.0.1, 203.0.113.9" } },
+    "unauthorized",
+  );
+  assertRefused(
     proxied,
     { peer: "203.0.113.9", headers: { "x-forwarded-for": "127.0.0.1" } },
     "unauthorized",
@@ -199,15 +211,15 @@ Deno.test("createGate() with tokens requires a credential from clients on other 
   for (
     const url of ["/", "/home/x", "/usr/share/doc/x", "/bin", "/proc/status", "/usr/lib/shell"]
   ) {
-    refuses(guarded, { peer, url }, "unauthorized");
-    refuses(guarded, { peer, url, headers: bearer("wrong") }, "unauthorized");
-    refuses(guarded, { peer, url, headers: basic("guest", "wrong") }, "unauthorized");
+    assertRefused(guarded, { peer, url }, "unauthorized");
+    assertRefused(guarded, { peer, url, headers: bearer("wrong") }, "unauthorized");
+    assertRefused(guarded, { peer, url, headers: basic("guest", "wrong") }, "unauthorized");
     assertEquals(guarded({ peer, url, headers: bearer(TOKEN) }).caller.tier, "T2");
     assertEquals(guarded({ peer, url, headers: basic("anyone", APPROVE) }).caller.tier, "T3");
     assertEquals(guarded({ url }).caller.tier, "T1");
   }
   assertEquals(guarded({ peer, url: "/usr/lib/shell/app.js" }).caller.tier, "T1");
-  refuses(guarded, { peer, url: "/usr/lib/shell/../../../home/x" }, "bad-path");
-  refuses(guarded, { peer, url: "/usr/lib/shell%2f..%2f..%2fhome/x" }, "bad-path");
-  refuses(guarded, { peer, url: "/bin/usr/lib/shell/x" }, "unauthorized");
+  assertRefused(guarded, { peer, url: "/usr/lib/shell/../../../home/x" }, "bad-path");
+  assertRefused(guarded, { peer, url: "/usr/lib/shell%2f..%2f..%2fhome/x" }, "bad-path");
+  assertRefused(guarded, { peer, url: "/bin/usr/lib/shell/x" }, "unauthorized");
 });

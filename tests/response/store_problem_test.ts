@@ -7,7 +7,7 @@ import { StoreError, type StoreErrorCode } from "../../lib/world/store.ts";
 const TABLE: readonly (readonly [code: StoreErrorCode, message: string, status: number, detail: RegExp])[] = [
   ["precondition", "If-Match names another version", 412, /^Cannot write \/home\/x: If-Match names another version$/],
   ["absent", "Cannot read version 7: the current one is 2", 404, /^Cannot write \/home\/x: the current one is 2$/],
-  ["gone", "Cannot read version 1: it was let go", 410, /^Cannot write \/home\/x: it was let go$/],
+  ["gone", "Cannot read version 1: it was evicted", 410, /^Cannot write \/home\/x: it was evicted$/],
   ["too-large", "the world would hold 11 bytes and 10 is the most", 413, /11 bytes and 10/],
   ["lower", "whatever", 403, /a PUT covers it/],
   ["full", "disk I/O error at /srv/data/home%2Fx", 507, /the disk of the server is full/],

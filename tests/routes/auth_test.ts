@@ -12,7 +12,9 @@ import {
 } from "../support/test_server.ts";
 import { runScenarios, type Scenario } from "../support/scenario.ts";
 
-const test = suite("/auth over HTTP", { env: CLOSED });
+const test = suite("/auth/mint creates capabilities and /auth/whoami describes callers", {
+  env: CLOSED,
+});
 
 const T2 = bearer(TOKEN);
 const T3 = bearer(APPROVE);

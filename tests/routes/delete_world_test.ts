@@ -10,7 +10,9 @@ import { sha256Hex } from "../../lib/base/hash.ts";
 import { APPROVE, bearer, CLOSED, suite, TOKEN } from "../support/test_server.ts";
 import { runScenarios, type Scenario } from "../support/scenario.ts";
 
-const test = suite("changes of worlds over HTTP", { env: CLOSED });
+const test = suite("PUT, POST and DELETE /<world> follow preconditions, collections and layers", {
+  env: CLOSED,
+});
 
 const T2 = bearer(TOKEN);
 const T3 = bearer(APPROVE);

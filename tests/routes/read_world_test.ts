@@ -8,7 +8,7 @@ import { sha256Hex } from "../../lib/base/hash.ts";
 import { APPROVE, bearer, CLOSED, suite, TOKEN, withServer } from "../support/test_server.ts";
 import { runScenarios, type Scenario } from "../support/scenario.ts";
 
-const test = suite("reads of worlds over HTTP", { env: CLOSED });
+const test = suite("GET and HEAD /<world> read worlds over HTTP", { env: CLOSED });
 
 const T2 = bearer(TOKEN);
 const T3 = bearer(APPROVE);

@@ -7,7 +7,9 @@ import { assert, assertEquals, assertMatch, assertStrictEquals } from "../suppor
 import { bearer, CLOSED, suite, type TestServer, TOKEN } from "../support/test_server.ts";
 import { Wire } from "../support/wire.ts";
 
-const test = suite("concurrent access to worlds over HTTP", { env: CLOSED });
+const test = suite("GET, PUT, POST and DELETE /<world> are consistent for concurrent clients", {
+  env: CLOSED,
+});
 
 const T2 = bearer(TOKEN);
 const CLIENTS = 32;

@@ -8,7 +8,7 @@ import { APPROVE, bearer, CLOSED, suite, TOKEN } from "../support/test_server.ts
 import { runScenarios, type Scenario } from "../support/scenario.ts";
 import { Connection } from "../support/wire.ts";
 
-const test = suite("metadata over HTTP", { env: CLOSED });
+const test = suite("PUT and GET /<world> keep the metadata of X-Meta headers", { env: CLOSED });
 
 const T2 = bearer(TOKEN);
 const T3 = bearer(APPROVE);

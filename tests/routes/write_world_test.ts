@@ -4,11 +4,12 @@
  */
 
 import { assert, assertEquals } from "../support/assert.ts";
-import { APPROVE, bearer, CLOSED, suite, TOKEN } from "../support/test_server.ts";
+import { APPROVE, bearer, CLOSED, suite, TOKEN, withServer } from "../support/test_server.ts";
 import { runScenarios, type Scenario } from "../support/scenario.ts";
 import { sha256Hex } from "../../lib/base/hash.ts";
+import { Connection } from "../support/wire.ts";
 
-const test = suite("writes of worlds over HTTP", { env: CLOSED });
+const test = suite("PUT, POST and DELETE /<world> change worlds over HTTP", { env: CLOSED });
 
 const T2 = bearer(TOKEN);
 const T3 = bearer(APPROVE);
@@ -170,6 +171,15 @@ const WRITES: readonly Scenario[] = [
     body: "xx",
     status: 400,
     text: /Content-Range/,
+  },
+  {
+    title: "disregards Content-Range of an append",
+    send: "POST /home/ranged",
+    as: T2,
+    headers: { "content-range": "bytes 0-1/2" },
+    body: "xx",
+    status: 201,
+    changes: { "home/ranged": ["stage_appended"] },
   },
   {
     title: "rejects a namespace",
@@ -423,3 +433,63 @@ test("PUT and GET use one canonical name for every spelling of a path", async (s
   assertEquals(folders.filter((name) => name.includes("\\") || name.includes("..%2F")).length, 0);
   await server.audit();
 });
+
+/** Sends the head of a request whose body never arrives, and returns the response. */
+async function sendHead(port: number, target: string, headers: Record<string, string>) {
+  const connection = await Connection.open(port);
+  const fields = { host: "localhost", ...T3, "content-length": "1000", ...headers };
+  const lines = Object.entries(fields).map(([name, value]) => `${name}: ${value}\r\n`);
+  await connection.write(`${target} HTTP/1.1\r\n${lines.join("")}\r\n`);
+  try {
+    return await connection.reply();
+  } finally {
+    connection.close();
+  }
+}
+
+const PAGE = "/usr/share/doc/page.md";
+const WITHOUT_BODY: readonly (readonly [
+  target: string,
+  headers: Record<string, string>,
+  status: number,
+])[] = [
+  ["PUT /home/two", { "if-match": '"1"' }, 412],
+  ["PUT /home/two", { "if-match": `"1-${sha256Hex("one").slice(0, 16)}.raw"` }, 412],
+  ["PUT /home/two", { "if-none-match": "*" }, 412],
+  ["PUT /home/two", { "if-none-match": '"2"' }, 412],
+  ["PUT /home/two", { "if-unmodified-since": "Sun, 06 Nov 1994 08:49:37 GMT" }, 412],
+  ["POST /home/two", { "if-match": '"1"' }, 412],
+  ["PUT /home/none", { "if-match": "*" }, 412],
+  [`PUT ${PAGE}`, { "if-none-match": "*" }, 412],
+  [`PUT ${PAGE}`, { "if-match": '"1"' }, 412],
+  ["PUT /home/two?from=x", {}, 400],
+  ["PUT /home/two?ext=.", {}, 400],
+  ["PUT /home/two", { "content-range": "bytes 0-1/2" }, 400],
+  ["PUT /home/two", { authorization: "Bearer wrong" }, 401],
+];
+
+for (const cached of ["in memory", "on disk"]) {
+  Deno.test(`PUT and POST are refused before the body is sent; the worlds are ${cached}`, () => {
+    const cache: Record<string, string> = cached === "on disk" ? { ELASTIK_CACHE: "0" } : {};
+    const lowerTexts = { [PAGE.slice(1)]: "page" };
+    return withServer({ env: { ...CLOSED, ...cache }, lowerTexts }, async (server) => {
+      for (const body of ["one", "two"]) {
+        await server.send({ method: "PUT", target: "/home/two", headers: T2, body });
+      }
+      for (const [target, headers, status] of WITHOUT_BODY) {
+        const title = `${target} ${JSON.stringify(headers)}`;
+        const reply = await sendHead(server.port, target, headers).catch(() => title);
+        assertEquals(typeof reply === "string" ? reply : reply.status, status, title);
+      }
+      const whole = `"2-${sha256Hex("two").slice(0, 16)}.raw"`;
+      const headers = { ...T2, "if-match": whole };
+      const { status } = await server.send({
+        method: "PUT",
+        target: "/home/two",
+        headers,
+        body: "3",
+      });
+      assertEquals(status, 200);
+    });
+  });
+}

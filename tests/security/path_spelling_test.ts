@@ -8,7 +8,7 @@ import { APPROVE, bearer, CLOSED, suite, type TestServer, TOKEN } from "../suppo
 import type { Reply } from "../support/wire.ts";
 import { SLASHES, traversalTargets } from "./path_spellings.ts";
 
-const test = suite("path spellings", { env: CLOSED });
+const test = suite("no spelling of a path bypasses the policy", { env: CLOSED });
 
 const SECRET = "5h4d0w-m4rk3r";
 

@@ -10,7 +10,7 @@ import { APPROVE, basic, bearer } from "../support/test_server.ts";
 import { traversalTargets } from "./path_spellings.ts";
 
 /** Texts next to the mounted folder, in a private world, and in the source of the program. */
-const SECRETS = ["the secret beside it", "5h4d0w-0f-a-plugin", "import { runCommandLine } from"];
+const SECRETS = ["the secret next to it", "5h4d0w-0f-a-plugin", "import { runCommandLine } from"];
 /** Below each of these routes, a plugin or the server reads a path that the caller chose. */
 const ROUTES = [
   "/mnt/works",
@@ -36,7 +36,7 @@ async function setUp({ server, send }: MountServer): Promise<void> {
   for (const secret of SECRETS) server.secrets.add(secret);
 }
 
-Deno.test("routes of plugins", async (t) => {
+Deno.test("routes of plugins follow the policy of the server", async (t) => {
   await withMountServer(async (mounts) => {
     const { server, folder, send, get, upstream } = mounts;
     await setUp(mounts);

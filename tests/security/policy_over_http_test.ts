@@ -16,7 +16,7 @@ import {
   TOKEN,
 } from "../support/test_server.ts";
 
-const test = suite("the policy over HTTP", { env: CLOSED });
+const test = suite("the policy applies to every request over HTTP", { env: CLOSED });
 
 const PASSWORD = "correct horse";
 const HASH = sha256Hex(PASSWORD);

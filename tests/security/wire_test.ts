@@ -9,7 +9,9 @@ import { APPROVE, bearer, CLOSED, suite, type TestServer, TOKEN } from "../suppo
 import { Connection } from "../support/wire.ts";
 import { createRandom } from "../support/random.ts";
 
-const test = suite("the server on the wire", { env: CLOSED });
+const test = suite("the server handles malformed, incomplete and pipelined messages", {
+  env: CLOSED,
+});
 
 const HOST = "host: localhost\r\n";
 const AUTH = `${HOST}authorization: Bearer ${TOKEN}\r\n`;
@@ -210,7 +212,7 @@ test("PUT and POST store nothing of an upload whose sender disconnects", async (
   assertStrictEquals(await worlds(server), before.replace("home/there 1", "home/there 2"));
 });
 
-test("pipelined requests are answered in order", async (server) => {
+test("GET answers pipelined requests in order", async (server) => {
   const connection = await Connection.open(server.port);
   let message = "";
   for (let i = 1; i <= 20; i++) {
@@ -232,7 +234,7 @@ test("pipelined requests are answered in order", async (server) => {
 
 const MAX_TARGET = 8192;
 
-test("a request target of more than 8192 bytes is answered with 414", async (server) => {
+test("GET answers 414 to a request target of more than 8192 bytes", async (server) => {
   const statusOf = async (target: string, method = "GET") =>
     (await server.send({ method, target, headers: bearer(TOKEN) })).status;
   const fill = (path: string, length: number) => path + "a".repeat(length - path.length);
@@ -250,7 +252,7 @@ test("a request target of more than 8192 bytes is answered with 414", async (ser
   assertEquals(await statusOf("/home/caf%C3%A9"), 200);
 });
 
-test("floods and random bytes do not disturb requests of other clients", async (server) => {
+test("GET of other clients succeeds during floods and random bytes", async (server) => {
   const before = await worlds(server);
   const reader = startReader(server);
   const random = createRandom(20_240_229);

@@ -2,12 +2,12 @@ import { assert, assertEquals, assertMatch } from "../support/assert.ts";
 import { bundle, formatEntryModule } from "../../lib/tools/bundle.ts";
 import {
   ask,
+  assertWorks,
   cleanEnv,
   ROOT,
   runProgram,
   type StartOptions,
   startProgram,
-  worksAt,
 } from "../project/program.ts";
 import { withTempFolder } from "../support/temp_folder.ts";
 
@@ -37,7 +37,7 @@ Deno.test("bundle() builds one file that runs from any folder and can be restart
     await Deno.mkdir(`${folder}/empty`);
 
     const program = await startProgram(run(folder));
-    await worksAt(program, `${folder}/empty/data`);
+    await assertWorks(program, `${folder}/empty/data`);
     const tested = await runProgram(run(folder, "boot", program.url));
     assertEquals(tested.code, 0, tested.stdout + tested.stderr);
     assertMatch(tested.stdout, /\n\d+ ok, 0 failed in \d+ ms\n$/);

@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertMatch } from "../support/assert.ts";
 import { bundle } from "../../lib/tools/bundle.ts";
 import { compilerArgs, extractError } from "../../lib/tools/compile.ts";
-import { ROOT, runProgram, startProgram, worksAt } from "../project/program.ts";
+import { assertWorks, ROOT, runProgram, startProgram } from "../project/program.ts";
 import { withTempFolder } from "../support/temp_folder.ts";
 
 /**
@@ -39,7 +39,7 @@ Deno.test("a compiled program starts its cells from itself and works as a server
       env: { ELASTIK_PORT: "0", DENO_DIR: `${folder}/cache` },
     });
     const program = await startProgram(at());
-    await worksAt(program, `${folder}/empty/data`);
+    await assertWorks(program, `${folder}/empty/data`);
     const installed = await runProgram(at("install", "example", "--url", program.url));
     assertEquals(installed.code, 0, installed.stderr);
     const tested = await runProgram(at("boot", program.url));

@@ -228,3 +228,73 @@ Deno.test("linkModules() accepts comments that mention imports", () => {
     "// A plugin calls no import().\n/**\n * import { a } from it, import.meta\n */\n";
   assertMatch(link({ [ENTRY]: `${HEADER}${comment}const b = 1;\n` }), /import\.meta/);
 });
+
+Deno.test("linkModules() refuses an import of a missing file, with its importer and specifier", () => {
+  const files: Readonly<Record<string, string>> = {
+    [ENTRY]: `${HEADER}import { b } from "../kit/b.ts";\n\nexport const a = b;\n`,
+  };
+  assertThrows(() => linkModules(ENTRY, (path) => files[path]), {
+    name: "LinkError",
+    message: 'Cannot link plugins/a/mod.ts line 3: "../kit/b.ts" does not exist; ' +
+      "there is no file plugins/kit/b.ts",
+  });
+  assertThrows(() => linkModules(ENTRY, () => undefined), {
+    name: "LinkError",
+    message: /^Cannot link plugins\/a\/mod\.ts line 1: the file does not exist/,
+  });
+});
+
+Deno.test("linkModules() refuses an import of a name that the module does not export", () => {
+  const code = 'import { ONE, TWO } from "./b.ts";\n\nexport const a = () => ONE + TWO;\n';
+  const module = "export const ONE = 1;\nconst TWO = 2;\n";
+  assertEquals(
+    refusalOf(withModule(code, module)),
+    "Cannot link plugins/a/mod.ts line 3: plugins/a/b.ts does not export TWO",
+  );
+  assertMatch(link(withModule(code, module.replace("const TWO", "export const TWO"))), /TWO = 2/);
+});
+
+Deno.test("linkModules() accepts CRLF and writes LF", () => {
+  const files = withModule(
+    'import {\n  ONE,\n} from "./b.ts";\n\nexport const a = () => ONE;\n',
+    "/** One. */\nexport const ONE = `\n1`;\n",
+  );
+  const crlf = Object.fromEntries(
+    Object.entries(files).map(([path, text]) => [path, text.replaceAll("\n", "\r\n")]),
+  );
+  assertEquals(link(crlf), link(files));
+});
+
+Deno.test("linkModules() leaves template text as it is and finds imports in substitutions", () => {
+  const template = '`\nimport { a } from "./a.ts";\nimport b from "b";\n\n\n\n' +
+    "export const ONE = ${[{ b: `\nimport(}` }].length};\nfunction fetch() {}\n`";
+  const code = `const text = ${template};\n`;
+  const text = link(withModule(
+    `import { other } from "./b.ts";\n\n${code}`,
+    `export const other = ${template};\n`,
+  ));
+  assertEquals(text.split(template).length, 3);
+  assertMatch(
+    refusalOf({ [ENTRY]: `${HEADER}const text = \`\n\${await import("b")}\n\`;\n` }),
+    /line 4: import\(\)/,
+  );
+  assertMatch(refusalOf({ [ENTRY]: `${HEADER}const text = \`\n` }), /line 3: a template without/);
+});
+
+Deno.test("linkModules() tells regular expressions from divisions", () => {
+  const lines = [
+    "const quote = /[/`\"']|`/g;",
+    "const half = (quote.lastIndex + 1) / 2 / 3;",
+    "const is = (text: string) => !/`/.test(text);",
+    "function find(text: string) {\n  return /`/.exec(text);\n}",
+    "const third = half! / 3;",
+    "const string = 'import(\"`\")';",
+  ];
+  for (const line of lines) {
+    assertMatch(
+      refusalOf({ [ENTRY]: `${HEADER}${line}\nimport "b";\n` }),
+      new RegExp(`line ${3 + line.split("\n").length}: an import in another form`),
+      line,
+    );
+  }
+});

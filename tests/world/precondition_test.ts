@@ -5,51 +5,54 @@ import type { Precondition } from "../../lib/world/store.ts";
 const current = { version: 3, sha256: "ab".repeat(32), updatedAt: "2026-01-01T00:00:01.500Z" };
 const at = Date.parse("2026-01-01T00:00:01.000Z");
 
-function holds(precondition: Precondition, found: typeof current | undefined = current): void {
+function assertHolds(
+  precondition: Precondition,
+  found: typeof current | undefined = current,
+): void {
   assertEquals(preconditionFault(precondition, found), undefined, JSON.stringify(precondition));
 }
 
-function fails(precondition: Precondition, found?: typeof current): void {
+function assertFails(precondition: Precondition, found?: typeof current): void {
   assert(preconditionFault(precondition, found), JSON.stringify(precondition));
 }
 
 Deno.test("preconditionFault() returns undefined without a condition", () => {
   assertEquals(preconditionFault(undefined, current), undefined);
-  holds({});
+  assertHolds({});
   assertEquals(preconditionFault({}, undefined), undefined);
 });
 
 Deno.test("preconditionFault() compares If-Match by version, and by hash if the tag has one", () => {
-  holds({ match: "*" });
-  holds({ match: [{ version: 3 }] });
-  holds({ match: [{ version: 9 }, { version: 3, sha256: "abab" }] });
-  fails({ match: [{ version: 2 }] }, current);
-  fails({ match: [{ version: 3, sha256: "cd" }] }, current);
-  fails({ match: [] }, current);
+  assertHolds({ match: "*" });
+  assertHolds({ match: [{ version: 3 }] });
+  assertHolds({ match: [{ version: 9 }, { version: 3, sha256: "abab" }] });
+  assertFails({ match: [{ version: 2 }] }, current);
+  assertFails({ match: [{ version: 3, sha256: "cd" }] }, current);
+  assertFails({ match: [] }, current);
 });
 
 Deno.test("preconditionFault() returns a fault for If-Match if the world does not exist", () => {
-  fails({ match: "*" });
-  fails({ match: [{ version: 1 }] });
+  assertFails({ match: "*" });
+  assertFails({ match: [{ version: 1 }] });
 });
 
 Deno.test("preconditionFault() returns a fault for If-None-Match if its tag is current, and for * if the world exists", () => {
-  fails({ noneMatch: "*" }, current);
-  fails({ noneMatch: [{ version: 3 }] }, current);
-  holds({ noneMatch: [{ version: 3, sha256: "cd" }] });
-  holds({ noneMatch: [{ version: 2 }] });
+  assertFails({ noneMatch: "*" }, current);
+  assertFails({ noneMatch: [{ version: 3 }] }, current);
+  assertHolds({ noneMatch: [{ version: 3, sha256: "cd" }] });
+  assertHolds({ noneMatch: [{ version: 2 }] });
   assertEquals(preconditionFault({ noneMatch: "*" }, undefined), undefined);
 });
 
 Deno.test("preconditionFault() compares If-Unmodified-Since in whole seconds", () => {
-  holds({ unmodifiedSince: at });
-  holds({ unmodifiedSince: at + 1000 });
-  fails({ unmodifiedSince: at - 1000 }, current);
+  assertHolds({ unmodifiedSince: at });
+  assertHolds({ unmodifiedSince: at + 1000 });
+  assertFails({ unmodifiedSince: at - 1000 }, current);
   assertEquals(preconditionFault({ unmodifiedSince: at - 1000 }, undefined), undefined);
 });
 
 Deno.test("preconditionFault() ignores If-Unmodified-Since if If-Match was sent (RFC 9110 §13.2.2)", () => {
-  holds({ match: [{ version: 3 }], unmodifiedSince: at - 1000 });
+  assertHolds({ match: [{ version: 3 }], unmodifiedSince: at - 1000 });
 });
 
 Deno.test("preconditionFault() reads the hash only if a tag has one", () => {

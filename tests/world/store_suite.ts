@@ -553,7 +553,7 @@ export function storeSuite(engine: string, withStore: WithStore): void {
     async ({ store }) => {
       const changes: string[] = [];
       const checks: Promise<void>[] = [];
-      function hear(where: string): (change: Change) => void {
+      function recordChanges(where: string): (change: Change) => void {
         return ({ kind, name, version, by, seq, world }) => {
           changes.push(`${where}: ${kind} ${name} ${version} ${by} #${seq}`);
           if (kind === "update" && world !== undefined) assertEquals(world.version, version);
@@ -565,9 +565,9 @@ export function storeSuite(engine: string, withStore: WithStore): void {
           );
         };
       }
-      store.watch("home/x", hear("x"));
-      const end = store.watch("home/", hear("home"));
-      store.watch("usr/a", hear("a"));
+      store.watch("home/x", recordChanges("x"));
+      const end = store.watch("home/", recordChanges("home"));
+      store.watch("usr/a", recordChanges("a"));
       await put(store, "home/x", "1");
       await append(store, "home/x", "2");
       await put(store, "home/y", "1");

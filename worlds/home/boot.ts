@@ -52,13 +52,16 @@ interface Bench {
 
 type Check = (bench: Bench) => Promise<string | void>;
 
-/** Most milliseconds that one request may take. */
+/** Most milliseconds that one request or one event may take. */
 const PATIENCE_MS = 10_000;
 const DOC = "/usr/share/doc/problems/loop-detected.md";
 const encoder = new TextEncoder();
 
 /** Thrown by a check that cannot run, for example without a credential. */
 class NotChecked extends Error {}
+
+/** Thrown if the server refuses the first write, so that no later check can pass. */
+class CannotWrite extends Error {}
 
 /** Every check by its name, in the order in which they run. */
 const CHECKS: Readonly<Record<string, Check>> = {
@@ -73,14 +76,14 @@ const CHECKS: Readonly<Record<string, Check>> = {
     const { status, text } = await send("GET", "/auth/whoami");
     expect(status, 200, "this server does not accept the credential in the environment");
     const { tier } = object(text);
-    is(
-      tier === "T2" || tier === "T3",
-      `the caller has ${tier} and cannot write; set ELASTIK_TOKEN`,
-    );
+    is(/^T[123]$/.test(String(tier)), text);
     return String(tier);
   },
   "worlds": async ({ send, at }) => {
     const first = await send("PUT", `${at}/x`, { body: "<h1>I am alive</h1>" });
+    if (first.status === 401 || first.status === 403) {
+      throw new CannotWrite("the caller cannot write; set ELASTIK_TOKEN to the server's T2 token");
+    }
     expect(first.status, 201, first.text);
     expect(first.headers.get("location"), `${at}/x`);
     expect(first.text, '{"version":1,"ext":"html"}\n');
@@ -390,6 +393,7 @@ export async function selfTest(options: SelfTestOptions): Promise<number> {
   const send = sender(options);
   write(`self-test of ${base}`);
   const counts = { ok: 0, failed: 0, missed: 0 };
+  let isRefused = false;
   const begun = performance.now();
   for (const [name, check] of Object.entries(CHECKS)) {
     const since = performance.now();
@@ -402,12 +406,14 @@ export async function selfTest(options: SelfTestOptions): Promise<number> {
       note = error instanceof Error ? error.message : String(error);
       verdict = error instanceof NotChecked ? paint(33, "not checked") : paint(31, "failed");
       counts[error instanceof NotChecked ? "missed" : "failed"] += 1;
+      isRefused = error instanceof CannotWrite;
     }
     const ms = (performance.now() - since).toFixed(0).padStart(5);
     write(`${name.padEnd(16)} ${ms} ms  ${verdict}${note === "" ? "" : `  ${note}`}`);
     if (name === "status" && counts.failed > 0) break; // the server cannot be reached
+    if (isRefused) break;
   }
-  if (counts.ok > 0) await cleanUp(send, home, options);
+  if (counts.ok > 0 && !isRefused) await cleanUp(send, home, options);
   const took = (performance.now() - begun).toFixed(0);
   const missed = counts.missed > 0 ? `, ${counts.missed} not checked` : "";
   write(
@@ -436,55 +442,75 @@ async function cleanUp(send: Send, home: string, options: SelfTestOptions): Prom
 function sender({ base, token, approveToken }: SelfTestOptions): Send {
   return async function send(method, path, { headers, body, as } = {}) {
     const credential = as ?? token ?? approveToken ?? "";
-    const response = await fetch(`${base}${path}`, {
-      method,
-      headers: {
-        accept: "*/*",
-        ...(credential === "" ? {} : { authorization: `Bearer ${credential}` }),
-        ...headers,
-      },
-      ...(body === undefined
-        ? {}
-        : { body: typeof body === "string" ? encoder.encode(body) : body }),
-      redirect: "manual",
-      signal: AbortSignal.timeout(PATIENCE_MS),
-    });
-    const bytes = new Uint8Array(await response.arrayBuffer());
+    const what = `${method} ${path.slice(0, 100)}`;
+    const response = await inTime(
+      what,
+      fetch(`${base}${path}`, {
+        method,
+        headers: {
+          accept: "*/*",
+          ...(credential === "" ? {} : { authorization: `Bearer ${credential}` }),
+          ...headers,
+        },
+        ...(body === undefined
+          ? {}
+          : { body: typeof body === "string" ? encoder.encode(body) : body }),
+        redirect: "manual",
+        signal: AbortSignal.timeout(PATIENCE_MS),
+      }),
+    );
+    const bytes = new Uint8Array(await inTime(what, response.arrayBuffer()));
     const { status } = response;
     return { status, headers: response.headers, bytes, text: new TextDecoder().decode(bytes) };
   };
 }
 
+/**
+ * Waits for a promise until the deadline. An abort is not sufficient: it does not always end a read
+ * of a response (Deno 2.9.6).
+ */
+async function inTime<T>(what: string, waiting: Promise<T>): Promise<T> {
+  const { promise, reject } = Promise.withResolvers<never>();
+  const late = new Error(`${what}: no response within ${PATIENCE_MS / 1000} s`);
+  const timer = setTimeout(() => reject(late), PATIENCE_MS);
+  try {
+    return await Promise.race([waiting, promise]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
 /** Opens an event stream and reads one event at a time. */
 async function follow({ base, token, approveToken }: SelfTestOptions, path: string) {
   const credential = token ?? approveToken;
-  const over = new AbortController();
-  const timer = setTimeout(() => over.abort(), PATIENCE_MS);
-  const { body } = await fetch(`${base}${path}`, {
-    headers: credential === undefined ? {} : { authorization: `Bearer ${credential}` },
-    signal: over.signal,
-  });
-  const reader = (body ?? new ReadableStream()).pipeThrough(new TextDecoderStream()).getReader();
+  const what = `GET ${path}`;
+  const response = await inTime(
+    what,
+    fetch(`${base}${path}`, {
+      headers: credential === undefined ? {} : { authorization: `Bearer ${credential}` },
+    }),
+  );
+  expect(response.status, 200, what);
+  const reader = (response.body ?? new ReadableStream()).getReader();
+  const decoder = new TextDecoder();
   let text = "";
-  return {
-    async next(): Promise<string> {
-      for (;;) {
-        const end = text.indexOf("\n\n");
-        if (end >= 0) {
-          const event = text.slice(0, end);
-          text = text.slice(end + 2);
-          if (event.includes("data:")) return event;
-          continue;
-        }
-        const { done, value } = await reader.read();
-        if (done) throw new Error("the stream ended");
-        text += value;
+  const read = async (): Promise<string> => {
+    for (;;) {
+      const end = text.indexOf("\n\n");
+      if (end >= 0) {
+        const event = text.slice(0, end);
+        text = text.slice(end + 2);
+        if (event.includes("data:")) return event;
+        continue;
       }
-    },
-    async close(): Promise<void> {
-      clearTimeout(timer);
-      await reader.cancel();
-    },
+      const { done, value } = await reader.read();
+      if (done) throw new Error("the stream ended");
+      text += decoder.decode(value, { stream: true });
+    }
+  };
+  return {
+    next: () => inTime(what, read()),
+    close: () => inTime(what, reader.cancel()),
   };
 }
 

@@ -49,7 +49,7 @@ export interface Manifest {
 export class ManifestError extends Error {
   override readonly name = "ManifestError";
   constructor(readonly field: string, message: string) {
-    super(`Cannot use \`${field}\`: ${message}`);
+    super(`in the field \`${field}\`: ${message}`);
   }
 }
 

@@ -4,7 +4,7 @@ import { acquireDataFolder, loadOrCreateSecret } from "../../../lib/world/file/d
 import { withTempFolder } from "../../support/temp_folder.ts";
 
 const HERE = "http://127.0.0.1:3005";
-const held = (data: string, base: string, pid: number | undefined) =>
+const readToken = (data: string, base: string, pid: number | undefined) =>
   readStoredToken({ base, data, readServerPid: () => Promise.resolve(pid) });
 
 Deno.test("readStoredToken() returns the token if the server on this computer holds the folder", () =>
@@ -12,27 +12,27 @@ Deno.test("readStoredToken() returns the token if the server on this computer ho
     const folder = acquireDataFolder(data);
     const { secret } = loadOrCreateSecret(data, ".approve-token");
     for (const base of [HERE, "http://localhost:1", "http://[::1]:1", "https://127.0.0.1"]) {
-      assertStrictEquals(await held(data, base, Deno.pid), secret, base);
+      assertStrictEquals(await readToken(data, base, Deno.pid), secret, base);
     }
     assertEquals(
-      await held(data, "http://192.0.2.1:3005", Deno.pid),
+      await readToken(data, "http://192.0.2.1:3005", Deno.pid),
       undefined,
       "another computer",
     );
     assertEquals(
-      await held(data, "http://localhost.example:3005", Deno.pid),
+      await readToken(data, "http://localhost.example:3005", Deno.pid),
       undefined,
       "a name alike",
     );
-    assertEquals(await held(data, HERE, Deno.pid + 1), undefined, "another process");
+    assertEquals(await readToken(data, HERE, Deno.pid + 1), undefined, "another process");
     assertEquals(
-      await held(data, HERE, undefined),
+      await readToken(data, HERE, undefined),
       undefined,
       "a server that does not report its process id",
     );
     folder.release();
     assertEquals(
-      await held(data, HERE, Deno.pid),
+      await readToken(data, HERE, Deno.pid),
       undefined,
       "no server holds the folder any more",
     );
@@ -46,6 +46,6 @@ Deno.test("readStoredToken() calls no server without a folder, and returns undef
       undefined,
     );
     const folder = acquireDataFolder(data);
-    assertEquals(await held(data, HERE, Deno.pid), undefined);
+    assertEquals(await readToken(data, HERE, Deno.pid), undefined);
     folder.release();
   }));

@@ -49,7 +49,7 @@ Deno.test("/home/boot passes on a new server and reports what it could not delet
     assertMatch(stdout, /\n\d+ ok, 0 failed, 4 not checked in \d+ ms\n$/);
     assert(left.length > 0);
     assert(lengths.every((length) => length === 0), "a world was left with content");
-    assert(!stdout.includes("\x1b"), "colours in a pipe");
+    assert(!stdout.includes("\x1b"), "the output to a pipe has colours");
   }));
 
 Deno.test("/home/boot runs all checks and leaves nothing if it has the tokens", () =>
@@ -64,6 +64,50 @@ Deno.test("/home/boot runs all checks and leaves nothing if it has the tokens", 
     for (const token of Object.values(TOKENS)) {
       assert(!stdout.includes(token), "a token was printed");
     }
+  }));
+
+Deno.test("/home/boot ends at the first write if the server has tokens and the caller has none", () =>
+  withTempFolder(async (folder) => {
+    const program = await startProgram(fromCheckout(folder, [], TOKENS));
+    const { code, stdout } = await runProgram(byUrl(program, folder));
+    const left = await worldsBelowHome(program);
+    await program.stop();
+    assertEquals(code, 1);
+    assertMatch(
+      stdout,
+      /^worlds .* failed {2}the caller cannot write; set ELASTIK_TOKEN to the server's T2 token$/m,
+    );
+    assertMatch(stdout, /\n2 ok, 1 failed in \d+ ms\n$/);
+    assertEquals(left, []);
+  }));
+
+Deno.test("/home/boot ends if an event stream sends no event", () =>
+  withTempFolder(async (folder) => {
+    // The checks before the stream fail, because the responses have no expected content.
+    const silent = Deno.serve(
+      { port: 0, hostname: "127.0.0.1", onListen: () => {} },
+      (request) => {
+        const { pathname } = new URL(request.url);
+        if (pathname.startsWith("/stream/")) return new Response(new ReadableStream());
+        return Response.json({ pid: 1, uptime: 1, worlds: 1, plugins: 0, version: "0" });
+      },
+    );
+    const { code, stdout } = await runProgram({
+      command: Deno.execPath(),
+      args: [
+        "run",
+        "-A",
+        "--no-config",
+        `${ROOT}/worlds/home/boot.ts`,
+        `http://127.0.0.1:${silent.addr.port}`,
+      ],
+      cwd: folder,
+      env: {},
+    });
+    await silent.shutdown();
+    assertEquals(code, 1);
+    assertMatch(stdout, /^streams .* failed {2}GET \/stream\/\S+: no response within 10 s$/m);
+    assertMatch(stdout, /^problems .* failed /m);
   }));
 
 Deno.test("/home/boot as a file uses ELASTIK_URL, else ELASTIK_PORT of the environment, else of .env", () =>

@@ -16,7 +16,7 @@ Deno.test("export of a server that writes can be imported, verified and served",
     writing = false;
     await writer;
     const audit = await ask(`${program.url}/proc/audit/home/busy`);
-    assertEquals(JSON.parse(audit.text).ok, true, "the server's own world suffered");
+    assertEquals(JSON.parse(audit.text).ok, true, "the export changed a world of the server");
     await program.stop();
     assertEquals(exported.code, 0, exported.stderr);
     assertMatch(

@@ -58,7 +58,7 @@ Deno.test("import adds a snapshot of elastik v5 and reports the check of each ch
         body: "active",
         headers: { authorization: `Bearer ${token}` },
       });
-      assertEquals(state.status, 422, "a Python source was taken for a plugin");
+      assertEquals(state.status, 422, "a Python source was imported as a plugin");
     } finally {
       await program.stop();
     }

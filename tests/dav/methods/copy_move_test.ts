@@ -2,7 +2,7 @@ import { assert, assertEquals, assertMatch, assertStrictEquals } from "../../sup
 import { copyMove } from "../../../lib/dav/methods/copy_move.ts";
 import { type TestApp, withApp } from "../../support/app.ts";
 import { APPROVE, bearer, CLOSED, TOKEN, withServer } from "../../support/test_server.ts";
-import { type Ask, asking, hrefs, lockBody, resources } from "../ask.ts";
+import { type Ask, createAsk, hrefs, lockBody, resources } from "../ask.ts";
 
 const to = (path: string, more: Record<string, string> = {}) => ({
   destination: `http://localhost/dav${path}`,
@@ -23,7 +23,7 @@ async function fill(ask: Ask): Promise<void> {
 
 Deno.test("copyMove() copies a world with extension and metadata and records the source", async () => {
   await withApp({}, async (app) => {
-    const ask = asking(app);
+    const ask = createAsk(app);
     await ask("PUT /home/a?ext=md", 201, { "x-meta-author": "ada" }, "# a");
     const done = await ask("COPY /dav/home/a", 201, to("/home/b"));
     assertEquals(done.headers.get("location"), "/dav/home/b");
@@ -39,7 +39,7 @@ Deno.test("copyMove() copies a world with extension and metadata and records the
 
 Deno.test("copyMove() records a move in the chain of the world", async () => {
   await withApp({}, async (app) => {
-    const ask = asking(app);
+    const ask = createAsk(app);
     const changes: string[] = [];
     app.store.watch("/", ({ kind, name }) => changes.push(`${kind} ${name}`));
     await ask("PUT /dav/home/a", 201, {}, "one");
@@ -56,7 +56,7 @@ Deno.test("copyMove() records a move in the chain of the world", async () => {
 
 Deno.test("copyMove() copies and moves a collection with all its members", async () => {
   await withApp({}, async (app) => {
-    const ask = asking(app);
+    const ask = createAsk(app);
     await fill(ask);
     const inside = ["", "a.md", "d/", "empty/", "d/b"];
     await ask("COPY /dav/home/c/", 201, to("/home/e/"));
@@ -73,7 +73,7 @@ Deno.test("copyMove() copies and moves a collection with all its members", async
 
 Deno.test("copyMove() keeps a collection after its last world was moved", async () => {
   await withApp({}, async (app) => {
-    const ask = asking(app);
+    const ask = createAsk(app);
     await ask("PUT /home/p/a", 201, {}, "x");
     await ask("MOVE /dav/home/p/a", 201, to("/home/b"));
     assertEquals(await tree(ask, "/home/p"), ["/dav/home/p/"]);
@@ -82,7 +82,7 @@ Deno.test("copyMove() keeps a collection after its last world was moved", async 
 
 Deno.test("copyMove() obeys Overwrite for worlds and collections", async () => {
   await withApp({}, async (app) => {
-    const ask = asking(app);
+    const ask = createAsk(app);
     await fill(ask);
     await ask("PUT /dav/home/x", 201, {}, "x");
     await ask("PUT /dav/home/y", 201, {}, "y");
@@ -102,7 +102,7 @@ Deno.test("copyMove() obeys Overwrite for worlds and collections", async () => {
 
 Deno.test("copyMove() refuses a destination that is the source, inside it or above it", async () => {
   await withApp({}, async (app) => {
-    const ask = asking(app);
+    const ask = createAsk(app);
     await fill(ask);
     for (const method of ["COPY", "MOVE"]) {
       await ask(`${method} /dav/home/c`, 403, to("/home/c"));
@@ -119,7 +119,7 @@ Deno.test("copyMove() refuses a destination that is the source, inside it or abo
 
 Deno.test("copyMove() refuses a missing source, a missing parent and an invalid destination", async () => {
   await withApp({}, async (app) => {
-    const ask = asking(app);
+    const ask = createAsk(app);
     await fill(ask);
     await ask("PUT /dav/home/x", 201, {}, "x");
     await ask("COPY /dav/home/x", 409, to("/home/none/x"));
@@ -140,7 +140,7 @@ Deno.test("copyMove() refuses a missing source, a missing parent and an invalid 
 
 Deno.test("copyMove() leaves out worlds that the caller cannot read and redacts secrets", async () => {
   await withApp({}, async (app) => {
-    const ask = asking(app);
+    const ask = createAsk(app);
     const local = { authorization: "" };
     await ask("PUT /dav/etc/shadow", 201, {}, "");
     await ask("PUT /dav/etc/fstab", 201, {}, "x bearer=sesame-open\n");
@@ -182,7 +182,7 @@ Deno.test("copyMove() checks the rights for source and destination", async () =>
 
 Deno.test("copyMove() sets plugin sources to pending and refuses to move a lower-layer world", async () => {
   await withApp({}, async (app) => {
-    const ask = asking(app);
+    const ask = createAsk(app);
     await ask("PUT /dav/home/p.ts", 201, {}, "export default {};");
     await ask("COPY /dav/home/p.ts", 201, to("/lib/p"));
     assertEquals(app.store.stat("lib/p")?.state, "pending");
@@ -198,7 +198,7 @@ Deno.test("copyMove() sets plugin sources to pending and refuses to move a lower
 
 Deno.test("copyMove() obeys preconditions and locks", async () => {
   await withApp({}, async (app) => {
-    const ask = asking(app);
+    const ask = createAsk(app);
     await ask("PUT /dav/home/a", 201, {}, "a");
     await ask("PUT /dav/home/b", 201, {}, "b");
     await ask("COPY /dav/home/a", 412, to("/home/z", { "if-match": '"9-000000000000.dav"' }));
@@ -222,7 +222,7 @@ Deno.test("copyMove() obeys preconditions and locks", async () => {
 
 Deno.test("copyMove() keeps writes that happen during a move", async () => {
   await withApp({}, async (app) => {
-    const ask = asking(app);
+    const ask = createAsk(app);
     await ask("PUT /home/a", 201, {}, "0");
     await ask("PUT /home/b", 201, {}, "replaced");
     let writes = 0;
@@ -259,7 +259,7 @@ async function past(app: TestApp, name: string): Promise<[string, number[]]> {
 
 Deno.test("copyMove() keeps the chain and the earlier versions of a moved world", async () => {
   await withApp({}, async (app) => {
-    const ask = asking(app);
+    const ask = createAsk(app);
     await ask("MKCOL /dav/home/c", 201);
     await ask("PUT /home/c/a.txt", 201, { "x-meta-a": "1" }, "one");
     await ask("PUT /home/c/a.txt", 200, { "x-meta-a": "2" }, "two");
@@ -283,7 +283,7 @@ Deno.test("copyMove() keeps the chain and the earlier versions of a moved world"
 
 Deno.test("copyMove() writes the next version of a world that a MOVE replaces", async () => {
   await withApp({}, async (app) => {
-    const ask = asking(app);
+    const ask = createAsk(app);
     await ask("PUT /home/draft", 201, {}, "draft");
     await ask("PUT /home/final", 201, {}, "final");
     await ask("MOVE /dav/home/draft", 204, to("/home/final"));
@@ -294,7 +294,7 @@ Deno.test("copyMove() writes the next version of a world that a MOVE replaces", 
 
 Deno.test("copyMove() does not move earlier versions to a path that more callers can read", async () => {
   await withApp({}, async (app) => {
-    const ask = asking(app);
+    const ask = createAsk(app);
     await ask("PUT /boot/plan", 201, {}, "secret once");
     await ask("PUT /boot/plan", 200, {}, "public now");
     await ask("MOVE /dav/boot/plan", 201, to("/home/plan"));

@@ -13,7 +13,7 @@ import {
   TOKEN,
   withServer,
 } from "../../support/test_server.ts";
-import { type Ask, asking, hrefs, lockBody, resources, setBody } from "../ask.ts";
+import { type Ask, createAsk, hrefs, lockBody, resources, setBody } from "../ask.ts";
 
 /** Locks a path and returns the token in brackets. */
 async function lockOf(ask: Ask, path: string, more: Record<string, string> = {}, status = 200) {
@@ -23,7 +23,7 @@ async function lockOf(ask: Ask, path: string, more: Record<string, string> = {},
 
 Deno.test("lock() prevents changes without the token, through WebDAV and on plain paths", async () => {
   await withApp({}, async (app) => {
-    const ask = asking(app);
+    const ask = createAsk(app);
     await ask("PUT /home/a", 201, {}, "a");
     const token = await lockOf(ask, "/dav/home/a");
     assertMatch(token, /^<urn:uuid:[0-9a-f-]{36}>$/);
@@ -59,7 +59,7 @@ Deno.test("lock() prevents changes without the token, through WebDAV and on plai
 
 Deno.test("lock() of a collection protects its members through WebDAV and on plain paths", async () => {
   await withApp({}, async (app) => {
-    const ask = asking(app);
+    const ask = createAsk(app);
     await ask("MKCOL /dav/home/c", 201);
     await ask("PUT /dav/home/c/a", 201, {}, "a");
     const flat = await lockOf(ask, "/dav/home/c", { depth: "0" });
@@ -84,7 +84,7 @@ Deno.test("lock() of a collection protects its members through WebDAV and on pla
 
 Deno.test("lock() of a member prevents the deletion of its collection", async () => {
   await withApp({}, async (app) => {
-    const ask = asking(app);
+    const ask = createAsk(app);
     await ask("MKCOL /dav/home/c", 201);
     await ask("PUT /dav/home/c/a", 201, {}, "a");
     await ask("PUT /dav/home/c/b", 201, {}, "b");
@@ -105,7 +105,7 @@ Deno.test("lock() of a member prevents the deletion of its collection", async ()
 Deno.test("lock() expires, and a refresh restarts its time", async () => {
   const clock = { now: Date.now() };
   await withApp({ now: () => clock.now }, async (app) => {
-    const ask = asking(app);
+    const ask = createAsk(app);
     await ask("PUT /home/a", 201, {}, "a");
     const token = await lockOf(ask, "/dav/home/a", { timeout: "Second-100" });
     clock.now += 99_000;
@@ -163,7 +163,7 @@ Deno.test("lock() remains after writes and other requests, but not after a resta
 
 Deno.test("lock() of a missing resource creates an empty world", async () => {
   await withApp({}, async (app) => {
-    const ask = asking(app);
+    const ask = createAsk(app);
     const token = await lockOf(ask, "/dav/home/new.txt", {}, 201);
     const got = await ask("GET /dav/home/new.txt", 200);
     assertEquals(got.text, "");
@@ -179,7 +179,7 @@ Deno.test("lock() of a missing resource creates an empty world", async () => {
 
 Deno.test("lock() appears in lockdiscovery with the owner element of the client", async () => {
   await withApp({}, async (app) => {
-    const ask = asking(app);
+    const ask = createAsk(app);
     await ask("PUT /home/a", 201, {}, "a");
     const token = await lockOf(ask, "/dav/home/a", { timeout: "Second-77" });
     const { text } = await ask("PROPFIND /dav/home/a", 207, { depth: "0" });
@@ -198,7 +198,7 @@ Deno.test("lock() appears in lockdiscovery with the owner element of the client"
 
 Deno.test("lock() is refused if it conflicts with another lock", async () => {
   await withApp({}, async (app) => {
-    const ask = asking(app);
+    const ask = createAsk(app);
     await ask("PUT /home/a", 201, {}, "a");
     const shared = await ask("LOCK /dav/home/a", 200, {}, lockBody("shared"));
     const other = await ask("LOCK /dav/home/a", 200, {}, lockBody("shared"));
@@ -214,7 +214,7 @@ Deno.test("lock() is refused if it conflicts with another lock", async () => {
 
 Deno.test("lock() and unlock() refuse invalid requests", async () => {
   await withApp({}, async (app) => {
-    const ask = asking(app);
+    const ask = createAsk(app);
     await ask("PUT /home/a", 201, {}, "a");
     for (
       const body of [
@@ -274,7 +274,7 @@ Deno.test("lock() requires the right to write, and a token is valid only for its
 
 Deno.test("evaluateIfHeader() does not confirm the tag of a world that the caller cannot read", async () => {
   await withApp({}, async (app) => {
-    const ask = asking(app);
+    const ask = createAsk(app);
     const put = await ask("PUT /dav/boot/secret", 201, {}, "s");
     await ask("PUT /dav/home/a", 201, {}, "a");
     const guess = { if: `</dav/boot/secret> ([${put.headers.get("etag")}])` };
@@ -285,7 +285,7 @@ Deno.test("evaluateIfHeader() does not confirm the tag of a world that the calle
 
 Deno.test("assertUnlocked() ignores the If header if no lock exists", async () => {
   await withApp({}, async (app) => {
-    const ask = asking(app);
+    const ask = createAsk(app);
     await ask("PUT /home/a", 201, { if: "this is no If header" }, "a");
     await ask("LOCK /dav/home/b", 201, {}, lockBody());
     await ask("PUT /home/a", 400, { if: "this is no If header" }, "a");

@@ -3,7 +3,7 @@ import { hasMounts, isMountPath } from "../../../lib/dav/resource/mount_client.t
 import type { RequestContext } from "../../../lib/request/request_context.ts";
 import type { PluginRoute, PluginRoutes } from "../../../lib/request/plugin_routes.ts";
 import { type TestApp, withApp } from "../../support/app.ts";
-import { asking, hrefs, live, propBody, resources } from "../ask.ts";
+import { createAsk, hrefs, live, propBody, resources } from "../ask.ts";
 
 const CHANGED = "2026-02-03T04:05:06.000Z";
 const ROUTE: PluginRoute = {
@@ -78,7 +78,7 @@ Deno.test("isMountPath() is true only for /mnt and paths below it", () => {
 
 Deno.test("DavRouter lists no mounts without a plugin that has them", async () => {
   await withApp({}, async (app) => {
-    const ask = asking(app);
+    const ask = createAsk(app);
     assertEquals(hasMounts(app.server.plugins), false);
     assertEquals(
       hrefs(await ask("PROPFIND /dav/", 207, { depth: "1" })).includes("/dav/mnt/"),
@@ -92,7 +92,7 @@ Deno.test("DavRouter lists no mounts without a plugin that has them", async () =
 
 Deno.test("findMountResource() and listMountFolder() distinguish files and folders and drop invalid rows", async () => {
   await withApp({ plugins: mounting() }, async (app) => {
-    const ask = asking(app);
+    const ask = createAsk(app);
     const root = hrefs(await ask("PROPFIND /dav/", 207, { depth: "1" }));
     assertEquals(root.includes("/dav/mnt/"), true);
     const mounts = await ask("PROPFIND /dav/mnt/", 207, { depth: "1" });
@@ -119,7 +119,7 @@ Deno.test("findMountResource() and listMountFolder() distinguish files and folde
 
 Deno.test("handleMount() returns the properties that GET returns and reports missing ones", async () => {
   await withApp({ plugins: mounting() }, async (app) => {
-    const ask = asking(app);
+    const ask = createAsk(app);
     const found = await ask("PROPFIND /dav/mnt/docs/a%20b.md", 207, { depth: "0" });
     const got = await ask("GET /dav/mnt/docs/a%20b.md", 200);
     assertEquals(got.text, "bytes");
@@ -147,7 +147,7 @@ Deno.test("handleMount() returns the properties that GET returns and reports mis
 Deno.test("handleMount() forwards the needed headers and no credential", async () => {
   const requests: PluginRequest[] = [];
   await withApp({ plugins: mounting(requests) }, async (app) => {
-    const ask = asking(app);
+    const ask = createAsk(app);
     const sent = {
       "if-match": '"one"',
       cookie: "a=b",
@@ -168,7 +168,7 @@ Deno.test("handleMount() forwards the needed headers and no credential", async (
 
 Deno.test("handleMount() refuses methods that require a world", async () => {
   await withApp({ plugins: mounting() }, async (app) => {
-    const ask = asking(app);
+    const ask = createAsk(app);
     for (const method of ["DELETE", "MKCOL", "LOCK", "UNLOCK", "PROPPATCH", "COPY", "MOVE"]) {
       const { headers } = await ask(`${method} /dav/mnt/docs/x`, 405);
       assertEquals(headers.get("allow"), "OPTIONS, GET, HEAD, PUT, PROPFIND");
@@ -207,7 +207,7 @@ Deno.test("listMountFolder() ignores invalid data in responses of a plugin", asy
     return undefined;
   };
   await withApp({ plugins: mounting([], more) }, async (app: TestApp) => {
-    const ask = asking(app);
+    const ask = createAsk(app);
     assertEquals(hrefs(await ask("PROPFIND /dav/mnt/docs/", 207, { depth: "1" })), [
       "/dav/mnt/docs/",
     ]);

@@ -14,13 +14,13 @@ import { parseXml } from "../../../lib/dav/xml/xml_reader.ts";
 import { DAV_BATCH_RESOURCES, MAX_DAV_MEMBERS } from "../../../lib/limits.ts";
 import { type Store, StoreError } from "../../../lib/world/store.ts";
 import { withApp } from "../../support/app.ts";
-import { asking, hrefs, live, propBody, resources, textOf } from "../ask.ts";
+import { createAsk, hrefs, live, propBody, resources, textOf } from "../ask.ts";
 
 const NO_CREDENTIAL = { authorization: "" };
 
 Deno.test("propfind() lists the namespaces at the root, /boot only for T3", async () => {
   await withApp({}, async (app) => {
-    const ask = asking(app);
+    const ask = createAsk(app);
     const all = ["boot", "etc", "home", "lib", "usr", "var"].map((name) => `/dav/${name}/`);
     assertEquals(hrefs(await ask("PROPFIND /dav/", 207, { depth: "1" })), ["/dav/", ...all]);
     assertEquals(hrefs(await ask("PROPFIND /dav", 207, { depth: "1", ...NO_CREDENTIAL })), [
@@ -34,7 +34,7 @@ Deno.test("propfind() lists the namespaces at the root, /boot only for T3", asyn
 
 Deno.test("propfind() returns the properties that GET returns for a world", async () => {
   await withApp({}, async (app) => {
-    const ask = asking(app);
+    const ask = createAsk(app);
     await ask("PUT /dav/home/a.md", 201, {}, "# one");
     const put = await ask("PUT /dav/home/a.md", 204, {}, "# three");
     const found = await ask("PROPFIND /dav/home/a.md", 207, { depth: "0" });
@@ -57,7 +57,7 @@ Deno.test("propfind() returns the properties that GET returns for a world", asyn
 
 Deno.test("propfind() returns the time of the last write in a collection, without hidden worlds", async () => {
   await withApp({}, async (app) => {
-    const ask = asking(app);
+    const ask = createAsk(app);
     await ask("MKCOL /dav/home/c", 201);
     assertEquals(
       live(await ask("PROPFIND /dav/home/c/", 207, { depth: "0" }), "getlastmodified"),
@@ -79,7 +79,7 @@ Deno.test("propfind() returns the time of the last write in a collection, withou
 
 Deno.test("propfind() returns all properties without quota for an empty body", async () => {
   await withApp({}, async (app) => {
-    const ask = asking(app);
+    const ask = createAsk(app);
     const absent = await ask("PROPFIND /dav/home", 207, { depth: "0" });
     const body = '<propfind xmlns="DAV:"><allprop/></propfind>';
     const all = await ask("PROPFIND /dav/home", 207, { depth: "0" }, body);
@@ -90,7 +90,7 @@ Deno.test("propfind() returns all properties without quota for an empty body", a
 
 Deno.test("propfind() returns named properties and reports missing ones", async () => {
   await withApp({}, async (app) => {
-    const ask = asking(app);
+    const ask = createAsk(app);
     await ask("PUT /dav/home/a", 201, {}, "x");
     const body = '<p:propfind xmlns:p="DAV:"><p:prop><p:getetag/><x xmlns="urn:x"/><y xmlns=""/>' +
       "<p:getcontentlength/></p:prop></p:propfind>";
@@ -108,7 +108,7 @@ Deno.test("propfind() returns named properties and reports missing ones", async 
 
 Deno.test("propfind() returns only names for propname, and more properties for include", async () => {
   await withApp({}, async (app) => {
-    const ask = asking(app);
+    const ask = createAsk(app);
     await ask("PUT /dav/home/a", 201, {}, "x");
     const names = '<propfind xmlns="DAV:"><propname/></propfind>';
     const [found] = resources((await ask("PROPFIND /dav/home/a", 207, { depth: "0" }, names)).text);
@@ -140,7 +140,7 @@ Deno.test("createQuotaReader() returns the space of the disk, and undefined if i
 
 Deno.test("propfind() refuses invalid requests", async () => {
   await withApp({}, async (app) => {
-    const ask = asking(app);
+    const ask = createAsk(app);
     const depth = { depth: "0" };
     for (
       const body of [
@@ -167,7 +167,7 @@ Deno.test("propfind() refuses invalid requests", async () => {
 
 Deno.test("propfind() streams a long listing completely and in order", async () => {
   await withApp({}, async (app) => {
-    const ask = asking(app);
+    const ask = createAsk(app);
     const count = DAV_BATCH_RESOURCES * 3 + 5;
     const names = Array.from({ length: count }, (_, i) => `f${String(i).padStart(4, "0")} & <x`);
     await ask("MKCOL /dav/home/many", 201);
@@ -204,7 +204,7 @@ Deno.test("propfind() refuses a tree beyond the limit with a condition code", as
           ),
       }),
   }, async (app) => {
-    const ask = asking(app);
+    const ask = createAsk(app);
     const refused = await ask("PROPFIND /dav/home", 403, { depth: "infinity" });
     assertMatch(refused.text, /<D:propfind-finite-depth>/);
   });
@@ -215,7 +215,7 @@ Deno.test("propfind() refuses long property names for many resources", async () 
   await withApp({
     store: (store) => withVerbs(store, { list: () => Promise.resolve(many) }),
   }, async (app) => {
-    const ask = asking(app);
+    const ask = createAsk(app);
     const names = Array.from({ length: 250 }, (_, i) => `<p${i}${"x".repeat(400)}/>`).join("");
     const body = `<D:propfind xmlns:D="DAV:"><D:prop>${names}</D:prop></D:propfind>`;
     await ask("PROPFIND /dav/home", 400, { depth: "1", authorization: "" }, body);
@@ -226,7 +226,7 @@ Deno.test("propfind() refuses long property names for many resources", async () 
 Deno.test("propfind() lists a collection with a damaged world", async () => {
   const damaged = () => Promise.reject(new StoreError("damaged", "no"));
   await withApp({ store: (store) => withVerbs(store, { log: damaged }) }, async (app) => {
-    const ask = asking(app);
+    const ask = createAsk(app);
     await ask("PUT /home/a", 201, {}, "x");
     await ask("PUT /home/a", 200, {}, "y");
     assertEquals(hrefs(await ask("PROPFIND /dav/home", 207, { depth: "1" })).length, 3);
@@ -238,7 +238,7 @@ Deno.test("propfind() lists a collection with a damaged world", async () => {
 
 Deno.test("propfind() returns length and tag of the redacted /etc/fstab", async () => {
   await withApp({}, async (app) => {
-    const ask = asking(app);
+    const ask = createAsk(app);
     await ask("PUT /dav/etc/fstab", 201, {}, "x bearer=sesame-open\n");
     const body = propBody("getcontentlength", "getetag");
     const full = await ask("PROPFIND /dav/etc/fstab", 207, { depth: "0" }, body);
@@ -254,7 +254,7 @@ Deno.test("propfind() returns length and tag of the redacted /etc/fstab", async 
 
 Deno.test("propfind() lists names with characters that XML does not allow", async () => {
   await withApp({}, async (app) => {
-    const ask = asking(app);
+    const ask = createAsk(app);
     await ask("PUT /dav/home/%EF%BF%BF%26", 201, {}, "x");
     const found = await ask("PROPFIND /dav/home", 207, { depth: "1" });
     assert(hrefs(found).includes("/dav/home/%EF%BF%BF%26"));
@@ -263,7 +263,7 @@ Deno.test("propfind() lists names with characters that XML does not allow", asyn
 
 Deno.test("propfind() lists a world with worlds below it as a collection", async () => {
   await withApp({}, async (app) => {
-    const ask = asking(app);
+    const ask = createAsk(app);
     await ask("PUT /home/a", 201, {}, "x");
     await ask("PUT /home/a/b", 201, {}, "y");
     const found = await ask("PROPFIND /dav/home/a", 207, { depth: "1" });

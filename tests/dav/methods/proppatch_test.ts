@@ -6,7 +6,7 @@ import { parseXml } from "../../../lib/dav/xml/xml_reader.ts";
 import { MAX_DEAD_PROPERTIES_BYTES } from "../../../lib/limits.ts";
 import { withApp } from "../../support/app.ts";
 import { APPROVE, bearer, CLOSED, startTestServer, TOKEN } from "../../support/test_server.ts";
-import { type Answer, type Ask, asking, resources, setBody, textOf } from "../ask.ts";
+import { type Answer, type Ask, createAsk, resources, setBody, textOf } from "../ask.ts";
 
 const NAMED = '<D:propfind xmlns:D="DAV:" xmlns:t="urn:t"><D:prop><t:a/></D:prop></D:propfind>';
 
@@ -31,7 +31,7 @@ function statuses({ text }: Answer): Record<string, string[]> {
 
 Deno.test("proppatch() sets and removes in order, on worlds and on collections", async () => {
   await withApp({}, async (app) => {
-    const ask = asking(app);
+    const ask = createAsk(app);
     await ask("PUT /dav/home/x", 201, {}, "x");
     await ask("MKCOL /dav/home/c", 201);
     for (const path of ["/dav/home/x", "/dav/home/c/", "/dav/home/"]) {
@@ -53,7 +53,7 @@ Deno.test("proppatch() sets and removes in order, on worlds and on collections",
 
 Deno.test("proppatch() changes nothing if one property is protected", async () => {
   await withApp({}, async (app) => {
-    const ask = asking(app);
+    const ask = createAsk(app);
     await ask("PUT /dav/home/x", 201, {}, "x");
     const body = '<D:propertyupdate xmlns:D="DAV:" xmlns:t="urn:t"><D:set><D:prop>' +
       "<t:a>1</t:a><D:getetag>forged</D:getetag></D:prop></D:set></D:propertyupdate>";
@@ -67,7 +67,7 @@ Deno.test("proppatch() changes nothing if one property is protected", async () =
 
 Deno.test("proppatch() stores a display name with markup", async () => {
   await withApp({}, async (app) => {
-    const ask = asking(app);
+    const ask = createAsk(app);
     await ask("PUT /dav/home/x", 201, {}, "x");
     const body = '<D:propertyupdate xmlns:D="DAV:"><D:set><D:prop>' +
       "<D:displayname>&lt;D:href&gt;/evil</D:displayname></D:prop></D:set></D:propertyupdate>";
@@ -80,7 +80,7 @@ Deno.test("proppatch() stores a display name with markup", async () => {
 
 Deno.test("proppatch() records the change in the chains of the world and of the record", async () => {
   await withApp({}, async (app) => {
-    const ask = asking(app);
+    const ask = createAsk(app);
     await ask("PUT /dav/home/x", 201, {}, "x");
     const before = app.store.stat("home/x");
     await ask("PROPPATCH /dav/home/x", 207, {}, setBody("a", "1"));
@@ -134,7 +134,7 @@ Deno.test("DeadProperties keeps properties after writes, a restart, COPY and MOV
 
 Deno.test("DeadProperties does not return properties of a deleted world for a new one", async () => {
   await withApp({}, async (app) => {
-    const ask = asking(app);
+    const ask = createAsk(app);
     for (const line of ["DELETE /home/x", "DELETE /dav/home/x"]) {
       await ask("PUT /home/x", 201, {}, "x");
       await ask("PROPPATCH /dav/home/x", 207, {}, setBody("a", "1"));
@@ -154,7 +154,7 @@ Deno.test("DeadProperties does not return properties of a deleted world for a ne
 
 Deno.test("DeadProperties stores properties of a T3 world where only T3 can read them", async () => {
   await withApp({}, async (app) => {
-    const ask = asking(app);
+    const ask = createAsk(app);
     for (const path of ["/boot/secret", "/etc/shadow"]) {
       await ask(`PUT /dav${path}`, 201, {}, "");
       await ask(`PROPPATCH /dav${path}`, 207, {}, setBody("a", "hidden"));
@@ -170,7 +170,7 @@ Deno.test("DeadProperties stores properties of a T3 world where only T3 can read
 
 Deno.test("DeadProperties ignores the invalid parts of an edited record", async () => {
   await withApp({}, async (app) => {
-    const ask = asking(app);
+    const ask = createAsk(app);
     await ask("PUT /dav/home/x", 201, {}, "x");
     for (const text of ["", "null", "[]", '{"seal":"","properties":[{"ns":1}]}', "{", '{"of":1}']) {
       await ask(`PUT /${recordWorldName("/home/x")}`, text === "" ? 201 : 200, {}, text);
@@ -183,7 +183,7 @@ Deno.test("DeadProperties ignores the invalid parts of an edited record", async 
 
 Deno.test("proppatch() answers 507 beyond its limits", async () => {
   await withApp({}, async (app) => {
-    const ask = asking(app);
+    const ask = createAsk(app);
     await ask("PUT /dav/home/x", 201, {}, "x");
     const long = setBody("a", "y".repeat(MAX_DEAD_PROPERTIES_BYTES));
     assertEquals(statuses(await ask("PROPPATCH /dav/home/x", 207, {}, long)), {
@@ -239,7 +239,7 @@ Deno.test("proppatch() requires the right to write and an existing resource", as
 
 Deno.test("parsePropertyUpdate() refuses a document without changes", async () => {
   await withApp({}, async (app) => {
-    const ask = asking(app);
+    const ask = createAsk(app);
     await ask("PUT /dav/home/x", 201, {}, "x");
     for (const body of ["<a/>", '<D:propertyupdate xmlns:D="DAV:"/>', ""]) {
       await ask("PROPPATCH /dav/home/x", 400, {}, body);

@@ -6,11 +6,11 @@ import { initialState } from "../../../lib/world/store.ts";
 import { put } from "../../../lib/dav/methods/put.ts";
 import { deleteResource } from "../../../lib/dav/methods/delete.ts";
 import { withApp } from "../../support/app.ts";
-import { asking, hrefs, live, lockBody, propBody } from "../ask.ts";
+import { createAsk, hrefs, live, lockBody, propBody } from "../ask.ts";
 
 Deno.test("put() creates and replaces a world and returns its entity tag", async () => {
   await withApp({}, async (app) => {
-    const ask = asking(app);
+    const ask = createAsk(app);
     const first = await ask("PUT /dav/home/a.md", 201, {}, "one");
     const second = await ask("PUT /dav/home/a.md", 204, {}, "two");
     const etag = second.headers.get("etag") ?? "";
@@ -29,7 +29,7 @@ Deno.test("put() creates and replaces a world and returns its entity tag", async
 
 Deno.test("put() obeys preconditions with tags of WebDAV and of plain paths", async () => {
   await withApp({}, async (app) => {
-    const ask = asking(app);
+    const ask = createAsk(app);
     const created = await ask("PUT /dav/home/a", 201, { "if-none-match": "*" }, "one");
     const etag = created.headers.get("etag") ?? "";
     await ask("PUT /dav/home/a", 412, { "if-none-match": "*" }, "two");
@@ -46,7 +46,7 @@ Deno.test("put() obeys preconditions with tags of WebDAV and of plain paths", as
 
 Deno.test("put() keeps metadata if the request has none", async () => {
   await withApp({}, async (app) => {
-    const ask = asking(app);
+    const ask = createAsk(app);
     await ask("PUT /home/a", 201, { "x-meta-author": "ada" }, "one");
     await ask("PUT /dav/home/a", 204, {}, "two");
     assertEquals((await app.store.read("home/a"))?.meta, [["x-meta-author", "ada"]]);
@@ -63,7 +63,7 @@ Deno.test("put() keeps metadata if the request has none", async () => {
 
 Deno.test("put() refuses a path that cannot be a world", async () => {
   await withApp({}, async (app) => {
-    const ask = asking(app);
+    const ask = createAsk(app);
     await ask("MKCOL /dav/home/c", 201);
     await ask("PUT /dav/home/f", 201, {}, "x");
     await ask("PUT /dav/home/none/a", 409, {}, "x");
@@ -86,7 +86,7 @@ Deno.test("put() refuses a path that cannot be a world", async () => {
 
 Deno.test("put() accepts the helper files of macOS and Windows", async () => {
   await withApp({}, async (app) => {
-    const ask = asking(app);
+    const ask = createAsk(app);
     for (
       const name of ["._a.txt", ".DS_Store", "Thumbs.db", "desktop.ini", ".hidden", "~$doc.docx"]
     ) {
@@ -106,7 +106,7 @@ Deno.test("put() accepts the helper files of macOS and Windows", async () => {
 
 Deno.test("put() supports the sequence of Finder and Explorer: empty PUT, LOCK, PUT", async () => {
   await withApp({}, async (app) => {
-    const ask = asking(app);
+    const ask = createAsk(app);
     await ask("PUT /dav/home/new.docx", 201, {}, "");
     const locked = await ask("LOCK /dav/home/new.docx", 200, {}, lockBody());
     const token = locked.headers.get("lock-token") ?? "";
@@ -127,7 +127,7 @@ Deno.test("put() supports the sequence of Finder and Explorer: empty PUT, LOCK, 
 
 Deno.test("put() sets a plugin source to pending and refuses a body beyond the limit", async () => {
   await withApp({}, async (app) => {
-    const ask = asking(app);
+    const ask = createAsk(app);
     await ask("PUT /dav/lib/p", 201, {}, "export default {};");
     assertEquals(app.store.stat("lib/p")?.state, "pending");
     assertEquals(app.store.stat("lib/p")?.ext, "ts");
@@ -142,7 +142,7 @@ Deno.test("put() sets a plugin source to pending and refuses a body beyond the l
 
 Deno.test("get() answers ranges and 304 with the tag of PROPFIND", async () => {
   await withApp({}, async (app) => {
-    const ask = asking(app);
+    const ask = createAsk(app);
     await ask("PUT /dav/home/a.txt", 201, {}, "0123456789");
     const whole = await ask("GET /dav/home/a.txt", 200);
     const etag = whole.headers.get("etag") ?? "";
@@ -166,7 +166,7 @@ Deno.test("get() answers ranges and 304 with the tag of PROPFIND", async () => {
 
 Deno.test("get() sends markup with the same sandbox as the plain path", async () => {
   await withApp({}, async (app) => {
-    const ask = asking(app);
+    const ask = createAsk(app);
     await ask("PUT /dav/home/a.html", 201, {}, "<script>alert(1)</script>");
     const { headers } = await ask("GET /dav/home/a.html", 200, { accept: "text/html" });
     assertEquals(headers.get("content-security-policy"), "sandbox allow-scripts");
@@ -176,7 +176,7 @@ Deno.test("get() sends markup with the same sandbox as the plain path", async ()
 
 Deno.test("get() lists a collection and answers 404 for a missing resource", async () => {
   await withApp({}, async (app) => {
-    const ask = asking(app);
+    const ask = createAsk(app);
     await ask("MKCOL /dav/home/c", 201);
     await ask("PUT /dav/home/c/a", 201, {}, "x");
     await ask("MKCOL /dav/home/c/d", 201);
@@ -193,7 +193,7 @@ Deno.test("get() lists a collection and answers 404 for a missing resource", asy
 
 Deno.test("mkcol() creates an empty collection once, at an allowed path", async () => {
   await withApp({}, async (app) => {
-    const ask = asking(app);
+    const ask = createAsk(app);
     await ask("MKCOL /dav/home/c", 201);
     await ask("MKCOL /dav/home/c/", 405);
     await ask("PUT /dav/home/f", 201, {}, "x");
@@ -214,7 +214,7 @@ Deno.test("mkcol() creates an empty collection once, at an allowed path", async 
 
 Deno.test("deleteResource() deletes worlds and collections and keeps the parent", async () => {
   await withApp({}, async (app) => {
-    const ask = asking(app);
+    const ask = createAsk(app);
     await ask("PUT /home/p/q/a", 201, {}, "x");
     await ask("MKCOL /dav/home/p/q/empty", 201);
     await ask("DELETE /dav/home/p/q/a", 204);
@@ -230,7 +230,7 @@ Deno.test("deleteResource() deletes worlds and collections and keeps the parent"
 
 Deno.test("deleteResource() requires T3, obeys preconditions and refuses top-level collections", async () => {
   await withApp({}, async (app) => {
-    const ask = asking(app);
+    const ask = createAsk(app);
     const created = await ask("PUT /dav/home/a", 201, {}, "x");
     const challenge = await ask("DELETE /dav/home/a", 401, { authorization: "" });
     assertEquals(
@@ -265,7 +265,7 @@ Deno.test("put() keeps the metadata of a world that is not in memory", async () 
         },
       }),
   }, async (app) => {
-    const ask = asking(app);
+    const ask = createAsk(app);
     await ask("PUT /home/a", 201, { "x-meta-author": "ada" }, "one");
     await ask("POST /home/a", 200, {}, "two");
     await ask("PUT /dav/home/a", 204, {}, "three");

@@ -15,7 +15,7 @@ function destination(sent: string | null, host = HOST): string {
   return readDestination(request).path;
 }
 
-function refuses(sent: string | null, status: number, host = HOST): void {
+function assertRefused(sent: string | null, status: number, host = HOST): void {
   assertThrows(
     () => destination(sent, host),
     (error) => error instanceof Problem && error.status === status,
@@ -42,14 +42,14 @@ Deno.test("readDestination() applies default ports and ignores the scheme", () =
 });
 
 Deno.test("readDestination() answers 502 for another server and for paths outside /dav", () => {
-  refuses("http://elsewhere:3005/dav/home/b", 502);
-  refuses("http://localhost:3006/dav/home/b", 502);
-  refuses("http://user@localhost:3005/dav/home/b", 502);
-  refuses("http://localhost:3005.evil/dav/home/b", 502);
-  refuses("http:///dav/home/b", 502);
-  refuses("/home/b", 502);
-  refuses("/davhome/b", 502);
-  refuses("/dav/home/b?x=1", 502);
+  assertRefused("http://elsewhere:3005/dav/home/b", 502);
+  assertRefused("http://localhost:3006/dav/home/b", 502);
+  assertRefused("http://user@localhost:3005/dav/home/b", 502);
+  assertRefused("http://localhost:3005.evil/dav/home/b", 502);
+  assertRefused("http:///dav/home/b", 502);
+  assertRefused("/home/b", 502);
+  assertRefused("/davhome/b", 502);
+  assertRefused("/dav/home/b?x=1", 502);
 });
 
 Deno.test("readDestination() refuses ambiguous paths", () => {
@@ -64,16 +64,16 @@ Deno.test("readDestination() refuses ambiguous paths", () => {
       "/dav/home/a\\b",
       "http://localhost:3005/dav/home/./x",
     ]
-  ) refuses(sent, 400);
-  refuses(`/dav/home/${"a".repeat(9000)}`, 414);
+  ) assertRefused(sent, 400);
+  assertRefused(`/dav/home/${"a".repeat(9000)}`, 414);
 });
 
 Deno.test("readDestination() refuses a missing header and values that are not URLs", () => {
-  refuses(null, 400);
-  refuses("home/b", 400);
-  refuses("//localhost:3005/dav/home/b", 400);
-  refuses("ftp://localhost:3005/dav/home/b", 400);
-  refuses("", 400);
+  assertRefused(null, 400);
+  assertRefused("home/b", 400);
+  assertRefused("//localhost:3005/dav/home/b", 400);
+  assertRefused("ftp://localhost:3005/dav/home/b", 400);
+  assertRefused("", 400);
 });
 
 Deno.test("parseOwnUrl() and toWorldTarget() return undefined for other servers and other paths", () => {

@@ -59,7 +59,7 @@ const ATTEMPTS: Readonly<Record<string, readonly [code: string, expected: RegExp
     /^null$/,
   ],
   "a shadow realm": ["return new ShadowRealm()", /ReferenceError/],
-  "a message to whoever listens": ["postMessage('x'); return 1", /ReferenceError/],
+  "a message to another context": ["postMessage('x'); return 1", /ReferenceError/],
   "a port of the bootstrap": [
     `const seen = [];
      Object.defineProperty(Object.prototype, 'port', { set(v) { seen.push(v) }, configurable: true });

@@ -15,7 +15,7 @@ import { LAUNCHES, SHORT } from "../cell_fixture.ts";
 const LONG_MS = 60_000;
 const DEADLINE_MS = 1500;
 
-async function probed(
+async function probe(
   code: string,
   worlds: Record<string, string> = {},
   limits: Partial<CellLimits> = { startTimeoutMs: LONG_MS, heartbeatTimeoutMs: LONG_MS },
@@ -34,7 +34,7 @@ async function probed(
 const BODY = "export default { fetch() {} };";
 
 Deno.test("probeManifest() returns the manifest and the permissions for the current config", async () => {
-  const { manifest, permissions, config } = await probed(
+  const { manifest, permissions, config } = await probe(
     `export const routes = ["/x"], auth = "T2", description = "d", grants = { "/var/x/": "rw" };
      export const config = ["/etc/x", "/etc/none"];
      export const permissions = async ({ config }) => ({ net: config["/etc/x"].split(" ") });
@@ -48,15 +48,15 @@ Deno.test("probeManifest() returns the manifest and the permissions for the curr
 });
 
 Deno.test("probeManifest() accepts permissions as an object, or absent", async () => {
-  const { permissions } = await probed(
+  const { permissions } = await probe(
     `export const routes = ["/x"], permissions = { env: ["LANG"] }; ${BODY}`,
   );
   assertEquals(permissions.env, ["LANG"]);
-  assertEquals((await probed(`export const routes = ["/x"]; ${BODY}`)).permissions.net, []);
+  assertEquals((await probe(`export const routes = ["/x"]; ${BODY}`)).permissions.net, []);
 });
 
 Deno.test("probeManifest() returns the fault that a plugin reports about its config", async () => {
-  const { permissions, fault } = await probed(
+  const { permissions, fault } = await probe(
     `export const routes = ["/x"], config = ["/etc/x"];
      export const permissions = ({ config }) => ({ net: [], fault: "line " + config["/etc/x"] });
      ${BODY}`,
@@ -65,7 +65,7 @@ Deno.test("probeManifest() returns the fault that a plugin reports about its con
   assertEquals([permissions.net, fault], [[], "line 3"]);
   for (const bad of ["7", '"x".repeat(2000)', "{}"]) {
     await assertRejects(
-      probed(`export const routes = ["/x"], permissions = { fault: ${bad} }; ${BODY}`),
+      probe(`export const routes = ["/x"], permissions = { fault: ${bad} }; ${BODY}`),
       /`permissions\.fault`/,
     );
   }
@@ -94,7 +94,7 @@ Deno.test("probeManifest() rejects with the reason for invalid exports", async (
     [`const a = []; a.push(a); export const routes = a; ${BODY}`, /`manifest`/],
   ];
   await Promise.all(bad.map(async ([code, expected]) => {
-    const error = await probed(code).catch((error) => error);
+    const error = await probe(code).catch((error) => error);
     assert(error instanceof ManifestError || error instanceof CellEndedError, code);
     assertMatch(error.message, expected, code);
     assertNotMatch(error.message, /data:/, code);
@@ -110,7 +110,7 @@ Deno.test("probeManifest() has a time limit for loading and for permissions, als
   ];
   await Promise.all(late.map(async (code) => {
     const start = performance.now();
-    const error = await probed(code, {}, { startTimeoutMs: DEADLINE_MS }).catch((error) => error);
+    const error = await probe(code, {}, { startTimeoutMs: DEADLINE_MS }).catch((error) => error);
     assert(error instanceof ManifestError || error instanceof CellEndedError, String(error));
     assertMatch(error.message, /not ready after|no response after|no heartbeat/, code);
     // The time limit of each of the two steps, and time for a busy computer to end them.
@@ -119,7 +119,7 @@ Deno.test("probeManifest() has a time limit for loading and for permissions, als
 });
 
 Deno.test("probeManifest() runs the plugin without permissions and without Deno", async () => {
-  const { manifest } = await probed(`
+  const { manifest } = await probe(`
     let found = "";
     try { await fetch("http://127.0.0.1:8123/"); found += "net"; } catch (e) { found += e.name; }
     export const routes = ["/x"], description = found + typeof Deno;

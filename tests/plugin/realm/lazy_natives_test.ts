@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertThrows } from "../../support/assert.ts";
 import { installLazyNatives } from "../../../lib/plugin/realm/lazy_natives.ts";
 
-Deno.test("installLazyNatives() creates the signal on first use and changes no visible behaviour", async () => {
+Deno.test("installLazyNatives() creates the signal on first use, recognizes buffered bodies, and changes nothing visible", async () => {
   const native = Response;
   const nativeJson = Object.getOwnPropertyDescriptor(Response, "json")!;
   const nativeClone = Object.getOwnPropertyDescriptor(Response.prototype, "clone")!;

@@ -4,7 +4,7 @@ import { FrameReader, VERB } from "../../../lib/plugin/wire/frames.ts";
 import { startWorkerCell } from "../../../lib/plugin/transport/worker_transport.ts";
 import { SHORT } from "../cell_fixture.ts";
 
-function launched(code: string) {
+function launch(code: string) {
   const verbs: number[] = [];
   const ends: string[] = [];
   const reader = new FrameReader();
@@ -27,7 +27,7 @@ Deno.test("startWorkerCell() sends READY or UNFIT, and reports the end once", as
       VERB.UNFIT,
     ]] as const
   ) {
-    const { transport, verbs, ends, firstFrame } = launched(code);
+    const { transport, verbs, ends, firstFrame } = launch(code);
     assertEquals([transport.kind, transport.pid], ["worker", undefined]);
     await firstFrame;
     assertEquals(verbs, [verb]);
@@ -39,7 +39,7 @@ Deno.test("startWorkerCell() sends READY or UNFIT, and reports the end once", as
 });
 
 Deno.test("startWorkerCell() survives bytes that are not a frame", async () => {
-  const { transport, ends, firstFrame } = launched("export default { fetch() {} }");
+  const { transport, ends, firstFrame } = launch("export default { fetch() {} }");
   await firstFrame;
   transport.send(new Uint8Array([1, 0, 0, 0, 0]));
   await new Promise((resolve) => setTimeout(resolve, 30));

@@ -107,7 +107,7 @@ function mountServer(server: TestServer, folder: string, upstream: Upstream): Mo
 async function fill(base: string, folder: string): Promise<void> {
   await Deno.mkdir(`${folder}/a b/ü`, { recursive: true });
   await Deno.mkdir(`${base}/secret`);
-  await Deno.writeTextFile(`${base}/secret/key`, "the secret beside it");
+  await Deno.writeTextFile(`${base}/secret/key`, "the secret next to it");
   await Deno.writeTextFile(`${folder}/hello.txt`, "0123456789");
   await Deno.writeTextFile(`${folder}/page.html`, "<script>fetch('/home/x')</script>");
   await Deno.writeTextFile(`${folder}/a b/ü/100% sure?#1.md`, "# odd name\n");

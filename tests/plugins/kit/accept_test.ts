@@ -38,7 +38,10 @@ const CASES: readonly (readonly [accept: string | null, allowed: readonly string
   ["text/html;q=-1, text/plain", ["text/plain"]],
   ["html, text/plain", ["text/plain"]],
   [",, text/plain ,", ["text/plain"]],
-  ["*", []],
+  ["*", OFFERED],
+  ["text/plain ,\t* ;q=0.5", ["text/plain", "application/json", "text/html", "text/csv"]],
+  ["*;q=0, text/csv", ["text/csv"]],
+  ["*a, a*, **", []],
 ];
 
 for (const [accept, allowed] of CASES) {

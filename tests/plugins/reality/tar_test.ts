@@ -21,7 +21,7 @@ async function bytesOf(entries: readonly ArchiveEntry[]): Promise<Uint8Array<Arr
   return await new Blob(pieces).bytes();
 }
 
-async function unpacked(entries: readonly ArchiveEntry[]): Promise<UnpackedEntries> {
+async function unpack(entries: readonly ArchiveEntry[]): Promise<UnpackedEntries> {
   const found: [string, number, string][] = [];
   const archive = new Blob([await bytesOf(entries)]).stream();
   for await (const { header, body } of archive.pipeThrough(createTarDecoder())) {
@@ -45,7 +45,7 @@ Deno.test("tar() writes folders, files of any length and their modes", async () 
     { path: "bytes", mode: 0o600, length: bytes.length, body: bytes },
     { path: "stream", mode: 0o600, length: bytes.length, body: new Blob([bytes]).stream() },
   ];
-  assertEquals(await unpacked(entries), [
+  assertEquals(await unpack(entries), [
     ["data/", 0o700, ""],
     ["run", 0o755, "r".repeat(511)],
     ["even", 0o644, "e".repeat(512)],
@@ -62,7 +62,7 @@ Deno.test("tar() writes paths that a plain header cannot hold", async () => {
     ...[84, 85, 86, 984, 985, 986, 987].map((length) => `ä${"a".repeat(length)}`),
     "naïve/✓.md",
   ];
-  const found = await unpacked(paths.map((path) => entryOf(path, path)));
+  const found = await unpack(paths.map((path) => entryOf(path, path)));
   assertEquals(found.map(([path, , body]) => [path, body]), paths.map((path) => [path, path]));
 });
 

@@ -14,7 +14,7 @@ interface FakeState {
   questions: number;
 }
 
-function play(over: Partial<FakeState> = {}): FakeState {
+function createFakeState(over: Partial<FakeState> = {}): FakeState {
   return {
     names: ["home/sales-report", "home/weather"],
     gone: new Set(),
@@ -67,7 +67,7 @@ function get(router: Router, played: FakeState, path: string, config = ""): Prom
 Deno.test("Router asks the model at most as many questions per minute as the budget allows", async () => {
   let now = 1_000_000;
   const router = new Router(() => now);
-  const played = play({ model: () => says("NONE") });
+  const played = createFakeState({ model: () => says("NONE") });
   for (let i = 0; i < 5; i++) await get(router, played, `/whatever${i}`, "budget = 3");
   assertEquals(played.questions, 3);
   const cheap = await get(router, played, "/salse-report", "budget = 3");
@@ -93,7 +93,7 @@ Deno.test("Router pauses after a failure of the model, as long as Retry-After sa
   for (const [model, rest] of failures) {
     let now = 1_000_000;
     const router = new Router(() => now);
-    const played = play({ model });
+    const played = createFakeState({ model });
     assertEquals((await get(router, played, "/whatever")).headers.has("content-type"), false);
     now += rest - 1;
     await get(router, played, "/whatever");
@@ -117,16 +117,18 @@ Deno.test("Router does not ask a model that is remote, absent or not configured,
     [503, "allow_remote = yes", 0],
   ];
   for (const [device, config, questions] of rows) {
-    const played = play({ device });
+    const played = createFakeState({ device });
     await get(new Router(Date.now), played, "/whatever", config);
     assertStrictEquals(played.questions, questions, JSON.stringify([device, config]));
   }
 });
 
 Deno.test("Router drops an answer of a remote backend if the device changed after the test", async () => {
-  const played = play({ model: () => says("/home/weather", { "x-gpu-local": "false" }) });
+  const played = createFakeState({
+    model: () => says("/home/weather", { "x-gpu-local": "false" }),
+  });
   assertEquals((await get(new Router(Date.now), played, "/whatever")).status, 404);
-  const silent = play({ model: () => says("/home/weather", {}) });
+  const silent = createFakeState({ model: () => says("/home/weather", {}) });
   assertEquals((await get(new Router(Date.now), silent, "/whatever")).status, 404);
   const allowed = await get(new Router(Date.now), played, "/whatever", "allow_remote = yes");
   assertEquals(allowed.status, 303);
@@ -135,7 +137,7 @@ Deno.test("Router drops an answer of a remote backend if the device changed afte
 Deno.test("Router keeps an answer for the same caller and the same names for ten minutes", async () => {
   let now = 1_000_000;
   const router = new Router(() => now);
-  const played = play();
+  const played = createFakeState();
   const ask = async () => (await get(router, played, "/whatever")).headers.get("location");
   assertEquals(await ask(), "/home/weather");
   assertEquals(await ask(), "/home/weather");
@@ -160,13 +162,13 @@ Deno.test("Router keeps an answer for the same caller and the same names for ten
 
 Deno.test("Router does not return a cached name whose world was deleted", async () => {
   const router = new Router(Date.now);
-  const played = play();
+  const played = createFakeState();
   assertEquals((await get(router, played, "/whatever")).status, 303);
   played.gone.add("/home/weather");
   const after = await get(router, played, "/whatever");
   assertEquals(after.status, 404);
   assert(!(await after.text()).includes("weather"));
-  const sure = play({ gone: new Set(["/home/sales-report"]) });
+  const sure = createFakeState({ gone: new Set(["/home/sales-report"]) });
   const vanished = await get(router, sure, "/salse-report");
   assertEquals([vanished.status, await vanished.text()], [404, ""]);
 });
@@ -175,7 +177,7 @@ Deno.test("Router asks one question for equal requests at the same time", async 
   const router = new Router(Date.now);
   const answer = Promise.withResolvers<Response>();
   const received = Promise.withResolvers<void>();
-  const played = play({
+  const played = createFakeState({
     model: () => {
       received.resolve();
       return answer.promise;
@@ -192,7 +194,7 @@ Deno.test("Router asks one question for equal requests at the same time", async 
 
 Deno.test("Router limits the length of a question and of the answer that it reads", async () => {
   let shown = "";
-  const played = play({
+  const played = createFakeState({
     names: Array.from({ length: 300 }, (_, i) => `home/${"n".repeat(200)}${i}`),
     model: (init) => {
       shown = String(init.body);

@@ -56,7 +56,7 @@ export class RouterServer {
   constructor(readonly server: TestServer) {}
 
   /** Stores worlds with these names, as T3. */
-  async make(...names: string[]): Promise<void> {
+  async storeWorlds(...names: string[]): Promise<void> {
     for (const name of names) {
       const target = encodeURI(`/${name}`);
       const reply = await this.server.approve("PUT", target, `bytes of ${name}`);
@@ -83,18 +83,18 @@ export class RouterServer {
     assertEquals((await setState(this.server, "router", "disabled")).status, 200);
     if (conf !== undefined) await this.server.approve("PUT", "/etc/router.conf", conf);
     assertEquals((await setState(this.server, "router", "active")).status, 200);
-    await this.tell(behaviour);
+    await this.setBehaviour(behaviour);
   }
 
   /** Sets the behaviour of the device and clears its questions. */
-  async tell(behaviour: Behaviour): Promise<void> {
+  async setBehaviour(behaviour: Behaviour): Promise<void> {
     assertEquals(
       (await this.server.approve("PUT", "/behaviour", JSON.stringify(behaviour))).status,
       200,
     );
   }
 
-  /** Questions that the device has received. */
+  /** Returns the questions that the device has received. */
   async questions(): Promise<string[]> {
     const questions: unknown = JSON.parse(
       (await this.server.approve("GET", "/behaviour?now")).text,
@@ -102,8 +102,8 @@ export class RouterServer {
     return Array.isArray(questions) ? questions.map(String) : [];
   }
 
-  /** Names in the first question. */
-  async shown(): Promise<string[]> {
+  /** Returns the names in the first question. */
+  async namesInQuestion(): Promise<string[]> {
     const [question = ""] = await this.questions();
     return question.split("\n").filter((line) => line.startsWith("/"));
   }
@@ -113,7 +113,7 @@ export class RouterServer {
   }
 
   /** Asserts a redirect to a location. */
-  async leads(
+  async assertRedirects(
     target: string,
     location: string,
     headers: Record<string, string> = {},
@@ -126,8 +126,8 @@ export class RouterServer {
     );
   }
 
-  /** Asserts the 404 of a server without the router. */
-  async plain(target: string, headers: Record<string, string> = {}): Promise<void> {
+  /** Asserts the 404 that a server without the router sends. */
+  async assertNotFound(target: string, headers: Record<string, string> = {}): Promise<void> {
     const reply = await this.get(target, headers);
     assertEquals(reply.status, 404, `${target}: ${reply.head}`);
     // The shell's page for a browser, otherwise a problem without names of the router.

@@ -10,7 +10,7 @@ const server = new FakeServer();
 server.put("/home/x", "The source.");
 const fetch = (request: Request) => semantic.fetch(request, server.env({}));
 
-Deno.test("the manifest asks for the route, tier T2 and no permission", () => {
+Deno.test("the manifest declares the route, tier T2 and no permission", () => {
   assertEquals([routes, auth], [["/shaped"], "T2"]);
   assertEquals(permissions({ config: {} }), {});
 });

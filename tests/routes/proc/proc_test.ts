@@ -20,7 +20,7 @@ import {
 import { runScenarios, type Scenario } from "../../support/scenario.ts";
 import { sha256Hex } from "../../../lib/base/hash.ts";
 
-const test = suite("/proc over HTTP", { env: CLOSED });
+const test = suite("/proc sends status, event logs, audits and lists over HTTP", { env: CLOSED });
 
 const T2 = bearer(TOKEN);
 const T3 = bearer(APPROVE);

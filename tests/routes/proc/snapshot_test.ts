@@ -18,7 +18,7 @@ const T3 = bearer(APPROVE);
 const NEW_KEY = "0123456789abcdef".repeat(4);
 const FSTAB = "remote https://example.com ro,bearer=upstream-5ecret\n";
 
-const test = suite("/proc/snapshot over HTTP", { env: CLOSED });
+const test = suite("/proc/snapshot sends copies of worlds over HTTP", { env: CLOSED });
 
 /** Verifies a copy with a key. */
 function faults(bytes: Uint8Array, key: string): readonly unknown[] {
@@ -184,7 +184,7 @@ test("GET /proc/snapshot copies worlds under concurrent writes, each at one mome
   }
   writing = false;
   await writer;
-  assert((versions.at(-1) ?? 0) > (versions[0] ?? 0), "nothing was written meanwhile");
+  assert((versions.at(-1) ?? 0) > (versions[0] ?? 0), "no write happened during the snapshots");
 });
 
 test("GET /proc/snapshot streams a long world from a file that is deleted afterwards", async (server) => {

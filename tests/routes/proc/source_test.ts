@@ -10,7 +10,7 @@ const ROOT = new URL("../../../", import.meta.url);
 const T2 = bearer(TOKEN);
 const T3 = bearer(APPROVE);
 
-const test = suite("/proc/source", { env: CLOSED });
+const test = suite("/proc/source sends the source of the program", { env: CLOSED });
 
 test("GET /proc/source sends T3 the files of the program", async (server) => {
   const list = await server.approve("GET", "/proc/source/");

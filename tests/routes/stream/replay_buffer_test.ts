@@ -8,7 +8,7 @@ function failed(error: unknown): never {
   throw error;
 }
 
-function tell(hub: ChangeHub, name: string, kind: Change["kind"] = "update"): void {
+function publish(hub: ChangeHub, name: string, kind: Change["kind"] = "update"): void {
   hub.publish({ kind, name, version: 1, by: "T2" });
 }
 
@@ -20,8 +20,8 @@ Deno.test("ReplayBuffer returns the changes after an id, each world once at its 
   const hub = new ChangeHub(failed);
   const log = new ReplayBuffer(hub, "run");
   assertEquals(log.eventId(3), "run-3");
-  for (const name of ["home/a", "home/b", "home/a", "home/c"]) tell(hub, name);
-  tell(hub, "home/b", "delete");
+  for (const name of ["home/a", "home/b", "home/a", "home/c"]) publish(hub, name);
+  publish(hub, "home/b", "delete");
   assertEquals(names(log.since("run-0")), ["home/a", "home/c", "home/b"]);
   assertEquals(names(log.since("run-3")), ["home/c", "home/b"]);
   assertEquals(names(log.since("run-5")), []);
@@ -30,9 +30,9 @@ Deno.test("ReplayBuffer returns the changes after an id, each world once at its 
 
 Deno.test("ReplayBuffer returns undefined for ids of another process, too old or in the future", () => {
   const hub = new ChangeHub(failed);
-  tell(hub, "home/before");
+  publish(hub, "home/before");
   const log = new ReplayBuffer(hub, "run");
-  tell(hub, "home/a");
+  publish(hub, "home/a");
   assertEquals(names(log.since("run-1")), ["home/a"]);
   for (
     const id of [null, "", "run", "run-", "run-0", "run-3", "other-1", "run-x", "run--1", "run-1.5"]
@@ -44,7 +44,7 @@ Deno.test("ReplayBuffer returns undefined for ids of another process, too old or
 Deno.test("ReplayBuffer keeps a limited number of changes and returns undefined beyond it", () => {
   const hub = new ChangeHub(failed);
   const log = new ReplayBuffer(hub, "run");
-  for (let i = 1; i <= 5 * MAX_STREAM_REPLAY_CHANGES; i++) tell(hub, `home/${i}`);
+  for (let i = 1; i <= 5 * MAX_STREAM_REPLAY_CHANGES; i++) publish(hub, `home/${i}`);
   assertEquals(log.since("run-0"), undefined);
   const last = 5 * MAX_STREAM_REPLAY_CHANGES;
   assertStrictEquals(

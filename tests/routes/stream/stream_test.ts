@@ -24,7 +24,7 @@ import {
 } from "../../support/test_server.ts";
 import { Connection } from "../../support/wire.ts";
 
-const test = suite("Streams over HTTP", { env: CLOSED });
+const test = suite("GET /stream/<name> sends events over HTTP", { env: CLOSED });
 
 const T2 = bearer(TOKEN);
 const T3 = bearer(APPROVE);

@@ -39,7 +39,7 @@ function follow(store: Store, lastEventId: string | null = null): FeedRecorder {
 }
 
 /** A store whose changes come without content, and whose reads wait for the test. */
-function slow(store: Store) {
+function holdReads(store: Store) {
   const waiting: (() => void)[] = [];
   const held = new Proxy(store, {
     get(target, key) {
@@ -85,7 +85,7 @@ Deno.test("encodeUpdate() encodes a version once for all readers", async () => {
 Deno.test("WorldFeed sends a version that changed during its start only once", async () => {
   await withApp({}, async ({ store }) => {
     await put(store, "1");
-    const { held, releaseRead } = slow(store);
+    const { held, releaseRead } = holdReads(store);
     const { feed, pieces } = follow(held);
     const started = feed.start();
     // The pending read returns version 1; later changes are sent after it.
@@ -110,7 +110,7 @@ Deno.test("WorldFeed sends a version that changed during its start only once", a
 Deno.test("WorldFeed sends only the newest version to a reader that waits for the disk", async () => {
   await withApp({}, async ({ store }) => {
     await put(store, "1");
-    const { held, releaseRead } = slow(store);
+    const { held, releaseRead } = holdReads(store);
     const { feed, pieces } = follow(held);
     const started = feed.start();
     await releaseRead();
@@ -154,7 +154,7 @@ Deno.test("WorldFeed calls onError() if a change cannot be read", async () => {
   let broken = false;
   await withApp({}, async ({ store }) => {
     await put(store, "1");
-    const { held, releaseRead } = slow(store);
+    const { held, releaseRead } = holdReads(store);
     const torn = new Proxy(held, {
       get(target, key) {
         if (key === "read" && broken) return () => Promise.reject(new Error("torn"));

@@ -144,7 +144,7 @@ Deno.test("copyWorld() does not copy versions beyond the limit", () =>
       ]);
       const image = new TextDecoder("latin1").decode(copy.serialize());
       assert(image.includes("third") && image.includes("fourth"));
-      assert(!image.includes("secret"), "a version that was let go is in the copy");
+      assert(!image.includes("secret"), "the copy contains a dropped version");
       assertEquals(faultsOf(copy, NEW_KEY), []);
     });
     withCopy(data, { versions: 0 }, (copy) => {

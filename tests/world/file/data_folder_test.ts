@@ -121,7 +121,9 @@ Deno.test("loadOrCreateSecret() refuses a file without a secret and does not rep
       assertThrows(() => loadOrCreateSecret(data, ".key"), (error) => {
         assert(error instanceof InvalidSecret);
         assertMatch(error.message, /\.key .*64 hexadecimal digits; restore it from a backup/);
-        if (content.trim() !== "") assert(!error.message.includes(content), "the message tells it");
+        if (content.trim() !== "") {
+          assert(!error.message.includes(content), "the message contains the secret");
+        }
         return true;
       });
       assertEquals(Deno.readTextFileSync(`${data}/.key`), content);

@@ -7,7 +7,7 @@ function entry(name: string, version: number): WorldEntry {
 }
 
 /** Creates a writer that saves to a list. */
-function listening(): { writer: CatalogWriter; saved: string[] } {
+function createWriter(): { writer: CatalogWriter; saved: string[] } {
   const saved: string[] = [];
   const writer = new CatalogWriter({
     saveCatalog(rows, gone) {
@@ -22,7 +22,7 @@ function listening(): { writer: CatalogWriter; saved: string[] } {
 }
 
 Deno.test("CatalogWriter.flush() saves the newest row of each world in one call", async () => {
-  const { writer, saved } = listening();
+  const { writer, saved } = createWriter();
   writer.recordChange(entry("home/a", 1));
   writer.recordChange(entry("home/b", 1), { mtime: 7, size: 8 });
   writer.recordChange(entry("home/a", 2), { mtime: 5, size: 6 });
@@ -31,7 +31,7 @@ Deno.test("CatalogWriter.flush() saves the newest row of each world in one call"
 });
 
 Deno.test("CatalogWriter.recordChange() without a stamp replaces an earlier stamp", async () => {
-  const { writer, saved } = listening();
+  const { writer, saved } = createWriter();
   writer.recordChange(entry("home/a", 1), { mtime: 5, size: 6 });
   writer.recordChange(entry("home/a", 2));
   await writer.flush();
@@ -39,7 +39,7 @@ Deno.test("CatalogWriter.recordChange() without a stamp replaces an earlier stam
 });
 
 Deno.test("CatalogWriter.flush() saves a world that was removed and created again, and drops one that was created and removed", async () => {
-  const { writer, saved } = listening();
+  const { writer, saved } = createWriter();
   writer.recordRemoval("home/a");
   writer.recordChange(entry("home/a", 1));
   writer.recordChange(entry("home/b", 1));
@@ -49,7 +49,7 @@ Deno.test("CatalogWriter.flush() saves a world that was removed and created agai
 });
 
 Deno.test("CatalogWriter.flush() saves nothing without changes and no change twice", async () => {
-  const { writer, saved } = listening();
+  const { writer, saved } = createWriter();
   await writer.flush();
   writer.recordRemoval("home/a");
   await writer.flush();

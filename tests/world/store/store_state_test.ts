@@ -17,7 +17,7 @@ function result(name: string, text: string) {
   return { version, ext, state, updatedAt, sha256, len: body.length, created: true };
 }
 
-function memory(...lower: World[]) {
+function createState(...lower: World[]) {
   const saved: string[] = [];
   const changes: [Change["kind"], string, number, boolean][] = [];
   const made = new StoreState({
@@ -42,7 +42,7 @@ function memory(...lower: World[]) {
 }
 
 Deno.test("StoreState.applyChange() updates catalog and cache and notifies watchers", async () => {
-  const { made, saved, changes } = memory();
+  const { made, saved, changes } = createState();
   const settled = { mtime: 5, size: 1 };
   const written = made.applyChange(
     "home/a",
@@ -59,7 +59,7 @@ Deno.test("StoreState.applyChange() updates catalog and cache and notifies watch
 });
 
 Deno.test("StoreState.applyChange() evicts a world that must be read again", () => {
-  const { made, changes } = memory();
+  const { made, changes } = createState();
   made.applyChange("home/a", "T2", result("home/a", "x"), world("home/a", "x"));
   made.applyChange("home/a", "T2", result("home/a", "xy"), undefined);
   assertEquals([made.cache.get("home/a"), made.catalog.get("home/a")?.len], [undefined, 2]);
@@ -67,7 +67,7 @@ Deno.test("StoreState.applyChange() evicts a world that must be read again", () 
 });
 
 Deno.test("StoreState.applyRemoval() removes the world and notifies watchers of a deletion", async () => {
-  const { made, saved, changes } = memory();
+  const { made, saved, changes } = createState();
   made.applyChange("home/a", "T2", result("home/a", "x"), world("home/a", "x"));
   assertEquals(made.applyRemoval("home/a", "T3", result("home/a", "x")), { version: 3 });
   assertEquals([made.cache.get("home/a"), made.catalog.get("home/a")], [undefined, undefined]);
@@ -77,7 +77,7 @@ Deno.test("StoreState.applyRemoval() removes the world and notifies watchers of 
 });
 
 Deno.test("StoreState.applyRemoval() shows the lower-layer world and notifies watchers of an update", () => {
-  const { made, changes } = memory(world("usr/a", "low", "lower"));
+  const { made, changes } = createState(world("usr/a", "low", "lower"));
   made.applyChange("usr/a", "T3", result("usr/a", "high"), undefined);
   made.applyRemoval("usr/a", "T3", result("usr/a", "high"));
   assertEquals(made.catalog.get("usr/a")?.layer, "lower");
@@ -85,7 +85,7 @@ Deno.test("StoreState.applyRemoval() shows the lower-layer world and notifies wa
 });
 
 Deno.test("StoreState.applyRow() adds a row, or removes a world without one", () => {
-  const { made } = memory();
+  const { made } = createState();
   const row = { name: "home/a", version: 2, ext: "md", len: 4, state: "", updatedAt: TIME };
   made.applyRow("home/a", { ...row, mtime: 1, size: 2 });
   assertEquals(made.catalog.get("home/a")?.version, 2);
@@ -94,7 +94,7 @@ Deno.test("StoreState.applyRow() adds a row, or removes a world without one", ()
 });
 
 Deno.test("StoreState.applyFileStamps() saves the stamps of existing worlds", async () => {
-  const { made, saved } = memory();
+  const { made, saved } = createState();
   made.applyChange("home/a", "T2", result("home/a", "x"), undefined);
   made.applyFileStamps([{ name: "home/a", mtime: 9, size: 1 }, {
     name: "home/gone",

@@ -7,7 +7,7 @@ function rowOf(name: string): CatalogRow {
 }
 
 /** Worlds that are not indexed; records which were read and which rows were received. */
-function unknown(names: readonly string[], during: () => void = () => {}) {
+function createUnindexed(names: readonly string[], during: () => void = () => {}) {
   const requested: (readonly string[])[] = [];
   const learned: string[] = [];
   const files = {
@@ -34,28 +34,28 @@ function unknown(names: readonly string[], during: () => void = () => {}) {
 const MANY = Array.from({ length: 50 }, (_, i) => `w${i}`);
 
 Deno.test("UnindexedWorlds.index() reads only names that are not indexed, once", async () => {
-  const { worlds, index, requested, learned } = unknown(["a", "b", "gone"]);
+  const { worlds, index, requested, learned } = createUnindexed(["a", "b", "gone"]);
   await index(["a", "gone", "known"]);
   await index(["a", "gone", "known"]);
   assertEquals([requested, learned, worlds.size], [[["a", "gone"]], ["a", "-gone"], 1]);
 });
 
 Deno.test("UnindexedWorlds.indexAll() reads all names, at most 16 at a time", async () => {
-  const { worlds, indexAll, requested, learned } = unknown(MANY);
+  const { worlds, indexAll, requested, learned } = createUnindexed(MANY);
   await indexAll();
   assertEquals([learned, worlds.size], [MANY, 0]);
   assert(requested.every(({ length }) => length <= 16));
 });
 
 Deno.test("UnindexedWorlds skips a row whose name was deleted while it was read", async () => {
-  const { worlds, index, learned } = unknown(["a", "b"], () => worlds.delete("a"));
+  const { worlds, index, learned } = createUnindexed(["a", "b"], () => worlds.delete("a"));
   await index(["a", "b"]);
   assertEquals(learned, ["b"]);
   assertEquals([worlds.delete("a"), worlds.delete("b")], [false, false]);
 });
 
 Deno.test("UnindexedWorlds stops when the files are closing", async () => {
-  const many = unknown(MANY, () => many.stop());
+  const many = createUnindexed(MANY, () => many.stop());
   await many.indexAll();
   assertEquals(many.requested.length, 1);
   await many.index(MANY);
@@ -63,7 +63,7 @@ Deno.test("UnindexedWorlds stops when the files are closing", async () => {
 });
 
 Deno.test("UnindexedWorlds.index() during indexAll() gives each row once", async () => {
-  const { index, indexAll, learned } = unknown(MANY);
+  const { index, indexAll, learned } = createUnindexed(MANY);
   await Promise.all([indexAll(), index(MANY), index(MANY.toReversed())]);
   assertEquals(learned.toSorted(), MANY.toSorted());
 });

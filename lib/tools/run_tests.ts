@@ -9,7 +9,7 @@
  * - `unit`: all others. They run without permission for the network, for processes and for native
  *   libraries. The examples in the comments of `lib` and `plugins` belong to this tier.
  *
- * Files run in parallel, except those that disturb other tests or measure what other tests disturb.
+ * Files run in parallel, except those that measure what other tests disturb.
  * They run in groups of files, one isolate for each group: `deno test` needs 0.12 s of CPU for each
  * module that it is given, and 0.3 s if it imports the server (Deno 2.9.6). So a test must not change
  * globals.
@@ -23,8 +23,8 @@ export type TestTier = (typeof TIERS)[number];
 
 /** Tiers that run only when they are named: one needs a browser, one runs other tests again. */
 const ONLY_IF_NAMED: readonly TestTier[] = ["browser", "bundle"];
-/** Files that run in parallel with each other only: they take the processor and memory of other tests. */
-const HOSTILE = "tests/faults/hostile_";
+/** Files that run longest. They start first, each in a group of its own. */
+const LONGEST = ["tests/faults/hostile_", "tests/project/readme_test.ts"];
 /**
  * Files and folders that run one after the other. The files measure the memory or the child processes
  * of the runner.
@@ -130,20 +130,25 @@ export function createTierOf(read: ReadFile): (file: string) => TestTier {
   };
 }
 
-/** Test files that run together. */
+/** Test files that one `deno test` runs. */
 export interface Batch {
   readonly tiers: readonly TestTier[];
-  /** How many groups of files run at the same time. */
-  readonly parallel: "all" | "processors" | "one";
+  /** Whether groups of files run at the same time. */
+  readonly parallel: boolean;
   /** Whether the examples in the comments of these files run, in place of the files' tests. */
   readonly examples: boolean;
   readonly files: readonly string[];
 }
 
-/** Groups the files of a run into batches, in the order in which they run. */
-export function planBatches(files: readonly string[], tierOf: (file: string) => TestTier): Batch[] {
+/**
+ * Groups the files of a run into stages. Stages run one after the other, the batches of a stage at the
+ * same time, each in a process of its own.
+ */
+export function planStages(
+  files: readonly string[],
+  tierOf: (file: string) => TestTier,
+): Batch[][] {
   const sequential = (file: string) => SEQUENTIAL.some((name) => file.startsWith(name));
-  const hostile = (file: string) => file.startsWith(HOSTILE);
   const isTest = (file: string) => file.startsWith("tests/");
   const stages: readonly (readonly TestTier[])[] = [
     ["unit"],
@@ -151,21 +156,19 @@ export function planBatches(files: readonly string[], tierOf: (file: string) => 
     ["browser"],
     ["bundle"],
   ];
-  return stages.flatMap((stage): Batch[] => {
+  return stages.map((stage): Batch[] => {
     const own = files.filter((file) => stage.includes(isTest(file) ? tierOf(file) : "unit"));
     const tests = own.filter(isTest);
-    const tiers = stage.filter((tier) =>
-      tier === "unit" || tests.some((file) => tierOf(file) === tier)
-    );
-    const others = tests.filter((file) => !sequential(file) && !hostile(file));
-    const parallel = stage[0] === "unit" ? "processors" : "all";
+    const examples = own.filter((file) => !isTest(file));
+    const tiersOf = (some: readonly string[]) =>
+      stage.filter((tier) => tier === "unit" || some.some((file) => tierOf(file) === tier));
     return [
-      { tiers, parallel, examples: false, files: others },
-      { tiers, parallel: "processors", examples: false, files: tests.filter(hostile) },
-      { tiers, parallel: "one", examples: false, files: tests.filter(sequential) },
-      { tiers, parallel: "processors", examples: true, files: own.filter((file) => !isTest(file)) },
-    ];
-  }).filter((batch) => batch.files.length > 0);
+      { parallel: true, examples: false, files: tests.filter((file) => !sequential(file)) },
+      { parallel: false, examples: false, files: tests.filter(sequential) },
+      { parallel: true, examples: true, files: examples },
+    ].filter((batch) => batch.files.length > 0)
+      .map((batch) => ({ tiers: tiersOf(batch.files), ...batch }));
+  }).filter((stage) => stage.length > 0);
 }
 
 /**
@@ -222,8 +225,8 @@ function permissions(tiers: readonly TestTier[]): string[] {
  * Writes one module per group, which imports the files of the group.
  *
  * @param folder folder for the modules
- * @param count number of groups
- * @returns the paths of the modules, or the files themselves if there are not more of them
+ * @param count number of groups, besides the files that run longest
+ * @returns the paths of the modules and of the files that run on their own, in the order of their start
  */
 export async function groupFiles(
   files: readonly string[],
@@ -231,9 +234,11 @@ export async function groupFiles(
   count: number,
 ): Promise<string[]> {
   if (files.length <= count) return [...files];
-  const groups: string[] = [];
+  const isLong = (file: string) => LONGEST.some((name) => file.startsWith(name));
+  const others = files.filter((file) => !isLong(file));
+  const groups = files.filter(isLong);
   for (let at = 0; at < count; at++) {
-    const imports = files.filter((_, i) => i % count === at).map((file) =>
+    const imports = others.filter((_, i) => i % count === at).map((file) =>
       `import ${JSON.stringify(pathToFileURL(file).href)};\n`
     );
     const path = `${folder}/group_${at + 1}.ts`;
@@ -243,13 +248,21 @@ export async function groupFiles(
   return groups;
 }
 
-async function runBatch({ tiers, parallel, examples, files }: Batch): Promise<TestCounts> {
+/**
+ * Runs a batch and prints its result.
+ *
+ * @param live whether to print the output as it arrives, and not at the end
+ */
+async function runBatch(batch: Batch, live: boolean): Promise<TestCounts> {
+  const { tiers, parallel, examples, files } = batch;
+  const start = performance.now();
   const folder = await Deno.makeTempDir({ prefix: "elastik-tests-" });
   const report = `${folder}/report.xml`;
   // A server under test has the settings that its test gives, not those of the developer's shell.
   const env = Object.entries(Deno.env.toObject()).filter(([name]) => !name.startsWith("ELASTIK_"));
-  const jobs = navigator.hardwareConcurrency * (parallel === "all" ? JOBS_PER_PROCESSOR : 1);
-  const groups = tiers.includes("unit") ? UNIT_GROUPS : GROUPS;
+  const isUnit = tiers.includes("unit");
+  const jobs = navigator.hardwareConcurrency * (isUnit ? 1 : JOBS_PER_PROCESSOR);
+  const groups = isUnit ? UNIT_GROUPS : GROUPS;
   const colour = Deno.stdout.isTerminal() && !Deno.env.get("NO_COLOR");
   try {
     const child = new Deno.Command(Deno.execPath(), {
@@ -261,9 +274,9 @@ async function runBatch({ tiers, parallel, examples, files }: Batch): Promise<Te
         // The lock file has the packages of the server only; those of the tests are not in it.
         "--no-lock",
         ...(examples ? ["--doc"] : []),
-        ...(parallel === "one" ? [] : ["--parallel"]),
+        ...(parallel ? ["--parallel"] : []),
         `--junit-path=${report}`,
-        ...(examples || parallel === "one" ? files : await groupFiles(files, folder, groups)),
+        ...(parallel && !examples ? await groupFiles(files, folder, groups) : files),
       ],
       clearEnv: true,
       env: {
@@ -273,42 +286,51 @@ async function runBatch({ tiers, parallel, examples, files }: Batch): Promise<Te
       },
       stdout: "piped",
     }).spawn();
-    const broken = countUncaughtErrors(await copyToStdout(child.stdout));
+    const output = await readOutput(child.stdout, live ? print : () => {});
+    if (!live) print(output);
     const { success, code, signal } = await child.status;
     const counts = countCases(await Deno.readTextFile(report));
-    const failed = counts.failed + broken;
-    if (success) return { ...counts, failed };
-    if (failed === 0) {
+    let failed = counts.failed + countUncaughtErrors(output);
+    if (!success && failed === 0) {
       const end = signal === null ? `code ${code}` : `signal ${signal}`;
       console.error(`Cannot finish the tests of ${tiers.join(", ")}: deno test ended with ${end}`);
+      failed = 1;
     }
-    return { ...counts, failed: Math.max(1, failed) };
+    const seconds = Math.round((performance.now() - start) / 1000);
+    const what = tiers.join(", ") + (examples ? " examples" : "");
+    console.log(`${what}: ${formatSummary({ ...counts, failed })} (${seconds} s)`);
+    return { ...counts, failed };
   } finally {
     await Deno.remove(folder, { recursive: true });
   }
 }
 
+/** Prints text without the paths of group modules before the names of tests. */
+function print(text: string): void {
+  const bytes = new TextEncoder().encode(text.replace(GROUP_PATH, ""));
+  for (let at = 0; at < bytes.length;) at += Deno.stdout.writeSync(bytes.subarray(at));
+}
+
 /**
- * Copies a stream to standard output, without the paths of group modules before the names of tests.
+ * Reads the output of a process.
  *
- * @returns the text of the stream
+ * @param onLines gets whole lines as they arrive
+ * @returns the whole output
  */
-async function copyToStdout(stream: ReadableStream<Uint8Array<ArrayBuffer>>): Promise<string> {
-  const encoder = new TextEncoder();
+async function readOutput(
+  stream: ReadableStream<Uint8Array<ArrayBuffer>>,
+  onLines: (lines: string) => void,
+): Promise<string> {
   let text = "";
   let rest = "";
-  const print = (lines: string): void => {
-    const bytes = encoder.encode(lines.replace(GROUP_PATH, ""));
-    for (let at = 0; at < bytes.length;) at += Deno.stdout.writeSync(bytes.subarray(at));
-  };
   for await (const piece of stream.pipeThrough(new TextDecoderStream())) {
     text += piece;
     rest += piece;
     const end = rest.lastIndexOf("\n") + 1;
-    print(rest.slice(0, end));
+    onLines(rest.slice(0, end));
     rest = rest.slice(end);
   }
-  print(rest);
+  onLines(rest);
   return text;
 }
 
@@ -327,17 +349,15 @@ if (import.meta.main) {
   const files = selectFiles(await testFiles(readProject), Deno.args, tierOf);
   if (files.length === 0) console.error(`Cannot find tests for ${Deno.args.join(" ")}`);
   let total: TestCounts = { passed: 0, failed: files.length === 0 ? 1 : 0, skipped: 0 };
-  for (const batch of planBatches(files, tierOf)) {
-    const start = performance.now();
-    const counts = await runBatch(batch);
-    const seconds = Math.round((performance.now() - start) / 1000);
-    const what = batch.tiers.join(", ") + (batch.examples ? " examples" : "");
-    console.log(`${what}: ${formatSummary(counts)} (${seconds} s)`);
-    total = {
-      passed: total.passed + counts.passed,
-      failed: total.failed + counts.failed,
-      skipped: total.skipped + counts.skipped,
-    };
+  for (const stage of planStages(files, tierOf)) {
+    const results = await Promise.all(stage.map((batch, at) => runBatch(batch, at === 0)));
+    for (const counts of results) {
+      total = {
+        passed: total.passed + counts.passed,
+        failed: total.failed + counts.failed,
+        skipped: total.skipped + counts.skipped,
+      };
+    }
   }
   console.log(formatSummary(total));
   Deno.exit(total.failed === 0 ? 0 : 1);

@@ -4,7 +4,7 @@ import {
   createTierOf,
   formatSummary,
   groupFiles,
-  planBatches,
+  planStages,
   selectFiles,
 } from "../../lib/tools/run_tests.ts";
 import { assertEquals } from "../support/assert.ts";
@@ -115,12 +115,14 @@ Deno.test("selectFiles() accepts tiers, folders, files and paths", () => {
   assertEquals(select("htt"), []);
 });
 
-Deno.test("groupFiles() writes modules that together import each file once", async () => {
+Deno.test("groupFiles() starts the longest files first, and writes modules that import the others", async () => {
   const folder = await Deno.makeTempDir();
   try {
     assertEquals(await groupFiles(["tests/a_test.ts"], folder, 8), ["tests/a_test.ts"]);
     const files = Array.from({ length: 21 }, (_, i) => `tests/${i}_test.ts`);
-    const groups = await groupFiles(files, folder, 8);
+    const long = "tests/faults/hostile_test.ts";
+    const [first, ...groups] = await groupFiles([...files, long], folder, 8);
+    assertEquals([first, groups.length], [long, 8]);
     const texts = await Promise.all(groups.map((path) => Deno.readTextFile(path)));
     const imported = texts.join("").matchAll(/^import "file:\/\/\/.*\/(tests\/\d+_test\.ts)";$/gm);
     assertEquals([...imported].map(([, file = ""]) => file).sort(), files.sort());
@@ -129,17 +131,22 @@ Deno.test("groupFiles() writes modules that together import each file once", asy
   }
 });
 
-Deno.test("planBatches() puts tiers in order, and separates what disturbs others", () => {
-  const found = planBatches(FILES, tierOf).map(({ tiers, parallel, examples, files }) =>
-    `${tiers}: ${parallel}${examples ? " examples" : ""} ${files}`
+Deno.test("planStages() puts tiers in order, and separates files that cannot run in parallel", () => {
+  const found = planStages(FILES, tierOf).map((stage) =>
+    stage.map(({ tiers, parallel, examples, files }) =>
+      `${tiers}: ${parallel ? "parallel" : "sequential"}${examples ? " examples" : ""} ${files}`
+    )
   );
   assertEquals(found, [
-    "unit: processors tests/config_test.ts,tests/b_test.ts",
-    "unit: processors examples lib/http/path.ts",
-    "machine,faults: all tests/faults/kill_test.ts,tests/http/path_test.ts",
-    "machine,faults: processors tests/faults/hostile_test.ts",
-    "machine,faults: one tests/plugins/db_file_test.ts",
-    "browser: one tests/browser/shell_test.ts",
-    "bundle: all tests/bundle/suite_test.ts",
+    [
+      "unit: parallel tests/config_test.ts,tests/b_test.ts",
+      "unit: parallel examples lib/http/path.ts",
+    ],
+    [
+      "machine,faults: parallel tests/faults/hostile_test.ts,tests/faults/kill_test.ts,tests/http/path_test.ts",
+      "machine: sequential tests/plugins/db_file_test.ts",
+    ],
+    ["browser: sequential tests/browser/shell_test.ts"],
+    ["bundle: parallel tests/bundle/suite_test.ts"],
   ]);
 });

@@ -39,7 +39,7 @@ export function joinReports(reports: readonly ClientReport[]): ClientReport {
 }
 
 /** Pause between two requests, in milliseconds. */
-const PAUSE_MS = 8;
+const PAUSE_MS = 20;
 
 /** Sends one request at a time until it is stopped: a PUT, then three GETs of the same world. */
 export function startBackgroundClient(server: AttackedServer): { stop(): Promise<ClientReport> } {

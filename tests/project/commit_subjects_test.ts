@@ -6,13 +6,6 @@ const SELF = "tests/project/commit_subjects_test.ts";
 const MAX_CHARS = 72;
 const FORM = /^(?:feat|fix|perf|refactor|test|docs|build|ci|chore)\([a-z_-]+\)!?: [a-z]/;
 
-/** Subjects that were committed before the rule was on every branch. */
-const EXCEPTIONS: readonly string[] = [
-  "refactor(routes): rename only to handleMethods, and gone of the catalog job to removed",
-  "refactor(world): name the extra members of an event eventFields, and rename leftover locals",
-  "test(plugin): measure memory apart and replace a file a known number of times",
-];
-
 /** What is wrong with a subject, or undefined. */
 function subjectFault(subject: string): string | undefined {
   if (!FORM.test(subject)) return "it is not `type(scope): subject` in lower case";
@@ -51,7 +44,7 @@ Deno.test({
     const faults = lines.flatMap((line) => {
       const subject = line.slice(line.indexOf(" ") + 1);
       const fault = subjectFault(subject);
-      return fault === undefined || EXCEPTIONS.includes(subject) ? [] : [`${line}: ${fault}`];
+      return fault === undefined ? [] : [`${line}: ${fault}`];
     });
     assertEquals(faults, []);
   },

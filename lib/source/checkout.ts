@@ -18,6 +18,7 @@ const FILES = [
   "CONTRIBUTING.md",
   "SECURITY.md",
   "LICENSE",
+  ".gitattributes",
   ".gitignore",
 ] as const;
 const EXAMPLE = ".env.example";

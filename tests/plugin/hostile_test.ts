@@ -74,7 +74,12 @@ const ATTACKS: readonly Attack[] = [
     status: [502, 504],
     ended: ["memory", "crash"],
   },
-  { name: "never answering", source: "await new Promise(() => {});", status: [504] },
+  {
+    name: "never answering",
+    source: "await new Promise(() => {});",
+    status: [504],
+    options: { limits: { responseTimeoutMs: 1200 } },
+  },
   {
     name: "a busy loop at import",
     module: "for (;;); export default { fetch() {} };",

@@ -41,7 +41,10 @@ Deno.test({
           await new Promise((resolve) => setTimeout(resolve, 2));
         }
       })();
-      const bad = await makeCell(source, { answerSubrequest, limits: { maxCrashes: 100 } });
+      const bad = await makeCell(source, {
+        answerSubrequest,
+        limits: { maxCrashes: 100, responseTimeoutMs: 1200 },
+      });
       const pids: number[] = [];
       for (const name of Object.keys(BOMBS)) {
         await until(

@@ -102,11 +102,11 @@ routerSuite("router names no world that the caller cannot read", (add) => {
     const { server } = router;
     await router.setBehaviour({ says: "/etc/sales-report" });
     for (const target of ["/salse-report", "/etc/salse-report", "/numbers"]) {
-      const nobody = await router.get(target);
-      assert(!/etc\/sales-report/.test(nobody.head + nobody.text), nobody.head);
+      const anonymous = await router.get(target);
+      assert(!/etc\/sales-report/.test(anonymous.head + anonymous.text), anonymous.head);
       for (const token of [server.capability("/etc", "r", -1), "e30.e30", "x"]) {
         const reply = await router.get(target, bearer(token));
-        assertEquals([reply.status, reply.text], [nobody.status, nobody.text]);
+        assertEquals([reply.status, reply.text], [anonymous.status, anonymous.text]);
       }
     }
   });

@@ -9,7 +9,8 @@ import { createHash, timingSafeEqual } from "node:crypto";
 import { MAX_USER_NAME_CHARS } from "../limits.ts";
 import type { Tier } from "./caller.ts";
 
-interface Account {
+/** One account. */
+export interface Account {
   readonly tier: Tier;
   /** SHA-256 of the password's bytes. */
   readonly digest: Uint8Array;
@@ -71,15 +72,26 @@ function parseLines<T>(text: string, read: (value: string) => T | undefined): Ma
  * @param accounts the table
  * @param user the user name; compared in NFC
  * @param password the bytes as sent; the empty password is never valid
- * @returns the tier of the account, or undefined if the user or the password is wrong
+ * @returns the account, or undefined if the user or the password is wrong
  */
-export function checkPassword(
+export function findAccount(
   accounts: Accounts,
   user: string,
   password: Uint8Array | string,
-): Tier | undefined {
+): Account | undefined {
   const account = accounts.get(user.normalize("NFC")) ?? UNKNOWN_USER;
   const digest = createHash("sha256").update(password).digest();
   const matches = timingSafeEqual(digest, account.digest);
-  return matches && account !== UNKNOWN_USER ? account.tier : undefined;
+  return matches && account !== UNKNOWN_USER ? account : undefined;
+}
+
+/**
+ * Checks whether an account still has the tier and the password that it had earlier.
+ *
+ * @param current the account of the same user now, or undefined if it was removed
+ * @param earlier the account as it was when its user was authenticated
+ */
+export function isSameAccount(current: Account | undefined, earlier: Account): boolean {
+  return current !== undefined && current.tier === earlier.tier &&
+    timingSafeEqual(current.digest, earlier.digest);
 }

@@ -13,7 +13,14 @@ import { Buffer } from "node:buffer";
 import { hash } from "node:crypto";
 import { hmacSha256 } from "../base/hash.ts";
 import { CAPABILITY_CACHE_ENTRIES, MAX_AUTHORIZATION_CHARS } from "../limits.ts";
-import { type Accounts, checkPassword, NO_ACCOUNTS, parseAccounts } from "./accounts.ts";
+import {
+  type Account,
+  type Accounts,
+  findAccount,
+  isSameAccount,
+  NO_ACCOUNTS,
+  parseAccounts,
+} from "./accounts.ts";
 import { type Caller, isExpired, type Scope } from "./caller.ts";
 import { isCapabilityShaped, verify } from "./capability.ts";
 
@@ -46,6 +53,22 @@ export interface Authenticator {
    * @param shadow text of `/etc/shadow`
    */
   setAccounts(passwd: string, shadow: string): void;
+  /**
+   * Checks whether the credential of a caller still gives the authority that it gave when the
+   * caller was authenticated. A stream, a lock or a plugin call can last longer than the credential
+   * that opened it: a capability expires, an account is removed, gets another tier or another
+   * password.
+   *
+   * @param caller the same object that {@link authenticate} returned
+   */
+  isCurrent(caller: Caller): boolean;
+  /**
+   * Calls a listener after each change that may have ended a credential before its expiry. Expiry
+   * is not reported: callers that wait need their own timer until `caller.scope.exp`.
+   *
+   * @returns a function that removes the listener
+   */
+  onChange(listener: () => void): () => void;
 }
 
 /** The caller of a request without a credential. */
@@ -78,6 +101,9 @@ class CredentialAuthenticator implements Authenticator {
   /** Verified capabilities by fingerprint, oldest first. The expiry is checked at every use. */
   readonly #capabilities = new Map<string, Caller>();
   #accounts: Accounts = NO_ACCOUNTS;
+  /** The account with which each caller was authenticated. */
+  readonly #accountOf = new WeakMap<Caller, { readonly user: string; readonly account: Account }>();
+  readonly #listeners = new Set<() => void>();
 
   constructor(settings: AuthenticatorSettings) {
     this.#settings = settings;
@@ -105,6 +131,18 @@ class CredentialAuthenticator implements Authenticator {
 
   setAccounts(passwd: string, shadow: string): void {
     this.#accounts = parseAccounts(passwd, shadow);
+    for (const listener of [...this.#listeners]) listener();
+  }
+
+  isCurrent(caller: Caller): boolean {
+    if (isExpired(caller, this.#settings.now() / 1000)) return false;
+    const used = this.#accountOf.get(caller);
+    return used === undefined || isSameAccount(this.#accounts.get(used.user), used.account);
+  }
+
+  onChange(listener: () => void): () => void {
+    this.#listeners.add(listener);
+    return () => void this.#listeners.delete(listener);
   }
 
   /** Determines the caller of a token or a capability, given as it was on the wire. */
@@ -151,9 +189,16 @@ class CredentialAuthenticator implements Authenticator {
     if (holder !== undefined) return holder;
     const user = decodeUtf8(bytes.subarray(0, colon));
     if (user === undefined) return undefined;
-    const tier = checkPassword(this.#accounts, user, password);
-    return tier &&
-      Object.freeze({ tier, by: `user:${user.normalize("NFC")}`, authenticated: true });
+    const account = findAccount(this.#accounts, user, password);
+    if (account === undefined) return undefined;
+    const name = user.normalize("NFC");
+    const caller: Caller = Object.freeze({
+      tier: account.tier,
+      by: `user:${name}`,
+      authenticated: true,
+    });
+    this.#accountOf.set(caller, { user: name, account });
+    return caller;
   }
 
   #fingerprint(secret: string): string {

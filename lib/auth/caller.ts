@@ -18,6 +18,11 @@ export interface Scope {
   readonly mode: "r" | "rw";
   /** Unix time in seconds at which the capability expires. */
   readonly exp: number;
+  /**
+   * The first line of the token, without its signature. The tokens that a holder derives from one
+   * capability have the same first line, so limits per credential count them together.
+   */
+  readonly root: string;
 }
 
 /**
@@ -54,6 +59,14 @@ const RANK: Record<Tier, number> = { T1: 1, T2: 2, T3: 3 };
 /** Checks whether `tier` is `needed` or higher. */
 export function isAtLeast(tier: Tier, needed: Tier): boolean {
   return RANK[tier] >= RANK[needed];
+}
+
+/**
+ * The key under which limits count what one credential holds: locks, streams. It is not a secret.
+ * All tokens derived from one capability have one key. Callers without a credential share one.
+ */
+export function credentialKey({ by, scope }: Caller): string {
+  return scope === undefined ? by : `cap:${scope.root}`;
 }
 
 /**

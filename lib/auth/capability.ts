@@ -133,7 +133,8 @@ export function verify(key: string, token: string, nowSeconds: number): Scope | 
     if (grant.exp < exp) exp = grant.exp;
     if (grant.mode === "r") mode = "r";
   }
-  return exp > nowSeconds ? { prefixes, mode, exp } : undefined;
+  const root = parts.lines[0] ?? "";
+  return exp > nowSeconds ? { prefixes, mode, exp, root } : undefined;
 }
 
 /**

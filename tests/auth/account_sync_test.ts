@@ -57,6 +57,14 @@ class RecordingAuthenticator implements Authenticator {
   setAccounts(passwd: string, shadow: string): void {
     this.seen.push([passwd, shadow]);
   }
+
+  isCurrent(): boolean {
+    return true;
+  }
+
+  onChange(): () => void {
+    return () => {};
+  }
 }
 
 /** Lets all pending microtasks run. */

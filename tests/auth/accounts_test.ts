@@ -1,5 +1,5 @@
 import { assertEquals, assertStrictEquals } from "../support/assert.ts";
-import { checkPassword, NO_ACCOUNTS, parseAccounts } from "../../lib/auth/accounts.ts";
+import { findAccount, isSameAccount, NO_ACCOUNTS, parseAccounts } from "../../lib/auth/accounts.ts";
 import { sha256Hex } from "../../lib/base/hash.ts";
 import { MAX_USER_NAME_CHARS } from "../../lib/limits.ts";
 
@@ -12,11 +12,11 @@ Deno.test("parseAccounts() returns users that are in both files", () => {
     "# people\nada:T1\n\nbob:T2\ncy:T3\nonly-passwd:T3\n",
     "# digests\n" + shadow(["ada", "a"], ["bob", "b"], ["cy", "c"], ["only-shadow", "s"]),
   );
-  assertEquals(checkPassword(accounts, "ada", "a"), "T1");
-  assertEquals(checkPassword(accounts, "bob", "b"), "T2");
-  assertEquals(checkPassword(accounts, "cy", "c"), "T3");
-  assertEquals(checkPassword(accounts, "only-passwd", "s"), undefined);
-  assertEquals(checkPassword(accounts, "only-shadow", "s"), undefined);
+  assertEquals(findAccount(accounts, "ada", "a")?.tier, "T1");
+  assertEquals(findAccount(accounts, "bob", "b")?.tier, "T2");
+  assertEquals(findAccount(accounts, "cy", "c")?.tier, "T3");
+  assertEquals(findAccount(accounts, "only-passwd", "s")?.tier, undefined);
+  assertEquals(findAccount(accounts, "only-shadow", "s")?.tier, undefined);
   assertEquals(accounts.size, 3);
 });
 
@@ -25,8 +25,8 @@ Deno.test("parseAccounts() accepts CRLF, a byte order mark, upper-case digests a
     "\ufeffada:T2\r\n  bob:T1  \r\n",
     `ada:${sha256Hex("a").toUpperCase()}\r\nbob:${sha256Hex("b")}`,
   );
-  assertEquals(checkPassword(accounts, "ada", "a"), "T2");
-  assertEquals(checkPassword(accounts, "bob", "b"), "T1");
+  assertEquals(findAccount(accounts, "ada", "a")?.tier, "T2");
+  assertEquals(findAccount(accounts, "bob", "b")?.tier, "T1");
 });
 
 Deno.test("parseAccounts() ignores malformed lines of passwd", () => {
@@ -82,17 +82,17 @@ Deno.test("parseAccounts() ignores malformed lines of shadow", () => {
 
 Deno.test("parseAccounts() keeps the first of two lines for a user", () => {
   const raised = parseAccounts("ada:T1\nada:T3\n", shadow(["ada", "a"]));
-  assertEquals(checkPassword(raised, "ada", "a"), "T1");
+  assertEquals(findAccount(raised, "ada", "a")?.tier, "T1");
   const second = parseAccounts("ada:T3\n", shadow(["ada", "first"], ["ada", "second"]));
-  assertEquals(checkPassword(second, "ada", "first"), "T3");
-  assertEquals(checkPassword(second, "ada", "second"), undefined);
+  assertEquals(findAccount(second, "ada", "first")?.tier, "T3");
+  assertEquals(findAccount(second, "ada", "second")?.tier, undefined);
   const spelled = parseAccounts("\u00e9ve:T1\ne\u0301ve:T3\n", shadow(["e\u0301ve", "e"]));
-  assertEquals(checkPassword(spelled, "e\u0301ve", "e"), "T1");
+  assertEquals(findAccount(spelled, "e\u0301ve", "e")?.tier, "T1");
 });
 
 Deno.test("parseAccounts() continues after a malformed line", () => {
   const accounts = parseAccounts("ada:T9\nada:T2\n", `ada:nothing\n${shadow(["ada", "a"])}`);
-  assertEquals(checkPassword(accounts, "ada", "a"), "T2");
+  assertEquals(findAccount(accounts, "ada", "a")?.tier, "T2");
 });
 
 Deno.test("parseAccounts() accepts a name of 64 characters and ignores one of 65", () => {
@@ -102,40 +102,53 @@ Deno.test("parseAccounts() accepts a name of 64 characters and ignores one of 65
   }
 });
 
-Deno.test("checkPassword() finds no account for the names of Object.prototype", () => {
+Deno.test("findAccount() finds no account for the names of Object.prototype", () => {
   for (const user of ["__proto__", "constructor", "toString", "hasOwnProperty", ""]) {
-    assertEquals(checkPassword(NO_ACCOUNTS, user, "p"), undefined, user);
+    assertEquals(findAccount(NO_ACCOUNTS, user, "p")?.tier, undefined, user);
   }
   const accounts = parseAccounts("__proto__:T3\n", shadow(["__proto__", "p"]));
-  assertEquals(checkPassword(accounts, "__proto__", "p"), "T3");
-  assertEquals(checkPassword(accounts, "constructor", "p"), undefined);
+  assertEquals(findAccount(accounts, "__proto__", "p")?.tier, "T3");
+  assertEquals(findAccount(accounts, "constructor", "p")?.tier, undefined);
 });
 
-Deno.test("checkPassword() rejects wrong passwords, those of other users and the empty one", () => {
+Deno.test("findAccount() rejects wrong passwords, those of other users and the empty one", () => {
   const accounts = parseAccounts("ada:T3\nbob:T2\n", shadow(["ada", "a"], ["bob", "b"]));
   for (
     const [user, password] of [["ada", "b"], ["ada", "A"], ["ada", ""], ["ada", "a "], ["eve", "a"]]
   ) {
     assertEquals(
-      checkPassword(accounts, user ?? "", password ?? ""),
+      findAccount(accounts, user ?? "", password ?? "")?.tier,
       undefined,
       `${user}:${password}`,
     );
   }
-  assertEquals(checkPassword(accounts, "ada", sha256Hex("a")), undefined);
-  assertEquals(checkPassword(accounts, "ADA", "a"), undefined);
+  assertEquals(findAccount(accounts, "ada", sha256Hex("a"))?.tier, undefined);
+  assertEquals(findAccount(accounts, "ADA", "a")?.tier, undefined);
 });
 
-Deno.test("checkPassword() accepts no password for the placeholder of an unknown user", () => {
+Deno.test("findAccount() accepts no password for the placeholder of an unknown user", () => {
   const zeros = parseAccounts("ada:T3\n", `ada:${"0".repeat(64)}\n`);
   for (const password of ["", "\0", "0".repeat(64), "a"]) {
-    assertEquals(checkPassword(zeros, "ada", password), undefined);
-    assertEquals(checkPassword(zeros, "nobody", password), undefined);
+    assertEquals(findAccount(zeros, "ada", password)?.tier, undefined);
+    assertEquals(findAccount(zeros, "nobody", password)?.tier, undefined);
   }
 });
 
-Deno.test("checkPassword() compares the bytes of the password as sent", () => {
+Deno.test("findAccount() compares the bytes of the password as sent", () => {
   const accounts = parseAccounts("ada:T2\n", shadow(["ada", "pässwörd 🔑"]));
-  assertEquals(checkPassword(accounts, "ada", "pässwörd 🔑"), "T2");
-  assertEquals(checkPassword(accounts, "ada", new TextEncoder().encode("pässwörd 🔑")), "T2");
+  assertEquals(findAccount(accounts, "ada", "pässwörd 🔑")?.tier, "T2");
+  assertEquals(findAccount(accounts, "ada", new TextEncoder().encode("pässwörd 🔑"))?.tier, "T2");
+});
+
+Deno.test("isSameAccount() compares tier and password", () => {
+  const digest = sha256Hex("a");
+  const accounts = parseAccounts("ada:T2\nbob:T3\n", `ada:${digest}\nbob:${digest}\n`);
+  const ada = accounts.get("ada");
+  const bob = accounts.get("bob");
+  if (ada === undefined || bob === undefined) throw new Error("both accounts exist");
+  assertEquals(isSameAccount(ada, { ...ada }), true);
+  assertEquals(isSameAccount(bob, ada), false);
+  assertEquals(isSameAccount(undefined, ada), false);
+  const changed = parseAccounts("ada:T2\n", `ada:${sha256Hex("b")}\n`).get("ada");
+  assertEquals(isSameAccount(changed, ada), false);
 });

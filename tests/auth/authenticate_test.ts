@@ -204,7 +204,12 @@ Deno.test("authenticate() returns T2 with the scope of a capability", () => {
   const expected: Caller = {
     tier: "T2",
     by: "cap:/home/scratch",
-    scope: { prefixes: ["/home/scratch"], mode: "r", exp: NOW + 60 },
+    scope: {
+      prefixes: ["/home/scratch"],
+      mode: "r",
+      exp: NOW + 60,
+      root: `/home/scratch|${NOW + 60}|r`,
+    },
     authenticated: true,
   };
   const header = `Bearer ${cap("/home/scratch", "r")}`;
@@ -339,4 +344,37 @@ Deno.test("createAuthenticator() throws if the signing key is empty", () => {
     () => createAuthenticator({ approveToken: APPROVE, key: "", now: Date.now }),
     { name: "TypeError", message: /ELASTIK_KEY is empty/ },
   );
+});
+
+Deno.test("isCurrent() is false once the account has another tier, another password or is removed", () => {
+  const auth = createTestAuthenticator();
+  const [a, b] = ["a", "b"].map(sha256Hex);
+  const changes: [string, string, boolean][] = [
+    ["ada:T3\n", `ada:${a}\n`, true],
+    ["bob:T2\nada:T3\n", `ada:${a}\nbob:${b}\n`, true],
+    ["ada:T2\n", `ada:${a}\n`, false],
+    ["ada:T3\n", `ada:${b}\n`, false],
+    ["", `ada:${a}\n`, false],
+    ["ada:T3\n", "", false],
+  ];
+  for (const [passwd, shadow, isCurrent] of changes) {
+    auth.setAccounts("ada:T3\n", `ada:${a}\n`);
+    const caller = auth.authenticate(basic("ada", "a"), false);
+    assertEquals(auth.isCurrent(caller), true);
+    let changed = 0;
+    const stop = auth.onChange(() => changed++);
+    auth.setAccounts(passwd, shadow);
+    stop();
+    assertEquals([auth.isCurrent(caller), changed], [isCurrent, 1], `${passwd}${shadow}`);
+  }
+  assertEquals(auth.isCurrent(T3), true);
+});
+
+Deno.test("isCurrent() is false for a capability from its expiry second on", () => {
+  let now = NOW * 1000;
+  const auth = createTestAuthenticator({ now: () => now });
+  const caller = auth.authenticate(`Bearer ${cap()}`, false);
+  assertEquals(auth.isCurrent(caller), true);
+  now = (caller.scope?.exp ?? 0) * 1000;
+  assertEquals(auth.isCurrent(caller), false);
 });

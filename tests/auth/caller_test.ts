@@ -1,5 +1,5 @@
 import { assertEquals } from "../support/assert.ts";
-import { type Caller, isAtLeast, isExpired } from "../../lib/auth/caller.ts";
+import { type Caller, credentialKey, isAtLeast, isExpired } from "../../lib/auth/caller.ts";
 
 Deno.test("isAtLeast() orders the tiers", () => {
   const rows = { T1: ["T1"], T2: ["T1", "T2"], T3: ["T1", "T2", "T3"] } as const;
@@ -10,10 +10,28 @@ Deno.test("isAtLeast() orders the tiers", () => {
 });
 
 Deno.test("isExpired() returns true for a capability from its expiry second on, false for other callers", () => {
-  const scope = { prefixes: ["/home"], mode: "rw", exp: 100 } as const;
+  const scope = { prefixes: ["/home"], mode: "rw", exp: 100, root: "/home|100|rw" } as const;
   const cap: Caller = { tier: "T2", by: "cap:/home", scope, authenticated: true };
   assertEquals(isExpired(cap, 99.9), false);
   assertEquals(isExpired(cap, 100), true);
   assertEquals(isExpired({ tier: "T3", by: "T3", authenticated: true }, 1e12), false);
   assertEquals(isExpired({ tier: "T1", by: "T1" }, 1e12), false);
+});
+
+Deno.test("credentialKey() is one key for all tokens of one capability, and one for each account", () => {
+  const root = "/home|100|rw";
+  const wide: Caller = {
+    tier: "T2",
+    by: "cap:/home",
+    scope: { prefixes: ["/home"], mode: "rw", exp: 100, root },
+    authenticated: true,
+  };
+  const narrow: Caller = {
+    ...wide,
+    by: "cap:/home/x",
+    scope: { prefixes: ["/home", "/home/x"], mode: "r", exp: 50, root },
+  };
+  assertEquals(credentialKey(narrow), credentialKey(wide));
+  assertEquals(credentialKey({ tier: "T3", by: "user:ada", authenticated: true }), "user:ada");
+  assertEquals(credentialKey({ tier: "T1", by: "T1" }), "T1");
 });

@@ -46,7 +46,12 @@ Deno.test("mint() and verify() agree for every mode and kind of prefix", () => {
       const prefix of ["/", "/home", "/home/a b", "/home/100%", "/home/%2F", "/home/é/张", "/etc"]
     ) {
       const token = mint({ key: KEY, prefix, mode, exp: LATER });
-      assertEquals(verify(KEY, token, NOW), { prefixes: [prefix], mode, exp: LATER });
+      assertEquals(verify(KEY, token, NOW), {
+        prefixes: [prefix],
+        mode,
+        exp: LATER,
+        root: `${prefix}|${LATER}|${mode}`,
+      });
       assertMatch(token, /^[A-Za-z0-9_-]+\.[A-Za-z0-9_-]{43}$/);
     }
   }
@@ -116,6 +121,7 @@ Deno.test("narrow() needs no key, and verify() applies every added line", () => 
     prefixes: ["/home/scratch", "/home/scratch/sub", "/home/scratch/sub/x"],
     mode: "r",
     exp: LATER - 60,
+    root: `/home/scratch|${LATER}|rw`,
   });
 });
 
@@ -123,7 +129,8 @@ Deno.test("narrow() cannot widen prefix, mode or expiry", () => {
   const base = mint({ ...CAPABILITY, mode: "r", exp: NOW + 10 });
   const wider = narrow(base, { prefix: "/", mode: "rw", exp: NOW + 10_000 });
   const scope = verify(KEY, wider, NOW);
-  assertEquals(scope, { prefixes: ["/home/scratch", "/"], mode: "r", exp: NOW + 10 });
+  const root = `/home/scratch|${NOW + 10}|r`;
+  assertEquals(scope, { prefixes: ["/home/scratch", "/"], mode: "r", exp: NOW + 10, root });
   assertEquals(isInside(scope ?? fail(), "/home/other"), false);
   assertEquals(verify(KEY, wider, NOW + 10), undefined);
   const elsewhere = narrow(base, { prefix: "/home/other", mode: "rw", exp: LATER });
@@ -370,13 +377,18 @@ Deno.test("isInside() compares whole segments", () => {
     ["/home", "/homes/x", false],
   ];
   for (const [prefix, path, inside] of rows) {
-    const scope: Scope = { prefixes: [prefix], mode: "rw", exp: LATER };
+    const scope: Scope = { prefixes: [prefix], mode: "rw", exp: LATER, root: "" };
     assertStrictEquals(isInside(scope, path), inside, `${path} in ${prefix}`);
   }
 });
 
 Deno.test("isInside() requires the path to be inside every prefix", () => {
-  const scope: Scope = { prefixes: ["/home", "/home/a", "/home/a/b"], mode: "rw", exp: LATER };
+  const scope: Scope = {
+    prefixes: ["/home", "/home/a", "/home/a/b"],
+    mode: "rw",
+    exp: LATER,
+    root: "",
+  };
   assertEquals(isInside(scope, "/home/a/b/c"), true);
   for (const path of ["/home", "/home/a", "/home/a/c", "/home/b"]) {
     assertEquals(isInside(scope, path), false, path);

@@ -10,7 +10,7 @@ import { type Action, decide } from "../../lib/auth/policy.ts";
 import { NAMESPACES } from "../../lib/world/name.ts";
 
 function cap(prefix: string, mode: "r" | "rw"): Caller {
-  const scope = { prefixes: [prefix], mode, exp: 2_000_000_000 };
+  const scope = { prefixes: [prefix], mode, exp: 2_000_000_000, root: prefix };
   return { tier: "T2", by: `cap:${prefix}`, scope, authenticated: true };
 }
 

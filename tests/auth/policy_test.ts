@@ -28,7 +28,7 @@ const T2: Caller = { tier: "T2", by: "T2", authenticated: true };
 const T3: Caller = { tier: "T3", by: "T3", authenticated: true };
 
 function cap(mode: "r" | "rw", ...prefixes: string[]): Caller {
-  const scope = { prefixes, mode, exp: 2_000_000_000 };
+  const scope = { prefixes, mode, exp: 2_000_000_000, root: "" };
   return { tier: "T2", by: `cap:${prefixes.at(-1)}`, scope, authenticated: true };
 }
 

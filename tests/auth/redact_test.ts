@@ -16,7 +16,7 @@ const CAP: Caller = {
   tier: "T2",
   by: "cap:/etc",
   authenticated: true,
-  scope: { prefixes: ["/etc"], mode: "rw", exp: 2e9 },
+  scope: { prefixes: ["/etc"], mode: "rw", exp: 2e9, root: "/etc|2000000000|rw" },
 };
 const BELOW: readonly Caller[] = [
   ANONYMOUS,

@@ -67,7 +67,7 @@ Deno.test("toSubrequestContext() removes headers with credentials or of a connec
 });
 
 Deno.test("toSubrequestContext() throws 401 from the expiry of the caller's capability", () => {
-  const scope = { prefixes: ["/home"], mode: "r", exp: 100 } as const;
+  const scope = { prefixes: ["/home"], mode: "r", exp: 100, root: "/home|100|r" } as const;
   const authority: Caller = { tier: "T2", by: "cap:/home", authenticated: true, scope };
   const call = { kind: "caller", authority, request: request("/home/x"), depth: 1 } as const;
   assertStrictEquals(toSubrequestContext(call, OWN, 99_999).caller, authority);

@@ -347,7 +347,7 @@ async function withCapability(
 ): Promise<void> {
   let now = Date.now();
   const exp = Math.floor(now / 1000) + 60;
-  const scope = { prefixes: ["/home"], mode: "r", exp } as const;
+  const scope = { prefixes: ["/home"], mode: "r", exp, root: "/home" } as const;
   const holder: Caller = { tier: "T2", by: "cap:/home", authenticated: true, scope };
   await withApp({ now: () => now }, async ({ server, store }) => {
     const routes = new Streams(server, heartbeatMs);

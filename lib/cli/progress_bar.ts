@@ -22,7 +22,7 @@ export interface ProgressBarOptions {
   readonly write: (text: string) => void;
   /** Width of the terminal in characters. */
   readonly columns: number;
-  /** Current time in Unix milliseconds. */
+  /** Milliseconds of a monotonic clock. */
   readonly now: () => number;
 }
 
@@ -71,7 +71,7 @@ export function createTerminalProgress(title: string, unit: string): ProgressBar
     unit,
     write: (text) => void Deno.stderr.writeSync(encoder.encode(text)),
     columns: columnsOf(),
-    now: Date.now,
+    now: () => performance.now(),
   });
 }
 

@@ -20,10 +20,15 @@ export interface ServerContext {
   readonly version: string;
   /** The files of the running program, located on first use. */
   readonly source: () => Promise<ProgramSource>;
-  /** Unix milliseconds at which the server started. */
+  /** Unix milliseconds at which the server started; the first value of `monotonic`. */
   readonly startedAt: number;
-  /** Current time in Unix milliseconds. */
+  /** Current time in Unix milliseconds, for dates and for the expiry of capabilities. */
   readonly now: () => number;
+  /**
+   * Milliseconds of a clock that only moves forward, for durations: a step of the computer's clock
+   * does not change it.
+   */
+  readonly monotonic: () => number;
   /** Writes one line to the server's log. */
   readonly log: (line: string) => void;
 }

@@ -125,13 +125,13 @@ export class Fallback {
 
   #hasDeclined(key: string): boolean {
     const until = this.#declined.get(key);
-    return until !== undefined && this.#server.now() < until;
+    return until !== undefined && this.#server.monotonic() < until;
   }
 
   /** Remembers that the fallback declined, for a short time and until any world changes. */
   #rememberDecline(key: string): void {
     if (this.#declined.size >= FALLBACK_DECLINE_CACHE_ENTRIES) this.#declined.clear();
-    this.#declined.set(key, this.#server.now() + FALLBACK_DECLINE_MS);
+    this.#declined.set(key, this.#server.monotonic() + FALLBACK_DECLINE_MS);
     this.#unwatch ??= this.#server.store.watch("/", () => {
       this.#declined.clear();
       this.#unwatch?.();

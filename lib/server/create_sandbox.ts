@@ -3,6 +3,7 @@
  * they must never reach. Loaded when the first plugin is needed.
  */
 
+import { createMonotonicClock } from "../base/monotonic_clock.ts";
 import type { Config } from "../config.ts";
 import { ownPortFault } from "../plugin/cell/own_port_guard.ts";
 import type { SandboxDeps } from "../plugin/host/loaded_plugin.ts";
@@ -49,7 +50,7 @@ export function createSandbox(options: SandboxOptions): SandboxDeps {
   return {
     startCell,
     limits: config.cellLimits,
-    now: Date.now,
+    now: createMonotonicClock(),
     readVariable: env,
     ...(options.single === true ? {} : {
       checkImports: checkImportsInWorker(IMPORT_CHECK_WORKER, config.cellLimits.startTimeoutMs),

@@ -9,6 +9,7 @@ import { type Config, isLoopbackHost } from "../config.ts";
 import { createClientFinder } from "../http/client_address.ts";
 import { SHUTDOWN_TIMEOUT_MS } from "../limits.ts";
 import type { ServerContext } from "../request/server_context.ts";
+import { createMonotonicClock } from "../base/monotonic_clock.ts";
 import { createAccessLog } from "../observe/access_log.ts";
 import { writeBootWorlds } from "./boot_worlds.ts";
 import { PluginHost } from "../plugin/host/plugin_host.ts";
@@ -61,7 +62,8 @@ export interface RunningServer {
  */
 export async function startServer(options: StartServerOptions): Promise<RunningServer> {
   const { config, log } = options;
-  const startedAt = Date.now();
+  const monotonic = createMonotonicClock();
+  const startedAt = monotonic();
   const tls = config.tls === undefined ? undefined : readTls(config.tls, log);
   const folder = acquireDataFolder(config.data);
   try {
@@ -127,6 +129,7 @@ export async function startServer(options: StartServerOptions): Promise<RunningS
       ),
       startedAt,
       now: Date.now,
+      monotonic,
       log,
     };
     const findClient = createClientFinder({

@@ -54,7 +54,7 @@ export class Checkout implements ProgramSource {
   }
 
   list(): Promise<readonly string[]> {
-    const now = Date.now();
+    const now = performance.now();
     if (this.#list === undefined || now >= this.#until) {
       this.#until = now + LIST_CACHE_MS;
       this.#list = this.#walk().catch((error) => {

@@ -43,6 +43,7 @@ const server: ServerContext = {
   source: none,
   startedAt: Date.now(),
   now: Date.now,
+  monotonic: Date.now,
   log,
 };
 await store.put({

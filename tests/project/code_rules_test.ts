@@ -61,6 +61,25 @@ Deno.test("no code disables type checks, postpones work or skips other tests", (
   }
 });
 
+/**
+ * Modules that may read the computer's clock, each with its reason. Durations (timeouts, caches,
+ * pauses, uptime) use `performance.now()` or `createMonotonicClock()`: the computer's clock can be set
+ * back.
+ */
+const WALL_CLOCK_READERS: Readonly<Record<string, string>> = {
+  "lib/base/monotonic_clock.ts": "the first value of the monotonic clock",
+  "lib/http/http_date.ts": "the century of a date with two digits for the year",
+  "lib/plugin/realm/console.ts": "seconds are compared for equality only",
+  "lib/server/start.ts": "dates, and the expiry of capabilities",
+};
+
+Deno.test("no code of the server measures a duration with the computer's clock", () => {
+  const readers = [...lib]
+    .filter(([path, text]) => !path.startsWith("lib/tools/") && /\bDate\.now\b/.test(text))
+    .map(([path]) => path);
+  assertEquals(readers.sort(), Object.keys(WALL_CLOCK_READERS).sort());
+});
+
 /** Error handlers that do nothing: `() => {}`, `() => undefined`, and functions with an empty body. */
 const NOTHING = String.raw`(?:\(\w*\)|\w+)\s*=>\s*(?:\{\s*\}|undefined|void 0|null)`;
 

@@ -40,6 +40,8 @@ export interface TestAppOptions {
   readonly plugins?: Partial<PluginRoutes>;
   /** Unix milliseconds. */
   readonly now?: () => number;
+  /** The clock for durations; by default `now`. */
+  readonly monotonic?: () => number;
   /** Returns the store that the app uses, such as a wrapper of the given one. */
   readonly store?: (store: Store) => Store;
 }
@@ -87,6 +89,7 @@ export async function withApp(
       }),
     startedAt: now(),
     now,
+    monotonic: options.monotonic ?? now,
     log: (line) => void log.push(line),
   };
   const findClient = createClientFinder({});

@@ -38,6 +38,6 @@ export function createDavContext(server: ServerContext, locks: LockTable): DavCo
     locks,
     creationInfo,
     deadProperties: new DeadProperties(server.store, creationInfo),
-    readQuota: createQuotaReader(server.config.data, server.now),
+    readQuota: createQuotaReader(server.config.data, server.monotonic),
   };
 }

@@ -20,7 +20,7 @@ export type QuotaReader = () => Promise<DiskSpace | undefined>;
  * milliseconds.
  *
  * @param folder path of the data folder
- * @param now returns the current time in Unix milliseconds
+ * @param now returns milliseconds of a monotonic clock
  */
 export function createQuotaReader(folder: string, now: () => number): QuotaReader {
   let last: { readonly at: number; readonly space: Promise<DiskSpace | undefined> } | undefined;

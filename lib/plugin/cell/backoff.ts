@@ -12,7 +12,7 @@ export class Backoff {
   #failures = 0;
   #notBefore = 0;
 
-  /** @param now current time in Unix milliseconds */
+  /** @param now milliseconds of a monotonic clock */
   constructor(limits: BackoffLimits, now: () => number) {
     this.#limits = limits;
     this.#now = now;
@@ -36,7 +36,7 @@ export class Backoff {
   /**
    * Counts a failure. A run that lasted longer than `maxBackoffMs` resets the count first.
    *
-   * @param startedAt start of the failed run in Unix milliseconds
+   * @param startedAt start of the failed run by the same clock
    * @returns whether this failure opened the circuit
    */
   recordFailure(startedAt: number): boolean {

@@ -58,7 +58,7 @@ export interface CellOptions<A> {
   readonly init: CellInit;
   readonly startCell: StartCell;
   readonly limits: CellLimits;
-  /** Returns the current time in Unix milliseconds. */
+  /** Returns milliseconds of a clock that only moves forward, beginning at a Unix time. */
   readonly now: () => number;
   /**
    * Answers a subrequest of the plugin. If it throws, the plugin gets a failure without details.

@@ -18,7 +18,7 @@ import type { ProbeResult } from "./probe_manifest.ts";
 export interface SandboxDeps {
   readonly startCell: StartCell;
   readonly limits: CellLimits;
-  /** Returns the current time in Unix milliseconds. */
+  /** Returns milliseconds of a clock that only moves forward, beginning at a Unix time. */
   readonly now: () => number;
   /** Returns an environment variable of the server, or undefined if it is not set. */
   readVariable(name: string): string | undefined;

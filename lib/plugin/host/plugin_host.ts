@@ -21,6 +21,7 @@
  * The host must not contain code for a particular plugin.
  */
 
+import { createMonotonicClock } from "../../base/monotonic_clock.ts";
 import type { RequestContext } from "../../request/request_context.ts";
 import { Problem } from "../../http/problem.ts";
 import { PLUGIN_START_WAIT_MS } from "../../limits.ts";
@@ -93,7 +94,7 @@ export class PluginHost implements PluginRoutes, PluginAdmin {
   constructor(options: PluginHostOptions) {
     this.#options = options;
     this.containment = options.containment;
-    this.#eventLog = new PluginEventLog(options.store, options.now, options.log);
+    this.#eventLog = new PluginEventLog(options.store, createMonotonicClock(), options.log);
     this.#unwatch = options.store.watch("lib/", (change) => this.#sourceChanged(change));
   }
 

@@ -107,7 +107,7 @@ export function collectMetrics(server: ServerContext, live: LiveMetrics): Metric
       ...gauge(
         "elastik_uptime_seconds",
         "Seconds since the start.",
-        (server.now() - startedAt) / 1000,
+        (server.monotonic() - startedAt) / 1000,
       ),
       unit: "seconds",
     },

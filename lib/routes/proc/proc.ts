@@ -105,8 +105,8 @@ function acceptOf({ request }: RequestContext): string | null {
 }
 
 /** Seconds since the start. */
-function uptime(server: Pick<ServerContext, "now" | "startedAt">): number {
-  return Math.round((server.now() - server.startedAt) / 10) / 100;
+function uptime(server: Pick<ServerContext, "monotonic" | "startedAt">): number {
+  return Math.round((server.monotonic() - server.startedAt) / 10) / 100;
 }
 
 /**

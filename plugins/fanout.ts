@@ -58,6 +58,14 @@ async function respond(request: Request, env: Env): Promise<Response> {
       `Cannot write to the targets: ${CONF} names no world; T3 can write it, one name per line`,
     );
   }
+  const [refused, ...others] = await findRefused(targets, env.caller.fetch);
+  if (refused !== undefined) {
+    const also = others.length === 0 ? "" : ` (and ${others.length} other targets)`;
+    throw new Problem(
+      "forbidden",
+      `Cannot write to the targets: ${refused.target}${also} was refused, so none was written: ${refused.detail}`,
+    );
+  }
   return await readShared(request, async (body) => {
     const results = await broadcast(request, body, targets, searchParams, env.caller.fetch);
     return resultsResponse(request, results);
@@ -618,8 +626,36 @@ interface Result {
 
 /** Headers that every target receives: type, metadata and preconditions. */
 const FORWARDED_HEADERS = /^(?:content-(?:type|encoding|range|language)|x-meta-.*|if-.*)$/;
+/**
+ * Precondition that is never true: no world has this version. The server checks the rights of a caller
+ * before the precondition, so it answers 401 or 403 if the policy refuses, and changes nothing.
+ */
+const NEVER_TRUE = `"${Number.MAX_SAFE_INTEGER}"`;
 /** Targets that are written at a time. */
 const CONCURRENT_WRITES = 8;
+
+/**
+ * Asks the policy for every target before any is written.
+ *
+ * @returns the targets that the caller cannot write, in the order of the targets
+ */
+async function findRefused(
+  targets: readonly Target[],
+  fetch: PluginFetch,
+): Promise<Result[]> {
+  const refused = new Map<Target, Result>();
+  const queue = targets.values();
+  const headers: [string, string][] = [["accept", "application/json"], ["if-match", NEVER_TRUE]];
+  async function work(): Promise<void> {
+    for (const target of queue) {
+      if (target.fault !== undefined) continue;
+      const found = await writeTarget(target.path, "", { method: "PUT", headers }, fetch);
+      if (found.status === 401 || found.status === 403) refused.set(target, found);
+    }
+  }
+  await Promise.all(Array.from({ length: CONCURRENT_WRITES }, work));
+  return targets.flatMap((target) => refused.get(target) ?? []);
+}
 
 /**
  * Writes the body to every target. A target that fails does not affect the others.

@@ -19,6 +19,11 @@ const NEVER_WRITABLE = [
   "/usr/lib/shell",
 ] as const;
 /**
+ * Contains the dead properties of all resources, also of those that a plugin cannot write. A grant
+ * for a parent path is allowed and does not include it.
+ */
+const PROPERTY_RECORDS = "/var/lib/dav/";
+/**
  * Paths that only T3 can read. A grant for a parent path does not include them; the plugin must
  * request each by name.
  */
@@ -44,6 +49,27 @@ export function isGranted(
 }
 
 /**
+ * Checks whether grants allow an action on a path and on every path below it, whether or not a
+ * world exists there.
+ *
+ * @param path canonical absolute path
+ */
+export function isTreeGranted(
+  grants: Grants,
+  action: "read" | "write" | "delete",
+  path: string,
+): boolean {
+  if (!isGranted(grants, action, path)) return false;
+  const below = path === "/" ? "/" : `${path.toLowerCase()}/`;
+  const isUnrequested = (hidden: string) =>
+    hidden.startsWith(below) && modeOf(grants, hidden) === undefined;
+  if (REQUIRES_EXPLICIT_GRANT.some(isUnrequested)) return false;
+  if (action === "read") return true;
+  return !NEVER_WRITABLE.some((never) => never.startsWith(below)) &&
+    !hasReadOnlyBelow(grants, path);
+}
+
+/**
  * Explains why a plugin cannot request a grant.
  *
  * @param prefix canonical path; with a trailing slash if it includes everything below it
@@ -60,7 +86,11 @@ export function grantFault(prefix: string, mode: "r" | "rw"): string | undefined
     : `writing ${own} would let the plugin extend its own rights`;
 }
 
-/** The mode of the longest grant that covers a path. A grant for exactly the path has priority. */
+/**
+ * The mode of the longest grant that covers a path. A grant for exactly the path has priority. A
+ * longer read-only grant also restricts paths that differ in letter case only, because some file
+ * systems do not distinguish them.
+ */
 function modeOf(grants: Grants, path: string): "r" | "rw" | undefined {
   const folded = path.toLowerCase();
   const hidden = REQUIRES_EXPLICIT_GRANT.find((never) => covers(`${never}/`, folded));
@@ -74,12 +104,17 @@ function modeOf(grants: Grants, path: string): "r" | "rw" | undefined {
     longest = prefix.length;
     mode = found;
   }
-  return mode;
+  if (mode !== "rw") return mode;
+  const isRestricted = Object.entries(grants).some(([prefix, found]) =>
+    found === "r" && prefix.length > longest && covers(prefix.toLowerCase(), folded)
+  );
+  return isRestricted ? "r" : mode;
 }
 
 function hasReadOnlyBelow(grants: Grants, path: string): boolean {
+  const below = path === "/" ? "/" : `${path.toLowerCase()}/`;
   return Object.entries(grants).some(([prefix, mode]) =>
-    mode === "r" && prefix.startsWith(`${path}/`)
+    mode === "r" && prefix.toLowerCase().startsWith(below)
   );
 }
 
@@ -98,5 +133,6 @@ function covers(prefix: string, path: string): boolean {
  */
 function isNeverWritable(path: string): boolean {
   const folded = path.toLowerCase();
-  return NEVER_WRITABLE.some((never) => covers(`${never}/`, folded));
+  return covers(PROPERTY_RECORDS, folded) ||
+    NEVER_WRITABLE.some((never) => covers(`${never}/`, folded));
 }

@@ -7,7 +7,7 @@
 import { Problem } from "../http/problem.ts";
 import { type Caller, isAtLeast, type Tier } from "./caller.ts";
 import { isInside } from "./capability.ts";
-import { isGranted } from "./grants.ts";
+import { isGranted, isTreeGranted } from "./grants.ts";
 
 /**
  * An action on a world or a collection. Every way to see it (its bytes, events, audit, stream,
@@ -95,6 +95,57 @@ export function decide(caller: Caller, action: Action, path: string): Decision {
  */
 export function assertCan(caller: Caller, action: Action, path: string): void {
   assertAllowed(decide(caller, action, path));
+}
+
+/**
+ * Decides whether a caller can perform an action on a path and on every path below it, whether or
+ * not a world exists there. The decision depends on the paths only, so a refusal reveals no name.
+ *
+ * @param path canonical absolute path of a collection
+ */
+export function decideTree(
+  caller: Caller,
+  action: "read" | "write" | "delete",
+  path: string,
+): Decision {
+  const decision = decide(caller, action, path);
+  if (!decision.allowed) return decision;
+  const { grants, tier } = caller;
+  if (grants !== undefined) {
+    return isTreeGranted(grants, action, path) ? ALLOWED : refuse(
+      caller,
+      `${VERBS[action]} everything below`,
+      path,
+      "a grant over each path below it",
+    );
+  }
+  if (action === "write" || tier === "T3") return decision; // what T2 can write, it can write whole
+  const isSplit = PRIVATE.some((hidden) => isAtOrBelow(hidden, path.toLowerCase()));
+  return isSplit ? refuse(caller, `${VERBS[action]} everything below`, path, "T3") : decision;
+}
+
+/**
+ * Like {@link decideTree}, for callers that stop at a refusal.
+ *
+ * @throws {Problem} `unauthorized` (401) with a challenge, or `forbidden` (403)
+ */
+export function assertCanTree(
+  caller: Caller,
+  action: "read" | "write" | "delete",
+  path: string,
+): void {
+  assertAllowed(decideTree(caller, action, path));
+}
+
+/**
+ * Throws at the first path on which a caller cannot perform an action. An operation on many worlds
+ * calls it with every name that it changes, before it changes any.
+ *
+ * @param paths canonical absolute paths
+ * @throws {Problem} `unauthorized` (401) with a challenge, or `forbidden` (403)
+ */
+export function assertCanEach(caller: Caller, action: Action, paths: Iterable<string>): void {
+  for (const path of paths) assertCan(caller, action, path);
 }
 
 /**

@@ -3,7 +3,7 @@
  * of the lower layer cannot be deleted.
  */
 
-import { assertCan } from "../auth/policy.ts";
+import { assertCan, assertCanEach, assertCanTree } from "../auth/policy.ts";
 import { assertUnlocked } from "../dav/locks/lock_guard.ts";
 import type { LockTable } from "../dav/locks/lock_table.ts";
 import { parsePrecondition } from "../http/conditional.ts";
@@ -59,10 +59,11 @@ export async function deleteCollection(
   context: RequestContext,
 ): Promise<Response> {
   const { request, target: { name, path }, caller } = context;
-  assertCan(caller, "delete", path);
+  assertCanTree(caller, "delete", path);
   if (!name.includes("/")) throw createMethodProblem(context, allowedMethods(context));
   assertUnconditional(parsePrecondition(request.headers), path);
   const below = (await store.walk(name)).filter((entry) => entry.name !== name);
+  assertCanEach(caller, "delete", below.map((entry) => `/${entry.name}`));
   const upper = below.filter((entry) => entry.layer === "upper");
   if (below.length === 0 && !store.isCollection(name)) {
     throw new Problem("not-found", `Cannot delete ${path}/: nothing is below it`);

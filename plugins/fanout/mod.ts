@@ -7,7 +7,7 @@
 import { chooseType } from "../kit/accept.ts";
 import type { PluginCaller, PluginConfig } from "../kit/env.ts";
 import { Problem, problemResponse } from "../kit/problem.ts";
-import { broadcast, type Result, statusOf } from "./broadcast.ts";
+import { broadcast, findRefused, type Result, statusOf } from "./broadcast.ts";
 import { readShared } from "./shared_body.ts";
 import { readTargets, type Target } from "./targets.ts";
 
@@ -61,6 +61,14 @@ async function respond(request: Request, env: Env): Promise<Response> {
     throw new Problem(
       "unavailable",
       `Cannot write to the targets: ${CONF} names no world; T3 can write it, one name per line`,
+    );
+  }
+  const [refused, ...others] = await findRefused(targets, env.caller.fetch);
+  if (refused !== undefined) {
+    const also = others.length === 0 ? "" : ` (and ${others.length} other targets)`;
+    throw new Problem(
+      "forbidden",
+      `Cannot write to the targets: ${refused.target}${also} was refused, so none was written: ${refused.detail}`,
     );
   }
   return await readShared(request, async (body) => {

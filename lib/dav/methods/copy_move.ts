@@ -6,10 +6,14 @@
  * conditions hold: the destination does not exist, the same callers can read both paths, and
  * neither path is a plugin source. Otherwise the world is written to the destination, as the next
  * version of an existing world, and the source is deleted only after that.
+ *
+ * The policy decides for every single name before the first change: each member of the source (read,
+ * for MOVE also delete), each name at the destination (write), and each resource that is deleted
+ * there (delete). One refused name refuses the whole request.
  */
 
 import { ANONYMOUS } from "../../auth/authenticate.ts";
-import { assertCan, canRead, isRedacted } from "../../auth/policy.ts";
+import { assertCan, assertCanEach, assertCanTree, canRead, isRedacted } from "../../auth/policy.ts";
 import { redactFor } from "../../auth/redact.ts";
 import type { RequestTarget } from "../../http/path.ts";
 import { Problem } from "../../http/problem.ts";
@@ -32,7 +36,12 @@ import {
   assertValidPath,
   keepEmptyParent,
 } from "./target_checks.ts";
-import { deleteTree, type FailedResource, removeLocksAndProperties } from "./delete.ts";
+import {
+  deleteTree,
+  type FailedResource,
+  listForDeletion,
+  removeLocksAndProperties,
+} from "./delete.ts";
 import {
   findResource,
   listTree,
@@ -93,8 +102,10 @@ export async function copyMove(context: DavContext, davRequest: DavRequest): Pro
   assertPrecondition(from, parseDavPrecondition(request.headers, from.entry), method);
   const transfer: Transfer = { context, davRequest, move, from, to, existing };
   assertLocks(transfer);
-  const tree = from.collection && depth === "infinity"
-    ? await listTree(store, caller, from, () =>
+  const isTree = from.collection && depth === "infinity";
+  if (isTree) assertCanTree(caller, "read", path);
+  const tree = isTree
+    ? await listTree(store, undefined, from, () =>
       new Problem(
         "insufficient-storage",
         `Cannot ${method} ${path}: it has more than ${MAX_DAV_MEMBERS} resources; transfer its parts`,
@@ -102,7 +113,8 @@ export async function copyMove(context: DavContext, davRequest: DavRequest): Pro
     // With Depth 0 only the collection is copied, without a world of the same name.
     : [from.collection ? { path, collection: true } : from];
   for (const { path: at } of tree) assertValidPath(destinationOf(transfer, at), method);
-  const failures = await deleteDestination(transfer);
+  const replaced = await assertMembersAllowed(transfer, tree);
+  const failures = await deleteTree(context, davRequest, replaced);
   if (failures.length === 0) failures.push(...await transferAll(transfer, tree));
   if (failures.length > 0) {
     return createMultistatus(
@@ -156,13 +168,26 @@ function isReplaced(from: Resource, existing: Resource): boolean {
   return !from.collection && !existing.collection;
 }
 
-async function deleteDestination(
-  { context, davRequest, move, from, to, existing }: Transfer,
-): Promise<FailedResource[]> {
+/**
+ * Asks the policy for every name that the transfer reads, writes or deletes.
+ *
+ * @returns the resources at the destination that are deleted before the transfer
+ * @throws {Problem} `unauthorized`, `forbidden`; nothing is changed then
+ */
+async function assertMembersAllowed(
+  transfer: Transfer,
+  tree: readonly Resource[],
+): Promise<readonly Resource[]> {
+  const { context, davRequest, move, from, to, existing } = transfer;
+  const { caller } = davRequest;
+  const paths = tree.map(({ path }) => path);
+  assertCanEach(caller, "read", paths);
+  if (move) assertCanEach(caller, "delete", paths);
+  assertCanEach(caller, "write", paths.map((path) => destinationOf(transfer, path)));
   if (existing === undefined) return [];
-  const replaced = isReplaced(from, existing);
-  if (!replaced || move) assertCan(davRequest.caller, "delete", to.path);
-  return replaced ? [] : await deleteTree(context, davRequest, existing);
+  if (!isReplaced(from, existing)) return await listForDeletion(context, davRequest, existing);
+  if (move) assertCan(caller, "delete", to.path);
+  return [];
 }
 
 async function transferAll(

@@ -4,7 +4,7 @@
  * resources that could not be deleted.
  */
 
-import { assertCan } from "../../auth/policy.ts";
+import { assertCan, assertCanEach, assertCanTree } from "../../auth/policy.ts";
 import { Problem } from "../../http/problem.ts";
 import { toStoreProblem } from "../../response/store_problem.ts";
 import { MAX_DAV_MEMBERS } from "../../limits.ts";
@@ -73,7 +73,8 @@ export async function deleteResource(
     const paths = new Set(locked.map((lock) => lock.path));
     return createMultistatus([...paths].map((at) => writeStatusResponse(at, false, 423)));
   }
-  const failures = await deleteTree(context, davRequest, found);
+  const tree = await listForDeletion(context, davRequest, found);
+  const failures = await deleteTree(context, davRequest, tree);
   if (failures.length === 0) return new Response(null, { status: 204 });
   return createMultistatus(
     failures.map(({ resource: { path, collection }, status }) =>
@@ -82,19 +83,41 @@ export async function deleteResource(
   );
 }
 
-/** Deletes a resource and all resources below it; returns those that could not be deleted. */
-export async function deleteTree(
-  context: DavContext,
+/**
+ * Lists a resource and all resources below it, and checks that the caller can delete each of them.
+ * Nothing is changed.
+ *
+ * @throws {Problem} `unauthorized`, `forbidden`; `insufficient-storage` if there are too many
+ */
+export async function listForDeletion(
+  { server: { store } }: DavContext,
   { caller }: DavRequest,
   root: Resource,
-): Promise<FailedResource[]> {
-  const { store } = context.server;
-  const tree = await listTree(store, caller, root, () =>
+): Promise<readonly Resource[]> {
+  assertCanTree(caller, "delete", root.path);
+  const tree = await listTree(store, undefined, root, () =>
     new Problem(
       "insufficient-storage",
       `Cannot delete ${root.path}: it has more than ${MAX_DAV_MEMBERS} resources; ` +
         `delete its parts, or use its plain path: DELETE ${root.path}/`,
     ));
+  assertCanEach(caller, "delete", tree.map(({ path }) => path));
+  return tree;
+}
+
+/**
+ * Deletes the resources that {@link listForDeletion} returned.
+ *
+ * @returns the resources that could not be deleted
+ */
+export async function deleteTree(
+  context: DavContext,
+  { caller }: DavRequest,
+  tree: readonly Resource[],
+): Promise<FailedResource[]> {
+  const { store } = context.server;
+  const [root] = tree;
+  if (root === undefined) return [];
   const failures: FailedResource[] = [];
   const worlds = tree.filter((found): found is WorldResource => found.entry !== undefined);
   for (let at = 0; at < worlds.length; at += WORLDS_PER_STEP) {

@@ -6,7 +6,7 @@
 
 import { UNCACHED_HEADERS } from "../../http/headers.ts";
 import { initialState } from "../../world/store.ts";
-import { assertCan } from "../../auth/policy.ts";
+import { assertCan, assertCanTree } from "../../auth/policy.ts";
 import { Problem } from "../../http/problem.ts";
 import { toStoreProblem } from "../../response/store_problem.ts";
 import { readDepth, readLockToken, readTimeout } from "../resource/dav_headers.ts";
@@ -37,6 +37,8 @@ export async function lock(context: DavContext, davRequest: DavRequest): Promise
     by: caller.by,
     seconds: readTimeout(request.headers),
   };
+  // A lock of a collection prevents writes by others on every path below it.
+  if (lockRequest.depth === "infinity") assertCanTree(caller, "write", path);
   const created = await createWorldIfMissing(context, davRequest);
   const granted = context.locks.grant(lockRequest);
   if ("full" in granted) {

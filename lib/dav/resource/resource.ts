@@ -50,24 +50,25 @@ export async function findResource(store: Store, path: string): Promise<Resource
 /**
  * Lists the members of a collection that a caller can read, sorted by name.
  *
+ * @param caller undefined lists all members
  * @param path canonical path of the collection
  * @param mounts whether the root has the collection `/mnt`
  */
 export async function listMembers(
   store: Store,
-  caller: Caller,
+  caller: Caller | undefined,
   path: string,
   mounts = false,
 ): Promise<Resource[]> {
   if (path === "/") {
     const folders = [...NAMESPACES, ...(mounts ? [MOUNT_ROOT.slice(1)] : [])].sort();
     return folders.map((name) => ({ path: `/${name}`, collection: true }))
-      .filter((found) => canRead(caller, found.path));
+      .filter((found) => caller === undefined || canRead(caller, found.path));
   }
   const found: Resource[] = [];
   for (const { name, dir, entry } of await store.list(path.slice(1))) {
     const member = { path: `${path}/${name}`, collection: dir };
-    if (!canRead(caller, member.path)) continue;
+    if (caller !== undefined && !canRead(caller, member.path)) continue;
     found.push(entry === undefined ? member : { ...member, entry });
   }
   return found;
@@ -77,12 +78,13 @@ export async function listMembers(
  * Lists a resource and all resources below it that a caller can read; a collection comes before its
  * members.
  *
+ * @param caller undefined lists all resources
  * @param tooMany creates the error for more than {@link MAX_DAV_MEMBERS} resources
  * @throws {Problem} the error that `tooMany` creates
  */
 export async function listTree(
   store: Store,
-  caller: Caller,
+  caller: Caller | undefined,
   root: Resource,
   tooMany: () => Problem,
 ): Promise<Resource[]> {

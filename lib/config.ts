@@ -10,6 +10,7 @@ import {
   CACHE_BYTES,
   CELL_LIMITS,
   type CellLimits,
+  CLIENT_LOG_LINES_PER_SECOND,
   HISTORY_BYTES,
   HISTORY_VERSIONS,
   MAX_BODY_BYTES,
@@ -44,6 +45,8 @@ export interface Config {
   readonly writers: number;
   /** Format of the access log on the standard output. */
   readonly accessLogFormat: "off" | "line" | "json";
+  /** Log lines of one kind per second that clients can cause; 0 means no limit. */
+  readonly clientLogLinesPerSecond: number;
   /** Limits of every plugin process. */
   readonly cellLimits: CellLimits;
 }
@@ -77,6 +80,7 @@ export const SETTINGS = {
     "full (every confirmed write is on disk) or normal (a power loss may lose the last writes)",
   ELASTIK_WRITERS: "writer threads, 2",
   ELASTIK_LOG: "access log on the standard output: off, line or json",
+  ELASTIK_LOG_RATE: "log lines of one kind per second that clients can cause, 10 (0: no limit)",
   ELASTIK_CELL_HEAP: "V8 heap of a plugin in MiB, 128",
   ELASTIK_CELL_MEMORY: "resident memory of a plugin process in MiB, 512",
   ELASTIK_CELL_START: "milliseconds a plugin may take to start, 10000",
@@ -106,6 +110,7 @@ export const PUBLIC_SETTINGS: readonly SettingName[] = [
   "ELASTIK_SYNC",
   "ELASTIK_WRITERS",
   "ELASTIK_LOG",
+  "ELASTIK_LOG_RATE",
   "ELASTIK_CELL_HEAP",
   "ELASTIK_CELL_MEMORY",
   "ELASTIK_CELL_START",
@@ -170,6 +175,11 @@ export function readConfig(env: (name: string) => string | undefined): Config {
     sync: oneOf(read, "ELASTIK_SYNC", ["full", "normal"]),
     writers: Math.max(1, parseWholeNumber(read, "ELASTIK_WRITERS", 2, 64)),
     accessLogFormat: oneOf(read, "ELASTIK_LOG", ["off", "line", "json"]),
+    clientLogLinesPerSecond: parseWholeNumber(
+      read,
+      "ELASTIK_LOG_RATE",
+      CLIENT_LOG_LINES_PER_SECOND,
+    ),
     cellLimits: readCellLimits(read),
   };
 }

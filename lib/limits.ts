@@ -103,13 +103,15 @@ export const MAX_STREAM_REPLAY_CHANGES = 1024;
 /** Missed versions that the stream of a world replays from its history. */
 export const MAX_STREAM_REPLAY_VERSIONS = 100;
 
-// the access log
+// the logs
 
-/** Text of the access log that can wait to be written; beyond it lines are dropped and counted. */
+/** Default of `ELASTIK_LOG_RATE`: log lines of one kind per second that clients can cause. */
+export const CLIENT_LOG_LINES_PER_SECOND = 10;
+/** Text of a log that can wait to be written; beyond it lines are dropped and counted. */
 export const MAX_LOG_BUFFER_CHARS = 4 * MIB;
 /** Lines of the access log are collected for this long before they are written. */
 export const LOG_FLUSH_INTERVAL_MS = 50;
-/** A shutdown waits this long for the reader of the access log. */
+/** A shutdown waits this long for the reader of a log. */
 export const LOG_CLOSE_TIMEOUT_MS = 1_000;
 
 // snapshots

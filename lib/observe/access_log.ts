@@ -66,8 +66,13 @@ export class AccessLog {
         options.format === "json"
           ? `{"dropped":${count}}\n`
           : `dropped ${count} access log lines: the reader is too slow\n`,
-      onError: (error) => options.log(`the access log stopped: ${error}`),
+      onError: (error) => options.log(`cannot write the access log: ${error}`),
     });
+  }
+
+  /** Lines that were dropped since the start. */
+  get dropped(): number {
+    return this.#lines.dropped;
   }
 
   /** Passes a request to the app and logs the response after delivery. */

@@ -1,7 +1,8 @@
 /**
  * Writes lines to a slow output such as a terminal or a pipe. Lines are collected and written in
  * batches; callers never wait. Lines beyond a memory limit are dropped and counted, because a log
- * that is not read must not block the server.
+ * that is not read must not block the server. An output that fails is tried again with the next
+ * lines: a full disk can have space again.
  */
 
 import { LOG_CLOSE_TIMEOUT_MS, LOG_FLUSH_INTERVAL_MS, MAX_LOG_BUFFER_CHARS } from "../limits.ts";
@@ -13,7 +14,7 @@ export interface LineWriterOptions {
   write(bytes: Uint8Array): Promise<number>;
   /** Formats the line that reports how many lines were dropped. */
   formatDropped(count: number): string;
-  /** Called once if writing fails; nothing is written afterwards. */
+  /** Called at the first of several failures in a row. The lines of a failed write are dropped. */
   onError(error: unknown): void;
   /** Characters that can wait; the default is {@link MAX_LOG_BUFFER_CHARS}. */
   readonly limit?: number;
@@ -33,9 +34,13 @@ export class LineWriter {
   #waiting: string[] = [];
   #length = 0;
   #dropped = 0;
+  #totalDropped = 0;
   #timer: ReturnType<typeof setTimeout> | undefined;
   #writing: Promise<void> | undefined;
-  #broken = false;
+  /** When the current write began, by `performance.now()`. */
+  #writingSince = 0;
+  #failing = false;
+  #closed = false;
 
   constructor(options: LineWriterOptions) {
     this.#options = options;
@@ -43,11 +48,16 @@ export class LineWriter {
     this.#delayMs = options.delayMs ?? LOG_FLUSH_INTERVAL_MS;
   }
 
+  /** Lines that were dropped since the start. */
+  get dropped(): number {
+    return this.#totalDropped;
+  }
+
   /** Queues a line, which includes its line break. Never waits. */
   write(line: string): void {
-    if (this.#broken) return;
+    if (this.#closed) return;
     if (this.#length + line.length > this.#limit) {
-      this.#dropped++;
+      this.#drop(1);
       return;
     }
     this.#waiting.push(line);
@@ -56,11 +66,20 @@ export class LineWriter {
     this.#timer ??= setTimeout(() => this.#flush(), this.#delayMs);
   }
 
-  /** Writes the queued lines, and gives up after {@link LOG_CLOSE_TIMEOUT_MS} milliseconds. */
+  /**
+   * Writes the queued lines. Gives up {@link LOG_CLOSE_TIMEOUT_MS} milliseconds after the last
+   * write began, so an output that has been stuck for long does not delay a shutdown. Idempotent.
+   */
   async close(): Promise<void> {
     this.#flush();
-    await withTimeout(LOG_CLOSE_TIMEOUT_MS, this.#writing ?? Promise.resolve());
-    this.#broken = true;
+    const left = this.#writingSince + LOG_CLOSE_TIMEOUT_MS - performance.now();
+    await withTimeout(Math.max(0, left), this.#writing ?? Promise.resolve());
+    this.#closed = true;
+  }
+
+  #drop(count: number): void {
+    this.#dropped += count;
+    this.#totalDropped += count;
   }
 
   #flush(): void {
@@ -70,17 +89,23 @@ export class LineWriter {
   }
 
   async #writeAll(): Promise<void> {
-    try {
-      while (this.#waiting.length > 0 && !this.#broken) {
-        const bytes = encoder.encode(this.#take());
+    while (this.#waiting.length > 0 && !this.#closed) {
+      const count = this.#waiting.length;
+      const dropped = this.#dropped;
+      const bytes = encoder.encode(this.#take());
+      try {
         for (let at = 0; at < bytes.length;) {
+          this.#writingSince = performance.now();
           at += await this.#options.write(bytes.subarray(at));
         }
+        this.#failing = false;
+      } catch (error) {
+        this.#drop(count);
+        // These lines were counted already; only their report was lost.
+        this.#dropped += dropped;
+        if (!this.#failing) this.#options.onError(error);
+        this.#failing = true;
       }
-    } catch (error) {
-      this.#broken = true;
-      this.#waiting = [];
-      this.#options.onError(error);
     }
   }
 

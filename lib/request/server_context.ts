@@ -29,6 +29,11 @@ export interface ServerContext {
    * does not change it.
    */
   readonly monotonic: () => number;
-  /** Writes one line to the server's log. */
-  readonly log: (line: string) => void;
+  /**
+   * Writes one line to the server's log. A line that clients can cause has a `kind`, so that lines of
+   * this kind are limited.
+   */
+  readonly log: (line: string, kind?: string) => void;
+  /** Log lines that were not written since the start, access log included. */
+  readonly droppedLogLines: () => number;
 }

@@ -77,7 +77,7 @@ export class Fallback {
       if (isClientGone(error)) return undefined;
       // The client gets the 404; the failure is logged for the operator.
       const reason = error instanceof Problem ? `${error.status} ${error.detail}` : String(error);
-      log(`fallback failed: ${request.method} ${target.path.slice(0, 200)}: ${reason}`);
+      log(`fallback failed: ${request.method} ${target.path.slice(0, 200)}: ${reason}`, "fallback");
     }
     this.#rememberDecline(key);
     return undefined;

@@ -258,7 +258,7 @@ export function createApp(server: ServerContext, gateOptions: GateOptions): App 
   /** An unexpected error: the log gets its stack, the client a problem without it. */
   function reportFailure(error: unknown, request: Request): Problem {
     const text = error instanceof Error ? error.stack ?? error.message : String(error);
-    server.log(`failed: ${request.method} ${pathForLog(request.url)}: ${text}`);
+    server.log(`failed: ${request.method} ${pathForLog(request.url)}: ${text}`, "failed");
     return new Problem("internal", "Cannot answer: internal error; see the server log");
   }
 
@@ -269,7 +269,10 @@ export function createApp(server: ServerContext, gateOptions: GateOptions): App 
     const { status, detail, cause } = problem;
     if (status < 500 || status === 501) return;
     const why = cause instanceof Error ? ` (${cause.message})` : "";
-    server.log(`${status}: ${request.method} ${pathForLog(request.url)}: ${detail}${why}`);
+    server.log(
+      `${status}: ${request.method} ${pathForLog(request.url)}: ${detail}${why}`,
+      String(status),
+    );
   }
 
   /**

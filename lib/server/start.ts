@@ -37,8 +37,10 @@ export interface StartServerOptions {
   readonly single?: boolean;
   /** Writes bytes of the access log and returns how many; without it there is no access log. */
   readonly write?: (bytes: Uint8Array) => Promise<number>;
-  /** Writes one line for the operator. */
-  readonly log: (line: string) => void;
+  /** Writes one line for the operator; lines with a `kind` are limited. Never waits. */
+  readonly log: (line: string, kind?: string) => void;
+  /** Lines that `log` did not write since the start. */
+  readonly droppedLogLines?: () => number;
   /** Called if the store cannot continue. */
   readonly onStoreFailure: (reason: string) => void;
 }
@@ -131,6 +133,7 @@ export async function startServer(options: StartServerOptions): Promise<RunningS
       now: Date.now,
       monotonic,
       log,
+      droppedLogLines: () => (options.droppedLogLines?.() ?? 0) + (accessLog?.dropped ?? 0),
     };
     const findClient = createClientFinder({
       ...(config.trustHeader === undefined ? {} : { trustHeader: config.trustHeader }),
@@ -160,7 +163,10 @@ export async function startServer(options: StartServerOptions): Promise<RunningS
       ...tls,
       onListen: () => {},
       onError: (error) => {
-        log(`failed: ${error instanceof Error ? error.stack ?? error.message : String(error)}`);
+        log(
+          `failed: ${error instanceof Error ? error.stack ?? error.message : String(error)}`,
+          "failed",
+        );
         return new Response("500 Internal server error\n", { status: 500 });
       },
     }, (request, info) => handler.handle(request, peerOf(info.remoteAddr), info));

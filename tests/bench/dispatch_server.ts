@@ -45,6 +45,7 @@ const server: ServerContext = {
   now: Date.now,
   monotonic: Date.now,
   log,
+  droppedLogLines: () => 0,
 };
 await store.put({
   name: "home/x",

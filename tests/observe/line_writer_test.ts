@@ -1,4 +1,5 @@
 import { assert, assertEquals } from "../support/assert.ts";
+import { LOG_CLOSE_TIMEOUT_MS } from "../../lib/limits.ts";
 import { LineWriter } from "../../lib/observe/line_writer.ts";
 
 /** A slow output that a test can read. */
@@ -71,20 +72,51 @@ Deno.test("LineWriter accepts lines during a write and writes them next", async 
   assertEquals(place.batches, ["first\n", "second\n"]);
 });
 
-Deno.test("LineWriter calls onError once and writes nothing afterwards", async () => {
+Deno.test("LineWriter reports the first of several failures, counts their lines, and continues", async () => {
   const failures: unknown[] = [];
+  const batches: string[] = [];
+  let isFull = true;
   const writer = new LineWriter({
-    write: () => Promise.reject(new Deno.errors.BrokenPipe("gone")),
-    formatDropped: () => "",
+    write: (bytes) => {
+      if (isFull) return Promise.reject(new Deno.errors.BrokenPipe("gone"));
+      batches.push(new TextDecoder().decode(bytes));
+      return Promise.resolve(bytes.length);
+    },
+    formatDropped: (count) => `${count} dropped\n`,
     onError: (error) => void failures.push(error),
-    delayMs: 1,
+    delayMs: 0,
   });
+  const turn = () => new Promise((resolve) => setTimeout(resolve, 1));
   writer.write("lost\n");
-  await writer.close();
+  while (failures.length === 0) await turn();
   writer.write("lost too\n");
-  await writer.close();
+  while (writer.dropped < 2) await turn();
   assertEquals(failures.length, 1);
   assert(failures[0] instanceof Deno.errors.BrokenPipe);
+  isFull = false;
+  writer.write("written\n");
+  await writer.close();
+  assertEquals([batches, writer.dropped], [["written\n2 dropped\n"], 2]);
+});
+
+Deno.test("LineWriter.close() does not wait for an output that has been stuck for longer than the limit", async () => {
+  const started = Promise.withResolvers<void>();
+  const writer = new LineWriter({
+    write: () => {
+      started.resolve();
+      return new Promise(() => {});
+    },
+    formatDropped: () => "",
+    onError: () => assert(false, "no write fails"),
+    delayMs: 0,
+  });
+  writer.write("never taken\n");
+  await started.promise;
+  await writer.close();
+  const start = performance.now();
+  await writer.close();
+  const elapsed = performance.now() - start;
+  assert(elapsed < LOG_CLOSE_TIMEOUT_MS / 2, `it waited ${elapsed} ms`);
 });
 
 Deno.test("LineWriter.close() returns after LOG_CLOSE_TIMEOUT_MS if the output never accepts a line", async () => {

@@ -68,6 +68,7 @@ Deno.test("no code disables type checks, postpones work or skips other tests", (
  */
 const WALL_CLOCK_READERS: Readonly<Record<string, string>> = {
   "lib/base/monotonic_clock.ts": "the first value of the monotonic clock",
+  "lib/cli/commands/serve.ts": "the time of a log line",
   "lib/http/http_date.ts": "the century of a date with two digits for the year",
   "lib/plugin/realm/console.ts": "seconds are compared for equality only",
   "lib/server/start.ts": "dates, and the expiry of capabilities",
@@ -78,6 +79,20 @@ Deno.test("no code of the server measures a duration with the computer's clock",
     .filter(([path, text]) => !path.startsWith("lib/tools/") && /\bDate\.now\b/.test(text))
     .map(([path]) => path);
   assertEquals(readers.sort(), Object.keys(WALL_CLOCK_READERS).sort());
+});
+
+/** Code that does not run in the process of the server: commands, cells, and the plugin's console. */
+const OWN_PROCESS = /^lib\/(?:tools\/|cli\/(?!commands\/serve\.ts)|plugin\/(?:transport|realm)\/)/;
+
+Deno.test("no code of the running server writes to a blocking output", () => {
+  for (const [path, text] of lib) {
+    if (OWN_PROCESS.test(path)) continue;
+    const code = text.replace(/^\s*(?:\*|\/\*\*|\/\/).*$/gm, "");
+    const found = /\bconsole\.\w+|\bDeno\.std(?:out|err)\.writeSync|\b(?:alert|prompt)\(/.exec(
+      code,
+    );
+    assert(found === null, `${path} contains ${found?.[0]}: use the server's log`);
+  }
 });
 
 /** Error handlers that do nothing: `() => {}`, `() => undefined`, and functions with an empty body. */

@@ -91,6 +91,7 @@ export async function withApp(
     now,
     monotonic: options.monotonic ?? now,
     log: (line) => void log.push(line),
+    droppedLogLines: () => 0,
   };
   const findClient = createClientFinder({});
   const app = createApp(server, {

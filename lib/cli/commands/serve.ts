@@ -1,10 +1,15 @@
 /**
  * The command `serve`: reads the settings, starts the server, prints its address and handles
- * signals. All other decisions are in `lib/server`.
+ * signals. All other decisions are in `lib/server`. The output of the running server never waits for
+ * its reader: `console` would stop the server while a pipe is full.
  */
 
 import type { CommandContext } from "../command.ts";
 import { type Config, ConfigError, readConfig, readEnvironment } from "../../config.ts";
+import { withTimeout } from "../../base/timeout.ts";
+import { LOG_CLOSE_TIMEOUT_MS } from "../../limits.ts";
+import { LineWriter } from "../../observe/line_writer.ts";
+import { ServerLog } from "../../observe/server_log.ts";
 import { type RunningServer, startServer } from "../../server/start.ts";
 import { VERSION } from "../../version.ts";
 import { DataFolderBusy, InvalidSecret } from "../../world/file/data_folder.ts";
@@ -19,6 +24,19 @@ export async function run(
   let config: Config | undefined;
   try {
     config = readConfig(env);
+    const log = new ServerLog({
+      write: (bytes) => Deno.stderr.write(bytes),
+      clientLinesPerSecond: config.clientLogLinesPerSecond,
+      now: Date.now,
+      monotonic: () => performance.now(),
+    });
+    const output = new LineWriter({
+      write: (bytes) => Deno.stdout.write(bytes),
+      formatDropped: (count) => `dropped ${count} lines\n`,
+      onError: (error) => log.write(`cannot write to the standard output: ${error}`),
+      delayMs: 0,
+    });
+    const closeLogs = () => Promise.all([log.close(), output.close()]);
     const running = await startServer({
       config,
       env,
@@ -26,18 +44,23 @@ export async function run(
       storeWorkerUrl,
       ...(main === undefined ? {} : { main }),
       ...(single === undefined ? {} : { single }),
-      log,
+      log: (line, kind) => log.write(line, kind),
+      droppedLogLines: () => log.dropped,
       write: (bytes) => Deno.stdout.write(bytes),
-      onStoreFailure: (reason) => fail(`The store failed: ${reason}; start the server again`),
+      onStoreFailure: (reason) =>
+        void closeLogs().then(() => fail(`The store failed: ${reason}; start the server again`)),
     });
     // Before the greeting, so that a caller that has read it can stop the server.
-    stopOnSignals(running);
-    greet(running, config.data, config.accessLogFormat === "json" ? console.error : console.log);
+    stopOnSignals(running, closeLogs);
+    const print = config.accessLogFormat === "json"
+      ? (line: string) => log.print(line)
+      : (line: string) => output.write(`${line}\n`);
+    greet(running, config.data, print);
     return undefined;
   } catch (error) {
     if (config !== undefined && error instanceof Deno.errors.AddrInUse) {
       const { host, port } = config;
-      fail(
+      await fail(
         `Cannot listen on ${host}:${port}: another program uses this port; set ELASTIK_PORT to a free one`,
       );
     }
@@ -45,7 +68,7 @@ export async function run(
       error instanceof InvalidSecret || error instanceof Deno.errors.NotCapable ||
       error instanceof TypeError;
     if (!isExpected) throw error;
-    fail(error.message);
+    return await fail(error.message);
   }
 }
 
@@ -68,24 +91,33 @@ function greet(
 }
 
 /** The first signal lets accepted requests finish; a second one exits at once. */
-function stopOnSignals(running: RunningServer): void {
+function stopOnSignals(running: RunningServer, closeLogs: () => Promise<unknown>): void {
   let isStopping = false;
   for (const signal of ["SIGINT", "SIGTERM"] as const) {
     if (Deno.build.os === "windows" && signal === "SIGTERM") continue;
     Deno.addSignalListener(signal, () => {
       if (isStopping) Deno.exit(130);
       isStopping = true;
-      running.close().then(() => Deno.exit(0), (error) => fail(`Cannot stop cleanly: ${error}`));
+      running.close().then(
+        () => closeLogs().then(() => Deno.exit(0)),
+        (error) => fail(`Cannot stop cleanly: ${error}`),
+      );
     });
   }
 }
 
-function log(line: string): void {
-  console.error(`${new Date().toISOString()} ${line}`);
+/** Prints a message for the operator and exits with code 1, also if it cannot be printed. */
+async function fail(reason: string): Promise<never> {
+  const printed = writeAll(new TextEncoder().encode(`${reason}\n`));
+  await withTimeout(LOG_CLOSE_TIMEOUT_MS, printed);
+  Deno.exit(1);
 }
 
-/** Prints a message for the operator and exits with code 1. */
-function fail(reason: string): never {
-  console.error(reason);
-  Deno.exit(1);
+/** Writes to the standard error. A closed one is ignored: the exit code still reports the failure. */
+async function writeAll(bytes: Uint8Array): Promise<void> {
+  try {
+    for (let at = 0; at < bytes.length;) at += await Deno.stderr.write(bytes.subarray(at));
+  } catch {
+    return; // there is no other output
+  }
 }

@@ -82,6 +82,11 @@ export function collectMetrics(server: ServerContext, live: LiveMetrics): Metric
         "reads from memory are not included.",
       histogram: { bounds: WAIT_BOUNDS_SECONDS, buckets: waits.buckets, sum: waits.seconds },
     },
+    counter(
+      "elastik_log_lines_dropped",
+      "Log lines that were not written: the reader is too slow, or clients caused too many.",
+      [{ value: server.droppedLogLines() }],
+    ),
     gauge("elastik_streams_open", "Open event streams.", live.streams.size),
     gauge("elastik_worlds", "Worlds, including those of the lower layer.", store.count()),
     ...storeFamilies(server),

@@ -103,7 +103,7 @@ Deno.test("serve continues if the reader of its access log closes the pipe", () 
     for (let i = 0; i < 20; i++) assertEquals((await ask(`${url}/proc/version`)).status, 200);
     child.kill("SIGTERM");
     assertEquals((await child.status).code, 0);
-    assertMatch(await errors, /the access log stopped: /);
+    assertMatch(await errors, /cannot write the access log: /);
   }));
 
 Deno.test("serve exits with one sentence if it cannot start", () =>

@@ -51,7 +51,7 @@ const LAYERS: readonly (readonly [units: string, mayImport: string])[] = [
   ["server", "everything above except archive"],
   [
     "cli",
-    "archive, base, config, http, plugin/transport, server, version, world/file; plugins/mod.ts, worlds/mod.ts",
+    "archive, base, config, http, limits, observe, plugin/transport, server, version, world/file; plugins/mod.ts, worlds/mod.ts",
   ],
   ["tools", "base, http, version, world; cli/progress_bar"],
 ];

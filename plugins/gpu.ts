@@ -89,7 +89,7 @@ async function respond(
     prompt_bytes: new TextEncoder().encode(prompt).length,
     answer_bytes: 0,
     status: 200,
-    finish: "stop",
+    finish: "incomplete",
   };
   const started = Date.now();
   const onEnd = (): void => {
@@ -577,6 +577,10 @@ interface SchemeDefaults {
 }
 
 const CHAT_COMPLETIONS = "/chat/completions";
+/**
+ * The default models were checked against the services' public documentation on 2026-11-27:
+ * `deepseek-chat` was shut down on 2026-07-24, and `gpt-4.1-mini` will be on 2027-01-14.
+ */
 const SCHEMES: Readonly<Record<Scheme, SchemeDefaults>> = {
   ollama: {
     format: "ollama",
@@ -603,7 +607,7 @@ const SCHEMES: Readonly<Record<Scheme, SchemeDefaults>> = {
     format: "openai",
     path: CHAT_COMPLETIONS,
     call: CHAT_COMPLETIONS,
-    model: "deepseek-chat",
+    model: "deepseek-flash",
     key: "DEEPSEEK_API_KEY",
   },
   vast: {
@@ -616,7 +620,7 @@ const SCHEMES: Readonly<Record<Scheme, SchemeDefaults>> = {
 };
 /** The service of OpenAI itself. It has no model called `default`. */
 const OPENAI_HOST = "api.openai.com";
-const OPENAI_MODEL = "gpt-4.1-mini";
+const OPENAI_MODEL = "gpt-6-luna";
 const DEFAULT_IDLE_SECONDS = 120;
 
 /** A line that cannot be used. The message is the end of a sentence, without the text of the line. */
@@ -797,8 +801,15 @@ interface BackendRefusal {
   readonly retryAfter: string | null;
 }
 
+/** `Retry-After` in seconds if the backend sent none. */
+const RETRY_SECONDS = 30;
+/** Longest `Retry-After` that is passed on, in seconds. */
+const MAX_RETRY_SECONDS = 3600;
+/** Statuses below 500 that are about the backend, its key or its load, and not about the prompt. */
+const UNAVAILABLE: readonly number[] = [401, 402, 403, 404, 408, 425, 429];
+
 /**
- * A problem with what the backend did, and its own error message.
+ * The problem `bad-gateway` with what the backend did, and its own error message.
  *
  * @param action continues "the … backend"
  * @param text error message of the backend; empty if there is none
@@ -808,12 +819,36 @@ function backendProblem(
   key: string | undefined,
   action: string,
   text = "",
-  type: "bad-gateway" | "too-many-requests" | "gateway-timeout" = "bad-gateway",
-  headers: Readonly<Record<string, string>> = {},
 ): Problem {
+  return new Problem("bad-gateway", quotedDetail(scheme, key, action, text));
+}
+
+/**
+ * The problem `unavailable`: the backend cannot be reached, or fails, and a later request may
+ * succeed.
+ *
+ * @param retryAfter value of the backend's `Retry-After`, or null
+ */
+function unavailableProblem(
+  { scheme }: Pick<Backend, "scheme">,
+  key: string | undefined,
+  action: string,
+  text = "",
+  retryAfter: string | null = null,
+): Problem {
+  const seconds = retrySeconds(retryAfter, Date.now()) ?? RETRY_SECONDS;
+  const detail = quotedDetail(scheme, key, action, text);
+  return new Problem("unavailable", detail, { "retry-after": String(seconds) });
+}
+
+function quotedDetail(
+  scheme: string,
+  key: string | undefined,
+  action: string,
+  text: string,
+): string {
   const quoted = redactSecrets(text, key);
-  const detail = `Cannot answer: the ${scheme} backend ${action}${quoted && `: ${quoted}`}`;
-  return new Problem(type, detail, headers);
+  return `Cannot answer: the ${scheme} backend ${action}${quoted && `: ${quoted}`}`;
 }
 
 /** The problem for a status other than 2xx. */
@@ -822,37 +857,39 @@ function refusalProblem(
   key: string | undefined,
   { status, text, retryAfter }: BackendRefusal,
 ): Problem {
-  if (status === 429) {
-    const headers = retryAfterHeader(retryAfter);
-    return backendProblem(
-      backend,
-      key,
-      "refuses further requests for now",
-      text,
-      "too-many-requests",
-      headers,
-    );
-  }
   if (status >= 300 && status < 400) {
     return backendProblem(backend, key, `answered ${status}; redirects are not followed`);
   }
   const isUnauthorized = status === 401 || status === 403;
   if (isUnauthorized && backend.key !== undefined && key === undefined) {
     const action = `answered ${status}; ${backend.key} is not set in the server's environment`;
-    return backendProblem(backend, key, action);
+    return unavailableProblem(backend, key, action, "", retryAfter);
   }
-  const problem = backendProblem(backend, key, `answered ${status}`, text);
-  if (!/\bmodel\b/i.test(text)) return problem;
+  const action = status === 429 ? "refuses further requests for now" : `answered ${status}`;
+  const problem = status >= 500 || UNAVAILABLE.includes(status)
+    ? unavailableProblem(backend, key, action, text, retryAfter)
+    : backendProblem(backend, key, action, text);
+  if (status === 429 || !/\bmodel\b/i.test(text)) return problem;
   const detail = `${problem.message}; \`model\` in /etc/gpu.conf names another model`;
-  return new Problem("bad-gateway", detail);
+  return new Problem(
+    problem.status === 503 ? "unavailable" : "bad-gateway",
+    detail,
+    problem.headers,
+  );
 }
 
-/** `Retry-After` in one of its two forms (RFC 9110 §10.2.3), or no header. */
-function retryAfterHeader(value: string | null): Record<string, string> {
+/**
+ * Parses `Retry-After` in one of its two forms (RFC 9110 §10.2.3).
+ *
+ * @param now Unix milliseconds
+ * @returns seconds from 1 to 3600; undefined if there is none
+ */
+function retrySeconds(value: string | null, now: number): number | undefined {
   const text = value?.trim() ?? "";
-  const isSeconds = /^\d{1,9}$/.test(text);
   const isDate = /^[A-Z][a-z]{2}, \d{2} [A-Z][a-z]{2} \d{4} \d{2}:\d{2}:\d{2} GMT$/.test(text);
-  return isSeconds || isDate ? { "retry-after": text } : {};
+  if (!isDate && !/^\d{1,9}$/.test(text)) return undefined;
+  const seconds = isDate ? Math.ceil((Date.parse(text) - now) / 1000) : Number(text);
+  return Number.isNaN(seconds) ? undefined : Math.min(MAX_RETRY_SECONDS, Math.max(1, seconds));
 }
 
 /**
@@ -876,6 +913,79 @@ function connectionFailure(error: unknown): string {
     return "closed the connection without a response";
   }
   return "cannot be reached";
+}
+
+// ---- plugins/gpu/finish.ts
+
+/**
+ * Why a model stopped: maps the reasons of all wire formats to one list. Only `stop` is a complete
+ * answer. A reason that is not in the list is never taken for `stop`.
+ */
+
+/**
+ * - `stop`: the answer is complete.
+ * - `length`: the token limit ended it.
+ * - `filtered`: a content filter ended it.
+ * - `refused`: the model refused to answer; the text is its explanation.
+ * - `incomplete`: another reason, or the backend gave none.
+ */
+type Finish = "stop" | "length" | "filtered" | "refused" | "incomplete";
+
+/** Reasons that are a failure of the backend. */
+const FAILURES = ["error", "abort", "insufficient_system_resource", "network_error"];
+
+const REASONS: ReadonlyMap<string, Finish> = new Map([
+  ...["stop", "end_turn", "stop_sequence", "eos", "eos_token"].map((reason) =>
+    [reason, "stop"] as const
+  ),
+  ...["length", "max_tokens", "model_length", "max_output_tokens", "model_context_window_exceeded"]
+    .map((reason) => [reason, "length"] as const),
+  ...[
+    "content_filter",
+    "content_filtered",
+    "safety",
+    "recitation",
+    "blocklist",
+    "prohibited_content",
+    "spii",
+    "sensitive",
+    "guardrail_intervened",
+  ].map((reason) => [reason, "filtered"] as const),
+  ["refusal", "refused"],
+]);
+
+/** Maps a reason of any of the formats; an unknown one is `incomplete`. */
+function toFinish(reason: unknown): Finish {
+  return typeof reason === "string" && REASONS.get(reason.toLowerCase()) || "incomplete";
+}
+
+/** Whether a reason is a failure of the backend: an error without an error object. */
+function isFailure(reason: unknown): reason is string {
+  return typeof reason === "string" && FAILURES.includes(reason.toLowerCase());
+}
+
+/**
+ * Combines the reasons of one response. A `stop` after a refusal or a filter does not make the
+ * answer complete.
+ */
+function combineFinish(first: Finish | undefined, next: Finish | undefined): Finish {
+  if (first === undefined || first === "stop") return next ?? first ?? "incomplete";
+  return first;
+}
+
+/** What happened, for an error message; undefined if the answer is complete or cut by its limit. */
+function describeFinish(finish: Finish): string | undefined {
+  switch (finish) {
+    case "stop":
+    case "length":
+      return undefined;
+    case "filtered":
+      return "stopped the answer with its content filter";
+    case "refused":
+      return "refused to answer";
+    case "incomplete":
+      return "ended the answer without saying that it is complete";
+  }
 }
 
 // ---- plugins/gpu/backends/wire.ts
@@ -903,16 +1013,8 @@ interface Piece {
   readonly error?: string;
 }
 
-/** `length` if the token limit ended the response. */
-type Finish = "stop" | "length";
-
 /** The backend violated its own format. The message continues "the backend …". */
 class MalformedFrame extends Error {}
-
-/** Maps a reason of any of the formats. */
-function toFinish(reason: unknown): Finish {
-  return reason === "length" || reason === "max_tokens" ? "length" : "stop";
-}
 
 /**
  * The text of a frame; empty if absent.
@@ -925,17 +1027,64 @@ function toText(value: unknown): string {
   throw new MalformedFrame("sent a frame whose text is not a string");
 }
 
-/** @throws {MalformedFrame} if the text is not a JSON object */
-function parseFrame(text: string): Record<string, unknown> {
+/**
+ * The text of the content of a message: a string, or a list of parts. The parts that are text are
+ * joined; others, such as the reasoning of a model, are left out.
+ *
+ * @throws {MalformedFrame} for any other type
+ */
+function contentText(content: unknown): string {
+  return Array.isArray(content) ? content.map(partText).join("") : toText(content);
+}
+
+/** Types of parts that are text of the answer. A part without a type is one too. */
+const TEXT_PARTS: readonly unknown[] = [undefined, "text", "output_text"];
+
+function partText(part: unknown): string {
+  if (typeof part === "string") return part;
+  return isRecord(part) && TEXT_PARTS.includes(part.type) ? toText(part.text) : "";
+}
+
+/** The text of the first part of a list that is a refusal; undefined if there is none. */
+function refusalPart(value: unknown): string | undefined {
+  const parts: readonly unknown[] = Array.isArray(value) ? value : [];
+  const part = parts.find((one) => isRecord(one) && one.type === "refusal");
+  if (!isRecord(part)) return undefined;
+  return typeof part.refusal === "string" ? part.refusal : "";
+}
+
+/**
+ * The object of a frame.
+ *
+ * @returns undefined for a frame without content: some servers send an empty `data:` line to keep
+ * the connection open
+ * @throws {MalformedFrame} if the text is not a JSON object
+ */
+function parseFrame(text: string): Record<string, unknown> | undefined {
+  if (text.trim() === "") return undefined;
   const object = parseRecord(text);
   if (object !== undefined) return object;
   throw new MalformedFrame("sent a frame that is not a JSON object");
 }
 
 /** The text of an error in any of the formats; undefined if there is none. */
-function errorText({ error, message }: Record<string, unknown>): string | undefined {
-  const text = isRecord(error) ? error.message : error ?? message;
+function errorText(frame: Record<string, unknown>): string | undefined {
+  const { error } = frame;
+  const text = isRecord(error) ? error.message : error ?? frame.message ?? frame.detail;
   return typeof text === "string" ? text : undefined;
+}
+
+/**
+ * Whether a frame is an error: it has an `error`, says that it is one, or has a message where the
+ * content of its format should be.
+ *
+ * @param hasContent whether the frame has the field that each frame of its format has
+ */
+function isErrorFrame(frame: Record<string, unknown>, hasContent: boolean): boolean {
+  const { error, type, object } = frame;
+  if (error !== undefined && error !== null && error !== false) return true;
+  if (type === "error" || object === "error") return true;
+  return !hasContent && errorText(frame) !== undefined;
 }
 
 // ---- plugins/gpu/backends/claude.ts
@@ -966,26 +1115,34 @@ function claudeRequest(
 /** Reads one event of the response. */
 function readClaudeFrame({ event, data }: Frame): Piece {
   const message = parseFrame(data);
-  const type = event === "message" ? message.type : event;
-  if (type === "error") return { error: errorText(message) ?? "" };
+  const type = event === "message" ? message?.type : event;
   if (type === "message_stop") return { isEnd: true };
-  const delta = isRecord(message.delta) ? message.delta : {};
-  if (type === "content_block_delta") {
-    return delta.type === "text_delta" ? { text: toText(delta.text) } : {};
-  }
-  const reason = type === "message_delta" ? delta.stop_reason : undefined;
+  if (type === "error") return { error: message === undefined ? "" : errorText(message) ?? "" };
+  if (message === undefined) return {};
+  if (isErrorFrame(message, true)) return { error: errorText(message) ?? "" };
+  const { delta, content_block: block } = message;
+  if (type === "content_block_start") return isText(block) ? { text: toText(block.text) } : {};
+  if (!isRecord(delta)) return {};
+  if (type === "content_block_delta") return isText(delta) ? { text: toText(delta.text) } : {};
+  return type === "message_delta" ? readStopReason(delta.stop_reason) : {};
+}
+
+function isText(block: unknown): block is Record<string, unknown> {
+  return isRecord(block) && (block.type === "text_delta" || block.type === "text");
+}
+
+function readStopReason(reason: unknown): Piece {
+  if (isFailure(reason)) return { error: reason };
   return typeof reason === "string" ? { finish: toFinish(reason) } : {};
 }
 
 /** Reads a response that is one document, from a server that does not stream. */
 function readClaudeDocument(text: string): Piece {
-  const message = parseFrame(text);
-  if (message.type === "error") return { error: errorText(message) ?? "" };
-  const blocks = Array.isArray(message.content) ? message.content : [];
-  const texts = blocks.map((block: unknown) =>
-    isRecord(block) && block.type === "text" ? toText(block.text) : ""
-  );
-  return { text: texts.join(""), finish: toFinish(message.stop_reason), isEnd: true };
+  const message = parseFrame(text) ?? {};
+  const { content, stop_reason: reason } = message;
+  if (isErrorFrame(message, Array.isArray(content))) return { error: errorText(message) ?? "" };
+  if (!Array.isArray(content)) throw new MalformedFrame("sent a document without an answer");
+  return { text: contentText(content), ...readStopReason(reason), isEnd: true };
 }
 
 // ---- plugins/gpu/backends/ollama.ts
@@ -1018,10 +1175,14 @@ function ollamaRequest(
 /** Reads one line of the response; a response that is not streamed is one such line. */
 function readOllamaFrame({ data }: Frame): Piece {
   const line = parseFrame(data);
-  if ("error" in line) return { error: errorText(line) ?? "" };
-  const text = toText(isRecord(line.message) ? line.message.content : line.response);
-  if (line.done !== true) return { text };
-  return { text, finish: toFinish(line.done_reason), isEnd: true };
+  if (line === undefined) return {};
+  const { message, response, done, done_reason: reason } = line;
+  if (isErrorFrame({ ...line, message: undefined }, true)) return { error: errorText(line) ?? "" };
+  const text = contentText(isRecord(message) ? message.content : response);
+  if (done !== true) return { text };
+  if (isFailure(reason)) return { error: reason };
+  // Ollama before 0.1.38 sends no reason.
+  return { text, finish: reason === undefined ? "stop" : toFinish(reason), isEnd: true };
 }
 
 // ---- plugins/gpu/backends/openai.ts
@@ -1053,21 +1214,41 @@ function openAiRequest(
 }
 
 /** Reads one event of the response. */
-function readOpenAiFrame({ data }: Frame): Piece {
+function readOpenAiFrame({ event, data }: Frame): Piece {
   if (data.trim() === "[DONE]") return { isEnd: true };
   const chunk = parseFrame(data);
-  if ("error" in chunk && chunk.error !== null) return { error: errorText(chunk) ?? "" };
-  const choice = Array.isArray(chunk.choices) ? chunk.choices[0] : undefined;
-  if (!isRecord(choice)) return {};
-  const message = isRecord(choice.delta) ? choice.delta : choice.message;
-  const text = toText(isRecord(message) ? message.content : undefined);
-  const reason = choice.finish_reason;
-  return typeof reason === "string" ? { text, finish: toFinish(reason) } : { text };
+  // Some servers name the event of an error, with any content.
+  if (event === "error") return { error: chunk === undefined ? "" : errorText(chunk) ?? "" };
+  return chunk === undefined ? {} : readChunk(chunk);
 }
 
 /** Reads a response that is one document, from a server that does not stream. */
 function readOpenAiDocument(text: string): Piece {
-  return { ...readOpenAiFrame({ event: "message", data: text }), isEnd: true };
+  const document = parseFrame(text) ?? {};
+  const piece = readChunk(document);
+  if (piece.error !== undefined || isRecord(firstChoice(document))) {
+    return { ...piece, isEnd: true };
+  }
+  throw new MalformedFrame("sent a document without an answer");
+}
+
+function firstChoice({ choices }: Record<string, unknown>): unknown {
+  return Array.isArray(choices) ? choices[0] : undefined;
+}
+
+function readChunk(chunk: Record<string, unknown>): Piece {
+  if (isErrorFrame(chunk, Array.isArray(chunk.choices))) return { error: errorText(chunk) ?? "" };
+  const choice = firstChoice(chunk);
+  if (!isRecord(choice)) return {};
+  const { finish_reason: reason, error } = choice;
+  if (error !== undefined && error !== null) return { error: errorText({ error }) ?? "" };
+  if (isFailure(reason)) return { error: reason };
+  const message = isRecord(choice.delta) ? choice.delta : choice.message;
+  const { content, refusal } = isRecord(message) ? message : {};
+  const refused = typeof refusal === "string" && refusal !== "" ? refusal : refusalPart(content);
+  const text = contentText(content) + (refused ?? "");
+  if (refused !== undefined) return { text, finish: "refused" };
+  return typeof reason === "string" ? { text, finish: toFinish(reason) } : { text };
 }
 
 // ---- plugins/gpu/backends/formats.ts
@@ -2110,10 +2291,12 @@ function createFrameParser(format: WireFormat): FrameParser {
 /** NDJSON: one frame per line that is not blank. */
 class LineParser implements FrameParser {
   readonly #decoder = new TextDecoder();
-  #rest = "";
+  /** The pieces of the last line. They are joined once, so that a line in many pieces is cheap. */
+  #rest: string[] = [];
+  #length = 0;
 
   push(bytes: Uint8Array): Frame[] {
-    if (this.#rest.length > MAX_FRAME) throw frameTooLong();
+    if (this.#length > MAX_FRAME) throw frameTooLong();
     return this.#split(this.#decoder.decode(bytes, { stream: true }));
   }
 
@@ -2122,8 +2305,15 @@ class LineParser implements FrameParser {
   }
 
   #split(text: string): Frame[] {
-    const lines = (this.#rest + text).split(/\r\n|\n|\r/);
-    this.#rest = lines.pop() ?? "";
+    const lines = text.split(/\r\n|\n|\r/);
+    const last = lines.pop() ?? "";
+    if (lines.length > 0) {
+      lines[0] = [...this.#rest, lines[0]].join("");
+      this.#rest = [];
+      this.#length = 0;
+    }
+    this.#rest.push(last);
+    this.#length += last.length;
     return lines.filter((line) => line.trim() !== "").map((data) => ({ event: "message", data }));
   }
 }
@@ -2206,7 +2396,10 @@ class BackendCall {
       if (!response.ok) throw await this.#refused(response);
       return this.#pieces(response);
     } catch (error) {
-      throw this.#toProblem(error, connectionFailure);
+      throw this.#toProblem(
+        error,
+        (found) => unavailableProblem(this.#backend, this.#key, connectionFailure(found)),
+      );
     }
   }
 
@@ -2218,14 +2411,15 @@ class BackendCall {
     try {
       if (type === "text/html") throw new MalformedFrame("sent an HTML page");
       // Ollama sends a document as one line of NDJSON.
-      if (type === "application/json" && format !== "ollama") {
+      if (format !== "ollama" && /^application\/(?:.*\+)?json$/.test(type ?? "")) {
         yield [await this.#document(this.#limited(reader), format)];
       } else if (yield* this.#streamed(reader)) {
         isDraining = true;
         void this.#drain(reader);
       }
     } catch (error) {
-      throw this.#toProblem(error, () => "closed the connection before its response was complete");
+      const action = "closed the connection before its response was complete";
+      throw this.#toProblem(error, () => backendProblem(this.#backend, this.#key, action));
     } finally {
       if (!isDraining) this.#deadline.abort("done");
     }
@@ -2320,20 +2514,18 @@ class BackendCall {
   }
 
   /** What an error of the call means to the caller. */
-  #toProblem(error: unknown, describe: (error: unknown) => string): Error {
+  #toProblem(error: unknown, describe: (error: unknown) => Problem): Error {
     const { reason, exceededSeconds } = this.#deadline;
     if (reason === "disconnected") return new CallerDisconnected();
     if (reason === "idle" || reason === "too-long") {
       const action = reason === "idle" ? "sent nothing for" : "took longer than";
-      return this.#problem(`${action} ${exceededSeconds} s`, "gateway-timeout");
+      return unavailableProblem(this.#backend, this.#key, `${action} ${exceededSeconds} s`);
     }
     this.#deadline.abort("done");
     if (error instanceof Problem) return error;
-    return this.#problem(error instanceof MalformedFrame ? error.message : describe(error));
-  }
-
-  #problem(action: string, type: "bad-gateway" | "gateway-timeout" = "bad-gateway"): Problem {
-    return backendProblem(this.#backend, this.#key, action, "", type);
+    return error instanceof MalformedFrame
+      ? backendProblem(this.#backend, this.#key, error.message)
+      : describe(error);
   }
 }
 
@@ -2608,6 +2800,36 @@ class TokenEvents {
   }
 }
 
+// ---- plugins/gpu/token_text.ts
+
+/** Joins the tokens of a response where a character is split between two of them. */
+
+/** Matches text that ends with the first half of a surrogate pair. */
+const OPEN_PAIR = /[\ud800-\udbff]$/;
+
+/**
+ * Returns the text of tokens in whole characters. A backend may send the two halves of a character
+ * outside the Basic Multilingual Plane as escapes in two frames (`\ud83d`, `\ude00`); encoded separately,
+ * each would become U+FFFD.
+ */
+class TokenText {
+  #half = "";
+
+  /** Returns the text that is complete by now. */
+  push(token: string): string {
+    const text = this.#half + token;
+    this.#half = OPEN_PAIR.test(text) ? text.slice(-1) : "";
+    return this.#half === "" ? text : text.slice(0, -1);
+  }
+
+  /** Returns what is left at the end: U+FFFD for half a character. */
+  end(): string {
+    const rest = this.#half.toWellFormed();
+    this.#half = "";
+    return rest;
+  }
+}
+
 // ---- plugins/gpu/usage_log.ts
 
 /**
@@ -2726,6 +2948,11 @@ async function deleteExpired(machine: Machine, now: number): Promise<void> {
 
 /** Longest text of a response that is not streamed, in bytes. */
 const MAX_TEXT_BYTES = 4 * 1024 * 1024;
+/**
+ * How long the head of a stream waits for the first token, in milliseconds, so that a failure before
+ * it can be a problem response.
+ */
+const FIRST_TOKEN_MS = 500;
 const encoder = new TextEncoder();
 
 /** One call to the model, and what its response and its log line need. */
@@ -2738,19 +2965,28 @@ interface ModelCall {
   readonly usage: UsageRecord;
   /** When the first token came, in Unix milliseconds; 0 if none came. */
   firstToken: number;
+  /** Why the model stopped; undefined until the backend says so. */
+  finish?: Finish;
   /** Called once, when the call ends. */
   readonly onEnd: () => void;
 }
 
-/** Answers with the complete text. @throws {Problem} if the backend fails */
+/**
+ * Answers with the complete text.
+ *
+ * @throws {Problem} if the backend fails, or if there is neither text nor a complete answer
+ */
 async function respondText(modelCall: ModelCall): Promise<Response> {
   const { call, model, prompt, usage, headers, onEnd } = modelCall;
+  const joined = new TokenText();
   let text = "";
   try {
     for await (const pieces of await call.start(model, prompt)) {
-      text += takeTokens(modelCall, pieces).join("");
+      text += takeTokens(modelCall, joined, pieces).join("");
       if (usage.answer_bytes > MAX_TEXT_BYTES) throw textTooLong();
     }
+    text += endTokens(modelCall, joined);
+    assertAnswer(modelCall);
   } catch (error) {
     call.cancel();
     recordFailure(usage, error, error instanceof Problem ? error.status : 502);
@@ -2768,23 +3004,41 @@ async function respondText(modelCall: ModelCall): Promise<Response> {
   });
 }
 
+/** @throws {Problem} if no text came, and the backend did not say that the empty text is complete */
+function assertAnswer({ usage }: ModelCall): void {
+  if (usage.answer_bytes > 0 || usage.finish === "stop") return;
+  throw new Problem("bad-gateway", `${unfinishedDetail(usage)}; it sent no text`);
+}
+
+function unfinishedDetail({ backend, finish }: UsageRecord): string {
+  const action = finish === "error" || finish === "left" ? undefined : describeFinish(finish);
+  return `Cannot complete the answer: the ${backend} backend ${
+    action ?? "reached its token limit"
+  }`;
+}
+
 function textTooLong(): Problem {
   const found = `the response is longer than ${MAX_TEXT_BYTES} bytes`;
   return new Problem("bad-gateway", `Cannot answer: ${found}; /dev/gpu/stream has no limit`);
 }
 
-/** Answers with events as the tokens arrive. @throws {Problem} if the backend fails before them */
+/**
+ * Answers with events as the tokens arrive.
+ *
+ * @throws {Problem} if the backend fails before the first token, and within {@link FIRST_TOKEN_MS}
+ */
 async function respondEvents(modelCall: ModelCall): Promise<Response> {
   const { call, model, prompt, usage, headers, onEnd } = modelCall;
-  let tokens: AsyncGenerator<Piece[]>;
+  let body: ReadableStream<Uint8Array>;
   try {
-    tokens = await call.start(model, prompt);
+    body = await eventStream(modelCall, await call.start(model, prompt));
   } catch (error) {
+    call.cancel();
     recordFailure(usage, error, error instanceof Problem ? error.status : 502);
     onEnd();
     throw error;
   }
-  return new Response(eventStream(modelCall, tokens), {
+  return new Response(body, {
     headers: {
       "content-type": "text/event-stream; charset=utf-8",
       "cache-control": "no-store",
@@ -2795,12 +3049,15 @@ async function respondEvents(modelCall: ModelCall): Promise<Response> {
   });
 }
 
-function eventStream(
+/** @throws {Problem} if the call fails within {@link FIRST_TOKEN_MS}, before its first token */
+async function eventStream(
   modelCall: ModelCall,
-  tokens: AsyncGenerator<Piece[]>,
-): ReadableStream<Uint8Array> {
+  pieces: AsyncGenerator<Piece[]>,
+): Promise<ReadableStream<Uint8Array>> {
   const { call, usage } = modelCall;
-  const events = new TokenEvents();
+  const chunks = eventChunks(modelCall, pieces);
+  let first: ReturnType<typeof chunks.next> | undefined = chunks.next();
+  await settled(first, FIRST_TOKEN_MS);
   let isEnded = false;
   const end = (): void => {
     if (!isEnded) modelCall.onEnd();
@@ -2809,21 +3066,16 @@ function eventStream(
   return new ReadableStream<Uint8Array>({
     async pull(controller) {
       try {
-        for (let text = ""; text === "";) {
-          const { done, value } = await tokens.next();
-          text = done ? events.end(usage.finish) : events.format(takeTokens(modelCall, value));
-          if (text !== "") controller.enqueue(encoder.encode(text));
-          if (!done) continue;
-          end();
-          controller.close();
-        }
+        const { done, value } = await (first ?? chunks.next());
+        first = undefined;
+        if (!done) return controller.enqueue(encoder.encode(value));
+        end();
       } catch (error) {
         recordFailure(usage, error, 200);
         end();
-        const detail = error instanceof Problem ? error.message : "Cannot continue: internal error";
-        controller.enqueue(encoder.encode(events.end("error", detail)));
-        controller.close();
+        controller.enqueue(encoder.encode(new TokenEvents().end("error", failureDetail(error))));
       }
+      controller.close();
     },
     cancel() {
       call.cancel();
@@ -2833,18 +3085,76 @@ function eventStream(
   }, { highWaterMark: 0 });
 }
 
-/** Counts the tokens of some pieces, and returns them. */
-function takeTokens(modelCall: ModelCall, pieces: readonly Piece[]): string[] {
+/** The events of a response: those that arrive together come together, the last ones with `done`. */
+async function* eventChunks(
+  modelCall: ModelCall,
+  pieces: AsyncGenerator<Piece[]>,
+): AsyncGenerator<string, void> {
   const { usage } = modelCall;
+  const events = new TokenEvents();
+  const joined = new TokenText();
+  let isBegun = false;
+  try {
+    for await (const some of pieces) {
+      const text = events.format(takeTokens(modelCall, joined, some));
+      if (text === "") continue;
+      isBegun = true;
+      yield text;
+    }
+  } catch (error) {
+    if (!isBegun) throw error;
+    const rest = events.format([endTokens(modelCall, joined)]);
+    recordFailure(usage, error, 200);
+    yield rest + events.end("error", failureDetail(error));
+    return;
+  }
+  const rest = events.format([endTokens(modelCall, joined)]);
+  assertAnswer(modelCall);
+  const isUnfinished = usage.finish !== "stop" && usage.finish !== "length";
+  yield rest + events.end(usage.finish, isUnfinished ? unfinishedDetail(usage) : undefined);
+}
+
+function failureDetail(error: unknown): string {
+  return error instanceof Problem ? error.message : "Cannot continue: internal error";
+}
+
+/** Waits until a promise settles or the time is over. @throws what the promise rejects with */
+async function settled(promise: Promise<unknown>, ms: number): Promise<void> {
+  const { promise: timeout, resolve } = Promise.withResolvers<void>();
+  const timer = setTimeout(resolve, ms);
+  try {
+    await Promise.race([promise, timeout]);
+  } finally {
+    clearTimeout(timer);
+    // A rejection after the time is handled by the reader of the stream.
+    promise.catch(() => {});
+  }
+}
+
+/** Counts the tokens of some pieces, and returns their text in whole characters. */
+function takeTokens(modelCall: ModelCall, joined: TokenText, pieces: readonly Piece[]): string[] {
   const tokens: string[] = [];
   for (const { text = "", finish } of pieces) {
-    if (finish !== undefined) usage.finish = finish;
-    if (text === "") continue;
-    if (modelCall.firstToken === 0) modelCall.firstToken = Date.now();
-    usage.answer_bytes += encoder.encode(text).length;
-    tokens.push(text);
+    if (finish !== undefined) modelCall.finish = combineFinish(modelCall.finish, finish);
+    const whole = joined.push(text);
+    if (whole !== "") tokens.push(whole);
   }
+  countTokens(modelCall, tokens);
   return tokens;
+}
+
+/** The rest of the text at the end of a response, and the reason of its end. */
+function endTokens(modelCall: ModelCall, joined: TokenText): string {
+  const rest = joined.end();
+  if (rest !== "") countTokens(modelCall, [rest]);
+  modelCall.usage.finish = combineFinish(modelCall.finish, undefined);
+  return rest;
+}
+
+function countTokens(modelCall: ModelCall, tokens: readonly string[]): void {
+  if (tokens.length === 0) return;
+  if (modelCall.firstToken === 0) modelCall.firstToken = Date.now();
+  for (const token of tokens) modelCall.usage.answer_bytes += encoder.encode(token).length;
 }
 
 function recordFailure(usage: UsageRecord, error: unknown, status: number): void {

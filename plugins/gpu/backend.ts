@@ -26,6 +26,10 @@ interface SchemeDefaults {
 }
 
 const CHAT_COMPLETIONS = "/chat/completions";
+/**
+ * The default models were checked against the services' public documentation on 2026-11-27:
+ * `deepseek-chat` was shut down on 2026-07-24, and `gpt-4.1-mini` will be on 2027-01-14.
+ */
 const SCHEMES: Readonly<Record<Scheme, SchemeDefaults>> = {
   ollama: {
     format: "ollama",
@@ -52,7 +56,7 @@ const SCHEMES: Readonly<Record<Scheme, SchemeDefaults>> = {
     format: "openai",
     path: CHAT_COMPLETIONS,
     call: CHAT_COMPLETIONS,
-    model: "deepseek-chat",
+    model: "deepseek-flash",
     key: "DEEPSEEK_API_KEY",
   },
   vast: {
@@ -65,7 +69,7 @@ const SCHEMES: Readonly<Record<Scheme, SchemeDefaults>> = {
 };
 /** The service of OpenAI itself. It has no model called `default`. */
 const OPENAI_HOST = "api.openai.com";
-const OPENAI_MODEL = "gpt-4.1-mini";
+const OPENAI_MODEL = "gpt-6-luna";
 const DEFAULT_IDLE_SECONDS = 120;
 
 /** A line that cannot be used. The message is the end of a sentence, without the text of the line. */

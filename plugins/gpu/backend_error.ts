@@ -16,8 +16,15 @@ export interface BackendRefusal {
   readonly retryAfter: string | null;
 }
 
+/** `Retry-After` in seconds if the backend sent none. */
+const RETRY_SECONDS = 30;
+/** Longest `Retry-After` that is passed on, in seconds. */
+const MAX_RETRY_SECONDS = 3600;
+/** Statuses below 500 that are about the backend, its key or its load, and not about the prompt. */
+const UNAVAILABLE: readonly number[] = [401, 402, 403, 404, 408, 425, 429];
+
 /**
- * A problem with what the backend did, and its own error message.
+ * The problem `bad-gateway` with what the backend did, and its own error message.
  *
  * @param action continues "the … backend"
  * @param text error message of the backend; empty if there is none
@@ -27,12 +34,36 @@ export function backendProblem(
   key: string | undefined,
   action: string,
   text = "",
-  type: "bad-gateway" | "too-many-requests" | "gateway-timeout" = "bad-gateway",
-  headers: Readonly<Record<string, string>> = {},
 ): Problem {
+  return new Problem("bad-gateway", quotedDetail(scheme, key, action, text));
+}
+
+/**
+ * The problem `unavailable`: the backend cannot be reached, or fails, and a later request may
+ * succeed.
+ *
+ * @param retryAfter value of the backend's `Retry-After`, or null
+ */
+export function unavailableProblem(
+  { scheme }: Pick<Backend, "scheme">,
+  key: string | undefined,
+  action: string,
+  text = "",
+  retryAfter: string | null = null,
+): Problem {
+  const seconds = retrySeconds(retryAfter, Date.now()) ?? RETRY_SECONDS;
+  const detail = quotedDetail(scheme, key, action, text);
+  return new Problem("unavailable", detail, { "retry-after": String(seconds) });
+}
+
+function quotedDetail(
+  scheme: string,
+  key: string | undefined,
+  action: string,
+  text: string,
+): string {
   const quoted = redactSecrets(text, key);
-  const detail = `Cannot answer: the ${scheme} backend ${action}${quoted && `: ${quoted}`}`;
-  return new Problem(type, detail, headers);
+  return `Cannot answer: the ${scheme} backend ${action}${quoted && `: ${quoted}`}`;
 }
 
 /** The problem for a status other than 2xx. */
@@ -41,37 +72,39 @@ export function refusalProblem(
   key: string | undefined,
   { status, text, retryAfter }: BackendRefusal,
 ): Problem {
-  if (status === 429) {
-    const headers = retryAfterHeader(retryAfter);
-    return backendProblem(
-      backend,
-      key,
-      "refuses further requests for now",
-      text,
-      "too-many-requests",
-      headers,
-    );
-  }
   if (status >= 300 && status < 400) {
     return backendProblem(backend, key, `answered ${status}; redirects are not followed`);
   }
   const isUnauthorized = status === 401 || status === 403;
   if (isUnauthorized && backend.key !== undefined && key === undefined) {
     const action = `answered ${status}; ${backend.key} is not set in the server's environment`;
-    return backendProblem(backend, key, action);
+    return unavailableProblem(backend, key, action, "", retryAfter);
   }
-  const problem = backendProblem(backend, key, `answered ${status}`, text);
-  if (!/\bmodel\b/i.test(text)) return problem;
+  const action = status === 429 ? "refuses further requests for now" : `answered ${status}`;
+  const problem = status >= 500 || UNAVAILABLE.includes(status)
+    ? unavailableProblem(backend, key, action, text, retryAfter)
+    : backendProblem(backend, key, action, text);
+  if (status === 429 || !/\bmodel\b/i.test(text)) return problem;
   const detail = `${problem.message}; \`model\` in /etc/gpu.conf names another model`;
-  return new Problem("bad-gateway", detail);
+  return new Problem(
+    problem.status === 503 ? "unavailable" : "bad-gateway",
+    detail,
+    problem.headers,
+  );
 }
 
-/** `Retry-After` in one of its two forms (RFC 9110 §10.2.3), or no header. */
-export function retryAfterHeader(value: string | null): Record<string, string> {
+/**
+ * Parses `Retry-After` in one of its two forms (RFC 9110 §10.2.3).
+ *
+ * @param now Unix milliseconds
+ * @returns seconds from 1 to 3600; undefined if there is none
+ */
+export function retrySeconds(value: string | null, now: number): number | undefined {
   const text = value?.trim() ?? "";
-  const isSeconds = /^\d{1,9}$/.test(text);
   const isDate = /^[A-Z][a-z]{2}, \d{2} [A-Z][a-z]{2} \d{4} \d{2}:\d{2}:\d{2} GMT$/.test(text);
-  return isSeconds || isDate ? { "retry-after": text } : {};
+  if (!isDate && !/^\d{1,9}$/.test(text)) return undefined;
+  const seconds = isDate ? Math.ceil((Date.parse(text) - now) / 1000) : Number(text);
+  return Number.isNaN(seconds) ? undefined : Math.min(MAX_RETRY_SECONDS, Math.max(1, seconds));
 }
 
 /**

@@ -6,7 +6,12 @@
 import { parseRecord } from "../kit/json_record.ts";
 import { Problem } from "../kit/problem.ts";
 import { readStart } from "../kit/read_start.ts";
-import { backendProblem, connectionFailure, refusalProblem } from "./backend_error.ts";
+import {
+  backendProblem,
+  connectionFailure,
+  refusalProblem,
+  unavailableProblem,
+} from "./backend_error.ts";
 import type { Backend } from "./backend.ts";
 import { createBackendRequest, readDocument, readFrame } from "./backends/formats.ts";
 import { errorText, type Frame, MalformedFrame, type Piece } from "./backends/wire.ts";
@@ -58,7 +63,10 @@ export class BackendCall {
       if (!response.ok) throw await this.#refused(response);
       return this.#pieces(response);
     } catch (error) {
-      throw this.#toProblem(error, connectionFailure);
+      throw this.#toProblem(
+        error,
+        (found) => unavailableProblem(this.#backend, this.#key, connectionFailure(found)),
+      );
     }
   }
 
@@ -70,14 +78,15 @@ export class BackendCall {
     try {
       if (type === "text/html") throw new MalformedFrame("sent an HTML page");
       // Ollama sends a document as one line of NDJSON.
-      if (type === "application/json" && format !== "ollama") {
+      if (format !== "ollama" && /^application\/(?:.*\+)?json$/.test(type ?? "")) {
         yield [await this.#document(this.#limited(reader), format)];
       } else if (yield* this.#streamed(reader)) {
         isDraining = true;
         void this.#drain(reader);
       }
     } catch (error) {
-      throw this.#toProblem(error, () => "closed the connection before its response was complete");
+      const action = "closed the connection before its response was complete";
+      throw this.#toProblem(error, () => backendProblem(this.#backend, this.#key, action));
     } finally {
       if (!isDraining) this.#deadline.abort("done");
     }
@@ -172,20 +181,18 @@ export class BackendCall {
   }
 
   /** What an error of the call means to the caller. */
-  #toProblem(error: unknown, describe: (error: unknown) => string): Error {
+  #toProblem(error: unknown, describe: (error: unknown) => Problem): Error {
     const { reason, exceededSeconds } = this.#deadline;
     if (reason === "disconnected") return new CallerDisconnected();
     if (reason === "idle" || reason === "too-long") {
       const action = reason === "idle" ? "sent nothing for" : "took longer than";
-      return this.#problem(`${action} ${exceededSeconds} s`, "gateway-timeout");
+      return unavailableProblem(this.#backend, this.#key, `${action} ${exceededSeconds} s`);
     }
     this.#deadline.abort("done");
     if (error instanceof Problem) return error;
-    return this.#problem(error instanceof MalformedFrame ? error.message : describe(error));
-  }
-
-  #problem(action: string, type: "bad-gateway" | "gateway-timeout" = "bad-gateway"): Problem {
-    return backendProblem(this.#backend, this.#key, action, "", type);
+    return error instanceof MalformedFrame
+      ? backendProblem(this.#backend, this.#key, error.message)
+      : describe(error);
   }
 }
 

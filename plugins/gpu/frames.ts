@@ -27,10 +27,12 @@ export function createFrameParser(format: WireFormat): FrameParser {
 /** NDJSON: one frame per line that is not blank. */
 class LineParser implements FrameParser {
   readonly #decoder = new TextDecoder();
-  #rest = "";
+  /** The pieces of the last line. They are joined once, so that a line in many pieces is cheap. */
+  #rest: string[] = [];
+  #length = 0;
 
   push(bytes: Uint8Array): Frame[] {
-    if (this.#rest.length > MAX_FRAME) throw frameTooLong();
+    if (this.#length > MAX_FRAME) throw frameTooLong();
     return this.#split(this.#decoder.decode(bytes, { stream: true }));
   }
 
@@ -39,8 +41,15 @@ class LineParser implements FrameParser {
   }
 
   #split(text: string): Frame[] {
-    const lines = (this.#rest + text).split(/\r\n|\n|\r/);
-    this.#rest = lines.pop() ?? "";
+    const lines = text.split(/\r\n|\n|\r/);
+    const last = lines.pop() ?? "";
+    if (lines.length > 0) {
+      lines[0] = [...this.#rest, lines[0]].join("");
+      this.#rest = [];
+      this.#length = 0;
+    }
+    this.#rest.push(last);
+    this.#length += last.length;
     return lines.filter((line) => line.trim() !== "").map((data) => ({ event: "message", data }));
   }
 }

@@ -95,7 +95,7 @@ async function respond(
     prompt_bytes: new TextEncoder().encode(prompt).length,
     answer_bytes: 0,
     status: 200,
-    finish: "stop",
+    finish: "incomplete",
   };
   const started = Date.now();
   const onEnd = (): void => {

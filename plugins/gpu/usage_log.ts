@@ -5,7 +5,7 @@
 
 import { isRecord, parseRecord } from "../kit/json_record.ts";
 import type { Scheme } from "./backend.ts";
-import type { Finish } from "./backends/wire.ts";
+import type { Finish } from "./finish.ts";
 
 const LOG = "/var/log/gpu/";
 /** Most lines of one world. */

@@ -9,7 +9,7 @@ const SCHEMES: Readonly<Record<string, { format: WireFormat; path: string; model
   ollama: { format: "ollama", path: "/api/chat", model: "llama3.2" },
   openai: { format: "openai", path: "/v1/chat/completions", model: "default" },
   claude: { format: "claude", path: "/v1/messages", model: "claude-haiku-4-5" },
-  deepseek: { format: "openai", path: "/chat/completions", model: "deepseek-chat" },
+  deepseek: { format: "openai", path: "/chat/completions", model: "deepseek-flash" },
   vast: { format: "openai", path: "/v1/chat/completions", model: "default" },
 };
 /** Characters of two, three and four bytes, and all kinds of line ends. */
@@ -223,7 +223,8 @@ Deno.test("POST /dev/gpu answers with the text of a backend of every scheme", as
         { hostname: "127.0.0.1", port: 0, onListen: () => {} },
         (_, info) => {
           ports.add(String(info.remoteAddr.port));
-          return new Response('data: {"choices":[{"delta":{"content":"x"}}]}\n\ndata: [DONE]\n\n');
+          const chunk = '{"choices":[{"delta":{"content":"x"},"finish_reason":"stop"}]}';
+          return new Response(`data: ${chunk}\n\ndata: [DONE]\n\n`);
         },
       );
       await gpu.configure(`openai://127.0.0.1:${server.addr.port}`);

@@ -273,9 +273,9 @@ Deno.test("gpu logs each call in a world with an event chain, without its texts"
     assertEquals(records, [
       { ...device, answer_bytes: 33, status: 200, finish: "stop" },
       { ...stream, model: "other", answer_bytes: 33, status: 200, finish: "stop" },
-      { ...device, answer_bytes: 0, status: 502, finish: "error" },
+      { ...device, answer_bytes: 0, status: 503, finish: "error" },
       { ...stream, answer_bytes: 4, status: 200, finish: "error" },
-      { ...device, answer_bytes: 0, status: 429, finish: "error" },
+      { ...device, answer_bytes: 0, status: 503, finish: "error" },
     ]);
     const day = new Date().toISOString().slice(0, 10);
     const log = (await server.approve("GET", `/proc/log/var/log/gpu/${day}.ndjson`)).text;

@@ -20,7 +20,7 @@ function detail(text: string): string {
   return JSON.parse(text).detail;
 }
 
-/** A failure after the response headers: 502 for `/dev/gpu`, an event for `/dev/gpu/stream`. */
+/** A failure after tokens: 502 for `/dev/gpu`, an event for `/dev/gpu/stream`; before them: 502. */
 async function assertBreaksOff(
   gpu: GpuServer,
   behaviour: Behaviour,
@@ -31,6 +31,13 @@ async function assertBreaksOff(
   const reply = await gpu.ask("x");
   assertEquals(reply.status, 502, reply.text);
   assertMatch(detail(reply.text), found);
+  if (tokens.length === 0) {
+    // Nothing was sent yet, so the stream can answer with the problem too.
+    const refused = await gpu.ask("x", "/dev/gpu/stream");
+    assertEquals(refused.status, 502, refused.text);
+    assertMatch(detail(refused.text), found);
+    return;
+  }
   const events = await gpu.events("x");
   assertEquals(events.slice(-2).map(({ type }) => type), ["error", "done"]);
   assertMatch(events.at(-2)?.data ?? "", found);
@@ -152,14 +159,16 @@ Deno.test("/dev/gpu and /dev/gpu/stream report how the backend failed, in every 
         assertEquals((await gpu.ask("x")).text, "ab");
       });
 
-      await t.step(`${scheme}: a rate limit is passed on with its Retry-After`, async () => {
+      await t.step(`${scheme}: a rate limit is 503 with its Retry-After`, async () => {
         for (
           const [sent, expected] of [
             ["7", "7"],
-            ["Wed, 21 Oct 2026 07:28:00 GMT", "Wed, 21 Oct 2026 07:28:00 GMT"],
-            ["soon", undefined],
-            ["-1", undefined],
-            [undefined, undefined],
+            ["0", "1"],
+            ["999999", "3600"],
+            ["Wed, 21 Oct 2015 07:28:00 GMT", "1"],
+            ["soon", "30"],
+            ["-1", "30"],
+            [undefined, "30"],
           ] as const
         ) {
           backend.behaviour = {
@@ -169,7 +178,7 @@ Deno.test("/dev/gpu and /dev/gpu/stream report how the backend failed, in every 
           };
           for (const target of ["/dev/gpu", "/dev/gpu/stream"]) {
             const reply = await gpu.ask("x", target);
-            assertEquals([reply.status, reply.headers.get("retry-after")], [429, expected]);
+            assertEquals([reply.status, reply.headers.get("retry-after")], [503, expected]);
             assertMatch(
               detail(reply.text),
               /backend refuses further requests for now: wait, \*\*\*/,
@@ -179,34 +188,36 @@ Deno.test("/dev/gpu and /dev/gpu/stream report how the backend failed, in every 
       });
 
       await t.step(
-        `${scheme}: an error status is 502 with its text, without the key or parts of it`,
+        `${scheme}: an error status is 503 with its text, without the key or parts of it`,
         async () => {
           const text = `Incorrect key: ${key}. Yours: ${key.slice(0, 12)}****${
             key.slice(-9)
           }, sk-other-0123456789`;
-          for (const status of [400, 401, 404, 500, 503, 529]) {
+          for (const status of [400, 401, 404, 413, 422, 500, 503, 529]) {
             const found = new RegExp(
               `^Cannot answer: the ${scheme} backend answered ${status}: Incorrect`,
             );
-            await assertRefuses(gpu, { status, errorText: text }, 502, found);
+            // The backend refuses the prompt itself: another request would fail too.
+            const expected = [400, 413, 422].includes(status) ? 502 : 503;
+            await assertRefuses(gpu, { status, errorText: text }, expected, found);
           }
           const reply = await gpu.ask("x");
           for (const part of [key.slice(0, 8), key.slice(-8), key.slice(10, 18), "sk-other"]) {
             assert(!reply.text.includes(part), `${part} in ${reply.text}`);
           }
           for (const body of ["<h1>oh</h1>", "", "[]", '{"error":7}', "x".repeat(200_000)]) {
-            await assertRefuses(gpu, { status: 500, body }, 502, /backend answered 500$/);
+            await assertRefuses(gpu, { status: 500, body }, 503, /backend answered 500$/);
           }
           await assertRefuses(
             gpu,
             { status: 500, errorText: "y".repeat(5000) },
-            502,
+            503,
             /answered 500: y{300}…$/,
           );
           await assertRefuses(
             gpu,
             { status: 404, errorText: "model 'x' not found" },
-            502,
+            503,
             /answered 404: model 'x' not found; `model` in \/etc\/gpu\.conf names another model$/,
           );
         },
@@ -227,11 +238,11 @@ Deno.test("/dev/gpu and /dev/gpu/stream report how the backend failed, in every 
       });
 
       await t.step(
-        `${scheme}: an idle backend is 504, or an error event after the first token`,
+        `${scheme}: an idle backend is 503, or an error event after the first token`,
         async () => {
           backend.next({ head: never });
           const reply = await gpu.ask("x");
-          assertEquals(reply.status, 504);
+          assertEquals([reply.status, reply.headers.get("retry-after")], [503, "30"]);
           assertEquals(
             detail(reply.text),
             `Cannot answer: the ${scheme} backend sent nothing for 1 s`,
@@ -306,14 +317,14 @@ Deno.test("/dev/gpu and /dev/gpu/stream report how the backend failed, in every 
         await assertRefuses(
           gpu,
           {},
-          502,
+          503,
           /the openai backend refused the connection; check that it is running$/,
         );
         await gpu.configure(`openai+https://${backend.host}`);
         await assertRefuses(
           gpu,
           {},
-          502,
+          503,
           /the openai backend has no valid TLS certificate, or does not speak TLS$/,
         );
         await gpu.configure("openai://no-such-host.invalid");
@@ -321,13 +332,13 @@ Deno.test("/dev/gpu and /dev/gpu/stream report how the backend failed, in every 
         assertEquals(nowhere.headers.get("x-gpu-local"), "false");
         assertMatch(nowhere.text, /has a host name that cannot be resolved|cannot be reached/);
         await gpu.configure("openai://127.0.0.1:22");
-        await assertRefuses(gpu, {}, 502, /refused the connection|uses a port that fetch blocks/);
+        await assertRefuses(gpu, {}, 503, /refused the connection|uses a port that fetch blocks/);
         // The plugin cannot reach the port of its own server, whatever is configured.
         await gpu.configure(`openai://127.0.0.1:${gpu.server.port}`);
         await assertRefuses(
           gpu,
           {},
-          502,
+          503,
           /cannot be reached: the plugin has no permission for its host and port/,
         );
       },

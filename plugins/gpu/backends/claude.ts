@@ -4,7 +4,17 @@
 
 import { isRecord } from "../../kit/json_record.ts";
 import type { Backend } from "../backend.ts";
-import { errorText, type Frame, parseFrame, type Piece, toFinish, toText } from "./wire.ts";
+import { isFailure, toFinish } from "../finish.ts";
+import {
+  contentText,
+  errorText,
+  type Frame,
+  isErrorFrame,
+  MalformedFrame,
+  parseFrame,
+  type Piece,
+  toText,
+} from "./wire.ts";
 
 /** The API requires a limit in each request. */
 const DEFAULT_MAX_TOKENS = 4096;
@@ -28,24 +38,32 @@ export function claudeRequest(
 /** Reads one event of the response. */
 export function readClaudeFrame({ event, data }: Frame): Piece {
   const message = parseFrame(data);
-  const type = event === "message" ? message.type : event;
-  if (type === "error") return { error: errorText(message) ?? "" };
+  const type = event === "message" ? message?.type : event;
   if (type === "message_stop") return { isEnd: true };
-  const delta = isRecord(message.delta) ? message.delta : {};
-  if (type === "content_block_delta") {
-    return delta.type === "text_delta" ? { text: toText(delta.text) } : {};
-  }
-  const reason = type === "message_delta" ? delta.stop_reason : undefined;
+  if (type === "error") return { error: message === undefined ? "" : errorText(message) ?? "" };
+  if (message === undefined) return {};
+  if (isErrorFrame(message, true)) return { error: errorText(message) ?? "" };
+  const { delta, content_block: block } = message;
+  if (type === "content_block_start") return isText(block) ? { text: toText(block.text) } : {};
+  if (!isRecord(delta)) return {};
+  if (type === "content_block_delta") return isText(delta) ? { text: toText(delta.text) } : {};
+  return type === "message_delta" ? readStopReason(delta.stop_reason) : {};
+}
+
+function isText(block: unknown): block is Record<string, unknown> {
+  return isRecord(block) && (block.type === "text_delta" || block.type === "text");
+}
+
+function readStopReason(reason: unknown): Piece {
+  if (isFailure(reason)) return { error: reason };
   return typeof reason === "string" ? { finish: toFinish(reason) } : {};
 }
 
 /** Reads a response that is one document, from a server that does not stream. */
 export function readClaudeDocument(text: string): Piece {
-  const message = parseFrame(text);
-  if (message.type === "error") return { error: errorText(message) ?? "" };
-  const blocks = Array.isArray(message.content) ? message.content : [];
-  const texts = blocks.map((block: unknown) =>
-    isRecord(block) && block.type === "text" ? toText(block.text) : ""
-  );
-  return { text: texts.join(""), finish: toFinish(message.stop_reason), isEnd: true };
+  const message = parseFrame(text) ?? {};
+  const { content, stop_reason: reason } = message;
+  if (isErrorFrame(message, Array.isArray(content))) return { error: errorText(message) ?? "" };
+  if (!Array.isArray(content)) throw new MalformedFrame("sent a document without an answer");
+  return { text: contentText(content), ...readStopReason(reason), isEnd: true };
 }

@@ -4,7 +4,15 @@
 
 import { isRecord } from "../../kit/json_record.ts";
 import type { Backend } from "../backend.ts";
-import { errorText, type Frame, parseFrame, type Piece, toFinish, toText } from "./wire.ts";
+import { isFailure, toFinish } from "../finish.ts";
+import {
+  contentText,
+  errorText,
+  type Frame,
+  isErrorFrame,
+  parseFrame,
+  type Piece,
+} from "./wire.ts";
 
 /** The content of the request. */
 export function ollamaRequest(
@@ -30,8 +38,12 @@ export function ollamaRequest(
 /** Reads one line of the response; a response that is not streamed is one such line. */
 export function readOllamaFrame({ data }: Frame): Piece {
   const line = parseFrame(data);
-  if ("error" in line) return { error: errorText(line) ?? "" };
-  const text = toText(isRecord(line.message) ? line.message.content : line.response);
-  if (line.done !== true) return { text };
-  return { text, finish: toFinish(line.done_reason), isEnd: true };
+  if (line === undefined) return {};
+  const { message, response, done, done_reason: reason } = line;
+  if (isErrorFrame({ ...line, message: undefined }, true)) return { error: errorText(line) ?? "" };
+  const text = contentText(isRecord(message) ? message.content : response);
+  if (done !== true) return { text };
+  if (isFailure(reason)) return { error: reason };
+  // Ollama before 0.1.38 sends no reason.
+  return { text, finish: reason === undefined ? "stop" : toFinish(reason), isEnd: true };
 }

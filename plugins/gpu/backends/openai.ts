@@ -5,7 +5,17 @@
 
 import { isRecord } from "../../kit/json_record.ts";
 import { type Backend, isOpenAi } from "../backend.ts";
-import { errorText, type Frame, parseFrame, type Piece, toFinish, toText } from "./wire.ts";
+import { isFailure, toFinish } from "../finish.ts";
+import {
+  contentText,
+  errorText,
+  type Frame,
+  isErrorFrame,
+  MalformedFrame,
+  parseFrame,
+  type Piece,
+  refusalPart,
+} from "./wire.ts";
 
 /** The content of the request. */
 export function openAiRequest(
@@ -29,19 +39,39 @@ export function openAiRequest(
 }
 
 /** Reads one event of the response. */
-export function readOpenAiFrame({ data }: Frame): Piece {
+export function readOpenAiFrame({ event, data }: Frame): Piece {
   if (data.trim() === "[DONE]") return { isEnd: true };
   const chunk = parseFrame(data);
-  if ("error" in chunk && chunk.error !== null) return { error: errorText(chunk) ?? "" };
-  const choice = Array.isArray(chunk.choices) ? chunk.choices[0] : undefined;
-  if (!isRecord(choice)) return {};
-  const message = isRecord(choice.delta) ? choice.delta : choice.message;
-  const text = toText(isRecord(message) ? message.content : undefined);
-  const reason = choice.finish_reason;
-  return typeof reason === "string" ? { text, finish: toFinish(reason) } : { text };
+  // Some servers name the event of an error, with any content.
+  if (event === "error") return { error: chunk === undefined ? "" : errorText(chunk) ?? "" };
+  return chunk === undefined ? {} : readChunk(chunk);
 }
 
 /** Reads a response that is one document, from a server that does not stream. */
 export function readOpenAiDocument(text: string): Piece {
-  return { ...readOpenAiFrame({ event: "message", data: text }), isEnd: true };
+  const document = parseFrame(text) ?? {};
+  const piece = readChunk(document);
+  if (piece.error !== undefined || isRecord(firstChoice(document))) {
+    return { ...piece, isEnd: true };
+  }
+  throw new MalformedFrame("sent a document without an answer");
+}
+
+function firstChoice({ choices }: Record<string, unknown>): unknown {
+  return Array.isArray(choices) ? choices[0] : undefined;
+}
+
+function readChunk(chunk: Record<string, unknown>): Piece {
+  if (isErrorFrame(chunk, Array.isArray(chunk.choices))) return { error: errorText(chunk) ?? "" };
+  const choice = firstChoice(chunk);
+  if (!isRecord(choice)) return {};
+  const { finish_reason: reason, error } = choice;
+  if (error !== undefined && error !== null) return { error: errorText({ error }) ?? "" };
+  if (isFailure(reason)) return { error: reason };
+  const message = isRecord(choice.delta) ? choice.delta : choice.message;
+  const { content, refusal } = isRecord(message) ? message : {};
+  const refused = typeof refusal === "string" && refusal !== "" ? refusal : refusalPart(content);
+  const text = contentText(content) + (refused ?? "");
+  if (refused !== undefined) return { text, finish: "refused" };
+  return typeof reason === "string" ? { text, finish: toFinish(reason) } : { text };
 }

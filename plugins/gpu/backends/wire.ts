@@ -4,6 +4,7 @@
  */
 
 import { isRecord, parseRecord } from "../../kit/json_record.ts";
+import type { Finish } from "../finish.ts";
 
 /** One line of NDJSON, or one server-sent event. */
 export interface Frame {
@@ -23,16 +24,8 @@ export interface Piece {
   readonly error?: string;
 }
 
-/** `length` if the token limit ended the response. */
-export type Finish = "stop" | "length";
-
 /** The backend violated its own format. The message continues "the backend …". */
 export class MalformedFrame extends Error {}
-
-/** Maps a reason of any of the formats. */
-export function toFinish(reason: unknown): Finish {
-  return reason === "length" || reason === "max_tokens" ? "length" : "stop";
-}
 
 /**
  * The text of a frame; empty if absent.
@@ -45,15 +38,62 @@ export function toText(value: unknown): string {
   throw new MalformedFrame("sent a frame whose text is not a string");
 }
 
-/** @throws {MalformedFrame} if the text is not a JSON object */
-export function parseFrame(text: string): Record<string, unknown> {
+/**
+ * The text of the content of a message: a string, or a list of parts. The parts that are text are
+ * joined; others, such as the reasoning of a model, are left out.
+ *
+ * @throws {MalformedFrame} for any other type
+ */
+export function contentText(content: unknown): string {
+  return Array.isArray(content) ? content.map(partText).join("") : toText(content);
+}
+
+/** Types of parts that are text of the answer. A part without a type is one too. */
+const TEXT_PARTS: readonly unknown[] = [undefined, "text", "output_text"];
+
+function partText(part: unknown): string {
+  if (typeof part === "string") return part;
+  return isRecord(part) && TEXT_PARTS.includes(part.type) ? toText(part.text) : "";
+}
+
+/** The text of the first part of a list that is a refusal; undefined if there is none. */
+export function refusalPart(value: unknown): string | undefined {
+  const parts: readonly unknown[] = Array.isArray(value) ? value : [];
+  const part = parts.find((one) => isRecord(one) && one.type === "refusal");
+  if (!isRecord(part)) return undefined;
+  return typeof part.refusal === "string" ? part.refusal : "";
+}
+
+/**
+ * The object of a frame.
+ *
+ * @returns undefined for a frame without content: some servers send an empty `data:` line to keep
+ * the connection open
+ * @throws {MalformedFrame} if the text is not a JSON object
+ */
+export function parseFrame(text: string): Record<string, unknown> | undefined {
+  if (text.trim() === "") return undefined;
   const object = parseRecord(text);
   if (object !== undefined) return object;
   throw new MalformedFrame("sent a frame that is not a JSON object");
 }
 
 /** The text of an error in any of the formats; undefined if there is none. */
-export function errorText({ error, message }: Record<string, unknown>): string | undefined {
-  const text = isRecord(error) ? error.message : error ?? message;
+export function errorText(frame: Record<string, unknown>): string | undefined {
+  const { error } = frame;
+  const text = isRecord(error) ? error.message : error ?? frame.message ?? frame.detail;
   return typeof text === "string" ? text : undefined;
+}
+
+/**
+ * Whether a frame is an error: it has an `error`, says that it is one, or has a message where the
+ * content of its format should be.
+ *
+ * @param hasContent whether the frame has the field that each frame of its format has
+ */
+export function isErrorFrame(frame: Record<string, unknown>, hasContent: boolean): boolean {
+  const { error, type, object } = frame;
+  if (error !== undefined && error !== null && error !== false) return true;
+  if (type === "error" || object === "error") return true;
+  return !hasContent && errorText(frame) !== undefined;
 }

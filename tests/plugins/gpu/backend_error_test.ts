@@ -3,7 +3,8 @@ import {
   backendProblem,
   connectionFailure,
   refusalProblem,
-  retryAfterHeader,
+  retrySeconds,
+  unavailableProblem,
 } from "../../../plugins/gpu/backend_error.ts";
 
 const OPENAI = { scheme: "openai", key: "OPENAI_API_KEY" } as const;
@@ -20,46 +21,64 @@ Deno.test("backendProblem() quotes the backend without the key", () => {
 
 Deno.test("refusalProblem() passes a rate limit on with its time", () => {
   const problem = refusalProblem(OPENAI, KEY, { status: 429, text: "wait", retryAfter: "7" });
-  assertEquals([problem.status, problem.headers], [429, { "retry-after": "7" }]);
+  assertEquals([problem.status, problem.headers], [503, { "retry-after": "7" }]);
   assertEquals(
     problem.message,
     "Cannot answer: the openai backend refuses further requests for now: wait",
   );
 });
 
-Deno.test("refusalProblem() answers 502 for every other status", () => {
-  const rows:
-    readonly (readonly [status: number, key: string | undefined, text: string, end: string])[] = [
-      [400, KEY, "no", "answered 400: no"],
-      [503, KEY, "", "answered 503"],
-      [302, KEY, "moved", "answered 302; redirects are not followed"],
-      [401, KEY, "no", "answered 401: no"],
-      [
-        401,
-        undefined,
-        "no",
-        "answered 401; OPENAI_API_KEY is not set in the server's environment",
-      ],
-      [
-        404,
-        KEY,
-        "model 'x' not found",
-        "answered 404: model 'x' not found; `model` in /etc/gpu.conf names another model",
-      ],
-    ];
-  for (const [status, key, text, end] of rows) {
+Deno.test("refusalProblem() answers 503 with Retry-After, and 502 if the prompt was refused", () => {
+  const rows: readonly (readonly [
+    status: number,
+    key: string | undefined,
+    text: string,
+    expected: number,
+    end: string,
+  ])[] = [
+    [400, KEY, "no", 502, "answered 400: no"],
+    [413, KEY, "", 502, "answered 413"],
+    [302, KEY, "moved", 502, "answered 302; redirects are not followed"],
+    [503, KEY, "", 503, "answered 503"],
+    [401, KEY, "no", 503, "answered 401: no"],
+    [
+      401,
+      undefined,
+      "no",
+      503,
+      "answered 401; OPENAI_API_KEY is not set in the server's environment",
+    ],
+    [
+      404,
+      KEY,
+      "model 'x' not found",
+      503,
+      "answered 404: model 'x' not found; `model` in /etc/gpu.conf names another model",
+    ],
+  ];
+  for (const [status, key, text, expected, end] of rows) {
     const problem = refusalProblem(OPENAI, key, { status, text, retryAfter: "7" });
     assertEquals(problem.message, `Cannot answer: the openai backend ${end}`);
-    assertEquals([problem.status, problem.headers], [502, {}]);
+    const headers = expected === 503 ? { "retry-after": "7" } : {};
+    assertEquals([problem.status, problem.headers], [expected, headers]);
   }
 });
 
-Deno.test("retryAfterHeader() accepts seconds and HTTP dates only", () => {
-  for (const value of ["7", ` ${DATE} `]) {
-    assertEquals(retryAfterHeader(value), { "retry-after": value.trim() });
+Deno.test("unavailableProblem() asks for 30 seconds of patience if the backend names no time", () => {
+  const problem = unavailableProblem(OPENAI, KEY, "cannot be reached");
+  assertEquals([problem.status, problem.headers], [503, { "retry-after": "30" }]);
+});
+
+Deno.test("retrySeconds() reads seconds and HTTP dates, from 1 to 3600 seconds", () => {
+  const now = Date.parse(DATE);
+  for (const [value, seconds] of [["7", 7], ["0", 1], ["999999999", 3600]] as const) {
+    assertEquals(retrySeconds(` ${value} `, now), seconds);
   }
+  assertEquals(retrySeconds(DATE, now - 7500), 8);
+  assertEquals(retrySeconds(DATE, now + 7500), 1);
+  assertEquals(retrySeconds(DATE, 0), 3600);
   for (const value of [null, "", "soon", "-1", "1.5", "2026-10-21"]) {
-    assertEquals(retryAfterHeader(value), {}, `${value}`);
+    assertEquals(retrySeconds(value, now), undefined, `${value}`);
   }
 });
 

@@ -84,9 +84,9 @@ Deno.test("createBackend() uses the defaults of the scheme", () => {
   assertEquals(models, [
     "llama3.2",
     "claude-haiku-4-5",
-    "deepseek-chat",
+    "deepseek-flash",
     "default",
-    "gpt-4.1-mini",
+    "gpt-6-luna",
   ]);
 });
 

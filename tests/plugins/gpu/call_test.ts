@@ -63,14 +63,14 @@ Deno.test("BackendCall.start() reads a response that is one document", async () 
 Deno.test("BackendCall.start() throws a problem if there is no response", async () => {
   const rows: readonly (readonly [answer: Answer, problem: { status: number; message: string }])[] =
     [
-      [() => Response.json({ error: "x" }, { status: 500 }), failure("answered 500: x")],
-      [() => new Response("<h1>", { status: 500 }), failure("answered 500")],
+      [() => Response.json({ error: "x" }, { status: 500 }), failure("answered 500: x", 503)],
+      [() => new Response("<h1>", { status: 500 }), failure("answered 500", 503)],
       [
         () => Response.json({ error: "x" }, { status: 429 }),
-        failure("refuses further requests for now: x", 429),
+        failure("refuses further requests for now: x", 503),
       ],
       [() => Promise.reject(new TypeError("refused")), {
-        status: 502,
+        status: 503,
         message:
           "Cannot answer: the openai backend refused the connection; check that it is running",
       }],
@@ -123,10 +123,10 @@ const silent: Answer = (_url, { signal }) =>
     signal?.addEventListener("abort", () => reject(signal.reason), { once: true });
   });
 
-Deno.test("BackendCall.start() throws gateway-timeout after the idle time", async () => {
+Deno.test("BackendCall.start() throws unavailable after the idle time", async () => {
   await withFetch(silent, async () => {
     const call = callOf("openai://localhost\ntimeout 1");
-    await assertRejects(call.start("m", "p"), failure("sent nothing for 1 s", 504));
+    await assertRejects(call.start("m", "p"), failure("sent nothing for 1 s", 503));
   });
 });
 

@@ -21,7 +21,7 @@ function modelCallOf(start: () => AsyncGenerator<Piece[]>) {
       prompt_bytes: 1,
       answer_bytes: 0,
       status: 200,
-      finish: "stop",
+      finish: "incomplete",
     },
     firstToken: 0,
     onEnd: () => void counts.ended++,
@@ -78,7 +78,9 @@ Deno.test("respondText() records 499 if the caller disconnected", async () => {
 });
 
 Deno.test("respondEvents() sends an event per token, and done at the end", async () => {
-  const { modelCall, counts } = modelCallOf(() => pieces([{ text: "a" }, { text: "b" }], [{}]));
+  const { modelCall, counts } = modelCallOf(() =>
+    pieces([{ text: "a" }, { text: "b" }], [{ finish: "stop" }])
+  );
   const response = await respondEvents(modelCall);
   assertEquals(response.headers.get("content-type"), "text/event-stream; charset=utf-8");
   assertEquals(await response.text(), "data: a\n\ndata: b\n\nevent: done\ndata: stop\n\n");
@@ -107,4 +109,51 @@ Deno.test("respondEvents() cancels the call when its reader leaves", async () =>
   await reader?.cancel();
   assertEquals([counts.cancelled, counts.ended], [1, 1]);
   assertEquals([modelCall.usage.status, modelCall.usage.finish], [499, "left"]);
+});
+
+Deno.test("respondText() reports an answer that the model did not finish", async () => {
+  for (const finish of ["length", "filtered", "refused", "incomplete"] as const) {
+    const { modelCall } = modelCallOf(() => pieces([{ text: "a", finish }, { finish: "stop" }]));
+    const response = await respondText(modelCall);
+    assertEquals([await response.text(), response.headers.get("x-gpu-finish")], ["a", finish]);
+  }
+  const { modelCall } = modelCallOf(() => pieces([{ text: "a" }, { isEnd: true }]));
+  assertEquals((await respondText(modelCall)).headers.get("x-gpu-finish"), "incomplete");
+});
+
+Deno.test("respondText() and respondEvents() throw bad-gateway for an unfinished answer without text", async () => {
+  for (const respond of [respondText, respondEvents]) {
+    const { modelCall, counts } = modelCallOf(() => pieces([{ text: "", finish: "filtered" }]));
+    await assertRejects(respond(modelCall), {
+      status: 502,
+      message:
+        "Cannot complete the answer: the openai backend stopped the answer with its content " +
+        "filter; it sent no text",
+    });
+    assertEquals([modelCall.usage.finish, counts.ended], ["error", 1]);
+  }
+});
+
+Deno.test("respondText() sends an empty answer that the model finished", async () => {
+  const { modelCall } = modelCallOf(() => pieces([{ text: "", finish: "stop" }]));
+  const response = await respondText(modelCall);
+  assertEquals([await response.text(), response.headers.get("x-gpu-finish")], ["", "stop"]);
+});
+
+Deno.test("respondEvents() sends an error event and the reason if the model did not finish", async () => {
+  const { modelCall } = modelCallOf(() => pieces([{ text: "a" }], [{ finish: "refused" }]));
+  const detail = "Cannot complete the answer: the openai backend refused to answer";
+  assertEquals(
+    await (await respondEvents(modelCall)).text(),
+    `data: a\n\nevent: error\ndata: ${detail}\n\nevent: done\ndata: refused\n\n`,
+  );
+});
+
+Deno.test("respondText() and respondEvents() join characters that two tokens share", async () => {
+  const halves = () => pieces([{ text: "a\ud83d" }], [{ text: "\ude00", finish: "stop" }]);
+  assertEquals(await (await respondText(modelCallOf(halves).modelCall)).text(), "a😀");
+  assertEquals(
+    await (await respondEvents(modelCallOf(halves).modelCall)).text(),
+    "data: a\n\ndata: 😀\n\nevent: done\ndata: stop\n\n",
+  );
 });

@@ -69,3 +69,24 @@ Deno.test("readClaudeDocument() joins the text blocks of a response that is not 
   const failed = '{"type":"error","error":{"message":"no"}}';
   assertEquals(readClaudeDocument(failed), { error: "no" });
 });
+
+Deno.test("readClaudeFrame() reports refusals and errors, and skips empty events", () => {
+  const rows: readonly (readonly [event: string, data: string, piece: unknown])[] = [
+    ["message", "", {}],
+    ["message_delta", '{"delta":{"stop_reason":"refusal"}}', { finish: "refused" }],
+    ["message_delta", '{"delta":{"stop_reason":"pause_turn"}}', { finish: "incomplete" }],
+    ["message_delta", '{"delta":{"stop_reason":null}}', {}],
+    ["content_block_start", '{"content_block":{"type":"text","text":"a"}}', { text: "a" }],
+    ["content_block_start", '{"content_block":{"type":"thinking","thinking":"hm"}}', {}],
+    ["message", '{"error":{"message":"no"}}', { error: "no" }],
+    ["error", "", { error: "" }],
+  ];
+  for (const [event, data, piece] of rows) {
+    assertEquals(readClaudeFrame({ event, data }), piece, `${event} ${data}`);
+  }
+});
+
+Deno.test("readClaudeDocument() refuses a document without an answer", () => {
+  assertThrows(() => readClaudeDocument("{}"), MalformedFrame);
+  assertEquals(readClaudeDocument('{"content":[],"stop_reason":null}'), { text: "", isEnd: true });
+});

@@ -59,3 +59,14 @@ Deno.test("readOllamaFrame() throws MalformedFrame for a line of another form", 
     assertThrows(() => readOllamaFrame({ event: "message", data }), MalformedFrame, data);
   }
 });
+
+Deno.test("readOllamaFrame() takes only a known reason for the end of the answer", () => {
+  const end = (reason: string) =>
+    readOllamaFrame({ event: "message", data: `{"done":true,"done_reason":${reason}}` });
+  assertEquals(end('"stop"'), { text: "", finish: "stop", isEnd: true });
+  assertEquals(end('"load"'), { text: "", finish: "incomplete", isEnd: true });
+  assertEquals(end('"error"'), { error: "error" });
+  assertEquals(readOllamaFrame({ event: "message", data: '{"error":null,"response":"a"}' }), {
+    text: "a",
+  });
+});

@@ -64,3 +64,37 @@ Deno.test("readOpenAiDocument() reads a response that is not streamed", () => {
   const document = '{"choices":[{"message":{"content":"all"},"finish_reason":"stop"}]}';
   assertEquals(readOpenAiDocument(document), { text: "all", finish: "stop", isEnd: true });
 });
+
+Deno.test("readOpenAiFrame() reports refusals, filters and errors, and skips reasoning", () => {
+  const rows: readonly (readonly [data: string, piece: unknown])[] = [
+    ["", {}],
+    ['{"choices":[{"delta":{"refusal":"no"}}]}', { text: "no", finish: "refused" }],
+    ['{"choices":[{"delta":{"refusal":null,"content":"a"}}]}', { text: "a" }],
+    ['{"choices":[{"delta":{"content":[{"type":"refusal","refusal":"no"}]}}]}', {
+      text: "no",
+      finish: "refused",
+    }],
+    ['{"choices":[{"delta":{},"finish_reason":"content_filter"}]}', {
+      text: "",
+      finish: "filtered",
+    }],
+    ['{"choices":[{"delta":{"reasoning_content":"hm","content":null}}]}', { text: "" }],
+    ['{"choices":[{"delta":{"content":[{"type":"text","text":"a"}]}}]}', { text: "a" }],
+    ['{"object":"error","message":"overloaded"}', { error: "overloaded" }],
+    ['{"choices":[{"delta":{},"finish_reason":"error"}]}', { error: "error" }],
+    ['{"choices":[{"delta":{},"error":{"message":"lost"}}]}', { error: "lost" }],
+    ['{"choices":[],"error":"no"}', { error: "no" }],
+  ];
+  for (const [data, piece] of rows) {
+    assertEquals(readOpenAiFrame({ event: "message", data }), piece, data);
+  }
+  assertEquals(readOpenAiFrame({ event: "error", data: '{"message":"x"}' }), { error: "x" });
+  assertEquals(readOpenAiFrame({ event: "error", data: "" }), { error: "" });
+});
+
+Deno.test("readOpenAiDocument() refuses a document without an answer", () => {
+  for (const document of ["", "{}", '{"choices":[]}']) {
+    assertThrows(() => readOpenAiDocument(document), MalformedFrame, document);
+  }
+  assertEquals(readOpenAiDocument('{"error":{"message":"no"}}'), { error: "no", isEnd: true });
+});

@@ -14,6 +14,8 @@ import {
   HISTORY_BYTES,
   HISTORY_VERSIONS,
   MAX_BODY_BYTES,
+  MAX_DAV_LOCKS,
+  MAX_LOCKS_PER_CREDENTIAL,
   MAX_WORLD_BYTES,
 } from "./limits.ts";
 
@@ -38,6 +40,8 @@ export interface Config {
    */
   readonly allowedHosts: readonly string[];
   readonly maxBodyBytes: number;
+  /** Most WebDAV locks of one credential. */
+  readonly maxLocksPerCredential: number;
   readonly maxWorldBytes: number;
   readonly history: { readonly versions: number; readonly bytes: number };
   readonly cacheBytes: number;
@@ -73,6 +77,7 @@ export const SETTINGS = {
   ELASTIK_TRUST_PROXY_FROM: "addresses or CIDR ranges of trusted proxies, comma separated",
   ELASTIK_HOSTS: "additional Host names accepted from loopback clients, comma separated",
   ELASTIK_MAX_BODY: "largest request body in bytes, 5242880",
+  ELASTIK_MAX_LOCKS: "most WebDAV locks of one credential, 1000",
   ELASTIK_MAX_WORLD: "largest world after an append in bytes, 67108864",
   ELASTIK_HISTORY: "earlier versions kept of a world, 100 (or versions:bytes; 0 keeps none)",
   ELASTIK_CACHE: "memory for cached worlds in bytes, 67108864",
@@ -104,6 +109,7 @@ export const PUBLIC_SETTINGS: readonly SettingName[] = [
   "ELASTIK_PORT",
   "ELASTIK_DATA",
   "ELASTIK_MAX_BODY",
+  "ELASTIK_MAX_LOCKS",
   "ELASTIK_MAX_WORLD",
   "ELASTIK_HISTORY",
   "ELASTIK_CACHE",
@@ -169,6 +175,12 @@ export function readConfig(env: (name: string) => string | undefined): Config {
     trustFrom: parseList(read("ELASTIK_TRUST_PROXY_FROM")),
     allowedHosts: parseList(read("ELASTIK_HOSTS")),
     maxBodyBytes: parseWholeNumber(read, "ELASTIK_MAX_BODY", MAX_BODY_BYTES),
+    maxLocksPerCredential: parseWholeNumber(
+      read,
+      "ELASTIK_MAX_LOCKS",
+      MAX_LOCKS_PER_CREDENTIAL,
+      MAX_DAV_LOCKS,
+    ),
     maxWorldBytes: parseWholeNumber(read, "ELASTIK_MAX_WORLD", MAX_WORLD_BYTES),
     history: history(read("ELASTIK_HISTORY")),
     cacheBytes: parseWholeNumber(read, "ELASTIK_CACHE", CACHE_BYTES),

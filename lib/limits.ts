@@ -292,6 +292,13 @@ export const DAV_LOCK_SECONDS = 600;
 export const MAX_DAV_LOCK_SECONDS = 3600;
 /** Locks of the whole server. */
 export const MAX_DAV_LOCKS = 10_000;
+/**
+ * Locks of one credential. Callers without a credential and all tokens derived from one capability
+ * count as one. T3 has as many in reserve among the locks of the server.
+ */
+export const MAX_LOCKS_PER_CREDENTIAL = 1000;
+/** Shortest time between two removals of the locks that have ended. */
+export const LOCK_PURGE_MS = 1000;
 /** Shared locks of one resource. */
 export const MAX_SHARED_LOCKS = 64;
 /** Longest owner of a lock, as XML. */

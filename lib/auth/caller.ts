@@ -70,6 +70,23 @@ export function credentialKey({ by, scope }: Caller): string {
 }
 
 /**
+ * Checks whether a caller has the credential of a holder, or the capability from which the holder's
+ * was derived. Two capabilities of one prefix are different credentials, although events name them
+ * alike.
+ *
+ * @param holder the caller that created something: a lock
+ */
+export function hasCredentialOf(caller: Caller, holder: Caller): boolean {
+  const { scope, tier } = caller;
+  if (scope === undefined || holder.scope === undefined) {
+    return scope === holder.scope && caller.by === holder.by && tier === holder.tier;
+  }
+  const { root, prefixes, exp } = holder.scope;
+  return scope.root === root && scope.exp >= exp &&
+    scope.prefixes.every((prefix, at) => prefixes[at] === prefix);
+}
+
+/**
  * Checks whether the capability of a caller has expired since the caller was authenticated. A
  * stream or a plugin call can last longer than the capability that opened it.
  *

@@ -5,7 +5,7 @@
  */
 
 import { Problem } from "../http/problem.ts";
-import { type Caller, isAtLeast, type Tier } from "./caller.ts";
+import { type Caller, hasCredentialOf, isAtLeast, type Tier } from "./caller.ts";
 import { isInside } from "./capability.ts";
 import { isGranted, isTreeGranted } from "./grants.ts";
 
@@ -185,6 +185,22 @@ export function readScopeKey({ scope, grants, tier }: Caller): string | undefine
  */
 export function isRedacted(caller: Caller, path: string): boolean {
   return caller.tier !== "T3" && isAtOrBelow(path, REDACTED);
+}
+
+/**
+ * Checks whether a caller can use the token of a lock, refresh the lock and remove it: the caller has
+ * the credential of its holder, or T3. A reader of the token is not enough.
+ */
+export function canUseLock(caller: Caller, holder: Caller): boolean {
+  return hasCredentialOf(caller, holder) || caller.tier === "T3";
+}
+
+/**
+ * Checks whether a caller can write without the token of a lock: T3 if a lower tier holds the lock.
+ * Otherwise a lower tier could keep the operator from its own worlds.
+ */
+export function passesLock(caller: Caller, holder: Caller): boolean {
+  return caller.tier === "T3" && holder.tier !== "T3";
 }
 
 /**

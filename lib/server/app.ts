@@ -6,6 +6,7 @@
  * `lib/request/core_routes.ts`. To add a header to every response: `handle` and `finish`.
  */
 
+import type { Caller } from "../auth/caller.ts";
 import { LockTable } from "../dav/locks/lock_table.ts";
 import type { DavRouter } from "../dav/router.ts";
 import { Hono } from "../deps/hono.ts";
@@ -76,7 +77,7 @@ const ROUTER_REQUEST = new Request("http://localhost/");
 export function createApp(server: ServerContext, gateOptions: GateOptions): App {
   const { store, plugins } = server;
   const gate: Gate = createGate(gateOptions);
-  const locks = new LockTable(server.now);
+  const locks = createLockTable(server);
   const requests = new RequestCounts();
   const streams = new Streams(server);
   const worldsList = new WorldsList(store);
@@ -101,7 +102,7 @@ export function createApp(server: ServerContext, gateOptions: GateOptions): App 
   route("/proc/log/:world{.+}", handleMethods({ GET: (context) => eventLog(server, context) }));
   route(
     "/proc/metrics",
-    handleMethods({ GET: (context) => metrics(server, { requests, streams }, context) }),
+    handleMethods({ GET: (context) => metrics(server, { requests, streams, locks }, context) }),
   );
   route(
     "/proc/snapshot/:world{.+}",
@@ -308,4 +309,23 @@ export function createApp(server: ServerContext, gateOptions: GateOptions): App 
     routes: app.routes.map(({ path }) => path),
     closeStreams: () => streams.close(),
   };
+}
+
+/**
+ * Creates the lock table. A lock ends with the capability or the account of its holder, and with the
+ * plugin that took it.
+ */
+function createLockTable(server: ServerContext): LockTable {
+  const { authenticator, plugins, now, monotonic, config } = server;
+  function secondsLeft(caller: Caller): number {
+    if (!authenticator.isCurrent(caller)) return 0;
+    const { scope, grants, by } = caller;
+    if (scope !== undefined) return scope.exp - now() / 1000;
+    if (grants === undefined) return Infinity;
+    return plugins.list().some(({ plugin }) => by === `plugin:${plugin.slice(4)}`) ? Infinity : 0;
+  }
+  const maxPerCredential = config.maxLocksPerCredential;
+  const locks = new LockTable({ monotonic, secondsLeft, maxPerCredential });
+  authenticator.onChange(() => locks.removeEnded());
+  return locks;
 }

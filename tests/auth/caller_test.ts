@@ -1,5 +1,11 @@
 import { assertEquals } from "../support/assert.ts";
-import { type Caller, credentialKey, isAtLeast, isExpired } from "../../lib/auth/caller.ts";
+import {
+  type Caller,
+  credentialKey,
+  hasCredentialOf,
+  isAtLeast,
+  isExpired,
+} from "../../lib/auth/caller.ts";
 
 Deno.test("isAtLeast() orders the tiers", () => {
   const rows = { T1: ["T1"], T2: ["T1", "T2"], T3: ["T1", "T2", "T3"] } as const;
@@ -34,4 +40,21 @@ Deno.test("credentialKey() is one key for all tokens of one capability, and one 
   assertEquals(credentialKey(narrow), credentialKey(wide));
   assertEquals(credentialKey({ tier: "T3", by: "user:ada", authenticated: true }), "user:ada");
   assertEquals(credentialKey({ tier: "T1", by: "T1" }), "T1");
+});
+
+Deno.test("hasCredentialOf() is true for the same credential and the capability it was derived from", () => {
+  const scope = { prefixes: ["/home"], mode: "rw", exp: 100, root: "/home|100|rw" } as const;
+  const wide: Caller = { tier: "T2", by: "cap:/home", scope, authenticated: true };
+  const narrow: Caller = { ...wide, scope: { ...scope, prefixes: ["/home", "/home/x"], exp: 50 } };
+  const other: Caller = { ...wide, scope: { ...scope, root: "/home|101|rw" } };
+  const sibling: Caller = { ...wide, scope: { ...scope, prefixes: ["/home", "/home/y"] } };
+  assertEquals(hasCredentialOf(wide, { ...wide }), true);
+  assertEquals(hasCredentialOf(wide, narrow), true);
+  assertEquals(hasCredentialOf(narrow, wide), false);
+  assertEquals(hasCredentialOf(sibling, narrow), false);
+  assertEquals(hasCredentialOf(other, wide), false);
+  const account: Caller = { tier: "T2", by: "user:ada", authenticated: true };
+  assertEquals(hasCredentialOf(account, { ...account }), true);
+  assertEquals(hasCredentialOf({ ...account, tier: "T3" }, account), false);
+  assertEquals(hasCredentialOf({ ...account, by: "cap:/home" }, wide), false);
 });

@@ -13,12 +13,15 @@ import {
   assertAllowed,
   assertCan,
   canRead,
+  canUseLock,
   CHALLENGE,
   decide,
   decideCall,
   decideEntry,
   decideFallback,
+  decideTree,
   isRedacted,
+  passesLock,
   readScopeKey,
 } from "../../lib/auth/policy.ts";
 import { Problem } from "../../lib/http/problem.ts";
@@ -377,4 +380,47 @@ Deno.test("decideCall() compares a capability with the subject of the route", ()
     decideCall(caller, "read", "/shaped/home/scratch/x", "T3", "/home/scratch/x").allowed,
     false,
   );
+});
+
+Deno.test("canUseLock() and passesLock() give T3 the locks of lower tiers", () => {
+  assertEquals([canUseLock(T2, T2), canUseLock(T3, T2), canUseLock(T1_ACCOUNT, T2)], [
+    true,
+    true,
+    false,
+  ]);
+  assertEquals(canUseLock(cap("rw", "/home"), T2), false);
+  assertEquals([passesLock(T3, T2), passesLock(T3, T3), passesLock(T2, cap("rw", "/home"))], [
+    true,
+    false,
+    false,
+  ]);
+});
+
+Deno.test("decideTree() refuses a path with another decision below it", () => {
+  const grants = { "/home/": "rw", "/home/a/b/": "r", "/var/": "rw" } as const;
+  const plugin: Caller = { tier: "T1", by: "plugin:p", authenticated: true, grants };
+  const rows: readonly (readonly [Caller, "read" | "write" | "delete", string, boolean])[] = [
+    [T2, "read", "/etc", false],
+    [T2, "read", "/var", false],
+    [T2, "read", "/home", true],
+    [T2, "write", "/home/a", true],
+    [T2, "write", "/home", false],
+    [T3, "delete", "/etc", true],
+    [cap("r", "/"), "read", "/var", false],
+    [cap("r", "/var/lib"), "read", "/var/lib", true],
+    [plugin, "read", "/home/a", true],
+    [plugin, "write", "/home/a", false],
+    [plugin, "write", "/home/A", false],
+    [plugin, "delete", "/home/a", false],
+    [plugin, "write", "/home/c", true],
+    [plugin, "read", "/var", false],
+    [plugin, "write", "/var/lib/x", true],
+  ];
+  for (const [caller, action, path, allowed] of rows) {
+    assertEquals(
+      decideTree(caller, action, path).allowed,
+      allowed,
+      `${caller.by} ${action} ${path}`,
+    );
+  }
 });

@@ -5,7 +5,7 @@
  */
 
 import type { Caller } from "../../auth/caller.ts";
-import { canRead, decide } from "../../auth/policy.ts";
+import { canRead, canUseLock, passesLock } from "../../auth/policy.ts";
 import type { RequestContext } from "../../request/request_context.ts";
 import { readHost } from "../../http/host.ts";
 import { Problem } from "../../http/problem.ts";
@@ -113,7 +113,7 @@ export function missingLocks(
   const missing = withoutToken(locks.covering(path), claim);
   if (scope === "content") return missing;
   const above = path === "/" ? [] : withoutToken(locks.covering(parentOf(path)), claim);
-  const below = scope === "tree" ? locks.below(path).filter((lock) => !hasToken(lock, claim)) : [];
+  const below = scope === "tree" ? locks.below(path).filter((lock) => binds(lock, claim)) : [];
   return [...missing, ...above, ...below];
 }
 
@@ -137,20 +137,18 @@ export function assertUnlocked(
 }
 
 /**
- * Whether a caller can use or remove a lock: it created the lock or can delete the locked resource.
- */
-export function canUseLock(lock: Lock, caller: Caller): boolean {
-  return lock.by === caller.by || decide(caller, "delete", lock.path).allowed;
-}
-
-/**
- * Returns the given locks unless the token of one was submitted; one shared lock is enough (§6.2,
- * §7).
+ * Returns the locks that bind the caller unless the token of one was submitted; one shared lock is
+ * enough (§6.2, §7).
  */
 function withoutToken(covering: readonly Lock[], claim: LockClaim): readonly Lock[] {
-  return covering.some((lock) => hasToken(lock, claim)) ? [] : covering;
+  if (covering.some((lock) => hasToken(lock, claim))) return [];
+  return covering.filter(({ holder }) => !passesLock(claim.caller, holder));
 }
 
 function hasToken(lock: Lock, { caller, submitted }: LockClaim): boolean {
-  return submitted.has(lock.token) && canUseLock(lock, caller);
+  return submitted.has(lock.token) && canUseLock(caller, lock.holder);
+}
+
+function binds(lock: Lock, claim: LockClaim): boolean {
+  return !hasToken(lock, claim) && !passesLock(claim.caller, lock.holder);
 }

@@ -6,13 +6,13 @@
 
 import { UNCACHED_HEADERS } from "../../http/headers.ts";
 import { initialState } from "../../world/store.ts";
-import { assertCan, assertCanTree } from "../../auth/policy.ts";
+import { assertCan, assertCanTree, canUseLock } from "../../auth/policy.ts";
 import { Problem } from "../../http/problem.ts";
 import { toStoreProblem } from "../../response/store_problem.ts";
 import { readDepth, readLockToken, readTimeout } from "../resource/dav_headers.ts";
 import { DavProblem } from "../resource/dav_problem.ts";
 import { chooseDavExt } from "../resource/file_extension.ts";
-import { assertLockTokens, canUseLock } from "../locks/lock_guard.ts";
+import { assertLockTokens } from "../locks/lock_guard.ts";
 import type { Lock } from "../locks/lock_table.ts";
 import { parseLockInfo, writeLockDiscovery } from "../locks/lock_xml.ts";
 import { assertParentExists, assertWorld } from "./target_checks.ts";
@@ -34,20 +34,14 @@ export async function lock(context: DavContext, davRequest: DavRequest): Promise
     path,
     ...parseLockInfo(root),
     depth: readDepth(request.headers, "infinity", ["0", "infinity"]),
-    by: caller.by,
+    holder: caller,
     seconds: readTimeout(request.headers),
   };
   // A lock of a collection prevents writes by others on every path below it.
   if (lockRequest.depth === "infinity") assertCanTree(caller, "write", path);
-  const created = await createWorldIfMissing(context, davRequest);
+  const isMissing = await checkMissing(context, davRequest);
   const granted = context.locks.grant(lockRequest);
-  if ("full" in granted) {
-    throw new Problem(
-      "unavailable",
-      `Cannot lock ${path}: the server has the maximum number of locks; try again later`,
-      { "retry-after": "60" },
-    );
-  }
+  if ("full" in granted) throw tooManyLocks(granted.full, path);
   if ("conflict" in granted) {
     throw new DavProblem(
       "locked",
@@ -56,22 +50,50 @@ export async function lock(context: DavContext, davRequest: DavRequest): Promise
       [granted.conflict.path],
     );
   }
+  // The world is created last: a request that is refused leaves no empty world.
+  const created = isMissing && await createWorld(context, davRequest, granted);
   return lockResponse([granted], created ? 201 : 200, { "lock-token": `<${granted.token}>` });
 }
 
+function tooManyLocks(full: "credential" | "server", path: string): Problem {
+  return full === "credential"
+    ? new Problem(
+      "too-many-requests",
+      `Cannot lock ${path}: the credential holds the maximum number of locks; UNLOCK some of them`,
+      { "retry-after": "60" },
+    )
+    : new Problem(
+      "unavailable",
+      `Cannot lock ${path}: the server has the maximum number of locks; try again later`,
+      { "retry-after": "60" },
+    );
+}
+
 /**
- * Creates an empty world if the path has no resource (RFC 4918 §7.3).
+ * Checks whether the path has no resource and one can be created (RFC 4918 §7.3).
+ *
+ * @throws {Problem} if it has none and none can be created
+ */
+async function checkMissing(context: DavContext, davRequest: DavRequest): Promise<boolean> {
+  const { request, target } = davRequest;
+  const { store } = context.server;
+  if (await findResource(store, target.path) !== undefined) return false;
+  assertWorld(target, request.method);
+  await assertParentExists(store, target.path, "LOCK");
+  assertLockTokens(context.locks, davRequest, target.path, "membership");
+  return true;
+}
+
+/**
+ * Creates an empty world; removes the lock if that fails.
  *
  * @returns whether a world was created
  */
-async function createWorldIfMissing(context: DavContext, davRequest: DavRequest): Promise<boolean> {
-  const { request, caller, target } = davRequest;
-  const { path, name } = target;
-  const { store } = context.server;
-  if (await findResource(store, path) !== undefined) return false;
-  assertWorld(target, request.method);
-  await assertParentExists(store, path, "LOCK");
-  assertLockTokens(context.locks, davRequest, path, "membership");
+async function createWorld(
+  { locks, server: { store } }: DavContext,
+  { caller, target: { name, path } }: DavRequest,
+  granted: Lock,
+): Promise<boolean> {
   const body = new Uint8Array();
   try {
     await store.put({
@@ -88,6 +110,7 @@ async function createWorldIfMissing(context: DavContext, davRequest: DavRequest)
     const problem = toStoreProblem(error, "LOCK", path);
     // Another request created the world first; lock that one.
     if (problem instanceof Problem && problem.status === 412) return false;
+    locks.release(granted);
     throw problem;
   }
 }
@@ -132,14 +155,14 @@ export function unlock({ locks }: DavContext, { request, caller, target: { path 
 }
 
 function asOwner(caller: DavRequest["caller"]): (lock: Lock) => boolean {
-  return (lock) => canUseLock(lock, caller);
+  return (lock) => canUseLock(caller, lock.holder);
 }
 
 function assertOwner(lock: Lock, isOwner: (lock: Lock) => boolean, path: string): void {
   if (isOwner(lock)) return;
   throw new Problem(
     "forbidden",
-    `Cannot change the lock of ${path}: another caller holds it; delete permission is required`,
+    `Cannot change the lock of ${path}: another credential holds it; T3 is required`,
   );
 }
 

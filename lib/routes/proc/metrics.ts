@@ -23,6 +23,7 @@ import type { PluginMetrics } from "../../request/plugin_routes.ts";
 export interface LiveMetrics {
   readonly requests: Pick<RequestCounts, "list" | "waits">;
   readonly streams: { readonly size: number };
+  readonly locks: { readonly size: number; readonly refused: number };
 }
 
 const KIB = 1024;
@@ -87,6 +88,10 @@ export function collectMetrics(server: ServerContext, live: LiveMetrics): Metric
       "Log lines that were not written: the reader is too slow, or clients caused too many.",
       [{ value: server.droppedLogLines() }],
     ),
+    gauge("elastik_dav_locks", "WebDAV locks.", live.locks.size),
+    counter("elastik_dav_locks_refused", "LOCK requests that a limit on locks refused.", [
+      { value: live.locks.refused },
+    ]),
     gauge("elastik_streams_open", "Open event streams.", live.streams.size),
     gauge("elastik_worlds", "Worlds, including those of the lower layer.", store.count()),
     ...storeFamilies(server),

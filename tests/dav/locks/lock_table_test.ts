@@ -1,20 +1,21 @@
 import { assertEquals, assertStrictEquals } from "../../support/assert.ts";
 import { ancestors, type Lock, LockTable, parentOf } from "../../../lib/dav/locks/lock_table.ts";
 import type { LockRequest } from "../../../lib/dav/locks/lock_table.ts";
-import { MAX_DAV_LOCKS, MAX_SHARED_LOCKS } from "../../../lib/limits.ts";
+import { LOCK_PURGE_MS, MAX_DAV_LOCKS, MAX_SHARED_LOCKS } from "../../../lib/limits.ts";
 
 const REQUEST: LockRequest = {
   path: "/home/a",
   depth: "0",
   exclusive: true,
   owner: "",
-  by: "T2",
+  holder: { tier: "T2", by: "T2", authenticated: true },
   seconds: 60,
 };
 
 function clocked() {
   const clock = { now: 1_000_000 };
-  return { clock, table: new LockTable(() => clock.now) };
+  const options = { monotonic: () => clock.now, secondsLeft: () => Infinity };
+  return { clock, table: new LockTable({ ...options, maxPerCredential: MAX_DAV_LOCKS }) };
 }
 
 function granted(table: LockTable, request: Partial<LockRequest> = {}): Lock {
@@ -75,8 +76,14 @@ Deno.test("LockTable.grant() allows a limited number of shared locks on one path
 
 Deno.test("LockTable.grant() limits the total number of locks", () => {
   const { table } = clocked();
-  for (let i = 0; i < MAX_DAV_LOCKS; i++) granted(table, { path: `/home/${i}` });
-  assertEquals("full" in table.grant(REQUEST), true);
+  const limit = MAX_DAV_LOCKS / 2;
+  for (let i = 0; i < limit; i++) granted(table, { path: `/home/${i}` });
+  assertEquals(table.grant(REQUEST), { full: "server" });
+  assertEquals([table.size, table.refused], [limit, 1]);
+  // The other half is the reserve of T3.
+  const holder = { tier: "T3", by: "T3" } as const;
+  for (let i = 0; i < MAX_DAV_LOCKS - limit; i++) granted(table, { path: `/etc/${i}`, holder });
+  assertEquals(table.grant({ ...REQUEST, holder }), { full: "server" });
 });
 
 Deno.test("LockTable removes a lock when its time is over", () => {
@@ -131,4 +138,48 @@ Deno.test("ancestors() and parentOf() return the paths above a path up to the ro
   assertEquals(ancestors("/home/a/b"), ["/home/a", "/home", "/"]);
   assertEquals(ancestors("/"), []);
   assertEquals(parentOf("/home"), "/");
+});
+
+Deno.test("LockTable.grant() limits the locks of one credential", () => {
+  const options = { monotonic: () => 0, secondsLeft: () => Infinity, maxPerCredential: 2 };
+  const table = new LockTable(options);
+  const scope = { prefixes: ["/home/a"], mode: "rw", exp: 9, root: "/home/a|9|rw" } as const;
+  const narrowed = { ...scope, prefixes: ["/home/a", "/home/a/b"] };
+  const holder = { tier: "T2", by: "cap:/home/a", scope } as const;
+  const first = granted(table, { path: "/home/1", holder });
+  granted(table, { path: "/home/2", holder: { ...holder, scope: narrowed } });
+  assertEquals(table.grant({ ...REQUEST, holder }), { full: "credential" });
+  granted(table, { path: "/home/other" });
+  table.release(first);
+  granted(table, { path: "/home/3", holder });
+  assertEquals(table.grant({ ...REQUEST, holder }), { full: "credential" });
+  assertEquals([table.size, table.refused], [3, 2]);
+});
+
+Deno.test("LockTable ends a lock with the credential of its holder", () => {
+  const left = { seconds: 5 };
+  const table = new LockTable({
+    monotonic: () => 0,
+    secondsLeft: () => left.seconds,
+    maxPerCredential: 2,
+  });
+  const lock = granted(table, { seconds: 3600 });
+  assertEquals([lock.seconds, lock.expires], [5, 5000]);
+  assertEquals(table.refresh(lock, 3600).expires, 5000);
+  left.seconds = 0;
+  assertEquals([table.covering("/home/a"), table.below("/home")], [[], []]);
+  assertEquals(table.size, 1);
+  table.removeEnded();
+  assertEquals([table.size, table.isEmpty], [0, true]);
+});
+
+Deno.test("LockTable removes ended locks at most once in LOCK_PURGE_MS", () => {
+  const { table, clock } = clocked();
+  for (let i = 1; i <= 3; i++) granted(table, { path: `/home/${i}`, seconds: i / 100 });
+  clock.now += 10;
+  assertEquals([table.isEmpty, table.size], [false, 2]);
+  clock.now += 20;
+  assertEquals([table.covering("/home/3"), table.size], [[], 2]);
+  clock.now += LOCK_PURGE_MS;
+  assertEquals([table.isEmpty, table.size], [true, 0]);
 });

@@ -62,7 +62,7 @@ Deno.test("writeLockDiscovery() writes an activelock for each lock", () => {
     owner: "<D:owner>me</D:owner>",
     seconds: 60,
     token: "urn:uuid:1",
-    by: "T2",
+    holder: { tier: "T2", by: "T2" },
     expires: 0,
   } as const;
   const text = writeLockDiscovery([lock]);

@@ -133,7 +133,14 @@ Deno.test("createQuotaReader() returns the space of the disk, and undefined if i
     await Deno.remove(data);
     assert(space !== undefined && space.available > 0 && space.used > 0);
     assertEquals(await createQuotaReader(`${data}/gone`, Date.now)(), undefined);
-    const context = createDavContext(app.server, new LockTable(Date.now));
+    const context = createDavContext(
+      app.server,
+      new LockTable({
+        monotonic: Date.now,
+        secondsLeft: () => Infinity,
+        maxPerCredential: 10,
+      }),
+    );
     assertStrictEquals(context.server, app.server);
   });
 });

@@ -13,6 +13,9 @@ import {
   CLIENT_LOG_LINES_PER_SECOND,
   HISTORY_BYTES,
   HISTORY_VERSIONS,
+  LONG_JOBS,
+  LONG_JOBS_WAITING,
+  LONG_JOBS_WAITING_PER_CLIENT,
   MAX_BODY_BYTES,
   MAX_DAV_LOCKS,
   MAX_LOCKS_PER_CREDENTIAL,
@@ -47,6 +50,12 @@ export interface Config {
   readonly cacheBytes: number;
   readonly sync: "full" | "normal";
   readonly writers: number;
+  /** Limits of audits and copies of worlds. */
+  readonly longJobs: {
+    readonly running: number;
+    readonly waiting: number;
+    readonly waitingPerClient: number;
+  };
   /** Format of the access log on the standard output. */
   readonly accessLogFormat: "off" | "line" | "json";
   /** Log lines of one kind per second that clients can cause; 0 means no limit. */
@@ -84,6 +93,9 @@ export const SETTINGS = {
   ELASTIK_SYNC:
     "full (every confirmed write is on disk) or normal (a power loss may lose the last writes)",
   ELASTIK_WRITERS: "writer threads, 2",
+  ELASTIK_LONG_JOBS: "audits and copies of worlds that run at the same time, 4",
+  ELASTIK_LONG_JOBS_WAITING: "audits and copies that can wait, 64; beyond it 503",
+  ELASTIK_LONG_JOBS_CLIENT: "waiting audits and copies of one client, 16; beyond it 503",
   ELASTIK_LOG: "access log on the standard output: off, line or json",
   ELASTIK_LOG_RATE: "log lines of one kind per second that clients can cause, 10 (0: no limit)",
   ELASTIK_CELL_HEAP: "V8 heap of a plugin in MiB, 128",
@@ -115,6 +127,9 @@ export const PUBLIC_SETTINGS: readonly SettingName[] = [
   "ELASTIK_CACHE",
   "ELASTIK_SYNC",
   "ELASTIK_WRITERS",
+  "ELASTIK_LONG_JOBS",
+  "ELASTIK_LONG_JOBS_WAITING",
+  "ELASTIK_LONG_JOBS_CLIENT",
   "ELASTIK_LOG",
   "ELASTIK_LOG_RATE",
   "ELASTIK_CELL_HEAP",
@@ -186,6 +201,15 @@ export function readConfig(env: (name: string) => string | undefined): Config {
     cacheBytes: parseWholeNumber(read, "ELASTIK_CACHE", CACHE_BYTES),
     sync: oneOf(read, "ELASTIK_SYNC", ["full", "normal"]),
     writers: Math.max(1, parseWholeNumber(read, "ELASTIK_WRITERS", 2, 64)),
+    longJobs: {
+      running: Math.max(1, parseWholeNumber(read, "ELASTIK_LONG_JOBS", LONG_JOBS, 64)),
+      waiting: parseWholeNumber(read, "ELASTIK_LONG_JOBS_WAITING", LONG_JOBS_WAITING),
+      waitingPerClient: parseWholeNumber(
+        read,
+        "ELASTIK_LONG_JOBS_CLIENT",
+        LONG_JOBS_WAITING_PER_CLIENT,
+      ),
+    },
     accessLogFormat: oneOf(read, "ELASTIK_LOG", ["off", "line", "json"]),
     clientLogLinesPerSecond: parseWholeNumber(
       read,

@@ -114,12 +114,27 @@ export const LOG_FLUSH_INTERVAL_MS = 50;
 /** A shutdown waits this long for the reader of a log. */
 export const LOG_CLOSE_TIMEOUT_MS = 1_000;
 
+// long jobs: audits and copies of worlds
+
+/** Default of `ELASTIK_LONG_JOBS`: audits and copies that run at the same time. */
+export const LONG_JOBS = 4;
+/** Default of `ELASTIK_LONG_JOBS_WAITING`: audits and copies that can wait; beyond it 503. */
+export const LONG_JOBS_WAITING = 64;
+/** Default of `ELASTIK_LONG_JOBS_CLIENT`: waiting audits and copies of one client; beyond it 503. */
+export const LONG_JOBS_WAITING_PER_CLIENT = 16;
+/** Results of audits that are kept until the file of their world changes. */
+export const AUDIT_RESULT_CACHE_ENTRIES = 1024;
+
 // snapshots
 
 /** The snapshot of a longer file is written to a temporary file instead of memory. */
 export const MAX_IN_MEMORY_SNAPSHOT_BYTES = 1 * MIB;
 /** Concurrent temporary snapshot files; beyond it 503. */
 export const MAX_SNAPSHOT_FILES = 16;
+/** Concurrent temporary snapshot files that one client reads; beyond it 503. */
+export const MAX_SNAPSHOT_FILES_PER_CLIENT = 8;
+/** A snapshot whose client does not read for this long is ended, in milliseconds. */
+export const SNAPSHOT_STALL_MS = 60_000;
 /** Longest request body with a key for a signed snapshot. */
 export const MAX_KEY_BODY_BYTES = 128;
 

@@ -222,6 +222,27 @@ export function initialState(name: string): string {
   return name.startsWith("lib/") ? "pending" : "";
 }
 
+/** The caller of a long job: an audit or a copy. */
+export interface JobCaller {
+  /** Key under which the limits count the jobs of a client; absent for the server itself. */
+  readonly client?: string;
+  /** Aborted when the caller no longer waits. A job without callers stops. */
+  readonly signal?: AbortSignal;
+}
+
+/** Figures about audits and copies. */
+export interface LongJobCounts {
+  /** Jobs that run now, and jobs that wait. */
+  readonly running: number;
+  readonly waiting: number;
+  /** Calls since the start that joined a job of another caller. */
+  readonly shared: number;
+  /** Jobs since the start that stopped because no caller waited for them. */
+  readonly stopped: number;
+  /** Calls since the start that were refused because too many jobs were waiting. */
+  readonly refused: number;
+}
+
 /** Figures about a store since its start; see {@link Store.counts}. */
 export interface StoreCounts {
   /** Reads that were answered from memory, and bytes of worlds that are in memory now. */
@@ -231,6 +252,9 @@ export interface StoreCounts {
   readonly diskReads: number;
   /** Events that were appended without a change of their world. */
   readonly notes: number;
+  /** Short reads that wait for the disk now. */
+  readonly queuedReads: number;
+  readonly longJobs: LongJobCounts;
 }
 
 /**
@@ -296,7 +320,13 @@ export interface Store {
    * @returns the function that removes the listener
    */
   watch(name: string, listener: (change: Change) => void): () => void;
-  audit(name: string): Promise<AuditResult>;
+  /**
+   * Checks the chain and the bytes of a world. The same audits share one job; the result is kept
+   * until the file of the world changes.
+   *
+   * @throws {StoreError} `busy` if too many audits and copies are waiting
+   */
+  audit(name: string, caller?: JobCaller): Promise<AuditResult>;
   /**
    * Lists events of a world, newest first.
    *
@@ -310,10 +340,10 @@ export interface Store {
    * @param key signing key for the copy; if absent, the HMACs are kept. Events are signed with it up to
    * the first event that is not valid under the server's key; that event and all later ones keep
    * their HMACs
-   * @throws {StoreError} `absent` if the world is not on disk, `busy` if too many long copies are
-   * being read
+   * @throws {StoreError} `absent` if the world is not on disk, `busy` if too many audits and copies
+   * are waiting, or too many long copies are being read
    */
-  snapshot(name: string, key?: string): Promise<Snapshot>;
+  snapshot(name: string, key?: string, caller?: JobCaller): Promise<Snapshot>;
   /** Number of changes since the start of the store. */
   readonly seq: number;
   /** Figures since the start of the store. */

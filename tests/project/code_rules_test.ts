@@ -72,6 +72,7 @@ const WALL_CLOCK_READERS: Readonly<Record<string, string>> = {
   "lib/http/http_date.ts": "the century of a date with two digits for the year",
   "lib/plugin/realm/console.ts": "seconds are compared for equality only",
   "lib/server/start.ts": "dates, and the expiry of capabilities",
+  "lib/world/file/file_state.ts": "compared with the change time of a file",
 };
 
 Deno.test("no code of the server measures a duration with the computer's clock", () => {

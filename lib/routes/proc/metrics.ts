@@ -125,7 +125,7 @@ export function collectMetrics(server: ServerContext, live: LiveMetrics): Metric
 }
 
 function storeFamilies({ store }: ServerContext): MetricFamily[] {
-  const { cacheHits, cacheBytes, diskReads, notes } = store.counts;
+  const { cacheHits, cacheBytes, diskReads, notes, queuedReads, longJobs } = store.counts;
   return [
     counter("elastik_changes", "Changes of worlds that are on disk, including deletions.", [
       { value: store.seq },
@@ -135,6 +135,24 @@ function storeFamilies({ store }: ServerContext): MetricFamily[] {
     ]),
     counter("elastik_cache_hits", "Reads of worlds from memory.", [{ value: cacheHits }]),
     counter("elastik_disk_reads", "Reads of worlds from disk.", [{ value: diskReads }]),
+    gauge("elastik_disk_reads_queued", "Short reads that wait for the disk.", queuedReads),
+    gauge("elastik_long_jobs_running", "Audits and copies that are running.", longJobs.running),
+    gauge("elastik_long_jobs_waiting", "Audits and copies that are waiting.", longJobs.waiting),
+    counter(
+      "elastik_long_jobs_shared",
+      "Requests that joined a running or waiting audit or copy.",
+      [
+        { value: longJobs.shared },
+      ],
+    ),
+    counter(
+      "elastik_long_jobs_stopped",
+      "Audits and copies that stopped because all their clients had disconnected.",
+      [{ value: longJobs.stopped }],
+    ),
+    counter("elastik_long_jobs_refused", "Audits and copies that were refused: too many waited.", [
+      { value: longJobs.refused },
+    ]),
     { ...gauge("elastik_cache_bytes", "Memory used by cached worlds.", cacheBytes), unit: "bytes" },
   ];
 }

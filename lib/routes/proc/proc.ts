@@ -8,6 +8,7 @@ import { encodePath } from "../../http/path.ts";
 import { readQueryNumber } from "../../http/query.ts";
 import { LOG_PAGE_EVENTS, MAX_LOG_PAGE_EVENTS } from "../../limits.ts";
 import { CORE_ROUTES } from "../../request/core_routes.ts";
+import { toJobCaller } from "../../request/job_caller.ts";
 import { assertValidName, type RequestContext, restOf } from "../../request/request_context.ts";
 import type { ServerContext } from "../../request/server_context.ts";
 import { jsonResponse, lineResponse, objectResponse } from "../../response/json_response.ts";
@@ -68,7 +69,7 @@ export async function audit(
   context: RequestContext,
 ): Promise<Response> {
   const name = readSubject(context, "/proc/audit/");
-  return jsonResponse(redactHashes(context, name, await store.audit(name)));
+  return jsonResponse(redactHashes(context, name, await store.audit(name, toJobCaller(context))));
 }
 
 /**

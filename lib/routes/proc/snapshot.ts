@@ -10,6 +10,7 @@ import { Problem } from "../../http/problem.ts";
 import { readBody } from "../../http/read_body.ts";
 import { MAX_KEY_BODY_BYTES } from "../../limits.ts";
 import { assertValidName, type RequestContext, restOf } from "../../request/request_context.ts";
+import { toJobCaller } from "../../request/job_caller.ts";
 import type { Store } from "../../world/store.ts";
 
 /** The form of a key: 32 bytes in lower-case hex. */
@@ -27,7 +28,7 @@ export async function respondSnapshot(
     // A stream, because Deno sends Content-Length 0 for an empty body (RFC 9110 §8.6; 2.9.6).
     return new Response(new Blob().stream(), { headers: headersOf(name) });
   }
-  return await respondCopy(store, name);
+  return await respondCopy(store, context, name);
 }
 
 /** `POST /proc/snapshot/<name>`: the copy with its chain signed with the key in the body (T3). */
@@ -37,7 +38,7 @@ export async function respondSignedSnapshot(
 ): Promise<Response> {
   assertCan(context.caller, "write", context.target.path);
   const name = readSubject(context);
-  return await respondCopy(store, name, await readKey(context.request));
+  return await respondCopy(store, context, name, await readKey(context.request));
 }
 
 function readSubject(context: RequestContext): string {
@@ -47,8 +48,13 @@ function readSubject(context: RequestContext): string {
   return name;
 }
 
-async function respondCopy(store: Store, name: string, key?: string): Promise<Response> {
-  const { body, length } = await store.snapshot(name, key);
+async function respondCopy(
+  store: Store,
+  context: RequestContext,
+  name: string,
+  key?: string,
+): Promise<Response> {
+  const { body, length } = await store.snapshot(name, key, toJobCaller(context));
   return new Response(body, {
     headers: { ...headersOf(name, length), "content-length": String(length) },
   });

@@ -1,43 +1,79 @@
 /**
- * Copies of worlds for snapshots. A short copy is in memory. A long copy is a temporary file that
- * is unlinked after it is opened, so that it disappears when its stream ends or the process stops.
- * The number of long copies at the same time is limited.
+ * Copies of worlds for snapshots. Making a copy is a long job that callers of the same copy share.
+ * A short copy is in memory. A long copy is a temporary file that is unlinked after its callers
+ * have opened it, so that it disappears when their streams end or the process stops.
+ *
+ * The number of streams of long copies is limited, in total and per client. A stream that its
+ * receiver does not read for a minute is ended, so that it does not keep its place.
  */
 
-import { MAX_SNAPSHOT_FILES } from "../../limits.ts";
-import { INCOMING_FOLDER, tryRemove } from "../file/durable_fs.ts";
-import { type Snapshot, StoreError } from "../store.ts";
+import {
+  MAX_SNAPSHOT_FILES,
+  MAX_SNAPSHOT_FILES_PER_CLIENT,
+  SNAPSHOT_STALL_MS,
+} from "../../limits.ts";
+import { INCOMING_FOLDER, tryRemove, WORLD_FILE } from "../file/durable_fs.ts";
+import { readFileState } from "../file/file_state.ts";
+import { toFolderName } from "../name.ts";
+import { type JobCaller, type Snapshot, StoreError } from "../store.ts";
+import type { LongJobs } from "./long_jobs.ts";
+import type { SnapshotResult } from "./worker_messages.ts";
 import type { WorldFiles } from "./world_files.ts";
 
 /** Bytes that are read from a copy at a time. */
 const CHUNK_BYTES = 64 * 1024;
 
+/** Limits of {@link SnapshotFiles}. */
+export interface SnapshotLimits {
+  /** Streams of long copies. */
+  readonly files: number;
+  readonly filesPerClient: number;
+  /** A stream ends if its receiver does not read for this long, in milliseconds. */
+  readonly stallMs: number;
+}
+
+const DEFAULT_LIMITS: SnapshotLimits = {
+  files: MAX_SNAPSHOT_FILES,
+  filesPerClient: MAX_SNAPSHOT_FILES_PER_CLIENT,
+  stallMs: SNAPSHOT_STALL_MS,
+};
+
+/** The result of a copy, with the number of callers that have not opened it yet. */
+interface SharedCopy {
+  readonly result: SnapshotResult | undefined;
+  users: number;
+}
+
 /** Creates snapshots and limits the number of long ones. */
 export class SnapshotFiles {
   readonly #data: string;
   readonly #files: Pick<WorldFiles, "copy">;
-  readonly #maxFiles: number;
-  #open = 0;
+  readonly #jobs: Pick<LongJobs, "run">;
+  readonly #limits: SnapshotLimits;
+  /** The client of each stream of a long copy; undefined for the server itself. */
+  readonly #open = new Set<{ readonly client: string | undefined }>();
   #serial = 0;
 
   /**
    * @param data path of the data folder
    * @param files copies worlds, to a file if the copy is long
-   * @param maxFiles maximum number of long copies that are being read
+   * @param jobs runs the copies
    */
   constructor(
     data: string,
     files: Pick<WorldFiles, "copy">,
-    maxFiles: number = MAX_SNAPSHOT_FILES,
+    jobs: Pick<LongJobs, "run">,
+    limits: SnapshotLimits = DEFAULT_LIMITS,
   ) {
     this.#data = data;
     this.#files = files;
-    this.#maxFiles = maxFiles;
+    this.#jobs = jobs;
+    this.#limits = limits;
   }
 
-  /** Number of long copies that are being read. */
+  /** Number of streams of long copies. */
   get openCount(): number {
-    return this.#open;
+    return this.#open.size;
   }
 
   /**
@@ -48,60 +84,105 @@ export class SnapshotFiles {
    * @throws {StoreError} `busy` if the maximum number of long copies is reached, and errors of the
    * copy
    */
-  async create(name: string, key?: string): Promise<Snapshot | undefined> {
-    if (this.#open >= this.#maxFiles) throw this.#busy();
-    const found = await this.#files.copy({
-      kind: "snapshot",
-      name,
-      path: `${this.#data}/${INCOMING_FOLDER}/copy-${this.#serial++}.db`,
-      ...(key === undefined ? {} : { key }),
-    });
-    if (found === undefined) return undefined;
-    const { version } = found;
-    if ("bytes" in found) return { version, length: found.bytes.length, body: found.bytes };
-    const { path, length } = found;
-    // Other copies can have been created since the first check.
-    if (this.#open >= this.#maxFiles) {
-      tryRemove(path);
-      throw this.#busy();
-    }
-    this.#open += 1;
-    const done = () => this.#open -= 1;
+  async create(name: string, key?: string, caller: JobCaller = {}): Promise<Snapshot | undefined> {
+    this.#assertPlace(caller);
+    const copy = await this.#copy(name, key, caller);
+    const { result } = copy;
+    if (result === undefined) return undefined;
+    const { version } = result;
+    if ("bytes" in result) return { version, length: result.bytes.length, body: result.bytes };
+    const { path, length } = result;
+    const stream = { client: caller.client };
+    const done = () => void this.#open.delete(stream);
     try {
-      return { version, length, body: contentOf(await openAndUnlink(path), done) };
+      // Other copies can have been created since the first check.
+      this.#assertPlace(caller);
+      this.#open.add(stream);
+      const file = await Deno.open(path, { read: true });
+      return { version, length, body: contentOf(file, this.#limits.stallMs, done) };
     } catch (error) {
       done();
       throw error;
+    } finally {
+      copy.users -= 1;
+      if (copy.users <= 0) tryRemove(path);
     }
   }
 
-  #busy(): StoreError {
-    return new StoreError(
-      "busy",
-      `Cannot copy the world: ${this.#open} long copies are being read; at most ${this.#maxFiles} are allowed`,
-    );
+  /** Makes a copy, or waits for the same copy of another caller. */
+  async #copy(name: string, key: string | undefined, caller: JobCaller): Promise<SharedCopy> {
+    const file = `${this.#data}/${toFolderName(name)}/${WORLD_FILE}`;
+    return await this.#jobs.run<SharedCopy>({
+      key: `copy ${key ?? ""} ${name}`,
+      name,
+      fileState: await readFileState(file),
+      start: async (signal) => {
+        const path = `${this.#data}/${INCOMING_FOLDER}/copy-${this.#serial++}.db`;
+        const optionalKey = key === undefined ? {} : { key };
+        const result = await this.#files.copy(
+          { kind: "snapshot", name, path, ...optionalKey },
+          signal,
+        );
+        return { result, users: 0 };
+      },
+      onResult: (copy, callers) => {
+        copy.users = callers;
+        if (callers > 0 || copy.result === undefined || "bytes" in copy.result) return;
+        tryRemove(copy.result.path);
+      },
+    }, caller);
+  }
+
+  #assertPlace({ client }: JobCaller): void {
+    const { files, filesPerClient } = this.#limits;
+    const own = [...this.#open].filter((stream) => stream.client === client).length;
+    const fault = this.#open.size >= files
+      ? `${this.#open.size} long copies are being read; at most ${files} are allowed`
+      : client !== undefined && own >= filesPerClient
+      ? `this client reads ${own} long copies; at most ${filesPerClient} are allowed`
+      : undefined;
+    if (fault !== undefined) throw new StoreError("busy", `Cannot copy the world: ${fault}`);
   }
 }
 
-async function openAndUnlink(path: string): Promise<Deno.FsFile> {
-  try {
-    return await Deno.open(path, { read: true });
-  } finally {
-    tryRemove(path);
-  }
-}
-
-function contentOf(file: Deno.FsFile, done: () => void): ReadableStream<Uint8Array<ArrayBuffer>> {
+/**
+ * Streams a file with back-pressure: the next bytes are read when the receiver asks for them.
+ *
+ * @param stallMs the stream ends with an error if the receiver does not read for this long
+ * @param done called once at the end
+ */
+function contentOf(
+  file: Deno.FsFile,
+  stallMs: number,
+  done: () => void,
+): ReadableStream<Uint8Array<ArrayBuffer>> {
+  let timer: ReturnType<typeof setTimeout> | undefined;
   const end = once(() => {
+    clearTimeout(timer);
     file.close();
     done();
   });
+  let control: ReadableStreamDefaultController<Uint8Array<ArrayBuffer>> | undefined;
+  function waitForReceiver(): void {
+    timer = setTimeout(() => {
+      end();
+      control?.error(new Error("the receiver of the copy does not read it"));
+    }, stallMs);
+  }
   return new ReadableStream({
+    start(controller) {
+      control = controller;
+      waitForReceiver();
+    },
     async pull(controller) {
+      clearTimeout(timer);
       try {
         const chunk = new Uint8Array(CHUNK_BYTES);
         const read = await file.read(chunk);
-        if (read !== null) return controller.enqueue(chunk.subarray(0, read));
+        if (read !== null) {
+          waitForReceiver();
+          return controller.enqueue(chunk.subarray(0, read));
+        }
         end();
         controller.close();
       } catch (error) {

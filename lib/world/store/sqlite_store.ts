@@ -15,10 +15,15 @@ import {
   CACHE_BYTES,
   HISTORY_BYTES,
   HISTORY_VERSIONS,
+  LONG_JOBS,
+  LONG_JOBS_WAITING,
+  LONG_JOBS_WAITING_PER_CLIENT,
   MAX_OPEN_WORLDS_PER_WORKER,
   MAX_WORLD_BYTES,
 } from "../../limits.ts";
+import { Audits } from "./audits.ts";
 import type { Catalog } from "./catalog.ts";
+import { type LongJobLimits, LongJobs } from "./long_jobs.ts";
 import { ReadThrough } from "./read_through.ts";
 import { EmptyCollections } from "./empty_collections.ts";
 import type { DataFolder } from "../file/data_folder.ts";
@@ -34,6 +39,7 @@ import {
   type ChangeResult,
   type Child,
   type EventNote,
+  type JobCaller,
   type Put,
   type Removal,
   type Rename,
@@ -73,6 +79,8 @@ export interface SqliteStoreOptions {
   readonly cacheBytes?: number;
   /** Maximum number of files that each writer keeps open. */
   readonly handles?: number;
+  /** Limits of audits and copies. */
+  readonly longJobs?: LongJobLimits;
   /** Called once if a Worker stops; all later calls fail with `closed`. */
   readonly onWorkerExit?: (reason: string) => void;
   /** Writes a line for the operator. */
@@ -99,6 +107,8 @@ class SqliteStore implements Store {
   readonly #readThrough: ReadThrough;
   readonly #unindexed: UnindexedWorlds;
   readonly #collections: EmptyCollections;
+  readonly #longJobs: LongJobs;
+  readonly #audits: Audits;
   readonly #snapshots: SnapshotFiles;
   #notes = 0;
   #closing: Promise<void> | undefined;
@@ -107,6 +117,13 @@ class SqliteStore implements Store {
     const { folder, lower } = options;
     this.#folder = folder;
     this.#lower = lower;
+    const jobs = this.#longJobs = new LongJobs(
+      options.longJobs ?? {
+        running: LONG_JOBS,
+        waiting: LONG_JOBS_WAITING,
+        waitingPerClient: LONG_JOBS_WAITING_PER_CLIENT,
+      },
+    );
     this.#files = new WorldFiles({
       url: options.workerUrl,
       setup: {
@@ -122,7 +139,7 @@ class SqliteStore implements Store {
         onFilesClosed: (worlds) => this.#state.applyFileStamps(worlds),
         onExit: (reason) => options.onWorkerExit?.(reason),
       },
-    });
+    }, jobs);
     const files = this.#files;
     const unindexed = this.#unindexed = new UnindexedWorlds(files);
     this.#state = new StoreState({
@@ -137,7 +154,8 @@ class SqliteStore implements Store {
     this.#cache = cache;
     this.#readThrough = new ReadThrough({ catalog, cache, files, unindexed });
     this.#collections = new EmptyCollections(catalog, files);
-    this.#snapshots = new SnapshotFiles(folder.path, files);
+    this.#audits = new Audits({ data: folder.path, files, jobs });
+    this.#snapshots = new SnapshotFiles(folder.path, files, jobs);
   }
 
   get seq(): number {
@@ -147,7 +165,14 @@ class SqliteStore implements Store {
   get counts(): StoreCounts {
     const { hits, bytes } = this.#cache;
     const { count } = this.#readThrough;
-    return { cacheHits: hits, cacheBytes: bytes, diskReads: count, notes: this.#notes };
+    return {
+      cacheHits: hits,
+      cacheBytes: bytes,
+      diskReads: count,
+      notes: this.#notes,
+      queuedReads: this.#files.queuedReads,
+      longJobs: this.#longJobs.counts,
+    };
   }
 
   /** Reads the catalog; worlds without a valid row are indexed in the background. */
@@ -276,9 +301,9 @@ class SqliteStore implements Store {
     return this.#state.hub.watch(name, listener);
   }
 
-  async audit(name: string): Promise<AuditResult> {
+  async audit(name: string, caller: JobCaller = {}): Promise<AuditResult> {
     const isUpper = this.#catalog.upper(name) !== undefined;
-    const result = isUpper ? await this.#files.audit(name) : undefined;
+    const result = isUpper ? await this.#audits.audit(name, caller) : undefined;
     if (result !== undefined) return result;
     const lower = this.#lower.get(name);
     if (lower === undefined) {
@@ -299,9 +324,9 @@ class SqliteStore implements Store {
     throw new StoreError("absent", "Cannot read the events of the world: it does not exist", name);
   }
 
-  async snapshot(name: string, key?: string): Promise<Snapshot> {
+  async snapshot(name: string, key?: string, caller: JobCaller = {}): Promise<Snapshot> {
     const isUpper = this.#catalog.upper(name) !== undefined;
-    const copy = isUpper ? await this.#snapshots.create(name, key) : undefined;
+    const copy = isUpper ? await this.#snapshots.create(name, key, caller) : undefined;
     if (copy !== undefined) return copy;
     const reason = this.#lower.has(name)
       ? "it is in the lower layer and has no file"

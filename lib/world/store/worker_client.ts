@@ -41,6 +41,11 @@ export class WorkerClient {
     this.#setup = setup;
   }
 
+  /** Number of jobs without a reply. */
+  get pendingCount(): number {
+    return this.#pending.size;
+  }
+
   /** Whether the Worker has received a job. */
   get started(): boolean {
     return this.#worker !== undefined || this.#queue.length > 0;

@@ -157,9 +157,28 @@ export interface ScanResult {
   readonly unindexed: readonly string[];
 }
 
-/** Copies a world. */
-export interface SnapshotJob {
+/** A job that can be stopped with a {@link CancelJob}. */
+interface LongJobBase {
   readonly id: number;
+  /** Number that identifies the job in a {@link CancelJob}. */
+  readonly ticket: number;
+}
+
+/** Audits a world. */
+export interface AuditJob extends LongJobBase {
+  readonly kind: "audit";
+  readonly name: string;
+}
+
+/** Stops a long job; the job then fails with `busy`. */
+export interface CancelJob {
+  readonly id: number;
+  readonly kind: "cancel";
+  readonly ticket: number;
+}
+
+/** Copies a world. */
+export interface SnapshotJob extends LongJobBase {
   readonly kind: "snapshot";
   readonly name: string;
   /** Signing key of the copy; if absent, the HMACs are kept. */
@@ -178,7 +197,8 @@ export type ReadJob =
     readonly version: number;
   }
   | { readonly id: number; readonly kind: "stat"; readonly names: readonly string[] }
-  | { readonly id: number; readonly kind: "audit"; readonly name: string }
+  | AuditJob
+  | CancelJob
   | {
     readonly id: number;
     readonly kind: "log";
@@ -218,6 +238,7 @@ export interface JobResults {
   readAt: ReadResult;
   stat: readonly (CatalogRow | undefined)[];
   audit: AuditResult | undefined;
+  cancel: undefined;
   log: readonly ChainEvent[] | undefined;
   snapshot: SnapshotResult | undefined;
   scan: ScanResult;

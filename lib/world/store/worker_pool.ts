@@ -1,6 +1,6 @@
 /**
- * The Workers of a store: one reader and several writers; each world always belongs to the same
- * writer. They start with their first job. The writers are closed before the reader, because the
+ * The Workers of a store: one reader for short reads, one for long jobs, and several writers; each
+ * world always belongs to the same writer. They start with their first job. The writers are closed before the reader, because the
  * reader saves the stamps of the files that the writers close.
  */
 
@@ -22,10 +22,13 @@ export interface WorkerPoolOptions {
 /** The Workers of one store. */
 export class WorkerPool {
   readonly reader: WorkerClient;
+  /** Runs audits and copies, so that short reads do not wait for them. */
+  readonly longReader: WorkerClient;
   readonly #writers: readonly WorkerClient[];
 
   constructor({ url, setup, writers, events }: WorkerPoolOptions) {
     this.reader = new WorkerClient(url, { ...setup, role: "reader", shard: 0 }, events);
+    this.longReader = new WorkerClient(url, { ...setup, role: "reader", shard: 1 }, events);
     this.#writers = Array.from(
       { length: writers },
       (_, shard) => new WorkerClient(url, { ...setup, role: "writer", shard }, events),
@@ -44,10 +47,11 @@ export class WorkerPool {
     await Promise.allSettled(this.#writers.map(closeWorker));
   }
 
-  /** Waits for the reader and terminates all Workers. */
+  /** Waits for the readers and terminates all Workers. */
   async close(): Promise<void> {
-    await Promise.allSettled([closeWorker(this.reader)]);
-    for (const worker of [...this.#writers, this.reader]) worker.terminate();
+    const readers = [this.reader, this.longReader];
+    await Promise.allSettled(readers.map(closeWorker));
+    for (const worker of [...this.#writers, ...readers]) worker.terminate();
   }
 }
 

@@ -7,6 +7,7 @@
 
 import { type ChainEvent, type Rename, StoreError } from "../store.ts";
 import { KeyedLock } from "./keyed_lock.ts";
+import type { LongJobs } from "./long_jobs.ts";
 import { type RenameResult, renameWorld } from "./rename.ts";
 import type { WithoutId } from "./worker_client.ts";
 import type {
@@ -26,10 +27,22 @@ export class WorldFiles {
   readonly #readLocks = new KeyedLock();
   readonly #writeLocks = new KeyedLock();
   readonly #pending = new Set<Promise<unknown>>();
+  readonly #jobs: Pick<LongJobs, "interrupt" | "close">;
+  #tickets = 0;
   #isClosing = false;
 
-  constructor(options: WorkerPoolOptions) {
+  /**
+   * @param options options of the Workers
+   * @param jobs the audits and copies that are running; a removal or rename does not wait for them
+   */
+  constructor(options: WorkerPoolOptions, jobs: Pick<LongJobs, "interrupt" | "close">) {
     this.#workers = new WorkerPool(options);
+    this.#jobs = jobs;
+  }
+
+  /** Number of short reads that have not been answered yet. */
+  get queuedReads(): number {
+    return this.#workers.reader.pendingCount;
   }
 
   /** Whether the store is shutting down; all methods except `close` then fail with `closed`. */
@@ -73,12 +86,16 @@ export class WorldFiles {
     );
   }
 
-  /** Audits a world; undefined if it has no file. */
-  async audit(name: string): Promise<JobResults["audit"]> {
-    this.assertOpen();
-    return await this.#readLocks.shared(
-      [name],
-      () => this.track(this.#workers.reader.run<"audit">({ kind: "audit", name })),
+  /**
+   * Audits a world; undefined if it has no file.
+   *
+   * @param signal stops the audit, which then fails with `busy`
+   */
+  async audit(name: string, signal: AbortSignal): Promise<JobResults["audit"]> {
+    return await this.#runLongJob(
+      name,
+      signal,
+      (ticket) => this.#workers.longReader.run<"audit">({ kind: "audit", name, ticket }),
     );
   }
 
@@ -97,12 +114,19 @@ export class WorldFiles {
     );
   }
 
-  /** Copies a world to memory or to the file of the job; undefined if the world has no file. */
-  async copy(job: Omit<SnapshotJob, "id">): Promise<SnapshotResult | undefined> {
-    this.assertOpen();
-    return await this.#readLocks.shared(
-      [job.name],
-      () => this.track(this.#workers.reader.run<"snapshot">(job)),
+  /**
+   * Copies a world to memory or to the file of the job; undefined if the world has no file.
+   *
+   * @param signal stops the copy, which then fails with `busy`
+   */
+  async copy(
+    job: Omit<SnapshotJob, "id" | "ticket">,
+    signal: AbortSignal,
+  ): Promise<SnapshotResult | undefined> {
+    return await this.#runLongJob(
+      job.name,
+      signal,
+      (ticket) => this.#workers.longReader.run<"snapshot">({ ...job, ticket }),
     );
   }
 
@@ -141,6 +165,7 @@ export class WorldFiles {
     apply: (result: WriteResult) => T,
   ): Promise<T> {
     if (this.#isClosing) return Promise.reject(createClosedError());
+    this.#jobs.interrupt([job.name]);
     return this.track(this.#readLocks.exclusive([job.name], () => this.#send(job, apply)));
   }
 
@@ -161,8 +186,9 @@ export class WorldFiles {
     if (this.#isClosing) return Promise.reject(createClosedError());
     const names = [change.name, change.to];
     return this.track(
-      this.#writeLocks.exclusive(names, () =>
-        this.#readLocks.exclusive(names, async () => {
+      this.#writeLocks.exclusive(names, () => {
+        this.#jobs.interrupt(names);
+        return this.#readLocks.exclusive(names, async () => {
           if (!isFree()) {
             throw new StoreError(
               "precondition",
@@ -171,7 +197,8 @@ export class WorldFiles {
             );
           }
           return apply(await renameWorld(this.#workers, change));
-        })),
+        });
+      }),
     );
   }
 
@@ -190,6 +217,7 @@ export class WorldFiles {
    */
   async close(beforeEnd: () => Promise<void>): Promise<void> {
     this.#isClosing = true;
+    this.#jobs.close();
     await Promise.allSettled(this.#pending);
     await this.#workers.closeWriters();
     await beforeEnd();
@@ -199,6 +227,28 @@ export class WorldFiles {
   /** @throws {StoreError} `closed` if the store is shutting down */
   assertOpen(): void {
     if (this.#isClosing) throw createClosedError();
+  }
+
+  /** Runs a job in the Worker for long jobs, and cancels it there when the signal is aborted. */
+  #runLongJob<T>(
+    name: string,
+    signal: AbortSignal,
+    run: (ticket: number) => Promise<T>,
+  ): Promise<T> {
+    this.assertOpen();
+    return this.#readLocks.shared([name], async () => {
+      if (signal.aborted) throw new StoreError("busy", "Cannot complete the job: it was stopped");
+      const ticket = this.#tickets++;
+      const cancel = () =>
+        // The Worker has stopped if this fails, and with it the job.
+        void this.#workers.longReader.run<"cancel">({ kind: "cancel", ticket }).catch(() => {});
+      signal.addEventListener("abort", cancel, { once: true });
+      try {
+        return await this.track(run(ticket));
+      } finally {
+        signal.removeEventListener("abort", cancel);
+      }
+    });
   }
 
   #send<T>(job: WithoutId<WriteJob>, apply: (result: WriteResult) => T): Promise<T> {

@@ -31,7 +31,7 @@ import type {
 import { copyWorldInSteps } from "../file/copy_world.ts";
 import * as sql from "../file/sql.ts";
 import { type AuditResult, type ChainEvent, StoreError } from "../store.ts";
-import { auditResult } from "../audit_result.ts";
+import { type AuditedRow, auditResult } from "../audit_result.ts";
 import { toBytes } from "../file/world_file.ts";
 
 const SQLITE_IOERR = 10;
@@ -101,21 +101,27 @@ export class Reader {
     );
   }
 
-  /** Audits a world; other jobs can run between two steps of a long chain. */
-  async audit(name: string): Promise<AuditResult | undefined> {
+  /**
+   * Audits a world; other jobs can run between two steps of a long chain.
+   *
+   * @param signal stops the audit between two steps
+   * @returns undefined if the world does not exist
+   * @throws {StoreError} `busy` if the signal is aborted
+   */
+  async audit(name: string, signal?: AbortSignal): Promise<AuditResult | undefined> {
     const db = this.#open(name);
     if (db === undefined) return undefined;
     try {
       db.exec("BEGIN");
-      const current = readCurrent(db, name);
+      const current = readAuditedRow(db, name);
       let state: ChainState = CHAIN_START;
       for (let after: SQLInputValue = sql.BEFORE_ALL_EVENTS;; after = state.lastId) {
         const rows = db.prepare(sql.EVENTS_AFTER).all(after, EVENTS_PER_AUDIT_STEP);
         for (const row of rows) state = stepChain(state, toEventRow(row), this.#sign);
         if (rows.length < EVENTS_PER_AUDIT_STEP) break;
-        await new Promise((resume) => setImmediate(resume));
+        await nextStep(signal);
       }
-      return current === undefined ? undefined : auditResult(name, current, state);
+      return auditResult(name, current, state);
     } finally {
       db.close();
     }
@@ -126,9 +132,16 @@ export class Reader {
    *
    * @param path path of the file for a copy that is longer than `MAX_IN_MEMORY_SNAPSHOT_BYTES`
    * @param key signs the valid events of the copy; if absent, their HMACs are kept
+   * @param signal stops the copy between two steps
    * @returns the copy, or `undefined` if the world does not exist
+   * @throws {StoreError} `busy` if the signal is aborted
    */
-  async snapshot(name: string, path: string, key?: string): Promise<SnapshotResult | undefined> {
+  async snapshot(
+    name: string,
+    path: string,
+    key?: string,
+    signal?: AbortSignal,
+  ): Promise<SnapshotResult | undefined> {
     const from = this.#open(name);
     if (from === undefined) return undefined;
     const signers = key === undefined
@@ -139,6 +152,7 @@ export class Reader {
       const copy = (to: DatabaseSync) =>
         runSteps(
           copyWorldInSteps(from, to, { versions, ...(signers === undefined ? {} : { signers }) }),
+          signal,
         );
       const bytes = Number(getRow(from, sql.FILE_SIZE)?.bytes);
       if (bytes <= MAX_IN_MEMORY_SNAPSHOT_BYTES) return await copyToMemory(copy);
@@ -177,12 +191,18 @@ export class Reader {
 }
 
 /** Runs a generator to its end; other jobs can run between two steps. */
-async function runSteps<T>(steps: Generator<void, T>): Promise<T> {
+async function runSteps<T>(steps: Generator<void, T>, signal?: AbortSignal): Promise<T> {
   for (;;) {
     const { done, value } = steps.next();
     if (done) return value;
-    await new Promise((resume) => setImmediate(resume));
+    await nextStep(signal);
   }
+}
+
+/** Lets other jobs run. @throws {StoreError} `busy` if the job was stopped in the meantime */
+async function nextStep(signal: AbortSignal | undefined): Promise<void> {
+  await new Promise((resume) => setImmediate(resume));
+  if (signal?.aborted) throw new StoreError("busy", "Cannot complete the job: it was stopped");
 }
 
 type Copy = (to: DatabaseSync) => Promise<number>;
@@ -260,7 +280,13 @@ function openExclusively(path: string, first: unknown): DatabaseSync | undefined
   }
 }
 
-function readCurrent(db: DatabaseSync, name: string): ReadResult | undefined {
+/** Reads the row without its bytes, so that an audit of a long chain does not hold them. */
+function readAuditedRow(db: DatabaseSync, name: string): AuditedRow {
+  const { version, ext, headers, state, sha256 } = readCurrent(db, name);
+  return { version, ext, headers, state, sha256 };
+}
+
+function readCurrent(db: DatabaseSync, name: string): ReadResult {
   const row = getRow(db, sql.SELECT_STAGE);
   if (row === undefined) {
     throw new StoreError("damaged", "Cannot read the world: its file has no row", name);
@@ -284,10 +310,7 @@ function readVersion(
       name,
     );
   }
-  if (version === newest) {
-    const found = readCurrent(db, name);
-    if (found !== undefined) return found;
-  }
+  if (version === newest) return readCurrent(db, name);
   // Versions beyond the limit are dropped some writes later, but reads treat them as gone at once.
   const kept = version < newest - keep || getRow(db, sql.HAS_HISTORY) === undefined
     ? undefined

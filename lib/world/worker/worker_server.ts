@@ -8,17 +8,22 @@ import { CatalogFile } from "./catalog_file.ts";
 import { COLLECTIONS_FILE, replaceFile } from "../file/durable_fs.ts";
 import { toStoreError } from "../sqlite_errors.ts";
 import type {
+  AuditJob,
   CatalogRow,
   CloseJob,
   JobResults,
   ReadJob,
   Reply,
   ReplyBatch,
+  SnapshotJob,
   WorkerSetup,
   WriteJob,
 } from "../store/worker_messages.ts";
 import { Reader } from "./reader.ts";
 import { Writer } from "./writer.ts";
+
+/** A job that runs in one step. */
+type ShortJob = Exclude<ReadJob, AuditJob | SnapshotJob> | CloseJob;
 
 /** The part of a Worker's global scope that {@link serveStore} uses. */
 export interface StorePort {
@@ -62,26 +67,51 @@ function serveWriter(port: StorePort, setup: WorkerSetup): void {
 function serveReader(port: StorePort, setup: WorkerSetup): void {
   const reader = new Reader(setup);
   const catalog = new CatalogFile(setup.data);
-  port.onmessage = async ({ data: jobs }: MessageEvent<readonly (ReadJob | CloseJob)[]>) => {
+  /** Long jobs by their ticket; each runs in steps, and other jobs run between the steps. */
+  const longJobs = new Map<number, AbortController>();
+  port.onmessage = ({ data: jobs }: MessageEvent<readonly (ReadJob | CloseJob)[]>) => {
     for (const job of jobs) {
-      const reply = await replyTo(job);
-      port.postMessage({ replies: [reply], closedFiles: [], done: false });
+      if (job.kind === "audit" || job.kind === "snapshot") void answerLongJob(job);
+      else send(replyTo(job));
     }
+    // A long job does not delay the end of its batch, so that its cancellation can arrive.
     port.postMessage({ replies: [], closedFiles: [], done: true });
   };
 
-  async function replyTo(job: ReadJob | CloseJob): Promise<Reply> {
+  function send(reply: Reply): void {
+    port.postMessage({ replies: [reply], closedFiles: [], done: false });
+  }
+
+  async function answerLongJob(job: AuditJob | SnapshotJob): Promise<void> {
+    const controller = new AbortController();
+    longJobs.set(job.ticket, controller);
     try {
-      return { id: job.id, value: await run(job) };
+      send({ id: job.id, value: await runLongJob(job, controller.signal) });
     } catch (thrown) {
-      const { code, message } = toStoreError(thrown, "name" in job ? job.name : "");
-      return { id: job.id, error: { code, message } };
+      send(toErrorReply(job, thrown));
+    } finally {
+      longJobs.delete(job.ticket);
     }
   }
 
-  function run(
-    job: ReadJob | CloseJob,
-  ): JobResults[keyof JobResults] | Promise<JobResults["audit" | "snapshot"]> {
+  function runLongJob(
+    job: AuditJob | SnapshotJob,
+    signal: AbortSignal,
+  ): Promise<JobResults["audit" | "snapshot"]> {
+    return job.kind === "audit"
+      ? reader.audit(job.name, signal)
+      : reader.snapshot(job.name, job.path, job.key, signal);
+  }
+
+  function replyTo(job: ShortJob): Reply {
+    try {
+      return { id: job.id, value: run(job) };
+    } catch (thrown) {
+      return toErrorReply(job, thrown);
+    }
+  }
+
+  function run(job: ShortJob): JobResults[keyof JobResults] {
     switch (job.kind) {
       case "read":
         return reader.read(job.name);
@@ -89,12 +119,10 @@ function serveReader(port: StorePort, setup: WorkerSetup): void {
         return reader.readAt(job.name, job.version);
       case "stat":
         return job.names.map((name) => stat(reader, name));
-      case "audit":
-        return reader.audit(job.name);
       case "log":
         return reader.log(job.name, job.before, job.limit);
-      case "snapshot":
-        return reader.snapshot(job.name, job.path, job.key);
+      case "cancel":
+        return void longJobs.get(job.ticket)?.abort();
       case "scan":
         return catalog.scan();
       case "save":
@@ -110,6 +138,11 @@ function serveReader(port: StorePort, setup: WorkerSetup): void {
         return void catalog.close();
     }
   }
+}
+
+function toErrorReply(job: ReadJob | CloseJob, thrown: unknown): Reply {
+  const { code, message } = toStoreError(thrown, "name" in job ? job.name : "");
+  return { id: job.id, error: { code, message } };
 }
 
 /** Reads a catalog row; a damaged world gets a row too, so that listings show that it exists. */

@@ -1,18 +1,28 @@
 import { assertEquals, assertRejects } from "../../support/assert.ts";
+import { LongJobs } from "../../../lib/world/store/long_jobs.ts";
 import { SnapshotFiles } from "../../../lib/world/store/snapshot_files.ts";
 import { withTempFolder } from "../../support/temp_folder.ts";
 
 type CopyFile = ConstructorParameters<typeof SnapshotFiles>[1]["copy"];
 
+const STALL_MS = 60_000;
+
 function withFiles(
   most: number,
   make: CopyFile,
   use: (files: SnapshotFiles, incoming: () => string[]) => Promise<void>,
+  stallMs = STALL_MS,
+  jobs = new LongJobs({ running: 8, waiting: 8, waitingPerClient: 8 }),
 ): Promise<void> {
   return withTempFolder(async (data) => {
     Deno.mkdirSync(`${data}/.incoming`);
     await use(
-      new SnapshotFiles(data, { copy: make }, most),
+      new SnapshotFiles(
+        data,
+        { copy: make },
+        jobs,
+        { files: most, filesPerClient: 2, stallMs },
+      ),
       () => [...Deno.readDirSync(`${data}/.incoming`)].map(({ name }) => name),
     );
   });
@@ -75,3 +85,64 @@ Deno.test("SnapshotFiles.create() does not count short, failed and missing copie
     assertEquals(files.openCount, 0);
   });
 });
+
+Deno.test("SnapshotFiles.create() limits the long copies of one client", () =>
+  withFiles(3, makeFile, async (files) => {
+    const caller = { client: "ada" };
+    const taken = await Promise.all(
+      ["home/a", "home/b"].map((name) => files.create(name, undefined, caller)),
+    );
+    await assertRejects(files.create("home/c", undefined, caller), { code: "busy" });
+    const other = await files.create("home/c", undefined, { client: "bob" });
+    for (const copy of [...taken, other]) await new Response(copy?.body ?? null).bytes();
+    assertEquals(files.openCount, 0);
+  }));
+
+Deno.test("SnapshotFiles.create() makes one copy for callers at the same time, each with its own stream", async () => {
+  const jobs = new LongJobs({ running: 8, waiting: 8, waitingPerClient: 8 });
+  let made = 0;
+  const make: CopyFile = async (job, signal) => {
+    made += 1;
+    while (jobs.counts.shared < 2) await new Promise((resume) => setTimeout(resume));
+    return await makeFile(job, signal);
+  };
+  await withFiles(
+    4,
+    make,
+    async (files, incoming) => {
+      const taken = await Promise.all([1, 2, 3].map(() => files.create("home/a")));
+      const bodies = await Promise.all(
+        taken.map((copy) => new Response(copy?.body ?? null).bytes()),
+      );
+      assertEquals(bodies.map(({ length }) => length), [200_000, 200_000, 200_000]);
+      assertEquals([made, files.openCount, incoming()], [1, 0, []]);
+    },
+    STALL_MS,
+    jobs,
+  );
+});
+
+Deno.test("SnapshotFiles.create() removes the file of a copy whose caller has left", () => {
+  const caller = new AbortController();
+  const make: CopyFile = async (job, signal) => {
+    const copy = await makeFile(job, signal);
+    caller.abort();
+    return copy;
+  };
+  return withFiles(2, make, async (files, incoming) => {
+    const { signal } = caller;
+    await assertRejects(files.create("home/a", undefined, { signal }), { name: "AbortError" });
+    const next = await files.create("home/b");
+    await new Response(next?.body ?? null).bytes();
+    assertEquals([files.openCount, incoming()], [0, []]);
+  });
+});
+
+Deno.test("SnapshotFiles.create() ends a stream that its receiver does not read", () =>
+  withFiles(1, makeFile, async (files) => {
+    const taken = await files.create("home/a");
+    if (!(taken?.body instanceof ReadableStream)) throw new Error("a stream is needed");
+    const reader = taken.body.getReader();
+    await assertRejects(reader.closed, { message: "the receiver of the copy does not read it" });
+    assertEquals(files.openCount, 0);
+  }, 1));

@@ -1,5 +1,6 @@
 import { assertEquals, assertRejects } from "../../support/assert.ts";
 import { sampleSetup } from "../../testdata/sample_world.ts";
+import { LongJobs } from "../../../lib/world/store/long_jobs.ts";
 import { WorldFiles } from "../../../lib/world/store/world_files.ts";
 import type { WriteJob } from "../../../lib/world/store/worker_messages.ts";
 import type { WithoutId } from "../../../lib/world/store/worker_client.ts";
@@ -14,7 +15,7 @@ function withFiles(test: (files: WorldFiles) => Promise<void>): Promise<void> {
       setup: sampleSetup(data),
       writers: 2,
       events: { onFilesClosed: () => {}, onExit: () => {} },
-    });
+    }, new LongJobs({ running: 1, waiting: 1, waitingPerClient: 1 }));
     try {
       await test(files);
     } finally {

@@ -1,3 +1,4 @@
+import { DatabaseSync } from "node:sqlite";
 import { assertEquals } from "../../support/assert.ts";
 import { CATALOG_FILE } from "../../../lib/world/worker/catalog_file.ts";
 import type {
@@ -40,7 +41,10 @@ class TestPort implements StorePort {
     const done = new Promise<void>((resolve) => this.#done = resolve);
     this.onmessage?.(new MessageEvent("message", { data: jobs }));
     await done;
-    return this.sent.slice(from).flatMap(({ replies }) => [...replies]);
+    const replies = () => this.sent.slice(from).flatMap((batch) => [...batch.replies]);
+    // Replies to long jobs come after the end of their batch.
+    while (replies().length < jobs.length) await new Promise((resume) => setTimeout(resume));
+    return replies();
   }
 }
 
@@ -74,7 +78,7 @@ Deno.test("serveStore() as a reader runs each kind of job", () =>
     assertEquals(versionOf(await ask({ kind: "read", name: SAMPLE_NAME })), 5);
     assertEquals(versionOf(await ask({ kind: "readAt", name: SAMPLE_NAME, version: 2 })), 2);
     assertEquals(await ask({ kind: "readAt", name: SAMPLE_NAME, version: 77 }), "absent");
-    assertEquals(versionOf(await ask({ kind: "audit", name: SAMPLE_NAME })), 5);
+    assertEquals(versionOf(await ask({ kind: "audit", name: SAMPLE_NAME, ticket: 1 })), 5);
     assertEquals(await ask({ kind: "log", name: SAMPLE_NAME, before: 1, limit: 5 }), []);
     assertEquals(await ask({ kind: "scan" }), { rows: [], unindexed: [SAMPLE_NAME] });
     assertEquals(await ask({ kind: "mark", collections: ["home/a b", "home/c"] }), undefined);
@@ -119,3 +123,28 @@ Deno.test("serveStore() as a reader replies with the code of an error and contin
       false,
     );
   }));
+
+Deno.test("serveStore() as a reader answers short reads while an audit runs, and stops it on cancel", () =>
+  withTempFolder(async (data) => {
+    createSample(data);
+    addEvents(`${data}/${SAMPLE_FILE}`, 20_000);
+    const port = new TestPort({ ...sampleSetup(data), role: "reader" });
+    const replies = await port.ask([
+      { id: 1, kind: "audit", name: SAMPLE_NAME, ticket: 7 },
+      { id: 2, kind: "log", name: SAMPLE_NAME, before: 1, limit: 1 },
+      { id: 3, kind: "cancel", ticket: 7 },
+    ]);
+    assertEquals(replies.map(({ id }) => id), [2, 3, 1]);
+    const last = replies.at(-1);
+    assertEquals(last !== undefined && "error" in last ? last.error.code : last, "busy");
+    await port.ask([{ id: 4, kind: "close" }]);
+  }));
+
+/** Adds events without valid HMACs, so that an audit takes many steps. */
+function addEvents(path: string, count: number): void {
+  const db = new DatabaseSync(path);
+  db.exec(`INSERT INTO events (timestamp, event_type, payload, hmac, prev_hmac)
+    WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ${count})
+    SELECT '', 'remark', '{}', '', '' FROM n`);
+  db.close();
+}

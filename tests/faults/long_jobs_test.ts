@@ -1,0 +1,191 @@
+/**
+ * Reads, writes and deletions never wait for audits and copies of long chains. These jobs are
+ * shared, limited, and stopped when their clients disconnect.
+ */
+
+import { DatabaseSync } from "node:sqlite";
+import { assert, assertEquals, assertMatch } from "../support/assert.ts";
+import { createChainSigner } from "../../lib/world/event_chain.ts";
+import { readOpenMetrics } from "../support/open_metrics.ts";
+import { withTempFolder } from "../support/temp_folder.ts";
+import {
+  bearer,
+  KEY,
+  startTestServer,
+  type TestServer,
+  type TestServerOptions,
+} from "../support/test_server.ts";
+
+/** An audit of a chain of this length takes about a second. */
+const EVENTS = 60_000;
+
+/** Appends valid events to the chain of a world while its server is stopped. */
+function lengthenChain(data: string, name: string): void {
+  const db = new DatabaseSync(`${data}/${name.replaceAll("/", "%2F")}/universe.db`);
+  try {
+    const sign = createChainSigner(KEY);
+    const last = db.prepare("SELECT id, hmac FROM events ORDER BY id DESC LIMIT 1").get();
+    let id = Number(last?.id);
+    let head = String(last?.hmac);
+    const add = db.prepare("INSERT INTO events VALUES (?, ?, ?, ?, ?, ?)");
+    db.exec("BEGIN");
+    for (let i = 0; i < EVENTS; i++) {
+      const hmac = sign(head, "2026-01-01T00:00:00.000Z", "remark", "{}");
+      add.run(++id, "2026-01-01T00:00:00.000Z", "remark", "{}", hmac, head);
+      head = hmac;
+    }
+    db.exec("COMMIT");
+  } finally {
+    db.close();
+  }
+}
+
+/** Runs a test on a server with worlds that have long chains, and `/home/cold0` to `cold9`. */
+function withLongChains(
+  names: readonly string[],
+  env: NonNullable<TestServerOptions["env"]>,
+  use: (server: TestServer, url: string) => Promise<void>,
+): Promise<void> {
+  return withTempFolder(async (folder) => {
+    const data = `${folder}/data`;
+    const first = await startTestServer({ data });
+    for (const name of names) await first.approve("PUT", `/${name}`, "long");
+    for (let i = 0; i < 10; i++) await first.approve("PUT", `/home/cold${i}`, `cold ${i}`);
+    await first.stop();
+    for (const name of names) lengthenChain(data, name);
+    const server = await startTestServer({ data, env: { ELASTIK_CACHE: "0", ...env } });
+    try {
+      await use(server, `http://127.0.0.1:${server.port}`);
+    } finally {
+      await server.close();
+    }
+  });
+}
+
+/** Value of a metric without labels. */
+async function metricOf(server: TestServer, name: string): Promise<number> {
+  const headers = { accept: "application/openmetrics-text" };
+  const { text } = await server.send({ method: "GET", target: "/proc/metrics", headers });
+  return readOpenMetrics(text).get(name)?.samples[0]?.value ?? NaN;
+}
+
+async function untilMetric(
+  server: TestServer,
+  name: string,
+  isReached: (value: number) => boolean,
+): Promise<void> {
+  while (!isReached(await metricOf(server, name))) {
+    await new Promise((resume) => setTimeout(resume, 1));
+  }
+}
+
+Deno.test("reads, logs, history, writes and deletions of worlds are answered while audits run", () =>
+  withLongChains(["home/long"], {}, async (server, url) => {
+    let isAudited = false;
+    const audits = Array.from({ length: 50 }, async () => {
+      const response = await fetch(`${url}/proc/audit/home/long`);
+      isAudited = true;
+      return await response.text();
+    });
+    await untilMetric(server, "elastik_long_jobs_running", (running) => running > 0);
+    for (
+      const target of [
+        "/home/cold1?raw",
+        "/home/cold2",
+        "/home/cold3?at=1",
+        "/home/long?raw",
+        "/proc/log/home/long",
+        "/proc/log/home/long?before=5000&limit=1000",
+        "/proc/audit/usr/share/doc/note.md",
+        "/home/",
+      ]
+    ) assertEquals((await server.send({ method: "GET", target })).status, 200, target);
+    assertEquals((await server.approve("PUT", "/home/cold4", "new")).status, 200);
+    assertEquals((await server.approve("DELETE", "/home/cold5")).status, 200);
+    assertEquals(isAudited, false, "a request waited for the audit");
+    const verdicts = new Set(await Promise.all(audits));
+    assertEquals(verdicts.size, 1);
+    assertMatch([...verdicts][0] ?? "", new RegExp(`"ok":true,"events":${EVENTS + 1},`));
+    assert(await metricOf(server, "elastik_long_jobs_shared") >= 48, "audits were not shared");
+  }));
+
+Deno.test("an audit stops when all its clients have disconnected", () =>
+  withLongChains(["home/long"], {}, async (server, url) => {
+    for (let round = 1; round <= 3; round++) {
+      const client = new AbortController();
+      const { signal } = client;
+      const audits = Promise.allSettled(
+        Array.from({ length: 20 }, () => fetch(`${url}/proc/audit/home/long`, { signal })),
+      );
+      await untilMetric(server, "elastik_long_jobs_running", (running) => running > 0);
+      client.abort();
+      await audits;
+      await untilMetric(server, "elastik_long_jobs_stopped", (stopped) => stopped >= round);
+      await untilMetric(server, "elastik_long_jobs_running", (running) => running === 0);
+    }
+    assertEquals((await server.send({ method: "GET", target: "/home/cold1" })).status, 200);
+  }));
+
+Deno.test("a DELETE of a world does not wait for an audit of it", () =>
+  withLongChains(["home/long"], {}, async (server, url) => {
+    const audit = fetch(`${url}/proc/audit/home/long`);
+    await untilMetric(server, "elastik_long_jobs_running", (running) => running > 0);
+    assertEquals((await server.approve("DELETE", "/home/long")).status, 200);
+    // The interrupted audit started again and found no world.
+    const { status, body } = await audit;
+    await body?.cancel();
+    assertEquals(status, 404);
+  }));
+
+Deno.test("audits beyond the limits get 503 with Retry-After, and a client cannot take every place", () => {
+  const names = ["a", "b", "c", "d", "e"].map((name) => `home/${name}`);
+  const env = {
+    ELASTIK_LONG_JOBS: "2",
+    ELASTIK_LONG_JOBS_WAITING: "2",
+    ELASTIK_LONG_JOBS_CLIENT: "1",
+  };
+  return withLongChains(names, env, async (server, url) => {
+    const audit = (name: string, headers: Record<string, string> = {}) =>
+      fetch(`${url}/proc/audit/home/${name}`, { headers });
+    const running = audit("a");
+    await untilMetric(server, "elastik_long_jobs_running", (count) => count === 1);
+    const waiting = audit("b");
+    await untilMetric(server, "elastik_long_jobs_waiting", (count) => count === 1);
+    const refused = await audit("c");
+    assertEquals([refused.status, refused.headers.get("retry-after")], [503, "5"]);
+    assertMatch(
+      (await refused.json()).detail,
+      /1 audits and copies of this client are waiting; at/,
+    );
+    assertEquals(await metricOf(server, "elastik_long_jobs_refused"), 1);
+    const other = audit("d", bearer(server.approveToken));
+    for (const reply of await Promise.all([running, waiting, other])) {
+      assertEquals([reply.status, (await reply.json()).ok], [200, true]);
+    }
+  });
+});
+
+Deno.test("an audit after a change of the file by another program reports the change", () =>
+  withLongChains(["home/long"], {}, async (server) => {
+    const audit = async () =>
+      JSON.parse((await server.send({ method: "GET", target: "/proc/audit/home/long" })).text);
+    for (let i = 0; i < 2; i++) assertEquals((await audit()).ok, true);
+    const db = new DatabaseSync(`${server.data}/home%2Flong/universe.db`);
+    db.exec("UPDATE events SET payload = '{ }' WHERE id = 7");
+    db.close();
+    const { ok, chain } = await audit();
+    assertEquals([ok, chain.broken_at], [false, 7]);
+  }));
+
+Deno.test("a shutdown does not wait for an audit", () =>
+  withLongChains(["home/long"], {}, async (server, url) => {
+    const audit = fetch(`${url}/proc/audit/home/long`).then(async (response) => {
+      await response.body?.cancel();
+      return response.status;
+    });
+    await untilMetric(server, "elastik_long_jobs_running", (running) => running > 0);
+    const stopped = server.stop();
+    // Either the audit ended in time, or the server refused it; in both cases it was answered.
+    assert([200, 503].includes(await audit));
+    await stopped;
+  }));

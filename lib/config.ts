@@ -13,6 +13,7 @@ import {
   CLIENT_LOG_LINES_PER_SECOND,
   HISTORY_BYTES,
   HISTORY_VERSIONS,
+  LOCK_WAIT_MS,
   LONG_JOBS,
   LONG_JOBS_WAITING,
   LONG_JOBS_WAITING_PER_CLIENT,
@@ -50,6 +51,8 @@ export interface Config {
   readonly cacheBytes: number;
   readonly sync: "full" | "normal";
   readonly writers: number;
+  /** How long a request waits for a world that another process has locked, in milliseconds. */
+  readonly lockWaitMs: number;
   /** Limits of audits and copies of worlds. */
   readonly longJobs: {
     readonly running: number;
@@ -93,6 +96,8 @@ export const SETTINGS = {
   ELASTIK_SYNC:
     "full (every confirmed write is on disk) or normal (a power loss may lose the last writes)",
   ELASTIK_WRITERS: "writer threads, 2",
+  ELASTIK_LOCK_WAIT:
+    "milliseconds a request waits for a world that another process has locked, 5000",
   ELASTIK_LONG_JOBS: "audits and copies of worlds that run at the same time, 4",
   ELASTIK_LONG_JOBS_WAITING: "audits and copies that can wait, 64; beyond it 503",
   ELASTIK_LONG_JOBS_CLIENT: "waiting audits and copies of one client, 16; beyond it 503",
@@ -127,6 +132,7 @@ export const PUBLIC_SETTINGS: readonly SettingName[] = [
   "ELASTIK_CACHE",
   "ELASTIK_SYNC",
   "ELASTIK_WRITERS",
+  "ELASTIK_LOCK_WAIT",
   "ELASTIK_LONG_JOBS",
   "ELASTIK_LONG_JOBS_WAITING",
   "ELASTIK_LONG_JOBS_CLIENT",
@@ -201,6 +207,7 @@ export function readConfig(env: (name: string) => string | undefined): Config {
     cacheBytes: parseWholeNumber(read, "ELASTIK_CACHE", CACHE_BYTES),
     sync: oneOf(read, "ELASTIK_SYNC", ["full", "normal"]),
     writers: Math.max(1, parseWholeNumber(read, "ELASTIK_WRITERS", 2, 64)),
+    lockWaitMs: parseWholeNumber(read, "ELASTIK_LOCK_WAIT", LOCK_WAIT_MS, 600_000),
     longJobs: {
       running: Math.max(1, parseWholeNumber(read, "ELASTIK_LONG_JOBS", LONG_JOBS, 64)),
       waiting: parseWholeNumber(read, "ELASTIK_LONG_JOBS_WAITING", LONG_JOBS_WAITING),

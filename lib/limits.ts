@@ -83,8 +83,19 @@ export const MAX_CACHED_WORLDS_LIST_BYTES = 2 * MIB;
 
 /** Open SQLite handles of one store Worker; beyond it the least recently used is closed. */
 export const MAX_OPEN_WORLDS_PER_WORKER = 96;
-/** How long SQLite waits for a lock that another process holds on a world, in milliseconds. */
+/**
+ * Default of `ELASTIK_LOCK_WAIT`: how long a request waits for a world that another process has
+ * locked, in milliseconds; then 503.
+ */
+export const LOCK_WAIT_MS = 5_000;
+/** First pause before a locked world is tried again, in milliseconds; each next one is doubled. */
+export const LOCK_RETRY_MS = 2;
+/** Longest pause between two attempts. */
+export const MAX_LOCK_RETRY_MS = 100;
+/** How long commands wait for a lock that another process holds on a world, in milliseconds. */
 export const SQLITE_BUSY_MS = 5_000;
+/** Pause before worlds that were locked at the start are read for the catalog again. */
+export const LOCKED_INDEX_RETRY_MS = 500;
 /** Time between the first change and the save, in milliseconds. */
 export const CATALOG_SAVE_DELAY_MS = 500;
 /** Maximum number of batches that a Worker has: one that it runs and one that waits in its port. */

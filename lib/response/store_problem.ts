@@ -15,6 +15,7 @@ const TYPES: Record<StoreError["code"], ProblemType> = {
   "full": "insufficient-storage",
   "damaged": "world-damaged",
   "busy": "unavailable",
+  "in-use": "unavailable",
   "closed": "unavailable",
 };
 
@@ -38,7 +39,7 @@ const ACTIONS: ReadonlyMap<string, string> = new Map([
 export function toStoreProblem(error: unknown, method: string, path: string): unknown {
   if (!(error instanceof StoreError)) return error;
   const { code, world } = error;
-  const headers = code === "closed" || code === "busy" ? { "retry-after": "5" } : {};
+  const headers = TYPES[code] === "unavailable" ? { "retry-after": "5" } : {};
   const action = ACTIONS.get(method) ?? method;
   const subject = world === undefined ? path : `/${world}`;
   const problem = new Problem(
@@ -57,6 +58,8 @@ function explain(error: StoreError): string {
       return "the disk of the server is full; nothing was changed";
     case "damaged":
       return "its file cannot be read; the server log has the reason, a backup or the trash may have a copy";
+    case "in-use":
+      return "another process has locked its file; nothing was changed, try again later";
     case "lower":
       return "it belongs to the read-only lower layer; a PUT covers it";
     case "closed":

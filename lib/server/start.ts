@@ -83,6 +83,7 @@ export async function startServer(options: StartServerOptions): Promise<RunningS
       history: config.history,
       maxWorldBytes: config.maxWorldBytes,
       cacheBytes: config.cacheBytes,
+      lockWaitMs: config.lockWaitMs,
       longJobs: config.longJobs,
       onWorkerExit: options.onStoreFailure,
       log,

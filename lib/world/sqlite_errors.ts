@@ -5,7 +5,10 @@
 
 import { StoreError } from "./store.ts";
 
+const SQLITE_BUSY = 5;
+const SQLITE_LOCKED = 6;
 const SQLITE_FULL = 13;
+const SQLITE_PROTOCOL = 15;
 /** The shared-memory file could not grow (`SQLITE_IOERR_SHMSIZE`), because the disk is full. */
 const SQLITE_NO_SHARED_MEMORY = 10 | (19 << 8);
 const NO_SPACE = /ENOSPC|EDQUOT|no space left|quota exceeded|disk is full/i;
@@ -15,7 +18,7 @@ const NO_SPACE = /ENOSPC|EDQUOT|no space left|quota exceeded|disk is full/i;
  *
  * @param world name of the world
  * @returns `error` itself if it is a `StoreError`; else an error with code `full` if the disk is
- * full, and `damaged` in all other cases
+ * full, `in-use` if another process has locked the file, and `damaged` in all other cases
  */
 export function toStoreError(error: unknown, world: string): StoreError {
   if (error instanceof StoreError) return error;
@@ -25,7 +28,26 @@ export function toStoreError(error: unknown, world: string): StoreError {
   if (full) {
     return new StoreError("full", "Cannot write the world: the disk is full", world);
   }
+  if (isLockError(error)) {
+    return new StoreError(
+      "in-use",
+      "Cannot use the world: another process has locked its file",
+      world,
+    );
+  }
   return new StoreError("damaged", `Cannot use the file of the world: ${message}`, world);
+}
+
+/**
+ * Whether an operation failed because another process has locked the file: a transaction, the
+ * recovery of the write-ahead log, or a connection in exclusive mode.
+ */
+function isLockError(error: unknown): boolean {
+  const code = sqliteErrorCode(error);
+  if (code === SQLITE_BUSY || code === SQLITE_LOCKED || code === SQLITE_PROTOCOL) return true;
+  // Errors of `exec` have no SQLite code (node:sqlite, Deno 2.9.6).
+  return code === undefined && error instanceof Error &&
+    /^(?:database(?: table)? is locked|locking protocol)/.test(error.message);
 }
 
 /** Returns the primary result code of an SQLite error; `undefined` for any other value. */

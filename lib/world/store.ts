@@ -203,6 +203,7 @@ export type StoreErrorCode =
   | "full" // the disk is full
   | "damaged" // the file of the world cannot be read or written
   | "busy" // too many operations of this kind are running; a later call can succeed
+  | "in-use" // another process has locked the file of the world; a later call can succeed
   | "closed"; // the store is shutting down
 
 /** Error of every failed `Store` call; callers compare `code`. */
@@ -254,6 +255,8 @@ export interface StoreCounts {
   readonly notes: number;
   /** Short reads that wait for the disk now. */
   readonly queuedReads: number;
+  /** Operations that failed because another process had locked a world. */
+  readonly lockFailures: number;
   readonly longJobs: LongJobCounts;
 }
 

@@ -41,6 +41,7 @@ export function sampleSetup(data: string): WorkerSetup {
     history: { versions: 100, bytes: 1024 * 1024 },
     maxWorldBytes: 1024 * 1024,
     handles: 8,
+    lockWaitMs: 5_000,
   };
 }
 

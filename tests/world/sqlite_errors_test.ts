@@ -33,6 +33,16 @@ Deno.test("toStoreError() returns the code full for a full disk, from SQLite and
   }
 });
 
+Deno.test("toStoreError() returns the code in-use for a file that another process has locked", () => {
+  const codes = [5, 6, 15, 5 | (1 << 8), 5 | (2 << 8)]; // with BUSY_RECOVERY and BUSY_SNAPSHOT
+  const errors = [
+    ...codes.map((errcode) => Object.assign(new Error("SQLite"), { errcode })),
+    new Error("database is locked"),
+    new Error("database table is locked: stage_meta"),
+  ];
+  for (const error of errors) assertEquals(toStoreError(error, "home/x").code, "in-use");
+});
+
 Deno.test("toStoreError() returns the code damaged for other errors and keeps their message", () => {
   for (const error of [new Error("file is not a database"), "a string", undefined, null, 7]) {
     const failure = toStoreError(error, "home/x");

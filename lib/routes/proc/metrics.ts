@@ -125,7 +125,8 @@ export function collectMetrics(server: ServerContext, live: LiveMetrics): Metric
 }
 
 function storeFamilies({ store }: ServerContext): MetricFamily[] {
-  const { cacheHits, cacheBytes, diskReads, notes, queuedReads, longJobs } = store.counts;
+  const { cacheHits, cacheBytes, diskReads, notes, queuedReads, lockFailures, longJobs } =
+    store.counts;
   return [
     counter("elastik_changes", "Changes of worlds that are on disk, including deletions.", [
       { value: store.seq },
@@ -136,6 +137,11 @@ function storeFamilies({ store }: ServerContext): MetricFamily[] {
     counter("elastik_cache_hits", "Reads of worlds from memory.", [{ value: cacheHits }]),
     counter("elastik_disk_reads", "Reads of worlds from disk.", [{ value: diskReads }]),
     gauge("elastik_disk_reads_queued", "Short reads that wait for the disk.", queuedReads),
+    counter(
+      "elastik_lock_failures",
+      "Operations that failed because another process had locked a world.",
+      [{ value: lockFailures }],
+    ),
     gauge("elastik_long_jobs_running", "Audits and copies that are running.", longJobs.running),
     gauge("elastik_long_jobs_waiting", "Audits and copies that are waiting.", longJobs.waiting),
     counter(

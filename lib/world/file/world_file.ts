@@ -5,7 +5,6 @@
  * commit are not decided here.
  */
 
-import { SQLITE_BUSY_MS } from "../../limits.ts";
 import { createHash, type Hash } from "node:crypto";
 import { DatabaseSync, type SQLInputValue, type StatementSync } from "node:sqlite";
 import { sha256Hex } from "../../base/hash.ts";
@@ -49,7 +48,8 @@ export class WorldFile {
   walBytes = 0;
 
   constructor(readonly name: string, path: string, options: OpenOptions) {
-    this.#db = new DatabaseSync(path, { timeout: SQLITE_BUSY_MS });
+    // No waiting for locks inside SQLite: the Worker tries again later (lock_retry.ts).
+    this.#db = new DatabaseSync(path, { timeout: 0 });
     this.#sign = options.sign;
     this.#history = new HistoryTable(this, options.history);
     try {

@@ -15,6 +15,7 @@ import {
   CACHE_BYTES,
   HISTORY_BYTES,
   HISTORY_VERSIONS,
+  LOCK_WAIT_MS,
   LONG_JOBS,
   LONG_JOBS_WAITING,
   LONG_JOBS_WAITING_PER_CLIENT,
@@ -79,6 +80,8 @@ export interface SqliteStoreOptions {
   readonly cacheBytes?: number;
   /** Maximum number of files that each writer keeps open. */
   readonly handles?: number;
+  /** How long an operation waits for a world that another process has locked, in milliseconds. */
+  readonly lockWaitMs?: number;
   /** Limits of audits and copies. */
   readonly longJobs?: LongJobLimits;
   /** Called once if a Worker stops; all later calls fail with `closed`. */
@@ -133,6 +136,7 @@ class SqliteStore implements Store {
         history: options.history ?? { versions: HISTORY_VERSIONS, bytes: HISTORY_BYTES },
         maxWorldBytes: options.maxWorldBytes ?? MAX_WORLD_BYTES,
         handles: options.handles ?? MAX_OPEN_WORLDS_PER_WORKER,
+        lockWaitMs: options.lockWaitMs ?? LOCK_WAIT_MS,
       },
       writers: options.writers ?? 2,
       events: {
@@ -170,6 +174,7 @@ class SqliteStore implements Store {
       cacheBytes: bytes,
       diskReads: count,
       notes: this.#notes,
+      lockFailures: this.#files.lockFailures,
       queuedReads: this.#files.queuedReads,
       longJobs: this.#longJobs.counts,
     };
@@ -335,6 +340,7 @@ class SqliteStore implements Store {
   }
 
   close(): Promise<void> {
+    this.#unindexed.stop();
     return this.#closing ??= this.#files.close(() => this.#state.catalogWriter.flush())
       .then(() => this.#folder.release());
   }

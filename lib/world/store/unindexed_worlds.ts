@@ -4,6 +4,7 @@
  * a world removes its name, because the row of the change is newer than a row that is being read.
  */
 
+import { LOCKED_INDEX_RETRY_MS } from "../../limits.ts";
 import type { CatalogRow } from "./worker_messages.ts";
 import type { WorldFiles } from "./world_files.ts";
 
@@ -17,6 +18,7 @@ export type OnRow = (name: string, row: CatalogRow | undefined) => void;
 export class UnindexedWorlds {
   readonly #names = new Set<string>();
   readonly #files: Pick<WorldFiles, "stat" | "isClosing">;
+  #endPause: (() => void) | undefined;
 
   constructor(files: Pick<WorldFiles, "stat" | "isClosing">) {
     this.#files = files;
@@ -43,19 +45,41 @@ export class UnindexedWorlds {
     }
   }
 
-  /** Indexes all worlds, in steps. */
+  /**
+   * Indexes all worlds, in steps. A world that another process has locked keeps its place among the
+   * unindexed ones and is tried again later.
+   */
   async indexAll(onRow: OnRow): Promise<void> {
     while (this.#names.size > 0 && !this.#files.isClosing) {
-      await this.#indexStep(this.#names.values().take(WORLDS_PER_STEP).toArray(), onRow);
+      const names = [...this.#names];
+      for (let at = 0; at < names.length && !this.#files.isClosing; at += WORLDS_PER_STEP) {
+        await this.#indexStep(names.slice(at, at + WORLDS_PER_STEP), onRow);
+      }
+      if (this.#names.size > 0 && !this.#files.isClosing) await this.#pause();
     }
+  }
+
+  /** Ends a pause between two attempts, because the store is shutting down. */
+  stop(): void {
+    this.#endPause?.();
+  }
+
+  async #pause(): Promise<void> {
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    await new Promise<void>((resume) => {
+      this.#endPause = resume;
+      timer = setTimeout(resume, LOCKED_INDEX_RETRY_MS);
+    });
+    clearTimeout(timer);
   }
 
   async #indexStep(names: readonly string[], onRow: OnRow): Promise<void> {
     const missing = names.filter((name) => this.#names.has(name));
     if (missing.length === 0) return;
     const rows = await this.#files.stat(missing);
-    missing.forEach((name, i) => {
-      if (this.#names.delete(name)) onRow(name, rows[i]);
-    });
+    for (const [i, name] of missing.entries()) {
+      const row = rows[i];
+      if (row !== "in-use" && this.#names.delete(name)) onRow(name, row);
+    }
   }
 }

@@ -33,12 +33,18 @@ export class WorkerClient {
   #queue: Job[] = [];
   #scheduled = false;
   #pendingBatches = 0;
+  #lockFailures = 0;
   #nextId = 1;
   #stopReason: string | undefined;
 
   constructor(url: string, setup: WorkerSetup, readonly events: WorkerEvents) {
     this.#url = url;
     this.#setup = setup;
+  }
+
+  /** Number of jobs that failed because another process had locked their world. */
+  get lockFailures(): number {
+    return this.#lockFailures;
   }
 
   /** Number of jobs without a reply. */
@@ -109,6 +115,7 @@ export class WorkerClient {
       if (pending === undefined) continue;
       this.#pending.delete(reply.id);
       if ("error" in reply) {
+        if (reply.error.code === "in-use") this.#lockFailures += 1;
         pending.reject(new StoreError(reply.error.code, reply.error.message));
       } else pending.resolve(reply.value);
     }

@@ -29,6 +29,8 @@ export interface WorkerSetup {
   readonly maxWorldBytes: number;
   /** Maximum number of files that a writer keeps open. */
   readonly handles: number;
+  /** How long a job waits for a world that another process has locked, in milliseconds. */
+  readonly lockWaitMs: number;
 }
 
 /** The lower-layer world that a change would cover. */
@@ -150,6 +152,9 @@ export type SnapshotResult =
 /** A row of the catalog file. */
 export interface CatalogRow extends Omit<WorldEntry, "layer">, FileStamp {}
 
+/** The row of a world; undefined if it has no file, `in-use` if another process has locked it. */
+export type StatResult = CatalogRow | "in-use" | undefined;
+
 /** Result of the scan at start. */
 export interface ScanResult {
   readonly rows: readonly CatalogRow[];
@@ -236,7 +241,7 @@ export interface JobResults {
   adopt: WriteResult;
   read: ReadResult | undefined;
   readAt: ReadResult;
-  stat: readonly (CatalogRow | undefined)[];
+  stat: readonly StatResult[];
   audit: AuditResult | undefined;
   cancel: undefined;
   log: readonly ChainEvent[] | undefined;

@@ -42,6 +42,12 @@ export class WorkerPool {
     return writer;
   }
 
+  /** Number of jobs that failed because another process had locked their world. */
+  get lockFailures(): number {
+    return [this.reader, this.longReader, ...this.#writers]
+      .reduce((sum, { lockFailures }) => sum + lockFailures, 0);
+  }
+
   /** Waits until the writers have completed their jobs and closed their files. */
   async closeWriters(): Promise<void> {
     await Promise.allSettled(this.#writers.map(closeWorker));

@@ -16,6 +16,7 @@ import type {
   ReadResult,
   SnapshotJob,
   SnapshotResult,
+  StatResult,
   WriteJob,
   WriteResult,
 } from "./worker_messages.ts";
@@ -38,6 +39,11 @@ export class WorldFiles {
   constructor(options: WorkerPoolOptions, jobs: Pick<LongJobs, "interrupt" | "close">) {
     this.#workers = new WorkerPool(options);
     this.#jobs = jobs;
+  }
+
+  /** Number of operations that failed because another process had locked a world. */
+  get lockFailures(): number {
+    return this.#workers.lockFailures;
   }
 
   /** Number of short reads that have not been answered yet. */
@@ -77,8 +83,8 @@ export class WorldFiles {
     );
   }
 
-  /** Reads the catalog rows of worlds from their files; undefined for a world without a file. */
-  async stat(names: readonly string[]): Promise<readonly (CatalogRow | undefined)[]> {
+  /** Reads the catalog rows of worlds from their files. */
+  async stat(names: readonly string[]): Promise<readonly StatResult[]> {
     this.assertOpen();
     return await this.#readLocks.shared(
       names,

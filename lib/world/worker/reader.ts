@@ -9,7 +9,7 @@ import { DatabaseSync, type SQLInputValue } from "node:sqlite";
 import { setImmediate } from "node:timers";
 import { sha256Hex } from "../../base/hash.ts";
 import { statWorldFile } from "./catalog_file.ts";
-import { MAX_IN_MEMORY_SNAPSHOT_BYTES, SQLITE_BUSY_MS } from "../../limits.ts";
+import { MAX_IN_MEMORY_SNAPSHOT_BYTES } from "../../limits.ts";
 import { pathExists, tryRemove, WORLD_FILE, writeSynced } from "../file/durable_fs.ts";
 import {
   CHAIN_START,
@@ -251,8 +251,8 @@ function reliableStamp(before: WorldFileStat, after: WorldFileStat): FileStamp {
 /** Opens a world's file; returns `undefined` if the world is marked as deleted. */
 function openPresent(path: string, pragmas: string): DatabaseSync | undefined {
   // Opened for writing, so that the last connection removes the log when it closes; `query_only`
-  // prevents changes.
-  const db = new DatabaseSync(path, { timeout: SQLITE_BUSY_MS });
+  // prevents changes. No waiting for locks: the Worker tries again later (lock_retry.ts).
+  const db = new DatabaseSync(path, { timeout: 0 });
   try {
     db.exec(`${pragmas}PRAGMA query_only = 1`);
     if (Number(getRow(db, sql.SELECT_DELETED_MARK)?.user_version) !== 1) return db;

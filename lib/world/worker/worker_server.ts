@@ -7,15 +7,16 @@ import { setImmediate } from "node:timers";
 import { CatalogFile } from "./catalog_file.ts";
 import { COLLECTIONS_FILE, replaceFile } from "../file/durable_fs.ts";
 import { toStoreError } from "../sqlite_errors.ts";
+import { isLockedReply, LockedWorlds, LockRetry } from "./lock_retry.ts";
 import type {
   AuditJob,
-  CatalogRow,
   CloseJob,
   JobResults,
   ReadJob,
   Reply,
   ReplyBatch,
   SnapshotJob,
+  StatResult,
   WorkerSetup,
   WriteJob,
 } from "../store/worker_messages.ts";
@@ -41,6 +42,18 @@ export function serveStore(port: StorePort): void {
 
 function serveWriter(port: StorePort, setup: WorkerSetup): void {
   const writer = new Writer(setup, { now: () => new Date().toISOString() });
+  const locked = new LockedWorlds(writer, setup.lockWaitMs);
+  let retryTimer: ReturnType<typeof setTimeout> | undefined;
+  function scheduleRetry(): void {
+    clearTimeout(retryTimer);
+    const { dueAt } = locked;
+    if (dueAt === undefined) return;
+    retryTimer = setTimeout(() => {
+      const replies = locked.retry(performance.now());
+      port.postMessage({ replies, closedFiles: writer.takeClosed(), done: false });
+      scheduleRetry();
+    }, dueAt - performance.now());
+  }
   let checkpointing = false;
   function checkpoint(): void {
     checkpointing = writer.checkpointOne();
@@ -48,7 +61,11 @@ function serveWriter(port: StorePort, setup: WorkerSetup): void {
   }
   port.onmessage = ({ data: jobs }: MessageEvent<readonly (WriteJob | CloseJob)[]>) => {
     const closing = jobs.find((job) => job.kind === "close");
-    const replies = writer.apply(jobs.filter((job) => job.kind !== "close"));
+    const replies = locked.apply(
+      jobs.filter((job) => job.kind !== "close"),
+      performance.now(),
+    );
+    scheduleRetry();
     if (closing === undefined) {
       port.postMessage({ replies, closedFiles: writer.takeClosed(), done: true });
       if (!checkpointing) {
@@ -57,6 +74,7 @@ function serveWriter(port: StorePort, setup: WorkerSetup): void {
       }
       return;
     }
+    clearTimeout(retryTimer);
     writer.close();
     replies.push({ id: closing.id, value: undefined });
     // The store terminates the thread: a Worker that closes itself can lose its last message.
@@ -72,11 +90,22 @@ function serveReader(port: StorePort, setup: WorkerSetup): void {
   port.onmessage = ({ data: jobs }: MessageEvent<readonly (ReadJob | CloseJob)[]>) => {
     for (const job of jobs) {
       if (job.kind === "audit" || job.kind === "snapshot") void answerLongJob(job);
-      else send(replyTo(job));
+      else answer(job);
     }
     // A long job does not delay the end of its batch, so that its cancellation can arrive.
     port.postMessage({ replies: [], closedFiles: [], done: true });
   };
+
+  /** Sends the reply to a short job; tries again while another process has locked the world. */
+  function answer(
+    job: ShortJob,
+    retry = new LockRetry(),
+    deadline = performance.now() + setup.lockWaitMs,
+  ): void {
+    const reply = replyTo(job);
+    if (!isLockedReply(reply) || performance.now() >= deadline) return send(reply);
+    setTimeout(() => answer(job, retry, deadline), retry.next());
+  }
 
   function send(reply: Reply): void {
     port.postMessage({ replies: [reply], closedFiles: [], done: false });
@@ -85,12 +114,24 @@ function serveReader(port: StorePort, setup: WorkerSetup): void {
   async function answerLongJob(job: AuditJob | SnapshotJob): Promise<void> {
     const controller = new AbortController();
     longJobs.set(job.ticket, controller);
+    const retry = new LockRetry();
+    const deadline = performance.now() + setup.lockWaitMs;
+    for (;;) {
+      const reply = await replyToLongJob(job, controller.signal);
+      const isFinal = !isLockedReply(reply) || performance.now() >= deadline;
+      if (isFinal || controller.signal.aborted) {
+        longJobs.delete(job.ticket);
+        return send(reply);
+      }
+      await new Promise((resume) => setTimeout(resume, retry.next()));
+    }
+  }
+
+  async function replyToLongJob(job: AuditJob | SnapshotJob, signal: AbortSignal): Promise<Reply> {
     try {
-      send({ id: job.id, value: await runLongJob(job, controller.signal) });
+      return { id: job.id, value: await runLongJob(job, signal) };
     } catch (thrown) {
-      send(toErrorReply(job, thrown));
-    } finally {
-      longJobs.delete(job.ticket);
+      return toErrorReply(job, thrown);
     }
   }
 
@@ -146,10 +187,12 @@ function toErrorReply(job: ReadJob | CloseJob, thrown: unknown): Reply {
 }
 
 /** Reads a catalog row; a damaged world gets a row too, so that listings show that it exists. */
-function stat(reader: Reader, name: string): CatalogRow | undefined {
+function stat(reader: Reader, name: string): StatResult {
   try {
     return reader.stat(name);
-  } catch {
+  } catch (thrown) {
+    // Its row is read later; the other worlds of the job do not wait for it.
+    if (toStoreError(thrown, name).code === "in-use") return "in-use";
     const unreadable = { version: 0, ext: "bin", len: 0, state: "damaged", updatedAt: "" };
     return { name, ...unreadable, mtime: 0, size: 0 };
   }

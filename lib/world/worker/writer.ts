@@ -26,6 +26,7 @@ import type {
   WriteJob,
   WriteResult,
 } from "../store/worker_messages.ts";
+import { isLockedReply } from "./lock_retry.ts";
 import * as sql from "../file/sql.ts";
 import { StoreError } from "../store.ts";
 import { ImageBuilder } from "../file/new_world_image.ts";
@@ -107,13 +108,15 @@ export class Writer {
     created: CreatedWorld[],
   ): void {
     let changes: ChangeJob[] = [];
-    for (const job of jobs) {
+    const first = replies.length;
+    for (const [i, job] of jobs.entries()) {
       if (!isMove(job)) {
         changes.push(job);
         continue;
       }
       this.#applyChanges(name, changes, replies, created);
       changes = [];
+      if (failAfterLocked(jobs.slice(i), replies, first)) return;
       // The store's cache needs the replies of one world in the order of its changes.
       this.#syncCreated(created.splice(0), replies);
       try {
@@ -122,6 +125,7 @@ export class Writer {
         this.#open.rollBack(name);
         replies.push(toErrorReply(job, thrown));
       }
+      if (failAfterLocked(jobs.slice(i + 1), replies, first)) return;
     }
     this.#applyChanges(name, changes, replies, created);
   }
@@ -368,6 +372,19 @@ export class Writer {
     const stamp = this.clock.now().replaceAll(/[-:.]/g, "");
     return `${stamp}-${this.setup.shard}-${this.#serial++}`;
   }
+}
+
+/**
+ * Fails the remaining jobs of a world if an earlier one found it locked: the jobs of a world are
+ * tried again together, in their order.
+ *
+ * @param first index of the first reply to a job of this world
+ */
+function failAfterLocked(jobs: readonly WriteJob[], replies: Reply[], first: number): boolean {
+  const locked = replies.slice(first).find(isLockedReply);
+  if (locked === undefined) return false;
+  for (const { id } of jobs) replies.push({ ...locked, id });
+  return true;
 }
 
 function isMove(job: WriteJob): job is MoveJob {

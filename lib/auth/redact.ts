@@ -1,21 +1,46 @@
 /**
- * Redaction: replaces the secrets in a world for callers below T3. The redacted world has its own
- * hash, so its entity tags differ from those of the original.
+ * Redaction: what callers below T3 see of a world with secrets. Everything is hidden that is not known
+ * to be safe: a list of what is hidden would miss the next spelling of a secret. A hidden part is
+ * always `***`, so its length is hidden too. The redacted world has its own hash, so its entity tags
+ * differ from those of the original.
  */
 
 import { sha256Hex } from "../base/hash.ts";
-import type { World } from "../world/store.ts";
+import type { ChainEvent, World } from "../world/store.ts";
 import type { Caller } from "./caller.ts";
 import { isRedacted } from "./policy.ts";
 
-/** Also matches common typing errors: an invalid line of `/etc/fstab` still contains the secret. */
-const BEARER = /bearer[ \t]*[=:][ \t]*[^\s,]+/gi;
+const HIDDEN = "***";
+const LINE_BREAK = /\r\n|\n|\r/;
+/** A mount point, as the plugin `fstab` reads it. */
+const MOUNT_POINT = /^\/mnt\/[\p{L}\p{N}][\p{L}\p{M}\p{N}._-]{0,63}\/?$/u;
+/** A folder. Characters that tokens and queries often contain are missing: `=`, `?`, `:`, `@`. */
+const FOLDER = /^(?:[A-Za-z]:)?(?:\/[\p{L}\p{M}\p{N}._-]+)+\/?$/u;
+const URL_PARTS = /^([A-Za-z][A-Za-z0-9+.-]{0,20}:\/\/)([^/?#\\]*)(.*)$/;
+const AUTHORITY = /^(?:[A-Za-z0-9.-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(?::\d{1,5})?$/;
+const TIMEOUT = /^timeout=\d{1,3}$/;
+
+/** Members of events that contain neither a hash nor a length of content. */
+const SAFE_PAYLOAD = new Set([
+  "op",
+  "ext",
+  "version",
+  "version_after",
+  "from_version",
+  "from",
+  "to",
+  "by",
+  "reason",
+  "moved_from",
+  "copied_from",
+  "name",
+]);
 
 const redactedWorlds = new WeakMap<World, World>();
 
 /**
- * Returns the world as the caller can see it. Below T3, `/etc/fstab` shows `bearer=***` and
- * `://***@`.
+ * Returns the world as the caller can see it. Below T3, `/etc/fstab` shows mount points, modes, folders
+ * and the hosts of web servers, and `***` for everything else.
  *
  * @param caller the caller, who can read the world
  * @param world the original; not changed
@@ -25,21 +50,75 @@ export function redactFor(caller: Caller, world: World): World {
   if (!isRedacted(caller, `/${world.name}`)) return world;
   let redactedWorld = redactedWorlds.get(world);
   if (redactedWorld === undefined) {
-    const text = new TextDecoder().decode(world.body).replace(BEARER, "bearer=***")
-      .replace(/\S+/g, withoutUser);
+    const text = redactMountTable(new TextDecoder().decode(world.body));
     const body = new TextEncoder().encode(text);
-    redactedWorld = { ...world, body, sha256: sha256Hex(body) };
+    redactedWorld = { ...world, body, meta: [], sha256: sha256Hex(body) };
     redactedWorlds.set(world, redactedWorld);
   }
   return redactedWorld;
 }
 
 /**
- * Removes user and password from a URL. After a typing error it removes too much rather than too
- * little.
+ * Returns an event of a world as a caller that sees the world redacted can see it: without hashes and
+ * lengths of the content, from which the caller could guess a secret offline. HMACs stay, because they
+ * do not help without the key.
  */
-function withoutUser(word: string): string {
-  const start = word.indexOf("://") + 3;
-  const at = word.lastIndexOf("@");
-  return start < 3 || at < start ? word : `${word.slice(0, start)}***${word.slice(at)}`;
+export function redactEvent(event: ChainEvent): ChainEvent {
+  const { payload } = event;
+  if (typeof payload !== "object" || payload === null) return { ...event, payload: HIDDEN };
+  const shown = Object.entries(payload).flatMap(([key, value]) => {
+    if (SAFE_PAYLOAD.has(key)) return [[key, value]];
+    return typeof value === "string" ? [[key, HIDDEN]] : [];
+  });
+  return { ...event, payload: Object.fromEntries(shown) };
+}
+
+/**
+ * Redacts a mount table.
+ *
+ * @param text content of `/etc/fstab`, valid or not
+ */
+export function redactMountTable(text: string): string {
+  return text.split(LINE_BREAK).map((line) => redactLine(line.trim())).join("\n");
+}
+
+function redactLine(line: string): string {
+  if (line === "") return "";
+  if (line.startsWith("#")) return `# ${HIDDEN}`;
+  const fields = line.split(/\s+/);
+  const [mode, ...options] = (fields.pop() ?? "").split(",");
+  const point = fields.pop() ?? "";
+  const isMount = fields.length > 0 && MOUNT_POINT.test(point) && (mode === "ro" || mode === "rw");
+  if (isMount) {
+    const source = fields.length === 1 ? redactSource(fields[0] ?? "") : HIDDEN;
+    return `${source} ${point} ${[mode, ...redactOptions(options)].join(",")}`;
+  }
+  // A line that is not a mount. The hint helps the reader to find the option with a typing error.
+  return /bearer/i.test(line) ? `${HIDDEN} bearer=${HIDDEN}` : HIDDEN;
+}
+
+function redactSource(source: string): string {
+  if (FOLDER.test(source)) return source;
+  const [, scheme, authority = "", rest = ""] = URL_PARTS.exec(source) ?? [];
+  if (scheme === undefined) return HIDDEN;
+  // A password that contains a slash moves the `@` behind the first slash.
+  if (source.includes("@") || !AUTHORITY.test(authority)) return scheme + HIDDEN;
+  return `${scheme}${authority}${rest === "" || rest === "/" ? rest : `/${HIDDEN}`}`;
+}
+
+/**
+ * Returns the options up to the first one that is not known to be safe. A later option could be a part
+ * of a secret that contains a comma.
+ */
+function redactOptions(options: readonly string[]): string[] {
+  const shown: string[] = [];
+  for (const option of options) {
+    if (TIMEOUT.test(option)) {
+      shown.push(option);
+      continue;
+    }
+    shown.push(/^\s*bearer\s*=/i.test(option) ? `bearer=${HIDDEN}` : HIDDEN);
+    break;
+  }
+  return shown;
 }

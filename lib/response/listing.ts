@@ -17,8 +17,12 @@ export interface ListingRow {
   readonly [member: string]: unknown;
 }
 
-/** Converts a child of a collection to a row. */
-export function toListingRow({ name, dir, entry }: Child): ListingRow {
+/**
+ * Converts a child of a collection to a row.
+ *
+ * @param isRedacted whether the caller sees the world redacted; then the row has no length
+ */
+export function toListingRow({ name, dir, entry }: Child, isRedacted: boolean): ListingRow {
   if (entry === undefined) return { name, dir };
   const { version, ext, len, updatedAt, state } = entry;
   return {
@@ -26,7 +30,7 @@ export function toListingRow({ name, dir, entry }: Child): ListingRow {
     dir,
     version,
     ext,
-    len,
+    ...(isRedacted ? {} : { len }),
     updated_at: updatedAt,
     ...(state === "" ? {} : { state }),
   };

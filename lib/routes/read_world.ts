@@ -3,7 +3,7 @@
  * requests take this path. The policy is checked before any look-up.
  */
 
-import { assertCan, canRead } from "../auth/policy.ts";
+import { assertCan, canRead, isRedacted } from "../auth/policy.ts";
 import { redactFor } from "../auth/redact.ts";
 import { createTypeChooser } from "../http/negotiate.ts";
 import { encodePath } from "../http/path.ts";
@@ -124,5 +124,8 @@ async function listCollection(store: Store, context: RequestContext): Promise<Re
   if (mediaType === HTML) return respondShell(store, request);
   const children = await store.list(name);
   const shown = children.filter((child) => canRead(caller, `${path}/${child.name}`));
-  return respondListing(request, shown.map(toListingRow), mediaType);
+  const rows = shown.map((child) =>
+    toListingRow(child, isRedacted(caller, `${path}/${child.name}`))
+  );
+  return respondListing(request, rows, mediaType);
 }

@@ -6,7 +6,7 @@ import {
 } from "../support/assert.ts";
 import { ANONYMOUS, LOCAL, REJECTED } from "../../lib/auth/authenticate.ts";
 import type { Caller } from "../../lib/auth/caller.ts";
-import { redactFor } from "../../lib/auth/redact.ts";
+import { redactEvent, redactFor, redactMountTable } from "../../lib/auth/redact.ts";
 import { sha256Hex } from "../../lib/base/hash.ts";
 import type { World } from "../../lib/world/store.ts";
 import { bytesOf } from "../support/wire.ts";
@@ -47,32 +47,84 @@ function shown(caller: Caller, body: string | Uint8Array, name?: string): string
 }
 
 Deno.test("redactFor() returns the same object for T3", () => {
-  const world = fstab("https://x /mnt/x bearer=s3cret");
+  const world = fstab("https://x /mnt/x ro,bearer=s3cret");
   assertStrictEquals(redactFor(T3, world), world);
 });
 
-Deno.test("redactFor() replaces every bearer token below T3", () => {
+Deno.test("redactMountTable() shows what is known to be safe and hides everything else", () => {
   // deno-fmt-ignore
   const table = [
-    ["https://x /mnt/x bearer=s3cret", "https://x /mnt/x bearer=***"],
-    ["a bearer=s3cret,ro\nb ro,bearer=s3cret", "a bearer=***,ro\nb ro,bearer=***"],
-    ["bearer=s3cret\tx\r\nBEARER=s3cret Bearer=s3cret", "bearer=***\tx\r\nbearer=*** bearer=***"],
-    ["bearer=s3cret==", "bearer=***"],
-    ["bearer=bearer=s3cret", "bearer=***"],
-    ["xbearer=s3cret", "xbearer=***"],
-    ['bearer="s3cret"', "bearer=***"],
-    ["# bearer=s3cret", "# bearer=***"],
-    ["bearer= ", "bearer= "],
-    ["ro,bearer = s3cret,timeout=5\nbearer: s3cret\nBEARER:\ts3cret", "ro,bearer=***,timeout=5\nbearer=***\nbearer=***"],
-    ["bearer=\nnext line", "bearer=\nnext line"],
-    ["https://u:s3cret@x/y /mnt/x ro", "https://***@x/y /mnt/x ro"],
-    ["https://u:s3/cr@et@x\nftp://s3cret@y", "https://***@x\nftp://***@y"],
-    ["https://x/y /mnt/a@b ro", "https://x/y /mnt/a@b ro"],
-    ["nothing to hide", "nothing to hide"],
+    ["", ""],
+    ["/srv/docs /mnt/docs ro\n", "/srv/docs /mnt/docs ro\n"],
+    ["  C:/a.b/c-d\t/mnt/x/   rw  ", "C:/a.b/c-d /mnt/x/ rw"],
+    ["/srv/größe /mnt/große_2 ro", "/srv/größe /mnt/große_2 ro"],
+    ["https://x.example:8443 /mnt/x ro", "https://x.example:8443 /mnt/x ro"],
+    ["http://[::1]:9/ /mnt/x ro,timeout=5", "http://[::1]:9/ /mnt/x ro,timeout=5"],
+    ["https://x /mnt/x ro,bearer=s3cret", "https://x /mnt/x ro,bearer=***"],
+    ["https://x /mnt/x ro,timeout=5,bearer=s3cret,0ther", "https://x /mnt/x ro,timeout=5,bearer=***"],
+    ["https://x /mnt/x ro,BEARER=s3cret,timeout=5", "https://x /mnt/x ro,bearer=***"],
+    ["https://x /mnt/x ro,token=s3cret", "https://x /mnt/x ro,***"],
+    ["https://x /mnt/x ro,timeout=s3cret", "https://x /mnt/x ro,***"],
+    ["https://x /mnt/x ro,a,b,c", "https://x /mnt/x ro,***"],
+    ["https://x/?key=s3cret /mnt/x ro", "https://x/*** /mnt/x ro"],
+    ["https://x?key=s3cret /mnt/x ro", "https://x/*** /mnt/x ro"],
+    ["https://x#s3cret /mnt/x ro", "https://x/*** /mnt/x ro"],
+    ["https://x/s3cret/y /mnt/x ro", "https://x/*** /mnt/x ro"],
+    ["https://u:s3cret@x/y /mnt/x ro", "https://*** /mnt/x ro"],
+    ["https://u:s3/cr@et@x /mnt/x ro", "https://*** /mnt/x ro"],
+    ["https://u:s3cret /mnt/x ro", "https://*** /mnt/x ro"],
+    ["https://x\\s3cret /mnt/x ro", "https://x/*** /mnt/x ro"],
+    ["file:///srv/a /mnt/x ro", "file://*** /mnt/x ro"],
+    ["/srv/a?key=s3cret /mnt/x ro", "*** /mnt/x ro"],
+    ["/srv/a bearer s3cret /mnt/x ro", "*** /mnt/x ro"],
+    ["# old: bearer s3cret", "# ***"],
+    ["/srv/a /mnt/x ro # s3cret", "***"],
+    ["https://x /mnt/x ro,bearer = s3cret", "*** bearer=***"],
+    ["/mnt/x ro", "***"],
+    ["/srv/a /mnt/x/s3cret ro", "***"],
+    ["/srv/a /mnt/x s3cret", "***"],
+    ["bearer=s3cret", "*** bearer=***"],
+    ["s3cret\r\ns3cret\rs3cret", "***\n***\n***"],
+    ["\ufeff/srv/a /mnt/x ro", "/srv/a /mnt/x ro"],
+    ["s3cret\u00a0/mnt/x\u00a0ro", "*** /mnt/x ro"],
+    ["s\u00003\u0000cret", "***"],
   ] as const;
+  for (const [body, seen] of table) assertStrictEquals(redactMountTable(body), seen, body);
+});
+
+Deno.test("redactFor() redacts for every caller below T3", () => {
+  const body = "https://x /mnt/x ro,bearer=s3cret";
   for (const caller of BELOW) {
-    for (const [body, seen] of table) assertStrictEquals(shown(caller, body), seen, caller.by);
+    assertStrictEquals(shown(caller, body), "https://x /mnt/x ro,bearer=***", caller.by);
+    assertEquals(redactFor(caller, fstab(body)).meta, []);
   }
+});
+
+Deno.test("redactEvent() hides hashes and lengths and keeps what is known to be safe", () => {
+  const event = { id: 1, timestamp: "t", type: "stage_written", hmac: "h", prev_hmac: "p" };
+  const payload = {
+    op: "put",
+    ext: "txt",
+    version_after: 3,
+    by: "T3",
+    len: 21,
+    append_len: 4,
+    body_sha256_after: "ab",
+    meta_headers: [["x-meta-a", "b"]],
+    another: "x",
+  };
+  assertEquals(redactEvent({ ...event, payload }), {
+    ...event,
+    payload: {
+      op: "put",
+      ext: "txt",
+      version_after: 3,
+      by: "T3",
+      body_sha256_after: "***",
+      another: "***",
+    },
+  });
+  assertEquals(redactEvent({ ...event, payload: "s3cret" }).payload, "***");
 });
 
 Deno.test("redactFor() replaces secrets in bytes that are not UTF-8", () => {
@@ -93,7 +145,7 @@ Deno.test("redactFor() returns a world whose hash does not depend on the secret"
 Deno.test("redactFor() changes the mount table only, in any letter case and below it", () => {
   const body = "bearer=s3cret";
   for (const name of ["etc/fstab", "etc/FSTAB", "etc/fstab/x"]) {
-    assertEquals(shown(ANONYMOUS, body, name), "bearer=***", name);
+    assertEquals(shown(ANONYMOUS, body, name), "*** bearer=***", name);
   }
   for (const name of ["home/etc/fstab", "etc/fstab2", "etc/passwd", "home/fstab"]) {
     assertStrictEquals(shown(ANONYMOUS, body, name), body, name);

@@ -13,9 +13,9 @@ const ENTRY = {
 } as const;
 
 const ROWS: readonly ListingRow[] = [
-  toListingRow({ name: "a", dir: true, entry: ENTRY }),
-  toListingRow({ name: "b", dir: true }),
-  toListingRow({ name: "c d", dir: false, entry: ENTRY }),
+  toListingRow({ name: "a", dir: true, entry: ENTRY }, false),
+  toListingRow({ name: "b", dir: true }, false),
+  toListingRow({ name: "c d", dir: false, entry: ENTRY }, false),
   { name: "dev", dir: false, description: "a route" },
 ];
 
@@ -24,7 +24,7 @@ function ask(form: string, headers: Record<string, string> = {}, rows = ROWS): R
 }
 
 Deno.test("toListingRow() returns the facts of a world, and only the name of a collection", () => {
-  assertEquals(toListingRow({ name: "a", dir: false, entry: ENTRY }), {
+  assertEquals(toListingRow({ name: "a", dir: false, entry: ENTRY }, false), {
     name: "a",
     dir: false,
     version: 3,
@@ -32,9 +32,9 @@ Deno.test("toListingRow() returns the facts of a world, and only the name of a c
     len: 12,
     updated_at: "2026-01-02T03:04:05.678Z",
   });
-  assertEquals(toListingRow({ name: "b", dir: true }), { name: "b", dir: true });
+  assertEquals(toListingRow({ name: "b", dir: true }, false), { name: "b", dir: true });
   assertEquals(
-    toListingRow({ name: "p", dir: false, entry: { ...ENTRY, state: "active" } }).state,
+    toListingRow({ name: "p", dir: false, entry: { ...ENTRY, state: "active" } }, false).state,
     "active",
   );
 });
@@ -88,4 +88,8 @@ Deno.test("respondListing() answers 304 to its own tag and 412 to another If-Mat
     () => ask("application/json", { "if-match": tag }),
     (error: unknown) => error instanceof Problem && error.type === "precondition-failed",
   );
+});
+
+Deno.test("toListingRow() leaves out the length of a redacted world", () => {
+  assertEquals("len" in toListingRow({ name: "a", dir: false, entry: ENTRY }, true), false);
 });

@@ -4,6 +4,7 @@
  */
 
 import { assertCan, isRedacted } from "../../auth/policy.ts";
+import { redactEvent } from "../../auth/redact.ts";
 import { encodePath } from "../../http/path.ts";
 import { readQueryNumber } from "../../http/query.ts";
 import { LOG_PAGE_EVENTS, MAX_LOG_PAGE_EVENTS } from "../../limits.ts";
@@ -13,8 +14,9 @@ import { assertValidName, type RequestContext, restOf } from "../../request/requ
 import type { ServerContext } from "../../request/server_context.ts";
 import { jsonResponse, lineResponse, objectResponse } from "../../response/json_response.ts";
 import { respondRows } from "../../response/row_listing.ts";
+import type { AuditResult } from "../../world/store.ts";
 
-const HASH = /^[0-9a-f]{64}$/;
+const HASHES = /[0-9a-f]{8,64}|\d+/g;
 const ROOT = "/proc/";
 /** Routes that are followed by the name of a world or of a file. */
 const FOLDERS: ReadonlySet<string> = new Set(["audit", "log", "snapshot", "source"]);
@@ -69,7 +71,8 @@ export async function audit(
   context: RequestContext,
 ): Promise<Response> {
   const name = readSubject(context, "/proc/audit/");
-  return jsonResponse(redactHashes(context, name, await store.audit(name, toJobCaller(context))));
+  const verdict = await store.audit(name, toJobCaller(context));
+  return jsonResponse(isRedacted(context.caller, `/${name}`) ? withoutHashes(verdict) : verdict);
 }
 
 /**
@@ -88,7 +91,7 @@ export async function eventLog(
   const more = oldest !== undefined && oldest > 1 && events.length === limit;
   const next = `/proc/log/${encodePath(name)}?before=${oldest}&limit=${limit}`;
   return jsonResponse(
-    redactHashes(context, name, events),
+    isRedacted(context.caller, `/${name}`) ? events.map(redactEvent) : events,
     more ? { "link": `<${next}>; rel="next"` } : {},
   );
 }
@@ -110,13 +113,16 @@ function uptime(server: Pick<ServerContext, "monotonic" | "startedAt">): number 
   return Math.round((server.monotonic() - server.startedAt) / 10) / 100;
 }
 
-/**
- * Replaces hashes for a caller that sees the world redacted: with the hash of the content a caller
- * could guess its secrets offline. HMACs stay, because they do not help without the key.
- */
-function redactHashes(context: RequestContext, name: string, value: unknown): unknown {
-  if (!isRedacted(context.caller, `/${name}`)) return value;
-  const replaceHash = (key: string, member: unknown) =>
-    typeof member === "string" && HASH.test(member) && !key.endsWith("hmac") ? "***" : member;
-  return JSON.parse(JSON.stringify(value, replaceHash));
+/** Hides the hashes of the content, with which a caller could guess its secrets offline. */
+function withoutHashes({ body, ...verdict }: AuditResult): AuditResult {
+  const { ok, reason, expected } = body;
+  return {
+    ...verdict,
+    body: {
+      ok,
+      sha256: "***",
+      ...(expected === undefined ? {} : { expected: "***" }),
+      ...(reason === undefined ? {} : { reason: reason.replace(HASHES, "***") }),
+    },
+  };
 }

@@ -4,7 +4,7 @@
  * same worlds.
  */
 
-import { canRead, readScopeKey } from "../../auth/policy.ts";
+import { canRead, isRedacted, readScopeKey } from "../../auth/policy.ts";
 import type { RequestContext } from "../../request/request_context.ts";
 import { type EncodedListing, encodeListing, sendListing } from "../../response/listing.ts";
 import { respondShell } from "../../response/shell_page.ts";
@@ -46,7 +46,8 @@ export class WorldsList {
     const cached = key === undefined ? undefined : this.#cache.get(key);
     if (cached !== undefined) return cached;
     const all = await this.#store.walk("");
-    const rows = all.filter((entry) => canRead(caller, `/${entry.name}`)).map(worldRow);
+    const rows = all.filter((entry) => canRead(caller, `/${entry.name}`))
+      .map((entry) => worldRow(entry, isRedacted(caller, `/${entry.name}`)));
     const listing = encodeListing(rows, mediaType);
     // A list is not cached if a world changed during the walk: the change may be missing in it.
     if (
@@ -60,13 +61,16 @@ export class WorldsList {
   }
 }
 
-function worldRow({ name, version, ext, len, updatedAt, state, layer }: WorldEntry) {
+function worldRow(
+  { name, version, ext, len, updatedAt, state, layer }: WorldEntry,
+  hasRedactedBody: boolean,
+) {
   return {
     name,
     dir: false,
     version,
     ext,
-    len,
+    ...(hasRedactedBody ? {} : { len }),
     updated_at: updatedAt,
     layer,
     ...(state === "" ? {} : { state }),

@@ -5,12 +5,12 @@
  */
 
 import type { Caller } from "../../auth/caller.ts";
-import { canRead } from "../../auth/policy.ts";
+import { canRead, isRedacted } from "../../auth/policy.ts";
 import { redactFor } from "../../auth/redact.ts";
 import { toListingRow } from "../../response/listing.ts";
 import { toWorldJson } from "../../response/representation.ts";
 import { encodeEvent } from "../../http/sse.ts";
-import { type Change, type Store, StoreError, type World } from "../../world/store.ts";
+import { type Change, type Child, type Store, StoreError, type World } from "../../world/store.ts";
 import { type ReplayBuffer, replayBufferOf } from "./replay_buffer.ts";
 
 /** What a feed of a collection needs. */
@@ -71,10 +71,10 @@ export class CollectionFeed {
     const { store, name, caller, send } = this.#options;
     const id = this.#replay.eventId(store.seq);
     const children = await store.list(name);
-    const shown = children.filter((child) =>
-      canRead(caller, name === "" ? `/${child.name}` : `/${name}/${child.name}`)
-    );
-    send(encodeEvent({ event: "list", id, data: JSON.stringify(shown.map(toListingRow)) }));
+    const pathOf = (child: Child) => name === "" ? `/${child.name}` : `/${name}/${child.name}`;
+    const rows = children.filter((child) => canRead(caller, pathOf(child)))
+      .map((child) => toListingRow(child, isRedacted(caller, pathOf(child))));
+    send(encodeEvent({ event: "list", id, data: JSON.stringify(rows) }));
   }
 
   #changed(change: Change): void {

@@ -5,6 +5,10 @@
  * silent default.
  */
 
+import { decodeText } from "./base/decode_text.ts";
+import { type EnvAssignment, parseEnvFile } from "./base/env_file.ts";
+import { findNearestName } from "./base/nearest_name.ts";
+import { sanitizeText } from "./base/sanitize_text.ts";
 import { isLoopback, parseIp } from "./http/ip_address.ts";
 import {
   CACHE_BYTES,
@@ -117,6 +121,15 @@ export const SETTINGS = {
   ELASTIK_CELL_CRASHES: "crashes in a row after which a plugin is not restarted for a minute, 6",
 } as const;
 
+/** Variables that only the installers and the self-test read. They are not settings of the server. */
+const CLIENT_SETTINGS: readonly string[] = ["ELASTIK_URL"];
+
+/** Settings that restrict access. A misspelt one must not leave the server open. */
+const SECRET_SETTINGS = ["ELASTIK_TOKEN", "ELASTIK_APPROVE_TOKEN", "ELASTIK_KEY"] as const;
+
+/** Longest edit distance at which a name of another program counts as a misspelt token setting. */
+const MAX_MISSPELLING = 2;
+
 /** The name of a setting. */
 export type SettingName = keyof typeof SETTINGS;
 
@@ -155,14 +168,62 @@ export const PUBLIC_SETTINGS: readonly SettingName[] = [
  * Reads the environment of the process and, for unset variables, the `.env` file of the working
  * folder.
  *
- * @returns a function that looks up a variable; it returns undefined if the variable is unset or empty
+ * @returns a function that looks up a variable; it returns undefined if the variable is unset or, for
+ * a variable of another program, empty
+ * @throws {ConfigError} if a name that begins with ELASTIK is not a setting, if a setting is empty,
+ * or if `.env` exists and cannot be read as settings
  */
-export async function readEnvironment(): Promise<(name: string) => string | undefined> {
-  const file = await readEnvFile(".env");
-  return (name) => {
-    const value = Deno.env.get(name) ?? file[name];
-    return value === undefined || value === "" ? undefined : value;
-  };
+export function readEnvironment(): Promise<(name: string) => string | undefined> {
+  return Promise.resolve().then(() => {
+    for (const name of listEnvironmentNames()) {
+      assertSettingName(name, "the environment sets", false);
+    }
+    const file = readEnvFile(".env");
+    return (name) => {
+      const value = Deno.env.get(name) ?? file.get(name);
+      if (value === "" && isSettingName(name)) throw emptySetting(name);
+      return value === "" ? undefined : value;
+    };
+  });
+}
+
+/** Names of the environment; empty if the program may read only single variables. */
+function listEnvironmentNames(): string[] {
+  try {
+    const names = Object.keys(Deno.env.toObject());
+    return Deno.build.os === "windows" ? names.map((name) => name.toUpperCase()) : names;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotCapable) return [];
+    throw error;
+  }
+}
+
+function isSettingName(name: string): boolean {
+  return Object.hasOwn(SETTINGS, name) || CLIENT_SETTINGS.includes(name);
+}
+
+/**
+ * Refuses a name that begins with ELASTIK, or is nearly the name of a token setting, and is not a
+ * setting. The value of such a line would silently have no effect.
+ */
+function assertSettingName(name: string, where: string, isWritten: boolean): void {
+  if (isSettingName(name)) return;
+  const known = [...Object.keys(SETTINGS), ...CLIENT_SETTINGS];
+  const isOwn = name.toUpperCase().startsWith("ELASTIK");
+  // A shell sets many variables that have nothing to do with the server; a person writes `.env`.
+  if (!isOwn && !isWritten) return;
+  const nearest = findNearestName(name, isOwn ? known : SECRET_SETTINGS);
+  if (!isOwn && nearest.distance > MAX_MISSPELLING) return;
+  throw new ConfigError(
+    `Cannot start: ${where} ${sanitizeText(name)}, which is not a setting; ` +
+      `the nearest setting is ${nearest.name}, correct the name or remove it`,
+  );
+}
+
+function emptySetting(name: string): ConfigError {
+  return new ConfigError(
+    `Cannot use ${name}: it is set to an empty value; give it a value or remove it`,
+  );
 }
 
 /**
@@ -172,12 +233,17 @@ export async function readEnvironment(): Promise<(name: string) => string | unde
  * @throws {ConfigError} with the variable, its value and what is valid
  */
 export function readConfig(env: (name: string) => string | undefined): Config {
-  const read = (name: SettingName) => env(name);
+  const read = (name: SettingName) => {
+    const value = env(name);
+    if (value?.trim() === "") throw emptySetting(name);
+    return value;
+  };
+  for (const name of SECRET_SETTINGS) assertSendable(name, read(name));
   const token = read("ELASTIK_TOKEN");
   const approveToken = read("ELASTIK_APPROVE_TOKEN");
   const key = read("ELASTIK_KEY");
   const trustHeader = read("ELASTIK_TRUST_PROXY_HEADER");
-  const host = read("ELASTIK_HOST") ?? "127.0.0.1";
+  const host = readHost(read("ELASTIK_HOST") ?? "127.0.0.1");
   if (!isLoopbackHost(host) && (token === undefined || approveToken === undefined)) {
     throw new ConfigError(
       `Cannot listen on ${host}: an address that other computers can reach needs ELASTIK_TOKEN and ` +
@@ -227,24 +293,88 @@ export function readConfig(env: (name: string) => string | undefined): Config {
   };
 }
 
+/**
+ * Refuses a secret that no client can send: HTTP removes spaces around a header value and forbids
+ * control characters (RFC 9110 section 5.5).
+ */
+function assertSendable(name: SettingName, value: string | undefined): void {
+  if (value === undefined || (value.trim() === value && !/\p{Cc}/u.test(value))) return;
+  throw new ConfigError(
+    `Cannot use ${name}: it begins or ends with a space, or contains a control character; ` +
+      "remove it",
+  );
+}
+
 /** Checks whether an address to listen on can be reached only from this computer. */
 export function isLoopbackHost(host: string): boolean {
   const ip = parseIp(host);
   return host === "localhost" || (ip !== undefined && isLoopback(ip));
 }
 
-async function readEnvFile(path: string): Promise<Record<string, string | undefined>> {
-  let text: string;
+/** Reads the assignments of a `.env` file; none if there is no such file. */
+function readEnvFile(path: string): ReadonlyMap<string, string> {
+  let bytes: Uint8Array;
   try {
-    text = Deno.readTextFileSync(path);
+    bytes = Deno.readFileSync(path);
   } catch (error) {
-    if (error instanceof Deno.errors.NotFound || error instanceof Deno.errors.NotCapable) return {};
-    throw error;
+    if (error instanceof Deno.errors.NotFound && !isDanglingLink(path)) return new Map();
+    throw new ConfigError(`Cannot read ${path}: ${envFileFault(path, error)}`);
   }
-  // Loaded only here: the module costs megabytes and milliseconds, and most installations have no
-  // such file.
-  const { parseEnv } = await import("node:util");
-  return parseEnv(text);
+  const text = decodeText(bytes);
+  if (text === undefined) {
+    throw new ConfigError(
+      `Cannot read ${path}: it is not text in UTF-8, or in UTF-16 with a byte order mark`,
+    );
+  }
+  const found = parseEnvFile(text);
+  if ("reason" in found) {
+    throw new ConfigError(
+      `Cannot read ${path}: line ${found.line} cannot be used: ${found.reason}`,
+    );
+  }
+  for (const assignment of found) assertAssignment(path, assignment);
+  return new Map(found.map(({ name, value }) => [name, value]));
+}
+
+function assertAssignment(path: string, { name, value, line, doubt }: EnvAssignment): void {
+  assertSettingName(name, `line ${line} of ${path} sets`, true);
+  if (!isSettingName(name)) return;
+  if (doubt !== undefined) {
+    throw new ConfigError(`Cannot use ${name} in line ${line} of ${path}: ${doubt}`);
+  }
+  if (value === "") {
+    throw new ConfigError(
+      `Cannot use ${name} in line ${line} of ${path}: the value is empty; ` +
+        "give it a value, or remove the line",
+    );
+  }
+}
+
+function envFileFault(path: string, error: unknown): string {
+  if (error instanceof Deno.errors.NotCapable) {
+    return "the program has no permission to read it; add .env to --allow-read";
+  }
+  if (error instanceof Deno.errors.PermissionDenied && !isFolder(path)) {
+    return "this user cannot read it; change its permissions or remove it";
+  }
+  if (error instanceof Deno.errors.NotFound) return "it is a link to a file that does not exist";
+  return "it is not a file; settings are read from a file";
+}
+
+function isDanglingLink(path: string): boolean {
+  try {
+    return Deno.lstatSync(path).isSymlink;
+  } catch {
+    return false;
+  }
+}
+
+function isFolder(path: string): boolean {
+  try {
+    return Deno.statSync(path).isDirectory;
+  } catch {
+    return false;
+  }
 }
 
 type Read = (name: SettingName) => string | undefined;
@@ -294,6 +424,21 @@ function readCellLimits(read: Read): CellLimits {
     idleMs: parseWholeNumber(read, "ELASTIK_CELL_IDLE", idleMs),
     maxCrashes: Math.max(1, parseWholeNumber(read, "ELASTIK_CELL_CRASHES", maxCrashes)),
   };
+}
+
+/** An address or a name. An IPv6 address may have the brackets of a URL. */
+function readHost(text: string): string {
+  const host = text.startsWith("[") && text.endsWith("]") ? text.slice(1, -1) : text;
+  const isV6 = host.includes(":");
+  if (isV6 ? parseIp(host) !== undefined : host === text && /^[A-Za-z0-9._-]+$/.test(host)) {
+    return host;
+  }
+  throw new ConfigError(
+    `Cannot use ELASTIK_HOST="${
+      sanitizeText(text)
+    }": an IP address or a host name without a port ` +
+      "is needed",
+  );
 }
 
 /** Certificate and key are needed together. */

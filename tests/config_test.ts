@@ -121,7 +121,6 @@ Deno.test("readConfig() rejects a reachable address until both tokens are set", 
       "::",
       "192.168.1.2",
       "box.lan",
-      "[::1]",
       "127.0.0.1.nip.io",
       "localhost.x",
     ]
@@ -133,6 +132,16 @@ Deno.test("readConfig() rejects a reachable address until both tokens are set", 
   }
   for (const host of ["127.0.0.1", "127.1.2.3", "::1", "localhost"]) {
     assertStrictEquals(read({ ELASTIK_HOST: host }).host, host);
+  }
+  assertStrictEquals(read({ ELASTIK_HOST: "[::1]" }).host, "::1");
+  for (
+    const host of ["[::1", "[127.0.0.1]", "http://localhost", "localhost:80", "a b", "fe80::1%2"]
+  ) {
+    assertRefused({ ELASTIK_HOST: host, ...both }, /IP address or a host name/);
+  }
+  for (const secret of ["ELASTIK_TOKEN", "ELASTIK_APPROVE_TOKEN", "ELASTIK_KEY"]) {
+    assertRefused({ [secret]: "" }, /empty/);
+    assertRefused({ [secret]: "a\n" }, /control character/);
   }
 });
 
@@ -173,18 +182,18 @@ Deno.test("readEnvironment() uses .env of the working folder for unset variables
   try {
     await Deno.writeTextFile(
       `${folder}/.env`,
-      "# tokens\nELASTIK_TOKEN='from the file'\nELASTIK_KEY=file key\nELASTIK_HOST=\n",
+      "# tokens\nELASTIK_TOKEN='from the file'\nELASTIK_KEY=file key\nOTHER=\n",
     );
     const module = import.meta.resolve("../lib/config.ts");
     const program = `const { readEnvironment } = await import(${JSON.stringify(module)});
       const env = await readEnvironment();
-      const names = ["ELASTIK_TOKEN", "ELASTIK_KEY", "ELASTIK_HOST", "ELASTIK_PORT"];
+      const names = ["ELASTIK_TOKEN", "ELASTIK_KEY", "OTHER", "ELASTIK_PORT"];
       console.log(JSON.stringify(names.map((name) => env(name) ?? null)));`;
     await Deno.writeTextFile(`${folder}/program.ts`, program);
     const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
       args: ["run", "-A", "--no-config", "program.ts"],
       cwd: folder,
-      env: { ELASTIK_KEY: "real key", ELASTIK_PORT: "", NO_COLOR: "1" },
+      env: { ELASTIK_KEY: "real key", NO_COLOR: "1" },
     }).output();
     assertEquals(code, 0, new TextDecoder().decode(stderr));
     assertEquals(JSON.parse(new TextDecoder().decode(stdout)), [

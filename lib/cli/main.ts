@@ -6,6 +6,7 @@
 
 import { type CommandTable, listCommandNames, type ProgramContext } from "./command.ts";
 import { type OptionValues, parseArgs, UsageError } from "./parse_args.ts";
+import { sanitizeText } from "../base/sanitize_text.ts";
 import { VERSION } from "../version.ts";
 
 const URL_OPTION = {
@@ -114,6 +115,8 @@ export const COMMANDS: CommandTable = {
 
 /** Exit code of a usage error, by shell convention. */
 const USAGE = 2;
+/** Exit code of a command that failed. */
+const FAILED = 1;
 
 /** A parsed command line: a command to run, or a text to show. */
 export type ParsedCommand =
@@ -196,13 +199,15 @@ export async function runCommandLine(
   args: readonly string[],
   program: ProgramContext,
 ): Promise<number | undefined> {
+  let name: string | undefined;
   try {
     const request = parseCommandLine(args);
     if ("show" in request) {
       console.log(request.show);
       return 0;
     }
-    const command = await COMMANDS[request.command]?.load();
+    name = request.command;
+    const command = await COMMANDS[name]?.load();
     const context = { ...program, commands: COMMANDS };
     return await command?.run(request.words, context, request.options);
   } catch (error) {
@@ -210,7 +215,11 @@ export async function runCommandLine(
       console.error(error.message);
       return USAGE;
     }
-    throw error;
+    // The stack of a cell is for the server that started it; an operator gets one sentence.
+    if (name === undefined || COMMANDS[name]?.hidden === true) throw error;
+    const message = error instanceof Error ? error.message : String(error);
+    console.error(sanitizeText(`Cannot run ${name}: ${message.split("\n")[0]}`));
+    return FAILED;
   }
 }
 

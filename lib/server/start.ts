@@ -5,7 +5,7 @@
 
 import { createApp } from "./app.ts";
 import { createAuthenticator } from "../auth/authenticate.ts";
-import { type Config, isLoopbackHost } from "../config.ts";
+import { type Config, ConfigError, isLoopbackHost } from "../config.ts";
 import { createClientFinder } from "../http/client_address.ts";
 import { SHUTDOWN_TIMEOUT_MS } from "../limits.ts";
 import type { ServerContext } from "../request/server_context.ts";
@@ -14,6 +14,7 @@ import { createAccessLog } from "../observe/access_log.ts";
 import { writeBootWorlds } from "./boot_worlds.ts";
 import { PluginHost } from "../plugin/host/plugin_host.ts";
 import { findProgramSource } from "../source/find_program_source.ts";
+import { ListenError } from "./start_failure.ts";
 import { readTls, toTlsError } from "./tls.ts";
 import { VERSION } from "../version.ts";
 import { withTimeout } from "../base/timeout.ts";
@@ -60,7 +61,7 @@ export interface RunningServer {
  *
  * @throws {ConfigError} if a setting is invalid
  * @throws {DataFolderBusy} if another server holds the data folder
- * @throws any error of listening, such as `AddrInUse`
+ * @throws {ListenError} if the address or the port cannot be used
  */
 export async function startServer(options: StartServerOptions): Promise<RunningServer> {
   const { config, log } = options;
@@ -159,7 +160,7 @@ export async function startServer(options: StartServerOptions): Promise<RunningS
     });
     const handler = accessLog ?? app;
     const sources = await store.walk("lib");
-    const server = Deno.serve({
+    const server = listen(config, {
       hostname: config.host,
       port: config.port,
       ...tls,
@@ -192,7 +193,26 @@ export async function startServer(options: StartServerOptions): Promise<RunningS
     };
   } catch (error) {
     folder.release();
-    throw config.tls === undefined ? error : toTlsError(error, config.tls);
+    throw error;
+  }
+}
+
+/**
+ * Listens.
+ *
+ * @throws {ConfigError} if the certificate or its key is refused
+ * @throws {ListenError} if the address or the port cannot be used
+ */
+function listen(
+  { tls }: Config,
+  options: Deno.ServeTcpOptions,
+  handler: Deno.ServeHandler<Deno.NetAddr>,
+): Deno.HttpServer<Deno.NetAddr> {
+  try {
+    return Deno.serve(options, handler);
+  } catch (error) {
+    const reason = tls === undefined ? error : toTlsError(error, tls);
+    throw reason instanceof ConfigError ? reason : new ListenError(error);
   }
 }
 

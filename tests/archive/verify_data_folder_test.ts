@@ -16,6 +16,7 @@ import {
   SAMPLE_NAME,
 } from "../testdata/sample_world.ts";
 import { appendJob, putJob, removeJob, testWriter } from "../testdata/test_writer.ts";
+import { cleanEnv } from "../project/program.ts";
 import { withTempFolder } from "../support/temp_folder.ts";
 import { snapshotFolder } from "../support/snapshot_folder.ts";
 
@@ -246,7 +247,8 @@ Deno.test("verify checks a folder with read permission only", () =>
     async function verify(): Promise<{ code: number; out: string; err: string }> {
       const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
         args: ["run", "--no-prompt", "--allow-read", "--allow-env", MAIN, "verify", data],
-        env: { ELASTIK_KEY: "", ELASTIK_DATA: "" },
+        env: cleanEnv(),
+        clearEnv: true,
         cwd: data,
       }).output();
       const decoder = new TextDecoder();

@@ -12,7 +12,7 @@ import { DatabaseSync } from "node:sqlite";
  * @param files number of databases
  */
 export function commitsPerSecond(seconds: number, files = 50): number {
-  const folder = Deno.makeTempDirSync({ dir: Deno.env.get("ELASTIK_BENCH_DIR") ?? "/tmp" });
+  const folder = Deno.makeTempDirSync({ dir: Deno.env.get("BENCH_DIR") ?? "/tmp" });
   try {
     const worlds = Array.from({ length: files }, (_, i) => {
       const db = new DatabaseSync(`${folder}/${i}.db`);

@@ -54,7 +54,7 @@ export async function start(
   const child = new Deno.Command(Deno.execPath(), {
     args,
     env,
-    cwd: Deno.env.get("ELASTIK_BENCH_DIR") ?? Deno.makeTempDirSync(),
+    cwd: Deno.env.get("BENCH_DIR") ?? Deno.makeTempDirSync(),
     stdin: "null",
     stdout: "null",
     stderr: "inherit",

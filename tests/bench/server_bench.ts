@@ -1,6 +1,6 @@
 /**
  * `deno task bench`: the server compared with the limits of runtime and disk, under load in turn, so
- * that other load on the computer affects both. Needs `wrk`. The data folder is in `ELASTIK_BENCH_DIR`,
+ * that other load on the computer affects both. Needs `wrk`. The data folder is in `BENCH_DIR`,
  * otherwise in `/tmp`; the write figures are valid only if that is a disk.
  */
 
@@ -21,7 +21,7 @@ end`;
 
 function temp(): string {
   return Deno.makeTempDirSync({
-    dir: Deno.env.get("ELASTIK_BENCH_DIR") ?? "/tmp",
+    dir: Deno.env.get("BENCH_DIR") ?? "/tmp",
     prefix: "elastik-bench-",
   });
 }

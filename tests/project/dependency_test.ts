@@ -19,7 +19,7 @@ const LAYERS: readonly (readonly [units: string, mayImport: string])[] = [
   ["world/store", "base, limits, world, world/file"],
   ["world/worker", "base, limits, world, world/file; world/store (types)"],
   ["http", "base, deps, limits; world (types)"],
-  ["config.ts", "http, limits"],
+  ["config.ts", "base, http, limits"],
   ["auth", "base, http, limits; world (types)"],
   ["source", "deps"],
   ["archive", "base, deps, limits, world, world/file"],

@@ -5,14 +5,14 @@
  */
 
 import type { CommandContext } from "../command.ts";
-import { type Config, ConfigError, readConfig, readEnvironment } from "../../config.ts";
+import { type Config, readConfig, readEnvironment } from "../../config.ts";
 import { withTimeout } from "../../base/timeout.ts";
 import { LOG_CLOSE_TIMEOUT_MS } from "../../limits.ts";
 import { LineWriter } from "../../observe/line_writer.ts";
 import { ServerLog } from "../../observe/server_log.ts";
+import { describeStartFailure } from "../../server/start_failure.ts";
 import { type RunningServer, startServer } from "../../server/start.ts";
 import { VERSION } from "../../version.ts";
-import { DataFolderBusy, InvalidSecret } from "../../world/file/data_folder.ts";
 import { lowerWorlds } from "../../../worlds/mod.ts";
 
 /** Starts the server, which runs until a signal stops it. */
@@ -20,9 +20,9 @@ export async function run(
   _args: readonly string[],
   { storeWorkerUrl, main, single }: CommandContext,
 ): Promise<number | undefined> {
-  const env = await readEnvironment();
   let config: Config | undefined;
   try {
+    const env = await readEnvironment();
     config = readConfig(env);
     const log = new ServerLog({
       write: (bytes) => Deno.stderr.write(bytes),
@@ -58,17 +58,7 @@ export async function run(
     greet(running, config.data, print);
     return undefined;
   } catch (error) {
-    if (config !== undefined && error instanceof Deno.errors.AddrInUse) {
-      const { host, port } = config;
-      await fail(
-        `Cannot listen on ${host}:${port}: another program uses this port; set ELASTIK_PORT to a free one`,
-      );
-    }
-    const isExpected = error instanceof ConfigError || error instanceof DataFolderBusy ||
-      error instanceof InvalidSecret || error instanceof Deno.errors.NotCapable ||
-      error instanceof TypeError;
-    if (!isExpected) throw error;
-    return await fail(error.message);
+    return await fail(describeStartFailure(error, config));
   }
 }
 

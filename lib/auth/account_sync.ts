@@ -3,6 +3,8 @@
  * after every change of either world.
  */
 
+import { decodeText } from "../base/decode_text.ts";
+import { findAccountFaults } from "./accounts.ts";
 import type { Authenticator } from "./authenticate.ts";
 import type { Store } from "../world/store.ts";
 
@@ -31,7 +33,9 @@ export async function syncAccounts(
         readText(store, SHADOW),
       ]);
       // An older load must not overwrite a newer one: it could restore an account that was removed.
-      if (current === newest) authenticator.setAccounts(passwd, shadow);
+      if (current !== newest) return;
+      authenticator.setAccounts(passwd, shadow);
+      for (const fault of findAccountFaults(passwd, shadow)) log(`accounts: ${fault}`);
     } catch (error) {
       if (current !== newest) return;
       // Without readable account files no account is accepted.
@@ -45,5 +49,8 @@ export async function syncAccounts(
 
 async function readText(store: Pick<Store, "read">, name: string): Promise<string> {
   const world = await store.read(name);
-  return world === undefined ? "" : new TextDecoder().decode(world.body);
+  if (world === undefined) return "";
+  const text = decodeText(world.body);
+  if (text !== undefined) return text;
+  throw new Error(`/${name} is not text in UTF-8, or in UTF-16 with a byte order mark`);
 }

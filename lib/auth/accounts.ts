@@ -6,6 +6,7 @@
 
 import { Buffer } from "node:buffer";
 import { createHash, timingSafeEqual } from "node:crypto";
+import { splitLines } from "../base/decode_text.ts";
 import { MAX_USER_NAME_CHARS } from "../limits.ts";
 import type { Tier } from "./caller.ts";
 
@@ -25,6 +26,8 @@ export const NO_ACCOUNTS: Accounts = new Map();
 const TIERS: ReadonlyMap<string, Tier> = new Map([["T1", "T1"], ["T2", "T2"], ["T3", "T3"]]);
 const USER = /^[^\s:\p{Cc}\p{Cs}]+$/u;
 const DIGEST = /^[0-9A-Fa-f]{64}$/;
+/** Line numbers that a log line names. */
+const MAX_FAULT_LINES = 10;
 const EMPTY_PASSWORD = createHash("sha256").digest("hex");
 /**
  * Compared when the user does not exist, so that the time is the same. No known password has this
@@ -32,35 +35,80 @@ const EMPTY_PASSWORD = createHash("sha256").digest("hex");
  */
 const UNKNOWN_USER: Account = { tier: "T1", digest: new Uint8Array(32) };
 
+/** Line of a file that defines no account. */
+type OnFault = (line: number) => void;
+
 /**
- * Parses both files. A user needs a line in each.
+ * Parses both files. A user needs a line in each. Lines end with LF, CRLF or CR; spaces and tabs at
+ * the ends of a line have no effect.
  *
  * @param passwd text of `/etc/passwd`; `#` starts a comment line
  * @param shadow text of `/etc/shadow`; the digest of the empty password is treated as malformed
  */
 export function parseAccounts(passwd: string, shadow: string): Accounts {
-  const digests = parseLines(shadow, (value) => {
-    const hex = value.toLowerCase();
-    return DIGEST.test(value) && hex !== EMPTY_PASSWORD ? Buffer.from(hex, "hex") : undefined;
-  });
+  const digests = parseShadow(shadow);
   const accounts = new Map<string, Account>();
-  for (const [user, tier] of parseLines(passwd, (value) => TIERS.get(value))) {
+  for (const [user, tier] of parsePasswd(passwd)) {
     const digest = digests.get(user);
     if (digest !== undefined) accounts.set(user, { tier, digest });
   }
   return accounts;
 }
 
-function parseLines<T>(text: string, read: (value: string) => T | undefined): Map<string, T> {
+/**
+ * Lists the lines of both files that have no effect, for the server log. The texts quote nothing of
+ * the files.
+ *
+ * @param passwd text of `/etc/passwd`
+ * @param shadow text of `/etc/shadow`
+ * @returns one clause for each file that has such lines
+ */
+export function findAccountFaults(passwd: string, shadow: string): string[] {
+  const found: string[] = [];
+  const report = (name: string, parse: (onFault: OnFault) => unknown, form: string) => {
+    const lines: number[] = [];
+    parse((line) => lines.push(line));
+    if (lines.length === 0) return;
+    const more = lines.length > MAX_FAULT_LINES
+      ? ` and ${lines.length - MAX_FAULT_LINES} more`
+      : "";
+    found.push(
+      `${name} has lines that are ignored, because they are not ${form} or repeat a user: ` +
+        `${lines.slice(0, MAX_FAULT_LINES).join(", ")}${more}`,
+    );
+  };
+  report("/etc/passwd", (onFault) => parsePasswd(passwd, onFault), "user:T1, user:T2 or user:T3");
+  report("/etc/shadow", (onFault) => parseShadow(shadow, onFault), "user:sha256hex");
+  return found;
+}
+
+function parsePasswd(text: string, onFault?: OnFault): Map<string, Tier> {
+  return parseLines(text, (value) => TIERS.get(value), onFault);
+}
+
+function parseShadow(text: string, onFault?: OnFault): Map<string, Uint8Array> {
+  return parseLines(text, (value) => {
+    const hex = value.toLowerCase();
+    return DIGEST.test(value) && hex !== EMPTY_PASSWORD ? Buffer.from(hex, "hex") : undefined;
+  }, onFault);
+}
+
+function parseLines<T>(
+  text: string,
+  read: (value: string) => T | undefined,
+  onFault: OnFault = () => {},
+): Map<string, T> {
   const rows = new Map<string, T>();
-  for (const raw of text.split("\n")) {
+  for (const [i, raw] of splitLines(text).entries()) {
     const line = raw.trim();
     if (line === "" || line.startsWith("#")) continue;
     const colon = line.indexOf(":");
     const user = line.slice(0, Math.max(colon, 0)).normalize("NFC");
     const value = read(line.slice(colon + 1));
-    if (value === undefined || user.length > MAX_USER_NAME_CHARS || !USER.test(user)) continue;
-    if (!rows.has(user)) rows.set(user, value);
+    const isValid = value !== undefined && user.length <= MAX_USER_NAME_CHARS && USER.test(user) &&
+      !rows.has(user);
+    if (isValid) rows.set(user, value);
+    else onFault(i + 1);
   }
   return rows;
 }

@@ -14,7 +14,7 @@ import { createAccessLog } from "../observe/access_log.ts";
 import { writeBootWorlds } from "./boot_worlds.ts";
 import { PluginHost } from "../plugin/host/plugin_host.ts";
 import { findProgramSource } from "../source/find_program_source.ts";
-import { ListenError } from "./start_failure.ts";
+import { ListenError } from "./failed_start.ts";
 import { readTls, toTlsError } from "./tls.ts";
 import { VERSION } from "../version.ts";
 import { withTimeout } from "../base/timeout.ts";

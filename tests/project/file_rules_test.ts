@@ -18,6 +18,7 @@ const FRAGMENTS: Readonly<Record<string, string>> = {
   "lib/archive/same_world.ts": "the comparison of two worlds has its own test",
   "lib/auth/account_sync.ts":
     "the link between the accounts and the store; accounts.ts knows no store",
+  "lib/base/nearest_name.ts": "a function with its own test",
   "lib/cli/client/duration.ts": "a parser with its own test",
   "lib/cli/client/stored_token.ts": "the only file that reads and writes the stored token",
   "lib/dav/methods/mkcol.ts": "one file for each WebDAV method",

@@ -10,7 +10,7 @@ import { withTimeout } from "../../base/timeout.ts";
 import { LOG_CLOSE_TIMEOUT_MS } from "../../limits.ts";
 import { LineWriter } from "../../observe/line_writer.ts";
 import { ServerLog } from "../../observe/server_log.ts";
-import { describeStartFailure } from "../../server/start_failure.ts";
+import { describeStartFailure } from "../../server/failed_start.ts";
 import { type RunningServer, startServer } from "../../server/start.ts";
 import { VERSION } from "../../version.ts";
 import { lowerWorlds } from "../../../worlds/mod.ts";

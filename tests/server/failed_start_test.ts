@@ -1,6 +1,6 @@
 import { assertEquals, assertMatch } from "../support/assert.ts";
 import { ConfigError, readConfig } from "../../lib/config.ts";
-import { describeStartFailure, ListenError } from "../../lib/server/start_failure.ts";
+import { describeStartFailure, ListenError } from "../../lib/server/failed_start.ts";
 
 const config = readConfig((name) => ({ ELASTIK_PORT: "80", ELASTIK_DATA: "worlds" })[name]);
 

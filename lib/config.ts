@@ -24,6 +24,10 @@ import {
   MAX_BODY_BYTES,
   MAX_DAV_LOCKS,
   MAX_LOCKS_PER_CREDENTIAL,
+  MAX_STREAM_BUFFER_BYTES,
+  MAX_STREAM_LAG_BYTES,
+  MAX_STREAMS,
+  MAX_STREAMS_PER_CLIENT,
   MAX_WORLD_BYTES,
 } from "./limits.ts";
 
@@ -65,6 +69,14 @@ export interface Config {
   };
   /** Format of the access log on the standard output. */
   readonly accessLogFormat: "off" | "line" | "json";
+  readonly streamLimits: {
+    /** Open event streams of the server and of one client. */
+    readonly maxStreams: number;
+    readonly maxStreamsPerClient: number;
+    /** Bytes that wait for one reader, and bytes of all events that wait for readers. */
+    readonly lagBytes: number;
+    readonly bufferBytes: number;
+  };
   /** Log lines of one kind per second that clients can cause; 0 means no limit. */
   readonly clientLogLinesPerSecond: number;
   /** Limits of every plugin process. */
@@ -106,6 +118,10 @@ export const SETTINGS = {
   ELASTIK_LONG_JOBS_WAITING: "audits and copies that can wait, 64; beyond it 503",
   ELASTIK_LONG_JOBS_CLIENT: "waiting audits and copies of one client, 16; beyond it 503",
   ELASTIK_LOG: "access log on the standard output: off, line or json",
+  ELASTIK_STREAMS: "open event streams, 10000",
+  ELASTIK_STREAMS_PER_CLIENT: "open event streams of one client, 1000",
+  ELASTIK_STREAM_LAG: "bytes that wait for one reader of an event stream, 8388608",
+  ELASTIK_STREAM_BUFFER: "bytes of all events that wait for slow readers, 268435456",
   ELASTIK_LOG_RATE: "log lines of one kind per second that clients can cause, 10 (0: no limit)",
   ELASTIK_CELL_HEAP: "V8 heap of a plugin in MiB, 128",
   ELASTIK_CELL_MEMORY: "resident memory of a plugin process in MiB, 512",
@@ -151,6 +167,10 @@ export const PUBLIC_SETTINGS: readonly SettingName[] = [
   "ELASTIK_LONG_JOBS_CLIENT",
   "ELASTIK_LOG",
   "ELASTIK_LOG_RATE",
+  "ELASTIK_STREAMS",
+  "ELASTIK_STREAMS_PER_CLIENT",
+  "ELASTIK_STREAM_LAG",
+  "ELASTIK_STREAM_BUFFER",
   "ELASTIK_CELL_HEAP",
   "ELASTIK_CELL_MEMORY",
   "ELASTIK_CELL_START",
@@ -284,6 +304,16 @@ export function readConfig(env: (name: string) => string | undefined): Config {
       ),
     },
     accessLogFormat: oneOf(read, "ELASTIK_LOG", ["off", "line", "json"]),
+    streamLimits: {
+      maxStreams: parseWholeNumber(read, "ELASTIK_STREAMS", MAX_STREAMS),
+      maxStreamsPerClient: parseWholeNumber(
+        read,
+        "ELASTIK_STREAMS_PER_CLIENT",
+        MAX_STREAMS_PER_CLIENT,
+      ),
+      lagBytes: parseWholeNumber(read, "ELASTIK_STREAM_LAG", MAX_STREAM_LAG_BYTES),
+      bufferBytes: parseWholeNumber(read, "ELASTIK_STREAM_BUFFER", MAX_STREAM_BUFFER_BYTES),
+    },
     clientLogLinesPerSecond: parseWholeNumber(
       read,
       "ELASTIK_LOG_RATE",

@@ -107,8 +107,28 @@ export const CHECKPOINT_BYTES = MIB;
 
 /** Interval between heartbeat comments on an idle event stream. */
 export const HEARTBEAT_SECONDS = 15;
-/** Bytes that the reader of an event stream may lag behind before it is disconnected. */
+/** Default of `ELASTIK_STREAMS`: open event streams; beyond it 503. */
+export const MAX_STREAMS = 10_000;
+/** Default of `ELASTIK_STREAMS_PER_CLIENT`: open event streams of one client; beyond it 429. */
+export const MAX_STREAMS_PER_CLIENT = 1_000;
+/** `Retry-After` of a refused stream. */
+export const STREAM_RETRY_SECONDS = 10;
+/**
+ * Default of `ELASTIK_STREAM_LAG`: bytes that the reader of an event stream may lag behind before it
+ * is disconnected.
+ */
 export const MAX_STREAM_LAG_BYTES = 8 * MIB;
+/**
+ * Default of `ELASTIK_STREAM_BUFFER`: bytes of all events that wait for slow readers, each event
+ * counted once; beyond it the slowest readers are disconnected.
+ */
+export const MAX_STREAM_BUFFER_BYTES = 256 * MIB;
+/** Longest part of an event that is passed to a connection at a time. */
+export const STREAM_PIECE_BYTES = 16 * KIB;
+/** Longest content of a changed world that waits in the queue of a stream; a longer one is read again. */
+export const MAX_QUEUED_CHANGE_BYTES = 64 * KIB;
+/** Longest time until a stream ends after the credential that opened it has expired. */
+export const STREAM_EXPIRY_CHECK_MS = 1_000;
 /** Changes that are kept for `Last-Event-ID` of collection streams. */
 export const MAX_STREAM_REPLAY_CHANGES = 1024;
 /** Missed versions that the stream of a world replays from its history. */

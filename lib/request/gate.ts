@@ -93,7 +93,7 @@ export function createGate(
         throw new Problem("foreign-origin", `Cannot ${method} ${target.path}: ${originFault}`);
       }
     }
-    const { loopback } = findClient(peer, headers);
+    const { address: client, loopback } = findClient(peer, headers);
     const caller = authenticator.authenticate(headers.get("authorization"), loopback);
     if (requiresCredential) {
       // Under an unknown Host, a loopback connection does not count as local: the page may have a
@@ -102,10 +102,10 @@ export function createGate(
       if (decision !== ALLOWED) {
         // Site files are public. The target is the file itself, so no other route can answer.
         const site = toSiteTarget(method, target);
-        if (site !== undefined) return { request, target: site, caller };
+        if (site !== undefined) return { request, target: site, caller, client };
         assertAllowed(decision);
       }
     }
-    return { request, target, caller };
+    return { request, target, caller, client };
   };
 }

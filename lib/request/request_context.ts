@@ -13,6 +13,8 @@ export interface RequestContext {
   readonly request: Request;
   readonly target: RequestTarget;
   readonly caller: Caller;
+  /** Address of the client, not of its proxy; absent for a subrequest of a plugin. */
+  readonly client?: string;
   /** Number of plugins that have passed this request on; absent for a request from outside. */
   readonly depth?: number;
   /** The connection of the client; absent for a subrequest of a plugin. */

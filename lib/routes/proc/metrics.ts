@@ -17,13 +17,14 @@ import {
   type MetricsFormat,
 } from "../../observe/open_metrics.ts";
 import { type RequestCounts, WAIT_BOUNDS_SECONDS } from "../../observe/request_counts.ts";
+import type { StreamCounts } from "../stream/stream.ts";
 import type { PluginMetrics } from "../../request/plugin_routes.ts";
 
 /** Values that change with every request. */
 export interface LiveMetrics {
   readonly requests: Pick<RequestCounts, "list" | "waits">;
-  readonly streams: { readonly size: number };
   readonly locks: { readonly size: number; readonly refused: number };
+  readonly streams: StreamCounts;
 }
 
 const KIB = 1024;
@@ -92,7 +93,7 @@ export function collectMetrics(server: ServerContext, live: LiveMetrics): Metric
     counter("elastik_dav_locks_refused", "LOCK requests that a limit on locks refused.", [
       { value: live.locks.refused },
     ]),
-    gauge("elastik_streams_open", "Open event streams.", live.streams.size),
+    ...streamFamilies(live.streams),
     gauge("elastik_worlds", "Worlds, including those of the lower layer.", store.count()),
     ...storeFamilies(server),
     gauge("elastik_plugins_up", "Active plugins whose routes answer.", plugins.activeCount),
@@ -121,6 +122,37 @@ export function collectMetrics(server: ServerContext, live: LiveMetrics): Metric
       ),
       unit: "seconds",
     },
+  ];
+}
+
+function streamFamilies(streams: StreamCounts): MetricFamily[] {
+  const { refused } = streams;
+  return [
+    gauge("elastik_streams_open", "Open event streams.", streams.size),
+    {
+      ...gauge(
+        "elastik_stream_buffer_bytes",
+        "Memory of events that wait for the readers of streams; each event is counted once.",
+        streams.bufferBytes,
+      ),
+      unit: "bytes",
+    },
+    counter("elastik_streams_refused", "Event streams that were refused, by the limit.", [
+      { labels: { limit: "total" }, value: refused.total },
+      { labels: { limit: "client" }, value: refused.client },
+    ]),
+    counter(
+      "elastik_streams_lagged",
+      "Event streams that ended because their reader was too slow.",
+      [
+        { value: streams.lagged },
+      ],
+    ),
+    counter(
+      "elastik_streams_revoked",
+      "Event streams that ended because the credential of their caller ended.",
+      [{ value: streams.revoked }],
+    ),
   ];
 }
 

@@ -1,56 +1,57 @@
 /**
  * The event feed of a collection: sends its listing first, then one event per changed world. Event
  * ids count the changes of the server since its start. A reader that reconnects gets the worlds
- * that have changed since its last event, or the listing again if too many changes happened.
+ * that have changed since its last event, or the listing again if too many changes happened. What
+ * several readers get is encoded once.
  */
 
-import type { Caller } from "../../auth/caller.ts";
-import { canRead, isRedacted } from "../../auth/policy.ts";
+import { canRead, isRedacted, readScopeKey } from "../../auth/policy.ts";
 import { redactFor } from "../../auth/redact.ts";
 import { toListingRow } from "../../response/listing.ts";
 import { toWorldJson } from "../../response/representation.ts";
+import { type EventPieces, splitEvent } from "../../http/event_stream.ts";
 import { encodeEvent } from "../../http/sse.ts";
-import { type Change, type Child, type Store, StoreError, type World } from "../../world/store.ts";
+import { MAX_QUEUED_CHANGE_BYTES, MAX_STREAM_REPLAY_CHANGES } from "../../limits.ts";
+import { type Change, type Child, StoreError, type World } from "../../world/store.ts";
+import { type Feed, type FeedOptions, startFeed } from "./feed.ts";
 import { type ReplayBuffer, replayBufferOf } from "./replay_buffer.ts";
+import { type SharedEvents, sharedEventsOf, versionKey } from "./shared_events.ts";
 
 /** What a feed of a collection needs. */
-export interface CollectionFeedOptions {
-  readonly store: Store;
-  readonly caller: Caller;
-  /** Name of the collection without a trailing slash; `""` is the whole tree. */
-  readonly name: string;
+export interface CollectionFeedOptions extends FeedOptions {
   /** Whether events omit the content of worlds. */
   readonly brief: boolean;
-  /** Sends bytes to the reader; returns false if it has disconnected. */
-  readonly send: (bytes: Uint8Array) => boolean;
-  /** Ends the stream after an error. The reader reconnects and gets the error as a response. */
-  readonly onError: () => void;
 }
-
-interface EncodedEvents {
-  readonly id: string;
-  full?: Uint8Array<ArrayBuffer>;
-  brief?: Uint8Array<ArrayBuffer>;
-}
-
-const encodedEvents = new WeakMap<World, EncodedEvents>();
 
 /** Follows every change below one collection for one reader. */
-export class CollectionFeed {
+export class CollectionFeed implements Feed {
   readonly #options: CollectionFeedOptions;
   readonly #lastEventId: string | null;
   readonly #replay: ReplayBuffer;
+  readonly #events: SharedEvents;
   #unwatch: () => void = () => {};
   #queue: Change[] = [];
   #busy = true;
+  #stopped = false;
 
   constructor(options: CollectionFeedOptions, lastEventId: string | null) {
     this.#options = options;
     this.#lastEventId = lastEventId;
     this.#replay = replayBufferOf(options.store);
+    this.#events = sharedEventsOf(options.store);
   }
 
-  async start(): Promise<void> {
+  start(): Promise<void> {
+    return startFeed((onStarted) => this.#run(onStarted), this.#options.onError);
+  }
+
+  stop(): void {
+    this.#stopped = true;
+    this.#unwatch();
+    this.#queue = [];
+  }
+
+  async #run(onStarted: () => void): Promise<void> {
     const { store, name } = this.#options;
     this.#unwatch = store.watch(`${name}/`, (change) => this.#changed(change));
     const missed = this.#replay.since(this.#lastEventId);
@@ -59,42 +60,74 @@ export class CollectionFeed {
       const prefix = name === "" ? "" : `${name}/`;
       this.#queue.unshift(...missed.filter((change) => change.name.startsWith(prefix)));
     }
-    await this.#drain();
+    await this.#drain(onStarted);
   }
 
-  stop(): void {
-    this.#unwatch();
-    this.#queue = [];
-  }
-
+  /** Sends the listing. Callers that can read the same worlds share it until the next change. */
   async #sendListing(): Promise<void> {
     const { store, name, caller, send } = this.#options;
     const id = this.#replay.eventId(store.seq);
-    const children = await store.list(name);
-    const pathOf = (child: Child) => name === "" ? `/${child.name}` : `/${name}/${child.name}`;
-    const rows = children.filter((child) => canRead(caller, pathOf(child)))
-      .map((child) => toListingRow(child, isRedacted(caller, pathOf(child))));
-    send(encodeEvent({ event: "list", id, data: JSON.stringify(rows) }));
+    const scope = readScopeKey(caller);
+    const list = async (): Promise<EventPieces> => {
+      const children = await store.list(name);
+      const pathOf = (child: Child) => name === "" ? `/${child.name}` : `/${name}/${child.name}`;
+      const rows = children.filter((child) => canRead(caller, pathOf(child)))
+        .map((child) => toListingRow(child, isRedacted(caller, pathOf(child))));
+      return splitEvent(encodeEvent({ event: "list", id, data: JSON.stringify(rows) }));
+    };
+    const bytes = scope === undefined
+      ? await list()
+      : await this.#events.load(`list\n${name}\n${id}\n${scope}`, list);
+    if (bytes !== undefined) send(bytes);
   }
 
   #changed(change: Change): void {
     if (!canRead(this.#options.caller, `/${change.name}`)) return;
-    this.#queue.push(change);
+    if (!this.#busy && (change.kind === "delete" || change.world !== undefined)) {
+      this.#send(change, change.world);
+      return;
+    }
+    // The reader lags too far behind, as if the events had been sent.
+    if (this.#queue.length >= MAX_STREAM_REPLAY_CHANGES) return this.#options.onError();
+    // A long content is read again instead of being held for a slow reader.
+    const { world, ...rest } = change;
+    this.#queue.push(world && world.body.length <= MAX_QUEUED_CHANGE_BYTES ? change : rest);
     if (this.#busy) return;
     this.#busy = true;
-    this.#drain().catch(() => this.#options.onError());
+    this.#drain(() => {}).catch(() => this.#options.onError());
   }
 
-  async #drain(): Promise<void> {
+  async #drain(onStarted: () => void): Promise<void> {
+    const { caller, drained } = this.#options;
     for (let change = this.#queue.shift(); change !== undefined; change = this.#queue.shift()) {
-      if (!canRead(this.#options.caller, `/${change.name}`)) continue;
-      if (change.kind === "update" && change.world === undefined) {
-        const world = await this.#read(change.name);
-        // The world was deleted since; the delete event follows.
-        if (world !== undefined) this.#sendChange(change, world);
-      } else this.#sendChange(change, change.world);
+      if (!canRead(caller, `/${change.name}`)) continue;
+      if (change.kind === "delete" || change.world !== undefined) {
+        this.#send(change, change.world);
+        continue;
+      }
+      const wait = drained?.();
+      if (wait !== undefined) {
+        onStarted();
+        await wait;
+      }
+      if (this.#stopped) return;
+      await this.#sendCurrent(change);
     }
     this.#busy = false;
+  }
+
+  /** Sends the current version of a changed world; it is read only if no other reader waits for it. */
+  async #sendCurrent(change: Change): Promise<void> {
+    const { store, caller, send } = this.#options;
+    const entry = store.stat(change.name);
+    const shared = entry && this.#events.get(this.#keyOf(change, versionKey(entry, caller)));
+    if (shared !== undefined) {
+      send(shared);
+      return;
+    }
+    const world = await this.#read(change.name);
+    // If the world was deleted since, the delete event follows.
+    if (world !== undefined) this.#send(change, world);
   }
 
   /**
@@ -109,25 +142,32 @@ export class CollectionFeed {
     }
   }
 
-  #sendChange(change: Change, world: World | undefined): void {
-    const id = this.#replay.eventId(change.seq);
+  #send(change: Change, world: World | undefined): void {
     const { brief, caller, send } = this.#options;
-    if (world === undefined) {
-      const { name, version } = change;
-      send(encodeEvent({ event: "delete", id, data: JSON.stringify({ name, version }) }));
-    } else send(encodeUpdate(redactFor(caller, world), id, brief));
+    const id = this.#replay.eventId(change.seq);
+    const version = world === undefined ? "deleted" : versionKey(world, caller);
+    const encode = () =>
+      world === undefined
+        ? encodeDelete(change, id)
+        : encodeUpdate(redactFor(caller, world), id, brief);
+    send(this.#events.share(this.#keyOf(change, version), encode));
+  }
+
+  #keyOf({ name, seq }: Change, version: string): string {
+    return `${this.#options.brief ? "brief" : "full"}\n${name}\n${seq}\n${version}`;
   }
 }
 
-/** Encodes a change as an event, once for all readers. */
-function encodeUpdate(world: World, id: string, brief: boolean): Uint8Array<ArrayBuffer> {
-  let cached = encodedEvents.get(world);
-  if (cached?.id !== id) encodedEvents.set(world, cached = { id });
-  return cached[brief ? "brief" : "full"] ??= encodeEvent({
+function encodeDelete({ name, version }: Change, id: string): EventPieces {
+  return splitEvent(encodeEvent({ event: "delete", id, data: JSON.stringify({ name, version }) }));
+}
+
+function encodeUpdate(world: World, id: string, brief: boolean): EventPieces {
+  return splitEvent(encodeEvent({
     event: "update",
     id,
     data: brief ? formatBrief(world) : JSON.stringify({ name: world.name, ...toWorldJson(world) }),
-  });
+  }));
 }
 
 function formatBrief({ name, version, ext, state, updatedAt, body }: World): string {

@@ -1,155 +1,176 @@
 /**
  * The event feed of one world: sends missed versions, the current one, and every later one. A
  * version is encoded once for all its readers. Versions are never sent twice or out of order. If
- * changes arrive faster than they can be read, only the newest is sent.
+ * changes arrive faster than they can be read, only the newest is sent. Missed versions are read one
+ * by one, as fast as the reader takes them.
  */
 
-import type { Caller } from "../../auth/caller.ts";
+import { isRedacted } from "../../auth/policy.ts";
 import { redactFor } from "../../auth/redact.ts";
 import { toWorldJson } from "../../response/representation.ts";
+import { type EventPieces, splitEvent } from "../../http/event_stream.ts";
 import { encodeEvent } from "../../http/sse.ts";
 import { MAX_STREAM_REPLAY_VERSIONS } from "../../limits.ts";
-import { type Change, type Store, StoreError, type World } from "../../world/store.ts";
+import { type Change, StoreError, type World } from "../../world/store.ts";
+import { type Feed, type FeedOptions, startFeed } from "./feed.ts";
+import { type SharedEvents, sharedEventsOf, versionKey } from "./shared_events.ts";
 
-/** What a feed of one world needs. */
-export interface WorldFeedOptions {
-  readonly store: Store;
-  readonly caller: Caller;
-  readonly name: string;
-  /** Sends bytes to the reader; returns false if it has disconnected. */
-  readonly send: (bytes: Uint8Array) => boolean;
-  /**
-   * Ends the stream if the world cannot be read. The reader reconnects and gets the error as a
-   * response.
-   */
-  readonly onError: () => void;
-}
-
-const encoded = new WeakMap<World, Uint8Array<ArrayBuffer>>();
-
-/** Encodes a version as an event, once for all readers. */
-export function encodeUpdate(world: World): Uint8Array<ArrayBuffer> {
-  let bytes = encoded.get(world);
-  if (bytes === undefined) {
-    bytes = encodeEvent({
-      event: "update",
-      id: String(world.version),
-      data: JSON.stringify(toWorldJson(world)),
-    });
-    encoded.set(world, bytes);
-  }
-  return bytes;
+interface Version {
+  readonly version: number;
+  readonly key: string;
+  readonly bytes: EventPieces;
 }
 
 /** Follows one world for one reader. */
-export class WorldFeed {
-  readonly #options: WorldFeedOptions;
+export class WorldFeed implements Feed {
+  readonly #options: FeedOptions;
   readonly #lastEventId: string | null;
+  readonly #events: SharedEvents;
   #unwatch: () => void = () => {};
   /** The newest change that arrived during a read; older ones are dropped. */
   #pending: Change | undefined;
   #busy = true;
-  /** The version that the reader has. */
-  #sent: World | undefined;
+  /** Key of the version that the reader has. */
+  #sent: string | undefined;
 
-  constructor(options: WorldFeedOptions, lastEventId: string | null) {
+  constructor(options: FeedOptions, lastEventId: string | null) {
     this.#options = options;
     this.#lastEventId = lastEventId;
+    this.#events = sharedEventsOf(options.store);
   }
 
-  async start(): Promise<void> {
-    const { store, name } = this.#options;
-    // Watches before it reads: a change in between is then seen twice, but never missed.
-    this.#unwatch = store.watch(name, (change) => this.#changed(change));
-    const world = await store.read(name);
-    const lastVersion = versionOf(this.#lastEventId);
-    if (world !== undefined) await this.#catchUp(world, lastVersion);
-    else if (lastVersion !== undefined) this.#sendDelete(lastVersion);
-    await this.#drain();
+  start(): Promise<void> {
+    return startFeed((onStarted) => this.#run(onStarted), this.#options.onError);
   }
 
   stop(): void {
     this.#unwatch();
+    this.#pending = undefined;
+  }
+
+  async #run(onStarted: () => void): Promise<void> {
+    const { store, name } = this.#options;
+    // Watches before it reads: a change in between is then seen twice, but never missed.
+    this.#unwatch = store.watch(name, (change) => this.#changed(change));
+    const current = await this.#loadCurrent();
+    const last = versionOf(this.#lastEventId);
+    if (current === undefined) {
+      if (last !== undefined) this.#sendDelete(last);
+    } else if (last === current.version) this.#sent = current.key;
+    else if (last === undefined || last > current.version) this.#send(current);
+    else await this.#catchUp(last + 1, onStarted);
+    await this.#drain();
   }
 
   /**
    * Sends the versions that a reconnecting reader has missed, as far as they are kept, and the
    * current one.
    */
-  async #catchUp(world: World, lastVersion: number | undefined): Promise<void> {
-    if (lastVersion === world.version) {
-      this.#sent = world;
-      return;
-    }
-    if (lastVersion !== undefined && lastVersion < world.version) {
-      const first = Math.max(lastVersion + 1, world.version - MAX_STREAM_REPLAY_VERSIONS);
-      for (let version = first; version < world.version; version++) {
-        const missed = await this.#readVersion(version);
-        if (missed !== undefined) this.#send(missed);
+  async #catchUp(first: number, onStarted: () => void): Promise<void> {
+    const { store, name, drained, send } = this.#options;
+    for (let version = first;;) {
+      const wait = drained?.();
+      if (wait !== undefined) {
+        onStarted();
+        await wait;
       }
+      const current = store.stat(name)?.version;
+      if (current === undefined) return; // deleted since; the event of the deletion is pending
+      if (version >= current) {
+        const found = await this.#loadCurrent();
+        if (found !== undefined) this.#send(found);
+        return;
+      }
+      version = Math.max(version, current - MAX_STREAM_REPLAY_VERSIONS);
+      const missed = await this.#loadVersion(version++);
+      if (missed !== undefined && !send(missed)) return;
     }
-    this.#send(world);
   }
 
-  async #readVersion(version: number): Promise<World | undefined> {
-    try {
-      return await this.#options.store.readAt(this.#options.name, version);
-    } catch (error) {
-      // The history limit has dropped this version; the reader gets the remaining ones.
-      if (error instanceof StoreError && (error.code === "gone" || error.code === "absent")) {
-        return undefined;
-      }
-      throw error;
+  /** Returns the current version; it is read only if no other reader waits for it. */
+  async #loadCurrent(): Promise<Version | undefined> {
+    const { store, name, caller } = this.#options;
+    const entry = store.stat(name);
+    if (entry !== undefined) {
+      const key = versionKey(entry, caller);
+      const bytes = this.#events.get(key);
+      if (bytes !== undefined) return { version: entry.version, key, bytes };
     }
+    const world = await store.read(name);
+    return world && this.#encode(world);
+  }
+
+  #encode(world: World): Version {
+    const { caller } = this.#options;
+    const key = versionKey(world, caller);
+    const encode = () => encodeUpdate(redactFor(caller, world));
+    return { version: world.version, key, bytes: this.#events.share(key, encode) };
+  }
+
+  /** Returns an earlier version, or undefined if it is no longer kept. */
+  #loadVersion(version: number): Promise<EventPieces | undefined> {
+    const { store, name, caller } = this.#options;
+    const view = isRedacted(caller, `/${name}`) ? "redacted" : "";
+    return this.#events.load(`at\n${name}\n${version}\n${view}`, async () => {
+      try {
+        return encodeUpdate(redactFor(caller, await store.readAt(name, version)));
+      } catch (error) {
+        // The history limit has dropped this version; the reader gets the remaining ones.
+        if (error instanceof StoreError && (error.code === "gone" || error.code === "absent")) {
+          return undefined;
+        }
+        throw error;
+      }
+    });
   }
 
   #changed(change: Change): void {
-    if (this.#busy || (change.kind === "update" && change.world === undefined)) {
-      this.#pending = change;
-      if (this.#busy) return;
-      this.#busy = true;
-      this.#drain().catch(() => this.#options.onError());
-    } else this.#sendChange(change, change.world);
+    if (!this.#busy) {
+      if (change.kind === "delete") return this.#sendDelete(change.version);
+      if (change.world !== undefined) return this.#send(this.#encode(change.world));
+    }
+    // Without the content, which would otherwise be held for a slow reader.
+    const { world: _, ...rest } = change;
+    this.#pending = rest;
+    if (this.#busy) return;
+    this.#busy = true;
+    this.#drain().catch(() => this.#options.onError());
   }
 
   async #drain(): Promise<void> {
-    const { store, name } = this.#options;
     while (this.#pending !== undefined) {
-      const change = this.#pending;
+      const { kind, version } = this.#pending;
       this.#pending = undefined;
-      const world = change.kind === "delete" ? undefined : change.world ?? await store.read(name);
-      this.#sendChange(change, world);
+      const current = await this.#loadCurrent();
+      if (current !== undefined) this.#send(current);
+      // If an updated world is absent, the event of its deletion follows.
+      else if (kind === "delete") this.#sendDelete(version);
     }
     this.#busy = false;
-  }
-
-  #sendChange(change: Change, world: World | undefined): void {
-    if (world !== undefined) this.#send(world);
-    else this.#sendDelete(change.version);
   }
 
   #sendDelete(version: number): void {
     this.#sent = undefined;
     const data = JSON.stringify({ name: this.#options.name, version });
-    this.#options.send(encodeEvent({ event: "delete", id: String(version), data }));
+    this.#options.send(splitEvent(encodeEvent({ event: "delete", id: String(version), data })));
   }
 
-  #send(world: World): void {
-    if (isSame(this.#sent, world)) return;
-    this.#sent = world;
-    this.#options.send(encodeUpdate(redactFor(this.#options.caller, world)));
+  #send({ key, bytes }: Version): void {
+    if (this.#sent === key) return;
+    this.#sent = key;
+    this.#options.send(bytes);
   }
+}
+
+function encodeUpdate(world: World): EventPieces {
+  return splitEvent(encodeEvent({
+    event: "update",
+    id: String(world.version),
+    data: JSON.stringify(toWorldJson(world)),
+  }));
 }
 
 /** Parses the version in a Last-Event-ID. */
 function versionOf(lastEventId: string | null): number | undefined {
   return lastEventId !== null && /^\d{1,15}$/.test(lastEventId) ? Number(lastEventId) : undefined;
-}
-
-/**
- * The version number is not sufficient: it starts again after a delete, and the state of a plugin
- * can change without a new version.
- */
-function isSame(a: World | undefined, b: World): boolean {
-  return a?.version === b.version && a.updatedAt === b.updatedAt && a.sha256 === b.sha256;
 }

@@ -1,14 +1,19 @@
 import { assertEquals, assertNotStrictEquals, assertStrictEquals } from "../../support/assert.ts";
 import { LOCAL } from "../../../lib/auth/authenticate.ts";
 import { CollectionFeed } from "../../../lib/routes/stream/collection_feed.ts";
+import type { EventPieces } from "../../../lib/http/event_stream.ts";
 import type { Store } from "../../../lib/world/store.ts";
 import { withApp } from "../../support/app.ts";
 
 const decoder = new TextDecoder();
 
+function textOf(event: EventPieces = []): string {
+  return event.map((piece) => decoder.decode(piece)).join("");
+}
+
 interface FeedRecorder {
   readonly feed: CollectionFeed;
-  readonly pieces: Uint8Array[];
+  readonly pieces: EventPieces[];
   received(): string[];
 }
 
@@ -18,16 +23,16 @@ function follow(
   brief = false,
   lastEventId: string | null = null,
 ): FeedRecorder {
-  const pieces: Uint8Array[] = [];
-  const send = (bytes: Uint8Array) => pieces.push(bytes) > 0;
+  const pieces: EventPieces[] = [];
+  const send = (event: EventPieces) => pieces.push(event) > 0;
   const options = { store, caller: LOCAL, name, brief, send, onError: () => {} };
   return {
     feed: new CollectionFeed(options, lastEventId),
     pieces,
     received: () =>
       pieces.map((piece) => {
-        const [, event, data = ""] =
-          /^event: (\w+)\nid: .*\ndata: (.*)\n/.exec(decoder.decode(piece)) ?? [];
+        const [, event, data = ""] = /^event: (\w+)\nid: .*\ndata: (.*)\n/.exec(textOf(piece)) ??
+          [];
         const parsed = JSON.parse(data);
         const names = Array.isArray(parsed) ? parsed.map((row) => row.name).join() : parsed.name;
         return `${event} ${names}`;
@@ -39,8 +44,8 @@ function put(store: Store, name: string) {
   return store.put({ name, ext: "txt", meta: [], by: "T2", body: new TextEncoder().encode(name) });
 }
 
-function idOf(piece: Uint8Array | undefined): string {
-  return /^id: (.*)$/m.exec(decoder.decode(piece))?.[1] ?? "";
+function idOf(piece: EventPieces | undefined): string {
+  return /^id: (.*)$/m.exec(textOf(piece))?.[1] ?? "";
 }
 
 Deno.test("CollectionFeed sends every change below its collection and no other", async () => {

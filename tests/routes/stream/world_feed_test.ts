@@ -1,15 +1,20 @@
 import { assertEquals, assertStrictEquals } from "../../support/assert.ts";
 import { LOCAL } from "../../../lib/auth/authenticate.ts";
-import { encodeUpdate, WorldFeed } from "../../../lib/routes/stream/world_feed.ts";
+import { WorldFeed } from "../../../lib/routes/stream/world_feed.ts";
+import type { EventPieces } from "../../../lib/http/event_stream.ts";
 import type { Store } from "../../../lib/world/store.ts";
 import { withApp } from "../../support/app.ts";
 
 const decoder = new TextDecoder();
 
+function textOf(event: EventPieces = []): string {
+  return event.map((piece) => decoder.decode(piece)).join("");
+}
+
 /** Event, id and data of each chunk that was sent. */
-function formatAll(pieces: readonly Uint8Array[]): string[] {
+function formatAll(pieces: readonly EventPieces[]): string[] {
   return pieces.map((piece) => {
-    const text = decoder.decode(piece);
+    const text = textOf(piece);
     const [, event, id] = /^event: (\w+)\nid: (\d+)\n/.exec(text) ?? [];
     return `${event} ${id} ${/"stage_html":"(.*?)"/.exec(text)?.[1] ?? ""}`.trim();
   });
@@ -22,14 +27,14 @@ function put(store: Store, body: string) {
 
 interface FeedRecorder {
   readonly feed: WorldFeed;
-  readonly pieces: Uint8Array[];
+  readonly pieces: EventPieces[];
   readonly failures: { count: number };
 }
 
 function follow(store: Store, lastEventId: string | null = null): FeedRecorder {
-  const pieces: Uint8Array[] = [];
+  const pieces: EventPieces[] = [];
   const failures = { count: 0 };
-  const send = (bytes: Uint8Array) => pieces.push(bytes) > 0;
+  const send = (event: EventPieces) => pieces.push(event) > 0;
   const fail = () => void failures.count++;
   const feed = new WorldFeed(
     { store, caller: LOCAL, name: "home/x", send, onError: fail },
@@ -66,19 +71,48 @@ function holdReads(store: Store) {
   return { held, releaseRead };
 }
 
-Deno.test("encodeUpdate() encodes a version once for all readers", async () => {
+Deno.test("WorldFeed encodes a version once for all its readers, and reads it once", async () => {
   await withApp({}, async ({ store }) => {
     await put(store, "a");
-    const world = await store.read("home/x");
-    if (world === undefined) throw new Error("it was just written");
-    assertStrictEquals(encodeUpdate(world), encodeUpdate(world));
     const [one, two] = [follow(store), follow(store)];
     await one.feed.start();
     await two.feed.start();
+    assertStrictEquals(one.pieces[0], two.pieces[0]);
     await put(store, "b");
     assertStrictEquals(one.pieces[1], two.pieces[1]);
-    one.feed.stop();
-    two.feed.stop();
+    const late = follow(store, "1");
+    await late.feed.start();
+    assertStrictEquals(late.pieces[0], one.pieces[1]);
+    for (const { feed } of [one, two, late]) feed.stop();
+  });
+});
+
+Deno.test("WorldFeed reads missed versions only as fast as its reader takes them", async () => {
+  await withApp({}, async ({ store }) => {
+    for (let i = 1; i <= 5; i++) await put(store, String(i));
+    const pieces: EventPieces[] = [];
+    let taken = Promise.withResolvers<void>();
+    const feed = new WorldFeed({
+      store,
+      caller: LOCAL,
+      name: "home/x",
+      send: (event) => pieces.push(event) > 0,
+      drained: () => pieces.length === 0 ? undefined : taken.promise,
+      onError: () => {},
+    }, "1");
+    await feed.start();
+    assertEquals(formatAll(pieces), ["update 2 2"]);
+    await put(store, "6");
+    for (let i = 3; i <= 6; i++) {
+      const next = taken;
+      taken = Promise.withResolvers();
+      next.resolve();
+      while (pieces.length < i - 1) await new Promise((resume) => setImmediate(resume));
+      assertEquals(formatAll(pieces).at(-1), `update ${i} ${i}`);
+    }
+    await put(store, "7");
+    assertEquals(formatAll(pieces).slice(-2), ["update 6 6", "update 7 7"]);
+    feed.stop();
   });
 });
 

@@ -4,6 +4,7 @@
  * - The Host header is well-formed; without tokens it must also name this server (DNS rebinding).
  * - The path has one canonical spelling, and the method is known.
  * - An unsafe method does not come from a page of another site.
+ * - A service worker is a script of the shell.
  * - The Authorization header is turned into a caller.
  * - With tokens, a client on another computer has a valid credential; only public files need none.
  *
@@ -38,6 +39,12 @@ export const KNOWN_METHODS: ReadonlySet<string> = new Set([
   "LOCK",
   "UNLOCK",
 ]);
+
+/**
+ * Folder of the scripts that can be service workers. A service worker answers for all pages of its
+ * scope, so no world below T3 and no plugin may be one.
+ */
+const SHELL_FOLDER = "/usr/lib/shell/";
 
 /** What the gate needs of the server. */
 export interface GateOptions {
@@ -78,6 +85,15 @@ export function createGate(
         `Cannot ${method.slice(0, 40)}: the method is not supported`,
       );
     }
+    if (isServiceWorker(headers) && !target.path.startsWith(SHELL_FOLDER)) {
+      throw new Problem(
+        "forbidden",
+        `Cannot register ${target.path} as a service worker: only scripts below ${SHELL_FOLDER} ` +
+          "can be one",
+        // Unregisters one that an earlier version of the server allowed.
+        { "clear-site-data": '"storage"' },
+      );
+    }
     const isKnown = isKnownHost(host, allowedHosts);
     if (!requiresCredential && !isKnown) {
       throw new Problem(
@@ -108,4 +124,10 @@ export function createGate(
     }
     return { request, target, caller, client };
   };
+}
+
+/** Whether a browser requests the script of a service worker (Service Workers §4, Fetch §2.2.6). */
+function isServiceWorker(headers: Headers): boolean {
+  return headers.get("service-worker") !== null ||
+    headers.get("sec-fetch-dest") === "serviceworker";
 }

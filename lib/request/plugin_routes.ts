@@ -60,6 +60,8 @@ export interface PluginRoutes {
   list(): readonly PluginRoute[];
   /** The longest route that is the path or an ancestor of it; undefined if absent. */
   match(path: string): PluginMatch | undefined;
+  /** Whether a path was below a route of a plugin that is active no more, since the start. */
+  wasRoute(path: string): boolean;
   /** The plugin that resolves GET and HEAD of paths that have no route, if one is active. */
   readonly fallback: PluginMatch | undefined;
   /** Number of active plugins. */

@@ -61,6 +61,9 @@ export interface App {
   closeStreams(): void;
 }
 
+/** Value of Clear-Site-Data (W3C Clear Site Data §3.1). */
+const CLEARED_DATA = '"cache", "storage"';
+
 /** The environment of the router: the request context in place of bindings. */
 interface AppEnv {
   Bindings: RequestContext;
@@ -186,6 +189,7 @@ export function createApp(server: ServerContext, gateOptions: GateOptions): App 
     throw new Problem(
       "not-found",
       `Cannot find ${path}: nothing is here; worlds are below /home, and /bin lists the routes`,
+      plugins.wasRoute(path) ? clearSiteData(context.request) : {},
     );
   }
 
@@ -281,7 +285,7 @@ export function createApp(server: ServerContext, gateOptions: GateOptions): App 
    * a token.
    */
   async function shellFor(
-    { status, type }: Problem,
+    { status, type, headers: own }: Problem,
     request: Request,
     accept: string | null,
   ): Promise<Response | undefined> {
@@ -293,9 +297,11 @@ export function createApp(server: ServerContext, gateOptions: GateOptions): App 
     if (negotiateTypes(accept, types)[0] !== "text/html") return undefined;
     // Without the Basic challenge, because the browser would show its own dialog and store the
     // credentials.
-    const headers: Record<string, string> = status === 401
-      ? { "www-authenticate": 'Bearer realm="elastik"' }
-      : {};
+    const cleared = own["clear-site-data"];
+    const headers: Record<string, string> = {
+      ...(status === 401 ? { "www-authenticate": 'Bearer realm="elastik"' } : {}),
+      ...(cleared === undefined ? {} : { "clear-site-data": cleared }),
+    };
     try {
       return await respondShell(store, request, { status, headers });
     } catch {
@@ -328,4 +334,14 @@ function createLockTable(server: ServerContext): LockTable {
   const locks = new LockTable({ monotonic, secondsLeft, maxPerCredential });
   authenticator.onChange(() => locks.removeEnded());
   return locks;
+}
+
+/**
+ * Headers of the 404 at a path of a plugin that was disabled or deleted: a browser deletes what the
+ * plugin's pages left in its cache, and what an earlier version of the server let them store for the
+ * whole origin, service workers included. Not for requests of the shell: they would sign its user out.
+ */
+function clearSiteData({ headers }: Request): Readonly<Record<string, string>> {
+  const mode = headers.get("sec-fetch-mode");
+  return mode === null || mode === "navigate" ? { "clear-site-data": CLEARED_DATA } : {};
 }

@@ -67,7 +67,7 @@ Deno.test("GET of a mount and of a fallback path goes to the plugin, not to the 
   });
 });
 
-Deno.test("GET of a plugin returns its status, headers and cookies, with a sandbox policy", async () => {
+Deno.test("GET of a plugin returns its status and headers, without cookies, with a sandbox policy", async () => {
   await withPlugins(async (server) => {
     const body = `
       if (url.pathname === "/p/own") {
@@ -84,10 +84,13 @@ Deno.test("GET of a plugin returns its status, headers and cookies, with a sandb
     assertEquals(reply.headers.get("content-security-policy"), "sandbox allow-scripts");
     assertEquals(reply.headers.get("x-content-type-options"), "nosniff");
     assertEquals(reply.headers.get("x-own"), "1");
-    assertMatch(reply.head, /set-cookie: a=1; Path=\/p\r\n.*set-cookie: b=2/is);
+    assert(!reply.headers.has("set-cookie"));
     assert(!reply.headers.has("upgrade") && !/connection: close/i.test(reply.head));
     const own = await get(server, "/p/own");
-    assertEquals(own.headers.get("content-security-policy"), "default-src 'self'");
+    assertEquals(
+      own.headers.get("content-security-policy"),
+      "sandbox allow-scripts, default-src 'self'",
+    );
     const head = await server.send({ method: "HEAD", target: "/p/x" });
     assertEquals([head.status, head.body.length], [203, 0]);
   });

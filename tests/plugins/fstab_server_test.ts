@@ -108,6 +108,7 @@ Deno.test("GET /mnt/<name> reads a mounted web server", async (t) => {
         "content-length",
         "content-security-policy",
         "content-type",
+        "cross-origin-resource-policy",
         "date",
         "etag",
         "vary",

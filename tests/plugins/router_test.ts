@@ -132,7 +132,8 @@ routerSuite("router asks a model about other paths", (add) => {
     assertEquals(page.headers.get("content-type"), "text/html; charset=utf-8");
     assertEquals(
       page.headers.get("content-security-policy"),
-      "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+      "sandbox allow-scripts, default-src 'none'; base-uri 'none'; form-action 'none'; " +
+        "frame-ancestors 'none'",
     );
     assert(!/<script|onerror|javascript:/i.test(page.text), page.text);
     assertMatch(

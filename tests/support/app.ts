@@ -21,6 +21,7 @@ const WORKER = import.meta.resolve("../../lib/world/worker/worker_main.ts");
 const NO_PLUGINS: PluginRoutes = {
   list: () => [],
   match: () => undefined,
+  wasRoute: () => false,
   fallback: undefined,
   activeCount: 0,
   starting: undefined,

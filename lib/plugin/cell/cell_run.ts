@@ -18,7 +18,7 @@ import { IdTable } from "../wire/id_table.ts";
 import { createFileOpener } from "./file_body.ts";
 import { appendHeaders } from "../wire/message_heads.ts";
 import { RateLimit } from "./rate_limit.ts";
-import { CONNECTION_HEADERS } from "./forwarded_request.ts";
+import { WITHHELD_HEADERS } from "./forwarded_response.ts";
 import { RpcEndpoint } from "../wire/rpc_endpoint.ts";
 import {
   type Frame,
@@ -162,7 +162,7 @@ export class CellRun<A> {
       maxInboundCalls: host.limits.maxCalls,
       onIgnoredFrame: () => this.#ignoredFrames.count(),
       openFile: createFileOpener(init.folders),
-      ignoredHeaders: CONNECTION_HEADERS,
+      ignoredHeaders: WITHHELD_HEADERS,
     });
     try {
       this.#transport = host.startCell(init, host.limits, {

@@ -1,12 +1,12 @@
 /**
  * Selects what a plugin gets of a request. Headers of the connection (RFC 9110 §7.6.1) and the
- * caller's credentials must not be forwarded.
+ * caller's credentials and cookies must not be forwarded.
  */
 
 import { CELL_CHUNK_BYTES } from "../../limits.ts";
 import { flattenHeaders } from "../wire/message_heads.ts";
 
-/** Names of connection headers (RFC 9110 §7.6.1). They are removed from requests and responses. */
+/** Names of connection headers (RFC 9110 §7.6.1). */
 export const CONNECTION_HEADERS: ReadonlySet<string> = new Set([
   "connection",
   "keep-alive",
@@ -16,8 +16,16 @@ export const CONNECTION_HEADERS: ReadonlySet<string> = new Set([
   "transfer-encoding",
   "upgrade",
 ]);
-/** Names of headers that a plugin must not get. */
-const HIDDEN_HEADERS = new Set([...CONNECTION_HEADERS, "authorization", "proxy-authorization"]);
+/**
+ * Names of headers that a plugin must not get. A plugin cannot set cookies, so those that a browser
+ * sends belong to other servers of this host: cookies do not distinguish ports.
+ */
+const HIDDEN_HEADERS = new Set([
+  ...CONNECTION_HEADERS,
+  "authorization",
+  "cookie",
+  "proxy-authorization",
+]);
 
 /** Returns the forwarded headers: names and values in alternation. */
 export function forwardedHeaders(headers: Headers): string[] {

@@ -15,13 +15,10 @@ import { isInNamespace } from "../../world/name.ts";
 import type { Store } from "../../world/store.ts";
 import { descriptionPage, wantsDescription } from "./description_page.ts";
 import type { LoadedPlugin } from "./loaded_plugin.ts";
+import { securePluginResponse } from "./plugin_response.ts";
 
 /** Methods that only read (RFC 9110 §9.2.1, RFC 4918 §9.1). */
 const SAFE: ReadonlySet<string> = new Set(["GET", "HEAD", "OPTIONS", "PROPFIND"]);
-/**
- * Content-Security-Policy of a response without one: a forwarded page must not act as this origin.
- */
-const SANDBOX = "sandbox allow-scripts";
 /** Matches a path that {@link encodePath} does not change. */
 const UNENCODED = /^[A-Za-z0-9\-_.!~*'()/]*$/;
 /** Longest origin that is cached, in characters. */
@@ -68,10 +65,7 @@ export async function callPlugin(
     depth,
     ...(connection === undefined ? {} : { connection, originalRequest: request }),
   });
-  if (!response.headers.has("content-security-policy")) {
-    response.headers.set("content-security-policy", SANDBOX);
-  }
-  response.headers.set("x-content-type-options", "nosniff");
+  securePluginResponse(response, request, plugin.manifest.routes);
   return await toShellResponse(store, request, response);
 }
 

@@ -124,6 +124,10 @@ export class PluginHost implements PluginRoutes, PluginAdmin {
     return found === undefined ? undefined : this.#toMatch(found.route, found.owner);
   }
 
+  wasRoute(path: string): boolean {
+    return this.#table.wasRoute(path);
+  }
+
   get fallback(): PluginMatch | undefined {
     return this.#fallback === undefined ? undefined : this.#toMatch("", this.#fallback);
   }

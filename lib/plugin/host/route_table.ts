@@ -3,20 +3,26 @@
  * Every request without a route of the core passes here, so a miss must cost a few lookups only.
  */
 
+/** Largest number of removed routes that are remembered. */
+const MAX_FORMER_ROUTES = 1024;
+
 /** Routes by path, each with its owner. */
 export class RouteTable<T> {
   readonly #routes = new Map<string, T>();
+  /** Routes that were removed and not added again, the oldest first. */
+  readonly #former = new Set<string>();
   #deepest = 0;
 
   /** Adds a route. The caller must ensure that it is free. */
   add(path: string, owner: T): void {
     this.#routes.set(path, owner);
+    this.#former.delete(path);
     this.#deepest = Math.max(this.#deepest, depthOf(path));
   }
 
   /** Removes a route. Idempotent. */
   delete(path: string): void {
-    this.#routes.delete(path);
+    if (this.#routes.delete(path)) this.#remember(path);
     if (this.#routes.size === 0) this.#deepest = 0;
   }
 
@@ -38,6 +44,23 @@ export class RouteTable<T> {
       end = route.lastIndexOf("/");
     }
     return undefined;
+  }
+
+  /** Returns whether a removed route is the path or an ancestor of it. */
+  wasRoute(path: string): boolean {
+    if (this.#former.size === 0) return false;
+    for (let end = path.length; end > 0; end = path.lastIndexOf("/", end - 1)) {
+      if (this.#former.has(path.slice(0, end))) return true;
+    }
+    return false;
+  }
+
+  #remember(path: string): void {
+    for (const oldest of this.#former) {
+      if (this.#former.size < MAX_FORMER_ROUTES) break;
+      this.#former.delete(oldest);
+    }
+    this.#former.add(path);
   }
 
   /** Returns every route with its owner, sorted by path. */

@@ -197,7 +197,7 @@ export function unflattenHeaders(flat: FlatHeaders): Headers {
 export function appendHeaders<M extends Request | Response>(
   message: M,
   flat: FlatHeaders,
-  without?: ReadonlySet<string>,
+  without?: Pick<ReadonlySet<string>, "has">,
 ): M {
   const { headers } = message;
   for (let i = 0; i < flat.length; i += 2) {

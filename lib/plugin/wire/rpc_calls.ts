@@ -42,7 +42,7 @@ export interface RpcEndpointOptions {
    */
   readonly openFile?: OpenFile;
   /** Header names in lower case that are removed from the responses of the other end. */
-  readonly ignoredHeaders?: ReadonlySet<string>;
+  readonly ignoredHeaders?: Pick<ReadonlySet<string>, "has">;
   /** Largest number of calls that the other end may have open; one more is a protocol error. */
   readonly maxInboundCalls: number;
   /** Called for a frame that has no effect. It may throw if there are too many. */
@@ -220,7 +220,7 @@ export class InboundCall implements RpcCall, InboundRequest {
  */
 export function readResponseFrame(
   frame: Frame,
-  ignoredHeaders?: ReadonlySet<string>,
+  ignoredHeaders?: Pick<ReadonlySet<string>, "has">,
 ): {
   head: ResponseHead;
   body: Uint8Array<ArrayBuffer>;

@@ -54,3 +54,25 @@ Deno.test("RouteTable.match() returns the same as a simple search for random pat
     assertStrictEquals(table.match(path)?.route, plain, path);
   }
 });
+
+Deno.test("RouteTable.wasRoute() remembers removed routes until they are added again", () => {
+  const table = new RouteTable<string>();
+  assertEquals(table.wasRoute("/a"), false);
+  table.add("/a/b", "A");
+  assertEquals(table.wasRoute("/a/b"), false);
+  table.delete("/a/b");
+  table.delete("/never");
+  assertEquals(
+    ["/a/b", "/a/b/c", "/a", "/a/bc", "/never", "/"].map((path) => table.wasRoute(path)),
+    [
+      true,
+      true,
+      false,
+      false,
+      false,
+      false,
+    ],
+  );
+  table.add("/a/b", "B");
+  assertEquals(table.wasRoute("/a/b"), false);
+});

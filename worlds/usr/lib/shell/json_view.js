@@ -1,9 +1,10 @@
 /**
- * JSON as a tree: one document, or one value per line. A branch is drawn when it is opened, so that a
- * large document opens fast. A text that does not parse is shown as text.
+ * JSON as a tree: one document, or one value per line, as it is written. A branch is drawn when it is
+ * opened, so that a large document opens fast. A text that does not parse is shown as text.
  */
 
 import { button, h, style } from "./dom.js?raw";
+import { parseJsonLines, parseJsonText } from "./json_text.js?raw";
 
 /** Children drawn at a time. */
 const STEP = 200;
@@ -16,11 +17,8 @@ export function jsonView() {
   const node = h("div", { class: "json" });
   async function update(world) {
     try {
-      const value = /^(?:jsonl|ndjson)$/.test(world.ext)
-        ? world.text.split("\n").filter((line) => line.trim() !== "").map((line) =>
-          JSON.parse(line)
-        )
-        : JSON.parse(world.text);
+      const parse = /^(?:jsonl|ndjson)$/.test(world.ext) ? parseJsonLines : parseJsonText;
+      const value = parse(world.text);
       node.replaceChildren(branch(undefined, value, 0));
     } catch (error) {
       await style("code");
@@ -37,15 +35,13 @@ export function jsonView() {
 
 function branch(key, value, level) {
   const label = key === undefined ? null : h("span", { class: "key" }, `${key}: `);
-  if (value === null || typeof value !== "object") {
-    return h("div", { class: "leaf" }, label, scalar(value));
-  }
-  const list = Array.isArray(value);
-  const keys = list ? value : Object.keys(value);
-  const summary = list ? `[${keys.length}]` : `{${keys.length}}`;
-  if (keys.length === 0) return h("div", { class: "leaf" }, label, list ? "[]" : "{}");
+  const list = value.kind === "array";
+  const children = list ? value.items : value.members;
+  if (children === undefined) return h("div", { class: "leaf" }, label, scalar(value));
+  const summary = list ? `[${children.length}]` : `{${children.length}}`;
+  if (children.length === 0) return h("div", { class: "leaf" }, label, list ? "[]" : "{}");
   const inside = h("div", { class: "branch" });
-  const open = level < OPEN_LEVELS && (level === 0 || keys.length <= OPEN_CHILDREN);
+  const open = level < OPEN_LEVELS && (level === 0 || children.length <= OPEN_CHILDREN);
   const details = h(
     "details",
     { open },
@@ -57,14 +53,14 @@ function branch(key, value, level) {
     more(0);
   }
   function more(from) {
-    const names = list ? undefined : keys.slice(from, from + STEP);
-    const parts = list
-      ? value.slice(from, from + STEP).map((child, at) =>
-        branch(String(from + at), child, level + 1)
-      )
-      : names.map((name) => branch(name, value[name], level + 1));
-    inside.append(...parts);
-    const left = keys.length - from - STEP;
+    inside.append(
+      ...children.slice(from, from + STEP).map((child, at) =>
+        list
+          ? branch(String(from + at), child, level + 1)
+          : branch(child.name, child.value, level + 1)
+      ),
+    );
+    const left = children.length - from - STEP;
     if (left <= 0) return;
     const next = button(`${left} more`, () => {
       next.remove();
@@ -77,7 +73,6 @@ function branch(key, value, level) {
   return details;
 }
 
-function scalar(value) {
-  const kind = value === null ? "null" : typeof value;
-  return h("span", { class: `value ${kind}` }, JSON.stringify(value));
+function scalar({ kind, text }) {
+  return h("span", { class: `value ${kind}` }, text);
 }

@@ -23,7 +23,10 @@ const MAX_DEPTH = 12;
  * @returns {Node[]}
  */
 export function parseMarkdown(text) {
-  return blocks(text.replace(/\r\n?/g, "\n").replace(/\t/g, "    ").split("\n"), 0);
+  return blocks(
+    text.replace(/^\ufeff/, "").replace(/\r\n?/g, "\n").replace(/\t/g, "    ").split("\n"),
+    0,
+  );
 }
 
 function blocks(lines, depth) {

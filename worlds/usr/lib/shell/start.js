@@ -4,7 +4,7 @@
 const VIEWERS = {
   html: ["stage"],
   md: ["markdown_view", "markdown"],
-  json: ["json_view"],
+  json: ["json_view", "json_text"],
   csv: ["table_view", "csv"],
   ts: ["code_view", "highlight"],
   js: ["code_view", "highlight"],

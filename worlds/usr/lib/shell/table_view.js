@@ -1,4 +1,4 @@
-/** Comma- and tab-separated values as a table with the first row as its head. */
+/** Values separated by commas, semicolons or tabs, as a table with the first row as its head. */
 
 import { parseCsv } from "./csv.js?raw";
 import { button, h } from "./dom.js?raw";
@@ -13,7 +13,9 @@ const NUMBER = /^-?[\d.,]+%?$/;
 export function tableView() {
   const node = h("div", { class: "wide-table", tabindex: "0" });
   function update(world) {
-    const [head = [], ...rows] = parseCsv(world.text, world.ext === "tsv" ? "\t" : ",");
+    const [head = [], ...rows] = world.ext === "tsv"
+      ? parseCsv(world.text, "\t")
+      : parseCsv(world.text);
     const body = h("tbody");
     const numeric = head.map((_, at) => NUMBER.test(rows[0]?.[at] ?? ""));
     const table = h("table", {}, h("thead", {}, line(head, "th", numeric)), body);
@@ -33,11 +35,13 @@ export function tableView() {
 }
 
 function line(cells, tag, numeric) {
+  const more = cells.length - MAX_COLUMNS;
   return h(
     "tr",
     {},
     cells.slice(0, MAX_COLUMNS).map((cell, at) =>
       h(tag, { class: numeric[at] ? "right" : null, scope: tag === "th" && "col" }, cell)
     ),
+    more > 0 ? h(tag, {}, `${count(more, "more column")}: see the source`) : null,
   );
 }

@@ -85,17 +85,24 @@ export class DavRouter {
       );
     }
     try {
-      const { locks, server: { store } } = this.#context;
-      const submitted = READS.has(request.method)
-        ? NO_TOKENS
-        : evaluateIfHeader(request, world.path, caller, locks, store);
-      const response = method(this.#context, { request, target: world, caller, submitted });
+      const davRequest = { request, target: world, caller, submitted: NO_TOKENS };
+      const isConditional = request.headers.has("if") && !READS.has(request.method);
+      const response = isConditional
+        ? this.#handleConditional(method, davRequest)
+        : method(this.#context, davRequest);
       return response instanceof Promise
         ? response.catch((error) => toDavResponse(error))
         : response;
     } catch (error) {
       return toDavResponse(error);
     }
+  }
+
+  async #handleConditional(method: Method, davRequest: DavRequest): Promise<Response> {
+    const { locks, server: { store } } = this.#context;
+    const { request, target, caller } = davRequest;
+    const { submitted } = await evaluateIfHeader(request, target.path, caller, locks, store);
+    return await method(this.#context, { ...davRequest, submitted });
   }
 }
 

@@ -66,7 +66,14 @@ function readGrant(context: RequestContext, now: number) {
     );
   }
   // Removes one trailing slash of a collection. `//` must not become the whole tree.
-  const prefix = /[^/]\/$/.test(requested) ? requested.slice(0, -1) : requested;
+  const prefix = (/[^/]\/$/.test(requested) ? requested.slice(0, -1) : requested).normalize("NFC");
+  if (/%[0-9A-Fa-f]{2}/.test(prefix)) {
+    throw new Problem(
+      "bad-query",
+      "Cannot create a capability: ?prefix= still contains a percent escape after it was decoded; " +
+        "percent-encode the path once",
+    );
+  }
   if (!isCanonicalPath(prefix) || prefix.includes("|")) {
     throw new Problem(
       "bad-query",

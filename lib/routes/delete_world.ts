@@ -39,11 +39,11 @@ export async function deleteWorld(
       `Cannot delete ${path}: it is a collection only; DELETE ${path}/ deletes every world below it`,
     );
   }
-  assertUnlocked(locks, store, context, true);
+  const required = await assertUnlocked(locks, store, context, true, precondition);
   await store.remove({
     name,
     by: caller.by,
-    ...(precondition === undefined ? {} : { precondition }),
+    ...(required === undefined ? {} : { precondition: required }),
   });
   return deletedResponse([name]);
 }
@@ -74,7 +74,7 @@ export async function deleteCollection(
       `Cannot delete ${path}/: every world below it belongs to the read-only lower layer`,
     );
   }
-  assertUnlocked(locks, store, context, true);
+  await assertUnlocked(locks, store, context, true, undefined);
   const deleted: string[] = [];
   for (let at = 0; at < upper.length; at += WORLDS_PER_STEP) {
     const step = upper.slice(at, at + WORLDS_PER_STEP);

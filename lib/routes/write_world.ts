@@ -155,15 +155,15 @@ async function prepareWrite(
   // The content does not change whether ?ext= is valid.
   if (from === undefined) chooseWorldExt(request, query, { name, body: NO_BODY }, action);
   const precondition = parsePrecondition(request.headers);
-  assertUnlocked(locks, store, context, false);
+  await assertUnlocked(locks, store, context, false, precondition);
   await assertNotStale(store, name, action, precondition);
   const body = await readBody(request, config.maxBodyBytes);
-  assertUnlocked(locks, store, context, false);
+  const required = await assertUnlocked(locks, store, context, false, precondition);
   return {
     name,
     body,
     meta: parsed.meta,
-    ...(precondition === undefined ? {} : { precondition }),
+    ...(required === undefined ? {} : { precondition: required }),
     ...(from === undefined ? {} : { from }),
   };
 }

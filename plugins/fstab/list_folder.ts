@@ -10,7 +10,11 @@ const MAX_ENTRIES = 10_000;
 /** Symlinks that are resolved at a time. */
 const LINK_BATCH = 32;
 // deno-lint-ignore no-control-regex -- the pattern must match control characters
-const NOT_IN_URLS = /[\u0000-\u001f\u007f-\u009f\u2028\u2029\\\ufffd]/;
+const NOT_IN_URLS = /[\u0000-\u001f\u007f-\u009f\u2028\u2029\\]/;
+/** A name that URL parsers of web servers take for a dot segment; no request can name it. */
+const DOTS = /^\.{1,2};/;
+/** A character of a name whose bytes are not UTF-8, unless the name has this character itself. */
+const UNKNOWN = "\ufffd";
 
 /**
  * Answers with the entries of a folder.
@@ -29,12 +33,18 @@ export async function listFolder(
     throw fileProblem(error, "list", path);
   });
   const shown = found.slice(0, MAX_ENTRIES).filter(({ name }) => isListed(name));
-  const rows: ListingRow[] = [];
+  const byRowName = new Map<string, ListingRow>();
   for (let at = 0; at < shown.length; at += LINK_BATCH) {
     const batch = shown.slice(at, at + LINK_BATCH).map((info) => entryRow(files, folder, info));
-    rows.push(...await Promise.all(batch));
+    for (const [i, row] of (await Promise.all(batch)).entries()) {
+      if (row === undefined) continue;
+      // Two spellings of one name: a request for the name reads the file that has it in NFC.
+      const isExact = shown[at + i]?.name === row.name;
+      if (isExact || !byRowName.has(row.name)) byRowName.set(row.name, row);
+    }
   }
-  return await listingResponse(request, rows.sort(byName), form, path, {
+  const rows = [...byRowName.values()].sort(byName);
+  return await listingResponse(request, rows, form, path, {
     ...(found.length > MAX_ENTRIES ? { "x-mount-truncated": String(MAX_ENTRIES) } : {}),
     ...(mount.mode === "rw" ? { allow: allowedMethods(mount) } : {}),
   });
@@ -42,10 +52,22 @@ export async function listFolder(
 
 /** Whether a URL can contain a name, and the name is not that of a file that is being written. */
 export function isListed(name: string): boolean {
-  return !NOT_IN_URLS.test(name) && name.isWellFormed() && !isUpload(name);
+  return !NOT_IN_URLS.test(name) && !DOTS.test(name) && name.isWellFormed() && !isUpload(name);
 }
 
-async function entryRow(files: Files, folder: string, info: FileInfo): Promise<ListingRow> {
+/** The row of an entry; undefined if no request can name it, because its name is not UTF-8. */
+async function entryRow(
+  files: Files,
+  folder: string,
+  info: FileInfo,
+): Promise<ListingRow | undefined> {
+  if (info.name.includes(UNKNOWN)) {
+    try {
+      await files.stat(`${folder}/${info.name}`);
+    } catch {
+      return undefined;
+    }
+  }
   const name = info.name.normalize("NFC");
   if (info.kind !== "link") return fileRow(name, info);
   try {

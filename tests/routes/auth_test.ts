@@ -75,6 +75,7 @@ test("POST /auth/mint defaults to one hour and mode rw", async (server) => {
       ["prefix=/home/a+b", "/home/a b"],
       ["prefix=/home/a%2Bb", "/home/a+b"],
       ["prefix=/home/100%25", "/home/100%"],
+      ["prefix=/home/cafe%CC%81", "/home/café"],
       ["prefix=/", "/"],
       ["ttl=31536000&prefix=/home", "/home"],
     ] as const
@@ -89,7 +90,7 @@ const NOT_MINTED = [
   "", "prefix=", "prefix", "prefix=home/scratch", "prefix=//", "prefix=///", "prefix=/home//",
   "prefix=/home//x", "prefix=/home/../etc", "prefix=/home/./x", "prefix=/home/%2e%2e", "prefix=/..",
   "prefix=/home/a%00b", "prefix=/home/a%0Ab", "prefix=/home/a%0D%0Ab", "prefix=/home/a%7Cb",
-  "prefix=/home/a|b", "prefix=/home/a%5Cb", "prefix=/home/cafe%CC%81", "prefix=/home/%ff",
+  "prefix=/home/a|b", "prefix=/home/a%5Cb", "prefix=/home/caf%25C3%25A9", "prefix=%252Fhome", "prefix=/home/%ff",
   "prefix=/home/%", "prefix=http://x/home", "prefix=*", "prefix=/home/a%E2%80%A8b",
   "prefix=/home/x&mode=w", "prefix=/home/x&mode=", "prefix=/home/x&mode=RW", "prefix=/home/x&mode=rwx",
   "prefix=/home/x&mode=r%7C9999999999%7Crw", "prefix=/home/x&ttl=0", "prefix=/home/x&ttl=-1",

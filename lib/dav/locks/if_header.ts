@@ -26,8 +26,9 @@ export interface IfSyntaxFault {
   readonly fault: string;
 }
 
+// Not \s: the bytes of a URL in UTF-8 include A0 and 85, which are white space as characters.
 const TOKEN =
-  /[ \t]*(?:(\()|(\))|([Nn][Oo][Tt])(?=[ \t<[])|<([^<>\s]+)>|\[((?:W\/)?"[\x21\x23-\x7e\x80-\xff]*")\])[ \t]*/y;
+  /[ \t]*(?:(\()|(\))|([Nn][Oo][Tt])(?=[ \t<[])|<([^<> \t]+)>|\[((?:W\/)?"[\x21\x23-\x7e\x80-\xff]*")\])[ \t]*/y;
 
 /**
  * Parses an If header. A header must not have both tagged and untagged lists (RFC 4918 §10.4.2).

@@ -6,17 +6,18 @@
 
 import type { Caller } from "../../auth/caller.ts";
 import { canRead, canUseLock, passesLock } from "../../auth/policy.ts";
+import { redactFor } from "../../auth/redact.ts";
+import { parseWorldTags } from "../../http/etag.ts";
 import type { RequestContext } from "../../request/request_context.ts";
 import { readHost } from "../../http/host.ts";
 import { Problem } from "../../http/problem.ts";
-import type { Store } from "../../world/store.ts";
+import type { Precondition, Store, WorldEntry } from "../../world/store.ts";
 import { davEtagFor } from "../resource/dav_etag.ts";
 import { DavProblem } from "../resource/dav_problem.ts";
 import { parseOwnUrl, toWorldTarget } from "../resource/destination.ts";
+import { findResource } from "../resource/resource.ts";
 import { evaluateIf, parseIf, submittedTokens } from "./if_header.ts";
 import { type Lock, type LockTable, parentOf } from "./lock_table.ts";
-
-const NO_TOKENS: ReadonlySet<string> = new Set();
 
 /** A caller with the lock tokens that its request submitted. */
 export interface LockClaim {
@@ -30,11 +31,24 @@ export type ChangeScope =
   | "membership" // the resource is created, which changes its collection
   | "tree"; // the resource is deleted or replaced with all resources below it
 
+/** Result of an If header that is true. */
+export interface IfResult {
+  /** Lock tokens that the header submits. */
+  readonly submitted: ReadonlySet<string>;
+  /**
+   * The version of the request's world that the header was compared with, `none` if the world does not
+   * exist; absent if the header has no entity tag for it.
+   */
+  readonly version?: number | "none";
+}
+
+const NO_HEADER: IfResult = { submitted: new Set() };
+
 /**
- * Evaluates the If header of a request.
+ * Evaluates the If header of a request. Synchronous without a header.
  *
  * @param path canonical path of the world
- * @returns the lock tokens that the header submits; empty without a header
+ * @returns the lock tokens that the header submits; none without a header
  * @throws {Problem} `bad-header` if the header is not valid, `precondition-failed` if no list is
  * true
  */
@@ -44,9 +58,19 @@ export function evaluateIfHeader(
   caller: Caller,
   locks: LockTable,
   store: Store,
-): ReadonlySet<string> {
+): IfResult | Promise<IfResult> {
   const header = request.headers.get("if");
-  if (header === null) return NO_TOKENS;
+  return header === null ? NO_HEADER : evaluateHeader(header, request, path, caller, locks, store);
+}
+
+async function evaluateHeader(
+  header: string,
+  request: Request,
+  path: string,
+  caller: Caller,
+  locks: LockTable,
+  store: Store,
+): Promise<IfResult> {
   const lists = parseIf(header);
   if ("fault" in lists) {
     throw new Problem("bad-header", `Cannot read the If header: ${lists.fault} (RFC 4918 §10.4)`);
@@ -57,6 +81,12 @@ export function evaluateIfHeader(
     const own = parseOwnUrl(tag, authority);
     return own === undefined ? undefined : (toWorldTarget(own) ?? own).path;
   }
+  const tagged = lists.filter(({ conditions }) => conditions.some(({ kind }) => kind === "etag"));
+  for (const at of new Set(tagged.map(({ tag }) => pathOf(tag)))) {
+    // Reads the version of a world that was not used since the start.
+    if (at !== undefined && canRead(caller, at)) await findResource(store, at);
+  }
+  const own = store.stat(path.slice(1));
   const isSatisfied = evaluateIf(lists, {
     hasToken(tag, token) {
       const at = pathOf(tag);
@@ -67,7 +97,8 @@ export function evaluateIfHeader(
       // The result must not confirm a guessed tag of a world that the caller cannot read.
       if (at === undefined || !canRead(caller, at)) return false;
       const entry = store.stat(at.slice(1));
-      return entry !== undefined && davEtagFor(caller, entry) === etag;
+      return entry !== undefined &&
+        (davEtagFor(caller, entry) === etag || isPlainTag(store, caller, entry, etag));
     },
   });
   if (!isSatisfied) {
@@ -76,7 +107,24 @@ export function evaluateIfHeader(
       `Cannot ${request.method} ${path}: no list of the If header is true; the lock may have expired`,
     );
   }
-  return submittedTokens(lists);
+  const submitted = submittedTokens(lists);
+  const comparesOwn = tagged.some(({ tag }) => pathOf(tag) === path);
+  return comparesOwn ? { submitted, version: own?.version ?? "none" } : { submitted };
+}
+
+/**
+ * Checks whether a tag is that of a plain path. Its hash is compared if the world is in memory; the
+ * version is enough otherwise, because no name uses a version twice.
+ */
+function isPlainTag(store: Store, caller: Caller, entry: WorldEntry, etag: string): boolean {
+  const tags = parseWorldTags(etag, "strong");
+  if (tags === "*" || "fault" in tags) return false;
+  const world = store.peek(entry.name);
+  const sha256 = world === undefined ? undefined : redactFor(caller, world).sha256;
+  return tags.some((tag) =>
+    tag.version === entry.version &&
+    (tag.sha256 === undefined || sha256 === undefined || sha256.startsWith(tag.sha256))
+  );
 }
 
 /**
@@ -118,22 +166,34 @@ export function missingLocks(
 }
 
 /**
- * Checks a write on a plain path. If no lock exists, the If header is ignored, so that locks cost
- * nothing while no client uses them.
+ * Checks a write on a plain path against its If header and the locks.
  *
  * @param tree whether the request deletes a collection with all its worlds
+ * @param precondition the precondition of the other headers
+ * @returns the precondition, which also requires the version that the If header was compared with
  * @throws {Problem} as {@link evaluateIfHeader} and {@link assertLockTokens}
  */
-export function assertUnlocked(
+export async function assertUnlocked(
   locks: LockTable,
   store: Store,
   { request, target, caller }: RequestContext,
   tree: boolean,
-): void {
-  if (locks.isEmpty) return;
-  const submitted = evaluateIfHeader(request, target.path, caller, locks, store);
+  precondition: Precondition | undefined,
+): Promise<Precondition | undefined> {
+  if (locks.isEmpty && !request.headers.has("if")) return precondition;
+  const { submitted, version } = await evaluateIfHeader(
+    request,
+    target.path,
+    caller,
+    locks,
+    store,
+  );
   const scope = tree ? "tree" : store.stat(target.name) === undefined ? "membership" : "content";
   assertLockTokens(locks, { caller, submitted }, target.path, scope);
+  if (version === undefined || Array.isArray(precondition?.match)) return precondition;
+  return version === "none"
+    ? { ...precondition, noneMatch: "*" }
+    : { ...precondition, match: [{ version }] };
 }
 
 /**

@@ -1,6 +1,8 @@
 /**
  * URLs in the Destination and If headers: converted to canonical paths with the parser of request
- * targets. URLs of another server, and Destination URLs outside `/dav`, are refused.
+ * targets. URLs of another server, and Destination URLs outside `/dav`, are refused. Several clients
+ * send UTF-8 in these headers without percent-encoding; the bytes are decoded or refused, so that no
+ * other name is used.
  */
 
 import { parseAuthority, readHost } from "../../http/host.ts";
@@ -9,17 +11,21 @@ import { Problem } from "../../http/problem.ts";
 import { DAV_ROOT } from "./dav_problem.ts";
 
 const ABSOLUTE = /^(https?):\/\/([^/?#]*)(\/.*)?$/i;
+/** Header values have one character per byte. */
+const NOT_ASCII = /[\u0080-\u00ff]/;
+const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 const DEFAULT_PORTS: Readonly<Record<string, string>> = { http: "80", https: "443" };
 
 /**
  * Parses a URL of this server. Schemes are not compared, because a proxy can terminate TLS.
  *
- * @param url absolute URL or absolute path
+ * @param sent absolute URL or absolute path, one character per byte
  * @param authority host and port of the request, as in its Host header
  * @returns the target, or `undefined` if the URL belongs to another server
- * @throws {Problem} `bad-path`, `uri-too-long`; `bad-header` if it is not a URL
+ * @throws {Problem} `bad-path`, `uri-too-long`; `bad-header` if it is not a URL or not UTF-8
  */
-export function parseOwnUrl(url: string, authority: string): RequestTarget | undefined {
+export function parseOwnUrl(sent: string, authority: string): RequestTarget | undefined {
+  const url = decodeBytes(sent);
   if (url.startsWith("/") && !url.startsWith("//")) return parseTarget(`http://own${url}`);
   const [, scheme = "", host = "", path = "/"] = ABSOLUTE.exec(url) ?? [];
   if (scheme === "") {
@@ -34,6 +40,18 @@ export function parseOwnUrl(url: string, authority: string): RequestTarget | und
   if (named === undefined || own === undefined || named.host !== own.host) return undefined;
   if ((named.port || port) !== (own.port || port)) return undefined;
   return parseTarget(`http://own${path}`);
+}
+
+function decodeBytes(sent: string): string {
+  if (!NOT_ASCII.test(sent)) return sent;
+  try {
+    return utf8.decode(Uint8Array.from(sent, (char) => char.charCodeAt(0)));
+  } catch {
+    throw new Problem(
+      "bad-header",
+      "Cannot read the URL in a header: its bytes are not UTF-8; send percent-encoded UTF-8",
+    );
+  }
 }
 
 /**
@@ -63,7 +81,7 @@ export function readDestination(request: Request): RequestTarget {
       `Cannot ${request.method}: the Destination header is missing; send the URL of the new resource`,
     );
   }
-  const target = parseOwnUrl(sent.trim(), readHost(request));
+  const target = parseOwnUrl(sent.replace(/^[ \t]+|[ \t]+$/g, ""), readHost(request));
   const world = target === undefined ? undefined : toWorldTarget(target);
   if (world !== undefined && world.query === "") return world;
   throw new Problem(

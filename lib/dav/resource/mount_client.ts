@@ -5,11 +5,13 @@
  */
 
 import type { RequestContext } from "../../request/request_context.ts";
+import { encodePath, isCanonicalPath } from "../../http/path.ts";
 import { Problem } from "../../http/problem.ts";
-import { MAX_MOUNT_LISTING_CHARS } from "../../limits.ts";
+import { MAX_MOUNT_LISTING_CHARS, MAX_URL_BYTES } from "../../limits.ts";
 import type { PluginRoutes } from "../../request/plugin_routes.ts";
-import { nameFault } from "../../world/name.ts";
 
+/** Longest encoded path of a resource: a request adds `/dav` and for a folder a slash. */
+const MAX_HREF_CHARS = MAX_URL_BYTES - "/dav/".length;
 /** Path below which all mounts are. */
 export const MOUNT_ROOT = "/mnt";
 
@@ -117,7 +119,20 @@ export async function listMountFolder(
   const response = await fetchMount(plugins, context, "GET", headers, true);
   const text = await readText(response, path);
   if (response.status !== 200) throw toMountProblem(response.status, path, text);
-  return parseRows(text).flatMap((row) => resourceOf(path, row));
+  const most = response.headers.get("x-mount-truncated");
+  if (most !== null) {
+    // A client that copies the folder must learn that files are missing in the listing.
+    throw new Problem(
+      "insufficient-storage",
+      `Cannot list ${path}: it has more than ${most.slice(0, 20)} entries; read its files by name`,
+    );
+  }
+  const found = new Map<string, MountResource>();
+  for (const row of parseRows(text)) {
+    const resource = resourceOf(path, row);
+    if (resource !== undefined) found.set(resource.path, resource);
+  }
+  return [...found.values()];
 }
 
 async function readText(response: Response, path: string): Promise<string> {
@@ -145,23 +160,25 @@ function parseRows(text: string): readonly unknown[] {
   }
 }
 
-function resourceOf(folder: string, row: unknown): MountResource[] {
-  if (typeof row !== "object" || row === null || !("name" in row) || !("dir" in row)) return [];
+/** Returns the resource of a row that a request can name; the names of worlds have more rules. */
+function resourceOf(folder: string, row: unknown): MountResource | undefined {
+  if (typeof row !== "object" || row === null || !("name" in row) || !("dir" in row)) {
+    return undefined;
+  }
   const { name, dir } = row;
-  if (typeof name !== "string" || typeof dir !== "boolean") return [];
-  // Rows with a problem and names that cannot be part of a path are left out.
+  if (typeof name !== "string" || typeof dir !== "boolean") return undefined;
   const path = `${folder}/${name}`;
-  const isInvalid = name.includes("/") || "problem" in row ||
-    nameFault(`home/${name}`) !== undefined;
-  if (isInvalid || ("reachable" in row && row.reachable === false)) return [];
+  const isInvalid = name === "" || name.includes("/") || "problem" in row ||
+    !isCanonicalPath(path) || encodePath(path).length > MAX_HREF_CHARS;
+  if (isInvalid || ("reachable" in row && row.reachable === false)) return undefined;
   const length = "len" in row ? Number(row.len) : NaN;
   const time = "updated_at" in row ? Date.parse(String(row.updated_at)) : NaN;
-  return [{
+  return {
     path,
     collection: dir,
     ...(isLength(length) ? { length } : {}),
     ...(Number.isNaN(time) ? {} : { changed: time }),
-  }];
+  };
 }
 
 function isLength(length: number): boolean {

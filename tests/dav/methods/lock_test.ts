@@ -12,7 +12,7 @@ import {
   TOKEN,
   withServer,
 } from "../../support/test_server.ts";
-import { type Ask, createAsk, hrefs, lockBody, resources, setBody } from "../ask.ts";
+import { type Ask, createAsk, hrefs, lockBody, resources, setBody, T3 } from "../ask.ts";
 
 /** Locks a path and returns the token in brackets. */
 async function lockOf(ask: Ask, path: string, more: Record<string, string> = {}, status = 200) {
@@ -282,13 +282,51 @@ Deno.test("evaluateIfHeader() does not confirm the tag of a world that the calle
   });
 });
 
-Deno.test("assertUnlocked() ignores the If header if no lock exists", async () => {
+Deno.test("assertUnlocked() honours the If header of plain PUT, POST and DELETE without a lock", async () => {
   await withApp({}, async (app) => {
     const ask = createAsk(app);
-    await ask("PUT /home/a", 201, { if: "this is no If header" }, "a");
-    await ask("LOCK /dav/home/b", 201, {}, lockBody());
+    const none = "(<urn:uuid:none>)";
     await ask("PUT /home/a", 400, { if: "this is no If header" }, "a");
-    await ask("PUT /home/a", 200, {}, "a");
+    await ask("PUT /home/a", 412, { if: none }, "a");
+    await ask("PUT /home/a", 412, { if: '(["1"])' }, "a");
+    await ask("GET /home/a", 404);
+    const put = await ask("PUT /home/a", 201, { if: "(Not <urn:uuid:none>)" }, "a");
+    const dav = (await ask("GET /dav/home/a", 200)).headers.get("etag");
+    for (const line of ["PUT /home/a", "POST /home/a", "DELETE /home/a", "PUT /home/a?from=1"]) {
+      for (const header of [none, '(["2"])', '(Not ["1"])', `(Not [${dav}])`, '(["1"] <urn:x>)']) {
+        const body = /DELETE|from/.test(line) ? undefined : "b";
+        await ask(line, 412, { if: header }, body);
+      }
+    }
+    assertEquals((await ask("GET /home/a?raw", 200)).text, "a");
+    await ask("PUT /home/a", 200, { if: `${none} ([${dav}])` }, "b");
+    await ask("PUT /home/a", 412, { if: `([${put.headers.get("etag")}])` }, "c");
+    const raw = (await ask("GET /home/a?raw", 200)).headers.get("etag");
+    await ask("POST /home/a", 200, { if: `([${raw}])` }, "c");
+    await ask("PUT /home/b", 201, { if: '</home/a> (["3"])' }, "b");
+    await ask("PUT /home/b", 412, { if: '</home/a> (["2"])' }, "c");
+    await ask("DELETE /home/a", 200, { if: '(["3"])' });
+  });
+});
+
+Deno.test("assertUnlocked() requires the version that the If header was compared with", async () => {
+  await withApp({}, async (app) => {
+    const ask = createAsk(app);
+    await ask("PUT /home/a", 201, {}, "a");
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const body = new ReadableStream<Uint8Array>({
+      async pull(controller) {
+        await promise;
+        controller.enqueue(new TextEncoder().encode("stale"));
+        controller.close();
+      },
+    });
+    const headers = { ...T3, if: '(["1"])' };
+    const slow = app.ask("PUT", "/home/a", { headers, body });
+    await ask("PUT /home/a", 200, {}, "b");
+    resolve();
+    assertEquals((await slow).status, 412);
+    assertEquals((await ask("GET /home/a?raw", 200)).text, "b");
   });
 });
 

@@ -41,6 +41,19 @@ Deno.test("listFolder() lists at most 10000 entries and says so", async () => {
   assertEquals((await response.text()).split("\n").length, 10_001);
 });
 
+Deno.test("listFolder() lists a name once, and no name that a request cannot find", async () => {
+  const files = memoryFiles({ "/srv/\u00fc": "NFC", "/srv/a\ufffd": "text" });
+  const entries = [infoOf("u\u0308", "NFD!"), infoOf("\u00fc", "NFC"), infoOf("u\u0308", "NFD!")];
+  files.list = () =>
+    Promise.resolve([...entries, infoOf("a\ufffd", "text"), infoOf("b\ufffd", "lost")]);
+  const request = mountRequest("/mnt/w/", { headers: { accept: "application/json" } }, {});
+  const rows = await (await listFolder(request, files, "/srv")).json();
+  assertEquals(rows.map(({ name, size }: { name: string; size: number }) => [name, size]), [
+    ["a\ufffd", 4],
+    ["\u00fc", 3],
+  ]);
+});
+
 Deno.test("listFolder() throws the problem of a folder that cannot be listed", async () => {
   const files = memoryFiles({});
   files.list = () => Promise.reject(fileError("PermissionDenied"));
@@ -49,7 +62,7 @@ Deno.test("listFolder() throws the problem of a folder that cannot be listed", a
 
 Deno.test("isListed() rejects control characters, backslashes and files that are being written", () => {
   for (const name of ["a", "ü b", ".hidden", "100%"]) assert(isListed(name), name);
-  for (const name of ["a\nb", "a\\b", "\ud800", "\ufffd", UPLOAD]) assert(!isListed(name), name);
+  for (const name of ["a\nb", "a\\b", "\ud800", "..;x", UPLOAD]) assert(!isListed(name), name);
 });
 
 Deno.test("fileRow() has no size for a folder, and is not reachable for a device", () => {

@@ -454,6 +454,8 @@ const GPU_PATH = "/dev/gpu";
 const LOOKUP_MS = 50;
 /** `Retry-After` in seconds if there is no model, or if it did not say. */
 const RETRY_SECONDS = 30;
+/** Longest `Retry-After` in seconds. */
+const MAX_RETRY_SECONDS = 3600;
 
 interface Model {
   /** `backend/model`, as in `X-Semantic-Gpu`. */
@@ -522,34 +524,25 @@ function formatModelName(backend: unknown, model: unknown): string {
 }
 
 /**
- * Translates an error response of `/dev/gpu/stream` to the problem that the client gets.
+ * Translates an error response of `/dev/gpu/stream` to the problem that the client gets: the model
+ * is not available now, whatever the reason is.
  *
  * @param path path of the source
  */
 function modelProblem({ status, headers }: Response, path: string): Problem {
   const seconds = Number(headers.get("retry-after") ?? RETRY_SECONDS) || RETRY_SECONDS;
-  switch (status) {
-    case 429:
-      return new Problem(
-        "too-many-requests",
-        `Cannot shape ${path}: the model has too many requests; retry after ${seconds} seconds`,
-        retryAfter(seconds),
-      );
-    case 503:
-    case 404:
-      return new Problem(
-        "unavailable",
-        `Cannot shape ${path}: the model is not available`,
-        retryAfter(seconds),
-      );
-    case 504:
-      return new Problem(
-        "gateway-timeout",
-        `Cannot shape ${path}: the model did not answer in time`,
-      );
-    default:
-      return new Problem("bad-gateway", `Cannot shape ${path}: ${GPU_PATH} answered ${status}`);
-  }
+  return unavailableModel(path, `${GPU_PATH} answered ${status}`, seconds);
+}
+
+/**
+ * Makes the problem `unavailable` for a model that cannot be reached or fails.
+ *
+ * @param state what the model did, as the end of a sentence
+ * @param seconds value of `Retry-After`
+ */
+function unavailableModel(path: string, state: string, seconds = RETRY_SECONDS): Problem {
+  const detail = `Cannot shape ${path}: the model is not available, ${state}`;
+  return new Problem("unavailable", detail, retryAfter(Math.min(seconds, MAX_RETRY_SECONDS)));
 }
 
 /** Returns the header `Retry-After` in whole seconds, at least 1. */
@@ -2108,6 +2101,14 @@ function certainLength(text: string, isFenced: boolean): number {
 /** Longest event stream of one generation in bytes; a longer one is cancelled. */
 const MAX_OUTPUT_BYTES = 1024 * 1024;
 
+/** Results of `/dev/gpu/stream` for an answer that the model did not finish, in words. */
+const UNFINISHED: ReadonlyMap<string, string> = new Map([
+  ["length", "the output reached the limit of the model; request a shorter text"],
+  ["filtered", "a content filter of the model stopped the output"],
+  ["refused", "the model refused to write this"],
+  ["incomplete", "the model did not say that the output is complete"],
+]);
+
 /** What {@link readOutput} needs to know of the generation. */
 interface OutputOptions {
   /** Languages of a fence that is removed; see `Format.fences`. */
@@ -2120,8 +2121,8 @@ interface OutputOptions {
  * Reads a stream to its `done` event.
  *
  * @param onText receives the text in pieces; an error that it throws stops the read
- * @throws {Problem} `bad-gateway` if the stream is longer than 1 MiB, reports an error, reports that
- * the output reached its limit, or ends without a `done` event
+ * @throws {Problem} `unavailable` if the stream reports an error or ends without a `done` event;
+ * `bad-gateway` if it is longer than 1 MiB, or if the model did not finish
  */
 async function readOutput(
   body: ReadableStream<Uint8Array>,
@@ -2132,6 +2133,7 @@ async function readOutput(
   const events = new EventReader(MAX_OUTPUT_BYTES);
   let length = 0;
   let isDone = false;
+  let isFailed = false;
 
   /** Handles one event and returns whether it ends the output. */
   function handle({ event, data }: ServerEvent): boolean {
@@ -2140,15 +2142,15 @@ async function readOutput(
         onText(unwrapper.push(data));
         return false;
       case "error":
+        // The reason follows in the `done` event.
         console.warn(`Cannot read the output: the model reported an error: ${data.slice(0, 500)}`);
-        throw outputProblem(path, "the model stopped early; nothing was stored");
+        isFailed = true;
+        return false;
       case "done":
-        if (data === "length") {
-          throw outputProblem(
-            path,
-            "the output reached the limit of the model; request a shorter text",
-          );
+        if (UNFINISHED.has(data)) {
+          throw outputProblem(path, `${UNFINISHED.get(data)}; nothing was stored`);
         }
+        if (isFailed || data !== "stop") throw stoppedEarly(path);
         onText(unwrapper.end());
         return true;
       default:
@@ -2169,7 +2171,11 @@ async function readOutput(
     // After the `done` event, only the cancellation of the rest can fail.
     if (!isDone) throw error;
   }
-  if (!isDone) throw outputProblem(path, "the model stopped early; nothing was stored");
+  if (!isDone) throw stoppedEarly(path);
+}
+
+function stoppedEarly(path: string): Problem {
+  return unavailableModel(path, "it stopped early; nothing was stored");
 }
 
 function outputProblem(path: string, state: string): Problem {
@@ -2679,11 +2685,8 @@ class Generation {
   }
 
   #timeoutProblem(timeout: number): Problem {
-    return new Problem(
-      "gateway-timeout",
-      `Cannot shape ${this.input.path}: the model did not finish within ${timeout} seconds`,
-      retryAfter(timeout),
-    );
+    const state = `it did not finish within ${timeout} seconds`;
+    return unavailableModel(this.input.path, state, timeout);
   }
 
   #toProblem(error: unknown): Problem {
@@ -2691,7 +2694,7 @@ class Generation {
     if (aborted && reason instanceof Problem) return reason;
     if (error instanceof Problem) return error;
     if (!aborted) console.warn(`Cannot complete a generation: ${error}`);
-    return new Problem("bad-gateway", `Cannot shape ${this.input.path}: the model stopped early`);
+    return unavailableModel(this.input.path, "it stopped early");
   }
 }
 
@@ -3058,8 +3061,8 @@ interface FormatChoice {
   /** True for server-sent events whose text has the format. */
   readonly isStream: boolean;
   /**
-   * True if `text/plain` is named and preferred, so that the source itself can be sent if there is
-   * no shape.
+   * True if `text/plain` is named and ranked before every other media type, also before those that no
+   * shape has, so that the source itself can be sent if there is no shape.
    */
   readonly acceptsSource: boolean;
 }
@@ -3102,7 +3105,16 @@ function chooseFormat(accept: string): FormatChoice {
       `Cannot choose a format: Accept allows none of ${FORMAT_TYPES.join(", ")}`,
     );
   }
-  return { format, isStream, acceptsSource: choice.range === "text/plain" };
+  const acceptsSource = choice.range === "text/plain" && firstRange(accept) === "text/plain";
+  return { format, isStream, acceptsSource };
+}
+
+/** Returns the media range that the client ranks first: by weight, specificity and order. */
+function firstRange(accept: string): string | undefined {
+  const specificity = (range: string): number => range === "*/*" ? 0 : range.endsWith("/*") ? 1 : 2;
+  return parseAccept(accept)
+    .filter(({ range, q }) => q > 0 && range !== EVENT_STREAM)
+    .sort((a, b) => b.q - a.q || specificity(b.range) - specificity(a.range))[0]?.range;
 }
 
 // ---- plugins/semantic/event_stream.ts
@@ -3145,11 +3157,14 @@ function formatDone(etag: string, cache: CacheStatus): string {
  * Streams a generation from its beginning.
  *
  * @param leave called when the stream ends or the client disconnects
+ * @param source text of the source, if the client accepts it instead of a shape; it is sent if the
+ * model is not available and nothing was sent yet
  */
 function streamGeneration(
   generation: Generation,
   status: CacheStatus,
   leave: () => void,
+  source?: string,
 ): ReadableStream<Uint8Array> {
   const encoder = new TextEncoder();
   let sent = 0;
@@ -3166,15 +3181,18 @@ function streamGeneration(
     return piece === "" ? "" : formatEvent(piece);
   }
 
+  function formatLast(outcome: Generation["outcome"]): string {
+    if (!(outcome instanceof Problem)) return formatDone(outcome?.etag ?? "", status);
+    const sendsSource = source !== undefined && sent === 0 && outcome.status === 503;
+    return sendsSource ? formatSourceEvents(source) : formatEvent(outcome.message, "error");
+  }
+
   return new ReadableStream({
     async pull(controller) {
       const events = await nextEvents();
       if (events !== "") return controller.enqueue(encoder.encode(events));
       const { outcome } = generation;
-      const last = outcome instanceof Problem
-        ? formatEvent(outcome.message, "error")
-        : formatDone(outcome?.etag ?? "", status);
-      controller.enqueue(encoder.encode(last));
+      controller.enqueue(encoder.encode(formatLast(outcome)));
       controller.close();
       leave();
     },
@@ -3603,7 +3621,7 @@ async function waitFor(
   generation: Generation,
   status: CacheStatus,
 ): Promise<Response> {
-  const { request, isStream } = shapeRequest;
+  const { request, isStream, acceptsSource } = shapeRequest;
   const { format, source, model } = generation.input;
   const leave = generation.join();
   request.signal.addEventListener("abort", leave, { once: true });
@@ -3612,7 +3630,8 @@ async function waitFor(
   // A failure before the first text is a problem response, also for a stream.
   if (isStream && !(generation.outcome instanceof Problem)) {
     const headers = streamHeaders(shapeHeaders(format, model, source.cut), status);
-    return new Response(streamGeneration(generation, status, leave), { headers });
+    const fallback = acceptsSource ? source.text : undefined;
+    return new Response(streamGeneration(generation, status, leave, fallback), { headers });
   }
   while (generation.outcome === undefined) await generation.changed();
   leave();

@@ -94,6 +94,11 @@ export async function askModel(
     await response.body?.cancel();
     return undefined;
   }
+  // Names of an answer that was refused or filtered are not a choice of the model.
+  if (!/^(?:stop|length)$/.test(response.headers.get("x-gpu-finish") ?? "stop")) {
+    await response.body?.cancel();
+    return undefined;
+  }
   return { names: readNames(await startOf(response), names) };
 }
 

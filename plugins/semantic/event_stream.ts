@@ -41,11 +41,14 @@ function formatDone(etag: string, cache: CacheStatus): string {
  * Streams a generation from its beginning.
  *
  * @param leave called when the stream ends or the client disconnects
+ * @param source text of the source, if the client accepts it instead of a shape; it is sent if the
+ * model is not available and nothing was sent yet
  */
 export function streamGeneration(
   generation: Generation,
   status: CacheStatus,
   leave: () => void,
+  source?: string,
 ): ReadableStream<Uint8Array> {
   const encoder = new TextEncoder();
   let sent = 0;
@@ -62,15 +65,18 @@ export function streamGeneration(
     return piece === "" ? "" : formatEvent(piece);
   }
 
+  function formatLast(outcome: Generation["outcome"]): string {
+    if (!(outcome instanceof Problem)) return formatDone(outcome?.etag ?? "", status);
+    const sendsSource = source !== undefined && sent === 0 && outcome.status === 503;
+    return sendsSource ? formatSourceEvents(source) : formatEvent(outcome.message, "error");
+  }
+
   return new ReadableStream({
     async pull(controller) {
       const events = await nextEvents();
       if (events !== "") return controller.enqueue(encoder.encode(events));
       const { outcome } = generation;
-      const last = outcome instanceof Problem
-        ? formatEvent(outcome.message, "error")
-        : formatDone(outcome?.etag ?? "", status);
-      controller.enqueue(encoder.encode(last));
+      controller.enqueue(encoder.encode(formatLast(outcome)));
       controller.close();
       leave();
     },

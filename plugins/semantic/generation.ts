@@ -8,7 +8,7 @@ import { Problem } from "../kit/problem.ts";
 import type { Format } from "./formats/format.ts";
 import { findFault } from "./formats/formats.ts";
 import { findControlCharacters } from "./formats/text.ts";
-import { formatModelName, GPU_PATH, type Model, modelProblem, retryAfter } from "./model.ts";
+import { formatModelName, GPU_PATH, type Model, modelProblem, unavailableModel } from "./model.ts";
 import { formatPrompt } from "./prompt.ts";
 import { readOutput } from "./read_output.ts";
 import { createShape, type Shape, shapeHeaders } from "./shape.ts";
@@ -154,11 +154,8 @@ export class Generation {
   }
 
   #timeoutProblem(timeout: number): Problem {
-    return new Problem(
-      "gateway-timeout",
-      `Cannot shape ${this.input.path}: the model did not finish within ${timeout} seconds`,
-      retryAfter(timeout),
-    );
+    const state = `it did not finish within ${timeout} seconds`;
+    return unavailableModel(this.input.path, state, timeout);
   }
 
   #toProblem(error: unknown): Problem {
@@ -166,6 +163,6 @@ export class Generation {
     if (aborted && reason instanceof Problem) return reason;
     if (error instanceof Problem) return error;
     if (!aborted) console.warn(`Cannot complete a generation: ${error}`);
-    return new Problem("bad-gateway", `Cannot shape ${this.input.path}: the model stopped early`);
+    return unavailableModel(this.input.path, "it stopped early");
   }
 }

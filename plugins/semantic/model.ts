@@ -9,6 +9,8 @@ export const GPU_PATH = "/dev/gpu";
 const LOOKUP_MS = 50;
 /** `Retry-After` in seconds if there is no model, or if it did not say. */
 const RETRY_SECONDS = 30;
+/** Longest `Retry-After` in seconds. */
+const MAX_RETRY_SECONDS = 3600;
 
 export interface Model {
   /** `backend/model`, as in `X-Semantic-Gpu`. */
@@ -77,34 +79,25 @@ export function formatModelName(backend: unknown, model: unknown): string {
 }
 
 /**
- * Translates an error response of `/dev/gpu/stream` to the problem that the client gets.
+ * Translates an error response of `/dev/gpu/stream` to the problem that the client gets: the model
+ * is not available now, whatever the reason is.
  *
  * @param path path of the source
  */
 export function modelProblem({ status, headers }: Response, path: string): Problem {
   const seconds = Number(headers.get("retry-after") ?? RETRY_SECONDS) || RETRY_SECONDS;
-  switch (status) {
-    case 429:
-      return new Problem(
-        "too-many-requests",
-        `Cannot shape ${path}: the model has too many requests; retry after ${seconds} seconds`,
-        retryAfter(seconds),
-      );
-    case 503:
-    case 404:
-      return new Problem(
-        "unavailable",
-        `Cannot shape ${path}: the model is not available`,
-        retryAfter(seconds),
-      );
-    case 504:
-      return new Problem(
-        "gateway-timeout",
-        `Cannot shape ${path}: the model did not answer in time`,
-      );
-    default:
-      return new Problem("bad-gateway", `Cannot shape ${path}: ${GPU_PATH} answered ${status}`);
-  }
+  return unavailableModel(path, `${GPU_PATH} answered ${status}`, seconds);
+}
+
+/**
+ * Makes the problem `unavailable` for a model that cannot be reached or fails.
+ *
+ * @param state what the model did, as the end of a sentence
+ * @param seconds value of `Retry-After`
+ */
+export function unavailableModel(path: string, state: string, seconds = RETRY_SECONDS): Problem {
+  const detail = `Cannot shape ${path}: the model is not available, ${state}`;
+  return new Problem("unavailable", detail, retryAfter(Math.min(seconds, MAX_RETRY_SECONDS)));
 }
 
 /** Returns the header `Retry-After` in whole seconds, at least 1. */

@@ -17,8 +17,8 @@ export interface FormatChoice {
   /** True for server-sent events whose text has the format. */
   readonly isStream: boolean;
   /**
-   * True if `text/plain` is named and preferred, so that the source itself can be sent if there is
-   * no shape.
+   * True if `text/plain` is named and ranked before every other media type, also before those that no
+   * shape has, so that the source itself can be sent if there is no shape.
    */
   readonly acceptsSource: boolean;
 }
@@ -61,5 +61,14 @@ function chooseFormat(accept: string): FormatChoice {
       `Cannot choose a format: Accept allows none of ${FORMAT_TYPES.join(", ")}`,
     );
   }
-  return { format, isStream, acceptsSource: choice.range === "text/plain" };
+  const acceptsSource = choice.range === "text/plain" && firstRange(accept) === "text/plain";
+  return { format, isStream, acceptsSource };
+}
+
+/** Returns the media range that the client ranks first: by weight, specificity and order. */
+function firstRange(accept: string): string | undefined {
+  const specificity = (range: string): number => range === "*/*" ? 0 : range.endsWith("/*") ? 1 : 2;
+  return parseAccept(accept)
+    .filter(({ range, q }) => q > 0 && range !== EVENT_STREAM)
+    .sort((a, b) => b.q - a.q || specificity(b.range) - specificity(a.range))[0]?.range;
 }

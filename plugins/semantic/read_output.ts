@@ -2,10 +2,19 @@
 
 import { Problem } from "../kit/problem.ts";
 import { EventReader, type ServerEvent } from "../kit/sse.ts";
+import { unavailableModel } from "./model.ts";
 import { OutputUnwrapper } from "./unwrap_output.ts";
 
 /** Longest event stream of one generation in bytes; a longer one is cancelled. */
 const MAX_OUTPUT_BYTES = 1024 * 1024;
+
+/** Results of `/dev/gpu/stream` for an answer that the model did not finish, in words. */
+const UNFINISHED: ReadonlyMap<string, string> = new Map([
+  ["length", "the output reached the limit of the model; request a shorter text"],
+  ["filtered", "a content filter of the model stopped the output"],
+  ["refused", "the model refused to write this"],
+  ["incomplete", "the model did not say that the output is complete"],
+]);
 
 /** What {@link readOutput} needs to know of the generation. */
 export interface OutputOptions {
@@ -19,8 +28,8 @@ export interface OutputOptions {
  * Reads a stream to its `done` event.
  *
  * @param onText receives the text in pieces; an error that it throws stops the read
- * @throws {Problem} `bad-gateway` if the stream is longer than 1 MiB, reports an error, reports that
- * the output reached its limit, or ends without a `done` event
+ * @throws {Problem} `unavailable` if the stream reports an error or ends without a `done` event;
+ * `bad-gateway` if it is longer than 1 MiB, or if the model did not finish
  */
 export async function readOutput(
   body: ReadableStream<Uint8Array>,
@@ -31,6 +40,7 @@ export async function readOutput(
   const events = new EventReader(MAX_OUTPUT_BYTES);
   let length = 0;
   let isDone = false;
+  let isFailed = false;
 
   /** Handles one event and returns whether it ends the output. */
   function handle({ event, data }: ServerEvent): boolean {
@@ -39,15 +49,15 @@ export async function readOutput(
         onText(unwrapper.push(data));
         return false;
       case "error":
+        // The reason follows in the `done` event.
         console.warn(`Cannot read the output: the model reported an error: ${data.slice(0, 500)}`);
-        throw outputProblem(path, "the model stopped early; nothing was stored");
+        isFailed = true;
+        return false;
       case "done":
-        if (data === "length") {
-          throw outputProblem(
-            path,
-            "the output reached the limit of the model; request a shorter text",
-          );
+        if (UNFINISHED.has(data)) {
+          throw outputProblem(path, `${UNFINISHED.get(data)}; nothing was stored`);
         }
+        if (isFailed || data !== "stop") throw stoppedEarly(path);
         onText(unwrapper.end());
         return true;
       default:
@@ -68,7 +78,11 @@ export async function readOutput(
     // After the `done` event, only the cancellation of the rest can fail.
     if (!isDone) throw error;
   }
-  if (!isDone) throw outputProblem(path, "the model stopped early; nothing was stored");
+  if (!isDone) throw stoppedEarly(path);
+}
+
+function stoppedEarly(path: string): Problem {
+  return unavailableModel(path, "it stopped early; nothing was stored");
 }
 
 function outputProblem(path: string, state: string): Problem {

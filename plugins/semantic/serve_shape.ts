@@ -154,7 +154,7 @@ async function waitFor(
   generation: Generation,
   status: CacheStatus,
 ): Promise<Response> {
-  const { request, isStream } = shapeRequest;
+  const { request, isStream, acceptsSource } = shapeRequest;
   const { format, source, model } = generation.input;
   const leave = generation.join();
   request.signal.addEventListener("abort", leave, { once: true });
@@ -163,7 +163,8 @@ async function waitFor(
   // A failure before the first text is a problem response, also for a stream.
   if (isStream && !(generation.outcome instanceof Problem)) {
     const headers = streamHeaders(shapeHeaders(format, model, source.cut), status);
-    return new Response(streamGeneration(generation, status, leave), { headers });
+    const fallback = acceptsSource ? source.text : undefined;
+    return new Response(streamGeneration(generation, status, leave, fallback), { headers });
   }
   while (generation.outcome === undefined) await generation.changed();
   leave();

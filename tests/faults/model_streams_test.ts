@@ -7,6 +7,9 @@
 import { assertEquals, assertMatch } from "../support/assert.ts";
 import { type GpuServer, withGpuServer } from "../plugins/gpu/gpu_server.ts";
 import type { WireFormat } from "../plugins/fake_backend.ts";
+import { installPlugin, putWorld } from "../support/plugin_server.ts";
+import { bearer, TOKEN } from "../support/test_server.ts";
+import type { Reply } from "../support/wire.ts";
 
 const FORMATS: readonly WireFormat[] = ["openai", "claude", "ollama"];
 
@@ -199,5 +202,87 @@ Deno.test("/dev/gpu sends every character of an answer, however the stream is wr
         });
       }
     }
+  });
+});
+
+/** Requests the shape of `/home/x`. */
+function shape(gpu: GpuServer, accept: string): Promise<Reply> {
+  const headers = { ...bearer(TOKEN), accept };
+  return gpu.server.send({ method: "GET", target: "/shaped/home/x", headers });
+}
+
+Deno.test("/shaped stores no answer that the model did not finish, and says so", async (t) => {
+  await withGpuServer(async (gpu) => {
+    await putWorld(gpu.server, "/etc/semantic.conf", "budget 1000");
+    await installPlugin(gpu.server, "semantic");
+    await putWorld(gpu.server, "/home/x", "The source.");
+    for (const format of FORMATS) {
+      await configure(gpu, format);
+      const bodies = [...UNFINISHED[format].map(([body]) => body), ...FAILED[format]];
+      for (const body of bodies) {
+        await t.step(`${format}: ${body.slice(-90)}`, async () => {
+          gpu.backend.behaviour = { body };
+          for (
+            const accept of ["text/plain;q=0.5, text/html;q=0.1", "text/event-stream, text/plain"]
+          ) {
+            const calls = gpu.backend.calls.length;
+            for (let times = 1; times <= 2; times++) {
+              const reply = await shape(gpu, accept);
+              assertMatch(`${reply.status} ${reply.text}`, REPORTED);
+              assertEquals(gpu.backend.calls.length, calls + times, "it was not stored");
+            }
+          }
+        });
+      }
+      const [body = ""] = COMPLETE[format];
+      gpu.backend.behaviour = { body };
+      assertEquals((await shape(gpu, "text/plain")).text, "Hello 😀");
+      const calls = gpu.backend.calls.length;
+      assertEquals((await shape(gpu, "text/plain")).headers.get("x-semantic-cache"), "hit");
+      assertEquals(gpu.backend.calls.length, calls);
+    }
+  });
+});
+
+/** A problem, an error event, or the source itself. */
+const REPORTED =
+  /^50[23] |^200 [^]*event: error\n|^200 The source\.$|^200 [^]*"cache":"fallback-raw"/;
+
+Deno.test("/shaped answers 503 with Retry-After if the model cannot be reached or fails", async (t) => {
+  await withGpuServer(async (gpu) => {
+    await putWorld(gpu.server, "/etc/semantic.conf", "budget 1000");
+    await installPlugin(gpu.server, "semantic");
+    await putWorld(gpu.server, "/home/x", "The source.");
+    await gpu.configure(`openai://${gpu.backend.host}\ntimeout 1`);
+    const check = async (retryAfter: string) => {
+      for (const accept of ["text/html", "*", "*/*", "image/png, text/plain;q=0.8"]) {
+        const reply = await shape(gpu, accept);
+        assertEquals([reply.status, reply.headers.get("retry-after")], [503, retryAfter], accept);
+        assertEquals(reply.headers.get("vary"), "Accept, X-Semantic-Intent, User-Agent");
+      }
+      for (const accept of ["text/plain", "text/plain, */*;q=0.1"]) {
+        const reply = await shape(gpu, accept);
+        assertEquals([reply.status, reply.text], [200, "The source."], accept);
+        assertEquals(reply.headers.get("x-semantic-cache"), "fallback-raw");
+        assertEquals(reply.headers.get("retry-after"), retryAfter);
+      }
+    };
+    for (const status of [401, 404, 429, 500, 503]) {
+      await t.step(`status ${status}`, async () => {
+        gpu.backend.behaviour = { status, headers: { "retry-after": "7" } };
+        await check("7");
+      });
+    }
+    await t.step("no connection", async () => {
+      const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+      const { port } = listener.addr;
+      listener.close();
+      await gpu.configure(`openai://127.0.0.1:${port}`);
+      await check("30");
+    });
+    await t.step("a host name without an address", async () => {
+      await gpu.configure("openai://no-such-host.invalid");
+      await check("30");
+    });
   });
 });

@@ -6,14 +6,16 @@ import { type Script, shaperSteps, textIn, withShaper } from "./shaper.ts";
 shaperSteps("GET /shaped/… reports failures", "budget 10000\nsource 1024", {
   "answers each failure of the model with its status": async ({ shape, model }, path) => {
     const rows: [Script, status: number, retryAfter: string | undefined][] = [
-      [{ status: 429, headers: { "retry-after": "7" } }, 429, "7"],
+      [{ status: 429, headers: { "retry-after": "7" } }, 503, "7"],
       [{ status: 503, headers: { "retry-after": "9" } }, 503, "9"],
-      [{ status: 502 }, 502, undefined],
-      [{ status: 504 }, 504, undefined],
-      [{ status: 413 }, 502, undefined],
-      [{ end: "break" }, 502, undefined],
-      [{ end: "error" }, 502, undefined],
-      [{ end: "silent" }, 502, undefined],
+      [{ status: 502 }, 503, "30"],
+      [{ status: 504 }, 503, "30"],
+      [{ status: 413 }, 503, "30"],
+      [{ end: "break" }, 503, "30"],
+      [{ end: "error" }, 503, "30"],
+      [{ end: "silent" }, 503, "30"],
+      [{ end: "length" }, 502, undefined],
+      [{ end: "filtered" }, 502, undefined],
       [{ tokens: ["x".repeat(10_000)], endless: true }, 502, undefined],
     ];
     for (const [script, status, retryAfter] of rows) {
@@ -27,14 +29,14 @@ shaperSteps("GET /shaped/… reports failures", "budget 10000\nsource 1024", {
     await model.script({ status: 502 });
     const problem = await shape(path, { accept: "application/json" });
     assertEquals(problem.header("content-type"), "application/problem+json");
-    assertEquals(JSON.parse(problem.text).type, "/usr/share/doc/problems/bad-gateway.md");
+    assertEquals(JSON.parse(problem.text).type, "/usr/share/doc/problems/unavailable.md");
   },
-  "sends the source instead of 429 and 503 if text/plain is preferred": async (
+  "sends the source instead of 503 if text/plain is ranked first": async (
     { shape, model },
     path,
   ) => {
     const source = "The world of case 1.\n";
-    for (const status of [429, 503]) {
+    for (const status of [429, 502, 503]) {
       await model.script({ status });
       const raw = await shape(path, { accept: "text/plain, */*;q=0.1" });
       assertEquals([raw.status, raw.text], [200, source]);
@@ -42,14 +44,23 @@ shaperSteps("GET /shaped/… reports failures", "budget 10000\nsource 1024", {
       assertEquals(raw.header("cache-control"), "no-store");
       assert(raw.headers.has("retry-after"));
       await model.script({ status });
-      assertEquals((await shape(path, { accept: "*/*" })).status, status);
+      assertEquals((await shape(path, { accept: "*" })).status, 503);
+      await model.script({ status });
+      const picture = await shape(path, { accept: "image/png, text/plain;q=0.8" });
+      assertEquals(picture.status, 503);
       await model.script({ status });
       const stream = await shape(path, { accept: "text/event-stream, text/plain" });
       assertEquals(textIn(stream.text), source);
       assertEquals(stream.header("x-semantic-cache"), "fallback-raw");
     }
+    await model.script({ tokens: [], end: "error" });
+    const failed = await shape(path, { accept: "text/event-stream, text/plain" });
+    assertEquals(textIn(failed.text), source);
+    assertMatch(failed.text, /event: done\ndata: {"cache":"fallback-raw"}/);
     await model.become({ configured: false });
-    assertEquals((await shape(path, { accept: "text/html" })).status, 503);
+    for (const accept of ["text/html", "image/png, text/plain;q=0.8"]) {
+      assertEquals((await shape(path, { accept })).status, 503, accept);
+    }
     const raw = await shape(path, { accept: "text/plain" });
     assertEquals(raw.header("x-semantic-cache"), "fallback-raw");
     await model.become({});
@@ -83,12 +94,12 @@ shaperSteps("GET /shaped/… reports failures", "budget 10000\nsource 1024", {
   },
 });
 
-Deno.test("GET /shaped/… answers 504 if the model does not finish in time", async () => {
+Deno.test("GET /shaped/… answers 503 if the model does not finish in time", async () => {
   await withShaper({ conf: "timeout 1" }, async ({ shape, put, model }) => {
     await put("/home/a", "a");
     await model.script({ end: "hang" });
     const reply = await shape("/home/a", { accept: "text/html" });
-    assertEquals([reply.status, reply.header("retry-after")], [504, "1"]);
+    assertEquals([reply.status, reply.header("retry-after")], [503, "1"]);
     assertEquals((await model.until("it was cancelled", ({ left }) => left === 1)).left, 1);
   });
 });

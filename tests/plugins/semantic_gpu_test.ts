@@ -58,11 +58,11 @@ Deno.test("GET /shaped/… uses the gpu plugin", async (t) => {
 
       await t.step("answers each failure of the backend with its status", async () => {
         const rows: [Behaviour, number][] = [
-          [{ tokens: ["{"], end: "broken" }, 502],
-          [{ tokens: ["{}"], end: "error", errorText: "burnt" }, 502],
-          [{ tokens: ["{}"], end: "unmarked" }, 502],
-          [{ status: 500, errorText: "no" }, 502],
-          [{ status: 429, headers: { "retry-after": "3" } }, 429],
+          [{ tokens: ["{"], end: "broken" }, 503],
+          [{ tokens: ["{}"], end: "error", errorText: "burnt" }, 503],
+          [{ tokens: ["{}"], end: "unmarked" }, 503],
+          [{ status: 500, errorText: "no" }, 503],
+          [{ status: 429, headers: { "retry-after": "3" } }, 503],
           [{ tokens: ["not JSON"] }, 406],
         ];
         for (const [behaviour, status] of rows) {

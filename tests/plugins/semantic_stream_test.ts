@@ -73,7 +73,7 @@ shaperSteps("GET /shaped/… streams a shape", "budget 10000\ntimeout 60", {
   "answers a failure before the first piece with a status": async ({ shape, model }, path) => {
     await model.script({ status: 502 });
     const reply = await shape(path, { accept: "text/event-stream, text/html" });
-    assertEquals(reply.status, 502);
+    assertEquals(reply.status, 503);
   },
 });
 

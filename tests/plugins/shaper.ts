@@ -16,9 +16,9 @@ export interface Script {
   readonly hold?: number;
   /**
    * `break` drops the connection, `error` sends an error event, `hang` sends nothing more, `silent`
-   * closes without a done event, `length` reports that the output reached its limit.
+   * closes without a done event; `length` and `filtered` report that the model did not finish.
    */
-  readonly end?: "done" | "break" | "error" | "hang" | "silent" | "length";
+  readonly end?: "done" | "break" | "error" | "hang" | "silent" | "length" | "filtered";
   /** Answers only this status. */
   readonly status?: number;
   readonly headers?: Readonly<Record<string, string>>;
@@ -73,7 +73,7 @@ export default { async fetch(request) {
       close();
       if (end === "break") return controller.error(new Error("connection lost"));
       if (end === "error") controller.enqueue(encoder.encode("event: error\\ndata: burnt\\n\\n"));
-      const finish = { done: "stop", error: "error", length: "length" }[end];
+      const finish = { done: "stop", error: "error", length: "length", filtered: "filtered" }[end];
       if (finish) controller.enqueue(encoder.encode("event: done\\ndata: " + finish + "\\n\\n"));
       controller.close();
     },

@@ -89,14 +89,20 @@ Deno.test("Generation trusts the configured model if the response names none", a
 
 Deno.test("Generation translates an error response of the model", async () => {
   const outcome = await outcomeOf(() => new Response("no", { status: 503 }));
-  assertEquals(problemOf(outcome), [503, "Cannot shape /home/x: the model is not available"]);
+  assertEquals(problemOf(outcome), [
+    503,
+    "Cannot shape /home/x: the model is not available, /dev/gpu answered 503",
+  ]);
 });
 
-Deno.test("Generation reports a failed request as bad-gateway", async () => {
+Deno.test("Generation reports a failed request as unavailable", async () => {
   const outcome = await outcomeOf(() => {
     throw new TypeError("refused");
   });
-  assertEquals(problemOf(outcome), [502, "Cannot shape /home/x: the model stopped early"]);
+  assertEquals(problemOf(outcome), [
+    503,
+    "Cannot shape /home/x: the model is not available, it stopped early",
+  ]);
 });
 
 Deno.test("Generation ends after its timeout", async () => {
@@ -108,7 +114,7 @@ Deno.test("Generation ends after its timeout", async () => {
   await generation.run(server.fetch, 0.001);
   const { outcome } = generation;
   assert(outcome instanceof Problem);
-  assertEquals([outcome.status, outcome.headers["retry-after"]], [504, "1"]);
+  assertEquals([outcome.status, outcome.headers["retry-after"]], [503, "1"]);
   assertMatch(outcome.message, /did not finish within 0.001 seconds/);
 });
 

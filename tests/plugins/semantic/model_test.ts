@@ -76,15 +76,16 @@ Deno.test("modelProblem() translates error responses of the model", () => {
     expected: number,
     sent: string | undefined,
   ][] = [
-    [429, "7", 429, "7"],
-    [429, null, 429, "30"],
+    [429, "7", 503, "7"],
+    [429, null, 503, "30"],
     [503, "9", 503, "9"],
     [503, "soon", 503, "30"],
+    [503, "99999", 503, "3600"],
     [404, null, 503, "30"],
-    [504, "7", 504, undefined],
-    [413, null, 502, undefined],
-    [502, null, 502, undefined],
-    [500, null, 502, undefined],
+    [504, "7", 503, "7"],
+    [413, null, 503, "30"],
+    [502, null, 503, "30"],
+    [500, null, 503, "30"],
   ];
   for (const [status, header, expected, sent] of rows) {
     const headers = new Headers(header === null ? {} : { "retry-after": header });

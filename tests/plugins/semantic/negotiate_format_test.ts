@@ -6,6 +6,8 @@ Deno.test("negotiateFormat() chooses by quality, specificity and order", () => {
     [null, "text/plain"],
     [" ", "text/plain"],
     ["*/*", "text/plain"],
+    ["*", "text/plain"],
+    ["*;q=0.5, text/html;q=0.4", "text/plain"],
     ["text/*", "text/plain"],
     ["text/plain;charset=UTF-8", "text/plain"],
     ["text/html", "text/html"],
@@ -75,6 +77,12 @@ Deno.test("negotiateFormat() accepts the source only if text/plain is named and 
     ["text/*", false],
     [null, false],
     ["text/plain;q=0.5, text/html", false],
+    ["image/png, text/plain;q=0.8", false],
+    ["image/png, text/plain", false],
+    ["image/png;q=0, text/plain;q=0.8", true],
+    ["text/plain, image/png", true],
+    ["*/*, text/plain", true],
+    ["text/event-stream, image/png, text/plain;q=0.8", false],
   ];
   for (const [accept, acceptsSource] of rows) {
     assertEquals(negotiateFormat(accept).acceptsSource, acceptsSource, `${accept}`);

@@ -40,24 +40,46 @@ Deno.test("readOutput() succeeds if only the cancellation after done fails", asy
   assertEquals(await read(body), ["text"]);
 });
 
-Deno.test("readOutput() throws bad-gateway if the output is not complete", async () => {
-  const rows: [stream: string, state: string][] = [
-    [modelEvents(["text"], ""), "the model stopped early; nothing was stored"],
+Deno.test("readOutput() throws a problem if the output is not complete", async () => {
+  const early = "the model is not available, it stopped early; nothing was stored";
+  const rows: [stream: string, status: number, state: string][] = [
+    [modelEvents(["text"], ""), 503, early],
+    [modelEvents(["text"], "event: done\ndata: stop"), 503, early],
+    [modelEvents(["text"], "event: error\ndata: secret\n\n"), 503, early],
     [
-      modelEvents(["text"], "event: done\ndata: stop"),
-      "the model stopped early; nothing was stored",
+      modelEvents(["text"], "event: error\ndata: secret\n\nevent: done\ndata: error\n\n"),
+      503,
+      early,
     ],
     [
-      modelEvents(["text"], "event: error\ndata: secret\n\n"),
-      "the model stopped early; nothing was stored",
+      modelEvents(["text"], "event: error\ndata: secret\n\nevent: done\ndata: stop\n\n"),
+      503,
+      early,
     ],
+    [modelEvents(["text"], "event: done\ndata: another\n\n"), 503, early],
     [
       modelEvents(["text"], "event: done\ndata: length\n\n"),
-      "the output reached the limit of the model; request a shorter text",
+      502,
+      "the output reached the limit of the model; request a shorter text; nothing was stored",
+    ],
+    [
+      modelEvents(["text"], "event: error\ndata: x\n\nevent: done\ndata: filtered\n\n"),
+      502,
+      "a content filter of the model stopped the output; nothing was stored",
+    ],
+    [
+      modelEvents(["text"], "event: error\ndata: x\n\nevent: done\ndata: refused\n\n"),
+      502,
+      "the model refused to write this; nothing was stored",
+    ],
+    [
+      modelEvents(["text"], "event: error\ndata: x\n\nevent: done\ndata: incomplete\n\n"),
+      502,
+      "the model did not say that the output is complete; nothing was stored",
     ],
   ];
-  for (const [stream, state] of rows) {
-    await assertRejects(read(stream), { status: 502, message: `Cannot shape /home/x: ${state}` });
+  for (const [stream, status, state] of rows) {
+    await assertRejects(read(stream), { status, message: `Cannot shape /home/x: ${state}` });
   }
 });
 

@@ -15,6 +15,8 @@ import {
   CELL_LIMITS,
   type CellLimits,
   CLIENT_LOG_LINES_PER_SECOND,
+  EDGE_LIMITS,
+  type EdgeLimits,
   HISTORY_BYTES,
   HISTORY_VERSIONS,
   LOCK_WAIT_MS,
@@ -81,6 +83,8 @@ export interface Config {
   readonly clientLogLinesPerSecond: number;
   /** Limits of every plugin process. */
   readonly cellLimits: CellLimits;
+  /** Limits of connections, and of bodies that are received or sent. */
+  readonly edgeLimits: EdgeLimits;
 }
 
 /** An invalid setting. The message is for the operator. */
@@ -123,6 +127,15 @@ export const SETTINGS = {
   ELASTIK_STREAM_LAG: "bytes that wait for one reader of an event stream, 8388608",
   ELASTIK_STREAM_BUFFER: "bytes of all events that wait for slow readers, 268435456",
   ELASTIK_LOG_RATE: "log lines of one kind per second that clients can cause, 10 (0: no limit)",
+  ELASTIK_MAX_CONNECTIONS: "open connections; 0, the default, derives it from the file descriptors",
+  ELASTIK_MAX_CLIENT_CONNECTIONS:
+    "open connections of one client address that is not loopback; 0, the default: half of all",
+  ELASTIK_HEAD_TIMEOUT: "milliseconds until the first request head must be complete, 30000",
+  ELASTIK_IDLE_TIMEOUT: "milliseconds without a request until a connection is closed, 75000",
+  ELASTIK_BODY_TIMEOUT: "milliseconds between two parts of a request body, 30000",
+  ELASTIK_MIN_RATE: "lowest average rate of a slow body in bytes per second, 8192",
+  ELASTIK_BODY_MEMORY: "bytes of all request bodies in memory, 134217728",
+  ELASTIK_RESPONSE_MEMORY: "bytes of all responses over 8 MiB in memory, 536870912",
   ELASTIK_CELL_HEAP: "V8 heap of a plugin in MiB, 128",
   ELASTIK_CELL_MEMORY: "resident memory of a plugin process in MiB, 512",
   ELASTIK_CELL_START: "milliseconds a plugin may take to start, 10000",
@@ -171,6 +184,14 @@ export const PUBLIC_SETTINGS: readonly SettingName[] = [
   "ELASTIK_STREAMS_PER_CLIENT",
   "ELASTIK_STREAM_LAG",
   "ELASTIK_STREAM_BUFFER",
+  "ELASTIK_MAX_CONNECTIONS",
+  "ELASTIK_MAX_CLIENT_CONNECTIONS",
+  "ELASTIK_HEAD_TIMEOUT",
+  "ELASTIK_IDLE_TIMEOUT",
+  "ELASTIK_BODY_TIMEOUT",
+  "ELASTIK_MIN_RATE",
+  "ELASTIK_BODY_MEMORY",
+  "ELASTIK_RESPONSE_MEMORY",
   "ELASTIK_CELL_HEAP",
   "ELASTIK_CELL_MEMORY",
   "ELASTIK_CELL_START",
@@ -320,6 +341,7 @@ export function readConfig(env: (name: string) => string | undefined): Config {
       CLIENT_LOG_LINES_PER_SECOND,
     ),
     cellLimits: readCellLimits(read),
+    edgeLimits: readEdgeLimits(read),
   };
 }
 
@@ -469,6 +491,32 @@ function readHost(text: string): string {
     }": an IP address or a host name without a port ` +
       "is needed",
   );
+}
+
+function readEdgeLimits(read: Read): EdgeLimits {
+  const atLeastOne = (name: SettingName, value: number) =>
+    Math.max(1, parseWholeNumber(read, name, value));
+  return {
+    maxConnections: parseWholeNumber(
+      read,
+      "ELASTIK_MAX_CONNECTIONS",
+      EDGE_LIMITS.maxConnections,
+    ),
+    maxClientConnections: parseWholeNumber(
+      read,
+      "ELASTIK_MAX_CLIENT_CONNECTIONS",
+      EDGE_LIMITS.maxClientConnections,
+    ),
+    headTimeoutMs: atLeastOne("ELASTIK_HEAD_TIMEOUT", EDGE_LIMITS.headTimeoutMs),
+    idleTimeoutMs: atLeastOne("ELASTIK_IDLE_TIMEOUT", EDGE_LIMITS.idleTimeoutMs),
+    bodyTimeoutMs: atLeastOne("ELASTIK_BODY_TIMEOUT", EDGE_LIMITS.bodyTimeoutMs),
+    minBytesPerSecond: atLeastOne("ELASTIK_MIN_RATE", EDGE_LIMITS.minBytesPerSecond),
+    maxBodyBytesInFlight: atLeastOne("ELASTIK_BODY_MEMORY", EDGE_LIMITS.maxBodyBytesInFlight),
+    maxResponseBytesInFlight: atLeastOne(
+      "ELASTIK_RESPONSE_MEMORY",
+      EDGE_LIMITS.maxResponseBytesInFlight,
+    ),
+  };
 }
 
 /** Certificate and key are needed together. */

@@ -31,6 +31,83 @@ export const DRAIN_BODY_TIMEOUT_MS = 1_000;
 /** A shutdown waits this long for open requests. */
 export const SHUTDOWN_TIMEOUT_MS = 10_000;
 
+// connections and bodies in flight
+
+/**
+ * Limits of the network edge: connections, and bodies that are received or sent. Times are in
+ * milliseconds.
+ */
+export interface EdgeLimits {
+  /**
+   * Open connections (`ELASTIK_MAX_CONNECTIONS`); 0 derives the number from the file descriptors of
+   * the process. Beyond it, idle connections are closed; if there are none, 503.
+   */
+  readonly maxConnections: number;
+  /**
+   * Open connections of one client address (`ELASTIK_MAX_CLIENT_CONNECTIONS`); 0 means half of
+   * `maxConnections`. Loopback addresses and trusted proxies have no such limit.
+   */
+  readonly maxClientConnections: number;
+  /** Time for the first request head of a connection, with its TLS handshake (`ELASTIK_HEAD_TIMEOUT`). */
+  readonly headTimeoutMs: number;
+  /** Time without a request on a connection that has answered one (`ELASTIK_IDLE_TIMEOUT`). */
+  readonly idleTimeoutMs: number;
+  /** Time between two parts of a request body (`ELASTIK_BODY_TIMEOUT`); then 408. */
+  readonly bodyTimeoutMs: number;
+  /**
+   * Lowest average rate of a body in bytes per second (`ELASTIK_MIN_RATE`), measured after
+   * `bodyTimeoutMs`, or `idleTimeoutMs` for a response.
+   */
+  readonly minBytesPerSecond: number;
+  /** Bytes of all request bodies that are in memory (`ELASTIK_BODY_MEMORY`); beyond it 503. */
+  readonly maxBodyBytesInFlight: number;
+  /** Bytes of all large responses that are in memory (`ELASTIK_RESPONSE_MEMORY`); beyond it 503. */
+  readonly maxResponseBytesInFlight: number;
+}
+/** Defaults of {@link EdgeLimits}. */
+export const EDGE_LIMITS: EdgeLimits = {
+  maxConnections: 0,
+  maxClientConnections: 0,
+  headTimeoutMs: 30_000,
+  idleTimeoutMs: 75_000,
+  bodyTimeoutMs: 30_000,
+  minBytesPerSecond: 8 * KIB,
+  maxBodyBytesInFlight: 128 * MIB,
+  maxResponseBytesInFlight: 512 * MIB,
+};
+/** Highest number of connections that is derived from the file descriptors. */
+export const MAX_DERIVED_CONNECTIONS = 10_000;
+/** File descriptors that are assumed if the limit of the process cannot be read. */
+export const DEFAULT_DESCRIPTORS = 1024;
+/** File descriptors for the runtime, plugin processes and files other than worlds. */
+export const RESERVED_DESCRIPTORS = 192;
+/** File descriptors of one open world: database, write-ahead log and its index. */
+export const DESCRIPTORS_PER_WORLD = 3;
+/** Connections above the limit that are answered with 503 at the same time; further ones wait. */
+export const MAX_REFUSED_CONNECTIONS = 32;
+/** A connection above the limit is closed after this time at the latest. */
+export const REFUSED_CONNECTION_MS = 5_000;
+/** A connection whose request was given up is closed this long after the response. */
+export const CLOSE_DELAY_MS = 1_000;
+/** Above the limit, a connection without a request for this long is closed for a new one. */
+export const EVICTABLE_AFTER_MS = 1_000;
+/** The same for a connection that has sent no complete request head. */
+export const EVICTABLE_WITHOUT_REQUEST_MS = 200;
+/** Above the limit, the next search for such a connection is this much later. */
+export const EVICTION_PAUSE_MS = 100;
+/** Longest interval between two checks of the timeouts of connections and bodies. */
+export const EDGE_CHECK_MS = 1_000;
+/** Pause after an accept error; doubled after each further one in a row. */
+export const ACCEPT_PAUSE_MS = 50;
+/** Longest of these pauses. */
+export const MAX_ACCEPT_PAUSE_MS = 1_000;
+/** A longer response is watched until it was sent; a shorter one fits into buffers of the system. */
+export const WATCHED_RESPONSE_BYTES = 64 * KIB;
+/** A longer request body is received piece by piece; a shorter one is counted in full at once. */
+export const PIECEWISE_BODY_BYTES = 64 * KIB;
+/** Interval of the measurement of the event loop delay. */
+export const EVENT_LOOP_CHECK_MS = 250;
+
 // credentials
 
 /** Longest Authorization header that is parsed; a longer one is rejected. */

@@ -69,7 +69,7 @@ export class DavRouter {
    * @throws {Problem} problems for which WebDAV defines no XML response
    */
   handle(context: RequestContext): Promise<Response> | Response {
-    const { request, target, caller } = context;
+    const { request, target, caller, connection } = context;
     const world = toWorldTarget(target);
     const { plugins } = this.#context.server;
     if (world !== undefined && isMountPath(world.path) && hasMounts(plugins)) {
@@ -85,7 +85,13 @@ export class DavRouter {
       );
     }
     try {
-      const davRequest = { request, target: world, caller, submitted: NO_TOKENS };
+      const davRequest = {
+        request,
+        target: world,
+        caller,
+        ...(connection === undefined ? {} : { connection }),
+        submitted: NO_TOKENS,
+      };
       const isConditional = request.headers.has("if") && !READS.has(request.method);
       const response = isConditional
         ? this.#handleConditional(method, davRequest)

@@ -49,6 +49,8 @@ export const PROBLEMS = {
   "world-damaged": { status: 500, title: "Unreadable world file" },
   // RFC 9110 §15.6.2: a method that the server does not know for any resource.
   "not-implemented": { status: 501, title: "Not implemented" },
+  // RFC 4918 §9.8.5: the Destination of a COPY or MOVE is on another server.
+  "foreign-destination": { status: 502, title: "Destination on another server" },
   "bad-gateway": { status: 502, title: "Upstream failed" },
   "unavailable": { status: 503, title: "Service unavailable" },
   "gateway-timeout": { status: 504, title: "Upstream timed out" },

@@ -1,20 +1,29 @@
 /**
- * Reads a whole request body with a length limit. A body that is too long is rejected as early as
- * possible: by Content-Length before any byte is read, otherwise at the first byte beyond the
- * limit.
+ * Reads a whole request body with limits of length and time. A body that is too long is rejected as
+ * early as possible: by Content-Length before any byte is read, otherwise at the first byte beyond
+ * the limit.
  */
 
 import { concatBytes } from "../base/concat_bytes.ts";
+import { PIECEWISE_BODY_BYTES } from "../limits.ts";
+import type { BodyReceipt } from "./body_budget.ts";
 import { Problem } from "./problem.ts";
+
+/** Creates the receipt of a body, with which its time and memory are limited. */
+export interface BodySource {
+  /** Starts to receive the body of the request. */
+  receiveBody?(): BodyReceipt;
+}
 
 /**
  * Reads the body of a request.
  *
  * @param request the request; its body must not have been read
  * @param maxBytes maximum length in bytes
+ * @param source the connection of the client; without it there is no limit of time and memory
  * @returns the bytes; empty if the request has no body
  * @throws {Problem} `body-too-large` (413) if it is longer than `maxBytes`; `bad-body` (400) if it ends
- * early
+ * early; `request-timeout` (408) if it is too slow; `unavailable` (503) if too many bodies are in flight
  *
  * @example
  * ```ts
@@ -30,37 +39,64 @@ import { Problem } from "./problem.ts";
 export async function readBody(
   request: Request,
   maxBytes: number,
+  source?: BodySource,
 ): Promise<Uint8Array<ArrayBuffer>> {
-  const declared = request.headers.get("content-length");
-  if (declared !== null) {
-    if (Number(declared) > maxBytes) {
-      throw tooLarge(maxBytes, `Content-Length is ${declared} bytes`);
-    }
-    // Deno checks Content-Length against the framing (RFC 9112 §6.3).
-    const bytes = await request.bytes().catch(throwEndedEarly);
+  const header = request.headers.get("content-length");
+  const declared = header === null ? undefined : Number(header);
+  if (declared !== undefined && declared > maxBytes) {
+    throw tooLarge(maxBytes, `Content-Length is ${header} bytes`);
+  }
+  const receipt = source?.receiveBody?.();
+  // Deno checks Content-Length against the framing (RFC 9112 §6.3).
+  if (declared !== undefined && (declared <= PIECEWISE_BODY_BYTES || receipt === undefined)) {
+    receipt?.reserve(declared);
+    const pending = request.bytes().catch(throwEndedEarly);
+    const bytes = receipt === undefined
+      ? await pending
+      : await receipt.wait(pending, ignore, (part) => part.length);
     if (bytes.length > maxBytes) throw tooLarge(maxBytes, `it has ${bytes.length} bytes`);
     return bytes;
   }
   if (request.body === null) return new Uint8Array();
-  return await readStream(request.body, maxBytes);
+  return await readStream(request.body, maxBytes, declared, receipt);
 }
 
-async function readStream(body: ReadableStream<Uint8Array>, maxBytes: number) {
+async function readStream(
+  body: ReadableStream<Uint8Array>,
+  maxBytes: number,
+  declared: number | undefined,
+  receipt: BodyReceipt | undefined,
+) {
+  // The system commits the pages of this memory when they are written. Collected pieces would need
+  // several times the length of the body.
+  const whole = declared === undefined ? undefined : new Uint8Array(declared);
   const chunks: Uint8Array[] = [];
   let length = 0;
   const reader = body.getReader();
+  const cancel = (reason: unknown) => {
+    // Fails if the client has disconnected, which has no effect here.
+    reader.cancel(reason).catch(ignore);
+  };
   for (;;) {
-    const { done, value } = await reader.read().catch(throwEndedEarly);
+    const pending = reader.read().catch(throwEndedEarly);
+    const { done, value } = receipt === undefined
+      ? await pending
+      : await receipt.wait(pending, cancel, (part) => part.value?.length ?? 0);
     if (done) break;
-    length += value.length;
-    if (length > maxBytes) {
-      const problem = tooLarge(maxBytes, `it has more than ${maxBytes} bytes`);
-      await reader.cancel(problem).catch(() => {}); // fails if the client has disconnected, which has no effect here
+    const end = length + value.length;
+    try {
+      if (end > maxBytes) throw tooLarge(maxBytes, `it has more than ${maxBytes} bytes`);
+      receipt?.reserve(value.length);
+    } catch (problem) {
+      cancel(problem);
       throw problem;
     }
-    chunks.push(value);
+    if (whole === undefined) chunks.push(value);
+    else if (end <= whole.length) whole.set(value, length);
+    length = end;
   }
-  return concatBytes(chunks, length);
+  if (whole === undefined) return concatBytes(chunks, length);
+  return length === whole.length ? whole : throwEndedEarly();
 }
 
 function tooLarge(maxBytes: number, found: string): Problem {
@@ -73,3 +109,6 @@ function tooLarge(maxBytes: number, found: string): Problem {
 function throwEndedEarly(): never {
   throw new Problem("bad-body", "Cannot read the content: it ended early; nothing was stored");
 }
+
+/** For errors without an effect. */
+function ignore(): void {}

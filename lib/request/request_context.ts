@@ -4,6 +4,7 @@
  */
 
 import type { Caller } from "../auth/caller.ts";
+import type { BodySource } from "../http/read_body.ts";
 import type { RequestTarget } from "../http/path.ts";
 import { Problem } from "../http/problem.ts";
 import { nameFault } from "../world/name.ts";
@@ -21,8 +22,8 @@ export interface RequestContext {
   readonly connection?: Connection;
 }
 
-/** What Deno knows of the connection of a request. */
-export interface Connection {
+/** What the server knows of the connection of a request. */
+export interface Connection extends BodySource {
   readonly remoteAddr: Deno.Addr;
   /** Fulfilled when the response was delivered; rejected if the client disconnected before. */
   readonly completed: Promise<void>;

@@ -5,6 +5,7 @@
 
 import type { Authenticator } from "../auth/authenticate.ts";
 import type { Config } from "../config.ts";
+import type { EdgeCounts } from "./edge_counts.ts";
 import type { PluginRoutes } from "./plugin_routes.ts";
 import type { ProgramSource } from "../source/program_source.ts";
 import type { Store } from "../world/store.ts";
@@ -36,4 +37,6 @@ export interface ServerContext {
   readonly log: (line: string, kind?: string) => void;
   /** Log lines that were not written since the start, access log included. */
   readonly droppedLogLines: () => number;
+  /** Counters of the network edge; absent in a test of the app without a listener. */
+  readonly edge?: () => EdgeCounts;
 }

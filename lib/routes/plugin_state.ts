@@ -49,7 +49,7 @@ async function changeState(server: ServerContext, context: RequestContext): Prom
   const { request, caller } = context;
   const name = readSubject(context, "activate");
   const precondition = parsePrecondition(request.headers);
-  const body = await readBody(request, MAX_STATE_BODY_BYTES);
+  const body = await readBody(request, MAX_STATE_BODY_BYTES, context.connection);
   const state = new TextDecoder().decode(body).trim();
   if (state !== "active" && state !== "disabled") {
     throw new Problem(

@@ -157,7 +157,7 @@ async function prepareWrite(
   const precondition = parsePrecondition(request.headers);
   await assertUnlocked(locks, store, context, false, precondition);
   await assertNotStale(store, name, action, precondition);
-  const body = await readBody(request, config.maxBodyBytes);
+  const body = await readBody(request, config.maxBodyBytes, context.connection);
   const required = await assertUnlocked(locks, store, context, false, precondition);
   return {
     name,

@@ -14,7 +14,7 @@ import { drainBody } from "../http/drain_body.ts";
 import { toHeadResponse } from "../http/head_response.ts";
 import { negotiateTypes } from "../http/negotiate.ts";
 import { pathForLog } from "../http/path.ts";
-import { Problem, toProblemResponse } from "../http/problem.ts";
+import { Problem, type ProblemType, toProblemResponse } from "../http/problem.ts";
 import { RequestCounts } from "../observe/request_counts.ts";
 import { RESERVED_SEGMENTS } from "../request/core_routes.ts";
 import { createGate, type Gate, type GateOptions } from "../request/gate.ts";
@@ -75,6 +75,13 @@ interface AppEnv {
  * without Content-Length.
  */
 const ROUTER_REQUEST = new Request("http://localhost/");
+
+/** Problems with a status of 5xx that only the client can avoid. */
+const ERRORS_OF_CLIENTS: ReadonlySet<ProblemType> = new Set<ProblemType>([
+  "not-implemented",
+  "foreign-destination",
+  "loop-detected",
+]);
 
 /** Creates the app of a server. */
 export function createApp(server: ServerContext, gateOptions: GateOptions): App {
@@ -267,12 +274,10 @@ export function createApp(server: ServerContext, gateOptions: GateOptions): App 
     return new Problem("internal", "Cannot answer: internal error; see the server log");
   }
 
-  /**
-   * Logs a problem that concerns the operator. An unknown method (501) is an error of the client.
-   */
+  /** Logs a problem that concerns the operator. */
   function logProblem(problem: Problem, request: Request): void {
-    const { status, detail, cause } = problem;
-    if (status < 500 || status === 501) return;
+    const { status, detail, cause, type } = problem;
+    if (status < 500 || ERRORS_OF_CLIENTS.has(type)) return;
     const why = cause instanceof Error ? ` (${cause.message})` : "";
     server.log(
       `${status}: ${request.method} ${pathForLog(request.url)}: ${detail}${why}`,

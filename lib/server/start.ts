@@ -7,6 +7,11 @@ import { createApp } from "./app.ts";
 import { createAuthenticator } from "../auth/authenticate.ts";
 import { type Config, ConfigError, isLoopbackHost } from "../config.ts";
 import { createClientFinder } from "../http/client_address.ts";
+import { parseIp, parseIpRange } from "../http/ip_address.ts";
+import { EventLoopDelay } from "../observe/event_loop_delay.ts";
+import { ConnectionServer, type ConnectionServerOptions } from "./connection_server.ts";
+import { findServeConnection } from "./deno_http.ts";
+import { divideDescriptors, readDescriptorLimit } from "./descriptor_budget.ts";
 import { SHUTDOWN_TIMEOUT_MS } from "../limits.ts";
 import type { ServerContext } from "../request/server_context.ts";
 import { createMonotonicClock } from "../base/monotonic_clock.ts";
@@ -68,6 +73,8 @@ export async function startServer(options: StartServerOptions): Promise<RunningS
   const monotonic = createMonotonicClock();
   const startedAt = monotonic();
   const tls = config.tls === undefined ? undefined : readTls(config.tls, log);
+  // Two further Workers of the store read: one for short reads, one for audits and copies.
+  const descriptors = divideDescriptors(readDescriptorLimit(), config.writers + 2);
   const folder = acquireDataFolder(config.data);
   try {
     const key = config.key ?? loadOrCreateSecret(config.data, ".key").secret;
@@ -86,6 +93,7 @@ export async function startServer(options: StartServerOptions): Promise<RunningS
       cacheBytes: config.cacheBytes,
       lockWaitMs: config.lockWaitMs,
       longJobs: config.longJobs,
+      handles: descriptors.worldsPerWorker,
       onWorkerExit: options.onStoreFailure,
       log,
     });
@@ -117,6 +125,7 @@ export async function startServer(options: StartServerOptions): Promise<RunningS
       },
       log,
     });
+    const loopDelay = new EventLoopDelay();
     const context: ServerContext = {
       store,
       config,
@@ -137,6 +146,7 @@ export async function startServer(options: StartServerOptions): Promise<RunningS
       monotonic,
       log,
       droppedLogLines: () => (options.droppedLogLines?.() ?? 0) + (accessLog?.dropped ?? 0),
+      edge: () => ({ ...server.counts(), eventLoopDelay: loopDelay.delays() }),
     };
     const findClient = createClientFinder({
       ...(config.trustHeader === undefined ? {} : { trustHeader: config.trustHeader }),
@@ -163,19 +173,20 @@ export async function startServer(options: StartServerOptions): Promise<RunningS
     const server = listen(config, {
       hostname: config.host,
       port: config.port,
-      ...tls,
-      onListen: () => {},
-      onError: (error) => {
-        log(
-          `failed: ${error instanceof Error ? error.stack ?? error.message : String(error)}`,
-          "failed",
-        );
-        return new Response("500 Internal server error\n", { status: 500 });
+      ...(tls === undefined ? {} : { tls }),
+      serve: findServeConnection(),
+      limits: {
+        ...config.edgeLimits,
+        maxConnections: config.edgeLimits.maxConnections || descriptors.connections,
       },
-    }, (request, info) => handler.handle(request, peerOf(info.remoteAddr), info));
+      isProxy: createProxyTest(config.trustFrom),
+      handle: (request, peer, connection) => handler.handle(request, peer, connection),
+      log,
+    });
+    loopDelay.start();
     const boot = writeBootWorlds(store, options.env)
       .catch((error) => log(`cannot write /boot: ${error}`));
-    // In the same tick as `Deno.serve`, so that the first request already waits for the plugins.
+    // In the same tick as the listener, so that the first request already waits for the plugins.
     if (sources.some((entry) => entry.state === "active")) {
       plugins.start().catch((error) => log(`cannot start the plugins: ${error}`));
     }
@@ -185,7 +196,11 @@ export async function startServer(options: StartServerOptions): Promise<RunningS
       close: once(async () => {
         app.closeStreams();
         // A client that never reads must not block the shutdown.
-        await withTimeout(SHUTDOWN_TIMEOUT_MS, Promise.all([server.shutdown(), boot]));
+        await Promise.all([
+          server.close(SHUTDOWN_TIMEOUT_MS),
+          withTimeout(SHUTDOWN_TIMEOUT_MS, boot),
+        ]);
+        loopDelay.stop();
         await accessLog?.close();
         await plugins.close();
         await store.close();
@@ -203,13 +218,9 @@ export async function startServer(options: StartServerOptions): Promise<RunningS
  * @throws {ConfigError} if the certificate or its key is refused
  * @throws {ListenError} if the address or the port cannot be used
  */
-function listen(
-  { tls }: Config,
-  options: Deno.ServeTcpOptions,
-  handler: Deno.ServeHandler<Deno.NetAddr>,
-): Deno.HttpServer<Deno.NetAddr> {
+function listen({ tls }: Config, options: ConnectionServerOptions): ConnectionServer {
   try {
-    return Deno.serve(options, handler);
+    return new ConnectionServer(options);
   } catch (error) {
     const reason = tls === undefined ? error : toTlsError(error, tls);
     throw reason instanceof ConfigError ? reason : new ListenError(error);
@@ -222,8 +233,14 @@ function once<T>(act: () => Promise<T>): () => Promise<T> {
   return () => done ??= act();
 }
 
-function peerOf(address: Deno.Addr): string {
-  return "hostname" in address ? address.hostname : "127.0.0.1";
+/** Returns a test for the addresses of proxies that the operator trusts. */
+function createProxyTest(trustFrom: readonly string[]): (peer: string) => boolean {
+  const ranges = trustFrom.flatMap((text) => parseIpRange(text) ?? []);
+  return (peer) => {
+    if (ranges.length === 0) return false;
+    const ip = parseIp(peer);
+    return ip !== undefined && ranges.some((range) => range(ip));
+  };
 }
 
 /** A server that listens on a loopback name can be addressed by that name. */

@@ -79,9 +79,9 @@ export async function copyMove(context: DavContext, davRequest: DavRequest): Pro
   const { store } = context.server;
   const { method } = request;
   const move = method === "MOVE";
-  const to = readDestination(request);
   assertCan(caller, "read", path);
   if (move) assertCan(caller, "delete", path);
+  const to = readDestination(request);
   assertCan(caller, "write", to.path);
   const from = requireFound(await findResource(store, path), collection, method, path);
   const depth = readDepth(request.headers, "infinity", move ? ["infinity"] : ["0", "infinity"]);

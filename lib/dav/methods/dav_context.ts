@@ -4,6 +4,7 @@
  */
 
 import type { Caller } from "../../auth/caller.ts";
+import type { BodySource } from "../../http/read_body.ts";
 import type { RequestTarget } from "../../http/path.ts";
 import type { ServerContext } from "../../request/server_context.ts";
 import { CreationInfoCache } from "../properties/creation_info.ts";
@@ -26,6 +27,8 @@ export interface DavRequest {
   /** Target of the world: `/home/a.txt` for `/dav/home/a.txt`. */
   readonly target: RequestTarget;
   readonly caller: Caller;
+  /** The connection of the client; absent for a subrequest of a plugin. */
+  readonly connection?: BodySource;
   /** Lock tokens that the If header submits. */
   readonly submitted: ReadonlySet<string>;
 }

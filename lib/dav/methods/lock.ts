@@ -28,7 +28,7 @@ import { readXml } from "../xml/xml_reader.ts";
 export async function lock(context: DavContext, davRequest: DavRequest): Promise<Response> {
   const { request, caller, target: { path } } = davRequest;
   assertCan(caller, "write", path);
-  const root = await readXml(request);
+  const root = await readXml(request, davRequest.connection);
   if (root === undefined) return refresh(context, davRequest);
   const lockRequest = {
     path,

@@ -20,7 +20,7 @@ export async function mkcol(context: DavContext, davRequest: DavRequest): Promis
   const { request, caller, target: { path, name } } = davRequest;
   const { store } = context.server;
   assertCan(caller, "write", path);
-  const body = await readBody(request, 1).catch((error: unknown) => {
+  const body = await readBody(request, 1, davRequest.connection).catch((error: unknown) => {
     if (error instanceof Problem && error.status === 413) return new Uint8Array(1);
     throw error;
   });

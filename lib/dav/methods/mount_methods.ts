@@ -103,7 +103,7 @@ async function propfind(
       `Cannot read the properties of all resources below ${path}: send Depth: 0 or 1`,
     );
   }
-  const requested = parsePropfind(await readXml(request));
+  const requested = parsePropfind(await readXml(request, context.connection));
   const found = await findMountResource(plugins, context);
   if (collection && !found.collection) {
     throw new Problem("not-found", `Cannot read the properties of ${path}/: it is a file`);

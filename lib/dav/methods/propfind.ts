@@ -73,7 +73,10 @@ export async function propfind(context: DavContext, davRequest: DavRequest): Pro
   const { store } = context.server;
   assertCan(caller, "read", path);
   const depth = readDepth(request.headers, "infinity", ["0", "1", "infinity"]);
-  const plan = planOf(parsePropfind(await readXml(request)), context.deadProperties.isEmpty);
+  const plan = planOf(
+    parsePropfind(await readXml(request, davRequest.connection)),
+    context.deadProperties.isEmpty,
+  );
   const found = requireFound(
     await findResource(store, path),
     collection,

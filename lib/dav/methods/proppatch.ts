@@ -23,7 +23,7 @@ import { toNameKey, writeElement, writeEmptyElement, type XmlElement } from "../
 export async function proppatch(context: DavContext, davRequest: DavRequest): Promise<Response> {
   const { request, caller, target: { path, isCollection: collection } } = davRequest;
   assertCan(caller, "write", path);
-  const changes = parsePropertyUpdate(await readXml(request));
+  const changes = parsePropertyUpdate(await readXml(request, davRequest.connection));
   const found = requireFound(
     await findResource(context.server.store, path),
     collection,

@@ -48,7 +48,7 @@ export async function put(context: DavContext, davRequest: DavRequest): Promise<
   }
   // Checked before the body is read, so that a client with Expect: 100-continue does not send it.
   await checkTarget(context, davRequest);
-  const body = await readBody(request, context.server.config.maxBodyBytes);
+  const body = await readBody(request, context.server.config.maxBodyBytes, davRequest.connection);
   const found = await checkTarget(context, davRequest);
   const ext = chooseDavExt(name, request.headers.get("content-type"), body, found?.entry);
   const written = await replace(context, davRequest, found, { body, ext, sent: meta.meta });

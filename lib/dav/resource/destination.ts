@@ -70,8 +70,8 @@ export function toWorldTarget(target: RequestTarget): RequestTarget | undefined 
  * Reads the Destination header of COPY and MOVE (RFC 4918 §10.3).
  *
  * @returns target of the destination world
- * @throws {Problem} `bad-header` if the header is missing, `bad-gateway` if the URL is not below
- * `/dav` of this server, and the problems of {@link parseOwnUrl}
+ * @throws {Problem} `bad-header` if the header is missing, `foreign-destination` if the URL is not
+ * below `/dav` of this server, and the problems of {@link parseOwnUrl}
  */
 export function readDestination(request: Request): RequestTarget {
   const sent = request.headers.get("destination");
@@ -85,7 +85,7 @@ export function readDestination(request: Request): RequestTarget {
   const world = target === undefined ? undefined : toWorldTarget(target);
   if (world !== undefined && world.query === "") return world;
   throw new Problem(
-    "bad-gateway",
+    "foreign-destination",
     `Cannot ${request.method}: the Destination is not below ${DAV_ROOT}/ of this server`,
   );
 }

@@ -5,7 +5,7 @@
  */
 
 import { XMLParser, XMLValidator } from "../../deps/fast_xml_parser.ts";
-import { readBody } from "../../http/read_body.ts";
+import { type BodySource, readBody } from "../../http/read_body.ts";
 import { Problem } from "../../http/problem.ts";
 import { MAX_DAV_XML_BYTES, MAX_DAV_XML_DEPTH } from "../../limits.ts";
 import {
@@ -55,8 +55,11 @@ type Scope = ReadonlyMap<string, string>;
  * @throws {Problem} `bad-body`; `body-too-large` if the body is longer than
  * {@link MAX_DAV_XML_BYTES}
  */
-export async function readXml(request: Request): Promise<XmlElement | undefined> {
-  const bytes = await readBody(request, MAX_DAV_XML_BYTES);
+export async function readXml(
+  request: Request,
+  source?: BodySource,
+): Promise<XmlElement | undefined> {
+  const bytes = await readBody(request, MAX_DAV_XML_BYTES, source);
   return bytes.length === 0 ? undefined : parseXml(bytes);
 }
 

@@ -21,7 +21,7 @@ import { CELL_DRAIN_CHECK_MS, type CellLimits, MAX_FILE_ATTEMPTS } from "../../l
 import { Backoff } from "./backoff.ts";
 import { onClientDisconnect } from "./client_disconnect.ts";
 import type { CellInit } from "../wire/cell_init.ts";
-import { RpcError } from "../wire/rpc_calls.ts";
+import { type PendingCall, RpcError } from "../wire/rpc_calls.ts";
 import { FileChanged } from "./file_body.ts";
 import {
   type CallerContext,
@@ -157,7 +157,13 @@ export class Cell<A> {
   ): Promise<Response> {
     this.#assertAcceptable(request, caller);
     const headers = forwardedHeaders(request.headers);
-    const body = await forwardedBody(request);
+    // The call exists only after the body.
+    const started: { call?: PendingCall } = {};
+    const body = await forwardedBody(
+      request,
+      caller.connection,
+      (problem) => started.call?.cancel(problem),
+    );
     if (!this.#semaphore.tryAcquire()) await this.#waitForPermit(request, caller);
     let isReleased = false;
     const release = (): void => {
@@ -176,6 +182,7 @@ export class Cell<A> {
     const { method, url } = request;
     this.#requestCount++;
     const call = run.send({ method, url, headers, body }, caller, release);
+    started.call = call;
     const onDisconnect = (): void =>
       call.cancel(new DOMException("The client disconnected", "AbortError"));
     const watch = onClientDisconnect(request, caller, onDisconnect);

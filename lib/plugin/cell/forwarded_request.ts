@@ -4,6 +4,9 @@
  */
 
 import { CELL_CHUNK_BYTES } from "../../limits.ts";
+import { guardBody } from "../../http/body_budget.ts";
+import type { Problem } from "../../http/problem.ts";
+import { type BodySource, readBody } from "../../http/read_body.ts";
 import { flattenHeaders } from "../wire/message_heads.ts";
 
 /** Names of connection headers (RFC 9110 §7.6.1). */
@@ -40,12 +43,21 @@ export function forwardedHeaders(headers: Headers): string[] {
 /**
  * Returns the body to forward; null if the request has no body. A body of at most
  * `CELL_CHUNK_BYTES` is read first, so that a slow client does not occupy the plugin.
+ *
+ * @param source the connection of the client; absent for a subrequest of a plugin
+ * @param onFail called if a longer body fails while the plugin reads it
+ * @throws {Problem} `bad-body`, `request-timeout`, `unavailable` for a short body
  */
 export async function forwardedBody(
   request: Request,
+  source?: BodySource,
+  onFail: (problem: Problem) => void = () => {},
 ): Promise<Uint8Array | ReadableStream<Uint8Array> | null> {
   if (request.body === null) return null;
   const length = request.headers.get("content-length");
-  if (length !== null && Number(length) <= CELL_CHUNK_BYTES) return await request.bytes();
-  return request.body;
+  if (length !== null && Number(length) <= CELL_CHUNK_BYTES) {
+    return await readBody(request, CELL_CHUNK_BYTES, source);
+  }
+  const receipt = source?.receiveBody?.();
+  return receipt === undefined ? request.body : guardBody(request.body, receipt, onFail);
 }

@@ -17,6 +17,7 @@ import {
   type MetricsFormat,
 } from "../../observe/open_metrics.ts";
 import { type RequestCounts, WAIT_BOUNDS_SECONDS } from "../../observe/request_counts.ts";
+import { edgeFamilies } from "./edge_metrics.ts";
 import type { StreamCounts } from "../stream/stream.ts";
 import type { PluginMetrics } from "../../request/plugin_routes.ts";
 
@@ -93,6 +94,7 @@ export function collectMetrics(server: ServerContext, live: LiveMetrics): Metric
     counter("elastik_dav_locks_refused", "LOCK requests that a limit on locks refused.", [
       { value: live.locks.refused },
     ]),
+    ...(server.edge === undefined ? [] : edgeFamilies(server.edge())),
     ...streamFamilies(live.streams),
     gauge("elastik_worlds", "Worlds, including those of the lower layer.", store.count()),
     ...storeFamilies(server),

@@ -38,7 +38,7 @@ export async function respondSignedSnapshot(
 ): Promise<Response> {
   assertCan(context.caller, "write", context.target.path);
   const name = readSubject(context);
-  return await respondCopy(store, context, name, await readKey(context.request));
+  return await respondCopy(store, context, name, await readKey(context));
 }
 
 function readSubject(context: RequestContext): string {
@@ -60,8 +60,9 @@ async function respondCopy(
   });
 }
 
-async function readKey(request: Request): Promise<string> {
-  const text = new TextDecoder().decode(await readBody(request, MAX_KEY_BODY_BYTES)).trim();
+async function readKey({ request, connection }: RequestContext): Promise<string> {
+  const text = new TextDecoder().decode(await readBody(request, MAX_KEY_BODY_BYTES, connection))
+    .trim();
   if (KEY.test(text)) return text;
   throw new Problem(
     "bad-body",

@@ -1,0 +1,425 @@
+/**
+ * Accepts connections and serves HTTP on each of them, within the limits of a
+ * {@link ConnectionTable}. An accept error never ends the server: it is logged, and after a pause
+ * the server accepts again.
+ */
+
+import { isLoopback, parseIp } from "../http/ip_address.ts";
+import { BodyBudget, type BodyReceipt } from "../http/body_budget.ts";
+import { Problem, toProblemResponse } from "../http/problem.ts";
+import {
+  ACCEPT_PAUSE_MS,
+  EDGE_CHECK_MS,
+  type EdgeLimits,
+  EVICTION_PAUSE_MS,
+  MAX_ACCEPT_PAUSE_MS,
+  WATCHED_RESPONSE_BYTES,
+} from "../limits.ts";
+import type { Connection } from "../request/request_context.ts";
+import type { EdgeCounts } from "../request/edge_counts.ts";
+import { ConnectionTable, type OpenConnection, watchedLength } from "./connection_table.ts";
+import type { CloseSignal, ServeConnection } from "./deno_http.ts";
+import { withTimeout } from "../base/timeout.ts";
+
+/** Answers a request; never throws. */
+export type EdgeHandler = (
+  request: Request,
+  peer: string,
+  connection: Connection,
+) => Response | Promise<Response>;
+
+/** Options of a {@link ConnectionServer}. */
+export interface ConnectionServerOptions {
+  readonly hostname: string;
+  readonly port: number;
+  /** Certificate chain and key in PEM format, for TLS. */
+  readonly tls?: { readonly cert: string; readonly key: string };
+  /** Serves HTTP on one connection; undefined if this version of Deno cannot. */
+  readonly serve: ServeConnection | undefined;
+  /** Limits, with the derived number of connections. */
+  readonly limits: EdgeLimits;
+  /** Whether a peer is a proxy that the operator trusts: its connections are those of many clients. */
+  readonly isProxy: (peer: string) => boolean;
+  readonly handle: EdgeHandler;
+  /** Writes one line for the operator; lines with a `kind` are limited. */
+  readonly log: (line: string, kind?: string) => void;
+}
+
+/** The listener and its connections. */
+export class ConnectionServer {
+  readonly #options: ConnectionServerOptions;
+  readonly #table: ConnectionTable;
+  readonly #bodies: BodyBudget;
+  readonly #timer: ReturnType<typeof setInterval>;
+  readonly #open = new Set<Promise<void>>();
+  readonly #shutdowns = new Set<() => Promise<void>>();
+  #listener: Deno.Listener | Deno.HttpServer<Deno.NetAddr>;
+  #accepting: Promise<void> = Promise.resolve();
+  #acceptErrors = 0;
+  #isClosing = false;
+  #onEnd: (() => void) | undefined;
+
+  /** @throws any error of listening, such as `AddrInUse` */
+  constructor(options: ConnectionServerOptions) {
+    const { limits, log, serve } = options;
+    this.#options = options;
+    this.#table = new ConnectionTable(limits);
+    this.#bodies = new BodyBudget({
+      maxBytes: limits.maxBodyBytesInFlight,
+      timeoutMs: limits.bodyTimeoutMs,
+      minBytesPerSecond: limits.minBytesPerSecond,
+    });
+    if (serve === undefined) {
+      log("this version of Deno cannot limit connections and request heads; see configuration.md");
+      this.#listener = this.#listenPlain(options.port);
+    } else {
+      const listener = this.#listen(options.port);
+      this.#listener = listener;
+      this.#accepting = this.#acceptAll(listener, serve);
+    }
+    const shortest = Math.min(limits.headTimeoutMs, limits.idleTimeoutMs, limits.bodyTimeoutMs);
+    this.#timer = setInterval(() => {
+      this.#table.check();
+      this.#bodies.check();
+    }, Math.min(EDGE_CHECK_MS, Math.max(10, shortest / 4)));
+  }
+
+  /** The address on which it listens. */
+  get addr(): Deno.Addr {
+    return this.#listener.addr;
+  }
+
+  /** Returns the counters. */
+  counts(): Omit<EdgeCounts, "eventLoopDelay"> {
+    return {
+      connections: this.#table.counts(),
+      bodies: this.#bodies.counts(),
+      acceptErrors: this.#acceptErrors,
+    };
+  }
+
+  /**
+   * Accepts no more connections, and lets open requests finish.
+   *
+   * @param timeoutMs connections that are still open then are closed
+   */
+  async close(timeoutMs: number): Promise<void> {
+    this.#isClosing = true;
+    const listener = this.#listener;
+    if ("shutdown" in listener) await withTimeout(timeoutMs, listener.shutdown());
+    else listener.close();
+    this.#onEnd?.();
+    for (const shutdown of [...this.#shutdowns]) {
+      // Fails if the connection has just ended.
+      shutdown().catch(ignore);
+    }
+    await withTimeout(timeoutMs, Promise.all([this.#accepting, ...this.#open]));
+    clearInterval(this.#timer);
+    this.#table.closeAll();
+    await withTimeout(timeoutMs, Promise.all(this.#open));
+  }
+
+  #listen(port: number): Deno.Listener {
+    const { hostname, tls } = this.#options;
+    return tls === undefined
+      ? Deno.listen({ hostname, port })
+      : Deno.listenTls({ hostname, port, ...tls, alpnProtocols: ["h2", "http/1.1"] });
+  }
+
+  /** Without {@link ServeConnection}: only accept errors can be survived. */
+  #listenPlain(port: number): Deno.HttpServer<Deno.NetAddr> {
+    const { hostname, tls, handle } = this.#options;
+    const options = {
+      hostname,
+      port,
+      ...tls,
+      onListen: () => {},
+      onError: (error: unknown) => this.#onHandlerError(error),
+    };
+    const server = Deno.serve(options, (request, info) => {
+      const { remoteAddr } = info;
+      const peer = peerOf(remoteAddr);
+      const exchange = new Exchange(info, this.#bodies, this.#clientOf(peer));
+      const response = handle(request, peer, exchange);
+      return response instanceof Promise ? response.finally(() => exchange.end()) : response;
+    });
+    server.finished.catch(async (error) => {
+      for (let pause = ACCEPT_PAUSE_MS; !this.#isClosing;) {
+        pause = await this.#pauseAfter(error, pause);
+        try {
+          this.#listener = this.#listenPlain(portOf(server.addr));
+          return;
+        } catch (again) {
+          error = again;
+        }
+      }
+    });
+    return server;
+  }
+
+  async #acceptAll(listener: Deno.Listener, serve: ServeConnection): Promise<void> {
+    let pause = ACCEPT_PAUSE_MS;
+    while (!this.#isClosing) {
+      let connection: Deno.Conn;
+      try {
+        connection = await listener.accept();
+        pause = ACCEPT_PAUSE_MS;
+      } catch (error) {
+        if (this.#isClosing) return;
+        pause = await this.#pauseAfter(error, pause);
+        continue;
+      }
+      const peer = peerOf(connection.remoteAddr);
+      const client = this.#clientOf(peer);
+      let admission = this.#table.decide(client);
+      while (admission === "wait" && !this.#isClosing) {
+        await this.#nextEnd();
+        admission = this.#table.decide(client);
+      }
+      // Descriptors of ended connections are free a turn of the event loop later.
+      await new Promise((resolve) => setImmediate(resolve));
+      if (admission === "closed" || this.#isClosing) closeQuietly(connection);
+      else this.#serve(connection, serve, peer, client, admission === "refused");
+    }
+  }
+
+  /** Waits until a connection ends, or for a short time. */
+  #nextEnd(): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#onEnd = resolve;
+    return withTimeout(EVICTION_PAUSE_MS, promise);
+  }
+
+  async #pauseAfter(error: unknown, pause: number): Promise<number> {
+    this.#acceptErrors++;
+    const reason = error instanceof Error ? error.message : String(error);
+    this.#options.log(`cannot accept a connection: ${reason}; the server tries again`, "accept");
+    await new Promise((resolve) => setTimeout(resolve, pause));
+    return Math.min(pause * 2, MAX_ACCEPT_PAUSE_MS);
+  }
+
+  #serve(
+    accepted: Deno.Conn,
+    serve: ServeConnection,
+    peer: string,
+    client: string | undefined,
+    isRefused: boolean,
+  ): void {
+    const closer = new Closer();
+    const open = this.#table.add(client, isRefused, () => closer.close());
+    const handler = isRefused
+      ? (request: Request) => this.#refuse(open, request)
+      : (request: Request, info: Deno.ServeHandlerInfo) =>
+        this.#handle(open, request, peer, info, client);
+    try {
+      const served = serve(
+        accepted,
+        closer,
+        handler,
+        (error) => this.#onHandlerError(error),
+        ignore,
+      );
+      const shutdown = () => served.shutdown();
+      this.#shutdowns.add(shutdown);
+      // Rejects if the client broke the connection, which is not a failure of the server.
+      const ended = served.finished.then(ignore, ignore).then(() => {
+        this.#table.remove(open);
+        this.#shutdowns.delete(shutdown);
+        this.#open.delete(ended);
+        this.#onEnd?.();
+      });
+      this.#open.add(ended);
+    } catch {
+      // The client has closed the connection already.
+      this.#table.remove(open);
+      closeQuietly(accepted);
+    }
+  }
+
+  #handle(
+    open: OpenConnection,
+    request: Request,
+    peer: string,
+    info: Deno.ServeHandlerInfo,
+    client: string | undefined,
+  ): Response | Promise<Response> {
+    open.hasRequested = true;
+    const exchange = new Exchange(info, this.#bodies, client);
+    const response = this.#options.handle(request, peer, exchange);
+    if (!(response instanceof Promise)) {
+      open.usedAt = this.#table.checkedAt;
+      // A response that needs no promise is in memory, and never a stream.
+      return isLarge(response) ? this.#watch(open, request, response, info) : response;
+    }
+    open.busy++;
+    return this.#finish(open, request, response, exchange, info);
+  }
+
+  async #finish(
+    open: OpenConnection,
+    request: Request,
+    pending: Promise<Response>,
+    exchange: Exchange,
+    info: Deno.ServeHandlerInfo,
+  ): Promise<Response> {
+    try {
+      const response = await pending;
+      // The rest of the body will not be read. Over HTTP/2 only the stream ends.
+      if (response.status === 408 && request.headers.has("host")) {
+        const close = () => this.#table.closeSoon(open);
+        info.completed.then(close, close);
+      }
+      return this.#watch(open, request, response, info);
+    } finally {
+      open.busy--;
+      open.usedAt = performance.now();
+      exchange.end();
+    }
+  }
+
+  /** Watches a response until it was sent, if it is large or a stream. */
+  #watch(
+    open: OpenConnection,
+    request: Request,
+    response: Response,
+    info: Deno.ServeHandlerInfo,
+  ): Response {
+    const length = watchedLength(response);
+    if (length === undefined || request.method === "HEAD") return response;
+    const onSent = this.#table.send(open, length === "stream" ? undefined : length);
+    if (onSent !== undefined) {
+      info.completed.then(onSent, onSent);
+      return response;
+    }
+    // A body that cannot be cancelled is not sent either.
+    response.body?.cancel().catch(ignore);
+    return toProblemResponse(
+      new Problem(
+        "unavailable",
+        `Cannot send ${length} bytes: too many bytes of other responses are being sent; send the ` +
+          "request again later",
+        { "retry-after": "5" },
+      ),
+      request.headers.get("accept"),
+    );
+  }
+
+  #refuse(open: OpenConnection, request: Request): Response {
+    open.hasRequested = true;
+    return toProblemResponse(
+      new Problem(
+        "unavailable",
+        "Cannot answer: too many connections are open; close some, or send the request again later",
+        // HTTP/2 has no Connection header (RFC 9113 §8.2.2).
+        request.headers.has("host")
+          ? { "retry-after": "5", "connection": "close" }
+          : { "retry-after": "5" },
+      ),
+      request.headers.get("accept"),
+      request.method === "HEAD",
+    );
+  }
+
+  #onHandlerError(error: unknown): Response {
+    const text = error instanceof Error ? error.stack ?? error.message : String(error);
+    this.#options.log(`failed: ${text}`, "failed");
+    return new Response("500 Internal server error\n", { status: 500 });
+  }
+
+  /** The address whose share a connection uses. */
+  #clientOf(peer: string): string | undefined {
+    return isUnlimited(peer) || this.#options.isProxy(peer) ? undefined : toShareKey(peer);
+  }
+}
+
+/**
+ * Closes a connection. Deno throws from the listener of an `AbortSignal` if the connection has just
+ * ended, which would be an uncaught error (2.9.6); here it has no effect.
+ */
+class Closer implements CloseSignal {
+  readonly aborted = false;
+  #listener: (() => void) | undefined;
+
+  addEventListener(_type: "abort", listener: () => void): void {
+    this.#listener = listener;
+  }
+
+  close(): void {
+    const listener = this.#listener;
+    this.#listener = undefined;
+    try {
+      listener?.();
+    } catch {
+      // It has ended.
+    }
+  }
+}
+
+/** What a request knows of its connection. */
+class Exchange implements Connection {
+  readonly #info: Deno.ServeHandlerInfo;
+  readonly #bodies: BodyBudget;
+  readonly #client: string | undefined;
+  #receipt: BodyReceipt | undefined;
+
+  constructor(info: Deno.ServeHandlerInfo, bodies: BodyBudget, client: string | undefined) {
+    this.#info = info;
+    this.#bodies = bodies;
+    this.#client = client;
+  }
+
+  get remoteAddr(): Deno.Addr {
+    return this.#info.remoteAddr;
+  }
+
+  get completed(): Promise<void> {
+    return this.#info.completed;
+  }
+
+  /** Starts to receive the body of the request. */
+  receiveBody(): BodyReceipt {
+    return this.#receipt ??= this.#bodies.open(this.#client);
+  }
+
+  /** The request was answered: the memory of its body is free. */
+  end(): void {
+    this.#receipt?.close();
+  }
+}
+
+function isLarge({ headers }: Response): boolean {
+  const length = headers.get("content-length");
+  return length !== null && Number(length) > WATCHED_RESPONSE_BYTES;
+}
+
+/** IPv6 clients usually have a network of 64 bits. */
+function toShareKey(peer: string): string {
+  if (!peer.includes(":")) return peer;
+  const ip = parseIp(peer);
+  return ip === undefined || ip.v4 ? peer : ip.groups.slice(0, 4).join(":");
+}
+
+function isUnlimited(peer: string): boolean {
+  if (peer === "127.0.0.1" || peer === "::1") return true;
+  const ip = parseIp(peer);
+  return ip !== undefined && isLoopback(ip);
+}
+
+function peerOf(address: Deno.Addr): string {
+  return "hostname" in address ? address.hostname : "127.0.0.1";
+}
+
+function portOf(address: Deno.Addr): number {
+  return "port" in address ? address.port : 0;
+}
+
+function closeQuietly(connection: Deno.Conn): void {
+  try {
+    connection.close();
+  } catch {
+    // It was closed already.
+  }
+}
+
+/** For errors without an effect. */
+function ignore(): void {}

@@ -1,0 +1,253 @@
+/**
+ * The open connections of the server, with their limits: how many there are, how many a client has,
+ * how long one may be without a request, and how long a large response may take. It decides and
+ * counts; `connection_server.ts` accepts connections and closes them.
+ */
+
+import {
+  CLOSE_DELAY_MS,
+  type EdgeLimits,
+  EVICTABLE_AFTER_MS,
+  EVICTABLE_WITHOUT_REQUEST_MS,
+  EVICTION_PAUSE_MS,
+  MAX_CACHE_ENTRY_BYTES,
+  MAX_REFUSED_CONNECTIONS,
+  REFUSED_CONNECTION_MS,
+  WATCHED_RESPONSE_BYTES,
+} from "../limits.ts";
+import type { ConnectionCounts } from "../request/edge_counts.ts";
+
+/** One open connection. */
+export class OpenConnection {
+  /** Requests that are not answered, and responses that are not sent. */
+  busy = 0;
+  /** Whether a request head has arrived. */
+  hasRequested = false;
+  /** Monotonic time at which it was accepted or used last. */
+  usedAt: number;
+  /** Monotonic time at which it is closed, whatever it does. */
+  closeAt = Infinity;
+
+  /**
+   * @param client the address whose share it uses; undefined if its client has no such limit
+   * @param isRefused whether every request gets 503, because it is above the limit
+   * @param close closes it at once
+   */
+  constructor(
+    readonly client: string | undefined,
+    readonly isRefused: boolean,
+    readonly close: () => void,
+    now: number,
+  ) {
+    this.usedAt = now;
+  }
+}
+
+/** A large response that is being sent. */
+export interface SentResponse {
+  readonly connection: OpenConnection;
+  readonly bytes: number;
+  readonly deadline: number;
+}
+
+/**
+ * The decision about a new connection: it is served; every request gets 503; it waits until another
+ * one ends; or it is closed at once.
+ */
+export type Admission = "admitted" | "refused" | "wait" | "closed";
+
+/** All open connections. */
+export class ConnectionTable {
+  readonly #limits: EdgeLimits;
+  readonly #now: () => number;
+  readonly #open = new Set<OpenConnection>();
+  readonly #byClient = new Map<string, number>();
+  readonly #sent = new Set<SentResponse>();
+  readonly #closed = { head: 0, idle: 0, evicted: 0, response: 0 };
+  /** Monotonic time of the last check: a clock that costs nothing to read. */
+  checkedAt: number;
+  #refusedOpen = 0;
+  #refused = 0;
+  #responseBytes = 0;
+  #responsesRefused = 0;
+  /** Until then no idle connection is searched, because there was none. */
+  #searchAgainAt = 0;
+
+  /**
+   * @param limits with the number of connections that was derived
+   * @param now monotonic time in milliseconds
+   */
+  constructor(limits: EdgeLimits, now: () => number = () => performance.now()) {
+    this.#limits = limits;
+    this.#now = now;
+    this.checkedAt = now();
+  }
+
+  /** Open connections, including refused ones. */
+  get size(): number {
+    return this.#open.size;
+  }
+
+  /** Decides about a connection; may close an idle one for it. */
+  decide(client: string | undefined): Admission {
+    const { maxConnections, maxClientConnections } = this.#limits;
+    const share = maxClientConnections === 0
+      ? Math.max(1, Math.floor(maxConnections / 2))
+      : maxClientConnections;
+    const own = client === undefined ? 0 : this.#byClient.get(client) ?? 0;
+    const isOverShare = client !== undefined && own >= share;
+    if (!isOverShare) {
+      if (this.#open.size - this.#refusedOpen < maxConnections) return "admitted";
+      if (this.#evictIdle()) return "admitted";
+    }
+    if (this.#refusedOpen < MAX_REFUSED_CONNECTIONS) return "refused";
+    // One client must not make the others wait.
+    if (!isOverShare) return "wait";
+    this.#refused++;
+    return "closed";
+  }
+
+  /** Adds a connection that was admitted or refused. */
+  add(client: string | undefined, isRefused: boolean, close: () => void): OpenConnection {
+    const connection = new OpenConnection(client, isRefused, close, this.#now());
+    this.#open.add(connection);
+    if (isRefused) {
+      this.#refusedOpen++;
+      this.#refused++;
+    } else if (client !== undefined) {
+      this.#byClient.set(client, (this.#byClient.get(client) ?? 0) + 1);
+    }
+    return connection;
+  }
+
+  /** Removes a connection that has ended. */
+  remove(connection: OpenConnection): void {
+    if (!this.#open.delete(connection)) return;
+    this.#searchAgainAt = 0;
+    const { client, isRefused } = connection;
+    if (isRefused) this.#refusedOpen--;
+    else if (client !== undefined) {
+      const left = (this.#byClient.get(client) ?? 0) - 1;
+      if (left > 0) this.#byClient.set(client, left);
+      else this.#byClient.delete(client);
+    }
+  }
+
+  /**
+   * Starts to watch a response that is being sent.
+   *
+   * @param bytes its length; undefined for a stream, which has no deadline
+   * @returns a function to call when it was sent; undefined if too many bytes are being sent
+   */
+  send(connection: OpenConnection, bytes: number | undefined): (() => void) | undefined {
+    const { idleTimeoutMs, minBytesPerSecond, maxResponseBytesInFlight } = this.#limits;
+    // The cache shares the bytes of a shorter response between all of its readers.
+    const counted = bytes !== undefined && bytes > MAX_CACHE_ENTRY_BYTES ? bytes : 0;
+    if (
+      counted > 0 && this.#responseBytes > 0 &&
+      this.#responseBytes + counted > maxResponseBytesInFlight
+    ) {
+      this.#responsesRefused++;
+      return undefined;
+    }
+    this.#responseBytes += counted;
+    connection.busy++;
+    const sent: SentResponse = {
+      connection,
+      bytes: counted,
+      deadline: bytes === undefined
+        ? Infinity
+        : this.#now() + idleTimeoutMs + bytes / minBytesPerSecond * 1000,
+    };
+    if (bytes !== undefined) this.#sent.add(sent);
+    let isOver = false;
+    return () => {
+      if (isOver) return;
+      isOver = true;
+      this.#sent.delete(sent);
+      this.#responseBytes -= counted;
+      connection.busy--;
+      connection.usedAt = this.#now();
+    };
+  }
+
+  /**
+   * Closes a connection soon. The client can read the response before: closing a connection with
+   * unread data discards what was sent (RFC 9112 §9.6).
+   */
+  closeSoon(connection: OpenConnection): void {
+    connection.closeAt = Math.min(connection.closeAt, this.#now() + CLOSE_DELAY_MS);
+  }
+
+  /** Closes connections whose time has passed. Must be called at intervals. */
+  check(): void {
+    const now = this.#now();
+    this.checkedAt = now;
+    const { headTimeoutMs, idleTimeoutMs } = this.#limits;
+    for (const connection of this.#open) {
+      const { busy, usedAt, isRefused, hasRequested } = connection;
+      const timeoutMs = isRefused
+        ? Math.min(REFUSED_CONNECTION_MS, headTimeoutMs)
+        : hasRequested
+        ? idleTimeoutMs
+        : headTimeoutMs;
+      if (now >= connection.closeAt) connection.close();
+      if (busy > 0 && !isRefused || now - usedAt < timeoutMs) continue;
+      this.#closed[hasRequested ? "idle" : "head"]++;
+      connection.close();
+    }
+    for (const sent of this.#sent) {
+      if (now < sent.deadline) continue;
+      this.#sent.delete(sent);
+      this.#closed.response++;
+      sent.connection.close();
+    }
+  }
+
+  /** Closes every connection. */
+  closeAll(): void {
+    for (const connection of [...this.#open]) connection.close();
+  }
+
+  /** Returns the counters. */
+  counts(): ConnectionCounts {
+    return {
+      open: this.#open.size,
+      limit: this.#limits.maxConnections,
+      refused: this.#refused,
+      closed: { ...this.#closed },
+      responseBytes: this.#responseBytes,
+      responsesRefused: this.#responsesRefused,
+    };
+  }
+
+  /** Closes the oldest connection without a request. Returns whether there was one. */
+  #evictIdle(): boolean {
+    const now = this.#now();
+    if (now < this.#searchAgainAt) return false;
+    for (const connection of this.#open) {
+      const { busy, usedAt, isRefused, hasRequested } = connection;
+      const after = hasRequested ? EVICTABLE_AFTER_MS : EVICTABLE_WITHOUT_REQUEST_MS;
+      if (busy > 0 || isRefused || now - usedAt < after) continue;
+      this.#closed.evicted++;
+      connection.close();
+      this.remove(connection);
+      return true;
+    }
+    this.#searchAgainAt = now + EVICTION_PAUSE_MS;
+    return false;
+  }
+}
+
+/**
+ * Returns whether a response must be watched until it was sent, and its length.
+ *
+ * @returns undefined if it needs no watch; otherwise its length, or `"stream"` if that is unknown
+ */
+export function watchedLength({ status, headers }: Response): number | "stream" | undefined {
+  if (status === 304 || status === 204) return undefined;
+  const length = headers.get("content-length");
+  if (length === null) return "stream";
+  const bytes = Number(length);
+  return bytes > WATCHED_RESPONSE_BYTES ? bytes : undefined;
+}

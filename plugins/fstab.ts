@@ -538,6 +538,7 @@ const PROBLEMS = {
   "internal": { status: 500, title: "Internal server error" },
   "world-damaged": { status: 500, title: "Unreadable world file" },
   "not-implemented": { status: 501, title: "Not implemented" },
+  "foreign-destination": { status: 502, title: "Destination on another server" },
   "bad-gateway": { status: 502, title: "Upstream failed" },
   "unavailable": { status: 503, title: "Service unavailable" },
   "gateway-timeout": { status: 504, title: "Upstream timed out" },

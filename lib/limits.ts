@@ -268,6 +268,12 @@ export const MAX_STATE_BODY_BYTES = 1024;
 export const PLUGIN_EVENT_INTERVAL_MS = 10_000;
 /** How long requests for a path without a route wait for plugins that still start, in milliseconds. */
 export const PLUGIN_START_WAIT_MS = 5_000;
+/** Worlds below /etc, /usr and /var of which the server remembers who changed them last. */
+export const MAX_CONFIG_ORIGINS = 4_096;
+/** Evaluated sources of which the server remembers what they requested. */
+export const MAX_KNOWN_REQUESTS = 256;
+/** Replaced runs of one cell that finish their requests at the same time; older ones are ended. */
+export const MAX_DRAINING_RUNS = 4;
 /** A path that the fallback declined is not passed to it again for this long. */
 export const FALLBACK_DECLINE_MS = 1_000;
 /** Declined paths that are cached. */

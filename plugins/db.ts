@@ -13,6 +13,8 @@ import type { SqlResult, SqlValue } from "../lib/plugin/realm/sql_types.ts";
 export const description = "queries a world or a mounted SQLite file with SQL that only reads";
 export const routes = ["/dev/db"];
 export const auth = "T2";
+/** The path after the route names what is read, and it is read with the rights of the caller. */
+export const subject = true;
 export const config = ["/etc/fstab"];
 /** Reads exactly the mounted folders. A line of the table that cannot be used is reported. */
 export const permissions = (

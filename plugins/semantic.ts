@@ -12,6 +12,8 @@ export const description =
   "a world rewritten by a model for its reader: media type by Accept, words by intent";
 export const routes = ["/shaped"];
 export const auth = "T2";
+/** The path after the route names what is read, and it is read with the rights of the caller. */
+export const subject = true;
 /** Seconds without a response head. A model on a small computer is slow; `timeout` can be shorter. */
 export const patience = 300;
 export const config = ["/etc/semantic.conf"];

@@ -136,7 +136,7 @@ class CredentialAuthenticator implements Authenticator {
 
   isCurrent(caller: Caller): boolean {
     if (isExpired(caller, this.#settings.now() / 1000)) return false;
-    const used = this.#accountOf.get(caller);
+    const used = this.#accountOf.get(caller.delegation?.holder ?? caller);
     return used === undefined || isSameAccount(this.#accounts.get(used.user), used.account);
   }
 

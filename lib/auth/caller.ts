@@ -32,6 +32,19 @@ export interface Scope {
 export type Grants = Readonly<Record<string, "r" | "rw">>;
 
 /**
+ * A plugin that calls on behalf of a caller, through `env.caller`. It has the rights of that caller,
+ * except those whose effect would outlive the request: see `decide` in `policy.ts`.
+ */
+export interface Delegation {
+  /** Name of the plugin without its namespace. */
+  readonly plugin: string;
+  /** The caller as the gate created it, also if several plugins passed the request on. */
+  readonly holder: Caller;
+  /** Whether a path is a config world of a plugin, or above or below one. */
+  isConfigPath(path: string): boolean;
+}
+
+/**
  * The caller of one request. Immutable. Created by `authenticate`, or by the plugin host for a
  * plugin.
  */
@@ -48,6 +61,8 @@ export interface Caller {
    * Present only for a plugin that calls without a user: it can reach these paths and no others.
    */
   readonly grants?: Grants;
+  /** Present only if a plugin makes the request on behalf of the caller. */
+  readonly delegation?: Delegation;
   /** A valid credential was sent: a token, a capability or an account. */
   readonly authenticated?: true;
   /** A credential was sent, and it is unknown or expired. */

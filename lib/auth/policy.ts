@@ -5,7 +5,7 @@
  */
 
 import { Problem } from "../http/problem.ts";
-import { type Caller, hasCredentialOf, isAtLeast, type Tier } from "./caller.ts";
+import { type Caller, type Delegation, hasCredentialOf, isAtLeast, type Tier } from "./caller.ts";
 import { isInside } from "./capability.ts";
 import { isGranted, isTreeGranted } from "./grants.ts";
 
@@ -52,6 +52,22 @@ const SKILLS = "/usr/lib/skills/";
 const WHOAMI = "/auth/whoami";
 /** Every caller can read it, but only T3 sees the secrets in it; in lower case. */
 const REDACTED = "/etc/fstab";
+/** Paths of mounts: the disk and other servers. A plugin there is open to callers without a scope. */
+const MOUNTS = "/mnt";
+/**
+ * Paths that a plugin never changes on behalf of a caller, each with everything below it; in lower
+ * case. They contain credentials, or code that runs with the rights of other callers.
+ */
+const NEVER_DELEGATED = [
+  "/lib",
+  "/boot",
+  "/auth",
+  "/etc/passwd",
+  "/etc/shadow",
+  "/etc/revoked",
+  "/usr/lib/shell",
+  "/usr/bin",
+] as const;
 const SLASH = 0x2f;
 
 const VERBS: Record<Action, string> = {
@@ -71,7 +87,10 @@ const VERBS: Record<Action, string> = {
  * audit, its stream) the path of the world
  */
 export function decide(caller: Caller, action: Action, path: string): Decision {
-  const { scope, grants } = caller;
+  const { scope, grants, delegation } = caller;
+  if (delegation !== undefined && outlivesRequest(delegation, action, path)) {
+    return refuse(caller, VERBS[action], path, "a request of the caller itself");
+  }
   if (grants !== undefined) {
     const isHeld = action !== "activate" && action !== "mint" && isGranted(grants, action, path);
     return isHeld ? ALLOWED : refuse(caller, VERBS[action], path, "a grant over the path");
@@ -216,22 +235,23 @@ export function decideCopy(caller: Caller, path: string): Decision {
 
 /**
  * Decides whether a caller can call a route of a plugin. What the plugin then does on behalf of the
- * caller is decided by {@link decide} again. A capability counts as T2 where it covers the subject;
- * with mode `r` it allows safe methods only.
+ * caller is decided by {@link decide} again. A capability with mode `r` allows safe methods only. It
+ * reaches a route in three cases: it covers the path of the request; the route is of tier T1 and not
+ * a mount; or it covers the subject. The name of a mount or of a path below a route gives no right.
  *
  * @param caller the caller
  * @param action `read` for the safe methods, `write` for all others
  * @param path canonical path of the request
  * @param needed the tier that the plugin declares as its `auth`
- * @param subject the world that the path names (`/home/x` of `/shaped/home/x`), otherwise `path`; a
- * capability must cover one of the two
+ * @param subject the path after the route (`/home/x` of `/shaped/home/x`), if the plugin declares that
+ * it names a world or a mounted file
  */
 export function decideCall(
   caller: Caller,
   action: "read" | "write",
   path: string,
   needed: Tier,
-  subject: string = path,
+  subject?: string,
 ): Decision {
   const { scope, grants } = caller;
   if (grants !== undefined) {
@@ -240,7 +260,10 @@ export function decideCall(
       : refuse(caller, "call", path, "a grant over the path");
   }
   if (scope !== undefined) {
-    if (!isInside(scope, subject) && !isInside(scope, path)) {
+    const isReached = isInside(scope, path) ||
+      needed === "T1" && !isAtOrBelow(path, MOUNTS) ||
+      subject !== undefined && isInside(scope, subject);
+    if (!isReached) {
       return refuse(caller, "call", path, "a capability over the path");
     }
     if (action === "write" && scope.mode === "r") {
@@ -276,6 +299,19 @@ export function decideFallback(caller: Caller, path: string, needed: Tier): Deci
 export function decideEntry(caller: Caller, path: string, loopback: boolean): Decision {
   if (loopback || caller.authenticated === true || path.startsWith(SHELL)) return ALLOWED;
   return refuse(caller, "reach", path, "a credential of this server");
+}
+
+/**
+ * Whether an action of a plugin on behalf of a caller would have an effect after the request: more
+ * authority, or code and accounts that the caller did not write itself. A change of a collection also
+ * changes what is below it.
+ */
+function outlivesRequest({ isConfigPath }: Delegation, action: Action, path: string): boolean {
+  if (action === "read") return false;
+  if (action === "activate" || action === "mint") return true;
+  const folded = path.toLowerCase();
+  return folded === "/" || isConfigPath(path) ||
+    NEVER_DELEGATED.some((never) => isAtOrBelow(folded, never) || never.startsWith(`${folded}/`));
 }
 
 function neededTier(action: Action, path: string): Tier {
@@ -322,6 +358,15 @@ function refuse(caller: Caller, verb: string, path: string, needs: string): Refu
 }
 
 function describeAuthority(caller: Caller): string {
+  const { delegation } = caller;
+  if (delegation !== undefined) {
+    const { plugin } = delegation;
+    return `the plugin ${plugin} calls on behalf of the caller (${describeHolder(caller)})`;
+  }
+  return describeHolder(caller);
+}
+
+function describeHolder(caller: Caller): string {
   if (caller.rejected === true) return "the credential is unknown or expired";
   if (caller.authenticated !== true) return "no credential was sent";
   const { scope, grants } = caller;

@@ -52,6 +52,8 @@ export interface StateChangeRequest {
   /** Name of the caller, as the event chain records it. */
   readonly by: string;
   readonly precondition?: Precondition;
+  /** Digest of what the source requests, as the caller was shown it; absent for a plain `active`. */
+  readonly asks?: string;
 }
 
 /** The active plugins. */
@@ -79,13 +81,18 @@ export interface PluginRoutes {
 /** The state of plugins, for `/lib/<name>/state`. Names are those of worlds: `lib/gpu`. */
 export interface PluginAdmin {
   /**
+   * Waits until the config worlds that were changed before are in effect, at most as long as a request
+   * to the plugin waits for that. Never rejects.
+   */
+  settle(name: string): Promise<void>;
+  /**
    * Describes a plugin as JSON members. Only for a `trusted` caller they include texts of the
    * plugin.
    */
   describe(name: string, trusted: boolean): Readonly<Record<string, unknown>>;
   /**
    * Determines what a source requests, by running it once without any grant. For the operator who
-   * approves it.
+   * approves it. The member `digest` identifies all of it.
    *
    * @throws {Problem} `not-found` (404), or `unprocessable` (422) with the reason
    */
@@ -94,7 +101,8 @@ export interface PluginAdmin {
    * Approves the current source and starts it. A plugin that already runs this source is not
    * restarted.
    *
-   * @throws {Problem} 404, 412, or 422 with the reason; nothing is changed then
+   * @throws {Problem} 404, 412, 409 if the source requests something else than `asks`, or 422 with
+   * the reason; nothing is changed then
    */
   activate(name: string, change: StateChangeRequest): Promise<void>;
   /**

@@ -50,18 +50,63 @@ async function changeState(server: ServerContext, context: RequestContext): Prom
   const name = readSubject(context, "activate");
   const precondition = parsePrecondition(request.headers);
   const body = await readBody(request, MAX_STATE_BODY_BYTES, context.connection);
-  const state = new TextDecoder().decode(body).trim();
-  if (state !== "active" && state !== "disabled") {
-    throw new Problem(
-      "bad-body",
-      `Cannot set the state of /${name}: the content is neither active nor disabled`,
-    );
-  }
-  const change = { by: caller.by, ...(precondition === undefined ? {} : { precondition }) };
+  const { state, asks } = parseStateChange(name, body);
+  const change = {
+    by: caller.by,
+    ...(precondition === undefined ? {} : { precondition }),
+    ...(asks === undefined ? {} : { asks }),
+  };
   const { admin } = server.plugins;
   if (state === "active") await admin.activate(name, change);
   else await admin.disable(name, change);
   return jsonResponse(await describe(server, context, name));
+}
+
+/**
+ * Parses the content: `active` or `disabled`, or the same as JSON with the digest of what the caller
+ * was shown.
+ *
+ * @throws {Problem} `bad-body`
+ */
+function parseStateChange(
+  name: string,
+  body: Uint8Array,
+): { readonly state: "active" | "disabled"; readonly asks?: string } {
+  const text = new TextDecoder().decode(body).trim();
+  const isJson = text.startsWith("{");
+  const { state, asks, ...others } = isJson ? parseObject(name, text) : { state: text };
+  if (state !== "active" && state !== "disabled") {
+    const found = isJson ? "the member `state`" : "the content";
+    throw new Problem(
+      "bad-body",
+      `Cannot set the state of /${name}: ${found} is neither active nor disabled`,
+    );
+  }
+  const [unknown] = Object.keys(others);
+  if (unknown !== undefined) {
+    throw new Problem(
+      "bad-body",
+      `Cannot set the state of /${name}: the member ${JSON.stringify(unknown.slice(0, 40))} is ` +
+        "unknown; use state and asks",
+    );
+  }
+  if (asks === undefined) return { state };
+  if (typeof asks !== "string" || !/^[0-9a-f]{64}$/.test(asks)) {
+    throw new Problem(
+      "bad-body",
+      `Cannot set the state of /${name}: the member \`asks\` is not a digest of 64 hexadecimal ` +
+        "digits; GET ?asks shows it",
+    );
+  }
+  return { state, asks };
+}
+
+function parseObject(name: string, text: string): Record<string, unknown> {
+  try {
+    const value: unknown = JSON.parse(text);
+    if (typeof value === "object" && value !== null && !Array.isArray(value)) return { ...value };
+  } catch { /* the same problem */ }
+  throw new Problem("bad-body", `Cannot set the state of /${name}: the content is not valid JSON`);
 }
 
 /** The world that the path is about, if the caller can perform the action on it. */
@@ -78,6 +123,7 @@ async function describe(
   name: string,
 ): Promise<Record<string, unknown>> {
   const source = await readSource(store, name);
+  await plugins.admin.settle(name);
   const trusted = decide(caller, "activate", `/${name}`).allowed;
   return {
     name: name.slice("lib/".length),

@@ -109,6 +109,7 @@ export async function startServer(options: StartServerOptions): Promise<RunningS
       store,
       now: Date.now,
       containment: canSpawn ? "process" : "worker",
+      isCurrent: (caller) => authenticator.isCurrent(caller),
       dispatch: (request) => app.handleInternal(request),
       loadSandbox: async () => {
         const { createSandbox } = await import("./create_sandbox.ts");

@@ -9,6 +9,7 @@ import {
 import { ANONYMOUS, LOCAL, REJECTED } from "../../lib/auth/authenticate.ts";
 import type { Caller } from "../../lib/auth/caller.ts";
 import {
+  type Action,
   ALLOWED,
   assertAllowed,
   assertCan,
@@ -292,7 +293,8 @@ Deno.test("decideCall() requires the tier that the plugin declares", () => {
     [T2, { T1: 200, T2: 200, T3: 403 }],
     [T3, { T1: 200, T2: 200, T3: 200 }],
     [cap("rw", "/dev/gpu"), { T1: 200, T2: 200, T3: 403 }],
-    [cap("rw", "/home/scratch"), { T1: 403, T2: 403, T3: 403 }],
+    [cap("rw", "/home/scratch"), { T1: 200, T2: 403, T3: 403 }],
+    [cap("r", "/home/scratch"), { T1: 403, T2: 403, T3: 403 }],
   ];
   for (const [caller, expected] of rows) {
     for (const tier of ["T1", "T2", "T3"] as const) {
@@ -364,6 +366,51 @@ Deno.test("readScopeKey() is equal only for callers with equal canRead()", () =>
     readScopeKey(cap("r", "/home/a", "/home/b")),
     readScopeKey(cap("r", '/home/a","/home/b')),
   );
+});
+
+Deno.test("decideCall() lets a capability reach a mount only if it covers the path", () => {
+  const home = cap("rw", "/home/scratch");
+  for (const path of ["/mnt", "/mnt/home/scratch/x", "/MNT/home/scratch/x"]) {
+    assertEquals(decideCall(home, "read", path, "T1").allowed, false, path);
+  }
+  assertStrictEquals(decideCall(home, "read", "/mnts", "T1"), ALLOWED);
+  assertStrictEquals(decideCall(cap("r", "/mnt/a"), "read", "/mnt/a/x", "T1"), ALLOWED);
+  assertEquals(decideCall(cap("r", "/mnt/a"), "read", "/mnt/b", "T1").allowed, false);
+});
+
+Deno.test("decide() refuses a plugin on behalf of a caller what would outlive the request", () => {
+  const isConfigPath = (path: string) => path === "/etc/p.conf";
+  const delegated: Caller = { ...T3, delegation: { plugin: "p", holder: T3, isConfigPath } };
+  const refused: [Action, string][] = [
+    ["mint", "/home"],
+    ["activate", "/lib/x"],
+    ["write", "/lib/x"],
+    ["delete", "/lib/x"],
+    ["delete", "/lib"],
+    ["write", "/etc/passwd"],
+    ["write", "/ETC/Shadow"],
+    ["delete", "/etc/revoked"],
+    ["write", "/etc"],
+    ["delete", "/"],
+    ["write", "/usr/lib/shell/app.js"],
+    ["write", "/usr/bin/boot"],
+    ["write", "/boot/x"],
+    ["write", "/etc/p.conf"],
+  ];
+  for (const [action, path] of refused) {
+    const verdict = decide(delegated, action, path);
+    assertEquals(verdict.allowed ? 200 : verdict.status, 403, `${action} ${path}`);
+  }
+  const allowed: [Action, string][] = [
+    ["read", "/etc/shadow"],
+    ["write", "/etc/motd"],
+    ["write", "/home/x"],
+    ["delete", "/home/x"],
+    ["write", "/var/cache/x"],
+  ];
+  for (const [action, path] of allowed) {
+    assertStrictEquals(decide(delegated, action, path), ALLOWED, `${action} ${path}`);
+  }
 });
 
 Deno.test("decideCall() compares a capability with the subject of the route", () => {

@@ -240,17 +240,28 @@ for (const launch of Object.keys(LAUNCHES) as LaunchName[]) {
     );
   });
 
-  Deno.test(`Cell (${launch}) logs unhandled rejections and errors, and continues`, async () => {
+  Deno.test(`Cell (${launch}) fails the request of an uncaught error at once, and continues`, async () => {
     const source = `
-      Promise.reject(new Error("unheard")); setTimeout(() => { throw new Error("thrown") }, 1);
-      reportError(new Error("reported"));
-      await new Promise((r) => setTimeout(r, 30));
+      const { pathname } = new URL(request.url);
+      if (pathname === "/rejection") Promise.reject(new Error("unheard"));
+      if (pathname === "/timer") setTimeout(() => { throw new Error("thrown") }, 1);
+      if (pathname === "/reported") reportError(new Error("reported"));
+      if (pathname === "/async") setTimeout(async () => { throw new Error("later") }, 1);
+      if (pathname === "/other") await new Promise((r) => setTimeout(r, 200));
+      else if (pathname !== "/") await new Promise(() => {});
       return new Response("alive");`;
     await withCell(moduleOf({ name: "", source, status: [] }), { launch }, async (fixture) => {
+      const other = fixture.text("/other");
+      for (const path of ["/rejection", "/timer", "/reported", "/async"]) {
+        await assertRejects(fixture.text(path), { type: "bad-gateway" });
+      }
+      assertEquals(await other, "alive");
       assertEquals(await fixture.text("/"), "alive");
-      assertMatch(fixture.lines.join("\n"), /unheard/);
-      assertMatch(fixture.lines.join("\n"), /thrown/);
-      assertEquals(fixture.events.map((event) => event.type), ["started"]);
+      for (const text of [/unheard/, /thrown/, /reported/, /later/]) {
+        assertMatch(fixture.lines.join("\n"), text);
+      }
+      const kinds = new Set(fixture.events.map((event) => event.type));
+      assertEquals([...kinds], ["started", "uncaught"]);
     });
   });
 }

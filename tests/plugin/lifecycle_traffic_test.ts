@@ -44,7 +44,7 @@ Deno.test("GET of a route with Accept: text/html returns the description page wi
 
 Deno.test("GET of a route answers 403 without a description page to a caller that cannot read it", async () => {
   await withServer({ env: { ...CLOSED, ...QUICK } }, async (server) => {
-    const source = plugin({ description: "in hiding" }, "return new Response('x');");
+    const source = plugin({ auth: "T2", description: "in hiding" }, "return new Response('x');");
     await server.send({ method: "PUT", target: "/lib/p", headers: bearer(TOKEN), body: source });
     assertEquals((await server.approve("PUT", "/lib/p/state", "active")).status, 200);
     const cap = bearer(server.capability("/home/a", "r"));

@@ -48,7 +48,7 @@ Deno.test("POST /dev/gpu calls the backend only for callers with T2 or a capabil
       server.send({ method: "POST", target, headers, body: "x" });
     assertEquals((await send("/dev/gpu/stream", stream)).status, 200);
     assertEquals((await send("/dev/gpu", stream)).status, 403);
-    assertEquals((await send("/dev/gpu/home/scratch", cap("/home/scratch"))).status, 404);
+    assertEquals((await send("/dev/gpu/home/scratch", cap("/home/scratch"))).status, 403);
     assertEquals((await send("/dev/gpu/stream/home/scratch", cap("/home/scratch"))).status, 403);
     assertStrictEquals(backend.calls.length, calls + 1);
     const logged = await gpu.usage(21);

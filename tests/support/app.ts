@@ -29,6 +29,7 @@ const NO_PLUGINS: PluginRoutes = {
   metrics: () => [],
   admin: {
     describe: () => ({ up: false }),
+    settle: () => Promise.resolve(),
     requestedGrants: () => Promise.reject(new Error("Cannot inspect a plugin: there is none")),
     activate: () => Promise.reject(new Error("Cannot activate a plugin: there is none")),
     disable: () => Promise.reject(new Error("Cannot disable a plugin: there is none")),

@@ -10,6 +10,9 @@
  *   one finishes its requests, for at most `drainTimeoutMs`.
  * - At most `maxRequests` requests are in the plugin at the same time and `maxWaiting` wait;
  *   further ones get 503.
+ * - A request has one deadline, `responseTimeoutMs` after its arrival. It waits for a permit for at
+ *   most half of that time, so that the plugin has the other half. Only the start of a run, for
+ *   which `startTimeoutMs` is the limit, moves the deadline.
  * - Every failure becomes a problem (RFC 9457) for the caller. The plugin's own messages go to
  *   the log.
  *
@@ -17,7 +20,12 @@
  */
 
 import { Problem } from "../../http/problem.ts";
-import { CELL_DRAIN_CHECK_MS, type CellLimits, MAX_FILE_ATTEMPTS } from "../../limits.ts";
+import {
+  CELL_DRAIN_CHECK_MS,
+  type CellLimits,
+  MAX_DRAINING_RUNS,
+  MAX_FILE_ATTEMPTS,
+} from "../../limits.ts";
 import { Backoff } from "./backoff.ts";
 import { onClientDisconnect } from "./client_disconnect.ts";
 import type { CellInit } from "../wire/cell_init.ts";
@@ -25,6 +33,7 @@ import { type PendingCall, RpcError } from "../wire/rpc_calls.ts";
 import { FileChanged } from "./file_body.ts";
 import {
   type CallerContext,
+  CallerEndedError,
   type CellEndedError,
   CellRun,
   type CellRunHost,
@@ -33,7 +42,7 @@ import {
 } from "./cell_run.ts";
 import { forwardedBody, forwardedHeaders } from "./forwarded_request.ts";
 import { SqlRunner } from "./sql_runner.ts";
-import { createStoppedProblem, toCellProblem } from "./cell_errors.ts";
+import { createBusyProblem, createStoppedProblem, toCellProblem } from "./cell_errors.ts";
 import { Semaphore } from "./semaphore.ts";
 import type { StartCell } from "../transport/transport.ts";
 
@@ -46,6 +55,7 @@ export interface CellEvent {
     | "idle"
     | "ended"
     | "timeout"
+    | "uncaught"
     | "circuit-open";
   /** Text; it may contain text of the plugin. */
   readonly detail: string;
@@ -53,9 +63,17 @@ export interface CellEvent {
   readonly kind?: CellEndedError["kind"];
 }
 
+/** Returns why the declaration of a plugin, as JSON, is not the approved one; undefined if it is. */
+export type CheckDeclaration = (declaration: string) => string | undefined;
+
 /** Dependencies of a cell. */
 export interface CellOptions<A> {
   readonly init: CellInit;
+  /**
+   * Checks what the plugin declares as JSON whenever a run starts, also after a crash. Returns a
+   * fault, with which the run ends. If absent, nothing is checked.
+   */
+  readonly checkDeclaration?: CheckDeclaration;
   readonly startCell: StartCell;
   readonly limits: CellLimits;
   /** Returns milliseconds of a clock that only moves forward, beginning at a Unix time. */
@@ -64,6 +82,8 @@ export interface CellOptions<A> {
    * Answers a subrequest of the plugin. If it throws, the plugin gets a failure without details.
    */
   answerSubrequest(call: Subrequest<A>): Promise<Response>;
+  /** Whether the credential of a caller is still valid. If absent, it always is. */
+  isCurrent?(authority: A): boolean;
   log(level: "log" | "warn" | "error", line: string): void;
   onEvent(event: CellEvent): void;
 }
@@ -108,6 +128,7 @@ export class Cell<A> {
   /** Replaced or stopped runs that finish their open requests. */
   readonly #draining = new Set<CellRun<A>>();
   #init: CellInit;
+  #checkDeclaration: CheckDeclaration | undefined;
   #current: CellRun<A> | undefined;
   #starting: Promise<CellRun<A>> | undefined;
   #idleTimer: ReturnType<typeof setTimeout> | undefined;
@@ -121,9 +142,15 @@ export class Cell<A> {
     this.#options = options;
     this.#limits = options.limits;
     this.#init = options.init;
+    this.#checkDeclaration = options.checkDeclaration;
     this.#semaphore = new Semaphore(options.limits.maxRequests, options.limits.maxWaiting);
     this.#backoff = new Backoff(options.limits, options.now);
     this.#sqlRunner = new SqlRunner(options.init, options);
+  }
+
+  /** Longest time in milliseconds that a request waits before it is passed to the plugin. */
+  get maxWaitMs(): number {
+    return this.#limits.responseTimeoutMs / 2;
   }
 
   /** The init of the current run, or of the next one. */
@@ -164,7 +191,10 @@ export class Cell<A> {
       caller.connection,
       (problem) => started.call?.cancel(problem),
     );
-    if (!this.#semaphore.tryAcquire()) await this.#waitForPermit(request, caller);
+    const { now } = this.#options;
+    // A client that sends a short body slowly does not shorten the plugin's time.
+    let due = now() - (caller.waitedMs ?? 0) + this.#limits.responseTimeoutMs;
+    if (!this.#semaphore.tryAcquire()) await this.#waitForPermit(request, caller, due);
     let isReleased = false;
     const release = (): void => {
       if (isReleased) return;
@@ -174,14 +204,23 @@ export class Cell<A> {
     let run: CellRun<A>;
     try {
       const current = this.#current;
-      run = current && !this.#closed ? current : await this.#ensureRun();
+      if (current && !this.#closed) {
+        run = current;
+      } else {
+        const before = now();
+        run = await this.#ensureRun();
+        due += now() - before;
+      }
+      if (this.#options.isCurrent?.(caller.authority) === false) {
+        throw new CallerEndedError("the credential of the caller is no longer valid");
+      }
     } catch (error) {
       release();
       throw this.#toProblem(error);
     }
     const { method, url } = request;
     this.#requestCount++;
-    const call = run.send({ method, url, headers, body }, caller, release);
+    const call = run.send({ method, url, headers, body }, caller, release, due);
     started.call = call;
     const onDisconnect = (): void =>
       call.cancel(new DOMException("The client disconnected", "AbortError"));
@@ -205,11 +244,12 @@ export class Cell<A> {
    * Replaces the current run by one with another init. The new run gets requests when it is ready;
    * the old one finishes its open requests, for at most `drainTimeoutMs`.
    *
+   * @param checkDeclaration replaces that of the options, if given
    * @throws {CellEndedError} the new run failed to start; the old run continues
    */
-  async swap(init: CellInit): Promise<void> {
+  async swap(init: CellInit, checkDeclaration = this.#checkDeclaration): Promise<void> {
     if (this.#closed) throw createStoppedProblem();
-    const run = this.#createRun(init);
+    const run = this.#createRun(init, checkDeclaration);
     this.#pending.add(run);
     try {
       await run.ready;
@@ -218,6 +258,7 @@ export class Cell<A> {
     }
     const old = this.#current;
     this.#init = init;
+    this.#checkDeclaration = checkDeclaration;
     this.#sqlRunner.reconfigure(init);
     this.#current = run;
     this.#backoff.reset();
@@ -258,7 +299,8 @@ export class Cell<A> {
   }
 
   /**
-   * Closes the cell; later requests get 503. Resolves when all its processes have ended.
+   * Closes the cell; later requests get 503, and the plugin's subrequests are refused at once.
+   * Resolves when all its processes have ended.
    *
    * @param options `drain`: wait for open requests, for at most `drainTimeoutMs`
    */
@@ -267,6 +309,7 @@ export class Cell<A> {
     this.#clearIdleTimer();
     this.#semaphore.close(createStoppedProblem());
     this.#current = undefined;
+    for (const run of this.#runs) run.revoke();
     await Promise.all([...this.#runs].map((run) => drain ? this.#drain(run) : run.kill()));
     await this.#sqlRunner.close();
   }
@@ -287,10 +330,19 @@ export class Cell<A> {
     }
   }
 
-  async #waitForPermit(request: Request, caller: CallerContext<A>): Promise<void> {
+  /** @param due deadline of the request */
+  async #waitForPermit(request: Request, caller: CallerContext<A>, due: number): Promise<void> {
     const abort = new AbortController();
     const reason = new DOMException("The client disconnected", "AbortError");
     const watch = onClientDisconnect(request, caller, () => abort.abort(reason));
+    const waitMs = Math.max(
+      0,
+      Math.ceil(due - this.maxWaitMs - this.#options.now()),
+    );
+    const timer = setTimeout(() => {
+      const waitedFor = `${this.#limits.maxRequests} requests are open`;
+      abort.abort(createBusyProblem(this.#init.name, waitedFor, waitMs));
+    }, waitMs);
     try {
       await this.#semaphore.wait(abort.signal);
     } catch (error) {
@@ -302,6 +354,7 @@ export class Cell<A> {
         { "retry-after": "1" },
       );
     } finally {
+      clearTimeout(timer);
       watch.markResponded(true);
     }
   }
@@ -324,7 +377,7 @@ export class Cell<A> {
 
   async #startRun(): Promise<CellRun<A>> {
     const isRestart = this.#backoff.failures > 0;
-    const run = this.#createRun(this.#init);
+    const run = this.#createRun(this.#init, this.#checkDeclaration);
     await run.ready;
     // A swap has finished first; its run has the newer init.
     if (this.#current) {
@@ -337,18 +390,22 @@ export class Cell<A> {
     return run;
   }
 
-  #createRun(init: CellInit): CellRun<A> {
+  #createRun(init: CellInit, checkDeclaration: CheckDeclaration | undefined): CellRun<A> {
     const host: CellRunHost<A> = {
       startCell: this.#options.startCell,
       limits: this.#limits,
       now: this.#options.now,
       answerSubrequest: (call) => this.#options.answerSubrequest(call),
+      ...(this.#options.isCurrent === undefined ? {} : {
+        isCurrent: (authority) => this.#options.isCurrent?.(authority) ?? true,
+      }),
+      onUncaught: (message) => this.#emit("uncaught", message),
       runSqlRequest: (request) => this.#sqlRunner.run(request),
       log: (level, line) => this.#options.log(level, line),
       onEnd: (run, end) => this.#onRunEnd(run, end),
       onIdle: (run) => this.#onRunIdle(run),
     };
-    const run = new CellRun<A>(host, init);
+    const run = new CellRun<A>(host, init, checkDeclaration);
     this.#runs.add(run);
     return run;
   }
@@ -372,8 +429,13 @@ export class Cell<A> {
 
   async #drain(run: CellRun<A>): Promise<void> {
     this.#draining.add(run);
+    // Frequent changes of the configuration must not collect processes.
+    const [oldest] = this.#draining;
+    if (this.#draining.size > MAX_DRAINING_RUNS && oldest) void oldest.kill();
     const until = this.#options.now() + this.#limits.drainTimeoutMs;
-    while (!run.isIdle && this.#runs.has(run) && this.#options.now() < until) {
+    // Work of `waitUntil` has no authority any more once the cell is closed.
+    const isBusy = (): boolean => this.#closed ? run.hasOpenRequests : !run.isIdle;
+    while (isBusy() && this.#runs.has(run) && this.#options.now() < until) {
       await new Promise((resolve) => setTimeout(resolve, CELL_DRAIN_CHECK_MS));
     }
     await run.kill();

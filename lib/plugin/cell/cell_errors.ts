@@ -61,6 +61,22 @@ export function toCellProblem(error: unknown, name: string): unknown {
   return error;
 }
 
+/**
+ * Creates the problem for a request that waited too long to be passed to the plugin.
+ *
+ * @param name name of the plugin
+ * @param waitedFor what the request waited for, as a clause: `64 requests are open`
+ * @param ms milliseconds that it waited
+ */
+export function createBusyProblem(name: string, waitedFor: string, ms: number): Problem {
+  return new Problem(
+    "unavailable",
+    `Cannot call the plugin ${name}: ${waitedFor}, and after ${ms} ms the request was still ` +
+      "waiting; send the request again later",
+    { "retry-after": String(Math.max(1, Math.ceil(ms / 1000))) },
+  );
+}
+
 /** Creates the problem for a request to a stopped plugin. */
 export function createStoppedProblem(): Problem {
   return new Problem("unavailable", "Cannot call the plugin: it has been stopped", {

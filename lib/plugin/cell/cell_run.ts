@@ -51,6 +51,11 @@ export class CellEndedError extends Error {
   }
 }
 
+/** The credential of the caller is no longer valid. */
+export class CallerEndedError extends Error {
+  override readonly name = "CallerEndedError";
+}
+
 /** The plugin sent no response head in time. */
 export class ResponseTimeoutError extends Error {
   override readonly name = "ResponseTimeoutError";
@@ -70,6 +75,8 @@ export interface CallerContext<A> extends CallerConnection {
   readonly tag?: string | undefined;
   /** Number of plugins that wait for this request; 0 for a request of a client. */
   readonly depth: number;
+  /** Milliseconds since the request arrived, if it already waited for something. */
+  readonly waitedMs?: number;
 }
 
 /**
@@ -87,6 +94,13 @@ export interface CellRunHost<A> extends SqlRequestHost {
   readonly now: () => number;
   /** Answers a subrequest. If it rejects, the plugin gets "the server failed". */
   answerSubrequest(call: Subrequest<A>): Promise<Response>;
+  /**
+   * Whether the credential of a caller is still valid; asked several times per second for every open
+   * request. If absent, it always is.
+   */
+  isCurrent?(authority: A): boolean;
+  /** Called if code of the plugin failed and nothing caught the error. */
+  onUncaught?(message: string): void;
   /** Called once, when the run has ended. */
   onEnd(run: CellRun<A>, end: CellEndedError): void;
   /** Called when the last open request and the last `waitUntil` work are over. */
@@ -135,11 +149,22 @@ export class CellRun<A> {
   #nextPing = 0;
   #timeouts = 0;
   #reportedKiB = 0;
+  #isRevoked = false;
+  readonly #checkDeclaration: ((declaration: string) => string | undefined) | undefined;
   readonly #logLines: RateLimit;
   readonly #ignoredFrames: RateLimit;
 
-  constructor(host: CellRunHost<A>, init: CellInit) {
+  /**
+   * @param checkDeclaration checks what the plugin declares as JSON when it is loaded; returns a
+   * fault, with which the run ends
+   */
+  constructor(
+    host: CellRunHost<A>,
+    init: CellInit,
+    checkDeclaration?: (declaration: string) => string | undefined,
+  ) {
     this.#host = host;
+    this.#checkDeclaration = checkDeclaration;
     this.#limits = host.limits;
     this.startedAt = host.now();
     const lines = 2 * host.limits.maxLogLinesPerSecond + LOG_SLACK_LINES;
@@ -193,6 +218,21 @@ export class CellRun<A> {
     return this.#open.size === 0 && this.#waitUntil.size === 0;
   }
 
+  /** Whether there is an open request. Work of `waitUntil` does not count. */
+  get hasOpenRequests(): boolean {
+    return this.#open.size > 0;
+  }
+
+  /**
+   * Ends the plugin's authority: open subrequests are aborted and later ones are refused. Responses
+   * in progress continue.
+   */
+  revoke(): void {
+    this.#isRevoked = true;
+    this.#waitUntil.clear();
+    this.#endpoint.abortAllInbound(createRevokedError());
+  }
+
   /** Kind of the transport. */
   get kind(): "process" | "worker" {
     return this.#transport.kind;
@@ -214,13 +254,14 @@ export class CellRun<A> {
    *
    * @param caller the caller
    * @param onEnd called once, when both bodies are over or the call has failed
+   * @param due time by which the response head must arrive; default: `responseTimeoutMs` from now
    */
   send(
     outgoing: Omit<OutboundRequest, "note" | "onEnd" | "onProgress" | "onResponse">,
     caller: CallerContext<A>,
     onEnd: () => void,
+    due = this.#host.now() + this.#limits.responseTimeoutMs,
   ): PendingCall {
-    const due = (): number => this.#host.now() + this.#limits.responseTimeoutMs;
     const { tier, by, tag } = caller;
     const call = this.#endpoint.call({
       ...outgoing,
@@ -230,14 +271,16 @@ export class CellRun<A> {
         onEnd();
       },
       onProgress: () => {
-        if (open.due !== undefined) open.due = due();
+        if (open.due !== undefined) {
+          open.due = this.#host.now() + this.#limits.responseTimeoutMs;
+        }
       },
       onResponse: () => {
         open.due = undefined;
         this.#timeouts = 0;
       },
     });
-    const open: OpenRequest<A> = { id: call.id, caller, call, due: due(), calls: undefined };
+    const open: OpenRequest<A> = { id: call.id, caller, call, due, calls: undefined };
     if (!this.#end) this.#open.add(open);
     return call;
   }
@@ -299,11 +342,15 @@ export class CellRun<A> {
   #receiveFrame(frame: Frame): void {
     if (frame.verb <= VERB.CANCEL) return this.#endpoint.receive(frame);
     switch (frame.verb) {
-      case VERB.READY:
-        this.#readyPromise?.resolve();
+      case VERB.READY: {
+        if (this.#readyPromise === undefined) return this.#ignoredFrames.count();
+        const fault = this.#checkDeclaration?.(new TextDecoder().decode(frame.payload));
+        if (fault !== undefined) return this.#finish(new CellEndedError("unfit", fault));
+        this.#readyPromise.resolve();
         this.#readyPromise = undefined;
         this.#nextPing = this.#host.now() + this.#limits.heartbeatMs;
         return;
+      }
       case VERB.UNFIT:
         return this.#finish(new CellEndedError("unfit", readText(frame, MAX_TEXT_CHARS)));
       case VERB.PONG:
@@ -325,6 +372,9 @@ export class CellRun<A> {
         if (!this.#waitUntil.delete(frame.id)) return this.#ignoredFrames.count();
         if (this.isIdle) this.#host.onIdle(this);
         return;
+      case VERB.UNCAUGHT:
+        this.#ignoredFrames.count();
+        return this.#host.onUncaught?.(readText(frame, MAX_TEXT_CHARS));
       case VERB.RESIDENT:
         this.#reportedKiB = frame.id;
         return this.#ignoredFrames.count();
@@ -362,6 +412,10 @@ export class CellRun<A> {
       this.#scheduleFlush();
     }
     for (const open of this.#open.values()) {
+      if (this.#host.isCurrent?.(open.caller.authority) === false) {
+        open.call.cancel(new CallerEndedError("the credential of the caller is no longer valid"));
+        continue;
+      }
       if (open.due === undefined || now <= open.due) continue;
       this.#timeouts++;
       open.call.cancel(
@@ -395,8 +449,9 @@ export class CellRun<A> {
     const { head, body, signal } = inbound;
     const [kind, id] = head.note;
     const open = typeof id === "number" ? this.#open.get(id) : undefined;
+    if (this.#isRevoked) throw createRevokedError();
     // A query ends with its request, because then no code reads its result.
-    if (kind === "sql" && open) (open.calls ??= new Set()).add(inbound.id);
+    if (kind === "sql" && open) this.#bind(open, inbound.id);
     if (kind === "sql") return await answerSqlRequest(inbound, this.#host);
     if (kind !== "caller" && kind !== "machine") {
       throw new Error("Cannot run the subrequest: its kind is unknown");
@@ -415,7 +470,7 @@ export class CellRun<A> {
     }
     const init = { method: head.method, body, signal };
     const request = appendHeaders(new Request(`http://machine${head.url}`, init), head.headers);
-    if (open && kind === "caller") (open.calls ??= new Set()).add(inbound.id);
+    if (open && kind === "caller") this.#bind(open, inbound.id);
     try {
       return kind === "caller" && open
         ? await this.#host.answerSubrequest({
@@ -432,6 +487,15 @@ export class CellRun<A> {
     }
   }
 
+  /** Makes a subrequest end with its request. A long request must not collect the ids of ended ones. */
+  #bind(open: OpenRequest<A>, id: number): void {
+    const calls = open.calls ??= new Set();
+    if (calls.size >= 2 * this.#limits.maxCalls) {
+      for (const known of calls) if (!this.#endpoint.hasInbound(known)) calls.delete(known);
+    }
+    calls.add(id);
+  }
+
   /** Returns the depth of a request. For an unknown id it is that of the deepest open request. */
   #depthOf(id: number, open: OpenRequest<A> | undefined): number {
     const depth = open?.caller.depth ?? this.#waitUntil.get(id)?.depth;
@@ -440,4 +504,8 @@ export class CellRun<A> {
     for (const { caller } of this.#open.values()) maxDepth = Math.max(maxDepth, caller.depth);
     return maxDepth;
   }
+}
+
+function createRevokedError(): Error {
+  return new Error("Cannot run the subrequest: the plugin was disabled, deleted or replaced");
 }

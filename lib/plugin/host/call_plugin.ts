@@ -4,8 +4,19 @@
  * with this origin in a browser.
  */
 
+import { withTimeout } from "../../base/timeout.ts";
+import { createBusyProblem } from "../cell/cell_errors.ts";
+import { CallerEndedError } from "../cell/cell_run.ts";
+import { Problem } from "../../http/problem.ts";
 import type { Caller } from "../../auth/caller.ts";
-import { assertAllowed, canRead, decide, decideCall, decideFallback } from "../../auth/policy.ts";
+import {
+  assertAllowed,
+  canRead,
+  CHALLENGE,
+  decide,
+  decideCall,
+  decideFallback,
+} from "../../auth/policy.ts";
 import { redactFor } from "../../auth/redact.ts";
 import type { RequestContext } from "../../request/request_context.ts";
 import { encodePath } from "../../http/path.ts";
@@ -50,35 +61,67 @@ export async function callPlugin(
   }
   const action = SAFE.has(request.method) ? "read" : "write";
   const { auth } = plugin.manifest;
-  const subject = subjectPath(target.path, route);
+  const subject = plugin.manifest.subject ? subjectPath(target.path, route) : undefined;
   assertAllowed(
     route === ""
       ? decideFallback(caller, target.path, auth)
       : decideCall(caller, action, target.path, auth, subject),
   );
-  const namesWorld = subject !== target.path && !target.isCollection;
+  const waitedMs = plugin.reload === undefined ? 0 : await waitForReload(plugin);
+  const tag = subject === undefined || target.isCollection
+    ? undefined
+    : subjectEtag(store, caller, subject);
   const response = await plugin.cell.request(toCanonicalRequest(context), {
     authority: caller,
     tier: caller.tier,
     by: caller.by,
-    tag: namesWorld ? subjectEtag(store, caller, subject) : undefined,
+    tag,
     depth,
+    ...(waitedMs === 0 ? {} : { waitedMs }),
     ...(connection === undefined ? {} : { connection, originalRequest: request }),
+  }).catch((error) => {
+    throw error instanceof CallerEndedError ? createCallerEndedProblem(error) : error;
   });
   securePluginResponse(response, request, plugin.manifest.routes);
   return await toShellResponse(store, request, response);
 }
 
+function createCallerEndedProblem({ message }: CallerEndedError): Problem {
+  return new Problem("unauthorized", `Cannot call the plugin: ${message}`, {
+    "www-authenticate": CHALLENGE,
+  });
+}
+
 /**
- * Returns the world or mount that the rest of a path names: `/home/x` for `/shaped/home/x`.
+ * Waits until the config worlds that were changed before this request are in effect. Changes during
+ * the wait do not prolong it.
+ *
+ * @returns the milliseconds that it waited
+ * @throws {Problem} `unavailable` after half of the time that a request has
+ */
+async function waitForReload({ cell, reload }: LoadedPlugin): Promise<number> {
+  if (reload === undefined) return 0;
+  const start = performance.now();
+  const limitMs = cell.maxWaitMs;
+  let isDone = false;
+  await withTimeout(limitMs, reload.done.then(() => isDone = true));
+  if (!isDone) {
+    throw createBusyProblem(cell.init.name, "its new configuration is being loaded", limitMs);
+  }
+  return performance.now() - start;
+}
+
+/**
+ * Returns the world or mounted file that the rest of a path names: `/home/x` for `/shaped/home/x`.
  *
  * @param path canonical path of the request
- * @param route the route that matched
- * @returns the path of the world or mount, or `path` if the rest does not name one
+ * @param route the route that matched; `""` for the fallback
+ * @returns undefined if the rest does not name one
  */
-export function subjectPath(path: string, route: string): string {
+export function subjectPath(path: string, route: string): string | undefined {
+  if (route === "") return undefined;
   const rest = path.slice(route.length + 1);
-  return isInNamespace(rest) || rest === "mnt" || rest.startsWith("mnt/") ? `/${rest}` : path;
+  return isInNamespace(rest) || rest === "mnt" || rest.startsWith("mnt/") ? `/${rest}` : undefined;
 }
 
 /**

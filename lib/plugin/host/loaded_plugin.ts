@@ -12,6 +12,7 @@ import type { Manifest } from "../manifest/manifest.ts";
 import type { Permissions } from "../manifest/permissions.ts";
 import type { CheckImports } from "../manifest/validate_source.ts";
 import type { StartCell } from "../transport/transport.ts";
+import type { ApprovedPermissions } from "./approval.ts";
 import type { ProbeResult } from "./probe_manifest.ts";
 
 /** Dependencies for starting cells. */
@@ -43,23 +44,45 @@ export interface RequestedGrants extends ProbeResult {
   readonly code: string;
 }
 
+/** The permissions that a plugin gets with certain config worlds. */
+export interface GrantedPermissions {
+  /** What its cell has. */
+  permissions: Permissions;
+  /** What T3 approved. */
+  approved: ApprovedPermissions;
+  /** Permissions that the plugin requests and that T3 did not approve, as text. */
+  refused: readonly string[];
+  /** Config worlds whose content T3 neither approved nor wrote. */
+  untrusted: ReadonlySet<string>;
+}
+
 /** An active plugin with its cell. */
-export interface LoadedPlugin {
+export interface LoadedPlugin extends GrantedPermissions {
   /** World of the source, `lib/gpu`. */
   readonly name: string;
   readonly source: World;
   readonly code: string;
   readonly manifest: Manifest;
-  permissions: Permissions;
   config: Readonly<Record<string, string>>;
   /** What the plugin reports about its configuration, if it is invalid. Text of the plugin. */
   fault: string | undefined;
   readonly cell: Cell<Caller>;
+  /** Present while a change of a config world is not in effect. Requests wait for its end. */
+  reload?: ConfigReload | undefined;
+}
+
+/** A change of a config world that takes effect. */
+export interface ConfigReload {
+  /** The config worlds are being read, so a later change needs another reload. */
+  isStarted: boolean;
+  /** Resolves when the plugin runs with the new configuration, or keeps the old one. */
+  readonly done: Promise<void>;
 }
 
 /** Callbacks of a cell to the host. */
 export interface CellCallbacks {
   answerSubrequest(call: Subrequest<Caller>): Promise<Response>;
+  isCurrent(caller: Caller): boolean;
   onEvent(event: CellEvent): void;
 }
 

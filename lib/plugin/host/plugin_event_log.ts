@@ -14,6 +14,7 @@ const MAX_REASON_CHARS = 500;
 const TYPES: Partial<Record<CellEvent["type"], string>> = {
   ended: "plugin_ended",
   timeout: "plugin_timeout",
+  uncaught: "plugin_uncaught",
   "circuit-open": "plugin_circuit_open",
 };
 

@@ -12,8 +12,10 @@
  * - The host starts a plugin only if the event chain of the world proves that this source was
  *   approved (`approval.ts`). A changed source loses its routes before its writer gets a response.
  * - State changes of one plugin run one after the other.
- * - A change of a config world replaces the cell. If the new configuration is invalid, the old
- *   cell continues and the fault is reported.
+ * - A change of a config world replaces the cell. Requests that begin after the change wait for it.
+ *   If the new configuration is invalid, the old cell continues and the fault is reported. Unless T3
+ *   made the change, the permissions stay within those that T3 approved.
+ * - The authority of a plugin ends when its routes are removed: its subrequests are refused.
  * - Two plugins cannot have overlapping routes, and one plugin at a time is the fallback.
  * - What starts cells is loaded when the first plugin is needed, because most servers start
  *   without one.
@@ -21,6 +23,7 @@
  * The host must not contain code for a particular plugin.
  */
 
+import { withTimeout } from "../../base/timeout.ts";
 import { createMonotonicClock } from "../../base/monotonic_clock.ts";
 import type { RequestContext } from "../../request/request_context.ts";
 import { Problem } from "../../http/problem.ts";
@@ -34,11 +37,36 @@ import type {
   StateChangeRequest,
 } from "../../request/plugin_routes.ts";
 import type { Change, Store, World } from "../../world/store.ts";
-import { type ApprovalPayload, approvalPayload, findApproval, manifestDrift } from "./approval.ts";
+import {
+  type ApprovalPayload,
+  approvalPayload,
+  type ApprovedPermissions,
+  approvedPermissions,
+  changedConfigs,
+  configHashes,
+  declarationFault,
+  findApproval,
+  manifestDrift,
+  requestDigest,
+  toApproved,
+} from "./approval.ts";
+import { ConfigOrigins, ConfigPaths } from "./config_origins.ts";
+import { assertShown, KnownRequests } from "./known_requests.ts";
+import { limitPermissions } from "../manifest/permissions.ts";
+import { PluginAuthority } from "./plugin_authority.ts";
+import type { ProbeResult } from "./probe_manifest.ts";
+import type { Caller } from "../../auth/caller.ts";
 import { callPlugin } from "./call_plugin.ts";
-import { answerSubrequest, createPluginCaller } from "./plugin_subrequest.ts";
+import { answerSubrequest } from "./plugin_subrequest.ts";
 import { PluginEventLog } from "./plugin_event_log.ts";
-import { configFault, type LoadedPlugin, type SandboxDeps, shortName } from "./loaded_plugin.ts";
+import {
+  configFault,
+  type ConfigReload,
+  type GrantedPermissions,
+  type LoadedPlugin,
+  type SandboxDeps,
+  shortName,
+} from "./loaded_plugin.ts";
 import {
   assertSourcePrecondition,
   createSourceChangedProblem,
@@ -63,6 +91,8 @@ export interface PluginHostOptions {
   readonly containment: "process" | "worker";
   /** Loads what starts cells; called when the first plugin is needed. */
   readonly loadSandbox: () => Promise<SandboxDeps>;
+  /** Whether the credential of a caller is still valid. If absent, it always is. */
+  readonly isCurrent?: (caller: Caller) => boolean;
   /** Answers a request behind the gate; never throws. */
   dispatch(context: RequestContext): Promise<Response>;
   readonly log: (line: string) => void;
@@ -85,6 +115,10 @@ export class PluginHost implements PluginRoutes, PluginAdmin {
   readonly #turns = new Map<string, Promise<unknown>>();
   readonly #watches = new Map<string, (() => void)[]>();
   readonly #eventLog: PluginEventLog;
+  readonly #origins: ConfigOrigins;
+  readonly #configPaths = new ConfigPaths();
+  /** What sources requested before, so that one that requests something else is found. */
+  readonly #known = new KnownRequests();
   readonly #unwatch: () => void;
   #fallback: LoadedPlugin | undefined;
   #loader: Promise<Loader> | undefined;
@@ -95,6 +129,7 @@ export class PluginHost implements PluginRoutes, PluginAdmin {
     this.#options = options;
     this.containment = options.containment;
     this.#eventLog = new PluginEventLog(options.store, createMonotonicClock(), options.log);
+    this.#origins = new ConfigOrigins(options.store);
     this.#unwatch = options.store.watch("lib/", (change) => this.#sourceChanged(change));
   }
 
@@ -168,6 +203,15 @@ export class PluginHost implements PluginRoutes, PluginAdmin {
    * reason.
    */
   async #startAll(): Promise<void> {
+    this.#configPaths.isStarting = true;
+    try {
+      await this.#startActive();
+    } finally {
+      this.#configPaths.isStarting = false;
+    }
+  }
+
+  async #startActive(): Promise<void> {
     const sources = (await this.#options.store.walk("lib")).filter((entry) =>
       entry.layer === "upper" && entry.state === "active"
     );
@@ -196,9 +240,10 @@ export class PluginHost implements PluginRoutes, PluginAdmin {
       const active = this.#active.get(name);
       if (active?.source.sha256 === source.sha256 && !this.#faults.has(name)) {
         assertSourcePrecondition(source, approval.precondition);
+        assertShown(name, approval.asks, requestDigest(source, active));
         return;
       }
-      const loaded = await this.#startCell(source, approval.by);
+      const loaded = await this.#startCell(source, approval.by, { shown: approval.asks });
       try {
         const version = await setPluginState(
           store,
@@ -236,6 +281,12 @@ export class PluginHost implements PluginRoutes, PluginAdmin {
     });
   }
 
+  async settle(name: string): Promise<void> {
+    const loaded = this.#active.get(name);
+    if (loaded?.reload === undefined) return;
+    await withTimeout(loaded.cell.maxWaitMs, loaded.reload.done);
+  }
+
   describe(name: string, trusted: boolean): Readonly<Record<string, unknown>> {
     return describePlugin(
       this.#active.get(name),
@@ -248,7 +299,9 @@ export class PluginHost implements PluginRoutes, PluginAdmin {
     const source = await readPluginSource(this.#options.store, name, "inspect");
     const { sandbox, steps } = await this.#load();
     try {
-      return describeGrants(await steps.inspectSource(sandbox, source));
+      const requested = await steps.inspectSource(sandbox, source);
+      this.#known.assertSame(source, requested);
+      return { ...describeGrants(requested), digest: requestDigest(source, requested) };
     } catch (error) {
       throw steps.toActivationProblem(error, name);
     }
@@ -258,6 +311,7 @@ export class PluginHost implements PluginRoutes, PluginAdmin {
   async close(): Promise<void> {
     this.#closed = true;
     this.#unwatch();
+    this.#origins.close();
     const loaded = [...this.#active.values()];
     for (const { name } of loaded) this.#removeRoutes(name);
     await Promise.all(loaded.map(({ cell }) => cell.stop({ drain: false })));
@@ -274,9 +328,10 @@ export class PluginHost implements PluginRoutes, PluginAdmin {
       version = source.version;
       const approved = await findApproval(store, source);
       if ("fault" in approved) throw new Problem("unprocessable", approved.fault);
-      const loaded = await this.#startCell(source, "machine", approved.payload);
+      const loaded = await this.#startCell(source, "machine", { approved: approved.payload });
       if (this.#isCurrent(name, version)) this.#addPlugin(loaded);
       else await this.#abandon(loaded);
+      this.#reportRefused(loaded);
     } catch (error) {
       if (version !== undefined && !this.#isCurrent(name, version)) return;
       const reason = error instanceof Error ? error.message : String(error);
@@ -290,7 +345,14 @@ export class PluginHost implements PluginRoutes, PluginAdmin {
 
   #load(): Promise<Loader> {
     return this.#loader ??= this.#options.loadSandbox().then(async (sandbox) => ({
-      sandbox,
+      sandbox: {
+        ...sandbox,
+        readConfig: (path) => {
+          // Before the world is read, so that no plugin can change it on behalf of T3 afterwards.
+          this.#configPaths.add(path);
+          return sandbox.readConfig(path);
+        },
+      },
       steps: await import("./plugin_loader.ts"),
     }));
   }
@@ -298,15 +360,22 @@ export class PluginHost implements PluginRoutes, PluginAdmin {
   /**
    * Reserves the routes of a source and starts its cell.
    *
-   * @param approved payload of an earlier approval, which the source must still match
+   * @param basis the digest that the approving caller was shown, if it sent one; or the payload of
+   * an earlier approval, which the source must still match
    * @throws {Problem} the source is refused; this is written to its event chain
    */
-  async #startCell(source: World, by: string, approved?: ApprovalPayload): Promise<LoadedPlugin> {
-    const { dispatch, now } = this.#options;
+  async #startCell(
+    source: World,
+    by: string,
+    { shown, approved }: { shown?: string | undefined; approved?: ApprovalPayload },
+  ): Promise<LoadedPlugin> {
+    const { dispatch } = this.#options;
     const { name, sha256 } = source;
     const { sandbox, steps } = await this.#load();
     try {
       const requested = await steps.inspectSource(sandbox, source);
+      assertShown(name, shown, requestDigest(source, requested));
+      this.#known.assertSame(source, requested);
       const fault = approved === undefined ? undefined : manifestDrift(approved, requested);
       if (fault !== undefined) throw new Problem("unprocessable", fault);
       this.#claims.claim(
@@ -314,9 +383,16 @@ export class PluginHost implements PluginRoutes, PluginAdmin {
         requested.manifest,
         [...this.#active].map(([other, { manifest }]) => [other, manifest]),
       );
-      const pluginCaller = createPluginCaller(shortName(name), requested.manifest.grants);
-      return await steps.startPlugin(sandbox, source, requested, {
-        answerSubrequest: (call) => answerSubrequest(call, pluginCaller, now(), dispatch),
+      const granted = approved === undefined
+        ? approveAll(requested)
+        : await this.#limit(approvedPermissions(approved, requested), requested, () => false);
+      const authority = new PluginAuthority(shortName(name), requested.manifest.grants, {
+        isConfigPath: (path) => this.#configPaths.covers(path),
+        isCurrent: (caller) => this.#options.isCurrent?.(caller) ?? true,
+      });
+      return await steps.startPlugin(sandbox, source, requested, granted, {
+        answerSubrequest: (call) => answerSubrequest(call, authority, dispatch),
+        isCurrent: (caller) => authority.isCurrent(caller),
         onEvent: (event) => this.#eventLog.addCellEvent(name, sha256, event),
       });
     } catch (error) {
@@ -328,6 +404,41 @@ export class PluginHost implements PluginRoutes, PluginAdmin {
       }
       throw problem;
     }
+  }
+
+  /**
+   * Returns the permissions that a plugin gets with its current config worlds. If T3 made every change
+   * since the approval, they are what the plugin requests, and they are approved from then on.
+   *
+   * @param isTrusted whether the content of a config world before the change was approved
+   */
+  async #limit(
+    approved: ApprovedPermissions,
+    requested: ProbeResult,
+    isTrusted: (path: string) => boolean,
+  ): Promise<GrantedPermissions> {
+    const untrusted = new Set<string>();
+    for (const path of changedConfigs(approved, requested)) {
+      const isChosen = await this.#origins.isChosenByOperator(path, isTrusted(path));
+      if (!isChosen) untrusted.add(path);
+    }
+    if (untrusted.size === 0) return approveAll(requested);
+    return {
+      ...limitPermissions(requested.permissions, approved.permissions),
+      approved,
+      untrusted,
+    };
+  }
+
+  /** Reports permissions that a plugin requests because of a change that T3 did not make. */
+  #reportRefused({ name, refused, untrusted }: LoadedPlugin): void {
+    if (refused.length === 0) return;
+    this.#faults.set(
+      name,
+      `${[...untrusted].join(" and ")} was not changed by T3 and requests more than was approved ` +
+        `(${refused.join(", ")}); the approved permissions are used; PUT active to approve`,
+    );
+    this.#options.log(`plugin ${shortName(name)}: ${this.#faults.get(name)}`);
   }
 
   /** Returns whether a plugin's world is active and still has this version. */
@@ -391,39 +502,63 @@ export class PluginHost implements PluginRoutes, PluginAdmin {
     if (state !== "active" || !same) this.#removePlugin(name);
   }
 
-  /** Replaces the cell after a change of a config world, because permissions may have changed. */
+  /**
+   * Replaces the cell after a change of a config world, because permissions may have changed. Requests
+   * that begin now wait for it. Changes before it reads the config worlds share one reload.
+   */
   #configChanged(name: string): void {
-    const { log } = this.#options;
-    void this.#runInTurn(name, async () => {
-      const loaded = this.#active.get(name);
-      if (loaded === undefined) return;
-      try {
-        const { sandbox, steps } = await this.#load();
-        if (await steps.isConfigCurrent(sandbox, loaded)) return void this.#faults.delete(name);
-        const current = await steps.probeSource(sandbox, name, loaded.code);
-        const fault = manifestDrift(approvalPayload(loaded), current);
-        if (fault !== undefined) throw new Problem("unprocessable", fault);
-        await loaded.cell.swap(await steps.prepareCellInit(sandbox, name, loaded.code, current));
-        loaded.permissions = current.permissions;
-        loaded.config = current.config;
-        loaded.fault = current.fault;
-        this.#faults.delete(name);
-        await this.#eventLog.write(name, "plugin_reconfigured", {
-          source_sha256: loaded.source.sha256,
-          permissions: current.permissions,
-          ...(current.fault === undefined
-            ? {}
-            : { fault: current.fault.slice(0, MAX_REASON_CHARS) }),
-        });
-      } catch (error) {
-        const reason = error instanceof Error ? error.message : String(error);
-        this.#faults.set(
-          name,
-          `its new configuration is invalid, the old one is still used: ${reason}`,
-        );
-        log(`plugin ${shortName(name)} keeps its old configuration: ${reason}`);
-      }
+    const loaded = this.#active.get(name);
+    if (loaded === undefined || loaded.reload?.isStarted === false) return;
+    const done = this.#runInTurn(name, async () => {
+      reload.isStarted = true;
+      if (this.#active.get(name) === loaded) await this.#reload(loaded);
+      if (loaded.reload === reload) loaded.reload = undefined;
     });
+    const reload: ConfigReload = { isStarted: false, done };
+    loaded.reload = reload;
+  }
+
+  /** Gives a plugin its current config worlds. Never rejects. */
+  async #reload(loaded: LoadedPlugin): Promise<void> {
+    const { name, source, code } = loaded;
+    try {
+      const { sandbox, steps } = await this.#load();
+      if (await steps.isConfigCurrent(sandbox, loaded)) {
+        this.#faults.delete(name);
+        return this.#reportRefused(loaded);
+      }
+      const current = await steps.probeSource(sandbox, name, code);
+      const fault = manifestDrift(approvalPayload(loaded), current);
+      if (fault !== undefined) throw new Problem("unprocessable", fault);
+      this.#known.assertSame(source, current);
+      const granted = await this.#limit(
+        loaded.approved,
+        current,
+        (path) => !loaded.untrusted.has(path),
+      );
+      const { permissions, approved, refused, untrusted } = granted;
+      const init = await steps.prepareCellInit(sandbox, name, code, { ...current, permissions });
+      await loaded.cell.swap(init, (text) => declarationFault(current, text));
+      Object.assign(loaded, { permissions, approved, refused, untrusted });
+      loaded.config = current.config;
+      loaded.fault = current.fault;
+      this.#faults.delete(name);
+      this.#reportRefused(loaded);
+      await this.#eventLog.write(name, "plugin_reconfigured", {
+        source_sha256: source.sha256,
+        permissions,
+        ...(untrusted.size === 0 ? { approved: true } : { approved: false, refused }),
+        ...configHashes(current),
+        ...(current.fault === undefined ? {} : { fault: current.fault.slice(0, MAX_REASON_CHARS) }),
+      });
+    } catch (error) {
+      const reason = error instanceof Error ? error.message : String(error);
+      this.#faults.set(
+        name,
+        `its new configuration is invalid, the old one is still used: ${reason}`,
+      );
+      this.#options.log(`plugin ${shortName(name)} keeps its old configuration: ${reason}`);
+    }
   }
 
   /** Runs the state changes of one plugin one after the other. */
@@ -438,6 +573,12 @@ export class PluginHost implements PluginRoutes, PluginAdmin {
     });
     return turn;
   }
+}
+
+/** Returns all that a plugin requests, as approved. */
+function approveAll(requested: ProbeResult): GrantedPermissions {
+  const { permissions } = requested;
+  return { permissions, approved: toApproved(requested), refused: [], untrusted: new Set() };
 }
 
 function routeOf(path: string, { name, manifest }: LoadedPlugin): PluginRoute {

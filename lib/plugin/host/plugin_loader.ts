@@ -10,12 +10,14 @@ import type { World } from "../../world/store.ts";
 import { buildCellInit } from "../cell/build_cell_init.ts";
 import { Cell } from "../cell/cell.ts";
 import { CellEndedError } from "../cell/cell_run.ts";
+import { declarationFault } from "./approval.ts";
 import { ManifestError } from "../manifest/manifest.ts";
 import { missingPermissions } from "../manifest/missing_permissions.ts";
 import { SourceError, validateSource } from "../manifest/validate_source.ts";
 import type { CellInit } from "../wire/cell_init.ts";
 import {
   type CellCallbacks,
+  type GrantedPermissions,
   type LoadedPlugin,
   type RequestedGrants,
   type SandboxDeps,
@@ -109,6 +111,7 @@ export async function prepareCellInit(
  *
  * @param source world of the plugin
  * @param requested result of {@link inspectSource}
+ * @param granted the permissions that the cell gets
  * @param callbacks receives the events and subrequests of the cell
  * @throws {CellEndedError} the cell cannot be started
  * @throws {MissingPermissionError} the server does not have a requested permission
@@ -118,21 +121,28 @@ export async function startPlugin(
   deps: SandboxDeps,
   source: World,
   requested: RequestedGrants,
+  granted: GrantedPermissions,
   callbacks: CellCallbacks,
 ): Promise<LoadedPlugin> {
-  const init = await prepareCellInit(deps, source.name, requested.code, requested);
+  const { permissions } = granted;
+  const init = await prepareCellInit(deps, source.name, requested.code, {
+    ...requested,
+    permissions,
+  });
   const name = shortName(source.name);
-  const { manifest, permissions, config, code, fault } = requested;
+  const { manifest, config, code, fault } = requested;
   const responseTimeoutMs = Math.max(
     deps.limits.responseTimeoutMs,
     1000 * (manifest.patience ?? 0),
   );
   const cell = new Cell<Caller>({
     init,
+    checkDeclaration: (text) => declarationFault(requested, text),
     startCell: deps.startCell,
     limits: { ...deps.limits, responseTimeoutMs: responseTimeoutMs },
     now: deps.now,
     answerSubrequest: (call) => callbacks.answerSubrequest(call),
+    isCurrent: (caller) => callbacks.isCurrent(caller),
     log: (level, line) => deps.log(level, `plugin ${name}: ${line}`),
     onEvent: (event) => callbacks.onEvent(event),
   });
@@ -142,7 +152,7 @@ export async function startPlugin(
     await cell.stop({ drain: false });
     throw error;
   }
-  return { name: source.name, source, code, manifest, permissions, config, fault, cell };
+  return { ...granted, name: source.name, source, code, manifest, config, fault, cell };
 }
 
 /** Returns whether the config worlds are the same as at the start of the plugin's cell. */

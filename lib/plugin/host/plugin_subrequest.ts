@@ -4,12 +4,14 @@
  * body; it must not be able to choose the authority.
  */
 
-import { type Caller, type Grants, isExpired } from "../../auth/caller.ts";
+import type { Caller } from "../../auth/caller.ts";
+import { CHALLENGE } from "../../auth/policy.ts";
 import type { RequestContext } from "../../request/request_context.ts";
 import { KNOWN_METHODS } from "../../request/gate.ts";
 import { parseTarget } from "../../http/path.ts";
 import { Problem, toProblemResponse } from "../../http/problem.ts";
 import type { Subrequest } from "../cell/cell_run.ts";
+import type { PluginAuthority } from "./plugin_authority.ts";
 
 /**
  * Headers that are removed: they carry credentials, or describe a connection that does not exist.
@@ -24,31 +26,20 @@ const REMOVED_HEADERS = [
 ];
 
 /**
- * Creates the caller for `env.machine`: tier T1 with the plugin's grants.
- *
- * @param name name of the plugin without its namespace
- */
-export function createPluginCaller(name: string, grants: Grants): Caller {
-  return Object.freeze({ tier: "T1", by: `plugin:${name}`, authenticated: true, grants });
-}
-
-/**
  * Answers a subrequest. A request that the gate would refuse gets the same problem as from a
  * client.
  *
- * @param pluginCaller the caller for `env.machine`
- * @param now current time in Unix milliseconds
+ * @param authority the authority of the plugin
  * @param dispatch answers a request behind the gate; never throws
  */
 export async function answerSubrequest(
   call: Subrequest<Caller>,
-  pluginCaller: Caller,
-  now: number,
+  authority: PluginAuthority,
   dispatch: (context: RequestContext) => Promise<Response>,
 ): Promise<Response> {
   let context: RequestContext;
   try {
-    context = toSubrequestContext(call, pluginCaller, now);
+    context = toSubrequestContext(call, authority);
   } catch (error) {
     if (!(error instanceof Problem)) throw error;
     const { headers, method } = call.request;
@@ -63,27 +54,34 @@ export async function answerSubrequest(
 /**
  * Converts a subrequest to the context of a request that has passed the gate.
  *
- * @param pluginCaller the caller for `env.machine`
- * @param now current time in Unix milliseconds
- * @throws {Problem} the gate would refuse the request, or the caller's capability has expired
+ * @param authority the authority of the plugin
+ * @throws {Problem} the gate would refuse the request, or the caller's credential is not valid any more
  */
 export function toSubrequestContext(
   call: Subrequest<Caller>,
-  pluginCaller: Caller,
-  now: number,
+  authority: PluginAuthority,
 ): RequestContext {
   const { request, depth } = call;
-  const caller = call.kind === "caller" ? call.authority : pluginCaller;
-  if (isExpired(caller, now / 1000)) {
+  const { method } = request;
+  if (call.kind === "caller" && !authority.isCurrent(call.authority)) {
     throw new Problem(
       "unauthorized",
-      "Cannot run the subrequest: the caller's capability has expired",
+      "Cannot run the subrequest: the caller's credential has expired or was changed",
+      { "www-authenticate": CHALLENGE },
     );
   }
-  if (!KNOWN_METHODS.has(request.method)) {
-    throw new Problem("not-implemented", `Cannot ${request.method}: the method is not supported`);
+  if (!KNOWN_METHODS.has(method)) {
+    throw new Problem("not-implemented", `Cannot ${method}: the method is not supported`);
+  }
+  // A lock outlives the request with which it was taken.
+  if (call.kind === "caller" && method === "LOCK") {
+    throw new Problem(
+      "forbidden",
+      "Cannot LOCK through a plugin: a lock would outlive the request; the caller must send LOCK itself",
+    );
   }
   const target = parseTarget(request.url);
   for (const name of REMOVED_HEADERS) request.headers.delete(name);
+  const caller = call.kind === "caller" ? authority.delegate(call.authority) : authority.machine;
   return { request, target, caller, depth };
 }

@@ -81,7 +81,9 @@ export async function probeManifest(options: ProbeOptions): Promise<ProbeResult>
  * Separates the member `fault` from the permissions. A plugin sets it if its configuration is
  * invalid. The plugin is started all the same, and T3 sees the text.
  */
-function splitFault(value: unknown): { readonly fault?: string; readonly declared: unknown } {
+export function splitFault(
+  value: unknown,
+): { readonly fault?: string; readonly declared: unknown } {
   if (typeof value !== "object" || value === null || Array.isArray(value)) {
     return { declared: value };
   }

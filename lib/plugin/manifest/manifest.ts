@@ -27,6 +27,11 @@ export interface Manifest {
   readonly routes: readonly string[];
   /** Lowest tier that may call the plugin. */
   readonly auth: Tier;
+  /**
+   * Whether the path after a route names a world or a mounted file. A capability over that path may
+   * then call the plugin.
+   */
+  readonly subject: boolean;
   /** Paths of config worlds. A change of one replaces the cell. */
   readonly config: readonly string[];
   /**
@@ -69,9 +74,18 @@ export function parseManifest(
   if (typeof fallback !== "boolean") {
     throw new ManifestError("fallback", "it must be true or false");
   }
+  const subject = record.subject ?? false;
+  if (typeof subject !== "boolean") throw new ManifestError("subject", "it must be true or false");
   const routes = parseStrings("routes", record.routes ?? []).map((route) =>
     parseRoute(route, reserved)
   );
+  const mount = routes.find((route) => /^\/mnt(?:\/|$)/i.test(route));
+  if (subject && mount !== undefined) {
+    throw new ManifestError(
+      "subject",
+      `the path after ${mount} names a file of a mount, not a world`,
+    );
+  }
   const duplicate = routes.find((route, at) => routes.indexOf(route) !== at);
   if (duplicate !== undefined) throw new ManifestError("routes", `${duplicate} is listed twice`);
   if (routes.length === 0 && !fallback) {
@@ -89,6 +103,7 @@ export function parseManifest(
   return Object.freeze({
     routes: Object.freeze(routes),
     auth: parseTier(record.auth ?? "T1"),
+    subject,
     config: Object.freeze(config),
     grants,
     description: parseDescription(record.description ?? ""),

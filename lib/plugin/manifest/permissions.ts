@@ -62,6 +62,45 @@ export function parsePermissions(value: unknown): Permissions {
   return { net, read, write, env };
 }
 
+/** Permissions within the approval, and what was left out. */
+export interface LimitedPermissions {
+  readonly permissions: Permissions;
+  /** Entries that were left out, such as `read /srv`; empty if everything was approved. */
+  readonly refused: readonly string[];
+}
+
+/**
+ * Limits permissions to those that were approved. Used if a config world changed and T3 did not make
+ * the change: the result may be narrower than the approval, never wider. A folder must be one of the approved folders:
+ * a path below one could be a symlink to another place.
+ *
+ * @param requested what the plugin requests with its current configuration
+ * @param approved what T3 approved
+ */
+export function limitPermissions(
+  requested: Permissions,
+  approved: Permissions,
+): LimitedPermissions {
+  const refused: string[] = [];
+  const filter = (field: keyof Permissions, isApproved: (entry: string) => boolean) =>
+    requested[field].filter((entry) => {
+      if (isApproved(entry)) return true;
+      refused.push(`${field} ${entry}`);
+      return false;
+    });
+  const net = filter(
+    "net",
+    (host) => approved.net.includes(host) || approved.net.includes(host.replace(/:\d+$/, "")),
+  );
+  const read = filter("read", (path) => approved.read.includes(path));
+  // Each writable folder must be in a readable one.
+  const write = filter("write", (path) =>
+    approved.write.includes(path) &&
+    read.some((folder) => path === folder || path.startsWith(`${folder}/`)));
+  const env = filter("env", (name) => approved.env.includes(name));
+  return { permissions: { net, read, write, env }, refused };
+}
+
 function parseNames(field: string, value: unknown): string[] {
   if (value === undefined) return [];
   if (!Array.isArray(value) || value.length > MAX_MANIFEST_ENTRIES) {

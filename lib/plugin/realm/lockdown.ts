@@ -5,6 +5,9 @@
  * plugin can reach it.
  */
 
+/** The callback of a timer. */
+export type TimerCallback = (...values: unknown[]) => unknown;
+
 /** Globals of ECMAScript that stay. */
 const ECMASCRIPT_GLOBALS =
   "Object Array Number parseFloat parseInt Infinity NaN undefined Boolean String " +
@@ -32,9 +35,14 @@ const PLATFORM_GLOBALS =
  * Locks this realm down. This cannot be undone.
  *
  * @param pluginConsole the console that the plugin gets
+ * @param bindTimer wraps the callback of a timer, so that an error in it is reported for the request
+ * that set the timer
  * @throws {Error} a global cannot be removed; then the plugin must not be loaded
  */
-export function lockDownRealm(pluginConsole: Readonly<Record<string, unknown>>): void {
+export function lockDownRealm(
+  pluginConsole: Readonly<Record<string, unknown>>,
+  bindTimer: (callback: TimerCallback) => TimerCallback = (callback) => callback,
+): void {
   const keep = new Set(`${ECMASCRIPT_GLOBALS} ${PLATFORM_GLOBALS}`.split(" "));
   const nativeFetch = globalThis.fetch;
   for (const key of Reflect.ownKeys(globalThis)) {
@@ -51,8 +59,8 @@ export function lockDownRealm(pluginConsole: Readonly<Record<string, unknown>>):
   define("console", pluginConsole);
   define("fetch", guardFetch(nativeFetch));
   define("navigator", Object.freeze({ userAgent: "elastik" }));
-  define("setTimeout", guardTimer(globalThis.setTimeout));
-  define("setInterval", guardTimer(globalThis.setInterval));
+  define("setTimeout", guardTimer(globalThis.setTimeout, bindTimer));
+  define("setInterval", guardTimer(globalThis.setInterval, bindTimer));
   define("Function", replaceFunctionConstructors());
   disableStackTraceHook();
 }
@@ -100,13 +108,17 @@ function guardFetch(nativeFetch: typeof fetch): typeof fetch {
 }
 
 /** Wraps a timer to refuse a string, which would be run as code. */
-function guardTimer(timer: (...values: never[]) => unknown): unknown {
+function guardTimer(
+  timer: (...values: never[]) => unknown,
+  bindTimer: (callback: TimerCallback) => TimerCallback,
+): unknown {
   const { apply } = Reflect;
   return (callback: unknown, ...rest: unknown[]) => {
     if (typeof callback !== "function") {
       throw new TypeError("Cannot set a timer: the callback is not a function");
     }
-    return apply(timer, globalThis, [callback, ...rest]);
+    // A callback of a timer can have any parameters; the check above is all that is known.
+    return apply(timer, globalThis, [bindTimer(callback as TimerCallback), ...rest]);
   };
 }
 

@@ -23,6 +23,7 @@ import databaseCopy from "../realm/database_copy.ts" with { type: "text" };
 import sqlCodec from "../realm/sql_codec.ts" with { type: "text" };
 import sqlQuery from "../realm/sql_query.ts" with { type: "text" };
 import envSql from "../realm/env_sql.ts" with { type: "text" };
+import uncaughtErrors from "../realm/uncaught_errors.ts" with { type: "text" };
 import envFetch from "../realm/env_fetch.ts" with { type: "text" };
 import cellWorker from "./cell_worker.ts" with { type: "text" };
 
@@ -46,6 +47,7 @@ const MODULES: readonly (readonly [name: string, text: string])[] = [
   ["sql_query", sqlQuery],
   ["env_sql", envSql],
   ["env_fetch", envFetch],
+  ["uncaught_errors", uncaughtErrors],
   ["cell_worker", cellWorker],
 ];
 

@@ -24,13 +24,26 @@ import { decodeSqlQuery, encodeSqlError, encodeSqlResult } from "../realm/sql_co
 import { createEnvSql } from "../realm/env_sql.ts";
 import { installLazyNatives } from "../realm/lazy_natives.ts";
 import { lockDownRealm } from "../realm/lockdown.ts";
+import { createUncaughtErrors } from "../realm/uncaught_errors.ts";
+
+/** Shortest time between two reports of uncaught errors to the server, in milliseconds. */
+const UNCAUGHT_INTERVAL_MS = 1000;
 
 interface Plugin {
   fetch(request: Request, env: unknown, ctx: unknown): Response | Promise<Response>;
 }
 
 /** Fields of the manifest, all plain data. */
-const FIELDS = ["routes", "auth", "config", "grants", "description", "fallback", "patience"];
+const FIELDS = [
+  "routes",
+  "auth",
+  "subject",
+  "config",
+  "grants",
+  "description",
+  "fallback",
+  "patience",
+];
 
 /**
  * Starts the cell. The Worker's main module calls it with the first message.
@@ -82,13 +95,33 @@ export async function start(init: CellInit, port: MessagePort): Promise<void> {
     native.inspect,
     init.maxLogLinesPerSecond,
   );
+  const { now } = performance;
+  let nextReport = 0;
+  const reportUncaught = (id: number, text: string): void => {
+    print(2, text);
+    const time = apply(now, performance, []);
+    if (time >= nextReport) {
+      nextReport = time + UNCAUGHT_INTERVAL_MS;
+      writer.writeText(VERB.UNCAUGHT, SIDE.CELL, id, text);
+    }
+    // The code that would have responded may never do so.
+    endpoint.failUnanswered(id, new Error(text));
+    scheduleFlush();
+  };
+  const uncaught = init.kind === "serve"
+    ? createUncaughtErrors(
+      new (await import("node:async_hooks")).AsyncLocalStorage<number>(),
+      (id, error) => reportUncaught(id, `Uncaught ${formatError(error)}`),
+    )
+    : undefined;
   globalThis.addEventListener("unhandledrejection", (event) => {
     event.preventDefault();
-    print(2, `Unhandled rejection: ${formatError(event.reason)}`);
+    const id = uncaught?.currentRequest() ?? 0;
+    reportUncaught(id, `Unhandled rejection: ${formatError(event.reason)}`);
   });
   globalThis.addEventListener("error", (event) => {
     event.preventDefault();
-    print(2, `Uncaught ${formatError(event.error)}`);
+    reportUncaught(uncaught?.currentRequest() ?? 0, `Uncaught ${formatError(event.error)}`);
   });
   const paths = init.kind === "query" ? withSyncRealPath(native) : native;
   const resolve = createResolvePath(paths, init.folders);
@@ -101,7 +134,7 @@ export async function start(init: CellInit, port: MessagePort): Promise<void> {
     ? (await import("node:module")).stripTypeScriptTypes
     : undefined;
   const createFetch = createEnvFetchFactory(endpoint, init.maxCalls);
-  lockDownRealm(console);
+  lockDownRealm(console, uncaught?.bindTimer);
 
   const reader = new FrameReader();
   port.onmessage = (event) => {
@@ -116,6 +149,7 @@ export async function start(init: CellInit, port: MessagePort): Promise<void> {
   };
 
   try {
+    let declaration = "";
     if (stripTypes) {
       serve = async ({ body }) => new Response(stripTypes(await new Response(body).text()));
     } else if (queryDatabase) {
@@ -127,9 +161,18 @@ export async function start(init: CellInit, port: MessagePort): Promise<void> {
           new TextEncoder().encode(init.code).toBase64()
       );
       const plugin = findPlugin(module);
-      serve = init.kind === "probe" ? createProbeHandler(module) : createRequestHandler(plugin);
+      if (init.kind === "probe") {
+        serve = createProbeHandler(module);
+      } else {
+        serve = createRequestHandler(plugin);
+        // The server compares it with what was approved.
+        declaration = JSON.stringify({
+          manifest: manifestOf(module),
+          permissions: await permissionsOf(module, { ...init.config }),
+        });
+      }
     }
-    writer.writeBytes(VERB.READY, SIDE.CELL, 0);
+    writer.writeText(VERB.READY, SIDE.CELL, 0, declaration);
   } catch (error) {
     writer.writeText(VERB.UNFIT, SIDE.CELL, 0, formatError(error));
   }
@@ -158,7 +201,8 @@ export async function start(init: CellInit, port: MessagePort): Promise<void> {
         machine: { fetch: createFetch("machine", id, origin) },
         sql: createEnvSql(createFetch("sql", id, origin)),
       };
-      const response = await plugin.fetch(request, env, contextOf(id));
+      const serveRequest = () => plugin.fetch(request, env, contextOf(id));
+      const response = await (uncaught?.run(id, serveRequest) ?? serveRequest());
       if (!(response instanceof Response)) throw new TypeError("fetch() did not return a Response");
       return response;
     };
@@ -205,18 +249,23 @@ function createProbeHandler(
   module: Record<string, unknown>,
 ): (inbound: InboundRequest) => Promise<Response> {
   return async function handle({ head, body }) {
-    if (head.url.endsWith("/manifest")) {
-      const manifest: Record<string, unknown> = {};
-      for (const field of FIELDS) manifest[field] = module[field];
-      return Response.json(manifest);
-    }
-    const { permissions } = module;
-    const config = await new Response(body).json();
-    const declared = typeof permissions === "function"
-      ? await permissions({ config })
-      : permissions;
-    return Response.json(declared ?? {});
+    if (head.url.endsWith("/manifest")) return Response.json(manifestOf(module));
+    return Response.json(await permissionsOf(module, await new Response(body).json()));
   };
+}
+
+function manifestOf(module: Record<string, unknown>): Record<string, unknown> {
+  const manifest: Record<string, unknown> = {};
+  for (const field of FIELDS) manifest[field] = module[field];
+  return manifest;
+}
+
+async function permissionsOf(
+  { permissions }: Record<string, unknown>,
+  config: unknown,
+): Promise<unknown> {
+  const declared = typeof permissions === "function" ? await permissions({ config }) : permissions;
+  return declared ?? {};
 }
 
 async function answerQuery(

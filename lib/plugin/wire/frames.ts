@@ -50,6 +50,8 @@ export const VERB = {
   INIT: 14,
   /** From the cell process, not its Worker. `id` is the resident memory in KiB. */
   RESIDENT: 15,
+  /** From the cell: code of this request failed and nothing caught it. `id` is 0 if none is known. */
+  UNCAUGHT: 17,
 } as const;
 
 /** Which end opened a call: the server (`HOST`) or the cell. */

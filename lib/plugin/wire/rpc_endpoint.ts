@@ -162,6 +162,28 @@ export class RpcEndpoint {
     this.#endInbound(inbound, reason);
   }
 
+  /**
+   * Fails an inbound call to which this end has not responded yet. Idempotent.
+   *
+   * @param reason sent to the other end as the failure
+   */
+  failUnanswered(id: number, reason: Error): void {
+    const inbound = this.#inbound.get(id);
+    if (inbound !== undefined && !inbound.isSent && inbound.outboundBody === undefined) {
+      this.abortInbound(id, reason);
+    }
+  }
+
+  /** Aborts every inbound call: the other end gets `reason` as the failure of each. */
+  abortAllInbound(reason: Error): void {
+    for (const inbound of [...this.#inbound.values()]) this.abortInbound(inbound.id, reason);
+  }
+
+  /** Whether an inbound call is open. */
+  hasInbound(id: number): boolean {
+    return this.#inbound.get(id) !== undefined;
+  }
+
   #receiveOutbound(frame: Frame): void {
     const call = this.#outbound.get(frame.id);
     if (!call) {

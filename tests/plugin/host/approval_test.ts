@@ -1,5 +1,15 @@
 import { assert, assertEquals, assertMatch, assertStrictEquals } from "../../support/assert.ts";
-import { approvalPayload, findApproval, manifestDrift } from "../../../lib/plugin/host/approval.ts";
+import {
+  approvalPayload,
+  approvedPermissions,
+  changedConfigs,
+  configHashes,
+  declarationFault,
+  findApproval,
+  manifestDrift,
+  requestDigest,
+  toApproved,
+} from "../../../lib/plugin/host/approval.ts";
 import type { ProbeResult } from "../../../lib/plugin/host/probe_manifest.ts";
 import type { Store, World } from "../../../lib/world/store.ts";
 import { withApp } from "../../support/app.ts";
@@ -8,6 +18,7 @@ const PROBED: ProbeResult = {
   manifest: {
     routes: ["/p"],
     auth: "T2",
+    subject: false,
     config: ["/etc/p.conf"],
     grants: { "/var/b/": "rw", "/var/a/": "r" },
     description: "d",
@@ -125,4 +136,92 @@ Deno.test("manifestDrift() accepts other permissions only with another config", 
   const config = { "/etc/p.conf": "b.example" };
   assertEquals(manifestDrift(PAYLOAD, { ...PROBED, permissions, config }), undefined);
   assertEquals(PAYLOAD.permissions, PROBED.permissions);
+});
+
+Deno.test("findApproval() adds the permissions of a later change by T3, and no others", async () => {
+  await withSource(async (store) => {
+    const { sha256 } = await source(store);
+    const note = (approved: boolean, permissions: unknown) =>
+      store.note({
+        name: "lib/p",
+        by: "machine",
+        type: "plugin_reconfigured",
+        payload: { approved, permissions, ...configHashes(PROBED) },
+      });
+    await note(true, "before the approval");
+    await store.transition({
+      name: "lib/p",
+      by: "T3",
+      to: "active",
+      eventFields: { source_sha256: sha256, permissions: "approved" },
+    });
+    const permissionsOf = async () => {
+      const found = await findApproval(store, await source(store));
+      return "payload" in found ? found.payload.permissions : found.fault;
+    };
+    await note(false, "by another plugin");
+    assertEquals(await permissionsOf(), "approved");
+    await note(true, "by T3");
+    await note(false, "by another plugin");
+    assertEquals(await permissionsOf(), "by T3");
+  });
+});
+
+Deno.test("requestDigest() changes with the source and with everything that it requests, but not with the text of its config", () => {
+  const of = (change: Partial<ProbeResult["manifest"]>, rest: Partial<ProbeResult> = {}) =>
+    requestDigest({ sha256: "s" }, {
+      ...PROBED,
+      ...rest,
+      manifest: { ...PROBED.manifest, ...change },
+    });
+  const digests = [
+    of({}),
+    requestDigest({ sha256: "other" }, PROBED),
+    of({ routes: ["/q"] }),
+    of({ auth: "T1" }),
+    of({ subject: true }),
+    of({ config: [] }),
+    of({ grants: {} }),
+    of({ fallback: true }),
+    of({ description: "x" }),
+    of({ patience: 5 }),
+    of({}, { permissions: { ...PROBED.permissions, env: ["HOME"] } }),
+  ];
+  assertEquals(new Set(digests).size, digests.length);
+  assertMatch(digests[0] ?? "", /^[0-9a-f]{64}$/);
+  assertEquals(of({}, { config: { "/etc/p.conf": "other text" } }), digests[0]);
+});
+
+Deno.test("declarationFault() names the field that differs, and accepts fields in any order", () => {
+  const { manifest, permissions } = PROBED;
+  const say = (change: Record<string, unknown>, granted: unknown = permissions) =>
+    declarationFault(
+      PROBED,
+      JSON.stringify({ permissions: granted, manifest: { ...manifest, ...change } }),
+    );
+  assertEquals(say({}), undefined);
+  assertEquals(say({ description: "another" }), undefined);
+  assertEquals(say({}, { ...permissions, fault: "a text" }), undefined);
+  assertMatch(say({ auth: "T1" }) ?? "", /`auth`/);
+  assertMatch(say({ grants: { "/home/": "rw" } }) ?? "", /`grants`/);
+  assertMatch(say({}, { net: [] }) ?? "", /`permissions`/);
+  assertMatch(say({ routes: 1 }) ?? "", /invalid/);
+  assertMatch(declarationFault(PROBED, "{") ?? "", /invalid/);
+});
+
+Deno.test("changedConfigs() lists worlds that were changed, created or deleted since the approval", () => {
+  const { manifest } = PROBED;
+  const approved = approvedPermissions(PAYLOAD, PROBED);
+  assertEquals(approved, toApproved(PROBED));
+  assertEquals(changedConfigs(approved, PROBED), []);
+  assertEquals(changedConfigs(approved, { manifest, config: {} }), ["/etc/p.conf"]);
+  assertEquals(changedConfigs(approved, { manifest, config: { "/etc/p.conf": "x" } }), [
+    "/etc/p.conf",
+  ]);
+  const without = { ...approved, hashes: {} };
+  assertEquals(changedConfigs(without, PROBED), ["/etc/p.conf"]);
+  // Approvals of earlier versions have one hash for all config worlds.
+  const { config_hashes: _hashes, ...old } = PAYLOAD;
+  assertEquals(approvedPermissions(old, PROBED).hashes, approved.hashes);
+  assertEquals(approvedPermissions(old, { ...PROBED, config: {} }).hashes, {});
 });

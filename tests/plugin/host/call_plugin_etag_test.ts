@@ -4,7 +4,10 @@ import { install, plugin, withPlugins } from "../plugin_test_server.ts";
 
 Deno.test("env.caller.tag is the ETag of the world's bytes as this caller gets them", async () => {
   await withPlugins(async (server) => {
-    const source = plugin({ routes: ["/about"] }, "return Response.json({ tag: env.caller.tag });");
+    const source = plugin(
+      { routes: ["/about"], subject: true },
+      "return Response.json({ tag: env.caller.tag });",
+    );
     await install(server, "about", source);
     await server.approve("PUT", "/home/a/x", "x");
     await server.approve("PUT", "/etc/fstab", "https://x.example /mnt/x ro,bearer=s3cret");
@@ -28,7 +31,7 @@ Deno.test("env.caller.tag is the ETag of the world's bytes as this caller gets t
     assert(shown.tag !== whole.tag);
     assertStrictEquals((await tagOf("/boot/x", T3)).tag, (await tagOf("/boot/x", T3)).etag);
     assertEquals((await tagOf("/boot/x")).tag, undefined);
-    assertEquals((await tagOf("/home/b", cap)).tag, 403);
+    assertEquals((await tagOf("/home/b", cap)).tag, undefined);
     assertEquals((await tagOf("/home/absent")).tag, undefined);
     assertEquals((await tagOf("/home/a/")).tag, undefined);
     assertEquals((await tagOf("/proc/status")).tag, undefined);

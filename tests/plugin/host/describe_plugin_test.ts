@@ -7,6 +7,7 @@ const MANIFEST = {
   routes: ["/p"],
   description: "p",
   auth: "T1",
+  subject: false,
   config: [],
   grants: {},
   fallback: false,

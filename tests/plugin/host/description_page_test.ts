@@ -6,6 +6,7 @@ import type { Manifest } from "../../../lib/plugin/manifest/manifest.ts";
 const MANIFEST: Manifest = {
   routes: ["/p"],
   auth: "T1",
+  subject: false,
   config: [],
   grants: {},
   description: "d",

@@ -1,6 +1,8 @@
 import { assert, assertEquals, assertRejects } from "../../support/assert.ts";
 import {
   configFault,
+  type LoadedPlugin,
+  type RequestedGrants,
   type SandboxDeps,
   shortName,
 } from "../../../lib/plugin/host/loaded_plugin.ts";
@@ -11,6 +13,7 @@ import {
   probeSource,
   startPlugin,
 } from "../../../lib/plugin/host/plugin_loader.ts";
+import { toApproved } from "../../../lib/plugin/host/approval.ts";
 import { reservedRouteFault } from "../../../lib/server/create_sandbox.ts";
 import { Problem } from "../../../lib/http/problem.ts";
 import { sha256Hex } from "../../../lib/base/hash.ts";
@@ -31,8 +34,24 @@ const DEPS: SandboxDeps = {
 };
 const CALLBACKS = {
   answerSubrequest: () => Promise.resolve(new Response("machine")),
+  isCurrent: () => true,
   onEvent: () => undefined,
 };
+
+/** Starts a plugin with everything that it requests. */
+function start(
+  deps: SandboxDeps,
+  source: World,
+  requested: RequestedGrants,
+): Promise<LoadedPlugin> {
+  const granted = {
+    permissions: requested.permissions,
+    approved: toApproved(requested),
+    refused: [],
+    untrusted: new Set<string>(),
+  };
+  return startPlugin(deps, source, requested, granted, CALLBACKS);
+}
 
 function world(text: string): World {
   const body = new TextEncoder().encode(text);
@@ -96,7 +115,7 @@ Deno.test("prepareCellInit() returns the requested variables and refuses a forbi
 
 Deno.test("startPlugin() starts a cell that answers, and leaves no process if it cannot start", async () => {
   const source = world(plugin({}, "console.log('said'); return new Response('fine');"));
-  const loaded = await startPlugin(DEPS, source, await inspectSource(DEPS, source), CALLBACKS);
+  const loaded = await start(DEPS, source, await inspectSource(DEPS, source));
   const pid = loaded.cell.health().pid ?? 0;
   try {
     const caller = { tier: "T1", by: "T1" } as const;
@@ -110,7 +129,7 @@ Deno.test("startPlugin() starts a cell that answers, and leaves no process if it
   assert(Deno.build.os !== "linux" || !isAlive(pid));
   const wanted = await inspectSource(DEPS, source);
   const bad = { ...wanted, code: "throw new Error('unfit');" };
-  await assertRejects(startPlugin(DEPS, source, bad, CALLBACKS), { name: "CellEndedError" });
+  await assertRejects(start(DEPS, source, bad), { name: "CellEndedError" });
 });
 
 Deno.test("startPlugin() extends the response timeout to the declared patience", async () => {
@@ -125,7 +144,7 @@ Deno.test("startPlugin() extends the response timeout to the declared patience",
   const deps = { ...DEPS, limits };
   const visit = { authority: { tier: "T1", by: "T1" }, tier: "T1", by: "T1", depth: 0 } as const;
   const statusOf = async (given: World): Promise<number> => {
-    const loaded = await startPlugin(deps, given, await inspectSource(deps, given), CALLBACKS);
+    const loaded = await start(deps, given, await inspectSource(deps, given));
     assertEquals(configFault(loaded), undefined);
     try {
       const answer = await loaded.cell.request(new Request("http://machine/p"), visit);

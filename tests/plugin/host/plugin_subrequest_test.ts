@@ -6,34 +6,28 @@ import {
 } from "../../support/assert.ts";
 import type { Caller } from "../../../lib/auth/caller.ts";
 import type { RequestContext } from "../../../lib/request/request_context.ts";
+import { PluginAuthority } from "../../../lib/plugin/host/plugin_authority.ts";
 import {
   answerSubrequest,
-  createPluginCaller,
   toSubrequestContext,
 } from "../../../lib/plugin/host/plugin_subrequest.ts";
 
-const OWN = createPluginCaller("p", { "/var/x/": "rw" });
+let isCurrent = true;
+const OWN = new PluginAuthority("p", { "/var/x/": "rw" }, {
+  isConfigPath: () => false,
+  isCurrent: () => isCurrent,
+});
 const T3: Caller = { tier: "T3", by: "T3", authenticated: true };
 const request = (path: string, init?: RequestInit) => new Request(`http://machine${path}`, init);
-
-Deno.test("createPluginCaller() returns a frozen caller of tier T1", () => {
-  assertEquals({ ...OWN }, {
-    tier: "T1",
-    by: "plugin:p",
-    authenticated: true,
-    grants: { "/var/x/": "rw" },
-  });
-  assertThrows(() => Object.assign(OWN, { tier: "T3" }), TypeError);
-});
 
 Deno.test("toSubrequestContext() uses the caller's authority for env.caller and the plugin's for env.machine", () => {
   const subrequest = request("/home/x?raw", { headers: { accept: "text/plain" } });
   const call = toSubrequestContext(
     { kind: "caller", authority: T3, request: subrequest, depth: 2 },
     OWN,
-    0,
   );
-  assertStrictEquals(call.caller, T3);
+  assertStrictEquals(call.caller.delegation?.holder, T3);
+  assertStrictEquals(call.caller.tier, "T3");
   assertEquals(call.depth, 2);
   assertEquals(call.connection, undefined);
   assertEquals(call.target, {
@@ -43,8 +37,8 @@ Deno.test("toSubrequestContext() uses the caller's authority for env.caller and 
     query: "raw",
   });
   assertStrictEquals(
-    toSubrequestContext({ kind: "machine", request: subrequest, depth: 1 }, OWN, 0).caller,
-    OWN,
+    toSubrequestContext({ kind: "machine", request: subrequest, depth: 1 }, OWN).caller,
+    OWN.machine,
   );
 });
 
@@ -61,22 +55,29 @@ Deno.test("toSubrequestContext() removes headers with credentials or of a connec
   const call = toSubrequestContext(
     { kind: "machine", request: request("/x", { headers }), depth: 1 },
     OWN,
-    0,
   );
   assertEquals([...call.request.headers.keys()], ["x-meta-kept"]);
 });
 
-Deno.test("toSubrequestContext() throws 401 from the expiry of the caller's capability", () => {
-  const scope = { prefixes: ["/home"], mode: "r", exp: 100, root: "/home|100|r" } as const;
-  const authority: Caller = { tier: "T2", by: "cap:/home", authenticated: true, scope };
-  const call = { kind: "caller", authority, request: request("/home/x"), depth: 1 } as const;
-  assertStrictEquals(toSubrequestContext(call, OWN, 99_999).caller, authority);
-  assertThrows(() => toSubrequestContext(call, OWN, 100_000), { type: "unauthorized" });
-  // The plugin's grants do not expire with the caller's capability.
-  assertStrictEquals(
-    toSubrequestContext({ kind: "machine", request: request("/x"), depth: 1 }, OWN, 1e15).caller,
-    OWN,
-  );
+Deno.test("toSubrequestContext() throws 401 once the caller's credential is not valid any more", () => {
+  const call = { kind: "caller", authority: T3, request: request("/home/x"), depth: 1 } as const;
+  isCurrent = false;
+  assertThrows(() => toSubrequestContext(call, OWN), { type: "unauthorized" });
+  // The plugin's grants do not end with the caller's credential.
+  const own = { kind: "machine", request: request("/x"), depth: 1 } as const;
+  assertStrictEquals(toSubrequestContext(own, OWN).caller, OWN.machine);
+  isCurrent = true;
+});
+
+Deno.test("toSubrequestContext() refuses LOCK on behalf of the caller", () => {
+  const lock = { method: "LOCK" };
+  const call = {
+    kind: "caller",
+    authority: T3,
+    request: request("/dav/x", lock),
+    depth: 1,
+  } as const;
+  assertThrows(() => toSubrequestContext(call, OWN), { type: "forbidden" });
 });
 
 Deno.test("answerSubrequest() answers with the gate's problem without dispatching", async () => {
@@ -86,7 +87,7 @@ Deno.test("answerSubrequest() answers with the gate's problem without dispatchin
     return Promise.resolve(new Response("fine"));
   };
   const answer = (subrequest: Request) =>
-    answerSubrequest({ kind: "machine", request: subrequest, depth: 1 }, OWN, 0, dispatch);
+    answerSubrequest({ kind: "machine", request: subrequest, depth: 1 }, OWN, dispatch);
   const rows: [Request, number][] = [
     [request("//x"), 400],
     [request("/a%2fb"), 400],

@@ -14,6 +14,7 @@ Deno.test("parseManifest() sets defaults for absent fields", () => {
   assertEquals({ ...read({ routes: ["/x"] }), grants: {} }, {
     routes: ["/x"],
     auth: "T1",
+    subject: false,
     config: [],
     grants: {},
     description: "",
@@ -41,6 +42,8 @@ Deno.test("parseManifest() reads every field", () => {
 Deno.test("parseManifest() throws a ManifestError that names the invalid field", () => {
   const bad: [string, unknown][] = [
     ["manifest", null],
+    ["subject", { routes: ["/x"], subject: 1 }],
+    ["subject", { routes: ["/mnt/x"], subject: true }],
     ["manifest", [1]],
     ["routes", {}],
     ["routes", { routes: [] }],

@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertStrictEquals, assertThrows } from "../../support/assert.ts";
 import { ManifestError } from "../../../lib/plugin/manifest/manifest.ts";
-import { parsePermissions } from "../../../lib/plugin/manifest/permissions.ts";
+import { limitPermissions, parsePermissions } from "../../../lib/plugin/manifest/permissions.ts";
 
 Deno.test("parsePermissions() reads hosts, folders and variables", () => {
   assertEquals(
@@ -66,5 +66,35 @@ Deno.test("parsePermissions() refuses wildcards, unknown permissions and forbidd
       assertStrictEquals(error.field, field, JSON.stringify(value));
       return true;
     });
+  }
+});
+
+Deno.test("limitPermissions() keeps what was approved and names what was not", () => {
+  const approved = parsePermissions({
+    net: ["a.example", "b.example:443"],
+    read: ["/srv", "/data"],
+    write: ["/data"],
+    env: ["HOME"],
+  });
+  const rows: [requested: Record<string, string[]>, refused: string[]][] = [
+    [{}, []],
+    [{ net: ["a.example:80"], read: ["/srv"], env: ["HOME"] }, []],
+    [{ net: ["b.example"] }, ["net b.example"]],
+    [{ net: ["b.example:80", "c.example"] }, ["net b.example:80", "net c.example"]],
+    // A path below an approved folder could be a symlink to another place.
+    [{ read: ["/srv/x", "/"].slice(0, 1) }, ["read /srv/x"]],
+    [{ read: ["/srv"], write: ["/srv"] }, ["write /srv"]],
+    [{ read: ["/data"], write: ["/data"] }, []],
+    [{ env: ["HOME", "PATH"] }, ["env PATH"]],
+  ];
+  for (const [requested, refused] of rows) {
+    const found = limitPermissions(parsePermissions(requested), approved);
+    assertEquals([...found.refused], refused, JSON.stringify(requested));
+    for (const field of ["net", "read", "write", "env"] as const) {
+      const kept = (requested[field] ?? []).filter((entry) =>
+        !refused.includes(`${field} ${entry}`)
+      );
+      assertEquals([...found.permissions[field]], kept, field);
+    }
   }
 });

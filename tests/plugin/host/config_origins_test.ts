@@ -1,0 +1,83 @@
+import { assertEquals, assertStrictEquals } from "../../support/assert.ts";
+import { ConfigOrigins, ConfigPaths } from "../../../lib/plugin/host/config_origins.ts";
+import { MAX_CONFIG_ORIGINS } from "../../../lib/limits.ts";
+import type { ChainEvent, Change } from "../../../lib/world/store.ts";
+import { ChangeHub } from "../../../lib/world/store/change_hub.ts";
+
+/** A store of which only the changes and the newest events exist. */
+class Changes {
+  readonly #hub = new ChangeHub((error) => {
+    throw error;
+  });
+  op = "put";
+
+  watch(name: string, listener: (change: Change) => void): () => void {
+    return this.#hub.watch(name, listener);
+  }
+
+  log(): Promise<readonly ChainEvent[]> {
+    const type = this.op === "append" ? "stage_appended" : "stage_written";
+    const payload = { op: this.op };
+    return Promise.resolve([{ id: 1, timestamp: "", type, payload, hmac: "", prev_hmac: "" }]);
+  }
+
+  change(by: string, op = "put", name = "etc/x"): void {
+    this.op = op;
+    this.#hub.publish({ kind: op === "delete" ? "delete" : "update", name, version: 1, by });
+  }
+}
+
+Deno.test("ConfigOrigins.isChosenByOperator() is true only if T3 chose the whole content", async () => {
+  const rows: [changes: [by: string, op?: string][], wasTrusted: boolean, expected: boolean][] = [
+    [[], true, false],
+    [[["T3"]], true, true],
+    [[["user:ada", "append"]], true, true],
+    [[["T3", "append"]], false, false],
+    [[["T3"]], false, true],
+    [[["plugin:p"]], true, false],
+    [[["T2"]], true, false],
+    [[["cap:/etc"]], true, false],
+    [[["T3"], ["plugin:p"]], true, false],
+    [[["plugin:p"], ["T3", "append"]], true, false],
+    [[["plugin:p"], ["T3", "patch"]], true, false],
+    [[["plugin:p"], ["T3", "append"], ["T3"]], true, true],
+    [[["plugin:p"], ["T3", "delete"]], true, true],
+    [[["T3"], ["plugin:p", "delete"]], true, false],
+  ];
+  for (const [changes, wasTrusted, expected] of rows) {
+    const store = new Changes();
+    const origins = new ConfigOrigins(store);
+    for (const [by, op] of changes) store.change(by, op);
+    const found = await origins.isChosenByOperator("/etc/x", wasTrusted);
+    assertStrictEquals(found, expected, JSON.stringify([changes, wasTrusted]));
+    origins.close();
+  }
+});
+
+Deno.test("ConfigOrigins forgets the oldest of more worlds than it remembers, and never trusts a forgotten one", async () => {
+  const store = new Changes();
+  const origins = new ConfigOrigins(store);
+  store.change("T3");
+  for (let at = 0; at < MAX_CONFIG_ORIGINS; at++) store.change("T3", "put", `var/${at}`);
+  assertStrictEquals(await origins.isChosenByOperator("/etc/x", true), false);
+  assertStrictEquals(await origins.isChosenByOperator("/var/0", true), true);
+  origins.close();
+});
+
+Deno.test("ConfigPaths.covers() is true for a config world, and for paths above and below it", () => {
+  const paths = new ConfigPaths();
+  paths.add("/etc/app/conf");
+  for (const path of ["/etc/app/conf", "/ETC/App/conf", "/etc/app", "/etc", "/etc/app/conf/x"]) {
+    assertEquals(paths.covers(path), true, path);
+  }
+  for (const path of ["/etc/app/conf2", "/etc/ap", "/home/x", "/usr"]) {
+    assertEquals(paths.covers(path), false, path);
+  }
+  paths.isStarting = true;
+  assertEquals(["/usr", "/var/x", "/etc/y", "/home/x"].map((path) => paths.covers(path)), [
+    true,
+    true,
+    true,
+    false,
+  ]);
+});

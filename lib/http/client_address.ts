@@ -6,6 +6,7 @@
  */
 
 import { parseForwarded, parseForwardedFor } from "./forwarded.ts";
+import { hasProxyTrace } from "./proxy_trace.ts";
 import { type IpAddress, type IpRange, isLoopback, parseIp, parseIpRange } from "./ip_address.ts";
 
 /** The origin of a request. */
@@ -33,8 +34,6 @@ export interface ProxyTrust {
 /** Finds the client of one request from the address of its peer and its headers. */
 export type ClientFinder = (peer: string, headers: Headers) => ClientAddress;
 
-/** A request with one of these headers came through a proxy. */
-const PROXY_HEADERS = ["x-forwarded-for", "forwarded", "x-real-ip", "via"] as const;
 const LOCAL_V4: ClientAddress = Object.freeze({ address: "127.0.0.1", loopback: true });
 const LOCAL_V6: ClientAddress = Object.freeze({ address: "::1", loopback: true });
 
@@ -93,12 +92,12 @@ function rangeOf(text: string): IpRange {
 
 /** The client if no header is trusted. */
 function directClient(peer: string, headers: Headers): ClientAddress {
-  if (peer === "127.0.0.1") return hasProxyHeader(headers) ? remote(peer) : LOCAL_V4;
-  if (peer === "::1") return hasProxyHeader(headers) ? remote(peer) : LOCAL_V6;
+  if (peer === "127.0.0.1") return hasProxyTrace(headers) ? remote(peer) : LOCAL_V4;
+  if (peer === "::1") return hasProxyTrace(headers) ? remote(peer) : LOCAL_V6;
   if (!couldBeLoopback(peer)) return remote(peer);
   const ip = parseIp(peer);
   if (ip === undefined) return remote(peer);
-  return { address: ip.text, loopback: isLoopback(ip) && !hasProxyHeader(headers) };
+  return { address: ip.text, loopback: isLoopback(ip) && !hasProxyTrace(headers) };
 }
 
 /**
@@ -111,13 +110,6 @@ function couldBeLoopback(peer: string): boolean {
 
 function remote(address: string): ClientAddress {
   return { address, loopback: false };
-}
-
-function hasProxyHeader(headers: Headers): boolean {
-  for (const name of PROXY_HEADERS) {
-    if (headers.has(name)) return true;
-  }
-  return false;
 }
 
 /**

@@ -44,6 +44,47 @@ export function foreignOriginFault(
   return `the Origin ${origin.slice(0, MAX_QUOTED_CHARS)} does not match the Host header`;
 }
 
+/**
+ * Checks whether a page of another origin caused a request, for example with an image, a script, a
+ * frame or `fetch`. Its request must not have rights only because the browser runs on this computer or
+ * has stored Basic credentials. A top-level navigation does not count, because the page cannot read
+ * the result (Fetch Metadata §2). A browser without Fetch Metadata sends Origin or Referer.
+ *
+ * @param host the Host header, or null if it was not sent
+ * @param headers the headers of the request
+ *
+ * @example
+ * ```ts
+ * import { strictEqual } from "node:assert/strict";
+ * import { isFromForeignPage } from "./origin.ts";
+ *
+ * const image = { "sec-fetch-site": "cross-site", "sec-fetch-mode": "no-cors" };
+ * strictEqual(isFromForeignPage("localhost", new Headers(image)), true);
+ * strictEqual(isFromForeignPage("localhost", new Headers()), false);
+ * ```
+ */
+export function isFromForeignPage(host: string | null, headers: Headers): boolean {
+  const origin = headers.get("origin");
+  if (origin !== null && !isOwn(origin, host)) return true;
+  const site = headers.get("sec-fetch-site");
+  if (site === "same-origin" || site === "none") return false;
+  if (site !== null) return !isTopLevelNavigation(headers);
+  const referer = headers.get("referer");
+  return referer !== null && !isOwn(originOf(referer), host);
+}
+
+function isTopLevelNavigation(headers: Headers): boolean {
+  return headers.get("sec-fetch-mode") === "navigate" &&
+    headers.get("sec-fetch-dest") === "document" &&
+    // The page decides when its browser loads a page in advance; the user has not navigated.
+    !headers.has("sec-purpose") && !headers.has("purpose") && !headers.has("x-moz");
+}
+
+/** The origin of a Referer (RFC 9110 §10.1.3): scheme and authority, without userinfo. */
+function originOf(referer: string): string {
+  return URL.parse(referer)?.origin ?? referer;
+}
+
 function isOwn(origin: string, host: string | null): boolean {
   const own = host === null ? undefined : parseAuthority(host);
   if (own === undefined) return false;

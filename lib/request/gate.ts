@@ -5,7 +5,8 @@
  * - The path has one canonical spelling, and the method is known.
  * - An unsafe method does not come from a page of another site.
  * - A service worker is a script of the shell.
- * - The Authorization header is turned into a caller.
+ * - The Authorization header is turned into a caller. A request that a page of another origin
+ *   caused has no rights by its connection or by stored Basic credentials.
  * - With tokens, a client on another computer has a valid credential; only public files need none.
  *
  * The result is a `RequestContext`. Code behind the gate uses it and never the URL or the headers
@@ -17,7 +18,7 @@ import { ALLOWED, assertAllowed, decideEntry } from "../auth/policy.ts";
 import type { ClientFinder } from "../http/client_address.ts";
 import type { RequestContext } from "./request_context.ts";
 import { hostFault, isKnownHost, readHost } from "../http/host.ts";
-import { foreignOriginFault } from "../http/origin.ts";
+import { foreignOriginFault, isFromForeignPage } from "../http/origin.ts";
 import { parseTarget } from "../http/path.ts";
 import { Problem } from "../http/problem.ts";
 import { toSiteTarget } from "./site_file.ts";
@@ -110,7 +111,14 @@ export function createGate(
       }
     }
     const { address: client, loopback } = findClient(peer, headers);
-    const caller = authenticator.authenticate(headers.get("authorization"), loopback);
+    const authorization = headers.get("authorization");
+    // A page cannot send a Bearer credential to another origin, but a browser adds stored Basic ones.
+    const isForeign = (authorization === null ? loopback : isBasic(authorization)) &&
+      isFromForeignPage(host, headers);
+    const caller = authenticator.authenticate(
+      isForeign ? null : authorization,
+      loopback && !isForeign,
+    );
     if (requiresCredential) {
       // Under an unknown Host, a loopback connection does not count as local: the page may have a
       // name that was rebound to 127.0.0.1, or a proxy may send no proxy header.
@@ -130,4 +138,8 @@ export function createGate(
 function isServiceWorker(headers: Headers): boolean {
   return headers.get("service-worker") !== null ||
     headers.get("sec-fetch-dest") === "serviceworker";
+}
+
+function isBasic(authorization: string): boolean {
+  return authorization.slice(0, 6).toLowerCase() === "basic ";
 }

@@ -9,6 +9,7 @@ import { isActiveExt, isUtf8, toMediaType } from "../world/media_type.ts";
 import { formatContentRange, selectRange } from "../http/byte_range.ts";
 import { evaluateConditions } from "../http/conditional.ts";
 import { formatEtag } from "../http/etag.ts";
+import { RESOURCE_POLICY } from "../http/headers.ts";
 import { formatHttpDate } from "../http/http_date.ts";
 import { Problem } from "../http/problem.ts";
 
@@ -122,6 +123,7 @@ function createRepresentation(world: World, kind: RepresentationKind): Represent
   const state = kind === "json" && world.state !== "" ? `-${world.state}` : "";
   const tag = formatEtag(world.version, world.sha256, `${kind}${state}`);
   const headers: Record<string, string> = {
+    [RESOURCE_POLICY]: "same-origin",
     "content-type": contentType(world, kind),
     "etag": tag,
     "last-modified": formatHttpDate(lastModified),

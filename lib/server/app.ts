@@ -10,6 +10,7 @@ import type { Caller } from "../auth/caller.ts";
 import { LockTable } from "../dav/locks/lock_table.ts";
 import type { DavRouter } from "../dav/router.ts";
 import { Hono } from "../deps/hono.ts";
+import { contentEncodingFault, withResourcePolicy } from "../http/headers.ts";
 import { drainBody } from "../http/drain_body.ts";
 import { toHeadResponse } from "../http/head_response.ts";
 import { negotiateTypes } from "../http/negotiate.ts";
@@ -59,6 +60,26 @@ export interface App {
   readonly routes: readonly string[];
   /** Ends every event stream. */
   closeStreams(): void;
+}
+
+/** Methods whose content the core never reads. */
+const WITHOUT_CONTENT: ReadonlySet<string> = new Set(["GET", "HEAD", "OPTIONS"]);
+
+/** Mounts and devices store what they receive, as worlds do. Other plugins decode their own content. */
+function storesContent(path: string): boolean {
+  return path.startsWith("/mnt/") || path.startsWith("/dev/");
+}
+
+/** Refuses encoded content. */
+function assertNotEncoded({ method, headers }: Request, path: string): void {
+  if (WITHOUT_CONTENT.has(method)) return;
+  const fault = contentEncodingFault(headers.get("content-encoding"));
+  if (fault === undefined) return;
+  throw new Problem(
+    "unsupported-media-type",
+    `Cannot ${method} ${path}: ${fault}; send the content without Content-Encoding`,
+    { "accept-encoding": "identity" },
+  );
 }
 
 /** Value of Clear-Site-Data (W3C Clear Site Data §3.1). */
@@ -151,6 +172,7 @@ export function createApp(server: ServerContext, gateOptions: GateOptions): App 
       return readWorld(server, context);
     }
     const plugin = RESERVED_SEGMENTS.has(namespaceOf(name)) ? undefined : plugins.match(path);
+    if (plugin === undefined || storesContent(path)) assertNotEncoded(request, path);
     return plugin?.handle(context) ?? app.fetch(ROUTER_REQUEST, context);
   }
 
@@ -215,7 +237,7 @@ export function createApp(server: ServerContext, gateOptions: GateOptions): App 
       if (response instanceof Promise) return finish(request, response, context);
       if (request.method !== "GET") return finish(request, Promise.resolve(response), context);
       requests.countResponse("GET", response.status);
-      return response;
+      return withResourcePolicy(response);
     } catch (error) {
       return finish(request, Promise.reject(error), context);
     }
@@ -236,7 +258,7 @@ export function createApp(server: ServerContext, gateOptions: GateOptions): App 
     requests.countResponse(method, response.status);
     requests.observeWait(performance.now() - start);
     await drainBody(request);
-    return toHeadResponse(request, response);
+    return toHeadResponse(request, withResourcePolicy(response));
   }
 
   async function handleInternal(context: RequestContext): Promise<Response> {

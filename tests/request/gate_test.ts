@@ -177,7 +177,7 @@ Deno.test("createGate() rejects changes from pages of other sites", () => {
     for (const headers of own) assertEquals(open({ method, headers }).caller.tier, "T2");
   }
   for (const method of ["GET", "HEAD", "OPTIONS"]) {
-    for (const headers of foreign) assertEquals(open({ method, headers }).caller.tier, "T2");
+    for (const headers of foreign) assertEquals(open({ method, headers }).caller.tier, "T1");
   }
 });
 

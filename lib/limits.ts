@@ -180,6 +180,11 @@ export const MAX_WORKER_BATCHES = 2;
 /** Log size in bytes from which a world is checkpointed; varies by name up to twice this size. */
 export const CHECKPOINT_BYTES = MIB;
 
+/** Interval of the check whether the data folder is still the locked one, in milliseconds. */
+export const FOLDER_CHECK_MS = 1_000;
+/** Time between the loss of the data folder and the stop, in which clients get 503. */
+export const STORE_FAILURE_DELAY_MS = 1_000;
+
 // event streams
 
 /** Interval between heartbeat comments on an idle event stream. */

@@ -16,6 +16,8 @@ const TYPES: Record<StoreError["code"], ProblemType> = {
   "damaged": "world-damaged",
   "busy": "unavailable",
   "in-use": "unavailable",
+  "read-only": "unavailable",
+  "detached": "unavailable",
   "closed": "unavailable",
 };
 
@@ -60,6 +62,10 @@ function explain(error: StoreError): string {
       return "its file cannot be read; the server log has the reason, a backup or the trash may have a copy";
     case "in-use":
       return "another process has locked its file; nothing was changed, try again later";
+    case "read-only":
+      return "its file or the disk of the server is read-only; nothing was changed";
+    case "detached":
+      return "the data folder was moved or replaced, and the server stops; nothing was confirmed";
     case "lower":
       return "it belongs to the read-only lower layer; a PUT covers it";
     case "closed":

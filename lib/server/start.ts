@@ -12,7 +12,7 @@ import { EventLoopDelay } from "../observe/event_loop_delay.ts";
 import { ConnectionServer, type ConnectionServerOptions } from "./connection_server.ts";
 import { findServeConnection } from "./deno_http.ts";
 import { divideDescriptors, readDescriptorLimit } from "./descriptor_budget.ts";
-import { SHUTDOWN_TIMEOUT_MS } from "../limits.ts";
+import { SHUTDOWN_TIMEOUT_MS, STORE_FAILURE_DELAY_MS } from "../limits.ts";
 import type { ServerContext } from "../request/server_context.ts";
 import { createMonotonicClock } from "../base/monotonic_clock.ts";
 import { createAccessLog } from "../observe/access_log.ts";
@@ -95,6 +95,9 @@ export async function startServer(options: StartServerOptions): Promise<RunningS
       longJobs: config.longJobs,
       handles: descriptors.worldsPerWorker,
       onWorkerExit: options.onStoreFailure,
+      // The pause lets the 503 responses of waiting requests reach their clients.
+      onDetached: (fault) =>
+        Deno.unrefTimer(setTimeout(() => options.onStoreFailure(fault), STORE_FAILURE_DELAY_MS)),
       log,
     });
     const authenticator = createAuthenticator({

@@ -7,10 +7,13 @@ import { StoreError } from "./store.ts";
 
 const SQLITE_BUSY = 5;
 const SQLITE_LOCKED = 6;
+const SQLITE_READONLY = 8;
 const SQLITE_FULL = 13;
 const SQLITE_PROTOCOL = 15;
 /** The shared-memory file could not grow (`SQLITE_IOERR_SHMSIZE`), because the disk is full. */
 const SQLITE_NO_SHARED_MEMORY = 10 | (19 << 8);
+const NO_HANDLES = /EMFILE|ENFILE|too many open files/i;
+const READ_ONLY = /EROFS|read-only file system/i;
 const NO_SPACE = /ENOSPC|EDQUOT|no space left|quota exceeded|disk is full/i;
 
 /**
@@ -18,7 +21,8 @@ const NO_SPACE = /ENOSPC|EDQUOT|no space left|quota exceeded|disk is full/i;
  *
  * @param world name of the world
  * @returns `error` itself if it is a `StoreError`; else an error with code `full` if the disk is
- * full, `in-use` if another process has locked the file, and `damaged` in all other cases
+ * full, `in-use` if another process has locked the file, `read-only` if it cannot be written, `busy`
+ * if the process has no free file handles, and `damaged` in all other cases
  */
 export function toStoreError(error: unknown, world: string): StoreError {
   if (error instanceof StoreError) return error;
@@ -32,6 +36,16 @@ export function toStoreError(error: unknown, world: string): StoreError {
     return new StoreError(
       "in-use",
       "Cannot use the world: another process has locked its file",
+      world,
+    );
+  }
+  if (sqliteErrorCode(error) === SQLITE_READONLY || READ_ONLY.test(message)) {
+    return new StoreError("read-only", `Cannot write the world: ${message}`, world);
+  }
+  if (NO_HANDLES.test(message)) {
+    return new StoreError(
+      "busy",
+      "Cannot use the world: the server has no free file handles",
       world,
     );
   }

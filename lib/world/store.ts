@@ -204,6 +204,8 @@ export type StoreErrorCode =
   | "damaged" // the file of the world cannot be read or written
   | "busy" // too many operations of this kind are running; a later call can succeed
   | "in-use" // another process has locked the file of the world; a later call can succeed
+  | "read-only" // the file of the world or the disk is read-only
+  | "detached" // the data folder was moved or replaced; the store must be closed
   | "closed"; // the store is shutting down
 
 /** Error of every failed `Store` call; callers compare `code`. */
@@ -347,6 +349,13 @@ export interface Store {
    * are waiting, or too many long copies are being read
    */
   snapshot(name: string, key?: string, caller?: JobCaller): Promise<Snapshot>;
+  /**
+   * Checks whether the store can read and write: the data folder is the locked one, and a small
+   * file in it can be written and read.
+   *
+   * @throws {StoreError} with the reason if it cannot
+   */
+  checkHealth(): Promise<void>;
   /** Number of changes since the start of the store. */
   readonly seq: number;
   /** Figures since the start of the store. */

@@ -43,6 +43,16 @@ Deno.test("toStoreError() returns the code in-use for a file that another proces
   for (const error of errors) assertEquals(toStoreError(error, "home/x").code, "in-use");
 });
 
+Deno.test("toStoreError() returns read-only for a read-only disk, and busy without free file handles", () => {
+  const codes = [
+    Object.assign(new Error("attempt to write a readonly database"), { errcode: 8 }),
+    Object.assign(new Error("SQLite"), { errcode: 8 | (5 << 8) }),
+    new Error("Read-only file system (os error 30)"),
+    new Error("Too many open files (os error 24)"),
+  ].map((error) => toStoreError(error, "home/x").code);
+  assertEquals(codes, ["read-only", "read-only", "read-only", "busy"]);
+});
+
 Deno.test("toStoreError() returns the code damaged for other errors and keeps their message", () => {
   for (const error of [new Error("file is not a database"), "a string", undefined, null, 7]) {
     const failure = toStoreError(error, "home/x");

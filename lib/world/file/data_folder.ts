@@ -4,9 +4,9 @@
  * here.
  */
 
+import { type FolderIdentity, isSame, LOCK_FILE, readFolderIdentity } from "./folder_identity.ts";
 import { INCOMING_FOLDER, replaceFile, syncFolder, TRASH_FOLDER, tryRemove } from "./durable_fs.ts";
 
-const LOCK_FILE = ".lock";
 const SECRET_BYTES = 32;
 
 /** Error: another server holds the data folder. */
@@ -22,6 +22,8 @@ export class InvalidSecret extends Error {
 /** A data folder that this process has locked. */
 export interface DataFolder {
   readonly path: string;
+  /** Device and inode of the folder and its lock; absent if the folder is not watched. */
+  readonly identity?: FolderIdentity;
   /** Releases the lock. */
   release(): void;
 }
@@ -42,6 +44,14 @@ export function acquireDataFolder(path: string): DataFolder {
     mode: 0o600,
   });
   if (!lock.tryLockSync(true)) throw busy(path, lock, "set ELASTIK_DATA to another folder");
+  const identity = readFolderIdentity(path, lock);
+  if (!isSame(Deno.statSync(`${path}/${LOCK_FILE}`), identity.lock)) {
+    lock.close();
+    throw new DataFolderBusy(
+      `Cannot use the data folder ${path}: its file ${LOCK_FILE} was replaced during the start; ` +
+        "start the server again",
+    );
+  }
   lock.truncateSync(0);
   lock.seekSync(0, Deno.SeekMode.Start);
   lock.writeSync(new TextEncoder().encode(`${Deno.pid}\n`));
@@ -52,6 +62,7 @@ export function acquireDataFolder(path: string): DataFolder {
   }
   return {
     path,
+    identity,
     release() {
       lock.unlockSync();
       lock.close();

@@ -70,7 +70,7 @@ export function createWorldFolder(
 ): void {
   const incoming = `${data}/${INCOMING_FOLDER}/${serial}`;
   try {
-    Deno.mkdirSync(incoming, { recursive: true, mode: 0o700 });
+    createFolderIn(data, INCOMING_FOLDER, serial);
     writeSynced(`${incoming}/${WORLD_FILE}`, image);
     syncFolder(incoming);
     const target = `${data}/${folder}`;
@@ -91,7 +91,7 @@ export function createWorldFolder(
  */
 export function moveToTrash(data: string, folder: string, serial: string): string {
   const bin = `${data}/${TRASH_FOLDER}/${serial}`;
-  Deno.mkdirSync(bin, { recursive: true, mode: 0o700 });
+  createFolderIn(data, TRASH_FOLDER, serial);
   Deno.renameSync(`${data}/${folder}`, `${bin}/${folder}`);
   syncFolder(bin);
   syncFolder(`${data}/${TRASH_FOLDER}`);
@@ -109,6 +109,21 @@ export function renameWorldFolder(data: string, from: string, to: string, serial
   if (pathExists(`${data}/${to}`)) moveToTrash(data, to, `leftover-${serial}`);
   Deno.renameSync(`${data}/${from}`, `${data}/${to}`);
   syncFolder(data);
+}
+
+/**
+ * Creates a folder in one of the server's own folders, and that folder if it is missing. It never
+ * creates the data folder: a data folder that is missing while the server runs was moved away.
+ */
+function createFolderIn(data: string, parent: string, name: string): void {
+  const path = `${data}/${parent}/${name}`;
+  try {
+    Deno.mkdirSync(path, { mode: 0o700 });
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+    Deno.mkdirSync(`${data}/${parent}`, { mode: 0o700 });
+    Deno.mkdirSync(path, { mode: 0o700 });
+  }
 }
 
 /** Whether a path exists; a symbolic link exists even if its target does not. */

@@ -8,6 +8,7 @@
 import { createHash, type Hash } from "node:crypto";
 import { DatabaseSync, type SQLInputValue, type StatementSync } from "node:sqlite";
 import { sha256Hex } from "../../base/hash.ts";
+import { isSame } from "./folder_identity.ts";
 import { type ChainSigner, GENESIS } from "../event_chain.ts";
 import { type HistoryLimits, HistoryTable } from "./history_table.ts";
 import * as sql from "./sql.ts";
@@ -44,12 +45,15 @@ export class WorldFile {
   #hashState: Hash | undefined;
   #headId: number;
   #headHmac: string;
+  readonly #path: string;
+  readonly #identity: Deno.FileInfo;
   /** Estimated growth of the write-ahead log since the last checkpoint, in bytes. */
   walBytes = 0;
 
   constructor(readonly name: string, path: string, options: OpenOptions) {
     // No waiting for locks inside SQLite: the Worker tries again later (lock_retry.ts).
     this.#db = new DatabaseSync(path, { timeout: 0 });
+    this.#path = path;
     this.#sign = options.sign;
     this.#history = new HistoryTable(this, options.history);
     try {
@@ -61,11 +65,24 @@ export class WorldFile {
          PRAGMA wal_autocheckpoint = 0;`,
       );
       this.#row = this.#readRow();
+      this.#identity = Deno.statSync(path);
       const head = this.get(sql.LAST_EVENT);
       this.#headId = head === undefined ? 0 : Number(head.id);
       this.#headHmac = head === undefined ? GENESIS : String(head.hmac);
     } catch (error) {
       this.#db.close();
+      throw error;
+    }
+  }
+
+  /**
+   * Whether the path is still this file. Commits to a file that was moved or deleted would be lost.
+   */
+  isInPlace(): boolean {
+    try {
+      return isSame(Deno.statSync(this.#path), this.#identity);
+    } catch (error) {
+      if (error instanceof Deno.errors.NotFound) return false;
       throw error;
     }
   }

@@ -24,6 +24,7 @@ import {
 } from "../../limits.ts";
 import { Audits } from "./audits.ts";
 import type { Catalog } from "./catalog.ts";
+import { FolderWatch } from "./folder_watch.ts";
 import { type LongJobLimits, LongJobs } from "./long_jobs.ts";
 import { ReadThrough } from "./read_through.ts";
 import { EmptyCollections } from "./empty_collections.ts";
@@ -86,6 +87,11 @@ export interface SqliteStoreOptions {
   readonly longJobs?: LongJobLimits;
   /** Called once if a Worker stops; all later calls fail with `closed`. */
   readonly onWorkerExit?: (reason: string) => void;
+  /**
+   * Called once if the data folder was moved or replaced; then the store must be closed. No change
+   * is acknowledged any more.
+   */
+  readonly onDetached?: (fault: string) => void;
   /** Writes a line for the operator. */
   readonly log?: (line: string) => void;
 }
@@ -113,6 +119,7 @@ class SqliteStore implements Store {
   readonly #longJobs: LongJobs;
   readonly #audits: Audits;
   readonly #snapshots: SnapshotFiles;
+  readonly #watch: FolderWatch;
   #notes = 0;
   #closing: Promise<void> | undefined;
 
@@ -127,10 +134,12 @@ class SqliteStore implements Store {
         waitingPerClient: LONG_JOBS_WAITING_PER_CLIENT,
       },
     );
+    this.#watch = new FolderWatch(folder.identity, (fault) => options.onDetached?.(fault));
     this.#files = new WorldFiles({
       url: options.workerUrl,
       setup: {
         data: folder.path,
+        ...(folder.identity === undefined ? {} : { identity: folder.identity }),
         key: options.key,
         sync: options.sync ?? "full",
         history: options.history ?? { versions: HISTORY_VERSIONS, bytes: HISTORY_BYTES },
@@ -142,6 +151,7 @@ class SqliteStore implements Store {
       events: {
         onFilesClosed: (worlds) => this.#state.applyFileStamps(worlds),
         onExit: (reason) => options.onWorkerExit?.(reason),
+        onDetached: (fault) => this.#watch.report(fault),
       },
     }, jobs);
     const files = this.#files;
@@ -339,8 +349,13 @@ class SqliteStore implements Store {
     throw new StoreError("absent", `Cannot copy the world: ${reason}`, name);
   }
 
+  checkHealth(): Promise<void> {
+    return this.#files.probe();
+  }
+
   close(): Promise<void> {
     this.#unindexed.stop();
+    this.#watch.stop();
     return this.#closing ??= this.#files.close(() => this.#state.catalogWriter.flush())
       .then(() => this.#folder.release());
   }

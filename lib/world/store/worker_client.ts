@@ -15,6 +15,8 @@ export type WithoutId<J> = J extends Job ? Omit<J, "id"> : never;
 export interface WorkerEvents {
   /** Worlds whose files the Worker has closed. */
   onFilesClosed(worlds: readonly (FileStamp & { readonly name: string })[]): void;
+  /** The data folder is not the one that this process has locked. */
+  onDetached?(fault: string): void;
   /** The Worker stopped; its pending jobs fail. */
   onExit(reason: string): void;
 }
@@ -116,6 +118,7 @@ export class WorkerClient {
       this.#pending.delete(reply.id);
       if ("error" in reply) {
         if (reply.error.code === "in-use") this.#lockFailures += 1;
+        if (reply.error.code === "detached") this.events.onDetached?.(reply.error.message);
         pending.reject(new StoreError(reply.error.code, reply.error.message));
       } else pending.resolve(reply.value);
     }

@@ -4,6 +4,7 @@
  * Data from clients must be validated before it becomes part of a job.
  */
 
+import type { FolderIdentity } from "../file/folder_identity.ts";
 import type { HistoryLimits } from "../file/history_table.ts";
 import type {
   AuditResult,
@@ -21,6 +22,8 @@ export interface WorkerSetup {
   readonly shard: number;
   /** Path of the data folder. */
   readonly data: string;
+  /** The locked data folder; absent if it is not checked. */
+  readonly identity?: FolderIdentity;
   /** Signing key of the event chains. */
   readonly key: string;
   readonly sync: "full" | "normal";
@@ -213,6 +216,7 @@ export type ReadJob =
   }
   | SnapshotJob
   | { readonly id: number; readonly kind: "scan" }
+  | { readonly id: number; readonly kind: "probe" }
   | {
     readonly id: number;
     readonly kind: "save";
@@ -247,6 +251,7 @@ export interface JobResults {
   log: readonly ChainEvent[] | undefined;
   snapshot: SnapshotResult | undefined;
   scan: ScanResult;
+  probe: undefined;
   save: undefined;
   mark: undefined;
   close: undefined;

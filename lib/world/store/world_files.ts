@@ -136,6 +136,12 @@ export class WorldFiles {
     );
   }
 
+  /** Checks whether the data folder can be read and written. */
+  async probe(): Promise<void> {
+    this.assertOpen();
+    await this.track(this.#workers.reader.run<"probe">({ kind: "probe" }));
+  }
+
   /** Saves rows in the catalog file and drops others. */
   async saveCatalog(rows: readonly CatalogRow[], removed: readonly string[]): Promise<void> {
     await this.#workers.reader.run<"save">({ kind: "save", rows, removed });

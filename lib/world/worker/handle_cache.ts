@@ -9,6 +9,7 @@ import { shardOf } from "../../base/hash.ts";
 import { pathExists, WORLD_FILE } from "../file/durable_fs.ts";
 import { toFolderName } from "../name.ts";
 import type { FileStamp } from "../store/worker_messages.ts";
+import { openFailure } from "../file/open_failure.ts";
 import { type OpenOptions, WorldFile } from "../file/world_file.ts";
 
 /** A world whose file was closed, with the stamp of the file. */
@@ -26,9 +27,9 @@ export class HandleCache {
    */
   constructor(readonly data: string, readonly maxHandles: number, readonly options: OpenOptions) {}
 
-  /** Whether the file of a world is open. */
-  has(name: string): boolean {
-    return this.#open.has(name);
+  /** Returns the file of a world if it is open. */
+  peek(name: string): WorldFile | undefined {
+    return this.#open.get(name);
   }
 
   /**
@@ -36,20 +37,31 @@ export class HandleCache {
    */
   open(name: string): WorldFile | undefined {
     const open = this.#open.get(name);
-    if (open !== undefined) {
+    if (open?.isInPlace()) {
       this.#open.delete(name);
       this.#open.set(name, open);
       return open;
     }
+    // Its folder was moved or replaced outside the server. SQLite compares the inode when it closes
+    // a file, and removes no log of another file.
+    if (open !== undefined) this.discard(name);
     const path = `${this.data}/${toFolderName(name)}/${WORLD_FILE}`;
     if (!pathExists(path)) return undefined;
-    const file = new WorldFile(name, path, this.options);
+    const file = this.#openFile(name, path);
     this.#open.set(name, file);
     for (const oldest of this.#open.keys()) {
       if (this.#open.size <= this.maxHandles) break;
       this.release(oldest);
     }
     return file;
+  }
+
+  #openFile(name: string, path: string): WorldFile {
+    try {
+      return new WorldFile(name, path, this.options);
+    } catch (error) {
+      throw openFailure(path, error);
+    }
   }
 
   /** Closes a world's file, which writes its log into it, and records the stamp of the file. */

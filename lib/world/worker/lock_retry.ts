@@ -95,6 +95,13 @@ export class LockedWorlds {
     return replies;
   }
 
+  /** Removes and returns all waiting jobs. */
+  takeAll(): WriteJob[] {
+    const jobs = [...this.#worlds.values()].flatMap(({ jobs }) => jobs.map(({ job }) => job));
+    this.#worlds.clear();
+    return jobs;
+  }
+
   /** Time of the next attempt; undefined if no job waits. */
   get dueAt(): number | undefined {
     let due: number | undefined;

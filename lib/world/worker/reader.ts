@@ -29,11 +29,13 @@ import type {
   WorkerSetup,
 } from "../store/worker_messages.ts";
 import { copyWorldInSteps } from "../file/copy_world.ts";
+import { isOnReadOnlyDisk, openFailure } from "../file/open_failure.ts";
 import * as sql from "../file/sql.ts";
 import { type AuditResult, type ChainEvent, StoreError } from "../store.ts";
 import { type AuditedRow, auditResult } from "../audit_result.ts";
 import { toBytes } from "../file/world_file.ts";
 
+const SQLITE_READONLY = 8;
 const SQLITE_IOERR = 10;
 const SQLITE_CANTOPEN = 14;
 /** Events that an audit checks before other jobs can run. */
@@ -184,7 +186,10 @@ export class Reader {
     } catch (error) {
       if (!pathExists(path)) return undefined;
       const code = sqliteErrorCode(error);
-      if (code !== SQLITE_IOERR && code !== SQLITE_CANTOPEN) throw error;
+      if (code !== SQLITE_IOERR && code !== SQLITE_CANTOPEN && code !== SQLITE_READONLY) {
+        throw error;
+      }
+      if (isOnReadOnlyDisk(path)) return openImmutable(path);
       return openExclusively(path, error);
     }
   }
@@ -249,10 +254,14 @@ function reliableStamp(before: WorldFileStat, after: WorldFileStat): FileStamp {
 }
 
 /** Opens a world's file; returns `undefined` if the world is marked as deleted. */
-function openPresent(path: string, pragmas: string): DatabaseSync | undefined {
+function openPresent(
+  path: string,
+  pragmas: string,
+  options: { readOnly?: boolean } = {},
+): DatabaseSync | undefined {
   // Opened for writing, so that the last connection removes the log when it closes; `query_only`
   // prevents changes. No waiting for locks: the Worker tries again later (lock_retry.ts).
-  const db = new DatabaseSync(path, { timeout: 0 });
+  const db = new DatabaseSync(path, { timeout: 0, ...options });
   try {
     db.exec(`${pragmas}PRAGMA query_only = 1`);
     if (Number(getRow(db, sql.SELECT_DELETED_MARK)?.user_version) !== 1) return db;
@@ -276,7 +285,7 @@ function openExclusively(path: string, first: unknown): DatabaseSync | undefined
   try {
     return openPresent(path, "PRAGMA locking_mode = EXCLUSIVE; ");
   } catch {
-    throw first;
+    throw openFailure(path, first);
   }
 }
 
@@ -284,6 +293,22 @@ function openExclusively(path: string, first: unknown): DatabaseSync | undefined
 function readAuditedRow(db: DatabaseSync, name: string): AuditedRow {
   const { version, ext, headers, state, sha256 } = readCurrent(db, name);
   return { version, ext, headers, state, sha256 };
+}
+
+/**
+ * Opens a file on a read-only disk. SQLite opens a file in WAL mode only if it can write, or if the
+ * file is declared immutable, which is true for a disk that no process can write. A file with
+ * changes in its log cannot be read until the disk is writable.
+ */
+function openImmutable(path: string): DatabaseSync | undefined {
+  if (statWorldFile(`${path}-wal`)?.size) {
+    throw new StoreError(
+      "read-only",
+      "Cannot read the world: its newest changes are in a log on a read-only disk",
+    );
+  }
+  const uri = `file:${path.split("/").map(encodeURIComponent).join("/")}?immutable=1`;
+  return openPresent(uri, "", { readOnly: true });
 }
 
 function readCurrent(db: DatabaseSync, name: string): ReadResult {

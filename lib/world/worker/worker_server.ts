@@ -6,6 +6,8 @@
 import { setImmediate } from "node:timers";
 import { CatalogFile } from "./catalog_file.ts";
 import { COLLECTIONS_FILE, replaceFile } from "../file/durable_fs.ts";
+import { folderFault } from "../file/folder_identity.ts";
+import { probeFolder } from "../file/probe_folder.ts";
 import { toStoreError } from "../sqlite_errors.ts";
 import { isLockedReply, LockedWorlds, LockRetry } from "./lock_retry.ts";
 import type {
@@ -49,7 +51,11 @@ function serveWriter(port: StorePort, setup: WorkerSetup): void {
     const { dueAt } = locked;
     if (dueAt === undefined) return;
     retryTimer = setTimeout(() => {
-      const replies = locked.retry(performance.now());
+      const replies = guarded(
+        setup,
+        () => locked.takeAll(),
+        () => locked.retry(performance.now()),
+      );
       port.postMessage({ replies, closedFiles: writer.takeClosed(), done: false });
       scheduleRetry();
     }, dueAt - performance.now());
@@ -61,10 +67,8 @@ function serveWriter(port: StorePort, setup: WorkerSetup): void {
   }
   port.onmessage = ({ data: jobs }: MessageEvent<readonly (WriteJob | CloseJob)[]>) => {
     const closing = jobs.find((job) => job.kind === "close");
-    const replies = locked.apply(
-      jobs.filter((job) => job.kind !== "close"),
-      performance.now(),
-    );
+    const changes = jobs.filter((job) => job.kind !== "close");
+    const replies = guarded(setup, () => changes, () => locked.apply(changes, performance.now()));
     scheduleRetry();
     if (closing === undefined) {
       port.postMessage({ replies, closedFiles: writer.takeClosed(), done: true });
@@ -128,6 +132,8 @@ function serveReader(port: StorePort, setup: WorkerSetup): void {
   }
 
   async function replyToLongJob(job: AuditJob | SnapshotJob, signal: AbortSignal): Promise<Reply> {
+    const detached = detachedReply(setup, job.id);
+    if (detached !== undefined) return detached;
     try {
       return { id: job.id, value: await runLongJob(job, signal) };
     } catch (thrown) {
@@ -145,6 +151,8 @@ function serveReader(port: StorePort, setup: WorkerSetup): void {
   }
 
   function replyTo(job: ShortJob): Reply {
+    const detached = detachedReply(setup, job.id);
+    if (detached !== undefined) return detached;
     try {
       return { id: job.id, value: run(job) };
     } catch (thrown) {
@@ -166,6 +174,8 @@ function serveReader(port: StorePort, setup: WorkerSetup): void {
         return void longJobs.get(job.ticket)?.abort();
       case "scan":
         return catalog.scan();
+      case "probe":
+        return void probeFolder(setup.data);
       case "save":
         return void catalog.save(job.rows, job.removed);
       case "mark": {
@@ -179,6 +189,35 @@ function serveReader(port: StorePort, setup: WorkerSetup): void {
         return void catalog.close();
     }
   }
+}
+
+/**
+ * Applies changes, and acknowledges them only if the data folder is the locked one before and after
+ * the commit. Without the first check a new world could be created in another folder.
+ *
+ * @param jobs returns the jobs to fail if the first check fails
+ */
+function guarded(
+  { identity }: WorkerSetup,
+  jobs: () => readonly WriteJob[],
+  apply: () => Reply[],
+): Reply[] {
+  if (identity === undefined) return apply();
+  const before = folderFault(identity);
+  if (before !== undefined) return jobs().map(({ id }) => detached(id, before));
+  const replies = apply();
+  const after = folderFault(identity);
+  return after === undefined ? replies : replies.map(({ id }) => detached(id, after));
+}
+
+/** The reply to a job of a reader while the data folder is not the locked one; else undefined. */
+function detachedReply({ identity }: WorkerSetup, id: number): Reply | undefined {
+  const fault = identity === undefined ? undefined : folderFault(identity);
+  return fault === undefined ? undefined : detached(id, fault);
+}
+
+function detached(id: number, fault: string): Reply {
+  return { id, error: { code: "detached", message: fault } };
 }
 
 function toErrorReply(job: ReadJob | CloseJob, thrown: unknown): Reply {

@@ -167,7 +167,10 @@ export class Writer {
       changed = true;
       replies.push({ id: job.id, value: this.#change(job, file) });
     }
-    if (changed) file.commit();
+    if (changed) {
+      file.commit();
+      assertInPlace(file);
+    }
     this.#open.scheduleCheckpoint(file);
     return replies;
   }
@@ -267,6 +270,7 @@ export class Writer {
     );
     file.exec(sql.MARK_DELETED);
     file.commit();
+    assertInPlace(file);
     try {
       this.#moveToTrash(job.name);
     } catch {
@@ -344,9 +348,11 @@ export class Writer {
    * Opens the file of a world; `undefined` if it does not exist. Moves a deleted world to the trash.
    */
   #openFile(name: string): WorldFile | undefined {
-    const wasOpen = this.#open.has(name);
+    const open = this.#open.peek(name);
     const file = this.#open.open(name);
-    if (wasOpen || Number(file?.get(sql.SELECT_DELETED_MARK)?.user_version) !== 1) return file;
+    if (file === open || Number(file?.get(sql.SELECT_DELETED_MARK)?.user_version) !== 1) {
+      return file;
+    }
     this.#moveToTrash(name);
     return undefined;
   }
@@ -385,6 +391,12 @@ function failAfterLocked(jobs: readonly WriteJob[], replies: Reply[], first: num
   if (locked === undefined) return false;
   for (const { id } of jobs) replies.push({ ...locked, id });
   return true;
+}
+
+/** Throws if the folder of a world was moved or replaced while its changes were committed. */
+function assertInPlace(file: WorldFile): void {
+  if (file.isInPlace()) return;
+  throw new StoreError("in-use", "Cannot use the world: its file was moved or replaced", file.name);
 }
 
 function isMove(job: WriteJob): job is MoveJob {

@@ -267,3 +267,16 @@ Deno.test("SqliteStore creates files and folders that only this user can read", 
     }
     assertEquals(open, []);
   }));
+
+Deno.test("SqliteStore.checkHealth() fails if the store cannot write, or its folder was replaced", () =>
+  withStore({}, async ({ store, data }) => {
+    await store.checkHealth();
+    Deno.removeSync(`${data}/.incoming`);
+    await assertRejects(store.checkHealth(), { name: "StoreError" });
+    Deno.mkdirSync(`${data}/.incoming`);
+    await store.checkHealth();
+    Deno.removeSync(`${data}/.lock`);
+    await assertRejects(store.checkHealth(), { code: "detached" });
+    await assertRejects(put(store, "home/x", "1"), { code: "detached" });
+    await assertRejects(store.markCollection("home/c", true), { code: "detached" });
+  }));

@@ -58,14 +58,8 @@ async function respond(request: Request, env: Env): Promise<Response> {
       `Cannot write to the targets: ${CONF} names no world; T3 can write it, one name per line`,
     );
   }
-  const [refused, ...others] = await findRefused(targets, env.caller.fetch);
-  if (refused !== undefined) {
-    const also = others.length === 0 ? "" : ` (and ${others.length} other targets)`;
-    throw new Problem(
-      "forbidden",
-      `Cannot write to the targets: ${refused.target}${also} was refused, so none was written: ${refused.detail}`,
-    );
-  }
+  const refused = await findRefused(targets, env.caller.fetch);
+  if (refused.length > 0) return refusedResponse(request, refused);
   return await readShared(request, async (body) => {
     const results = await broadcast(request, body, targets, searchParams, env.caller.fetch);
     return resultsResponse(request, results);
@@ -94,12 +88,45 @@ function targetsResponse(request: Request, targets: readonly Target[]): Response
   return textOrJson(request, 200, lines.join(""), rows);
 }
 
+/** The caller cannot write all targets, so none was written. */
+function refusedResponse(request: Request, refused: readonly Result[]): Response {
+  const [first, ...others] = refused;
+  const also = others.length === 0 ? "" : ` (and ${others.length} other targets)`;
+  const problem = new Problem(
+    "forbidden",
+    `Cannot write to the targets: ${first?.target}${also} was refused, so none was written: ${first?.detail}`,
+  );
+  const members = { ...summaryOf(refused) };
+  return problemResponse(problem, request.headers.get("accept"), false, { members });
+}
+
+interface Summary {
+  /** Names of the worlds that were written. */
+  readonly written: readonly string[];
+  readonly failed: readonly {
+    readonly target: string;
+    readonly status: number;
+    readonly error: string;
+  }[];
+}
+
+function summaryOf(results: readonly Result[]): Summary {
+  const nameOf = ({ target }: Result): string => target.slice(1);
+  return {
+    written: results.filter(isWritten).map(nameOf),
+    failed: results.filter((result) => !isWritten(result)).map((result) => ({
+      target: nameOf(result),
+      status: result.status,
+      error: result.detail ?? "it was refused",
+    })),
+  };
+}
+
 function resultsResponse(request: Request, results: readonly Result[]): Response {
-  const written = results.filter(({ status }) => status < 300).length;
   const lines = results.map(({ target, status, detail }) =>
     `${status}\t${target}${detail === undefined ? "" : `\t${detail}`}\n`
   );
-  const summary = { written, failed: results.length - written, results };
+  const summary = { ...summaryOf(results), results };
   return textOrJson(request, statusOf(results), lines.join(""), summary);
 }
 
@@ -465,7 +492,8 @@ function encodePath(path: string): string {
 
 /**
  * Reads configuration in lines: one entry per line, `#` begins a comment. A byte order mark, the
- * three kinds of line ends and blank lines are handled here; what an entry means is not.
+ * three kinds of line ends, blank lines and characters that are not text are handled here; what an
+ * entry means is not. The server decodes UTF-16 before.
  */
 
 /** An entry of a configuration. */
@@ -474,10 +502,18 @@ interface ConfigLine {
   readonly line: number;
   /** Text of the line without white space at either end; not empty. */
   readonly text: string;
+  /** Why the line cannot be used, whatever it means: it contains something that is not text. */
+  readonly fault?: string;
 }
+
+/** Control characters except tabs, and what a decoder puts in the place of bytes that are not text. */
+// deno-lint-ignore no-control-regex -- the pattern must match control characters
+const NOT_TEXT = /[\0-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ufffd]/;
 
 /**
  * Splits a configuration into its entries. Blank lines and comments are left out.
+ *
+ * A line with control characters, or with bytes that are neither UTF-8 nor UTF-16, has a `fault`.
  *
  * @param comments `line`: a comment has a line of its own, so that an entry may contain `#`;
  * `anywhere`: a `#` begins a comment wherever it appears
@@ -486,7 +522,9 @@ function configLines(text: string, comments: "line" | "anywhere" = "line"): Conf
   const lines: ConfigLine[] = [];
   for (const [at, raw] of text.replace(/^\ufeff/, "").split(/\r\n|\n|\r/).entries()) {
     const entry = (comments === "anywhere" ? raw.replace(/#.*$/, "") : raw).trim();
-    if (entry !== "" && !entry.startsWith("#")) lines.push({ line: at + 1, text: entry });
+    if (entry === "" || entry.startsWith("#")) continue;
+    const fault = NOT_TEXT.test(entry) ? { fault: "it contains characters that are not text" } : {};
+    lines.push({ line: at + 1, text: entry, ...fault });
   }
   return lines;
 }
@@ -575,13 +613,13 @@ const MAX_TARGETS = 256;
 function readTargets(text: string): Target[] {
   const targets: Target[] = [];
   const seen = new Set<string>();
-  for (const { line, text: entry } of configLines(text)) {
+  for (const { line, text: entry, fault: lineFault } of configLines(text)) {
     const path = pathOf(entry);
     if (seen.has(path)) continue;
     seen.add(path);
     const fault = targets.length >= MAX_TARGETS
       ? `there are more than ${MAX_TARGETS} targets`
-      : targetFault(path);
+      : lineFault ?? targetFault(path);
     targets.push({ line, path, ...(fault && { fault }) });
     if (targets.length > MAX_TARGETS) break;
   }
@@ -686,13 +724,18 @@ async function broadcast(
   return results;
 }
 
+/** Whether a target was written. */
+function isWritten({ status }: Result): boolean {
+  return status < 300;
+}
+
 /**
  * Returns the status code of the whole broadcast: 200 if all targets were written, the status of the
  * failures if all failed with the same status, else 207.
  */
 function statusOf(results: readonly Result[]): number {
   const [first] = results;
-  if (results.every(({ status }) => status < 300)) return 200;
+  if (results.every(isWritten)) return 200;
   return results.every(({ status }) => status === first?.status) ? first?.status ?? 502 : 207;
 }
 

@@ -87,7 +87,8 @@ async function respond(request: Request, env: MountEnv): Promise<Response> {
 
 /**
  * Reads configuration in lines: one entry per line, `#` begins a comment. A byte order mark, the
- * three kinds of line ends and blank lines are handled here; what an entry means is not.
+ * three kinds of line ends, blank lines and characters that are not text are handled here; what an
+ * entry means is not. The server decodes UTF-16 before.
  */
 
 /** An entry of a configuration. */
@@ -96,10 +97,18 @@ interface ConfigLine {
   readonly line: number;
   /** Text of the line without white space at either end; not empty. */
   readonly text: string;
+  /** Why the line cannot be used, whatever it means: it contains something that is not text. */
+  readonly fault?: string;
 }
+
+/** Control characters except tabs, and what a decoder puts in the place of bytes that are not text. */
+// deno-lint-ignore no-control-regex -- the pattern must match control characters
+const NOT_TEXT = /[\0-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ufffd]/;
 
 /**
  * Splits a configuration into its entries. Blank lines and comments are left out.
+ *
+ * A line with control characters, or with bytes that are neither UTF-8 nor UTF-16, has a `fault`.
  *
  * @param comments `line`: a comment has a line of its own, so that an entry may contain `#`;
  * `anywhere`: a `#` begins a comment wherever it appears
@@ -108,7 +117,9 @@ function configLines(text: string, comments: "line" | "anywhere" = "line"): Conf
   const lines: ConfigLine[] = [];
   for (const [at, raw] of text.replace(/^\ufeff/, "").split(/\r\n|\n|\r/).entries()) {
     const entry = (comments === "anywhere" ? raw.replace(/#.*$/, "") : raw).trim();
-    if (entry !== "" && !entry.startsWith("#")) lines.push({ line: at + 1, text: entry });
+    if (entry === "" || entry.startsWith("#")) continue;
+    const fault = NOT_TEXT.test(entry) ? { fault: "it contains characters that are not text" } : {};
+    lines.push({ line: at + 1, text: entry, ...fault });
   }
   return lines;
 }
@@ -212,8 +223,8 @@ const SYSTEM_FOLDERS = ["/proc", "/sys", "/dev"];
 function readMountTable(text: string): MountTable {
   const mounts = new Map<string, Mount>();
   const faults: MountFault[] = [];
-  for (const { line, text: entry } of configLines(text)) {
-    const found = readMount(entry, line);
+  for (const { line, text: entry, fault } of configLines(text)) {
+    const found = fault ?? readMount(entry, line);
     if (typeof found === "string") {
       faults.push({ line, reason: found });
       continue;

@@ -3,6 +3,7 @@
  * they must never reach. Loaded when the first plugin is needed.
  */
 
+import { decodeText } from "../base/decode_text.ts";
 import { createMonotonicClock } from "../base/monotonic_clock.ts";
 import type { Config } from "../config.ts";
 import { ownPortFault } from "../plugin/cell/own_port_guard.ts";
@@ -62,7 +63,9 @@ export function createSandbox(options: SandboxOptions): SandboxDeps {
     routeFault: reservedRouteFault,
     readConfig: async (path) => {
       const world = await store.read(path.slice(1));
-      return world === undefined ? undefined : new TextDecoder().decode(world.body);
+      if (world === undefined) return undefined;
+      // Of bytes that are not text, the plugin gets U+FFFD and reports the lines that contain it.
+      return decodeText(world.body) ?? new TextDecoder().decode(world.body);
     },
     log: (level, line) => log(level === "log" ? line : `${level}: ${line}`),
   };

@@ -78,13 +78,18 @@ export async function broadcast(
   return results;
 }
 
+/** Whether a target was written. */
+export function isWritten({ status }: Result): boolean {
+  return status < 300;
+}
+
 /**
  * Returns the status code of the whole broadcast: 200 if all targets were written, the status of the
  * failures if all failed with the same status, else 207.
  */
 export function statusOf(results: readonly Result[]): number {
   const [first] = results;
-  if (results.every(({ status }) => status < 300)) return 200;
+  if (results.every(isWritten)) return 200;
   return results.every(({ status }) => status === first?.status) ? first?.status ?? 502 : 207;
 }
 

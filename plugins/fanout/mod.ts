@@ -7,7 +7,7 @@
 import { chooseType } from "../kit/accept.ts";
 import type { PluginCaller, PluginConfig } from "../kit/env.ts";
 import { Problem, problemResponse } from "../kit/problem.ts";
-import { broadcast, findRefused, type Result, statusOf } from "./broadcast.ts";
+import { broadcast, findRefused, isWritten, type Result, statusOf } from "./broadcast.ts";
 import { readShared } from "./shared_body.ts";
 import { readTargets, type Target } from "./targets.ts";
 
@@ -63,14 +63,8 @@ async function respond(request: Request, env: Env): Promise<Response> {
       `Cannot write to the targets: ${CONF} names no world; T3 can write it, one name per line`,
     );
   }
-  const [refused, ...others] = await findRefused(targets, env.caller.fetch);
-  if (refused !== undefined) {
-    const also = others.length === 0 ? "" : ` (and ${others.length} other targets)`;
-    throw new Problem(
-      "forbidden",
-      `Cannot write to the targets: ${refused.target}${also} was refused, so none was written: ${refused.detail}`,
-    );
-  }
+  const refused = await findRefused(targets, env.caller.fetch);
+  if (refused.length > 0) return refusedResponse(request, refused);
   return await readShared(request, async (body) => {
     const results = await broadcast(request, body, targets, searchParams, env.caller.fetch);
     return resultsResponse(request, results);
@@ -99,12 +93,45 @@ function targetsResponse(request: Request, targets: readonly Target[]): Response
   return textOrJson(request, 200, lines.join(""), rows);
 }
 
+/** The caller cannot write all targets, so none was written. */
+function refusedResponse(request: Request, refused: readonly Result[]): Response {
+  const [first, ...others] = refused;
+  const also = others.length === 0 ? "" : ` (and ${others.length} other targets)`;
+  const problem = new Problem(
+    "forbidden",
+    `Cannot write to the targets: ${first?.target}${also} was refused, so none was written: ${first?.detail}`,
+  );
+  const members = { ...summaryOf(refused) };
+  return problemResponse(problem, request.headers.get("accept"), false, { members });
+}
+
+interface Summary {
+  /** Names of the worlds that were written. */
+  readonly written: readonly string[];
+  readonly failed: readonly {
+    readonly target: string;
+    readonly status: number;
+    readonly error: string;
+  }[];
+}
+
+function summaryOf(results: readonly Result[]): Summary {
+  const nameOf = ({ target }: Result): string => target.slice(1);
+  return {
+    written: results.filter(isWritten).map(nameOf),
+    failed: results.filter((result) => !isWritten(result)).map((result) => ({
+      target: nameOf(result),
+      status: result.status,
+      error: result.detail ?? "it was refused",
+    })),
+  };
+}
+
 function resultsResponse(request: Request, results: readonly Result[]): Response {
-  const written = results.filter(({ status }) => status < 300).length;
   const lines = results.map(({ target, status, detail }) =>
     `${status}\t${target}${detail === undefined ? "" : `\t${detail}`}\n`
   );
-  const summary = { written, failed: results.length - written, results };
+  const summary = { ...summaryOf(results), results };
   return textOrJson(request, statusOf(results), lines.join(""), summary);
 }
 

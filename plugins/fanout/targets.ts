@@ -28,13 +28,13 @@ const MAX_TARGETS = 256;
 export function readTargets(text: string): Target[] {
   const targets: Target[] = [];
   const seen = new Set<string>();
-  for (const { line, text: entry } of configLines(text)) {
+  for (const { line, text: entry, fault: lineFault } of configLines(text)) {
     const path = pathOf(entry);
     if (seen.has(path)) continue;
     seen.add(path);
     const fault = targets.length >= MAX_TARGETS
       ? `there are more than ${MAX_TARGETS} targets`
-      : targetFault(path);
+      : lineFault ?? targetFault(path);
     targets.push({ line, path, ...(fault && { fault }) });
     if (targets.length > MAX_TARGETS) break;
   }

@@ -61,8 +61,9 @@ function parseBackend(text: string): Backend | undefined {
   }
   const settings = new Map<string, string>();
   let endpoint: Endpoint | undefined;
-  for (const { line, text: entry } of configLines(text)) {
+  for (const { line, text: entry, fault } of configLines(text)) {
     try {
+      if (fault !== undefined) throw new ConfigError(fault);
       if (!isBackendLine(entry)) addSetting(entry, settings);
       else if (endpoint === undefined) endpoint = parseEndpoint(withoutComment(entry));
       else throw new ConfigError("there is a backend already; only one can be configured");

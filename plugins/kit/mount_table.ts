@@ -73,8 +73,8 @@ const SYSTEM_FOLDERS = ["/proc", "/sys", "/dev"];
 export function readMountTable(text: string): MountTable {
   const mounts = new Map<string, Mount>();
   const faults: MountFault[] = [];
-  for (const { line, text: entry } of configLines(text)) {
-    const found = readMount(entry, line);
+  for (const { line, text: entry, fault } of configLines(text)) {
+    const found = fault ?? readMount(entry, line);
     if (typeof found === "string") {
       faults.push({ line, reason: found });
       continue;

@@ -35,8 +35,8 @@ const NUMBER_RANGES: Readonly<Record<string, readonly [min: number, max: number]
 export function readSettings(text: string): { settings: Settings; faults: string[] } {
   const faults: string[] = [];
   const values = new Map<string, string>();
-  for (const { line, text: entry } of configLines(text, "anywhere")) {
-    const fault = readSetting(entry, values);
+  for (const { line, text: entry, fault: lineFault } of configLines(text, "anywhere")) {
+    const fault = lineFault ?? readSetting(entry, values);
     if (fault !== undefined) faults.push(`/etc/router.conf line ${line}: ${fault}`);
   }
   if (faults.length > 0) return { settings: DEFAULT_SETTINGS, faults };

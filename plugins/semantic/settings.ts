@@ -36,7 +36,8 @@ const SETTINGS: Readonly<Record<keyof Settings, SettingRange>> = {
  */
 export function parseSettings(text = ""): Settings {
   const found = new Map<string, number>();
-  for (const { line, text: entry } of configLines(text, "anywhere")) {
+  for (const { line, text: entry, fault } of configLines(text, "anywhere")) {
+    if (fault !== undefined) throw new Error(`Cannot read ${CONFIG_PATH}: line ${line}: ${fault}`);
     const [, name = "", digits = ""] = /^([a-z]+)\s*[=\s]\s*(\d{1,9})$/.exec(entry) ?? [];
     const range = Object.entries(SETTINGS).find(([key]) => key === name)?.[1];
     if (range === undefined) {

@@ -44,7 +44,10 @@ add("PUT replaces and POST appends to every target once", async (f) => {
   ]);
   assertEquals(JSON.parse(put.text).results[0].version, 1);
   const post = await f.send("POST", "+two");
-  assertEquals([post.status, JSON.parse(post.text).written], [200, 4]);
+  const { written, failed } = JSON.parse(post.text);
+  assertEquals(post.status, 200);
+  assertEquals(written, ["home/a", "home/b", "home/c", "home/deep/d e"]);
+  assertEquals(failed, []);
   for (const path of ["a", "b", "c", "deep/d%20e"]) {
     assertEquals(await f.read(`/home/${path}`), "one+two");
   }
@@ -79,7 +82,11 @@ add("asks for the rights of the caller on every target before it writes one", as
   await f.list("right\n/etc/motd\n/boot/x");
   const two = await f.send("PUT", "text");
   assertEquals(two.status, 403);
-  assertMatch(JSON.parse(two.text).detail, /\/etc\/motd \(and 1 other.* T3 is required/);
+  const refused = JSON.parse(two.text);
+  assertMatch(refused.detail, /\/etc\/motd \(and 1 other.* T3 is required/);
+  assertEquals([refused.written, refused.failed.length], [[], 2]);
+  assertEquals([refused.failed[0].target, refused.failed[0].status], ["etc/motd", 403]);
+  assertMatch(refused.failed[0].error, /T3 is required/);
   assertEquals([await f.read("/home/right"), await f.read("/etc/motd")], [404, 404]);
   const three = await f.server.approve("PUT", "/dev/fanout", "by T3");
   assertEquals([three.status, results(three).map(([, status]) => status)], [200, [201, 201, 201]]);
@@ -141,7 +148,10 @@ add("never writes to a line that is not the name of a world", async (f) => {
   await f.list(lines.join("\n"));
   const reply = await f.server.approve("PUT", "/dev/fanout", "x");
   assertEquals(reply.status, 207, reply.text);
-  const [first, ...rest] = JSON.parse(reply.text).results;
+  const { results: [first, ...rest], written, failed } = JSON.parse(reply.text);
+  assert(written.includes("home/ok") && !written.includes("etc/fanout.conf"), reply.text);
+  assertEquals(failed[0].target, "dev/fanout");
+  assertMatch(failed[0].error, /line 2: only worlds can be targets/);
   assertEquals([first.target, first.status], ["/home/ok", 201]);
   assert(rest.length >= 11, reply.text);
   for (const { target, status, detail } of rest) {

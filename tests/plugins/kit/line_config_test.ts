@@ -34,3 +34,13 @@ Deno.test("withoutComment() removes a comment that white space precedes", () => 
   assertEquals(withoutComment("# b"), "");
   assertEquals(withoutComment("a#b"), "a#b");
 });
+
+Deno.test("configLines() reports lines that contain something that is not text", () => {
+  const fault = "it contains characters that are not text";
+  assertEquals(configLines("a\tb\nc\ufffd\nd\0\ne\u009f"), [
+    { line: 1, text: "a\tb" },
+    { line: 2, text: "c\ufffd", fault },
+    { line: 3, text: "d\0", fault },
+    { line: 4, text: "e\u009f", fault },
+  ]);
+});

@@ -151,10 +151,12 @@ export const MAX_CACHE_ENTRY_BYTES = 8 * MIB;
 export const LOG_PAGE_EVENTS = 50;
 /** Largest page of `/proc/log`. */
 export const MAX_LOG_PAGE_EVENTS = 1000;
-/** Lists of worlds that are cached until the next change. */
-export const WORLDS_LIST_CACHE_ENTRIES = 4;
-/** Longest list of worlds that is cached. */
-export const MAX_CACHED_WORLDS_LIST_BYTES = 2 * MIB;
+/** Listings that are cached until the next change. */
+export const LISTING_CACHE_ENTRIES = 4;
+/** Longest listing that is cached; a longer one is kept only while clients read it. */
+export const MAX_CACHED_LISTING_BYTES = 2 * MIB;
+/** A longer listing is sent in pieces that all clients share. */
+export const MAX_UNSPLIT_LISTING_BYTES = 64 * KIB;
 
 // files of worlds and the Workers of the store
 

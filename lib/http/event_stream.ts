@@ -3,8 +3,9 @@
  * bounded amount of memory and is then disconnected. This module uses no timers.
  */
 
-import { MAX_STREAM_LAG_BYTES, STREAM_PIECE_BYTES } from "../limits.ts";
+import { MAX_STREAM_LAG_BYTES } from "../limits.ts";
 import type { BufferBudget, BufferedReader } from "./buffer_budget.ts";
+import type { Pieces } from "./pieces.ts";
 
 /** Why an {@link EventStream} ended. */
 export type StreamEnd =
@@ -12,37 +13,8 @@ export type StreamEnd =
   | "closed" // `close()` or `abort()` was called
   | "lagged"; // the reader was too slow and was disconnected
 
-/** Whole events in pieces; see {@link splitEvent}. */
-export type EventPieces = readonly Uint8Array<ArrayBuffer>[];
-
-/**
- * Splits encoded events into pieces that can be sent to any number of streams. Each piece is a buffer
- * of its own: the runtime holds what it was given until it is sent, and a view of the whole event
- * would keep all of it in memory for each slow reader.
- *
- * @param bytes one or more whole events
- * @returns pieces of at most {@link STREAM_PIECE_BYTES} bytes
- *
- * @example
- * ```ts
- * import { deepStrictEqual } from "node:assert/strict";
- * import { splitEvent } from "./event_stream.ts";
- *
- * const pieces = splitEvent(new Uint8Array(40_000));
- * deepStrictEqual(pieces.map(({ length }) => length), [16_384, 16_384, 7_232]);
- * ```
- */
-export function splitEvent(bytes: Uint8Array<ArrayBuffer>): EventPieces {
-  if (bytes.length <= STREAM_PIECE_BYTES) return [bytes];
-  const pieces: Uint8Array<ArrayBuffer>[] = [];
-  for (let at = 0; at < bytes.length; at += STREAM_PIECE_BYTES) {
-    pieces.push(bytes.slice(at, at + STREAM_PIECE_BYTES));
-  }
-  return pieces;
-}
-
 interface QueuedEvent {
-  readonly pieces: EventPieces;
+  readonly pieces: Pieces;
   readonly length: number;
   next: QueuedEvent | undefined;
 }
@@ -77,11 +49,12 @@ export interface EventStreamOptions {
  * @example
  * ```ts
  * import { strictEqual } from "node:assert/strict";
- * import { EventStream, splitEvent } from "./event_stream.ts";
+ * import { EventStream } from "./event_stream.ts";
+ * import { splitIntoPieces } from "./pieces.ts";
  * import { encodeEvent } from "./sse.ts";
  *
  * const stream = new EventStream();
- * stream.send(splitEvent(encodeEvent({ data: "hello" })));
+ * stream.send(splitIntoPieces(encodeEvent({ data: "hello" })));
  * stream.close();
  * strictEqual(await new Response(stream.readable).text(), "data: hello\n\n");
  * ```
@@ -148,7 +121,7 @@ export class EventStream implements BufferedReader {
    * @param pieces whole events; must not be changed afterwards
    * @returns false if the stream has ended, before or during this call
    */
-  send(pieces: EventPieces): boolean {
+  send(pieces: Pieces): boolean {
     if (!this.#open) return false;
     const [first] = pieces;
     if (this.#readerWaits && pieces.length === 1 && first !== undefined) {

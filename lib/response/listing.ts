@@ -4,6 +4,8 @@
  */
 
 import { sha256Hex } from "../base/hash.ts";
+import { type Pieces, splitIntoPieces, streamPieces } from "../http/pieces.ts";
+import { MAX_UNSPLIT_LISTING_BYTES } from "../limits.ts";
 import type { Child } from "../world/store.ts";
 import { evaluateConditions } from "../http/conditional.ts";
 import { notModifiedResponse } from "./representation.ts";
@@ -43,7 +45,10 @@ export function toListingRow({ name, dir, entry }: Child, isRedacted: boolean): 
 export interface EncodedListing {
   /** `text/plain` or `application/json`. */
   readonly mediaType: string;
-  readonly body: Uint8Array<ArrayBuffer>;
+  /** The content; a long one in pieces, so that slow clients can share it. */
+  readonly body: Uint8Array<ArrayBuffer> | Pieces;
+  /** Length of the content in bytes. */
+  readonly length: number;
   /** Strong entity tag, quoted. */
   readonly etag: string;
 }
@@ -59,7 +64,8 @@ export function encodeListing(rows: readonly ListingRow[], mediaType: string): E
   const body = encoder.encode(json ? JSON.stringify(rows) : rows.map(lines).join(""));
   return {
     mediaType,
-    body,
+    body: body.length > MAX_UNSPLIT_LISTING_BYTES ? splitIntoPieces(body) : body,
+    length: body.length,
     etag: `"${sha256Hex(body).slice(0, 16)}.${json ? "list-json" : "list"}"`,
   };
 }
@@ -71,7 +77,7 @@ export function encodeListing(rows: readonly ListingRow[], mediaType: string): E
  */
 export function sendListing(
   request: Request,
-  { mediaType, body, etag }: EncodedListing,
+  { mediaType, body, length, etag }: EncodedListing,
 ): Response {
   const headers = {
     "content-type": mediaType === "application/json" ? mediaType : "text/plain; charset=utf-8",
@@ -82,7 +88,12 @@ export function sendListing(
   };
   // A listing has no modification time; only its tag can show that it is unchanged.
   const unchanged = evaluateConditions(request.headers, etag, undefined) === "not-modified";
-  return unchanged ? notModifiedResponse(headers) : new Response(body, { headers });
+  if (unchanged) return notModifiedResponse(headers);
+  return body instanceof Uint8Array
+    ? new Response(body, { headers })
+    : new Response(streamPieces(body), {
+      headers: { ...headers, "content-length": String(length) },
+    });
 }
 
 /**

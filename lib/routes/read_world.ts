@@ -3,7 +3,7 @@
  * requests take this path. The policy is checked before any look-up.
  */
 
-import { assertCan, canRead, isRedacted } from "../auth/policy.ts";
+import { assertCan, canRead, isRedacted, readScopeKey } from "../auth/policy.ts";
 import { redactFor } from "../auth/redact.ts";
 import { createTypeChooser } from "../http/negotiate.ts";
 import { encodePath } from "../http/path.ts";
@@ -11,7 +11,8 @@ import { Problem } from "../http/problem.ts";
 import { hasQuery, readQueryNumber } from "../http/query.ts";
 import { assertValidName, type RequestContext } from "../request/request_context.ts";
 import type { ServerContext } from "../request/server_context.ts";
-import { respondListing, toListingRow } from "../response/listing.ts";
+import { sendListing, toListingRow } from "../response/listing.ts";
+import { sharedListingsOf } from "../response/shared_listings.ts";
 import {
   getRepresentation,
   hasUtf8Body,
@@ -122,10 +123,13 @@ async function listCollection(store: Store, context: RequestContext): Promise<Re
   }
   const mediaType = chooseListing(request.headers.get("accept"));
   if (mediaType === HTML) return respondShell(store, request);
-  const children = await store.list(name);
-  const shown = children.filter((child) => canRead(caller, `${path}/${child.name}`));
-  const rows = shown.map((child) =>
-    toListingRow(child, isRedacted(caller, `${path}/${child.name}`))
+  const listRows = async () => {
+    const children = await store.list(name);
+    return children.filter((child) => canRead(caller, `${path}/${child.name}`))
+      .map((child) => toListingRow(child, isRedacted(caller, `${path}/${child.name}`)));
+  };
+  return sendListing(
+    request,
+    await sharedListingsOf(store).get(readScopeKey(caller), path, mediaType, listRows),
   );
-  return respondListing(request, rows, mediaType);
 }

@@ -32,7 +32,7 @@ import { metrics } from "../routes/proc/metrics.ts";
 import { audit, eventLog, listProc, status, uptimeSeconds, version } from "../routes/proc/proc.ts";
 import { respondSignedSnapshot, respondSnapshot } from "../routes/proc/snapshot.ts";
 import { listSource, readSource } from "../routes/proc/source.ts";
-import { WorldsList } from "../routes/proc/worlds_list.ts";
+import { listWorlds } from "../routes/proc/worlds_list.ts";
 import { listPluginFolder, listRoot, rootOptions } from "../routes/root_folders.ts";
 import { listRoutes } from "../routes/route_list.ts";
 import { readWorld } from "../routes/read_world.ts";
@@ -111,7 +111,6 @@ export function createApp(server: ServerContext, gateOptions: GateOptions): App 
   const locks = createLockTable(server);
   const requests = new RequestCounts();
   const streams = new Streams(server);
-  const worldsList = new WorldsList(store);
   const fallback = new Fallback(server);
 
   const app = new Hono<AppEnv>({
@@ -147,7 +146,7 @@ export function createApp(server: ServerContext, gateOptions: GateOptions): App 
   route("/proc/status", handleMethods({ GET: (context) => status(server, context) }));
   route("/proc/uptime", handleMethods({ GET: (context) => uptimeSeconds(server, context) }));
   route("/proc/version", handleMethods({ GET: (context) => version(server, context) }));
-  route("/proc/worlds", handleMethods({ GET: (context) => worldsList.respond(context) }));
+  route("/proc/worlds", handleMethods({ GET: (context) => listWorlds(store, context) }));
   route("/bin", afterStart(handleMethods({ GET: (context) => listRoutes(server, context) })));
   route("/bin/*", handleAlias);
   route("/dev", afterStart(handleMethods({ GET: (context) => listPluginFolder(server, context) })));

@@ -356,6 +356,8 @@ export interface Store {
    * @throws {StoreError} with the reason if it cannot
    */
   checkHealth(): Promise<void>;
+  /** Changes with every change of a listing, marks of collections included. */
+  readonly listingRevision: number;
   /** Number of changes since the start of the store. */
   readonly seq: number;
   /** Figures since the start of the store. */

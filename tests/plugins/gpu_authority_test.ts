@@ -285,7 +285,8 @@ Deno.test("gpu logs each call in a world with an event chain, without its texts"
     );
     assertEquals(audit.ok, true);
     await server.audit();
-    const worlds = (await server.approve("GET", "/proc/worlds")).text.trim().split("\n");
+    const rows: { name: string }[] = JSON.parse((await server.approve("GET", "/proc/worlds")).text);
+    const worlds = rows.map(({ name }) => name);
     const texts = await Promise.all(
       worlds.filter((name) => name.startsWith("var/")).map(async (name) =>
         (await server.approve("GET", `/${name}?raw`)).text

@@ -24,8 +24,9 @@ Deno.test("/__reality__ packs every world and a new key", () =>
       assert(put.status < 300, put.text);
     }
     await server.approve("PUT", "/home/x", "two");
-    const listed = (await server.approve("GET", "/proc/worlds")).text.split("\n")
-      .filter((name) => name !== "" && !/^usr\/|^home\/boot$/.test(name));
+    const rows: { name: string }[] = JSON.parse((await server.approve("GET", "/proc/worlds")).text);
+    const listed = rows.map(({ name }) => name)
+      .filter((name) => !/^usr\/|^home\/boot$/.test(name));
     await withTempFolder(async (folder) => {
       await untar(await fetchTar(server, "/__reality__"), folder);
       const files = filesBelow(folder);

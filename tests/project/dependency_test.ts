@@ -24,7 +24,7 @@ const LAYERS: readonly (readonly [units: string, mayImport: string])[] = [
   ["source", "deps"],
   ["archive", "base, deps, limits, world, world/file"],
   ["request", "auth, http, limits, world; config, source (types)"],
-  ["response", "base, http, world; request (types)"],
+  ["response", "base, http, limits, world; request (types)"],
   ["observe", "base, http, limits, request"],
   ["dav/xml", "deps, http, limits"],
   ["dav/resource", "dav/xml, auth, http, limits, world; request (types)"],

@@ -172,7 +172,8 @@ export class TestServer {
   /** Audits every world: no request may break an event chain. */
   async audit(): Promise<void> {
     const { text } = await this.approve("GET", "/proc/worlds");
-    for (const name of text.split("\n").filter((line) => line !== "")) {
+    const rows: readonly { name: string }[] = JSON.parse(text);
+    for (const { name } of rows) {
       const path = name.split("/").map(encodeURIComponent).join("/");
       const verdict: unknown = JSON.parse((await this.approve("GET", `/proc/audit/${path}`)).text);
       assert(typeof verdict === "object" && verdict !== null && "ok" in verdict, name);

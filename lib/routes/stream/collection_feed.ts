@@ -9,7 +9,7 @@ import { canRead, isRedacted, readScopeKey } from "../../auth/policy.ts";
 import { redactFor } from "../../auth/redact.ts";
 import { toListingRow } from "../../response/listing.ts";
 import { toWorldJson } from "../../response/representation.ts";
-import { type EventPieces, splitEvent } from "../../http/event_stream.ts";
+import { type Pieces, splitIntoPieces } from "../../http/pieces.ts";
 import { encodeEvent } from "../../http/sse.ts";
 import { MAX_QUEUED_CHANGE_BYTES, MAX_STREAM_REPLAY_CHANGES } from "../../limits.ts";
 import { type Change, type Child, StoreError, type World } from "../../world/store.ts";
@@ -68,16 +68,16 @@ export class CollectionFeed implements Feed {
     const { store, name, caller, send } = this.#options;
     const id = this.#replay.eventId(store.seq);
     const scope = readScopeKey(caller);
-    const list = async (): Promise<EventPieces> => {
+    const list = async (): Promise<Pieces> => {
       const children = await store.list(name);
       const pathOf = (child: Child) => name === "" ? `/${child.name}` : `/${name}/${child.name}`;
       const rows = children.filter((child) => canRead(caller, pathOf(child)))
         .map((child) => toListingRow(child, isRedacted(caller, pathOf(child))));
-      return splitEvent(encodeEvent({ event: "list", id, data: JSON.stringify(rows) }));
+      return splitIntoPieces(encodeEvent({ event: "list", id, data: JSON.stringify(rows) }));
     };
     const bytes = scope === undefined
       ? await list()
-      : await this.#events.load(`list\n${name}\n${id}\n${scope}`, list);
+      : await this.#events.load(`list\n${name}\n${id}\n${store.listingRevision}\n${scope}`, list);
     if (bytes !== undefined) send(bytes);
   }
 
@@ -158,12 +158,14 @@ export class CollectionFeed implements Feed {
   }
 }
 
-function encodeDelete({ name, version }: Change, id: string): EventPieces {
-  return splitEvent(encodeEvent({ event: "delete", id, data: JSON.stringify({ name, version }) }));
+function encodeDelete({ name, version }: Change, id: string): Pieces {
+  return splitIntoPieces(
+    encodeEvent({ event: "delete", id, data: JSON.stringify({ name, version }) }),
+  );
 }
 
-function encodeUpdate(world: World, id: string, brief: boolean): EventPieces {
-  return splitEvent(encodeEvent({
+function encodeUpdate(world: World, id: string, brief: boolean): Pieces {
+  return splitIntoPieces(encodeEvent({
     event: "update",
     id,
     data: brief ? formatBrief(world) : JSON.stringify({ name: world.name, ...toWorldJson(world) }),

@@ -5,7 +5,7 @@
 
 import type { Caller } from "../../auth/caller.ts";
 import type { Store } from "../../world/store.ts";
-import type { EventPieces } from "../../http/event_stream.ts";
+import type { Pieces } from "../../http/pieces.ts";
 
 /** Sends the events of one stream until it ends. */
 export interface Feed {
@@ -27,7 +27,7 @@ export interface FeedOptions {
   /** Name of the world, or of the collection without a trailing slash; `""` is the whole tree. */
   readonly name: string;
   /** Sends an event to the reader; returns false if it has disconnected. */
-  readonly send: (event: EventPieces) => boolean;
+  readonly send: (event: Pieces) => boolean;
   /**
    * Waits until the reader has taken everything. Absent or undefined: there is nothing to wait for.
    * What can be read again later is sent only after that, so that a slow reader costs little.

@@ -6,7 +6,7 @@
 
 import { isRedacted } from "../../auth/policy.ts";
 import type { Caller } from "../../auth/caller.ts";
-import type { EventPieces } from "../../http/event_stream.ts";
+import type { Pieces } from "../../http/pieces.ts";
 import type { Store, World, WorldEntry } from "../../world/store.ts";
 
 const sharedEvents = new WeakMap<Store, SharedEvents>();
@@ -30,8 +30,8 @@ export function versionKey(world: World | WorldEntry, caller: Caller): string {
 
 /** Encoded events by key, without keeping them in memory. */
 export class SharedEvents {
-  readonly #events = new Map<string, WeakRef<EventPieces>>();
-  readonly #loading = new Map<string, Promise<EventPieces | undefined>>();
+  readonly #events = new Map<string, WeakRef<Pieces>>();
+  readonly #loading = new Map<string, Promise<Pieces | undefined>>();
   readonly #registry = new FinalizationRegistry<string>((key) => {
     // A newer event may have the same key.
     if (this.#events.get(key)?.deref() === undefined) this.#events.delete(key);
@@ -43,12 +43,12 @@ export class SharedEvents {
   }
 
   /** Returns an event that some reader still waits for. */
-  get(key: string): EventPieces | undefined {
+  get(key: string): Pieces | undefined {
     return this.#events.get(key)?.deref();
   }
 
   /** Returns an event, and encodes it if it is not in memory. */
-  share(key: string, encode: () => EventPieces): EventPieces {
+  share(key: string, encode: () => Pieces): Pieces {
     const found = this.get(key);
     if (found !== undefined) return found;
     const pieces = encode();
@@ -64,8 +64,8 @@ export class SharedEvents {
    */
   async load(
     key: string,
-    create: () => Promise<EventPieces | undefined>,
-  ): Promise<EventPieces | undefined> {
+    create: () => Promise<Pieces | undefined>,
+  ): Promise<Pieces | undefined> {
     const found = this.get(key);
     if (found !== undefined) return found;
     let loading = this.#loading.get(key);

@@ -10,7 +10,8 @@
 import type { Caller } from "../../auth/caller.ts";
 import { assertCan } from "../../auth/policy.ts";
 import { BufferBudget } from "../../http/buffer_budget.ts";
-import { EventStream, splitEvent } from "../../http/event_stream.ts";
+import { EventStream } from "../../http/event_stream.ts";
+import { splitIntoPieces } from "../../http/pieces.ts";
 import { UNCACHED_HEADERS } from "../../http/headers.ts";
 import { hasQuery } from "../../http/query.ts";
 import { encodeComment } from "../../http/sse.ts";
@@ -29,7 +30,7 @@ const HEADERS = {
   // nginx would otherwise hold events back until its buffer is full.
   "x-accel-buffering": "no",
 };
-const HEARTBEAT = splitEvent(encodeComment("beat"));
+const HEARTBEAT = splitIntoPieces(encodeComment("beat"));
 
 interface OpenStream {
   readonly stream: EventStream;

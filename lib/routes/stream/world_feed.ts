@@ -8,7 +8,7 @@
 import { isRedacted } from "../../auth/policy.ts";
 import { redactFor } from "../../auth/redact.ts";
 import { toWorldJson } from "../../response/representation.ts";
-import { type EventPieces, splitEvent } from "../../http/event_stream.ts";
+import { type Pieces, splitIntoPieces } from "../../http/pieces.ts";
 import { encodeEvent } from "../../http/sse.ts";
 import { MAX_STREAM_REPLAY_VERSIONS } from "../../limits.ts";
 import { type Change, StoreError, type World } from "../../world/store.ts";
@@ -18,7 +18,7 @@ import { type SharedEvents, sharedEventsOf, versionKey } from "./shared_events.t
 interface Version {
   readonly version: number;
   readonly key: string;
-  readonly bytes: EventPieces;
+  readonly bytes: Pieces;
 }
 
 /** Follows one world for one reader. */
@@ -108,7 +108,7 @@ export class WorldFeed implements Feed {
   }
 
   /** Returns an earlier version, or undefined if it is no longer kept. */
-  #loadVersion(version: number): Promise<EventPieces | undefined> {
+  #loadVersion(version: number): Promise<Pieces | undefined> {
     const { store, name, caller } = this.#options;
     const view = isRedacted(caller, `/${name}`) ? "redacted" : "";
     return this.#events.load(`at\n${name}\n${version}\n${view}`, async () => {
@@ -152,7 +152,9 @@ export class WorldFeed implements Feed {
   #sendDelete(version: number): void {
     this.#sent = undefined;
     const data = JSON.stringify({ name: this.#options.name, version });
-    this.#options.send(splitEvent(encodeEvent({ event: "delete", id: String(version), data })));
+    this.#options.send(
+      splitIntoPieces(encodeEvent({ event: "delete", id: String(version), data })),
+    );
   }
 
   #send({ key, bytes }: Version): void {
@@ -162,8 +164,8 @@ export class WorldFeed implements Feed {
   }
 }
 
-function encodeUpdate(world: World): EventPieces {
-  return splitEvent(encodeEvent({
+function encodeUpdate(world: World): Pieces {
+  return splitIntoPieces(encodeEvent({
     event: "update",
     id: String(world.version),
     data: JSON.stringify(toWorldJson(world)),

@@ -27,6 +27,12 @@ export class Catalog {
   readonly #upper = new Map<string, WorldEntry>();
   readonly #lower = new Map<string, WorldEntry>();
   #hidden = 0;
+  #revision = 0;
+
+  /** Number of changes; listings are the same as long as it is. */
+  get revision(): number {
+    return this.#revision;
+  }
 
   /** Returns the visible world of a name: upper layer before lower layer. */
   get(name: string): WorldEntry | undefined {
@@ -45,6 +51,7 @@ export class Catalog {
 
   /** Adds a world to its layer or replaces it. */
   set(entry: WorldEntry): void {
+    this.#revision++;
     const layer = entry.layer === "upper" ? this.#upper : this.#lower;
     const other = entry.layer === "upper" ? this.#lower : this.#upper;
     if (!layer.has(entry.name) && other.has(entry.name)) this.#hidden += 1;
@@ -54,6 +61,7 @@ export class Catalog {
 
   /** Removes an upper-layer world. */
   remove(name: string): void {
+    this.#revision++;
     if (!this.#upper.delete(name)) return;
     if (this.#lower.has(name)) this.#hidden -= 1;
     const node = this.#find(name);
@@ -63,6 +71,7 @@ export class Catalog {
 
   /** Marks a name as a collection, so that it exists without worlds, or removes the mark. */
   markCollection(name: string, present: boolean): void {
+    this.#revision++;
     if (present) {
       this.#ensureNode(name).marked = true;
       return;

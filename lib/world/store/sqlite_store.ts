@@ -172,6 +172,10 @@ class SqliteStore implements Store {
     this.#snapshots = new SnapshotFiles(folder.path, files, jobs);
   }
 
+  get listingRevision(): number {
+    return this.#catalog.revision;
+  }
+
   get seq(): number {
     return this.#state.hub.seq;
   }

@@ -27,7 +27,8 @@ function byUrl(program: Program, folder: string, env: Record<string, string> = {
 
 async function worldsBelowHome(program: Program): Promise<string[]> {
   const { text } = await ask(`${program.url}/proc/worlds`);
-  return text.split("\n").filter((name) => /^home\/boot-/.test(name));
+  return JSON.parse(text).map(({ name }: { name: string }) => name)
+    .filter((name: string) => /^home\/boot-/.test(name));
 }
 
 Deno.test("/home/boot passes on a new server and reports what it could not delete", () =>

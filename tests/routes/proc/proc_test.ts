@@ -299,7 +299,11 @@ test("GET /proc/worlds lists the worlds that the caller can read", async (server
   await server.approve("PUT", "/home/a/b", "1");
   await server.approve("PUT", "/home/ab", "2");
   const seen = async (headers: Record<string, string>) =>
-    (await server.send({ method: "GET", target: "/proc/worlds", headers })).text;
+    (await server.send({
+      method: "GET",
+      target: "/proc/worlds",
+      headers: { accept: "text/plain", ...headers },
+    })).text;
   const lower = "usr/lib/shell/app.js\nusr/lib/shell/index.html\n";
   const all = `etc/passwd\nhome/a/b\nhome/ab\nhome/boot\n${lower}usr/share/doc/note.md\n`;
   assertStrictEquals(await seen({}), all);

@@ -1,19 +1,19 @@
 import { assertEquals, assertNotStrictEquals, assertStrictEquals } from "../../support/assert.ts";
 import { LOCAL } from "../../../lib/auth/authenticate.ts";
 import { CollectionFeed } from "../../../lib/routes/stream/collection_feed.ts";
-import type { EventPieces } from "../../../lib/http/event_stream.ts";
+import type { Pieces } from "../../../lib/http/pieces.ts";
 import type { Store } from "../../../lib/world/store.ts";
 import { withApp } from "../../support/app.ts";
 
 const decoder = new TextDecoder();
 
-function textOf(event: EventPieces = []): string {
+function textOf(event: Pieces = []): string {
   return event.map((piece) => decoder.decode(piece)).join("");
 }
 
 interface FeedRecorder {
   readonly feed: CollectionFeed;
-  readonly pieces: EventPieces[];
+  readonly pieces: Pieces[];
   received(): string[];
 }
 
@@ -23,8 +23,8 @@ function follow(
   brief = false,
   lastEventId: string | null = null,
 ): FeedRecorder {
-  const pieces: EventPieces[] = [];
-  const send = (event: EventPieces) => pieces.push(event) > 0;
+  const pieces: Pieces[] = [];
+  const send = (event: Pieces) => pieces.push(event) > 0;
   const options = { store, caller: LOCAL, name, brief, send, onError: () => {} };
   return {
     feed: new CollectionFeed(options, lastEventId),
@@ -44,7 +44,7 @@ function put(store: Store, name: string) {
   return store.put({ name, ext: "txt", meta: [], by: "T2", body: new TextEncoder().encode(name) });
 }
 
-function idOf(piece: EventPieces | undefined): string {
+function idOf(piece: Pieces | undefined): string {
   return /^id: (.*)$/m.exec(textOf(piece))?.[1] ?? "";
 }
 

@@ -1,18 +1,18 @@
 import { assertEquals, assertStrictEquals } from "../../support/assert.ts";
 import { LOCAL } from "../../../lib/auth/authenticate.ts";
 import { WorldFeed } from "../../../lib/routes/stream/world_feed.ts";
-import type { EventPieces } from "../../../lib/http/event_stream.ts";
+import type { Pieces } from "../../../lib/http/pieces.ts";
 import type { Store } from "../../../lib/world/store.ts";
 import { withApp } from "../../support/app.ts";
 
 const decoder = new TextDecoder();
 
-function textOf(event: EventPieces = []): string {
+function textOf(event: Pieces = []): string {
   return event.map((piece) => decoder.decode(piece)).join("");
 }
 
 /** Event, id and data of each chunk that was sent. */
-function formatAll(pieces: readonly EventPieces[]): string[] {
+function formatAll(pieces: readonly Pieces[]): string[] {
   return pieces.map((piece) => {
     const text = textOf(piece);
     const [, event, id] = /^event: (\w+)\nid: (\d+)\n/.exec(text) ?? [];
@@ -27,14 +27,14 @@ function put(store: Store, body: string) {
 
 interface FeedRecorder {
   readonly feed: WorldFeed;
-  readonly pieces: EventPieces[];
+  readonly pieces: Pieces[];
   readonly failures: { count: number };
 }
 
 function follow(store: Store, lastEventId: string | null = null): FeedRecorder {
-  const pieces: EventPieces[] = [];
+  const pieces: Pieces[] = [];
   const failures = { count: 0 };
-  const send = (event: EventPieces) => pieces.push(event) > 0;
+  const send = (event: Pieces) => pieces.push(event) > 0;
   const fail = () => void failures.count++;
   const feed = new WorldFeed(
     { store, caller: LOCAL, name: "home/x", send, onError: fail },
@@ -90,7 +90,7 @@ Deno.test("WorldFeed encodes a version once for all its readers, and reads it on
 Deno.test("WorldFeed reads missed versions only as fast as its reader takes them", async () => {
   await withApp({}, async ({ store }) => {
     for (let i = 1; i <= 5; i++) await put(store, String(i));
-    const pieces: EventPieces[] = [];
+    const pieces: Pieces[] = [];
     let taken = Promise.withResolvers<void>();
     const feed = new WorldFeed({
       store,

@@ -422,6 +422,8 @@ export const DAV_BATCH_RESOURCES = 64;
 export const MAX_DEAD_PROPERTIES_BYTES = 64 * KIB;
 /** Dead properties of one resource. */
 export const MAX_DEAD_PROPERTIES = 256;
+/** Characters of all changes of one PROPPATCH, each with its namespace. */
+export const MAX_PROPERTY_CHANGE_CHARS = 4 * MIB;
 /** Default lifetime of a lock. */
 export const DAV_LOCK_SECONDS = 600;
 /** Longest lifetime of a lock. */

@@ -5,6 +5,7 @@
 
 import { assertCan } from "../../auth/policy.ts";
 import { Problem } from "../../http/problem.ts";
+import { MAX_PROPERTY_CHANGE_CHARS } from "../../limits.ts";
 import { toHref } from "../resource/dav_problem.ts";
 import type { PropertyChange } from "../properties/dead_properties.ts";
 import { isProtectedProperty } from "../properties/live_properties.ts";
@@ -72,6 +73,7 @@ export async function proppatch(context: DavContext, davRequest: DavRequest): Pr
  */
 export function parsePropertyUpdate(root: XmlElement | undefined): PropertyChange[] {
   const changes: PropertyChange[] = [];
+  let chars = 0;
   if (root !== undefined && isDavName(root, "propertyupdate")) {
     for (const instruction of childElements(root)) {
       const set = isDavName(instruction, "set");
@@ -79,7 +81,17 @@ export function parsePropertyUpdate(root: XmlElement | undefined): PropertyChang
       if ((!set && !isDavName(instruction, "remove")) || prop === undefined) continue;
       for (const property of childElements(prop)) {
         const { ns, name } = property;
-        changes.push(set ? { ns, name, xml: writeElement(property) } : { ns, name });
+        const change = set ? { ns, name, xml: writeElement(property) } : { ns, name };
+        // One long namespace can be part of many changes, so their sum is not limited by the body.
+        chars += ns.length + name.length + (change.xml?.length ?? 0);
+        if (chars > MAX_PROPERTY_CHANGE_CHARS) {
+          throw new Problem(
+            "bad-body",
+            "Cannot change properties: the changes with their namespaces are longer than " +
+              `${MAX_PROPERTY_CHANGE_CHARS} characters; send fewer properties`,
+          );
+        }
+        changes.push(change);
       }
     }
   }

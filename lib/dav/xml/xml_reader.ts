@@ -46,7 +46,17 @@ const parser = new XMLParser({
   maxNestedTags: MAX_DAV_XML_DEPTH,
 });
 
-type Scope = ReadonlyMap<string, string>;
+/**
+ * The namespaces that one element declares, by prefix, and the scope of the element around it. A copy
+ * of the outer scope would make the time grow with the square of the size; a look-up reads at most
+ * {@link MAX_DAV_XML_DEPTH} scopes.
+ */
+interface Scope {
+  readonly declared: ReadonlyMap<string, string>;
+  readonly outer?: Scope;
+}
+
+const ROOT_SCOPE: Scope = { declared: new Map([["xml", XML], ["", ""]]) };
 
 /**
  * Reads the body of a request as XML.
@@ -83,7 +93,7 @@ export function parseXml(bytes: Uint8Array): XmlElement {
     refuse(`it is not well-formed, or has more than ${MAX_DAV_XML_DEPTH} levels`);
   }
   if (XMLValidator.validate(text) !== true) refuse("it is not well-formed");
-  const roots = contentOf(nodes, new Map([["xml", XML], ["", ""]]))
+  const roots = contentOf(nodes, ROOT_SCOPE)
     .filter((node) => typeof node !== "string");
   const [root] = roots;
   if (root === undefined || roots.length !== 1) refuse("it does not have exactly one root element");
@@ -150,7 +160,7 @@ function elementOf(node: Record<string, unknown>, outer: Scope): XmlElement {
 }
 
 function declarations(pairs: readonly (readonly [string, string])[], outer: Scope): Scope {
-  let scope: Map<string, string> | undefined;
+  let declared: Map<string, string> | undefined;
   for (const [key, value] of pairs) {
     if (key !== "xmlns" && !key.startsWith("xmlns:")) continue;
     const prefix = key === "xmlns" ? "" : ncName(key.slice(6));
@@ -161,15 +171,23 @@ function declarations(pairs: readonly (readonly [string, string])[], outer: Scop
     if (prefix === "xmlns" || (prefix === "xml") !== (value === XML) || value === XMLNS) {
       refuse("it declares a prefix that is reserved by XML");
     }
-    (scope ??= new Map(outer)).set(prefix, value);
+    (declared ??= new Map()).set(prefix, value);
   }
-  return scope ?? outer;
+  return declared === undefined ? outer : { declared, outer };
+}
+
+function findNamespace(prefix: string, scope: Scope): string | undefined {
+  for (let at: Scope | undefined = scope; at !== undefined; at = at.outer) {
+    const ns = at.declared.get(prefix);
+    if (ns !== undefined) return ns;
+  }
+  return undefined;
 }
 
 function resolve(qualified: string, scope: Scope): XmlName {
   const colon = qualified.indexOf(":");
   const prefix = colon < 0 ? "" : qualified.slice(0, colon);
-  const ns = scope.get(prefix);
+  const ns = findNamespace(prefix, scope);
   if (ns === undefined) refuse(`the prefix ${prefix.slice(0, 40)} is not declared`);
   return { ns, name: ncName(qualified.slice(colon + 1)) };
 }

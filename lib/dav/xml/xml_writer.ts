@@ -70,31 +70,47 @@ export function writeEmptyElement({ ns, name }: XmlName): string {
 /**
  * Writes an element with declarations of all namespaces that it uses, so that it has the same
  * meaning in every document. Prefixes are not preserved: RFC 4918 §4.3 requires only that names and
- * values are.
+ * values are. Each namespace is declared once, by the outermost element, so that the length of the
+ * output is proportional to that of the input.
  */
 export function writeElement(element: XmlElement): string {
-  return write(element, new Map());
+  const prefixes = new Map<string, string>();
+  const { start, content, tag } = writeParts(element, prefixes);
+  const declared = [...prefixes].map(([ns, prefix]) => ` xmlns:${prefix}="${escapeXml(ns)}"`);
+  return joinParts(
+    start.slice(0, tag.length) + declared.join("") + start.slice(tag.length),
+    content,
+    tag,
+  );
 }
 
-function write(element: XmlElement, outer: ReadonlyMap<string, string>): string {
-  const scope = new Map(outer);
-  let declared = "";
+/** An element: its qualified name, its start tag without brackets, and its content. */
+interface ElementParts {
+  readonly tag: string;
+  readonly start: string;
+  readonly content: string;
+}
+
+/** @param prefixes prefixes by namespace; the namespaces of the element are added */
+function writeParts(element: XmlElement, prefixes: Map<string, string>): ElementParts {
   function prefixed({ ns, name }: XmlName): string {
     if (ns === "") return name;
     if (ns === XML) return `xml:${name}`;
-    let prefix = scope.get(ns);
-    if (prefix === undefined) {
-      prefix = `n${scope.size}`;
-      scope.set(ns, prefix);
-      declared += ` xmlns:${prefix}="${escapeXml(ns)}"`;
-    }
+    let prefix = prefixes.get(ns);
+    if (prefix === undefined) prefixes.set(ns, prefix = `n${prefixes.size}`);
     return `${prefix}:${name}`;
   }
   const tag = prefixed(element);
   const attributes = element.attributes
     .map((attribute) => ` ${prefixed(attribute)}="${escapeXml(attribute.value)}"`).join("");
-  const content = element.children
-    .map((child) => typeof child === "string" ? escapeXml(child) : write(child, scope)).join("");
-  const start = `${tag}${declared}${attributes}`;
+  const content = element.children.map((child) => {
+    if (typeof child === "string") return escapeXml(child);
+    const parts = writeParts(child, prefixes);
+    return joinParts(parts.start, parts.content, parts.tag);
+  }).join("");
+  return { tag, start: tag + attributes, content };
+}
+
+function joinParts(start: string, content: string, tag: string): string {
   return content === "" ? `<${start}/>` : `<${start}>${content}</${tag}>`;
 }

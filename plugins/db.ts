@@ -1234,6 +1234,9 @@ function readTarget({ pathname, searchParams }: URL): Target {
     else if (/^[pn]\../s.test(key)) {
       const name = key.slice(2);
       if (values.has(name)) throw badQuery(`the parameter ${name} is given twice`);
+      if (value.includes("\0")) {
+        throw badQuery(`the parameter ${name} contains a NUL character, where SQLite would end it`);
+      }
       values.set(name, key.startsWith("n") ? numberOf(key, value) : value);
     } else if (key !== "sql" && key !== "content") {
       throw badQuery(`?${key} is unknown; use world, file, content, sql, p.<name> and n.<name>`);
@@ -1400,6 +1403,12 @@ async function readStatement(
   const body = request.method === "POST" ? await bodyText(request) : "";
   const statements = body.trim() === "" ? fromQuery : [body, ...fromQuery];
   const [statement = ""] = statements;
+  if (statement.includes("\0")) {
+    throw new Problem(
+      request.method === "POST" ? "bad-body" : "bad-query",
+      "Cannot query: the statement contains a NUL character, where SQLite would end it",
+    );
+  }
   if (statements.length === 1 && statement !== "") return statement;
   throw new Problem(
     request.method === "POST" ? "bad-body" : "bad-query",

@@ -21,6 +21,12 @@ export async function readStatement(
   const body = request.method === "POST" ? await bodyText(request) : "";
   const statements = body.trim() === "" ? fromQuery : [body, ...fromQuery];
   const [statement = ""] = statements;
+  if (statement.includes("\0")) {
+    throw new Problem(
+      request.method === "POST" ? "bad-body" : "bad-query",
+      "Cannot query: the statement contains a NUL character, where SQLite would end it",
+    );
+  }
   if (statements.length === 1 && statement !== "") return statement;
   throw new Problem(
     request.method === "POST" ? "bad-body" : "bad-query",

@@ -35,6 +35,9 @@ export function readTarget({ pathname, searchParams }: URL): Target {
     else if (/^[pn]\../s.test(key)) {
       const name = key.slice(2);
       if (values.has(name)) throw badQuery(`the parameter ${name} is given twice`);
+      if (value.includes("\0")) {
+        throw badQuery(`the parameter ${name} contains a NUL character, where SQLite would end it`);
+      }
       values.set(name, key.startsWith("n") ? numberOf(key, value) : value);
     } else if (key !== "sql" && key !== "content") {
       throw badQuery(`?${key} is unknown; use world, file, content, sql, p.<name> and n.<name>`);

@@ -83,7 +83,10 @@ async function respond(
     throw new Problem("method-not-allowed", detail, { allow });
   }
   const { backend } = settings;
-  if (backend === undefined) throw new Problem("unavailable", unusableDetail(settings));
+  if (backend === undefined) {
+    // The operator may be writing the configuration now.
+    throw new Problem("unavailable", unusableDetail(settings), { "retry-after": "30" });
+  }
   const model = selectModel(backend, searchParams.get("model"));
   Object.assign(headers, backendHeaders(backend, model));
   const prompt = await readPrompt(request);

@@ -38,3 +38,9 @@ Deno.test("readStatement() refuses bytes that are not UTF-8", async () => {
     message: "Cannot query: the statement is not UTF-8 text",
   });
 });
+
+Deno.test("readStatement() refuses a NUL character, where SQLite would end the statement", async () => {
+  const message = "Cannot query: the statement contains a NUL character, where SQLite would end it";
+  await assertRejects(readStatement(post("SELECT 1\0; x"), []), { status: 400, message });
+  await assertRejects(readStatement(GET, ["SELECT 1\0"]), { status: 400, message });
+});

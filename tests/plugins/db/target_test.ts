@@ -45,6 +45,7 @@ const FAULTS: readonly (readonly [target: string, words: RegExp])[] = [
   ["?world=x&n.a=abc", /\?n\.a= is "abc", which is not a number of SQLite/],
   ["?world=x&n.a=9223372036854775808", /which is not a number/],
   ["?world=x&p.a=1&n.a=1", /the parameter a is given twice/],
+  ["?world=x&p.a=x%00y", /the parameter a contains a NUL character/],
   ["?world=x&p.2=1", /without gaps and names/],
   ["?world=x&p.1=1&p.a=1", /without gaps and names/],
 ];

@@ -175,6 +175,13 @@ export const MAX_LOCK_RETRY_MS = 100;
 export const SQLITE_BUSY_MS = 5_000;
 /** Pause before worlds that were locked at the start are read for the catalog again. */
 export const LOCKED_INDEX_RETRY_MS = 500;
+/**
+ * How long a writer waits for the other writer in the ledger of names, in milliseconds. Beyond it
+ * another process has locked the ledger, and the job is tried again as for a locked world.
+ */
+export const LEDGER_BUSY_MS = 250;
+/** Worlds whose chains are checked at the start, to report that another key signed them. */
+export const KEY_SAMPLE_WORLDS = 16;
 /** Time between the first change and the save, in milliseconds. */
 export const CATALOG_SAVE_DELAY_MS = 500;
 /** Maximum number of batches that a Worker has: one that it runs and one that waits in its port. */

@@ -14,6 +14,7 @@ const TYPES: Record<StoreError["code"], ProblemType> = {
   "lower": "lower-layer",
   "full": "insufficient-storage",
   "damaged": "world-damaged",
+  "other-key": "other-key",
   "busy": "unavailable",
   "in-use": "unavailable",
   "read-only": "unavailable",

@@ -12,7 +12,7 @@ import { assertValidName, type RequestContext } from "../request/request_context
 import type { ServerContext } from "../request/server_context.ts";
 import { type Precondition, type Store, StoreError } from "../world/store.ts";
 import { createMethodProblem } from "./handler.ts";
-import { deletedResponse } from "./world_responses.ts";
+import { deletedResponse, type DeletedWorld } from "./world_responses.ts";
 import { allowedMethods, assertWorldTarget } from "./world_target.ts";
 
 /** Worlds that are deleted concurrently when a collection is deleted. */
@@ -40,12 +40,12 @@ export async function deleteWorld(
     );
   }
   const required = await assertUnlocked(locks, store, context, true, precondition);
-  await store.remove({
+  const { trash } = await store.remove({
     name,
     by: caller.by,
     ...(required === undefined ? {} : { precondition: required }),
   });
-  return deletedResponse([name]);
+  return deletedResponse([{ name, trash }]);
 }
 
 /**
@@ -75,7 +75,7 @@ export async function deleteCollection(
     );
   }
   await assertUnlocked(locks, store, context, true, undefined);
-  const deleted: string[] = [];
+  const deleted: DeletedWorld[] = [];
   for (let at = 0; at < upper.length; at += WORLDS_PER_STEP) {
     const step = upper.slice(at, at + WORLDS_PER_STEP);
     const done = await Promise.all(
@@ -105,10 +105,10 @@ async function removeIfPresent(
   store: Store,
   name: string,
   by: string,
-): Promise<string | undefined> {
+): Promise<DeletedWorld | undefined> {
   try {
-    await store.remove({ name, by });
-    return name;
+    const { trash } = await store.remove({ name, by });
+    return { name, trash };
   } catch (error) {
     if (error instanceof StoreError && error.code === "absent") return undefined;
     throw error;

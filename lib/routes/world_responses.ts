@@ -30,9 +30,17 @@ export function writtenResponse(path: string, written: ChangeResult): Response {
   });
 }
 
-/** Creates the response to a DELETE: the names of the deleted worlds. */
-export function deletedResponse(names: readonly string[]): Response {
-  return new Response(`${JSON.stringify({ deleted: names })}\n`, {
+/** A deleted world and the id of its entry in the trash. */
+export interface DeletedWorld {
+  readonly name: string;
+  readonly trash: string;
+}
+
+/** Creates the response to a DELETE: names and trash ids of the deleted worlds, in one order. */
+export function deletedResponse(worlds: readonly DeletedWorld[]): Response {
+  const deleted = worlds.map(({ name }) => name);
+  const trash = worlds.map((world) => world.trash);
+  return new Response(`${JSON.stringify({ deleted, trash })}\n`, {
     headers: { "content-type": "application/json" },
   });
 }

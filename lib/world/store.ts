@@ -20,7 +20,10 @@ export type Meta = readonly (readonly [name: string, value: string])[];
 export interface World {
   /** Canonical name, `home/findings/x`. */
   readonly name: string;
-  /** 1 after creation, one more after each change; 0 for a lower-layer world. */
+  /**
+   * 1 after the first creation, more after each change; 0 for a lower-layer world. A name never
+   * uses a version twice: a new world continues after the last version of a deleted one.
+   */
   readonly version: number;
   /** File extension without a dot; determines the media type. */
   readonly ext: string;
@@ -122,12 +125,35 @@ export interface EventNote extends ChangeBase {
 /** Deletes a world; its file is moved to the trash. */
 export type Removal = ChangeBase;
 
-/** Renames a world; it keeps its bytes, metadata, earlier versions and event chain. */
+/**
+ * Renames a world; it keeps its bytes and metadata, and its earlier versions and event chain unless
+ * it replaces a world or `contentOnly` is set.
+ */
 export interface Rename extends ChangeBase {
-  /** The new name; no world may have it. */
+  /** The new name. */
   readonly to: string;
   /** The extension after the rename. */
   readonly ext: string;
+  /**
+   * Whether an existing world at the new name is replaced: the bytes become its next version. If
+   * false, no world may have the new name.
+   */
+  readonly replace?: boolean;
+  /**
+   * Whether chain and history stay with the old name, whose world then moves to the trash. The new
+   * name gets bytes, extension and metadata.
+   */
+  readonly contentOnly?: boolean;
+  /** The state after the rename if the new name gets the bytes only. */
+  readonly state?: string;
+}
+
+/** Result of a removal that is on disk. */
+export interface RemovalResult {
+  /** The version that was current. */
+  readonly version: number;
+  /** Id of the entry in the trash, unique and safe in URLs. */
+  readonly trash: string;
 }
 
 /** Result of a change that is on disk. */
@@ -202,6 +228,7 @@ export type StoreErrorCode =
   | "lower" // the world is in the read-only lower layer
   | "full" // the disk is full
   | "damaged" // the file of the world cannot be read or written
+  | "other-key" // another key signed the event chain of the world
   | "busy" // too many operations of this kind are running; a later call can succeed
   | "in-use" // another process has locked the file of the world; a later call can succeed
   | "read-only" // the file of the world or the disk is read-only
@@ -260,6 +287,8 @@ export interface StoreCounts {
   /** Operations that failed because another process had locked a world. */
   readonly lockFailures: number;
   readonly longJobs: LongJobCounts;
+  /** Changes that were refused because another key signed the chain of the world. */
+  readonly refusedOtherKey: number;
 }
 
 /**
@@ -287,15 +316,16 @@ export interface Store {
   /**
    * Moves an upper-layer world to the trash.
    *
-   * @returns the version that was current
    * @throws {StoreError} `absent`, or `lower` if only the lower layer has the world
    */
-  remove(change: Removal): Promise<{ readonly version: number }>;
+  remove(change: Removal): Promise<RemovalResult>;
   /**
-   * Renames an upper-layer world. This makes a new version with the same bytes and the same state.
+   * Renames an upper-layer world. This makes a new version with the same bytes, higher than any
+   * version of either name. The rename and its event exist together or not at all, also after a
+   * crash.
    *
    * @throws {StoreError} `absent`, `lower` if only the lower layer has the world, `precondition` if
-   * a world with the new name exists
+   * a world with the new name exists and is not to be replaced, `other-key`
    */
   rename(change: Rename): Promise<ChangeResult>;
   /** Returns the catalog entry of a world; `undefined` if the world does not exist. */

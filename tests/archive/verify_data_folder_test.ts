@@ -15,7 +15,13 @@ import {
   SAMPLE_KEY,
   SAMPLE_NAME,
 } from "../testdata/sample_world.ts";
-import { appendJob, putJob, removeJob, testWriter } from "../testdata/test_writer.ts";
+import {
+  appendJob,
+  putJob,
+  removeJob,
+  removeWithoutMove,
+  testWriter,
+} from "../testdata/test_writer.ts";
 import { cleanEnv } from "../project/program.ts";
 import { withTempFolder } from "../support/temp_folder.ts";
 import { snapshotFolder } from "../support/snapshot_folder.ts";
@@ -139,11 +145,7 @@ Deno.test("verifyDataFolder() reports entries that are not worlds, and deleted w
     Deno.mkdirSync(`${data}/home%2Fempty`);
     Deno.mkdirSync(`${data}/notes`);
     Deno.writeTextFileSync(`${data}/file`, "passed over");
-    const writer = testWriter(data);
-    Deno.removeSync(`${data}/.trash`, { recursive: true });
-    Deno.writeTextFileSync(`${data}/.trash`, "");
-    writer.apply([removeJob("home/a")]);
-    writer.close();
+    removeWithoutMove(data, "home/a");
     const { worlds, broken, leftovers } = verifyDataFolder({ data, key: SAMPLE_KEY });
     assertEquals([worlds, broken], [3, []]);
     assertEquals(leftovers, [

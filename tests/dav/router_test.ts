@@ -234,7 +234,10 @@ Deno.test("writtenResponse(), deletedResponse() and toNotModifiedResponse() retu
     writtenResponse("/home/a", { ...written, created: false }).headers.get("location"),
     null,
   );
-  assertEquals(await deletedResponse(["home/a"]).text(), '{"deleted":["home/a"]}\n');
+  assertEquals(
+    await deletedResponse([{ name: "home/a", trash: "t1" }]).text(),
+    '{"deleted":["home/a"],"trash":["t1"]}\n',
+  );
   const whole = new Response("x", { headers: { etag: '"1"', "content-range": "bytes 0-0/1" } });
   const same = toNotModifiedResponse(whole);
   assertEquals(same.status, 304);

@@ -5,6 +5,7 @@
  */
 
 import { assert, assertEquals } from "./assert.ts";
+import { DatabaseSync } from "node:sqlite";
 import { setTimeout as delay } from "node:timers/promises";
 import { mint } from "../../lib/auth/capability.ts";
 import { readConfig, type SettingName } from "../../lib/config.ts";
@@ -155,7 +156,10 @@ export class TestServer {
     if (this.#tempFolder !== undefined) await Deno.remove(this.#tempFolder, { recursive: true });
   }
 
-  /** Deletes all worlds of the upper layer except those below /boot, for the next test. */
+  /**
+   * Deletes all worlds of the upper layer except those below /boot, for the next test, and what the
+   * server remembers of their names, so that their versions start at 1 again.
+   */
   async clear(): Promise<void> {
     for (const space of ["home", "etc", "usr", "var", "lib"]) {
       const headers = { ...bearer(this.approveToken), accept: "application/json" };
@@ -167,6 +171,10 @@ export class TestServer {
         if (version !== undefined && version > 0) await this.approve("DELETE", target);
       }
     }
+    if (!await exists(`${this.data}/.trash/.names.db`)) return;
+    const ledger = new DatabaseSync(`${this.data}/.trash/.names.db`);
+    ledger.exec("PRAGMA busy_timeout = 5000; DELETE FROM names");
+    ledger.close();
   }
 
   /** Audits every world: no request may break an event chain. */
@@ -179,6 +187,15 @@ export class TestServer {
       assert(typeof verdict === "object" && verdict !== null && "ok" in verdict, name);
       assertEquals(verdict.ok, true, `${name}: ${JSON.stringify(verdict)}`);
     }
+  }
+}
+
+async function exists(path: string): Promise<boolean> {
+  try {
+    await Deno.lstat(path);
+    return true;
+  } catch {
+    return false;
   }
 }
 

@@ -10,6 +10,9 @@ import type {
   WorkerSetup,
   WriteResult,
 } from "../../lib/world/store/worker_messages.ts";
+import { createChainSigner } from "../../lib/world/event_chain.ts";
+import { WorldFile } from "../../lib/world/file/world_file.ts";
+import { toFolderName } from "../../lib/world/name.ts";
 import { Writer } from "../../lib/world/worker/writer.ts";
 import { sampleSetup } from "./sample_world.ts";
 
@@ -25,6 +28,26 @@ export function testWriter(data: string, setup: Partial<WorkerSetup> = {}): Writ
   return new Writer({ ...sampleSetup(data), ...setup }, {
     now: () => new Date(now++).toISOString(),
   });
+}
+
+/**
+ * Deletes a world as a writer does that is stopped before it moves the folder to the trash. The
+ * file must not be open.
+ */
+export function removeWithoutMove(data: string, name: string): void {
+  const path = `${data}/${toFolderName(name)}/universe.db`;
+  const { sync, history, key } = sampleSetup(data);
+  const file = new WorldFile(name, path, { sign: createChainSigner(key), sync, history });
+  file.begin();
+  file.markDeleted("2026-01-02T00:00:00.000Z", { trash: "interrupted", by: "T3" });
+  file.commit();
+  file.close();
+}
+
+/** Names in the trash of a data folder, without the ledger of names. */
+export function trashIds(data: string): string[] {
+  return [...Deno.readDirSync(`${data}/.trash`)]
+    .filter(({ isDirectory }) => isDirectory).map(({ name }) => name).sort();
 }
 
 /** Creates a job that replaces a world. */

@@ -5,7 +5,8 @@
  * A MOVE renames the world, so that it keeps its chain and its earlier versions, if three
  * conditions hold: the destination does not exist, the same callers can read both paths, and
  * neither path is a plugin source. Otherwise the world is written to the destination, as the next
- * version of an existing world, and the source is deleted only after that.
+ * version of an existing world, and the source moves to the trash. The store changes both names and
+ * their events in one step, also if the process is stopped.
  *
  * The policy decides for every single name before the first change: each member of the source (read,
  * for MOVE also delete), each name at the destination (write), and each resource that is deleted
@@ -54,8 +55,6 @@ import type { DavContext, DavRequest } from "./dav_context.ts";
 
 /** Worlds that are transferred at the same time. */
 const WORLDS_PER_STEP = 16;
-/** Maximum number of attempts to move a world that is changed during the transfer. */
-const MAX_ATTEMPTS = 4;
 
 /** One COPY or MOVE. */
 interface Transfer {
@@ -243,43 +242,60 @@ async function transferWorld(transfer: Transfer, found: WorldResource): Promise<
   }
   const path = destinationOf(transfer, found.path);
   const dead = await context.deadProperties.read(found);
-  if (move && isDestinationFree(transfer) && canRename(found.path, path)) {
-    const ext = chooseMovedExt(name, path.slice(1), found.entry.ext);
-    await store.rename({ name, to: path.slice(1), by: caller.by, ext });
-    await copyProperties(context, path, dead, caller.by);
-    await removeLocksAndProperties(context, found.path);
-    return;
+  if (move) return await moveWorld(transfer, found, path, dead);
+  const world = await store.read(name);
+  if (world === undefined) throw notFoundProblem("COPY", found.path);
+  const { body, ext, meta } = redactFor(caller, world);
+  await store.put({
+    name: path.slice(1),
+    body,
+    ext: chooseMovedExt(name, path.slice(1), ext),
+    meta,
+    by: caller.by,
+    state: initialState(path.slice(1)),
+    eventFields: { copied_from: found.path, from_version: world.version },
+    // A world that another caller created at a free destination must not be overwritten.
+    ...(isDestinationFree(transfer) ? { precondition: { noneMatch: "*" } } : {}),
+  });
+  await copyProperties(context, path, dead, caller.by);
+}
+
+/** Moves one world; the store changes both names and writes the events in one step. */
+async function moveWorld(
+  transfer: Transfer,
+  found: WorldResource,
+  path: string,
+  dead: readonly DeadProperty[],
+): Promise<void> {
+  const { context, davRequest: { caller } } = transfer;
+  const { store } = context.server;
+  if (isRedacted(caller, found.path)) {
+    throw new Problem(
+      "forbidden",
+      `Cannot MOVE ${found.path}: the caller sees it redacted; T3 is required`,
+    );
   }
-  for (let attempt = 1;; attempt++) {
-    const world = await store.read(name);
-    if (world === undefined) throw notFoundProblem(move ? "MOVE" : "COPY", found.path);
-    const { body, ext, meta } = redactFor(caller, world);
-    const { version } = world;
-    await store.put({
-      name: path.slice(1),
-      body,
-      ext: chooseMovedExt(name, path.slice(1), ext),
-      meta,
-      by: caller.by,
-      state: initialState(path.slice(1)),
-      eventFields: { [move ? "moved_from" : "copied_from"]: found.path, from_version: version },
-      // A world that another caller created at a free destination must not be overwritten.
-      ...(isDestinationFree(transfer) && attempt === 1 ? { precondition: { noneMatch: "*" } } : {}),
-    });
-    await copyProperties(context, path, dead, caller.by);
-    if (!move) return;
-    await store.note({ name, by: caller.by, type: "world_moved", payload: { to: path, version } });
-    try {
-      await store.remove({ name, by: caller.by, precondition: { match: [{ version }] } });
-      await removeLocksAndProperties(context, found.path);
-      return;
-    } catch (error) {
-      const problem = toStoreProblem(error, "MOVE", found.path);
-      // The source was changed during the transfer: repeat it, or the newer bytes would be lost.
-      const changed = problem instanceof Problem && problem.status === 412;
-      if (!changed || attempt === MAX_ATTEMPTS) throw problem;
-    }
+  const name = found.entry.name;
+  const to = path.slice(1);
+  const replace = !isDestinationFree(transfer);
+  const contentOnly = !canRename(found.path, path);
+  const keepsIdentity = !replace && !contentOnly;
+  // The identity of the world moves along, so that its properties can be written first: a crash
+  // after the rename then loses none.
+  if (keepsIdentity && dead.length > 0) {
+    await context.deadProperties.replace({ ...found, path }, dead, caller.by);
   }
+  await store.rename({
+    name,
+    to,
+    by: caller.by,
+    ext: chooseMovedExt(name, to, found.entry.ext),
+    state: initialState(to),
+    replace,
+    contentOnly,
+  });
+  if (!keepsIdentity || dead.length === 0) await copyProperties(context, path, dead, caller.by);
+  await removeLocksAndProperties(context, found.path);
 }
 
 /** Whether the destination does not exist, or was deleted for this transfer. */

@@ -128,15 +128,16 @@ export class DeadProperties {
           "bytes are allowed",
       );
     }
+    // The chain of the world records that its properties were changed, and by which caller. The
+    // event is first, because the store can refuse it, and then nothing may be changed.
+    if (entry?.layer === "upper") {
+      const payload = { ...eventFields, sha256: sha256Hex(body) };
+      await this.#store.note({ name: entry.name, by, type: "properties_changed", payload });
+    }
     if (properties.length === 0) await this.#drop(path);
     else {
       const record = { name: recordWorldName(path), body, ext: "json", meta: [], by: "dav" };
       await this.#store.put({ ...record, eventFields: { of: path, for: by } });
-    }
-    // The chain of the world records that its properties were changed, and by which caller.
-    if (entry?.layer === "upper") {
-      const payload = { ...eventFields, sha256: sha256Hex(body) };
-      await this.#store.note({ name: entry.name, by, type: "properties_changed", payload });
     }
   }
 

@@ -161,6 +161,7 @@ function streamFamilies(streams: StreamCounts): MetricFamily[] {
 function storeFamilies({ store }: ServerContext): MetricFamily[] {
   const { cacheHits, cacheBytes, diskReads, notes, queuedReads, lockFailures, longJobs } =
     store.counts;
+  const { refusedOtherKey } = store.counts;
   return [
     counter("elastik_changes", "Changes of worlds that are on disk, including deletions.", [
       { value: store.seq },
@@ -168,6 +169,11 @@ function storeFamilies({ store }: ServerContext): MetricFamily[] {
     counter("elastik_notes", "Events that do not change their world.", [
       { value: notes },
     ]),
+    counter(
+      "elastik_other_key_refusals",
+      "Changes that were refused because another key signed the events of the world.",
+      [{ value: refusedOtherKey }],
+    ),
     counter("elastik_cache_hits", "Reads of worlds from memory.", [{ value: cacheHits }]),
     counter("elastik_disk_reads", "Reads of worlds from disk.", [{ value: diskReads }]),
     gauge("elastik_disk_reads_queued", "Short reads that wait for the disk.", queuedReads),

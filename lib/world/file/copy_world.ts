@@ -70,7 +70,8 @@ export function* copyWorldInSteps(
   yield* copyEvents(from, to, signers);
   const newest = Number(version);
   if (from.prepare(sql.HAS_HISTORY).get() !== undefined) {
-    yield* copyHistory(from, to, newest - versions);
+    const beyond = from.prepare(sql.VERSION_BEYOND).get(versions)?.version;
+    yield* copyHistory(from, to, Number(beyond ?? -1) + 1);
   }
   to.exec("COMMIT");
   return newest;

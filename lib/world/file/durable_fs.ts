@@ -84,6 +84,17 @@ export function createWorldFolder(
 }
 
 /**
+ * Creates the id of an entry in the trash, which is the name of its folder: the time, for people,
+ * and random digits, because the clock can repeat a time.
+ *
+ * @param now RFC 3339 time of the removal
+ */
+export function createTrashId(now: string): string {
+  const random = crypto.getRandomValues(new Uint8Array(6)).toHex();
+  return `${now.replaceAll(/[-:.]/g, "")}-${random}`;
+}
+
+/**
  * Moves a world's folder to the trash, into a new folder for this removal.
  *
  * @param serial name of the new folder; no other folder in the trash has it

@@ -66,7 +66,9 @@ export class HistoryTable {
     if (size.versions === 0) size.oldest = version;
     size.versions += 1;
     if (size.versions > this.limits.versions + slackOf(this.limits)) {
-      this.#dropThrough(version - this.limits.versions, size);
+      // By count, because the versions of a name that had several worlds have gaps.
+      const beyond = this.file.get(sql.VERSION_BEYOND, this.limits.versions);
+      if (beyond !== undefined) this.#dropThrough(Number(beyond.version), size);
     }
     while (size.bytes > this.limits.bytes && this.#dropOldest(size));
   }
@@ -100,7 +102,12 @@ export class HistoryTable {
     if (oldest > this.file.row.version) return false;
     size.oldest += 1;
     const dropped = this.file.get(sql.DROP_VERSION, oldest);
-    if (dropped === undefined) return true;
+    if (dropped === undefined) {
+      // The versions have a gap here: continue after it.
+      const next = this.file.get(sql.HISTORY_SIZE)?.oldest;
+      size.oldest = Number(next ?? this.file.row.version + 1);
+      return true;
+    }
     size.versions -= 1;
     if (typeof dropped.sha256 === "string") {
       const freed = this.file.get(sql.DROP_CONTENT, dropped.sha256);

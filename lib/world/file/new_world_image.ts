@@ -20,6 +20,8 @@ const SHARED_IMAGE_BYTES = 2048;
 
 /** Content of the first version of a world. */
 export interface NewWorld {
+  /** Number of the version; more than 1 if the name has had a world before. */
+  readonly version: number;
   readonly op: "put" | "append";
   /** The bytes of the world. */
   readonly body: Uint8Array;
@@ -45,14 +47,14 @@ export class ImageBuilder {
   constructor(readonly sign: ChainSigner) {}
 
   /**
-   * Builds the file of a world at version 1 with the first event of its chain.
+   * Builds the file of a world with its first version and the first event of its chain.
    *
    * @param now RFC 3339 time of the creation
    */
   build(world: NewWorld, now: string): NewWorldImage {
     const sha256 = sha256Hex(world.body);
     const row: StageRow = {
-      version: 1,
+      version: world.version,
       updatedAt: now,
       ext: world.ext,
       headers: world.headers,
@@ -63,7 +65,10 @@ export class ImageBuilder {
     const payload = JSON.stringify(
       world.op === "put"
         ? writtenPayload(row, sha256, world.eventFields)
-        : appendedPayload(1, world.sent, sha256, { ext: world.ext, ...world.eventFields }),
+        : appendedPayload(row.version, world.sent, sha256, {
+          ext: world.ext,
+          ...world.eventFields,
+        }),
     );
     const hmac = this.sign(GENESIS, now, type, payload);
     const bytes = world.body.length + world.headers.length + payload.length;
@@ -73,7 +78,7 @@ export class ImageBuilder {
       db.exec("BEGIN");
       db.prepare(sql.INSERT_STAGE).run(
         world.body,
-        1,
+        row.version,
         now,
         row.ext,
         row.headers,

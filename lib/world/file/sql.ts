@@ -78,8 +78,9 @@ export const SET_STATE = `UPDATE stage_meta SET state = ?, updated_at = ? WHERE 
 export const INSERT_EVENT =
   `INSERT INTO events (id, timestamp, event_type, payload, hmac, prev_hmac)
    VALUES (?, ?, ?, ?, ?, ?)`;
-/** Reads id and HMAC of the newest event. */
-export const LAST_EVENT = `SELECT id, hmac FROM events ORDER BY id DESC LIMIT 1`;
+/** Reads the newest event. */
+export const LAST_EVENT = `SELECT id, timestamp, event_type, payload, hmac, prev_hmac
+   FROM events ORDER BY id DESC LIMIT 1`;
 /** Reads events with an id below a limit, newest first. */
 export const EVENTS_BEFORE = `SELECT id, timestamp, event_type, payload, hmac, prev_hmac
    FROM events WHERE id < ? ORDER BY id DESC LIMIT ?`;
@@ -102,6 +103,10 @@ export const HISTORY_SIZE = `SELECT
    (SELECT count(*) FROM history) AS versions,
    (SELECT coalesce(sum(length(bytes)), 0) FROM content) AS bytes,
    (SELECT min(version) FROM history) AS oldest`;
+/** Reads the newest version that is beyond a number of kept versions. */
+export const VERSION_BEYOND = `SELECT version FROM history ORDER BY version DESC LIMIT 1 OFFSET ?`;
+/** Counts the kept versions after a version. */
+export const COUNT_VERSIONS_AFTER = `SELECT count(*) AS versions FROM history WHERE version > ?`;
 /** Drops one version and returns the hash of its bytes. */
 export const DROP_VERSION = `DELETE FROM history WHERE version = ? RETURNING sha256`;
 /** Drops all versions up to a number. */
@@ -142,6 +147,40 @@ export const MARK_DELETED = `PRAGMA user_version = 1`;
 export const CLEAR_DELETED = `PRAGMA user_version = 0`;
 /** Reads the mark of {@link MARK_DELETED}: 1 if the world is deleted. */
 export const SELECT_DELETED_MARK = `PRAGMA user_version`;
+
+/** The tables of the ledger of names. */
+export const CREATE_LEDGER = `
+CREATE TABLE IF NOT EXISTS names (
+  name TEXT PRIMARY KEY,
+  version INTEGER NOT NULL,
+  updated_at TEXT NOT NULL,
+  trash TEXT NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS moves (
+  source TEXT PRIMARY KEY,
+  target TEXT NOT NULL,
+  carry INTEGER NOT NULL,
+  source_version INTEGER NOT NULL,
+  version INTEGER NOT NULL,
+  by TEXT NOT NULL,
+  trash TEXT NOT NULL
+) WITHOUT ROWID;`;
+/** Reads the last use of a name. */
+export const SELECT_LAST_USE = `SELECT version, updated_at, trash FROM names WHERE name = ?`;
+/** Saves the last use of a name; version and time never decrease. */
+export const SAVE_LAST_USE = `INSERT INTO names (name, version, updated_at, trash)
+   VALUES (?, ?, ?, ?) ON CONFLICT (name) DO UPDATE SET
+   version = max(version, excluded.version),
+   updated_at = max(updated_at, excluded.updated_at),
+   trash = excluded.trash`;
+/** Saves a move that begins. */
+export const SAVE_MOVE = `INSERT OR REPLACE INTO moves
+   (source, target, carry, source_version, version, by, trash) VALUES (?, ?, ?, ?, ?, ?, ?)`;
+/** Drops a move that is complete or undone. */
+export const DROP_MOVE = `DELETE FROM moves WHERE source = ?`;
+/** Reads the moves that have begun. */
+export const SELECT_MOVES =
+  `SELECT source, target, carry, source_version, version, by, trash FROM moves`;
 
 /** The table of the catalog file. */
 export const CREATE_CATALOG = `

@@ -107,6 +107,7 @@ function historyFault(
   hashes: ReadonlyMap<number, string>,
 ): string | undefined {
   const content = db.prepare(sql.CONTENT_OF);
+  const numbers = [...hashes.keys()].sort((a, b) => a - b);
   let prefixes: Prefix[] = [];
   let last: number | undefined;
   for (const row of db.prepare(sql.ALL_VERSIONS).all()) {
@@ -114,7 +115,8 @@ function historyFault(
     if (version >= current) {
       return `version ${version} is kept, but the current one is ${current}`;
     }
-    if (last !== undefined && version !== last + 1) return `version ${last + 1} is missing`;
+    const missing = last === undefined ? undefined : missingVersion(last, version, numbers);
+    if (missing !== undefined) return `version ${missing} is missing`;
     last = version;
     const len = Number(row.len);
     if (row.kind !== "full") {
@@ -136,10 +138,33 @@ function historyFault(
     if (fault !== undefined) return fault;
     prefixes = [];
   }
-  if (last !== undefined && last !== current - 1) return `version ${last + 1} is missing`;
+  const missing = last === undefined ? undefined : missingVersion(last, current, numbers);
+  if (missing !== undefined) return `version ${missing} is missing`;
   const unused = getRow(db, sql.UNREFERENCED_CONTENT);
   if (unused !== undefined) return `no version has the kept bytes ${String(unused.sha256)}`;
   return prefixFault(prefixes, body, hashes);
+}
+
+/**
+ * Returns the first version between two kept ones that the world had. Numbers that its name used
+ * for another world are not missing; they have no event in this chain.
+ */
+function missingVersion(
+  last: number,
+  next: number,
+  recorded: readonly number[],
+): number | undefined {
+  if (next === last + 1) return undefined;
+  // If no event records the versions, no number may be missing.
+  let [low, high] = [0, recorded.length];
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if ((recorded[middle] ?? 0) < last) low = middle + 1;
+    else high = middle;
+  }
+  if (recorded[low] !== last) return last + 1;
+  const following = recorded[low + 1];
+  return following !== undefined && following < next ? following : undefined;
 }
 
 interface Prefix {

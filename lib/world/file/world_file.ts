@@ -9,6 +9,8 @@ import { createHash, type Hash } from "node:crypto";
 import { DatabaseSync, type SQLInputValue, type StatementSync } from "node:sqlite";
 import { sha256Hex } from "../../base/hash.ts";
 import { isSame } from "./folder_identity.ts";
+import { isSignedWithOtherKey } from "./chain_key.ts";
+import { latestTime } from "../change_time.ts";
 import { type ChainSigner, GENESIS } from "../event_chain.ts";
 import { type HistoryLimits, HistoryTable } from "./history_table.ts";
 import * as sql from "./sql.ts";
@@ -37,16 +39,22 @@ export interface OpenOptions {
 export class WorldFile {
   readonly #db: DatabaseSync;
   readonly #sign: ChainSigner;
+  readonly #syncsCommits: boolean;
   readonly #history: HistoryTable;
   readonly #statements = new Map<string, StatementSync>();
   #row: StageRow;
   #sha256: string | undefined;
   /** Hash state after the current bytes, so that an append does not hash them again. */
   #hashState: Hash | undefined;
-  #headId: number;
-  #headHmac: string;
+  #headId = 0;
+  #headHmac = GENESIS;
+  /** Time of the newest event; no later change has an earlier one. */
+  #headTime = "";
+  #hasOtherKey: boolean | undefined;
   readonly #path: string;
   readonly #identity: Deno.FileInfo;
+  /** Lowest version before the next one, if the name has used higher ones than this world. */
+  versionFloor = 0;
   /** Estimated growth of the write-ahead log since the last checkpoint, in bytes. */
   walBytes = 0;
 
@@ -55,6 +63,7 @@ export class WorldFile {
     this.#db = new DatabaseSync(path, { timeout: 0 });
     this.#path = path;
     this.#sign = options.sign;
+    this.#syncsCommits = options.sync === "full";
     this.#history = new HistoryTable(this, options.history);
     try {
       // A prepared statement, because errors of `exec` have no SQLite code (node:sqlite, Deno
@@ -66,9 +75,7 @@ export class WorldFile {
       );
       this.#row = this.#readRow();
       this.#identity = Deno.statSync(path);
-      const head = this.get(sql.LAST_EVENT);
-      this.#headId = head === undefined ? 0 : Number(head.id);
-      this.#headHmac = head === undefined ? GENESIS : String(head.hmac);
+      this.#readHead();
     } catch (error) {
       this.#db.close();
       throw error;
@@ -95,6 +102,24 @@ export class WorldFile {
   /** SHA-256 of the bytes that are in the row now, computed from the bytes. */
   get sha256(): string {
     return this.#sha256 ??= sha256Hex(this.body());
+  }
+
+  /** The version that the next change makes. */
+  get nextVersion(): number {
+    return Math.max(this.#row.version, this.versionFloor) + 1;
+  }
+
+  /** Whether another key signed the chain, so that no event may be appended. */
+  get hasOtherKey(): boolean {
+    return this.#hasOtherKey ??= isSignedWithOtherKey(
+      (statement, ...values) => this.all(statement, ...values),
+      this.#sign,
+    );
+  }
+
+  /** The time of a change now: never before the last change of the world or its newest event. */
+  timeOf(now: string): string {
+    return latestTime(now, this.#row.updatedAt, this.#headTime);
   }
 
   /** Reads the current bytes. */
@@ -134,6 +159,17 @@ export class WorldFile {
   }
 
   /**
+   * Makes the next commits synced to disk even if the store does not sync each commit; called
+   * outside a transaction.
+   *
+   * @param required false restores the setting of the store
+   */
+  requireSync(required: boolean): void {
+    if (this.#syncsCommits) return;
+    this.#db.exec(`PRAGMA synchronous = ${required ? "FULL" : "NORMAL"}`);
+  }
+
+  /**
    * Replaces the row and appends a `stage_written` event.
    *
    * @param now RFC 3339 time of the change
@@ -145,7 +181,7 @@ export class WorldFile {
     now: string,
     eventFields: Readonly<Record<string, unknown>>,
   ): void {
-    const version = this.#row.version + 1;
+    const version = this.nextVersion;
     const from = this.#row.state;
     this.#history.keep("full");
     this.run(
@@ -172,7 +208,7 @@ export class WorldFile {
     now: string,
     eventFields: Readonly<Record<string, unknown>>,
   ): void {
-    const version = this.#row.version + 1;
+    const version = this.nextVersion;
     const from = this.#row.state;
     this.#history.keep("prefix");
     this.#hashState ??= createHash("sha256").update(this.body());
@@ -209,13 +245,25 @@ export class WorldFile {
 
   /** Makes a new version with the same bytes after a rename and appends a `world_moved` event. */
   recordMove(ext: string, now: string, eventFields: Readonly<Record<string, unknown>>): void {
-    const version = this.#row.version + 1;
+    const version = this.nextVersion;
     const { sha256 } = this;
     this.#history.keep("prefix");
     this.run(sql.MOVE_STAGE, version, now, ext);
     this.#row = { ...this.#row, version, updatedAt: now, ext };
     const payload = { ...writtenPayload(this.#row, sha256, eventFields), op: "move" };
     this.#appendEvent("world_moved", payload, now);
+  }
+
+  /**
+   * Appends a `world_deleted` event and marks the file as deleted. A chain that another key signed
+   * gets the mark only: no event may be appended to it, but an operator must be able to delete it.
+   */
+  markDeleted(now: string, eventFields: Readonly<Record<string, unknown>>): void {
+    if (!this.hasOtherKey) {
+      const { version } = this.#row;
+      this.note("world_deleted", { version, body_sha256: this.sha256, ...eventFields }, now);
+    }
+    this.exec(sql.MARK_DELETED);
   }
 
   /** Appends a `state_transition` event if a change of the bytes also changed the state. */
@@ -241,9 +289,7 @@ export class WorldFile {
     this.#row = this.#readRow();
     this.#sha256 = undefined;
     this.#hashState = undefined;
-    const head = this.get(sql.LAST_EVENT);
-    this.#headId = head === undefined ? 0 : Number(head.id);
-    this.#headHmac = head === undefined ? GENESIS : String(head.hmac);
+    this.#readHead();
     this.#history.resetTotals();
   }
 
@@ -251,6 +297,11 @@ export class WorldFile {
   checkpoint(): void {
     this.#db.exec("PRAGMA wal_checkpoint(PASSIVE)");
     this.walBytes = 0;
+  }
+
+  /** Whether the file has not been closed. */
+  get isOpen(): boolean {
+    return this.#db.isOpen;
   }
 
   /** Closes the file; SQLite then writes the log into it. */
@@ -266,7 +317,15 @@ export class WorldFile {
     this.run(sql.INSERT_EVENT, id, now, type, payload, hmac, this.#headHmac);
     this.#headId = id;
     this.#headHmac = hmac;
+    this.#headTime = now;
     this.walBytes += 4096 + payload.length;
+  }
+
+  #readHead(): void {
+    const head = this.get(sql.LAST_EVENT);
+    this.#headId = head === undefined ? 0 : Number(head.id);
+    this.#headHmac = head === undefined ? GENESIS : String(head.hmac);
+    this.#headTime = head === undefined ? "" : String(head.timestamp);
   }
 
   #readRow(): StageRow {

@@ -5,7 +5,7 @@
  */
 
 import type { Rename } from "../store.ts";
-import type { WriteResult } from "./worker_messages.ts";
+import type { LowerWorld, WriteResult } from "./worker_messages.ts";
 import type { WorkerPool } from "./worker_pool.ts";
 
 /** The world under its old name before the rename, and under its new name after it. */
@@ -15,14 +15,16 @@ export interface RenameResult {
 }
 
 /**
- * Moves the folder of a world, with its chain and history.
+ * Moves a world: renames its folder with chain and history, or copies its bytes to the new name.
  *
+ * @param lower the lower-layer world of the new name
  * @throws {StoreError} `absent` if the old name has no world; `precondition` if the precondition
- * fails or the new name has a world
+ * fails or the new name has a world that is not to be replaced
  */
 export async function renameWorld(
   workers: Pick<WorkerPool, "writerFor">,
-  { name, to, by, ext, precondition }: Rename,
+  lower: LowerWorld | undefined,
+  { name, to, by, ext, precondition, replace = false, contentOnly = false, state = "" }: Rename,
 ): Promise<RenameResult> {
   const source = await workers.writerFor(name).run<"release">({
     kind: "release",
@@ -34,8 +36,13 @@ export async function renameWorld(
     kind: "adopt",
     name: to,
     from: name,
+    source: { version: source.version, updatedAt: source.updatedAt },
     by,
     ext,
+    replace,
+    contentOnly,
+    state,
+    ...(lower === undefined ? {} : { lower }),
   });
   return { source, target };
 }

@@ -29,10 +29,14 @@ import { type LongJobLimits, LongJobs } from "./long_jobs.ts";
 import { ReadThrough } from "./read_through.ts";
 import { EmptyCollections } from "./empty_collections.ts";
 import type { DataFolder } from "../file/data_folder.ts";
+import { latestTime, nextSecond } from "../change_time.ts";
+import { createChainSigner } from "../event_chain.ts";
+import { finishMoves } from "../file/finish_moves.ts";
+import { NameLedger } from "../file/name_ledger.ts";
 import { lowerAuditResult } from "../lower_layer.ts";
 import type { CatalogRow } from "./worker_messages.ts";
 import { SnapshotFiles } from "./snapshot_files.ts";
-import { planAppend, planPut, planTransition, type WritePlan } from "./write_plan.ts";
+import { planAppend, planPut, planTransition, toLowerWorld, type WritePlan } from "./write_plan.ts";
 import {
   type Append,
   type AuditResult,
@@ -44,6 +48,7 @@ import {
   type JobCaller,
   type Put,
   type Removal,
+  type RemovalResult,
   type Rename,
   type Snapshot,
   type Store,
@@ -57,7 +62,10 @@ import { StoreState } from "./store_state.ts";
 import { WorldFiles } from "./world_files.ts";
 import { UnindexedWorlds } from "./unindexed_worlds.ts";
 import type { WorldCache } from "./world_cache.ts";
+import { OtherKeyReport } from "./other_key_report.ts";
 import { toUpperEntry, toWorld, unindexedEntry } from "./records.ts";
+
+const DEFAULT_HISTORY = { versions: HISTORY_VERSIONS, bytes: HISTORY_BYTES };
 
 /** Options of {@link openSqliteStore}. */
 export interface SqliteStoreOptions {
@@ -101,14 +109,43 @@ export interface SqliteStoreOptions {
  * background.
  */
 export async function openSqliteStore(options: SqliteStoreOptions): Promise<Store> {
-  const store = new SqliteStore(options);
+  const store = new SqliteStore({ ...options, lower: recoverNames(options) });
   await store.scan();
   return store;
 }
 
+/**
+ * Finishes or undoes moves that a crash interrupted; no Worker has opened a world yet.
+ *
+ * @returns the lower-layer worlds; those that an upper-layer world has covered before have a later
+ * time than it had
+ */
+function recoverNames(options: SqliteStoreOptions): Map<string, World> {
+  const { folder: { path: data }, key, log, sync = "full", history = DEFAULT_HISTORY } = options;
+  const ledger = new NameLedger(data);
+  try {
+    ledger.rebuildIfMissing();
+    finishMoves(ledger, {
+      data,
+      sign: createChainSigner(key),
+      sync,
+      history,
+      now: new Date().toISOString(),
+      onError: ({ from, to }, error) =>
+        log?.(`cannot finish the move of /${from} to /${to}, which a crash interrupted: ${error}`),
+    });
+    return new Map([...options.lower].map(([name, world]) => {
+      const past = nextSecond(ledger.lastUse(name)?.updatedAt ?? "");
+      return [name, { ...world, updatedAt: latestTime(world.updatedAt, past) }];
+    }));
+  } finally {
+    ledger.close();
+  }
+}
+
 class SqliteStore implements Store {
   readonly #folder: DataFolder;
-  readonly #lower: ReadonlyMap<string, World>;
+  readonly #lower: Map<string, World>;
   readonly #files: WorldFiles;
   readonly #state: StoreState;
   readonly #catalog: Catalog;
@@ -121,12 +158,14 @@ class SqliteStore implements Store {
   readonly #snapshots: SnapshotFiles;
   readonly #watch: FolderWatch;
   #notes = 0;
+  readonly #otherKey: OtherKeyReport;
   #closing: Promise<void> | undefined;
 
   constructor(options: SqliteStoreOptions) {
-    const { folder, lower } = options;
+    const { folder, log = () => {} } = options;
+    this.#otherKey = new OtherKeyReport(log);
     this.#folder = folder;
-    this.#lower = lower;
+    const lower = this.#lower = new Map(options.lower);
     const jobs = this.#longJobs = new LongJobs(
       options.longJobs ?? {
         running: LONG_JOBS,
@@ -142,7 +181,7 @@ class SqliteStore implements Store {
         ...(folder.identity === undefined ? {} : { identity: folder.identity }),
         key: options.key,
         sync: options.sync ?? "full",
-        history: options.history ?? { versions: HISTORY_VERSIONS, bytes: HISTORY_BYTES },
+        history: options.history ?? DEFAULT_HISTORY,
         maxWorldBytes: options.maxWorldBytes ?? MAX_WORLD_BYTES,
         handles: options.handles ?? MAX_OPEN_WORLDS_PER_WORKER,
         lockWaitMs: options.lockWaitMs ?? LOCK_WAIT_MS,
@@ -150,6 +189,7 @@ class SqliteStore implements Store {
       writers: options.writers ?? 2,
       events: {
         onFilesClosed: (worlds) => this.#state.applyFileStamps(worlds),
+        onOtherKey: (name) => this.#otherKey.recordRefusal(name),
         onExit: (reason) => options.onWorkerExit?.(reason),
         onDetached: (fault) => this.#watch.report(fault),
       },
@@ -161,7 +201,7 @@ class SqliteStore implements Store {
       cacheBytes: options.cacheBytes ?? CACHE_BYTES,
       files,
       unindexed,
-      log: (line) => options.log?.(line),
+      log,
     });
     const { catalog, cache } = this.#state;
     this.#catalog = catalog;
@@ -191,6 +231,7 @@ class SqliteStore implements Store {
       lockFailures: this.#files.lockFailures,
       queuedReads: this.#files.queuedReads,
       longJobs: this.#longJobs.counts,
+      refusedOtherKey: this.#otherKey.refused,
     };
   }
 
@@ -203,6 +244,9 @@ class SqliteStore implements Store {
       this.#catalog.set(unindexedEntry(name));
     }
     this.#collections.load(this.#folder.path);
+    const names = [...rows.map(({ name }) => name), ...unindexed];
+    // Not awaited: the check only reports. A failure means that the store is closing.
+    this.#files.track(this.#otherKey.checkSample(names, this.#files)).catch(() => {});
     this.#files.track(this.#unindexed.indexAll(this.#applyRow));
   }
 
@@ -252,7 +296,7 @@ class SqliteStore implements Store {
     );
   }
 
-  async remove(change: Removal): Promise<{ readonly version: number }> {
+  async remove(change: Removal): Promise<RemovalResult> {
     const { name, by, precondition } = change;
     const renaming = this.#files.renaming(name);
     if (renaming !== undefined) {
@@ -262,18 +306,26 @@ class SqliteStore implements Store {
     this.#assertUpper(name);
     return await this.#files.remove(
       { kind: "remove", name, by, ...(precondition === undefined ? {} : { precondition }) },
-      (result) => this.#state.applyRemoval(name, by, result),
+      (result) => {
+        this.#state.applyRemoval(name, by, result);
+        return { version: result.version, trash: result.trash ?? "" };
+      },
     );
   }
 
   async rename(change: Rename): Promise<ChangeResult> {
     const { name, to, by } = change;
     this.#assertUpper(name);
+    const lower = this.#lower.get(to);
     return await this.#files.rename(
-      change,
+      // The chain of a world stays with its name if the new name is in the lower layer, because
+      // the first event of a world records that it covers one.
+      lower === undefined ? change : { ...change, contentOnly: true },
+      lower === undefined ? undefined : toLowerWorld(lower),
       () => this.#catalog.get(to) === undefined,
       ({ source, target }) => {
-        const written = this.#state.applyChange(to, by, { ...target, created: true }, undefined);
+        // In one tick, so that no reader sees the world under both names or neither.
+        const written = this.#state.applyChange(to, by, target, undefined);
         this.#state.applyRemoval(name, by, source);
         return written;
       },

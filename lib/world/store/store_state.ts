@@ -4,6 +4,7 @@
  */
 
 import { MAX_CACHE_ENTRY_BYTES } from "../../limits.ts";
+import { latestTime, nextSecond } from "../change_time.ts";
 import { Catalog } from "./catalog.ts";
 import { CatalogWriter } from "./catalog_writer.ts";
 import { ChangeHub } from "./change_hub.ts";
@@ -16,7 +17,8 @@ import type { WorldFiles } from "./world_files.ts";
 
 /** Options of {@link StoreState}. */
 export interface StoreStateOptions {
-  readonly lower: ReadonlyMap<string, World>;
+  /** The lower-layer worlds; their times change when an upper-layer world is removed. */
+  readonly lower: Map<string, World>;
   /** Maximum size of the cache in bytes. */
   readonly cacheBytes: number;
   readonly files: Pick<WorldFiles, "saveCatalog">;
@@ -32,7 +34,7 @@ export class StoreState {
   readonly cache: WorldCache;
   readonly hub: ChangeHub;
   readonly catalogWriter: CatalogWriter;
-  readonly #lower: ReadonlyMap<string, World>;
+  readonly #lower: Map<string, World>;
   readonly #unindexed: Pick<UnindexedWorlds, "delete">;
 
   constructor({ lower, cacheBytes, files, unindexed, log }: StoreStateOptions) {
@@ -70,17 +72,22 @@ export class StoreState {
 
   /**
    * Applies the removal of an upper-layer world; the lower-layer world of its name is visible
-   * again.
+   * again, with a later `Last-Modified` than the removed world had.
    */
-  applyRemoval(name: string, by: string, { version }: WriteResult): { readonly version: number } {
+  applyRemoval(name: string, by: string, { version, updatedAt }: WriteResult): void {
     this.#unindexed.delete(name);
     this.cache.delete(name);
     this.catalog.remove(name);
     this.catalogWriter.recordRemoval(name);
-    const lower = this.#lower.get(name);
-    if (lower === undefined) this.hub.publish({ kind: "delete", name, version, by });
-    else this.hub.publish({ kind: "update", name, version: lower.version, by, world: lower });
-    return { version };
+    const before = this.#lower.get(name);
+    if (before === undefined) {
+      this.hub.publish({ kind: "delete", name, version, by });
+      return;
+    }
+    const lower = { ...before, updatedAt: latestTime(before.updatedAt, nextSecond(updatedAt)) };
+    this.#lower.set(name, lower);
+    this.catalog.set(toEntry(lower));
+    this.hub.publish({ kind: "update", name, version: lower.version, by, world: lower });
   }
 
   /** Applies the row of a world that was not indexed; `undefined` if it has no file. */

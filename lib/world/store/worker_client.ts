@@ -17,6 +17,8 @@ export interface WorkerEvents {
   onFilesClosed(worlds: readonly (FileStamp & { readonly name: string })[]): void;
   /** The data folder is not the one that this process has locked. */
   onDetached?(fault: string): void;
+  /** A job was refused because another key signed the chain of the world. */
+  onOtherKey?(world: string): void;
   /** The Worker stopped; its pending jobs fail. */
   onExit(reason: string): void;
 }
@@ -117,8 +119,10 @@ export class WorkerClient {
       if (pending === undefined) continue;
       this.#pending.delete(reply.id);
       if ("error" in reply) {
-        if (reply.error.code === "in-use") this.#lockFailures += 1;
-        if (reply.error.code === "detached") this.events.onDetached?.(reply.error.message);
+        const { code, message, world = "" } = reply.error;
+        if (code === "in-use") this.#lockFailures += 1;
+        if (code === "detached") this.events.onDetached?.(message);
+        if (code === "other-key") this.events.onOtherKey?.(world);
         pending.reject(new StoreError(reply.error.code, reply.error.message));
       } else pending.resolve(reply.value);
     }

@@ -96,12 +96,19 @@ export interface ReleaseJob extends WriteBase {
   readonly kind: "release";
 }
 
-/** Renames the folder of a released world and opens it. */
+/** Moves a released world to a new name: renames its folder, or copies its bytes. */
 export interface AdoptJob extends WriteBase {
   readonly kind: "adopt";
-  /** The old name. */
+  /** The old name, and version and time of its world. */
   readonly from: string;
+  readonly source: { readonly version: number; readonly updatedAt: string };
   readonly ext: string;
+  /** Whether an existing world of the new name is replaced. */
+  readonly replace: boolean;
+  /** Whether chain and history stay with the old name. */
+  readonly contentOnly: boolean;
+  /** The state after the move if the new name gets the bytes only. */
+  readonly state: string;
 }
 
 /** A job of a writer. */
@@ -130,6 +137,10 @@ export interface WriteResult {
   readonly updatedAt: string;
   readonly len: number;
   readonly created: boolean;
+  /** Whether it is the first version of its world; its number can be more than 1. */
+  readonly first?: boolean;
+  /** Id of the trash entry, after a removal. */
+  readonly trash?: string;
   readonly fileStamp?: FileStamp;
 }
 
@@ -205,6 +216,7 @@ export type ReadJob =
     readonly version: number;
   }
   | { readonly id: number; readonly kind: "stat"; readonly names: readonly string[] }
+  | { readonly id: number; readonly kind: "otherKey"; readonly names: readonly string[] }
   | AuditJob
   | CancelJob
   | {
@@ -246,6 +258,7 @@ export interface JobResults {
   read: ReadResult | undefined;
   readAt: ReadResult;
   stat: readonly StatResult[];
+  otherKey: readonly boolean[];
   audit: AuditResult | undefined;
   cancel: undefined;
   log: readonly ChainEvent[] | undefined;
@@ -260,7 +273,10 @@ export interface JobResults {
 /** The reply to one job. */
 export type Reply =
   | { readonly id: number; readonly value: JobResults[keyof JobResults] }
-  | { readonly id: number; readonly error: { code: StoreErrorCode; message: string } };
+  | {
+    readonly id: number;
+    readonly error: { code: StoreErrorCode; message: string; world?: string };
+  };
 
 /** A message from a Worker. */
 export interface ReplyBatch {

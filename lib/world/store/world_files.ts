@@ -13,6 +13,7 @@ import type { WithoutId } from "./worker_client.ts";
 import type {
   CatalogRow,
   JobResults,
+  LowerWorld,
   ReadResult,
   SnapshotJob,
   SnapshotResult,
@@ -89,6 +90,15 @@ export class WorldFiles {
     return await this.#readLocks.shared(
       names,
       () => this.track(this.#workers.reader.run<"stat">({ kind: "stat", names })),
+    );
+  }
+
+  /** Returns for each world whether another key signed its chain. */
+  async haveOtherKey(names: readonly string[]): Promise<readonly boolean[]> {
+    this.assertOpen();
+    return await this.#readLocks.shared(
+      names,
+      () => this.track(this.#workers.reader.run<"otherKey">({ kind: "otherKey", names })),
     );
   }
 
@@ -185,6 +195,7 @@ export class WorldFiles {
    * Renames a world with its chain and history. No read and no change of either name runs at the
    * same time.
    *
+   * @param lower the lower-layer world of the new name, if there is one
    * @param isFree returns whether the new name is free; called when both names are locked
    * @param apply called with both results before the names are unlocked
    * @throws {StoreError} `precondition` if the new name has a world, `absent` if the old name has
@@ -192,6 +203,7 @@ export class WorldFiles {
    */
   rename<T>(
     change: Rename,
+    lower: LowerWorld | undefined,
     isFree: () => boolean,
     apply: (result: RenameResult) => T,
   ): Promise<T> {
@@ -201,14 +213,14 @@ export class WorldFiles {
       this.#writeLocks.exclusive(names, () => {
         this.#jobs.interrupt(names);
         return this.#readLocks.exclusive(names, async () => {
-          if (!isFree()) {
+          if (!change.replace && !isFree()) {
             throw new StoreError(
               "precondition",
               "Cannot move the world: a world with the new name exists",
               change.to,
             );
           }
-          return apply(await renameWorld(this.#workers, change));
+          return apply(await renameWorld(this.#workers, lower, change));
         });
       }),
     );

@@ -47,8 +47,8 @@ export function planAppend(change: Append, lower: World | undefined): WritePlan 
   return {
     job: { kind: "append", name, by, body, ext, state, ...optionalFields(precondition, lower) },
     nextWorld(result, before) {
-      const base = result.version === 1 ? lower : before;
-      if (result.version > 1 && before?.version !== result.version - 1) return undefined;
+      const base = result.first ? lower : before;
+      if (!result.first && before?.version !== result.version - 1) return undefined;
       if (result.len > MAX_CACHE_ENTRY_BYTES) return undefined;
       const joined = base === undefined ? body : concatBytes([base.body, body]);
       return toWorld(name, { ...result, body: joined, headers: "" }, base?.meta ?? []);
@@ -73,7 +73,10 @@ function optionalFields(
   lower: World | undefined,
 ): { precondition?: Precondition; lower?: LowerWorld } {
   const condition = precondition === undefined ? {} : { precondition };
-  if (lower === undefined) return condition;
-  const { sha256, ext, meta, body, updatedAt } = lower;
-  return { ...condition, lower: { sha256, ext, meta, body, updatedAt } };
+  return lower === undefined ? condition : { ...condition, lower: toLowerWorld(lower) };
+}
+
+/** Returns what a writer needs of the lower-layer world that a change covers. */
+export function toLowerWorld({ sha256, ext, meta, body, updatedAt }: World): LowerWorld {
+  return { sha256, ext, meta, body, updatedAt };
 }

@@ -7,6 +7,7 @@
 import { CHECKPOINT_BYTES } from "../../limits.ts";
 import { shardOf } from "../../base/hash.ts";
 import { pathExists, WORLD_FILE } from "../file/durable_fs.ts";
+import type { NameLedger } from "../file/name_ledger.ts";
 import { toFolderName } from "../name.ts";
 import type { FileStamp } from "../store/worker_messages.ts";
 import { openFailure } from "../file/open_failure.ts";
@@ -24,8 +25,15 @@ export class HandleCache {
   /**
    * @param data path of the data folder
    * @param maxHandles maximum number of open files
+   * @param options options of the opened files
+   * @param ledger the versions that names have used
    */
-  constructor(readonly data: string, readonly maxHandles: number, readonly options: OpenOptions) {}
+  constructor(
+    readonly data: string,
+    readonly maxHandles: number,
+    readonly options: OpenOptions,
+    readonly ledger: Pick<NameLedger, "lastUse">,
+  ) {}
 
   /** Returns the file of a world if it is open. */
   peek(name: string): WorldFile | undefined {
@@ -48,6 +56,13 @@ export class HandleCache {
     const path = `${this.data}/${toFolderName(name)}/${WORLD_FILE}`;
     if (!pathExists(path)) return undefined;
     const file = this.#openFile(name, path);
+    try {
+      // A world that was moved here, or whose folder was moved back from the trash.
+      file.versionFloor = this.ledger.lastUse(name)?.version ?? 0;
+    } catch (error) {
+      file.close();
+      throw error;
+    }
     this.#open.set(name, file);
     for (const oldest of this.#open.keys()) {
       if (this.#open.size <= this.maxHandles) break;

@@ -8,6 +8,7 @@
 import { DatabaseSync, type SQLInputValue } from "node:sqlite";
 import { setImmediate } from "node:timers";
 import { sha256Hex } from "../../base/hash.ts";
+import { isSignedWithOtherKey } from "../file/chain_key.ts";
 import { statWorldFile } from "./catalog_file.ts";
 import { MAX_IN_MEMORY_SNAPSHOT_BYTES } from "../../limits.ts";
 import { pathExists, tryRemove, WORLD_FILE, writeSynced } from "../file/durable_fs.ts";
@@ -93,6 +94,19 @@ export class Reader {
       updatedAt: String(row.updated_at),
       ...reliableStamp(before, after),
     };
+  }
+
+  /** Whether another key signed the chain of a world; false if its file cannot be read. */
+  hasOtherKey(name: string): boolean {
+    try {
+      return this.#use(name, (db) =>
+        isSignedWithOtherKey(
+          (statement, ...values) => db.prepare(statement).all(...values),
+          this.#sign,
+        )) ?? false;
+    } catch {
+      return false; // a damaged world, which every access reports
+    }
   }
 
   /** Reads at most `limit` events with an id below `before`, newest first. */
@@ -337,7 +351,8 @@ function readVersion(
   }
   if (version === newest) return readCurrent(db, name);
   // Versions beyond the limit are dropped some writes later, but reads treat them as gone at once.
-  const kept = version < newest - keep || getRow(db, sql.HAS_HISTORY) === undefined
+  const kept = getRow(db, sql.HAS_HISTORY) === undefined ||
+      Number(getRow(db, sql.COUNT_VERSIONS_AFTER, version)?.versions) >= keep
     ? undefined
     : getRow(db, sql.SELECT_VERSION, version);
   if (kept === undefined) {

@@ -168,6 +168,8 @@ function serveReader(port: StorePort, setup: WorkerSetup): void {
         return reader.readAt(job.name, job.version);
       case "stat":
         return job.names.map((name) => stat(reader, name));
+      case "otherKey":
+        return job.names.map((name) => reader.hasOtherKey(name));
       case "log":
         return reader.log(job.name, job.before, job.limit);
       case "cancel":

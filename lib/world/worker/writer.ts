@@ -5,14 +5,19 @@
  */
 
 import { concatBytes } from "../../base/concat_bytes.ts";
+import { latestTime, nextSecond } from "../change_time.ts";
 import { type ChainSigner, createChainSigner } from "../event_chain.ts";
 import {
+  createTrashId,
   createWorldFolder,
   moveToTrash,
+  pathExists,
   renameWorldFolder,
   syncFolder,
+  TRASH_FOLDER,
   WORLD_FILE,
 } from "../file/durable_fs.ts";
+import { type LastUse, NameLedger } from "../file/name_ledger.ts";
 import { toStoreError } from "../sqlite_errors.ts";
 import { toFolderName } from "../name.ts";
 import { type ClosedWorld, HandleCache, readFileStamp } from "./handle_cache.ts";
@@ -53,13 +58,15 @@ interface CreatedWorld {
 export class Writer {
   readonly #open: HandleCache;
   readonly #images: ImageBuilder;
+  readonly #ledger: NameLedger;
   readonly #sign: ChainSigner;
   #serial = 0;
 
   constructor(readonly setup: WorkerSetup, readonly clock: WriterClock) {
     this.#sign = createChainSigner(setup.key);
     this.#images = new ImageBuilder(this.#sign);
-    this.#open = new HandleCache(setup.data, setup.handles, this.#options());
+    this.#ledger = new NameLedger(setup.data);
+    this.#open = new HandleCache(setup.data, setup.handles, this.#options(), this.#ledger);
   }
 
   /**
@@ -99,6 +106,7 @@ export class Writer {
   close(): void {
     this.#open.close();
     this.#images.close();
+    this.#ledger.close();
   }
 
   #applyTo(
@@ -179,6 +187,7 @@ export class Writer {
   #fault(job: ChangeJob, file: WorldFile): StoreError | undefined {
     const fault = preconditionFault(job.precondition, currentOf(file));
     if (fault !== undefined) return new StoreError("precondition", fault, job.name);
+    if (file.hasOtherKey) return otherKey(job.name, "change");
     const len = file.row.len + (job.kind === "append" ? job.body.length : 0);
     if (job.kind === "append" && len > this.setup.maxWorldBytes) {
       return tooLarge(job.name, len, this.setup.maxWorldBytes);
@@ -187,7 +196,7 @@ export class Writer {
   }
 
   #change(job: ChangeJob, file: WorldFile): WriteResult {
-    const now = this.clock.now();
+    const now = file.timeOf(this.clock.now());
     switch (job.kind) {
       case "put":
         file.replace(
@@ -230,7 +239,9 @@ export class Writer {
       ...(lower === undefined ? {} : { covers: "lower" }),
       ...(job.kind === "put" ? job.eventFields : {}),
     };
+    const last = this.#ledger.lastUse(job.name);
     const { row, sha256, image } = this.#images.build({
+      version: (last?.version ?? 0) + 1,
       op: job.kind,
       body,
       sent: job.body,
@@ -238,13 +249,18 @@ export class Writer {
       headers: JSON.stringify(job.kind === "put" ? job.meta : appendBase?.meta ?? []),
       state: job.state,
       eventFields,
-    }, this.clock.now());
+    }, latestTime(this.#firstTime(last), lower?.updatedAt ?? ""));
     const folder = toFolderName(job.name);
     createWorldFolder(this.setup.data, folder, image, this.#uniqueName());
     const { version, ext, state, updatedAt, len } = row;
     const fileStamp = readFileStamp(this.setup.data, job.name);
     const created = lower === undefined;
-    return { version, ext, state, updatedAt, len, sha256, created, fileStamp };
+    return { version, ext, state, updatedAt, len, sha256, created, first: true, fileStamp };
+  }
+
+  /** The time of the first version of a world whose name may have had a world before. */
+  #firstTime(last: LastUse | undefined): string {
+    return latestTime(this.clock.now(), nextSecond(last?.updatedAt ?? ""));
   }
 
   #move(job: MoveJob): WriteResult {
@@ -259,20 +275,20 @@ export class Writer {
   }
 
   #remove(job: RemoveJob): WriteResult {
+    const { name, by } = job;
     const file = this.#openChecked(job, "delete");
-    const { version } = file.row;
-    const result = { ...resultOf(file), updatedAt: this.clock.now() };
+    const trash = createTrashId(this.clock.now());
+    const { version, updatedAt } = file.row;
+    const now = file.timeOf(this.clock.now());
+    const result = { ...resultOf(file), trash };
+    this.#ledger.recordEnd(name, { version, updatedAt, trash });
+    file.requireSync(true);
     file.begin();
-    file.note(
-      "world_deleted",
-      { version, body_sha256: file.sha256, by: job.by },
-      result.updatedAt,
-    );
-    file.exec(sql.MARK_DELETED);
+    file.markDeleted(now, { trash, by });
     file.commit();
     assertInPlace(file);
     try {
-      this.#moveToTrash(job.name);
+      this.#moveToTrash(name, trash);
     } catch {
       // Safe to ignore: the mark is on disk, so that no read returns the world, and the next write
       // of this name moves the folder first.
@@ -297,44 +313,177 @@ export class Writer {
 
   /** Closes a world, so that another writer can open it under its new name. */
   #release(job: ReleaseJob): WriteResult {
-    const result = resultOf(this.#openChecked(job, "move"));
+    const file = this.#openChecked(job, "move");
+    if (file.hasOtherKey) throw otherKey(job.name, "move");
+    const result = resultOf(file);
     this.#open.discard(job.name);
     return result;
   }
 
-  /** Renames the folder of a world that another writer released, and records the move. */
+  /** Moves a world that another writer released to the name of the job. */
   #adopt(job: AdoptJob): WriteResult {
-    const { name, from, by, ext } = job;
-    if (this.#openFile(name) !== undefined) {
+    const target = this.#openFile(job.name);
+    if (target !== undefined && !job.replace) {
       throw new StoreError(
         "precondition",
         "Cannot move the world: a world with the new name exists",
-        name,
+        job.name,
       );
     }
+    if (target?.hasOtherKey) throw otherKey(job.name, "replace");
+    return target === undefined && !job.contentOnly
+      ? this.#carry(job)
+      : this.#moveContent(job, target);
+  }
+
+  /**
+   * Renames the folder of a released world, and records the move in its chain. The ledger has the
+   * move until both are on disk; after a crash between them, `finishMoves` renames the folder back.
+   */
+  #carry(job: AdoptJob): WriteResult {
+    const { name, from, by, ext, source } = job;
     const { data } = this.setup;
-    renameWorldFolder(data, toFolderName(from), toFolderName(name), this.#uniqueName());
+    const last = this.#ledger.lastUse(name);
+    const version = Math.max(source.version, last?.version ?? 0) + 1;
+    const sourceVersion = source.version;
+    this.#ledger.beginMove(
+      { from, to: name, carry: true, sourceVersion, version, by, trash: "" },
+      source.updatedAt,
+    );
     try {
+      renameWorldFolder(data, toFolderName(from), toFolderName(name), this.#uniqueName());
       const file = this.#openFile(name);
       if (file === undefined) {
         throw new StoreError("absent", "Cannot move the world: it does not exist", from);
       }
+      file.requireSync(true);
       file.begin();
-      file.recordMove(ext, this.clock.now(), { from: `/${from}`, to: `/${name}`, by });
+      const now = file.timeOf(this.#firstTime(last));
+      file.recordMove(ext, now, { from: `/${from}`, to: `/${name}`, by });
       file.commit();
-      return resultOf(file);
+      file.requireSync(false);
+      this.#ledger.endMove(from);
+      return { ...resultOf(file), created: true };
     } catch (thrown) {
       this.#open.rollBack(name);
       this.#open.discard(name);
-      renameWorldFolder(data, toFolderName(name), toFolderName(from), this.#uniqueName());
+      if (!pathExists(`${data}/${toFolderName(from)}`)) {
+        renameWorldFolder(data, toFolderName(name), toFolderName(from), this.#uniqueName());
+      }
+      this.#ledger.endMove(from);
       throw thrown;
     }
   }
 
-  /** Moves a world that is marked as deleted to the trash. */
-  #moveToTrash(name: string): void {
+  /**
+   * Writes the bytes of a released world as the next version of the target, and moves the released
+   * world to the trash. The ledger has the move until both are on disk; after a crash between them,
+   * `finishMoves` completes it.
+   *
+   * @param target the world that is replaced; undefined if it does not exist
+   */
+  #moveContent(job: AdoptJob, target: WorldFile | undefined): WriteResult {
+    const { name, from, by } = job;
+    const source = this.#openReleased(from);
+    try {
+      const trash = createTrashId(this.clock.now());
+      const { version: sourceVersion, updatedAt } = source.row;
+      const last = this.#ledger.lastUse(name);
+      const version = Math.max(
+        target?.row.version ?? 0,
+        last?.version ?? 0,
+        sourceVersion,
+      ) + 1;
+      this.#ledger.beginMove(
+        { from, to: name, carry: false, sourceVersion, version, by, trash },
+        updatedAt,
+      );
+      source.requireSync(true);
+      source.begin();
+      const now = source.timeOf(this.clock.now());
+      source.note(
+        "world_moved",
+        { from: `/${from}`, to: `/${name}`, version: sourceVersion, by },
+        now,
+      );
+      source.markDeleted(now, { trash, by });
+      const result = this.#writeMoved(job, source, target, version, last);
+      source.commit();
+      source.close();
+      try {
+        this.#moveToTrash(from, trash);
+      } catch {
+        // Safe to ignore: the world is marked as deleted; the next write of its name moves it.
+      }
+      return { ...result, trash };
+    } finally {
+      if (source.isOpen) source.close();
+      this.#ledger.endMove(from);
+    }
+  }
+
+  /** Writes the bytes of a source to the target of its move, with the event, and syncs them. */
+  #writeMoved(
+    { name, from, by, ext, state, lower }: AdoptJob,
+    source: WorldFile,
+    target: WorldFile | undefined,
+    version: number,
+    last: LastUse | undefined,
+  ): WriteResult {
+    const { headers, version: from_version } = source.row;
+    const body = source.body();
+    const eventFields = { by, moved_from: `/${from}`, from_version };
+    if (target !== undefined) {
+      try {
+        target.requireSync(true);
+        target.begin();
+        target.versionFloor = version - 1;
+        const now = target.timeOf(this.clock.now());
+        target.replace(body, { ext, headers, state }, now, eventFields);
+        target.commit();
+        target.requireSync(false);
+        return resultOf(target);
+      } catch (thrown) {
+        this.#open.rollBack(name);
+        throw thrown;
+      }
+    }
+    const { row, sha256, image } = this.#images.build({
+      version,
+      op: "put",
+      body,
+      sent: body,
+      ext,
+      headers,
+      state,
+      eventFields: lower === undefined ? eventFields : { ...eventFields, covers: "lower" },
+    }, latestTime(this.#firstTime(last), lower?.updatedAt ?? ""));
+    const { data } = this.setup;
+    createWorldFolder(data, toFolderName(name), image, this.#uniqueName());
+    syncFolder(data);
+    return { ...row, sha256, created: lower === undefined, first: true };
+  }
+
+  /** Opens a world of another writer, which has closed it; the caller closes it. */
+  #openReleased(name: string): WorldFile {
+    const path = `${this.setup.data}/${toFolderName(name)}/${WORLD_FILE}`;
+    if (!pathExists(path)) {
+      throw new StoreError("absent", "Cannot move the world: it does not exist", name);
+    }
+    return new WorldFile(name, path, this.#options());
+  }
+
+  /**
+   * Moves a world that is marked as deleted to the trash.
+   *
+   * @param id id of its trash entry
+   */
+  #moveToTrash(name: string, id: string): void {
     this.#open.discard(name);
-    const path = moveToTrash(this.setup.data, toFolderName(name), this.#uniqueName());
+    const folder = toFolderName(name);
+    const isUsed = id === "" || pathExists(`${this.setup.data}/${TRASH_FOLDER}/${id}/${folder}`);
+    const free = isUsed ? createTrashId(this.clock.now()) : id;
+    const path = moveToTrash(this.setup.data, folder, free);
     // Remove the mark, so that an operator can restore the world by moving its folder back.
     const trashed = new WorldFile(name, `${path}/${WORLD_FILE}`, this.#options());
     try {
@@ -353,7 +502,11 @@ export class Writer {
     if (file === open || Number(file?.get(sql.SELECT_DELETED_MARK)?.user_version) !== 1) {
       return file;
     }
-    this.#moveToTrash(name);
+    // The server stopped between the deletion and the move to the trash.
+    const { version, updatedAt } = file?.row ?? { version: 0, updatedAt: "" };
+    const trash = this.#ledger.lastUse(name)?.trash ?? "";
+    this.#ledger.recordEnd(name, { version, updatedAt, trash });
+    this.#moveToTrash(name, trash);
     return undefined;
   }
 
@@ -420,7 +573,16 @@ function currentOf(file: WorldFile): CurrentVersion {
 
 function toErrorReply(job: WriteJob, thrown: unknown): Reply {
   const { code, message } = toStoreError(thrown, job.name);
-  return { id: job.id, error: { code, message } };
+  return { id: job.id, error: { code, message, world: job.name } };
+}
+
+function otherKey(name: string, verb: string): StoreError {
+  return new StoreError(
+    "other-key",
+    `Cannot ${verb} the world: another key signed its event chain; start the server with that key ` +
+      "(ELASTIK_KEY, or .key of the data folder if ELASTIK_KEY is not set)",
+    name,
+  );
 }
 
 function tooLarge(name: string, bytes: number, max: number): StoreError {

@@ -219,28 +219,24 @@ Deno.test("copyMove() obeys preconditions and locks", async () => {
   });
 });
 
-Deno.test("copyMove() keeps writes that happen during a move", async () => {
+Deno.test("copyMove() keeps a write to the source that arrives during a move, as a new world", async () => {
   await withApp({}, async (app) => {
     const ask = createAsk(app);
     await ask("PUT /home/a", 201, {}, "0");
     await ask("PUT /home/b", 201, {}, "replaced");
-    let writes = 0;
+    const late: Promise<unknown>[] = [];
     const stop = app.store.watch("home/b", () => {
-      // Between the creation of the new world and the deletion of the old one.
-      if (writes++ === 0) {
-        void app.store.put({
-          name: "home/a",
-          body: new TextEncoder().encode("late"),
-          ext: "txt",
-          meta: [],
-          by: "T3",
-        });
-      }
+      // Before the move is answered.
+      const body = new TextEncoder().encode("late");
+      late.push(app.store.put({ name: "home/a", body, ext: "txt", meta: [], by: "T3" }));
     });
     await ask("MOVE /dav/home/a", 204, to("/home/b"));
     stop();
-    assertEquals((await ask("GET /dav/home/b", 200)).text, "late");
-    await ask("GET /dav/home/a", 404);
+    await Promise.all(late);
+    assertEquals(late.length, 1);
+    assertEquals((await ask("GET /dav/home/b", 200)).text, "0");
+    assertEquals((await ask("GET /dav/home/a", 200)).text, "late");
+    assertEquals(app.store.stat("home/a")?.version, 2);
   });
 });
 
@@ -297,11 +293,12 @@ Deno.test("copyMove() does not move earlier versions to a path that more callers
     await ask("PUT /boot/plan", 201, {}, "secret once");
     await ask("PUT /boot/plan", 200, {}, "public now");
     await ask("MOVE /dav/boot/plan", 201, to("/home/plan"));
-    assertEquals(await past(app, "home/plan"), ["stage_written", [1]]);
+    // The new version is higher than any that either name used.
+    assertEquals(await past(app, "home/plan"), ["stage_written", [3]]);
     assertEquals((await ask("GET /home/plan?raw", 200)).text, "public now");
     await ask("PUT /lib/a", 201, {}, "export default {};");
     await ask("MOVE /dav/lib/a", 201, to("/lib/b"));
-    assertEquals((await past(app, "lib/b"))[1], [1]);
+    assertEquals((await past(app, "lib/b"))[1], [2]);
     assertEquals(app.store.stat("lib/b")?.state, "pending");
   });
 });

@@ -69,7 +69,7 @@ test("GET /stream/<name> sends the current state at once and then every change, 
     '{"name":"home/x","version":51}',
   ]);
   await put(server, "/home/x", "again");
-  assertEquals(format(await reader.next()), "update 1 again");
+  assertEquals(format(await reader.next()), "update 52 again");
   await reader.close();
 });
 
@@ -156,7 +156,7 @@ test("GET /stream/<name> sends a delete event if the world was deleted since", a
   const reader = await open(server, "/stream/home/x", { "last-event-id": "1" });
   assertEquals(format(await reader.next()), "delete 1 home/x v1");
   await put(server, "/home/x", "new");
-  assertEquals(format(await reader.next()), "update 1 new");
+  assertEquals(format(await reader.next()), "update 2 new");
   await reader.close();
 });
 

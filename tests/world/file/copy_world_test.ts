@@ -14,7 +14,13 @@ import {
   SAMPLE_NAME,
   sampleSetup,
 } from "../../testdata/sample_world.ts";
-import { appendJob, noteJob, putJob, removeJob, testWriter } from "../../testdata/test_writer.ts";
+import {
+  appendJob,
+  noteJob,
+  putJob,
+  removeWithoutMove,
+  testWriter,
+} from "../../testdata/test_writer.ts";
 import { withTempFolder } from "../../support/temp_folder.ts";
 
 const NEW_KEY = "ab".repeat(32);
@@ -249,9 +255,7 @@ Deno.test("Reader.snapshot() returns undefined for a world that does not exist o
     assertEquals(await reader.snapshot("home/none", `${data}/copy.db`), undefined);
     const writer = testWriter(data);
     writer.apply([putJob(SAMPLE_NAME, "1")]);
-    Deno.removeSync(`${data}/.trash`);
-    Deno.writeTextFileSync(`${data}/.trash`, "");
-    writer.apply([removeJob(SAMPLE_NAME)]);
     writer.close();
+    removeWithoutMove(data, SAMPLE_NAME);
     assertEquals(await reader.snapshot(SAMPLE_NAME, `${data}/copy.db`), undefined);
   }));

@@ -11,8 +11,8 @@ const NOW = "2026-01-01T00:00:00.000Z";
 const encoder = new TextEncoder();
 
 function newWorld(body: Uint8Array, more: Partial<NewWorld> = {}): NewWorld {
-  const base = { op: "put" as const, body, sent: body, ext: "txt", headers: "[]", state: "" };
-  return { ...base, eventFields: { by: "T2" }, ...more };
+  const base = { version: 1, op: "put" as const, body, sent: body, ext: "txt" };
+  return { ...base, headers: "[]", state: "", eventFields: { by: "T2" }, ...more };
 }
 
 /** Writes an image to a file and opens it as a world. */

@@ -25,7 +25,7 @@ Deno.test("renameWorld() sends release to the old writer and adopt to the new on
   };
   // Only `run` is called on a writer.
   const workers = { writerFor: () => writer } as unknown as Workers;
-  const { source, target } = await renameWorld(workers, RENAME);
+  const { source, target } = await renameWorld(workers, undefined, RENAME);
   assertEquals(log, ["release home/a", "adopt home/b"]);
   assertEquals([source.version, target.version], [1, 2]);
 });
@@ -38,7 +38,17 @@ Deno.test("Writer.apply() releases and adopts a world, and refuses an existing n
     assertEquals(versionsOf(writer.apply(first), first), [1, 2]);
     assertEquals(versionsOf(other.apply([putJob("home/c", "c")]), []), []);
     const release = { id: 901, kind: "release" as const, name: "home/a", by: "T3" };
-    const adopt = { id: 902, kind: "adopt" as const, from: "home/a", by: "T3", ext: "md" };
+    const adopt = {
+      id: 902,
+      kind: "adopt" as const,
+      from: "home/a",
+      source: { version: 2, updatedAt: "2026-01-01T00:00:00.001Z" },
+      by: "T3",
+      ext: "md",
+      replace: false,
+      contentOnly: false,
+      state: "",
+    };
     assertEquals(versionsOf(writer.apply([release]), [release]), [2]);
     const onto = { ...adopt, name: "home/c" };
     assertEquals(outcomeOf(other.apply([onto]), onto), "precondition");

@@ -5,7 +5,7 @@ import { createLowerLayer } from "../../../lib/world/lower_layer.ts";
 import { openSqliteStore, type SqliteStoreOptions } from "../../../lib/world/store/sqlite_store.ts";
 import type { ChangeResult, Store } from "../../../lib/world/store.ts";
 import { FILE_DAMAGE } from "../../testdata/file_damage.ts";
-import { putJob, removeJob, testWriter } from "../../testdata/test_writer.ts";
+import { putJob, removeWithoutMove, testWriter } from "../../testdata/test_writer.ts";
 import { renameSuite } from "../rename_suite.ts";
 import { storeSuite, type SuiteOptions } from "../store_suite.ts";
 import { withTempFolder } from "../../support/temp_folder.ts";
@@ -129,12 +129,7 @@ Deno.test("SqliteStore does not list a world whose folder was deleted between tw
 Deno.test("SqliteStore completes a removal that a crash interrupted", () =>
   withTempFolder(async (data) => {
     fill(data, ["home/a", "home/b", "usr/low"]);
-    const writer = testWriter(data);
-    Deno.removeSync(`${data}/.trash`);
-    Deno.writeTextFileSync(`${data}/.trash`, "");
-    writer.apply(["home/a", "home/b", "usr/low"].map((name) => removeJob(name)));
-    writer.close();
-    Deno.removeSync(`${data}/.trash`);
+    for (const name of ["home/a", "home/b", "usr/low"]) removeWithoutMove(data, name);
     assert(pathExists(`${data}/home%2Fa/universe.db`));
 
     const store = await open(data, { lower: { "usr/low": "lower" } });

@@ -69,7 +69,7 @@ Deno.test("StoreState.applyChange() evicts a world that must be read again", () 
 Deno.test("StoreState.applyRemoval() removes the world and notifies watchers of a deletion", async () => {
   const { made, saved, changes } = createState();
   made.applyChange("home/a", "T2", result("home/a", "x"), world("home/a", "x"));
-  assertEquals(made.applyRemoval("home/a", "T3", result("home/a", "x")), { version: 3 });
+  made.applyRemoval("home/a", "T3", result("home/a", "x"));
   assertEquals([made.cache.get("home/a"), made.catalog.get("home/a")], [undefined, undefined]);
   assertEquals(changes.at(-1), ["delete", "home/a", 3, false]);
   await made.catalogWriter.flush();

@@ -47,7 +47,7 @@ Deno.test("WorldFiles.rename() holds reads and changes of both names until its r
     const log: string[] = [];
     await files.submit(put("home/a", "one"), () => {});
     const change = { name: "home/a", to: "home/b", by: "T3", ext: "txt" };
-    const renaming = files.rename(change, () => true, () => void log.push("renamed"));
+    const renaming = files.rename(change, undefined, () => true, () => void log.push("renamed"));
     const reading = files.read("home/a").then((found) => log.push(`read ${found?.version}`));
     const writing = files.submit(
       put("home/b", "two"),
@@ -62,7 +62,9 @@ Deno.test("WorldFiles.rename() changes nothing if the new name is taken", () =>
   withFiles(async (files) => {
     await files.submit(put("home/a", "one"), () => {});
     const change = { name: "home/a", to: "home/b", by: "T3", ext: "txt" };
-    await assertRejects(files.rename(change, () => false, () => {}), { code: "precondition" });
+    await assertRejects(files.rename(change, undefined, () => false, () => {}), {
+      code: "precondition",
+    });
     assertEquals(files.renaming("home/a"), undefined);
     assertEquals((await files.read("home/a"))?.version, 1);
   }));

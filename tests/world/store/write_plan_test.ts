@@ -65,15 +65,20 @@ Deno.test("planAppend() computes the next world only from the previous version",
   assertEquals(after(result(4, 6), undefined), undefined);
 });
 
+/** The result of the first version of a world. */
+function first(version: number, len: number) {
+  return { ...result(version, len), first: true };
+}
+
 Deno.test("planAppend() starts with the bytes of the lower-layer world, or without bytes", () => {
   assertEquals(
-    textOf(planAppend(change, world(0, "low")).nextWorld(result(1, 6), undefined)),
+    textOf(planAppend(change, world(0, "low")).nextWorld(first(1, 6), undefined)),
     "lownew",
   );
-  assertEquals(textOf(planAppend(change, undefined).nextWorld(result(1, 3), undefined)), "new");
+  assertEquals(textOf(planAppend(change, undefined).nextWorld(first(6, 3), undefined)), "new");
   // The cached world was removed, so it is not the previous version.
   assertEquals(
-    textOf(planAppend(change, undefined).nextWorld(result(1, 3), world(5, "old"))),
+    textOf(planAppend(change, undefined).nextWorld(first(6, 3), world(5, "old"))),
     "new",
   );
 });

@@ -19,7 +19,7 @@ function withWorlds(handles: number, use: (open: HandleCache, data: string) => v
       sign: createChainSigner(SAMPLE_KEY),
       sync: "full",
       history,
-    });
+    }, { lastUse: () => undefined });
     try {
       use(open, data);
     } finally {

@@ -9,7 +9,7 @@ import {
   sampleSetup,
 } from "../../testdata/sample_world.ts";
 import { FILE_DAMAGE } from "../../testdata/file_damage.ts";
-import { appendJob, putJob, removeJob, testWriter } from "../../testdata/test_writer.ts";
+import { appendJob, putJob, removeWithoutMove, testWriter } from "../../testdata/test_writer.ts";
 import { withTempFolder } from "../../support/temp_folder.ts";
 
 const decoder = new TextDecoder();
@@ -140,10 +140,8 @@ Deno.test("Reader returns undefined for a world that is marked as deleted", () =
   withTempFolder(async (data) => {
     const writer = testWriter(data);
     writer.apply([putJob("home/x", "1")]);
-    Deno.removeSync(`${data}/.trash`);
-    Deno.writeTextFileSync(`${data}/.trash`, "");
-    writer.apply([removeJob("home/x")]);
     writer.close();
+    removeWithoutMove(data, "home/x");
     const reader = new Reader(sampleSetup(data));
     assertEquals([reader.read("home/x"), reader.stat("home/x"), reader.log("home/x", 9, 9)], [
       undefined,
@@ -152,7 +150,6 @@ Deno.test("Reader returns undefined for a world that is marked as deleted", () =
     ]);
     assertEquals(await reader.audit("home/x"), undefined);
     assertThrows(() => reader.readAt("home/x", 1), { code: "absent" });
-    Deno.removeSync(`${data}/.trash`);
   }));
 
 for (const [name, { inflict, read }] of Object.entries(FILE_DAMAGE)) {

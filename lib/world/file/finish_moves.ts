@@ -1,0 +1,106 @@
+/**
+ * Finishes or undoes the moves that a crash interrupted, before the store reads the first world.
+ * The ledger has each move from before its first change of a folder until both folders are changed.
+ * The versions tell how far it came, because a name never uses a version twice. Idempotent: it can
+ * itself be interrupted and run again.
+ */
+
+import {
+  createTrashId,
+  moveToTrash,
+  pathExists,
+  renameWorldFolder,
+  WORLD_FILE,
+} from "./durable_fs.ts";
+import { toFolderName } from "../name.ts";
+import type { MoveIntent, NameLedger } from "./name_ledger.ts";
+import * as sql from "./sql.ts";
+import { type OpenOptions, WorldFile } from "./world_file.ts";
+
+/** What {@link finishMoves} needs. */
+export interface FinishMovesOptions extends OpenOptions {
+  /** Path of the data folder; no other process uses it. */
+  readonly data: string;
+  /** RFC 3339 time of events that are appended. */
+  readonly now: string;
+  /** Receives a move that could not be finished; the next start tries it again. */
+  readonly onError: (move: MoveIntent, error: unknown) => void;
+}
+
+/**
+ * Finishes or undoes every move in a ledger.
+ *
+ * @returns the number of moves that changed a folder now
+ */
+export function finishMoves(ledger: NameLedger, options: FinishMovesOptions): number {
+  let changed = 0;
+  for (const move of ledger.moves()) {
+    try {
+      const done = move.carry ? undoRename(move, options) : completeMove(move, options);
+      if (done) changed += 1;
+      ledger.endMove(move.from);
+    } catch (error) {
+      options.onError(move, error);
+    }
+  }
+  return changed;
+}
+
+/** Renames the folder back if the event of the move was not committed. */
+function undoRename(move: MoveIntent, options: FinishMovesOptions): boolean {
+  const { from, to, version, sourceVersion } = move;
+  const { data } = options;
+  if (!hasWorld(data, to) || pathExists(`${data}/${toFolderName(from)}`)) return false;
+  const current = useFile(to, options, (file) => file.row.version);
+  // A higher version has the event of the move; another one belongs to a later world.
+  if (current >= version || current !== sourceVersion) return false;
+  renameWorldFolder(data, toFolderName(to), toFolderName(from), createTrashId(options.now));
+  return true;
+}
+
+/** Moves the source to the trash if the target has its bytes. */
+function completeMove(move: MoveIntent, options: FinishMovesOptions): boolean {
+  const { from, to, version, sourceVersion, by, trash } = move;
+  const { data } = options;
+  if (!hasWorld(data, to) || !hasWorld(data, from)) return false;
+  if (useFile(to, options, (file) => file.row.version) < version) return false;
+  return useFile(from, options, (file) => {
+    if (file.row.version !== sourceVersion) return false; // a later world of this name
+    if (Number(file.get(sql.SELECT_DELETED_MARK)?.user_version) === 1) return false;
+    file.requireSync(true);
+    file.begin();
+    const now = file.timeOf(options.now);
+    if (!file.hasOtherKey) {
+      const payload = { from: `/${from}`, to: `/${to}`, version: sourceVersion, by };
+      file.note("world_moved", payload, now);
+    }
+    file.markDeleted(now, { trash, by });
+    file.commit();
+    return true;
+  }) && moveMarked(move, options);
+}
+
+/** Moves a world that is marked as deleted to the trash and removes the mark. */
+function moveMarked({ from, trash }: MoveIntent, options: FinishMovesOptions): true {
+  const path = moveToTrash(options.data, toFolderName(from), trash);
+  const file = new WorldFile(from, `${path}/${WORLD_FILE}`, options);
+  try {
+    file.exec(sql.CLEAR_DELETED);
+  } finally {
+    file.close();
+  }
+  return true;
+}
+
+function hasWorld(data: string, name: string): boolean {
+  return pathExists(`${data}/${toFolderName(name)}/${WORLD_FILE}`);
+}
+
+function useFile<T>(name: string, options: FinishMovesOptions, use: (file: WorldFile) => T): T {
+  const file = new WorldFile(name, `${options.data}/${toFolderName(name)}/${WORLD_FILE}`, options);
+  try {
+    return use(file);
+  } finally {
+    file.close();
+  }
+}

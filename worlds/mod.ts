@@ -112,27 +112,28 @@ import w104 from "./usr/share/doc/problems/method-not-allowed.md" with { type: "
 import w105 from "./usr/share/doc/problems/not-acceptable.md" with { type: "text" };
 import w106 from "./usr/share/doc/problems/not-found.md" with { type: "text" };
 import w107 from "./usr/share/doc/problems/not-implemented.md" with { type: "text" };
-import w108 from "./usr/share/doc/problems/precondition-failed.md" with { type: "text" };
-import w109 from "./usr/share/doc/problems/range-not-satisfiable.md" with { type: "text" };
-import w110 from "./usr/share/doc/problems/request-timeout.md" with { type: "text" };
-import w111 from "./usr/share/doc/problems/too-many-requests.md" with { type: "text" };
-import w112 from "./usr/share/doc/problems/unauthorized.md" with { type: "text" };
-import w113 from "./usr/share/doc/problems/unavailable.md" with { type: "text" };
-import w114 from "./usr/share/doc/problems/unknown-host.md" with { type: "text" };
-import w115 from "./usr/share/doc/problems/unprocessable.md" with { type: "text" };
-import w116 from "./usr/share/doc/problems/unsupported-media-type.md" with { type: "text" };
-import w117 from "./usr/share/doc/problems/uri-too-long.md" with { type: "text" };
-import w118 from "./usr/share/doc/problems/world-damaged.md" with { type: "text" };
-import w119 from "./usr/share/doc/proxy.md" with { type: "text" };
-import w120 from "./usr/share/doc/reality.md" with { type: "text" };
-import w121 from "./usr/share/doc/router.md" with { type: "text" };
-import w122 from "./usr/share/doc/routes.md" with { type: "text" };
-import w123 from "./usr/share/doc/running.md" with { type: "text" };
-import w124 from "./usr/share/doc/service.md" with { type: "text" };
-import w125 from "./usr/share/doc/shaped.md" with { type: "text" };
-import w126 from "./usr/share/doc/shell.md" with { type: "text" };
-import w127 from "./usr/share/doc/tour.md" with { type: "text" };
-import w128 from "./usr/share/doc/webdav.md" with { type: "text" };
+import w108 from "./usr/share/doc/problems/other-key.md" with { type: "text" };
+import w109 from "./usr/share/doc/problems/precondition-failed.md" with { type: "text" };
+import w110 from "./usr/share/doc/problems/range-not-satisfiable.md" with { type: "text" };
+import w111 from "./usr/share/doc/problems/request-timeout.md" with { type: "text" };
+import w112 from "./usr/share/doc/problems/too-many-requests.md" with { type: "text" };
+import w113 from "./usr/share/doc/problems/unauthorized.md" with { type: "text" };
+import w114 from "./usr/share/doc/problems/unavailable.md" with { type: "text" };
+import w115 from "./usr/share/doc/problems/unknown-host.md" with { type: "text" };
+import w116 from "./usr/share/doc/problems/unprocessable.md" with { type: "text" };
+import w117 from "./usr/share/doc/problems/unsupported-media-type.md" with { type: "text" };
+import w118 from "./usr/share/doc/problems/uri-too-long.md" with { type: "text" };
+import w119 from "./usr/share/doc/problems/world-damaged.md" with { type: "text" };
+import w120 from "./usr/share/doc/proxy.md" with { type: "text" };
+import w121 from "./usr/share/doc/reality.md" with { type: "text" };
+import w122 from "./usr/share/doc/router.md" with { type: "text" };
+import w123 from "./usr/share/doc/routes.md" with { type: "text" };
+import w124 from "./usr/share/doc/running.md" with { type: "text" };
+import w125 from "./usr/share/doc/service.md" with { type: "text" };
+import w126 from "./usr/share/doc/shaped.md" with { type: "text" };
+import w127 from "./usr/share/doc/shell.md" with { type: "text" };
+import w128 from "./usr/share/doc/tour.md" with { type: "text" };
+import w129 from "./usr/share/doc/webdav.md" with { type: "text" };
 
 /** Contents of the files below `worlds/` by their paths. */
 export const lowerWorlds: Readonly<Record<string, string>> = {
@@ -244,25 +245,26 @@ export const lowerWorlds: Readonly<Record<string, string>> = {
   "usr/share/doc/problems/not-acceptable.md": w105,
   "usr/share/doc/problems/not-found.md": w106,
   "usr/share/doc/problems/not-implemented.md": w107,
-  "usr/share/doc/problems/precondition-failed.md": w108,
-  "usr/share/doc/problems/range-not-satisfiable.md": w109,
-  "usr/share/doc/problems/request-timeout.md": w110,
-  "usr/share/doc/problems/too-many-requests.md": w111,
-  "usr/share/doc/problems/unauthorized.md": w112,
-  "usr/share/doc/problems/unavailable.md": w113,
-  "usr/share/doc/problems/unknown-host.md": w114,
-  "usr/share/doc/problems/unprocessable.md": w115,
-  "usr/share/doc/problems/unsupported-media-type.md": w116,
-  "usr/share/doc/problems/uri-too-long.md": w117,
-  "usr/share/doc/problems/world-damaged.md": w118,
-  "usr/share/doc/proxy.md": w119,
-  "usr/share/doc/reality.md": w120,
-  "usr/share/doc/router.md": w121,
-  "usr/share/doc/routes.md": w122,
-  "usr/share/doc/running.md": w123,
-  "usr/share/doc/service.md": w124,
-  "usr/share/doc/shaped.md": w125,
-  "usr/share/doc/shell.md": w126,
-  "usr/share/doc/tour.md": w127,
-  "usr/share/doc/webdav.md": w128,
+  "usr/share/doc/problems/other-key.md": w108,
+  "usr/share/doc/problems/precondition-failed.md": w109,
+  "usr/share/doc/problems/range-not-satisfiable.md": w110,
+  "usr/share/doc/problems/request-timeout.md": w111,
+  "usr/share/doc/problems/too-many-requests.md": w112,
+  "usr/share/doc/problems/unauthorized.md": w113,
+  "usr/share/doc/problems/unavailable.md": w114,
+  "usr/share/doc/problems/unknown-host.md": w115,
+  "usr/share/doc/problems/unprocessable.md": w116,
+  "usr/share/doc/problems/unsupported-media-type.md": w117,
+  "usr/share/doc/problems/uri-too-long.md": w118,
+  "usr/share/doc/problems/world-damaged.md": w119,
+  "usr/share/doc/proxy.md": w120,
+  "usr/share/doc/reality.md": w121,
+  "usr/share/doc/router.md": w122,
+  "usr/share/doc/routes.md": w123,
+  "usr/share/doc/running.md": w124,
+  "usr/share/doc/service.md": w125,
+  "usr/share/doc/shaped.md": w126,
+  "usr/share/doc/shell.md": w127,
+  "usr/share/doc/tour.md": w128,
+  "usr/share/doc/webdav.md": w129,
 };

@@ -103,6 +103,10 @@ export const ACCEPT_PAUSE_MS = 50;
 export const MAX_ACCEPT_PAUSE_MS = 1_000;
 /** A longer response is watched until it was sent; a shorter one fits into buffers of the system. */
 export const WATCHED_RESPONSE_BYTES = 64 * KIB;
+/** Length of the parts in which a response is sent that is longer than {@link MAX_CACHE_ENTRY_BYTES}. */
+export const RESPONSE_PART_BYTES = 256 * KIB;
+/** A response whose client has not read for this long is given up if another needs its memory. */
+export const STALLED_RESPONSE_MS = 5_000;
 /** A longer request body is received piece by piece; a shorter one is counted in full at once. */
 export const PIECEWISE_BODY_BYTES = 64 * KIB;
 /** Interval of the measurement of the event loop delay. */

@@ -57,8 +57,34 @@ export async function readBody(
     if (bytes.length > maxBytes) throw tooLarge(maxBytes, `it has ${bytes.length} bytes`);
     return bytes;
   }
+  assertPlainTransfer(request);
   if (request.body === null) return new Uint8Array();
   return await readStream(request.body, maxBytes, declared, receipt);
+}
+
+/**
+ * Refuses a transfer coding other than chunked: Deno would pass the encoded bytes on as content.
+ *
+ * @throws {Problem} `not-implemented` (501; RFC 9112 §6.1)
+ *
+ * @example
+ * ```ts
+ * import { throws } from "node:assert/strict";
+ * import { assertPlainTransfer } from "./read_body.ts";
+ *
+ * const headers = { "transfer-encoding": "gzip, chunked" };
+ * const request = new Request("https://example.org/x", { method: "PUT", body: "text", headers });
+ * throws(() => assertPlainTransfer(request), { type: "not-implemented" });
+ * ```
+ */
+export function assertPlainTransfer(request: Request): void {
+  const coding = request.headers.get("transfer-encoding");
+  if (coding === null || coding.trim().toLowerCase() === "chunked") return;
+  throw new Problem(
+    "not-implemented",
+    `Cannot read the content: Transfer-Encoding is ${coding.slice(0, 40)}; only chunked is ` +
+      "supported, nothing was stored",
+  );
 }
 
 async function readStream(

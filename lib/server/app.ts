@@ -18,7 +18,7 @@ import { pathForLog } from "../http/path.ts";
 import { Problem, type ProblemType, toProblemResponse } from "../http/problem.ts";
 import { RequestCounts } from "../observe/request_counts.ts";
 import { RESERVED_SEGMENTS } from "../request/core_routes.ts";
-import { createGate, type Gate, type GateOptions } from "../request/gate.ts";
+import { createGate, type Gate, type GateOptions, KNOWN_METHODS } from "../request/gate.ts";
 import { type Connection, isClientGone, type RequestContext } from "../request/request_context.ts";
 import type { ServerContext } from "../request/server_context.ts";
 import { toSiteTarget } from "../request/site_file.ts";
@@ -214,6 +214,8 @@ export function createApp(server: ServerContext, gateOptions: GateOptions): App 
     if (site !== undefined && store.stat(site.name) !== undefined) {
       return dispatch({ ...context, target: site });
     }
+    // Deno gives the target `*` the URL of `/*`, which is not the name of a world.
+    if (context.request.method === "OPTIONS" && path === "/*") return serverOptions();
     throw new Problem(
       "not-found",
       `Cannot find ${path}: nothing is here; worlds are below /home, and /bin lists the routes`,
@@ -257,7 +259,8 @@ export function createApp(server: ServerContext, gateOptions: GateOptions): App 
     requests.countResponse(method, response.status);
     requests.observeWait(performance.now() - start);
     await drainBody(request);
-    return toHeadResponse(request, withResourcePolicy(response));
+    const framed = response.status === 205 ? toNoContent(response) : response;
+    return toHeadResponse(request, withResourcePolicy(framed));
   }
 
   async function handleInternal(context: RequestContext): Promise<Response> {
@@ -341,6 +344,19 @@ export function createApp(server: ServerContext, gateOptions: GateOptions): App 
     routes: app.routes.map(({ path }) => path),
     closeStreams: () => streams.close(),
   };
+}
+
+/** `OPTIONS *`: the methods of the server as a whole (RFC 9110 §9.3.7). */
+function serverOptions(): Response {
+  return new Response(null, { status: 204, headers: { "allow": [...KNOWN_METHODS].join(", ") } });
+}
+
+/**
+ * Deno sends a 205 without Content-Length, so the client waits for content (2.9.6; RFC 9110
+ * §15.3.6).
+ */
+function toNoContent({ headers }: Response): Response {
+  return new Response(null, { status: 204, headers });
 }
 
 /**

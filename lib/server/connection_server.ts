@@ -13,6 +13,8 @@ import {
   type EdgeLimits,
   EVICTION_PAUSE_MS,
   MAX_ACCEPT_PAUSE_MS,
+  MAX_CACHE_ENTRY_BYTES,
+  RESPONSE_PART_BYTES,
   WATCHED_RESPONSE_BYTES,
 } from "../limits.ts";
 import type { Connection } from "../request/request_context.ts";
@@ -264,6 +266,7 @@ export class ConnectionServer {
   ): Promise<Response> {
     try {
       const response = await pending;
+      open.usedAt = performance.now();
       // The rest of the body will not be read. Over HTTP/2 only the stream ends.
       if (response.status === 408 && request.headers.has("host")) {
         const close = () => this.#table.closeSoon(open);
@@ -272,7 +275,6 @@ export class ConnectionServer {
       return this.#watch(open, request, response, info);
     } finally {
       open.busy--;
-      open.usedAt = performance.now();
       exchange.end();
     }
   }
@@ -286,10 +288,22 @@ export class ConnectionServer {
   ): Response {
     const length = watchedLength(response);
     if (length === undefined || request.method === "HEAD") return response;
-    const onSent = this.#table.send(open, length === "stream" ? undefined : length);
-    if (onSent !== undefined) {
+    if (length === "stream") {
+      const onSent = this.#table.startStream(open);
       info.completed.then(onSent, onSent);
       return response;
+    }
+    if (length <= MAX_CACHE_ENTRY_BYTES) {
+      this.#table.allowTime(open, length);
+      return response;
+    }
+    const sent = this.#table.startSending(open, length);
+    if (sent !== undefined) {
+      const onSent = () => this.#table.endSending(sent);
+      info.completed.then(onSent, onSent);
+      const { status, headers, body } = response;
+      const parts = body && sendInParts(body, () => this.#table.noteProgress(sent));
+      return new Response(parts, { status, headers });
     }
     // A body that cannot be cancelled is not sent either.
     response.body?.cancel().catch(ignore);
@@ -385,6 +399,31 @@ class Exchange implements Connection {
   end(): void {
     this.#receipt?.close();
   }
+}
+
+/** Passes a body on in short parts. A part is taken when the client can receive it. */
+function sendInParts(
+  body: ReadableStream<Uint8Array<ArrayBuffer>>,
+  onPart: () => void,
+): ReadableStream<Uint8Array<ArrayBuffer>> {
+  const reader = body.getReader();
+  let rest: Uint8Array<ArrayBuffer> = new Uint8Array();
+  return new ReadableStream({
+    async pull(controller) {
+      onPart();
+      while (rest.length === 0) {
+        const { done, value } = await reader.read();
+        if (done) return controller.close();
+        rest = value;
+      }
+      controller.enqueue(rest.subarray(0, RESPONSE_PART_BYTES));
+      rest = rest.subarray(RESPONSE_PART_BYTES);
+    },
+    cancel(reason) {
+      rest = new Uint8Array();
+      return reader.cancel(reason);
+    },
+  }, { highWaterMark: 0 });
 }
 
 function isLarge({ headers }: Response): boolean {

@@ -10,9 +10,9 @@ import {
   EVICTABLE_AFTER_MS,
   EVICTABLE_WITHOUT_REQUEST_MS,
   EVICTION_PAUSE_MS,
-  MAX_CACHE_ENTRY_BYTES,
   MAX_REFUSED_CONNECTIONS,
   REFUSED_CONNECTION_MS,
+  STALLED_RESPONSE_MS,
   WATCHED_RESPONSE_BYTES,
 } from "../limits.ts";
 import type { ConnectionCounts } from "../request/edge_counts.ts";
@@ -43,11 +43,23 @@ export class OpenConnection {
   }
 }
 
-/** A large response that is being sent. */
-export interface SentResponse {
-  readonly connection: OpenConnection;
-  readonly bytes: number;
-  readonly deadline: number;
+/** A response that is being sent in parts. */
+export class SentResponse {
+  /** Monotonic time at which the client took a part last. */
+  progressAt: number;
+
+  /**
+   * @param bytes memory of its body
+   * @param deadline monotonic time at which it must have been sent
+   */
+  constructor(
+    readonly connection: OpenConnection,
+    readonly bytes: number,
+    readonly deadline: number,
+    now: number,
+  ) {
+    this.progressAt = now;
+  }
 }
 
 /**
@@ -134,41 +146,58 @@ export class ConnectionTable {
   }
 
   /**
-   * Starts to watch a response that is being sent.
-   *
-   * @param bytes its length; undefined for a stream, which has no deadline
-   * @returns a function to call when it was sent; undefined if too many bytes are being sent
+   * Gives the client time to read a response that is in memory for other readers too. It is not known
+   * when such a response has been sent (Deno 2.9.6).
    */
-  send(connection: OpenConnection, bytes: number | undefined): (() => void) | undefined {
-    const { idleTimeoutMs, minBytesPerSecond, maxResponseBytesInFlight } = this.#limits;
-    // The cache shares the bytes of a shorter response between all of its readers.
-    const counted = bytes !== undefined && bytes > MAX_CACHE_ENTRY_BYTES ? bytes : 0;
-    if (
-      counted > 0 && this.#responseBytes > 0 &&
-      this.#responseBytes + counted > maxResponseBytesInFlight
-    ) {
-      this.#responsesRefused++;
-      return undefined;
-    }
-    this.#responseBytes += counted;
+  allowTime(connection: OpenConnection, bytes: number): void {
+    connection.usedAt = this.#now() + bytes / this.#limits.minBytesPerSecond * 1000;
+  }
+
+  /** Starts to send a stream, which may take any time. */
+  startStream(connection: OpenConnection): () => void {
     connection.busy++;
-    const sent: SentResponse = {
-      connection,
-      bytes: counted,
-      deadline: bytes === undefined
-        ? Infinity
-        : this.#now() + idleTimeoutMs + bytes / minBytesPerSecond * 1000,
-    };
-    if (bytes !== undefined) this.#sent.add(sent);
-    let isOver = false;
     return () => {
-      if (isOver) return;
-      isOver = true;
-      this.#sent.delete(sent);
-      this.#responseBytes -= counted;
       connection.busy--;
       connection.usedAt = this.#now();
     };
+  }
+
+  /**
+   * Starts to send a response that has memory of its own. If too many bytes are being sent, the
+   * response that waits longest for its client is given up.
+   *
+   * @param bytes its length
+   * @returns undefined if too many bytes are being sent
+   */
+  startSending(connection: OpenConnection, bytes: number): SentResponse | undefined {
+    const { idleTimeoutMs, minBytesPerSecond, maxResponseBytesInFlight } = this.#limits;
+    const now = this.#now();
+    const isFull = () =>
+      this.#responseBytes > 0 && this.#responseBytes + bytes > maxResponseBytesInFlight;
+    while (isFull() && this.#giveUpSlowest(now));
+    if (isFull()) {
+      this.#responsesRefused++;
+      return undefined;
+    }
+    this.#responseBytes += bytes;
+    connection.busy++;
+    const deadline = now + idleTimeoutMs + bytes / minBytesPerSecond * 1000;
+    const sent = new SentResponse(connection, bytes, deadline, now);
+    this.#sent.add(sent);
+    return sent;
+  }
+
+  /** The client took a part of a response. */
+  noteProgress(sent: SentResponse): void {
+    sent.progressAt = this.#now();
+  }
+
+  /** A response was sent, or its client has disconnected. Idempotent. */
+  endSending(sent: SentResponse): void {
+    if (!this.#sent.delete(sent)) return;
+    this.#responseBytes -= sent.bytes;
+    sent.connection.busy--;
+    sent.connection.usedAt = this.#now();
   }
 
   /**
@@ -197,10 +226,7 @@ export class ConnectionTable {
       connection.close();
     }
     for (const sent of this.#sent) {
-      if (now < sent.deadline) continue;
-      this.#sent.delete(sent);
-      this.#closed.response++;
-      sent.connection.close();
+      if (now >= sent.deadline || now - sent.progressAt >= idleTimeoutMs) this.#giveUp(sent);
     }
   }
 
@@ -219,6 +245,23 @@ export class ConnectionTable {
       responseBytes: this.#responseBytes,
       responsesRefused: this.#responsesRefused,
     };
+  }
+
+  /** Gives up the response whose client has not read for the longest time. */
+  #giveUpSlowest(now: number): boolean {
+    let slowest: SentResponse | undefined;
+    for (const sent of this.#sent) {
+      if (now - sent.progressAt < STALLED_RESPONSE_MS) continue;
+      if (slowest === undefined || sent.progressAt < slowest.progressAt) slowest = sent;
+    }
+    if (slowest !== undefined) this.#giveUp(slowest);
+    return slowest !== undefined;
+  }
+
+  #giveUp(sent: SentResponse): void {
+    this.#closed.response++;
+    this.endSending(sent);
+    sent.connection.close();
   }
 
   /** Closes the oldest connection without a request. Returns whether there was one. */

@@ -149,3 +149,10 @@ Deno.test("POST answers 413 if the world would exceed its limit", async () => {
     assertEquals(await versionOf(server, "/home/log"), 2);
   });
 });
+
+Deno.test("readBody() refuses a transfer coding other than chunked", async () => {
+  const encoded = request("abc", { "transfer-encoding": "gzip, chunked" });
+  await assertRejects(readBody(encoded, MOST), is("not-implemented"));
+  const chunked = request("abc", { "transfer-encoding": "Chunked" });
+  assertEquals(await readBody(chunked, MOST), bytesOf("abc"));
+});

@@ -24,6 +24,7 @@ const FRAGMENTS: Readonly<Record<string, string>> = {
   "lib/dav/methods/mkcol.ts": "one file for each WebDAV method",
   "lib/http/drain_body.ts": "a workaround for a fault of Deno, to be deleted when it is mended",
   "lib/http/head_response.ts": "a workaround for a fault of Deno, to be deleted when it is mended",
+  "lib/server/uncaught_errors.ts": "global handlers with their own test, without a server",
   "lib/plugin/cell/own_port_guard.ts": "a check with its own test; the host composes it",
   "lib/plugin/cell/process_memory.ts": "the only code that depends on Linux, with its own test",
   "lib/plugin/cell/rate_limit.ts": "a counter with its own test",

@@ -85,37 +85,55 @@ Deno.test("ConnectionTable.check() closes a connection without a complete head i
 
 Deno.test("ConnectionTable.check() closes a connection whose response is not read in time", () => {
   const limits = { idleTimeoutMs: 1000, minBytesPerSecond: MIB };
+  const { table, clock, closed, add } = createTable({ ...limits, maxConnections: 10 });
+  const stalled = table.startSending(add("stalled"), 4 * MIB);
+  const slow = table.startSending(add("slow"), 4 * MIB);
+  table.startStream(add("stream"));
+  assert(stalled !== undefined && slow !== undefined);
+  for (clock.now = 500; clock.now < 5000; clock.now += 500) {
+    table.noteProgress(slow);
+    table.check();
+    assertEquals(closed, clock.now < 1000 ? [] : ["stalled"]);
+  }
+  table.check();
+  assertEquals(closed, ["stalled", "slow"]);
+});
+
+Deno.test("ConnectionTable.allowTime() prolongs the time for the next request by that for the response", () => {
+  const limits = { idleTimeoutMs: 1000, minBytesPerSecond: MIB };
   const { table, clock, closed, add } = createTable(limits);
-  const connection = add("slow");
-  assert(table.send(connection, 4 * MIB) !== undefined);
-  const stream = add("stream");
-  assert(table.send(stream, undefined) !== undefined);
-  clock.now = 4999;
+  const connection = add("a");
+  connection.hasRequested = true;
+  table.allowTime(connection, 2 * MIB);
+  clock.now = 2999;
   table.check();
   assertEquals(closed.length, 0);
-  clock.now = 5000;
+  clock.now = 3000;
   table.check();
-  assertEquals(closed, ["slow"]);
+  assertEquals(closed, ["a"]);
 });
 
-Deno.test("ConnectionTable.send() limits the bytes of large responses", () => {
-  const { table, add } = createTable({ maxResponseBytesInFlight: 40 * MIB });
-  const connection = add("a");
-  const sent = table.send(connection, 20 * MIB);
-  assert(table.send(connection, 20 * MIB) !== undefined);
-  assertStrictEquals(table.send(connection, 9 * MIB), undefined);
-  // A response that the cache shares does not count.
-  assert(table.send(connection, 8 * MIB) !== undefined);
-  sent?.();
-  sent?.();
-  assert(table.send(connection, 20 * MIB) !== undefined);
-  assertStrictEquals(table.counts().responseBytes, 40 * MIB);
+Deno.test("ConnectionTable.startSending() limits the bytes, and gives up a stalled response", () => {
+  const { table, clock, closed, add } = createTable({ maxResponseBytesInFlight: 40 * MIB });
+  const first = table.startSending(add("first"), 20 * MIB);
+  assert(first !== undefined);
+  assert(table.startSending(add("second"), 20 * MIB) !== undefined);
+  assertStrictEquals(table.startSending(add("third"), 1), undefined);
+  table.endSending(first);
+  table.endSending(first);
+  assertStrictEquals(table.counts().responseBytes, 20 * MIB);
+  assert(table.startSending(add("third"), 20 * MIB) !== undefined);
   assertStrictEquals(table.counts().responsesRefused, 1);
+  clock.now = 4999;
+  assertStrictEquals(table.startSending(add("fourth"), 1), undefined);
+  clock.now = 5000;
+  assert(table.startSending(add("fourth"), 1) !== undefined);
+  assertEquals(closed, ["second"]);
 });
 
-Deno.test("ConnectionTable.send() admits one response of any length", () => {
+Deno.test("ConnectionTable.startSending() admits one response of any length", () => {
   const { table, add } = createTable({ maxResponseBytesInFlight: 1 });
-  assert(table.send(add("a"), 20 * MIB) !== undefined);
+  assert(table.startSending(add("a"), 20 * MIB) !== undefined);
 });
 
 Deno.test("ConnectionTable.closeSoon() closes a connection after a delay, also a busy one", () => {

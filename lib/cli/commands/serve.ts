@@ -12,6 +12,7 @@ import { LineWriter } from "../../observe/line_writer.ts";
 import { ServerLog } from "../../observe/server_log.ts";
 import { describeStartFailure } from "../../server/failed_start.ts";
 import { type RunningServer, startServer } from "../../server/start.ts";
+import { surviveUncaughtErrors } from "../../server/uncaught_errors.ts";
 import { VERSION } from "../../version.ts";
 import { lowerWorlds } from "../../../worlds/mod.ts";
 
@@ -50,6 +51,7 @@ export async function run(
       onStoreFailure: (reason) =>
         void closeLogs().then(() => fail(`The store failed: ${reason}; start the server again`)),
     });
+    surviveUncaughtErrors(globalThis, (line, kind) => log.write(line, kind));
     // Before the greeting, so that a caller that has read it can stop the server.
     stopOnSignals(running, closeLogs);
     const print = config.accessLogFormat === "json"

@@ -6,7 +6,7 @@
 import { CELL_CHUNK_BYTES } from "../../limits.ts";
 import { guardBody } from "../../http/body_budget.ts";
 import type { Problem } from "../../http/problem.ts";
-import { type BodySource, readBody } from "../../http/read_body.ts";
+import { assertPlainTransfer, type BodySource, readBody } from "../../http/read_body.ts";
 import { flattenHeaders } from "../wire/message_heads.ts";
 
 /** Names of connection headers (RFC 9110 §7.6.1). */
@@ -58,6 +58,7 @@ export async function forwardedBody(
   if (length !== null && Number(length) <= CELL_CHUNK_BYTES) {
     return await readBody(request, CELL_CHUNK_BYTES, source);
   }
+  assertPlainTransfer(request);
   const receipt = source?.receiveBody?.();
   return receipt === undefined ? request.body : guardBody(request.body, receipt, onFail);
 }

@@ -110,7 +110,10 @@ export class Streams implements StreamCounts {
     assertCan(caller, "read", `/${subject}`);
     const isCollection = target.isCollection || subject === "" || !subject.includes("/");
     if (!isCollection) assertValidName(subject, "stream");
-    if (request.method === "HEAD") return new Response(null, { headers: HEADERS });
+    if (request.method === "HEAD") {
+      // An empty stream, because Deno sends Content-Length 0 for an empty body (RFC 9110 §8.6; 2.9.6).
+      return new Response(new Blob([]).stream(), { headers: HEADERS });
+    }
     const { store, config: { streamLimits } } = this.#server;
     const leave = this.#places.take(target.path, caller, client);
     const stream = new EventStream({

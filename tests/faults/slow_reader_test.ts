@@ -1,0 +1,66 @@
+/** A client that reads slowly gets its response; one that never reads costs a bounded amount. */
+
+import { assert, assertEquals, assertMatch } from "../support/assert.ts";
+import { setTimeout as delay } from "node:timers/promises";
+import { type TestServer, withServer } from "../support/test_server.ts";
+import { Connection } from "../support/wire.ts";
+
+const MIB = 1024 * 1024;
+
+/** Stores a world of several parts, each as long as a request body can be. */
+async function putLarge(server: TestServer, parts: number): Promise<void> {
+  for (let i = 0; i < parts; i++) {
+    const { status } = await server.approve("POST", "/home/large", new Uint8Array(5 * MIB));
+    assert(status < 300);
+  }
+}
+
+/** Requests the world and reads nothing. */
+async function request(server: TestServer): Promise<Connection> {
+  const connection = await Connection.open(server.port);
+  await connection.write("GET /home/large?raw HTTP/1.1\r\nHost: localhost\r\n\r\n");
+  return connection;
+}
+
+// The first is in the cache; the second is sent in parts, and a part must be taken in time.
+for (const [parts, idleMs, pauseMs] of [[1, 400, 1000], [2, 3000, 1000]] as const) {
+  Deno.test(`a client that reads ${parts * 5} MiB late gets all of it`, () =>
+    withServer({ env: { ELASTIK_IDLE_TIMEOUT: String(idleMs) } }, async (server) => {
+      await putLarge(server, parts);
+      const connection = await request(server);
+      await delay(pauseMs);
+      const { status, body } = await connection.reply();
+      assertEquals([status, body.length], [200, parts * 5 * MIB]);
+      connection.close();
+    }));
+}
+
+Deno.test("responses beyond the memory limit get 503, and those that are not read end", () =>
+  withServer({
+    env: { ELASTIK_IDLE_TIMEOUT: "1000", ELASTIK_RESPONSE_MEMORY: String(25 * MIB) },
+  }, async (server) => {
+    await putLarge(server, 2);
+    const held = [await request(server), await request(server)];
+    const metrics = async () => {
+      const connection = await Connection.open(server.port);
+      const token = `Authorization: Bearer ${server.approveToken}\r\n`;
+      await connection.write(`GET /proc/metrics HTTP/1.1\r\nHost: localhost\r\n${token}\r\n`);
+      const { text } = await connection.reply();
+      connection.close();
+      return text;
+    };
+    const bytes = new RegExp(`^elastik_response_body_bytes ${20 * MIB}$`, "m");
+    while (!bytes.test(await metrics())) await delay(5);
+    const refused = await request(server);
+    const { status, headers, text } = await refused.reply();
+    assertEquals([status, headers.get("retry-after")], [503, "5"]);
+    assertMatch(text, /too many bytes of other responses are being sent/);
+    refused.close();
+    while (!/^elastik_connections_closed_total\{reason="response"\} 2$/m.test(await metrics())) {
+      await delay(20);
+    }
+    assertMatch(await metrics(), /^elastik_response_body_bytes 0$/m);
+    const last = await request(server);
+    assertEquals((await last.reply()).body.length, 10 * MIB);
+    for (const connection of [last, ...held]) connection.close();
+  }));

@@ -4,6 +4,7 @@
  * cover a path with which a plugin could extend its own rights.
  */
 
+import { foldPath } from "../base/fold_path.ts";
 import type { Grants } from "./caller.ts";
 
 /**
@@ -60,7 +61,7 @@ export function isTreeGranted(
   path: string,
 ): boolean {
   if (!isGranted(grants, action, path)) return false;
-  const below = path === "/" ? "/" : `${path.toLowerCase()}/`;
+  const below = path === "/" ? "/" : `${foldPath(path)}/`;
   const isUnrequested = (hidden: string) =>
     hidden.startsWith(below) && modeOf(grants, hidden) === undefined;
   if (REQUIRES_EXPLICIT_GRANT.some(isUnrequested)) return false;
@@ -92,7 +93,7 @@ export function grantFault(prefix: string, mode: "r" | "rw"): string | undefined
  * systems do not distinguish them.
  */
 function modeOf(grants: Grants, path: string): "r" | "rw" | undefined {
-  const folded = path.toLowerCase();
+  const folded = foldPath(path);
   const hidden = REQUIRES_EXPLICIT_GRANT.find((never) => covers(`${never}/`, folded));
   let longest = -1;
   let mode: "r" | "rw" | undefined;
@@ -112,7 +113,7 @@ function modeOf(grants: Grants, path: string): "r" | "rw" | undefined {
 }
 
 function hasReadOnlyBelow(grants: Grants, path: string): boolean {
-  const below = path === "/" ? "/" : `${path.toLowerCase()}/`;
+  const below = path === "/" ? "/" : `${foldPath(path)}/`;
   return Object.entries(grants).some(([prefix, mode]) =>
     mode === "r" && prefix.toLowerCase().startsWith(below)
   );
@@ -132,7 +133,7 @@ function covers(prefix: string, path: string): boolean {
  * spellings.
  */
 function isNeverWritable(path: string): boolean {
-  const folded = path.toLowerCase();
+  const folded = foldPath(path);
   return covers(PROPERTY_RECORDS, folded) ||
     NEVER_WRITABLE.some((never) => covers(`${never}/`, folded));
 }

@@ -4,6 +4,7 @@
  * the world exists. No other module may compare tiers.
  */
 
+import { foldPath } from "../base/fold_path.ts";
 import { Problem } from "../http/problem.ts";
 import { type Caller, type Delegation, hasCredentialOf, isAtLeast, type Tier } from "./caller.ts";
 import { isInside } from "./capability.ts";
@@ -139,7 +140,7 @@ export function decideTree(
     );
   }
   if (action === "write" || tier === "T3") return decision; // what T2 can write, it can write whole
-  const isSplit = PRIVATE.some((hidden) => isAtOrBelow(hidden, path.toLowerCase()));
+  const isSplit = PRIVATE.some((hidden) => isBelow(hidden, foldPath(path)));
   return isSplit ? refuse(caller, `${VERBS[action]} everything below`, path, "T3") : decision;
 }
 
@@ -309,7 +310,7 @@ export function decideEntry(caller: Caller, path: string, loopback: boolean): De
 function outlivesRequest({ isConfigPath }: Delegation, action: Action, path: string): boolean {
   if (action === "read") return false;
   if (action === "activate" || action === "mint") return true;
-  const folded = path.toLowerCase();
+  const folded = foldPath(path);
   return folded === "/" || isConfigPath(path) ||
     NEVER_DELEGATED.some((never) => isAtOrBelow(folded, never) || never.startsWith(`${folded}/`));
 }
@@ -336,16 +337,25 @@ function isPrivate(path: string): boolean {
 }
 
 /**
- * Compares ASCII letters without case. On a case-insensitive disk (macOS, Windows) `/etc/Shadow`
- * and `/etc/shadow` are one folder, so both spellings must have the same protection.
+ * Compares spellings that some disks do not distinguish as equal, see `foldPath`: on macOS and Windows
+ * `/etc/Shadow` and `/etc/shadow` are one folder, so both must have the same protection.
  */
 function isAtOrBelow(path: string, prefix: string): boolean {
   const { length } = prefix;
-  if (path.length !== length && path.charCodeAt(length) !== SLASH) return false;
   for (let at = 1; at < length; at++) {
-    if ((path.charCodeAt(at) | 0x20) !== prefix.charCodeAt(at)) return false;
+    const code = path.charCodeAt(at);
+    if ((code | 0x20) !== prefix.charCodeAt(at)) {
+      return code > 0x7f && isBelow(foldPath(path), prefix);
+    }
   }
-  return true;
+  const next = path.charCodeAt(length);
+  if (path.length === length || next === SLASH) return true;
+  // A dot, a space or an invisible character after the name.
+  return (next === 0x2e || next === 0x20 || next > 0x7f) && isBelow(foldPath(path), prefix);
+}
+
+function isBelow(path: string, prefix: string): boolean {
+  return path === prefix || path.startsWith(`${prefix}/`);
 }
 
 function refuse(caller: Caller, verb: string, path: string, needs: string): Refusal {

@@ -471,3 +471,32 @@ Deno.test("decideTree() refuses a path with another decision below it", () => {
     );
   }
 });
+
+Deno.test("decide() protects a private path in every spelling that a disk may not distinguish", () => {
+  for (
+    const path of [
+      "/etc/shadow",
+      "/ETC/SHADOW",
+      "/etc/\u017fhadow",
+      "/etc/sha\u200cdow",
+      "/etc/shadow.",
+      "/etc/shadow ",
+      "/etc/shadow\u200c",
+      "/etc/shadow/x",
+      "/Boot/env",
+      "/var/\u200dcache/x",
+    ]
+  ) {
+    assertEquals(decide(T2, "read", path).allowed, false, JSON.stringify(path));
+    assertEquals(canRead(T2, path), false, JSON.stringify(path));
+  }
+  for (const path of ["/etc/f\ufb06ab", "/etc/FSTAB.", "/etc/fstab/x"]) {
+    assertEquals(isRedacted(T2, path), true, JSON.stringify(path));
+  }
+  for (
+    const path of ["/etc/shadow2", "/etc/shadow.txt", "/etc/sh\u00e4dow", "/etc/shad", "/e", "/"]
+  ) {
+    assertEquals(decide(T2, "read", path).allowed, true, JSON.stringify(path));
+    assertEquals(isRedacted(T2, path), false);
+  }
+});

@@ -4,6 +4,7 @@
  */
 
 import { assert, assertEquals } from "../support/assert.ts";
+import { withMountServer } from "../plugins/fstab/mount_server.ts";
 import { withPluginServer } from "../support/plugin_server.ts";
 import { bearer, type TestServer, TOKEN } from "../support/test_server.ts";
 
@@ -157,5 +158,26 @@ Deno.test("fanout writes no target if the policy refuses one", async () => {
     const { status: approved } = await server.approve("PUT", "/dev/fanout", "new");
     assertEquals(approved, 200);
     assertEquals(await contents(server), { "home/a": "new", "home/b": "new" });
+  });
+});
+
+Deno.test("a capability reaches no mount through /dav because of the name of the mount", async () => {
+  await withMountServer(async ({ server, folder, mount }) => {
+    await Deno.mkdir(`${folder}/scratch`);
+    await Deno.writeTextFile(`${folder}/scratch/note`, "words of the disk");
+    await mount(`${folder} /mnt/home rw`);
+    const headers = { ...bearer(server.capability("/home/scratch", "rw")), depth: "1" };
+    for (const method of ["GET", "HEAD", "PUT", "PROPFIND"]) {
+      for (const target of ["/dav/mnt/home/scratch/note", "/dav/mnt/home/scratch/", "/dav/mnt/"]) {
+        const body = method === "PUT" ? { body: "owned" } : {};
+        const { status, text } = await server.send({ method, target, headers, ...body });
+        assert(status >= 400, `${method} ${target}: ${status}`);
+        assert(!text.includes("words of the disk"));
+      }
+    }
+    assertEquals(await Deno.readTextFile(`${folder}/scratch/note`), "words of the disk");
+    const covering = { ...bearer(server.capability("/mnt/home/scratch", "r")), depth: "1" };
+    const target = "/dav/mnt/home/scratch/note";
+    assertEquals((await server.send({ method: "GET", target, headers: covering })).status, 200);
   });
 });

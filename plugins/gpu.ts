@@ -1047,7 +1047,9 @@ const TEXT_PARTS: readonly unknown[] = [undefined, "text", "output_text"];
 
 function partText(part: unknown): string {
   if (typeof part === "string") return part;
-  return isRecord(part) && TEXT_PARTS.includes(part.type) ? toText(part.text) : "";
+  if (!isRecord(part) || !TEXT_PARTS.includes(part.type)) return "";
+  // Some servers wrap the text once more, with its annotations.
+  return toText(isRecord(part.text) ? part.text.value : part.text);
 }
 
 /** The text of the first part of a list that is a refusal; undefined if there is none. */

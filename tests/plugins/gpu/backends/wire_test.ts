@@ -18,7 +18,8 @@ Deno.test("contentText() joins the text parts of a list and leaves out the other
   const parts = [
     { type: "thinking", thinking: [{ type: "text", text: "hm" }] },
     { type: "reasoning", text: "hm" },
-    { type: "text", text: "Hel" },
+    { type: "text", text: "He" },
+    { type: "text", text: { value: "l", annotations: [] } },
     { type: "image_url", image_url: { url: "data:," } },
     { text: "l" },
     "o",

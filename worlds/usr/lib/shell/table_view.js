@@ -42,6 +42,8 @@ function line(cells, tag, numeric) {
     cells.slice(0, MAX_COLUMNS).map((cell, at) =>
       h(tag, { class: numeric[at] ? "right" : null, scope: tag === "th" && "col" }, cell)
     ),
+    // A row with fewer cells than the head gets empty ones, so that its lines reach the end.
+    numeric.slice(cells.length, MAX_COLUMNS).map(() => h(tag, {})),
     more > 0 ? h(tag, {}, `${count(more, "more column")}: see the source`) : null,
   );
 }

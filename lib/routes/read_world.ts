@@ -9,6 +9,7 @@ import { createTypeChooser } from "../http/negotiate.ts";
 import { encodePath } from "../http/path.ts";
 import { Problem } from "../http/problem.ts";
 import { hasQuery, readQueryNumber } from "../http/query.ts";
+import { toJobCaller } from "../request/job_caller.ts";
 import { assertValidName, type RequestContext } from "../request/request_context.ts";
 import type { ServerContext } from "../request/server_context.ts";
 import { sendListing, toListingRow } from "../response/listing.ts";
@@ -78,7 +79,9 @@ async function readUncached(store: Store, context: RequestContext): Promise<Resp
   const namespace = !name.includes("/");
   if (!namespace) {
     assertValidName(name, "read");
-    const world = at === undefined ? await store.read(name) : await store.readAt(name, at);
+    const world = at === undefined
+      ? await store.read(name)
+      : await store.readAt(name, at, toJobCaller(context));
     if (world !== undefined) {
       const response = await respondWorld(store, context, redactFor(caller, world), raw);
       const isKnown = knownVersion === world.version && at === undefined;

@@ -289,6 +289,8 @@ export interface StoreCounts {
   readonly longJobs: LongJobCounts;
   /** Changes that were refused because another key signed the chain of the world. */
   readonly refusedOtherKey: number;
+  /** Reads of long bodies from disk. */
+  readonly longReads: LongJobCounts;
 }
 
 /**
@@ -305,7 +307,7 @@ export interface Store {
    *
    * @throws {StoreError} `absent` if the world never had it, `gone` if it is no longer kept
    */
-  readAt(name: string, version: number): Promise<World>;
+  readAt(name: string, version: number, caller?: JobCaller): Promise<World>;
   /** Replaces or creates a world. */
   put(change: Put): Promise<ChangeResult>;
   /** Appends to a world, or creates it. */

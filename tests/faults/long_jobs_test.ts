@@ -114,6 +114,29 @@ Deno.test("reads, logs, history, writes and deletions of worlds are answered whi
     assert(await metricOf(server, "elastik_long_jobs_shared") >= 48, "audits were not shared");
   }));
 
+Deno.test("reads of short worlds do not wait for reads of long bodies and old versions", () =>
+  withLongChains(["home/long"], { ELASTIK_MAX_BODY: "20000000" }, async (server, url) => {
+    const body = new Uint8Array(4_000_000);
+    for (let i = 0; i < 8; i++) {
+      body[0] = i;
+      assertEquals((await server.approve("PUT", "/home/big", body)).status, 200 + Number(i === 0));
+    }
+    let remaining = 0;
+    const reads = ["", ...Array.from({ length: 6 }, (_, i) => `&at=${i + 2}`)].map(
+      async (query) => {
+        remaining += 1;
+        const response = await fetch(`${url}/home/big?raw${query}`);
+        remaining -= 1;
+        return [response.status, (await response.bytes()).length];
+      },
+    );
+    const { status, body: text } = await fetch(`${url}/home/cold1?raw`);
+    await text?.cancel();
+    assertEquals(status, 200);
+    assert(remaining > 0, "the read waited for all long reads");
+    for (const found of await Promise.all(reads)) assertEquals(found, [200, body.length]);
+  }, 0));
+
 Deno.test("an audit stops when all its clients have disconnected", () =>
   withLongChains(["home/long"], {}, async (server, url) => {
     for (let round = 1; round <= 3; round++) {

@@ -159,9 +159,17 @@ function streamFamilies(streams: StreamCounts): MetricFamily[] {
 }
 
 function storeFamilies({ store }: ServerContext): MetricFamily[] {
-  const { cacheHits, cacheBytes, diskReads, notes, queuedReads, lockFailures, longJobs } =
-    store.counts;
-  const { refusedOtherKey } = store.counts;
+  const {
+    cacheHits,
+    cacheBytes,
+    diskReads,
+    notes,
+    queuedReads,
+    lockFailures,
+    longJobs,
+    longReads,
+    refusedOtherKey,
+  } = store.counts;
   return [
     counter("elastik_changes", "Changes of worlds that are on disk, including deletions.", [
       { value: store.seq },
@@ -177,6 +185,18 @@ function storeFamilies({ store }: ServerContext): MetricFamily[] {
     counter("elastik_cache_hits", "Reads of worlds from memory.", [{ value: cacheHits }]),
     counter("elastik_disk_reads", "Reads of worlds from disk.", [{ value: diskReads }]),
     gauge("elastik_disk_reads_queued", "Short reads that wait for the disk.", queuedReads),
+    gauge(
+      "elastik_long_reads_waiting",
+      "Reads of long bodies that wait for the disk.",
+      longReads.waiting,
+    ),
+    counter(
+      "elastik_long_reads_refused",
+      "Reads of long bodies that were refused: too many waited.",
+      [
+        { value: longReads.refused },
+      ],
+    ),
     counter(
       "elastik_lock_failures",
       "Operations that failed because another process had locked a world.",

@@ -232,6 +232,7 @@ class SqliteStore implements Store {
       queuedReads: this.#files.queuedReads,
       longJobs: this.#longJobs.counts,
       refusedOtherKey: this.#otherKey.refused,
+      longReads: this.#files.longReads,
     };
   }
 
@@ -262,7 +263,7 @@ class SqliteStore implements Store {
     return await this.#readThrough.read(name, entry) ?? this.#lower.get(name);
   }
 
-  async readAt(name: string, version: number): Promise<World> {
+  async readAt(name: string, version: number, caller: JobCaller = {}): Promise<World> {
     const lower = this.#lower.get(name);
     if (version === 0 && lower !== undefined) return lower;
     if (this.#catalog.upper(name) === undefined) {
@@ -272,7 +273,7 @@ class SqliteStore implements Store {
         name,
       );
     }
-    return toWorld(name, await this.#files.readAt(name, version));
+    return toWorld(name, await this.#files.readAt(name, version, caller));
   }
 
   put(change: Put): Promise<ChangeResult> {

@@ -155,6 +155,9 @@ export interface ReadResult {
   readonly sha256: string;
 }
 
+/** Result of a read with a limit: `long` if it would exceed the limit. */
+export type LimitedResult = ReadResult | "long";
+
 /** A copy of a world's file: its bytes, or path and length of a file. */
 export type SnapshotResult =
   & { readonly version: number }
@@ -208,12 +211,20 @@ export interface SnapshotJob extends LongJobBase {
 
 /** A job of the reader. */
 export type ReadJob =
-  | { readonly id: number; readonly kind: "read"; readonly name: string }
+  | {
+    readonly id: number;
+    readonly kind: "read";
+    readonly name: string;
+    /** Longest body to read; absent without a limit. */
+    readonly maxBytes?: number;
+  }
   | {
     readonly id: number;
     readonly kind: "readAt";
     readonly name: string;
     readonly version: number;
+    /** Longest file to search; absent without a limit. */
+    readonly maxBytes?: number;
   }
   | { readonly id: number; readonly kind: "stat"; readonly names: readonly string[] }
   | { readonly id: number; readonly kind: "otherKey"; readonly names: readonly string[] }
@@ -255,8 +266,8 @@ export interface JobResults {
   remove: WriteResult;
   release: WriteResult;
   adopt: WriteResult;
-  read: ReadResult | undefined;
-  readAt: ReadResult;
+  read: LimitedResult | undefined;
+  readAt: LimitedResult;
   stat: readonly StatResult[];
   otherKey: readonly boolean[];
   audit: AuditResult | undefined;

@@ -5,9 +5,21 @@
  * commits, and the updates must have the same order.
  */
 
-import { type ChainEvent, type Rename, StoreError } from "../store.ts";
+import {
+  LONG_READS,
+  LONG_READS_WAITING,
+  LONG_READS_WAITING_PER_CLIENT,
+  MAX_SHORT_READ_BYTES,
+} from "../../limits.ts";
+import {
+  type ChainEvent,
+  type JobCaller,
+  type LongJobCounts,
+  type Rename,
+  StoreError,
+} from "../store.ts";
 import { KeyedLock } from "./keyed_lock.ts";
-import type { LongJobs } from "./long_jobs.ts";
+import { LongJobs } from "./long_jobs.ts";
 import { type RenameResult, renameWorld } from "./rename.ts";
 import type { WithoutId } from "./worker_client.ts";
 import type {
@@ -30,6 +42,11 @@ export class WorldFiles {
   readonly #writeLocks = new KeyedLock();
   readonly #pending = new Set<Promise<unknown>>();
   readonly #jobs: Pick<LongJobs, "interrupt" | "close">;
+  readonly #longReads = new LongJobs({
+    running: LONG_READS,
+    waiting: LONG_READS_WAITING,
+    waitingPerClient: LONG_READS_WAITING_PER_CLIENT,
+  });
   #tickets = 0;
   #isClosing = false;
 
@@ -47,6 +64,11 @@ export class WorldFiles {
     return this.#workers.lockFailures;
   }
 
+  /** Reads of long bodies. */
+  get longReads(): LongJobCounts {
+    return this.#longReads.counts;
+  }
+
   /** Number of short reads that have not been answered yet. */
   get queuedReads(): number {
     return this.#workers.reader.pendingCount;
@@ -62,26 +84,63 @@ export class WorldFiles {
     return this.#workers.reader.run<"scan">({ kind: "scan" });
   }
 
-  /** Reads the current version of a world; undefined if it has no file. */
+  /**
+   * Reads the current version of a world; undefined if it has no file. A long body is read by the
+   * Worker for long jobs, so that short reads do not wait for it.
+   *
+   * @throws {StoreError} `busy` if too many reads of long bodies are waiting
+   */
   async read(name: string): Promise<ReadResult | undefined> {
-    this.assertOpen();
-    return await this.#readLocks.shared(
-      [name],
-      () => this.track(this.#workers.reader.run<"read">({ kind: "read", name })),
+    const { reader, longReader } = this.#workers;
+    return await this.#readInTwoSteps(
+      name,
+      `read ${name}`,
+      {}, // callers share the reads of one world, see ReadThrough
+      () => reader.run<"read">({ kind: "read", name, maxBytes: MAX_SHORT_READ_BYTES }),
+      () => longReader.run<"read">({ kind: "read", name }),
     );
   }
 
   /**
-   * Reads a version of a world by number.
+   * Reads a version of a world by number; see {@link WorldFiles.read} for long files.
    *
-   * @throws {StoreError} `absent` if the world never had it, `gone` if it is no longer kept
+   * @throws {StoreError} `absent` if the world never had it, `gone` if it is no longer kept, `busy`
+   * if too many reads of long files are waiting
    */
-  async readAt(name: string, version: number): Promise<ReadResult> {
-    this.assertOpen();
-    return await this.#readLocks.shared(
-      [name],
-      () => this.track(this.#workers.reader.run<"readAt">({ kind: "readAt", name, version })),
+  async readAt(name: string, version: number, caller: JobCaller): Promise<ReadResult> {
+    const { reader, longReader } = this.#workers;
+    return await this.#readInTwoSteps(
+      name,
+      `read ${version} ${name}`,
+      caller,
+      () => reader.run<"readAt">({ kind: "readAt", name, version, maxBytes: MAX_SHORT_READ_BYTES }),
+      () => longReader.run<"readAt">({ kind: "readAt", name, version }),
     );
+  }
+
+  async #readInTwoSteps<T>(
+    name: string,
+    key: string,
+    caller: JobCaller,
+    readShort: () => Promise<T | "long">,
+    readLong: () => Promise<T | "long">,
+  ): Promise<T> {
+    this.assertOpen();
+    const found = await this.#readLocks.shared([name], () => this.track(readShort()));
+    if (found !== "long") return found;
+    return await this.#longReads.run<T>({
+      key,
+      name,
+      // A running read is not shared, because the file can have changed since it started.
+      fileState: { text: "", isSettled: false },
+      start: (signal) =>
+        this.#readLocks.shared([name], async () => {
+          if (signal.aborted) throw createStoppedError();
+          const long = await this.track(readLong());
+          if (long === "long") throw new StoreError("damaged", "Cannot read the world", name);
+          return long;
+        }),
+    }, { client: "", ...caller });
   }
 
   /** Reads the catalog rows of worlds from their files. */
@@ -242,6 +301,7 @@ export class WorldFiles {
   async close(beforeEnd: () => Promise<void>): Promise<void> {
     this.#isClosing = true;
     this.#jobs.close();
+    this.#longReads.close();
     await Promise.allSettled(this.#pending);
     await this.#workers.closeWriters();
     await beforeEnd();
@@ -261,7 +321,7 @@ export class WorldFiles {
   ): Promise<T> {
     this.assertOpen();
     return this.#readLocks.shared([name], async () => {
-      if (signal.aborted) throw new StoreError("busy", "Cannot complete the job: it was stopped");
+      if (signal.aborted) throw createStoppedError();
       const ticket = this.#tickets++;
       const cancel = () =>
         // The Worker has stopped if this fails, and with it the job.
@@ -278,6 +338,10 @@ export class WorldFiles {
   #send<T>(job: WithoutId<WriteJob>, apply: (result: WriteResult) => T): Promise<T> {
     return this.#workers.writerFor(job.name).run<WriteJob["kind"]>(job).then(apply);
   }
+}
+
+function createStoppedError(): StoreError {
+  return new StoreError("busy", "Cannot complete the job: it was stopped");
 }
 
 function createClosedError(): StoreError {

@@ -20,11 +20,12 @@ import {
   stepChain,
   toEventRow,
 } from "../event_chain.ts";
-import { sqliteErrorCode } from "../sqlite_errors.ts";
+import { sqliteErrorCode, toStoreError } from "../sqlite_errors.ts";
 import { toFolderName } from "../name.ts";
 import type {
   CatalogRow,
   FileStamp,
+  LimitedResult,
   ReadResult,
   SnapshotResult,
   WorkerSetup,
@@ -52,22 +53,39 @@ export class Reader {
     this.#sign = createChainSigner(setup.key);
   }
 
-  /** Reads the current version; `undefined` if the world does not exist. */
-  read(name: string): ReadResult | undefined {
-    return this.#use(name, (db) => readCurrent(db, name));
+  /**
+   * Reads the current version.
+   *
+   * @param maxBytes longest body to read
+   * @returns `undefined` if the world does not exist, `long` if its body is longer
+   */
+  read(name: string): ReadResult | undefined;
+  read(name: string, maxBytes: number | undefined): LimitedResult | undefined;
+  read(name: string, maxBytes = Infinity): LimitedResult | undefined {
+    return this.#use(name, (db) => {
+      if (maxBytes < Infinity) {
+        db.exec("BEGIN");
+        if (Number(getRow(db, sql.SELECT_ROW)?.len) > maxBytes) return "long";
+      }
+      return readCurrent(db, name);
+    });
   }
 
   /**
    * Reads a version by number.
    *
+   * @param maxBytes longest file to search for the version
+   * @returns the version; `long` if the file is longer
    * @throws {StoreError} `absent` if the world does not exist or never had the version, `gone` if
    * the version is no longer kept
    */
-  readAt(name: string, version: number): ReadResult {
-    const found = this.#use(
-      name,
-      (db) => readVersion(db, name, version, this.setup.history.versions),
-    );
+  readAt(name: string, version: number): ReadResult;
+  readAt(name: string, version: number, maxBytes: number | undefined): LimitedResult;
+  readAt(name: string, version: number, maxBytes = Infinity): LimitedResult {
+    const found = this.#use<LimitedResult>(name, (db) => {
+      if (maxBytes < Infinity && Number(getRow(db, sql.FILE_SIZE)?.bytes) > maxBytes) return "long";
+      return readVersion(db, name, version, this.setup.history.versions);
+    });
     if (found === undefined) {
       throw new StoreError(
         "absent",
@@ -298,7 +316,9 @@ function openPresent(
 function openExclusively(path: string, first: unknown): DatabaseSync | undefined {
   try {
     return openPresent(path, "PRAGMA locking_mode = EXCLUSIVE; ");
-  } catch {
+  } catch (error) {
+    // Another process opens or closes the file at this moment.
+    if (toStoreError(error, "").code === "in-use") throw error;
     throw openFailure(path, first);
   }
 }

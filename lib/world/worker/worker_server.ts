@@ -163,9 +163,9 @@ function serveReader(port: StorePort, setup: WorkerSetup): void {
   function run(job: ShortJob): JobResults[keyof JobResults] {
     switch (job.kind) {
       case "read":
-        return reader.read(job.name);
+        return reader.read(job.name, job.maxBytes);
       case "readAt":
-        return reader.readAt(job.name, job.version);
+        return reader.readAt(job.name, job.version, job.maxBytes);
       case "stat":
         return job.names.map((name) => stat(reader, name));
       case "otherKey":
@@ -229,12 +229,16 @@ function toErrorReply(job: ReadJob | CloseJob, thrown: unknown): Reply {
 
 /** Reads a catalog row; a damaged world gets a row too, so that listings show that it exists. */
 function stat(reader: Reader, name: string): StatResult {
-  try {
-    return reader.stat(name);
-  } catch (thrown) {
-    // Its row is read later; the other worlds of the job do not wait for it.
-    if (toStoreError(thrown, name).code === "in-use") return "in-use";
-    const unreadable = { version: 0, ext: "bin", len: 0, state: "damaged", updatedAt: "" };
-    return { name, ...unreadable, mtime: 0, size: 0 };
+  for (let attempt = 0;; attempt++) {
+    try {
+      return reader.stat(name);
+    } catch (thrown) {
+      // Its row is read later; the other worlds of the job do not wait for it.
+      if (toStoreError(thrown, name).code === "in-use") return "in-use";
+      // A second attempt, because another process may have closed the file during the first.
+      if (attempt === 0) continue;
+      const unreadable = { version: 0, ext: "bin", len: 0, state: "damaged", updatedAt: "" };
+      return { name, ...unreadable, mtime: 0, size: 0 };
+    }
   }
 }

@@ -33,7 +33,8 @@ Deno.test("WorkerPool.close() completes earlier jobs and refuses later ones", ()
     assertEquals((await written).version, 1);
     const read = threads.reader.run<"read">({ kind: "read", name: "home/x" });
     const ended = threads.close();
-    assertEquals((await read)?.version, 1);
+    const found = await read;
+    assertEquals(found === "long" ? found : found?.version, 1);
     await ended;
     await assertRejects(threads.reader.run<"read">({ kind: "read", name: "home/x" }), {
       code: "closed",

@@ -39,7 +39,7 @@ Deno.test("WorldFiles.submit() applies the results of one name in the order of t
     );
     assertEquals(versions, [1, 2, 3]);
     assertEquals((await files.read("home/x"))?.version, 3);
-    assertEquals((await files.readAt("home/x", 1)).version, 1);
+    assertEquals((await files.readAt("home/x", 1, {})).version, 1);
   }));
 
 Deno.test("WorldFiles.rename() holds reads and changes of both names until its result is applied", () =>

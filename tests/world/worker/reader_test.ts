@@ -184,3 +184,20 @@ Deno.test("Reader reads a file while another process writes to it", () =>
     db.exec("ROLLBACK");
     db.close();
   }));
+
+Deno.test("Reader.read() and readAt() return long instead of a result beyond the limit", () =>
+  withTempFolder((data) => {
+    const writer = testWriter(data);
+    writer.apply([putJob("home/big", "x".repeat(100_000)), putJob("home/big", "y".repeat(1000))]);
+    writer.close();
+    const reader = new Reader(sampleSetup(data));
+    const versionOf = (found: unknown) =>
+      typeof found === "object" && found !== null && "version" in found ? found.version : found;
+    assertEquals(versionOf(reader.read("home/big", 1000)), 2);
+    assertEquals(reader.read("home/big", 999), "long");
+    const { size } = Deno.statSync(`${data}/home%2Fbig/universe.db`);
+    assertEquals(versionOf(reader.readAt("home/big", 1, size)), 1);
+    assertEquals(reader.readAt("home/big", 1, size - 1), "long");
+    assertEquals(reader.read("home/none", 1), undefined);
+    return Promise.resolve();
+  }));

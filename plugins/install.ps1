@@ -149,8 +149,12 @@ foreach ($name in $names.Trim().Split(' ')) {
     Say ('  "' + $field.Name + '":' + (ConvertTo-Json -Compress -Depth 9 $field.Value))
   }
 
-  # 6. Approve exactly that version
-  Ask PUT "/lib/${name}/state" $approve ('If-Match: "' + $version + '"') 'active'
+  # 6. Approve exactly what was shown
+  $asks = ($body | ConvertFrom-Json).asks.digest
+  $approval = [IO.Path]::GetTempFileName() # old versions of PowerShell drop quotes in arguments
+  [IO.File]::WriteAllText($approval, '{"state":"active","asks":"' + $asks + '"}')
+  Ask PUT "/lib/${name}/state" $approve ('If-Match: "' + $version + '"') "@${approval}"
+  Remove-Item $approval
   if ($status -ne '200') { Stop-With 1 "Cannot activate ${name}: $(Get-Words $body); ${name} is stored but not active" }
 
   # 7. Check that it is up

@@ -146,11 +146,12 @@ for name in $names; do
   esac
   say "It requests:"
   printf '%s\n' "$body" | sed 's/.*"asks":{//; s/}}*$//' |
-    awk 'NF { gsub(/,"(auth|config|configured|description|fallback|fault|grants|patience|permissions)":/, "\n&"); print }' |
+    awk 'NF { gsub(/,"(auth|config|configured|description|digest|fallback|fault|grants|patience|permissions|subject)":/, "\n&"); print }' |
     sed 's/^,//; s/^/  /'
 
-  # 6. Approve exactly that version
-  ask PUT "/lib/${name}/state" "${approve}" "If-Match: \"${version}\"" active
+  # 6. Approve exactly what was shown
+  asks=$(printf '%s' "$body" | sed -n 's/.*"digest":"\([0-9a-f]*\)".*/\1/p')
+  ask PUT "/lib/${name}/state" "${approve}" "If-Match: \"${version}\"" "{\"state\":\"active\",\"asks\":\"${asks}\"}"
   [ "$status" = 200 ] || stop 1 "Cannot activate ${name}: $(words "$body"); ${name} is stored but not active"
 
   # 7. Check that it is up

@@ -6,7 +6,7 @@
 import { decodeText } from "../base/decode_text.ts";
 import { findAccountFaults } from "./accounts.ts";
 import type { Authenticator } from "./authenticate.ts";
-import type { Store } from "../world/store.ts";
+import type { Change, Store, World } from "../world/store.ts";
 
 const PASSWD = "etc/passwd";
 const SHADOW = "etc/shadow";
@@ -23,32 +23,65 @@ export async function syncAccounts(
   authenticator: Authenticator,
   log: (line: string) => void,
 ): Promise<void> {
+  const texts = new Map<string, string>();
   let newest = 0;
+  /** Both texts are those of the newest versions. */
+  let isLoaded = false;
+
+  function apply(): void {
+    const [passwd = "", shadow = ""] = [texts.get(PASSWD), texts.get(SHADOW)];
+    authenticator.setAccounts(passwd, shadow);
+    for (const fault of findAccountFaults(passwd, shadow)) log(`accounts: ${fault}`);
+  }
+
+  function disable(error: unknown): void {
+    // Without readable account files no account is accepted.
+    authenticator.setAccounts("", "");
+    log(`accounts are disabled: ${error instanceof Error ? error.message : String(error)}`);
+  }
 
   async function load(): Promise<void> {
     const current = ++newest;
+    isLoaded = false;
     try {
-      const [passwd, shadow] = await Promise.all([
-        readText(store, PASSWD),
-        readText(store, SHADOW),
-      ]);
+      const worlds = await Promise.all([store.read(PASSWD), store.read(SHADOW)]);
       // An older load must not overwrite a newer one: it could restore an account that was removed.
       if (current !== newest) return;
-      authenticator.setAccounts(passwd, shadow);
-      for (const fault of findAccountFaults(passwd, shadow)) log(`accounts: ${fault}`);
+      for (const [at, name] of [PASSWD, SHADOW].entries()) {
+        texts.set(name, toText(name, worlds[at]));
+      }
+      isLoaded = true;
+      apply();
     } catch (error) {
-      if (current !== newest) return;
-      // Without readable account files no account is accepted.
-      authenticator.setAccounts("", "");
-      log(`accounts are disabled: ${error instanceof Error ? error.message : String(error)}`);
+      if (current === newest) disable(error);
     }
   }
-  for (const name of [PASSWD, SHADOW]) store.watch(name, () => void load());
+
+  /**
+   * Runs before the writer gets its response, so that a later request sees the new accounts. If the
+   * content is not in memory, no account is accepted until it has been read.
+   */
+  function change({ kind, name, world }: Change): void {
+    if (kind === "update" && world === undefined || !isLoaded) {
+      authenticator.suspendAccounts();
+      void load();
+      return;
+    }
+    try {
+      texts.set(name, toText(name, world));
+      apply();
+    } catch (error) {
+      // The next change reads both files again.
+      isLoaded = false;
+      disable(error);
+    }
+  }
+
+  for (const name of [PASSWD, SHADOW]) store.watch(name, change);
   await load();
 }
 
-async function readText(store: Pick<Store, "read">, name: string): Promise<string> {
-  const world = await store.read(name);
+function toText(name: string, world: World | undefined): string {
   if (world === undefined) return "";
   const text = decodeText(world.body);
   if (text !== undefined) return text;

@@ -54,6 +54,11 @@ export interface Authenticator {
    */
   setAccounts(passwd: string, shadow: string): void;
   /**
+   * Accepts no account until {@link setAccounts} is called. Callers that were authenticated before are
+   * not affected.
+   */
+  suspendAccounts(): void;
+  /**
    * Checks whether the credential of a caller still gives the authority that it gave when the
    * caller was authenticated. A stream, a lock or a plugin call can last longer than the credential
    * that opened it: a capability expires, an account is removed, gets another tier or another
@@ -101,6 +106,7 @@ class CredentialAuthenticator implements Authenticator {
   /** Verified capabilities by fingerprint, oldest first. The expiry is checked at every use. */
   readonly #capabilities = new Map<string, Caller>();
   #accounts: Accounts = NO_ACCOUNTS;
+  #areAccountsKnown = true;
   /** The account with which each caller was authenticated. */
   readonly #accountOf = new WeakMap<Caller, { readonly user: string; readonly account: Account }>();
   readonly #listeners = new Set<() => void>();
@@ -129,7 +135,12 @@ class CredentialAuthenticator implements Authenticator {
     return REJECTED;
   }
 
+  suspendAccounts(): void {
+    this.#areAccountsKnown = false;
+  }
+
   setAccounts(passwd: string, shadow: string): void {
+    this.#areAccountsKnown = true;
     this.#accounts = parseAccounts(passwd, shadow);
     for (const listener of [...this.#listeners]) listener();
   }
@@ -190,7 +201,7 @@ class CredentialAuthenticator implements Authenticator {
     const user = decodeUtf8(bytes.subarray(0, colon));
     if (user === undefined) return undefined;
     const account = findAccount(this.#accounts, user, password);
-    if (account === undefined) return undefined;
+    if (account === undefined || !this.#areAccountsKnown) return undefined;
     const name = user.normalize("NFC");
     const caller: Caller = Object.freeze({
       tier: account.tier,

@@ -9,6 +9,20 @@ function failed(error: unknown): never {
   throw error;
 }
 
+function toWorld(name: string, text: string): World {
+  return {
+    name,
+    version: 1,
+    ext: "txt",
+    meta: [],
+    state: "",
+    updatedAt: "",
+    body: new TextEncoder().encode(text),
+    sha256: "",
+    layer: "upper",
+  };
+}
+
 /** The two files. The test decides when each read completes. */
 class Files {
   readonly #hub = new ChangeHub(failed);
@@ -26,23 +40,24 @@ class Files {
     const text = this.texts.get(name);
     if (this.slow) await new Promise<void>((resume) => this.waiting.push(resume));
     if (text === undefined) return undefined;
-    const body = new TextEncoder().encode(text);
-    return {
-      name,
-      version: 1,
-      ext: "txt",
-      meta: [],
-      state: "",
-      updatedAt: "",
-      body,
-      sha256: "",
-      layer: "upper",
-    };
+    return toWorld(name, text);
   }
 
   put(name: string, text: string): void {
     this.texts.set(name, text);
     this.#hub.publish({ kind: "update", name, version: 1, by: "T3" });
+  }
+
+  /** Like `put`, with the content in memory. */
+  putInMemory(name: string, text: string): void {
+    this.texts.set(name, text);
+    const world = toWorld(name, text);
+    this.#hub.publish({ kind: "update", name, version: 1, by: "T3", world });
+  }
+
+  remove(name: string): void {
+    this.texts.delete(name);
+    this.#hub.publish({ kind: "delete", name, version: 1, by: "T3" });
   }
 }
 
@@ -56,6 +71,10 @@ class RecordingAuthenticator implements Authenticator {
 
   setAccounts(passwd: string, shadow: string): void {
     this.seen.push([passwd, shadow]);
+  }
+
+  suspendAccounts(): void {
+    this.seen.push(["suspended", "suspended"]);
   }
 
   isCurrent(): boolean {
@@ -107,4 +126,22 @@ Deno.test("syncAccounts() accepts no account if the files cannot be read", async
   await settle();
   assertEquals(authenticator.seen.at(-1), ["", ""]);
   assertMatch(log.join(), /accounts are disabled: the file is torn/);
+});
+
+Deno.test("syncAccounts() applies a change in memory at once, and accepts no account while it reads one", async () => {
+  const [files, authenticator] = [new Files(), new RecordingAuthenticator()];
+  await syncAccounts(files, authenticator, () => {});
+  files.putInMemory("etc/passwd", "ada:T2");
+  assertEquals(authenticator.seen.at(-1), ["ada:T2", ""]);
+  files.putInMemory("etc/shadow", "ada:00");
+  assertEquals(authenticator.seen.at(-1), ["ada:T2", "ada:00"]);
+  files.remove("etc/passwd");
+  assertEquals(authenticator.seen.at(-1), ["", "ada:00"]);
+  files.put("etc/shadow", "eve:00");
+  assertEquals(authenticator.seen.at(-1), ["suspended", "suspended"]);
+  // The file that is being read must not be forgotten.
+  files.putInMemory("etc/passwd", "eve:T2");
+  assertEquals(authenticator.seen.at(-1), ["suspended", "suspended"]);
+  await settle();
+  assertEquals(authenticator.seen.at(-1), ["eve:T2", "eve:00"]);
 });

@@ -141,12 +141,13 @@ async function installOne(
     throw toInstallError(`Cannot approve ${name}`, requested, authAdvice, pending);
   }
   print("It requests:");
-  for (const line of formatRequests(readProperty(requested.json, "asks"))) print(line);
+  const asks = readProperty(requested.json, "asks");
+  for (const line of formatRequests(asks)) print(line);
 
   const active = await client.request("PUT", `/lib/${name}/state`, {
     credential: approve,
     headers: { "if-match": `"${version}"` },
-    body: "active",
+    body: JSON.stringify({ state: "active", asks: readProperty(asks, "digest") }),
   });
   if (active.status !== 200) {
     throw toInstallError(`Cannot activate ${name}`, active, pending, pending);

@@ -222,7 +222,8 @@ function runQuery(database: Database, query: SqlQuery): SqlResult {
     }
     assertSingleStatement(database, sql.slice(statement.sourceSQL.length));
     // Not iterate(): it treats an error in a step as the end of the rows (Deno 2.9.6).
-    const bounded = addLimit(database, statement.sourceSQL, maxRows + 1) ?? statement;
+    const checked = addNulCheck(database, statement.sourceSQL, columns.length, maxRows + 1);
+    const bounded = checked ?? addLimit(database, statement.sourceSQL, maxRows + 1) ?? statement;
     bounded.setReturnArrays(true);
     bounded.setReadBigInts(true);
     const bound = Array.isArray(params) ? params.map(toInteger) : [
@@ -230,7 +231,9 @@ function runQuery(database: Database, query: SqlQuery): SqlResult {
     ];
     const found = bounded.all(...bound);
     const truncated = found.length > maxRows;
-    const rows = (truncated ? found.slice(0, maxRows) : found).map((row) => row.map(toResultValue));
+    const shown = truncated ? found.slice(0, maxRows) : found;
+    if (checked !== undefined) removeNulCheck(shown, columns);
+    const rows = shown.map((row) => row.map(toResultValue));
     let size = 0;
     for (const row of rows) for (const value of row) size += sizeOf(value);
     if (size > maxBytes) {
@@ -289,6 +292,50 @@ function addLimit(database: Database, sql: string, maxRows: number): Statement |
   } catch {
     // The statement compiled, but not in brackets, for example because a comment is not closed.
     return undefined;
+  }
+}
+
+/**
+ * Like {@link addLimit}, with one more column: the number of the first column whose text contains a
+ * NUL, otherwise 0. node:sqlite ends a text at a NUL (Deno 2.9.6).
+ */
+function addNulCheck(
+  database: Database,
+  sql: string,
+  columns: number,
+  maxRows: number,
+): Statement | undefined {
+  if (!SUBQUERY.test(sql)) return undefined;
+  const names: string[] = [];
+  let cases = "";
+  for (let at = 1; at <= columns; at++) {
+    names[at - 1] = `c${at}`;
+    cases += ` WHEN typeof(c${at}) = 'text' AND instr(c${at}, char(0)) THEN ${at}`;
+  }
+  try {
+    return database.prepare(
+      `WITH q(${names.join(", ")}) AS (${sql.replace(/[\s;]+$/, "")}\n) ` +
+        `SELECT *, CASE${cases} ELSE 0 END FROM q LIMIT ${maxRows}`,
+    );
+  } catch {
+    return undefined; // as in `addLimit`, or there are too many columns
+  }
+}
+
+/**
+ * Removes the column of {@link addNulCheck}.
+ *
+ * @throws {Error} `SqliteError`: a text contains a NUL
+ */
+function removeNulCheck(rows: unknown[][], columns: readonly string[]): void {
+  for (const [at, row] of rows.entries()) {
+    const column = Number(row.pop());
+    if (column === 0) continue;
+    throw createNamedError(
+      "SqliteError",
+      `the text of column ${JSON.stringify(columns[column - 1])} in row ${at + 1} contains a NUL ` +
+        "character and cannot be returned whole; select hex(…) or CAST(… AS BLOB) instead",
+    );
   }
 }
 

@@ -173,6 +173,27 @@ Deno.test("queryDatabase() reports an error that occurs in the middle of the row
     assertEquals((await ask(sql, [], { maxRows: 3 })).rows, [[1], [2], [3]]);
   }));
 
+Deno.test("queryDatabase() reports a text with a NUL and does not cut it off", () =>
+  withDatabase(async (ask) => {
+    for (
+      const sql of [
+        "SELECT 1, 'ab' || char(0) || 'cd' AS x",
+        "SELECT 1, char(0) AS x ORDER BY 1;",
+        "WITH q AS (SELECT 2, 'a' || char(0) AS x) SELECT * FROM q -- the end",
+        "VALUES (1, 'a'), (2, 'b' || char(0))",
+      ]
+    ) {
+      await assertRejects(ask(sql), named("SqliteError", /column .* in row [12] contains a NUL/));
+    }
+    assertEquals((await ask("SELECT x'6100', 'a', 1, NULL")).rows, [
+      [new Uint8Array([0x61, 0]), "a", 1, null],
+    ]);
+    assertEquals((await ask("SELECT hex('a' || char(0))")).rows, [["6100"]]);
+    // A row that is not returned is not checked.
+    const rest = await ask("VALUES ('a'), (char(0))", [], { maxRows: 1 });
+    assertEquals([rest.rows, rest.truncated], [[["a"]], true]);
+  }));
+
 Deno.test("queryDatabase() refuses rows that have more bytes than allowed", () =>
   withDatabase(async (ask) => {
     const big = "SELECT zeroblob(600) FROM t";

@@ -23,13 +23,14 @@ const PERMISSIONS = {
  * @returns {string[]}
  */
 export function listPermissions(
-  { routes = [], auth, grants = {}, permissions = {}, config = [], fallback },
+  { routes = [], auth, subject, grants = {}, permissions = {}, config = [], fallback },
 ) {
   const requested = Object.entries(permissions).filter(([, list]) => list.length > 0);
   return [
     routes.length > 0 ? `It answers at ${routes.join(", ")} and below.` : "",
     fallback ? "It answers paths that nothing else answers." : "",
     TIERS[auth] ?? "",
+    subject ? "A capability for the path after its route is sufficient to call it." : "",
     ...Object.entries(grants).map(([prefix, mode]) =>
       `With its own rights it can ${MODES[mode] ?? mode} ${
         prefix.endsWith("/") ? "all below " : ""

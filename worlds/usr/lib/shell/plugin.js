@@ -40,16 +40,22 @@ export function pluginPanel(name) {
     }
   }
 
-  /** Sends the version that is shown, so that exactly this source is approved. */
-  async function setState(to) {
-    await send(path, { method: "PUT", body: to, headers: { "if-match": `"${shown.version}"` } });
+  /**
+   * Sends the version that is shown, so that exactly this source is approved.
+   *
+   * @param {"active" | "disabled"} to
+   * @param {string} [asks] the digest of what was shown
+   */
+  async function setState(to, asks) {
+    const body = asks === undefined ? to : JSON.stringify({ state: to, asks });
+    await send(path, { method: "PUT", body, headers: { "if-match": `"${shown.version}"` } });
     await update({ ...shown, state: to });
   }
 
   async function activate() {
     const { asks } = await requestJson(`${path}?asks`);
     const { confirmActivation } = await import("./permission_list.js?raw");
-    if (await confirmActivation(name, asks)) await setState("active");
+    if (await confirmActivation(name, asks)) await setState("active", asks.digest);
   }
 
   function draw(status, permissions) {

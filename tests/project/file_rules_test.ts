@@ -16,8 +16,6 @@ const FRAGMENT_LINES = 60;
 /** Fragments that stay, each with a reason. */
 const FRAGMENTS: Readonly<Record<string, string>> = {
   "lib/archive/same_world.ts": "the comparison of two worlds has its own test",
-  "lib/auth/account_sync.ts":
-    "the link between the accounts and the store; accounts.ts knows no store",
   "lib/base/nearest_name.ts": "a function with its own test",
   "lib/cli/client/duration.ts": "a parser with its own test",
   "lib/cli/client/stored_token.ts": "the only file that reads and writes the stored token",

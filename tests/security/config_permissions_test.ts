@@ -96,7 +96,7 @@ Deno.test("a change by another plugin never widens permissions, by any method", 
   });
 });
 
-Deno.test("narrower permissions are in effect, whoever made the change", async () => {
+Deno.test("narrower permissions are in effect, also after a change by a plugin", async () => {
   await withPluginServer({
     plugins: [["writer", WRITER]],
     worlds: { [CONF]: WIDE },

@@ -79,7 +79,7 @@ add("passes on type, metadata, extension and preconditions", async (f) => {
 });
 
 add("asks for the rights of the caller on every target before it writes one", async (f) => {
-  await f.list("right\n/etc/motd\n/boot/x");
+  await f.list("right\n/etc/motd\n/usr/x");
   const two = await f.send("PUT", "text");
   assertEquals(two.status, 403);
   const refused = JSON.parse(two.text);

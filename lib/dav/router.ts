@@ -74,7 +74,7 @@ export class DavRouter {
     const { plugins } = this.#context.server;
     if (world !== undefined && isMountPath(world.path) && hasMounts(plugins)) {
       return handleMount(plugins, { ...context, target: world })
-        .catch((error) => toDavResponse(error));
+        .catch((error) => toDavResponse(error, request.method));
     }
     const method = METHODS.get(request.method);
     if (world === undefined || method === undefined) {
@@ -97,10 +97,10 @@ export class DavRouter {
         ? this.#handleConditional(method, davRequest)
         : method(this.#context, davRequest);
       return response instanceof Promise
-        ? response.catch((error) => toDavResponse(error))
+        ? response.catch((error) => toDavResponse(error, request.method))
         : response;
     } catch (error) {
-      return toDavResponse(error);
+      return toDavResponse(error, request.method);
     }
   }
 
@@ -113,10 +113,15 @@ export class DavRouter {
 }
 
 /** Converts an error to the form that WebDAV clients know; throws all others. */
-function toDavResponse(error: unknown): Response {
+function toDavResponse(error: unknown, method: string): Response {
   if (error instanceof DavProblem) return davErrorResponse(error);
   if (error instanceof Problem && error.status === 401) {
     throw new Problem(error.type, error.detail, { "www-authenticate": CHALLENGE });
+  }
+  if (error instanceof Problem && error.status === 405 && error.headers.allow === undefined) {
+    // RFC 9110 §15.5.6 requires Allow: the resource exists, but is of another kind.
+    const allow = [...METHODS.keys()].filter((name) => name !== method).join(", ");
+    throw new Problem(error.type, error.detail, { ...error.headers, allow });
   }
   throw error;
 }

@@ -71,7 +71,9 @@ Deno.test("put() refuses a path that cannot be a world", async () => {
     await ask("PUT /dav/home/c", 405, {}, "x");
     await ask("PUT /dav/home/c/", 405, {}, "x");
     await ask("PUT /dav/home", 405, {}, "x");
-    await ask("PUT /dav/", 405, {}, "x");
+    const { headers } = await ask("PUT /dav/", 405, {}, "x");
+    const allow = headers.get("allow") ?? "";
+    assert(allow.includes("PROPFIND") && !allow.includes("PUT"), `Allow: ${allow}`);
     await ask("PUT /dav/nowhere/a", 400, {}, "x");
     await ask("PUT /dav/mnt/a", 400, {}, "x");
     await ask("PUT /dav/lib/p/state", 409, {}, "active");

@@ -195,7 +195,10 @@ export class ConnectionServer {
   async #pauseAfter(error: unknown, pause: number): Promise<number> {
     this.#acceptErrors++;
     const reason = error instanceof Error ? error.message : String(error);
-    this.#options.log(`cannot accept a connection: ${reason}; the server tries again`, "accept");
+    // One line for a row of errors.
+    if (pause === ACCEPT_PAUSE_MS) {
+      this.#options.log(`cannot accept a connection: ${reason}; the server tries again`, "accept");
+    }
     await new Promise((resolve) => setTimeout(resolve, pause));
     return Math.min(pause * 2, MAX_ACCEPT_PAUSE_MS);
   }

@@ -14,8 +14,10 @@ import {
 
 /** How the descriptors are used. */
 export interface DescriptorBudget {
-  /** Open connections. */
+  /** Open connections, if the operator sets no number. */
   readonly connections: number;
+  /** Highest number of open connections that the operator can set. */
+  readonly maxConnections: number;
   /** Open worlds of each Worker of the store. */
   readonly worldsPerWorker: number;
 }
@@ -36,6 +38,7 @@ export function divideDescriptors(descriptors: number, workers: number): Descrip
   const left = descriptors - reserved - worldsPerWorker * perWorld - MAX_REFUSED_CONNECTIONS;
   return {
     connections: Math.max(1, Math.min(MAX_DERIVED_CONNECTIONS, left)),
+    maxConnections: Math.max(1, left),
     worldsPerWorker,
   };
 }

@@ -11,7 +11,11 @@ import { parseIp, parseIpRange } from "../http/ip_address.ts";
 import { EventLoopDelay } from "../observe/event_loop_delay.ts";
 import { ConnectionServer, type ConnectionServerOptions } from "./connection_server.ts";
 import { findServeConnection } from "./deno_http.ts";
-import { divideDescriptors, readDescriptorLimit } from "./descriptor_budget.ts";
+import {
+  type DescriptorBudget,
+  divideDescriptors,
+  readDescriptorLimit,
+} from "./descriptor_budget.ts";
 import { SHUTDOWN_TIMEOUT_MS, STORE_FAILURE_DELAY_MS } from "../limits.ts";
 import type { ServerContext } from "../request/server_context.ts";
 import { createMonotonicClock } from "../base/monotonic_clock.ts";
@@ -181,7 +185,7 @@ export async function startServer(options: StartServerOptions): Promise<RunningS
       serve: findServeConnection(),
       limits: {
         ...config.edgeLimits,
-        maxConnections: config.edgeLimits.maxConnections || descriptors.connections,
+        maxConnections: limitConnections(config.edgeLimits.maxConnections, descriptors, log),
       },
       isProxy: createProxyTest(config.trustFrom),
       handle: (request, peer, connection) => handler.handle(request, peer, connection),
@@ -229,6 +233,21 @@ function listen({ tls }: Config, options: ConnectionServerOptions): ConnectionSe
     const reason = tls === undefined ? error : toTlsError(error, tls);
     throw reason instanceof ConfigError ? reason : new ListenError(error);
   }
+}
+
+/** Returns the number of connections: the operator's, as far as the file descriptors allow it. */
+function limitConnections(
+  wanted: number,
+  { connections, maxConnections }: DescriptorBudget,
+  log: (line: string) => void,
+): number {
+  if (wanted === 0) return connections;
+  if (wanted <= maxConnections) return wanted;
+  log(
+    `ELASTIK_MAX_CONNECTIONS=${wanted} needs more file descriptors than this process has; at most ` +
+      `${maxConnections} connections can be open (see ulimit -n)`,
+  );
+  return maxConnections;
 }
 
 /** A function whose first call does the work; later calls return the same promise. */

@@ -23,7 +23,7 @@ async function request(server: TestServer): Promise<Connection> {
 }
 
 // The first is in the cache; the second is sent in parts, and a part must be taken in time.
-for (const [parts, idleMs, pauseMs] of [[1, 400, 1000], [2, 3000, 1000]] as const) {
+for (const [parts, idleMs, pauseMs] of [[1, 700, 1500], [2, 3000, 1000]] as const) {
   Deno.test(`a client that reads ${parts * 5} MiB late gets all of it`, () =>
     withServer({ env: { ELASTIK_IDLE_TIMEOUT: String(idleMs) } }, async (server) => {
       await putLarge(server, parts);
@@ -37,7 +37,7 @@ for (const [parts, idleMs, pauseMs] of [[1, 400, 1000], [2, 3000, 1000]] as cons
 
 Deno.test("responses beyond the memory limit get 503, and those that are not read end", () =>
   withServer({
-    env: { ELASTIK_IDLE_TIMEOUT: "1000", ELASTIK_RESPONSE_MEMORY: String(25 * MIB) },
+    env: { ELASTIK_IDLE_TIMEOUT: "1500", ELASTIK_RESPONSE_MEMORY: String(25 * MIB) },
   }, async (server) => {
     await putLarge(server, 2);
     const held = [await request(server), await request(server)];

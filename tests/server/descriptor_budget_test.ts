@@ -18,11 +18,15 @@ Deno.test("divideDescriptors() never gives away more descriptors than there are"
 });
 
 Deno.test("divideDescriptors() gives the store all its worlds if there are enough descriptors", () => {
-  assertEquals(divideDescriptors(20_000, 3), { connections: 10_000, worldsPerWorker: 96 });
+  assertEquals(divideDescriptors(20_000, 3), {
+    connections: 10_000,
+    maxConnections: 18_912,
+    worldsPerWorker: 96,
+  });
 });
 
 Deno.test("divideDescriptors() leaves at least one connection and one world", () => {
-  assertEquals(divideDescriptors(16, 3), { connections: 1, worldsPerWorker: 1 });
+  assertEquals(divideDescriptors(16, 3), { connections: 1, maxConnections: 1, worldsPerWorker: 1 });
 });
 
 Deno.test("parseDescriptorLimit() reads the soft limit", () => {

@@ -126,3 +126,15 @@ Deno.test("the streams that a plugin opened for a caller end with the authority 
     assert(!reader.wire.includes("written afterwards"), reader.wire);
   });
 });
+Deno.test("the streams that a plugin opened with its grants end when it is disabled", async () => {
+  await withPluginServer({ plugins: [["relay", RELAY]] }, async (server) => {
+    await putWorld(server, "/home/x", "one");
+    const reader = await open(server, "/relay?from=machine", bearer(server.approveToken));
+    assertEquals((await reader.next())?.lastEventId, "1");
+    assertEquals((await server.approve("PUT", "/lib/relay/state", "disabled")).status, 200);
+    const ended = untilEnd(reader).catch(() => 0); // the connection may be cut
+    await putWorld(server, "/home/x", "written afterwards");
+    await ended;
+    assert(!reader.wire.includes("written afterwards"), reader.wire);
+  });
+});

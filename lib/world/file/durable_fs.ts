@@ -102,7 +102,8 @@ export function createTrashId(now: string): string {
  */
 export function moveToTrash(data: string, folder: string, serial: string): string {
   const bin = `${data}/${TRASH_FOLDER}/${serial}`;
-  createFolderIn(data, TRASH_FOLDER, serial);
+  // It exists if the server stopped between this line and the next.
+  if (!pathExists(bin)) createFolderIn(data, TRASH_FOLDER, serial);
   Deno.renameSync(`${data}/${folder}`, `${bin}/${folder}`);
   syncFolder(bin);
   syncFolder(`${data}/${TRASH_FOLDER}`);

@@ -2,6 +2,7 @@ import { assert, assertEquals, assertMatch } from "../../support/assert.ts";
 import { DatabaseSync } from "node:sqlite";
 import { sha256Hex } from "../../../lib/base/hash.ts";
 import { pathExists } from "../../../lib/world/file/durable_fs.ts";
+import { NameLedger } from "../../../lib/world/file/name_ledger.ts";
 import { createChainSigner } from "../../../lib/world/event_chain.ts";
 import type { LowerWorld } from "../../../lib/world/store/worker_messages.ts";
 import { Reader } from "../../../lib/world/worker/reader.ts";
@@ -299,6 +300,23 @@ Deno.test("Writer.apply() completes a removal after a crash between commit and m
       faults: [],
       isDeleted: false,
     });
+  }));
+
+Deno.test("Writer.apply() completes a removal whose trash entry was created before a crash", () =>
+  withTempFolder((data) => {
+    const writer = testWriter(data);
+    writer.apply([putJob(NAME, "old")]);
+    writer.close();
+    const ledger = new NameLedger(data);
+    ledger.recordEnd(NAME, { version: 1, updatedAt: "", trash: "interrupted" });
+    ledger.close();
+    removeWithoutMove(data, NAME);
+    Deno.mkdirSync(`${data}/.trash/interrupted`);
+    const second = testWriter(data);
+    const jobs = [putJob(NAME, "new")];
+    assertEquals(versionsOf(second.apply(jobs), jobs), [2]);
+    second.close();
+    assert(pathExists(`${data}/.trash/interrupted/${FOLDER}/universe.db`));
   }));
 
 Deno.test("Writer.apply() keeps at most the allowed number of open files and records closed ones", () =>

@@ -10,7 +10,8 @@ async function withServer(
   data: string,
   use: (server: ServerProcess) => Promise<void>,
 ): Promise<string> {
-  const server = await ServerProcess.start({ data });
+  // Every line of the log is compared.
+  const server = await ServerProcess.start({ data, env: { ELASTIK_LOG_RATE: "0" } });
   try {
     await use(server);
     const { code, stderr } = await server.end();

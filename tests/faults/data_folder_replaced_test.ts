@@ -68,6 +68,8 @@ for (const [what, replace] of Object.entries(REPLACEMENTS)) {
           assertEquals(await change(server, "PUT", `/home/${name}`), 201);
         }
         const approve = approval(data);
+        // The server writes its worlds below /boot after it listens.
+        while ((await server.ask("/boot/plugins", { headers: approve })).status !== 200);
         const undo = replace(data);
         const statuses = [
           await change(server, "PUT", "/home/a"),

@@ -21,11 +21,17 @@ type Origin = "operator" | "mixed" | "other";
 export class ConfigOrigins {
   readonly #store: Pick<Store, "watch" | "log">;
   readonly #origins = new Map<string, Origin>();
+  readonly #seqs = new Map<string, number>();
   readonly #unwatch: readonly (() => void)[];
 
   constructor(store: Pick<Store, "watch" | "log">) {
     this.#store = store;
     this.#unwatch = FOLDERS.map((folder) => store.watch(folder, (change) => this.#record(change)));
+  }
+
+  /** Number of the last change of a world since the start of the server; 0 if none is known. */
+  lastChange(path: string): number {
+    return this.#seqs.get(path.slice(1)) ?? 0;
   }
 
   /**
@@ -54,17 +60,19 @@ export class ConfigOrigins {
     for (const unwatch of this.#unwatch) unwatch();
   }
 
-  #record({ name, by, kind }: Change): void {
+  #record({ name, by, kind, seq }: Change): void {
     const before = this.#origins.get(name);
     // The newest entries are at the end, so that the oldest is dropped first.
     this.#origins.delete(name);
     if (this.#origins.size >= MAX_CONFIG_ORIGINS) {
       for (const oldest of this.#origins.keys()) {
         this.#origins.delete(oldest);
+        this.#seqs.delete(oldest);
         break;
       }
     }
     this.#origins.set(name, nextOrigin(before, by, kind));
+    this.#seqs.set(name, seq);
   }
 }
 

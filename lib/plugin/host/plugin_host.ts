@@ -419,8 +419,12 @@ export class PluginHost implements PluginRoutes, PluginAdmin {
   ): Promise<GrantedPermissions> {
     const untrusted = new Set<string>();
     for (const path of changedConfigs(approved, requested)) {
+      const change = this.#origins.lastChange(path);
       const isChosen = await this.#origins.isChosenByOperator(path, isTrusted(path));
-      if (!isChosen) untrusted.add(path);
+      // The content that was evaluated must be the one that T3 chose, not one shortly before it.
+      const text = await (await this.#load()).sandbox.readConfig(path);
+      const isSame = text === requested.config[path] && this.#origins.lastChange(path) === change;
+      if (!isChosen || !isSame) untrusted.add(path);
     }
     if (untrusted.size === 0) return approveAll(requested);
     return {

@@ -61,6 +61,8 @@ Deno.test("ConfigOrigins forgets the oldest of more worlds than it remembers, an
   for (let at = 0; at < MAX_CONFIG_ORIGINS; at++) store.change("T3", "put", `var/${at}`);
   assertStrictEquals(await origins.isChosenByOperator("/etc/x", true), false);
   assertStrictEquals(await origins.isChosenByOperator("/var/0", true), true);
+  assertStrictEquals(origins.lastChange("/etc/x"), 0);
+  assertStrictEquals(origins.lastChange("/var/0"), 2);
   origins.close();
 });
 

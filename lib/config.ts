@@ -228,6 +228,11 @@ export function readEnvironment(): Promise<(name: string) => string | undefined>
   });
 }
 
+/** Whether a variable is set in the environment itself and not only in `.env`. */
+export function isInEnvironment(name: string): boolean {
+  return Deno.env.get(name) !== undefined;
+}
+
 /** Names of the environment; empty if the program may read only single variables. */
 function listEnvironmentNames(): string[] {
   try {

@@ -11,8 +11,9 @@
 # ELASTIK_APPROVE_TOKEN  T3 token; if unset, the value in .env, else the one that a server on this computer
 #                        generated in its data folder
 #
-# .env is the file in the working folder, else the one next to plugins/. Its tokens are sent only to a
-# server on this computer.
+# .env is the file in the working folder, else the one next to plugins/. Its tokens, and the stored one,
+# are sent only to a server that proves that it holds the data folder (ELASTIK_DATA, else data). Set
+# ELASTIK_URL and the tokens in the environment to send them to any other server.
 #
 # Exit codes: 0 every plugin is up, 1 the server refused a plugin, 2 wrong usage, a missing file or a
 # missing token (nothing was installed), 3 the server cannot be reached.
@@ -21,32 +22,26 @@ $ErrorActionPreference = 'Stop'
 
 $folder = $PSScriptRoot
 $envFile = if (Test-Path -PathType Leaf '.env') { '.env' } else { "${folder}/../.env" }
-# The last line of .env that sets ELASTIK_PORT counts, as it does for the server.
-function Get-PortInEnvFile {
+# Reads a setting of .env as the server does: the last line counts, and quotes or a comment are removed.
+function Get-InEnvFile($name) { # ReadAllText understands a byte order mark and UTF-16
   if (-not (Test-Path -PathType Leaf $envFile)) { return '' }
-  $line = '^\s*(?:export\s+)?ELASTIK_PORT\s*=\s*["''`]?(\d{0,5})["''`]?\s*(?:#.*)?$'
-  $found = @(Get-Content $envFile | Where-Object { $_ -match $line } | Select-Object -Last 1)
-  if ($found.Count -and $found[0] -match $line) { $Matches[1] } else { '' }
-}
-# Reads a token of .env as the server does: the last line counts, and quotes or a comment are removed.
-function Get-TokenInEnvFile($name) {
-  if (-not $isLocal -or -not (Test-Path -PathType Leaf $envFile)) { return '' }
   $start = '^\s*(?:export\s+)?' + $name + '\s*=\s*'
-  $found = @(Get-Content $envFile | Where-Object { $_ -cmatch $start } | Select-Object -Last 1)
+  $lines = [IO.File]::ReadAllText((Resolve-Path $envFile).Path) -split '\r\n|\n|\r'
+  $found = @($lines | Where-Object { $_ -cmatch $start } | Select-Object -Last 1)
   if (-not $found.Count) { return '' }
   $value = $found[0] -creplace $start, ''
   if ($value -match '^(["''`])(.*?)\1') { $Matches[2] } else { ($value -replace '#.*$', '').Trim() }
 }
-$port = if (Test-Path 'Env:ELASTIK_PORT') { $env:ELASTIK_PORT } else { Get-PortInEnvFile }
+$port = if (Test-Path 'Env:ELASTIK_PORT') { $env:ELASTIK_PORT } else { Get-InEnvFile 'ELASTIK_PORT' }
 if (-not $port) { $port = '3005' }
 $url = if ($env:ELASTIK_URL) { $env:ELASTIK_URL } else { "http://localhost:${port}" }
 $url = $url.TrimEnd('/')
 $at = try { ([Uri]$url).Host } catch { '' }
 $isLocal = $at -in 'localhost', '127.0.0.1', '[::1]'
-$token = if (Test-Path 'Env:ELASTIK_TOKEN') { $env:ELASTIK_TOKEN } else { Get-TokenInEnvFile 'ELASTIK_TOKEN' }
-$approve = if (Test-Path 'Env:ELASTIK_APPROVE_TOKEN') { $env:ELASTIK_APPROVE_TOKEN } else { Get-TokenInEnvFile 'ELASTIK_APPROVE_TOKEN' }
+$token = "$env:ELASTIK_TOKEN"; $approve = "$env:ELASTIK_APPROVE_TOKEN"
 $primitives = 'gpu fstab db fanout'
 $installed = ''
+$resolved = ''
 $newline = "`n"
 
 function Say($text) { Write-Output $text }
@@ -61,6 +56,9 @@ function Stop-With($code, $text) {
 function Ask($method, $path, $credential, $header, $content) {
   $options = @('--silent', '--show-error', '--max-time', '60', '--request', $method, '--write-out', '\n%{http_code}')
   if ($content) { $options += @('--data-binary', $content) }
+  # A proxy in the environment must not see the requests to this computer.
+  if ($isLocal) { $options += @('--noproxy', '*') }
+  if ($resolved) { $options += @('--resolve', $resolved) }
   $settings = @()
   if ($credential) {
     $settings += 'header = "Authorization: Bearer ' + (Quoted $credential) + '"'
@@ -73,6 +71,27 @@ function Ask($method, $path, $credential, $header, $content) {
   }
   $script:status = $answer.Substring($answer.LastIndexOf($newline) + 1)
   $script:body = $answer.Substring(0, [Math]::Max(0, $answer.LastIndexOf($newline)))
+}
+# Whether the server at the URL proves that it holds this data folder. It answers a random challenge with
+# a code that covers the address and port on which it listens: a program that passes the challenge on
+# listens elsewhere. Sets resolved, so that later requests go to that address.
+function Test-Holds($data) {
+  if (-not $isLocal -or -not (Test-Path -PathType Leaf "${data}/.proof-key")) { return $false }
+  $bytes = New-Object byte[] 32
+  [Security.Cryptography.RandomNumberGenerator]::Create().GetBytes($bytes)
+  $challenge = -join ($bytes | ForEach-Object { $_.ToString('x2') })
+  $head = & $curl --silent --head --max-time 10 --noproxy '*' --header "X-Elastik-Challenge: ${challenge}" "${url}/auth/whoami"
+  if (($head -join $newline) -notmatch '(?im)^x-elastik-proof: (\S+) (\d+) ([0-9a-f]{64})\s*$') { return $false }
+  $listens = $Matches[1]; $number = $Matches[2]; $code = $Matches[3]
+  $key = [Text.Encoding]::ASCII.GetBytes((Get-Content -Raw "${data}/.proof-key").Trim())
+  $text = "elastik-proof`n${challenge}`n${listens}`n${number}`n"
+  $hmac = New-Object Security.Cryptography.HMACSHA256 (, $key)
+  $own = -join ($hmac.ComputeHash([Text.Encoding]::ASCII.GetBytes($text)) | ForEach-Object { $_.ToString('x2') })
+  if ($own -cne $code -or $number -ne "$(([Uri]$url).Port)") { return $false }
+  $to = if ($listens -eq '0.0.0.0') { '127.0.0.1' } elseif ($listens -eq '::') { '::1' } else { $listens }
+  if ($at -eq 'localhost') { $script:resolved = "localhost:${number}:${to}"; return $true }
+  if ($at -eq '127.0.0.1') { return $listens -in '127.0.0.1', '0.0.0.0', '::' }
+  return $listens -in '::1', '::'
 }
 function Quoted($text) { $text -replace '([\\"])', '\$1' }
 # The detail of a problem, without the rest of its JSON.
@@ -103,25 +122,34 @@ if ($missing) { Stop-With 2 "Cannot install${names}: not found in ${folder}:${mi
 $curl = Get-Command curl -CommandType Application -ErrorAction SilentlyContinue | Select-Object -First 1
 if (-not $curl) { Stop-With 2 "Cannot install${names}: curl is not installed; install it, no plugin was installed" }
 
-# 3. Find the server, and the approve token that it generated if it runs on this computer
+# 3. Find the server. Tokens of files go only to the server that proves that it holds the data folder
+$held = ''
+$dataSetting = if ($env:ELASTIK_DATA) { $env:ELASTIK_DATA } else { Get-InEnvFile 'ELASTIK_DATA' }
+if (-not $env:ELASTIK_URL -or -not $token -or -not $approve) {
+  foreach ($data in @($dataSetting, 'data', "${folder}/../data")) {
+    if ($data -and (Test-Holds $data)) { $held = $data; break }
+  }
+}
+if ($held) {
+  if (-not (Test-Path 'Env:ELASTIK_TOKEN')) { $token = Get-InEnvFile 'ELASTIK_TOKEN' }
+  if (-not (Test-Path 'Env:ELASTIK_APPROVE_TOKEN')) { $approve = Get-InEnvFile 'ELASTIK_APPROVE_TOKEN' }
+} elseif (-not $env:ELASTIK_URL) {
+  foreach ($data in @($dataSetting, 'data')) {
+    if ($data -and (Test-Path -PathType Leaf "${data}/.proof-key")) {
+      Ask GET /auth/whoami '' '' ''
+      Stop-With 2 "Cannot install${names}: ${url} is not the server of ${data}; start that server, or set ELASTIK_URL and the tokens to use another one, nothing was installed"
+    }
+  }
+}
 Ask GET /proc/status $(if ($token) { $token } else { $approve }) 'Accept: text/plain' ''
 if ($status -ne '200') { Stop-With 1 "Cannot install${names}: ${url} answers ${status} to GET /proc/status: $(Get-Words $body); set ELASTIK_TOKEN to the server's T2 token" }
-if (-not $approve) {
-  # Any server can claim this process id: accept it only from loopback and while that process runs.
-  $holder = if ($body -match '(?m)^pid (\d{1,10})\r?$') { $Matches[1] } else { '' }
-  if (-not $isLocal) { $holder = '' }
-  if ($holder -and -not (Get-Process -Id $holder -ErrorAction SilentlyContinue)) { $holder = '' }
-  foreach ($data in @($(if ($env:ELASTIK_DATA) { $env:ELASTIK_DATA } else { 'data' }), "${folder}/../data")) {
-    if (-not $holder -or -not (Test-Path "${data}/.approve-token") -or -not (Test-Path "${data}/.lock")) { continue }
-    # The token is sent only to the server that holds this folder.
-    if ((Get-Content -Raw "${data}/.lock").Trim() -ne $holder) { continue }
-    $stored = (Get-Content -Raw "${data}/.approve-token").Trim()
-    # A server with ELASTIK_APPROVE_TOKEN refuses the token that it generated before.
-    Ask GET /auth/whoami $stored '' ''
-    if ($status -ne '200' -or -not $body.Contains('"tier":"T3"')) { continue }
+if (-not $approve -and $held -and (Test-Path "${held}/.approve-token")) {
+  $stored = (Get-Content -Raw "${held}/.approve-token").Trim()
+  # A server with ELASTIK_APPROVE_TOKEN refuses the token that it generated before.
+  Ask GET /auth/whoami $stored '' ''
+  if ($status -eq '200' -and $body.Contains('"tier":"T3"')) {
     $approve = $stored
-    Say "Using the approve token that the server stores in ${data}/.approve-token"
-    break
+    Say "Using the approve token that the server stores in ${held}/.approve-token"
   }
 }
 if (-not $approve) { Stop-With 2 "Cannot approve${names}: ELASTIK_APPROVE_TOKEN is not set; set it to the server's T3 token, nothing was installed" }

@@ -11,8 +11,9 @@
 # ELASTIK_APPROVE_TOKEN  T3 token; if unset, the value in .env, else the one that a server on this computer
 #                        generated in its data folder
 #
-# .env is the file in the working folder, else the one next to plugins/. Its tokens are sent only to a
-# server on this computer.
+# .env is the file in the working folder, else the one next to plugins/. Its tokens, and the stored one,
+# are sent only to a server that proves that it holds the data folder (ELASTIK_DATA, else data). Set
+# ELASTIK_URL and the tokens in the environment to send them to any other server.
 #
 # Exit codes: 0 every plugin is up, 1 the server refused a plugin, 2 wrong usage, a missing file or a
 # missing token (nothing was installed), 3 the server cannot be reached.
@@ -21,30 +22,31 @@ set -eu
 folder=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
 env_file=.env
 [ -r "$env_file" ] || env_file="${folder}/../.env"
-# The last line of .env that sets ELASTIK_PORT counts, as it does for the server.
-port_in_env_file() {
-  [ -r "$env_file" ] || return 0
-  sed -n 's/^[[:space:]]*\(export[[:space:]]\{1,\}\)\{0,1\}ELASTIK_PORT[[:space:]]*=[[:space:]]*["'\''`]\{0,1\}\([0-9]\{0,5\}\)["'\''`]\{0,1\}[[:space:]]*\(#.*\)\{0,1\}$/\2/p' "$env_file" | tail -n 1
+env_text() { # in UTF-8 with LF, without a byte order mark: the server understands UTF-16 and CRLF too
+  [ -r "$env_file" ] && [ -f "$env_file" ] || return 0
+  case $(od -An -N2 -tx1 "$env_file" | tr -d ' \n') in
+  fffe | feff) iconv -f UTF-16 -t UTF-8 "$env_file" ;;
+  *) cat "$env_file" ;;
+  esac | tr -d '\r' | LC_ALL=C sed "1s/^$(printf '\357\273\277')//"
 }
-# Reads a token of .env as the server does: the last line counts, and quotes or a comment are removed.
-token_in_env_file() {
-  [ -n "$is_local" ] && [ -r "$env_file" ] || return 0
-  tr -d '\r' <"$env_file" |
+# Reads a setting of .env as the server does: the last line counts, and quotes or a comment are removed.
+in_env_file() {
+  env_text |
     sed -n "s/^[[:space:]]*\(export[[:space:]]\{1,\}\)\{0,1\}$1[[:space:]]*=[[:space:]]*//p" | tail -n 1 |
     sed -e 's/^"\([^"]*\)".*$/\1/' -e t -e "s/^'\([^']*\)'.*$/\1/" -e t -e "s/^\`\([^\`]*\)\`.*$/\1/" -e t \
       -e 's/#.*$//' -e 's/[[:space:]]*$//'
 }
-port=${ELASTIK_PORT-$(port_in_env_file)}
+port=${ELASTIK_PORT-$(in_env_file ELASTIK_PORT)}
 url=${ELASTIK_URL:-http://localhost:${port:-3005}}
 url=${url%/}
 host=${url#*://}
 host=${host%%[/?#]*}
 host=${host##*@}
 case $host in localhost | localhost:* | 127.0.0.1 | 127.0.0.1:* | '[::1]' | '[::1]:'*) is_local=yes ;; *) is_local='' ;; esac
-token=${ELASTIK_TOKEN-$(token_in_env_file ELASTIK_TOKEN)}
-approve=${ELASTIK_APPROVE_TOKEN-$(token_in_env_file ELASTIK_APPROVE_TOKEN)}
+token=${ELASTIK_TOKEN-} approve=${ELASTIK_APPROVE_TOKEN-}
 primitives='gpu fstab db fanout'
 installed=''
+resolved=''
 newline='
 '
 
@@ -61,6 +63,9 @@ ask() {
   method=$1 path=$2 credential=$3 header=$4 content=$5
   set -- --silent --show-error --max-time 60 --request "$method" --write-out '\n%{http_code}'
   if [ -n "$content" ]; then set -- "$@" --data-binary "$content"; fi
+  # A proxy in the environment must not see the requests to this computer.
+  if [ -n "$is_local" ]; then set -- "$@" --noproxy '*'; fi
+  if [ -n "$resolved" ]; then set -- "$@" --resolve "$resolved"; fi
   answer=$({
     if [ -n "$credential" ]; then
       printf 'header = "Authorization: Bearer %s"\n' "$(quoted "$credential")"
@@ -72,6 +77,45 @@ ask() {
   }
   status=${answer##*"$newline"}
   body=${answer%"$newline"*}
+}
+hmac() { # HMAC-SHA256; the key has 64 hexadecimal digits, one block, which tr combines with the pads of RFC 2104
+  inner=$({ printf '%s' "$1" | tr 0123456789abcdef '\006\007\004\005\002\003\000\001\016\017WTURSP'
+    printf '%s' "$2"; } | sha256)
+  { printf '%s' "$1" | tr 0123456789abcdef 'lmnohijkde=>?89:'
+    rest=$inner
+    while [ -n "$rest" ]; do
+      pair=${rest%"${rest#??}"} rest=${rest#??}
+      printf '%b' "\\0$(printf '%03o' "0x${pair}")"
+    done; } | sha256
+}
+sha256() {
+  if command -v sha256sum >/dev/null 2>&1; then sha256sum
+  elif command -v shasum >/dev/null 2>&1; then shasum -a 256
+  else openssl dgst -sha256 -r; fi | cut -c1-64
+}
+# Whether the server at the URL proves that it holds this data folder. It answers a random challenge with
+# a code that covers the address and port on which it listens: a program that passes the challenge on
+# listens elsewhere. Sets resolved, so that later requests go to that address.
+holds() {
+  [ -n "$is_local" ] && [ -r "$1/.proof-key" ] || return 1
+  secret=$(tr -d '[:space:]' <"$1/.proof-key")
+  [ ${#secret} = 64 ] || return 1
+  challenge=$(od -An -N32 -tx1 /dev/urandom | tr -d ' \n')
+  proof=$(curl --silent --head --max-time 10 --noproxy '*' --header "X-Elastik-Challenge: ${challenge}" \
+    "${url}/auth/whoami" | tr -d '\r' | sed -n 's/^[Xx]-[Ee]lastik-[Pp]roof: //p' | head -n 1)
+  case $proof in *' '*' '*) ;; *) return 1 ;; esac
+  listens=${proof%% *} code=${proof##* } number=${proof#* }
+  number=${number%% *}
+  [ "$code" = "$(hmac "$secret" "elastik-proof${newline}${challenge}${newline}${listens}${newline}${number}${newline}")" ] || return 1
+  case $host in *:[0-9]*[!]]) own_port=${host##*:} ;; *) own_port='' ;; esac
+  case $url in https://*) scheme_port=443 ;; *) scheme_port=80 ;; esac
+  [ "$number" = "${own_port:-$scheme_port}" ] || return 1
+  case $listens in 0.0.0.0) at=127.0.0.1 ;; ::) at=::1 ;; *) at=$listens ;; esac
+  case $host in
+  localhost | localhost:*) resolved="localhost:${number}:${at}" ;;
+  127.0.0.1 | 127.0.0.1:*) case $listens in 127.0.0.1 | 0.0.0.0 | ::) ;; *) return 1 ;; esac ;;
+  *) case $listens in ::1 | ::) ;; *) return 1 ;; esac ;;
+  esac
 }
 quoted() { printf '%s' "$1" | sed 's/[\\"]/\\&/g'; }
 # The detail of a problem, without the rest of its JSON.
@@ -103,26 +147,38 @@ done
 [ -z "${missing}" ] || stop 2 "Cannot install${names}: not found in ${folder}:${missing}; nothing was installed"
 command -v curl >/dev/null 2>&1 || stop 2 "Cannot install${names}: curl is not installed; install it, no plugin was installed"
 
-# 3. Find the server, and the approve token that it generated if it runs on this computer
-ask GET /proc/status "${token:-$approve}" 'Accept: text/plain' ''
-[ "$status" = 200 ] || stop 1 "Cannot install${names}: ${url} answers ${status} to GET /proc/status: $(words "$body"); set ELASTIK_TOKEN to the server's T2 token"
-if [ -z "$approve" ]; then
-  # Any server can claim this process id: accept it only from loopback and while that process runs.
-  pid=$(printf '%s\n' "$body" | sed -n 's/^pid \([0-9]\{1,10\}\)$/\1/p')
-  if [ -z "$is_local" ]; then pid=''; fi
-  if [ -n "$pid" ] && ! kill -0 "$pid" 2>/dev/null; then pid=''; fi
-  for data in "${ELASTIK_DATA:-data}" "${folder}/../data"; do
-    if [ -z "$pid" ] || [ ! -r "${data}/.approve-token" ] || [ ! -r "${data}/.lock" ]; then continue; fi
-    # The token is sent only to the server that holds this folder.
-    if [ "$(tr -d '[:space:]' <"${data}/.lock")" != "$pid" ]; then continue; fi
-    stored=$(tr -d '[:space:]' <"${data}/.approve-token")
-    # A server with ELASTIK_APPROVE_TOKEN refuses the token that it generated before.
-    ask GET /auth/whoami "$stored" '' ''
-    case $status$body in 200*'"tier":"T3"'*) ;; *) continue ;; esac
-    approve=$stored
-    say "Using the approve token that the server stores in ${data}/.approve-token"
+# 3. Find the server. Tokens of files go only to the server that proves that it holds the data folder
+held=''
+if [ -z "${ELASTIK_URL-}" ] || [ -z "$token" ] || [ -z "$approve" ]; then
+  for data in "${ELASTIK_DATA:-$(in_env_file ELASTIK_DATA)}" data "${folder}/../data"; do
+    if [ -z "$data" ] || ! holds "$data"; then continue; fi
+    held=$data
     break
   done
+fi
+if [ -n "$held" ]; then
+  token=${ELASTIK_TOKEN-$(in_env_file ELASTIK_TOKEN)}
+  approve=${ELASTIK_APPROVE_TOKEN-$(in_env_file ELASTIK_APPROVE_TOKEN)}
+elif [ -z "${ELASTIK_URL-}" ]; then
+  for data in "${ELASTIK_DATA:-$(in_env_file ELASTIK_DATA)}" data; do
+    if [ -n "$data" ] && [ -r "${data}/.proof-key" ]; then
+      ask GET /auth/whoami '' '' ''
+      stop 2 "Cannot install${names}: ${url} is not the server of ${data}; start that server, or set ELASTIK_URL and the tokens to use another one, nothing was installed"
+    fi
+  done
+fi
+ask GET /proc/status "${token:-$approve}" 'Accept: text/plain' ''
+[ "$status" = 200 ] || stop 1 "Cannot install${names}: ${url} answers ${status} to GET /proc/status: $(words "$body"); set ELASTIK_TOKEN to the server's T2 token"
+if [ -z "$approve" ] && [ -n "$held" ] && [ -r "${held}/.approve-token" ]; then
+  stored=$(tr -d '[:space:]' <"${held}/.approve-token")
+  # A server with ELASTIK_APPROVE_TOKEN refuses the token that it generated before.
+  ask GET /auth/whoami "$stored" '' ''
+  case $status$body in
+  200*'"tier":"T3"'*)
+    approve=$stored
+    say "Using the approve token that the server stores in ${held}/.approve-token"
+    ;;
+  esac
 fi
 [ -n "$approve" ] || stop 2 "Cannot approve${names}: ELASTIK_APPROVE_TOKEN is not set; set it to the server's T3 token, nothing was installed"
 

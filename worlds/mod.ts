@@ -4,7 +4,7 @@
  */
 
 // deno-fmt-ignore-file
-import w0 from "./home/boot.ts" with { type: "text" };
+import w0 from "./usr/bin/boot.ts" with { type: "text" };
 import w1 from "./usr/bin/introspect.sh" with { type: "text" };
 import w2 from "./usr/lib/shell/api.js" with { type: "text" };
 import w3 from "./usr/lib/shell/app.js" with { type: "text" };
@@ -137,7 +137,7 @@ import w129 from "./usr/share/doc/webdav.md" with { type: "text" };
 
 /** Contents of the files below `worlds/` by their paths. */
 export const lowerWorlds: Readonly<Record<string, string>> = {
-  "home/boot.ts": w0,
+  "usr/bin/boot.ts": w0,
   "usr/bin/introspect.sh": w1,
   "usr/lib/shell/api.js": w2,
   "usr/lib/shell/app.js": w3,

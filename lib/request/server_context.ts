@@ -37,6 +37,13 @@ export interface ServerContext {
   readonly log: (line: string, kind?: string) => void;
   /** Log lines that were not written since the start, access log included. */
   readonly droppedLogLines: () => number;
+  /**
+   * Answers the challenge of a client that holds a secret of the data folder; absent in a test of the
+   * app without a listener.
+   *
+   * @param challenge value of the request header, or null if it was not sent
+   */
+  readonly prove?: (challenge: string | null) => string | undefined;
   /** Counters of the network edge; absent in a test of the app without a listener. */
   readonly edge?: () => EdgeCounts;
 }

@@ -3,9 +3,11 @@
  * does not store it.
  */
 
+import type { Caller } from "../auth/caller.ts";
 import { mint } from "../auth/capability.ts";
 import { assertCan, CHALLENGE } from "../auth/policy.ts";
 import { isCanonicalPath } from "../http/path.ts";
+import { CHALLENGE_HEADER, PROOF_HEADER } from "../http/server_proof.ts";
 import { Problem } from "../http/problem.ts";
 import { readQueryNumber, readQueryValue } from "../http/query.ts";
 import { CAPABILITY_TTL_SECONDS, MAX_CAPABILITY_TTL_SECONDS } from "../limits.ts";
@@ -15,9 +17,12 @@ import { jsonResponse } from "../response/json_response.ts";
 
 /**
  * `GET /auth/whoami`: the tier of the caller; for a capability also prefix, mode and remaining
- * time.
+ * time. A challenge is answered with the proof that this server holds its data folder.
  */
-export function whoami({ now }: Pick<ServerContext, "now">, { caller }: RequestContext): Response {
+export function whoami(
+  { now, prove }: Pick<ServerContext, "now" | "prove">,
+  { caller, request }: RequestContext,
+): Response {
   assertCan(caller, "read", "/auth/whoami");
   if (caller.rejected) {
     throw new Problem(
@@ -26,17 +31,23 @@ export function whoami({ now }: Pick<ServerContext, "now">, { caller }: RequestC
       { "www-authenticate": CHALLENGE },
     );
   }
-  const { tier, by, scope } = caller;
-  if (scope === undefined) return jsonResponse({ tier, by });
-  return jsonResponse({
+  const response = jsonResponse(describeCaller(caller, now()));
+  const proof = prove?.(request.headers.get(CHALLENGE_HEADER));
+  if (proof !== undefined) response.headers.set(PROOF_HEADER, proof);
+  return response;
+}
+
+function describeCaller({ tier, by, scope }: Caller, now: number): Record<string, unknown> {
+  if (scope === undefined) return { tier, by };
+  return {
     tier,
     by,
     prefix: scope.prefixes.reduce((a, b) => b.length > a.length ? b : a),
     prefixes: scope.prefixes,
     mode: scope.mode,
     exp: scope.exp,
-    ttl_sec: Math.max(0, Math.floor(scope.exp - now() / 1000)),
-  });
+    ttl_sec: Math.max(0, Math.floor(scope.exp - now / 1000)),
+  };
 }
 
 /**

@@ -7,6 +7,7 @@ import { createApp } from "./app.ts";
 import { createAuthenticator } from "../auth/authenticate.ts";
 import { type Config, ConfigError, isLoopbackHost } from "../config.ts";
 import { createClientFinder } from "../http/client_address.ts";
+import { answerChallenge, type ListenAddress } from "../http/server_proof.ts";
 import { parseIp, parseIpRange } from "../http/ip_address.ts";
 import { EventLoopDelay } from "../observe/event_loop_delay.ts";
 import { ConnectionServer, type ConnectionServerOptions } from "./connection_server.ts";
@@ -28,7 +29,11 @@ import { readTls, toTlsError } from "./tls.ts";
 import { VERSION } from "../version.ts";
 import { withTimeout } from "../base/timeout.ts";
 import { syncAccounts } from "../auth/account_sync.ts";
-import { acquireDataFolder, loadOrCreateSecret } from "../world/file/data_folder.ts";
+import {
+  acquireDataFolder,
+  loadOrCreateSecret,
+  PROOF_KEY_FILE,
+} from "../world/file/data_folder.ts";
 import { createLowerLayer } from "../world/lower_layer.ts";
 import { openSqliteStore } from "../world/store/sqlite_store.ts";
 
@@ -134,7 +139,9 @@ export async function startServer(options: StartServerOptions): Promise<RunningS
       log,
     });
     const loopDelay = new EventLoopDelay();
+    const proofKey = loadOrCreateSecret(config.data, PROOF_KEY_FILE).secret;
     const context: ServerContext = {
+      prove: (challenge) => answerChallenge(proofKey, challenge, listenAddressOf(server.addr)),
       store,
       config,
       authenticator,
@@ -274,6 +281,10 @@ function ownName(host: string): string[] {
 function urlOf({ host, tls }: Config, address: Deno.Addr): string {
   const scheme = tls === undefined ? "http" : "https";
   return `${scheme}://${host.includes(":") ? `[${host}]` : host}:${portOf(address)}`;
+}
+
+function listenAddressOf(address: Deno.Addr): ListenAddress {
+  return { address: "hostname" in address ? address.hostname : "", port: portOf(address) };
 }
 
 function portOf(address: Deno.Addr): number {

@@ -45,7 +45,7 @@ Deno.test("/self and /__reality__ require T3 or a capability minted for them", (
       ["T3", T3, "/self/data/.key", 404],
       ["a capability for /self", over, "/self/main.ts", 200],
       ["a capability for /self", over, "/self/lib/cli/main.ts", 200],
-      ["a capability for /self", over, "/self/worlds/home/boot.ts", 200],
+      ["a capability for /self", over, "/self/worlds/usr/bin/boot.ts", 200],
       ["a capability for /self", over, "/bin/self/main.ts", 200],
       ["a capability for /self", over, "/__reality__", 403],
       ["a capability for /self", over, "/proc/source/main.ts", 403],

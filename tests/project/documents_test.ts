@@ -211,3 +211,15 @@ function exists(path: string): boolean {
     throw error;
   }
 }
+
+Deno.test("no document tells a reader to run a world that a tier below T3 can write", () => {
+  for (const [path, text] of documents) {
+    for (const line of text.split("\n")) {
+      const runs = /\bdeno (?:run|eval|install|serve)\b|\|\s*(?:sudo\s+)?(?:ba|z|da)?sh\b/.test(
+        line,
+      );
+      const world = /https?:\/\/[^\s/'"]+\/(?:home|lib|dav|mnt|dev)\/\S*/.exec(line)?.[0];
+      if (runs) assertEquals(world, undefined, `${path}: ${line}`);
+    }
+  }
+});

@@ -18,7 +18,6 @@ const FRAGMENTS: Readonly<Record<string, string>> = {
   "lib/archive/same_world.ts": "the comparison of two worlds has its own test",
   "lib/base/nearest_name.ts": "a function with its own test",
   "lib/cli/client/duration.ts": "a parser with its own test",
-  "lib/cli/client/stored_token.ts": "the only file that reads and writes the stored token",
   "lib/dav/methods/mkcol.ts": "one file for each WebDAV method",
   "lib/http/drain_body.ts": "a workaround for a fault of Deno, to be deleted when it is mended",
   "lib/http/head_response.ts": "a workaround for a fault of Deno, to be deleted when it is mended",

@@ -167,7 +167,7 @@ export async function assertWorks({ url }: Program, data: string): Promise<void>
   assert(put.status === 201 || put.status === 200, put.text);
   assertEquals((await ask(`${url}/home/x?raw`)).text, "kept");
   assertMatch((await ask(url, { headers: { accept: "text/html" } })).text, /<html/);
-  for (const path of ["usr/share/doc/http.md", "usr/lib/shell/app.js", "home/boot.ts"]) {
+  for (const path of ["usr/share/doc/http.md", "usr/lib/shell/app.js", "usr/bin/boot.ts"]) {
     const { text } = await ask(`${url}/${path.replace(/\.ts$/, "")}?raw`);
     assertStrictEquals(text, await Deno.readTextFile(`${ROOT}/worlds/${path}`), path);
   }

@@ -88,7 +88,7 @@ export async function installPlugins(
       `Cannot install ${names.join(" ")}: ${found}; set ELASTIK_TOKEN to the server's T2 token`,
     );
   }
-  const approve = server.approveToken ?? await client.readStoredToken(server.data);
+  const approve = server.approveToken;
   if (approve === undefined) {
     throw new InstallError(
       2,
@@ -96,7 +96,7 @@ export async function installPlugins(
         "set it to the server's T3 token, nothing was installed",
     );
   }
-  if (server.approveToken === undefined) {
+  if (server.isStored) {
     print(`Using the approve token that the server stores in ${server.data}/.approve-token`);
   }
   const installed: string[] = [];

@@ -8,7 +8,6 @@ import { UsageError } from "../parse_args.ts";
 import { type Config, readConfig } from "../../config.ts";
 import { sanitizeText } from "../../base/sanitize_text.ts";
 import { readTls } from "../../server/tls.ts";
-import { readStoredToken } from "./stored_token.ts";
 
 /** Longest wait for a response; activating a plugin takes several seconds. */
 const REQUEST_TIMEOUT_MS = 60_000;
@@ -28,6 +27,7 @@ export interface ClientRequest {
 /** A received response. */
 export interface ClientResponse {
   readonly status: number;
+  readonly headers: Headers;
   readonly text: string;
   /** The body parsed as JSON; undefined if it is not JSON. */
   readonly json: unknown;
@@ -37,6 +37,7 @@ export interface ClientResponse {
 export class ServerClient {
   /** URL of the server without a trailing slash. */
   readonly base: string;
+  #origin: string;
   readonly #client: Deno.HttpClient | undefined;
 
   /**
@@ -45,9 +46,15 @@ export class ServerClient {
    */
   constructor(base: string, certificate?: string) {
     this.base = base;
+    this.#origin = base;
     this.#client = certificate === undefined
       ? undefined
       : Deno.createHttpClient({ caCerts: [certificate] });
+  }
+
+  /** URL to which the requests go: `base`, or one address of that server. */
+  get origin(): string {
+    return this.#origin;
   }
 
   /**
@@ -68,7 +75,7 @@ export class ServerClient {
       headers.set("authorization", `Bearer ${options.credential}`);
     }
     try {
-      const response = await fetch(`${this.base}${path}`, {
+      const response = await fetch(`${this.#origin}${path}`, {
         method,
         headers,
         redirect: "manual",
@@ -77,7 +84,8 @@ export class ServerClient {
         ...(options.body === undefined ? {} : { body: options.body }),
       });
       const text = await response.text();
-      return { status: response.status, text, json: parseJson(text) };
+      const { status, headers: received } = response;
+      return { status, headers: received, text, json: parseJson(text) };
     } catch (error) {
       const { cause } = error instanceof Error ? error : { cause: undefined };
       // The message of the error itself has no details.
@@ -93,23 +101,15 @@ export class ServerClient {
   }
 
   /**
-   * Reads the approve token from a data folder if this server holds that folder and accepts the token.
-   * A server with ELASTIK_APPROVE_TOKEN refuses the token that it generated before.
+   * A client that connects to one address of the same server. Its messages show the same URL.
    *
-   * @param data path of the data folder
+   * @param address IP address without brackets
    */
-  async readStoredToken(data: string): Promise<string | undefined> {
-    const readServerPid = async () => {
-      const { json } = await this.request("GET", "/proc/status", {
-        headers: { accept: "application/json" },
-      });
-      const pid = readProperty(json, "pid");
-      return typeof pid === "number" ? pid : undefined;
-    };
-    const token = await readStoredToken({ base: this.base, data, readServerPid });
-    if (token === undefined) return undefined;
-    const { json } = await this.request("GET", "/auth/whoami", { credential: token });
-    return readProperty(json, "tier") === "T3" ? token : undefined;
+  at(address: string): ServerClient {
+    const host = address.includes(":") ? `[${address}]` : address;
+    const client = new ServerClient(this.base);
+    client.#origin = this.base.replace(/^http:\/\/(?:\[[^\]]*\]|[^:/]*)/, `http://${host}`);
+    return client;
   }
 }
 
@@ -119,6 +119,8 @@ export interface ServerAccess {
   readonly data: string;
   readonly token: string | undefined;
   readonly approveToken: string | undefined;
+  /** The approve token is the one that the server generated and stored in its data folder. */
+  readonly isStored?: true;
 }
 
 /**
@@ -158,7 +160,7 @@ export function configuredUrl({ host, port, tls }: Pick<Config, "host" | "port" 
  * The detail of a problem response, or its text if it is not JSON; sanitized, at most 2000
  * characters.
  */
-export function problemText({ json, text }: ClientResponse): string {
+export function problemText({ json, text }: Omit<ClientResponse, "headers">): string {
   const detail = readProperty(json, "detail");
   return sanitizeText((typeof detail === "string" ? detail : text).trim().slice(0, 2000));
 }

@@ -1,52 +1,69 @@
 /**
- * Reads the approve token that a server generated and stored in its data folder. The token is sent
- * only to the server that holds this folder, on this computer: another program may have taken the
- * port and may claim to be the server.
+ * Decides which tokens a command sends. A token that the operator did not give for this very server,
+ * because it is in a file, is sent only to the server that proves that it holds the data folder: another
+ * program may have taken the port.
  */
 
-import { isLoopbackHost } from "../../config.ts";
-
-/** What must match before the token is read. */
-export interface StoredTokenOptions {
-  /** URL of the server. */
-  readonly base: string;
-  /** Data folder that the server may hold. */
-  readonly data: string;
-  /** Reads the process id from `/proc/status` of the server; called only if the folder exists. */
-  readonly readServerPid: () => Promise<number | undefined>;
-}
+import { isInEnvironment, isLoopbackHost } from "../../config.ts";
+import { CHALLENGE_HEADER, checkProof, PROOF_HEADER } from "../../http/server_proof.ts";
+import { InvalidSecret, PROOF_KEY_FILE, readSecret } from "../../world/file/data_folder.ts";
+import { readProperty, type ServerAccess, type ServerClient } from "./server_client.ts";
 
 /**
- * Reads the token.
+ * Removes the tokens that the server must not get, and adds the approve token that it stores.
  *
- * @returns the token, or undefined unless the server is on this computer, a process holds the lock
- * of the folder, and that process is the one that answers
+ * @param server the server of the command line or of the settings
+ * @param isExplicit the operator named the server on the command line
+ * @returns the server and the tokens to send
+ * @throws {UnreachableError} if the server does not respond
  */
-export async function readStoredToken(options: StoredTokenOptions): Promise<string | undefined> {
-  const { base, data, readServerPid } = options;
-  if (!isLoopbackHost(new URL(base).hostname.replace(/^\[|\]$/g, ""))) return undefined;
-  try {
-    const pid = Number((await Deno.readTextFile(`${data}/.lock`)).trim());
-    if (!(pid > 0) || pid !== await readServerPid() || !isHeld(`${data}/.lock`)) return undefined;
-    return (await Deno.readTextFile(`${data}/.approve-token`)).trim() || undefined;
-  } catch (error) {
-    // The folder is missing or belongs to another user; the command reports the missing token.
-    if (error instanceof Deno.errors.NotFound || error instanceof Deno.errors.PermissionDenied) {
-      return undefined;
-    }
-    throw error;
+export async function selectTokens(
+  server: ServerAccess,
+  isExplicit: boolean,
+): Promise<ServerAccess> {
+  const proofKey = readFolderSecret(server.data, PROOF_KEY_FILE);
+  const client = proofKey === undefined ? undefined : await findHolder(server.client, proofKey);
+  if (client === undefined) {
+    // Without a readable folder nothing can be proven, and the operator set these tokens.
+    const isTrusted = isExplicit || proofKey === undefined;
+    const keep = (name: string, token: string | undefined) =>
+      isTrusted && isInEnvironment(name) ? token : undefined;
+    return {
+      ...server,
+      token: keep("ELASTIK_TOKEN", server.token),
+      approveToken: keep("ELASTIK_APPROVE_TOKEN", server.approveToken),
+    };
   }
+  if (server.approveToken !== undefined) return { ...server, client };
+  const stored = readFolderSecret(server.data, ".approve-token");
+  if (stored === undefined) return { ...server, client };
+  // A server with ELASTIK_APPROVE_TOKEN refuses the token that it generated before.
+  const { json } = await client.request("GET", "/auth/whoami", { credential: stored });
+  return readProperty(json, "tier") === "T3"
+    ? { ...server, client, approveToken: stored, isStored: true }
+    : { ...server, client };
 }
 
-/**
- * Checks whether a process holds a lock file. The process id in the file may be that of a process
- * that ended.
- */
-function isHeld(path: string): boolean {
-  const file = Deno.openSync(path, { read: true });
+/** Asks the server for its proof. Returns a client of the address at which the holder listens. */
+async function findHolder(client: ServerClient, secret: string): Promise<ServerClient | undefined> {
+  const url = new URL(client.base);
+  if (!isLoopbackHost(url.hostname.replace(/^\[|\]$/g, ""))) return undefined;
+  const challenge = crypto.getRandomValues(new Uint8Array(32)).toHex();
+  const { headers } = await client.request("GET", "/auth/whoami", {
+    headers: { [CHALLENGE_HEADER]: challenge },
+  });
+  const address = checkProof(secret, challenge, headers.get(PROOF_HEADER), url);
+  if (address === undefined) return undefined;
+  // The certificate identifies a server with TLS, and it may contain only the name.
+  return url.protocol === "https:" ? client : client.at(address);
+}
+
+/** A secret of the data folder; undefined if the folder is missing or belongs to another user. */
+function readFolderSecret(data: string, file: string): string | undefined {
   try {
-    return !file.tryLockSync(false);
-  } finally {
-    file.close();
+    return readSecret(data, file);
+  } catch (error) {
+    if (error instanceof InvalidSecret) return undefined;
+    throw error;
   }
 }

@@ -7,6 +7,7 @@ import { getTextOption, type OptionValues } from "../parse_args.ts";
 import type { CommandContext } from "../command.ts";
 import { InstallError, installPlugins, resolvePluginNames } from "../client/install_plugins.ts";
 import { resolveServer, UnreachableError } from "../client/server_client.ts";
+import { selectTokens } from "../client/stored_token.ts";
 import { readEnvironment } from "../../config.ts";
 
 /**
@@ -31,7 +32,11 @@ export async function run(
       sources: shipped.pluginSources,
       sets: shipped.pluginSets,
     });
-    const server = resolveServer(await readEnvironment(), getTextOption(options, "url"));
+    const url = getTextOption(options, "url");
+    const server = await selectTokens(
+      resolveServer(await readEnvironment(), url),
+      url !== undefined,
+    );
     await installPlugins(server, chosen, shipped.pluginSources, (line) => console.log(line));
     return 0;
   } catch (error) {

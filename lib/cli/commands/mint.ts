@@ -13,6 +13,7 @@ import {
   resolveServer,
   UnreachableError,
 } from "../client/server_client.ts";
+import { selectTokens } from "../client/stored_token.ts";
 import { readEnvironment } from "../../config.ts";
 import { encodePath } from "../../http/path.ts";
 import { sanitizeText } from "../../base/sanitize_text.ts";
@@ -47,8 +48,12 @@ export async function run(
     throw new UsageError(`Cannot run mint: --mode is ${sanitizeText(mode)}; r or rw is needed`);
   }
   try {
-    const server = resolveServer(await readEnvironment(), getTextOption(options, "url"));
-    const credential = server.approveToken ?? await server.client.readStoredToken(server.data);
+    const url = getTextOption(options, "url");
+    const server = await selectTokens(
+      resolveServer(await readEnvironment(), url),
+      url !== undefined,
+    );
+    const credential = server.approveToken;
     if (credential === undefined) {
       console.error(
         `Cannot run mint: ELASTIK_APPROVE_TOKEN is not set, and the server at ${server.client.base} ` +

@@ -8,6 +8,8 @@ import { type FolderIdentity, isSame, LOCK_FILE, readFolderIdentity } from "./fo
 import { INCOMING_FOLDER, replaceFile, syncFolder, TRASH_FOLDER, tryRemove } from "./durable_fs.ts";
 
 const SECRET_BYTES = 32;
+/** Secret with which a server proves to a client on this computer that it holds the folder. */
+export const PROOF_KEY_FILE = ".proof-key";
 
 /** Error: another server holds the data folder. */
 export class DataFolderBusy extends Error {

@@ -3,7 +3,7 @@
  * check. It works in a collection of its own, which it deletes at the end. It imports nothing, so that
  * the server can serve it and any client can run it:
  *
- *     deno run -A -r 'http://localhost:3005/home/boot?raw'
+ *     deno run --allow-net --allow-env -r 'http://localhost:3005/usr/bin/boot?raw'
  *
  * The server is the first argument, else the one that served this file, else ELASTIK_URL, else
  * localhost with ELASTIK_PORT of the environment or of `.env` in the working folder, else port 3005.
@@ -594,13 +594,21 @@ function addressInSettings(): string {
 /** Returns ELASTIK_PORT of `.env` in the working folder; the last line that sets it counts. */
 function portInEnvFile(): string | undefined {
   if (Deno.permissions.querySync({ name: "read", path: ".env" }).state !== "granted") return;
-  let text: string;
+  let bytes: Uint8Array;
   try {
-    text = Deno.readTextFileSync(".env");
+    bytes = Deno.readFileSync(".env");
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) return;
     throw error;
   }
+  // As the server does: UTF-8, or UTF-16 with a byte order mark, which the decoder removes.
+  const [first, second] = bytes;
+  const label = first === 0xff && second === 0xfe
+    ? "utf-16le"
+    : first === 0xfe && second === 0xff
+    ? "utf-16be"
+    : "utf-8";
+  const text = new TextDecoder(label).decode(bytes);
   const line =
     /^[ \t]*(?:export[ \t]+)?ELASTIK_PORT[ \t]*=[ \t]*["'`]?(\d{0,5})["'`]?[ \t]*(?:#.*)?\r?$/gm;
   return [...text.matchAll(line)].at(-1)?.[1];

@@ -25,6 +25,7 @@ import {
 import { nameFault, toFolderName } from "../world/name.ts";
 import type { WorldFault } from "../world/file/verify_world.ts";
 import { KEY_FILE } from "./archive_entry.ts";
+import { type AuthorityKind, type ImportAuthority, neededAuthority } from "./import_authority.ts";
 import { withUntrustedWorld } from "./untrusted_world.ts";
 import { WorldImporter } from "./import_world.ts";
 import type { V5ChainResult } from "./v5_chain.ts";
@@ -52,6 +53,8 @@ export interface ImportOptions {
   readonly key: string | undefined;
   /** Whether to adopt no signing key from `source`, even if the target has none. */
   readonly newKey: boolean;
+  /** What to take in addition to plain content. */
+  readonly take: ImportAuthority;
   /** `ELASTIK_KEY`, with which the server will sign. */
   readonly serverKey: string | undefined;
   /** Current time, RFC 3339 in UTC with milliseconds. */
@@ -88,6 +91,10 @@ export interface ImportResult {
   readonly active: readonly string[];
   /** Plugins that were active in `source` and need approval here. */
   readonly demoted: readonly string[];
+  /** Worlds that were left out because they carry authority, with what their import needs. */
+  readonly withheld: readonly { readonly name: string; readonly needs: AuthorityKind }[];
+  /** The source has a signing key, and it was not adopted. */
+  readonly withheldKey: boolean;
   /** The signing key of `source` was adopted. */
   readonly adoptedKey: boolean;
 }
@@ -151,11 +158,14 @@ class Import {
   readonly #v5Worlds: { name: string; result: V5ChainResult }[] = [];
   readonly #active: string[] = [];
   readonly #demoted: string[] = [];
+  readonly #withheld: { name: string; needs: AuthorityKind }[] = [];
+  readonly #isMerge: boolean;
   #ownWorlds = 0;
   #scratch: string | undefined;
 
   constructor(target: DataFolder, options: ImportOptions) {
     this.#data = target.path;
+    this.#isMerge = listWorldFolders(target.path).length > 0;
     this.#options = options;
     this.#stagingFolder = `${target.path}/${INCOMING_FOLDER}/import`;
   }
@@ -170,6 +180,7 @@ class Import {
       sourceKey: key ?? sourceKey ?? targetKey,
       targetKey,
       v5Key: key,
+      keepActive: this.#options.take.plugins,
       now,
     });
     try {
@@ -195,6 +206,8 @@ class Import {
       v5Worlds: this.#v5Worlds,
       active: this.#active,
       demoted: this.#demoted,
+      withheld: this.#withheld,
+      withheldKey: sourceKey !== undefined && ownKey === undefined && adoptedKey === undefined,
       adoptedKey: ownKey === undefined && adoptedKey !== undefined,
     };
   }
@@ -239,6 +252,8 @@ class Import {
       else if (pathExists(target)) {
         const same = isSameWorld(`${target}/${WORLD_FILE}`, image, () => this.#scratchFolder());
         (same ? this.#same : this.#conflicts).push(name);
+      } else if (!this.#mayTake(name)) {
+        this.#withheld.push({ name, needs: neededAuthority(name, this.#isMerge) ?? "system" });
       } else {
         this.#staged.add(name);
         const staged = `${this.#stagingFolder}/${toFolderName(name)}`;
@@ -254,6 +269,11 @@ class Import {
       const reason = error instanceof Error ? error.message : String(error);
       this.#reject(folder, reason);
     }
+  }
+
+  #mayTake(name: string): boolean {
+    const needs = neededAuthority(name, this.#isMerge);
+    return needs === undefined || this.#options.take[needs];
   }
 
   #reject(folder: string, reason: string, more: Partial<RejectedWorld> = {}): void {

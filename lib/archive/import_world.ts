@@ -25,6 +25,8 @@ export interface WorldImporterOptions {
   readonly targetKey: string;
   /** Key of elastik v5 chains, if known. */
   readonly v5Key: string | undefined;
+  /** Active plugins stay active. Otherwise they become `pending`, because this server did not approve them. */
+  readonly keepActive: boolean;
   /** Current time, RFC 3339 in UTC with milliseconds. */
   readonly now: string;
 }
@@ -100,9 +102,12 @@ export class WorldImporter {
       versions: ALL_VERSIONS,
       ...(isResigned ? { signers: { from: this.#from, to: this.#to } } : {}),
     });
-    const wasActive = to.prepare(sql.SELECT_ROW).get()?.state === "active";
-    if (wasActive && isResigned) this.#demote(to);
-    return { name, image: toFileImage(to), faults, wasActive, active: wasActive && !isResigned };
+    const state = String(to.prepare(sql.SELECT_ROW).get()?.state ?? "");
+    // Any state but these two could start the plugin.
+    const wasActive = state !== "" && state !== "pending" && state !== "disabled";
+    const active = wasActive && this.#options.keepActive;
+    if (wasActive && !active) this.#demote(to, state);
+    return { name, image: toFileImage(to), faults, wasActive, active };
   }
 
   #readV5(db: DatabaseSync, to: DatabaseSync, folder: string): IncomingWorld | SkippedWorld {
@@ -123,13 +128,13 @@ export class WorldImporter {
   }
 
   /** The operator of this server has not approved a plugin that was approved on another server. */
-  #demote(db: DatabaseSync): void {
+  #demote(db: DatabaseSync, from: string): void {
     const { now } = this.#options;
     const version = Number(db.prepare(sql.SELECT_ROW).get()?.version);
     const head = db.prepare(sql.LAST_EVENT).get();
     const [id, previous] = [Number(head?.id) + 1, String(head?.hmac)];
     const payload = JSON.stringify({
-      from: "active",
+      from,
       to: "pending",
       version,
       reason: "imported from another server",

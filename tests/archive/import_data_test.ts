@@ -24,6 +24,7 @@ function importInto(
     into,
     merge: false,
     newKey: false,
+    take: { accounts: true, plugins: true, system: true },
     key: undefined,
     serverKey: undefined,
     now: NOW,
@@ -110,7 +111,10 @@ Deno.test("importFolder() re-signs for another server and demotes its plugins", 
     ];
     fillData(`${folder}/merged`, OTHER_KEY);
     for (const [into, options, key] of rows) {
-      const found = await importInto(`${folder}/source`, `${folder}/${into}`, options);
+      const found = await importInto(`${folder}/source`, `${folder}/${into}`, {
+        ...options,
+        take: { accounts: true, plugins: false, system: true },
+      });
       assertEquals([found.active, found.demoted, found.adoptedKey], [[], ["lib/p"], false], into);
       verified(`${folder}/${into}`, key);
       assertEquals(stateOf(`${folder}/${into}`, "lib%2Fp"), "pending");

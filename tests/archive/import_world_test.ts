@@ -12,10 +12,13 @@ function read(data: string, folder: string, options: { from?: string; to?: strin
   const { from = KEY, to = KEY } = options;
   const db = new DatabaseSync(`${data}/${folder}/universe.db`);
   try {
-    return new WorldImporter({ sourceKey: from, targetKey: to, v5Key: undefined, now: NOW }).read(
-      db,
-      folder,
-    );
+    return new WorldImporter({
+      sourceKey: from,
+      targetKey: to,
+      v5Key: undefined,
+      keepActive: to === KEY,
+      now: NOW,
+    }).read(db, folder);
   } finally {
     db.close();
   }

@@ -52,7 +52,12 @@ export async function run(
         into,
         merge: options.merge === true,
         key,
-        newKey: options["new-key"] === true,
+        newKey: options["with-key"] !== true,
+        take: {
+          accounts: options["with-accounts"] === true,
+          plugins: options["with-plugins"] === true,
+          system: options["with-system"] === true,
+        },
         serverKey: config.key,
         now: new Date().toISOString(),
         signal,
@@ -88,6 +93,8 @@ export function formatReport(imported: ImportResult, into: string): string[] {
     active,
     demoted,
     adoptedKey,
+    withheld,
+    withheldKey,
   } = imported;
   return [
     ...v5Worlds.map(({ name, result }) => `${name}: ${formatV5Result(result)}`),
@@ -103,11 +110,12 @@ export function formatReport(imported: ImportResult, into: string): string[] {
     ...active.map((name) => `${name}: active plugin, starts with the server`),
     ...demoted.map((name) => `${name}: plugin that was active there; it needs approval here`),
     ...accountLines(worlds),
+    ...withheldLines(withheld, withheldKey),
     `Imported ${worlds.length} worlds into ${into}` +
     (same.length > 0 ? `; ${same.length} existed already` : ""),
     ...(adoptedKey
       ? [
-        "The signing key of the archive was adopted: its author can create capabilities; --new-key avoids this",
+        "The signing key of the archive was adopted: its author can create capabilities",
       ]
       : []),
   ];
@@ -127,6 +135,30 @@ function accountLines(worlds: readonly string[]): string[] {
   return found.length === 0
     ? []
     : [`${found.join(" and ")}: the accounts of the source are accounts of this server`];
+}
+
+/** One sentence for each kind of what was left out. */
+function withheldLines(withheld: ImportResult["withheld"], withheldKey: boolean): string[] {
+  const namesOf = (kind: string) =>
+    withheld.filter(({ needs }) => needs === kind).map(({ name }) => name);
+  const [accounts, system] = [namesOf("accounts"), namesOf("system")];
+  return [
+    ...(accounts.length > 0
+      ? [
+        `${
+          accounts.join(" and ")
+        }: not imported, because accounts give rights; --with-accounts takes them`,
+      ]
+      : []),
+    ...system.map((name) =>
+      `${name}: not imported, because it configures or extends this server; --with-system takes it`
+    ),
+    ...(withheldKey
+      ? [
+        "The signing key of the source was not adopted, so its capabilities do not work here; --with-key adopts it",
+      ]
+      : []),
+  ];
 }
 
 function formatV5Result({ chain, events, broken_at: at, body }: V5ChainResult): string {

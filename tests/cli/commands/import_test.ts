@@ -130,7 +130,7 @@ Deno.test("import reads the standard input, and hides its key from the process l
     const { command, args, env } = fromCheckout(folder);
     const piped = await runProgram({
       command: "bash",
-      args: ["-c", `"$0" "$@" import - < x.tar.gz`, command, ...args],
+      args: ["-c", `"$0" "$@" import - --with-key < x.tar.gz`, command, ...args],
       cwd: folder,
       env: env ?? {},
     });

@@ -1,0 +1,22 @@
+import { assertEquals } from "../support/assert.ts";
+import { neededAuthority } from "../../lib/archive/import_authority.ts";
+
+Deno.test("neededAuthority() names what the import of a world needs", () => {
+  const rows: [name: string, fresh: string | undefined, merged: string | undefined][] = [
+    ["home/x", undefined, undefined],
+    ["home/etc/passwd", undefined, undefined],
+    ["lib/x", undefined, undefined],
+    ["var/cache/x", undefined, undefined],
+    ["etc/passwd", "accounts", "accounts"],
+    ["etc/Shadow", "accounts", "accounts"],
+    ["usr/lib/shell/app.js", "system", "system"],
+    ["usr/bin/boot", "system", "system"],
+    ["etc/fstab", undefined, "system"],
+    ["etc/passwd/x", undefined, "system"],
+    ["etc/revoked", undefined, undefined],
+  ];
+  for (const [name, fresh, merged] of rows) {
+    assertEquals([name, neededAuthority(name, false)], [name, fresh]);
+    assertEquals([name, neededAuthority(name, true)], [name, merged]);
+  }
+});

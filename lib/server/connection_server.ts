@@ -19,7 +19,12 @@ import {
 } from "../limits.ts";
 import type { Connection } from "../request/request_context.ts";
 import type { EdgeCounts } from "../request/edge_counts.ts";
-import { ConnectionTable, type OpenConnection, watchedLength } from "./connection_table.ts";
+import {
+  type Admission,
+  ConnectionTable,
+  type OpenConnection,
+  watchedLength,
+} from "./connection_table.ts";
 import type { CloseSignal, ServeConnection } from "./deno_http.ts";
 import { withTimeout } from "../base/timeout.ts";
 
@@ -181,7 +186,9 @@ export class ConnectionServer {
       // Descriptors of ended connections are free a turn of the event loop later.
       await new Promise((resolve) => setImmediate(resolve));
       if (admission === "closed" || this.#isClosing) closeQuietly(connection);
-      else this.#serve(connection, serve, peer, client, admission === "refused");
+      else if ("handshake" in connection) {
+        void this.#serveTls(connection as Deno.TlsConn, serve, peer, client, admission);
+      } else this.#serve(connection, serve, peer, client, admission === "refused");
     }
   }
 
@@ -201,6 +208,32 @@ export class ConnectionServer {
     }
     await new Promise((resolve) => setTimeout(resolve, pause));
     return Math.min(pause * 2, MAX_ACCEPT_PAUSE_MS);
+  }
+
+  /**
+   * Serves a TLS connection after its handshake. Before that, Deno keeps the file descriptor whatever
+   * the server does (2.9.6). Until the client ends it, the connection counts, so that the descriptors
+   * of worlds and plugins stay free.
+   */
+  async #serveTls(
+    accepted: Deno.TlsConn,
+    serve: ServeConnection,
+    peer: string,
+    client: string | undefined,
+    admission: Admission,
+  ): Promise<void> {
+    const waiting = this.#table.add(client, false, ignore);
+    waiting.busy++;
+    try {
+      await accepted.handshake();
+      this.#table.remove(waiting);
+      this.#serve(accepted, serve, peer, client, admission === "refused");
+    } catch {
+      // The client sent no valid handshake, or has disconnected.
+      this.#table.remove(waiting);
+      closeQuietly(accepted);
+    }
+    this.#onEnd?.();
   }
 
   #serve(

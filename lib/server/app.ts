@@ -285,7 +285,7 @@ export function createApp(server: ServerContext, gateOptions: GateOptions): App 
       if (resolved !== undefined) return resolved;
     }
     const problem = error instanceof Problem ? error : reportFailure(error, request);
-    if (problem === error) logProblem(problem, request);
+    if (problem === error) logProblem(problem, request, context);
     const accept = request.headers.get("accept");
     return await shellFor(problem, request, accept) ??
       toProblemResponse(problem, accept, request.method === "HEAD");
@@ -298,15 +298,20 @@ export function createApp(server: ServerContext, gateOptions: GateOptions): App 
     return new Problem("internal", "Cannot answer: internal error; see the server log");
   }
 
-  /** Logs a problem that concerns the operator. */
-  function logProblem(problem: Problem, request: Request): void {
+  /**
+   * Logs a problem that concerns the operator. Lines of one status are limited together, except that
+   * each damaged world has lines of its own: clients cannot choose how many worlds are damaged.
+   */
+  function logProblem(
+    problem: Problem,
+    request: Request,
+    context: RequestContext | undefined,
+  ): void {
     const { status, detail, cause, type } = problem;
     if (status < 500 || ERRORS_OF_CLIENTS.has(type)) return;
     const why = cause instanceof Error ? ` (${cause.message})` : "";
-    server.log(
-      `${status}: ${request.method} ${pathForLog(request.url)}: ${detail}${why}`,
-      String(status),
-    );
+    const kind = type === "world-damaged" ? `${type} ${context?.target.path}` : String(status);
+    server.log(`${status}: ${request.method} ${pathForLog(request.url)}: ${detail}${why}`, kind);
   }
 
   /**

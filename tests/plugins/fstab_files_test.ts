@@ -267,7 +267,7 @@ Deno.test("GET /mnt/<name> reads a mounted folder", async (t) => {
       assertMatch((await get("/via/mnt/works/escape?raw")).text, /^403 /);
       const over = bearer(server.capability("/mnt/docs", "r"));
       assertEquals((await get("/via/mnt/docs/note.md?raw", over)).text, "200 # note\n");
-      assertEquals((await get("/via/mnt/works/hello.txt?raw", over)).status, 403);
+      assertMatch((await get("/via/mnt/works/hello.txt?raw", over)).text, /^403 /);
     });
   });
 });

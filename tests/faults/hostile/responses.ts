@@ -77,10 +77,10 @@ export const RESPONSES: readonly Attack[] = [
     {
       status: [200],
       cellEnds: false,
-      check: ({ program }) => {
+      check: async ({ program }) => {
+        await untilLogged(program, "plugin log-flood: ");
         const lines = program.output().match(/plugin log-flood: .*flood \d+$/gm) ?? [];
         assert(lines.length > 0 && lines.length <= 60, `${lines.length} lines were written`);
-        return Promise.resolve();
       },
     },
   ),
@@ -92,14 +92,22 @@ export const RESPONSES: readonly Attack[] = [
     {
       status: [502],
       cellEnds: false,
-      check: ({ program }) => {
+      check: async ({ program }) => {
+        await untilLogged(program, "forged");
         const output = program.output();
-        assert(output.includes("forged"));
         // deno-lint-ignore no-control-regex -- the output must not contain these characters
         const forged = /^2026-01-01|[\r\u001b\u2028\u202e]/m;
         assert(!forged.test(output), "a plugin wrote lines of its own");
-        return Promise.resolve();
       },
     },
   ),
 ];
+
+/** Waits until the log contains a text: the server writes its log after it answers. */
+async function untilLogged(program: { output(): string }, text: string): Promise<void> {
+  const end = performance.now() + 5_000;
+  while (!program.output().includes(text)) {
+    assert(performance.now() < end, `the log does not contain "${text}"`);
+    await new Promise((resume) => setTimeout(resume, 20));
+  }
+}

@@ -222,12 +222,13 @@ export class ConnectionServer {
     client: string | undefined,
     admission: Admission,
   ): Promise<void> {
-    const waiting = this.#table.add(client, false, ignore);
+    const isRefused = admission === "refused";
+    const waiting = this.#table.add(client, isRefused, ignore);
     waiting.busy++;
     try {
       await accepted.handshake();
       this.#table.remove(waiting);
-      this.#serve(accepted, serve, peer, client, admission === "refused");
+      this.#serve(accepted, serve, peer, client, isRefused);
     } catch {
       // The client sent no valid handshake, or has disconnected.
       this.#table.remove(waiting);

@@ -221,7 +221,7 @@ export class ConnectionTable {
         ? idleTimeoutMs
         : headTimeoutMs;
       if (now >= connection.closeAt) connection.close();
-      if (busy > 0 && !isRefused || now - usedAt < timeoutMs) continue;
+      if (busy > 0 || now - usedAt < timeoutMs) continue;
       this.#closed[hasRequested ? "idle" : "head"]++;
       connection.close();
     }

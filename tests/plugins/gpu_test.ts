@@ -69,7 +69,7 @@ Deno.test("POST /dev/gpu sends each public service the request that its document
       "openai://api.openai.com",
       "https://api.openai.com/v1/chat/completions",
       { authorization: "Bearer o" },
-      { model: "gpt-4.1-mini", messages: user, max_completion_tokens: 9, stream: true },
+      { model: "gpt-6-luna", messages: user, max_completion_tokens: 9, stream: true },
     ],
     [
       "claude://api.anthropic.com",
@@ -81,7 +81,7 @@ Deno.test("POST /dev/gpu sends each public service the request that its document
       "deepseek://api.deepseek.com",
       "https://api.deepseek.com/chat/completions",
       { authorization: "Bearer d" },
-      { model: "deepseek-chat", messages: user, max_tokens: 9, stream: true },
+      { model: "deepseek-flash", messages: user, max_tokens: 9, stream: true },
     ],
     [
       "vast://openai.vast.ai/my-endpoint",
@@ -118,7 +118,7 @@ Deno.test("POST /dev/gpu sends each public service the request that its document
       };
       const request = new Request("http://m/dev/gpu", { method: "POST", body: "hi" });
       const reply = await gpu.fetch(request, env, { waitUntil: () => {} });
-      assertEquals([reply.status, reply.headers.get("x-gpu-local")], [502, "false"]);
+      assertEquals([reply.status, reply.headers.get("x-gpu-local")], [503, "false"]);
       const [input, init] = sent ?? [];
       assertEquals([input, init?.method, init?.redirect], [url, "POST", "manual"]);
       const { accept: _accept, ...headers } = Object.fromEntries(new Headers(init?.headers));

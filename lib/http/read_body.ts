@@ -9,10 +9,15 @@ import { PIECEWISE_BODY_BYTES } from "../limits.ts";
 import type { BodyReceipt } from "./body_budget.ts";
 import { Problem } from "./problem.ts";
 
-/** Creates the receipt of a body, with which its time and memory are limited. */
+/** The client that sends a body. */
 export interface BodySource {
-  /** Starts to receive the body of the request. */
+  /** Starts to receive the body of the request, with limits of its time and memory. */
   receiveBody?(): BodyReceipt;
+  /**
+   * Called when the whole body has arrived. Throws if the client's credential ended while it was sent:
+   * a client may take hours.
+   */
+  assertCurrent?(): void;
 }
 
 /**
@@ -23,7 +28,8 @@ export interface BodySource {
  * @param source the connection of the client; without it there is no limit of time and memory
  * @returns the bytes; empty if the request has no body
  * @throws {Problem} `body-too-large` (413) if it is longer than `maxBytes`; `bad-body` (400) if it ends
- * early; `request-timeout` (408) if it is too slow; `unavailable` (503) if too many bodies are in flight
+ * early; `request-timeout` (408) if it is too slow; `unavailable` (503) if too many bodies are in flight;
+ * `unauthorized` (401) if the client's credential ended
  *
  * @example
  * ```ts
@@ -40,6 +46,16 @@ export async function readBody(
   request: Request,
   maxBytes: number,
   source?: BodySource,
+): Promise<Uint8Array<ArrayBuffer>> {
+  const bytes = await receive(request, maxBytes, source);
+  source?.assertCurrent?.();
+  return bytes;
+}
+
+async function receive(
+  request: Request,
+  maxBytes: number,
+  source: BodySource | undefined,
 ): Promise<Uint8Array<ArrayBuffer>> {
   const header = request.headers.get("content-length");
   const declared = header === null ? undefined : Number(header);

@@ -4,6 +4,7 @@
  */
 
 import type { Caller } from "../auth/caller.ts";
+import { CHALLENGE } from "../auth/policy.ts";
 import type { BodySource } from "../http/read_body.ts";
 import type { RequestTarget } from "../http/path.ts";
 import { Problem } from "../http/problem.ts";
@@ -27,6 +28,37 @@ export interface Connection extends BodySource {
   readonly remoteAddr: Deno.Addr;
   /** Fulfilled when the response was delivered; rejected if the client disconnected before. */
   readonly completed: Promise<void>;
+}
+
+/**
+ * Returns the connection of a request whose body is accepted only if the credential of its caller is
+ * still valid when the body has arrived.
+ *
+ * @param isCurrent whether the credential of a caller is valid
+ */
+export function bindToCaller(
+  connection: Connection,
+  caller: Caller,
+  isCurrent: (caller: Caller) => boolean,
+): Connection {
+  return {
+    get remoteAddr() {
+      return connection.remoteAddr;
+    },
+    get completed() {
+      return connection.completed;
+    },
+    ...(connection.receiveBody && { receiveBody: connection.receiveBody.bind(connection) }),
+    assertCurrent() {
+      if (isCurrent(caller)) return;
+      throw new Problem(
+        "unauthorized",
+        "Cannot accept the content: the credential expired or was changed while it was sent; " +
+          "nothing was stored",
+        { "www-authenticate": CHALLENGE },
+      );
+    },
+  };
 }
 
 /** Checks whether an operation failed only because the client disconnected. */

@@ -19,7 +19,12 @@ import { Problem, type ProblemType, toProblemResponse } from "../http/problem.ts
 import { RequestCounts } from "../observe/request_counts.ts";
 import { RESERVED_SEGMENTS } from "../request/core_routes.ts";
 import { createGate, type Gate, type GateOptions, KNOWN_METHODS } from "../request/gate.ts";
-import { type Connection, isClientGone, type RequestContext } from "../request/request_context.ts";
+import {
+  bindToCaller,
+  type Connection,
+  isClientGone,
+  type RequestContext,
+} from "../request/request_context.ts";
 import type { ServerContext } from "../request/server_context.ts";
 import { toSiteTarget } from "../request/site_file.ts";
 import { respondShell } from "../response/shell_page.ts";
@@ -223,6 +228,14 @@ export function createApp(server: ServerContext, gateOptions: GateOptions): App 
     );
   }
 
+  function withConnection(admitted: RequestContext, connection: Connection): RequestContext {
+    const { request, caller } = admitted;
+    if (WITHOUT_CONTENT.has(request.method)) return { ...admitted, connection };
+    const { authenticator } = server;
+    const bound = bindToCaller(connection, caller, (of) => authenticator.isCurrent(of));
+    return { ...admitted, connection: bound };
+  }
+
   function handle(
     request: Request,
     peer: string,
@@ -233,7 +246,7 @@ export function createApp(server: ServerContext, gateOptions: GateOptions): App 
     try {
       const admitted = gate(request, peer);
       onAdmitted?.(admitted);
-      context = connection === undefined ? admitted : { ...admitted, connection };
+      context = connection === undefined ? admitted : withConnection(admitted, connection);
       const response = dispatch(context);
       if (response instanceof Promise) return finish(request, response, context);
       if (request.method !== "GET") return finish(request, Promise.resolve(response), context);
@@ -375,11 +388,16 @@ function createLockTable(server: ServerContext): LockTable {
     const { scope, grants, by } = caller;
     if (scope !== undefined) return scope.exp - now() / 1000;
     if (grants === undefined) return Infinity;
-    return plugins.list().some(({ plugin }) => by === `plugin:${plugin.slice(4)}`) ? Infinity : 0;
+    const routes = plugins.fallback === undefined
+      ? plugins.list()
+      : [...plugins.list(), plugins.fallback];
+    return routes.some(({ plugin }) => by === `plugin:${plugin.slice(4)}`) ? Infinity : 0;
   }
   const maxPerCredential = config.maxLocksPerCredential;
   const locks = new LockTable({ monotonic, secondsLeft, maxPerCredential });
   authenticator.onChange(() => locks.removeEnded());
+  // A lock does not return when the name of its plugin is active again.
+  server.store.watch("lib/", () => locks.removeEnded());
   return locks;
 }
 

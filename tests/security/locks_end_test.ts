@@ -62,7 +62,7 @@ Deno.test("a lock ends when the account of its holder is changed or removed", as
   });
 });
 
-Deno.test("a lock of a plugin ends when the plugin is disabled", async () => {
+Deno.test("a lock of a plugin ends when the plugin is disabled, and does not return", async () => {
   const source = `export const routes = ["/locker"]; export const auth = "T3";
     export const grants = { "/home/": "rw" };
     export default { async fetch(_, env) {
@@ -78,6 +78,27 @@ Deno.test("a lock of a plugin ends when the plugin is disabled", async () => {
     assertEquals((await server.approve("GET", "/locker")).text, "200");
     assertEquals(await put(), 423);
     assertEquals((await server.approve("PUT", "/lib/locker/state", "disabled")).status, 200);
+    assertEquals(await put(), 200);
+    assertEquals((await server.approve("PUT", "/lib/locker/state", "active")).status, 200);
+    assertEquals(await put(), 200);
+  });
+});
+
+Deno.test("a plugin without routes holds its locks while it is active", async () => {
+  const source = `export const fallback = true; export const grants = { "/home/": "rw" };
+    export default { async fetch(_, env) {
+      const init = { method: "LOCK", body: ${JSON.stringify(EXCLUSIVE)} };
+      return new Response(String((await env.machine.fetch("/dav/home/a", init)).status));
+    } };`;
+  const worlds = { "/home/a": "a" };
+  await withPluginServer({ plugins: [["resolver", source]], worlds }, async (server) => {
+    const put = async () => {
+      const request = { method: "PUT", target: "/home/a", headers: bearer(TOKEN), body: "b" };
+      return (await server.send(request)).status;
+    };
+    assertEquals((await server.approve("GET", "/nothing")).text, "200");
+    assertEquals(await put(), 423);
+    assertEquals((await server.approve("PUT", "/lib/resolver/state", "disabled")).status, 200);
     assertEquals(await put(), 200);
   });
 });

@@ -5,6 +5,7 @@
  * of the server, such as an import, are unknown and never count as made by T3.
  */
 
+import { foldPath } from "../../base/fold_path.ts";
 import { MAX_CONFIG_ORIGINS } from "../../limits.ts";
 import type { Change, Store } from "../../world/store.ts";
 
@@ -91,19 +92,19 @@ function opOf(payload: unknown): unknown {
 
 /** The paths that are config worlds of plugins. A plugin must not write them on behalf of a caller. */
 export class ConfigPaths {
-  /** In lower case. */
+  /** In the form of `foldPath`: some disks do not distinguish other spellings. */
   readonly #paths = new Set<string>();
   /** While plugins are being started, so that their config worlds are not known. */
   isStarting = false;
 
   /** Adds a path. Must be called before the world is read. */
   add(path: string): void {
-    this.#paths.add(path.toLowerCase());
+    this.#paths.add(foldPath(path));
   }
 
   /** Whether a path is a config world, or above or below one. */
   covers(path: string): boolean {
-    const folded = path.toLowerCase();
+    const folded = foldPath(path);
     if (this.isStarting && /^\/(?:etc|usr|var)(?:\/|$)/.test(folded)) return true;
     for (const config of this.#paths) {
       if (

@@ -69,6 +69,8 @@ Deno.test("ConfigOrigins forgets the oldest of more worlds than it remembers, an
 Deno.test("ConfigPaths.covers() is true for a config world, and for paths above and below it", () => {
   const paths = new ConfigPaths();
   paths.add("/etc/app/conf");
+  const others = ["/etc/app/conf.", "/etc/app/conf ", "/etc/app/conf\u200b", "/etc/app/con\u017f"];
+  assertEquals(others.map((path) => paths.covers(path)), [true, true, true, false]);
   for (const path of ["/etc/app/conf", "/ETC/App/conf", "/etc/app", "/etc", "/etc/app/conf/x"]) {
     assertEquals(paths.covers(path), true, path);
   }

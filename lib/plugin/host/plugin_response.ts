@@ -53,7 +53,8 @@ export function securePluginResponse(
   if (sharing === null || !RESOURCE_POLICY.test(sharing)) {
     headers.set("cross-origin-resource-policy", "same-origin");
   }
-  if (/^\s*multipart\/x-mixed-replace/i.test(headers.get("content-type") ?? "")) {
+  // Anywhere: of several types, separated by commas, a browser takes the last one.
+  if (/multipart\/x-mixed-replace/i.test(headers.get("content-type") ?? "")) {
     headers.set("content-type", "application/octet-stream");
   }
   if (status === 401) headers.set("www-authenticate", CHALLENGE);
@@ -72,9 +73,10 @@ function combinePolicies(policy: string | null): string {
 
 /**
  * Returns whether a plugin can send a client to a location. It must be an http or https URL without
- * credentials. A client that repeats an unsafe method there (301, 302, 307, 308) repeats its own
- * credential too: such a location must lie below the plugin's own routes, so that a plugin cannot
- * make its caller write elsewhere.
+ * credentials. A client that repeats an unsafe method there repeats its own credential too: such a
+ * location must lie below the plugin's own routes, so that a plugin cannot make its caller write
+ * elsewhere. `curl -L` follows every status from 300 to 399, and `curl -L -X DELETE` repeats the
+ * method after 303 too. Only a 303 after POST can lead anywhere, the usual redirect to a result.
  */
 export function isAllowedLocation(
   location: string,
@@ -85,7 +87,7 @@ export function isAllowedLocation(
   const target = URL.parse(location, url);
   if (target === null || !/^https?:$/.test(target.protocol)) return false;
   if (target.username !== "" || target.password !== "") return false;
-  const isRepeated = status > 300 && status < 400 && status !== 303;
+  const isRepeated = status >= 300 && status < 400 && !(status === 303 && method === "POST");
   if (SAFE.has(method) || !isRepeated) return true;
   const { origin, pathname } = target;
   return origin === new URL(url).origin && !pathname.includes("%") &&

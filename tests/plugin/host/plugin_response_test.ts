@@ -37,8 +37,12 @@ Deno.test("securePluginResponse() decides by the values of other headers", () =>
   assertEquals(secured({}).get("cross-origin-resource-policy"), "same-origin");
   const open = { "cross-origin-resource-policy": "cross-origin" };
   assertEquals(secured(open).get("cross-origin-resource-policy"), "cross-origin");
-  const replaced = { "content-type": "Multipart/X-Mixed-Replace; boundary=x" };
-  assertEquals(secured(replaced).get("content-type"), "application/octet-stream");
+  for (
+    const type of ["Multipart/X-Mixed-Replace; boundary=x", "text/plain, multipart/x-mixed-replace"]
+  ) {
+    const replaced = secured({ "content-type": type });
+    assertEquals(replaced.get("content-type"), "application/octet-stream", type);
+  }
   assertEquals(secured({ link: "</p?page=2>; rel=next" }).get("link"), "</p?page=2>; rel=next");
   for (const rel of ["preload", '"next PRECONNECT"', '"pre\\load"']) {
     assertEquals(secured({ link: `<//a.example/x>; rel=${rel}` }).get("link"), null, rel);
@@ -47,7 +51,7 @@ Deno.test("securePluginResponse() decides by the values of other headers", () =>
   assertEquals(secured({ location: "/elsewhere" }, 302).get("location"), "/elsewhere");
 });
 
-Deno.test("isAllowedLocation() allows web addresses for safe methods and for 201 and 303", () => {
+Deno.test("isAllowedLocation() allows web addresses for safe methods, 201, and 303 after POST", () => {
   for (const location of ["/x", "x", "//b.example/", "https://b.example/x"]) {
     assertEquals(isAllowedLocation(location, 302, GET, []), true, location);
   }
@@ -63,7 +67,7 @@ Deno.test("isAllowedLocation() allows web addresses for safe methods and for 201
 
 Deno.test("isAllowedLocation() keeps a repeated write below the plugin's own routes", () => {
   const put = { ...GET, method: "PUT" };
-  for (const status of [301, 302, 307, 308]) {
+  for (const status of [300, 301, 302, 303, 307, 308]) {
     assertEquals(isAllowedLocation("/p/y", status, put, ["/p"]), true);
     for (const location of ["/lib/p/state", "/px", "/p/../home/x", "/p/%2e%2e/x", "//b/p"]) {
       assertEquals(isAllowedLocation(location, status, put, ["/p"]), false, location);

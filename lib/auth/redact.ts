@@ -5,6 +5,7 @@
  * differ from those of the original.
  */
 
+import { decodeText } from "../base/decode_text.ts";
 import { sha256Hex } from "../base/hash.ts";
 import type { ChainEvent, World } from "../world/store.ts";
 import type { Caller } from "./caller.ts";
@@ -50,7 +51,9 @@ export function redactFor(caller: Caller, world: World): World {
   if (!isRedacted(caller, `/${world.name}`)) return world;
   let redactedWorld = redactedWorlds.get(world);
   if (redactedWorld === undefined) {
-    const text = redactMountTable(new TextDecoder().decode(world.body));
+    // As the plugin `fstab` gets it. Lines with bytes that are not text are hidden.
+    const table = decodeText(world.body) ?? new TextDecoder().decode(world.body);
+    const text = redactMountTable(table);
     const body = new TextEncoder().encode(text);
     redactedWorld = { ...world, body, meta: [], sha256: sha256Hex(body) };
     redactedWorlds.set(world, redactedWorld);

@@ -132,6 +132,18 @@ Deno.test("redactFor() replaces secrets in bytes that are not UTF-8", () => {
   assert(!seen.includes("s3cret"), seen);
 });
 
+Deno.test("redactFor() reads UTF-16 as the plugin fstab does, and answers UTF-8", () => {
+  const table = "\ufeff/srv/größe /mnt/docs ro\r\nhttps://x /mnt/w ro,bearer=s3cret";
+  const littleEndian = new Uint8Array(Uint16Array.from(table, (c) => c.charCodeAt(0)).buffer);
+  const bigEndian = littleEndian.map((_, at) => littleEndian[at ^ 1] ?? 0);
+  for (const bytes of [littleEndian, bigEndian]) {
+    assertEquals(
+      shown(ANONYMOUS, bytes),
+      "/srv/größe /mnt/docs ro\nhttps://x /mnt/w ro,bearer=***",
+    );
+  }
+});
+
 Deno.test("redactFor() returns a world whose hash does not depend on the secret", () => {
   const world = fstab("a bearer=s3cret");
   const other = fstab("a bearer=0ther");

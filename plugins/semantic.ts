@@ -2151,9 +2151,7 @@ async function readOutput(
         isFailed = true;
         return false;
       case "done":
-        if (UNFINISHED.has(data)) {
-          throw outputProblem(path, `${UNFINISHED.get(data)}; nothing was stored`);
-        }
+        assertFinished(data, path);
         if (isFailed || data !== "stop") throw stoppedEarly(path);
         onText(unwrapper.end());
         return true;
@@ -2176,6 +2174,17 @@ async function readOutput(
     if (!isDone) throw error;
   }
   if (!isDone) throw stoppedEarly(path);
+}
+
+/**
+ * Throws if the result of an answer is one that the model did not finish.
+ *
+ * @param result data of a `done` event, or `X-Gpu-Finish` of an answer without text
+ * @throws {Problem} `bad-gateway`
+ */
+function assertFinished(result: string | null, path: string): void {
+  const state = UNFINISHED.get(result ?? "");
+  if (state !== undefined) throw outputProblem(path, `${state}; nothing was stored`);
 }
 
 function stoppedEarly(path: string): Problem {
@@ -2647,6 +2656,7 @@ class Generation {
     });
     if (!response.ok || response.body === null) {
       await response.body?.cancel();
+      assertFinished(response.headers.get("x-gpu-finish"), path);
       throw modelProblem(response, path);
     }
     this.#resolveBegun();

@@ -72,7 +72,14 @@ export async function respondText(modelCall: ModelCall): Promise<Response> {
 /** @throws {Problem} if no text came, and the backend did not say that the empty text is complete */
 function assertAnswer({ usage }: ModelCall): void {
   if (usage.answer_bytes > 0 || usage.finish === "stop") return;
-  throw new Problem("bad-gateway", `${unfinishedDetail(usage)}; it sent no text`);
+  // The header lets a program distinguish a refusal from a failure.
+  const headers = { "x-gpu-finish": usage.finish };
+  throw new Problem("bad-gateway", `${unfinishedDetail(usage)}; it sent no text`, headers);
+}
+
+/** The result of a call without text, for the `done` event. */
+function failureResult(error: unknown): string {
+  return error instanceof Problem && error.headers["x-gpu-finish"] || "error";
 }
 
 function unfinishedDetail({ backend, finish }: UsageRecord): string {
@@ -138,7 +145,8 @@ async function eventStream(
       } catch (error) {
         recordFailure(usage, error, 200);
         end();
-        controller.enqueue(encoder.encode(new TokenEvents().end("error", failureDetail(error))));
+        const last = new TokenEvents().end(failureResult(error), failureDetail(error));
+        controller.enqueue(encoder.encode(last));
       }
       controller.close();
     },

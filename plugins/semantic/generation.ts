@@ -10,7 +10,7 @@ import { findFault } from "./formats/formats.ts";
 import { findControlCharacters } from "./formats/text.ts";
 import { formatModelName, GPU_PATH, type Model, modelProblem, unavailableModel } from "./model.ts";
 import { formatPrompt } from "./prompt.ts";
-import { readOutput } from "./read_output.ts";
+import { assertFinished, readOutput } from "./read_output.ts";
 import { createShape, type Shape, shapeHeaders } from "./shape.ts";
 import type { Source } from "./source.ts";
 
@@ -112,6 +112,7 @@ export class Generation {
     });
     if (!response.ok || response.body === null) {
       await response.body?.cancel();
+      assertFinished(response.headers.get("x-gpu-finish"), path);
       throw modelProblem(response, path);
     }
     this.#resolveBegun();

@@ -107,6 +107,12 @@ const COMPLETE: Readonly<Record<WireFormat, readonly string[]>> = {
     ),
     `\ufeff: ping\n\ndata:\n\n${sse(chunk({ content: "Hello " }))}data: \n\n: ping\n\n` +
     sse(chunk({ reasoning_content: "hm" }), chunk({ content: "😀" }), chunk({}, "stop"), "[DONE]"),
+    sse(
+      chunk({ content: "Hello " }, ""),
+      chunk({ content: "😀" }, ""),
+      chunk({}, "stop"),
+      "[DONE]",
+    ),
     'data: {"choices":[{"delta":{"content":"Hello \\ud83d"}}]}\n\n' +
     'data: {"choices":[{"delta":{"content":"\\ude00"},"finish_reason":"stop"}]}\n\ndata: [DONE]\n\n',
   ],
@@ -240,6 +246,29 @@ Deno.test("/shaped stores no answer that the model did not finish, and says so",
       const calls = gpu.backend.calls.length;
       assertEquals((await shape(gpu, "text/plain")).headers.get("x-semantic-cache"), "hit");
       assertEquals(gpu.backend.calls.length, calls);
+    }
+  });
+});
+
+Deno.test("/shaped reports a refusal and a filter without any text as such", async (t) => {
+  const silent: readonly (readonly [format: WireFormat, body: string, words: RegExp])[] = [
+    ["openai", sse(chunk({}, "content_filter"), "[DONE]"), /content filter/],
+    ["claude", named(stopped("refusal"), END), /refused to write/],
+    ["ollama", lines(done("length")), /limit of the model/],
+  ];
+  await withGpuServer(async (gpu) => {
+    await installPlugin(gpu.server, "semantic");
+    await putWorld(gpu.server, "/home/x", "The source.");
+    for (const [format, body, words] of silent) {
+      await t.step(format, async () => {
+        await configure(gpu, format);
+        gpu.backend.behaviour = { body };
+        for (const accept of ["text/plain", "text/event-stream, text/html"]) {
+          const { status, text } = await shape(gpu, accept);
+          assertEquals(status, 502, text);
+          assertMatch(text, words);
+        }
+      });
     }
   });
 });

@@ -73,5 +73,8 @@ function readChunk(chunk: Record<string, unknown>): Piece {
   const refused = typeof refusal === "string" && refusal !== "" ? refusal : refusalPart(content);
   const text = contentText(content) + (refused ?? "");
   if (refused !== undefined) return { text, finish: "refused" };
-  return typeof reason === "string" ? { text, finish: toFinish(reason) } : { text };
+  // Some servers send an empty reason in place of null until the last chunk.
+  return typeof reason === "string" && reason !== ""
+    ? { text, finish: toFinish(reason) }
+    : { text };
 }

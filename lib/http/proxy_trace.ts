@@ -13,14 +13,16 @@ const NAMES: ReadonlySet<string> = new Set([
   "forwarded-proto",
   "cdn-loop",
   "max-forwards",
+  "early-data", // RFC 8470
   // addresses of clients
   "client-ip",
   "true-client-ip",
   "x-client-ip",
-  "x-real-ip",
-  "x-real-port",
+  "x-true-client-ip",
+  "x-user-ip",
   "x-remote-ip",
   "x-remote-addr",
+  "x-remote-port",
   "remote-addr",
   "x-originating-ip",
   "x-proxyuser-ip",
@@ -47,7 +49,12 @@ const NAMES: ReadonlySet<string> = new Set([
   "x-cloud-trace-context",
   "x-lb-client-ip",
   "x-haproxy-server-state",
-  "ssl-client-cert",
+  "x-ms-proxy",
+  "x-daa-tunnel",
+  "x-rewrite-url",
+  "x-script-name",
+  "x-client-cert",
+  "x-client-verify",
   "client-cert",
   "client-cert-chain",
 ]);
@@ -56,6 +63,10 @@ const NAMES: ReadonlySet<string> = new Set([
 const PREFIXES: readonly string[] = [
   "x-forward", // X-Forwarded-*, X-Forward-For
   "x-original-",
+  "x-real-",
+  "x-edge-",
+  "ssl-client-",
+  "x-ssl-client-",
   "x-cluster-client-",
   "x-proxy",
   "x-reverse-proxy",
@@ -111,6 +122,9 @@ const PREFIXES: readonly string[] = [
   "x-keycdn-",
   "x-oracle-",
   "x-auth-request-", // OAuth2 Proxy
+  "remote-user", // Authelia and others
+  "x-remote-user",
+  "x-webauth-",
   "x-pomerium-",
   "x-authentik-",
   "x-teleport-",

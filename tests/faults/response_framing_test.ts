@@ -65,6 +65,18 @@ test("HEAD of a stream has the headers of GET and ends", async (server) => {
   }
 });
 
+test("HEAD of a plugin's path states no length that GET does not have", async (server) => {
+  const source = `export const routes = ["/page"];
+    export default { fetch: ({ method }) => new Response(method === "HEAD" ? null : "text") };`;
+  await installPlugin(server, ["page", source]);
+  const connection = await Connection.open(server.port);
+  await connection.write(`HEAD /page/x HTTP/1.1\r\n${HOST}\r\n${NEXT}`);
+  const head = await connection.reply(true);
+  assertEquals([head.status, head.headers.get("content-length")], [200, undefined]);
+  assertEquals((await connection.reply()).status, 200);
+  connection.close();
+});
+
 test("an ambiguous or unknown framing is refused, and nothing is stored", async (server) => {
   const heads = [
     "Content-Length: 1\r\nContent-Length: 2\r\n",

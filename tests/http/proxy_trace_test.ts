@@ -10,6 +10,9 @@ Deno.test("hasProxyTrace() finds headers by name, by prefix, and with underscore
       "CF-New",
       "X_Forwarded_For",
       "x-real-ip",
+      "Early-Data",
+      "X-SSL-Client-Verify",
+      "Remote-User",
     ]
   ) {
     assertEquals(hasProxyTrace(new Headers({ accept: "*/*", [name]: "" })), true, name);

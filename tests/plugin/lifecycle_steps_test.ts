@@ -71,12 +71,11 @@ Deno.test("PUT /lib/p/state activates a plugin, disables it and activates it aga
       assert(!(await get(server, "/bin")).text.includes("/p\t"));
     }
     assertEquals((await setState(server, "p", " active\n")).status, 200);
-    const gone = await server.approve("DELETE", "/lib/p");
-    assertEquals(JSON.parse(gone.text).deleted, ["lib/p"]);
+    const gone = JSON.parse((await server.approve("DELETE", "/lib/p")).text);
+    assertEquals(gone.deleted, ["lib/p"]);
     assertEquals((await get(server, "/p")).status, 404);
     assertEquals((await server.approve("GET", "/lib/p/state")).status, 404);
-    const [trashed] = [...Deno.readDirSync(`${server.data}/.trash`)];
-    assert(Deno.statSync(`${server.data}/.trash/${trashed?.name}/lib%2Fp/universe.db`).isFile);
+    assert(Deno.statSync(`${server.data}/.trash/${gone.trash[0]}/lib%2Fp/universe.db`).isFile);
     // A new source with the same name has no approval.
     await store(server, "p", source);
     assertEquals((await stateOf(server, "p")).state, "pending");

@@ -109,6 +109,12 @@ export const RESPONSE_PART_BYTES = 256 * KIB;
 export const STALLED_RESPONSE_MS = 5_000;
 /** A longer request body is received piece by piece; a shorter one is counted in full at once. */
 export const PIECEWISE_BODY_BYTES = 64 * KIB;
+/** Longest piece in which a request body is received. */
+export const BODY_PIECE_BYTES = 64 * KIB;
+/** After pieces of one body were read for this long, other requests have a turn, in milliseconds. */
+export const BODY_TURN_MS = 2;
+/** Shortest block in which the pieces of a body of unknown length are collected. */
+export const MIN_BODY_BLOCK_BYTES = 1 * KIB;
 /** Interval of the measurement of the event loop delay. */
 export const EVENT_LOOP_CHECK_MS = 250;
 

@@ -6,6 +6,7 @@
  */
 
 import { EVICTABLE_AFTER_MS } from "../limits.ts";
+import { readPieces } from "./body_pieces.ts";
 import { Problem } from "./problem.ts";
 
 /** Limits of a {@link BodyBudget}. */
@@ -293,7 +294,7 @@ export function guardBody(
   receipt: BodyReceipt,
   onFail: (problem: Problem) => void,
 ): ReadableStream<Uint8Array> {
-  const reader = body.getReader();
+  const reader = readPieces(body);
   return new ReadableStream<Uint8Array>({
     async pull(controller) {
       try {
@@ -303,8 +304,8 @@ export function guardBody(
           (problem) => void reader.cancel(problem).catch(ignore),
           (part) => part.value?.length ?? 0,
         );
-        if (done) controller.close();
-        else controller.enqueue(value);
+        if (done || value === undefined) controller.close();
+        else controller.enqueue(value.slice());
       } catch (error) {
         const problem = error instanceof Problem ? error : new Problem(
           "bad-body",

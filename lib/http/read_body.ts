@@ -5,8 +5,9 @@
  */
 
 import { concatBytes } from "../base/concat_bytes.ts";
-import { PIECEWISE_BODY_BYTES } from "../limits.ts";
+import { BODY_PIECE_BYTES, MIN_BODY_BLOCK_BYTES, PIECEWISE_BODY_BYTES } from "../limits.ts";
 import type { BodyReceipt } from "./body_budget.ts";
+import { readPieces } from "./body_pieces.ts";
 import { Problem } from "./problem.ts";
 
 /** The client that sends a body. */
@@ -112,9 +113,9 @@ async function readStream(
   // The system commits the pages of this memory when they are written. Collected pieces would need
   // several times the length of the body.
   const whole = declared === undefined ? undefined : new Uint8Array(declared);
-  const chunks: Uint8Array[] = [];
+  const blocks = new Blocks();
   let length = 0;
-  const reader = body.getReader();
+  const reader = readPieces(body);
   const cancel = (reason: unknown) => {
     // Fails if the client has disconnected, which has no effect here.
     reader.cancel(reason).catch(ignore);
@@ -124,7 +125,7 @@ async function readStream(
     const { done, value } = receipt === undefined
       ? await pending
       : await receipt.wait(pending, cancel, (part) => part.value?.length ?? 0);
-    if (done) break;
+    if (done || value === undefined) break;
     const end = length + value.length;
     try {
       if (end > maxBytes) throw tooLarge(maxBytes, `it has more than ${maxBytes} bytes`);
@@ -133,12 +134,45 @@ async function readStream(
       cancel(problem);
       throw problem;
     }
-    if (whole === undefined) chunks.push(value);
+    if (whole === undefined) blocks.add(value);
     else if (end <= whole.length) whole.set(value, length);
     length = end;
   }
-  if (whole === undefined) return concatBytes(chunks, length);
+  if (whole === undefined) return concatBytes(blocks.used(), length);
   return length === whole.length ? whole : throwEndedEarly();
+}
+
+/** Collects pieces in blocks, so that many short pieces need memory of about their length. */
+class Blocks {
+  readonly #full: Uint8Array[] = [];
+  #block = new Uint8Array();
+  #used = 0;
+  #length = 0;
+
+  /** Copies a piece. */
+  add(piece: Uint8Array): void {
+    for (let at = 0; at < piece.length;) {
+      if (this.#used === this.#block.length) this.#startBlock();
+      const part = piece.subarray(at, at + this.#block.length - this.#used);
+      this.#block.set(part, this.#used);
+      this.#used += part.length;
+      at += part.length;
+    }
+    this.#length += piece.length;
+  }
+
+  /** Returns the bytes so far. */
+  used(): Uint8Array[] {
+    return [...this.#full, this.#block.subarray(0, this.#used)];
+  }
+
+  /** A block is as long as all before it, within limits. */
+  #startBlock(): void {
+    if (this.#used > 0) this.#full.push(this.#block);
+    const length = Math.max(MIN_BODY_BLOCK_BYTES, Math.min(this.#length, BODY_PIECE_BYTES));
+    this.#block = new Uint8Array(length);
+    this.#used = 0;
+  }
 }
 
 function tooLarge(maxBytes: number, found: string): Problem {

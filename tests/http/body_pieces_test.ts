@@ -1,0 +1,39 @@
+import { assertEquals } from "../support/assert.ts";
+import { readPieces } from "../../lib/http/body_pieces.ts";
+
+/** A byte stream of pieces of one byte that are there at once. */
+function bytes(count: number): ReadableStream<Uint8Array> {
+  return new ReadableStream({
+    type: "bytes",
+    pull(controller) {
+      if (count-- > 0) controller.enqueue(Uint8Array.of(7));
+      else controller.close();
+      controller.byobRequest?.respond(0);
+    },
+  });
+}
+
+Deno.test("readPieces() reads a byte stream through one buffer", async () => {
+  const pieces = readPieces(bytes(3));
+  const lengths = [];
+  for (;;) {
+    const { done, value } = await pieces.read();
+    if (done) break;
+    lengths.push([value?.length, value?.buffer.byteLength]);
+  }
+  assertEquals(lengths, [[1, 65536], [1, 65536], [1, 65536]]);
+});
+
+Deno.test("readPieces() reads a stream without bytes", async () => {
+  const pieces = readPieces(ReadableStream.from([Uint8Array.of(1), Uint8Array.of(2, 3)]));
+  assertEquals((await pieces.read()).value, Uint8Array.of(1));
+  assertEquals((await pieces.read()).value, Uint8Array.of(2, 3));
+  assertEquals((await pieces.read()).done, true);
+});
+
+Deno.test("readPieces() lets other work run while pieces are there", async () => {
+  const pieces = readPieces(bytes(Infinity));
+  let hasRun = false;
+  setImmediate(() => hasRun = true);
+  while (!hasRun) assertEquals((await pieces.read()).done, false);
+});

@@ -69,71 +69,72 @@ import w61 from "./usr/lib/shell/streamed_stage.js" with { type: "text" };
 import w62 from "./usr/lib/shell/table_view.js" with { type: "text" };
 import w63 from "./usr/lib/shell/tree.js" with { type: "text" };
 import w64 from "./usr/lib/shell/upload.js" with { type: "text" };
-import w65 from "./usr/lib/shell/viewers.js" with { type: "text" };
-import w66 from "./usr/lib/shell/world.js" with { type: "text" };
-import w67 from "./usr/lib/shell/world_actions.js" with { type: "text" };
-import w68 from "./usr/lib/shell/world_commands.js" with { type: "text" };
-import w69 from "./usr/lib/skills/elastik.md" with { type: "text" };
-import w70 from "./usr/share/doc/auth.md" with { type: "text" };
-import w71 from "./usr/share/doc/commands.md" with { type: "text" };
-import w72 from "./usr/share/doc/configuration.md" with { type: "text" };
-import w73 from "./usr/share/doc/db.md" with { type: "text" };
-import w74 from "./usr/share/doc/elastik.service" with { type: "text" };
-import w75 from "./usr/share/doc/events.md" with { type: "text" };
-import w76 from "./usr/share/doc/fanout.md" with { type: "text" };
-import w77 from "./usr/share/doc/gpu.md" with { type: "text" };
-import w78 from "./usr/share/doc/http.md" with { type: "text" };
-import w79 from "./usr/share/doc/index.md" with { type: "text" };
-import w80 from "./usr/share/doc/mounts.md" with { type: "text" };
-import w81 from "./usr/share/doc/observing.md" with { type: "text" };
-import w82 from "./usr/share/doc/openapi.json" with { type: "text" };
-import w83 from "./usr/share/doc/plugins.md" with { type: "text" };
-import w84 from "./usr/share/doc/problems.md" with { type: "text" };
-import w85 from "./usr/share/doc/problems/bad-body.md" with { type: "text" };
-import w86 from "./usr/share/doc/problems/bad-gateway.md" with { type: "text" };
-import w87 from "./usr/share/doc/problems/bad-header.md" with { type: "text" };
-import w88 from "./usr/share/doc/problems/bad-metadata.md" with { type: "text" };
-import w89 from "./usr/share/doc/problems/bad-name.md" with { type: "text" };
-import w90 from "./usr/share/doc/problems/bad-path.md" with { type: "text" };
-import w91 from "./usr/share/doc/problems/bad-query.md" with { type: "text" };
-import w92 from "./usr/share/doc/problems/body-too-large.md" with { type: "text" };
-import w93 from "./usr/share/doc/problems/conflict.md" with { type: "text" };
-import w94 from "./usr/share/doc/problems/forbidden.md" with { type: "text" };
-import w95 from "./usr/share/doc/problems/foreign-destination.md" with { type: "text" };
-import w96 from "./usr/share/doc/problems/foreign-origin.md" with { type: "text" };
-import w97 from "./usr/share/doc/problems/gateway-timeout.md" with { type: "text" };
-import w98 from "./usr/share/doc/problems/gone.md" with { type: "text" };
-import w99 from "./usr/share/doc/problems/insufficient-storage.md" with { type: "text" };
-import w100 from "./usr/share/doc/problems/internal.md" with { type: "text" };
-import w101 from "./usr/share/doc/problems/locked.md" with { type: "text" };
-import w102 from "./usr/share/doc/problems/loop-detected.md" with { type: "text" };
-import w103 from "./usr/share/doc/problems/lower-layer.md" with { type: "text" };
-import w104 from "./usr/share/doc/problems/method-not-allowed.md" with { type: "text" };
-import w105 from "./usr/share/doc/problems/not-acceptable.md" with { type: "text" };
-import w106 from "./usr/share/doc/problems/not-found.md" with { type: "text" };
-import w107 from "./usr/share/doc/problems/not-implemented.md" with { type: "text" };
-import w108 from "./usr/share/doc/problems/other-key.md" with { type: "text" };
-import w109 from "./usr/share/doc/problems/precondition-failed.md" with { type: "text" };
-import w110 from "./usr/share/doc/problems/range-not-satisfiable.md" with { type: "text" };
-import w111 from "./usr/share/doc/problems/request-timeout.md" with { type: "text" };
-import w112 from "./usr/share/doc/problems/too-many-requests.md" with { type: "text" };
-import w113 from "./usr/share/doc/problems/unauthorized.md" with { type: "text" };
-import w114 from "./usr/share/doc/problems/unavailable.md" with { type: "text" };
-import w115 from "./usr/share/doc/problems/unknown-host.md" with { type: "text" };
-import w116 from "./usr/share/doc/problems/unprocessable.md" with { type: "text" };
-import w117 from "./usr/share/doc/problems/unsupported-media-type.md" with { type: "text" };
-import w118 from "./usr/share/doc/problems/uri-too-long.md" with { type: "text" };
-import w119 from "./usr/share/doc/problems/world-damaged.md" with { type: "text" };
-import w120 from "./usr/share/doc/proxy.md" with { type: "text" };
-import w121 from "./usr/share/doc/reality.md" with { type: "text" };
-import w122 from "./usr/share/doc/router.md" with { type: "text" };
-import w123 from "./usr/share/doc/routes.md" with { type: "text" };
-import w124 from "./usr/share/doc/running.md" with { type: "text" };
-import w125 from "./usr/share/doc/service.md" with { type: "text" };
-import w126 from "./usr/share/doc/shaped.md" with { type: "text" };
-import w127 from "./usr/share/doc/shell.md" with { type: "text" };
-import w128 from "./usr/share/doc/tour.md" with { type: "text" };
-import w129 from "./usr/share/doc/webdav.md" with { type: "text" };
+import w65 from "./usr/lib/shell/utf16_text.js" with { type: "text" };
+import w66 from "./usr/lib/shell/viewers.js" with { type: "text" };
+import w67 from "./usr/lib/shell/world.js" with { type: "text" };
+import w68 from "./usr/lib/shell/world_actions.js" with { type: "text" };
+import w69 from "./usr/lib/shell/world_commands.js" with { type: "text" };
+import w70 from "./usr/lib/skills/elastik.md" with { type: "text" };
+import w71 from "./usr/share/doc/auth.md" with { type: "text" };
+import w72 from "./usr/share/doc/commands.md" with { type: "text" };
+import w73 from "./usr/share/doc/configuration.md" with { type: "text" };
+import w74 from "./usr/share/doc/db.md" with { type: "text" };
+import w75 from "./usr/share/doc/elastik.service" with { type: "text" };
+import w76 from "./usr/share/doc/events.md" with { type: "text" };
+import w77 from "./usr/share/doc/fanout.md" with { type: "text" };
+import w78 from "./usr/share/doc/gpu.md" with { type: "text" };
+import w79 from "./usr/share/doc/http.md" with { type: "text" };
+import w80 from "./usr/share/doc/index.md" with { type: "text" };
+import w81 from "./usr/share/doc/mounts.md" with { type: "text" };
+import w82 from "./usr/share/doc/observing.md" with { type: "text" };
+import w83 from "./usr/share/doc/openapi.json" with { type: "text" };
+import w84 from "./usr/share/doc/plugins.md" with { type: "text" };
+import w85 from "./usr/share/doc/problems.md" with { type: "text" };
+import w86 from "./usr/share/doc/problems/bad-body.md" with { type: "text" };
+import w87 from "./usr/share/doc/problems/bad-gateway.md" with { type: "text" };
+import w88 from "./usr/share/doc/problems/bad-header.md" with { type: "text" };
+import w89 from "./usr/share/doc/problems/bad-metadata.md" with { type: "text" };
+import w90 from "./usr/share/doc/problems/bad-name.md" with { type: "text" };
+import w91 from "./usr/share/doc/problems/bad-path.md" with { type: "text" };
+import w92 from "./usr/share/doc/problems/bad-query.md" with { type: "text" };
+import w93 from "./usr/share/doc/problems/body-too-large.md" with { type: "text" };
+import w94 from "./usr/share/doc/problems/conflict.md" with { type: "text" };
+import w95 from "./usr/share/doc/problems/forbidden.md" with { type: "text" };
+import w96 from "./usr/share/doc/problems/foreign-destination.md" with { type: "text" };
+import w97 from "./usr/share/doc/problems/foreign-origin.md" with { type: "text" };
+import w98 from "./usr/share/doc/problems/gateway-timeout.md" with { type: "text" };
+import w99 from "./usr/share/doc/problems/gone.md" with { type: "text" };
+import w100 from "./usr/share/doc/problems/insufficient-storage.md" with { type: "text" };
+import w101 from "./usr/share/doc/problems/internal.md" with { type: "text" };
+import w102 from "./usr/share/doc/problems/locked.md" with { type: "text" };
+import w103 from "./usr/share/doc/problems/loop-detected.md" with { type: "text" };
+import w104 from "./usr/share/doc/problems/lower-layer.md" with { type: "text" };
+import w105 from "./usr/share/doc/problems/method-not-allowed.md" with { type: "text" };
+import w106 from "./usr/share/doc/problems/not-acceptable.md" with { type: "text" };
+import w107 from "./usr/share/doc/problems/not-found.md" with { type: "text" };
+import w108 from "./usr/share/doc/problems/not-implemented.md" with { type: "text" };
+import w109 from "./usr/share/doc/problems/other-key.md" with { type: "text" };
+import w110 from "./usr/share/doc/problems/precondition-failed.md" with { type: "text" };
+import w111 from "./usr/share/doc/problems/range-not-satisfiable.md" with { type: "text" };
+import w112 from "./usr/share/doc/problems/request-timeout.md" with { type: "text" };
+import w113 from "./usr/share/doc/problems/too-many-requests.md" with { type: "text" };
+import w114 from "./usr/share/doc/problems/unauthorized.md" with { type: "text" };
+import w115 from "./usr/share/doc/problems/unavailable.md" with { type: "text" };
+import w116 from "./usr/share/doc/problems/unknown-host.md" with { type: "text" };
+import w117 from "./usr/share/doc/problems/unprocessable.md" with { type: "text" };
+import w118 from "./usr/share/doc/problems/unsupported-media-type.md" with { type: "text" };
+import w119 from "./usr/share/doc/problems/uri-too-long.md" with { type: "text" };
+import w120 from "./usr/share/doc/problems/world-damaged.md" with { type: "text" };
+import w121 from "./usr/share/doc/proxy.md" with { type: "text" };
+import w122 from "./usr/share/doc/reality.md" with { type: "text" };
+import w123 from "./usr/share/doc/router.md" with { type: "text" };
+import w124 from "./usr/share/doc/routes.md" with { type: "text" };
+import w125 from "./usr/share/doc/running.md" with { type: "text" };
+import w126 from "./usr/share/doc/service.md" with { type: "text" };
+import w127 from "./usr/share/doc/shaped.md" with { type: "text" };
+import w128 from "./usr/share/doc/shell.md" with { type: "text" };
+import w129 from "./usr/share/doc/tour.md" with { type: "text" };
+import w130 from "./usr/share/doc/webdav.md" with { type: "text" };
 
 /** Contents of the files below `worlds/` by their paths. */
 export const lowerWorlds: Readonly<Record<string, string>> = {
@@ -202,69 +203,70 @@ export const lowerWorlds: Readonly<Record<string, string>> = {
   "usr/lib/shell/table_view.js": w62,
   "usr/lib/shell/tree.js": w63,
   "usr/lib/shell/upload.js": w64,
-  "usr/lib/shell/viewers.js": w65,
-  "usr/lib/shell/world.js": w66,
-  "usr/lib/shell/world_actions.js": w67,
-  "usr/lib/shell/world_commands.js": w68,
-  "usr/lib/skills/elastik.md": w69,
-  "usr/share/doc/auth.md": w70,
-  "usr/share/doc/commands.md": w71,
-  "usr/share/doc/configuration.md": w72,
-  "usr/share/doc/db.md": w73,
-  "usr/share/doc/elastik.service": w74,
-  "usr/share/doc/events.md": w75,
-  "usr/share/doc/fanout.md": w76,
-  "usr/share/doc/gpu.md": w77,
-  "usr/share/doc/http.md": w78,
-  "usr/share/doc/index.md": w79,
-  "usr/share/doc/mounts.md": w80,
-  "usr/share/doc/observing.md": w81,
-  "usr/share/doc/openapi.json": w82,
-  "usr/share/doc/plugins.md": w83,
-  "usr/share/doc/problems.md": w84,
-  "usr/share/doc/problems/bad-body.md": w85,
-  "usr/share/doc/problems/bad-gateway.md": w86,
-  "usr/share/doc/problems/bad-header.md": w87,
-  "usr/share/doc/problems/bad-metadata.md": w88,
-  "usr/share/doc/problems/bad-name.md": w89,
-  "usr/share/doc/problems/bad-path.md": w90,
-  "usr/share/doc/problems/bad-query.md": w91,
-  "usr/share/doc/problems/body-too-large.md": w92,
-  "usr/share/doc/problems/conflict.md": w93,
-  "usr/share/doc/problems/forbidden.md": w94,
-  "usr/share/doc/problems/foreign-destination.md": w95,
-  "usr/share/doc/problems/foreign-origin.md": w96,
-  "usr/share/doc/problems/gateway-timeout.md": w97,
-  "usr/share/doc/problems/gone.md": w98,
-  "usr/share/doc/problems/insufficient-storage.md": w99,
-  "usr/share/doc/problems/internal.md": w100,
-  "usr/share/doc/problems/locked.md": w101,
-  "usr/share/doc/problems/loop-detected.md": w102,
-  "usr/share/doc/problems/lower-layer.md": w103,
-  "usr/share/doc/problems/method-not-allowed.md": w104,
-  "usr/share/doc/problems/not-acceptable.md": w105,
-  "usr/share/doc/problems/not-found.md": w106,
-  "usr/share/doc/problems/not-implemented.md": w107,
-  "usr/share/doc/problems/other-key.md": w108,
-  "usr/share/doc/problems/precondition-failed.md": w109,
-  "usr/share/doc/problems/range-not-satisfiable.md": w110,
-  "usr/share/doc/problems/request-timeout.md": w111,
-  "usr/share/doc/problems/too-many-requests.md": w112,
-  "usr/share/doc/problems/unauthorized.md": w113,
-  "usr/share/doc/problems/unavailable.md": w114,
-  "usr/share/doc/problems/unknown-host.md": w115,
-  "usr/share/doc/problems/unprocessable.md": w116,
-  "usr/share/doc/problems/unsupported-media-type.md": w117,
-  "usr/share/doc/problems/uri-too-long.md": w118,
-  "usr/share/doc/problems/world-damaged.md": w119,
-  "usr/share/doc/proxy.md": w120,
-  "usr/share/doc/reality.md": w121,
-  "usr/share/doc/router.md": w122,
-  "usr/share/doc/routes.md": w123,
-  "usr/share/doc/running.md": w124,
-  "usr/share/doc/service.md": w125,
-  "usr/share/doc/shaped.md": w126,
-  "usr/share/doc/shell.md": w127,
-  "usr/share/doc/tour.md": w128,
-  "usr/share/doc/webdav.md": w129,
+  "usr/lib/shell/utf16_text.js": w65,
+  "usr/lib/shell/viewers.js": w66,
+  "usr/lib/shell/world.js": w67,
+  "usr/lib/shell/world_actions.js": w68,
+  "usr/lib/shell/world_commands.js": w69,
+  "usr/lib/skills/elastik.md": w70,
+  "usr/share/doc/auth.md": w71,
+  "usr/share/doc/commands.md": w72,
+  "usr/share/doc/configuration.md": w73,
+  "usr/share/doc/db.md": w74,
+  "usr/share/doc/elastik.service": w75,
+  "usr/share/doc/events.md": w76,
+  "usr/share/doc/fanout.md": w77,
+  "usr/share/doc/gpu.md": w78,
+  "usr/share/doc/http.md": w79,
+  "usr/share/doc/index.md": w80,
+  "usr/share/doc/mounts.md": w81,
+  "usr/share/doc/observing.md": w82,
+  "usr/share/doc/openapi.json": w83,
+  "usr/share/doc/plugins.md": w84,
+  "usr/share/doc/problems.md": w85,
+  "usr/share/doc/problems/bad-body.md": w86,
+  "usr/share/doc/problems/bad-gateway.md": w87,
+  "usr/share/doc/problems/bad-header.md": w88,
+  "usr/share/doc/problems/bad-metadata.md": w89,
+  "usr/share/doc/problems/bad-name.md": w90,
+  "usr/share/doc/problems/bad-path.md": w91,
+  "usr/share/doc/problems/bad-query.md": w92,
+  "usr/share/doc/problems/body-too-large.md": w93,
+  "usr/share/doc/problems/conflict.md": w94,
+  "usr/share/doc/problems/forbidden.md": w95,
+  "usr/share/doc/problems/foreign-destination.md": w96,
+  "usr/share/doc/problems/foreign-origin.md": w97,
+  "usr/share/doc/problems/gateway-timeout.md": w98,
+  "usr/share/doc/problems/gone.md": w99,
+  "usr/share/doc/problems/insufficient-storage.md": w100,
+  "usr/share/doc/problems/internal.md": w101,
+  "usr/share/doc/problems/locked.md": w102,
+  "usr/share/doc/problems/loop-detected.md": w103,
+  "usr/share/doc/problems/lower-layer.md": w104,
+  "usr/share/doc/problems/method-not-allowed.md": w105,
+  "usr/share/doc/problems/not-acceptable.md": w106,
+  "usr/share/doc/problems/not-found.md": w107,
+  "usr/share/doc/problems/not-implemented.md": w108,
+  "usr/share/doc/problems/other-key.md": w109,
+  "usr/share/doc/problems/precondition-failed.md": w110,
+  "usr/share/doc/problems/range-not-satisfiable.md": w111,
+  "usr/share/doc/problems/request-timeout.md": w112,
+  "usr/share/doc/problems/too-many-requests.md": w113,
+  "usr/share/doc/problems/unauthorized.md": w114,
+  "usr/share/doc/problems/unavailable.md": w115,
+  "usr/share/doc/problems/unknown-host.md": w116,
+  "usr/share/doc/problems/unprocessable.md": w117,
+  "usr/share/doc/problems/unsupported-media-type.md": w118,
+  "usr/share/doc/problems/uri-too-long.md": w119,
+  "usr/share/doc/problems/world-damaged.md": w120,
+  "usr/share/doc/proxy.md": w121,
+  "usr/share/doc/reality.md": w122,
+  "usr/share/doc/router.md": w123,
+  "usr/share/doc/routes.md": w124,
+  "usr/share/doc/running.md": w125,
+  "usr/share/doc/service.md": w126,
+  "usr/share/doc/shaped.md": w127,
+  "usr/share/doc/shell.md": w128,
+  "usr/share/doc/tour.md": w129,
+  "usr/share/doc/webdav.md": w130,
 };

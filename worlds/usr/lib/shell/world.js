@@ -174,7 +174,10 @@ class WorldPage {
     return world === undefined ? undefined : this.#draw(world);
   }
 
-  async #draw(world) {
+  async #draw(latest) {
+    const world = kindOf(latest) === "hex" && latest.ext !== "bin"
+      ? await (await import("./utf16_text.js?raw")).withUtf16Text(latest)
+      : latest;
     const natural = kindOf(world);
     const kind = this.#source && hasSource(natural) ? "code" : natural;
     if (kind !== this.#kind || this.#viewer === undefined) {

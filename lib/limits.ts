@@ -275,8 +275,11 @@ export const LONG_READS_WAITING_PER_CLIENT = 256;
 export const MAX_IN_MEMORY_SNAPSHOT_BYTES = 1 * MIB;
 /** Concurrent temporary snapshot files; beyond it 503. */
 export const MAX_SNAPSHOT_FILES = 16;
-/** Concurrent temporary snapshot files that one client reads; beyond it 503. */
-export const MAX_SNAPSHOT_FILES_PER_CLIENT = 8;
+/**
+ * Concurrent temporary snapshot files that one client reads; beyond it 503. The `reality` plugin reads
+ * up to 6 for each archive, so a client can receive two archives at the same time.
+ */
+export const MAX_SNAPSHOT_FILES_PER_CLIENT = 12;
 /** A snapshot whose client does not read for this long is ended, in milliseconds. */
 export const SNAPSHOT_STALL_MS = 60_000;
 /** Longest request body with a key for a signed snapshot. */

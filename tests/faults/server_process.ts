@@ -94,7 +94,7 @@ function spawnServer({ data, env = {}, main = MAIN, through = [] }: ServerOption
   }).spawn();
   const url = Promise.withResolvers<string>();
   const reading = readLines(child.stdout, (line) => {
-    const found = /^elastik \S+ at (http:\/\/\S+),/.exec(line);
+    const found = /^elastik \S+ at (https?:\/\/\S+),/.exec(line);
     if (found?.[1] !== undefined) url.resolve(found[1]);
   });
   const errors = new Response(child.stderr).text();

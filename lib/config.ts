@@ -131,7 +131,8 @@ export const SETTINGS = {
   ELASTIK_MAX_CLIENT_CONNECTIONS:
     "open connections of one client address that is not loopback; 0, the default: half of all",
   ELASTIK_HEAD_TIMEOUT: "milliseconds until the first request head must be complete, 30000",
-  ELASTIK_IDLE_TIMEOUT: "milliseconds without a request until a connection is closed, 75000",
+  ELASTIK_IDLE_TIMEOUT:
+    "milliseconds until a connection without a request, or a response that is not read, is closed, 75000",
   ELASTIK_BODY_TIMEOUT: "milliseconds between two parts of a request body, 30000",
   ELASTIK_MIN_RATE: "lowest average rate of a slow body in bytes per second, 8192",
   ELASTIK_BODY_MEMORY: "bytes of all request bodies in memory, 134217728",
@@ -478,6 +479,7 @@ function readCellLimits(read: Read): CellLimits {
     maxWaiting: parseWholeNumber(read, "ELASTIK_CELL_WAITING", maxWaiting),
     maxDepth: parseWholeNumber(read, "ELASTIK_CELL_DEPTH", maxDepth),
     maxLogLinesPerSecond: parseWholeNumber(read, "ELASTIK_CELL_LOG", maxLogLinesPerSecond),
+    unreadTimeoutMs: readEdgeLimits(read).idleTimeoutMs,
     idleMs: parseWholeNumber(read, "ELASTIK_CELL_IDLE", idleMs),
     maxCrashes: Math.max(1, parseWholeNumber(read, "ELASTIK_CELL_CRASHES", maxCrashes)),
   };

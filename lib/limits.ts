@@ -366,6 +366,11 @@ export interface CellLimits {
   readonly maxDepth: number;
   /** Console lines per second (`ELASTIK_CELL_LOG`); further lines are counted and dropped. */
   readonly maxLogLinesPerSecond: number;
+  /**
+   * A response whose reader takes nothing for this long, although bytes wait, is given up
+   * (`ELASTIK_IDLE_TIMEOUT`).
+   */
+  readonly unreadTimeoutMs: number;
   /** Work passed to `ctx.waitUntil` may run this long after the response. */
   readonly waitUntilTimeoutMs: number;
   /**
@@ -394,6 +399,7 @@ export const CELL_LIMITS: CellLimits = {
   maxCalls: 32,
   maxDepth: 8,
   maxLogLinesPerSecond: 50,
+  unreadTimeoutMs: EDGE_LIMITS.idleTimeoutMs,
   waitUntilTimeoutMs: 30_000,
   idleMs: 300_000,
   drainTimeoutMs: 30_000,

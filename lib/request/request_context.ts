@@ -28,6 +28,8 @@ export interface Connection extends BodySource {
   readonly remoteAddr: Deno.Addr;
   /** Fulfilled when the response was delivered; rejected if the client disconnected before. */
   readonly completed: Promise<void>;
+  /** Closes the connection, because the client does not read the response. */
+  readonly giveUp?: (() => void) | undefined;
 }
 
 /**

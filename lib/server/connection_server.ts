@@ -283,7 +283,12 @@ export class ConnectionServer {
     client: string | undefined,
   ): Response | Promise<Response> {
     open.hasRequested = true;
-    const exchange = new Exchange(info, this.#bodies, client);
+    const exchange = new Exchange(
+      info,
+      this.#bodies,
+      client,
+      () => this.#table.giveUpStream(open),
+    );
     const response = this.#options.handle(request, peer, exchange);
     if (!(response instanceof Promise)) {
       open.usedAt = this.#table.checkedAt;
@@ -411,12 +416,20 @@ class Exchange implements Connection {
   readonly #info: Deno.ServeHandlerInfo;
   readonly #bodies: BodyBudget;
   readonly #client: string | undefined;
+  /** Closes the connection, because the client does not read; undefined if that is not possible. */
+  readonly giveUp: (() => void) | undefined;
   #receipt: BodyReceipt | undefined;
 
-  constructor(info: Deno.ServeHandlerInfo, bodies: BodyBudget, client: string | undefined) {
+  constructor(
+    info: Deno.ServeHandlerInfo,
+    bodies: BodyBudget,
+    client: string | undefined,
+    giveUp?: () => void,
+  ) {
     this.#info = info;
     this.#bodies = bodies;
     this.#client = client;
+    this.giveUp = giveUp;
   }
 
   get remoteAddr(): Deno.Addr {

@@ -192,6 +192,12 @@ export class ConnectionTable {
     sent.progressAt = this.#now();
   }
 
+  /** Gives up a stream whose client does not read it. */
+  giveUpStream(connection: OpenConnection): void {
+    this.#closed.response++;
+    connection.close();
+  }
+
   /** A response was sent, or its client has disconnected. Idempotent. */
   endSending(sent: SentResponse): void {
     if (!this.#sent.delete(sent)) return;

@@ -43,6 +43,7 @@ import {
 import { forwardedBody, forwardedHeaders } from "./forwarded_request.ts";
 import { SqlRunner } from "./sql_runner.ts";
 import { createBusyProblem, createStoppedProblem, toCellProblem } from "./cell_errors.ts";
+import { UnreadResponses } from "./unread_responses.ts";
 import { Semaphore } from "./semaphore.ts";
 import type { StartCell } from "../transport/transport.ts";
 
@@ -119,6 +120,7 @@ export class Cell<A> {
   readonly #semaphore: Semaphore;
   readonly #backoff: Backoff;
   readonly #sqlRunner: SqlRunner;
+  readonly #unread: UnreadResponses;
   readonly #runs = new Set<CellRun<A>>();
   /**
    * Runs that `swap` has started and that are not ready. Their failure is reported to its caller
@@ -146,6 +148,7 @@ export class Cell<A> {
     this.#semaphore = new Semaphore(options.limits.maxRequests, options.limits.maxWaiting);
     this.#backoff = new Backoff(options.limits, options.now);
     this.#sqlRunner = new SqlRunner(options.init, options);
+    this.#unread = new UnreadResponses(options.limits.unreadTimeoutMs, options.now);
   }
 
   /** Longest time in milliseconds that a request waits before it is passed to the plugin. */
@@ -400,6 +403,8 @@ export class Cell<A> {
         isCurrent: (authority) => this.#options.isCurrent?.(authority) ?? true,
       }),
       onUncaught: (message) => this.#emit("uncaught", message),
+      onResponseBody: (body, { connection }, call) =>
+        this.#unread.watch({ body, call, ...(connection && { connection }) }),
       runSqlRequest: (request) => this.#sqlRunner.run(request),
       log: (level, line) => this.#options.log(level, line),
       onEnd: (run, end) => this.#onRunEnd(run, end),

@@ -13,7 +13,7 @@ import {
 } from "../../limits.ts";
 import type { CallerConnection } from "./client_disconnect.ts";
 import type { CellInit } from "../wire/cell_init.ts";
-import type { InboundRequest, OutboundRequest, PendingCall } from "../wire/rpc_calls.ts";
+import type { InboundRequest, OutboundRequest, PendingCall, ReadBody } from "../wire/rpc_calls.ts";
 import { IdTable } from "../wire/id_table.ts";
 import { createFileOpener } from "./file_body.ts";
 import { appendHeaders } from "../wire/message_heads.ts";
@@ -101,6 +101,8 @@ export interface CellRunHost<A> extends SqlRequestHost {
   isCurrent?(authority: A): boolean;
   /** Called if code of the plugin failed and nothing caught the error. */
   onUncaught?(message: string): void;
+  /** Called for a response whose body is sent while its reader takes it. */
+  onResponseBody?(body: ReadBody, caller: CallerContext<A>, call: PendingCall): void;
   /** Called once, when the run has ended. */
   onEnd(run: CellRun<A>, end: CellEndedError): void;
   /** Called when the last open request and the last `waitUntil` work are over. */
@@ -257,7 +259,10 @@ export class CellRun<A> {
    * @param due time by which the response head must arrive; default: `responseTimeoutMs` from now
    */
   send(
-    outgoing: Omit<OutboundRequest, "note" | "onEnd" | "onProgress" | "onResponse">,
+    outgoing: Omit<
+      OutboundRequest,
+      "note" | "onEnd" | "onProgress" | "onResponse" | "onResponseBody"
+    >,
     caller: CallerContext<A>,
     onEnd: () => void,
     due = this.#host.now() + this.#limits.responseTimeoutMs,
@@ -279,6 +284,7 @@ export class CellRun<A> {
         open.due = undefined;
         this.#timeouts = 0;
       },
+      onResponseBody: (body) => this.#host.onResponseBody?.(body, caller, call),
     });
     const open: OpenRequest<A> = { id: call.id, caller, call, due, calls: undefined };
     if (!this.#end) this.#open.add(open);

@@ -111,6 +111,7 @@ export class InboundBody {
   #wakeReader: (() => void) | undefined;
   #allowed = CELL_WINDOW_BYTES;
   #consumed = 0;
+  #piecesTaken = 0;
   #ended = false;
   #closed = false;
   readonly #grant: (bytes: number) => void;
@@ -136,6 +137,16 @@ export class InboundBody {
         this.#onOver(true);
       },
     }, { highWaterMark: 0 });
+  }
+
+  /** Number of pieces that the reader has taken. */
+  get taken(): number {
+    return this.#piecesTaken;
+  }
+
+  /** Whether pieces wait for the reader. */
+  get hasUnread(): boolean {
+    return this.#head < this.#queue.length;
   }
 
   /**
@@ -191,6 +202,7 @@ export class InboundBody {
     const bytes = this.#queue[this.#head];
     if (bytes === undefined) return this.#close();
     this.#head++;
+    this.#piecesTaken++;
     if (this.#head === this.#queue.length) {
       this.#queue = [];
       this.#head = 0;

@@ -43,6 +43,7 @@ export function respondWithFile(
   openFile(file, onBodyOver).then((body) => {
     if (call.isOver) return body.fail(new Error("The response was cancelled"));
     call.file = body;
+    call.onResponseBody?.(body);
     call.resolve(createResponse(body.stream));
     if (read) onBodyOver();
   }).catch((error) => {

@@ -56,8 +56,18 @@ export interface RpcEndpointOptions {
  */
 export type OpenFile = (file: FileReference, over: () => void) => Promise<FileBody>;
 
+/** A body that is sent while its reader takes it. */
+export interface ReadBody {
+  /** Number of pieces that the reader has taken. */
+  readonly taken: number;
+  /** Whether a piece waits for the reader. */
+  readonly hasUnread: boolean;
+  /** Fails the stream with `reason`. Idempotent. */
+  fail(reason: Error): void;
+}
+
 /** An open file that is being sent. */
-export interface FileBody {
+export interface FileBody extends ReadBody {
   readonly stream: ReadableStream<Uint8Array<ArrayBuffer>>;
   /** Fails the stream with `reason` and closes the file. */
   fail(reason: Error): void;
@@ -86,6 +96,8 @@ export interface OutboundRequest {
   readonly onProgress?: () => void;
   /** Called once, when the other end sends a response head or a failure. */
   readonly onResponse?: () => void;
+  /** Called once, before the response resolves, if its body is not in memory as a whole. */
+  readonly onResponseBody?: (body: ReadBody) => void;
 }
 
 /** A request that was sent and is not complete. */
@@ -133,6 +145,8 @@ export class OutboundCall implements RpcCall, PendingCall {
   isOver = false;
   /** Present if the response is a file that is being opened or is open. */
   file?: Pick<FileBody, "fail">;
+  readonly method: string;
+  readonly onResponseBody: OutboundRequest["onResponseBody"];
   readonly id: number;
   readonly response: Promise<Response>;
   readonly onEnd: (() => void) | undefined;
@@ -145,9 +159,9 @@ export class OutboundCall implements RpcCall, PendingCall {
   /** @param onCancel cancels the call; called only while it is open */
   constructor(
     id: number,
-    { onEnd, onProgress, onResponse }: Pick<
+    { method, onEnd, onProgress, onResponse, onResponseBody }: Pick<
       OutboundRequest,
-      "onEnd" | "onProgress" | "onResponse"
+      "method" | "onEnd" | "onProgress" | "onResponse" | "onResponseBody"
     >,
     onCancel: (call: OutboundCall, reason: Error) => void,
   ) {
@@ -156,6 +170,8 @@ export class OutboundCall implements RpcCall, PendingCall {
     this.response = promise;
     this.onEnd = onEnd;
     this.onProgress = onProgress;
+    this.method = method;
+    this.onResponseBody = onResponseBody;
     this.#onResponse = onResponse;
     this.#resolve = resolve;
     this.#reject = reject;

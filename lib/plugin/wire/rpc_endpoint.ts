@@ -41,6 +41,7 @@ import {
   flattenHeaders,
   formatRequestHead,
   formatResponseHead,
+  hasNoBody,
   parseRequestHead,
 } from "./message_heads.ts";
 import {
@@ -207,11 +208,17 @@ export class RpcEndpoint {
         }
         if (head.isStreamed) {
           const body = this.#createInboundBody(call, this.#side, () => this.#cancelOutbound(call));
+          call.onResponseBody?.(body);
           call.resolve(make(body.stream));
         } else {
           call.isReceived = true;
           // A Response copies the bytes it is made of.
-          call.resolve(make(body.length === 0 ? null : body));
+          const response = make(body.length === 0 ? null : body);
+          // With its length the server knows that it is not a stream.
+          if (this.#side === SIDE.HOST && call.method !== "HEAD" && !hasNoBody(head.status)) {
+            response.headers.set("content-length", String(body.length));
+          }
+          call.resolve(response);
           this.#settleOutbound(call);
         }
         return;

@@ -10,7 +10,7 @@ function make(body: ReadableStream<Uint8Array>): Response {
 }
 
 function calling() {
-  const call = new OutboundCall(1, {}, () => {});
+  const call = new OutboundCall(1, { method: "GET" }, () => {});
   call.response.catch(() => {});
   return { call, promise: call.response };
 }
@@ -20,6 +20,8 @@ function bodyOf(text: string) {
   const body: FileBody = {
     stream: new Response(text).body ?? new ReadableStream(),
     fail: (reason) => void failed.push(reason.message),
+    taken: 0,
+    hasUnread: true,
   };
   return { body, failed };
 }

@@ -104,7 +104,7 @@ Deno.test("readResponseFrame() leaves out the ignored headers, in any letter cas
 Deno.test("OutboundCall calls onResponse for a response and for an RpcError, but not for its own cancellation", async () => {
   let responses = 0;
   const call = () => {
-    const made = new OutboundCall(1, { onResponse: () => responses++ }, () => {});
+    const made = new OutboundCall(1, { method: "GET", onResponse: () => responses++ }, () => {});
     made.response.catch(() => {});
     return made;
   };

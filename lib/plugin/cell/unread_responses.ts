@@ -1,0 +1,88 @@
+/**
+ * Gives up responses of a plugin whose reader takes nothing. Flow control limits their memory, but
+ * each of them would hold a request of the plugin, a file and a connection for ever. A response is
+ * watched until it was delivered, also after the plugin has sent all of it. A plugin that sends
+ * nothing is not affected.
+ */
+
+import type { CallerConnection } from "./client_disconnect.ts";
+import type { PendingCall, ReadBody } from "../wire/rpc_calls.ts";
+
+/** A response that is being sent. */
+export interface WatchedResponse {
+  readonly body: ReadBody;
+  readonly call: Pick<PendingCall, "cancel" | "isOver">;
+  /** The connection of the reader; absent for a subrequest of a plugin. */
+  readonly connection?: Pick<NonNullable<CallerConnection["connection"]>, "completed" | "giveUp">;
+}
+
+interface Progress extends WatchedResponse {
+  taken: number;
+  /** Monotonic time at which the reader took something last, or at which nothing waited for it. */
+  at: number;
+}
+
+/** Longest interval between two checks. */
+const CHECK_MS = 1_000;
+
+/** The responses of one cell that are being sent. */
+export class UnreadResponses {
+  readonly #timeoutMs: number;
+  readonly #now: () => number;
+  readonly #open = new Set<Progress>();
+  #timer: ReturnType<typeof setInterval> | undefined;
+
+  /**
+   * @param timeoutMs time without progress after which a response is given up
+   * @param now monotonic time in milliseconds
+   */
+  constructor(timeoutMs: number, now: () => number) {
+    this.#timeoutMs = timeoutMs;
+    this.#now = now;
+  }
+
+  /** Watches a response until it was delivered, or was given up. */
+  watch(response: WatchedResponse): void {
+    const progress: Progress = { ...response, taken: 0, at: this.#now() };
+    this.#open.add(progress);
+    const remove = () => this.#remove(progress);
+    response.connection?.completed.then(remove, remove);
+    if (this.#timer !== undefined) return;
+    const interval = Math.max(10, Math.min(CHECK_MS, this.#timeoutMs / 4));
+    this.#timer = setInterval(() => this.check(), interval);
+    Deno.unrefTimer(Number(this.#timer));
+  }
+
+  /** Gives up the responses whose time has passed. Called at intervals. */
+  check(): void {
+    const now = this.#now();
+    for (const progress of this.#open) {
+      const { body, call, connection } = progress;
+      if (call.isOver && !body.hasUnread && connection === undefined) {
+        this.#remove(progress);
+        continue;
+      }
+      // After the end of the body, the client must take what the system buffers.
+      const isWaiting = body.hasUnread || call.isOver;
+      if (!isWaiting || body.taken !== progress.taken) {
+        progress.taken = body.taken;
+        progress.at = now;
+        continue;
+      }
+      if (now - progress.at < this.#timeoutMs) continue;
+      this.#remove(progress);
+      const reason = new Error(`the reader took nothing for ${this.#timeoutMs} ms`);
+      call.cancel(reason);
+      // The call is over if the plugin has sent all of the body.
+      body.fail(reason);
+      connection?.giveUp?.();
+    }
+  }
+
+  #remove(progress: Progress): void {
+    this.#open.delete(progress);
+    if (this.#open.size > 0) return;
+    clearInterval(this.#timer);
+    this.#timer = undefined;
+  }
+}

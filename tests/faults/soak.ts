@@ -11,7 +11,7 @@
  */
 
 import { parseArgs } from "node:util";
-import { openssl } from "../support/certificate.ts";
+import { certifyEndEntity } from "../support/certificate.ts";
 import { createRandom } from "../support/random.ts";
 import { ServerProcess } from "./server_process.ts";
 import { findFault, findGrowth, percentile } from "./soak_checks.ts";
@@ -84,8 +84,7 @@ const PLUGINS: Readonly<Record<string, string>> = {
 export async function runSoak(options: SoakOptions): Promise<SoakReport> {
   const folder = await Deno.makeTempDir({ prefix: "elastik-soak-" });
   try {
-    const [cert, key] = [`${folder}/soak.crt`, `${folder}/soak.key`];
-    await certifyEndEntity(cert, key);
+    const { cert, key } = await certifyEndEntity(folder, "soak");
     const server = await ServerProcess.start({
       data: `${folder}/data`,
       env: {
@@ -107,16 +106,6 @@ export async function runSoak(options: SoakOptions): Promise<SoakReport> {
   } finally {
     await Deno.remove(folder, { recursive: true });
   }
-}
-
-/** Creates a certificate that clients of Deno accept: it must not be that of a certificate authority. */
-async function certifyEndEntity(cert: string, key: string): Promise<void> {
-  const names = "subjectAltName=DNS:localhost,IP:127.0.0.1";
-  const ec = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"];
-  const extensions = ["-addext", names, "-addext", "basicConstraints=critical,CA:FALSE"];
-  const files = ["-keyout", key, "-out", cert, "-days", "2", "-subj", "/CN=localhost"];
-  await openssl(["req", "-x509", ...ec, ...files, ...extensions]);
-  await Deno.chmod(key, 0o600);
 }
 
 class Soak {

@@ -29,6 +29,7 @@ export async function certify(
   folder: string,
   name: string,
   host = "elastik.example",
+  extensions: readonly string[] = [],
 ): Promise<Certificate> {
   const cert = `${folder}/${name}.crt`;
   const key = `${folder}/${name}.key`;
@@ -50,9 +51,15 @@ export async function certify(
     "/CN=localhost",
     "-addext",
     `subjectAltName=DNS:localhost,DNS:${host},IP:127.0.0.1`,
+    ...extensions,
   ]);
   await Deno.chmod(key, 0o600);
   return { cert, key };
+}
+
+/** The same as a certificate that is not one of an authority: clients of Deno accept no other. */
+export function certifyEndEntity(folder: string, name: string): Promise<Certificate> {
+  return certify(folder, name, undefined, ["-addext", "basicConstraints=critical,CA:FALSE"]);
 }
 
 /** Runs openssl. Fails the test with its error output if it fails. */

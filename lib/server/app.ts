@@ -295,7 +295,7 @@ export function createApp(server: ServerContext, gateOptions: GateOptions): App 
     const error = toStoreProblem(thrown, request.method, context?.target.path ?? "/");
     if (error instanceof Problem && error.type === "not-found" && context !== undefined) {
       const resolved = await fallback.resolve(context);
-      if (resolved !== undefined) return resolved;
+      if (resolved !== undefined) return withClearedData(resolved, error.headers);
     }
     const problem = error instanceof Problem ? error : reportFailure(error, request);
     if (problem === error) logProblem(problem, request, context);
@@ -399,6 +399,15 @@ function createLockTable(server: ServerContext): LockTable {
   // A lock does not return when the name of its plugin is active again.
   server.store.watch("lib/", () => locks.removeEnded());
   return locks;
+}
+
+/** Keeps the `Clear-Site-Data` of a 404 that the fallback answers. */
+function withClearedData(
+  response: Response,
+  { "clear-site-data": cleared }: Problem["headers"],
+): Response {
+  if (cleared !== undefined) response.headers.set("clear-site-data", cleared);
+  return response;
 }
 
 /**

@@ -5,7 +5,7 @@
  */
 
 import { assert, assertEquals } from "../support/assert.ts";
-import { withPluginServer } from "../support/plugin_server.ts";
+import { installPlugin, withPluginServer } from "../support/plugin_server.ts";
 import { APPROVE, bearer, type TestServer, TOKEN } from "../support/test_server.ts";
 import type { Reply } from "../support/wire.ts";
 
@@ -216,8 +216,16 @@ Deno.test("the path of a disabled or deleted plugin clears what a browser kept o
     assertEquals(await cleared(), [200, null]);
     await server.send({ method: "DELETE", target: "/lib/p", headers: bearer(APPROVE) });
     assertEquals(await cleared(), [404, '"cache", "storage"']);
+    await installPlugin(server, ["resolver", RESOLVER]);
+    assertEquals((await ask(server, "/elsewhere")).text, "resolved");
+    assertEquals(await cleared(), [404, '"cache", "storage"'], "also if a fallback answers");
+    assertEquals(await cleared({ "sec-fetch-mode": "cors" }), [404, null]);
   });
 });
 
+const RESOLVER = `export const routes = [];
+export const fallback = true;
+export default { fetch: () =>
+  new Response("resolved", { status: 404, headers: { "content-type": "text/plain" } }) };`;
 const PLAIN = `export const routes = ["/p"];
 export default { fetch: () => new Response("page") };`;

@@ -16,7 +16,8 @@ const LIMITS = {
   ELASTIK_CELL_HEAP: "64",
   ELASTIK_CELL_MEMORY: "300",
   ELASTIK_CELL_START: "3000",
-  ELASTIK_CELL_ANSWER: "2000",
+  // Attacks that never answer wait for this long. Others may need seconds on a busy computer.
+  ELASTIK_CELL_ANSWER: "5000",
   ELASTIK_CELL_BEAT: "800",
   ELASTIK_CELL_LOG: "20",
   ELASTIK_CELL_CRASHES: "3",

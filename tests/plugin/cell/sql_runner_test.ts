@@ -104,16 +104,17 @@ Deno.test({
       assertEquals(await text("/file", sql("SELECT 1")), "[[1]]");
       const pid = cell.health().pid ?? 0;
       const start = performance.now();
-      const runaway = text("/file?ms=600", sql(ENDLESS));
+      let isEnded = false;
+      const runaway = text("/file?ms=2000", sql(ENDLESS)).finally(() => isEnded = true);
       // The query blocks neither the plugin's thread nor other queries.
       assertEquals(await text("/ok"), "ok");
       assertEquals(await text("/file", sql("SELECT 7")), "[[7]]");
-      assert(performance.now() - start < 600);
+      assert(!isEnded, "the other requests waited for the query");
       assertEquals(JSON.parse(await runaway), [
         "TimeoutError",
-        "Cannot finish the query: it took more than 600 ms",
+        "Cannot finish the query: it took more than 2000 ms",
       ]);
-      assert(performance.now() - start < 1600, `${performance.now() - start} ms`);
+      assert(performance.now() - start < 4000, `${performance.now() - start} ms`);
       assertEquals(await text("/file", sql("SELECT 8")), "[[8]]");
       assertEquals(cell.health().pid, pid);
       assertEquals([cell.health().crashes, events.some(({ type }) => type === "ended")], [

@@ -394,8 +394,17 @@ function readEnvFile(path: string): ReadonlyMap<string, string> {
   return new Map(found.map(({ name, value }) => [name, value]));
 }
 
+/** A setting inside the value of another name, after an open quote or a Unicode line separator. */
+const HIDDEN_SETTING = /[\r\n\v\f\u0085\u2028\u2029]\s*(?:export\s+)?elasti[kc]\w*\s*=/i;
+
 function assertAssignment(path: string, { name, value, line, doubt }: EnvAssignment): void {
   assertSettingName(name, `line ${line} of ${path} sets`, true);
+  if (HIDDEN_SETTING.test(value)) {
+    throw new ConfigError(
+      `Cannot read ${path}: the value in line ${line} contains a line that sets ELASTIK_…; close ` +
+        "its quote, or use line breaks that every program reads as such",
+    );
+  }
   if (!isSettingName(name)) return;
   if (doubt !== undefined) {
     throw new ConfigError(`Cannot use ${name} in line ${line} of ${path}: ${doubt}`);

@@ -6,6 +6,8 @@ import { type SmallDisk, withSmallDisk } from "./small_disk.ts";
 
 const NAMES = ["a", "b", "c", "d", "name #5", "100%", "ü/deep"];
 const BIG = "x".repeat(100_000);
+/** Free pages with which every move succeeds. */
+const MAX_PAGES = 40;
 
 function start(disk: SmallDisk): Promise<ServerProcess> {
   return ServerProcess.start({ data: `${disk.path}/data`, through: disk.through });
@@ -130,3 +132,49 @@ Deno.test("a disk that becomes full during writes loses no acknowledged change",
       await server.end("SIGKILL");
     }
   }));
+
+Deno.test("a MOVE over a world on an almost full disk changes both names or neither", () =>
+  withSmallDisk(6, async (disk) => {
+    const filler = `${disk.outside}/filler`;
+    let server = await start(disk);
+    try {
+      const approve = approval(`${disk.outside}/data`);
+      const expected: string[] = [];
+      let refused = 0;
+      for (let pages = 0; pages < MAX_PAGES; pages++) {
+        const [from, to] = [`from${pages}`, `to${pages}`];
+        for (const [name, text] of [[from, "new"], [to, "old"]] as const) {
+          assertEquals((await put(server, name, text)).status, 201);
+        }
+        disk.fill();
+        Deno.truncateSync(filler, Deno.statSync(filler).size - pages * 4096);
+        const headers = { ...approve, destination: `/dav${pathOf(to)}` };
+        const { status, text } = await server.ask(`/dav${pathOf(from)}`, {
+          method: "MOVE",
+          headers,
+        });
+        assert(status === 204 || status === 507, text);
+        if (status === 507) refused += 1;
+        Deno.truncateSync(filler, 0);
+        const after = status === 507 ? `${from}: new, ${to}: old 1` : `${from}: 404, ${to}: new 2`;
+        expected.push(after);
+        assertEquals(await readPair(server, from, to), after, `${pages} free pages`);
+      }
+      assert(refused > 0 && refused < MAX_PAGES, `${refused} moves were refused`);
+      await server.end("SIGKILL");
+      server = await start(disk);
+      for (const [pages, after] of expected.entries()) {
+        assertEquals(await readPair(server, `from${pages}`, `to${pages}`), after);
+      }
+    } finally {
+      await server.end("SIGKILL");
+    }
+  }));
+
+async function readPair(server: ServerProcess, from: string, to: string): Promise<string> {
+  const accept = { headers: { accept: "application/json" } };
+  const source = await server.ask(pathOf(from), accept);
+  const target = JSON.parse((await server.ask(pathOf(to), accept)).text);
+  const text = source.status === 404 ? "404" : JSON.parse(source.text).stage_html;
+  return `${from}: ${text}, ${to}: ${target.stage_html} ${target.version}`;
+}

@@ -94,6 +94,11 @@ export function createTrashId(now: string): string {
   return `${now.replaceAll(/[-:.]/g, "")}-${random}`;
 }
 
+/** Creates the folder of a removal in the trash; it can exist, for example after a crash. */
+export function createTrashBin(data: string, serial: string): void {
+  if (!pathExists(`${data}/${TRASH_FOLDER}/${serial}`)) createFolderIn(data, TRASH_FOLDER, serial);
+}
+
 /**
  * Moves a world's folder to the trash, into a new folder for this removal.
  *
@@ -102,8 +107,7 @@ export function createTrashId(now: string): string {
  */
 export function moveToTrash(data: string, folder: string, serial: string): string {
   const bin = `${data}/${TRASH_FOLDER}/${serial}`;
-  // It exists if the server stopped between this line and the next.
-  if (!pathExists(bin)) createFolderIn(data, TRASH_FOLDER, serial);
+  createTrashBin(data, serial);
   Deno.renameSync(`${data}/${folder}`, `${bin}/${folder}`);
   syncFolder(bin);
   syncFolder(`${data}/${TRASH_FOLDER}`);

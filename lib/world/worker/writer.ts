@@ -8,6 +8,7 @@ import { concatBytes } from "../../base/concat_bytes.ts";
 import { latestTime, nextSecond } from "../change_time.ts";
 import { type ChainSigner, createChainSigner } from "../event_chain.ts";
 import {
+  createTrashBin,
   createTrashId,
   createWorldFolder,
   moveToTrash,
@@ -34,6 +35,7 @@ import type {
 import { isLockedReply } from "./lock_retry.ts";
 import * as sql from "../file/sql.ts";
 import { StoreError } from "../store.ts";
+import { otherKey, tooLarge } from "./write_errors.ts";
 import { ImageBuilder } from "../file/new_world_image.ts";
 import { WorldFile } from "../file/world_file.ts";
 
@@ -378,13 +380,16 @@ export class Writer {
   /**
    * Writes the bytes of a released world as the next version of the target, and moves the released
    * world to the trash. The ledger has the move until both are on disk; after a crash between them,
-   * `finishMoves` completes it.
+   * `finishMoves` completes it. When the target is on disk, the move is done: a full disk then costs
+   * the last events of the world in the trash, and never leaves both worlds.
    *
    * @param target the world that is replaced; undefined if it does not exist
    */
   #moveContent(job: AdoptJob, target: WorldFile | undefined): WriteResult {
     const { name, from, by } = job;
     const source = this.#openReleased(from);
+    /** Whether the target is written and the source is in its place; the next start moves it. */
+    let isHalf = false;
     try {
       const trash = createTrashId(this.clock.now());
       const { version: sourceVersion, updatedAt } = source.row;
@@ -407,18 +412,22 @@ export class Writer {
         now,
       );
       source.markDeleted(now, { trash, by });
+      // Before the target is written, because a full disk can refuse it.
+      createTrashBin(this.setup.data, trash);
       const result = this.#writeMoved(job, source, target, version, last);
-      source.commit();
+      const isMarked = tryCommit(source);
       source.close();
       try {
         this.#moveToTrash(from, trash);
-      } catch {
-        // Safe to ignore: the world is marked as deleted; the next write of its name moves it.
+      } catch (error) {
+        // Safe to ignore if the world is marked as deleted: the next write of its name moves it.
+        isHalf = !isMarked && pathExists(`${this.setup.data}/${toFolderName(from)}`);
+        if (isHalf) throw error;
       }
       return { ...result, trash };
     } finally {
       if (source.isOpen) source.close();
-      this.#ledger.endMove(from);
+      if (!isHalf) this.#ledger.endMove(from);
     }
   }
 
@@ -546,6 +555,16 @@ function failAfterLocked(jobs: readonly WriteJob[], replies: Reply[], first: num
   return true;
 }
 
+/** Commits a transaction; returns false if that fails, as on a full disk. */
+function tryCommit(file: WorldFile): boolean {
+  try {
+    file.commit();
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 /** Throws if the folder of a world was moved or replaced while its changes were committed. */
 function assertInPlace(file: WorldFile): void {
   if (file.isInPlace()) return;
@@ -574,21 +593,4 @@ function currentOf(file: WorldFile): CurrentVersion {
 function toErrorReply(job: WriteJob, thrown: unknown): Reply {
   const { code, message } = toStoreError(thrown, job.name);
   return { id: job.id, error: { code, message, world: job.name } };
-}
-
-function otherKey(name: string, verb: string): StoreError {
-  return new StoreError(
-    "other-key",
-    `Cannot ${verb} the world: another key signed its event chain; start the server with that key ` +
-      "(ELASTIK_KEY, or .key of the data folder if ELASTIK_KEY is not set)",
-    name,
-  );
-}
-
-function tooLarge(name: string, bytes: number, max: number): StoreError {
-  return new StoreError(
-    "too-large",
-    `the world would have ${bytes} bytes; at most ${max} are allowed`,
-    name,
-  );
 }

@@ -1,0 +1,24 @@
+/**
+ * Errors of changes that the writer refuses. They say what was found and what would be sufficient.
+ */
+
+import { StoreError } from "../store.ts";
+
+/** The error of a change of a world whose event chain another key signed. */
+export function otherKey(name: string, verb: string): StoreError {
+  return new StoreError(
+    "other-key",
+    `Cannot ${verb} the world: another key signed its event chain; start the server with that key ` +
+      "(ELASTIK_KEY, or .key of the data folder if ELASTIK_KEY is not set)",
+    name,
+  );
+}
+
+/** The error of a change after which a world would have too many bytes. */
+export function tooLarge(name: string, bytes: number, max: number): StoreError {
+  return new StoreError(
+    "too-large",
+    `the world would have ${bytes} bytes; at most ${max} are allowed`,
+    name,
+  );
+}

@@ -205,3 +205,65 @@ Deno.test("a start does not read the names of deleted worlds, and a creation loo
       assert(median < 100, `the creation of a world took ${median} ms`);
     });
   }));
+
+Deno.test("the numbering survives a ledger that is lost or damaged, moved names included", () =>
+  withTempFolder(async (folder) => {
+    const data = `${folder}/data`;
+    const ledger = `${data}/.trash/.names.db`;
+    const drop = () => {
+      for (const end of ["", "-wal", "-shm"]) {
+        if (exists(`${ledger}${end}`)) Deno.removeSync(`${ledger}${end}`);
+      }
+    };
+    let used = 0;
+    const create = async (server: ServerProcess, approve: Record<string, string>) => {
+      for (const name of ["deleted", "moved"]) {
+        const version = await put(server, `/home/${name}`);
+        assert(version > used, `/home/${name} has version ${version} after ${used}`);
+      }
+      used = Math.max(used, 2) + 1;
+      for (const path of ["/home/deleted", "/home/moved"]) {
+        while (await put(server, path) < used);
+      }
+      assertEquals(
+        (await server.ask("/home/deleted", { method: "DELETE", headers: approve })).status,
+        200,
+      );
+      const headers = { ...approve, destination: `/dav/home/m${used}` };
+      assertEquals((await server.ask("/dav/home/moved", { method: "MOVE", headers })).status, 201);
+    };
+    const damages: (() => void)[] = [
+      drop,
+      () => Deno.truncateSync(ledger, 0),
+      () => Deno.writeTextFileSync(ledger, "not a ledger"),
+      () => {
+        drop();
+        Deno.mkdirSync(ledger);
+      },
+      () => {
+        drop();
+        const other = new DatabaseSync(ledger);
+        other.exec("CREATE TABLE names (x)");
+        other.close();
+      },
+    ];
+    for (const damage of damages) {
+      await withServer(data, create);
+      damage();
+    }
+    await withServer(data, async (server, approve) => {
+      await create(server, approve);
+      drop(); // while the server runs
+      await create(server, approve);
+    }, "SIGKILL");
+    await withServer(data, create);
+  }));
+
+function exists(path: string): boolean {
+  try {
+    Deno.lstatSync(path);
+    return true;
+  } catch {
+    return false;
+  }
+}

@@ -14,7 +14,8 @@
 import { DatabaseSync, type SQLInputValue, type StatementSync } from "node:sqlite";
 import { LEDGER_BUSY_MS } from "../../limits.ts";
 import { fromFolderName } from "../name.ts";
-import { pathExists, syncFolder, TRASH_FOLDER, tryRemove, WORLD_FILE } from "./durable_fs.ts";
+import { pathExists, TRASH_FOLDER, tryRemove, WORLD_FILE } from "./durable_fs.ts";
+import { isSame } from "./folder_identity.ts";
 import * as sql from "./sql.ts";
 
 /** File name of the ledger in the trash. */
@@ -49,6 +50,7 @@ export class NameLedger {
   readonly #path: string;
   readonly #statements = new Map<string, StatementSync>();
   #db: DatabaseSync | undefined;
+  #identity: Deno.FileInfo | undefined;
 
   /** @param data path of the data folder */
   constructor(readonly data: string) {
@@ -119,36 +121,26 @@ export class NameLedger {
   }
 
   /**
-   * Creates the ledger from the worlds in the trash if the file is missing, as after an update from
-   * a version that had none. Names that were moved away are then unknown.
+   * Creates the ledger if it is missing or damaged, as after an update from a version that had none,
+   * from the worlds in the trash and the moves in the chains of all worlds. The worlds are read once.
+   *
+   * @returns what was found, if the ledger was damaged; the file is kept with the suffix `.damaged`
    */
-  rebuildIfMissing(): void {
-    if (pathExists(this.#path)) return;
-    const trash = `${this.data}/${TRASH_FOLDER}`;
-    const bins = [...Deno.readDirSync(trash)].filter(({ isDirectory }) => isDirectory);
-    if (bins.length === 0) return;
-    // Created by rename, because an incomplete ledger would not be rebuilt.
-    const fresh = `${this.#path}.new`;
-    for (const end of ["", "-journal"]) tryRemove(`${fresh}${end}`);
-    const db = new DatabaseSync(fresh);
+  recover(): string | undefined {
+    const isNew = !pathExists(this.#path);
+    if (isNew && listWorlds(this.data).next().done) return undefined;
     try {
-      db.exec(sql.CREATE_LEDGER);
-      db.exec("BEGIN");
-      const save = db.prepare(sql.SAVE_LAST_USE);
-      for (const { name: id } of bins) {
-        for (const { name: folder } of Deno.readDirSync(`${trash}/${id}`)) {
-          const name = fromFolderName(folder);
-          const found = name === undefined ? undefined : readTrashed(`${trash}/${id}/${folder}`);
-          if (name === undefined || found === undefined) continue;
-          save.run(name, found.version, found.updatedAt, id);
-        }
-      }
-      db.exec("COMMIT");
-    } finally {
-      db.close();
+      this.#get(sql.SELECT_MOVES);
+      this.#get(sql.SELECT_LAST_USE, "");
+      return undefined;
+    } catch (error) {
+      if (isNew || !isDamage(error)) throw error;
+      this.close();
+      for (const end of ["-wal", "-shm", ".damaged"]) tryRemove(`${this.#path}${end}`);
+      Deno.renameSync(this.#path, `${this.#path}.damaged`);
+      this.#open();
+      return String(error);
     }
-    Deno.renameSync(fresh, this.#path);
-    syncFolder(trash);
   }
 
   /** Closes the file if it is open. */
@@ -159,7 +151,8 @@ export class NameLedger {
   }
 
   #open(): DatabaseSync {
-    if (this.#db !== undefined) return this.#db;
+    if (this.#db !== undefined && isInPlace(this.#path, this.#identity)) return this.#db;
+    this.close(); // its file was deleted or replaced while the server runs
     const trash = `${this.data}/${TRASH_FOLDER}`;
     // Not recursive: a data folder that is missing while the server runs was moved away.
     if (!pathExists(trash)) Deno.mkdirSync(trash, { mode: 0o700 });
@@ -168,7 +161,8 @@ export class NameLedger {
       // The two writers of a store can open the file at the same time.
       db.exec(`PRAGMA busy_timeout = ${LEDGER_BUSY_MS}`);
       db.exec("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL");
-      db.exec(sql.CREATE_LEDGER);
+      if (db.prepare(sql.SELECT_LEDGER).get() === undefined) fill(db, this.data);
+      this.#identity = Deno.statSync(this.#path);
     } catch (error) {
       db.close();
       throw error;
@@ -195,19 +189,75 @@ export class NameLedger {
   }
 }
 
-/** Reads version and time of a world in the trash; `undefined` if its file cannot be read. */
-function readTrashed(folder: string): Omit<LastUse, "trash"> | undefined {
+/** Creates the tables and fills them, in one transaction, unless another writer has done it. */
+function fill(db: DatabaseSync, data: string): void {
+  db.prepare("BEGIN IMMEDIATE").run();
+  if (db.prepare(sql.SELECT_LEDGER).get() === undefined) {
+    db.exec(sql.CREATE_LEDGER);
+    const save = db.prepare(sql.SAVE_LAST_USE);
+    for (const { folder, name, trash } of listWorlds(data)) {
+      for (const [used, version, updatedAt] of readUses(folder, name, trash)) {
+        save.run(used, version, updatedAt, used === name ? trash : "");
+      }
+    }
+  }
+  db.prepare("COMMIT").run();
+}
+
+/** The folders of all worlds; `trash` is the id of the entry in the trash, or `""`. */
+function* listWorlds(data: string): Generator<{ folder: string; name: string; trash: string }> {
+  const bin = `${data}/${TRASH_FOLDER}`;
+  const ids = pathExists(bin)
+    ? [...Deno.readDirSync(bin)].filter((entry) => entry.isDirectory).map((entry) => entry.name)
+    : [];
+  for (const trash of ["", ...ids]) {
+    const parent = trash === "" ? data : `${bin}/${trash}`;
+    for (const entry of Deno.readDirSync(parent)) {
+      const name = entry.isDirectory ? fromFolderName(entry.name) : undefined;
+      if (name !== undefined) yield { folder: `${parent}/${entry.name}`, name, trash };
+    }
+  }
+}
+
+/**
+ * Reads the names that a world had before and does not have now, with the versions that they used.
+ * Empty if its file cannot be read: its versions are unknown.
+ */
+function readUses(folder: string, name: string, trash: string): [string, number, string][] {
   const path = `${folder}/${WORLD_FILE}`;
-  if (!pathExists(path)) return undefined;
   let db: DatabaseSync | undefined;
   try {
+    if (!Deno.lstatSync(path).isFile) return [];
     db = new DatabaseSync(path);
-    const row = db.prepare(sql.SELECT_ROW).get();
-    if (row === undefined) return undefined;
-    return { version: Number(row.version), updatedAt: String(row.updated_at) };
+    const uses = db.prepare(sql.SELECT_MOVED_FROM).all().map((row): [string, number, string] => [
+      String(row.name).slice(1),
+      Number(row.version),
+      String(row.timestamp),
+    ]);
+    const row = trash === "" ? undefined : db.prepare(sql.SELECT_ROW).get();
+    if (row !== undefined) uses.push([name, Number(row.version), String(row.updated_at)]);
+    return uses;
   } catch {
-    return undefined; // a damaged world in the trash; its version is unknown
+    return []; // missing or damaged
   } finally {
     db?.close();
+  }
+}
+
+/** Whether an error means that the file is not a ledger. */
+function isDamage(error: unknown): boolean {
+  const message = error instanceof Error ? error.message : "";
+  return /not a database|malformed|no such (?:table|column)|has no column|unable to open/i.test(
+    message,
+  );
+}
+
+/** Whether a path is still a file. */
+function isInPlace(path: string, identity: Deno.FileInfo | undefined): boolean {
+  try {
+    return identity !== undefined && isSame(Deno.statSync(path), identity);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return false;
+    throw error;
   }
 }

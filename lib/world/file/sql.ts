@@ -178,6 +178,16 @@ export const SAVE_MOVE = `INSERT OR REPLACE INTO moves
    (source, target, carry, source_version, version, by, trash) VALUES (?, ?, ?, ?, ?, ?, ?)`;
 /** Drops a move that is complete or undone. */
 export const DROP_MOVE = `DELETE FROM moves WHERE source = ?`;
+/** Reads whether a file has the tables of the ledger; without rows it has none. */
+export const SELECT_LEDGER = `SELECT 1 FROM sqlite_schema WHERE name = 'moves'`;
+/**
+ * Reads the names from which a world was moved, with a version that is higher than those that the name
+ * used, and the time of the move.
+ */
+export const SELECT_MOVED_FROM = `SELECT payload ->> 'from' AS name,
+   payload ->> 'version_after' AS version, timestamp FROM events
+   WHERE event_type = 'world_moved' AND json_valid(payload)
+   AND payload ->> 'from' LIKE '/_%' AND typeof(payload ->> 'version_after') = 'integer'`;
 /** Reads the moves that have begun. */
 export const SELECT_MOVES =
   `SELECT source, target, carry, source_version, version, by, trash FROM moves`;

@@ -32,7 +32,7 @@ import type { DataFolder } from "../file/data_folder.ts";
 import { latestTime, nextSecond } from "../change_time.ts";
 import { createChainSigner } from "../event_chain.ts";
 import { finishMoves } from "../file/finish_moves.ts";
-import { NameLedger } from "../file/name_ledger.ts";
+import { LEDGER_FILE, NameLedger } from "../file/name_ledger.ts";
 import { lowerAuditResult } from "../lower_layer.ts";
 import type { CatalogRow } from "./worker_messages.ts";
 import { SnapshotFiles } from "./snapshot_files.ts";
@@ -124,7 +124,8 @@ function recoverNames(options: SqliteStoreOptions): Map<string, World> {
   const { folder: { path: data }, key, log, sync = "full", history = DEFAULT_HISTORY } = options;
   const ledger = new NameLedger(data);
   try {
-    ledger.rebuildIfMissing();
+    const damage = ledger.recover();
+    if (damage !== undefined) log?.(`created .trash/${LEDGER_FILE} again: ${damage}`);
     finishMoves(ledger, {
       data,
       sign: createChainSigner(key),

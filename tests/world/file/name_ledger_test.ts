@@ -54,7 +54,7 @@ Deno.test("NameLedger has a move from beginMove() to endMove()", () =>
     other.close();
   }));
 
-Deno.test("NameLedger.rebuildIfMissing() reads the worlds in the trash", () =>
+Deno.test("NameLedger.recover() reads the worlds in the trash", () =>
   withTempFolder((data) => {
     const writer = testWriter(data);
     writer.apply([putJob("home/a", "1"), putJob("home/a", "2"), removeJob("home/a")]);
@@ -66,7 +66,7 @@ Deno.test("NameLedger.rebuildIfMissing() reads the worlds in the trash", () =>
     }
     Deno.mkdirSync(`${data}/.trash/x/home%2Fempty`, { recursive: true });
     const ledger = new NameLedger(data);
-    ledger.rebuildIfMissing();
+    assertEquals(ledger.recover(), undefined);
     assertEquals(ledger.lastUse("home/a")?.version, 2);
     assertEquals(ledger.lastUse("home/a")?.trash, trashIds(data)[0]);
     assertEquals(ledger.lastUse("home/empty"), undefined);

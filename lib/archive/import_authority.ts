@@ -3,6 +3,7 @@
  * anybody, and its chains prove only that its author has its key. Pure.
  */
 
+import { foldPath } from "../base/fold_path.ts";
 import { namespaceOf } from "../world/name.ts";
 
 /** What an import takes only on request. */
@@ -31,7 +32,7 @@ const REVOKED = "etc/revoked";
  */
 export function neededAuthority(name: string, isMerge: boolean): AuthorityKind | undefined {
   // On a disk that ignores case, `etc/Shadow` is the same folder.
-  const folded = name.toLowerCase();
+  const folded = foldPath(name);
   if (ACCOUNTS.includes(folded)) return "accounts";
   const namespace = namespaceOf(folded);
   if (namespace === "usr") return "system";

@@ -196,6 +196,8 @@ function readFolder(source: string): MountSource | string {
   }
   // Deno's permission flags take folders as a list separated by commas, without an escape.
   if (folder.includes(",")) return "the path of the folder contains a comma";
+  // The folders of a plugin are shown to every caller.
+  if (/bearer\s*=/i.test(folder)) return "the option bearer=… is in the field of the source";
   if (SYSTEM_FOLDERS.some((system) => folder === system || folder.startsWith(`${system}/`))) {
     return "/proc, /sys and /dev cannot be mounted";
   }
@@ -208,6 +210,8 @@ function readBaseUrl(source: string, kind: string): MountSource | string {
   if (base.username !== "" || base.password !== "") {
     return "its URL contains a user or a password; use the option bearer=…";
   }
+  // A password with a slash: what precedes it would be the host, which the state of the plugin shows.
+  if (source.includes("@")) return "its URL contains @; write %40 if it belongs to the path";
   if (base.search !== "" || base.hash !== "") return "its URL contains a query or a fragment";
   if (!isPermittedHost(base.hostname)) return "its host cannot be named in a permission";
   base.pathname = base.pathname.replace(/\/+$/, "");

@@ -5,6 +5,7 @@
 
 import { assert, assertEquals, assertMatch } from "../support/assert.ts";
 import { EventReader } from "../support/event_reader.ts";
+import { putWorld, withPluginServer } from "../support/plugin_server.ts";
 import { bearer, CLOSED, type TestServer, TOKEN, withServer } from "../support/test_server.ts";
 
 const SPELLINGS: readonly ((secret: string) => string | Uint8Array)[] = [
@@ -131,5 +132,35 @@ Deno.test("T3 reads the mount table as it was written, and T2 reads mounts, mode
     assert(full.headers.get("etag") !== seen.headers.get("etag"));
     const listing = await server.approve("GET", "/etc/");
     assertMatch(listing.text, /fstab/);
+  });
+});
+
+Deno.test("the permissions of the plugin of the mount table show no secret of a misspelt line", async () => {
+  const options = { plugins: ["fstab"], worlds: { "/etc/fstab": "# none\n" } };
+  await withPluginServer(options, async (server) => {
+    const reads = [
+      "/lib/fstab/state",
+      "/proc/log/lib/fstab",
+      "/proc/snapshot/lib/fstab",
+      "/mnt",
+      "/mnt/a/",
+      "/dav/mnt/a/",
+      "/bin",
+    ];
+    const lines = [
+      "https://user:47113/s3kr3t@host.example/ /mnt/a ro",
+      "/srv/docs;bearer=s3kr3t /mnt/a ro",
+      "/srv/docs bearer=s3kr3t /mnt/a ro",
+      "file:///srv/docs?bearer=s3kr3t /mnt/a ro",
+    ];
+    for (const secret of ["s3kr3t", "47113"]) server.secrets.add(secret);
+    for (const line of lines) {
+      await putWorld(server, "/etc/fstab", `${line}\n`);
+      for (const target of reads) {
+        for (const headers of [{}, bearer(TOKEN)]) {
+          await server.send({ method: "GET", target, headers });
+        }
+      }
+    }
   });
 });

@@ -71,6 +71,8 @@ const FAULTS: readonly (readonly [line: string, words: RegExp])[] = [
   ["file://other/srv /mnt/a ro", /^\/mnt\/a: its file:\/\/ URL names another computer$/],
   ["file:///%zz /mnt/a ro", /^\/mnt\/a: its file:\/\/ URL contains a percent escape/],
   ["http:// /mnt/a ro", /^\/mnt\/a: its URL is not valid$/],
+  ["/srv;bearer=x /mnt/a ro", /^\/mnt\/a: the option bearer=… is in the field of the source$/],
+  ["http://u:12/p@h/ /mnt/a ro", /^\/mnt\/a: its URL contains @; write %40/],
   ["http://u:p@h/ /mnt/a ro", /^\/mnt\/a: its URL contains a user or a password/],
   ["http://h/?q /mnt/a ro", /^\/mnt\/a: its URL contains a query or a fragment$/],
   ["http://h_x/ /mnt/a ro", /^\/mnt\/a: its host cannot be named in a permission$/],

@@ -9,7 +9,7 @@ import type { Grants } from "./caller.ts";
 
 /**
  * Paths that no grant makes writable, each with everything below it. They decide what callers can
- * do, or they run in the browser of such a caller.
+ * do, or they run with the rights of such a caller: in its browser, or as a program.
  */
 const NEVER_WRITABLE = [
   "/lib",
@@ -17,7 +17,9 @@ const NEVER_WRITABLE = [
   "/auth",
   "/etc/passwd",
   "/etc/shadow",
+  "/etc/revoked",
   "/usr/lib/shell",
+  "/usr/bin",
 ] as const;
 /**
  * Contains the dead properties of all resources, also of those that a plugin cannot write. A grant

@@ -69,6 +69,8 @@ Deno.test("isGranted() writes no path that decides about rights, in any spelling
       "/etc/shadow/x",
       "/usr/lib/shell/app.js",
       "/usr/lib/Shell",
+      "/usr/bin/boot",
+      "/etc/revoked",
     ]
   ) {
     assert(!isGranted(all, "write", path), path);

@@ -133,6 +133,20 @@ Deno.test("a lock of a lower tier never stops T3", async () => {
       const { status, text } = await server.approve(method, target, body);
       assert(status < 300 && status !== 207, `${method} ${target}: ${status} ${text}`);
     }
+    // A file system of T3 locks a file before it writes it. The lock of the lower tier ends.
+    for (const target of ["/dav/home/f/", "/dav/home/f/x"]) {
+      await server.approve("PUT", "/home/f/x", "1");
+      const taken = await lock(target, token);
+      const old = { ...token, if: `(${taken.headers.get("lock-token")})` };
+      assertEquals((await lock("/dav/home/f/x", bearer(APPROVE))).status, 200, target);
+      const late = { method: "PUT", target: "/home/f/x", headers: old, body: "2" };
+      assertEquals((await server.send(late)).status, 412, target);
+      assertEquals((await lock("/dav/home/f/x", token)).status, 423, target);
+      const { text } = await server.approve("PROPFIND", "/dav/home/f/x");
+      const own = /urn:uuid:[0-9a-f-]{36}/.exec(text)?.[0];
+      const headers = { ...bearer(APPROVE), "lock-token": `<${own}>` };
+      await server.send({ method: "UNLOCK", target: "/dav/home/f/x", headers });
+    }
     // A lock of T3 binds T3, and T3 can remove any lock with the token from PROPFIND.
     await server.approve("PUT", "/home/e", "1");
     assertEquals((await lock("/dav/home/e", bearer(APPROVE))).status, 200);

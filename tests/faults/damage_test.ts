@@ -143,3 +143,38 @@ Deno.test("a server starts with correct listings if its catalog is missing or da
       assertEquals((await put(server, "/home/gone/0", "back")).status, 201);
     });
   }));
+
+Deno.test("a world whose folder is removed while the server runs is neither appended to nor listed for ever", () =>
+  withTempFolder(async (folder) => {
+    const data = `${folder}/data`;
+    await withServer(data, async (server) => {
+      const headers = approval(data);
+      const names = ["append", "delete", "move", "put"];
+      for (const name of names) {
+        for (const text of ["1", "2"]) await put(server, `/home/c/${name}`, text);
+        Deno.removeSync(`${data}/${nameOf(`home/c/${name}`)}`, { recursive: true });
+      }
+      const append = { method: "POST", body: "tail" };
+      const { status, text } = await server.ask("/home/c/append", append);
+      assertEquals(status, 404);
+      assertMatch(JSON.parse(text).detail, /its folder was removed while the server runs/);
+      const gone: [string, object][] = [
+        ["/home/c/delete", { method: "DELETE", headers }],
+        ["/dav/home/c/move", {
+          method: "MOVE",
+          headers: { ...headers, destination: "/dav/home/c/moved" },
+        }],
+      ];
+      for (const [path, request] of gone) {
+        assertEquals((await server.ask(path, request)).status, 404, path);
+      }
+      const written = await put(server, "/home/c/put", "3");
+      assertEquals([written.status, JSON.parse(written.text).version], [201, 3]);
+      assertEquals((await server.ask("/home/c/")).text, "put\n");
+      for (const name of names) {
+        const expected = name === "put" ? 200 : 404;
+        assertEquals((await server.ask(`/home/c/${name}`)).status, expected, name);
+      }
+      assertEquals((await server.ask("/home/c/append", append)).status, 201);
+    });
+  }));

@@ -292,10 +292,11 @@ class SqliteStore implements Store {
   async note(change: EventNote): Promise<void> {
     const { name, by, type, payload, precondition } = change;
     const condition = precondition === undefined ? {} : { precondition };
-    await this.#files.submit(
+    const noted = this.#files.submit(
       { kind: "note", name, by, type, payload, ...condition },
       () => void this.#notes++,
     );
+    await this.#orForget(change, noted);
   }
 
   async remove(change: Removal): Promise<RemovalResult> {
@@ -306,20 +307,21 @@ class SqliteStore implements Store {
       return await this.remove(change);
     }
     this.#assertUpper(name);
-    return await this.#files.remove(
+    const removed = this.#files.remove(
       { kind: "remove", name, by, ...(precondition === undefined ? {} : { precondition }) },
       (result) => {
         this.#state.applyRemoval(name, by, result);
         return { version: result.version, trash: result.trash ?? "" };
       },
     );
+    return await this.#orForget(change, removed);
   }
 
   async rename(change: Rename): Promise<ChangeResult> {
     const { name, to, by } = change;
     this.#assertUpper(name);
     const lower = this.#lower.get(to);
-    return await this.#files.rename(
+    const renamed = this.#files.rename(
       // The chain of a world stays with its name if the new name is in the lower layer, because
       // the first event of a world records that it covers one.
       lower === undefined ? change : { ...change, contentOnly: true },
@@ -332,6 +334,7 @@ class SqliteStore implements Store {
         return written;
       },
     );
+    return await this.#orForget(change, renamed);
   }
 
   stat(name: string): WorldEntry | undefined {
@@ -421,10 +424,33 @@ class SqliteStore implements Store {
   /** Commits a change, applies it to the state in memory, and returns its result. */
   #submit({ job, nextWorld }: WritePlan): Promise<ChangeResult> {
     const { name, by } = job;
-    return this.#files.submit(job, (result) => {
-      const world = nextWorld(result, this.#cache.peek(name));
-      return this.#state.applyChange(name, by, result, world);
-    });
+    const known = this.#catalog.upper(name)?.version;
+    const submitted = this.#files.submit(
+      known === undefined ? job : { ...job, known },
+      (result) => {
+        const world = nextWorld(result, this.#cache.peek(name));
+        return this.#state.applyChange(name, by, result, world);
+      },
+    );
+    return this.#orForget(job, submitted);
+  }
+
+  /**
+   * Waits for a change. A world that is in the catalog and not on disk was removed outside the server:
+   * the change fails, and the world is no longer listed and read.
+   */
+  async #orForget<T>({ name, by }: { name: string; by: string }, change: Promise<T>): Promise<T> {
+    const before = this.#catalog.upper(name);
+    try {
+      return await change;
+    } catch (error) {
+      const isGone = error instanceof StoreError && error.code === "absent";
+      // Another entry means that the world was created again in the meantime.
+      if (isGone && before !== undefined && this.#catalog.upper(name) === before) {
+        this.#state.applyRemoval(name, by, before);
+      }
+      throw error;
+    }
   }
 
   readonly #applyRow = (name: string, row: CatalogRow | undefined): void =>

@@ -74,7 +74,11 @@ export class StoreState {
    * Applies the removal of an upper-layer world; the lower-layer world of its name is visible
    * again, with a later `Last-Modified` than the removed world had.
    */
-  applyRemoval(name: string, by: string, { version, updatedAt }: WriteResult): void {
+  applyRemoval(
+    name: string,
+    by: string,
+    { version, updatedAt }: Pick<WriteResult, "version" | "updatedAt">,
+  ): void {
     this.#unindexed.delete(name);
     this.cache.delete(name);
     this.catalog.remove(name);

@@ -52,6 +52,8 @@ interface WriteBase {
   readonly by: string;
   readonly precondition?: Precondition;
   readonly lower?: LowerWorld;
+  /** Version in the catalog when the change was submitted; absent if the name had no world. */
+  readonly known?: number;
 }
 
 /** Replaces or creates a world. */

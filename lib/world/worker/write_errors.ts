@@ -22,3 +22,12 @@ export function tooLarge(name: string, bytes: number, max: number): StoreError {
     name,
   );
 }
+
+/** The error of an append to a world whose folder was removed while the server runs. */
+export function removedOutside(name: string): StoreError {
+  return new StoreError(
+    "absent",
+    "Cannot append to the world: its folder was removed while the server runs",
+    name,
+  );
+}

@@ -35,7 +35,7 @@ import type {
 import { isLockedReply } from "./lock_retry.ts";
 import * as sql from "../file/sql.ts";
 import { StoreError } from "../store.ts";
-import { otherKey, tooLarge } from "./write_errors.ts";
+import { otherKey, removedOutside, tooLarge } from "./write_errors.ts";
 import { ImageBuilder } from "../file/new_world_image.ts";
 import { WorldFile } from "../file/world_file.ts";
 
@@ -242,8 +242,10 @@ export class Writer {
       ...(job.kind === "put" ? job.eventFields : {}),
     };
     const last = this.#ledger.lastUse(job.name);
+    const { known = 0 } = job;
+    if (job.kind === "append" && known > (last?.version ?? 0)) throw removedOutside(job.name);
     const { row, sha256, image } = this.#images.build({
-      version: (last?.version ?? 0) + 1,
+      version: Math.max(last?.version ?? 0, known) + 1,
       op: job.kind,
       body,
       sent: job.body,

@@ -1,5 +1,5 @@
 import { assertEquals, assertMatch } from "../../support/assert.ts";
-import { otherKey, tooLarge } from "../../../lib/world/worker/write_errors.ts";
+import { otherKey, removedOutside, tooLarge } from "../../../lib/world/worker/write_errors.ts";
 
 Deno.test("the errors of refused changes say what would be sufficient", () => {
   const key = otherKey("home/a", "move");
@@ -8,4 +8,5 @@ Deno.test("the errors of refused changes say what would be sufficient", () => {
   const large = tooLarge("home/a", 11, 10);
   assertEquals([large.code, large.world], ["too-large", "home/a"]);
   assertMatch(large.message, /11 bytes; at most 10/);
+  assertEquals(removedOutside("home/a").code, "absent");
 });

@@ -118,14 +118,23 @@ export class LockTable {
     return found.filter((lock) => this.#isInForce(lock));
   }
 
-  /** Grants a lock if it is compatible with all others (RFC 4918 §6.1, §7.4). */
-  grant(request: LockRequest): Lock | LockRefusal {
+  /**
+   * Grants a lock if it is compatible with all others (RFC 4918 §6.1, §7.4).
+   *
+   * @param isReplaced whether a lock that is not compatible ends instead
+   */
+  grant(
+    request: LockRequest,
+    isReplaced: (lock: Lock) => boolean = () => false,
+  ): Lock | LockRefusal {
     const covering = this.covering(request.path);
     const others = request.depth === "infinity"
       ? [...covering, ...this.below(request.path)]
       : covering;
-    const conflict = others.find((lock) => lock.exclusive || request.exclusive);
+    const conflicts = others.filter((lock) => lock.exclusive || request.exclusive);
+    const conflict = conflicts.find((lock) => !isReplaced(lock));
     if (conflict !== undefined) return { conflict };
+    for (const lock of conflicts) this.release(lock);
     if (this.#fullness(request) !== undefined) this.removeEnded();
     const full = this.#fullness(request);
     if (full !== undefined) {

@@ -13,7 +13,7 @@ import { readDepth, readLockToken, readTimeout } from "../resource/dav_headers.t
 import { DavProblem } from "../resource/dav_problem.ts";
 import { chooseDavExt } from "../resource/file_extension.ts";
 import { assertLockTokens } from "../locks/lock_guard.ts";
-import type { Lock, LockRefusal, LockRequest, LockTable } from "../locks/lock_table.ts";
+import type { Lock } from "../locks/lock_table.ts";
 import { parseLockInfo, writeLockDiscovery } from "../locks/lock_xml.ts";
 import { assertParentExists, assertWorld } from "./target_checks.ts";
 import { findResource } from "../resource/resource.ts";
@@ -40,7 +40,8 @@ export async function lock(context: DavContext, davRequest: DavRequest): Promise
   // A lock of a collection prevents writes by others on every path below it.
   if (lockRequest.depth === "infinity") assertCanTree(caller, "write", path);
   const isMissing = await checkMissing(context, davRequest);
-  const granted = grantLock(context.locks, lockRequest);
+  // File systems lock a file before they write it, so a lock of a lower tier would stop T3.
+  const granted = context.locks.grant(lockRequest, ({ holder }) => passesLock(caller, holder));
   if ("full" in granted) throw tooManyLocks(granted.full, path);
   if ("conflict" in granted) {
     throw new DavProblem(
@@ -53,20 +54,6 @@ export async function lock(context: DavContext, davRequest: DavRequest): Promise
   // The world is created last: a request that is refused leaves no empty world.
   const created = isMissing && await createWorld(context, davRequest, granted);
   return lockResponse([granted], created ? 201 : 200, { "lock-token": `<${granted.token}>` });
-}
-
-/**
- * Grants a lock. Locks that do not bind the caller end for it: file systems lock a file before they
- * write it, so a lock of a lower tier would stop T3.
- */
-function grantLock(locks: LockTable, request: LockRequest): Lock | LockRefusal {
-  for (;;) {
-    const granted = locks.grant(request);
-    if (!("conflict" in granted) || !passesLock(request.holder, granted.conflict.holder)) {
-      return granted;
-    }
-    locks.release(granted.conflict);
-  }
 }
 
 function tooManyLocks(full: "credential" | "server", path: string): Problem {

@@ -55,6 +55,19 @@ Deno.test("LockTable.covering() includes locks of depth infinity on all paths ab
   assertEquals(whole.covering("/"), [root]);
 });
 
+Deno.test("LockTable.grant() ends the locks that the caller may replace, all or none", () => {
+  const { table } = clocked();
+  for (let at = 0; at < 50; at++) granted(table, { path: `/home/c/${at}` });
+  const own = granted(table, { path: "/home/c/x", owner: "kept" });
+  const request: LockRequest = { ...REQUEST, path: "/home/c", depth: "infinity" };
+  const isReplaced = ({ owner }: Lock) => owner !== "kept";
+  assertEquals(table.grant(request, isReplaced), { conflict: own });
+  assertStrictEquals(table.size, 51);
+  table.release(own);
+  assertEquals("token" in table.grant(request, isReplaced), true);
+  assertStrictEquals(table.size, 1);
+});
+
 Deno.test("LockTable.grant() refuses an exclusive lock together with any other", () => {
   const { table } = clocked();
   granted(table, { path: "/home/c/d" });

@@ -267,6 +267,17 @@ function assertSettingName(name: string, where: string, isWritten: boolean): voi
   );
 }
 
+/**
+ * Refuses a value that contains another setting: a line break is missing, or is one that the parser
+ * does not know. The other setting would have no effect, and an error message could quote a token.
+ */
+function assertOneSetting(name: string, value: string): void {
+  if (!/ELASTIK_[A-Z_]+\s*[=:]/i.test(value)) return;
+  throw new ConfigError(
+    `Cannot use ${name}: its value contains another setting; write each setting on its own line`,
+  );
+}
+
 function emptySetting(name: string): ConfigError {
   return new ConfigError(
     `Cannot use ${name}: it is set to an empty value; give it a value or remove it`,
@@ -283,6 +294,7 @@ export function readConfig(env: (name: string) => string | undefined): Config {
   const read = (name: SettingName) => {
     const value = env(name);
     if (value?.trim() === "") throw emptySetting(name);
+    if (value !== undefined) assertOneSetting(name, value);
     return value;
   };
   for (const name of SECRET_SETTINGS) assertSendable(name, read(name));
@@ -406,6 +418,8 @@ function assertAssignment(path: string, { name, value, line, doubt }: EnvAssignm
     );
   }
   if (!isSettingName(name)) return;
+  // Here too, because the environment can hide this value.
+  assertOneSetting(name, value);
   if (doubt !== undefined) {
     throw new ConfigError(`Cannot use ${name} in line ${line} of ${path}: ${doubt}`);
   }

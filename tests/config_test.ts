@@ -152,6 +152,16 @@ Deno.test("readConfig() never includes a secret in an error", () => {
   );
 });
 
+Deno.test("readConfig() refuses a value that contains another setting, and does not quote it", () => {
+  for (const name of ["ELASTIK_PORT", "ELASTIK_DATA", "ELASTIK_TOKEN", "ELASTIK_HOSTS"]) {
+    assertThrows(
+      () => read({ [name]: "3005 ELASTIK_APPROVE_TOKEN=s3cret" }),
+      (error: unknown) => error instanceof ConfigError && !/s3cret/.test(error.message),
+    );
+  }
+  read({ ELASTIK_DATA: "elastik_data" });
+});
+
 Deno.test("isLoopbackHost() accepts addresses that only this computer reaches", () => {
   for (const host of ["127.0.0.1", "127.255.0.9", "::1", "localhost"]) {
     assert(isLoopbackHost(host), host);

@@ -11,7 +11,9 @@ import { evaluateConditions } from "../http/conditional.ts";
 import { formatEtag } from "../http/etag.ts";
 import { RESOURCE_POLICY } from "../http/headers.ts";
 import { formatHttpDate } from "../http/http_date.ts";
+import { streamPart } from "../http/pieces.ts";
 import { Problem } from "../http/problem.ts";
+import { STREAM_PIECE_BYTES } from "../limits.ts";
 
 /** Kinds of representations, in addition to the page of the shell. */
 export type RepresentationKind = "raw" | "json" | "text";
@@ -93,12 +95,13 @@ export function respondRepresentation(
       { "content-range": formatContentRange(range, body.length), "accept-ranges": "bytes" },
     );
   }
-  return new Response(body.subarray(range.start, range.end + 1), {
+  const part = body.subarray(range.start, range.end + 1);
+  return new Response(part.length > STREAM_PIECE_BYTES ? streamPart(part) : part, {
     status: 206,
     headers: {
       ...headers,
       "content-range": formatContentRange(range, body.length),
-      "content-length": String(range.end + 1 - range.start),
+      "content-length": String(part.length),
     },
   });
 }

@@ -43,6 +43,8 @@ export interface PluginMetrics {
   readonly waiting: number;
   /** Times that it ended or was stopped because of a fault, since it became active. */
   readonly crashes: number;
+  /** Requests that got 503 because too many waited, or because they waited too long. */
+  readonly refused: number;
   /** Resident memory of its process in KiB, if it has a process and the value is known. */
   readonly residentKiB?: number;
 }

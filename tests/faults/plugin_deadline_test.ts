@@ -3,7 +3,7 @@
  * it gets 503 with Retry-After or 504 by then. An error that the plugin does not catch answers at once.
  */
 
-import { assert, assertEquals } from "../support/assert.ts";
+import { assert, assertEquals, assertMatch } from "../support/assert.ts";
 import { eventsOf, eventually } from "../plugin/plugin_test_server.ts";
 import { withPluginServer } from "../support/plugin_server.ts";
 
@@ -44,6 +44,8 @@ Deno.test("callers of a plugin that never answers get 503 or 504 by the deadline
       }
       assert(replies.some(({ response }) => response.status === 503), target);
     }
+    const { text } = await server.approve("GET", "/proc/metrics");
+    assertMatch(text, /^elastik_plugin_requests_refused_total\{plugin="never"\} [1-9]/m);
     // The plugin is not lost.
     await eventually(async () => {
       const { status } = await server.send({ method: "GET", target: "/never/ok" });

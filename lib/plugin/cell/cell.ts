@@ -106,6 +106,8 @@ export interface CellHealth {
   readonly waiting: number;
   /** Number of runs that crashed or were ended for a violation, since the cell was created. */
   readonly crashes: number;
+  /** Number of requests that waited too long or that found too many waiting. */
+  readonly refused: number;
   /** Text of the last such end. */
   readonly reason?: string;
 }
@@ -137,6 +139,7 @@ export class Cell<A> {
   #idleSince = 0;
   #closed = false;
   #crashes = 0;
+  #refused = 0;
   #requestCount = 0;
   #lastReason: string | undefined;
 
@@ -297,6 +300,7 @@ export class Cell<A> {
       requests: this.#semaphore.inUse,
       waiting: this.#semaphore.waiting,
       crashes: this.#crashes,
+      refused: this.#refused,
       ...(this.#lastReason !== undefined && { reason: this.#lastReason }),
     };
   }
@@ -344,12 +348,14 @@ export class Cell<A> {
     );
     const timer = setTimeout(() => {
       const waitedFor = `${this.#limits.maxRequests} requests are open`;
+      this.#refused++;
       abort.abort(createBusyProblem(this.#init.name, waitedFor, waitMs));
     }, waitMs);
     try {
       await this.#semaphore.wait(abort.signal);
     } catch (error) {
       if (!(error instanceof RangeError)) throw error;
+      this.#refused++;
       throw new Problem(
         "unavailable",
         `Cannot call the plugin ${this.#init.name}: ${this.#limits.maxRequests} requests are open and ` +

@@ -592,9 +592,9 @@ function routeOf(path: string, { name, manifest }: LoadedPlugin): PluginRoute {
 /** Returns the metrics of a plugin; all zero if it should be active and does not run. */
 function metricsOf(plugin: string, loaded: LoadedPlugin | undefined): PluginMetrics {
   if (loaded === undefined) {
-    return { plugin, up: false, requests: 0, open: 0, waiting: 0, crashes: 0 };
+    return { plugin, up: false, requests: 0, open: 0, waiting: 0, crashes: 0, refused: 0 };
   }
-  const { served, requests, waiting, crashes, residentKiB } = loaded.cell.health();
-  const memory = residentKiB === undefined ? {} : { residentKiB };
-  return { plugin, up: true, requests: served, open: requests, waiting, crashes, ...memory };
+  const { served, requests, waiting, crashes, refused, residentKiB } = loaded.cell.health();
+  const counts = { requests: served, open: requests, waiting, crashes, refused };
+  return { plugin, up: true, ...counts, ...(residentKiB === undefined ? {} : { residentKiB }) };
 }

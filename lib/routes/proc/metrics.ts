@@ -258,6 +258,11 @@ function pluginFamilies(plugins: readonly PluginMetrics[]): MetricFamily[] {
       samples: each((plugin) => plugin.waiting),
     },
     counter(
+      "elastik_plugin_requests_refused",
+      "Requests to a plugin that got 503: too many waited, or they waited too long.",
+      each((plugin) => plugin.refused),
+    ),
+    counter(
       "elastik_plugin_crashes",
       "Crashes of a plugin and stops because of a fault, since it became active.",
       each((plugin) => plugin.crashes),

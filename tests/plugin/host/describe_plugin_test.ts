@@ -20,6 +20,7 @@ const HEALTH: CellHealth = {
   requests: 1,
   waiting: 0,
   crashes: 2,
+  refused: 0,
   startedAt: 0,
   reason: "it threw",
 };

@@ -169,7 +169,7 @@ Deno.test("PluginHost.metrics() returns each plugin once, sorted by name", async
     await host.activate("lib/a", { by: "T3" });
     await (await host.match("/b")?.handle(ask("/b")))?.text();
     const rows = host.metrics().map(({ residentKiB: _, ...row }) => row);
-    const idle = { up: true, open: 0, waiting: 0, crashes: 0 };
+    const idle = { up: true, open: 0, waiting: 0, crashes: 0, refused: 0 };
     assertEquals(rows, [
       { plugin: "lib/a", requests: 0, ...idle },
       { plugin: "lib/b", requests: 1, ...idle },

@@ -30,6 +30,8 @@ export interface Connection extends BodySource {
   readonly completed: Promise<void>;
   /** Closes the connection, because the client does not read the response. */
   readonly giveUp?: (() => void) | undefined;
+  /** Says that the content of the response is in memory for this client only. */
+  ownContent?(): void;
 }
 
 /**
@@ -51,6 +53,8 @@ export function bindToCaller(
       return connection.completed;
     },
     ...(connection.receiveBody && { receiveBody: connection.receiveBody.bind(connection) }),
+    ...(connection.giveUp && { giveUp: connection.giveUp }),
+    ...(connection.ownContent && { ownContent: connection.ownContent.bind(connection) }),
     assertCurrent() {
       if (isCurrent(caller)) return;
       throw new Problem(

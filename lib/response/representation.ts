@@ -13,7 +13,7 @@ import { RESOURCE_POLICY } from "../http/headers.ts";
 import { formatHttpDate } from "../http/http_date.ts";
 import { streamPart } from "../http/pieces.ts";
 import { Problem } from "../http/problem.ts";
-import { STREAM_PIECE_BYTES } from "../limits.ts";
+import { MAX_CACHE_ENTRY_BYTES, STREAM_PIECE_BYTES } from "../limits.ts";
 
 /** Kinds of representations, in addition to the page of the shell. */
 export type RepresentationKind = "raw" | "json" | "text";
@@ -96,7 +96,9 @@ export function respondRepresentation(
     );
   }
   const part = body.subarray(range.start, range.end + 1);
-  return new Response(part.length > STREAM_PIECE_BYTES ? streamPart(part) : part, {
+  // A longer world is not in the cache: a view would keep all of it for this client only.
+  const isShared = part.length > STREAM_PIECE_BYTES && body.length <= MAX_CACHE_ENTRY_BYTES;
+  return new Response(isShared ? streamPart(part) : part, {
     status: 206,
     headers: {
       ...headers,

@@ -83,6 +83,8 @@ async function readUncached(store: Store, context: RequestContext): Promise<Resp
       ? await store.read(name)
       : await store.readAt(name, at, toJobCaller(context));
     if (world !== undefined) {
+      // An earlier version, or a world that is too long for the cache.
+      if (store.peek(name) !== world) context.connection?.ownContent?.();
       const response = await respondWorld(store, context, redactFor(caller, world), raw);
       const isKnown = knownVersion === world.version && at === undefined;
       return isKnown && response.ok ? toNotModifiedResponse(response) : response;

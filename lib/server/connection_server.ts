@@ -314,7 +314,7 @@ export class ConnectionServer {
         const close = () => this.#table.closeSoon(open);
         info.completed.then(close, close);
       }
-      return this.#watch(open, request, response, info);
+      return this.#watch(open, request, response, info, exchange.isContentOwn);
     } finally {
       open.busy--;
       exchange.end();
@@ -327,6 +327,7 @@ export class ConnectionServer {
     request: Request,
     response: Response,
     info: Deno.ServeHandlerInfo,
+    isOwn = false,
   ): Response {
     const length = watchedLength(response);
     if (length === undefined || request.method === "HEAD") return response;
@@ -335,7 +336,7 @@ export class ConnectionServer {
       info.completed.then(onSent, onSent);
       return response;
     }
-    if (length <= MAX_CACHE_ENTRY_BYTES) {
+    if (length <= MAX_CACHE_ENTRY_BYTES && !isOwn) {
       this.#table.allowTime(open, length);
       return response;
     }
@@ -418,6 +419,8 @@ class Exchange implements Connection {
   readonly #client: string | undefined;
   /** Closes the connection, because the client does not read; undefined if that is not possible. */
   readonly giveUp: (() => void) | undefined;
+  /** Whether the content of the response is in memory for this client only. */
+  isContentOwn = false;
   #receipt: BodyReceipt | undefined;
 
   constructor(
@@ -438,6 +441,10 @@ class Exchange implements Connection {
 
   get completed(): Promise<void> {
     return this.#info.completed;
+  }
+
+  ownContent(): void {
+    this.isContentOwn = true;
   }
 
   /** Starts to receive the body of the request. */

@@ -39,9 +39,16 @@ export default { fetch(request) {
   return new Response("ok");
 } };`;
 
-async function send(server: TestServer, target: string, count = 1): Promise<Connection> {
+async function send(
+  server: TestServer,
+  target: string,
+  count = 1,
+  method = "GET",
+): Promise<Connection> {
   const connection = await Connection.open(server.port);
-  await connection.write(`GET ${target} HTTP/1.1\r\nHost: localhost\r\n\r\n`.repeat(count));
+  await connection.write(
+    `${method} ${target} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n`.repeat(count),
+  );
   return connection;
 }
 
@@ -55,10 +62,17 @@ async function openConnections(server: TestServer): Promise<number> {
   return Number(/^elastik_connections_open (\d+)$/m.exec(text)?.[1]);
 }
 
-for (const target of ["/long/endless", "/long/large"]) {
-  Deno.test(`clients that never read ${target} do not keep the requests of the plugin`, () =>
+for (
+  const [method, target] of [
+    ["GET", "/long/endless"],
+    ["GET", "/long/large"],
+    ["POST", "/long/endless"],
+  ] as const
+) {
+  Deno.test(`clients that never read the response to ${method} ${target} do not keep the requests of the plugin`, () =>
     withPluginServer({ plugins: [["long", SOURCE]], env: ENV }, async (server) => {
-      const silent = [await send(server, target), await send(server, target)];
+      const silent = [];
+      for (let i = 0; i < 2; i++) silent.push(await send(server, target, 1, method));
       while (await closedResponses(server) < 2);
       assertEquals((await server.send({ method: "GET", target: "/long/ok" })).text, "ok");
       // What was sent before; then the connection ends.
@@ -76,7 +90,8 @@ Deno.test("a client that never reads a file of a plugin does not keep its reques
     const worlds = { "/etc/fstab": `${folder} /mnt/disk ro\n` };
     await withPluginServer({ plugins: ["fstab"], worlds, env: ENV }, async (server) => {
       const target = "/mnt/disk/file.bin";
-      const silent = [await send(server, target), await send(server, target)];
+      const silent = [];
+      for (let i = 0; i < 2; i++) silent.push(await send(server, target));
       while (await closedResponses(server) < 2);
       const short = await server.send({ method: "GET", target: "/mnt/disk/short.txt" });
       assertEquals(short.text, "short");

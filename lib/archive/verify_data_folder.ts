@@ -155,6 +155,9 @@ function formatError(data: string, error: unknown): string {
   if (error instanceof Deno.errors.NotFound) {
     return `Cannot verify ${data}: there is no such folder`;
   }
+  if (error instanceof Deno.errors.NotADirectory) {
+    return `Cannot verify ${data}: it is a file; name a data folder`;
+  }
   return `Cannot verify ${data}: ${error instanceof Error ? error.message : String(error)}`;
 }
 

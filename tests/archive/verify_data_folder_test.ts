@@ -226,6 +226,9 @@ Deno.test("runVerify() reports what is missing and returns 2", () =>
     Deno.writeTextFileSync(`${data}/.key`, "half a key");
     assertEquals(runVerify(data, undefined, terminal), 2);
     assertMatch(out.join(), /does not contain 64 hexadecimal digits/);
+    assertEquals(run(`${data}/.key`).err, [
+      `Cannot verify ${data}/.key: it is a file; name a data folder`,
+    ]);
     assertEquals(snapshotFolder(data).length, 1);
   }));
 

@@ -138,6 +138,7 @@ export function readSecret(data: string, file: string): string | undefined {
     found = Deno.readTextFileSync(`${data}/${file}`).trim();
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) return undefined;
+    if (error instanceof Deno.errors.NotADirectory) throw error; // the folder is a file
     throw unusable(file, "it cannot be read as a text file");
   }
   if (/^[0-9a-f]{64}$/.test(found)) return found;

@@ -87,7 +87,10 @@ export const DESCRIPTORS_PER_WORLD = 3;
 export const MAX_REFUSED_CONNECTIONS = 32;
 /** A connection above the limit is closed after this time at the latest. */
 export const REFUSED_CONNECTION_MS = 5_000;
-/** A connection whose request was given up is closed this long after the response. */
+/**
+ * A connection whose request was given up is closed this long after the response. A shutdown waits
+ * as long for the connections that it has closed.
+ */
 export const CLOSE_DELAY_MS = 1_000;
 /** Above the limit, a connection without a request for this long is closed for a new one. */
 export const EVICTABLE_AFTER_MS = 1_000;

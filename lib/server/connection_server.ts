@@ -9,6 +9,7 @@ import { BodyBudget, type BodyReceipt } from "../http/body_budget.ts";
 import { Problem, toProblemResponse } from "../http/problem.ts";
 import {
   ACCEPT_PAUSE_MS,
+  CLOSE_DELAY_MS,
   EDGE_CHECK_MS,
   type EdgeLimits,
   EVICTION_PAUSE_MS,
@@ -123,7 +124,8 @@ export class ConnectionServer {
     await withTimeout(timeoutMs, Promise.all([this.#accepting, ...this.#open]));
     clearInterval(this.#timer);
     this.#table.closeAll();
-    await withTimeout(timeoutMs, Promise.all(this.#open));
+    // Deno does not close a connection that it shuts down (2.9.6); such a one ends with the process.
+    await withTimeout(Math.min(timeoutMs, CLOSE_DELAY_MS), Promise.all(this.#open));
   }
 
   #listen(port: number): Deno.Listener {

@@ -94,11 +94,13 @@ for (const headers of [{}, { "content-length": "100000" }]) {
     { env: { ELASTIK_BODY_TIMEOUT: "400" } },
     async (server) => {
       const client = Deno.createHttpClient({ caCerts: [server.ca], http1: false, http2: true });
+      const uploads: ReadableStreamDefaultController[] = [];
       try {
         const url = `https://localhost:${server.port}`;
         for (const bytes of [0, 10, 70_000]) {
           const body = new ReadableStream({
             start: (controller) => {
+              uploads.push(controller);
               if (bytes > 0) controller.enqueue(new Uint8Array(bytes));
             },
           });
@@ -111,6 +113,8 @@ for (const headers of [{}, { "content-length": "100000" }]) {
         const { text, status } = await put(url, client);
         assert(status === 201, text);
       } finally {
+        // The server waits for open uploads when it stops.
+        for (const upload of uploads) upload.error(new Error("the client gives up"));
         client.close();
       }
     },

@@ -95,3 +95,22 @@ export function assertValidName(name: string, action: string): void {
 export function restOf(context: RequestContext, prefix: string): string {
   return context.target.path.slice(prefix.length);
 }
+
+/**
+ * Throws the problem of a request that needs a module which cannot be loaded, such as without free
+ * file descriptors. A later attempt can succeed.
+ *
+ * @param cause what the import threw, for the log
+ * @param onFailure called before, to forget the failed attempt
+ * @throws {Problem} `unavailable`
+ */
+export function throwLoadProblem(cause: unknown, onFailure = (): void => {}): never {
+  onFailure();
+  const problem = new Problem(
+    "unavailable",
+    "Cannot answer: a part of the server could not be loaded; send the request again later",
+    { "retry-after": "5" },
+  );
+  problem.cause = cause;
+  throw problem;
+}

@@ -24,6 +24,7 @@ import {
   type Connection,
   isClientGone,
   type RequestContext,
+  throwLoadProblem,
 } from "../request/request_context.ts";
 import type { ServerContext } from "../request/server_context.ts";
 import { toSiteTarget } from "../request/site_file.ts";
@@ -183,7 +184,9 @@ export function createApp(server: ServerContext, gateOptions: GateOptions): App 
   /** WebDAV is loaded on first use, because its XML parser would slow every start. */
   let davRouter: DavRouter | undefined;
   async function loadDav(): Promise<DavRouter> {
-    const { DavRouter } = await import("../dav/router.ts");
+    const { DavRouter } = await import("../dav/router.ts").catch((cause) =>
+      throwLoadProblem(cause)
+    );
     return davRouter ??= new DavRouter(server, locks);
   }
   function dav(context: RequestContext): Response | Promise<Response> {

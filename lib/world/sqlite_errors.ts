@@ -8,7 +8,9 @@ import { StoreError } from "./store.ts";
 const SQLITE_BUSY = 5;
 const SQLITE_LOCKED = 6;
 const SQLITE_READONLY = 8;
+const SQLITE_IOERR = 10;
 const SQLITE_FULL = 13;
+const SQLITE_CANTOPEN = 14;
 const SQLITE_PROTOCOL = 15;
 /** The shared-memory file could not grow (`SQLITE_IOERR_SHMSIZE`), because the disk is full. */
 const SQLITE_NO_SHARED_MEMORY = 10 | (19 << 8);
@@ -62,6 +64,15 @@ function isLockError(error: unknown): boolean {
   // Errors of `exec` have no SQLite code (node:sqlite, Deno 2.9.6).
   return code === undefined && error instanceof Error &&
     /^(?:database(?: table)? is locked|locking protocol)/.test(error.message);
+}
+
+/** Whether SQLite could not open a file, or could not read or write one that it had opened. */
+export function isOpenError(error: unknown): boolean {
+  const code = sqliteErrorCode(error);
+  if (code !== undefined) return code === SQLITE_IOERR || code === SQLITE_CANTOPEN;
+  // Errors of `exec` and of the constructor have no SQLite code (node:sqlite, Deno 2.9.6).
+  return error instanceof Error &&
+    /^(?:unable to open database file|disk I\/O error)/.test(error.message);
 }
 
 /** Returns the primary result code of an SQLite error; `undefined` for any other value. */

@@ -1,6 +1,6 @@
 import { assertEquals, assertMatch, assertStrictEquals } from "../support/assert.ts";
 import { DatabaseSync } from "node:sqlite";
-import { sqliteErrorCode, toStoreError } from "../../lib/world/sqlite_errors.ts";
+import { isOpenError, sqliteErrorCode, toStoreError } from "../../lib/world/sqlite_errors.ts";
 import { StoreError } from "../../lib/world/store.ts";
 
 function thrownBy(act: () => void): unknown {
@@ -71,4 +71,15 @@ Deno.test("sqliteErrorCode() returns the primary result code of an error of node
   for (const other of [undefined, null, "x", {}, { errcode: "13" }]) {
     assertEquals(sqliteErrorCode(other), undefined);
   }
+});
+
+Deno.test("isOpenError() knows errors with a code, and those of exec, which have none", () => {
+  for (const errcode of [10, 14, 10 | (4 << 8)]) {
+    assertEquals(isOpenError(Object.assign(new Error("x"), { errcode })), true);
+  }
+  assertEquals(isOpenError(Object.assign(new Error("disk I/O error"), { errcode: 11 })), false);
+  assertEquals(isOpenError(new Error("unable to open database file: /data/x")), true);
+  assertEquals(isOpenError(new Error("disk I/O error")), true);
+  assertEquals(isOpenError(new Error("no such table: disk I/O error")), false);
+  assertEquals(isOpenError("disk I/O error"), false);
 });

@@ -9,7 +9,7 @@ import { RpcError } from "../wire/rpc_calls.ts";
 import { FileChanged } from "./file_body.ts";
 import { CellEndedError, ResponseTimeoutError } from "./cell_run.ts";
 
-const ENDS: Record<Exclude<CellEndedError["kind"], "stopped">, string> = {
+const ENDS: Record<Exclude<CellEndedError["kind"], "stopped" | "spawn">, string> = {
   unfit: "its source cannot be loaded",
   start: "it was not ready in time",
   silence: "it stopped responding",
@@ -39,6 +39,13 @@ export function toCellProblem(error: unknown, name: string): unknown {
   }
   if (error instanceof CellEndedError) {
     if (error.kind === "stopped") return createStoppedProblem();
+    if (error.kind === "spawn") {
+      return new Problem(
+        "unavailable",
+        `Cannot call the plugin ${name}: the server cannot start its process; send the request again later`,
+        { "retry-after": "5" },
+      );
+    }
     const late = error.kind === "silence" || error.kind === "start";
     return new Problem(
       late ? "gateway-timeout" : "bad-gateway",

@@ -38,6 +38,7 @@ export type CellEndKind =
   | "stopped" // the server stopped it
   | "unfit" // the plugin could not be loaded
   | "start" // it was not ready in time
+  | "spawn" // its process or Worker could not be created
   | "silence" // it did not answer a heartbeat, as in a busy loop, or several requests in a row
   | "memory" // it exceeded its memory limit
   | "protocol" // it violated the wire protocol
@@ -200,7 +201,7 @@ export class CellRun<A> {
       this.#transport = { kind: "worker", send: () => {}, kill: () => Promise.resolve() };
       const message = error instanceof Error ? error.message : "no reason was given";
       queueMicrotask(() =>
-        this.#finish(new CellEndedError("crash", `it cannot be started: ${message}`))
+        this.#finish(new CellEndedError("spawn", `it cannot be started: ${message}`))
       );
     }
     this.#timer = setInterval(

@@ -25,7 +25,7 @@
 
 import { withTimeout } from "../../base/timeout.ts";
 import { createMonotonicClock } from "../../base/monotonic_clock.ts";
-import type { RequestContext } from "../../request/request_context.ts";
+import { type RequestContext, throwLoadProblem } from "../../request/request_context.ts";
 import { Problem } from "../../http/problem.ts";
 import { PLUGIN_START_WAIT_MS } from "../../limits.ts";
 import type {
@@ -347,14 +347,14 @@ export class PluginHost implements PluginRoutes, PluginAdmin {
     return this.#loader ??= this.#options.loadSandbox().then(async (sandbox) => ({
       sandbox: {
         ...sandbox,
-        readConfig: (path) => {
+        readConfig: (path: string) => {
           // Before the world is read, so that no plugin can change it on behalf of T3 afterwards.
           this.#configPaths.add(path);
           return sandbox.readConfig(path);
         },
       },
       steps: await import("./plugin_loader.ts"),
-    }));
+    })).catch((cause) => throwLoadProblem(cause, () => this.#loader = undefined));
   }
 
   /**

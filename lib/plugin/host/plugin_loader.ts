@@ -176,6 +176,13 @@ export function toActivationProblem(error: unknown, name: string): unknown {
   const isExpected = error instanceof SourceError || error instanceof ManifestError ||
     error instanceof MissingPermissionError || error instanceof CellEndedError;
   if (!isExpected) return error;
+  if (error instanceof CellEndedError && error.kind === "spawn") {
+    return new Problem(
+      "unavailable",
+      `Cannot activate /${name}: the server cannot start its process; send the request again later`,
+      { "retry-after": "5" },
+    );
+  }
   return new Problem(
     "unprocessable",
     `Cannot activate /${name}: ${error.message}; nothing was changed`,

@@ -4,10 +4,8 @@
  * process (POSIX record locks).
  */
 
-import { sqliteErrorCode, toStoreError } from "../sqlite_errors.ts";
-
-const SQLITE_IOERR = 10;
-const SQLITE_CANTOPEN = 14;
+import { DESCRIPTORS_PER_WORLD } from "../../limits.ts";
+import { isOpenError, toStoreError } from "../sqlite_errors.ts";
 
 /**
  * Returns the error of the operating system if the process has no free file handles or the disk is
@@ -17,9 +15,19 @@ const SQLITE_CANTOPEN = 14;
  * @param error what SQLite threw
  */
 export function openFailure(path: string, error: unknown): unknown {
-  const code = sqliteErrorCode(error);
-  if (code !== SQLITE_IOERR && code !== SQLITE_CANTOPEN) return error;
-  return handleFailure(path) ?? readOnlyFailure(path) ?? error;
+  if (!isOpenError(error)) return error;
+  return handleFailure(folderOf(path)) ?? readOnlyFailure(path) ?? error;
+}
+
+/**
+ * Returns the error of the operating system if an operation failed because the process has no free
+ * file handles, else the error itself.
+ *
+ * @param folder an existing folder
+ * @param error what was thrown
+ */
+export function handlesFailure(folder: string, error: unknown): unknown {
+  return isOpenError(error) ? handleFailure(folder) ?? error : error;
 }
 
 /** Whether a file is on a disk that no process can write. */
@@ -27,11 +35,16 @@ export function isOnReadOnlyDisk(path: string): boolean {
   return readOnlyFailure(path) !== undefined;
 }
 
-function handleFailure(path: string): unknown {
+/** SQLite needs several handles at the same time, and has released those that it could open. */
+function handleFailure(folder: string): unknown {
+  const open: Deno.FsFile[] = [];
   try {
-    Deno.openSync(path.slice(0, path.lastIndexOf("/")), { read: true }).close();
+    // One more for the folder, which is synced after a change.
+    while (open.length <= DESCRIPTORS_PER_WORLD) open.push(Deno.openSync(folder, { read: true }));
   } catch (cause) {
     if (toStoreError(cause, "").code === "busy") return cause;
+  } finally {
+    for (const handle of open) handle.close();
   }
   return undefined;
 }
@@ -45,4 +58,8 @@ function readOnlyFailure(path: string): unknown {
     if (toStoreError(cause, "").code === "read-only") return cause;
   }
   return undefined;
+}
+
+function folderOf(path: string): string {
+  return path.slice(0, path.lastIndexOf("/"));
 }

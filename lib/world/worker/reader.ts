@@ -20,7 +20,7 @@ import {
   stepChain,
   toEventRow,
 } from "../event_chain.ts";
-import { sqliteErrorCode, toStoreError } from "../sqlite_errors.ts";
+import { isOpenError, sqliteErrorCode, toStoreError } from "../sqlite_errors.ts";
 import { toFolderName } from "../name.ts";
 import type {
   CatalogRow,
@@ -38,8 +38,6 @@ import { type AuditedRow, auditResult } from "../audit_result.ts";
 import { toBytes } from "../file/world_file.ts";
 
 const SQLITE_READONLY = 8;
-const SQLITE_IOERR = 10;
-const SQLITE_CANTOPEN = 14;
 /** Events that an audit checks before other jobs can run. */
 const EVENTS_PER_AUDIT_STEP = 500;
 
@@ -217,10 +215,7 @@ export class Reader {
       return openPresent(path, "");
     } catch (error) {
       if (!pathExists(path)) return undefined;
-      const code = sqliteErrorCode(error);
-      if (code !== SQLITE_IOERR && code !== SQLITE_CANTOPEN && code !== SQLITE_READONLY) {
-        throw error;
-      }
+      if (!isOpenError(error) && sqliteErrorCode(error) !== SQLITE_READONLY) throw error;
       if (isOnReadOnlyDisk(path)) return openImmutable(path);
       return openExclusively(path, error);
     }

@@ -8,6 +8,7 @@ import { CatalogFile } from "./catalog_file.ts";
 import { COLLECTIONS_FILE, replaceFile } from "../file/durable_fs.ts";
 import { folderFault } from "../file/folder_identity.ts";
 import { probeFolder } from "../file/probe_folder.ts";
+import { handlesFailure } from "../file/open_failure.ts";
 import { toStoreError } from "../sqlite_errors.ts";
 import { isLockedReply, LockedWorlds, LockRetry } from "./lock_retry.ts";
 import type {
@@ -137,7 +138,7 @@ function serveReader(port: StorePort, setup: WorkerSetup): void {
     try {
       return { id: job.id, value: await runLongJob(job, signal) };
     } catch (thrown) {
-      return toErrorReply(job, thrown);
+      return toErrorReply(setup, job, thrown);
     }
   }
 
@@ -156,7 +157,7 @@ function serveReader(port: StorePort, setup: WorkerSetup): void {
     try {
       return { id: job.id, value: run(job) };
     } catch (thrown) {
-      return toErrorReply(job, thrown);
+      return toErrorReply(setup, job, thrown);
     }
   }
 
@@ -222,8 +223,9 @@ function detached(id: number, fault: string): Reply {
   return { id, error: { code: "detached", message: fault } };
 }
 
-function toErrorReply(job: ReadJob | CloseJob, thrown: unknown): Reply {
-  const { code, message } = toStoreError(thrown, "name" in job ? job.name : "");
+function toErrorReply({ data }: WorkerSetup, job: ReadJob | CloseJob, thrown: unknown): Reply {
+  const name = "name" in job ? job.name : "";
+  const { code, message } = toStoreError(handlesFailure(data, thrown), name);
   return { id: job.id, error: { code, message } };
 }
 
@@ -234,7 +236,8 @@ function stat(reader: Reader, name: string): StatResult {
       return reader.stat(name);
     } catch (thrown) {
       // Its row is read later; the other worlds of the job do not wait for it.
-      if (toStoreError(thrown, name).code === "in-use") return "in-use";
+      const { code } = toStoreError(thrown, name);
+      if (code === "in-use" || code === "busy") return "in-use";
       // A second attempt, because another process may have closed the file during the first.
       if (attempt === 0) continue;
       const unreadable = { version: 0, ext: "bin", len: 0, state: "damaged", updatedAt: "" };

@@ -19,6 +19,7 @@ import {
   WORLD_FILE,
 } from "../file/durable_fs.ts";
 import { type LastUse, NameLedger } from "../file/name_ledger.ts";
+import { handlesFailure } from "../file/open_failure.ts";
 import { toStoreError } from "../sqlite_errors.ts";
 import { toFolderName } from "../name.ts";
 import { type ClosedWorld, HandleCache, readFileStamp } from "./handle_cache.ts";
@@ -133,7 +134,7 @@ export class Writer {
         replies.push({ id: job.id, value: this.#move(job) });
       } catch (thrown) {
         this.#open.rollBack(name);
-        replies.push(toErrorReply(job, thrown));
+        replies.push(this.#toErrorReply(job, thrown));
       }
       if (failAfterLocked(jobs.slice(i + 1), replies, first)) return;
     }
@@ -151,7 +152,7 @@ export class Writer {
         try {
           created.push({ id: job.id, value: this.#create(job) });
         } catch (thrown) {
-          replies.push(toErrorReply(job, thrown));
+          replies.push(this.#toErrorReply(job, thrown));
         }
         // The next jobs are answered after their commit, so the new folder must be synced before.
         if (queue.length > 0) this.#syncCreated(created.splice(0), replies);
@@ -159,7 +160,7 @@ export class Writer {
       if (file !== undefined && queue.length > 0) replies.push(...this.#transact(file, queue));
     } catch (thrown) {
       this.#open.rollBack(name);
-      for (const job of queue) replies.push(toErrorReply(job, thrown));
+      for (const job of queue) replies.push(this.#toErrorReply(job, thrown));
     }
   }
 
@@ -170,7 +171,7 @@ export class Writer {
     for (const job of jobs) {
       const fault = this.#fault(job, file);
       if (fault !== undefined) {
-        replies.push(toErrorReply(job, fault));
+        replies.push(this.#toErrorReply(job, fault));
         continue;
       }
       if (!changed) file.begin();
@@ -533,6 +534,11 @@ export class Writer {
     }
   }
 
+  #toErrorReply(job: WriteJob, thrown: unknown): Reply {
+    const { code, message } = toStoreError(handlesFailure(this.setup.data, thrown), job.name);
+    return { id: job.id, error: { code, message, world: job.name } };
+  }
+
   #options() {
     const { sync, history } = this.setup;
     return { sign: this.#sign, sync, history };
@@ -590,9 +596,4 @@ function currentOf(file: WorldFile): CurrentVersion {
       return file.sha256;
     },
   };
-}
-
-function toErrorReply(job: WriteJob, thrown: unknown): Reply {
-  const { code, message } = toStoreError(thrown, job.name);
-  return { id: job.id, error: { code, message, world: job.name } };
 }

@@ -13,6 +13,7 @@ const ENDS: Readonly<Record<CellEndKind, number>> = {
   stopped: 503,
   unfit: 502,
   start: 504,
+  spawn: 503,
   silence: 504,
   memory: 502,
   protocol: 502,

@@ -402,7 +402,7 @@ Deno.test("Cell.request() removes connection headers from the plugin's response"
   });
 });
 
-Deno.test("Cell.request() answers 502 if the process cannot be started", async () => {
+Deno.test("Cell.request() answers 503 if the process cannot be started", async () => {
   const { Cell } = await import("../../../lib/plugin/cell/cell.ts");
   const reasons: string[] = [];
   const cell = new Cell<null>({
@@ -416,7 +416,7 @@ Deno.test("Cell.request() answers 502 if the process cannot be started", async (
   });
   const caller = { authority: null, tier: "T1", by: "T1", depth: 0 };
   const refused = await problemOf(cell.request(new Request("http://localhost/"), caller));
-  assertEquals(refused.status, 502);
+  assertEquals(refused.status, 503);
   assertMatch(reasons.join(), /cannot be started/);
   await cell.stop({ drain: false });
 });

@@ -1,5 +1,9 @@
 import { assertEquals, assertStrictEquals } from "../../support/assert.ts";
-import { isOnReadOnlyDisk, openFailure } from "../../../lib/world/file/open_failure.ts";
+import {
+  handlesFailure,
+  isOnReadOnlyDisk,
+  openFailure,
+} from "../../../lib/world/file/open_failure.ts";
 import { withTempFolder } from "../../support/temp_folder.ts";
 
 // A read-only disk is in tests/faults/data_folder_replaced_test.ts, which can mount one.
@@ -14,5 +18,14 @@ Deno.test("openFailure() returns the error of SQLite if the system has no other 
       assertStrictEquals(openFailure(`${folder}/none`, error), error);
     }
     assertEquals([isOnReadOnlyDisk(path), Deno.statSync(path).mode], [false, before]);
+    return Promise.resolve();
+  }));
+
+Deno.test("handlesFailure() returns an error unchanged if it has another reason, or handles are free", () =>
+  withTempFolder((folder) => {
+    for (const message of ["unable to open database file", "disk I/O error", "no such table: x"]) {
+      const error = new Error(message);
+      assertStrictEquals(handlesFailure(folder, error), error);
+    }
     return Promise.resolve();
   }));

@@ -29,7 +29,8 @@ export const auth = "T2";
 export const subject = true;
 /** Seconds without a response head. A model on a small computer is slow; `timeout` can be shorter. */
 export const patience = 300;
-export const config = ["/etc/semantic.conf"];
+/** The second one decides which model writes, so that a request after its change waits for it. */
+export const config = ["/etc/semantic.conf", "/etc/gpu.conf"];
 export const grants = {
   "/dev/gpu/": "rw",
   "/var/cache/semantic/": "rw",

@@ -5,7 +5,8 @@
  */
 
 import { assert, assertEquals, assertStrictEquals } from "../support/assert.ts";
-import { putWorld, withPluginServer } from "../support/plugin_server.ts";
+import { withGpuServer } from "../plugins/gpu/gpu_server.ts";
+import { installPlugin, putWorld, withPluginServer } from "../support/plugin_server.ts";
 import { basic, bearer, TOKEN } from "../support/test_server.ts";
 import { sha256Hex } from "../../lib/base/hash.ts";
 
@@ -94,6 +95,25 @@ Deno.test("during many changes of a config world, requests to the plugin are ans
     } finally {
       isOver = true;
       await writer;
+    }
+  });
+});
+
+Deno.test("/shaped uses the model of /etc/gpu.conf as soon as its change is answered", async () => {
+  await withGpuServer(async ({ server, backend }) => {
+    backend.behaviour = {
+      body: 'data: {"choices":[{"delta":{"content":"hi"},"finish_reason":"stop"}]}\n\n',
+    };
+    await installPlugin(server, "semantic");
+    await putWorld(server, "/home/x", "The source.");
+    for (const model of ["one", "two", "one", "two"]) {
+      await putWorld(server, "/etc/gpu.conf", `openai://${backend.host}\nmodel ${model}`);
+      for (const times of [1, 2]) {
+        const headers = { ...bearer(TOKEN), accept: "text/plain" };
+        const reply = await server.send({ method: "GET", target: "/shaped/home/x", headers });
+        const found = reply.headers.get("x-semantic-gpu");
+        assertEquals(found, `openai/${model}; local`, `${model}, request ${times}: ${reply.text}`);
+      }
     }
   });
 });

@@ -6,6 +6,7 @@
  */
 
 import { parseForwarded, parseForwardedFor } from "./forwarded.ts";
+import type { IterableHeaders } from "./header_snapshot.ts";
 import { hasProxyTrace } from "./proxy_trace.ts";
 import { type IpAddress, type IpRange, isLoopback, parseIp, parseIpRange } from "./ip_address.ts";
 
@@ -32,7 +33,7 @@ export interface ProxyTrust {
 }
 
 /** Finds the client of one request from the address of its peer and its headers. */
-export type ClientFinder = (peer: string, headers: Headers) => ClientAddress;
+export type ClientFinder = (peer: string, headers: IterableHeaders) => ClientAddress;
 
 const LOCAL_V4: ClientAddress = Object.freeze({ address: "127.0.0.1", loopback: true });
 const LOCAL_V6: ClientAddress = Object.freeze({ address: "::1", loopback: true });
@@ -91,7 +92,7 @@ function rangeOf(text: string): IpRange {
 }
 
 /** The client if no header is trusted. */
-function directClient(peer: string, headers: Headers): ClientAddress {
+function directClient(peer: string, headers: IterableHeaders): ClientAddress {
   if (peer === "127.0.0.1") return hasProxyTrace(headers) ? remote(peer) : LOCAL_V4;
   if (peer === "::1") return hasProxyTrace(headers) ? remote(peer) : LOCAL_V6;
   if (!couldBeLoopback(peer)) return remote(peer);

@@ -30,7 +30,9 @@ const MAX_NAME_LENGTH = 255;
  * strictEqual(readHost(new Request("https://example.org:8443/x")), "example.org:8443");
  * ```
  */
-export function readHost({ headers, url }: Pick<Request, "headers" | "url">): string {
+export function readHost(
+  { headers, url }: { readonly headers: Pick<Headers, "get">; readonly url: string },
+): string {
   const host = headers.get("host");
   if (host !== null) return host;
   const start = url.indexOf("://") + 3;

@@ -5,6 +5,7 @@
  * credential.
  */
 
+import type { IterableHeaders } from "./header_snapshot.ts";
 import { type Authority, parseAuthority } from "./host.ts";
 
 /** Characters of an untrusted header that an error message quotes. */
@@ -63,7 +64,7 @@ export function foreignOriginFault(
  * strictEqual(isFromForeignPage("localhost", new Headers()), false);
  * ```
  */
-export function isFromForeignPage(host: string | null, headers: Headers): boolean {
+export function isFromForeignPage(host: string | null, headers: IterableHeaders): boolean {
   const origin = headers.get("origin");
   if (origin !== null && !isOwn(origin, host)) return true;
   const site = headers.get("sec-fetch-site");
@@ -73,7 +74,7 @@ export function isFromForeignPage(host: string | null, headers: Headers): boolea
   return referer !== null && !isOwn(originOf(referer), host);
 }
 
-function isTopLevelNavigation(headers: Headers): boolean {
+function isTopLevelNavigation(headers: IterableHeaders): boolean {
   return headers.get("sec-fetch-mode") === "navigate" &&
     headers.get("sec-fetch-dest") === "document" &&
     // The page decides when its browser loads a page in advance; the user has not navigated.

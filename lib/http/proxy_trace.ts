@@ -4,6 +4,8 @@
  * a credential: they only take rights away.
  */
 
+import type { IterableHeaders } from "./header_snapshot.ts";
+
 /** Headers that a forwarding program adds, by exact name in lower case. */
 const NAMES: ReadonlySet<string> = new Set([
   // RFC 9110 section 7.6.3, RFC 7239, RFC 8586
@@ -163,7 +165,7 @@ const ORDINARY: ReadonlySet<string> = new Set([
  * strictEqual(hasProxyTrace(new Headers({ accept: "text/html" })), false);
  * ```
  */
-export function hasProxyTrace(headers: Headers): boolean {
+export function hasProxyTrace(headers: IterableHeaders): boolean {
   let found = false;
   headers.forEach((_value, name) => {
     if (!found && !ORDINARY.has(name)) found = isTrace(name);

@@ -17,6 +17,7 @@ import type { Authenticator } from "../auth/authenticate.ts";
 import { ALLOWED, assertAllowed, decideEntry } from "../auth/policy.ts";
 import type { ClientFinder } from "../http/client_address.ts";
 import type { RequestContext } from "./request_context.ts";
+import { HeaderSnapshot, type IterableHeaders } from "../http/header_snapshot.ts";
 import { hostFault, isKnownHost, readHost } from "../http/host.ts";
 import { foreignOriginFault, isFromForeignPage } from "../http/origin.ts";
 import { parseTarget } from "../http/path.ts";
@@ -75,11 +76,12 @@ export function createGate(
   { authenticator, findClient, requiresCredential, allowedHosts }: GateOptions,
 ): Gate {
   return function gate(request, peer) {
-    const { headers, method } = request;
-    const host = readHost(request);
+    const { method, url } = request;
+    const headers = new HeaderSnapshot(request.headers);
+    const host = readHost({ headers, url });
     const fault = hostFault(host);
     if (fault !== undefined) throw new Problem("bad-header", `Cannot route the request: ${fault}`);
-    const target = parseTarget(request.url);
+    const target = parseTarget(url);
     if (!KNOWN_METHODS.has(method)) {
       throw new Problem(
         "not-implemented",
@@ -126,16 +128,16 @@ export function createGate(
       if (decision !== ALLOWED) {
         // Site files are public. The target is the file itself, so no other route can answer.
         const site = toSiteTarget(method, target);
-        if (site !== undefined) return { request, target: site, caller, client };
+        if (site !== undefined) return { request, headers, target: site, caller, client };
         assertAllowed(decision);
       }
     }
-    return { request, target, caller, client };
+    return { request, headers, target, caller, client };
   };
 }
 
 /** Whether a browser requests the script of a service worker (Service Workers §4, Fetch §2.2.6). */
-function isServiceWorker(headers: Headers): boolean {
+function isServiceWorker(headers: IterableHeaders): boolean {
   return headers.get("service-worker") !== null ||
     headers.get("sec-fetch-dest") === "serviceworker";
 }

@@ -13,6 +13,8 @@ import { nameFault } from "../world/name.ts";
 /** A request that has passed the gate. */
 export interface RequestContext {
   readonly request: Request;
+  /** Copy of the request's headers that is faster to read; absent for a subrequest of a plugin. */
+  readonly headers?: Pick<Headers, "get">;
   readonly target: RequestTarget;
   readonly caller: Caller;
   /** Address of the client, not of its proxy; absent for a subrequest of a plugin. */

@@ -69,13 +69,13 @@ export function toWorldJson(world: World): Record<string, unknown> {
 /**
  * Answers a GET or HEAD with a representation: 200, 206, 304, 412 or 416.
  *
- * @param request the request
+ * @param request its method and headers
  * @param found the representation
  * @param ranges whether byte ranges are supported
  * @throws {Problem} `precondition-failed`, `range-not-satisfiable`
  */
 export function respondRepresentation(
-  request: Request,
+  request: { readonly method: string; readonly headers: Pick<Headers, "get"> },
   found: Representation,
   ranges: boolean,
 ): Response {

@@ -53,17 +53,18 @@ export function readWorld(
 /** Sends the representation that the Accept header selects. A read from memory ends here. */
 function respondWorld(
   store: Store,
-  { request }: RequestContext,
+  { request, headers = request.headers }: RequestContext,
   world: World,
   raw: boolean,
 ): Response | Promise<Response> {
-  if (raw) return respondRepresentation(request, getRepresentation(world, "raw"), true);
-  const accept = request.headers.get("accept");
+  const read = { method: request.method, headers };
+  if (raw) return respondRepresentation(read, getRepresentation(world, "raw"), true);
+  const accept = headers.get("accept");
   let mediaType = chooseType(accept);
   if (mediaType === TEXT && !hasUtf8Body(world)) mediaType = chooseBinaryType(accept);
   if (mediaType === HTML) return respondShell(store, request, { world });
   return respondRepresentation(
-    request,
+    read,
     getRepresentation(world, mediaType === TEXT ? "text" : "json"),
     false,
   );

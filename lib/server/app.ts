@@ -110,6 +110,11 @@ const ERRORS_OF_CLIENTS: ReadonlySet<ProblemType> = new Set<ProblemType>([
   "loop-detected",
 ]);
 
+/** Whether a request reads a world. `/lib/<name>/state` is not a world, so /lib passes the router. */
+function isWorldRead({ request: { method }, target: { name } }: RequestContext): boolean {
+  return method === "GET" && isInNamespace(name) && !name.startsWith("lib/");
+}
+
 /** Creates the app of a server. */
 export function createApp(server: ServerContext, gateOptions: GateOptions): App {
   const { store, plugins } = server;
@@ -172,10 +177,7 @@ export function createApp(server: ServerContext, gateOptions: GateOptions): App 
    */
   function dispatch(context: RequestContext): Response | Promise<Response> {
     const { request, target: { name, path } } = context;
-    // `/lib/<name>/state` is not a world, so /lib passes the router.
-    if (request.method === "GET" && isInNamespace(name) && !name.startsWith("lib/")) {
-      return readWorld(server, context);
-    }
+    if (isWorldRead(context)) return readWorld(server, context);
     const plugin = RESERVED_SEGMENTS.has(namespaceOf(name)) ? undefined : plugins.match(path);
     if (plugin === undefined || storesContent(path)) assertNotEncoded(request, path);
     return plugin?.handle(context) ?? app.fetch(ROUTER_REQUEST, context);
@@ -254,7 +256,8 @@ export function createApp(server: ServerContext, gateOptions: GateOptions): App 
       if (response instanceof Promise) return finish(request, response, context);
       if (request.method !== "GET") return finish(request, Promise.resolve(response), context);
       requests.countResponse("GET", response.status);
-      return withResourcePolicy(response);
+      // The representation of a world has the policy, and the look would cost 0.5 µs (Deno 2.9.6).
+      return isWorldRead(context) ? response : withResourcePolicy(response);
     } catch (error) {
       return finish(request, Promise.reject(error), context);
     }

@@ -26,7 +26,7 @@ import { isInNamespace } from "../../world/name.ts";
 import type { Store } from "../../world/store.ts";
 import { descriptionPage, wantsDescription } from "./description_page.ts";
 import type { LoadedPlugin } from "./loaded_plugin.ts";
-import { securePluginResponse } from "./plugin_response.ts";
+import { securePluginResponse, withoutFalseLength } from "./plugin_response.ts";
 
 /** Methods that only read (RFC 9110 §9.2.1, RFC 4918 §9.1). */
 const SAFE: ReadonlySet<string> = new Set(["GET", "HEAD", "OPTIONS", "PROPFIND"]);
@@ -83,7 +83,7 @@ export async function callPlugin(
     throw error instanceof CallerEndedError ? createCallerEndedProblem(error) : error;
   });
   securePluginResponse(response, request, plugin.manifest.routes);
-  return await toShellResponse(store, request, response);
+  return await toShellResponse(store, request, withoutFalseLength(request.method, response));
 }
 
 function createCallerEndedProblem({ message }: CallerEndedError): Problem {

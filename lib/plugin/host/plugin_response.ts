@@ -65,6 +65,25 @@ export function securePluginResponse(
   }
 }
 
+/** Statuses that have no content in any response (RFC 9110 §6.4.1). */
+const WITHOUT_CONTENT: readonly number[] = [204, 205, 304];
+
+/**
+ * Makes a plugin's response to HEAD state no wrong length. Deno sends `Content-Length: 0` with a
+ * response without a body (2.9.6), which would be the length of the response to GET (RFC 9110 §8.6).
+ * A response without body and length gets an empty stream. Only for plugins: reading `body` makes a
+ * stream of a text, whose length is lost then.
+ */
+export function withoutFalseLength(method: string, response: Response): Response {
+  const { status, headers } = response;
+  if (method !== "HEAD" || headers.has("content-length") || WITHOUT_CONTENT.includes(status)) {
+    return response;
+  }
+  return response.body === null
+    ? new Response(new Blob([]).stream(), { status, headers })
+    : response;
+}
+
 /** Adds the sandbox to the policy of a plugin, without scripts if that allows none. */
 function combinePolicies(policy: string | null): string {
   if (policy === null) return SANDBOX;

@@ -2,6 +2,7 @@ import { assertEquals } from "../../support/assert.ts";
 import {
   isAllowedLocation,
   securePluginResponse,
+  withoutFalseLength,
 } from "../../../lib/plugin/host/plugin_response.ts";
 
 const GET = { method: "GET", url: "http://localhost:3005/p/x" };
@@ -72,5 +73,19 @@ Deno.test("isAllowedLocation() keeps a repeated write below the plugin's own rou
     for (const location of ["/lib/p/state", "/px", "/p/../home/x", "/p/%2e%2e/x", "//b/p"]) {
       assertEquals(isAllowedLocation(location, status, put, ["/p"]), false, location);
     }
+  }
+});
+
+Deno.test("withoutFalseLength() gives a HEAD response of unknown length a body, and changes no other", async () => {
+  const missing = withoutFalseLength("HEAD", new Response(null, { status: 404 }));
+  assertEquals([missing.status, missing.body === null, await missing.text()], [404, false, ""]);
+  const unchanged: [string, Response][] = [
+    ["GET", new Response(null)],
+    ["HEAD", new Response(null, { status: 304 })],
+    ["HEAD", new Response(null, { headers: { "content-length": "7" } })],
+    ["HEAD", new Response("text")],
+  ];
+  for (const [method, response] of unchanged) {
+    assertEquals(withoutFalseLength(method, response) === response, true);
   }
 });

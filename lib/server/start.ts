@@ -95,6 +95,7 @@ export async function startServer(options: StartServerOptions): Promise<RunningS
       key,
       lower: createLowerLayer(options.lowerWorlds, new Date(startedAt).toISOString()),
       workerUrl: options.storeWorkerUrl,
+      startWorkers: true,
       writers: config.writers,
       sync: config.sync,
       history: config.history,

@@ -71,6 +71,8 @@ const DEFAULT_HISTORY = { versions: HISTORY_VERSIONS, bytes: HISTORY_BYTES };
 export interface SqliteStoreOptions {
   /** The locked data folder; the store releases it when it is closed. */
   readonly folder: DataFolder;
+  /** Starts all Workers at once; otherwise each starts with its first job. */
+  readonly startWorkers?: boolean;
   /** Signing key of the event chains. */
   readonly key: string;
   /** The lower-layer worlds by name. */
@@ -111,6 +113,7 @@ export interface SqliteStoreOptions {
 export async function openSqliteStore(options: SqliteStoreOptions): Promise<Store> {
   const store = new SqliteStore({ ...options, lower: recoverNames(options) });
   await store.scan();
+  if (options.startWorkers === true) store.startWorkers();
   return store;
 }
 
@@ -211,6 +214,11 @@ class SqliteStore implements Store {
     this.#collections = new EmptyCollections(catalog, files);
     this.#audits = new Audits({ data: folder.path, files, jobs });
     this.#snapshots = new SnapshotFiles(folder.path, files, jobs);
+  }
+
+  /** Starts all Workers now instead of each with its first job. */
+  startWorkers(): void {
+    this.#files.startWorkers();
   }
 
   get listingRevision(): number {

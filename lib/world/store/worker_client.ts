@@ -62,6 +62,14 @@ export class WorkerClient {
   }
 
   /**
+   * Starts the Worker now instead of with the first job. Deno 2.9.6 ends the process if a Worker is
+   * started when the file descriptors are used up.
+   */
+  start(): void {
+    if (this.#stopReason === undefined) this.#worker ??= this.#start();
+  }
+
+  /**
    * Runs one job in the Worker.
    *
    * @throws {StoreError} the error of the job, or `closed` if the Worker has stopped

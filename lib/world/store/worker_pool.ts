@@ -35,6 +35,11 @@ export class WorkerPool {
     );
   }
 
+  /** Starts all Workers now instead of each with its first job. */
+  start(): void {
+    for (const worker of [this.reader, this.longReader, ...this.#writers]) worker.start();
+  }
+
   /** Returns the writer of a world. */
   writerFor(name: string): WorkerClient {
     const writer = this.#writers[shardOf(name, this.#writers.length)];

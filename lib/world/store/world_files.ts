@@ -59,6 +59,11 @@ export class WorldFiles {
     this.#jobs = jobs;
   }
 
+  /** Starts all Workers now instead of each with its first job. */
+  startWorkers(): void {
+    this.#workers.start();
+  }
+
   /** Number of operations that failed because another process had locked a world. */
   get lockFailures(): number {
     return this.#workers.lockFailures;

@@ -5,8 +5,8 @@
  * silent default.
  */
 
-import { decodeText } from "./base/decode_text.ts";
 import { type EnvAssignment, parseEnvFile } from "./base/env_file.ts";
+import { readEnvText } from "./base/read_env_text.ts";
 import { findNearestName } from "./base/nearest_name.ts";
 import { sanitizeText } from "./base/sanitize_text.ts";
 import { isLoopback, parseIp } from "./http/ip_address.ts";
@@ -301,6 +301,7 @@ export function readConfig(env: (name: string) => string | undefined): Config {
   const token = read("ELASTIK_TOKEN");
   const approveToken = read("ELASTIK_APPROVE_TOKEN");
   const key = read("ELASTIK_KEY");
+  assertDifferentSecrets(read);
   const trustHeader = read("ELASTIK_TRUST_PROXY_HEADER");
   const host = readHost(read("ELASTIK_HOST") ?? "127.0.0.1");
   if (!isLoopbackHost(host) && (token === undefined || approveToken === undefined)) {
@@ -383,27 +384,44 @@ export function isLoopbackHost(host: string): boolean {
 
 /** Reads the assignments of a `.env` file; none if there is no such file. */
 function readEnvFile(path: string): ReadonlyMap<string, string> {
-  let bytes: Uint8Array;
-  try {
-    bytes = Deno.readFileSync(path);
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound && !isDanglingLink(path)) return new Map();
-    throw new ConfigError(`Cannot read ${path}: ${envFileFault(path, error)}`);
-  }
-  const text = decodeText(bytes);
-  if (text === undefined) {
-    throw new ConfigError(
-      `Cannot read ${path}: it is not text in UTF-8, or in UTF-16 with a byte order mark`,
-    );
-  }
+  const text = readEnvText(path);
+  if (text === undefined) return new Map();
+  if (typeof text !== "string") throw new ConfigError(`Cannot read ${path}: ${text.reason}`);
   const found = parseEnvFile(text);
   if ("reason" in found) {
     throw new ConfigError(
       `Cannot read ${path}: line ${found.line} cannot be used: ${found.reason}`,
     );
   }
-  for (const assignment of found) assertAssignment(path, assignment);
-  return new Map(found.map(({ name, value }) => [name, value]));
+  const values = new Map<string, string>();
+  for (const assignment of found) {
+    assertAssignment(path, assignment);
+    const { name, value, line } = assignment;
+    if (isSettingName(name) && values.has(name) && values.get(name) !== value) {
+      throw new ConfigError(
+        `Cannot use ${name} in line ${line} of ${path}: an earlier line has another value; ` +
+          "remove one of them",
+      );
+    }
+    values.set(name, value);
+  }
+  return values;
+}
+
+/** A caller that knows one secret must not know another: each gives different rights. */
+function assertDifferentSecrets(read: (name: SettingName) => string | undefined): void {
+  const names = new Map<string, SettingName>();
+  for (const name of SECRET_SETTINGS) {
+    const value = read(name);
+    if (value === undefined) continue;
+    const other = names.get(value);
+    if (other !== undefined) {
+      throw new ConfigError(
+        `Cannot use ${name}: it is the same as ${other}, which gives other rights; choose another value`,
+      );
+    }
+    names.set(value, name);
+  }
 }
 
 /** A setting inside the value of another name, after an open quote or a Unicode line separator. */
@@ -428,33 +446,6 @@ function assertAssignment(path: string, { name, value, line, doubt }: EnvAssignm
       `Cannot use ${name} in line ${line} of ${path}: the value is empty; ` +
         "give it a value, or remove the line",
     );
-  }
-}
-
-function envFileFault(path: string, error: unknown): string {
-  if (error instanceof Deno.errors.NotCapable) {
-    return "the program has no permission to read it; add .env to --allow-read";
-  }
-  if (error instanceof Deno.errors.PermissionDenied && !isFolder(path)) {
-    return "this user cannot read it; change its permissions or remove it";
-  }
-  if (error instanceof Deno.errors.NotFound) return "it is a link to a file that does not exist";
-  return "it is not a file; settings are read from a file";
-}
-
-function isDanglingLink(path: string): boolean {
-  try {
-    return Deno.lstatSync(path).isSymlink;
-  } catch {
-    return false;
-  }
-}
-
-function isFolder(path: string): boolean {
-  try {
-    return Deno.statSync(path).isDirectory;
-  } catch {
-    return false;
   }
 }
 

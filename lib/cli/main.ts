@@ -97,7 +97,9 @@ export const COMMANDS: CommandTable = {
       "with-key": { summary: "adopt its signing key: its author can create capabilities" },
       "with-accounts": { summary: "take /etc/passwd and /etc/shadow" },
       "with-plugins": { summary: "keep its active plugins active, without a new approval" },
-      "with-system": { summary: "take worlds below /usr, and with --merge below /etc" },
+      "with-system": {
+        summary: "take worlds below /usr and /var/cache, and with --merge below /etc",
+      },
     },
     load: () => import("./commands/import.ts"),
   },

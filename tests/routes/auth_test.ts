@@ -117,6 +117,38 @@ test(
   },
 );
 
+test("POST /auth/mint refuses a parameter that is unknown or sent twice", async (server, t) => {
+  const once = /takes one value/;
+  const known = /the parameters are prefix, ttl, mode/;
+  await runScenarios(
+    t,
+    server,
+    ([
+      ["prefix=/home/x&prefix=/", once],
+      ["prefix=/home/x&prefix=/home/x", once],
+      ["prefix=/home/x&prefix", once],
+      ["prefix=/home/x&mode=r&mode=rw", once],
+      ["prefix=/home/x&ttl=60&ttl=31536000", once],
+      ["prefix=/home/x&tll=60", known],
+      ["prefix=/home/x&Mode=r", known],
+      ["prefix=/home/x&%70refix=/", known],
+      ["prefix=/home/x&mode%20=r", known],
+      ["prefix=/home/x&=r", known],
+      ["prefix=/home/x;mode=r&name=x", known],
+      [`prefix=/home/x&${"n".repeat(3000)}=1`, known],
+    ] as const).map(([query, text]): Scenario => ({
+      title: "answers 400",
+      send: `POST /auth/mint?${query}`,
+      as: T3,
+      status: 400,
+      text,
+      lacks: ['"token"'],
+    })),
+  );
+  // An empty part is not a parameter.
+  assertEquals((await mint(server, "&prefix=/home/x&&mode=r&")).mode, "r");
+});
+
 test("POST /auth/mint answers others than T3 the same for any parameters", async (server, t) => {
   const whole = server.capability("/", "rw");
   const inside = server.capability("/auth", "rw");
@@ -131,7 +163,7 @@ test("POST /auth/mint answers others than T3 the same for any parameters", async
     t,
     server,
     callers.flatMap(([who, as, status]) =>
-      ["prefix=/home/x", "", "prefix=/..&mode=w", "ttl=%"].map((query): Scenario => ({
+      ["prefix=/home/x", "", "prefix=/..&mode=w", "ttl=%", "unknown=1"].map((query): Scenario => ({
         title: `by ${who}`,
         send: `POST /auth/mint?${query}`,
         as,

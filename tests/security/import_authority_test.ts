@@ -5,6 +5,7 @@
 
 import { assert, assertEquals, assertMatch } from "../support/assert.ts";
 import { sha256Hex } from "../../lib/base/hash.ts";
+import { recordWorldName } from "../../lib/dav/properties/dead_properties.ts";
 import { mint } from "../../lib/auth/capability.ts";
 import { verifyDataFolder } from "../../lib/archive/verify_data_folder.ts";
 import { readSecret } from "../../lib/world/file/data_folder.ts";
@@ -16,6 +17,8 @@ const KEY = "ab".repeat(32);
 const PLUGIN = `export const routes = ["/helper"];
   export default { fetch: () => new Response("the archive's code ran") };`;
 const TOKENS = { ELASTIK_TOKEN: "t2", ELASTIK_APPROVE_TOKEN: "t3" };
+/** A dead property whose text ends the response element of its resource. */
+const FORGED = { ns: "x", name: "x", xml: "</D:prop></D:propstat></D:response><forged/>" };
 const PASSWORD = "the author's password";
 
 /** The folder of a hostile author, who knows its key and can sign any chain. */
@@ -31,6 +34,12 @@ function fillHostile(data: string): void {
     putJob("usr/lib/shell/app.js", "steal()"),
     putJob("usr/bin/boot", "steal()"),
     putJob("home/note", "a note"),
+    putJob("var/cache/semantic/0000", "a shape of the author"),
+    putJob("var/cache/semantic/0001", "a shape of the author"),
+    putJob(
+      recordWorldName("/home"),
+      JSON.stringify({ of: "/home", seal: "", properties: [FORGED] }),
+    ),
   ]);
   writer.apply([transitionJob("lib/helper", "active")]);
   writer.close();
@@ -51,6 +60,8 @@ Deno.test("an imported archive starts no plugin, and adds no account, key or fil
       /^etc\/passwd and etc\/shadow: not imported, .*--with-accounts takes them$/m,
     );
     assertMatch(stdout, /^usr\/lib\/shell\/app\.js: not imported, .*--with-system takes it$/m);
+    assertMatch(stdout, /^var\/cache: 2 worlds not imported, .*--with-system takes them$/m);
+    assertMatch(stdout, /^var\/lib\/dav: 1 world not imported, .*--with-system takes them$/m);
     assertMatch(stdout, /^The signing key of the source was not adopted, .*--with-key adopts it$/m);
     const program = await startProgram(fromCheckout(folder, [], TOKENS));
     try {
@@ -64,6 +75,12 @@ Deno.test("an imported archive starts no plugin, and adds no account, key or fil
       assertEquals((await get("/auth/whoami", `Bearer ${forged}`)).status, 401);
       assert(!(await get("/usr/lib/shell/app.js?raw", "Bearer t3")).text.includes("steal"));
       assertEquals((await get("/home/note?raw", "Bearer t2")).text, "a note");
+      assertEquals((await get("/var/cache/semantic/0000?raw", "Bearer t3")).status, 404);
+      const found = await ask(`${program.url}/dav/home/`, {
+        method: "PROPFIND",
+        headers: { authorization: "Bearer t3", depth: "0" },
+      });
+      assertEquals([found.status, found.text.includes("forged")], [207, false]);
       const audit = JSON.parse((await get("/proc/audit/lib/helper", "Bearer t3")).text);
       assertEquals(audit.ok, true);
     } finally {

@@ -4,6 +4,7 @@
  */
 
 import { ArchiveError } from "../../archive/archive_entry.ts";
+import { SERVER_FOLDERS, serverFolderOf } from "../../archive/import_authority.ts";
 import {
   ASIDE_FOLDER,
   ImportError,
@@ -150,7 +151,15 @@ function withheldLines(withheld: ImportResult["withheld"], withheldKey: boolean)
         }: not imported, because accounts give rights; --with-accounts takes them`,
       ]
       : []),
-    ...system.map((name) =>
+    ...SERVER_FOLDERS.flatMap((of) => {
+      const { length } = system.filter((name) => serverFolderOf(name) === of);
+      return length === 0 ? [] : [
+        `${of.folder}: ${length} ${
+          length === 1 ? "world" : "worlds"
+        } not imported, because ${of.reason}; --with-system takes them`,
+      ];
+    }),
+    ...system.filter((name) => serverFolderOf(name) === undefined).map((name) =>
       `${name}: not imported, because it configures or extends this server; --with-system takes it`
     ),
     ...(withheldKey

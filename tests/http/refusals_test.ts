@@ -36,7 +36,7 @@ const ROWS: readonly (readonly [ProblemType, string, Record<string, string>, (st
   ["forbidden", "PUT /etc/x", T2, "x"],
   ["forbidden", "GET /etc/shadow", T2],
   ["foreign-origin", "PUT /home/x", { ...T3, origin: "https://evil.example" }, "x"],
-  ["lower-layer", "DELETE /home/boot", T3],
+  ["lower-layer", "DELETE /usr/bin/boot", T3],
   ["not-found", "GET /home/absent", T2],
   ["not-found", "GET /nowhere", T2],
   ["method-not-allowed", "PATCH /home/x", T2, "x", { allow: /^GET, HEAD, PUT, POST, DELETE, OPTIONS$/ }],

@@ -177,7 +177,7 @@ Deno.test("a server without tokens does not treat a forwarded request as local",
     ) {
       const put = { method: "PUT", target: "/home/x", headers, body: "x" };
       assertEquals((await server.send(put)).status, 401, JSON.stringify(headers));
-      const read = { method: "GET", target: "/home/boot", headers };
+      const read = { method: "GET", target: "/usr/bin/boot", headers };
       assertEquals((await server.send(read)).status, 200);
     }
     const local = await server.send({ method: "PUT", target: "/home/x", body: "x" });
@@ -199,7 +199,7 @@ Deno.test("a server without tokens answers 403 to an unknown Host", async () => 
         const host of ["evil.example", "localhost.evil.example:3005", "127.0.0.1.nip.io", "0.0.0.0"]
       ) {
         for (
-          const [method, target] of [["GET", "/home/boot"], ["PUT", "/home/x"], [
+          const [method, target] of [["GET", "/usr/bin/boot"], ["PUT", "/home/x"], [
             "GET",
             "/stream/",
           ]] as const
@@ -214,7 +214,7 @@ Deno.test("a server without tokens answers 403 to an unknown Host", async () => 
         assert(!reply.text.includes("the shell"));
       }
       for (const host of ["localhost:1", "127.0.0.1", "[::1]", "BOX.lan:99", "other.lan:80"]) {
-        assertEquals((await send(host, "GET", "/home/boot")).status, 200, host);
+        assertEquals((await send(host, "GET", "/usr/bin/boot")).status, 200, host);
       }
     },
   );
@@ -304,7 +304,7 @@ Deno.test("a page of another origin changes nothing, with or without stored cred
         },
         {
           title: "answers a read without CORS headers",
-          send: "GET /home/boot",
+          send: "GET /usr/bin/boot",
           as: credential,
           headers: { origin: "https://evil.example" },
           status: 200,

@@ -52,7 +52,9 @@ async function contents(server: TestServer): Promise<Record<string, string>> {
     ? JSON.parse(text).map(({ name }: { name: string }) => name)
     : text.trim().split("\n");
   const found: Record<string, string> = {};
-  for (const name of rows.filter((row: string) => row.startsWith("home/") && row !== "home/boot")) {
+  for (
+    const name of rows.filter((row: string) => row.startsWith("home/") && row !== "usr/bin/boot")
+  ) {
     found[name] = (await server.approve("GET", `/${name}?raw`)).text;
   }
   return found;

@@ -59,7 +59,7 @@ function startReader(server: TestServer): { stop(): Promise<number> } {
   const run = async () => {
     let count = 0;
     while (isRunning) {
-      const reply = await server.send({ method: "GET", target: "/home/boot?raw" });
+      const reply = await server.send({ method: "GET", target: "/usr/bin/boot?raw" });
       assertEquals(reply.status, 200);
       count++;
     }
@@ -238,9 +238,9 @@ test("GET answers 414 to a request target of more than 8192 bytes", async (serve
   const statusOf = async (target: string, method = "GET") =>
     (await server.send({ method, target, headers: bearer(TOKEN) })).status;
   const fill = (path: string, length: number) => path + "a".repeat(length - path.length);
-  assertEquals(await statusOf(fill("/home/boot?raw&x=", MAX_TARGET)), 200);
-  assertEquals(await statusOf(fill("/home/boot?raw&x=", MAX_TARGET + 1)), 414);
-  assertEquals(await statusOf(fill("/home/boot?raw&x=", 60_000)), 414);
+  assertEquals(await statusOf(fill("/usr/bin/boot?raw&x=", MAX_TARGET)), 200);
+  assertEquals(await statusOf(fill("/usr/bin/boot?raw&x=", MAX_TARGET + 1)), 414);
+  assertEquals(await statusOf(fill("/usr/bin/boot?raw&x=", 60_000)), 414);
   assertEquals(await statusOf(fill("/home/", MAX_TARGET)), 400);
   assertEquals(await statusOf(fill("/home/", MAX_TARGET + 1)), 414);
   assertEquals(await statusOf(fill("/home/", MAX_TARGET + 1), "PUT"), 414);
@@ -257,7 +257,7 @@ test("GET of other clients succeeds during floods and random bytes", async (serv
   const reader = startReader(server);
   const random = createRandom(20_240_229);
   const noise = (length: number) => Uint8Array.from({ length }, () => random() * 256);
-  const start = `GET /home/boot HTTP/1.1\r\n${HOST}`;
+  const start = `GET /usr/bin/boot HTTP/1.1\r\n${HOST}`;
   const messages: (string | Uint8Array)[] = [
     `${start}${"x-flood: 1\r\n".repeat(5000)}\r\n`,
     `${start}${Array.from({ length: 300 }, (_, i) => `x-${i}: 1\r\n`).join("")}\r\n`,
@@ -276,16 +276,16 @@ test("GET of other clients succeeds during floods and random bytes", async (serv
     `${start}expect: 200-ok\r\n\r\n`,
     `${start}upgrade: websocket\r\nconnection: upgrade\r\nsec-websocket-key: x\r\n\r\n`,
     `${start}upgrade: h2c\r\nconnection: upgrade, http2-settings\r\nhttp2-settings: x\r\n\r\n`,
-    `${"A".repeat(20_000)} /home/boot HTTP/1.1\r\n${HOST}\r\n`,
-    `GET /home/boot HTTP/9.9\r\n${HOST}\r\n`,
-    `GET /home/boot\r\n\r\n`,
-    `GET  /home/boot HTTP/1.1\r\n${HOST}\r\n`,
-    `GET /home/boot HTTP/1.1\r${HOST}\r`,
+    `${"A".repeat(20_000)} /usr/bin/boot HTTP/1.1\r\n${HOST}\r\n`,
+    `GET /usr/bin/boot HTTP/9.9\r\n${HOST}\r\n`,
+    `GET /usr/bin/boot\r\n\r\n`,
+    `GET  /usr/bin/boot HTTP/1.1\r\n${HOST}\r\n`,
+    `GET /usr/bin/boot HTTP/1.1\r${HOST}\r`,
     `GET /home/a b HTTP/1.1\r\n${HOST}\r\n`,
     `GET /home/\xff HTTP/1.1\r\n${HOST}\r\n`,
     `OPTIONS * HTTP/1.1\r\n${HOST}\r\n`,
     `CONNECT localhost:22 HTTP/1.1\r\n${HOST}\r\n`,
-    `CONNECT /home/boot HTTP/1.1\r\n${HOST}\r\n`,
+    `CONNECT /usr/bin/boot HTTP/1.1\r\n${HOST}\r\n`,
     `TRACE / HTTP/1.1\r\n${HOST}\r\n`,
     "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
     "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",

@@ -236,7 +236,7 @@ Deno.test("createApp() lets only requests for plugins wait while plugins are bei
     const waiting = ["/example", "/bin", "/dev"].map((path) => ask("GET", path));
     let answered = 0;
     for (const each of waiting) void each.then(() => answered += 1);
-    for (let i = 0; i < 3; i++) assertEquals((await ask("GET", "/home/boot?raw")).status, 200);
+    for (let i = 0; i < 3; i++) assertEquals((await ask("GET", "/usr/bin/boot?raw")).status, 200);
     assertEquals(answered, 0);
     const route = { path: "/dev/late", plugin: "lib/late", description: "comes", auth: "T1" };
     now.routes = [{ ...route, auth: "T1" }, { ...route, path: "/example", auth: "T1" }];

@@ -26,7 +26,7 @@ export const LOWER_TEXTS: Readonly<Record<string, string>> = {
   "usr/lib/shell/index.html": "<!doctype html><title>the shell</title>",
   "usr/lib/shell/app.js": "export {};",
   "usr/share/doc/note.md": "# A note\n",
-  "home/boot.ts": "console.log('boot');\n",
+  "usr/bin/boot.ts": "console.log('boot');\n",
 };
 
 /** Options of a test server. */

@@ -285,7 +285,7 @@ Deno.test("CreationInfoCache.read() returns another id for a new world of the sa
     await store.remove({ name: "home/x", by: "T3" });
     await put(1);
     assert(first !== undefined && await sealNow() !== first);
-    const lower = store.stat("home/boot");
+    const lower = store.stat("usr/bin/boot");
     assertEquals(lower && (await creationInfo.read(lower))?.id, "");
   });
 });

@@ -305,7 +305,7 @@ test("GET /proc/worlds lists the worlds that the caller can read", async (server
       headers: { accept: "text/plain", ...headers },
     })).text;
   const lower = "usr/lib/shell/app.js\nusr/lib/shell/index.html\n";
-  const all = `etc/passwd\nhome/a/b\nhome/ab\nhome/boot\n${lower}usr/share/doc/note.md\n`;
+  const all = `etc/passwd\nhome/a/b\nhome/ab\nusr/bin/boot\n${lower}usr/share/doc/note.md\n`;
   assertStrictEquals(await seen({}), all);
   assertStrictEquals(await seen(T2), all);
   assertStrictEquals(await seen(basic("x", "wrong")), all);

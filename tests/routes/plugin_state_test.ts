@@ -164,7 +164,10 @@ Deno.test("GET /lib/<name>/state shows texts of a plugin to T3 only; the log has
     const { text } = await get(server, "/lib/p/state");
     assertEquals(JSON.parse(text).health.crashes, 0);
     assert(!text.includes(words));
-    assert(server.log.some((line) => line.includes(words)));
+    await eventually(
+      () => Promise.resolve(server.log.find((line) => line.includes(words))),
+      "the log has the text",
+    );
   });
 });
 

@@ -18,6 +18,7 @@ import {
   RESPONSE_PART_BYTES,
   WATCHED_RESPONSE_BYTES,
 } from "../limits.ts";
+import { describeBodyEnd } from "../plugin/cell/cell_errors.ts";
 import type { Connection } from "../request/request_context.ts";
 import type { EdgeCounts } from "../request/edge_counts.ts";
 import {
@@ -380,8 +381,9 @@ export class ConnectionServer {
   }
 
   #onHandlerError(error: unknown): Response {
-    const text = error instanceof Error ? error.stack ?? error.message : String(error);
-    this.#options.log(`failed: ${text}`, "failed");
+    const text = describeBodyEnd(error) ??
+      (error instanceof Error ? error.stack ?? error.message : String(error));
+    if (text !== "") this.#options.log(`failed: ${text}`, "failed");
     return new Response("500 Internal server error\n", { status: 500 });
   }
 

@@ -1,15 +1,52 @@
-/** An error of a client writes no line to the server's log, has no stack and is no failure (5xx). */
+/**
+ * An error of a client writes no line to the server's log, has no stack and is no failure (5xx). A response
+ * that ends with its credential writes no line either, and a failure of a plugin writes no stack.
+ */
 
 import { setTimeout as delay } from "node:timers/promises";
-import { assert, assertEquals } from "../support/assert.ts";
-import { installPlugin } from "../support/plugin_server.ts";
-import { CLOSED, type TestServer, withServer } from "../support/test_server.ts";
+import { assert, assertEquals, assertMatch } from "../support/assert.ts";
+import { sha256Hex } from "../../lib/base/hash.ts";
+import { eventually } from "../plugin/plugin_test_server.ts";
+import { installPlugin, putWorld } from "../support/plugin_server.ts";
+import { basic, CLOSED, type TestServer, withServer } from "../support/test_server.ts";
 import { Connection } from "../support/wire.ts";
 
 const READER = `export const routes = ["/reads"];
 export default { async fetch(request) { return new Response(await request.text()); } };`;
 const HOLDER = `export const routes = ["/holds"];
 export default { fetch() { return new Promise(() => {}); } };`;
+/** Streams until its subrequest is refused (`/streams/calls`), it fails (`/streams/fails`), or it is ended. */
+const STREAMS =
+  `export const routes = ["/streams"]; export const grants = { "/home/streams": "rw" };
+export default { fetch(request, env) {
+  const { pathname } = new URL(request.url);
+  let count = 0;
+  return new Response(new ReadableStream({ async pull(controller) {
+    controller.enqueue(new TextEncoder().encode("open"));
+    if (pathname === "/streams/fails" && count++ > 0) throw new Error("at the second piece");
+    if (pathname === "/streams/calls") {
+      await env.machine.fetch("/home/streams", { method: "POST", body: "." });
+    }
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  } }));
+} };`;
+
+/** Reads a response until it ends or breaks, and runs an action after its first piece. */
+async function readWhile(
+  server: TestServer,
+  path: string,
+  act: () => Promise<unknown>,
+  headers: Record<string, string> = {},
+): Promise<void> {
+  const response = await fetch(`http://127.0.0.1:${server.port}${path}`, { headers });
+  const reader = response.body?.getReader();
+  await reader?.read();
+  await act();
+  // A response that was ended breaks its connection.
+  for (let done: boolean | undefined = false; done === false;) {
+    done = await reader?.read().then(({ done }) => done, () => true);
+  }
+}
 
 /** Sends a part of a request and closes the connection. */
 async function abort(server: TestServer, message: string): Promise<void> {
@@ -71,4 +108,34 @@ Deno.test("requests that the server refuses write no line to the log", () =>
       assertEquals(reply.status, status, `${method} ${target}: ${reply.text}`);
     }
     assertEquals(server.log.slice(before), []);
+  }));
+
+Deno.test("a streamed response that ends with its credential writes no line to the log", () =>
+  withServer({ env: CLOSED }, async (server) => {
+    await installPlugin(server, ["streams", STREAMS]);
+    await putWorld(server, "/etc/shadow", `ada:${sha256Hex("pw")}\n`);
+    await putWorld(server, "/etc/passwd", "ada:T2\n");
+    const before = server.log.length;
+    const removeAccount = () => putWorld(server, "/etc/passwd", "");
+    await readWhile(server, "/streams/x", removeAccount, basic("ada", "pw"));
+    assertEquals(server.log.slice(before), []);
+  }));
+
+Deno.test("a streamed response that a plugin fails writes one line without a stack", () =>
+  withServer({ env: CLOSED }, async (server) => {
+    await installPlugin(server, ["streams", STREAMS]);
+    const start = server.log.length;
+    const lines = () => server.log.slice(start).filter((line) => line.startsWith("failed: "));
+    await readWhile(server, "/streams/fails", () => Promise.resolve());
+    await eventually(() => Promise.resolve(lines()[0]), "the failure is logged");
+    await readWhile(
+      server,
+      "/streams/calls",
+      () => server.approve("PUT", "/lib/streams/state", "disabled"),
+    );
+    await eventually(() => Promise.resolve(lines()[1]), "the refusal is logged");
+    const [failure = "", refusal = ""] = lines();
+    assertMatch(failure, /^failed: the response of a plugin ended early: .*at the second piece/);
+    assertMatch(refusal, /ended early: .*the plugin was disabled, deleted or replaced/);
+    assert(!server.log.some((line) => line.includes("\n")), server.log.join("\n"));
   }));

@@ -7,7 +7,8 @@
 import { Problem } from "../../http/problem.ts";
 import { RpcError } from "../wire/rpc_calls.ts";
 import { FileChanged } from "./file_body.ts";
-import { CellEndedError, ResponseTimeoutError } from "./cell_run.ts";
+import { CallerEndedError, CellEndedError, ResponseTimeoutError } from "./cell_run.ts";
+import { UnreadResponseError } from "./unread_responses.ts";
 
 const ENDS: Record<Exclude<CellEndedError["kind"], "stopped" | "spawn">, string> = {
   unfit: "its source cannot be loaded",
@@ -66,6 +67,24 @@ export function toCellProblem(error: unknown, name: string): unknown {
     );
   }
   return error;
+}
+
+/**
+ * Describes why the body of a response ended early, for the log. These are failures of a plugin, or
+ * ends that were intended, so a stack of the server would not help.
+ *
+ * @param error what the body failed with
+ * @returns one line; `""` if nothing failed, because the operator, the credential or the client ended
+ * the response; undefined for an error that is not one of a cell
+ */
+export function describeBodyEnd(error: unknown): string | undefined {
+  if (error instanceof CallerEndedError || error instanceof UnreadResponseError) return "";
+  if (error instanceof CellEndedError && error.kind === "stopped") return "";
+  if (error instanceof RpcError || error instanceof CellEndedError) {
+    // Text of a plugin has no control characters: `readText` escapes them.
+    return `the response of a plugin ended early: ${error.message}`;
+  }
+  return undefined;
 }
 
 /**

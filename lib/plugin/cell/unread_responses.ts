@@ -8,6 +8,11 @@
 import type { CallerConnection } from "./client_disconnect.ts";
 import type { PendingCall, ReadBody } from "../wire/rpc_calls.ts";
 
+/** The reader of a response took nothing for too long, so the response was given up. */
+export class UnreadResponseError extends Error {
+  override readonly name = "UnreadResponseError";
+}
+
 /** A response that is being sent. */
 export interface WatchedResponse {
   readonly body: ReadBody;
@@ -71,7 +76,7 @@ export class UnreadResponses {
       }
       if (now - progress.at < this.#timeoutMs) continue;
       this.#remove(progress);
-      const reason = new Error(`the reader took nothing for ${this.#timeoutMs} ms`);
+      const reason = new UnreadResponseError(`the reader took nothing for ${this.#timeoutMs} ms`);
       call.cancel(reason);
       // The call is over if the plugin has sent all of the body.
       body.fail(reason);

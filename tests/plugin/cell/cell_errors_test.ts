@@ -1,8 +1,14 @@
 import { assert, assertEquals, assertNotMatch } from "../../support/assert.ts";
 import { Problem } from "../../../lib/http/problem.ts";
 import { RpcError } from "../../../lib/plugin/wire/rpc_calls.ts";
-import { createStoppedProblem, toCellProblem } from "../../../lib/plugin/cell/cell_errors.ts";
 import {
+  createStoppedProblem,
+  describeBodyEnd,
+  toCellProblem,
+} from "../../../lib/plugin/cell/cell_errors.ts";
+import { UnreadResponseError } from "../../../lib/plugin/cell/unread_responses.ts";
+import {
+  CallerEndedError,
   CellEndedError,
   type CellEndKind,
   ResponseTimeoutError,
@@ -48,4 +54,17 @@ Deno.test("createStoppedProblem() has status 503 and Retry-After", () => {
     503,
     "1",
   ]);
+});
+
+Deno.test("describeBodyEnd() is one line for a failure of a plugin, and empty if nothing failed", () => {
+  const rows: [error: unknown, line: string | undefined][] = [
+    [new CallerEndedError("x"), ""],
+    [new UnreadResponseError("x"), ""],
+    [new CellEndedError("stopped", "x"), ""],
+    [new CellEndedError("crash", "it crashed"), "the response of a plugin ended early: it crashed"],
+    [new RpcError("Error: no"), "the response of a plugin ended early: Error: no"],
+    [new Error("ours"), undefined],
+    ["text", undefined],
+  ];
+  for (const [error, line] of rows) assertEquals([error, describeBodyEnd(error)], [error, line]);
 });

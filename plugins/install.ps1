@@ -1,5 +1,5 @@
 #Requires -Version 5.1
-# Installs plugins on a running server: stores each source (T2), shows what it requests, approves it
+# Installs plugins on a running server: checks both tokens, stores each source (T2), shows what it requests, approves it
 # (T3), and checks that it is up. Works from any folder and needs only curl.
 #
 #   plugins\install.ps1 <name>
@@ -15,7 +15,7 @@
 # are sent only to a server that proves that it holds the data folder (ELASTIK_DATA, else data). Set
 # ELASTIK_URL and the tokens in the environment to send them to any other server.
 #
-# Exit codes: 0 every plugin is up, 1 the server refused a plugin, 2 wrong usage, a missing file or a
+# Exit codes: 0 every plugin is up, 1 the server refused a token or a plugin, 2 wrong usage, a missing file or a
 # missing token (nothing was installed), 3 the server cannot be reached.
 param([Parameter(ValueFromRemainingArguments = $true)][string[]]$Words, [switch]$WithSemantic)
 $ErrorActionPreference = 'Stop'
@@ -154,8 +154,20 @@ if (-not $approve -and $held -and (Test-Path "${held}/.approve-token")) {
 }
 if (-not $approve) { Stop-With 2 "Cannot approve${names}: ELASTIK_APPROVE_TOKEN is not set; set it to the server's T3 token, nothing was installed" }
 
+# 4. Check both tokens before anything is changed: a source that is stored stops its active plugin
+Ask GET /auth/whoami $token '' ''
+if ($status -ne '200' -or -not ($body.Contains('"tier":"T2"') -or $body.Contains('"tier":"T3"'))) {
+  if ($status -eq '200') { Stop-With 1 "Cannot store${names}: the token has tier T1, T2 is required; set ELASTIK_TOKEN to the server's T2 token, nothing was installed" }
+  Stop-With 1 "Cannot store${names}: $(Get-Words $body); set ELASTIK_TOKEN to the server's T2 token, nothing was installed"
+}
+Ask GET /auth/whoami $approve '' ''
+if ($status -ne '200' -or -not $body.Contains('"tier":"T3"')) {
+  if ($status -eq '200') { Stop-With 1 "Cannot approve${names}: the token has a lower tier, T3 is required; set ELASTIK_APPROVE_TOKEN to the server's T3 token, nothing was installed" }
+  Stop-With 1 "Cannot approve${names}: $(Get-Words $body); set ELASTIK_APPROVE_TOKEN to the server's T3 token, nothing was installed"
+}
+
 foreach ($name in $names.Trim().Split(' ')) {
-  # 4. Store the source
+  # 5. Store the source
   Ask PUT "/lib/${name}?ext=ts" $token 'Content-Type: text/plain' "@${folder}/${name}.ts"
   switch ($status) {
     { $_ -in '200', '201' } { break }
@@ -165,7 +177,7 @@ foreach ($name in $names.Trim().Split(' ')) {
   $version = ($body | ConvertFrom-Json).version
   Say "Stored ${name} as ${url}/lib/${name}, version ${version}"
 
-  # 5. Show what it requests
+  # 6. Show what it requests
   Ask GET "/lib/${name}/state?asks" $approve '' ''
   switch ($status) {
     '200' { break }
@@ -177,7 +189,7 @@ foreach ($name in $names.Trim().Split(' ')) {
     Say ('  "' + $field.Name + '":' + (ConvertTo-Json -Compress -Depth 9 $field.Value))
   }
 
-  # 6. Approve exactly what was shown
+  # 7. Approve exactly what was shown
   $asks = ($body | ConvertFrom-Json).asks.digest
   $approval = [IO.Path]::GetTempFileName() # old versions of PowerShell drop quotes in arguments
   [IO.File]::WriteAllText($approval, '{"state":"active","asks":"' + $asks + '"}')
@@ -185,7 +197,7 @@ foreach ($name in $names.Trim().Split(' ')) {
   Remove-Item $approval
   if ($status -ne '200') { Stop-With 1 "Cannot activate ${name}: $(Get-Words $body); ${name} is stored but not active" }
 
-  # 7. Check that it is up
+  # 8. Check that it is up
   $fallback = ($body | ConvertFrom-Json).fallback
   Ask GET /bin $approve 'Accept: application/json' ''
   if (-not $fallback -and -not (@($body | ConvertFrom-Json | ForEach-Object { $_ } | Where-Object { $_.plugin -eq "/lib/${name}" }).Count)) {

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Installs plugins on a running server: stores each source (T2), shows what it requests, approves it
+# Installs plugins on a running server: checks both tokens, stores each source (T2), shows what it requests, approves it
 # (T3), and checks that it is up. Works from any folder and needs only curl.
 #
 #   plugins/install.sh <name>
@@ -15,7 +15,7 @@
 # are sent only to a server that proves that it holds the data folder (ELASTIK_DATA, else data). Set
 # ELASTIK_URL and the tokens in the environment to send them to any other server.
 #
-# Exit codes: 0 every plugin is up, 1 the server refused a plugin, 2 wrong usage, a missing file or a
+# Exit codes: 0 every plugin is up, 1 the server refused a token or a plugin, 2 wrong usage, a missing file or a
 # missing token (nothing was installed), 3 the server cannot be reached.
 set -eu
 
@@ -182,8 +182,22 @@ if [ -z "$approve" ] && [ -n "$held" ] && [ -r "${held}/.approve-token" ]; then
 fi
 [ -n "$approve" ] || stop 2 "Cannot approve${names}: ELASTIK_APPROVE_TOKEN is not set; set it to the server's T3 token, nothing was installed"
 
+# 4. Check both tokens before anything is changed: a source that is stored stops its active plugin
+ask GET /auth/whoami "$token" '' ''
+case $status$body in
+200*'"tier":"T2"'* | 200*'"tier":"T3"'*) ;;
+200*) stop 1 "Cannot store${names}: the token has tier T1, T2 is required; set ELASTIK_TOKEN to the server's T2 token, nothing was installed" ;;
+*) stop 1 "Cannot store${names}: $(words "$body"); set ELASTIK_TOKEN to the server's T2 token, nothing was installed" ;;
+esac
+ask GET /auth/whoami "$approve" '' ''
+case $status$body in
+200*'"tier":"T3"'*) ;;
+200*) stop 1 "Cannot approve${names}: the token has a lower tier, T3 is required; set ELASTIK_APPROVE_TOKEN to the server's T3 token, nothing was installed" ;;
+*) stop 1 "Cannot approve${names}: $(words "$body"); set ELASTIK_APPROVE_TOKEN to the server's T3 token, nothing was installed" ;;
+esac
+
 for name in $names; do
-  # 4. Store the source
+  # 5. Store the source
   ask PUT "/lib/${name}?ext=ts" "${token}" 'Content-Type: text/plain' "@${folder}/${name}.ts"
   case $status in
   200 | 201) ;;
@@ -193,7 +207,7 @@ for name in $names; do
   version=$(printf '%s' "$body" | sed -n 's/.*"version":\([0-9]*\).*/\1/p')
   say "Stored ${name} as ${url}/lib/${name}, version ${version}"
 
-  # 5. Show what it requests
+  # 6. Show what it requests
   ask GET "/lib/${name}/state?asks" "${approve}" '' ''
   case $status in
   200) ;;
@@ -205,12 +219,12 @@ for name in $names; do
     awk 'NF { gsub(/,"(auth|config|configured|description|digest|fallback|fault|grants|patience|permissions|subject)":/, "\n&"); print }' |
     sed 's/^,//; s/^/  /'
 
-  # 6. Approve exactly what was shown
+  # 7. Approve exactly what was shown
   asks=$(printf '%s' "$body" | sed -n 's/.*"digest":"\([0-9a-f]*\)".*/\1/p')
   ask PUT "/lib/${name}/state" "${approve}" "If-Match: \"${version}\"" "{\"state\":\"active\",\"asks\":\"${asks}\"}"
   [ "$status" = 200 ] || stop 1 "Cannot activate ${name}: $(words "$body"); ${name} is stored but not active"
 
-  # 7. Check that it is up
+  # 8. Check that it is up
   case $body in *'"fallback":true'*) fallback=yes ;; *) fallback=no ;; esac
   ask GET /bin "${approve}" 'Accept: application/json' ''
   case $body in

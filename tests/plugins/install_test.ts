@@ -362,12 +362,15 @@ Deno.test({
 });
 
 Deno.test({
-  name: `install.sh names the token that is missing or wrong${NO_CURL}`,
+  name:
+    `install.sh names the token that is missing or wrong, and an active plugin stays active${NO_CURL}`,
   ignore: NO_CURL !== "",
   async fn() {
     await withServer({ env: { ...CLOSED, ...QUICK } }, async (server) => {
       await withScript(async (folder) => {
         const where = url(server);
+        const first = await install(folder, ["example"], { ...where, ...TOKENS });
+        assertEquals(first.code, 0, first.stderr);
         const rows: [env: Record<string, string>, code: number, says: RegExp][] = [
           [{ ELASTIK_APPROVE_TOKEN: APPROVE }, 1, /Cannot store example: .*set ELASTIK_TOKEN/],
           [
@@ -378,7 +381,12 @@ Deno.test({
           [
             { ...TOKENS, ELASTIK_APPROVE_TOKEN: TOKEN },
             1,
-            /T3 is required; set ELASTIK_APPROVE_TOKEN/,
+            /Cannot approve example: .*T3 is required; set ELASTIK_APPROVE_TOKEN .*nothing was/,
+          ],
+          [
+            { ...TOKENS, ELASTIK_APPROVE_TOKEN: "wrong" },
+            1,
+            /Cannot approve example: .*set ELASTIK_APPROVE_TOKEN .*nothing was installed/,
           ],
         ];
         for (const [env, code, says] of rows) {
@@ -386,7 +394,11 @@ Deno.test({
           assertStrictEquals(ran.code, code, ran.stderr);
           assertMatch(ran.stderr, says);
           server.assertNoSecret(ran.stdout + ran.stderr, "install.sh");
+          assertStrictEquals(ran.stderr.trimEnd().split("\n").length, 1, ran.stderr);
+          assertEquals((await stateOf(server, "example")).up, true, ran.stderr);
         }
+        const kept = await server.approve("GET", "/lib/example");
+        assertMatch(kept.headers.get("etag") ?? "", /^"1-/);
       });
     });
   },

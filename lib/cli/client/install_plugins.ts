@@ -1,7 +1,7 @@
 /**
- * Installs shipped plugins on a running server: stores each source (T2), shows what it requests,
- * approves exactly this version (T3), and checks that its routes are up. The steps and messages are
- * those of `plugins/install.sh`, for users without a checkout. It knows no plugin by name.
+ * Installs shipped plugins on a running server: checks both tokens, stores each source (T2), shows
+ * what it requests, approves exactly this version (T3), and checks that its routes are up. The steps
+ * and messages are those of `plugins/install.sh`, for users without a checkout. It knows no plugin by name.
  */
 
 import { sanitizeText } from "../../base/sanitize_text.ts";
@@ -10,6 +10,7 @@ import {
   problemText,
   readProperty,
   type ServerAccess,
+  type ServerClient,
 } from "./server_client.ts";
 
 /**
@@ -99,6 +100,7 @@ export async function installPlugins(
   if (server.isStored) {
     print(`Using the approve token that the server stores in ${server.data}/.approve-token`);
   }
+  await assertTokens(client, names, token, approve);
   const installed: string[] = [];
   for (const name of names) {
     try {
@@ -110,6 +112,47 @@ export async function installPlugins(
     installed.push(name);
   }
   print(`All plugins are up: ${client.base}/bin lists the routes`);
+}
+
+/**
+ * Checks both tokens before anything is changed: a source that is stored makes an active plugin
+ * pending, which stops it.
+ *
+ * @throws {InstallError} a token is unknown or has a lower tier
+ */
+async function assertTokens(
+  client: ServerClient,
+  names: readonly string[],
+  token: string | undefined,
+  approve: string,
+): Promise<void> {
+  const rows = [
+    {
+      credential: token,
+      tiers: ["T2", "T3"],
+      action: "store",
+      low: "the token has tier T1, T2 is required",
+      next: "set ELASTIK_TOKEN to the server's T2 token",
+    },
+    {
+      credential: approve,
+      tiers: ["T3"],
+      action: "approve",
+      low: "the token has a lower tier, T3 is required",
+      next: "set ELASTIK_APPROVE_TOKEN to the server's T3 token",
+    },
+  ];
+  for (const { credential, tiers, action, low, next } of rows) {
+    const response = await client.request("GET", "/auth/whoami", { credential });
+    const isKnown = response.status === 200;
+    const tier = readProperty(response.json, "tier");
+    if (isKnown && typeof tier === "string" && tiers.includes(tier)) continue;
+    const found = isKnown ? low : problemText(response);
+    throw new InstallError(
+      1,
+      `Cannot ${action} ${names.join(" ")}: ${found}; ${next}, nothing was installed`,
+    );
+  }
 }
 
 async function installOne(

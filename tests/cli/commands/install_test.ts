@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertMatch } from "../../support/assert.ts";
 import { createClosedUrl, startImpostor } from "../client/impostor.ts";
 import { APPROVE, CLOSED, TOKEN, withServer } from "../../support/test_server.ts";
-import { QUICK } from "../../plugin/plugin_test_server.ts";
+import { QUICK, stateOf } from "../../plugin/plugin_test_server.ts";
 import { ask, fromCheckout, ROOT, runProgram, startProgram } from "../../project/program.ts";
 import { withTempFolder } from "../../support/temp_folder.ts";
 
@@ -36,7 +36,7 @@ Deno.test("install on a new server needs no token if its data folder is here", (
     }
   }));
 
-Deno.test("install reports the same errors as install.sh, and which token is missing", () =>
+Deno.test("install reports the same errors as install.sh, and changes nothing with a wrong token", () =>
   withServer({ env: { ...CLOSED, ...QUICK } }, (server) =>
     withTempFolder(async (folder) => {
       const url = `http://127.0.0.1:${server.port}`;
@@ -66,9 +66,15 @@ Deno.test("install reports the same errors as install.sh, and which token is mis
         ],
         [
           ["example"],
-          { ...tokens, ELASTIK_APPROVE_TOKEN: TOKEN },
+          { ...tokens, ELASTIK_APPROVE_TOKEN: server.capability("/", "rw") },
           1,
-          /Cannot approve example: .*T3 is required; set ELASTIK_APPROVE_TOKEN .* is stored but not active/,
+          /Cannot approve example: .*T3 is required; set ELASTIK_APPROVE_TOKEN .*nothing was installed/,
+        ],
+        [
+          ["example"],
+          { ...tokens, ELASTIK_APPROVE_TOKEN: "wrong" },
+          1,
+          /Cannot approve example: .*set ELASTIK_APPROVE_TOKEN .*nothing was installed/,
         ],
         [
           ["example", "--url", createClosedUrl()],
@@ -77,12 +83,21 @@ Deno.test("install reports the same errors as install.sh, and which token is mis
           /^Cannot reach http:.*start the server/,
         ],
       ];
+      const first = await runProgram(
+        fromCheckout(folder, ["install", "example", "--url", url], tokens),
+      );
+      assertEquals(first.code, 0, first.stderr);
       for (const [args, env, code, says] of rows) {
         const at = args.includes("--url") ? args : [...args, "--url", url];
         const ran = await runProgram(fromCheckout(folder, ["install", ...at], env));
         assertEquals(ran.code, code, `${args}: ${ran.stdout}${ran.stderr}`);
         assertMatch(ran.stderr, says);
         server.assertNoSecret(ran.stdout + ran.stderr, "install");
+        assertEquals(
+          (await stateOf(server, "example")).up,
+          true,
+          `the plugin is active: ${ran.stderr}`,
+        );
       }
     })));
 

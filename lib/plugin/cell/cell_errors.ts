@@ -79,12 +79,14 @@ export function toCellProblem(error: unknown, name: string): unknown {
  */
 export function describeBodyEnd(error: unknown): string | undefined {
   if (error instanceof CallerEndedError || error instanceof UnreadResponseError) return "";
-  if (error instanceof CellEndedError && error.kind === "stopped") return "";
-  if (error instanceof RpcError || error instanceof CellEndedError) {
-    // Text of a plugin has no control characters: `readText` escapes them.
-    return `the response of a plugin ended early: ${error.message}`;
+  const early = "the response of a plugin ended early";
+  if (error instanceof CellEndedError) {
+    if (error.kind === "stopped") return "";
+    // Without its message, which can contain output of the plugin; the event of the cell has it.
+    return error.kind === "spawn" ? early : `${early}: ${ENDS[error.kind]}`;
   }
-  return undefined;
+  // `readText` has escaped control characters in the message.
+  return error instanceof RpcError ? `${early}: ${error.message}` : undefined;
 }
 
 /**

@@ -61,7 +61,10 @@ Deno.test("describeBodyEnd() is one line for a failure of a plugin, and empty if
     [new CallerEndedError("x"), ""],
     [new UnreadResponseError("x"), ""],
     [new CellEndedError("stopped", "x"), ""],
-    [new CellEndedError("crash", "it crashed"), "the response of a plugin ended early: it crashed"],
+    [
+      new CellEndedError("crash", "a\n  at f"),
+      "the response of a plugin ended early: its cell crashed",
+    ],
     [new RpcError("Error: no"), "the response of a plugin ended early: Error: no"],
     [new Error("ours"), undefined],
     ["text", undefined],

@@ -34,6 +34,11 @@ export interface Connection extends BodySource {
   readonly giveUp?: (() => void) | undefined;
   /** Says that the content of the response is in memory for this client only. */
   ownContent?(): void;
+  /**
+   * Says that the response has more than `WATCHED_RESPONSE_BYTES`. Needed only for a response without
+   * a promise, whose headers are not looked at: that would cost 0.5 µs for every read.
+   */
+  largeContent?(): void;
 }
 
 /**

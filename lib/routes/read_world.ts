@@ -9,6 +9,7 @@ import { createTypeChooser } from "../http/negotiate.ts";
 import { encodePath } from "../http/path.ts";
 import { Problem } from "../http/problem.ts";
 import { hasQuery, readQueryNumber } from "../http/query.ts";
+import { WATCHED_RESPONSE_BYTES } from "../limits.ts";
 import { toJobCaller } from "../request/job_caller.ts";
 import { assertValidName, type RequestContext } from "../request/request_context.ts";
 import type { ServerContext } from "../request/server_context.ts";
@@ -53,11 +54,13 @@ export function readWorld(
 /** Sends the representation that the Accept header selects. A read from memory ends here. */
 function respondWorld(
   store: Store,
-  { request, headers = request.headers }: RequestContext,
+  { request, headers = request.headers, connection }: RequestContext,
   world: World,
   raw: boolean,
 ): Response | Promise<Response> {
   const read = { method: request.method, headers };
+  // JSON needs up to 6 bytes for a byte of text.
+  if (world.body.length > WATCHED_RESPONSE_BYTES / 8) connection?.largeContent?.();
   if (raw) return respondRepresentation(read, getRepresentation(world, "raw"), true);
   const accept = headers.get("accept");
   let mediaType = chooseType(accept);

@@ -16,7 +16,6 @@ import {
   MAX_ACCEPT_PAUSE_MS,
   MAX_CACHE_ENTRY_BYTES,
   RESPONSE_PART_BYTES,
-  WATCHED_RESPONSE_BYTES,
 } from "../limits.ts";
 import { describeBodyEnd } from "../plugin/cell/cell_errors.ts";
 import type { Connection } from "../request/request_context.ts";
@@ -296,7 +295,7 @@ export class ConnectionServer {
     if (!(response instanceof Promise)) {
       open.usedAt = this.#table.checkedAt;
       // A response that needs no promise is in memory, and never a stream.
-      return isLarge(response) ? this.#watch(open, request, response, info) : response;
+      return exchange.isContentLarge ? this.#watch(open, request, response, info) : response;
     }
     open.busy++;
     return this.#finish(open, request, response, exchange, info);
@@ -425,6 +424,8 @@ class Exchange implements Connection {
   readonly giveUp: (() => void) | undefined;
   /** Whether the content of the response is in memory for this client only. */
   isContentOwn = false;
+  /** Whether the response is long. */
+  isContentLarge = false;
   #receipt: BodyReceipt | undefined;
 
   constructor(
@@ -449,6 +450,10 @@ class Exchange implements Connection {
 
   ownContent(): void {
     this.isContentOwn = true;
+  }
+
+  largeContent(): void {
+    this.isContentLarge = true;
   }
 
   /** Starts to receive the body of the request. */
@@ -485,11 +490,6 @@ function sendInParts(
       return reader.cancel(reason);
     },
   }, { highWaterMark: 0 });
-}
-
-function isLarge({ headers }: Response): boolean {
-  const length = headers.get("content-length");
-  return length !== null && Number(length) > WATCHED_RESPONSE_BYTES;
 }
 
 /** IPv6 clients usually have a network of 64 bits. */

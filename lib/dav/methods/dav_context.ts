@@ -4,7 +4,7 @@
  */
 
 import type { Caller } from "../../auth/caller.ts";
-import type { BodySource } from "../../http/read_body.ts";
+import type { Connection } from "../../request/request_context.ts";
 import type { RequestTarget } from "../../http/path.ts";
 import type { ServerContext } from "../../request/server_context.ts";
 import { CreationInfoCache } from "../properties/creation_info.ts";
@@ -28,7 +28,7 @@ export interface DavRequest {
   readonly target: RequestTarget;
   readonly caller: Caller;
   /** The connection of the client; absent for a subrequest of a plugin. */
-  readonly connection?: BodySource;
+  readonly connection?: Connection;
   /** Lock tokens that the If header submits. */
   readonly submitted: ReadonlySet<string>;
 }

@@ -13,6 +13,7 @@ import {
   type Representation,
   respondRepresentation,
 } from "../../response/representation.ts";
+import { WATCHED_RESPONSE_BYTES } from "../../limits.ts";
 import type { World } from "../../world/store.ts";
 import { davEtag } from "../resource/dav_etag.ts";
 import { hasMounts } from "../resource/mount_client.ts";
@@ -31,9 +32,9 @@ export function get(context: DavContext, davRequest: DavRequest): Promise<Respon
   const { request, caller, target: { path, name, isCollection: collection } } = davRequest;
   assertCan(caller, "read", path);
   const cached = collection ? undefined : context.server.store.peek(name);
-  return cached === undefined
-    ? getUncached(context, davRequest)
-    : respondRepresentation(request, davRepresentation(cached, davRequest), true);
+  if (cached === undefined) return getUncached(context, davRequest);
+  if (cached.body.length > WATCHED_RESPONSE_BYTES) davRequest.connection?.largeContent?.();
+  return respondRepresentation(request, davRepresentation(cached, davRequest), true);
 }
 
 async function getUncached(context: DavContext, davRequest: DavRequest): Promise<Response> {

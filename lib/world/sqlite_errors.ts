@@ -15,7 +15,7 @@ const SQLITE_PROTOCOL = 15;
 /** The shared-memory file could not grow (`SQLITE_IOERR_SHMSIZE`), because the disk is full. */
 const SQLITE_NO_SHARED_MEMORY = 10 | (19 << 8);
 const NO_HANDLES = /EMFILE|ENFILE|too many open files/i;
-const READ_ONLY = /EROFS|read-only file system/i;
+const READ_ONLY = /EROFS|read-only file system|readonly database/i;
 const NO_SPACE = /ENOSPC|EDQUOT|no space left|quota exceeded|disk is full/i;
 
 /**

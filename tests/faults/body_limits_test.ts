@@ -62,7 +62,8 @@ Deno.test("a request body that stops gets 408, and its connection is closed", ()
       const where = `${line} ${JSON.stringify(headers)}`;
       const { status, text } = await connection.reply();
       assertEquals(status, 408, `${where}: ${text}`);
-      assertMatch(text, /no part of it arrived for 0\.2 s/, where);
+      // The second if the part arrived late, so that the rate was too low first.
+      assertMatch(text, /no part of it arrived for 0\.2 s|bytes arrived in 0\.2 s/, where);
       assertEquals(await connection.rest(), "", where);
       connection.close();
     }));

@@ -16,6 +16,7 @@ import { LEDGER_BUSY_MS } from "../../limits.ts";
 import { fromFolderName } from "../name.ts";
 import { pathExists, TRASH_FOLDER, tryRemove, WORLD_FILE } from "./durable_fs.ts";
 import { isSame } from "./folder_identity.ts";
+import { openFailure } from "./open_failure.ts";
 import * as sql from "./sql.ts";
 
 /** File name of the ledger in the trash. */
@@ -156,16 +157,17 @@ export class NameLedger {
     const trash = `${this.data}/${TRASH_FOLDER}`;
     // Not recursive: a data folder that is missing while the server runs was moved away.
     if (!pathExists(trash)) Deno.mkdirSync(trash, { mode: 0o700 });
-    const db = new DatabaseSync(this.#path);
+    let db: DatabaseSync | undefined;
     try {
+      db = new DatabaseSync(this.#path);
       // The two writers of a store can open the file at the same time.
       db.exec(`PRAGMA busy_timeout = ${LEDGER_BUSY_MS}`);
       db.exec("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL");
       if (db.prepare(sql.SELECT_LEDGER).get() === undefined) fill(db, this.data);
       this.#identity = Deno.statSync(this.#path);
     } catch (error) {
-      db.close();
-      throw error;
+      db?.close();
+      throw openFailure(pathExists(this.#path) ? this.#path : trash, error);
     }
     return this.#db = db;
   }

@@ -1,6 +1,6 @@
 /**
  * A request body that stops, that is too slow, or that needs more memory than there is costs its
- * client the request, and nobody else anything.
+ * client the request, and no other client anything.
  */
 
 import { setTimeout as delay } from "node:timers/promises";

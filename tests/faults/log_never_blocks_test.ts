@@ -1,5 +1,5 @@
 /**
- * The server's output never blocks the server: it answers and stops while nobody reads its standard
+ * The server's output never blocks the server: it answers and stops while no process reads its standard
  * output and error, and after their reader has closed them.
  */
 

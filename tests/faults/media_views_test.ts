@@ -1,6 +1,6 @@
 /**
  * Property: the views of the shell show what is written in a world. No character of a CSV cell and
- * no spelling of a JSON value is lost, whoever wrote the text. These are the parsers of the views;
+ * no spelling of a JSON value is lost, whatever program wrote it. These are the parsers of the views;
  * they need no browser.
  */
 

@@ -1,5 +1,5 @@
 /**
- * The property: an imported archive gives nobody rights on this server. Code that was not approved here does
+ * The property: an imported archive gives no caller rights on this server. Code that was not approved here does
  * not run, and accounts, the signing key and the server's own files are taken only on request.
  */
 

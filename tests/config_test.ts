@@ -1,11 +1,6 @@
 import { assert, assertEquals, assertStrictEquals, assertThrows } from "./support/assert.ts";
-import {
-  ConfigError,
-  isLoopbackHost,
-  PUBLIC_SETTINGS,
-  readConfig,
-  SETTINGS,
-} from "../lib/config.ts";
+import { ConfigError, isLoopbackHost, readConfig } from "../lib/config.ts";
+import { PUBLIC_SETTINGS, SETTINGS } from "../lib/settings.ts";
 import {
   CACHE_BYTES,
   HISTORY_BYTES,

@@ -3,7 +3,7 @@
  * All settings are named; only values without secrets are shown.
  */
 
-import { PUBLIC_SETTINGS, type SettingName, SETTINGS } from "../config.ts";
+import { PUBLIC_SETTINGS, type SettingName, SETTINGS } from "../settings.ts";
 import type { Store } from "../world/store.ts";
 
 const encoder = new TextEncoder();

@@ -5,7 +5,7 @@
 
 import { setTimeout as delay } from "node:timers/promises";
 import { assert, assertEquals, assertMatch } from "../support/assert.ts";
-import type { SettingName } from "../../lib/config.ts";
+import type { SettingName } from "../../lib/settings.ts";
 import { APPROVE, bearer, CLOSED, type TestServer, withServer } from "../support/test_server.ts";
 import { installPlugin } from "../support/plugin_server.ts";
 import { Connection } from "../support/wire.ts";

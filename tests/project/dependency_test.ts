@@ -11,7 +11,7 @@ import { readSources } from "../support/read_sources.ts";
  * runtime. What precedes `(types)` back to the semicolon may be imported as types only.
  */
 const LAYERS: readonly (readonly [units: string, mayImport: string])[] = [
-  ["version.ts, limits.ts", "nothing"],
+  ["version.ts, limits.ts, settings.ts", "nothing"],
   ["base", "nothing"],
   ["deps", "npm"],
   ["world", "base, deps, limits"],
@@ -19,7 +19,7 @@ const LAYERS: readonly (readonly [units: string, mayImport: string])[] = [
   ["world/store", "base, limits, world, world/file"],
   ["world/worker", "base, limits, world, world/file; world/store (types)"],
   ["http", "base, deps, limits; world (types)"],
-  ["config.ts", "base, http, limits"],
+  ["config.ts", "base, http, limits, settings"],
   ["auth", "base, http, limits; world (types)"],
   ["source", "deps"],
   ["archive", "base, deps, limits, world, world/file"],

@@ -1,6 +1,7 @@
 /** The documents against the code: every setting, route, problem type and name that they must list. */
 
-import { readConfig, SETTINGS } from "../../lib/config.ts";
+import { readConfig } from "../../lib/config.ts";
+import { SETTINGS } from "../../lib/settings.ts";
 import { PROBLEMS } from "../../lib/http/problem.ts";
 import { parseManifest } from "../../lib/plugin/manifest/manifest.ts";
 import { CORE_ROUTES } from "../../lib/request/core_routes.ts";

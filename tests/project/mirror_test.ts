@@ -29,6 +29,7 @@ const COVERED_BY: Readonly<Record<string, string>> = {
   "lib/request/request_context.ts": "tests/request/gate_test.ts",
   "lib/routes/world_responses.ts": "tests/routes/read_world_test.ts",
   "lib/server/start.ts": "tests/http/agent_loop_test.ts",
+  "lib/settings.ts": "tests/config_test.ts",
   "lib/source/program_source.ts": "tests/source/find_program_source_test.ts",
   "lib/source/single_file.ts": "tests/source/find_program_source_test.ts",
   "lib/tools/generate_plugins_module.ts": "tests/plugins/mod_test.ts",

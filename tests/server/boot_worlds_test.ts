@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertMatch, assertStrictEquals } from "../support/assert.ts";
-import { PUBLIC_SETTINGS, SETTINGS } from "../../lib/config.ts";
+import { PUBLIC_SETTINGS, SETTINGS } from "../../lib/settings.ts";
 import { formatBootEnv, writeBootWorlds } from "../../lib/server/boot_worlds.ts";
 import { withApp } from "../support/app.ts";
 

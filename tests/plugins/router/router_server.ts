@@ -4,7 +4,7 @@
  */
 
 import { assertEquals } from "../../support/assert.ts";
-import type { SettingName } from "../../../lib/config.ts";
+import type { SettingName } from "../../../lib/settings.ts";
 import { get, plugin, record, setState } from "../../plugin/plugin_test_server.ts";
 import { bearer, type TestServer } from "../../support/test_server.ts";
 import { withPluginServer } from "../../support/plugin_server.ts";

@@ -810,28 +810,14 @@ interface BackendRefusal {
 const RETRY_SECONDS = 30;
 /** Longest `Retry-After` that is passed on, in seconds. */
 const MAX_RETRY_SECONDS = 3600;
-/** Statuses below 500 that are about the backend, its key or its load, and not about the prompt. */
-const UNAVAILABLE: readonly number[] = [401, 402, 403, 404, 408, 425, 429];
 
 /**
- * The problem `bad-gateway` with what the backend did, and its own error message.
+ * The problem `unavailable`, which every failure of the backend is: it cannot be reached, refuses,
+ * violates its format, reports an error in its response, or ends it early. One status, so that no
+ * caller has to know which of them happened.
  *
  * @param action continues "the … backend"
  * @param text error message of the backend; empty if there is none
- */
-function backendProblem(
-  { scheme }: Pick<Backend, "scheme">,
-  key: string | undefined,
-  action: string,
-  text = "",
-): Problem {
-  return new Problem("bad-gateway", quotedDetail(scheme, key, action, text));
-}
-
-/**
- * The problem `unavailable`: the backend cannot be reached, or fails, and a later request may
- * succeed.
- *
  * @param retryAfter value of the backend's `Retry-After`, or null
  */
 function unavailableProblem(
@@ -842,18 +828,9 @@ function unavailableProblem(
   retryAfter: string | null = null,
 ): Problem {
   const seconds = retrySeconds(retryAfter, Date.now()) ?? RETRY_SECONDS;
-  const detail = quotedDetail(scheme, key, action, text);
-  return new Problem("unavailable", detail, { "retry-after": String(seconds) });
-}
-
-function quotedDetail(
-  scheme: string,
-  key: string | undefined,
-  action: string,
-  text: string,
-): string {
   const quoted = redactSecrets(text, key);
-  return `Cannot answer: the ${scheme} backend ${action}${quoted && `: ${quoted}`}`;
+  const detail = `Cannot answer: the ${scheme} backend ${action}${quoted && `: ${quoted}`}`;
+  return new Problem("unavailable", detail, { "retry-after": String(seconds) });
 }
 
 /** The problem for a status other than 2xx. */
@@ -863,7 +840,8 @@ function refusalProblem(
   { status, text, retryAfter }: BackendRefusal,
 ): Problem {
   if (status >= 300 && status < 400) {
-    return backendProblem(backend, key, `answered ${status}; redirects are not followed`);
+    const action = `answered ${status}; redirects are not followed`;
+    return unavailableProblem(backend, key, action, "", retryAfter);
   }
   const isUnauthorized = status === 401 || status === 403;
   if (isUnauthorized && backend.key !== undefined && key === undefined) {
@@ -871,16 +849,10 @@ function refusalProblem(
     return unavailableProblem(backend, key, action, "", retryAfter);
   }
   const action = status === 429 ? "refuses further requests for now" : `answered ${status}`;
-  const problem = status >= 500 || UNAVAILABLE.includes(status)
-    ? unavailableProblem(backend, key, action, text, retryAfter)
-    : backendProblem(backend, key, action, text);
+  const problem = unavailableProblem(backend, key, action, text, retryAfter);
   if (status === 429 || !/\bmodel\b/i.test(text)) return problem;
   const detail = `${problem.message}; \`model\` in /etc/gpu.conf names another model`;
-  return new Problem(
-    problem.status === 503 ? "unavailable" : "bad-gateway",
-    detail,
-    problem.headers,
-  );
+  return new Problem("unavailable", detail, problem.headers);
 }
 
 /**
@@ -2429,7 +2401,7 @@ class BackendCall {
       }
     } catch (error) {
       const action = "closed the connection before its response was complete";
-      throw this.#toProblem(error, () => backendProblem(this.#backend, this.#key, action));
+      throw this.#toProblem(error, () => unavailableProblem(this.#backend, this.#key, action));
     } finally {
       if (!isDraining) this.#deadline.abort("done");
     }
@@ -2484,7 +2456,7 @@ class BackendCall {
 
   #assertNoError({ error }: Piece): void {
     if (error === undefined) return;
-    throw backendProblem(this.#backend, this.#key, "answered with an error", error);
+    throw unavailableProblem(this.#backend, this.#key, "answered with an error", error);
   }
 
   /** The rest of a response, read with the idle limit. */
@@ -2534,7 +2506,7 @@ class BackendCall {
     this.#deadline.abort("done");
     if (error instanceof Problem) return error;
     return error instanceof MalformedFrame
-      ? backendProblem(this.#backend, this.#key, error.message)
+      ? unavailableProblem(this.#backend, this.#key, error.message)
       : describe(error);
   }
 }
@@ -3026,9 +2998,15 @@ async function respondText(modelCall: ModelCall): Promise<Response> {
   });
 }
 
-/** @throws {Problem} if no text came, and the backend did not say that the empty text is complete */
+/**
+ * @throws {Problem} if no text came, and the backend did not say that the empty text is complete:
+ * `bad-gateway` for a result of the model, such as a refusal, and `unavailable` without a result
+ */
 function assertAnswer({ usage }: ModelCall): void {
   if (usage.answer_bytes > 0 || usage.finish === "stop") return;
+  if (usage.finish === "incomplete") {
+    throw unavailableProblem({ scheme: usage.backend }, undefined, "sent no answer");
+  }
   // The header lets a program distinguish a refusal from a failure.
   const headers = { "x-gpu-finish": usage.finish };
   throw new Problem("bad-gateway", `${unfinishedDetail(usage)}; it sent no text`, headers);

@@ -6,12 +6,7 @@
 import { parseRecord } from "../kit/json_record.ts";
 import { Problem } from "../kit/problem.ts";
 import { readStart } from "../kit/read_start.ts";
-import {
-  backendProblem,
-  connectionFailure,
-  refusalProblem,
-  unavailableProblem,
-} from "./backend_error.ts";
+import { connectionFailure, refusalProblem, unavailableProblem } from "./backend_error.ts";
 import type { Backend } from "./backend.ts";
 import { createBackendRequest, readDocument, readFrame } from "./backends/formats.ts";
 import { errorText, type Frame, MalformedFrame, type Piece } from "./backends/wire.ts";
@@ -86,7 +81,7 @@ export class BackendCall {
       }
     } catch (error) {
       const action = "closed the connection before its response was complete";
-      throw this.#toProblem(error, () => backendProblem(this.#backend, this.#key, action));
+      throw this.#toProblem(error, () => unavailableProblem(this.#backend, this.#key, action));
     } finally {
       if (!isDraining) this.#deadline.abort("done");
     }
@@ -141,7 +136,7 @@ export class BackendCall {
 
   #assertNoError({ error }: Piece): void {
     if (error === undefined) return;
-    throw backendProblem(this.#backend, this.#key, "answered with an error", error);
+    throw unavailableProblem(this.#backend, this.#key, "answered with an error", error);
   }
 
   /** The rest of a response, read with the idle limit. */
@@ -191,7 +186,7 @@ export class BackendCall {
     this.#deadline.abort("done");
     if (error instanceof Problem) return error;
     return error instanceof MalformedFrame
-      ? backendProblem(this.#backend, this.#key, error.message)
+      ? unavailableProblem(this.#backend, this.#key, error.message)
       : describe(error);
   }
 }

@@ -4,6 +4,7 @@
  */
 
 import { Problem } from "../kit/problem.ts";
+import { unavailableProblem } from "./backend_error.ts";
 import type { Piece } from "./backends/wire.ts";
 import { type BackendCall, CallerDisconnected } from "./call.ts";
 import { combineFinish, describeFinish, type Finish } from "./finish.ts";
@@ -69,9 +70,15 @@ export async function respondText(modelCall: ModelCall): Promise<Response> {
   });
 }
 
-/** @throws {Problem} if no text came, and the backend did not say that the empty text is complete */
+/**
+ * @throws {Problem} if no text came, and the backend did not say that the empty text is complete:
+ * `bad-gateway` for a result of the model, such as a refusal, and `unavailable` without a result
+ */
 function assertAnswer({ usage }: ModelCall): void {
   if (usage.answer_bytes > 0 || usage.finish === "stop") return;
+  if (usage.finish === "incomplete") {
+    throw unavailableProblem({ scheme: usage.backend }, undefined, "sent no answer");
+  }
   // The header lets a program distinguish a refusal from a failure.
   const headers = { "x-gpu-finish": usage.finish };
   throw new Problem("bad-gateway", `${unfinishedDetail(usage)}; it sent no text`, headers);

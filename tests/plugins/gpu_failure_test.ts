@@ -20,7 +20,7 @@ function detail(text: string): string {
   return JSON.parse(text).detail;
 }
 
-/** A failure after tokens: 502 for `/dev/gpu`, an event for `/dev/gpu/stream`; before them: 502. */
+/** A failure after tokens: 503 for `/dev/gpu`, an event for `/dev/gpu/stream`; before them: 503. */
 async function assertBreaksOff(
   gpu: GpuServer,
   behaviour: Behaviour,
@@ -29,12 +29,12 @@ async function assertBreaksOff(
 ): Promise<void> {
   gpu.backend.behaviour = behaviour;
   const reply = await gpu.ask("x");
-  assertEquals(reply.status, 502, reply.text);
+  assertEquals(reply.status, 503, reply.text);
   assertMatch(detail(reply.text), found);
   if (tokens.length === 0) {
     // Nothing was sent yet, so the stream can answer with the problem too.
     const refused = await gpu.ask("x", "/dev/gpu/stream");
-    assertEquals(refused.status, 502, refused.text);
+    assertEquals(refused.status, 503, refused.text);
     assertMatch(detail(refused.text), found);
     return;
   }
@@ -99,7 +99,7 @@ Deno.test("/dev/gpu and /dev/gpu/stream report how the backend failed, in every 
         backend.next({ tokens: ["half"], end: "broken", before });
         const reply = await gpu.ask("x");
         assertEquals([reply.status, detail(reply.text)], [
-          502,
+          503,
           `Cannot answer: the ${scheme} backend closed the connection before its response was complete`,
         ]);
       });
@@ -197,9 +197,7 @@ Deno.test("/dev/gpu and /dev/gpu/stream report how the backend failed, in every 
             const found = new RegExp(
               `^Cannot answer: the ${scheme} backend answered ${status}: Incorrect`,
             );
-            // The backend refuses the prompt itself: another request would fail too.
-            const expected = [400, 413, 422].includes(status) ? 502 : 503;
-            await assertRefuses(gpu, { status, errorText: text }, expected, found);
+            await assertRefuses(gpu, { status, errorText: text }, 503, found);
           }
           const reply = await gpu.ask("x");
           for (const part of [key.slice(0, 8), key.slice(-8), key.slice(10, 18), "sk-other"]) {
@@ -230,7 +228,7 @@ Deno.test("/dev/gpu and /dev/gpu/stream report how the backend failed, in every 
           await assertRefuses(
             gpu,
             { status, headers, body: "" },
-            502,
+            503,
             /answered \d+; redirects are not followed/,
           );
         }

@@ -1,6 +1,5 @@
 import { assertEquals, assertStrictEquals } from "../../support/assert.ts";
 import {
-  backendProblem,
   connectionFailure,
   refusalProblem,
   retrySeconds,
@@ -11,11 +10,11 @@ const OPENAI = { scheme: "openai", key: "OPENAI_API_KEY" } as const;
 const KEY = "sk-openai-0123456789";
 const DATE = "Wed, 21 Oct 2026 07:28:00 GMT";
 
-Deno.test("backendProblem() quotes the backend without the key", () => {
-  const problem = backendProblem(OPENAI, KEY, "answered 500", `bad ${KEY}\n`);
+Deno.test("unavailableProblem() quotes the backend without the key", () => {
+  const problem = unavailableProblem(OPENAI, KEY, "answered 500", `bad ${KEY}\n`);
   assertEquals(
     [problem.status, problem.message],
-    [502, "Cannot answer: the openai backend answered 500: bad ***"],
+    [503, "Cannot answer: the openai backend answered 500: bad ***"],
   );
 });
 
@@ -28,39 +27,35 @@ Deno.test("refusalProblem() passes a rate limit on with its time", () => {
   );
 });
 
-Deno.test("refusalProblem() answers 503 with Retry-After, and 502 if the prompt was refused", () => {
+Deno.test("refusalProblem() answers 503 with Retry-After, whatever the status of the backend is", () => {
   const rows: readonly (readonly [
     status: number,
     key: string | undefined,
     text: string,
-    expected: number,
     end: string,
   ])[] = [
-    [400, KEY, "no", 502, "answered 400: no"],
-    [413, KEY, "", 502, "answered 413"],
-    [302, KEY, "moved", 502, "answered 302; redirects are not followed"],
-    [503, KEY, "", 503, "answered 503"],
-    [401, KEY, "no", 503, "answered 401: no"],
+    [400, KEY, "no", "answered 400: no"],
+    [413, KEY, "", "answered 413"],
+    [302, KEY, "moved", "answered 302; redirects are not followed"],
+    [503, KEY, "", "answered 503"],
+    [401, KEY, "no", "answered 401: no"],
     [
       401,
       undefined,
       "no",
-      503,
       "answered 401; OPENAI_API_KEY is not set in the server's environment",
     ],
     [
       404,
       KEY,
       "model 'x' not found",
-      503,
       "answered 404: model 'x' not found; `model` in /etc/gpu.conf names another model",
     ],
   ];
-  for (const [status, key, text, expected, end] of rows) {
+  for (const [status, key, text, end] of rows) {
     const problem = refusalProblem(OPENAI, key, { status, text, retryAfter: "7" });
     assertEquals(problem.message, `Cannot answer: the openai backend ${end}`);
-    const headers = expected === 503 ? { "retry-after": "7" } : {};
-    assertEquals([problem.status, problem.headers], [expected, headers]);
+    assertEquals([problem.status, problem.headers], [503, { "retry-after": "7" }]);
   }
 });
 

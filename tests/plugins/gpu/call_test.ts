@@ -35,8 +35,8 @@ async function piecesOf(call: BackendCall): Promise<Piece[]> {
 
 const WHOLE = 'data: {"choices":[{"delta":{"content":"a"}}]}\n\ndata: [DONE]\n\n';
 const HALF = 'data: {"choices":[{"delta":{"content":"half"}}]}\n\n';
-const failure = (action: string, status = 502) => ({
-  status,
+const failure = (action: string) => ({
+  status: 503,
   message: `Cannot answer: the openai backend ${action}`,
 });
 
@@ -63,11 +63,11 @@ Deno.test("BackendCall.start() reads a response that is one document", async () 
 Deno.test("BackendCall.start() throws a problem if there is no response", async () => {
   const rows: readonly (readonly [answer: Answer, problem: { status: number; message: string }])[] =
     [
-      [() => Response.json({ error: "x" }, { status: 500 }), failure("answered 500: x", 503)],
-      [() => new Response("<h1>", { status: 500 }), failure("answered 500", 503)],
+      [() => Response.json({ error: "x" }, { status: 500 }), failure("answered 500: x")],
+      [() => new Response("<h1>", { status: 500 }), failure("answered 500")],
       [
         () => Response.json({ error: "x" }, { status: 429 }),
-        failure("refuses further requests for now: x", 503),
+        failure("refuses further requests for now: x"),
       ],
       [() => Promise.reject(new TypeError("refused")), {
         status: 503,
@@ -126,7 +126,7 @@ const silent: Answer = (_url, { signal }) =>
 Deno.test("BackendCall.start() throws unavailable after the idle time", async () => {
   await withFetch(silent, async () => {
     const call = callOf("openai://localhost\ntimeout 1");
-    await assertRejects(call.start("m", "p"), failure("sent nothing for 1 s", 503));
+    await assertRejects(call.start("m", "p"), failure("sent nothing for 1 s"));
   });
 });
 

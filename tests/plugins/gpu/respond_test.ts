@@ -134,6 +134,17 @@ Deno.test("respondText() and respondEvents() throw bad-gateway for an unfinished
   }
 });
 
+Deno.test("respondText() and respondEvents() throw unavailable for a response without an answer", async () => {
+  for (const respond of [respondText, respondEvents]) {
+    const { modelCall } = modelCallOf(() => pieces([{ isEnd: true }]));
+    await assertRejects(respond(modelCall), {
+      status: 503,
+      message: "Cannot answer: the openai backend sent no answer",
+      headers: { "retry-after": "30" },
+    });
+  }
+});
+
 Deno.test("respondText() sends an empty answer that the model finished", async () => {
   const { modelCall } = modelCallOf(() => pieces([{ text: "", finish: "stop" }]));
   const response = await respondText(modelCall);

@@ -1,6 +1,6 @@
 #Requires -Version 5.1
 # Installs plugins on a running server: checks both tokens, stores each source (T2), shows what it requests, approves it
-# (T3), and checks that it is up. Works from any folder and needs only curl.
+# (T3), and checks that it is up. A plugin that is refused leaves what was there before. Needs only curl.
 #
 #   plugins\install.ps1 <name>
 #   plugins\install.ps1 primitives [-WithSemantic]
@@ -40,7 +40,7 @@ $at = try { ([Uri]$url).Host } catch { '' }
 $isLocal = $at -in 'localhost', '127.0.0.1', '[::1]'
 $token = "$env:ELASTIK_TOKEN"; $approve = "$env:ELASTIK_APPROVE_TOKEN"
 $primitives = 'gpu fstab db fanout'
-$installed = ''
+$installed = ''; $left = ''
 $resolved = ''
 $newline = "`n"
 
@@ -67,7 +67,7 @@ function Ask($method, $path, $credential, $header, $content) {
   $answer = (($settings + '') | & $curl $options --config - "${url}${path}") -join $newline
   if ($LASTEXITCODE -ne 0) {
     $why = "curl ended with ${LASTEXITCODE}"
-    Stop-With 3 "Cannot reach ${url}: ${why}; start the server (deno task start), or set ELASTIK_URL to its URL"
+    Stop-With 3 "Cannot reach ${url}: ${why}; start the server (deno task start), or set ELASTIK_URL to its URL${left}"
   }
   $script:status = $answer.Substring($answer.LastIndexOf($newline) + 1)
   $script:body = $answer.Substring(0, [Math]::Max(0, $answer.LastIndexOf($newline)))
@@ -98,6 +98,36 @@ function Quoted($text) { $text -replace '([\\"])', '\$1' }
 function Get-Words($text) {
   try { $detail = ($text | ConvertFrom-Json).detail } catch { $detail = $null }
   if ($detail) { $detail } else { $text }
+}
+
+# Puts back what was under the name before its source was stored, and sets outcome to the end of a message.
+# A plugin is approved again only if it asks for exactly what it had.
+function Restore-Earlier {
+  if (-not $was) {
+    Ask DELETE "/lib/${name}" $approve ('If-Match: "' + $version + '"') ''
+    $script:outcome = "${name} was removed again"
+    if ($status -ne '200') { $script:outcome = "${name} is stored but not active, DELETE ${url}/lib/${name} removes it" }
+    return
+  }
+  Ask PUT "/lib/${name}?from=${was}" $token ('If-Match: "' + $version + '"') ''
+  $script:outcome = "${name} is stored but not active, and version ${was} cannot be restored: $(Get-Words $body)"
+  if ($status -ne '200') { return }
+  $script:outcome = "version ${was} of ${name} is stored again"
+  $change = $state
+  if ($state -eq 'active') {
+    $script:outcome = "${outcome} but not active, PUT active to ${url}/lib/${name}/state approves it"
+    $change = '{"state":"active","asks":"' + $digest + '"}'
+    if (-not $digest) { return }
+  }
+  if ($state -eq 'pending') { return }
+  Send-State '' $change
+  if ($status -eq '200') { $script:outcome = "version ${was} of ${name} is ${state} again" }
+}
+function Send-State($header, $content) { # old versions of PowerShell drop quotes in arguments
+  $file = [IO.Path]::GetTempFileName()
+  [IO.File]::WriteAllText($file, $content)
+  Ask PUT "/lib/${name}/state" $approve $header "@${file}"
+  Remove-Item $file
 }
 
 # 1. Read the command line
@@ -167,44 +197,76 @@ if ($status -ne '200' -or -not $body.Contains('"tier":"T3"')) {
 }
 
 foreach ($name in $names.Trim().Split(' ')) {
-  # 5. Store the source
-  Ask PUT "/lib/${name}?ext=ts" $token 'Content-Type: text/plain' "@${folder}/${name}.ts"
+  # 5. Read what is there. If it is active, evaluate the new source under another name: storing it stops the plugin
+  Ask GET "/lib/${name}/state" $approve '' ''
+  $was = ''; $state = ''; $digest = ''; $condition = 'If-None-Match: *'
+  switch ($status) {
+    '200' {
+      $found = $body | ConvertFrom-Json
+      $was = "$($found.version)"; $state = $found.state
+      $condition = 'If-Match: "' + $was + '"'
+      break
+    }
+    '404' { break }
+    default { Stop-With 1 "Cannot store ${name}: ${status} $(Get-Words $body)" }
+  }
+  if ($state -eq 'active') {
+    Ask GET "/lib/${name}/state?asks" $approve '' ''
+    if ($status -eq '200') {
+      $found = $body | ConvertFrom-Json
+      $granted = ConvertTo-Json -Compress $found.permissions
+      $requested = ConvertTo-Json -Compress $found.asks.permissions
+      if ($granted -ceq $requested) { $digest = $found.asks.digest }
+    }
+    $check = "${name}.check-${PID}"
+    Ask PUT "/lib/${check}?ext=ts" $token 'If-None-Match: *' "@${folder}/${name}.ts"
+    if ($status -ne '201') { Stop-With 1 "Cannot store ${name}: ${status} $(Get-Words $body); version ${was} is still active" }
+    Ask GET "/lib/${check}/state?asks" $approve '' ''
+    $evaluated = $status; $why = Get-Words $body
+    Ask DELETE "/lib/${check}" $approve '' ''
+    if ($evaluated -ne '200') { Stop-With 1 "Cannot approve ${name}: ${why}; correct ${folder}/${name}.ts and run this again, version ${was} is still active" }
+  }
+
+  # 6. Store the source, unless another program has changed it since
+  Ask PUT "/lib/${name}?ext=ts" $token $condition "@${folder}/${name}.ts"
   switch ($status) {
     { $_ -in '200', '201' } { break }
     { $_ -in '401', '403' } { Stop-With 1 "Cannot store ${name}: $(Get-Words $body); set ELASTIK_TOKEN to the server's T2 token" }
     default { Stop-With 1 "Cannot store ${name}: ${status} $(Get-Words $body)" }
   }
   $version = ($body | ConvertFrom-Json).version
+  $left = "; ${name} is stored but may not be active, run this again"
   Say "Stored ${name} as ${url}/lib/${name}, version ${version}"
 
-  # 6. Show what it requests
+  # 7. Show what it requests
   Ask GET "/lib/${name}/state?asks" $approve '' ''
-  switch ($status) {
-    '200' { break }
-    { $_ -in '401', '403' } { Stop-With 1 "Cannot approve ${name}: $(Get-Words $body); set ELASTIK_APPROVE_TOKEN to the server's T3 token, ${name} is stored but not active" }
-    default { Stop-With 1 "Cannot approve ${name}: $(Get-Words $body); correct ${folder}/${name}.ts and run this again, ${name} is stored but not active" }
+  if ($status -ne '200') {
+    $why = Get-Words $body
+    Restore-Earlier
+    Stop-With 1 "Cannot approve ${name}: ${why}; correct ${folder}/${name}.ts and run this again, ${outcome}"
   }
   Say "It requests:"
   foreach ($field in ($body | ConvertFrom-Json).asks.PSObject.Properties) {
     Say ('  "' + $field.Name + '":' + (ConvertTo-Json -Compress -Depth 9 $field.Value))
   }
 
-  # 7. Approve exactly what was shown
+  # 8. Approve exactly what was shown
   $asks = ($body | ConvertFrom-Json).asks.digest
-  $approval = [IO.Path]::GetTempFileName() # old versions of PowerShell drop quotes in arguments
-  [IO.File]::WriteAllText($approval, '{"state":"active","asks":"' + $asks + '"}')
-  Ask PUT "/lib/${name}/state" $approve ('If-Match: "' + $version + '"') "@${approval}"
-  Remove-Item $approval
-  if ($status -ne '200') { Stop-With 1 "Cannot activate ${name}: $(Get-Words $body); ${name} is stored but not active" }
+  Send-State ('If-Match: "' + $version + '"') ('{"state":"active","asks":"' + $asks + '"}')
+  if ($status -ne '200') {
+    $why = Get-Words $body
+    Restore-Earlier
+    Stop-With 1 "Cannot activate ${name}: ${why}; ${outcome}"
+  }
 
-  # 8. Check that it is up
+  # 9. Check that it is up
   $fallback = ($body | ConvertFrom-Json).fallback
   Ask GET /bin $approve 'Accept: application/json' ''
   if (-not $fallback -and -not (@($body | ConvertFrom-Json | ForEach-Object { $_ } | Where-Object { $_.plugin -eq "/lib/${name}" }).Count)) {
     Stop-With 1 "Cannot find ${name} in ${url}/bin, though it was activated; ${url}/lib/${name}/state shows the reason"
   }
   Say "Activated ${name}"
-  $installed = "${installed} ${name}"
+  $installed = "${installed} ${name}"; $left = ''
 }
 Say "All plugins are up: ${url}/bin lists the routes"
 exit 0

@@ -1,6 +1,6 @@
 #!/bin/sh
 # Installs plugins on a running server: checks both tokens, stores each source (T2), shows what it requests, approves it
-# (T3), and checks that it is up. Works from any folder and needs only curl.
+# (T3), and checks that it is up. A plugin that is refused leaves what was there before. Needs only curl.
 #
 #   plugins/install.sh <name>
 #   plugins/install.sh primitives [--with-semantic]
@@ -45,7 +45,7 @@ host=${host##*@}
 case $host in localhost | localhost:* | 127.0.0.1 | 127.0.0.1:* | '[::1]' | '[::1]:'*) is_local=yes ;; *) is_local='' ;; esac
 token=${ELASTIK_TOKEN-} approve=${ELASTIK_APPROVE_TOKEN-}
 primitives='gpu fstab db fanout'
-installed=''
+installed='' left=''
 resolved=''
 newline='
 '
@@ -73,7 +73,7 @@ ask() {
     if [ -n "$header" ]; then printf 'header = "%s"\n' "$(quoted "$header")"; fi
   } | curl "$@" --config - "${url}${path}" 2>&1) || {
     why=${answer%"$newline"*}
-    stop 3 "Cannot reach ${url}: ${why}; start the server (deno task start), or set ELASTIK_URL to its URL"
+    stop 3 "Cannot reach ${url}: ${why}; start the server (deno task start), or set ELASTIK_URL to its URL${left}"
   }
   status=${answer##*"$newline"}
   body=${answer%"$newline"*}
@@ -124,6 +124,30 @@ words() {
   *'"detail":"'*) printf '%s' "$1" | sed 's/.*"detail":"//; s/"[,}].*//; s/\\"/"/g' ;;
   *) printf '%s' "$1" ;;
   esac
+}
+
+# Puts back what was under the name before its source was stored, and sets outcome to the end of a message.
+# A plugin is approved again only if it asks for exactly what it had.
+restore() {
+  if [ -z "$was" ]; then
+    ask DELETE "/lib/${name}" "$approve" "If-Match: \"${version}\"" ''
+    outcome="${name} was removed again"
+    [ "$status" = 200 ] || outcome="${name} is stored but not active, DELETE ${url}/lib/${name} removes it"
+    return
+  fi
+  ask PUT "/lib/${name}?from=${was}" "$token" "If-Match: \"${version}\"" ''
+  outcome="${name} is stored but not active, and version ${was} cannot be restored: $(words "$body")"
+  [ "$status" = 200 ] || return 0
+  outcome="version ${was} of ${name} is stored again"
+  change=$state
+  if [ "$state" = active ]; then
+    outcome="${outcome} but not active, PUT active to ${url}/lib/${name}/state approves it"
+    change="{\"state\":\"active\",\"asks\":\"${digest}\"}"
+    [ -n "$digest" ] || return 0
+  fi
+  [ "$state" != pending ] || return 0
+  ask PUT "/lib/${name}/state" "$approve" '' "$change"
+  [ "$status" != 200 ] || outcome="version ${was} of ${name} is ${state} again"
 }
 
 # 1. Read the command line
@@ -197,34 +221,65 @@ case $status$body in
 esac
 
 for name in $names; do
-  # 5. Store the source
-  ask PUT "/lib/${name}?ext=ts" "${token}" 'Content-Type: text/plain' "@${folder}/${name}.ts"
+  # 5. Read what is there. If it is active, evaluate the new source under another name: storing it stops the plugin
+  ask GET "/lib/${name}/state" "$approve" '' ''
+  was='' state='' digest='' condition='If-None-Match: *'
+  case $status in
+  200)
+    was=$(printf '%s' "$body" | sed -n 's/^{"name":"[^"]*","state":"[a-z]*","version":\([0-9]*\).*/\1/p')
+    state=$(printf '%s' "$body" | sed -n 's/^{"name":"[^"]*","state":"\([a-z]*\)".*/\1/p')
+    condition="If-Match: \"${was}\""
+    ;;
+  404) ;;
+  *) stop 1 "Cannot store ${name}: ${status} $(words "$body")" ;;
+  esac
+  if [ "$state" = active ]; then
+    ask GET "/lib/${name}/state?asks" "$approve" '' ''
+    granted=$(printf '%s' "${body%%\"asks\":\{*}" | sed -n 's/.*\("permissions":{[^}]*}\).*/\1/p')
+    requested=$(printf '%s' "${body#*\"asks\":\{}" | sed -n 's/.*\("permissions":{[^}]*}\).*/\1/p')
+    [ "$granted" != "$requested" ] || digest=$(printf '%s' "$body" | sed -n 's/.*"digest":"\([0-9a-f]*\)".*/\1/p')
+    check="${name}.check-$$"
+    ask PUT "/lib/${check}?ext=ts" "$token" 'If-None-Match: *' "@${folder}/${name}.ts"
+    [ "$status" = 201 ] || stop 1 "Cannot store ${name}: ${status} $(words "$body"); version ${was} is still active"
+    ask GET "/lib/${check}/state?asks" "$approve" '' ''
+    evaluated=$status why=$(words "$body")
+    ask DELETE "/lib/${check}" "$approve" '' ''
+    [ "$evaluated" = 200 ] || stop 1 "Cannot approve ${name}: ${why}; correct ${folder}/${name}.ts and run this again, version ${was} is still active"
+  fi
+
+  # 6. Store the source, unless another program has changed it since
+  ask PUT "/lib/${name}?ext=ts" "${token}" "$condition" "@${folder}/${name}.ts"
   case $status in
   200 | 201) ;;
   401 | 403) stop 1 "Cannot store ${name}: $(words "$body"); set ELASTIK_TOKEN to the server's T2 token" ;;
   *) stop 1 "Cannot store ${name}: ${status} $(words "$body")" ;;
   esac
   version=$(printf '%s' "$body" | sed -n 's/.*"version":\([0-9]*\).*/\1/p')
+  left="; ${name} is stored but may not be active, run this again"
   say "Stored ${name} as ${url}/lib/${name}, version ${version}"
 
-  # 6. Show what it requests
+  # 7. Show what it requests
   ask GET "/lib/${name}/state?asks" "${approve}" '' ''
-  case $status in
-  200) ;;
-  401 | 403) stop 1 "Cannot approve ${name}: $(words "$body"); set ELASTIK_APPROVE_TOKEN to the server's T3 token, ${name} is stored but not active" ;;
-  *) stop 1 "Cannot approve ${name}: $(words "$body"); correct ${folder}/${name}.ts and run this again, ${name} is stored but not active" ;;
-  esac
+  if [ "$status" != 200 ]; then
+    why=$(words "$body")
+    restore
+    stop 1 "Cannot approve ${name}: ${why}; correct ${folder}/${name}.ts and run this again, ${outcome}"
+  fi
   say "It requests:"
   printf '%s\n' "$body" | sed 's/.*"asks":{//; s/}}*$//' |
     awk 'NF { gsub(/,"(auth|config|configured|description|digest|fallback|fault|grants|patience|permissions|subject)":/, "\n&"); print }' |
     sed 's/^,//; s/^/  /'
 
-  # 7. Approve exactly what was shown
+  # 8. Approve exactly what was shown
   asks=$(printf '%s' "$body" | sed -n 's/.*"digest":"\([0-9a-f]*\)".*/\1/p')
   ask PUT "/lib/${name}/state" "${approve}" "If-Match: \"${version}\"" "{\"state\":\"active\",\"asks\":\"${asks}\"}"
-  [ "$status" = 200 ] || stop 1 "Cannot activate ${name}: $(words "$body"); ${name} is stored but not active"
+  if [ "$status" != 200 ]; then
+    why=$(words "$body")
+    restore
+    stop 1 "Cannot activate ${name}: ${why}; ${outcome}"
+  fi
 
-  # 8. Check that it is up
+  # 9. Check that it is up
   case $body in *'"fallback":true'*) fallback=yes ;; *) fallback=no ;; esac
   ask GET /bin "${approve}" 'Accept: application/json' ''
   case $body in
@@ -232,6 +287,6 @@ for name in $names; do
   *) [ $fallback = yes ] || stop 1 "Cannot find ${name} in ${url}/bin, though it was activated; ${url}/lib/${name}/state shows the reason" ;;
   esac
   say "Activated ${name}"
-  installed="${installed} ${name}"
+  installed="${installed} ${name}" left=''
 done
 say "All plugins are up: ${url}/bin lists the routes"

@@ -1,16 +1,25 @@
 /**
  * Installs shipped plugins on a running server: checks both tokens, stores each source (T2), shows
- * what it requests, approves exactly this version (T3), and checks that its routes are up. The steps
- * and messages are those of `plugins/install.sh`, for users without a checkout. It knows no plugin by name.
+ * what it requests, approves exactly this version (T3), and checks that its routes are up. A plugin
+ * that is refused leaves what was there before. The steps and messages are those of
+ * `plugins/install.sh`, for users without a checkout. It knows no plugin by name.
  */
 
 import { sanitizeText } from "../../base/sanitize_text.ts";
+import {
+  type EarlierPlugin,
+  evaluateBeside,
+  type InstallAccess,
+  readEarlierPlugin,
+  restoreEarlierPlugin,
+} from "./earlier_plugin.ts";
 import {
   type ClientResponse,
   problemText,
   readProperty,
   type ServerAccess,
   type ServerClient,
+  UnreachableError,
 } from "./server_client.ts";
 
 /**
@@ -162,9 +171,27 @@ async function installOne(
   source: string,
   print: (line: string) => void,
 ): Promise<void> {
+  const access = { client, token, approve };
+  const earlier = await readEarlierPlugin(access, name);
+  if ("refused" in earlier) {
+    const { refused } = earlier;
+    throw new InstallError(1, `Cannot store ${name}: ${refused.status} ${problemText(refused)}`);
+  }
+  if (earlier.state === "active") {
+    const { action, response } = await evaluateBeside(access, name, source);
+    if (action !== undefined) {
+      throw new InstallError(
+        1,
+        `Cannot ${action} ${name}: ${problemText(response)}; ` +
+          `version ${earlier.version} is still active`,
+      );
+    }
+  }
   const stored = await client.request("PUT", `/lib/${name}?ext=ts`, {
     credential: token,
-    headers: { "content-type": "text/plain" },
+    headers: earlier.version === 0
+      ? { "if-none-match": "*" }
+      : { "if-match": `"${earlier.version}"` },
     body: source,
   });
   const version = readProperty(stored.json, "version");
@@ -176,13 +203,31 @@ async function installOne(
     );
   }
   print(`Stored ${name} as ${client.base}/lib/${name}, version ${version}`);
-
-  const pending = `${name} is stored but not active`;
-  const requested = await client.request("GET", `/lib/${name}/state?asks`, { credential: approve });
-  if (requested.status !== 200) {
-    const authAdvice = `set ELASTIK_APPROVE_TOKEN to the server's T3 token, ${pending}`;
-    throw toInstallError(`Cannot approve ${name}`, requested, authAdvice, pending);
+  try {
+    await approveStored(access, name, version, earlier, print);
+  } catch (error) {
+    if (!(error instanceof UnreachableError)) throw error;
+    const left = `${name} is stored but may not be active, run this again`;
+    throw new UnreachableError(`${error.message}; ${left}`);
   }
+  print(`Activated ${name}`);
+}
+
+/** Shows what a stored source requests, approves it, and checks that its routes are up. */
+async function approveStored(
+  access: InstallAccess,
+  name: string,
+  version: number,
+  earlier: EarlierPlugin,
+  print: (line: string) => void,
+): Promise<void> {
+  const { client, approve } = access;
+  const refuse = async (action: string, response: ClientResponse): Promise<never> => {
+    const outcome = await restoreEarlierPlugin(access, name, version, earlier);
+    throw new InstallError(1, `Cannot ${action} ${name}: ${problemText(response)}; ${outcome}`);
+  };
+  const requested = await client.request("GET", `/lib/${name}/state?asks`, { credential: approve });
+  if (requested.status !== 200) return await refuse("approve", requested);
   print("It requests:");
   const asks = readProperty(requested.json, "asks");
   for (const line of formatRequests(asks)) print(line);
@@ -192,9 +237,7 @@ async function installOne(
     headers: { "if-match": `"${version}"` },
     body: JSON.stringify({ state: "active", asks: readProperty(asks, "digest") }),
   });
-  if (active.status !== 200) {
-    throw toInstallError(`Cannot activate ${name}`, active, pending, pending);
-  }
+  if (active.status !== 200) return await refuse("activate", active);
 
   const bin = await client.request("GET", "/bin", {
     credential: approve,
@@ -210,7 +253,6 @@ async function installOne(
         `${client.base}/lib/${name}/state shows the reason`,
     );
   }
-  print(`Activated ${name}`);
 }
 
 /** One line per requested item. The texts come from the plugin, so they are sanitized. */
@@ -226,15 +268,11 @@ function toInstallError(
   action: string,
   response: ClientResponse,
   authAdvice: string,
-  otherAdvice?: string,
 ): InstallError {
   const isDenied = response.status === 401 || response.status === 403;
-  const next = isDenied ? authAdvice : otherAdvice;
+  const found = problemText(response);
   return new InstallError(
     1,
-    `${action}: ${isDenied || otherAdvice !== undefined ? "" : `${response.status} `}${
-      problemText(response)
-    }` +
-      (next === undefined ? "" : `; ${next}`),
+    `${action}: ${isDenied ? `${found}; ${authAdvice}` : `${response.status} ${found}`}`,
   );
 }

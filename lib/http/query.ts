@@ -79,48 +79,6 @@ export function readQueryNumber(query: string, name: string, max: number): numbe
   );
 }
 
-/**
- * Refuses a query with an unknown parameter, or with a parameter that occurs twice. Use it where a
- * parameter that is ignored would grant more than the client intended. Names are compared as they
- * are encoded, as {@link readQueryValue} does.
- *
- * @param query the query without `?`, still encoded
- * @param known names of the parameters; each takes one value
- * @throws {Problem} `bad-query`
- *
- * @example
- * ```ts
- * import { throws } from "node:assert/strict";
- * import { assertQueryNames } from "./query.ts";
- *
- * assertQueryNames("mode=r&ttl=60", ["mode", "ttl"]);
- * throws(() => assertQueryNames("mode=r&mode=rw", ["mode", "ttl"]), { type: "bad-query" });
- * throws(() => assertQueryNames("tll=60", ["mode", "ttl"]), { type: "bad-query" });
- * ```
- */
-export function assertQueryNames(query: string, known: readonly string[]): void {
-  const found = new Set<string>();
-  for (const pair of query.split("&")) {
-    if (pair === "") continue;
-    const [name = ""] = pair.split("=", 1);
-    if (!known.includes(name)) {
-      throw new Problem(
-        "bad-query",
-        `Cannot read the query: ?${name.slice(0, 40)} is unknown; the parameters are ${
-          known.join(", ")
-        }`,
-      );
-    }
-    if (found.has(name)) {
-      throw new Problem(
-        "bad-query",
-        `Cannot read the query: ?${name} was sent twice; it takes one value`,
-      );
-    }
-    found.add(name);
-  }
-}
-
 function decodeQuery(text: string, name: string): string {
   try {
     return decodeURIComponent(text.replaceAll("+", " "));

@@ -5,7 +5,9 @@
  */
 
 import { Problem } from "../http/problem.ts";
+import type { RouteQuery } from "../http/query_parameters.ts";
 import type { RequestContext } from "../request/request_context.ts";
+import { assertQuery } from "../request/route_query.ts";
 
 /**
  * Answers a request. It can be synchronous: a read from memory must not wait for a promise.
@@ -21,15 +23,23 @@ export type MethodHandlers = Readonly<Partial<Record<string, Handler>>>;
 export type AllowedMethods = string | ((context: RequestContext) => string);
 
 /**
+ * The query parameters of a route, or a function of the request that returns them. `unchecked` for
+ * routes that list what is the same for every query.
+ */
+export type AllowedQuery = RouteQuery | ((context: RequestContext) => RouteQuery) | "unchecked";
+
+/**
  * Combines handlers of several methods. OPTIONS gets 204 unless a handler is given; other methods
- * get 405.
+ * get 405. A query that the route does not take is refused before the handler is called.
  *
  * @param handlers handlers by method; for a HEAD request the method in the context is HEAD
+ * @param query the query parameters of each method
  * @param allow the `Allow` header; derived from the handlers by default
- * @throws {Problem} `method-not-allowed`
+ * @throws {Problem} `method-not-allowed`, `bad-query`
  */
 export function handleMethods(
   handlers: MethodHandlers,
+  query: AllowedQuery,
   allow: AllowedMethods = formatAllow(handlers),
 ): Handler {
   const byMethod = new Map(Object.entries(handlers));
@@ -38,7 +48,12 @@ export function handleMethods(
   return function handleMethod(context) {
     const { method } = context.request;
     const handler = byMethod.get(method);
-    if (handler !== undefined) return handler(context);
+    if (handler !== undefined) {
+      if (context.target.query !== "" && query !== "unchecked") {
+        assertQuery(context, typeof query === "function" ? query(context) : query);
+      }
+      return handler(context);
+    }
     const allowed = typeof allow === "string" ? allow : allow(context);
     if (method === "OPTIONS") {
       return new Response(null, { status: 204, headers: { allow: allowed } });

@@ -10,6 +10,7 @@ import { hasQuery } from "../http/query.ts";
 import { readBody } from "../http/read_body.ts";
 import { MAX_STATE_BODY_BYTES } from "../limits.ts";
 import { assertValidName, type RequestContext } from "../request/request_context.ts";
+import { ROUTE_QUERIES } from "../request/route_query.ts";
 import type { ServerContext } from "../request/server_context.ts";
 import { jsonResponse } from "../response/json_response.ts";
 import type { World } from "../world/store.ts";
@@ -30,7 +31,7 @@ export function createPluginStateHandler(server: ServerContext): Handler {
   return handleMethods({
     GET: (context) => showState(server, context),
     PUT: (context) => changeState(server, context),
-  });
+  }, ROUTE_QUERIES.pluginState);
 }
 
 /** `GET`: the state of a plugin; with `?asks` also what its source requests. */

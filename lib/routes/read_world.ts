@@ -22,6 +22,7 @@ import {
 } from "../response/representation.ts";
 import { respondShell } from "../response/shell_page.ts";
 import type { Store, World } from "../world/store.ts";
+import { describeAbsence } from "./missing_world.ts";
 import { toNotModifiedResponse } from "./world_responses.ts";
 
 const HTML = "text/html";
@@ -120,7 +121,7 @@ async function listCollection(store: Store, context: RequestContext): Promise<Re
     throw new Problem(
       "not-found",
       store.stat(name) === undefined
-        ? `Cannot list ${path}/: nothing is here`
+        ? `Cannot list ${path}/: ${describeAbsence(store, caller, name)}`
         : `Cannot list ${path}/: it is a world with nothing below it; GET ${path} reads it`,
     );
   }

@@ -6,6 +6,7 @@
 import type { LockTable } from "../dav/locks/lock_table.ts";
 import type { ServerContext } from "../request/server_context.ts";
 import { deleteCollection, deleteWorld } from "./delete_world.ts";
+import { worldQueryOf } from "../request/route_query.ts";
 import { handleMethods, type Handler } from "./handler.ts";
 import { readWorld } from "./read_world.ts";
 import { allowedMethods } from "./world_target.ts";
@@ -13,13 +14,17 @@ import { appendToWorld, putWorld } from "./write_world.ts";
 
 /** Creates the handler of every path in a namespace. */
 export function createWorldHandler(server: ServerContext, locks: LockTable): Handler {
-  return handleMethods({
-    GET: (context) => readWorld(server, context),
-    PUT: (context) => putWorld(server, locks, context),
-    POST: (context) => appendToWorld(server, locks, context),
-    DELETE: (context) =>
-      context.target.isCollection
-        ? deleteCollection(server, locks, context)
-        : deleteWorld(server, locks, context),
-  }, allowedMethods);
+  return handleMethods(
+    {
+      GET: (context) => readWorld(server, context),
+      PUT: (context) => putWorld(server, locks, context),
+      POST: (context) => appendToWorld(server, locks, context),
+      DELETE: (context) =>
+        context.target.isCollection
+          ? deleteCollection(server, locks, context)
+          : deleteWorld(server, locks, context),
+    },
+    worldQueryOf,
+    allowedMethods,
+  );
 }

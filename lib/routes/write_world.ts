@@ -9,7 +9,7 @@ import { assertUnlocked } from "../dav/locks/lock_guard.ts";
 import type { LockTable } from "../dav/locks/lock_table.ts";
 import { parsePrecondition } from "../http/conditional.ts";
 import { Problem } from "../http/problem.ts";
-import { readQueryNumber, readQueryValue } from "../http/query.ts";
+import { hasQuery, readQueryNumber, readQueryValue } from "../http/query.ts";
 import { readBody } from "../http/read_body.ts";
 import { assertValidName, type RequestContext } from "../request/request_context.ts";
 import type { ServerContext } from "../request/server_context.ts";
@@ -44,7 +44,8 @@ interface PreparedWrite {
 }
 
 /**
- * `PUT /home/x`: replaces the world; with `?from=n` it restores version n.
+ * `PUT /home/x`: replaces the world; with `?from=n` it restores version n, with the extension of
+ * that version unless `?ext=` names another.
  *
  * @throws {Problem} and {@link StoreError}; nothing is stored then
  */
@@ -89,7 +90,7 @@ export async function appendToWorld(
 /** Writes the content of an earlier version as a new version. */
 async function restoreWorld(
   { store }: WriteContext,
-  { target: { path }, caller }: RequestContext,
+  { request, target: { path, query }, caller }: RequestContext,
   { name, body, precondition }: PreparedWrite,
   from: number,
 ): Promise<Response> {
@@ -103,7 +104,7 @@ async function restoreWorld(
   const written = await store.put({
     name,
     body: earlier.body,
-    ext: earlier.ext,
+    ext: hasQuery(query, "ext") ? chooseWorldExt(request, query, earlier, "restore") : earlier.ext,
     meta: earlier.meta,
     by: caller.by,
     state: initialState(name),
@@ -153,7 +154,7 @@ async function prepareWrite(
   }
   const from = replaces ? readQueryNumber(query, "from", Number.MAX_SAFE_INTEGER) : undefined;
   // The content does not change whether ?ext= is valid.
-  if (from === undefined) chooseWorldExt(request, query, { name, body: NO_BODY }, action);
+  chooseWorldExt(request, query, { name, body: NO_BODY }, action);
   const precondition = parsePrecondition(request.headers);
   await assertUnlocked(locks, store, context, false, precondition);
   await assertNotStale(store, name, action, precondition);

@@ -17,7 +17,7 @@ import { negotiateTypes } from "../http/negotiate.ts";
 import { pathForLog } from "../http/path.ts";
 import { Problem, type ProblemType, toProblemResponse } from "../http/problem.ts";
 import { RequestCounts } from "../observe/request_counts.ts";
-import { RESERVED_SEGMENTS } from "../request/core_routes.ts";
+import { CORE_ROUTES, RESERVED_SEGMENTS } from "../request/core_routes.ts";
 import { createGate, type Gate, type GateOptions, KNOWN_METHODS } from "../request/gate.ts";
 import {
   bindToCaller,
@@ -26,6 +26,7 @@ import {
   type RequestContext,
   throwLoadProblem,
 } from "../request/request_context.ts";
+import { assertQuery, ROUTE_QUERIES, streamQueryOf, worldQueryOf } from "../request/route_query.ts";
 import type { ServerContext } from "../request/server_context.ts";
 import { toSiteTarget } from "../request/site_file.ts";
 import { respondShell } from "../response/shell_page.ts";
@@ -131,38 +132,66 @@ export function createApp(server: ServerContext, gateOptions: GateOptions): App 
   // The first matching handler answers. Hono answers synchronously only if exactly one matches.
   const route = (path: string, handler: Handler) => app.all(path, ({ env }) => handler(env));
 
+  const { none, mint, log, worlds } = ROUTE_QUERIES;
   const world = createWorldHandler(server, locks);
   route("/lib/:name/state", createPluginStateHandler(server));
   for (const namespace of NAMESPACES) route(`/${namespace}/*`, world);
-  route("/stream/*", handleMethods({ GET: (context) => streams.open(context) }));
+  route("/stream/*", handleMethods({ GET: (context) => streams.open(context) }, streamQueryOf));
   route("/dav/*", dav);
-  route("/auth/whoami", handleMethods({ GET: (context) => whoami(server, context) }));
-  route("/auth/mint", handleMethods({ POST: (context) => mintCapability(server, context) }));
-  route("/proc", handleMethods({ GET: (context) => listProc(server, context) }));
-  route("/proc/audit/:world{.+}", handleMethods({ GET: (context) => audit(server, context) }));
-  route("/proc/log/:world{.+}", handleMethods({ GET: (context) => eventLog(server, context) }));
+  route("/auth/whoami", handleMethods({ GET: (context) => whoami(server, context) }, none));
+  route("/auth/mint", handleMethods({ POST: (context) => mintCapability(server, context) }, mint));
+  route("/proc", handleMethods({ GET: (context) => listProc(server, context) }, none));
+  route(
+    "/proc/audit/:world{.+}",
+    handleMethods({ GET: (context) => audit(server, context) }, none),
+  );
+  route(
+    "/proc/log/:world{.+}",
+    handleMethods({ GET: (context) => eventLog(server, context) }, log),
+  );
   route(
     "/proc/metrics",
-    handleMethods({ GET: (context) => metrics(server, { requests, streams, locks }, context) }),
+    handleMethods(
+      { GET: (context) => metrics(server, { requests, streams, locks }, context) },
+      none,
+    ),
   );
   route(
     "/proc/snapshot/:world{.+}",
     handleMethods({
       GET: (context) => respondSnapshot(server, context),
       POST: (context) => respondSignedSnapshot(server, context),
-    }),
+    }, none),
   );
-  route("/proc/source", handleMethods({ GET: (context) => listSource(server, context) }));
-  route("/proc/source/:path{.+}", handleMethods({ GET: (context) => readSource(server, context) }));
-  route("/proc/status", handleMethods({ GET: (context) => status(server, context) }));
-  route("/proc/uptime", handleMethods({ GET: (context) => uptimeSeconds(server, context) }));
-  route("/proc/version", handleMethods({ GET: (context) => version(server, context) }));
-  route("/proc/worlds", handleMethods({ GET: (context) => listWorlds(store, context) }));
-  route("/bin", afterStart(handleMethods({ GET: (context) => listRoutes(server, context) })));
+  route("/proc/source", handleMethods({ GET: (context) => listSource(server, context) }, none));
+  route(
+    "/proc/source/:path{.+}",
+    handleMethods({ GET: (context) => readSource(server, context) }, none),
+  );
+  route("/proc/status", handleMethods({ GET: (context) => status(server, context) }, none));
+  route("/proc/uptime", handleMethods({ GET: (context) => uptimeSeconds(server, context) }, none));
+  route("/proc/version", handleMethods({ GET: (context) => version(server, context) }, none));
+  route("/proc/worlds", handleMethods({ GET: (context) => listWorlds(store, context) }, worlds));
+  route(
+    "/bin",
+    afterStart(handleMethods({ GET: (context) => listRoutes(server, context) }, "unchecked")),
+  );
   route("/bin/*", handleAlias);
-  route("/dev", afterStart(handleMethods({ GET: (context) => listPluginFolder(server, context) })));
-  route("/mnt", afterStart(handleMethods({ GET: (context) => listPluginFolder(server, context) })));
-  route("/", handleMethods({ GET: (context) => listRoot(server, context), OPTIONS: rootOptions }));
+  route(
+    "/dev",
+    afterStart(handleMethods({ GET: (context) => listPluginFolder(server, context) }, "unchecked")),
+  );
+  route(
+    "/mnt",
+    afterStart(handleMethods({ GET: (context) => listPluginFolder(server, context) }, "unchecked")),
+  );
+  route(
+    "/",
+    handleMethods(
+      { GET: (context) => listRoot(server, context), OPTIONS: rootOptions },
+      "unchecked",
+    ),
+  );
   app.notFound(({ env }) => handleUnrouted(env));
   // `handle` and `handleInternal` convert errors; here they are only rethrown.
   app.onError((error) => {
@@ -176,8 +205,12 @@ export function createApp(server: ServerContext, gateOptions: GateOptions): App 
    * and removed while the server runs, and Hono cannot add a route after its first match.
    */
   function dispatch(context: RequestContext): Response | Promise<Response> {
-    const { request, target: { name, path } } = context;
-    if (isWorldRead(context)) return readWorld(server, context);
+    const { request, target: { name, path, query } } = context;
+    if (isWorldRead(context)) {
+      // `?raw` is checked by the handler, because many reads have it.
+      if (query !== "" && query !== "raw") assertQuery(context, worldQueryOf(context));
+      return readWorld(server, context);
+    }
     const plugin = RESERVED_SEGMENTS.has(namespaceOf(name)) ? undefined : plugins.match(path);
     if (plugin === undefined || storesContent(path)) assertNotEncoded(request, path);
     return plugin?.handle(context) ?? app.fetch(ROUTER_REQUEST, context);
@@ -192,6 +225,8 @@ export function createApp(server: ServerContext, gateOptions: GateOptions): App 
     return davRouter ??= new DavRouter(server, locks);
   }
   function dav(context: RequestContext): Response | Promise<Response> {
+    // Mounts belong to plugins, which have parameters of their own.
+    if (!context.target.name.startsWith("dav/mnt/")) assertQuery(context, none);
     return davRouter?.handle(context) ?? loadDav().then((router) => router.handle(context));
   }
 
@@ -226,9 +261,12 @@ export function createApp(server: ServerContext, gateOptions: GateOptions): App 
     }
     // Deno gives the target `*` the URL of `/*`, which is not the name of a world.
     if (context.request.method === "OPTIONS" && path === "/*") return serverOptions();
+    const found = Object.hasOwn(CORE_ROUTES, path)
+      ? `the path of a world must follow, such as ${path}/home/x`
+      : "nothing is here; worlds are below /home, and /bin lists the routes";
     throw new Problem(
       "not-found",
-      `Cannot find ${path}: nothing is here; worlds are below /home, and /bin lists the routes`,
+      `Cannot find ${path}: ${found}`,
       plugins.wasRoute(path) ? clearSiteData(context.request) : {},
     );
   }

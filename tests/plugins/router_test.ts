@@ -271,7 +271,6 @@ routerSuite("router does not answer other requests", (add) => {
     await router.storeWorlds("home/sales/report");
     const paths = [
       "/home/sales?raw",
-      "/home/salse?raw&x",
       "/home/sales/reprot?at=7",
       "/lib/routre/state",
       "/proc/lgo/home/sales",

@@ -1,5 +1,7 @@
 import { assert, assertEquals, assertThrows } from "../support/assert.ts";
+import type { RouteQuery } from "../../lib/http/query_parameters.ts";
 import { CORE_ROUTES } from "../../lib/request/core_routes.ts";
+import { ROUTE_QUERIES } from "../../lib/request/route_query.ts";
 import { VERSION } from "../../lib/version.ts";
 import { NAMESPACES } from "../../lib/world/name.ts";
 import { lowerWorlds } from "../../worlds/mod.ts";
@@ -94,6 +96,37 @@ Deno.test("openapi.json describes every route of the core", () => {
   for (const route of Object.keys(CORE_ROUTES)) {
     assert(starts.some((path) => path === route || path.startsWith(`${route}/`)), route);
   }
+});
+
+const { world, collection, collectionStream, pluginState, mint, log, worlds } = ROUTE_QUERIES;
+/** What the server takes at each path of the document; other paths take no parameters. */
+const QUERIES: Readonly<Record<string, RouteQuery>> = {
+  "/{namespace}/{name}": world,
+  "/{namespace}/{name}/": collection,
+  "/{namespace}/": collection,
+  "/lib/{plugin}/state": pluginState,
+  "/stream/{path}": collectionStream,
+  "/auth/mint": mint,
+  "/proc/log/{path}": log,
+  "/proc/worlds": worlds,
+};
+
+Deno.test("openapi.json has exactly the query parameters that the server takes", () => {
+  for (const { path, method, item, operation } of OPERATIONS) {
+    const found = [...item.parameters ?? [], ...operation.parameters ?? []].map(follow)
+      .filter((parameter) => parameter.in === "query").map(({ name }) => name);
+    const { methods }: RouteQuery = QUERIES[path] ?? ROUTE_QUERIES.none;
+    const name = method === "head" ? "GET" : method.toUpperCase();
+    const taken = Object.entries(methods).filter(([of]) => of === name)
+      .flatMap(([, parameters]) => parameters).filter(({ hidden }) => hidden !== true);
+    assertEquals(
+      found.sort(),
+      taken.map((parameter) => parameter.name).sort(),
+      `${method} ${path}`,
+    );
+  }
+  const paths = Object.keys(QUERIES).filter((path) => PATHS[path] === undefined);
+  assertEquals(paths, []);
 });
 
 type Caller = "T2" | "T3" | "cap" | "unknown";

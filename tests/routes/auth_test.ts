@@ -118,8 +118,8 @@ test(
 );
 
 test("POST /auth/mint refuses a parameter that is unknown or sent twice", async (server, t) => {
-  const once = /takes one value/;
-  const known = /the parameters are prefix, ttl, mode/;
+  const once = /was sent twice; send it once/;
+  const known = /POST takes \?prefix, \?ttl and \?mode/;
   await runScenarios(
     t,
     server,

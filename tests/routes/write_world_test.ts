@@ -260,8 +260,6 @@ const EXTENSIONS: readonly ExtRow[] = [
   ["/home/e3?ext=zzz9", {}, "x", "zzz9"],
   ["/home/e4?ext=bin", {}, "text", "bin"],
   ["/lib/e5?ext=js", {}, "x", "js"],
-  ["/home/e6?ext=md&ext=html", {}, "x", "html"],
-  ["/home/e7?%65xt=md", {}, "x", "txt"],
   // then Content-Type
   ["/home/f1.json", { "content-type": "text/markdown" }, "{}", "md"],
   ["/home/f2", { "content-type": "text/html; charset=utf-8" }, "x", "html"],

@@ -10,11 +10,12 @@ import { readQueryNumber } from "../../http/query.ts";
 import { LOG_PAGE_EVENTS, MAX_LOG_PAGE_EVENTS } from "../../limits.ts";
 import { CORE_ROUTES } from "../../request/core_routes.ts";
 import { toJobCaller } from "../../request/job_caller.ts";
-import { assertValidName, type RequestContext, restOf } from "../../request/request_context.ts";
+import { type RequestContext, restOf } from "../../request/request_context.ts";
 import type { ServerContext } from "../../request/server_context.ts";
 import { jsonResponse, lineResponse, objectResponse } from "../../response/json_response.ts";
 import { respondRows } from "../../response/row_listing.ts";
 import type { AuditResult } from "../../world/store.ts";
+import { assertSubject, withAbsenceExplained } from "../missing_world.ts";
 
 const HASHES = /[0-9a-f]{8,64}|\d+/g;
 const ROOT = "/proc/";
@@ -70,8 +71,9 @@ export async function audit(
   { store }: Pick<ServerContext, "store">,
   context: RequestContext,
 ): Promise<Response> {
-  const name = readSubject(context, "/proc/audit/");
-  const verdict = await store.audit(name, toJobCaller(context));
+  const name = readSubject(context, "/proc/audit", "audit");
+  const pending = store.audit(name, toJobCaller(context));
+  const verdict = await withAbsenceExplained(store, context.caller, name, "audit", pending);
   return jsonResponse(isRedacted(context.caller, `/${name}`) ? withoutHashes(verdict) : verdict);
 }
 
@@ -82,11 +84,13 @@ export async function eventLog(
   { store }: Pick<ServerContext, "store">,
   context: RequestContext,
 ): Promise<Response> {
-  const name = readSubject(context, "/proc/log/");
+  const action = "read the log of";
+  const name = readSubject(context, "/proc/log", action);
   const { query } = context.target;
   const before = readQueryNumber(query, "before", Number.MAX_SAFE_INTEGER);
   const limit = readQueryNumber(query, "limit", MAX_LOG_PAGE_EVENTS) ?? LOG_PAGE_EVENTS;
-  const events = await store.log(name, { limit, ...(before === undefined ? {} : { before }) });
+  const pending = store.log(name, { limit, ...(before === undefined ? {} : { before }) });
+  const events = await withAbsenceExplained(store, context.caller, name, action, pending);
   const oldest = events.at(-1)?.id;
   const more = oldest !== undefined && oldest > 1 && events.length === limit;
   const next = `/proc/log/${encodePath(name)}?before=${oldest}&limit=${limit}`;
@@ -96,11 +100,11 @@ export async function eventLog(
   );
 }
 
-/** The name after the prefix of a route, of a world that the caller can read. */
-function readSubject(context: RequestContext, prefix: string): string {
-  const name = restOf(context, prefix);
+/** The name after a route, of a world that the caller can read. */
+function readSubject(context: RequestContext, route: string, action: string): string {
+  const name = restOf(context, `${route}/`);
   assertCan(context.caller, "read", `/${name}`);
-  assertValidName(name, "read");
+  assertSubject(name, route, action);
   return name;
 }
 

@@ -9,9 +9,10 @@ import { assertAllowed, assertCan, decideCopy } from "../../auth/policy.ts";
 import { Problem } from "../../http/problem.ts";
 import { readBody } from "../../http/read_body.ts";
 import { MAX_KEY_BODY_BYTES } from "../../limits.ts";
-import { assertValidName, type RequestContext, restOf } from "../../request/request_context.ts";
+import { type RequestContext, restOf } from "../../request/request_context.ts";
 import { toJobCaller } from "../../request/job_caller.ts";
 import type { Store } from "../../world/store.ts";
+import { assertSubject, describeAbsence, withAbsenceExplained } from "../missing_world.ts";
 
 /** The form of a key: 32 bytes in lower-case hex. */
 const KEY = /^[0-9a-f]{64}$/;
@@ -24,7 +25,13 @@ export async function respondSnapshot(
   const name = readSubject(context);
   // The length is known only after the copy is made; HEAD makes none.
   if (context.request.method === "HEAD") {
-    if (store.stat(name)?.layer !== "upper") throw absent(name);
+    const entry = store.stat(name);
+    if (entry?.layer !== "upper") {
+      const found = entry === undefined
+        ? describeAbsence(store, context.caller, name)
+        : "it is in the lower layer and has no file";
+      throw new Problem("not-found", `Cannot copy /${name}: ${found}`);
+    }
     // A stream, because Deno sends Content-Length 0 for an empty body (RFC 9110 §8.6; 2.9.6).
     return new Response(new Blob().stream(), { headers: headersOf(name) });
   }
@@ -44,7 +51,7 @@ export async function respondSignedSnapshot(
 function readSubject(context: RequestContext): string {
   const name = restOf(context, "/proc/snapshot/");
   assertAllowed(decideCopy(context.caller, `/${name}`));
-  assertValidName(name, "copy");
+  assertSubject(name, "/proc/snapshot", "copy");
   return name;
 }
 
@@ -54,7 +61,14 @@ async function respondCopy(
   name: string,
   key?: string,
 ): Promise<Response> {
-  const { body, length } = await store.snapshot(name, key, toJobCaller(context));
+  const pending = store.snapshot(name, key, toJobCaller(context));
+  const { body, length } = await withAbsenceExplained(
+    store,
+    context.caller,
+    name,
+    "copy",
+    pending,
+  );
   return new Response(body, {
     headers: { ...headersOf(name, length), "content-length": String(length) },
   });
@@ -69,10 +83,6 @@ async function readKey({ request, connection }: RequestContext): Promise<string>
     "Cannot sign the copy: the content is not a key; 32 random bytes as 64 lower-case hex digits " +
       "are needed",
   );
-}
-
-function absent(name: string): Problem {
-  return new Problem("not-found", `Cannot copy /${name}: there is no file of this world`);
 }
 
 /**

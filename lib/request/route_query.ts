@@ -1,0 +1,151 @@
+/**
+ * The query parameters of the core routes, as data, and the check of a request against them. To add
+ * a parameter, add it here to each method that uses it, in the commit that makes it work. The
+ * parameters of plugin routes belong to the plugins.
+ */
+
+import { type Action, assertCan } from "../auth/policy.ts";
+import { Problem } from "../http/problem.ts";
+import {
+  flagParameter,
+  isPageRequest,
+  numberParameter,
+  type ParametersByMethod,
+  queryFault,
+  type QueryParameter,
+  type RouteQuery,
+  textParameter,
+} from "../http/query_parameters.ts";
+import { MAX_CAPABILITY_TTL_SECONDS, MAX_LOG_PAGE_EVENTS } from "../limits.ts";
+import { isInNamespace } from "../world/name.ts";
+import type { RequestContext } from "./request_context.ts";
+
+const RAW = flagParameter("raw");
+const EXT = textParameter("ext");
+const FROM = numberParameter("from", "the number of an earlier version, such as ?from=3");
+
+const WORLD: ParametersByMethod = {
+  GET: [
+    RAW,
+    { ...numberParameter("at", "a version number, such as ?at=3"), excludes: ["v"] },
+    numberParameter("v", "the number of the version that you have, such as ?v=3"),
+  ],
+  PUT: [EXT, FROM],
+  POST: [EXT],
+};
+/**
+ * The hidden parameters are refused by the handlers: `?raw` with a 404 that says what the path is,
+ * PUT and POST with a 405.
+ */
+const COLLECTION: ParametersByMethod = {
+  GET: [hide(RAW)],
+  PUT: [hide(EXT), hide(FROM)],
+  POST: [hide(EXT)],
+};
+const WORLD_STREAM: ParametersByMethod = {};
+const COLLECTION_STREAM: ParametersByMethod = { GET: [flagParameter("brief")] };
+
+const COLLECTIONS = "collections, whose path ends in a slash";
+
+/** What each kind of core route takes. */
+export const ROUTE_QUERIES = {
+  /** A route that takes no parameters. */
+  none: { methods: {} },
+  world: { methods: WORLD, similar: { paths: COLLECTIONS, methods: COLLECTION } },
+  collection: { methods: COLLECTION, similar: { paths: "worlds", methods: WORLD } },
+  pluginState: { methods: { GET: [flagParameter("asks")] } },
+  worldStream: {
+    methods: WORLD_STREAM,
+    similar: { paths: COLLECTIONS, methods: COLLECTION_STREAM },
+  },
+  collectionStream: {
+    methods: COLLECTION_STREAM,
+    similar: { paths: "worlds", methods: WORLD_STREAM },
+  },
+  mint: {
+    methods: {
+      POST: [
+        textParameter("prefix"),
+        numberParameter(
+          "ttl",
+          `a whole number of seconds from 1 to ${MAX_CAPABILITY_TTL_SECONDS}`,
+          1,
+          MAX_CAPABILITY_TTL_SECONDS,
+        ),
+        textParameter("mode"),
+      ],
+    },
+  },
+  log: {
+    methods: {
+      GET: [
+        numberParameter("before", "the id of an event, such as ?before=20"),
+        numberParameter(
+          "limit",
+          `a whole number from 0 to ${MAX_LOG_PAGE_EVENTS}`,
+          0,
+          MAX_LOG_PAGE_EVENTS,
+        ),
+      ],
+    },
+  },
+  worlds: { methods: { GET: [textParameter("prefix")] } },
+} as const satisfies Readonly<Record<string, RouteQuery>>;
+
+function hide(parameter: QueryParameter): QueryParameter {
+  return { ...parameter, hidden: true };
+}
+
+/** Returns what a path in a namespace takes: a namespace itself is a collection. */
+export function worldQueryOf({ target: { name, isCollection } }: RequestContext): RouteQuery {
+  return isCollection || !name.includes("/") ? ROUTE_QUERIES.collection : ROUTE_QUERIES.world;
+}
+
+/** Returns what a path below `/stream` takes. */
+export function streamQueryOf({ target: { name, isCollection } }: RequestContext): RouteQuery {
+  const isFolder = isCollection || name === "stream" || isNamespace(name.slice("stream/".length));
+  return isFolder ? ROUTE_QUERIES.collectionStream : ROUTE_QUERIES.worldStream;
+}
+
+function isNamespace(subject: string): boolean {
+  return !subject.includes("/") && isInNamespace(subject);
+}
+
+/**
+ * Refuses a request whose query its route does not take. A browser that navigates is let through:
+ * other sites append parameters of their own to links. A caller that may not make the request at all
+ * gets 401 or 403.
+ *
+ * @param context the request
+ * @param route what the route takes
+ * @throws {Problem} `bad-query`, `unauthorized`, `forbidden`
+ */
+export function assertQuery(context: RequestContext, route: RouteQuery): void {
+  const { request: { method, headers }, target, caller } = context;
+  // OPTIONS asks about the path; it neither reads nor changes what the query names.
+  if (target.query === "" || method === "OPTIONS") return;
+  const fault = queryFault(target.query, method, route);
+  if (fault === undefined || isPageRequest(method, headers.get("accept"))) return;
+  assertCan(caller, ...requestedAccess(method, target.path));
+  const path = target.isCollection && target.path !== "/" ? `${target.path}/` : target.path;
+  throw new Problem("bad-query", `Cannot ${method === "HEAD" ? "GET" : method} ${path}: ${fault}`);
+}
+
+/** Routes that are about the world whose path follows them. */
+const ABOUT_WORLD = /^\/(?:dav|stream|proc\/(?:audit|log|snapshot))(?=\/)/;
+
+/** The right that a request needs at least. The handler of the route checks it exactly. */
+function requestedAccess(method: string, path: string): [Action, string] {
+  if (path === "/auth/mint") return ["mint", "/"];
+  const subject = path.replace(ABOUT_WORLD, "");
+  const isShortStream = path.startsWith("/stream/") && !isInNamespace(subject.slice(1));
+  return [ACTIONS.get(method) ?? "write", isShortStream ? `/home${subject}` : subject];
+}
+
+const ACTIONS: ReadonlyMap<string, Action> = new Map<string, Action>([
+  ["GET", "read"],
+  ["HEAD", "read"],
+  ["OPTIONS", "read"],
+  ["PROPFIND", "read"],
+  ["DELETE", "delete"],
+]);

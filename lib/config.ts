@@ -6,7 +6,7 @@
  */
 
 import { type EnvAssignment, parseEnvFile } from "./base/env_file.ts";
-import { readEnvText } from "./base/read_env_text.ts";
+import { findMisnamedEnv, readEnvText } from "./base/read_env_text.ts";
 import { findNearestName } from "./base/nearest_name.ts";
 import { sanitizeText } from "./base/sanitize_text.ts";
 import { isLoopback, parseIp } from "./http/ip_address.ts";
@@ -109,7 +109,7 @@ const MAX_MISSPELLING = 2;
  * @returns a function that looks up a variable; it returns undefined if the variable is unset or, for
  * a variable of another program, empty
  * @throws {ConfigError} if a name that begins with ELASTIK is not a setting, if a setting is empty,
- * or if `.env` exists and cannot be read as settings
+ * if `.env` exists and cannot be read as settings, or if the settings are in a file of another name
  */
 export function readEnvironment(): Promise<(name: string) => string | undefined> {
   return Promise.resolve().then(() => {
@@ -117,12 +117,23 @@ export function readEnvironment(): Promise<(name: string) => string | undefined>
       assertSettingName(name, "the environment sets", false);
     }
     const file = readEnvFile(".env");
+    if (![...file.keys()].some(isSettingName)) assertNoMisnamedEnv();
     return (name) => {
       const value = Deno.env.get(name) ?? file.get(name);
       if (value === "" && isSettingName(name)) throw emptySetting(name);
       return value === "" ? undefined : value;
     };
   });
+}
+
+/** Refuses a file that looks like the settings and is not read. */
+function assertNoMisnamedEnv(): void {
+  const found = findMisnamedEnv(".", isInEnvironment);
+  if (found === undefined) return;
+  throw new ConfigError(
+    `Cannot start: ${found} in the working folder contains settings, but only .env is read; ` +
+      "rename it to .env, or remove it",
+  );
 }
 
 /** Whether a variable is set in the environment itself and not only in `.env`. */

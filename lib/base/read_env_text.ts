@@ -1,9 +1,31 @@
 /**
  * Reads the text of an `.env` file. The file may be absent. Every other failure is reported, because
- * the file can contain the token without which the server is open.
+ * the file can contain the token without which the server is open. A file of another name is found
+ * for the same reason: editors add `.txt`, and other programs read `.env.local`.
  */
 
-import { decodeText } from "./decode_text.ts";
+import { decodeText, splitLines } from "./decode_text.ts";
+import { readRegularFile } from "./regular_file.ts";
+
+/** Size of the largest file of settings, in bytes. */
+const MAX_ENV_BYTES = 1024 * 1024;
+/** Names under which people store the file by mistake. Examples such as `.env.example` are not. */
+const NAMES = [
+  ".env.txt",
+  "env.txt",
+  ".env.text",
+  ".env.rtf",
+  ".env.env",
+  ".ENV",
+  ".Env",
+  "env",
+  "_env",
+  ".env.local",
+  ".env.production",
+  ".env.prod",
+] as const;
+/** An assignment, also in a shell script, in YAML or in RTF. */
+const ASSIGNMENT = /(?<![A-Za-z0-9_])(ELASTIK_[A-Z_]+)[ \t]*[=:]/gi;
 
 /**
  * Reads a file of settings.
@@ -21,40 +43,42 @@ import { decodeText } from "./decode_text.ts";
  * ```
  */
 export function readEnvText(path: string): string | { readonly reason: string } | undefined {
-  let bytes: Uint8Array;
-  try {
-    bytes = Deno.readFileSync(path);
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound && !isDanglingLink(path)) return undefined;
-    return { reason: explain(path, error) };
-  }
-  return decodeText(bytes) ??
+  const found = readRegularFile(path, MAX_ENV_BYTES);
+  if (found === undefined) return undefined;
+  if (!(found instanceof Uint8Array)) return found;
+  return decodeText(found) ??
     { reason: "it is not text in UTF-8, or in UTF-16 with a byte order mark" };
 }
 
-function explain(path: string, error: unknown): string {
-  if (error instanceof Deno.errors.NotCapable) {
-    return "the program has no permission to read it; add .env to --allow-read";
-  }
-  if (error instanceof Deno.errors.PermissionDenied && !isFolder(path)) {
-    return "this user cannot read it; change its permissions or remove it";
-  }
-  if (error instanceof Deno.errors.NotFound) return "it is a link to a file that does not exist";
-  return "it is not a file; settings are read from a file";
+/**
+ * Finds a file that assigns a setting which is not in effect.
+ *
+ * @param folder path of the working folder
+ * @param isSet whether a setting is set in another way, such as `docker run --env-file .env.local`
+ * @returns name of the file; undefined if there is none
+ *
+ * @example
+ * ```ts
+ * import { strictEqual } from "node:assert/strict";
+ * import { findMisnamedEnv } from "./read_env_text.ts";
+ *
+ * strictEqual(findMisnamedEnv("/no/such/folder", () => false), undefined);
+ * ```
+ */
+export function findMisnamedEnv(
+  folder: string,
+  isSet: (name: string) => boolean,
+): string | undefined {
+  return NAMES.find((name) =>
+    listAssignments(`${folder}/${name}`).some((setting) => !isSet(setting))
+  );
 }
 
-function isDanglingLink(path: string): boolean {
-  try {
-    return Deno.lstatSync(path).isSymlink;
-  } catch {
-    return false; // It does not exist, or its folder cannot be read.
-  }
-}
-
-function isFolder(path: string): boolean {
-  try {
-    return Deno.statSync(path).isDirectory;
-  } catch {
-    return false; // It cannot be read either.
-  }
+function listAssignments(path: string): string[] {
+  // Asked first, because Deno would prompt for the permission on a terminal.
+  if (Deno.permissions.querySync({ name: "read", path }).state !== "granted") return [];
+  const found = readRegularFile(path, MAX_ENV_BYTES);
+  const text = found instanceof Uint8Array ? decodeText(found) : undefined;
+  return splitLines(text ?? "").filter((line) => !/^\s*(?:#|\/\/|;)/.test(line))
+    .flatMap((line) => [...line.matchAll(ASSIGNMENT)].map(([, name = ""]) => name.toUpperCase()));
 }

@@ -5,7 +5,7 @@
 
 import { type Config, ConfigError } from "../config.ts";
 import { sanitizeText } from "../base/sanitize_text.ts";
-import { DataFolderBusy, InvalidSecret } from "../world/file/data_folder.ts";
+import { DataFolderBusy, InvalidSecret, UnusableEntry } from "../world/file/data_folder.ts";
 
 /** Error of listening; the reason is its `cause`. */
 export class ListenError extends Error {
@@ -33,7 +33,7 @@ export function describeStartFailure(error: unknown, config: Config | undefined)
 
 function sentenceFor(error: unknown, config: Config | undefined): string {
   const isComplete = error instanceof ConfigError || error instanceof DataFolderBusy ||
-    error instanceof InvalidSecret;
+    error instanceof InvalidSecret || error instanceof UnusableEntry;
   if (isComplete) return error.message;
   if (config === undefined) return `Cannot read the settings: ${messageOf(error)}`;
   if (error instanceof ListenError) return listenSentence(error.cause, config);

@@ -3,6 +3,7 @@
  * with a message, which never contains part of the key.
  */
 
+import { readRegularFile } from "../base/regular_file.ts";
 import { ConfigError } from "../config.ts";
 
 /** Paths of certificate and key in PEM format. */
@@ -17,6 +18,8 @@ export interface TlsPair {
   readonly key: string;
 }
 
+/** Size of the largest certificate chain or key file, in bytes. */
+const MAX_PEM_BYTES = 1024 * 1024;
 /** Mode bits that allow others to read or write a file, or its group to write it. */
 const TOO_OPEN = 0o027;
 
@@ -76,16 +79,8 @@ export function toTlsError(error: unknown, files: TlsFiles): unknown {
 }
 
 function read(path: string, setting: string): string {
-  try {
-    return Deno.readTextFileSync(path);
-  } catch (error) {
-    const why = error instanceof Deno.errors.NotFound
-      ? "there is no such file"
-      : error instanceof Deno.errors.PermissionDenied
-      ? "this user cannot read it"
-      : error instanceof Deno.errors.NotCapable
-      ? "the program has no permission to read it; add it to --allow-read"
-      : "it cannot be read as a text file";
-    throw new ConfigError(`Cannot use ${setting}=${path}: ${why}`);
-  }
+  const found = readRegularFile(path, MAX_PEM_BYTES);
+  if (found instanceof Uint8Array) return new TextDecoder().decode(found);
+  const reason = found === undefined ? "there is no such file" : found.reason;
+  throw new ConfigError(`Cannot use ${setting}=${path}: ${reason}; name a PEM file`);
 }

@@ -1,5 +1,5 @@
 import { assertEquals } from "../support/assert.ts";
-import { readEnvText } from "../../lib/base/read_env_text.ts";
+import { findMisnamedEnv, readEnvText } from "../../lib/base/read_env_text.ts";
 import { withTempFolder } from "../support/temp_folder.ts";
 
 Deno.test("readEnvText() returns the text, undefined without a file, and else the reason", () =>
@@ -17,5 +17,34 @@ Deno.test("readEnvText() returns the text, undefined without a file, and else th
     });
     await Deno.remove(path);
     await Deno.mkdir(path);
-    assertEquals(readEnvText(path), { reason: "it is not a file; settings are read from a file" });
+    assertEquals(readEnvText(path), { reason: "it is a folder, not a file" });
+  }));
+
+Deno.test("findMisnamedEnv() finds a file of another name that assigns a setting", () =>
+  withTempFolder((folder) => {
+    const find = () => findMisnamedEnv(folder, (name) => name === "ELASTIK_PORT");
+    assertEquals(find(), undefined);
+    for (
+      const [name, text] of [
+        [".env.txt", "ELASTIK_TOKEN=a\n"],
+        [".env.txt", "\ufeff# settings\r\nexport elastik_token = a\r\n"],
+        ["env", "OTHER=1\nELASTIK_DATA: x\n"],
+        [".env.rtf", "{\\rtf1 \\f0 ELASTIK_TOKEN=a\\}"],
+        [".ENV", "ELASTIK_PORT=1\nELASTIK_KEY=a"],
+        [".env.local", "$env:ELASTIK_TOKEN='a'"],
+      ] as const
+    ) {
+      Deno.writeTextFileSync(`${folder}/${name}`, text);
+      assertEquals(find(), name, text);
+      Deno.removeSync(`${folder}/${name}`);
+    }
+  }));
+
+Deno.test("findMisnamedEnv() ignores files without settings, examples, and settings in effect", () =>
+  withTempFolder((folder) => {
+    Deno.mkdirSync(`${folder}/env`);
+    Deno.writeTextFileSync(`${folder}/.env.example`, "ELASTIK_TOKEN=a\n");
+    Deno.writeTextFileSync(`${folder}/.env.txt`, "# ELASTIK_TOKEN=a\nOTHER=ELASTIK\n");
+    Deno.writeTextFileSync(`${folder}/.env.local`, "ELASTIK_PORT=1\n");
+    assertEquals(findMisnamedEnv(folder, (name) => name === "ELASTIK_PORT"), undefined);
   }));

@@ -53,7 +53,24 @@ const CASES: readonly FailureCase[] = [
   {
     name: "the lock is a folder",
     prepare: (folder) => Deno.mkdir(`${folder}/data/.lock`, { recursive: true }),
-    sentence: /^Cannot (?:use|start with) the data folder data: /,
+    sentence: /^Cannot use the data folder data: its file \.lock .*: it is a folder, not a file; /,
+  },
+  {
+    name: "the trash is a file",
+    prepare: async (folder) => {
+      await Deno.mkdir(`${folder}/data`);
+      await Deno.writeTextFile(`${folder}/data/.trash`, "x");
+    },
+    sentence: /^Cannot use the data folder data: its entry \.trash is not a folder; move it/,
+  },
+  {
+    name: "the key has gigabytes",
+    prepare: async (folder) => {
+      await Deno.mkdir(`${folder}/data`);
+      await Deno.writeTextFile(`${folder}/data/.key`, "x");
+      await Deno.truncate(`${folder}/data/.key`, 3 * 1024 ** 3);
+    },
+    sentence: /^Cannot use the secret \.key in the data folder: it has 3221225472 bytes; at most/,
   },
   {
     name: "the key is not a key",
@@ -127,6 +144,30 @@ const CASES: readonly FailureCase[] = [
   },
 ];
 
+/** Every file that the start opens, with the sentence before the reason. */
+const FILES: readonly [string, RegExp][] = [
+  [".env", /^Cannot read \.env: /],
+  ["own.crt", /^Cannot use ELASTIK_TLS_CERT=own\.crt: /],
+  ["data/.lock", /^Cannot use the data folder data: its file \.lock cannot be used: /],
+  ["data/.key", /^Cannot use the secret \.key in the data folder: /],
+  ["data/.approve-token", /^Cannot use the secret \.approve-token in the data folder: /],
+  ["data/.proof-key", /^Cannot use the secret \.proof-key in the data folder: /],
+  ["data/.collections", /^Cannot use the data folder data: its file \.collections /],
+  ["data/.catalog.db", /^Cannot use the data folder data: its file \.catalog\.db /],
+  ["data/.trash/.names.db", /^Cannot use the data folder data: its file \.trash\/\.names\.db /],
+];
+
+/** Entries that are not files, with the reason. Opening the first would block, the second never end. */
+const ENTRIES: readonly [string, (path: string) => void, RegExp][] = [
+  ["a named pipe", makePipe, /it is a named pipe, not a file/],
+  ["a device", (path) => Deno.symlinkSync("/dev/zero", path), /it is a device, not a file/],
+  ["a link to nothing", (path) => Deno.symlinkSync("no", path), /it is a link to a file that does/],
+];
+
+function makePipe(path: string): void {
+  assert(new Deno.Command("mkfifo", { args: [path] }).outputSync().success);
+}
+
 async function assertFails(start: StartOptions, sentence: RegExp, name: string): Promise<void> {
   const ended = await new Deno.Command(start.command, {
     args: [...start.args],
@@ -152,6 +193,25 @@ for (const { name, env, prepare, sentence } of CASES) {
       await prepare?.(folder);
       await assertFails(fromCheckout(folder, [], env), sentence, name);
     }));
+}
+
+for (const [file, start] of FILES) {
+  Deno.test({
+    name: `the server reports that ${file} is not a file, and deletes nothing`,
+    ignore: Deno.build.os === "windows",
+    fn: () =>
+      Promise.all(ENTRIES.map(([name, make, reason]) =>
+        withTempFolder(async (folder) => {
+          await Deno.mkdir(`${folder}/data/.trash`, { recursive: true });
+          make(`${folder}/${file}`);
+          const tls = { ELASTIK_TLS_CERT: "own.crt", ELASTIK_TLS_KEY: "own.crt" };
+          const program = fromCheckout(folder, [], file === "own.crt" ? tls : {});
+          const sentence = new RegExp(`${start.source}.*${reason.source}`);
+          await assertFails(program, sentence, `${file}, ${name}`);
+          await Deno.lstat(`${folder}/${file}`);
+        })
+      )).then(() => {}),
+  });
 }
 
 Deno.test({

@@ -97,10 +97,30 @@ Deno.test("a misspelt or empty setting in the environment stops the start", () =
     }
   }));
 
+Deno.test("settings in a file of another name stop the start, unless they are in effect", () =>
+  withTempFolder(async (folder) => {
+    for (const name of [".env.txt", "env", ".ENV", ".env.local"]) {
+      await Deno.writeTextFile(`${folder}/${name}`, TOKENS);
+      const sentence = new RegExp(
+        `^Cannot start: ${
+          name.replaceAll(".", "\\.")
+        } in the working folder contains settings, but`,
+      );
+      await assertStops(folder, {}, sentence, name);
+      await Deno.writeTextFile(`${folder}/.env`, "OTHER=1\n");
+      await assertStops(folder, {}, sentence, `${name} next to an .env without settings`);
+      await Deno.remove(`${folder}/.env`);
+      const env = { ELASTIK_TOKEN: "abc", ELASTIK_APPROVE_TOKEN: "def" };
+      const program = await startProgram(fromCheckout(folder, [], env));
+      await program.stop();
+      await Deno.remove(`${folder}/${name}`);
+    }
+  }));
+
 Deno.test("an .env that cannot be read as a file stops the start", () =>
   withTempFolder(async (folder) => {
     await Deno.mkdir(`${folder}/.env`);
-    await assertStops(folder, {}, /^Cannot read \.env: it is not a file/, "a folder");
+    await assertStops(folder, {}, /^Cannot read \.env: it is a folder, not a file/, "a folder");
     await Deno.remove(`${folder}/.env`);
     await Deno.symlink("missing", `${folder}/.env`);
     await assertStops(folder, {}, /^Cannot read \.env: it is a link to/, "a dangling link");

@@ -124,7 +124,7 @@ test("readTls() explains what is wrong with a file, without its content", async 
     [own.cert, own.cert, /ELASTIK_TLS_KEY=.*: it contains no PEM private key/],
     [own.cert, locked, /the key is encrypted/],
     [own.cert, `${folder}/binary`, /ELASTIK_TLS_KEY=.*: it contains no PEM private key/],
-    [folder, own.key, /ELASTIK_TLS_CERT=.*cannot be read as a text file/],
+    [folder, own.key, /ELASTIK_TLS_CERT=.*it is a folder, not a file/],
   ];
   for (const [cert, key, words] of rows) {
     assertThrows(() => readTls({ cert, key }, () => {}), (error: Error) => {

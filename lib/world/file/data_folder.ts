@@ -4,10 +4,24 @@
  * here.
  */
 
+import { decodeText } from "../../base/decode_text.ts";
+import { findFileFault, readRegularFile } from "../../base/regular_file.ts";
 import { type FolderIdentity, isSame, LOCK_FILE, readFolderIdentity } from "./folder_identity.ts";
-import { INCOMING_FOLDER, replaceFile, syncFolder, TRASH_FOLDER, tryRemove } from "./durable_fs.ts";
+import {
+  CATALOG_FILE,
+  COLLECTIONS_FILE,
+  INCOMING_FOLDER,
+  LEDGER_FILE,
+  pathExists,
+  replaceFile,
+  syncFolder,
+  TRASH_FOLDER,
+  tryRemove,
+} from "./durable_fs.ts";
 
 const SECRET_BYTES = 32;
+/** Size of the largest file that can contain a secret, in bytes. */
+const MAX_SECRET_FILE_BYTES = 1024;
 /** Secret with which a server proves to a client on this computer that it holds the folder. */
 export const PROOF_KEY_FILE = ".proof-key";
 
@@ -19,6 +33,11 @@ export class DataFolderBusy extends Error {
 /** Error: the file of a secret exists and does not contain one. The message is for the operator. */
 export class InvalidSecret extends Error {
   override readonly name = "InvalidSecret";
+}
+
+/** Error: an entry of the data folder that the server needs has the wrong type. */
+export class UnusableEntry extends Error {
+  override readonly name = "UnusableEntry";
 }
 
 /** A data folder that this process has locked. */
@@ -36,9 +55,11 @@ export interface DataFolder {
  *
  * @param path path of the folder
  * @throws {DataFolderBusy} if another process holds it
+ * @throws {UnusableEntry} if one of the server's own entries has the wrong type
  */
 export function acquireDataFolder(path: string): DataFolder {
   Deno.mkdirSync(path, { recursive: true, mode: 0o700 });
+  assertOwnEntries(path);
   const lock = Deno.openSync(`${path}/${LOCK_FILE}`, {
     create: true,
     read: true,
@@ -73,14 +94,56 @@ export function acquireDataFolder(path: string): DataFolder {
 }
 
 /**
+ * Checks the types of the server's own entries before the first is opened: opening a pipe would
+ * block forever, and SQLite reports only that it cannot open a file.
+ */
+function assertOwnEntries(path: string): void {
+  for (
+    const file of [LOCK_FILE, COLLECTIONS_FILE, CATALOG_FILE, `${TRASH_FOLDER}/${LEDGER_FILE}`]
+  ) {
+    assertOwnFile(path, file);
+  }
+  if (isFolderOrAbsent(`${path}/${TRASH_FOLDER}`)) return;
+  throw new UnusableEntry(
+    `Cannot use the data folder ${path}: its entry ${TRASH_FOLDER} is not a folder; move it ` +
+      "elsewhere, and the server creates it again",
+  );
+}
+
+function isFolderOrAbsent(path: string): boolean {
+  try {
+    return Deno.statSync(path).isDirectory;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return !pathExists(path);
+    if (error instanceof Deno.errors.FilesystemLoop) return false;
+    throw error;
+  }
+}
+
+function assertOwnFile(path: string, file: string): void {
+  const fault = findFileFault(`${path}/${file}`);
+  // Of a file in the trash: the trash is not a folder, which another check reports.
+  if (fault === undefined || fault.cause instanceof Deno.errors.NotADirectory) return;
+  // The folder itself cannot be read.
+  if (fault.cause instanceof Deno.errors.PermissionDenied) throw fault.cause;
+  if (fault.cause instanceof Deno.errors.NotCapable) throw fault.cause;
+  throw new UnusableEntry(
+    `Cannot use the data folder ${path}: its file ${file} cannot be used: ${fault.reason}; move it ` +
+      "elsewhere, and the server creates it again",
+  );
+}
+
+/**
  * Locks a data folder for reading, so that no server can start on it. Changes nothing in it.
  * Several processes can hold this lock at the same time.
  *
  * @param path path of the folder
  * @returns the function that releases the lock
  * @throws {DataFolderBusy} if a server holds the folder
+ * @throws {UnusableEntry} if the lock is not a file
  */
 export function lockDataFolderForReading(path: string): () => void {
+  assertOwnFile(path, LOCK_FILE);
   let lock: Deno.FsFile;
   try {
     lock = Deno.openSync(`${path}/${LOCK_FILE}`, { read: true });
@@ -133,15 +196,14 @@ export function loadOrCreateSecret(data: string, file: string): { secret: string
  * @throws {InvalidSecret} if the file exists and does not contain a secret
  */
 export function readSecret(data: string, file: string): string | undefined {
-  let found: string;
-  try {
-    found = Deno.readTextFileSync(`${data}/${file}`).trim();
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return undefined;
-    if (error instanceof Deno.errors.NotADirectory) throw error; // the folder is a file
-    throw unusable(file, "it cannot be read as a text file");
+  const found = readRegularFile(`${data}/${file}`, MAX_SECRET_FILE_BYTES);
+  if (found === undefined) return undefined;
+  if (!(found instanceof Uint8Array)) {
+    if (found.cause instanceof Deno.errors.NotADirectory) throw found.cause; // the folder is a file
+    throw unusable(file, found.reason);
   }
-  if (/^[0-9a-f]{64}$/.test(found)) return found;
+  const secret = decodeText(found)?.trim() ?? "";
+  if (/^[0-9a-f]{64}$/.test(secret)) return secret;
   throw unusable(file, "it does not contain 64 hexadecimal digits");
 }
 

@@ -14,6 +14,12 @@ export const TRASH_FOLDER = ".trash";
 /** File in the data folder with the names of the marked collections, one per line. */
 export const COLLECTIONS_FILE = ".collections";
 
+/** File in the data folder with the rows of the catalog, see `worker/catalog_file.ts`. */
+export const CATALOG_FILE = ".catalog.db";
+
+/** File in the trash with what must be remembered of names, see `name_ledger.ts`. */
+export const LEDGER_FILE = ".names.db";
+
 /**
  * Syncs the entries of a folder to disk, so that created and renamed entries survive a power loss.
  */
@@ -48,6 +54,8 @@ export function writeSynced(path: string, bytes: Uint8Array): void {
 /** Replaces a file by rename; after a crash it has either the old or the new bytes. */
 export function replaceFile(path: string, bytes: Uint8Array): void {
   const fresh = `${path}.new`;
+  // A crash or a person left it. Opening a pipe would block, and a link leads elsewhere.
+  if (pathExists(fresh)) Deno.removeSync(fresh);
   writeSynced(fresh, bytes);
   Deno.renameSync(fresh, path);
 }

@@ -14,13 +14,10 @@
 import { DatabaseSync, type SQLInputValue, type StatementSync } from "node:sqlite";
 import { LEDGER_BUSY_MS } from "../../limits.ts";
 import { fromFolderName } from "../name.ts";
-import { pathExists, TRASH_FOLDER, tryRemove, WORLD_FILE } from "./durable_fs.ts";
+import { LEDGER_FILE, pathExists, TRASH_FOLDER, tryRemove, WORLD_FILE } from "./durable_fs.ts";
 import { isSame } from "./folder_identity.ts";
 import { openFailure } from "./open_failure.ts";
 import * as sql from "./sql.ts";
-
-/** File name of the ledger in the trash. */
-export const LEDGER_FILE = ".names.db";
 
 /** The last use of a name that has no world now, or had none in between. */
 export interface LastUse {

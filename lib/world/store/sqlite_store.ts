@@ -32,7 +32,8 @@ import type { DataFolder } from "../file/data_folder.ts";
 import { latestTime, nextSecond } from "../change_time.ts";
 import { createChainSigner } from "../event_chain.ts";
 import { finishMoves } from "../file/finish_moves.ts";
-import { LEDGER_FILE, NameLedger } from "../file/name_ledger.ts";
+import { LEDGER_FILE } from "../file/durable_fs.ts";
+import { NameLedger } from "../file/name_ledger.ts";
 import { lowerAuditResult } from "../lower_layer.ts";
 import type { CatalogRow } from "./worker_messages.ts";
 import { SnapshotFiles } from "./snapshot_files.ts";
@@ -161,12 +162,14 @@ class SqliteStore implements Store {
   readonly #audits: Audits;
   readonly #snapshots: SnapshotFiles;
   readonly #watch: FolderWatch;
+  readonly #log: (line: string) => void;
   #notes = 0;
   readonly #otherKey: OtherKeyReport;
   #closing: Promise<void> | undefined;
 
   constructor(options: SqliteStoreOptions) {
     const { folder, log = () => {} } = options;
+    this.#log = log;
     this.#otherKey = new OtherKeyReport(log);
     this.#folder = folder;
     const lower = this.#lower = new Map(options.lower);
@@ -253,7 +256,7 @@ class SqliteStore implements Store {
       this.#unindexed.add(name);
       this.#catalog.set(unindexedEntry(name));
     }
-    this.#collections.load(this.#folder.path);
+    this.#collections.load(this.#folder.path, this.#log);
     const names = [...rows.map(({ name }) => name), ...unindexed];
     // Not awaited: the check only reports. A failure means that the store is closing.
     this.#files.track(this.#otherKey.checkSample(names, this.#files)).catch(() => {});

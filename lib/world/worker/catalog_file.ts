@@ -6,13 +6,10 @@
  */
 
 import { DatabaseSync } from "node:sqlite";
-import { pathExists, tryRemove, WORLD_FILE } from "../file/durable_fs.ts";
+import { CATALOG_FILE, pathExists, tryRemove, WORLD_FILE } from "../file/durable_fs.ts";
 import { fromFolderName } from "../name.ts";
 import type { CatalogRow, FileStamp, ScanResult } from "../store/worker_messages.ts";
 import * as sql from "../file/sql.ts";
-
-/** File name of the catalog in the data folder. */
-export const CATALOG_FILE = ".catalog.db";
 
 /** The catalog file of a data folder; opened at first use. */
 export class CatalogFile {

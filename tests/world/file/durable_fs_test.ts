@@ -74,7 +74,12 @@ Deno.test("replaceFile() replaces a file, and keeps the old one if it fails", ()
     replaceFile(`${data}/f`, new TextEncoder().encode("a longer text"));
     replaceFile(`${data}/f`, new TextEncoder().encode("short"));
     assertEquals(Deno.readTextFileSync(`${data}/f`), "short");
-    Deno.mkdirSync(`${data}/f.new`);
+    // What a crash or a person left is removed first; a link would lead to another file.
+    Deno.writeTextFileSync(`${data}/other`, "other");
+    Deno.symlinkSync("other", `${data}/f.new`);
+    replaceFile(`${data}/f`, new TextEncoder().encode("short"));
+    assertEquals(Deno.readTextFileSync(`${data}/other`), "other");
+    Deno.mkdirSync(`${data}/f.new/x`, { recursive: true });
     assertThrows(() => replaceFile(`${data}/f`, new TextEncoder().encode("never")));
     assertEquals(Deno.readTextFileSync(`${data}/f`), "short");
   }));

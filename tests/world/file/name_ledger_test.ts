@@ -1,6 +1,6 @@
 import { assertEquals } from "../../support/assert.ts";
-import { pathExists } from "../../../lib/world/file/durable_fs.ts";
-import { LEDGER_FILE, NameLedger } from "../../../lib/world/file/name_ledger.ts";
+import { LEDGER_FILE, pathExists } from "../../../lib/world/file/durable_fs.ts";
+import { NameLedger } from "../../../lib/world/file/name_ledger.ts";
 import { putJob, removeJob, testWriter, trashIds, versionsOf } from "../../testdata/test_writer.ts";
 import { withTempFolder } from "../../support/temp_folder.ts";
 

@@ -1,6 +1,7 @@
-import { assertEquals, assertRejects } from "../../support/assert.ts";
+import { assertEquals, assertMatch, assertRejects, assertThrows } from "../../support/assert.ts";
 import { Catalog } from "../../../lib/world/store/catalog.ts";
 import { EmptyCollections } from "../../../lib/world/store/empty_collections.ts";
+import { UnusableEntry } from "../../../lib/world/file/data_folder.ts";
 import { withTempFolder } from "../../support/temp_folder.ts";
 
 Deno.test("EmptyCollections.mark() adds a mark to the catalog after it is on disk", async () => {
@@ -55,18 +56,36 @@ Deno.test("EmptyCollections.mark() saves all of several simultaneous marks, and 
   ]]);
 });
 
-Deno.test("EmptyCollections.load() reads valid names and ignores other content", () =>
+Deno.test("EmptyCollections.load() reports lines that are not names and keeps a copy of the file", () =>
   withTempFolder((data) => {
     const catalog = new Catalog();
+    const lines: string[] = [];
     const marks = new EmptyCollections(catalog, { saveCollections: () => Promise.resolve() });
-    marks.load(data);
+    const load = () => marks.load(data, (line) => lines.push(line));
+    const path = `${data}/.collections`;
+    load();
+    Deno.writeTextFileSync(path, "\ufeffhome/ok\r\n\r\nhome/too\r\n");
+    load();
+    assertEquals(lines, []);
+    const content = "home/ok\n\nhome//x\nelsewhere/x\nhome/a/../b\n";
+    Deno.writeTextFileSync(path, content);
+    load();
+    load();
+    assertEquals(catalog.markedCollections(), ["home/ok", "home/too"]);
+    assertEquals(lines.length, 2);
+    assertMatch(lines[0] ?? "", /^3 lines of \.collections are not names/);
+    assertEquals(Deno.readTextFileSync(`${path}.damaged`), content);
+  }));
+
+Deno.test("EmptyCollections.load() throws for an entry that is not a file, and changes nothing", () =>
+  withTempFolder((data) => {
     Deno.mkdirSync(`${data}/.collections`);
-    marks.load(data);
-    Deno.removeSync(`${data}/.collections`);
-    Deno.writeTextFileSync(
-      `${data}/.collections`,
-      "home/ok\n\nhome//x\nelsewhere/x\nhome/a/../b\n",
+    const marks = new EmptyCollections(new Catalog(), { saveCollections: () => Promise.resolve() });
+    assertThrows(
+      () => marks.load(data, () => {}),
+      (error) =>
+        error instanceof UnusableEntry &&
+        /its file \.collections cannot be used: it is a folder, not a file;/.test(error.message),
     );
-    marks.load(data);
-    assertEquals(catalog.markedCollections(), ["home/ok"]);
+    assertEquals([...Deno.readDirSync(data)].map(({ name }) => name), [".collections"]);
   }));

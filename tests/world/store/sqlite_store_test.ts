@@ -167,7 +167,6 @@ Deno.test("SqliteStore lists a damaged world and fails only for that one", async
 Deno.test("SqliteStore starts with any damage of the file of collections", async (t) => {
   const lists: Readonly<Record<string, (path: string) => void>> = {
     garbage: (path) => Deno.writeFileSync(path, crypto.getRandomValues(new Uint8Array(5000))),
-    a_directory: (path) => Deno.mkdirSync(path),
     names_refused: (path) =>
       Deno.writeTextFileSync(path, "home/../etc\nhome//x\nelsewhere/x\n/home/x\nhome/ok\nhome\n"),
   };

@@ -1,10 +1,7 @@
 import { assert, assertEquals } from "../../support/assert.ts";
 import { DatabaseSync } from "node:sqlite";
-import {
-  CATALOG_FILE,
-  CatalogFile,
-  statWorldFile,
-} from "../../../lib/world/worker/catalog_file.ts";
+import { CATALOG_FILE } from "../../../lib/world/file/durable_fs.ts";
+import { CatalogFile, statWorldFile } from "../../../lib/world/worker/catalog_file.ts";
 import type { CatalogRow } from "../../../lib/world/store/worker_messages.ts";
 import { Reader } from "../../../lib/world/worker/reader.ts";
 import { sampleSetup } from "../../testdata/sample_world.ts";

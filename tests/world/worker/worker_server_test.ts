@@ -1,6 +1,6 @@
 import { DatabaseSync } from "node:sqlite";
 import { assertEquals } from "../../support/assert.ts";
-import { CATALOG_FILE } from "../../../lib/world/worker/catalog_file.ts";
+import { CATALOG_FILE } from "../../../lib/world/file/durable_fs.ts";
 import type {
   Job,
   ReadJob,

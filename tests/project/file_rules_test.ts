@@ -41,7 +41,6 @@ const FRAGMENTS: Readonly<Record<string, string>> = {
   "lib/tools/generate_plugins_module.ts": "a developer command",
   "lib/tools/generate_worlds_module.ts": "a developer command",
   "lib/world/store/catalog_writer.ts": "the timer of the catalog file, with its own test",
-  "lib/world/store/empty_collections.ts": "the file of empty collections, with its own test",
   "lib/world/file/probe_folder.ts": "the check of a disk, with its own test",
   "lib/world/store/folder_watch.ts": "the timer of a check, with its own test",
   "lib/world/store/rename.ts": "the two steps of a rename, with their own test",

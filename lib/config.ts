@@ -10,10 +10,9 @@ import { findMisnamedEnv, readEnvText } from "./base/read_env_text.ts";
 import { findNearestName } from "./base/nearest_name.ts";
 import { sanitizeText } from "./base/sanitize_text.ts";
 import { isLoopback, parseIp } from "./http/ip_address.ts";
+import { CELL_LIMITS, type CellLimits } from "./cell_limits.ts";
 import {
   CACHE_BYTES,
-  CELL_LIMITS,
-  type CellLimits,
   CLIENT_LOG_LINES_PER_SECOND,
   EDGE_LIMITS,
   type EdgeLimits,
@@ -23,9 +22,15 @@ import {
   LONG_JOBS,
   LONG_JOBS_WAITING,
   LONG_JOBS_WAITING_PER_CLIENT,
+  LONG_READS,
+  LONG_READS_WAITING,
+  LONG_READS_WAITING_PER_CLIENT,
   MAX_BODY_BYTES,
   MAX_DAV_LOCKS,
   MAX_LOCKS_PER_CREDENTIAL,
+  MAX_LOG_BUFFER_CHARS,
+  MAX_SNAPSHOT_FILES,
+  MAX_SNAPSHOT_FILES_PER_CLIENT,
   MAX_STREAM_BUFFER_BYTES,
   MAX_STREAM_LAG_BYTES,
   MAX_STREAMS,
@@ -33,6 +38,13 @@ import {
   MAX_WORLD_BYTES,
 } from "./limits.ts";
 import { type SettingName, SETTINGS } from "./settings.ts";
+
+/** Jobs that run at the same time, that can wait, and that can wait for one client. */
+interface JobLimits {
+  readonly running: number;
+  readonly waiting: number;
+  readonly waitingPerClient: number;
+}
 
 /** The validated settings of the server. */
 export interface Config {
@@ -64,12 +76,11 @@ export interface Config {
   readonly writers: number;
   /** How long a request waits for a world that another process has locked, in milliseconds. */
   readonly lockWaitMs: number;
-  /** Limits of audits and copies of worlds. */
-  readonly longJobs: {
-    readonly running: number;
-    readonly waiting: number;
-    readonly waitingPerClient: number;
-  };
+  /** Limits of audits and copies of worlds, and of reads of long bodies. */
+  readonly longJobs: JobLimits;
+  readonly longReads: JobLimits;
+  /** Long copies that clients read, in total and of one client. */
+  readonly snapshots: { readonly files: number; readonly filesPerClient: number };
   /** Format of the access log on the standard output. */
   readonly accessLogFormat: "off" | "line" | "json";
   readonly streamLimits: {
@@ -82,6 +93,8 @@ export interface Config {
   };
   /** Log lines of one kind per second that clients can cause; 0 means no limit. */
   readonly clientLogLinesPerSecond: number;
+  /** Characters of a log that can wait to be written. */
+  readonly logBufferChars: number;
   /** Limits of every plugin process. */
   readonly cellLimits: CellLimits;
   /** Limits of connections, and of bodies that are received or sent. */
@@ -250,6 +263,22 @@ export function readConfig(env: (name: string) => string | undefined): Config {
         LONG_JOBS_WAITING_PER_CLIENT,
       ),
     },
+    longReads: {
+      running: Math.max(1, parseWholeNumber(read, "ELASTIK_LONG_READS", LONG_READS, 64)),
+      waiting: parseWholeNumber(read, "ELASTIK_LONG_READS_WAITING", LONG_READS_WAITING),
+      waitingPerClient: parseWholeNumber(
+        read,
+        "ELASTIK_LONG_READS_CLIENT",
+        LONG_READS_WAITING_PER_CLIENT,
+      ),
+    },
+    snapshots: {
+      files: Math.max(1, parseWholeNumber(read, "ELASTIK_SNAPSHOTS", MAX_SNAPSHOT_FILES)),
+      filesPerClient: Math.max(
+        1,
+        parseWholeNumber(read, "ELASTIK_SNAPSHOTS_CLIENT", MAX_SNAPSHOT_FILES_PER_CLIENT),
+      ),
+    },
     accessLogFormat: oneOf(read, "ELASTIK_LOG", ["off", "line", "json"]),
     streamLimits: {
       maxStreams: parseWholeNumber(read, "ELASTIK_STREAMS", MAX_STREAMS),
@@ -266,6 +295,7 @@ export function readConfig(env: (name: string) => string | undefined): Config {
       "ELASTIK_LOG_RATE",
       CLIENT_LOG_LINES_PER_SECOND,
     ),
+    logBufferChars: parseWholeNumber(read, "ELASTIK_LOG_BUFFER", MAX_LOG_BUFFER_CHARS),
     cellLimits: readCellLimits(read),
     edgeLimits: readEdgeLimits(read),
   };
@@ -386,8 +416,13 @@ function readCellLimits(read: Read): CellLimits {
     maxWaiting,
     maxDepth,
     maxLogLinesPerSecond,
+    maxTimeoutsInARow,
+    maxCalls,
+    maxIgnoredFramesPerSecond,
+    waitUntilTimeoutMs,
     idleMs,
     maxCrashes,
+    queries,
   } = CELL_LIMITS;
   return {
     ...CELL_LIMITS,
@@ -400,9 +435,25 @@ function readCellLimits(read: Read): CellLimits {
     maxWaiting: parseWholeNumber(read, "ELASTIK_CELL_WAITING", maxWaiting),
     maxDepth: parseWholeNumber(read, "ELASTIK_CELL_DEPTH", maxDepth),
     maxLogLinesPerSecond: parseWholeNumber(read, "ELASTIK_CELL_LOG", maxLogLinesPerSecond),
+    maxTimeoutsInARow: Math.max(
+      1,
+      parseWholeNumber(read, "ELASTIK_CELL_TIMEOUTS", maxTimeoutsInARow),
+    ),
+    maxCalls: Math.max(1, parseWholeNumber(read, "ELASTIK_CELL_CALLS", maxCalls, 0xffff)),
+    maxIgnoredFramesPerSecond: parseWholeNumber(
+      read,
+      "ELASTIK_CELL_MESSAGES",
+      maxIgnoredFramesPerSecond,
+    ),
+    waitUntilTimeoutMs: parseWholeNumber(read, "ELASTIK_CELL_WORK", waitUntilTimeoutMs),
     unreadTimeoutMs: readEdgeLimits(read).idleTimeoutMs,
     idleMs: parseWholeNumber(read, "ELASTIK_CELL_IDLE", idleMs),
     maxCrashes: Math.max(1, parseWholeNumber(read, "ELASTIK_CELL_CRASHES", maxCrashes)),
+    queries: {
+      maxProcesses: Math.max(1, parseWholeNumber(read, "ELASTIK_QUERIES", queries.maxProcesses)),
+      maxMs: Math.max(1, parseWholeNumber(read, "ELASTIK_QUERY_TIME", queries.maxMs, 3_600_000)),
+      residentMiB: parseWholeNumber(read, "ELASTIK_QUERY_MEMORY", queries.residentMiB),
+    },
   };
 }
 

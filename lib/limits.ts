@@ -1,17 +1,50 @@
 /**
- * Every limit of the server, by name and unit. `config.ts` takes the defaults of the settings from
- * here; all other limits are fixed. This module contains constants only.
+ * Every limit of the server, by name and unit; those of plugin processes are in `cell_limits.ts`.
+ * This module contains constants only, in two kinds of groups:
+ *
+ * - "Client limits" are those that a client, or a plugin for it, can reach by what it sends, holds or
+ *   leaves unread. Each has a setting, which `config.ts` reads and whose default is here, and a metric
+ *   of `/proc/metrics`. Its comment names both; `tests/project/limits_test.ts` checks them.
+ * - "Fixed" limits have no setting. The comment of the group says why they need none.
  */
 
 const KIB = 1024;
 const MIB = 1024 * KIB;
 
-// requests
+// Client limits: requests and worlds
+
+/**
+ * Longest request body (`ELASTIK_MAX_BODY`); a longer one gets 413. Metric: `elastik_problems` of the
+ * type `body-too-large`.
+ */
+export const MAX_BODY_BYTES = 5 * MIB;
+/**
+ * Longest world after an append (`ELASTIK_MAX_WORLD`); a longer one gets 413. Metric:
+ * `elastik_worlds_too_large`.
+ */
+export const MAX_WORLD_BYTES = 64 * MIB;
+/**
+ * Earlier versions that are kept of a world (first field of `ELASTIK_HISTORY`); older ones get 410.
+ * Metric: `elastik_problems` of the type `gone`.
+ */
+export const HISTORY_VERSIONS = 100;
+/**
+ * Bytes of earlier versions that are kept of a world (second field of `ELASTIK_HISTORY`). Metric:
+ * `elastik_problems` of the type `gone`.
+ */
+export const HISTORY_BYTES = 32 * MIB;
+/** Memory for cached worlds (`ELASTIK_CACHE`). Metric: `elastik_cache_bytes`. */
+export const CACHE_BYTES = 64 * MIB;
+/**
+ * How long a request waits for a world that another process has locked (`ELASTIK_LOCK_WAIT`), in
+ * milliseconds; then 503. Metric: `elastik_lock_failures`.
+ */
+export const LOCK_WAIT_MS = 5_000;
+
+// Fixed: syntax of requests. A client can send a shorter request, and a refused one costs little.
 
 /** Longest request target (path and query) in its percent-encoded form; a longer one gets 414. */
 export const MAX_URL_BYTES = 8192;
-/** Default of `ELASTIK_MAX_BODY`: longest request body; a longer one gets 413. */
-export const MAX_BODY_BYTES = 5 * MIB;
 /** Longest Accept header that is negotiated; a longer one is treated as absent. */
 export const MAX_ACCEPT_CHARS = 2048;
 /** Accept headers whose result one chooser caches. */
@@ -24,14 +57,8 @@ export const MAX_ENTITY_TAGS = 64;
 export const MAX_ENTITY_TAGS_CHARS = 8 * KIB;
 /** HTTP dates whose time is cached. */
 export const HTTP_DATE_CACHE_ENTRIES = 256;
-/** Longest unread request body that is drained before a response over HTTP/2. */
-export const MAX_DRAINED_BODY_BYTES = 64 * KIB;
-/** Longest time for draining a request body. */
-export const DRAIN_BODY_TIMEOUT_MS = 1_000;
-/** A shutdown waits this long for open requests. */
-export const SHUTDOWN_TIMEOUT_MS = 10_000;
 
-// connections and bodies in flight
+// Client limits: connections and bodies in flight
 
 /**
  * Limits of the network edge: connections, and bodies that are received or sent. Times are in
@@ -40,28 +67,47 @@ export const SHUTDOWN_TIMEOUT_MS = 10_000;
 export interface EdgeLimits {
   /**
    * Open connections (`ELASTIK_MAX_CONNECTIONS`); 0 derives the number from the file descriptors of
-   * the process. Beyond it, idle connections are closed; if there are none, 503.
+   * the process. Beyond it, idle connections are closed; if there are none, 503. Metrics:
+   * `elastik_connections_open`, `elastik_connections_refused`.
    */
   readonly maxConnections: number;
   /**
    * Open connections of one client address (`ELASTIK_MAX_CLIENT_CONNECTIONS`); 0 means half of
-   * `maxConnections`. Loopback addresses and trusted proxies have no such limit.
+   * `maxConnections`. Loopback addresses and trusted proxies have no such limit. Metric:
+   * `elastik_connections_refused`.
    */
   readonly maxClientConnections: number;
-  /** Time for the first request head of a connection, with its TLS handshake (`ELASTIK_HEAD_TIMEOUT`). */
+  /**
+   * Time for the first request head of a connection, with its TLS handshake
+   * (`ELASTIK_HEAD_TIMEOUT`). Metric: `elastik_connections_closed`.
+   */
   readonly headTimeoutMs: number;
-  /** Time without a request on a connection that has answered one (`ELASTIK_IDLE_TIMEOUT`). */
+  /**
+   * Time without a request on a connection that has answered one, and time without progress of a
+   * response (`ELASTIK_IDLE_TIMEOUT`). Metrics: `elastik_connections_closed`,
+   * `elastik_snapshots_stalled`.
+   */
   readonly idleTimeoutMs: number;
-  /** Time between two parts of a request body (`ELASTIK_BODY_TIMEOUT`); then 408. */
+  /**
+   * Time between two parts of a request body (`ELASTIK_BODY_TIMEOUT`); then 408. Metric:
+   * `elastik_request_bodies_timed_out`.
+   */
   readonly bodyTimeoutMs: number;
   /**
    * Lowest average rate of a body in bytes per second (`ELASTIK_MIN_RATE`), measured after
-   * `bodyTimeoutMs`, or `idleTimeoutMs` for a response.
+   * `bodyTimeoutMs`, or `idleTimeoutMs` for a response. Metrics: `elastik_request_bodies_timed_out`,
+   * `elastik_connections_closed`.
    */
   readonly minBytesPerSecond: number;
-  /** Bytes of all request bodies that are in memory (`ELASTIK_BODY_MEMORY`); beyond it 503. */
+  /**
+   * Bytes of all request bodies that are in memory (`ELASTIK_BODY_MEMORY`); beyond it 503. Metrics:
+   * `elastik_request_body_bytes`, `elastik_request_bodies_refused`.
+   */
   readonly maxBodyBytesInFlight: number;
-  /** Bytes of all large responses that are in memory (`ELASTIK_RESPONSE_MEMORY`); beyond it 503. */
+  /**
+   * Bytes of all large responses that are in memory (`ELASTIK_RESPONSE_MEMORY`); beyond it 503.
+   * Metrics: `elastik_response_body_bytes`, `elastik_responses_refused`.
+   */
   readonly maxResponseBytesInFlight: number;
 }
 /** Defaults of {@link EdgeLimits}. */
@@ -75,6 +121,15 @@ export const EDGE_LIMITS: EdgeLimits = {
   maxBodyBytesInFlight: 128 * MIB,
   maxResponseBytesInFlight: 512 * MIB,
 };
+
+// Fixed: how the limits of connections and bodies are enforced.
+
+/** Longest unread request body that is drained before a response over HTTP/2. */
+export const MAX_DRAINED_BODY_BYTES = 64 * KIB;
+/** Longest time for draining a request body. */
+export const DRAIN_BODY_TIMEOUT_MS = 1_000;
+/** A shutdown waits this long for open requests. */
+export const SHUTDOWN_TIMEOUT_MS = 10_000;
 /** Highest number of connections that is derived from the file descriptors. */
 export const MAX_DERIVED_CONNECTIONS = 10_000;
 /** File descriptors that are assumed if the limit of the process cannot be read. */
@@ -121,7 +176,7 @@ export const MIN_BODY_BLOCK_BYTES = 1 * KIB;
 /** Interval of the measurement of the event loop delay. */
 export const EVENT_LOOP_CHECK_MS = 250;
 
-// credentials
+// Fixed: syntax of credentials, and how long a capability is valid, which is part of the interface.
 
 /** Longest Authorization header that is parsed; a longer one is rejected. */
 export const MAX_AUTHORIZATION_CHARS = 8192;
@@ -138,32 +193,27 @@ export const CAPABILITY_CACHE_ENTRIES = 1024;
 /** Longest user name in `/etc/passwd`. */
 export const MAX_USER_NAME_CHARS = 64;
 
-// worlds
+// Fixed: syntax of names and metadata, and pages of the log.
 
 /** Longest folder name of a world on disk; the limit of common file systems. */
 export const MAX_FOLDER_BYTES = 255;
-/** Default of `ELASTIK_MAX_WORLD`: longest world after an append; a longer one gets 413. */
-export const MAX_WORLD_BYTES = 64 * MIB;
 /** Longest value of one `X-Meta-*` header. */
 export const MAX_META_VALUE_BYTES = 1 * KIB;
 /** All `X-Meta-*` names and values of one world together. */
 export const MAX_META_TOTAL_BYTES = 8 * KIB;
 /** Longest file extension of a world. */
 export const MAX_EXT_CHARS = 16;
-/** Default of `ELASTIK_HISTORY`, first field: earlier versions that are kept of a world. */
-export const HISTORY_VERSIONS = 100;
-/**
- * Default of `ELASTIK_HISTORY`, second field: bytes of earlier versions that are kept of a world.
- */
-export const HISTORY_BYTES = 32 * MIB;
-/** Default of `ELASTIK_CACHE`: memory for cached worlds. */
-export const CACHE_BYTES = 64 * MIB;
-/** A longer world is never cached; each read of it goes to disk. */
-export const MAX_CACHE_ENTRY_BYTES = 8 * MIB;
 /** Default page size of `/proc/log`. */
 export const LOG_PAGE_EVENTS = 50;
 /** Largest page of `/proc/log`. */
 export const MAX_LOG_PAGE_EVENTS = 1000;
+
+// Fixed: caches. A full cache refuses nothing.
+
+/** Results of audits that are kept until the file of their world changes. */
+export const AUDIT_RESULT_CACHE_ENTRIES = 1024;
+/** A longer world is never cached; each read of it goes to disk. */
+export const MAX_CACHE_ENTRY_BYTES = 8 * MIB;
 /** Listings that are cached until the next change. */
 export const LISTING_CACHE_ENTRIES = 4;
 /** Longest listing that is cached; a longer one is kept only while clients read it. */
@@ -171,15 +221,10 @@ export const MAX_CACHED_LISTING_BYTES = 2 * MIB;
 /** A longer listing is sent in pieces that all clients share. */
 export const MAX_UNSPLIT_LISTING_BYTES = 64 * KIB;
 
-// files of worlds and the Workers of the store
+// Fixed: files and Workers of the store. They decide when work is done, and refuse nothing.
 
 /** Open SQLite handles of one store Worker; beyond it the least recently used is closed. */
 export const MAX_OPEN_WORLDS_PER_WORKER = 96;
-/**
- * Default of `ELASTIK_LOCK_WAIT`: how long a request waits for a world that another process has
- * locked, in milliseconds; then 503.
- */
-export const LOCK_WAIT_MS = 5_000;
 /** First pause before a locked world is tried again, in milliseconds; each next one is doubled. */
 export const LOCK_RETRY_MS = 2;
 /** Longest pause between two attempts. */
@@ -207,26 +252,35 @@ export const FOLDER_CHECK_MS = 1_000;
 /** Time between the loss of the data folder and the stop, in which clients get 503. */
 export const STORE_FAILURE_DELAY_MS = 1_000;
 
-// event streams
+// Client limits: event streams
 
-/** Interval between heartbeat comments on an idle event stream. */
-export const HEARTBEAT_SECONDS = 15;
-/** Default of `ELASTIK_STREAMS`: open event streams; beyond it 503. */
-export const MAX_STREAMS = 10_000;
-/** Default of `ELASTIK_STREAMS_PER_CLIENT`: open event streams of one client; beyond it 429. */
-export const MAX_STREAMS_PER_CLIENT = 1_000;
-/** `Retry-After` of a refused stream. */
-export const STREAM_RETRY_SECONDS = 10;
 /**
- * Default of `ELASTIK_STREAM_LAG`: bytes that the reader of an event stream may lag behind before it
- * is disconnected.
+ * Open event streams (`ELASTIK_STREAMS`); beyond it 503. Metrics: `elastik_streams_open`,
+ * `elastik_streams_refused`.
+ */
+export const MAX_STREAMS = 10_000;
+/**
+ * Open event streams of one client (`ELASTIK_STREAMS_PER_CLIENT`); beyond it 429. Metric:
+ * `elastik_streams_refused`.
+ */
+export const MAX_STREAMS_PER_CLIENT = 1_000;
+/**
+ * Bytes that the reader of an event stream may lag behind (`ELASTIK_STREAM_LAG`) before it is
+ * disconnected. Metric: `elastik_streams_lagged`.
  */
 export const MAX_STREAM_LAG_BYTES = 8 * MIB;
 /**
- * Default of `ELASTIK_STREAM_BUFFER`: bytes of all events that wait for slow readers, each event
- * counted once; beyond it the slowest readers are disconnected.
+ * Bytes of all events that wait for slow readers (`ELASTIK_STREAM_BUFFER`), each event counted once;
+ * beyond it the slowest readers are disconnected. Metric: `elastik_stream_buffer_bytes`.
  */
 export const MAX_STREAM_BUFFER_BYTES = 256 * MIB;
+
+// Fixed: how event streams are sent. A stream that cannot resume starts with the current state.
+
+/** Interval between heartbeat comments on an idle event stream. */
+export const HEARTBEAT_SECONDS = 15;
+/** `Retry-After` of a refused stream. */
+export const STREAM_RETRY_SECONDS = 10;
 /** Longest part of an event that is passed to a connection at a time. */
 export const STREAM_PIECE_BYTES = 16 * KIB;
 /** Longest content of a changed world that waits in the queue of a stream; a longer one is read again. */
@@ -238,58 +292,85 @@ export const MAX_STREAM_REPLAY_CHANGES = 1024;
 /** Missed versions that the stream of a world replays from its history. */
 export const MAX_STREAM_REPLAY_VERSIONS = 100;
 
-// the logs
+// Client limits: logs
 
-/** Default of `ELASTIK_LOG_RATE`: log lines of one kind per second that clients can cause. */
+/**
+ * Log lines of one kind per second that clients can cause (`ELASTIK_LOG_RATE`). Metric:
+ * `elastik_log_lines_dropped`.
+ */
 export const CLIENT_LOG_LINES_PER_SECOND = 10;
-/** Text of a log that can wait to be written; beyond it lines are dropped and counted. */
+/**
+ * Characters of a log that can wait to be written (`ELASTIK_LOG_BUFFER`); beyond it lines are dropped.
+ * Metric: `elastik_log_lines_dropped`.
+ */
 export const MAX_LOG_BUFFER_CHARS = 4 * MIB;
+
+// Fixed: when logs are written.
+
 /** Lines of the access log are collected for this long before they are written. */
 export const LOG_FLUSH_INTERVAL_MS = 50;
 /** A shutdown waits this long for the reader of a log. */
 export const LOG_CLOSE_TIMEOUT_MS = 1_000;
 
-// long jobs: audits and copies of worlds
+// Client limits: audits, copies and reads of long bodies
 
-/** Default of `ELASTIK_LONG_JOBS`: audits and copies that run at the same time. */
+/**
+ * Audits and copies that run at the same time (`ELASTIK_LONG_JOBS`). Metric:
+ * `elastik_long_jobs_running`.
+ */
 export const LONG_JOBS = 4;
-/** Default of `ELASTIK_LONG_JOBS_WAITING`: audits and copies that can wait; beyond it 503. */
+/**
+ * Audits and copies that can wait (`ELASTIK_LONG_JOBS_WAITING`); beyond it 503. Metrics:
+ * `elastik_long_jobs_waiting`, `elastik_long_jobs_refused`.
+ */
 export const LONG_JOBS_WAITING = 64;
-/** Default of `ELASTIK_LONG_JOBS_CLIENT`: waiting audits and copies of one client; beyond it 503. */
+/**
+ * Waiting audits and copies of one client (`ELASTIK_LONG_JOBS_CLIENT`); beyond it 503. Metric:
+ * `elastik_long_jobs_refused`.
+ */
 export const LONG_JOBS_WAITING_PER_CLIENT = 16;
-/** Results of audits that are kept until the file of their world changes. */
-export const AUDIT_RESULT_CACHE_ENTRIES = 1024;
+
+/**
+ * Long bodies that are read from disk at the same time (`ELASTIK_LONG_READS`); one client reads at
+ * most one less. Metric: `elastik_long_reads_running`.
+ */
+export const LONG_READS = 3;
+/**
+ * Reads of long bodies that can wait (`ELASTIK_LONG_READS_WAITING`); beyond it 503. Metrics:
+ * `elastik_long_reads_waiting`, `elastik_long_reads_refused`.
+ */
+export const LONG_READS_WAITING = 1024;
+/**
+ * Waiting reads of long bodies of one client (`ELASTIK_LONG_READS_CLIENT`); beyond it 503. Metric:
+ * `elastik_long_reads_refused`.
+ */
+export const LONG_READS_WAITING_PER_CLIENT = 256;
+/**
+ * Long copies that clients read at the same time (`ELASTIK_SNAPSHOTS`), each a temporary file; beyond
+ * it 503. Metrics: `elastik_snapshots_open`, `elastik_snapshots_refused`.
+ */
+export const MAX_SNAPSHOT_FILES = 16;
+/**
+ * Long copies that one client reads at the same time (`ELASTIK_SNAPSHOTS_CLIENT`); beyond it 503. The
+ * `reality` plugin reads up to 6 for each archive, so a client can receive two archives at the same
+ * time. Metric: `elastik_snapshots_refused`.
+ */
+export const MAX_SNAPSHOT_FILES_PER_CLIENT = 12;
+
+// Fixed: what counts as long. Shorter reads and copies have no limit of their own.
 
 /**
  * Longest body that the reader for short reads returns. Reading 1 MiB from disk takes about 5 ms (2
  * cores, Deno 2.9.6); longer bodies are read by the Worker for long jobs.
  */
 export const MAX_SHORT_READ_BYTES = 1 * MIB;
-/** Long bodies that are read from disk at the same time; one client reads at most one less. */
-export const LONG_READS = 3;
-/** Reads of long bodies that can wait; beyond it 503. */
-export const LONG_READS_WAITING = 1024;
-/** Waiting reads of long bodies of one client; beyond it 503. */
-export const LONG_READS_WAITING_PER_CLIENT = 256;
-
-// snapshots
-
 /** The snapshot of a longer file is written to a temporary file instead of memory. */
 export const MAX_IN_MEMORY_SNAPSHOT_BYTES = 1 * MIB;
-/** Concurrent temporary snapshot files; beyond it 503. */
-export const MAX_SNAPSHOT_FILES = 16;
-/**
- * Concurrent temporary snapshot files that one client reads; beyond it 503. The `reality` plugin reads
- * up to 6 for each archive, so a client can receive two archives at the same time.
- */
-export const MAX_SNAPSHOT_FILES_PER_CLIENT = 12;
-/** A snapshot whose client does not read for this long is ended, in milliseconds. */
-export const SNAPSHOT_STALL_MS = 60_000;
+
+// Fixed: syntax of plugins and of requests about them.
+
 /** Longest request body with a key for a signed snapshot. */
 export const MAX_KEY_BODY_BYTES = 128;
-
-// plugins
-
 /** Longest plugin source. */
 export const MAX_PLUGIN_BYTES = 1 * MIB;
 /**
@@ -306,6 +387,9 @@ export const MAX_MANIFEST_STRING_CHARS = 1024;
 export const MAX_PATIENCE_SECONDS = 900;
 /** Longest body of a request that sets the state of a plugin. */
 export const MAX_STATE_BODY_BYTES = 1024;
+
+// Fixed: how plugins are managed. A full cache refuses nothing.
+
 /** Shortest time between two events of one kind for one plugin, in milliseconds. */
 export const PLUGIN_EVENT_INTERVAL_MS = 10_000;
 /** How long requests for a path without a route wait for plugins that still start, in milliseconds. */
@@ -325,124 +409,7 @@ export const FILE_CHUNK_BYTES = 256 * KIB;
 /** A plugin is called this often if its file changes before it can be sent. */
 export const MAX_FILE_ATTEMPTS = 10;
 
-// cells
-
-/** Longest frame between server and cell; a longer one ends the cell. */
-export const MAX_CELL_FRAME_BYTES = 256 * KIB;
-/** Longest head (method, URL, headers) of a message between server and cell. */
-export const MAX_CELL_HEAD_BYTES = 128 * KIB;
-/** Longest part of a body in one frame, and longest body that is sent together with its head. */
-export const CELL_CHUNK_BYTES = 64 * KIB;
-/** Flow-control window: bytes of one body that can be sent before its reader takes any. */
-export const CELL_WINDOW_BYTES = 256 * KIB;
-/**
- * Longest INIT frame in bytes: the plugin's source as a JSON string, the config and the bootstrap.
- */
-export const MAX_CELL_INIT_BYTES = 64 * MIB;
-/**
- * Limits of one cell. Beyond a limit, requests are refused or the cell is ended. Times are in
- * milliseconds.
- */
-export interface CellLimits {
-  /** V8 heap in MiB (`ELASTIK_CELL_HEAP`); beyond it the process of the cell aborts. */
-  readonly heapMiB: number;
-  /** Resident memory of the whole cell process in MiB (`ELASTIK_CELL_MEMORY`). */
-  readonly residentMiB: number;
-  /** From process start to ready, and from probe to manifest (`ELASTIK_CELL_START`). */
-  readonly startTimeoutMs: number;
-  /**
-   * From request to response head (`ELASTIK_CELL_ANSWER`); starts again when the plugin takes a
-   * part of the body.
-   */
-  readonly responseTimeoutMs: number;
-  /** Interval between heartbeats. */
-  readonly heartbeatMs: number;
-  /** A heartbeat that is unanswered for this long means a busy loop (`ELASTIK_CELL_BEAT`). */
-  readonly heartbeatTimeoutMs: number;
-  /** Concurrent requests in the plugin (`ELASTIK_CELL_REQUESTS`). */
-  readonly maxRequests: number;
-  /** Requests that wait until fewer are in the plugin; beyond it 503 (`ELASTIK_CELL_WAITING`). */
-  readonly maxWaiting: number;
-  /** Concurrent calls of `env.caller` and `env.machine`; further calls wait inside the cell. */
-  readonly maxCalls: number;
-  /** Longest chain of plugins that call plugins (`ELASTIK_CELL_DEPTH`). */
-  readonly maxDepth: number;
-  /** Console lines per second (`ELASTIK_CELL_LOG`); further lines are counted and dropped. */
-  readonly maxLogLinesPerSecond: number;
-  /**
-   * A response whose reader takes nothing for this long, although bytes wait, is given up
-   * (`ELASTIK_IDLE_TIMEOUT`).
-   */
-  readonly unreadTimeoutMs: number;
-  /** Work passed to `ctx.waitUntil` may run this long after the response. */
-  readonly waitUntilTimeoutMs: number;
-  /**
-   * Without a request for this long the process is stopped (`ELASTIK_CELL_IDLE`); 0 means never.
-   */
-  readonly idleMs: number;
-  /** A replaced or stopped cell may take this long to finish its requests. */
-  readonly drainTimeoutMs: number;
-  /** Pause after the second crash in a row; doubled after each further one. */
-  readonly backoffMs: number;
-  /** Longest of these pauses; also how long an open circuit stays open. */
-  readonly maxBackoffMs: number;
-  /** Crashes in a row that open the circuit (`ELASTIK_CELL_CRASHES`). */
-  readonly maxCrashes: number;
-}
-/** Defaults of {@link CellLimits}. */
-export const CELL_LIMITS: CellLimits = {
-  heapMiB: 128,
-  residentMiB: 512,
-  startTimeoutMs: 10_000,
-  responseTimeoutMs: 30_000,
-  heartbeatMs: 1_000,
-  heartbeatTimeoutMs: 5_000,
-  maxRequests: 64,
-  maxWaiting: 256,
-  maxCalls: 32,
-  maxDepth: 8,
-  maxLogLinesPerSecond: 50,
-  unreadTimeoutMs: EDGE_LIMITS.idleTimeoutMs,
-  waitUntilTimeoutMs: 30_000,
-  idleMs: 300_000,
-  drainTimeoutMs: 30_000,
-  backoffMs: 250,
-  maxBackoffMs: 60_000,
-  maxCrashes: 6,
-};
-/**
- * Delay in milliseconds before `request.signal` is read, because Deno creates the signal on access.
- */
-export const DISCONNECT_SIGNAL_DELAY_MS = 50;
-/** Interval of the check whether a draining run is idle, in milliseconds. */
-export const CELL_DRAIN_CHECK_MS = 20;
-/** Interval of the memory check, in milliseconds. */
-export const CELL_MEMORY_CHECK_MS = 100;
-/** Frames without effect per second. Late frames of cancelled calls are normal; a flood is not. */
-export const MAX_IGNORED_FRAMES_PER_SECOND = 100_000;
-/** Response timeouts in a row, without a response in between, after which the run is ended. */
-export const MAX_CELL_TIMEOUTS_IN_A_ROW = 4;
-
-// database queries of plugins
-
-/** Concurrent database queries of one plugin, each in its own process; further queries wait. */
-export const MAX_QUERY_PROCESSES = 4;
-/** A query process waits this long for the next query before it stops. */
-export const QUERY_IDLE_MS = 30_000;
-/** Default of {@link SqlOptions.timeoutMs}. */
-export const QUERY_TIMEOUT_MS = 2000;
-/** Longest time limit that a plugin may set for one query. */
-export const MAX_QUERY_MS = 60_000;
-/** Resident memory of a query process, unless that of a cell is lower. */
-export const QUERY_RESIDENT_MIB = 384;
-/** Largest database that is read into memory for a query. */
-export const MAX_QUERY_IMAGE_BYTES = 64 * MIB;
-/** Bytes of all values in the result of one query. */
-export const MAX_QUERY_BYTES = 16 * MIB;
-/** Rows in the result of one query. */
-export const MAX_QUERY_ROWS = 100_000;
-
-// WebDAV
+// Fixed: WebDAV, pending
 
 /** Longest XML body of a WebDAV request; a longer one gets 413. */
 export const MAX_DAV_XML_BYTES = 128 * KIB;
@@ -493,7 +460,7 @@ export const QUOTA_CACHE_MS = 5_000;
 /** Longest listing of a mounted folder that WebDAV reads. */
 export const MAX_MOUNT_LISTING_CHARS = 16 * MIB;
 
-// archives of data folders
+// Fixed: archives that an operator imports with the command line. No client can reach these.
 
 /** Entries of an imported archive. */
 export const MAX_ARCHIVE_ENTRIES = 1_000_000;

@@ -31,6 +31,8 @@ export interface AccessLogOptions {
   readonly now: () => number;
   /** Writes some of the bytes to the log and returns how many. */
   readonly write: (bytes: Uint8Array) => Promise<number>;
+  /** Characters that can wait to be written. */
+  readonly limit?: number;
   /** Writes one line for the operator. */
   readonly log: (line: string) => void;
 }
@@ -62,6 +64,7 @@ export class AccessLog {
     this.#options = options;
     this.#lines = new LineWriter({
       write: (bytes) => options.write(bytes),
+      ...(options.limit === undefined ? {} : { limit: options.limit }),
       formatDropped: (count) =>
         options.format === "json"
           ? `{"dropped":${count}}\n`

@@ -4,6 +4,7 @@
  * allocation.
  */
 
+import type { ProblemType } from "../http/problem.ts";
 import { KNOWN_METHODS } from "../request/gate.ts";
 
 /** Methods with a count of their own, GET first; all others count as `other`. */
@@ -12,6 +13,19 @@ const OTHER = NAMES.length - 1;
 const INDEX: ReadonlyMap<string, number> = new Map(NAMES.map((name, index) => [name, index]));
 /** Classes 0xx to 5xx; the first is unused. */
 const CLASSES = 6;
+
+/** Problem types that answer a request above a limit. */
+const TYPES_OF_LIMITS: readonly ProblemType[] = [
+  "body-too-large",
+  "uri-too-long",
+  "request-timeout",
+  "too-many-requests",
+  "unavailable",
+  "gateway-timeout",
+  "insufficient-storage",
+  "loop-detected",
+  "gone",
+];
 
 /** Upper bounds of the histogram's buckets in seconds; one more bucket has no bound. */
 export const WAIT_BOUNDS_SECONDS: readonly number[] = [
@@ -44,7 +58,18 @@ export interface RequestCount {
 export class RequestCounts {
   readonly #counts = new Float64Array(NAMES.length * CLASSES);
   readonly #buckets = new Float64Array(WAIT_BOUNDS_SECONDS.length + 1);
+  readonly #problems = new Map<ProblemType, number>();
   #seconds = 0;
+
+  /** Counts a problem response. */
+  countProblem(type: ProblemType): void {
+    this.#problems.set(type, (this.#problems.get(type) ?? 0) + 1);
+  }
+
+  /** Problem responses by type; types of limits are listed from the start. */
+  problems(): ReadonlyMap<ProblemType, number> {
+    return new Map([...TYPES_OF_LIMITS.map((type) => [type, 0] as const), ...this.#problems]);
+  }
 
   /** Counts a response. */
   countResponse(method: string, status: number): void {

@@ -14,6 +14,8 @@ export interface ServerLogOptions {
   readonly write: (bytes: Uint8Array) => Promise<number>;
   /** Lines per second of each kind that clients can cause; 0 means no limit. */
   readonly clientLinesPerSecond: number;
+  /** Characters that can wait to be written. */
+  readonly limit?: number;
   /** Current time in Unix milliseconds, for the time of a line. */
   readonly now: () => number;
   /** Milliseconds of a monotonic clock, for the limit. */
@@ -31,6 +33,7 @@ export class ServerLog {
     this.#rate = new LineRate(options.clientLinesPerSecond, options.monotonic);
     this.#lines = new LineWriter({
       write: options.write,
+      ...(options.limit === undefined ? {} : { limit: options.limit }),
       delayMs: 0,
       formatDropped: (count) => this.#format(`dropped ${count} log lines: the reader is too slow`),
       // There is no other output to report it to; `dropped` counts the lines.

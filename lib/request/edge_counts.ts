@@ -8,7 +8,7 @@ export interface ConnectionCounts {
   /** Highest number of open connections. */
   readonly limit: number;
   /** Connections that were answered with 503, or closed, because they were above a limit. */
-  readonly refused: number;
+  readonly refused: Readonly<Record<"total" | "client", number>>;
   /** Connections that the server closed, by reason. */
   readonly closed: Readonly<Record<"head" | "idle" | "evicted" | "response", number>>;
   /** Bytes of large responses that are being sent. */

@@ -47,7 +47,31 @@ export interface PluginMetrics {
   readonly refused: number;
   /** Resident memory of its process in KiB, if it has a process and the value is known. */
   readonly residentKiB?: number;
+  /** Calls of `env.caller` and `env.machine` that are open. */
+  readonly calls: number;
+  /** Database queries that run, and that wait. */
+  readonly queries: { readonly running: number; readonly waiting: number };
+  /** Console lines that were dropped since it became active. */
+  readonly droppedLines: number;
+  /** How often it reached each limit since it became active. */
+  readonly limits: Readonly<Record<PluginLimit, number>>;
 }
+
+/**
+ * A limit that a plugin can reach: time to start, time to a response, heartbeats, resident memory,
+ * messages, plugins that wait for each other, work after a response, a response that is not read, and
+ * a database query.
+ */
+export type PluginLimit =
+  | "start"
+  | "answer"
+  | "heartbeat"
+  | "memory"
+  | "messages"
+  | "depth"
+  | "work"
+  | "unread"
+  | "query";
 
 /** A change of a plugin's state. */
 export interface StateChangeRequest {

@@ -342,6 +342,7 @@ export function createApp(server: ServerContext, gateOptions: GateOptions): App 
       if (resolved !== undefined) return withClearedData(resolved, error.headers);
     }
     const problem = error instanceof Problem ? error : reportFailure(error, request);
+    requests.countProblem(problem.type);
     if (problem === error) logProblem(problem, request, context);
     const accept = request.headers.get("accept");
     return await shellFor(problem, request, accept) ??

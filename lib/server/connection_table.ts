@@ -79,7 +79,7 @@ export class ConnectionTable {
   /** Monotonic time of the last check: a clock that costs nothing to read. */
   checkedAt: number;
   #refusedOpen = 0;
-  #refused = 0;
+  readonly #refused = { total: 0, client: 0 };
   #responseBytes = 0;
   #responsesRefused = 0;
   /** Until then no idle connection is searched, because there was none. */
@@ -102,12 +102,8 @@ export class ConnectionTable {
 
   /** Decides about a connection; may close an idle one for it. */
   decide(client: string | undefined): Admission {
-    const { maxConnections, maxClientConnections } = this.#limits;
-    const share = maxClientConnections === 0
-      ? Math.max(1, Math.floor(maxConnections / 2))
-      : maxClientConnections;
-    const own = client === undefined ? 0 : this.#byClient.get(client) ?? 0;
-    const isOverShare = client !== undefined && own >= share;
+    const { maxConnections } = this.#limits;
+    const isOverShare = this.#isOverShare(client);
     if (!isOverShare) {
       if (this.#open.size - this.#refusedOpen < maxConnections) return "admitted";
       if (this.#evictIdle()) return "admitted";
@@ -115,8 +111,18 @@ export class ConnectionTable {
     if (this.#refusedOpen < MAX_REFUSED_CONNECTIONS) return "refused";
     // One client must not make the others wait.
     if (!isOverShare) return "wait";
-    this.#refused++;
+    this.#refused.client++;
     return "closed";
+  }
+
+  /** Whether a client has as many connections as one client may have. */
+  #isOverShare(client: string | undefined): boolean {
+    if (client === undefined) return false;
+    const { maxConnections, maxClientConnections } = this.#limits;
+    const share = maxClientConnections === 0
+      ? Math.max(1, Math.floor(maxConnections / 2))
+      : maxClientConnections;
+    return (this.#byClient.get(client) ?? 0) >= share;
   }
 
   /** Adds a connection that was admitted or refused. */
@@ -125,7 +131,7 @@ export class ConnectionTable {
     this.#open.add(connection);
     if (isRefused) {
       this.#refusedOpen++;
-      this.#refused++;
+      this.#refused[this.#isOverShare(client) ? "client" : "total"]++;
     } else if (client !== undefined) {
       this.#byClient.set(client, (this.#byClient.get(client) ?? 0) + 1);
     }
@@ -246,7 +252,7 @@ export class ConnectionTable {
     return {
       open: this.#open.size,
       limit: this.#limits.maxConnections,
-      refused: this.#refused,
+      refused: { ...this.#refused },
       closed: { ...this.#closed },
       responseBytes: this.#responseBytes,
       responsesRefused: this.#responsesRefused,

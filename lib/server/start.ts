@@ -103,6 +103,8 @@ export async function startServer(options: StartServerOptions): Promise<RunningS
       cacheBytes: config.cacheBytes,
       lockWaitMs: config.lockWaitMs,
       longJobs: config.longJobs,
+      longReads: config.longReads,
+      snapshots: { ...config.snapshots, stallMs: config.edgeLimits.idleTimeoutMs },
       handles: descriptors.worldsPerWorker,
       onWorkerExit: options.onStoreFailure,
       // The pause lets the 503 responses of waiting requests reach their clients.
@@ -181,6 +183,7 @@ export async function startServer(options: StartServerOptions): Promise<RunningS
       app,
       findClient,
       now: Date.now,
+      limit: config.logBufferChars,
       write,
       log,
     });

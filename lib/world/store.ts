@@ -269,8 +269,24 @@ export interface LongJobCounts {
   readonly shared: number;
   /** Jobs since the start that stopped because no caller waited for them. */
   readonly stopped: number;
-  /** Calls since the start that were refused because too many jobs were waiting. */
-  readonly refused: number;
+  /** Calls since the start that were refused because too many jobs were waiting, by limit. */
+  readonly refused: RefusedByLimit;
+}
+
+/** Refusals since the start: by the limit for all clients, and by the limit for one client. */
+export interface RefusedByLimit {
+  readonly total: number;
+  readonly client: number;
+}
+
+/** Figures about long copies of worlds that are being read. */
+export interface SnapshotCounts {
+  /** Copies that are being read now. */
+  readonly open: number;
+  /** Copies since the start that were refused because too many were being read. */
+  readonly refused: RefusedByLimit;
+  /** Copies since the start that ended because their receiver did not read them. */
+  readonly stalled: number;
 }
 
 /** Figures about a store since its start; see {@link Store.counts}. */
@@ -286,11 +302,14 @@ export interface StoreCounts {
   readonly queuedReads: number;
   /** Operations that failed because another process had locked a world. */
   readonly lockFailures: number;
+  /** Changes that were refused because their world would be too large. */
+  readonly tooLarge: number;
   readonly longJobs: LongJobCounts;
   /** Changes that were refused because another key signed the chain of the world. */
   readonly refusedOtherKey: number;
   /** Reads of long bodies from disk. */
   readonly longReads: LongJobCounts;
+  readonly snapshots: SnapshotCounts;
 }
 
 /**

@@ -127,7 +127,7 @@ Deno.test("a client beyond the connection limit gets 503 with Retry-After, and 2
     assertMatch(text, /too many connections are open/);
     assertEquals(await refused.rest(), "");
     refused.close();
-    assert(await metric(server, "elastik_connections_refused_total") >= 1);
+    assert(await metric(server, 'elastik_connections_refused_total{limit="total"}') >= 1);
     closeAll(streams);
     for (;;) {
       if (await ask(server.port) === 200) break;

@@ -68,10 +68,11 @@ function withLongChains(
 }
 
 /** Value of a metric without labels. */
-async function metricOf(server: TestServer, name: string): Promise<number> {
+async function metricOf(server: TestServer, name: string, limit?: string): Promise<number> {
   const headers = { accept: "application/openmetrics-text" };
   const { text } = await server.send({ method: "GET", target: "/proc/metrics", headers });
-  return readOpenMetrics(text).get(name)?.samples[0]?.value ?? NaN;
+  const { samples = [] } = readOpenMetrics(text).get(name) ?? {};
+  return samples.find(({ labels }) => labels["limit"] === limit)?.value ?? NaN;
 }
 
 async function untilMetric(
@@ -197,7 +198,7 @@ Deno.test("audits beyond the limits get 503 with Retry-After, and a client canno
     await untilMetric(server, "elastik_long_jobs_running", (count) => count === 2);
     const shared = audit("b");
     await untilMetric(server, "elastik_long_jobs_shared", (count) => count === 1);
-    assertEquals(await metricOf(server, "elastik_long_jobs_refused"), 1);
+    assertEquals(await metricOf(server, "elastik_long_jobs_refused", "client"), 1);
     for (const lock of locks) lock.close();
     for (const reply of await Promise.all([running, waiting, shared, other])) {
       assertEquals([reply.status, (await reply.json()).ok], [200, true]);

@@ -14,7 +14,7 @@ import { parseArgs } from "node:util";
 import { certifyEndEntity } from "../support/certificate.ts";
 import { createRandom } from "../support/random.ts";
 import { ServerProcess } from "./server_process.ts";
-import { findFault, findGrowth, percentile } from "./soak_checks.ts";
+import { findFault, findGrowth, parseDelays, percentile, shareAbove } from "./soak_checks.ts";
 import {
   dropAudit,
   followOverHttp1,
@@ -25,7 +25,7 @@ import {
   sendSlowHead,
   type SoakRun,
 } from "./soak_clients.ts";
-import { startReads, takeReads } from "./soak_reads.ts";
+import { type ReadsReport, SoakReads } from "./soak_reads.ts";
 
 /** How a run is made. */
 export interface SoakOptions {
@@ -70,6 +70,8 @@ const WARM_UP_MS = 120_000;
 const MAX_FINDINGS = 20;
 /** Requests without a response that are accepted, as a share of all requests. */
 const MAX_FAILED_SHARE = 0.01;
+/** Delay of the server's event loop that is reported, a bound of its histogram. */
+const MAX_LOOP_DELAY_SECONDS = 0.01;
 
 const PLUGINS: Readonly<Record<string, string>> = {
   steady: `return new Response("ok");`,
@@ -123,6 +125,10 @@ class Soak {
   readonly #run: SoakRun;
   #end: number;
   #ended: string | undefined;
+  /** Delays of the server's event loop at the last report. */
+  #delays: ReadonlyMap<number, number> = new Map();
+  /** Times of the server's main thread at the last report. */
+  #thread = { ran: 0, waited: 0 };
   #streamsOpen = 0;
   #requests = 0;
   #failures = 0;
@@ -152,7 +158,7 @@ class Soak {
     const { seconds, streams, onProgress = () => {} } = this.#options;
     await this.#setUp();
     const { port } = this.#run;
-    const reads = startReads({
+    const reads = new SoakReads({
       port,
       ca: this.#ca,
       connections: READ_CONNECTIONS,
@@ -169,11 +175,11 @@ class Soak {
       this.#memory.push(residentMiB(this.#server.pid));
       if (performance.now() < reportAt) continue;
       const minute = Math.ceil((reportAt - start) / REPORT_MS);
-      onProgress(this.#checkReads(minute, await takeReads(reads)));
+      onProgress(this.#checkReads(minute, await reads.take()) + await this.#reportDelay());
       if (reportAt === this.#end) break;
       reportAt = Math.min(reportAt + REPORT_MS, this.#end);
     }
-    reads.terminate();
+    await reads.close();
     await this.#checkEnd();
     await Promise.all(load);
     for (const client of [...this.#streamClients, this.#client]) client.close();
@@ -324,10 +330,7 @@ export default {
   }
 
   /** Checks the hot reads of a minute. Returns a line of progress. */
-  #checkReads(
-    minute: number,
-    { times, failures }: { times: readonly number[]; failures: readonly string[] },
-  ): string {
+  #checkReads(minute: number, { times, delays, failures }: ReadsReport): string {
     const { maxP99Ms } = this.#options;
     const [p50, p99] = [percentile(times, 0.5), percentile(times, 0.99)];
     if (p99 >= maxP99Ms) {
@@ -343,9 +346,29 @@ export default {
       );
     }
     return `minute ${minute}: ${times.length} hot reads, p50 ${p50.toFixed(1)} ms, ` +
-      `p99 ${p99.toFixed(1)} ms; ${this.#streamsOpen} streams over HTTP/2; ` +
+      `p99 ${p99.toFixed(1)} ms (p99 of the client's own delay ` +
+      `${percentile(delays, 0.99).toFixed(1)} ms); ${this.#streamsOpen} streams over HTTP/2; ` +
       `${this.#memory.at(-1)} MiB, ${countDescriptors(this.#server.pid)} descriptors; ` +
       `${this.#findings.length} findings`;
+  }
+
+  /**
+   * Returns how late the server's event loop was since the last call. It is late because of its own
+   * work, or because its thread waited for a processor: clients and server share those.
+   */
+  async #reportDelay(): Promise<string> {
+    const response = await fetch(`${this.#url}/proc/metrics`, {
+      headers: { authorization: `Bearer ${APPROVE}`, accept: "text/plain" },
+      client: this.#client,
+    });
+    const now = parseDelays(await response.text());
+    const share = shareAbove(now, this.#delays, MAX_LOOP_DELAY_SECONDS);
+    this.#delays = now;
+    const seconds = readThreadSeconds(this.#server.pid);
+    const [ran, waited] = [seconds.ran - this.#thread.ran, seconds.waited - this.#thread.waited];
+    this.#thread = seconds;
+    return `; event loop of the server: ${(100 * share).toFixed(1)} % of timers over 10 ms late; ` +
+      `its thread ran ${ran.toFixed(1)} s and waited ${waited.toFixed(1)} s for a processor`;
   }
 
   /** After the run the server stops, and its memory was flat. */
@@ -381,6 +404,13 @@ export default {
 function residentMiB(pid: number): number {
   const status = Deno.readTextFileSync(`/proc/${pid}/status`);
   return Math.round(Number(/^VmRSS:\s+(\d+)/m.exec(status)?.[1] ?? 0) / 1024);
+}
+
+/** Seconds for which the main thread of a process ran, and for which it waited for a processor. */
+function readThreadSeconds(pid: number): { ran: number; waited: number } {
+  const text = Deno.readTextFileSync(`/proc/${pid}/task/${pid}/schedstat`);
+  const [ran = 0, waited = 0] = text.split(" ").map((nanoseconds) => Number(nanoseconds) / 1e9);
+  return { ran, waited };
 }
 
 function countDescriptors(pid: number): number {

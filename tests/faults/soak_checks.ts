@@ -53,3 +53,27 @@ export function findGrowth(samples: readonly number[]): string | undefined {
   if (last <= first * (1 + FLAT_GROWTH)) return undefined;
   return `the resident memory grew from ${first} to ${last} MiB`;
 }
+
+/**
+ * Reads the histogram of the event loop delay from `/proc/metrics`: observations up to a bound in
+ * seconds, by bound.
+ */
+export function parseDelays(metrics: string): Map<number, number> {
+  const buckets = metrics.matchAll(
+    /^elastik_event_loop_delay_seconds_bucket\{le="([^"]+)"\} (\d+)$/gm,
+  );
+  return new Map([...buckets].map(([, bound = "", count]) => {
+    return [bound === "+Inf" ? Infinity : Number(bound), Number(count)];
+  }));
+}
+
+/** Returns the share of the observations since `before` that are above a bound; 0 without any. */
+export function shareAbove(
+  now: ReadonlyMap<number, number>,
+  before: ReadonlyMap<number, number>,
+  bound: number,
+): number {
+  const countUpTo = (at: number) => (now.get(at) ?? 0) - (before.get(at) ?? 0);
+  const all = countUpTo(Infinity);
+  return all === 0 ? 0 : 1 - countUpTo(bound) / all;
+}

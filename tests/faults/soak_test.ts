@@ -3,7 +3,7 @@
 import { assertEquals } from "../support/assert.ts";
 import { canCertify } from "../support/certificate.ts";
 import { runSoak } from "./soak.ts";
-import { findFault, findGrowth, percentile } from "./soak_checks.ts";
+import { findFault, findGrowth, parseDelays, percentile, shareAbove } from "./soak_checks.ts";
 
 const PROBLEM = "application/problem+json";
 
@@ -44,6 +44,15 @@ Deno.test("findGrowth() compares the medians of the first and the last third", (
     "the resident memory grew from 100 to 111 MiB",
   );
   assertEquals(findGrowth([100, 200, 300, 400, 500]), undefined);
+});
+
+Deno.test("shareAbove() returns the share of late timers since the last report", () => {
+  const page = (upTo: number, all: number) =>
+    `elastik_event_loop_delay_seconds_bucket{le="0.01"} ${upTo}\n` +
+    `elastik_event_loop_delay_seconds_bucket{le="+Inf"} ${all}\n`;
+  const [before, now] = [parseDelays(page(10, 20)), parseDelays(page(13, 24))];
+  assertEquals(shareAbove(now, before, 0.01), 0.25);
+  assertEquals(shareAbove(now, now, 0.01), 0);
 });
 
 Deno.test({

@@ -1,6 +1,6 @@
 /** Shared by the tests of cells: a cell of a few lines of source, short limits, and process checks. */
 
-import { CELL_LIMITS, type CellLimits } from "../../lib/limits.ts";
+import { CELL_LIMITS, type CellLimits } from "../../lib/cell_limits.ts";
 import { Cell, type CellEvent } from "../../lib/plugin/cell/cell.ts";
 import type { CellInit } from "../../lib/plugin/wire/cell_init.ts";
 import { buildCellInit } from "../../lib/plugin/cell/build_cell_init.ts";

@@ -1,7 +1,7 @@
 /** Test of a Hono app, bundled to one file, as a plugin. */
 
 import { assert, assertEquals } from "../support/assert.ts";
-import { CELL_LIMITS } from "../../lib/limits.ts";
+import { CELL_LIMITS } from "../../lib/cell_limits.ts";
 import { probeManifest } from "../../lib/plugin/host/probe_manifest.ts";
 import { LAUNCHES, withCell } from "./cell_fixture.ts";
 

@@ -59,6 +59,7 @@ Deno.test("ConnectionTable.decide() limits the connections of one client address
   for (let i = 0; i < MAX_REFUSED_CONNECTIONS; i++) table.add("192.0.2.1", true, () => {});
   assertStrictEquals(table.decide("192.0.2.1"), "closed");
   assertStrictEquals(table.decide("192.0.2.2"), "admitted");
+  assertEquals(table.counts().refused, { total: 0, client: MAX_REFUSED_CONNECTIONS + 1 });
   table.remove(first);
   assertStrictEquals(table.decide("192.0.2.1"), "admitted");
 });

@@ -28,6 +28,7 @@ export async function run(
     const log = new ServerLog({
       write: (bytes) => Deno.stderr.write(bytes),
       clientLinesPerSecond: config.clientLogLinesPerSecond,
+      limit: config.logBufferChars,
       now: Date.now,
       monotonic: () => performance.now(),
     });

@@ -4,7 +4,7 @@
  * server's own data.
  */
 
-import type { CellLimits } from "../../limits.ts";
+import type { CellLimits } from "../../cell_limits.ts";
 import type { CellInit, GrantedFolder } from "../wire/cell_init.ts";
 import { ManifestError } from "../manifest/manifest.ts";
 import type { Permissions } from "../manifest/permissions.ts";

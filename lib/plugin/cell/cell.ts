@@ -20,12 +20,8 @@
  */
 
 import { Problem } from "../../http/problem.ts";
-import {
-  CELL_DRAIN_CHECK_MS,
-  type CellLimits,
-  MAX_DRAINING_RUNS,
-  MAX_FILE_ATTEMPTS,
-} from "../../limits.ts";
+import { CELL_DRAIN_CHECK_MS, type CellLimits } from "../../cell_limits.ts";
+import { MAX_DRAINING_RUNS, MAX_FILE_ATTEMPTS } from "../../limits.ts";
 import { Backoff } from "./backoff.ts";
 import { onClientDisconnect } from "./client_disconnect.ts";
 import type { CellInit } from "../wire/cell_init.ts";
@@ -41,6 +37,8 @@ import {
   type Subrequest,
 } from "./cell_run.ts";
 import { forwardedBody, forwardedHeaders } from "./forwarded_request.ts";
+import type { PluginLimit } from "../../request/plugin_routes.ts";
+import { PluginLimitCounts } from "./plugin_limit_counts.ts";
 import { SqlRunner } from "./sql_runner.ts";
 import { createBusyProblem, createStoppedProblem, toCellProblem } from "./cell_errors.ts";
 import { UnreadResponses } from "./unread_responses.ts";
@@ -108,6 +106,14 @@ export interface CellHealth {
   readonly crashes: number;
   /** Number of requests that waited too long or that found too many waiting. */
   readonly refused: number;
+  /** Number of open calls of `env.caller` and `env.machine`. */
+  readonly calls: number;
+  /** Number of database queries that run, and that wait. */
+  readonly queries: { readonly running: number; readonly waiting: number };
+  /** Number of console lines that were dropped. */
+  readonly droppedLines: number;
+  /** How often the plugin reached each limit, since the cell was created. */
+  readonly limits: Readonly<Record<PluginLimit, number>>;
   /** Text of the last such end. */
   readonly reason?: string;
 }
@@ -141,6 +147,8 @@ export class Cell<A> {
   #crashes = 0;
   #refused = 0;
   #requestCount = 0;
+  #droppedLines = 0;
+  readonly #limitCounts = new PluginLimitCounts();
   #lastReason: string | undefined;
 
   constructor(options: CellOptions<A>) {
@@ -150,8 +158,10 @@ export class Cell<A> {
     this.#checkDeclaration = options.checkDeclaration;
     this.#semaphore = new Semaphore(options.limits.maxRequests, options.limits.maxWaiting);
     this.#backoff = new Backoff(options.limits, options.now);
-    this.#sqlRunner = new SqlRunner(options.init, options);
-    this.#unread = new UnreadResponses(options.limits.unreadTimeoutMs, options.now);
+    const onLimit = (limit: PluginLimit) => this.#limitCounts.count(limit);
+    this.#sqlRunner = new SqlRunner(options.init, { ...options, onLimit });
+    const { unreadTimeoutMs } = options.limits;
+    this.#unread = new UnreadResponses(unreadTimeoutMs, options.now, () => onLimit("unread"));
   }
 
   /** Longest time in milliseconds that a request waits before it is passed to the plugin. */
@@ -301,6 +311,10 @@ export class Cell<A> {
       waiting: this.#semaphore.waiting,
       crashes: this.#crashes,
       refused: this.#refused,
+      calls: [...this.#runs].reduce((sum, { openCalls }) => sum + openCalls, 0),
+      queries: this.#sqlRunner.counts,
+      droppedLines: this.#droppedLines,
+      limits: this.#limitCounts.counts,
       ...(this.#lastReason !== undefined && { reason: this.#lastReason }),
     };
   }
@@ -330,6 +344,7 @@ export class Cell<A> {
       );
     }
     if (caller.depth > this.#limits.maxDepth) {
+      this.#limitCounts.count("depth");
       throw new Problem(
         "loop-detected",
         `Cannot call the plugin: ${this.#limits.maxDepth} plugins wait for each other; no more are allowed`,
@@ -413,6 +428,8 @@ export class Cell<A> {
         this.#unread.watch({ body, call, ...(connection && { connection }) }),
       runSqlRequest: (request) => this.#sqlRunner.run(request),
       log: (level, line) => this.#options.log(level, line),
+      onLimit: (limit) => this.#limitCounts.count(limit),
+      onDroppedLines: (count) => void (this.#droppedLines += count),
       onEnd: (run, end) => this.#onRunEnd(run, end),
       onIdle: (run) => this.#onRunIdle(run),
     };
@@ -425,6 +442,7 @@ export class Cell<A> {
     this.#runs.delete(run);
     if (this.#current === run) this.#current = undefined;
     const draining = this.#draining.delete(run);
+    this.#limitCounts.countEnd(end.kind);
     if (end.kind === "stopped" || this.#pending.has(run)) return;
     this.#crashes++;
     this.#lastReason = end.message;
@@ -486,7 +504,10 @@ export class Cell<A> {
   /** Logs the details of an error and returns the problem for the caller. */
   #toProblem(error: unknown): unknown {
     if (error instanceof RpcError) this.#options.log("error", error.message);
-    if (error instanceof ResponseTimeoutError) this.#emit("timeout", error.message);
+    if (error instanceof ResponseTimeoutError) {
+      this.#limitCounts.count("answer");
+      this.#emit("timeout", error.message);
+    }
     return toCellProblem(error, this.#init.name);
   }
 }

@@ -6,11 +6,8 @@
  */
 
 import { Problem, toProblemResponse } from "../../http/problem.ts";
-import {
-  type CellLimits,
-  MAX_CELL_TIMEOUTS_IN_A_ROW,
-  MAX_IGNORED_FRAMES_PER_SECOND,
-} from "../../limits.ts";
+import type { CellLimits } from "../../cell_limits.ts";
+import type { PluginLimit } from "../../request/plugin_routes.ts";
 import type { CallerConnection } from "./client_disconnect.ts";
 import type { CellInit } from "../wire/cell_init.ts";
 import type { InboundRequest, OutboundRequest, PendingCall, ReadBody } from "../wire/rpc_calls.ts";
@@ -21,6 +18,7 @@ import { RateLimit } from "./rate_limit.ts";
 import { WITHHELD_HEADERS } from "./forwarded_response.ts";
 import { RpcEndpoint } from "../wire/rpc_endpoint.ts";
 import {
+  DROPPED_LINES_LEVEL,
   type Frame,
   FrameReader,
   FrameWriter,
@@ -104,6 +102,10 @@ export interface CellRunHost<A> extends SqlRequestHost {
   onUncaught?(message: string): void;
   /** Called for a response whose body is sent while its reader takes it. */
   onResponseBody?(body: ReadBody, caller: CallerContext<A>, call: PendingCall): void;
+  /** Called if the plugin reached a limit that does not end the run. */
+  onLimit?(limit: PluginLimit): void;
+  /** Called with a number of console lines that the cell has dropped. */
+  onDroppedLines?(count: number): void;
   /** Called once, when the run has ended. */
   onEnd(run: CellRun<A>, end: CellEndedError): void;
   /** Called when the last open request and the last `waitUntil` work are over. */
@@ -120,7 +122,7 @@ interface OpenRequest<A> {
   calls: Set<number> | undefined;
 }
 
-const LEVELS = ["log", "warn", "error"] as const;
+const LEVELS = ["log", "warn", "error", "warn"] as const;
 /** Longest text of a failure from the cell, in characters. */
 const MAX_TEXT_CHARS = 4096;
 /** Console lines per second that a cell may send beyond twice its limit. */
@@ -173,7 +175,7 @@ export class CellRun<A> {
     const lines = 2 * host.limits.maxLogLinesPerSecond + LOG_SLACK_LINES;
     this.#logLines = new RateLimit(lines, "console lines", host.now);
     this.#ignoredFrames = new RateLimit(
-      MAX_IGNORED_FRAMES_PER_SECOND,
+      host.limits.maxIgnoredFramesPerSecond,
       "frames without effect",
       host.now,
     );
@@ -214,6 +216,11 @@ export class CellRun<A> {
   /** Number of requests that are not complete. */
   get openRequests(): number {
     return this.#open.size;
+  }
+
+  /** Number of open calls of `env.caller` and `env.machine`, and of queries. */
+  get openCalls(): number {
+    return this.#endpoint.inboundCalls;
   }
 
   /** Whether there is no open request and no `waitUntil` work. */
@@ -392,7 +399,11 @@ export class CellRun<A> {
 
   #log(frame: Frame): void {
     this.#logLines.count();
-    this.#host.log(LEVELS[frame.id] ?? "log", readText(frame, 2 * MAX_TEXT_CHARS));
+    const line = readText(frame, 2 * MAX_TEXT_CHARS);
+    this.#host.log(LEVELS[frame.id] ?? "log", line);
+    if (frame.id !== DROPPED_LINES_LEVEL) return;
+    const [, count] = /^dropped (\d{1,9}) /.exec(line) ?? [];
+    this.#host.onDroppedLines?.(Number(count ?? 0));
   }
 
   /** Checks the time limits and the memory; called several times per second. */
@@ -430,9 +441,11 @@ export class CellRun<A> {
       );
     }
     for (const [id, { until }] of this.#waitUntil) {
-      if (now > until && this.#waitUntil.delete(id) && this.isIdle) this.#host.onIdle(this);
+      if (now <= until || !this.#waitUntil.delete(id)) continue;
+      this.#host.onLimit?.("work");
+      if (this.isIdle) this.#host.onIdle(this);
     }
-    if (this.#timeouts >= MAX_CELL_TIMEOUTS_IN_A_ROW) {
+    if (this.#timeouts >= this.#limits.maxTimeoutsInARow) {
       return this.#finish(
         new CellEndedError("silence", `${this.#timeouts} requests in a row got no response`),
       );
@@ -468,6 +481,7 @@ export class CellRun<A> {
     }
     const depth = 1 + this.#depthOf(typeof id === "number" ? id : 0, open);
     if (depth > this.#limits.maxDepth) {
+      this.#host.onLimit?.("depth");
       const detail =
         `Cannot run the subrequest: ${this.#limits.maxDepth} plugins wait for each other; no more are allowed`;
       return toProblemResponse(new Problem("loop-detected", detail), null);

@@ -5,7 +5,7 @@
  * (deno#27005). A delivered response must not be reported as a disconnect.
  */
 
-import { DISCONNECT_SIGNAL_DELAY_MS } from "../../limits.ts";
+import { DISCONNECT_SIGNAL_DELAY_MS } from "../../cell_limits.ts";
 import type { Connection } from "../../request/request_context.ts";
 import { SlowTimer, type SlowTimerEntry } from "./slow_timer.ts";
 

@@ -3,7 +3,7 @@
  * caller's credentials and cookies must not be forwarded.
  */
 
-import { CELL_CHUNK_BYTES } from "../../limits.ts";
+import { CELL_CHUNK_BYTES } from "../../cell_limits.ts";
 import { guardBody } from "../../http/body_budget.ts";
 import type { Problem } from "../../http/problem.ts";
 import { assertPlainTransfer, type BodySource, readBody } from "../../http/read_body.ts";

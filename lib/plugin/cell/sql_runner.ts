@@ -5,13 +5,7 @@
  * processes are reused.
  */
 
-import {
-  type CellLimits,
-  MAX_QUERY_MS,
-  MAX_QUERY_PROCESSES,
-  QUERY_IDLE_MS,
-  QUERY_RESIDENT_MIB,
-} from "../../limits.ts";
+import { type CellLimits, QUERY_IDLE_MS } from "../../cell_limits.ts";
 import { type CellInit, createBareInit } from "../wire/cell_init.ts";
 import type { SqlRequest } from "./sql_request.ts";
 import { CellEndedError, CellRun } from "./cell_run.ts";
@@ -25,6 +19,8 @@ export interface SqlRunnerOptions {
   /** Returns the current time in Unix milliseconds. */
   readonly now: () => number;
   log(level: "log" | "warn" | "error", line: string): void;
+  /** Called if a query was refused, or ended, because of a limit. */
+  onLimit?(limit: "query"): void;
 }
 
 /** The query processes of one plugin. */
@@ -45,15 +41,21 @@ export class SqlRunner {
   constructor(init: CellInit, options: SqlRunnerOptions) {
     this.#options = options;
     this.#init = init;
-    this.#semaphore = new Semaphore(MAX_QUERY_PROCESSES, options.limits.maxWaiting);
+    const { maxProcesses, maxMs, residentMiB } = options.limits.queries;
+    this.#semaphore = new Semaphore(maxProcesses, options.limits.maxWaiting);
     this.#limits = {
       ...options.limits,
-      residentMiB: Math.min(options.limits.residentMiB, QUERY_RESIDENT_MIB),
+      residentMiB: Math.min(options.limits.residentMiB, residentMiB),
       // A query has its own time limit, and a busy SQLite cannot answer heartbeats.
-      responseTimeoutMs: 3 * MAX_QUERY_MS,
-      heartbeatMs: 3 * MAX_QUERY_MS,
-      heartbeatTimeoutMs: 3 * MAX_QUERY_MS,
+      responseTimeoutMs: 3 * maxMs,
+      heartbeatMs: 3 * maxMs,
+      heartbeatTimeoutMs: 3 * maxMs,
     };
+  }
+
+  /** Number of queries that run, and that wait. */
+  get counts(): { readonly running: number; readonly waiting: number } {
+    return { running: this.#semaphore.inUse, waiting: this.#semaphore.waiting };
   }
 
   /** Sets the init of later queries. Processes with the old folders are not used any more. */
@@ -69,7 +71,8 @@ export class SqlRunner {
    */
   async run(request: SqlRequest): Promise<Response> {
     if (this.#closed) throw new Error("Cannot query: the plugin has been stopped");
-    if (this.#unstoppedQueries >= MAX_QUERY_PROCESSES) {
+    if (this.#unstoppedQueries >= this.#limits.queries.maxProcesses) {
+      this.#options.onLimit?.("query");
       return errorResponse(
         "Busy",
         "Cannot query: earlier queries exceeded their time and still run, because Workers of the " +
@@ -81,6 +84,7 @@ export class SqlRunner {
         await this.#semaphore.wait(request.signal);
       } catch (error) {
         if (!(error instanceof RangeError)) throw error;
+        this.#options.onLimit?.("query");
         return errorResponse(
           "Busy",
           "Cannot query: too many queries are waiting; send the query again",
@@ -115,7 +119,8 @@ export class SqlRunner {
       if (run.kind === "worker") this.#unstoppedQueries++;
       void run.kill();
     };
-    const ms = Math.min(Math.max(1, timeoutMs), MAX_QUERY_MS) || MAX_QUERY_MS;
+    const { maxMs } = this.#limits.queries;
+    const ms = Math.min(Math.max(1, timeoutMs), maxMs) || maxMs;
     const startTimer = (): void => {
       timer ??= setTimeout(() => {
         reject(new QueryTimeout());
@@ -150,10 +155,12 @@ export class SqlRunner {
       // The race above has the error already; the late response has no reader.
       call.response.catch(() => {});
       if (error instanceof QueryTimeout) {
+        this.#options.onLimit?.("query");
         this.#options.log("warn", `a query was ended: it took more than ${ms} ms`);
         return errorResponse("TimeoutError", `Cannot finish the query: it took more than ${ms} ms`);
       }
       if (error instanceof CellEndedError && error.kind !== "stopped") {
+        this.#options.onLimit?.("query");
         // The process runs this program and SQLite only, so it can only have run out of memory.
         this.#options.log("warn", `a query was ended: ${error.message}`);
         return errorResponse(

@@ -34,14 +34,17 @@ const CHECK_MS = 1_000;
 export class UnreadResponses {
   readonly #timeoutMs: number;
   readonly #now: () => number;
+  readonly #onGiveUp: () => void;
   readonly #open = new Set<Progress>();
   #timer: ReturnType<typeof setInterval> | undefined;
 
   /**
    * @param timeoutMs time without progress after which a response is given up
    * @param now monotonic time in milliseconds
+   * @param onGiveUp called for each response that is given up
    */
-  constructor(timeoutMs: number, now: () => number) {
+  constructor(timeoutMs: number, now: () => number, onGiveUp: () => void = () => {}) {
+    this.#onGiveUp = onGiveUp;
     this.#timeoutMs = timeoutMs;
     this.#now = now;
   }
@@ -76,6 +79,7 @@ export class UnreadResponses {
       }
       if (now - progress.at < this.#timeoutMs) continue;
       this.#remove(progress);
+      this.#onGiveUp();
       const reason = new UnreadResponseError(`the reader took nothing for ${this.#timeoutMs} ms`);
       call.cancel(reason);
       // The call is over if the plugin has sent all of the body.

@@ -1,13 +1,17 @@
 /**
- * Describes a plugin as JSON members for `/lib/<name>/state`. Text that the plugin or its process
+ * Describes a plugin as JSON members for `/lib/<name>/state`, and as metrics. Text that the plugin or its process
  * chose must only be shown to callers that can approve it.
  */
 
+import type { PluginLimit, PluginMetrics } from "../../request/plugin_routes.ts";
 import type { CellHealth } from "../cell/cell.ts";
+import { PluginLimitCounts } from "../cell/plugin_limit_counts.ts";
 import type { LoadedPlugin, RequestedGrants } from "./loaded_plugin.ts";
 
 /** Replaces a text that only callers with T3 may see. */
 const WITHHELD = "shown to T3 only";
+/** No limit was reached. */
+const NO_LIMITS: Readonly<Record<PluginLimit, number>> = new PluginLimitCounts().counts;
 
 /**
  * Describes the current state of a plugin.
@@ -43,6 +47,29 @@ export function describeGrants(
     permissions,
     configured: Object.keys(config),
     ...(fault === undefined ? {} : { fault }),
+  };
+}
+
+/**
+ * Returns the metrics of a plugin.
+ *
+ * @param plugin world of its source, `lib/gpu`
+ * @param health of its cell; undefined if it should be active and does not run
+ */
+export function toPluginMetrics(plugin: string, health: CellHealth | undefined): PluginMetrics {
+  return {
+    plugin,
+    up: health !== undefined,
+    requests: health?.served ?? 0,
+    open: health?.requests ?? 0,
+    waiting: health?.waiting ?? 0,
+    crashes: health?.crashes ?? 0,
+    refused: health?.refused ?? 0,
+    calls: health?.calls ?? 0,
+    queries: health?.queries ?? { running: 0, waiting: 0 },
+    droppedLines: health?.droppedLines ?? 0,
+    limits: health?.limits ?? NO_LIMITS,
+    ...(health?.residentKiB === undefined ? {} : { residentKiB: health.residentKiB }),
   };
 }
 

@@ -4,7 +4,7 @@
  */
 
 import type { Caller } from "../../auth/caller.ts";
-import type { CellLimits } from "../../limits.ts";
+import type { CellLimits } from "../../cell_limits.ts";
 import type { World } from "../../world/store.ts";
 import type { Cell, CellEvent } from "../cell/cell.ts";
 import type { Subrequest } from "../cell/cell_run.ts";

@@ -73,7 +73,7 @@ import {
   readPluginSource,
   setPluginState,
 } from "./plugin_source_world.ts";
-import { describeGrants, describePlugin } from "./describe_plugin.ts";
+import { describeGrants, describePlugin, toPluginMetrics } from "./describe_plugin.ts";
 import { RouteClaims } from "./route_claims.ts";
 import { RouteTable } from "./route_table.ts";
 
@@ -151,7 +151,9 @@ export class PluginHost implements PluginRoutes, PluginAdmin {
 
   metrics(): readonly PluginMetrics[] {
     const names = new Set([...this.#active.keys(), ...this.#faults.keys()]);
-    return [...names].sort().map((plugin) => metricsOf(plugin, this.#active.get(plugin)));
+    return [...names].sort().map((plugin) =>
+      toPluginMetrics(plugin, this.#active.get(plugin)?.cell.health())
+    );
   }
 
   match(path: string): PluginMatch | undefined {
@@ -587,14 +589,4 @@ function approveAll(requested: ProbeResult): GrantedPermissions {
 
 function routeOf(path: string, { name, manifest }: LoadedPlugin): PluginRoute {
   return { path, plugin: name, description: manifest.description, auth: manifest.auth };
-}
-
-/** Returns the metrics of a plugin; all zero if it should be active and does not run. */
-function metricsOf(plugin: string, loaded: LoadedPlugin | undefined): PluginMetrics {
-  if (loaded === undefined) {
-    return { plugin, up: false, requests: 0, open: 0, waiting: 0, crashes: 0, refused: 0 };
-  }
-  const { served, requests, waiting, crashes, refused, residentKiB } = loaded.cell.health();
-  const counts = { requests: served, open: requests, waiting, crashes, refused };
-  return { plugin, up: true, ...counts, ...(residentKiB === undefined ? {} : { residentKiB }) };
 }

@@ -4,7 +4,8 @@
  * is validated here. The plugin must not be able to reach anything during this run.
  */
 
-import { type CellLimits, MAX_MANIFEST_CHARS, MAX_MANIFEST_STRING_CHARS } from "../../limits.ts";
+import type { CellLimits } from "../../cell_limits.ts";
+import { MAX_MANIFEST_CHARS, MAX_MANIFEST_STRING_CHARS } from "../../limits.ts";
 import { createBareInit } from "../wire/cell_init.ts";
 import { type Manifest, ManifestError, parseManifest } from "../manifest/manifest.ts";
 import { RpcError } from "../wire/rpc_calls.ts";

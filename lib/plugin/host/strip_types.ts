@@ -4,7 +4,8 @@
  * must not run in the server. The result is as untrusted as the source.
  */
 
-import { type CellLimits, MAX_PLUGIN_BYTES } from "../../limits.ts";
+import type { CellLimits } from "../../cell_limits.ts";
+import { MAX_PLUGIN_BYTES } from "../../limits.ts";
 import { createBareInit } from "../wire/cell_init.ts";
 import { CellRun } from "../cell/cell_run.ts";
 import type { StripTypes } from "../manifest/validate_source.ts";

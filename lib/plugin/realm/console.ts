@@ -4,13 +4,15 @@
  * to write to the server's log.
  */
 
+import { DROPPED_LINES_LEVEL } from "../wire/frames.ts";
+
 /** Longest console line in characters; the rest is cut off. */
 const MAX_LINE_CHARS = 4096;
 
 /**
  * Creates the console of a cell.
  *
- * @param send receives the level (0 log, 1 warn, 2 error) and the line
+ * @param send receives the level (0 log, 1 warn, 2 error, or {@link DROPPED_LINES_LEVEL}) and the line
  * @param inspect formats a value that is not a string
  * @param maxLogLinesPerSecond lines that are sent per second; more are dropped and counted
  * @returns the object that replaces `globalThis.console`, and `print`, which sends one line under
@@ -31,7 +33,10 @@ export function createConsole(
       second = current;
       sent = 0;
       if (dropped > 0) {
-        send(1, `dropped ${dropped} lines: at most ${maxLogLinesPerSecond} per second are kept`);
+        send(
+          DROPPED_LINES_LEVEL,
+          `dropped ${dropped} lines: at most ${maxLogLinesPerSecond} per second are kept`,
+        );
       }
       dropped = 0;
     }

@@ -6,7 +6,7 @@
  * database itself. It must not write or lock anything.
  */
 
-import { MAX_QUERY_IMAGE_BYTES } from "../../limits.ts";
+import { MAX_QUERY_IMAGE_BYTES } from "../../cell_limits.ts";
 
 /** Size in bytes and time of the last write in Unix milliseconds. */
 export interface DatabaseFileStat {

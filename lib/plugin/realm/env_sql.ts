@@ -4,7 +4,7 @@
  * or check a path: the query process does, with the plugin's read permissions.
  */
 
-import { QUERY_TIMEOUT_MS } from "../../limits.ts";
+import { QUERY_TIMEOUT_MS } from "../../cell_limits.ts";
 import { decodeSqlResult, encodeSqlQuery } from "./sql_codec.ts";
 import type { EnvFetch } from "./env_fetch.ts";
 import type { SqlOptions, SqlResult, SqlValue } from "./sql_types.ts";

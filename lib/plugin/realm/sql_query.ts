@@ -5,7 +5,7 @@
  * statement. It must not write to the database or create files.
  */
 
-import { MAX_QUERY_BYTES, MAX_QUERY_ROWS } from "../../limits.ts";
+import { MAX_QUERY_BYTES, MAX_QUERY_ROWS } from "../../cell_limits.ts";
 import {
   clearWalMode,
   copyDatabase,

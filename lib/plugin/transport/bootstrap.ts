@@ -8,6 +8,7 @@
 import { stripTypeScriptTypes } from "node:module";
 import concatBytes from "../../base/concat_bytes.ts" with { type: "text" };
 import limits from "../../limits.ts" with { type: "text" };
+import cellLimits from "../../cell_limits.ts" with { type: "text" };
 import frames from "../wire/frames.ts" with { type: "text" };
 import messageHeads from "../wire/message_heads.ts" with { type: "text" };
 import bodyFlow from "../wire/body_flow.ts" with { type: "text" };
@@ -31,6 +32,7 @@ import cellWorker from "./cell_worker.ts" with { type: "text" };
 const MODULES: readonly (readonly [name: string, text: string])[] = [
   ["concat_bytes", concatBytes],
   ["limits", limits],
+  ["cell_limits", cellLimits],
   ["frames", frames],
   ["message_heads", messageHeads],
   ["body_flow", bodyFlow],

@@ -5,7 +5,7 @@
  * import as little as possible: every module adds to the start-up time of every cell.
  */
 
-import { CELL_MEMORY_CHECK_MS, MAX_CELL_INIT_BYTES } from "../../limits.ts";
+import { CELL_MEMORY_CHECK_MS, MAX_CELL_INIT_BYTES } from "../../cell_limits.ts";
 import type { ProcessInit } from "../wire/cell_init.ts";
 import { FrameReader, FrameWriter, SIDE, VERB } from "../wire/frames.ts";
 import { toWorkerPermissions } from "./worker_permissions.ts";

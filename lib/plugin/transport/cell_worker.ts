@@ -5,7 +5,7 @@
  */
 
 import { concatBytes } from "../../base/concat_bytes.ts";
-import { MAX_QUERY_IMAGE_BYTES } from "../../limits.ts";
+import { MAX_QUERY_IMAGE_BYTES } from "../../cell_limits.ts";
 import type { CellInit } from "../wire/cell_init.ts";
 import { appendHeaders } from "../wire/message_heads.ts";
 import type { InboundRequest } from "../wire/rpc_calls.ts";

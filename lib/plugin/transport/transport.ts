@@ -6,7 +6,7 @@
  */
 
 import type { CellInit } from "../wire/cell_init.ts";
-import type { CellLimits } from "../../limits.ts";
+import type { CellLimits } from "../../cell_limits.ts";
 
 /** Callbacks of a transport. */
 export interface TransportEvents {

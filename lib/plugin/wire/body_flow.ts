@@ -5,7 +5,7 @@
  * only; it must not know frames.
  */
 
-import { CELL_CHUNK_BYTES, CELL_WINDOW_BYTES } from "../../limits.ts";
+import { CELL_CHUNK_BYTES, CELL_WINDOW_BYTES } from "../../cell_limits.ts";
 
 /** Receives the pieces that an {@link OutboundBody} reads. */
 export interface BodySink {

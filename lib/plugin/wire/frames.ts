@@ -13,7 +13,7 @@
  * - `payload`: a head as JSON with a body, a piece of a body, a count, or a text
  */
 
-import { MAX_CELL_FRAME_BYTES, MAX_CELL_HEAD_BYTES } from "../../limits.ts";
+import { MAX_CELL_FRAME_BYTES, MAX_CELL_HEAD_BYTES } from "../../cell_limits.ts";
 
 /** Kinds of frames. */
 export const VERB = {
@@ -71,6 +71,11 @@ export interface Frame {
   readonly id: number;
   readonly payload: Uint8Array<ArrayBuffer>;
 }
+
+/**
+ * Level of a LOG frame that reports dropped lines. Its text begins with `dropped` and their number.
+ */
+export const DROPPED_LINES_LEVEL = 3;
 
 const PREFIX_BYTES = 4;
 const FIXED_BYTES = 6;

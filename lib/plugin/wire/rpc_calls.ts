@@ -5,7 +5,7 @@
  */
 
 import type { InboundBody, OutboundBody } from "./body_flow.ts";
-import { CELL_CHUNK_BYTES } from "../../limits.ts";
+import { CELL_CHUNK_BYTES } from "../../cell_limits.ts";
 import {
   appendHeaders,
   hasNoBody,

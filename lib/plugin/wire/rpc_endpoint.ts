@@ -18,7 +18,7 @@
  * or plugins.
  */
 
-import { CELL_CHUNK_BYTES, CELL_WINDOW_BYTES, MAX_CELL_HEAD_BYTES } from "../../limits.ts";
+import { CELL_CHUNK_BYTES, CELL_WINDOW_BYTES, MAX_CELL_HEAD_BYTES } from "../../cell_limits.ts";
 import { type BodySink, ignore, InboundBody, OutboundBody } from "./body_flow.ts";
 import {
   dropHeldMessage,
@@ -178,6 +178,11 @@ export class RpcEndpoint {
   /** Aborts every inbound call: the other end gets `reason` as the failure of each. */
   abortAllInbound(reason: Error): void {
     for (const inbound of [...this.#inbound.values()]) this.abortInbound(inbound.id, reason);
+  }
+
+  /** Number of open inbound calls. */
+  get inboundCalls(): number {
+    return this.#inbound.size;
   }
 
   /** Whether an inbound call is open. */

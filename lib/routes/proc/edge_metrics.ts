@@ -10,9 +10,11 @@ export function edgeFamilies(counts: EdgeCounts): MetricFamily[] {
   return [
     gauge("elastik_connections_open", "Open connections.", connections.open),
     gauge("elastik_connections_limit", "Highest number of open connections.", connections.limit),
-    counter("elastik_connections_refused", "Connections above a limit, answered with 503.", [
-      { value: connections.refused },
-    ]),
+    counter(
+      "elastik_connections_refused",
+      "Connections above a limit, answered with 503 or closed, by the limit.",
+      Object.entries(connections.refused).map(([limit, value]) => ({ labels: { limit }, value })),
+    ),
     counter(
       "elastik_connections_closed",
       "Connections that the server closed: the head or the next request did not arrive in time, a " +

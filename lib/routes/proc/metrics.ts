@@ -23,7 +23,7 @@ import type { PluginMetrics } from "../../request/plugin_routes.ts";
 
 /** Values that change with every request. */
 export interface LiveMetrics {
-  readonly requests: Pick<RequestCounts, "list" | "waits">;
+  readonly requests: Pick<RequestCounts, "list" | "waits" | "problems">;
   readonly locks: { readonly size: number; readonly refused: number };
   readonly streams: StreamCounts;
 }
@@ -77,6 +77,11 @@ export function collectMetrics(server: ServerContext, live: LiveMetrics): Metric
         value: count,
       })),
     },
+    counter(
+      "elastik_problems",
+      "Problem responses by type, including those to plugins.",
+      [...live.requests.problems()].map(([type, value]) => ({ labels: { type }, value })),
+    ),
     {
       name: "elastik_http_wait_seconds",
       type: "histogram",
@@ -128,7 +133,6 @@ export function collectMetrics(server: ServerContext, live: LiveMetrics): Metric
 }
 
 function streamFamilies(streams: StreamCounts): MetricFamily[] {
-  const { refused } = streams;
   return [
     gauge("elastik_streams_open", "Open event streams.", streams.size),
     {
@@ -139,10 +143,11 @@ function streamFamilies(streams: StreamCounts): MetricFamily[] {
       ),
       unit: "bytes",
     },
-    counter("elastik_streams_refused", "Event streams that were refused, by the limit.", [
-      { labels: { limit: "total" }, value: refused.total },
-      { labels: { limit: "client" }, value: refused.client },
-    ]),
+    counter(
+      "elastik_streams_refused",
+      "Event streams that were refused, by the limit.",
+      byLimit(streams.refused),
+    ),
     counter(
       "elastik_streams_lagged",
       "Event streams that ended because their reader was too slow.",
@@ -169,6 +174,8 @@ function storeFamilies({ store }: ServerContext): MetricFamily[] {
     longJobs,
     longReads,
     refusedOtherKey,
+    tooLarge,
+    snapshots,
   } = store.counts;
   return [
     counter("elastik_changes", "Changes of worlds that are on disk, including deletions.", [
@@ -186,16 +193,19 @@ function storeFamilies({ store }: ServerContext): MetricFamily[] {
     counter("elastik_disk_reads", "Reads of worlds from disk.", [{ value: diskReads }]),
     gauge("elastik_disk_reads_queued", "Short reads that wait for the disk.", queuedReads),
     gauge(
+      "elastik_long_reads_running",
+      "Long bodies that are being read from disk.",
+      longReads.running,
+    ),
+    gauge(
       "elastik_long_reads_waiting",
       "Reads of long bodies that wait for the disk.",
       longReads.waiting,
     ),
     counter(
       "elastik_long_reads_refused",
-      "Reads of long bodies that were refused: too many waited.",
-      [
-        { value: longReads.refused },
-      ],
+      "Reads of long bodies that were refused because too many waited, by the limit.",
+      byLimit(longReads.refused),
     ),
     counter(
       "elastik_lock_failures",
@@ -216,9 +226,27 @@ function storeFamilies({ store }: ServerContext): MetricFamily[] {
       "Audits and copies that stopped because all their clients had disconnected.",
       [{ value: longJobs.stopped }],
     ),
-    counter("elastik_long_jobs_refused", "Audits and copies that were refused: too many waited.", [
-      { value: longJobs.refused },
-    ]),
+    counter(
+      "elastik_long_jobs_refused",
+      "Audits and copies that were refused because too many waited, by the limit.",
+      byLimit(longJobs.refused),
+    ),
+    gauge("elastik_snapshots_open", "Long copies that are being read.", snapshots.open),
+    counter(
+      "elastik_snapshots_refused",
+      "Long copies that were refused because too many were being read, by the limit.",
+      byLimit(snapshots.refused),
+    ),
+    counter(
+      "elastik_snapshots_stalled",
+      "Long copies that ended because their client did not read them.",
+      [{ value: snapshots.stalled }],
+    ),
+    counter(
+      "elastik_worlds_too_large",
+      "Changes that were refused because their world would be too large.",
+      [{ value: tooLarge }],
+    ),
     { ...gauge("elastik_cache_bytes", "Memory used by cached worlds.", cacheBytes), unit: "bytes" },
   ];
 }
@@ -268,6 +296,39 @@ function pluginFamilies(plugins: readonly PluginMetrics[]): MetricFamily[] {
       each((plugin) => plugin.crashes),
     ),
     {
+      name: "elastik_plugin_calls_open",
+      type: "gauge",
+      help: "Open calls of env.caller and env.machine.",
+      samples: each((plugin) => plugin.calls),
+    },
+    {
+      name: "elastik_plugin_queries_running",
+      type: "gauge",
+      help: "Database queries of a plugin that run.",
+      samples: each((plugin) => plugin.queries.running),
+    },
+    {
+      name: "elastik_plugin_queries_waiting",
+      type: "gauge",
+      help: "Database queries of a plugin that wait.",
+      samples: each((plugin) => plugin.queries.waiting),
+    },
+    counter(
+      "elastik_plugin_log_lines_dropped",
+      "Console lines of a plugin above its limit, since it became active.",
+      each((plugin) => plugin.droppedLines),
+    ),
+    counter(
+      "elastik_plugin_limits_reached",
+      "How often a plugin reached a limit since it became active, by the limit.",
+      plugins.flatMap(({ plugin, limits }) =>
+        Object.entries(limits).map(([limit, value]) => ({
+          labels: { plugin: plugin.slice("lib/".length), limit },
+          value,
+        }))
+      ),
+    ),
+    {
       name: "elastik_plugin_resident_memory_bytes",
       type: "gauge",
       unit: "bytes",
@@ -275,6 +336,11 @@ function pluginFamilies(plugins: readonly PluginMetrics[]): MetricFamily[] {
       samples: memory,
     },
   ];
+}
+
+/** Samples of a counter with the label `limit`: the limit for all clients, or for one client. */
+function byLimit(counts: Readonly<Record<"total" | "client", number>>): MetricSample[] {
+  return Object.entries(counts).map(([limit, value]) => ({ labels: { limit }, value }));
 }
 
 function counter(name: string, help: string, samples: readonly MetricSample[]): MetricFamily {

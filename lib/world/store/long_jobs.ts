@@ -63,7 +63,7 @@ export class LongJobs {
   readonly #running = new Set<Pending>();
   #sharedCount = 0;
   #stoppedCount = 0;
-  #refusedCount = 0;
+  readonly #refused = { total: 0, client: 0 };
   #isClosed = false;
 
   constructor(limits: LongJobLimits) {
@@ -77,7 +77,7 @@ export class LongJobs {
       waiting: this.#waiting.size,
       shared: this.#sharedCount,
       stopped: this.#stoppedCount,
-      refused: this.#refusedCount,
+      refused: { ...this.#refused },
     };
   }
 
@@ -149,13 +149,16 @@ export class LongJobs {
     if (this.#canRun(client)) return;
     const { waiting, waitingPerClient } = this.#limits;
     const own = countOf(this.#waiting, client);
-    const fault = this.#waiting.size >= waiting
-      ? `${this.#waiting.size} audits and copies are waiting; at most ${waiting} are allowed`
+    const limit = this.#waiting.size >= waiting
+      ? "total"
       : own >= waitingPerClient
-      ? `${own} audits and copies of this client are waiting; at most ${waitingPerClient} are allowed`
+      ? "client"
       : undefined;
-    if (fault === undefined) return;
-    this.#refusedCount += 1;
+    if (limit === undefined) return;
+    this.#refused[limit] += 1;
+    const fault = limit === "total"
+      ? `${this.#waiting.size} audits and copies are waiting; at most ${waiting} are allowed`
+      : `${own} audits and copies of this client are waiting; at most ${waitingPerClient} are allowed`;
     throw new StoreError("busy", `Cannot run the job: ${fault}`);
   }
 

@@ -4,18 +4,14 @@
  * have opened it, so that it disappears when their streams end or the process stops.
  *
  * The number of streams of long copies is limited, in total and per client. A stream that its
- * receiver does not read for a minute is ended, so that it does not keep its place.
+ * receiver does not read for some time is ended, so that it does not keep its place.
  */
 
-import {
-  MAX_SNAPSHOT_FILES,
-  MAX_SNAPSHOT_FILES_PER_CLIENT,
-  SNAPSHOT_STALL_MS,
-} from "../../limits.ts";
+import { EDGE_LIMITS, MAX_SNAPSHOT_FILES, MAX_SNAPSHOT_FILES_PER_CLIENT } from "../../limits.ts";
 import { INCOMING_FOLDER, tryRemove, WORLD_FILE } from "../file/durable_fs.ts";
 import { readFileState } from "../file/file_state.ts";
 import { toFolderName } from "../name.ts";
-import { type JobCaller, type Snapshot, StoreError } from "../store.ts";
+import { type JobCaller, type Snapshot, type SnapshotCounts, StoreError } from "../store.ts";
 import type { LongJobs } from "./long_jobs.ts";
 import type { SnapshotResult } from "./worker_messages.ts";
 import type { WorldFiles } from "./world_files.ts";
@@ -35,7 +31,7 @@ export interface SnapshotLimits {
 const DEFAULT_LIMITS: SnapshotLimits = {
   files: MAX_SNAPSHOT_FILES,
   filesPerClient: MAX_SNAPSHOT_FILES_PER_CLIENT,
-  stallMs: SNAPSHOT_STALL_MS,
+  stallMs: EDGE_LIMITS.idleTimeoutMs,
 };
 
 /** The result of a copy, with the number of callers that have not opened it yet. */
@@ -52,6 +48,8 @@ export class SnapshotFiles {
   readonly #limits: SnapshotLimits;
   /** The client of each stream of a long copy; undefined for the server itself. */
   readonly #open = new Set<{ readonly client: string | undefined }>();
+  readonly #refused = { total: 0, client: 0 };
+  #stalled = 0;
   #serial = 0;
 
   /**
@@ -71,9 +69,9 @@ export class SnapshotFiles {
     this.#limits = limits;
   }
 
-  /** Number of streams of long copies. */
-  get openCount(): number {
-    return this.#open.size;
+  /** Number of streams of long copies, and what happened since the start. */
+  get counts(): SnapshotCounts {
+    return { open: this.#open.size, refused: { ...this.#refused }, stalled: this.#stalled };
   }
 
   /**
@@ -94,12 +92,13 @@ export class SnapshotFiles {
     const { path, length } = result;
     const stream = { client: caller.client };
     const done = () => void this.#open.delete(stream);
+    const onStall = () => void (this.#stalled += 1);
     try {
       // Other copies can have been created since the first check.
       this.#assertPlace(caller);
       this.#open.add(stream);
       const file = await Deno.open(path, { read: true });
-      return { version, length, body: contentOf(file, this.#limits.stallMs, done) };
+      return { version, length, body: contentOf(file, this.#limits.stallMs, done, onStall) };
     } catch (error) {
       done();
       throw error;
@@ -136,12 +135,17 @@ export class SnapshotFiles {
   #assertPlace({ client }: JobCaller): void {
     const { files, filesPerClient } = this.#limits;
     const own = [...this.#open].filter((stream) => stream.client === client).length;
-    const fault = this.#open.size >= files
-      ? `${this.#open.size} long copies are being read; at most ${files} are allowed`
+    const limit = this.#open.size >= files
+      ? "total"
       : client !== undefined && own >= filesPerClient
-      ? `this client reads ${own} long copies; at most ${filesPerClient} are allowed`
+      ? "client"
       : undefined;
-    if (fault !== undefined) throw new StoreError("busy", `Cannot copy the world: ${fault}`);
+    if (limit === undefined) return;
+    this.#refused[limit] += 1;
+    const fault = limit === "total"
+      ? `${this.#open.size} long copies are being read; at most ${files} are allowed`
+      : `this client reads ${own} long copies; at most ${filesPerClient} are allowed`;
+    throw new StoreError("busy", `Cannot copy the world: ${fault}`);
   }
 }
 
@@ -150,11 +154,13 @@ export class SnapshotFiles {
  *
  * @param stallMs the stream ends with an error if the receiver does not read for this long
  * @param done called once at the end
+ * @param onStall called if the receiver did not read
  */
 function contentOf(
   file: Deno.FsFile,
   stallMs: number,
   done: () => void,
+  onStall: () => void,
 ): ReadableStream<Uint8Array<ArrayBuffer>> {
   let timer: ReturnType<typeof setTimeout> | undefined;
   const end = once(() => {
@@ -165,6 +171,7 @@ function contentOf(
   let control: ReadableStreamDefaultController<Uint8Array<ArrayBuffer>> | undefined;
   function waitForReceiver(): void {
     timer = setTimeout(() => {
+      onStall();
       end();
       control?.error(new Error("the receiver of the copy does not read it"));
     }, stallMs);

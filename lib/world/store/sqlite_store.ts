@@ -19,6 +19,9 @@ import {
   LONG_JOBS,
   LONG_JOBS_WAITING,
   LONG_JOBS_WAITING_PER_CLIENT,
+  LONG_READS,
+  LONG_READS_WAITING,
+  LONG_READS_WAITING_PER_CLIENT,
   MAX_OPEN_WORLDS_PER_WORKER,
   MAX_WORLD_BYTES,
 } from "../../limits.ts";
@@ -36,7 +39,7 @@ import { LEDGER_FILE } from "../file/durable_fs.ts";
 import { NameLedger } from "../file/name_ledger.ts";
 import { lowerAuditResult } from "../lower_layer.ts";
 import type { CatalogRow } from "./worker_messages.ts";
-import { SnapshotFiles } from "./snapshot_files.ts";
+import { SnapshotFiles, type SnapshotLimits } from "./snapshot_files.ts";
 import { planAppend, planPut, planTransition, toLowerWorld, type WritePlan } from "./write_plan.ts";
 import {
   type Append,
@@ -67,6 +70,16 @@ import { OtherKeyReport } from "./other_key_report.ts";
 import { toUpperEntry, toWorld, unindexedEntry } from "./records.ts";
 
 const DEFAULT_HISTORY = { versions: HISTORY_VERSIONS, bytes: HISTORY_BYTES };
+const DEFAULT_LONG_JOBS: LongJobLimits = {
+  running: LONG_JOBS,
+  waiting: LONG_JOBS_WAITING,
+  waitingPerClient: LONG_JOBS_WAITING_PER_CLIENT,
+};
+const DEFAULT_LONG_READS: LongJobLimits = {
+  running: LONG_READS,
+  waiting: LONG_READS_WAITING,
+  waitingPerClient: LONG_READS_WAITING_PER_CLIENT,
+};
 
 /** Options of {@link openSqliteStore}. */
 export interface SqliteStoreOptions {
@@ -96,6 +109,10 @@ export interface SqliteStoreOptions {
   readonly lockWaitMs?: number;
   /** Limits of audits and copies. */
   readonly longJobs?: LongJobLimits;
+  /** Limits of reads of long bodies. */
+  readonly longReads?: LongJobLimits;
+  /** Limits of long copies that are being read. */
+  readonly snapshots?: SnapshotLimits;
   /** Called once if a Worker stops; all later calls fail with `closed`. */
   readonly onWorkerExit?: (reason: string) => void;
   /**
@@ -173,34 +190,32 @@ class SqliteStore implements Store {
     this.#otherKey = new OtherKeyReport(log);
     this.#folder = folder;
     const lower = this.#lower = new Map(options.lower);
-    const jobs = this.#longJobs = new LongJobs(
-      options.longJobs ?? {
-        running: LONG_JOBS,
-        waiting: LONG_JOBS_WAITING,
-        waitingPerClient: LONG_JOBS_WAITING_PER_CLIENT,
-      },
-    );
+    const jobs = this.#longJobs = new LongJobs(options.longJobs ?? DEFAULT_LONG_JOBS);
     this.#watch = new FolderWatch(folder.identity, (fault) => options.onDetached?.(fault));
-    this.#files = new WorldFiles({
-      url: options.workerUrl,
-      setup: {
-        data: folder.path,
-        ...(folder.identity === undefined ? {} : { identity: folder.identity }),
-        key: options.key,
-        sync: options.sync ?? "full",
-        history: options.history ?? DEFAULT_HISTORY,
-        maxWorldBytes: options.maxWorldBytes ?? MAX_WORLD_BYTES,
-        handles: options.handles ?? MAX_OPEN_WORLDS_PER_WORKER,
-        lockWaitMs: options.lockWaitMs ?? LOCK_WAIT_MS,
+    this.#files = new WorldFiles(
+      {
+        url: options.workerUrl,
+        setup: {
+          data: folder.path,
+          ...(folder.identity === undefined ? {} : { identity: folder.identity }),
+          key: options.key,
+          sync: options.sync ?? "full",
+          history: options.history ?? DEFAULT_HISTORY,
+          maxWorldBytes: options.maxWorldBytes ?? MAX_WORLD_BYTES,
+          handles: options.handles ?? MAX_OPEN_WORLDS_PER_WORKER,
+          lockWaitMs: options.lockWaitMs ?? LOCK_WAIT_MS,
+        },
+        writers: options.writers ?? 2,
+        events: {
+          onFilesClosed: (worlds) => this.#state.applyFileStamps(worlds),
+          onOtherKey: (name) => this.#otherKey.recordRefusal(name),
+          onExit: (reason) => options.onWorkerExit?.(reason),
+          onDetached: (fault) => this.#watch.report(fault),
+        },
       },
-      writers: options.writers ?? 2,
-      events: {
-        onFilesClosed: (worlds) => this.#state.applyFileStamps(worlds),
-        onOtherKey: (name) => this.#otherKey.recordRefusal(name),
-        onExit: (reason) => options.onWorkerExit?.(reason),
-        onDetached: (fault) => this.#watch.report(fault),
-      },
-    }, jobs);
+      jobs,
+      options.longReads ?? DEFAULT_LONG_READS,
+    );
     const files = this.#files;
     const unindexed = this.#unindexed = new UnindexedWorlds(files);
     this.#state = new StoreState({
@@ -216,7 +231,7 @@ class SqliteStore implements Store {
     this.#readThrough = new ReadThrough({ catalog, cache, files, unindexed });
     this.#collections = new EmptyCollections(catalog, files);
     this.#audits = new Audits({ data: folder.path, files, jobs });
-    this.#snapshots = new SnapshotFiles(folder.path, files, jobs);
+    this.#snapshots = new SnapshotFiles(folder.path, files, jobs, options.snapshots);
   }
 
   /** Starts all Workers now instead of each with its first job. */
@@ -241,10 +256,12 @@ class SqliteStore implements Store {
       diskReads: count,
       notes: this.#notes,
       lockFailures: this.#files.lockFailures,
+      tooLarge: this.#files.tooLarge,
       queuedReads: this.#files.queuedReads,
       longJobs: this.#longJobs.counts,
       refusedOtherKey: this.#otherKey.refused,
       longReads: this.#files.longReads,
+      snapshots: this.#snapshots.counts,
     };
   }
 

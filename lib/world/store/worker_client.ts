@@ -38,6 +38,7 @@ export class WorkerClient {
   #scheduled = false;
   #pendingBatches = 0;
   #lockFailures = 0;
+  #tooLarge = 0;
   #nextId = 1;
   #stopReason: string | undefined;
 
@@ -49,6 +50,11 @@ export class WorkerClient {
   /** Number of jobs that failed because another process had locked their world. */
   get lockFailures(): number {
     return this.#lockFailures;
+  }
+
+  /** Number of jobs that failed because their world would be too large. */
+  get tooLarge(): number {
+    return this.#tooLarge;
   }
 
   /** Number of jobs without a reply. */
@@ -129,6 +135,7 @@ export class WorkerClient {
       if ("error" in reply) {
         const { code, message, world = "" } = reply.error;
         if (code === "in-use") this.#lockFailures += 1;
+        if (code === "too-large") this.#tooLarge += 1;
         if (code === "detached") this.events.onDetached?.(message);
         if (code === "other-key") this.events.onOtherKey?.(world);
         pending.reject(new StoreError(reply.error.code, reply.error.message));

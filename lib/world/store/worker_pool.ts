@@ -53,6 +53,11 @@ export class WorkerPool {
       .reduce((sum, { lockFailures }) => sum + lockFailures, 0);
   }
 
+  /** Number of changes that failed because their world would be too large. */
+  get tooLarge(): number {
+    return this.#writers.reduce((sum, { tooLarge }) => sum + tooLarge, 0);
+  }
+
   /** Waits until the writers have completed their jobs and closed their files. */
   async closeWriters(): Promise<void> {
     await Promise.allSettled(this.#writers.map(closeWorker));

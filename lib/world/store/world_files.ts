@@ -5,12 +5,7 @@
  * commits, and the updates must have the same order.
  */
 
-import {
-  LONG_READS,
-  LONG_READS_WAITING,
-  LONG_READS_WAITING_PER_CLIENT,
-  MAX_SHORT_READ_BYTES,
-} from "../../limits.ts";
+import { MAX_SHORT_READ_BYTES } from "../../limits.ts";
 import {
   type ChainEvent,
   type JobCaller,
@@ -19,7 +14,7 @@ import {
   StoreError,
 } from "../store.ts";
 import { KeyedLock } from "./keyed_lock.ts";
-import { LongJobs } from "./long_jobs.ts";
+import { type LongJobLimits, LongJobs } from "./long_jobs.ts";
 import { type RenameResult, renameWorld } from "./rename.ts";
 import type { WithoutId } from "./worker_client.ts";
 import type {
@@ -42,21 +37,23 @@ export class WorldFiles {
   readonly #writeLocks = new KeyedLock();
   readonly #pending = new Set<Promise<unknown>>();
   readonly #jobs: Pick<LongJobs, "interrupt" | "close">;
-  readonly #longReads = new LongJobs({
-    running: LONG_READS,
-    waiting: LONG_READS_WAITING,
-    waitingPerClient: LONG_READS_WAITING_PER_CLIENT,
-  });
+  readonly #longReads: LongJobs;
   #tickets = 0;
   #isClosing = false;
 
   /**
    * @param options options of the Workers
    * @param jobs the audits and copies that are running; a removal or rename does not wait for them
+   * @param longReads limits of the reads of long bodies
    */
-  constructor(options: WorkerPoolOptions, jobs: Pick<LongJobs, "interrupt" | "close">) {
+  constructor(
+    options: WorkerPoolOptions,
+    jobs: Pick<LongJobs, "interrupt" | "close">,
+    longReads: LongJobLimits,
+  ) {
     this.#workers = new WorkerPool(options);
     this.#jobs = jobs;
+    this.#longReads = new LongJobs(longReads);
   }
 
   /** Starts all Workers now instead of each with its first job. */
@@ -67,6 +64,11 @@ export class WorldFiles {
   /** Number of operations that failed because another process had locked a world. */
   get lockFailures(): number {
     return this.#workers.lockFailures;
+  }
+
+  /** Number of changes that failed because their world would be too large. */
+  get tooLarge(): number {
+    return this.#workers.tooLarge;
   }
 
   /** Reads of long bodies. */

@@ -1,5 +1,5 @@
 import { assertEquals, assertRejects } from "../../support/assert.ts";
-import { CELL_LIMITS } from "../../../lib/limits.ts";
+import { CELL_LIMITS } from "../../../lib/cell_limits.ts";
 import { buildCellInit } from "../../../lib/plugin/cell/build_cell_init.ts";
 import { ManifestError } from "../../../lib/plugin/manifest/manifest.ts";
 

@@ -1,7 +1,7 @@
 /** Tests of `CellRun` with frames that a correct cell does not send; a fake transport sends them. */
 
 import { assert, assertEquals, assertRejects } from "../../support/assert.ts";
-import { CELL_WINDOW_BYTES } from "../../../lib/limits.ts";
+import { CELL_WINDOW_BYTES } from "../../../lib/cell_limits.ts";
 import { createBareInit } from "../../../lib/plugin/wire/cell_init.ts";
 import { formatRequestHead, formatResponseHead } from "../../../lib/plugin/wire/message_heads.ts";
 import { FrameReader, FrameWriter, SIDE, VERB } from "../../../lib/plugin/wire/frames.ts";

@@ -1,5 +1,5 @@
 import { assert, assertEquals } from "../../support/assert.ts";
-import { CELL_CHUNK_BYTES } from "../../../lib/limits.ts";
+import { CELL_CHUNK_BYTES } from "../../../lib/cell_limits.ts";
 import {
   CONNECTION_HEADERS,
   forwardedBody,

@@ -2,7 +2,7 @@
 
 import { assert, assertEquals, assertMatch, assertRejects } from "../../support/assert.ts";
 import { DatabaseSync } from "node:sqlite";
-import { MAX_QUERY_PROCESSES } from "../../../lib/limits.ts";
+import { CELL_LIMITS } from "../../../lib/cell_limits.ts";
 import { SqlRunner } from "../../../lib/plugin/cell/sql_runner.ts";
 import { isAlive, LAUNCHES, makeInit, SHORT, until, withCell } from "../cell_fixture.ts";
 
@@ -170,10 +170,10 @@ Deno.test("env.sql.query() ends a query that exceeds its memory limit", () =>
     assertEquals(await text("/file", sql("SELECT 1")), "[[1]]");
   }));
 
-Deno.test("env.sql.query() lets a query wait if MAX_QUERY_PROCESSES run", () =>
+Deno.test("env.sql.query() lets a query wait if as many run as its limit allows", () =>
   withSql(async ({ text }) => {
     const slow = Array.from(
-      { length: MAX_QUERY_PROCESSES },
+      { length: CELL_LIMITS.queries.maxProcesses },
       () => text("/file?ms=400", sql(ENDLESS)),
     );
     assertEquals(await text("/file", sql("SELECT 1")), "[[1]]");
@@ -184,7 +184,7 @@ Deno.test("env.sql.query() (worker) rejects with Busy if four queries cannot be 
   withSql(async ({ text }) => {
     // Long enough to exceed its time limit, and complete before the test ends.
     const slow = ENDLESS.replace("FROM n)", "FROM n LIMIT 600000)");
-    for (let i = 0; i < MAX_QUERY_PROCESSES; i++) {
+    for (let i = 0; i < CELL_LIMITS.queries.maxProcesses; i++) {
       assertMatch(await text("/file?ms=1", sql(slow)), /TimeoutError/);
     }
     assertMatch(await text("/file", sql("SELECT 1")), /Busy.*--allow-run/);

@@ -1,6 +1,7 @@
 import { assertEquals } from "../../support/assert.ts";
 import type { CellHealth } from "../../../lib/plugin/cell/cell.ts";
 import { describeGrants, describePlugin } from "../../../lib/plugin/host/describe_plugin.ts";
+import { PluginLimitCounts } from "../../../lib/plugin/cell/plugin_limit_counts.ts";
 import type { LoadedPlugin } from "../../../lib/plugin/host/loaded_plugin.ts";
 
 const MANIFEST = {
@@ -21,6 +22,10 @@ const HEALTH: CellHealth = {
   waiting: 0,
   crashes: 2,
   refused: 0,
+  calls: 0,
+  queries: { running: 0, waiting: 0 },
+  droppedLines: 0,
+  limits: new PluginLimitCounts().counts,
   startedAt: 0,
   reason: "it threw",
 };

@@ -168,8 +168,8 @@ Deno.test("PluginHost.metrics() returns each plugin once, sorted by name", async
     await host.activate("lib/b", { by: "T3" });
     await host.activate("lib/a", { by: "T3" });
     await (await host.match("/b")?.handle(ask("/b")))?.text();
-    const rows = host.metrics().map(({ residentKiB: _, ...row }) => row);
-    const idle = { up: true, open: 0, waiting: 0, crashes: 0, refused: 0 };
+    const rows = host.metrics().map(({ plugin, requests, up }) => ({ plugin, requests, up }));
+    const idle = { up: true };
     assertEquals(rows, [
       { plugin: "lib/a", requests: 0, ...idle },
       { plugin: "lib/b", requests: 1, ...idle },

@@ -5,7 +5,7 @@ import {
   assertNotMatch,
   assertRejects,
 } from "../../support/assert.ts";
-import type { CellLimits } from "../../../lib/limits.ts";
+import type { CellLimits } from "../../../lib/cell_limits.ts";
 import { ManifestError } from "../../../lib/plugin/manifest/manifest.ts";
 import { probeManifest, type ProbeResult } from "../../../lib/plugin/host/probe_manifest.ts";
 import { CellEndedError } from "../../../lib/plugin/cell/cell_run.ts";

@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertMatch, assertRejects } from "../../support/assert.ts";
 import * as sqlite from "node:sqlite";
-import { MAX_QUERY_IMAGE_BYTES } from "../../../lib/limits.ts";
+import { MAX_QUERY_IMAGE_BYTES } from "../../../lib/cell_limits.ts";
 import {
   createQueryDatabase,
   type SqliteModule,

@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertMatch, assertRejects, fail } from "../../support/assert.ts";
-import { CELL_CHUNK_BYTES, CELL_WINDOW_BYTES } from "../../../lib/limits.ts";
+import { CELL_CHUNK_BYTES, CELL_WINDOW_BYTES } from "../../../lib/cell_limits.ts";
 import { type BodySink, InboundBody, OutboundBody } from "../../../lib/plugin/wire/body_flow.ts";
 
 async function turns(): Promise<void> {

@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertStrictEquals, assertThrows } from "../../support/assert.ts";
-import { MAX_CELL_FRAME_BYTES, MAX_CELL_HEAD_BYTES } from "../../../lib/limits.ts";
+import { MAX_CELL_FRAME_BYTES, MAX_CELL_HEAD_BYTES } from "../../../lib/cell_limits.ts";
 import {
   type Frame,
   FrameReader,

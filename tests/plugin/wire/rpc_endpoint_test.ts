@@ -1,7 +1,7 @@
 /** Tests of two endpoints that are connected directly, without a cell between them. */
 
 import { assert, assertEquals, assertRejects, assertThrows } from "../../support/assert.ts";
-import { CELL_WINDOW_BYTES } from "../../../lib/limits.ts";
+import { CELL_WINDOW_BYTES } from "../../../lib/cell_limits.ts";
 import { type InboundRequest, RpcError } from "../../../lib/plugin/wire/rpc_calls.ts";
 import { RpcEndpoint } from "../../../lib/plugin/wire/rpc_endpoint.ts";
 import {

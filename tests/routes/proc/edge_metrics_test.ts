@@ -8,7 +8,7 @@ Deno.test("edgeFamilies() has a metric for every counter of the network edge", (
     connections: {
       open: 1,
       limit: 2,
-      refused: 3,
+      refused: { total: 3, client: 20 },
       closed: { head: 4, idle: 5, evicted: 6, response: 7 },
       responseBytes: 8,
       responsesRefused: 9,
@@ -19,7 +19,7 @@ Deno.test("edgeFamilies() has a metric for every counter of the network edge", (
   });
   const text = formatMetrics(families, "openmetrics");
   const values = [...text.matchAll(/^elastik_(?!event)\S+ (\d+)$/gm)].map(([, value]) => value);
-  assertEquals(values, ["1", "2", "3", "4", "5", "6", "7", "13", "10", "11", "12", "8", "9"]);
+  assertEquals(values, ["1", "2", "3", "20", "4", "5", "6", "7", "13", "10", "11", "12", "8", "9"]);
   assertMatch(text, /^elastik_event_loop_delay_seconds_count 14$/m);
   assertMatch(text, /^elastik_event_loop_delay_seconds_sum 15$/m);
 });

@@ -40,7 +40,7 @@ Deno.test("LongJobs.run() shares a job between callers, waiting or running", asy
     waiting: 0,
     shared: 2,
     stopped: 0,
-    refused: 0,
+    refused: { total: 0, client: 0 },
   }]);
 });
 
@@ -102,7 +102,13 @@ Deno.test("LongJobs.run() keeps one place for other clients", async () => {
   const jobs = new LongJobs(LIMITS);
   const own = ["a", "b", "c"].map((name) => new TestJob(name));
   const results = own.map((job) => jobs.run(job, { client: "ada" }));
-  assertEquals(jobs.counts, { running: 1, waiting: 2, shared: 0, stopped: 0, refused: 0 });
+  assertEquals(jobs.counts, {
+    running: 1,
+    waiting: 2,
+    shared: 0,
+    stopped: 0,
+    refused: { total: 0, client: 0 },
+  });
   const other = new TestJob("d");
   results.push(jobs.run(other, { client: "bob" }));
   assertEquals(other.starts, 1);
@@ -125,7 +131,7 @@ Deno.test("LongJobs.run() throws busy beyond the limits of waiting jobs, for one
     false, // the third waiting job
   ]);
   await assertRejects(outcomes[2] ?? Promise.resolve(), { code: "busy" });
-  assertEquals(jobs.counts.refused, 2);
+  assertEquals(jobs.counts.refused, { total: 1, client: 1 });
 });
 
 Deno.test("LongJobs.run() starts jobs of the server itself at once", async () => {

@@ -37,9 +37,9 @@ const makeFile: CopyFile = async ({ path }) => {
 Deno.test("SnapshotFiles.create() returns the stream of an unlinked file", () =>
   withFiles(2, makeFile, async (files, incoming) => {
     const taken = await files.create("home/x");
-    assertEquals([incoming(), files.openCount, taken?.length], [[], 1, 200_000]);
+    assertEquals([incoming(), files.counts.open, taken?.length], [[], 1, 200_000]);
     assertEquals((await new Response(taken?.body ?? null).bytes()).length, 200_000);
-    assertEquals(files.openCount, 0);
+    assertEquals(files.counts.open, 0);
   }));
 
 Deno.test("SnapshotFiles.create() throws busy at the limit, until a stream ends or is cancelled", () =>
@@ -48,9 +48,9 @@ Deno.test("SnapshotFiles.create() throws busy at the limit, until a stream ends 
     await assertRejects(files.create("home/c"), { code: "busy" });
     const [first] = taken;
     if (first?.body instanceof ReadableStream) await first.body.cancel();
-    assertEquals(files.openCount, 1);
+    assertEquals(files.counts.open, 1);
     await files.create("home/c");
-    assertEquals(files.openCount, 2);
+    assertEquals(files.counts.open, 2);
   }));
 
 Deno.test("SnapshotFiles.create() keeps its limit for simultaneous calls", () =>
@@ -58,12 +58,12 @@ Deno.test("SnapshotFiles.create() keeps its limit for simultaneous calls", () =>
     const names = ["home/a", "home/b", "home/c", "home/d"];
     const outcomes = await Promise.allSettled(names.map((name) => files.create(name)));
     assertEquals(outcomes.filter(({ status }) => status === "fulfilled").length, 2);
-    assertEquals([files.openCount, incoming()], [2, []]);
+    assertEquals([files.counts.open, incoming()], [2, []]);
     for (const outcome of outcomes) {
       if (outcome.status === "rejected") assertEquals(outcome.reason.code, "busy");
       else await new Response(outcome.value?.body ?? null).bytes();
     }
-    assertEquals(files.openCount, 0);
+    assertEquals(files.counts.open, 0);
   }));
 
 Deno.test("SnapshotFiles.create() does not count short, failed and missing copies", async () => {
@@ -82,7 +82,7 @@ Deno.test("SnapshotFiles.create() does not count short, failed and missing copie
       false,
       false,
     ]);
-    assertEquals(files.openCount, 0);
+    assertEquals(files.counts.open, 0);
   });
 });
 
@@ -95,7 +95,7 @@ Deno.test("SnapshotFiles.create() limits the long copies of one client", () =>
     await assertRejects(files.create("home/c", undefined, caller), { code: "busy" });
     const other = await files.create("home/c", undefined, { client: "bob" });
     for (const copy of [...taken, other]) await new Response(copy?.body ?? null).bytes();
-    assertEquals(files.openCount, 0);
+    assertEquals(files.counts.open, 0);
   }));
 
 Deno.test("SnapshotFiles.create() makes one copy for callers at the same time, each with its own stream", async () => {
@@ -115,7 +115,7 @@ Deno.test("SnapshotFiles.create() makes one copy for callers at the same time, e
         taken.map((copy) => new Response(copy?.body ?? null).bytes()),
       );
       assertEquals(bodies.map(({ length }) => length), [200_000, 200_000, 200_000]);
-      assertEquals([made, files.openCount, incoming()], [1, 0, []]);
+      assertEquals([made, files.counts.open, incoming()], [1, 0, []]);
     },
     STALL_MS,
     jobs,
@@ -134,7 +134,7 @@ Deno.test("SnapshotFiles.create() removes the file of a copy whose caller has le
     await assertRejects(files.create("home/a", undefined, { signal }), { name: "AbortError" });
     const next = await files.create("home/b");
     await new Response(next?.body ?? null).bytes();
-    assertEquals([files.openCount, incoming()], [0, []]);
+    assertEquals([files.counts.open, incoming()], [0, []]);
   });
 });
 
@@ -144,5 +144,5 @@ Deno.test("SnapshotFiles.create() ends a stream that its receiver does not read"
     if (!(taken?.body instanceof ReadableStream)) throw new Error("a stream is needed");
     const reader = taken.body.getReader();
     await assertRejects(reader.closed, { message: "the receiver of the copy does not read it" });
-    assertEquals(files.openCount, 0);
+    assertEquals([files.counts.open, files.counts.stalled], [0, 1]);
   }, 1));

@@ -8,14 +8,20 @@ import { withTempFolder } from "../../support/temp_folder.ts";
 
 const WORKER = import.meta.resolve("../../../lib/world/worker/worker_main.ts");
 
+const LIMITS = { running: 1, waiting: 1, waitingPerClient: 1 };
+
 function withFiles(test: (files: WorldFiles) => Promise<void>): Promise<void> {
   return withTempFolder(async (data) => {
-    const files = new WorldFiles({
-      url: WORKER,
-      setup: sampleSetup(data),
-      writers: 2,
-      events: { onFilesClosed: () => {}, onExit: () => {} },
-    }, new LongJobs({ running: 1, waiting: 1, waitingPerClient: 1 }));
+    const files = new WorldFiles(
+      {
+        url: WORKER,
+        setup: sampleSetup(data),
+        writers: 2,
+        events: { onFilesClosed: () => {}, onExit: () => {} },
+      },
+      new LongJobs(LIMITS),
+      LIMITS,
+    );
     try {
       await test(files);
     } finally {

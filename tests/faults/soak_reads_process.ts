@@ -1,14 +1,13 @@
 /**
- * The Worker of `soak_reads.ts`: raw keep-alive connections over TLS, each with one request at a time.
+ * The process of `soak_reads.ts`: raw keep-alive connections over TLS, each with one request at a
+ * time. It takes its options as JSON in the first argument. For each line on the standard input it
+ * writes a report as one line of JSON and begins a new one. It ends with the standard input.
+ *
+ * Each request has a planned time, which does not depend on the responses. Its response time begins
+ * at the planned time, so that a response that delays the next request counts for both.
  */
 
 import type { ReadsOptions, ReadsReport } from "./soak_reads.ts";
-
-/** The global scope of this Worker. */
-interface ReadsScope {
-  onmessage: ((event: MessageEvent<ReadsOptions | "report">) => void) | null;
-  postMessage(report: ReadsReport): void;
-}
 
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
@@ -16,6 +15,7 @@ const decoder = new TextDecoder();
 const RETRY_MS = 500;
 
 let times: number[] = [];
+let delays: number[] = [];
 let failures: string[] = [];
 
 /** Reads one response with a Content-Length. Returns its status, and whether it is the last one. */
@@ -34,9 +34,9 @@ async function readResponse(socket: Deno.TlsConn): Promise<[status: number, isLa
   }
 }
 
-async function readForever(options: ReadsOptions): Promise<void> {
+async function readForever(options: ReadsOptions, index: number): Promise<void> {
   const { port, ca, path, connections, rate } = options;
-  const pauseMs = 1000 * connections / rate;
+  const intervalMs = 1000 * connections / rate;
   const request = encoder.encode(`GET ${path} HTTP/1.1\r\nhost: localhost:${port}\r\n\r\n`);
   for (;;) {
     let socket: Deno.TlsConn | undefined;
@@ -47,15 +47,19 @@ async function readForever(options: ReadsOptions): Promise<void> {
         caCerts: [ca],
         alpnProtocols: ["http/1.1"],
       });
-      for (let isLast = false; !isLast;) {
-        const start = performance.now();
+      let planned = performance.now() + intervalMs * index / connections;
+      for (let isLast = false; !isLast; planned += intervalMs) {
+        const early = planned - performance.now();
+        if (early > 0) {
+          await new Promise((resolve) => setTimeout(resolve, early));
+          // A timer that fires late: this process was busy, or did not get a processor.
+          delays.push(Math.max(0, performance.now() - planned));
+        }
         await socket.write(request);
         const [status, last] = await readResponse(socket);
-        const ms = performance.now() - start;
-        if (status === 200) times.push(ms);
+        if (status === 200) times.push(performance.now() - planned);
         else failures.push(`status ${status}`);
         isLast = last;
-        await new Promise((resolve) => setTimeout(resolve, Math.max(0, pauseMs - ms)));
       }
     } catch (error) {
       failures.push(error instanceof Error ? error.message : "unknown error");
@@ -66,15 +70,14 @@ async function readForever(options: ReadsOptions): Promise<void> {
   }
 }
 
-// The types of Deno describe the global scope of a program, not that of a Worker.
-const scope = globalThis as unknown as ReadsScope;
-scope.onmessage = ({ data }) => {
-  if (data === "report") {
-    scope.postMessage({ times, failures });
-    times = [];
-    failures = [];
-    return;
+const options: ReadsOptions = JSON.parse(Deno.args[0] ?? "");
+// Each loop ends with the process.
+for (let i = 0; i < options.connections; i++) void readForever(options, i);
+for await (const chunk of Deno.stdin.readable) {
+  for (let lines = decoder.decode(chunk).split("\n").length - 1; lines > 0; lines--) {
+    const report: ReadsReport = { times, delays, failures };
+    [times, delays, failures] = [[], [], []];
+    console.log(JSON.stringify(report));
   }
-  // Each loop ends with the Worker.
-  for (let i = 0; i < data.connections; i++) void readForever(data);
-};
+}
+Deno.exit();

@@ -1,0 +1,166 @@
+/**
+ * Every limit that a client can reach has a setting, a default and a metric. `lib/limits.ts` and
+ * `lib/cell_limits.ts` name them in the comment of each limit; this test compares the comments with
+ * the settings, with the manual, and with `/proc/metrics`. A limit in another file needs a reason.
+ */
+import { assert, assertEquals, assertNotEquals } from "../support/assert.ts";
+import { APPROVE, bearer, startTestServer } from "../support/test_server.ts";
+import { readOpenMetrics } from "../support/open_metrics.ts";
+import { readConfig } from "../../lib/config.ts";
+import { type SettingName, SETTINGS } from "../../lib/settings.ts";
+import { readSources } from "../support/read_sources.ts";
+
+const ROOT = new URL("../../", import.meta.url);
+const LIMIT_FILES = ["lib/limits.ts", "lib/cell_limits.ts"];
+const DOC = "worlds/usr/share/doc";
+
+/** Constants of other files that have the name of a limit, each with the reason why it is there. */
+const ELSEWHERE: Readonly<Record<string, string>> = {
+  "lib/auth/accounts.ts MAX_FAULT_LINES": "length of one log line",
+  "lib/base/read_env_text.ts MAX_ENV_BYTES": "a file of the operator",
+  "lib/cli/progress_bar.ts MAX_BAR_CHARS": "width of a terminal",
+  "lib/config.ts MAX_MISSPELLING": "edit distance between names",
+  "lib/dav/methods/propfind.ts MAX_CONCURRENT_READS": "of one request; all reads share the store",
+  "lib/dav/methods/put.ts MAX_ATTEMPTS": "attempts of one request",
+  "lib/dav/resource/mount_client.ts MAX_HREF_CHARS": "derived from a limit",
+  "lib/http/headers.ts MAX_QUOTED_CHARS": "length of a quotation in a message",
+  "lib/http/host.ts MAX_NAME_LENGTH": "RFC 1035",
+  "lib/http/origin.ts MAX_QUOTED_CHARS": "length of a quotation in a message",
+  "lib/http/query_parameters.ts MAX_MISSPELT_CHARS": "length of one name in a message",
+  "lib/observe/access_record.ts MAX_BY_CHARS": "length of one field of a log line",
+  "lib/observe/access_record.ts MAX_CLIENT_CHARS": "length of one field of a log line",
+  "lib/observe/access_record.ts MAX_METHOD_CHARS": "length of one field of a log line",
+  "lib/observe/access_record.ts MAX_PATH_CHARS": "length of one field of a log line",
+  "lib/observe/line_rate.ts MAX_KINDS": "kinds are named by the program",
+  "lib/plugin/cell/cell_run.ts MAX_TEXT_CHARS": "length of one message",
+  "lib/plugin/host/call_plugin.ts MAX_ORIGIN_CHARS": "length of one header",
+  "lib/plugin/host/plugin_event_log.ts MAX_REASON_CHARS": "length of one message",
+  "lib/plugin/host/plugin_host.ts MAX_CONCURRENT_STARTS": "of the start; no client waits for it",
+  "lib/plugin/host/plugin_host.ts MAX_REASON_CHARS": "length of one message",
+  "lib/plugin/host/route_table.ts MAX_FORMER_ROUTES": "a cache; only T3 adds routes",
+  "lib/plugin/realm/console.ts MAX_LINE_CHARS": "length of one log line",
+  "lib/plugin/realm/database_copy.ts MAX_ATTEMPTS": "attempts of one query",
+  "lib/plugin/realm/env_files.ts MAX_PATH_CHARS": "PATH_MAX of Linux",
+  "lib/plugin/transport/process_transport.ts MAX_STDERR_CHARS": "length of one message",
+  "lib/plugin/wire/message_heads.ts MAX_HEADERS": "the protocol between server and cell",
+  "lib/plugin/wire/rpc_calls.ts MAX_FAILURE_CHARS": "length of one message",
+  "lib/plugin/wire/rpc_calls.ts MAX_ID": "the protocol between server and cell",
+  "lib/plugin/wire/rpc_endpoint.ts MAX_HEAD_CHARS": "derived from a limit",
+  "lib/response/shared_listings.ts MAX_LONG_LISTINGS": "a cache",
+  "lib/server/tls.ts MAX_PEM_BYTES": "a file of the operator",
+  "lib/world/file/data_folder.ts MAX_SECRET_FILE_BYTES": "a file of the server",
+  "lib/world/store/empty_collections.ts MAX_FILE_BYTES": "a file of the server",
+  "lib/world/store/long_jobs.ts MAX_RESTARTS": "attempts of one job",
+  "lib/world/store/read_through.ts MAX_ATTEMPTS": "attempts of one read",
+};
+
+/** A limit that a client can reach. */
+interface ClientLimit {
+  readonly name: string;
+  readonly settings: readonly string[];
+  readonly metrics: readonly string[];
+}
+
+/** What a file of limits contains. */
+interface LimitFile {
+  readonly limits: readonly ClientLimit[];
+  readonly faults: readonly string[];
+}
+
+/** Reads the groups of a file and the comments of its client limits. */
+function readLimits(path: string): LimitFile {
+  const limits: ClientLimit[] = [];
+  const faults: string[] = [];
+  let group: "client" | "fixed" | undefined;
+  let comment = "";
+  for (const line of Deno.readTextFileSync(new URL(path, ROOT)).split("\n")) {
+    const [, heading] = /^\/\/ (.*)$/.exec(line) ?? [];
+    if (heading !== undefined) {
+      group = heading.startsWith("Client limits: ")
+        ? "client"
+        : /^Fixed: .{10,}/.test(heading)
+        ? "fixed"
+        : undefined;
+      if (group === undefined) {
+        faults.push(`${path}: "${heading}" is not "Client limits" or "Fixed"`);
+      }
+    } else if (/^\s*\/\*\*/.test(line)) comment = line;
+    else if (/^\s*\*/.test(line)) comment += line.replace(/^\s*\*/, "");
+    const [, name, type] = /^(?:export const| {2}readonly) (\w+)(?:: (\w+Limits) =)?/.exec(line) ??
+      [];
+    // The fields of an interface are the limits, not the object with their defaults.
+    if (name === undefined || type !== undefined) continue;
+    if (group === undefined) faults.push(`${path}: ${name} is in no group`);
+    if (group !== "client" || comment.includes("Fixed:")) continue;
+    limits.push({
+      name,
+      settings: [...comment.matchAll(/\bELASTIK_[A-Z_]*[A-Z]/g)].map(([found]) => found),
+      metrics: [...comment.matchAll(/`(elastik_[a-z_]+)`/g)].map(([, found = ""]) => found),
+    });
+  }
+  return { limits, faults };
+}
+
+const files = LIMIT_FILES.map(readLimits);
+const limits = files.flatMap((file) => file.limits);
+const manual = Deno.readTextFileSync(new URL(`${DOC}/observing.md`, ROOT));
+
+/** The metrics of a server, by name without suffix, with the names of their samples. */
+async function readMetrics(): Promise<ReadonlyMap<string, string>> {
+  const server = await startTestServer();
+  try {
+    const headers = { accept: "application/openmetrics-text", ...bearer(APPROVE) };
+    const reply = await server.send({ method: "GET", target: "/proc/metrics", headers });
+    return new Map([...readOpenMetrics(reply.text)].map(([name, { type }]) => {
+      return [name, type === "counter" ? `${name}_total` : type === "info" ? `${name}_info` : name];
+    }));
+  } finally {
+    await server.close();
+  }
+}
+
+Deno.test("every limit is in a group, which says whether a client can reach it", () => {
+  assertEquals(files.flatMap(({ faults }) => faults), []);
+  assert(limits.length > 40, `only ${limits.length} limits were found`);
+});
+
+Deno.test("every limit that a client can reach names its setting, which readConfig() reads", () => {
+  const configuration = Deno.readTextFileSync(new URL(`${DOC}/configuration.md`, ROOT));
+  const example = Deno.readTextFileSync(new URL(".env.example", ROOT));
+  const defaults = readConfig(() => undefined);
+  for (const { name, settings } of limits) {
+    const [setting = ""] = settings;
+    assert(Object.hasOwn(SETTINGS, setting), `${name} names no setting: "${setting}"`);
+    assert(configuration.includes(`\n| \`${setting}\` `), `configuration.md lacks ${setting}`);
+    assert(example.includes(`\n# ${setting}=`), `.env.example lacks ${setting}`);
+    const changed = readConfig((of) => of === setting as SettingName ? "7" : undefined);
+    assertNotEquals(changed, defaults, `${setting} has no effect`);
+  }
+});
+
+Deno.test("every limit that a client can reach names its metric, which /proc/metrics has", async () => {
+  const metrics = await readMetrics();
+  for (const { name, metrics: named } of limits) {
+    assert(named.length > 0, `${name} names no metric`);
+    for (const metric of named) assert(metrics.has(metric), `${name}: there is no ${metric}`);
+  }
+});
+
+Deno.test("observing.md lists every metric of /proc/metrics, and no other", async () => {
+  const rows = [...manual.matchAll(/^\| `(?:elastik|process)_.*$/gm)].map(([row]) => row);
+  const listed = rows.flatMap((row) =>
+    [...(row.split("|")[1] ?? "").matchAll(/`([a-z_]+)(?:\{[^`]*\})?`/g)].map(([, name]) => name)
+  );
+  assertEquals(listed.sort(), [...(await readMetrics()).values()].sort());
+});
+
+Deno.test("a constant with the name of a limit is in a file of limits, or has a reason", async () => {
+  const found = [...await readSources("lib/")].flatMap(([path, text]) =>
+    LIMIT_FILES.includes(path)
+      ? []
+      : [...text.matchAll(/^(?:export )?const (MAX_[A-Z_]+)\b/gm)].map(([, name]) =>
+        `${path} ${name}`
+      )
+  );
+  assertEquals(found.sort(), Object.keys(ELSEWHERE).sort());
+});

@@ -6,10 +6,11 @@
 
 import { MAX_MANIFEST_ENTRIES, MAX_MANIFEST_STRING_CHARS } from "../../limits.ts";
 import { ManifestError } from "./manifest.ts";
+import { parseNetHost } from "./net_host.ts";
 
 /** Permissions that a plugin declared, validated. */
 export interface Permissions {
-  /** Entries of the form `host` or `host:port`, in lower case. */
+  /** Entries of the form `host` or `host:port`, each host in its only spelling. */
   readonly net: readonly string[];
   /** Absolute paths of folders or files, without a trailing slash. */
   readonly read: readonly string[];
@@ -19,8 +20,6 @@ export interface Permissions {
   readonly env: readonly string[];
 }
 
-const HOST =
-  /^(?:[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)*|\[[0-9a-f:.]+\])(?::\d{1,5})?$/;
 const VARIABLE = /^[A-Za-z_][A-Za-z0-9_]*$/;
 /** Folders that are never allowed: they give control over processes, or access to their memory. */
 const FORBIDDEN_FOLDERS = ["/proc", "/sys", "/dev"];
@@ -43,7 +42,7 @@ export function parsePermissions(value: unknown): Permissions {
       );
     }
   }
-  const net = parseNames("net", Reflect.get(value, "net")).map(parseHost);
+  const net = [...new Set(parseNames("net", Reflect.get(value, "net")).map(parseHost))];
   const read = parseNames("read", Reflect.get(value, "read")).map((path) =>
     parseFolder("read", path)
   );
@@ -123,15 +122,9 @@ function parseNames(field: string, value: unknown): string[] {
 }
 
 function parseHost(value: string): string {
-  const host = value.toLowerCase();
-  const port = /:(\d+)$/.exec(host.replace(/^\[.*\]/, ""))?.[1];
-  if (!HOST.test(host) || port !== undefined && (Number(port) < 1 || Number(port) > 65_535)) {
-    throw new ManifestError(
-      "permissions.net",
-      `${JSON.stringify(value)} is not of the form host or host:port; wildcards are not supported`,
-    );
-  }
-  return host;
+  const parsed = parseNetHost(value);
+  if ("fault" in parsed) throw new ManifestError("permissions.net", parsed.fault);
+  return parsed.host;
 }
 
 function parseFolder(field: "read" | "write", value: string): string {

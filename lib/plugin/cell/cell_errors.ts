@@ -85,6 +85,7 @@ export function describeBodyEnd(error: unknown): string | undefined {
     // Without its message, which can contain output of the plugin; the event of the cell has it.
     return error.kind === "spawn" ? early : `${early}: ${ENDS[error.kind]}`;
   }
+  if (error instanceof FileChanged) return `${early}: its file changed: ${error.message}`;
   // `readText` has escaped control characters in the message.
   return error instanceof RpcError ? `${early}: ${error.message}` : undefined;
 }

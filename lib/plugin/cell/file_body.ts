@@ -130,7 +130,7 @@ function createBody(file: Deno.FsFile, length: number, onEnd: () => void): FileB
         const count = left === 0 ? 0 : await file.read(piece);
         if (closed) return;
         if (count === null) {
-          return fail(new Error("Cannot send the rest of the file: it became shorter"));
+          return fail(new RpcError("Cannot send the rest of the file: it became shorter"));
         }
         left -= count;
         if (count > 0) {
@@ -141,7 +141,7 @@ function createBody(file: Deno.FsFile, length: number, onEnd: () => void): FileB
         controller.close();
         close();
       } catch (error) {
-        fail(new Error(`Cannot read the rest of the file: ${errorText(error)}`));
+        fail(new RpcError(`Cannot read the rest of the file: ${errorText(error)}`));
       }
     },
     cancel: close,

@@ -4,7 +4,7 @@
  * `openFile` does.
  */
 
-import type { OpenFile, OutboundCall } from "./rpc_calls.ts";
+import { type OpenFile, type OutboundCall, RpcError } from "./rpc_calls.ts";
 import { ProtocolError } from "./frames.ts";
 import type { FileReference } from "./file_types.ts";
 
@@ -41,13 +41,13 @@ export function respondWithFile(
     settle();
   };
   openFile(file, onBodyOver).then((body) => {
-    if (call.isOver) return body.fail(new Error("The response was cancelled"));
+    if (call.isOver) return body.fail(new RpcError("The response was cancelled"));
     call.file = body;
     call.onResponseBody?.(body);
     call.resolve(createResponse(body.stream));
     if (read) onBodyOver();
   }).catch((error) => {
-    const reason = error instanceof Error ? error : new Error("Cannot open the file");
+    const reason = error instanceof Error ? error : new RpcError("Cannot open the file");
     call.file?.fail(reason);
     end(reason);
   });

@@ -1,5 +1,6 @@
 import { assert, assertEquals, assertNotMatch } from "../../support/assert.ts";
 import { Problem } from "../../../lib/http/problem.ts";
+import { FileChanged } from "../../../lib/plugin/cell/file_body.ts";
 import { RpcError } from "../../../lib/plugin/wire/rpc_calls.ts";
 import {
   createStoppedProblem,
@@ -66,6 +67,10 @@ Deno.test("describeBodyEnd() is one line for a failure of a plugin, and empty if
       "the response of a plugin ended early: its cell crashed",
     ],
     [new RpcError("Error: no"), "the response of a plugin ended early: Error: no"],
+    [
+      new FileChanged("it is shorter than the range"),
+      "the response of a plugin ended early: its file changed: it is shorter than the range",
+    ],
     [new Error("ours"), undefined],
     ["text", undefined],
   ];

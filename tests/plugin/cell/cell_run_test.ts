@@ -1,7 +1,7 @@
 /** Tests of `CellRun` with frames that a correct cell does not send; a fake transport sends them. */
 
 import { assert, assertEquals, assertRejects } from "../../support/assert.ts";
-import { CELL_WINDOW_BYTES } from "../../../lib/cell_limits.ts";
+import { CELL_WINDOW_BYTES, type CellLimits } from "../../../lib/cell_limits.ts";
 import { createBareInit } from "../../../lib/plugin/wire/cell_init.ts";
 import { formatRequestHead, formatResponseHead } from "../../../lib/plugin/wire/message_heads.ts";
 import { FrameReader, FrameWriter, SIDE, VERB } from "../../../lib/plugin/wire/frames.ts";
@@ -24,7 +24,7 @@ class Fake {
   now = 1_000_000;
   events!: TransportEvents;
 
-  constructor() {
+  constructor(limits: CellLimits = SHORT) {
     const reader = new FrameReader(1 << 24);
     this.run = new CellRun<string>({
       startCell: (_init, _limits, events) => {
@@ -42,7 +42,7 @@ class Fake {
           },
         };
       },
-      limits: SHORT,
+      limits,
       now: () => this.now,
       answerSubrequest: (call) => {
         this.calls.push(call);
@@ -251,6 +251,20 @@ Deno.test("CellRun gives a subrequest without an open request the depth of the d
     await turns();
     assertEquals(fake.calls.map(({ depth }) => depth), [4, 4]);
   });
+});
+
+Deno.test("CellRun accepts as many frames without effect per second as its limit, and ends at one more", async () => {
+  const fake = new Fake({ ...SHORT, maxIgnoredFramesPerSecond: 3 });
+  await fake.run.ready;
+  const sendLate = () => fake.sendFrame((writer) => writer.writeBytes(VERB.DONE, SIDE.CELL, 9));
+  for (let second = 0; second < 2; second++) {
+    for (let i = 0; i < 3; i++) sendLate();
+    fake.now += 1000;
+  }
+  assertEquals(fake.killed, false);
+  for (let i = 0; i < 4; i++) sendLate();
+  assertEquals(fake.end?.kind, "protocol");
+  await fake.run.kill();
 });
 
 Deno.test("CellRun ignores late frames of a cancelled call", async () => {

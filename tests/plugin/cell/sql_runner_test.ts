@@ -180,6 +180,25 @@ Deno.test("env.sql.query() lets a query wait if as many run as its limit allows"
     for (const answer of slow) assertMatch(await answer, /TimeoutError/);
   }));
 
+Deno.test("env.sql.query() gets the settings of queries: as many run, one more waits, and a long one is ended", () =>
+  withRoot((root) =>
+    withCell(SOURCE, {
+      limits: { queries: { ...CELL_LIMITS.queries, maxProcesses: 1, maxMs: 600 } },
+      permissions: { read: [root] },
+      config: { "/root": root },
+    }, async ({ cell, text }) => {
+      assertEquals(await text("/file?ms=60000", sql("SELECT 1")), "[[1]]");
+      const long = text("/file?ms=60000", sql(ENDLESS));
+      await until(() => cell.health().queries.running === 1, 5000, "one query runs");
+      const next = text("/file", sql("SELECT 1"));
+      await until(() => cell.health().queries.waiting === 1, 5000, "one query waits");
+      assertEquals(cell.health().limits.query, 0);
+      assertMatch(await long, /TimeoutError.*600 ms/);
+      assertEquals(await next, "[[1]]");
+      assertEquals([cell.health().limits.query, cell.health().queries.waiting], [1, 0]);
+    })
+  ));
+
 Deno.test("env.sql.query() (worker) rejects with Busy if four queries cannot be ended", () =>
   withSql(async ({ text }) => {
     // Long enough to exceed its time limit, and complete before the test ends.

@@ -1,0 +1,125 @@
+/**
+ * The limits of a cell that have a setting: at the limit nothing happens, one beyond has the documented
+ * effect, and the health of the cell counts it.
+ */
+import { assert, assertEquals, assertRejects } from "../../support/assert.ts";
+import { type Fixture, type FixtureOptions, until, withCell } from "../cell_fixture.ts";
+
+const WAIT_MS = 15_000;
+
+/** A plugin whose `fetch` has this body. */
+function plugin(body: string): string {
+  return `export default { async fetch(request, env, ctx) { const url = new URL(request.url); ${body} } };`;
+}
+
+function withLimits(
+  limits: FixtureOptions["limits"],
+  body: string,
+  test: (fixture: Fixture) => Promise<void>,
+  options: FixtureOptions = {},
+): Promise<void> {
+  return withCell(plugin(body), { ...options, ...(limits && { limits }) }, test);
+}
+
+Deno.test("maxTimeoutsInARow: a plugin is ended after as many timeouts, and not one before", () =>
+  withLimits(
+    { responseTimeoutMs: 200, maxTimeoutsInARow: 2 },
+    `if (url.pathname === "/never") await new Promise(() => {}); return new Response("ok");`,
+    async ({ cell, ask, text }) => {
+      assertEquals(await text("/ok"), "ok");
+      const { pid } = cell.health();
+      await assertRejects(ask("/never"), { status: 504 });
+      assertEquals(await text("/ok"), "ok");
+      await assertRejects(ask("/never"), { status: 504 });
+      // The response in between began a new row.
+      assertEquals([cell.health().pid, cell.health().limits.answer], [pid, 2]);
+      await assertRejects(ask("/never"), { status: 504 });
+      await until(() => cell.health().limits.heartbeat === 1, WAIT_MS, "it was ended");
+      assertEquals(cell.health().limits.answer, 3);
+    },
+  ));
+
+Deno.test("maxCalls: as many calls are open at the same time, and one more waits", async () => {
+  const release = Promise.withResolvers<void>();
+  let calls = 0;
+  await withLimits(
+    { maxCalls: 2 },
+    `const all = Array.from({ length: 3 }, () => env.machine.fetch("/x").then((r) => r.text()));
+     return new Response((await Promise.all(all)).join());`,
+    async ({ cell, text }) => {
+      const answer = text("/");
+      await until(() => cell.health().calls === 2, WAIT_MS, "two calls are open");
+      // The cell has sent all it may; the third call is not open before another one ends.
+      assertEquals([calls, cell.health().calls], [2, 2]);
+      release.resolve();
+      assertEquals(await answer, "x,x,x");
+      assertEquals([calls, cell.health().calls], [3, 0]);
+    },
+    {
+      answerSubrequest: async () => {
+        calls += 1;
+        await release.promise;
+        return new Response("x");
+      },
+    },
+  );
+});
+
+Deno.test("maxDepth: a plugin at the depth is called, and one deeper gets 508", () =>
+  withLimits({ maxDepth: 2 }, `return new Response("ok");`, async ({ cell, ask }) => {
+    assertEquals((await ask("/", {}, { depth: 2 })).status, 200);
+    assertEquals(cell.health().limits.depth, 0);
+    await assertRejects(ask("/", {}, { depth: 3 }), { status: 508 });
+    assertEquals(cell.health().limits.depth, 1);
+  }));
+
+Deno.test("maxLogLinesPerSecond: as many lines are logged, and further ones are dropped and counted", () =>
+  withLimits(
+    { maxLogLinesPerSecond: 3 },
+    `const next = () => new Promise((resume) => setTimeout(resume, 1000 - Date.now() % 1000 + 20));
+     await next();
+     for (let i = 0; i < Number(url.search.slice(1)); i++) console.log("line");
+     await next();
+     console.log("end");
+     return new Response("ok");`,
+    async ({ cell, lines, text }) => {
+      await text("/?3");
+      assertEquals(lines.splice(0), ["log line", "log line", "log line", "log end"]);
+      assertEquals(cell.health().droppedLines, 0);
+      await text("/?5");
+      assertEquals(lines.filter((line) => line === "log line").length, 3);
+      assert(lines.includes("warn dropped 2 lines: at most 3 per second are kept"), lines.join());
+      assertEquals(cell.health().droppedLines, 2);
+    },
+  ));
+
+Deno.test("waitUntilTimeoutMs: work after a response may take as long, and longer work has no authority", () =>
+  withLimits(
+    { waitUntilTimeoutMs: 300 },
+    `const ms = Number(url.search.slice(1));
+     ctx.waitUntil(new Promise((resume) => setTimeout(resume, ms)));
+     return new Response("ok");`,
+    async ({ cell, text }) => {
+      await text("/?1");
+      await text("/?60000");
+      await until(() => cell.health().limits.work === 1, WAIT_MS, "the work was given up");
+    },
+  ));
+
+Deno.test("residentMiB: a plugin above its memory is ended", () =>
+  withLimits(
+    { residentMiB: 200 },
+    `globalThis.kept = [];
+     for (let i = 0; i < 100; i++) kept.push(new Uint8Array(4_000_000).fill(1));
+     await new Promise(() => {});`,
+    async ({ cell, ask }) => {
+      await assertRejects(ask("/"));
+      assertEquals(cell.health().limits.memory, 1);
+    },
+  ));
+
+Deno.test("heartbeatTimeoutMs: a busy loop ends a plugin", () =>
+  withLimits({ heartbeatTimeoutMs: 500 }, `for (;;);`, async ({ cell, ask }) => {
+    await assertRejects(ask("/"), { status: 504 });
+    assertEquals(cell.health().limits.heartbeat, 1);
+  }));

@@ -7,6 +7,7 @@
 import { Buffer } from "node:buffer";
 import { createHash, timingSafeEqual } from "node:crypto";
 import { splitLines } from "../base/decode_text.ts";
+import { misleadingFault } from "../base/misleading_text.ts";
 import { MAX_USER_NAME_CHARS } from "../limits.ts";
 import type { Tier } from "./caller.ts";
 
@@ -106,7 +107,7 @@ function parseLines<T>(
     const user = line.slice(0, Math.max(colon, 0)).normalize("NFC");
     const value = read(line.slice(colon + 1));
     const isValid = value !== undefined && user.length <= MAX_USER_NAME_CHARS && USER.test(user) &&
-      !rows.has(user);
+      misleadingFault(user) === undefined && !rows.has(user);
     if (isValid) rows.set(user, value);
     else onFault(i + 1);
   }

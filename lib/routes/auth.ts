@@ -6,6 +6,7 @@
 import type { Caller } from "../auth/caller.ts";
 import { mint } from "../auth/capability.ts";
 import { assertCan, CHALLENGE } from "../auth/policy.ts";
+import { misleadingFault } from "../base/misleading_text.ts";
 import { isCanonicalPath } from "../http/path.ts";
 import { CHALLENGE_HEADER, PROOF_HEADER } from "../http/server_proof.ts";
 import { Problem } from "../http/problem.ts";
@@ -89,6 +90,13 @@ function readGrant(context: RequestContext, now: number) {
     throw new Problem(
       "bad-query",
       "Cannot create a capability: ?prefix= is not a canonical absolute path such as /home/scratch",
+    );
+  }
+  const fault = misleadingFault(prefix);
+  if (fault !== undefined) {
+    throw new Problem(
+      "bad-query",
+      `Cannot create a capability: ?prefix= can be mistaken for another path: ${fault}`,
     );
   }
   const mode = readQueryValue(query, "mode") ?? "rw";

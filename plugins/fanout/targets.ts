@@ -1,6 +1,7 @@
 /** The targets in `/etc/fanout.conf`: one world per line, `x` and `home/x` mean `/home/x`. */
 
 import { configLines } from "../kit/line_config.ts";
+import { misleadingFault } from "../kit/misleading_text.ts";
 import { NAMESPACES, worldNameFault } from "../kit/world_name.ts";
 
 /** A line of the configuration. */
@@ -58,6 +59,6 @@ function targetFault(path: string): string | undefined {
     return `only worlds can be targets, below ${namespaces}`;
   }
   if (first === "lib" && rest.length > 1) return "what is below a plugin is not a world";
-  const fault = worldNameFault(name);
+  const fault = worldNameFault(name) ?? misleadingFault(name);
   return fault === undefined ? undefined : `it is not the name of a world: ${fault}`;
 }

@@ -5,6 +5,7 @@
  */
 
 import { configLines } from "./line_config.ts";
+import { misleadingFault } from "./misleading_text.ts";
 import { isPermittedHost } from "./net_permission.ts";
 
 /** Path of the world that has the mount table. */
@@ -143,6 +144,8 @@ function readMount(entry: string, line: number): Mount | string {
     return "the field before the last is not /mnt/<name>, a name of letters, digits, . _ - " +
       "(comments have lines of their own)";
   }
+  const nameFault = misleadingFault(name);
+  if (nameFault !== undefined) return `the name of the mount can be mistaken: ${nameFault}`;
   const [mode, ...options] = modeField.split(",");
   if (mode !== "ro" && mode !== "rw") return `the mode of /mnt/${name} is neither ro nor rw`;
   const location = readMountSource(source);

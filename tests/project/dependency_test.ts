@@ -42,7 +42,7 @@ const LAYERS: readonly (readonly [units: string, mayImport: string])[] = [
   ["plugin/wire", "cell_limits"],
   ["plugin/realm", "wire, cell_limits, limits"],
   ["plugin/transport", "wire, realm, base, cell_limits, limits"],
-  ["plugin/manifest", "auth, deps, http, limits"],
+  ["plugin/manifest", "auth, base, deps, http, limits"],
   ["plugin/cell", "wire, realm, manifest, cell_limits, http, limits; transport, request (types)"],
   ["plugin/host", "all of plugin, auth, base, cell_limits, http, limits, request, response, world"],
   [

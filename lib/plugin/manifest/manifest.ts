@@ -12,6 +12,7 @@ import {
 } from "../../limits.ts";
 import type { Tier } from "../../auth/caller.ts";
 import { grantFault, isGranted } from "../../auth/grants.ts";
+import { misleadingFault } from "../../base/misleading_text.ts";
 
 /** Folders that may contain config worlds. Only T3 can write there. */
 const CONFIG_FOLDERS = ["/etc/", "/usr/", "/var/"];
@@ -196,6 +197,10 @@ function parsePath(field: string, value: string): string {
     throw new ManifestError(field, `${JSON.stringify(value)} is not canonical; write ${path}`);
   }
   if (/[?#]/.test(path)) throw new ManifestError(field, `${path} contains a query or fragment`);
+  const fault = misleadingFault(path);
+  if (fault !== undefined) {
+    throw new ManifestError(field, `${path} can be mistaken for another path: ${fault}`);
+  }
   return path;
 }
 

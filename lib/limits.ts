@@ -37,7 +37,7 @@ export const HISTORY_BYTES = 32 * MIB;
 export const CACHE_BYTES = 64 * MIB;
 /**
  * How long a request waits for a world that another process has locked (`ELASTIK_LOCK_WAIT`), in
- * milliseconds; then 503. Metric: `elastik_lock_failures`.
+ * milliseconds, all its waits together; then 503. Metric: `elastik_lock_failures`.
  */
 export const LOCK_WAIT_MS = 5_000;
 

@@ -45,6 +45,7 @@ import { listRoutes } from "../routes/route_list.ts";
 import { readWorld } from "../routes/read_world.ts";
 import { Streams } from "../routes/stream/stream.ts";
 import { createWorldHandler } from "../routes/worlds.ts";
+import { LockBudget, withLockBudget } from "../world/lock_wait.ts";
 import { isInNamespace, namespaceOf, NAMESPACES } from "../world/name.ts";
 
 /** The server, ready to answer requests. */
@@ -216,6 +217,17 @@ export function createApp(server: ServerContext, gateOptions: GateOptions): App 
     return plugin?.handle(context) ?? app.fetch(ROUTER_REQUEST, context);
   }
 
+  /**
+   * Limits how long the whole request waits for locked worlds. A read of a world waits once, and a
+   * stream can wait again later, so they have no common limit.
+   */
+  function dispatchWithBudget(context: RequestContext): Response | Promise<Response> {
+    const isLimited = !isWorldRead(context) && !context.target.path.startsWith("/stream/");
+    return isLimited
+      ? withLockBudget(new LockBudget(), () => dispatch(context))
+      : dispatch(context);
+  }
+
   /** WebDAV is loaded on first use, because its XML parser would slow every start. */
   let davRouter: DavRouter | undefined;
   async function loadDav(): Promise<DavRouter> {
@@ -290,7 +302,7 @@ export function createApp(server: ServerContext, gateOptions: GateOptions): App 
       const admitted = gate(request, peer);
       onAdmitted?.(admitted);
       context = connection === undefined ? admitted : withConnection(admitted, connection);
-      const response = dispatch(context);
+      const response = dispatchWithBudget(context);
       if (response instanceof Promise) return finish(request, response, context);
       if (request.method !== "GET") return finish(request, Promise.resolve(response), context);
       requests.countResponse("GET", response.status);
@@ -322,7 +334,7 @@ export function createApp(server: ServerContext, gateOptions: GateOptions): App 
 
   async function handleInternal(context: RequestContext): Promise<Response> {
     try {
-      return await dispatch(context);
+      return await dispatchWithBudget(context);
     } catch (error) {
       return await toResponse(error, context.request, context);
     }

@@ -16,6 +16,7 @@ import { sha256Hex } from "../../base/hash.ts";
 import { Problem } from "../../http/problem.ts";
 import { MAX_DEAD_PROPERTIES, MAX_DEAD_PROPERTIES_BYTES } from "../../limits.ts";
 import { type Store, StoreError, type World } from "../../world/store.ts";
+import { Turns } from "../../world/turns.ts";
 import type { CreationInfoCache } from "./creation_info.ts";
 import type { Resource } from "../resource/resource.ts";
 import { toNameKey, type XmlName } from "../xml/xml_writer.ts";
@@ -44,8 +45,8 @@ export class DeadProperties {
   readonly #store: Store;
   readonly #creationInfo: CreationInfoCache;
   readonly #parsed = new WeakMap<World, PropertyRecord>();
-  /** The last change of each record; changes of one record run one after another. */
-  readonly #turns = new Map<string, Promise<unknown>>();
+  /** Changes of one record run one after another. */
+  readonly #turns = new Turns();
 
   constructor(store: Store, creationInfo: CreationInfoCache) {
     this.#store = store;
@@ -81,7 +82,7 @@ export class DeadProperties {
    * {@link MAX_DEAD_PROPERTIES} or {@link MAX_DEAD_PROPERTIES_BYTES}
    */
   async change(found: Resource, changes: readonly PropertyChange[], by: string): Promise<void> {
-    await this.#runInTurn(found.path, async () => {
+    await this.#turns.run(found.path, async () => {
       const kept = new Map(
         (await this.read(found)).map((property) => [toNameKey(property), property]),
       );
@@ -98,7 +99,7 @@ export class DeadProperties {
   /** Replaces all properties of a resource, for COPY and MOVE. */
   async replace(found: Resource, properties: readonly DeadProperty[], by: string): Promise<void> {
     if (properties.length === 0 && !this.hasRecord(found.path)) return;
-    await this.#runInTurn(
+    await this.#turns.run(
       found.path,
       () => this.#write(found, properties, by, { properties: properties.length }),
     );
@@ -107,7 +108,7 @@ export class DeadProperties {
   /** Removes the properties of a deleted resource. */
   async remove(path: string): Promise<void> {
     if (!this.hasRecord(path)) return;
-    await this.#runInTurn(path, () => this.#drop(path));
+    await this.#turns.run(path, () => this.#drop(path));
   }
 
   async #write(
@@ -152,17 +153,6 @@ export class DeadProperties {
   async #identityOf({ entry, collection }: Resource): Promise<string> {
     if (entry === undefined || (collection && entry.layer === "lower")) return "";
     return (await this.#creationInfo.read(entry))?.id ?? "";
-  }
-
-  async #runInTurn<T>(path: string, action: () => Promise<T>): Promise<T> {
-    const before = this.#turns.get(path) ?? Promise.resolve();
-    const turn = before.then(action, action);
-    this.#turns.set(path, turn);
-    try {
-      return await turn;
-    } finally {
-      if (this.#turns.get(path) === turn) this.#turns.delete(path);
-    }
   }
 }
 

@@ -37,6 +37,7 @@ import type {
   StateChangeRequest,
 } from "../../request/plugin_routes.ts";
 import type { Change, Store, World } from "../../world/store.ts";
+import { Turns } from "../../world/turns.ts";
 import {
   type ApprovalPayload,
   approvalPayload,
@@ -112,7 +113,7 @@ export class PluginHost implements PluginRoutes, PluginAdmin {
   readonly #faults = new Map<string, string>();
   readonly #table = new RouteTable<LoadedPlugin>();
   readonly #claims = new RouteClaims();
-  readonly #turns = new Map<string, Promise<unknown>>();
+  readonly #turns = new Turns();
   readonly #watches = new Map<string, (() => void)[]>();
   readonly #eventLog: PluginEventLog;
   readonly #origins: ConfigOrigins;
@@ -221,7 +222,7 @@ export class PluginHost implements PluginRoutes, PluginAdmin {
     await Promise.all(Array.from({ length: MAX_CONCURRENT_STARTS }, async () => {
       for (let name = queue.shift(); name !== undefined; name = queue.shift()) {
         const next = name;
-        await this.#runInTurn(next, () => this.#startApproved(next));
+        await this.#turns.run(next, () => this.#startApproved(next));
       }
     }));
   }
@@ -237,7 +238,7 @@ export class PluginHost implements PluginRoutes, PluginAdmin {
    */
   activate(name: string, approval: StateChangeRequest): Promise<void> {
     const { store } = this.#options;
-    return this.#runInTurn(name, async () => {
+    return this.#turns.run(name, async () => {
       const source = await readPluginSource(store, name, "activate");
       const active = this.#active.get(name);
       if (active?.source.sha256 === source.sha256 && !this.#faults.has(name)) {
@@ -274,7 +275,7 @@ export class PluginHost implements PluginRoutes, PluginAdmin {
    */
   disable(name: string, approval: StateChangeRequest): Promise<void> {
     const { store } = this.#options;
-    return this.#runInTurn(name, async () => {
+    return this.#turns.run(name, async () => {
       const source = await readPluginSource(store, name, "disable");
       if (source.state !== "disabled") await setPluginState(store, source, "disabled", approval);
       else assertSourcePrecondition(source, approval.precondition);
@@ -317,7 +318,7 @@ export class PluginHost implements PluginRoutes, PluginAdmin {
     const loaded = [...this.#active.values()];
     for (const { name } of loaded) this.#removeRoutes(name);
     await Promise.all(loaded.map(({ cell }) => cell.stop({ drain: false })));
-    await Promise.all(this.#turns.values());
+    await this.#turns.settled();
   }
 
   async #startApproved(name: string): Promise<void> {
@@ -515,7 +516,7 @@ export class PluginHost implements PluginRoutes, PluginAdmin {
   #configChanged(name: string): void {
     const loaded = this.#active.get(name);
     if (loaded === undefined || loaded.reload?.isStarted === false) return;
-    const done = this.#runInTurn(name, async () => {
+    const done = this.#turns.run(name, async () => {
       reload.isStarted = true;
       if (this.#active.get(name) === loaded) await this.#reload(loaded);
       if (loaded.reload === reload) loaded.reload = undefined;
@@ -565,19 +566,6 @@ export class PluginHost implements PluginRoutes, PluginAdmin {
       );
       this.#options.log(`plugin ${shortName(name)} keeps its old configuration: ${reason}`);
     }
-  }
-
-  /** Runs the state changes of one plugin one after the other. */
-  #runInTurn<T>(name: string, action: () => Promise<T>): Promise<T> {
-    const before = this.#turns.get(name) ?? Promise.resolve();
-    const turn = before.then(action, action);
-    // The caller of this turn gets its error; the next turn only waits for its end.
-    const settled = turn.then(() => {}, () => {});
-    this.#turns.set(name, settled);
-    void settled.then(() => {
-      if (this.#turns.get(name) === settled) this.#turns.delete(name);
-    });
-    return turn;
   }
 }
 

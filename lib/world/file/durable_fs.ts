@@ -107,6 +107,15 @@ export function createTrashBin(data: string, serial: string): void {
   if (!pathExists(`${data}/${TRASH_FOLDER}/${serial}`)) createFolderIn(data, TRASH_FOLDER, serial);
 }
 
+/** Removes the folder of a removal that failed, if it is empty. */
+export function removeTrashBin(data: string, serial: string): void {
+  try {
+    Deno.removeSync(`${data}/${TRASH_FOLDER}/${serial}`);
+  } catch {
+    // Safe to ignore: it is missing, or it has a world.
+  }
+}
+
 /**
  * Moves a world's folder to the trash, into a new folder for this removal.
  *

@@ -153,6 +153,12 @@ export class WorldFile {
     this.run("BEGIN IMMEDIATE");
   }
 
+  /** Throws what SQLite throws if another process holds the write lock of the file. */
+  assertUnlocked(): void {
+    this.begin();
+    this.run("ROLLBACK");
+  }
+
   /** Commits the transaction. */
   commit(): void {
     this.run("COMMIT");

@@ -1,7 +1,8 @@
 /**
  * Renames a world on disk: the writer of the old name releases the file, and the writer of the new
  * name adopts it. The caller (`WorldFiles.rename`) must hold both names exclusively and must update
- * the state in memory.
+ * the state in memory. It does not wait for a world that another process has locked, because both
+ * names are held.
  */
 
 import type { Rename } from "../store.ts";
@@ -30,6 +31,7 @@ export async function renameWorld(
     kind: "release",
     name,
     by,
+    lockWaitMs: 0,
     ...(precondition === undefined ? {} : { precondition }),
   });
   const target = await workers.writerFor(to).run<"adopt">({
@@ -38,6 +40,7 @@ export async function renameWorld(
     from: name,
     source: { version: source.version, updatedAt: source.updatedAt },
     by,
+    lockWaitMs: 0,
     ext,
     replace,
     contentOnly,

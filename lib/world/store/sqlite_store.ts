@@ -27,6 +27,7 @@ import {
 } from "../../limits.ts";
 import { Audits } from "./audits.ts";
 import type { Catalog } from "./catalog.ts";
+import { LockWaits } from "./lock_waits.ts";
 import { FolderWatch } from "./folder_watch.ts";
 import { type LongJobLimits, LongJobs } from "./long_jobs.ts";
 import { ReadThrough } from "./read_through.ts";
@@ -38,7 +39,8 @@ import { finishMoves } from "../file/finish_moves.ts";
 import { LEDGER_FILE } from "../file/durable_fs.ts";
 import { NameLedger } from "../file/name_ledger.ts";
 import { lowerAuditResult } from "../lower_layer.ts";
-import type { CatalogRow } from "./worker_messages.ts";
+import type { CatalogRow, WriteJob } from "./worker_messages.ts";
+import type { WithoutId } from "./worker_client.ts";
 import { SnapshotFiles, type SnapshotLimits } from "./snapshot_files.ts";
 import { planAppend, planPut, planTransition, toLowerWorld, type WritePlan } from "./write_plan.ts";
 import {
@@ -180,6 +182,7 @@ class SqliteStore implements Store {
   readonly #snapshots: SnapshotFiles;
   readonly #watch: FolderWatch;
   readonly #log: (line: string) => void;
+  readonly #waits: LockWaits;
   #notes = 0;
   readonly #otherKey: OtherKeyReport;
   #closing: Promise<void> | undefined;
@@ -192,6 +195,8 @@ class SqliteStore implements Store {
     const lower = this.#lower = new Map(options.lower);
     const jobs = this.#longJobs = new LongJobs(options.longJobs ?? DEFAULT_LONG_JOBS);
     this.#watch = new FolderWatch(folder.identity, (fault) => options.onDetached?.(fault));
+    const { lockWaitMs = LOCK_WAIT_MS } = options;
+    this.#waits = new LockWaits(lockWaitMs);
     this.#files = new WorldFiles(
       {
         url: options.workerUrl,
@@ -203,7 +208,7 @@ class SqliteStore implements Store {
           history: options.history ?? DEFAULT_HISTORY,
           maxWorldBytes: options.maxWorldBytes ?? MAX_WORLD_BYTES,
           handles: options.handles ?? MAX_OPEN_WORLDS_PER_WORKER,
-          lockWaitMs: options.lockWaitMs ?? LOCK_WAIT_MS,
+          lockWaitMs,
         },
         writers: options.writers ?? 2,
         events: {
@@ -255,7 +260,7 @@ class SqliteStore implements Store {
       cacheBytes: bytes,
       diskReads: count,
       notes: this.#notes,
-      lockFailures: this.#files.lockFailures,
+      lockFailures: this.#waits.failures,
       tooLarge: this.#files.tooLarge,
       queuedReads: this.#files.queuedReads,
       longJobs: this.#longJobs.counts,
@@ -287,6 +292,10 @@ class SqliteStore implements Store {
   async read(name: string): Promise<World | undefined> {
     const cached = this.#cache.get(name);
     if (cached !== undefined) return cached;
+    return await this.#waits.run("read", [name], () => this.#readUncached(name));
+  }
+
+  async #readUncached(name: string): Promise<World | undefined> {
     const entry = this.#catalog.upper(name);
     if (entry === undefined) return this.#lower.get(name);
     return await this.#readThrough.read(name, entry) ?? this.#lower.get(name);
@@ -302,7 +311,8 @@ class SqliteStore implements Store {
         name,
       );
     }
-    return toWorld(name, await this.#files.readAt(name, version, caller));
+    const read = () => this.#files.readAt(name, version, caller);
+    return toWorld(name, await this.#waits.run("read", [name], read));
   }
 
   put(change: Put): Promise<ChangeResult> {
@@ -320,23 +330,28 @@ class SqliteStore implements Store {
   async note(change: EventNote): Promise<void> {
     const { name, by, type, payload, precondition } = change;
     const condition = precondition === undefined ? {} : { precondition };
-    const noted = this.#files.submit(
-      { kind: "note", name, by, type, payload, ...condition },
-      () => void this.#notes++,
+    const job = { kind: "note", name, by, type, payload, ...condition } as const;
+    const noted = this.#waits.submit((wait) =>
+      this.#files.submit(withWait(job, wait), () => void this.#notes++)
     );
     await this.#orForget(change, noted);
   }
 
   async remove(change: Removal): Promise<RemovalResult> {
+    return await this.#waits.run("change", [change.name], () => this.#remove(change));
+  }
+
+  async #remove(change: Removal): Promise<RemovalResult> {
     const { name, by, precondition } = change;
     const renaming = this.#files.renaming(name);
     if (renaming !== undefined) {
       await renaming;
-      return await this.remove(change);
+      return await this.#remove(change);
     }
     this.#assertUpper(name);
+    const condition = precondition === undefined ? {} : { precondition };
     const removed = this.#files.remove(
-      { kind: "remove", name, by, ...(precondition === undefined ? {} : { precondition }) },
+      { kind: "remove", name, by, lockWaitMs: 0, ...condition },
       (result) => {
         this.#state.applyRemoval(name, by, result);
         return { version: result.version, trash: result.trash ?? "" };
@@ -346,6 +361,10 @@ class SqliteStore implements Store {
   }
 
   async rename(change: Rename): Promise<ChangeResult> {
+    return await this.#waits.run("change", [change.name, change.to], () => this.#rename(change));
+  }
+
+  async #rename(change: Rename): Promise<ChangeResult> {
     const { name, to, by } = change;
     this.#assertUpper(name);
     const lower = this.#lower.get(to);
@@ -407,7 +426,9 @@ class SqliteStore implements Store {
 
   async audit(name: string, caller: JobCaller = {}): Promise<AuditResult> {
     const isUpper = this.#catalog.upper(name) !== undefined;
-    const result = isUpper ? await this.#audits.audit(name, caller) : undefined;
+    const result = isUpper
+      ? await this.#waits.run("audit", [name], () => this.#audits.audit(name, caller))
+      : undefined;
     if (result !== undefined) return result;
     const lower = this.#lower.get(name);
     if (lower === undefined) {
@@ -422,7 +443,8 @@ class SqliteStore implements Store {
   ): Promise<readonly ChainEvent[]> {
     const before = page.before ?? Number.MAX_SAFE_INTEGER;
     const isUpper = this.#catalog.upper(name) !== undefined;
-    const events = isUpper ? await this.#files.log(name, before, page.limit) : undefined;
+    const read = () => this.#files.log(name, before, page.limit);
+    const events = isUpper ? await this.#waits.run("read", [name], read) : undefined;
     if (events !== undefined) return events;
     if (this.#lower.has(name)) return [];
     throw new StoreError("absent", "Cannot read the events of the world: it does not exist", name);
@@ -430,7 +452,8 @@ class SqliteStore implements Store {
 
   async snapshot(name: string, key?: string, caller: JobCaller = {}): Promise<Snapshot> {
     const isUpper = this.#catalog.upper(name) !== undefined;
-    const copy = isUpper ? await this.#snapshots.create(name, key, caller) : undefined;
+    const copyWorld = () => this.#snapshots.create(name, key, caller);
+    const copy = isUpper ? await this.#waits.run("audit", [name], copyWorld) : undefined;
     if (copy !== undefined) return copy;
     const reason = this.#lower.has(name)
       ? "it is in the lower layer and has no file"
@@ -445,6 +468,7 @@ class SqliteStore implements Store {
   close(): Promise<void> {
     this.#unindexed.stop();
     this.#watch.stop();
+    this.#waits.close();
     return this.#closing ??= this.#files.close(() => this.#state.catalogWriter.flush())
       .then(() => this.#folder.release());
   }
@@ -453,12 +477,12 @@ class SqliteStore implements Store {
   #submit({ job, nextWorld }: WritePlan): Promise<ChangeResult> {
     const { name, by } = job;
     const known = this.#catalog.upper(name)?.version;
-    const submitted = this.#files.submit(
-      known === undefined ? job : { ...job, known },
-      (result) => {
+    const change = known === undefined ? job : { ...job, known };
+    const submitted = this.#waits.submit((wait) =>
+      this.#files.submit(withWait(change, wait), (result) => {
         const world = nextWorld(result, this.#cache.peek(name));
         return this.#state.applyChange(name, by, result, world);
-      },
+      })
     );
     return this.#orForget(job, submitted);
   }
@@ -490,4 +514,9 @@ class SqliteStore implements Store {
       ? new StoreError("lower", "Cannot change the world: it is in the read-only lower layer", name)
       : new StoreError("absent", "Cannot change the world: it does not exist", name);
   }
+}
+
+/** Adds to a job how long its writer waits for a lock; undefined for the usual time. */
+function withWait<J extends WithoutId<WriteJob>>(job: J, lockWaitMs: number | undefined): J {
+  return lockWaitMs === undefined ? job : { ...job, lockWaitMs };
 }

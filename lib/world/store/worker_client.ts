@@ -37,7 +37,6 @@ export class WorkerClient {
   #queue: Job[] = [];
   #scheduled = false;
   #pendingBatches = 0;
-  #lockFailures = 0;
   #tooLarge = 0;
   #nextId = 1;
   #stopReason: string | undefined;
@@ -45,11 +44,6 @@ export class WorkerClient {
   constructor(url: string, setup: WorkerSetup, readonly events: WorkerEvents) {
     this.#url = url;
     this.#setup = setup;
-  }
-
-  /** Number of jobs that failed because another process had locked their world. */
-  get lockFailures(): number {
-    return this.#lockFailures;
   }
 
   /** Number of jobs that failed because their world would be too large. */
@@ -134,11 +128,12 @@ export class WorkerClient {
       this.#pending.delete(reply.id);
       if ("error" in reply) {
         const { code, message, world = "" } = reply.error;
-        if (code === "in-use") this.#lockFailures += 1;
         if (code === "too-large") this.#tooLarge += 1;
         if (code === "detached") this.events.onDetached?.(message);
         if (code === "other-key") this.events.onOtherKey?.(world);
-        pending.reject(new StoreError(reply.error.code, reply.error.message));
+        pending.reject(
+          new StoreError(code, message, code === "in-use" ? reply.error.world : undefined),
+        );
       } else pending.resolve(reply.value);
     }
     if (closedFiles.length > 0) this.events.onFilesClosed(closedFiles);

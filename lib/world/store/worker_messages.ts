@@ -32,7 +32,7 @@ export interface WorkerSetup {
   readonly maxWorldBytes: number;
   /** Maximum number of files that a writer keeps open. */
   readonly handles: number;
-  /** How long a job waits for a world that another process has locked, in milliseconds. */
+  /** How long a change waits for a world that another process has locked, in milliseconds. */
   readonly lockWaitMs: number;
 }
 
@@ -54,6 +54,11 @@ interface WriteBase {
   readonly lower?: LowerWorld;
   /** Version in the catalog when the change was submitted; absent if the name had no world. */
   readonly known?: number;
+  /**
+   * How long this change waits for a lock, in milliseconds; absent for the time of the setup. With 0
+   * it also waits for no earlier change that waits.
+   */
+  readonly lockWaitMs?: number;
 }
 
 /** Replaces or creates a world. */

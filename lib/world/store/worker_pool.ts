@@ -47,12 +47,6 @@ export class WorkerPool {
     return writer;
   }
 
-  /** Number of jobs that failed because another process had locked their world. */
-  get lockFailures(): number {
-    return [this.reader, this.longReader, ...this.#writers]
-      .reduce((sum, { lockFailures }) => sum + lockFailures, 0);
-  }
-
   /** Number of changes that failed because their world would be too large. */
   get tooLarge(): number {
     return this.#writers.reduce((sum, { tooLarge }) => sum + tooLarge, 0);

@@ -61,11 +61,6 @@ export class WorldFiles {
     this.#workers.start();
   }
 
-  /** Number of operations that failed because another process had locked a world. */
-  get lockFailures(): number {
-    return this.#workers.lockFailures;
-  }
-
   /** Number of changes that failed because their world would be too large. */
   get tooLarge(): number {
     return this.#workers.tooLarge;

@@ -1,27 +1,32 @@
 /**
- * Retries of jobs whose world is locked by another process, for example by `sqlite3` with an open
- * transaction. A Worker must not wait inside SQLite, because its other worlds would wait too. It
- * tries at once, and then again with growing pauses until a deadline.
+ * Retries of changes whose world is locked by another process, for example by `sqlite3` with an open
+ * transaction. A writer must not wait inside SQLite, because its other worlds would wait too. It
+ * tries at once, and then again with growing pauses until the deadline of the change.
  */
 
-import { LOCK_RETRY_MS, MAX_LOCK_RETRY_MS } from "../../limits.ts";
+import { LockRetry } from "../lock_wait.ts";
 import type { Reply, WriteJob } from "../store/worker_messages.ts";
-
-/** Pauses between the attempts of one job or world. */
-export class LockRetry {
-  #pauseMs = LOCK_RETRY_MS;
-
-  /** Returns the next pause in milliseconds; each is twice as long as the one before. */
-  next(): number {
-    const pause = this.#pauseMs;
-    this.#pauseMs = Math.min(2 * pause, MAX_LOCK_RETRY_MS);
-    return pause;
-  }
-}
 
 /** Whether a reply says that another process has locked the world. */
 export function isLockedReply(reply: Reply): boolean {
   return "error" in reply && reply.error.code === "in-use";
+}
+
+/**
+ * Fails the remaining jobs of a world if an earlier one found it locked: the jobs of a world are
+ * tried again together, in their order.
+ *
+ * @param first index of the first reply to a job of this world
+ */
+export function failAfterLocked(
+  jobs: readonly WriteJob[],
+  replies: Reply[],
+  first: number,
+): boolean {
+  const locked = replies.slice(first).find(isLockedReply);
+  if (locked === undefined) return false;
+  for (const { id } of jobs) replies.push({ ...locked, id });
+  return true;
 }
 
 /** The part of a writer that {@link LockedWorlds} uses. */
@@ -60,21 +65,33 @@ export class LockedWorlds {
   /** Runs a batch of jobs; returns the replies to those that do not wait. */
   apply(jobs: readonly WriteJob[], now: number): Reply[] {
     const free: WriteJob[] = [];
+    const replies: Reply[] = [];
     for (const job of jobs) {
       const locked = this.#worlds.get(job.name);
       if (locked === undefined) free.push(job);
-      else locked.jobs.push({ job, deadline: now + this.#timeoutMs });
+      else if (job.lockWaitMs === 0) replies.push(lockedReply(job));
+      else locked.jobs.push({ job, deadline: this.#deadlineOf(job, now) });
     }
-    if (free.length === 0) return [];
-    const replies = this.#writer.apply(free);
-    if (!replies.some(isLockedReply)) return replies;
-    const lockedIds = new Set(replies.filter(isLockedReply).map(({ id }) => id));
-    for (const job of free) {
-      if (!lockedIds.has(job.id)) continue;
+    if (free.length === 0) return replies;
+    const applied = this.#writer.apply(free);
+    if (!applied.some(isLockedReply)) {
+      return replies.length === 0 ? applied : [...replies, ...applied];
+    }
+    const byId = new Map(free.map((job) => [job.id, job]));
+    for (const reply of applied) {
+      const job = byId.get(reply.id);
+      if (job === undefined || job.lockWaitMs === 0 || !isLockedReply(reply)) {
+        replies.push(reply);
+        continue;
+      }
       const locked = this.#worlds.get(job.name) ?? this.#add(job.name, now);
-      locked.jobs.push({ job, deadline: now + this.#timeoutMs });
+      locked.jobs.push({ job, deadline: this.#deadlineOf(job, now) });
     }
-    return replies.filter((reply) => !isLockedReply(reply));
+    return replies;
+  }
+
+  #deadlineOf({ lockWaitMs = this.#timeoutMs }: WriteJob, now: number): number {
+    return now + lockWaitMs;
   }
 
   /** Tries the worlds that are due again; returns the replies to jobs that no longer wait. */
@@ -115,4 +132,10 @@ export class LockedWorlds {
     this.#worlds.set(name, locked);
     return locked;
   }
+}
+
+/** The reply to a job that does not wait behind others for its world. */
+function lockedReply({ id, name }: WriteJob): Reply {
+  const message = "Cannot use the world: another process has locked its file";
+  return { id, error: { code: "in-use", message, world: name } };
 }

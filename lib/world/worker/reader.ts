@@ -287,7 +287,7 @@ function openPresent(
   options: { readOnly?: boolean } = {},
 ): DatabaseSync | undefined {
   // Opened for writing, so that the last connection removes the log when it closes; `query_only`
-  // prevents changes. No waiting for locks: the Worker tries again later (lock_retry.ts).
+  // prevents changes. No waiting for locks: the store tries again later (lock_waits.ts).
   const db = new DatabaseSync(path, { timeout: 0, ...options });
   try {
     db.exec(`${pragmas}PRAGMA query_only = 1`);

@@ -10,7 +10,7 @@ import { folderFault } from "../file/folder_identity.ts";
 import { probeFolder } from "../file/probe_folder.ts";
 import { handlesFailure } from "../file/open_failure.ts";
 import { toStoreError } from "../sqlite_errors.ts";
-import { isLockedReply, LockedWorlds, LockRetry } from "./lock_retry.ts";
+import { LockedWorlds } from "./lock_retry.ts";
 import type {
   AuditJob,
   CloseJob,
@@ -59,7 +59,7 @@ function serveWriter(port: StorePort, setup: WorkerSetup): void {
       );
       port.postMessage({ replies, closedFiles: writer.takeClosed(), done: false });
       scheduleRetry();
-    }, dueAt - performance.now());
+    }, Math.max(0, dueAt - performance.now()));
   }
   let checkpointing = false;
   function checkpoint(): void {
@@ -87,6 +87,7 @@ function serveWriter(port: StorePort, setup: WorkerSetup): void {
   };
 }
 
+/** Serves a reader. A job whose world is locked fails at once; the store tries again later. */
 function serveReader(port: StorePort, setup: WorkerSetup): void {
   const reader = new Reader(setup);
   const catalog = new CatalogFile(setup.data);
@@ -95,22 +96,11 @@ function serveReader(port: StorePort, setup: WorkerSetup): void {
   port.onmessage = ({ data: jobs }: MessageEvent<readonly (ReadJob | CloseJob)[]>) => {
     for (const job of jobs) {
       if (job.kind === "audit" || job.kind === "snapshot") void answerLongJob(job);
-      else answer(job);
+      else send(replyTo(job));
     }
     // A long job does not delay the end of its batch, so that its cancellation can arrive.
     port.postMessage({ replies: [], closedFiles: [], done: true });
   };
-
-  /** Sends the reply to a short job; tries again while another process has locked the world. */
-  function answer(
-    job: ShortJob,
-    retry = new LockRetry(),
-    deadline = performance.now() + setup.lockWaitMs,
-  ): void {
-    const reply = replyTo(job);
-    if (!isLockedReply(reply) || performance.now() >= deadline) return send(reply);
-    setTimeout(() => answer(job, retry, deadline), retry.next());
-  }
 
   function send(reply: Reply): void {
     port.postMessage({ replies: [reply], closedFiles: [], done: false });
@@ -119,17 +109,9 @@ function serveReader(port: StorePort, setup: WorkerSetup): void {
   async function answerLongJob(job: AuditJob | SnapshotJob): Promise<void> {
     const controller = new AbortController();
     longJobs.set(job.ticket, controller);
-    const retry = new LockRetry();
-    const deadline = performance.now() + setup.lockWaitMs;
-    for (;;) {
-      const reply = await replyToLongJob(job, controller.signal);
-      const isFinal = !isLockedReply(reply) || performance.now() >= deadline;
-      if (isFinal || controller.signal.aborted) {
-        longJobs.delete(job.ticket);
-        return send(reply);
-      }
-      await new Promise((resume) => setTimeout(resume, retry.next()));
-    }
+    const reply = await replyToLongJob(job, controller.signal);
+    longJobs.delete(job.ticket);
+    send(reply);
   }
 
   async function replyToLongJob(job: AuditJob | SnapshotJob, signal: AbortSignal): Promise<Reply> {

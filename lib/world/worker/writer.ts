@@ -13,6 +13,7 @@ import {
   createWorldFolder,
   moveToTrash,
   pathExists,
+  removeTrashBin,
   renameWorldFolder,
   syncFolder,
   TRASH_FOLDER,
@@ -33,7 +34,7 @@ import type {
   WriteJob,
   WriteResult,
 } from "../store/worker_messages.ts";
-import { isLockedReply } from "./lock_retry.ts";
+import { failAfterLocked } from "./lock_retry.ts";
 import * as sql from "../file/sql.ts";
 import { StoreError } from "../store.ts";
 import { otherKey, removedOutside, tooLarge } from "./write_errors.ts";
@@ -286,9 +287,10 @@ export class Writer {
     const { version, updatedAt } = file.row;
     const now = file.timeOf(this.clock.now());
     const result = { ...resultOf(file), trash };
-    this.#ledger.recordEnd(name, { version, updatedAt, trash });
     file.requireSync(true);
+    // First, so that a locked world costs no write of the ledger.
     file.begin();
+    this.#ledger.recordEnd(name, { version, updatedAt, trash });
     file.markDeleted(now, { trash, by });
     file.commit();
     assertInPlace(file);
@@ -320,6 +322,7 @@ export class Writer {
   #release(job: ReleaseJob): WriteResult {
     const file = this.#openChecked(job, "move");
     if (file.hasOtherKey) throw otherKey(job.name, "move");
+    file.assertUnlocked();
     const result = resultOf(file);
     this.#open.discard(job.name);
     return result;
@@ -336,6 +339,7 @@ export class Writer {
       );
     }
     if (target?.hasOtherKey) throw otherKey(job.name, "replace");
+    target?.assertUnlocked();
     return target === undefined && !job.contentOnly
       ? this.#carry(job)
       : this.#moveContent(job, target);
@@ -393,8 +397,8 @@ export class Writer {
     const source = this.#openReleased(from);
     /** Whether the target is written and the source is in its place; the next start moves it. */
     let isHalf = false;
+    const trash = createTrashId(this.clock.now());
     try {
-      const trash = createTrashId(this.clock.now());
       const { version: sourceVersion, updatedAt } = source.row;
       const last = this.#ledger.lastUse(name);
       const version = Math.max(
@@ -428,6 +432,9 @@ export class Writer {
         if (isHalf) throw error;
       }
       return { ...result, trash };
+    } catch (thrown) {
+      if (!isHalf) removeTrashBin(this.setup.data, trash);
+      throw thrown;
     } finally {
       if (source.isOpen) source.close();
       if (!isHalf) this.#ledger.endMove(from);
@@ -548,19 +555,6 @@ export class Writer {
     const stamp = this.clock.now().replaceAll(/[-:.]/g, "");
     return `${stamp}-${this.setup.shard}-${this.#serial++}`;
   }
-}
-
-/**
- * Fails the remaining jobs of a world if an earlier one found it locked: the jobs of a world are
- * tried again together, in their order.
- *
- * @param first index of the first reply to a job of this world
- */
-function failAfterLocked(jobs: readonly WriteJob[], replies: Reply[], first: number): boolean {
-  const locked = replies.slice(first).find(isLockedReply);
-  if (locked === undefined) return false;
-  for (const { id } of jobs) replies.push({ ...locked, id });
-  return true;
 }
 
 /** Commits a transaction; returns false if that fails, as on a full disk. */

@@ -1,6 +1,6 @@
 import { DatabaseSync } from "node:sqlite";
 import { assertEquals } from "../../support/assert.ts";
-import { LockedWorlds, LockRetry } from "../../../lib/world/worker/lock_retry.ts";
+import { LockedWorlds } from "../../../lib/world/worker/lock_retry.ts";
 import type { Reply, WriteJob } from "../../../lib/world/store/worker_messages.ts";
 import { appendJob, putJob, testWriter } from "../../testdata/test_writer.ts";
 import { withTempFolder } from "../../support/temp_folder.ts";
@@ -31,12 +31,6 @@ function idsOf(replies: readonly Reply[]): string[] {
 function job(id: number, name: string): WriteJob {
   return { ...putJob(name, ""), id };
 }
-
-Deno.test("LockRetry.next() doubles its pauses up to a limit", () => {
-  const retry = new LockRetry();
-  const pauses = Array.from({ length: 9 }, () => retry.next());
-  assertEquals(pauses, [2, 4, 8, 16, 32, 64, 100, 100, 100]);
-});
 
 Deno.test("LockedWorlds.apply() answers the jobs of other worlds and keeps the order of a locked one", () => {
   const runner = new TestRunner();
@@ -85,3 +79,24 @@ Deno.test("LockedWorlds with a real writer applies all changes in order after th
     assertEquals(row?.text, "012");
     return Promise.resolve();
   }));
+
+Deno.test("LockedWorlds.apply() fails a job that does not wait at once, also behind others", () => {
+  const runner = new TestRunner();
+  runner.locked.add("home/a");
+  const worlds = new LockedWorlds(runner, TIMEOUT_MS);
+  const noWait = { ...job(1, "home/a"), lockWaitMs: 0 };
+  assertEquals(idsOf(worlds.apply([noWait, job(2, "home/a")], 0)), ["1 in-use"]);
+  runner.locked.clear();
+  assertEquals(idsOf(worlds.apply([{ ...noWait, id: 3 }], 1)), ["3 in-use"]);
+  assertEquals(idsOf(worlds.retry(2)), ["2"]);
+  assertEquals(idsOf(worlds.apply([{ ...noWait, id: 4 }], 3)), ["4"]);
+});
+
+Deno.test("LockedWorlds.retry() fails a job after the time that the job may wait", () => {
+  const runner = new TestRunner();
+  runner.locked.add("home/a");
+  const worlds = new LockedWorlds(runner, TIMEOUT_MS);
+  worlds.apply([{ ...job(1, "home/a"), lockWaitMs: 300 }, job(2, "home/a")], 0);
+  assertEquals(idsOf(worlds.retry(299)), []);
+  assertEquals(idsOf(worlds.retry(400)), ["1 in-use"]);
+});

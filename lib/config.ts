@@ -36,6 +36,7 @@ import {
   MAX_STREAMS,
   MAX_STREAMS_PER_CLIENT,
   MAX_WORLD_BYTES,
+  MIN_LOG_BUFFER_CHARS,
 } from "./limits.ts";
 import { type SettingName, SETTINGS } from "./settings.ts";
 
@@ -295,7 +296,11 @@ export function readConfig(env: (name: string) => string | undefined): Config {
       "ELASTIK_LOG_RATE",
       CLIENT_LOG_LINES_PER_SECOND,
     ),
-    logBufferChars: parseWholeNumber(read, "ELASTIK_LOG_BUFFER", MAX_LOG_BUFFER_CHARS),
+    // A shorter buffer would drop every long line, such as one with a stack.
+    logBufferChars: Math.max(
+      MIN_LOG_BUFFER_CHARS,
+      parseWholeNumber(read, "ELASTIK_LOG_BUFFER", MAX_LOG_BUFFER_CHARS),
+    ),
     cellLimits: readCellLimits(read),
     edgeLimits: readEdgeLimits(read),
   };

@@ -307,6 +307,8 @@ export const MAX_LOG_BUFFER_CHARS = 4 * MIB;
 
 // Fixed: when logs are written.
 
+/** Smallest value of `ELASTIK_LOG_BUFFER` that has an effect. */
+export const MIN_LOG_BUFFER_CHARS = 64 * KIB;
 /** Lines of the access log are collected for this long before they are written. */
 export const LOG_FLUSH_INTERVAL_MS = 50;
 /** A shutdown waits this long for the reader of a log. */

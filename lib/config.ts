@@ -14,6 +14,8 @@ import { CELL_LIMITS, type CellLimits } from "./cell_limits.ts";
 import {
   CACHE_BYTES,
   CLIENT_LOG_LINES_PER_SECOND,
+  DAV_LIMITS,
+  type DavLimits,
   EDGE_LIMITS,
   type EdgeLimits,
   HISTORY_BYTES,
@@ -26,7 +28,6 @@ import {
   LONG_READS_WAITING,
   LONG_READS_WAITING_PER_CLIENT,
   MAX_BODY_BYTES,
-  MAX_DAV_LOCKS,
   MAX_LOCKS_PER_CREDENTIAL,
   MAX_LOG_BUFFER_CHARS,
   MAX_SNAPSHOT_FILES,
@@ -100,6 +101,7 @@ export interface Config {
   readonly cellLimits: CellLimits;
   /** Limits of connections, and of bodies that are received or sent. */
   readonly edgeLimits: EdgeLimits;
+  readonly davLimits: DavLimits;
 }
 
 /** An invalid setting. The message is for the operator. */
@@ -247,7 +249,7 @@ export function readConfig(env: (name: string) => string | undefined): Config {
       read,
       "ELASTIK_MAX_LOCKS",
       MAX_LOCKS_PER_CREDENTIAL,
-      MAX_DAV_LOCKS,
+      DAV_LIMITS.locks,
     ),
     maxWorldBytes: parseWholeNumber(read, "ELASTIK_MAX_WORLD", MAX_WORLD_BYTES),
     history: history(read("ELASTIK_HISTORY")),
@@ -303,6 +305,7 @@ export function readConfig(env: (name: string) => string | undefined): Config {
     ),
     cellLimits: readCellLimits(read),
     edgeLimits: readEdgeLimits(read),
+    davLimits: readDavLimits(read),
   };
 }
 
@@ -500,6 +503,22 @@ function readEdgeLimits(read: Read): EdgeLimits {
       "ELASTIK_RESPONSE_MEMORY",
       EDGE_LIMITS.maxResponseBytesInFlight,
     ),
+  };
+}
+
+function readDavLimits(read: Read): DavLimits {
+  const limit = (name: SettingName, value: number) =>
+    Math.max(1, parseWholeNumber(read, name, value));
+  return {
+    xmlBytes: limit("ELASTIK_DAV_XML", DAV_LIMITS.xmlBytes),
+    xmlNodes: limit("ELASTIK_DAV_NODES", DAV_LIMITS.xmlNodes),
+    names: limit("ELASTIK_DAV_NAMES", DAV_LIMITS.names),
+    namesBytes: limit("ELASTIK_DAV_NAMES_BYTES", DAV_LIMITS.namesBytes),
+    members: limit("ELASTIK_DAV_MEMBERS", DAV_LIMITS.members),
+    properties: limit("ELASTIK_DAV_PROPERTIES", DAV_LIMITS.properties),
+    propertyBytes: limit("ELASTIK_DAV_PROPERTY_BYTES", DAV_LIMITS.propertyBytes),
+    locks: limit("ELASTIK_DAV_LOCKS", DAV_LIMITS.locks),
+    sharedLocks: limit("ELASTIK_DAV_SHARED_LOCKS", DAV_LIMITS.sharedLocks),
   };
 }
 

@@ -161,7 +161,12 @@ export const ACCEPT_PAUSE_MS = 50;
 export const MAX_ACCEPT_PAUSE_MS = 1_000;
 /** A longer response is watched until it was sent; a shorter one fits into buffers of the system. */
 export const WATCHED_RESPONSE_BYTES = 64 * KIB;
-/** Length of the parts in which a response is sent that is longer than {@link MAX_CACHE_ENTRY_BYTES}. */
+/**
+ * A longer response is sent in parts, so that the server notices whether the client reads. Parts
+ * would make a shorter one slower.
+ */
+export const UNDIVIDED_RESPONSE_BYTES = 512 * KIB;
+/** Length of these parts. */
 export const RESPONSE_PART_BYTES = 256 * KIB;
 /** A response whose client has not read for this long is given up if another needs its memory. */
 export const STALLED_RESPONSE_MS = 5_000;
@@ -411,44 +416,86 @@ export const FILE_CHUNK_BYTES = 256 * KIB;
 /** A plugin is called this often if its file changes before it can be sent. */
 export const MAX_FILE_ATTEMPTS = 10;
 
-// Fixed: WebDAV, pending
+// Client limits: WebDAV
 
-/** Longest XML body of a WebDAV request; a longer one gets 413. */
-export const MAX_DAV_XML_BYTES = 128 * KIB;
+/**
+ * Limits of WebDAV that a client can reach. Real clients stay far below: they name fewer than 40
+ * properties in a PROPFIND, and send fewer than 200 elements.
+ */
+export interface DavLimits {
+  /** Longest XML body (`ELASTIK_DAV_XML`); a longer one gets 413. Metric: `elastik_dav_refused`. */
+  readonly xmlBytes: number;
+  /**
+   * Elements and attributes of one XML body, with comments and the like (`ELASTIK_DAV_NODES`).
+   * Metric: `elastik_dav_refused`.
+   */
+  readonly xmlNodes: number;
+  /** Properties that one PROPFIND can name (`ELASTIK_DAV_NAMES`). Metric: `elastik_dav_refused`. */
+  readonly names: number;
+  /**
+   * Bytes that the property names of a PROPFIND would need in the response if every resource lacked
+   * them (`ELASTIK_DAV_NAMES_BYTES`). Metric: `elastik_dav_refused`.
+   */
+  readonly namesBytes: number;
+  /**
+   * Resources that one request with `Depth: infinity` can include (`ELASTIK_DAV_MEMBERS`).
+   * Metric: `elastik_dav_refused`.
+   */
+  readonly members: number;
+  /** Dead properties of one resource (`ELASTIK_DAV_PROPERTIES`). Metric: `elastik_dav_refused`. */
+  readonly properties: number;
+  /**
+   * Bytes of all dead properties of one resource (`ELASTIK_DAV_PROPERTY_BYTES`). Metric:
+   * `elastik_dav_refused`.
+   */
+  readonly propertyBytes: number;
+  /** Locks of the whole server (`ELASTIK_DAV_LOCKS`). Metric: `elastik_dav_locks_refused`. */
+  readonly locks: number;
+  /**
+   * Shared locks of one resource (`ELASTIK_DAV_SHARED_LOCKS`). Metric:
+   * `elastik_dav_locks_refused`.
+   */
+  readonly sharedLocks: number;
+}
+/** Defaults of {@link DavLimits}. */
+export const DAV_LIMITS: DavLimits = {
+  xmlBytes: 128 * KIB,
+  xmlNodes: 2048,
+  names: 128,
+  namesBytes: 32 * MIB,
+  members: 10_000,
+  properties: 256,
+  propertyBytes: 64 * KIB,
+  locks: 10_000,
+  sharedLocks: 64,
+};
+/**
+ * Locks of one credential (`ELASTIK_MAX_LOCKS`). Metric: `elastik_dav_locks_refused`. Callers without a credential and all tokens derived from one capability
+ * count as one. T3 has as many in reserve among the locks of the server.
+ */
+export const MAX_LOCKS_PER_CREDENTIAL = 1000;
+
+// Fixed: syntax of WebDAV requests, longest lock, and how long responses are written.
+
 /** Deepest nesting of elements in such a body; a deeper one gets 400. */
 export const MAX_DAV_XML_DEPTH = 64;
-/** Resources that one PROPFIND, COPY or MOVE with `Depth: infinity` can include. */
-export const MAX_DAV_MEMBERS = 10_000;
-/** Maximum number of properties that one PROPFIND can name. */
-export const MAX_PROPFIND_NAMES = 256;
-/**
- * Bytes that the property names of a PROPFIND would need in the response if every resource lacked
- * them.
- */
-export const MAX_DAV_NAMES_BYTES = 64 * MIB;
-/** Resources that a multistatus response formats between two writes. */
+/** A multistatus response about more resources is written while the client reads it. */
 export const DAV_BATCH_RESOURCES = 64;
-/** Bytes of all dead properties of one resource. */
-export const MAX_DEAD_PROPERTIES_BYTES = 64 * KIB;
-/** Dead properties of one resource. */
-export const MAX_DEAD_PROPERTIES = 256;
+/**
+ * Characters after which a part of such a response is sent. The runtime buffers up to 16 parts for a
+ * client that does not read (Deno 2.9.6).
+ */
+export const MULTISTATUS_PIECE_CHARS = 16 * KIB;
+/** WebDAV requests work this long in one turn of the event loop, all together, in milliseconds. */
+export const DAV_SLICE_MS = 3;
 /** Characters of all changes of one PROPPATCH, each with its namespace. */
 export const MAX_PROPERTY_CHANGE_CHARS = 4 * MIB;
 /** Default lifetime of a lock. */
 export const DAV_LOCK_SECONDS = 600;
 /** Longest lifetime of a lock. */
 export const MAX_DAV_LOCK_SECONDS = 3600;
-/** Locks of the whole server. */
-export const MAX_DAV_LOCKS = 10_000;
-/**
- * Locks of one credential. Callers without a credential and all tokens derived from one capability
- * count as one. T3 has as many in reserve among the locks of the server.
- */
-export const MAX_LOCKS_PER_CREDENTIAL = 1000;
 /** Shortest time between two removals of the locks that have ended. */
 export const LOCK_PURGE_MS = 1000;
-/** Shared locks of one resource. */
-export const MAX_SHARED_LOCKS = 64;
 /** Longest owner of a lock, as XML. */
 export const MAX_LOCK_OWNER_CHARS = 4096;
 /** Longest If header. */

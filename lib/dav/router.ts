@@ -7,6 +7,7 @@
 
 import { DAV_HEADERS } from "./resource/dav_headers.ts";
 import { davErrorResponse, DavProblem } from "./resource/dav_problem.ts";
+import type { DavLimiter } from "./resource/dav_limiter.ts";
 import { toWorldTarget } from "./resource/destination.ts";
 import { get } from "./methods/get.ts";
 import { lock, unlock } from "./methods/lock.ts";
@@ -55,8 +56,8 @@ export class DavRouter {
   readonly #context: DavContext;
 
   /** @param locks the lock table of the server, which is also checked for writes on plain paths */
-  constructor(server: ServerContext, locks: LockTable) {
-    this.#context = createDavContext(server, locks);
+  constructor(server: ServerContext, locks: LockTable, limiter?: DavLimiter) {
+    this.#context = createDavContext(server, locks, limiter);
     // The locks of a deleted world are removed, whatever deleted it (RFC 4918 §9.6).
     server.store.watch("/", ({ kind, name }) => {
       if (kind === "delete") locks.releaseAt(`/${name}`);
@@ -73,7 +74,7 @@ export class DavRouter {
     const world = toWorldTarget(target);
     const { plugins } = this.#context.server;
     if (world !== undefined && isMountPath(world.path) && hasMounts(plugins)) {
-      return handleMount(plugins, { ...context, target: world })
+      return handleMount(this.#context, plugins, { ...context, target: world })
         .catch((error) => toDavResponse(error, request.method));
     }
     const method = METHODS.get(request.method);

@@ -73,6 +73,7 @@ export class EventStream implements BufferedReader {
   #last: QueuedEvent | undefined;
   /** Pieces of the first event that the reader has taken. */
   #taken = 0;
+  #pulls = 0;
   #lag = 0;
   #drained: PromiseWithResolvers<void> | undefined;
 
@@ -84,7 +85,10 @@ export class EventStream implements BufferedReader {
       start: (controller) => {
         this.#controller = controller;
       },
-      pull: () => this.#pull(),
+      pull: () => {
+        this.#pulls++;
+        this.#pull();
+      },
       cancel: () => {
         this.#clearQueue();
         this.#controller = undefined;
@@ -96,6 +100,16 @@ export class EventStream implements BufferedReader {
   /** Whether `send` can still reach the reader. */
   get isOpen(): boolean {
     return this.#open;
+  }
+
+  /** How often the reader has asked for more. */
+  get taken(): number {
+    return this.#pulls;
+  }
+
+  /** Whether something waits for the reader: bytes, or the end of the stream. */
+  get hasUnread(): boolean {
+    return !this.#readerWaits || this.#controller === undefined;
   }
 
   /** Bytes that were sent and that the reader has not taken yet. */

@@ -25,13 +25,28 @@ export interface RequestContext {
   readonly connection?: Connection;
 }
 
+/** How much of a stream its reader has taken. */
+export interface ReaderProgress {
+  /** Parts or bytes that the reader has taken. */
+  readonly taken: number;
+  /** Whether something waits for the reader: a part of the content, or its end. */
+  readonly hasUnread: boolean;
+  /** Called if the reader takes nothing for too long, before its connection is closed. */
+  onGiveUp?(): void;
+}
+
 /** What the server knows of the connection of a request. */
 export interface Connection extends BodySource {
   readonly remoteAddr: Deno.Addr;
   /** Fulfilled when the response was delivered; rejected if the client disconnected before. */
   readonly completed: Promise<void>;
-  /** Closes the connection, because the client does not read the response. */
-  readonly giveUp?: (() => void) | undefined;
+  /**
+   * Says that the content is a stream that is made while the client reads it. The connection is
+   * closed if the client takes nothing for too long. Must be called before the response is returned.
+   *
+   * @param bytes memory of the content that no other client shares
+   */
+  watchReader?(progress: ReaderProgress, bytes?: number): void;
   /** Says that the content of the response is in memory for this client only. */
   ownContent?(): void;
   /**
@@ -60,7 +75,7 @@ export function bindToCaller(
       return connection.completed;
     },
     ...(connection.receiveBody && { receiveBody: connection.receiveBody.bind(connection) }),
-    ...(connection.giveUp && { giveUp: connection.giveUp }),
+    ...(connection.watchReader && { watchReader: connection.watchReader.bind(connection) }),
     ...(connection.ownContent && { ownContent: connection.ownContent.bind(connection) }),
     assertCurrent() {
       if (isCurrent(caller)) return;

@@ -5,7 +5,9 @@
 
 import { UNCACHED_HEADERS } from "../http/headers.ts";
 import { createTypeChooser } from "../http/negotiate.ts";
+import { WATCHED_RESPONSE_BYTES } from "../limits.ts";
 
+const encoder = new TextEncoder();
 const JSON_TYPE = "application/json";
 const chooseJson = createTypeChooser([JSON_TYPE, "text/plain"], JSON_TYPE);
 const chooseText = createTypeChooser(["text/plain", JSON_TYPE], "text/plain");
@@ -22,14 +24,13 @@ export function jsonResponse(
   headers: Readonly<Record<string, string>> = {},
   status = 200,
 ): Response {
-  return new Response(`${JSON.stringify(value)}\n`, {
-    status,
-    headers: {
-      "content-type": JSON_TYPE,
-      ...UNCACHED_HEADERS,
-      ...headers,
-    },
-  });
+  const text = `${JSON.stringify(value)}\n`;
+  const all = { "content-type": JSON_TYPE, ...UNCACHED_HEADERS, ...headers };
+  if (text.length < WATCHED_RESPONSE_BYTES / 4) return new Response(text, { status, headers: all });
+  // The length of a long one decides how long its client can take.
+  const body = encoder.encode(text);
+  const length = { "content-length": String(body.length) };
+  return new Response(body, { status, headers: { ...all, ...length } });
 }
 
 /**

@@ -89,11 +89,9 @@ export function sendListing(
   // A listing has no modification time; only its tag can show that it is unchanged.
   const unchanged = evaluateConditions(request.headers, etag, undefined) === "not-modified";
   if (unchanged) return notModifiedResponse(headers);
-  return body instanceof Uint8Array
-    ? new Response(body, { headers })
-    : new Response(streamPieces(body), {
-      headers: { ...headers, "content-length": String(length) },
-    });
+  return new Response(body instanceof Uint8Array ? body : streamPieces(body), {
+    headers: { ...headers, "content-length": String(length) },
+  });
 }
 
 /**

@@ -8,6 +8,7 @@
 
 import type { Caller } from "../auth/caller.ts";
 import { LockTable } from "../dav/locks/lock_table.ts";
+import { DavLimiter } from "../dav/resource/dav_limiter.ts";
 import type { DavRouter } from "../dav/router.ts";
 import { Hono } from "../deps/hono.ts";
 import { contentEncodingFault, withResourcePolicy } from "../http/headers.ts";
@@ -122,6 +123,7 @@ export function createApp(server: ServerContext, gateOptions: GateOptions): App 
   const { store, plugins } = server;
   const gate: Gate = createGate(gateOptions);
   const locks = createLockTable(server);
+  const davLimiter = new DavLimiter(server.config.davLimits);
   const requests = new RequestCounts();
   const streams = new Streams(server);
   const fallback = new Fallback(server);
@@ -153,7 +155,7 @@ export function createApp(server: ServerContext, gateOptions: GateOptions): App 
   route(
     "/proc/metrics",
     handleMethods(
-      { GET: (context) => metrics(server, { requests, streams, locks }, context) },
+      { GET: (context) => metrics(server, { requests, streams, locks, davLimiter }, context) },
       none,
     ),
   );
@@ -234,7 +236,7 @@ export function createApp(server: ServerContext, gateOptions: GateOptions): App 
     const { DavRouter } = await import("../dav/router.ts").catch((cause) =>
       throwLoadProblem(cause)
     );
-    return davRouter ??= new DavRouter(server, locks);
+    return davRouter ??= new DavRouter(server, locks, davLimiter);
   }
   function dav(context: RequestContext): Response | Promise<Response> {
     // Mounts belong to plugins, which have parameters of their own.
@@ -451,7 +453,12 @@ function createLockTable(server: ServerContext): LockTable {
     return routes.some(({ plugin }) => by === `plugin:${plugin.slice(4)}`) ? Infinity : 0;
   }
   const maxPerCredential = config.maxLocksPerCredential;
-  const locks = new LockTable({ monotonic, secondsLeft, maxPerCredential });
+  const locks = new LockTable({
+    monotonic,
+    secondsLeft,
+    maxPerCredential,
+    limits: config.davLimits,
+  });
   authenticator.onChange(() => locks.removeEnded());
   // A lock does not return when the name of its plugin is active again.
   server.store.watch("lib/", () => locks.removeEnded());

@@ -16,14 +16,16 @@ import {
   MAX_ACCEPT_PAUSE_MS,
   MAX_CACHE_ENTRY_BYTES,
   RESPONSE_PART_BYTES,
+  UNDIVIDED_RESPONSE_BYTES,
 } from "../limits.ts";
 import { describeBodyEnd } from "../plugin/cell/cell_errors.ts";
-import type { Connection } from "../request/request_context.ts";
+import type { Connection, ReaderProgress } from "../request/request_context.ts";
 import type { EdgeCounts } from "../request/edge_counts.ts";
 import {
   type Admission,
   ConnectionTable,
   type OpenConnection,
+  type SentResponse,
   watchedLength,
 } from "./connection_table.ts";
 import type { CloseSignal, ServeConnection } from "./deno_http.ts";
@@ -285,28 +287,22 @@ export class ConnectionServer {
     client: string | undefined,
   ): Response | Promise<Response> {
     open.hasRequested = true;
-    const exchange = new Exchange(
-      info,
-      this.#bodies,
-      client,
-      () => this.#table.giveUpStream(open),
-    );
+    const exchange = new WatchedExchange(info, this.#bodies, client);
     const response = this.#options.handle(request, peer, exchange);
     if (!(response instanceof Promise)) {
       open.usedAt = this.#table.checkedAt;
       // A response that needs no promise is in memory, and never a stream.
-      return exchange.isContentLarge ? this.#watch(open, request, response, info) : response;
+      return exchange.isContentLarge ? this.#watch(open, request, response, exchange) : response;
     }
     open.busy++;
-    return this.#finish(open, request, response, exchange, info);
+    return this.#finish(open, request, response, exchange);
   }
 
   async #finish(
     open: OpenConnection,
     request: Request,
     pending: Promise<Response>,
-    exchange: Exchange,
-    info: Deno.ServeHandlerInfo,
+    exchange: WatchedExchange,
   ): Promise<Response> {
     try {
       const response = await pending;
@@ -314,48 +310,76 @@ export class ConnectionServer {
       // The rest of the body will not be read. Over HTTP/2 only the stream ends.
       if (response.status === 408 && request.headers.has("host")) {
         const close = () => this.#table.closeSoon(open);
-        info.completed.then(close, close);
+        exchange.completed.then(close, close);
       }
-      return this.#watch(open, request, response, info, exchange.isContentOwn);
+      return this.#watch(open, request, response, exchange);
     } finally {
       open.busy--;
       exchange.end();
     }
   }
 
-  /** Watches a response until it was sent, if it is large or a stream. */
+  /**
+   * Watches a response until it was sent, if it can be longer than what the system buffers. If its
+   * client reads nothing for too long, the connection is closed.
+   */
   #watch(
     open: OpenConnection,
     request: Request,
     response: Response,
-    info: Deno.ServeHandlerInfo,
-    isOwn = false,
+    exchange: WatchedExchange,
   ): Response {
+    const { progress, ownBytes, isContentOwn } = exchange;
     const length = watchedLength(response);
     if (length === undefined || request.method === "HEAD") return response;
-    if (length === "stream") {
-      const onSent = this.#table.startStream(open);
-      info.completed.then(onSent, onSent);
+    const onSentBy = (sent: SentResponse) => {
+      const onSent = () => this.#table.endSending(sent);
+      exchange.completed.then(onSent, onSent);
+    };
+    if (progress !== undefined) {
+      const sent = this.#table.startSending(open, { bytes: ownBytes, progress });
+      if (sent === undefined) return this.#refuseContent(request, response, ownBytes);
+      onSentBy(sent);
       return response;
     }
-    if (length <= MAX_CACHE_ENTRY_BYTES && !isOwn) {
+    if (length === "unknown") {
+      // Content that was made before, without a stream.
+      const sent = this.#table.startSending(open, { bytes: 0, length: MAX_CACHE_ENTRY_BYTES });
+      if (sent !== undefined) onSentBy(sent);
+      return response;
+    }
+    if (length <= UNDIVIDED_RESPONSE_BYTES && !isContentOwn) {
       this.#table.allowTime(open, length);
       return response;
     }
-    const sent = this.#table.startSending(open, length);
-    if (sent !== undefined) {
-      const onSent = () => this.#table.endSending(sent);
-      info.completed.then(onSent, onSent);
-      const { status, headers, body } = response;
-      const parts = body && sendInParts(body, () => this.#table.noteProgress(sent));
-      return new Response(parts, { status, headers });
+    const isShared = length <= MAX_CACHE_ENTRY_BYTES && !isContentOwn;
+    const bytes = isShared ? 2 * RESPONSE_PART_BYTES : length;
+    const { status, headers, body } = response;
+    const parts = body === null ? undefined : new ResponseParts(body);
+    const sent = this.#table.startSending(open, {
+      bytes,
+      length,
+      ...(parts && { progress: parts }),
+    });
+    if (sent === undefined) {
+      return this.#refuseContent(request, parts?.stream ?? null, length);
     }
+    onSentBy(sent);
+    return new Response(parts?.stream, { status, headers });
+  }
+
+  #refuseContent(
+    request: Request,
+    content: Response | ReadableStream | null,
+    bytes: number,
+  ): Response {
+    const body = content instanceof Response ? content.body : content;
     // A body that cannot be cancelled is not sent either.
-    response.body?.cancel().catch(ignore);
+    body?.cancel().catch(ignore);
     return toProblemResponse(
       new Problem(
         "unavailable",
-        `Cannot send ${length} bytes: too many bytes of other responses are being sent; send the ` +
+        `Cannot send ${bytes} bytes: too many bytes of other responses are being sent; send the ` +
           "request again later",
         { "retry-after": "5" },
       ),
@@ -420,24 +444,12 @@ class Exchange implements Connection {
   readonly #info: Deno.ServeHandlerInfo;
   readonly #bodies: BodyBudget;
   readonly #client: string | undefined;
-  /** Closes the connection, because the client does not read; undefined if that is not possible. */
-  readonly giveUp: (() => void) | undefined;
-  /** Whether the content of the response is in memory for this client only. */
-  isContentOwn = false;
-  /** Whether the response is long. */
-  isContentLarge = false;
   #receipt: BodyReceipt | undefined;
 
-  constructor(
-    info: Deno.ServeHandlerInfo,
-    bodies: BodyBudget,
-    client: string | undefined,
-    giveUp?: () => void,
-  ) {
+  constructor(info: Deno.ServeHandlerInfo, bodies: BodyBudget, client: string | undefined) {
     this.#info = info;
     this.#bodies = bodies;
     this.#client = client;
-    this.giveUp = giveUp;
   }
 
   get remoteAddr(): Deno.Addr {
@@ -446,14 +458,6 @@ class Exchange implements Connection {
 
   get completed(): Promise<void> {
     return this.#info.completed;
-  }
-
-  ownContent(): void {
-    this.isContentOwn = true;
-  }
-
-  largeContent(): void {
-    this.isContentLarge = true;
   }
 
   /** Starts to receive the body of the request. */
@@ -467,29 +471,60 @@ class Exchange implements Connection {
   }
 }
 
+/** What a request knows of its connection, if the server can close that. */
+class WatchedExchange extends Exchange {
+  /** Whether the content of the response is in memory for this client only. */
+  isContentOwn = false;
+  /** Whether the response is long. */
+  isContentLarge = false;
+  /** How much of the content the client has taken, if the content reports that. */
+  progress: ReaderProgress | undefined;
+  /** Memory of that content. */
+  ownBytes = 0;
+
+  ownContent(): void {
+    this.isContentOwn = true;
+  }
+
+  largeContent(): void {
+    this.isContentLarge = true;
+  }
+
+  watchReader(progress: ReaderProgress, bytes = 0): void {
+    this.progress = progress;
+    this.ownBytes = bytes;
+  }
+}
+
 /** Passes a body on in short parts. A part is taken when the client can receive it. */
-function sendInParts(
-  body: ReadableStream<Uint8Array<ArrayBuffer>>,
-  onPart: () => void,
-): ReadableStream<Uint8Array<ArrayBuffer>> {
-  const reader = body.getReader();
-  let rest: Uint8Array<ArrayBuffer> = new Uint8Array();
-  return new ReadableStream({
-    async pull(controller) {
-      onPart();
-      while (rest.length === 0) {
-        const { done, value } = await reader.read();
-        if (done) return controller.close();
-        rest = value;
-      }
-      controller.enqueue(rest.subarray(0, RESPONSE_PART_BYTES));
-      rest = rest.subarray(RESPONSE_PART_BYTES);
-    },
-    cancel(reason) {
-      rest = new Uint8Array();
-      return reader.cancel(reason);
-    },
-  }, { highWaterMark: 0 });
+class ResponseParts implements ReaderProgress {
+  readonly stream: ReadableStream<Uint8Array<ArrayBuffer>>;
+  taken = 0;
+  /** Whether the client must take something; not while the source makes it. */
+  hasUnread = true;
+
+  constructor(body: ReadableStream<Uint8Array<ArrayBuffer>>) {
+    const reader = body.getReader();
+    let rest: Uint8Array<ArrayBuffer> = new Uint8Array();
+    this.stream = new ReadableStream({
+      pull: async (controller) => {
+        this.taken++;
+        while (rest.length === 0) {
+          this.hasUnread = false;
+          const { done, value } = await reader.read();
+          this.hasUnread = true;
+          if (done) return controller.close();
+          rest = value;
+        }
+        controller.enqueue(rest.subarray(0, RESPONSE_PART_BYTES));
+        rest = rest.subarray(RESPONSE_PART_BYTES);
+      },
+      cancel: (reason) => {
+        rest = new Uint8Array();
+        return reader.cancel(reason);
+      },
+    }, { highWaterMark: 0 });
+  }
 }
 
 /** IPv6 clients usually have a network of 64 bits. */

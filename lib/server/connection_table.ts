@@ -16,6 +16,7 @@ import {
   WATCHED_RESPONSE_BYTES,
 } from "../limits.ts";
 import type { ConnectionCounts } from "../request/edge_counts.ts";
+import type { ReaderProgress } from "../request/request_context.ts";
 
 /** One open connection. */
 export class OpenConnection {
@@ -43,21 +44,40 @@ export class OpenConnection {
   }
 }
 
-/** A response that is being sent in parts. */
+/** What the table must know of a response before it is sent. */
+export interface ResponseToSend {
+  /** Memory that the server holds for this response only. */
+  readonly bytes: number;
+  /** Length of the content, from which its deadline follows; absent if it has none. */
+  readonly length?: number;
+  /** How much of it the client has taken; absent if that is not known. */
+  readonly progress?: ReaderProgress;
+}
+
+/** A response that is being sent. */
 export class SentResponse {
-  /** Monotonic time at which the client took a part last. */
-  progressAt: number;
+  /** What the client had taken at the last look. */
+  taken = 0;
 
   /**
    * @param bytes memory of its body
    * @param deadline monotonic time at which it must have been sent
+   * @param progressAt monotonic time at which the client took something last, or at which nothing
+   * waited for it
    */
   constructor(
     readonly connection: OpenConnection,
     readonly bytes: number,
     readonly deadline: number,
-    now: number,
-  ) {
+    readonly progress: ReaderProgress | undefined,
+    public progressAt: number,
+  ) {}
+
+  /** Notes what the client has taken. Without progress, only the deadline counts. */
+  look(now: number): void {
+    const { progress } = this;
+    if (progress?.hasUnread && progress.taken === this.taken) return;
+    this.taken = progress?.taken ?? 0;
     this.progressAt = now;
   }
 }
@@ -159,27 +179,21 @@ export class ConnectionTable {
     connection.usedAt = this.#now() + bytes / this.#limits.minBytesPerSecond * 1000;
   }
 
-  /** Starts to send a stream, which may take any time. */
-  startStream(connection: OpenConnection): () => void {
-    connection.busy++;
-    return () => {
-      connection.busy--;
-      connection.usedAt = this.#now();
-    };
-  }
-
   /**
-   * Starts to send a response that has memory of its own. If too many bytes are being sent, the
-   * response that waits longest for its client is given up.
+   * Starts to send a response. If too many bytes are being sent, the response that waits longest for
+   * its client is given up.
    *
-   * @param bytes its length
    * @returns undefined if too many bytes are being sent
    */
-  startSending(connection: OpenConnection, bytes: number): SentResponse | undefined {
+  startSending(
+    connection: OpenConnection,
+    { bytes, length, progress }: ResponseToSend,
+  ): SentResponse | undefined {
     const { idleTimeoutMs, minBytesPerSecond, maxResponseBytesInFlight } = this.#limits;
     const now = this.#now();
     const isFull = () =>
-      this.#responseBytes > 0 && this.#responseBytes + bytes > maxResponseBytesInFlight;
+      bytes > 0 && this.#responseBytes > 0 &&
+      this.#responseBytes + bytes > maxResponseBytesInFlight;
     while (isFull() && this.#giveUpSlowest(now));
     if (isFull()) {
       this.#responsesRefused++;
@@ -187,21 +201,12 @@ export class ConnectionTable {
     }
     this.#responseBytes += bytes;
     connection.busy++;
-    const deadline = now + idleTimeoutMs + bytes / minBytesPerSecond * 1000;
-    const sent = new SentResponse(connection, bytes, deadline, now);
+    const deadline = length === undefined
+      ? Infinity
+      : now + idleTimeoutMs + length / minBytesPerSecond * 1000;
+    const sent = new SentResponse(connection, bytes, deadline, progress, now);
     this.#sent.add(sent);
     return sent;
-  }
-
-  /** The client took a part of a response. */
-  noteProgress(sent: SentResponse): void {
-    sent.progressAt = this.#now();
-  }
-
-  /** Gives up a stream whose client does not read it. */
-  giveUpStream(connection: OpenConnection): void {
-    this.#closed.response++;
-    connection.close();
   }
 
   /** A response was sent, or its client has disconnected. Idempotent. */
@@ -238,6 +243,7 @@ export class ConnectionTable {
       connection.close();
     }
     for (const sent of this.#sent) {
+      sent.look(now);
       if (now >= sent.deadline || now - sent.progressAt >= idleTimeoutMs) this.#giveUp(sent);
     }
   }
@@ -263,7 +269,8 @@ export class ConnectionTable {
   #giveUpSlowest(now: number): boolean {
     let slowest: SentResponse | undefined;
     for (const sent of this.#sent) {
-      if (now - sent.progressAt < STALLED_RESPONSE_MS) continue;
+      sent.look(now);
+      if (sent.bytes === 0 || now - sent.progressAt < STALLED_RESPONSE_MS) continue;
       if (slowest === undefined || sent.progressAt < slowest.progressAt) slowest = sent;
     }
     if (slowest !== undefined) this.#giveUp(slowest);
@@ -272,6 +279,7 @@ export class ConnectionTable {
 
   #giveUp(sent: SentResponse): void {
     this.#closed.response++;
+    sent.progress?.onGiveUp?.();
     this.endSending(sent);
     sent.connection.close();
   }
@@ -297,12 +305,12 @@ export class ConnectionTable {
 /**
  * Returns whether a response must be watched until it was sent, and its length.
  *
- * @returns undefined if it needs no watch; otherwise its length, or `"stream"` if that is unknown
+ * @returns undefined if it needs no watch; otherwise its length, or `"unknown"`
  */
-export function watchedLength({ status, headers }: Response): number | "stream" | undefined {
+export function watchedLength({ status, headers }: Response): number | "unknown" | undefined {
   if (status === 304 || status === 204) return undefined;
   const length = headers.get("content-length");
-  if (length === null) return "stream";
+  if (length === null) return "unknown";
   const bytes = Number(length);
   return bytes > WATCHED_RESPONSE_BYTES ? bytes : undefined;
 }

@@ -52,7 +52,7 @@ export interface Resource {
 
 /** Parses a multi-status response. */
 export function resources(text: string): Resource[] {
-  const root = parseXml(new TextEncoder().encode(text));
+  const root = parseXml(new TextEncoder().encode(text), Infinity);
   assertEquals(toNameKey(root), "{DAV:}multistatus");
   return childElements(root).map((response) => {
     const properties: Record<string, ReadonlyMap<string, XmlElement>> = {};

@@ -1,12 +1,12 @@
 /**
- * Property: a client that does not read the response of a plugin holds no request of the plugin and
- * no connection for ever, however the plugin sends the response.
+ * Property: a client that does not read its response holds no memory, no request of a plugin and no
+ * connection for ever, whatever sends the response and however it is made.
  */
 
 import { assertEquals, assertMatch } from "../support/assert.ts";
 import { withPluginServer } from "../support/plugin_server.ts";
 import { withTempFolder } from "../support/temp_folder.ts";
-import type { TestServer } from "../support/test_server.ts";
+import { CLOSED, type TestServer, TOKEN, withServer } from "../support/test_server.ts";
 import { Connection } from "../support/wire.ts";
 
 const IDLE_MS = 600;
@@ -52,14 +52,30 @@ async function send(
   return connection;
 }
 
-async function closedResponses(server: TestServer): Promise<number> {
-  const { text } = await server.approve("GET", "/proc/metrics");
-  return Number(/^elastik_connections_closed_total\{reason="response"\} (\d+)$/m.exec(text)?.[1]);
+/** Reads a path over a connection of its own: an idle one would be closed. */
+async function read(server: TestServer, target: string): Promise<string> {
+  const connection = await Connection.open(server.port);
+  const token = `Authorization: Bearer ${server.approveToken}\r\n`;
+  await connection.write(`GET ${target} HTTP/1.1\r\nHost: localhost\r\n${token}\r\n`);
+  const { text } = await connection.reply();
+  connection.close();
+  return text;
 }
 
-async function openConnections(server: TestServer): Promise<number> {
-  const { text } = await server.approve("GET", "/proc/metrics");
-  return Number(/^elastik_connections_open (\d+)$/m.exec(text)?.[1]);
+async function metric(server: TestServer, pattern: RegExp): Promise<number> {
+  return Number(pattern.exec(await read(server, "/proc/metrics"))?.[1]);
+}
+
+function closedResponses(server: TestServer): Promise<number> {
+  return metric(server, /^elastik_connections_closed_total\{reason="response"\} (\d+)$/m);
+}
+
+function responseBytes(server: TestServer): Promise<number> {
+  return metric(server, /^elastik_response_body_bytes (\d+)$/m);
+}
+
+function openConnections(server: TestServer): Promise<number> {
+  return metric(server, /^elastik_connections_open (\d+)$/m);
 }
 
 for (
@@ -74,7 +90,7 @@ for (
       const silent = [];
       for (let i = 0; i < 2; i++) silent.push(await send(server, target, 1, method));
       while (await closedResponses(server) < 2);
-      assertEquals((await server.send({ method: "GET", target: "/long/ok" })).text, "ok");
+      assertEquals(await read(server, "/long/ok"), "ok");
       // What was sent before; then the connection ends.
       for (const connection of silent) {
         assertMatch(await connection.rest(), /^HTTP\/1\.1 200/);
@@ -93,8 +109,7 @@ Deno.test("a client that never reads a file of a plugin does not keep its reques
       const silent = [];
       for (let i = 0; i < 2; i++) silent.push(await send(server, target));
       while (await closedResponses(server) < 2);
-      const short = await server.send({ method: "GET", target: "/mnt/disk/short.txt" });
-      assertEquals(short.text, "short");
+      assertEquals(await read(server, "/mnt/disk/short.txt"), "short");
       for (const connection of silent) connection.close();
     });
   }));
@@ -114,5 +129,78 @@ Deno.test("a client that reads gets all of a response, although the plugin pause
   withPluginServer({ plugins: [["long", SOURCE]], env: ENV }, async (server) => {
     const connection = await send(server, "/long/quiet");
     assertEquals((await connection.reply()).body.length, 2 * 65536);
+    connection.close();
+  }));
+
+/** A PROPFIND whose response is long, because each member lacks the properties that it names. */
+function longPropfind(): string {
+  const names = Array.from({ length: 80 }, (_, i) => `<n:p${i}/>`).join("");
+  const body = `<propfind xmlns="DAV:"><prop xmlns:n="${
+    "u".repeat(500)
+  }">${names}</prop></propfind>`;
+  return `PROPFIND /dav/home/many/ HTTP/1.1\r\nHost: localhost\r\nDepth: 1\r\n` +
+    `Content-Length: ${body.length}\r\n\r\n${body}`;
+}
+const MEMBERS = 400;
+
+function get(target: string): string {
+  return `GET ${target} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer ${TOKEN}\r\n\r\n`;
+}
+
+async function fill(server: TestServer): Promise<void> {
+  const part = new Uint8Array(LARGE_BYTES / 4);
+  await server.approve("PUT", "/home/cached", part);
+  for (let i = 0; i < 4; i++) await server.approve("POST", "/home/large", part);
+  const puts = Array.from(
+    { length: MEMBERS },
+    (_, i) => server.approve("PUT", `/home/many/${i}`, "x"),
+  );
+  await Promise.all(puts);
+}
+
+Deno.test("clients that never read a response of the server do not keep their connections", async (t) => {
+  await withServer({ env: { ...CLOSED, ...ENV } }, async (server) => {
+    await fill(server);
+    let closed = 0;
+    for (
+      const [name, request] of [
+        ["a long world", get("/home/large?raw")],
+        ["worlds in memory", get("/home/cached?raw").repeat(4)],
+        ["a world by WebDAV", get("/dav/home/cached").repeat(4)],
+        [
+          "ranges of a world in memory",
+          get("/home/cached?raw").replace("\r\n", "\r\nRange: bytes=1-\r\n").repeat(4),
+        ],
+        ["an earlier version", get("/home/large?at=4&raw")],
+        ["a snapshot", get("/proc/snapshot/home/large")],
+        ["a multistatus response", longPropfind()],
+        ["an event stream", get("/stream/home/large")],
+      ] as const
+    ) {
+      await t.step(name, async () => {
+        const silent = [];
+        for (let i = 0; i < 2; i++) {
+          const connection = await Connection.open(server.port);
+          await connection.write(request);
+          silent.push(connection);
+        }
+        closed += silent.length;
+        while (await closedResponses(server) < closed);
+        assertEquals(await responseBytes(server), 0);
+        for (const connection of silent) connection.close();
+      });
+    }
+  });
+});
+
+Deno.test("a client that reads a multistatus response slowly gets all of it", () =>
+  withServer({ env: ENV }, async (server) => {
+    await fill(server);
+    const connection = await Connection.open(server.port);
+    await connection.write(longPropfind());
+    const { text } = await connection.reply();
+    assertEquals(text.match(/<D:response>/g)?.length, MEMBERS + 1);
+    assertMatch(text, /<\/D:multistatus>\s*$/);
+    assertEquals(await responseBytes(server), 0);
     connection.close();
   }));

@@ -36,7 +36,7 @@ const LAYERS: readonly (readonly [units: string, mayImport: string])[] = [
   ],
   [
     "dav/methods",
-    "all of dav except the router, auth, http, limits, request, response, world",
+    "all of dav except the router, auth, base, http, limits, request, response, world",
   ],
   ["dav/router.ts", "all of dav, http, response; request (types)"],
   ["plugin/wire", "cell_limits"],

@@ -1,6 +1,10 @@
 import { assert, assertEquals, assertStrictEquals } from "../support/assert.ts";
 import { EDGE_LIMITS, type EdgeLimits, MAX_REFUSED_CONNECTIONS } from "../../lib/limits.ts";
-import { ConnectionTable, watchedLength } from "../../lib/server/connection_table.ts";
+import {
+  ConnectionTable,
+  type ResponseToSend,
+  watchedLength,
+} from "../../lib/server/connection_table.ts";
 
 const MIB = 1024 * 1024;
 
@@ -87,17 +91,35 @@ Deno.test("ConnectionTable.check() closes a connection without a complete head i
 Deno.test("ConnectionTable.check() closes a connection whose response is not read in time", () => {
   const limits = { idleTimeoutMs: 1000, minBytesPerSecond: MIB };
   const { table, clock, closed, add } = createTable({ ...limits, maxConnections: 10 });
-  const stalled = table.startSending(add("stalled"), 4 * MIB);
-  const slow = table.startSending(add("slow"), 4 * MIB);
-  table.startStream(add("stream"));
-  assert(stalled !== undefined && slow !== undefined);
+  const start = (name: string, progress: { taken: number; hasUnread: boolean }, length?: number) =>
+    table.startSending(add(name), {
+      bytes: 4 * MIB,
+      progress,
+      ...(length === undefined ? {} : { length }),
+    });
+  const slow = { taken: 0, hasUnread: true };
+  start("stalled", { taken: 0, hasUnread: true }, 4 * MIB);
+  start("slow", slow, 4 * MIB);
+  start("stream without events", { taken: 0, hasUnread: false });
   for (clock.now = 500; clock.now < 5000; clock.now += 500) {
-    table.noteProgress(slow);
+    slow.taken++;
     table.check();
     assertEquals(closed, clock.now < 1000 ? [] : ["stalled"]);
   }
   table.check();
   assertEquals(closed, ["stalled", "slow"]);
+});
+
+Deno.test("ConnectionTable.check() closes a connection whose response without progress takes too long", () => {
+  const limits = { idleTimeoutMs: 1000, minBytesPerSecond: MIB };
+  const { table, clock, closed, add } = createTable(limits);
+  table.startSending(add("a"), { bytes: 0, length: 2 * MIB });
+  clock.now = 2999;
+  table.check();
+  assertEquals(closed, []);
+  clock.now = 3000;
+  table.check();
+  assertEquals(closed, ["a"]);
 });
 
 Deno.test("ConnectionTable.allowTime() prolongs the time for the next request by that for the response", () => {
@@ -114,27 +136,32 @@ Deno.test("ConnectionTable.allowTime() prolongs the time for the next request by
   assertEquals(closed, ["a"]);
 });
 
+/** A response of which the client takes nothing. */
+function unread(bytes: number): ResponseToSend {
+  return { bytes, length: bytes, progress: { taken: 0, hasUnread: true } };
+}
+
 Deno.test("ConnectionTable.startSending() limits the bytes, and gives up a stalled response", () => {
   const { table, clock, closed, add } = createTable({ maxResponseBytesInFlight: 40 * MIB });
-  const first = table.startSending(add("first"), 20 * MIB);
+  const first = table.startSending(add("first"), unread(20 * MIB));
   assert(first !== undefined);
-  assert(table.startSending(add("second"), 20 * MIB) !== undefined);
-  assertStrictEquals(table.startSending(add("third"), 1), undefined);
+  assert(table.startSending(add("second"), unread(20 * MIB)) !== undefined);
+  assertStrictEquals(table.startSending(add("third"), unread(1)), undefined);
   table.endSending(first);
   table.endSending(first);
   assertStrictEquals(table.counts().responseBytes, 20 * MIB);
-  assert(table.startSending(add("third"), 20 * MIB) !== undefined);
+  assert(table.startSending(add("third"), unread(20 * MIB)) !== undefined);
   assertStrictEquals(table.counts().responsesRefused, 1);
   clock.now = 4999;
-  assertStrictEquals(table.startSending(add("fourth"), 1), undefined);
+  assertStrictEquals(table.startSending(add("fourth"), unread(1)), undefined);
   clock.now = 5000;
-  assert(table.startSending(add("fourth"), 1) !== undefined);
+  assert(table.startSending(add("fourth"), unread(1)) !== undefined);
   assertEquals(closed, ["second"]);
 });
 
 Deno.test("ConnectionTable.startSending() admits one response of any length", () => {
   const { table, add } = createTable({ maxResponseBytesInFlight: 1 });
-  assert(table.startSending(add("a"), 20 * MIB) !== undefined);
+  assert(table.startSending(add("a"), unread(20 * MIB)) !== undefined);
 });
 
 Deno.test("ConnectionTable.closeSoon() closes a connection after a delay, also a busy one", () => {
@@ -161,5 +188,5 @@ Deno.test("watchedLength() names large responses and streams", () => {
   assertStrictEquals(of(304), undefined);
   assertStrictEquals(of(200, 65_536), undefined);
   assertStrictEquals(of(200, 65_537), 65_537);
-  assertStrictEquals(of(200), "stream");
+  assertStrictEquals(of(200), "unknown");
 });

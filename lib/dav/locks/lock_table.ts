@@ -14,7 +14,7 @@
  */
 
 import { type Caller, credentialKey } from "../../auth/caller.ts";
-import { LOCK_PURGE_MS, MAX_DAV_LOCKS, MAX_SHARED_LOCKS } from "../../limits.ts";
+import { DAV_LIMITS, type DavLimits, LOCK_PURGE_MS } from "../../limits.ts";
 
 /** A request for a lock. */
 export interface LockRequest {
@@ -57,6 +57,8 @@ export interface LockTableOptions {
   readonly secondsLeft: (caller: Caller) => number;
   /** Most locks of one credential. T3 has this number in reserve among the locks of the server. */
   readonly maxPerCredential: number;
+  /** Most locks of the server, and shared locks of one resource. */
+  readonly limits?: Pick<DavLimits, "locks" | "sharedLocks">;
   /** Returns a new random UUID, which clients cannot guess. */
   readonly uuid?: () => string;
 }
@@ -203,13 +205,11 @@ export class LockTable {
   }
 
   #fullness({ path, holder }: LockRequest): "credential" | "server" | undefined {
-    const { maxPerCredential } = this.#options;
+    const { maxPerCredential, limits: { locks, sharedLocks } = DAV_LIMITS } = this.#options;
     if ((this.#counts.get(credentialKey(holder)) ?? 0) >= maxPerCredential) return "credential";
-    const reserved = holder.tier === "T3" ? 0 : Math.min(maxPerCredential, MAX_DAV_LOCKS / 2);
+    const reserved = holder.tier === "T3" ? 0 : Math.min(maxPerCredential, locks / 2);
     const shared = this.#roots.get(path)?.length ?? 0;
-    return this.#count >= MAX_DAV_LOCKS - reserved || shared >= MAX_SHARED_LOCKS
-      ? "server"
-      : undefined;
+    return this.#count >= locks - reserved || shared >= sharedLocks ? "server" : undefined;
   }
 
   #add(holder: Caller, locks: 1 | -1): void {

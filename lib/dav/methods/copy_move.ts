@@ -19,7 +19,6 @@ import { redactFor } from "../../auth/redact.ts";
 import type { RequestTarget } from "../../http/path.ts";
 import { Problem } from "../../http/problem.ts";
 import { toStoreProblem } from "../../response/store_problem.ts";
-import { MAX_DAV_MEMBERS } from "../../limits.ts";
 import { preconditionFault } from "../../world/precondition.ts";
 import { initialState, type Precondition } from "../../world/store.ts";
 import { parseDavPrecondition } from "../resource/dav_etag.ts";
@@ -104,10 +103,10 @@ export async function copyMove(context: DavContext, davRequest: DavRequest): Pro
   const isTree = from.collection && depth === "infinity";
   if (isTree) assertCanTree(caller, "read", path);
   const tree = isTree
-    ? await listTree(store, undefined, from, () =>
+    ? await listTree(store, undefined, from, context.limiter, () =>
       new Problem(
         "insufficient-storage",
-        `Cannot ${method} ${path}: it has more than ${MAX_DAV_MEMBERS} resources; transfer its parts`,
+        `Cannot ${method} ${path}: it has more than ${context.limiter.limits.members} resources; transfer its parts`,
       ))
     // With Depth 0 only the collection is copied, without a world of the same name.
     : [from.collection ? { path, collection: true } : from];

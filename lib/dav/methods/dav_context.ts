@@ -4,12 +4,18 @@
  */
 
 import type { Caller } from "../../auth/caller.ts";
+import { TimeSlices } from "../../base/time_slices.ts";
+import { DAV_SLICE_MS } from "../../limits.ts";
 import type { Connection } from "../../request/request_context.ts";
+import { Problem } from "../../http/problem.ts";
 import type { RequestTarget } from "../../http/path.ts";
 import type { ServerContext } from "../../request/server_context.ts";
 import { CreationInfoCache } from "../properties/creation_info.ts";
 import { DeadProperties } from "../properties/dead_properties.ts";
 import type { LockTable } from "../locks/lock_table.ts";
+import { DavLimiter } from "../resource/dav_limiter.ts";
+import { readXml, TooManyNodes } from "../xml/xml_reader.ts";
+import type { XmlElement } from "../xml/xml_writer.ts";
 import { createQuotaReader, type QuotaReader } from "../properties/quota.ts";
 
 /** Services and state of the WebDAV methods; one per server. */
@@ -19,6 +25,9 @@ export interface DavContext {
   readonly creationInfo: CreationInfoCache;
   readonly deadProperties: DeadProperties;
   readonly readQuota: QuotaReader;
+  /** Divides the work of long requests. */
+  readonly slices: TimeSlices;
+  readonly limiter: DavLimiter;
 }
 
 /** One WebDAV request. */
@@ -34,13 +43,45 @@ export interface DavRequest {
 }
 
 /** Creates the context of a server. */
-export function createDavContext(server: ServerContext, locks: LockTable): DavContext {
+export function createDavContext(
+  server: ServerContext,
+  locks: LockTable,
+  limiter: DavLimiter = new DavLimiter(server.config.davLimits),
+): DavContext {
   const creationInfo = new CreationInfoCache(server.store);
   return {
     server,
     locks,
     creationInfo,
-    deadProperties: new DeadProperties(server.store, creationInfo),
+    deadProperties: new DeadProperties(server.store, creationInfo, limiter),
     readQuota: createQuotaReader(server.config.data, server.monotonic),
+    slices: new TimeSlices(DAV_SLICE_MS),
+    limiter,
   };
+}
+
+/**
+ * Reads the body of a WebDAV request as XML, within the limits of the server.
+ *
+ * @returns the root element, or `undefined` if the body is empty
+ * @throws {Problem} `bad-body`, `body-too-large`
+ */
+export async function readDavXml(
+  { limiter, slices }: Pick<DavContext, "limiter" | "slices">,
+  { request, connection }: Pick<DavRequest, "request" | "connection">,
+): Promise<XmlElement | undefined> {
+  const { xmlBytes: maxBytes, xmlNodes: maxNodes } = limiter.limits;
+  const turn = () => slices.isOver ? slices.next() : undefined;
+  try {
+    return await readXml(request, {
+      maxBytes,
+      maxNodes,
+      turn,
+      ...(connection && { source: connection }),
+    });
+  } catch (error) {
+    if (error instanceof TooManyNodes) limiter.refuse("xmlNodes", error);
+    else if (error instanceof Problem && error.status === 413) limiter.refuse("xmlBytes", error);
+    throw error;
+  }
 }

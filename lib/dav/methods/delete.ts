@@ -7,7 +7,6 @@
 import { assertCan, assertCanEach, assertCanTree } from "../../auth/policy.ts";
 import { Problem } from "../../http/problem.ts";
 import { toStoreProblem } from "../../response/store_problem.ts";
-import { MAX_DAV_MEMBERS } from "../../limits.ts";
 import { parseDavPrecondition } from "../resource/dav_etag.ts";
 import { readDepth } from "../resource/dav_headers.ts";
 import { assertLockTokens, missingLocks } from "../locks/lock_guard.ts";
@@ -90,15 +89,15 @@ export async function deleteResource(
  * @throws {Problem} `unauthorized`, `forbidden`; `insufficient-storage` if there are too many
  */
 export async function listForDeletion(
-  { server: { store } }: DavContext,
+  { server: { store }, limiter }: DavContext,
   { caller }: DavRequest,
   root: Resource,
 ): Promise<readonly Resource[]> {
   assertCanTree(caller, "delete", root.path);
-  const tree = await listTree(store, undefined, root, () =>
+  const tree = await listTree(store, undefined, root, limiter, () =>
     new Problem(
       "insufficient-storage",
-      `Cannot delete ${root.path}: it has more than ${MAX_DAV_MEMBERS} resources; ` +
+      `Cannot delete ${root.path}: it has more than ${limiter.limits.members} resources; ` +
         `delete its parts, or use its plain path: DELETE ${root.path}/`,
     ));
   assertCanEach(caller, "delete", tree.map(({ path }) => path));

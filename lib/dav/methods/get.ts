@@ -3,9 +3,10 @@
  * conditional requests, but with the entity tag of PROPFIND. A collection is sent as a listing.
  */
 
-import { assertCan, isRedacted } from "../../auth/policy.ts";
+import { assertCan, isRedacted, readScopeKey } from "../../auth/policy.ts";
 import { redactFor } from "../../auth/redact.ts";
-import { respondListing } from "../../response/listing.ts";
+import { sendListing } from "../../response/listing.ts";
+import { sharedListingsOf } from "../../response/shared_listings.ts";
 import { createTypeChooser } from "../../http/negotiate.ts";
 import {
   getRepresentation,
@@ -43,13 +44,18 @@ async function getUncached(context: DavContext, davRequest: DavRequest): Promise
   const found = requireFound(await findResource(store, path), collection, "read", path);
   if (collection || found.entry === undefined) {
     const mounts = hasMounts(context.server.plugins);
-    const members = await listMembers(store, caller, path, mounts);
-    const rows = members.map((member) => ({
-      name: member.path.slice(member.path.lastIndexOf("/") + 1),
-      dir: member.collection,
-    }));
     const mediaType = chooseListing(request.headers.get("accept")) ?? "text/plain";
-    return respondListing(request, rows, mediaType);
+    const listRows = async () => {
+      const members = await listMembers(store, caller, path, mounts);
+      return members.map((member) => ({
+        name: member.path.slice(member.path.lastIndexOf("/") + 1),
+        dir: member.collection,
+      }));
+    };
+    // The root depends on mounts, which change without a change of a world.
+    const scope = path === "/" ? undefined : readScopeKey(caller);
+    const listing = await sharedListingsOf(store).get(scope, `/dav${path}`, mediaType, listRows);
+    return sendListing(request, listing);
   }
   const world = await readWorld(context, name, path);
   return respondRepresentation(request, davRepresentation(world, davRequest), true);

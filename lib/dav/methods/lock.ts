@@ -17,8 +17,7 @@ import type { Lock } from "../locks/lock_table.ts";
 import { parseLockInfo, writeLockDiscovery } from "../locks/lock_xml.ts";
 import { assertParentExists, assertWorld } from "./target_checks.ts";
 import { findResource } from "../resource/resource.ts";
-import type { DavContext, DavRequest } from "./dav_context.ts";
-import { readXml } from "../xml/xml_reader.ts";
+import { type DavContext, type DavRequest, readDavXml } from "./dav_context.ts";
 
 /**
  * Handles a LOCK request: creates a lock, or refreshes one if the request has no body.
@@ -28,7 +27,7 @@ import { readXml } from "../xml/xml_reader.ts";
 export async function lock(context: DavContext, davRequest: DavRequest): Promise<Response> {
   const { request, caller, target: { path } } = davRequest;
   assertCan(caller, "write", path);
-  const root = await readXml(request, davRequest.connection);
+  const root = await readDavXml(context, davRequest);
   if (root === undefined) return refresh(context, davRequest);
   const lockRequest = {
     path,

@@ -4,6 +4,7 @@
  * properties.
  */
 
+import { type DavContext, readDavXml } from "./dav_context.ts";
 import { assertCan } from "../../auth/policy.ts";
 import type { RequestContext } from "../../request/request_context.ts";
 import { formatHttpDate } from "../../http/http_date.ts";
@@ -20,7 +21,6 @@ import {
 } from "../resource/mount_client.ts";
 import { createMultistatus, writePropertiesResponse } from "../properties/multistatus.ts";
 import { parsePropfind, type PropfindRequest } from "../properties/propfind_request.ts";
-import { readXml } from "../xml/xml_reader.ts";
 import { DAV_NAMESPACE, escapeXml, toNameKey, writeEmptyElement } from "../xml/xml_writer.ts";
 
 const ALLOW = "OPTIONS, GET, HEAD, PUT, PROPFIND";
@@ -41,10 +41,12 @@ const OPAQUE = new Uint8Array([0xff]);
 /**
  * Handles a request at or below `/dav/mnt`.
  *
+ * @param dav limits of WebDAV
  * @param context the request; its target is the path below `/mnt`
  * @throws {Problem}
  */
 export async function handleMount(
+  dav: Pick<DavContext, "limiter" | "slices">,
   plugins: Pick<PluginRoutes, "match">,
   context: RequestContext,
 ): Promise<Response> {
@@ -55,7 +57,7 @@ export async function handleMount(
       return new Response(null, { status: 200, headers: { ...DAV_HEADERS, "allow": ALLOW } });
     case "PROPFIND":
       assertCan(caller, "read", path);
-      return await propfind(plugins, context);
+      return await propfind(dav, plugins, context);
     case "GET":
     case "HEAD":
       return await fetchMount(plugins, context, method, selectHeaders(request), collection);
@@ -91,6 +93,7 @@ function selectHeaders({ headers }: Request): Headers {
 }
 
 async function propfind(
+  dav: Pick<DavContext, "limiter" | "slices">,
   plugins: Pick<PluginRoutes, "match">,
   context: RequestContext,
 ): Promise<Response> {
@@ -103,7 +106,7 @@ async function propfind(
       `Cannot read the properties of all resources below ${path}: send Depth: 0 or 1`,
     );
   }
-  const requested = parsePropfind(await readXml(request, context.connection));
+  const requested = parsePropfind(await readDavXml(dav, context), dav.limiter);
   const found = await findMountResource(plugins, context);
   if (collection && !found.collection) {
     throw new Problem("not-found", `Cannot read the properties of ${path}/: it is a file`);

@@ -4,12 +4,13 @@
  * left out.
  */
 
-import { assertCan, isRedacted } from "../../auth/policy.ts";
+import { assertCan, canRead, isRedacted } from "../../auth/policy.ts";
 import { redactFor } from "../../auth/redact.ts";
 import { Problem } from "../../http/problem.ts";
-import { DAV_BATCH_RESOURCES, MAX_DAV_MEMBERS, MAX_DAV_NAMES_BYTES } from "../../limits.ts";
+import { DAV_BATCH_RESOURCES, MULTISTATUS_PIECE_CHARS } from "../../limits.ts";
 import { StoreError } from "../../world/store.ts";
 import { readDepth } from "../resource/dav_headers.ts";
+import type { DavLimiter } from "../resource/dav_limiter.ts";
 import { DavProblem, toHref } from "../resource/dav_problem.ts";
 import type { DeadProperty } from "../properties/dead_properties.ts";
 import {
@@ -22,8 +23,8 @@ import {
 import { hasMounts } from "../resource/mount_client.ts";
 import {
   createMultistatus,
-  createStreamedMultistatus,
   type PropStat,
+  StreamedMultistatus,
   writePropertiesResponse,
 } from "../properties/multistatus.ts";
 import { parsePropfind, type PropfindRequest } from "../properties/propfind_request.ts";
@@ -32,15 +33,21 @@ import {
   isTopLevel,
   listMembers,
   listTree,
+  peekResource,
   requireFound,
   type Resource,
 } from "../resource/resource.ts";
-import type { DavContext, DavRequest } from "./dav_context.ts";
-import { readXml } from "../xml/xml_reader.ts";
+import { type DavContext, type DavRequest, readDavXml } from "./dav_context.ts";
 import { DAV_NAMESPACE, toNameKey, writeEmptyElement, type XmlName } from "../xml/xml_writer.ts";
 
 /** Maximum number of resources that are read from disk at the same time. */
 const MAX_CONCURRENT_READS = 16;
+/** Names of members, without the path of their collection. */
+type Names = readonly string[];
+/** Memory of a response that is being sent: pieces of it in the server and in the runtime. */
+const MULTISTATUS_BYTES = 512 * 1024;
+/** Memory of one resource of which it is made. */
+const RESOURCE_BYTES = 128;
 const LIVE_NAMES: readonly XmlName[] = LIVE_PROPERTY_NAMES.map((name) => ({
   ns: DAV_NAMESPACE,
   name,
@@ -74,7 +81,7 @@ export async function propfind(context: DavContext, davRequest: DavRequest): Pro
   assertCan(caller, "read", path);
   const depth = readDepth(request.headers, "infinity", ["0", "1", "infinity"]);
   const plan = planOf(
-    parsePropfind(await readXml(request, davRequest.connection)),
+    parsePropfind(await readDavXml(context, davRequest), context.limiter),
     context.deadProperties.isEmpty,
   );
   const found = requireFound(
@@ -83,37 +90,52 @@ export async function propfind(context: DavContext, davRequest: DavRequest): Pro
     "read the properties of",
     path,
   );
-  let resources: readonly Resource[] = [found];
+  let members: readonly Resource[] | Names = [];
   if (depth === "1" && found.collection) {
-    const mounts = hasMounts(context.server.plugins);
-    resources = [found, ...await listMembers(store, caller, path, mounts)];
+    members = path === "/"
+      ? await listMembers(store, caller, path, hasMounts(context.server.plugins))
+      : await listNames(context, davRequest);
   } else if (depth === "infinity") {
-    resources = await listTree(store, caller, found, () =>
+    const tree = await listTree(store, caller, found, context.limiter, () =>
       new DavProblem(
         "forbidden",
         "propfind-finite-depth",
         `Cannot read the properties of all resources below ${path}: there are more than ` +
-          `${MAX_DAV_MEMBERS}; send Depth: 1`,
+          `${context.limiter.limits.members}; send Depth: 1`,
       ));
+    members = tree.slice(1);
   }
-  assertBounded(plan, resources.length, path);
-  const pieces = writeResponses(context, davRequest, plan, resources);
-  if (resources.length > DAV_BATCH_RESOURCES) return createStreamedMultistatus(pieces);
+  const count = members.length + 1;
+  assertBounded(context.limiter, plan, count, path);
+  const pieces = writeResponses(context, davRequest, plan, found, members);
+  if (count > DAV_BATCH_RESOURCES) {
+    const streamed = new StreamedMultistatus(pieces);
+    const bytes = MULTISTATUS_BYTES + count * RESOURCE_BYTES;
+    davRequest.connection?.watchReader?.(streamed, bytes);
+    return streamed.response;
+  }
   const responses: string[] = [];
   for await (const piece of pieces) responses.push(piece);
   return createMultistatus(responses);
 }
 
 /** Throws if long property names for many resources would make a very long response. */
-function assertBounded({ columns }: Plan, resources: number, path: string): void {
+function assertBounded(
+  limiter: DavLimiter,
+  { columns }: Plan,
+  resources: number,
+  path: string,
+): void {
+  const max = limiter.limits.namesBytes;
   let bytes = 0;
   for (const { name, named } of columns) if (named) bytes += writeEmptyElement(name).length;
-  if (bytes * resources <= MAX_DAV_NAMES_BYTES) return;
-  throw new Problem(
+  if (bytes * resources <= max) return;
+  const problem = new Problem(
     "bad-body",
     `Cannot read the properties of ${path}: the property names for ${resources} resources are longer ` +
-      `than ${MAX_DAV_NAMES_BYTES} bytes; request fewer properties or a smaller Depth`,
+      `than ${max} bytes; request fewer properties or a smaller Depth`,
   );
+  throw limiter.refuse("namesBytes", problem);
 }
 
 function planOf(requested: PropfindRequest, hasNoDeadProperties: boolean): Plan {
@@ -138,23 +160,51 @@ function planOf(requested: PropfindRequest, hasNoDeadProperties: boolean): Plan 
   };
 }
 
+/**
+ * Lists the names of the members that the caller can read. The names are those of the catalog, so a
+ * response that is being sent costs little memory. Their entries are read when they are written.
+ */
+async function listNames(
+  context: DavContext,
+  { caller, target: { path, name } }: DavRequest,
+): Promise<Names> {
+  const children = await context.server.store.list(name);
+  return children.filter((child) => canRead(caller, `${path}/${child.name}`))
+    .map((child) => child.name);
+}
+
 async function* writeResponses(
   context: DavContext,
   davRequest: DavRequest,
   plan: Plan,
-  resources: readonly Resource[],
+  root: Resource,
+  members: readonly Resource[] | Names,
 ): AsyncGenerator<string> {
-  for (let at = 0; at < resources.length; at += DAV_BATCH_RESOURCES) {
-    const step = resources.slice(at, at + DAV_BATCH_RESOURCES);
-    let text = "";
-    for (let i = 0; i < step.length; i += MAX_CONCURRENT_READS) {
-      const some = step.slice(i, i + MAX_CONCURRENT_READS).map((found) =>
-        writeResponse(context, davRequest, plan, found)
-      );
-      text += (some.every((one) => typeof one === "string") ? some : await Promise.all(some))
-        .join("");
+  const { server: { store }, slices } = context;
+  let text = "";
+  let reading: Promise<string>[] = [];
+  for (let at = -1; at < members.length; at++) {
+    const member = at < 0 ? root : members[at];
+    const resource = typeof member === "string"
+      ? peekResource(store, `${root.path}/${member}`)
+      : member;
+    const written = resource && writeResponse(context, davRequest, plan, resource);
+    if (typeof written === "string" && reading.length === 0) text += written;
+    else if (written !== undefined) reading.push(Promise.resolve(written));
+    const isLast = at === members.length - 1;
+    if (reading.length >= MAX_CONCURRENT_READS || isLast) {
+      text += (await Promise.all(reading)).join("");
+      reading = [];
     }
+    if (slices.isOver) {
+      // A pending read that fails must be awaited before the next slice.
+      text += (await Promise.all(reading)).join("");
+      reading = [];
+      await slices.next();
+    }
+    if (reading.length > 0 || text.length < MULTISTATUS_PIECE_CHARS && !isLast) continue;
     yield text;
+    text = "";
   }
 }
 

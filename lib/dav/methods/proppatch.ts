@@ -12,8 +12,8 @@ import { isProtectedProperty } from "../properties/live_properties.ts";
 import { assertLockTokens } from "../locks/lock_guard.ts";
 import { createMultistatus, writePropertiesResponse } from "../properties/multistatus.ts";
 import { findResource, requireFound } from "../resource/resource.ts";
-import type { DavContext, DavRequest } from "./dav_context.ts";
-import { childElements, findDavChild, isDavName, readXml } from "../xml/xml_reader.ts";
+import { type DavContext, type DavRequest, readDavXml } from "./dav_context.ts";
+import { childElements, findDavChild, isDavName } from "../xml/xml_reader.ts";
 import { toNameKey, writeElement, writeEmptyElement, type XmlElement } from "../xml/xml_writer.ts";
 
 /**
@@ -22,9 +22,9 @@ import { toNameKey, writeElement, writeEmptyElement, type XmlElement } from "../
  * @throws {Problem}
  */
 export async function proppatch(context: DavContext, davRequest: DavRequest): Promise<Response> {
-  const { request, caller, target: { path, isCollection: collection } } = davRequest;
+  const { caller, target: { path, isCollection: collection } } = davRequest;
   assertCan(caller, "write", path);
-  const changes = parsePropertyUpdate(await readXml(request, davRequest.connection));
+  const changes = parsePropertyUpdate(await readDavXml(context, davRequest));
   const found = requireFound(
     await findResource(context.server.store, path),
     collection,

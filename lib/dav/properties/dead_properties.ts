@@ -14,10 +14,11 @@ import { ANONYMOUS } from "../../auth/authenticate.ts";
 import { canRead } from "../../auth/policy.ts";
 import { sha256Hex } from "../../base/hash.ts";
 import { Problem } from "../../http/problem.ts";
-import { MAX_DEAD_PROPERTIES, MAX_DEAD_PROPERTIES_BYTES } from "../../limits.ts";
+import { DAV_LIMITS } from "../../limits.ts";
 import { type Store, StoreError, type World } from "../../world/store.ts";
 import { Turns } from "../../world/turns.ts";
 import type { CreationInfoCache } from "./creation_info.ts";
+import { DavLimiter } from "../resource/dav_limiter.ts";
 import type { Resource } from "../resource/resource.ts";
 import { toNameKey, type XmlName } from "../xml/xml_writer.ts";
 
@@ -43,13 +44,19 @@ const NONE: readonly DeadProperty[] = [];
 /** Stores and reads dead properties. */
 export class DeadProperties {
   readonly #store: Store;
+  readonly #limiter: DavLimiter;
   readonly #creationInfo: CreationInfoCache;
   readonly #parsed = new WeakMap<World, PropertyRecord>();
   /** Changes of one record run one after another. */
   readonly #turns = new Turns();
 
-  constructor(store: Store, creationInfo: CreationInfoCache) {
+  constructor(
+    store: Store,
+    creationInfo: CreationInfoCache,
+    limiter: DavLimiter = new DavLimiter(DAV_LIMITS),
+  ) {
     this.#store = store;
+    this.#limiter = limiter;
     this.#creationInfo = creationInfo;
   }
 
@@ -79,7 +86,7 @@ export class DeadProperties {
    *
    * @param by the caller, as in events
    * @throws {Problem} `insufficient-storage` if the properties would exceed
-   * {@link MAX_DEAD_PROPERTIES} or {@link MAX_DEAD_PROPERTIES_BYTES}
+   * the limits of one resource
    */
   async change(found: Resource, changes: readonly PropertyChange[], by: string): Promise<void> {
     await this.#turns.run(found.path, async () => {
@@ -121,13 +128,15 @@ export class DeadProperties {
     const worldId = await this.#identityOf(found);
     const text = JSON.stringify({ of: path, seal: worldId, properties });
     const body = encoder.encode(text);
-    if (properties.length > MAX_DEAD_PROPERTIES || body.length > MAX_DEAD_PROPERTIES_BYTES) {
-      throw new Problem(
+    const { properties: most, propertyBytes } = this.#limiter.limits;
+    if (properties.length > most || body.length > propertyBytes) {
+      const problem = new Problem(
         "insufficient-storage",
         `Cannot store the properties of ${path}: they would be ${properties.length} properties in ` +
-          `${body.length} bytes; at most ${MAX_DEAD_PROPERTIES} in ${MAX_DEAD_PROPERTIES_BYTES} ` +
-          "bytes are allowed",
+          `${body.length} bytes; at most ${most} in ${propertyBytes} bytes are allowed`,
       );
+      const limit = properties.length > most ? "properties" : "propertyBytes";
+      throw this.#limiter.refuse(limit, problem);
     }
     // The chain of the world records that its properties were changed, and by which caller. The
     // event is first, because the store can refuse it, and then nothing may be changed.

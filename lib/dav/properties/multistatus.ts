@@ -63,24 +63,34 @@ export function createMultistatus(responses: readonly string[]): Response {
   return new Response(`${HEAD}${responses.join("")}${TAIL}`, { status: 207, headers: HEADERS });
 }
 
-/**
- * Creates a 207 response that is written while the client reads it. After an error the response is
- * aborted; the client detects that, because the XML is incomplete.
- */
-export function createStreamedMultistatus(pieces: AsyncIterator<string>): Response {
-  const encoder = new TextEncoder();
-  let hasBegun = false;
-  const body = new ReadableStream<Uint8Array>({
-    async pull(controller) {
-      const next = await pieces.next();
-      const text = `${hasBegun ? "" : HEAD}${next.done ? TAIL : next.value}`;
-      hasBegun = true;
-      controller.enqueue(encoder.encode(text));
-      if (next.done) controller.close();
-    },
-    async cancel() {
-      await pieces.return?.();
-    },
-  }, { highWaterMark: 1 });
-  return new Response(body, { status: 207, headers: HEADERS });
+/** Writes a 207 response while the client reads it. */
+export class StreamedMultistatus {
+  readonly response: Response;
+  /** Pieces that the client has taken. */
+  taken = 0;
+  /** Whether a piece waits for the client; not while one is written. */
+  hasUnread = true;
+
+  /**
+   * After an error the response is aborted; the client detects that, because the XML is incomplete.
+   *
+   * @param pieces complete `DAV:response` elements
+   */
+  constructor(pieces: AsyncIterator<string>) {
+    const encoder = new TextEncoder();
+    const body = new ReadableStream<Uint8Array>({
+      pull: async (controller) => {
+        this.hasUnread = false;
+        const next = await pieces.next();
+        this.hasUnread = true;
+        const text = `${this.taken++ === 0 ? HEAD : ""}${next.done ? TAIL : next.value}`;
+        controller.enqueue(encoder.encode(text));
+        if (next.done) controller.close();
+      },
+      async cancel() {
+        await pieces.return?.();
+      },
+    }, { highWaterMark: 0 });
+    this.response = new Response(body, { status: 207, headers: HEADERS });
+  }
 }

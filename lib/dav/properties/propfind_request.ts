@@ -3,8 +3,9 @@
  * named properties.
  */
 
-import { MAX_PROPFIND_NAMES } from "../../limits.ts";
+import { DAV_LIMITS } from "../../limits.ts";
 import { Problem } from "../../http/problem.ts";
+import { DavLimiter } from "../resource/dav_limiter.ts";
 import { childElements, findDavChild, isDavName } from "../xml/xml_reader.ts";
 import { toNameKey, type XmlElement, type XmlName } from "../xml/xml_writer.ts";
 
@@ -20,7 +21,10 @@ export type PropfindRequest =
  * @param root root element of the body; `undefined`, for an empty body, requests all properties
  * @throws {Problem} `bad-body`
  */
-export function parsePropfind(root: XmlElement | undefined): PropfindRequest {
+export function parsePropfind(
+  root: XmlElement | undefined,
+  limiter: DavLimiter = new DavLimiter(DAV_LIMITS),
+): PropfindRequest {
   if (root === undefined) return { kind: "allprop", include: [] };
   if (!isDavName(root, "propfind")) refuse("the root element is not DAV:propfind");
   const prop = findDavChild(root, "prop");
@@ -29,25 +33,30 @@ export function parsePropfind(root: XmlElement | undefined): PropfindRequest {
   const forms = [prop, all, names].filter((element) => element !== undefined);
   if (forms.length !== 1) refuse(`it contains ${forms.length} of prop, allprop and propname`);
   if (names !== undefined) return { kind: "propname" };
-  if (prop !== undefined) return { kind: "prop", names: namesIn(prop) };
+  if (prop !== undefined) return { kind: "prop", names: namesIn(prop, limiter) };
   const include = findDavChild(root, "include");
-  return { kind: "allprop", include: include === undefined ? [] : namesIn(include) };
+  return { kind: "allprop", include: include === undefined ? [] : namesIn(include, limiter) };
 }
 
-function namesIn(element: XmlElement): XmlName[] {
+function namesIn(element: XmlElement, limiter: DavLimiter): XmlName[] {
+  const max = limiter.limits.names;
   const found = new Map<string, XmlName>();
   for (const { ns, name } of childElements(element)) {
     found.set(toNameKey({ ns, name }), { ns, name });
     // Checked in the loop: each key contains the whole namespace, which can be long.
-    if (found.size > MAX_PROPFIND_NAMES) {
-      refuse(`it names more than ${MAX_PROPFIND_NAMES} properties`);
+    if (found.size > max) {
+      throw limiter.refuse("names", problem(`it names more than ${max} properties`));
     }
   }
   return [...found.values()];
 }
 
 function refuse(found: string): never {
-  throw new Problem(
+  throw problem(found);
+}
+
+function problem(found: string): Problem {
+  return new Problem(
     "bad-body",
     `Cannot read PROPFIND: ${found}; send one DAV:propfind with prop, allprop or propname`,
   );

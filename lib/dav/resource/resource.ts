@@ -7,7 +7,7 @@
 import type { Caller } from "../../auth/caller.ts";
 import { canRead } from "../../auth/policy.ts";
 import { Problem } from "../../http/problem.ts";
-import { MAX_DAV_MEMBERS } from "../../limits.ts";
+import type { DavLimiter } from "./dav_limiter.ts";
 import { MOUNT_ROOT } from "./mount_client.ts";
 import { isInNamespace, NAMESPACES } from "../../world/name.ts";
 import type { Store, WorldEntry } from "../../world/store.ts";
@@ -47,6 +47,15 @@ export async function findResource(store: Store, path: string): Promise<Resource
   return { path, collection, entry };
 }
 
+/** Returns the resource at a path as the catalog knows it; `undefined` if it does not exist. */
+export function peekResource(store: Store, path: string): Resource | undefined {
+  const name = path.slice(1);
+  const entry = store.stat(name);
+  const collection = store.isCollection(name);
+  if (entry === undefined) return collection ? { path, collection } : undefined;
+  return { path, collection, entry };
+}
+
 /**
  * Lists the members of a collection that a caller can read, sorted by name.
  *
@@ -79,20 +88,21 @@ export async function listMembers(
  * members.
  *
  * @param caller undefined lists all resources
- * @param tooMany creates the error for more than {@link MAX_DAV_MEMBERS} resources
+ * @param tooMany creates the error for too many resources
  * @throws {Problem} the error that `tooMany` creates
  */
 export async function listTree(
   store: Store,
   caller: Caller | undefined,
   root: Resource,
+  limiter: DavLimiter,
   tooMany: () => Problem,
 ): Promise<Resource[]> {
   const found: Resource[] = [root];
   const queue: Resource[] = root.collection ? [root] : [];
   for (let at = queue.pop(); at !== undefined; at = queue.pop()) {
     for (const member of await listMembers(store, caller, at.path)) {
-      if (found.length >= MAX_DAV_MEMBERS) throw tooMany();
+      if (found.length >= limiter.limits.members) throw limiter.refuse("members", tooMany());
       found.push(member);
       if (member.collection) queue.push(member);
     }

@@ -7,7 +7,8 @@
 import { XMLParser, XMLValidator } from "../../deps/fast_xml_parser.ts";
 import { type BodySource, readBody } from "../../http/read_body.ts";
 import { Problem } from "../../http/problem.ts";
-import { MAX_DAV_XML_BYTES, MAX_DAV_XML_DEPTH } from "../../limits.ts";
+import { DAV_LIMITS, MAX_DAV_XML_DEPTH } from "../../limits.ts";
+import { countNodes } from "./count_nodes.ts";
 import {
   DAV_NAMESPACE,
   isXmlText,
@@ -58,30 +59,54 @@ interface Scope {
 
 const ROOT_SCOPE: Scope = { declared: new Map([["xml", XML], ["", ""]]) };
 
+/** What {@link readXml} depends on. */
+export interface XmlReading {
+  /** Longest body in bytes. */
+  readonly maxBytes: number;
+  /** Most nodes of the document. */
+  readonly maxNodes: number;
+  /** The connection of the client. */
+  readonly source?: BodySource;
+  /** Waits until the document can be parsed without a long delay of other requests. */
+  readonly turn?: () => Promise<void> | undefined;
+}
+
 /**
  * Reads the body of a request as XML.
  *
  * @returns the root element, or `undefined` if the body is empty
- * @throws {Problem} `bad-body`; `body-too-large` if the body is longer than
- * {@link MAX_DAV_XML_BYTES}
+ * @throws {Problem} `bad-body`; `body-too-large` if the body is too long
  */
 export async function readXml(
   request: Request,
-  source?: BodySource,
+  { maxBytes, maxNodes, source, turn }: XmlReading,
 ): Promise<XmlElement | undefined> {
-  const bytes = await readBody(request, MAX_DAV_XML_BYTES, source);
-  return bytes.length === 0 ? undefined : parseXml(bytes);
+  const bytes = await readBody(request, maxBytes, source);
+  if (bytes.length === 0) return undefined;
+  await turn?.();
+  return parseXml(bytes, maxNodes);
 }
+
+/** The document has too many nodes. */
+export class TooManyNodes extends Problem {}
 
 /**
  * Parses one XML document (XML 1.0, Namespaces in XML 1.0).
  *
+ * @param maxNodes most elements and attributes of the document
  * @returns the root element
+ * @throws {TooManyNodes}
  * @throws {Problem} `bad-body` if the bytes are not UTF-8 or not well-formed, or if the document
  * has a document type, an undeclared prefix or more than {@link MAX_DAV_XML_DEPTH} levels
  */
-export function parseXml(bytes: Uint8Array): XmlElement {
+export function parseXml(bytes: Uint8Array, maxNodes: number = DAV_LIMITS.xmlNodes): XmlElement {
   const text = decode(bytes);
+  if (countNodes(text, maxNodes) > maxNodes) {
+    throw new TooManyNodes(
+      "bad-body",
+      `Cannot read the XML: it has more than ${maxNodes} elements and attributes; send several requests`,
+    );
+  }
   // WebDAV needs no document type, and attacks such as entity expansion require one.
   if (/<!(?!--|\[CDATA\[)/.test(text)) refuse("it declares a document type or an entity");
   if (!isXmlText(text)) refuse("it contains a character that XML does not allow");
@@ -204,6 +229,8 @@ function unescapeXml(text: string): string {
       refuse("it contains an ampersand that does not start a reference");
     }
     const code = decimal === undefined ? parseInt(hex ?? "", 16) : Number(decimal);
+    // Most references; the checks below would make many of them slow.
+    if (code >= 0x20 && code < 0xd800) return String.fromCharCode(code);
     const char = code <= 0x10ffff ? String.fromCodePoint(code) : "";
     return char !== "" && isXmlText(char) ? char : refuse(`it refers to ${whole}`);
   });

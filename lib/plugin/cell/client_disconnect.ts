@@ -12,7 +12,7 @@ import { SlowTimer, type SlowTimerEntry } from "./slow_timer.ts";
 /** The connection of a request. */
 export interface CallerConnection {
   /** The client's connection; absent for a subrequest of a plugin. */
-  readonly connection?: Pick<Connection, "completed" | "receiveBody" | "giveUp">;
+  readonly connection?: Pick<Connection, "completed" | "receiveBody" | "watchReader">;
   /** The request as Deno created it, if the forwarded one is a copy. */
   readonly originalRequest?: Request;
 }

@@ -1,8 +1,8 @@
 /**
  * Gives up responses of a plugin whose reader takes nothing. Flow control limits their memory, but
- * each of them would hold a request of the plugin, a file and a connection for ever. A response is
- * watched until it was delivered, also after the plugin has sent all of it. A plugin that sends
- * nothing is not affected.
+ * each of them would hold a request of the plugin, a file and a connection for ever. The server
+ * watches the responses to its clients (`connection_table.ts`); this module watches those to other
+ * plugins, also after the plugin has sent all of the body. A plugin that sends nothing is not affected.
  */
 
 import type { CallerConnection } from "./client_disconnect.ts";
@@ -18,7 +18,10 @@ export interface WatchedResponse {
   readonly body: ReadBody;
   readonly call: Pick<PendingCall, "cancel" | "isOver">;
   /** The connection of the reader; absent for a subrequest of a plugin. */
-  readonly connection?: Pick<NonNullable<CallerConnection["connection"]>, "completed" | "giveUp">;
+  readonly connection?: Pick<
+    NonNullable<CallerConnection["connection"]>,
+    "completed" | "watchReader"
+  >;
 }
 
 interface Progress extends WatchedResponse {
@@ -51,10 +54,25 @@ export class UnreadResponses {
 
   /** Watches a response until it was delivered, or was given up. */
   watch(response: WatchedResponse): void {
+    const { body, call, connection } = response;
+    if (connection?.watchReader !== undefined) {
+      // The server watches all its responses. It closes the connection, which cancels the call.
+      connection.watchReader({
+        get taken() {
+          return body.taken;
+        },
+        get hasUnread() {
+          // After the end of the body, the client must take what the system buffers.
+          return body.hasUnread || call.isOver;
+        },
+        onGiveUp: this.#onGiveUp,
+      });
+      return;
+    }
     const progress: Progress = { ...response, taken: 0, at: this.#now() };
     this.#open.add(progress);
     const remove = () => this.#remove(progress);
-    response.connection?.completed.then(remove, remove);
+    connection?.completed.then(remove, remove);
     if (this.#timer !== undefined) return;
     const interval = Math.max(10, Math.min(CHECK_MS, this.#timeoutMs / 4));
     this.#timer = setInterval(() => this.check(), interval);
@@ -84,7 +102,6 @@ export class UnreadResponses {
       call.cancel(reason);
       // The call is over if the plugin has sent all of the body.
       body.fail(reason);
-      connection?.giveUp?.();
     }
   }
 

@@ -33,7 +33,7 @@ export function edgeFamilies(counts: EdgeCounts): MetricFamily[] {
     ]),
     bytes(
       "elastik_response_body_bytes",
-      "Responses over 8 MiB that are being sent.",
+      "Memory of long responses that are being sent.",
       connections.responseBytes,
     ),
     counter("elastik_responses_refused", "Responses above the memory limit.", [

@@ -17,6 +17,7 @@ import {
   type MetricsFormat,
 } from "../../observe/open_metrics.ts";
 import { type RequestCounts, WAIT_BOUNDS_SECONDS } from "../../observe/request_counts.ts";
+import type { DavLimiter } from "../../dav/resource/dav_limiter.ts";
 import { edgeFamilies } from "./edge_metrics.ts";
 import type { StreamCounts } from "../stream/stream.ts";
 import type { PluginMetrics } from "../../request/plugin_routes.ts";
@@ -24,10 +25,13 @@ import type { PluginMetrics } from "../../request/plugin_routes.ts";
 /** Values that change with every request. */
 export interface LiveMetrics {
   readonly requests: Pick<RequestCounts, "list" | "waits" | "problems">;
+  readonly davLimiter: Pick<DavLimiter, "refused">;
   readonly locks: { readonly size: number; readonly refused: number };
   readonly streams: StreamCounts;
 }
 
+/** Limits that `elastik_dav_locks_refused` counts. */
+const LOCK_LIMITS: ReadonlySet<string> = new Set(["locks", "sharedLocks"]);
 const KIB = 1024;
 const OPEN_METRICS = "application/openmetrics-text";
 
@@ -99,6 +103,12 @@ export function collectMetrics(server: ServerContext, live: LiveMetrics): Metric
     counter("elastik_dav_locks_refused", "LOCK requests that a limit on locks refused.", [
       { value: live.locks.refused },
     ]),
+    counter(
+      "elastik_dav_refused",
+      "WebDAV requests that a limit refused, by limit.",
+      live.davLimiter.refused().filter(({ limit }) => !LOCK_LIMITS.has(limit))
+        .map(({ limit, count }) => ({ labels: { limit }, value: count })),
+    ),
     ...(server.edge === undefined ? [] : edgeFamilies(server.edge())),
     ...streamFamilies(live.streams),
     gauge("elastik_worlds", "Worlds, including those of the lower layer.", store.count()),

@@ -89,6 +89,7 @@ export async function eventLog(
   const { query } = context.target;
   const before = readQueryNumber(query, "before", Number.MAX_SAFE_INTEGER);
   const limit = readQueryNumber(query, "limit", MAX_LOG_PAGE_EVENTS) ?? LOG_PAGE_EVENTS;
+  context.connection?.ownContent?.();
   const pending = store.log(name, { limit, ...(before === undefined ? {} : { before }) });
   const events = await withAbsenceExplained(store, context.caller, name, action, pending);
   const oldest = events.at(-1)?.id;

@@ -149,6 +149,7 @@ export class Streams implements StreamCounts {
       stream.abort();
       throw error;
     }
+    context.connection?.watchReader?.(stream);
     return new Response(stream.readable, { headers: HEADERS });
   }
 

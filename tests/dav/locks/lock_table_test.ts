@@ -1,7 +1,7 @@
 import { assertEquals, assertStrictEquals } from "../../support/assert.ts";
 import { ancestors, type Lock, LockTable, parentOf } from "../../../lib/dav/locks/lock_table.ts";
 import type { LockRequest } from "../../../lib/dav/locks/lock_table.ts";
-import { LOCK_PURGE_MS, MAX_DAV_LOCKS, MAX_SHARED_LOCKS } from "../../../lib/limits.ts";
+import { DAV_LIMITS, LOCK_PURGE_MS } from "../../../lib/limits.ts";
 
 const REQUEST: LockRequest = {
   path: "/home/a",
@@ -15,7 +15,7 @@ const REQUEST: LockRequest = {
 function clocked() {
   const clock = { now: 1_000_000 };
   const options = { monotonic: () => clock.now, secondsLeft: () => Infinity };
-  return { clock, table: new LockTable({ ...options, maxPerCredential: MAX_DAV_LOCKS }) };
+  return { clock, table: new LockTable({ ...options, maxPerCredential: DAV_LIMITS.locks }) };
 }
 
 function granted(table: LockTable, request: Partial<LockRequest> = {}): Lock {
@@ -82,20 +82,20 @@ Deno.test("LockTable.grant() refuses an exclusive lock together with any other",
 
 Deno.test("LockTable.grant() allows a limited number of shared locks on one path", () => {
   const { table } = clocked();
-  for (let i = 0; i < MAX_SHARED_LOCKS; i++) granted(table, { exclusive: false });
+  for (let i = 0; i < DAV_LIMITS.sharedLocks; i++) granted(table, { exclusive: false });
   assertEquals("full" in table.grant({ ...REQUEST, exclusive: false }), true);
   assertEquals(isRefused(table, {}), true);
 });
 
 Deno.test("LockTable.grant() limits the total number of locks", () => {
   const { table } = clocked();
-  const limit = MAX_DAV_LOCKS / 2;
+  const limit = DAV_LIMITS.locks / 2;
   for (let i = 0; i < limit; i++) granted(table, { path: `/home/${i}` });
   assertEquals(table.grant(REQUEST), { full: "server" });
   assertEquals([table.size, table.refused], [limit, 1]);
   // The other half is the reserve of T3.
   const holder = { tier: "T3", by: "T3" } as const;
-  for (let i = 0; i < MAX_DAV_LOCKS - limit; i++) granted(table, { path: `/etc/${i}`, holder });
+  for (let i = 0; i < DAV_LIMITS.locks - limit; i++) granted(table, { path: `/etc/${i}`, holder });
   assertEquals(table.grant({ ...REQUEST, holder }), { full: "server" });
 });
 

@@ -3,7 +3,7 @@ import { CreationInfoCache } from "../../../lib/dav/properties/creation_info.ts"
 import { DeadProperties, recordWorldName } from "../../../lib/dav/properties/dead_properties.ts";
 import { parsePropertyUpdate } from "../../../lib/dav/methods/proppatch.ts";
 import { parseXml } from "../../../lib/dav/xml/xml_reader.ts";
-import { MAX_DEAD_PROPERTIES_BYTES } from "../../../lib/limits.ts";
+import { DAV_LIMITS } from "../../../lib/limits.ts";
 import { withApp } from "../../support/app.ts";
 import { APPROVE, bearer, CLOSED, startTestServer, TOKEN } from "../../support/test_server.ts";
 import { type Answer, type Ask, createAsk, resources, setBody, textOf } from "../ask.ts";
@@ -185,7 +185,7 @@ Deno.test("proppatch() answers 507 beyond its limits", async () => {
   await withApp({}, async (app) => {
     const ask = createAsk(app);
     await ask("PUT /dav/home/x", 201, {}, "x");
-    const long = setBody("a", "y".repeat(MAX_DEAD_PROPERTIES_BYTES));
+    const long = setBody("a", "y".repeat(DAV_LIMITS.propertyBytes));
     assertEquals(statuses(await ask("PROPPATCH /dav/home/x", 207, {}, long)), {
       "507": ["{urn:t}a"],
     });

@@ -8,7 +8,7 @@ import {
 } from "../../../lib/dav/xml/xml_reader.ts";
 import type { XmlElement } from "../../../lib/dav/xml/xml_writer.ts";
 import { Problem } from "../../../lib/http/problem.ts";
-import { MAX_DAV_XML_BYTES, MAX_DAV_XML_DEPTH } from "../../../lib/limits.ts";
+import { DAV_LIMITS, MAX_DAV_XML_DEPTH } from "../../../lib/limits.ts";
 
 const encoder = new TextEncoder();
 
@@ -20,6 +20,8 @@ function assertRefused(text: string | Uint8Array): void {
   const bytes = typeof text === "string" ? encoder.encode(text) : text;
   assertThrows(() => parseXml(bytes), (error) => error instanceof Problem && error.status === 400);
 }
+
+const LIMITS = { maxBytes: DAV_LIMITS.xmlBytes, maxNodes: DAV_LIMITS.xmlNodes };
 
 Deno.test("parseXml() resolves prefixes, the default namespace and names without one", () => {
   const root = parse(
@@ -97,16 +99,16 @@ Deno.test("parseXml() accepts the maximum depth and refuses one more level", () 
   assertEquals(parse(nested(MAX_DAV_XML_DEPTH)).name, "a");
   assertRefused(nested(MAX_DAV_XML_DEPTH + 2));
   const begin = performance.now();
-  assertRefused(nested(MAX_DAV_XML_BYTES / 8));
+  assertRefused(nested(DAV_LIMITS.xmlBytes / 8));
   assertEquals(performance.now() - begin < 2000, true);
 });
 
 Deno.test("readXml() refuses a long body with 413 and returns undefined for an empty one", async () => {
   const request = (body: string) => new Request("http://x/", { method: "PUT", body });
-  assertEquals(await readXml(new Request("http://x/")), undefined);
-  assertEquals(await readXml(request("")), undefined);
-  const long = `<a>${"x".repeat(MAX_DAV_XML_BYTES)}</a>`;
-  await readXml(request(long)).then(
+  assertEquals(await readXml(new Request("http://x/"), LIMITS), undefined);
+  assertEquals(await readXml(request(""), LIMITS), undefined);
+  const long = `<a>${"x".repeat(DAV_LIMITS.xmlBytes)}</a>`;
+  await readXml(request(long), LIMITS).then(
     () => assertEquals(true, false),
     (error) => assertEquals(error instanceof Problem && error.status, 413),
   );
@@ -118,4 +120,10 @@ Deno.test("findDavChild() and childElements() ignore text and other namespaces",
   assertEquals(findDavChild(root, "b")?.ns, "DAV:");
   assertEquals(findDavChild(root, "a"), undefined);
   assertEquals(isDavName(root, "a"), false);
+});
+
+Deno.test("parseXml() refuses more nodes than the limit", () => {
+  const bytes = (count: number) => new TextEncoder().encode(`<a>${"<b/>".repeat(count - 1)}</a>`);
+  assertEquals(parseXml(bytes(10), 10).children.length, 9);
+  assertThrows(() => parseXml(bytes(11), 10), { type: "bad-body" });
 });

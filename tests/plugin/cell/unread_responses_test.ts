@@ -8,7 +8,7 @@ function watched(timeoutMs: number, withConnection = true) {
   const call = { isOver: false, cancel: () => void log.push("cancel") };
   const completed = Promise.withResolvers<void>();
   const responses = new UnreadResponses(timeoutMs, () => now);
-  const connection = { completed: completed.promise, giveUp: () => void log.push("giveUp") };
+  const connection = { completed: completed.promise };
   responses.watch({ body, call, ...(withConnection && { connection }) });
   const checkAt = (ms: number): string => {
     now = ms;
@@ -18,7 +18,7 @@ function watched(timeoutMs: number, withConnection = true) {
   return { body, call, checkAt, completed, responses };
 }
 
-const GIVEN_UP = "cancel fail giveUp";
+const GIVEN_UP = "cancel fail";
 
 Deno.test("check() gives up a response whose reader takes nothing for the time, and not before", () => {
   const { body, checkAt } = watched(100_000);

@@ -7,7 +7,8 @@
  *     deno task soak --minutes 10 --seed 1
  *
  * It ends with 1 if it found a fault. Most streams share connections over HTTP/2, because 5,000
- * connections do not fit into 4,096 descriptors.
+ * connections do not fit into 4,096 descriptors. Clients and server share the processors, so other work
+ * on the computer delays hot reads: each line says how long the server waited for a processor.
  */
 
 import { parseArgs } from "node:util";
@@ -175,7 +176,7 @@ class Soak {
       this.#memory.push(residentMiB(this.#server.pid));
       if (performance.now() < reportAt) continue;
       const minute = Math.ceil((reportAt - start) / REPORT_MS);
-      onProgress(this.#checkReads(minute, await reads.take()) + await this.#reportDelay());
+      onProgress(this.#checkReads(minute, await reads.take(), await this.#reportDelay()));
       if (reportAt === this.#end) break;
       reportAt = Math.min(reportAt + REPORT_MS, this.#end);
     }
@@ -329,12 +330,17 @@ export default {
     if (fault !== undefined) this.#findings.push(fault);
   }
 
-  /** Checks the hot reads of a minute. Returns a line of progress. */
-  #checkReads(minute: number, { times, delays, failures }: ReadsReport): string {
+  /**
+   * Checks the hot reads of a minute.
+   *
+   * @param delay how late the server's event loop was, and why
+   * @returns a line of progress
+   */
+  #checkReads(minute: number, { times, delays, failures }: ReadsReport, delay: string): string {
     const { maxP99Ms } = this.#options;
     const [p50, p99] = [percentile(times, 0.5), percentile(times, 0.99)];
     if (p99 >= maxP99Ms) {
-      this.#findings.push(`minute ${minute}: p99 of hot reads is ${p99.toFixed(1)} ms`);
+      this.#findings.push(`minute ${minute}: p99 of hot reads is ${p99.toFixed(1)} ms; ${delay}`);
     }
     if (times.length === 0) this.#findings.push(`minute ${minute}: no hot read was answered`);
     for (const failure of failures) {
@@ -349,7 +355,7 @@ export default {
       `p99 ${p99.toFixed(1)} ms (p99 of the client's own delay ` +
       `${percentile(delays, 0.99).toFixed(1)} ms); ${this.#streamsOpen} streams over HTTP/2; ` +
       `${this.#memory.at(-1)} MiB, ${countDescriptors(this.#server.pid)} descriptors; ` +
-      `${this.#findings.length} findings`;
+      `${this.#findings.length} findings; ${delay}`;
   }
 
   /**
@@ -357,18 +363,23 @@ export default {
    * work, or because its thread waited for a processor: clients and server share those.
    */
   async #reportDelay(): Promise<string> {
-    const response = await fetch(`${this.#url}/proc/metrics`, {
-      headers: { authorization: `Bearer ${APPROVE}`, accept: "text/plain" },
-      client: this.#client,
-    });
-    const now = parseDelays(await response.text());
-    const share = shareAbove(now, this.#delays, MAX_LOOP_DELAY_SECONDS);
-    this.#delays = now;
-    const seconds = readThreadSeconds(this.#server.pid);
-    const [ran, waited] = [seconds.ran - this.#thread.ran, seconds.waited - this.#thread.waited];
-    this.#thread = seconds;
-    return `; event loop of the server: ${(100 * share).toFixed(1)} % of timers over 10 ms late; ` +
-      `its thread ran ${ran.toFixed(1)} s and waited ${waited.toFixed(1)} s for a processor`;
+    try {
+      const response = await fetch(`${this.#url}/proc/metrics`, {
+        headers: { authorization: `Bearer ${APPROVE}`, accept: "text/plain" },
+        client: this.#client,
+      });
+      const now = parseDelays(await response.text());
+      const share = shareAbove(now, this.#delays, MAX_LOOP_DELAY_SECONDS);
+      this.#delays = now;
+      const seconds = readThreadSeconds(this.#server.pid);
+      const [ran, waited] = [seconds.ran - this.#thread.ran, seconds.waited - this.#thread.waited];
+      this.#thread = seconds;
+      return `event loop of the server: ${(100 * share).toFixed(1)} % of timers over 10 ms late; ` +
+        `its thread ran ${ran.toFixed(1)} s and waited ${waited.toFixed(1)} s for a processor`;
+    } catch (error) {
+      // The other checks find a server that has ended.
+      return `event loop of the server: unknown (${error instanceof Error ? error.message : ""})`;
+    }
   }
 
   /** After the run the server stops, and its memory was flat. */

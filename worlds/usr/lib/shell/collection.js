@@ -2,7 +2,7 @@
  * The view of a collection. Its event stream sends the listing first, then each change below it.
  */
 
-import { requestJson, send } from "./api.js?raw";
+import { readDeleted, readRows, requestAnswer } from "./answers.js?raw";
 import { note, noteError } from "./chrome.js?raw";
 import { button, h, style } from "./dom.js?raw";
 import { ago, count, size } from "./format.js?raw";
@@ -72,7 +72,8 @@ export function show(main, { name }, { signal, showError }) {
   function listAgain() {
     clearTimeout(timer);
     timer = setTimeout(async () => {
-      const listing = await requestJson(`${pathOf(name)}/`, { signal }).catch(() => []);
+      const listing = await requestAnswer(`${pathOf(name)}/`, readRows, { signal })
+        .catch(() => []);
       if (signal.aborted) return;
       setRows(listing);
       draw();
@@ -168,7 +169,7 @@ async function deleteAll(name) {
   );
   if (!sure) return;
   try {
-    const { deleted } = await (await send(`${pathOf(name)}/`, { method: "DELETE" })).json();
+    const { deleted } = await requestAnswer(`${pathOf(name)}/`, readDeleted, { method: "DELETE" });
     note(`${count(deleted.length, "world")} deleted`);
   } catch (error) {
     noteError(error);

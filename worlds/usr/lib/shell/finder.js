@@ -1,6 +1,6 @@
 /** Search by name over all worlds and collections that this tab can read. */
 
-import { requestJson } from "./api.js?raw";
+import { readRows, requestAnswer } from "./answers.js?raw";
 import { noteError } from "./chrome.js?raw";
 import { openDialog } from "./dialog.js?raw";
 import { h } from "./dom.js?raw";
@@ -86,7 +86,7 @@ export function openFinder(typed = "") {
     ),
   );
   node.classList.add("finder");
-  requestJson("/proc/worlds").then((worlds) => {
+  requestAnswer("/proc/worlds", readRows).then((worlds) => {
     names = withCollections(worlds.map(({ name }) => name));
     draw();
   }, noteError);

@@ -3,7 +3,7 @@
  * from public paths of the server.
  */
 
-import { requestJson } from "./api.js?raw";
+import { readCaller, readRoutes, readRows, readStatus, requestAnswer } from "./answers.js?raw";
 import { h, style } from "./dom.js?raw";
 import { ago, count, duration } from "./format.js?raw";
 import { NAMESPACES, pathOf } from "./place.js?raw";
@@ -26,14 +26,16 @@ const ABOUT = {
 /** Shows the page and follows all changes. */
 export async function show(main, _place, { signal, showError }) {
   const [worlds, status, routes, devices, mounts] = await Promise.all([
-    requestJson("/proc/worlds", { signal }),
-    requestJson("/proc/status", { signal }),
-    requestJson("/bin", { signal }),
-    requestJson("/dev/", { signal }),
-    requestJson("/mnt/", { signal }),
+    requestAnswer("/proc/worlds", readRows, { signal }),
+    requestAnswer("/proc/status", readStatus, { signal }),
+    requestAnswer("/bin", readRoutes, { signal }),
+    requestPluginRows("/dev/", signal),
+    requestPluginRows("/mnt/", signal),
   ]).catch(async (error) => {
     // A capability that cannot read all of this starts at its prefix.
-    const { prefix } = error.status === 403 ? await requestJson("/auth/whoami", { signal }) : {};
+    const { prefix } = error.status === 403
+      ? await requestAnswer("/auth/whoami", readCaller, { signal })
+      : {};
     if (!prefix) throw error;
     dispatchEvent(new CustomEvent("shell:go", { detail: `${pathOf(prefix.slice(1))}/` }));
     return [];
@@ -134,6 +136,14 @@ export async function show(main, _place, { signal, showError }) {
     ),
   );
   follow("/stream/?brief", { signal, onEvent, onError: showError });
+}
+
+/** The listing of a folder that a plugin may answer: whatever it answers, the page is shown. */
+function requestPluginRows(path, signal) {
+  return requestAnswer(path, (value) => readRows(value) ?? [], { signal }).catch((error) => {
+    if (error.status === 401 || error.status === 403 || signal.aborted) throw error;
+    return [];
+  });
 }
 
 function byUse(a, b) {

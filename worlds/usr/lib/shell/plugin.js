@@ -19,7 +19,10 @@ export function pluginPanel(name) {
   async function update(world) {
     shown = world;
     const response = await request(path).catch(() => undefined);
-    const status = response?.ok ? await response.json().catch(() => ({})) : {};
+    const json = response?.ok ? await response.json().catch(() => undefined) : undefined;
+    const status = json?.routes
+      ? (await import("./answers.js?raw")).readPluginState(json) ?? {}
+      : json ?? {};
     const permissions = status.routes === undefined
       ? []
       : (await import("./permission_list.js?raw")).listPermissions(status);
@@ -92,11 +95,11 @@ export function pluginPanel(name) {
 }
 
 function formatHealth({ up, health = {} }) {
-  const { state, requests, crashes, residentKiB } = health;
+  const { state, requests, crashes, resident_kib: resident } = health;
   return [
     up ? "Its routes are up" : "Its routes are down",
     state && `its process is ${state}`,
-    residentKiB && `${Math.round(residentKiB / 1024)} MiB`,
+    resident && `${Math.round(resident / 1024)} MiB`,
     requests && `${requests} open requests`,
     crashes && `ended ${crashes} times`,
   ].filter(Boolean).join(" · ");

@@ -1,6 +1,6 @@
 /** The plugins on the home page, each with its state and health from `/lib/<name>/state`. */
 
-import { requestJson } from "./api.js?raw";
+import { readPluginState, requestAnswer } from "./answers.js?raw";
 import { h } from "./dom.js?raw";
 import { pathOf } from "./place.js?raw";
 
@@ -27,7 +27,8 @@ export function pluginsPart(signal) {
     );
     if (rows.length === 0) node.append(h("li", { class: "hint" }, "none"));
     await Promise.all(rows.map(async ({ name, mark, about }) => {
-      const status = await requestJson(`${pathOf(name)}/state`, { signal }).catch(() => undefined);
+      const status = await requestAnswer(`${pathOf(name)}/state`, readPluginState, { signal })
+        .catch(() => undefined);
       if (status === undefined || mine !== turn || signal.aborted) return;
       const { word, tone, detail } = healthOf(status);
       mark.textContent = word;

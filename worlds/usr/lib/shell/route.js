@@ -1,5 +1,6 @@
 /** The view of routes: the listings of `/bin`, `/dev`, `/mnt` and `/proc`, and any other response. */
 
+import { parseJson, readListing } from "./answers.js?raw";
 import { send } from "./api.js?raw";
 import { h, style } from "./dom.js?raw";
 import { ago, count, size } from "./format.js?raw";
@@ -11,13 +12,13 @@ await style("lists");
 export async function show(main, { name }, { signal }) {
   const response = await send(pathOf(name), { signal });
   const type = response.headers.get("content-type") ?? "";
-  const answer = type.includes("json") ? await response.json() : await response.text();
+  const content = await response.text();
   if (signal.aborted) return;
-  const body = Array.isArray(answer) ? listing(name, answer) : h(
-    "pre",
-    { class: "command" },
-    typeof answer === "string" ? answer : JSON.stringify(answer, null, 2),
-  );
+  const value = type.includes("json") ? parseJson(content) : undefined;
+  const rows = readListing(value);
+  const body = rows === undefined
+    ? h("pre", { class: "command" }, value === undefined ? content : indented(value, content))
+    : listing(name, rows);
   main.replaceChildren(
     h(
       "section",
@@ -26,13 +27,22 @@ export async function show(main, { name }, { signal }) {
         "header",
         { class: "head" },
         h("h1", {}, name),
-        Array.isArray(answer)
-          ? h("p", { class: "facts" }, count(answer.length, "entry", "entries"))
-          : null,
+        rows === undefined
+          ? null
+          : h("p", { class: "facts" }, count(rows.length, "entry", "entries")),
       ),
       body,
     ),
   );
+}
+
+/** JSON with line breaks; as it is if it is nested too deeply to be formatted. */
+function indented(value, content) {
+  try {
+    return JSON.stringify(value, null, 2);
+  } catch {
+    return content;
+  }
 }
 
 function listing(folder, rows) {

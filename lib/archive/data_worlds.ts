@@ -12,6 +12,7 @@ import {
   lockDataFolderForReading,
 } from "../world/file/data_folder.ts";
 import { pathExists, WORLD_FILE } from "../world/file/durable_fs.ts";
+import { assertRegularFiles } from "../world/file/regular_files.ts";
 import * as sql from "../world/file/sql.ts";
 import { withOfflineFile } from "../world/file/offline_file.ts";
 
@@ -69,6 +70,7 @@ export function openDataWorlds(data: string): DataWorlds {
 
 function withLiveFile<T>(path: string, use: (db: DatabaseSync) => T): T | undefined {
   let db: DatabaseSync;
+  assertRegularFiles(path);
   try {
     db = new DatabaseSync(path, { timeout: SQLITE_BUSY_MS });
   } catch (error) {

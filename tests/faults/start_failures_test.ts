@@ -153,7 +153,6 @@ const FILES: readonly [string, RegExp][] = [
   ["data/.approve-token", /^Cannot use the secret \.approve-token in the data folder: /],
   ["data/.proof-key", /^Cannot use the secret \.proof-key in the data folder: /],
   ["data/.collections", /^Cannot use the data folder data: its file \.collections /],
-  ["data/.catalog.db", /^Cannot use the data folder data: its file \.catalog\.db /],
   ["data/.trash/.names.db", /^Cannot use the data folder data: its file \.trash\/\.names\.db /],
 ];
 

@@ -8,7 +8,6 @@ import { decodeText } from "../../base/decode_text.ts";
 import { findFileFault, readRegularFile } from "../../base/regular_file.ts";
 import { type FolderIdentity, isSame, LOCK_FILE, readFolderIdentity } from "./folder_identity.ts";
 import {
-  CATALOG_FILE,
   COLLECTIONS_FILE,
   INCOMING_FOLDER,
   LEDGER_FILE,
@@ -95,11 +94,12 @@ export function acquireDataFolder(path: string): DataFolder {
 
 /**
  * Checks the types of the server's own entries before the first is opened: opening a pipe would
- * block forever, and SQLite reports only that it cannot open a file.
+ * block forever, and SQLite reports only that it cannot open a file. The catalog is not checked here: it
+ * is derived data, and is replaced.
  */
 function assertOwnEntries(path: string): void {
   for (
-    const file of [LOCK_FILE, COLLECTIONS_FILE, CATALOG_FILE, `${TRASH_FOLDER}/${LEDGER_FILE}`]
+    const file of [LOCK_FILE, COLLECTIONS_FILE, `${TRASH_FOLDER}/${LEDGER_FILE}`]
   ) {
     assertOwnFile(path, file);
   }

@@ -17,6 +17,7 @@ import { fromFolderName } from "../name.ts";
 import { LEDGER_FILE, pathExists, TRASH_FOLDER, tryRemove, WORLD_FILE } from "./durable_fs.ts";
 import { isSame } from "./folder_identity.ts";
 import { openFailure } from "./open_failure.ts";
+import { assertRegularFiles } from "./regular_files.ts";
 import * as sql from "./sql.ts";
 
 /** The last use of a name that has no world now, or had none in between. */
@@ -227,6 +228,7 @@ function readUses(folder: string, name: string, trash: string): [string, number,
   let db: DatabaseSync | undefined;
   try {
     if (!Deno.lstatSync(path).isFile) return [];
+    assertRegularFiles(path);
     db = new DatabaseSync(path);
     const uses = db.prepare(sql.SELECT_MOVED_FROM).all().map((row): [string, number, string] => [
       String(row.name).slice(1),

@@ -8,6 +8,7 @@
 import { DatabaseSync } from "node:sqlite";
 import { setJournalFormat } from "../sqlite_header.ts";
 import { WORLD_FILE } from "./durable_fs.ts";
+import { assertRegularFiles } from "./regular_files.ts";
 
 /** Suffixes of files that can contain changes of a database: write-ahead log, rollback journal. */
 const LOGS = ["-wal", "-journal"] as const;
@@ -32,6 +33,7 @@ export function withOfflineFile<T>(
   scratchFolder: () => string,
   use: (db: DatabaseSync) => T,
 ): T {
+  assertRegularFiles(path);
   const logs = LOGS.filter((end) => hasBytes(`${path}${end}`));
   if (logs.length === 0) return useAndClose(loadInMemory(Deno.readFileSync(path)), use);
   const scratch = scratchFolder();

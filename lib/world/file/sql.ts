@@ -60,6 +60,8 @@ export const SELECT_STAGE = `SELECT stage_html, version, updated_at, ext, header
 /** Reads the row of a world without its bytes, and their length. */
 export const SELECT_ROW = `SELECT version, updated_at, ext, headers, state,
    octet_length(stage_html) AS len FROM stage_meta WHERE id = 1`;
+/** Fails if a database is not the file of a world. */
+export const SELECT_IS_WORLD = "SELECT 1 FROM stage_meta LIMIT 1";
 /** Reads the bytes of a world. */
 export const SELECT_BODY = `SELECT stage_html FROM stage_meta WHERE id = 1`;
 /** Replaces the row of a world. */

@@ -13,6 +13,7 @@ import { isSignedWithOtherKey } from "./chain_key.ts";
 import { latestTime } from "../change_time.ts";
 import { type ChainSigner, GENESIS } from "../event_chain.ts";
 import { type HistoryLimits, HistoryTable } from "./history_table.ts";
+import { assertRegularFiles } from "./regular_files.ts";
 import * as sql from "./sql.ts";
 import { StoreError } from "../store.ts";
 
@@ -60,12 +61,15 @@ export class WorldFile {
 
   constructor(readonly name: string, path: string, options: OpenOptions) {
     // No waiting for locks inside SQLite: the Worker tries again later (lock_retry.ts).
+    assertRegularFiles(path);
     this.#db = new DatabaseSync(path, { timeout: 0 });
     this.#path = path;
     this.#sign = options.sign;
     this.#syncsCommits = options.sync === "full";
     this.#history = new HistoryTable(this, options.history);
     try {
+      // Before the first change: a database of another program must stay as it is.
+      this.get(sql.SELECT_IS_WORLD);
       // A prepared statement, because errors of `exec` have no SQLite code (node:sqlite, Deno
       // 2.9.6). If the disk is full, this statement is the first to fail, and the code is needed.
       this.get("PRAGMA journal_mode = WAL");

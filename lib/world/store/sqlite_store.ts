@@ -28,6 +28,7 @@ import {
 import { Audits } from "./audits.ts";
 import type { Catalog } from "./catalog.ts";
 import { LockWaits } from "./lock_waits.ts";
+import { FolderReport } from "./folder_report.ts";
 import { FolderWatch } from "./folder_watch.ts";
 import { type LongJobLimits, LongJobs } from "./long_jobs.ts";
 import { ReadThrough } from "./read_through.ts";
@@ -183,6 +184,7 @@ class SqliteStore implements Store {
   readonly #watch: FolderWatch;
   readonly #log: (line: string) => void;
   readonly #waits: LockWaits;
+  readonly #report: FolderReport;
   #notes = 0;
   readonly #otherKey: OtherKeyReport;
   #closing: Promise<void> | undefined;
@@ -190,6 +192,7 @@ class SqliteStore implements Store {
   constructor(options: SqliteStoreOptions) {
     const { folder, log = () => {} } = options;
     this.#log = log;
+    this.#report = new FolderReport(log);
     this.#otherKey = new OtherKeyReport(log);
     this.#folder = folder;
     const lower = this.#lower = new Map(options.lower);
@@ -272,12 +275,13 @@ class SqliteStore implements Store {
 
   /** Reads the catalog; worlds without a valid row are indexed in the background. */
   async scan(): Promise<void> {
-    const { rows, unindexed } = await this.#files.scan();
+    const { rows, unindexed, ignored } = await this.#files.scan();
     for (const row of rows) this.#catalog.set(toUpperEntry(row));
     for (const name of unindexed) {
       this.#unindexed.add(name);
       this.#catalog.set(unindexedEntry(name));
     }
+    this.#report.reportIgnored(ignored);
     this.#collections.load(this.#folder.path, this.#log);
     const names = [...rows.map(({ name }) => name), ...unindexed];
     // Not awaited: the check only reports. A failure means that the store is closing.
@@ -505,8 +509,10 @@ class SqliteStore implements Store {
     }
   }
 
-  readonly #applyRow = (name: string, row: CatalogRow | undefined): void =>
+  readonly #applyRow = (name: string, row: CatalogRow | undefined): void => {
     this.#state.applyRow(name, row);
+    if (row?.state === "damaged") this.#report.reportDamaged(name);
+  };
 
   #assertUpper(name: string): void {
     if (this.#catalog.upper(name) !== undefined) return;

@@ -184,6 +184,14 @@ export interface ScanResult {
   readonly rows: readonly CatalogRow[];
   /** Worlds on disk whose row is missing or stale. */
   readonly unindexed: readonly string[];
+  readonly ignored: IgnoredEntries;
+}
+
+/** Entries of the data folder that are not worlds. */
+export interface IgnoredEntries {
+  readonly count: number;
+  /** The names of some of them. */
+  readonly samples: readonly string[];
 }
 
 /** A job that can be stopped with a {@link CancelJob}. */

@@ -7,9 +7,13 @@
 
 import { DatabaseSync } from "node:sqlite";
 import { CATALOG_FILE, pathExists, tryRemove, WORLD_FILE } from "../file/durable_fs.ts";
+import { assertRegularFiles } from "../file/regular_files.ts";
 import { fromFolderName } from "../name.ts";
 import type { CatalogRow, FileStamp, ScanResult } from "../store/worker_messages.ts";
 import * as sql from "../file/sql.ts";
+
+/** Names of ignored entries that are reported. */
+const IGNORED_SAMPLES = 3;
 
 /** The catalog file of a data folder; opened at first use. */
 export class CatalogFile {
@@ -22,12 +26,18 @@ export class CatalogFile {
     const savedRows = new Map(this.#load().map((row) => [row.name, row]));
     const rows: CatalogRow[] = [];
     const unindexed: string[] = [];
+    const ignored: { count: number; samples: string[] } = { count: 0, samples: [] };
     for (const { name: folder, isDirectory } of Deno.readDirSync(this.data)) {
-      if (!isDirectory || folder.startsWith(".")) continue;
-      const name = fromFolderName(folder);
-      if (name === undefined) continue;
-      const found = statWorldFile(`${this.data}/${folder}/${WORLD_FILE}`);
-      if (found === undefined) continue;
+      if (folder.startsWith(".")) continue;
+      const name = isDirectory ? fromFolderName(folder) : undefined;
+      const found = name === undefined
+        ? undefined
+        : statWorldFile(`${this.data}/${folder}/${WORLD_FILE}`);
+      if (name === undefined || found === undefined) {
+        ignored.count += 1;
+        if (ignored.samples.length < IGNORED_SAMPLES) ignored.samples.push(folder);
+        continue;
+      }
       const row = savedRows.get(name);
       const isValid = row !== undefined && row.mtime > 0 && found.mtime === row.mtime &&
         found.size === row.size && !found.hasLog && row.version > 0 && row.len >= 0;
@@ -36,7 +46,7 @@ export class CatalogFile {
       else unindexed.push(name);
     }
     if (savedRows.size > 0) this.#dropRows([...savedRows.keys()]);
-    return { rows, unindexed };
+    return { rows, unindexed, ignored };
   }
 
   /** Drops rows of worlds that no longer exist, so that their number does not grow. */
@@ -99,6 +109,7 @@ export class CatalogFile {
 
   #getDb(): DatabaseSync {
     if (this.#db !== undefined) return this.#db;
+    assertRegularFiles(`${this.data}/${CATALOG_FILE}`);
     const db = new DatabaseSync(`${this.data}/${CATALOG_FILE}`);
     try {
       db.exec(sql.CREATE_CATALOG);

@@ -32,6 +32,7 @@ import type {
 } from "../store/worker_messages.ts";
 import { copyWorldInSteps } from "../file/copy_world.ts";
 import { isOnReadOnlyDisk, openFailure } from "../file/open_failure.ts";
+import { assertRegularFiles } from "../file/regular_files.ts";
 import * as sql from "../file/sql.ts";
 import { type AuditResult, type ChainEvent, StoreError } from "../store.ts";
 import { type AuditedRow, auditResult } from "../audit_result.ts";
@@ -288,6 +289,7 @@ function openPresent(
 ): DatabaseSync | undefined {
   // Opened for writing, so that the last connection removes the log when it closes; `query_only`
   // prevents changes. No waiting for locks: the store tries again later (lock_waits.ts).
+  assertRegularFiles(path);
   const db = new DatabaseSync(path, { timeout: 0, ...options });
   try {
     db.exec(`${pragmas}PRAGMA query_only = 1`);

@@ -98,6 +98,10 @@ const DAMAGE: Readonly<Record<string, (path: string) => void>> = {
     Deno.removeSync(path);
     Deno.mkdirSync(`${path}/x`, { recursive: true });
   },
+  a_pipe: (path) => {
+    Deno.removeSync(path);
+    if (Deno.build.os !== "windows") new Deno.Command("mkfifo", { args: [path] }).outputSync();
+  },
   missing: (path) => Deno.removeSync(path),
   of_another_shape: (path) => {
     Deno.removeSync(path);

@@ -80,7 +80,11 @@ Deno.test("serveStore() as a reader runs each kind of job", () =>
     assertEquals(await ask({ kind: "readAt", name: SAMPLE_NAME, version: 77 }), "absent");
     assertEquals(versionOf(await ask({ kind: "audit", name: SAMPLE_NAME, ticket: 1 })), 5);
     assertEquals(await ask({ kind: "log", name: SAMPLE_NAME, before: 1, limit: 5 }), []);
-    assertEquals(await ask({ kind: "scan" }), { rows: [], unindexed: [SAMPLE_NAME] });
+    assertEquals(await ask({ kind: "scan" }), {
+      rows: [],
+      unindexed: [SAMPLE_NAME],
+      ignored: { count: 0, samples: [] },
+    });
     assertEquals(await ask({ kind: "mark", collections: ["home/a b", "home/c"] }), undefined);
     assertEquals(Deno.readTextFileSync(`${data}/.collections`), "home/a b\nhome/c\n");
   }));

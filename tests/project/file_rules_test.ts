@@ -44,6 +44,7 @@ const FRAGMENTS: Readonly<Record<string, string>> = {
   "lib/tools/generate_worlds_module.ts": "a developer command",
   "lib/world/store/catalog_writer.ts": "the timer of the catalog file, with its own test",
   "lib/world/file/probe_folder.ts": "the check of a disk, with its own test",
+  "lib/world/store/folder_report.ts": "the lines about what a start cannot use, with its own test",
   "lib/world/store/folder_watch.ts": "the timer of a check, with its own test",
   "lib/world/store/rename.ts": "the two steps of a rename, with their own test",
   "lib/world/worker/worker_main.ts": "entry point of a Worker",

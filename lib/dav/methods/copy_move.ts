@@ -20,7 +20,7 @@ import type { RequestTarget } from "../../http/path.ts";
 import { Problem } from "../../http/problem.ts";
 import { toStoreProblem } from "../../response/store_problem.ts";
 import { preconditionFault } from "../../world/precondition.ts";
-import { initialState, type Precondition } from "../../world/store.ts";
+import { initialState, type Precondition, StoreError } from "../../world/store.ts";
 import { parseDavPrecondition } from "../resource/dav_etag.ts";
 import type { DeadProperty } from "../properties/dead_properties.ts";
 import { readDepth, readOverwrite } from "../resource/dav_headers.ts";
@@ -64,6 +64,9 @@ interface Transfer {
   readonly to: RequestTarget;
   /** The resource at the destination before the transfer. */
   readonly existing: Resource | undefined;
+  readonly overwrite: boolean;
+  /** Paths of the worlds that appeared at the destination during the transfer and were replaced. */
+  readonly lateReplaced: Set<string>;
 }
 
 /**
@@ -98,7 +101,8 @@ export async function copyMove(context: DavContext, davRequest: DavRequest): Pro
     );
   }
   assertPrecondition(from, parseDavPrecondition(request.headers, from.entry), method);
-  const transfer: Transfer = { context, davRequest, move, from, to, existing };
+  const lateReplaced = new Set<string>();
+  const transfer = { context, davRequest, move, from, to, existing, overwrite, lateReplaced };
   assertLocks(transfer);
   const isTree = from.collection && depth === "infinity";
   if (isTree) assertCanTree(caller, "read", path);
@@ -121,7 +125,8 @@ export async function copyMove(context: DavContext, davRequest: DavRequest): Pro
       ),
     );
   }
-  if (existing !== undefined) return new Response(null, { status: 204 });
+  const isReplaced = existing !== undefined || lateReplaced.has(to.path);
+  if (isReplaced) return new Response(null, { status: 204 });
   return new Response(null, {
     status: 201,
     headers: { location: toHref(to.path, from.collection) },
@@ -245,16 +250,17 @@ async function transferWorld(transfer: Transfer, found: WorldResource): Promise<
   const world = await store.read(name);
   if (world === undefined) throw notFoundProblem("COPY", found.path);
   const { body, ext, meta } = redactFor(caller, world);
-  await store.put({
-    name: path.slice(1),
-    body,
-    ext: chooseMovedExt(name, path.slice(1), ext),
-    meta,
-    by: caller.by,
-    state: initialState(path.slice(1)),
-    eventFields: { copied_from: found.path, from_version: world.version },
-    // A world that another caller created at a free destination must not be overwritten.
-    ...(isDestinationFree(transfer) ? { precondition: { noneMatch: "*" } } : {}),
+  await replaceIfAllowed(transfer, path, async (replace) => {
+    await store.put({
+      name: path.slice(1),
+      body,
+      ext: chooseMovedExt(name, path.slice(1), ext),
+      meta,
+      by: caller.by,
+      state: initialState(path.slice(1)),
+      eventFields: { copied_from: found.path, from_version: world.version },
+      ...(replace ? {} : { precondition: { noneMatch: "*" } }),
+    });
   });
   await copyProperties(context, path, dead, caller.by);
 }
@@ -276,25 +282,49 @@ async function moveWorld(
   }
   const name = found.entry.name;
   const to = path.slice(1);
-  const replace = !isDestinationFree(transfer);
   const contentOnly = !canRename(found.path, path);
-  const keepsIdentity = !replace && !contentOnly;
-  // The identity of the world moves along, so that its properties can be written first: a crash
-  // after the rename then loses none.
-  if (keepsIdentity && dead.length > 0) {
-    await context.deadProperties.replace({ ...found, path }, dead, caller.by);
-  }
-  await store.rename({
-    name,
-    to,
-    by: caller.by,
-    ext: chooseMovedExt(name, to, found.entry.ext),
-    state: initialState(to),
-    replace,
-    contentOnly,
+  await replaceIfAllowed(transfer, path, async (replace) => {
+    // The identity of the world moves along unless it replaces one.
+    const isCarried = !replace && !contentOnly && dead.length > 0 &&
+      await context.deadProperties.carry(found, path, dead, caller.by);
+    await store.rename({
+      name,
+      to,
+      by: caller.by,
+      ext: chooseMovedExt(name, to, found.entry.ext),
+      state: initialState(to),
+      replace,
+      contentOnly,
+    });
+    if (!isCarried) await copyProperties(context, path, dead, caller.by);
   });
-  if (!keepsIdentity || dead.length === 0) await copyProperties(context, path, dead, caller.by);
   await removeLocksAndProperties(context, found.path);
+}
+
+/**
+ * Writes one world to its destination. If a world appeared there after the checks, it is replaced
+ * with `Overwrite: T`, after the same checks for its name, and otherwise the step fails.
+ *
+ * @param step does it; with `replace` false it fails with `precondition` if a world is there
+ */
+async function replaceIfAllowed(
+  transfer: Transfer,
+  path: string,
+  step: (replace: boolean) => Promise<void>,
+): Promise<void> {
+  if (!isDestinationFree(transfer)) return await step(true);
+  try {
+    await step(false);
+  } catch (error) {
+    const hasAppeared = error instanceof StoreError && error.code === "precondition";
+    if (!hasAppeared || !transfer.overwrite) throw error;
+    const { context: { locks }, davRequest, move } = transfer;
+    assertCan(davRequest.caller, "write", path);
+    if (move) assertCan(davRequest.caller, "delete", path);
+    assertLockTokens(locks, davRequest, path, "content");
+    await step(true);
+    transfer.lateReplaced.add(path);
+  }
 }
 
 /** Whether the destination does not exist, or was deleted for this transfer. */

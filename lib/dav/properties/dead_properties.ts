@@ -118,13 +118,47 @@ export class DeadProperties {
     await this.#turns.run(path, () => this.#drop(path));
   }
 
+  /**
+   * Writes the properties of a world for the path to which it is about to move, so that a crash after
+   * the move loses none. The record is not held while the world is locked by another process.
+   *
+   * @returns false if a world has appeared at that path; its properties are not changed then
+   */
+  async carry(
+    found: Resource,
+    path: string,
+    properties: readonly DeadProperty[],
+    by: string,
+  ): Promise<boolean> {
+    const isFree = () => this.#store.stat(path.slice(1)) === undefined;
+    if (!isFree()) return false;
+    const moved = { ...found, path };
+    const body = await this.#createRecord(moved, properties);
+    await this.#noteChange(moved, body, by, { properties: properties.length });
+    return await this.#turns.run(path, async () => {
+      if (!isFree()) return false;
+      await this.#putRecord(path, body, by);
+      return true;
+    });
+  }
+
   async #write(
     found: Resource,
     properties: readonly DeadProperty[],
     by: string,
     eventFields: { readonly properties: unknown },
   ): Promise<void> {
-    const { path, entry } = found;
+    const body = await this.#createRecord(found, properties);
+    await this.#noteChange(found, body, by, eventFields);
+    if (properties.length === 0) await this.#drop(found.path);
+    else await this.#putRecord(found.path, body, by);
+  }
+
+  async #createRecord(
+    found: Resource,
+    properties: readonly DeadProperty[],
+  ): Promise<Uint8Array<ArrayBuffer>> {
+    const { path } = found;
     const worldId = await this.#identityOf(found);
     const text = JSON.stringify({ of: path, seal: worldId, properties });
     const body = encoder.encode(text);
@@ -138,17 +172,27 @@ export class DeadProperties {
       const limit = properties.length > most ? "properties" : "propertyBytes";
       throw this.#limiter.refuse(limit, problem);
     }
-    // The chain of the world records that its properties were changed, and by which caller. The
-    // event is first, because the store can refuse it, and then nothing may be changed.
-    if (entry?.layer === "upper") {
-      const payload = { ...eventFields, sha256: sha256Hex(body) };
-      await this.#store.note({ name: entry.name, by, type: "properties_changed", payload });
-    }
-    if (properties.length === 0) await this.#drop(path);
-    else {
-      const record = { name: recordWorldName(path), body, ext: "json", meta: [], by: "dav" };
-      await this.#store.put({ ...record, eventFields: { of: path, for: by } });
-    }
+    return body;
+  }
+
+  /**
+   * Records in the chain of the world that its properties were changed, and by which caller. The
+   * event is first, because the store can refuse it, and then nothing may be changed.
+   */
+  async #noteChange(
+    { entry }: Resource,
+    body: Uint8Array,
+    by: string,
+    eventFields: { readonly properties: unknown },
+  ): Promise<void> {
+    if (entry?.layer !== "upper") return;
+    const payload = { ...eventFields, sha256: sha256Hex(body) };
+    await this.#store.note({ name: entry.name, by, type: "properties_changed", payload });
+  }
+
+  async #putRecord(path: string, body: Uint8Array<ArrayBuffer>, by: string): Promise<void> {
+    const record = { name: recordWorldName(path), body, ext: "json", meta: [], by: "dav" };
+    await this.#store.put({ ...record, eventFields: { of: path, for: by } });
   }
 
   async #drop(path: string): Promise<void> {

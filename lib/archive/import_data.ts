@@ -29,12 +29,17 @@ import { type AuthorityKind, type ImportAuthority, neededAuthority } from "./imp
 import { withUntrustedWorld } from "./untrusted_world.ts";
 import { WorldImporter } from "./import_world.ts";
 import type { V5ChainResult } from "./v5_chain.ts";
+import { NameLedger } from "../world/file/name_ledger.ts";
+import { continueNumbering } from "./continue_numbering.ts";
 import { isSameWorld } from "./same_world.ts";
 
 /** Worlds between two checks of the abort signal. */
 const WORLDS_PER_ABORT_CHECK = 32;
 /** Folder below a data folder for worlds whose names are invalid here. */
 export const ASIDE_FOLDER = ".aside";
+
+const NUMBERING_FAULT =
+  "its name has used its versions here already, and its chain does not verify, so that it cannot get a new one";
 
 /** Nothing was imported. The message is for the operator. */
 export class ImportError extends Error {
@@ -160,11 +165,13 @@ class Import {
   readonly #demoted: string[] = [];
   readonly #withheld: { name: string; needs: AuthorityKind }[] = [];
   readonly #isMerge: boolean;
+  readonly #ledger: NameLedger;
   #ownWorlds = 0;
   #scratch: string | undefined;
 
   constructor(target: DataFolder, options: ImportOptions) {
     this.#data = target.path;
+    this.#ledger = new NameLedger(target.path);
     this.#isMerge = listWorldFolders(target.path).length > 0;
     this.#options = options;
     this.#stagingFolder = `${target.path}/${INCOMING_FOLDER}/import`;
@@ -190,10 +197,13 @@ class Import {
       if (ownKey === undefined) {
         replaceFile(`${this.#data}/${KEY_FILE}`, new TextEncoder().encode(`${targetKey}\n`));
       }
-      this.#placeStaged();
+      // Creates it if necessary, so that the next start does not miss it.
+      this.#ledger.recover();
+      this.#placeStaged(targetKey);
       this.#mergeCollections();
       syncFolder(this.#data);
     } finally {
+      this.#ledger.close();
       tryRemove(this.#stagingFolder);
       if (this.#scratch !== undefined) tryRemove(this.#scratch);
     }
@@ -294,12 +304,24 @@ class Import {
     );
   }
 
-  #placeStaged(): void {
+  #placeStaged(key: string): void {
     for (const name of this.#staged) {
       const folder = toFolderName(name);
+      if (!this.#continueNumbering(name, key)) {
+        this.#reject(folder, NUMBERING_FAULT);
+        continue;
+      }
       Deno.renameSync(`${this.#stagingFolder}/${folder}`, `${this.#data}/${folder}`);
       this.#worlds.push(name);
     }
+  }
+
+  #continueNumbering(name: string, key: string): boolean {
+    const staged = `${this.#stagingFolder}/${toFolderName(name)}`;
+    const last = this.#ledger.lastUse(name);
+    const done = continueNumbering(name, `${staged}/${WORLD_FILE}`, last, key, this.#options.now);
+    if (last !== undefined) syncFolder(staged);
+    return done;
   }
 
   /** Copies a world with an invalid name into {@link ASIDE_FOLDER}. Returns true. */

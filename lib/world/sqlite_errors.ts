@@ -58,7 +58,7 @@ export function toStoreError(error: unknown, world: string): StoreError {
  * Whether an operation failed because another process has locked the file: a transaction, the
  * recovery of the write-ahead log, or a connection in exclusive mode.
  */
-function isLockError(error: unknown): boolean {
+export function isLockError(error: unknown): boolean {
   const code = sqliteErrorCode(error);
   if (code === SQLITE_BUSY || code === SQLITE_LOCKED || code === SQLITE_PROTOCOL) return true;
   // Errors of `exec` have no SQLite code (node:sqlite, Deno 2.9.6).

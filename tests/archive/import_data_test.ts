@@ -9,7 +9,7 @@ import {
 import { verifyDataFolder } from "../../lib/archive/verify_data_folder.ts";
 import { acquireDataFolder, readSecret } from "../../lib/world/file/data_folder.ts";
 import { superJournal } from "../testdata/super_journal.ts";
-import { putJob, testWriter, transitionJob } from "../testdata/test_writer.ts";
+import { putJob, removeJob, testWriter, transitionJob } from "../testdata/test_writer.ts";
 import { fillData, fillOriginal, KEY, NOW, OTHER_KEY } from "./fixtures.ts";
 import { withTempFolder } from "../support/temp_folder.ts";
 import { snapshotFolder } from "../support/snapshot_folder.ts";
@@ -43,6 +43,17 @@ function stateOf(data: string, folder: string): unknown {
   const db = new DatabaseSync(`${data}/${folder}/universe.db`);
   try {
     return db.prepare("SELECT state FROM stage_meta").get()?.state;
+  } finally {
+    db.close();
+  }
+}
+
+function rowOf(data: string, folder: string): unknown {
+  const db = new DatabaseSync(`${data}/${folder}/universe.db`);
+  try {
+    const row = db.prepare("SELECT version, CAST(stage_html AS TEXT) AS text FROM stage_meta")
+      .get();
+    return { ...row };
   } finally {
     db.close();
   }
@@ -282,4 +293,23 @@ Deno.test("importFolder() leaves nothing after an abort", () =>
     writer.close();
     await assertRejects(importInto(`${folder}/source`, `${folder}/into`, options), /enough/);
     assertEquals([...Deno.readDirSync(folder)].map(({ name }) => name), ["source"]);
+  }));
+
+Deno.test("importFolder() with merge never uses a version again that a deleted world had", () =>
+  withTempFolder(async (folder) => {
+    const [source, into] = [`${folder}/source`, `${folder}/into`];
+    fillData(source, KEY, [putJob("home/d", "old")]);
+    fillData(into, KEY, [putJob("home/d", "new 1"), putJob("home/d", "new 2")]);
+    const remover = testWriter(into, { key: KEY });
+    remover.apply([removeJob("home/d")]);
+    remover.close();
+    const found = await importInto(source, into, { merge: true });
+    assert(found.worlds.includes("home/d"));
+    assertEquals(rowOf(into, "home%2Fd"), { version: 3, text: "old" });
+    assertEquals(found.rejected, []);
+    verified(into);
+    const writer = testWriter(into, { key: KEY });
+    writer.apply([putJob("home/d", "newer")]);
+    writer.close();
+    assertEquals(rowOf(into, "home%2Fd"), { version: 4, text: "newer" });
   }));

@@ -210,6 +210,27 @@ Deno.test("state changes of a plugin whose source is locked do not queue beyond 
     assertEquals((await ask(server, "PUT /lib/x/state", "disabled")).status, 200);
   }));
 
+Deno.test("a locked ledger of names delays only requests that need it", () =>
+  withWorlds(async (server) => {
+    // Opens the ledger.
+    await ask(server, "DELETE /home/two");
+    const other = new DatabaseSync(`${server.data}/.names.db`);
+    other.exec("BEGIN IMMEDIATE");
+    const all = Promise.all(
+      ["DELETE /home/one", "MOVE /dav/home/t/a > /dav/home/x", "DELETE /home/t/b"]
+        .map((request) => ask(server, request)),
+    );
+    const longest = await probeFree(server, all);
+    for (const { request, status, ms } of await all) {
+      assertEquals([request, status], [request, 503]);
+      // The first use of the ledger in each writer waits in it for LEDGER_BUSY_MS.
+      assert(ms < LIMIT_MS + 500, `${request} took ${Math.round(ms)} ms`);
+    }
+    assert(longest < 2 * WAIT_MS, `another world waited ${Math.round(longest)} ms`);
+    unlock(other);
+    assertEquals((await ask(server, "DELETE /home/one")).status, 200);
+  }));
+
 Deno.test("every request that waits for a lock is carried out after its release", () =>
   withTempFolder(async (folder) => {
     const server = await startTestServer({

@@ -153,7 +153,7 @@ const FILES: readonly [string, RegExp][] = [
   ["data/.approve-token", /^Cannot use the secret \.approve-token in the data folder: /],
   ["data/.proof-key", /^Cannot use the secret \.proof-key in the data folder: /],
   ["data/.collections", /^Cannot use the data folder data: its file \.collections /],
-  ["data/.trash/.names.db", /^Cannot use the data folder data: its file \.trash\/\.names\.db /],
+  ["data/.names.db", /^Cannot use the data folder data: its file \.names\.db /],
 ];
 
 /** Entries that are not files, with the reason. Opening the first would block, the second never end. */

@@ -172,8 +172,8 @@ export class TestServer {
         if (version !== undefined && version > 0) await this.approve("DELETE", target);
       }
     }
-    if (!await exists(`${this.data}/.trash/.names.db`)) return;
-    const ledger = new DatabaseSync(`${this.data}/.trash/.names.db`);
+    if (!await exists(`${this.data}/.names.db`)) return;
+    const ledger = new DatabaseSync(`${this.data}/.names.db`);
     ledger.exec("PRAGMA busy_timeout = 5000; DELETE FROM names");
     ledger.close();
   }

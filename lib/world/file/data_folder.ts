@@ -98,9 +98,7 @@ export function acquireDataFolder(path: string): DataFolder {
  * is derived data, and is replaced.
  */
 function assertOwnEntries(path: string): void {
-  for (
-    const file of [LOCK_FILE, COLLECTIONS_FILE, `${TRASH_FOLDER}/${LEDGER_FILE}`]
-  ) {
+  for (const file of [LOCK_FILE, COLLECTIONS_FILE, LEDGER_FILE]) {
     assertOwnFile(path, file);
   }
   if (isFolderOrAbsent(`${path}/${TRASH_FOLDER}`)) return;
@@ -122,8 +120,7 @@ function isFolderOrAbsent(path: string): boolean {
 
 function assertOwnFile(path: string, file: string): void {
   const fault = findFileFault(`${path}/${file}`);
-  // Of a file in the trash: the trash is not a folder, which another check reports.
-  if (fault === undefined || fault.cause instanceof Deno.errors.NotADirectory) return;
+  if (fault === undefined) return;
   // The folder itself cannot be read.
   if (fault.cause instanceof Deno.errors.PermissionDenied) throw fault.cause;
   if (fault.cause instanceof Deno.errors.NotCapable) throw fault.cause;

@@ -17,7 +17,7 @@ export const COLLECTIONS_FILE = ".collections";
 /** File in the data folder with the rows of the catalog, see `worker/catalog_file.ts`. */
 export const CATALOG_FILE = ".catalog.db";
 
-/** File in the trash with what must be remembered of names, see `name_ledger.ts`. */
+/** File in the data folder with what must be remembered of names, see `name_ledger.ts`. */
 export const LEDGER_FILE = ".names.db";
 
 /**

@@ -1,11 +1,14 @@
 /**
  * The ledger of names: what the server must remember of names that have no world. It is a SQLite
- * file in the trash with two tables:
+ * file in the data folder with two tables:
  *
  * - `names`: the last version and the last time of each name whose world was deleted or moved away.
  *   A new world of the name continues from there, so that a name never uses a version twice.
  * - `moves`: moves that have begun. A move changes two folders, and a crash can stop it between the
  *   two. `finishMoves` reads this table at the start of the server.
+ *
+ * It is not derived data: what it has of names without a world is nowhere else, except for worlds in
+ * the trash. Up to version 6.0 it was in the trash; `recover` moves it.
  *
  * An entry is synced to disk before the change that it belongs to. The ledger is not read into
  * memory: it is looked up once when a world is created or opened for a change.
@@ -18,6 +21,7 @@ import { LEDGER_FILE, pathExists, TRASH_FOLDER, tryRemove, WORLD_FILE } from "./
 import { isSame } from "./folder_identity.ts";
 import { openFailure } from "./open_failure.ts";
 import { assertRegularFiles } from "./regular_files.ts";
+import { isLockError } from "../sqlite_errors.ts";
 import * as sql from "./sql.ts";
 
 /** The last use of a name that has no world now, or had none in between. */
@@ -50,10 +54,12 @@ export class NameLedger {
   readonly #statements = new Map<string, StatementSync>();
   #db: DatabaseSync | undefined;
   #identity: Deno.FileInfo | undefined;
+  /** Whether another process had locked the ledger at the last use. */
+  #isLocked = false;
 
   /** @param data path of the data folder */
   constructor(readonly data: string) {
-    this.#path = `${data}/${TRASH_FOLDER}/${LEDGER_FILE}`;
+    this.#path = `${data}/${LEDGER_FILE}`;
   }
 
   /** Returns the last use of a name, or `undefined` if no world of this name ended. */
@@ -120,25 +126,77 @@ export class NameLedger {
   }
 
   /**
-   * Creates the ledger if it is missing or damaged, as after an update from a version that had none,
-   * from the worlds in the trash and the moves in the chains of all worlds. The worlds are read once.
+   * Creates the ledger if it is missing or damaged, from the worlds in the trash and the moves in the
+   * chains of all worlds. The worlds are read once. First moves a ledger of an earlier version here.
    *
-   * @returns what was found, if the ledger was damaged; the file is kept with the suffix `.damaged`
+   * @returns what was found, if the ledger was damaged, or missing in a folder with worlds; a
+   * damaged file is kept with the suffix `.damaged`
    */
   recover(): string | undefined {
+    this.#takeOldLedger();
     const isNew = !pathExists(this.#path);
-    if (isNew && listWorlds(this.data).next().done) return undefined;
     try {
       this.#get(sql.SELECT_MOVES);
       this.#get(sql.SELECT_LAST_USE, "");
-      return undefined;
+      if (!isNew || listWorlds(this.data).next().done) return undefined;
+      return "it was missing; the versions of deleted worlds that are not in the trash are unknown";
     } catch (error) {
       if (isNew || !isDamage(error)) throw error;
       this.close();
-      for (const end of ["-wal", "-shm", ".damaged"]) tryRemove(`${this.#path}${end}`);
-      Deno.renameSync(this.#path, `${this.#path}.damaged`);
+      setAside(this.#path);
       this.#open();
       return String(error);
+    }
+  }
+
+  /** Takes over the ledger of an earlier version, which is in the trash. */
+  #takeOldLedger(): void {
+    const old = `${this.data}/${TRASH_FOLDER}/${LEDGER_FILE}`;
+    if (!pathExists(old) || !Deno.lstatSync(old).isFile) return;
+    let db: DatabaseSync | undefined;
+    try {
+      assertRegularFiles(old);
+      db = new DatabaseSync(old);
+      db.exec(`PRAGMA busy_timeout = ${LEDGER_BUSY_MS}`);
+      // Without rows if another writer has just created it: nothing is lost then.
+      if (db.prepare(sql.SELECT_LEDGER).get() !== undefined) this.#merge(db);
+      db.close();
+      for (const end of ["", "-wal", "-shm"]) tryRemove(`${old}${end}`);
+    } catch (error) {
+      if (db?.isOpen) db.close();
+      if (!isDamage(error)) throw error;
+      setAside(old);
+    }
+  }
+
+  /** Adds what another ledger has, in one transaction. */
+  #merge(other: DatabaseSync): void {
+    const db = this.#open();
+    db.exec("BEGIN IMMEDIATE");
+    try {
+      for (const { name, version, updated_at, trash } of other.prepare(sql.SELECT_USES).iterate()) {
+        const known = this.lastUse(String(name));
+        if (known !== undefined && known.version >= Number(version)) continue;
+        const [at, id] = [String(updated_at), String(trash)];
+        this.recordEnd(String(name), { version: Number(version), updatedAt: at, trash: id });
+      }
+      const begun = new Set(this.moves().map(({ from }) => from));
+      for (const row of other.prepare(sql.SELECT_MOVES).all()) {
+        const { source, target, carry, source_version, version, by, trash } = row;
+        if (begun.has(String(source))) continue;
+        const [numbers, texts] = [[carry, source_version, version].map(Number), [by, trash]];
+        this.#run(
+          sql.SAVE_MOVE,
+          String(source),
+          String(target),
+          ...numbers,
+          ...texts.map(String),
+        );
+      }
+      db.exec("COMMIT");
+    } catch (error) {
+      if (db.isTransaction) db.exec("ROLLBACK");
+      throw error;
     }
   }
 
@@ -152,30 +210,49 @@ export class NameLedger {
   #open(): DatabaseSync {
     if (this.#db !== undefined && isInPlace(this.#path, this.#identity)) return this.#db;
     this.close(); // its file was deleted or replaced while the server runs
-    const trash = `${this.data}/${TRASH_FOLDER}`;
-    // Not recursive: a data folder that is missing while the server runs was moved away.
-    if (!pathExists(trash)) Deno.mkdirSync(trash, { mode: 0o700 });
     let db: DatabaseSync | undefined;
     try {
+      createPrivate(this.#path);
       db = new DatabaseSync(this.#path);
       // The two writers of a store can open the file at the same time.
-      db.exec(`PRAGMA busy_timeout = ${LEDGER_BUSY_MS}`);
+      db.exec(`PRAGMA busy_timeout = ${this.#isLocked ? 0 : LEDGER_BUSY_MS}`);
       db.exec("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL");
       if (db.prepare(sql.SELECT_LEDGER).get() === undefined) fill(db, this.data);
       this.#identity = Deno.statSync(this.#path);
     } catch (error) {
       db?.close();
-      throw openFailure(pathExists(this.#path) ? this.#path : trash, error);
+      this.#isLocked = isLockError(error);
+      throw openFailure(pathExists(this.#path) ? this.#path : this.data, error);
     }
     return this.#db = db;
   }
 
   #get(statement: string, ...values: SQLInputValue[]): Record<string, unknown> | undefined {
-    return this.#prepared(statement).get(...values);
+    return this.#use(() => this.#prepared(statement).get(...values));
   }
 
   #run(statement: string, ...values: SQLInputValue[]): void {
-    this.#prepared(statement).run(...values);
+    this.#use(() => this.#prepared(statement).run(...values));
+  }
+
+  /**
+   * Runs a statement. While another process has locked the ledger, only the first one waits: the
+   * writer must serve its other worlds.
+   */
+  #use<T>(action: () => T): T {
+    try {
+      const result = action();
+      if (this.#isLocked) this.#setLocked(false);
+      return result;
+    } catch (error) {
+      if (!this.#isLocked && isLockError(error)) this.#setLocked(true);
+      throw error;
+    }
+  }
+
+  #setLocked(isLocked: boolean): void {
+    this.#isLocked = isLocked;
+    this.#db?.exec(`PRAGMA busy_timeout = ${isLocked ? 0 : LEDGER_BUSY_MS}`);
   }
 
   #prepared(statement: string): StatementSync {
@@ -243,6 +320,18 @@ function readUses(folder: string, name: string, trash: string): [string, number,
   } finally {
     db?.close();
   }
+}
+
+/** Creates an empty file that only this user can read, if there is none: it has names of worlds. */
+function createPrivate(path: string): void {
+  if (pathExists(path)) return;
+  Deno.openSync(path, { create: true, write: true, mode: 0o600 }).close();
+}
+
+/** Renames a damaged ledger, so that a new one can be created. */
+function setAside(path: string): void {
+  for (const end of ["-wal", "-shm", ".damaged"]) tryRemove(`${path}${end}`);
+  Deno.renameSync(path, `${path}.damaged`);
 }
 
 /** Whether an error means that the file is not a ledger. */

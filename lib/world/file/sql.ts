@@ -169,6 +169,8 @@ CREATE TABLE IF NOT EXISTS moves (
 ) WITHOUT ROWID;`;
 /** Reads the last use of a name. */
 export const SELECT_LAST_USE = `SELECT version, updated_at, trash FROM names WHERE name = ?`;
+/** Reads the last uses of all names. */
+export const SELECT_USES = `SELECT name, version, updated_at, trash FROM names`;
 /** Saves the last use of a name; version and time never decrease. */
 export const SAVE_LAST_USE = `INSERT INTO names (name, version, updated_at, trash)
    VALUES (?, ?, ?, ?) ON CONFLICT (name) DO UPDATE SET

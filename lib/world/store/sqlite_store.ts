@@ -149,7 +149,7 @@ function recoverNames(options: SqliteStoreOptions): Map<string, World> {
   const ledger = new NameLedger(data);
   try {
     const damage = ledger.recover();
-    if (damage !== undefined) log?.(`created .trash/${LEDGER_FILE} again: ${damage}`);
+    if (damage !== undefined) log?.(`created ${LEDGER_FILE} again: ${damage}`);
     finishMoves(ledger, {
       data,
       sign: createChainSigner(key),

@@ -1,4 +1,4 @@
-import { assertEquals } from "../../support/assert.ts";
+import { assertEquals, assertMatch } from "../../support/assert.ts";
 import { LEDGER_FILE, pathExists } from "../../../lib/world/file/durable_fs.ts";
 import { NameLedger } from "../../../lib/world/file/name_ledger.ts";
 import { putJob, removeJob, testWriter, trashIds, versionsOf } from "../../testdata/test_writer.ts";
@@ -29,7 +29,7 @@ function withLedger(use: (ledger: NameLedger, data: string) => void): Promise<vo
 Deno.test("NameLedger.lastUse() creates no file, and returns undefined for an unknown name", () =>
   withLedger((ledger, data) => {
     assertEquals(ledger.lastUse("home/a"), undefined);
-    assertEquals([ledger.moves(), pathExists(`${data}/.trash`)], [[], false]);
+    assertEquals([ledger.moves(), pathExists(`${data}/${LEDGER_FILE}`)], [[], false]);
   }));
 
 Deno.test("NameLedger.recordEnd() keeps the highest version and the latest time of a name", () =>
@@ -60,13 +60,13 @@ Deno.test("NameLedger.recover() reads the worlds in the trash", () =>
     writer.apply([putJob("home/a", "1"), putJob("home/a", "2"), removeJob("home/a")]);
     writer.close();
     for (const end of ["", "-wal", "-shm"]) {
-      if (pathExists(`${data}/.trash/${LEDGER_FILE}${end}`)) {
-        Deno.removeSync(`${data}/.trash/${LEDGER_FILE}${end}`);
+      if (pathExists(`${data}/${LEDGER_FILE}${end}`)) {
+        Deno.removeSync(`${data}/${LEDGER_FILE}${end}`);
       }
     }
     Deno.mkdirSync(`${data}/.trash/x/home%2Fempty`, { recursive: true });
     const ledger = new NameLedger(data);
-    assertEquals(ledger.recover(), undefined);
+    assertMatch(ledger.recover() ?? "", /^it was missing/);
     assertEquals(ledger.lastUse("home/a")?.version, 2);
     assertEquals(ledger.lastUse("home/a")?.trash, trashIds(data)[0]);
     assertEquals(ledger.lastUse("home/empty"), undefined);
@@ -75,4 +75,51 @@ Deno.test("NameLedger.recover() reads the worlds in the trash", () =>
     const jobs = [putJob("home/a", "3")];
     assertEquals(versionsOf(second.apply(jobs), jobs), [3]);
     second.close();
+  }));
+
+Deno.test("NameLedger.recover() takes over a ledger from the trash, and merges one that remains", () =>
+  withTempFolder((data) => {
+    const old = `${data}/.trash/${LEDGER_FILE}`;
+    const write = (version: number, more: (ledger: NameLedger) => void = () => {}) => {
+      // An earlier version had the ledger in the trash.
+      Deno.mkdirSync(`${data}/old`);
+      const ledger = new NameLedger(`${data}/old`);
+      ledger.recordEnd("home/a", { version, updatedAt: T1, trash: `${version}` });
+      more(ledger);
+      ledger.close();
+      Deno.mkdirSync(`${data}/.trash`, { recursive: true });
+      Deno.renameSync(`${data}/old/${LEDGER_FILE}`, old);
+      Deno.removeSync(`${data}/old`, { recursive: true });
+    };
+    write(5, (ledger) => ledger.beginMove(MOVE, T1));
+    const ledger = new NameLedger(data);
+    assertEquals(ledger.recover(), undefined);
+    assertEquals([ledger.lastUse("home/a")?.version, ledger.moves()], [5, [MOVE]]);
+    assertEquals(pathExists(old), false);
+    ledger.endMove("home/a");
+    write(4, (older) => older.recordEnd("home/b", { version: 9, updatedAt: T2, trash: "b" }));
+    assertEquals(ledger.recover(), undefined);
+    assertEquals(ledger.lastUse("home/a"), { version: 5, updatedAt: T1, trash: "" });
+    assertEquals(ledger.lastUse("home/b"), { version: 9, updatedAt: T2, trash: "b" });
+    ledger.close();
+    assertEquals((Deno.statSync(`${data}/${LEDGER_FILE}`).mode ?? 0) & 0o77, 0);
+  }));
+
+Deno.test("NameLedger.recover() reports a missing ledger only if worlds exist", () =>
+  withTempFolder((data) => {
+    const ledger = new NameLedger(data);
+    assertEquals([ledger.recover(), ledger.recover()], [undefined, undefined]);
+    const writer = testWriter(data);
+    writer.apply([putJob("home/a", "1")]);
+    writer.close();
+    assertEquals(ledger.recover(), undefined);
+    ledger.close();
+    for (const end of ["", "-wal", "-shm"]) {
+      if (pathExists(`${data}/${LEDGER_FILE}${end}`)) {
+        Deno.removeSync(`${data}/${LEDGER_FILE}${end}`);
+      }
+    }
+    assertMatch(ledger.recover() ?? "", /^it was missing/);
+    assertEquals(ledger.recover(), undefined);
+    ledger.close();
   }));

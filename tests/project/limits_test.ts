@@ -31,6 +31,7 @@ const ELSEWHERE: Readonly<Record<string, string>> = {
   "lib/server/tls.ts MAX_PEM_BYTES": "a file of the operator",
   "lib/world/file/data_folder.ts MAX_SECRET_FILE_BYTES": "a file of the server",
   "lib/world/store/empty_collections.ts MAX_FILE_BYTES": "a file of the server",
+  "lib/world/store/folder_report.ts MAX_LINES": "lines of the log about one start",
 };
 
 /** A limit that a client can reach. */

@@ -177,3 +177,21 @@ Deno.test("each limit of WebDAV has a setting, and a metric counts what it refus
     }
   });
 });
+
+Deno.test("the locks of the server and the shared locks of a resource have a setting and a metric", async () => {
+  const env = { ...CLOSED, ELASTIK_DAV_LOCKS: "3", ELASTIK_DAV_SHARED_LOCKS: "2" };
+  await withServer({ env }, async (server) => {
+    const lock = async (path: string) => {
+      const body = '<lockinfo xmlns="DAV:"><lockscope><shared/></lockscope>' +
+        "<locktype><write/></locktype></lockinfo>";
+      return (await server.approve("LOCK", `/dav${path}`, body)).status;
+    };
+    const refused = async () =>
+      /^elastik_dav_locks_refused_total (\d+)$/m
+        .exec((await server.approve("GET", "/proc/metrics")).text)?.[1];
+    assertEquals([await lock("/home/a"), await lock("/home/a")], [201, 200]);
+    assertEquals([await lock("/home/a"), await refused()], [503, "1"]);
+    assertEquals(await lock("/home/b"), 201);
+    assertEquals([await lock("/home/c"), await refused()], [503, "2"]);
+  });
+});

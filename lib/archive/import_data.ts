@@ -4,6 +4,7 @@
  * place, so no world is ever incomplete. Existing worlds are never overwritten.
  */
 
+import { dirname, resolve } from "node:path";
 import {
   acquireDataFolder,
   type DataFolder,
@@ -114,6 +115,7 @@ export interface ImportResult {
  */
 export async function importFolder(options: ImportOptions): Promise<ImportResult> {
   const { source, into } = options;
+  assertApart(source, into);
   const release = lockDataFolderForReading(source);
   try {
     if (pathExists(into)) return await importInto(into, options);
@@ -132,6 +134,16 @@ export async function importFolder(options: ImportOptions): Promise<ImportResult
   } finally {
     release();
   }
+}
+
+/** Refuses a target in the source: the import would read what it writes. */
+function assertApart(source: string, into: string): void {
+  let parent = resolve(into);
+  while (!pathExists(parent)) parent = dirname(parent);
+  if (!`${Deno.realPathSync(parent)}/`.startsWith(`${Deno.realPathSync(source)}/`)) return;
+  throw new ImportError(
+    `Cannot import ${source} into ${into}: it is the same folder or inside it; name another folder`,
+  );
 }
 
 async function importInto(data: string, options: ImportOptions): Promise<ImportResult> {

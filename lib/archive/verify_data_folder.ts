@@ -8,12 +8,14 @@ import {
   InvalidSecret,
   lockDataFolderForReading,
   readSecret,
+  UnusableEntry,
 } from "../world/file/data_folder.ts";
 import { pathExists, WORLD_FILE } from "../world/file/durable_fs.ts";
 import { createChainSigner } from "../world/event_chain.ts";
 import { fromFolderName } from "../world/name.ts";
 import { withOfflineFile } from "../world/file/offline_file.ts";
 import { verifyWorld, type WorldFault } from "../world/file/verify_world.ts";
+import { explainFsError } from "../base/fs_error.ts";
 import { sanitizeText } from "../base/sanitize_text.ts";
 
 /** A world that does not verify. */
@@ -136,7 +138,7 @@ export function runVerify(data: string, key: string | undefined, terminal: Verif
     });
   } catch (error) {
     terminal.progress?.end();
-    terminal.err(formatError(data, error));
+    terminal.err(sanitizeText(formatError(data, error)));
     return 2;
   }
   terminal.progress?.end();
@@ -158,7 +160,8 @@ function formatError(data: string, error: unknown): string {
   if (error instanceof Deno.errors.NotADirectory) {
     return `Cannot verify ${data}: it is a file; name a data folder`;
   }
-  return `Cannot verify ${data}: ${error instanceof Error ? error.message : String(error)}`;
+  if (error instanceof UnusableEntry) return error.message;
+  return `Cannot verify ${data}: ${explainFsError(error)}`;
 }
 
 function faultText({ check, event, reason }: WorldFault): string {

@@ -4,6 +4,8 @@
  * other entry is described, so that the caller can name it in one sentence.
  */
 
+import { explainFsError } from "./fs_error.ts";
+
 /** Why a path cannot be used as a file. */
 export interface FileFault {
   /** What was found, as the end of a sentence. */
@@ -97,9 +99,7 @@ function explain(path: string, cause: unknown): string {
     return "this user cannot read it; change its permissions";
   }
   if (cause instanceof Deno.errors.NotADirectory) return "a part of its path is not a folder";
-  if (cause instanceof Deno.errors.FilesystemLoop) return "it is a link that leads to itself";
-  const message = cause instanceof Error ? cause.message : String(cause);
-  return `it cannot be read (${message.split("\n")[0]})`;
+  return explainFsError(cause);
 }
 
 function isLink(path: string): boolean {

@@ -6,6 +6,7 @@
 
 import { type CommandTable, listCommandNames, type ProgramContext } from "./command.ts";
 import { type OptionValues, parseArgs, UsageError } from "./parse_args.ts";
+import { explainFsError } from "../base/fs_error.ts";
 import { sanitizeText } from "../base/sanitize_text.ts";
 import { VERSION } from "../version.ts";
 
@@ -218,13 +219,12 @@ export async function runCommandLine(
     return await command?.run(request.words, context, request.options);
   } catch (error) {
     if (error instanceof UsageError || isConfigError(error)) {
-      console.error(error.message);
+      console.error(sanitizeText(error.message));
       return USAGE;
     }
     // The stack of a cell is for the server that started it; an operator gets one sentence.
     if (name === undefined || COMMANDS[name]?.hidden === true) throw error;
-    const message = error instanceof Error ? error.message : String(error);
-    console.error(sanitizeText(`Cannot run ${name}: ${message.split("\n")[0]}`));
+    console.error(sanitizeText(`Cannot run ${name}: ${explainFsError(error)}`));
     return FAILED;
   }
 }

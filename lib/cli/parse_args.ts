@@ -53,8 +53,12 @@ export function parseArgs(
   const options = new Map<string, string | true>();
   const rest = [...args];
   for (let arg = rest.shift(); arg !== undefined; arg = rest.shift()) {
-    if (arg === "--") {
+    if (arg === "") {
+      // An unset variable in a script: `elastik verify "$FOLDER"`.
+      throw new UsageError(`Cannot run ${command}: an argument is empty`);
+    } else if (arg === "--") {
       words.push(...rest.splice(0));
+      if (words.includes("")) throw new UsageError(`Cannot run ${command}: an argument is empty`);
     } else if (!arg.startsWith("-") || arg === "-") {
       words.push(arg);
     } else {

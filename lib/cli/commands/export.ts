@@ -8,6 +8,7 @@ import { getTextOption, type OptionValues, UsageError } from "../parse_args.ts";
 import type { CommandContext } from "../command.ts";
 import { readConfig, readEnvironment } from "../../config.ts";
 import { createTerminalProgress } from "../progress_bar.ts";
+import { explainFsError } from "../../base/fs_error.ts";
 import { sanitizeText } from "../../base/sanitize_text.ts";
 import { pathExists, tryRemove } from "../../world/file/durable_fs.ts";
 import { runInterruptible } from "./on_interrupt.ts";
@@ -59,8 +60,10 @@ export async function run(
       progress?.end();
       sink.drop?.();
       if (signal.aborted || !(error instanceof Error)) throw error;
-      const why = error instanceof Deno.errors.NotFound ? "there is no such folder" : error.message;
-      console.error(`Cannot export ${data}: ${why}`);
+      const why = error instanceof Deno.errors.NotFound
+        ? "there is no such folder"
+        : explainFsError(error);
+      console.error(sanitizeText(`Cannot export ${data}: ${why}`));
       return 2;
     }
   });
@@ -85,7 +88,7 @@ function openNew(path: string): Sink | undefined {
     };
   } catch (error) {
     if (!(error instanceof Error)) throw error;
-    console.error(`Cannot write ${path}: ${error.message}`);
+    console.error(sanitizeText(`Cannot write ${path}: ${explainFsError(error)}`));
     return undefined;
   }
 }

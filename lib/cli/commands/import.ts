@@ -17,10 +17,16 @@ import { getTextOption, type OptionValues, UsageError } from "../parse_args.ts";
 import type { CommandContext } from "../command.ts";
 import { readConfig, readEnvironment } from "../../config.ts";
 import { createTerminalProgress } from "../progress_bar.ts";
+import { decodeText } from "../../base/decode_text.ts";
+import { explainFsError } from "../../base/fs_error.ts";
+import { readRegularFile } from "../../base/regular_file.ts";
 import { sanitizeText } from "../../base/sanitize_text.ts";
-import { InvalidSecret } from "../../world/file/data_folder.ts";
+import { InvalidSecret, UnusableEntry } from "../../world/file/data_folder.ts";
 import { tryRemove } from "../../world/file/durable_fs.ts";
 import { runInterruptible } from "./on_interrupt.ts";
+
+/** Size of the largest file with a key, in bytes. */
+const MAX_KEY_BYTES = 64 * 1024;
 
 /**
  * Imports worlds.
@@ -71,9 +77,11 @@ export async function run(
       progress?.end();
       if (signal.aborted || !(error instanceof Error)) throw error;
       const isExpected = error instanceof ArchiveError || error instanceof ImportError ||
-        error instanceof InvalidSecret;
+        error instanceof InvalidSecret || error instanceof UnusableEntry;
       console.error(
-        sanitizeText(isExpected ? error.message : `Cannot import ${from}: ${error.message}`),
+        sanitizeText(
+          isExpected ? error.message : `Cannot import ${from}: ${explainFsError(error)}`,
+        ),
       );
       return 2;
     } finally {
@@ -206,11 +214,14 @@ function parentOf(into: string): string {
  */
 function keyOption(text: string | undefined): string | undefined {
   if (text === undefined || !text.startsWith("@")) return text;
-  try {
-    return Deno.readTextFileSync(text.slice(1)).trim();
-  } catch {
-    throw new UsageError(
-      `Cannot read the key from ${sanitizeText(text.slice(1))}: the file cannot be read`,
-    );
-  }
+  const path = text.slice(1);
+  const found = readRegularFile(path, MAX_KEY_BYTES);
+  const key = found instanceof Uint8Array ? decodeText(found)?.trim() : undefined;
+  if (key !== undefined && key !== "") return key;
+  const reason = found === undefined
+    ? "there is no such file"
+    : found instanceof Uint8Array
+    ? "it contains no text"
+    : found.reason;
+  throw new UsageError(`Cannot read the key from ${sanitizeText(path)}: ${reason}`);
 }

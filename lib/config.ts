@@ -135,7 +135,7 @@ export function readEnvironment(): Promise<(name: string) => string | undefined>
     const file = readEnvFile(".env");
     if (![...file.keys()].some(isSettingName)) assertNoMisnamedEnv();
     return (name) => {
-      const value = Deno.env.get(name) ?? file.get(name);
+      const value = readVariable(name) ?? file.get(name);
       if (value === "" && isSettingName(name)) throw emptySetting(name);
       return value === "" ? undefined : value;
     };
@@ -152,9 +152,19 @@ function assertNoMisnamedEnv(): void {
   );
 }
 
+/** Reads a variable of the environment. Deno's own error would print a token that is not UTF-8. */
+function readVariable(name: string): string | undefined {
+  try {
+    return Deno.env.get(name);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotCapable) throw error;
+    throw new ConfigError(`Cannot use ${name}: its value is not valid UTF-8; correct or remove it`);
+  }
+}
+
 /** Whether a variable is set in the environment itself and not only in `.env`. */
 export function isInEnvironment(name: string): boolean {
-  return Deno.env.get(name) !== undefined;
+  return readVariable(name) !== undefined;
 }
 
 /** Names of the environment; empty if the program may read only single variables. */
@@ -239,7 +249,7 @@ export function readConfig(env: (name: string) => string | undefined): Config {
     ...(key === undefined ? {} : { key }),
     host,
     port: parseWholeNumber(read, "ELASTIK_PORT", 3005, 65535),
-    data: read("ELASTIK_DATA") ?? "data",
+    data: readPath(read, "ELASTIK_DATA") ?? "data",
     ...readTls(read),
     ...(trustHeader === undefined ? {} : { trustHeader }),
     trustFrom: parseList(read("ELASTIK_TRUST_PROXY_FROM")),
@@ -463,6 +473,13 @@ function readCellLimits(read: Read): CellLimits {
       residentMiB: parseWholeNumber(read, "ELASTIK_QUERY_MEMORY", queries.residentMiB),
     },
   };
+}
+
+/** A path without line breaks and other control characters, which would break the lines of the log. */
+function readPath(read: Read, name: SettingName): string | undefined {
+  const path = read(name);
+  if (path === undefined || !/\p{Cc}/u.test(path)) return path;
+  throw new ConfigError(`Cannot use ${name}: it contains a control character; name another path`);
 }
 
 /** An address or a name. An IPv6 address may have the brackets of a URL. */

@@ -223,8 +223,12 @@ export async function runCommandLine(
       return USAGE;
     }
     // The stack of a cell is for the server that started it; an operator gets one sentence.
-    if (name === undefined || COMMANDS[name]?.hidden === true) throw error;
-    console.error(sanitizeText(`Cannot run ${name}: ${explainFsError(error)}`));
+    if (name !== undefined && COMMANDS[name]?.hidden === true) throw error;
+    console.error(
+      sanitizeText(
+        `Cannot ${name === undefined ? "print" : `run ${name}`}: ${explainFsError(error)}`,
+      ),
+    );
     return FAILED;
   }
 }

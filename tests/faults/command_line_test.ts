@@ -63,6 +63,17 @@ Deno.test("a mistake on the command line ends with one sentence and its exit cod
         }),
       );
     }
+    // A full disk behind the standard output.
+    if (Deno.build.os === "linux") {
+      const { command, args, ...start } = fromCheckout(folder, ["--help"]);
+      const script = `exec "$0" "$@" >/dev/full`;
+      const ended = await runProgram({
+        ...start,
+        command: "sh",
+        args: ["-c", script, command, ...args],
+      });
+      assertEquals([ended.code, ended.stderr], [1, "Cannot print: the disk is full\n"]);
+    }
     const left = [...Deno.readDirSync(folder)].map(({ name }) => name).sort();
     assertEquals(left, ["file", "folder"]);
   }));

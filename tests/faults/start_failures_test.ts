@@ -73,6 +73,11 @@ const CASES: readonly FailureCase[] = [
     sentence: /^Cannot use the secret \.key in the data folder: it has 3221225472 bytes; at most/,
   },
   {
+    name: "the path of the data folder contains a line break",
+    env: { ELASTIK_DATA: "a\nb" },
+    sentence: /^Cannot use ELASTIK_DATA: it contains a control character;/,
+  },
+  {
     name: "the key is not a key",
     prepare: async (folder) => {
       await Deno.mkdir(`${folder}/data`);

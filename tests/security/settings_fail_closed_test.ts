@@ -117,6 +117,26 @@ Deno.test("settings in a file of another name stop the start, unless they are in
     }
   }));
 
+Deno.test({
+  name: "a token that is not UTF-8 stops the start and is not printed",
+  ignore: Deno.build.os === "windows",
+  fn: () =>
+    withTempFolder(async (folder) => {
+      // A shell, because Deno passes only valid text to a process.
+      const { command, args, ...start } = fromCheckout(folder);
+      const script = `export ELASTIK_TOKEN="$(printf 's3cret\\377')"; exec "$0" "$@"`;
+      const { code, stderr } = await runProgram({
+        ...start,
+        command: "sh",
+        args: ["-c", script, command, ...args],
+      });
+      assertEquals([code, stderr], [
+        1,
+        "Cannot use ELASTIK_TOKEN: its value is not valid UTF-8; correct or remove it\n",
+      ]);
+    }),
+});
+
 Deno.test("an .env that cannot be read as a file stops the start", () =>
   withTempFolder(async (folder) => {
     await Deno.mkdir(`${folder}/.env`);

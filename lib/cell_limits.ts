@@ -16,6 +16,8 @@ export const MAX_CELL_FRAME_BYTES = 256 * KIB;
 export const MAX_CELL_HEAD_BYTES = 128 * KIB;
 /** Longest part of a body in one frame, and longest body that is sent together with its head. */
 export const CELL_CHUNK_BYTES = 64 * KIB;
+/** Length of the blocks in which short parts of a body wait for their reader. */
+export const CELL_BLOCK_BYTES = 4 * KIB;
 /** Flow-control window: bytes of one body that can be sent before its reader takes any. */
 export const CELL_WINDOW_BYTES = 256 * KIB;
 /**

@@ -515,6 +515,7 @@ function readEdgeLimits(read: Read): EdgeLimits {
     idleTimeoutMs: atLeastOne("ELASTIK_IDLE_TIMEOUT", EDGE_LIMITS.idleTimeoutMs),
     bodyTimeoutMs: atLeastOne("ELASTIK_BODY_TIMEOUT", EDGE_LIMITS.bodyTimeoutMs),
     minBytesPerSecond: atLeastOne("ELASTIK_MIN_RATE", EDGE_LIMITS.minBytesPerSecond),
+    maxChunkWork: atLeastOne("ELASTIK_CHUNK_WORK", EDGE_LIMITS.maxChunkWork),
     maxBodyBytesInFlight: atLeastOne("ELASTIK_BODY_MEMORY", EDGE_LIMITS.maxBodyBytesInFlight),
     maxResponseBytesInFlight: atLeastOne(
       "ELASTIK_RESPONSE_MEMORY",

@@ -100,6 +100,13 @@ export interface EdgeLimits {
    */
   readonly minBytesPerSecond: number;
   /**
+   * Bytes that the runtime would copy to remove the chunks that it has read ahead of one body
+   * (`ELASTIK_CHUNK_WORK`); beyond it 400. 16 GiB are reached by 900 chunks of one byte, 4,000 of 80
+   * bytes, or 150 MB in chunks of 8 KiB, if they arrive faster than they are read. Metric:
+   * `elastik_request_bodies_short_chunks`.
+   */
+  readonly maxChunkWork: number;
+  /**
    * Bytes of all request bodies that are in memory (`ELASTIK_BODY_MEMORY`); beyond it 503. Metrics:
    * `elastik_request_body_bytes`, `elastik_request_bodies_refused`.
    */
@@ -118,6 +125,7 @@ export const EDGE_LIMITS: EdgeLimits = {
   idleTimeoutMs: 75_000,
   bodyTimeoutMs: 30_000,
   minBytesPerSecond: 8 * KIB,
+  maxChunkWork: 16_384 * MIB,
   maxBodyBytesInFlight: 128 * MIB,
   maxResponseBytesInFlight: 512 * MIB,
 };
@@ -174,6 +182,15 @@ export const STALLED_RESPONSE_MS = 5_000;
 export const PIECEWISE_BODY_BYTES = 64 * KIB;
 /** Longest piece in which a request body is received. */
 export const BODY_PIECE_BYTES = 64 * KIB;
+/** Longest piece of a chunked body. Deno reads as many bytes ahead for each piece (2.9.6). */
+export const CHUNK_READ_BYTES = 8 * KIB;
+/** The same for the first pieces of a body, which can be short chunks. */
+export const FIRST_READ_BYTES = 512;
+/**
+ * Bytes that the runtime may copy to skip the rest of a chunked body, about 5 ms. If it were more, the
+ * connection is closed instead.
+ */
+export const MAX_SKIP_WORK = 64 * MIB;
 /** After pieces of one body were read for this long, other requests have a turn, in milliseconds. */
 export const BODY_TURN_MS = 2;
 /** Shortest block in which the pieces of a body of unknown length are collected. */

@@ -5,9 +5,10 @@
  * one; if there is none, the new one gets 503.
  */
 
-import { EVICTABLE_AFTER_MS } from "../limits.ts";
-import { readPieces } from "./body_pieces.ts";
+import { EVICTABLE_AFTER_MS, MAX_SKIP_WORK } from "../limits.ts";
+import { type BodyPiece, type BodyPieces, readPieces } from "./body_pieces.ts";
 import { Problem } from "./problem.ts";
+import { ReadAhead } from "./read_ahead.ts";
 
 /** Limits of a {@link BodyBudget}. */
 export interface BodyBudgetOptions {
@@ -17,9 +18,17 @@ export interface BodyBudgetOptions {
   readonly timeoutMs: number;
   /** Lowest rate in bytes per second. */
   readonly minBytesPerSecond: number;
+  /** Bytes that the runtime may have to copy for the chunks of one body; no limit if absent. */
+  readonly maxChunkWork?: number;
   /** Monotonic time in milliseconds. */
   readonly now?: () => number;
 }
+
+/**
+ * Closes the connection of a body, at once or after the response, and then calls `cancel`. In the other
+ * order the runtime would remove all chunks that it has read ahead.
+ */
+export type CloseConnection = (isAtOnce: boolean, cancel: () => void) => void;
 
 /** Counters for metrics. */
 export interface BodyCounts {
@@ -29,6 +38,8 @@ export interface BodyCounts {
   readonly refused: number;
   /** Bodies given up because they were too slow. */
   readonly timedOut: number;
+  /** Bodies refused because their chunks were too short. */
+  readonly shortChunks: number;
 }
 
 /**
@@ -57,6 +68,7 @@ export class BodyBudget {
   #bytes = 0;
   #refused = 0;
   #timedOut = 0;
+  #shortChunks = 0;
 
   constructor(options: BodyBudgetOptions) {
     this.#options = options;
@@ -67,9 +79,10 @@ export class BodyBudget {
    * Starts to receive a body. The receipt must be closed when the request is answered.
    *
    * @param client address of a client that gets at most half of the memory; undefined for no limit
+   * @param close closes the connection; absent if that is not possible
    */
-  open(client?: string): BodyReceipt {
-    return new BodyReceipt(this, client, this.#now());
+  open(client?: string, close?: CloseConnection): BodyReceipt {
+    return new BodyReceipt(this, client, this.#now(), close);
   }
 
   /** Gives up the bodies whose client has been too slow. Must be called at intervals. */
@@ -94,12 +107,30 @@ export class BodyBudget {
 
   /** Returns the counters. */
   counts(): BodyCounts {
-    return { bytes: this.#bytes, refused: this.#refused, timedOut: this.#timedOut };
+    return {
+      bytes: this.#bytes,
+      refused: this.#refused,
+      timedOut: this.#timedOut,
+      shortChunks: this.#shortChunks,
+    };
   }
 
   /** For {@link BodyReceipt} only. */
   get now(): number {
     return this.#now();
+  }
+
+  /** For {@link BodyReceipt} only: refuses a body whose chunks are too short. */
+  checkChunks(work: number): Problem | undefined {
+    const { maxChunkWork } = this.#options;
+    if (maxChunkWork === undefined || work <= maxChunkWork) return undefined;
+    this.#shortChunks++;
+    return new Problem(
+      "bad-body",
+      "Cannot read the content: it arrived in too many short chunks; send it in chunks of 8 KiB or " +
+        "more, or with Content-Length; nothing was stored",
+      { "connection": "close" },
+    );
   }
 
   /** For {@link BodyReceipt} only: takes memory for further bytes of a body. */
@@ -185,12 +216,21 @@ export class BodyReceipt {
   /** Bytes that arrived in the window. */
   windowBytes = 0;
   readonly #budget: BodyBudget;
+  readonly #ahead = new ReadAhead();
+  readonly #close: CloseConnection | undefined;
+  #work = 0;
   #failure: Problem | undefined;
   #onFail: ((problem: Problem) => void) | undefined;
 
   /** Use {@link BodyBudget.open}. */
-  constructor(budget: BodyBudget, readonly client: string | undefined, now: number) {
+  constructor(
+    budget: BodyBudget,
+    readonly client: string | undefined,
+    now: number,
+    close?: CloseConnection,
+  ) {
     this.#budget = budget;
+    this.#close = close;
     this.lastAt = now;
     this.windowStart = now;
   }
@@ -243,6 +283,37 @@ export class BodyReceipt {
     }
   }
 
+  /**
+   * Counts a piece of a chunked body.
+   *
+   * @throws {Problem} `bad-body` (400) if the chunks are too short
+   */
+  count({ value, asked, hasWaited }: BodyPiece, pieces: BodyPieces): void {
+    if (value === undefined || asked === undefined) return;
+    this.#work = this.#ahead.add(value.length, asked, hasWaited);
+    const problem = this.#budget.checkChunks(this.#work);
+    if (problem === undefined) return;
+    this.fail(problem);
+    this.stop(pieces, problem);
+    throw problem;
+  }
+
+  /**
+   * Stops to read a body before its end. A cancelled body would be read to its end by the runtime. If
+   * that is much work, the connection is closed instead.
+   */
+  stop(pieces: BodyPieces, reason: unknown): void {
+    // Fails if the client has disconnected, which has no effect here.
+    const cancel = () => void pieces.cancel(reason).catch(ignore);
+    if (this.#work > MAX_SKIP_WORK && this.#close !== undefined) this.#close(false, cancel);
+    else cancel();
+  }
+
+  /** The client has disconnected. The same as {@link BodyReceipt.stop}, but without a response. */
+  endEarly(): void {
+    if (this.#work > MAX_SKIP_WORK) this.#close?.(true, ignore);
+  }
+
   /** For {@link BodyBudget} only: starts the next window. */
   startWindow(now: number): void {
     this.windowStart = now;
@@ -276,6 +347,7 @@ export class BodyReceipt {
  * the time in which the server waits for the client counts.
  *
  * @param body the body of the request
+ * @param isChunked whether the length of the body is unknown
  * @param receipt limits the time; its memory is not used, because only one part is in memory
  * @param onFail called once with the reason if the body fails
  *
@@ -286,27 +358,30 @@ export class BodyReceipt {
  *
  * const budget = new BodyBudget({ maxBytes: 10, timeoutMs: 1000, minBytesPerSecond: 1 });
  * const body = new Response("text").body!;
- * strictEqual(await new Response(guardBody(body, budget.open(), () => {})).text(), "text");
+ * strictEqual(await new Response(guardBody(body, true, budget.open(), () => {})).text(), "text");
  * ```
  */
 export function guardBody(
   body: ReadableStream<Uint8Array>,
+  isChunked: boolean,
   receipt: BodyReceipt,
   onFail: (problem: Problem) => void,
 ): ReadableStream<Uint8Array> {
-  const reader = readPieces(body);
+  const reader = readPieces(body, isChunked);
   return new ReadableStream<Uint8Array>({
     async pull(controller) {
       try {
-        const { done, value } = await receipt.wait(
+        const piece = await receipt.wait(
           reader.read(),
-          // Fails if the client has disconnected, which has no effect here.
-          (problem) => void reader.cancel(problem).catch(ignore),
+          (problem) => receipt.stop(reader, problem),
           (part) => part.value?.length ?? 0,
         );
+        if (isChunked) receipt.count(piece, reader);
+        const { done, value } = piece;
         if (done || value === undefined) controller.close();
         else controller.enqueue(value.slice());
       } catch (error) {
+        if (!(error instanceof Problem)) receipt.endEarly();
         const problem = error instanceof Problem ? error : new Problem(
           "bad-body",
           "Cannot read the content: it ended early",
@@ -315,7 +390,7 @@ export function guardBody(
         onFail(problem);
       }
     },
-    cancel: (reason) => reader.cancel(reason),
+    cancel: (reason) => receipt.stop(reader, reason),
   }, { highWaterMark: 0 });
 }
 

@@ -1,23 +1,30 @@
 /**
- * Reads a body piece by piece through one buffer. Deno allocates 64 KiB for each piece of a request
- * body that a default reader gets, also for a chunk of one byte. Pieces that have arrived already are
- * read without a turn of the event loop, and each can take 0.3 ms if many have (2.9.6).
+ * Reads a request body piece by piece, so that other requests are answered between its pieces. Pieces
+ * that have arrived already are read without a turn of the event loop (Deno 2.9.6).
  */
 
-import { BODY_PIECE_BYTES, BODY_TURN_MS } from "../limits.ts";
+import { openPieceReader, type Piece } from "../base/piece_reader.ts";
+import { BODY_PIECE_BYTES, BODY_TURN_MS, CHUNK_READ_BYTES, FIRST_READ_BYTES } from "../limits.ts";
 
 /** Reads one piece after the other. */
 export interface BodyPieces {
   /** Returns the next piece; it is valid until the next call. */
-  read(): Promise<{ readonly done: boolean; readonly value?: Uint8Array | undefined }>;
-  /** Ends the body. */
+  read(): Promise<BodyPiece>;
+  /** Ends the body. Deno then removes the chunks that it has read ahead. */
   cancel(reason: unknown): Promise<void>;
+}
+
+/** One piece of a body. */
+export interface BodyPiece extends Piece {
+  /** Whether the piece had not arrived yet when it was requested. */
+  readonly hasWaited: boolean;
 }
 
 /**
  * Starts to read a body. Other requests are answered between its pieces, however many there are.
  *
  * @param stream the body; it must not be locked
+ * @param isChunked whether the length of the body is unknown
  *
  * @example
  * ```ts
@@ -29,8 +36,10 @@ export interface BodyPieces {
  * strictEqual((await pieces.read()).done, true);
  * ```
  */
-export function readPieces(stream: ReadableStream<Uint8Array>): BodyPieces {
-  const reader = openReader(stream);
+export function readPieces(stream: ReadableStream<Uint8Array>, isChunked = false): BodyPieces {
+  const reader = isChunked
+    ? openPieceReader(stream, CHUNK_READ_BYTES, FIRST_READ_BYTES)
+    : openPieceReader(stream, BODY_PIECE_BYTES);
   let turnEnd = performance.now() + BODY_TURN_MS;
   return {
     async read() {
@@ -38,28 +47,14 @@ export function readPieces(stream: ReadableStream<Uint8Array>): BodyPieces {
         await new Promise((resolve) => setImmediate(resolve));
         turnEnd = performance.now() + BODY_TURN_MS;
       }
-      return await reader.read();
-    },
-    cancel: (reason) => reader.cancel(reason),
-  };
-}
-
-function openReader(stream: ReadableStream<Uint8Array>): BodyPieces {
-  let reader: ReadableStreamBYOBReader;
-  try {
-    reader = stream.getReader({ mode: "byob" });
-  } catch (error) {
-    // Only a byte stream has a BYOB reader (WHATWG Streams §4.2.4).
-    if (!(error instanceof TypeError) || stream.locked) throw error;
-    return stream.getReader();
-  }
-  let buffer = new ArrayBuffer(BODY_PIECE_BYTES);
-  return {
-    async read() {
-      const piece = await reader.read(new Uint8Array(buffer));
-      // A cancelled read does not return the buffer. No read follows it.
-      if (piece.value !== undefined) buffer = piece.value.buffer;
-      return piece;
+      let hasWaited = false;
+      const turn = setImmediate(() => hasWaited = true);
+      try {
+        const { done, value, asked } = await reader.read();
+        return { done, value, ...(asked !== undefined && { asked }), hasWaited };
+      } finally {
+        clearImmediate(turn);
+      }
     },
     cancel: (reason) => reader.cancel(reason),
   };

@@ -115,16 +115,23 @@ async function readStream(
   const whole = declared === undefined ? undefined : new Uint8Array(declared);
   const blocks = new Blocks();
   let length = 0;
-  const reader = readPieces(body);
+  const isChunked = declared === undefined;
+  const reader = readPieces(body, isChunked);
   const cancel = (reason: unknown) => {
+    if (receipt !== undefined) return receipt.stop(reader, reason);
     // Fails if the client has disconnected, which has no effect here.
     reader.cancel(reason).catch(ignore);
   };
   for (;;) {
-    const pending = reader.read().catch(throwEndedEarly);
-    const { done, value } = receipt === undefined
+    const pending = reader.read().catch(() => {
+      receipt?.endEarly();
+      return throwEndedEarly();
+    });
+    const piece = receipt === undefined
       ? await pending
       : await receipt.wait(pending, cancel, (part) => part.value?.length ?? 0);
+    if (isChunked) receipt?.count(piece, reader);
+    const { done, value } = piece;
     if (done || value === undefined) break;
     const end = length + value.length;
     try {

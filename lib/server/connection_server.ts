@@ -5,7 +5,7 @@
  */
 
 import { isLoopback, parseIp } from "../http/ip_address.ts";
-import { BodyBudget, type BodyReceipt } from "../http/body_budget.ts";
+import { BodyBudget, type BodyReceipt, type CloseConnection } from "../http/body_budget.ts";
 import { Problem, toProblemResponse } from "../http/problem.ts";
 import {
   ACCEPT_PAUSE_MS,
@@ -78,6 +78,7 @@ export class ConnectionServer {
       maxBytes: limits.maxBodyBytesInFlight,
       timeoutMs: limits.bodyTimeoutMs,
       minBytesPerSecond: limits.minBytesPerSecond,
+      maxChunkWork: limits.maxChunkWork,
     });
     if (serve === undefined) {
       log("this version of Deno cannot limit connections and request heads; see configuration.md");
@@ -287,7 +288,16 @@ export class ConnectionServer {
     client: string | undefined,
   ): Response | Promise<Response> {
     open.hasRequested = true;
-    const exchange = new WatchedExchange(info, this.#bodies, client);
+    const exchange = new WatchedExchange(info, this.#bodies, client, (isAtOnce, cancel) => {
+      // The connection of HTTP/2 has other requests.
+      if (!request.headers.has("host")) return cancel();
+      const close = () => {
+        open.close();
+        cancel();
+      };
+      if (isAtOnce) close();
+      else Deno.unrefTimer(Number(setTimeout(close, CLOSE_DELAY_MS)));
+    });
     const response = this.#options.handle(request, peer, exchange);
     if (!(response instanceof Promise)) {
       open.usedAt = this.#table.checkedAt;
@@ -444,12 +454,19 @@ class Exchange implements Connection {
   readonly #info: Deno.ServeHandlerInfo;
   readonly #bodies: BodyBudget;
   readonly #client: string | undefined;
+  readonly #close: CloseConnection | undefined;
   #receipt: BodyReceipt | undefined;
 
-  constructor(info: Deno.ServeHandlerInfo, bodies: BodyBudget, client: string | undefined) {
+  constructor(
+    info: Deno.ServeHandlerInfo,
+    bodies: BodyBudget,
+    client: string | undefined,
+    close?: CloseConnection,
+  ) {
     this.#info = info;
     this.#bodies = bodies;
     this.#client = client;
+    this.#close = close;
   }
 
   get remoteAddr(): Deno.Addr {
@@ -462,7 +479,7 @@ class Exchange implements Connection {
 
   /** Starts to receive the body of the request. */
   receiveBody(): BodyReceipt {
-    return this.#receipt ??= this.#bodies.open(this.#client);
+    return this.#receipt ??= this.#bodies.open(this.#client, this.#close);
   }
 
   /** The request was answered: the memory of its body is free. */

@@ -9,9 +9,9 @@ function createBudget(clock: { now: number }) {
 Deno.test("guardBody() passes the body on without using the memory of the budget", async () => {
   const budget = createBudget({ now: 0 });
   const body = new Response(new Uint8Array(1000)).body;
-  const guarded = guardBody(body ?? new ReadableStream(), budget.open(), () => {});
+  const guarded = guardBody(body ?? new ReadableStream(), false, budget.open(), () => {});
   assertEquals((await new Response(guarded).bytes()).length, 1000);
-  assertEquals(budget.counts(), { bytes: 0, refused: 0, timedOut: 0 });
+  assertEquals(budget.counts(), { bytes: 0, refused: 0, timedOut: 0, shortChunks: 0 });
 });
 
 Deno.test("guardBody() fails if the client is too slow, also after the receipt was closed", async () => {
@@ -21,6 +21,7 @@ Deno.test("guardBody() fails if the client is too slow, also after the receipt w
   const receipt = budget.open();
   const guarded = guardBody(
     new ReadableStream(),
+    false,
     receipt,
     (problem) => failures.push(problem.type),
   );
@@ -40,6 +41,7 @@ Deno.test("guardBody() reports a client that disconnects as bad-body", async () 
   });
   const guarded = guardBody(
     source,
+    false,
     createBudget({ now: 0 }).open(),
     (problem) => failures.push(problem.type),
   );

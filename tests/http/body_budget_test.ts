@@ -35,11 +35,11 @@ Deno.test("BodyBudget gives up a body of which no part arrives in time", async (
   await settle();
   clock.now = 999;
   budget.check();
-  assertEquals(budget.counts(), { bytes: 100, refused: 0, timedOut: 0 });
+  assertEquals(budget.counts(), { bytes: 100, refused: 0, timedOut: 0, shortChunks: 0 });
   clock.now = 1000;
   budget.check();
   await rejected;
-  assertEquals(budget.counts(), { bytes: 0, refused: 0, timedOut: 1 });
+  assertEquals(budget.counts(), { bytes: 0, refused: 0, timedOut: 1, shortChunks: 0 });
 });
 
 Deno.test("BodyBudget gives up a body whose parts are too small for the minimum rate", async () => {
@@ -73,7 +73,7 @@ Deno.test("BodyBudget lets a slow body continue at the minimum rate", async () =
   await writer.close();
   assertEquals((await read).length, 200);
   receipt.close();
-  assertEquals(budget.counts(), { bytes: 0, refused: 0, timedOut: 0 });
+  assertEquals(budget.counts(), { bytes: 0, refused: 0, timedOut: 0, shortChunks: 0 });
 });
 
 Deno.test("BodyBudget does not count the time in which the server does not read", async () => {
@@ -128,6 +128,55 @@ Deno.test("BodyReceipt.reserve() gives up a slow body for a new one", async () =
   fresh.reserve(10);
   await rejected;
   assertEquals(cancelled.length, 1);
-  assertEquals(budget.counts(), { bytes: 10, refused: 1, timedOut: 1 });
+  assertEquals(budget.counts(), { bytes: 10, refused: 1, timedOut: 1, shortChunks: 0 });
   assert(slow.failure !== undefined);
+});
+
+/** Pieces that record why they are cancelled. */
+function recordCancel(calls: unknown[]) {
+  return {
+    read: () => Promise.reject(new Error("not read")),
+    cancel: (reason: unknown) => Promise.resolve(void calls.push(reason)),
+  };
+}
+
+Deno.test("BodyReceipt.count() refuses a body whose chunks cost more than the limit", () => {
+  const budget = new BodyBudget({
+    maxBytes: 10,
+    timeoutMs: 1000,
+    minBytesPerSecond: 1,
+    maxChunkWork: 1000,
+    now: () => 0,
+  });
+  const calls: unknown[] = [];
+  const pieces = recordCancel(calls);
+  const receipt = budget.open();
+  const piece = { done: false, value: new Uint8Array(1), asked: 100, hasWaited: false };
+  // 94 bytes ahead of one chunk of 6 bytes, then 188 ahead of two.
+  receipt.count(piece, pieces);
+  assertThrows(() => receipt.count(piece, pieces), /short chunks/);
+  assertEquals(receipt.failure?.type, "bad-body");
+  assertEquals(budget.counts().shortChunks, 1);
+  const slow = budget.open();
+  for (let i = 0; i < 1000; i++) slow.count({ ...piece, hasWaited: true }, pieces);
+  assertEquals(budget.counts().shortChunks, 1);
+  assertEquals(calls.map(String), [String(receipt.failure)]);
+});
+
+Deno.test("BodyReceipt.stop() closes the connection instead of skipping many chunks", () => {
+  const budget = new BodyBudget({ maxBytes: 10, timeoutMs: 1000, minBytesPerSecond: 1 });
+  const calls: unknown[] = [];
+  const receipt = budget.open(undefined, (isAtOnce, cancel) => {
+    calls.push(isAtOnce);
+    cancel();
+  });
+  const pieces = recordCancel(calls);
+  receipt.stop(pieces, "few");
+  receipt.endEarly();
+  assertEquals(calls, ["few"]);
+  const piece = { done: false, value: new Uint8Array(1), asked: 512, hasWaited: false };
+  for (let i = 0; i < 1000; i++) receipt.count(piece, pieces);
+  receipt.stop(pieces, "many");
+  receipt.endEarly();
+  assertEquals(calls, ["few", false, "many", true]);
 });

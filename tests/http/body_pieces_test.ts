@@ -24,6 +24,24 @@ Deno.test("readPieces() reads a byte stream through one buffer", async () => {
   assertEquals(lengths, [[1, 65536], [1, 65536], [1, 65536]]);
 });
 
+Deno.test("readPieces() reports whether a piece had to be waited for", async () => {
+  const there = readPieces(bytes(2), true);
+  assertEquals((await there.read()).hasWaited, false);
+  assertEquals((await there.read()).asked, 512);
+  const late = readPieces(
+    new ReadableStream({
+      type: "bytes",
+      async pull(controller) {
+        await new Promise((resolve) => setTimeout(resolve, 1));
+        controller.enqueue(Uint8Array.of(1));
+        controller.byobRequest?.respond(0);
+      },
+    }),
+    true,
+  );
+  assertEquals((await late.read()).hasWaited, true);
+});
+
 Deno.test("readPieces() reads a stream without bytes", async () => {
   const pieces = readPieces(ReadableStream.from([Uint8Array.of(1), Uint8Array.of(2, 3)]));
   assertEquals((await pieces.read()).value, Uint8Array.of(1));

@@ -39,7 +39,7 @@ const LAYERS: readonly (readonly [units: string, mayImport: string])[] = [
     "all of dav except the router, auth, base, http, limits, request, response, world",
   ],
   ["dav/router.ts", "all of dav, http, response; request (types)"],
-  ["plugin/wire", "cell_limits"],
+  ["plugin/wire", "base, cell_limits"],
   ["plugin/realm", "wire, cell_limits, limits"],
   ["plugin/transport", "wire, realm, base, cell_limits, limits"],
   ["plugin/manifest", "auth, base, deps, http, limits"],

@@ -22,6 +22,7 @@ const FRAGMENTS: Readonly<Record<string, string>> = {
   "lib/cli/client/duration.ts": "a parser with its own test",
   "lib/dav/methods/mkcol.ts": "one file for each WebDAV method",
   "lib/http/drain_body.ts": "a workaround for a fault of Deno, to be deleted when it is mended",
+  "lib/http/read_ahead.ts": "an estimate with its own test, to be deleted with the fault of Deno",
   "lib/http/head_response.ts": "a workaround for a fault of Deno, to be deleted when it is mended",
   "lib/server/uncaught_errors.ts": "global handlers with their own test, without a server",
   "lib/plugin/cell/own_port_guard.ts": "a check with its own test; the host composes it",

@@ -60,5 +60,7 @@ export async function forwardedBody(
   }
   assertPlainTransfer(request);
   const receipt = source?.receiveBody?.();
-  return receipt === undefined ? request.body : guardBody(request.body, receipt, onFail);
+  return receipt === undefined
+    ? request.body
+    : guardBody(request.body, length === null, receipt, onFail);
 }

@@ -7,6 +7,7 @@
 
 import { stripTypeScriptTypes } from "node:module";
 import concatBytes from "../../base/concat_bytes.ts" with { type: "text" };
+import pieceReader from "../../base/piece_reader.ts" with { type: "text" };
 import limits from "../../limits.ts" with { type: "text" };
 import cellLimits from "../../cell_limits.ts" with { type: "text" };
 import frames from "../wire/frames.ts" with { type: "text" };
@@ -31,6 +32,7 @@ import cellWorker from "./cell_worker.ts" with { type: "text" };
 /** The modules in order: each one follows the modules that it imports. */
 const MODULES: readonly (readonly [name: string, text: string])[] = [
   ["concat_bytes", concatBytes],
+  ["piece_reader", pieceReader],
   ["limits", limits],
   ["cell_limits", cellLimits],
   ["frames", frames],

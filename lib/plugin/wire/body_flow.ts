@@ -5,7 +5,8 @@
  * only; it must not know frames.
  */
 
-import { CELL_CHUNK_BYTES, CELL_WINDOW_BYTES } from "../../cell_limits.ts";
+import { openPieceReader, type PieceReader } from "../../base/piece_reader.ts";
+import { CELL_BLOCK_BYTES, CELL_CHUNK_BYTES, CELL_WINDOW_BYTES } from "../../cell_limits.ts";
 
 /** Receives the pieces that an {@link OutboundBody} reads. */
 export interface BodySink {
@@ -15,11 +16,8 @@ export interface BodySink {
   onError(error: unknown): void;
 }
 
-/** Reads one piece after the other. A piece is valid until the next `read`. */
-interface PieceReader {
-  read(): Promise<{ readonly done: boolean; readonly value?: Uint8Array | undefined }>;
-  cancel(reason: unknown): Promise<void>;
-}
+/** Pieces that were taken and stay in the queue, so that it is not copied for each of them. */
+const TAKEN_PIECES = 64;
 
 /** Reads a stream and passes it to a sink in pieces, as far as the other end has given credit. */
 export class OutboundBody {
@@ -38,7 +36,7 @@ export class OutboundBody {
    * MB
    */
   constructor(stream: ReadableStream<Uint8Array>, sink: BodySink, reuse = false) {
-    this.#reader = reuse ? readThroughOneBuffer(stream) : stream.getReader();
+    this.#reader = reuse ? openPieceReader(stream, CELL_CHUNK_BYTES) : stream.getReader();
     this.#sink = sink;
     void this.#pump();
   }
@@ -108,6 +106,8 @@ export class InboundBody {
   #controller: ReadableStreamDefaultController<Uint8Array<ArrayBuffer>> | undefined;
   #queue: Uint8Array<ArrayBuffer>[] = [];
   #head = 0;
+  /** Bytes of the last queued piece that are used; the rest has space for further short pieces. */
+  #lastUsed = 0;
   #wakeReader: (() => void) | undefined;
   #allowed = CELL_WINDOW_BYTES;
   #consumed = 0;
@@ -160,7 +160,7 @@ export class InboundBody {
     if (this.#closed) return true;
     this.#allowed -= bytes.length;
     if (this.#allowed < 0) return false;
-    this.#queue[this.#queue.length] = bytes.slice();
+    this.#append(bytes);
     this.#wakeReader?.();
     return true;
   }
@@ -186,6 +186,29 @@ export class InboundBody {
     this.#onOver(false);
   }
 
+  /**
+   * Copies a piece to the end of the queue. Short pieces that wait share a block: each would need an
+   * object of its own, 60 MB for a window of pieces of one byte.
+   */
+  #append(bytes: Uint8Array<ArrayBuffer>): void {
+    const waiting = this.#queue.length - this.#head;
+    const last = waiting > 0 ? this.#queue[this.#queue.length - 1] : undefined;
+    if (last !== undefined && last.length - this.#lastUsed >= bytes.length) {
+      last.set(bytes, this.#lastUsed);
+      this.#lastUsed += bytes.length;
+      return;
+    }
+    // The used part of the last piece does not change any more.
+    if (last !== undefined) this.#queue[this.#queue.length - 1] = last.subarray(0, this.#lastUsed);
+    let block = bytes.slice();
+    if (waiting > 0 && bytes.length < CELL_BLOCK_BYTES) {
+      block = new Uint8Array(CELL_BLOCK_BYTES);
+      block.set(bytes);
+    }
+    this.#queue[this.#queue.length] = block;
+    this.#lastUsed = bytes.length;
+  }
+
   #close(): void {
     if (this.#closed) return;
     this.#closed = true;
@@ -199,12 +222,15 @@ export class InboundBody {
       this.#wakeReader = undefined;
     }
     if (this.#closed) return;
-    const bytes = this.#queue[this.#head];
-    if (bytes === undefined) return this.#close();
+    const first = this.#queue[this.#head];
+    if (first === undefined) return this.#close();
+    const isLast = this.#head === this.#queue.length - 1;
+    const bytes = isLast ? first.subarray(0, this.#lastUsed) : first;
     this.#head++;
     this.#piecesTaken++;
-    if (this.#head === this.#queue.length) {
-      this.#queue = [];
+    // Pieces that were taken are dropped, also if the queue is never empty.
+    if (this.#head === this.#queue.length || this.#head === TAKEN_PIECES) {
+      this.#queue = this.#queue.slice(this.#head);
       this.#head = 0;
     }
     this.#controller?.enqueue(bytes);
@@ -216,27 +242,6 @@ export class InboundBody {
       this.#consumed = 0;
     }
   }
-}
-
-function readThroughOneBuffer(stream: ReadableStream<Uint8Array>): PieceReader {
-  let reader: ReadableStreamBYOBReader;
-  try {
-    reader = stream.getReader({ mode: "byob" });
-  } catch (error) {
-    // Only a byte stream has a BYOB reader (WHATWG Streams §4.2.4).
-    if (!(error instanceof TypeError) || stream.locked) throw error;
-    return stream.getReader();
-  }
-  let buffer = new ArrayBuffer(CELL_CHUNK_BYTES);
-  return {
-    async read() {
-      const piece = await reader.read(new Uint8Array(buffer));
-      // A cancelled read does not return the buffer. No read follows it.
-      if (piece.value !== undefined) buffer = piece.value.buffer;
-      return piece;
-    },
-    cancel: (reason) => reader.cancel(reason),
-  };
 }
 
 /** Ignores the rejection of a stream's `cancel()`. The stream is unusable in either case. */

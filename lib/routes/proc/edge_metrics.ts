@@ -31,6 +31,9 @@ export function edgeFamilies(counts: EdgeCounts): MetricFamily[] {
     counter("elastik_request_bodies_timed_out", "Request bodies that were too slow.", [
       { value: bodies.timedOut },
     ]),
+    counter("elastik_request_bodies_short_chunks", "Request bodies in too many short chunks.", [
+      { value: bodies.shortChunks },
+    ]),
     bytes(
       "elastik_response_body_bytes",
       "Memory of long responses that are being sent.",

@@ -67,6 +67,23 @@ Deno.test("InboundBody accepts one window, refuses one byte more, and gives cred
   await reader.cancel();
 });
 
+Deno.test("InboundBody joins short pieces that wait, and keeps their order", async () => {
+  const body = new InboundBody(() => {}, () => {});
+  const lengths = [1, 1, 1, 5000, 1, 4095, 1, 2];
+  const all = Uint8Array.from({ length: 10_000 }, (_, at) => at * 7);
+  let at = 0;
+  for (const length of lengths) {
+    assert(body.push(all.slice(at, at + length)));
+    at += length;
+  }
+  for (let i = 0; i < 100; i++) assert(body.push(all.slice(at++, at)));
+  assert(body.end());
+  const pieces: Uint8Array<ArrayBuffer>[] = [];
+  for await (const piece of body.stream) pieces.push(piece);
+  assertEquals(pieces.map(({ length }) => length), [1, 2, 5000, 4096, 103]);
+  assertEquals(await new Blob(pieces).bytes(), all.slice(0, at));
+});
+
 Deno.test("InboundBody reports its end once, after end(), fail() or a cancelled stream", async () => {
   const over: boolean[] = [];
   const ended = new InboundBody(() => {}, (cancelled) => over.push(cancelled));

@@ -13,13 +13,29 @@ Deno.test("edgeFamilies() has a metric for every counter of the network edge", (
       responseBytes: 8,
       responsesRefused: 9,
     },
-    bodies: { bytes: 10, refused: 11, timedOut: 12 },
+    bodies: { bytes: 10, refused: 11, timedOut: 12, shortChunks: 16 },
     acceptErrors: 13,
     eventLoopDelay: { buckets: DELAY_BOUNDS_SECONDS.map(() => 0).concat(14), seconds: 15 },
   });
   const text = formatMetrics(families, "openmetrics");
   const values = [...text.matchAll(/^elastik_(?!event)\S+ (\d+)$/gm)].map(([, value]) => value);
-  assertEquals(values, ["1", "2", "3", "20", "4", "5", "6", "7", "13", "10", "11", "12", "8", "9"]);
+  assertEquals(values, [
+    "1",
+    "2",
+    "3",
+    "20",
+    "4",
+    "5",
+    "6",
+    "7",
+    "13",
+    "10",
+    "11",
+    "12",
+    "16",
+    "8",
+    "9",
+  ]);
   assertMatch(text, /^elastik_event_loop_delay_seconds_count 14$/m);
   assertMatch(text, /^elastik_event_loop_delay_seconds_sum 15$/m);
 });

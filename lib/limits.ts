@@ -243,6 +243,34 @@ export const MAX_CACHED_LISTING_BYTES = 2 * MIB;
 /** A longer listing is sent in pieces that all clients share. */
 export const MAX_UNSPLIT_LISTING_BYTES = 64 * KIB;
 
+// Fixed: pages of changes, and the longest wait of a request that holds a place among the streams.
+
+/** Changes in one page of `/proc/changes` or of the log of a collection. */
+export const CHANGES_PER_PAGE = 100;
+/** Maximum of `?limit=` for such a page. */
+export const MAX_CHANGES_PER_PAGE = 1_000;
+/** Longest `?wait=` of a request that waits for a change. */
+export const MAX_WAIT_SECONDS = 60;
+
+// Fixed: the change index. They divide its work into steps, and refuse nothing.
+
+/** Longest step of a scan of the change index, in changes; other jobs run between two steps. */
+export const CHANGE_SCAN_STEP = 2_000;
+/** Collections whose ids in the change index are held in memory. */
+export const CHANGE_PATH_CACHE_ENTRIES = 10_000;
+/** Events that are ordered in one step while the change index is created. */
+export const STAGED_EVENTS_PER_STEP = 2_000;
+/** Events of one chain that are read in one step to complete the change index. */
+export const CHAIN_EVENTS_PER_READ = 2_000;
+/** Changes that are written to the change index in one transaction. */
+export const MAX_INDEX_BATCH = 500;
+/** Newest events that are compared with the change index in one step at the start. */
+export const CHANGE_HEADS_PER_CHECK = 1_000;
+/** Pause before the change index is tried again after an error, such as a full disk. */
+export const INDEX_RETRY_MS = 1_000;
+/** How long a query of the change index waits while the index is created. */
+export const INDEX_WAIT_MS = 10_000;
+
 // Fixed: files and Workers of the store. They decide when work is done, and refuse nothing.
 
 /** Open SQLite handles of one store Worker; beyond it the least recently used is closed. */

@@ -4,6 +4,7 @@
  * the world exists. No other module may compare tiers.
  */
 
+import type { Within } from "../world/changes.ts";
 import { foldPath } from "../base/fold_path.ts";
 import { Problem } from "../http/problem.ts";
 import { type Caller, type Delegation, hasCredentialOf, isAtLeast, type Tier } from "./caller.ts";
@@ -327,6 +328,20 @@ function isPluginSource(path: string): boolean {
 
 function isOpen(path: string): boolean {
   return path.startsWith(SHELL) || path.startsWith(SKILLS) || path === WHOAMI;
+}
+
+/** The parts of the tree that every capability can read, for `toReadScope`. */
+export function openPartsOfCapability(): readonly Within[] {
+  return [SHELL, SKILLS].map((path) => ({
+    name: path.slice(1, -1),
+    part: "below",
+    restricted: false,
+  }));
+}
+
+/** Whether only T3 can read a path, and a plugin that was granted it by name. */
+export function isPrivatePath(path: string): boolean {
+  return isPrivate(path);
 }
 
 function isPrivate(path: string): boolean {

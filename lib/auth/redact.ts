@@ -9,7 +9,7 @@ import { decodeText } from "../base/decode_text.ts";
 import { sha256Hex } from "../base/hash.ts";
 import type { ChainEvent, World } from "../world/store.ts";
 import type { Caller } from "./caller.ts";
-import { isRedacted } from "./policy.ts";
+import { canRead, isRedacted } from "./policy.ts";
 
 const HIDDEN = "***";
 const LINE_BREAK = /\r\n|\n|\r/;
@@ -36,6 +36,9 @@ const SAFE_PAYLOAD = new Set([
   "copied_from",
   "name",
 ]);
+
+/** Members of events that contain the path of another world. */
+const OTHER_NAMES = new Set(["from", "to", "moved_from", "copied_from"]);
 
 const redactedWorlds = new WeakMap<World, World>();
 
@@ -66,7 +69,7 @@ export function redactFor(caller: Caller, world: World): World {
  * lengths of the content, from which the caller could guess a secret offline. HMACs stay, because they
  * do not help without the key.
  */
-export function redactEvent(event: ChainEvent): ChainEvent {
+export function redactEvent<E extends Pick<ChainEvent, "payload">>(event: E): E {
   const { payload } = event;
   if (typeof payload !== "object" || payload === null) return { ...event, payload: HIDDEN };
   const shown = Object.entries(payload).flatMap(([key, value]) => {
@@ -74,6 +77,42 @@ export function redactEvent(event: ChainEvent): ChainEvent {
     return typeof value === "string" ? [[key, HIDDEN]] : [];
   });
   return { ...event, payload: Object.fromEntries(shown) };
+}
+
+/**
+ * Returns an event as a caller can see it. Names of other worlds that the caller cannot read are hidden,
+ * and so is what {@link redactEvent} hides of a redacted world.
+ *
+ * @param name name of the world in whose chain the event is; the caller can read it
+ */
+export function showEvent<E extends Pick<ChainEvent, "payload">>(
+  caller: Caller,
+  name: string,
+  event: E,
+): E {
+  const shown = isRedacted(caller, `/${name}`) ? redactEvent(event) : event;
+  const { payload } = shown;
+  if (typeof payload !== "object" || payload === null) return shown;
+  const hidden = Object.entries(payload).filter(([key, value]) =>
+    OTHER_NAMES.has(key) && typeof value === "string" && !canRead(caller, value)
+  ).map(([key]) => [key, HIDDEN]);
+  return hidden.length === 0
+    ? shown
+    : { ...shown, payload: { ...payload, ...Object.fromEntries(hidden) } };
+}
+
+/**
+ * Returns the event of a move as a caller can see it that can read only the other name: the name that
+ * the world had, or got, and nothing else about the world.
+ *
+ * @param also the name that the caller can read
+ */
+export function showMove<E extends Pick<ChainEvent, "payload"> & { name: string }>(
+  caller: Caller,
+  also: string,
+  event: E,
+): E {
+  return showEvent(caller, also, { ...redactEvent(event), name: also });
 }
 
 /**

@@ -5,6 +5,7 @@
  * valid, or two parameters that exclude each other. Pure functions of strings.
  */
 
+import { parseRfc3339 } from "../base/rfc3339.ts";
 import { findNearestName } from "../base/nearest_name.ts";
 
 /** One query parameter. */
@@ -94,6 +95,28 @@ export function numberParameter(
     name,
     accepts,
     isValid: (value) => /^\d{1,15}$/.test(value) && Number(value) >= min && Number(value) <= max,
+  };
+}
+
+/**
+ * Creates a parameter that is a time of RFC 3339.
+ *
+ * @param name its name
+ *
+ * @example
+ * ```ts
+ * import { deepStrictEqual } from "node:assert/strict";
+ * import { timeParameter } from "./query_parameters.ts";
+ *
+ * const since = timeParameter("since");
+ * deepStrictEqual([since.isValid("2026-11-28T10:00:00Z"), since.isValid("10:00")], [true, false]);
+ * ```
+ */
+export function timeParameter(name: string): QueryParameter {
+  return {
+    name,
+    accepts: `a time of RFC 3339, such as ?${name}=2026-11-28T10:00:00Z`,
+    isValid: (value) => parseRfc3339(value) !== undefined,
   };
 }
 

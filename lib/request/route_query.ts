@@ -15,8 +15,14 @@ import {
   type QueryParameter,
   type RouteQuery,
   textParameter,
+  timeParameter,
 } from "../http/query_parameters.ts";
-import { MAX_CAPABILITY_TTL_SECONDS, MAX_LOG_PAGE_EVENTS } from "../limits.ts";
+import {
+  MAX_CAPABILITY_TTL_SECONDS,
+  MAX_CHANGES_PER_PAGE,
+  MAX_LOG_PAGE_EVENTS,
+  MAX_WAIT_SECONDS,
+} from "../limits.ts";
 import { isInNamespace } from "../world/name.ts";
 import type { RequestContext } from "./request_context.ts";
 
@@ -24,9 +30,17 @@ const RAW = flagParameter("raw");
 const EXT = textParameter("ext");
 const FROM = numberParameter("from", "the number of an earlier version, such as ?from=3");
 
+const WAIT = numberParameter(
+  "wait",
+  `a whole number of seconds from 0 to ${MAX_WAIT_SECONDS}`,
+  0,
+  MAX_WAIT_SECONDS,
+);
+
 const WORLD: ParametersByMethod = {
   GET: [
     RAW,
+    { ...WAIT, excludes: ["at"] },
     { ...numberParameter("at", "a version number, such as ?at=3"), excludes: ["v"] },
     numberParameter("v", "the number of the version that you have, such as ?v=3"),
   ],
@@ -89,6 +103,35 @@ export const ROUTE_QUERIES = {
       ],
     },
   },
+  collectionLog: {
+    methods: {
+      GET: [
+        textParameter("before"),
+        numberParameter(
+          "limit",
+          `a whole number from 1 to ${MAX_CHANGES_PER_PAGE}`,
+          1,
+          MAX_CHANGES_PER_PAGE,
+        ),
+        timeParameter("since"),
+        textParameter("by"),
+      ],
+    },
+  },
+  changes: {
+    methods: {
+      GET: [
+        textParameter("after"),
+        numberParameter(
+          "limit",
+          `a whole number from 1 to ${MAX_CHANGES_PER_PAGE}`,
+          1,
+          MAX_CHANGES_PER_PAGE,
+        ),
+        WAIT,
+      ],
+    },
+  },
   worlds: { methods: { GET: [textParameter("prefix")] } },
 } as const satisfies Readonly<Record<string, RouteQuery>>;
 
@@ -99,6 +142,11 @@ function hide(parameter: QueryParameter): QueryParameter {
 /** Returns what a path in a namespace takes: a namespace itself is a collection. */
 export function worldQueryOf({ target: { name, isCollection } }: RequestContext): RouteQuery {
   return isCollection || !name.includes("/") ? ROUTE_QUERIES.collection : ROUTE_QUERIES.world;
+}
+
+/** Returns what a path at or below `/proc/log` takes. */
+export function logQueryOf({ target: { name, isCollection } }: RequestContext): RouteQuery {
+  return isCollection || name === "proc/log" ? ROUTE_QUERIES.collectionLog : ROUTE_QUERIES.log;
 }
 
 /** Returns what a path below `/stream` takes. */
@@ -132,7 +180,7 @@ export function assertQuery(context: RequestContext, route: RouteQuery): void {
 }
 
 /** Routes that are about the world whose path follows them. */
-const ABOUT_WORLD = /^\/(?:dav|stream|proc\/(?:audit|log|snapshot))(?=\/)/;
+const ABOUT_WORLD = /^\/(?:dav|stream|proc\/(?:audit|changes|log|snapshot))(?=\/)/;
 
 /** The right that a request needs at least. The handler of the route checks it exactly. */
 function requestedAccess(method: string, path: string): [Action, string] {

@@ -9,7 +9,9 @@ import { createTypeChooser } from "../http/negotiate.ts";
 import { encodePath } from "../http/path.ts";
 import { Problem } from "../http/problem.ts";
 import { hasQuery, readQueryNumber } from "../http/query.ts";
-import { WATCHED_RESPONSE_BYTES } from "../limits.ts";
+import { parsePrecondition } from "../http/conditional.ts";
+import { MAX_WAIT_SECONDS, WATCHED_RESPONSE_BYTES } from "../limits.ts";
+import type { Waits } from "./stream/waits.ts";
 import { toJobCaller } from "../request/job_caller.ts";
 import { assertValidName, type RequestContext } from "../request/request_context.ts";
 import type { ServerContext } from "../request/server_context.ts";
@@ -40,6 +42,7 @@ const chooseListing = createTypeChooser([TEXT, JSON_TYPE, HTML], TEXT);
  */
 export function readWorld(
   { store }: Pick<ServerContext, "store">,
+  waits: Waits,
   context: RequestContext,
 ): Response | Promise<Response> {
   const { target, caller } = context;
@@ -49,7 +52,7 @@ export function readWorld(
   if (cached !== undefined && (target.query === "" || target.query === "raw")) {
     return respondWorld(store, context, redactFor(caller, cached), target.query === "raw");
   }
-  return readUncached(store, context);
+  return readUncached(store, waits, context);
 }
 
 /** Sends the representation that the Accept header selects. A read from memory ends here. */
@@ -75,7 +78,11 @@ function respondWorld(
 }
 
 /** A read that needs the disk or a query parameter, or whose path is a collection only. */
-async function readUncached(store: Store, context: RequestContext): Promise<Response> {
+async function readUncached(
+  store: Store,
+  waits: Waits,
+  context: RequestContext,
+): Promise<Response> {
   const { target, caller } = context;
   const { name, path, query } = target;
   const raw = hasQuery(query, "raw");
@@ -84,6 +91,8 @@ async function readUncached(store: Store, context: RequestContext): Promise<Resp
   const namespace = !name.includes("/");
   if (!namespace) {
     assertValidName(name, "read");
+    const seconds = readQueryNumber(query, "wait", MAX_WAIT_SECONDS) ?? 0;
+    if (seconds > 0) await waitForVersion(store, waits, context, seconds, knownVersion);
     const world = at === undefined
       ? await store.read(name)
       : await store.readAt(name, at, toJobCaller(context));
@@ -110,6 +119,29 @@ async function readUncached(store: Store, context: RequestContext): Promise<Resp
   return new Response(null, {
     status: 302,
     headers: { "location": `${encodePath(path)}/`, "vary": "Accept" },
+  });
+}
+
+/**
+ * Waits until the version of a world differs from the one that the client has, by `?v=` or by
+ * `If-None-Match`. Returns at once if no world exists, or if the client names no version.
+ */
+async function waitForVersion(
+  store: Store,
+  waits: Waits,
+  context: RequestContext,
+  seconds: number,
+  knownVersion: number | undefined,
+): Promise<void> {
+  const { target: { name }, request } = context;
+  const tags = parsePrecondition(request.headers)?.noneMatch;
+  const known = knownVersion === undefined
+    ? tags === undefined || tags === "*" ? [] : tags.map(({ version }) => version)
+    : [knownVersion];
+  await waits.until(context, {
+    seconds: request.method === "HEAD" ? 0 : seconds,
+    look: () => known.includes(store.stat(name)?.version ?? -1) ? undefined : true,
+    subscribe: (wake) => store.watch(name, wake),
   });
 }
 

@@ -10,13 +10,18 @@ import { worldQueryOf } from "../request/route_query.ts";
 import { handleMethods, type Handler } from "./handler.ts";
 import { readWorld } from "./read_world.ts";
 import { allowedMethods } from "./world_target.ts";
+import type { Waits } from "./stream/waits.ts";
 import { appendToWorld, putWorld } from "./write_world.ts";
 
 /** Creates the handler of every path in a namespace. */
-export function createWorldHandler(server: ServerContext, locks: LockTable): Handler {
+export function createWorldHandler(
+  server: ServerContext,
+  locks: LockTable,
+  waits: Waits,
+): Handler {
   return handleMethods(
     {
-      GET: (context) => readWorld(server, context),
+      GET: (context) => readWorld(server, waits, context),
       PUT: (context) => putWorld(server, locks, context),
       POST: (context) => appendToWorld(server, locks, context),
       DELETE: (context) =>

@@ -27,7 +27,13 @@ import {
   type RequestContext,
   throwLoadProblem,
 } from "../request/request_context.ts";
-import { assertQuery, ROUTE_QUERIES, streamQueryOf, worldQueryOf } from "../request/route_query.ts";
+import {
+  assertQuery,
+  logQueryOf,
+  ROUTE_QUERIES,
+  streamQueryOf,
+  worldQueryOf,
+} from "../request/route_query.ts";
 import type { ServerContext } from "../request/server_context.ts";
 import { toSiteTarget } from "../request/site_file.ts";
 import { respondShell } from "../response/shell_page.ts";
@@ -37,14 +43,17 @@ import { Fallback } from "../routes/fallback.ts";
 import { handleMethods, type Handler } from "../routes/handler.ts";
 import { createPluginStateHandler } from "../routes/plugin_state.ts";
 import { metrics } from "../routes/proc/metrics.ts";
-import { audit, eventLog, listProc, status, uptimeSeconds, version } from "../routes/proc/proc.ts";
+import { readChanges } from "../routes/proc/changes.ts";
+import { audit, listProc, readLog, status, uptimeSeconds, version } from "../routes/proc/proc.ts";
 import { respondSignedSnapshot, respondSnapshot } from "../routes/proc/snapshot.ts";
 import { listSource, readSource } from "../routes/proc/source.ts";
 import { listWorlds } from "../routes/proc/worlds_list.ts";
 import { listPluginFolder, listRoot, rootOptions } from "../routes/root_folders.ts";
 import { listRoutes } from "../routes/route_list.ts";
 import { readWorld } from "../routes/read_world.ts";
+import { StreamPlaces } from "../routes/stream/stream_places.ts";
 import { Streams } from "../routes/stream/stream.ts";
+import { Waits } from "../routes/stream/waits.ts";
 import { createWorldHandler } from "../routes/worlds.ts";
 import { LockBudget, withLockBudget } from "../world/lock_wait.ts";
 import { isInNamespace, namespaceOf, NAMESPACES } from "../world/name.ts";
@@ -125,7 +134,9 @@ export function createApp(server: ServerContext, gateOptions: GateOptions): App 
   const locks = createLockTable(server);
   const davLimiter = new DavLimiter(server.config.davLimits);
   const requests = new RequestCounts();
-  const streams = new Streams(server);
+  const places = new StreamPlaces(server.config.streamLimits);
+  const streams = new Streams(server, places);
+  const waits = new Waits(server, places);
   const fallback = new Fallback(server);
 
   const app = new Hono<AppEnv>({
@@ -135,8 +146,8 @@ export function createApp(server: ServerContext, gateOptions: GateOptions): App 
   // The first matching handler answers. Hono answers synchronously only if exactly one matches.
   const route = (path: string, handler: Handler) => app.all(path, ({ env }) => handler(env));
 
-  const { none, mint, log, worlds } = ROUTE_QUERIES;
-  const world = createWorldHandler(server, locks);
+  const { none, mint, changes, worlds } = ROUTE_QUERIES;
+  const world = createWorldHandler(server, locks, waits);
   route("/lib/:name/state", createPluginStateHandler(server));
   for (const namespace of NAMESPACES) route(`/${namespace}/*`, world);
   route("/stream/*", handleMethods({ GET: (context) => streams.open(context) }, streamQueryOf));
@@ -148,10 +159,15 @@ export function createApp(server: ServerContext, gateOptions: GateOptions): App 
     "/proc/audit/:world{.+}",
     handleMethods({ GET: (context) => audit(server, context) }, none),
   );
-  route(
-    "/proc/log/:world{.+}",
-    handleMethods({ GET: (context) => eventLog(server, context) }, log),
+  const logs = handleMethods({ GET: (context) => readLog(server, context) }, logQueryOf);
+  route("/proc/log", logs);
+  route("/proc/log/:world{.+}", logs);
+  const followed = handleMethods(
+    { GET: (context) => readChanges(server, waits, context) },
+    changes,
   );
+  route("/proc/changes", followed);
+  route("/proc/changes/:prefix{.+}", followed);
   route(
     "/proc/metrics",
     handleMethods(
@@ -212,7 +228,7 @@ export function createApp(server: ServerContext, gateOptions: GateOptions): App 
     if (isWorldRead(context)) {
       // `?raw` is checked by the handler, because many reads have it.
       if (query !== "" && query !== "raw") assertQuery(context, worldQueryOf(context));
-      return readWorld(server, context);
+      return readWorld(server, waits, context);
     }
     const plugin = RESERVED_SEGMENTS.has(namespaceOf(name)) ? undefined : plugins.match(path);
     if (plugin === undefined || storesContent(path)) assertNotEncoded(request, path);
@@ -419,7 +435,10 @@ export function createApp(server: ServerContext, gateOptions: GateOptions): App 
     handle,
     handleInternal,
     routes: app.routes.map(({ path }) => path),
-    closeStreams: () => streams.close(),
+    closeStreams() {
+      streams.close();
+      waits.close();
+    },
   };
 }
 

@@ -35,6 +35,7 @@ import {
   PROOF_KEY_FILE,
 } from "../world/file/data_folder.ts";
 import { createLowerLayer } from "../world/lower_layer.ts";
+import { isPrivatePath } from "../auth/policy.ts";
 import { openSqliteStore } from "../world/store/sqlite_store.ts";
 
 /** What a start needs in addition to the settings. */
@@ -106,6 +107,7 @@ export async function startServer(options: StartServerOptions): Promise<RunningS
       longReads: config.longReads,
       snapshots: { ...config.snapshots, stallMs: config.edgeLimits.idleTimeoutMs },
       handles: descriptors.worldsPerWorker,
+      isRestricted: (name) => isPrivatePath(`/${name}`),
       onWorkerExit: options.onStoreFailure,
       // The pause lets the 503 responses of waiting requests reach their clients.
       onDetached: (fault) =>

@@ -13,6 +13,8 @@
  * worlds except through a `Store`.
  */
 
+import type { ChangePage, ChangeQuery } from "./changes.ts";
+
 /** `X-Meta-*` pairs as stored: names in lower case, sorted by name. */
 export type Meta = readonly (readonly [name: string, value: string])[];
 
@@ -49,6 +51,11 @@ export interface WorldEntry {
   readonly state: string;
   readonly updatedAt: string;
   readonly layer: "upper" | "lower";
+  /** The caller of the last change, as its event names it; `""` in the lower layer. */
+  readonly by: string;
+  /** Id and time of the newest event of the chain; 0 and `""` in the lower layer. */
+  readonly head: number;
+  readonly headAt: string;
 }
 
 /** One row of a listing: a world, a collection, or both. */
@@ -219,6 +226,15 @@ export type Change = {
   readonly world?: World;
 };
 
+/** What followers get when events of a world have their place in the order of all changes. */
+export interface Published {
+  readonly name: string;
+  /** Cursor of the newest change; it is on disk. */
+  readonly cursor: string;
+  /** The change, if the events changed the world. */
+  readonly change?: Change;
+}
+
 /** Why a call of the store failed; the world has not changed. */
 export type StoreErrorCode =
   | "precondition" // the precondition does not hold for the current version
@@ -376,6 +392,21 @@ export interface Store {
    * @returns the function that removes the listener
    */
   watch(name: string, listener: (change: Change) => void): () => void;
+  /**
+   * Calls `listener` when events of a world have a cursor that is on disk, in the order of the cursors.
+   * This is some milliseconds later than {@link Store.watch}.
+   *
+   * @param name as for {@link Store.watch}
+   * @returns the function that removes the listener
+   */
+  follow(name: string, listener: (published: Published) => void): () => void;
+  /**
+   * Reads events of all worlds in the one order in which the store published them.
+   *
+   * @throws {StoreError} `gone` if the position cannot be located, `busy` if the index of changes is
+   * being created
+   */
+  changes(query: ChangeQuery): Promise<ChangePage>;
   /**
    * Checks the chain and the bytes of a world. The same audits share one job; the result is kept
    * until the file of the world changes.

@@ -9,6 +9,8 @@ import { createClientFinder } from "../../lib/http/client_address.ts";
 import { PluginHost } from "../../lib/plugin/host/plugin_host.ts";
 import { createGate } from "../../lib/request/gate.ts";
 import type { ServerContext } from "../../lib/request/server_context.ts";
+import { StreamPlaces } from "../../lib/routes/stream/stream_places.ts";
+import { Waits } from "../../lib/routes/stream/waits.ts";
 import { readWorld } from "../../lib/routes/read_world.ts";
 import { createApp } from "../../lib/server/app.ts";
 import { acquireDataFolder } from "../../lib/world/file/data_folder.ts";
@@ -62,11 +64,12 @@ const gateOptions = {
 };
 const app = createApp(server, gateOptions);
 const gate = createGate(gateOptions);
+const waits = new Waits(server, new StreamPlaces(server.config.streamLimits));
 
 Deno.serve(
   { port: Number(port), hostname: "127.0.0.1", onListen() {} },
   mode === "router"
     ? (request, info) => app.handle(request, info.remoteAddr.hostname, info)
     : (request, info) =>
-      readWorld(server, { ...gate(request, info.remoteAddr.hostname), connection: info }),
+      readWorld(server, waits, { ...gate(request, info.remoteAddr.hostname), connection: info }),
 );

@@ -10,6 +10,9 @@ const ENTRY = {
   state: "",
   updatedAt: "2026-01-02T03:04:05.678Z",
   layer: "upper",
+  by: "T2",
+  head: 3,
+  headAt: "2026-01-02T03:04:05.678Z",
 } as const;
 
 const ROWS: readonly ListingRow[] = [

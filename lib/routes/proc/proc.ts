@@ -4,7 +4,7 @@
  */
 
 import { assertCan, isRedacted } from "../../auth/policy.ts";
-import { redactEvent } from "../../auth/redact.ts";
+import { showEvent } from "../../auth/redact.ts";
 import { encodePath } from "../../http/path.ts";
 import { readQueryNumber } from "../../http/query.ts";
 import { LOG_PAGE_EVENTS, MAX_LOG_PAGE_EVENTS } from "../../limits.ts";
@@ -14,13 +14,14 @@ import { type RequestContext, restOf } from "../../request/request_context.ts";
 import type { ServerContext } from "../../request/server_context.ts";
 import { jsonResponse, lineResponse, objectResponse } from "../../response/json_response.ts";
 import { respondRows } from "../../response/row_listing.ts";
+import { readCollectionLog } from "./changes.ts";
 import type { AuditResult } from "../../world/store.ts";
 import { assertSubject, withAbsenceExplained } from "../missing_world.ts";
 
 const HASHES = /[0-9a-f]{8,64}|\d+/g;
 const ROOT = "/proc/";
 /** Routes that are followed by the name of a world or of a file. */
-const FOLDERS: ReadonlySet<string> = new Set(["audit", "log", "snapshot", "source"]);
+const FOLDERS: ReadonlySet<string> = new Set(["audit", "changes", "log", "snapshot", "source"]);
 const ROWS = Object.keys(CORE_ROUTES)
   .filter((path) => path.startsWith(ROOT))
   .map((path) => path.slice(ROOT.length))
@@ -77,10 +78,21 @@ export async function audit(
   return jsonResponse(isRedacted(context.caller, `/${name}`) ? withoutHashes(verdict) : verdict);
 }
 
+/** `GET /proc/log/<name>`: the events of a world; with a trailing slash, of what is below it. */
+export function readLog(
+  server: Pick<ServerContext, "store">,
+  context: RequestContext,
+): Promise<Response> {
+  const { name, isCollection } = context.target;
+  return isCollection || name === "proc/log"
+    ? readCollectionLog(server, context)
+    : readWorldLog(server, context);
+}
+
 /**
  * `GET /proc/log/<name>?before=&limit=`: the events of a world, newest first, one page at a time.
  */
-export async function eventLog(
+async function readWorldLog(
   { store }: Pick<ServerContext, "store">,
   context: RequestContext,
 ): Promise<Response> {
@@ -96,7 +108,7 @@ export async function eventLog(
   const more = oldest !== undefined && oldest > 1 && events.length === limit;
   const next = `/proc/log/${encodePath(name)}?before=${oldest}&limit=${limit}`;
   return jsonResponse(
-    isRedacted(context.caller, `/${name}`) ? events.map(redactEvent) : events,
+    events.map((event) => showEvent(context.caller, name, event)),
     more ? { "link": `<${next}>; rel="next"` } : {},
   );
 }

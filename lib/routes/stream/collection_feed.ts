@@ -1,8 +1,9 @@
 /**
  * The event feed of a collection: sends its listing first, then one event per changed world. Event
- * ids count the changes of the server since its start. A reader that reconnects gets the worlds
- * that have changed since its last event, or the listing again if too many changes happened. What
- * several readers get is encoded once.
+ * ids are cursors of the one order of all changes, so that a reader that reconnects, also after a
+ * restart of the server, gets the worlds that have changed since its last event. It gets the listing
+ * again if too many changes happened, or if the server does not know the cursor. What several readers
+ * get is encoded once.
  */
 
 import { canRead, isRedacted, readScopeKey } from "../../auth/policy.ts";
@@ -12,9 +13,9 @@ import { toWorldJson } from "../../response/representation.ts";
 import { type Pieces, splitIntoPieces } from "../../http/pieces.ts";
 import { encodeEvent } from "../../http/sse.ts";
 import { MAX_QUEUED_CHANGE_BYTES, MAX_STREAM_REPLAY_CHANGES } from "../../limits.ts";
-import { type Change, type Child, StoreError, type World } from "../../world/store.ts";
+import { type Child, StoreError, type World } from "../../world/store.ts";
 import { type Feed, type FeedOptions, startFeed } from "./feed.ts";
-import { type ReplayBuffer, replayBufferOf } from "./replay_buffer.ts";
+import { readMissedChanges, type StreamedChange } from "./missed_changes.ts";
 import { type SharedEvents, sharedEventsOf, versionKey } from "./shared_events.ts";
 
 /** What a feed of a collection needs. */
@@ -27,17 +28,15 @@ export interface CollectionFeedOptions extends FeedOptions {
 export class CollectionFeed implements Feed {
   readonly #options: CollectionFeedOptions;
   readonly #lastEventId: string | null;
-  readonly #replay: ReplayBuffer;
   readonly #events: SharedEvents;
   #unwatch: () => void = () => {};
-  #queue: Change[] = [];
+  #queue: StreamedChange[] = [];
   #busy = true;
   #stopped = false;
 
   constructor(options: CollectionFeedOptions, lastEventId: string | null) {
     this.#options = options;
     this.#lastEventId = lastEventId;
-    this.#replay = replayBufferOf(options.store);
     this.#events = sharedEventsOf(options.store);
   }
 
@@ -52,21 +51,29 @@ export class CollectionFeed implements Feed {
   }
 
   async #run(onStarted: () => void): Promise<void> {
-    const { store, name } = this.#options;
-    this.#unwatch = store.watch(`${name}/`, (change) => this.#changed(change));
-    const missed = this.#replay.since(this.#lastEventId);
-    if (missed === undefined) await this.#sendListing();
-    else {
-      const prefix = name === "" ? "" : `${name}/`;
-      this.#queue.unshift(...missed.filter((change) => change.name.startsWith(prefix)));
+    const { store, caller, name } = this.#options;
+    // Follows before it reads: a change in between is then known twice, but never missed.
+    let listed = 0;
+    this.#unwatch = store.follow(`${name}/`, ({ change, cursor }) => {
+      // The listing contains changes that get their cursors a moment later.
+      if (change !== undefined && change.seq > listed) this.#changed({ ...change, cursor });
+    });
+    const missed = await readMissedChanges(store, caller, name, this.#lastEventId);
+    if (missed.changes === undefined) {
+      listed = store.seq;
+      this.#queue = [];
+      await this.#sendListing(missed.cursor);
+    } else {
+      const known = new Set(missed.changes.map(({ cursor }) => cursor));
+      this.#queue = this.#queue.filter(({ cursor }) => !known.has(cursor));
+      this.#queue.unshift(...missed.changes);
     }
     await this.#drain(onStarted);
   }
 
   /** Sends the listing. Callers that can read the same worlds share it until the next change. */
-  async #sendListing(): Promise<void> {
+  async #sendListing(id: string): Promise<void> {
     const { store, name, caller, send } = this.#options;
-    const id = this.#replay.eventId(store.seq);
     const scope = readScopeKey(caller);
     const list = async (): Promise<Pieces> => {
       const children = await store.list(name);
@@ -81,7 +88,7 @@ export class CollectionFeed implements Feed {
     if (bytes !== undefined) send(bytes);
   }
 
-  #changed(change: Change): void {
+  #changed(change: StreamedChange): void {
     if (!canRead(this.#options.caller, `/${change.name}`)) return;
     if (!this.#busy && (change.kind === "delete" || change.world !== undefined)) {
       this.#send(change, change.world);
@@ -117,7 +124,7 @@ export class CollectionFeed implements Feed {
   }
 
   /** Sends the current version of a changed world; it is read only if no other reader waits for it. */
-  async #sendCurrent(change: Change): Promise<void> {
+  async #sendCurrent(change: StreamedChange): Promise<void> {
     const { store, caller, send } = this.#options;
     const entry = store.stat(change.name);
     const shared = entry && this.#events.get(this.#keyOf(change, versionKey(entry, caller)));
@@ -142,9 +149,9 @@ export class CollectionFeed implements Feed {
     }
   }
 
-  #send(change: Change, world: World | undefined): void {
+  #send(change: StreamedChange, world: World | undefined): void {
     const { brief, caller, send } = this.#options;
-    const id = this.#replay.eventId(change.seq);
+    const id = change.cursor;
     const version = world === undefined ? "deleted" : versionKey(world, caller);
     const encode = () =>
       world === undefined
@@ -153,12 +160,12 @@ export class CollectionFeed implements Feed {
     send(this.#events.share(this.#keyOf(change, version), encode));
   }
 
-  #keyOf({ name, seq }: Change, version: string): string {
-    return `${this.#options.brief ? "brief" : "full"}\n${name}\n${seq}\n${version}`;
+  #keyOf({ name, cursor }: StreamedChange, version: string): string {
+    return `${this.#options.brief ? "brief" : "full"}\n${name}\n${cursor}\n${version}`;
   }
 }
 
-function encodeDelete({ name, version }: Change, id: string): Pieces {
+function encodeDelete({ name, version }: StreamedChange, id: string): Pieces {
   return splitIntoPieces(
     encodeEvent({ event: "delete", id, data: JSON.stringify({ name, version }) }),
   );

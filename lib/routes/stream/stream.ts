@@ -68,13 +68,18 @@ export class Streams implements StreamCounts {
 
   /**
    * @param server services of the server
+   * @param places the places of streams and waiting requests
    * @param heartbeatMs interval between two heartbeats in milliseconds
    */
-  constructor(server: ServerContext, heartbeatMs = HEARTBEAT_SECONDS * 1000) {
+  constructor(
+    server: ServerContext,
+    places = new StreamPlaces(server.config.streamLimits),
+    heartbeatMs = HEARTBEAT_SECONDS * 1000,
+  ) {
     const { streamLimits } = server.config;
     this.#server = server;
     this.#heartbeatMs = heartbeatMs;
-    this.#places = new StreamPlaces(streamLimits);
+    this.#places = places;
     this.#budget = new BufferBudget(streamLimits.bufferBytes);
     server.authenticator.onChange(() => this.#endRevoked());
   }

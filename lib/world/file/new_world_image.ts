@@ -10,6 +10,7 @@ import { DatabaseSync } from "node:sqlite";
 import { sha256Hex } from "../../base/hash.ts";
 import { type ChainSigner, GENESIS } from "../event_chain.ts";
 import * as sql from "./sql.ts";
+import type { CommittedEvent } from "../changes.ts";
 import { appendedPayload, type StageRow, writtenPayload } from "./world_file.ts";
 
 /**
@@ -38,6 +39,8 @@ export interface NewWorldImage {
   readonly row: StageRow;
   readonly sha256: string;
   readonly image: Uint8Array;
+  /** The first event of the chain. */
+  readonly event: CommittedEvent;
 }
 
 /** Builds the files of new worlds; each writer Worker has one. */
@@ -88,7 +91,7 @@ export class ImageBuilder {
       db.exec("COMMIT");
       const image = db.serialize();
       setJournalFormat(image, "wal");
-      return { row, sha256, image };
+      return { row, sha256, image, event: { id: 1, timestamp: now, type, payload, hmac } };
     } finally {
       if (shared) {
         if (db.isTransaction) db.exec("ROLLBACK");

@@ -83,6 +83,12 @@ export const INSERT_EVENT =
 /** Reads the newest event. */
 export const LAST_EVENT = `SELECT id, timestamp, event_type, payload, hmac, prev_hmac
    FROM events ORDER BY id DESC LIMIT 1`;
+/** Reads the first event, which identifies the chain. */
+export const FIRST_EVENT = `SELECT id, hmac FROM events ORDER BY id LIMIT 1`;
+/** Reads both names of the moves in a chain, newest first. */
+export const MOVES_OF_CHAIN =
+  `SELECT id, payload ->> 'from' AS source, payload ->> 'to' AS target FROM events
+   WHERE event_type = 'world_moved' AND json_valid(payload) ORDER BY id DESC`;
 /** Reads events with an id below a limit, newest first. */
 export const EVENTS_BEFORE = `SELECT id, timestamp, event_type, payload, hmac, prev_hmac
    FROM events WHERE id < ? ORDER BY id DESC LIMIT ?`;
@@ -208,15 +214,18 @@ CREATE TABLE IF NOT EXISTS entries (
   state TEXT NOT NULL,
   updated_at TEXT NOT NULL,
   mtime INTEGER NOT NULL,
-  size INTEGER NOT NULL
+  size INTEGER NOT NULL,
+  by TEXT NOT NULL,
+  head INTEGER NOT NULL,
+  head_at TEXT NOT NULL
 ) WITHOUT ROWID;`;
 /** Reads all rows of the catalog. */
 export const LOAD_CATALOG =
-  `SELECT name, version, ext, len, state, updated_at, mtime, size FROM entries`;
+  `SELECT name, version, ext, len, state, updated_at, mtime, size, by, head, head_at FROM entries`;
 /** Saves a row of the catalog. */
-export const SAVE_ENTRY =
-  `INSERT OR REPLACE INTO entries (name, version, ext, len, state, updated_at, mtime, size)
-   VALUES (?, ?, ?, ?, ?, ?, ?, ?)`;
+export const SAVE_ENTRY = `INSERT OR REPLACE INTO entries
+   (name, version, ext, len, state, updated_at, mtime, size, by, head, head_at)
+   VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`;
 /** Drops a row of the catalog. */
 export const DROP_ENTRY = `DELETE FROM entries WHERE name = ?`;
 

@@ -11,6 +11,7 @@ import { sha256Hex } from "../../base/hash.ts";
 import { isSame } from "./folder_identity.ts";
 import { isSignedWithOtherKey } from "./chain_key.ts";
 import { latestTime } from "../change_time.ts";
+import type { CommittedEvent } from "../changes.ts";
 import { type ChainSigner, GENESIS } from "../event_chain.ts";
 import { type HistoryLimits, HistoryTable } from "./history_table.ts";
 import { assertRegularFiles } from "./regular_files.ts";
@@ -52,6 +53,7 @@ export class WorldFile {
   /** Time of the newest event; no later change has an earlier one. */
   #headTime = "";
   #hasOtherKey: boolean | undefined;
+  #newEvents: CommittedEvent[] = [];
   readonly #path: string;
   readonly #identity: Deno.FileInfo;
   /** Lowest version before the next one, if the name has used higher ones than this world. */
@@ -119,6 +121,13 @@ export class WorldFile {
       (statement, ...values) => this.all(statement, ...values),
       this.#sign,
     );
+  }
+
+  /** Returns the events that were appended since the last call or rollback. */
+  takeEvents(): readonly CommittedEvent[] {
+    const events = this.#newEvents;
+    this.#newEvents = [];
+    return events;
   }
 
   /** The time of a change now: never before the last change of the world or its newest event. */
@@ -299,6 +308,7 @@ export class WorldFile {
     this.#row = this.#readRow();
     this.#sha256 = undefined;
     this.#hashState = undefined;
+    this.#newEvents = [];
     this.#readHead();
     this.#history.resetTotals();
   }
@@ -328,6 +338,8 @@ export class WorldFile {
     this.#headId = id;
     this.#headHmac = hmac;
     this.#headTime = now;
+    const identity = id === 1 ? { hmac } : {};
+    this.#newEvents.push({ id, timestamp: now, type, payload, ...identity });
     this.walBytes += 4096 + payload.length;
   }
 

@@ -49,6 +49,12 @@ export class Catalog {
     return this.#upper.size + this.#lower.size - this.#hidden;
   }
 
+  /** Replaces an upper-layer entry whose listing did not change: only its newest event did. */
+  setHead(entry: WorldEntry): void {
+    this.#upper.set(entry.name, entry);
+    this.#ensureNode(entry.name, entry.updatedAt).upper = entry;
+  }
+
   /** Adds a world to its layer or replaces it. */
   set(entry: WorldEntry): void {
     this.#revision++;

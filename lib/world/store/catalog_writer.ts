@@ -14,7 +14,14 @@ export class CatalogWriter {
   readonly #removed = new Set<string>();
   #timer: ReturnType<typeof setTimeout> | undefined;
 
-  constructor(readonly files: Pick<WorldFiles, "saveCatalog">) {}
+  /**
+   * @param files saves the rows
+   * @param beforeSave awaited before rows are saved
+   */
+  constructor(
+    readonly files: Pick<WorldFiles, "saveCatalog">,
+    readonly beforeSave: () => Promise<void> = () => Promise.resolve(),
+  ) {}
 
   /**
    * Records a changed entry.
@@ -22,10 +29,10 @@ export class CatalogWriter {
    * @param stamp stamp of the closed file; without it the next start reads the world again
    */
   recordChange(entry: WorldEntry, stamp: FileStamp = { mtime: 0, size: 0 }): void {
-    const { name, version, ext, len, state, updatedAt } = entry;
+    const { layer: _, ...row } = entry;
     const { mtime, size } = stamp;
-    this.#removed.delete(name);
-    this.#changed.set(name, { name, version, ext, len, state, updatedAt, mtime, size });
+    this.#removed.delete(row.name);
+    this.#changed.set(row.name, { ...row, mtime, size });
     this.#schedule();
   }
 
@@ -46,6 +53,8 @@ export class CatalogWriter {
     this.#changed.clear();
     this.#removed.clear();
     try {
+      // The change index compares itself with these rows at the next start.
+      await this.beforeSave();
       await this.files.saveCatalog(rows, removed);
     } catch {
       // Safe to ignore: the catalog is derived. The next start detects old rows and reads the

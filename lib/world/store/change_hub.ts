@@ -1,24 +1,19 @@
 /**
- * Notifies watchers of changes: of one world, of all worlds below a collection, or of all worlds.
- * It is called after the commit, calls each listener once per change, and stores no changes.
+ * Listeners of changes by name: of one world, of all worlds below a collection, or of all worlds. Each
+ * listener is called once per change. Nothing is stored.
  */
 
 import type { Change } from "../store.ts";
 
-type Listener = (change: Change) => void;
+/** A function that receives what concerns a name. */
+type Listener<T> = (value: T) => void;
 
-/** The listeners of one store. */
-export class ChangeHub {
-  readonly #listeners = new Map<string, Set<Listener>>();
-  #seq = 0;
+/** Listeners that are added by name. */
+export class NameListeners<T extends { readonly name: string }> {
+  readonly #listeners = new Map<string, Set<Listener<T>>>();
 
-  /** @param onListenerError called with errors of listeners, which must not fail the change */
-  constructor(readonly onListenerError: (error: unknown) => void) {}
-
-  /** Number of changes that were published. */
-  get seq(): number {
-    return this.#seq;
-  }
+  /** @param onError called with errors of listeners, which must not fail the caller */
+  constructor(readonly onError: (error: unknown) => void) {}
 
   /**
    * Adds a listener.
@@ -26,7 +21,7 @@ export class ChangeHub {
    * @param name name of a world; with a trailing slash, all worlds below it; `/` means all worlds
    * @returns the function that removes the listener; idempotent
    */
-  watch(name: string, listener: Listener): () => void {
+  add(name: string, listener: Listener<T>): () => void {
     const set = this.#listeners.get(name) ?? new Set();
     this.#listeners.set(name, set.add(listener));
     return () => {
@@ -35,29 +30,61 @@ export class ChangeHub {
     };
   }
 
-  /** Calls the listeners of the changed name, in the order in which they were added. */
-  publish(change: Omit<Change, "seq">): void {
-    const numbered: Change = { ...change, seq: ++this.#seq };
+  /** Calls the listeners of the value's name, in the order in which they were added. */
+  notify(value: T): void {
     if (this.#listeners.size === 0) return;
-    this.#call(change.name, numbered);
-    for (let end = change.name.lastIndexOf("/"); end > 0;) {
-      this.#call(change.name.slice(0, end + 1), numbered);
-      end = change.name.lastIndexOf("/", end - 1);
+    const { name } = value;
+    this.#call(name, value);
+    for (let end = name.lastIndexOf("/"); end > 0;) {
+      this.#call(name.slice(0, end + 1), value);
+      end = name.lastIndexOf("/", end - 1);
     }
-    this.#call("/", numbered);
+    this.#call("/", value);
   }
 
-  #call(key: string, change: Change): void {
+  #call(key: string, value: T): void {
     const set = this.#listeners.get(key);
     if (set === undefined) return;
     // A copy, because a listener that adds another one must not extend this loop.
     for (const listener of [...set]) {
       if (!set.has(listener)) continue;
       try {
-        listener(change);
+        listener(value);
       } catch (error) {
-        this.onListenerError(error);
+        this.onError(error);
       }
     }
+  }
+}
+
+/** The watchers of one store. */
+export class ChangeHub {
+  readonly #listeners: NameListeners<Change>;
+  #seq = 0;
+
+  /** @param onListenerError called with errors of listeners, which must not fail the change */
+  constructor(onListenerError: (error: unknown) => void) {
+    this.#listeners = new NameListeners(onListenerError);
+  }
+
+  /** Number of changes that were published. */
+  get seq(): number {
+    return this.#seq;
+  }
+
+  /** Adds a listener; see {@link NameListeners.add}. */
+  watch(name: string, listener: (change: Change) => void): () => void {
+    return this.#listeners.add(name, listener);
+  }
+
+  /**
+   * Calls the listeners of the changed name.
+   *
+   * @returns the change with its number
+   */
+  publish(change: Omit<Change, "seq">): Change {
+    const numbered: Change = { ...change, seq: ++this.#seq };
+    this.#listeners.notify(numbered);
+    return numbered;
   }
 }

@@ -23,16 +23,18 @@ export function toWorld(name: string, found: ReadResult, meta = parseMeta(found.
 /** Returns the catalog entry of a world. */
 export function toEntry(world: World): WorldEntry {
   const { name, version, ext, state, updatedAt, layer, body } = world;
-  return { name, version, ext, len: body.length, state, updatedAt, layer };
+  const len = body.length;
+  return { name, version, ext, len, state, updatedAt, layer, by: "", head: 0, headAt: "" };
 }
 
 /** Returns the catalog entry of an upper-layer world, without other fields of the row. */
 export function toUpperEntry(row: Omit<WorldEntry, "layer">): WorldEntry {
-  const { name, version, ext, len, state, updatedAt } = row;
-  return { name, version, ext, len, state, updatedAt, layer: "upper" };
+  const { name, version, ext, len, state, updatedAt, by, head, headAt } = row;
+  return { name, version, ext, len, state, updatedAt, layer: "upper", by, head, headAt };
 }
 
 /** Returns a catalog entry with version 0 for a world on disk that has not been read yet. */
 export function unindexedEntry(name: string): WorldEntry {
-  return toUpperEntry({ name, version: 0, ext: "bin", len: 0, state: "", updatedAt: "" });
+  const unknown = { version: 0, ext: "bin", len: 0, state: "", updatedAt: "", by: "" };
+  return toUpperEntry({ name, ...unknown, head: 0, headAt: "" });
 }

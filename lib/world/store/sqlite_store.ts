@@ -25,6 +25,9 @@ import {
   MAX_OPEN_WORLDS_PER_WORKER,
   MAX_WORLD_BYTES,
 } from "../../limits.ts";
+import { ChangeIndex } from "./change_index.ts";
+import type { ChangePage, ChangeQuery } from "../changes.ts";
+import { NameListeners } from "./change_hub.ts";
 import { Audits } from "./audits.ts";
 import type { Catalog } from "./catalog.ts";
 import { LockWaits } from "./lock_waits.ts";
@@ -53,6 +56,7 @@ import {
   type Child,
   type EventNote,
   type JobCaller,
+  type Published,
   type Put,
   type Removal,
   type RemovalResult,
@@ -116,6 +120,8 @@ export interface SqliteStoreOptions {
   readonly longReads?: LongJobLimits;
   /** Limits of long copies that are being read. */
   readonly snapshots?: SnapshotLimits;
+  /** Whether only T3 can read a world; the change index keeps such worlds apart. */
+  readonly isRestricted?: (name: string) => boolean;
   /** Called once if a Worker stops; all later calls fail with `closed`. */
   readonly onWorkerExit?: (reason: string) => void;
   /**
@@ -176,6 +182,8 @@ class SqliteStore implements Store {
   readonly #catalog: Catalog;
   readonly #cache: WorldCache;
   readonly #readThrough: ReadThrough;
+  readonly #index: ChangeIndex;
+  readonly #followers: NameListeners<Published>;
   readonly #unindexed: UnindexedWorlds;
   readonly #collections: EmptyCollections;
   readonly #longJobs: LongJobs;
@@ -195,6 +203,7 @@ class SqliteStore implements Store {
     this.#report = new FolderReport(log);
     this.#otherKey = new OtherKeyReport(log);
     this.#folder = folder;
+    this.#log = log;
     const lower = this.#lower = new Map(options.lower);
     const jobs = this.#longJobs = new LongJobs(options.longJobs ?? DEFAULT_LONG_JOBS);
     this.#watch = new FolderWatch(folder.identity, (fault) => options.onDetached?.(fault));
@@ -226,7 +235,19 @@ class SqliteStore implements Store {
     );
     const files = this.#files;
     const unindexed = this.#unindexed = new UnindexedWorlds(files);
+    const followers = this.#followers = new NameListeners<Published>(
+      (error) => log(`a follower failed: ${error}`),
+    );
+    const index = this.#index = new ChangeIndex({
+      worker: files.index,
+      readChain: (name, after) => files.chain(name, after),
+      isRestricted: options.isRestricted ?? (() => false),
+      onPublished: (published) => followers.notify(published),
+      log,
+    });
     this.#state = new StoreState({
+      onEvents: (name, events, ended, change) => index.record(name, events, ended, change),
+      beforeSave: () => index.settled(),
       lower,
       cacheBytes: options.cacheBytes ?? CACHE_BYTES,
       files,
@@ -287,6 +308,8 @@ class SqliteStore implements Store {
     // Not awaited: the check only reports. A failure means that the store is closing.
     this.#files.track(this.#otherKey.checkSample(names, this.#files)).catch(() => {});
     this.#files.track(this.#unindexed.indexAll(this.#applyRow));
+    const heads = rows.map(({ name, head, headAt }) => ({ name, event: head, at: headAt }));
+    this.#inIndex(this.#index.start(heads, unindexed));
   }
 
   peek(name: string): World | undefined {
@@ -336,7 +359,10 @@ class SqliteStore implements Store {
     const condition = precondition === undefined ? {} : { precondition };
     const job = { kind: "note", name, by, type, payload, ...condition } as const;
     const noted = this.#waits.submit((wait) =>
-      this.#files.submit(withWait(job, wait), () => void this.#notes++)
+      this.#files.submit(withWait(job, wait), (result) => {
+        this.#notes++;
+        this.#state.applyNote(name, result);
+      })
     );
     await this.#orForget(change, noted);
   }
@@ -381,7 +407,8 @@ class SqliteStore implements Store {
       ({ source, target }) => {
         // In one tick, so that no reader sees the world under both names or neither.
         const written = this.#state.applyChange(to, by, target, undefined);
-        this.#state.applyRemoval(name, by, source);
+        const events = target.sourceEvents ?? source.events;
+        this.#state.applyRemoval(name, by, { ...source, events });
         return written;
       },
     );
@@ -428,6 +455,15 @@ class SqliteStore implements Store {
     return this.#state.hub.watch(name, listener);
   }
 
+  follow(name: string, listener: (published: Published) => void): () => void {
+    return this.#followers.add(name, listener);
+  }
+
+  async changes(query: ChangeQuery): Promise<ChangePage> {
+    this.#files.assertOpen();
+    return await this.#files.track(this.#index.read(query));
+  }
+
   async audit(name: string, caller: JobCaller = {}): Promise<AuditResult> {
     const isUpper = this.#catalog.upper(name) !== undefined;
     const result = isUpper
@@ -471,6 +507,7 @@ class SqliteStore implements Store {
 
   close(): Promise<void> {
     this.#unindexed.stop();
+    this.#index.stop();
     this.#watch.stop();
     this.#waits.close();
     return this.#closing ??= this.#files.close(() => this.#state.catalogWriter.flush())
@@ -503,7 +540,7 @@ class SqliteStore implements Store {
       const isGone = error instanceof StoreError && error.code === "absent";
       // Another entry means that the world was created again in the meantime.
       if (isGone && before !== undefined && this.#catalog.upper(name) === before) {
-        this.#state.applyRemoval(name, by, before);
+        this.#state.applyRemoval(name, by, { ...before, events: [] });
       }
       throw error;
     }
@@ -512,7 +549,16 @@ class SqliteStore implements Store {
   readonly #applyRow = (name: string, row: CatalogRow | undefined): void => {
     this.#state.applyRow(name, row);
     if (row?.state === "damaged") this.#report.reportDamaged(name);
+    if (row === undefined) return;
+    this.#inIndex(this.#index.check([{ name, event: row.head, at: row.headAt }]));
   };
+
+  /** Completes the change index in the background; a failure is reported and costs no answer. */
+  #inIndex(work: Promise<void>): void {
+    this.#files.track(work).catch((error) => {
+      if (!this.#files.isClosing) this.#log(`cannot complete the index of changes: ${error}`);
+    });
+  }
 
   #assertUpper(name: string): void {
     if (this.#catalog.upper(name) !== undefined) return;

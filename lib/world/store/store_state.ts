@@ -9,7 +9,9 @@ import { Catalog } from "./catalog.ts";
 import { CatalogWriter } from "./catalog_writer.ts";
 import { ChangeHub } from "./change_hub.ts";
 import type { CatalogRow, FileStamp, WriteResult } from "./worker_messages.ts";
-import type { ChangeResult, World, WorldEntry } from "../store.ts";
+import type { ChangeIndex } from "./change_index.ts";
+import type { CommittedEvent } from "../changes.ts";
+import type { ChangeResult, World } from "../store.ts";
 import { WorldCache } from "./world_cache.ts";
 import { toEntry, toUpperEntry } from "./records.ts";
 import type { UnindexedWorlds } from "./unindexed_worlds.ts";
@@ -26,6 +28,10 @@ export interface StoreStateOptions {
   readonly unindexed: Pick<UnindexedWorlds, "delete">;
   /** Writes a line for the operator. */
   readonly log: (line: string) => void;
+  /** Receives the events of each change; see `ChangeIndex.record`. */
+  readonly onEvents: ChangeIndex["record"];
+  /** Awaited before the catalog is saved. */
+  readonly beforeSave: () => Promise<void>;
 }
 
 /** The state of one store in memory. */
@@ -36,13 +42,16 @@ export class StoreState {
   readonly catalogWriter: CatalogWriter;
   readonly #lower: Map<string, World>;
   readonly #unindexed: Pick<UnindexedWorlds, "delete">;
+  readonly #onEvents: ChangeIndex["record"];
 
-  constructor({ lower, cacheBytes, files, unindexed, log }: StoreStateOptions) {
+  constructor(options: StoreStateOptions) {
+    const { lower, cacheBytes, files, unindexed, log, onEvents, beforeSave } = options;
+    this.#onEvents = onEvents;
     this.#lower = lower;
     this.#unindexed = unindexed;
     this.cache = new WorldCache(cacheBytes, MAX_CACHE_ENTRY_BYTES);
     this.hub = new ChangeHub((error) => log(`a watcher failed: ${error}`));
-    this.catalogWriter = new CatalogWriter(files);
+    this.catalogWriter = new CatalogWriter(files, beforeSave);
     for (const world of lower.values()) this.catalog.set(toEntry(world));
   }
 
@@ -61,12 +70,14 @@ export class StoreState {
     this.#unindexed.delete(name);
     if (world === undefined) this.cache.delete(name);
     else this.cache.set(world);
-    const { version, ext, sha256, state, updatedAt, len, created, fileStamp } = result;
-    const entry: WorldEntry = { name, version, ext, len, state, updatedAt, layer: "upper" };
-    this.catalog.set(entry);
-    this.catalogWriter.recordChange(entry, fileStamp);
+    const { version, ext, sha256, state, updatedAt, len, created, fileStamp, events } = result;
+    const head = headOf(events);
+    const entry = { name, version, ext, len, state, updatedAt, by, ...head };
+    this.catalog.set(toUpperEntry(entry));
+    this.catalogWriter.recordChange(toUpperEntry(entry), fileStamp);
     const optionalWorld = world === undefined ? {} : { world };
-    this.hub.publish({ kind: "update", name, version, by, ...optionalWorld });
+    const change = this.hub.publish({ kind: "update", name, version, by, ...optionalWorld });
+    this.#onEvents(name, events, false, change);
     return { version, ext, sha256, state, updatedAt, created };
   }
 
@@ -77,7 +88,7 @@ export class StoreState {
   applyRemoval(
     name: string,
     by: string,
-    { version, updatedAt }: Pick<WriteResult, "version" | "updatedAt">,
+    { version, updatedAt, events }: Pick<WriteResult, "version" | "updatedAt" | "events">,
   ): void {
     this.#unindexed.delete(name);
     this.cache.delete(name);
@@ -85,13 +96,25 @@ export class StoreState {
     this.catalogWriter.recordRemoval(name);
     const before = this.#lower.get(name);
     if (before === undefined) {
-      this.hub.publish({ kind: "delete", name, version, by });
+      this.#onEvents(name, events, true, this.hub.publish({ kind: "delete", name, version, by }));
       return;
     }
     const lower = { ...before, updatedAt: latestTime(before.updatedAt, nextSecond(updatedAt)) };
     this.#lower.set(name, lower);
     this.catalog.set(toEntry(lower));
-    this.hub.publish({ kind: "update", name, version: lower.version, by, world: lower });
+    const shown = { kind: "update", name, version: lower.version, by, world: lower } as const;
+    this.#onEvents(name, events, true, this.hub.publish(shown));
+  }
+
+  /** Applies events that were appended without a change of the world. */
+  applyNote(name: string, { events }: Pick<WriteResult, "events">): void {
+    const entry = this.catalog.upper(name);
+    if (entry !== undefined) {
+      const noted = { ...entry, ...headOf(events) };
+      this.catalog.setHead(noted);
+      this.catalogWriter.recordChange(noted);
+    }
+    this.#onEvents(name, events, false);
   }
 
   /** Applies the row of a world that was not indexed; `undefined` if it has no file. */
@@ -111,4 +134,10 @@ export class StoreState {
       if (entry !== undefined) this.catalogWriter.recordChange(entry, { mtime, size });
     }
   }
+}
+
+/** The fields of a catalog entry that describe the newest event. */
+function headOf(events: readonly CommittedEvent[]): { head: number; headAt: string } {
+  const last = events.at(-1);
+  return { head: last?.id ?? 0, headAt: last?.timestamp ?? "" };
 }

@@ -4,6 +4,16 @@
  * Data from clients must be validated before it becomes part of a job.
  */
 
+import type {
+  AppendResult,
+  ChainEvents,
+  ChainHead,
+  ChangePage,
+  ChangeQuery,
+  CommittedEvent,
+  IndexedHead,
+  IndexEntry,
+} from "../changes.ts";
 import type { FolderIdentity } from "../file/folder_identity.ts";
 import type { HistoryLimits } from "../file/history_table.ts";
 import type {
@@ -17,7 +27,7 @@ import type {
 
 /** The setup of a Worker, sent once as its first message. */
 export interface WorkerSetup {
-  readonly role: "writer" | "reader";
+  readonly role: "writer" | "reader" | "index";
   /** Index of this Worker among the writers; part of the names of temporary folders. */
   readonly shard: number;
   /** Path of the data folder. */
@@ -149,6 +159,10 @@ export interface WriteResult {
   /** Id of the trash entry, after a removal. */
   readonly trash?: string;
   readonly fileStamp?: FileStamp;
+  /** The events of the job, oldest first. */
+  readonly events: readonly CommittedEvent[];
+  /** The events of the world that was moved, if its chain did not move with it. */
+  readonly sourceEvents?: readonly CommittedEvent[];
 }
 
 /** The row of a world as the reader read it. */
@@ -252,6 +266,13 @@ export type ReadJob =
     readonly before: number;
     readonly limit: number;
   }
+  | {
+    readonly id: number;
+    readonly kind: "chain";
+    readonly name: string;
+    readonly after: number;
+    readonly limit: number;
+  }
   | SnapshotJob
   | { readonly id: number; readonly kind: "scan" }
   | { readonly id: number; readonly kind: "probe" }
@@ -263,6 +284,33 @@ export type ReadJob =
   }
   | { readonly id: number; readonly kind: "mark"; readonly collections: readonly string[] };
 
+/** A world in the trash. */
+export interface TrashedWorld {
+  readonly name: string;
+  /** Path of its file, relative to the data folder. */
+  readonly path: string;
+}
+
+/** A job of the change index; see `ChangeFile` for the kinds with the same names. */
+export type IndexJob =
+  | { readonly id: number; readonly kind: "openIndex" }
+  | { readonly id: number; readonly kind: "stage"; readonly entries: readonly IndexEntry[] }
+  | { readonly id: number; readonly kind: "completeIndex" }
+  | { readonly id: number; readonly kind: "appendIndex"; readonly entries: readonly IndexEntry[] }
+  | { readonly id: number; readonly kind: "behind"; readonly heads: readonly ChainHead[] }
+  | { readonly id: number; readonly kind: "vanished"; readonly names: readonly string[] }
+  | { readonly id: number; readonly kind: "headOfName"; readonly name: string }
+  | { readonly id: number; readonly kind: "headOfChain"; readonly chain: string }
+  | { readonly id: number; readonly kind: "changes"; readonly query: ChangeQuery }
+  | { readonly id: number; readonly kind: "trashed"; readonly name?: string }
+  | {
+    readonly id: number;
+    readonly kind: "trashedChain";
+    readonly world: TrashedWorld;
+    readonly after: number;
+    readonly limit: number;
+  };
+
 /** Makes a Worker close its files; its last job. */
 export interface CloseJob {
   readonly id: number;
@@ -270,7 +318,7 @@ export interface CloseJob {
 }
 
 /** A job of any Worker. */
-export type Job = WriteJob | ReadJob | CloseJob;
+export type Job = WriteJob | ReadJob | IndexJob | CloseJob;
 
 /** The result of each kind of job. */
 export interface JobResults {
@@ -293,6 +341,19 @@ export interface JobResults {
   probe: undefined;
   save: undefined;
   mark: undefined;
+  chain: ChainEvents | undefined;
+  /** Whether the index is complete, and its newest cursor. */
+  openIndex: { readonly isComplete: boolean; readonly cursor: string };
+  stage: undefined;
+  completeIndex: string;
+  appendIndex: readonly AppendResult[];
+  behind: readonly string[];
+  vanished: readonly string[];
+  headOfName: IndexedHead | undefined;
+  headOfChain: IndexedHead | undefined;
+  changes: ChangePage;
+  trashed: readonly TrashedWorld[];
+  trashedChain: ChainEvents;
   close: undefined;
 }
 
@@ -311,4 +372,10 @@ export interface ReplyBatch {
   readonly closedFiles: readonly (FileStamp & { readonly name: string })[];
   /** Whether the batch is complete, so that the next can be sent. */
   readonly done: boolean;
+}
+
+/** The part of a Worker's global scope that {@link serveStore} uses. */
+export interface StorePort {
+  onmessage: ((event: MessageEvent) => void) | null;
+  postMessage(message: ReplyBatch): void;
 }

@@ -24,11 +24,14 @@ export class WorkerPool {
   readonly reader: WorkerClient;
   /** Runs audits and copies, so that short reads do not wait for them. */
   readonly longReader: WorkerClient;
+  /** Writes and reads the change index. */
+  readonly index: WorkerClient;
   readonly #writers: readonly WorkerClient[];
 
   constructor({ url, setup, writers, events }: WorkerPoolOptions) {
     this.reader = new WorkerClient(url, { ...setup, role: "reader", shard: 0 }, events);
     this.longReader = new WorkerClient(url, { ...setup, role: "reader", shard: 1 }, events);
+    this.index = new WorkerClient(url, { ...setup, role: "index", shard: 0 }, events);
     this.#writers = Array.from(
       { length: writers },
       (_, shard) => new WorkerClient(url, { ...setup, role: "writer", shard }, events),
@@ -37,7 +40,9 @@ export class WorkerPool {
 
   /** Starts all Workers now instead of each with its first job. */
   start(): void {
-    for (const worker of [this.reader, this.longReader, ...this.#writers]) worker.start();
+    for (const worker of [this.reader, this.longReader, this.index, ...this.#writers]) {
+      worker.start();
+    }
   }
 
   /** Returns the writer of a world. */
@@ -59,7 +64,7 @@ export class WorkerPool {
 
   /** Waits for the readers and terminates all Workers. */
   async close(): Promise<void> {
-    const readers = [this.reader, this.longReader];
+    const readers = [this.reader, this.longReader, this.index];
     await Promise.allSettled(readers.map(closeWorker));
     for (const worker of [...this.#writers, ...readers]) worker.terminate();
   }

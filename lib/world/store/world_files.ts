@@ -5,7 +5,7 @@
  * commits, and the updates must have the same order.
  */
 
-import { MAX_SHORT_READ_BYTES } from "../../limits.ts";
+import { CHAIN_EVENTS_PER_READ, MAX_SHORT_READ_BYTES } from "../../limits.ts";
 import {
   type ChainEvent,
   type JobCaller,
@@ -16,7 +16,8 @@ import {
 import { KeyedLock } from "./keyed_lock.ts";
 import { type LongJobLimits, LongJobs } from "./long_jobs.ts";
 import { type RenameResult, renameWorld } from "./rename.ts";
-import type { WithoutId } from "./worker_client.ts";
+import type { ChainEvents } from "../changes.ts";
+import type { WithoutId, WorkerClient } from "./worker_client.ts";
 import type {
   CatalogRow,
   JobResults,
@@ -189,6 +190,19 @@ export class WorldFiles {
       [name],
       () => this.track(this.#workers.reader.run<"log">({ kind: "log", name, before, limit })),
     );
+  }
+
+  /** Reads events after an id, oldest first, for the change index; undefined without a file. */
+  async chain(name: string, after: number): Promise<ChainEvents | undefined> {
+    this.assertOpen();
+    const { reader } = this.#workers;
+    const job = { kind: "chain", name, after, limit: CHAIN_EVENTS_PER_READ } as const;
+    return await this.#readLocks.shared([name], () => this.track(reader.run<"chain">(job)));
+  }
+
+  /** The Worker of the change index. */
+  get index(): WorkerClient {
+    return this.#workers.index;
   }
 
   /**

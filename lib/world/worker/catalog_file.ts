@@ -72,7 +72,8 @@ export class CatalogFile {
     try {
       for (const name of removed) drop.run(name);
       for (const r of rows) {
-        put.run(r.name, r.version, r.ext, r.len, r.state, r.updatedAt, r.mtime, r.size);
+        const head = [r.by, r.head, r.headAt] as const;
+        put.run(r.name, r.version, r.ext, r.len, r.state, r.updatedAt, r.mtime, r.size, ...head);
       }
       db.exec("COMMIT");
     } catch (error) {
@@ -98,6 +99,9 @@ export class CatalogFile {
         updatedAt: String(row.updated_at),
         mtime: Number(row.mtime),
         size: Number(row.size),
+        by: String(row.by),
+        head: Number(row.head),
+        headAt: String(row.head_at),
       }));
     } catch {
       // The catalog is damaged: delete it, because all of it can be read from the worlds.

@@ -30,6 +30,8 @@ import type {
   SnapshotResult,
   WorkerSetup,
 } from "../store/worker_messages.ts";
+import type { ChainEvents } from "../changes.ts";
+import { readChain } from "../file/read_chain.ts";
 import { copyWorldInSteps } from "../file/copy_world.ts";
 import { isOnReadOnlyDisk, openFailure } from "../file/open_failure.ts";
 import { assertRegularFiles } from "../file/regular_files.ts";
@@ -99,7 +101,12 @@ export class Reader {
   stat(name: string): CatalogRow | undefined {
     const path = this.#path(name);
     const before = statWorldFile(path);
-    const row = this.#use(name, (db) => getRow(db, sql.SELECT_ROW));
+    let head = toHeadFields(undefined);
+    const row = this.#use(name, (db) => {
+      db.exec("BEGIN");
+      head = toHeadFields(getRow(db, sql.LAST_EVENT));
+      return getRow(db, sql.SELECT_ROW);
+    });
     if (row === undefined) return undefined;
     const after = statWorldFile(path);
     return {
@@ -109,6 +116,7 @@ export class Reader {
       len: Number(row.len),
       state: String(row.state),
       updatedAt: String(row.updated_at),
+      ...head,
       ...reliableStamp(before, after),
     };
   }
@@ -132,6 +140,11 @@ export class Reader {
       name,
       (db) => db.prepare(sql.EVENTS_BEFORE).all(before, limit).map(toChainEvent),
     );
+  }
+
+  /** Reads at most `limit` events after an id, oldest first, for the change index. */
+  chain(name: string, after: number, limit: number): ChainEvents | undefined {
+    return this.#use(name, (db) => readChain(db, name, after, limit));
   }
 
   /**
@@ -398,6 +411,17 @@ function toReadResult(row: Row, body: Uint8Array<ArrayBuffer>): ReadResult {
 
 function getRow(db: DatabaseSync, statement: string, ...values: SQLInputValue[]): Row | undefined {
   return db.prepare(statement).get(...values);
+}
+
+/** What the catalog has of the newest event. */
+function toHeadFields(last: Row | undefined): Pick<CatalogRow, "by" | "head" | "headAt"> {
+  const payload = last === undefined ? undefined : readPayload(String(last.payload));
+  const { by }: { by?: unknown } = typeof payload === "object" && payload !== null ? payload : {};
+  return {
+    by: typeof by === "string" ? by : "",
+    head: Number(last?.id ?? 0),
+    headAt: String(last?.timestamp ?? ""),
+  };
 }
 
 function toChainEvent(row: Row): ChainEvent {

@@ -3,7 +3,8 @@
  * message port to `serveStore` and must contain nothing else.
  */
 
-import { serveStore, type StorePort } from "./worker_server.ts";
+import type { StorePort } from "../store/worker_messages.ts";
+import { serveStore } from "./worker_server.ts";
 
 const scope: unknown = globalThis;
 if (isPort(scope)) serveStore(scope);

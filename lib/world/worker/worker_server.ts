@@ -17,28 +17,24 @@ import type {
   JobResults,
   ReadJob,
   Reply,
-  ReplyBatch,
   SnapshotJob,
   StatResult,
+  StorePort,
   WorkerSetup,
   WriteJob,
 } from "../store/worker_messages.ts";
+import { serveIndex } from "./index_server.ts";
 import { Reader } from "./reader.ts";
 import { Writer } from "./writer.ts";
 
 /** A job that runs in one step. */
 type ShortJob = Exclude<ReadJob, AuditJob | SnapshotJob> | CloseJob;
 
-/** The part of a Worker's global scope that {@link serveStore} uses. */
-export interface StorePort {
-  onmessage: ((event: MessageEvent) => void) | null;
-  postMessage(message: ReplyBatch): void;
-}
-
 /** Serves jobs on a port until a `close` job arrives. The first message must be the setup. */
 export function serveStore(port: StorePort): void {
   port.onmessage = ({ data: setup }: MessageEvent<WorkerSetup>) => {
     if (setup.role === "writer") serveWriter(port, setup);
+    else if (setup.role === "index") serveIndex(port, setup);
     else serveReader(port, setup);
   };
 }
@@ -153,6 +149,8 @@ function serveReader(port: StorePort, setup: WorkerSetup): void {
         return job.names.map((name) => stat(reader, name));
       case "otherKey":
         return job.names.map((name) => reader.hasOtherKey(name));
+      case "chain":
+        return reader.chain(job.name, job.after, job.limit);
       case "log":
         return reader.log(job.name, job.before, job.limit);
       case "cancel":
@@ -223,7 +221,7 @@ function stat(reader: Reader, name: string): StatResult {
       // A second attempt, because another process may have closed the file during the first.
       if (attempt === 0) continue;
       const unreadable = { version: 0, ext: "bin", len: 0, state: "damaged", updatedAt: "" };
-      return { name, ...unreadable, mtime: 0, size: 0 };
+      return { name, ...unreadable, by: "", head: 0, headAt: "", mtime: 0, size: 0 };
     }
   }
 }

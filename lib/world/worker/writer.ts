@@ -246,7 +246,7 @@ export class Writer {
     const last = this.#ledger.lastUse(job.name);
     const { known = 0 } = job;
     if (job.kind === "append" && known > (last?.version ?? 0)) throw removedOutside(job.name);
-    const { row, sha256, image } = this.#images.build({
+    const { row, sha256, image, event } = this.#images.build({
       version: Math.max(last?.version ?? 0, known) + 1,
       op: job.kind,
       body,
@@ -261,7 +261,8 @@ export class Writer {
     const { version, ext, state, updatedAt, len } = row;
     const fileStamp = readFileStamp(this.setup.data, job.name);
     const created = lower === undefined;
-    return { version, ext, state, updatedAt, len, sha256, created, first: true, fileStamp };
+    const more = { sha256, created, first: true, fileStamp, events: [event] };
+    return { version, ext, state, updatedAt, len, ...more };
   }
 
   /** The time of the first version of a world whose name may have had a world before. */
@@ -286,7 +287,6 @@ export class Writer {
     const trash = createTrashId(this.clock.now());
     const { version, updatedAt } = file.row;
     const now = file.timeOf(this.clock.now());
-    const result = { ...resultOf(file), trash };
     file.requireSync(true);
     // First, so that a locked world costs no write of the ledger.
     file.begin();
@@ -294,6 +294,7 @@ export class Writer {
     file.markDeleted(now, { trash, by });
     file.commit();
     assertInPlace(file);
+    const result = { ...resultOf(file), trash };
     try {
       this.#moveToTrash(name, trash);
     } catch {
@@ -423,6 +424,7 @@ export class Writer {
       createTrashBin(this.setup.data, trash);
       const result = this.#writeMoved(job, source, target, version, last);
       const isMarked = tryCommit(source);
+      const sourceEvents = isMarked ? source.takeEvents() : [];
       source.close();
       try {
         this.#moveToTrash(from, trash);
@@ -431,7 +433,7 @@ export class Writer {
         isHalf = !isMarked && pathExists(`${this.setup.data}/${toFolderName(from)}`);
         if (isHalf) throw error;
       }
-      return { ...result, trash };
+      return { ...result, trash, sourceEvents };
     } catch (thrown) {
       if (!isHalf) removeTrashBin(this.setup.data, trash);
       throw thrown;
@@ -467,7 +469,7 @@ export class Writer {
         throw thrown;
       }
     }
-    const { row, sha256, image } = this.#images.build({
+    const { row, sha256, image, event } = this.#images.build({
       version,
       op: "put",
       body,
@@ -480,7 +482,7 @@ export class Writer {
     const { data } = this.setup;
     createWorldFolder(data, toFolderName(name), image, this.#uniqueName());
     syncFolder(data);
-    return { ...row, sha256, created: lower === undefined, first: true };
+    return { ...row, sha256, created: lower === undefined, first: true, events: [event] };
   }
 
   /** Opens a world of another writer, which has closed it; the caller closes it. */
@@ -579,7 +581,8 @@ function isMove(job: WriteJob): job is MoveJob {
 
 function resultOf(file: WorldFile): WriteResult {
   const { version, ext, state, updatedAt, len } = file.row;
-  return { version, ext, state, updatedAt, len, sha256: file.sha256, created: false };
+  const events = file.takeEvents();
+  return { version, ext, state, updatedAt, len, sha256: file.sha256, created: false, events };
 }
 
 function currentOf(file: WorldFile): CurrentVersion {

@@ -3,6 +3,7 @@ import { LOCAL } from "../../../lib/auth/authenticate.ts";
 import { CollectionFeed } from "../../../lib/routes/stream/collection_feed.ts";
 import type { Pieces } from "../../../lib/http/pieces.ts";
 import type { Store } from "../../../lib/world/store.ts";
+import { eventually } from "../../plugin/plugin_test_server.ts";
 import { withApp } from "../../support/app.ts";
 
 const decoder = new TextDecoder();
@@ -15,6 +16,8 @@ interface FeedRecorder {
   readonly feed: CollectionFeed;
   readonly pieces: Pieces[];
   received(): string[];
+  /** Waits for a number of events. */
+  receivedAll(count: number): Promise<string[]>;
 }
 
 function follow(
@@ -26,17 +29,23 @@ function follow(
   const pieces: Pieces[] = [];
   const send = (event: Pieces) => pieces.push(event) > 0;
   const options = { store, caller: LOCAL, name, brief, send, onError: () => {} };
+  const received = () =>
+    pieces.map((piece) => {
+      const [, event, data = ""] = /^event: (\w+)\nid: .*\ndata: (.*)\n/.exec(textOf(piece)) ??
+        [];
+      const parsed = JSON.parse(data);
+      const names = Array.isArray(parsed) ? parsed.map((row) => row.name).join() : parsed.name;
+      return `${event} ${names}`;
+    });
   return {
     feed: new CollectionFeed(options, lastEventId),
     pieces,
-    received: () =>
-      pieces.map((piece) => {
-        const [, event, data = ""] = /^event: (\w+)\nid: .*\ndata: (.*)\n/.exec(textOf(piece)) ??
-          [];
-        const parsed = JSON.parse(data);
-        const names = Array.isArray(parsed) ? parsed.map((row) => row.name).join() : parsed.name;
-        return `${event} ${names}`;
-      }),
+    received,
+    receivedAll: (count) =>
+      eventually(
+        () => Promise.resolve(pieces.length >= count ? received() : undefined),
+        `${count} events`,
+      ),
   };
 }
 
@@ -51,27 +60,32 @@ function idOf(piece: Pieces | undefined): string {
 Deno.test("CollectionFeed sends every change below its collection and no other", async () => {
   await withApp({}, async ({ store }) => {
     await put(store, "home/c/a");
-    const { feed, received } = follow(store, "home/c");
+    const { feed, received, receivedAll } = follow(store, "home/c");
     await feed.start();
     for (const name of ["home/c", "home/cc/x", "home/c/a", "home/c/b/d", "etc/c/x"]) {
       await put(store, name);
     }
     await store.remove({ name: "home/c/a", by: "T3" });
-    assertEquals(received(), ["list a", "update home/c/a", "update home/c/b/d", "delete home/c/a"]);
+    const expected = ["list a", "update home/c/a", "update home/c/b/d", "delete home/c/a"];
+    assertEquals(await receivedAll(4), expected);
     feed.stop();
+    const other = follow(store, "home/c");
+    await other.feed.start();
     await put(store, "home/c/z");
+    await other.receivedAll(2);
     assertEquals(received().length, 4);
+    other.feed.stop();
   });
 });
 
 Deno.test("CollectionFeed of the whole tree leaves out worlds that the caller cannot read", async () => {
   await withApp({}, async ({ store }) => {
-    const { feed, received } = follow(store, "");
+    const { feed, received, receivedAll } = follow(store, "");
     await feed.start();
     for (const name of ["boot/x", "etc/shadow", "etc/Shadow", "etc/shadow/x", "etc/ok"]) {
       await put(store, name);
     }
-    assertEquals(received().slice(1), ["update etc/ok"]);
+    assertEquals((await receivedAll(2)).slice(1), ["update etc/ok"]);
     assertEquals(/boot/.test(received()[0] ?? ""), false);
     feed.stop();
   });
@@ -87,6 +101,7 @@ Deno.test("CollectionFeed encodes a change once for all readers, brief events se
     ];
     for (const { feed } of readers) await feed.start();
     for (let i = 0; i < 3; i++) await put(store, "home/x");
+    for (const { receivedAll } of readers) await receivedAll(4);
     const [full, whole, brief, brief2] = readers.map(({ pieces }) => pieces.slice(1));
     for (let i = 0; i < 3; i++) {
       assertStrictEquals(full?.[i], whole?.[i]);
@@ -104,15 +119,17 @@ Deno.test("CollectionFeed continues after the last event id of its reader", asyn
     const first = follow(store, "home");
     await first.feed.start();
     await put(store, "home/a");
+    await first.receivedAll(2);
     const id = idOf(first.pieces.at(-1));
-    first.feed.stop();
     for (const name of ["home/b", "etc/x", "home/a", "home/b"]) await put(store, name);
     await store.remove({ name: "home/a", by: "T3" });
+    await first.receivedAll(6);
+    first.feed.stop();
     const again = follow(store, "home", false, id);
     await again.feed.start();
     assertEquals(again.received(), ["update home/b", "delete home/a"]);
     await put(store, "home/c");
-    assertEquals(again.received().at(-1), "update home/c");
+    assertEquals((await again.receivedAll(3)).at(-1), "update home/c");
     again.feed.stop();
     const other = follow(store, "home", false, `x${id}`);
     await other.feed.start();

@@ -10,7 +10,7 @@ import { LOCAL } from "../../../lib/auth/authenticate.ts";
 import type { Caller } from "../../../lib/auth/caller.ts";
 import { SHUTDOWN_TIMEOUT_MS } from "../../../lib/limits.ts";
 import { parseTarget } from "../../../lib/http/path.ts";
-import { type Store, StoreError } from "../../../lib/world/store.ts";
+import { type Published, type Store, StoreError } from "../../../lib/world/store.ts";
 import { withApp } from "../../support/app.ts";
 import { EventReader, type ReceivedEvent } from "../../support/event_reader.ts";
 import {
@@ -350,7 +350,7 @@ async function withCapability(
   const scope = { prefixes: ["/home"], mode: "r", exp, root: "/home" } as const;
   const holder: Caller = { tier: "T2", by: "cap:/home", authenticated: true, scope };
   await withApp({ now: () => now }, async ({ server, store }) => {
-    const routes = new Streams(server, heartbeatMs);
+    const routes = new Streams(server, undefined, heartbeatMs);
     await test({
       routes,
       store,
@@ -416,10 +416,18 @@ Deno.test("Streams end the stream of a world that can no longer be read", async 
           if (key === "read" && broken) {
             return () => Promise.reject(new StoreError("damaged", "the file is torn"));
           }
+          // As after a change that is too large for the cache.
           if (key === "watch") {
-            // As after a change that is too large for the cache.
             return (name: string, listener: (change: object) => void) =>
               target.watch(name, ({ world: _, ...change }) => listener(change));
+          }
+          if (key === "follow") {
+            return (name: string, listener: (published: Published) => void) =>
+              target.follow(name, ({ change, ...published }) => {
+                if (change === undefined) return listener(published);
+                const { world: _, ...rest } = change;
+                listener({ ...published, change: rest });
+              });
           }
           const value: unknown = Reflect.get(target, key, target);
           return typeof value === "function" ? value.bind(target) : value;
@@ -438,8 +446,9 @@ Deno.test("Streams end the stream of a world that can no longer be read", async 
     assertEquals((await ask("GET", "/stream/home/x")).status, 500);
     broken = false;
     await store.put({ ...change, body: new TextEncoder().encode("3") });
-    const next = await all.next();
-    assertEquals(JSON.parse(next?.data ?? "{}").stage_html, "3");
+    // The second version is skipped, unless its event is sent when the world can be read again.
+    let text: unknown;
+    while (text !== "3") text = JSON.parse((await all.next())?.data ?? "{}").stage_html;
     await all.close();
   });
 });

@@ -3,7 +3,18 @@ import { Catalog } from "../../../lib/world/store/catalog.ts";
 import type { WorldEntry } from "../../../lib/world/store.ts";
 
 function entry(name: string, layer: "upper" | "lower" = "upper", version = 1): WorldEntry {
-  return { name, version, ext: "txt", len: 0, state: "", updatedAt: "", layer };
+  return {
+    name,
+    version,
+    ext: "txt",
+    len: 0,
+    state: "",
+    updatedAt: "",
+    layer,
+    by: "",
+    head: 1,
+    headAt: "",
+  };
 }
 
 function catalogOf(...entries: readonly WorldEntry[]): Catalog {

@@ -3,7 +3,18 @@ import { CatalogWriter } from "../../../lib/world/store/catalog_writer.ts";
 import type { WorldEntry } from "../../../lib/world/store.ts";
 
 function entry(name: string, version: number): WorldEntry {
-  return { name, version, ext: "txt", len: 1, state: "", updatedAt: "t", layer: "upper" };
+  return {
+    name,
+    version,
+    ext: "txt",
+    len: 1,
+    state: "",
+    updatedAt: "t",
+    layer: "upper",
+    by: "",
+    head: 1,
+    headAt: "",
+  };
 }
 
 /** Creates a writer that saves to a list. */

@@ -14,7 +14,16 @@ function found(version: number): ReadResult {
 }
 
 function entry(version: number): WorldEntry {
-  return toUpperEntry({ name: NAME, version, ext: "txt", len: 1, state: "", updatedAt: "" });
+  const head = { by: "T2", head: 1, headAt: "" };
+  return toUpperEntry({
+    name: NAME,
+    version,
+    ext: "txt",
+    len: 1,
+    state: "",
+    updatedAt: "",
+    ...head,
+  });
 }
 
 /** Creates a ReadThrough whose reads return the given versions one after another. */

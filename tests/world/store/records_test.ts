@@ -37,6 +37,9 @@ Deno.test("toEntry() and toUpperEntry() return only the fields of a catalog entr
     state: "",
     updatedAt: "2026-01-01T00:00:00.000Z",
     layer: "upper",
+    by: "",
+    head: 0,
+    headAt: "",
   };
   assertEquals(toEntry(toWorld("home/x", FOUND)), entry);
   const row = { ...entry, mtime: 1, size: 2 };

@@ -11,7 +11,15 @@ type Workers = Parameters<typeof renameWorld>[0];
 const RENAME = { name: "home/a", to: "home/b", by: "T3", ext: "txt" } as const;
 
 function result(version: number): WriteResult {
-  const more = { ext: "txt", sha256: "", state: "", updatedAt: "", len: 0, created: false };
+  const more = {
+    ext: "txt",
+    sha256: "",
+    state: "",
+    updatedAt: "",
+    len: 0,
+    created: false,
+    events: [],
+  };
   return { version, ...more };
 }
 

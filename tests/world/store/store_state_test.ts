@@ -14,7 +14,7 @@ function world(name: string, text: string, layer: World["layer"] = "upper"): Wor
 
 function result(name: string, text: string) {
   const { version, ext, state, updatedAt, sha256, body } = world(name, text);
-  return { version, ext, state, updatedAt, sha256, len: body.length, created: true };
+  return { version, ext, state, updatedAt, sha256, len: body.length, created: true, events: [] };
 }
 
 function createState(...lower: World[]) {
@@ -34,6 +34,8 @@ function createState(...lower: World[]) {
     },
     unindexed: new Set<string>(),
     log: () => {},
+    onEvents: () => {},
+    beforeSave: () => Promise.resolve(),
   });
   made.hub.watch("/", ({ kind, name, version, world }) => {
     changes.push([kind, name, version, world !== undefined]);
@@ -87,7 +89,8 @@ Deno.test("StoreState.applyRemoval() shows the lower-layer world and notifies wa
 Deno.test("StoreState.applyRow() adds a row, or removes a world without one", () => {
   const { made } = createState();
   const row = { name: "home/a", version: 2, ext: "md", len: 4, state: "", updatedAt: TIME };
-  made.applyRow("home/a", { ...row, mtime: 1, size: 2 });
+  const head = { by: "T2", head: 1, headAt: TIME };
+  made.applyRow("home/a", { ...row, ...head, mtime: 1, size: 2 });
   assertEquals(made.catalog.get("home/a")?.version, 2);
   made.applyRow("home/a", undefined);
   assertEquals(made.catalog.get("home/a"), undefined);

@@ -3,7 +3,18 @@ import type { CatalogRow } from "../../../lib/world/store/worker_messages.ts";
 import { type OnRow, UnindexedWorlds } from "../../../lib/world/store/unindexed_worlds.ts";
 
 function rowOf(name: string): CatalogRow {
-  return { name, version: 1, ext: "", len: 0, state: "", updatedAt: "", mtime: 0, size: 0 };
+  const head = { by: "T2", head: 1, headAt: "" };
+  return {
+    name,
+    version: 1,
+    ext: "",
+    len: 0,
+    state: "",
+    updatedAt: "",
+    mtime: 0,
+    size: 0,
+    ...head,
+  };
 }
 
 /** Worlds that are not indexed; records which were read and which rows were received. */

@@ -23,7 +23,7 @@ function world(version: number, text: string): World {
 }
 
 function result(version: number, len: number): WriteResult {
-  const base = { ext: "md", sha256: "s1", state: "", updatedAt: "t1", created: false };
+  const base = { ext: "md", sha256: "s1", state: "", updatedAt: "t1", created: false, events: [] };
   return { version, len, ...base };
 }
 

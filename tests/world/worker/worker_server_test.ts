@@ -1,14 +1,18 @@
 import { DatabaseSync } from "node:sqlite";
 import { assertEquals } from "../../support/assert.ts";
 import { CATALOG_FILE } from "../../../lib/world/file/durable_fs.ts";
+import type { ChainEvents, ChangePage } from "../../../lib/world/changes.ts";
 import type {
+  IndexJob,
   Job,
+  JobResults,
   ReadJob,
   Reply,
   ReplyBatch,
+  StorePort,
   WorkerSetup,
 } from "../../../lib/world/store/worker_messages.ts";
-import { serveStore, type StorePort } from "../../../lib/world/worker/worker_server.ts";
+import { serveStore } from "../../../lib/world/worker/worker_server.ts";
 import type { WithoutId } from "../../../lib/world/store/worker_client.ts";
 import {
   createSample,
@@ -98,7 +102,10 @@ Deno.test("serveStore() as a reader returns a row for a damaged world too", () =
       {
         name: SAMPLE_NAME,
         version: 0,
+        by: "",
         ext: "bin",
+        head: 0,
+        headAt: "",
         len: 0,
         state: "damaged",
         updatedAt: "",
@@ -152,3 +159,33 @@ function addEvents(path: string, count: number): void {
     SELECT '', 'remark', '{}', '', '' FROM n`);
   db.close();
 }
+
+Deno.test("serveStore() as the index appends and reads changes, also of worlds in the trash", () =>
+  withTempFolder(async (data) => {
+    createSample(data);
+    const port = new TestPort({ ...sampleSetup(data), role: "index" });
+    const ask = async (job: WithoutId<IndexJob>) => {
+      const [reply] = await port.ask([{ ...job, id: 1 } as Job]);
+      if (reply === undefined || "error" in reply) throw new Error(JSON.stringify(reply));
+      return reply.value;
+    };
+    const { isComplete } = await ask({ kind: "openIndex" }) as JobResults["openIndex"];
+    assertEquals(isComplete, false);
+    Deno.mkdirSync(`${data}/.trash/x`, { recursive: true });
+    Deno.renameSync(`${data}/home%2Fsample`, `${data}/.trash/x/home%2Fsample`);
+    const path = ".trash/x/home%2Fsample/universe.db";
+    assertEquals(await ask({ kind: "trashed" }), [{ name: SAMPLE_NAME, path }]);
+    assertEquals(await ask({ kind: "trashed", name: "home/other" }), []);
+    const world = { name: SAMPLE_NAME, path };
+    const chain = await ask({ kind: "trashedChain", world, after: 0, limit: 1 }) as ChainEvents;
+    const [part] = chain.parts;
+    assertEquals([part?.name, part?.events.length, chain.more], [SAMPLE_NAME, 1, true]);
+    const entries = chain.parts.map((part) => ({ ...part, restricted: false, chain: chain.chain }));
+    await ask({ kind: "stage", entries });
+    await ask({ kind: "completeIndex" });
+    const within = [{ name: "home", part: "tree", restricted: false }] as const;
+    const query = { within, order: "oldest", limit: 9 } as const;
+    const page = await ask({ kind: "changes", query }) as ChangePage;
+    assertEquals(page.events.map(({ name, id }) => [name, id]), [[SAMPLE_NAME, 1]]);
+    await port.ask([{ id: 2, kind: "close" }]);
+  }));

@@ -1,0 +1,193 @@
+/**
+ * The one order of all changes over HTTP: `/proc/log/<prefix>/`, newest first, and `/proc/changes`,
+ * oldest first from a cursor. A caller gets only events of worlds that it can read. What it cannot read
+ * costs it no time and is in no count.
+ */
+
+import { parseRfc3339 } from "../../base/rfc3339.ts";
+import type { Caller } from "../../auth/caller.ts";
+import { assertCan, canRead, isPrivatePath } from "../../auth/policy.ts";
+import { limitReadScope, toReadScope } from "../../auth/read_scope.ts";
+import { showEvent, showMove } from "../../auth/redact.ts";
+import { encodePath } from "../../http/path.ts";
+import { Problem } from "../../http/problem.ts";
+import { readQueryNumber, readQueryValue } from "../../http/query.ts";
+import { CHANGES_PER_PAGE, MAX_CHANGES_PER_PAGE, MAX_WAIT_SECONDS } from "../../limits.ts";
+import { type RequestContext, restOf } from "../../request/request_context.ts";
+import type { ServerContext } from "../../request/server_context.ts";
+import { jsonResponse } from "../../response/json_response.ts";
+import type { ChangePage, ChangeQuery, IndexedEvent } from "../../world/changes.ts";
+import { isInNamespace } from "../../world/name.ts";
+import { type Published, type Store, StoreError } from "../../world/store.ts";
+import type { Waits } from "../stream/waits.ts";
+
+/** A row of both routes. */
+interface ChangeRow {
+  readonly cursor: string;
+  readonly name: string;
+  readonly id: number;
+  readonly timestamp: string;
+  readonly type: string;
+  readonly payload: unknown;
+}
+
+/**
+ * `GET /proc/log/<prefix>/?limit=&before=&since=&by=`: the events of the worlds below a prefix, newest
+ * first, one page at a time.
+ *
+ * @throws {Problem} `unauthorized`, `forbidden`, `not-found`, `gone`, `bad-query`
+ */
+export async function readCollectionLog(
+  { store }: Pick<ServerContext, "store">,
+  context: RequestContext,
+): Promise<Response> {
+  const name = readPrefix(context, "proc/log");
+  const { target: { query }, caller } = context;
+  const limit = readLimit(query);
+  const before = readQueryValue(query, "before");
+  const since = readQueryValue(query, "since");
+  const by = readQueryValue(query, "by");
+  const page = await readPage(store, caller, name, {
+    order: "newest",
+    limit,
+    ...(before === null ? {} : { from: before }),
+    ...(since === null ? {} : { since: parseRfc3339(since) ?? since }),
+    ...(by === null ? {} : { by }),
+  });
+  const rest = new URLSearchParams({ before: page.cursor, limit: String(limit) });
+  if (since !== null) rest.set("since", since);
+  if (by !== null) rest.set("by", by);
+  const next = `/proc/log/${name === "" ? "" : `${encodePath(name)}/`}?${rest}`;
+  return jsonResponse(page.rows, page.more ? { "link": `<${next}>; rel="next"` } : {});
+}
+
+/**
+ * `GET /proc/changes/<prefix>/?after=&limit=&wait=`: the events of the worlds below a prefix, oldest
+ * first, from a cursor. Without `after` it starts at the beginning; `after=now` starts at the end.
+ *
+ * @throws {Problem} `unauthorized`, `forbidden`, `not-found`, `gone`, `bad-query`, `too-many-requests`,
+ * `unavailable`
+ */
+export async function readChanges(
+  { store }: Pick<ServerContext, "store">,
+  waits: Waits,
+  context: RequestContext,
+): Promise<Response> {
+  const name = readPrefix(context, "proc/changes");
+  const { target: { query }, caller } = context;
+  const limit = readLimit(query);
+  const seconds = readQueryNumber(query, "wait", MAX_WAIT_SECONDS) ?? 0;
+  const after = readQueryValue(query, "after");
+  let from = after === "now" ? await findEnd(store, caller, name) : after ?? undefined;
+  const found = await waits.until(context, {
+    seconds: context.request.method === "HEAD" ? 0 : seconds,
+    async look() {
+      for (;;) {
+        const page = await readPage(store, caller, name, {
+          order: "oldest",
+          limit,
+          ...(from === undefined ? {} : { from }),
+        });
+        from = page.cursor;
+        if (page.rows.length > 0) return page;
+        if (!page.more) return undefined;
+      }
+    },
+    subscribe: (wake) =>
+      store.follow(name === "" ? "/" : `${name}/`, (published) => {
+        if (concerns(caller, published)) wake();
+      }),
+  });
+  return jsonResponse({ changes: found?.rows ?? [], cursor: from });
+}
+
+/** The position of the newest change that a caller can see. */
+async function findEnd(
+  store: Pick<Store, "changes">,
+  caller: Caller,
+  name: string,
+): Promise<string> {
+  return (await readPage(store, caller, name, { order: "newest", limit: 1 })).cursor;
+}
+
+/** Whether a caller can see that events of a world were indexed. */
+function concerns(caller: Caller, { name }: Published): boolean {
+  return canRead(caller, `/${name}`);
+}
+
+/** A page as a caller can see it. */
+interface VisiblePage extends Omit<ChangePage, "events"> {
+  readonly rows: readonly ChangeRow[];
+}
+
+async function readPage(
+  store: Pick<Store, "changes">,
+  caller: Caller,
+  name: string,
+  query: Omit<ChangeQuery, "within">,
+): Promise<VisiblePage> {
+  const within = limitReadScope(toReadScope(caller), name);
+  try {
+    const { events, cursor, more } = await store.changes({ ...query, within });
+    const rows = events.flatMap((event) => toRow(caller, name, event));
+    return { rows, cursor, more };
+  } catch (error) {
+    if (!(error instanceof StoreError) || error.code !== "gone") throw error;
+    throw new Problem(
+      "gone",
+      `Cannot continue at the cursor ${
+        (query.from ?? "").slice(0, 40)
+      }: ${error.message}; read the ` +
+        "worlds again, then continue with the cursor of ?after=now",
+    );
+  }
+}
+
+/** Returns an event as a caller can see it; nothing if it can read neither name. */
+function toRow(caller: Caller, prefix: string, event: IndexedEvent): ChangeRow[] {
+  const { name, also } = event;
+  if (canRead(caller, `/${name}`)) return [toChangeRow(showEvent(caller, name, event))];
+  if (also === undefined || !canRead(caller, `/${also}`)) return [];
+  if (prefix !== "" && !also.startsWith(`${prefix}/`)) return [];
+  return [toChangeRow(showMove(caller, also, event))];
+}
+
+function toChangeRow({ cursor, name, id, timestamp, type, payload }: IndexedEvent): ChangeRow {
+  return { cursor, name, id, timestamp, type, payload };
+}
+
+/** The name of the collection after a route; `""` for the whole tree. */
+function readPrefix(context: RequestContext, route: string): string {
+  const { target: { name: whole, isCollection }, caller } = context;
+  const name = whole === route ? "" : restOf(context, `/${route}/`);
+  // Every caller can ask about everything: it gets what it can read.
+  if (name !== "" && !isPartlyReadable(caller, name)) assertCan(caller, "read", `/${name}`);
+  if (name !== "" && !isInNamespace(name)) {
+    throw new Problem(
+      "not-found",
+      `Cannot read the changes below /${name}: no world has such a name; the whole path is needed, ` +
+        `such as /${route}/home/${encodePath(name)}/`,
+    );
+  }
+  if (!isCollection && name !== "") {
+    throw new Problem(
+      "not-found",
+      `Cannot read the changes of /${name}: a collection is needed; GET ` +
+        `/${route}/${encodePath(name)}/ reads what is below it, /proc/log/${
+          encodePath(name)
+        } the ` +
+        "events of the world",
+    );
+  }
+  return name;
+}
+
+/** Whether a caller can read a collection, or something below it. */
+function isPartlyReadable(caller: Caller, name: string): boolean {
+  return limitReadScope(toReadScope(caller), name)
+    .some(({ restricted }) => restricted || !isPrivatePath(`/${name}`));
+}
+
+function readLimit(query: string): number {
+  return readQueryNumber(query, "limit", MAX_CHANGES_PER_PAGE) ?? CHANGES_PER_PAGE;
+}

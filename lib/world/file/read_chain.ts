@@ -1,0 +1,55 @@
+/**
+ * Reads events of a chain for the change index, each with the name that the world had when the event
+ * was appended: a world that is moved keeps its chain. Reads only.
+ */
+
+import type { DatabaseSync } from "node:sqlite";
+import type { ChainEvents, CommittedEvent } from "../changes.ts";
+import * as sql from "./sql.ts";
+
+/**
+ * Reads events after an id, oldest first.
+ *
+ * @param db the file of the world
+ * @param name the current name of the world
+ * @param after id of the last event that is not needed; 0 reads from the first
+ * @param limit maximum number of events
+ */
+export function readChain(
+  db: DatabaseSync,
+  name: string,
+  after: number,
+  limit: number,
+): ChainEvents {
+  const first = db.prepare(sql.FIRST_EVENT).get();
+  const rows = db.prepare(sql.EVENTS_AFTER).all(after, limit + 1);
+  const nameAt = namesOf(db, name);
+  const parts: { name: string; events: CommittedEvent[] }[] = [];
+  for (const row of rows.slice(0, limit)) {
+    const event = {
+      id: Number(row.id),
+      timestamp: String(row.timestamp),
+      type: String(row.event_type),
+      payload: String(row.payload),
+    };
+    const then = nameAt(event.id);
+    const part = parts.at(-1);
+    if (part?.name === then) part.events.push(event);
+    else parts.push({ name: then, events: [event] });
+  }
+  return { chain: String(first?.hmac ?? ""), parts, more: rows.length > limit };
+}
+
+/** Returns the function that tells the name of the world at an event. */
+function namesOf(db: DatabaseSync, name: string): (id: number) => string {
+  /** Moves of this chain, newest first: before event `id` the world had the name `from`. */
+  const moves: { id: number; from: string }[] = [];
+  let current = name;
+  for (const row of db.prepare(sql.MOVES_OF_CHAIN).all()) {
+    // A move of the bytes only is an event of a chain that keeps its name.
+    if (row.target !== `/${current}` || typeof row.source !== "string") continue;
+    current = row.source.slice(1);
+    moves.push({ id: Number(row.id), from: current });
+  }
+  return (id) => moves.findLast((move) => id < move.id)?.from ?? name;
+}

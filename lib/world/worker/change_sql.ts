@@ -1,0 +1,122 @@
+/**
+ * The SQL statements of the change index, as literals. SQL must never be built from values.
+ *
+ * `changes` has one row per event. `below` lists the changes of each collection, so that a page of a
+ * collection costs its length and not the number of all changes. `heads` has the newest event of each
+ * chain, `runs` the first change of each run of the server.
+ */
+
+/** Version of the tables; an index of another version is created again. */
+export const INDEX_VERSION = 1;
+
+/** Settings of the connection. A commit is not synced: a power loss can lose the newest changes. */
+export const SETUP = `PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;
+   PRAGMA wal_autocheckpoint = 2000;`;
+
+/** The tables of a new index. */
+export const CREATE = `
+CREATE TABLE changes (
+  seq INTEGER PRIMARY KEY,
+  name TEXT NOT NULL,
+  event INTEGER NOT NULL,
+  at TEXT NOT NULL,
+  latest TEXT NOT NULL,
+  type TEXT NOT NULL,
+  payload TEXT NOT NULL,
+  by TEXT NOT NULL,
+  also TEXT
+);
+CREATE INDEX changes_of_name ON changes (name, seq);
+CREATE INDEX changes_of_also ON changes (also, seq) WHERE also IS NOT NULL;
+CREATE TABLE paths (id INTEGER PRIMARY KEY, path TEXT NOT NULL UNIQUE);
+CREATE TABLE below (path INTEGER NOT NULL, seq INTEGER NOT NULL, PRIMARY KEY (path, seq))
+  WITHOUT ROWID;
+CREATE TABLE heads (
+  name TEXT PRIMARY KEY,
+  chain TEXT NOT NULL,
+  event INTEGER NOT NULL,
+  at TEXT NOT NULL,
+  ended INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX heads_of_chain ON heads (chain);
+CREATE TABLE runs (first INTEGER PRIMARY KEY, run TEXT NOT NULL);
+CREATE TABLE staged (
+  name TEXT NOT NULL,
+  event INTEGER NOT NULL,
+  at TEXT NOT NULL,
+  type TEXT NOT NULL,
+  payload TEXT NOT NULL,
+  restricted INTEGER NOT NULL,
+  also_restricted INTEGER NOT NULL
+);`;
+
+/** Orders the events of all chains by time; those of one chain keep their order. */
+export const INDEX_STAGED = `CREATE INDEX staged_order ON staged (at, name, event)`;
+/** Adds an event of a chain while the index is created. */
+export const STAGE_EVENT =
+  `INSERT INTO staged (name, event, at, type, payload, restricted, also_restricted)
+   VALUES (?, ?, ?, ?, ?, ?, ?)`;
+/** Reads events after a position, in their order. */
+export const STAGED_AFTER = `SELECT name, event, at, type, payload, restricted, also_restricted
+   FROM staged WHERE (at, name, event) > (?, ?, ?) ORDER BY at, name, event LIMIT ?`;
+/** Ends the creation: the index is complete. */
+export const COMPLETE = `DROP TABLE IF EXISTS staged; PRAGMA user_version = 1;`;
+
+/** Reads the version of the tables. */
+export const SCHEMA_VERSION = `PRAGMA user_version`;
+/** Reads the newest change. */
+export const LAST_CHANGE = `SELECT seq, latest FROM changes ORDER BY seq DESC LIMIT 1`;
+/** Inserts a change. */
+export const INSERT_CHANGE =
+  `INSERT INTO changes (seq, name, event, at, latest, type, payload, by, also)
+   VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`;
+/** Reads a change. */
+export const SELECT_CHANGE =
+  `SELECT seq, name, event, at, type, payload, by, also FROM changes WHERE seq = ?`;
+/** Reads the first change at or after a position, with the latest time of all changes up to it. */
+export const LATEST_AT_OR_AFTER =
+  `SELECT seq, latest FROM changes WHERE seq >= ? ORDER BY seq LIMIT 1`;
+/** Adds a change to the list of a collection. */
+export const INSERT_BELOW = `INSERT INTO below (path, seq) VALUES (?, ?)`;
+/** Reads changes of a collection before a position, newest first. */
+export const BELOW_BEFORE =
+  `SELECT seq FROM below WHERE path = ? AND seq < ? ORDER BY seq DESC LIMIT ?`;
+/** Reads changes of a collection after a position, oldest first. */
+export const BELOW_AFTER = `SELECT seq FROM below WHERE path = ? AND seq > ? ORDER BY seq LIMIT ?`;
+/** Reads changes of a name before a position, newest first. */
+export const NAME_BEFORE =
+  `SELECT seq FROM changes WHERE name = ? AND seq < ? ORDER BY seq DESC LIMIT ?`;
+/** Reads changes of a name after a position, oldest first. */
+export const NAME_AFTER = `SELECT seq FROM changes WHERE name = ? AND seq > ? ORDER BY seq LIMIT ?`;
+/** Reads moves whose other name is this one before a position, newest first. */
+export const ALSO_BEFORE =
+  `SELECT seq FROM changes WHERE also = ? AND seq < ? ORDER BY seq DESC LIMIT ?`;
+/** Reads moves whose other name is this one after a position, oldest first. */
+export const ALSO_AFTER = `SELECT seq FROM changes WHERE also = ? AND seq > ? ORDER BY seq LIMIT ?`;
+/** Adds a path and returns its id. */
+export const INSERT_PATH = `INSERT INTO paths (path) VALUES (?) RETURNING id`;
+/** Reads the id of a path. */
+export const SELECT_PATH = `SELECT id FROM paths WHERE path = ?`;
+/** Reads the newest indexed event of a name. */
+export const SELECT_HEAD = `SELECT chain, event, at, ended FROM heads WHERE name = ?`;
+/** Reads the newest indexed event of a chain. */
+export const SELECT_CHAIN =
+  `SELECT chain, event, at, ended FROM heads WHERE chain = ? ORDER BY event DESC LIMIT 1`;
+/** Updates the newest indexed event of a chain that keeps its name. */
+export const UPDATE_HEAD =
+  `UPDATE heads SET event = ?, at = ?, ended = ? WHERE name = ? AND chain = ?`;
+/** Records that the chain of a name moved to another name. */
+export const END_MOVED = `UPDATE heads SET ended = 1 WHERE name = ? AND chain = ?`;
+/** Saves the newest indexed event of a name. */
+export const SAVE_HEAD = `INSERT OR REPLACE INTO heads (name, chain, event, at, ended)
+   VALUES (?, ?, ?, ?, ?)`;
+/** Records that a name has a world again. */
+export const REOPEN_HEAD = `UPDATE heads SET ended = 0 WHERE name = ?`;
+/** Records that a name has no world. */
+export const END_HEAD = `UPDATE heads SET ended = 1 WHERE name = ?`;
+/** Reads the names that had a world. */
+export const OPEN_HEADS = `SELECT name FROM heads WHERE ended = 0`;
+/** Saves the first change of a run. */
+export const SAVE_RUN = `INSERT OR REPLACE INTO runs (first, run) VALUES (?, ?)`;
+/** Reads the run that published a change. */
+export const RUN_OF = `SELECT run FROM runs WHERE first <= ? ORDER BY first DESC LIMIT 1`;

@@ -1,0 +1,130 @@
+/**
+ * Serves the jobs of the change index in its Worker, see `ChangeFile`. Pages of the index are read in
+ * steps, so that appends do not wait for a long query. It never changes a world.
+ */
+
+import { DatabaseSync } from "node:sqlite";
+import { setImmediate } from "node:timers";
+import { CHAIN_EVENTS_PER_READ } from "../../limits.ts";
+import { TRASH_FOLDER, WORLD_FILE } from "../file/durable_fs.ts";
+import { readChain } from "../file/read_chain.ts";
+import { fromFolderName } from "../name.ts";
+import { toStoreError } from "../sqlite_errors.ts";
+import type {
+  CloseJob,
+  IndexJob,
+  JobResults,
+  Reply,
+  StorePort,
+  TrashedWorld,
+  WorkerSetup,
+} from "../store/worker_messages.ts";
+import type { ChainEvents } from "../changes.ts";
+import { ChangeFile } from "./change_file.ts";
+
+/** Serves jobs of the change index on a port until a `close` job arrives. */
+export function serveIndex(port: StorePort, { data, key }: WorkerSetup): void {
+  const file = new ChangeFile(data, key, crypto.randomUUID().slice(0, 8));
+  port.onmessage = ({ data: jobs }: MessageEvent<readonly (IndexJob | CloseJob)[]>) => {
+    for (const job of jobs) void answer(job);
+    // A query does not delay the end of its batch, so that appends can arrive.
+    port.postMessage({ replies: [], closedFiles: [], done: true });
+  };
+
+  async function answer(job: IndexJob | CloseJob): Promise<void> {
+    port.postMessage({ replies: [await replyTo(job)], closedFiles: [], done: false });
+  }
+
+  async function replyTo(job: IndexJob | CloseJob): Promise<Reply> {
+    try {
+      const result = run(job);
+      return { id: job.id, value: result instanceof Promise ? await result : result };
+    } catch (thrown) {
+      const { code, message } = toStoreError(thrown, "");
+      return { id: job.id, error: { code, message } };
+    }
+  }
+
+  function run(
+    job: IndexJob | CloseJob,
+  ): JobResults[keyof JobResults] | Promise<JobResults[keyof JobResults]> {
+    switch (job.kind) {
+      case "openIndex": {
+        const isComplete = file.open();
+        return { isComplete, cursor: file.cursor };
+      }
+      case "stage":
+        return void file.stage(job.entries);
+      case "completeIndex":
+        return runInSteps(file.complete()).then(() => file.cursor);
+      case "appendIndex":
+        return file.append(job.entries);
+      case "behind":
+        return file.behind(job.heads);
+      case "vanished":
+        return file.vanished(job.names);
+      case "headOfName":
+        return file.headOf(job.name);
+      case "headOfChain":
+        return file.headOfChain(job.chain);
+      case "changes":
+        return runInSteps(file.page(job.query));
+      case "trashed":
+        return listTrash(data, job.name);
+      case "trashedChain":
+        return readTrashedChain(data, job.world, job.after, job.limit);
+      case "close":
+        return void file.close();
+    }
+  }
+}
+
+/** Runs a generator to its end; other jobs can run between two steps. */
+async function runInSteps<T>(steps: Generator<void, T>): Promise<T> {
+  for (;;) {
+    const { done, value } = steps.next();
+    if (done) return value;
+    await new Promise((resume) => setImmediate(resume));
+  }
+}
+
+/** Lists the worlds in the trash, or those of one name. */
+function listTrash(data: string, name: string | undefined): TrashedWorld[] {
+  const found: TrashedWorld[] = [];
+  for (const id of listFolders(`${data}/${TRASH_FOLDER}`)) {
+    for (const folder of listFolders(`${data}/${TRASH_FOLDER}/${id}`)) {
+      const trashed = fromFolderName(folder);
+      if (trashed === undefined || name !== undefined && trashed !== name) continue;
+      found.push({ name: trashed, path: `${TRASH_FOLDER}/${id}/${folder}/${WORLD_FILE}` });
+    }
+  }
+  return found;
+}
+
+function listFolders(path: string): string[] {
+  try {
+    return [...Deno.readDirSync(path)].filter((entry) => entry.isDirectory)
+      .map((entry) => entry.name);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return [];
+    throw error;
+  }
+}
+
+/** Reads events of a world in the trash; none if its file cannot be read. */
+function readTrashedChain(
+  data: string,
+  { name, path }: TrashedWorld,
+  after: number,
+  limit = CHAIN_EVENTS_PER_READ,
+): ChainEvents {
+  let db: DatabaseSync | undefined;
+  try {
+    db = new DatabaseSync(`${data}/${path}`);
+    return readChain(db, name, after, limit);
+  } catch {
+    return { chain: "", parts: [], more: false }; // damaged: its events are lost to the index
+  } finally {
+    db?.close();
+  }
+}

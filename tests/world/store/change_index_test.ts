@@ -1,0 +1,206 @@
+import { assert, assertEquals, assertRejects } from "../../support/assert.ts";
+import { acquireDataFolder } from "../../../lib/world/file/data_folder.ts";
+import { openSqliteStore } from "../../../lib/world/store/sqlite_store.ts";
+import type { ChangePage, ChangeQuery } from "../../../lib/world/changes.ts";
+import type { Published, Store } from "../../../lib/world/store.ts";
+import { eventually } from "../../plugin/plugin_test_server.ts";
+import { withTempFolder } from "../../support/temp_folder.ts";
+
+const WORKER = import.meta.resolve("../../../lib/world/worker/worker_main.ts");
+const ROOT = [{ name: "", part: "tree", restricted: false }] as const;
+
+function open(data: string): Promise<Store> {
+  return openSqliteStore({
+    folder: acquireDataFolder(data),
+    key: "k",
+    lower: new Map(),
+    workerUrl: WORKER,
+    isRestricted: (name) => name.startsWith("boot/"),
+  });
+}
+
+function put(store: Store, name: string, text: string, by = "T2") {
+  const body = new TextEncoder().encode(text);
+  return store.put({ name, body, ext: "txt", meta: [], by });
+}
+
+function read(store: Store, query: Partial<ChangeQuery> = {}): Promise<ChangePage> {
+  return store.changes({ within: ROOT, order: "oldest", limit: 100, ...query });
+}
+
+function rowsOf({ events }: ChangePage): string[] {
+  return events.map(({ name, type, id }) => `${name} ${type} ${id}`);
+}
+
+/** Waits until the index has a number of events. */
+async function waitForEvents(store: Store, count: number): Promise<ChangePage> {
+  return await eventually(async () => {
+    const page = await read(store);
+    return page.events.length >= count ? page : undefined;
+  }, `${count} events in the index`);
+}
+
+function withStore(use: (store: Store, data: string) => Promise<void>): Promise<void> {
+  return withTempFolder(async (data) => {
+    const store = await open(data);
+    try {
+      await use(store, data);
+    } finally {
+      await store.close();
+    }
+  });
+}
+
+Deno.test("ChangeIndex lists the events of all worlds in the order of their changes", () =>
+  withStore(async (store) => {
+    await put(store, "home/a", "1");
+    await put(store, "home/b/c", "1");
+    await put(store, "home/a", "2");
+    await store.rename({ name: "home/a", to: "etc/d", ext: "txt", by: "T3" });
+    await store.remove({ name: "home/b/c", by: "T3" });
+    const page = await waitForEvents(store, 5);
+    assertEquals(rowsOf(page), [
+      "home/a stage_written 1",
+      "home/b/c stage_written 1",
+      "home/a stage_written 2",
+      "etc/d world_moved 3",
+      "home/b/c world_deleted 2",
+    ]);
+    const newest = await read(store, { order: "newest", limit: 2 });
+    assertEquals(rowsOf(newest), ["home/b/c world_deleted 2", "etc/d world_moved 3"]);
+    const next = await read(store, { order: "newest", limit: 2, from: newest.cursor });
+    assertEquals(rowsOf(next), ["home/a stage_written 2", "home/b/c stage_written 1"]);
+  }));
+
+Deno.test("ChangeIndex.read() limits a page to parts of the tree; a move is in both", () =>
+  withStore(async (store) => {
+    await put(store, "home/a/x", "1");
+    await put(store, "home/b", "1");
+    await put(store, "boot/log", "1");
+    await store.rename({ name: "home/a/x", to: "var/y", ext: "txt", by: "T3" });
+    await waitForEvents(store, 3);
+    const within = (name: string, restricted = false) => [
+      { name, part: "tree", restricted } as const,
+    ];
+    assertEquals(rowsOf(await read(store, { within: within("home/a") })), [
+      "home/a/x stage_written 1",
+      "var/y world_moved 2",
+    ]);
+    assertEquals(rowsOf(await read(store, { within: within("var") })), ["var/y world_moved 2"]);
+    assertEquals(rowsOf(await read(store, { within: within("boot") })), []);
+    assertEquals(rowsOf(await read(store, { within: within("boot", true) })), [
+      "boot/log stage_written 1",
+    ]);
+    assertEquals((await read(store, { within: within("", true) })).events.length, 4);
+    assertEquals((await read(store, { within: within("") })).events.length, 3);
+    const both = [...within("home/a"), ...within("home")];
+    assertEquals((await read(store, { within: both })).events.length, 3);
+  }));
+
+Deno.test("ChangeIndex.read() filters by caller and time", () =>
+  withStore(async (store) => {
+    await put(store, "home/a", "1", "cap:/home#k");
+    await put(store, "home/a", "2", "cap:/home#k/junior");
+    await put(store, "home/a", "3", "cap:/home#kk");
+    const { events } = await waitForEvents(store, 3);
+    const ids = async (by: string) => (await read(store, { by })).events.map(({ id }) => id);
+    assertEquals(await ids("cap:/home#k"), [1]);
+    assertEquals(await ids("cap:/home#k/*"), [1, 2]);
+    const since = events[2]?.timestamp ?? "";
+    const later = await read(store, { since });
+    assert(later.events.length >= 1 && later.events.every(({ timestamp }) => timestamp >= since));
+    assertEquals((await read(store, { since: "9999-01-01T00:00:00.000Z" })).events, []);
+  }));
+
+Deno.test("ChangeIndex keeps its cursors after a restart and refuses unknown ones", () =>
+  withTempFolder(async (data) => {
+    let store = await open(data);
+    await put(store, "home/a", "1");
+    const { cursor } = await waitForEvents(store, 1);
+    await store.close();
+    store = await open(data);
+    try {
+      assertEquals((await read(store, { from: cursor })).events, []);
+      await put(store, "home/a", "2");
+      await waitForEvents(store, 2);
+      assertEquals((await read(store, { from: cursor })).events.length, 1);
+      for (const unknown of ["7-00000001", "A".repeat(22), "x", "now"]) {
+        await assertRejects(() => read(store, { from: unknown }), { code: "gone" });
+      }
+    } finally {
+      await store.close();
+    }
+  }));
+
+Deno.test("ChangeIndex is created again from the chains when its file is lost or damaged", () =>
+  withTempFolder(async (data) => {
+    let store = await open(data);
+    await put(store, "home/a", "1");
+    await put(store, "home/b", "1");
+    await put(store, "home/a", "2");
+    await store.rename({ name: "home/a", to: "home/c", ext: "txt", by: "T3" });
+    await store.remove({ name: "home/b", by: "T3" });
+    await put(store, "home/d", "2");
+    const before = rowsOf(await waitForEvents(store, 6));
+    await store.close();
+    for (const damage of ["remove", "damage"]) {
+      if (damage === "remove") Deno.removeSync(`${data}/.changes.db`);
+      else Deno.writeTextFileSync(`${data}/.changes.db`, "x".repeat(9000));
+      store = await open(data);
+      assertEquals(rowsOf(await waitForEvents(store, 6)), before, damage);
+      await put(store, "home/c", "3");
+      await waitForEvents(store, 7);
+      before.push(`home/c stage_written ${damage === "remove" ? 4 : 5}`);
+      await store.close();
+    }
+  }));
+
+Deno.test("ChangeIndex adds events that it lacks after a crash, once and in the order of each chain", () =>
+  withTempFolder(async (data) => {
+    let store = await open(data);
+    await put(store, "home/a", "1");
+    await put(store, "home/b", "1");
+    const { cursor } = await waitForEvents(store, 2);
+    await store.close();
+    const saved = await Deno.readFile(`${data}/.changes.db`);
+    store = await open(data);
+    await put(store, "home/a", "2");
+    await store.rename({ name: "home/a", to: "home/c", ext: "txt", by: "T3" });
+    await store.remove({ name: "home/b", by: "T3" });
+    await put(store, "home/b", "2");
+    await waitForEvents(store, 6);
+    await store.close();
+    await Deno.writeFile(`${data}/.changes.db`, saved);
+    store = await open(data);
+    try {
+      await put(store, "home/c", "3");
+      await waitForEvents(store, 7);
+      const { events } = await read(store, { from: cursor });
+      const ofChain = (names: readonly string[]) =>
+        events.filter(({ name }) => names.includes(name)).map(({ name, id }) => `${name} ${id}`);
+      assertEquals(ofChain(["home/a", "home/c"]), ["home/a 2", "home/c 3", "home/c 4"]);
+      assertEquals(ofChain(["home/b"]), ["home/b 2", "home/b 1"]);
+    } finally {
+      await store.close();
+    }
+  }));
+
+Deno.test("Store.follow() tells of each change when its cursor can be used", () =>
+  withStore(async (store) => {
+    const seen: Published[] = [];
+    const stop = store.follow("home/", (published) => seen.push(published));
+    await put(store, "home/a", "1");
+    await put(store, "home/a", "2");
+    await store.note({ name: "home/a", by: "T3", type: "checked", payload: {} });
+    await put(store, "etc/x", "1");
+    await waitForEvents(store, 4);
+    assertEquals(seen.map(({ change }) => change?.version), [1, 2, undefined]);
+    assertEquals(rowsOf(await read(store, { from: seen[1]?.cursor ?? "" })), [
+      "home/a checked 3",
+      "etc/x stage_written 1",
+    ]);
+    stop();
+    await put(store, "home/a", "3");
+    await waitForEvents(store, 5);
+    assertEquals(seen.length, 3);
+  }));

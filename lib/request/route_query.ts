@@ -40,9 +40,9 @@ const WAIT = numberParameter(
 const WORLD: ParametersByMethod = {
   GET: [
     RAW,
-    { ...WAIT, excludes: ["at"] },
     { ...numberParameter("at", "a version number, such as ?at=3"), excludes: ["v"] },
     numberParameter("v", "the number of the version that you have, such as ?v=3"),
+    { ...WAIT, excludes: ["at"] },
   ],
   PUT: [EXT, FROM],
   POST: [EXT],

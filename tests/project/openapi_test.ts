@@ -99,6 +99,7 @@ Deno.test("openapi.json describes every route of the core", () => {
 });
 
 const { world, collection, collectionStream, pluginState, mint, log, worlds } = ROUTE_QUERIES;
+const { changes, collectionLog } = ROUTE_QUERIES;
 /** What the server takes at each path of the document; other paths take no parameters. */
 const QUERIES: Readonly<Record<string, RouteQuery>> = {
   "/{namespace}/{name}": world,
@@ -107,7 +108,9 @@ const QUERIES: Readonly<Record<string, RouteQuery>> = {
   "/lib/{plugin}/state": pluginState,
   "/stream/{path}": collectionStream,
   "/auth/mint": mint,
+  "/proc/changes/{path}/": changes,
   "/proc/log/{path}": log,
+  "/proc/log/{path}/": collectionLog,
   "/proc/worlds": worlds,
 };
 

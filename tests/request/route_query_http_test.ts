@@ -25,7 +25,7 @@ interface Route {
   readonly takes: Readonly<Record<string, string>>;
 }
 
-const WORLD = "?raw, ?at and ?v";
+const WORLD = "?raw, ?at, ?v and ?wait";
 const NONE = "no parameters";
 const ROUTES: readonly Route[] = [
   {

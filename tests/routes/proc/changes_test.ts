@@ -144,7 +144,7 @@ test("a move shows only the name that the caller can read", async (server) => {
   assertEquals(whole.changes[2]?.payload.from, "/home/e/a/x");
 });
 
-test("an unknown cursor is 410, another text too, and a path that is no collection 404", async (server) => {
+test("an unknown cursor is 410, another text too, and a path of a world 404", async (server) => {
   await put(server, "/home/f");
   for (const cursor of ["A".repeat(22), "x", "0"]) {
     const { reply } = await get(server, `/proc/changes/?after=${cursor}`);

@@ -124,9 +124,8 @@ export class ChangeIndex {
 
   /** Resolves when all recorded events are in the index, or cannot be written now. */
   async settled(): Promise<void> {
-    // An index that is not complete is created again at the next start.
-    if (!this.#isReady) return;
-    if (this.#waiting.length > 0 || this.#isWriting) await this.#settled.promise;
+    // What cannot be written now is added at the next start.
+    if (this.#isWriting) await this.#settled.promise;
   }
 
   /**

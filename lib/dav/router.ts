@@ -22,6 +22,7 @@ import { put } from "./methods/put.ts";
 import { deleteResource } from "./methods/delete.ts";
 import { createDavContext, type DavContext, type DavRequest } from "./methods/dav_context.ts";
 import { copyMove } from "./methods/copy_move.ts";
+import { movePlain } from "./methods/move_plain.ts";
 import type { RequestContext } from "../request/request_context.ts";
 import { Problem } from "../http/problem.ts";
 import type { ServerContext } from "../request/server_context.ts";
@@ -103,6 +104,15 @@ export class DavRouter {
     } catch (error) {
       return toDavResponse(error, request.method);
     }
+  }
+
+  /**
+   * Handles MOVE on a plain path.
+   *
+   * @throws {Problem} all problems, none as XML
+   */
+  async movePlain(context: RequestContext): Promise<Response> {
+    return await movePlain(this.#context, context);
   }
 
   async #handleConditional(method: Method, davRequest: DavRequest): Promise<Response> {

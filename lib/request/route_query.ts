@@ -196,4 +196,5 @@ const ACTIONS: ReadonlyMap<string, Action> = new Map<string, Action>([
   ["OPTIONS", "read"],
   ["PROPFIND", "read"],
   ["DELETE", "delete"],
+  ["MOVE", "delete"],
 ]);

@@ -4,8 +4,8 @@ import { Problem } from "../http/problem.ts";
 import type { RequestContext } from "../request/request_context.ts";
 import { createMethodProblem } from "./handler.ts";
 
-const WORLD_METHODS = "GET, HEAD, PUT, POST, DELETE, OPTIONS";
-const COLLECTION_METHODS = "GET, HEAD, DELETE, OPTIONS";
+const WORLD_METHODS = "GET, HEAD, PUT, POST, DELETE, MOVE, OPTIONS";
+const COLLECTION_METHODS = "GET, HEAD, DELETE, MOVE, OPTIONS";
 const NAMESPACE_METHODS = "GET, HEAD, OPTIONS";
 
 /** Value of the `Allow` header of a path in a namespace. */

@@ -13,11 +13,16 @@ import { allowedMethods } from "./world_target.ts";
 import type { Waits } from "./stream/waits.ts";
 import { appendToWorld, putWorld } from "./write_world.ts";
 
-/** Creates the handler of every path in a namespace. */
+/**
+ * Creates the handler of every path in a namespace.
+ *
+ * @param move handles MOVE; it is a part of WebDAV, which is loaded on first use
+ */
 export function createWorldHandler(
   server: ServerContext,
   locks: LockTable,
   waits: Waits,
+  move: Handler,
 ): Handler {
   return handleMethods(
     {
@@ -28,6 +33,7 @@ export function createWorldHandler(
         context.target.isCollection
           ? deleteCollection(server, locks, context)
           : deleteWorld(server, locks, context),
+      MOVE: move,
     },
     worldQueryOf,
     allowedMethods,

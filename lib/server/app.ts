@@ -147,7 +147,7 @@ export function createApp(server: ServerContext, gateOptions: GateOptions): App 
   const route = (path: string, handler: Handler) => app.all(path, ({ env }) => handler(env));
 
   const { none, mint, changes, worlds } = ROUTE_QUERIES;
-  const world = createWorldHandler(server, locks, waits);
+  const world = createWorldHandler(server, locks, waits, moveWorld);
   route("/lib/:name/state", createPluginStateHandler(server));
   for (const namespace of NAMESPACES) route(`/${namespace}/*`, world);
   route("/stream/*", handleMethods({ GET: (context) => streams.open(context) }, streamQueryOf));
@@ -258,6 +258,10 @@ export function createApp(server: ServerContext, gateOptions: GateOptions): App 
     // Mounts belong to plugins, which have parameters of their own.
     if (!context.target.name.startsWith("dav/mnt/")) assertQuery(context, none);
     return davRouter?.handle(context) ?? loadDav().then((router) => router.handle(context));
+  }
+
+  function moveWorld(context: RequestContext): Promise<Response> {
+    return loadDav().then((router) => router.movePlain(context));
   }
 
   /** Makes a path that depends on plugins wait until they have been started; one may own it then. */

@@ -39,7 +39,7 @@ const ROWS: readonly (readonly [ProblemType, string, Record<string, string>, (st
   ["lower-layer", "DELETE /usr/bin/boot", T3],
   ["not-found", "GET /home/absent", T2],
   ["not-found", "GET /nowhere", T2],
-  ["method-not-allowed", "PATCH /home/x", T2, "x", { allow: /^GET, HEAD, PUT, POST, DELETE, OPTIONS$/ }],
+  ["method-not-allowed", "PATCH /home/x", T2, "x", { allow: /^GET, HEAD, PUT, POST, DELETE, MOVE, OPTIONS$/ }],
   ["method-not-allowed", "PUT /proc/status", T3, "x", { allow: /^GET, HEAD, OPTIONS$/ }],
   ["gone", "GET /home/x?at=1", T2],
   ["precondition-failed", "PUT /home/x", { ...T2, "if-match": '"99"' }, "x"],

@@ -195,7 +195,7 @@ const WRITES: readonly Scenario[] = [
     as: T2,
     body: "x",
     status: 405,
-    has: { allow: "GET, HEAD, DELETE, OPTIONS" },
+    has: { allow: "GET, HEAD, DELETE, MOVE, OPTIONS" },
   },
   { title: "rejects a collection", send: "POST /home/c/", as: T2, body: "x", status: 405 },
   {
@@ -204,7 +204,7 @@ const WRITES: readonly Scenario[] = [
     as: T2,
     body: "x",
     status: 405,
-    has: { allow: "GET, HEAD, PUT, POST, DELETE, OPTIONS" },
+    has: { allow: "GET, HEAD, PUT, POST, DELETE, MOVE, OPTIONS" },
   },
   { title: "answers 501 to an unknown method", send: "BREW /home/a", as: T2, status: 501 },
   { title: "compares methods with case", send: "put /home/a", as: T2, body: "x", status: 501 },
@@ -213,13 +213,16 @@ const WRITES: readonly Scenario[] = [
     title: "lists the methods of a world",
     send: "OPTIONS /home/a",
     status: 204,
-    has: { allow: "GET, HEAD, PUT, POST, DELETE, OPTIONS", "access-control-allow-origin": null },
+    has: {
+      allow: "GET, HEAD, PUT, POST, DELETE, MOVE, OPTIONS",
+      "access-control-allow-origin": null,
+    },
   },
   {
     title: "lists the methods of a collection",
     send: "OPTIONS /home/a/",
     status: 204,
-    has: { allow: "GET, HEAD, DELETE, OPTIONS" },
+    has: { allow: "GET, HEAD, DELETE, MOVE, OPTIONS" },
   },
   {
     title: "lists the methods of a namespace",

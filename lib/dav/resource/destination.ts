@@ -8,6 +8,7 @@
 import { parseAuthority, readHost } from "../../http/host.ts";
 import { parseTarget, type RequestTarget } from "../../http/path.ts";
 import { Problem } from "../../http/problem.ts";
+import { isInNamespace } from "../../world/name.ts";
 import { DAV_ROOT } from "./dav_problem.ts";
 
 const ABSOLUTE = /^(https?):\/\/([^/?#]*)(\/.*)?$/i;
@@ -74,6 +75,43 @@ export function toWorldTarget(target: RequestTarget): RequestTarget | undefined 
  * below `/dav` of this server, and the problems of {@link parseOwnUrl}
  */
 export function readDestination(request: Request): RequestTarget {
+  const target = parseDestination(request);
+  const world = target === undefined ? undefined : toWorldTarget(target);
+  if (world !== undefined && world.query === "") return world;
+  throw new Problem(
+    "foreign-destination",
+    `Cannot ${request.method}: the Destination is not below ${DAV_ROOT}/ of this server`,
+  );
+}
+
+/**
+ * Reads the Destination header of a MOVE on a plain path: the URL of the world, without `/dav`.
+ *
+ * @returns target of the destination world
+ * @throws {Problem} `bad-header` if the header is missing or its URL has a query, `foreign-destination`
+ * if the URL belongs to another server or is not the path of a world, and the problems of
+ * {@link parseOwnUrl}
+ */
+export function readPlainDestination(request: Request): RequestTarget {
+  const target = parseDestination(request);
+  if (target === undefined) {
+    throw new Problem(
+      "foreign-destination",
+      "Cannot MOVE: the Destination is on another server; send a path such as /home/y",
+    );
+  }
+  if (target.query !== "") {
+    throw new Problem("bad-header", "Cannot MOVE: the Destination has a query; send the path only");
+  }
+  if (isInNamespace(target.name)) return target;
+  throw new Problem(
+    "foreign-destination",
+    `Cannot MOVE: the Destination ${target.path} is not the path of a world; send a path such as /home/y`,
+  );
+}
+
+/** Reads the Destination header; undefined for a URL of another server. */
+function parseDestination(request: Request): RequestTarget | undefined {
   const sent = request.headers.get("destination");
   if (sent === null) {
     throw new Problem(
@@ -81,11 +119,5 @@ export function readDestination(request: Request): RequestTarget {
       `Cannot ${request.method}: the Destination header is missing; send the URL of the new resource`,
     );
   }
-  const target = parseOwnUrl(sent.replace(/^[ \t]+|[ \t]+$/g, ""), readHost(request));
-  const world = target === undefined ? undefined : toWorldTarget(target);
-  if (world !== undefined && world.query === "") return world;
-  throw new Problem(
-    "foreign-destination",
-    `Cannot ${request.method}: the Destination is not below ${DAV_ROOT}/ of this server`,
-  );
+  return parseOwnUrl(sent.replace(/^[ \t]+|[ \t]+$/g, ""), readHost(request));
 }

@@ -78,6 +78,8 @@ export interface IndexEntry {
   readonly chain?: string;
   /** Whether the name has no world after the events. */
   readonly ended?: boolean;
+  /** The caller, if it is known; otherwise it is read from the payloads. */
+  readonly by?: string;
 }
 
 /** The newest event of a chain. */
@@ -101,8 +103,8 @@ export interface IndexedHead {
 
 /** Result of an append, for each entry. */
 export type AppendResult =
-  /** Cursor of the last event of the entry; `""` if the index had all of them before. */
-  | { readonly cursor: string }
+  /** Number of the last event in the order of all changes; 0 if the index had all of them before. */
+  | { readonly seq: number }
   /** Events of the chain before the entry are not indexed. */
   | { readonly isGap: true };
 

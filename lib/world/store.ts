@@ -232,7 +232,7 @@ export interface Published {
   /** Cursor of the newest change; it is on disk. */
   readonly cursor: string;
   /** The change, if the events changed the world. */
-  readonly change?: Change;
+  readonly change?: Change | undefined;
 }
 
 /** Why a call of the store failed; the world has not changed. */

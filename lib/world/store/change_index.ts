@@ -7,10 +7,12 @@
 
 import {
   CHANGE_HEADS_PER_CHECK,
+  INDEX_BATCH_PAUSE_MS,
   INDEX_RETRY_MS,
   INDEX_WAIT_MS,
   MAX_INDEX_BATCH,
 } from "../../limits.ts";
+import { CursorCodec, type CursorPosition, NO_RUN } from "../change_cursor.ts";
 import type {
   ChainEvents,
   ChainHead,
@@ -26,6 +28,8 @@ import type { IndexJob, JobResults, TrashedWorld } from "./worker_messages.ts";
 
 /** What a {@link ChangeIndex} needs. */
 export interface ChangeIndexOptions {
+  /** The signing key of the server, which hides the positions in cursors. */
+  readonly key: string;
   /** The Worker of the index. */
   readonly worker: Pick<WorkerClient, "run">;
   /** Reads events of a world after an id; undefined if the world has no file. */
@@ -44,6 +48,26 @@ interface Waiting {
   readonly change?: Change;
 }
 
+/** Formats its cursor when a follower reads it: most changes have no follower. */
+class LazyPublished implements Published {
+  readonly #codec: CursorCodec;
+  readonly #position: CursorPosition;
+
+  constructor(
+    codec: CursorCodec,
+    position: CursorPosition,
+    readonly name: string,
+    readonly change: Change | undefined,
+  ) {
+    this.#codec = codec;
+    this.#position = position;
+  }
+
+  get cursor(): string {
+    return this.#codec.format(this.#position);
+  }
+}
+
 /** The change index of one store. */
 export class ChangeIndex {
   readonly #options: ChangeIndexOptions;
@@ -54,18 +78,23 @@ export class ChangeIndex {
   /** Whether the store is closing: what is recorded is still written, the rest at the next start. */
   #isStopping = false;
   #endPause: (() => void) | undefined;
-  #cursor = "";
+  readonly #codec: CursorCodec;
+  #runId = NO_RUN;
+  #position: CursorPosition = { seq: 0, run: NO_RUN };
+  /** When the last batch was written, by `performance.now()`. */
+  #writtenAt = -Infinity;
   #settled = Promise.withResolvers<void>();
 
   constructor(options: ChangeIndexOptions) {
     this.#options = options;
+    this.#codec = new CursorCodec(options.key);
     // A store that is closed before the index is open fails no promise that is not awaited.
     this.#ready.promise.catch(() => {});
   }
 
   /** Cursor of the newest change in the index. */
   get cursor(): string {
-    return this.#cursor;
+    return this.#codec.format(this.#position);
   }
 
   /** Events that are not in the index yet, in entries. */
@@ -80,10 +109,11 @@ export class ChangeIndex {
    * @param unindexed names of the other worlds; {@link ChangeIndex.check} gets each when it is known
    */
   async start(heads: readonly ChainHead[], unindexed: readonly string[]): Promise<void> {
-    const { isComplete, cursor } = await this.#run<"openIndex">({ kind: "openIndex" });
+    const { isComplete, run, position } = await this.#run<"openIndex">({ kind: "openIndex" });
+    this.#runId = run;
     const names = [...heads.map(({ name }) => name), ...unindexed];
     if (isComplete) {
-      this.#cursor = cursor;
+      this.#position = position;
       this.#setReady();
       for (let at = 0; at < heads.length; at += CHANGE_HEADS_PER_CHECK) {
         await this.check(heads.slice(at, at + CHANGE_HEADS_PER_CHECK));
@@ -117,7 +147,8 @@ export class ChangeIndex {
     ended: boolean,
     change?: Change,
   ): void {
-    const entry = { ...this.#entryOf(name, events), ended };
+    const caller = change === undefined ? {} : { by: change.by };
+    const entry = { ...this.#entryOf(name, events), ended, ...caller };
     this.#waiting.push(change === undefined ? { entry } : { entry, change });
     void this.#write();
   }
@@ -167,10 +198,16 @@ export class ChangeIndex {
 
   /** Writes what is waiting, in batches; one call runs at a time. */
   async #write(): Promise<void> {
-    if (this.#isWriting || !this.#isReady) return;
+    if (this.#isWriting || !this.#isReady || this.#waiting.length === 0) return;
     this.#isWriting = true;
     try {
-      while (this.#waiting.length > 0 && await this.#writeBatch());
+      do {
+        // Many changes are written together: a transaction costs more than ten changes.
+        const pause = this.#writtenAt + INDEX_BATCH_PAUSE_MS - performance.now();
+        const isLong = this.#waiting.length >= MAX_INDEX_BATCH || this.#isStopping;
+        if (pause > 0 && !isLong) await this.#pause(pause);
+        this.#writtenAt = performance.now();
+      } while (await this.#writeBatch() && this.#waiting.length > 0);
     } finally {
       this.#isWriting = false;
       this.#settled.resolve();
@@ -190,14 +227,14 @@ export class ChangeIndex {
       this.#options.log(`cannot write the index of changes, trying again: ${describe(error)}`);
       this.#settled.resolve();
       this.#settled = Promise.withResolvers();
-      await this.#pause();
+      await this.#pause(INDEX_RETRY_MS);
       return true;
     }
     let done = 0;
     for (const result of results) {
       if ("isGap" in result) break;
       const { entry, change } = batch[done++] ?? {};
-      if (entry !== undefined) this.#publish(entry.name, result.cursor, change);
+      if (entry !== undefined) this.#publish(entry.name, result.seq, change);
     }
     this.#waiting.splice(0, done);
     const [first] = this.#waiting;
@@ -208,10 +245,9 @@ export class ChangeIndex {
     return true;
   }
 
-  #publish(name: string, cursor: string, change?: Change): void {
-    if (cursor !== "") this.#cursor = cursor;
-    const published = { name, cursor: this.#cursor };
-    this.#options.onPublished(change === undefined ? published : { ...published, change });
+  #publish(name: string, seq: number, change?: Change): void {
+    if (seq > 0) this.#position = { seq, run: this.#runId };
+    this.#options.onPublished(new LazyPublished(this.#codec, this.#position, name, change));
   }
 
   /** Adds the events before an entry that was refused. */
@@ -228,7 +264,7 @@ export class ChangeIndex {
     }
     // The chain cannot be read, or does not have the event: the index continues without it.
     const [skipped] = this.#waiting.splice(0, 1);
-    if (skipped !== undefined) this.#publish(name, "", skipped.change);
+    if (skipped !== undefined) this.#publish(name, 0, skipped.change);
   }
 
   /** Adds the events of a name that the index lacks, of a deleted world and of the current one. */
@@ -295,7 +331,7 @@ export class ChangeIndex {
     const results = await this.#run<"appendIndex">({ kind: "appendIndex", entries });
     for (const [at, { name }] of entries.entries()) {
       const result = results[at];
-      if (result !== undefined && "cursor" in result) this.#publish(name, result.cursor);
+      if (result !== undefined && "seq" in result) this.#publish(name, result.seq);
     }
   }
 
@@ -309,7 +345,7 @@ export class ChangeIndex {
       await this.#stage((after) => this.#readTrashed(world, after), true);
       if (this.#isStopping) return;
     }
-    this.#cursor = await this.#run<"completeIndex">({ kind: "completeIndex" });
+    this.#position = await this.#run<"completeIndex">({ kind: "completeIndex" });
   }
 
   async #stage(
@@ -347,11 +383,11 @@ export class ChangeIndex {
     };
   }
 
-  async #pause(): Promise<void> {
+  async #pause(ms: number): Promise<void> {
     let timer: ReturnType<typeof setTimeout> | undefined;
     await new Promise<void>((resume) => {
       this.#endPause = resume;
-      timer = setTimeout(resume, INDEX_RETRY_MS);
+      timer = setTimeout(resume, ms);
     });
     clearTimeout(timer);
   }

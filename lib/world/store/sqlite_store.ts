@@ -239,6 +239,7 @@ class SqliteStore implements Store {
       (error) => log(`a follower failed: ${error}`),
     );
     const index = this.#index = new ChangeIndex({
+      key: options.key,
       worker: files.index,
       readChain: (name, after) => files.chain(name, after),
       isRestricted: options.isRestricted ?? (() => false),

@@ -14,6 +14,7 @@ import type {
   IndexedHead,
   IndexEntry,
 } from "../changes.ts";
+import type { CursorPosition } from "../change_cursor.ts";
 import type { FolderIdentity } from "../file/folder_identity.ts";
 import type { HistoryLimits } from "../file/history_table.ts";
 import type {
@@ -342,10 +343,14 @@ export interface JobResults {
   save: undefined;
   mark: undefined;
   chain: ChainEvents | undefined;
-  /** Whether the index is complete, and its newest cursor. */
-  openIndex: { readonly isComplete: boolean; readonly cursor: string };
+  /** Whether the index is complete, the id of this run, and the newest position. */
+  openIndex: {
+    readonly isComplete: boolean;
+    readonly run: string;
+    readonly position: CursorPosition;
+  };
   stage: undefined;
-  completeIndex: string;
+  completeIndex: CursorPosition;
   appendIndex: readonly AppendResult[];
   behind: readonly string[];
   vanished: readonly string[];

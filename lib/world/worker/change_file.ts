@@ -12,7 +12,7 @@ import {
   CHANGE_SCAN_STEP,
   STAGED_EVENTS_PER_STEP,
 } from "../../limits.ts";
-import { CursorCodec, NO_RUN } from "../change_cursor.ts";
+import { CursorCodec, type CursorPosition, NO_RUN } from "../change_cursor.ts";
 import type {
   AppendResult,
   ChainHead,
@@ -48,6 +48,8 @@ export class ChangeFile {
   readonly #codec: CursorCodec;
   readonly #statements = new Map<string, StatementSync>();
   readonly #pathIds = new Map<string, number>();
+  /** The heads that the open transaction changes. */
+  readonly #heads = new Map<string, IndexedHead>();
   #db: DatabaseSync | undefined;
   #last = 0;
   #latest = "";
@@ -83,9 +85,15 @@ export class ChangeFile {
     return false;
   }
 
-  /** The position after the newest change. */
+  /** The position of the newest change. */
+  get position(): CursorPosition {
+    const found = this.#last === 0 ? undefined : this.#get(sql.RUN_OF, this.#last);
+    return { seq: this.#last, run: String(found?.run ?? NO_RUN) };
+  }
+
+  /** The position of the newest change as a cursor. */
   get cursor(): string {
-    return this.#cursorOf(this.#last);
+    return this.#codec.format(this.position);
   }
 
   /** Adds events of chains to an index that is not complete, in any order of the chains. */
@@ -163,11 +171,13 @@ export class ChangeFile {
 
   /** Returns what the index knows about the chain of a name. */
   headOf(name: string): IndexedHead | undefined {
-    return toHead(this.#get(sql.SELECT_HEAD, name));
+    return this.#heads.get(name) ?? toHead(this.#get(sql.SELECT_HEAD, name));
   }
 
   /** Returns what the index knows about a chain, whatever name it has. */
   headOfChain(chain: string): IndexedHead | undefined {
+    const changed = [...this.#heads.values()].filter((head) => head.chain === chain);
+    if (changed.length > 0) return changed.reduce((a, b) => b.event > a.event ? b : a);
     return toHead(this.#get(sql.SELECT_CHAIN, chain));
   }
 
@@ -291,8 +301,8 @@ export class ChangeFile {
     const [first] = events;
     const last = events.at(-1);
     if (first === undefined || last === undefined) {
-      this.#exec(ended ? sql.END_HEAD : sql.REOPEN_HEAD, name);
-      return { cursor: "" };
+      this.#endHead(name, ended);
+      return { seq: 0 };
     }
     const before = this.#headBefore(entry, first);
     if (before === undefined) {
@@ -303,10 +313,10 @@ export class ChangeFile {
     for (const event of events) {
       if (event.id > before.event) seq = this.#appendEvent(entry, event);
     }
-    const { from } = readPayload(first);
-    if (from !== undefined && from !== name) this.#exec(sql.END_MOVED, from, before.chain);
+    const { from } = first.type === "world_moved" ? readPayload(first) : {};
+    if (from !== undefined && from !== name) this.#endHead(from, true, before.chain);
     if (last.id >= before.event) this.#saveHead(name, before.chain, last, ended);
-    return { cursor: seq === 0 ? "" : this.#cursorOf(seq) };
+    return { seq };
   }
 
   /** The newest indexed event before the events of an entry; undefined if some are missing. */
@@ -327,19 +337,35 @@ export class ChangeFile {
     return source !== undefined && first.id === source.event + 1 ? source : undefined;
   }
 
-  #saveHead(name: string, chain: string, last: CommittedEvent, ended: boolean): void {
-    const { id, timestamp } = last;
-    const flag = ended ? 1 : 0;
-    const updated = this.#prepared(sql.UPDATE_HEAD).run(id, timestamp, flag, name, chain);
-    if (updated.changes === 0) this.#exec(sql.SAVE_HEAD, name, chain, id, timestamp, flag);
+  /** Saves the head of a name when the transaction commits: once, however many events it has. */
+  #saveHead(name: string, chain: string, { id, timestamp }: CommittedEvent, ended: boolean): void {
+    this.#heads.set(name, { chain, event: id, at: timestamp, ended });
+  }
+
+  /** Changes the head of a name that keeps its chain. */
+  #endHead(name: string, ended: boolean, chain?: string): void {
+    const head = this.headOf(name);
+    if (head === undefined || chain !== undefined && head.chain !== chain) return;
+    this.#heads.set(name, { ...head, ended });
+  }
+
+  #writeHeads(): void {
+    for (const [name, { chain, event, at, ended }] of this.#heads) {
+      const flag = ended ? 1 : 0;
+      const updated = this.#prepared(sql.UPDATE_HEAD).run(event, at, flag, name, chain);
+      if (updated.changes === 0) this.#exec(sql.SAVE_HEAD, name, chain, event, at, flag);
+    }
+    this.#heads.clear();
   }
 
   #appendEvent(
-    { name, restricted, alsoRestricted = restricted }: Omit<IndexEntry, "events">,
+    { name, restricted, alsoRestricted = restricted, by: known }: Omit<IndexEntry, "events">,
     event: CommittedEvent,
   ): number {
     const { id, timestamp, type, payload } = event;
-    const { by, from, to } = readPayload(event);
+    const { by, from, to } = known === undefined || type === "world_moved"
+      ? readPayload(event)
+      : { by: known };
     const also = from === name ? to : from;
     if (!this.#isRunSaved) {
       this.#exec(sql.SAVE_RUN, this.#last + 1, this.#run);
@@ -414,6 +440,7 @@ export class ChangeFile {
     this.#exec("BEGIN IMMEDIATE");
     try {
       const result = change();
+      this.#writeHeads();
       this.#exec("COMMIT");
       return result;
     } catch (error) {
@@ -422,6 +449,7 @@ export class ChangeFile {
       this.#latest = before.latest;
       this.#isRunSaved = before.isRunSaved;
       this.#pathIds.clear();
+      this.#heads.clear();
       throw error;
     }
   }

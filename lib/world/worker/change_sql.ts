@@ -105,15 +105,9 @@ export const SELECT_CHAIN =
 /** Updates the newest indexed event of a chain that keeps its name. */
 export const UPDATE_HEAD =
   `UPDATE heads SET event = ?, at = ?, ended = ? WHERE name = ? AND chain = ?`;
-/** Records that the chain of a name moved to another name. */
-export const END_MOVED = `UPDATE heads SET ended = 1 WHERE name = ? AND chain = ?`;
 /** Saves the newest indexed event of a name. */
 export const SAVE_HEAD = `INSERT OR REPLACE INTO heads (name, chain, event, at, ended)
    VALUES (?, ?, ?, ?, ?)`;
-/** Records that a name has a world again. */
-export const REOPEN_HEAD = `UPDATE heads SET ended = 0 WHERE name = ?`;
-/** Records that a name has no world. */
-export const END_HEAD = `UPDATE heads SET ended = 1 WHERE name = ?`;
 /** Reads the names that had a world. */
 export const OPEN_HEADS = `SELECT name FROM heads WHERE ended = 0`;
 /** Saves the first change of a run. */

@@ -24,7 +24,8 @@ import { ChangeFile } from "./change_file.ts";
 
 /** Serves jobs of the change index on a port until a `close` job arrives. */
 export function serveIndex(port: StorePort, { data, key }: WorkerSetup): void {
-  const file = new ChangeFile(data, key, crypto.randomUUID().slice(0, 8));
+  const runId = crypto.randomUUID().slice(0, 8);
+  const file = new ChangeFile(data, key, runId);
   port.onmessage = ({ data: jobs }: MessageEvent<readonly (IndexJob | CloseJob)[]>) => {
     for (const job of jobs) void answer(job);
     // A query does not delay the end of its batch, so that appends can arrive.
@@ -51,12 +52,12 @@ export function serveIndex(port: StorePort, { data, key }: WorkerSetup): void {
     switch (job.kind) {
       case "openIndex": {
         const isComplete = file.open();
-        return { isComplete, cursor: file.cursor };
+        return { isComplete, run: runId, position: file.position };
       }
       case "stage":
         return void file.stage(job.entries);
       case "completeIndex":
-        return runInSteps(file.complete()).then(() => file.cursor);
+        return runInSteps(file.complete()).then(() => file.position);
       case "appendIndex":
         return file.append(job.entries);
       case "behind":

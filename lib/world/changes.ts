@@ -101,12 +101,14 @@ export interface IndexedHead {
   readonly ended: boolean;
 }
 
-/** Result of an append, for each entry. */
-export type AppendResult =
-  /** Number of the last event in the order of all changes; 0 if the index had all of them before. */
-  | { readonly seq: number }
-  /** Events of the chain before the entry are not indexed. */
-  | { readonly isGap: true };
+/**
+ * Result of an append for each entry: the number of its last event in the order of all changes, 0 if the
+ * index had all of them before, {@link GAP} if events of the chain before the entry are not indexed.
+ */
+export type AppendResult = number;
+
+/** See {@link AppendResult}. */
+export const GAP = -1;
 
 /** Events that were read from a chain, oldest first. */
 export interface ChainEvents {

@@ -14,6 +14,7 @@ const COVERED_BY: Readonly<Record<string, string>> = {
   "lib/cli/commands/cell.ts": "tests/cli/main_test.ts",
   "lib/routes/stream/missed_changes.ts": "tests/routes/stream/collection_feed_test.ts",
   "lib/routes/stream/waits.ts": "tests/routes/proc/changes_test.ts",
+  "lib/world/changes.ts": "tests/world/worker/change_file_test.ts",
   "lib/world/worker/index_server.ts": "tests/world/worker/worker_server_test.ts",
   "lib/world/worker/change_sql.ts": "tests/world/worker/change_file_test.ts",
   "lib/dav/locks/lock_guard.ts": "tests/dav/methods/lock_test.ts",

@@ -13,15 +13,17 @@ import {
   MAX_INDEX_BATCH,
 } from "../../limits.ts";
 import { CursorCodec, type CursorPosition, NO_RUN } from "../change_cursor.ts";
-import type {
-  ChainEvents,
-  ChainHead,
-  ChangePage,
-  ChangeQuery,
-  CommittedEvent,
-  IndexedHead,
-  IndexEntry,
+import {
+  type ChainEvents,
+  type ChainHead,
+  type ChangePage,
+  type ChangeQuery,
+  type CommittedEvent,
+  GAP,
+  type IndexedHead,
+  type IndexEntry,
 } from "../changes.ts";
+import { packEntry } from "../packed_entry.ts";
 import { type Change, type Published, StoreError } from "../store.ts";
 import type { WithoutId, WorkerClient } from "./worker_client.ts";
 import type { IndexJob, JobResults, TrashedWorld } from "./worker_messages.ts";
@@ -44,8 +46,12 @@ export interface ChangeIndexOptions {
 
 /** Events that wait for the index, and the change that made them. */
 interface Waiting {
-  readonly entry: IndexEntry;
-  readonly change?: Change;
+  readonly name: string;
+  /** Id of the last event; 0 without events. */
+  readonly last: number;
+  /** The entry, packed if its caller is known. */
+  readonly entry: IndexEntry | string;
+  readonly change: Change | undefined;
 }
 
 /** Formats its cursor when a follower reads it: most changes have no follower. */
@@ -147,9 +153,13 @@ export class ChangeIndex {
     ended: boolean,
     change?: Change,
   ): void {
-    const caller = change === undefined ? {} : { by: change.by };
-    const entry = { ...this.#entryOf(name, events), ended, ...caller };
-    this.#waiting.push(change === undefined ? { entry } : { entry, change });
+    const entry = { ...this.#entryOf(name, events), ended };
+    this.#waiting.push({
+      name,
+      last: events.at(-1)?.id ?? 0,
+      entry: change === undefined ? entry : packEntry({ ...entry, by: change.by }),
+      change,
+    });
     void this.#write();
   }
 
@@ -232,15 +242,16 @@ export class ChangeIndex {
     }
     let done = 0;
     for (const result of results) {
-      if ("isGap" in result) break;
-      const { entry, change } = batch[done++] ?? {};
-      if (entry !== undefined) this.#publish(entry.name, result.seq, change);
+      const waiting = batch[done];
+      if (result === GAP || waiting === undefined) break;
+      done += 1;
+      this.#publish(waiting.name, result, waiting.change);
     }
     this.#waiting.splice(0, done);
     const [first] = this.#waiting;
     if (done < batch.length && first !== undefined) {
       if (this.#isStopping) return false;
-      await this.#fillGap(first.entry.name);
+      await this.#fillGap(first.name);
     }
     return true;
   }
@@ -254,10 +265,9 @@ export class ChangeIndex {
   async #fillGap(name: string): Promise<void> {
     try {
       await this.#completeName(name);
-      const { entry } = this.#waiting[0] ?? {};
-      const id = entry?.events.at(-1)?.id ?? 0;
+      const first = this.#waiting[0];
       const head = await this.#run<"headOfName">({ kind: "headOfName", name });
-      if (entry?.name !== name || (head !== undefined && head.event >= id)) return;
+      if (first?.name !== name || (head !== undefined && head.event >= first.last)) return;
     } catch (error) {
       if (this.#isStopping) return;
       this.#options.log(`cannot read events of /${name} for the index: ${describe(error)}`);
@@ -331,7 +341,7 @@ export class ChangeIndex {
     const results = await this.#run<"appendIndex">({ kind: "appendIndex", entries });
     for (const [at, { name }] of entries.entries()) {
       const result = results[at];
-      if (result !== undefined && "seq" in result) this.#publish(name, result.seq);
+      if (result !== undefined && result !== GAP) this.#publish(name, result);
     }
   }
 

@@ -297,7 +297,11 @@ export type IndexJob =
   | { readonly id: number; readonly kind: "openIndex" }
   | { readonly id: number; readonly kind: "stage"; readonly entries: readonly IndexEntry[] }
   | { readonly id: number; readonly kind: "completeIndex" }
-  | { readonly id: number; readonly kind: "appendIndex"; readonly entries: readonly IndexEntry[] }
+  | {
+    readonly id: number;
+    readonly kind: "appendIndex";
+    readonly entries: readonly (IndexEntry | string)[];
+  }
   | { readonly id: number; readonly kind: "behind"; readonly heads: readonly ChainHead[] }
   | { readonly id: number; readonly kind: "vanished"; readonly names: readonly string[] }
   | { readonly id: number; readonly kind: "headOfName"; readonly name: string }

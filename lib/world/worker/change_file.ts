@@ -13,17 +13,19 @@ import {
   STAGED_EVENTS_PER_STEP,
 } from "../../limits.ts";
 import { CursorCodec, type CursorPosition, NO_RUN } from "../change_cursor.ts";
-import type {
-  AppendResult,
-  ChainHead,
-  ChangePage,
-  ChangeQuery,
-  CommittedEvent,
-  IndexedEvent,
-  IndexedHead,
-  IndexEntry,
-  Within,
+import {
+  type AppendResult,
+  type ChainHead,
+  type ChangePage,
+  type ChangeQuery,
+  type CommittedEvent,
+  GAP,
+  type IndexedEvent,
+  type IndexedHead,
+  type IndexEntry,
+  type Within,
 } from "../changes.ts";
+import { unpackEntry } from "../packed_entry.ts";
 import { tryRemove } from "../file/durable_fs.ts";
 import { StoreError } from "../store.ts";
 import * as sql from "./change_sql.ts";
@@ -144,10 +146,16 @@ export class ChangeFile {
   /**
    * Appends events in one transaction. An entry is refused if events of its chain before it are not
    * indexed, and so are all later entries of its name: they must be sent again after the missing ones.
+   *
+   * @param entries entries, or packed ones (`packEntry`)
    */
-  append(entries: readonly IndexEntry[]): AppendResult[] {
+  append(entries: readonly (IndexEntry | string)[]): AppendResult[] {
     const refused = new Set<string>();
-    return this.#transact(() => entries.map((entry) => this.#appendEntry(entry, refused)));
+    return this.#transact(() =>
+      entries.map((entry) =>
+        this.#appendEntry(typeof entry === "string" ? unpackEntry(entry) : entry, refused)
+      )
+    );
   }
 
   /** Returns the names whose newest event is not indexed. */
@@ -297,17 +305,17 @@ export class ChangeFile {
 
   #appendEntry(entry: IndexEntry, refused: Set<string>): AppendResult {
     const { name, events, ended = false } = entry;
-    if (refused.has(name)) return { isGap: true };
+    if (refused.has(name)) return GAP;
     const [first] = events;
     const last = events.at(-1);
     if (first === undefined || last === undefined) {
       this.#endHead(name, ended);
-      return { seq: 0 };
+      return 0;
     }
     const before = this.#headBefore(entry, first);
     if (before === undefined) {
       refused.add(name);
-      return { isGap: true };
+      return GAP;
     }
     let seq = 0;
     for (const event of events) {
@@ -316,7 +324,7 @@ export class ChangeFile {
     const { from } = first.type === "world_moved" ? readPayload(first) : {};
     if (from !== undefined && from !== name) this.#endHead(from, true, before.chain);
     if (last.id >= before.event) this.#saveHead(name, before.chain, last, ended);
-    return { seq };
+    return seq;
   }
 
   /** The newest indexed event before the events of an entry; undefined if some are missing. */

@@ -1,5 +1,10 @@
 import { assert, assertEquals, assertThrows } from "../../support/assert.ts";
-import type { ChangeQuery, CommittedEvent, IndexEntry } from "../../../lib/world/changes.ts";
+import {
+  type ChangeQuery,
+  type CommittedEvent,
+  GAP,
+  type IndexEntry,
+} from "../../../lib/world/changes.ts";
 import { ChangeFile, CHANGES_FILE } from "../../../lib/world/worker/change_file.ts";
 import { withTempFolder } from "../../support/temp_folder.ts";
 
@@ -46,7 +51,7 @@ Deno.test("ChangeFile.append() refuses an entry after a gap, and the later ones 
       entry("home/a", [event(4)]),
       entry("home/b", [event(1)]),
     ]);
-    assertEquals(results.map((result) => "isGap" in result), [false, true, true, false]);
+    assertEquals(results.map((result) => result === GAP), [false, true, true, false]);
     assertEquals(idsOf(read(file)), ["home/a 1", "home/b 1"]);
     file.append([entry("home/a", [event(2), event(3)]), entry("home/a", [event(3), event(4)])]);
     assertEquals(idsOf(read(file)), ["home/a 1", "home/b 1", "home/a 2", "home/a 3", "home/a 4"]);

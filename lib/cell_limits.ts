@@ -114,8 +114,8 @@ export interface CellLimits {
    */
   readonly maxIgnoredFramesPerSecond: number;
   /**
-   * A response whose reader takes nothing for this long, although bytes wait, is given up
-   * (`ELASTIK_IDLE_TIMEOUT`). Metric: `elastik_plugin_limits_reached`.
+   * A response whose reader takes nothing for this long, although bytes wait, is given up: as for a
+   * client (`ELASTIK_IDLE_TIMEOUT`). Metric: `elastik_plugin_limits_reached`.
    */
   readonly unreadTimeoutMs: number;
   /**
@@ -157,7 +157,7 @@ export const CELL_LIMITS: CellLimits = {
   maxDepth: 8,
   maxLogLinesPerSecond: 50,
   maxIgnoredFramesPerSecond: 100_000,
-  unreadTimeoutMs: EDGE_LIMITS.idleTimeoutMs,
+  unreadTimeoutMs: EDGE_LIMITS.unreadTimeoutMs,
   waitUntilTimeoutMs: 30_000,
   idleMs: 300_000,
   drainTimeoutMs: 30_000,

@@ -38,6 +38,7 @@ import {
   MAX_STREAMS_PER_CLIENT,
   MAX_WORLD_BYTES,
   MIN_LOG_BUFFER_CHARS,
+  SOCKET_STEP_BYTES,
 } from "./limits.ts";
 import { type SettingName, SETTINGS } from "./settings.ts";
 
@@ -464,7 +465,7 @@ function readCellLimits(read: Read): CellLimits {
       maxIgnoredFramesPerSecond,
     ),
     waitUntilTimeoutMs: parseWholeNumber(read, "ELASTIK_CELL_WORK", waitUntilTimeoutMs),
-    unreadTimeoutMs: readEdgeLimits(read).idleTimeoutMs,
+    unreadTimeoutMs: readEdgeLimits(read).unreadTimeoutMs,
     idleMs: parseWholeNumber(read, "ELASTIK_CELL_IDLE", idleMs),
     maxCrashes: Math.max(1, parseWholeNumber(read, "ELASTIK_CELL_CRASHES", maxCrashes)),
     queries: {
@@ -500,6 +501,8 @@ function readHost(text: string): string {
 function readEdgeLimits(read: Read): EdgeLimits {
   const atLeastOne = (name: SettingName, value: number) =>
     Math.max(1, parseWholeNumber(read, name, value));
+  const idleTimeoutMs = atLeastOne("ELASTIK_IDLE_TIMEOUT", EDGE_LIMITS.idleTimeoutMs);
+  const minBytesPerSecond = atLeastOne("ELASTIK_MIN_RATE", EDGE_LIMITS.minBytesPerSecond);
   return {
     maxConnections: parseWholeNumber(
       read,
@@ -512,9 +515,10 @@ function readEdgeLimits(read: Read): EdgeLimits {
       EDGE_LIMITS.maxClientConnections,
     ),
     headTimeoutMs: atLeastOne("ELASTIK_HEAD_TIMEOUT", EDGE_LIMITS.headTimeoutMs),
-    idleTimeoutMs: atLeastOne("ELASTIK_IDLE_TIMEOUT", EDGE_LIMITS.idleTimeoutMs),
+    idleTimeoutMs,
+    unreadTimeoutMs: idleTimeoutMs + SOCKET_STEP_BYTES / minBytesPerSecond * 1000,
     bodyTimeoutMs: atLeastOne("ELASTIK_BODY_TIMEOUT", EDGE_LIMITS.bodyTimeoutMs),
-    minBytesPerSecond: atLeastOne("ELASTIK_MIN_RATE", EDGE_LIMITS.minBytesPerSecond),
+    minBytesPerSecond,
     maxChunkWork: atLeastOne("ELASTIK_CHUNK_WORK", EDGE_LIMITS.maxChunkWork),
     maxBodyBytesInFlight: atLeastOne("ELASTIK_BODY_MEMORY", EDGE_LIMITS.maxBodyBytesInFlight),
     maxResponseBytesInFlight: atLeastOne(

@@ -83,11 +83,16 @@ export interface EdgeLimits {
    */
   readonly headTimeoutMs: number;
   /**
-   * Time without a request on a connection that has answered one, and time without progress of a
-   * response (`ELASTIK_IDLE_TIMEOUT`). Metrics: `elastik_connections_closed`,
-   * `elastik_snapshots_stalled`.
+   * Time without a request on a connection that has answered one (`ELASTIK_IDLE_TIMEOUT`). Metric:
+   * `elastik_connections_closed`.
    */
   readonly idleTimeoutMs: number;
+  /**
+   * Time without progress of a response: `idleTimeoutMs` (`ELASTIK_IDLE_TIMEOUT`), and the time in
+   * which a client that reads at `minBytesPerSecond` takes {@link SOCKET_STEP_BYTES}. Metrics:
+   * `elastik_connections_closed`, `elastik_snapshots_stalled`.
+   */
+  readonly unreadTimeoutMs: number;
   /**
    * Time between two parts of a request body (`ELASTIK_BODY_TIMEOUT`); then 408. Metric:
    * `elastik_request_bodies_timed_out`.
@@ -95,7 +100,7 @@ export interface EdgeLimits {
   readonly bodyTimeoutMs: number;
   /**
    * Lowest average rate of a body in bytes per second (`ELASTIK_MIN_RATE`), measured after
-   * `bodyTimeoutMs`, or `idleTimeoutMs` for a response. Metrics: `elastik_request_bodies_timed_out`,
+   * `bodyTimeoutMs`, or `unreadTimeoutMs` for a response. Metrics: `elastik_request_bodies_timed_out`,
    * `elastik_connections_closed`.
    */
   readonly minBytesPerSecond: number;
@@ -123,6 +128,7 @@ export const EDGE_LIMITS: EdgeLimits = {
   maxClientConnections: 0,
   headTimeoutMs: 30_000,
   idleTimeoutMs: 75_000,
+  unreadTimeoutMs: 267_000,
   bodyTimeoutMs: 30_000,
   minBytesPerSecond: 8 * KIB,
   maxChunkWork: 16_384 * MIB,
@@ -176,6 +182,11 @@ export const WATCHED_RESPONSE_BYTES = 64 * KIB;
 export const UNDIVIDED_RESPONSE_BYTES = 512 * KIB;
 /** Length of these parts. */
 export const RESPONSE_PART_BYTES = 256 * KIB;
+/**
+ * The system takes the next bytes of a response when the client has read a third of what it buffers:
+ * 1.4 MB of up to 4 MiB (Linux 6).
+ */
+export const SOCKET_STEP_BYTES = 1.5 * MIB;
 /** A response whose client has not read for this long is given up if another needs its memory. */
 export const STALLED_RESPONSE_MS = 5_000;
 /** A longer request body is received piece by piece; a shorter one is counted in full at once. */

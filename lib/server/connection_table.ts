@@ -189,7 +189,7 @@ export class ConnectionTable {
     connection: OpenConnection,
     { bytes, length, progress }: ResponseToSend,
   ): SentResponse | undefined {
-    const { idleTimeoutMs, minBytesPerSecond, maxResponseBytesInFlight } = this.#limits;
+    const { unreadTimeoutMs, minBytesPerSecond, maxResponseBytesInFlight } = this.#limits;
     const now = this.#now();
     const isFull = () =>
       bytes > 0 && this.#responseBytes > 0 &&
@@ -203,7 +203,7 @@ export class ConnectionTable {
     connection.busy++;
     const deadline = length === undefined
       ? Infinity
-      : now + idleTimeoutMs + length / minBytesPerSecond * 1000;
+      : now + unreadTimeoutMs + length / minBytesPerSecond * 1000;
     const sent = new SentResponse(connection, bytes, deadline, progress, now);
     this.#sent.add(sent);
     return sent;
@@ -229,7 +229,7 @@ export class ConnectionTable {
   check(): void {
     const now = this.#now();
     this.checkedAt = now;
-    const { headTimeoutMs, idleTimeoutMs } = this.#limits;
+    const { headTimeoutMs, idleTimeoutMs, unreadTimeoutMs } = this.#limits;
     for (const connection of this.#open) {
       const { busy, usedAt, isRefused, hasRequested } = connection;
       const timeoutMs = isRefused
@@ -244,7 +244,7 @@ export class ConnectionTable {
     }
     for (const sent of this.#sent) {
       sent.look(now);
-      if (now >= sent.deadline || now - sent.progressAt >= idleTimeoutMs) this.#giveUp(sent);
+      if (now >= sent.deadline || now - sent.progressAt >= unreadTimeoutMs) this.#giveUp(sent);
     }
   }
 

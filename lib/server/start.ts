@@ -105,7 +105,7 @@ export async function startServer(options: StartServerOptions): Promise<RunningS
       lockWaitMs: config.lockWaitMs,
       longJobs: config.longJobs,
       longReads: config.longReads,
-      snapshots: { ...config.snapshots, stallMs: config.edgeLimits.idleTimeoutMs },
+      snapshots: { ...config.snapshots, stallMs: config.edgeLimits.unreadTimeoutMs },
       handles: descriptors.worldsPerWorker,
       isRestricted: (name) => isPrivatePath(`/${name}`),
       onWorkerExit: options.onStoreFailure,

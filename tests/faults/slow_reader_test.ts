@@ -35,9 +35,43 @@ for (const [parts, idleMs, pauseMs] of [[1, 3000, 1000], [2, 3000, 1000]] as con
     }));
 }
 
+// The system buffers several MiB, and takes the next part when the client has read 1.4 MB of them.
+for (const [target, parts] of [["/home/large?raw", 1], ["/proc/snapshot/home/large", 2]] as const) {
+  Deno.test(`a client that reads ${target} at more than the lowest rate gets all of it`, () =>
+    withServer(
+      { env: { ELASTIK_IDLE_TIMEOUT: "200", ELASTIK_MIN_RATE: "400000" } },
+      async (server) => {
+        await putLarge(server, parts);
+        const connection = await Deno.connect({ hostname: "127.0.0.1", port: server.port });
+        const token = `Authorization: Bearer ${server.approveToken}\r\n`;
+        const head =
+          `GET ${target} HTTP/1.1\r\nHost: localhost\r\n${token}Connection: close\r\n\r\n`;
+        await connection.write(new TextEncoder().encode(head));
+        const startedAt = performance.now();
+        const buffer = new Uint8Array(32 * 1024);
+        let [bytes, start] = [0, ""];
+        for (let count: number | null = 0; count !== null; count = await connection.read(buffer)) {
+          if (start === "") start = new TextDecoder().decode(buffer.subarray(0, count));
+          bytes += count;
+          // 1 MB per second, until the system has taken the next part.
+          const dueAt = startedAt + Math.min(bytes, 2 * MIB) / 1000;
+          await delay(Math.max(0, dueAt - performance.now()));
+        }
+        connection.close();
+        const length = Number(/^content-length: (\d+)/im.exec(start)?.[1]);
+        assert(length >= parts * 5 * MIB);
+        assertEquals(bytes, start.indexOf("\r\n\r\n") + 4 + length);
+      },
+    ));
+}
+
 Deno.test("responses beyond the memory limit get 503, and those that are not read end", () =>
   withServer({
-    env: { ELASTIK_IDLE_TIMEOUT: "1500", ELASTIK_RESPONSE_MEMORY: String(25 * MIB) },
+    env: {
+      ELASTIK_IDLE_TIMEOUT: "1500",
+      ELASTIK_MIN_RATE: "10000000",
+      ELASTIK_RESPONSE_MEMORY: String(25 * MIB),
+    },
   }, async (server) => {
     await putLarge(server, 2);
     const held = [await request(server), await request(server)];

@@ -12,6 +12,8 @@ import { Connection } from "../support/wire.ts";
 const IDLE_MS = 600;
 const ENV = {
   ELASTIK_IDLE_TIMEOUT: String(IDLE_MS),
+  // Without time for what the system buffers.
+  ELASTIK_MIN_RATE: "1000000000",
   ELASTIK_CELL_REQUESTS: "2",
   ELASTIK_CELL_WAITING: "0",
 };

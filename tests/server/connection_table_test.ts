@@ -89,7 +89,7 @@ Deno.test("ConnectionTable.check() closes a connection without a complete head i
 });
 
 Deno.test("ConnectionTable.check() closes a connection whose response is not read in time", () => {
-  const limits = { idleTimeoutMs: 1000, minBytesPerSecond: MIB };
+  const limits = { unreadTimeoutMs: 1000, minBytesPerSecond: MIB };
   const { table, clock, closed, add } = createTable({ ...limits, maxConnections: 10 });
   const start = (name: string, progress: { taken: number; hasUnread: boolean }, length?: number) =>
     table.startSending(add(name), {
@@ -111,7 +111,7 @@ Deno.test("ConnectionTable.check() closes a connection whose response is not rea
 });
 
 Deno.test("ConnectionTable.check() closes a connection whose response without progress takes too long", () => {
-  const limits = { idleTimeoutMs: 1000, minBytesPerSecond: MIB };
+  const limits = { unreadTimeoutMs: 1000, minBytesPerSecond: MIB };
   const { table, clock, closed, add } = createTable(limits);
   table.startSending(add("a"), { bytes: 0, length: 2 * MIB });
   clock.now = 2999;

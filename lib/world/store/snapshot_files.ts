@@ -31,7 +31,7 @@ export interface SnapshotLimits {
 const DEFAULT_LIMITS: SnapshotLimits = {
   files: MAX_SNAPSHOT_FILES,
   filesPerClient: MAX_SNAPSHOT_FILES_PER_CLIENT,
-  stallMs: EDGE_LIMITS.idleTimeoutMs,
+  stallMs: EDGE_LIMITS.unreadTimeoutMs,
 };
 
 /** The result of a copy, with the number of callers that have not opened it yet. */

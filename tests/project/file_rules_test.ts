@@ -49,7 +49,6 @@ const FRAGMENTS: Readonly<Record<string, string>> = {
   "lib/world/store/folder_watch.ts": "the timer of a check, with its own test",
   "lib/world/store/rename.ts": "the two steps of a rename, with their own test",
   "lib/world/worker/worker_main.ts": "entry point of a Worker",
-  "lib/world/worker/write_errors.ts": "the errors of refused changes, with their own test",
 };
 
 function lines(text: string): number {

@@ -9,6 +9,7 @@ import { assert, assertEquals } from "../support/assert.ts";
 import { verifyDataFolder } from "../../lib/archive/verify_data_folder.ts";
 import { loadOrCreateSecret } from "../../lib/world/file/data_folder.ts";
 import { approval, ServerProcess } from "./server_process.ts";
+import { ChangeFollower } from "./change_follower.ts";
 import { createRandom } from "../support/random.ts";
 
 /** How a server is killed. */
@@ -193,6 +194,7 @@ async function check(
   server: ServerProcess,
   writer: KillWriter,
   approve: Record<string, string>,
+  follower: ChangeFollower,
   counts: KillCounts,
 ): Promise<void> {
   const { texts, pending } = writer;
@@ -209,9 +211,13 @@ async function check(
     writer.see(name, version, stage_html);
     const audit = JSON.parse((await server.ask(`/proc/audit${path}`, { headers })).text);
     assertEquals([audit.ok, audit.version], [true, version], `${path} ${JSON.stringify(audit)}`);
-    const log: { type: string; payload: Record<string, unknown> }[] = JSON.parse(
-      (await server.ask(`/proc/log${path}?limit=1000`, { headers })).text,
-    );
+    const log: {
+      id: number;
+      timestamp: string;
+      type: string;
+      payload: Record<string, unknown>;
+    }[] = JSON.parse((await server.ask(`/proc/log${path}?limit=1000`, { headers })).text);
+    await follower.waitForAll(server, path, log);
     const moved = log.find(({ type }) => type === "world_moved");
     assert(moved === undefined || moved.payload.to === path, `${path}: ${JSON.stringify(moved)}`);
     const ended = log.find(({ type }) => type === "world_deleted");
@@ -279,6 +285,7 @@ export async function runKills(
   let writers: KillWriter[] = [];
   try {
     const approve = approval(data);
+    const follower = new ChangeFollower(approve);
     for (let round = 0; round < rounds; round++) {
       if (round % ROUNDS_PER_SET === 0) {
         writers = Array.from(
@@ -294,15 +301,19 @@ export async function runKills(
         counts.acknowledged += 1;
         if (--left === 0) reached.resolve();
       };
+      const following = follower.run(running);
       const writing = Promise.allSettled(writers.map((each) => each.run(running, approve, onDone)));
       // A writer ends early only with an error, which the round reports.
       await Promise.race([reached.promise, writing]);
       await new Promise((resume) => setTimeout(resume, random() * DELAY_MS));
       await server.end("SIGKILL");
       for (const each of await writing) if (each.status === "rejected") throw each.reason;
+      await following;
       server = await ServerProcess.start({ data, env: ENV });
       const restarted = server;
-      await Promise.all(writers.map((each) => check(restarted, each, approve, counts)));
+      await Promise.all(
+        writers.map((each) => check(restarted, each, approve, follower, counts)),
+      );
       onRound?.(round, counts);
     }
     const { code, stderr } = await server.end();

@@ -7,6 +7,7 @@
 import { assertCan, assertCanEach, assertCanTree } from "../../auth/policy.ts";
 import { Problem } from "../../http/problem.ts";
 import { toStoreProblem } from "../../response/store_problem.ts";
+import { StoreError } from "../../world/store.ts";
 import { parseDavPrecondition } from "../resource/dav_etag.ts";
 import { readDepth } from "../resource/dav_headers.ts";
 import { assertLockTokens, missingLocks } from "../locks/lock_guard.ts";
@@ -53,7 +54,7 @@ export async function deleteResource(
       by: caller.by,
       ...(precondition === undefined ? {} : { precondition }),
     });
-    await removeLocksAndProperties(context, path);
+    await forgetWorld(context, path);
     await keepEmptyParent(store, path);
     return new Response(null, { status: 204 });
   }
@@ -128,16 +129,46 @@ export async function deleteTree(
   for (const { path, collection } of tree.toReversed()) {
     if (!collection) continue;
     await store.markCollection(path.slice(1), false);
-    if (!store.isCollection(path.slice(1))) await removeLocksAndProperties(context, path);
+    if (store.isCollection(path.slice(1))) continue;
+    const failure = await forgetCollection(context, path);
+    if (failure !== undefined) failures.push(failure);
   }
   await keepEmptyParent(store, root.path);
   return failures;
 }
 
-/** Removes the locks and the dead properties of a deleted resource. */
-export async function removeLocksAndProperties(context: DavContext, path: string): Promise<void> {
+/**
+ * Removes the locks and the dead properties of a world that was deleted or moved. If the record of
+ * the properties cannot be removed now, it remains: it has the identity of the world, so no other
+ * world gets them.
+ */
+export async function forgetWorld(context: DavContext, path: string): Promise<void> {
   context.locks.releaseAt(path);
-  await context.deadProperties.remove(path);
+  try {
+    await context.deadProperties.remove(path);
+  } catch (error) {
+    if (!(error instanceof StoreError)) throw error;
+  }
+}
+
+/**
+ * Removes the locks and the dead properties of a collection that was deleted or moved. If they
+ * cannot be removed, it remains without members: a new collection of its name would get them.
+ */
+export async function forgetCollection(
+  context: DavContext,
+  path: string,
+): Promise<FailedResource | undefined> {
+  context.locks.releaseAt(path);
+  try {
+    await context.deadProperties.remove(path);
+    return undefined;
+  } catch (error) {
+    const problem = toStoreProblem(error, "DELETE", path);
+    if (!(problem instanceof Problem)) throw problem;
+    await context.server.store.markCollection(path.slice(1), true);
+    return { resource: { path, collection: true }, status: problem.status };
+  }
 }
 
 async function removeWorld(
@@ -154,6 +185,6 @@ async function removeWorld(
     if (!(problem instanceof Problem)) throw problem;
     return { resource: found, status: problem.status };
   }
-  await removeLocksAndProperties(context, found.path);
+  await forgetWorld(context, found.path);
   return undefined;
 }

@@ -19,7 +19,7 @@ import type { DeadProperty } from "../properties/dead_properties.ts";
 import { chooseMovedExt } from "../resource/file_extension.ts";
 import { assertLockTokens } from "../locks/lock_guard.ts";
 import { keepEmptyParent } from "./target_checks.ts";
-import { type FailedResource, listForDeletion, removeLocksAndProperties } from "./delete.ts";
+import { type FailedResource, forgetCollection, forgetWorld, listForDeletion } from "./delete.ts";
 import {
   findResource,
   notFoundProblem,
@@ -132,7 +132,8 @@ export async function transferAll(
     if (!collection) continue;
     await store.markCollection(path.slice(1), false);
     if (store.isCollection(path.slice(1)) || hasOtherWorld(transfer, { path })) continue;
-    await removeLocksAndProperties(context, path);
+    const failure = await forgetCollection(context, path);
+    if (failure !== undefined) failures.push(failure);
   }
   if (failures.length === 0 && (from.collection || !isPlain)) {
     context.locks.releaseAt(davRequest.target.path, true);
@@ -222,7 +223,7 @@ async function moveWorld(
     moved.set(found.path, { path, result });
     if (!isCarried) await copyProperties(context, path, dead, caller.by);
   });
-  await removeLocksAndProperties(context, found.path);
+  await forgetWorld(context, found.path);
 }
 
 /**
@@ -279,7 +280,36 @@ async function copyProperties(
   by: string,
 ): Promise<void> {
   const target = await findResource(context.server.store, path);
-  if (target !== undefined) await context.deadProperties.replace(target, dead, by);
+  if (target !== undefined) await replaceProperties(context, target, dead, by);
+}
+
+/** Replaces the properties of a resource that was written. */
+async function replaceProperties(
+  context: DavContext,
+  target: Resource,
+  dead: readonly DeadProperty[],
+  by: string,
+): Promise<void> {
+  try {
+    await context.deadProperties.replace(target, dead, by);
+  } catch (error) {
+    const { path } = target;
+    const problem = toStoreProblem(error, "PROPPATCH", path);
+    // The resource is not as it was before.
+    if (!(error instanceof StoreError) || !(problem instanceof Problem)) throw problem;
+    const { type, headers } = problem;
+    const reason = error.code === "in-use"
+      ? "another process has locked them"
+      : "they cannot be stored now";
+    const explained = new Problem(
+      type,
+      `Cannot write the properties of ${path}: ${reason}; ${path} itself was written, send its ` +
+        "properties with PROPPATCH",
+      headers,
+    );
+    explained.cause = error;
+    throw explained;
+  }
 }
 
 async function transferCollection(transfer: Transfer, found: Resource): Promise<void> {
@@ -290,7 +320,7 @@ async function transferCollection(transfer: Transfer, found: Resource): Promise<
   // The world of the same name has its properties.
   if (found.entry !== undefined || hasOtherWorld(transfer, found)) return;
   const dead = await context.deadProperties.read(found);
-  await context.deadProperties.replace({ path, collection: true }, dead, davRequest.caller.by);
+  await replaceProperties(context, { path, collection: true }, dead, davRequest.caller.by);
 }
 
 /** Whether a world that is not a part of the transfer has the name of a collection. */

@@ -24,6 +24,7 @@ import { createDavContext, type DavContext, type DavRequest } from "./methods/da
 import { copyMove } from "./methods/copy_move.ts";
 import { movePlain } from "./methods/move_plain.ts";
 import type { RequestContext } from "../request/request_context.ts";
+import { formatAllow } from "../request/requested_access.ts";
 import { Problem } from "../http/problem.ts";
 import type { ServerContext } from "../request/server_context.ts";
 
@@ -43,7 +44,7 @@ const METHODS: ReadonlyMap<string, Method> = new Map<string, Method>([
   ["LOCK", lock],
   ["UNLOCK", unlock],
 ]);
-const ALLOW = [...METHODS.keys()].join(", ");
+const METHOD_NAMES = [...METHODS.keys()];
 /** Methods that change nothing; their If header is not evaluated. */
 const READS: ReadonlySet<string> = new Set(["OPTIONS", "GET", "HEAD", "PROPFIND"]);
 
@@ -76,14 +77,15 @@ export class DavRouter {
     const { plugins } = this.#context.server;
     if (world !== undefined && isMountPath(world.path) && hasMounts(plugins)) {
       return handleMount(this.#context, plugins, { ...context, target: world })
-        .catch((error) => toDavResponse(error, request.method));
+        .catch((error) => toDavResponse(error, request.method, { caller, target: world }));
     }
     const method = METHODS.get(request.method);
     if (world === undefined || method === undefined) {
+      const allow = allowOf(world === undefined ? context : { caller, target: world });
       throw new Problem(
         "method-not-allowed",
-        `Cannot ${request.method} ${target.path}: allowed are ${ALLOW}`,
-        { allow: ALLOW },
+        `Cannot ${request.method} ${target.path}: allowed are ${allow}`,
+        { allow },
       );
     }
     try {
@@ -99,10 +101,10 @@ export class DavRouter {
         ? this.#handleConditional(method, davRequest)
         : method(this.#context, davRequest);
       return response instanceof Promise
-        ? response.catch((error) => toDavResponse(error, request.method))
+        ? response.catch((error) => toDavResponse(error, request.method, { caller, target: world }))
         : response;
     } catch (error) {
-      return toDavResponse(error, request.method);
+      return toDavResponse(error, request.method, { caller, target: world });
     }
   }
 
@@ -124,19 +126,39 @@ export class DavRouter {
 }
 
 /** Converts an error to the form that WebDAV clients know; throws all others. */
-function toDavResponse(error: unknown, method: string): Response {
+function toDavResponse(
+  error: unknown,
+  method: string,
+  context: Pick<RequestContext, "caller" | "target">,
+): Response {
   if (error instanceof DavProblem) return davErrorResponse(error);
   if (error instanceof Problem && error.status === 401) {
     throw new Problem(error.type, error.detail, { "www-authenticate": CHALLENGE });
   }
   if (error instanceof Problem && error.status === 405 && error.headers.allow === undefined) {
     // RFC 9110 §15.5.6 requires Allow: the resource exists, but is of another kind.
-    const allow = [...METHODS.keys()].filter((name) => name !== method).join(", ");
+    const allow = allowOf(context, METHOD_NAMES.filter((name) => name !== method));
     throw new Problem(error.type, error.detail, { ...error.headers, allow });
   }
   throw error;
 }
 
-function options(): Response {
-  return new Response(null, { status: 200, headers: { ...DAV_HEADERS, "allow": ALLOW } });
+function options(_context: DavContext, davRequest: DavRequest): Response {
+  return new Response(null, {
+    status: 200,
+    headers: { ...DAV_HEADERS, "allow": allowOf(davRequest) },
+  });
+}
+
+/**
+ * The methods that a caller may use. Programs that mount file systems ask before they send a credential
+ * and mount read-only if writing is missing, so a caller without one gets all methods.
+ */
+function allowOf(
+  context: Pick<RequestContext, "caller" | "target">,
+  methods: readonly string[] = METHOD_NAMES,
+): string {
+  const { caller } = context;
+  const isAsking = caller.authenticated !== true && caller.tier === "T1";
+  return isAsking ? methods.join(", ") : formatAllow(context, methods);
 }

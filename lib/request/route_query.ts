@@ -4,7 +4,7 @@
  * parameters of plugin routes belong to the plugins.
  */
 
-import { type Action, assertCan } from "../auth/policy.ts";
+import { assertCan } from "../auth/policy.ts";
 import { Problem } from "../http/problem.ts";
 import {
   flagParameter,
@@ -25,6 +25,7 @@ import {
 } from "../limits.ts";
 import { isInNamespace } from "../world/name.ts";
 import type { RequestContext } from "./request_context.ts";
+import { requestedAccess } from "./requested_access.ts";
 
 const RAW = flagParameter("raw");
 const EXT = textParameter("ext");
@@ -87,6 +88,7 @@ export const ROUTE_QUERIES = {
           MAX_CAPABILITY_TTL_SECONDS,
         ),
         textParameter("mode"),
+        textParameter("name"),
       ],
     },
   },
@@ -178,23 +180,3 @@ export function assertQuery(context: RequestContext, route: RouteQuery): void {
   const path = target.isCollection && target.path !== "/" ? `${target.path}/` : target.path;
   throw new Problem("bad-query", `Cannot ${method === "HEAD" ? "GET" : method} ${path}: ${fault}`);
 }
-
-/** Routes that are about the world whose path follows them. */
-const ABOUT_WORLD = /^\/(?:dav|stream|proc\/(?:audit|changes|log|snapshot))(?=\/)/;
-
-/** The right that a request needs at least. The handler of the route checks it exactly. */
-function requestedAccess(method: string, path: string): [Action, string] {
-  if (path === "/auth/mint") return ["mint", "/"];
-  const subject = path.replace(ABOUT_WORLD, "");
-  const isShortStream = path.startsWith("/stream/") && !isInNamespace(subject.slice(1));
-  return [ACTIONS.get(method) ?? "write", isShortStream ? `/home${subject}` : subject];
-}
-
-const ACTIONS: ReadonlyMap<string, Action> = new Map<string, Action>([
-  ["GET", "read"],
-  ["HEAD", "read"],
-  ["OPTIONS", "read"],
-  ["PROPFIND", "read"],
-  ["DELETE", "delete"],
-  ["MOVE", "delete"],
-]);

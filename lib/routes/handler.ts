@@ -7,6 +7,7 @@
 import { Problem } from "../http/problem.ts";
 import type { RouteQuery } from "../http/query_parameters.ts";
 import type { RequestContext } from "../request/request_context.ts";
+import { formatAllow } from "../request/requested_access.ts";
 import { assertQuery } from "../request/route_query.ts";
 
 /**
@@ -19,8 +20,8 @@ export type Handler = (context: RequestContext) => Response | Promise<Response>;
 /** Handlers by method. GET also answers HEAD. */
 export type MethodHandlers = Readonly<Partial<Record<string, Handler>>>;
 
-/** The value of the `Allow` header, or a function of the request that returns it. */
-export type AllowedMethods = string | ((context: RequestContext) => string);
+/** The methods of a path, or a function of the request that returns them. */
+export type AllowedMethods = readonly string[] | ((context: RequestContext) => readonly string[]);
 
 /**
  * The query parameters of a route, or a function of the request that returns them. `unchecked` for
@@ -30,17 +31,17 @@ export type AllowedQuery = RouteQuery | ((context: RequestContext) => RouteQuery
 
 /**
  * Combines handlers of several methods. OPTIONS gets 204 unless a handler is given; other methods
- * get 405. A query that the route does not take is refused before the handler is called.
+ * get 405. Both name only the methods that the caller may use. A query that the route does not take is refused before the handler is called.
  *
  * @param handlers handlers by method; for a HEAD request the method in the context is HEAD
  * @param query the query parameters of each method
- * @param allow the `Allow` header; derived from the handlers by default
+ * @param methods the methods of the path; derived from the handlers by default
  * @throws {Problem} `method-not-allowed`, `bad-query`
  */
 export function handleMethods(
   handlers: MethodHandlers,
   query: AllowedQuery,
-  allow: AllowedMethods = formatAllow(handlers),
+  methods: AllowedMethods = methodsOf(handlers),
 ): Handler {
   const byMethod = new Map(Object.entries(handlers));
   const get = byMethod.get("GET");
@@ -54,9 +55,9 @@ export function handleMethods(
       }
       return handler(context);
     }
-    const allowed = typeof allow === "string" ? allow : allow(context);
+    const allowed = typeof methods === "function" ? methods(context) : methods;
     if (method === "OPTIONS") {
-      return new Response(null, { status: 204, headers: { allow: allowed } });
+      return new Response(null, { status: 204, headers: { allow: formatAllow(context, allowed) } });
     }
     throw createMethodProblem(context, allowed);
   };
@@ -66,10 +67,12 @@ export function handleMethods(
  * Creates the problem for a method that a path does not support (RFC 9110 §15.5.6).
  *
  * @param context the request
- * @param allow value of the `Allow` header
+ * @param methods the methods of the path
  */
-export function createMethodProblem({ request, target }: RequestContext, allow: string): Problem {
+export function createMethodProblem(context: RequestContext, methods: readonly string[]): Problem {
+  const { request, target } = context;
   const path = target.isCollection && target.path !== "/" ? `${target.path}/` : target.path;
+  const allow = formatAllow(context, methods);
   return new Problem(
     "method-not-allowed",
     `Cannot ${request.method} ${path}: allowed methods are ${allow}`,
@@ -77,8 +80,7 @@ export function createMethodProblem({ request, target }: RequestContext, allow: 
   );
 }
 
-function formatAllow(handlers: MethodHandlers): string {
+function methodsOf(handlers: MethodHandlers): readonly string[] {
   const methods = Object.keys(handlers).filter((method) => method !== "OPTIONS");
-  return [...methods.flatMap((method) => method === "GET" ? ["GET", "HEAD"] : [method]), "OPTIONS"]
-    .join(", ");
+  return [...methods.flatMap((method) => method === "GET" ? ["GET", "HEAD"] : [method]), "OPTIONS"];
 }

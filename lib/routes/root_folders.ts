@@ -8,6 +8,7 @@ import { DAV_HEADERS } from "../dav/resource/dav_headers.ts";
 import { CORE_SEGMENTS } from "../request/core_routes.ts";
 import type { PluginRoutes } from "../request/plugin_routes.ts";
 import type { RequestContext } from "../request/request_context.ts";
+import { formatAllow } from "../request/requested_access.ts";
 import type { ServerContext } from "../request/server_context.ts";
 import type { ListingRow } from "../response/listing.ts";
 import { respondRows } from "../response/row_listing.ts";
@@ -26,10 +27,10 @@ export function listRoot(
 }
 
 /** `OPTIONS /`: Windows asks the root for WebDAV support before it mounts a path below it. */
-export function rootOptions(): Response {
+export function rootOptions(context: RequestContext): Response {
   return new Response(null, {
     status: 204,
-    headers: { ...DAV_HEADERS, "allow": "GET, HEAD, OPTIONS" },
+    headers: { ...DAV_HEADERS, "allow": formatAllow(context, ["GET", "HEAD", "OPTIONS"]) },
   });
 }
 

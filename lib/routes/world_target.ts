@@ -4,12 +4,14 @@ import { Problem } from "../http/problem.ts";
 import type { RequestContext } from "../request/request_context.ts";
 import { createMethodProblem } from "./handler.ts";
 
-const WORLD_METHODS = "GET, HEAD, PUT, POST, DELETE, MOVE, OPTIONS";
-const COLLECTION_METHODS = "GET, HEAD, DELETE, MOVE, OPTIONS";
-const NAMESPACE_METHODS = "GET, HEAD, OPTIONS";
+const WORLD_METHODS = ["GET", "HEAD", "PUT", "POST", "DELETE", "MOVE", "OPTIONS"] as const;
+const COLLECTION_METHODS = ["GET", "HEAD", "DELETE", "MOVE", "OPTIONS"] as const;
+const NAMESPACE_METHODS = ["GET", "HEAD", "OPTIONS"] as const;
 
-/** Value of the `Allow` header of a path in a namespace. */
-export function allowedMethods({ target: { name, isCollection } }: RequestContext): string {
+/** The methods of a path in a namespace. */
+export function allowedMethods(
+  { target: { name, isCollection } }: Pick<RequestContext, "target">,
+): readonly string[] {
   if (!name.includes("/")) return NAMESPACE_METHODS;
   return isCollection ? COLLECTION_METHODS : WORLD_METHODS;
 }

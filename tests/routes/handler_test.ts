@@ -28,14 +28,15 @@ Deno.test("handleMethods() answers synchronously if the handler does", () => {
   );
 });
 
-Deno.test("handleMethods() answers OPTIONS with the methods, or with the handler given for it", async () => {
+Deno.test("handleMethods() answers OPTIONS with the methods that the caller may use, or with the handler given for it", async () => {
   const options = await handleMethods({ GET: text(""), POST: text("") }, NONE)(
     contextOf("OPTIONS", "/x"),
   );
-  assertEquals([options.status, options.headers.get("allow")], [
-    204,
-    "GET, HEAD, POST, OPTIONS",
-  ]);
+  assertEquals([options.status, options.headers.get("allow")], [204, "GET, HEAD, OPTIONS"]);
+  const inHome = await handleMethods({ GET: text(""), POST: text("") }, NONE)(
+    contextOf("OPTIONS", "/home/x"),
+  );
+  assertEquals(inHome.headers.get("allow"), "GET, HEAD, POST, OPTIONS");
   const own = await handleMethods({ GET: text(""), OPTIONS: text("mine") }, NONE)(
     contextOf("OPTIONS", "/x"),
   );
@@ -46,9 +47,14 @@ Deno.test("handleMethods() throws method-not-allowed for other methods, with All
   const handler = handleMethods(
     { GET: text("") },
     NONE,
-    ({ target }) => target.isCollection ? "GET" : "GET, PUT",
+    ({ target }) => target.isCollection ? ["GET"] : ["GET", "PUT"],
   );
-  for (const [path, allow] of [["/x/", "GET"], ["/x", "GET, PUT"]] as const) {
+  for (
+    const [path, allow] of [["/home/x/", "GET"], ["/home/x", "GET, PUT"], [
+      "/etc/x",
+      "GET",
+    ]] as const
+  ) {
     assertThrows(() => handler(contextOf("PATCH", path)), (error: unknown) => {
       assertEquals(error instanceof Problem && [error.type, error.headers], [
         "method-not-allowed",
@@ -67,7 +73,7 @@ Deno.test("handleMethods() ignores methods of the object's prototype", () => {
 });
 
 Deno.test("createMethodProblem() names the path as it was requested", () => {
-  const detail = (target: string) => createMethodProblem(contextOf("PUT", target), "GET").detail;
+  const detail = (target: string) => createMethodProblem(contextOf("PUT", target), ["GET"]).detail;
   assertEquals(detail("/home/x/"), "Cannot PUT /home/x/: allowed methods are GET");
   assertEquals(detail("/"), "Cannot PUT /: allowed methods are GET");
 });

@@ -50,6 +50,7 @@ Deno.test("/lib/<name>/state allows each method to the callers with the right fo
       {
         title: "lists the methods",
         send: "OPTIONS /lib/p/state",
+        as: T3,
         status: 204,
         has: { allow: "GET, HEAD, PUT, OPTIONS" },
       },

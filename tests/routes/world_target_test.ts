@@ -11,10 +11,13 @@ function contextOf(path: string): RequestContext {
 }
 
 Deno.test("allowedMethods() depends on whether the path is a namespace, a collection or a world", () => {
-  assertEquals(allowedMethods(contextOf("/home")), "GET, HEAD, OPTIONS");
-  assertEquals(allowedMethods(contextOf("/home/")), "GET, HEAD, OPTIONS");
-  assertEquals(allowedMethods(contextOf("/home/x/")), "GET, HEAD, DELETE, MOVE, OPTIONS");
-  assertEquals(allowedMethods(contextOf("/home/x")), "GET, HEAD, PUT, POST, DELETE, MOVE, OPTIONS");
+  assertEquals(allowedMethods(contextOf("/home")).join(" "), "GET HEAD OPTIONS");
+  assertEquals(allowedMethods(contextOf("/home/")).join(" "), "GET HEAD OPTIONS");
+  assertEquals(allowedMethods(contextOf("/home/x/")).join(" "), "GET HEAD DELETE MOVE OPTIONS");
+  assertEquals(
+    allowedMethods(contextOf("/home/x")).join(" "),
+    "GET HEAD PUT POST DELETE MOVE OPTIONS",
+  );
 });
 
 Deno.test("assertWorldTarget() accepts worlds only, and one segment below /lib", () => {

@@ -192,7 +192,7 @@ const WRITES: readonly Scenario[] = [
   {
     title: "rejects a collection",
     send: "PUT /home/c/",
-    as: T2,
+    as: T3,
     body: "x",
     status: 405,
     has: { allow: "GET, HEAD, DELETE, MOVE, OPTIONS" },
@@ -201,7 +201,7 @@ const WRITES: readonly Scenario[] = [
   {
     title: "answers 405 to a method that worlds do not support",
     send: "PATCH /home/a",
-    as: T2,
+    as: T3,
     body: "x",
     status: 405,
     has: { allow: "GET, HEAD, PUT, POST, DELETE, MOVE, OPTIONS" },
@@ -212,6 +212,7 @@ const WRITES: readonly Scenario[] = [
   {
     title: "lists the methods of a world",
     send: "OPTIONS /home/a",
+    as: T3,
     status: 204,
     has: {
       allow: "GET, HEAD, PUT, POST, DELETE, MOVE, OPTIONS",
@@ -221,6 +222,7 @@ const WRITES: readonly Scenario[] = [
   {
     title: "lists the methods of a collection",
     send: "OPTIONS /home/a/",
+    as: T3,
     status: 204,
     has: { allow: "GET, HEAD, DELETE, MOVE, OPTIONS" },
   },

@@ -50,7 +50,8 @@ export const COMMANDS: CommandTable = {
     ],
     options: {
       ttl: { value: "<time>", summary: "lifetime: 90s, 15m, 1h (default), 7d" },
-      mode: { value: "<r|rw>", summary: "read only, or read and write (default)" },
+      mode: { value: "<r|rw|rwd>", summary: "read, write (default), delete and move" },
+      name: { value: "<name>", summary: "name of the holder, which events show" },
       url: URL_OPTION,
     },
     load: () => import("./commands/mint.ts"),

@@ -20,13 +20,20 @@ import { sanitizeText } from "../../base/sanitize_text.ts";
 
 const DEFAULT_TTL = "1h";
 const DEFAULT_MODE = "rw";
+/** What each mode allows, as the explanation says it. */
+const ACCESS: ReadonlyMap<string, string> = new Map([
+  ["r", "read"],
+  ["rw", "read and write"],
+  ["rwd", "read, write, delete and move"],
+]);
+const NAME = /^[A-Za-z0-9._-]{1,64}$/;
 
 /**
  * Requests a capability and prints it.
  *
  * @param words one prefix, with or without its leading slash
  * @returns 0 if created, 1 if refused, 2 if nothing was tried, 3 if the server is unreachable
- * @throws {UsageError} if the lifetime, the mode or the URL is malformed
+ * @throws {UsageError} if the lifetime, the mode, the name or the URL is malformed
  * @throws {ConfigError} if a setting is invalid
  */
 export async function run(
@@ -44,8 +51,20 @@ export async function run(
     );
   }
   const mode = getTextOption(options, "mode") ?? DEFAULT_MODE;
-  if (mode !== "r" && mode !== "rw") {
-    throw new UsageError(`Cannot run mint: --mode is ${sanitizeText(mode)}; r or rw is needed`);
+  const access = ACCESS.get(mode);
+  if (access === undefined) {
+    throw new UsageError(
+      `Cannot run mint: --mode is ${sanitizeText(mode)}; r, rw or rwd is needed`,
+    );
+  }
+  const name = getTextOption(options, "name");
+  if (name !== undefined && !NAME.test(name)) {
+    throw new UsageError(
+      `Cannot run mint: --name is ${
+        sanitizeText(name)
+      }; 1 to 64 letters, digits, dots, underscores ` +
+        "and hyphens are needed",
+    );
   }
   try {
     const url = getTextOption(options, "url");
@@ -62,7 +81,8 @@ export async function run(
       return 2;
     }
     const path = prefix.startsWith("/") ? prefix : `/${prefix}`;
-    const query = `prefix=${encodePath(path)}&ttl=${ttl}&mode=${mode}`;
+    const query = `prefix=${encodePath(path)}&ttl=${ttl}&mode=${mode}` +
+      (name === undefined ? "" : `&name=${name}`);
     const response = await server.client.request("POST", `/auth/mint?${query}`, { credential });
     const token = readProperty(response.json, "token");
     if (response.status !== 200 || typeof token !== "string" || !/^[\w.-]+$/.test(token)) {
@@ -71,7 +91,9 @@ export async function run(
     }
     console.log(token);
     if (Deno.stdout.isTerminal()) {
-      console.error(formatExplanation(server.client.base, path, mode, ttl));
+      const id = readProperty(response.json, "id");
+      const shownId = typeof id === "string" ? sanitizeText(id) : "";
+      console.error(formatExplanation(server.client.base, { path, access, ttl, id: shownId }));
     }
     return 0;
   } catch (error) {
@@ -81,18 +103,22 @@ export async function run(
   }
 }
 
-/** Formats what a token allows and how to send it. */
-export function formatExplanation(
-  base: string,
-  path: string,
-  mode: "r" | "rw",
-  ttl: number,
-): string {
-  const access = mode === "r" ? "read" : "read and write";
+/** What the explanation of a capability states. */
+interface Explained {
+  readonly path: string;
+  /** What it allows, as verbs. */
+  readonly access: string;
+  /** Lifetime in seconds. */
+  readonly ttl: number;
+  readonly id: string;
+}
+
+/** Formats what a token allows, how to send it, and how to end it. */
+export function formatExplanation(base: string, { path, access, ttl, id }: Explained): string {
   return [
     "",
     `This token can ${access} ${path} and everything below it for ${formatDuration(ttl)}.`,
-    "The server keeps no list of capabilities, so this one cannot be revoked before it expires.",
     `  curl ${base}${encodePath(path)}/ -H 'Authorization: Bearer <the token>'`,
+    `To end it before it expires, add its id to /etc/revoked: ${id}`,
   ].join("\n");
 }

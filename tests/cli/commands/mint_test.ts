@@ -20,6 +20,7 @@ Deno.test("mint prints only the token, which allows what was requested", () =>
         [["home/scratch"], "/home/scratch", "rw", 3600],
         [["/home/a b/ü", "--ttl", "15m", "--mode=r"], "/home/a b/ü", "r", 900],
         [["/home/x/", "--ttl=7d"], "/home/x", "rw", 604_800],
+        [["/home/x", "--mode", "rwd", "--name=kestrel"], "/home/x", "rwd", 3600],
       ];
       for (const [args, prefix, mode, ttl] of rows) {
         const { code, stdout, stderr } = await mint(...args);
@@ -28,12 +29,15 @@ Deno.test("mint prints only the token, which allows what was requested", () =>
         assertEquals(stderr, "");
         const described = await whoami(stdout.trim());
         assertEquals([described.prefix, described.mode], [prefix, mode]);
+        const name = args.includes("--name=kestrel") ? ["kestrel"] : [];
+        assertEquals(described.names, name);
         assert(described.ttl_sec > ttl - 20 && described.ttl_sec <= ttl, String(described.ttl_sec));
       }
       const refused: readonly [string[], number, RegExp][] = [
         [[], 2, /^Cannot run mint with 0 arguments: it takes <prefix>/],
         [["/home/x", "--ttl", "soon"], 2, /^Cannot run mint: --ttl is soon; a duration/],
-        [["/home/x", "--mode", "w"], 2, /^Cannot run mint: --mode is w; r or rw/],
+        [["/home/x", "--mode", "w"], 2, /^Cannot run mint: --mode is w; r, rw or rwd/],
+        [["/home/x", "--name", "a/b"], 2, /^Cannot run mint: --name is a\/b; 1 to 64 letters/],
         [["/home/../etc"], 1, /^Cannot create a capability: \?prefix= is not a canonical/],
         [["/home/x", "--ttl", "9999d"], 1, /ttl/],
       ];
@@ -118,8 +122,14 @@ Deno.test({
     }),
 });
 
-Deno.test("formatExplanation() states what a token allows, its lifetime and how to send it", () => {
-  const text = formatExplanation("http://x:1", "/home/a b", "r", 5400);
+Deno.test("formatExplanation() states what a token allows, its lifetime, its use and its end", () => {
+  const id = "1764293412345-9f3ac04be1d27a55";
+  const text = formatExplanation("http://x:1", {
+    path: "/home/a b",
+    access: "read",
+    ttl: 5400,
+    id,
+  });
   assertMatch(
     text,
     /^This token can read \/home\/a b and everything below it for 90 minutes\.$/m,
@@ -129,7 +139,7 @@ Deno.test("formatExplanation() states what a token allows, its lifetime and how 
     /^ {2}curl http:\/\/x:1\/home\/a%20b\/ -H 'Authorization: Bearer <the token>'$/m,
   );
   assertMatch(
-    formatExplanation("http://x:1", "/", "rw", 1),
-    /read and write \/ and .* for 1 second\./,
+    text,
+    /^To end it before it expires, add its id to \/etc\/revoked: 1764293412345-9f/m,
   );
 });

@@ -204,11 +204,18 @@ Deno.test("the shell shows and changes worlds in the browser", async (t) => {
         await page.getByRole("button", { name: "T3" }).click();
         await page.getByRole("button", { name: "Mint a capability" }).click();
         await page.getByLabel("Prefix").fill("/home/scratch");
+        await page.getByLabel("Access").selectOption("rwd");
+        await page.getByLabel("Name of the holder").fill("kestrel");
         await page.getByRole("button", { name: "Mint", exact: true }).click();
         const token = await page.getByLabel("Token", { exact: true }).textContent();
         await page.screenshot({ path: `${SHOTS}mint-1440-light.png` });
         const prompt = await page.getByLabel("Prompt for an agent", { exact: true }).textContent();
         assert(prompt?.includes(`${url}/home/scratch/`) && prompt.includes(token ?? "?"));
+        assert(prompt?.includes(`${url}/usr/lib/skills/elastik.md?raw`));
+        const whoami = await fetch(`${url}/auth/whoami`, {
+          headers: { authorization: `Bearer ${token}` },
+        });
+        assertEquals((await whoami.json()).by, "cap:/home/scratch#kestrel");
         const write = (path: string) =>
           fetch(url + path, {
             method: "PUT",

@@ -223,6 +223,8 @@ export const CAPABILITY_TTL_SECONDS = 3600;
 export const MAX_CAPABILITY_TTL_SECONDS = 365 * 24 * 3600;
 /** Verified capabilities that are cached; a repeated one costs one hash instead of its HMACs. */
 export const CAPABILITY_CACHE_ENTRIES = 1024;
+/** Lines of `/etc/revoked`. */
+export const MAX_REVOKED_LINES = 10_000;
 /** Longest user name in `/etc/passwd`. */
 export const MAX_USER_NAME_CHARS = 64;
 

@@ -2,7 +2,8 @@
  * Authentication: turns the Authorization header into a `Caller`, once per request. This is the
  * only reader of that header and the only module that holds the tokens of the server. Unknown,
  * expired and malformed credentials are rejected in the same way, so that a response does not
- * reveal which it was. No header value makes the module throw.
+ * reveal which it was. The holder of a revoked capability learns that it is revoked. No header value
+ * makes the module throw.
  *
  * Tokens are compared by a fingerprint: a SHA-256 over a secret of the server and the token. A
  * client cannot predict or choose a fingerprint, so a comparison that stops at the first difference
@@ -21,8 +22,10 @@ import {
   NO_ACCOUNTS,
   parseAccounts,
 } from "./accounts.ts";
-import { type Caller, isExpired, type Scope } from "./caller.ts";
+import { NOTHING_REVOKED, type RevokedList } from "../world/revoked_list.ts";
+import { type Caller, capabilityName, isExpired, type Scope } from "./caller.ts";
 import { isCapabilityShaped, verify } from "./capability.ts";
+import { isRevoked } from "./revocation.ts";
 
 /** The secrets of the server, and the clock. */
 export interface AuthenticatorSettings {
@@ -58,11 +61,18 @@ export interface Authenticator {
    * not affected.
    */
   suspendAccounts(): void;
+  /** Replaces the list of revoked capabilities. In effect when it returns. */
+  setRevoked(list: RevokedList): void;
+  /**
+   * Accepts no capability until {@link setRevoked} is called. Callers that were authenticated before
+   * are not affected.
+   */
+  suspendCapabilities(): void;
   /**
    * Checks whether the credential of a caller still gives the authority that it gave when the
    * caller was authenticated. A stream, a lock or a plugin call can last longer than the credential
-   * that opened it: a capability expires, an account is removed, gets another tier or another
-   * password.
+   * that opened it: a capability expires or is revoked, an account is removed, gets another tier or
+   * another password.
    *
    * @param caller the same object that {@link authenticate} returned
    */
@@ -82,6 +92,13 @@ export const ANONYMOUS: Caller = Object.freeze({ tier: "T1", by: "T1" });
 export const LOCAL: Caller = Object.freeze({ tier: "T2", by: "T2:local" });
 /** The caller of a request with an unknown or expired credential. */
 export const REJECTED: Caller = Object.freeze({ tier: "T1", by: "T1", rejected: true });
+/** The caller of a request with a revoked capability. */
+export const REVOKED: Caller = Object.freeze({
+  tier: "T1",
+  by: "T1",
+  rejected: true,
+  revoked: true,
+});
 
 const T2: Caller = Object.freeze({ tier: "T2", by: "T2", authenticated: true });
 const T3: Caller = Object.freeze({ tier: "T3", by: "T3", authenticated: true });
@@ -103,8 +120,13 @@ class CredentialAuthenticator implements Authenticator {
   readonly #withoutCredential: Caller;
   readonly #pepper: string;
   readonly #tokens = new Map<string, Caller>();
-  /** Verified capabilities by fingerprint, oldest first. The expiry is checked at every use. */
-  readonly #capabilities = new Map<string, Caller>();
+  /**
+   * Verified capabilities by fingerprint, oldest first. The expiry is checked at every use; a change
+   * of the list of revoked capabilities removes all of them.
+   */
+  #capabilities = new Map<string, Caller>();
+  #revoked: RevokedList = NOTHING_REVOKED;
+  #areCapabilitiesAccepted = true;
   #accounts: Accounts = NO_ACCOUNTS;
   #areAccountsKnown = true;
   /** The account with which each caller was authenticated. */
@@ -142,11 +164,24 @@ class CredentialAuthenticator implements Authenticator {
   setAccounts(passwd: string, shadow: string): void {
     this.#areAccountsKnown = true;
     this.#accounts = parseAccounts(passwd, shadow);
-    for (const listener of [...this.#listeners]) listener();
+    this.#notify();
+  }
+
+  setRevoked(list: RevokedList): void {
+    this.#revoked = list;
+    this.#areCapabilitiesAccepted = true;
+    this.#capabilities = new Map();
+    this.#notify();
+  }
+
+  suspendCapabilities(): void {
+    this.#areCapabilitiesAccepted = false;
+    this.#capabilities = new Map();
   }
 
   isCurrent(caller: Caller): boolean {
     if (isExpired(caller, this.#settings.now() / 1000)) return false;
+    if (caller.scope !== undefined && isRevoked(this.#revoked, caller.scope)) return false;
     const used = this.#accountOf.get(caller.delegation?.holder ?? caller);
     return used === undefined || isSameAccount(this.#accounts.get(used.user), used.account);
   }
@@ -154,6 +189,10 @@ class CredentialAuthenticator implements Authenticator {
   onChange(listener: () => void): () => void {
     this.#listeners.add(listener);
     return () => void this.#listeners.delete(listener);
+  }
+
+  #notify(): void {
+    for (const listener of [...this.#listeners]) listener();
   }
 
   /** Determines the caller of a token or a capability, given as it was on the wire. */
@@ -174,7 +213,8 @@ class CredentialAuthenticator implements Authenticator {
       return undefined;
     }
     const scope = verify(this.#settings.key, token, nowSeconds);
-    if (scope === undefined) return undefined;
+    if (scope === undefined || !this.#areCapabilitiesAccepted) return undefined;
+    if (isRevoked(this.#revoked, scope)) return REVOKED;
     const caller = capabilityCaller(scope);
     if (this.#capabilities.size >= CAPABILITY_CACHE_ENTRIES) {
       for (const oldest of this.#capabilities.keys()) {
@@ -218,12 +258,9 @@ class CredentialAuthenticator implements Authenticator {
 }
 
 function capabilityCaller(scope: Scope): Caller {
-  // The path must be inside every prefix, so the longest prefix is the effective one. A later,
-  // shorter prefix would make the event chain record a larger area than the caller can reach.
-  const longest = scope.prefixes.reduce((a, b) => (b.length >= a.length ? b : a));
   return Object.freeze({
     tier: "T2",
-    by: `cap:${longest}`,
+    by: capabilityName(scope),
     scope: Object.freeze({ ...scope, prefixes: Object.freeze(scope.prefixes) }),
     authenticated: true,
   });

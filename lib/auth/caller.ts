@@ -9,15 +9,31 @@
 export type Tier = "T1" | "T2" | "T3";
 
 /**
+ * What a capability allows: `r` reads; `rw` also writes what T2 may write; `rwd` also deletes, moves
+ * and restores it.
+ */
+export type CapabilityMode = "r" | "rw" | "rwd";
+
+/**
  * The limits of a capability. The path must be inside every prefix, and the mode limits the action.
  */
 export interface Scope {
-  /** Canonical absolute paths without a trailing slash, `/home/scratch`; `/` is the whole tree. */
+  /**
+   * Canonical absolute paths without a trailing slash, `/home/scratch`; `/` is the whole tree. Each is
+   * at or below the one before, so the last one is the innermost.
+   */
   readonly prefixes: readonly string[];
-  /** `r` allows reads only; `rw` also allows the writes that T2 allows. */
-  readonly mode: "r" | "rw";
+  /** The narrowest mode of all lines. */
+  readonly mode: CapabilityMode;
   /** Unix time in seconds at which the capability expires. */
   readonly exp: number;
+  /** Id of the capability; absent if a version before 6.2 minted it. */
+  readonly id?: string;
+  /**
+   * The names that `by` shows, outermost first; absent without a name. The first one is `~<id>` if a
+   * holder added a name to a capability that had none.
+   */
+  readonly names?: readonly string[];
   /**
    * The first line of the token, without its signature. The tokens that a holder derives from one
    * capability have the same first line, so limits per credential count them together.
@@ -52,7 +68,7 @@ export interface Caller {
   readonly tier: Tier;
   /**
    * The name that the event chain records, never a secret: `T1`, `T2`, `T3`; `T2:local` for a
-   * loopback caller without a credential; `cap:/home/scratch`; `user:ada`.
+   * loopback caller without a credential; `cap:/home/team#kestrel/junior`; `user:ada`.
    */
   readonly by: string;
   /** Present only for a capability. */
@@ -65,8 +81,10 @@ export interface Caller {
   readonly delegation?: Delegation;
   /** A valid credential was sent: a token, a capability or an account. */
   readonly authenticated?: true;
-  /** A credential was sent, and it is unknown or expired. */
+  /** A credential was sent, and it is unknown, expired or revoked. */
   readonly rejected?: true;
+  /** The credential was a capability of this server that `/etc/revoked` revokes. */
+  readonly revoked?: true;
 }
 
 const RANK: Record<Tier, number> = { T1: 1, T2: 2, T3: 3 };
@@ -84,9 +102,24 @@ export function credentialKey({ by, scope }: Caller): string {
   return scope === undefined ? by : `cap:${scope.root}`;
 }
 
+/** Returns the prefix to which a capability is narrowed: the one that all others contain. */
+export function innermostPrefix({ prefixes }: Pick<Scope, "prefixes">): string {
+  return prefixes.at(-1) ?? "/";
+}
+
+/**
+ * Returns the name of a capability in events, `cap:/home/team#kestrel/junior`. `#` separates the prefix
+ * from the names, so `#` and `%` of the prefix are percent-encoded: no prefix can look like a name.
+ */
+export function capabilityName(scope: Pick<Scope, "prefixes" | "names">): string {
+  const prefix = innermostPrefix(scope).replaceAll("%", "%25").replaceAll("#", "%23");
+  const { names = [] } = scope;
+  return names.length === 0 ? `cap:${prefix}` : `cap:${prefix}#${names.join("/")}`;
+}
+
 /**
  * Checks whether a caller has the credential of a holder, or the capability from which the holder's
- * was derived. Two capabilities of one prefix are different credentials, although events name them
+ * was derived. Two capabilities of one prefix are different credentials, also if events name them
  * alike.
  *
  * @param holder the caller that created something: a lock
@@ -96,9 +129,10 @@ export function hasCredentialOf(caller: Caller, holder: Caller): boolean {
   if (scope === undefined || holder.scope === undefined) {
     return scope === holder.scope && caller.by === holder.by && tier === holder.tier;
   }
-  const { root, prefixes, exp } = holder.scope;
+  const { root, prefixes, exp, names = [] } = holder.scope;
   return scope.root === root && scope.exp >= exp &&
-    scope.prefixes.every((prefix, at) => prefixes[at] === prefix);
+    scope.prefixes.every((prefix, at) => prefixes[at] === prefix) &&
+    (scope.names ?? []).every((name, at) => names[at] === name);
 }
 
 /**

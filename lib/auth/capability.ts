@@ -2,11 +2,16 @@
  * Capability tokens. A capability allows its holder what its lines state, and the holder can derive
  * a narrower one without the server.
  *
- * - A token is `<base64url(lines)>.<base64url(signature)>`; a line is `prefix|exp|mode`.
+ * - A token is `<base64url(lines)>.<base64url(signature)>`. A minted line is
+ *   `prefix|exp|mode|name|id`; the name may be empty. A line that a holder adds is `prefix|exp|mode`
+ *   or `prefix|exp|mode|name`. Versions before 6.2 minted `prefix|exp|mode`, which stays valid. A
+ *   first line with four fields was never minted and is rejected.
  * - The first line is signed (HMAC-SHA256) with the server's key; each further line is signed with
  *   the signature before it. Any holder can add a line; removing one needs the key.
- * - The lines intersect: the path must be inside every prefix, the earliest expiry counts, and one
- *   `r` makes the token read-only. A line can therefore never widen the lines before it.
+ * - The prefix of each line is at or below the prefix of the line before. The earliest expiry and the
+ *   narrowest mode of all lines count. A line can therefore never widen the lines before it.
+ * - A holder adds a name under its own. If the minted line has no name, its id takes that place, so
+ *   that the holders of two capabilities never have one name.
  * - Each token has one valid spelling. Any other text is rejected, and no text makes the check
  *   throw.
  *
@@ -16,24 +21,77 @@
  */
 
 import { timingSafeEqual } from "node:crypto";
-import { hmacSha256 } from "../base/hash.ts";
+import { hmacSha256, sha256Hex } from "../base/hash.ts";
 import { isCanonicalPath } from "../http/path.ts";
 import { Problem } from "../http/problem.ts";
 import { MAX_CAPABILITY_CHARS, MAX_CAPABILITY_LINES } from "../limits.ts";
-import type { Scope } from "./caller.ts";
+import { isCapabilityId, isCapabilityName } from "../world/revoked_list.ts";
+import type { CapabilityMode, Scope } from "./caller.ts";
 
 /** One line of a capability: what it allows, or how it narrows the lines before it. */
 export interface CapabilityLine {
   /** Canonical absolute path without a trailing slash; `/` is the whole tree. */
   readonly prefix: string;
-  readonly mode: "r" | "rw";
+  readonly mode: CapabilityMode;
   /** Unix time in seconds at which the line expires. */
   readonly exp: number;
+  /** Name of the holder: `[A-Za-z0-9._-]{1,64}`, not `.` or `..`; absent without a name. */
+  readonly name?: string;
+}
+
+/** The first line of a capability. */
+export interface MintedLine extends CapabilityLine {
+  /**
+   * Id from {@link createCapabilityId}. Without it the line has the form of versions before 6.2, which
+   * has no name either.
+   */
+  readonly id?: string;
 }
 
 const SIGNATURE_CHARS = 43;
+/** Random bytes of an id. */
+const ID_BYTES = 8;
+/** Hexadecimal digits of the hash that identifies a capability without an id. */
+const HASH_DIGITS = 16;
 const encoder = new TextEncoder();
 const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+
+/**
+ * Checks whether a text is a mode.
+ *
+ * @example
+ * ```ts
+ * import { strictEqual } from "node:assert/strict";
+ * import { isCapabilityMode } from "./capability.ts";
+ *
+ * strictEqual(isCapabilityMode("rwd"), true);
+ * strictEqual(isCapabilityMode("d"), false);
+ * ```
+ */
+export function isCapabilityMode(text: string): text is CapabilityMode {
+  return text === "r" || text === "rw" || text === "rwd";
+}
+
+/**
+ * Creates the id of a new capability: its mint time and randomness, so that two capabilities of one
+ * moment differ.
+ *
+ * @param now mint time in Unix milliseconds
+ * @param random at least 8 random bytes
+ *
+ * @example
+ * ```ts
+ * import { strictEqual } from "node:assert/strict";
+ * import { createCapabilityId } from "./capability.ts";
+ *
+ * const random = Uint8Array.of(1, 2, 3, 4, 5, 6, 7, 255);
+ * strictEqual(createCapabilityId(1764293412345, random), "1764293412345-01020304050607ff");
+ * ```
+ */
+export function createCapabilityId(now: number, random: Uint8Array): string {
+  if (random.length < ID_BYTES) throw new TypeError(`An id needs ${ID_BYTES} random bytes`);
+  return `${Math.floor(now)}-${random.subarray(0, ID_BYTES).toHex()}`;
+}
 
 /**
  * Creates a capability.
@@ -53,9 +111,9 @@ const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
  * strictEqual(verify("signing key", token, 1900000000)?.mode, "rw");
  * ```
  */
-export function mint(grant: CapabilityLine & { readonly key: string }): string {
+export function mint(grant: MintedLine & { readonly key: string }): string {
   if (grant.key === "") throw new TypeError("Cannot mint a capability: the signing key is empty");
-  const line = formatLine(grant);
+  const line = formatLine(grant, true);
   return formatToken(line, hmacSha256(grant.key, line));
 }
 
@@ -65,9 +123,9 @@ export function mint(grant: CapabilityLine & { readonly key: string }): string {
  * @param token a token from `mint` or `narrow`; its signature is not checked
  * @param grant the line to add; it cannot allow more than the lines before it
  * @returns the new token
- * @throws {Problem} `bad-query` if the token is malformed, a field is not canonical, or the result
- * would be longer than {@link MAX_CAPABILITY_CHARS} or have more than {@link MAX_CAPABILITY_LINES}
- * lines
+ * @throws {Problem} `bad-query` if the token is malformed, a field is not canonical, the prefix is not
+ * inside the prefix of the last line, or the result would be longer than
+ * {@link MAX_CAPABILITY_CHARS} or have more than {@link MAX_CAPABILITY_LINES} lines
  *
  * @example
  * ```ts
@@ -94,7 +152,14 @@ export function narrow(token: string, grant: CapabilityLine): string {
       `Cannot narrow the capability: it has ${parts.lines.length} lines; at most ${MAX_CAPABILITY_LINES} are allowed`,
     );
   }
-  const line = formatLine(grant);
+  const [outer = ""] = parts.lines.at(-1)?.split("|", 1) ?? [];
+  if (!isBelow(grant.prefix, outer)) {
+    throw new Problem(
+      "bad-query",
+      `Cannot narrow the capability: ${grant.prefix} is not inside its prefix ${outer}`,
+    );
+  }
+  const line = formatLine(grant, false);
   return formatToken(`${parts.text}\n${line}`, hmacSha256(parts.signature, line));
 }
 
@@ -124,17 +189,34 @@ export function verify(key: string, token: string, nowSeconds: number): Scope | 
   for (const line of parts.lines) expected = hmacSha256(expected, line);
   if (typeof expected === "string" || !timingSafeEqual(expected, parts.signature)) return undefined;
   const prefixes: string[] = [];
-  let exp = Number.MAX_SAFE_INTEGER;
-  let mode: CapabilityLine["mode"] = "rw";
-  for (const line of parts.lines) {
-    const grant = parseLine(line);
-    if (grant === undefined) return undefined;
-    prefixes.push(grant.prefix);
-    if (grant.exp < exp) exp = grant.exp;
-    if (grant.mode === "r") mode = "r";
-  }
+  const names: string[] = [];
   const root = parts.lines[0] ?? "";
-  return exp > nowSeconds ? { prefixes, mode, exp, root } : undefined;
+  let exp = Number.MAX_SAFE_INTEGER;
+  let mode: CapabilityMode = "rwd";
+  let outer = "/";
+  let id: string | undefined;
+  for (const [at, line] of parts.lines.entries()) {
+    const grant = parseLine(line, at === 0);
+    if (grant === undefined || !isBelow(grant.prefix, outer)) return undefined;
+    prefixes.push(outer = grant.prefix);
+    if (grant.exp < exp) exp = grant.exp;
+    // Each mode is the beginning of the wider ones.
+    if (grant.mode.length < mode.length) mode = grant.mode;
+    if (at === 0) id = grant.id;
+    if (grant.name === undefined) continue;
+    // Without a name of the minted line, two holders of different capabilities could take one name.
+    if (at > 0 && names.length === 0) names.push(`~${id ?? hashOf(root)}`);
+    names.push(grant.name);
+  }
+  if (exp <= nowSeconds) return undefined;
+  return {
+    prefixes,
+    mode,
+    exp,
+    root,
+    ...(id === undefined ? {} : { id }),
+    ...(names.length === 0 ? {} : { names }),
+  };
 }
 
 /**
@@ -211,26 +293,54 @@ function formatToken(text: string, signature: Uint8Array): string {
   return token;
 }
 
-function formatLine({ prefix, exp, mode }: CapabilityLine): string {
-  const line = `${prefix}|${exp}|${mode}`;
-  if (parseLine(line) === undefined) {
+function formatLine({ prefix, exp, mode, name, id }: MintedLine, isFirst: boolean): string {
+  const fields = [prefix, exp, mode];
+  if (id !== undefined) fields.push(name ?? "", id);
+  else if (name !== undefined) fields.push(name);
+  const line = fields.join("|");
+  if (parseLine(line, isFirst) === undefined) {
     throw new Problem(
       "bad-query",
       `Cannot create the capability line ${JSON.stringify(line)}: it needs a canonical absolute ` +
-        "prefix without |, whole seconds of Unix time, and the mode r or rw",
+        `prefix without |, whole seconds of Unix time, the mode r, rw or rwd, and a name of ` +
+        "1 to 64 letters, digits, dots, underscores and hyphens",
     );
   }
   return line;
 }
 
-/** Parses one line. Returns undefined for any spelling that is not canonical. */
-function parseLine(line: string): CapabilityLine | undefined {
-  const [prefix, time, mode, ...more] = line.split("|");
-  if (prefix === undefined || time === undefined || more.length > 0) return undefined;
-  if (mode !== "r" && mode !== "rw") return undefined;
+/**
+ * Parses one line. Returns undefined for any spelling that is not canonical.
+ *
+ * @param isFirst whether it is the minted line, which has five fields, or three in an old token
+ */
+function parseLine(line: string, isFirst: boolean): MintedLine | undefined {
+  const fields = line.split("|");
+  const { length } = fields;
+  const isKnown = length === 3 || length === (isFirst ? 5 : 4);
+  const [prefix, time, mode, name = "", id] = fields;
+  if (!isKnown || prefix === undefined || time === undefined || mode === undefined) {
+    return undefined;
+  }
+  if (!isCapabilityMode(mode)) return undefined;
   const exp = Number(time);
   if (!Number.isSafeInteger(exp) || exp <= 0 || String(exp) !== time) return undefined;
-  return isCanonicalPath(prefix) ? { prefix, exp, mode } : undefined;
+  if (id !== undefined && !isCapabilityId(id)) return undefined;
+  // Only a minted line can have an empty name.
+  if (name === "" ? length === 4 : !isCapabilityName(name)) return undefined;
+  if (!isCanonicalPath(prefix)) return undefined;
+  return {
+    prefix,
+    exp,
+    mode,
+    ...(name === "" ? {} : { name }),
+    ...(id === undefined ? {} : { id }),
+  };
+}
+
+/** Identifies a capability without an id: equal tokens of versions before 6.2 are one capability. */
+function hashOf(root: string): string {
+  return sha256Hex(root).slice(0, HASH_DIGITS);
 }
 
 function base64url(bytes: Uint8Array): string {

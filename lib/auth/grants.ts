@@ -30,7 +30,13 @@ const PROPERTY_RECORDS = "/var/lib/dav/";
  * Paths that only T3 can read. A grant for a parent path does not include them; the plugin must
  * request each by name.
  */
-const REQUIRES_EXPLICIT_GRANT = ["/boot", "/etc/shadow", "/proc/source", "/var/cache"] as const;
+const REQUIRES_EXPLICIT_GRANT = [
+  "/boot",
+  "/etc/shadow",
+  "/etc/revoked",
+  "/proc/source",
+  "/var/cache",
+] as const;
 
 /**
  * Checks whether grants allow an action on a path.

@@ -7,7 +7,14 @@
 import type { Within } from "../world/changes.ts";
 import { foldPath } from "../base/fold_path.ts";
 import { Problem } from "../http/problem.ts";
-import { type Caller, type Delegation, hasCredentialOf, isAtLeast, type Tier } from "./caller.ts";
+import {
+  type Caller,
+  type Delegation,
+  hasCredentialOf,
+  innermostPrefix,
+  isAtLeast,
+  type Tier,
+} from "./caller.ts";
 import { isInside } from "./capability.ts";
 import { isGranted, isTreeGranted } from "./grants.ts";
 
@@ -42,16 +49,23 @@ export const CHALLENGE = 'Bearer realm="elastik", Basic realm="elastik", charset
  * Paths that only T3 can read, each with everything below it; in lower case. The cache of a plugin
  * contains responses to its callers, and these may have different rights.
  */
-const PRIVATE = ["/boot", "/etc/shadow", "/proc/source", "/var/cache"] as const;
+const PRIVATE = ["/boot", "/etc/shadow", "/etc/revoked", "/proc/source", "/var/cache"] as const;
 /** The files of the browser shell. Any caller can read them, from any address. */
 const SHELL = "/usr/lib/shell/";
 /**
- * The documents from which an AI agent learns to use the server. Every holder of a capability needs
- * them.
+ * Documents, skills and programs: what every holder of a capability needs to work. It contains nothing
+ * private.
  */
-const SKILLS = "/usr/lib/skills/";
-/** Describes the caller to itself, so every caller can read it. */
-const WHOAMI = "/auth/whoami";
+const SHARED = "/usr";
+/** Other paths that every holder of a capability can read: they describe the server and the caller. */
+const DESCRIPTIONS: ReadonlySet<string> = new Set([
+  "/auth/whoami",
+  "/bin",
+  "/proc/health",
+  "/proc/status",
+  "/proc/version",
+  "/proc/worlds",
+]);
 /** Every caller can read it, but only T3 sees the secrets in it; in lower case. */
 const REDACTED = "/etc/fstab";
 /** Paths of mounts: the disk and other servers. A plugin there is open to callers without a scope. */
@@ -103,6 +117,11 @@ export function decide(caller: Caller, action: Action, path: string): Decision {
     }
     if (action === "write" && scope.mode === "r") {
       return refuse(caller, VERBS[action], path, "a capability of mode rw");
+    }
+    if (action === "delete" && isDeletable(path)) {
+      return scope.mode === "rwd"
+        ? ALLOWED
+        : refuse(caller, VERBS[action], path, "a capability of mode rwd");
     }
   }
   const needed = neededTier(action, path);
@@ -198,7 +217,7 @@ export function canRead(caller: Caller, path: string): boolean {
 export function readScopeKey({ scope, grants, tier }: Caller): string | undefined {
   if (grants !== undefined) return undefined;
   if (scope === undefined) return tier === "T3" ? "all" : "public";
-  return `in ${JSON.stringify(scope.prefixes)}`;
+  return `in ${innermostPrefix(scope)}`;
 }
 
 /**
@@ -262,8 +281,7 @@ export function decideCall(
       : refuse(caller, "call", path, "a grant over the path");
   }
   if (scope !== undefined) {
-    const isReached = isInside(scope, path) ||
-      needed === "T1" && !isAtOrBelow(path, MOUNTS) ||
+    const isReached = isInside(scope, path) || isOpenRoute(path, needed) ||
       subject !== undefined && isInside(scope, subject);
     if (!isReached) {
       return refuse(caller, "call", path, "a capability over the path");
@@ -273,6 +291,25 @@ export function decideCall(
     }
   }
   return isAtLeast(caller.tier, needed) ? ALLOWED : refuse(caller, "call", path, needed);
+}
+
+/** Whether a route is open to every capability: of tier T1 and not a mount. */
+function isOpenRoute(path: string, needed: Tier): boolean {
+  return needed === "T1" && !isAtOrBelow(path, MOUNTS);
+}
+
+/**
+ * Checks whether a caller sees a route in `/bin`: a route that it can read, and for a capability also
+ * every route that it can call, or can use for the worlds in its prefix.
+ *
+ * @param path canonical path of the route
+ * @param needed tier of the plugin that has the route; undefined for a route of the core, which is the
+ * same on every server
+ */
+export function canSeeRoute(caller: Caller, path: string, needed: Tier | undefined): boolean {
+  if (canRead(caller, path)) return true;
+  if (caller.scope === undefined || isPrivate(path)) return false;
+  return needed === undefined || isOpenRoute(path, needed);
 }
 
 /**
@@ -326,17 +363,22 @@ function isPluginSource(path: string): boolean {
   return path.startsWith("/lib/") && path.length > 5 && path.indexOf("/", 5) < 0;
 }
 
+/**
+ * Whether a capability whose mode includes `d` can delete a path inside its prefix: what T2 can write,
+ * except plugin sources. T2 is the most that a capability has.
+ */
+function isDeletable(path: string): boolean {
+  return neededTier("write", path) === "T2" && !isPluginSource(path);
+}
+
+/** Whether every capability can read a path outside its prefix. */
 function isOpen(path: string): boolean {
-  return path.startsWith(SHELL) || path.startsWith(SKILLS) || path === WHOAMI;
+  return isBelow(path, SHARED) || DESCRIPTIONS.has(path);
 }
 
 /** The parts of the tree that every capability can read, for `toReadScope`. */
 export function openPartsOfCapability(): readonly Within[] {
-  return [SHELL, SKILLS].map((path) => ({
-    name: path.slice(1, -1),
-    part: "below",
-    restricted: false,
-  }));
+  return [{ name: SHARED.slice(1), part: "tree", restricted: false }];
 }
 
 /** Whether only T3 can read a path, and a plugin that was granted it by name. */
@@ -392,6 +434,7 @@ function describeAuthority(caller: Caller): string {
 }
 
 function describeHolder(caller: Caller): string {
+  if (caller.revoked === true) return "the capability was revoked";
   if (caller.rejected === true) return "the credential is unknown or expired";
   if (caller.authenticated !== true) return "no credential was sent";
   const { scope, grants } = caller;
@@ -399,5 +442,5 @@ function describeHolder(caller: Caller): string {
     return `the plugin's grants are ${Object.keys(grants).join(" and ") || "none"}`;
   }
   if (scope === undefined) return `the caller has ${caller.tier}`;
-  return `the capability covers ${scope.prefixes.join(" and ")} with mode ${scope.mode}`;
+  return `the capability covers ${innermostPrefix(scope)} with mode ${scope.mode}`;
 }

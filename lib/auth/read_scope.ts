@@ -18,11 +18,13 @@ import { isPrivatePath, openPartsOfCapability } from "./policy.ts";
 export function toReadScope({ scope, grants, tier }: Caller): readonly Within[] {
   if (grants !== undefined) return Object.keys(grants).map(toGrantedPart);
   if (scope === undefined) return [{ name: "", part: "tree", restricted: tier === "T3" }];
-  const inner = innermost(scope.prefixes);
   const open = openPartsOfCapability();
-  return inner === undefined
-    ? open
-    : [{ name: inner.slice(1), part: "tree", restricted: false }, ...open];
+  const inner = innermost(scope.prefixes)?.slice(1);
+  if (inner === undefined || open.some(({ name }) => isAtOrBelow(inner, name))) return open;
+  return [
+    { name: inner, part: "tree", restricted: false },
+    ...open.filter(({ name }) => !isAtOrBelow(name, inner)),
+  ];
 }
 
 /**

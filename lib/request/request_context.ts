@@ -81,7 +81,7 @@ export function bindToCaller(
       if (isCurrent(caller)) return;
       throw new Problem(
         "unauthorized",
-        "Cannot accept the content: the credential expired or was changed while it was sent; " +
+        "Cannot accept the content: the credential expired, was changed or revoked while it was sent; " +
           "nothing was stored",
         { "www-authenticate": CHALLENGE },
       );

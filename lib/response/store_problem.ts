@@ -10,6 +10,7 @@ const TYPES: Record<StoreError["code"], ProblemType> = {
   "precondition": "precondition-failed",
   "absent": "not-found",
   "gone": "gone",
+  "invalid": "unprocessable",
   "too-large": "body-too-large",
   "lower": "lower-layer",
   "full": "insufficient-storage",

@@ -3,8 +3,8 @@
  * does not store it.
  */
 
-import type { Caller } from "../auth/caller.ts";
-import { mint } from "../auth/capability.ts";
+import { type Caller, innermostPrefix } from "../auth/caller.ts";
+import { createCapabilityId, isCapabilityMode, mint } from "../auth/capability.ts";
 import { assertCan, CHALLENGE } from "../auth/policy.ts";
 import { misleadingFault } from "../base/misleading_text.ts";
 import { isCanonicalPath } from "../http/path.ts";
@@ -15,10 +15,11 @@ import { CAPABILITY_TTL_SECONDS, MAX_CAPABILITY_TTL_SECONDS } from "../limits.ts
 import type { RequestContext } from "../request/request_context.ts";
 import type { ServerContext } from "../request/server_context.ts";
 import { jsonResponse } from "../response/json_response.ts";
+import { isCapabilityName } from "../world/revoked_list.ts";
 
 /**
- * `GET /auth/whoami`: the tier of the caller; for a capability also prefix, mode and remaining
- * time. A challenge is answered with the proof that this server holds its data folder.
+ * `GET /auth/whoami`: the tier of the caller; for a capability also its id, the names of its holders,
+ * prefix, mode and remaining time. A challenge is answered with the proof that this server holds its data folder.
  */
 export function whoami(
   { now, prove }: Pick<ServerContext, "now" | "prove">,
@@ -28,7 +29,9 @@ export function whoami(
   if (caller.rejected) {
     throw new Problem(
       "unauthorized",
-      "Cannot identify the caller: the credential is unknown or expired",
+      `Cannot identify the caller: ${
+        caller.revoked ? "the capability was revoked" : "the credential is unknown or expired"
+      }`,
       { "www-authenticate": CHALLENGE },
     );
   }
@@ -43,7 +46,9 @@ function describeCaller({ tier, by, scope }: Caller, now: number): Record<string
   return {
     tier,
     by,
-    prefix: scope.prefixes.reduce((a, b) => b.length > a.length ? b : a),
+    id: scope.id ?? null,
+    names: scope.names ?? [],
+    prefix: innermostPrefix(scope),
     prefixes: scope.prefixes,
     mode: scope.mode,
     exp: scope.exp,
@@ -52,18 +57,26 @@ function describeCaller({ tier, by, scope }: Caller, now: number): Record<string
 }
 
 /**
- * `POST /auth/mint?prefix=&ttl=&mode=`: creates a capability for a prefix.
+ * `POST /auth/mint?prefix=&ttl=&mode=&name=`: creates a capability for a prefix.
  *
- * @throws {Problem} `unauthorized`, `forbidden`, `bad-query`
+ * @throws {Problem} `unauthorized`, `forbidden`, `bad-query`; `conflict` if `/etc/revoked` revokes it
  */
 export function mintCapability(
-  { key, now }: Pick<ServerContext, "key" | "now">,
+  { key, now, authenticator }: Pick<ServerContext, "key" | "now" | "authenticator">,
   context: RequestContext,
 ): Response {
-  const { prefix, mode, exp, ttl } = readGrant(context, now());
+  const { prefix, mode, exp, ttl, name } = readGrant(context, now());
   assertCan(context.caller, "mint", prefix);
-  const token = mint({ key, prefix, mode, exp });
-  return jsonResponse({ token, prefix, mode, ttl_sec: ttl, exp });
+  const id = createCapabilityId(now(), crypto.getRandomValues(new Uint8Array(8)));
+  const token = mint({ key, prefix, mode, exp, id, ...(name === null ? {} : { name }) });
+  if (authenticator.authenticate(`Bearer ${token}`, false).rejected) {
+    throw new Problem(
+      "conflict",
+      "Cannot create a capability: a line of /etc/revoked revokes its name or its prefix; choose " +
+        "another name, or remove the line",
+    );
+  }
+  return jsonResponse({ token, id, prefix, mode, name, ttl_sec: ttl, exp });
 }
 
 function readGrant(context: RequestContext, now: number) {
@@ -100,12 +113,20 @@ function readGrant(context: RequestContext, now: number) {
     );
   }
   const mode = readQueryValue(query, "mode") ?? "rw";
-  if (mode !== "r" && mode !== "rw") {
-    throw new Problem("bad-query", "Cannot create a capability: ?mode= is neither r nor rw");
+  if (!isCapabilityMode(mode)) {
+    throw new Problem("bad-query", "Cannot create a capability: ?mode= is not r, rw or rwd");
+  }
+  const name = readQueryValue(query, "name");
+  if (name !== null && !isCapabilityName(name)) {
+    throw new Problem(
+      "bad-query",
+      "Cannot create a capability: ?name= is not a name of 1 to 64 letters, digits, dots, " +
+        "underscores and hyphens",
+    );
   }
   const ttl = readQueryNumber(query, "ttl", MAX_CAPABILITY_TTL_SECONDS) ?? CAPABILITY_TTL_SECONDS;
   if (ttl < 1) {
     throw new Problem("bad-query", "Cannot create a capability: ?ttl= is below 1 second");
   }
-  return { prefix, mode, ttl, exp: Math.floor(now / 1000) + ttl } as const;
+  return { prefix, mode, name, ttl, exp: Math.floor(now / 1000) + ttl } as const;
 }

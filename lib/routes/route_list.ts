@@ -3,7 +3,8 @@
  * `/bin/<route>` is resolved in `lib/server/app.ts`.
  */
 
-import { assertCan, canRead } from "../auth/policy.ts";
+import type { Caller } from "../auth/caller.ts";
+import { assertCan, canSeeRoute } from "../auth/policy.ts";
 import { sha256Hex } from "../base/hash.ts";
 import { evaluateConditions } from "../http/conditional.ts";
 import { createTypeChooser } from "../http/negotiate.ts";
@@ -18,7 +19,7 @@ const HTML = "text/html";
 const chooseType = createTypeChooser(["text/plain", "application/json", HTML], "text/plain");
 const encoder = new TextEncoder();
 
-/** `GET /bin`: the routes that the caller can read, as text, JSON or the page of the shell. */
+/** `GET /bin`: the routes that the caller can use, as text, JSON or the page of the shell. */
 export function listRoutes(
   { store, plugins }: Pick<ServerContext, "store" | "plugins">,
   { request, caller }: RequestContext,
@@ -26,7 +27,7 @@ export function listRoutes(
   assertCan(caller, "read", "/bin");
   const type = chooseType(request.headers.get("accept"));
   if (type === HTML) return respondShell(store, request);
-  const rows = routeRows(plugins).filter(({ route }) => canRead(caller, route));
+  const rows = routeRows(plugins, caller);
   const asJson = type === "application/json";
   const body = encoder.encode(
     asJson
@@ -46,15 +47,13 @@ export function listRoutes(
 
 function routeRows(
   plugins: PluginRoutes,
+  caller: Caller,
 ): { route: string; description: string; plugin?: string }[] {
-  const coreRows = Object.entries(CORE_ROUTES).map(([route, description]) => ({
-    route,
-    description,
-  }));
-  const pluginRows = plugins.list().map(({ path, description, plugin }) => ({
-    route: path,
-    description,
-    plugin: `/${plugin}`,
-  }));
+  const coreRows = Object.entries(CORE_ROUTES)
+    .filter(([route]) => canSeeRoute(caller, route, undefined))
+    .map(([route, description]) => ({ route, description }));
+  const pluginRows = plugins.list()
+    .filter(({ path, auth }) => canSeeRoute(caller, path, auth))
+    .map(({ path, description, plugin }) => ({ route: path, description, plugin: `/${plugin}` }));
   return [...coreRows, ...pluginRows].sort((a, b) => a.route < b.route ? -1 : 1);
 }

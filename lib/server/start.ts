@@ -29,6 +29,7 @@ import { readTls, toTlsError } from "./tls.ts";
 import { VERSION } from "../version.ts";
 import { withTimeout } from "../base/timeout.ts";
 import { syncAccounts } from "../auth/account_sync.ts";
+import { syncRevocations } from "../auth/revocation_sync.ts";
 import {
   acquireDataFolder,
   loadOrCreateSecret,
@@ -121,6 +122,7 @@ export async function startServer(options: StartServerOptions): Promise<RunningS
       now: Date.now,
     });
     await syncAccounts(store, authenticator, log);
+    await syncRevocations(store, authenticator, log);
     const canSpawn = await canStartCells();
     const plugins = new PluginHost({
       store,

@@ -240,6 +240,7 @@ export type StoreErrorCode =
   | "precondition" // the precondition does not hold for the current version
   | "absent" // the world does not exist, or never had this version
   | "gone" // the version is no longer kept
+  | "invalid" // the world must not have this content
   | "too-large" // the world would exceed its maximum size
   | "lower" // the world is in the read-only lower layer
   | "full" // the disk is full

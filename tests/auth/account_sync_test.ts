@@ -77,6 +77,10 @@ class RecordingAuthenticator implements Authenticator {
     this.seen.push(["suspended", "suspended"]);
   }
 
+  setRevoked(): void {}
+
+  suspendCapabilities(): void {}
+
   isCurrent(): boolean {
     return true;
   }

@@ -225,12 +225,6 @@ Deno.test("authenticate() names a narrowed capability after its longest prefix",
     createTestAuthenticator().authenticate(`Bearer ${narrower}`, false).by,
     "cap:/home/scratch/sub",
   );
-  // A line with a wider prefix must not change the name in the event chain.
-  const widened = narrow(narrower, { ...line, prefix: "/" });
-  assertEquals(
-    createTestAuthenticator().authenticate(`Bearer ${widened}`, false).by,
-    "cap:/home/scratch/sub",
-  );
 });
 
 Deno.test("authenticate() rejects capabilities with another key, expired or changed ones", () => {

@@ -4,12 +4,19 @@ import {
   assertMatch,
   assertStrictEquals,
   assertThrows,
-  fail,
 } from "../support/assert.ts";
 import { Buffer } from "node:buffer";
 import { createHmac } from "node:crypto";
 import type { Scope } from "../../lib/auth/caller.ts";
-import { isCapabilityShaped, isInside, mint, narrow, verify } from "../../lib/auth/capability.ts";
+import {
+  createCapabilityId,
+  isCapabilityMode,
+  isCapabilityShaped,
+  isInside,
+  mint,
+  narrow,
+  verify,
+} from "../../lib/auth/capability.ts";
 import { Problem } from "../../lib/http/problem.ts";
 import { MAX_CAPABILITY_CHARS, MAX_CAPABILITY_LINES } from "../../lib/limits.ts";
 
@@ -41,7 +48,7 @@ Deno.test("mint() creates the token that the contract describes", () => {
 });
 
 Deno.test("mint() and verify() agree for every mode and kind of prefix", () => {
-  for (const mode of ["r", "rw"] as const) {
+  for (const mode of ["r", "rw", "rwd"] as const) {
     for (
       const prefix of ["/", "/home", "/home/a b", "/home/100%", "/home/%2F", "/home/é/张", "/etc"]
     ) {
@@ -125,19 +132,129 @@ Deno.test("narrow() needs no key, and verify() applies every added line", () => 
   });
 });
 
-Deno.test("narrow() cannot widen prefix, mode or expiry", () => {
+Deno.test("narrow() cannot widen mode or expiry", () => {
   const base = mint({ ...CAPABILITY, mode: "r", exp: NOW + 10 });
-  const wider = narrow(base, { prefix: "/", mode: "rw", exp: NOW + 10_000 });
-  const scope = verify(KEY, wider, NOW);
-  const root = `/home/scratch|${NOW + 10}|r`;
-  assertEquals(scope, { prefixes: ["/home/scratch", "/"], mode: "r", exp: NOW + 10, root });
-  assertEquals(isInside(scope ?? fail(), "/home/other"), false);
+  const wider = narrow(base, { prefix: "/home/scratch", mode: "rwd", exp: NOW + 10_000 });
+  assertEquals(verify(KEY, wider, NOW), {
+    prefixes: ["/home/scratch", "/home/scratch"],
+    mode: "r",
+    exp: NOW + 10,
+    root: `/home/scratch|${NOW + 10}|r`,
+  });
   assertEquals(verify(KEY, wider, NOW + 10), undefined);
-  const elsewhere = narrow(base, { prefix: "/home/other", mode: "rw", exp: LATER });
-  const nowhere = verify(KEY, elsewhere, NOW) ?? fail();
-  for (const path of ["/", "/home", "/home/other", "/home/scratch", "/home/scratch/x"]) {
-    assertEquals(isInside(nowhere, path), false, path);
+});
+
+Deno.test("a line whose prefix is not inside the one before makes the whole token invalid", () => {
+  const first = `/home/scratch|${LATER}|rw`;
+  for (
+    const prefix of ["/", "/home", "/home/other", "/home/scratchy", "/home/Scratch", "/etc/scratch"]
+  ) {
+    assertMatch(
+      refusal(() => narrow(mint(CAPABILITY), { prefix, mode: "rw", exp: LATER })),
+      /^bad-query: .* is not inside its prefix \/home\/scratch/,
+      prefix,
+    );
+    const line = `${prefix}|${LATER}|rw`;
+    assertEquals(verify(KEY, sign(`${first}\n${line}`), NOW), undefined, prefix);
+    // A later line inside both does not repair it.
+    const third = `/home/scratch/x|${LATER}|rw`;
+    assertEquals(verify(KEY, sign(`${first}\n${line}\n${third}`), NOW), undefined, prefix);
   }
+});
+
+const ID = "1764293412345-9f3ac04be1d27a55";
+const NAMED = { ...CAPABILITY, name: "kestrel", id: ID } as const;
+
+Deno.test("mint() writes name and id into the first line, and verify() returns them", () => {
+  assertStrictEquals(mint(NAMED), sign(`/home/scratch|${LATER}|rw|kestrel|${ID}`));
+  assertEquals(verify(KEY, mint(NAMED), NOW), {
+    prefixes: ["/home/scratch"],
+    mode: "rw",
+    exp: LATER,
+    root: `/home/scratch|${LATER}|rw|kestrel|${ID}`,
+    id: ID,
+    names: ["kestrel"],
+  });
+  const unnamed = mint({ ...CAPABILITY, id: ID });
+  assertStrictEquals(unnamed, sign(`/home/scratch|${LATER}|rw||${ID}`));
+  assertEquals(verify(KEY, unnamed, NOW)?.names, undefined);
+  assertEquals(verify(KEY, unnamed, NOW)?.id, ID);
+});
+
+Deno.test("createCapabilityId() has the mint time, and two ids of one moment differ", () => {
+  const ids = new Set(
+    Array.from(
+      { length: 100 },
+      () => createCapabilityId(NOW * 1000 + 0.5, crypto.getRandomValues(new Uint8Array(8))),
+    ),
+  );
+  assertEquals(ids.size, 100);
+  for (const id of ids) assertMatch(id, new RegExp(`^${NOW}000-[0-9a-f]{16}$`));
+  assertThrows(() => createCapabilityId(NOW, new Uint8Array(7)), { name: "TypeError" });
+});
+
+Deno.test("verify() joins the names of all lines, and puts the id first if the first has none", () => {
+  const line = { prefix: "/home/scratch", mode: "rw", exp: LATER } as const;
+  const named = mint(NAMED);
+  const unnamed = mint({ ...CAPABILITY, id: ID });
+  const namesOf = (token: string) => verify(KEY, token, NOW)?.names;
+  assertEquals(namesOf(narrow(named, line)), ["kestrel"]);
+  assertEquals(namesOf(narrow(narrow(named, line), { ...line, name: "junior" })), [
+    "kestrel",
+    "junior",
+  ]);
+  assertEquals(namesOf(narrow(unnamed, line)), undefined);
+  assertEquals(namesOf(narrow(unnamed, { ...line, name: "junior" })), [`~${ID}`, "junior"]);
+  const twice = narrow(narrow(unnamed, { ...line, name: "a" }), { ...line, name: "b" });
+  assertEquals(namesOf(twice), [`~${ID}`, "a", "b"]);
+});
+
+Deno.test("verify() gives old tokens of different capabilities different names", () => {
+  const line = { prefix: "/home/scratch", mode: "rw", exp: NOW + 5, name: "junior" } as const;
+  const names = [mint(CAPABILITY), mint({ ...CAPABILITY, exp: LATER + 1 })].map((token) =>
+    verify(KEY, narrow(token, line), NOW)?.names
+  );
+  for (const found of names) {
+    assertMatch(found?.[0] ?? "", /^~[0-9a-f]{16}$/);
+    assertEquals(found?.[1], "junior");
+  }
+  assert(names[0]?.[0] !== names[1]?.[0]);
+});
+
+Deno.test("verify() rejects names, ids and numbers of fields that no line has", () => {
+  const start = `/home/scratch|${LATER}|rw`;
+  const first = `${start}|kestrel|${ID}`;
+  const firsts = [
+    `${start}|kestrel`,
+    `${start}|`,
+    `${start}||`,
+    `${start}|kestrel|`,
+    `${start}|kestrel|${ID}|`,
+    `${start}|kestrel|${ID}|x`,
+    `${start}|kestrel|x`,
+    `${start}|kestrel|0-9f3ac04be1d27a55`,
+    `${start}|kestrel|01764293412345-9f3ac04be1d27a55`,
+    `${start}|kestrel|9999999999999999-9f3ac04be1d27a55`,
+    `${start}|kestrel|1764293412345-9F3AC04BE1D27A55`,
+    `${start}|kestrel|1764293412345-9f3ac04be1d27a5`,
+    ...[".", "..", "a b", "a/b", "~x", "é", "a#b", "a%", "x".repeat(65), " a", "a\u200b"]
+      .map((name) => `${start}|${name}|${ID}`),
+  ];
+  for (const line of firsts) {
+    assertEquals(verify(KEY, sign(line), NOW), undefined, JSON.stringify(line));
+  }
+  const seconds = [first, `${start}||${ID}`, `${start}|`, `${start}|.`, `${start}|~${ID}`];
+  for (const line of [...seconds, `${start}|${"x".repeat(65)}`]) {
+    assertEquals(verify(KEY, sign(`${first}\n${line}`), NOW), undefined, JSON.stringify(line));
+  }
+  for (const name of ["a", "A-1_b.c", "...", "x".repeat(64)]) {
+    assert(verify(KEY, sign(`${start}|${name}|${ID}`), NOW), name);
+    assert(verify(KEY, sign(`${first}\n${start}|${name}`), NOW), name);
+  }
+});
+
+Deno.test("isCapabilityMode() accepts three modes", () => {
+  assertEquals(["r", "rw", "rwd", "d", "w", "", "RW"].filter(isCapabilityMode), ["r", "rw", "rwd"]);
 });
 
 Deno.test("narrow() with an expired line gives an expired token", () => {
@@ -238,7 +355,8 @@ Deno.test("verify() rejects a correctly signed line in another than the canonica
     `/home|${LATER}|RW`,
     `/home|${LATER}|rw `,
     `/home|${LATER}|rw|`,
-    `/home|${LATER}|rw|rw`,
+    `/home|${LATER}|wrd`,
+    `/home|${LATER}|rd`,
     `/home|x|${LATER}|rw`,
     `|${LATER}|rw`,
     `home|${LATER}|rw`,

@@ -6,14 +6,15 @@ import {
   assertStrictEquals,
   fail,
 } from "../support/assert.ts";
-import { ANONYMOUS, LOCAL, REJECTED } from "../../lib/auth/authenticate.ts";
-import type { Caller } from "../../lib/auth/caller.ts";
+import { ANONYMOUS, LOCAL, REJECTED, REVOKED } from "../../lib/auth/authenticate.ts";
+import type { Caller, CapabilityMode } from "../../lib/auth/caller.ts";
 import {
   type Action,
   ALLOWED,
   assertAllowed,
   assertCan,
   canRead,
+  canSeeRoute,
   canUseLock,
   CHALLENGE,
   decide,
@@ -31,7 +32,7 @@ const T1_ACCOUNT: Caller = { tier: "T1", by: "user:ada", authenticated: true };
 const T2: Caller = { tier: "T2", by: "T2", authenticated: true };
 const T3: Caller = { tier: "T3", by: "T3", authenticated: true };
 
-function cap(mode: "r" | "rw", ...prefixes: string[]): Caller {
+function cap(mode: CapabilityMode, ...prefixes: string[]): Caller {
   const scope = { prefixes, mode, exp: 2_000_000_000, root: "" };
   return { tier: "T2", by: `cap:${prefixes.at(-1)}`, scope, authenticated: true };
 }
@@ -50,6 +51,8 @@ const EVERYONE: Caller[] = [
   cap("rw", "/home/a", "/home/b"),
   cap("rw", "/boot"),
   cap("rw", "/etc/shadow"),
+  cap("rwd", "/etc/revoked"),
+  cap("rwd", "/home"),
 ];
 
 function detail(caller: Caller, action: "read" | "write" | "delete", path: string): string {
@@ -94,18 +97,22 @@ Deno.test("decide() explains a refusal: the action, the caller and what would be
     ],
     [
       detail(scratch, "read", "/home/other"),
-      "403 a capability over the path: Cannot read /home/other: the capability covers /home and " +
+      "403 a capability over the path: Cannot read /home/other: the capability covers " +
       "/home/scratch with mode r; a capability over the path is required",
     ],
     [
       detail(scratch, "write", "/home/scratch/x"),
-      "403 a capability of mode rw: Cannot write /home/scratch/x: the capability covers /home and " +
+      "403 a capability of mode rw: Cannot write /home/scratch/x: the capability covers " +
       "/home/scratch with mode r; a capability of mode rw is required",
     ],
     [
       detail(scratch, "delete", "/home/scratch/x"),
-      "403 T3: Cannot delete /home/scratch/x: the capability covers /home and /home/scratch with " +
-      "mode r; T3 is required",
+      "403 a capability of mode rwd: Cannot delete /home/scratch/x: the capability covers " +
+      "/home/scratch with mode r; a capability of mode rwd is required",
+    ],
+    [
+      detail(REVOKED, "read", "/etc/shadow"),
+      "401 T3: Cannot read /etc/shadow: the capability was revoked; T3 is required",
     ],
   ];
   for (const [found, expected] of rows) assertStrictEquals(found, expected);
@@ -174,16 +181,42 @@ Deno.test("decide() limits a capability to every prefix, for reads too", () => {
   }
 });
 
-Deno.test("decide() allows every capability to read the shell's files and /auth/whoami", () => {
-  const caller = cap("r", "/home/scratch");
-  for (const path of ["/usr/lib/shell/index.html", "/usr/lib/shell/a/b.js", "/auth/whoami"]) {
+Deno.test("decide() allows every capability to read what it needs to work, and nothing else", () => {
+  const caller = cap("rwd", "/home/scratch");
+  const needed = [
+    "/usr /usr/lib/shell /usr/lib/shell/a/b.js /usr/share/doc/auth.md /usr/lib/skills/elastik.md",
+    "/auth/whoami /bin /proc/health /proc/status /proc/version /proc/worlds",
+  ].join(" ").split(" ");
+  for (const path of needed) {
     assertStrictEquals(decide(caller, "read", path), ALLOWED, path);
     assertEquals(decide(caller, "write", path).allowed, false, path);
+    assertEquals(decide(caller, "delete", path).allowed, false, path);
     assertEquals(canRead(caller, path), true, path);
   }
-  for (const path of ["/usr/lib/shell", "/usr/lib/shells/x", "/usr/lib/x", "/auth/mint", "/auth"]) {
+  const others = [
+    "/ /usrs /usr2/x /Usr/x /home /home/x /etc /etc/x /etc/revoked /var /lib /lib/x /boot /dev /mnt",
+    "/auth /auth/mint /auth/whoami/x /bin/x /proc /proc/source /proc/metrics /proc/uptime",
+    "/proc/status/x /proc/worldss",
+  ].join(" ").split(" ");
+  for (const path of others) {
     assertEquals(decide(caller, "read", path).allowed, false, path);
+    assertEquals(canRead(caller, path), false, path);
   }
+});
+
+Deno.test("canSeeRoute() shows a capability the routes that it can use", () => {
+  const caller = cap("rw", "/home/scratch");
+  for (const route of ["/home", "/proc/log", "/stream", "/auth/mint", "/bin"]) {
+    assertEquals(canSeeRoute(caller, route, undefined), true, route);
+  }
+  for (const route of ["/boot", "/proc/source"]) {
+    assertEquals(canSeeRoute(caller, route, undefined), false, route);
+  }
+  assertEquals(canSeeRoute(caller, "/example", "T1"), true);
+  assertEquals(canSeeRoute(caller, "/example", "T2"), false);
+  assertEquals(canSeeRoute(caller, "/mnt/docs", "T1"), false);
+  assertEquals(canSeeRoute(T2, "/example", "T3"), true);
+  assertEquals(canSeeRoute(T2, "/boot", undefined), false);
 });
 
 Deno.test("decide() allows a capability no more than T2", () => {
@@ -191,7 +224,7 @@ Deno.test("decide() allows a capability no more than T2", () => {
     for (const path of ["/etc/x", "/etc/shadow", "/boot/env", "/lib/x/state", "/usr/x", "/var/x"]) {
       assertEquals(decide(caller, "write", path).allowed, false, path);
     }
-    for (const action of ["delete", "activate", "mint"] as const) {
+    for (const action of ["activate", "mint"] as const) {
       for (const path of ["/", "/home/x", "/etc/x", "/lib/x", "/boot/x"]) {
         assertEquals(decide(caller, action, path).allowed, false, `${action} ${path}`);
       }
@@ -200,6 +233,22 @@ Deno.test("decide() allows a capability no more than T2", () => {
       assertEquals(decide(caller, "read", path).allowed, false, path);
     }
   }
+});
+
+Deno.test("decide() allows mode rwd to delete what T2 can write below /home, in its prefix", () => {
+  const deletable = (caller: Caller, paths: string) =>
+    paths.split(" ").filter((path) => decide(caller, "delete", path).allowed).join(" ");
+  const paths = "/ /home /home/s /home/s/x /home/sx /home/x /lib /lib/x /lib/x/state /etc/x " +
+    "/etc/revoked /usr/x /usr/lib/shell/x /var/x /boot/x /proc/x /auth/whoami";
+  assertEquals(deletable(cap("rwd", "/home/s"), paths), "/home/s /home/s/x");
+  assertEquals(deletable(cap("rwd", "/home"), paths), "/home/s /home/s/x /home/sx /home/x");
+  assertEquals(deletable(cap("rwd", "/"), paths), "/home/s /home/s/x /home/sx /home/x");
+  for (const prefix of ["/lib", "/etc", "/usr", "/var", "/boot"]) {
+    assertEquals(deletable(cap("rwd", prefix), paths), "", prefix);
+  }
+  for (const mode of ["r", "rw"] as const) assertEquals(deletable(cap(mode, "/"), paths), "");
+  assertEquals(decideTree(cap("rwd", "/home/s"), "delete", "/home/s"), ALLOWED);
+  assertEquals(decideTree(cap("rwd", "/home/s"), "delete", "/home").allowed, false);
 });
 
 Deno.test("canRead() agrees with decide() for every caller and path", () => {

@@ -19,6 +19,7 @@ const FRAGMENTS: Readonly<Record<string, string>> = {
   "lib/archive/same_world.ts": "the comparison of two worlds has its own test",
   "lib/base/time_slices.ts": "a scheduler with its own test",
   "lib/dav/xml/count_nodes.ts": "a scanner with its own test",
+  "lib/auth/revocation.ts": "the rule which capabilities are revoked, with its own test",
   "lib/cli/client/duration.ts": "a parser with its own test",
   "lib/dav/methods/mkcol.ts": "one file for each WebDAV method",
   "lib/http/drain_body.ts": "a workaround for a fault of Deno, to be deleted when it is mended",
@@ -36,6 +37,7 @@ const FRAGMENTS: Readonly<Record<string, string>> = {
   "lib/plugin/transport/choose_transport.ts":
     "the choice between two transports, with its own test",
   "lib/plugin/transport/worker_transport.ts": "one of two implementations of the same interface",
+  "lib/routes/route_list.ts": "the handler of one route",
   "lib/routes/worlds.ts": "the handlers of one route",
   "lib/server/boot_worlds.ts": "the text of /boot, with its own test",
   "lib/source/find_program_source.ts": "separate, because it imports each kind of source",
@@ -48,6 +50,7 @@ const FRAGMENTS: Readonly<Record<string, string>> = {
   "lib/world/store/folder_report.ts": "the lines about what a start cannot use, with its own test",
   "lib/world/store/folder_watch.ts": "the timer of a check, with its own test",
   "lib/world/store/rename.ts": "the two steps of a rename, with their own test",
+  "lib/world/worker/content_rules.ts": "the check of contents, with its own test",
   "lib/world/worker/worker_main.ts": "entry point of a Worker",
 };
 

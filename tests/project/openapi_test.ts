@@ -274,6 +274,8 @@ const ROWS: readonly Row[] = [
   { id: "mint", status: 400, target: "/auth/mint", who: "T3" },
   { id: "mint", status: 401, target: "/auth/mint?prefix=/home/x" },
   { id: "mint", status: 403, target: "/auth/mint?prefix=/home/x", who: "T2" },
+  { id: "writeWorld", status: 201, target: "/etc/revoked", who: "T3", body: "name:kestrel" },
+  { id: "mint", status: 409, target: "/auth/mint?prefix=/home/x&name=kestrel", who: "T3" },
   { id: "listRoutes", status: 200, target: "/bin", headers: JSON_TYPE },
   { id: "listRoutes", status: 200, target: "/bin", headers: TEXT },
   { id: "listRoutes", status: 200, target: "/bin", headers: HTML },

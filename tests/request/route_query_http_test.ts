@@ -44,7 +44,7 @@ const ROUTES: readonly Route[] = [
   { path: "/stream/home/", takes: { GET: "?brief", HEAD: "" } },
   { path: "/stream/", takes: { GET: "?brief", HEAD: "" } },
   { path: "/auth/whoami", takes: { GET: NONE, HEAD: "" } },
-  { path: "/auth/mint", takes: { POST: "?prefix, ?ttl and ?mode" } },
+  { path: "/auth/mint", takes: { POST: "?prefix, ?ttl, ?mode and ?name" } },
   { path: "/proc", takes: { GET: NONE, HEAD: "" } },
   { path: "/proc/status", takes: { GET: NONE, HEAD: "" } },
   { path: "/proc/uptime", takes: { GET: NONE, HEAD: "" } },

@@ -22,6 +22,8 @@ const NOW = () => Math.floor(Date.now() / 1000);
 
 interface MintResponse {
   readonly token: string;
+  readonly id: string;
+  readonly name: string | null;
   readonly prefix: string;
   readonly mode: string;
   readonly ttl_sec: number;
@@ -42,7 +44,9 @@ async function mint(server: TestServer, query: string): Promise<MintResponse> {
 test("POST /auth/mint creates a capability as described in the response", async (server) => {
   const before = NOW();
   const minted = await mint(server, "prefix=/home/scratch&ttl=60&mode=r");
-  assertEquals(Object.keys(minted), ["token", "prefix", "mode", "ttl_sec", "exp"]);
+  assertEquals(Object.keys(minted), ["token", "id", "prefix", "mode", "name", "ttl_sec", "exp"]);
+  assertMatch(minted.id, /^\d{13}-[0-9a-f]{16}$/);
+  assertEquals(minted.name, null);
   assertEquals(minted.prefix, "/home/scratch");
   assertEquals(minted.mode, "r");
   assertEquals(minted.ttl_sec, 60);
@@ -57,12 +61,46 @@ test("POST /auth/mint creates a capability as described in the response", async 
   assertEquals(rest, {
     tier: "T2",
     by: "cap:/home/scratch",
+    id: minted.id,
+    names: [],
     prefix: "/home/scratch",
     prefixes: ["/home/scratch"],
     mode: "r",
     exp: minted.exp,
   });
   assert(ttl_sec > 55 && ttl_sec <= 60);
+});
+
+test("POST /auth/mint gives a capability a name and mode rwd", async (server) => {
+  const minted = await mint(server, "prefix=/home/team&mode=rwd&name=kestrel");
+  assertEquals([minted.mode, minted.name], ["rwd", "kestrel"]);
+  const junior = narrow(minted.token, {
+    prefix: "/home/team/a",
+    mode: "rwd",
+    exp: minted.exp,
+    name: "junior",
+  });
+  const whoami = { method: "GET", target: "/auth/whoami", headers: bearer(junior) };
+  const { by, id, names, prefix, mode } = JSON.parse((await server.send(whoami)).text);
+  assertEquals({ by, id, names, prefix, mode }, {
+    by: "cap:/home/team/a#kestrel/junior",
+    id: minted.id,
+    names: ["kestrel", "junior"],
+    prefix: "/home/team/a",
+    mode: "rwd",
+  });
+});
+
+test("POST /auth/mint refuses a capability that the list of revoked ones covers", async (server) => {
+  const put = (text: string) => server.approve("PUT", "/etc/revoked", text);
+  const send = (query: string) => server.approve("POST", `/auth/mint?${query}`);
+  await put("name:kestrel\nprefix:/home/team before:2999-01-01T00:00:00Z\n");
+  for (const query of ["prefix=/home/x&name=kestrel", "prefix=/home/team/a"]) {
+    const { status, text } = await send(query);
+    assertEquals(status, 409, text);
+    assertMatch(text, /\/etc\/revoked/);
+  }
+  await mint(server, "prefix=/home/x&name=other");
 });
 
 test("POST /auth/mint defaults to one hour and mode rw", async (server) => {
@@ -97,6 +135,9 @@ const NOT_MINTED = [
   "prefix=/home/x&ttl=1.5", "prefix=/home/x&ttl=", "prefix=/home/x&ttl=1e3", "prefix=/home/x&ttl=x",
   "prefix=/home/x&ttl=31536001", "prefix=/home/x&ttl=99999999999999999999",
   `prefix=/home/${"x".repeat(4000)}`,
+  "prefix=/home/x&name=", "prefix=/home/x&name=.", "prefix=/home/x&name=..", "prefix=/home/x&name=a/b",
+  "prefix=/home/x&name=a%7Cb", "prefix=/home/x&name=~a", "prefix=/home/x&name=a%20b", "prefix=/home/x&name=%C3%A9",
+  "prefix=/home/x&name=a%0A", `prefix=/home/x&name=${"x".repeat(65)}`, "prefix=/home/x&mode=d", "prefix=/home/x&mode=rd",
 ];
 
 test(
@@ -119,7 +160,7 @@ test(
 
 test("POST /auth/mint refuses a parameter that is unknown or sent twice", async (server, t) => {
   const once = /was sent twice; send it once/;
-  const known = /POST takes \?prefix, \?ttl and \?mode/;
+  const known = /POST takes \?prefix, \?ttl, \?mode and \?name/;
   await runScenarios(
     t,
     server,
@@ -134,7 +175,8 @@ test("POST /auth/mint refuses a parameter that is unknown or sent twice", async 
       ["prefix=/home/x&%70refix=/", known],
       ["prefix=/home/x&mode%20=r", known],
       ["prefix=/home/x&=r", known],
-      ["prefix=/home/x;mode=r&name=x", known],
+      ["prefix=/home/x;mode=r&nam=x", known],
+      ["prefix=/home/x&name=a&name=b", once],
       [`prefix=/home/x&${"n".repeat(3000)}=1`, known],
     ] as const).map(([query, text]): Scenario => ({
       title: "answers 400",
@@ -188,8 +230,16 @@ test("/auth answers 405 for other methods", async (server, t) => {
     {
       title: "answers 405",
       send: "OPTIONS /auth/mint",
+      as: T3,
       status: 204,
       has: { allow: "POST, OPTIONS" },
+    },
+    {
+      title: "names no method that the caller may not use",
+      send: "OPTIONS /auth/mint",
+      as: T2,
+      status: 204,
+      has: { allow: "OPTIONS" },
     },
     { title: "answers 405", send: "POST /auth/whoami", as: T3, status: 405 },
     {

@@ -8,6 +8,7 @@ import { assert, assertEquals } from "./assert.ts";
 import { DatabaseSync } from "node:sqlite";
 import { setTimeout as delay } from "node:timers/promises";
 import { mint } from "../../lib/auth/capability.ts";
+import type { CapabilityMode } from "../../lib/auth/caller.ts";
 import { readConfig } from "../../lib/config.ts";
 import type { SettingName } from "../../lib/settings.ts";
 import { type RunningServer, startServer } from "../../lib/server/start.ts";
@@ -138,7 +139,7 @@ export class TestServer {
   }
 
   /** Returns a capability as the server would mint it, without a request. */
-  capability(prefix: string, mode: "r" | "rw", seconds = 600): string {
+  capability(prefix: string, mode: CapabilityMode, seconds = 600): string {
     const token = mint({ key: KEY, prefix, mode, exp: Math.floor(Date.now() / 1000) + seconds });
     this.secrets.add(token);
     return token;

@@ -11,7 +11,7 @@ import { Problem } from "../../http/problem.ts";
 import type { Caller } from "../../auth/caller.ts";
 import {
   assertAllowed,
-  canRead,
+  canSeeRoute,
   CHALLENGE,
   decide,
   decideCall,
@@ -56,11 +56,11 @@ export async function callPlugin(
   const isRoutePath = target.path === route && target.query === "";
   // `/bin` shows the same facts to every caller that can read the route, also without permission to
   // call it.
-  if (isRoutePath && canRead(caller, route) && wantsDescription(request, route)) {
+  const { auth } = plugin.manifest;
+  if (isRoutePath && canSeeRoute(caller, route, auth) && wantsDescription(request, route)) {
     return descriptionPage(plugin.name, plugin.manifest, route, request.url);
   }
   const action = SAFE.has(request.method) ? "read" : "write";
-  const { auth } = plugin.manifest;
   const subject = plugin.manifest.subject ? subjectPath(target.path, route) : undefined;
   assertAllowed(
     route === ""

@@ -66,7 +66,7 @@ export function toSubrequestContext(
   if (call.kind === "caller" && !authority.isCurrent(call.authority)) {
     throw new Problem(
       "unauthorized",
-      "Cannot run the subrequest: the caller's credential has expired or was changed",
+      "Cannot run the subrequest: the caller's credential has expired, was changed or revoked",
       { "www-authenticate": CHALLENGE },
     );
   }

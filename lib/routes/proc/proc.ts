@@ -3,7 +3,9 @@
  * only worlds that the caller can read.
  */
 
-import { assertCan, isRedacted } from "../../auth/policy.ts";
+import type { Caller } from "../../auth/caller.ts";
+import { assertCan, canRead, isRedacted } from "../../auth/policy.ts";
+import { toReadScope } from "../../auth/read_scope.ts";
 import { showEvent } from "../../auth/redact.ts";
 import { encodePath } from "../../http/path.ts";
 import { readQueryNumber } from "../../http/query.ts";
@@ -15,7 +17,7 @@ import type { ServerContext } from "../../request/server_context.ts";
 import { jsonResponse, lineResponse, objectResponse } from "../../response/json_response.ts";
 import { respondRows } from "../../response/row_listing.ts";
 import { readCollectionLog } from "./changes.ts";
-import type { AuditResult } from "../../world/store.ts";
+import type { AuditResult, Store } from "../../world/store.ts";
 import { assertSubject, withAbsenceExplained } from "../missing_world.ts";
 
 const HASHES = /[0-9a-f]{8,64}|\d+/g;
@@ -37,13 +39,25 @@ export function listProc(
 }
 
 /** `GET /proc/status`: pid, uptime, worlds, plugins, version. */
-export function status(server: ServerContext, context: RequestContext): Response {
-  assertCan(context.caller, "read", "/proc/status");
-  const { store, plugins, version } = server;
+export function status(
+  server: ServerContext,
+  context: RequestContext,
+): Response | Promise<Response> {
+  const { caller } = context;
+  assertCan(caller, "read", "/proc/status");
+  if (caller.scope === undefined) return respondStatus(server, context, server.store.count());
+  // The number of all worlds would show a capability that others create and delete worlds.
+  return countReadable(server.store, caller).then((worlds) =>
+    respondStatus(server, context, worlds)
+  );
+}
+
+function respondStatus(server: ServerContext, context: RequestContext, worlds: number): Response {
+  const { plugins, version } = server;
   return objectResponse(acceptOf(context), {
     pid: Deno.pid,
     uptime: uptime(server),
-    worlds: store.count(),
+    worlds,
     plugins: plugins.activeCount,
     version,
     // Present only while plugins are being started: this route does not wait for them.
@@ -51,6 +65,14 @@ export function status(server: ServerContext, context: RequestContext): Response
     // Present only if the isolation is weaker than one process per plugin.
     ...(plugins.containment === "worker" ? { containment: "worker" } : {}),
   });
+}
+
+async function countReadable(store: Pick<Store, "walk">, caller: Caller): Promise<number> {
+  let count = 0;
+  for (const { name } of toReadScope(caller)) {
+    for (const entry of await store.walk(name)) if (canRead(caller, `/${entry.name}`)) count++;
+  }
+  return count;
 }
 
 /** `GET /proc/uptime`: seconds since the start. */

@@ -31,6 +31,7 @@ import type {
   WorkerSetup,
   WriteResult,
 } from "../store/worker_messages.ts";
+import { assertMovedContent } from "./content_rules.ts";
 import type { HandleCache } from "./handle_cache.ts";
 import { otherKey } from "./write_errors.ts";
 import { assertInPlace, currentOf, resultOf } from "./written_world.ts";
@@ -155,6 +156,7 @@ export class WorldMoves {
     }
     if (target?.hasOtherKey) throw otherKey(job.name, "replace");
     target?.assertUnlocked();
+    assertMovedContent(job.name, () => this.#openReleased(job.from));
     return target === undefined && !job.contentOnly
       ? this.#carry(job)
       : this.#moveContent(job, target);

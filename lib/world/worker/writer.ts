@@ -18,6 +18,7 @@ import type { Reply, WorkerSetup, WriteJob, WriteResult } from "../store/worker_
 import { failAfterLocked } from "./lock_retry.ts";
 import { type MoveJob, WorldMoves, type WriterClock } from "./moves.ts";
 import { StoreError } from "../store.ts";
+import { assertContent, contentErrorOf } from "./content_rules.ts";
 import { otherKey, removedOutside, tooLarge } from "./write_errors.ts";
 import { ImageBuilder } from "../file/new_world_image.ts";
 import type { WorldFile } from "../file/world_file.ts";
@@ -179,7 +180,7 @@ export class Writer {
     if (job.kind === "append" && len > this.setup.maxWorldBytes) {
       return tooLarge(job.name, len, this.setup.maxWorldBytes);
     }
-    return undefined;
+    return contentErrorOf(job, file);
   }
 
   #change(job: ChangeJob, file: WorldFile): WriteResult {
@@ -221,6 +222,7 @@ export class Writer {
     if (job.kind === "append" && body.length > this.setup.maxWorldBytes) {
       throw tooLarge(job.name, body.length, this.setup.maxWorldBytes);
     }
+    assertContent(job.name, body);
     const eventFields = {
       by: job.by,
       ...(lower === undefined ? {} : { covers: "lower" }),

@@ -304,8 +304,9 @@ test("GET /proc/worlds lists the worlds that the caller can read", async (server
       target: "/proc/worlds",
       headers: { accept: "text/plain", ...headers },
     })).text;
-  const lower = "usr/lib/shell/app.js\nusr/lib/shell/index.html\n";
-  const all = `etc/passwd\nhome/a/b\nhome/ab\nusr/bin/boot\n${lower}usr/share/doc/note.md\n`;
+  const lower =
+    "usr/bin/boot\nusr/lib/shell/app.js\nusr/lib/shell/index.html\nusr/share/doc/note.md\n";
+  const all = `etc/passwd\nhome/a/b\nhome/ab\n${lower}`;
   assertStrictEquals(await seen({}), all);
   assertStrictEquals(await seen(T2), all);
   assertStrictEquals(await seen(basic("x", "wrong")), all);

@@ -50,7 +50,6 @@ const FRAGMENTS: Readonly<Record<string, string>> = {
   "lib/world/store/folder_report.ts": "the lines about what a start cannot use, with its own test",
   "lib/world/store/folder_watch.ts": "the timer of a check, with its own test",
   "lib/world/store/rename.ts": "the two steps of a rename, with their own test",
-  "lib/world/worker/content_rules.ts": "the check of contents, with its own test",
   "lib/world/worker/worker_main.ts": "entry point of a Worker",
 };
 

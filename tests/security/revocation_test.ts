@@ -199,6 +199,8 @@ test("no way to write the list stores a malformed one", async (server) => {
     ["COPY /dav/home/bad", to("/etc/revoked"), undefined],
     ["MOVE /dav/home/bad", to("/etc/revoked"), undefined],
     ["MOVE /dav/boot/bad", to("/etc/revoked"), undefined],
+    ["MOVE /home/bad", { destination: "/etc/revoked" }, undefined],
+    ["MOVE /boot/bad", { destination: "/etc/revoked" }, undefined],
     ["MOVE /dav/boot/bad", to("/etc/revoked", { overwrite: "T" }), undefined],
   ];
   const send = async ([line, headers, body]: (typeof attempts)[number]) => {

@@ -243,6 +243,15 @@ export const LOG_PAGE_EVENTS = 50;
 /** Largest page of `/proc/log`. */
 export const MAX_LOG_PAGE_EVENTS = 1000;
 
+// Fixed: pages of listings. A longer listing continues on the next page.
+
+/** Maximum of `?limit=` of a listing. */
+export const MAX_LISTING_ROWS = 10_000;
+/** Content of worlds in one page of a listing with `?contents`, as JSON; one longer world fits too. */
+export const MAX_CONTENTS_BYTES = 4 * MIB;
+/** Worlds that such a listing reads at the same time. */
+export const CONTENTS_READS = 16;
+
 // Fixed: caches. A full cache refuses nothing.
 
 /** Results of audits that are kept until the file of their world changes. */
@@ -251,6 +260,14 @@ export const AUDIT_RESULT_CACHE_ENTRIES = 1024;
 export const MAX_CACHE_ENTRY_BYTES = 8 * MIB;
 /** Listings that are cached until the next change. */
 export const LISTING_CACHE_ENTRIES = 4;
+/** Longest slice of listings that are made in steps, in milliseconds; then other requests have a turn. */
+export const LISTING_SLICE_MS = 3;
+/** Long listings, and listings with contents, that are made at the same time; further ones wait. */
+export const LISTINGS_AT_ONCE = 4;
+/** Longest page that is made at once if it costs in proportion to its rows. */
+export const SHORT_LISTING_ROWS = 1_000;
+/** Worlds that a listing looks at in one step. */
+export const LISTING_STEP_WORLDS = 1_000;
 /** Longest listing that is cached; a longer one is kept only while clients read it. */
 export const MAX_CACHED_LISTING_BYTES = 2 * MIB;
 /** A longer listing is sent in pieces that all clients share. */

@@ -23,6 +23,25 @@ export function sha256Hex(data: Uint8Array | string): string {
 }
 
 /**
+ * Computes a SHA-256 of several pieces, as if they were joined, in lower-case hex.
+ *
+ * @param pieces bytes, or texts that are encoded as UTF-8
+ *
+ * @example
+ * ```ts
+ * import { strictEqual } from "node:assert/strict";
+ * import { sha256Hex, sha256HexOfPieces } from "./hash.ts";
+ *
+ * strictEqual(sha256HexOfPieces(["a", "bc"]), sha256Hex("abc"));
+ * ```
+ */
+export function sha256HexOfPieces(pieces: Iterable<Uint8Array | string>): string {
+  const digest = createHash("sha256");
+  for (const piece of pieces) digest.update(piece);
+  return digest.digest("hex");
+}
+
+/**
  * Computes an HMAC-SHA256 (RFC 2104) as 32 bytes.
  *
  * @param key secret key

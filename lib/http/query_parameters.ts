@@ -121,6 +121,29 @@ export function timeParameter(name: string): QueryParameter {
 }
 
 /**
+ * Creates a parameter whose value is one of some words.
+ *
+ * @param name its name
+ * @param words the valid values, at least two
+ *
+ * @example
+ * ```ts
+ * import { deepStrictEqual } from "node:assert/strict";
+ * import { choiceParameter } from "./query_parameters.ts";
+ *
+ * const sort = choiceParameter("sort", ["name", "time"]);
+ * deepStrictEqual([sort.isValid("time"), sort.isValid("size")], [true, false]);
+ * ```
+ */
+export function choiceParameter(name: string, words: readonly string[]): QueryParameter {
+  return {
+    name,
+    accepts: `?${name}= with ${words.slice(0, -1).join(", ")} or ${words.at(-1)}`,
+    isValid: (value) => words.includes(value),
+  };
+}
+
+/**
  * Creates a parameter with any text as its value. The handler of the route validates it.
  *
  * @param name its name

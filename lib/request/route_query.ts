@@ -7,6 +7,7 @@
 import { assertCan } from "../auth/policy.ts";
 import { Problem } from "../http/problem.ts";
 import {
+  choiceParameter,
   flagParameter,
   isPageRequest,
   numberParameter,
@@ -20,6 +21,7 @@ import {
 import {
   MAX_CAPABILITY_TTL_SECONDS,
   MAX_CHANGES_PER_PAGE,
+  MAX_LISTING_ROWS,
   MAX_LOG_PAGE_EVENTS,
   MAX_WAIT_SECONDS,
 } from "../limits.ts";
@@ -53,7 +55,20 @@ const WORLD: ParametersByMethod = {
  * PUT and POST with a 405.
  */
 const COLLECTION: ParametersByMethod = {
-  GET: [hide(RAW)],
+  GET: [
+    flagParameter("deep"),
+    choiceParameter("sort", ["name", "time", "size"]),
+    timeParameter("since"),
+    numberParameter(
+      "limit",
+      `a whole number from 1 to ${MAX_LISTING_ROWS}`,
+      1,
+      MAX_LISTING_ROWS,
+    ),
+    textParameter("after"),
+    flagParameter("contents"),
+    hide(RAW),
+  ],
   PUT: [hide(EXT), hide(FROM)],
   POST: [hide(EXT)],
 };

@@ -3,13 +3,17 @@
  * rows by what the client can read.
  */
 
-import { sha256Hex } from "../base/hash.ts";
+import { concatBytes } from "../base/concat_bytes.ts";
+import { sha256Hex, sha256HexOfPieces } from "../base/hash.ts";
+import type { TimeSlices } from "../base/time_slices.ts";
 import { type Pieces, splitIntoPieces, streamPieces } from "../http/pieces.ts";
 import { MAX_UNSPLIT_LISTING_BYTES } from "../limits.ts";
 import type { Child } from "../world/store.ts";
 import { evaluateConditions } from "../http/conditional.ts";
 import { notModifiedResponse } from "./representation.ts";
 
+/** Rows that are encoded at once. */
+const ROWS_PER_CHUNK = 256;
 const encoder = new TextEncoder();
 
 /** One row of a listing. Routes without worlds add members of their own. */
@@ -26,7 +30,7 @@ export interface ListingRow {
  */
 export function toListingRow({ name, dir, entry }: Child, isRedacted: boolean): ListingRow {
   if (entry === undefined) return { name, dir };
-  const { version, ext, len, updatedAt, state } = entry;
+  const { version, ext, len, updatedAt, state, by } = entry;
   return {
     name,
     dir,
@@ -34,6 +38,7 @@ export function toListingRow({ name, dir, entry }: Child, isRedacted: boolean): 
     ext,
     ...(isRedacted ? {} : { len }),
     updated_at: updatedAt,
+    ...(by === "" ? {} : { by }),
     ...(state === "" ? {} : { state }),
   };
 }
@@ -51,6 +56,8 @@ export interface EncodedListing {
   readonly length: number;
   /** Strong entity tag, quoted. */
   readonly etag: string;
+  /** Value of the `Link` header; absent if no page follows. */
+  readonly link?: string;
 }
 
 /**
@@ -71,13 +78,72 @@ export function encodeListing(rows: readonly ListingRow[], mediaType: string): E
 }
 
 /**
+ * Encodes a listing in slices, so that the thread is never occupied for long.
+ *
+ * @param rows the rows, in order
+ * @param mediaType `text/plain` or `application/json`
+ * @param slices the slices of this kind of work
+ * @param link value of the `Link` header; undefined if no page follows
+ */
+export async function encodeListingInSlices<R>(
+  rows: Iterable<R>,
+  toRow: (item: R) => ListingRow,
+  mediaType: string,
+  slices: TimeSlices,
+  link?: string,
+): Promise<EncodedListing> {
+  const json = mediaType === "application/json";
+  const chunks: Uint8Array<ArrayBuffer>[] = [];
+  let texts: string[] = json ? ["["] : [];
+  let isFirst = true;
+  const flush = () => chunks.push(encoder.encode(texts.join("")));
+  for (const item of rows) {
+    const row = toRow(item);
+    texts.push(json ? `${isFirst ? "" : ","}${JSON.stringify(row)}` : lines(row));
+    isFirst = false;
+    if (texts.length < ROWS_PER_CHUNK) continue;
+    flush();
+    texts = [];
+    if (slices.isOver) await slices.next();
+  }
+  if (json) texts.push("]");
+  flush();
+  return joinListing(chunks, mediaType, link);
+}
+
+/**
+ * Joins the encoded parts of a listing.
+ *
+ * @param chunks the content
+ * @param mediaType `text/plain` or `application/json`
+ * @param link value of the `Link` header; undefined if no page follows
+ */
+export function joinListing(
+  chunks: readonly Uint8Array<ArrayBuffer>[],
+  mediaType: string,
+  link?: string,
+): EncodedListing {
+  const length = chunks.reduce((sum, chunk) => sum + chunk.length, 0);
+  const kind = mediaType === "application/json" ? "list-json" : "list";
+  return {
+    mediaType,
+    body: length > MAX_UNSPLIT_LISTING_BYTES
+      ? chunks.flatMap(splitIntoPieces)
+      : concatBytes(chunks),
+    length,
+    etag: `"${sha256HexOfPieces([...chunks, link ?? ""]).slice(0, 16)}.${kind}"`,
+    ...(link === undefined ? {} : { link }),
+  };
+}
+
+/**
  * Answers a GET or HEAD with an encoded listing.
  *
  * @throws {Problem} `precondition-failed`
  */
 export function sendListing(
   request: Request,
-  { mediaType, body, length, etag }: EncodedListing,
+  { mediaType, body, length, etag, link }: EncodedListing,
 ): Response {
   const headers = {
     "content-type": mediaType === "application/json" ? mediaType : "text/plain; charset=utf-8",
@@ -85,6 +151,7 @@ export function sendListing(
     "vary": "Accept",
     "cache-control": "no-cache",
     "x-content-type-options": "nosniff",
+    ...(link === undefined ? {} : { link }),
   };
   // A listing has no modification time; only its tag can show that it is unchanged.
   const unchanged = evaluateConditions(request.headers, etag, undefined) === "not-modified";

@@ -3,8 +3,14 @@
  * can read the same worlds. A long one is in memory once, however many clients read it slowly.
  */
 
+import { TimeSlices } from "../base/time_slices.ts";
 import type { Pieces } from "../http/pieces.ts";
-import { LISTING_CACHE_ENTRIES, MAX_CACHED_LISTING_BYTES } from "../limits.ts";
+import {
+  LISTING_CACHE_ENTRIES,
+  LISTING_SLICE_MS,
+  LISTINGS_AT_ONCE,
+  MAX_CACHED_LISTING_BYTES,
+} from "../limits.ts";
 import type { Store } from "../world/store.ts";
 import { type EncodedListing, encodeListing, type ListingRow } from "./listing.ts";
 
@@ -28,10 +34,14 @@ interface LongListing extends Omit<EncodedListing, "body"> {
 
 /** Makes listings and shares them. */
 export class SharedListings {
+  /** The slices of all listings of the store that are made in steps. */
+  readonly slices = new TimeSlices(LISTING_SLICE_MS);
   readonly #store: Pick<Store, "listingRevision">;
   readonly #cached = new Map<string, EncodedListing>();
   readonly #long = new Map<string, LongListing>();
   readonly #making = new Map<string, Promise<EncodedListing>>();
+  readonly #waiting: (() => void)[] = [];
+  #queued = 0;
   /** Revision of these listings. */
   #revision = -1;
 
@@ -54,7 +64,48 @@ export class SharedListings {
     mediaType: string,
     listRows: () => Promise<readonly ListingRow[]>,
   ): Promise<EncodedListing> {
-    if (scope === undefined) return encodeListing(await listRows(), mediaType);
+    const make = async () => encodeListing(await listRows(), mediaType);
+    return await this.share(scope, key, mediaType, make, true);
+  }
+
+  /**
+   * Returns a listing that is made in steps. Callers share it while it is made, and while a long one is
+   * sent. Parameters as for {@link SharedListings.get}.
+   *
+   * @param make makes the listing
+   * @param isCached whether a short listing is kept until a world changes
+   */
+  async share(
+    scope: string | undefined,
+    key: string,
+    mediaType: string,
+    make: () => Promise<EncodedListing>,
+    isCached: boolean,
+  ): Promise<EncodedListing> {
+    if (scope === undefined) return await make();
+    const fullKey = this.#keyOf(scope, key, mediaType);
+    return this.#cached.get(fullKey) ?? await this.#share(fullKey, make, isCached);
+  }
+
+  /**
+   * Makes a listing that few callers ask for. Only some are made at the same time, so that they take a
+   * limited amount of memory before the first byte is sent.
+   */
+  async queue(make: () => Promise<EncodedListing>): Promise<EncodedListing> {
+    while (this.#queued >= LISTINGS_AT_ONCE) {
+      await new Promise<void>((resume) => this.#waiting.push(resume));
+    }
+    this.#queued++;
+    try {
+      return await make();
+    } finally {
+      this.#queued--;
+      this.#waiting.shift()?.();
+    }
+  }
+
+  /** Returns the key of a listing; what was made before a change is forgotten. */
+  #keyOf(scope: string, key: string, mediaType: string): string {
     const revision = this.#store.listingRevision;
     if (revision !== this.#revision) {
       this.#cached.clear();
@@ -62,33 +113,40 @@ export class SharedListings {
       this.#making.clear();
       this.#revision = revision;
     }
-    const fullKey = `${mediaType}\n${scope}\n${key}`;
-    const found = this.#cached.get(fullKey) ?? this.#findLong(fullKey);
+    return `${mediaType}\n${scope}\n${key}`;
+  }
+
+  async #share(
+    key: string,
+    make: () => Promise<EncodedListing>,
+    isCached: boolean,
+  ): Promise<EncodedListing> {
+    const found = this.#findLong(key);
     if (found !== undefined) return found;
-    let making = this.#making.get(fullKey);
+    let making = this.#making.get(key);
     if (making === undefined) {
-      making = this.#make(fullKey, mediaType, listRows)
-        .finally(() => this.#making.get(fullKey) === making && this.#making.delete(fullKey));
-      this.#making.set(fullKey, making);
+      making = this.#make(key, make, isCached)
+        .finally(() => this.#making.get(key) === making && this.#making.delete(key));
+      this.#making.set(key, making);
     }
     return await making;
   }
 
   async #make(
     key: string,
-    mediaType: string,
-    listRows: () => Promise<readonly ListingRow[]>,
+    make: () => Promise<EncodedListing>,
+    isCached: boolean,
   ): Promise<EncodedListing> {
     const revision = this.#store.listingRevision;
-    const listing = encodeListing(await listRows(), mediaType);
+    const listing = await make();
     // If a world changed in the meantime, the change may be missing.
-    if (this.#store.listingRevision === revision) this.#keep(key, listing);
+    if (this.#store.listingRevision === revision) this.#keep(key, listing, isCached);
     return listing;
   }
 
-  #keep(key: string, listing: EncodedListing): void {
+  #keep(key: string, listing: EncodedListing, isCached: boolean): void {
     const { body, ...rest } = listing;
-    if (rest.length <= MAX_CACHED_LISTING_BYTES) {
+    if (isCached && rest.length <= MAX_CACHED_LISTING_BYTES) {
       if (this.#cached.size >= LISTING_CACHE_ENTRIES) this.#cached.clear();
       this.#cached.set(key, listing);
     }
@@ -100,7 +158,8 @@ export class SharedListings {
   #findLong(key: string): EncodedListing | undefined {
     const long = this.#long.get(key);
     const body = long?.pieces.deref();
-    return long && body &&
-      { mediaType: long.mediaType, length: long.length, etag: long.etag, body };
+    if (long === undefined || body === undefined) return undefined;
+    const { pieces: _pieces, ...rest } = long;
+    return { ...rest, body };
   }
 }

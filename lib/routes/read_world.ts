@@ -3,7 +3,7 @@
  * requests take this path. The policy is checked before any look-up.
  */
 
-import { assertCan, canRead, isRedacted, readScopeKey } from "../auth/policy.ts";
+import { assertCan } from "../auth/policy.ts";
 import { redactFor } from "../auth/redact.ts";
 import { createTypeChooser } from "../http/negotiate.ts";
 import { encodePath } from "../http/path.ts";
@@ -15,8 +15,6 @@ import type { Waits } from "./stream/waits.ts";
 import { toJobCaller } from "../request/job_caller.ts";
 import { assertValidName, type RequestContext } from "../request/request_context.ts";
 import type { ServerContext } from "../request/server_context.ts";
-import { sendListing, toListingRow } from "../response/listing.ts";
-import { sharedListingsOf } from "../response/shared_listings.ts";
 import {
   getRepresentation,
   hasUtf8Body,
@@ -24,7 +22,7 @@ import {
 } from "../response/representation.ts";
 import { respondShell } from "../response/shell_page.ts";
 import type { Store, World } from "../world/store.ts";
-import { describeAbsence } from "./missing_world.ts";
+import { listCollection, wantsShell } from "./listing/list_collection.ts";
 import { toNotModifiedResponse } from "./world_responses.ts";
 
 const HTML = "text/html";
@@ -32,7 +30,6 @@ const TEXT = "text/plain";
 const JSON_TYPE = "application/json";
 const chooseType = createTypeChooser([JSON_TYPE, TEXT, HTML], JSON_TYPE);
 const chooseBinaryType = createTypeChooser([JSON_TYPE, HTML], JSON_TYPE);
-const chooseListing = createTypeChooser([TEXT, JSON_TYPE, HTML], TEXT);
 
 /**
  * `GET` and `HEAD` of a path in a namespace.
@@ -113,9 +110,7 @@ async function readUncached(
       `Cannot read the bytes of ${path}: it is a collection, not a world; GET ${path}/ lists it`,
     );
   }
-  if (chooseListing(context.request.headers.get("accept")) !== HTML) {
-    return listCollection(store, context);
-  }
+  if (!wantsShell(context)) return listCollection(store, context);
   return new Response(null, {
     status: 302,
     headers: { "location": `${encodePath(path)}/`, "vary": "Accept" },
@@ -143,35 +138,4 @@ async function waitForVersion(
     look: () => known.includes(store.stat(name)?.version ?? -1) ? undefined : true,
     subscribe: (wake) => store.watch(name, wake),
   });
-}
-
-/** `GET /home/x/`: the worlds and collections directly below a collection. */
-async function listCollection(store: Store, context: RequestContext): Promise<Response> {
-  const { request, target, caller } = context;
-  const { name, path } = target;
-  if (!store.isCollection(name) && name.includes("/")) {
-    throw new Problem(
-      "not-found",
-      store.stat(name) === undefined
-        ? `Cannot list ${path}/: ${describeAbsence(store, caller, name)}`
-        : `Cannot list ${path}/: it is a world with nothing below it; GET ${path} reads it`,
-    );
-  }
-  if (hasQuery(target.query, "raw")) {
-    throw new Problem(
-      "not-found",
-      `Cannot read the bytes of ${path}/: a trailing slash names the collection; GET ${path}/ lists it`,
-    );
-  }
-  const mediaType = chooseListing(request.headers.get("accept"));
-  if (mediaType === HTML) return respondShell(store, request);
-  const listRows = async () => {
-    const children = await store.list(name);
-    return children.filter((child) => canRead(caller, `${path}/${child.name}`))
-      .map((child) => toListingRow(child, isRedacted(caller, `${path}/${child.name}`)));
-  };
-  return sendListing(
-    request,
-    await sharedListingsOf(store).get(readScopeKey(caller), path, mediaType, listRows),
-  );
 }

@@ -14,6 +14,7 @@ const NAMESPACE_SET: ReadonlySet<string> = new Set(NAMESPACES);
 const REFUSED = /[\u0000-\u001f\u007f-\u009f\u2028\u2029\\:*?"<>|]/u;
 const PLAIN = /^(?:home|etc|usr|var|boot|lib)(?:\/[A-Za-z0-9_~@!$&'()+,;=.-]+)+$/;
 const encoder = new TextEncoder();
+const SLASH = 0x2f;
 
 /** Returns the first segment of a name or of a path without its leading slash. */
 export function namespaceOf(name: string): string {
@@ -68,4 +69,20 @@ export function toFolderName(name: string): string {
 export function fromFolderName(folder: string): string | undefined {
   const name = folder.replaceAll("%2F", "/").replaceAll("%25", "%");
   return toFolderName(name) === folder && nameFault(name) === undefined ? name : undefined;
+}
+
+/**
+ * Compares two names segment by segment, as listings order them: `a/b` is before `a-b`, so that a
+ * collection is in one piece.
+ *
+ * @returns a negative number if `a` is first, a positive one if `b` is, 0 if they are equal
+ */
+export function compareNames(a: string, b: string): number {
+  const length = Math.min(a.length, b.length);
+  for (let at = 0; at < length; at++) {
+    const x = a.charCodeAt(at);
+    const y = b.charCodeAt(at);
+    if (x !== y) return x === SLASH ? -1 : y === SLASH ? 1 : x - y;
+  }
+  return a.length - b.length;
 }

@@ -13,7 +13,7 @@
  * worlds except through a `Store`.
  */
 
-import type { ChangePage, ChangeQuery } from "./changes.ts";
+import type { ChangePage, ChangeQuery, Within } from "./changes.ts";
 
 /** `X-Meta-*` pairs as stored: names in lower case, sorted by name. */
 export type Meta = readonly (readonly [name: string, value: string])[];
@@ -379,6 +379,15 @@ export interface Store {
   list(name: string): Promise<readonly Child[]>;
   /** Lists all worlds at or below `name`, sorted by name; `""` lists all worlds. */
   walk(name: string): Promise<readonly WorldEntry[]>;
+  /**
+   * Lists visible worlds that parts of the tree cover, in the order of `compareNames`, one page at a
+   * time. What no part covers costs no time.
+   *
+   * @param parts what is covered; each world is returned once
+   * @param after the name after which the page begins; `""` begins with the first
+   * @param limit maximum number of worlds, at least 1; fewer are returned only at the end
+   */
+  entries(parts: readonly Within[], after: string, limit: number): Promise<readonly WorldEntry[]>;
   /** Returns the number of visible worlds in both layers. */
   count(): number;
   /**

@@ -216,6 +216,13 @@ const ROWS: readonly Row[] = [
   { id: "listCollection", status: 200, target: "/home/below/", headers: JSON_TYPE },
   { id: "listCollection", status: 200, target: "/home/below/", headers: TEXT },
   { id: "listCollection", status: 200, target: "/home/below/", headers: HTML },
+  {
+    id: "listCollection",
+    status: 200,
+    target: "/home/below/?deep&sort=time&contents&limit=1",
+    headers: JSON_TYPE,
+  },
+  { id: "listCollection", status: 400, target: "/home/below/?sort=size&after=x" },
   { id: "listCollection", status: 304, target: "/home/below/", headers: { "if-none-match": "*" } },
   { id: "listCollection", status: 404, target: "/home/none/" },
   { id: "listNamespace", status: 200, target: "/home/", headers: JSON_TYPE },

@@ -27,6 +27,7 @@ interface Route {
 
 const WORLD = "?raw, ?at, ?v and ?wait";
 const NONE = "no parameters";
+const LISTING = "?deep, ?sort, ?since, ?limit, ?after and ?contents";
 const ROUTES: readonly Route[] = [
   {
     path: "/home/x",
@@ -37,8 +38,8 @@ const ROUTES: readonly Route[] = [
     takes: { GET: WORLD, HEAD: "", PUT: "?ext and ?from", POST: "?ext", DELETE: NONE },
   },
   { path: "/home/absent", takes: { GET: WORLD, PUT: "?ext and ?from", DELETE: NONE } },
-  { path: "/home/c/", takes: { GET: NONE, HEAD: "", DELETE: NONE } },
-  { path: "/home", takes: { GET: NONE, HEAD: "" } },
+  { path: "/home/c/", takes: { GET: LISTING, HEAD: "", DELETE: NONE } },
+  { path: "/home", takes: { GET: LISTING, HEAD: "" } },
   { path: "/lib/p/state", takes: { GET: "?asks", HEAD: "", PUT: NONE } },
   { path: "/stream/home/x", takes: { GET: NONE, HEAD: "" } },
   { path: "/stream/home/", takes: { GET: "?brief", HEAD: "" } },
@@ -100,7 +101,7 @@ test("every route refuses an unknown parameter and names the known ones", async 
 const REFUSED: readonly (readonly [send: string, text: RegExp])[] = [
   ["DELETE /home/x?at=1", /\?at is for GET; DELETE takes no parameters/],
   ["DELETE /home/x?from=1", /\?from is for PUT/],
-  ["DELETE /home/c/?deep", /\?deep is unknown; DELETE takes no parameters/],
+  ["DELETE /home/c/?deep", /\?deep is for GET; DELETE takes no parameters/],
   ["DELETE /home/x/?at=1", /\?at is for GET of worlds/],
   ["DELETE /dav/home/x?at=1", /\?at is unknown/],
   ["POST /home/x?from=1", /\?from is for PUT; POST takes \?ext/],
@@ -123,7 +124,12 @@ const REFUSED: readonly (readonly [send: string, text: RegExp])[] = [
   ["GET /home/x?v=%zz", /the percent escapes in \?v are malformed/],
   ["GET /home/x?at=1&v=1", /\?at and \?v exclude each other/],
   ["GET /home/x?ext=md", /\?ext is for PUT and POST; GET takes/],
-  ["GET /home/c/?at=1", /\?at is for GET of worlds; GET takes no parameters/],
+  ["GET /home/c/?at=1", /\?at is for GET of worlds; GET takes \?deep, \?sort, /],
+  ["GET /home/c/?sort=age", /\?sort=age is not valid; send \?sort= with name, time or size/],
+  ["GET /home/c/?limit=0", /\?limit=0 is not valid; send a whole number from 1 to 10000/],
+  ["GET /home/c/?since=noon", /\?since=noon is not valid; send a time of RFC 3339/],
+  ["GET /home/c/?deep=false", /\?deep=false is not valid/],
+  ["GET /home/x?deep", /\?deep is for GET of collections/],
   ["GET /stream/home/x?brief", /\?brief is for GET of collections, whose path ends in a slash/],
   ["GET /stream/home/?brief&brief", /\?brief was sent twice/],
   [

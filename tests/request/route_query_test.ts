@@ -54,7 +54,8 @@ Deno.test("assertQuery() throws bad-query with method and path as they were sent
   );
   assertEquals(
     detail("GET", "/home/x/?at=1", collection),
-    "Cannot GET /home/x/: ?at is for GET of worlds; GET takes no parameters",
+    "Cannot GET /home/x/: ?at is for GET of worlds; GET takes ?deep, ?sort, ?since, ?limit, ?after " +
+      "and ?contents",
   );
   assertEquals(detail("HEAD", "/home/x?q", world), detail("GET", "/home/x?q", world));
 });

@@ -34,6 +34,7 @@ Deno.test("toListingRow() returns the facts of a world, and only the name of a c
     ext: "md",
     len: 12,
     updated_at: "2026-01-02T03:04:05.678Z",
+    by: "T2",
   });
   assertEquals(toListingRow({ name: "b", dir: true }, false), { name: "b", dir: true });
   assertEquals(

@@ -3,16 +3,17 @@
  * callers that can read the same worlds share a list until a world changes.
  */
 
-import { canRead, isRedacted, readScopeKey } from "../../auth/policy.ts";
+import { isRedacted, readScopeKey } from "../../auth/policy.ts";
 import { isCanonicalPath } from "../../http/path.ts";
 import { Problem } from "../../http/problem.ts";
 import { readQueryValue } from "../../http/query.ts";
 import { createTypeChooser } from "../../http/negotiate.ts";
 import type { RequestContext } from "../../request/request_context.ts";
-import { sendListing } from "../../response/listing.ts";
+import { encodeListingInSlices, sendListing } from "../../response/listing.ts";
 import { sharedListingsOf } from "../../response/shared_listings.ts";
 import { respondShell } from "../../response/shell_page.ts";
 import type { Store, WorldEntry } from "../../world/store.ts";
+import { selectWorlds } from "../listing/listing_selection.ts";
 
 const HTML = "text/html";
 const chooseType = createTypeChooser(["application/json", "text/plain", HTML], "application/json");
@@ -28,15 +29,17 @@ export async function listWorlds(store: Store, context: RequestContext): Promise
   const mediaType = chooseType(request.headers.get("accept"));
   if (mediaType === HTML) return await respondShell(store, request);
   const prefix = readPrefix(target.query);
-  const listRows = async () => {
-    const all = await store.walk(prefix);
-    return all.filter((entry) => canRead(caller, `/${entry.name}`))
-      .map((entry) => worldRow(entry, isRedacted(caller, `/${entry.name}`)));
+  const listings = sharedListingsOf(store);
+  const make = async () => {
+    const { slices } = listings;
+    const entries = await selectWorlds(store, caller, prefix, slices);
+    const toRow = (entry: WorldEntry) => worldRow(entry, isRedacted(caller, `/${entry.name}`));
+    return await encodeListingInSlices(entries, toRow, mediaType, slices);
   };
   const key = `/proc/worlds?${prefix}`;
   return sendListing(
     request,
-    await sharedListingsOf(store).get(readScopeKey(caller), key, mediaType, listRows),
+    await listings.share(readScopeKey(caller), key, mediaType, make, true),
   );
 }
 
@@ -53,7 +56,7 @@ function readPrefix(query: string): string {
 }
 
 function worldRow(
-  { name, version, ext, len, updatedAt, state, layer }: WorldEntry,
+  { name, version, ext, len, updatedAt, state, layer, by }: WorldEntry,
   hasRedactedBody: boolean,
 ) {
   return {
@@ -63,6 +66,7 @@ function worldRow(
     ext,
     ...(hasRedactedBody ? {} : { len }),
     updated_at: updatedAt,
+    ...(by === "" ? {} : { by }),
     layer,
     ...(state === "" ? {} : { state }),
   };

@@ -8,6 +8,8 @@
  * access the disk; catalog_writer.ts saves it.
  */
 
+import type { Within } from "../changes.ts";
+import { compareNames } from "../name.ts";
 import type { Child, WorldEntry } from "../store.ts";
 
 interface Node {
@@ -17,8 +19,8 @@ interface Node {
   marked?: boolean;
   /** RFC 3339 time of the newest write at or below this node. */
   changedAt?: string;
-  /** Sorted names of the children; computed at the first use after a change. */
-  sorted?: readonly string[] | undefined;
+  /** Sorted names of the children; computed at the first use, and then kept sorted. */
+  sorted?: string[] | undefined;
 }
 
 /** The index of all worlds of a store. */
@@ -103,9 +105,8 @@ export class Catalog {
   list(name: string): Child[] {
     const node = this.#find(name);
     if (node === undefined) return [];
-    node.sorted ??= [...node.children.keys()].sort();
     const found: Child[] = [];
-    for (const segment of node.sorted) {
+    for (const segment of sortedNames(node)) {
       const child = node.children.get(segment);
       if (child === undefined) continue;
       const entry = child.upper ?? child.lower;
@@ -121,6 +122,41 @@ export class Catalog {
     const found: WorldEntry[] = [];
     if (start !== undefined) collect(start, found);
     return found;
+  }
+
+  /**
+   * Returns visible worlds that parts of the tree cover, in the order of {@link compareNames}. It costs
+   * in proportion to the result: neither other worlds nor pages before it cost time.
+   *
+   * @param parts what is covered; each world is returned once
+   * @param after the name after which the page begins; `""` begins with the first
+   * @param limit maximum number of worlds, at least 1
+   * @param isRestricted whether only T3 can read what is at and below a name; such collections are left
+   * out of parts that do not cover them
+   */
+  page(
+    parts: readonly Within[],
+    after: string,
+    limit: number,
+    isRestricted: (name: string) => boolean,
+  ): WorldEntry[] {
+    const pages = parts.map((part) => {
+      const root = part.part === "exact" ? undefined : this.#find(part.name);
+      const found: WorldEntry[] = [];
+      if (part.part !== "below" && (after === "" || compareNames(after, part.name) < 0)) {
+        const entry = this.get(part.name);
+        if (entry !== undefined) found.push(entry);
+      }
+      const rest = segmentsBelow(part.name, after);
+      const isHidden = part.restricted ? () => false : isRestricted;
+      if (root !== undefined && rest !== "none" && !isHidden(part.name)) {
+        collectChildren(root, part.name, rest, { found, limit, isHidden });
+      }
+      return found;
+    });
+    if (pages.length === 1) return pages[0] ?? [];
+    const all = pages.flat().sort((a, b) => compareNames(a.name, b.name));
+    return all.filter(({ name }, at) => name !== all[at - 1]?.name).slice(0, limit);
   }
 
   /** Returns the names of marked collections. */
@@ -150,7 +186,7 @@ export class Catalog {
       if (next === undefined) {
         next = { children: new Map() };
         node.children.set(segment, next);
-        node.sorted = undefined;
+        node.sorted?.splice(lowerBound(node.sorted, segment), 0, segment);
       }
       node = next;
       touch(node, writtenAt);
@@ -172,7 +208,8 @@ export class Catalog {
       const { children, upper, lower, marked } = step.node;
       if (children.size > 0 || upper !== undefined || lower !== undefined || marked) return;
       step.parent.children.delete(step.segment);
-      step.parent.sorted = undefined;
+      const { sorted } = step.parent;
+      sorted?.splice(lowerBound(sorted, step.segment), 1);
     }
   }
 }
@@ -185,11 +222,74 @@ function touch(node: Node, writtenAt: string): void {
 function collect(node: Node, found: WorldEntry[]): void {
   const entry = node.upper ?? node.lower;
   if (entry !== undefined) found.push(entry);
-  node.sorted ??= [...node.children.keys()].sort();
-  for (const segment of node.sorted) {
+  for (const segment of sortedNames(node)) {
     const child = node.children.get(segment);
     if (child !== undefined) collect(child, found);
   }
+}
+
+/** A page that is being collected. */
+interface Page {
+  readonly found: WorldEntry[];
+  readonly limit: number;
+  readonly isHidden: (name: string) => boolean;
+}
+
+/**
+ * Collects the worlds below a node, in order, until the page is full.
+ *
+ * @param name name of the node
+ * @param after segments below the node after which the page begins; undefined begins with the first
+ */
+function collectChildren(
+  node: Node,
+  name: string,
+  after: readonly string[] | undefined,
+  page: Page,
+): void {
+  const sorted = sortedNames(node);
+  const [first, ...rest] = after ?? [];
+  for (let at = first === undefined ? 0 : lowerBound(sorted, first); at < sorted.length; at++) {
+    if (page.found.length >= page.limit) return;
+    const segment = sorted[at] ?? "";
+    const child = node.children.get(segment);
+    if (child === undefined) continue;
+    const isOnPath = segment === first;
+    const entry = isOnPath ? undefined : child.upper ?? child.lower;
+    if (entry !== undefined) page.found.push(entry);
+    if (child.children.size === 0) continue;
+    const path = name === "" ? segment : `${name}/${segment}`;
+    if (!page.isHidden(path)) collectChildren(child, path, isOnPath ? rest : undefined, page);
+  }
+}
+
+/**
+ * Returns the segments of `after` below a name; undefined if everything below the name follows
+ * `after`, and `none` if nothing does.
+ */
+function segmentsBelow(name: string, after: string): readonly string[] | undefined | "none" {
+  if (after === "" || after === name) return undefined;
+  if (name === "") return after.split("/");
+  if (after.startsWith(`${name}/`)) return after.slice(name.length + 1).split("/");
+  return compareNames(after, name) < 0 ? undefined : "none";
+}
+
+function sortedNames(node: Node): readonly string[] {
+  return node.sorted ??= [...node.children.keys()].sort();
+}
+
+/** Returns the index of the first name that is not less. */
+function lowerBound(sorted: readonly string[], name: string): number {
+  let low = 0;
+  let high = sorted.length;
+  // Worlds are often created in the order of their names.
+  if (high > 0 && (sorted[high - 1] ?? "") < name) return high;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if ((sorted[middle] ?? "") < name) low = middle + 1;
+    else high = middle;
+  }
+  return low;
 }
 
 function collectMarks(node: Node, name: string, found: string[]): void {

@@ -26,7 +26,7 @@ import {
   MAX_WORLD_BYTES,
 } from "../../limits.ts";
 import { ChangeIndex } from "./change_index.ts";
-import type { ChangePage, ChangeQuery } from "../changes.ts";
+import type { ChangePage, ChangeQuery, Within } from "../changes.ts";
 import { NameListeners } from "./change_hub.ts";
 import { Audits } from "./audits.ts";
 import type { Catalog } from "./catalog.ts";
@@ -195,6 +195,7 @@ class SqliteStore implements Store {
   readonly #report: FolderReport;
   #notes = 0;
   readonly #otherKey: OtherKeyReport;
+  readonly #isRestricted: (name: string) => boolean;
   #closing: Promise<void> | undefined;
 
   constructor(options: SqliteStoreOptions) {
@@ -204,6 +205,7 @@ class SqliteStore implements Store {
     this.#otherKey = new OtherKeyReport(log);
     this.#folder = folder;
     this.#log = log;
+    const isRestricted = this.#isRestricted = options.isRestricted ?? (() => false);
     const lower = this.#lower = new Map(options.lower);
     const jobs = this.#longJobs = new LongJobs(options.longJobs ?? DEFAULT_LONG_JOBS);
     this.#watch = new FolderWatch(folder.identity, (fault) => options.onDetached?.(fault));
@@ -242,7 +244,7 @@ class SqliteStore implements Store {
       key: options.key,
       worker: files.index,
       readChain: (name, after) => files.chain(name, after),
-      isRestricted: options.isRestricted ?? (() => false),
+      isRestricted,
       onPublished: (published) => followers.notify(published),
       log,
     });
@@ -441,6 +443,18 @@ class SqliteStore implements Store {
     if (this.#unindexed.size === 0) return found;
     await this.#unindexed.index(found.map((entry) => entry.name), this.#applyRow);
     return this.#catalog.walk(name);
+  }
+
+  async entries(
+    parts: readonly Within[],
+    after: string,
+    limit: number,
+  ): Promise<readonly WorldEntry[]> {
+    const readPage = () => this.#catalog.page(parts, after, limit, this.#isRestricted);
+    const found = readPage();
+    if (this.#unindexed.size === 0) return found;
+    await this.#unindexed.index(found.map((entry) => entry.name), this.#applyRow);
+    return readPage();
   }
 
   count(): number {

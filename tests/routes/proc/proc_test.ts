@@ -327,9 +327,11 @@ test("GET /proc/worlds lists the worlds that the caller can read", async (server
     "ext",
     "len",
     "updated_at",
+    "by",
     "layer",
   ]);
-  assertEquals([row.version, row.ext, row.len, row.layer], [1, "txt", 1, "upper"]);
+  const { version, ext, len, layer, by } = row;
+  assertEquals([version, ext, len, layer, by], [1, "txt", 1, "upper", "T3"]);
 });
 
 test("GET /proc/log and /proc/audit replace the hashes of /etc/fstab below T3", async (server) => {

@@ -15,7 +15,7 @@ async function withCount(test: (app: TestApp, walks: () => number) => Promise<vo
   const counted = (store: Store): Store =>
     new Proxy(store, {
       get(target, key) {
-        if (key === "walk") walks += 1;
+        if (key === "entries") walks += 1;
         const value = Reflect.get(target, key);
         return typeof value === "function" ? value.bind(target) : value;
       },

@@ -1,4 +1,6 @@
 import { assertEquals } from "../../support/assert.ts";
+import { createRandom } from "../../support/random.ts";
+import { compareNames } from "../../../lib/world/name.ts";
 import { Catalog } from "../../../lib/world/store/catalog.ts";
 import type { WorldEntry } from "../../../lib/world/store.ts";
 
@@ -172,4 +174,53 @@ Deno.test("Catalog.changedAt() returns the newest write at or below a name in bo
   assertEquals(catalog.changedAt("home/empty"), undefined);
   catalog.set(at("home/a/y", "2026-01-09T00:00:00.000Z"));
   assertEquals(catalog.changedAt("home")?.slice(8, 10), "09");
+});
+
+Deno.test("Catalog.page() returns what the parts cover once, in the order of names, from any name", () => {
+  const names = [
+    "home/a",
+    "home/a/b",
+    "home/a/b/c",
+    "home/a-b",
+    "home/b",
+    "var/cache/x",
+    "var/log",
+  ];
+  const catalog = catalogOf(...names.map((name) => entry(name)));
+  catalog.set(entry("home/b", "lower"));
+  const parts = [
+    { name: "home", part: "below", restricted: false },
+    { name: "home/a", part: "tree", restricted: false },
+    { name: "home/b", part: "exact", restricted: false },
+    { name: "var", part: "below", restricted: false },
+  ] as const;
+  const isRestricted = (name: string) => name === "var/cache";
+  const readable = names.filter((name) => name !== "var/cache/x");
+  for (const after of ["", "home", "home/a/b/b", "home/a.", "zzz", "a", "var/cache/y", ...names]) {
+    const rest = readable.filter((name) => after === "" || compareNames(name, after) > 0);
+    for (const limit of [1, 2, 9]) {
+      const page = catalog.page(parts, after, limit, isRestricted).map(({ name }) => name);
+      assertEquals(page, rest.slice(0, limit), `${limit} after ${after}`);
+    }
+  }
+  const all = [{ name: "", part: "tree", restricted: true }] as const;
+  assertEquals(catalog.page(all, "", 9, isRestricted).map(({ name }) => name), names);
+});
+
+Deno.test("Catalog.list() is sorted after any order of additions and removals", () => {
+  const random = createRandom(7);
+  const catalog = new Catalog();
+  const present = new Set<string>();
+  for (let i = 0; i < 600; i++) {
+    const name = `k${Math.floor(random() * 90)}`;
+    if (random() < 0.6) {
+      catalog.set(entry(`home/${name}`));
+      present.add(name);
+    } else {
+      catalog.remove(`home/${name}`);
+      present.delete(name);
+    }
+    if (i % 7 > 0) continue;
+    assertEquals(catalog.list("home").map((child) => child.name), [...present].sort());
+  }
 });

@@ -11,11 +11,10 @@ import { findNearestName } from "./base/nearest_name.ts";
 import { sanitizeText } from "./base/sanitize_text.ts";
 import { isLoopback, parseIp } from "./http/ip_address.ts";
 import { CELL_LIMITS, type CellLimits } from "./cell_limits.ts";
+import { DAV_LIMITS, type DavLimits, MAX_LOCKS_PER_CREDENTIAL } from "./dav_limits.ts";
 import {
   CACHE_BYTES,
   CLIENT_LOG_LINES_PER_SECOND,
-  DAV_LIMITS,
-  type DavLimits,
   EDGE_LIMITS,
   type EdgeLimits,
   HISTORY_BYTES,
@@ -28,7 +27,6 @@ import {
   LONG_READS_WAITING,
   LONG_READS_WAITING_PER_CLIENT,
   MAX_BODY_BYTES,
-  MAX_LOCKS_PER_CREDENTIAL,
   MAX_LOG_BUFFER_CHARS,
   MAX_SNAPSHOT_FILES,
   MAX_SNAPSHOT_FILES_PER_CLIENT,

@@ -10,7 +10,7 @@ import { parsePropfind } from "../../lib/dav/properties/propfind_request.ts";
 import { parseXml } from "../../lib/dav/xml/xml_reader.ts";
 import { writeElement, type XmlElement } from "../../lib/dav/xml/xml_writer.ts";
 import { Problem } from "../../lib/http/problem.ts";
-import { DAV_LIMITS, MAX_PROPERTY_CHANGE_CHARS } from "../../lib/limits.ts";
+import { DAV_LIMITS, MAX_PROPERTY_CHANGE_CHARS } from "../../lib/dav_limits.ts";
 import { bytesOf } from "../support/wire.ts";
 
 /** Repeats a text to about a length. */

@@ -33,6 +33,7 @@ const COVERED_BY: Readonly<Record<string, string>> = {
   "lib/dav/resource/mount_client.ts": "tests/dav/methods/mount_methods_test.ts",
   "lib/dav/resource/resource.ts": "tests/dav/methods/propfind_test.ts",
   "lib/cell_limits.ts": "tests/config_test.ts",
+  "lib/dav_limits.ts": "tests/config_test.ts",
   "lib/limits.ts": "tests/config_test.ts",
   "lib/plugin/host/loaded_plugin.ts": "tests/plugin/host/plugin_loader_test.ts",
   "lib/request/core_routes.ts": "tests/server/app_test.ts",

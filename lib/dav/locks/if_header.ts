@@ -4,7 +4,7 @@
  * current locks and tags.
  */
 
-import { MAX_IF_CHARS, MAX_IF_CONDITIONS } from "../../limits.ts";
+import { MAX_IF_CHARS, MAX_IF_CONDITIONS } from "../../dav_limits.ts";
 
 /** One condition. */
 export interface Condition {

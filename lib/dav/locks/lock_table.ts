@@ -14,7 +14,7 @@
  */
 
 import { type Caller, credentialKey } from "../../auth/caller.ts";
-import { DAV_LIMITS, type DavLimits, LOCK_PURGE_MS } from "../../limits.ts";
+import { DAV_LIMITS, type DavLimits, LOCK_PURGE_MS } from "../../dav_limits.ts";
 
 /** A request for a lock. */
 export interface LockRequest {

@@ -5,7 +5,7 @@
 
 import type { Caller } from "../../auth/caller.ts";
 import { TimeSlices } from "../../base/time_slices.ts";
-import { DAV_SLICE_MS } from "../../limits.ts";
+import { DAV_SLICE_MS } from "../../dav_limits.ts";
 import type { Connection } from "../../request/request_context.ts";
 import { Problem } from "../../http/problem.ts";
 import type { RequestTarget } from "../../http/path.ts";

@@ -7,7 +7,7 @@
 import { assertCan, canRead, isRedacted } from "../../auth/policy.ts";
 import { redactFor } from "../../auth/redact.ts";
 import { Problem } from "../../http/problem.ts";
-import { DAV_BATCH_RESOURCES, MULTISTATUS_PIECE_CHARS } from "../../limits.ts";
+import { DAV_BATCH_RESOURCES, MULTISTATUS_PIECE_CHARS } from "../../dav_limits.ts";
 import { StoreError } from "../../world/store.ts";
 import { readDepth } from "../resource/dav_headers.ts";
 import type { DavLimiter } from "../resource/dav_limiter.ts";

@@ -5,7 +5,7 @@
 
 import { assertCan } from "../../auth/policy.ts";
 import { Problem } from "../../http/problem.ts";
-import { MAX_PROPERTY_CHANGE_CHARS } from "../../limits.ts";
+import { MAX_PROPERTY_CHANGE_CHARS } from "../../dav_limits.ts";
 import { toHref } from "../resource/dav_problem.ts";
 import type { PropertyChange } from "../properties/dead_properties.ts";
 import { isProtectedProperty } from "../properties/live_properties.ts";

@@ -4,7 +4,7 @@
  * distinguishes a world from an earlier, deleted one of the same name.
  */
 
-import { MAX_CREATION_INFO_ENTRIES } from "../../limits.ts";
+import { MAX_CREATION_INFO_ENTRIES } from "../../dav_limits.ts";
 import type { Store, WorldEntry } from "../../world/store.ts";
 
 /** Creation time and identity of a world. */

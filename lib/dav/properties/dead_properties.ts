@@ -14,7 +14,7 @@ import { ANONYMOUS } from "../../auth/authenticate.ts";
 import { canRead } from "../../auth/policy.ts";
 import { sha256Hex } from "../../base/hash.ts";
 import { Problem } from "../../http/problem.ts";
-import { DAV_LIMITS } from "../../limits.ts";
+import { DAV_LIMITS } from "../../dav_limits.ts";
 import { type Store, StoreError, type World } from "../../world/store.ts";
 import { Turns } from "../../world/turns.ts";
 import type { CreationInfoCache } from "./creation_info.ts";

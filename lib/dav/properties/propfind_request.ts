@@ -3,7 +3,7 @@
  * named properties.
  */
 
-import { DAV_LIMITS } from "../../limits.ts";
+import { DAV_LIMITS } from "../../dav_limits.ts";
 import { Problem } from "../../http/problem.ts";
 import { DavLimiter } from "../resource/dav_limiter.ts";
 import { childElements, findDavChild, isDavName } from "../xml/xml_reader.ts";

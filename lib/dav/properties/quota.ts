@@ -4,7 +4,7 @@
  */
 
 import { statfs } from "node:fs/promises";
-import { QUOTA_CACHE_MS } from "../../limits.ts";
+import { QUOTA_CACHE_MS } from "../../dav_limits.ts";
 
 /** Available and used bytes of a file system. */
 export interface DiskSpace {

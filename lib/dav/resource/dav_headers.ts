@@ -5,7 +5,7 @@
  */
 
 import { Problem } from "../../http/problem.ts";
-import { DAV_LOCK_SECONDS, MAX_DAV_LOCK_SECONDS } from "../../limits.ts";
+import { DAV_LOCK_SECONDS, MAX_DAV_LOCK_SECONDS } from "../../dav_limits.ts";
 
 /** WebDAV headers of an OPTIONS response (RFC 4918 §18); Windows requires `ms-author-via`. */
 export const DAV_HEADERS: Readonly<Record<string, string>> = {

@@ -1,6 +1,6 @@
 /** The limits of WebDAV, with a count of the requests that each of them refused. */
 
-import type { DavLimits } from "../../limits.ts";
+import type { DavLimits } from "../../dav_limits.ts";
 
 /** Limits that refuse requests, by their names in the metrics. */
 export type DavLimitName = keyof DavLimits;

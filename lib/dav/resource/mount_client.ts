@@ -7,7 +7,8 @@
 import type { RequestContext } from "../../request/request_context.ts";
 import { encodePath, isCanonicalPath } from "../../http/path.ts";
 import { Problem } from "../../http/problem.ts";
-import { MAX_MOUNT_LISTING_CHARS, MAX_URL_BYTES } from "../../limits.ts";
+import { MAX_MOUNT_LISTING_CHARS } from "../../dav_limits.ts";
+import { MAX_URL_BYTES } from "../../limits.ts";
 import type { PluginRoutes } from "../../request/plugin_routes.ts";
 
 /** Longest encoded path of a resource: a request adds `/dav` and for a folder a slash. */

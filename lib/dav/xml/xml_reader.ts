@@ -7,7 +7,7 @@
 import { XMLParser, XMLValidator } from "../../deps/fast_xml_parser.ts";
 import { type BodySource, readBody } from "../../http/read_body.ts";
 import { Problem } from "../../http/problem.ts";
-import { DAV_LIMITS, MAX_DAV_XML_DEPTH } from "../../limits.ts";
+import { DAV_LIMITS, MAX_DAV_XML_DEPTH } from "../../dav_limits.ts";
 import { countNodes } from "./count_nodes.ts";
 import {
   DAV_NAMESPACE,

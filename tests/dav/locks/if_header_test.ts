@@ -1,6 +1,6 @@
 import { assertEquals } from "../../support/assert.ts";
 import { evaluateIf, parseIf, submittedTokens } from "../../../lib/dav/locks/if_header.ts";
-import { MAX_IF_CHARS, MAX_IF_CONDITIONS } from "../../../lib/limits.ts";
+import { MAX_IF_CHARS, MAX_IF_CONDITIONS } from "../../../lib/dav_limits.ts";
 
 function lists(header: string) {
   const parsed = parseIf(header);

@@ -1,7 +1,7 @@
 import { assertEquals, assertStrictEquals } from "../../support/assert.ts";
 import { ancestors, type Lock, LockTable, parentOf } from "../../../lib/dav/locks/lock_table.ts";
 import type { LockRequest } from "../../../lib/dav/locks/lock_table.ts";
-import { DAV_LIMITS, LOCK_PURGE_MS } from "../../../lib/limits.ts";
+import { DAV_LIMITS, LOCK_PURGE_MS } from "../../../lib/dav_limits.ts";
 
 const REQUEST: LockRequest = {
   path: "/home/a",

@@ -5,7 +5,7 @@ import {
 } from "../../../lib/dav/locks/lock_xml.ts";
 import { parseXml } from "../../../lib/dav/xml/xml_reader.ts";
 import { Problem } from "../../../lib/http/problem.ts";
-import { MAX_LOCK_OWNER_CHARS } from "../../../lib/limits.ts";
+import { MAX_LOCK_OWNER_CHARS } from "../../../lib/dav_limits.ts";
 import { assertEquals, assertMatch, assertThrows } from "../../support/assert.ts";
 
 function parse(children: string, root = "lockinfo") {

@@ -2,7 +2,7 @@ import { assert, assertEquals, assertMatch } from "../../support/assert.ts";
 import { parseLockInfo, writeLockDiscovery } from "../../../lib/dav/locks/lock_xml.ts";
 import { unlock } from "../../../lib/dav/methods/lock.ts";
 import { parseXml } from "../../../lib/dav/xml/xml_reader.ts";
-import { MAX_DAV_LOCK_SECONDS } from "../../../lib/limits.ts";
+import { MAX_DAV_LOCK_SECONDS } from "../../../lib/dav_limits.ts";
 import { withApp } from "../../support/app.ts";
 import {
   APPROVE,

@@ -11,7 +11,7 @@ import { isTopLevel } from "../../../lib/dav/resource/resource.ts";
 import { createDavContext } from "../../../lib/dav/methods/dav_context.ts";
 import { LockTable } from "../../../lib/dav/locks/lock_table.ts";
 import { parseXml } from "../../../lib/dav/xml/xml_reader.ts";
-import { DAV_BATCH_RESOURCES, DAV_LIMITS } from "../../../lib/limits.ts";
+import { DAV_BATCH_RESOURCES, DAV_LIMITS } from "../../../lib/dav_limits.ts";
 import { type Store, StoreError } from "../../../lib/world/store.ts";
 import { withApp } from "../../support/app.ts";
 import { createAsk, hrefs, live, propBody, resources, textOf } from "../ask.ts";

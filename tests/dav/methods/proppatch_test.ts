@@ -3,7 +3,7 @@ import { CreationInfoCache } from "../../../lib/dav/properties/creation_info.ts"
 import { DeadProperties, recordWorldName } from "../../../lib/dav/properties/dead_properties.ts";
 import { parsePropertyUpdate } from "../../../lib/dav/methods/proppatch.ts";
 import { parseXml } from "../../../lib/dav/xml/xml_reader.ts";
-import { DAV_LIMITS } from "../../../lib/limits.ts";
+import { DAV_LIMITS } from "../../../lib/dav_limits.ts";
 import { withApp } from "../../support/app.ts";
 import { APPROVE, bearer, CLOSED, startTestServer, TOKEN } from "../../support/test_server.ts";
 import { type Answer, type Ask, createAsk, resources, setBody, textOf } from "../ask.ts";

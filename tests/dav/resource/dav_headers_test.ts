@@ -6,7 +6,7 @@ import {
   readTimeout,
 } from "../../../lib/dav/resource/dav_headers.ts";
 import { Problem } from "../../../lib/http/problem.ts";
-import { DAV_LOCK_SECONDS, MAX_DAV_LOCK_SECONDS } from "../../../lib/limits.ts";
+import { DAV_LOCK_SECONDS, MAX_DAV_LOCK_SECONDS } from "../../../lib/dav_limits.ts";
 
 const bad = (error: unknown) => error instanceof Problem && error.status === 400;
 

@@ -1,6 +1,6 @@
 import { assertEquals, assertStrictEquals } from "../../support/assert.ts";
 import { DavLimiter } from "../../../lib/dav/resource/dav_limiter.ts";
-import { DAV_LIMITS } from "../../../lib/limits.ts";
+import { DAV_LIMITS } from "../../../lib/dav_limits.ts";
 
 Deno.test("DavLimiter counts the requests that each limit refused", () => {
   const limiter = new DavLimiter(DAV_LIMITS);

@@ -8,7 +8,7 @@ import {
 } from "../../../lib/dav/xml/xml_reader.ts";
 import type { XmlElement } from "../../../lib/dav/xml/xml_writer.ts";
 import { Problem } from "../../../lib/http/problem.ts";
-import { DAV_LIMITS, MAX_DAV_XML_DEPTH } from "../../../lib/limits.ts";
+import { DAV_LIMITS, MAX_DAV_XML_DEPTH } from "../../../lib/dav_limits.ts";
 
 const encoder = new TextEncoder();
 

@@ -38,6 +38,7 @@ import {
   MIN_LOG_BUFFER_CHARS,
   SOCKET_STEP_BYTES,
 } from "./limits.ts";
+import { SEARCHES, SEARCHES_WAITING, SEARCHES_WAITING_PER_CLIENT } from "./search_limits.ts";
 import { type SettingName, SETTINGS } from "./settings.ts";
 
 /** Jobs that run at the same time, that can wait, and that can wait for one client. */
@@ -77,9 +78,10 @@ export interface Config {
   readonly writers: number;
   /** How long a request waits for a world that another process has locked, in milliseconds. */
   readonly lockWaitMs: number;
-  /** Limits of audits and copies of worlds, and of reads of long bodies. */
+  /** Limits of audits and copies of worlds, of reads of long bodies, and of searches. */
   readonly longJobs: JobLimits;
   readonly longReads: JobLimits;
+  readonly searches: JobLimits;
   /** Long copies that clients read, in total and of one client. */
   readonly snapshots: { readonly files: number; readonly filesPerClient: number };
   /** Format of the access log on the standard output. */
@@ -282,6 +284,15 @@ export function readConfig(env: (name: string) => string | undefined): Config {
         read,
         "ELASTIK_LONG_READS_CLIENT",
         LONG_READS_WAITING_PER_CLIENT,
+      ),
+    },
+    searches: {
+      running: Math.max(1, parseWholeNumber(read, "ELASTIK_SEARCHES", SEARCHES, 64)),
+      waiting: parseWholeNumber(read, "ELASTIK_SEARCHES_WAITING", SEARCHES_WAITING),
+      waitingPerClient: parseWholeNumber(
+        read,
+        "ELASTIK_SEARCHES_CLIENT",
+        SEARCHES_WAITING_PER_CLIENT,
       ),
     },
     snapshots: {

@@ -131,11 +131,12 @@ import w123 from "./usr/share/doc/reality.md" with { type: "text" };
 import w124 from "./usr/share/doc/router.md" with { type: "text" };
 import w125 from "./usr/share/doc/routes.md" with { type: "text" };
 import w126 from "./usr/share/doc/running.md" with { type: "text" };
-import w127 from "./usr/share/doc/service.md" with { type: "text" };
-import w128 from "./usr/share/doc/shaped.md" with { type: "text" };
-import w129 from "./usr/share/doc/shell.md" with { type: "text" };
-import w130 from "./usr/share/doc/tour.md" with { type: "text" };
-import w131 from "./usr/share/doc/webdav.md" with { type: "text" };
+import w127 from "./usr/share/doc/search.md" with { type: "text" };
+import w128 from "./usr/share/doc/service.md" with { type: "text" };
+import w129 from "./usr/share/doc/shaped.md" with { type: "text" };
+import w130 from "./usr/share/doc/shell.md" with { type: "text" };
+import w131 from "./usr/share/doc/tour.md" with { type: "text" };
+import w132 from "./usr/share/doc/webdav.md" with { type: "text" };
 
 /** Contents of the files below `worlds/` by their paths. */
 export const lowerWorlds: Readonly<Record<string, string>> = {
@@ -266,9 +267,10 @@ export const lowerWorlds: Readonly<Record<string, string>> = {
   "usr/share/doc/router.md": w124,
   "usr/share/doc/routes.md": w125,
   "usr/share/doc/running.md": w126,
-  "usr/share/doc/service.md": w127,
-  "usr/share/doc/shaped.md": w128,
-  "usr/share/doc/shell.md": w129,
-  "usr/share/doc/tour.md": w130,
-  "usr/share/doc/webdav.md": w131,
+  "usr/share/doc/search.md": w127,
+  "usr/share/doc/service.md": w128,
+  "usr/share/doc/shaped.md": w129,
+  "usr/share/doc/shell.md": w130,
+  "usr/share/doc/tour.md": w131,
+  "usr/share/doc/webdav.md": w132,
 };

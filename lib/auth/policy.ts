@@ -227,6 +227,11 @@ export function isRedacted(caller: Caller, path: string): boolean {
   return caller.tier !== "T3" && isAtOrBelow(path, REDACTED);
 }
 
+/** Whether a caller sees every world that it can read without redaction. */
+export function seesSecrets(caller: Caller): boolean {
+  return !isRedacted(caller, REDACTED);
+}
+
 /**
  * Checks whether a caller can use the token of a lock, refresh the lock and remove it: the caller has
  * the credential of its holder, or T3. A reader of the token is not enough.

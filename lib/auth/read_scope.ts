@@ -28,6 +28,14 @@ export function toReadScope({ scope, grants, tier }: Caller): readonly Within[] 
 }
 
 /**
+ * Whether a caller can read only a part of what is open to callers without a scope, so that even the
+ * number of the other worlds must be hidden from it.
+ */
+export function isReadScopePartial(scope: readonly Within[]): boolean {
+  return !scope.some(({ name, part }) => name === "" && part === "tree");
+}
+
+/**
  * Limits a read scope to a collection: returns the parts of the scope at or below the name, and the
  * name itself if a part covers it.
  *

@@ -42,6 +42,17 @@ const OTHER_NAMES = new Set(["from", "to", "moved_from", "copied_from"]);
 
 const redactedWorlds = new WeakMap<World, World>();
 
+/** A caller below T3, for {@link STORE_REDACTION}. */
+const BELOW_T3: Caller = { tier: "T1", by: "T1" };
+
+/** What callers below T3 see of worlds, for the search index of the store. */
+export const STORE_REDACTION = {
+  /** Whether something can be hidden in a world. */
+  isRedacted: (name: string): boolean => isRedacted(BELOW_T3, `/${name}`),
+  /** The world as these callers see it; the same object if nothing is hidden. */
+  redact: (world: World): World => redactFor(BELOW_T3, world),
+};
+
 /**
  * Returns the world as the caller can see it. Below T3, `/etc/fstab` shows mount points, modes, folders
  * and the hosts of web servers, and `***` for everything else.

@@ -20,6 +20,7 @@ export const CORE_ROUTES: Readonly<Record<string, string>> = {
   "/proc/changes": "the changes below a prefix, oldest first, from a cursor",
   "/proc/log": "the events of a world or below a prefix, newest first",
   "/proc/metrics": "counters and gauges for Prometheus",
+  "/proc/search": "the lines below a prefix that contain ?q=",
   "/proc/snapshot": "a copy of a world's whole file",
   "/proc/source": "the files of the running program (T3)",
   "/proc/status": "pid, uptime, worlds, plugins, version",

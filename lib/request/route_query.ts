@@ -25,6 +25,7 @@ import {
   MAX_LOG_PAGE_EVENTS,
   MAX_WAIT_SECONDS,
 } from "../limits.ts";
+import { MAX_SEARCH_CHARS, MAX_SEARCH_LINES } from "../search_limits.ts";
 import { isInNamespace } from "../world/name.ts";
 import type { RequestContext } from "./request_context.ts";
 import { requestedAccess } from "./requested_access.ts";
@@ -74,6 +75,9 @@ const COLLECTION: ParametersByMethod = {
 };
 const WORLD_STREAM: ParametersByMethod = {};
 const COLLECTION_STREAM: ParametersByMethod = { GET: [flagParameter("brief")] };
+
+/** Position of a search; names of worlds contain no colon. */
+const SEARCH_POSITION = /^\/[^:]+:\d{1,9}$/;
 
 const COLLECTIONS = "collections, whose path ends in a slash";
 
@@ -149,8 +153,35 @@ export const ROUTE_QUERIES = {
       ],
     },
   },
+  search: {
+    methods: {
+      GET: [
+        {
+          name: "q",
+          accepts: `the text to find, 1 to ${MAX_SEARCH_CHARS} characters without a line break`,
+          isValid: isSearchText,
+        },
+        {
+          name: "after",
+          accepts: "a path and a line number, such as ?after=/home/x:12",
+          isValid: (value) => SEARCH_POSITION.test(value),
+        },
+        numberParameter(
+          "limit",
+          `a whole number from 1 to ${MAX_SEARCH_LINES}`,
+          1,
+          MAX_SEARCH_LINES,
+        ),
+      ],
+    },
+  },
   worlds: { methods: { GET: [textParameter("prefix")] } },
 } as const satisfies Readonly<Record<string, RouteQuery>>;
+
+function isSearchText(value: string): boolean {
+  const text = value.normalize("NFC");
+  return text !== "" && !/[\r\n]/.test(text) && [...text].length <= MAX_SEARCH_CHARS;
+}
 
 function hide(parameter: QueryParameter): QueryParameter {
   return { ...parameter, hidden: true };

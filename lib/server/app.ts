@@ -46,6 +46,7 @@ import { metrics } from "../routes/proc/metrics.ts";
 import { readChanges } from "../routes/proc/changes.ts";
 import { audit, listProc, readLog, status, uptimeSeconds, version } from "../routes/proc/proc.ts";
 import { respondSignedSnapshot, respondSnapshot } from "../routes/proc/snapshot.ts";
+import { searchWorlds } from "../routes/proc/search.ts";
 import { listSource, readSource } from "../routes/proc/source.ts";
 import { listWorlds } from "../routes/proc/worlds_list.ts";
 import { listPluginFolder, listRoot, rootOptions } from "../routes/root_folders.ts";
@@ -146,7 +147,7 @@ export function createApp(server: ServerContext, gateOptions: GateOptions): App 
   // The first matching handler answers. Hono answers synchronously only if exactly one matches.
   const route = (path: string, handler: Handler) => app.all(path, ({ env }) => handler(env));
 
-  const { none, mint, changes, worlds } = ROUTE_QUERIES;
+  const { none, mint, changes, search, worlds } = ROUTE_QUERIES;
   const world = createWorldHandler(server, locks, waits, moveWorld);
   route("/lib/:name/state", createPluginStateHandler(server));
   for (const namespace of NAMESPACES) route(`/${namespace}/*`, world);
@@ -168,6 +169,9 @@ export function createApp(server: ServerContext, gateOptions: GateOptions): App 
   );
   route("/proc/changes", followed);
   route("/proc/changes/:prefix{.+}", followed);
+  const searched = handleMethods({ GET: (context) => searchWorlds(server, context) }, search);
+  route("/proc/search", searched);
+  route("/proc/search/:prefix{.+}", searched);
   route(
     "/proc/metrics",
     handleMethods(

@@ -37,6 +37,7 @@ import {
 } from "../world/file/data_folder.ts";
 import { createLowerLayer } from "../world/lower_layer.ts";
 import { isPrivatePath } from "../auth/policy.ts";
+import { STORE_REDACTION } from "../auth/redact.ts";
 import { openSqliteStore } from "../world/store/sqlite_store.ts";
 
 /** What a start needs in addition to the settings. */
@@ -106,9 +107,11 @@ export async function startServer(options: StartServerOptions): Promise<RunningS
       lockWaitMs: config.lockWaitMs,
       longJobs: config.longJobs,
       longReads: config.longReads,
+      searches: config.searches,
       snapshots: { ...config.snapshots, stallMs: config.edgeLimits.unreadTimeoutMs },
       handles: descriptors.worldsPerWorker,
       isRestricted: (name) => isPrivatePath(`/${name}`),
+      redaction: STORE_REDACTION,
       onWorkerExit: options.onStoreFailure,
       // The pause lets the 503 responses of waiting requests reach their clients.
       onDetached: (fault) =>

@@ -14,6 +14,7 @@
  */
 
 import type { ChangePage, ChangeQuery, Within } from "./changes.ts";
+import type { SearchFileCounts, SearchPage, SearchQuery } from "./search.ts";
 
 /** `X-Meta-*` pairs as stored: names in lower case, sorted by name. */
 export type Meta = readonly (readonly [name: string, value: string])[];
@@ -327,6 +328,16 @@ export interface StoreCounts {
   /** Reads of long bodies from disk. */
   readonly longReads: LongJobCounts;
   readonly snapshots: SnapshotCounts;
+  readonly search: SearchCounts;
+}
+
+/** Figures about searches and their index. */
+export interface SearchCounts extends SearchFileCounts {
+  /** Worlds that the index does not have in their current version. */
+  readonly pending: number;
+  /** Searches that were answered since the start. */
+  readonly answered: number;
+  readonly jobs: LongJobCounts;
 }
 
 /**
@@ -417,6 +428,13 @@ export interface Store {
    * being created
    */
   changes(query: ChangeQuery): Promise<ChangePage>;
+  /**
+   * Searches in the texts of worlds. A change that is younger than two seconds can be missing. The same
+   * searches share one job.
+   *
+   * @throws {StoreError} `busy` if too many searches are waiting, or the search index is being created
+   */
+  search(query: SearchQuery, caller?: JobCaller): Promise<SearchPage>;
   /**
    * Checks the chain and the bytes of a world. The same audits share one job; the result is kept
    * until the file of the world changes.

@@ -11,7 +11,12 @@ import { type SettingName, SETTINGS } from "../../lib/settings.ts";
 import { readSources } from "../support/read_sources.ts";
 
 const ROOT = new URL("../../", import.meta.url);
-const LIMIT_FILES = ["lib/limits.ts", "lib/cell_limits.ts", "lib/dav_limits.ts"];
+const LIMIT_FILES = [
+  "lib/limits.ts",
+  "lib/cell_limits.ts",
+  "lib/dav_limits.ts",
+  "lib/search_limits.ts",
+];
 const DOC = "worlds/usr/share/doc";
 
 /** Lengths of one text and attempts of one operation: a client holds nothing by them. */

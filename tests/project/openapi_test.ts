@@ -99,7 +99,7 @@ Deno.test("openapi.json describes every route of the core", () => {
 });
 
 const { world, collection, collectionStream, pluginState, mint, log, worlds } = ROUTE_QUERIES;
-const { changes, collectionLog } = ROUTE_QUERIES;
+const { changes, collectionLog, search } = ROUTE_QUERIES;
 /** What the server takes at each path of the document; other paths take no parameters. */
 const QUERIES: Readonly<Record<string, RouteQuery>> = {
   "/{namespace}/{name}": world,
@@ -111,6 +111,7 @@ const QUERIES: Readonly<Record<string, RouteQuery>> = {
   "/proc/changes/{path}/": changes,
   "/proc/log/{path}": log,
   "/proc/log/{path}/": collectionLog,
+  "/proc/search/{path}/": search,
   "/proc/worlds": worlds,
 };
 
@@ -243,6 +244,22 @@ const ROWS: readonly Row[] = [
   { id: "readChanges", status: 200, target: "/proc/changes/home/?limit=2" },
   { id: "readChanges", status: 403, target: "/proc/changes/boot/", who: "T2" },
   { id: "readChanges", status: 410, target: "/proc/changes/home/?after=x" },
+  { id: "searchWorlds", status: 200, target: "/proc/search/home/?q=a&limit=1" },
+  {
+    id: "searchWorlds",
+    status: 200,
+    target: "/proc/search/home/?q=a",
+    headers: { accept: "application/json" },
+  },
+  {
+    id: "searchWorlds",
+    status: 200,
+    target: "/proc/search/home/?q=a",
+    headers: { accept: "text/html" },
+  },
+  { id: "searchWorlds", status: 400, target: "/proc/search/home/" },
+  { id: "searchWorlds", status: 403, target: "/proc/search/boot/?q=a", who: "T2" },
+  { id: "searchWorlds", status: 404, target: "/proc/search/none/?q=a" },
   { id: "readCollectionLog", status: 200, target: "/proc/log/home/?limit=2" },
   { id: "readCollectionLog", status: 403, target: "/proc/log/boot/", who: "T2" },
   { id: "readCollectionLog", status: 410, target: "/proc/log/home/?before=x" },

@@ -183,7 +183,7 @@ function readPrefix(context: RequestContext, route: string): string {
 }
 
 /** Whether a caller can read a collection, or something below it. */
-function isPartlyReadable(caller: Caller, name: string): boolean {
+export function isPartlyReadable(caller: Caller, name: string): boolean {
   return limitReadScope(toReadScope(caller), name)
     .some(({ restricted }) => restricted || !isPrivatePath(`/${name}`));
 }

@@ -9,6 +9,7 @@ import { assertCan } from "../../auth/policy.ts";
 import { negotiateTypes } from "../../http/negotiate.ts";
 import type { RequestContext } from "../../request/request_context.ts";
 import type { ServerContext } from "../../request/server_context.ts";
+import type { SearchCounts } from "../../world/store.ts";
 import {
   formatMetrics,
   type MetricFamily,
@@ -183,6 +184,7 @@ function storeFamilies({ store }: ServerContext): MetricFamily[] {
     lockFailures,
     longJobs,
     longReads,
+    search,
     refusedOtherKey,
     tooLarge,
     snapshots,
@@ -217,6 +219,7 @@ function storeFamilies({ store }: ServerContext): MetricFamily[] {
       "Reads of long bodies that were refused because too many waited, by the limit.",
       byLimit(longReads.refused),
     ),
+    ...searchFamilies(search),
     counter(
       "elastik_lock_failures",
       "Operations that failed because another process had locked a world.",
@@ -258,6 +261,38 @@ function storeFamilies({ store }: ServerContext): MetricFamily[] {
       [{ value: tooLarge }],
     ),
     { ...gauge("elastik_cache_bytes", "Memory used by cached worlds.", cacheBytes), unit: "bytes" },
+  ];
+}
+
+function searchFamilies(search: SearchCounts): MetricFamily[] {
+  const { jobs } = search;
+  return [
+    counter("elastik_searches", "Searches that were answered.", [{ value: search.answered }]),
+    gauge("elastik_searches_running", "Searches that are running.", jobs.running),
+    gauge("elastik_searches_waiting", "Searches that are waiting.", jobs.waiting),
+    counter("elastik_searches_shared", "Searches that joined an equal one.", [
+      { value: jobs.shared },
+    ]),
+    counter(
+      "elastik_searches_stopped",
+      "Searches that stopped because all their clients had disconnected.",
+      [{ value: jobs.stopped }],
+    ),
+    counter(
+      "elastik_searches_refused",
+      "Searches that were refused because too many waited, by the limit.",
+      byLimit(jobs.refused),
+    ),
+    gauge("elastik_search_worlds", "Worlds whose text can be searched.", search.worlds),
+    gauge(
+      "elastik_search_pending_worlds",
+      "Worlds that the search index does not have in their current version.",
+      search.pending,
+    ),
+    {
+      ...gauge("elastik_search_index_bytes", "Size of the search index on disk.", search.bytes),
+      unit: "bytes",
+    },
   ];
 }
 

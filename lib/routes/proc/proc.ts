@@ -23,7 +23,14 @@ import { assertSubject, withAbsenceExplained } from "../missing_world.ts";
 const HASHES = /[0-9a-f]{8,64}|\d+/g;
 const ROOT = "/proc/";
 /** Routes that are followed by the name of a world or of a file. */
-const FOLDERS: ReadonlySet<string> = new Set(["audit", "changes", "log", "snapshot", "source"]);
+const FOLDERS: ReadonlySet<string> = new Set([
+  "audit",
+  "changes",
+  "log",
+  "search",
+  "snapshot",
+  "source",
+]);
 const ROWS = Object.keys(CORE_ROUTES)
   .filter((path) => path.startsWith(ROOT))
   .map((path) => path.slice(ROOT.length))

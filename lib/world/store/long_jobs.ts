@@ -58,6 +58,7 @@ interface Pending {
 /** See the module. */
 export class LongJobs {
   readonly #limits: LongJobLimits;
+  readonly #noun: string;
   readonly #shareable = new Map<string, Pending>();
   readonly #waiting = new Set<Pending>();
   readonly #running = new Set<Pending>();
@@ -66,8 +67,10 @@ export class LongJobs {
   readonly #refused = { total: 0, client: 0 };
   #isClosed = false;
 
-  constructor(limits: LongJobLimits) {
+  /** @param noun what the jobs are, in the plural, for messages */
+  constructor(limits: LongJobLimits, noun = "audits and copies") {
     this.#limits = limits;
+    this.#noun = noun;
   }
 
   /** Running and waiting jobs now, and what happened since the start. */
@@ -157,8 +160,8 @@ export class LongJobs {
     if (limit === undefined) return;
     this.#refused[limit] += 1;
     const fault = limit === "total"
-      ? `${this.#waiting.size} audits and copies are waiting; at most ${waiting} are allowed`
-      : `${own} audits and copies of this client are waiting; at most ${waitingPerClient} are allowed`;
+      ? `${this.#waiting.size} ${this.#noun} are waiting; at most ${waiting} are allowed`
+      : `${own} ${this.#noun} of this client are waiting; at most ${waitingPerClient} are allowed`;
     throw new StoreError("busy", `Cannot run the job: ${fault}`);
   }
 

@@ -13,27 +13,29 @@
 
 import {
   CACHE_BYTES,
-  HISTORY_BYTES,
-  HISTORY_VERSIONS,
   LOCK_WAIT_MS,
-  LONG_JOBS,
-  LONG_JOBS_WAITING,
-  LONG_JOBS_WAITING_PER_CLIENT,
-  LONG_READS,
-  LONG_READS_WAITING,
-  LONG_READS_WAITING_PER_CLIENT,
   MAX_OPEN_WORLDS_PER_WORKER,
   MAX_WORLD_BYTES,
 } from "../../limits.ts";
 import { ChangeIndex } from "./change_index.ts";
 import type { ChangePage, ChangeQuery, Within } from "../changes.ts";
 import { NameListeners } from "./change_hub.ts";
+import type { SearchPage, SearchQuery } from "../search.ts";
+import { SearchIndex } from "./search_index.ts";
+import {
+  DEFAULT_HISTORY,
+  DEFAULT_LONG_JOBS,
+  DEFAULT_LONG_READS,
+  DEFAULT_SEARCHES,
+  NO_REDACTION,
+  type SqliteStoreOptions,
+} from "./sqlite_store_options.ts";
 import { Audits } from "./audits.ts";
 import type { Catalog } from "./catalog.ts";
 import { LockWaits } from "./lock_waits.ts";
 import { FolderReport } from "./folder_report.ts";
 import { FolderWatch } from "./folder_watch.ts";
-import { type LongJobLimits, LongJobs } from "./long_jobs.ts";
+import { LongJobs } from "./long_jobs.ts";
 import { ReadThrough } from "./read_through.ts";
 import { EmptyCollections } from "./empty_collections.ts";
 import type { DataFolder } from "../file/data_folder.ts";
@@ -45,7 +47,7 @@ import { NameLedger } from "../file/name_ledger.ts";
 import { lowerAuditResult } from "../lower_layer.ts";
 import type { CatalogRow, WriteJob } from "./worker_messages.ts";
 import type { WithoutId } from "./worker_client.ts";
-import { SnapshotFiles, type SnapshotLimits } from "./snapshot_files.ts";
+import { SnapshotFiles } from "./snapshot_files.ts";
 import { planAppend, planPut, planTransition, toLowerWorld, type WritePlan } from "./write_plan.ts";
 import {
   type Append,
@@ -75,63 +77,6 @@ import { UnindexedWorlds } from "./unindexed_worlds.ts";
 import type { WorldCache } from "./world_cache.ts";
 import { OtherKeyReport } from "./other_key_report.ts";
 import { toUpperEntry, toWorld, unindexedEntry } from "./records.ts";
-
-const DEFAULT_HISTORY = { versions: HISTORY_VERSIONS, bytes: HISTORY_BYTES };
-const DEFAULT_LONG_JOBS: LongJobLimits = {
-  running: LONG_JOBS,
-  waiting: LONG_JOBS_WAITING,
-  waitingPerClient: LONG_JOBS_WAITING_PER_CLIENT,
-};
-const DEFAULT_LONG_READS: LongJobLimits = {
-  running: LONG_READS,
-  waiting: LONG_READS_WAITING,
-  waitingPerClient: LONG_READS_WAITING_PER_CLIENT,
-};
-
-/** Options of {@link openSqliteStore}. */
-export interface SqliteStoreOptions {
-  /** The locked data folder; the store releases it when it is closed. */
-  readonly folder: DataFolder;
-  /** Starts all Workers at once; otherwise each starts with its first job. */
-  readonly startWorkers?: boolean;
-  /** Signing key of the event chains. */
-  readonly key: string;
-  /** The lower-layer worlds by name. */
-  readonly lower: ReadonlyMap<string, World>;
-  /** URL of the store Worker's module. */
-  readonly workerUrl: string;
-  /** Number of writer Workers; default 2. */
-  readonly writers?: number;
-  /** SQLite's `synchronous` setting; `full`, the default, syncs each commit. */
-  readonly sync?: "full" | "normal";
-  /** Limits of the earlier versions of each world. */
-  readonly history?: { readonly versions: number; readonly bytes: number };
-  /** Maximum size of a world after an append, in bytes. */
-  readonly maxWorldBytes?: number;
-  /** Maximum size of the cache in bytes. */
-  readonly cacheBytes?: number;
-  /** Maximum number of files that each writer keeps open. */
-  readonly handles?: number;
-  /** How long an operation waits for a world that another process has locked, in milliseconds. */
-  readonly lockWaitMs?: number;
-  /** Limits of audits and copies. */
-  readonly longJobs?: LongJobLimits;
-  /** Limits of reads of long bodies. */
-  readonly longReads?: LongJobLimits;
-  /** Limits of long copies that are being read. */
-  readonly snapshots?: SnapshotLimits;
-  /** Whether only T3 can read a world; the change index keeps such worlds apart. */
-  readonly isRestricted?: (name: string) => boolean;
-  /** Called once if a Worker stops; all later calls fail with `closed`. */
-  readonly onWorkerExit?: (reason: string) => void;
-  /**
-   * Called once if the data folder was moved or replaced; then the store must be closed. No change
-   * is acknowledged any more.
-   */
-  readonly onDetached?: (fault: string) => void;
-  /** Writes a line for the operator. */
-  readonly log?: (line: string) => void;
-}
 
 /**
  * Opens a store and reads its catalog. Worlds without a valid catalog row are read in the
@@ -184,6 +129,7 @@ class SqliteStore implements Store {
   readonly #readThrough: ReadThrough;
   readonly #index: ChangeIndex;
   readonly #followers: NameListeners<Published>;
+  readonly #search: SearchIndex;
   readonly #unindexed: UnindexedWorlds;
   readonly #collections: EmptyCollections;
   readonly #longJobs: LongJobs;
@@ -249,7 +195,10 @@ class SqliteStore implements Store {
       log,
     });
     this.#state = new StoreState({
-      onEvents: (name, events, ended, change) => index.record(name, events, ended, change),
+      onEvents: (name, events, ended, change) => {
+        index.record(name, events, ended, change);
+        if (change !== undefined) this.#search.record(name);
+      },
       beforeSave: () => index.settled(),
       lower,
       cacheBytes: options.cacheBytes ?? CACHE_BYTES,
@@ -261,6 +210,17 @@ class SqliteStore implements Store {
     this.#catalog = catalog;
     this.#cache = cache;
     this.#readThrough = new ReadThrough({ catalog, cache, files, unindexed });
+    this.#search = new SearchIndex({
+      files,
+      stat: (name) => catalog.get(name),
+      walk: () => catalog.walk(""),
+      peek: (name) => catalog.upper(name) === undefined ? lower.get(name) : cache.peek(name),
+      read: (name) => this.read(name),
+      isRestricted: options.isRestricted ?? (() => false),
+      ...options.redaction ?? NO_REDACTION,
+      limits: options.searches ?? DEFAULT_SEARCHES,
+      log,
+    });
     this.#collections = new EmptyCollections(catalog, files);
     this.#audits = new Audits({ data: folder.path, files, jobs });
     this.#snapshots = new SnapshotFiles(folder.path, files, jobs, options.snapshots);
@@ -294,6 +254,7 @@ class SqliteStore implements Store {
       refusedOtherKey: this.#otherKey.refused,
       longReads: this.#files.longReads,
       snapshots: this.#snapshots.counts,
+      search: this.#search.counts,
     };
   }
 
@@ -313,6 +274,7 @@ class SqliteStore implements Store {
     this.#files.track(this.#unindexed.indexAll(this.#applyRow));
     const heads = rows.map(({ name, head, headAt }) => ({ name, event: head, at: headAt }));
     this.#inIndex(this.#index.start(heads, unindexed));
+    this.#search.start();
   }
 
   peek(name: string): World | undefined {
@@ -479,6 +441,11 @@ class SqliteStore implements Store {
     return await this.#files.track(this.#index.read(query));
   }
 
+  async search(query: SearchQuery, caller: JobCaller = {}): Promise<SearchPage> {
+    this.#files.assertOpen();
+    return await this.#search.search(query, caller);
+  }
+
   async audit(name: string, caller: JobCaller = {}): Promise<AuditResult> {
     const isUpper = this.#catalog.upper(name) !== undefined;
     const result = isUpper
@@ -523,6 +490,7 @@ class SqliteStore implements Store {
   close(): Promise<void> {
     this.#unindexed.stop();
     this.#index.stop();
+    this.#search.stop();
     this.#watch.stop();
     this.#waits.close();
     return this.#closing ??= this.#files.close(() => this.#state.catalogWriter.flush())
@@ -563,6 +531,7 @@ class SqliteStore implements Store {
 
   readonly #applyRow = (name: string, row: CatalogRow | undefined): void => {
     this.#state.applyRow(name, row);
+    this.#search.record(name);
     if (row?.state === "damaged") this.#report.reportDamaged(name);
     if (row === undefined) return;
     this.#inIndex(this.#index.check([{ name, event: row.head, at: row.headAt }]));

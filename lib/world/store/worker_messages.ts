@@ -15,6 +15,13 @@ import type {
   IndexEntry,
 } from "../changes.ts";
 import type { CursorPosition } from "../change_cursor.ts";
+import type {
+  SearchEntry,
+  SearchFileCounts,
+  SearchPage,
+  SearchQuery,
+  SearchUpdateResult,
+} from "../search.ts";
 import type { FolderIdentity } from "../file/folder_identity.ts";
 import type { HistoryLimits } from "../file/history_table.ts";
 import type {
@@ -239,6 +246,19 @@ export interface SnapshotJob extends LongJobBase {
   readonly path: string;
 }
 
+/** Searches in the texts of all worlds. */
+export interface SearchJob extends LongJobBase {
+  readonly kind: "search";
+  readonly query: SearchQuery;
+}
+
+/** A job that changes the search index; see `SearchFile`. */
+export type SearchUpdateJob =
+  | { readonly id: number; readonly kind: "openSearch"; readonly isDamaged: boolean }
+  | { readonly id: number; readonly kind: "updateSearch"; readonly entries: readonly SearchEntry[] }
+  | { readonly id: number; readonly kind: "sweepSearch" }
+  | { readonly id: number; readonly kind: "indexSearch" };
+
 /** A job of the reader. */
 export type ReadJob =
   | {
@@ -275,6 +295,8 @@ export type ReadJob =
     readonly limit: number;
   }
   | SnapshotJob
+  | SearchJob
+  | SearchUpdateJob
   | { readonly id: number; readonly kind: "scan" }
   | { readonly id: number; readonly kind: "probe" }
   | {
@@ -363,6 +385,11 @@ export interface JobResults {
   changes: ChangePage;
   trashed: readonly TrashedWorld[];
   trashedChain: ChainEvents;
+  search: SearchPage;
+  openSearch: SearchFileCounts;
+  updateSearch: SearchUpdateResult;
+  sweepSearch: SearchFileCounts;
+  indexSearch: SearchFileCounts;
   close: undefined;
 }
 

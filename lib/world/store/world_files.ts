@@ -17,12 +17,20 @@ import { KeyedLock } from "./keyed_lock.ts";
 import { type LongJobLimits, LongJobs } from "./long_jobs.ts";
 import { type RenameResult, renameWorld } from "./rename.ts";
 import type { ChainEvents } from "../changes.ts";
+import type {
+  SearchEntry,
+  SearchFileCounts,
+  SearchPage,
+  SearchQuery,
+  SearchUpdateResult,
+} from "../search.ts";
 import type { WithoutId, WorkerClient } from "./worker_client.ts";
 import type {
   CatalogRow,
   JobResults,
   LowerWorld,
   ReadResult,
+  SearchUpdateJob,
   SnapshotJob,
   SnapshotResult,
   StatResult,
@@ -171,7 +179,7 @@ export class WorldFiles {
    */
   async audit(name: string, signal: AbortSignal): Promise<JobResults["audit"]> {
     return await this.#runLongJob(
-      name,
+      [name],
       signal,
       (ticket) => this.#workers.longReader.run<"audit">({ kind: "audit", name, ticket }),
     );
@@ -215,10 +223,47 @@ export class WorldFiles {
     signal: AbortSignal,
   ): Promise<SnapshotResult | undefined> {
     return await this.#runLongJob(
-      job.name,
+      [job.name],
       signal,
       (ticket) => this.#workers.longReader.run<"snapshot">({ ...job, ticket }),
     );
+  }
+
+  /** Brings worlds up to date in the search index; the Worker reads those whose content is not sent. */
+  async updateSearch(entries: readonly SearchEntry[]): Promise<SearchUpdateResult> {
+    this.assertOpen();
+    return await this.#readLocks.shared(
+      entries.map(({ name }) => name),
+      () => this.#runSearchJob<"updateSearch">({ kind: "updateSearch", entries }),
+    );
+  }
+
+  /** Runs a job that changes the search index and reads no world. */
+  async changeSearch(
+    job: WithoutId<Exclude<SearchUpdateJob, { kind: "updateSearch" }>>,
+  ): Promise<SearchFileCounts> {
+    this.assertOpen();
+    return await this.#runSearchJob(job);
+  }
+
+  /**
+   * Searches in the search index.
+   *
+   * @param signal stops the search, which then fails with `busy`
+   */
+  async runSearch(query: SearchQuery, signal: AbortSignal): Promise<SearchPage> {
+    const { longReader } = this.#workers;
+    return await this.#runLongJob(
+      [],
+      signal,
+      (ticket) => longReader.run<"search">({ kind: "search", query, ticket }),
+    );
+  }
+
+  #runSearchJob<K extends SearchUpdateJob["kind"]>(
+    job: WithoutId<Extract<SearchUpdateJob, { kind: K }>>,
+  ): Promise<JobResults[K]> {
+    return this.track(this.#workers.longReader.run<K>(job));
   }
 
   /** Checks whether the data folder can be read and written. */
@@ -331,12 +376,12 @@ export class WorldFiles {
 
   /** Runs a job in the Worker for long jobs, and cancels it there when the signal is aborted. */
   #runLongJob<T>(
-    name: string,
+    names: readonly string[],
     signal: AbortSignal,
     run: (ticket: number) => Promise<T>,
   ): Promise<T> {
     this.assertOpen();
-    return this.#readLocks.shared([name], async () => {
+    return this.#readLocks.shared(names, async () => {
       if (signal.aborted) throw createStoppedError();
       const ticket = this.#tickets++;
       const cancel = () =>

@@ -17,6 +17,7 @@ import type {
   JobResults,
   ReadJob,
   Reply,
+  SearchJob,
   SnapshotJob,
   StatResult,
   StorePort,
@@ -25,10 +26,13 @@ import type {
 } from "../store/worker_messages.ts";
 import { serveIndex } from "./index_server.ts";
 import { Reader } from "./reader.ts";
+import { SearchServer } from "./search_server.ts";
 import { Writer } from "./writer.ts";
 
 /** A job that runs in one step. */
-type ShortJob = Exclude<ReadJob, AuditJob | SnapshotJob> | CloseJob;
+type ShortJob = Exclude<ReadJob, LongJob> | CloseJob;
+/** A job that runs in steps and can be stopped. */
+type LongJob = AuditJob | SnapshotJob | SearchJob;
 
 /** Serves jobs on a port until a `close` job arrives. The first message must be the setup. */
 export function serveStore(port: StorePort): void {
@@ -87,11 +91,12 @@ function serveWriter(port: StorePort, setup: WorkerSetup): void {
 function serveReader(port: StorePort, setup: WorkerSetup): void {
   const reader = new Reader(setup);
   const catalog = new CatalogFile(setup.data);
+  const search = new SearchServer(setup.data, reader);
   /** Long jobs by their ticket; each runs in steps, and other jobs run between the steps. */
   const longJobs = new Map<number, AbortController>();
   port.onmessage = ({ data: jobs }: MessageEvent<readonly (ReadJob | CloseJob)[]>) => {
     for (const job of jobs) {
-      if (job.kind === "audit" || job.kind === "snapshot") void answerLongJob(job);
+      if (isLongJob(job)) void answerLongJob(job);
       else send(replyTo(job));
     }
     // A long job does not delay the end of its batch, so that its cancellation can arrive.
@@ -102,7 +107,7 @@ function serveReader(port: StorePort, setup: WorkerSetup): void {
     port.postMessage({ replies: [reply], closedFiles: [], done: false });
   }
 
-  async function answerLongJob(job: AuditJob | SnapshotJob): Promise<void> {
+  async function answerLongJob(job: LongJob): Promise<void> {
     const controller = new AbortController();
     longJobs.set(job.ticket, controller);
     const reply = await replyToLongJob(job, controller.signal);
@@ -110,7 +115,7 @@ function serveReader(port: StorePort, setup: WorkerSetup): void {
     send(reply);
   }
 
-  async function replyToLongJob(job: AuditJob | SnapshotJob, signal: AbortSignal): Promise<Reply> {
+  async function replyToLongJob(job: LongJob, signal: AbortSignal): Promise<Reply> {
     const detached = detachedReply(setup, job.id);
     if (detached !== undefined) return detached;
     try {
@@ -121,9 +126,10 @@ function serveReader(port: StorePort, setup: WorkerSetup): void {
   }
 
   function runLongJob(
-    job: AuditJob | SnapshotJob,
+    job: LongJob,
     signal: AbortSignal,
-  ): Promise<JobResults["audit" | "snapshot"]> {
+  ): Promise<JobResults[LongJob["kind"]]> {
+    if (job.kind === "search") return search.search(job, signal);
     return job.kind === "audit"
       ? reader.audit(job.name, signal)
       : reader.snapshot(job.name, job.path, job.key, signal);
@@ -168,10 +174,20 @@ function serveReader(port: StorePort, setup: WorkerSetup): void {
           new TextEncoder().encode(text),
         );
       }
+      case "openSearch":
+      case "updateSearch":
+      case "sweepSearch":
+      case "indexSearch":
+        return search.update(job);
       case "close":
+        search.close();
         return void catalog.close();
     }
   }
+}
+
+function isLongJob(job: ReadJob | CloseJob): job is LongJob {
+  return job.kind === "audit" || job.kind === "snapshot" || job.kind === "search";
 }
 
 /**

@@ -31,7 +31,8 @@ const ABOUT: readonly Scenario[] = [
     title: "lists its routes",
     send: "GET /proc/",
     status: 200,
-    text: "audit/\nchanges/\nlog/\nmetrics\nsnapshot/\nsource/\nstatus\nuptime\nversion\nworlds\n",
+    text:
+      "audit/\nchanges/\nlog/\nmetrics\nsearch/\nsnapshot/\nsource/\nstatus\nuptime\nversion\nworlds\n",
   },
   {
     title: "sends the facts as JSON",

@@ -2,7 +2,8 @@ import { assert, assertEquals, assertMatch, assertRejects } from "../../support/
 import { acquireDataFolder, loadOrCreateSecret } from "../../../lib/world/file/data_folder.ts";
 import { pathExists } from "../../../lib/world/file/durable_fs.ts";
 import { createLowerLayer } from "../../../lib/world/lower_layer.ts";
-import { openSqliteStore, type SqliteStoreOptions } from "../../../lib/world/store/sqlite_store.ts";
+import { openSqliteStore } from "../../../lib/world/store/sqlite_store.ts";
+import type { SqliteStoreOptions } from "../../../lib/world/store/sqlite_store_options.ts";
 import type { ChangeResult, Store } from "../../../lib/world/store.ts";
 import { FILE_DAMAGE } from "../../testdata/file_damage.ts";
 import { putJob, removeWithoutMove, testWriter } from "../../testdata/test_writer.ts";

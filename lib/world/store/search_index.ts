@@ -1,0 +1,417 @@
+/**
+ * The search index of a running store: passes changed worlds to the Worker that has the index file,
+ * and answers searches. The index is derived data. It starts some time after the store, compares each
+ * world with its stamp in the file, and follows the changes. Only names wait here, so that the memory
+ * is bounded by the number of worlds; a world that changes often waits once.
+ *
+ * A search first brings the worlds that it covers up to date. Worlds that it does not cover cost it
+ * nothing, so that its caller learns nothing about them.
+ */
+
+import { INDEX_RETRY_MS } from "../../limits.ts";
+import {
+  MAX_SEARCH_UPDATE_BYTES,
+  MAX_SEARCH_UPDATE_WORLDS,
+  MAX_SEARCHED_WORLD_BYTES,
+  SEARCH_COLLECT_MS,
+  SEARCH_FRESH_MS,
+  SEARCH_PAUSE_MS,
+  SEARCH_QUIET_MS,
+  SEARCH_START_DELAY_MS,
+  SEARCH_WAIT_MS,
+  SEARCH_WAITING_CHARS,
+} from "../../search_limits.ts";
+import type { Within } from "../changes.ts";
+import type { SearchEntry, SearchFileCounts, SearchPage, SearchQuery } from "../search.ts";
+import { toSearchStamp } from "../search_stamp.ts";
+import {
+  type JobCaller,
+  type SearchCounts,
+  StoreError,
+  type World,
+  type WorldEntry,
+} from "../store.ts";
+import { type LongJobLimits, LongJobs } from "./long_jobs.ts";
+import type { WorldFiles } from "./world_files.ts";
+
+/** What a {@link SearchIndex} needs. */
+export interface SearchIndexOptions {
+  readonly files: Pick<WorldFiles, "updateSearch" | "runSearch" | "changeSearch">;
+  /** The visible world of a name, from the catalog. */
+  readonly stat: (name: string) => WorldEntry | undefined;
+  /** All visible worlds. */
+  readonly walk: () => readonly WorldEntry[];
+  /** The world if it is in memory, of either layer. */
+  readonly peek: (name: string) => World | undefined;
+  readonly read: (name: string) => Promise<World | undefined>;
+  /** Whether only T3 can read a world. */
+  readonly isRestricted: (name: string) => boolean;
+  /** The world as callers below T3 see it; the same object if nothing is hidden from them. */
+  readonly redact: (world: World) => World;
+  /** Whether {@link SearchIndexOptions.redact} can hide something in a world. */
+  readonly isRedacted: (name: string) => boolean;
+  readonly limits: LongJobLimits;
+  /** Writes a line for the operator. */
+  readonly log: (line: string) => void;
+}
+
+const EMPTY: SearchFileCounts = { worlds: 0, waitingChars: 0, bytes: 0 };
+
+/** The search index of one store. */
+export class SearchIndex {
+  readonly #options: SearchIndexOptions;
+  readonly #jobs: LongJobs;
+  /** Names that wait, with the time since which they do. */
+  readonly #pending = new Map<string, number>();
+  /** Names of the update that is running. */
+  #running: ReadonlySet<string> = new Set();
+  /** Names that a search waits for. */
+  readonly #wanted = new Set<string>();
+  #counts = EMPTY;
+  #answered = 0;
+  #lastChange = -Infinity;
+  #changes = 0;
+  #opening: Promise<void> | undefined;
+  /** Whether worlds that no longer exist must be removed from the file. */
+  #mustSweep = false;
+  #isWorking = false;
+  #isStopping = false;
+  #startTimer: ReturnType<typeof setTimeout> | undefined;
+  /** Names whose file could not be read; searches use what the index has of them. */
+  readonly #failed = new Set<string>();
+  #endPause: (() => void) | undefined;
+  #step = Promise.withResolvers<void>();
+  #lastFault = "";
+  /** Times that the file was created again since all worlds were in it. */
+  #damages = 0;
+
+  constructor(options: SearchIndexOptions) {
+    this.#options = options;
+    this.#jobs = new LongJobs(options.limits, "searches");
+  }
+
+  get counts(): SearchCounts {
+    return {
+      ...this.#counts,
+      pending: this.#pending.size + this.#running.size,
+      answered: this.#answered,
+      jobs: this.#jobs.counts,
+    };
+  }
+
+  /** Starts to follow the worlds in a moment, so that the start of the server does not wait. */
+  start(delayMs = SEARCH_START_DELAY_MS): void {
+    this.#startTimer = setTimeout(() => {
+      this.#open().catch((error) => {
+        this.#report(error);
+        if (!this.#isStopping) this.start();
+      });
+    }, delayMs);
+  }
+
+  /** Records that a world changed. */
+  record(name: string): void {
+    this.#lastChange = performance.now();
+    this.#changes += 1;
+    // Until the index is open, all worlds are still to be compared with it.
+    if (this.#opening === undefined || this.#pending.has(name)) return;
+    this.#pending.set(name, this.#lastChange);
+    void this.#work();
+  }
+
+  /**
+   * Searches. Equal searches share one job as long as nothing changes.
+   *
+   * @throws {StoreError} `busy` if too many searches wait, or the index is still being created
+   */
+  async search(query: SearchQuery, caller: JobCaller): Promise<SearchPage> {
+    const page = await this.#jobs.run<SearchPage>({
+      key: JSON.stringify(query),
+      name: "",
+      fileState: { text: String(this.#changes), isSettled: true },
+      start: (signal) => this.#run(query, signal),
+    }, caller);
+    this.#answered += 1;
+    return page;
+  }
+
+  /** Stops the updates and all searches. */
+  stop(): void {
+    this.#isStopping = true;
+    clearTimeout(this.#startTimer);
+    this.#jobs.close();
+    this.#endPause?.();
+    this.#endStep();
+  }
+
+  async #run(query: SearchQuery, signal: AbortSignal): Promise<SearchPage> {
+    for (let attempt = 0;; attempt++) {
+      await this.#open();
+      await this.#complete(query.within, signal);
+      try {
+        const page = await this.#options.files.runSearch(query, signal);
+        // A world that was deleted since then is not shown.
+        const hits = page.hits.filter(({ name }) => this.#options.stat(name) !== undefined);
+        return { ...page, hits };
+      } catch (error) {
+        if (attempt > 0 || !isDamage(error)) throw error;
+        await this.#openAgain(error);
+      }
+    }
+  }
+
+  /** Opens the file and lets all worlds be compared with it; once. */
+  #open(): Promise<void> {
+    clearTimeout(this.#startTimer);
+    return this.#opening ??= this.#openFile(false).catch((error) => {
+      this.#opening = undefined;
+      throw error;
+    });
+  }
+
+  async #openFile(isDamaged: boolean): Promise<void> {
+    if (this.#isStopping) throw new StoreError("closed", "Cannot search: the server is stopping");
+    const opened = this.#options.files.changeSearch({ kind: "openSearch", isDamaged });
+    this.#counts = await opened;
+    for (const { name } of this.#options.walk()) this.#pending.set(name, -Infinity);
+    this.#mustSweep = true;
+    void this.#work();
+  }
+
+  async #openAgain(error: unknown): Promise<void> {
+    this.#options.log(`created the search index again: ${describe(error)}`);
+    this.#opening = this.#openFile(true).catch((failure) => {
+      this.#opening = undefined;
+      throw failure;
+    });
+    await this.#opening;
+  }
+
+  /**
+   * Waits until the index has the worlds that a search covers.
+   *
+   * @throws {StoreError} `busy` if that takes too long
+   */
+  async #complete(within: readonly Within[], signal: AbortSignal): Promise<void> {
+    const startedAt = performance.now();
+    let names = [...this.#running, ...this.#pending.keys()].filter((name) =>
+      !this.#failed.has(name) && within.some((part) => isWithin(name, part))
+    );
+    for (const name of names) this.#wanted.add(name);
+    for (;;) {
+      names = names.filter((name) => this.#isMissing(name));
+      const now = performance.now();
+      if (names.length === 0 || signal.aborted) return;
+      if (now - startedAt > SEARCH_COLLECT_MS && this.#areFresh(names, now)) return;
+      if (now - startedAt > SEARCH_WAIT_MS) {
+        const fault = `the search index does not have ${names.length} of the worlds yet`;
+        throw new StoreError("busy", `Cannot search: ${fault}; try again later`);
+      }
+      this.#endPause?.();
+      void this.#work();
+      // Looking at many names after each step would cost more than the steps.
+      do await this.#nextStep(); while (performance.now() - now < names.length / 1_000);
+      if (this.#isStopping) throw new StoreError("closed", "Cannot search: the server is stopping");
+    }
+  }
+
+  #isMissing(name: string): boolean {
+    return (this.#pending.has(name) || this.#running.has(name)) && !this.#failed.has(name);
+  }
+
+  #areFresh(names: readonly string[], now: number): boolean {
+    return names.every((name) => now - (this.#pending.get(name) ?? -Infinity) < SEARCH_FRESH_MS);
+  }
+
+  /** Works until nothing is left to do; one call runs at a time. */
+  async #work(): Promise<void> {
+    if (this.#isWorking || this.#isStopping) return;
+    this.#isWorking = true;
+    try {
+      while (!this.#isStopping && await this.#workOnce()) this.#endStep();
+    } finally {
+      this.#isWorking = false;
+      this.#endStep();
+    }
+  }
+
+  /** @returns whether more is to do */
+  async #workOnce(): Promise<boolean> {
+    try {
+      const now = performance.now();
+      const [oldest] = this.#pending.values();
+      const isDue = oldest !== undefined && now - oldest >= SEARCH_COLLECT_MS;
+      const isQuiet = now - this.#lastChange >= SEARCH_QUIET_MS;
+      if (this.#hasWanted() || isDue) {
+        await this.#update();
+        // Writes have priority: a pause after each step lets them have the processors.
+        if (!isQuiet && this.#wanted.size === 0) await this.#pause(SEARCH_PAUSE_MS / 8);
+      } else if (this.#mustSweep && oldest === undefined) {
+        this.#mustSweep = false;
+        this.#damages = 0;
+        this.#counts = await this.#options.files.changeSearch({ kind: "sweepSearch" });
+      } else if (
+        this.#counts.waitingChars > 0 &&
+        (isQuiet || this.#counts.waitingChars > SEARCH_WAITING_CHARS)
+      ) {
+        this.#counts = await this.#options.files.changeSearch({ kind: "indexSearch" });
+        if (!isQuiet) await this.#pause(SEARCH_PAUSE_MS);
+      } else if (oldest !== undefined || this.#counts.waitingChars > 0) {
+        await this.#pause(SEARCH_COLLECT_MS / 2);
+      } else return false;
+      this.#lastFault = "";
+    } catch (error) {
+      await this.#onFault(error);
+    }
+    return true;
+  }
+
+  async #onFault(error: unknown): Promise<void> {
+    if (this.#isStopping) return;
+    if (!isDamage(error)) {
+      this.#report(error);
+      return await this.#pause(INDEX_RETRY_MS);
+    }
+    try {
+      await this.#openAgain(error);
+    } catch (failure) {
+      this.#report(failure);
+    }
+    // A fault that comes back must not keep the server busy.
+    await this.#pause(INDEX_RETRY_MS * Math.min(60, 2 ** this.#damages++));
+  }
+
+  #hasWanted(): boolean {
+    for (const name of this.#wanted) if (this.#pending.has(name)) return true;
+    return false;
+  }
+
+  /** Updates some worlds: those that searches wait for first, then the oldest. */
+  async #update(): Promise<void> {
+    const taken = new Map<string, number>();
+    const entries: SearchEntry[] = [];
+    let bytes = 0;
+    for (const name of this.#namesInOrder()) {
+      const since = this.#pending.get(name);
+      if (since === undefined) continue;
+      this.#pending.delete(name);
+      taken.set(name, since);
+      // Most worlds that are compared at the start are unchanged; their content is not needed.
+      const entry = this.#toEntry(name, since > -Infinity ? this.#options.peek(name) : undefined);
+      entries.push(entry);
+      bytes += entry.body?.length ?? 0;
+      if (entries.length >= MAX_SEARCH_UPDATE_WORLDS || bytes >= MAX_SEARCH_UPDATE_BYTES) break;
+    }
+    this.#running = new Set(taken.keys());
+    try {
+      for (let at = 0; at < entries.length && !this.#isStopping;) {
+        const result = await this.#options.files.updateSearch(entries.slice(at));
+        this.#counts = result.counts;
+        for (const { name } of entries.slice(at, at + result.done)) {
+          this.#wanted.delete(name);
+          if (result.failed.includes(name)) this.#failed.add(name);
+          else if (taken.delete(name)) this.#failed.delete(name);
+        }
+        at += result.done;
+        for (const name of result.needsBody) await this.#sendBody(name);
+      }
+    } finally {
+      // A world that failed is tried again; one that changed in the meantime has its own time.
+      for (const [name, since] of taken) {
+        if (!this.#pending.has(name)) this.#pending.set(name, since);
+      }
+      this.#running = new Set();
+    }
+    // Locked by another process: the Worker would find it locked again at once.
+    if (taken.size > 0) await this.#pause(SEARCH_COLLECT_MS);
+  }
+
+  *#namesInOrder(): Generator<string, void> {
+    yield* this.#wanted;
+    yield* this.#pending.keys();
+  }
+
+  /** Sends a world that the Worker cannot read: of the lower layer, or one with a redacted form. */
+  async #sendBody(name: string): Promise<void> {
+    let world: World | undefined;
+    try {
+      world = await this.#options.read(name);
+    } catch (error) {
+      if (!(error instanceof StoreError) || error.code === "closed") throw error;
+      this.#failed.add(name); // locked or damaged; it is read again after its next change
+      return;
+    }
+    const entry = this.#toEntry(name, world);
+    if (entry.needsBody === undefined) await this.#options.files.updateSearch([entry]);
+  }
+
+  /** @param world the world, if its content is to be sent */
+  #toEntry(name: string, world: World | undefined): SearchEntry {
+    const { stat, isRestricted, isRedacted, redact } = this.#options;
+    const found = stat(name);
+    const restricted = isRestricted(name);
+    if (found === undefined) {
+      return { name, restricted, stamp: "", version: 0, isTooLong: false };
+    }
+    const { version, updatedAt } = world ?? found;
+    const isTooLong = found.len > MAX_SEARCHED_WORLD_BYTES;
+    const entry = { name, restricted, version, isTooLong };
+    // The times of the lower layer are those of the start.
+    const stamp = found.layer === "upper"
+      ? toSearchStamp(version, updatedAt)
+      : `lower ${this.#options.peek(name)?.sha256 ?? ""}`;
+    const isSent = found.layer === "lower" || isRedacted(name);
+    if (isTooLong) return { ...entry, stamp };
+    if (world === undefined) return { ...entry, stamp, ...(isSent ? { needsBody: true } : {}) };
+    const shown = redact(world);
+    return {
+      ...entry,
+      stamp,
+      body: world.body,
+      ...(shown === world ? {} : { redacted: shown.body }),
+    };
+  }
+
+  #nextStep(): Promise<void> {
+    return this.#step.promise;
+  }
+
+  #endStep(): void {
+    this.#step.resolve();
+    this.#step = Promise.withResolvers();
+  }
+
+  #report(error: unknown): void {
+    if (this.#isStopping) return;
+    const fault = describe(error);
+    if (fault !== this.#lastFault) {
+      this.#options.log(`cannot update the search index, trying again: ${fault}`);
+    }
+    this.#lastFault = fault;
+  }
+
+  async #pause(ms: number): Promise<void> {
+    if (this.#isStopping) return;
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    await new Promise<void>((resume) => {
+      this.#endPause = resume;
+      timer = setTimeout(resume, ms);
+    });
+    this.#endPause = undefined;
+    clearTimeout(timer);
+  }
+}
+
+function isWithin(name: string, { name: above, part }: Within): boolean {
+  if (above === "") return part !== "exact";
+  if (name === above) return part !== "below";
+  return part !== "exact" && name.startsWith(`${above}/`);
+}
+
+function isDamage(error: unknown): boolean {
+  return error instanceof StoreError && error.code === "damaged";
+}
+
+function describe(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

@@ -1,0 +1,211 @@
+import { DatabaseSync } from "node:sqlite";
+import { assert, assertEquals, assertRejects, assertStrictEquals } from "../../support/assert.ts";
+import { withTempFolder } from "../../support/temp_folder.ts";
+import { eventually } from "../../plugin/plugin_test_server.ts";
+import { acquireDataFolder } from "../../../lib/world/file/data_folder.ts";
+import { toFolderName } from "../../../lib/world/name.ts";
+import { openSqliteStore } from "../../../lib/world/store/sqlite_store.ts";
+import type { SqliteStoreOptions } from "../../../lib/world/store/sqlite_store_options.ts";
+import type { SearchQuery } from "../../../lib/world/search.ts";
+import type { Store, StoreError, World } from "../../../lib/world/store.ts";
+
+const WORKER = import.meta.resolve("../../../lib/world/worker/worker_main.ts");
+const encoder = new TextEncoder();
+const QUERY: SearchQuery = {
+  within: [{ name: "", part: "tree", restricted: false }],
+  original: false,
+  isolated: false,
+  text: "",
+  limit: 1000,
+};
+
+function open(data: string, options: Partial<SqliteStoreOptions> = {}): Promise<Store> {
+  return openSqliteStore({
+    folder: acquireDataFolder(data),
+    key: "k",
+    lower: new Map(),
+    workerUrl: WORKER,
+    isRestricted: (name) => name.startsWith("boot/"),
+    ...options,
+  });
+}
+
+async function withStore(
+  use: (store: Store, data: string) => Promise<void>,
+  options: Partial<SqliteStoreOptions> = {},
+): Promise<void> {
+  await withTempFolder(async (data) => {
+    const store = await open(data, options);
+    try {
+      await use(store, data);
+    } finally {
+      await store.close();
+    }
+  });
+}
+
+function put(store: Store, name: string, text: string) {
+  return store.put({ name, body: encoder.encode(text), ext: "txt", meta: [], by: "T2" });
+}
+
+async function find(store: Store, text: string, more: Partial<SearchQuery> = {}) {
+  const { hits } = await store.search({ ...QUERY, text, ...more });
+  return hits.map(({ name, version, line }) => `${name}@${version}:${line}`);
+}
+
+Deno.test("SearchIndex follows changes without a search, in less than two seconds", () =>
+  withStore(async (store) => {
+    await find(store, "open the index");
+    await put(store, "home/a", "text");
+    const start = performance.now();
+    await eventually(
+      () => Promise.resolve(store.counts.search.worlds === 1 ? true : undefined),
+      "the world is in the index",
+    );
+    assert(performance.now() - start < 2_000);
+    await eventually(
+      () => Promise.resolve(store.counts.search.waitingChars === 0 ? true : undefined),
+      "the text is in the full-text index",
+    );
+    assertEquals(await find(store, "text"), ["home/a@1:1"]);
+  }));
+
+Deno.test("SearchIndex follows worlds that change all the time, each once in a step", () =>
+  withStore(async (store) => {
+    await find(store, "open the index");
+    let isRunning = true;
+    let written = 0;
+    const writer = (async () => {
+      while (isRunning) {
+        written += 1;
+        await Promise.all([0, 1, 2, 3].map((i) => put(store, `home/${i}`, `state ${written} end`)));
+      }
+    })();
+    await eventually(
+      () => Promise.resolve(store.counts.search.worlds === 4 ? true : undefined),
+      "all worlds are in the index although they change",
+    );
+    assert(store.counts.search.pending <= 4);
+    isRunning = false;
+    await writer;
+    assertStrictEquals((await find(store, `state ${written} end`)).length, 4);
+  }));
+
+Deno.test("SearchIndex continues after a restart, and after the index was lost or damaged", () =>
+  withTempFolder(async (data) => {
+    let store = await open(data);
+    await put(store, "home/a", "one word");
+    await put(store, "home/b", "two word");
+    await find(store, "word");
+    await store.close();
+    for (const damage of ["none", "remove", "overwrite", "truncate"]) {
+      const path = `${data}/.search.db`;
+      if (damage === "remove") Deno.removeSync(path);
+      if (damage === "overwrite") Deno.writeTextFileSync(path, "x".repeat(50_000));
+      if (damage === "truncate") Deno.truncateSync(path, 20_000);
+      store = await open(data);
+      assertEquals(await find(store, "word"), ["home/a@1:1", "home/b@1:1"], damage);
+      await store.close();
+    }
+  }));
+
+Deno.test("SearchIndex finds what changed while its file was older or away", () =>
+  withTempFolder(async (data) => {
+    let store = await open(data);
+    await put(store, "home/a", "first");
+    await put(store, "home/gone", "first");
+    await find(store, "first");
+    await store.close();
+    const saved = await Deno.readFile(`${data}/.search.db`);
+    store = await open(data);
+    await put(store, "home/a", "second");
+    await put(store, "home/new", "first");
+    await store.close();
+    // As after a power loss, and after a manual removal.
+    await Deno.writeFile(`${data}/.search.db`, saved);
+    await Deno.remove(`${data}/${toFolderName("home/gone")}`, { recursive: true });
+    store = await open(data);
+    assertEquals(await find(store, "first"), ["home/new@1:1"]);
+    assertEquals(await find(store, "second"), ["home/a@2:1"]);
+    await eventually(
+      () => Promise.resolve(store.counts.search.worlds === 2 ? true : undefined),
+      "the removed world is not in the index",
+    );
+    await store.close();
+  }));
+
+Deno.test("SearchIndex creates its file again if a search shows that it is damaged", () => {
+  const lines: string[] = [];
+  return withStore(async (store, data) => {
+    await put(store, "home/a", "word");
+    assertEquals(await find(store, "word"), ["home/a@1:1"]);
+    const db = new DatabaseSync(`${data}/.search.db`);
+    db.exec("DROP TABLE open_pieces; DROP TABLE open_texts");
+    db.close();
+    assertEquals(await find(store, "word"), ["home/a@1:1"]);
+    assert(lines.some((line) => line.startsWith("created the search index again")), lines.join());
+  }, { log: (line) => void lines.push(line) });
+});
+
+Deno.test("SearchIndex has the redacted form and the original, each for its callers", () => {
+  const redact = (world: World): World =>
+    world.name === "etc/fstab" ? { ...world, body: encoder.encode("bearer=***") } : world;
+  const options = { redaction: { isRedacted: (name: string) => name === "etc/fstab", redact } };
+  return withTempFolder(async (data) => {
+    let store = await open(data, options);
+    const original = { original: true, within: [{ ...QUERY.within[0], restricted: true }] };
+    const asT3 = original as Partial<SearchQuery>;
+    await put(store, "etc/fstab", "bearer=word");
+    for (const start of ["first", "second"]) {
+      assertEquals(await find(store, "bearer=word"), [], start);
+      assertEquals(await find(store, "bearer=***"), ["etc/fstab@1:1"], start);
+      assertEquals(await find(store, "bearer=word", asT3), ["etc/fstab@1:1"], start);
+      assertEquals(await find(store, "bearer=***", asT3), [], start);
+      await store.close();
+      store = await open(data, options);
+    }
+    await store.close();
+  });
+});
+
+Deno.test("SearchIndex shares equal searches, and refuses more than the limit", () =>
+  withStore(async (store) => {
+    const query = { ...QUERY, text: "word" };
+    const same = await Promise.all(
+      Array.from({ length: 5 }, () => store.search(query, { client: "a" })),
+    );
+    assertStrictEquals(same.length, 5);
+    assertStrictEquals(store.counts.search.jobs.shared, 4);
+    const many = Array.from(
+      { length: 4 },
+      (_, i) => store.search({ ...QUERY, text: `w${i}` }, { client: "a" }),
+    );
+    const results = await Promise.allSettled(many);
+    const refused = results.filter(({ status }) => status === "rejected");
+    assertStrictEquals(refused.length, 2, "one runs, one waits");
+    assertStrictEquals(store.counts.search.jobs.refused.client, 2);
+  }, { searches: { running: 1, waiting: 4, waitingPerClient: 1 } }));
+
+Deno.test("SearchIndex stops a search whose caller has left", () =>
+  withStore(async (store) => {
+    const controller = new AbortController();
+    const pending = store.search({ ...QUERY, text: "word" }, {
+      client: "a",
+      signal: controller.signal,
+    });
+    controller.abort();
+    await assertRejects(() => pending, DOMException);
+    assertStrictEquals(store.counts.search.jobs.stopped, 1);
+    assertEquals(await find(store, "word"), []);
+  }));
+
+Deno.test("SearchIndex ends with the store, and then refuses", () =>
+  withTempFolder(async (data) => {
+    const store = await open(data);
+    await put(store, "home/a", "word");
+    const pending = find(store, "word").catch((error: StoreError) => error.code);
+    await store.close();
+    const found = await pending;
+    assert(found === "closed" || found.length === 1);
+    await assertRejects(() => find(store, "word"), Error, "shutting down");
+  }));

@@ -298,7 +298,7 @@ export const MAX_INDEX_BATCH = 500;
 /** Newest events that are compared with the change index in one step at the start. */
 export const CHANGE_HEADS_PER_CHECK = 1_000;
 /** Shortest time between two transactions of the change index, so that many changes share one. */
-export const INDEX_BATCH_PAUSE_MS = 20;
+export const INDEX_BATCH_PAUSE_MS = 50;
 /** Pause before the change index is tried again after an error, such as a full disk. */
 export const INDEX_RETRY_MS = 1_000;
 /** How long a query of the change index waits while the index is created. */

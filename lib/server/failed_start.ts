@@ -6,6 +6,8 @@
 import { type Config, ConfigError } from "../config.ts";
 import { sanitizeText } from "../base/sanitize_text.ts";
 import { DataFolderBusy, InvalidSecret, UnusableEntry } from "../world/file/data_folder.ts";
+import { LEDGER_FILE } from "../world/file/durable_fs.ts";
+import { isLockError } from "../world/sqlite_errors.ts";
 
 /** Error of listening; the reason is its `cause`. */
 export class ListenError extends Error {
@@ -78,6 +80,9 @@ function dataSentence(error: unknown, { data }: Config): string {
   }
   if (code === "EROFS" || /read-?only/i.test(message)) {
     return `${start}: the disk is read-only; make it writable, or ${instead}`;
+  }
+  if (isLockError(error)) {
+    return `${start}: another process has locked ${LEDGER_FILE} or a world in it; stop that process`;
   }
   if (error instanceof Deno.errors.PermissionDenied) {
     return `${start}: this user cannot read and write it; change its permissions, or ${instead}`;

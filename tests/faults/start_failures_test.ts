@@ -3,6 +3,7 @@
  * with 1, and prints no stack.
  */
 
+import { DatabaseSync } from "node:sqlite";
 import { assert, assertEquals, assertMatch } from "../support/assert.ts";
 import {
   ask,
@@ -233,6 +234,22 @@ Deno.test({
       );
     }),
 });
+
+Deno.test("the server reports that another process has locked the ledger of names", () =>
+  withTempFolder(async (folder) => {
+    await Deno.mkdir(`${folder}/data`);
+    const other = new DatabaseSync(`${folder}/data/.names.db`);
+    try {
+      other.exec("PRAGMA locking_mode = EXCLUSIVE; CREATE TABLE other (x)");
+      await assertFails(
+        fromCheckout(folder),
+        /^Cannot use the data folder data: another process has locked \.names\.db/,
+        "locked",
+      );
+    } finally {
+      other.close();
+    }
+  }));
 
 Deno.test("the server reports a folder and a port that this user may not use", () =>
   withTempFolder(async (folder) => {

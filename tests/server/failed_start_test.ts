@@ -25,6 +25,7 @@ Deno.test("describeStartFailure() names the setting to change", () => {
     [new ListenError("x"), /: x; set ELASTIK_HOST and ELASTIK_PORT/],
     [withCode("ENOSPC"), /^Cannot use the data folder worlds: the disk is full; .*ELASTIK_DATA/],
     [withCode("EDQUOT"), /the disk is full/],
+    [new Error("database is locked"), /another process has locked \.names\.db or a world in it/],
     [withCode("EROFS"), /the disk is read-only; .*ELASTIK_DATA/],
     [withCode("ENOTDIR"), /it is a file .*ELASTIK_DATA/],
     [withCode("ELOOP"), /its path cannot be used \(the reason\); .*ELASTIK_DATA/],

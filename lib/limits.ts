@@ -261,6 +261,8 @@ export const AUDIT_RESULT_CACHE_ENTRIES = 1024;
 export const MAX_CACHE_ENTRY_BYTES = 8 * MIB;
 /** Listings that are cached until the next change. */
 export const LISTING_CACHE_ENTRIES = 4;
+/** Numbers of worlds that capabilities can read, cached until the next change. */
+export const MAX_READABLE_COUNTS = 256;
 /** Longest slice of listings that are made in steps, in milliseconds; then other requests have a turn. */
 export const LISTING_SLICE_MS = 3;
 /** Long listings, and listings with contents, that are made at the same time; further ones wait. */

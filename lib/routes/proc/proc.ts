@@ -4,12 +4,12 @@
  */
 
 import type { Caller } from "../../auth/caller.ts";
-import { assertCan, canRead, isRedacted } from "../../auth/policy.ts";
+import { assertCan, canRead, isRedacted, readScopeKey } from "../../auth/policy.ts";
 import { toReadScope } from "../../auth/read_scope.ts";
 import { showEvent } from "../../auth/redact.ts";
 import { encodePath } from "../../http/path.ts";
 import { readQueryNumber } from "../../http/query.ts";
-import { LOG_PAGE_EVENTS, MAX_LOG_PAGE_EVENTS } from "../../limits.ts";
+import { LOG_PAGE_EVENTS, MAX_LOG_PAGE_EVENTS, MAX_READABLE_COUNTS } from "../../limits.ts";
 import { CORE_ROUTES } from "../../request/core_routes.ts";
 import { toJobCaller } from "../../request/job_caller.ts";
 import { type RequestContext, restOf } from "../../request/request_context.ts";
@@ -74,11 +74,32 @@ function respondStatus(server: ServerContext, context: RequestContext, worlds: n
   });
 }
 
-async function countReadable(store: Pick<Store, "walk">, caller: Caller): Promise<number> {
+/** Numbers of readable worlds by read scope, until a world changes. */
+interface ReadableCounts {
+  readonly revision: number;
+  readonly byScope: Map<string, number>;
+}
+
+const readableCounts = new WeakMap<object, ReadableCounts>();
+
+/** Counts the worlds that a capability can read. The count is made once until a world changes. */
+async function countReadable(
+  store: Pick<Store, "walk" | "listingRevision">,
+  caller: Caller,
+): Promise<number> {
+  const revision = store.listingRevision;
+  let counts = readableCounts.get(store);
+  if (counts === undefined || counts.revision !== revision) {
+    readableCounts.set(store, counts = { revision, byScope: new Map() });
+  }
+  const key = readScopeKey(caller) ?? "";
+  const known = counts.byScope.get(key);
+  if (known !== undefined) return known;
   let count = 0;
   for (const { name } of toReadScope(caller)) {
     for (const entry of await store.walk(name)) if (canRead(caller, `/${entry.name}`)) count++;
   }
+  if (counts.byScope.size < MAX_READABLE_COUNTS) counts.byScope.set(key, count);
   return count;
 }
 

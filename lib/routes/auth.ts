@@ -69,7 +69,7 @@ export function mintCapability(
   assertCan(context.caller, "mint", prefix);
   const id = createCapabilityId(now(), crypto.getRandomValues(new Uint8Array(8)));
   const token = mint({ key, prefix, mode, exp, id, ...(name === null ? {} : { name }) });
-  if (authenticator.authenticate(`Bearer ${token}`, false).rejected) {
+  if (authenticator.authenticate(`Bearer ${token}`, false).revoked) {
     throw new Problem(
       "conflict",
       "Cannot create a capability: a line of /etc/revoked revokes its name or its prefix; choose " +

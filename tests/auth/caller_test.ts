@@ -1,8 +1,10 @@
 import { assertEquals } from "../support/assert.ts";
 import {
   type Caller,
+  capabilityName,
   credentialKey,
   hasCredentialOf,
+  innermostPrefix,
   isAtLeast,
   isExpired,
 } from "../../lib/auth/caller.ts";
@@ -42,6 +44,17 @@ Deno.test("credentialKey() is one key for all tokens of one capability, and one 
   assertEquals(credentialKey({ tier: "T1", by: "T1" }), "T1");
 });
 
+Deno.test("capabilityName() shows the innermost prefix and all names", () => {
+  const prefixes = ["/home", "/home/a b#c%"];
+  assertEquals(innermostPrefix({ prefixes }), "/home/a b#c%");
+  assertEquals(capabilityName({ prefixes }), "cap:/home/a b%23c%25");
+  assertEquals(
+    capabilityName({ prefixes: ["/home/team"], names: ["kestrel", "junior"] }),
+    "cap:/home/team#kestrel/junior",
+  );
+  assertEquals(capabilityName({ prefixes: ["/"] }), "cap:/");
+});
+
 Deno.test("hasCredentialOf() is true for the same credential and the capability it was derived from", () => {
   const scope = { prefixes: ["/home"], mode: "rw", exp: 100, root: "/home|100|rw" } as const;
   const wide: Caller = { tier: "T2", by: "cap:/home", scope, authenticated: true };
@@ -53,6 +66,15 @@ Deno.test("hasCredentialOf() is true for the same credential and the capability 
   assertEquals(hasCredentialOf(narrow, wide), false);
   assertEquals(hasCredentialOf(sibling, narrow), false);
   assertEquals(hasCredentialOf(other, wide), false);
+  const named: Caller = { ...wide, scope: { ...scope, names: ["kestrel"] } };
+  const helper = (name: string): Caller => ({
+    ...wide,
+    scope: { ...scope, prefixes: ["/home", "/home"], names: ["kestrel", name] },
+  });
+  assertEquals(hasCredentialOf(named, helper("junior")), true);
+  assertEquals(hasCredentialOf(helper("junior"), helper("junior")), true);
+  assertEquals(hasCredentialOf(helper("other"), helper("junior")), false);
+  assertEquals(hasCredentialOf(helper("junior"), named), false);
   const account: Caller = { tier: "T2", by: "user:ada", authenticated: true };
   assertEquals(hasCredentialOf(account, { ...account }), true);
   assertEquals(hasCredentialOf({ ...account, tier: "T3" }, account), false);

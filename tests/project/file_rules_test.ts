@@ -46,6 +46,7 @@ const FRAGMENTS: Readonly<Record<string, string>> = {
   "lib/source/single_file.ts": "one of three implementations of the same interface",
   "lib/tools/generate_plugins_module.ts": "a developer command",
   "lib/tools/generate_worlds_module.ts": "a developer command",
+  "lib/world/by_filter.ts": "the rule which callers a filter matches, with its own test",
   "lib/world/file/probe_folder.ts": "the check of a disk, with its own test",
   "lib/world/store/folder_report.ts": "the lines about what a start cannot use, with its own test",
   "lib/world/store/folder_watch.ts": "the timer of a check, with its own test",

@@ -12,6 +12,7 @@ import {
   CHANGE_SCAN_STEP,
   STAGED_EVENTS_PER_STEP,
 } from "../../limits.ts";
+import { createByFilter } from "../by_filter.ts";
 import { CursorCodec, type CursorPosition, NO_RUN } from "../change_cursor.ts";
 import {
   type AppendResult,
@@ -200,7 +201,7 @@ export class ChangeFile {
     const lists = query.within.flatMap((part) => this.#listsOf(part));
     const scan: Scan = { rows: [], at: start, isComplete: lists.length === 0 };
     const lowest = query.since === undefined ? 0 : this.#firstSince(query.since);
-    const matches = byFilter(query.by);
+    const matches = createByFilter(query.by);
     while (!scan.isComplete && scan.rows.length < query.limit) {
       this.#scanStep(query, lists, scan, lowest, matches);
       yield;
@@ -550,13 +551,6 @@ function readPayload(event: CommittedEvent): { by: string; from?: string; to?: s
     return { by: caller };
   }
   return { by: caller, from: from.slice(1), to: to.slice(1) };
-}
-
-function byFilter(by: string | undefined): (found: string) => boolean {
-  if (by === undefined) return () => true;
-  if (!by.endsWith("/*")) return (found) => found === by;
-  const whole = by.slice(0, -2);
-  return (found) => found === whole || found.startsWith(`${whole}/`);
 }
 
 function parseJson(text: string): unknown {

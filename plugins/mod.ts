@@ -9,9 +9,10 @@ import p1 from "./example.ts" with { type: "text" };
 import p2 from "./fanout.ts" with { type: "text" };
 import p3 from "./fstab.ts" with { type: "text" };
 import p4 from "./gpu.ts" with { type: "text" };
-import p5 from "./reality.ts" with { type: "text" };
-import p6 from "./router.ts" with { type: "text" };
-import p7 from "./semantic.ts" with { type: "text" };
+import p5 from "./mcp.ts" with { type: "text" };
+import p6 from "./reality.ts" with { type: "text" };
+import p7 from "./router.ts" with { type: "text" };
+import p8 from "./semantic.ts" with { type: "text" };
 
 /** Sources of the files in `plugins/` by their names. */
 export const pluginSources: Readonly<Record<string, string>> = {
@@ -20,9 +21,10 @@ export const pluginSources: Readonly<Record<string, string>> = {
   "fanout": p2,
   "fstab": p3,
   "gpu": p4,
-  "reality": p5,
-  "router": p6,
-  "semantic": p7,
+  "mcp": p5,
+  "reality": p6,
+  "router": p7,
+  "semantic": p8,
 };
 
 /** Names that mean several plugins. */

@@ -266,7 +266,8 @@ export function decideCopy(caller: Caller, path: string): Decision {
  * a mount; or it covers the subject. The name of a mount or of a path below a route gives no right.
  *
  * @param caller the caller
- * @param action `read` for the safe methods, `write` for all others
+ * @param action `read` for the safe methods, and for a plugin without authority of its own; otherwise
+ * `write`
  * @param path canonical path of the request
  * @param needed the tier that the plugin declares as its `auth`
  * @param subject the path after the route (`/home/x` of `/shaped/home/x`), if the plugin declares that

@@ -60,7 +60,7 @@ export async function callPlugin(
   if (isRoutePath && canSeeRoute(caller, route, auth) && wantsDescription(request, route)) {
     return descriptionPage(plugin.name, plugin.manifest, route, request.url);
   }
-  const action = SAFE.has(request.method) ? "read" : "write";
+  const action = SAFE.has(request.method) || hasNoOwnAuthority(plugin) ? "read" : "write";
   const subject = plugin.manifest.subject ? subjectPath(target.path, route) : undefined;
   assertAllowed(
     route === ""
@@ -84,6 +84,18 @@ export async function callPlugin(
   });
   securePluginResponse(response, request, plugin.manifest.routes);
   return await toShellResponse(store, request, withoutFalseLength(request.method, response));
+}
+
+/**
+ * Whether everything that a plugin reads or changes, it reads or changes with its caller's authority:
+ * it has no grants and no permissions. A capability with mode `r` can then send it every method.
+ */
+export function hasNoOwnAuthority(
+  { manifest, permissions }: Pick<LoadedPlugin, "manifest" | "permissions">,
+): boolean {
+  return manifest.auth === "T1" && !manifest.subject &&
+    Object.keys(manifest.grants).length === 0 &&
+    Object.values(permissions).every((entries) => entries.length === 0);
 }
 
 function createCallerEndedProblem({ message }: CallerEndedError): Problem {

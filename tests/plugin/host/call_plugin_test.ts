@@ -1,6 +1,11 @@
 import { assertEquals, assertStrictEquals } from "../../support/assert.ts";
 import type { Caller } from "../../../lib/auth/caller.ts";
-import { subjectPath, toCanonicalRequest } from "../../../lib/plugin/host/call_plugin.ts";
+import {
+  hasNoOwnAuthority,
+  subjectPath,
+  toCanonicalRequest,
+} from "../../../lib/plugin/host/call_plugin.ts";
+import { parseManifest } from "../../../lib/plugin/manifest/manifest.ts";
 import type { RequestContext } from "../../../lib/request/request_context.ts";
 import { parseTarget } from "../../../lib/http/path.ts";
 
@@ -21,6 +26,24 @@ Deno.test("subjectPath() returns the world or mount that the rest of a path name
     assertStrictEquals(subjectPath(path, "/shaped"), undefined);
   }
   assertStrictEquals(subjectPath("/nothing/home/x", ""), undefined);
+});
+
+Deno.test("hasNoOwnAuthority() is true for a T1 plugin without grants, permissions and subject", () => {
+  const none = { net: [], read: [], write: [], env: [] };
+  const plain = parseManifest({ routes: ["/a"] }, () => undefined);
+  assertStrictEquals(hasNoOwnAuthority({ manifest: plain, permissions: none }), true);
+  const manifests = [
+    { ...plain, auth: "T2" as const },
+    { ...plain, subject: true },
+    { ...plain, grants: { "/var/x/": "r" as const } },
+  ];
+  for (const manifest of manifests) {
+    assertStrictEquals(hasNoOwnAuthority({ manifest, permissions: none }), false);
+  }
+  for (const kind of ["net", "read", "write", "env"]) {
+    const permissions = { ...none, [kind]: ["x"] };
+    assertStrictEquals(hasNoOwnAuthority({ manifest: plain, permissions }), false, kind);
+  }
 });
 
 Deno.test("toCanonicalRequest() returns the same request if its URL is canonical", () => {

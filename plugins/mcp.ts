@@ -3142,7 +3142,7 @@ async function* listenEvents(
       continue;
     }
     cursor = changed.cursor;
-    if (changed.names.size === 0) yield HEARTBEAT;
+    if (changed.names.size === 0 && !changed.isIncomplete) yield HEARTBEAT;
     for (const uri of changedUris(uris, changed)) {
       yield send("notifications/resources/updated", { uri });
     }

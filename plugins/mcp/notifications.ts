@@ -58,7 +58,7 @@ export async function* listenEvents(
       continue;
     }
     cursor = changed.cursor;
-    if (changed.names.size === 0) yield HEARTBEAT;
+    if (changed.names.size === 0 && !changed.isIncomplete) yield HEARTBEAT;
     for (const uri of changedUris(uris, changed)) {
       yield send("notifications/resources/updated", { uri });
     }

@@ -86,57 +86,58 @@ import w78 from "./usr/share/doc/fanout.md" with { type: "text" };
 import w79 from "./usr/share/doc/gpu.md" with { type: "text" };
 import w80 from "./usr/share/doc/http.md" with { type: "text" };
 import w81 from "./usr/share/doc/index.md" with { type: "text" };
-import w82 from "./usr/share/doc/mounts.md" with { type: "text" };
-import w83 from "./usr/share/doc/observing.md" with { type: "text" };
-import w84 from "./usr/share/doc/openapi.json" with { type: "text" };
-import w85 from "./usr/share/doc/plugins.md" with { type: "text" };
-import w86 from "./usr/share/doc/problems.md" with { type: "text" };
-import w87 from "./usr/share/doc/problems/bad-body.md" with { type: "text" };
-import w88 from "./usr/share/doc/problems/bad-gateway.md" with { type: "text" };
-import w89 from "./usr/share/doc/problems/bad-header.md" with { type: "text" };
-import w90 from "./usr/share/doc/problems/bad-metadata.md" with { type: "text" };
-import w91 from "./usr/share/doc/problems/bad-name.md" with { type: "text" };
-import w92 from "./usr/share/doc/problems/bad-path.md" with { type: "text" };
-import w93 from "./usr/share/doc/problems/bad-query.md" with { type: "text" };
-import w94 from "./usr/share/doc/problems/body-too-large.md" with { type: "text" };
-import w95 from "./usr/share/doc/problems/conflict.md" with { type: "text" };
-import w96 from "./usr/share/doc/problems/forbidden.md" with { type: "text" };
-import w97 from "./usr/share/doc/problems/foreign-destination.md" with { type: "text" };
-import w98 from "./usr/share/doc/problems/foreign-origin.md" with { type: "text" };
-import w99 from "./usr/share/doc/problems/gateway-timeout.md" with { type: "text" };
-import w100 from "./usr/share/doc/problems/gone.md" with { type: "text" };
-import w101 from "./usr/share/doc/problems/insufficient-storage.md" with { type: "text" };
-import w102 from "./usr/share/doc/problems/internal.md" with { type: "text" };
-import w103 from "./usr/share/doc/problems/locked.md" with { type: "text" };
-import w104 from "./usr/share/doc/problems/loop-detected.md" with { type: "text" };
-import w105 from "./usr/share/doc/problems/lower-layer.md" with { type: "text" };
-import w106 from "./usr/share/doc/problems/method-not-allowed.md" with { type: "text" };
-import w107 from "./usr/share/doc/problems/not-acceptable.md" with { type: "text" };
-import w108 from "./usr/share/doc/problems/not-found.md" with { type: "text" };
-import w109 from "./usr/share/doc/problems/not-implemented.md" with { type: "text" };
-import w110 from "./usr/share/doc/problems/other-key.md" with { type: "text" };
-import w111 from "./usr/share/doc/problems/precondition-failed.md" with { type: "text" };
-import w112 from "./usr/share/doc/problems/range-not-satisfiable.md" with { type: "text" };
-import w113 from "./usr/share/doc/problems/request-timeout.md" with { type: "text" };
-import w114 from "./usr/share/doc/problems/too-many-requests.md" with { type: "text" };
-import w115 from "./usr/share/doc/problems/unauthorized.md" with { type: "text" };
-import w116 from "./usr/share/doc/problems/unavailable.md" with { type: "text" };
-import w117 from "./usr/share/doc/problems/unknown-host.md" with { type: "text" };
-import w118 from "./usr/share/doc/problems/unprocessable.md" with { type: "text" };
-import w119 from "./usr/share/doc/problems/unsupported-media-type.md" with { type: "text" };
-import w120 from "./usr/share/doc/problems/uri-too-long.md" with { type: "text" };
-import w121 from "./usr/share/doc/problems/world-damaged.md" with { type: "text" };
-import w122 from "./usr/share/doc/proxy.md" with { type: "text" };
-import w123 from "./usr/share/doc/reality.md" with { type: "text" };
-import w124 from "./usr/share/doc/router.md" with { type: "text" };
-import w125 from "./usr/share/doc/routes.md" with { type: "text" };
-import w126 from "./usr/share/doc/running.md" with { type: "text" };
-import w127 from "./usr/share/doc/search.md" with { type: "text" };
-import w128 from "./usr/share/doc/service.md" with { type: "text" };
-import w129 from "./usr/share/doc/shaped.md" with { type: "text" };
-import w130 from "./usr/share/doc/shell.md" with { type: "text" };
-import w131 from "./usr/share/doc/tour.md" with { type: "text" };
-import w132 from "./usr/share/doc/webdav.md" with { type: "text" };
+import w82 from "./usr/share/doc/mcp.md" with { type: "text" };
+import w83 from "./usr/share/doc/mounts.md" with { type: "text" };
+import w84 from "./usr/share/doc/observing.md" with { type: "text" };
+import w85 from "./usr/share/doc/openapi.json" with { type: "text" };
+import w86 from "./usr/share/doc/plugins.md" with { type: "text" };
+import w87 from "./usr/share/doc/problems.md" with { type: "text" };
+import w88 from "./usr/share/doc/problems/bad-body.md" with { type: "text" };
+import w89 from "./usr/share/doc/problems/bad-gateway.md" with { type: "text" };
+import w90 from "./usr/share/doc/problems/bad-header.md" with { type: "text" };
+import w91 from "./usr/share/doc/problems/bad-metadata.md" with { type: "text" };
+import w92 from "./usr/share/doc/problems/bad-name.md" with { type: "text" };
+import w93 from "./usr/share/doc/problems/bad-path.md" with { type: "text" };
+import w94 from "./usr/share/doc/problems/bad-query.md" with { type: "text" };
+import w95 from "./usr/share/doc/problems/body-too-large.md" with { type: "text" };
+import w96 from "./usr/share/doc/problems/conflict.md" with { type: "text" };
+import w97 from "./usr/share/doc/problems/forbidden.md" with { type: "text" };
+import w98 from "./usr/share/doc/problems/foreign-destination.md" with { type: "text" };
+import w99 from "./usr/share/doc/problems/foreign-origin.md" with { type: "text" };
+import w100 from "./usr/share/doc/problems/gateway-timeout.md" with { type: "text" };
+import w101 from "./usr/share/doc/problems/gone.md" with { type: "text" };
+import w102 from "./usr/share/doc/problems/insufficient-storage.md" with { type: "text" };
+import w103 from "./usr/share/doc/problems/internal.md" with { type: "text" };
+import w104 from "./usr/share/doc/problems/locked.md" with { type: "text" };
+import w105 from "./usr/share/doc/problems/loop-detected.md" with { type: "text" };
+import w106 from "./usr/share/doc/problems/lower-layer.md" with { type: "text" };
+import w107 from "./usr/share/doc/problems/method-not-allowed.md" with { type: "text" };
+import w108 from "./usr/share/doc/problems/not-acceptable.md" with { type: "text" };
+import w109 from "./usr/share/doc/problems/not-found.md" with { type: "text" };
+import w110 from "./usr/share/doc/problems/not-implemented.md" with { type: "text" };
+import w111 from "./usr/share/doc/problems/other-key.md" with { type: "text" };
+import w112 from "./usr/share/doc/problems/precondition-failed.md" with { type: "text" };
+import w113 from "./usr/share/doc/problems/range-not-satisfiable.md" with { type: "text" };
+import w114 from "./usr/share/doc/problems/request-timeout.md" with { type: "text" };
+import w115 from "./usr/share/doc/problems/too-many-requests.md" with { type: "text" };
+import w116 from "./usr/share/doc/problems/unauthorized.md" with { type: "text" };
+import w117 from "./usr/share/doc/problems/unavailable.md" with { type: "text" };
+import w118 from "./usr/share/doc/problems/unknown-host.md" with { type: "text" };
+import w119 from "./usr/share/doc/problems/unprocessable.md" with { type: "text" };
+import w120 from "./usr/share/doc/problems/unsupported-media-type.md" with { type: "text" };
+import w121 from "./usr/share/doc/problems/uri-too-long.md" with { type: "text" };
+import w122 from "./usr/share/doc/problems/world-damaged.md" with { type: "text" };
+import w123 from "./usr/share/doc/proxy.md" with { type: "text" };
+import w124 from "./usr/share/doc/reality.md" with { type: "text" };
+import w125 from "./usr/share/doc/router.md" with { type: "text" };
+import w126 from "./usr/share/doc/routes.md" with { type: "text" };
+import w127 from "./usr/share/doc/running.md" with { type: "text" };
+import w128 from "./usr/share/doc/search.md" with { type: "text" };
+import w129 from "./usr/share/doc/service.md" with { type: "text" };
+import w130 from "./usr/share/doc/shaped.md" with { type: "text" };
+import w131 from "./usr/share/doc/shell.md" with { type: "text" };
+import w132 from "./usr/share/doc/tour.md" with { type: "text" };
+import w133 from "./usr/share/doc/webdav.md" with { type: "text" };
 
 /** Contents of the files below `worlds/` by their paths. */
 export const lowerWorlds: Readonly<Record<string, string>> = {
@@ -222,55 +223,56 @@ export const lowerWorlds: Readonly<Record<string, string>> = {
   "usr/share/doc/gpu.md": w79,
   "usr/share/doc/http.md": w80,
   "usr/share/doc/index.md": w81,
-  "usr/share/doc/mounts.md": w82,
-  "usr/share/doc/observing.md": w83,
-  "usr/share/doc/openapi.json": w84,
-  "usr/share/doc/plugins.md": w85,
-  "usr/share/doc/problems.md": w86,
-  "usr/share/doc/problems/bad-body.md": w87,
-  "usr/share/doc/problems/bad-gateway.md": w88,
-  "usr/share/doc/problems/bad-header.md": w89,
-  "usr/share/doc/problems/bad-metadata.md": w90,
-  "usr/share/doc/problems/bad-name.md": w91,
-  "usr/share/doc/problems/bad-path.md": w92,
-  "usr/share/doc/problems/bad-query.md": w93,
-  "usr/share/doc/problems/body-too-large.md": w94,
-  "usr/share/doc/problems/conflict.md": w95,
-  "usr/share/doc/problems/forbidden.md": w96,
-  "usr/share/doc/problems/foreign-destination.md": w97,
-  "usr/share/doc/problems/foreign-origin.md": w98,
-  "usr/share/doc/problems/gateway-timeout.md": w99,
-  "usr/share/doc/problems/gone.md": w100,
-  "usr/share/doc/problems/insufficient-storage.md": w101,
-  "usr/share/doc/problems/internal.md": w102,
-  "usr/share/doc/problems/locked.md": w103,
-  "usr/share/doc/problems/loop-detected.md": w104,
-  "usr/share/doc/problems/lower-layer.md": w105,
-  "usr/share/doc/problems/method-not-allowed.md": w106,
-  "usr/share/doc/problems/not-acceptable.md": w107,
-  "usr/share/doc/problems/not-found.md": w108,
-  "usr/share/doc/problems/not-implemented.md": w109,
-  "usr/share/doc/problems/other-key.md": w110,
-  "usr/share/doc/problems/precondition-failed.md": w111,
-  "usr/share/doc/problems/range-not-satisfiable.md": w112,
-  "usr/share/doc/problems/request-timeout.md": w113,
-  "usr/share/doc/problems/too-many-requests.md": w114,
-  "usr/share/doc/problems/unauthorized.md": w115,
-  "usr/share/doc/problems/unavailable.md": w116,
-  "usr/share/doc/problems/unknown-host.md": w117,
-  "usr/share/doc/problems/unprocessable.md": w118,
-  "usr/share/doc/problems/unsupported-media-type.md": w119,
-  "usr/share/doc/problems/uri-too-long.md": w120,
-  "usr/share/doc/problems/world-damaged.md": w121,
-  "usr/share/doc/proxy.md": w122,
-  "usr/share/doc/reality.md": w123,
-  "usr/share/doc/router.md": w124,
-  "usr/share/doc/routes.md": w125,
-  "usr/share/doc/running.md": w126,
-  "usr/share/doc/search.md": w127,
-  "usr/share/doc/service.md": w128,
-  "usr/share/doc/shaped.md": w129,
-  "usr/share/doc/shell.md": w130,
-  "usr/share/doc/tour.md": w131,
-  "usr/share/doc/webdav.md": w132,
+  "usr/share/doc/mcp.md": w82,
+  "usr/share/doc/mounts.md": w83,
+  "usr/share/doc/observing.md": w84,
+  "usr/share/doc/openapi.json": w85,
+  "usr/share/doc/plugins.md": w86,
+  "usr/share/doc/problems.md": w87,
+  "usr/share/doc/problems/bad-body.md": w88,
+  "usr/share/doc/problems/bad-gateway.md": w89,
+  "usr/share/doc/problems/bad-header.md": w90,
+  "usr/share/doc/problems/bad-metadata.md": w91,
+  "usr/share/doc/problems/bad-name.md": w92,
+  "usr/share/doc/problems/bad-path.md": w93,
+  "usr/share/doc/problems/bad-query.md": w94,
+  "usr/share/doc/problems/body-too-large.md": w95,
+  "usr/share/doc/problems/conflict.md": w96,
+  "usr/share/doc/problems/forbidden.md": w97,
+  "usr/share/doc/problems/foreign-destination.md": w98,
+  "usr/share/doc/problems/foreign-origin.md": w99,
+  "usr/share/doc/problems/gateway-timeout.md": w100,
+  "usr/share/doc/problems/gone.md": w101,
+  "usr/share/doc/problems/insufficient-storage.md": w102,
+  "usr/share/doc/problems/internal.md": w103,
+  "usr/share/doc/problems/locked.md": w104,
+  "usr/share/doc/problems/loop-detected.md": w105,
+  "usr/share/doc/problems/lower-layer.md": w106,
+  "usr/share/doc/problems/method-not-allowed.md": w107,
+  "usr/share/doc/problems/not-acceptable.md": w108,
+  "usr/share/doc/problems/not-found.md": w109,
+  "usr/share/doc/problems/not-implemented.md": w110,
+  "usr/share/doc/problems/other-key.md": w111,
+  "usr/share/doc/problems/precondition-failed.md": w112,
+  "usr/share/doc/problems/range-not-satisfiable.md": w113,
+  "usr/share/doc/problems/request-timeout.md": w114,
+  "usr/share/doc/problems/too-many-requests.md": w115,
+  "usr/share/doc/problems/unauthorized.md": w116,
+  "usr/share/doc/problems/unavailable.md": w117,
+  "usr/share/doc/problems/unknown-host.md": w118,
+  "usr/share/doc/problems/unprocessable.md": w119,
+  "usr/share/doc/problems/unsupported-media-type.md": w120,
+  "usr/share/doc/problems/uri-too-long.md": w121,
+  "usr/share/doc/problems/world-damaged.md": w122,
+  "usr/share/doc/proxy.md": w123,
+  "usr/share/doc/reality.md": w124,
+  "usr/share/doc/router.md": w125,
+  "usr/share/doc/routes.md": w126,
+  "usr/share/doc/running.md": w127,
+  "usr/share/doc/search.md": w128,
+  "usr/share/doc/service.md": w129,
+  "usr/share/doc/shaped.md": w130,
+  "usr/share/doc/shell.md": w131,
+  "usr/share/doc/tour.md": w132,
+  "usr/share/doc/webdav.md": w133,
 };

@@ -45,6 +45,7 @@ const PAGES = [
   "worlds/usr/share/doc/db.md",
   "worlds/usr/share/doc/mounts.md",
   "worlds/usr/share/doc/fanout.md",
+  "worlds/usr/share/doc/mcp.md",
 ];
 
 for (const page of PAGES) {

@@ -487,7 +487,7 @@ function joinPieces(pieces: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
 
 /** Limits of what one client of the plugin can hold or cause. This module has constants only. */
 
-/** Longest body of a request in bytes: a world of 5 MiB as JSON text, and some room. */
+/** Longest body of a request in bytes: a world of 5 MiB as JSON text needs a little more. */
 const MAX_MESSAGE_BYTES = 8 * 1024 * 1024;
 /** Most bytes of all request bodies in memory. */
 const MAX_HELD_BYTES = 32 * 1024 * 1024;

@@ -1,6 +1,6 @@
 /** Limits of what one client of the plugin can hold or cause. This module has constants only. */
 
-/** Longest body of a request in bytes: a world of 5 MiB as JSON text, and some room. */
+/** Longest body of a request in bytes: a world of 5 MiB as JSON text needs a little more. */
 export const MAX_MESSAGE_BYTES = 8 * 1024 * 1024;
 /** Most bytes of all request bodies in memory. */
 export const MAX_HELD_BYTES = 32 * 1024 * 1024;

@@ -3,7 +3,7 @@ import { CELL_LIMITS } from "../../../lib/cell_limits.ts";
 import { MAX_CHANGES_PER_PAGE, MAX_WAIT_SECONDS } from "../../../lib/limits.ts";
 import * as limits from "../../../plugins/mcp/limits.ts";
 
-Deno.test("the limits of the plugin leave room within those of its process", () => {
+Deno.test("the limits of the plugin are lower than those of its process", () => {
   // Each stream holds a call on the server and a request; the rest is for tools.
   assert(limits.MAX_STREAMS < CELL_LIMITS.maxCalls);
   assert(limits.MAX_STREAMS + limits.MAX_CALLS_PER_CALLER < CELL_LIMITS.maxRequests);

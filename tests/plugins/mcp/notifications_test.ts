@@ -172,7 +172,7 @@ Deno.test("sessionEvents() gives the last event of a page the position as its id
   await end;
 });
 
-Deno.test("sessionEvents() continues at Last-Event-ID, and ignores one that is no position", async () => {
+Deno.test("sessionEvents() continues at Last-Event-ID, and ignores one that cannot be a position", async () => {
   const rows: [lastEventId: string | null, after: string][] = [
     ["5", "5"],
     [null, "3"],

@@ -276,6 +276,19 @@ export const MAX_CACHED_LISTING_BYTES = 2 * MIB;
 /** A longer listing is sent in pieces that all clients share. */
 export const MAX_UNSPLIT_LISTING_BYTES = 64 * KIB;
 
+// Fixed: an edit takes its time and memory in a writer, which all clients share.
+
+/** Edits of one PATCH: operations, texts to find, or hunks. */
+export const MAX_EDITS = 10_000;
+/** Work of one PATCH in the writer: characters that are read, compared or copied. */
+export const MAX_EDIT_STEPS = 64 * MIB;
+/** Levels of arrays and objects at a place that a PATCH changes, and in what it adds. */
+export const MAX_JSON_DEPTH = 512;
+/** Longest JSON world, and longest text world with a unified diff, that a PATCH changes. */
+export const MAX_PARSED_WORLD_BYTES = 8 * MIB;
+/** Time for the shortest diff of two versions; then a longer one is sent. */
+export const DIFF_TIMEOUT_MS = 200;
+
 // Fixed: pages of changes, and the longest wait of a request that holds a place among the streams.
 
 /** Changes in one page of `/proc/changes` or of the log of a collection. */

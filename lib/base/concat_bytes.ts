@@ -1,5 +1,5 @@
 /**
- * Concatenates byte arrays. Runs in the server, its Workers and cells, so it uses only the
+ * Concatenates and compares byte arrays. Runs in the server, its Workers and cells, so it uses only the
  * language.
  */
 
@@ -28,4 +28,20 @@ export function concatBytes(
     at += piece.length;
   }
   return result;
+}
+
+/**
+ * Checks whether two byte arrays are equal. Not for secrets: its time depends on the content.
+ *
+ * @example
+ * ```ts
+ * import { strictEqual } from "node:assert/strict";
+ * import { isSameBytes } from "./concat_bytes.ts";
+ *
+ * strictEqual(isSameBytes(Uint8Array.of(1), Uint8Array.of(1)), true);
+ * strictEqual(isSameBytes(Uint8Array.of(1), Uint8Array.of(1, 2)), false);
+ * ```
+ */
+export function isSameBytes(a: Uint8Array, b: Uint8Array): boolean {
+  return a.length === b.length && a.every((byte, i) => byte === b[i]);
 }

@@ -11,6 +11,8 @@ const TYPES: Record<StoreError["code"], ProblemType> = {
   "absent": "not-found",
   "gone": "gone",
   "invalid": "unprocessable",
+  "malformed": "bad-body",
+  "conflict": "patch-conflict",
   "too-large": "body-too-large",
   "lower": "lower-layer",
   "full": "insufficient-storage",
@@ -29,6 +31,7 @@ const ACTIONS: ReadonlyMap<string, string> = new Map([
   ["HEAD", "read"],
   ["PUT", "write"],
   ["POST", "append to"],
+  ["PATCH", "edit"],
   ["DELETE", "delete"],
 ]);
 

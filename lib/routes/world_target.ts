@@ -4,7 +4,7 @@ import { Problem } from "../http/problem.ts";
 import type { RequestContext } from "../request/request_context.ts";
 import { createMethodProblem } from "./handler.ts";
 
-const WORLD_METHODS = ["GET", "HEAD", "PUT", "POST", "DELETE", "MOVE", "OPTIONS"] as const;
+const WORLD_METHODS = ["GET", "HEAD", "PUT", "POST", "PATCH", "DELETE", "MOVE", "OPTIONS"] as const;
 const COLLECTION_METHODS = ["GET", "HEAD", "DELETE", "MOVE", "OPTIONS"] as const;
 const NAMESPACE_METHODS = ["GET", "HEAD", "OPTIONS"] as const;
 

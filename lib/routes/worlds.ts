@@ -4,10 +4,13 @@
  */
 
 import type { LockTable } from "../dav/locks/lock_table.ts";
+import type { RequestContext } from "../request/request_context.ts";
 import type { ServerContext } from "../request/server_context.ts";
 import { deleteCollection, deleteWorld } from "./delete_world.ts";
+import { formatAllow } from "../request/requested_access.ts";
 import { worldQueryOf } from "../request/route_query.ts";
 import { handleMethods, type Handler } from "./handler.ts";
+import { ACCEPT_PATCH, patchWorld } from "./patch_world.ts";
 import { readWorld } from "./read_world.ts";
 import { allowedMethods } from "./world_target.ts";
 import type { Waits } from "./stream/waits.ts";
@@ -29,6 +32,8 @@ export function createWorldHandler(
       GET: (context) => readWorld(server, waits, context),
       PUT: (context) => putWorld(server, locks, context),
       POST: (context) => appendToWorld(server, locks, context),
+      PATCH: (context) => patchWorld(server, locks, context),
+      OPTIONS: respondOptions,
       DELETE: (context) =>
         context.target.isCollection
           ? deleteCollection(server, locks, context)
@@ -38,4 +43,11 @@ export function createWorldHandler(
     worldQueryOf,
     allowedMethods,
   );
+}
+
+/** `OPTIONS`: the methods of the path, and the formats of PATCH (RFC 5789 §3.1). */
+function respondOptions(context: RequestContext): Response {
+  const allow = formatAllow(context, allowedMethods(context));
+  const formats = allow.includes("PATCH") ? { "accept-patch": ACCEPT_PATCH } : {};
+  return new Response(null, { status: 204, headers: { allow, ...formats } });
 }

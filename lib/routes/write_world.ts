@@ -31,10 +31,10 @@ const NO_BODY = new Uint8Array();
 const NO_META = { meta: [] } as const;
 
 /** The services that a write uses. */
-type WriteContext = Pick<ServerContext, "store" | "config">;
+export type WriteContext = Pick<ServerContext, "store" | "config">;
 
 /** A checked write (caller, name, metadata, lock, precondition) with its body. */
-interface PreparedWrite {
+export interface PreparedWrite {
   readonly name: string;
   readonly body: Uint8Array<ArrayBuffer>;
   readonly meta: Meta;
@@ -126,7 +126,7 @@ async function restoreWorld(
  * @throws {Problem} `unauthorized`, `forbidden`, `method-not-allowed`, `bad-name`, `bad-header`,
  * `bad-metadata`, `locked`, `precondition-failed`, `body-too-large`
  */
-async function prepareWrite(
+export async function prepareWrite(
   { store, config }: WriteContext,
   locks: LockTable,
   context: RequestContext,
@@ -145,7 +145,8 @@ async function prepareWrite(
     );
   }
   // An append keeps the metadata, so invalid metadata headers are not an error.
-  const parsed = replaces ? parseMetaHeaders(request.headers) : NO_META;
+  const keepsMeta = request.method === "POST";
+  const parsed = keepsMeta ? NO_META : parseMetaHeaders(request.headers);
   if ("fault" in parsed) {
     throw new Problem(
       "bad-metadata",

@@ -47,7 +47,11 @@ export function parseMetaHeaders(headers: Iterable<readonly [string, string]>): 
     (pairs ??= []).push([name, value]);
   }
   if (pairs === undefined) return NONE;
-  return { meta: pairs.sort(([a], [b]) => a < b ? -1 : a > b ? 1 : 0) };
+  return { meta: sortPairs(pairs) };
+}
+
+function sortPairs(pairs: (readonly [string, string])[]): Meta {
+  return pairs.sort(([a], [b]) => a < b ? -1 : a > b ? 1 : 0);
 }
 
 /**
@@ -71,6 +75,24 @@ export function filterMeta(stored: unknown): Meta {
     kept.set(name, value);
   }
   return [...kept];
+}
+
+/**
+ * Merges pairs that were sent into those of a world: a pair replaces that of the same name, and an empty
+ * value removes it.
+ *
+ * @returns undefined if the result is longer than `MAX_META_TOTAL_BYTES`
+ */
+export function mergeMeta(before: Meta, sent: Meta): Meta | undefined {
+  if (sent.length === 0) return before;
+  const merged = new Map(before);
+  for (const [name, value] of sent) {
+    if (value === "") merged.delete(name);
+    else merged.set(name, value);
+  }
+  const pairs = sortPairs([...merged]);
+  const total = pairs.reduce((sum, [name, value]) => sum + name.length + value.length, 0);
+  return total > MAX_META_TOTAL_BYTES ? undefined : pairs;
 }
 
 /** Formats pairs as stored in a world's file: `[["x-meta-author","codex"]]`. */

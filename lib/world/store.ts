@@ -15,6 +15,7 @@
 
 import type { ChangePage, ChangeQuery, Within } from "./changes.ts";
 import type { SearchFileCounts, SearchPage, SearchQuery } from "./search.ts";
+import type { Edit } from "./edit_format.ts";
 
 /** `X-Meta-*` pairs as stored: names in lower case, sorted by name. */
 export type Meta = readonly (readonly [name: string, value: string])[];
@@ -114,6 +115,17 @@ export interface Append extends ChangeBase {
   readonly body: Uint8Array<ArrayBuffer>;
   /** The extension, if the append creates the world. */
   readonly ext: string;
+  readonly state?: string;
+}
+
+/**
+ * Edits a part of a world; the extension stays. The edit applies to the version that is current in the
+ * transaction. One that changes nothing makes no version and no event.
+ */
+export interface Patch extends ChangeBase {
+  readonly edit: Edit;
+  /** Replace the pairs of the same names; a pair with an empty value removes its name. */
+  readonly meta: Meta;
   readonly state?: string;
 }
 
@@ -242,6 +254,8 @@ export type StoreErrorCode =
   | "absent" // the world does not exist, or never had this version
   | "gone" // the version is no longer kept
   | "invalid" // the world must not have this content
+  | "malformed" // the edit has no valid form
+  | "conflict" // the edit does not apply to the current version
   | "too-large" // the world would exceed its maximum size
   | "lower" // the world is in the read-only lower layer
   | "full" // the disk is full
@@ -359,6 +373,12 @@ export interface Store {
   put(change: Put): Promise<ChangeResult>;
   /** Appends to a world, or creates it. */
   append(change: Append): Promise<ChangeResult>;
+  /**
+   * Edits a part of a world.
+   *
+   * @throws {StoreError} `absent`, `malformed`, `conflict`, `too-large`, `precondition`
+   */
+  patch(change: Patch): Promise<ChangeResult>;
   /** Changes the state of a world. */
   transition(change: Transition): Promise<ChangeResult>;
   note(change: EventNote): Promise<void>;

@@ -34,7 +34,7 @@ type PathItem = { readonly parameters?: readonly Parameter[] } & Readonly<Record
 
 const DOCUMENT = JSON.parse(lowerWorlds["usr/share/doc/openapi.json"] ?? "{}");
 const PATHS: Readonly<Record<string, PathItem>> = DOCUMENT.paths;
-const METHODS = ["get", "head", "put", "post", "delete", "options"];
+const METHODS = ["get", "head", "put", "post", "patch", "delete", "options"];
 
 /** Every operation, with its path and its method. */
 const OPERATIONS = Object.entries(PATHS).flatMap(([path, item]) =>
@@ -153,6 +153,8 @@ export const routes = ["/hi"];
 export default { fetch: () => new Response("hi") };
 `;
 
+const EDITS = { "content-type": "application/json" };
+
 /** Sent in this order: a row may need the worlds of earlier rows. */
 const ROWS: readonly Row[] = [
   { id: "getRoot", status: 200, target: "/", headers: JSON_TYPE },
@@ -193,6 +195,37 @@ const ROWS: readonly Row[] = [
     headers: { "if-match": '"1"' },
   },
   { id: "appendWorld", status: 413, target: "/home/log", who: "T2", body: "x".repeat(65) },
+  ...([[200, '{"append":"c"}'], [400, "{}"], [409, '{"line":9,"replace":""}'], [
+    413,
+    `{"append":"${"x".repeat(65)}"}`,
+  ]] as const)
+    .map(([status, body]): Row => ({
+      id: "editWorld",
+      status,
+      target: "/home/log",
+      who: "cap",
+      body,
+      headers: EDITS,
+    })),
+  { id: "editWorld", status: 401, target: "/home/log", body: "{}", headers: EDITS },
+  { id: "editWorld", status: 403, target: "/etc/x", who: "T2", body: "{}", headers: EDITS },
+  {
+    id: "editWorld",
+    status: 404,
+    target: "/home/none",
+    who: "T2",
+    body: '{"append":"c"}',
+    headers: EDITS,
+  },
+  {
+    id: "editWorld",
+    status: 412,
+    target: "/home/log",
+    who: "T2",
+    body: "{}",
+    headers: { ...EDITS, "if-match": '"1"' },
+  },
+  { id: "editWorld", status: 415, target: "/home/log", who: "T2", body: "{}" },
   { id: "writeWorld", status: 201, target: "/home/below/y?ext=bin", who: "T2", body: "\xff" },
   { id: "readWorld", status: 200, target: "/home/x" },
   { id: "readWorld", status: 200, target: "/home/x", headers: TEXT },
@@ -213,7 +246,7 @@ const ROWS: readonly Row[] = [
   { id: "headWorld", status: 304, target: "/home/x", headers: { "if-none-match": "*" } },
   { id: "headWorld", status: 404, target: "/home/none" },
   { id: "headWorld", status: 401, target: "/boot/env" },
-  { id: "optionsWorld", status: 204, target: "/home/x" },
+  { id: "optionsWorld", status: 204, target: "/home/x", who: "T2" },
   { id: "listCollection", status: 200, target: "/home/below/", headers: JSON_TYPE },
   { id: "listCollection", status: 200, target: "/home/below/", headers: TEXT },
   { id: "listCollection", status: 200, target: "/home/below/", headers: HTML },

@@ -16,7 +16,7 @@ Deno.test("allowedMethods() depends on whether the path is a namespace, a collec
   assertEquals(allowedMethods(contextOf("/home/x/")).join(" "), "GET HEAD DELETE MOVE OPTIONS");
   assertEquals(
     allowedMethods(contextOf("/home/x")).join(" "),
-    "GET HEAD PUT POST DELETE MOVE OPTIONS",
+    "GET HEAD PUT POST PATCH DELETE MOVE OPTIONS",
   );
 });
 

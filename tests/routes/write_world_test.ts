@@ -200,11 +200,11 @@ const WRITES: readonly Scenario[] = [
   { title: "rejects a collection", send: "POST /home/c/", as: T2, body: "x", status: 405 },
   {
     title: "answers 405 to a method that worlds do not support",
-    send: "PATCH /home/a",
+    send: "LOCK /home/a",
     as: T3,
     body: "x",
     status: 405,
-    has: { allow: "GET, HEAD, PUT, POST, DELETE, MOVE, OPTIONS" },
+    has: { allow: "GET, HEAD, PUT, POST, PATCH, DELETE, MOVE, OPTIONS" },
   },
   { title: "answers 501 to an unknown method", send: "BREW /home/a", as: T2, status: 501 },
   { title: "compares methods with case", send: "put /home/a", as: T2, body: "x", status: 501 },
@@ -215,7 +215,7 @@ const WRITES: readonly Scenario[] = [
     as: T3,
     status: 204,
     has: {
-      allow: "GET, HEAD, PUT, POST, DELETE, MOVE, OPTIONS",
+      allow: "GET, HEAD, PUT, POST, PATCH, DELETE, MOVE, OPTIONS",
       "access-control-allow-origin": null,
     },
   },

@@ -246,6 +246,79 @@ export function storeSuite(engine: string, withStore: WithStore): void {
     assertEquals(store.count(), 0);
   });
 
+  promise("edits the version that is current", {}, async ({ store, reopen }) => {
+    const patch = (text: string, more = {}) =>
+      store.patch({
+        name: "home/x",
+        by: "T2",
+        meta: [],
+        edit: { format: "application/json", body: encoder.encode(text) },
+        ...more,
+      });
+    await fails(patch('{"append":"b"}'), "absent");
+    await put(store, "home/x", "a", { meta: [["x-meta-a", "1"]], ext: "md" });
+    const changes: Change[] = [];
+    store.watch("home/x", (change) => changes.push(change));
+    const edits = await Promise.all(
+      Array.from({ length: 20 }, (_, i) => patch(`{"append":"${i % 10}"}`)),
+    );
+    assertEquals(edits.map(({ version }) => version), edits.map((_, i) => i + 2));
+    assertEquals(edits.map(({ ext, created }) => [ext, created]), edits.map(() => ["md", false]));
+    const same = await patch('{"append":""}');
+    assertEquals([same.version, store.seq, changes.length], [21, 21, 20]);
+    assertEquals(changes.map(({ version }) => version), edits.map(({ version }) => version));
+    await fails(patch('{"line":2,"replace":""}'), "conflict");
+    await fails(patch("{}"), "malformed");
+    await fails(
+      patch('{"append":""}', { precondition: { match: [{ version: 20 }] } }),
+      "precondition",
+    );
+    await patch('{"prepend":""}', { meta: [["x-meta-b", "2"]] });
+    const check = async (opened: Store) => {
+      const world = await opened.read("home/x");
+      assertEquals([textOf(world), world?.version], ["a01234567890123456789", 22]);
+      assertEquals(world?.meta, [["x-meta-a", "1"], ["x-meta-b", "2"]]);
+      assertEquals((await opened.audit("home/x")).ok, true);
+      assertEquals((await opened.log("home/x", { limit: 100 })).length, 22);
+    };
+    await beforeAndAfter({ store, reopen }, check);
+  });
+
+  promise("edits a lower-layer world", { lower: { "usr/x": "low" } }, async ({ store }) => {
+    const patch = (text: string) =>
+      store.patch({
+        name: "usr/x",
+        by: "T3",
+        meta: [],
+        edit: { format: "application/json", body: encoder.encode(text) },
+      });
+    assertEquals((await patch('{"append":""}')).version, 0);
+    assertEquals(store.stat("usr/x")?.layer, "lower");
+    const written = await patch('{"append":"er"}');
+    assertEquals([written.version, written.created, await readText(store, "usr/x")], [
+      1,
+      false,
+      "lower",
+    ]);
+    assertEquals((await patch('{"append":"!"}')).version, 2);
+    await store.remove({ name: "usr/x", by: "T3" });
+    assertEquals(await readText(store, "usr/x"), "low");
+  });
+
+  promise("limits what an edit makes", { maxWorldBytes: 8 }, async ({ store }) => {
+    await put(store, "home/x", "1234");
+    const patch = (text: string) =>
+      store.patch({
+        name: "home/x",
+        by: "T2",
+        meta: [],
+        edit: { format: "application/json", body: encoder.encode(`{"append":"${text}"}`) },
+      });
+    await fails(patch("56789"), "too-large");
+    await patch("5678");
+    assertEquals(await readText(store, "home/x"), "12345678");
+  });
+
   promise("allows appends up to the maximum size", { maxWorldBytes: 8 }, async ({ store }) => {
     await append(store, "home/x", "1234");
     await append(store, "home/x", "5678");

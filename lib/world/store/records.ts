@@ -5,8 +5,8 @@
 
 import { isValidExt } from "../media_type.ts";
 import { parseMeta } from "../metadata.ts";
-import type { ReadResult } from "./worker_messages.ts";
-import type { World, WorldEntry } from "../store.ts";
+import type { ReadResult, WriteResult } from "./worker_messages.ts";
+import type { ChangeResult, World, WorldEntry } from "../store.ts";
 
 /**
  * Converts the row of a file to a world.
@@ -31,6 +31,12 @@ export function toEntry(world: World): WorldEntry {
 export function toUpperEntry(row: Omit<WorldEntry, "layer">): WorldEntry {
   const { name, version, ext, len, state, updatedAt, by, head, headAt } = row;
   return { name, version, ext, len, state, updatedAt, layer: "upper", by, head, headAt };
+}
+
+/** Returns what the caller of a change gets. */
+export function toChangeResult(result: WriteResult): ChangeResult {
+  const { version, ext, sha256, state, updatedAt, created } = result;
+  return { version, ext, sha256, state, updatedAt, created };
 }
 
 /** Returns a catalog entry with version 0 for a world on disk that has not been read yet. */

@@ -48,7 +48,7 @@ import { lowerAuditResult } from "../lower_layer.ts";
 import type { CatalogRow, WriteJob } from "./worker_messages.ts";
 import type { WithoutId } from "./worker_client.ts";
 import { SnapshotFiles } from "./snapshot_files.ts";
-import { planAppend, planPut, planTransition, toLowerWorld, type WritePlan } from "./write_plan.ts";
+import * as plans from "./write_plan.ts";
 import {
   type Append,
   type AuditResult,
@@ -58,6 +58,7 @@ import {
   type Child,
   type EventNote,
   type JobCaller,
+  type Patch,
   type Published,
   type Put,
   type Removal,
@@ -76,7 +77,7 @@ import { WorldFiles } from "./world_files.ts";
 import { UnindexedWorlds } from "./unindexed_worlds.ts";
 import type { WorldCache } from "./world_cache.ts";
 import { OtherKeyReport } from "./other_key_report.ts";
-import { toUpperEntry, toWorld, unindexedEntry } from "./records.ts";
+import { toChangeResult, toUpperEntry, toWorld, unindexedEntry } from "./records.ts";
 
 /**
  * Opens a store and reads its catalog. Worlds without a valid catalog row are read in the
@@ -308,15 +309,19 @@ class SqliteStore implements Store {
   }
 
   put(change: Put): Promise<ChangeResult> {
-    return this.#submit(planPut(change, this.#lower.get(change.name)));
+    return this.#submit(plans.planPut(change, this.#lower.get(change.name)));
   }
 
   append(change: Append): Promise<ChangeResult> {
-    return this.#submit(planAppend(change, this.#lower.get(change.name)));
+    return this.#submit(plans.planAppend(change, this.#lower.get(change.name)));
+  }
+
+  patch(change: Patch): Promise<ChangeResult> {
+    return this.#submit(plans.planPatch(change, this.#lower.get(change.name)));
   }
 
   transition(change: Transition): Promise<ChangeResult> {
-    return this.#submit(planTransition(change, this.#lower.get(change.name)));
+    return this.#submit(plans.planTransition(change, this.#lower.get(change.name)));
   }
 
   async note(change: EventNote): Promise<void> {
@@ -367,7 +372,7 @@ class SqliteStore implements Store {
       // The chain of a world stays with its name if the new name is in the lower layer, because
       // the first event of a world records that it covers one.
       lower === undefined ? change : { ...change, contentOnly: true },
-      lower === undefined ? undefined : toLowerWorld(lower),
+      lower === undefined ? undefined : plans.toLowerWorld(lower),
       () => this.#catalog.get(to) === undefined,
       ({ source, target }) => {
         // In one tick, so that no reader sees the world under both names or neither.
@@ -498,12 +503,14 @@ class SqliteStore implements Store {
   }
 
   /** Commits a change, applies it to the state in memory, and returns its result. */
-  #submit({ job, nextWorld }: WritePlan): Promise<ChangeResult> {
+  #submit({ job, nextWorld }: plans.WritePlan): Promise<ChangeResult> {
     const { name, by } = job;
     const known = this.#catalog.upper(name)?.version;
     const change = known === undefined ? job : { ...job, known };
     const submitted = this.#waits.submit((wait) =>
       this.#files.submit(withWait(change, wait), (result) => {
+        // A patch that changed nothing.
+        if (result.events.length === 0) return toChangeResult(result);
         const world = nextWorld(result, this.#cache.peek(name));
         return this.#state.applyChange(name, by, result, world);
       })

@@ -13,7 +13,7 @@ import type { ChangeIndex } from "./change_index.ts";
 import type { CommittedEvent } from "../changes.ts";
 import type { ChangeResult, World } from "../store.ts";
 import { WorldCache } from "./world_cache.ts";
-import { toEntry, toUpperEntry } from "./records.ts";
+import { toChangeResult, toEntry, toUpperEntry } from "./records.ts";
 import type { UnindexedWorlds } from "./unindexed_worlds.ts";
 import type { WorldFiles } from "./world_files.ts";
 
@@ -70,7 +70,7 @@ export class StoreState {
     this.#unindexed.delete(name);
     if (world === undefined) this.cache.delete(name);
     else this.cache.set(world);
-    const { version, ext, sha256, state, updatedAt, len, created, fileStamp, events } = result;
+    const { version, ext, state, updatedAt, len, fileStamp, events } = result;
     const head = headOf(events);
     const entry = { name, version, ext, len, state, updatedAt, by, ...head };
     this.catalog.set(toUpperEntry(entry));
@@ -78,7 +78,7 @@ export class StoreState {
     const optionalWorld = world === undefined ? {} : { world };
     const change = this.hub.publish({ kind: "update", name, version, by, ...optionalWorld });
     this.#onEvents(name, events, false, change);
-    return { version, ext, sha256, state, updatedAt, created };
+    return toChangeResult(result);
   }
 
   /**

@@ -22,6 +22,7 @@ import type {
   SearchQuery,
   SearchUpdateResult,
 } from "../search.ts";
+import type { Edit } from "../edit_format.ts";
 import type { FolderIdentity } from "../file/folder_identity.ts";
 import type { HistoryLimits } from "../file/history_table.ts";
 import type {
@@ -97,6 +98,15 @@ export interface AppendJob extends WriteBase {
   readonly state: string;
 }
 
+/** Edits a part of a world. */
+export interface PatchJob extends WriteBase {
+  readonly kind: "patch";
+  readonly edit: Edit;
+  /** Pairs that replace those of the same names; an empty value removes a name. */
+  readonly meta: Meta;
+  readonly state: string;
+}
+
 /** Changes the state of a world. */
 export interface TransitionJob extends WriteBase {
   readonly kind: "transition";
@@ -140,6 +150,7 @@ export interface AdoptJob extends WriteBase {
 export type WriteJob =
   | PutJob
   | AppendJob
+  | PatchJob
   | TransitionJob
   | NoteJob
   | RemoveJob
@@ -167,6 +178,8 @@ export interface WriteResult {
   /** Id of the trash entry, after a removal. */
   readonly trash?: string;
   readonly fileStamp?: FileStamp;
+  /** Bytes and metadata after a patch, unless they are too long for the cache. */
+  readonly patched?: { readonly body: Uint8Array<ArrayBuffer>; readonly meta: Meta };
   /** The events of the job, oldest first. */
   readonly events: readonly CommittedEvent[];
   /** The events of the world that was moved, if its chain did not move with it. */
@@ -351,6 +364,7 @@ export type Job = WriteJob | ReadJob | IndexJob | CloseJob;
 export interface JobResults {
   put: WriteResult;
   append: WriteResult;
+  patch: WriteResult;
   transition: WriteResult;
   note: WriteResult;
   remove: WriteResult;

@@ -6,7 +6,7 @@
 import { concatBytes } from "../../base/concat_bytes.ts";
 import { MAX_CACHE_ENTRY_BYTES } from "../../limits.ts";
 import type { LowerWorld, WriteJob, WriteResult } from "./worker_messages.ts";
-import type { Append, Precondition, Put, Transition, World } from "../store.ts";
+import type { Append, Patch, Precondition, Put, Transition, World } from "../store.ts";
 import type { WithoutId } from "./worker_client.ts";
 import { toWorld } from "./records.ts";
 
@@ -53,6 +53,18 @@ export function planAppend(change: Append, lower: World | undefined): WritePlan 
       const joined = base === undefined ? body : concatBytes([base.body, body]);
       return toWorld(name, { ...result, body: joined, headers: "" }, base?.meta ?? []);
     },
+  };
+}
+
+/** Plans an edit; the writer returns the world after it. */
+export function planPatch(change: Patch, lower: World | undefined): WritePlan {
+  const { name, by, edit, meta, precondition, state = "" } = change;
+  return {
+    job: { kind: "patch", name, by, edit, meta, state, ...optionalFields(precondition, lower) },
+    nextWorld: ({ patched, ...result }) =>
+      patched === undefined
+        ? undefined
+        : toWorld(name, { ...result, body: patched.body, headers: "" }, patched.meta),
   };
 }
 

@@ -2,6 +2,7 @@
  * Errors of changes that the writer refuses. They say what was found and what would be sufficient.
  */
 
+import type { EditFault } from "../edit/edit_fault.ts";
 import { StoreError } from "../store.ts";
 
 /** The error of a change of a world whose event chain another key signed. */
@@ -23,11 +24,17 @@ export function tooLarge(name: string, bytes: number, max: number): StoreError {
   );
 }
 
-/** The error of an append to a world whose folder was removed while the server runs. */
+/** The error of an edit that is not applied. */
+export function notEdited(name: string, { kind, message }: EditFault, version: number): StoreError {
+  const state = kind === "conflict" ? `; version ${version} is current` : "";
+  return new StoreError(kind, `${message}${state}, nothing was changed`, name);
+}
+
+/** The error of a change of a world whose folder was removed while the server runs. */
 export function removedOutside(name: string): StoreError {
   return new StoreError(
     "absent",
-    "Cannot append to the world: its folder was removed while the server runs",
+    "Cannot change the world: its folder was removed while the server runs",
     name,
   );
 }

@@ -8,13 +8,21 @@ import { concatBytes } from "../../base/concat_bytes.ts";
 import { latestTime } from "../change_time.ts";
 import { type ChainSigner, createChainSigner } from "../event_chain.ts";
 import { createWorldFolder, syncFolder } from "../file/durable_fs.ts";
-import { NameLedger } from "../file/name_ledger.ts";
+import { type LastUse, NameLedger } from "../file/name_ledger.ts";
 import { handlesFailure } from "../file/open_failure.ts";
 import { toStoreError } from "../sqlite_errors.ts";
 import { toFolderName } from "../name.ts";
 import { type ClosedWorld, HandleCache, readFileStamp } from "./handle_cache.ts";
 import { preconditionFault } from "../precondition.ts";
-import type { Reply, WorkerSetup, WriteJob, WriteResult } from "../store/worker_messages.ts";
+import type {
+  AppendJob,
+  PatchJob,
+  PutJob,
+  Reply,
+  WorkerSetup,
+  WriteJob,
+  WriteResult,
+} from "../store/worker_messages.ts";
 import { failAfterLocked } from "./lock_retry.ts";
 import { type MoveJob, WorldMoves, type WriterClock } from "./moves.ts";
 import { StoreError } from "../store.ts";
@@ -22,10 +30,13 @@ import { assertContent, contentErrorOf } from "./content_rules.ts";
 import { otherKey, removedOutside, tooLarge } from "./write_errors.ts";
 import { ImageBuilder } from "../file/new_world_image.ts";
 import type { WorldFile } from "../file/world_file.ts";
-import { assertInPlace, currentOf, resultOf } from "./written_world.ts";
+import { type PatchBase, resolvePatch } from "./resolve_patch.ts";
+import { assertInPlace, currentOf, patchBaseOf, resultOf, withPatched } from "./written_world.ts";
 
 /** Jobs that change a world in its folder; several share one transaction. */
 type ChangeJob = Exclude<WriteJob, MoveJob>;
+/** A change whose result does not depend on the world. */
+type DirectJob = Exclude<ChangeJob, PatchJob>;
 
 /** Result of a created world that is not synced to disk yet. */
 interface CreatedWorld {
@@ -153,15 +164,21 @@ export class Writer {
   #transact(file: WorldFile, jobs: readonly ChangeJob[]): Reply[] {
     const replies: Reply[] = [];
     let changed = false;
-    for (const job of jobs) {
-      const fault = this.#fault(job, file);
-      if (fault !== undefined) {
-        replies.push(this.#toErrorReply(job, fault));
+    for (const queued of jobs) {
+      const job = this.#prepare(queued, file);
+      if (job instanceof StoreError) {
+        replies.push(this.#toErrorReply(queued, job));
+        continue;
+      }
+      if (job === undefined) {
+        replies.push({ id: queued.id, value: resultOf(file) });
         continue;
       }
       if (!changed) file.begin();
       changed = true;
-      replies.push({ id: job.id, value: this.#change(job, file) });
+      const value = this.#change(job, file);
+      const isPatch = queued.kind === "patch" && job.kind === "put";
+      replies.push({ id: job.id, value: isPatch ? withPatched(value, job) : value });
     }
     if (changed) {
       file.commit();
@@ -169,6 +186,24 @@ export class Writer {
     }
     this.#open.scheduleCheckpoint(file);
     return replies;
+  }
+
+  /**
+   * Checks a job, and applies the edit of a patch to the world as it is now.
+   *
+   * @returns the change; undefined if a patch changes nothing; else why the world is not changed
+   */
+  #prepare(job: ChangeJob, file: WorldFile): DirectJob | StoreError | undefined {
+    const fault = this.#fault(job, file);
+    if (fault !== undefined) return fault;
+    if (job.kind !== "patch") return job;
+    try {
+      const put = resolvePatch(job, patchBaseOf(file), this.setup.maxWorldBytes);
+      return put === undefined ? undefined : contentErrorOf(put, file) ?? put;
+    } catch (error) {
+      if (error instanceof StoreError) return error;
+      throw error;
+    }
   }
 
   /** Returns why a job cannot change this world, or `undefined`; called before the change. */
@@ -183,7 +218,7 @@ export class Writer {
     return contentErrorOf(job, file);
   }
 
-  #change(job: ChangeJob, file: WorldFile): WriteResult {
+  #change(job: DirectJob, file: WorldFile): WriteResult {
     const now = file.timeOf(this.clock.now());
     switch (job.kind) {
       case "put":
@@ -207,16 +242,31 @@ export class Writer {
     return resultOf(file);
   }
 
-  #create(job: ChangeJob): WriteResult {
-    if (job.kind === "transition" || job.kind === "note") {
-      throw new StoreError("absent", "Cannot change the world: it does not exist", job.name);
+  #create(queued: ChangeJob): WriteResult {
+    const { name, lower, known = 0 } = queued;
+    const isCreating = queued.kind === "put" || queued.kind === "append";
+    if (!isCreating && (queued.kind !== "patch" || lower === undefined)) {
+      throw new StoreError("absent", "Cannot change the world: it does not exist", name);
     }
-    const { lower } = job;
     const fault = preconditionFault(
-      job.precondition,
+      queued.precondition,
       lower === undefined ? undefined : { version: 0, ...lower },
     );
-    if (fault !== undefined) throw new StoreError("precondition", fault, job.name);
+    if (fault !== undefined) throw new StoreError("precondition", fault, name);
+    const last = this.#ledger.lastUse(name);
+    // What such a change would add to is gone.
+    if (queued.kind !== "put" && known > (last?.version ?? 0)) throw removedOutside(name);
+    if (isCreating) return this.#createWith(queued, last);
+    if (queued.kind !== "patch" || lower === undefined) throw removedOutside(name);
+    const base: PatchBase = { version: 0, ...lower };
+    const put = resolvePatch(queued, base, this.setup.maxWorldBytes);
+    if (put !== undefined) return withPatched(this.#createWith(put, last), put);
+    const { body: { length: len }, ext, sha256, updatedAt } = lower;
+    return { version: 0, ext, sha256, state: "", updatedAt, len, created: false, events: [] };
+  }
+
+  #createWith(job: PutJob | AppendJob, last: LastUse | undefined): WriteResult {
+    const { lower, known = 0 } = job;
     const appendBase = job.kind === "append" ? lower : undefined;
     const body = appendBase === undefined ? job.body : concatBytes([appendBase.body, job.body]);
     if (job.kind === "append" && body.length > this.setup.maxWorldBytes) {
@@ -228,9 +278,6 @@ export class Writer {
       ...(lower === undefined ? {} : { covers: "lower" }),
       ...(job.kind === "put" ? job.eventFields : {}),
     };
-    const last = this.#ledger.lastUse(job.name);
-    const { known = 0 } = job;
-    if (job.kind === "append" && known > (last?.version ?? 0)) throw removedOutside(job.name);
     const { row, sha256, image, event } = this.#images.build({
       version: Math.max(last?.version ?? 0, known) + 1,
       op: job.kind,

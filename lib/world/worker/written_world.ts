@@ -1,6 +1,9 @@
 /** What the jobs of a writer share: results, the current version for preconditions, and commits. */
 
-import type { WriteResult } from "../store/worker_messages.ts";
+import { MAX_CACHE_ENTRY_BYTES } from "../../limits.ts";
+import { parseMeta } from "../metadata.ts";
+import type { PatchBase } from "./resolve_patch.ts";
+import type { PutJob, WriteResult } from "../store/worker_messages.ts";
 import type { CurrentVersion } from "../precondition.ts";
 import { StoreError } from "../store.ts";
 import type { WorldFile } from "../file/world_file.ts";
@@ -27,4 +30,15 @@ export function currentOf(file: WorldFile): CurrentVersion {
       return file.sha256;
     },
   };
+}
+
+/** Returns the world to which an edit applies. */
+export function patchBaseOf(file: WorldFile): PatchBase {
+  const { version, ext, headers } = file.row;
+  return { version, ext, meta: parseMeta(headers), body: file.body() };
+}
+
+/** Adds what the store caches to the result of a patch. */
+export function withPatched(result: WriteResult, { body, meta }: PutJob): WriteResult {
+  return body.length > MAX_CACHE_ENTRY_BYTES ? result : { ...result, patched: { body, meta } };
 }

@@ -269,6 +269,7 @@ const PROBLEMS = {
   "not-acceptable": { status: 406, title: "No acceptable representation" },
   "request-timeout": { status: 408, title: "Request timeout" },
   "conflict": { status: 409, title: "Conflict with the current state" },
+  "patch-conflict": { status: 409, title: "Edit does not apply" },
   "other-key": { status: 409, title: "Events signed with another key" },
   "gone": { status: 410, title: "Version no longer available" },
   "precondition-failed": { status: 412, title: "Precondition failed" },

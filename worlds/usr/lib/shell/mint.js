@@ -76,7 +76,7 @@ export function openMint() {
           "p",
           { class: "hint" },
           "Copy it now: it is not stored. It expires automatically. To end it before, add its id to ",
-          h("a", { href: "/etc/revoked" }, "/etc/revoked"),
+          h("code", {}, "/etc/revoked"),
           ": ",
           h("code", {}, cap.id),
         ),

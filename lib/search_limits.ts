@@ -79,13 +79,13 @@ export const SEARCH_TIME_GRID_MS = 50;
 /** Pause between the start of the store and the first update of the search index. */
 export const SEARCH_START_DELAY_MS = 1_000;
 /** Changes are collected for this long before the search index gets them. */
-export const SEARCH_COLLECT_MS = 250;
+export const SEARCH_COLLECT_MS = 500;
 /** A search can miss a change that is younger than this. */
 export const SEARCH_FRESH_MS = 1_500;
 /** A search waits this long for worlds that are not in the index; beyond it 503. */
 export const SEARCH_WAIT_MS = 5_000;
 /** Worlds in one update of the search index. */
-export const MAX_SEARCH_UPDATE_WORLDS = 64;
+export const MAX_SEARCH_UPDATE_WORLDS = 256;
 /** Bytes of content in one update of the search index, unless one world is longer. */
 export const MAX_SEARCH_UPDATE_BYTES = 1 * MIB;
 /** Without a change for this long, the full-text index gets what waits without pauses. */

@@ -250,6 +250,27 @@ async function check(
   writer.texts = found;
   writer.pending = undefined;
   await checkListing(server, writer, approve);
+  await checkSearch(server, writer, approve);
+}
+
+/** The search index has the worlds that are on disk, in their current version. */
+async function checkSearch(
+  server: ServerProcess,
+  writer: KillWriter,
+  approve: Record<string, string>,
+): Promise<void> {
+  const headers = { ...approve, accept: "application/json" };
+  const path = `/proc/search${writer.folder}/?q=${writer.id}.&limit=1000`;
+  const { status, text } = await server.ask(path, { headers });
+  assertEquals(status, 200, text);
+  const hits: { name: string; snippet: string }[] = JSON.parse(text).hits;
+  const start = writer.folder.length;
+  for (const { name, snippet } of hits) {
+    const whole = writer.texts.get(name.slice(start)) ?? "";
+    assert(whole.startsWith(snippet.replace(/…$/, "")), `${name}: ${snippet} is not in ${whole}`);
+  }
+  const names = hits.map(({ name }) => name.slice(start));
+  assertEquals(names.sort(), [...writer.texts.keys()].sort(), `search in ${writer.folder}`);
 }
 
 /** The catalog has the worlds that are on disk. */

@@ -117,6 +117,35 @@ export function storeSuite(engine: string, withStore: WithStore): void {
     assertEquals(store.count(), 0);
   });
 
+  promise(
+    "finds the lines of all worlds that contain a text, before and after reopening",
+    { lower: { "usr/doc": "a WORD below" } },
+    async (fixture) => {
+      const { store } = fixture;
+      await put(store, "home/b", "first\nthe word");
+      await put(store, "home/a", "no match");
+      await put(store, "home/gone", "word");
+      await store.rename({ name: "home/b", to: "home/c", ext: "txt", by: "T3" });
+      await store.remove({ name: "home/gone", by: "T3" });
+      await append(store, "home/a", "\nWord");
+      await beforeAndAfter(fixture, async (opened) => {
+        const within = [{ name: "", part: "tree", restricted: true }] as const;
+        const query = { within, original: true, isolated: false, text: "word", limit: 10 };
+        const { hits, more } = await opened.search(query);
+        assertEquals(more, false);
+        assertEquals(hits.map(({ name, version, line }) => `${name} ${version} ${line}`), [
+          "home/a 2 2",
+          "home/c 2 2",
+          "usr/doc 0 1",
+        ]);
+        assertEquals((await opened.search({ ...query, limit: 1 })).more, true);
+        const after = { name: "home/c", line: 2 };
+        const rest = await opened.search({ ...query, after });
+        assertEquals(rest.hits.map(({ name }) => name), ["usr/doc"]);
+      });
+    },
+  );
+
   promise("reads all fields that were put", {}, async ({ store, reopen }) => {
     const body = encoder.encode("hello\n");
     const meta = [["x-meta-author", "codex"], ["x-meta-empty", ""]] as const;

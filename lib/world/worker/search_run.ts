@@ -233,7 +233,8 @@ function listTooLong(
 
 /**
  * Merges streams of hits, each in order, and passes on where they can pause. A line that was cut into
- * pieces is one hit.
+ * pieces is one hit. The pieces of a world that is replaced during a pause begin again: lines before
+ * the last hit are left out.
  */
 function* mergeInOrder(
   streams: readonly Generator<SearchHit | undefined, void>[],
@@ -263,6 +264,6 @@ function* nextHit(
     const { done, value } = stream.next();
     if (done) return undefined;
     if (value === undefined) yield undefined;
-    else if (value.name !== before?.name || value.line !== before.line) return value;
+    else if (value.name !== before?.name || value.line > before.line) return value;
   }
 }

@@ -386,6 +386,25 @@ function problemResponse(
   });
 }
 
+// ---- plugins/kit/decode_utf8.ts
+
+/** Decodes UTF-8 and recognizes bytes that are not text. */
+
+/**
+ * Decodes UTF-8.
+ *
+ * @param isComplete false if the bytes are the start of a longer text: the last character may then be
+ * incomplete and is left out
+ * @returns the text; undefined if the bytes are not UTF-8
+ */
+function decodeUtf8(bytes: Uint8Array, isComplete = true): string | undefined {
+  try {
+    return new TextDecoder("utf-8", { fatal: true }).decode(bytes, { stream: !isComplete });
+  } catch {
+    return undefined; // the caller decides what to do with bytes that are not text
+  }
+}
+
 // ---- plugins/kit/json_record.ts
 
 /** Reads JSON objects whose fields are not known beforehand. */
@@ -3364,7 +3383,7 @@ class McpEndpoint {
   /** Reads the body of a request, and counts it until it is answered. */
   async #withText(
     request: Request,
-    use: (text: string) => Promise<Response>,
+    use: (text: string | undefined) => Promise<Response>,
   ): Promise<Response> {
     let length = 0;
     try {
@@ -3388,16 +3407,23 @@ class McpEndpoint {
           );
         },
       });
-      return await use(new TextDecoder().decode(body));
+      return await use(decodeUtf8(body));
     } finally {
       this.#heldBytes -= length;
     }
   }
 
-  async #answer(request: Request, caller: PluginCaller, text: string): Promise<Response> {
+  async #answer(
+    request: Request,
+    caller: PluginCaller,
+    text: string | undefined,
+  ): Promise<Response> {
     const { headers } = request;
     let id: RpcId | undefined;
     try {
+      if (text === undefined) {
+        throw new RpcError(RPC_CODES.parse, "Cannot read the message: it is not UTF-8", 400);
+      }
       const message = parseMessage(text);
       if (message.kind === "response") {
         if (isSessionVersion(headers)) return accepted();

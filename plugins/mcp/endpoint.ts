@@ -2,6 +2,7 @@
 
 import { chooseType } from "../kit/accept.ts";
 import type { PluginCaller } from "../kit/env.ts";
+import { decodeUtf8 } from "../kit/decode_utf8.ts";
 import { isRecord } from "../kit/json_record.ts";
 import { Problem } from "../kit/problem.ts";
 import { readBody } from "../kit/read_body.ts";
@@ -147,7 +148,7 @@ export class McpEndpoint {
   /** Reads the body of a request, and counts it until it is answered. */
   async #withText(
     request: Request,
-    use: (text: string) => Promise<Response>,
+    use: (text: string | undefined) => Promise<Response>,
   ): Promise<Response> {
     let length = 0;
     try {
@@ -171,16 +172,23 @@ export class McpEndpoint {
           );
         },
       });
-      return await use(new TextDecoder().decode(body));
+      return await use(decodeUtf8(body));
     } finally {
       this.#heldBytes -= length;
     }
   }
 
-  async #answer(request: Request, caller: PluginCaller, text: string): Promise<Response> {
+  async #answer(
+    request: Request,
+    caller: PluginCaller,
+    text: string | undefined,
+  ): Promise<Response> {
     const { headers } = request;
     let id: RpcId | undefined;
     try {
+      if (text === undefined) {
+        throw new RpcError(RPC_CODES.parse, "Cannot read the message: it is not UTF-8", 400);
+      }
       const message = parseMessage(text);
       if (message.kind === "response") {
         if (isSessionVersion(headers)) return accepted();

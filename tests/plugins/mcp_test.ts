@@ -257,6 +257,73 @@ add("write records the name of the client in the metadata", async (server) => {
   assertEquals([by, metadata], ["T2", [["x-meta-mcp-client", "raw"]]]);
 });
 
+add("an agent finds, edits and takes back without reading every world", async (server) => {
+  const call = async (tool: string, args: Members): Promise<Members> => {
+    const { isError, texts, structured } = await callTool(server, T2, tool, args);
+    assertEquals(isError, false, `${tool} ${texts.join(" ")}`);
+    return structured;
+  };
+  for (const [name, text] of [["one", "a Pin\nb\n"], ["sub/two", "pin\n"], ["three", "no\n"]]) {
+    await call("write", { path: `/home/t/${name}`, content: text });
+  }
+  const rows = (value: unknown): Members[] => Array.isArray(value) ? value : [];
+  const paths = (value: unknown): unknown[] => rows(value).map(({ path }) => path);
+  const list = await call("list", { prefix: "/home/t", limit: 2 });
+  assertEquals(paths(list["entries"]), ["/home/t/one", "/home/t/sub/"]);
+  const rest = await call("list", { prefix: "/home/t", limit: 2, after: list["next"] });
+  assertEquals([paths(rest["entries"]), rest["next"]], [["/home/t/three"], undefined]);
+  const deep = await call("list", { prefix: "/home/t", deep: true, sort: "name" });
+  assertEquals(paths(deep["entries"]), ["/home/t/one", "/home/t/sub/two", "/home/t/three"]);
+  const found = await call("search", { query: "PIN", prefix: "/home/t" });
+  assertEquals(rows(found["hits"]).map(({ path, line }) => [path, line]), [
+    ["/home/t/one", 1],
+    ["/home/t/sub/two", 1],
+  ]);
+  const path = "/home/t/one";
+  const edited = await call("edit", { path, edits: [{ find: "Pin", replace: "needle" }] });
+  const version = Number(edited["version"]);
+  assertEquals((await call("read", { path }))["content"], "a needle\nb\n");
+  const { headers } = await server.approve("HEAD", path);
+  assertEquals(headers.get("x-meta-mcp-client"), "raw");
+  const stale = await callTool(server, T2, "edit", {
+    path,
+    edits: [{ find: "needle", replace: "x" }],
+    version: version - 1,
+  });
+  assertEquals([stale.isError, stale.texts[0]?.includes("412")], [true, true]);
+  const restored = await call("restore", { path, from: version - 1, version });
+  assertEquals([restored["version"], (await call("read", { path }))["content"]], [
+    version + 1,
+    "a Pin\nb\n",
+  ]);
+  const history = await call("history", { path: "/home/t/", limit: 1 });
+  assertEquals(rows(history["events"]).map(({ name }) => name), ["home/t/one"]);
+});
+
+add("resources/list lists all worlds below the prefix, page by page", async (server) => {
+  for (let i = 0; i < 205; i++) {
+    await putWorld(server, `/home/a/res/${String(i).padStart(3, "0")}`, "x");
+  }
+  await putWorld(server, "/home/z/other", "x");
+  const as = bearer(server.capability("/home/a/res", "r"));
+  const uris: unknown[] = [];
+  const sizes: number[] = [];
+  let cursor: unknown;
+  do {
+    const params = cursor === undefined ? {} : { cursor };
+    const reply = await sendRpc(server, as, "resources/list", params);
+    const { resources, nextCursor } = JSON.parse(JSON.stringify(reply["result"]));
+    for (const { uri } of resources) uris.push(uri);
+    sizes.push(resources.length);
+    cursor = nextCursor;
+  } while (cursor !== undefined);
+  assertEquals(sizes, [100, 100, 5]);
+  assertEquals(
+    uris,
+    Array.from({ length: 205 }, (_, i) => `elastik:///home/a/res/${String(i).padStart(3, "0")}`),
+  );
+});
+
 add("write sends bytes whose extension the server determines", async (server) => {
   const rows: [path: string, args: Members, type: string][] = [
     ["/home/a/page", { content: "<!doctype html><p>hi" }, "text/html"],

@@ -301,7 +301,7 @@ add("an agent finds, edits and takes back without reading every world", async (s
 });
 
 add("resources/list lists all worlds below the prefix, page by page", async (server) => {
-  for (let i = 0; i < 205; i++) {
+  for (let i = 0; i < 105; i++) {
     await putWorld(server, `/home/a/res/${String(i).padStart(3, "0")}`, "x");
   }
   await putWorld(server, "/home/z/other", "x");
@@ -317,10 +317,10 @@ add("resources/list lists all worlds below the prefix, page by page", async (ser
     sizes.push(resources.length);
     cursor = nextCursor;
   } while (cursor !== undefined);
-  assertEquals(sizes, [100, 100, 5]);
+  assertEquals(sizes, [100, 5]);
   assertEquals(
     uris,
-    Array.from({ length: 205 }, (_, i) => `elastik:///home/a/res/${String(i).padStart(3, "0")}`),
+    Array.from({ length: 105 }, (_, i) => `elastik:///home/a/res/${String(i).padStart(3, "0")}`),
   );
 });
 
@@ -469,16 +469,7 @@ for (const version of ["2025-06-18", "2025-11-25", STATELESS]) {
 
 Deno.test("mcp", async (t) => {
   await withMcp(async (server) => {
-    for (const [i, [title, run]] of cases.entries()) {
-      if (i > 0) await reset(server);
-      await t.step(title, () => run(server));
-    }
-    await server.audit();
+    // Every case has worlds of its own.
+    for (const [title, run] of cases) await t.step(title, () => run(server));
   });
 });
-
-/** Deletes the worlds of the case before. */
-async function reset(server: TestServer): Promise<void> {
-  await server.approve("DELETE", "/home/");
-  for (const path of ["/home/a/", "/home/z/", "/etc/shadow"]) await server.approve("DELETE", path);
-}

@@ -59,7 +59,7 @@ export function copyV5World(
   const found = from.prepare(STAGE).get() ?? {};
   const body = toBytes(found.stage_html);
   const chain = new V5Chain(key);
-  const events = new EventLog(to, signer, now);
+  const events = new EventLog(to, signer, now, name.name);
   to.exec(sql.CREATE_WORLD);
   to.exec("BEGIN");
   for (const row of from.prepare(EVENTS).iterate()) {
@@ -95,6 +95,8 @@ export function copyV5World(
   events.add("world_imported", {
     from: "elastik v5",
     name: name.original,
+    // As the first event of the chain it names the world as it is called now.
+    ...(result.events === 0 ? { original_name: name.original } : {}),
     ...result,
     by: IMPORT_ACTOR,
   });
@@ -112,14 +114,15 @@ class EventLog {
   #id = 0;
   #head = GENESIS;
 
-  constructor(db: DatabaseSync, signer: ChainSigner, now: string) {
+  /** @param name name of the world, which the first event records */
+  constructor(db: DatabaseSync, signer: ChainSigner, now: string, readonly name: string) {
     this.#db = db;
     this.#signer = signer;
     this.#now = now;
   }
 
   add(type: string, fields: Readonly<Record<string, unknown>>): void {
-    const payload = JSON.stringify(fields);
+    const payload = JSON.stringify(this.#id === 0 ? { ...fields, name: this.name } : fields);
     const hmac = this.#signer(this.#head, this.#now, type, payload);
     this.#id += 1;
     this.#insert ??= this.#db.prepare(sql.INSERT_EVENT);

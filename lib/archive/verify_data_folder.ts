@@ -36,6 +36,8 @@ export interface VerifyResult {
   readonly worlds: number;
   readonly broken: readonly BrokenWorld[];
   readonly leftovers: readonly Leftover[];
+  /** Worlds whose chains began before first events recorded the name. */
+  readonly unnamed: number;
 }
 
 /** How a folder is verified. */
@@ -63,6 +65,7 @@ export function verifyDataFolder({ data, key, onProgress }: VerifyOptions): Veri
   const broken: BrokenWorld[] = [];
   const leftovers: Leftover[] = [];
   let worlds = 0;
+  let unnamed = 0;
   try {
     folders.forEach((folder, i) => {
       onProgress?.(i, folders.length);
@@ -74,7 +77,8 @@ export function verifyDataFolder({ data, key, onProgress }: VerifyOptions): Veri
         leftovers.push({ folder, reason: `does not contain ${WORLD_FILE}` });
       } else {
         worlds += 1;
-        const { faults, isDeleted } = checkFile(path, name);
+        const { faults, isDeleted, isNamed } = checkFile(path, name);
+        if (!isNamed) unnamed += 1;
         if (faults.length > 0) broken.push({ name, faults });
         if (isDeleted) {
           leftovers.push({ folder, reason: "was deleted and is not in the trash yet" });
@@ -86,7 +90,7 @@ export function verifyDataFolder({ data, key, onProgress }: VerifyOptions): Veri
     if (scratch !== undefined) Deno.removeSync(scratch, { recursive: true });
     release();
   }
-  return { worlds, broken, leftovers };
+  return { worlds, broken, leftovers, unnamed };
 
   function scratchFolder(): string {
     return scratch ??= Deno.makeTempDirSync({ prefix: "verify-" });
@@ -97,7 +101,7 @@ export function verifyDataFolder({ data, key, onProgress }: VerifyOptions): Veri
       return withOfflineFile(path, scratchFolder, (db) => verifyWorld(db, name, sign));
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error);
-      return { faults: [{ check: "unreadable", reason }], isDeleted: false };
+      return { faults: [{ check: "unreadable", reason }], isDeleted: false, isNamed: true };
     }
   }
 }
@@ -168,8 +172,9 @@ function faultText({ check, event, reason }: WorldFault): string {
   return event === undefined ? `${check}: ${reason}` : `${check} at event ${event}: ${reason}`;
 }
 
-function summary({ worlds, broken, leftovers }: VerifyResult): string {
+function summary({ worlds, broken, leftovers, unnamed }: VerifyResult): string {
   const parts = [`${worlds} worlds checked`, `${broken.length} broken`];
+  if (unnamed > 0) parts.push(`${unnamed} with older chains that do not name their world`);
   if (leftovers.length > 0) parts.push(`${leftovers.length} leftovers`);
   const isOtherKey = broken.length > 1 && broken.length === worlds &&
     broken.every(({ faults }) => faults[0]?.event === 1);

@@ -105,7 +105,10 @@ export function showEvent<E extends Pick<ChainEvent, "payload">>(
   const { payload } = shown;
   if (typeof payload !== "object" || payload === null) return shown;
   const hidden = Object.entries(payload).filter(([key, value]) =>
-    OTHER_NAMES.has(key) && typeof value === "string" && !canRead(caller, value)
+    typeof value === "string" &&
+    (OTHER_NAMES.has(key)
+      ? !canRead(caller, value)
+      : key === "name" && value !== name && !canRead(caller, `/${value}`))
   ).map(([key]) => [key, HIDDEN]);
   return hidden.length === 0
     ? shown

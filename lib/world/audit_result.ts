@@ -29,17 +29,20 @@ const INITIAL_STATES: readonly string[] = ["", "pending"];
  * @param chain state of the chain after its last event was checked
  */
 export function auditResult(name: string, current: AuditedRow, chain: ChainState): AuditResult {
-  const chainOk = chain.brokenAt === undefined && chain.events > 0;
+  const isNamed = chain.name !== undefined;
+  const hasName = !isNamed || chain.name === name;
+  const chainOk = chain.brokenAt === undefined && chain.events > 0 && hasName;
   const reason = bodyFault(current, chain);
   return {
     name,
     ok: chainOk && reason === undefined,
     events: chain.events,
     version: current.version,
+    named: isNamed,
     chain: {
       ok: chainOk,
       ...(chain.brokenAt === undefined ? {} : { broken_at: chain.brokenAt }),
-      ...(chainOk ? {} : { reason: chain.reason ?? "the chain has no events" }),
+      ...(chainOk ? {} : { reason: chain.reason ?? (hasName ? NO_EVENTS : OTHER_NAME) }),
     },
     body: {
       ok: reason === undefined,
@@ -49,6 +52,10 @@ export function auditResult(name: string, current: AuditedRow, chain: ChainState
     },
   };
 }
+
+const NO_EVENTS = "the chain has no events";
+/** Without the other name, which the caller may not be allowed to know. */
+const OTHER_NAME = "the chain names another world: the folder was renamed outside the server";
 
 function bodyFault(row: AuditedRow, chain: ChainState): string | undefined {
   if (chain.bodySha256 === undefined) return "no event records the hash of the body";

@@ -125,6 +125,11 @@ export interface ChainState {
   readonly meta?: string;
   /** Target state of the newest `state_transition`. */
   readonly state?: string;
+  /**
+   * Name of the world: from the first event, then from the newest move of the chain. Absent if the chain
+   * began before first events recorded the name.
+   */
+  readonly name?: string;
   /** Id of the first event that is not valid; absent while the chain is unbroken. */
   readonly brokenAt?: number;
   /** Why that event is not valid. */
@@ -144,7 +149,7 @@ export const CHAIN_START: ChainState = { events: 0, head: GENESIS, lastId: 0 };
 export function stepChain(state: ChainState, row: EventRow, sign: ChainSigner): ChainState {
   const next = {
     ...state,
-    ...readClaims(row.event_type, row.payload),
+    ...readClaims(state, row.event_type, row.payload),
     events: state.events + 1,
     head: row.hmac,
     lastId: row.id,
@@ -166,10 +171,14 @@ function eventFault(state: ChainState, row: EventRow, sign: ChainSigner): string
 /** Events that record the row after them. An append does not change metadata and records none. */
 const CHANGES: readonly string[] = ["stage_written", "stage_appended", "world_moved"];
 
-type Claims = Pick<ChainState, "bodySha256" | "version" | "ext" | "meta" | "state">;
+type Claims = Pick<ChainState, "bodySha256" | "version" | "ext" | "meta" | "state" | "name">;
 
-/** Reads what an event records about the row after it; ignores fields of a wrong type. */
-function readClaims(type: string, payload: string): Claims {
+/**
+ * Reads what an event records about the world after it; ignores fields of a wrong type.
+ *
+ * @param state the chain before the event
+ */
+function readClaims(state: ChainState, type: string, payload: string): Claims {
   let value: unknown;
   try {
     value = JSON.parse(payload);
@@ -179,12 +188,28 @@ function readClaims(type: string, payload: string): Claims {
   if (typeof value !== "object" || value === null) return {};
   const fields: Record<string, unknown> = { ...value };
   if (type === "state_transition") return typeof fields.to === "string" ? { state: fields.to } : {};
-  if (!CHANGES.includes(type)) return {};
+  const name = readName(state, type, fields);
+  if (!CHANGES.includes(type)) return name;
   const { body_sha256_after: bodySha256, version_after: version, ext, meta_headers: meta } = fields;
   return {
     ...(typeof bodySha256 === "string" ? { bodySha256 } : {}),
     ...(typeof version === "number" ? { version } : {}),
     ...(typeof ext === "string" ? { ext } : {}),
     ...(type !== "stage_appended" && meta !== undefined ? { meta: JSON.stringify(meta) } : {}),
+    ...name,
   };
+}
+
+/**
+ * Reads the name of the world. A move of the bytes only stays an event of a chain that keeps its name;
+ * it has no `op`.
+ */
+function readName(
+  state: ChainState,
+  type: string,
+  { name, op, to }: Readonly<Record<string, unknown>>,
+): Pick<ChainState, "name"> {
+  if (state.events === 0) return typeof name === "string" ? { name } : {};
+  const isMove = type === "world_moved" && op === "move" && state.name !== undefined;
+  return isMove && typeof to === "string" ? { name: to.replace(/^\//, "") } : {};
 }

@@ -46,5 +46,13 @@ export function createLowerLayer(
 
 /** Returns the audit result of a lower-layer world: always ok, because it has no events. */
 export function lowerAuditResult({ name, version, sha256 }: World): AuditResult {
-  return { name, ok: true, events: 0, version, chain: { ok: true }, body: { ok: true, sha256 } };
+  return {
+    name,
+    ok: true,
+    events: 0,
+    version,
+    named: true,
+    chain: { ok: true },
+    body: { ok: true, sha256 },
+  };
 }

@@ -204,6 +204,11 @@ export interface AuditResult {
   readonly ok: boolean;
   readonly events: number;
   readonly version: number;
+  /**
+   * Whether the chain names its world, so that a folder that was renamed outside the server does not
+   * pass. False for a chain that began before first events recorded the name.
+   */
+  readonly named: boolean;
   readonly chain: {
     readonly ok: boolean;
     /** Id of the first event that is not valid. */

@@ -44,7 +44,7 @@ Deno.test("copyV5World() keeps content, version, time and metadata, and the resu
       writes: 3,
     }, "secret");
     assertEquals([verdict?.chain, verdict?.body], ["holds", "holds"]);
-    assertEquals(check, { faults: [], isDeleted: false });
+    assertEquals(check, { faults: [], isDeleted: false, isNamed: true });
     assertEquals(
       new TextDecoder().decode(row?.stage_html instanceof Uint8Array ? row.stage_html : undefined),
       body,

@@ -6,6 +6,7 @@ import {
   DataFolderBusy,
   loadOrCreateSecret,
 } from "../../lib/world/file/data_folder.ts";
+import { createChainSigner, GENESIS, toEventRow } from "../../lib/world/event_chain.ts";
 import { FILE_DAMAGE } from "../testdata/file_damage.ts";
 import {
   createSample,
@@ -79,8 +80,43 @@ Deno.test("verifyDataFolder() reports no fault for valid worlds and counts them"
     assertEquals(verifyDataFolder({ data, key: SAMPLE_KEY }), {
       worlds: 3,
       broken: [],
+      unnamed: 0,
       leftovers: [],
     });
+  }));
+
+Deno.test("verifyDataFolder() reports a folder that was renamed, and names the world of its chain", () =>
+  withTempFolder((data) => {
+    fill(data);
+    Deno.renameSync(`${data}/home%2Fa`, `${data}/home%2Fb`);
+    const { broken, worlds } = verifyDataFolder({ data, key: SAMPLE_KEY });
+    assertEquals(worlds, 3);
+    assertEquals(broken, [{
+      name: "home/b",
+      faults: [{ check: "chain", reason: "the chain is that of /home/a" }],
+    }]);
+    assertEquals(run(data).code, 1);
+  }));
+
+Deno.test("verifyDataFolder() counts chains that began without the name of their world", () =>
+  withTempFolder((data) => {
+    fill(data);
+    const db = new DatabaseSync(`${data}/home%2Fa/universe.db`);
+    const sign = createChainSigner(SAMPLE_KEY);
+    let previous = GENESIS;
+    for (const row of db.prepare("SELECT * FROM events ORDER BY id").all().map(toEventRow)) {
+      const { name: _name, ...fields } = JSON.parse(row.payload);
+      const payload = JSON.stringify(fields);
+      const hmac = sign(previous, row.timestamp, row.event_type, payload);
+      db.prepare("UPDATE events SET payload = ?, hmac = ?, prev_hmac = ? WHERE id = ?")
+        .run(payload, hmac, previous, row.id);
+      previous = hmac;
+    }
+    db.close();
+    Deno.renameSync(`${data}/home%2Fa`, `${data}/home%2Fold`);
+    const { broken, unnamed } = verifyDataFolder({ data, key: SAMPLE_KEY });
+    assertEquals([broken, unnamed], [[], 1]);
+    assertMatch(run(data).out.at(-1) ?? "", /, 1 with older chains that do not name their world/);
   }));
 
 Deno.test("verifyDataFolder() leaves no trace, also next to a write-ahead log", () =>

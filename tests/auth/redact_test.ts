@@ -6,7 +6,7 @@ import {
 } from "../support/assert.ts";
 import { ANONYMOUS, LOCAL, REJECTED } from "../../lib/auth/authenticate.ts";
 import type { Caller } from "../../lib/auth/caller.ts";
-import { redactEvent, redactFor, redactMountTable } from "../../lib/auth/redact.ts";
+import { redactEvent, redactFor, redactMountTable, showEvent } from "../../lib/auth/redact.ts";
 import { sha256Hex } from "../../lib/base/hash.ts";
 import type { World } from "../../lib/world/store.ts";
 import { bytesOf } from "../support/wire.ts";
@@ -125,6 +125,15 @@ Deno.test("redactEvent() hides hashes and lengths and keeps what is known to be 
     },
   });
   assertEquals(redactEvent({ ...event, payload: "s3cret" }).payload, "***");
+});
+
+Deno.test("showEvent() hides the name of another world in the first event from callers that cannot read it", () => {
+  const nameIn = (caller: Caller, world: string, name: string) =>
+    Object.entries(showEvent(caller, world, { payload: { op: "put", name } }).payload)[1];
+  assertEquals(nameIn(CAP, "etc/x", "etc/x"), ["name", "etc/x"]);
+  assertEquals(nameIn(CAP, "etc/x", "etc/y"), ["name", "etc/y"]);
+  assertEquals(nameIn(CAP, "etc/x", "home/secret"), ["name", "***"]);
+  assertEquals(nameIn(T3, "etc/x", "home/secret"), ["name", "home/secret"]);
 });
 
 Deno.test("redactFor() replaces secrets in bytes that are not UTF-8", () => {

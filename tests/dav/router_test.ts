@@ -60,6 +60,7 @@ Deno.test("DavRouter checks the tier of the caller", async (t) => {
             meta_headers: [],
             body_sha256_after: "2d711642b726b04401627ca9fbac32f5c8530fb1903cc4db02258717921a4881",
             by: "T2",
+            name: "home/a.txt",
           }]],
         },
       },

@@ -430,6 +430,7 @@ const LOWER: readonly Scenario[] = [
         body_sha256_after: sha256Hex("cover"),
         by: "T3",
         covers: "lower",
+        name: "usr/share/doc/note.md",
       }]],
     },
   },

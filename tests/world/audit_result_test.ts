@@ -26,8 +26,20 @@ Deno.test("auditResult() is ok if row and chain match", () => {
     ok: true,
     events: 2,
     version: 2,
+    named: false,
     chain: { ok: true },
     body: { ok: true, sha256: "aa", expected: "aa" },
+  });
+});
+
+Deno.test("auditResult() is not ok if the chain names another world, whose name it does not show", () => {
+  const named = auditResult("home/x", ROW, { ...CHAIN, name: "home/x" });
+  assertEquals([named.ok, named.named], [true, true]);
+  const renamed = auditResult("home/y", ROW, { ...CHAIN, name: "home/x" });
+  assertEquals([renamed.ok, renamed.named, renamed.body.ok], [false, true, true]);
+  assertEquals(renamed.chain, {
+    ok: false,
+    reason: "the chain names another world: the folder was renamed outside the server",
   });
 });
 

@@ -207,3 +207,53 @@ Deno.test("toEventRow() converts a BLOB to text that does not match the HMAC", (
   assertEquals(stepChain(CHAIN_START, blob, sign).brokenAt, 1);
   assertEquals(stepChain(CHAIN_START, toEventRow({ ...row }), sign).brokenAt, undefined);
 });
+
+Deno.test("stepChain() reads the name from the first event and from moves of the chain", () => {
+  const rows: EventRow[] = [];
+  const add = (type: string, fields: Record<string, unknown>) => {
+    const previous = rows.at(-1)?.hmac ?? GENESIS;
+    const [timestamp, payload] = ["2026-01-01T00:00:00.000Z", JSON.stringify(fields)];
+    const hmac = sign(previous, timestamp, type, payload);
+    rows.push({
+      id: rows.length + 1,
+      timestamp,
+      event_type: type,
+      payload,
+      hmac,
+      prev_hmac: previous,
+    });
+    return checkAll(rows).name;
+  };
+  assertEquals(add("stage_written", { op: "put", name: "home/a" }), "home/a");
+  assertEquals(add("stage_written", { op: "put", name: "home/other" }), "home/a");
+  // The bytes were moved, and this chain stayed.
+  assertEquals(add("world_moved", { from: "/home/a", to: "/home/b" }), "home/a");
+  assertEquals(add("world_moved", { op: "move", from: "/home/a", to: "/home/c" }), "home/c");
+  assertEquals(add("world_moved", { op: "move", from: "/home/c", to: 1 }), "home/c");
+  assertEquals(checkAll(rows).brokenAt, undefined);
+});
+
+Deno.test("stepChain() reads no name from a chain that began without one", () => {
+  const payload = JSON.stringify({ op: "put" });
+  const time = "2026-01-01T00:00:00.000Z";
+  const hmac = sign(GENESIS, time, "stage_written", payload);
+  const first = {
+    id: 1,
+    timestamp: time,
+    event_type: "stage_written",
+    payload,
+    hmac,
+    prev_hmac: GENESIS,
+  };
+  const moved = JSON.stringify({ op: "move", from: "/home/a", to: "/home/b" });
+  const next = sign(hmac, time, "world_moved", moved);
+  const second = {
+    id: 2,
+    timestamp: time,
+    event_type: "world_moved",
+    payload: moved,
+    hmac: next,
+    prev_hmac: hmac,
+  };
+  assertEquals([checkAll([first]).name, checkAll([first, second]).name], [undefined, undefined]);
+});

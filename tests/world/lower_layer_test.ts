@@ -49,6 +49,7 @@ Deno.test("lowerAuditResult() returns ok for a world without events", () => {
     ok: true,
     events: 0,
     version: 0,
+    named: true,
     chain: { ok: true },
     body: { ok: true, sha256: sha256Hex("a") },
   });

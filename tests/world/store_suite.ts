@@ -414,6 +414,7 @@ export function storeSuite(engine: string, withStore: WithStore): void {
         body_sha256_after: sha256Hex("1"),
         by: "cap:/home/x",
         from_version: 7,
+        name: "home/x",
       },
     ]);
   });

@@ -21,6 +21,8 @@ const SHARED_IMAGE_BYTES = 2048;
 
 /** Content of the first version of a world. */
 export interface NewWorld {
+  /** Canonical name, which the first event records. */
+  readonly name: string;
   /** Number of the version; more than 1 if the name has had a world before. */
   readonly version: number;
   readonly op: "put" | "append";
@@ -65,13 +67,11 @@ export class ImageBuilder {
       len: world.body.length,
     };
     const type = world.op === "put" ? "stage_written" : "stage_appended";
+    const eventFields = { ...world.eventFields, name: world.name };
     const payload = JSON.stringify(
       world.op === "put"
-        ? writtenPayload(row, sha256, world.eventFields)
-        : appendedPayload(row.version, world.sent, sha256, {
-          ext: world.ext,
-          ...world.eventFields,
-        }),
+        ? writtenPayload(row, sha256, eventFields)
+        : appendedPayload(row.version, world.sent, sha256, { ext: world.ext, ...eventFields }),
     );
     const hmac = this.sign(GENESIS, now, type, payload);
     const bytes = world.body.length + world.headers.length + payload.length;

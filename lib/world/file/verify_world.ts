@@ -32,6 +32,8 @@ export interface WorldCheck {
   readonly faults: readonly WorldFault[];
   /** Whether the world was deleted, but its folder is not in the trash yet. */
   readonly isDeleted: boolean;
+  /** Whether the chain names its world; see `AuditResult`. */
+  readonly isNamed: boolean;
 }
 
 /** Events that are read at a time. */
@@ -56,10 +58,16 @@ interface ChainResult {
 export function verifyWorld(db: DatabaseSync, name: string, sign: ChainSigner): WorldCheck {
   const isDeleted = Number(getRow(db, sql.SELECT_DELETED_MARK)?.user_version) === 1;
   const structure = String(getRow(db, sql.CHECK_STRUCTURE)?.quick_check);
-  if (structure !== "ok") return { faults: [unreadable(firstLine(structure))], isDeleted };
+  if (structure !== "ok") {
+    return { faults: [unreadable(firstLine(structure))], isDeleted, isNamed: true };
+  }
   const row = getRow(db, sql.SELECT_STAGE);
   if (row === undefined) {
-    return { faults: [unreadable("the row of the world is missing")], isDeleted };
+    return {
+      faults: [unreadable("the row of the world is missing")],
+      isDeleted,
+      isNamed: true,
+    };
   }
   const body = toBytes(row.stage_html);
   const { chain, hashes } = verifyChain(db, sign);
@@ -72,7 +80,9 @@ export function verifyWorld(db: DatabaseSync, name: string, sign: ChainSigner): 
   }, chain);
   const faults: WorldFault[] = [];
   if (!audit.chain.ok) {
-    const { reason = "the chain is broken", broken_at: event } = audit.chain;
+    const { reason: found = "the chain is broken", broken_at: event } = audit.chain;
+    const isRenamed = chain.reason === undefined && chain.name !== undefined;
+    const reason = isRenamed ? `the chain is that of /${chain.name}` : found;
     faults.push({ check: "chain", reason, ...(event === undefined ? {} : { event }) });
   }
   if (!audit.body.ok) faults.push({ check: "body", reason: audit.body.reason ?? "" });
@@ -80,7 +90,7 @@ export function verifyWorld(db: DatabaseSync, name: string, sign: ChainSigner): 
     const reason = historyFault(db, Number(row.version), body, hashes);
     if (reason !== undefined) faults.push({ check: "history", reason });
   }
-  return { faults, isDeleted };
+  return { faults, isDeleted, isNamed: chain.name !== undefined };
 }
 
 function verifyChain(db: DatabaseSync, sign: ChainSigner): ChainResult {

@@ -286,6 +286,7 @@ export class WorldMoves {
       }
     }
     const { row, sha256, image, event } = this.#images.build({
+      name,
       version,
       op: "put",
       body,

@@ -279,6 +279,7 @@ export class Writer {
       ...(job.kind === "put" ? job.eventFields : {}),
     };
     const { row, sha256, image, event } = this.#images.build({
+      name: job.name,
       version: Math.max(last?.version ?? 0, known) + 1,
       op: job.kind,
       body,

@@ -174,6 +174,7 @@ test("GET /proc/log sends a chain that the key can verify by hand", async (serve
       meta_headers: [["x-meta-a", "1"]],
       body_sha256_after: sha256Hex("Mon"),
       by: "T2",
+      name: "home/d",
     },
   ]);
   const seal = createChainSigner(KEY);
@@ -281,6 +282,7 @@ Deno.test("GET /proc/audit finds what was changed while the server was stopped",
       ok: true,
       events: 3,
       version: 3,
+      named: true,
       chain: { ok: true },
       body: { ok: true, sha256: sha256Hex("three"), expected: sha256Hex("three") },
     });

@@ -21,11 +21,11 @@ const FSTAB = "remote https://example.com ro,bearer=upstream-5ecret\n";
 const test = suite("/proc/snapshot sends copies of worlds over HTTP", { env: CLOSED });
 
 /** Verifies a copy with a key. */
-function faults(bytes: Uint8Array, key: string): readonly unknown[] {
+function faults(bytes: Uint8Array, key: string, name: string): readonly unknown[] {
   const db = new DatabaseSync(":memory:");
   try {
     db.deserialize(bytes);
-    return verifyWorld(db, "home/x", createChainSigner(key)).faults;
+    return verifyWorld(db, name, createChainSigner(key)).faults;
   } finally {
     db.close();
   }
@@ -48,7 +48,7 @@ test("GET /proc/snapshot sends the whole file to callers that can read the world
     `attachment; filename="world.db"; filename*=UTF-8''a%20b%25.db; size=${got.body.length}`,
   );
   assertEquals(got.headers.get("content-length"), String(got.body.length));
-  assertEquals(faults(got.body, KEY), []);
+  assertEquals(faults(got.body, KEY, "home/a b%"), []);
   const head = await server.send({ method: "HEAD", target });
   assertEquals([head.status, head.headers.get("content-length") ?? null], [200, null]);
 });
@@ -59,11 +59,11 @@ test("POST /proc/snapshot signs the copy with the key in the body and does not r
   const target = "/proc/snapshot/home/x";
   const copy = await server.approve("POST", target, `${NEW_KEY}\n`);
   assertEquals(copy.status, 200, copy.text);
-  assertEquals(faults(copy.body, NEW_KEY), []);
-  assertEquals(faults(copy.body, KEY).length, 1);
+  assertEquals(faults(copy.body, NEW_KEY, "home/x"), []);
+  assertEquals(faults(copy.body, KEY, "home/x").length, 1);
   const events = await server.send({ method: "GET", target: "/proc/log/home/x" });
   assertEquals(JSON.parse(events.text).length, 1);
-  assertEquals(faults((await server.send({ method: "GET", target })).body, KEY), []);
+  assertEquals(faults((await server.send({ method: "GET", target })).body, KEY, "home/x"), []);
 });
 
 test("/proc/snapshot requires the right to read the whole world", async (server, t) => {
@@ -174,7 +174,7 @@ test("GET /proc/snapshot copies worlds under concurrent writes, each at one mome
   const versions: number[] = [];
   for (let i = 0; i < 20; i++) {
     const { body } = await server.approve("POST", "/proc/snapshot/home/x", NEW_KEY);
-    assertEquals(faults(body, NEW_KEY), []);
+    assertEquals(faults(body, NEW_KEY, "home/x"), []);
     const db = new DatabaseSync(":memory:");
     db.deserialize(body);
     const row = db.prepare("SELECT version, length(stage_html) AS len FROM stage_meta").get();
@@ -193,7 +193,7 @@ test("GET /proc/snapshot streams a long world from a file that is deleted afterw
   await server.approve("PUT", "/home/long", long);
   for (let i = 0; i < 20; i++) await (await fetch(url)).body?.cancel();
   const copy = await (await fetch(url)).bytes();
-  assertEquals(faults(copy, KEY), []);
+  assertEquals(faults(copy, KEY, "home/long"), []);
   assert(copy.length > long.length);
   assertEquals([...Deno.readDirSync(`${server.data}/.incoming`)], []);
   assertMatch((await server.send({ method: "GET", target: "/proc/" })).text, /^snapshot\/$/m);

@@ -11,7 +11,7 @@ const NOW = "2026-01-01T00:00:00.000Z";
 const encoder = new TextEncoder();
 
 function newWorld(body: Uint8Array, more: Partial<NewWorld> = {}): NewWorld {
-  const base = { version: 1, op: "put" as const, body, sent: body, ext: "txt" };
+  const base = { name: "home/x", version: 1, op: "put" as const, body, sent: body, ext: "txt" };
   return { ...base, headers: "[]", state: "", eventFields: { by: "T2" }, ...more };
 }
 
@@ -36,7 +36,11 @@ Deno.test("ImageBuilder.build() returns a complete world in WAL mode with its fi
     assertEquals([row.version, row.len, sha256], [1, body.length, sha256Hex(body)]);
     await inFile(image, (db) => {
       assertEquals(db.prepare("PRAGMA journal_mode").get()?.journal_mode, "wal");
-      assertEquals(verifyWorld(db, "home/x", seal), { faults: [], isDeleted: false });
+      assertEquals(verifyWorld(db, "home/x", seal), {
+        faults: [],
+        isDeleted: false,
+        isNamed: true,
+      });
       assertEquals(db.prepare("SELECT stage_html AS b FROM stage_meta").get()?.b, body);
     });
   }

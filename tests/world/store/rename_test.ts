@@ -70,12 +70,20 @@ Deno.test("Writer.apply() releases and adopts a world, and refuses an existing n
     other.close();
   }));
 
-Deno.test("verifyWorld() accepts a world whose rename was interrupted by a crash", () =>
+Deno.test("an audit refuses a folder that was renamed without its event, and shows no other name", () =>
   withTempFolder(async (data) => {
     const writer = testWriter(data);
     writer.apply([putJob("home/a", "a")]);
     writer.close();
     Deno.renameSync(`${data}/home%2Fa`, `${data}/home%2Fb`);
     const verdict = await new Reader(sampleSetup(data)).audit("home/b");
-    assertEquals([verdict?.ok, verdict?.version], [true, 1]);
+    assertEquals([verdict?.ok, verdict?.named, verdict?.body.ok, verdict?.version], [
+      false,
+      true,
+      true,
+      1,
+    ]);
+    assertEquals(JSON.stringify(verdict).includes("home/a"), false);
+    Deno.renameSync(`${data}/home%2Fb`, `${data}/home%2Fa`);
+    assertEquals((await new Reader(sampleSetup(data)).audit("home/a"))?.ok, true);
   }));

@@ -32,10 +32,10 @@ function textOf(data: string, name = NAME): string | undefined {
   return found === undefined ? undefined : decoder.decode(found.body);
 }
 
-function faultsAt(path: string): unknown {
+function faultsAt(path: string, name = NAME): unknown {
   const db = new DatabaseSync(path);
   try {
-    return verifyWorld(db, NAME, createChainSigner(SAMPLE_KEY));
+    return verifyWorld(db, name, createChainSigner(SAMPLE_KEY));
   } finally {
     db.close();
   }
@@ -72,7 +72,11 @@ Deno.test("Writer.apply() applies all queued changes of a world in one transacti
     assertEquals(versionsOf(writer.apply(jobs), jobs), jobs.map((_, i) => i + 2));
     assertEquals(commitsIn(`${data}/${FOLDER}/universe.db-wal`), 1);
     writer.close();
-    assertEquals(faultsAt(`${data}/${FOLDER}/universe.db`), { faults: [], isDeleted: false });
+    assertEquals(faultsAt(`${data}/${FOLDER}/universe.db`), {
+      faults: [],
+      isDeleted: false,
+      isNamed: true,
+    });
   }));
 
 Deno.test("Writer.apply() returns one reply per job, in the order of a world's changes", () =>
@@ -258,7 +262,11 @@ Deno.test("Writer.apply() rolls back the transaction if one change fails", () =>
     assertEquals(versionsOf(writer.apply(more), more), [2]);
     writer.close();
     assertEquals(textOf(data), "14");
-    assertEquals(faultsAt(`${data}/${FOLDER}/universe.db`), { faults: [], isDeleted: false });
+    assertEquals(faultsAt(`${data}/${FOLDER}/universe.db`), {
+      faults: [],
+      isDeleted: false,
+      isNamed: true,
+    });
   }));
 
 Deno.test("Writer.apply() moves a removed world to the trash, from where it can be restored", () =>
@@ -271,7 +279,11 @@ Deno.test("Writer.apply() moves a removed world to the trash, from where it can 
     const [serial] = trashIds(data);
     const trashed = `${data}/.trash/${serial}/${FOLDER}`;
     assertEquals(namesIn(trashed), ["universe.db"]);
-    assertEquals(faultsAt(`${trashed}/universe.db`), { faults: [], isDeleted: false });
+    assertEquals(faultsAt(`${trashed}/universe.db`), {
+      faults: [],
+      isDeleted: false,
+      isNamed: true,
+    });
     Deno.renameSync(trashed, `${data}/${FOLDER}`);
     assertEquals(textOf(data), "12");
     const last = new Reader(sampleSetup(data)).log(NAME, 100, 1)?.[0];
@@ -299,6 +311,7 @@ Deno.test("Writer.apply() completes a removal after a crash between commit and m
     assertEquals(faultsAt(`${data}/.trash/${serial}/${FOLDER}/universe.db`), {
       faults: [],
       isDeleted: false,
+      isNamed: true,
     });
   }));
 
@@ -437,9 +450,10 @@ Deno.test("Writer.apply() writes what it replies, for random batches", () =>
         `seed ${seed}`,
       );
       if (found === undefined) continue;
-      assertEquals(faultsAt(`${data}/${name.replace("/", "%2F")}/universe.db`), {
+      assertEquals(faultsAt(`${data}/${name.replace("/", "%2F")}/universe.db`, name), {
         faults: [],
         isDeleted: false,
+        isNamed: true,
       });
     }
   }));

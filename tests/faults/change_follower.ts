@@ -10,7 +10,7 @@ import type { ServerProcess } from "./server_process.ts";
 const MAX_WAIT_MS = 20_000;
 
 /** An event, as the log of its world and the changes show it. */
-interface Event {
+export interface ChangeEvent {
   readonly id: number;
   readonly timestamp: string;
   readonly type: string;
@@ -31,10 +31,19 @@ export class ChangeFollower {
     this.#headers = { ...headers, accept: "application/json" };
   }
 
-  /** Follows until the server has ended. */
-  async run(server: ServerProcess): Promise<void> {
+  /** Number of events that were received. */
+  get count(): number {
+    return this.#events.size;
+  }
+
+  /**
+   * Follows until the server has ended.
+   *
+   * @param isOver whether to end before that; asked after each response
+   */
+  async run(server: ServerProcess, isOver = () => false): Promise<void> {
     try {
-      for (;;) await this.#read(server, "&wait=20&limit=20");
+      while (!isOver()) await this.#read(server, "&wait=20&limit=20");
     } catch (error) {
       if (!(error instanceof TypeError)) throw error; // the connection broke: the server is dead
     }
@@ -44,7 +53,11 @@ export class ChangeFollower {
    * Waits until all events of a log were received. The server completes its index after a crash while it
    * answers requests.
    */
-  async waitForAll(server: ServerProcess, where: string, log: readonly Event[]): Promise<void> {
+  async waitForAll(
+    server: ServerProcess,
+    where: string,
+    log: readonly ChangeEvent[],
+  ): Promise<void> {
     const end = performance.now() + MAX_WAIT_MS;
     for (;;) {
       const missed = log.find((event) => !this.#events.has(keyOf(event)));
@@ -63,8 +76,9 @@ export class ChangeFollower {
       headers: this.#headers,
     });
     assertEquals(status, 200, text);
-    const { changes, cursor }: { changes: (Event & { cursor: string })[]; cursor: string } = JSON
-      .parse(text);
+    const { changes, cursor }: { changes: (ChangeEvent & { cursor: string })[]; cursor: string } =
+      JSON
+        .parse(text);
     for (const change of changes) {
       assertEquals(this.#cursors.has(change.cursor), false, `the cursor of ${text} came twice`);
       this.#cursors.add(change.cursor);
@@ -77,6 +91,6 @@ export class ChangeFollower {
   }
 }
 
-function keyOf({ id, timestamp, type, payload }: Event): string {
+function keyOf({ id, timestamp, type, payload }: ChangeEvent): string {
   return JSON.stringify([id, timestamp, type, payload]);
 }

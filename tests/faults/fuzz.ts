@@ -8,10 +8,14 @@
  * It ends with 1 if it found a fault. A finding names the seed and the number of its request.
  */
 
+import { Buffer } from "node:buffer";
+import { createHmac } from "node:crypto";
 import { parseArgs } from "node:util";
 import { withBackend } from "../plugins/fake_backend.ts";
+import { type ChangeEvent, ChangeFollower } from "./change_follower.ts";
 import { createRequest, type Credentials, type FuzzRequest } from "./fuzz_requests.ts";
 import { findFault, type FuzzFacts, type FuzzResponse } from "./fuzz_checks.ts";
+import type { FuzzState } from "./fuzz_routes.ts";
 import { ServerProcess } from "./server_process.ts";
 
 /** How a run is made. */
@@ -28,6 +32,10 @@ export interface FuzzReport {
   /** Faults that were found, each with the number of its request. */
   readonly findings: readonly string[];
   readonly statuses: Readonly<Record<string, number>>;
+  /** Statuses of the requests that were made for one route, by route. */
+  readonly routes: Readonly<Record<string, Readonly<Record<string, number>>>>;
+  /** Events that the follower of all changes received. */
+  readonly events: number;
   readonly milliseconds: number;
   /** Resident memory before and after, in MiB. */
   readonly memory: readonly [number, number];
@@ -36,6 +44,9 @@ export interface FuzzReport {
 const TOKEN = "t2-5ecret-0f-the-fuzzer";
 const APPROVE = "t3-5ecret-0f-the-fuzzer";
 const KEY = "k3y-5ecret-0f-the-fuzzer";
+const T3_JSON = { authorization: `Bearer ${APPROVE}`, accept: "application/json" };
+/** In the name and the text of a world that only T3 can read, and of one that capabilities cannot. */
+const [HIDDEN, HIDDEN_FROM_CAPABILITIES] = ["h1dden-from-all", "h1dden-from-capabilities"];
 const PLUGINS = ["example", "gpu", "fstab", "db", "fanout", "router", "semantic"];
 const WORKERS = 24;
 const DEADLINE_MS = 20_000;
@@ -91,14 +102,25 @@ async function fuzzServer(
   try {
     await setUp(server, mount, backend);
     const credentials = await createCredentials(server);
+    const state = await createState(server);
     const facts: FuzzFacts = {
       secrets: [TOKEN, APPROVE, KEY],
       folder: `${folder}/data`,
+      hidden: HIDDEN,
+      hiddenFromCapabilities: HIDDEN_FROM_CAPABILITIES,
+      problemPages: readProblemPages(),
       deadlineMs: DEADLINE_MS,
     };
+    const follower = new ChangeFollower({ authorization: `Bearer ${APPROVE}` });
+    let isFollowing = true;
+    let followed: string | undefined;
+    const following = follower.run(server, () => !isFollowing).catch((error: unknown) => {
+      followed = `the follower of all changes: ${String(error)}`;
+    });
     const port = Number(new URL(server.url).port);
     const findings: string[] = [];
     const statuses: Record<string, number> = {};
+    const routes: Record<string, Record<string, number>> = {};
     let ended: string | undefined;
     void server.ended.then(({ code, signal, stderr }) => {
       ended = `the server ended: ${code} ${signal} ${stderr.slice(-500)}`;
@@ -110,29 +132,41 @@ async function fuzzServer(
       while (next < requests && findings.length < MAX_FINDINGS && ended === undefined) {
         const index = only ?? next;
         next = only === undefined ? next + 1 : requests;
-        const request = createRequest(seed, index, credentials);
+        const request = createRequest(seed, index, credentials, state);
         const response = await send(port, request);
         const status = response.head.slice(9, 12) || "none";
         statuses[status] = (statuses[status] ?? 0) + 1;
+        if (request.kind !== undefined) {
+          const counts = routes[request.kind] ??= {};
+          counts[status] = (counts[status] ?? 0) + 1;
+        }
         const fault = findFault(request, response, facts);
         if (fault !== undefined && ended === undefined) {
           findings.push(`request ${index}: ${fault}\n${describe(request, response)}`);
         }
-        if (next % PROGRESS_REQUESTS === 0) {
+        if (index > 0 && index % PROGRESS_REQUESTS === 0) {
           const seconds = Math.round((performance.now() - start) / 1000);
           onProgress(
-            `${next} requests, ${seconds} s, ${residentMiB(server.pid)} MiB, ` +
+            `${index} requests, ${seconds} s, ${residentMiB(server.pid)} MiB, ` +
               `${findings.length} findings`,
           );
         }
       }
     };
     await Promise.all(Array.from({ length: only === undefined ? WORKERS : 1 }, work));
+    isFollowing = false;
     if (ended !== undefined) findings.push(ended);
-    else findings.push(...await checkEnd(server, before));
+    else {
+      await putAsT3(server, "/home/end", "wakes the follower");
+      await following;
+      if (followed !== undefined) findings.push(followed);
+      findings.push(...await checkEnd(server, before, follower));
+    }
     return {
       findings,
       statuses,
+      routes,
+      events: follower.count,
       milliseconds: Math.round(performance.now() - start),
       memory: [before, ended === undefined ? residentMiB(server.pid) : 0],
     };
@@ -141,13 +175,24 @@ async function fuzzServer(
   }
 }
 
+async function putAsT3(server: ServerProcess, path: string, body: string): Promise<void> {
+  await askAsT3(server, path, { method: "PUT", body });
+}
+
+/** @throws {Error} if the response is not a success */
+async function askAsT3(
+  server: ServerProcess,
+  path: string,
+  options: { method?: string; body?: string } = {},
+): Promise<string> {
+  const { status, text } = await server.ask(path, { ...options, headers: T3_JSON });
+  if (status < 300) return text;
+  throw new Error(`${options.method ?? "GET"} ${path}: ${status} ${text}`);
+}
+
 /** Stores worlds and activates the plugins. */
 async function setUp(server: ServerProcess, mount: string, backend: string): Promise<void> {
-  const put = async (path: string, body: string) => {
-    const headers = { authorization: `Bearer ${APPROVE}` };
-    const { status, text } = await server.ask(path, { method: "PUT", headers, body });
-    if (status >= 300) throw new Error(`PUT ${path}: ${status} ${text}`);
-  };
+  const put = (path: string, body: string) => putAsT3(server, path, body);
   await Deno.writeTextFile(`${mount}/file.txt`, "a file");
   await Deno.mkdir(`${mount}/sub`);
   await put("/etc/fstab", `${mount} /mnt/disk rw\n`);
@@ -159,6 +204,11 @@ async function setUp(server: ServerProcess, mount: string, backend: string): Pro
     await put(path, "words of a world\n");
   }
   await put("/home/csv?ext=csv", "a,b\n1,2\n");
+  await put("/home/doc.json", '{"x":1,"list":["words"]}');
+  await put("/home/dir/doc.json", '{"x":1,"list":["words"]}');
+  await put("/home/dir/list.md", "- [ ] tea\n- [ ] milk\n");
+  await put(`/boot/${HIDDEN}`, `${HIDDEN} words\n`);
+  await put(`/etc/${HIDDEN_FROM_CAPABILITIES}`, `${HIDDEN_FROM_CAPABILITIES} words\n`);
   await put("/home/long", "x".repeat(60_000));
   for (const name of PLUGINS) {
     const source = new URL(`../../plugins/${name}.ts`, import.meta.url);
@@ -168,22 +218,52 @@ async function setUp(server: ServerProcess, mount: string, backend: string): Pro
 }
 
 async function createCredentials(server: ServerProcess): Promise<Credentials> {
-  const mint = async (query: string) => {
-    const { text } = await server.ask(`/auth/mint?${query}`, {
-      method: "POST",
-      headers: { authorization: `Bearer ${APPROVE}` },
-    });
-    return `Bearer ${JSON.parse(text).token}`;
+  const mint = async (query: string): Promise<string> => {
+    return JSON.parse(await askAsT3(server, `/auth/mint?${query}`, { method: "POST" })).token;
   };
+  const rwd = await mint("prefix=/home/dir&ttl=86400&mode=rwd&name=kestrel");
   return {
     T2: `Bearer ${TOKEN}`,
     T3: `Bearer ${APPROVE}`,
-    cap: await mint("prefix=/home/dir&ttl=86400&mode=rw"),
-    read: await mint("prefix=/home&ttl=86400&mode=r"),
+    cap: `Bearer ${await mint("prefix=/home/dir&ttl=86400&mode=rw")}`,
+    read: `Bearer ${await mint("prefix=/home&ttl=86400&mode=r")}`,
+    rwd: `Bearer ${rwd}`,
+    narrow: `Bearer ${narrow(rwd, "/home/dir|9999999999|rw|junior")}`,
+    // Requests revoke it and accept it again.
+    fleeting: `Bearer ${await mint("prefix=/home/dir&ttl=86400&mode=rwd&name=fleeting")}`,
+    widened: `Bearer ${narrow(rwd, "/home|9999999999|rwd|junior")}`,
+    tampered: `Bearer ${rwd.slice(0, -4)}AAAA`,
     wrong: "Bearer wrong",
     basic: `Basic ${btoa(`ada:${TOKEN}`)}`,
     broken: "Basic %%%",
   };
+}
+
+/** Appends a line to a capability, as its holder does without the server. */
+function narrow(token: string, line: string): string {
+  const [lines = "", signature = ""] = token.split(".");
+  const joined = `${Buffer.from(lines, "base64url")}\n${line}`;
+  const signed = createHmac("sha256", Buffer.from(signature, "base64url")).update(line).digest();
+  return `${Buffer.from(joined).toString("base64url")}.${signed.toString("base64url")}`;
+}
+
+/** Deletes worlds, and reads a cursor of the changes. */
+async function createState(server: ServerProcess): Promise<FuzzState> {
+  const trash: string[] = [];
+  for (const path of ["/home/dir/new", "/home/dir/new", "/home/absent"]) {
+    await putAsT3(server, path, "words of a deleted world\n");
+    trash.push(...JSON.parse(await askAsT3(server, path, { method: "DELETE" })).trash);
+  }
+  const { cursor } = JSON.parse(await askAsT3(server, "/proc/changes/?after=now"));
+  return { cursor, trash };
+}
+
+/** Paths of the pages of all problem types. */
+function readProblemPages(): Set<string> {
+  const folder = new URL("../../worlds/usr/share/doc/problems/", import.meta.url);
+  return new Set(
+    [...Deno.readDirSync(folder)].map(({ name }) => `/usr/share/doc/problems/${name}`),
+  );
 }
 
 /** Sends a request on its own connection and reads the response. */
@@ -277,21 +357,47 @@ function closeQuietly(socket: Deno.TcpConn): void {
   }
 }
 
-/** After the run the server answers, its memory is bounded, and every event chain is intact. */
-async function checkEnd(server: ServerProcess, before: number): Promise<string[]> {
-  const headers = { authorization: `Bearer ${APPROVE}`, accept: "application/json" };
+/**
+ * After the run the server answers, its memory is bounded, every event chain is intact, and the
+ * follower received each of its events once.
+ */
+async function checkEnd(
+  server: ServerProcess,
+  before: number,
+  follower: ChangeFollower,
+): Promise<string[]> {
   const faults: string[] = [];
   const grown = residentMiB(server.pid) - before;
   if (grown > MAX_GROWTH_MIB) faults.push(`the memory grew by ${grown} MiB`);
-  const { status, text } = await server.ask("/proc/worlds", { headers });
+  const { status, text } = await server.ask("/proc/worlds", { headers: T3_JSON });
   if (status !== 200) return [...faults, `GET /proc/worlds answers ${status} at the end`];
   for (const { name } of JSON.parse(text)) {
     const path = String(name).split("/").map(encodeURIComponent).join("/");
-    const audit = await server.ask(`/proc/audit/${path}`, { headers });
-    if (audit.status === 200 && JSON.parse(audit.text).ok === true) continue;
-    faults.push(`GET /proc/audit/${path}: ${audit.status} ${audit.text.slice(0, 300)}`);
+    const audit = await server.ask(`/proc/audit/${path}`, { headers: T3_JSON });
+    if (audit.status !== 200 || JSON.parse(audit.text).ok !== true) {
+      faults.push(`GET /proc/audit/${path}: ${audit.status} ${audit.text.slice(0, 300)}`);
+    }
+    try {
+      await follower.waitForAll(server, path, await readLog(server, path));
+    } catch (error) {
+      faults.push(String(error));
+    }
   }
   return faults;
+}
+
+/** Reads all events of a world. */
+async function readLog(server: ServerProcess, path: string): Promise<ChangeEvent[]> {
+  const events: ChangeEvent[] = [];
+  for (let before = "";;) {
+    const page: ChangeEvent[] = JSON.parse(
+      await askAsT3(server, `/proc/log/${path}?limit=1000${before}`),
+    );
+    events.push(...page);
+    const last = page.at(-1);
+    if (last === undefined || page.length < 1000) return events;
+    before = `&before=${last.id}`;
+  }
 }
 
 function residentMiB(pid: number): number {
@@ -323,10 +429,13 @@ if (import.meta.main) {
   });
   for (const finding of report.findings) console.log(finding);
   const { milliseconds, memory: [before, after], statuses } = report;
-  console.log(JSON.stringify(statuses));
+  for (const [route, counts] of Object.entries(report.routes)) {
+    console.log(`${route}: ${JSON.stringify(counts)}`);
+  }
+  console.log(`all: ${JSON.stringify(statuses)}`);
   console.log(
     `seed ${seed}: ${values.requests} requests in ${Math.round(milliseconds / 1000)} s, ` +
-      `memory ${before} to ${after} MiB, ${report.findings.length} findings`,
+      `${report.events} events followed, memory ${before} to ${after} MiB, ${report.findings.length} findings`,
   );
   Deno.exit(report.findings.length === 0 ? 0 : 1);
 }

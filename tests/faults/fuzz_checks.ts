@@ -18,6 +18,12 @@ export interface FuzzFacts {
   readonly secrets: readonly string[];
   /** Path of the data folder, which only T3 may see. */
   readonly folder: string;
+  /** In the name and the text of a world that only T3 may read. */
+  readonly hidden: string;
+  /** In the name and the text of a world that no capability of the run may read. */
+  readonly hiddenFromCapabilities: string;
+  /** Paths of the pages of all problem types. */
+  readonly problemPages: ReadonlySet<string>;
   readonly deadlineMs: number;
 }
 
@@ -26,6 +32,16 @@ const KNOWN_METHODS = new Set(
     " ",
   ),
 );
+/** Callers whose capability is valid. A revoked one reads what is public, so it is not here. */
+const CAPABILITIES = new Set(["cap", "read", "rwd", "narrow"]);
+/** Methods that `OPTIONS` of a world below `/home` must not name for a caller. */
+const NOT_ALLOWED: Readonly<Record<string, RegExp>> = {
+  none: /\b(?:PUT|POST|PATCH|DELETE|MOVE|COPY|MKCOL|LOCK|PROPPATCH)\b/,
+  read: /\b(?:PUT|POST|PATCH|DELETE|MOVE|MKCOL|LOCK|PROPPATCH)\b/,
+  T2: /\b(?:DELETE|MOVE)\b/,
+  cap: /\b(?:DELETE|MOVE)\b/,
+  narrow: /\b(?:DELETE|MOVE)\b/,
+};
 const STACK = /^\s+at .*:\d+:\d+\)?$/m;
 
 /** Returns what is wrong with a response, or undefined. */
@@ -46,8 +62,9 @@ export function findFault(
       return [line.slice(0, colon).toLowerCase(), line.slice(colon + 1).trim()];
     }),
   );
-  return statusFault(request, status, headers, body) ?? problemFault(status, headers, body) ??
-    contentFault(request, `${head}\n${body}`, facts);
+  return statusFault(request, status, headers, body) ??
+    problemFault(request, status, headers, body, facts) ??
+    allowFault(request, status, headers) ?? contentFault(request, `${head}\n${body}`, facts);
 }
 
 function statusFault(
@@ -72,28 +89,53 @@ function statusFault(
 }
 
 function problemFault(
+  { kind, target, method }: FuzzRequest,
   status: number,
   headers: ReadonlyMap<string, string>,
   body: string,
+  { problemPages }: FuzzFacts,
 ): string | undefined {
-  if (headers.get("content-type") !== "application/problem+json" || body === "") return undefined;
+  const type = headers.get("content-type");
+  if (type !== "application/problem+json") {
+    const isText = /^(?:text\/plain|text\/html)\b/.test(type ?? "");
+    // A response to HEAD has the headers of GET; a target that is no path is refused by the runtime.
+    const isProblem = status < 400 || isText || !target.startsWith("/") || kind === undefined;
+    return isProblem ? undefined : `a ${status} to ${method} that is not a problem`;
+  }
+  if (body === "") return undefined;
   try {
     const problem = JSON.parse(body);
     const isValid = typeof problem.type === "string" && typeof problem.title === "string" &&
-      problem.status === status && typeof problem.detail === "string";
-    return isValid ? undefined : "a problem without its members";
+      problem.status === status && typeof problem.detail === "string" && problem.detail !== "";
+    if (!isValid) return "a problem without its members";
+    return problemPages.has(problem.type) ? undefined : `a problem of an unknown type`;
   } catch {
     return "a problem that is not JSON";
   }
 }
 
+/** A caller learns only of methods that it may use. */
+function allowFault(
+  { method, target, tier }: FuzzRequest,
+  status: number,
+  headers: ReadonlyMap<string, string>,
+): string | undefined {
+  if (method !== "OPTIONS" || status >= 300 || !/^\/home\/[\w./%]*$/.test(target)) return undefined;
+  const found = NOT_ALLOWED[tier]?.exec(headers.get("allow") ?? "");
+  return found ? `Allow names ${found[0]} to ${tier}` : undefined;
+}
+
 function contentFault(
   { tier }: FuzzRequest,
   text: string,
-  { secrets, folder }: FuzzFacts,
+  { secrets, folder, hidden, hiddenFromCapabilities }: FuzzFacts,
 ): string | undefined {
   if (STACK.test(text)) return "a stack trace";
   if (secrets.some((secret) => text.includes(secret))) return "a secret";
   if (tier !== "T3" && text.includes(folder)) return "a path of the server's disk";
+  if (tier !== "T3" && text.includes(hidden)) return "a world that only T3 may read";
+  if (CAPABILITIES.has(tier) && text.includes(hiddenFromCapabilities)) {
+    return "a world that the capability may not read";
+  }
   return undefined;
 }

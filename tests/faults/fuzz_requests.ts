@@ -5,6 +5,7 @@
 
 import { createRandom } from "../support/random.ts";
 import { join } from "../support/wire.ts";
+import { createRouteRequest, type FuzzState } from "./fuzz_routes.ts";
 
 /** Credentials by tier, as values of the Authorization header; undefined sends none. */
 export type Credentials = Readonly<Record<string, string | undefined>>;
@@ -16,6 +17,8 @@ export interface FuzzRequest {
   readonly headers: readonly (readonly [string, string])[];
   readonly body: Uint8Array<ArrayBuffer> | undefined;
   readonly tier: string;
+  /** Name of the route, if the request was made for one. */
+  readonly kind?: string;
   /** The request as it is sent. */
   readonly message: Uint8Array<ArrayBuffer>;
   /** The server must send a complete response. */
@@ -290,6 +293,8 @@ const HEADERS: readonly (readonly [string, readonly string[]])[] = [
   ["x-long", ["z".repeat(20_000)]],
   ["upgrade", ["h2c", "websocket"]],
 ];
+/** Share of the requests that are made for one route. */
+const ROUTE_SHARE = 0.5;
 const TIERS = ["none", "none", "T2", "T2", "T3", "cap", "read", "wrong", "basic", "broken"];
 
 const encoder = new TextEncoder();
@@ -299,8 +304,31 @@ export function createRequest(
   seed: number,
   index: number,
   credentials: Credentials,
+  state: FuzzState,
 ): FuzzRequest {
   const random = createRandom(Math.imul(seed, 0x9e3779b1) ^ Math.imul(index + 1, 0x85ebca6b));
+  return random() < ROUTE_SHARE
+    ? createForRoute(random, credentials, state)
+    : createMixed(random, credentials);
+}
+
+function createForRoute(
+  random: () => number,
+  credentials: Credentials,
+  state: FuzzState,
+): FuzzRequest {
+  const { kind, method, target, tier, ...request } = createRouteRequest(random, state);
+  const authorization = credentials[tier];
+  const headers: (readonly [string, string])[] = [...request.headers];
+  if (authorization !== undefined) headers.push(["authorization", authorization]);
+  const body = request.body === undefined ? undefined : encoder.encode(request.body);
+  const framing = body === undefined ? "none" : "length";
+  const message = format(method, target, headers, body, framing);
+  return { kind, method, target, headers, body, tier, message, isComplete: true };
+}
+
+/** Combines any method, path, query, header and body. */
+function createMixed(random: () => number, credentials: Credentials): FuzzRequest {
   const chance = (share: number) => random() < share;
   const pick = <T>(list: readonly T[]): T => list[Math.floor(random() * list.length)] as T;
   const method = pick(METHODS);

@@ -7,7 +7,9 @@
 import { assert, assertEquals, assertMatch, assertStrictEquals } from "../support/assert.ts";
 import { createCapabilityId, mint, narrow } from "../../lib/auth/capability.ts";
 import type { CapabilityMode } from "../../lib/auth/caller.ts";
+import { NOTHING_REVOKED } from "../../lib/world/revoked_list.ts";
 import { lockBody } from "../dav/ask.ts";
+import { withApp } from "../support/app.ts";
 import { EventReader } from "../support/event_reader.ts";
 import { putWorld, withPluginServer } from "../support/plugin_server.ts";
 import {
@@ -229,6 +231,20 @@ test("no way to write the list stores a malformed one", async (server) => {
       assertEquals(await statusOf(server, token), isThere ? 401 : 200, label);
     }
   }
+  const patch = (type: string, content: string) =>
+    send(["PATCH /etc/revoked", { "content-type": type }, content]);
+  const edits = (replace: string) => JSON.stringify({ edits: [{ find: "kestrel", replace }] });
+  const patched = await patch("application/json", edits("a/b"));
+  assertEquals(patched.status, 422, patched.text);
+  assertMatch(patched.text, /line 1 is neither/);
+  assertEquals((await server.approve("GET", "/etc/revoked?raw")).text, GOOD);
+  assertEquals((await patch("application/json", edits("other"))).status, 200);
+  assertEquals(await statusOf(server, token), 200);
+  assertEquals(
+    (await patch("application/json", JSON.stringify({ append: GOOD }))).status,
+    200,
+  );
+  assertEquals(await statusOf(server, token), 401);
   // A good list can be moved there.
   await server.approve("DELETE", "/etc/revoked");
   await putWorld(server, "/home/good", GOOD);
@@ -307,6 +323,21 @@ Deno.test("revocation ends streams, locks and bodies that are being sent", async
     const refused = await upload;
     assertEquals(refused.status, 401, await refused.text());
     assertEquals((await server.approve("GET", "/home/team/upload")).status, 404);
+  });
+});
+
+Deno.test("revocation ends requests that wait for a change", async () => {
+  await withApp({}, async ({ ask, server: { authenticator } }) => {
+    const put = await ask("PUT", "/home/team/x", { body: "one" });
+    assertEquals(put.status, 201, await put.text());
+    const headers = bearer(mintNamed("kestrel").token);
+    const waits = ["/home/team/x?wait=30&v=1", "/proc/changes/home/team/?after=now&wait=30"]
+      .map((path) => ask("GET", path, { headers }));
+    authenticator.setRevoked({ ...NOTHING_REVOKED, names: new Set(["kestrel"]) });
+    for (const wait of waits) {
+      const ended = await wait;
+      assertEquals(ended.status, 401, await ended.text());
+    }
   });
 });
 

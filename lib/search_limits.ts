@@ -83,7 +83,7 @@ export const SEARCH_COLLECT_MS = 500;
 /** A search can miss a change that is younger than this. */
 export const SEARCH_FRESH_MS = 1_500;
 /** A search waits this long for worlds that are not in the index; beyond it 503. */
-export const SEARCH_WAIT_MS = 5_000;
+export const SEARCH_WAIT_MS = 30_000;
 /** Worlds in one update of the search index. */
 export const MAX_SEARCH_UPDATE_WORLDS = 256;
 /** Bytes of content in one update of the search index, unless one world is longer. */

@@ -86,6 +86,12 @@ try {
     await using server = await startServer(`${data}/d`);
     await fill(server);
     console.log(`${WORLDS} worlds written in ${Math.round(performance.now() - begin)} ms`);
+    await time(server, "", "zqxzqx");
+    begin = performance.now();
+    while (await readMetric(server, "elastik_search_waiting_chars") > 0) {
+      await new Promise((resume) => setTimeout(resume, 100));
+    }
+    report({ what: "full-text index", found: performance.now() - begin, unit: "ms" });
     for (const text of TEXTS) {
       const what = `GET /proc/search/?q=${text}`;
       report({ what, found: await time(server, "", text), unit: "ms p50", aim: "<= 20" });

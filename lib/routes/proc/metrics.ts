@@ -289,6 +289,11 @@ function searchFamilies(search: SearchCounts): MetricFamily[] {
       "Worlds that the search index does not have in their current version.",
       search.pending,
     ),
+    gauge(
+      "elastik_search_waiting_chars",
+      "Characters of text that are searched one by one until the full-text index has them.",
+      search.waitingChars,
+    ),
     {
       ...gauge("elastik_search_index_bytes", "Size of the search index on disk.", search.bytes),
       unit: "bytes",

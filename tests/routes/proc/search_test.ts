@@ -273,4 +273,5 @@ test("/proc/metrics counts searches and the worlds of the index", async (server)
   assertMatch(text, /^elastik_search_worlds [1-9]/m);
   assertMatch(text, /^elastik_search_index_bytes [1-9]/m);
   assertMatch(text, /^elastik_search_pending_worlds \d/m);
+  assertMatch(text, /^elastik_search_waiting_chars \d/m);
 });

@@ -67,6 +67,8 @@ export const MAX_SEARCH_SCAN_CHARS = 256 * KIB;
 export const MAX_SEARCH_RARE_PIECES = 2_000;
 /** Parts in which one or two characters are looked for before the full-text index is asked. */
 export const SEARCH_FIRST_PIECES = 128;
+/** Parts in which a text that many parts contain is looked for before the index is asked. */
+export const SEARCH_COMMON_PIECES = 1_024;
 /** Sequences of three characters that a query of the index has for one or two characters. */
 export const MAX_SEARCH_TERMS = 2_000;
 /** Names of worlds that are too long to be searched in a response. */
@@ -88,6 +90,8 @@ export const SEARCH_WAIT_MS = 30_000;
 export const MAX_SEARCH_UPDATE_WORLDS = 256;
 /** Bytes of content in one update of the search index, unless one world is longer. */
 export const MAX_SEARCH_UPDATE_BYTES = 1 * MIB;
+/** A search that fails does not create the index again within this time after the last time. */
+export const SEARCH_REBUILD_MS = 60_000;
 /** Without a change for this long, the full-text index gets what waits without pauses. */
 export const SEARCH_QUIET_MS = 500;
 /** Text that can wait for the full-text index while worlds change, in UTF-16 code units. */

@@ -17,6 +17,7 @@ import {
   SEARCH_FRESH_MS,
   SEARCH_PAUSE_MS,
   SEARCH_QUIET_MS,
+  SEARCH_REBUILD_MS,
   SEARCH_START_DELAY_MS,
   SEARCH_WAIT_MS,
   SEARCH_WAITING_CHARS,
@@ -84,6 +85,8 @@ export class SearchIndex {
   #lastFault = "";
   /** Times that the file was created again since all worlds were in it. */
   #damages = 0;
+  /** Time at which it was last created again. */
+  #createdAt = -Infinity;
 
   constructor(options: SearchIndexOptions) {
     this.#options = options;
@@ -154,7 +157,9 @@ export class SearchIndex {
         const hits = page.hits.filter(({ name }) => this.#options.stat(name) !== undefined);
         return { ...page, hits };
       } catch (error) {
-        if (attempt > 0 || !isDamage(error)) throw error;
+        // No search can make the server create the index again and again.
+        const isRecent = performance.now() - this.#createdAt < SEARCH_REBUILD_MS;
+        if (attempt > 0 || isRecent || !isDamage(error)) throw error;
         await this.#openAgain(error);
       }
     }
@@ -179,6 +184,7 @@ export class SearchIndex {
   }
 
   async #openAgain(error: unknown): Promise<void> {
+    this.#createdAt = performance.now();
     this.#options.log(`created the search index again: ${describe(error)}`);
     this.#opening = this.#openFile(true).catch((failure) => {
       this.#opening = undefined;

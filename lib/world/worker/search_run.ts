@@ -17,6 +17,7 @@ import {
   MAX_SEARCH_SCAN_WORLDS,
   MAX_SEARCH_TERMS,
   MAX_SEARCH_TOO_LONG,
+  SEARCH_COMMON_PIECES,
   SEARCH_FIRST_PIECES,
   SEARCH_ROWS_PER_STEP,
   SEARCH_STEP_MS,
@@ -135,9 +136,14 @@ function* findInSet(
   search: Search,
 ): Generator<SearchHit | undefined, void> {
   const isShort = [...search.folded].length < 3;
-  let plan: Plan = isSmall || isShort ? { kind: "all" } : planFor(set, toGramQuery(search.folded));
-  // One or two characters are in most texts, or in few. The first texts show which it is.
-  let left = !isSmall && isShort ? SEARCH_FIRST_PIECES : Infinity;
+  const found = isSmall || isShort ? undefined : planFor(set, toGramQuery(search.folded));
+  // What is in many texts is often in the first ones, and then the index would cost more.
+  let plan: Plan = found?.kind === "rare" ? found : { kind: "all" };
+  let left = isSmall || found?.kind === "rare"
+    ? Infinity
+    : isShort
+    ? SEARCH_FIRST_PIECES
+    : SEARCH_COMMON_PIECES;
   let stepEnd = performance.now() + SEARCH_STEP_MS;
   for (const range of ranges) {
     let at = startOf(range, search.after);
@@ -145,7 +151,7 @@ function* findInSet(
     for (;;) {
       if (left <= 0) {
         left = Infinity;
-        plan = planForShort(set, search.folded);
+        plan = found ?? planForShort(set, search.folded);
       }
       const rows = findRows(set, plan, range, at, search);
       left -= rows.length;

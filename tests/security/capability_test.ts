@@ -301,6 +301,21 @@ test(
   },
 );
 
+test("a capability marks no collection outside its prefix", async (server) => {
+  const statuses: number[] = [];
+  for (const prefix of ["/home/only", "/home/only/a"]) {
+    await server.approve("PUT", "/home/only/a/x", "x");
+    const headers = bearer(server.capability(prefix, "rwd"));
+    const target = "/dav/home/only/a/";
+    const deleted = await server.send({ method: "DELETE", target, headers });
+    assertEquals(deleted.status, 204, deleted.text);
+    statuses.push((await server.approve("GET", "/home/only/")).status);
+    await server.approve("DELETE", "/home/only/");
+  }
+  // A folder that is empty now remains if the capability may change it.
+  assertEquals(statuses, [200, 404]);
+});
+
 test("mode rwd never deletes plugin sources, and nothing that T2 cannot write", async (server) => {
   await setUp(server);
   await server.approve("PUT", "/etc/x", "x");

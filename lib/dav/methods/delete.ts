@@ -55,7 +55,7 @@ export async function deleteResource(
       ...(precondition === undefined ? {} : { precondition }),
     });
     await forgetWorld(context, path);
-    await keepEmptyParent(store, path);
+    await keepEmptyParent(store, caller, path);
     return new Response(null, { status: 204 });
   }
   readDepth(request.headers, "infinity", ["infinity"]);
@@ -133,7 +133,7 @@ export async function deleteTree(
     const failure = await forgetCollection(context, path);
     if (failure !== undefined) failures.push(failure);
   }
-  await keepEmptyParent(store, root.path);
+  await keepEmptyParent(store, caller, root.path);
   return failures;
 }
 

@@ -3,6 +3,8 @@
  * be changed. They apply the rules of file systems to worlds, which have no directories.
  */
 
+import type { Caller } from "../../auth/caller.ts";
+import { decide } from "../../auth/policy.ts";
 import type { RequestTarget } from "../../http/path.ts";
 import { Problem } from "../../http/problem.ts";
 import { assertValidName } from "../../request/request_context.ts";
@@ -90,11 +92,12 @@ export async function assertParentExists(
 }
 
 /**
- * Marks a collection that lost its last world: in a file system an empty folder continues to exist.
+ * Marks a collection that lost its last world: in a file system an empty folder continues to exist. The
+ * mark is a change of the collection, so the caller must be able to write it: a capability for one
+ * folder does not mark the folder above.
  */
-export async function keepEmptyParent(store: Store, path: string): Promise<void> {
+export async function keepEmptyParent(store: Store, caller: Caller, path: string): Promise<void> {
   const parent = parentOf(path);
-  if (!isTopLevel(parent) && !store.isCollection(parent.slice(1))) {
-    await store.markCollection(parent.slice(1), true);
-  }
+  if (isTopLevel(parent) || store.isCollection(parent.slice(1))) return;
+  if (decide(caller, "write", parent).allowed) await store.markCollection(parent.slice(1), true);
 }

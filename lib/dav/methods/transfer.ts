@@ -139,7 +139,7 @@ export async function transferAll(
     context.locks.releaseAt(davRequest.target.path, true);
   }
   // On plain paths a collection exists while it has worlds.
-  if (!isPlain) await keepEmptyParent(store, from.path);
+  if (!isPlain) await keepEmptyParent(store, davRequest.caller, from.path);
   return failures;
 }
 

@@ -537,6 +537,8 @@ const MAX_ENDED_SESSIONS = 1024;
 const MAX_CLIENT_CHARS = 128;
 /** Longest text that one tool returns, in characters; a longer one is cut, and the rest can be read. */
 const MAX_TEXT_CHARS = 64 * 1024;
+/** Longest list of entries, hits or events that one tool returns, in characters of JSON. */
+const MAX_ROWS_CHARS = 1024 * 1024;
 /** Longest picture that the tool `read` returns, in bytes. */
 const MAX_PICTURE_BYTES = 1024 * 1024;
 /** Longest content that `resources/read` returns, in bytes. */
@@ -946,6 +948,46 @@ function toChangedWorlds(value: unknown): ChangedWorlds {
     if (id === 1 || typeof type === "string" && type.startsWith("world_")) isListChanged = true;
   }
   return { names, isListChanged, cursor: String(cursor), isIncomplete: false };
+}
+
+// ---- plugins/mcp/credential.ts
+
+/**
+ * Identifies the credential of a caller: sessions are bound to it, and limits count it. The name in the
+ * logs is not enough: several capabilities can have the same one, and the holder of a capability can
+ * derive others with any number of names.
+ */
+
+/** The credential of a caller. */
+interface Credential {
+  /** Distinguishes it from every other credential. */
+  readonly holder: string;
+  /** Is the same for a capability and for all that were derived from it. Limits count it. */
+  readonly owner: string;
+}
+
+/**
+ * Identifies the credential of a caller.
+ *
+ * @throws {ServerRefusal} the credential of a capability has expired or was revoked
+ */
+async function identify(
+  { tier, by, fetch }: PluginCaller,
+  signal: AbortSignal,
+): Promise<Credential> {
+  if (!by.startsWith("cap:")) {
+    const holder = JSON.stringify([tier, by]);
+    return { holder, owner: holder };
+  }
+  const { value } = await readJson({ fetch, signal }, "/auth/whoami");
+  const found = isRecord(value) ? value : {};
+  const { id = null, exp = null, prefixes = null, mode = null } = found;
+  // A capability without an id is known by the prefix with which it was minted.
+  const [minted = null] = Array.isArray(prefixes) ? prefixes : [];
+  return {
+    holder: JSON.stringify([tier, by, id, exp, prefixes, mode]),
+    owner: JSON.stringify(["cap", id ?? minted]),
+  };
 }
 
 // ---- plugins/mcp/json_rpc.ts
@@ -1647,6 +1689,12 @@ function page(
   next: string | undefined,
   structured: Members,
 ): ToolOutput {
+  const size = JSON.stringify(structured).length;
+  if (size > MAX_ROWS_CHARS) {
+    throw new ArgumentFault(
+      `the result has ${size} characters, more than ${MAX_ROWS_CHARS}; use a smaller limit`,
+    );
+  }
   let length = 0;
   const shown = lines.filter((line) => (length += line.length + 1) <= MAX_TEXT_CHARS);
   const left = lines.length - shown.length;
@@ -2624,7 +2672,8 @@ interface Subscriptions {
   stream?: SessionStream;
   /** When the session was last used, in milliseconds. */
   usedAt: number;
-  readonly holder: string;
+  /** The credential for which limits are counted. */
+  readonly owner: string;
 }
 
 /** The open stream of a session. */
@@ -2692,13 +2741,14 @@ class Sessions {
   /**
    * Returns the subscriptions of a session, and begins to keep them.
    *
+   * @param owner the credential for which limits are counted
    * @returns undefined if too many sessions are kept
    */
-  keep({ id, holder }: Session): Subscriptions | undefined {
+  keep({ id }: Session, owner: string): Subscriptions | undefined {
     const known = this.#subscriptions.get(id);
     if (known !== undefined) return known;
     this.#dropIdle();
-    const own = [...this.#subscriptions].filter(([, kept]) => kept.holder === holder);
+    const own = [...this.#subscriptions].filter(([, kept]) => kept.owner === owner);
     if (own.length >= MAX_SESSIONS_PER_CALLER) {
       const [oldest] = own.filter(([, { stream }]) => stream === undefined)
         .sort(([, a], [, b]) => a.usedAt - b.usedAt);
@@ -2706,7 +2756,7 @@ class Sessions {
       this.end(oldest[0]);
     }
     if (this.#subscriptions.size >= MAX_SESSIONS) return undefined;
-    const kept: Subscriptions = { uris: new Map(), usedAt: this.#now(), holder };
+    const kept: Subscriptions = { uris: new Map(), usedAt: this.#now(), owner };
     this.#subscriptions.set(id, kept);
     return kept;
   }
@@ -2772,6 +2822,8 @@ interface MethodCall {
   readonly method: string;
   readonly params: Members;
   readonly caller: ServerCaller;
+  /** The credential for which limits are counted. */
+  readonly owner: string;
   /** Whether the request belongs to the version without sessions. */
   readonly isStateless: boolean;
   /** The session of the request, if it has one. */
@@ -2955,12 +3007,14 @@ function toolError(text: string, meta?: Members): Members {
   };
 }
 
-async function subscribe({ params, caller, session, sessions }: MethodCall): Promise<Members> {
+async function subscribe(
+  { params, caller, owner, session, sessions }: MethodCall,
+): Promise<Members> {
   const { uri } = params;
   const named = resourcePath(uri);
   if (session === undefined || !session.isComplete) throw noSession();
   await assertReadable(caller, named, uri, RPC_CODES.noResource);
-  const kept = sessions.keep(session);
+  const kept = sessions.keep(session, owner);
   if (kept === undefined) {
     throw new RpcError(
       RPC_CODES.internal,
@@ -3302,8 +3356,8 @@ class McpEndpoint {
         "Cannot read the message: the Content-Type is not application/json",
       );
     }
-    const { by } = caller;
-    const open = this.#calls.get(by) ?? 0;
+    const { holder, owner } = await identifyCaller(caller, request.signal);
+    const open = this.#calls.get(owner) ?? 0;
     if (open >= MAX_CALLS_PER_CALLER) {
       throw new Problem(
         "too-many-requests",
@@ -3311,13 +3365,17 @@ class McpEndpoint {
         { "retry-after": "1" },
       );
     }
-    this.#calls.set(by, open + 1);
+    this.#calls.set(owner, open + 1);
     try {
-      return await this.#withText(request, (text) => this.#answer(request, caller, text));
+      const credential = { holder, owner };
+      return await this.#withText(
+        request,
+        (text) => this.#answer(request, caller, credential, text),
+      );
     } finally {
-      const left = (this.#calls.get(by) ?? 1) - 1;
-      if (left > 0) this.#calls.set(by, left);
-      else this.#calls.delete(by);
+      const left = (this.#calls.get(owner) ?? 1) - 1;
+      if (left > 0) this.#calls.set(owner, left);
+      else this.#calls.delete(owner);
     }
   }
 
@@ -3336,9 +3394,10 @@ class McpEndpoint {
         NO_STREAM_METHODS,
       );
     }
-    const session = await this.#findSession(id, caller, signal);
+    const { holder, owner } = await identifyCaller(caller, signal);
+    const session = await this.#sessions.find(id, holder);
     if (session === undefined || !session.isComplete) throw unknownSession();
-    const kept = this.#sessions.keep(session);
+    const kept = this.#sessions.keep(session, owner);
     if (kept === undefined) {
       throw new Problem("unavailable", "Cannot open a stream: too many sessions are kept", {
         "retry-after": "60",
@@ -3350,7 +3409,7 @@ class McpEndpoint {
     const isPrimed = session.version === HANDSHAKE_VERSIONS[0];
     const lastEventId = headers.get("last-event-id");
     const { response, close } = this.#streams.open(
-      caller.by,
+      owner,
       signal,
       (signal) =>
         sessionEvents(kept, stream, { fetch: caller.fetch, signal }, lastEventId, isPrimed),
@@ -3375,7 +3434,8 @@ class McpEndpoint {
       const detail = "Cannot end a session: the request has no Mcp-Session-Id of a session";
       throw new Problem("method-not-allowed", detail, NO_STREAM_METHODS);
     }
-    if (await this.#findSession(id, caller, signal) === undefined) throw unknownSession();
+    const { holder } = await identifyCaller(caller, signal);
+    if (await this.#sessions.find(id, holder) === undefined) throw unknownSession();
     this.#sessions.end(id);
     return new Response(null, { status: 204 });
   }
@@ -3416,6 +3476,7 @@ class McpEndpoint {
   async #answer(
     request: Request,
     caller: PluginCaller,
+    credential: Credential,
     text: string | undefined,
   ): Promise<Response> {
     const { headers } = request;
@@ -3436,7 +3497,7 @@ class McpEndpoint {
         : headers.get(SESSION_HEADER);
       const session = sent === null
         ? undefined
-        : await this.#findSession(sent, caller, request.signal);
+        : await this.#sessions.find(sent, credential.holder);
       if (sent !== null && session === undefined) {
         throw new RpcError(
           RPC_CODES.invalidRequest,
@@ -3446,12 +3507,13 @@ class McpEndpoint {
       }
       if (message.kind === "notification") return this.#notify(message, session);
       if (isStateless && message.method === "subscriptions/listen") {
-        return await this.#listen(request, caller, message);
+        return await this.#listen(request, caller, credential, message);
       }
       if (!isStateless && message.method === "initialize") {
-        return await begin(this.#sessions, message, caller, request.signal);
+        return await begin(this.#sessions, message, credential);
       }
       return await this.#call(request, caller, message, {
+        owner: credential.owner,
         isStateless,
         client: session?.client ?? client,
         ...(session !== undefined && { session }),
@@ -3470,7 +3532,8 @@ class McpEndpoint {
     { signal }: Request,
     { fetch }: PluginCaller,
     { id, method, params }: RpcRequest,
-    { isStateless, client, session }: {
+    { owner, isStateless, client, session }: {
+      readonly owner: string;
       readonly isStateless: boolean;
       readonly client: string;
       readonly session?: Session;
@@ -3492,6 +3555,7 @@ class McpEndpoint {
         method,
         params,
         caller,
+        owner,
         isStateless,
         sessions: this.#sessions,
         ...(session !== undefined && { session }),
@@ -3515,7 +3579,12 @@ class McpEndpoint {
     return accepted();
   }
 
-  async #listen(request: Request, caller: PluginCaller, message: RpcRequest): Promise<Response> {
+  async #listen(
+    request: Request,
+    { fetch }: PluginCaller,
+    { owner }: Credential,
+    message: RpcRequest,
+  ): Promise<Response> {
     const { headers, signal } = request;
     if (chooseType(headers.get("accept"), ["text/event-stream"]) === undefined) {
       throw new Problem(
@@ -3523,7 +3592,6 @@ class McpEndpoint {
         "Cannot listen: the Accept header does not allow text/event-stream",
       );
     }
-    const { fetch, by } = caller;
     const { uris, isListWanted } = listenFilter(message.params);
     const list = isListWanted ? await coveredPrefix({ fetch, signal }) : undefined;
     const prefix = commonCollection([
@@ -3542,26 +3610,16 @@ class McpEndpoint {
       ...(cursor !== undefined && { cursor }),
     };
     const events = (signal: AbortSignal) => listenEvents(listening, { fetch, signal });
-    return this.#streams.open(by, signal, events).response;
-  }
-
-  async #findSession(
-    id: string,
-    caller: PluginCaller,
-    signal: AbortSignal,
-  ): Promise<Session | undefined> {
-    return await this.#sessions.find(id, await holderOf(caller, signal));
+    return this.#streams.open(owner, signal, events).response;
   }
 }
 
 async function begin(
   sessions: Sessions,
   { id, params }: RpcRequest,
-  caller: PluginCaller,
-  signal: AbortSignal,
+  { holder }: Credential,
 ): Promise<Response> {
   const result = initialize(params);
-  const holder = await holderOf(caller, signal);
   const session = await sessions.begin(
     result.protocolVersion,
     clientName(params["clientInfo"]),
@@ -3573,17 +3631,17 @@ async function begin(
 }
 
 /**
- * Identifies the credential of a caller. Several capabilities can have one name, so the server is asked
- * for what distinguishes them.
+ * Identifies the credential of a caller.
+ *
+ * @throws {Problem} it has expired or was revoked
  */
-async function holderOf(
-  { tier, by, fetch }: PluginCaller,
-  signal: AbortSignal,
-): Promise<string> {
-  if (!by.startsWith("cap:")) return JSON.stringify([tier, by]);
-  const { value } = await readJson({ fetch, signal }, "/auth/whoami");
-  const { id = null, exp = null, prefix = null, mode = null } = isRecord(value) ? value : {};
-  return JSON.stringify([tier, by, id, exp, prefix, mode]);
+async function identifyCaller(caller: PluginCaller, signal: AbortSignal): Promise<Credential> {
+  try {
+    return await identify(caller, signal);
+  } catch (error) {
+    if (!(error instanceof ServerRefusal)) throw error;
+    throw new Problem({ ...error.problem, status: error.status }, error.message);
+  }
 }
 
 function listenFilter(params: Members): { uris: Map<string, string>; isListWanted: boolean } {

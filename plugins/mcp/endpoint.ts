@@ -7,6 +7,7 @@ import { isRecord } from "../kit/json_record.ts";
 import { Problem } from "../kit/problem.ts";
 import { readBody } from "../kit/read_body.ts";
 import { commonCollection, readChangedWorlds } from "./changes.ts";
+import { type Credential, identify } from "./credential.ts";
 import { coveredPrefix } from "./find_tools.ts";
 import {
   errorMessage,
@@ -28,7 +29,7 @@ import {
 import { callMethod, initialize } from "./methods.ts";
 import { listenEvents, sessionEvents } from "./notifications.ts";
 import { clientName, HANDSHAKE_VERSIONS, isSessionVersion, readVersion } from "./protocol.ts";
-import { readJson, type ServerCaller, ServerRefusal } from "./server_call.ts";
+import { type ServerCaller, ServerRefusal } from "./server_call.ts";
 import { type Session, Sessions, type SessionStream } from "./sessions.ts";
 import { OpenStreams } from "./streams.ts";
 import { readUri } from "./world_path.ts";
@@ -67,8 +68,8 @@ export class McpEndpoint {
         "Cannot read the message: the Content-Type is not application/json",
       );
     }
-    const { by } = caller;
-    const open = this.#calls.get(by) ?? 0;
+    const { holder, owner } = await identifyCaller(caller, request.signal);
+    const open = this.#calls.get(owner) ?? 0;
     if (open >= MAX_CALLS_PER_CALLER) {
       throw new Problem(
         "too-many-requests",
@@ -76,13 +77,17 @@ export class McpEndpoint {
         { "retry-after": "1" },
       );
     }
-    this.#calls.set(by, open + 1);
+    this.#calls.set(owner, open + 1);
     try {
-      return await this.#withText(request, (text) => this.#answer(request, caller, text));
+      const credential = { holder, owner };
+      return await this.#withText(
+        request,
+        (text) => this.#answer(request, caller, credential, text),
+      );
     } finally {
-      const left = (this.#calls.get(by) ?? 1) - 1;
-      if (left > 0) this.#calls.set(by, left);
-      else this.#calls.delete(by);
+      const left = (this.#calls.get(owner) ?? 1) - 1;
+      if (left > 0) this.#calls.set(owner, left);
+      else this.#calls.delete(owner);
     }
   }
 
@@ -101,9 +106,10 @@ export class McpEndpoint {
         NO_STREAM_METHODS,
       );
     }
-    const session = await this.#findSession(id, caller, signal);
+    const { holder, owner } = await identifyCaller(caller, signal);
+    const session = await this.#sessions.find(id, holder);
     if (session === undefined || !session.isComplete) throw unknownSession();
-    const kept = this.#sessions.keep(session);
+    const kept = this.#sessions.keep(session, owner);
     if (kept === undefined) {
       throw new Problem("unavailable", "Cannot open a stream: too many sessions are kept", {
         "retry-after": "60",
@@ -115,7 +121,7 @@ export class McpEndpoint {
     const isPrimed = session.version === HANDSHAKE_VERSIONS[0];
     const lastEventId = headers.get("last-event-id");
     const { response, close } = this.#streams.open(
-      caller.by,
+      owner,
       signal,
       (signal) =>
         sessionEvents(kept, stream, { fetch: caller.fetch, signal }, lastEventId, isPrimed),
@@ -140,7 +146,8 @@ export class McpEndpoint {
       const detail = "Cannot end a session: the request has no Mcp-Session-Id of a session";
       throw new Problem("method-not-allowed", detail, NO_STREAM_METHODS);
     }
-    if (await this.#findSession(id, caller, signal) === undefined) throw unknownSession();
+    const { holder } = await identifyCaller(caller, signal);
+    if (await this.#sessions.find(id, holder) === undefined) throw unknownSession();
     this.#sessions.end(id);
     return new Response(null, { status: 204 });
   }
@@ -181,6 +188,7 @@ export class McpEndpoint {
   async #answer(
     request: Request,
     caller: PluginCaller,
+    credential: Credential,
     text: string | undefined,
   ): Promise<Response> {
     const { headers } = request;
@@ -201,7 +209,7 @@ export class McpEndpoint {
         : headers.get(SESSION_HEADER);
       const session = sent === null
         ? undefined
-        : await this.#findSession(sent, caller, request.signal);
+        : await this.#sessions.find(sent, credential.holder);
       if (sent !== null && session === undefined) {
         throw new RpcError(
           RPC_CODES.invalidRequest,
@@ -211,12 +219,13 @@ export class McpEndpoint {
       }
       if (message.kind === "notification") return this.#notify(message, session);
       if (isStateless && message.method === "subscriptions/listen") {
-        return await this.#listen(request, caller, message);
+        return await this.#listen(request, caller, credential, message);
       }
       if (!isStateless && message.method === "initialize") {
-        return await begin(this.#sessions, message, caller, request.signal);
+        return await begin(this.#sessions, message, credential);
       }
       return await this.#call(request, caller, message, {
+        owner: credential.owner,
         isStateless,
         client: session?.client ?? client,
         ...(session !== undefined && { session }),
@@ -235,7 +244,8 @@ export class McpEndpoint {
     { signal }: Request,
     { fetch }: PluginCaller,
     { id, method, params }: RpcRequest,
-    { isStateless, client, session }: {
+    { owner, isStateless, client, session }: {
+      readonly owner: string;
       readonly isStateless: boolean;
       readonly client: string;
       readonly session?: Session;
@@ -257,6 +267,7 @@ export class McpEndpoint {
         method,
         params,
         caller,
+        owner,
         isStateless,
         sessions: this.#sessions,
         ...(session !== undefined && { session }),
@@ -280,7 +291,12 @@ export class McpEndpoint {
     return accepted();
   }
 
-  async #listen(request: Request, caller: PluginCaller, message: RpcRequest): Promise<Response> {
+  async #listen(
+    request: Request,
+    { fetch }: PluginCaller,
+    { owner }: Credential,
+    message: RpcRequest,
+  ): Promise<Response> {
     const { headers, signal } = request;
     if (chooseType(headers.get("accept"), ["text/event-stream"]) === undefined) {
       throw new Problem(
@@ -288,7 +304,6 @@ export class McpEndpoint {
         "Cannot listen: the Accept header does not allow text/event-stream",
       );
     }
-    const { fetch, by } = caller;
     const { uris, isListWanted } = listenFilter(message.params);
     const list = isListWanted ? await coveredPrefix({ fetch, signal }) : undefined;
     const prefix = commonCollection([
@@ -307,26 +322,16 @@ export class McpEndpoint {
       ...(cursor !== undefined && { cursor }),
     };
     const events = (signal: AbortSignal) => listenEvents(listening, { fetch, signal });
-    return this.#streams.open(by, signal, events).response;
-  }
-
-  async #findSession(
-    id: string,
-    caller: PluginCaller,
-    signal: AbortSignal,
-  ): Promise<Session | undefined> {
-    return await this.#sessions.find(id, await holderOf(caller, signal));
+    return this.#streams.open(owner, signal, events).response;
   }
 }
 
 async function begin(
   sessions: Sessions,
   { id, params }: RpcRequest,
-  caller: PluginCaller,
-  signal: AbortSignal,
+  { holder }: Credential,
 ): Promise<Response> {
   const result = initialize(params);
-  const holder = await holderOf(caller, signal);
   const session = await sessions.begin(
     result.protocolVersion,
     clientName(params["clientInfo"]),
@@ -338,17 +343,17 @@ async function begin(
 }
 
 /**
- * Identifies the credential of a caller. Several capabilities can have one name, so the server is asked
- * for what distinguishes them.
+ * Identifies the credential of a caller.
+ *
+ * @throws {Problem} it has expired or was revoked
  */
-async function holderOf(
-  { tier, by, fetch }: PluginCaller,
-  signal: AbortSignal,
-): Promise<string> {
-  if (!by.startsWith("cap:")) return JSON.stringify([tier, by]);
-  const { value } = await readJson({ fetch, signal }, "/auth/whoami");
-  const { id = null, exp = null, prefix = null, mode = null } = isRecord(value) ? value : {};
-  return JSON.stringify([tier, by, id, exp, prefix, mode]);
+async function identifyCaller(caller: PluginCaller, signal: AbortSignal): Promise<Credential> {
+  try {
+    return await identify(caller, signal);
+  } catch (error) {
+    if (!(error instanceof ServerRefusal)) throw error;
+    throw new Problem({ ...error.problem, status: error.status }, error.message);
+  }
 }
 
 function listenFilter(params: Members): { uris: Map<string, string>; isListWanted: boolean } {

@@ -37,7 +37,8 @@ export interface Subscriptions {
   stream?: SessionStream;
   /** When the session was last used, in milliseconds. */
   usedAt: number;
-  readonly holder: string;
+  /** The credential for which limits are counted. */
+  readonly owner: string;
 }
 
 /** The open stream of a session. */
@@ -105,13 +106,14 @@ export class Sessions {
   /**
    * Returns the subscriptions of a session, and begins to keep them.
    *
+   * @param owner the credential for which limits are counted
    * @returns undefined if too many sessions are kept
    */
-  keep({ id, holder }: Session): Subscriptions | undefined {
+  keep({ id }: Session, owner: string): Subscriptions | undefined {
     const known = this.#subscriptions.get(id);
     if (known !== undefined) return known;
     this.#dropIdle();
-    const own = [...this.#subscriptions].filter(([, kept]) => kept.holder === holder);
+    const own = [...this.#subscriptions].filter(([, kept]) => kept.owner === owner);
     if (own.length >= MAX_SESSIONS_PER_CALLER) {
       const [oldest] = own.filter(([, { stream }]) => stream === undefined)
         .sort(([, a], [, b]) => a.usedAt - b.usedAt);
@@ -119,7 +121,7 @@ export class Sessions {
       this.end(oldest[0]);
     }
     if (this.#subscriptions.size >= MAX_SESSIONS) return undefined;
-    const kept: Subscriptions = { uris: new Map(), usedAt: this.#now(), holder };
+    const kept: Subscriptions = { uris: new Map(), usedAt: this.#now(), owner };
     this.#subscriptions.set(id, kept);
     return kept;
   }

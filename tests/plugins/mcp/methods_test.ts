@@ -19,6 +19,7 @@ function call(
     method,
     params,
     caller: server.caller,
+    owner: "T2",
     isStateless: false,
     sessions,
     ...more,

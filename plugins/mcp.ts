@@ -969,7 +969,7 @@ interface Credential {
 /**
  * Identifies the credential of a caller.
  *
- * @throws {ServerRefusal} the credential of a capability has expired or was revoked
+ * @throws {Problem} the capability has expired or was revoked
  */
 async function identify(
   { tier, by, fetch }: PluginCaller,
@@ -979,7 +979,10 @@ async function identify(
     const holder = JSON.stringify([tier, by]);
     return { holder, owner: holder };
   }
-  const { value } = await readJson({ fetch, signal }, "/auth/whoami");
+  const { value } = await readJson({ fetch, signal }, "/auth/whoami").catch((error) => {
+    if (!(error instanceof ServerRefusal)) throw error;
+    throw new Problem({ ...error.problem, status: error.status }, error.message);
+  });
   const found = isRecord(value) ? value : {};
   const { id = null, exp = null, prefixes = null, mode = null } = found;
   // A capability without an id is known by the prefix with which it was minted.
@@ -1923,6 +1926,11 @@ const moveTool: Tool = {
     path: { type: "string", description: "The new path" },
     from: { type: "string", description: "The old path" },
     "version?": { type: "integer" },
+    "moved?": {
+      type: "array",
+      items: { type: "array" },
+      description: "Of a collection: the old and the new name of each world",
+    },
   }, false),
   annotations: CHANGES,
   async run(args, caller) {
@@ -1936,11 +1944,12 @@ const moveTool: Tool = {
         overwrite: args.flag("overwrite") ? "T" : "F",
       },
     });
-    const { version } = sent;
+    const { version, moved: rows } = sent;
     const moved = { path: pathText(to), from: pathText(named) };
     return toolOutput([`Moved ${moved.from} to ${moved.path}.`], {
       ...moved,
       ...(typeof version === "number" && { version }),
+      ...(Array.isArray(rows) && { moved: rows }),
     });
   },
 };
@@ -3356,7 +3365,7 @@ class McpEndpoint {
         "Cannot read the message: the Content-Type is not application/json",
       );
     }
-    const { holder, owner } = await identifyCaller(caller, request.signal);
+    const { holder, owner } = await identify(caller, request.signal);
     const open = this.#calls.get(owner) ?? 0;
     if (open >= MAX_CALLS_PER_CALLER) {
       throw new Problem(
@@ -3394,7 +3403,7 @@ class McpEndpoint {
         NO_STREAM_METHODS,
       );
     }
-    const { holder, owner } = await identifyCaller(caller, signal);
+    const { holder, owner } = await identify(caller, signal);
     const session = await this.#sessions.find(id, holder);
     if (session === undefined || !session.isComplete) throw unknownSession();
     const kept = this.#sessions.keep(session, owner);
@@ -3434,7 +3443,7 @@ class McpEndpoint {
       const detail = "Cannot end a session: the request has no Mcp-Session-Id of a session";
       throw new Problem("method-not-allowed", detail, NO_STREAM_METHODS);
     }
-    const { holder } = await identifyCaller(caller, signal);
+    const { holder } = await identify(caller, signal);
     if (await this.#sessions.find(id, holder) === undefined) throw unknownSession();
     this.#sessions.end(id);
     return new Response(null, { status: 204 });
@@ -3628,20 +3637,6 @@ async function begin(
   const response = jsonMessage(200, resultMessage(id, result));
   response.headers.set(SESSION_HEADER, session);
   return response;
-}
-
-/**
- * Identifies the credential of a caller.
- *
- * @throws {Problem} it has expired or was revoked
- */
-async function identifyCaller(caller: PluginCaller, signal: AbortSignal): Promise<Credential> {
-  try {
-    return await identify(caller, signal);
-  } catch (error) {
-    if (!(error instanceof ServerRefusal)) throw error;
-    throw new Problem({ ...error.problem, status: error.status }, error.message);
-  }
 }
 
 function listenFilter(params: Members): { uris: Map<string, string>; isListWanted: boolean } {

@@ -6,7 +6,8 @@
 
 import type { PluginCaller } from "../kit/env.ts";
 import { isRecord } from "../kit/json_record.ts";
-import { readJson } from "./server_call.ts";
+import { Problem } from "../kit/problem.ts";
+import { readJson, ServerRefusal } from "./server_call.ts";
 
 /** The credential of a caller. */
 export interface Credential {
@@ -19,7 +20,7 @@ export interface Credential {
 /**
  * Identifies the credential of a caller.
  *
- * @throws {ServerRefusal} the credential of a capability has expired or was revoked
+ * @throws {Problem} the capability has expired or was revoked
  */
 export async function identify(
   { tier, by, fetch }: PluginCaller,
@@ -29,7 +30,10 @@ export async function identify(
     const holder = JSON.stringify([tier, by]);
     return { holder, owner: holder };
   }
-  const { value } = await readJson({ fetch, signal }, "/auth/whoami");
+  const { value } = await readJson({ fetch, signal }, "/auth/whoami").catch((error) => {
+    if (!(error instanceof ServerRefusal)) throw error;
+    throw new Problem({ ...error.problem, status: error.status }, error.message);
+  });
   const found = isRecord(value) ? value : {};
   const { id = null, exp = null, prefixes = null, mode = null } = found;
   // A capability without an id is known by the prefix with which it was minted.

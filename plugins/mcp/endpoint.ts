@@ -68,7 +68,7 @@ export class McpEndpoint {
         "Cannot read the message: the Content-Type is not application/json",
       );
     }
-    const { holder, owner } = await identifyCaller(caller, request.signal);
+    const { holder, owner } = await identify(caller, request.signal);
     const open = this.#calls.get(owner) ?? 0;
     if (open >= MAX_CALLS_PER_CALLER) {
       throw new Problem(
@@ -106,7 +106,7 @@ export class McpEndpoint {
         NO_STREAM_METHODS,
       );
     }
-    const { holder, owner } = await identifyCaller(caller, signal);
+    const { holder, owner } = await identify(caller, signal);
     const session = await this.#sessions.find(id, holder);
     if (session === undefined || !session.isComplete) throw unknownSession();
     const kept = this.#sessions.keep(session, owner);
@@ -146,7 +146,7 @@ export class McpEndpoint {
       const detail = "Cannot end a session: the request has no Mcp-Session-Id of a session";
       throw new Problem("method-not-allowed", detail, NO_STREAM_METHODS);
     }
-    const { holder } = await identifyCaller(caller, signal);
+    const { holder } = await identify(caller, signal);
     if (await this.#sessions.find(id, holder) === undefined) throw unknownSession();
     this.#sessions.end(id);
     return new Response(null, { status: 204 });
@@ -340,20 +340,6 @@ async function begin(
   const response = jsonMessage(200, resultMessage(id, result));
   response.headers.set(SESSION_HEADER, session);
   return response;
-}
-
-/**
- * Identifies the credential of a caller.
- *
- * @throws {Problem} it has expired or was revoked
- */
-async function identifyCaller(caller: PluginCaller, signal: AbortSignal): Promise<Credential> {
-  try {
-    return await identify(caller, signal);
-  } catch (error) {
-    if (!(error instanceof ServerRefusal)) throw error;
-    throw new Problem({ ...error.problem, status: error.status }, error.message);
-  }
 }
 
 function listenFilter(params: Members): { uris: Map<string, string>; isListWanted: boolean } {

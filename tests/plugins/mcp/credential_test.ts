@@ -57,7 +57,7 @@ Deno.test("identify() rejects if the capability has ended", async () => {
   const server = new FakeServer();
   server.answer = () => problem(401, "the capability was revoked");
   await assertRejects(identify({ tier: "T2", by: "cap:/home/a", fetch: server.fetch }, SIGNAL), {
-    name: "ServerRefusal",
+    name: "Problem",
     status: 401,
   });
 });

@@ -244,6 +244,17 @@ export const LOG_PAGE_EVENTS = 50;
 /** Largest page of `/proc/log`. */
 export const MAX_LOG_PAGE_EVENTS = 1000;
 
+// Fixed: requests that can be repeated, and the check of the server's health.
+
+/** Longest value of `Idempotency-Key`. */
+export const MAX_IDEMPOTENCY_KEY_CHARS = 255;
+/** How long a request with the same key gets the first response. */
+export const IDEMPOTENCY_MS = 24 * 3_600_000;
+/** The result of a check of the store answers `/proc/health` for this long. */
+export const HEALTH_CACHE_MS = 1_000;
+/** A check that takes longer means that the disk does not answer. */
+export const HEALTH_TIMEOUT_MS = 5_000;
+
 // Fixed: pages of listings. A longer listing continues on the next page.
 
 /** Maximum of `?limit=` of a listing. */

@@ -340,6 +340,7 @@ const PROBLEMS = {
   "unsupported-media-type": { status: 415, title: "Unsupported media type" },
   "range-not-satisfiable": { status: 416, title: "Range not satisfiable" },
   "unprocessable": { status: 422, title: "Unprocessable content" },
+  "idempotency-key-reused": { status: 422, title: "Idempotency key used before" },
   "locked": { status: 423, title: "Resource locked" },
   "too-many-requests": { status: 429, title: "Too many requests" },
   "internal": { status: 500, title: "Internal server error" },

@@ -106,39 +106,40 @@ import w98 from "./usr/share/doc/problems/foreign-destination.md" with { type: "
 import w99 from "./usr/share/doc/problems/foreign-origin.md" with { type: "text" };
 import w100 from "./usr/share/doc/problems/gateway-timeout.md" with { type: "text" };
 import w101 from "./usr/share/doc/problems/gone.md" with { type: "text" };
-import w102 from "./usr/share/doc/problems/insufficient-storage.md" with { type: "text" };
-import w103 from "./usr/share/doc/problems/internal.md" with { type: "text" };
-import w104 from "./usr/share/doc/problems/locked.md" with { type: "text" };
-import w105 from "./usr/share/doc/problems/loop-detected.md" with { type: "text" };
-import w106 from "./usr/share/doc/problems/lower-layer.md" with { type: "text" };
-import w107 from "./usr/share/doc/problems/method-not-allowed.md" with { type: "text" };
-import w108 from "./usr/share/doc/problems/not-acceptable.md" with { type: "text" };
-import w109 from "./usr/share/doc/problems/not-found.md" with { type: "text" };
-import w110 from "./usr/share/doc/problems/not-implemented.md" with { type: "text" };
-import w111 from "./usr/share/doc/problems/other-key.md" with { type: "text" };
-import w112 from "./usr/share/doc/problems/patch-conflict.md" with { type: "text" };
-import w113 from "./usr/share/doc/problems/precondition-failed.md" with { type: "text" };
-import w114 from "./usr/share/doc/problems/range-not-satisfiable.md" with { type: "text" };
-import w115 from "./usr/share/doc/problems/request-timeout.md" with { type: "text" };
-import w116 from "./usr/share/doc/problems/too-many-requests.md" with { type: "text" };
-import w117 from "./usr/share/doc/problems/unauthorized.md" with { type: "text" };
-import w118 from "./usr/share/doc/problems/unavailable.md" with { type: "text" };
-import w119 from "./usr/share/doc/problems/unknown-host.md" with { type: "text" };
-import w120 from "./usr/share/doc/problems/unprocessable.md" with { type: "text" };
-import w121 from "./usr/share/doc/problems/unsupported-media-type.md" with { type: "text" };
-import w122 from "./usr/share/doc/problems/uri-too-long.md" with { type: "text" };
-import w123 from "./usr/share/doc/problems/world-damaged.md" with { type: "text" };
-import w124 from "./usr/share/doc/proxy.md" with { type: "text" };
-import w125 from "./usr/share/doc/reality.md" with { type: "text" };
-import w126 from "./usr/share/doc/router.md" with { type: "text" };
-import w127 from "./usr/share/doc/routes.md" with { type: "text" };
-import w128 from "./usr/share/doc/running.md" with { type: "text" };
-import w129 from "./usr/share/doc/search.md" with { type: "text" };
-import w130 from "./usr/share/doc/service.md" with { type: "text" };
-import w131 from "./usr/share/doc/shaped.md" with { type: "text" };
-import w132 from "./usr/share/doc/shell.md" with { type: "text" };
-import w133 from "./usr/share/doc/tour.md" with { type: "text" };
-import w134 from "./usr/share/doc/webdav.md" with { type: "text" };
+import w102 from "./usr/share/doc/problems/idempotency-key-reused.md" with { type: "text" };
+import w103 from "./usr/share/doc/problems/insufficient-storage.md" with { type: "text" };
+import w104 from "./usr/share/doc/problems/internal.md" with { type: "text" };
+import w105 from "./usr/share/doc/problems/locked.md" with { type: "text" };
+import w106 from "./usr/share/doc/problems/loop-detected.md" with { type: "text" };
+import w107 from "./usr/share/doc/problems/lower-layer.md" with { type: "text" };
+import w108 from "./usr/share/doc/problems/method-not-allowed.md" with { type: "text" };
+import w109 from "./usr/share/doc/problems/not-acceptable.md" with { type: "text" };
+import w110 from "./usr/share/doc/problems/not-found.md" with { type: "text" };
+import w111 from "./usr/share/doc/problems/not-implemented.md" with { type: "text" };
+import w112 from "./usr/share/doc/problems/other-key.md" with { type: "text" };
+import w113 from "./usr/share/doc/problems/patch-conflict.md" with { type: "text" };
+import w114 from "./usr/share/doc/problems/precondition-failed.md" with { type: "text" };
+import w115 from "./usr/share/doc/problems/range-not-satisfiable.md" with { type: "text" };
+import w116 from "./usr/share/doc/problems/request-timeout.md" with { type: "text" };
+import w117 from "./usr/share/doc/problems/too-many-requests.md" with { type: "text" };
+import w118 from "./usr/share/doc/problems/unauthorized.md" with { type: "text" };
+import w119 from "./usr/share/doc/problems/unavailable.md" with { type: "text" };
+import w120 from "./usr/share/doc/problems/unknown-host.md" with { type: "text" };
+import w121 from "./usr/share/doc/problems/unprocessable.md" with { type: "text" };
+import w122 from "./usr/share/doc/problems/unsupported-media-type.md" with { type: "text" };
+import w123 from "./usr/share/doc/problems/uri-too-long.md" with { type: "text" };
+import w124 from "./usr/share/doc/problems/world-damaged.md" with { type: "text" };
+import w125 from "./usr/share/doc/proxy.md" with { type: "text" };
+import w126 from "./usr/share/doc/reality.md" with { type: "text" };
+import w127 from "./usr/share/doc/router.md" with { type: "text" };
+import w128 from "./usr/share/doc/routes.md" with { type: "text" };
+import w129 from "./usr/share/doc/running.md" with { type: "text" };
+import w130 from "./usr/share/doc/search.md" with { type: "text" };
+import w131 from "./usr/share/doc/service.md" with { type: "text" };
+import w132 from "./usr/share/doc/shaped.md" with { type: "text" };
+import w133 from "./usr/share/doc/shell.md" with { type: "text" };
+import w134 from "./usr/share/doc/tour.md" with { type: "text" };
+import w135 from "./usr/share/doc/webdav.md" with { type: "text" };
 
 /** Contents of the files below `worlds/` by their paths. */
 export const lowerWorlds: Readonly<Record<string, string>> = {
@@ -244,37 +245,38 @@ export const lowerWorlds: Readonly<Record<string, string>> = {
   "usr/share/doc/problems/foreign-origin.md": w99,
   "usr/share/doc/problems/gateway-timeout.md": w100,
   "usr/share/doc/problems/gone.md": w101,
-  "usr/share/doc/problems/insufficient-storage.md": w102,
-  "usr/share/doc/problems/internal.md": w103,
-  "usr/share/doc/problems/locked.md": w104,
-  "usr/share/doc/problems/loop-detected.md": w105,
-  "usr/share/doc/problems/lower-layer.md": w106,
-  "usr/share/doc/problems/method-not-allowed.md": w107,
-  "usr/share/doc/problems/not-acceptable.md": w108,
-  "usr/share/doc/problems/not-found.md": w109,
-  "usr/share/doc/problems/not-implemented.md": w110,
-  "usr/share/doc/problems/other-key.md": w111,
-  "usr/share/doc/problems/patch-conflict.md": w112,
-  "usr/share/doc/problems/precondition-failed.md": w113,
-  "usr/share/doc/problems/range-not-satisfiable.md": w114,
-  "usr/share/doc/problems/request-timeout.md": w115,
-  "usr/share/doc/problems/too-many-requests.md": w116,
-  "usr/share/doc/problems/unauthorized.md": w117,
-  "usr/share/doc/problems/unavailable.md": w118,
-  "usr/share/doc/problems/unknown-host.md": w119,
-  "usr/share/doc/problems/unprocessable.md": w120,
-  "usr/share/doc/problems/unsupported-media-type.md": w121,
-  "usr/share/doc/problems/uri-too-long.md": w122,
-  "usr/share/doc/problems/world-damaged.md": w123,
-  "usr/share/doc/proxy.md": w124,
-  "usr/share/doc/reality.md": w125,
-  "usr/share/doc/router.md": w126,
-  "usr/share/doc/routes.md": w127,
-  "usr/share/doc/running.md": w128,
-  "usr/share/doc/search.md": w129,
-  "usr/share/doc/service.md": w130,
-  "usr/share/doc/shaped.md": w131,
-  "usr/share/doc/shell.md": w132,
-  "usr/share/doc/tour.md": w133,
-  "usr/share/doc/webdav.md": w134,
+  "usr/share/doc/problems/idempotency-key-reused.md": w102,
+  "usr/share/doc/problems/insufficient-storage.md": w103,
+  "usr/share/doc/problems/internal.md": w104,
+  "usr/share/doc/problems/locked.md": w105,
+  "usr/share/doc/problems/loop-detected.md": w106,
+  "usr/share/doc/problems/lower-layer.md": w107,
+  "usr/share/doc/problems/method-not-allowed.md": w108,
+  "usr/share/doc/problems/not-acceptable.md": w109,
+  "usr/share/doc/problems/not-found.md": w110,
+  "usr/share/doc/problems/not-implemented.md": w111,
+  "usr/share/doc/problems/other-key.md": w112,
+  "usr/share/doc/problems/patch-conflict.md": w113,
+  "usr/share/doc/problems/precondition-failed.md": w114,
+  "usr/share/doc/problems/range-not-satisfiable.md": w115,
+  "usr/share/doc/problems/request-timeout.md": w116,
+  "usr/share/doc/problems/too-many-requests.md": w117,
+  "usr/share/doc/problems/unauthorized.md": w118,
+  "usr/share/doc/problems/unavailable.md": w119,
+  "usr/share/doc/problems/unknown-host.md": w120,
+  "usr/share/doc/problems/unprocessable.md": w121,
+  "usr/share/doc/problems/unsupported-media-type.md": w122,
+  "usr/share/doc/problems/uri-too-long.md": w123,
+  "usr/share/doc/problems/world-damaged.md": w124,
+  "usr/share/doc/proxy.md": w125,
+  "usr/share/doc/reality.md": w126,
+  "usr/share/doc/router.md": w127,
+  "usr/share/doc/routes.md": w128,
+  "usr/share/doc/running.md": w129,
+  "usr/share/doc/search.md": w130,
+  "usr/share/doc/service.md": w131,
+  "usr/share/doc/shaped.md": w132,
+  "usr/share/doc/shell.md": w133,
+  "usr/share/doc/tour.md": w134,
+  "usr/share/doc/webdav.md": w135,
 };

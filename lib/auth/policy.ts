@@ -52,6 +52,7 @@ export const CHALLENGE = 'Bearer realm="elastik", Basic realm="elastik", charset
 const PRIVATE = ["/boot", "/etc/shadow", "/etc/revoked", "/proc/source", "/var/cache"] as const;
 /** The files of the browser shell. Any caller can read them, from any address. */
 const SHELL = "/usr/lib/shell/";
+const HEALTH = "/proc/health";
 /**
  * Documents, skills and programs: what every holder of a capability needs to work. It contains nothing
  * private.
@@ -334,8 +335,8 @@ export function decideFallback(caller: Caller, path: string, needed: Tier): Deci
 
 /**
  * Decides whether a request passes the gate of a server with tokens. A client on another computer
- * must send some valid credential, even one of a T1 account. Only the files of the shell are
- * public.
+ * must send some valid credential, even one of a T1 account. Only the files of the shell and
+ * `/proc/health` are public.
  *
  * @param caller the caller
  * @param path canonical path of the request
@@ -343,6 +344,8 @@ export function decideFallback(caller: Caller, path: string, needed: Tier): Deci
  */
 export function decideEntry(caller: Caller, path: string, loopback: boolean): Decision {
   if (loopback || caller.authenticated === true || path.startsWith(SHELL)) return ALLOWED;
+  // Load balancers have no credential. The response says whether the server works, and nothing else.
+  if (path === HEALTH) return ALLOWED;
   return refuse(caller, "reach", path, "a credential of this server");
 }
 

@@ -18,6 +18,7 @@ export const CORE_ROUTES: Readonly<Record<string, string>> = {
   "/mnt": "mounts",
   "/proc/audit": "both checks of a world's event chain",
   "/proc/changes": "the changes below a prefix, oldest first, from a cursor",
+  "/proc/health": "200 while the server can read and write, else 503",
   "/proc/log": "the events of a world or below a prefix, newest first",
   "/proc/metrics": "counters and gauges for Prometheus",
   "/proc/search": "the lines below a prefix that contain ?q=",

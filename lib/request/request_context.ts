@@ -8,6 +8,7 @@ import { CHALLENGE } from "../auth/policy.ts";
 import type { BodySource } from "../http/read_body.ts";
 import type { RequestTarget } from "../http/path.ts";
 import { Problem } from "../http/problem.ts";
+import type { KeyedEvent } from "../world/changes.ts";
 import { nameFault } from "../world/name.ts";
 
 /** A request that has passed the gate. */
@@ -23,6 +24,21 @@ export interface RequestContext {
   readonly depth?: number;
   /** The connection of the client; absent for a subrequest of a plugin. */
   readonly connection?: Connection;
+  /** Present if the request has an idempotency key and is answered for the first time. */
+  readonly keyed?: KeyedRequest;
+}
+
+/** A request with an idempotency key. */
+export interface KeyedRequest {
+  /**
+   * Returns the mark for the events of the request.
+   *
+   * @param body the content; empty for DELETE
+   * @param of number of worlds that the request changes, if it is a collection
+   */
+  mark(body: Uint8Array, of?: number): string;
+  /** Worlds that the same request changed before the server stopped; then it continues. */
+  readonly done: readonly KeyedEvent[];
 }
 
 /** How much of a stream its reader has taken. */

@@ -10,13 +10,15 @@ import { parsePrecondition } from "../http/conditional.ts";
 import { Problem } from "../http/problem.ts";
 import { assertValidName, type RequestContext } from "../request/request_context.ts";
 import type { ServerContext } from "../request/server_context.ts";
+import { compareNames } from "../world/name.ts";
 import { type Precondition, type Store, StoreError } from "../world/store.ts";
 import { createMethodProblem } from "./handler.ts";
-import { deletedResponse, type DeletedWorld } from "./world_responses.ts";
+import { deletedResponse, type DeletedWorld, toDeletedWorld } from "./world_responses.ts";
 import { allowedMethods, assertWorldTarget } from "./world_target.ts";
 
 /** Worlds that are deleted concurrently when a collection is deleted. */
 const WORLDS_PER_STEP = 64;
+const NO_BODY = new Uint8Array();
 
 /**
  * `DELETE /home/x`: moves the world to the trash.
@@ -44,6 +46,7 @@ export async function deleteWorld(
     name,
     by: caller.by,
     ...(required === undefined ? {} : { precondition: required }),
+    ...(context.keyed === undefined ? {} : { idem: context.keyed.mark(NO_BODY) }),
   });
   return deletedResponse([{ name, trash }]);
 }
@@ -65,7 +68,8 @@ export async function deleteCollection(
   const below = (await store.walk(name)).filter((entry) => entry.name !== name);
   assertCanEach(caller, "delete", below.map((entry) => `/${entry.name}`));
   const upper = below.filter((entry) => entry.layer === "upper");
-  if (below.length === 0 && !store.isCollection(name)) {
+  const done = context.keyed?.done ?? [];
+  if (below.length === 0 && done.length === 0 && !store.isCollection(name)) {
     throw new Problem("not-found", `Cannot delete ${path}/: nothing is below it`);
   }
   if (upper.length === 0 && below.length > 0) {
@@ -75,15 +79,17 @@ export async function deleteCollection(
     );
   }
   await assertUnlocked(locks, store, context, true, undefined);
-  const deleted: DeletedWorld[] = [];
+  const deleted: DeletedWorld[] = done.map(toDeletedWorld);
+  const idem = context.keyed?.mark(NO_BODY, done.length + upper.length);
   for (let at = 0; at < upper.length; at += WORLDS_PER_STEP) {
     const step = upper.slice(at, at + WORLDS_PER_STEP);
     const done = await Promise.all(
-      step.map((entry) => removeIfPresent(store, entry.name, caller.by)),
+      step.map((entry) => removeIfPresent(store, entry.name, caller.by, idem)),
     );
     deleted.push(...done.filter((found) => found !== undefined));
   }
   await unmarkCollections(store, name);
+  if (done.length > 0) deleted.sort((a, b) => compareNames(a.name, b.name));
   return deletedResponse(deleted);
 }
 
@@ -105,9 +111,10 @@ async function removeIfPresent(
   store: Store,
   name: string,
   by: string,
+  idem: string | undefined,
 ): Promise<DeletedWorld | undefined> {
   try {
-    const { trash } = await store.remove({ name, by });
+    const { trash } = await store.remove({ name, by, ...(idem === undefined ? {} : { idem }) });
     return { name, trash };
   } catch (error) {
     if (error instanceof StoreError && error.code === "absent") return undefined;

@@ -6,6 +6,7 @@
 import { formatEtag } from "../http/etag.ts";
 import { encodePath } from "../http/path.ts";
 import { notModifiedResponse } from "../response/representation.ts";
+import type { KeyedEvent } from "../world/changes.ts";
 import type { ChangeResult } from "../world/store.ts";
 
 /** Converts a 200 to a 304, for a client that named the current version in the URL (`?v=`). */
@@ -14,11 +15,14 @@ export function toNotModifiedResponse(response: Response): Response {
   return notModifiedResponse(headers);
 }
 
+/** What the response to a write contains. */
+export type WrittenVersion = Pick<ChangeResult, "version" | "ext" | "sha256" | "created">;
+
 /**
  * Creates the response to a write: version, extension and entity tag; for a new world also its
  * location.
  */
-export function writtenResponse(path: string, written: ChangeResult): Response {
+export function writtenResponse(path: string, written: WrittenVersion): Response {
   const { version, ext, sha256, created } = written;
   return new Response(`{"version":${version},"ext":"${ext}"}\n`, {
     status: created ? 201 : 200,
@@ -34,6 +38,32 @@ export function writtenResponse(path: string, written: ChangeResult): Response {
 export interface DeletedWorld {
   readonly name: string;
   readonly trash: string;
+}
+
+/**
+ * Returns what a write made, from its event.
+ *
+ * @returns undefined if the event is not one of a write
+ */
+export function toWrittenVersion({ id, payload }: KeyedEvent): WrittenVersion | undefined {
+  if (typeof payload !== "object" || payload === null) return undefined;
+  const { version_after: version, body_sha256_after: sha256, ext, covers }: {
+    version_after?: unknown;
+    body_sha256_after?: unknown;
+    ext?: unknown;
+    covers?: unknown;
+  } = payload;
+  if (typeof version !== "number" || typeof sha256 !== "string" || typeof ext !== "string") {
+    return undefined;
+  }
+  // The first event of a chain creates its world, and names a world of the lower layer if it covers one.
+  return { version, sha256, ext, created: id === 1 && covers === undefined };
+}
+
+/** Returns a deleted world from the event of its deletion. */
+export function toDeletedWorld({ name, payload }: KeyedEvent): DeletedWorld {
+  const { trash }: { trash?: unknown } = Object(payload);
+  return { name, trash: String(trash ?? "") };
 }
 
 /** Creates the response to a DELETE: names and trash ids of the deleted worlds, in one order. */

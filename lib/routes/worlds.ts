@@ -10,6 +10,7 @@ import { deleteCollection, deleteWorld } from "./delete_world.ts";
 import { formatAllow } from "../request/requested_access.ts";
 import { worldQueryOf } from "../request/route_query.ts";
 import { handleMethods, type Handler } from "./handler.ts";
+import { IdempotentRequests } from "./idempotent_requests.ts";
 import { ACCEPT_PATCH, patchWorld } from "./patch_world.ts";
 import { readWorld } from "./read_world.ts";
 import { allowedMethods } from "./world_target.ts";
@@ -27,17 +28,20 @@ export function createWorldHandler(
   waits: Waits,
   move: Handler,
 ): Handler {
+  const requests = new IdempotentRequests(server);
+  const repeatable = (handler: Handler) => requests.wrap(handler);
   return handleMethods(
     {
       GET: (context) => readWorld(server, waits, context),
-      PUT: (context) => putWorld(server, locks, context),
-      POST: (context) => appendToWorld(server, locks, context),
-      PATCH: (context) => patchWorld(server, locks, context),
+      PUT: repeatable((context) => putWorld(server, locks, context)),
+      POST: repeatable((context) => appendToWorld(server, locks, context)),
+      PATCH: repeatable((context) => patchWorld(server, locks, context)),
       OPTIONS: respondOptions,
-      DELETE: (context) =>
+      DELETE: repeatable((context) =>
         context.target.isCollection
           ? deleteCollection(server, locks, context)
-          : deleteWorld(server, locks, context),
+          : deleteWorld(server, locks, context)
+      ),
       MOVE: move,
     },
     worldQueryOf,

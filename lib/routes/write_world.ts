@@ -39,6 +39,8 @@ export interface PreparedWrite {
   readonly body: Uint8Array<ArrayBuffer>;
   readonly meta: Meta;
   readonly precondition?: Precondition;
+  /** The mark of the idempotency key. */
+  readonly idem?: string;
   /** The version that `?from=` names. Absent for an append. */
   readonly from?: number;
 }
@@ -91,7 +93,7 @@ export async function appendToWorld(
 async function restoreWorld(
   { store }: WriteContext,
   { request, target: { path, query }, caller }: RequestContext,
-  { name, body, precondition }: PreparedWrite,
+  { name, body, precondition, idem }: PreparedWrite,
   from: number,
 ): Promise<Response> {
   if (body.length > 0) {
@@ -110,6 +112,7 @@ async function restoreWorld(
     state: initialState(name),
     eventFields: { from_version: from },
     ...(precondition === undefined ? {} : { precondition }),
+    ...(idem === undefined ? {} : { idem }),
   });
   return writtenResponse(path, written);
 }
@@ -166,6 +169,7 @@ export async function prepareWrite(
     body,
     meta: parsed.meta,
     ...(required === undefined ? {} : { precondition: required }),
+    ...(context.keyed === undefined ? {} : { idem: context.keyed.mark(body) }),
     ...(from === undefined ? {} : { from }),
   };
 }

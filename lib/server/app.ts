@@ -44,6 +44,7 @@ import { handleMethods, type Handler } from "../routes/handler.ts";
 import { createPluginStateHandler } from "../routes/plugin_state.ts";
 import { metrics } from "../routes/proc/metrics.ts";
 import { readChanges } from "../routes/proc/changes.ts";
+import { Health } from "../routes/proc/health.ts";
 import { audit, listProc, readLog, status, uptimeSeconds, version } from "../routes/proc/proc.ts";
 import { respondSignedSnapshot, respondSnapshot } from "../routes/proc/snapshot.ts";
 import { searchWorlds } from "../routes/proc/search.ts";
@@ -191,6 +192,8 @@ export function createApp(server: ServerContext, gateOptions: GateOptions): App 
     "/proc/source/:path{.+}",
     handleMethods({ GET: (context) => readSource(server, context) }, none),
   );
+  const health = new Health(server);
+  route("/proc/health", handleMethods({ GET: (context) => health.respond(context) }, none));
   route("/proc/status", handleMethods({ GET: (context) => status(server, context) }, none));
   route("/proc/uptime", handleMethods({ GET: (context) => uptimeSeconds(server, context) }, none));
   route("/proc/version", handleMethods({ GET: (context) => version(server, context) }, none));

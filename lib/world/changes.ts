@@ -18,6 +18,9 @@ export interface IndexedEvent {
   readonly payload: unknown;
 }
 
+/** An event of a change with an idempotency key. */
+export type KeyedEvent = Omit<IndexedEvent, "cursor" | "also">;
+
 /** A part of the tree that a query covers. */
 export interface Within {
   /** Name of a world or collection without a trailing slash; `""` is the whole tree. */
@@ -118,4 +121,6 @@ export interface ChainEvents {
   readonly parts: readonly { readonly name: string; readonly events: readonly CommittedEvent[] }[];
   /** Whether further events follow. */
   readonly more: boolean;
+  /** Present if the world is deleted. */
+  readonly ended?: true;
 }

@@ -13,7 +13,7 @@
  * worlds except through a `Store`.
  */
 
-import type { ChangePage, ChangeQuery, Within } from "./changes.ts";
+import type { ChangePage, ChangeQuery, KeyedEvent, Within } from "./changes.ts";
 import type { SearchFileCounts, SearchPage, SearchQuery } from "./search.ts";
 import type { Edit } from "./edit_format.ts";
 
@@ -94,6 +94,8 @@ interface ChangeBase {
   /** The caller, as recorded in the event, such as `T2` or `cap:/home/x`. */
   readonly by: string;
   readonly precondition?: Precondition;
+  /** The mark of a request with an idempotency key, for the event; see idempotency_mark.ts. */
+  readonly idem?: string;
 }
 
 /** Replaces a world, or creates it. */
@@ -460,6 +462,15 @@ export interface Store {
    * @throws {StoreError} `busy` if too many searches are waiting, or the search index is being created
    */
   search(query: SearchQuery, caller?: JobCaller): Promise<SearchPage>;
+  /**
+   * Finds the events of changes with an idempotency key, in their order. It waits until the index of
+   * changes has everything that is on disk, so that a change from before a crash is found.
+   *
+   * @param key the key part of the mark
+   * @param name the name that the request changes, or of the collection
+   * @throws {StoreError} `busy` if the index of changes is not complete in time
+   */
+  keyed(key: string, name: string): Promise<readonly KeyedEvent[]>;
   /**
    * Checks the chain and the bytes of a world. The same audits share one job; the result is kept
    * until the file of the world changes.

@@ -27,6 +27,7 @@ const FRAGMENTS: Readonly<Record<string, string>> = {
   "lib/server/uncaught_errors.ts": "global handlers with their own test, without a server",
   "lib/plugin/cell/own_port_guard.ts": "a check with its own test; the host composes it",
   "lib/plugin/cell/process_memory.ts": "the only code that depends on Linux, with its own test",
+  "lib/http/idempotency_key.ts": "a parser with its own specification",
   "lib/base/compare_code_points.ts": "an order of texts, with its own test",
   "lib/plugin/cell/rate_limit.ts": "a counter with its own test",
   "lib/plugin/host/route_claims.ts": "the rule which routes a plugin may claim, with its own test",

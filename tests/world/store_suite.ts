@@ -356,6 +356,50 @@ export function storeSuite(engine: string, withStore: WithStore): void {
     assertEquals([await readText(store, "home/x"), store.stat("home/y")], ["12345678", undefined]);
   });
 
+  promise("finds the events of an idempotency key, also after reopening", {}, async (fixture) => {
+    const { store } = fixture;
+    const [key, other] = ["k".repeat(22), "o".repeat(22)];
+    const idem = `${key}.${"c".repeat(22)}`;
+    await put(store, "home/a", "1", { idem });
+    await put(store, "home/a", "2");
+    await append(store, "home/b", "3", { idem: `${other}.${"c".repeat(22)}` });
+    await append(store, "home/b", "4", { idem });
+    await store.remove({ name: "home/a", by: "T3", idem });
+    const types = async (of: Store, which: string) =>
+      (await of.keyed(which, "home/a")).map(({ name, id, type, payload }) =>
+        `${name} ${id} ${type} ${Object(payload).idem === idem} ${Object(payload).ext}`
+      );
+    await beforeAndAfter(fixture, async (of) => {
+      assertEquals(await types(of, key), [
+        "home/a 1 stage_written true txt",
+        "home/b 2 stage_appended true txt",
+        "home/a 3 world_deleted true undefined",
+      ]);
+      assertEquals(await types(of, other), ["home/b 1 stage_appended false txt"]);
+      assertEquals(await types(of, "n".repeat(22)), []);
+    });
+  });
+
+  promise("lists pages of worlds in the order of names", {
+    lower: { "usr/a": "1", "usr/b": "2" },
+  }, async (fixture) => {
+    for (const name of ["home/a-b", "home/a/b", "usr/b", "home/a"]) {
+      await put(fixture.store, name, name);
+    }
+    const all = ["home/a", "home/a/b", "home/a-b", "usr/a", "usr/b"];
+    await beforeAndAfter(fixture, async (store) => {
+      const tree = [{ name: "", part: "tree", restricted: true }] as const;
+      const found: string[] = [];
+      for (let after: string | undefined = ""; after !== undefined;) {
+        const page = await store.entries(tree, after, 2);
+        found.push(...page.map(({ name }) => name));
+        after = page.length < 2 ? undefined : page.at(-1)?.name;
+      }
+      assertEquals(found, all);
+      assertEquals((await store.entries(tree, "", 9)).at(-1)?.layer, "upper");
+    });
+  });
+
   promise("changes a state without a new version", {}, async ({ store, reopen }) => {
     await put(store, "lib/p", "source", { state: "pending" });
     const written = await store.transition({ name: "lib/p", to: "active", by: "T3", reason: "ok" });

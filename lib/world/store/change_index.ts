@@ -22,7 +22,9 @@ import {
   GAP,
   type IndexedHead,
   type IndexEntry,
+  type KeyedEvent,
 } from "../changes.ts";
+import { readMark } from "../idempotency_mark.ts";
 import { packEntry } from "../packed_entry.ts";
 import { type Change, type Published, StoreError } from "../store.ts";
 import type { WithoutId, WorkerClient } from "./worker_client.ts";
@@ -52,6 +54,8 @@ interface Waiting {
   /** The entry, packed if its caller is known. */
   readonly entry: IndexEntry | string;
   readonly change: Change | undefined;
+  /** The idempotency key of the change. */
+  readonly key: string | undefined;
 }
 
 /** Formats its cursor when a follower reads it: most changes have no follower. */
@@ -79,6 +83,10 @@ export class ChangeIndex {
   readonly #options: ChangeIndexOptions;
   readonly #ready = Promise.withResolvers<void>();
   #waiting: Waiting[] = [];
+  /** Events with an idempotency key that are not in the index yet. */
+  readonly #keyed = new Map<string, readonly KeyedEvent[]>();
+  /** Ends when the index has the events from before the start. */
+  #work: Promise<void> = Promise.resolve();
   #isReady = false;
   #isWriting = false;
   /** Whether the store is closing: what is recorded is still written, the rest at the next start. */
@@ -114,7 +122,11 @@ export class ChangeIndex {
    * @param heads the newest events of the worlds that the catalog knows
    * @param unindexed names of the other worlds; {@link ChangeIndex.check} gets each when it is known
    */
-  async start(heads: readonly ChainHead[], unindexed: readonly string[]): Promise<void> {
+  start(heads: readonly ChainHead[], unindexed: readonly string[]): Promise<void> {
+    return this.#track(this.#start(heads, unindexed));
+  }
+
+  async #start(heads: readonly ChainHead[], unindexed: readonly string[]): Promise<void> {
     const { isComplete, run, position } = await this.#run<"openIndex">({ kind: "openIndex" });
     this.#runId = run;
     const names = [...heads.map(({ name }) => name), ...unindexed];
@@ -134,11 +146,20 @@ export class ChangeIndex {
   }
 
   /** Adds the events that the index lacks of some worlds. */
-  async check(heads: readonly ChainHead[]): Promise<void> {
+  check(heads: readonly ChainHead[]): Promise<void> {
+    return this.#track(this.#check(heads));
+  }
+
+  async #check(heads: readonly ChainHead[]): Promise<void> {
     await this.#ready.promise;
     for (const name of await this.#run<"behind">({ kind: "behind", heads })) {
       await this.#completeName(name);
     }
+  }
+
+  /** Adds the last events of a world of the data folder that turned out to be deleted. */
+  completeDeleted(name: string): Promise<void> {
+    return this.#track(this.#ready.promise.then(() => this.#completeName(name)));
   }
 
   /**
@@ -159,6 +180,7 @@ export class ChangeIndex {
       last: events.at(-1)?.id ?? 0,
       entry: change === undefined ? entry : packEntry({ ...entry, by: change.by }),
       change,
+      key: this.#remember(name, events),
     });
     void this.#write();
   }
@@ -175,8 +197,26 @@ export class ChangeIndex {
    * @throws {StoreError} `gone` if the position cannot be located, `busy` if the index is being created
    */
   async read(query: ChangeQuery): Promise<ChangePage> {
-    if (!this.#isReady) await this.#waitUntilReady();
+    if (!this.#isReady) await this.#waitFor(this.#ready.promise);
     return await this.#run<"changes">({ kind: "changes", query });
+  }
+
+  /**
+   * Finds the events of changes with an idempotency key, when the index has all events from before the
+   * start. Those that wait for the index are found too.
+   *
+   * @throws {StoreError} `busy` if the index is not complete in time
+   */
+  async keyed(key: string): Promise<readonly KeyedEvent[]> {
+    await this.#waitFor(this.#work);
+    if (!this.#isReady) throw notReady();
+    const waiting = this.#keyed.get(key) ?? [];
+    const found = await this.#run<"keyed">({ kind: "keyed", key });
+    const known = new Set(found.map(({ name, id, timestamp }) => `${id} ${timestamp} ${name}`));
+    return [
+      ...found,
+      ...waiting.filter(({ name, id, timestamp }) => !known.has(`${id} ${timestamp} ${name}`)),
+    ];
   }
 
   /** Stops adding events that the index lacks. */
@@ -186,15 +226,23 @@ export class ChangeIndex {
     this.#ready.reject(new StoreError("closed", "Cannot read the changes: the server is stopping"));
   }
 
-  async #waitUntilReady(): Promise<void> {
+  /** Remembers work that completes the index. */
+  #track(work: Promise<void>): Promise<void> {
+    // The caller gets the error; a look-up waits only for the end.
+    const ended = work.then(() => {}, () => {});
+    this.#work = Promise.all([this.#work, ended]).then(() => {});
+    return work;
+  }
+
+  async #waitFor(promise: Promise<void>): Promise<void> {
     let timer: ReturnType<typeof setTimeout> | undefined;
     const late = new Promise<never>((_, reject) => {
       timer = setTimeout(() => {
-        reject(new StoreError("busy", "Cannot read the changes: the index is being created"));
+        reject(notReady());
       }, INDEX_WAIT_MS);
     });
     try {
-      await Promise.race([this.#ready.promise, late]);
+      await Promise.race([promise, late]);
     } finally {
       clearTimeout(timer);
     }
@@ -247,7 +295,7 @@ export class ChangeIndex {
       done += 1;
       this.#publish(waiting.name, result, waiting.change);
     }
-    this.#waiting.splice(0, done);
+    this.#forget(this.#waiting.splice(0, done));
     const [first] = this.#waiting;
     if (done < batch.length && first !== undefined) {
       if (this.#isStopping) return false;
@@ -274,7 +322,31 @@ export class ChangeIndex {
     }
     // The chain cannot be read, or does not have the event: the index continues without it.
     const [skipped] = this.#waiting.splice(0, 1);
-    if (skipped !== undefined) this.#publish(name, 0, skipped.change);
+    if (skipped === undefined) return;
+    this.#forget([skipped]);
+    this.#publish(name, 0, skipped.change);
+  }
+
+  /** Remembers the idempotency keys of events until the index has them. */
+  #remember(name: string, events: readonly CommittedEvent[]): string | undefined {
+    let key: string | undefined;
+    for (const { id, timestamp, type, payload } of events) {
+      const mark = readMark(payload);
+      if (mark === undefined) continue;
+      key = mark.key;
+      const event = { name, id, timestamp, type, payload: JSON.parse(payload) };
+      this.#keyed.set(key, [...this.#keyed.get(key) ?? [], event]);
+    }
+    return key;
+  }
+
+  #forget(written: readonly Waiting[]): void {
+    for (const { key, name } of written) {
+      if (key === undefined) continue;
+      const others = this.#keyed.get(key)?.filter((event) => event.name !== name) ?? [];
+      if (others.length === 0) this.#keyed.delete(key);
+      else this.#keyed.set(key, others);
+    }
   }
 
   /** Adds the events of a name that the index lacks, of a deleted world and of the current one. */
@@ -289,7 +361,7 @@ export class ChangeIndex {
       name,
       current.chain,
       (after) => this.#options.readChain(name, after),
-      false,
+      current.ended === true,
     );
   }
 
@@ -372,12 +444,12 @@ export class ChangeIndex {
     }
   }
 
-  #entriesOf({ chain, parts, more }: ChainEvents, isTrashed: boolean): IndexEntry[] {
+  #entriesOf({ chain, parts, more, ended }: ChainEvents, isTrashed: boolean): IndexEntry[] {
     return parts.map(({ name, events }, at) => ({
       ...this.#entryOf(name, events),
       chain,
       // Only the last part has the name that the world has now.
-      ended: at < parts.length - 1 || isTrashed && !more,
+      ended: at < parts.length - 1 || (isTrashed || ended === true) && !more,
     }));
   }
 
@@ -419,6 +491,10 @@ async function readOrSkip(
     if (error instanceof StoreError && error.code !== "closed") return undefined;
     throw error;
   }
+}
+
+function notReady(): StoreError {
+  return new StoreError("busy", "Cannot read the changes: the index is being created");
 }
 
 function describe(error: unknown): string {

@@ -18,7 +18,7 @@ import {
   MAX_WORLD_BYTES,
 } from "../../limits.ts";
 import { ChangeIndex } from "./change_index.ts";
-import type { ChangePage, ChangeQuery, Within } from "../changes.ts";
+import type { ChangePage, ChangeQuery, KeyedEvent, Within } from "../changes.ts";
 import { NameListeners } from "./change_hub.ts";
 import type { SearchPage, SearchQuery } from "../search.ts";
 import { SearchIndex } from "./search_index.ts";
@@ -342,7 +342,7 @@ class SqliteStore implements Store {
   }
 
   async #remove(change: Removal): Promise<RemovalResult> {
-    const { name, by, precondition } = change;
+    const { name, by, precondition, idem } = change;
     const renaming = this.#files.renaming(name);
     if (renaming !== undefined) {
       await renaming;
@@ -351,7 +351,7 @@ class SqliteStore implements Store {
     this.#assertUpper(name);
     const condition = precondition === undefined ? {} : { precondition };
     const removed = this.#files.remove(
-      { kind: "remove", name, by, lockWaitMs: 0, ...condition },
+      { kind: "remove", name, by, lockWaitMs: 0, ...condition, ...(idem && { idem }) },
       (result) => {
         this.#state.applyRemoval(name, by, result);
         return { version: result.version, trash: result.trash ?? "" };
@@ -451,6 +451,13 @@ class SqliteStore implements Store {
     return await this.#search.search(query, caller);
   }
 
+  async keyed(key: string, name: string): Promise<readonly KeyedEvent[]> {
+    this.#files.assertOpen();
+    // Also reads the worlds whose newest events are not known yet.
+    if (this.#unindexed.size > 0) await this.walk(name);
+    return await this.#files.track(this.#index.keyed(key));
+  }
+
   async audit(name: string, caller: JobCaller = {}): Promise<AuditResult> {
     const isUpper = this.#catalog.upper(name) !== undefined;
     const result = isUpper
@@ -540,8 +547,10 @@ class SqliteStore implements Store {
     this.#state.applyRow(name, row);
     this.#search.record(name);
     if (row?.state === "damaged") this.#report.reportDamaged(name);
-    if (row === undefined) return;
-    this.#inIndex(this.#index.check([{ name, event: row.head, at: row.headAt }]));
+    const added = row === undefined
+      ? this.#index.completeDeleted(name)
+      : this.#index.check([{ name, event: row.head, at: row.headAt }]);
+    this.#inIndex(added);
   };
 
   /** Completes the change index in the background; a failure is reported and costs no answer. */

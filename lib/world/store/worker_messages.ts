@@ -13,6 +13,7 @@ import type {
   CommittedEvent,
   IndexedHead,
   IndexEntry,
+  KeyedEvent,
 } from "../changes.ts";
 import type { CursorPosition } from "../change_cursor.ts";
 import type {
@@ -70,6 +71,8 @@ interface WriteBase {
   readonly name: string;
   readonly by: string;
   readonly precondition?: Precondition;
+  /** The mark of a request with an idempotency key. */
+  readonly idem?: string;
   readonly lower?: LowerWorld;
   /** Version in the catalog when the change was submitted; absent if the name had no world. */
   readonly known?: number;
@@ -342,6 +345,7 @@ export type IndexJob =
   | { readonly id: number; readonly kind: "headOfName"; readonly name: string }
   | { readonly id: number; readonly kind: "headOfChain"; readonly chain: string }
   | { readonly id: number; readonly kind: "changes"; readonly query: ChangeQuery }
+  | { readonly id: number; readonly kind: "keyed"; readonly key: string }
   | { readonly id: number; readonly kind: "trashed"; readonly name?: string }
   | {
     readonly id: number;
@@ -397,6 +401,7 @@ export interface JobResults {
   headOfName: IndexedHead | undefined;
   headOfChain: IndexedHead | undefined;
   changes: ChangePage;
+  keyed: readonly KeyedEvent[];
   trashed: readonly TrashedWorld[];
   trashedChain: ChainEvents;
   search: SearchPage;

@@ -24,7 +24,7 @@ export interface WritePlan {
 
 /** Plans a replacement or creation. */
 export function planPut(change: Put, lower: World | undefined): WritePlan {
-  const { name, by, body, ext, meta, precondition, state = "", eventFields = {} } = change;
+  const { name, by, body, ext, meta, state = "", eventFields = {} } = change;
   return {
     job: {
       kind: "put",
@@ -35,7 +35,7 @@ export function planPut(change: Put, lower: World | undefined): WritePlan {
       meta,
       state,
       eventFields,
-      ...optionalFields(precondition, lower),
+      ...optionalFields(change, lower),
     },
     nextWorld: (result) => toWorld(name, { ...result, body, headers: "" }, meta),
   };
@@ -43,9 +43,9 @@ export function planPut(change: Put, lower: World | undefined): WritePlan {
 
 /** Plans an append; the bytes of a covered lower-layer world come first. */
 export function planAppend(change: Append, lower: World | undefined): WritePlan {
-  const { name, by, body, ext, precondition, state = "" } = change;
+  const { name, by, body, ext, state = "" } = change;
   return {
-    job: { kind: "append", name, by, body, ext, state, ...optionalFields(precondition, lower) },
+    job: { kind: "append", name, by, body, ext, state, ...optionalFields(change, lower) },
     nextWorld(result, before) {
       const base = result.first ? lower : before;
       if (!result.first && before?.version !== result.version - 1) return undefined;
@@ -58,9 +58,9 @@ export function planAppend(change: Append, lower: World | undefined): WritePlan 
 
 /** Plans an edit; the writer returns the world after it. */
 export function planPatch(change: Patch, lower: World | undefined): WritePlan {
-  const { name, by, edit, meta, precondition, state = "" } = change;
+  const { name, by, edit, meta, state = "" } = change;
   return {
-    job: { kind: "patch", name, by, edit, meta, state, ...optionalFields(precondition, lower) },
+    job: { kind: "patch", name, by, edit, meta, state, ...optionalFields(change, lower) },
     nextWorld: ({ patched, ...result }) =>
       patched === undefined
         ? undefined
@@ -70,22 +70,31 @@ export function planPatch(change: Patch, lower: World | undefined): WritePlan {
 
 /** Plans a change of the state. */
 export function planTransition(change: Transition, lower: World | undefined): WritePlan {
-  const { name, by, to, reason, precondition } = change;
+  const { name, by, to, reason } = change;
   const eventFields = { ...(reason === undefined ? {} : { reason }), ...change.eventFields };
   return {
-    job: { kind: "transition", name, by, to, eventFields, ...optionalFields(precondition, lower) },
+    job: { kind: "transition", name, by, to, eventFields, ...optionalFields(change, lower) },
     nextWorld: ({ state, updatedAt }, before) =>
       before === undefined ? undefined : { ...before, state, updatedAt },
   };
 }
 
-/** Returns the optional fields of a job: its precondition and the lower-layer world of its name. */
+/** The fields of a change that a job may lack. */
+interface OptionalFields {
+  readonly precondition?: Precondition;
+  readonly idem?: string;
+}
+
+/** Returns the optional fields of a job, and the lower-layer world of its name. */
 function optionalFields(
-  precondition: Precondition | undefined,
+  { precondition, idem }: OptionalFields,
   lower: World | undefined,
-): { precondition?: Precondition; lower?: LowerWorld } {
-  const condition = precondition === undefined ? {} : { precondition };
-  return lower === undefined ? condition : { ...condition, lower: toLowerWorld(lower) };
+): OptionalFields & { lower?: LowerWorld } {
+  return {
+    ...(precondition === undefined ? {} : { precondition }),
+    ...(idem === undefined ? {} : { idem }),
+    ...(lower === undefined ? {} : { lower: toLowerWorld(lower) }),
+  };
 }
 
 /** Returns what a writer needs of the lower-layer world that a change covers. */

@@ -24,10 +24,12 @@ import {
   type IndexedEvent,
   type IndexedHead,
   type IndexEntry,
+  type KeyedEvent,
   type Within,
 } from "../changes.ts";
 import { unpackEntry } from "../packed_entry.ts";
 import { tryRemove } from "../file/durable_fs.ts";
+import { readMark } from "../idempotency_mark.ts";
 import { StoreError } from "../store.ts";
 import * as sql from "./change_sql.ts";
 
@@ -213,6 +215,17 @@ export class ChangeFile {
     return { events, cursor: this.#cursorOf(position), more: !scan.isComplete };
   }
 
+  /** Returns the events of changes with an idempotency key, oldest first. */
+  keyed(key: string): KeyedEvent[] {
+    return this.#all(sql.CHANGES_OF_KEY, key).map(({ name, event, at, type, payload }) => ({
+      name: String(name),
+      id: Number(event),
+      timestamp: String(at),
+      type: String(type),
+      payload: parseJson(String(payload)),
+    }));
+  }
+
   /** Closes the file if it is open. */
   close(): void {
     this.#statements.clear();
@@ -387,6 +400,8 @@ export class ChangeFile {
       sql.INSERT_CHANGE,
       ...[seq, name, id, timestamp, this.#latest, type, payload, by, other],
     );
+    const mark = readMark(payload);
+    if (mark !== undefined) this.#exec(sql.INSERT_KEY, mark.key, seq);
     const paths = new Set(collectionsOf(name).map((path) => pathKey(path, restricted)));
     if (also !== undefined) {
       for (const path of collectionsOf(also)) paths.add(pathKey(path, alsoRestricted));

@@ -3,11 +3,11 @@
  *
  * `changes` has one row per event. `below` lists the changes of each collection, so that a page of a
  * collection costs its length and not the number of all changes. `heads` has the newest event of each
- * chain, `runs` the first change of each run of the server.
+ * chain, `runs` the first change of each run of the server, `keys` the changes of each idempotency key.
  */
 
 /** Version of the tables; an index of another version is created again. */
-export const INDEX_VERSION = 1;
+export const INDEX_VERSION = 2;
 
 /** Settings of the connection. A commit is not synced: a power loss can lose the newest changes. */
 export const SETUP = `PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;
@@ -39,6 +39,7 @@ CREATE TABLE heads (
   ended INTEGER NOT NULL
 ) WITHOUT ROWID;
 CREATE INDEX heads_of_chain ON heads (chain);
+CREATE TABLE keys (key TEXT NOT NULL, seq INTEGER NOT NULL, PRIMARY KEY (key, seq)) WITHOUT ROWID;
 CREATE TABLE runs (first INTEGER PRIMARY KEY, run TEXT NOT NULL);
 CREATE TABLE staged (
   name TEXT NOT NULL,
@@ -60,7 +61,7 @@ export const STAGE_EVENT =
 export const STAGED_AFTER = `SELECT name, event, at, type, payload, restricted, also_restricted
    FROM staged WHERE (at, name, event) > (?, ?, ?) ORDER BY at, name, event LIMIT ?`;
 /** Ends the creation: the index is complete. */
-export const COMPLETE = `DROP TABLE IF EXISTS staged; PRAGMA user_version = 1;`;
+export const COMPLETE = `DROP TABLE IF EXISTS staged; PRAGMA user_version = 2;`;
 
 /** Reads the version of the tables. */
 export const SCHEMA_VERSION = `PRAGMA user_version`;
@@ -78,6 +79,12 @@ export const LATEST_AT_OR_AFTER =
   `SELECT seq, latest FROM changes WHERE seq >= ? ORDER BY seq LIMIT 1`;
 /** Adds a change to the list of a collection. */
 export const INSERT_BELOW = `INSERT INTO below (path, seq) VALUES (?, ?)`;
+/** Adds a change with an idempotency key. */
+export const INSERT_KEY = `INSERT OR IGNORE INTO keys (key, seq) VALUES (?, ?)`;
+/** Reads the changes with an idempotency key, oldest first. */
+export const CHANGES_OF_KEY =
+  `SELECT name, event, at, type, payload FROM keys JOIN changes USING (seq)
+   WHERE key = ? ORDER BY seq`;
 /** Reads changes of a collection before a position, newest first. */
 export const BELOW_BEFORE =
   `SELECT seq FROM below WHERE path = ? AND seq < ? ORDER BY seq DESC LIMIT ?`;

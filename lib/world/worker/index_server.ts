@@ -70,6 +70,8 @@ export function serveIndex(port: StorePort, { data, key }: WorkerSetup): void {
         return file.headOfChain(job.chain);
       case "changes":
         return runInSteps(file.page(job.query));
+      case "keyed":
+        return file.keyed(job.key);
       case "trashed":
         return listTrash(data, job.name);
       case "trashedChain":

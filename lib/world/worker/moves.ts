@@ -34,7 +34,7 @@ import type {
 import { assertMovedContent } from "./content_rules.ts";
 import type { HandleCache } from "./handle_cache.ts";
 import { otherKey } from "./write_errors.ts";
-import { assertInPlace, currentOf, resultOf } from "./written_world.ts";
+import { assertInPlace, callerFields, currentOf, resultOf } from "./written_world.ts";
 
 /** A job that moves a folder. */
 export type MoveJob = RemoveJob | ReleaseJob | AdoptJob;
@@ -97,7 +97,7 @@ export class WorldMoves {
   }
 
   #remove(job: RemoveJob): WriteResult {
-    const { name, by } = job;
+    const { name } = job;
     const file = this.#openChecked(job, "delete");
     const trash = createTrashId(this.#clock.now());
     const { version, updatedAt } = file.row;
@@ -106,7 +106,7 @@ export class WorldMoves {
     // First, so that a locked world costs no write of the ledger.
     file.begin();
     this.#ledger.recordEnd(name, { version, updatedAt, trash });
-    file.markDeleted(now, { trash, by });
+    file.markDeleted(now, { trash, ...callerFields(job) });
     file.commit();
     assertInPlace(file);
     const result = { ...resultOf(file), trash };

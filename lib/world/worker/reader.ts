@@ -142,9 +142,20 @@ export class Reader {
     );
   }
 
-  /** Reads at most `limit` events after an id, oldest first, for the change index. */
+  /**
+   * Reads at most `limit` events after an id, oldest first, for the change index; also of a deleted
+   * world that is still in its place, because the server stopped before it was moved to the trash.
+   */
   chain(name: string, after: number, limit: number): ChainEvents | undefined {
-    return this.#use(name, (db) => readChain(db, name, after, limit));
+    const opened = this.#openFile(name);
+    if (opened === undefined) return undefined;
+    const { db, isDeleted } = opened;
+    try {
+      const found = readChain(db, name, after, limit);
+      return isDeleted ? { ...found, ended: true } : found;
+    } finally {
+      db.close();
+    }
   }
 
   /**
@@ -223,10 +234,17 @@ export class Reader {
   }
 
   #open(name: string): DatabaseSync | undefined {
+    const { db, isDeleted = false } = this.#openFile(name) ?? {};
+    if (!isDeleted) return db;
+    db?.close();
+    return undefined;
+  }
+
+  #openFile(name: string): OpenedFile | undefined {
     const path = this.#path(name);
     if (!pathExists(path)) return undefined;
     try {
-      return openPresent(path, "");
+      return openFile(path, "");
     } catch (error) {
       if (!pathExists(path)) return undefined;
       if (!isOpenError(error) && sqliteErrorCode(error) !== SQLITE_READONLY) throw error;
@@ -294,25 +312,29 @@ function reliableStamp(before: WorldFileStat, after: WorldFileStat): FileStamp {
   return reliable ? { mtime: after.mtime, size: after.size } : { mtime: 0, size: 0 };
 }
 
-/** Opens a world's file; returns `undefined` if the world is marked as deleted. */
-function openPresent(
+/** An open file of a world, and whether the world is marked as deleted. */
+interface OpenedFile {
+  readonly db: DatabaseSync;
+  readonly isDeleted: boolean;
+}
+
+/** Opens a world's file. */
+function openFile(
   path: string,
   pragmas: string,
   options: { readOnly?: boolean } = {},
-): DatabaseSync | undefined {
+): OpenedFile {
   // Opened for writing, so that the last connection removes the log when it closes; `query_only`
   // prevents changes. No waiting for locks: the store tries again later (lock_waits.ts).
   assertRegularFiles(path);
   const db = new DatabaseSync(path, { timeout: 0, ...options });
   try {
     db.exec(`${pragmas}PRAGMA query_only = 1`);
-    if (Number(getRow(db, sql.SELECT_DELETED_MARK)?.user_version) !== 1) return db;
+    return { db, isDeleted: Number(getRow(db, sql.SELECT_DELETED_MARK)?.user_version) === 1 };
   } catch (error) {
     db.close();
     throw error;
   }
-  db.close();
-  return undefined;
 }
 
 /**
@@ -323,9 +345,9 @@ function openPresent(
  * @param first error of the first attempt; thrown if this attempt fails too, because it is more
  * precise
  */
-function openExclusively(path: string, first: unknown): DatabaseSync | undefined {
+function openExclusively(path: string, first: unknown): OpenedFile {
   try {
-    return openPresent(path, "PRAGMA locking_mode = EXCLUSIVE; ");
+    return openFile(path, "PRAGMA locking_mode = EXCLUSIVE; ");
   } catch (error) {
     // Another process opens or closes the file at this moment.
     if (toStoreError(error, "").code === "in-use") throw error;
@@ -344,7 +366,7 @@ function readAuditedRow(db: DatabaseSync, name: string): AuditedRow {
  * file is declared immutable, which is true for a disk that no process can write. A file with
  * changes in its log cannot be read until the disk is writable.
  */
-function openImmutable(path: string): DatabaseSync | undefined {
+function openImmutable(path: string): OpenedFile {
   if (statWorldFile(`${path}-wal`)?.size) {
     throw new StoreError(
       "read-only",
@@ -352,7 +374,7 @@ function openImmutable(path: string): DatabaseSync | undefined {
     );
   }
   const uri = `file:${path.split("/").map(encodeURIComponent).join("/")}?immutable=1`;
-  return openPresent(uri, "", { readOnly: true });
+  return openFile(uri, "", { readOnly: true });
 }
 
 function readCurrent(db: DatabaseSync, name: string): ReadResult {

@@ -31,7 +31,14 @@ import { otherKey, removedOutside, tooLarge } from "./write_errors.ts";
 import { ImageBuilder } from "../file/new_world_image.ts";
 import type { WorldFile } from "../file/world_file.ts";
 import { type PatchBase, resolvePatch } from "./resolve_patch.ts";
-import { assertInPlace, currentOf, patchBaseOf, resultOf, withPatched } from "./written_world.ts";
+import {
+  assertInPlace,
+  callerFields,
+  currentOf,
+  patchBaseOf,
+  resultOf,
+  withPatched,
+} from "./written_world.ts";
 
 /** Jobs that change a world in its folder; several share one transaction. */
 type ChangeJob = Exclude<WriteJob, MoveJob>;
@@ -226,11 +233,17 @@ export class Writer {
           job.body,
           { ext: job.ext, headers: JSON.stringify(job.meta), state: job.state },
           now,
-          { by: job.by, ...job.eventFields },
+          { ...callerFields(job), ...job.eventFields },
         );
         break;
       case "append":
-        file.append(job.body, job.state, now, { by: job.by });
+        file.append(
+          job.body,
+          job.state,
+          now,
+          // A repeated request gets the extension again.
+          job.idem === undefined ? { by: job.by } : { ext: file.row.ext, ...callerFields(job) },
+        );
         break;
       case "transition":
         file.transition(job.to, now, { by: job.by, ...job.eventFields });
@@ -274,7 +287,7 @@ export class Writer {
     }
     assertContent(job.name, body);
     const eventFields = {
-      by: job.by,
+      ...callerFields(job),
       ...(lower === undefined ? {} : { covers: "lower" }),
       ...(job.kind === "put" ? job.eventFields : {}),
     };

@@ -42,3 +42,10 @@ export function patchBaseOf(file: WorldFile): PatchBase {
 export function withPatched(result: WriteResult, { body, meta }: PutJob): WriteResult {
   return body.length > MAX_CACHE_ENTRY_BYTES ? result : { ...result, patched: { body, meta } };
 }
+
+/** The fields of an event that say who made the change, and with which idempotency key. */
+export function callerFields(
+  { by, idem }: { readonly by: string; readonly idem?: string },
+): { by: string; idem?: string } {
+  return idem === undefined ? { by } : { by, idem };
+}

@@ -4,15 +4,30 @@ import { openSqliteStore } from "../../../lib/world/store/sqlite_store.ts";
 import type { ChangePage, ChangeQuery } from "../../../lib/world/changes.ts";
 import type { Published, Store } from "../../../lib/world/store.ts";
 import { eventually } from "../../plugin/plugin_test_server.ts";
+import { removeWithoutMove } from "../../testdata/test_writer.ts";
+import { sampleSetup } from "../../testdata/sample_world.ts";
 import { withTempFolder } from "../../support/temp_folder.ts";
 
 const WORKER = import.meta.resolve("../../../lib/world/worker/worker_main.ts");
 const ROOT = [{ name: "", part: "tree", restricted: false }] as const;
 
-function open(data: string): Promise<Store> {
+/** Opens a store with the key of `removeWithoutMove`. */
+function openWithKey(data: string): Promise<Store> {
+  return open(data, sampleSetup(data).key);
+}
+
+async function removeIfPresent(path: string): Promise<void> {
+  try {
+    await Deno.remove(path);
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+  }
+}
+
+function open(data: string, key = "k"): Promise<Store> {
   return openSqliteStore({
     folder: acquireDataFolder(data),
-    key: "k",
+    key,
     lower: new Map(),
     workerUrl: WORKER,
     isRestricted: (name) => name.startsWith("boot/"),
@@ -203,4 +218,26 @@ Deno.test("Store.follow() tells of each change when its cursor can be used", () 
     await put(store, "home/a", "3");
     await waitForEvents(store, 5);
     assertEquals(seen.length, 3);
+  }));
+
+Deno.test("ChangeIndex has the deletion of a world that a crash left in its place, also when it is created again", () =>
+  withTempFolder(async (data) => {
+    const expected = ["home/a stage_written 1", "home/a world_deleted 2"];
+    let store = await openWithKey(data);
+    await put(store, "home/a", "1");
+    await waitForEvents(store, 1);
+    await store.close();
+    removeWithoutMove(data, "home/a");
+    store = await openWithKey(data);
+    assertEquals(rowsOf(await waitForEvents(store, 2)), expected);
+    assertEquals(await store.read("home/a"), undefined);
+    await store.close();
+    for (const end of ["", "-wal", "-shm"]) await removeIfPresent(`${data}/.changes.db${end}`);
+    store = await openWithKey(data);
+    // The time of the deletion is before that of the write.
+    const created = rowsOf(await waitForEvents(store, 2));
+    assertEquals(created, expected.toReversed());
+    await put(store, "home/a", "2");
+    assertEquals(rowsOf(await waitForEvents(store, 3)), [...created, "home/a stage_written 1"]);
+    await store.close();
   }));

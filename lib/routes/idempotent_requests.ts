@@ -1,0 +1,146 @@
+/**
+ * Requests with `Idempotency-Key`: for 24 hours, a request with the same key of the same caller, method
+ * and path gets the first response again and changes nothing. What the server knows of a key is in the
+ * events of the changes only, which are written with them: a crash loses neither without the other, and
+ * keys take no memory. The response is made again from the event. A request that changed nothing, such
+ * as one that was refused, leaves no event: the next one with its key is answered anew.
+ */
+
+import { credentialKey } from "../auth/caller.ts";
+import { assertCan } from "../auth/policy.ts";
+import { hmacSha256, sha256Hex } from "../base/hash.ts";
+import { parseIdempotencyKey } from "../http/idempotency_key.ts";
+import { Problem } from "../http/problem.ts";
+import { readBody } from "../http/read_body.ts";
+import { IDEMPOTENCY_MS } from "../limits.ts";
+import type { KeyedRequest, RequestContext } from "../request/request_context.ts";
+import type { ServerContext } from "../request/server_context.ts";
+import type { KeyedEvent } from "../world/changes.ts";
+import { formatMark, readMark } from "../world/idempotency_mark.ts";
+import { compareNames } from "../world/name.ts";
+import { Turns } from "../world/turns.ts";
+import type { Handler } from "./handler.ts";
+import {
+  deletedResponse,
+  toDeletedWorld,
+  toWrittenVersion,
+  writtenResponse,
+} from "./world_responses.ts";
+
+const HEADER = "idempotency-key";
+const NO_BODY = new Uint8Array();
+/** Length of a hash in a mark: 128 bits in base64url. */
+const HASH_BYTES = 16;
+
+/** The requests of one server that have an idempotency key. */
+export class IdempotentRequests {
+  readonly #server: Pick<ServerContext, "store" | "config" | "now">;
+  /** Key of the hashes in marks. */
+  readonly #secret: Uint8Array;
+  /** Requests with the same key run one after another. */
+  readonly #turns = new Turns();
+
+  constructor(server: Pick<ServerContext, "store" | "config" | "now" | "key">) {
+    this.#server = server;
+    this.#secret = hmacSha256(server.key, "Idempotency-Key");
+  }
+
+  /** Returns a handler that answers a repeated request with the first response. */
+  wrap(handler: Handler): Handler {
+    return (context) => {
+      const header = (context.headers ?? context.request.headers).get(HEADER);
+      return header === null ? handler(context) : this.#run(context, header, handler);
+    };
+  }
+
+  async #run(context: RequestContext, header: string, handler: Handler): Promise<Response> {
+    const { request: { method }, target: { name, path, isCollection }, caller } = context;
+    // Before anything else: a caller that has lost a right gets no earlier response either.
+    assertCan(caller, method === "DELETE" ? "delete" : "write", path);
+    const parsed = parseIdempotencyKey(header);
+    if ("fault" in parsed) {
+      throw new Problem("bad-header", `Cannot ${method} ${path}: ${parsed.fault}`);
+    }
+    const place = isCollection ? `${path}/` : path;
+    const key = this.#hash([caller.by, credentialKey(caller), method, place, parsed.key]);
+    return await this.#turns.run(key, async () => {
+      const done = await this.#findEvents(key, name);
+      return await this.#repeat(context, key, done) ??
+        await handler({ ...context, keyed: this.#toKeyedRequest(context, key, done) });
+    });
+  }
+
+  async #findEvents(key: string, name: string): Promise<readonly KeyedEvent[]> {
+    const { store, now } = this.#server;
+    const oldest = new Date(now() - IDEMPOTENCY_MS).toISOString();
+    return (await store.keyed(key, name)).filter(({ timestamp }) => timestamp > oldest);
+  }
+
+  /**
+   * Answers a request that was answered before.
+   *
+   * @returns undefined if it was not, or if the server stopped before it was complete
+   */
+  async #repeat(
+    context: RequestContext,
+    key: string,
+    done: readonly KeyedEvent[],
+  ): Promise<Response | undefined> {
+    const last = done.at(-1);
+    const mark = readMark(last?.payload);
+    if (last === undefined || mark === undefined) return undefined;
+    const { request: { method }, target: { path, isCollection } } = context;
+    const body = method === "DELETE" ? NO_BODY : await this.#readContent(context);
+    if (mark.content !== this.#hashContent(context, key, body)) {
+      throw new Problem(
+        "idempotency-key-reused",
+        `Cannot ${method} ${path}: the Idempotency-Key was used for a request with another content, ` +
+          "query, Content-Type or X-Meta header; send a new key",
+      );
+    }
+    if (done.length < (mark.of ?? 1)) return undefined;
+    if (method === "DELETE") {
+      // The events of a collection are in the order in which its worlds were deleted.
+      const deleted = done.map(toDeletedWorld).sort((a, b) => compareNames(a.name, b.name));
+      return markRepeated(deletedResponse(isCollection ? deleted : deleted.slice(-1)));
+    }
+    const written = toWrittenVersion(last);
+    return written && markRepeated(writtenResponse(path, written));
+  }
+
+  async #readContent({ request, connection }: RequestContext): Promise<Uint8Array> {
+    return await readBody(request, this.#server.config.maxBodyBytes, connection);
+  }
+
+  #toKeyedRequest(
+    context: RequestContext,
+    key: string,
+    done: readonly KeyedEvent[],
+  ): KeyedRequest {
+    const mark = (body: Uint8Array, of?: number) => {
+      const content = this.#hashContent(context, key, body);
+      return formatMark({ key, content, ...(of === undefined ? {} : { of }) });
+    };
+    return { mark, done };
+  }
+
+  /** Hashes what a request asks for: its content, and what else decides the result. */
+  #hashContent(
+    { request: { headers }, target: { query } }: RequestContext,
+    key: string,
+    body: Uint8Array,
+  ): string {
+    const meta = [...headers].filter(([name]) => name.startsWith("x-meta-"));
+    return this.#hash([key, query, headers.get("content-type"), meta, sha256Hex(body)]);
+  }
+
+  #hash(parts: readonly unknown[]): string {
+    return hmacSha256(this.#secret, JSON.stringify(parts)).subarray(0, HASH_BYTES)
+      .toBase64({ alphabet: "base64url", omitPadding: true });
+  }
+}
+
+function markRepeated(response: Response): Response {
+  response.headers.set("idempotent-replayed", "true");
+  return response;
+}

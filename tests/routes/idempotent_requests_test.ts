@@ -1,0 +1,207 @@
+/** `Idempotency-Key` over HTTP: repeated requests of every method, other requests, and every caller. */
+
+import { assert, assertEquals, assertMatch, assertStrictEquals } from "../support/assert.ts";
+import {
+  APPROVE,
+  bearer,
+  CLOSED,
+  suite,
+  type TestServer,
+  TOKEN,
+  withServer,
+} from "../support/test_server.ts";
+import { withApp } from "../support/app.ts";
+import type { Reply } from "../support/wire.ts";
+
+const test = suite("Idempotency-Key makes requests repeatable", { env: CLOSED });
+
+const T2 = bearer(TOKEN);
+const T3 = bearer(APPROVE);
+
+interface Sent {
+  readonly key?: string;
+  readonly body?: string | Uint8Array;
+  readonly as?: Record<string, string>;
+  readonly headers?: Record<string, string>;
+}
+
+function send(server: TestServer, method: string, target: string, sent: Sent = {}): Promise<Reply> {
+  const { key, body, as = T2, headers = {} } = sent;
+  return server.send({
+    method,
+    target,
+    headers: { ...as, ...headers, ...(key === undefined ? {} : { "idempotency-key": key }) },
+    ...(body === undefined ? {} : { body }),
+  });
+}
+
+/** Asserts that two responses are the same, and that only the second says that it is repeated. */
+function assertRepeated(first: Reply, second: Reply): void {
+  assertEquals(second.status, first.status, second.text);
+  assertStrictEquals(second.text, first.text);
+  for (const name of ["etag", "location", "content-type", "content-length"]) {
+    assertStrictEquals(second.headers.get(name), first.headers.get(name), name);
+  }
+  assertStrictEquals(first.headers.get("idempotent-replayed"), undefined);
+  assertStrictEquals(second.headers.get("idempotent-replayed"), "true");
+}
+
+async function eventsOf(
+  server: TestServer,
+  name: string,
+): Promise<{ payload: Record<string, unknown> }[]> {
+  return JSON.parse((await server.approve("GET", `/proc/log/${name}?limit=1000`)).text);
+}
+
+test("PUT, POST, PATCH and DELETE get the first response again and change nothing", async (server) => {
+  const steps: readonly [method: string, path: string, body?: string][] = [
+    ["PUT", "/home/i/new", "one"],
+    ["PUT", "/home/i/new", "two"],
+    ["POST", "/home/i/new", "more"],
+    ["POST", "/home/i/created.md", "# x"],
+    ["PATCH", "/home/i/created.md", '{"append":"y"}'],
+    ["PATCH", "/usr/lib/shell/app.js", '{"append":"// y"}'],
+    ["PUT", "/usr/share/doc/note.md", "covers"],
+    ["POST", "/usr/bin/boot.ts", "// covers"],
+    ["DELETE", "/home/i/new"],
+    ["DELETE", "/usr/share/doc/note.md"],
+    ["PUT", "/home/i/new", "again"],
+    ["DELETE", "/home/i/"],
+  ];
+  for (const [at, [method, path, body]] of steps.entries()) {
+    const type = { "content-type": "application/json" };
+    const headers = method === "PATCH" ? type : undefined;
+    const sent = {
+      key: `step-${at}`,
+      as: T3,
+      ...(headers === undefined ? {} : { headers }),
+      ...(body === undefined ? {} : { body }),
+    };
+    const first = await send(server, method, path, sent);
+    assert(first.status === 200 || first.status === 201, `${method} ${path} ${first.text}`);
+    assertRepeated(first, await send(server, method, path, sent));
+    assertRepeated(first, await send(server, method, path, { ...sent, key: `"step-${at}"` }));
+  }
+  assertEquals((await send(server, "GET", "/home/i/new?raw")).status, 404);
+});
+
+test("a repeated PUT passes over conditions that the first response made false", async (server) => {
+  await send(server, "PUT", "/home/c", { body: "one" });
+  const etag = (await send(server, "GET", "/home/c?raw")).headers.get("etag") ?? "";
+  const change = { key: "k", body: "two", headers: { "if-match": etag } };
+  assertRepeated(
+    await send(server, "PUT", "/home/c", change),
+    await send(server, "PUT", "/home/c", change),
+  );
+  const create = { key: "n", body: "x", headers: { "if-none-match": "*" } };
+  assertRepeated(
+    await send(server, "PUT", "/home/n", create),
+    await send(server, "PUT", "/home/n", create),
+  );
+  assertEquals((await send(server, "PUT", "/home/c", { ...change, key: "other" })).status, 412);
+  // The response is that of the first request, also after later changes.
+  await send(server, "PUT", "/home/c", { body: "three" });
+  assertMatch((await send(server, "PUT", "/home/c", change)).text, /"version":2/);
+  await server.approve("DELETE", "/home/c");
+  assertMatch((await send(server, "PUT", "/home/c", change)).text, /"version":2/);
+  assertEquals((await send(server, "GET", "/home/c?raw")).status, 404);
+});
+
+test("another content, query, type or metadata with the same key answers 422", async (server) => {
+  await send(server, "PUT", "/home/o", { key: "k", body: "one" });
+  const others: readonly [string, Sent][] = [
+    ["/home/o", { body: "two" }],
+    ["/home/o?ext=md", { body: "one" }],
+    ["/home/o", { body: "one", headers: { "content-type": "text/html" } }],
+    ["/home/o", { body: "one", headers: { "x-meta-a": "b" } }],
+  ];
+  for (const [target, sent] of others) {
+    const reply = await send(server, "PUT", target, { ...sent, key: "k" });
+    assertEquals([reply.status, JSON.parse(reply.text).type], [
+      422,
+      "/usr/share/doc/problems/idempotency-key-reused.md",
+    ]);
+  }
+  assertEquals((await eventsOf(server, "home/o")).length, 1);
+});
+
+test("a key belongs to one caller, method and path", async (server) => {
+  const cap = bearer(server.capability("/home/p", "rw"));
+  const other = bearer(server.capability("/home/p", "rw", 700));
+  for (const as of [T2, T3, cap, other]) {
+    assertEquals(
+      (await send(server, "POST", "/home/p/x", { key: "k", body: "x", as })).headers
+        .get("idempotent-replayed"),
+      undefined,
+    );
+  }
+  await send(server, "POST", "/home/p/y", { key: "k", body: "x" });
+  await send(server, "PUT", "/home/p/x", { key: "k", body: "x" });
+  assertEquals((await eventsOf(server, "home/p/x")).length, 5);
+  assertEquals((await eventsOf(server, "home/p/y")).length, 1);
+});
+
+test("a request that changed nothing is answered anew", async (server) => {
+  const create = { key: "k", body: "x", headers: { "if-match": "*" } };
+  assertEquals((await send(server, "PUT", "/home/f", create)).status, 412);
+  await send(server, "PUT", "/home/f", { body: "y" });
+  assertEquals((await send(server, "PUT", "/home/f", create)).status, 200);
+  assertEquals((await send(server, "DELETE", "/home/none", { key: "d", as: T3 })).status, 404);
+  assertEquals((await send(server, "DELETE", "/home/none", { key: "d", as: T3 })).status, 404);
+});
+
+test("rights are checked before the key, and the key before the content", async (server) => {
+  await server.approve("PUT", "/etc/s", "x");
+  const read = bearer(server.capability("/home/r", "r"));
+  for (const as of [{}, read]) {
+    const reply = await send(server, "PUT", "/etc/s", { key: "", body: "x", as });
+    assertEquals(reply.status, as === read ? 403 : 401);
+  }
+  for (const key of ["", "a b", "k".repeat(256)]) {
+    const reply = await send(server, "PUT", "/home/r", { key, body: "x" });
+    assertEquals([reply.status, JSON.parse(reply.text).type], [
+      400,
+      "/usr/share/doc/problems/bad-header.md",
+    ]);
+  }
+  assertEquals((await send(server, "GET", "/home/", { key: "a b" })).status, 200);
+});
+
+test("events and responses show neither the key nor an equality of contents", async (server) => {
+  const key = "visible-key-of-a-client";
+  await send(server, "PUT", "/home/v/a", { key, body: "same" });
+  await send(server, "PUT", "/home/v/b", { key, body: "same" });
+  const [a] = await eventsOf(server, "home/v/a");
+  const [b] = await eventsOf(server, "home/v/b");
+  const marks = [a, b].map((event) => String(event?.payload.idem).split("."));
+  assertEquals(new Set(marks.flat()).size, 4);
+  for (const answer of server.answers.slice(-4)) assert(!answer.includes(key));
+});
+
+Deno.test("32 concurrent requests with one key make one change", async () => {
+  await withServer({ env: CLOSED }, async ({ port }) => {
+    const ask = () =>
+      fetch(`http://127.0.0.1:${port}/home/log`, {
+        method: "POST",
+        headers: { ...T2, "idempotency-key": "one" },
+        body: "line\n",
+      }).then(async (reply) => [reply.status, await reply.text()]);
+    const replies = await Promise.all(Array.from({ length: 32 }, ask));
+    for (const reply of replies) assertEquals(reply, [201, '{"version":1,"ext":"txt"}\n']);
+    const text = await fetch(`http://127.0.0.1:${port}/home/log?raw`, { headers: T2 });
+    assertEquals(await text.text(), "line\n");
+  });
+});
+
+Deno.test("a key can be used again after 24 hours", async () => {
+  let now = Date.now();
+  await withApp({ now: () => now, monotonic: () => performance.now() }, async ({ ask }) => {
+    const put = () => ask("PUT", "/home/x", { headers: { "idempotency-key": "k" }, body: "x" });
+    const versions = async () => (await (await put()).json()).version;
+    assertEquals([await versions(), await versions()], [1, 1]);
+    now += 24 * 3_600_000 - 5_000;
+    assertEquals(await versions(), 1);
+    now += 10_000;
+    assertEquals(await versions(), 2);
+  });
+});

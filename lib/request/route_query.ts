@@ -74,7 +74,13 @@ const COLLECTION: ParametersByMethod = {
   POST: [hide(EXT)],
 };
 const WORLD_STREAM: ParametersByMethod = {};
-const COLLECTION_STREAM: ParametersByMethod = { GET: [flagParameter("brief")] };
+const COLLECTION_STREAM: ParametersByMethod = {
+  GET: [
+    flagParameter("brief"),
+    flagParameter("deep"),
+    { ...flagParameter("contents"), excludes: ["brief"] },
+  ],
+};
 
 /** Position of a search; names of worlds contain no colon. */
 const SEARCH_POSITION = /^\/[^:]+:\d{1,9}$/;

@@ -91,7 +91,7 @@ export class SharedListings {
    * Makes a listing that few callers ask for. Only some are made at the same time, so that they take a
    * limited amount of memory before the first byte is sent.
    */
-  async queue(make: () => Promise<EncodedListing>): Promise<EncodedListing> {
+  async queue<T>(make: () => Promise<T>): Promise<T> {
     while (this.#queued >= LISTINGS_AT_ONCE) {
       await new Promise<void>((resume) => this.#waiting.push(resume));
     }

@@ -285,6 +285,7 @@ const ROWS: readonly Row[] = [
   { id: "listWorlds", status: 200, target: "/proc/worlds", headers: HTML },
   { id: "streamChanges", status: 200, target: "/stream/home/x" },
   { id: "streamChanges", status: 200, target: "/stream/home/?brief" },
+  { id: "streamChanges", status: 200, target: "/stream/home/?deep&contents" },
   { id: "streamChanges", status: 403, target: "/stream/boot/env", who: "T2" },
   { id: "readLog", status: 200, target: "/proc/log/home/x?limit=2" },
   { id: "readLog", status: 404, target: "/proc/log/home/none" },

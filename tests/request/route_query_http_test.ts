@@ -42,8 +42,8 @@ const ROUTES: readonly Route[] = [
   { path: "/home", takes: { GET: LISTING, HEAD: "" } },
   { path: "/lib/p/state", takes: { GET: "?asks", HEAD: "", PUT: NONE } },
   { path: "/stream/home/x", takes: { GET: NONE, HEAD: "" } },
-  { path: "/stream/home/", takes: { GET: "?brief", HEAD: "" } },
-  { path: "/stream/", takes: { GET: "?brief", HEAD: "" } },
+  { path: "/stream/home/", takes: { GET: "?brief, ?deep and ?contents", HEAD: "" } },
+  { path: "/stream/", takes: { GET: "?brief, ?deep and ?contents", HEAD: "" } },
   { path: "/auth/whoami", takes: { GET: NONE, HEAD: "" } },
   { path: "/auth/mint", takes: { POST: "?prefix, ?ttl, ?mode and ?name" } },
   { path: "/proc", takes: { GET: NONE, HEAD: "" } },
@@ -131,6 +131,7 @@ const REFUSED: readonly (readonly [send: string, text: RegExp])[] = [
   ["GET /home/c/?deep=false", /\?deep=false is not valid/],
   ["GET /home/x?deep", /\?deep is for GET of collections/],
   ["GET /stream/home/x?brief", /\?brief is for GET of collections, whose path ends in a slash/],
+  ["GET /stream/home/?brief&contents", /\?contents and \?brief exclude each other/],
   ["GET /stream/home/?brief&brief", /\?brief was sent twice/],
   [
     "GET /proc/log/home/x?limit=1001",

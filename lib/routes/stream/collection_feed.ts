@@ -9,11 +9,14 @@
 import { canRead, isRedacted, readScopeKey } from "../../auth/policy.ts";
 import { redactFor } from "../../auth/redact.ts";
 import { toListingRow } from "../../response/listing.ts";
+import { sharedListingsOf } from "../../response/shared_listings.ts";
 import { toWorldJson } from "../../response/representation.ts";
 import { type Pieces, splitIntoPieces } from "../../http/pieces.ts";
 import { encodeEvent } from "../../http/sse.ts";
 import { MAX_QUEUED_CHANGE_BYTES, MAX_STREAM_REPLAY_CHANGES } from "../../limits.ts";
 import { type Child, StoreError, type World } from "../../world/store.ts";
+import { type SelectedRow, selectListing } from "../listing/listing_selection.ts";
+import { encodeContents } from "../listing/world_contents.ts";
 import { type Feed, type FeedOptions, startFeed } from "./feed.ts";
 import { readMissedChanges, type StreamedChange } from "./missed_changes.ts";
 import { type SharedEvents, sharedEventsOf, versionKey } from "./shared_events.ts";
@@ -22,6 +25,10 @@ import { type SharedEvents, sharedEventsOf, versionKey } from "./shared_events.t
 export interface CollectionFeedOptions extends FeedOptions {
   /** Whether events omit the content of worlds. */
   readonly brief: boolean;
+  /** Whether the listing has all worlds below the collection, with their full names. */
+  readonly deep: boolean;
+  /** Whether the listing has the contents of worlds, as far as they fit into one page. */
+  readonly contents: boolean;
 }
 
 /** Follows every change below one collection for one reader. */
@@ -73,19 +80,51 @@ export class CollectionFeed implements Feed {
 
   /** Sends the listing. Callers that can read the same worlds share it until the next change. */
   async #sendListing(id: string): Promise<void> {
-    const { store, name, caller, send } = this.#options;
+    const { store, name, caller, send, deep, contents } = this.#options;
     const scope = readScopeKey(caller);
     const list = async (): Promise<Pieces> => {
-      const children = await store.list(name);
-      const pathOf = (child: Child) => name === "" ? `/${child.name}` : `/${name}/${child.name}`;
-      const rows = children.filter((child) => canRead(caller, pathOf(child)))
-        .map((child) => toListingRow(child, isRedacted(caller, pathOf(child))));
-      return splitIntoPieces(encodeEvent({ event: "list", id, data: JSON.stringify(rows) }));
+      const data =
+        await (deep || contents
+          ? sharedListingsOf(store).queue(() => this.#encodeRows())
+          : this.#encodeChildren());
+      return splitIntoPieces(encodeEvent({ event: "list", id, data }));
     };
-    const bytes = scope === undefined
-      ? await list()
-      : await this.#events.load(`list\n${name}\n${id}\n${store.listingRevision}\n${scope}`, list);
+    const kind = `list ${deep} ${contents}`;
+    const bytes = scope === undefined ? await list() : await this.#events.load(
+      `${kind}\n${name}\n${id}\n${store.listingRevision}\n${scope}`,
+      list,
+    );
     if (bytes !== undefined) send(bytes);
+  }
+
+  async #encodeChildren(): Promise<string> {
+    const { store, name, caller } = this.#options;
+    const children = await store.list(name);
+    const pathOf = (child: Child) => name === "" ? `/${child.name}` : `/${name}/${child.name}`;
+    const rows = children.filter((child) => canRead(caller, pathOf(child)))
+      .map((child) => toListingRow(child, isRedacted(caller, pathOf(child))));
+    return JSON.stringify(rows);
+  }
+
+  /** Encodes a deep listing, or one with contents; rows beyond the limit of a page have no content. */
+  async #encodeRows(): Promise<string> {
+    const { store, name, caller, deep, contents } = this.#options;
+    const { slices } = sharedListingsOf(store);
+    const { rows } = await selectListing(store, caller, name, { deep, order: "name" }, slices);
+    const nameOf = ({ child }: SelectedRow) =>
+      deep || name === "" ? child.name : `${name}/${child.name}`;
+    const access = { childOf: ({ child }: SelectedRow) => child, nameOf };
+    const encoded = contents
+      ? (await encodeContents(store, caller, rows, access, slices))
+      : { rows: [], isCut: true };
+    const last = encoded.rows.at(-1)?.row;
+    const rest = encoded.isCut ? rows.slice(last === undefined ? 0 : rows.indexOf(last) + 1) : [];
+    const texts = encoded.rows.map(({ json }) => json);
+    for (const row of rest) {
+      if (slices.isOver) await slices.next();
+      texts.push(JSON.stringify(toListingRow(row.child, isRedacted(caller, `/${nameOf(row)}`))));
+    }
+    return `[${texts.join(",")}]`;
   }
 
   #changed(change: StreamedChange): void {

@@ -145,7 +145,12 @@ export class Streams implements StreamCounts {
     };
     const lastEventId = request.headers.get("last-event-id");
     const feed: Feed = isCollection
-      ? new CollectionFeed({ ...options, brief: hasQuery(target.query, "brief") }, lastEventId)
+      ? new CollectionFeed({
+        ...options,
+        brief: hasQuery(target.query, "brief"),
+        deep: hasQuery(target.query, "deep"),
+        contents: hasQuery(target.query, "contents"),
+      }, lastEventId)
       : new WorldFeed(options, lastEventId);
     this.#add(open);
     try {

@@ -1,6 +1,12 @@
-import { assertEquals, assertNotStrictEquals, assertStrictEquals } from "../../support/assert.ts";
+import {
+  assert,
+  assertEquals,
+  assertNotStrictEquals,
+  assertStrictEquals,
+} from "../../support/assert.ts";
 import { LOCAL } from "../../../lib/auth/authenticate.ts";
 import { CollectionFeed } from "../../../lib/routes/stream/collection_feed.ts";
+import { MAX_CONTENTS_BYTES } from "../../../lib/limits.ts";
 import type { Pieces } from "../../../lib/http/pieces.ts";
 import type { Store } from "../../../lib/world/store.ts";
 import { eventually } from "../../plugin/plugin_test_server.ts";
@@ -28,7 +34,8 @@ function follow(
 ): FeedRecorder {
   const pieces: Pieces[] = [];
   const send = (event: Pieces) => pieces.push(event) > 0;
-  const options = { store, caller: LOCAL, name, brief, send, onError: () => {} };
+  const flags = { brief, deep: false, contents: false };
+  const options = { store, caller: LOCAL, name, ...flags, send, onError: () => {} };
   const received = () =>
     pieces.map((piece) => {
       const [, event, data = ""] = /^event: (\w+)\nid: .*\ndata: (.*)\n/.exec(textOf(piece)) ??
@@ -135,5 +142,64 @@ Deno.test("CollectionFeed continues after the last event id of its reader", asyn
     await other.feed.start();
     assertEquals(other.received(), ["list b,c"]);
     other.feed.stop();
+  });
+});
+
+Deno.test("CollectionFeed lists all worlds below, and their contents up to the limit of a page", async () => {
+  await withApp({}, async ({ store }) => {
+    const write = (name: string, text: string) =>
+      store.put({
+        name,
+        ext: "txt",
+        meta: [["x-meta-a", "b"]],
+        by: "T2",
+        body: new TextEncoder().encode(text),
+      });
+    await write("home/c/a", "x");
+    await write("home/c/b/long", "y".repeat(MAX_CONTENTS_BYTES - 1000));
+    await write("home/c/b/next", "z".repeat(2000));
+    await store.put({
+      name: "etc/fstab",
+      ext: "txt",
+      meta: [],
+      by: "T3",
+      body: new TextEncoder().encode("https://a /mnt/a ro,bearer=hidden"),
+    });
+    const list = async (name: string, flags: { deep: boolean; contents: boolean }) => {
+      const pieces: Pieces[] = [];
+      const feed = new CollectionFeed({
+        store,
+        caller: LOCAL,
+        name,
+        brief: false,
+        ...flags,
+        send: (event) => pieces.push(event) > 0,
+        onError: () => {},
+      }, null);
+      await feed.start();
+      feed.stop();
+      const [, data = ""] = /\ndata: (.*)\n/.exec(textOf(pieces[0] ?? [])) ?? [];
+      return JSON.parse(data);
+    };
+    const short = (rows: { name: string; stage_html?: string; meta?: unknown }[]) =>
+      rows.map(({ name, stage_html, meta }) => [name, stage_html?.length, meta !== undefined]);
+    assertEquals(short(await list("home/c", { deep: true, contents: true })), [
+      ["home/c/a", 1, true],
+      ["home/c/b/long", MAX_CONTENTS_BYTES - 1000, true],
+      ["home/c/b/next", undefined, false],
+    ]);
+    assertEquals(short(await list("home/c", { deep: false, contents: true })), [
+      ["a", 1, true],
+      ["b", undefined, false],
+    ]);
+    assertEquals(short(await list("home/c", { deep: true, contents: false })), [
+      ["home/c/a", undefined, false],
+      ["home/c/b/long", undefined, false],
+      ["home/c/b/next", undefined, false],
+    ]);
+    const etc = JSON.stringify(await list("etc", { deep: true, contents: true }));
+    assert(etc.includes("bearer=***") && !etc.includes("hidden"), etc);
+    const all = await list("", { deep: true, contents: true });
+    assert(all.every(({ name }: { name: string }) => !name.startsWith("boot/")));
   });
 });

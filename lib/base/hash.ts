@@ -23,22 +23,31 @@ export function sha256Hex(data: Uint8Array | string): string {
 }
 
 /**
- * Computes a SHA-256 of several pieces, as if they were joined, in lower-case hex.
- *
- * @param pieces bytes, or texts that are encoded as UTF-8
+ * A SHA-256 of pieces, as if they were joined.
  *
  * @example
  * ```ts
  * import { strictEqual } from "node:assert/strict";
- * import { sha256Hex, sha256HexOfPieces } from "./hash.ts";
+ * import { Sha256, sha256Hex } from "./hash.ts";
  *
- * strictEqual(sha256HexOfPieces(["a", "bc"]), sha256Hex("abc"));
+ * const hash = new Sha256();
+ * hash.add("a");
+ * hash.add("bc");
+ * strictEqual(hash.end(), sha256Hex("abc"));
  * ```
  */
-export function sha256HexOfPieces(pieces: Iterable<Uint8Array | string>): string {
-  const digest = createHash("sha256");
-  for (const piece of pieces) digest.update(piece);
-  return digest.digest("hex");
+export class Sha256 {
+  readonly #hash = createHash("sha256");
+
+  /** Adds bytes, or a text that is encoded as UTF-8. */
+  add(piece: Uint8Array | string): void {
+    this.#hash.update(piece);
+  }
+
+  /** Returns the hash in lower-case hex; nothing can be added after that. */
+  end(): string {
+    return this.#hash.digest("hex");
+  }
 }
 
 /**

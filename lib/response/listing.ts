@@ -4,16 +4,14 @@
  */
 
 import { concatBytes } from "../base/concat_bytes.ts";
-import { sha256Hex, sha256HexOfPieces } from "../base/hash.ts";
+import { Sha256, sha256Hex } from "../base/hash.ts";
 import type { TimeSlices } from "../base/time_slices.ts";
 import { type Pieces, splitIntoPieces, streamPieces } from "../http/pieces.ts";
-import { MAX_UNSPLIT_LISTING_BYTES } from "../limits.ts";
+import { MAX_UNSPLIT_LISTING_BYTES, STREAM_PIECE_BYTES } from "../limits.ts";
 import type { Child } from "../world/store.ts";
 import { evaluateConditions } from "../http/conditional.ts";
 import { notModifiedResponse } from "./representation.ts";
 
-/** Rows that are encoded at once. */
-const ROWS_PER_CHUNK = 256;
 const encoder = new TextEncoder();
 
 /** One row of a listing. Routes without worlds add members of their own. */
@@ -80,60 +78,53 @@ export function encodeListing(rows: readonly ListingRow[], mediaType: string): E
 /**
  * Encodes a listing in slices, so that the thread is never occupied for long.
  *
- * @param rows the rows, in order
+ * @param items what the rows are made of, in order
+ * @param encodeRow returns the row as JSON, or as lines of text
  * @param mediaType `text/plain` or `application/json`
  * @param slices the slices of this kind of work
  * @param link value of the `Link` header; undefined if no page follows
  */
-export async function encodeListingInSlices<R>(
-  rows: Iterable<R>,
-  toRow: (item: R) => ListingRow,
+export async function encodeListingInSlices<T>(
+  items: Iterable<T>,
+  encodeRow: (item: T) => string,
   mediaType: string,
   slices: TimeSlices,
   link?: string,
 ): Promise<EncodedListing> {
   const json = mediaType === "application/json";
-  const chunks: Uint8Array<ArrayBuffer>[] = [];
-  let texts: string[] = json ? ["["] : [];
+  const pieces: Uint8Array<ArrayBuffer>[] = [];
+  const hash = new Sha256();
+  let length = 0;
+  let text = json ? "[" : "";
   let isFirst = true;
-  const flush = () => chunks.push(encoder.encode(texts.join("")));
-  for (const item of rows) {
-    const row = toRow(item);
-    texts.push(json ? `${isFirst ? "" : ","}${JSON.stringify(row)}` : lines(row));
+  const flush = () => {
+    const bytes = encoder.encode(text);
+    hash.add(bytes);
+    length += bytes.length;
+    pieces.push(...splitIntoPieces(bytes));
+    text = "";
+  };
+  for (const item of items) {
+    text += json && !isFirst ? `,${encodeRow(item)}` : encodeRow(item);
     isFirst = false;
-    if (texts.length < ROWS_PER_CHUNK) continue;
-    flush();
-    texts = [];
+    if (text.length >= STREAM_PIECE_BYTES) flush();
     if (slices.isOver) await slices.next();
   }
-  if (json) texts.push("]");
+  if (json) text += "]";
   flush();
-  return joinListing(chunks, mediaType, link);
-}
-
-/**
- * Joins the encoded parts of a listing.
- *
- * @param chunks the content
- * @param mediaType `text/plain` or `application/json`
- * @param link value of the `Link` header; undefined if no page follows
- */
-export function joinListing(
-  chunks: readonly Uint8Array<ArrayBuffer>[],
-  mediaType: string,
-  link?: string,
-): EncodedListing {
-  const length = chunks.reduce((sum, chunk) => sum + chunk.length, 0);
-  const kind = mediaType === "application/json" ? "list-json" : "list";
+  hash.add(link ?? "");
   return {
     mediaType,
-    body: length > MAX_UNSPLIT_LISTING_BYTES
-      ? chunks.flatMap(splitIntoPieces)
-      : concatBytes(chunks),
+    body: length > MAX_UNSPLIT_LISTING_BYTES ? pieces : concatBytes(pieces),
     length,
-    etag: `"${sha256HexOfPieces([...chunks, link ?? ""]).slice(0, 16)}.${kind}"`,
+    etag: `"${hash.end().slice(0, 16)}.${json ? "list-json" : "list"}"`,
     ...(link === undefined ? {} : { link }),
   };
+}
+
+/** Returns the function that encodes a row in a media type. */
+export function rowEncoder(mediaType: string): (row: ListingRow) => string {
+  return mediaType === "application/json" ? (row) => JSON.stringify(row) : lines;
 }
 
 /**

@@ -70,6 +70,14 @@ export interface Child {
   readonly entry?: WorldEntry;
 }
 
+/** A part of a list. */
+export interface ListPage {
+  /** The name after which it begins; `""` begins with the first. */
+  readonly after: string;
+  /** Maximum length, at least 1; a shorter part is the last. */
+  readonly limit: number;
+}
+
 /** A version that a caller names in a precondition: its number and a prefix of its SHA-256. */
 export interface VersionTag {
   readonly version: number;
@@ -413,8 +421,12 @@ export interface Store {
    * if there is no such world. Deletions do not count.
    */
   changedAt(name: string): string | undefined;
-  /** Lists the children of a collection, sorted by name; empty if it does not exist. */
-  list(name: string): Promise<readonly Child[]>;
+  /**
+   * Lists the children of a collection, sorted by name; empty if it does not exist.
+   *
+   * @param page lists a part of them; it costs in proportion to the part
+   */
+  list(name: string, page?: ListPage): Promise<readonly Child[]>;
   /** Lists all worlds at or below `name`, sorted by name; `""` lists all worlds. */
   walk(name: string): Promise<readonly WorldEntry[]>;
   /**

@@ -4,7 +4,11 @@ import {
   assertNotStrictEquals,
   assertStrictEquals,
 } from "../support/assert.ts";
-import { LISTING_CACHE_ENTRIES, MAX_CACHED_LISTING_BYTES } from "../../lib/limits.ts";
+import {
+  LISTING_CACHE_ENTRIES,
+  LISTINGS_AT_ONCE,
+  MAX_CACHED_LISTING_BYTES,
+} from "../../lib/limits.ts";
 import { SharedListings, sharedListingsOf } from "../../lib/response/shared_listings.ts";
 import { withApp } from "../support/app.ts";
 
@@ -77,4 +81,28 @@ Deno.test("sharedListingsOf() notices marks of collections, which are not change
     await store.markCollection("home/empty", false);
     assert(!(await listed()).includes("empty"));
   });
+});
+
+Deno.test("SharedListings.queue() makes a limited number of listings at the same time, also after an error", async () => {
+  const { listings } = createListings();
+  let running = 0;
+  let most = 0;
+  const gates = Array.from({ length: LISTINGS_AT_ONCE + 3 }, () => Promise.withResolvers<void>());
+  const made = gates.map(({ promise }, at) =>
+    listings.queue(async () => {
+      most = Math.max(most, ++running);
+      await promise;
+      running--;
+      if (at === 0) throw new Error("the first fails");
+      return at;
+    })
+  );
+  const settled = Promise.allSettled(made);
+  for (const gate of gates) {
+    await new Promise((resume) => setImmediate(resume));
+    gate.resolve();
+  }
+  const results = await settled;
+  assertEquals(results.map(({ status }) => status === "fulfilled"), gates.map((_, at) => at > 0));
+  assertEquals(most, LISTINGS_AT_ONCE);
 });

@@ -13,7 +13,7 @@ import type { RequestContext } from "../../request/request_context.ts";
 import {
   type EncodedListing,
   encodeListingInSlices,
-  joinListing,
+  rowEncoder,
   sendListing,
   toListingRow,
 } from "../../response/listing.ts";
@@ -100,10 +100,11 @@ async function listRows(
 ): Promise<EncodedListing> {
   const { slices } = sharedListingsOf(store);
   const { rows, more } = await selectListing(store, caller, name, listing, slices);
-  const toRow = ({ child }: SelectedRow) =>
-    toListingRow(child, isRedacted(caller, `/${worldName(name, listing, child)}`));
+  const encode = rowEncoder(mediaType);
+  const encodeRow = ({ child }: SelectedRow) =>
+    encode(toListingRow(child, isRedacted(caller, `/${worldName(name, listing, child)}`)));
   const link = more ? linkAfter(path, listing, rows.at(-1)) : undefined;
-  return await encodeListingInSlices(rows, toRow, mediaType, slices, link);
+  return await encodeListingInSlices(rows, encodeRow, mediaType, slices, link);
 }
 
 async function listContents(
@@ -119,14 +120,8 @@ async function listContents(
   }, slices);
   const last = found.isCut ? found.rows.at(-1)?.row : rows.at(-1);
   const link = found.isCut || more ? linkAfter(path, listing, last) : undefined;
-  const encoder = new TextEncoder();
-  const chunks = [encoder.encode("[")];
-  for (const [at, { json }] of found.rows.entries()) {
-    if (slices.isOver) await slices.next();
-    chunks.push(encoder.encode(at === 0 ? json : `,${json}`));
-  }
-  chunks.push(encoder.encode("]"));
-  return joinListing(chunks, JSON_TYPE, link);
+  const encodeRow = ({ json }: { json: string }) => json;
+  return await encodeListingInSlices(found.rows, encodeRow, JSON_TYPE, slices, link);
 }
 
 /** The name of the world of a row: rows of a deep listing have full names. */

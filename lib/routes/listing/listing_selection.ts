@@ -73,7 +73,9 @@ export async function selectWorlds(
     ...limitReadScope(toReadScope(caller), name),
   ];
   const found: WorldEntry[] = [];
-  for await (const entries of readEntries(store, parts, "", LISTING_STEP_WORLDS)) {
+  const step = LISTING_STEP_WORLDS;
+  const readPage = (last: string) => store.entries(parts, last, step);
+  for await (const entries of readInSteps(readPage, "", step)) {
     for (const entry of entries) {
       if (slices.isOver) await slices.next();
       if (canRead(caller, `/${entry.name}`)) found.push(entry);
@@ -89,31 +91,32 @@ async function* readChildren(
   name: string,
   { deep, order, limit, after }: SelectionQuery,
 ): AsyncGenerator<readonly Child[]> {
-  if (!deep) {
-    yield await store.list(name);
-    return;
-  }
   const isByName = order === "name";
-  const parts = limitReadScope(toReadScope(caller), name);
   const step = isByName && limit !== undefined
     ? Math.min(limit + 1, LISTING_STEP_WORLDS)
     : LISTING_STEP_WORLDS;
   const start = isByName ? after?.name ?? "" : "";
-  for await (const entries of readEntries(store, parts, start, step)) {
+  if (!deep) {
+    yield* readInSteps((last) => store.list(name, { after: last, limit: step }), start, step);
+    return;
+  }
+  const parts = limitReadScope(toReadScope(caller), name);
+  const readPage = (last: string) => store.entries(parts, last, step);
+  for await (const entries of readInSteps(readPage, start, step)) {
     yield entries.map((entry) => ({ name: entry.name, dir: false, entry }));
   }
 }
 
-async function* readEntries(
-  store: Pick<Store, "entries">,
-  parts: readonly Within[],
+/** Reads pages of at most `step` items, each after the last name of the page before. */
+async function* readInSteps<T extends { readonly name: string }>(
+  readPage: (after: string) => Promise<readonly T[]>,
   after: string,
   step: number,
-): AsyncGenerator<readonly WorldEntry[]> {
+): AsyncGenerator<readonly T[]> {
   for (let last: string | undefined = after; last !== undefined;) {
-    const entries = await store.entries(parts, last, step);
-    yield entries;
-    last = entries.length < step ? undefined : entries.at(-1)?.name;
+    const items: readonly T[] = await readPage(last);
+    yield items;
+    last = items.length < step ? undefined : items.at(-1)?.name;
   }
 }
 

@@ -9,7 +9,7 @@ import { Problem } from "../../http/problem.ts";
 import { readQueryValue } from "../../http/query.ts";
 import { createTypeChooser } from "../../http/negotiate.ts";
 import type { RequestContext } from "../../request/request_context.ts";
-import { encodeListingInSlices, sendListing } from "../../response/listing.ts";
+import { encodeListingInSlices, rowEncoder, sendListing } from "../../response/listing.ts";
 import { sharedListingsOf } from "../../response/shared_listings.ts";
 import { respondShell } from "../../response/shell_page.ts";
 import type { Store, WorldEntry } from "../../world/store.ts";
@@ -33,8 +33,10 @@ export async function listWorlds(store: Store, context: RequestContext): Promise
   const make = async () => {
     const { slices } = listings;
     const entries = await selectWorlds(store, caller, prefix, slices);
-    const toRow = (entry: WorldEntry) => worldRow(entry, isRedacted(caller, `/${entry.name}`));
-    return await encodeListingInSlices(entries, toRow, mediaType, slices);
+    const encode = rowEncoder(mediaType);
+    const encodeRow = (entry: WorldEntry) =>
+      encode(worldRow(entry, isRedacted(caller, `/${entry.name}`)));
+    return await encodeListingInSlices(entries, encodeRow, mediaType, slices);
   };
   const key = `/proc/worlds?${prefix}`;
   return sendListing(

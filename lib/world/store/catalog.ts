@@ -10,7 +10,7 @@
 
 import type { Within } from "../changes.ts";
 import { compareNames } from "../name.ts";
-import type { Child, WorldEntry } from "../store.ts";
+import type { Child, ListPage, WorldEntry } from "../store.ts";
 
 interface Node {
   readonly children: Map<string, Node>;
@@ -22,6 +22,8 @@ interface Node {
   /** Sorted names of the children; computed at the first use, and then kept sorted. */
   sorted?: string[] | undefined;
 }
+
+const WHOLE_LIST: ListPage = { after: "", limit: Infinity };
 
 /** The index of all worlds of a store. */
 export class Catalog {
@@ -101,12 +103,20 @@ export class Catalog {
     return this.#find(name)?.changedAt;
   }
 
-  /** Lists the children of a collection, sorted by the UTF-16 code units of their names. */
-  list(name: string): Child[] {
+  /**
+   * Lists the children of a collection, sorted by the UTF-16 code units of their names.
+   *
+   * @param page the name after which the list begins, and the maximum number of children
+   */
+  list(name: string, { after, limit }: ListPage = WHOLE_LIST): Child[] {
     const node = this.#find(name);
     if (node === undefined) return [];
     const found: Child[] = [];
-    for (const segment of sortedNames(node)) {
+    const sorted = sortedNames(node);
+    let at = after === "" ? 0 : lowerBound(sorted, after);
+    if (sorted[at] === after) at += 1;
+    for (; at < sorted.length && found.length < limit; at++) {
+      const segment = sorted[at] ?? "";
       const child = node.children.get(segment);
       if (child === undefined) continue;
       const entry = child.upper ?? child.lower;

@@ -58,6 +58,7 @@ import {
   type Child,
   type EventNote,
   type JobCaller,
+  type ListPage,
   type Patch,
   type Published,
   type Put,
@@ -397,12 +398,12 @@ class SqliteStore implements Store {
     return this.#catalog.changedAt(name);
   }
 
-  async list(name: string): Promise<readonly Child[]> {
-    const found = this.#catalog.list(name);
+  async list(name: string, page?: ListPage): Promise<readonly Child[]> {
+    const found = this.#catalog.list(name, page);
     if (this.#unindexed.size === 0) return found;
     const names = found.flatMap(({ entry }) => entry === undefined ? [] : [entry.name]);
     await this.#unindexed.index(names, this.#applyRow);
-    return this.#catalog.list(name);
+    return this.#catalog.list(name, page);
   }
 
   async walk(name: string): Promise<readonly WorldEntry[]> {

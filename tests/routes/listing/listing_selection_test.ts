@@ -33,7 +33,7 @@ function storeOf(catalog: Catalog, step: () => void = () => {}) {
   let looked = 0;
   return {
     looked: () => looked,
-    list: (name: string) => Promise.resolve(catalog.list(name)),
+    list: (...args: Parameters<Catalog["list"]>) => Promise.resolve(catalog.list(...args)),
     entries: (...args: [Parameters<Catalog["page"]>[0], string, number]) => {
       step();
       const found = catalog.page(...args, (name) => isPrivatePath(`/${name}`));

@@ -221,6 +221,11 @@ Deno.test("Catalog.list() is sorted after any order of additions and removals", 
       present.delete(name);
     }
     if (i % 7 > 0) continue;
-    assertEquals(catalog.list("home").map((child) => child.name), [...present].sort());
+    const sorted = [...present].sort();
+    assertEquals(catalog.list("home").map((child) => child.name), sorted);
+    for (const after of ["", "k", "k5", "k50", "z"]) {
+      const page = catalog.list("home", { after, limit: 3 }).map((child) => child.name);
+      assertEquals(page, sorted.filter((name) => name > after).slice(0, 3));
+    }
   }
 });

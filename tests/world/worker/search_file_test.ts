@@ -298,3 +298,18 @@ Deno.test("SearchFile names worlds that are too long, only within the query", ()
     updateAll(file, [entryOf("home/a/x", "x", "2")]);
     assertEquals(search(file, { text: "x", within }).tooLong, []);
   }));
+
+Deno.test("SearchFile finds a common text in order if the first worlds do not have it", () =>
+  withFile((file) => {
+    const many = (folder: string, count: number, text: string) =>
+      Array.from({ length: count }, (_, i) => entryOf(`home/${folder}/${10_000 + i}`, text, "1"));
+    updateAll(file, [...many("b", 2_100, "a Word"), ...many("a", 1_200, "none")]);
+    while (file.indexSome().waitingChars > 0);
+    updateAll(file, [entryOf("home/b/00", "a new word", "1")]);
+    for (const text of ["word", "wo"]) {
+      const first = search(file, { text, limit: 2 });
+      assertEquals(rowsOf(first.hits), ["home/b/00:1", "home/b/10000:1"], text);
+      const last = { name: "home/b/12098", line: 1 };
+      assertEquals(rowsOf(search(file, { text, after: last }).hits), ["home/b/12099:1"]);
+    }
+  }));

@@ -13,7 +13,7 @@ import { hasQuery, readQueryNumber, readQueryValue } from "../http/query.ts";
 import { readBody } from "../http/read_body.ts";
 import { assertValidName, type RequestContext } from "../request/request_context.ts";
 import type { ServerContext } from "../request/server_context.ts";
-import { chooseExt } from "../world/media_type.ts";
+import { chooseExt, type ExtHints } from "../world/media_type.ts";
 import { parseMetaHeaders } from "../world/metadata.ts";
 import { type CurrentVersion, preconditionFault } from "../world/precondition.ts";
 import {
@@ -47,7 +47,7 @@ export interface PreparedWrite {
 
 /**
  * `PUT /home/x`: replaces the world; with `?from=n` it restores version n, with the extension of
- * that version unless `?ext=` names another.
+ * that version unless `?ext=` names another, and with its metadata unless the request has some.
  *
  * @throws {Problem} and {@link StoreError}; nothing is stored then
  */
@@ -61,7 +61,10 @@ export async function putWorld(
   if (from !== undefined) return await restoreWorld(server, context, prepared, from);
   const written = await server.store.put({
     ...prepared,
-    ext: chooseWorldExt(request, query, prepared, "write"),
+    ext: chooseWorldExt(request, query, {
+      ...prepared,
+      existing: server.store.stat(prepared.name)?.ext,
+    }, "write"),
     by: caller.by,
     state: initialState(prepared.name),
   });
@@ -93,7 +96,7 @@ export async function appendToWorld(
 async function restoreWorld(
   { store }: WriteContext,
   { request, target: { path, query }, caller }: RequestContext,
-  { name, body, precondition, idem }: PreparedWrite,
+  { name, body, meta, precondition, idem }: PreparedWrite,
   from: number,
 ): Promise<Response> {
   if (body.length > 0) {
@@ -107,7 +110,7 @@ async function restoreWorld(
     name,
     body: earlier.body,
     ext: hasQuery(query, "ext") ? chooseWorldExt(request, query, earlier, "restore") : earlier.ext,
-    meta: earlier.meta,
+    meta: meta.length > 0 ? meta : earlier.meta,
     by: caller.by,
     state: initialState(name),
     eventFields: { from_version: from },
@@ -226,7 +229,7 @@ async function readIfPossible(store: Store, name: string): Promise<CurrentVersio
 function chooseWorldExt(
   request: Request,
   query: string,
-  { name, body }: Pick<PreparedWrite, "name" | "body">,
+  { name, body, existing }: Pick<ExtHints, "name" | "body" | "existing">,
   action: string,
 ): string {
   const chosen = chooseExt({
@@ -234,6 +237,7 @@ function chooseWorldExt(
     contentType: request.headers.get("content-type"),
     name,
     body,
+    existing,
   });
   if ("fault" in chosen) {
     throw new Problem(

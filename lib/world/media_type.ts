@@ -96,14 +96,15 @@ const EXTENSIONS: Readonly<Record<string, string>> = {
 };
 
 /**
- * Types that clients send by default: that of curl's `-d`, and the generic types of many libraries.
- * They are ignored, so that the name and the bytes decide. Bytes that are not text still become
+ * Types that clients send by default: that of curl's `-d`, the generic types of many libraries, and that
+ * of every string that `fetch` sends. They are ignored, so that the name and the bytes decide. Bytes that are not text still become
  * `bin`; `?ext=bin` forces it.
  */
 const DEFAULT_TYPES: ReadonlySet<string> = new Set([
   "application/x-www-form-urlencoded",
   "application/octet-stream",
   "binary/octet-stream",
+  "text/plain",
 ]);
 
 /** Known extensions that at the end of a name are usually part of a host name: `example.com`. */
@@ -191,16 +192,21 @@ export interface ExtHints {
   /** Canonical name of the world. */
   readonly name: string;
   readonly body: Uint8Array;
+  /** The extension of the existing world; absent if there is none. */
+  readonly existing?: string | undefined;
 }
+
+/** Extensions that sniffing finds in text. */
+const SNIFFED_TEXT: ReadonlySet<string> = new Set(["txt", "html"]);
 
 /**
  * Chooses the extension of a new world. The first that applies decides: `?ext=`; the
  * `Content-Type`, if it maps to an extension; the suffix of the name, if it is known; `ts` below
- * `lib/`; the bytes.
+ * `lib/`; the bytes. If the bytes are text, and the existing world has an extension of another kind of
+ * text, such as `md`, that extension stays.
  *
  * A `Content-Type` that clients send by default counts as absent: form data,
- * `application/octet-stream`, and below `lib/`, which contains source code only, `text/plain`,
- * which `fetch` adds to every string.
+ * `application/octet-stream`, and `text/plain`, which `fetch` adds to every string.
  *
  * @returns the extension, or a fault if `?ext=` is not valid
  */
@@ -212,16 +218,23 @@ export function chooseExt(hints: ExtHints): { readonly ext: string } | { readonl
     };
   }
   const source = hints.name.startsWith("lib/");
-  const ext = extOfType(hints.contentType, source) ?? extOfName(hints.name) ??
-    (source ? "ts" : sniff(hints.body));
+  const ext = extOfType(hints.contentType) ?? extOfName(hints.name) ??
+    (source ? "ts" : keepOrSniff(hints.existing, hints.body));
   return { ext };
 }
 
-function extOfType(contentType: string | null, source: boolean): string | undefined {
+function keepOrSniff(existing: string | undefined, body: Uint8Array): string {
+  const sniffed = sniff(body);
+  const isKept = existing !== undefined && SNIFFED_TEXT.has(sniffed) &&
+    !SNIFFED_TEXT.has(existing) && isTextExt(existing);
+  return isKept ? existing : sniffed;
+}
+
+function extOfType(contentType: string | null): string | undefined {
   if (contentType === null) return undefined;
   const semicolon = contentType.indexOf(";");
   const type = (semicolon < 0 ? contentType : contentType.slice(0, semicolon)).trim().toLowerCase();
-  if (DEFAULT_TYPES.has(type) || (source && type === "text/plain")) return undefined;
+  if (DEFAULT_TYPES.has(type)) return undefined;
   if (Object.hasOwn(EXTENSIONS, type)) return EXTENSIONS[type];
   const ext = mime.getExtension(type);
   return ext !== null && EXT.test(ext) ? ext : undefined;

@@ -123,6 +123,20 @@ const REPLAY: readonly Scenario[] = [
     has: { "x-meta-old": "yes", "x-meta-author": null },
   },
   {
+    title: "is replaced by what a restore sends",
+    send: "PUT /home/m?from=1",
+    as: T2,
+    headers: { "x-meta-reason": "undo" },
+    status: 200,
+    changes: { "home/m": ["stage_written"] },
+  },
+  {
+    title: "sends the metadata of the restore only",
+    send: "HEAD /home/m",
+    status: 200,
+    has: { "x-meta-reason": "undo", "x-meta-old": null },
+  },
+  {
     title: "accepts a name with every character of a token",
     send: "PUT /home/signs",
     as: T2,

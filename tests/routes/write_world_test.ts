@@ -498,3 +498,20 @@ for (const cached of ["in memory", "on disk"]) {
     });
   });
 }
+
+test("PUT of text keeps the extension of other text, also that which fetch sends", async (server) => {
+  const put = async (target: string, body: string, type?: string) => {
+    const headers = type === undefined ? T2 : { ...T2, "content-type": type };
+    return (await server.send({ method: "PUT", target, headers, body })).text;
+  };
+  assertEquals(await put("/home/n?ext=md", "# a"), '{"version":1,"ext":"md"}\n');
+  assertEquals(
+    await put("/home/n", "# b", "text/plain;charset=UTF-8"),
+    '{"version":2,"ext":"md"}\n',
+  );
+  assertEquals(await put("/home/n", "<b>c</b>"), '{"version":3,"ext":"md"}\n');
+  assertEquals(await put("/home/n", "d", "application/json"), '{"version":4,"ext":"json"}\n');
+  assertEquals(await put("/home/n?ext=txt", "e"), '{"version":5,"ext":"txt"}\n');
+  assertEquals(await put("/home/n", "<b>f</b>", "text/plain"), '{"version":6,"ext":"html"}\n');
+  assertEquals(await put("/home/n?from=1", ""), '{"version":7,"ext":"md"}\n');
+});

@@ -16,14 +16,16 @@ interface Hints {
   type?: string;
   name?: string;
   body?: string | Uint8Array;
+  readonly existing?: string;
 }
 
-function choose({ ext, type, name = "home/x", body = "words" }: Hints): string {
+function choose({ ext, type, name = "home/x", body = "words", existing }: Hints): string {
   const chosen = chooseExt({
     queryExt: ext ?? null,
     contentType: type ?? null,
     name,
     body: typeof body === "string" ? encoder.encode(body) : body,
+    existing,
   });
   return "ext" in chosen ? chosen.ext : `fault: ${chosen.fault}`;
 }
@@ -131,8 +133,6 @@ Deno.test("chooseExt() returns a fault for an invalid ?ext=", () => {
 
 Deno.test("chooseExt() uses a known Content-Type and ignores its parameters", () => {
   const types: Record<string, string> = {
-    "text/plain": "txt",
-    "text/plain;charset=UTF-8": "txt",
     "Text/HTML; charset=utf-8": "html",
     "text/markdown": "md",
     "text/javascript": "js",
@@ -156,11 +156,35 @@ Deno.test("chooseExt() uses a known Content-Type and ignores its parameters", ()
   }
 });
 
+Deno.test("chooseExt() does not take text/plain, which fetch sends for every string", () => {
+  for (const type of ["text/plain", "text/plain;charset=UTF-8", "TEXT/PLAIN"]) {
+    assertEquals(choose({ type, name: "home/x.css" }), "css");
+    assertEquals(choose({ type, body: "<p>words" }), "html");
+    assertEquals(choose({ type, body: "words" }), "txt");
+    assertEquals(choose({ type, name: "lib/x" }), "ts");
+  }
+});
+
+Deno.test("chooseExt() keeps the extension of other text if it only finds text", () => {
+  for (const existing of ["md", "json", "csv", "ts", "svg"]) {
+    assertEquals(choose({ existing }), existing);
+    assertEquals(choose({ existing, body: "<p>words" }), existing);
+    assertEquals(choose({ existing, type: "text/plain" }), existing);
+    assertEquals(choose({ existing, body: BINARY }), "bin");
+    assertEquals(choose({ existing, ext: "txt" }), "txt");
+    assertEquals(choose({ existing, type: "text/html" }), "html");
+    assertEquals(choose({ existing, name: "home/x.css" }), "css");
+  }
+  for (const existing of ["txt", "html", "png", "bin", "nosuch"]) {
+    assertEquals(choose({ existing }), "txt", existing);
+    assertEquals(choose({ existing, body: "<p>words" }), "html", existing);
+  }
+});
+
 Deno.test("chooseExt() returns an extension with the type of the Content-Type", () => {
   for (
     const type of [
       "text/html",
-      "text/plain",
       "text/markdown",
       "text/css",
       "text/csv",

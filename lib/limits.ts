@@ -298,7 +298,9 @@ export const MAX_JSON_DEPTH = 512;
 /** Longest JSON world, and longest text world with a unified diff, that a PATCH changes. */
 export const MAX_PARSED_WORLD_BYTES = 8 * MIB;
 /** Time for the shortest diff of two versions; then a longer one is sent. */
-export const DIFF_TIMEOUT_MS = 200;
+export const DIFF_TIMEOUT_MS = 100;
+/** Longest two texts whose shortest diff is searched; of longer ones a longer diff is sent. */
+export const MAX_SHORTEST_DIFF_BYTES = 4 * MIB;
 
 // Fixed: pages of changes, and the longest wait of a request that holds a place among the streams.
 

@@ -26,6 +26,7 @@ import {
   MAX_WAIT_SECONDS,
 } from "../limits.ts";
 import { MAX_SEARCH_CHARS, MAX_SEARCH_LINES } from "../search_limits.ts";
+import { parseLineRange, parseVersionPair } from "../http/query_ranges.ts";
 import { isInNamespace } from "../world/name.ts";
 import type { RequestContext } from "./request_context.ts";
 import { requestedAccess } from "./requested_access.ts";
@@ -46,6 +47,18 @@ const WORLD: ParametersByMethod = {
     RAW,
     { ...numberParameter("at", "a version number, such as ?at=3"), excludes: ["v"] },
     numberParameter("v", "the number of the version that you have, such as ?v=3"),
+    {
+      name: "lines",
+      accepts: "the numbers of lines, such as ?lines=3-5, ?lines=3- or ?lines=3",
+      isValid: (value) => parseLineRange(value) !== undefined,
+      excludes: ["raw", "v", "wait"],
+    },
+    {
+      name: "diff",
+      accepts: "a version number or two, such as ?diff=3 or ?diff=3..5",
+      isValid: (value) => parseVersionPair(value) !== undefined,
+      excludes: ["raw", "at", "v", "wait", "lines"],
+    },
     { ...WAIT, excludes: ["at"] },
   ],
   PUT: [EXT, FROM],

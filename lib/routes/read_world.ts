@@ -8,7 +8,8 @@ import { redactFor } from "../auth/redact.ts";
 import { createTypeChooser } from "../http/negotiate.ts";
 import { encodePath } from "../http/path.ts";
 import { Problem } from "../http/problem.ts";
-import { hasQuery, readQueryNumber } from "../http/query.ts";
+import { hasQuery, readQueryNumber, readQueryValue } from "../http/query.ts";
+import { parseLineRange, parseVersionPair } from "../http/query_ranges.ts";
 import { parsePrecondition } from "../http/conditional.ts";
 import { MAX_WAIT_SECONDS, WATCHED_RESPONSE_BYTES } from "../limits.ts";
 import type { Waits } from "./stream/waits.ts";
@@ -23,6 +24,7 @@ import {
 import { respondShell } from "../response/shell_page.ts";
 import type { Store, World } from "../world/store.ts";
 import { listCollection, wantsShell } from "./listing/list_collection.ts";
+import { respondDiff, respondLines } from "./text_parts.ts";
 import { toNotModifiedResponse } from "./world_responses.ts";
 
 const HTML = "text/html";
@@ -93,6 +95,19 @@ async function readUncached(
     const world = at === undefined
       ? await store.read(name)
       : await store.readAt(name, at, toJobCaller(context));
+    const lines = parseLineRange(readQueryValue(query, "lines") ?? "");
+    const pair = parseVersionPair(readQueryValue(query, "diff") ?? "");
+    if (world !== undefined && lines !== undefined) {
+      return respondLines(context, redactFor(caller, world), lines);
+    }
+    if (world !== undefined && pair !== undefined) {
+      const { from, to = world.version } = pair;
+      const older = await store.readAt(name, from, toJobCaller(context));
+      const newer = to === world.version
+        ? world
+        : await store.readAt(name, to, toJobCaller(context));
+      return await respondDiff(store, context, redactFor(caller, older), redactFor(caller, newer));
+    }
     if (world !== undefined) {
       // An earlier version, or a world that is too long for the cache.
       if (store.peek(name) !== world) context.connection?.ownContent?.();
@@ -104,7 +119,7 @@ async function readUncached(
   if (!namespace && !store.isCollection(name)) {
     throw new Problem("not-found", `Cannot read ${path}: nothing is here; a PUT would create it`);
   }
-  if (raw || at !== undefined) {
+  if (raw || at !== undefined || hasQuery(query, "lines") || hasQuery(query, "diff")) {
     throw new Problem(
       "not-found",
       `Cannot read the bytes of ${path}: it is a collection, not a world; GET ${path}/ lists it`,

@@ -384,6 +384,13 @@ export interface Store {
    * @throws {StoreError} `absent` if the world never had it, `gone` if it is no longer kept
    */
   readAt(name: string, version: number, caller?: JobCaller): Promise<World>;
+  /**
+   * Returns the unified diff of two text versions, which have at most `MAX_PARSED_WORLD_BYTES` each;
+   * empty if they are equal. It is the shortest one if that can be found in time.
+   *
+   * @throws {StoreError} `busy` if too many reads of long bodies are waiting
+   */
+  diff(before: World, after: World, caller?: JobCaller): Promise<string>;
   /** Replaces or creates a world. */
   put(change: Put): Promise<ChangeResult>;
   /** Appends to a world, or creates it. */

@@ -24,6 +24,7 @@ const COVERED_BY: Readonly<Record<string, string>> = {
   "lib/world/worker/search_server.ts": "tests/world/worker/worker_server_test.ts",
   "lib/world/worker/search_set.ts": "tests/world/worker/search_file_test.ts",
   "lib/world/worker/search_sql.ts": "tests/world/worker/search_file_test.ts",
+  "lib/world/worker/diff_texts.ts": "tests/routes/text_parts_test.ts",
   "lib/world/worker/change_sql.ts": "tests/world/worker/change_file_test.ts",
   "lib/dav/locks/lock_guard.ts": "tests/dav/methods/lock_test.ts",
   "lib/dav/methods/dav_context.ts": "tests/dav/methods/propfind_test.ts",

@@ -247,6 +247,8 @@ const ROWS: readonly Row[] = [
   { id: "readWorld", status: 200, target: "/home/x", headers: TEXT },
   { id: "readWorld", status: 200, target: "/home/x", headers: HTML },
   { id: "readWorld", status: 200, target: "/home/x?raw" },
+  { id: "readWorld", status: 200, target: "/home/x?diff=1..2" },
+  { id: "readWorld", status: 200, target: "/home/x?lines=1" },
   { id: "readWorld", status: 200, target: "/home/x?at=2" },
   { id: "readWorld", status: 200, target: "/usr/share/doc/http.md" },
   { id: "readWorld", status: 206, target: "/home/x?raw", headers: { range: "bytes=0-1" } },

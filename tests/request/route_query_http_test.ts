@@ -25,7 +25,7 @@ interface Route {
   readonly takes: Readonly<Record<string, string>>;
 }
 
-const WORLD = "?raw, ?at, ?v and ?wait";
+const WORLD = "?raw, ?at, ?v, ?lines, ?diff and ?wait";
 const NONE = "no parameters";
 const LISTING = "?deep, ?sort, ?since, ?limit, ?after and ?contents";
 const ROUTES: readonly Route[] = [

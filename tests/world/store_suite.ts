@@ -313,6 +313,14 @@ export function storeSuite(engine: string, withStore: WithStore): void {
     await beforeAndAfter({ store, reopen }, check);
   });
 
+  promise("compares two versions of a text", {}, async ({ store }) => {
+    await put(store, "home/x", "a\nb\n");
+    await put(store, "home/x", "a\nc\n");
+    const [before, after] = [await store.readAt("home/x", 1), await store.readAt("home/x", 2)];
+    assertMatch(await store.diff(before, after), /\n a\n-b\n\+c\n$/);
+    assertEquals(await store.diff(after, after), "");
+  });
+
   promise("edits a lower-layer world", { lower: { "usr/x": "low" } }, async ({ store }) => {
     const patch = (text: string) =>
       store.patch({

@@ -14,20 +14,24 @@ export interface DiffInput {
   /** Name of the old text in the header. */
   readonly oldName: string;
   readonly newName: string;
+  /** What follows each name in the header. */
+  readonly oldNote?: string;
+  readonly newNote?: string;
   readonly oldText: string;
   readonly newText: string;
-  /** Time for the shortest diff, in milliseconds. */
+  /** Time for the shortest diff, in milliseconds; 0 does not search it. */
   readonly timeoutMs: number;
 }
 
 /** Returns the unified diff; empty if the texts are equal. */
 export function createUnifiedDiff(input: DiffInput): string {
-  const { oldName, newName, oldText, newText, timeoutMs } = input;
+  const { oldName, newName, oldNote, newNote, oldText, newText, timeoutMs } = input;
   if (oldText === newText) return "";
   const options = { context: CONTEXT, timeout: timeoutMs };
-  const patch = structuredPatch(oldName, newName, oldText, newText, "", "", options) ??
-    coarsePatch(input);
-  return formatPatch(patch, {
+  const shortest = timeoutMs > 0
+    ? structuredPatch(oldName, newName, oldText, newText, oldNote, newNote, options)
+    : undefined;
+  return formatPatch(shortest ?? coarsePatch(input), {
     includeIndex: false,
     includeUnderline: false,
     includeFileHeaders: true,
@@ -35,7 +39,9 @@ export function createUnifiedDiff(input: DiffInput): string {
 }
 
 /** Replaces everything between the common first and last lines. */
-function coarsePatch({ oldName, newName, oldText, newText }: DiffInput): StructuredPatch {
+function coarsePatch(
+  { oldName, newName, oldNote, newNote, oldText, newText }: DiffInput,
+): StructuredPatch {
   const [before, after] = [toEndedLines(oldText), toEndedLines(newText)];
   const shorter = Math.min(before.length, after.length);
   let start = 0;
@@ -55,8 +61,8 @@ function coarsePatch({ oldName, newName, oldText, newText }: DiffInput): Structu
   return {
     oldFileName: oldName,
     newFileName: newName,
-    oldHeader: "",
-    newHeader: "",
+    oldHeader: oldNote,
+    newHeader: newNote,
     hunks: [{
       oldStart: first + 1,
       oldLines: before.length - same + context - first,

@@ -309,6 +309,10 @@ class SqliteStore implements Store {
     return toWorld(name, await this.#waits.run("read", [name], read));
   }
 
+  async diff(before: World, after: World, caller: JobCaller = {}): Promise<string> {
+    return await this.#files.diff(before, after, caller);
+  }
+
   put(change: Put): Promise<ChangeResult> {
     return this.#submit(plans.planPut(change, this.#lower.get(change.name)));
   }

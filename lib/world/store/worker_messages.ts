@@ -275,6 +275,14 @@ export type SearchUpdateJob =
   | { readonly id: number; readonly kind: "sweepSearch" }
   | { readonly id: number; readonly kind: "indexSearch" };
 
+/** A text that is compared. */
+export interface DiffedText {
+  /** Its name in the header of the diff, such as `home/x` and `version 3`. */
+  readonly name: string;
+  readonly note: string;
+  readonly body: Uint8Array<ArrayBuffer>;
+}
+
 /** A job of the reader. */
 export type ReadJob =
   | {
@@ -293,6 +301,12 @@ export type ReadJob =
     readonly maxBytes?: number;
   }
   | { readonly id: number; readonly kind: "stat"; readonly names: readonly string[] }
+  | {
+    readonly id: number;
+    readonly kind: "diff";
+    readonly before: DiffedText;
+    readonly after: DiffedText;
+  }
   | { readonly id: number; readonly kind: "otherKey"; readonly names: readonly string[] }
   | AuditJob
   | CancelJob
@@ -378,6 +392,7 @@ export interface JobResults {
   readAt: LimitedResult;
   stat: readonly StatResult[];
   otherKey: readonly boolean[];
+  diff: string;
   audit: AuditResult | undefined;
   cancel: undefined;
   log: readonly ChainEvent[] | undefined;

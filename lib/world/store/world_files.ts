@@ -12,6 +12,7 @@ import {
   type LongJobCounts,
   type Rename,
   StoreError,
+  type World,
 } from "../store.ts";
 import { KeyedLock } from "./keyed_lock.ts";
 import { type LongJobLimits, LongJobs } from "./long_jobs.ts";
@@ -127,6 +128,27 @@ export class WorldFiles {
       () => reader.run<"readAt">({ kind: "readAt", name, version, maxBytes: MAX_SHORT_READ_BYTES }),
       () => longReader.run<"readAt">({ kind: "readAt", name, version }),
     );
+  }
+
+  /**
+   * Compares two text versions in the Worker for long jobs.
+   *
+   * @throws {StoreError} `busy` if too many reads of long bodies are waiting
+   */
+  async diff(before: World, after: World, caller: JobCaller): Promise<string> {
+    this.assertOpen();
+    const toText = ({ name, version, body }: World) => ({ name, note: `version ${version}`, body });
+    return await this.#longReads.run<string>({
+      key: `diff ${before.version} ${after.version} ${after.name}`,
+      name: after.name,
+      fileState: { text: "", isSettled: false },
+      start: () =>
+        this.track(this.#workers.longReader.run<"diff">({
+          kind: "diff",
+          before: toText(before),
+          after: toText(after),
+        })),
+    }, { client: "", ...caller });
   }
 
   async #readInTwoSteps<T>(

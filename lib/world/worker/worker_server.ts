@@ -26,6 +26,7 @@ import type {
 } from "../store/worker_messages.ts";
 import { serveIndex } from "./index_server.ts";
 import { Reader } from "./reader.ts";
+import { diffTexts } from "./diff_texts.ts";
 import { SearchServer } from "./search_server.ts";
 import { Writer } from "./writer.ts";
 
@@ -153,6 +154,8 @@ function serveReader(port: StorePort, setup: WorkerSetup): void {
         return reader.readAt(job.name, job.version, job.maxBytes);
       case "stat":
         return job.names.map((name) => stat(reader, name));
+      case "diff":
+        return diffTexts(job.before, job.after);
       case "otherKey":
         return job.names.map((name) => reader.hasOtherKey(name));
       case "chain":

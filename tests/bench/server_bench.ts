@@ -114,6 +114,75 @@ async function throughput(): Promise<void> {
   await Deno.remove(data, { recursive: true });
 }
 
+/** A JSON text of about 2 KB, of which each edit changes one of the members `n0` to `n49`. */
+const BOARD = JSON.stringify(
+  Object.fromEntries([
+    ...Array.from({ length: 50 }, (_, i) => [`n${i}`, 100_000]),
+    ["text", "x".repeat(1200)],
+  ]),
+  null,
+  2,
+);
+
+/** The script of `wrk` that sends one request to each of 50 worlds in turn. */
+function editScript(method: string, type: string, body: string): string {
+  return `local n = 0
+request = function() n = n + 1
+  local i, value = n % 50, tostring(100000 + n % 900000)
+  return wrk.format("${method}", "/home/e/n" .. i, {["Content-Type"] = "${type}"}, ${body})
+end`;
+}
+
+/** PATCH of a small part of a text of 2 KB, compared with PUT of the text, in turn. */
+async function edits(): Promise<void> {
+  const data = temp();
+  await using server = await startServer(data);
+  for (let i = 0; i < 50; i++) await put(server, `e/n${i}`, BOARD);
+  const lua = (text: string) => JSON.stringify(text);
+  const [before = ""] = BOARD.split("100000", 1);
+  const rest = BOARD.slice(before.length + "100000".length);
+  const scripts: Readonly<Record<string, string>> = {
+    put: editScript("PUT", "application/json", `${lua(before)} .. value .. ${lua(rest)}`),
+    merge: editScript(
+      "PATCH",
+      "application/merge-patch+json",
+      `'{"n7":' .. value .. '}'`,
+    ),
+    patch: editScript(
+      "PATCH",
+      "application/json-patch+json",
+      `'[{"op":"replace","path":"/n7","value":' .. value .. '}]'`,
+    ),
+    text: editScript(
+      "PATCH",
+      "application/json",
+      `'{"line":9,"replace":"  \\\\"n7\\\\": ' .. value .. ',"}'`,
+    ),
+  };
+  const found: Record<string, number[]> = {};
+  for (const script of Object.values(scripts)) await load(server.url, { seconds: 1, script });
+  for (let round = 0; round < ROUNDS; round++) {
+    for (const [kind, script] of Object.entries(scripts)) {
+      const { perSecond, errors } = await load(server.url, { script });
+      if (errors > 0) throw new Error(`${kind}: ${errors} errors`);
+      (found[kind] ??= []).push(perSecond);
+    }
+  }
+  const limit = median(found.put ?? []);
+  const kinds = { merge: "JSON merge patch", patch: "JSON patch", text: "one line" };
+  for (const [kind, what] of Object.entries(kinds)) {
+    report({
+      what: `PATCH of 2 KB, ${what}, compared with PUT`,
+      found: median(found[kind] ?? []),
+      unit: "req/s",
+      limit,
+      aim: ">= 0.8",
+    });
+  }
+  await server.stop();
+  await Deno.remove(data, { recursive: true });
+}
+
 /** Listings and starts with many worlds. */
 async function scale(): Promise<void> {
   const data = temp();
@@ -220,7 +289,13 @@ async function idle(): Promise<void> {
 }
 
 if (import.meta.main) {
-  const parts: Record<string, () => Promise<void>> = { throughput, scale, subscribers, idle };
+  const parts: Record<string, () => Promise<void>> = {
+    throughput,
+    edits,
+    scale,
+    subscribers,
+    idle,
+  };
   const names = Deno.args.length === 0 ? Object.keys(parts) : Deno.args;
   for (const name of names) await parts[name]?.();
 }

@@ -247,10 +247,12 @@ class Parser {
       longer.set(this.#table);
       this.#table = longer;
     }
-    this.#table.set(
-      [kind, this.#scanner.getTokenOffset(), 0, 0, 0, this.#keyStart, this.#keyEnd],
-      id * FIELDS,
-    );
+    const table = this.#table;
+    const row = id * FIELDS;
+    table[row + KIND] = kind;
+    table[row + START] = this.#scanner.getTokenOffset();
+    table[row + KEY_START] = this.#keyStart;
+    table[row + KEY_END] = this.#keyEnd;
     this.#keyStart = this.#keyEnd = -1;
     return id;
   }

@@ -293,6 +293,10 @@ export const MAX_UNSPLIT_LISTING_BYTES = 64 * KIB;
 export const MAX_EDITS = 10_000;
 /** Work of one PATCH in the writer: characters that are read, compared or copied. */
 export const MAX_EDIT_STEPS = 64 * MIB;
+/** Work of one value of a JSON text, as compared with one character. */
+export const EDIT_STEPS_PER_VALUE = 16;
+/** Lines of one unified diff. */
+export const MAX_DIFF_LINES = 250_000;
 /** Levels of arrays and objects at a place that a PATCH changes, and in what it adds. */
 export const MAX_JSON_DEPTH = 512;
 /** Longest JSON world, and longest text world with a unified diff, that a PATCH changes. */

@@ -7,7 +7,7 @@ import { MAX_PARSED_WORLD_BYTES } from "../../limits.ts";
 import type { Edit, EditFormat } from "../edit_format.ts";
 import { isUtf8 } from "../media_type.ts";
 import { EditBudget, EditFault } from "./edit_fault.ts";
-import { JsonDocument } from "./json_document.ts";
+import { JsonDocument, parseWithin } from "./json_document.ts";
 import { applyJsonPatch } from "./json_patch.ts";
 import { JsonSource, JsonSyntaxFault } from "./json_source.ts";
 import { applyMergePatch } from "./merge_patch.ts";
@@ -62,7 +62,7 @@ function apply(
   if (format === "text/x-diff") {
     return encoder.encode(applyUnifiedDiff(text, withoutMark(sent), budget));
   }
-  const patch = parseSource(withoutMark(sent), "malformed", "the body");
+  const patch = orEditFault(() => parseWithin(withoutMark(sent), budget), "malformed", "the body");
   const mark = text.startsWith(BYTE_ORDER_MARK) ? BYTE_ORDER_MARK : "";
   const document = parseDocument(text.slice(mark.length), budget);
   if (format === "application/json-patch+json") applyJsonPatch(document, patch, budget);
@@ -79,13 +79,9 @@ function parseJsonBody(sent: string): unknown {
     return JSON.parse(withoutMark(sent));
   } catch {
     // For the line and the column, which the runtime does not report for every text.
-    parseSource(withoutMark(sent), "malformed", "the body");
+    orEditFault(() => JsonSource.parse(withoutMark(sent)), "malformed", "the body");
     throw new EditFault("malformed", "the body is not JSON");
   }
-}
-
-function parseSource(text: string, kind: "malformed" | "conflict", what: string): JsonSource {
-  return orEditFault(() => JsonSource.parse(text), kind, what);
 }
 
 function parseDocument(text: string, budget: EditBudget): JsonDocument {

@@ -7,7 +7,7 @@
  * the name removes all of them.
  */
 
-import { MAX_JSON_DEPTH } from "../../limits.ts";
+import { EDIT_STEPS_PER_VALUE, MAX_JSON_DEPTH } from "../../limits.ts";
 import { type EditBudget, EditFault, quoteText } from "./edit_fault.ts";
 import { JsonSource } from "./json_source.ts";
 import {
@@ -96,8 +96,7 @@ export class JsonDocument {
    */
   constructor(text: string, budget: EditBudget) {
     this.#budget = budget;
-    budget.spend(text.length);
-    this.#source = JsonSource.parse(text);
+    this.#source = parseWithin(text, budget);
     this.#style = detectStyle(this.#source);
     this.#root = new JsonNode(this.#source, 0, "");
   }
@@ -200,8 +199,7 @@ export class JsonDocument {
         base: multiline ? base : undefined,
         dropNulls,
       });
-      this.#budget.spend(text.length);
-      return new JsonNode(JsonSource.parse(text), 0, base);
+      return new JsonNode(parseWithin(text, this.#budget), 0, base);
     };
     if (parent === undefined) {
       this.#root = create("", this.#style.unit !== undefined);
@@ -247,14 +245,13 @@ export class JsonDocument {
     }
     const pieces: string[] = [];
     this.#render(node, pieces);
-    return new JsonNode(JsonSource.parse(pieces.join("")), 0, node.base);
+    return new JsonNode(parseWithin(pieces.join(""), this.#budget), 0, node.base);
   }
 
   /** Returns a value with another indentation. */
   #atBase({ source, id, base: from }: JsonNode, base: string): JsonNode {
     const text = reindent(source.textOf(id), from, base);
-    this.#budget.spend(text.length);
-    return new JsonNode(JsonSource.parse(text), 0, base);
+    return new JsonNode(parseWithin(text, this.#budget), 0, base);
   }
 
   #assertDepth({ path }: JsonPlace, depth: number): void {
@@ -290,7 +287,7 @@ export class JsonDocument {
       places?.set(source.key(child), items.length);
       items.push(child);
     }
-    this.#budget.spend(items.length);
+    this.#budget.spend(items.length * EDIT_STEPS_PER_VALUE / 2);
     node.items = items;
     node.places = places;
     node.hasDoubles = places !== undefined && places.size < items.length;
@@ -307,7 +304,7 @@ export class JsonDocument {
   /** Removes the earlier members of a name. */
   #removeDoubles(parent: JsonNode, key: string): void {
     const { source, items = [] } = parent;
-    this.#budget.spend(items.length);
+    this.#budget.spend(items.length * EDIT_STEPS_PER_VALUE);
     for (const [at, item] of items.entries()) {
       const id = typeof item === "number" ? item : item.origin;
       if (id !== undefined && id !== REMOVED && source.key(id) === key) items[at] = REMOVED;
@@ -413,4 +410,12 @@ export class JsonDocument {
 /** The white space before an item that is not the first one. */
 function gapOf({ id }: JsonNode, item: Item, gaps: Gaps): string {
   return item.origin === id + 1 ? gaps.other : item.gap ?? gaps.other;
+}
+
+/** Parses a text and counts the work. */
+export function parseWithin(text: string, budget: EditBudget): JsonSource {
+  budget.spend(text.length);
+  const source = JsonSource.parse(text);
+  budget.spend(source.size * EDIT_STEPS_PER_VALUE);
+  return source;
 }

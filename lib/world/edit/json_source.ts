@@ -71,6 +71,11 @@ export class JsonSource {
     return new JsonSource(text, new Parser(text).parse());
   }
 
+  /** Number of values in the text. */
+  get size(): number {
+    return this.next(0);
+  }
+
   /** Kind of a value. */
   kind(id: number): JsonKind {
     return KINDS[this.#at(id, KIND)] ?? "literal";

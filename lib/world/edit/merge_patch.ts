@@ -8,7 +8,7 @@ import { type JsonDocument, JsonNode } from "./json_document.ts";
 import { isEqualJson } from "./json_equal.ts";
 import type { JsonSource } from "./json_source.ts";
 import { isNull, lastMembers } from "./json_style.ts";
-import { MAX_JSON_DEPTH } from "../../limits.ts";
+import { MAX_EDITS, MAX_JSON_DEPTH } from "../../limits.ts";
 
 /**
  * Applies a merge patch. It always applies to a JSON document.
@@ -25,23 +25,34 @@ export function applyMergePatch(
   if (patch.depth(0) > MAX_JSON_DEPTH) {
     throw new EditFault("too-large", `the patch has more than ${MAX_JSON_DEPTH} levels`);
   }
-  merge(document, patch, 0, [], document.root, budget);
+  merge({ document, patch, budget, count: 0 }, 0, [], document.root);
+}
+
+/** A merge that runs. */
+interface Merge {
+  readonly document: JsonDocument;
+  readonly patch: JsonSource;
+  readonly budget: EditBudget;
+  /** Members that were changed. */
+  count: number;
 }
 
 function merge(
-  document: JsonDocument,
-  patch: JsonSource,
+  merging: Merge,
   id: number,
   keys: readonly string[],
   target: JsonNode | undefined,
-  budget: EditBudget,
 ): void {
+  const { document, patch, budget } = merging;
   budget.spend(1 + keys.length);
   if (patch.kind(id) === "object" && target?.kind === "object") {
     for (const [name, value] of lastMembers(patch, id)) {
-      merge(document, patch, value, [...keys, name], document.member(target, name), budget);
+      merge(merging, value, [...keys, name], document.member(target, name));
     }
     return;
+  }
+  if (++merging.count > MAX_EDITS) {
+    throw new EditFault("too-large", `the patch changes more than ${MAX_EDITS} members`);
   }
   const place = document.find(keys);
   if ("missing" in place) return; // the objects on the way exist

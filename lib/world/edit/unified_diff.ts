@@ -5,7 +5,7 @@
  */
 
 import { parsePatch, type StructuredPatchHunk } from "../../deps/diff.ts";
-import { MAX_EDITS } from "../../limits.ts";
+import { MAX_DIFF_LINES, MAX_EDITS } from "../../limits.ts";
 import { type EditBudget, EditFault, quoteText } from "./edit_fault.ts";
 
 /** One hunk: the lines that it needs, and those that take their place, with their ends. */
@@ -27,6 +27,7 @@ interface Hunk {
  */
 export function applyUnifiedDiff(text: string, diff: string, budget: EditBudget): string {
   budget.spend(text.length + diff.length);
+  assertLines(diff);
   const hunks = readHunks(diff, endOf(text));
   const lines = toEndedLines(text);
   const places = new LinePlaces(lines, budget);
@@ -49,6 +50,17 @@ export function applyUnifiedDiff(text: string, diff: string, budget: EditBudget)
     throw new EditFault("conflict", `line ${unended + 1} of the result has no line end`);
   }
   return result.join("");
+}
+
+/** The package that parses a diff takes about a microsecond for each line. */
+function assertLines(diff: string): void {
+  let lines = 1;
+  for (let at = diff.indexOf("\n"); at >= 0; at = diff.indexOf("\n", at + 1)) lines++;
+  if (lines <= MAX_DIFF_LINES) return;
+  throw new EditFault(
+    "too-large",
+    `the diff has ${lines} lines; at most ${MAX_DIFF_LINES} are allowed`,
+  );
 }
 
 /** Splits a text into lines with their ends; the last one may have none. */

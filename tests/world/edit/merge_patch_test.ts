@@ -1,6 +1,6 @@
 /** Tests of JSON Merge Patch: the examples of RFC 7396, exact texts, and random patches. */
 import { assertEquals, assertStrictEquals, assertThrows } from "../../support/assert.ts";
-import { MAX_JSON_DEPTH } from "../../../lib/limits.ts";
+import { MAX_EDITS, MAX_JSON_DEPTH } from "../../../lib/limits.ts";
 import { EditBudget, EditFault } from "../../../lib/world/edit/edit_fault.ts";
 import { JsonDocument } from "../../../lib/world/edit/json_document.ts";
 import { JsonSource } from "../../../lib/world/edit/json_source.ts";
@@ -91,6 +91,18 @@ Deno.test("applyMergePatch() takes a patch of MAX_JSON_DEPTH levels and not of o
   const nested = (levels: number) => `${'{"a":'.repeat(levels)}1${"}".repeat(levels)}`;
   assertStrictEquals(mergeText("{}", nested(MAX_JSON_DEPTH)), nested(MAX_JSON_DEPTH));
   assertThrows(() => mergeText("{}", nested(MAX_JSON_DEPTH + 1)), EditFault);
+});
+
+Deno.test("applyMergePatch() changes MAX_EDITS members and not one more", () => {
+  const patch = (count: number) =>
+    JSON.stringify(Object.fromEntries(Array.from({ length: count }, (_, i) => [`k${i}`, i])));
+  assertStrictEquals(mergeText("{}", patch(MAX_EDITS)), patch(MAX_EDITS));
+  assertThrows(() => mergeText("{}", patch(MAX_EDITS + 1)), EditFault);
+  // An object that is new is one change.
+  assertStrictEquals(
+    mergeText("{}", `{"a":${patch(MAX_EDITS + 1)}}`),
+    `{"a":${patch(MAX_EDITS + 1)}}`,
+  );
 });
 
 Deno.test("applyMergePatch() agrees with the pseudo code of RFC 7396 on random documents", () => {

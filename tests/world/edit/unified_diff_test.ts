@@ -1,5 +1,6 @@
 /** Tests of unified diffs: dialects, line ends, places, and random texts. */
 import { assert, assertMatch, assertStrictEquals } from "../../support/assert.ts";
+import { MAX_DIFF_LINES } from "../../../lib/limits.ts";
 import { createUnifiedDiff } from "../../../lib/world/edit/create_diff.ts";
 import { EditBudget, EditFault } from "../../../lib/world/edit/edit_fault.ts";
 import { applyUnifiedDiff, toEndedLines } from "../../../lib/world/edit/unified_diff.ts";
@@ -170,6 +171,13 @@ Deno.test("applyUnifiedDiff() refuses what is not a diff of one text", () => {
   for (const body of bodies) {
     assertStrictEquals(faultOf("a\n", body).kind, "malformed", JSON.stringify(body));
   }
+});
+
+Deno.test("applyUnifiedDiff() takes a diff of MAX_DIFF_LINES lines and not of one more", () => {
+  const added = MAX_DIFF_LINES - 2;
+  const diff = `@@ -0,0 +1,${added} @@\n${"+\n".repeat(added)}`;
+  assertStrictEquals(patchLines("", diff).length, added);
+  assertStrictEquals(faultOf("", `${diff}\n`).kind, "too-large");
 });
 
 Deno.test("applyUnifiedDiff() turns a text into another with their diff", () => {

@@ -49,7 +49,6 @@ const FRAGMENTS: Readonly<Record<string, string>> = {
   "lib/tools/generate_worlds_module.ts": "a developer command",
   "lib/world/by_filter.ts": "the rule which callers a filter matches, with its own test",
   "lib/world/edit/find_bytes.ts": "an algorithm with its own test",
-  "lib/world/edit/merge_patch.ts": "one of four formats, with its own test",
   "lib/world/worker/diff_texts.ts": "the limits of a job, with its own test",
   "lib/routes/patch_world.ts": "the handler of one method",
   "lib/world/file/probe_folder.ts": "the check of a disk, with its own test",

@@ -158,8 +158,8 @@ Deno.test("the shell shows and changes worlds in the browser", async (t) => {
         const { page, messages } = await openPage(browser);
         await server.put("/home/shared.txt", "one\ntwo\n", { "x-meta-author": "ada" });
         await page.goto(`${url}/home/shared.txt`);
-        await page.getByText("ada").waitFor();
-        await page.keyboard.press("e");
+        await page.getByText("version 1", { exact: true }).waitFor();
+        await page.keyboard.press("e"); // the metadata may not be shown yet
         await page.getByLabel("Text of").fill("one\nmine\n");
         await server.put("/home/shared.txt", "one\ntheirs\n");
         await page.getByRole("button", { name: "Save" }).click();
@@ -275,7 +275,7 @@ Deno.test("the shell shows and changes worlds in the browser", async (t) => {
     await t.step(
       "a capability starts at its prefix, and gets an error for other paths",
       async () => {
-        const minted = await fetch(`${url}/auth/mint?prefix=/home/notes&mode=r`, {
+        const minted = await fetch(`${url}/auth/mint?prefix=/home/notes&mode=rwd`, {
           method: "POST",
           headers: { authorization: `Bearer ${server.approve}` },
         });
@@ -287,6 +287,9 @@ Deno.test("the shell shows and changes worlds in the browser", async (t) => {
         await page.getByText("the capability covers /home/notes").waitFor();
         await page.getByRole("link", { name: "Home", exact: true }).click();
         await page.waitForURL(`${url}/home/notes/`);
+        await page.getByRole("button", { name: "/home/notes", exact: true }).click();
+        await page.getByText("can read, write, delete and move below /home/notes").waitFor();
+        await page.keyboard.press("Escape");
         await page.getByRole("link", { name: "plan.md" }).click();
         await page.getByRole("heading", { name: "A plan" }).waitFor();
         await page.getByText("verified").waitFor();

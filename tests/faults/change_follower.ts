@@ -80,7 +80,11 @@ export class ChangeFollower {
       JSON
         .parse(text);
     for (const change of changes) {
-      assertEquals(this.#cursors.has(change.cursor), false, `the cursor of ${text} came twice`);
+      assertEquals(
+        this.#cursors.has(change.cursor),
+        false,
+        `the cursor ${change.cursor} came twice`,
+      );
       this.#cursors.add(change.cursor);
       const key = keyOf(change);
       assertEquals(this.#events.has(key), false, `the event ${key} came twice`);

@@ -280,7 +280,7 @@ const ROUTES: Readonly<Record<string, Route>> = {
     const format = pick(FORMATS);
     const isKnown = chance(0.95);
     const type = isKnown
-      ? format + pick(["", "", "; charset=utf-8", "; charset=utf-16"])
+      ? format + pick(["", "", "", "", "; charset=utf-8", "; charset=utf-8", "; charset=utf-16"])
       : "text/plain";
     return {
       method: "PATCH",
@@ -316,7 +316,7 @@ const ROUTES: Readonly<Record<string, Route>> = {
       : pick(["/home/dir/new", "/home/dir/moved", "/home/dir/y/"]),
     headers: some(chance, pick, 0.3, "idempotency-key", KEYS),
     body: undefined,
-    tiers: WRITERS,
+    tiers: ["T3", "rwd", "rwd", ...WRITERS],
   }),
   MOVE: ({ pick, chance }) => ({
     method: "MOVE",
@@ -342,7 +342,7 @@ const ROUTES: Readonly<Record<string, Route>> = {
       ...some(chance, pick, 0.1, "depth", ["0", "infinity"]),
     ],
     body: undefined,
-    tiers: WRITERS,
+    tiers: ["T3", "T3", "rwd", "rwd", "rwd", ...WRITERS],
   }),
   read: ({ pick, chance }) => ({
     method: pick(["GET", "GET", "HEAD"]),

@@ -12,12 +12,27 @@ import { pathOf } from "./place.js?raw";
 await style("boxes");
 
 /**
+ * Reads the metadata of the world, because saving without it would remove it, and makes the editor.
+ *
  * @param {string} name
  * @param {import("./viewers.js").Shown | undefined} world the current version; undefined if none
- * @param {[string, string][]} meta its `x-meta-*` pairs
+ * @param {AbortSignal} signal ends the request
  * @param {() => void} done called after saving or cancelling
+ * @returns undefined if the metadata cannot be read
  */
-export function editor(name, world, meta, done) {
+export async function openEditor(name, world, signal, done) {
+  if (world === undefined) return editor(name, world, [], done);
+  try {
+    const { headers } = await sendRequest(pathOf(name), { method: "HEAD", signal });
+    return editor(name, world, [...headers].filter(([key]) => key.startsWith("x-meta-")), done);
+  } catch (error) {
+    if (!signal.aborted) noteError(error);
+    return undefined;
+  }
+}
+
+/** `meta` has the `x-meta-*` pairs of the world. */
+function editor(name, world, meta, done) {
   const path = pathOf(name);
   // A text area has LF only. A text with CRLF is sent with CRLF.
   const crlf = /\r\n/.test(world?.text ?? "") && !/[^\r]\n/.test(world?.text ?? "");

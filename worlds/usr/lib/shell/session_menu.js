@@ -44,8 +44,11 @@ export async function openSession() {
 
 function describe(caller, signedIn) {
   if (caller.prefix) {
-    const mode = caller.mode === "rw" ? "read and write" : "read";
-    return `A capability: can ${mode} below ${caller.prefix}, valid for another ${
+    const can = {
+      rw: "read and write",
+      rwd: "read, write, delete and move",
+    }[caller.mode] ?? "read";
+    return `A capability: can ${can} below ${caller.prefix}, valid for another ${
       duration(caller.ttl_sec)
     }.`;
   }

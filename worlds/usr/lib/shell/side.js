@@ -41,7 +41,7 @@ export function side(name, signal, onVersion) {
   async function update(world) {
     const mine = ++turn;
     const head = await request(path, { method: "HEAD", signal }).catch(() => undefined);
-    if (mine !== turn || signal.aborted) return undefined;
+    if (mine !== turn || signal.aborted) return;
     const meta = [...(head?.headers ?? [])].filter(([key]) => key.startsWith("x-meta-"));
     drawFacts(world, meta);
     if (world.version > 0) await drawChain(mine);
@@ -51,7 +51,6 @@ export function side(name, signal, onVersion) {
         h("li", { class: "hint" }, "Delivered with the server, and not changed."),
       );
     }
-    return meta;
   }
 
   function drawFacts(world, meta) {
@@ -115,7 +114,7 @@ function eventRow({ id, timestamp, type, payload }, onVersion) {
   const what = {
     stage_written: payload.from_version
       ? `restored version ${payload.from_version}`
-      : `written, ${size(payload.len)}`,
+      : `${payload.op === "patch" ? "edited" : "written"}, ${size(payload.len)}`,
     stage_appended: `appended, ${size(payload.append_len)}`,
     state_transition: `${payload.from || "new"} → ${payload.to}`,
     world_moved: `moved from ${payload.from}`,

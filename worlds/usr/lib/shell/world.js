@@ -66,7 +66,6 @@ class WorldPage {
   #source = false;
   #editing = false;
   #earlier;
-  #meta = [];
   #children = 0;
   #side;
 
@@ -143,9 +142,10 @@ class WorldPage {
   /** Opens the editor in place of the content. */
   async edit() {
     if (this.#editing || (this.world !== undefined && this.world.text === undefined)) return;
-    const { editor } = await import("./editor.js?raw");
+    const { openEditor } = await import("./editor.js?raw");
+    const form = await openEditor(this.name, this.world, this.signal, () => this.#stopEditing());
+    if (this.#editing || form === undefined) return;
     this.#editing = true;
-    const form = editor(this.name, this.world, this.#meta, () => this.#stopEditing());
     this.#viewer = undefined;
     this.#content.className = "content editing";
     this.#content.replaceChildren(form.node);
@@ -222,7 +222,7 @@ class WorldPage {
       }
       if (this.world === undefined) return;
       fill(this.#aside, this.plugin?.node, this.#side.node);
-      this.#meta = await this.#side.update(this.world) ?? this.#meta;
+      await this.#side.update(this.world);
     }, now ? 0 : PANEL_DELAY_MS);
   }
 

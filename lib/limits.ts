@@ -327,6 +327,13 @@ export const STAGED_EVENTS_PER_STEP = 2_000;
 export const CHAIN_EVENTS_PER_READ = 2_000;
 /** Changes that are written to the change index in one transaction. */
 export const MAX_INDEX_BATCH = 500;
+/**
+ * Changes that wait in memory for the change index. Beyond it only their names wait, and the events are
+ * read from the chains again.
+ */
+export const MAX_INDEX_WAITING = 10_000;
+/** Bytes of bodies that wait with these changes. Beyond it a follower reads the body again. */
+export const MAX_INDEX_WAITING_BYTES = 64 * MIB;
 /** Newest events that are compared with the change index in one step at the start. */
 export const CHANGE_HEADS_PER_CHECK = 1_000;
 /** Shortest time between two transactions of the change index, so that many changes share one. */

@@ -538,8 +538,6 @@ const MAX_ENDED_SESSIONS = 1024;
 const MAX_CLIENT_CHARS = 128;
 /** Longest text that one tool returns, in characters; a longer one is cut, and the rest can be read. */
 const MAX_TEXT_CHARS = 64 * 1024;
-/** Longest list of entries, hits or events that one tool returns, in characters of JSON. */
-const MAX_ROWS_CHARS = 1024 * 1024;
 /** Longest picture that the tool `read` returns, in bytes. */
 const MAX_PICTURE_BYTES = 1024 * 1024;
 /** Longest content that `resources/read` returns, in bytes. */
@@ -949,49 +947,6 @@ function toChangedWorlds(value: unknown): ChangedWorlds {
     if (id === 1 || typeof type === "string" && type.startsWith("world_")) isListChanged = true;
   }
   return { names, isListChanged, cursor: String(cursor), isIncomplete: false };
-}
-
-// ---- plugins/mcp/credential.ts
-
-/**
- * Identifies the credential of a caller: sessions are bound to it, and limits count it. The name in the
- * logs is not enough: several capabilities can have the same one, and the holder of a capability can
- * derive others with any number of names.
- */
-
-/** The credential of a caller. */
-interface Credential {
-  /** Distinguishes it from every other credential. */
-  readonly holder: string;
-  /** Is the same for a capability and for all that were derived from it. Limits count it. */
-  readonly owner: string;
-}
-
-/**
- * Identifies the credential of a caller.
- *
- * @throws {Problem} the capability has expired or was revoked
- */
-async function identify(
-  { tier, by, fetch }: PluginCaller,
-  signal: AbortSignal,
-): Promise<Credential> {
-  if (!by.startsWith("cap:")) {
-    const holder = JSON.stringify([tier, by]);
-    return { holder, owner: holder };
-  }
-  const { value } = await readJson({ fetch, signal }, "/auth/whoami").catch((error) => {
-    if (!(error instanceof ServerRefusal)) throw error;
-    throw new Problem({ ...error.problem, status: error.status }, error.message);
-  });
-  const found = isRecord(value) ? value : {};
-  const { id = null, exp = null, prefixes = null, mode = null } = found;
-  // A capability without an id is known by the prefix with which it was minted.
-  const [minted = null] = Array.isArray(prefixes) ? prefixes : [];
-  return {
-    holder: JSON.stringify([tier, by, id, exp, prefixes, mode]),
-    owner: JSON.stringify(["cap", id ?? minted]),
-  };
 }
 
 // ---- plugins/mcp/json_rpc.ts
@@ -1693,12 +1648,6 @@ function page(
   next: string | undefined,
   structured: Members,
 ): ToolOutput {
-  const size = JSON.stringify(structured).length;
-  if (size > MAX_ROWS_CHARS) {
-    throw new ArgumentFault(
-      `the result has ${size} characters, more than ${MAX_ROWS_CHARS}; use a smaller limit`,
-    );
-  }
   let length = 0;
   const shown = lines.filter((line) => (length += line.length + 1) <= MAX_TEXT_CHARS);
   const left = lines.length - shown.length;
@@ -1927,11 +1876,6 @@ const moveTool: Tool = {
     path: { type: "string", description: "The new path" },
     from: { type: "string", description: "The old path" },
     "version?": { type: "integer" },
-    "moved?": {
-      type: "array",
-      items: { type: "array" },
-      description: "Of a collection: the old and the new name of each world",
-    },
   }, false),
   annotations: CHANGES,
   async run(args, caller) {
@@ -1945,12 +1889,11 @@ const moveTool: Tool = {
         overwrite: args.flag("overwrite") ? "T" : "F",
       },
     });
-    const { version, moved: rows } = sent;
+    const { version } = sent;
     const moved = { path: pathText(to), from: pathText(named) };
     return toolOutput([`Moved ${moved.from} to ${moved.path}.`], {
       ...moved,
       ...(typeof version === "number" && { version }),
-      ...(Array.isArray(rows) && { moved: rows }),
     });
   },
 };
@@ -2682,8 +2625,7 @@ interface Subscriptions {
   stream?: SessionStream;
   /** When the session was last used, in milliseconds. */
   usedAt: number;
-  /** The credential for which limits are counted. */
-  readonly owner: string;
+  readonly holder: string;
 }
 
 /** The open stream of a session. */
@@ -2751,14 +2693,13 @@ class Sessions {
   /**
    * Returns the subscriptions of a session, and begins to keep them.
    *
-   * @param owner the credential for which limits are counted
    * @returns undefined if too many sessions are kept
    */
-  keep({ id }: Session, owner: string): Subscriptions | undefined {
+  keep({ id, holder }: Session): Subscriptions | undefined {
     const known = this.#subscriptions.get(id);
     if (known !== undefined) return known;
     this.#dropIdle();
-    const own = [...this.#subscriptions].filter(([, kept]) => kept.owner === owner);
+    const own = [...this.#subscriptions].filter(([, kept]) => kept.holder === holder);
     if (own.length >= MAX_SESSIONS_PER_CALLER) {
       const [oldest] = own.filter(([, { stream }]) => stream === undefined)
         .sort(([, a], [, b]) => a.usedAt - b.usedAt);
@@ -2766,7 +2707,7 @@ class Sessions {
       this.end(oldest[0]);
     }
     if (this.#subscriptions.size >= MAX_SESSIONS) return undefined;
-    const kept: Subscriptions = { uris: new Map(), usedAt: this.#now(), owner };
+    const kept: Subscriptions = { uris: new Map(), usedAt: this.#now(), holder };
     this.#subscriptions.set(id, kept);
     return kept;
   }
@@ -2832,8 +2773,6 @@ interface MethodCall {
   readonly method: string;
   readonly params: Members;
   readonly caller: ServerCaller;
-  /** The credential for which limits are counted. */
-  readonly owner: string;
   /** Whether the request belongs to the version without sessions. */
   readonly isStateless: boolean;
   /** The session of the request, if it has one. */
@@ -3017,14 +2956,12 @@ function toolError(text: string, meta?: Members): Members {
   };
 }
 
-async function subscribe(
-  { params, caller, owner, session, sessions }: MethodCall,
-): Promise<Members> {
+async function subscribe({ params, caller, session, sessions }: MethodCall): Promise<Members> {
   const { uri } = params;
   const named = resourcePath(uri);
   if (session === undefined || !session.isComplete) throw noSession();
   await assertReadable(caller, named, uri, RPC_CODES.noResource);
-  const kept = sessions.keep(session, owner);
+  const kept = sessions.keep(session);
   if (kept === undefined) {
     throw new RpcError(
       RPC_CODES.internal,
@@ -3366,8 +3303,8 @@ class McpEndpoint {
         "Cannot read the message: the Content-Type is not application/json",
       );
     }
-    const { holder, owner } = await identify(caller, request.signal);
-    const open = this.#calls.get(owner) ?? 0;
+    const { by } = caller;
+    const open = this.#calls.get(by) ?? 0;
     if (open >= MAX_CALLS_PER_CALLER) {
       throw new Problem(
         "too-many-requests",
@@ -3375,17 +3312,13 @@ class McpEndpoint {
         { "retry-after": "1" },
       );
     }
-    this.#calls.set(owner, open + 1);
+    this.#calls.set(by, open + 1);
     try {
-      const credential = { holder, owner };
-      return await this.#withText(
-        request,
-        (text) => this.#answer(request, caller, credential, text),
-      );
+      return await this.#withText(request, (text) => this.#answer(request, caller, text));
     } finally {
-      const left = (this.#calls.get(owner) ?? 1) - 1;
-      if (left > 0) this.#calls.set(owner, left);
-      else this.#calls.delete(owner);
+      const left = (this.#calls.get(by) ?? 1) - 1;
+      if (left > 0) this.#calls.set(by, left);
+      else this.#calls.delete(by);
     }
   }
 
@@ -3404,10 +3337,9 @@ class McpEndpoint {
         NO_STREAM_METHODS,
       );
     }
-    const { holder, owner } = await identify(caller, signal);
-    const session = await this.#sessions.find(id, holder);
+    const session = await this.#findSession(id, caller, signal);
     if (session === undefined || !session.isComplete) throw unknownSession();
-    const kept = this.#sessions.keep(session, owner);
+    const kept = this.#sessions.keep(session);
     if (kept === undefined) {
       throw new Problem("unavailable", "Cannot open a stream: too many sessions are kept", {
         "retry-after": "60",
@@ -3419,7 +3351,7 @@ class McpEndpoint {
     const isPrimed = session.version === HANDSHAKE_VERSIONS[0];
     const lastEventId = headers.get("last-event-id");
     const { response, close } = this.#streams.open(
-      owner,
+      caller.by,
       signal,
       (signal) =>
         sessionEvents(kept, stream, { fetch: caller.fetch, signal }, lastEventId, isPrimed),
@@ -3444,8 +3376,7 @@ class McpEndpoint {
       const detail = "Cannot end a session: the request has no Mcp-Session-Id of a session";
       throw new Problem("method-not-allowed", detail, NO_STREAM_METHODS);
     }
-    const { holder } = await identify(caller, signal);
-    if (await this.#sessions.find(id, holder) === undefined) throw unknownSession();
+    if (await this.#findSession(id, caller, signal) === undefined) throw unknownSession();
     this.#sessions.end(id);
     return new Response(null, { status: 204 });
   }
@@ -3486,7 +3417,6 @@ class McpEndpoint {
   async #answer(
     request: Request,
     caller: PluginCaller,
-    credential: Credential,
     text: string | undefined,
   ): Promise<Response> {
     const { headers } = request;
@@ -3507,7 +3437,7 @@ class McpEndpoint {
         : headers.get(SESSION_HEADER);
       const session = sent === null
         ? undefined
-        : await this.#sessions.find(sent, credential.holder);
+        : await this.#findSession(sent, caller, request.signal);
       if (sent !== null && session === undefined) {
         throw new RpcError(
           RPC_CODES.invalidRequest,
@@ -3517,13 +3447,12 @@ class McpEndpoint {
       }
       if (message.kind === "notification") return this.#notify(message, session);
       if (isStateless && message.method === "subscriptions/listen") {
-        return await this.#listen(request, caller, credential, message);
+        return await this.#listen(request, caller, message);
       }
       if (!isStateless && message.method === "initialize") {
-        return await begin(this.#sessions, message, credential);
+        return await begin(this.#sessions, message, caller, request.signal);
       }
       return await this.#call(request, caller, message, {
-        owner: credential.owner,
         isStateless,
         client: session?.client ?? client,
         ...(session !== undefined && { session }),
@@ -3542,8 +3471,7 @@ class McpEndpoint {
     { signal }: Request,
     { fetch }: PluginCaller,
     { id, method, params }: RpcRequest,
-    { owner, isStateless, client, session }: {
-      readonly owner: string;
+    { isStateless, client, session }: {
       readonly isStateless: boolean;
       readonly client: string;
       readonly session?: Session;
@@ -3565,7 +3493,6 @@ class McpEndpoint {
         method,
         params,
         caller,
-        owner,
         isStateless,
         sessions: this.#sessions,
         ...(session !== undefined && { session }),
@@ -3589,12 +3516,7 @@ class McpEndpoint {
     return accepted();
   }
 
-  async #listen(
-    request: Request,
-    { fetch }: PluginCaller,
-    { owner }: Credential,
-    message: RpcRequest,
-  ): Promise<Response> {
+  async #listen(request: Request, caller: PluginCaller, message: RpcRequest): Promise<Response> {
     const { headers, signal } = request;
     if (chooseType(headers.get("accept"), ["text/event-stream"]) === undefined) {
       throw new Problem(
@@ -3602,6 +3524,7 @@ class McpEndpoint {
         "Cannot listen: the Accept header does not allow text/event-stream",
       );
     }
+    const { fetch, by } = caller;
     const { uris, isListWanted } = listenFilter(message.params);
     const list = isListWanted ? await coveredPrefix({ fetch, signal }) : undefined;
     const prefix = commonCollection([
@@ -3620,16 +3543,26 @@ class McpEndpoint {
       ...(cursor !== undefined && { cursor }),
     };
     const events = (signal: AbortSignal) => listenEvents(listening, { fetch, signal });
-    return this.#streams.open(owner, signal, events).response;
+    return this.#streams.open(by, signal, events).response;
+  }
+
+  async #findSession(
+    id: string,
+    caller: PluginCaller,
+    signal: AbortSignal,
+  ): Promise<Session | undefined> {
+    return await this.#sessions.find(id, await holderOf(caller, signal));
   }
 }
 
 async function begin(
   sessions: Sessions,
   { id, params }: RpcRequest,
-  { holder }: Credential,
+  caller: PluginCaller,
+  signal: AbortSignal,
 ): Promise<Response> {
   const result = initialize(params);
+  const holder = await holderOf(caller, signal);
   const session = await sessions.begin(
     result.protocolVersion,
     clientName(params["clientInfo"]),
@@ -3638,6 +3571,20 @@ async function begin(
   const response = jsonMessage(200, resultMessage(id, result));
   response.headers.set(SESSION_HEADER, session);
   return response;
+}
+
+/**
+ * Identifies the credential of a caller. Several capabilities can have one name, so the server is asked
+ * for what distinguishes them.
+ */
+async function holderOf(
+  { tier, by, fetch }: PluginCaller,
+  signal: AbortSignal,
+): Promise<string> {
+  if (!by.startsWith("cap:")) return JSON.stringify([tier, by]);
+  const { value } = await readJson({ fetch, signal }, "/auth/whoami");
+  const { id = null, exp = null, prefix = null, mode = null } = isRecord(value) ? value : {};
+  return JSON.stringify([tier, by, id, exp, prefix, mode]);
 }
 
 function listenFilter(params: Members): { uris: Map<string, string>; isListWanted: boolean } {

@@ -107,7 +107,7 @@ export function showEvent<E extends Pick<ChainEvent, "payload">>(
   const hidden = Object.entries(payload).filter(([key, value]) =>
     typeof value === "string" &&
     (OTHER_NAMES.has(key)
-      ? !canRead(caller, value)
+      ? isPath(value) && !canRead(caller, value)
       : key === "name" && value !== name && !canRead(caller, `/${value}`))
   ).map(([key]) => [key, HIDDEN]);
   return hidden.length === 0
@@ -127,6 +127,11 @@ export function showMove<E extends Pick<ChainEvent, "payload"> & { name: string 
   event: E,
 ): E {
   return showEvent(caller, also, { ...redactEvent(event), name: also });
+}
+
+/** `from` and `to` of a state transition are states and not paths. */
+function isPath(value: string): boolean {
+  return value.startsWith("/");
 }
 
 /**

@@ -1,6 +1,6 @@
 /**
- * The changes of all worlds in one order: what the change index records, and how it is queried. Types
- * only, so that the store, its Workers and the routes share them.
+ * The changes of all worlds in one order: what the change index records, and how it is queried. Types,
+ * which the store, its Workers and the routes share, and the id of a chain.
  */
 
 /** One event of a chain, with its place in the order of all changes. */
@@ -75,8 +75,8 @@ export interface IndexEntry {
   readonly alsoRestricted?: boolean;
   readonly events: readonly CommittedEvent[];
   /**
-   * HMAC of the first event of the chain, if the events were read from it; then they follow the events
-   * of the chain that are indexed.
+   * Id of the chain ({@link toChainId}), if the events were read from it; then they follow the events of
+   * the chain that are indexed.
    */
   readonly chain?: string;
   /** Whether the name has no world after the events. */
@@ -95,7 +95,7 @@ export interface ChainHead {
 
 /** What the index knows about the chain of a name. */
 export interface IndexedHead {
-  /** HMAC of the first event. */
+  /** Id of the chain ({@link toChainId}). */
   readonly chain: string;
   /** Id and time of the newest indexed event. */
   readonly event: number;
@@ -115,7 +115,7 @@ export const GAP = -1;
 
 /** Events that were read from a chain, oldest first. */
 export interface ChainEvents {
-  /** HMAC of the first event of the chain. */
+  /** Id of the chain ({@link toChainId}). */
   readonly chain: string;
   /** The events by the name that the world had then. The last part has the current name. */
   readonly parts: readonly { readonly name: string; readonly events: readonly CommittedEvent[] }[];
@@ -123,4 +123,15 @@ export interface ChainEvents {
   readonly more: boolean;
   /** Present if the world is deleted. */
   readonly ended?: true;
+}
+
+/**
+ * Returns the id of a chain in the index. The HMAC does not identify it: in older data, one
+ * caller can have written the same bytes to two new worlds in the same millisecond.
+ *
+ * @param hmac HMAC of its first event
+ * @param origin name of the world at its first event
+ */
+export function toChainId(hmac: string, origin: string): string {
+  return `${hmac} ${origin}`;
 }

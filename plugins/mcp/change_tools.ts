@@ -208,11 +208,6 @@ export const moveTool: Tool = {
     path: { type: "string", description: "The new path" },
     from: { type: "string", description: "The old path" },
     "version?": { type: "integer" },
-    "moved?": {
-      type: "array",
-      items: { type: "array" },
-      description: "Of a collection: the old and the new name of each world",
-    },
   }, false),
   annotations: CHANGES,
   async run(args, caller) {
@@ -226,12 +221,11 @@ export const moveTool: Tool = {
         overwrite: args.flag("overwrite") ? "T" : "F",
       },
     });
-    const { version, moved: rows } = sent;
+    const { version } = sent;
     const moved = { path: pathText(to), from: pathText(named) };
     return toolOutput([`Moved ${moved.from} to ${moved.path}.`], {
       ...moved,
       ...(typeof version === "number" && { version }),
-      ...(Array.isArray(rows) && { moved: rows }),
     });
   },
 };

@@ -7,7 +7,6 @@ import { isRecord } from "../kit/json_record.ts";
 import { Problem } from "../kit/problem.ts";
 import { readBody } from "../kit/read_body.ts";
 import { commonCollection, readChangedWorlds } from "./changes.ts";
-import { type Credential, identify } from "./credential.ts";
 import { coveredPrefix } from "./find_tools.ts";
 import {
   errorMessage,
@@ -29,7 +28,7 @@ import {
 import { callMethod, initialize } from "./methods.ts";
 import { listenEvents, sessionEvents } from "./notifications.ts";
 import { clientName, HANDSHAKE_VERSIONS, isSessionVersion, readVersion } from "./protocol.ts";
-import { type ServerCaller, ServerRefusal } from "./server_call.ts";
+import { readJson, type ServerCaller, ServerRefusal } from "./server_call.ts";
 import { type Session, Sessions, type SessionStream } from "./sessions.ts";
 import { OpenStreams } from "./streams.ts";
 import { readUri } from "./world_path.ts";
@@ -68,8 +67,8 @@ export class McpEndpoint {
         "Cannot read the message: the Content-Type is not application/json",
       );
     }
-    const { holder, owner } = await identify(caller, request.signal);
-    const open = this.#calls.get(owner) ?? 0;
+    const { by } = caller;
+    const open = this.#calls.get(by) ?? 0;
     if (open >= MAX_CALLS_PER_CALLER) {
       throw new Problem(
         "too-many-requests",
@@ -77,17 +76,13 @@ export class McpEndpoint {
         { "retry-after": "1" },
       );
     }
-    this.#calls.set(owner, open + 1);
+    this.#calls.set(by, open + 1);
     try {
-      const credential = { holder, owner };
-      return await this.#withText(
-        request,
-        (text) => this.#answer(request, caller, credential, text),
-      );
+      return await this.#withText(request, (text) => this.#answer(request, caller, text));
     } finally {
-      const left = (this.#calls.get(owner) ?? 1) - 1;
-      if (left > 0) this.#calls.set(owner, left);
-      else this.#calls.delete(owner);
+      const left = (this.#calls.get(by) ?? 1) - 1;
+      if (left > 0) this.#calls.set(by, left);
+      else this.#calls.delete(by);
     }
   }
 
@@ -106,10 +101,9 @@ export class McpEndpoint {
         NO_STREAM_METHODS,
       );
     }
-    const { holder, owner } = await identify(caller, signal);
-    const session = await this.#sessions.find(id, holder);
+    const session = await this.#findSession(id, caller, signal);
     if (session === undefined || !session.isComplete) throw unknownSession();
-    const kept = this.#sessions.keep(session, owner);
+    const kept = this.#sessions.keep(session);
     if (kept === undefined) {
       throw new Problem("unavailable", "Cannot open a stream: too many sessions are kept", {
         "retry-after": "60",
@@ -121,7 +115,7 @@ export class McpEndpoint {
     const isPrimed = session.version === HANDSHAKE_VERSIONS[0];
     const lastEventId = headers.get("last-event-id");
     const { response, close } = this.#streams.open(
-      owner,
+      caller.by,
       signal,
       (signal) =>
         sessionEvents(kept, stream, { fetch: caller.fetch, signal }, lastEventId, isPrimed),
@@ -146,8 +140,7 @@ export class McpEndpoint {
       const detail = "Cannot end a session: the request has no Mcp-Session-Id of a session";
       throw new Problem("method-not-allowed", detail, NO_STREAM_METHODS);
     }
-    const { holder } = await identify(caller, signal);
-    if (await this.#sessions.find(id, holder) === undefined) throw unknownSession();
+    if (await this.#findSession(id, caller, signal) === undefined) throw unknownSession();
     this.#sessions.end(id);
     return new Response(null, { status: 204 });
   }
@@ -188,7 +181,6 @@ export class McpEndpoint {
   async #answer(
     request: Request,
     caller: PluginCaller,
-    credential: Credential,
     text: string | undefined,
   ): Promise<Response> {
     const { headers } = request;
@@ -209,7 +201,7 @@ export class McpEndpoint {
         : headers.get(SESSION_HEADER);
       const session = sent === null
         ? undefined
-        : await this.#sessions.find(sent, credential.holder);
+        : await this.#findSession(sent, caller, request.signal);
       if (sent !== null && session === undefined) {
         throw new RpcError(
           RPC_CODES.invalidRequest,
@@ -219,13 +211,12 @@ export class McpEndpoint {
       }
       if (message.kind === "notification") return this.#notify(message, session);
       if (isStateless && message.method === "subscriptions/listen") {
-        return await this.#listen(request, caller, credential, message);
+        return await this.#listen(request, caller, message);
       }
       if (!isStateless && message.method === "initialize") {
-        return await begin(this.#sessions, message, credential);
+        return await begin(this.#sessions, message, caller, request.signal);
       }
       return await this.#call(request, caller, message, {
-        owner: credential.owner,
         isStateless,
         client: session?.client ?? client,
         ...(session !== undefined && { session }),
@@ -244,8 +235,7 @@ export class McpEndpoint {
     { signal }: Request,
     { fetch }: PluginCaller,
     { id, method, params }: RpcRequest,
-    { owner, isStateless, client, session }: {
-      readonly owner: string;
+    { isStateless, client, session }: {
       readonly isStateless: boolean;
       readonly client: string;
       readonly session?: Session;
@@ -267,7 +257,6 @@ export class McpEndpoint {
         method,
         params,
         caller,
-        owner,
         isStateless,
         sessions: this.#sessions,
         ...(session !== undefined && { session }),
@@ -291,12 +280,7 @@ export class McpEndpoint {
     return accepted();
   }
 
-  async #listen(
-    request: Request,
-    { fetch }: PluginCaller,
-    { owner }: Credential,
-    message: RpcRequest,
-  ): Promise<Response> {
+  async #listen(request: Request, caller: PluginCaller, message: RpcRequest): Promise<Response> {
     const { headers, signal } = request;
     if (chooseType(headers.get("accept"), ["text/event-stream"]) === undefined) {
       throw new Problem(
@@ -304,6 +288,7 @@ export class McpEndpoint {
         "Cannot listen: the Accept header does not allow text/event-stream",
       );
     }
+    const { fetch, by } = caller;
     const { uris, isListWanted } = listenFilter(message.params);
     const list = isListWanted ? await coveredPrefix({ fetch, signal }) : undefined;
     const prefix = commonCollection([
@@ -322,16 +307,26 @@ export class McpEndpoint {
       ...(cursor !== undefined && { cursor }),
     };
     const events = (signal: AbortSignal) => listenEvents(listening, { fetch, signal });
-    return this.#streams.open(owner, signal, events).response;
+    return this.#streams.open(by, signal, events).response;
+  }
+
+  async #findSession(
+    id: string,
+    caller: PluginCaller,
+    signal: AbortSignal,
+  ): Promise<Session | undefined> {
+    return await this.#sessions.find(id, await holderOf(caller, signal));
   }
 }
 
 async function begin(
   sessions: Sessions,
   { id, params }: RpcRequest,
-  { holder }: Credential,
+  caller: PluginCaller,
+  signal: AbortSignal,
 ): Promise<Response> {
   const result = initialize(params);
+  const holder = await holderOf(caller, signal);
   const session = await sessions.begin(
     result.protocolVersion,
     clientName(params["clientInfo"]),
@@ -340,6 +335,20 @@ async function begin(
   const response = jsonMessage(200, resultMessage(id, result));
   response.headers.set(SESSION_HEADER, session);
   return response;
+}
+
+/**
+ * Identifies the credential of a caller. Several capabilities can have one name, so the server is asked
+ * for what distinguishes them.
+ */
+async function holderOf(
+  { tier, by, fetch }: PluginCaller,
+  signal: AbortSignal,
+): Promise<string> {
+  if (!by.startsWith("cap:")) return JSON.stringify([tier, by]);
+  const { value } = await readJson({ fetch, signal }, "/auth/whoami");
+  const { id = null, exp = null, prefix = null, mode = null } = isRecord(value) ? value : {};
+  return JSON.stringify([tier, by, id, exp, prefix, mode]);
 }
 
 function listenFilter(params: Members): { uris: Map<string, string>; isListWanted: boolean } {

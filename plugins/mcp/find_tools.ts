@@ -3,7 +3,7 @@
 import { isRecord } from "../kit/json_record.ts";
 import { ArgumentFault, type ToolArguments } from "./arguments.ts";
 import type { Members } from "./json_rpc.ts";
-import { MAX_PAGE_SIZE, MAX_ROWS_CHARS, MAX_TEXT_CHARS, PAGE_SIZE } from "./limits.ts";
+import { MAX_PAGE_SIZE, MAX_TEXT_CHARS, PAGE_SIZE } from "./limits.ts";
 import { callServer, readJson, type ServerCaller } from "./server_call.ts";
 import {
   DATA_NOTICE,
@@ -291,12 +291,6 @@ function page(
   next: string | undefined,
   structured: Members,
 ): ToolOutput {
-  const size = JSON.stringify(structured).length;
-  if (size > MAX_ROWS_CHARS) {
-    throw new ArgumentFault(
-      `the result has ${size} characters, more than ${MAX_ROWS_CHARS}; use a smaller limit`,
-    );
-  }
   let length = 0;
   const shown = lines.filter((line) => (length += line.length + 1) <= MAX_TEXT_CHARS);
   const left = lines.length - shown.length;

@@ -30,8 +30,6 @@ export const MAX_ENDED_SESSIONS = 1024;
 export const MAX_CLIENT_CHARS = 128;
 /** Longest text that one tool returns, in characters; a longer one is cut, and the rest can be read. */
 export const MAX_TEXT_CHARS = 64 * 1024;
-/** Longest list of entries, hits or events that one tool returns, in characters of JSON. */
-export const MAX_ROWS_CHARS = 1024 * 1024;
 /** Longest picture that the tool `read` returns, in bytes. */
 export const MAX_PICTURE_BYTES = 1024 * 1024;
 /** Longest content that `resources/read` returns, in bytes. */

@@ -32,8 +32,6 @@ export interface MethodCall {
   readonly method: string;
   readonly params: Members;
   readonly caller: ServerCaller;
-  /** The credential for which limits are counted. */
-  readonly owner: string;
   /** Whether the request belongs to the version without sessions. */
   readonly isStateless: boolean;
   /** The session of the request, if it has one. */
@@ -217,14 +215,12 @@ function toolError(text: string, meta?: Members): Members {
   };
 }
 
-async function subscribe(
-  { params, caller, owner, session, sessions }: MethodCall,
-): Promise<Members> {
+async function subscribe({ params, caller, session, sessions }: MethodCall): Promise<Members> {
   const { uri } = params;
   const named = resourcePath(uri);
   if (session === undefined || !session.isComplete) throw noSession();
   await assertReadable(caller, named, uri, RPC_CODES.noResource);
-  const kept = sessions.keep(session, owner);
+  const kept = sessions.keep(session);
   if (kept === undefined) {
     throw new RpcError(
       RPC_CODES.internal,

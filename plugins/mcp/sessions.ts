@@ -37,8 +37,7 @@ export interface Subscriptions {
   stream?: SessionStream;
   /** When the session was last used, in milliseconds. */
   usedAt: number;
-  /** The credential for which limits are counted. */
-  readonly owner: string;
+  readonly holder: string;
 }
 
 /** The open stream of a session. */
@@ -106,14 +105,13 @@ export class Sessions {
   /**
    * Returns the subscriptions of a session, and begins to keep them.
    *
-   * @param owner the credential for which limits are counted
    * @returns undefined if too many sessions are kept
    */
-  keep({ id }: Session, owner: string): Subscriptions | undefined {
+  keep({ id, holder }: Session): Subscriptions | undefined {
     const known = this.#subscriptions.get(id);
     if (known !== undefined) return known;
     this.#dropIdle();
-    const own = [...this.#subscriptions].filter(([, kept]) => kept.owner === owner);
+    const own = [...this.#subscriptions].filter(([, kept]) => kept.holder === holder);
     if (own.length >= MAX_SESSIONS_PER_CALLER) {
       const [oldest] = own.filter(([, { stream }]) => stream === undefined)
         .sort(([, a], [, b]) => a.usedAt - b.usedAt);
@@ -121,7 +119,7 @@ export class Sessions {
       this.end(oldest[0]);
     }
     if (this.#subscriptions.size >= MAX_SESSIONS) return undefined;
-    const kept: Subscriptions = { uris: new Map(), usedAt: this.#now(), owner };
+    const kept: Subscriptions = { uris: new Map(), usedAt: this.#now(), holder };
     this.#subscriptions.set(id, kept);
     return kept;
   }

@@ -136,6 +136,13 @@ Deno.test("showEvent() hides the name of another world in the first event from c
   assertEquals(nameIn(T3, "etc/x", "home/secret"), ["name", "home/secret"]);
 });
 
+Deno.test("showEvent() hides paths that the caller cannot read, and no states", () => {
+  const show = (payload: unknown) => showEvent(CAP, "etc/x", { payload }).payload;
+  const states = { from: "pending", to: "active", version: 1 };
+  assertEquals(show(states), states);
+  assertEquals(show({ from: "/home/x", to: "/etc/x" }), { from: "***", to: "/etc/x" });
+});
+
 Deno.test("redactFor() replaces secrets in bytes that are not UTF-8", () => {
   const seen = shown(ANONYMOUS, new Uint8Array([0xff, ...bytesOf(" bearer=s3cret "), 0xfe]));
   assert(!seen.includes("s3cret"), seen);

@@ -3,7 +3,7 @@
 import { assert, assertEquals, assertMatch } from "../support/assert.ts";
 import { createRandom } from "../support/random.ts";
 import { bearer, type TestServer } from "../support/test_server.ts";
-import { installPlugin, putWorld } from "../support/plugin_server.ts";
+import { putWorld } from "../support/plugin_server.ts";
 import {
   beginSession,
   callTool,
@@ -154,21 +154,6 @@ async function sessions(server: TestServer): Promise<void> {
   }
 }
 
-/** A session continues in a new process of the plugin; only its stream must begin again. */
-async function restart(server: TestServer): Promise<void> {
-  const session = await beginSession(server, T2);
-  await installPlugin(server, "mcp");
-  assertEquals((await sendRpc(server, T2, "ping", {}, session))["result"], {});
-  const headers = { ...T2, ...session, accept: "text/event-stream" };
-  assertEquals((await server.send({ method: "GET", target: "/mcp", headers })).status, 404);
-  const { error } = await sendRpc(server, T2, "resources/subscribe", {
-    uri: "elastik:///home/a/long",
-  }, session);
-  assertMatch(JSON.stringify(error), /send initialize/);
-  assertEquals((await server.send({ method: "DELETE", target: "/mcp", headers })).status, 204);
-  assertEquals((await post(server, T2, PING, session)).status, 404);
-}
-
 async function discover(server: TestServer): Promise<void> {
   const { body, headers } = statelessRequest("server/discover", {}, "d");
   const { id, result } = JSON.parse((await post(server, {}, body, headers)).text);
@@ -267,7 +252,6 @@ Deno.test("mcp over HTTP", async (t) => {
       ["a session belongs to the credential with which it began", sessions],
       ["server/discover needs no credential", discover],
       ["a long text is cut, and can be read on", longContent],
-      ["a session survives a restart of the plugin", restart],
       ["random messages get a status of the protocol", fuzz],
     ];
     for (const [title, run] of steps) await t.step(title, () => run(server));

@@ -71,8 +71,8 @@ export class CollectionFeed implements Feed {
       this.#queue = [];
       await this.#sendListing(missed.cursor);
     } else {
-      const known = new Set(missed.changes.map(({ cursor }) => cursor));
-      this.#queue = this.#queue.filter(({ cursor }) => !known.has(cursor));
+      // A change that a later one replaces would otherwise be sent after it.
+      this.#queue = this.#queue.filter(({ cursor }) => !missed.known.has(cursor));
       this.#queue.unshift(...missed.changes);
     }
     await this.#drain(onStarted);

@@ -19,6 +19,8 @@ export type StreamedChange = Pick<Change, "kind" | "name" | "version" | "world">
 export interface MissedChanges {
   /** The changes, each world once; undefined if the reader needs the whole state. */
   readonly changes?: readonly StreamedChange[];
+  /** The cursors of all events that were read, also of those that a later one replaces. */
+  readonly known: ReadonlySet<string>;
   /** The position of the newest change that the caller can see. */
   readonly cursor: string;
 }
@@ -47,14 +49,17 @@ export async function readMissedChanges(
         from: lastEventId,
         limit: MAX_STREAM_REPLAY_CHANGES,
       });
-      if (!more) return { changes: toChanges(store, caller, name, events), cursor };
+      if (!more) {
+        const known = new Set(events.map((event) => event.cursor));
+        return { changes: toChanges(store, caller, name, events), known, cursor };
+      }
     } catch (error) {
       // Unknown cursor: the reader gets the whole state.
       if (!(error instanceof StoreError) || error.code !== "gone") throw error;
     }
   }
   const { cursor } = await store.changes({ within, order: "newest", limit: 1 });
-  return { cursor };
+  return { known: new Set(), cursor };
 }
 
 /** Returns the last change of each world, in the order of these changes. */

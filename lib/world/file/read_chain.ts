@@ -4,7 +4,7 @@
  */
 
 import type { DatabaseSync } from "node:sqlite";
-import type { ChainEvents, CommittedEvent } from "../changes.ts";
+import { type ChainEvents, type CommittedEvent, toChainId } from "../changes.ts";
 import * as sql from "./sql.ts";
 
 /**
@@ -23,7 +23,7 @@ export function readChain(
 ): ChainEvents {
   const first = db.prepare(sql.FIRST_EVENT).get();
   const rows = db.prepare(sql.EVENTS_AFTER).all(after, limit + 1);
-  const nameAt = namesOf(db, name);
+  const nameAt = namesOf(db, name, first?.name);
   const parts: { name: string; events: CommittedEvent[] }[] = [];
   for (const row of rows.slice(0, limit)) {
     const event = {
@@ -37,11 +37,17 @@ export function readChain(
     if (part?.name === then) part.events.push(event);
     else parts.push({ name: then, events: [event] });
   }
-  return { chain: String(first?.hmac ?? ""), parts, more: rows.length > limit };
+  const chain = toChainId(String(first?.hmac ?? ""), nameAt(Number(first?.id ?? 0)));
+  return { chain, parts, more: rows.length > limit };
 }
 
-/** Returns the function that tells the name of the world at an event. */
-function namesOf(db: DatabaseSync, name: string): (id: number) => string {
+/**
+ * Returns the function that tells the name of the world at an event.
+ *
+ * @param origin name in the first event. It differs from what the moves tell while a world is being moved:
+ * its folder has the new name a moment before the event is in its chain
+ */
+function namesOf(db: DatabaseSync, name: string, origin: unknown): (id: number) => string {
   /** Moves of this chain, newest first: before event `id` the world had the name `from`. */
   const moves: { id: number; from: string }[] = [];
   let current = name;
@@ -51,5 +57,6 @@ function namesOf(db: DatabaseSync, name: string): (id: number) => string {
     current = row.source.slice(1);
     moves.push({ id: Number(row.id), from: current });
   }
-  return (id) => moves.findLast((move) => id < move.id)?.from ?? name;
+  const newest = typeof origin === "string" && moves.length === 0 ? origin : name;
+  return (id) => moves.findLast((move) => id < move.id)?.from ?? newest;
 }

@@ -84,7 +84,8 @@ export const INSERT_EVENT =
 export const LAST_EVENT = `SELECT id, timestamp, event_type, payload, hmac, prev_hmac
    FROM events ORDER BY id DESC LIMIT 1`;
 /** Reads the first event, which identifies the chain. */
-export const FIRST_EVENT = `SELECT id, hmac FROM events ORDER BY id LIMIT 1`;
+export const FIRST_EVENT = `SELECT id, hmac,
+   CASE WHEN json_valid(payload) THEN payload ->> 'name' END AS name FROM events ORDER BY id LIMIT 1`;
 /** Reads both names of the moves in a chain, newest first. */
 export const MOVES_OF_CHAIN =
   `SELECT id, payload ->> 'from' AS source, payload ->> 'to' AS target FROM events

@@ -11,6 +11,8 @@ import {
   INDEX_RETRY_MS,
   INDEX_WAIT_MS,
   MAX_INDEX_BATCH,
+  MAX_INDEX_WAITING,
+  MAX_INDEX_WAITING_BYTES,
 } from "../../limits.ts";
 import { CursorCodec, type CursorPosition, NO_RUN } from "../change_cursor.ts";
 import {
@@ -24,9 +26,11 @@ import {
   type IndexEntry,
   type KeyedEvent,
 } from "../changes.ts";
-import { readMark } from "../idempotency_mark.ts";
 import { packEntry } from "../packed_entry.ts";
 import { type Change, type Published, StoreError } from "../store.ts";
+import { bytesOf, LazyPublished, withoutBody } from "./published_change.ts";
+import { toIndexEntry } from "./index_entry.ts";
+import { KeyedEvents } from "./keyed_events.ts";
 import type { WithoutId, WorkerClient } from "./worker_client.ts";
 import type { IndexJob, JobResults, TrashedWorld } from "./worker_messages.ts";
 
@@ -58,40 +62,32 @@ interface Waiting {
   readonly key: string | undefined;
 }
 
-/** Formats its cursor when a follower reads it: most changes have no follower. */
-class LazyPublished implements Published {
-  readonly #codec: CursorCodec;
-  readonly #position: CursorPosition;
-
-  constructor(
-    codec: CursorCodec,
-    position: CursorPosition,
-    readonly name: string,
-    readonly change: Change | undefined,
-  ) {
-    this.#codec = codec;
-    this.#position = position;
-  }
-
-  get cursor(): string {
-    return this.#codec.format(this.#position);
-  }
-}
-
 /** The change index of one store. */
 export class ChangeIndex {
   readonly #options: ChangeIndexOptions;
   readonly #ready = Promise.withResolvers<void>();
   #waiting: Waiting[] = [];
   /** Events with an idempotency key that are not in the index yet. */
-  readonly #keyed = new Map<string, readonly KeyedEvent[]>();
+  readonly #keyed = new KeyedEvents();
   /** Ends when the index has the events from before the start. */
   #work: Promise<void> = Promise.resolve();
+  /** Bytes of the bodies in the changes that wait. */
+  #waitingBytes = 0;
+  /** Names with events that did not fit in there, the last change of each, and the idempotency keys. */
+  readonly #behind = new Map<string, { change: Change | undefined; keys: readonly string[] }>();
+  /** The entry that was refused last. */
+  #refused: Waiting | undefined;
+  /** Names of worlds that could not be read, and will be tried again. */
+  readonly #unread = new Set<string>();
+  #retryTimer: ReturnType<typeof setTimeout> | undefined;
   #isReady = false;
+  /** Whether the index was compared with all chains: an event can be taken for one of another chain before. */
+  #isChecked = false;
   #isWriting = false;
   /** Whether the store is closing: what is recorded is still written, the rest at the next start. */
   #isStopping = false;
-  #endPause: (() => void) | undefined;
+  /** Ends each pause. */
+  readonly #pauses = new Set<() => void>();
   readonly #codec: CursorCodec;
   #runId = NO_RUN;
   #position: CursorPosition = { seq: 0, run: NO_RUN };
@@ -111,9 +107,10 @@ export class ChangeIndex {
     return this.#codec.format(this.#position);
   }
 
-  /** Events that are not in the index yet, in entries. */
-  get waitingCount(): number {
-    return this.#waiting.length;
+  /** What waits for the index: changes, and names whose events are read from their chains again. */
+  get waiting(): { readonly changes: number; readonly bytes: number; readonly names: number } {
+    const { length: changes } = this.#waiting;
+    return { changes, bytes: this.#waitingBytes, names: this.#behind.size };
   }
 
   /**
@@ -123,7 +120,23 @@ export class ChangeIndex {
    * @param unindexed names of the other worlds; {@link ChangeIndex.check} gets each when it is known
    */
   start(heads: readonly ChainHead[], unindexed: readonly string[]): Promise<void> {
-    return this.#track(this.#start(heads, unindexed));
+    return this.#track(this.#startAgain(heads, unindexed));
+  }
+
+  async #startAgain(heads: readonly ChainHead[], unindexed: readonly string[]): Promise<void> {
+    for (let fault = "";;) {
+      try {
+        return await this.#start(heads, unindexed);
+      } catch (error) {
+        if (this.#isStopping || isClosed(error)) throw error;
+        const found = describe(error);
+        if (found !== fault) {
+          this.#options.log(`cannot complete the index of changes, trying again: ${found}`);
+        }
+        fault = found;
+        await this.#pause(INDEX_RETRY_MS);
+      }
+    }
   }
 
   async #start(heads: readonly ChainHead[], unindexed: readonly string[]): Promise<void> {
@@ -133,16 +146,23 @@ export class ChangeIndex {
     if (isComplete) {
       this.#position = position;
       this.#setReady();
+      await this.#completeTrashed();
       for (let at = 0; at < heads.length; at += CHANGE_HEADS_PER_CHECK) {
         await this.check(heads.slice(at, at + CHANGE_HEADS_PER_CHECK));
       }
       for (const name of await this.#run<"vanished">({ kind: "vanished", names })) {
-        await this.#completeName(name);
+        await this.#tryCompleteName(name);
+      }
+      for (const name of unindexed) {
+        if (this.#isStopping) return;
+        await this.#tryCompleteName(name);
       }
     } else {
       await this.#create(names);
       this.#setReady();
     }
+    this.#isChecked = true;
+    void this.#write();
   }
 
   /** Adds the events that the index lacks of some worlds. */
@@ -153,13 +173,13 @@ export class ChangeIndex {
   async #check(heads: readonly ChainHead[]): Promise<void> {
     await this.#ready.promise;
     for (const name of await this.#run<"behind">({ kind: "behind", heads })) {
-      await this.#completeName(name);
+      await this.#tryCompleteName(name);
     }
   }
 
   /** Adds the last events of a world of the data folder that turned out to be deleted. */
   completeDeleted(name: string): Promise<void> {
-    return this.#track(this.#ready.promise.then(() => this.#completeName(name)));
+    return this.#track(this.#ready.promise.then(() => this.#tryCompleteName(name)));
   }
 
   /**
@@ -174,13 +194,22 @@ export class ChangeIndex {
     ended: boolean,
     change?: Change,
   ): void {
-    const entry = { ...this.#entryOf(name, events), ended };
+    if (this.#behind.size > 0 || this.#waiting.length >= MAX_INDEX_WAITING) {
+      const key = this.#keyed.add(name, events);
+      const keys = [...this.#behind.get(name)?.keys ?? [], ...key === undefined ? [] : [key]];
+      this.#behind.set(name, { change: change && withoutBody(change), keys });
+      return;
+    }
+    const entry = { ...toIndexEntry(name, events, this.#options.isRestricted), ended };
+    const isLong = this.#waitingBytes + bytesOf(change) > MAX_INDEX_WAITING_BYTES;
+    const kept = change && isLong ? withoutBody(change) : change;
+    this.#waitingBytes += bytesOf(kept);
     this.#waiting.push({
       name,
       last: events.at(-1)?.id ?? 0,
       entry: change === undefined ? entry : packEntry({ ...entry, by: change.by }),
-      change,
-      key: this.#remember(name, events),
+      change: kept,
+      key: this.#keyed.add(name, events),
     });
     void this.#write();
   }
@@ -210,7 +239,7 @@ export class ChangeIndex {
   async keyed(key: string): Promise<readonly KeyedEvent[]> {
     await this.#waitFor(this.#work);
     if (!this.#isReady) throw notReady();
-    const waiting = this.#keyed.get(key) ?? [];
+    const waiting = this.#keyed.get(key);
     const found = await this.#run<"keyed">({ kind: "keyed", key });
     const known = new Set(found.map(({ name, id, timestamp }) => `${id} ${timestamp} ${name}`));
     return [
@@ -222,7 +251,8 @@ export class ChangeIndex {
   /** Stops adding events that the index lacks. */
   stop(): void {
     this.#isStopping = true;
-    this.#endPause?.();
+    clearTimeout(this.#retryTimer);
+    for (const end of this.#pauses) end();
     this.#ready.reject(new StoreError("closed", "Cannot read the changes: the server is stopping"));
   }
 
@@ -251,21 +281,22 @@ export class ChangeIndex {
   #setReady(): void {
     this.#isReady = true;
     this.#ready.resolve();
-    void this.#write();
   }
 
   /** Writes what is waiting, in batches; one call runs at a time. */
   async #write(): Promise<void> {
-    if (this.#isWriting || !this.#isReady || this.#waiting.length === 0) return;
+    if (this.#isWriting || !this.#isChecked || !this.#hasWork) return;
     this.#isWriting = true;
     try {
-      do {
+      for (let canContinue = true; canContinue && this.#hasWork;) {
         // Many changes are written together: a transaction costs more than ten changes.
         const pause = this.#writtenAt + INDEX_BATCH_PAUSE_MS - performance.now();
         const isLong = this.#waiting.length >= MAX_INDEX_BATCH || this.#isStopping;
         if (pause > 0 && !isLong) await this.#pause(pause);
         this.#writtenAt = performance.now();
-      } while (await this.#writeBatch() && this.#waiting.length > 0);
+        canContinue = await this.#writeBatch() && !(this.#isStopping && this.#waiting.length === 0);
+        if (canContinue && this.#waiting.length === 0) await this.#completeBehind();
+      }
     } finally {
       this.#isWriting = false;
       this.#settled.resolve();
@@ -273,15 +304,20 @@ export class ChangeIndex {
     }
   }
 
+  get #hasWork(): boolean {
+    return this.#waiting.length > 0 || this.#behind.size > 0;
+  }
+
   /** @returns whether the next batch can be written */
   async #writeBatch(): Promise<boolean> {
+    if (this.#waiting.length === 0) return true;
     const batch = this.#waiting.slice(0, MAX_INDEX_BATCH);
     let results: JobResults["appendIndex"];
     try {
       const entries = batch.map(({ entry }) => entry);
       results = await this.#run<"appendIndex">({ kind: "appendIndex", entries });
     } catch (error) {
-      if (this.#isStopping || error instanceof StoreError && error.code === "closed") return false;
+      if (this.#isStopping || isClosed(error)) return false;
       this.#options.log(`cannot write the index of changes, trying again: ${describe(error)}`);
       this.#settled.resolve();
       this.#settled = Promise.withResolvers();
@@ -295,11 +331,11 @@ export class ChangeIndex {
       done += 1;
       this.#publish(waiting.name, result, waiting.change);
     }
-    this.#forget(this.#waiting.splice(0, done));
+    this.#removeWaiting(done);
     const [first] = this.#waiting;
     if (done < batch.length && first !== undefined) {
       if (this.#isStopping) return false;
-      await this.#fillGap(first.name);
+      await this.#fillGap(first);
     }
     return true;
   }
@@ -309,43 +345,80 @@ export class ChangeIndex {
     this.#options.onPublished(new LazyPublished(this.#codec, this.#position, name, change));
   }
 
-  /** Adds the events before an entry that was refused. */
-  async #fillGap(name: string): Promise<void> {
+  #removeWaiting(count: number): Waiting[] {
+    const removed = this.#waiting.splice(0, count);
+    for (const { name, change, key } of removed) {
+      this.#waitingBytes -= bytesOf(change);
+      if (key !== undefined) this.#keyed.remove(name, key);
+    }
+    return removed;
+  }
+
+  /** Adds the events of changes that did not fit among the waiting ones. */
+  async #completeBehind(): Promise<void> {
+    if (this.#behind.size === 0 || this.#isStopping) return;
     try {
-      await this.#completeName(name);
-      const first = this.#waiting[0];
-      const head = await this.#run<"headOfName">({ kind: "headOfName", name });
-      if (first?.name !== name || (head !== undefined && head.event >= first.last)) return;
+      await this.#completeTrashed();
+      for (const [name, { change, keys }] of this.#behind) {
+        if (this.#isStopping) return;
+        // First, because a change in the meantime must be read in another round.
+        this.#behind.delete(name);
+        await this.#tryCompleteName(name);
+        for (const key of keys) this.#keyed.remove(name, key);
+        this.#publish(name, 0, change);
+      }
     } catch (error) {
-      if (this.#isStopping) return;
-      this.#options.log(`cannot read events of /${name} for the index: ${describe(error)}`);
+      if (this.#isStopping || isClosed(error)) return;
+      this.#options.log(`cannot write the index of changes, trying again: ${describe(error)}`);
+      await this.#pause(INDEX_RETRY_MS);
+    }
+  }
+
+  /** Adds the events before an entry that was refused. */
+  async #fillGap(first: Waiting): Promise<void> {
+    if (first !== this.#refused) {
+      this.#refused = first;
+      try {
+        await this.#completeTrashed();
+        await this.#tryCompleteName(first.name);
+      } catch (error) {
+        if (!this.#isStopping) {
+          this.#options.log(`cannot complete the index of changes: ${describe(error)}`);
+        }
+      }
+      return;
     }
     // The chain cannot be read, or does not have the event: the index continues without it.
-    const [skipped] = this.#waiting.splice(0, 1);
-    if (skipped === undefined) return;
-    this.#forget([skipped]);
-    this.#publish(name, 0, skipped.change);
+    this.#removeWaiting(1);
+    this.#publish(first.name, 0, first.change);
   }
 
-  /** Remembers the idempotency keys of events until the index has them. */
-  #remember(name: string, events: readonly CommittedEvent[]): string | undefined {
-    let key: string | undefined;
-    for (const { id, timestamp, type, payload } of events) {
-      const mark = readMark(payload);
-      if (mark === undefined) continue;
-      key = mark.key;
-      const event = { name, id, timestamp, type, payload: JSON.parse(payload) };
-      this.#keyed.set(key, [...this.#keyed.get(key) ?? [], event]);
+  /**
+   * As `#completeName`. A world that cannot be read does not stop the work for the others; it is tried
+   * again if a later attempt can succeed.
+   */
+  async #tryCompleteName(name: string, isRetry = false): Promise<void> {
+    try {
+      await this.#completeName(name);
+    } catch (error) {
+      if (this.#isStopping || isClosed(error)) throw error;
+      if (!isRetry) {
+        this.#options.log(`cannot read events of /${name} for the index: ${describe(error)}`);
+      }
+      if (!(error instanceof StoreError) || !TRANSIENT.has(error.code)) return;
+      this.#unread.add(name);
+      this.#retryTimer ??= setTimeout(() => void this.#retryUnread(), INDEX_RETRY_MS);
     }
-    return key;
   }
 
-  #forget(written: readonly Waiting[]): void {
-    for (const { key, name } of written) {
-      if (key === undefined) continue;
-      const others = this.#keyed.get(key)?.filter((event) => event.name !== name) ?? [];
-      if (others.length === 0) this.#keyed.delete(key);
-      else this.#keyed.set(key, others);
+  async #retryUnread(): Promise<void> {
+    this.#retryTimer = undefined;
+    const names = [...this.#unread];
+    this.#unread.clear();
+    try {
+      for (const name of names) await this.#tryCompleteName(name, true);
+    } catch {
+      // Safe to ignore: the store is closing, and the next start adds the events.
     }
   }
 
@@ -373,7 +446,24 @@ export class ChangeIndex {
       await this.#appendChain(name, chain, (after) => this.#readTrashed(world, after), true);
       return;
     }
-    await this.#append([{ ...this.#entryOf(name, []), ended: true }]);
+    await this.#append([{
+      ...toIndexEntry(name, [], this.#options.isRestricted),
+      chain: head.chain,
+      ended: true,
+    }]);
+  }
+
+  /** Adds the events of worlds that were deleted and are not indexed to their end. */
+  async #completeTrashed(): Promise<void> {
+    for (const world of await this.#run<"unknownTrash">({ kind: "unknownTrash" })) {
+      if (this.#isStopping) return;
+      const { name, bin } = world;
+      const { chain } = await this.#readTrashed(world, Number.MAX_SAFE_INTEGER);
+      await this.#appendChain(name, chain, (after) => this.#readTrashed(world, after), true);
+      // One that cannot be read is tried again at the next start.
+      const isRead = chain !== "" && !this.#isStopping;
+      if (isRead) await this.#run<"saveBin">({ kind: "saveBin", bin });
+    }
   }
 
   #readTrashed(world: TrashedWorld, after: number): Promise<ChainEvents> {
@@ -400,7 +490,10 @@ export class ChangeIndex {
       const entries = this.#entriesOf(found, isTrashed);
       if (entries.length === 0) {
         // The folder of a deleted world was moved back.
-        if (!isTrashed && known?.ended === true) await this.#append([this.#entryOf(name, [])]);
+        const isBack = !isTrashed && known?.ended === true;
+        if (isBack) {
+          await this.#append([{ ...toIndexEntry(name, [], this.#options.isRestricted), chain }]);
+        }
         return;
       }
       await this.#append(entries);
@@ -446,31 +539,19 @@ export class ChangeIndex {
 
   #entriesOf({ chain, parts, more, ended }: ChainEvents, isTrashed: boolean): IndexEntry[] {
     return parts.map(({ name, events }, at) => ({
-      ...this.#entryOf(name, events),
+      ...toIndexEntry(name, events, this.#options.isRestricted),
       chain,
       // Only the last part has the name that the world has now.
       ended: at < parts.length - 1 || (isTrashed || ended === true) && !more,
     }));
   }
 
-  #entryOf(name: string, events: readonly CommittedEvent[]): IndexEntry {
-    const { isRestricted } = this.#options;
-    const move = events.map(readMove).find((found) => found !== undefined);
-    const also = move?.from === name ? move.to : move?.from;
-    return {
-      name,
-      restricted: isRestricted(name),
-      ...(also === undefined ? {} : { alsoRestricted: isRestricted(also) }),
-      events,
-    };
-  }
-
   async #pause(ms: number): Promise<void> {
-    let timer: ReturnType<typeof setTimeout> | undefined;
-    await new Promise<void>((resume) => {
-      this.#endPause = resume;
-      timer = setTimeout(resume, ms);
-    });
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const timer = setTimeout(resolve, ms);
+    this.#pauses.add(resolve);
+    await promise;
+    this.#pauses.delete(resolve);
     clearTimeout(timer);
   }
 
@@ -497,24 +578,13 @@ function notReady(): StoreError {
   return new StoreError("busy", "Cannot read the changes: the index is being created");
 }
 
-function describe(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
+/** Errors after which a later attempt to read a chain or to write the index can succeed. */
+const TRANSIENT: ReadonlySet<string> = new Set(["in-use", "busy", "full"]);
+
+function isClosed(error: unknown): boolean {
+  return error instanceof StoreError && error.code === "closed";
 }
 
-/**
- * Returns the names of a `world_moved` event.
- *
- * @returns undefined for other events, and for a payload that was altered
- */
-function readMove(
-  { type, payload }: Pick<CommittedEvent, "type" | "payload">,
-): { readonly from: string; readonly to: string } | undefined {
-  if (type !== "world_moved") return undefined;
-  try {
-    const { from, to }: { from?: unknown; to?: unknown } = JSON.parse(payload) ?? {};
-    if (typeof from !== "string" || typeof to !== "string") return undefined;
-    return { from: from.slice(1), to: to.slice(1) };
-  } catch {
-    return undefined; // not JSON: the audit reports it
-  }
+function describe(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
 }

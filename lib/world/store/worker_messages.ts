@@ -339,6 +339,8 @@ export type ReadJob =
 
 /** A world in the trash. */
 export interface TrashedWorld {
+  /** Id of its entry in the trash. */
+  readonly bin: string;
   readonly name: string;
   /** Path of its file, relative to the data folder. */
   readonly path: string;
@@ -361,6 +363,8 @@ export type IndexJob =
   | { readonly id: number; readonly kind: "changes"; readonly query: ChangeQuery }
   | { readonly id: number; readonly kind: "keyed"; readonly key: string }
   | { readonly id: number; readonly kind: "trashed"; readonly name?: string }
+  | { readonly id: number; readonly kind: "unknownTrash" }
+  | { readonly id: number; readonly kind: "saveBin"; readonly bin: string }
   | {
     readonly id: number;
     readonly kind: "trashedChain";
@@ -418,6 +422,8 @@ export interface JobResults {
   changes: ChangePage;
   keyed: readonly KeyedEvent[];
   trashed: readonly TrashedWorld[];
+  unknownTrash: readonly TrashedWorld[];
+  saveBin: undefined;
   trashedChain: ChainEvents;
   search: SearchPage;
   openSearch: SearchFileCounts;

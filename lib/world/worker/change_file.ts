@@ -12,7 +12,6 @@ import {
   CHANGE_SCAN_STEP,
   STAGED_EVENTS_PER_STEP,
 } from "../../limits.ts";
-import { createByFilter } from "../by_filter.ts";
 import { CursorCodec, type CursorPosition, NO_RUN } from "../change_cursor.ts";
 import {
   type AppendResult,
@@ -25,12 +24,21 @@ import {
   type IndexedHead,
   type IndexEntry,
   type KeyedEvent,
+  toChainId,
   type Within,
 } from "../changes.ts";
 import { unpackEntry } from "../packed_entry.ts";
 import { tryRemove } from "../file/durable_fs.ts";
 import { readMark } from "../idempotency_mark.ts";
 import { StoreError } from "../store.ts";
+import {
+  collectionsOf,
+  createFilter,
+  parseJson,
+  pathKey,
+  readPayload,
+  toHead,
+} from "./change_values.ts";
 import * as sql from "./change_sql.ts";
 
 /** File name of the change index in the data folder. */
@@ -53,12 +61,14 @@ export class ChangeFile {
   readonly #codec: CursorCodec;
   readonly #statements = new Map<string, StatementSync>();
   readonly #pathIds = new Map<string, number>();
-  /** The heads that the open transaction changes. */
+  /** The heads that the open transaction changes, of the chain that each name has. */
   readonly #heads = new Map<string, IndexedHead>();
   #db: DatabaseSync | undefined;
   #last = 0;
   #latest = "";
   #isRunSaved = false;
+  /** The chain that is being staged, and its latest time so far. */
+  #staged = { chain: "", latest: "" };
 
   /**
    * @param data path of the data folder
@@ -78,6 +88,7 @@ export class ChangeFile {
    * events of all chains
    */
   open(): boolean {
+    this.close();
     try {
       this.#openFile();
     } catch {
@@ -101,17 +112,28 @@ export class ChangeFile {
     return this.#codec.format(this.position);
   }
 
-  /** Adds events of chains to an index that is not complete, in any order of the chains. */
+  /**
+   * Adds events to an index that is not complete: one chain after the other, in any order. A world that is
+   * deleted or moved during that time can be read twice; each event is added once.
+   */
   stage(entries: readonly IndexEntry[]): void {
     this.#transact(() => {
       for (const entry of entries) {
         const { name, restricted, alsoRestricted, events, chain = "", ended = false } = entry;
         const flags = [restricted ? 1 : 0, alsoRestricted ? 1 : 0];
+        const known = this.headOfChain(chain)?.event ?? 0;
         for (const { id, timestamp, type, payload } of events) {
-          this.#exec(sql.STAGE_EVENT, name, id, timestamp, type, payload, ...flags);
+          if (id <= known) continue;
+          const before = this.#staged.chain === chain ? this.#staged.latest : "";
+          const latest = timestamp > before ? timestamp : before;
+          this.#staged = { chain, latest };
+          this.#exec(
+            sql.STAGE_EVENT,
+            ...[name, id, timestamp, type, payload, ...flags, chain, latest],
+          );
         }
         const last = events.at(-1);
-        if (last !== undefined) this.#saveHead(name, chain, last, ended);
+        if (last !== undefined && last.id >= known) this.#saveHead(name, chain, last, ended);
       }
     });
   }
@@ -136,7 +158,7 @@ export class ChangeFile {
             alsoRestricted: Number(also_restricted) === 1,
           };
           this.#appendEvent({ name: String(name), ...flags }, found);
-          position = [found.timestamp, String(name), found.id];
+          position = [String(row.latest), String(row.chain), found.id];
         }
       });
       if (rows.length < STAGED_EVENTS_PER_STEP) break;
@@ -148,16 +170,19 @@ export class ChangeFile {
 
   /**
    * Appends events in one transaction. An entry is refused if events of its chain before it are not
-   * indexed, and so are all later entries of its name: they must be sent again after the missing ones.
+   * indexed, and so are all later entries: they must be sent again after the missing ones.
    *
    * @param entries entries, or packed ones (`packEntry`)
    */
   append(entries: readonly (IndexEntry | string)[]): AppendResult[] {
-    const refused = new Set<string>();
+    let isRefused = false;
     return this.#transact(() =>
-      entries.map((entry) =>
-        this.#appendEntry(typeof entry === "string" ? unpackEntry(entry) : entry, refused)
-      )
+      entries.map((entry) => {
+        if (isRefused) return GAP;
+        const result = this.#appendEntry(typeof entry === "string" ? unpackEntry(entry) : entry);
+        isRefused = result === GAP;
+        return result;
+      })
     );
   }
 
@@ -180,7 +205,21 @@ export class ChangeFile {
       .filter((name) => !present.has(name));
   }
 
-  /** Returns what the index knows about the chain of a name. */
+  /**
+   * Returns the entries of the trash whose worlds are not indexed.
+   *
+   * @param ids ids of all entries
+   */
+  unknownBins(ids: readonly string[]): string[] {
+    return ids.filter((id) => this.#get(sql.SELECT_BIN, id) === undefined);
+  }
+
+  /** Records that the worlds of an entry of the trash are indexed. */
+  saveBin(id: string): void {
+    this.#exec(sql.SAVE_BIN, id);
+  }
+
+  /** Returns what the index knows about the chain that a name has, or had last. */
   headOf(name: string): IndexedHead | undefined {
     return this.#heads.get(name) ?? toHead(this.#get(sql.SELECT_HEAD, name));
   }
@@ -203,7 +242,7 @@ export class ChangeFile {
     const lists = query.within.flatMap((part) => this.#listsOf(part));
     const scan: Scan = { rows: [], at: start, isComplete: lists.length === 0 };
     const lowest = query.since === undefined ? 0 : this.#firstSince(query.since);
-    const matches = createByFilter(query.by);
+    const matches = createFilter(query);
     while (!scan.isComplete && scan.rows.length < query.limit) {
       this.#scanStep(query, lists, scan, lowest, matches);
       yield;
@@ -239,7 +278,7 @@ export class ChangeFile {
     lists: readonly List[],
     scan: Scan,
     lowest: number,
-    matches: (by: string) => boolean,
+    matches: (row: Row) => boolean,
   ): void {
     const isNewest = order === "newest";
     const step = Math.min(CHANGE_SCAN_STEP, Math.max(limit - scan.rows.length, 64));
@@ -265,7 +304,7 @@ export class ChangeFile {
       scan.at = seq;
       if (seq < lowest) continue;
       const row = this.#get(sql.SELECT_CHANGE, seq);
-      if (row !== undefined && matches(String(row.by))) scan.rows.push(row);
+      if (row !== undefined && matches(row)) scan.rows.push(row);
       if (scan.rows.length === limit) {
         // Whether more follow is known only if a later one was found.
         scan.isComplete = isShort && seq === seqs.at(-1);
@@ -317,27 +356,27 @@ export class ChangeFile {
     return low;
   }
 
-  #appendEntry(entry: IndexEntry, refused: Set<string>): AppendResult {
+  #appendEntry(entry: IndexEntry): AppendResult {
     const { name, events, ended = false } = entry;
-    if (refused.has(name)) return GAP;
     const [first] = events;
     const last = events.at(-1);
     if (first === undefined || last === undefined) {
-      this.#endHead(name, ended);
+      this.#endHead(name, ended, entry.chain);
       return 0;
     }
-    const before = this.#headBefore(entry, first);
-    if (before === undefined) {
-      refused.add(name);
-      return GAP;
-    }
+    const before = this.#headBefore(entry, first, last);
+    if (before === undefined) return GAP;
+    const next = events.find(({ id }) => id > before.event);
+    // Times never decrease in a chain: these are events of an earlier world of the name.
+    if (next !== undefined && entry.chain === undefined && next.timestamp < before.at) return GAP;
     let seq = 0;
     for (const event of events) {
       if (event.id > before.event) seq = this.#appendEvent(entry, event);
     }
     const { from } = first.type === "world_moved" ? readPayload(first) : {};
     if (from !== undefined && from !== name) this.#endHead(from, true, before.chain);
-    if (last.id >= before.event) this.#saveHead(name, before.chain, last, ended);
+    const isNewest = last.id === before.event && last.timestamp === before.at;
+    if (next !== undefined || isNewest) this.#saveHead(name, before.chain, last, ended);
     return seq;
   }
 
@@ -345,39 +384,63 @@ export class ChangeFile {
   #headBefore(
     { name, chain }: IndexEntry,
     first: CommittedEvent,
-  ): { readonly chain: string; readonly event: number } | undefined {
-    if (chain !== undefined) return this.headOfChain(chain) ?? { chain, event: 0 };
+    last: CommittedEvent,
+  ): Pick<IndexedHead, "chain" | "event" | "at"> | undefined {
+    if (chain !== undefined) return this.headOfChain(chain) ?? { chain, event: 0, at: "" };
     const head = this.headOf(name);
     if (first.id === 1) {
-      const { hmac = "" } = first;
-      return head?.chain === hmac ? head : { chain: hmac, event: 0 };
+      const id = toChainId(first.hmac ?? "", name);
+      return this.#headOfChainUnder(name, id) ?? { chain: id, event: 0, at: "" };
     }
     if (head !== undefined && !head.ended) return first.id <= head.event + 1 ? head : undefined;
+    // The events of a deleted world were read from its chain before.
+    if (head !== undefined && last.id <= head.event && last.timestamp <= head.at) return head;
     // The chain moved here from another name.
     const { from } = readPayload(first);
     const source = from === undefined ? undefined : this.headOf(from);
-    return source !== undefined && first.id === source.event + 1 ? source : undefined;
+    // A world that is not there any more can have had any chain: the events are read from it.
+    const isSource = source !== undefined && !source.ended && first.id === source.event + 1;
+    return isSource ? source : undefined;
   }
 
   /** Saves the head of a name when the transaction commits: once, however many events it has. */
   #saveHead(name: string, chain: string, { id, timestamp }: CommittedEvent, ended: boolean): void {
-    this.#heads.set(name, { chain, event: id, at: timestamp, ended });
+    this.#setHead(name, { chain, event: id, at: timestamp, ended });
   }
 
   /** Changes the head of a name that keeps its chain. */
   #endHead(name: string, ended: boolean, chain?: string): void {
-    const head = this.headOf(name);
-    if (head === undefined || chain !== undefined && head.chain !== chain) return;
-    this.#heads.set(name, { ...head, ended });
+    const head = chain === undefined ? this.headOf(name) : this.#headOfChainUnder(name, chain);
+    if (head !== undefined) this.#setHead(name, { ...head, ended });
+  }
+
+  #setHead(name: string, head: IndexedHead): void {
+    const current = this.headOf(name);
+    if (current === undefined || current.chain === head.chain) {
+      this.#heads.set(name, head);
+    } else if (head.ended && !current.ended) {
+      this.#writeHead(name, head); // an earlier world of the name
+    } else {
+      this.#writeHead(name, { ...current, ended: true });
+      this.#heads.set(name, head);
+    }
+  }
+
+  #headOfChainUnder(name: string, chain: string): IndexedHead | undefined {
+    const changed = this.#heads.get(name);
+    if (changed?.chain === chain) return changed;
+    return toHead(this.#get(sql.SELECT_HEAD_OF_CHAIN, name, chain));
   }
 
   #writeHeads(): void {
-    for (const [name, { chain, event, at, ended }] of this.#heads) {
-      const flag = ended ? 1 : 0;
-      const updated = this.#prepared(sql.UPDATE_HEAD).run(event, at, flag, name, chain);
-      if (updated.changes === 0) this.#exec(sql.SAVE_HEAD, name, chain, event, at, flag);
-    }
+    for (const [name, head] of this.#heads) this.#writeHead(name, head);
     this.#heads.clear();
+  }
+
+  #writeHead(name: string, { chain, event, at, ended }: IndexedHead): void {
+    const flag = ended ? 1 : 0;
+    const updated = this.#prepared(sql.UPDATE_HEAD).run(event, at, flag, name, chain);
+    if (updated.changes === 0) this.#exec(sql.SAVE_HEAD, name, chain, event, at, flag);
   }
 
   #appendEvent(
@@ -385,9 +448,8 @@ export class ChangeFile {
     event: CommittedEvent,
   ): number {
     const { id, timestamp, type, payload } = event;
-    const { by, from, to } = known === undefined || type === "world_moved"
-      ? readPayload(event)
-      : { by: known };
+    const isParsed = known === undefined || type === "world_moved" || type === "world_deleted";
+    const { by, from, to, trash } = isParsed ? readPayload(event) : { by: known };
     const also = from === name ? to : from;
     if (!this.#isRunSaved) {
       this.#exec(sql.SAVE_RUN, this.#last + 1, this.#run);
@@ -407,6 +469,7 @@ export class ChangeFile {
       for (const path of collectionsOf(also)) paths.add(pathKey(path, alsoRestricted));
     }
     for (const path of paths) this.#exec(sql.INSERT_BELOW, this.#pathId(path), seq);
+    if (trash !== undefined) this.saveBin(trash);
     return seq;
   }
 
@@ -529,49 +592,4 @@ interface List {
   /** Statements that read at most a number of entries before or after a position. */
   readonly newest: string;
   readonly oldest: string;
-}
-
-/** Worlds that only T3 can read have lists of their own, so that they cost other callers no time. */
-function pathKey(path: string, restricted: boolean): string {
-  return restricted ? `!${path}` : path;
-}
-
-/** The collections above a name: `home/a/b` has `home/a`, `home` and `""`. */
-function collectionsOf(name: string): string[] {
-  const paths = [""];
-  for (let at = name.indexOf("/"); at > 0; at = name.indexOf("/", at + 1)) {
-    paths.push(name.slice(0, at));
-  }
-  return paths;
-}
-
-function toHead(row: Row | undefined): IndexedHead | undefined {
-  if (row === undefined) return undefined;
-  const { chain, event, at, ended } = row;
-  return {
-    chain: String(chain),
-    event: Number(event),
-    at: String(at),
-    ended: Number(ended) === 1,
-  };
-}
-
-/** What the index needs of a payload: the caller, and both names of a move. */
-function readPayload(event: CommittedEvent): { by: string; from?: string; to?: string } {
-  const payload = parseJson(event.payload);
-  if (typeof payload !== "object" || payload === null) return { by: "" };
-  const { by, from, to }: { by?: unknown; from?: unknown; to?: unknown } = payload;
-  const caller = typeof by === "string" ? by : "";
-  if (event.type !== "world_moved" || typeof from !== "string" || typeof to !== "string") {
-    return { by: caller };
-  }
-  return { by: caller, from: from.slice(1), to: to.slice(1) };
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return text; // an altered payload is shown as stored; the audit reports it
-  }
 }

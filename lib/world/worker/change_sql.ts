@@ -3,11 +3,13 @@
  *
  * `changes` has one row per event. `below` lists the changes of each collection, so that a page of a
  * collection costs its length and not the number of all changes. `heads` has the newest event of each
- * chain, `runs` the first change of each run of the server, `keys` the changes of each idempotency key.
+ * chain by the names of its world, also of deleted worlds, which can be restored. `bins` has the ids of
+ * the trash whose worlds are indexed, `runs` the first change of each run of the server,
+ * `keys` the changes of each idempotency key.
  */
 
 /** Version of the tables; an index of another version is created again. */
-export const INDEX_VERSION = 2;
+export const INDEX_VERSION = 3;
 
 /** Settings of the connection. A commit is not synced: a power loss can lose the newest changes. */
 export const SETUP = `PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;
@@ -32,14 +34,16 @@ CREATE TABLE paths (id INTEGER PRIMARY KEY, path TEXT NOT NULL UNIQUE);
 CREATE TABLE below (path INTEGER NOT NULL, seq INTEGER NOT NULL, PRIMARY KEY (path, seq))
   WITHOUT ROWID;
 CREATE TABLE heads (
-  name TEXT PRIMARY KEY,
+  name TEXT NOT NULL,
   chain TEXT NOT NULL,
   event INTEGER NOT NULL,
   at TEXT NOT NULL,
-  ended INTEGER NOT NULL
+  ended INTEGER NOT NULL,
+  PRIMARY KEY (name, chain)
 ) WITHOUT ROWID;
 CREATE INDEX heads_of_chain ON heads (chain);
 CREATE TABLE keys (key TEXT NOT NULL, seq INTEGER NOT NULL, PRIMARY KEY (key, seq)) WITHOUT ROWID;
+CREATE TABLE bins (id TEXT PRIMARY KEY) WITHOUT ROWID;
 CREATE TABLE runs (first INTEGER PRIMARY KEY, run TEXT NOT NULL);
 CREATE TABLE staged (
   name TEXT NOT NULL,
@@ -48,20 +52,26 @@ CREATE TABLE staged (
   type TEXT NOT NULL,
   payload TEXT NOT NULL,
   restricted INTEGER NOT NULL,
-  also_restricted INTEGER NOT NULL
+  also_restricted INTEGER NOT NULL,
+  chain TEXT NOT NULL,
+  latest TEXT NOT NULL
 );`;
 
-/** Orders the events of all chains by time; those of one chain keep their order. */
-export const INDEX_STAGED = `CREATE INDEX staged_order ON staged (at, name, event)`;
+/**
+ * Orders the events of all chains by time; those of one chain keep their order, because their latest
+ * time so far does not step back.
+ */
+export const INDEX_STAGED = `CREATE INDEX staged_order ON staged (latest, chain, event)`;
 /** Adds an event of a chain while the index is created. */
 export const STAGE_EVENT =
-  `INSERT INTO staged (name, event, at, type, payload, restricted, also_restricted)
-   VALUES (?, ?, ?, ?, ?, ?, ?)`;
+  `INSERT INTO staged (name, event, at, type, payload, restricted, also_restricted, chain, latest)
+   VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`;
 /** Reads events after a position, in their order. */
-export const STAGED_AFTER = `SELECT name, event, at, type, payload, restricted, also_restricted
-   FROM staged WHERE (at, name, event) > (?, ?, ?) ORDER BY at, name, event LIMIT ?`;
+export const STAGED_AFTER =
+  `SELECT name, event, at, type, payload, restricted, also_restricted, chain, latest FROM staged
+   WHERE (latest, chain, event) > (?, ?, ?) ORDER BY latest, chain, event LIMIT ?`;
 /** Ends the creation: the index is complete. */
-export const COMPLETE = `DROP TABLE IF EXISTS staged; PRAGMA user_version = 2;`;
+export const COMPLETE = `DROP TABLE IF EXISTS staged; PRAGMA user_version = 3;`;
 
 /** Reads the version of the tables. */
 export const SCHEMA_VERSION = `PRAGMA user_version`;
@@ -104,8 +114,12 @@ export const ALSO_AFTER = `SELECT seq FROM changes WHERE also = ? AND seq > ? OR
 export const INSERT_PATH = `INSERT INTO paths (path) VALUES (?) RETURNING id`;
 /** Reads the id of a path. */
 export const SELECT_PATH = `SELECT id FROM paths WHERE path = ?`;
-/** Reads the newest indexed event of a name. */
-export const SELECT_HEAD = `SELECT chain, event, at, ended FROM heads WHERE name = ?`;
+/** Reads the newest indexed event of a name: of the chain that it has, or had last. */
+export const SELECT_HEAD = `SELECT chain, event, at, ended FROM heads WHERE name = ?
+   ORDER BY ended, at DESC, event DESC LIMIT 1`;
+/** Reads the newest indexed event of a chain under one of its names. */
+export const SELECT_HEAD_OF_CHAIN =
+  `SELECT chain, event, at, ended FROM heads WHERE name = ? AND chain = ?`;
 /** Reads the newest indexed event of a chain. */
 export const SELECT_CHAIN =
   `SELECT chain, event, at, ended FROM heads WHERE chain = ? ORDER BY event DESC LIMIT 1`;
@@ -117,6 +131,10 @@ export const SAVE_HEAD = `INSERT OR REPLACE INTO heads (name, chain, event, at, 
    VALUES (?, ?, ?, ?, ?)`;
 /** Reads the names that had a world. */
 export const OPEN_HEADS = `SELECT name FROM heads WHERE ended = 0`;
+/** Saves that the world of an entry of the trash is indexed. */
+export const SAVE_BIN = `INSERT OR IGNORE INTO bins (id) VALUES (?)`;
+/** Reads whether the world of an entry of the trash is indexed. */
+export const SELECT_BIN = `SELECT id FROM bins WHERE id = ?`;
 /** Saves the first change of a run. */
 export const SAVE_RUN = `INSERT OR REPLACE INTO runs (first, run) VALUES (?, ?)`;
 /** Reads the run that published a change. */

@@ -4,9 +4,8 @@
  */
 
 import { DatabaseSync } from "node:sqlite";
-import { setImmediate } from "node:timers";
 import { CHAIN_EVENTS_PER_READ } from "../../limits.ts";
-import { TRASH_FOLDER, WORLD_FILE } from "../file/durable_fs.ts";
+import { pathExists, TRASH_FOLDER, WORLD_FILE } from "../file/durable_fs.ts";
 import { readChain } from "../file/read_chain.ts";
 import { fromFolderName } from "../name.ts";
 import { toStoreError } from "../sqlite_errors.ts";
@@ -21,11 +20,13 @@ import type {
 } from "../store/worker_messages.ts";
 import type { ChainEvents } from "../changes.ts";
 import { ChangeFile } from "./change_file.ts";
+import { StepTurns } from "./step_turns.ts";
 
 /** Serves jobs of the change index on a port until a `close` job arrives. */
 export function serveIndex(port: StorePort, { data, key }: WorkerSetup): void {
   const runId = crypto.randomUUID().slice(0, 8);
   const file = new ChangeFile(data, key, runId);
+  const turns = new StepTurns();
   port.onmessage = ({ data: jobs }: MessageEvent<readonly (IndexJob | CloseJob)[]>) => {
     for (const job of jobs) void answer(job);
     // A query does not delay the end of its batch, so that appends can arrive.
@@ -57,7 +58,7 @@ export function serveIndex(port: StorePort, { data, key }: WorkerSetup): void {
       case "stage":
         return void file.stage(job.entries);
       case "completeIndex":
-        return runInSteps(file.complete()).then(() => file.position);
+        return turns.run(file.complete()).then(() => file.position);
       case "appendIndex":
         return file.append(job.entries);
       case "behind":
@@ -69,11 +70,15 @@ export function serveIndex(port: StorePort, { data, key }: WorkerSetup): void {
       case "headOfChain":
         return file.headOfChain(job.chain);
       case "changes":
-        return runInSteps(file.page(job.query));
+        return turns.run(file.page(job.query));
       case "keyed":
         return file.keyed(job.key);
       case "trashed":
         return listTrash(data, job.name);
+      case "unknownTrash":
+        return listTrash(data, undefined, (ids) => file.unknownBins(ids));
+      case "saveBin":
+        return void file.saveBin(job.bin);
       case "trashedChain":
         return readTrashedChain(data, job.world, job.after, job.limit);
       case "close":
@@ -82,23 +87,22 @@ export function serveIndex(port: StorePort, { data, key }: WorkerSetup): void {
   }
 }
 
-/** Runs a generator to its end; other jobs can run between two steps. */
-async function runInSteps<T>(steps: Generator<void, T>): Promise<T> {
-  for (;;) {
-    const { done, value } = steps.next();
-    if (done) return value;
-    await new Promise((resume) => setImmediate(resume));
-  }
-}
-
-/** Lists the worlds in the trash, or those of one name. */
-function listTrash(data: string, name: string | undefined): TrashedWorld[] {
+/**
+ * Lists the worlds in the trash, or those of one name, in the order of their removal.
+ *
+ * @param select selects ids of entries
+ */
+function listTrash(
+  data: string,
+  name: string | undefined,
+  select = (ids: string[]): string[] => ids,
+): TrashedWorld[] {
   const found: TrashedWorld[] = [];
-  for (const id of listFolders(`${data}/${TRASH_FOLDER}`)) {
+  for (const id of select(listFolders(`${data}/${TRASH_FOLDER}`).sort())) {
     for (const folder of listFolders(`${data}/${TRASH_FOLDER}/${id}`)) {
       const trashed = fromFolderName(folder);
       if (trashed === undefined || name !== undefined && trashed !== name) continue;
-      found.push({ name: trashed, path: `${TRASH_FOLDER}/${id}/${folder}/${WORLD_FILE}` });
+      found.push({ bin: id, name: trashed, path: `${TRASH_FOLDER}/${id}/${folder}/${WORLD_FILE}` });
     }
   }
   return found;
@@ -114,7 +118,7 @@ function listFolders(path: string): string[] {
   }
 }
 
-/** Reads events of a world in the trash; none if its file cannot be read. */
+/** Reads events of a world that was deleted; none if its file cannot be read. */
 function readTrashedChain(
   data: string,
   { name, path }: TrashedWorld,
@@ -123,6 +127,7 @@ function readTrashedChain(
 ): ChainEvents {
   let db: DatabaseSync | undefined;
   try {
+    if (!pathExists(`${data}/${path}`)) return { chain: "", parts: [], more: false };
     db = new DatabaseSync(`${data}/${path}`);
     return readChain(db, name, after, limit);
   } catch {

@@ -19,7 +19,6 @@ function call(
     method,
     params,
     caller: server.caller,
-    owner: "T2",
     isStateless: false,
     sessions,
     ...more,

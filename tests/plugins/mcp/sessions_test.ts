@@ -79,13 +79,13 @@ Deno.test("keep() gives up the caller's least recently used session beyond its l
     fixture.now++;
     const session = await fixture.open();
     opened.push(session);
-    assert(sessions.keep(session, "T2") !== undefined);
+    assert(sessions.keep(session) !== undefined);
   }
   const [first, second] = opened;
   if (first === undefined || second === undefined) throw new Error("no sessions");
   fixture.now++;
   assert(await sessions.find(first.id, "T2") !== undefined); // used again
-  assert(sessions.keep(await fixture.open(), "T2") !== undefined);
+  assert(sessions.keep(await fixture.open()) !== undefined);
   assertEquals(sessions.size, MAX_SESSIONS_PER_CALLER);
   assert(sessions.subscriptions(first.id) !== undefined);
   assertStrictEquals(sessions.subscriptions(second.id), undefined);
@@ -94,29 +94,28 @@ Deno.test("keep() gives up the caller's least recently used session beyond its l
 Deno.test("keep() refuses a session if all others of the caller have open streams", async () => {
   const fixture = new Fixture();
   for (let i = 0; i < MAX_SESSIONS_PER_CALLER; i++) {
-    const kept = fixture.sessions.keep(await fixture.open(), "T2");
+    const kept = fixture.sessions.keep(await fixture.open());
     if (kept !== undefined) kept.stream = { wake: () => {}, close: () => {} };
   }
-  assertStrictEquals(fixture.sessions.keep(await fixture.open(), "T2"), undefined);
-  assert(fixture.sessions.keep(await fixture.open("T3"), "T3") !== undefined);
+  assertStrictEquals(fixture.sessions.keep(await fixture.open()), undefined);
+  assert(fixture.sessions.keep(await fixture.open("T3")) !== undefined);
 });
 
 Deno.test("keep() keeps as many sessions as the limit allows, and drops idle ones", async () => {
   const fixture = new Fixture();
   for (let i = 0; i < MAX_SESSIONS; i++) {
-    const owner = `cap:/home/${i >> 3}`;
-    assert(fixture.sessions.keep(await fixture.open(owner), owner) !== undefined);
+    assert(fixture.sessions.keep(await fixture.open(`cap:/home/${i >> 3}`)) !== undefined);
   }
-  assertStrictEquals(fixture.sessions.keep(await fixture.open("T2"), "T2"), undefined);
+  assertStrictEquals(fixture.sessions.keep(await fixture.open("T2")), undefined);
   fixture.now += SESSION_IDLE_MS + 1;
-  assert(fixture.sessions.keep(await fixture.open("T2"), "T2") !== undefined);
+  assert(fixture.sessions.keep(await fixture.open("T2")) !== undefined);
   assertStrictEquals(fixture.sessions.size, 1);
 });
 
 Deno.test("release() forgets a session without subscriptions, whose id stays valid", async () => {
   const fixture = new Fixture();
   const session = await fixture.open();
-  const kept = fixture.sessions.keep(session, "T2");
+  const kept = fixture.sessions.keep(session);
   kept?.uris.set("home/x", "elastik:///home/x");
   fixture.sessions.release(session.id);
   assertStrictEquals(fixture.sessions.size, 1);
@@ -129,7 +128,7 @@ Deno.test("release() forgets a session without subscriptions, whose id stays val
 Deno.test("end() closes the stream of the session, and remembers a limited number of ids", async () => {
   const fixture = new Fixture();
   const session = await fixture.open();
-  const kept = fixture.sessions.keep(session, "T2");
+  const kept = fixture.sessions.keep(session);
   let isClosed = false;
   if (kept !== undefined) kept.stream = { wake: () => {}, close: () => void (isClosed = true) };
   fixture.sessions.end(session.id);

@@ -203,3 +203,31 @@ Deno.test("CollectionFeed lists all worlds below, and their contents up to the l
     assert(all.every(({ name }: { name: string }) => !name.startsWith("boot/")));
   });
 });
+
+Deno.test("CollectionFeed sends the newest of changes that happen while it reads the missed ones", async () => {
+  await withApp({}, async ({ store }) => {
+    const first = follow(store, "home", true);
+    await first.feed.start();
+    await put(store, "home/a");
+    await first.receivedAll(2);
+    const id = idOf(first.pieces.at(-1));
+    // Two changes of one world are published between the start of the feed and its read.
+    const changes: Store["changes"] = async (query) => {
+      await Promise.all([put(store, "home/b"), put(store, "home/b")]);
+      await first.receivedAll(4);
+      return await store.changes(query);
+    };
+    const busy = new Proxy(store, {
+      get(target, key) {
+        if (key === "changes") return changes;
+        const value: unknown = Reflect.get(target, key, target);
+        return typeof value === "function" ? value.bind(target) : value;
+      },
+    });
+    const again = follow(busy, "home", true, id);
+    await again.feed.start();
+    const versions = again.pieces.map((piece) => /"version":(\d+)/.exec(textOf(piece))?.[1]);
+    assertEquals(versions, ["2"]);
+    for (const { feed } of [first, again]) feed.stop();
+  });
+});

@@ -37,7 +37,16 @@ Deno.test("readChain() gives each event the name that the world had then", () =>
 Deno.test("readChain() reads pages and identifies the chain by its first event", () => {
   using db = createChain();
   const page = readChain(db, "home/c", 1, 2);
-  assertEquals([page.chain, page.more], ["h1", true]);
+  assertEquals([page.chain, page.more], ["h1 home/a", true]);
   assertEquals(partsOf(db, "home/c", 1, 2), ["home/a: 2", "home/b: 3"]);
-  assertEquals(readChain(db, "home/c", 6, 2), { chain: "h1", parts: [], more: false });
+  assertEquals(readChain(db, "home/c", 6, 2), { chain: "h1 home/a", parts: [], more: false });
+});
+
+Deno.test("readChain() gives a world that is being moved the name of its first event", () => {
+  using db = createChain();
+  db.exec(`DELETE FROM events WHERE event_type = 'world_moved'`);
+  db.exec(`UPDATE events SET payload = '{"name":"home/a"}' WHERE id = 1`);
+  // The folder has the new name, and the event is not in the chain yet.
+  const { chain, parts } = readChain(db, "home/b", 0, 100);
+  assertEquals([chain, parts.map(({ name }) => name)], ["h1 home/a", ["home/a"]]);
 });

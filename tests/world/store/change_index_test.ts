@@ -1,8 +1,11 @@
 import { assert, assertEquals, assertRejects } from "../../support/assert.ts";
+import { DatabaseSync } from "node:sqlite";
 import { acquireDataFolder } from "../../../lib/world/file/data_folder.ts";
+import { ChangeIndex, type ChangeIndexOptions } from "../../../lib/world/store/change_index.ts";
 import { openSqliteStore } from "../../../lib/world/store/sqlite_store.ts";
-import type { ChangePage, ChangeQuery } from "../../../lib/world/changes.ts";
-import type { Published, Store } from "../../../lib/world/store.ts";
+import { MAX_INDEX_WAITING, MAX_INDEX_WAITING_BYTES } from "../../../lib/limits.ts";
+import { type ChangePage, type ChangeQuery, toChainId } from "../../../lib/world/changes.ts";
+import { type Change, type Published, type Store, StoreError } from "../../../lib/world/store.ts";
 import { eventually } from "../../plugin/plugin_test_server.ts";
 import { removeWithoutMove } from "../../testdata/test_writer.ts";
 import { sampleSetup } from "../../testdata/sample_world.ts";
@@ -234,10 +237,207 @@ Deno.test("ChangeIndex has the deletion of a world that a crash left in its plac
     await store.close();
     for (const end of ["", "-wal", "-shm"]) await removeIfPresent(`${data}/.changes.db${end}`);
     store = await openWithKey(data);
-    // The time of the deletion is before that of the write.
+    // In the order of the chain, although the time of the deletion is before that of the write.
     const created = rowsOf(await waitForEvents(store, 2));
-    assertEquals(created, expected.toReversed());
+    assertEquals(created, expected);
     await put(store, "home/a", "2");
     assertEquals(rowsOf(await waitForEvents(store, 3)), [...created, "home/a stage_written 1"]);
     await store.close();
   }));
+
+Deno.test("ChangeIndex has each event once when a name had several chains and one comes back", () =>
+  withTempFolder(async (data) => {
+    let store = await open(data);
+    await put(store, "home/a", "1");
+    const { trash } = await store.remove({ name: "home/a", by: "T3" });
+    for (const text of ["2", "3", "4"]) await put(store, "home/a", text);
+    await store.remove({ name: "home/a", by: "T3" });
+    const before = rowsOf(await waitForEvents(store, 6));
+    await store.close();
+    Deno.renameSync(`${data}/.trash/${trash}/home%2Fa`, `${data}/home%2Fa`);
+    store = await open(data);
+    try {
+      await store.list("home");
+      await put(store, "home/a", "5");
+      assertEquals(rowsOf(await waitForEvents(store, 7)), [...before, "home/a stage_written 3"]);
+    } finally {
+      await store.close();
+    }
+  }));
+
+Deno.test("ChangeIndex adds a deleted world that was not moved to the trash", () =>
+  withTempFolder(async (data) => {
+    let store = await open(data);
+    await put(store, "home/b", "1");
+    await waitForEvents(store, 1);
+    await store.close();
+    const saved = Deno.readFileSync(`${data}/.changes.db`);
+    store = await open(data);
+    await put(store, "home/a", "1");
+    const { trash } = await store.remove({ name: "home/a", by: "T3" });
+    await store.close();
+    // As if the server had been killed between the deletion and the move to the trash.
+    Deno.renameSync(`${data}/.trash/${trash}/home%2Fa`, `${data}/home%2Fa`);
+    using db = new DatabaseSync(`${data}/home%2Fa/universe.db`);
+    db.exec("PRAGMA user_version = 1");
+    Deno.writeFileSync(`${data}/.changes.db`, saved);
+    store = await open(data);
+    try {
+      assertEquals(rowsOf(await waitForEvents(store, 3)), [
+        "home/b stage_written 1",
+        "home/a stage_written 1",
+        "home/a world_deleted 2",
+      ]);
+    } finally {
+      await store.close();
+    }
+  }));
+
+Deno.test("ChangeIndex adds the worlds that were created and deleted after its last write", () =>
+  withTempFolder(async (data) => {
+    let store = await open(data);
+    await put(store, "home/a", "1");
+    await waitForEvents(store, 1);
+    await store.close();
+    const saved = Deno.readFileSync(`${data}/.changes.db`);
+    store = await open(data);
+    for (const text of ["2", "3"]) {
+      await store.remove({ name: "home/a", by: "T3" });
+      await put(store, "home/a", text);
+    }
+    await put(store, "home/b", "1");
+    await store.remove({ name: "home/b", by: "T3" });
+    const all = rowsOf(await waitForEvents(store, 7)).sort();
+    await store.close();
+    for (const end of ["-wal", "-shm"]) {
+      await Deno.remove(`${data}/.changes.db${end}`).catch(() => {});
+    }
+    Deno.writeFileSync(`${data}/.changes.db`, saved);
+    store = await open(data);
+    try {
+      const found = rowsOf(await waitForEvents(store, 7));
+      assertEquals([...found].sort(), all);
+      const ofA = found.filter((row) => row.startsWith("home/a"));
+      assertEquals(ofA, [
+        "home/a stage_written 1",
+        "home/a world_deleted 2",
+        "home/a stage_written 1",
+        "home/a world_deleted 2",
+        "home/a stage_written 1",
+      ]);
+    } finally {
+      await store.close();
+    }
+  }));
+
+/** An index whose Worker is a function. */
+function createIndex(
+  run: (job: Parameters<ChangeIndexOptions["worker"]["run"]>[0]) => unknown,
+  options: Partial<ChangeIndexOptions> = {},
+) {
+  const published: Published[] = [];
+  const log: string[] = [];
+  const index = new ChangeIndex({
+    key: "k",
+    worker: { run: async (job) => await run(job) as never },
+    readChain: (name) => {
+      const event = { id: 1, timestamp: "t", type: "stage_written", payload: "{}" };
+      const parts = [{ name, events: [event] }];
+      return Promise.resolve({ chain: toChainId("h", name), parts, more: false });
+    },
+    isRestricted: () => false,
+    onPublished: (found) => published.push(found),
+    log: (line) => log.push(line),
+    ...options,
+  });
+  return { index, published, log };
+}
+
+/** Answers of a Worker with an empty index. */
+function answerOf(job: { kind: string; entries?: readonly unknown[] }): unknown {
+  if (job.kind === "openIndex") {
+    return { isComplete: true, run: "0000000a", position: { seq: 0, run: "00000000" } };
+  }
+  if (job.kind === "appendIndex") return (job.entries ?? []).map((_, at) => at + 1);
+  return ["unknownTrash", "trashed", "behind", "vanished"].includes(job.kind) ? [] : undefined;
+}
+
+Deno.test("ChangeIndex holds a bounded number of changes and bytes while it cannot be written", async () => {
+  const open = Promise.withResolvers<void>();
+  const { index, published } = createIndex(async (job) => {
+    if (job.kind === "openIndex") await open.promise;
+    return answerOf(job);
+  });
+  const started = index.start([], []);
+  const body = new Uint8Array(MAX_INDEX_WAITING_BYTES / 16);
+  const event = { id: 1, timestamp: "t", type: "stage_written", payload: "{}", hmac: "h" };
+  for (let i = 0; i < 2 * MAX_INDEX_WAITING; i++) {
+    const name = `home/${Math.min(i, MAX_INDEX_WAITING + 9)}`;
+    const world = { body } as unknown as NonNullable<Change["world"]>;
+    index.record(name, [event], false, {
+      kind: "update",
+      name,
+      version: 1,
+      by: "T2",
+      seq: i,
+      world,
+    });
+  }
+  assertEquals(index.waiting, {
+    changes: MAX_INDEX_WAITING,
+    bytes: MAX_INDEX_WAITING_BYTES,
+    names: 10,
+  });
+  open.resolve();
+  await started;
+  const told = () => new Set(published.flatMap(({ change }) => change?.name ?? [])).size;
+  const isDone = () => Promise.resolve(told() === MAX_INDEX_WAITING + 10 || undefined);
+  await eventually(isDone, "followers hear of every world");
+  assertEquals(index.waiting, { changes: 0, bytes: 0, names: 0 });
+  index.stop();
+});
+
+Deno.test("ChangeIndex is completed after an error at its start, also if a world cannot be read", async () => {
+  let attempts = 0;
+  const appended: string[] = [];
+  const { index, log } = createIndex((job) => {
+    if (job.kind === "openIndex" && ++attempts === 1) throw new StoreError("full", "no space");
+    if (job.kind === "behind") return job.heads.map(({ name }) => name);
+    if (job.kind === "appendIndex") {
+      appended.push(...job.entries.flatMap((found) => typeof found === "string" ? [] : found.name));
+    }
+    return answerOf(job);
+  }, {
+    readChain: (name, after) => {
+      if (name === "home/damaged") throw new StoreError("damaged", "not a database");
+      const events = after > 0
+        ? []
+        : [{ id: 1, timestamp: "t", type: "stage_written", payload: "{}" }];
+      return Promise.resolve({ chain: name, parts: [{ name, events }], more: false });
+    },
+  });
+  const heads = ["home/damaged", "home/b"].map((name) => ({ name, event: 1, at: "t" }));
+  await index.start(heads, []);
+  assertEquals([attempts, appended], [2, ["home/b"]]);
+  assertEquals(log.map((line) => /no space|not a database/.exec(line)?.[0]), [
+    "no space",
+    "not a database",
+  ]);
+  index.stop();
+});
+
+Deno.test("ChangeIndex writes changes after it has compared its heads with all chains", async () => {
+  const jobs: string[] = [];
+  const { index } = createIndex((job) => {
+    jobs.push(job.kind);
+    return answerOf(job);
+  });
+  const event = { id: 2, timestamp: "t", type: "stage_written", payload: "{}" };
+  const change = { kind: "update", name: "home/a", version: 2, by: "T2", seq: 1 } as const;
+  index.record("home/a", [event], false, change);
+  await index.start([{ name: "home/b", event: 1, at: "t" }], []);
+  const isWritten = () => Promise.resolve(index.waiting.changes === 0 || undefined);
+  await eventually(isWritten, "the change is in the index");
+  assertEquals(jobs, ["openIndex", "unknownTrash", "behind", "vanished", "appendIndex"]);
+  index.stop();
+});

@@ -4,6 +4,7 @@ import {
   type CommittedEvent,
   GAP,
   type IndexEntry,
+  toChainId,
 } from "../../../lib/world/changes.ts";
 import { ChangeFile, CHANGES_FILE } from "../../../lib/world/worker/change_file.ts";
 import { withTempFolder } from "../../support/temp_folder.ts";
@@ -42,7 +43,7 @@ function idsOf(page: ReturnType<typeof read>): string[] {
   return page.events.map(({ name, id }) => `${name} ${id}`);
 }
 
-Deno.test("ChangeFile.append() refuses an entry after a gap, and the later ones of its name only", () =>
+Deno.test("ChangeFile.append() refuses an entry after a gap, and all later ones", () =>
   withTempFolder((data) => {
     const file = openFile(data);
     const results = file.append([
@@ -51,10 +52,10 @@ Deno.test("ChangeFile.append() refuses an entry after a gap, and the later ones 
       entry("home/a", [event(4)]),
       entry("home/b", [event(1)]),
     ]);
-    assertEquals(results.map((result) => result === GAP), [false, true, true, false]);
-    assertEquals(idsOf(read(file)), ["home/a 1", "home/b 1"]);
+    assertEquals(results.map((result) => result === GAP), [false, true, true, true]);
+    assertEquals(idsOf(read(file)), ["home/a 1"]);
     file.append([entry("home/a", [event(2), event(3)]), entry("home/a", [event(3), event(4)])]);
-    assertEquals(idsOf(read(file)), ["home/a 1", "home/b 1", "home/a 2", "home/a 3", "home/a 4"]);
+    assertEquals(idsOf(read(file)), ["home/a 1", "home/a 2", "home/a 3", "home/a 4"]);
     file.close();
   }));
 
@@ -142,5 +143,78 @@ Deno.test("ChangeFile.page() returns each position once when pages are continued
         assertEquals(seen, idsOf(read(file, { within, order, ...filter })));
       }
     }
+    file.close();
+  }));
+
+Deno.test("ChangeFile.page() with a time has no earlier event, also after a clock stepped back", () =>
+  withTempFolder((data) => {
+    const file = openFile(data);
+    const at = (second: number) => ({ timestamp: `2026-01-01T00:00:0${second}.000Z` });
+    file.append([
+      entry("home/a", [event(1, at(1))]),
+      entry("boot/a", [event(1, at(9))], { restricted: true }),
+      entry("home/b", [event(1, at(3))]),
+      entry("home/c", [event(1, at(6))]),
+    ]);
+    const since = at(5).timestamp;
+    for (const order of ["oldest", "newest"] as const) {
+      assertEquals(idsOf(read(file, { order, since })), ["home/c 1"]);
+    }
+    file.close();
+  }));
+
+Deno.test("ChangeFile.append() tells worlds apart whose chains begin with the same event", () =>
+  withTempFolder((data) => {
+    const file = openFile(data);
+    file.append([entry("home/a", [event(1), event(2)])]);
+    const chain = toChainId("first", "home/b");
+    file.append([entry("home/b", [event(1), event(2)], { chain })]);
+    assertEquals(idsOf(read(file)), ["home/a 1", "home/a 2", "home/b 1", "home/b 2"]);
+    file.close();
+  }));
+
+Deno.test("ChangeFile.append() gives late events of a deleted world to no later world of its name", () =>
+  withTempFolder((data) => {
+    const file = openFile(data);
+    const late = [event(2), event(3, { type: "world_deleted" })];
+    file.append([
+      entry("home/a", [event(1)]),
+      entry("home/a", late, { ended: true }),
+      entry("home/a", [event(1, { hmac: "second", timestamp: "2026-01-01T00:00:02.000Z" })]),
+    ]);
+    assertEquals(file.append([entry("home/a", late, { ended: true })]), [GAP]);
+    assertEquals(idsOf(read(file)), ["home/a 1", "home/a 2", "home/a 3", "home/a 1"]);
+    assertEquals(file.headOf("home/a")?.ended, false);
+    file.close();
+  }));
+
+Deno.test("ChangeFile.append() accepts events of a deleted world that were read from its chain before", () =>
+  withTempFolder((data) => {
+    const file = openFile(data);
+    const late = [event(2), event(3, { type: "world_deleted" })];
+    const chain = toChainId("first", "home/a");
+    file.append([entry("home/a", [event(1), ...late], { chain, ended: true })]);
+    const again = [entry("home/a", [event(1)]), entry("home/a", late, { ended: true })];
+    assertEquals(file.append(again), [0, 0]);
+    assertEquals(idsOf(read(file)), ["home/a 1", "home/a 2", "home/a 3"]);
+    assertEquals(file.headOf("home/a"), { chain, event: 3, at: late[1]?.timestamp, ended: true });
+    file.close();
+  }));
+
+Deno.test("ChangeFile.stage() adds each event once, in the order of its chain", () =>
+  withTempFolder((data) => {
+    const file = new ChangeFile(data, "k", RUN);
+    assertEquals(file.open(), false);
+    const chain = toChainId("first", "home/z");
+    const at = (second: number) => ({ timestamp: `2026-01-01T00:00:0${second}.000Z` });
+    // The clock stepped back; the world was moved in the same millisecond, and then deleted.
+    const before = entry("home/z", [event(1, at(5)), event(2, at(3))], { chain });
+    const moved = entry("home/a", [event(3, at(3))], { chain });
+    file.stage([before, { ...moved, ended: false }]);
+    file.stage([{ ...before, ended: true }, { ...moved, ended: true }]);
+    file.stage([entry("home/b", [event(1, at(4))], { chain: toChainId("first", "home/b") })]);
+    [...file.complete()];
+    assertEquals(idsOf(read(file)), ["home/b 1", "home/z 1", "home/z 2", "home/a 3"]);
+    assertEquals(file.headOfChain(chain), { chain, event: 3, at: at(3).timestamp, ended: true });
     file.close();
   }));

@@ -59,7 +59,16 @@ const STREAM_MS = [60_000, 240_000] as const;
 const READS_PER_SECOND = 200;
 const READ_CONNECTIONS = 8;
 /** Requests of each kind per second. */
-const RATES = { put: 20, plugin: 10, audit: 5, crash: 0.5 } as const;
+const RATES = {
+  put: 20,
+  patch: 10,
+  search: 2,
+  log: 2,
+  changes: 5,
+  plugin: 10,
+  audit: 5,
+  crash: 0.5,
+} as const;
 /** Misbehaving clients of each kind. */
 const BAD_CLIENTS = 20;
 const LARGE_BYTES = 4 * 1024 * 1024;
@@ -232,6 +241,13 @@ export default {
     }
     load.push(
       this.#atRate(RATES.put, () => this.#putRandom()),
+      this.#atRate(RATES.patch, () => this.#patchRandom()),
+      this.#atRate(RATES.search, () => this.#ask("search", "/proc/search/home/?q=start&limit=20")),
+      this.#atRate(RATES.log, () => this.#ask("log", "/proc/log/home/?limit=20")),
+      this.#atRate(
+        RATES.changes,
+        () => this.#ask("changes", "/proc/changes/home/?after=now&wait=5"),
+      ),
       this.#atRate(RATES.plugin, () => this.#ask("plugin", "/steady")),
       this.#atRate(RATES.audit, () => dropAudit(run, this.#randomWorld(), this.#random() * 20)),
       this.#atRate(RATES.crash, () => this.#crash()),
@@ -295,6 +311,10 @@ export default {
     await this.#ask("put", `/home/${this.#randomWorld()}`, "PUT", body);
   }
 
+  async #patchRandom(): Promise<void> {
+    await this.#ask("patch", `/home/${this.#randomWorld()}`, "PATCH", '{"append":"more\\n"}');
+  }
+
   /** Crashes the plugin. After several crashes in a row it is activated again. */
   async #crash(): Promise<void> {
     const status = await this.#ask("crash", "/crashing?crash");
@@ -306,7 +326,8 @@ export default {
   /** Sends a request and checks its response. Returns its status; 0 if there was none. */
   async #ask(kind: string, path: string, method = "GET", body?: string): Promise<number> {
     this.#requests++;
-    const headers = { authorization: `Bearer ${APPROVE}` };
+    const headers = new Headers({ authorization: `Bearer ${APPROVE}` });
+    if (method === "PATCH") headers.set("content-type", "application/json");
     try {
       const response = await fetch(this.#url + path, {
         method,

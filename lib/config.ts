@@ -5,6 +5,7 @@
  * silent default.
  */
 
+import { parseDurationSeconds } from "./base/duration.ts";
 import { type EnvAssignment, parseEnvFile } from "./base/env_file.ts";
 import { findMisnamedEnv, readEnvText } from "./base/read_env_text.ts";
 import { findNearestName } from "./base/nearest_name.ts";
@@ -37,6 +38,7 @@ import {
   MAX_WORLD_BYTES,
   MIN_LOG_BUFFER_CHARS,
   SOCKET_STEP_BYTES,
+  TRASH_KEEP,
 } from "./limits.ts";
 import { SEARCHES, SEARCHES_WAITING, SEARCHES_WAITING_PER_CLIENT } from "./search_limits.ts";
 import { type SettingName, SETTINGS } from "./settings.ts";
@@ -73,6 +75,8 @@ export interface Config {
   readonly maxLocksPerCredential: number;
   readonly maxWorldBytes: number;
   readonly history: { readonly versions: number; readonly bytes: number };
+  /** How long deleted worlds are kept, in milliseconds; absent: for ever. */
+  readonly trashMs?: number;
   readonly cacheBytes: number;
   readonly sync: "full" | "normal";
   readonly writers: number;
@@ -244,6 +248,16 @@ export function readConfig(env: (name: string) => string | undefined): Config {
         "ELASTIK_APPROVE_TOKEN; set both, or set ELASTIK_HOST to 127.0.0.1",
     );
   }
+  const jobs = (
+    name: "LONG_JOBS" | "LONG_READS" | "SEARCHES",
+    running: number,
+    waiting: number,
+    waitingPerClient: number,
+  ): JobLimits => ({
+    running: Math.max(1, parseWholeNumber(read, `ELASTIK_${name}`, running, 64)),
+    waiting: parseWholeNumber(read, `ELASTIK_${name}_WAITING`, waiting),
+    waitingPerClient: parseWholeNumber(read, `ELASTIK_${name}_CLIENT`, waitingPerClient),
+  });
   return {
     ...(token === undefined ? {} : { token }),
     ...(approveToken === undefined ? {} : { approveToken }),
@@ -264,37 +278,19 @@ export function readConfig(env: (name: string) => string | undefined): Config {
     ),
     maxWorldBytes: parseWholeNumber(read, "ELASTIK_MAX_WORLD", MAX_WORLD_BYTES),
     history: history(read("ELASTIK_HISTORY")),
+    ...trash(read("ELASTIK_TRASH")),
     cacheBytes: parseWholeNumber(read, "ELASTIK_CACHE", CACHE_BYTES),
     sync: oneOf(read, "ELASTIK_SYNC", ["full", "normal"]),
     writers: Math.max(1, parseWholeNumber(read, "ELASTIK_WRITERS", 2, 64)),
     lockWaitMs: parseWholeNumber(read, "ELASTIK_LOCK_WAIT", LOCK_WAIT_MS, 600_000),
-    longJobs: {
-      running: Math.max(1, parseWholeNumber(read, "ELASTIK_LONG_JOBS", LONG_JOBS, 64)),
-      waiting: parseWholeNumber(read, "ELASTIK_LONG_JOBS_WAITING", LONG_JOBS_WAITING),
-      waitingPerClient: parseWholeNumber(
-        read,
-        "ELASTIK_LONG_JOBS_CLIENT",
-        LONG_JOBS_WAITING_PER_CLIENT,
-      ),
-    },
-    longReads: {
-      running: Math.max(1, parseWholeNumber(read, "ELASTIK_LONG_READS", LONG_READS, 64)),
-      waiting: parseWholeNumber(read, "ELASTIK_LONG_READS_WAITING", LONG_READS_WAITING),
-      waitingPerClient: parseWholeNumber(
-        read,
-        "ELASTIK_LONG_READS_CLIENT",
-        LONG_READS_WAITING_PER_CLIENT,
-      ),
-    },
-    searches: {
-      running: Math.max(1, parseWholeNumber(read, "ELASTIK_SEARCHES", SEARCHES, 64)),
-      waiting: parseWholeNumber(read, "ELASTIK_SEARCHES_WAITING", SEARCHES_WAITING),
-      waitingPerClient: parseWholeNumber(
-        read,
-        "ELASTIK_SEARCHES_CLIENT",
-        SEARCHES_WAITING_PER_CLIENT,
-      ),
-    },
+    longJobs: jobs(
+      "LONG_JOBS",
+      LONG_JOBS,
+      LONG_JOBS_WAITING,
+      LONG_JOBS_WAITING_PER_CLIENT,
+    ),
+    longReads: jobs("LONG_READS", LONG_READS, LONG_READS_WAITING, LONG_READS_WAITING_PER_CLIENT),
+    searches: jobs("SEARCHES", SEARCHES, SEARCHES_WAITING, SEARCHES_WAITING_PER_CLIENT),
     snapshots: {
       files: Math.max(1, parseWholeNumber(read, "ELASTIK_SNAPSHOTS", MAX_SNAPSHOT_FILES)),
       filesPerClient: Math.max(
@@ -581,13 +577,19 @@ function parseList(text: string | undefined): string[] {
   return (text ?? "").split(",").map((word) => word.trim()).filter((word) => word !== "");
 }
 
-function history(text: string | undefined): { versions: number; bytes: number } {
-  if (text === undefined) return { versions: HISTORY_VERSIONS, bytes: HISTORY_BYTES };
-  const found = /^(\d{1,9})(?::(\d{1,15}))?$/.exec(text);
-  if (found === null) {
-    throw new ConfigError(
-      `Cannot use ELASTIK_HISTORY="${text}": a number of versions is needed, or versions:bytes`,
-    );
-  }
-  return { versions: Number(found[1]), bytes: found[2] ? Number(found[2]) : HISTORY_BYTES };
+function history(text = `${HISTORY_VERSIONS}`): { versions: number; bytes: number } {
+  const [, versions, bytes = HISTORY_BYTES] = /^(\d{1,9})(?::(\d{1,15}))?$/.exec(text) ?? [];
+  if (versions !== undefined) return { versions: Number(versions), bytes: Number(bytes) };
+  throw new ConfigError(
+    `Cannot use ELASTIK_HISTORY="${text}": a number of versions is needed, or versions:bytes`,
+  );
+}
+
+function trash(text: string = TRASH_KEEP): { trashMs?: number } {
+  if (text === "never") return {};
+  const seconds = parseDurationSeconds(text);
+  if (seconds !== undefined) return { trashMs: seconds * 1000 };
+  throw new ConfigError(
+    `Cannot use ELASTIK_TRASH="${text}": a time such as 30d or 12h is needed, or never`,
+  );
 }

@@ -533,6 +533,29 @@ export const FILE_CHUNK_BYTES = 256 * KIB;
 /** A plugin is called this often if its file changes before it can be sent. */
 export const MAX_FILE_ATTEMPTS = 10;
 
+/** Deleted worlds are kept this long (`ELASTIK_TRASH`). Metric: `elastik_trash_expired`. */
+export const TRASH_KEEP = "30d";
+
+// Fixed: how the trash is kept. Metric: `elastik_trash_expired`.
+
+/** Deleted worlds of one page of `/proc/trash` by default, and at most. */
+export const TRASH_PAGE_ENTRIES = 100;
+export const MAX_TRASH_PAGE_ENTRIES = 1000;
+/** Worlds whose time is over are looked for after this time, in milliseconds. */
+export const TRASH_SWEEP_MS = 600_000;
+/** Removals that are deleted for good in one step, and the pause after it in milliseconds. */
+export const TRASH_WORLDS_PER_STEP = 8;
+export const TRASH_PAUSE_MS = 20;
+/** Removals of an earlier version whose files are read in one step. */
+export const TRASH_FACTS_PER_STEP = 32;
+/** A listing waits this long for them, in milliseconds. */
+export const TRASH_WAIT_MS = 5_000;
+/** A row of the trash without a folder is kept this long, in milliseconds. */
+export const TRASH_ROW_GRACE_MS = 600_000;
+/** A later time of the clock by this much is a step, in milliseconds; it counts after the second. */
+export const TRASH_STEP_MS = 3_600_000;
+export const TRASH_STEP_TRUST_MS = 86_400_000;
+
 // Fixed: archives that an operator imports with the command line. No client can reach these.
 
 /** Entries of an imported archive. */

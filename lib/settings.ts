@@ -23,6 +23,7 @@ export const SETTINGS = {
   ELASTIK_MAX_LOCKS: "most WebDAV locks of one credential, 1000",
   ELASTIK_MAX_WORLD: "largest world after an append in bytes, 67108864",
   ELASTIK_HISTORY: "earlier versions kept of a world, 100 (or versions:bytes; 0 keeps none)",
+  ELASTIK_TRASH: "time deleted worlds are kept, 30d (units m, h, d; never keeps them for ever)",
   ELASTIK_CACHE: "memory for cached worlds in bytes, 67108864",
   ELASTIK_SYNC:
     "full (every confirmed write is on disk) or normal (a power loss may lose the last writes)",
@@ -101,6 +102,7 @@ export const PUBLIC_SETTINGS: readonly SettingName[] = [
   "ELASTIK_MAX_LOCKS",
   "ELASTIK_MAX_WORLD",
   "ELASTIK_HISTORY",
+  "ELASTIK_TRASH",
   "ELASTIK_CACHE",
   "ELASTIK_SYNC",
   "ELASTIK_WRITERS",

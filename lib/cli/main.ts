@@ -56,6 +56,27 @@ export const COMMANDS: CommandTable = {
     },
     load: () => import("./commands/mint.ts"),
   },
+  undo: {
+    usage: "<prefix>",
+    minArguments: 1,
+    maxArguments: 1,
+    summary: "undo what one caller did below a prefix (T3)",
+    details: [
+      "Each world that the caller changed gets a new version with its earlier content. What the",
+      "caller deleted is restored, what it created is deleted, what it moved is moved back. A",
+      "world that another caller changed since is skipped; the exit code is then 1.",
+    ],
+    options: {
+      by: {
+        value: "<caller>",
+        summary: "as events show it; #name means every capability so named",
+      },
+      since: { value: "<time>", summary: "10:00, 2026-11-28T10:00 (local) or 2h" },
+      "dry-run": { summary: "print what would be done, and change nothing" },
+      url: URL_OPTION,
+    },
+    load: () => import("./commands/undo.ts"),
+  },
   boot: {
     usage: "[url]",
     maxArguments: 1,

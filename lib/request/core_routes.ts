@@ -25,6 +25,7 @@ export const CORE_ROUTES: Readonly<Record<string, string>> = {
   "/proc/snapshot": "a copy of a world's whole file",
   "/proc/source": "the files of the running program (T3)",
   "/proc/status": "pid, uptime, worlds, plugins, version",
+  "/proc/trash": "the deleted worlds; DELETE ?id= deletes one for good (T3)",
   "/proc/uptime": "seconds since the start",
   "/proc/version": "the server's version",
   "/proc/worlds": "every world the caller can read",

@@ -10,7 +10,7 @@ import { isInNamespace } from "../world/name.ts";
 import type { RequestContext } from "./request_context.ts";
 
 /** Routes that are about the world whose path follows them. */
-const ABOUT_WORLD = /^\/(?:dav|stream|proc\/(?:audit|changes|log|search|snapshot))(?=\/)/;
+const ABOUT_WORLD = /^\/(?:dav|stream|proc\/(?:audit|changes|log|search|snapshot|trash))(?=\/)/;
 const STATE = /^(\/lib\/[^/]+)\/state$/;
 const SNAPSHOT = "/proc/snapshot/";
 

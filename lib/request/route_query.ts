@@ -23,6 +23,7 @@ import {
   MAX_CHANGES_PER_PAGE,
   MAX_LISTING_ROWS,
   MAX_LOG_PAGE_EVENTS,
+  MAX_TRASH_PAGE_ENTRIES,
   MAX_WAIT_SECONDS,
 } from "../limits.ts";
 import { MAX_SEARCH_CHARS, MAX_SEARCH_LINES } from "../search_limits.ts";
@@ -34,6 +35,8 @@ import { requestedAccess } from "./requested_access.ts";
 const RAW = flagParameter("raw");
 const EXT = textParameter("ext");
 const FROM = numberParameter("from", "the number of an earlier version, such as ?from=3");
+
+const TRASH = textParameter("trash");
 
 const WAIT = numberParameter(
   "wait",
@@ -61,7 +64,7 @@ const WORLD: ParametersByMethod = {
     },
     { ...WAIT, excludes: ["at"] },
   ],
-  PUT: [EXT, FROM],
+  PUT: [EXT, { ...FROM, excludes: ["trash"] }, TRASH],
   POST: [EXT],
 };
 /**
@@ -83,7 +86,7 @@ const COLLECTION: ParametersByMethod = {
     flagParameter("contents"),
     hide(RAW),
   ],
-  PUT: [hide(EXT), hide(FROM)],
+  PUT: [hide(EXT), hide(FROM), hide(TRASH)],
   POST: [hide(EXT)],
 };
 const WORLD_STREAM: ParametersByMethod = {};
@@ -97,6 +100,15 @@ const COLLECTION_STREAM: ParametersByMethod = {
 
 /** Position of a search; names of worlds contain no colon. */
 const SEARCH_POSITION = /^\/[^:]+:\d{1,9}$/;
+const TRASH_PAGE = [
+  numberParameter(
+    "limit",
+    `a whole number from 1 to ${MAX_TRASH_PAGE_ENTRIES}`,
+    1,
+    MAX_TRASH_PAGE_ENTRIES,
+  ),
+  textParameter("after"),
+];
 
 const COLLECTIONS = "collections, whose path ends in a slash";
 
@@ -195,6 +207,8 @@ export const ROUTE_QUERIES = {
     },
   },
   worlds: { methods: { GET: [textParameter("prefix")] } },
+  trash: { methods: { GET: TRASH_PAGE, DELETE: [textParameter("id")] } },
+  trashBelow: { methods: { GET: TRASH_PAGE } },
 } as const satisfies Readonly<Record<string, RouteQuery>>;
 
 function isSearchText(value: string): boolean {

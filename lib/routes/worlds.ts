@@ -9,6 +9,8 @@ import type { ServerContext } from "../request/server_context.ts";
 import { deleteCollection, deleteWorld } from "./delete_world.ts";
 import { formatAllow } from "../request/requested_access.ts";
 import { worldQueryOf } from "../request/route_query.ts";
+import { readQueryValue } from "../http/query.ts";
+import { restoreFromTrash } from "./restore_world.ts";
 import { handleMethods, type Handler } from "./handler.ts";
 import { IdempotentRequests } from "./idempotent_requests.ts";
 import { ACCEPT_PATCH, patchWorld } from "./patch_world.ts";
@@ -30,10 +32,16 @@ export function createWorldHandler(
 ): Handler {
   const requests = new IdempotentRequests(server);
   const repeatable = (handler: Handler) => requests.wrap(handler);
+  const putRepeatable = repeatable((context) => putWorld(server, locks, context));
   return handleMethods(
     {
       GET: (context) => readWorld(server, waits, context),
-      PUT: repeatable((context) => putWorld(server, locks, context)),
+      PUT(context) {
+        const trash = readQueryValue(context.target.query, "trash");
+        return trash === null
+          ? putRepeatable(context)
+          : restoreFromTrash(server, locks, context, trash);
+      },
       POST: repeatable((context) => appendToWorld(server, locks, context)),
       PATCH: repeatable((context) => patchWorld(server, locks, context)),
       OPTIONS: respondOptions,

@@ -49,6 +49,7 @@ import { audit, listProc, readLog, status, uptimeSeconds, version } from "../rou
 import { respondSignedSnapshot, respondSnapshot } from "../routes/proc/snapshot.ts";
 import { searchWorlds } from "../routes/proc/search.ts";
 import { listSource, readSource } from "../routes/proc/source.ts";
+import { expungeTrash, listTrash } from "../routes/proc/trash.ts";
 import { listWorlds } from "../routes/proc/worlds_list.ts";
 import { listPluginFolder, listRoot, rootOptions } from "../routes/root_folders.ts";
 import { listRoutes } from "../routes/route_list.ts";
@@ -148,7 +149,7 @@ export function createApp(server: ServerContext, gateOptions: GateOptions): App 
   // The first matching handler answers. Hono answers synchronously only if exactly one matches.
   const route = (path: string, handler: Handler) => app.all(path, ({ env }) => handler(env));
 
-  const { none, mint, changes, search, worlds } = ROUTE_QUERIES;
+  const { none, mint, changes, search, worlds, trash, trashBelow } = ROUTE_QUERIES;
   const world = createWorldHandler(server, locks, waits, moveWorld);
   route("/lib/:name/state", createPluginStateHandler(server));
   for (const namespace of NAMESPACES) route(`/${namespace}/*`, world);
@@ -197,6 +198,17 @@ export function createApp(server: ServerContext, gateOptions: GateOptions): App 
   route("/proc/status", handleMethods({ GET: (context) => status(server, context) }, none));
   route("/proc/uptime", handleMethods({ GET: (context) => uptimeSeconds(server, context) }, none));
   route("/proc/version", handleMethods({ GET: (context) => version(server, context) }, none));
+  route(
+    "/proc/trash",
+    handleMethods({
+      GET: (context) => listTrash(server, context),
+      DELETE: (context) => expungeTrash(server, context),
+    }, trash),
+  );
+  route(
+    "/proc/trash/:prefix{.+}",
+    handleMethods({ GET: (context) => listTrash(server, context) }, trashBelow),
+  );
   route("/proc/worlds", handleMethods({ GET: (context) => listWorlds(store, context) }, worlds));
   route(
     "/bin",

@@ -102,6 +102,7 @@ export async function startServer(options: StartServerOptions): Promise<RunningS
       writers: config.writers,
       sync: config.sync,
       history: config.history,
+      ...(config.trashMs === undefined ? {} : { trashMs: config.trashMs }),
       maxWorldBytes: config.maxWorldBytes,
       cacheBytes: config.cacheBytes,
       lockWaitMs: config.lockWaitMs,

@@ -62,7 +62,10 @@ export interface CommittedEvent {
   readonly type: string;
   /** JSON text. */
   readonly payload: string;
-  /** Present for the first event of a chain only, which it identifies. */
+  /**
+   * HMAC of the first event of the chain, which identifies it. Present for that event, and for the first
+   * event after a restore from the trash.
+   */
   readonly hmac?: string;
 }
 

@@ -169,7 +169,12 @@ function eventFault(state: ChainState, row: EventRow, sign: ChainSigner): string
 }
 
 /** Events that record the row after them. An append does not change metadata and records none. */
-const CHANGES: readonly string[] = ["stage_written", "stage_appended", "world_moved"];
+const CHANGES: readonly string[] = [
+  "stage_written",
+  "stage_appended",
+  "world_moved",
+  "world_restored",
+];
 
 type Claims = Pick<ChainState, "bodySha256" | "version" | "ext" | "meta" | "state" | "name">;
 

@@ -16,6 +16,7 @@
 import type { ChangePage, ChangeQuery, KeyedEvent, Within } from "./changes.ts";
 import type { SearchFileCounts, SearchPage, SearchQuery } from "./search.ts";
 import type { Edit } from "./edit_format.ts";
+import type { TrashCounts, TrashEntry, TrashPage, TrashQuery } from "./trash.ts";
 
 /** `X-Meta-*` pairs as stored: names in lower case, sorted by name. */
 export type Meta = readonly (readonly [name: string, value: string])[];
@@ -176,6 +177,22 @@ export interface Rename extends ChangeBase {
   readonly contentOnly?: boolean;
   /** The state after the rename if the new name gets the bytes only. */
   readonly state?: string;
+}
+
+/** Restores a deleted world. */
+export interface Restore {
+  /** Name that the world gets; no world has it. */
+  readonly name: string;
+  /** Id in the trash, and name of the world there. */
+  readonly trash: string;
+  readonly from: string;
+  /** The caller, as recorded in the event. */
+  readonly by: string;
+  /** The extension afterwards. */
+  readonly ext: string;
+  /** The state afterwards. */
+  readonly state: string;
+  readonly precondition?: Precondition;
 }
 
 /** Result of a removal that is on disk. */
@@ -358,6 +375,7 @@ export interface StoreCounts {
   readonly longReads: LongJobCounts;
   readonly snapshots: SnapshotCounts;
   readonly search: SearchCounts;
+  readonly trash: TrashCounts;
 }
 
 /** Figures about searches and their index. */
@@ -419,6 +437,25 @@ export interface Store {
    * a world with the new name exists and is not to be replaced, `other-key`
    */
   rename(change: Rename): Promise<ChangeResult>;
+  /**
+   * Restores a deleted world with its chain and its earlier versions, as a new version that is higher
+   * than any that its old or its new name used. The restore and its event exist together or not at
+   * all, also after a crash.
+   *
+   * @throws {StoreError} `absent` if the world is not in the trash, `precondition` if a world has the
+   * name, `other-key`
+   */
+  restore(change: Restore): Promise<ChangeResult>;
+  /** Reads a page of the trash, newest first. */
+  listTrash(query: TrashQuery): Promise<TrashPage>;
+  /** Returns the deleted worlds of an id; empty if it is not in the trash. */
+  findTrash(id: string): Promise<readonly TrashEntry[]>;
+  /**
+   * Deletes the worlds of an id in the trash for good.
+   *
+   * @returns what was deleted; empty if the id is not in the trash
+   */
+  expunge(id: string): Promise<readonly TrashEntry[]>;
   /** Returns the catalog entry of a world; `undefined` if the world does not exist. */
   stat(name: string): WorldEntry | undefined;
   /** Whether `name` has worlds below it or is marked as a collection; `""` is the root. */

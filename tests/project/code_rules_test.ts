@@ -69,10 +69,12 @@ Deno.test("no code disables type checks, postpones work or skips other tests", (
 const WALL_CLOCK_READERS: Readonly<Record<string, string>> = {
   "lib/base/monotonic_clock.ts": "the first value of the monotonic clock",
   "lib/cli/commands/serve.ts": "the time of a log line",
+  "lib/cli/commands/undo.ts": "the begin of the period that is undone",
   "lib/http/http_date.ts": "the century of a date with two digits for the year",
   "lib/plugin/realm/console.ts": "seconds are compared for equality only",
   "lib/server/start.ts": "dates, and the expiry of capabilities",
   "lib/world/file/file_state.ts": "compared with the change time of a file",
+  "lib/world/store/sqlite_store.ts": "passes the clock that decides when deleted worlds expire",
 };
 
 Deno.test("no code of the server measures a duration with the computer's clock", () => {

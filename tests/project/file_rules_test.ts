@@ -19,7 +19,6 @@ const FRAGMENTS: Readonly<Record<string, string>> = {
   "lib/archive/same_world.ts": "the comparison of two worlds has its own test",
   "lib/dav/xml/count_nodes.ts": "a scanner with its own test",
   "lib/auth/revocation.ts": "the rule which capabilities are revoked, with its own test",
-  "lib/cli/client/duration.ts": "a parser with its own test",
   "lib/dav/methods/mkcol.ts": "one file for each WebDAV method",
   "lib/http/drain_body.ts": "a workaround for a fault of Deno, to be deleted when it is mended",
   "lib/http/read_ahead.ts": "an estimate with its own test, to be deleted with the fault of Deno",
@@ -39,7 +38,6 @@ const FRAGMENTS: Readonly<Record<string, string>> = {
     "the choice between two transports, with its own test",
   "lib/plugin/transport/worker_transport.ts": "one of two implementations of the same interface",
   "lib/routes/route_list.ts": "the handler of one route",
-  "lib/routes/worlds.ts": "the handlers of one route",
   "lib/server/boot_worlds.ts": "the text of /boot, with its own test",
   "lib/source/find_program_source.ts": "separate, because it imports each kind of source",
   "lib/source/gitignore.ts": "loaded with the first source listing only",
@@ -59,6 +57,9 @@ const FRAGMENTS: Readonly<Record<string, string>> = {
   "lib/world/store/folder_watch.ts": "the timer of a check, with its own test",
   "lib/world/store/rename.ts": "the two steps of a rename, with their own test",
   "lib/world/worker/step_turns.ts": "the order of the steps of long jobs, with its own test",
+  "lib/cli/client/parse_since.ts": "a pure parser with its own test",
+  "lib/world/store/expiry_clock.ts": "when a step of the clock is trusted, with its own test",
+  "lib/world/store/recover_names.ts": "what happens before a world is opened, apart from the store",
   "lib/world/worker/worker_main.ts": "entry point of a Worker",
 };
 

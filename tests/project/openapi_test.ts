@@ -99,7 +99,7 @@ Deno.test("openapi.json describes every route of the core", () => {
 });
 
 const { world, collection, collectionStream, pluginState, mint, log, worlds } = ROUTE_QUERIES;
-const { changes, collectionLog, search } = ROUTE_QUERIES;
+const { changes, collectionLog, search, trash, trashBelow } = ROUTE_QUERIES;
 /** What the server takes at each path of the document; other paths take no parameters. */
 const QUERIES: Readonly<Record<string, RouteQuery>> = {
   "/{namespace}/{name}": world,
@@ -112,6 +112,8 @@ const QUERIES: Readonly<Record<string, RouteQuery>> = {
   "/proc/log/{path}": log,
   "/proc/log/{path}/": collectionLog,
   "/proc/search/{path}/": search,
+  "/proc/trash/": trash,
+  "/proc/trash/{path}/": trashBelow,
   "/proc/worlds": worlds,
 };
 
@@ -315,6 +317,18 @@ const ROWS: readonly Row[] = [
   { id: "readCollectionLog", status: 200, target: "/proc/log/home/?limit=2" },
   { id: "readCollectionLog", status: 403, target: "/proc/log/boot/", who: "T2" },
   { id: "readCollectionLog", status: 410, target: "/proc/log/home/?before=x" },
+  { id: "listTrash", status: 200, target: "/proc/trash/?limit=5", headers: JSON_TYPE },
+  { id: "listTrash", status: 200, target: "/proc/trash/", headers: TEXT },
+  { id: "listTrash", status: 200, target: "/proc/trash/", headers: HTML },
+  { id: "writeWorld", status: 409, target: "/home/x?trash=first", who: "T3" },
+  { id: "expungeTrash", status: 200, target: "/proc/trash/?id=first", who: "T3" },
+  { id: "expungeTrash", status: 401, target: "/proc/trash/?id=none" },
+  { id: "expungeTrash", status: 403, target: "/proc/trash/?id=none", who: "T2" },
+  { id: "expungeTrash", status: 404, target: "/proc/trash/?id=none", who: "T3" },
+  { id: "listTrashBelow", status: 200, target: "/proc/trash/home/", headers: JSON_TYPE },
+  { id: "listTrashBelow", status: 200, target: "/proc/trash/home/", headers: TEXT },
+  { id: "listTrashBelow", status: 200, target: "/proc/trash/home/", headers: HTML },
+  { id: "listTrashBelow", status: 403, target: "/proc/trash/boot/", who: "T2" },
   { id: "audit", status: 200, target: "/proc/audit/home/x" },
   { id: "audit", status: 404, target: "/proc/audit/home/none" },
   { id: "audit", status: 403, target: "/proc/audit/boot/env", who: "T2" },
@@ -491,6 +505,9 @@ Deno.test("openapi.json describes the responses of every operation, and every re
   });
   try {
     for (let i = 0; i < 9; i++) await server.approve("PUT", "/home/old", `${i}`);
+    await server.approve("PUT", "/home/gone", "gone");
+    const [id] = JSON.parse((await server.approve("DELETE", "/home/gone")).text).trash;
+    await Deno.rename(`${server.data}/.trash/${id}`, `${server.data}/.trash/first`);
     const received = new Set<string>();
     for (const row of ROWS) {
       const found = OPERATIONS.find(({ operation }) => operation.operationId === row.id);

@@ -50,7 +50,7 @@ Deno.test("assertQuery() throws bad-query with method and path as they were sent
     problemOf(() => assertQuery(contextOf(method, path), route)).detail;
   assertEquals(
     detail("PUT", "/home/x?at=1", world),
-    "Cannot PUT /home/x: ?at is for GET; PUT takes ?ext and ?from",
+    "Cannot PUT /home/x: ?at is for GET; PUT takes ?ext, ?from and ?trash",
   );
   assertEquals(
     detail("GET", "/home/x/?at=1", collection),

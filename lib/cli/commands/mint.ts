@@ -6,7 +6,7 @@
 
 import { getTextOption, type OptionValues, UsageError } from "../parse_args.ts";
 import type { CommandContext } from "../command.ts";
-import { formatDuration, parseDurationSeconds } from "../client/duration.ts";
+import { formatDuration, parseDurationSeconds } from "../../base/duration.ts";
 import {
   problemText,
   readProperty,

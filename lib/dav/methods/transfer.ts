@@ -3,8 +3,8 @@
  * transfer of worlds, dead properties and collections. Shared by WebDAV and by MOVE on plain paths.
  */
 
-import { ANONYMOUS } from "../../auth/authenticate.ts";
-import { assertCan, assertCanEach, canRead, isRedacted } from "../../auth/policy.ts";
+import { canCarryChain } from "../../auth/carry_chain.ts";
+import { assertCan, assertCanEach, isRedacted } from "../../auth/policy.ts";
 import { redactFor } from "../../auth/redact.ts";
 import type { RequestTarget } from "../../http/path.ts";
 import { Problem } from "../../http/problem.ts";
@@ -205,7 +205,7 @@ async function moveWorld(
   }
   const name = found.entry.name;
   const to = path.slice(1);
-  const contentOnly = !canRename(found.path, path);
+  const contentOnly = !canCarryChain(found.path, path);
   await replaceIfAllowed(transfer, path, async (replace) => {
     // The identity of the world moves along unless it replaces one.
     const isCarried = !replace && !contentOnly && dead.length > 0 &&
@@ -255,22 +255,6 @@ async function replaceIfAllowed(
 /** Whether the destination does not exist, or was deleted for this transfer. */
 function isDestinationFree({ from, existing }: Transfer): boolean {
   return existing === undefined || !isReplaced(from, existing);
-}
-
-/**
- * Whether a world can be renamed with its earlier versions and its chain. The callers that can read
- * it must be the same, and it must not be a plugin source, because an approval is valid for one
- * name.
- */
-function canRename(from: string, to: string): boolean {
-  const plugin = [from, to].some((path) => path.startsWith("/lib/"));
-  return !plugin && readersOf(from) === readersOf(to);
-}
-
-/** Returns which callers can read a path: all, T3 only, or all but with redacted bytes. */
-function readersOf(path: string): string {
-  if (isRedacted(ANONYMOUS, path)) return "redacted";
-  return canRead(ANONYMOUS, path) ? "all" : "T3";
 }
 
 async function copyProperties(

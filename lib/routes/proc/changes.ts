@@ -6,18 +6,18 @@
 
 import { parseRfc3339 } from "../../base/rfc3339.ts";
 import type { Caller } from "../../auth/caller.ts";
-import { assertCan, canRead, isPrivatePath } from "../../auth/policy.ts";
+import { canRead } from "../../auth/policy.ts";
 import { limitReadScope, toReadScope } from "../../auth/read_scope.ts";
 import { showEvent, showMove } from "../../auth/redact.ts";
 import { encodePath } from "../../http/path.ts";
 import { Problem } from "../../http/problem.ts";
 import { readQueryNumber, readQueryValue } from "../../http/query.ts";
 import { CHANGES_PER_PAGE, MAX_CHANGES_PER_PAGE, MAX_WAIT_SECONDS } from "../../limits.ts";
-import { type RequestContext, restOf } from "../../request/request_context.ts";
+import type { RequestContext } from "../../request/request_context.ts";
 import type { ServerContext } from "../../request/server_context.ts";
+import { readPrefix } from "./collection_prefix.ts";
 import { jsonResponse } from "../../response/json_response.ts";
 import type { ChangePage, ChangeQuery, IndexedEvent } from "../../world/changes.ts";
-import { isInNamespace } from "../../world/name.ts";
 import { type Published, type Store, StoreError } from "../../world/store.ts";
 import type { Waits } from "../stream/waits.ts";
 
@@ -41,7 +41,7 @@ export async function readCollectionLog(
   { store }: Pick<ServerContext, "store">,
   context: RequestContext,
 ): Promise<Response> {
-  const name = readPrefix(context, "proc/log");
+  const name = readPrefix(context, "proc/log", "the changes");
   const { target: { query }, caller } = context;
   const limit = readLimit(query);
   const before = readQueryValue(query, "before");
@@ -73,7 +73,7 @@ export async function readChanges(
   waits: Waits,
   context: RequestContext,
 ): Promise<Response> {
-  const name = readPrefix(context, "proc/changes");
+  const name = readPrefix(context, "proc/changes", "the changes");
   const { target: { query }, caller } = context;
   const limit = readLimit(query);
   const seconds = readQueryNumber(query, "wait", MAX_WAIT_SECONDS) ?? 0;
@@ -154,38 +154,6 @@ function toRow(caller: Caller, prefix: string, event: IndexedEvent): ChangeRow[]
 
 function toChangeRow({ cursor, name, id, timestamp, type, payload }: IndexedEvent): ChangeRow {
   return { cursor, name, id, timestamp, type, payload };
-}
-
-/** The name of the collection after a route; `""` for the whole tree. */
-function readPrefix(context: RequestContext, route: string): string {
-  const { target: { name: whole, isCollection }, caller } = context;
-  const name = whole === route ? "" : restOf(context, `/${route}/`);
-  // Every caller can ask about everything: it gets what it can read.
-  if (name !== "" && !isPartlyReadable(caller, name)) assertCan(caller, "read", `/${name}`);
-  if (name !== "" && !isInNamespace(name)) {
-    throw new Problem(
-      "not-found",
-      `Cannot read the changes below /${name}: no world has such a name; the whole path is needed, ` +
-        `such as /${route}/home/${encodePath(name)}/`,
-    );
-  }
-  if (!isCollection && name !== "") {
-    throw new Problem(
-      "not-found",
-      `Cannot read the changes of /${name}: a collection is needed; GET ` +
-        `/${route}/${encodePath(name)}/ reads what is below it, /proc/log/${
-          encodePath(name)
-        } the ` +
-        "events of the world",
-    );
-  }
-  return name;
-}
-
-/** Whether a caller can read a collection, or something below it. */
-export function isPartlyReadable(caller: Caller, name: string): boolean {
-  return limitReadScope(toReadScope(caller), name)
-    .some(({ restricted }) => restricted || !isPrivatePath(`/${name}`));
 }
 
 function readLimit(query: string): number {

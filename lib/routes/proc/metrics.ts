@@ -188,6 +188,7 @@ function storeFamilies({ store }: ServerContext): MetricFamily[] {
     refusedOtherKey,
     tooLarge,
     snapshots,
+    trash,
   } = store.counts;
   return [
     counter("elastik_changes", "Changes of worlds that are on disk, including deletions.", [
@@ -254,6 +255,16 @@ function storeFamilies({ store }: ServerContext): MetricFamily[] {
       "elastik_snapshots_stalled",
       "Long copies that ended because their client did not read them.",
       [{ value: snapshots.stalled }],
+    ),
+    gauge("elastik_trash_worlds", "Deleted worlds in the trash.", trash.entries),
+    {
+      ...gauge("elastik_trash_bytes", "Size of their files, approximately.", trash.bytes),
+      unit: "bytes",
+    },
+    counter(
+      "elastik_trash_expired",
+      "Deleted worlds that were deleted for good because their time was over.",
+      [{ value: trash.expired }],
     ),
     counter(
       "elastik_worlds_too_large",

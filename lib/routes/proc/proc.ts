@@ -30,6 +30,7 @@ const FOLDERS: ReadonlySet<string> = new Set([
   "search",
   "snapshot",
   "source",
+  "trash",
 ]);
 const ROWS = Object.keys(CORE_ROUTES)
   .filter((path) => path.startsWith(ROOT))

@@ -19,7 +19,7 @@ import { respondShell } from "../../response/shell_page.ts";
 import { MAX_SEARCH_LINES, SEARCH_LINES, SEARCH_TIME_GRID_MS } from "../../search_limits.ts";
 import { isInNamespace } from "../../world/name.ts";
 import type { SearchHit, SearchPage, SearchPosition, SearchQuery } from "../../world/search.ts";
-import { isPartlyReadable } from "./changes.ts";
+import { isPartlyReadable } from "./collection_prefix.ts";
 
 const HTML = "text/html";
 const JSON_TYPE = "application/json";

@@ -133,6 +133,38 @@ export function moveToTrash(data: string, folder: string, serial: string): strin
 }
 
 /**
+ * Moves a world's folder out of the trash, or back into it. After a crash it is in one of the two.
+ *
+ * @param id name of the folder in the trash
+ * @param trashed name of the world's folder there
+ * @param folder name of the world's folder in the data folder
+ * @param back moves it into the trash
+ * @param serial a name that no other folder in the trash has
+ */
+export function moveFromTrash(
+  data: string,
+  { id, trashed, folder, back = false, serial }: {
+    id: string;
+    trashed: string;
+    folder: string;
+    back?: boolean;
+    serial: string;
+  },
+): void {
+  const bin = `${data}/${TRASH_FOLDER}/${id}`;
+  createTrashBin(data, id);
+  if (back) {
+    Deno.renameSync(`${data}/${folder}`, `${bin}/${trashed}`);
+  } else {
+    // The folder has no world file; that file was deleted outside the server.
+    if (pathExists(`${data}/${folder}`)) moveToTrash(data, folder, `leftover-${serial}`);
+    Deno.renameSync(`${bin}/${trashed}`, `${data}/${folder}`);
+  }
+  syncFolder(bin);
+  syncFolder(data);
+}
+
+/**
  * Renames a world's folder. After a crash it has either the old or the new name.
  *
  * @param serial a name that no other folder in the trash has

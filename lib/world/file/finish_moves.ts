@@ -7,13 +7,15 @@
 
 import {
   createTrashId,
+  moveFromTrash,
   moveToTrash,
   pathExists,
   renameWorldFolder,
+  TRASH_FOLDER,
   WORLD_FILE,
 } from "./durable_fs.ts";
 import { toFolderName } from "../name.ts";
-import type { MoveIntent, NameLedger } from "./name_ledger.ts";
+import { type MoveIntent, type NameLedger, restoreKey } from "./name_ledger.ts";
 import * as sql from "./sql.ts";
 import { type OpenOptions, WorldFile } from "./world_file.ts";
 
@@ -36,7 +38,7 @@ export function finishMoves(ledger: NameLedger, options: FinishMovesOptions): nu
   let changed = 0;
   for (const move of ledger.moves()) {
     try {
-      const done = move.carry ? undoRename(move, options) : completeMove(move, options);
+      const done = finish(move, options);
       if (done) changed += 1;
       ledger.endMove(move.from);
     } catch (error) {
@@ -44,6 +46,27 @@ export function finishMoves(ledger: NameLedger, options: FinishMovesOptions): nu
     }
   }
   return changed;
+}
+
+function finish(move: MoveIntent, options: FinishMovesOptions): boolean {
+  if (move.restore) return undoRestore(move, options);
+  return move.carry ? undoRename(move, options) : completeMove(move, options);
+}
+
+/** Moves the folder back to the trash if the event of the restore was not committed. */
+function undoRestore(move: MoveIntent, options: FinishMovesOptions): boolean {
+  const { from, to, version, sourceVersion, trash } = move;
+  const { data } = options;
+  const trashed = toFolderName(from.slice(restoreKey(trash, "").length));
+  if (!hasWorld(data, to) || pathExists(`${data}/${TRASH_FOLDER}/${trash}/${trashed}`)) {
+    return false;
+  }
+  const current = useFile(to, options, (file) => file.row.version);
+  // A higher version has the event of the restore; another one belongs to a later world.
+  if (current >= version || current !== sourceVersion) return false;
+  const serial = createTrashId(options.now);
+  moveFromTrash(data, { id: trash, trashed, folder: toFolderName(to), back: true, serial });
+  return true;
 }
 
 /** Renames the folder back if the event of the move was not committed. */

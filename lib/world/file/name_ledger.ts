@@ -1,11 +1,12 @@
 /**
  * The ledger of names: what the server must remember of names that have no world. It is a SQLite
- * file in the data folder with two tables:
+ * file in the data folder with three tables:
  *
  * - `names`: the last version and the last time of each name whose world was deleted or moved away.
  *   A new world of the name continues from there, so that a name never uses a version twice.
  * - `moves`: moves that have begun. A move changes two folders, and a crash can stop it between the
  *   two. `finishMoves` reads this table at the start of the server.
+ * - `trash`: the worlds in the trash, see `trash_table.ts`; this one is derived data.
  *
  * It is not derived data: what it has of names without a world is nowhere else, except for worlds in
  * the trash. Up to version 6.0 it was in the trash; `recover` moves it.
@@ -23,6 +24,9 @@ import { openFailure } from "./open_failure.ts";
 import { assertRegularFiles } from "./regular_files.ts";
 import { isLockError } from "../sqlite_errors.ts";
 import * as sql from "./sql.ts";
+import { CREATE_TRASH, HAS_TRASH } from "./trash_sql.ts";
+import { TrashTable } from "./trash_table.ts";
+import type { TrashRecord } from "../trash.ts";
 
 /** The last use of a name that has no world now, or had none in between. */
 export interface LastUse {
@@ -46,7 +50,17 @@ export interface MoveIntent {
   readonly by: string;
   /** Id of the trash entry of the source; `""` if the folder is renamed. */
   readonly trash: string;
+  /** Whether a deleted world is restored; `from` is then {@link restoreKey}. */
+  readonly restore?: true;
 }
+
+/** What a ledger records as the source of a restored world: not the name of a world. */
+export function restoreKey(trash: string, name: string): string {
+  return `trash/${trash}/${name}`;
+}
+
+/** The number in the column `carry` of a move that restores a deleted world. */
+const RESTORE = 2;
 
 /** The ledger of one data folder; the file is opened at first use. */
 export class NameLedger {
@@ -56,6 +70,11 @@ export class NameLedger {
   #identity: Deno.FileInfo | undefined;
   /** Whether another process had locked the ledger at the last use. */
   #isLocked = false;
+  /** The worlds in the trash. */
+  readonly trash = new TrashTable({
+    all: (statement, ...values) => this.#use(() => this.#prepared(statement).all(...values)),
+    run: (statement, ...values) => this.#run(statement, ...values),
+  });
 
   /** @param data path of the data folder */
   constructor(readonly data: string) {
@@ -74,22 +93,63 @@ export class NameLedger {
     };
   }
 
-  /** Records the end of a world before its folder is moved. Versions and times never decrease. */
-  recordEnd(name: string, { version, updatedAt, trash }: LastUse): void {
-    this.#run(sql.SAVE_LAST_USE, name, version, updatedAt, trash);
+  /**
+   * Records the end of a world before its folder is moved. Versions and times never decrease.
+   *
+   * @param trashed the row of the trash, if the world moves there
+   */
+  recordEnd(name: string, last: LastUse, trashed?: TrashRecord): void {
+    const { version, updatedAt, trash } = last;
+    if (trashed === undefined) {
+      return this.#run(sql.SAVE_LAST_USE, name, version, updatedAt, trash);
+    }
+    this.#transact(() => {
+      this.#run(sql.SAVE_LAST_USE, name, version, updatedAt, trash);
+      this.trash.save(trashed);
+    });
   }
 
-  /** Records a move before the first folder is changed, and the end of the source's name. */
-  beginMove(move: MoveIntent, updatedAt: string): void {
-    const { from, to, carry, sourceVersion, version, by, trash } = move;
+  /**
+   * Records a move before the first folder is changed, and the end of the source's name.
+   *
+   * @param trashed the row of the trash, if the source moves there
+   */
+  beginMove(move: MoveIntent, updatedAt: string, trashed?: TrashRecord): void {
+    const { from, sourceVersion, trash, restore = false } = move;
+    this.#transact(() => {
+      if (!restore) {
+        this.#run(sql.SAVE_LAST_USE, from, sourceVersion, updatedAt, trash);
+      }
+      if (trashed !== undefined) this.trash.save(trashed);
+      this.#saveMove(move);
+    });
+  }
+
+  #saveMove(move: MoveIntent): void {
+    const { from, to, carry, sourceVersion, version, by, trash, restore = false } = move;
+    const kind = restore ? RESTORE : carry ? 1 : 0;
+    this.#run(sql.SAVE_MOVE, from, to, kind, sourceVersion, version, by, trash);
+  }
+
+  #transact(change: () => void): void {
     this.#run("BEGIN IMMEDIATE");
     try {
-      this.recordEnd(from, { version: sourceVersion, updatedAt, trash });
-      this.#run(sql.SAVE_MOVE, from, to, carry ? 1 : 0, sourceVersion, version, by, trash);
+      change();
       this.#run("COMMIT");
     } catch (error) {
       if (this.#db?.isTransaction) this.#db.exec("ROLLBACK");
       throw error;
+    }
+  }
+
+  /** Runs changes that are not synced to disk, because the next start recognizes them. */
+  withoutSync(change: () => void): void {
+    const db = this.#open();
+    db.exec("PRAGMA synchronous = NORMAL");
+    try {
+      this.#transact(change);
+    } finally {
+      db.exec("PRAGMA synchronous = FULL");
     }
   }
 
@@ -99,13 +159,7 @@ export class NameLedger {
    */
   endMove(from: string): void {
     try {
-      const db = this.#open();
-      db.exec("PRAGMA synchronous = NORMAL");
-      try {
-        this.#run(sql.DROP_MOVE, from);
-      } finally {
-        db.exec("PRAGMA synchronous = FULL");
-      }
+      this.withoutSync(() => this.#run(sql.DROP_MOVE, from));
     } catch {
       // Safe to ignore: the next start recognizes that the move is complete and removes it.
     }
@@ -118,6 +172,7 @@ export class NameLedger {
       from: String(row.source),
       to: String(row.target),
       carry: Number(row.carry) === 1,
+      ...(Number(row.carry) === RESTORE ? { restore: true as const } : {}),
       sourceVersion: Number(row.source_version),
       version: Number(row.version),
       by: String(row.by),
@@ -218,6 +273,7 @@ export class NameLedger {
       db.exec(`PRAGMA busy_timeout = ${this.#isLocked ? 0 : LEDGER_BUSY_MS}`);
       db.exec("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL");
       if (db.prepare(sql.SELECT_LEDGER).get() === undefined) fill(db, this.data);
+      if (db.prepare(HAS_TRASH).get() === undefined) db.exec(CREATE_TRASH);
       this.#identity = Deno.statSync(this.#path);
     } catch (error) {
       db?.close();

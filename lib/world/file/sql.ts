@@ -73,6 +73,9 @@ export const APPEND_STAGE = `UPDATE stage_meta
    WHERE id = 1`;
 /** Updates the row of a world after a rename. */
 export const MOVE_STAGE = `UPDATE stage_meta SET version = ?, updated_at = ?, ext = ? WHERE id = 1`;
+/** Updates the row of a world that is restored from the trash. */
+export const RESTORE_STAGE =
+  `UPDATE stage_meta SET version = ?, updated_at = ?, ext = ?, state = ? WHERE id = 1`;
 /** Changes the state of a world. */
 export const SET_STATE = `UPDATE stage_meta SET state = ?, updated_at = ? WHERE id = 1`;
 

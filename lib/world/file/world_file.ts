@@ -274,6 +274,42 @@ export class WorldFile {
   }
 
   /**
+   * Makes a new version with the same bytes when a deleted world is restored, and appends a
+   * `world_restored` event; under another name a `world_moved` event before it.
+   *
+   * @param names old and new path, if they differ
+   */
+  recordRestore(
+    { ext, state }: { ext: string; state: string },
+    now: string,
+    eventFields: { readonly trash: string; readonly by: string },
+    names: { readonly from: string; readonly to: string } | undefined,
+  ): void {
+    const version = this.nextVersion;
+    const { sha256 } = this;
+    const before = this.#row.state;
+    const { by } = eventFields;
+    this.#history.keep("prefix");
+    this.run(sql.RESTORE_STAGE, version, now, ext, state);
+    this.#row = { ...this.#row, version, updatedAt: now, ext, state };
+    if (names !== undefined) {
+      const moved = { ...writtenPayload(this.#row, sha256, { ...names, by }), op: "move" };
+      this.#appendEvent("world_moved", moved, now);
+    }
+    const from = names === undefined ? {} : { from: names.from };
+    const restored = { ...writtenPayload(this.#row, sha256, { ...from, ...eventFields }) };
+    this.#appendEvent("world_restored", { ...restored, op: "restore" }, now);
+    if (before === state) return;
+    const changed = { from: before, to: state, version, reason: "restored", by };
+    this.#appendEvent("state_transition", changed, now);
+  }
+
+  /** Size of the file in bytes, with what is in its log. */
+  get fileBytes(): number {
+    return Number(this.get(sql.FILE_SIZE)?.bytes ?? 0);
+  }
+
+  /**
    * Appends a `world_deleted` event and marks the file as deleted. A chain that another key signed
    * gets the mark only: no event may be appended to it, but an operator must be able to delete it.
    */

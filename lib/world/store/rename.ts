@@ -19,6 +19,7 @@ export interface RenameResult {
  * Moves a world: renames its folder with chain and history, or copies its bytes to the new name.
  *
  * @param lower the lower-layer world of the new name
+ * @param restricted whether only T3 can read the old name
  * @throws {StoreError} `absent` if the old name has no world; `precondition` if the precondition
  * fails or the new name has a world that is not to be replaced
  */
@@ -26,6 +27,7 @@ export async function renameWorld(
   workers: Pick<WorkerPool, "writerFor">,
   lower: LowerWorld | undefined,
   { name, to, by, ext, precondition, replace = false, contentOnly = false, state = "" }: Rename,
+  restricted = false,
 ): Promise<RenameResult> {
   const source = await workers.writerFor(name).run<"release">({
     kind: "release",
@@ -45,6 +47,7 @@ export async function renameWorld(
     replace,
     contentOnly,
     state,
+    restricted,
     ...(lower === undefined ? {} : { lower }),
   });
   return { source, target };

@@ -39,14 +39,8 @@ import { LongJobs } from "./long_jobs.ts";
 import { ReadThrough } from "./read_through.ts";
 import { EmptyCollections } from "./empty_collections.ts";
 import type { DataFolder } from "../file/data_folder.ts";
-import { latestTime, nextSecond } from "../change_time.ts";
-import { createChainSigner } from "../event_chain.ts";
-import { finishMoves } from "../file/finish_moves.ts";
-import { LEDGER_FILE } from "../file/durable_fs.ts";
-import { NameLedger } from "../file/name_ledger.ts";
 import { lowerAuditResult } from "../lower_layer.ts";
-import type { CatalogRow, WriteJob } from "./worker_messages.ts";
-import type { WithoutId } from "./worker_client.ts";
+import type { CatalogRow } from "./worker_messages.ts";
 import { SnapshotFiles } from "./snapshot_files.ts";
 import * as plans from "./write_plan.ts";
 import {
@@ -65,6 +59,7 @@ import {
   type Removal,
   type RemovalResult,
   type Rename,
+  type Restore,
   type Snapshot,
   type Store,
   type StoreCounts,
@@ -73,7 +68,10 @@ import {
   type World,
   type WorldEntry,
 } from "../store.ts";
+import type { TrashEntry, TrashPage, TrashQuery } from "../trash.ts";
+import { recoverNames } from "./recover_names.ts";
 import { StoreState } from "./store_state.ts";
+import { TrashKeeper } from "./trash_keeper.ts";
 import { WorldFiles } from "./world_files.ts";
 import { UnindexedWorlds } from "./unindexed_worlds.ts";
 import type { WorldCache } from "./world_cache.ts";
@@ -89,36 +87,6 @@ export async function openSqliteStore(options: SqliteStoreOptions): Promise<Stor
   await store.scan();
   if (options.startWorkers === true) store.startWorkers();
   return store;
-}
-
-/**
- * Finishes or undoes moves that a crash interrupted; no Worker has opened a world yet.
- *
- * @returns the lower-layer worlds; those that an upper-layer world has covered before have a later
- * time than it had
- */
-function recoverNames(options: SqliteStoreOptions): Map<string, World> {
-  const { folder: { path: data }, key, log, sync = "full", history = DEFAULT_HISTORY } = options;
-  const ledger = new NameLedger(data);
-  try {
-    const damage = ledger.recover();
-    if (damage !== undefined) log?.(`created ${LEDGER_FILE} again: ${damage}`);
-    finishMoves(ledger, {
-      data,
-      sign: createChainSigner(key),
-      sync,
-      history,
-      now: new Date().toISOString(),
-      onError: ({ from, to }, error) =>
-        log?.(`cannot finish the move of /${from} to /${to}, which a crash interrupted: ${error}`),
-    });
-    return new Map([...options.lower].map(([name, world]) => {
-      const past = nextSecond(ledger.lastUse(name)?.updatedAt ?? "");
-      return [name, { ...world, updatedAt: latestTime(world.updatedAt, past) }];
-    }));
-  } finally {
-    ledger.close();
-  }
 }
 
 class SqliteStore implements Store {
@@ -141,6 +109,7 @@ class SqliteStore implements Store {
   readonly #log: (line: string) => void;
   readonly #waits: LockWaits;
   readonly #report: FolderReport;
+  readonly #trash: TrashKeeper;
   #notes = 0;
   readonly #otherKey: OtherKeyReport;
   readonly #isRestricted: (name: string) => boolean;
@@ -148,7 +117,6 @@ class SqliteStore implements Store {
 
   constructor(options: SqliteStoreOptions) {
     const { folder, log = () => {} } = options;
-    this.#log = log;
     this.#report = new FolderReport(log);
     this.#otherKey = new OtherKeyReport(log);
     this.#folder = folder;
@@ -184,6 +152,15 @@ class SqliteStore implements Store {
       options.longReads ?? DEFAULT_LONG_READS,
     );
     const files = this.#files;
+    this.#trash = new TrashKeeper({
+      worker: files.index,
+      isRestricted,
+      ...(options.trashMs === undefined ? {} : { keepMs: options.trashMs }),
+      now: Date.now,
+      monotonic: () => performance.now(),
+      track: (promise) => files.track(promise),
+      log,
+    });
     const unindexed = this.#unindexed = new UnindexedWorlds(files);
     const followers = this.#followers = new NameListeners<Published>(
       (error) => log(`a follower failed: ${error}`),
@@ -257,6 +234,7 @@ class SqliteStore implements Store {
       longReads: this.#files.longReads,
       snapshots: this.#snapshots.counts,
       search: this.#search.counts,
+      trash: this.#trash.counts,
     };
   }
 
@@ -275,8 +253,11 @@ class SqliteStore implements Store {
     this.#files.track(this.#otherKey.checkSample(names, this.#files)).catch(() => {});
     this.#files.track(this.#unindexed.indexAll(this.#applyRow));
     const heads = rows.map(({ name, head, headAt }) => ({ name, event: head, at: headAt }));
-    this.#inIndex(this.#index.start(heads, unindexed));
     this.#search.start();
+    const indexed = this.#index.start(heads, unindexed);
+    this.#inIndex(indexed);
+    // After the index has read the chains in the trash that it lacks.
+    void this.#trash.run(indexed);
   }
 
   peek(name: string): World | undefined {
@@ -334,7 +315,7 @@ class SqliteStore implements Store {
     const condition = precondition === undefined ? {} : { precondition };
     const job = { kind: "note", name, by, type, payload, ...condition } as const;
     const noted = this.#waits.submit((wait) =>
-      this.#files.submit(withWait(job, wait), (result) => {
+      this.#files.submit(plans.withWait(job, wait), (result) => {
         this.#notes++;
         this.#state.applyNote(name, result);
       })
@@ -356,8 +337,17 @@ class SqliteStore implements Store {
     this.#assertUpper(name);
     const condition = precondition === undefined ? {} : { precondition };
     const removed = this.#files.remove(
-      { kind: "remove", name, by, lockWaitMs: 0, ...condition, ...(idem && { idem }) },
+      {
+        kind: "remove",
+        name,
+        by,
+        lockWaitMs: 0,
+        restricted: this.#isRestricted(name),
+        ...condition,
+        ...(idem && { idem }),
+      },
       (result) => {
+        this.#trash.recordAdded(result.trashBytes ?? 0);
         this.#state.applyRemoval(name, by, result);
         return { version: result.version, trash: result.trash ?? "" };
       },
@@ -383,11 +373,44 @@ class SqliteStore implements Store {
         // In one tick, so that no reader sees the world under both names or neither.
         const written = this.#state.applyChange(to, by, target, undefined);
         const events = target.sourceEvents ?? source.events;
+        if (target.trashBytes !== undefined) this.#trash.recordAdded(target.trashBytes);
         this.#state.applyRemoval(name, by, { ...source, events });
         return written;
       },
+      this.#isRestricted(name),
     );
     return await this.#orForget(change, renamed);
+  }
+
+  async restore(change: Restore): Promise<ChangeResult> {
+    const { name, trash } = change;
+    const run = () => this.#waits.run("change", [name], () => this.#restore(change));
+    return await this.#trash.use(trash, run);
+  }
+
+  async #restore(change: Restore): Promise<ChangeResult> {
+    const { name, by, from } = change;
+    const floor = this.#catalog.upper(from)?.version ?? 0;
+    const isTaken = this.#catalog.upper(name) !== undefined;
+    const job = plans.planRestore(change, this.#lower.get(name), floor, isTaken);
+    return await this.#files.restore(job, (result) => {
+      this.#trash.recordTaken(1, result.trashBytes ?? 0);
+      // With its content, so that a configuration world takes effect before the answer.
+      const world = result.content && toWorld(name, { ...result, ...result.content });
+      return this.#state.applyChange(name, by, result, world);
+    });
+  }
+
+  listTrash(query: TrashQuery): Promise<TrashPage> {
+    return this.#trash.page(query);
+  }
+
+  findTrash(id: string): Promise<readonly TrashEntry[]> {
+    return this.#trash.ofId(id);
+  }
+
+  expunge(id: string): Promise<readonly TrashEntry[]> {
+    return this.#trash.expunge(id);
   }
 
   stat(name: string): WorldEntry | undefined {
@@ -508,6 +531,7 @@ class SqliteStore implements Store {
     this.#unindexed.stop();
     this.#index.stop();
     this.#search.stop();
+    this.#trash.stop();
     this.#watch.stop();
     this.#waits.close();
     return this.#closing ??= this.#files.close(() => this.#state.catalogWriter.flush())
@@ -520,7 +544,7 @@ class SqliteStore implements Store {
     const known = this.#catalog.upper(name)?.version;
     const change = known === undefined ? job : { ...job, known };
     const submitted = this.#waits.submit((wait) =>
-      this.#files.submit(withWait(change, wait), (result) => {
+      this.#files.submit(plans.withWait(change, wait), (result) => {
         // A patch that changed nothing.
         if (result.events.length === 0) return toChangeResult(result);
         const world = nextWorld(result, this.#cache.peek(name));
@@ -571,9 +595,4 @@ class SqliteStore implements Store {
       ? new StoreError("lower", "Cannot change the world: it is in the read-only lower layer", name)
       : new StoreError("absent", "Cannot change the world: it does not exist", name);
   }
-}
-
-/** Adds to a job how long its writer waits for a lock; undefined for the usual time. */
-function withWait<J extends WithoutId<WriteJob>>(job: J, lockWaitMs: number | undefined): J {
-  return lockWaitMs === undefined ? job : { ...job, lockWaitMs };
 }

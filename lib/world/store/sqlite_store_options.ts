@@ -71,6 +71,8 @@ export interface SqliteStoreOptions {
   readonly snapshots?: SnapshotLimits;
   /** Whether only T3 can read a world; the change index keeps such worlds apart. */
   readonly isRestricted?: (name: string) => boolean;
+  /** How long deleted worlds are kept, in milliseconds; by default for ever. */
+  readonly trashMs?: number;
   /** Limits of searches. */
   readonly searches?: LongJobLimits;
   /** What is hidden from callers below T3; by default nothing. */

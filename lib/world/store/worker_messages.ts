@@ -24,6 +24,7 @@ import type {
   SearchUpdateResult,
 } from "../search.ts";
 import type { Edit } from "../edit_format.ts";
+import type { TrashEntry, TrashPage, TrashQuery, TrashRecord } from "../trash.ts";
 import type { FolderIdentity } from "../file/folder_identity.ts";
 import type { HistoryLimits } from "../file/history_table.ts";
 import type {
@@ -127,6 +128,20 @@ export interface NoteJob extends WriteBase {
 /** Moves a world to the trash. */
 export interface RemoveJob extends WriteBase {
   readonly kind: "remove";
+  /** Whether only T3 can read the world; for its row in the trash. Default: no. */
+  readonly restricted?: boolean;
+}
+
+/** Moves a world from the trash to a name without a world. */
+export interface RestoreJob extends WriteBase {
+  readonly kind: "restore";
+  readonly trash: string;
+  /** Name of the world in the trash. */
+  readonly from: string;
+  /** Version of a world that has this name now; 0 without one. */
+  readonly floor: number;
+  readonly ext: string;
+  readonly state: string;
 }
 
 /** Closes a world, so that another writer can adopt it. */
@@ -147,6 +162,8 @@ export interface AdoptJob extends WriteBase {
   readonly contentOnly: boolean;
   /** The state after the move if the new name gets the bytes only. */
   readonly state: string;
+  /** Whether only T3 can read the source; for its row in the trash. Default: no. */
+  readonly restricted?: boolean;
 }
 
 /** A job of a writer. */
@@ -158,7 +175,8 @@ export type WriteJob =
   | NoteJob
   | RemoveJob
   | ReleaseJob
-  | AdoptJob;
+  | AdoptJob
+  | RestoreJob;
 
 /** Size and modification time of a closed file; a catalog row is valid while they do not change. */
 export interface FileStamp {
@@ -180,6 +198,10 @@ export interface WriteResult {
   readonly first?: boolean;
   /** Id of the trash entry, after a removal. */
   readonly trash?: string;
+  /** Content of a restored world, unless it is too long for the cache. */
+  readonly content?: Pick<ReadResult, "body" | "headers">;
+  /** Size of the file that moved to the trash, or out of it, in bytes. */
+  readonly trashBytes?: number;
   readonly fileStamp?: FileStamp;
   /** Bytes and metadata after a patch, unless they are too long for the cache. */
   readonly patched?: { readonly body: Uint8Array<ArrayBuffer>; readonly meta: Meta };
@@ -365,6 +387,18 @@ export type IndexJob =
   | { readonly id: number; readonly kind: "trashed"; readonly name?: string }
   | { readonly id: number; readonly kind: "unknownTrash" }
   | { readonly id: number; readonly kind: "saveBin"; readonly bin: string }
+  | { readonly id: number; readonly kind: "trashPage"; readonly query: TrashQuery }
+  | { readonly id: number; readonly kind: "trashOfId"; readonly trash: string }
+  | { readonly id: number; readonly kind: "trashUnknown"; readonly now: string }
+  | { readonly id: number; readonly kind: "trashFacts"; readonly ids: readonly string[] }
+  | { readonly id: number; readonly kind: "trashAdd"; readonly records: readonly TrashRecord[] }
+  | {
+    readonly id: number;
+    readonly kind: "trashExpired";
+    readonly before: string;
+    readonly limit: number;
+  }
+  | { readonly id: number; readonly kind: "expunge"; readonly trash: string }
   | {
     readonly id: number;
     readonly kind: "trashedChain";
@@ -392,6 +426,7 @@ export interface JobResults {
   remove: WriteResult;
   release: WriteResult;
   adopt: WriteResult;
+  restore: WriteResult;
   read: LimitedResult | undefined;
   readAt: LimitedResult;
   stat: readonly StatResult[];
@@ -430,6 +465,14 @@ export interface JobResults {
   updateSearch: SearchUpdateResult;
   sweepSearch: SearchFileCounts;
   indexSearch: SearchFileCounts;
+  trashPage: TrashPage;
+  trashOfId: readonly TrashEntry[];
+  /** Ids of folders without a row. */
+  trashUnknown: readonly string[];
+  trashFacts: readonly TrashEntry[];
+  trashAdd: { readonly entries: number; readonly bytes: number };
+  trashExpired: readonly string[];
+  expunge: { readonly deleted: readonly TrashEntry[]; readonly bytes: number };
   close: undefined;
 }
 

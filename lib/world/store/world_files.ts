@@ -31,6 +31,7 @@ import type {
   JobResults,
   LowerWorld,
   ReadResult,
+  RestoreJob,
   SearchUpdateJob,
   SnapshotJob,
   SnapshotResult,
@@ -338,6 +339,7 @@ export class WorldFiles {
    * same time.
    *
    * @param lower the lower-layer world of the new name, if there is one
+   * @param restricted whether only T3 can read the old name
    * @param isFree returns whether the new name is free; called when both names are locked
    * @param apply called with both results before the names are unlocked
    * @throws {StoreError} `precondition` if the new name has a world, `absent` if the old name has
@@ -348,6 +350,7 @@ export class WorldFiles {
     lower: LowerWorld | undefined,
     isFree: () => boolean,
     apply: (result: RenameResult) => T,
+    restricted = false,
   ): Promise<T> {
     if (this.#isClosing) return Promise.reject(createClosedError());
     const names = [change.name, change.to];
@@ -362,9 +365,25 @@ export class WorldFiles {
               change.to,
             );
           }
-          return apply(await renameWorld(this.#workers, lower, change));
+          return apply(await renameWorld(this.#workers, lower, change, restricted));
         });
       }),
+    );
+  }
+
+  /**
+   * Moves a world from the trash to a name without a world. No read and no change of the name runs at
+   * the same time.
+   *
+   * @param apply called with the result before the name is unlocked
+   */
+  restore<T>(job: WithoutId<RestoreJob>, apply: (result: WriteResult) => T): Promise<T> {
+    if (this.#isClosing) return Promise.reject(createClosedError());
+    return this.track(
+      this.#writeLocks.exclusive(
+        [job.name],
+        () => this.#readLocks.exclusive([job.name], () => this.#send(job, apply)),
+      ),
     );
   }
 

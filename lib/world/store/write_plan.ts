@@ -5,8 +5,17 @@
 
 import { concatBytes } from "../../base/concat_bytes.ts";
 import { MAX_CACHE_ENTRY_BYTES } from "../../limits.ts";
-import type { LowerWorld, WriteJob, WriteResult } from "./worker_messages.ts";
-import type { Append, Patch, Precondition, Put, Transition, World } from "../store.ts";
+import type { LowerWorld, RestoreJob, WriteJob, WriteResult } from "./worker_messages.ts";
+import {
+  type Append,
+  type Patch,
+  type Precondition,
+  type Put,
+  type Restore,
+  StoreError,
+  type Transition,
+  type World,
+} from "../store.ts";
 import type { WithoutId } from "./worker_client.ts";
 import { toWorld } from "./records.ts";
 
@@ -100,4 +109,35 @@ function optionalFields(
 /** Returns what a writer needs of the lower-layer world that a change covers. */
 export function toLowerWorld({ sha256, ext, meta, body, updatedAt }: World): LowerWorld {
   return { sha256, ext, meta, body, updatedAt };
+}
+
+/**
+ * Plans a restore from the trash.
+ *
+ * @param floor version of a world that has the old name now; 0 without one
+ * @param isTaken whether an upper-layer world has the new name
+ * @throws {StoreError} `precondition` if a world has the new name
+ */
+export function planRestore(
+  change: Restore,
+  lower: World | undefined,
+  floor: number,
+  isTaken: boolean,
+): WithoutId<RestoreJob> {
+  const { name, from } = change;
+  // A chain that covers no lower-layer world cannot become one that does.
+  if (isTaken || lower !== undefined && name !== from) {
+    throw new StoreError(
+      "precondition",
+      "Cannot restore the world: a world with the name exists",
+      name,
+    );
+  }
+  const covered = lower === undefined ? {} : { lower: toLowerWorld(lower) };
+  return { kind: "restore", ...change, ...covered, floor, lockWaitMs: 0 };
+}
+
+/** Adds to a job how long its writer waits for a lock; undefined for the usual time. */
+export function withWait<J extends WithoutId<WriteJob>>(job: J, lockWaitMs: number | undefined): J {
+  return lockWaitMs === undefined ? job : { ...job, lockWaitMs };
 }

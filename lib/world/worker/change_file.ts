@@ -387,6 +387,11 @@ export class ChangeFile {
     last: CommittedEvent,
   ): Pick<IndexedHead, "chain" | "event" | "at"> | undefined {
     if (chain !== undefined) return this.headOfChain(chain) ?? { chain, event: 0, at: "" };
+    if (first.id > 1 && first.hmac !== undefined) {
+      // A restored world: its name can have had another chain, so its events are read from its file.
+      const read = this.headOf(name);
+      return read && last.id <= read.event && last.timestamp <= read.at ? read : undefined;
+    }
     const head = this.headOf(name);
     if (first.id === 1) {
       const id = toChainId(first.hmac ?? "", name);

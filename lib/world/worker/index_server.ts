@@ -1,5 +1,6 @@
 /**
- * Serves the jobs of the change index in its Worker, see `ChangeFile`. Pages of the index are read in
+ * Serves the jobs of the change index in its Worker, see `ChangeFile`, and those of the trash, see
+ * `TrashBin`. Pages of the index are read in
  * steps, so that appends do not wait for a long query. It never changes a world.
  */
 
@@ -21,12 +22,14 @@ import type {
 import type { ChainEvents } from "../changes.ts";
 import { ChangeFile } from "./change_file.ts";
 import { StepTurns } from "./step_turns.ts";
+import { TrashBin } from "./trash_bin.ts";
 
 /** Serves jobs of the change index on a port until a `close` job arrives. */
 export function serveIndex(port: StorePort, { data, key }: WorkerSetup): void {
   const runId = crypto.randomUUID().slice(0, 8);
   const file = new ChangeFile(data, key, runId);
   const turns = new StepTurns();
+  const bin = new TrashBin(data);
   port.onmessage = ({ data: jobs }: MessageEvent<readonly (IndexJob | CloseJob)[]>) => {
     for (const job of jobs) void answer(job);
     // A query does not delay the end of its batch, so that appends can arrive.
@@ -81,7 +84,22 @@ export function serveIndex(port: StorePort, { data, key }: WorkerSetup): void {
         return void file.saveBin(job.bin);
       case "trashedChain":
         return readTrashedChain(data, job.world, job.after, job.limit);
+      case "trashPage":
+        return bin.page(job.query);
+      case "trashOfId":
+        return bin.ofId(job.trash);
+      case "trashUnknown":
+        return bin.unknown(job.now);
+      case "trashFacts":
+        return bin.facts(job.ids);
+      case "trashAdd":
+        return bin.add(job.records);
+      case "trashExpired":
+        return bin.expired(job.before, job.limit);
+      case "expunge":
+        return bin.expunge(job.trash);
       case "close":
+        bin.close();
         return void file.close();
     }
   }

@@ -4,11 +4,13 @@
  * `finishMoves` needs to complete or undo it.
  */
 
+import { MAX_CACHE_ENTRY_BYTES } from "../../limits.ts";
 import { latestTime, nextSecond } from "../change_time.ts";
 import {
   createTrashBin,
   createTrashId,
   createWorldFolder,
+  moveFromTrash,
   moveToTrash,
   pathExists,
   removeTrashBin,
@@ -17,7 +19,7 @@ import {
   TRASH_FOLDER,
   WORLD_FILE,
 } from "../file/durable_fs.ts";
-import type { LastUse, NameLedger } from "../file/name_ledger.ts";
+import { type LastUse, type NameLedger, restoreKey } from "../file/name_ledger.ts";
 import type { ImageBuilder } from "../file/new_world_image.ts";
 import * as sql from "../file/sql.ts";
 import { WorldFile } from "../file/world_file.ts";
@@ -28,16 +30,18 @@ import type {
   AdoptJob,
   ReleaseJob,
   RemoveJob,
+  RestoreJob,
   WorkerSetup,
   WriteResult,
 } from "../store/worker_messages.ts";
+import type { TrashRecord } from "../trash.ts";
 import { assertMovedContent } from "./content_rules.ts";
 import type { HandleCache } from "./handle_cache.ts";
 import { otherKey } from "./write_errors.ts";
 import { assertInPlace, callerFields, currentOf, resultOf } from "./written_world.ts";
 
 /** A job that moves a folder. */
-export type MoveJob = RemoveJob | ReleaseJob | AdoptJob;
+export type MoveJob = RemoveJob | ReleaseJob | AdoptJob | RestoreJob;
 
 /** Source of the time of changes and of unique names. */
 export interface WriterClock {
@@ -93,11 +97,13 @@ export class WorldMoves {
         return this.#release(job);
       case "adopt":
         return this.#adopt(job);
+      case "restore":
+        return this.#restore(job);
     }
   }
 
   #remove(job: RemoveJob): WriteResult {
-    const { name } = job;
+    const { name, by, restricted = false } = job;
     const file = this.#openChecked(job, "delete");
     const trash = createTrashId(this.#clock.now());
     const { version, updatedAt } = file.row;
@@ -105,11 +111,12 @@ export class WorldMoves {
     file.requireSync(true);
     // First, so that a locked world costs no write of the ledger.
     file.begin();
-    this.#ledger.recordEnd(name, { version, updatedAt, trash });
+    const record = toRecord(file, trash, now, by, restricted);
+    this.#ledger.recordEnd(name, { version, updatedAt, trash }, record);
     file.markDeleted(now, { trash, ...callerFields(job) });
     file.commit();
     assertInPlace(file);
-    const result = { ...resultOf(file), trash };
+    const result = { ...resultOf(file), trash, trashBytes: record.bytes };
     try {
       this.#moveToTrash(name, trash);
     } catch {
@@ -223,13 +230,15 @@ export class WorldMoves {
         last?.version ?? 0,
         sourceVersion,
       ) + 1;
+      const now = source.timeOf(this.#clock.now());
+      const record = toRecord(source, trash, now, by, job.restricted ?? false);
       this.#ledger.beginMove(
         { from, to: name, carry: false, sourceVersion, version, by, trash },
         updatedAt,
+        record,
       );
       source.requireSync(true);
       source.begin();
-      const now = source.timeOf(this.#clock.now());
       source.note(
         "world_moved",
         { from: `/${from}`, to: `/${name}`, version: sourceVersion, by },
@@ -249,7 +258,7 @@ export class WorldMoves {
         isHalf = !isMarked && pathExists(`${this.#setup.data}/${toFolderName(from)}`);
         if (isHalf) throw error;
       }
-      return { ...result, trash, sourceEvents };
+      return { ...result, trash, trashBytes: record.bytes, sourceEvents };
     } catch (thrown) {
       if (!isHalf) removeTrashBin(this.#setup.data, trash);
       throw thrown;
@@ -300,6 +309,92 @@ export class WorldMoves {
     createWorldFolder(data, toFolderName(name), image, this.#parts.uniqueName());
     syncFolder(data);
     return { ...row, sha256, created: lower === undefined, first: true, events: [event] };
+  }
+
+  /**
+   * Moves a world from the trash to its name, and records this in its chain. The ledger has the restore
+   * until both are on disk; after a crash between them, `finishMoves` moves the folder back.
+   */
+  #restore(job: RestoreJob): WriteResult {
+    const { name, from, by, ext, state, trash, lower, precondition } = job;
+    const fault = preconditionFault(
+      precondition,
+      lower === undefined ? undefined : { version: 0, ...lower },
+    );
+    if (fault !== undefined) throw new StoreError("precondition", fault, name);
+    if (this.openFile(name) !== undefined) {
+      throw new StoreError(
+        "precondition",
+        "Cannot restore the world: a world with the name exists",
+        name,
+      );
+    }
+    const trashed = this.#checkTrashed(job);
+    const [last, lastFrom] = [this.#ledger.lastUse(name), this.#ledger.lastUse(from)];
+    const used = [job.floor, trashed.version, last?.version ?? 0, lastFrom?.version ?? 0];
+    const version = Math.max(...used) + 1;
+    const { data } = this.#setup;
+    const source = restoreKey(trash, from);
+    const sourceVersion = trashed.version;
+    this.#ledger.beginMove(
+      { from: source, to: name, carry: false, restore: true, sourceVersion, version, by, trash },
+      "",
+    );
+    const serial = this.#parts.uniqueName();
+    const folders = { id: trash, trashed: toFolderName(from), folder: toFolderName(name), serial };
+    let result: WriteResult;
+    let content: WriteResult["content"];
+    try {
+      moveFromTrash(data, folders);
+      const file = this.openFile(name);
+      if (file === undefined) throw notInTrash(name);
+      file.requireSync(true);
+      file.begin();
+      file.versionFloor = version - 1;
+      const now = file.timeOf(this.firstTime(last));
+      const names = from === name ? undefined : { from: `/${from}`, to: `/${name}` };
+      file.recordRestore({ ext, state }, now, { trash, by }, names);
+      file.commit();
+      file.requireSync(false);
+      const { len, headers } = file.row;
+      if (len <= MAX_CACHE_ENTRY_BYTES) content = { body: file.body(), headers };
+      result = withChain(resultOf(file), String(file.get(sql.FIRST_EVENT)?.hmac ?? ""));
+    } catch (thrown) {
+      this.#open.rollBack(name);
+      this.#open.discard(name);
+      const isMoved = !pathExists(`${data}/${TRASH_FOLDER}/${trash}/${folders.trashed}`);
+      if (isMoved && pathExists(`${data}/${folders.folder}`)) {
+        moveFromTrash(data, { ...folders, back: true });
+      }
+      this.#ledger.endMove(source);
+      throw thrown;
+    }
+    this.#ledger.endMove(source);
+    try {
+      this.#ledger.withoutSync(() => this.#ledger.trash.drop(trash, from));
+    } catch {
+      // Safe to ignore: a row without its folder is not shown.
+    }
+    removeTrashBin(data, trash);
+    const done = { ...result, created: lower === undefined, trashBytes: trashed.bytes };
+    return content === undefined ? done : { ...done, content };
+  }
+
+  /** Checks that the world of a restore is in the trash and can be used; removes its mark. */
+  #checkTrashed({ name, from, trash }: RestoreJob): { version: number; bytes: number } {
+    const folder = `${this.#setup.data}/${TRASH_FOLDER}/${trash}/${toFolderName(from)}`;
+    const path = `${folder}/${WORLD_FILE}`;
+    if (!pathExists(path)) throw notInTrash(name);
+    assertMovedContent(name, () => new WorldFile(from, path, this.#open.options));
+    const file = new WorldFile(from, path, this.#open.options);
+    try {
+      if (file.hasOtherKey) throw otherKey(from, "restore");
+      // The server stopped after it moved the world here.
+      file.exec(sql.CLEAR_DELETED);
+      return { version: file.row.version, bytes: file.fileBytes };
+    } finally {
+      file.close();
+    }
   }
 
   /** Opens a world of another writer, which has closed it; the caller closes it. */
@@ -357,4 +452,26 @@ function tryCommit(file: WorldFile): boolean {
   } catch {
     return false;
   }
+}
+
+function notInTrash(name: string): StoreError {
+  return new StoreError("absent", "Cannot restore the world: it is not in the trash", name);
+}
+
+/** The row of the trash for a world that moves there. */
+function toRecord(
+  file: WorldFile,
+  id: string,
+  deletedAt: string,
+  by: string,
+  restricted: boolean,
+): TrashRecord {
+  const { row: { version, ext }, fileBytes: bytes, name } = file;
+  return { id, name, version, deletedAt, by, ext, bytes, restricted };
+}
+
+/** Adds the identity of the chain to the first event, for the change index. */
+function withChain(result: WriteResult, hmac: string): WriteResult {
+  const events = result.events.map((event, at) => at === 0 ? { ...event, hmac } : event);
+  return { ...result, events };
 }

@@ -339,6 +339,8 @@ export class Writer {
   }
 }
 
+const MOVES: ReadonlySet<WriteJob["kind"]> = new Set(["remove", "release", "adopt", "restore"]);
+
 function isMove(job: WriteJob): job is MoveJob {
-  return job.kind === "remove" || job.kind === "release" || job.kind === "adopt";
+  return MOVES.has(job.kind);
 }

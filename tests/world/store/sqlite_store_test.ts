@@ -9,6 +9,7 @@ import { FILE_DAMAGE } from "../../testdata/file_damage.ts";
 import { putJob, removeWithoutMove, testWriter } from "../../testdata/test_writer.ts";
 import { renameSuite } from "../rename_suite.ts";
 import { storeSuite, type SuiteOptions } from "../store_suite.ts";
+import { trashSuite } from "../trash_suite.ts";
 import { withTempFolder } from "../../support/temp_folder.ts";
 
 const WORKER = import.meta.resolve("../../../lib/world/worker/worker_main.ts");
@@ -47,6 +48,7 @@ function withStore(
 
 storeSuite("SqliteStore", withStore);
 renameSuite("SqliteStore", withStore);
+trashSuite("SqliteStore", withStore);
 
 function put(store: Store, name: string, text: string): Promise<ChangeResult> {
   const body = new TextEncoder().encode(text);

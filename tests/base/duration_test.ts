@@ -1,5 +1,5 @@
-import { assertEquals, assertStrictEquals } from "../../support/assert.ts";
-import { formatDuration, parseDurationSeconds } from "../../../lib/cli/client/duration.ts";
+import { assertEquals, assertStrictEquals } from "../support/assert.ts";
+import { formatDuration, parseDurationSeconds } from "../../lib/base/duration.ts";
 
 Deno.test("parseDurationSeconds() accepts seconds, minutes, hours and days only", () => {
   const rows: readonly [string, number | undefined][] = [

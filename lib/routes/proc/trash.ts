@@ -1,0 +1,116 @@
+/**
+ * `/proc/trash`: the deleted worlds that the caller could read, newest first, and their final deletion.
+ * What a caller cannot read costs it no time and is in no count. `PUT /home/x?trash=<id>` restores a
+ * world, see `restore_world.ts`.
+ */
+
+import { assertCan, canRead } from "../../auth/policy.ts";
+import { limitReadScope, toReadScope } from "../../auth/read_scope.ts";
+import { UNCACHED_HEADERS } from "../../http/headers.ts";
+import { createTypeChooser } from "../../http/negotiate.ts";
+import { encodePath } from "../../http/path.ts";
+import { Problem } from "../../http/problem.ts";
+import { readQueryNumber, readQueryValue } from "../../http/query.ts";
+import { MAX_TRASH_PAGE_ENTRIES, TRASH_PAGE_ENTRIES } from "../../limits.ts";
+import type { RequestContext } from "../../request/request_context.ts";
+import type { ServerContext } from "../../request/server_context.ts";
+import { jsonResponse } from "../../response/json_response.ts";
+import { respondShell } from "../../response/shell_page.ts";
+import type { TrashEntry, TrashPosition } from "../../world/trash.ts";
+import { deletedResponse } from "../world_responses.ts";
+import { readPrefix } from "./collection_prefix.ts";
+
+const HTML = "text/html";
+const chooseType = createTypeChooser(["application/json", "text/plain", HTML], "application/json");
+
+/**
+ * `GET /proc/trash/<prefix>/?limit=&after=`: the deleted worlds below a prefix, newest first. A line of
+ * the text has id, name, version, time and caller, separated by tabs.
+ *
+ * @throws {Problem} `unauthorized`, `forbidden`, `not-found`, `bad-query`
+ */
+export async function listTrash(
+  { store }: Pick<ServerContext, "store">,
+  context: RequestContext,
+): Promise<Response> {
+  const name = readPrefix(context, "proc/trash", "the trash");
+  const { request, target: { query }, caller } = context;
+  const mediaType = chooseType(request.headers.get("accept"));
+  if (mediaType === HTML) return await respondShell(store, request);
+  const limit = readQueryNumber(query, "limit", MAX_TRASH_PAGE_ENTRIES) ?? TRASH_PAGE_ENTRIES;
+  const sent = readQueryValue(query, "after");
+  const after = sent === null ? undefined : parsePosition(sent);
+  const within = limitReadScope(toReadScope(caller), name);
+  const page = await store.listTrash({ within, limit, ...(after === undefined ? {} : { after }) });
+  const rows = page.entries.filter((entry) => canRead(caller, `/${entry.name}`)).map(toRow);
+  const last = page.entries.at(-1);
+  const path = `/proc/trash/${name === "" ? "" : `${encodePath(name)}/`}`;
+  const headers: Record<string, string> = { vary: "Accept" };
+  if (page.more && last !== undefined) {
+    headers.link = `<${path}?limit=${limit}&after=${formatPosition(last)}>; rel="next"`;
+  }
+  if (mediaType === "application/json") return jsonResponse(rows, headers);
+  const lines = rows.map((row) => `${Object.values(row).join("\t")}\n`);
+  return new Response(lines.join(""), {
+    headers: { "content-type": "text/plain; charset=utf-8", ...UNCACHED_HEADERS, ...headers },
+  });
+}
+
+/**
+ * `DELETE /proc/trash/?id=<id>`: deletes the worlds of an id for good.
+ *
+ * @throws {Problem} `unauthorized`, `forbidden`, `bad-query`, `not-found`
+ */
+export async function expungeTrash(
+  { store }: Pick<ServerContext, "store">,
+  { caller, target: { query } }: RequestContext,
+): Promise<Response> {
+  assertCan(caller, "delete", "/proc/trash");
+  const id = readQueryValue(query, "id");
+  if (id === null) {
+    throw new Problem(
+      "bad-query",
+      "Cannot delete from the trash: ?id= is missing; GET /proc/trash/ lists the ids",
+    );
+  }
+  const deleted = await store.expunge(id);
+  if (deleted.length === 0) {
+    throw new Problem(
+      "not-found",
+      `Cannot delete ${
+        id.slice(0, 100)
+      } from the trash: there is no such id; GET /proc/trash/ lists ` +
+        "the ids",
+    );
+  }
+  return deletedResponse(deleted.map(({ name, id: trash }) => ({ name, trash })));
+}
+
+function toRow({ id, name, version, deletedAt, by }: TrashEntry) {
+  return { id, name, version, deleted_at: deletedAt, by };
+}
+
+/** A place in the list as an opaque text. */
+function formatPosition({ deletedAt, id, name }: TrashPosition): string {
+  return new TextEncoder().encode(JSON.stringify([deletedAt, id, name]))
+    .toBase64({ alphabet: "base64url", omitPadding: true });
+}
+
+function parsePosition(text: string): TrashPosition {
+  try {
+    const bytes = Uint8Array.fromBase64(text, { alphabet: "base64url" });
+    const fields: unknown = JSON.parse(new TextDecoder().decode(bytes));
+    if (Array.isArray(fields) && fields.length === 3) {
+      const [deletedAt, id, name]: unknown[] = fields;
+      if (typeof deletedAt === "string" && typeof id === "string" && typeof name === "string") {
+        return { deletedAt, id, name };
+      }
+    }
+  } catch {
+    // Not a place; refused below.
+  }
+  throw new Problem(
+    "bad-query",
+    "Cannot read the trash: ?after= is not a place in the list; use the Link of a page",
+  );
+}

@@ -21,9 +21,8 @@ export function readChain(
   after: number,
   limit: number,
 ): ChainEvents {
-  const first = db.prepare(sql.FIRST_EVENT).get();
+  const { nameAt, chain } = readNames((statement) => db.prepare(statement).all(), name);
   const rows = db.prepare(sql.EVENTS_AFTER).all(after, limit + 1);
-  const nameAt = namesOf(db, name, first?.name);
   const parts: { name: string; events: CommittedEvent[] }[] = [];
   for (const row of rows.slice(0, limit)) {
     const event = {
@@ -37,8 +36,26 @@ export function readChain(
     if (part?.name === then) part.events.push(event);
     else parts.push({ name: then, events: [event] });
   }
-  const chain = toChainId(String(first?.hmac ?? ""), nameAt(Number(first?.id ?? 0)));
   return { chain, parts, more: rows.length > limit };
+}
+
+/**
+ * Reads the id of a chain, see `toChainId`.
+ *
+ * @param all runs a statement on the file of the world
+ * @param name the name of the world after its last event
+ */
+export function readChainId(all: ReadRows, name: string): string {
+  return readNames(all, name).chain;
+}
+
+type ReadRows = (statement: string) => Record<string, unknown>[];
+
+function readNames(all: ReadRows, name: string) {
+  const [first] = all(sql.FIRST_EVENT);
+  const nameAt = namesOf(all, name, first?.name);
+  const chain = toChainId(String(first?.hmac ?? ""), nameAt(Number(first?.id ?? 0)));
+  return { nameAt, chain };
 }
 
 /**
@@ -47,11 +64,11 @@ export function readChain(
  * @param origin name in the first event. It differs from what the moves tell while a world is being moved:
  * its folder has the new name a moment before the event is in its chain
  */
-function namesOf(db: DatabaseSync, name: string, origin: unknown): (id: number) => string {
+function namesOf(all: ReadRows, name: string, origin: unknown): (id: number) => string {
   /** Moves of this chain, newest first: before event `id` the world had the name `from`. */
   const moves: { id: number; from: string }[] = [];
   let current = name;
-  for (const row of db.prepare(sql.MOVES_OF_CHAIN).all()) {
+  for (const row of all(sql.MOVES_OF_CHAIN)) {
     // A move of the bytes only is an event of a chain that keeps its name.
     if (row.target !== `/${current}` || typeof row.source !== "string") continue;
     current = row.source.slice(1);

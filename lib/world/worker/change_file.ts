@@ -388,9 +388,9 @@ export class ChangeFile {
   ): Pick<IndexedHead, "chain" | "event" | "at"> | undefined {
     if (chain !== undefined) return this.headOfChain(chain) ?? { chain, event: 0, at: "" };
     if (first.id > 1 && first.hmac !== undefined) {
-      // A restored world: its name can have had another chain, so its events are read from its file.
-      const read = this.headOf(name);
-      return read && last.id <= read.event && last.timestamp <= read.at ? read : undefined;
+      // A restored world: its name can have had another chain.
+      const chainHead = this.headOfChain(first.hmac);
+      return chainHead && first.id <= chainHead.event + 1 ? chainHead : undefined;
     }
     const head = this.headOf(name);
     if (first.id === 1) {

@@ -21,6 +21,7 @@ import {
 } from "../file/durable_fs.ts";
 import { type LastUse, type NameLedger, restoreKey } from "../file/name_ledger.ts";
 import type { ImageBuilder } from "../file/new_world_image.ts";
+import { readChainId } from "../file/read_chain.ts";
 import * as sql from "../file/sql.ts";
 import { WorldFile } from "../file/world_file.ts";
 import { toFolderName } from "../name.ts";
@@ -352,13 +353,14 @@ export class WorldMoves {
       file.begin();
       file.versionFloor = version - 1;
       const now = file.timeOf(this.firstTime(last));
+      const chain = readChainId((statement) => file.all(statement), from);
       const names = from === name ? undefined : { from: `/${from}`, to: `/${name}` };
       file.recordRestore({ ext, state }, now, { trash, by }, names);
       file.commit();
       file.requireSync(false);
       const { len, headers } = file.row;
       if (len <= MAX_CACHE_ENTRY_BYTES) content = { body: file.body(), headers };
-      result = withChain(resultOf(file), String(file.get(sql.FIRST_EVENT)?.hmac ?? ""));
+      result = withChain(resultOf(file), chain);
     } catch (thrown) {
       this.#open.rollBack(name);
       this.#open.discard(name);
@@ -470,8 +472,8 @@ function toRecord(
   return { id, name, version, deletedAt, by, ext, bytes, restricted };
 }
 
-/** Adds the identity of the chain to the first event, for the change index. */
-function withChain(result: WriteResult, hmac: string): WriteResult {
-  const events = result.events.map((event, at) => at === 0 ? { ...event, hmac } : event);
+/** Adds the id of the chain to the first event, because the name can have had another chain. */
+function withChain(result: WriteResult, chain: string): WriteResult {
+  const events = result.events.map((event, at) => at === 0 ? { ...event, hmac: chain } : event);
   return { ...result, events };
 }

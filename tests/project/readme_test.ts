@@ -48,7 +48,7 @@ Deno.test({
         reader.follow([{
           commands: [
             "URL=http://localhost:3005",
-            `TOKEN=$(curl -sX POST "$URL/auth/mint?prefix=/home/scratch&ttl=600&mode=rw" \\`,
+            `TOKEN=$(curl -sX POST "$URL/auth/mint?prefix=/home/scratch&ttl=600&mode=rwd&name=kestrel" \\`,
             `  -H "Authorization: Bearer $ELASTIK_APPROVE_TOKEN" | sed 's/.*"token":"\\([^"]*\\)".*/\\1/')`,
           ].join("\n"),
           answers: [],

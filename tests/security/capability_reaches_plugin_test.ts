@@ -19,6 +19,7 @@ function source(manifest: Record<string, unknown>): string {
 const PLUGINS = [
   ["ops", source({ routes: ["/ops"], auth: "T2" })],
   ["open", source({ routes: ["/open"], auth: "T1" })],
+  ["granted", source({ routes: ["/granted"], auth: "T1", grants: { "/home/g": "r" } })],
   ["about", source({ routes: ["/about"], auth: "T2", subject: true })],
   ["high", source({ routes: ["/high"], auth: "T3", subject: true })],
   ["mounts", source({ routes: ["/mnt"], auth: "T1" })],
@@ -43,7 +44,11 @@ Deno.test("a capability calls only the plugins that it reaches, in every spellin
       [rw, "POST", "/open", 200],
       [rw, "GET", "/open/anything", 200],
       [r, "GET", "/open", 200],
-      [r, "POST", "/open", 403],
+      // It has no authority of its own: what it does, it does with that of its caller.
+      [r, "POST", "/open", 200],
+      [r, "GET", "/granted", 200],
+      [r, "POST", "/granted", 403],
+      [rw, "POST", "/granted", 200],
       // With `subject`, by the canonical path.
       [rw, "POST", "/about/home/scratch/x", 200],
       [rw, "GET", "/about/home/%73cratch/x", 200],

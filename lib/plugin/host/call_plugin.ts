@@ -88,12 +88,14 @@ export async function callPlugin(
 
 /**
  * Whether everything that a plugin reads or changes, it reads or changes with its caller's authority:
- * it has no grants and no permissions. A capability with mode `r` can then send it every method.
+ * it has no grants, no permissions and no mount. A capability with mode `r` can then send it every
+ * method.
  */
 export function hasNoOwnAuthority(
   { manifest, permissions }: Pick<LoadedPlugin, "manifest" | "permissions">,
 ): boolean {
   return manifest.auth === "T1" && !manifest.subject &&
+    !manifest.routes.some((route) => route === "/mnt" || route.startsWith("/mnt/")) &&
     Object.keys(manifest.grants).length === 0 &&
     Object.values(permissions).every((entries) => entries.length === 0);
 }

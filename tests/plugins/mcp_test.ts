@@ -70,6 +70,12 @@ const EQUIVALENTS: readonly Equivalent[] = [
     target: () => "/home/a/?limit=100",
   },
   {
+    tool: "list",
+    args: () => ({ prefix: "/home/a", trash: true }),
+    method: "GET",
+    target: () => "/proc/trash/home/a/",
+  },
+  {
     tool: "search",
     args: () => ({ query: "needle", prefix: "/home/a" }),
     method: "GET",
@@ -302,6 +308,25 @@ add("an agent finds, edits and takes back without reading every world", async (s
     const history = await call("history", { path: "/home/t/", limit: 1 });
     return rows(history["events"])[0]?.["name"] === "home/t/one" ? true : undefined;
   }, "the newest change is the restore");
+});
+
+add("delete and restore bring a world back with its history", async (server) => {
+  const as = bearer(server.capability("/home/d", "rwd"));
+  const path = "/home/d/kept";
+  await callTool(server, as, "write", { path, content: "kept" });
+  const deleted = await callTool(server, as, "delete", { path });
+  const [id] = JSON.parse(JSON.stringify(deleted.structured["trash"]));
+  assertEquals([deleted.isError, typeof id], [false, "string"]);
+  assertEquals((await callTool(server, as, "read", { path })).isError, true);
+  const listed = await callTool(server, as, "list", { prefix: "/home/d", trash: true });
+  assertMatch(listed.texts[1] ?? "", new RegExp(`^${id}\\t/home/d/kept\\tversion 1\\t`));
+  const restored = await callTool(server, as, "restore", { path, trash: id });
+  assertEquals(restored.isError, false, restored.texts.join(" "));
+  assertEquals((await callTool(server, as, "read", { path })).texts[1], "kept");
+  const moved = await callTool(server, as, "move", { path, to: "/home/d/moved" });
+  assertEquals(moved.structured["path"], "/home/d/moved", moved.texts.join(" "));
+  const history = await callTool(server, as, "history", { path: "/home/d/moved" });
+  assertMatch(history.texts[1] ?? "", /stage_written\t\/home\/d\/moved\tversion 1/);
 });
 
 add("resources/list lists all worlds below the prefix, page by page", async (server) => {

@@ -271,7 +271,9 @@ export class NameLedger {
       db = new DatabaseSync(this.#path);
       // The two writers of a store can open the file at the same time.
       db.exec(`PRAGMA busy_timeout = ${this.#isLocked ? 0 : LEDGER_BUSY_MS}`);
-      db.exec("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL");
+      // A prepared statement, because errors of `exec` have no SQLite code (node:sqlite, Deno 2.9.6).
+      db.prepare("PRAGMA journal_mode = WAL").get();
+      db.exec("PRAGMA synchronous = FULL");
       if (db.prepare(sql.SELECT_LEDGER).get() === undefined) fill(db, this.data);
       if (db.prepare(HAS_TRASH).get() === undefined) db.exec(CREATE_TRASH);
       this.#identity = Deno.statSync(this.#path);

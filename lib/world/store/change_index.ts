@@ -94,17 +94,13 @@ export class ChangeIndex {
   /** When the last batch was written, by `performance.now()`. */
   #writtenAt = -Infinity;
   #settled = Promise.withResolvers<void>();
+  #tried = Promise.withResolvers<void>();
 
   constructor(options: ChangeIndexOptions) {
     this.#options = options;
     this.#codec = new CursorCodec(options.key);
     // A store that is closed before the index is open fails no promise that is not awaited.
     this.#ready.promise.catch(() => {});
-  }
-
-  /** Cursor of the newest change in the index. */
-  get cursor(): string {
-    return this.#codec.format(this.#position);
   }
 
   /** What waits for the index: changes, and names whose events are read from their chains again. */
@@ -130,9 +126,8 @@ export class ChangeIndex {
       } catch (error) {
         if (this.#isStopping || isClosed(error)) throw error;
         const found = describe(error);
-        if (found !== fault) {
-          this.#options.log(`cannot complete the index of changes, trying again: ${found}`);
-        }
+        const line = `cannot complete the index of changes, trying again: ${found}`;
+        if (found !== fault) this.#options.log(line);
         fault = found;
         await this.#pause(INDEX_RETRY_MS);
       }
@@ -227,7 +222,20 @@ export class ChangeIndex {
    */
   async read(query: ChangeQuery): Promise<ChangePage> {
     if (!this.#isReady) await this.#waitFor(this.#ready.promise);
+    await this.#writeNow();
     return await this.#run<"changes">({ kind: "changes", query });
+  }
+
+  /** Writes what waits now, so that a query finds what was acknowledged before it. */
+  async #writeNow(): Promise<void> {
+    const last = this.#waiting.at(-1);
+    for (let before = Infinity; last !== undefined && this.#isWriting;) {
+      const at = this.#waiting.indexOf(last);
+      if (at < 0 || at >= before) return; // it is written, or cannot be written now
+      before = at;
+      for (const end of this.#pauses) end();
+      await this.#tried.promise;
+    }
   }
 
   /**
@@ -295,6 +303,8 @@ export class ChangeIndex {
         if (pause > 0 && !isLong) await this.#pause(pause);
         this.#writtenAt = performance.now();
         canContinue = await this.#writeBatch() && !(this.#isStopping && this.#waiting.length === 0);
+        this.#tried.resolve();
+        this.#tried = Promise.withResolvers();
         if (canContinue && this.#waiting.length === 0) await this.#completeBehind();
       }
     } finally {

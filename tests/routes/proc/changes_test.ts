@@ -86,6 +86,17 @@ test("both read what changed below a prefix, in one order and page by page", asy
   assert(later.length > 0 && later.every(({ timestamp }) => timestamp >= since));
 });
 
+test("a log shows each change that was answered before it was asked", async (server) => {
+  for (let at = 0; at < 40; at++) {
+    await put(server, `/home/now/${at % 3}`);
+    const { json } = await get(server, "/proc/log/home/now/?limit=1");
+    assertEquals([json[0].name, json[0].payload.version_after], [
+      `home/now/${at % 3}`,
+      Math.floor(at / 3) + 1,
+    ]);
+  }
+});
+
 test("?by= selects what a caller and those after it in its chain of names changed", async (server) => {
   const cap = server.capability("/home/c", "rw");
   await put(server, "/home/c/1", bearer(cap));

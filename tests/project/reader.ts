@@ -88,12 +88,24 @@ export class Reader {
       await this.expectStream();
       const terminal = new StreamTerminal(this.#local(first.commands), this.#folder, this.#env);
       this.#stream = { terminal, chunk: first };
+      await this.#untilStreamIsOpen();
       return;
     }
     if (text.includes("deno task verify")) await this.stop();
     for (const chunk of block) await this.#paste(chunk);
     if (SETS_TOKENS.test(text)) await this.stop();
     if (this.#server === undefined) await this.start();
+  }
+
+  /** A reader sees that the stream is open before it types the next command. */
+  async #untilStreamIsOpen(): Promise<void> {
+    const end = Date.now() + MAX_STREAM_START_MS;
+    while (Date.now() < end) {
+      const answer = await fetch(`http://127.0.0.1:${this.#port}/proc/metrics`);
+      if (/^elastik_streams_open [1-9]/m.test(await answer.text())) return;
+      await new Promise((resume) => setTimeout(resume, 20));
+    }
+    throw new Error("the stream of the page did not open");
   }
 
   /** Waits for the answers of a stream that is open, and closes it. */
@@ -127,6 +139,9 @@ export class Reader {
     return output.replaceAll(String(this.#port), String(PORT));
   }
 }
+
+/** Longest time until a stream of a page is open, in milliseconds. */
+const MAX_STREAM_START_MS = 10_000;
 
 /**
  * Starts a server in a copy of the checkout and follows the blocks of pages, one step each.

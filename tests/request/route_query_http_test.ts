@@ -31,13 +31,13 @@ const LISTING = "?deep, ?sort, ?since, ?limit, ?after and ?contents";
 const ROUTES: readonly Route[] = [
   {
     path: "/home/x",
-    takes: { GET: WORLD, HEAD: "", PUT: "?ext and ?from", POST: "?ext", DELETE: NONE },
+    takes: { GET: WORLD, HEAD: "", PUT: "?ext, ?from and ?trash", POST: "?ext", DELETE: NONE },
   },
   {
     path: "/lib/p",
-    takes: { GET: WORLD, HEAD: "", PUT: "?ext and ?from", POST: "?ext", DELETE: NONE },
+    takes: { GET: WORLD, HEAD: "", PUT: "?ext, ?from and ?trash", POST: "?ext", DELETE: NONE },
   },
-  { path: "/home/absent", takes: { GET: WORLD, PUT: "?ext and ?from", DELETE: NONE } },
+  { path: "/home/absent", takes: { GET: WORLD, PUT: "?ext, ?from and ?trash", DELETE: NONE } },
   { path: "/home/c/", takes: { GET: LISTING, HEAD: "", DELETE: NONE } },
   { path: "/home", takes: { GET: LISTING, HEAD: "" } },
   { path: "/lib/p/state", takes: { GET: "?asks", HEAD: "", PUT: NONE } },
@@ -105,7 +105,7 @@ const REFUSED: readonly (readonly [send: string, text: RegExp])[] = [
   ["DELETE /home/x/?at=1", /\?at is for GET of worlds/],
   ["DELETE /dav/home/x?at=1", /\?at is unknown/],
   ["POST /home/x?from=1", /\?from is for PUT; POST takes \?ext/],
-  ["PUT /home/x?at=1", /\?at is for GET; PUT takes \?ext and \?from/],
+  ["PUT /home/x?at=1", /\?at is for GET; PUT takes \?ext, \?from and \?trash/],
   ["PUT /home/x?raw", /\?raw is for GET/],
   ["PUT /home/x?etx=md", /\?etx is unknown, perhaps \?ext was meant/],
   ["PUT /home/x?from=x", /\?from=x is not valid; send the number of an earlier version/],

@@ -85,7 +85,7 @@ Deno.test("CORE_ROUTES all lead to a handler", async () => {
     for (const route of Object.keys(CORE_ROUTES)) {
       const method = route === "/auth/mint" ? "POST" : "GET";
       const below = /^\/proc\/(audit|log|snapshot)$/.test(route) ? "/home/x" : "";
-      const query = method === "POST" ? "?prefix=/home" : "";
+      const query = method === "POST" ? "?prefix=/home" : route === "/proc/search" ? "/?q=x" : "";
       const response = await ask(method, `${route}${below}${query}`, { headers });
       assertEquals(response.status, 200, route);
       await response.body?.cancel();

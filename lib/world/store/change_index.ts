@@ -392,9 +392,8 @@ export class ChangeIndex {
         await this.#completeTrashed();
         await this.#tryCompleteName(first.name);
       } catch (error) {
-        if (!this.#isStopping) {
-          this.#options.log(`cannot complete the index of changes: ${describe(error)}`);
-        }
+        const line = `cannot complete the index of changes: ${describe(error)}`;
+        if (!this.#isStopping && !isClosed(error)) this.#options.log(line);
       }
       return;
     }
@@ -591,8 +590,9 @@ function notReady(): StoreError {
 /** Errors after which a later attempt to read a chain or to write the index can succeed. */
 const TRANSIENT: ReadonlySet<string> = new Set(["in-use", "busy", "full"]);
 
+/** Whether the store ends: it is closed, or it has lost its data folder, which the server reports. */
 function isClosed(error: unknown): boolean {
-  return error instanceof StoreError && error.code === "closed";
+  return error instanceof StoreError && (error.code === "closed" || error.code === "detached");
 }
 
 function describe(error: unknown): string {

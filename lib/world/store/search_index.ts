@@ -388,7 +388,8 @@ export class SearchIndex {
   }
 
   #report(error: unknown): void {
-    if (this.#isStopping) return;
+    // The server reports a lost data folder itself, and stops.
+    if (this.#isStopping || error instanceof StoreError && error.code === "detached") return;
     const fault = describe(error);
     if (fault !== this.#lastFault) {
       this.#options.log(`cannot update the search index, trying again: ${fault}`);

@@ -8,6 +8,7 @@ import { DatabaseSync } from "node:sqlite";
 import { CHAIN_EVENTS_PER_READ } from "../../limits.ts";
 import { pathExists, TRASH_FOLDER, WORLD_FILE } from "../file/durable_fs.ts";
 import { readChain } from "../file/read_chain.ts";
+import { folderFault } from "../file/folder_identity.ts";
 import { fromFolderName } from "../name.ts";
 import { toStoreError } from "../sqlite_errors.ts";
 import type {
@@ -25,7 +26,7 @@ import { StepTurns } from "./step_turns.ts";
 import { TrashBin } from "./trash_bin.ts";
 
 /** Serves jobs of the change index on a port until a `close` job arrives. */
-export function serveIndex(port: StorePort, { data, key }: WorkerSetup): void {
+export function serveIndex(port: StorePort, { data, key, identity }: WorkerSetup): void {
   const runId = crypto.randomUUID().slice(0, 8);
   const file = new ChangeFile(data, key, runId);
   const turns = new StepTurns();
@@ -41,6 +42,11 @@ export function serveIndex(port: StorePort, { data, key }: WorkerSetup): void {
   }
 
   async function replyTo(job: IndexJob | CloseJob): Promise<Reply> {
+    // Nothing is read from or written to another folder in the place of the data folder.
+    const fault = identity === undefined || job.kind === "close"
+      ? undefined
+      : folderFault(identity);
+    if (fault !== undefined) return { id: job.id, error: { code: "detached", message: fault } };
     try {
       const result = run(job);
       return { id: job.id, value: result instanceof Promise ? await result : result };

@@ -27,6 +27,11 @@ export class FolderWatch {
     if (identity !== undefined) this.#schedule(identity, intervalMs);
   }
 
+  /** Whether a fault was reported. */
+  get hasReported(): boolean {
+    return this.#hasReported;
+  }
+
   /** Reports a fault that a Worker has found. */
   report(fault: string): void {
     if (this.#hasReported || this.#isStopped) return;

@@ -116,7 +116,9 @@ class SqliteStore implements Store {
   #closing: Promise<void> | undefined;
 
   constructor(options: SqliteStoreOptions) {
-    const { folder, log = () => {} } = options;
+    const { folder } = options;
+    // After a report of a lost data folder the server stops; what fails then has the same reason.
+    const log = (line: string) => this.#watch.hasReported ? undefined : options.log?.(line);
     this.#report = new FolderReport(log);
     this.#otherKey = new OtherKeyReport(log);
     this.#folder = folder;

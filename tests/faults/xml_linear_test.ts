@@ -64,7 +64,7 @@ const LARGE = DAV_LIMITS.xmlBytes - 1024;
 const MAX_GROWTH = 30;
 /** Times below this are dominated by other processes. */
 const NEGLIGIBLE_MS = 25;
-const ATTEMPTS = 6;
+const ATTEMPTS = 60;
 
 function measure(text: string): number {
   const bytes = bytesOf(text);

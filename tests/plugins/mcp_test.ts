@@ -369,7 +369,7 @@ add("write sends bytes whose extension the server determines", async (server) =>
   }
 });
 
-add("a plugin call cannot mint, activate or change accounts, whoever calls", async (server) => {
+add("a plugin call cannot mint, activate or change accounts, for any caller", async (server) => {
   for (
     const path of ["/lib/mcp", "/lib/x", "/etc/passwd", "/etc/shadow", "/boot/x", "/usr/bin/x"]
   ) {

@@ -88,9 +88,12 @@ Deno.test("undo takes back what one caller did, skips what others changed, and c
       assertEquals(await texts(), after);
       await server.audit();
 
-      const nothing = await undo("/home/t", "--by", "nobody", "--since", "2h");
+      const nothing = await undo("/home/t", "--by", "stranger", "--since", "2h");
       assertEquals([nothing.code, nothing.stdout], [0, ""]);
-      assertMatch(nothing.stderr, /^Nothing to undo: nobody changed nothing below \/home\/t since/);
+      assertMatch(
+        nothing.stderr,
+        /^Nothing to undo: stranger changed nothing below \/home\/t since/,
+      );
       const refused: readonly [string[], number, RegExp][] = [
         [["/home/t", "--since", "2h"], 2, /^Cannot run undo: --by is missing/],
         [["/home/t", "--by", "T2"], 2, /^Cannot run undo: --since is missing/],

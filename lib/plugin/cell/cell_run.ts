@@ -410,8 +410,10 @@ export class CellRun<A> {
   #check(): void {
     const now = this.#host.now();
     const { startTimeoutMs, heartbeatTimeoutMs, heartbeatMs, residentMiB } = this.#limits;
+    // The first check, because a plugin that fills the memory is often silent as well.
+    if (this.#exceedsMemory(residentMiB)) return;
     if (this.#readyPromise) {
-      if (now - this.startedAt <= startTimeoutMs) return this.#checkMemory(residentMiB);
+      if (now - this.startedAt <= startTimeoutMs) return;
       return this.#finish(
         new CellEndedError("start", `it was not ready after ${startTimeoutMs} ms`),
       );
@@ -450,19 +452,20 @@ export class CellRun<A> {
         new CellEndedError("silence", `${this.#timeouts} requests in a row got no response`),
       );
     }
-    this.#checkMemory(residentMiB);
   }
 
-  #checkMemory(residentMiB: number): void {
-    if (this.pid === undefined) return;
+  /** Ends the process and returns true if it uses more memory than it may. */
+  #exceedsMemory(residentMiB: number): boolean {
+    if (this.pid === undefined) return false;
     const mib = this.residentKiB / 1024;
-    if (mib <= residentMiB) return;
+    if (mib <= residentMiB) return false;
     this.#finish(
       new CellEndedError(
         "memory",
         `it used ${Math.round(mib)} MiB of resident memory; at most ${residentMiB} MiB are allowed`,
       ),
     );
+    return true;
   }
 
   async #answerSubrequest(inbound: InboundRequest): Promise<Response> {

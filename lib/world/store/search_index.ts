@@ -54,14 +54,19 @@ export interface SearchIndexOptions {
   readonly limits: LongJobLimits;
   /** Writes a line for the operator. */
   readonly log: (line: string) => void;
+  /** The monotonic clock in milliseconds; `performance.now` if absent. */
+  readonly now?: () => number;
 }
 
+const NO_NAMES: ReadonlySet<string> = new Set();
+const ALL_NAMES = { has: () => true };
 const EMPTY: SearchFileCounts = { worlds: 0, waitingChars: 0, bytes: 0 };
 
 /** The search index of one store. */
 export class SearchIndex {
   readonly #options: SearchIndexOptions;
   readonly #jobs: LongJobs;
+  readonly #now: () => number;
   /** Names that wait, with the time since which they do. */
   readonly #pending = new Map<string, number>();
   /** Names of the update that is running. */
@@ -81,6 +86,8 @@ export class SearchIndex {
   /** Names whose file could not be read; searches use what the index has of them. */
   readonly #failed = new Set<string>();
   #endPause: (() => void) | undefined;
+  /** Names whose search must not end the pause, because the last attempt to read them failed. */
+  #retried: Pick<ReadonlySet<string>, "has"> = NO_NAMES;
   #step = Promise.withResolvers<void>();
   #lastFault = "";
   /** Times that the file was created again since all worlds were in it. */
@@ -90,6 +97,7 @@ export class SearchIndex {
 
   constructor(options: SearchIndexOptions) {
     this.#options = options;
+    this.#now = options.now ?? (() => performance.now());
     this.#jobs = new LongJobs(options.limits, "searches");
   }
 
@@ -114,7 +122,7 @@ export class SearchIndex {
 
   /** Records that a world changed. */
   record(name: string): void {
-    this.#lastChange = performance.now();
+    this.#lastChange = this.#now();
     this.#changes += 1;
     // Until the index is open, all worlds are still to be compared with it.
     if (this.#opening === undefined || this.#pending.has(name)) return;
@@ -158,7 +166,7 @@ export class SearchIndex {
         return { ...page, hits };
       } catch (error) {
         // No search can make the server create the index again and again.
-        const isRecent = performance.now() - this.#createdAt < SEARCH_REBUILD_MS;
+        const isRecent = this.#now() - this.#createdAt < SEARCH_REBUILD_MS;
         if (attempt > 0 || isRecent || !isDamage(error)) throw error;
         await this.#openAgain(error);
       }
@@ -184,7 +192,7 @@ export class SearchIndex {
   }
 
   async #openAgain(error: unknown): Promise<void> {
-    this.#createdAt = performance.now();
+    this.#createdAt = this.#now();
     this.#options.log(`created the search index again: ${describe(error)}`);
     this.#opening = this.#openFile(true).catch((failure) => {
       this.#opening = undefined;
@@ -199,30 +207,44 @@ export class SearchIndex {
    * @throws {StoreError} `busy` if that takes too long
    */
   async #complete(within: readonly Within[], signal: AbortSignal): Promise<void> {
-    const startedAt = performance.now();
-    let names = [...this.#running, ...this.#pending.keys()].filter((name) =>
+    const startedAt = this.#now();
+    const names = [...this.#running, ...this.#pending.keys()].filter((name) =>
       !this.#failed.has(name) && within.some((part) => isWithin(name, part))
     );
-    for (const name of names) this.#wanted.add(name);
-    for (;;) {
-      names = names.filter((name) => this.#isMissing(name));
-      const now = performance.now();
+    // The pause after a failure can be longer than a search waits.
+    const timer = setInterval(() => this.#endStep(), SEARCH_COLLECT_MS);
+    try {
+      await this.#waitFor(names, startedAt, signal);
+    } finally {
+      clearInterval(timer);
+    }
+  }
+
+  async #waitFor(all: readonly string[], startedAt: number, signal: AbortSignal): Promise<void> {
+    for (let names = all;;) {
+      names = names.filter((name) => this.#isMissing(name, startedAt));
+      for (const name of names) this.#wanted.add(name);
+      const now = this.#now();
       if (names.length === 0 || signal.aborted) return;
       if (now - startedAt > SEARCH_COLLECT_MS && this.#areFresh(names, now)) return;
       if (now - startedAt > SEARCH_WAIT_MS) {
         const fault = `the search index does not have ${names.length} of the worlds yet`;
         throw new StoreError("busy", `Cannot search: ${fault}; try again later`);
       }
-      this.#endPause?.();
+      // Without a world to read, the end of the pause would only begin the next one.
+      if (this.#hasWanted(this.#retried)) this.#endPause?.();
       void this.#work();
       // Looking at many names after each step would cost more than the steps.
-      do await this.#nextStep(); while (performance.now() - now < names.length / 1_000);
+      do await this.#nextStep(); while (this.#now() - now < names.length / 1_000);
       if (this.#isStopping) throw new StoreError("closed", "Cannot search: the server is stopping");
     }
   }
 
-  #isMissing(name: string): boolean {
-    return (this.#pending.has(name) || this.#running.has(name)) && !this.#failed.has(name);
+  /** Whether the index does not have a world yet as it was at a time. */
+  #isMissing(name: string, time: number): boolean {
+    if (this.#failed.has(name)) return false;
+    // A world that changed since then waits for the next search.
+    return this.#running.has(name) || (this.#pending.get(name) ?? Infinity) <= time;
   }
 
   #areFresh(names: readonly string[], now: number): boolean {
@@ -244,7 +266,7 @@ export class SearchIndex {
   /** @returns whether more is to do */
   async #workOnce(): Promise<boolean> {
     try {
-      const now = performance.now();
+      const now = this.#now();
       const [oldest] = this.#pending.values();
       const isDue = oldest !== undefined && now - oldest >= SEARCH_COLLECT_MS;
       const isQuiet = now - this.#lastChange >= SEARCH_QUIET_MS;
@@ -276,7 +298,7 @@ export class SearchIndex {
     if (this.#isStopping) return;
     if (!isDamage(error)) {
       this.#report(error);
-      return await this.#pause(INDEX_RETRY_MS);
+      return await this.#pause(INDEX_RETRY_MS, ALL_NAMES);
     }
     try {
       await this.#openAgain(error);
@@ -284,11 +306,13 @@ export class SearchIndex {
       this.#report(failure);
     }
     // A fault that comes back must not keep the server busy.
-    await this.#pause(INDEX_RETRY_MS * Math.min(60, 2 ** this.#damages++));
+    await this.#pause(INDEX_RETRY_MS * Math.min(60, 2 ** this.#damages++), ALL_NAMES);
   }
 
-  #hasWanted(): boolean {
-    for (const name of this.#wanted) if (this.#pending.has(name)) return true;
+  #hasWanted(except: Pick<ReadonlySet<string>, "has"> = NO_NAMES): boolean {
+    for (const name of this.#wanted) {
+      if (this.#pending.has(name) && !except.has(name)) return true;
+    }
     return false;
   }
 
@@ -329,7 +353,7 @@ export class SearchIndex {
       this.#running = new Set();
     }
     // Locked by another process: the Worker would find it locked again at once.
-    if (taken.size > 0) await this.#pause(SEARCH_COLLECT_MS);
+    if (taken.size > 0) await this.#pause(SEARCH_COLLECT_MS, taken);
   }
 
   *#namesInOrder(): Generator<string, void> {
@@ -397,8 +421,10 @@ export class SearchIndex {
     this.#lastFault = fault;
   }
 
-  async #pause(ms: number): Promise<void> {
+  /** @param retried the names whose search must not end the pause */
+  async #pause(ms: number, retried: Pick<ReadonlySet<string>, "has"> = NO_NAMES): Promise<void> {
     if (this.#isStopping) return;
+    this.#retried = retried;
     let timer: ReturnType<typeof setTimeout> | undefined;
     await new Promise<void>((resume) => {
       this.#endPause = resume;

@@ -4,12 +4,14 @@ import { withTempFolder } from "../../support/temp_folder.ts";
 import { eventually } from "../../plugin/plugin_test_server.ts";
 import { acquireDataFolder } from "../../../lib/world/file/data_folder.ts";
 import { toFolderName } from "../../../lib/world/name.ts";
+import { SearchIndex, type SearchIndexOptions } from "../../../lib/world/store/search_index.ts";
 import { openSqliteStore } from "../../../lib/world/store/sqlite_store.ts";
 import type { SqliteStoreOptions } from "../../../lib/world/store/sqlite_store_options.ts";
 import type { SearchQuery } from "../../../lib/world/search.ts";
-import type { Store, StoreError, World } from "../../../lib/world/store.ts";
+import { type Store, StoreError, type World } from "../../../lib/world/store.ts";
 
 const WORKER = import.meta.resolve("../../../lib/world/worker/worker_main.ts");
+const COUNTS = { worlds: 0, waitingChars: 0, bytes: 0 };
 const encoder = new TextEncoder();
 const QUERY: SearchQuery = {
   within: [{ name: "", part: "tree", restricted: false }],
@@ -90,6 +92,73 @@ Deno.test("SearchIndex follows worlds that change all the time, each once in a s
     await writer;
     assertStrictEquals((await find(store, `state ${written} end`)).length, 4);
   }));
+
+/** An index over a fake file. Its clock throws if the index reads it all the time. */
+function withFakeFile(
+  updateSearch: SearchIndexOptions["files"]["updateSearch"],
+  use: (index: SearchIndex) => Promise<void>,
+): Promise<void> {
+  let readings = 0;
+  const index = new SearchIndex({
+    files: {
+      updateSearch,
+      changeSearch: () => Promise.resolve(COUNTS),
+      runSearch: () => Promise.resolve({ hits: [], more: false, tooLong: [], isShared: false }),
+    },
+    stat: () => undefined,
+    walk: () => [],
+    peek: () => undefined,
+    read: () => Promise.resolve(undefined),
+    isRestricted: () => false,
+    redact: (world) => world,
+    isRedacted: () => false,
+    limits: { running: 2, waiting: 8, waitingPerClient: 8 },
+    log: () => {},
+    now() {
+      readings += 1;
+      assert(readings < 1_000, "the index works without a pause");
+      return performance.now();
+    },
+  });
+  return use(index).finally(() => index.stop());
+}
+
+Deno.test("a search does not work without a pause if a world changes while the index reads it", () => {
+  let updates = 0;
+  let record = (_name: string) => {};
+  return withFakeFile(async (entries) => {
+    updates += 1;
+    await new Promise((resume) => setTimeout(resume, 5));
+    for (const { name } of entries) record(name);
+    return { counts: COUNTS, done: entries.length, failed: [], needsBody: [] };
+  }, async (index) => {
+    record = (name) => index.record(name);
+    await index.search(QUERY, {});
+    for (let round = 1; round <= 3; round++) {
+      index.record("home/a");
+      await index.search({ ...QUERY, text: `round ${round}` }, {});
+      // The change during the reading was after the search began, so the search does not wait for it.
+      assertEquals(updates, round);
+    }
+  });
+});
+
+Deno.test("a search does not end the pause after an update that failed", () => {
+  let updates = 0;
+  const busy = () => {
+    updates += 1;
+    return Promise.reject(new StoreError("busy", "Cannot update: another process has the file"));
+  };
+  return withFakeFile(busy, async (index) => {
+    await index.search(QUERY, {});
+    index.record("home/a");
+    const searches = [1, 2, 3].map((number) =>
+      index.search({ ...QUERY, text: `${number}` }, { signal: AbortSignal.timeout(100) })
+    );
+    await Promise.allSettled(searches);
+    assertEquals(updates, 1);
+  });
+});
 
 Deno.test("SearchIndex continues after a restart, and after the index was lost or damaged", () =>
   withTempFolder(async (data) => {

@@ -15,7 +15,12 @@ import { splitIntoPieces } from "../../http/pieces.ts";
 import { UNCACHED_HEADERS } from "../../http/headers.ts";
 import { hasQuery } from "../../http/query.ts";
 import { encodeComment } from "../../http/sse.ts";
-import { HEARTBEAT_SECONDS, STREAM_EXPIRY_CHECK_MS } from "../../limits.ts";
+import {
+  HEARTBEAT_SECONDS,
+  HEARTBEAT_TURN_MS,
+  HEARTBEATS_PER_TURN,
+  STREAM_EXPIRY_CHECK_MS,
+} from "../../limits.ts";
 import { assertValidName, type RequestContext } from "../../request/request_context.ts";
 import type { ServerContext } from "../../request/server_context.ts";
 import { isInNamespace } from "../../world/name.ts";
@@ -60,6 +65,8 @@ export class Streams implements StreamCounts {
   readonly #places: StreamPlaces;
   readonly #budget: BufferBudget;
   #timer: ReturnType<typeof setInterval> | undefined;
+  /** Timer of the next turn of a round of heartbeats. */
+  #turnTimer: ReturnType<typeof setTimeout> | undefined;
   #expiryTimer: ReturnType<typeof setTimeout> | undefined;
   /** When that timer fires, by `performance.now()`. */
   #expiryDue = 0;
@@ -179,16 +186,26 @@ export class Streams implements StreamCounts {
     this.#open.delete(open);
     if (this.#open.size > 0) return;
     clearInterval(this.#timer);
+    clearTimeout(this.#turnTimer);
     clearTimeout(this.#expiryTimer);
-    this.#timer = this.#expiryTimer = undefined;
+    this.#timer = this.#turnTimer = this.#expiryTimer = undefined;
   }
 
   #sendHeartbeats(): void {
     this.#endRevoked();
-    for (const { stream } of [...this.#open]) {
+    // With very many streams, a round can last longer than the interval.
+    if (this.#turnTimer === undefined) this.#sendInTurns([...this.#open]);
+  }
+
+  /** Sends heartbeats to some streams, then to the rest, so that other requests run in between. */
+  #sendInTurns(rest: OpenStream[]): void {
+    for (const { stream } of rest.splice(0, HEARTBEATS_PER_TURN)) {
       // A reader that has other bytes to take needs no sign of life.
-      if (stream.lagBytes === 0) stream.send(HEARTBEAT);
+      if (stream.isOpen && stream.lagBytes === 0) stream.send(HEARTBEAT);
     }
+    this.#turnTimer = rest.length === 0 || this.#open.size === 0
+      ? undefined
+      : setTimeout(() => this.#sendInTurns(rest), HEARTBEAT_TURN_MS);
   }
 
   #isCurrent({ caller }: OpenStream): boolean {

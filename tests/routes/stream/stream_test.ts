@@ -9,6 +9,7 @@ import { Streams } from "../../../lib/routes/stream/stream.ts";
 import { LOCAL } from "../../../lib/auth/authenticate.ts";
 import type { Caller } from "../../../lib/auth/caller.ts";
 import { SHUTDOWN_TIMEOUT_MS } from "../../../lib/limits.ts";
+import { HEARTBEATS_PER_TURN } from "../../../lib/limits.ts";
 import { parseTarget } from "../../../lib/http/path.ts";
 import { type Published, type Store, StoreError } from "../../../lib/world/store.ts";
 import { withApp } from "../../support/app.ts";
@@ -404,6 +405,19 @@ Deno.test("Streams send heartbeats to idle streams and end those with an expired
     await lasting.untilComments(lasting.comments.length + 2);
     await lasting.close();
     assertEquals(routes.size, 0);
+  });
+});
+
+Deno.test("Streams send heartbeats in turns, so that many streams do not delay other requests", async () => {
+  await withCapability(200, async ({ start }) => {
+    const readers = [];
+    for (let i = 0; i < 2 * HEARTBEATS_PER_TURN + 1; i++) readers.push(await start(true));
+    const [first, last] = [readers[0], readers.at(-1)];
+    await first?.untilComments(1);
+    // Another turn of the event loop runs before the last stream has its heartbeat.
+    assertEquals(last?.comments.length, 0);
+    for (const reader of readers) await reader.untilComments(1);
+    for (const reader of readers) await reader.close();
   });
 });
 

@@ -184,7 +184,7 @@ class Soak {
       if (this.#ended !== undefined) break;
       this.#memory.push(residentMiB(this.#server.pid));
       if (performance.now() < reportAt) continue;
-      const minute = Math.ceil((reportAt - start) / REPORT_MS);
+      const minute = Math.round((reportAt - start) / REPORT_MS);
       onProgress(this.#checkReads(minute, await reads.take(), await this.#reportDelay()));
       if (reportAt === this.#end) break;
       reportAt = Math.min(reportAt + REPORT_MS, this.#end);

@@ -343,6 +343,14 @@ export const INDEX_RETRY_MS = 1_000;
 /** How long a query of the change index waits while the index is created. */
 export const INDEX_WAIT_MS = 10_000;
 
+// Fixed: reached only while the change index cannot be written, as on a full disk, and by one long request.
+
+/**
+ * Events of changes with an idempotency key that wait for the change index, in characters. Beyond it
+ * further requests with a key get 503, because a repeated one could not be recognized.
+ */
+export const MAX_WAITING_KEYED_CHARS = 16 * MIB;
+
 // Fixed: files and Workers of the store. They decide when work is done, and refuse nothing.
 
 /** Open SQLite handles of one store Worker; beyond it the least recently used is closed. */

@@ -524,7 +524,8 @@ export interface Store {
    *
    * @param key the key part of the mark
    * @param name the name that the request changes, or of the collection
-   * @throws {StoreError} `busy` if the index of changes is not complete in time
+   * @throws {StoreError} `busy` if the index of changes is not complete in time, or if too many changes
+   * with other keys wait for it
    */
   keyed(key: string, name: string): Promise<readonly KeyedEvent[]>;
   /**

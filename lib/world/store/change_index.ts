@@ -74,11 +74,11 @@ export class ChangeIndex {
   /** Bytes of the bodies in the changes that wait. */
   #waitingBytes = 0;
   /** Names with events that did not fit in there, the last change of each, and the idempotency keys. */
-  readonly #behind = new Map<string, { change: Change | undefined; keys: readonly string[] }>();
+  readonly #behind = new Map<string, { change: Change | undefined; keys: string[] }>();
   /** The entry that was refused last. */
   #refused: Waiting | undefined;
-  /** Names of worlds that could not be read, and will be tried again. */
-  readonly #unread = new Set<string>();
+  /** Names of worlds that could not be read, and will be tried again, and their idempotency keys. */
+  readonly #unread = new Map<string, readonly string[]>();
   #retryTimer: ReturnType<typeof setTimeout> | undefined;
   #isReady = false;
   /** Whether the index was compared with all chains: an event can be taken for one of another chain before. */
@@ -191,7 +191,8 @@ export class ChangeIndex {
   ): void {
     if (this.#behind.size > 0 || this.#waiting.length >= MAX_INDEX_WAITING) {
       const key = this.#keyed.add(name, events);
-      const keys = [...this.#behind.get(name)?.keys ?? [], ...key === undefined ? [] : [key]];
+      const keys = this.#behind.get(name)?.keys ?? [];
+      if (key !== undefined) keys.push(key);
       this.#behind.set(name, { change: change && withoutBody(change), keys });
       return;
     }
@@ -242,18 +243,14 @@ export class ChangeIndex {
    * Finds the events of changes with an idempotency key, when the index has all events from before the
    * start. Those that wait for the index are found too.
    *
-   * @throws {StoreError} `busy` if the index is not complete in time
+   * @throws {StoreError} `busy` if the index is not complete in time, or too many keys wait for it
    */
   async keyed(key: string): Promise<readonly KeyedEvent[]> {
     await this.#waitFor(this.#work);
     if (!this.#isReady) throw notReady();
     const waiting = this.#keyed.get(key);
     const found = await this.#run<"keyed">({ kind: "keyed", key });
-    const known = new Set(found.map(({ name, id, timestamp }) => `${id} ${timestamp} ${name}`));
-    return [
-      ...found,
-      ...waiting.filter(({ name, id, timestamp }) => !known.has(`${id} ${timestamp} ${name}`)),
-    ];
+    return this.#keyed.join(found, waiting);
   }
 
   /** Stops adding events that the index lacks. */
@@ -373,8 +370,7 @@ export class ChangeIndex {
         if (this.#isStopping) return;
         // First, because a change in the meantime must be read in another round.
         this.#behind.delete(name);
-        await this.#tryCompleteName(name);
-        for (const key of keys) this.#keyed.remove(name, key);
+        await this.#tryCompleteName(name, keys);
         this.#publish(name, 0, change);
       }
     } catch (error) {
@@ -405,8 +401,11 @@ export class ChangeIndex {
   /**
    * As `#completeName`. A world that cannot be read does not stop the work for the others; it is tried
    * again if a later attempt can succeed.
+   *
+   * @param keys idempotency keys of the missing events; they are remembered until the index has them
    */
-  async #tryCompleteName(name: string, isRetry = false): Promise<void> {
+  async #tryCompleteName(name: string, keys: readonly string[] = [], isRetry = false) {
+    let isTransient = false;
     try {
       await this.#completeName(name);
     } catch (error) {
@@ -414,18 +413,19 @@ export class ChangeIndex {
       if (!isRetry) {
         this.#options.log(`cannot read events of /${name} for the index: ${describe(error)}`);
       }
-      if (!(error instanceof StoreError) || !TRANSIENT.has(error.code)) return;
-      this.#unread.add(name);
-      this.#retryTimer ??= setTimeout(() => void this.#retryUnread(), INDEX_RETRY_MS);
+      isTransient = error instanceof StoreError && TRANSIENT.has(error.code);
     }
+    if (!isTransient) return this.#keyed.remove(name, ...keys);
+    this.#unread.set(name, [...this.#unread.get(name) ?? [], ...keys]);
+    this.#retryTimer ??= setTimeout(() => void this.#retryUnread(), INDEX_RETRY_MS);
   }
 
   async #retryUnread(): Promise<void> {
     this.#retryTimer = undefined;
-    const names = [...this.#unread];
+    const unread = [...this.#unread];
     this.#unread.clear();
     try {
-      for (const name of names) await this.#tryCompleteName(name, true);
+      for (const [name, keys] of unread) await this.#tryCompleteName(name, keys, true);
     } catch {
       // Safe to ignore: the store is closing, and the next start adds the events.
     }

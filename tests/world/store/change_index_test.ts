@@ -397,6 +397,49 @@ Deno.test("ChangeIndex holds a bounded number of changes and bytes while it cann
   index.stop();
 });
 
+Deno.test("ChangeIndex remembers a bounded number of idempotency keys while it cannot be written", async () => {
+  const events = new Map<string, string>();
+  let isFull = true;
+  const written: string[] = [];
+  const { index } = createIndex((job) => {
+    if (job.kind === "keyed") return [];
+    if (job.kind !== "appendIndex") return answerOf(job);
+    if (isFull) throw new StoreError("full", "no space");
+    written.push(...job.entries.map((entry) => typeof entry === "string" ? entry : entry.name));
+    return answerOf(job);
+  }, {
+    readChain: (name, after) => {
+      const payload = events.get(name) ?? "{}";
+      const found = after > 0 ? [] : [{ id: 1, timestamp: "t", type: "stage_written", payload }];
+      return Promise.resolve({ chain: name, parts: [{ name, events: found }], more: false });
+    },
+  });
+  await index.start([], []);
+  const mark = "m".repeat(22);
+  const keyOf = (at: number) => String(at).padStart(22, "k");
+  let count = 0;
+  try {
+    for (;; count++) {
+      await index.keyed("another");
+      const name = `home/${count}`;
+      const payload = JSON.stringify({ idem: `${keyOf(count)}.${mark}`, more: "x".repeat(800) });
+      events.set(name, payload);
+      index.record(name, [{ id: 1, timestamp: "t", type: "stage_written", payload }], false);
+    }
+  } catch (error) {
+    assert(error instanceof StoreError && error.code === "busy", String(error));
+  }
+  assert(count > MAX_INDEX_WAITING, "some keys wait with the names whose events are read again");
+  for (const at of [0, count - 1]) assertEquals((await index.keyed(keyOf(at))).length, 1);
+  isFull = false;
+  const isEmpty = () =>
+    Promise.resolve(index.waiting.names + index.waiting.changes === 0 || undefined);
+  await eventually(isEmpty, "all changes are in the index");
+  assertEquals(written.length, count);
+  assertEquals(await index.keyed(keyOf(0)), []);
+  index.stop();
+});
+
 Deno.test("ChangeIndex is completed after an error at its start, also if a world cannot be read", async () => {
   let attempts = 0;
   const appended: string[] = [];

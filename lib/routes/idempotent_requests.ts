@@ -23,6 +23,7 @@ import type { Handler } from "./handler.ts";
 import {
   deletedResponse,
   toDeletedWorld,
+  toRestoredFrom,
   toWrittenVersion,
   writtenResponse,
 } from "./world_responses.ts";
@@ -90,6 +91,8 @@ export class IdempotentRequests {
     const mark = readMark(last?.payload);
     if (last === undefined || mark === undefined) return undefined;
     const { request: { method }, target: { path, isCollection } } = context;
+    const restored = toRestoredFrom(last);
+    if (restored !== undefined) assertCan(context.caller, "delete", restored);
     const body = method === "DELETE" ? NO_BODY : await this.#readContent(context);
     if (mark.content !== this.#hashContent(context, key, body)) {
       throw new Problem(

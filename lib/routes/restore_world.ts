@@ -65,6 +65,7 @@ export async function restoreFromTrash(
     ext: chooseRestoredExt(context, entry),
     state: initialState(name),
     ...(required === undefined ? {} : { precondition: required }),
+    ...(context.keyed === undefined ? {} : { idem: context.keyed.mark(body) }),
   };
   return writtenResponse(path, await restore({ store }, change));
 }

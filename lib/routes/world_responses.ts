@@ -47,17 +47,25 @@ export interface DeletedWorld {
  */
 export function toWrittenVersion({ id, payload }: KeyedEvent): WrittenVersion | undefined {
   if (typeof payload !== "object" || payload === null) return undefined;
-  const { version_after: version, body_sha256_after: sha256, ext, covers }: {
+  const { version_after: version, body_sha256_after: sha256, ext, op, covers }: {
     version_after?: unknown;
     body_sha256_after?: unknown;
     ext?: unknown;
+    op?: unknown;
     covers?: unknown;
   } = payload;
   if (typeof version !== "number" || typeof sha256 !== "string" || typeof ext !== "string") {
     return undefined;
   }
-  // The first event of a chain creates its world, and names a world of the lower layer if it covers one.
-  return { version, sha256, ext, created: id === 1 && covers === undefined };
+  // The first event of a chain and a restore create the world; `covers` names a world of the lower layer.
+  const created = (id === 1 || op === "restore") && covers === undefined;
+  return { version, sha256, ext, created };
+}
+
+/** Returns the path that a restored world had when it was deleted; undefined for another event. */
+export function toRestoredFrom({ name, payload }: KeyedEvent): string | undefined {
+  const { op, from }: { op?: unknown; from?: unknown } = Object(payload);
+  return op === "restore" ? typeof from === "string" ? from : `/${name}` : undefined;
 }
 
 /** Returns a deleted world from the event of its deletion. */

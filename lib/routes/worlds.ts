@@ -32,16 +32,15 @@ export function createWorldHandler(
 ): Handler {
   const requests = new IdempotentRequests(server);
   const repeatable = (handler: Handler) => requests.wrap(handler);
-  const putRepeatable = repeatable((context) => putWorld(server, locks, context));
   return handleMethods(
     {
       GET: (context) => readWorld(server, waits, context),
-      PUT(context) {
+      PUT: repeatable((context) => {
         const trash = readQueryValue(context.target.query, "trash");
         return trash === null
-          ? putRepeatable(context)
+          ? putWorld(server, locks, context)
           : restoreFromTrash(server, locks, context, trash);
-      },
+      }),
       POST: repeatable((context) => appendToWorld(server, locks, context)),
       PATCH: repeatable((context) => patchWorld(server, locks, context)),
       OPTIONS: respondOptions,

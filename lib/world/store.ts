@@ -193,6 +193,8 @@ export interface Restore {
   /** The state afterwards. */
   readonly state: string;
   readonly precondition?: Precondition;
+  /** The mark of a request with an idempotency key. */
+  readonly idem?: string;
 }
 
 /** Result of a removal that is on disk. */

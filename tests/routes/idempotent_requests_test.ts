@@ -85,6 +85,51 @@ test("PUT, POST, PATCH and DELETE get the first response again and change nothin
   assertEquals((await send(server, "GET", "/home/i/new?raw")).status, 404);
 });
 
+test("a restore from the trash gets the first response again", async (server) => {
+  const remove = async (path: string) => {
+    const { text } = await server.approve("DELETE", path);
+    return String(JSON.parse(text).trash[0]);
+  };
+  // A shipped world is below the second one, so that nothing is created.
+  for (const [path, status] of [["/home/t/x", 201], ["/usr/share/doc/note.md", 200]] as const) {
+    await server.approve("PUT", path, "one");
+    const first = { key: "restore", as: T3 };
+    const target = `${path}?trash=${await remove(path)}`;
+    const reply = await send(server, "PUT", target, first);
+    assertEquals(reply.status, status, reply.text);
+    assertRepeated(reply, await send(server, "PUT", target, first));
+    // It stays so after later changes, also when the world is in the trash again.
+    await server.approve("PUT", path, "two");
+    const again = `${path}?trash=${await remove(path)}`;
+    assertRepeated(reply, await send(server, "PUT", target, first));
+    assertEquals((await send(server, "PUT", again, first)).status, 422);
+    assertRepeated(
+      await send(server, "PUT", again, { key: "other", as: T3 }),
+      await send(server, "PUT", again, { key: "other", as: T3 }),
+    );
+  }
+});
+
+test("a repeated restore requires the same rights on both names", async (server) => {
+  await server.approve("PUT", "/home/t/old", "x");
+  const { text } = await server.approve("DELETE", "/home/t/old");
+  const target = `/home/t/new?trash=${JSON.parse(text).trash[0]}`;
+  const T3sent = { key: "k", as: T3 };
+  assertEquals((await send(server, "PUT", target, T3sent)).status, 201);
+  for (const as of [T2, bearer(server.capability("/home/t/new", "rwd"))]) {
+    const reply = await send(server, "PUT", target, { key: "k", as });
+    assert(reply.status === 403 || reply.status === 404, reply.text);
+  }
+  const cap = bearer(server.capability("/home/t", "rwd"));
+  await server.approve("PUT", "/home/t/a", "x");
+  const gone = JSON.parse((await server.approve("DELETE", "/home/t/a")).text).trash[0];
+  const sent = { key: "k", as: cap };
+  assertRepeated(
+    await send(server, "PUT", `/home/t/b?trash=${gone}`, sent),
+    await send(server, "PUT", `/home/t/b?trash=${gone}`, sent),
+  );
+});
+
 test("a repeated PUT passes over conditions that the first response made false", async (server) => {
   await send(server, "PUT", "/home/c", { body: "one" });
   const etag = (await send(server, "GET", "/home/c?raw")).headers.get("etag") ?? "";

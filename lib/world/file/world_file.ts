@@ -282,7 +282,7 @@ export class WorldFile {
   recordRestore(
     { ext, state }: { ext: string; state: string },
     now: string,
-    eventFields: { readonly trash: string; readonly by: string },
+    eventFields: { readonly trash: string; readonly by: string; readonly idem?: string },
     names: { readonly from: string; readonly to: string } | undefined,
   ): void {
     const version = this.nextVersion;

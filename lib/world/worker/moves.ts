@@ -318,6 +318,7 @@ export class WorldMoves {
    */
   #restore(job: RestoreJob): WriteResult {
     const { name, from, by, ext, state, trash, lower, precondition } = job;
+    const covers = lower === undefined ? {} : { covers: "lower" };
     const fault = preconditionFault(
       precondition,
       lower === undefined ? undefined : { version: 0, ...lower },
@@ -355,7 +356,8 @@ export class WorldMoves {
       const now = file.timeOf(this.firstTime(last));
       const chain = readChainId((statement) => file.all(statement), from);
       const names = from === name ? undefined : { from: `/${from}`, to: `/${name}` };
-      file.recordRestore({ ext, state }, now, { trash, by }, names);
+      const eventFields = { trash, ...covers, ...callerFields(job) };
+      file.recordRestore({ ext, state }, now, eventFields, names);
       file.commit();
       file.requireSync(false);
       const { len, headers } = file.row;

@@ -12,7 +12,12 @@ import {
   MAX_CACHED_LISTING_BYTES,
 } from "../limits.ts";
 import type { Store } from "../world/store.ts";
-import { type EncodedListing, encodeListing, type ListingRow } from "./listing.ts";
+import {
+  type EncodedListing,
+  encodeListingInSlices,
+  type ListingRow,
+  rowEncoder,
+} from "./listing.ts";
 
 /** Long listings that are looked for among those that are being sent. */
 const MAX_LONG_LISTINGS = 256;
@@ -64,7 +69,8 @@ export class SharedListings {
     mediaType: string,
     listRows: () => Promise<readonly ListingRow[]>,
   ): Promise<EncodedListing> {
-    const make = async () => encodeListing(await listRows(), mediaType);
+    const make = async () =>
+      await encodeListingInSlices(await listRows(), rowEncoder(mediaType), mediaType, this.slices);
     return await this.share(scope, key, mediaType, make, true);
   }
 

@@ -1,9 +1,9 @@
 /**
- * `GET /home/x/`: the listing of a collection. Without parameters it is cached and shared; with
- * parameters it is made in steps.
+ * `GET /home/x/`: the listing of a collection, made in steps. Without parameters it is cached and
+ * shared.
  */
 
-import { canRead, isRedacted, readScopeKey } from "../../auth/policy.ts";
+import { isRedacted, readScopeKey } from "../../auth/policy.ts";
 import { createTypeChooser } from "../../http/negotiate.ts";
 import { SHORT_LISTING_ROWS } from "../../limits.ts";
 import { encodePath } from "../../http/path.ts";
@@ -63,14 +63,10 @@ export async function listCollection(store: Store, context: RequestContext): Pro
   const mediaType = chooseType(request, query);
   if (mediaType === HTML) return respondShell(store, request);
   if (query !== "") return await listWithQuery(store, context, mediaType);
-  const listRows = async () => {
-    const children = await store.list(name);
-    return children.filter((child) => canRead(caller, `${path}/${child.name}`))
-      .map((child) => toListingRow(child, isRedacted(caller, `${path}/${child.name}`)));
-  };
+  const make = () => listRows(store, context, readListingQuery("", `${path}/`), mediaType);
   return sendListing(
     request,
-    await sharedListingsOf(store).get(readScopeKey(caller), path, mediaType, listRows),
+    await sharedListingsOf(store).share(readScopeKey(caller), path, mediaType, make, true),
   );
 }
 

@@ -14,7 +14,7 @@ import { toWorldJson } from "../../response/representation.ts";
 import { type Pieces, splitIntoPieces } from "../../http/pieces.ts";
 import { encodeEvent } from "../../http/sse.ts";
 import { MAX_QUEUED_CHANGE_BYTES, MAX_STREAM_REPLAY_CHANGES } from "../../limits.ts";
-import { type Child, StoreError, type World } from "../../world/store.ts";
+import { StoreError, type World } from "../../world/store.ts";
 import { type SelectedRow, selectListing } from "../listing/listing_selection.ts";
 import { encodeContents } from "../listing/world_contents.ts";
 import { type Feed, type FeedOptions, startFeed } from "./feed.ts";
@@ -86,7 +86,7 @@ export class CollectionFeed implements Feed {
       const data =
         await (deep || contents
           ? sharedListingsOf(store).queue(() => this.#encodeRows())
-          : this.#encodeChildren());
+          : this.#encodeRows());
       return splitIntoPieces(encodeEvent({ event: "list", id, data }));
     };
     const kind = `list ${deep} ${contents}`;
@@ -97,16 +97,7 @@ export class CollectionFeed implements Feed {
     if (bytes !== undefined) send(bytes);
   }
 
-  async #encodeChildren(): Promise<string> {
-    const { store, name, caller } = this.#options;
-    const children = await store.list(name);
-    const pathOf = (child: Child) => name === "" ? `/${child.name}` : `/${name}/${child.name}`;
-    const rows = children.filter((child) => canRead(caller, pathOf(child)))
-      .map((child) => toListingRow(child, isRedacted(caller, pathOf(child))));
-    return JSON.stringify(rows);
-  }
-
-  /** Encodes a deep listing, or one with contents; rows beyond the limit of a page have no content. */
+  /** Encodes the listing; with contents, rows beyond the limit of a page have no content. */
   async #encodeRows(): Promise<string> {
     const { store, name, caller, deep, contents } = this.#options;
     const { slices } = sharedListingsOf(store);

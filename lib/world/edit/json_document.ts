@@ -198,6 +198,7 @@ export class JsonDocument {
         style: this.#style,
         base: multiline ? base : undefined,
         dropNulls,
+        budget: this.#budget,
       });
       return new JsonNode(parseWithin(text, this.#budget), 0, base);
     };
@@ -250,7 +251,7 @@ export class JsonDocument {
 
   /** Returns a value with another indentation. */
   #atBase({ source, id, base: from }: JsonNode, base: string): JsonNode {
-    const text = reindent(source.textOf(id), from, base);
+    const text = reindent(source.textOf(id), from, base, this.#budget);
     return new JsonNode(parseWithin(text, this.#budget), 0, base);
   }
 
@@ -304,6 +305,7 @@ export class JsonDocument {
   /** Removes the earlier members of a name. */
   #removeDoubles(parent: JsonNode, key: string): void {
     const { source, items = [] } = parent;
+    this.#budget.spend(source.end(parent.id) - source.start(parent.id));
     this.#budget.spend(items.length * EDIT_STEPS_PER_VALUE);
     for (const [at, item] of items.entries()) {
       const id = typeof item === "number" ? item : item.origin;
@@ -317,8 +319,8 @@ export class JsonDocument {
     if (typeof found !== "number") return found;
     const { source } = parent;
     const start = source.itemStart(found);
-    const gap = gapBefore(source.text, start);
-    const after = gapAfter(source.text, source.end(found));
+    const gap = this.#gapBefore(source, start);
+    const after = this.#gapAfter(source, source.end(found));
     const isLast = source.text[source.end(found) + after.length] !== ",";
     const item: Item = {
       node: new JsonNode(source, found, indentOf(gap) ?? parent.base),
@@ -343,20 +345,34 @@ export class JsonDocument {
       if (unit === undefined) return { first: "", other: space, last: "" };
       return { first: eol + base + unit, other: eol + base + unit, last: eol + base };
     }
-    const gap = gapBefore(source.text, source.itemStart(first));
+    const gap = this.#gapBefore(source, source.itemStart(first));
     const second = source.next(first);
     const other = second < source.next(id)
-      ? gapBefore(source.text, source.itemStart(second))
+      ? this.#gapBefore(source, source.itemStart(second))
       : gap.includes("\n")
       ? gap
       : space;
-    return { first: gap, other, last: gapBefore(source.text, source.end(id) - 1) };
+    return { first: gap, other, last: this.#gapBefore(source, source.end(id) - 1) };
+  }
+
+  #gapBefore({ text }: JsonSource, end: number): string {
+    return this.#counted(gapBefore(text, end));
+  }
+
+  #gapAfter({ text }: JsonSource, start: number): string {
+    return this.#counted(gapAfter(text, start));
+  }
+
+  /** Counts text between values: the same can be read and written often, and be very long. */
+  #counted(text: string): string {
+    this.#budget.spend(text.length);
+    return text;
   }
 
   #colonSpace({ source, id }: JsonNode): string {
     const first = id + 1;
     if (first === source.next(id)) return this.#style.unit === undefined ? this.#style.space : " ";
-    const between = gapBefore(source.text, source.start(first));
+    const between = this.#gapBefore(source, source.start(first));
     return between.length > 8 || between.includes("\n") ? " " : between;
   }
 
@@ -379,9 +395,10 @@ export class JsonDocument {
       const isOwnGap = count > 0;
       count++;
       if (typeof item !== "number") {
-        pieces.push(isOwnGap ? gapOf(node, item, gaps) : gaps.first, item.label);
+        const gap = isOwnGap ? gapOf(node, item, gaps) : gaps.first;
+        pieces.push(this.#counted(gap), this.#counted(item.label));
         this.#render(item.node, pieces);
-        pieces.push(item.trail);
+        pieces.push(this.#counted(item.trail));
         continue;
       }
       // Items that follow each other in the text are copied together.
@@ -395,8 +412,8 @@ export class JsonDocument {
         ? gaps.first
         : isFirst
         ? gaps.other
-        : gapBefore(source.text, source.itemStart(item));
-      const after = gapAfter(source.text, source.end(last));
+        : this.#gapBefore(source, source.itemStart(item));
+      const after = this.#gapAfter(source, source.end(last));
       const end = source.text[source.end(last) + after.length] === "," ? after.length : 0;
       const text = source.text.slice(source.itemStart(item), source.end(last) + end);
       this.#budget.spend(text.length);

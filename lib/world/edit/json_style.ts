@@ -3,6 +3,7 @@
  * Numbers and strings keep their text, so that no digit of a long number is lost.
  */
 
+import type { EditBudget } from "./edit_fault.ts";
 import type { JsonSource } from "./json_source.ts";
 
 /** How a JSON text is written. */
@@ -78,6 +79,8 @@ export interface WriteValueOptions {
   readonly base: string | undefined;
   /** Leaves out members that are null, as RFC 7396 requires; elements of arrays stay. */
   readonly dropNulls?: boolean;
+  /** Counts the indentation, which can be much longer than the value. */
+  readonly budget: EditBudget;
 }
 
 /**
@@ -95,7 +98,7 @@ function writeInto(
   pieces: string[],
   source: JsonSource,
   id: number,
-  { style, base }: WriteValueOptions,
+  { style, base, budget }: WriteValueOptions,
   dropNulls: boolean,
 ): void {
   const kind = source.kind(id);
@@ -103,15 +106,19 @@ function writeInto(
   const isObject = kind === "object";
   const inner = base === undefined ? undefined : base + (style.unit ?? DEFAULT_UNIT);
   let count = 0;
+  budget.spend(base?.length ?? 0);
   pieces.push(isObject ? "{" : "[");
   for (const child of dropNulls && isObject ? keptMembers(source, id) : childrenOf(source, id)) {
     if (count++ > 0) pieces.push(inner === undefined ? `,${style.space}` : ",");
-    if (inner !== undefined) pieces.push(style.eol, inner);
+    if (inner !== undefined) {
+      budget.spend(inner.length);
+      pieces.push(style.eol, inner);
+    }
     if (isObject) {
       const key = source.text.slice(source.itemStart(child), source.keyEnd(child));
       pieces.push(key, inner === undefined ? `:${style.space}` : ": ");
     }
-    writeInto(pieces, source, child, { style, base: inner }, dropNulls && isObject);
+    writeInto(pieces, source, child, { style, base: inner, budget }, dropNulls && isObject);
   }
   if (count > 0 && base !== undefined) pieces.push(style.eol, base);
   pieces.push(isObject ? "}" : "]");
@@ -138,10 +145,16 @@ function keptMembers(source: JsonSource, id: number): number[] {
   return [...lastMembers(source, id).values()].filter((child) => !isNull(source, child));
 }
 
-/** Moves a text to another indentation. Its first line stays; strings have no line breaks. */
-export function reindent(text: string, from: string, to: string): string {
+/**
+ * Moves a text to another indentation. Its first line stays; strings have no line breaks.
+ *
+ * @param budget counts the new indentation, which can be much longer than the text
+ */
+export function reindent(text: string, from: string, to: string, budget: EditBudget): string {
   if (from === to || !text.includes("\n")) return text;
-  return text.split("\n").map((line, i) =>
-    i === 0 || !line.startsWith(from) ? line : to + line.slice(from.length)
-  ).join("\n");
+  return text.split("\n").map((line, i) => {
+    if (i === 0 || !line.startsWith(from)) return line;
+    budget.spend(to.length);
+    return to + line.slice(from.length);
+  }).join("\n");
 }

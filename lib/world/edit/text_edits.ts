@@ -9,8 +9,10 @@ import { type EditBudget, EditFault, quoteText } from "./edit_fault.ts";
 import { findBytes } from "./find_bytes.ts";
 
 const encoder = new TextEncoder();
-/** Work of one occurrence or line, as compared with one character. */
-const STEPS_PER_FOUND = 8;
+/** Work of one occurrence that is replaced, as compared with one character: 0.4 µs (Deno 2.9.6). */
+const STEPS_PER_FOUND = 64;
+/** Work of one line that is counted. */
+const STEPS_PER_LINE = 8;
 /** Occurrences of a text that are counted if it must occur once. */
 const COUNTED = 1000;
 const LF = 0x0a;
@@ -118,7 +120,7 @@ function replaceLine(
   let start = hasByteOrderMark(text) ? 3 : 0;
   let number = 1;
   for (; number < line; number++) {
-    budget.spend(STEPS_PER_FOUND);
+    budget.spend(STEPS_PER_LINE);
     const end = text.indexOf(LF, start);
     if (end < 0 || end + 1 === text.length) break;
     start = end + 1;

@@ -1,5 +1,5 @@
 /** Tests of the application of a PATCH body to bytes. */
-import { assertEquals, assertMatch, assertStrictEquals } from "../../support/assert.ts";
+import { assert, assertEquals, assertMatch, assertStrictEquals } from "../../support/assert.ts";
 import { MAX_PARSED_WORLD_BYTES } from "../../../lib/limits.ts";
 import { applyEdit } from "../../../lib/world/edit/apply_edit.ts";
 import { EDIT_FORMATS, type EditFormat } from "../../../lib/world/edit_format.ts";
@@ -89,3 +89,57 @@ Deno.test("applyEdit() parses worlds of MAX_PARSED_WORLD_BYTES and not of one by
     world.length + 2,
   );
 });
+
+const WIDE = " ".repeat(1_000_000);
+const NEW = { op: "add", path: "/-", value: 0 };
+/** Edits of short bodies that would take minutes, or gigabytes, without a budget. */
+const BOMBS:
+  readonly (readonly [title: string, world: string, format: EditFormat, body: unknown])[] = [
+    [
+      "adds many elements with long white space",
+      `[1,\n${WIDE}2]`,
+      "application/json-patch+json",
+      Array(10_000).fill(NEW),
+    ],
+    [
+      "adds many values with a long indentation",
+      `[1,\n${WIDE}2]`,
+      "application/json-patch+json",
+      [{ ...NEW, value: Array(10_000).fill(0) }],
+    ],
+    [
+      "adds many values at a deep level",
+      '{\n                "a":1}',
+      "application/merge-patch+json",
+      JSON.parse(`${'{"b":'.repeat(500)}[${"0,".repeat(50_000)}0]${"}".repeat(500)}`),
+    ],
+    [
+      "copies many lines to a long indentation",
+      `{"a":[${"\n1,".repeat(10_000)}1],\n"b":[1,\n${WIDE}2]}`,
+      "application/json-patch+json",
+      [{ op: "copy", from: "/a", path: "/b/-" }],
+    ],
+    [
+      "compares a long name with many removed ones",
+      `{"x":1,"x":2,"\\n${"k".repeat(1_000_000)}":1}`,
+      "application/json-patch+json",
+      Array(5_000).fill([{ op: "add", path: "/a", value: 1 }, { op: "remove", path: "/a" }]).flat(),
+    ],
+    [
+      "replaces millions of occurrences",
+      "a".repeat(2_000_000),
+      "application/json",
+      { edits: [{ find: "a", replace: "b", all: true }] },
+    ],
+  ];
+
+for (const [title, world, format, body] of BOMBS) {
+  Deno.test(`applyEdit() refuses an edit that ${title}`, () => {
+    const start = performance.now();
+    const fault = faultOf(world, format, JSON.stringify(body), 64 * 1024 * 1024);
+    assertMatch(fault.message, /too much work/);
+    assertStrictEquals(fault.kind, "too-large");
+    const ms = performance.now() - start;
+    assert(ms < 10_000, `it took ${ms} ms`);
+  });
+}

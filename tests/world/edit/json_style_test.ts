@@ -1,5 +1,6 @@
 /** Tests of the style of JSON texts. */
-import { assertEquals, assertStrictEquals } from "../../support/assert.ts";
+import { assertEquals, assertStrictEquals, assertThrows } from "../../support/assert.ts";
+import { EditBudget, EditFault } from "../../../lib/world/edit/edit_fault.ts";
 import { JsonSource } from "../../../lib/world/edit/json_source.ts";
 import {
   childrenOf,
@@ -34,12 +35,13 @@ Deno.test("detectStyle() finds indentation, line end and spaces", () => {
 Deno.test("writeValue() writes a value on lines or on one line, and keeps its numbers", () => {
   const source = JsonSource.parse('{"a":[1.00,{}],"b":null,"b":{"c":null,"d":[null]}}');
   const style = { unit: "\t", eol: "\n", space: " " } as const;
+  const budget = new EditBudget();
   assertStrictEquals(
-    writeValue(source, 0, { style, base: "  ", dropNulls: true }),
+    writeValue(source, 0, { style, base: "  ", dropNulls: true, budget }),
     '{\n  \t"a": [\n  \t\t1.00,\n  \t\t{}\n  \t],\n  \t"b": {\n  \t\t"d": [\n  \t\t\tnull\n  \t\t]\n  \t}\n  }',
   );
   assertStrictEquals(
-    writeValue(source, 0, { style, base: undefined }),
+    writeValue(source, 0, { style, base: undefined, budget }),
     '{"a": [1.00, {}], "b": null, "b": {"c": null, "d": [null]}}',
   );
 });
@@ -54,9 +56,22 @@ Deno.test("gapBefore(), gapAfter() and indentOf() take white space of JSON only"
 });
 
 Deno.test("reindent() moves all lines but the first", () => {
-  assertStrictEquals(reindent("[\n    1\n  ]", "  ", ""), "[\n  1\n]");
-  assertStrictEquals(reindent("[\n1\n]", "", "  "), "[\n  1\n  ]");
-  assertStrictEquals(reindent("[1]", "  ", ""), "[1]");
+  const budget = new EditBudget();
+  assertStrictEquals(reindent("[\n    1\n  ]", "  ", "", budget), "[\n  1\n]");
+  assertStrictEquals(reindent("[\n1\n]", "", "  ", budget), "[\n  1\n  ]");
+  assertStrictEquals(reindent("[1]", "  ", "", budget), "[1]");
+});
+
+Deno.test("writeValue() and reindent() count the indentation that they add", () => {
+  const style = { unit: "  ", eol: "\n", space: " " } as const;
+  const source = JsonSource.parse("[[1],[2]]");
+  const base = " ".repeat(100);
+  const write = (steps: number) =>
+    writeValue(source, 0, { style, base, budget: new EditBudget(steps) });
+  const spaces = write(10_000).replace(/[^ ]/g, "").length;
+  assertThrows(() => write(spaces - 1), EditFault);
+  assertThrows(() => reindent("[\n1,\n2\n]", "", base, new EditBudget(299)), EditFault);
+  assertStrictEquals(reindent("[\n1,\n2\n]", "", base, new EditBudget(300)).length, 308);
 });
 
 Deno.test("childrenOf(), lastMembers() and isNull() read one level", () => {

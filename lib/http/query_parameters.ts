@@ -115,7 +115,7 @@ export function numberParameter(
 export function timeParameter(name: string): QueryParameter {
   return {
     name,
-    accepts: `a time of RFC 3339, such as ?${name}=2026-11-28T10:00:00Z`,
+    accepts: `a time of RFC 3339, such as ?${name}=2026-11-28T10:00:00Z, with %2B for a plus sign`,
     isValid: (value) => parseRfc3339(value) !== undefined,
   };
 }

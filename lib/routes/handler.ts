@@ -23,11 +23,8 @@ export type MethodHandlers = Readonly<Partial<Record<string, Handler>>>;
 /** The methods of a path, or a function of the request that returns them. */
 export type AllowedMethods = readonly string[] | ((context: RequestContext) => readonly string[]);
 
-/**
- * The query parameters of a route, or a function of the request that returns them. `unchecked` for
- * routes that list what is the same for every query.
- */
-export type AllowedQuery = RouteQuery | ((context: RequestContext) => RouteQuery) | "unchecked";
+/** The query parameters of a route, or a function of the request that returns them. */
+export type AllowedQuery = RouteQuery | ((context: RequestContext) => RouteQuery);
 
 /**
  * Combines handlers of several methods. OPTIONS gets 204 unless a handler is given; other methods
@@ -50,7 +47,7 @@ export function handleMethods(
     const { method } = context.request;
     const handler = byMethod.get(method);
     if (handler !== undefined) {
-      if (context.target.query !== "" && query !== "unchecked") {
+      if (context.target.query !== "") {
         assertQuery(context, typeof query === "function" ? query(context) : query);
       }
       return handler(context);

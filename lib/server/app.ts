@@ -212,22 +212,22 @@ export function createApp(server: ServerContext, gateOptions: GateOptions): App 
   route("/proc/worlds", handleMethods({ GET: (context) => listWorlds(store, context) }, worlds));
   route(
     "/bin",
-    afterStart(handleMethods({ GET: (context) => listRoutes(server, context) }, "unchecked")),
+    afterStart(handleMethods({ GET: (context) => listRoutes(server, context) }, none)),
   );
   route("/bin/*", handleAlias);
   route(
     "/dev",
-    afterStart(handleMethods({ GET: (context) => listPluginFolder(server, context) }, "unchecked")),
+    afterStart(handleMethods({ GET: (context) => listPluginFolder(server, context) }, none)),
   );
   route(
     "/mnt",
-    afterStart(handleMethods({ GET: (context) => listPluginFolder(server, context) }, "unchecked")),
+    afterStart(handleMethods({ GET: (context) => listPluginFolder(server, context) }, none)),
   );
   route(
     "/",
     handleMethods(
       { GET: (context) => listRoot(server, context), OPTIONS: rootOptions },
-      "unchecked",
+      none,
     ),
   );
   app.notFound(({ env }) => handleUnrouted(env));

@@ -108,6 +108,4 @@ Deno.test("handleMethods() refuses a query that the method does not take, before
     (error: unknown) => error instanceof Problem && error.type === "method-not-allowed",
   );
   assertEquals(await (await handler(contextOf("OPTIONS", "/x?rwa"))).text(), "mine");
-  const unchecked = handleMethods({ GET: text("read") }, "unchecked");
-  assertEquals(await (await unchecked(contextOf("GET", "/x?rwa"))).text(), "read");
 });

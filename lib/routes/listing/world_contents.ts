@@ -61,10 +61,7 @@ export async function encodeContents<R>(
       const found = toContentRow(store, caller, childOf(row), nameOf(row), worlds[i]);
       if (found === undefined) continue;
       const json = JSON.stringify(found);
-      // Encoded for its length only if it can exceed the limit: a character has at most 3 bytes.
-      bytes += json.length * 3 + bytes > MAX_CONTENTS_BYTES
-        ? encoder.encode(json).length
-        : json.length;
+      bytes += encoder.encode(json).length;
       if (bytes > MAX_CONTENTS_BYTES && encoded.length > 0) return { rows: encoded, isCut: true };
       encoded.push({ row, json });
     }

@@ -61,7 +61,7 @@ export async function searchWorlds(
     hits: found.hits.filter((hit) => isVisible(hit.name)),
     tooLong: found.tooLong.filter(isVisible),
   };
-  const headers = { ...nextHeaders(name, text, limit, found), "vary": "Accept" };
+  const headers = { ...nextHeaders(name, text, limit, page), "vary": "Accept" };
   return mediaType === JSON_TYPE ? jsonResponse(toJson(page), headers) : toLines(page, headers);
 }
 

@@ -91,6 +91,10 @@ Deno.test("encodeContents() ends at the limit to the byte, and reads little beyo
     const { rows, isCut } = await encode(children, { "home/a": row(text) });
     assertEquals([rows.length, isCut], [count, count === 1]);
   }
+  // Each row has less than a third of the limit in characters, but half of it in bytes.
+  const wide = "\u00e9".repeat(MAX_CONTENTS_BYTES / 4);
+  const wides = Array.from({ length: 4 }, () => child("home/a", 2 * wide.length));
+  assertEquals((await encode(wides, { "home/a": row(wide) })).rows.length, 1);
   const large = MAX_CONTENTS_BYTES;
   const reads: string[] = [];
   const children = ["home/a", "home/b", "home/c"].map((name) => child(name, large));

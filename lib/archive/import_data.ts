@@ -36,7 +36,7 @@ import { isSameWorld } from "./same_world.ts";
 
 /** Worlds between two checks of the abort signal. */
 const WORLDS_PER_ABORT_CHECK = 32;
-/** Folder below a data folder for worlds whose names are invalid here. */
+/** Folder below a data folder for worlds whose names or contents are invalid here. */
 export const ASIDE_FOLDER = ".aside";
 
 const NUMBERING_FAULT =
@@ -262,8 +262,9 @@ class Import {
       );
       if ("kind" in read) {
         const { kind, reason } = read;
-        const aside = kind === "name" && this.#copyAside(folder);
-        this.#reject(folder, reason, { aside, harmless: kind !== "name" });
+        const harmless = kind === "empty" || kind === "deleted";
+        const aside = !harmless && this.#copyAside(folder);
+        this.#reject(folder, reason, { aside, harmless });
         return;
       }
       const { name, image, faults, v5Chain, active, wasActive } = read;
@@ -336,7 +337,7 @@ class Import {
     return done;
   }
 
-  /** Copies a world with an invalid name into {@link ASIDE_FOLDER}. Returns true. */
+  /** Copies a world with an invalid name or content into {@link ASIDE_FOLDER}. Returns true. */
   #copyAside(folder: string): boolean {
     const target = `${this.#data}/${ASIDE_FOLDER}/${folder}`;
     if (!pathExists(target)) {

@@ -9,6 +9,7 @@ import { fromFolderName, nameFault } from "../world/name.ts";
 import { copyWorld } from "../world/file/copy_world.ts";
 import * as sql from "../world/file/sql.ts";
 import { verifyWorld, type WorldFault } from "../world/file/verify_world.ts";
+import { REVOKED_WORLD, revokedListFault } from "../world/revoked_list.ts";
 import { toFileImage } from "./export_data.ts";
 import type { V5ChainResult } from "./v5_chain.ts";
 import { convertV5Name } from "./v5_name.ts";
@@ -49,10 +50,10 @@ export interface IncomingWorld {
 /** A world that is not imported. */
 export interface SkippedWorld {
   /**
-   * `name`: the name is invalid here. `empty`: it was never written. `deleted`: it is marked as
-   * deleted.
+   * `name`: the name is invalid here. `content`: the server would not accept its content. `empty`: it
+   * was never written. `deleted`: it is marked as deleted.
    */
-  readonly kind: "name" | "empty" | "deleted";
+  readonly kind: "name" | "content" | "empty" | "deleted";
   readonly reason: string;
 }
 
@@ -81,7 +82,8 @@ export class WorldImporter {
     }
     const to = new DatabaseSync(":memory:");
     try {
-      return isV5World(db) ? this.#readV5(db, to, folder) : this.#readOwn(db, to, folder);
+      const read = isV5World(db) ? this.#readV5(db, to, folder) : this.#readOwn(db, to, folder);
+      return "kind" in read ? read : skipIfMalformed(read, to);
     } finally {
       to.close();
     }
@@ -144,4 +146,15 @@ export class WorldImporter {
     db.prepare(sql.SET_STATE).run("pending", now);
     db.prepare(sql.INSERT_EVENT).run(id, now, "state_transition", payload, hmac, previous);
   }
+}
+
+/** The writer of the server would refuse a malformed list, and every capability with it. */
+function skipIfMalformed(world: IncomingWorld, db: DatabaseSync): IncomingWorld | SkippedWorld {
+  if (world.name !== REVOKED_WORLD) return world;
+  const body = db.prepare(sql.SELECT_BODY).get()?.stage_html;
+  const fault = body instanceof Uint8Array ? revokedListFault(new Uint8Array(body)) : undefined;
+  return fault === undefined ? world : {
+    kind: "content",
+    reason: `${fault}; no capability is revoked by it until /${REVOKED_WORLD} is written again`,
+  };
 }

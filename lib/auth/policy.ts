@@ -102,31 +102,52 @@ const VERBS: Record<Action, string> = {
  * @param action the action
  * @param path canonical absolute path, as `parseTarget` returns it; for a route about a world (its
  * audit, its stream) the path of the world
+ * @param verb what the refusal says that the caller cannot do: `move` for a deletion by MOVE
  */
-export function decide(caller: Caller, action: Action, path: string): Decision {
+export function decide(
+  caller: Caller,
+  action: Action,
+  path: string,
+  verb: string = VERBS[action],
+): Decision {
   const { scope, grants, delegation } = caller;
   if (delegation !== undefined && outlivesRequest(delegation, action, path)) {
-    return refuse(caller, VERBS[action], path, "a request of the caller itself");
+    return refuse(caller, verb, path, "a request of the caller itself");
   }
   if (grants !== undefined) {
     const isHeld = action !== "activate" && action !== "mint" && isGranted(grants, action, path);
-    return isHeld ? ALLOWED : refuse(caller, VERBS[action], path, "a grant over the path");
-  }
-  if (scope !== undefined) {
-    if (!isInside(scope, path) && !(action === "read" && isOpen(path))) {
-      return refuse(caller, VERBS[action], path, "a capability over the path");
-    }
-    if (action === "write" && scope.mode === "r") {
-      return refuse(caller, VERBS[action], path, "a capability of mode rw");
-    }
-    if (action === "delete" && isDeletable(path)) {
-      return scope.mode === "rwd"
-        ? ALLOWED
-        : refuse(caller, VERBS[action], path, "a capability of mode rwd");
-    }
+    return isHeld ? ALLOWED : refuse(caller, verb, path, "a grant over the path");
   }
   const needed = neededTier(action, path);
-  return isAtLeast(caller.tier, needed) ? ALLOWED : refuse(caller, VERBS[action], path, needed);
+  if (scope !== undefined) {
+    const sufficient = neededCapability(action, path) ?? needed;
+    if (!isInside(scope, path) && !(action === "read" && isOpen(path))) {
+      return refuse(caller, verb, path, sufficient);
+    }
+    if (action === "write" && scope.mode === "r") return refuse(caller, verb, path, sufficient);
+    if (action === "delete" && isDeletable(path)) {
+      return scope.mode === "rwd" ? ALLOWED : refuse(caller, verb, path, sufficient);
+    }
+  }
+  if (isAtLeast(caller.tier, needed)) return ALLOWED;
+  const isDeletion = action === "delete" && isDeletable(path);
+  return refuse(
+    caller,
+    verb,
+    path,
+    isDeletion ? `${needed} or ${neededCapability(action, path)}` : needed,
+  );
+}
+
+/** The capability that allows an action on a path; undefined if none does. */
+function neededCapability(action: Action, path: string): string | undefined {
+  if (action === "delete") {
+    return isDeletable(path) ? "a capability of mode rwd over the path" : undefined;
+  }
+  if (neededTier(action, path) === "T3") return undefined;
+  return action === "write"
+    ? "a capability of mode rw over the path"
+    : "a capability over the path";
 }
 
 /**
@@ -134,8 +155,8 @@ export function decide(caller: Caller, action: Action, path: string): Decision {
  *
  * @throws {Problem} `unauthorized` (401) with a challenge, or `forbidden` (403)
  */
-export function assertCan(caller: Caller, action: Action, path: string): void {
-  assertAllowed(decide(caller, action, path));
+export function assertCan(caller: Caller, action: Action, path: string, verb?: string): void {
+  assertAllowed(decide(caller, action, path, verb));
 }
 
 /**
@@ -148,21 +169,22 @@ export function decideTree(
   caller: Caller,
   action: "read" | "write" | "delete",
   path: string,
+  verb: string = VERBS[action],
 ): Decision {
-  const decision = decide(caller, action, path);
+  const decision = decide(caller, action, path, verb);
   if (!decision.allowed) return decision;
   const { grants, tier } = caller;
   if (grants !== undefined) {
     return isTreeGranted(grants, action, path) ? ALLOWED : refuse(
       caller,
-      `${VERBS[action]} everything below`,
+      `${verb} everything below`,
       path,
       "a grant over each path below it",
     );
   }
   if (action === "write" || tier === "T3") return decision; // what T2 can write, it can write whole
   const isSplit = PRIVATE.some((hidden) => isBelow(hidden, foldPath(path)));
-  return isSplit ? refuse(caller, `${VERBS[action]} everything below`, path, "T3") : decision;
+  return isSplit ? refuse(caller, `${verb} everything below`, path, "T3") : decision;
 }
 
 /**
@@ -174,8 +196,9 @@ export function assertCanTree(
   caller: Caller,
   action: "read" | "write" | "delete",
   path: string,
+  verb?: string,
 ): void {
-  assertAllowed(decideTree(caller, action, path));
+  assertAllowed(decideTree(caller, action, path, verb));
 }
 
 /**
@@ -185,8 +208,13 @@ export function assertCanTree(
  * @param paths canonical absolute paths
  * @throws {Problem} `unauthorized` (401) with a challenge, or `forbidden` (403)
  */
-export function assertCanEach(caller: Caller, action: Action, paths: Iterable<string>): void {
-  for (const path of paths) assertCan(caller, action, path);
+export function assertCanEach(
+  caller: Caller,
+  action: Action,
+  paths: Iterable<string>,
+  verb?: string,
+): void {
+  for (const path of paths) assertCan(caller, action, path, verb);
 }
 
 /**

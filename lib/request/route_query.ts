@@ -255,7 +255,8 @@ export function assertQuery(context: RequestContext, route: RouteQuery): void {
   if (target.query === "" || method === "OPTIONS") return;
   const fault = queryFault(target.query, method, route);
   if (fault === undefined || isPageRequest(method, headers.get("accept"))) return;
-  assertCan(caller, ...requestedAccess(method, target.path));
+  const [action, subject] = requestedAccess(method, target.path);
+  assertCan(caller, action, subject, method === "MOVE" ? "move" : undefined);
   const path = target.isCollection && target.path !== "/" ? `${target.path}/` : target.path;
   throw new Problem("bad-query", `Cannot ${method === "HEAD" ? "GET" : method} ${path}: ${fault}`);
 }

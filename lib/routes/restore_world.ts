@@ -38,7 +38,7 @@ export async function restoreFromTrash(
   id: string,
 ): Promise<Response> {
   const { request, target: { name, path }, caller } = context;
-  assertCan(caller, "write", path);
+  assertCan(caller, "write", path, "restore");
   assertWorldTarget(context);
   assertValidName(name, "restore");
   assertNoMetadata(request, path);
@@ -49,7 +49,7 @@ export async function restoreFromTrash(
   }
   const required = await assertUnlocked(locks, store, context, false, precondition);
   const entry = chooseEntry(context, id, await store.findTrash(id));
-  assertCan(caller, "delete", `/${entry.name}`);
+  assertCan(caller, "delete", `/${entry.name}`, "restore");
   if (entry.name !== name && !canCarryChain(`/${entry.name}`, path)) {
     throw new Problem(
       "conflict",

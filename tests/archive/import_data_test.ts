@@ -227,6 +227,35 @@ Deno.test("importFolder() copies worlds with invalid names into the aside folder
     assertEquals(verified(`${folder}/into`), 2);
   }));
 
+Deno.test("importFolder() refuses a malformed /etc/revoked and imports the other worlds", () =>
+  withTempFolder(async (folder) => {
+    for (const [at, body] of ["name:kestrel\nname:\n", "\u0000"].entries()) {
+      const [source, into] = [`${folder}/source-${at}`, `${folder}/into-${at}`];
+      fillData(source, KEY, [putJob("etc/revoked", "")]);
+      // No writer of this version accepts the content.
+      const db = new DatabaseSync(`${source}/etc%2Frevoked/universe.db`);
+      db.prepare("UPDATE stage_meta SET stage_html = ?").run(new TextEncoder().encode(body));
+      db.close();
+      const found = await importInto(source, into);
+      assertEquals([...found.worlds].sort(), ["etc/conf", "home/a", "home/b c%d"]);
+      const [refused] = found.rejected;
+      assertEquals([refused?.folder, refused?.aside, refused?.harmless], [
+        "etc%2Frevoked",
+        true,
+        false,
+      ]);
+      assertMatch(
+        refused?.reason ?? "",
+        /^(line 2 is|the content is not).*no capability is revoked/,
+      );
+      assertEquals(found.rejected.length, 1);
+      assertEquals(verified(into), 3);
+    }
+    fillData(`${folder}/valid`, KEY, [putJob("etc/revoked", "name:kestrel\n")]);
+    const found = await importInto(`${folder}/valid`, `${folder}/into`);
+    assertEquals([found.rejected, found.worlds.includes("etc/revoked")], [[], true]);
+  }));
+
 Deno.test("importFolder() converts worlds of elastik v5, and the result verifies", () =>
   withTempFolder(async (folder) => {
     fillOriginal(`${folder}/source`, [

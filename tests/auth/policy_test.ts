@@ -55,7 +55,11 @@ const EVERYONE: Caller[] = [
   cap("rwd", "/home"),
 ];
 
-function detail(caller: Caller, action: "read" | "write" | "delete", path: string): string {
+function detail(
+  caller: Caller,
+  action: "read" | "write" | "delete" | "mint",
+  path: string,
+): string {
   const verdict = decide(caller, action, path);
   return verdict.allowed ? "allowed" : `${verdict.status} ${verdict.needs}: ${verdict.detail}`;
 }
@@ -102,13 +106,31 @@ Deno.test("decide() explains a refusal: the action, the caller and what would be
     ],
     [
       detail(scratch, "write", "/home/scratch/x"),
-      "403 a capability of mode rw: Cannot write /home/scratch/x: the capability covers " +
-      "/home/scratch with mode r; a capability of mode rw is required",
+      "403 a capability of mode rw over the path: Cannot write /home/scratch/x: the capability " +
+      "covers /home/scratch with mode r; a capability of mode rw over the path is required",
     ],
     [
       detail(scratch, "delete", "/home/scratch/x"),
-      "403 a capability of mode rwd: Cannot delete /home/scratch/x: the capability covers " +
-      "/home/scratch with mode r; a capability of mode rwd is required",
+      "403 a capability of mode rwd over the path: Cannot delete /home/scratch/x: the capability " +
+      "covers /home/scratch with mode r; a capability of mode rwd over the path is required",
+    ],
+    [
+      detail(scratch, "write", "/etc/x"),
+      "403 T3: Cannot write /etc/x: the capability covers /home/scratch with mode r; T3 is required",
+    ],
+    [
+      detail(scratch, "mint", "/home/other"),
+      "403 T3: Cannot mint a capability for /home/other: the capability covers /home/scratch with " +
+      "mode r; T3 is required",
+    ],
+    [
+      detail(cap("rwd", "/lib"), "delete", "/lib/x"),
+      "403 T3: Cannot delete /lib/x: the capability covers /lib with mode rwd; T3 is required",
+    ],
+    [
+      detail(T2, "delete", "/home/x"),
+      "403 T3 or a capability of mode rwd over the path: Cannot delete /home/x: the caller has T2; " +
+      "T3 or a capability of mode rwd over the path is required",
     ],
     [
       detail(REVOKED, "read", "/etc/shadow"),

@@ -280,7 +280,8 @@ test(
     await setUp(server);
     const rw = bearer(server.capability("/home/team", "rw"));
     const r = bearer(server.capability("/home/team", "r"));
-    const needed = /the capability covers \/home\/team with mode rw?; a capability of mode rwd is/;
+    const needed =
+      /the capability covers \/home\/team with mode rw?; a capability of mode rwd over the path is/;
     await runScenarios(
       t,
       server,
@@ -298,6 +299,17 @@ test(
         },
       ]),
     );
+    const move =
+      /Cannot move (everything below )?\/home\/team\/(a|folder): .* mode rwd over the path/;
+    for (const as of [rw, r, {}, bearer(server.capability("/home/elsewhere", "rwd"))]) {
+      for (const target of ["/home/team/a", "/home/team/folder/", "/dav/home/team/a"]) {
+        const destination = target.replace("team", "team/z");
+        const headers = { ...as, destination };
+        const { status, text } = await server.send({ method: "MOVE", target, headers });
+        assertEquals(status, "authorization" in as ? 403 : 401, text);
+        assertMatch(text, move);
+      }
+    }
   },
 );
 

@@ -50,8 +50,8 @@ export async function copyMove(context: DavContext, davRequest: DavRequest): Pro
   const { store } = context.server;
   const { method } = request;
   const move = method === "MOVE";
+  if (move) assertCan(caller, "delete", path, "move");
   assertCan(caller, "read", path);
-  if (move) assertCan(caller, "delete", path);
   const to = readDestination(request);
   assertCan(caller, "write", to.path);
   const from = requireFound(await findResource(store, path), collection, method, path);

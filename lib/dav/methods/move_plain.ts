@@ -38,8 +38,8 @@ export async function movePlain(
 ): Promise<Response> {
   const { path, isCollection } = target;
   const { locks, server: { store } } = context;
+  assertCan(caller, "delete", path, "move");
   assertCan(caller, "read", path);
-  assertCan(caller, "delete", path);
   const to = readPlainDestination(request);
   assertCan(caller, "write", to.path);
   const overwrite = readOverwrite(request.headers);
@@ -148,7 +148,7 @@ async function listCollection(
   from: Resource,
 ): Promise<readonly Resource[]> {
   assertCanTree(caller, "read", path);
-  assertCanTree(caller, "delete", path);
+  assertCanTree(caller, "delete", path, "move");
   return await listTree(store, undefined, from, limiter, () =>
     new Problem(
       "insufficient-storage",

@@ -98,11 +98,11 @@ export async function assertMembersAllowed(
   const { caller } = davRequest;
   const paths = tree.map(({ path }) => path);
   assertCanEach(caller, "read", paths);
-  if (move) assertCanEach(caller, "delete", paths);
+  if (move) assertCanEach(caller, "delete", paths, "move");
   assertCanEach(caller, "write", paths.map((path) => destinationOf(transfer, path)));
   if (existing === undefined) return [];
   if (!isReplaced(from, existing)) return await listForDeletion(context, davRequest, existing);
-  if (move) assertCan(caller, "delete", to.path);
+  if (move) assertCan(caller, "delete", to.path, "replace");
   return [];
 }
 
@@ -245,7 +245,7 @@ async function replaceIfAllowed(
     if (!hasAppeared || !transfer.overwrite) throw error;
     const { context: { locks }, davRequest, move } = transfer;
     assertCan(davRequest.caller, "write", path);
-    if (move) assertCan(davRequest.caller, "delete", path);
+    if (move) assertCan(davRequest.caller, "delete", path, "replace");
     assertLockTokens(locks, davRequest, path, "content");
     await step(true);
     transfer.lateReplaced.add(path);

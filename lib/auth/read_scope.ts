@@ -53,6 +53,16 @@ export function limitReadScope(scope: readonly Within[], name: string): readonly
   });
 }
 
+/**
+ * Whether a caller can read a collection, or something below it.
+ *
+ * @param name name of a collection without a trailing slash; `""` is the whole tree
+ */
+export function isPartlyReadable(caller: Caller, name: string): boolean {
+  return limitReadScope(toReadScope(caller), name)
+    .some(({ restricted }) => restricted || !isPrivatePath(`/${name}`));
+}
+
 /** A grant reads what only T3 can read only if it names it. */
 function toGrantedPart(grant: string): Within {
   const isTree = grant.endsWith("/");

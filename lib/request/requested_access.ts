@@ -5,12 +5,23 @@
  */
 
 import type { Caller } from "../auth/caller.ts";
-import { type Action, decide, decideCopy, decideTree } from "../auth/policy.ts";
+import {
+  type Action,
+  ALLOWED,
+  decide,
+  decideCopy,
+  decideTree,
+  type Decision,
+} from "../auth/policy.ts";
+import { isPartlyReadable } from "../auth/read_scope.ts";
+import type { RequestTarget } from "../http/path.ts";
 import { isInNamespace } from "../world/name.ts";
 import type { RequestContext } from "./request_context.ts";
 
 /** Routes that are about the world whose path follows them. */
 const ABOUT_WORLD = /^\/(?:dav|stream|proc\/(?:audit|changes|log|search|snapshot|trash))(?=\/)/;
+/** Routes about all worlds below a collection: each caller gets those that it can read. */
+const ABOUT_WORLDS = /^\/proc\/(?:changes|log|search|trash)(?:\/(.+))?$/;
 const STATE = /^(\/lib\/[^/]+)\/state$/;
 const SNAPSHOT = "/proc/snapshot/";
 
@@ -41,6 +52,28 @@ export function requestedAccess(method: string, path: string): [Action, string] 
 }
 
 /**
+ * Decides whether a caller has the right that a request needs at least.
+ *
+ * @param target the target, of which only the path counts
+ */
+export function decideRequest(
+  caller: Caller,
+  method: string,
+  { path, isCollection }: Pick<RequestTarget, "path" | "isCollection">,
+): Decision {
+  const [action, subject] = requestedAccess(method, path);
+  const worlds = action === "read" ? ABOUT_WORLDS.exec(path) : null;
+  if (worlds !== null) {
+    const [, name] = worlds;
+    if (name === undefined || isCollection && isPartlyReadable(caller, name)) return ALLOWED;
+  }
+  const verb = method === "MOVE" ? "move" : undefined;
+  return action === "delete" && isCollection
+    ? decideTree(caller, action, subject, verb)
+    : decide(caller, action, subject, verb);
+}
+
+/**
  * Formats the `Allow` header of a path for a caller (RFC 9110 §10.2.1): those of its methods that the
  * caller may use. It depends on the path only, not on whether a world exists there.
  *
@@ -59,8 +92,5 @@ function canUse(caller: Caller, method: string, path: string, isCollection: bool
     const isCopyable = decideCopy(caller, path.slice(SNAPSHOT.length - 1)).allowed;
     return isCopyable && (method !== "POST" || decide(caller, "write", path).allowed);
   }
-  const [action, subject] = requestedAccess(method, path);
-  return action === "delete" && isCollection
-    ? decideTree(caller, action, subject).allowed
-    : decide(caller, action, subject).allowed;
+  return decideRequest(caller, method, { path, isCollection }).allowed;
 }

@@ -4,7 +4,7 @@
  * parameters of plugin routes belong to the plugins.
  */
 
-import { assertCan } from "../auth/policy.ts";
+import { assertAllowed } from "../auth/policy.ts";
 import { Problem } from "../http/problem.ts";
 import {
   choiceParameter,
@@ -30,7 +30,7 @@ import { MAX_SEARCH_CHARS, MAX_SEARCH_LINES } from "../search_limits.ts";
 import { parseLineRange, parseVersionPair } from "../http/query_ranges.ts";
 import { isInNamespace } from "../world/name.ts";
 import type { RequestContext } from "./request_context.ts";
-import { requestedAccess } from "./requested_access.ts";
+import { decideRequest } from "./requested_access.ts";
 
 const RAW = flagParameter("raw");
 const EXT = textParameter("ext");
@@ -255,8 +255,7 @@ export function assertQuery(context: RequestContext, route: RouteQuery): void {
   if (target.query === "" || method === "OPTIONS") return;
   const fault = queryFault(target.query, method, route);
   if (fault === undefined || isPageRequest(method, headers.get("accept"))) return;
-  const [action, subject] = requestedAccess(method, target.path);
-  assertCan(caller, action, subject, method === "MOVE" ? "move" : undefined);
+  assertAllowed(decideRequest(caller, method, target));
   const path = target.isCollection && target.path !== "/" ? `${target.path}/` : target.path;
   throw new Problem("bad-query", `Cannot ${method === "HEAD" ? "GET" : method} ${path}: ${fault}`);
 }

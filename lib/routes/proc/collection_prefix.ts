@@ -3,9 +3,8 @@
  * ask about each collection of which it can read a part.
  */
 
-import type { Caller } from "../../auth/caller.ts";
-import { assertCan, isPrivatePath } from "../../auth/policy.ts";
-import { limitReadScope, toReadScope } from "../../auth/read_scope.ts";
+import { assertCan } from "../../auth/policy.ts";
+import { isPartlyReadable } from "../../auth/read_scope.ts";
 import { encodePath } from "../../http/path.ts";
 import { Problem } from "../../http/problem.ts";
 import { type RequestContext, restOf } from "../../request/request_context.ts";
@@ -41,10 +40,4 @@ export function readPrefix(context: RequestContext, route: string, what: string)
     );
   }
   return name;
-}
-
-/** Whether a caller can read a collection, or something below it. */
-export function isPartlyReadable(caller: Caller, name: string): boolean {
-  return limitReadScope(toReadScope(caller), name)
-    .some(({ restricted }) => restricted || !isPrivatePath(`/${name}`));
 }

@@ -5,7 +5,12 @@
  */
 
 import { assertCan, canRead, seesSecrets } from "../../auth/policy.ts";
-import { isReadScopePartial, limitReadScope, toReadScope } from "../../auth/read_scope.ts";
+import {
+  isPartlyReadable,
+  isReadScopePartial,
+  limitReadScope,
+  toReadScope,
+} from "../../auth/read_scope.ts";
 import { UNCACHED_HEADERS } from "../../http/headers.ts";
 import { createTypeChooser } from "../../http/negotiate.ts";
 import { encodePath } from "../../http/path.ts";
@@ -19,7 +24,6 @@ import { respondShell } from "../../response/shell_page.ts";
 import { MAX_SEARCH_LINES, SEARCH_LINES, SEARCH_TIME_GRID_MS } from "../../search_limits.ts";
 import { isInNamespace } from "../../world/name.ts";
 import type { SearchHit, SearchPage, SearchPosition, SearchQuery } from "../../world/search.ts";
-import { isPartlyReadable } from "./collection_prefix.ts";
 
 const HTML = "text/html";
 const JSON_TYPE = "application/json";

@@ -29,6 +29,7 @@ import {
   type JobCaller,
   type SearchCounts,
   StoreError,
+  type StoreErrorCode,
   type World,
   type WorldEntry,
 } from "../store.ts";
@@ -58,6 +59,13 @@ export interface SearchIndexOptions {
   readonly now?: () => number;
 }
 
+/** Codes of errors that concern the file of the index. */
+const FILE_FAULTS: ReadonlySet<StoreErrorCode> = new Set<StoreErrorCode>([
+  "damaged",
+  "full",
+  "in-use",
+  "read-only",
+]);
 const NO_NAMES: ReadonlySet<string> = new Set();
 const ALL_NAMES = { has: () => true };
 const EMPTY: SearchFileCounts = { worlds: 0, waitingChars: 0, bytes: 0 };
@@ -157,9 +165,9 @@ export class SearchIndex {
 
   async #run(query: SearchQuery, signal: AbortSignal): Promise<SearchPage> {
     for (let attempt = 0;; attempt++) {
-      await this.#open();
-      await this.#complete(query.within, signal);
       try {
+        await this.#open();
+        await this.#complete(query.within, signal);
         const page = await this.#options.files.runSearch(query, signal);
         // A world that was deleted since then is not shown.
         const hits = page.hits.filter(({ name }) => this.#options.stat(name) !== undefined);
@@ -167,10 +175,22 @@ export class SearchIndex {
       } catch (error) {
         // No search can make the server create the index again and again.
         const isRecent = this.#now() - this.#createdAt < SEARCH_REBUILD_MS;
-        if (attempt > 0 || isRecent || !isDamage(error)) throw error;
-        await this.#openAgain(error);
+        if (attempt > 0 || isRecent || !isDamage(error)) throw this.#toSearchError(error);
+        await this.#openAgain(error).catch((failure) => {
+          throw this.#toSearchError(failure);
+        });
       }
     }
+  }
+
+  /** The fault of a search: one of the file of the index is not one of a world, and it can end. */
+  #toSearchError(error: unknown): unknown {
+    if (!(error instanceof StoreError) || !FILE_FAULTS.has(error.code)) return error;
+    this.#report(error);
+    return new StoreError(
+      "busy",
+      "Cannot search: the file of the search index cannot be used now; try again later",
+    );
   }
 
   /** Opens the file and lets all worlds be compared with it; once. */

@@ -8,6 +8,7 @@ import {
   type TestServer,
   TOKEN,
 } from "../../support/test_server.ts";
+import { plugin, setState } from "../../plugin/plugin_test_server.ts";
 import { sha256Hex } from "../../../lib/base/hash.ts";
 
 interface Hit {
@@ -219,6 +220,41 @@ test("pages of a capability contain only its own worlds", async (server) => {
   assertEquals([rest.hits[0]?.name, rest.hits[0]?.line, rest.after], ["home/i/m/2", 2, undefined]);
   const outside = await find(server, query("home/i/", "hit", "&after=/home/i/a/1:1"), cap);
   assertStrictEquals(outside.hits.length, 4);
+});
+
+test("a plugin with its own grants finds only what they cover, for every caller", async (server) => {
+  await put(server, "/home/l/granted/x", "grantword one\n");
+  await put(server, "/home/l/other/x", "grantword two\n");
+  await put(server, "/etc/fstab", "http://h.example/ /mnt/h ro,bearer=grantword\n", T3);
+  const manifest = { routes: ["/grantsearch"], grants: { "/home/l/granted/": "r" } };
+  const source = plugin(
+    manifest,
+    `return await env[url.searchParams.get("as")].fetch(url.searchParams.get("path"));`,
+  );
+  await put(server, "/lib/grantsearch", source);
+  const approved = await setState(server, "grantsearch", "active");
+  assertStrictEquals(approved.status, 200, approved.text);
+  const ask = async (as: string, path: string, headers: Record<string, string>) => {
+    const target = `/grantsearch?as=${as}&path=${encodeURIComponent(path)}`;
+    const { status, text } = await server.send({ method: "GET", target, headers });
+    return status === 200 ? text.split("\n").slice(0, -1) : status;
+  };
+  const granted = "/home/l/granted/x:1: grantword one";
+  const own = bearer(server.capability("/home/l/other", "r"));
+  for (const headers of [T2, T3]) {
+    for (const prefix of ["", "home/", "home/l/", "home/l/granted/"]) {
+      assertEquals(await ask("machine", query(prefix, "grantword"), headers), [granted], prefix);
+    }
+    assertEquals(await ask("machine", query("home/l/other/", "grantword"), headers), 403);
+    assertEquals(await ask("machine", query("etc/", "grantword"), headers), 403);
+    assertEquals(await ask("machine", query("home/l/", "grantword", "&limit=1"), headers), [
+      granted,
+    ]);
+  }
+  const other = "/home/l/other/x:1: grantword two";
+  assertEquals(await ask("caller", query("home/l/", "grantword"), T2), [granted, other]);
+  assertEquals(await ask("caller", query("home/l/", "grantword"), own), [other]);
+  await server.approve("DELETE", "/lib/grantsearch");
 });
 
 test("a browser that navigates gets the page of the shell", async (server) => {

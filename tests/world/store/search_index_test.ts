@@ -97,13 +97,16 @@ Deno.test("SearchIndex follows worlds that change all the time, each once in a s
 function withFakeFile(
   updateSearch: SearchIndexOptions["files"]["updateSearch"],
   use: (index: SearchIndex) => Promise<void>,
+  runSearch: SearchIndexOptions["files"]["runSearch"] = () =>
+    Promise.resolve({ hits: [], more: false, tooLong: [], isShared: false }),
+  log: SearchIndexOptions["log"] = () => {},
 ): Promise<void> {
   let readings = 0;
   const index = new SearchIndex({
     files: {
       updateSearch,
       changeSearch: () => Promise.resolve(COUNTS),
-      runSearch: () => Promise.resolve({ hits: [], more: false, tooLong: [], isShared: false }),
+      runSearch,
     },
     stat: () => undefined,
     walk: () => [],
@@ -113,7 +116,7 @@ function withFakeFile(
     redact: (world) => world,
     isRedacted: () => false,
     limits: { running: 2, waiting: 8, waitingPerClient: 8 },
-    log: () => {},
+    log,
     now() {
       readings += 1;
       assert(readings < 1_000, "the index works without a pause");
@@ -214,6 +217,24 @@ Deno.test("SearchIndex creates its file again if a search shows that it is damag
     assertEquals(await find(store, "word"), ["home/a@1:1"]);
     assert(lines.some((line) => line.startsWith("created the search index again")), lines.join());
   }, { log: (line) => void lines.push(line) });
+});
+
+Deno.test("a search of an index that cannot be used now can be tried again, whatever its fault is", async () => {
+  for (const code of ["damaged", "full", "in-use", "read-only"] as const) {
+    const fault = new StoreError(code, "Cannot use the file of the world");
+    const lines: string[] = [];
+    await withFakeFile(
+      () => Promise.reject(new Error("no world waits")),
+      (index) =>
+        assertRejects(
+          () => index.search({ ...QUERY, text: "x" }, {}),
+          (error: unknown) => error instanceof StoreError && error.code === "busy",
+        ),
+      () => Promise.reject(fault),
+      (line) => void lines.push(line),
+    );
+    assertEquals(lines.length, code === "damaged" ? 2 : 1, lines.join());
+  }
 });
 
 Deno.test("SearchIndex has the redacted form and the original, each for its callers", () => {

@@ -20,6 +20,7 @@ import { davEtag } from "../resource/dav_etag.ts";
 import { hasMounts } from "../resource/mount_client.ts";
 import { findResource, listMembers, notFoundProblem, requireFound } from "../resource/resource.ts";
 import type { DavContext, DavRequest } from "./dav_context.ts";
+import { listChildren } from "./list_children.ts";
 
 const chooseListing = createTypeChooser(["text/plain", "application/json"], "text/plain");
 const representations = new WeakMap<World, Representation>();
@@ -43,14 +44,14 @@ async function getUncached(context: DavContext, davRequest: DavRequest): Promise
   const { store } = context.server;
   const found = requireFound(await findResource(store, path), collection, "read", path);
   if (collection || found.entry === undefined) {
-    const mounts = hasMounts(context.server.plugins);
     const mediaType = chooseListing(request.headers.get("accept")) ?? "text/plain";
     const listRows = async () => {
-      const members = await listMembers(store, caller, path, mounts);
-      return members.map((member) => ({
-        name: member.path.slice(member.path.lastIndexOf("/") + 1),
-        dir: member.collection,
-      }));
+      if (path !== "/") {
+        const children = await listChildren(context, davRequest);
+        return children.map(({ name, dir }) => ({ name, dir }));
+      }
+      const members = await listMembers(store, caller, path, hasMounts(context.server.plugins));
+      return members.map(({ path, collection }) => ({ name: path.slice(1), dir: collection }));
     };
     // The root depends on mounts, which change without a change of a world.
     const scope = path === "/" ? undefined : readScopeKey(caller);

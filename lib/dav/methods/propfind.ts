@@ -4,7 +4,7 @@
  * left out.
  */
 
-import { assertCan, canRead, isRedacted } from "../../auth/policy.ts";
+import { assertCan, isRedacted } from "../../auth/policy.ts";
 import { redactFor } from "../../auth/redact.ts";
 import { Problem } from "../../http/problem.ts";
 import { DAV_BATCH_RESOURCES, MULTISTATUS_PIECE_CHARS } from "../../dav_limits.ts";
@@ -38,6 +38,7 @@ import {
   type Resource,
 } from "../resource/resource.ts";
 import { type DavContext, type DavRequest, readDavXml } from "./dav_context.ts";
+import { listChildren } from "./list_children.ts";
 import { DAV_NAMESPACE, toNameKey, writeEmptyElement, type XmlName } from "../xml/xml_writer.ts";
 
 /** Maximum number of resources that are read from disk at the same time. */
@@ -164,13 +165,8 @@ function planOf(requested: PropfindRequest, hasNoDeadProperties: boolean): Plan 
  * Lists the names of the members that the caller can read. The names are those of the catalog, so a
  * response that is being sent costs little memory. Their entries are read when they are written.
  */
-async function listNames(
-  context: DavContext,
-  { caller, target: { path, name } }: DavRequest,
-): Promise<Names> {
-  const children = await context.server.store.list(name);
-  return children.filter((child) => canRead(caller, `${path}/${child.name}`))
-    .map((child) => child.name);
+async function listNames(context: DavContext, davRequest: DavRequest): Promise<Names> {
+  return (await listChildren(context, davRequest)).map((child) => child.name);
 }
 
 async function* writeResponses(

@@ -80,9 +80,13 @@ export async function deleteCollection(
   }
   await assertUnlocked(locks, store, context, true, undefined);
   const deleted: DeletedWorld[] = done.map(toDeletedWorld);
-  const idem = context.keyed?.mark(NO_BODY, done.length + upper.length);
-  for (let at = 0; at < upper.length; at += WORLDS_PER_STEP) {
-    const step = upper.slice(at, at + WORLDS_PER_STEP);
+  for (let at = 0; at < upper.length;) {
+    // The last world is deleted last: its mark has the number of those that were deleted, because
+    // another request can have deleted some of the others first.
+    const end = Math.max(at + 1, Math.min(at + WORLDS_PER_STEP, upper.length - 1));
+    const idem = context.keyed?.mark(NO_BODY, deleted.length + upper.length - at);
+    const step = upper.slice(at, end);
+    at = end;
     const done = await Promise.all(
       step.map((entry) => removeIfPresent(store, entry.name, caller.by, idem)),
     );

@@ -223,6 +223,20 @@ test("events and responses show neither the key nor an equality of contents", as
   for (const answer of server.answers.slice(-4)) assert(!answer.includes(key));
 });
 
+test("a repeated DELETE of a collection deletes nothing that came later", async (server) => {
+  const names = Array.from({ length: 70 }, (_, i) => `/home/race/${String(i).padStart(2, "0")}`);
+  await Promise.all(names.map((name) => send(server, "PUT", name, { body: "x" })));
+  const sent = { key: "k", as: T3 };
+  const [first] = await Promise.all([
+    send(server, "DELETE", "/home/race/", sent),
+    // These are gone when the first request comes to them.
+    ...names.slice(64, 69).toReversed().map((name) => server.approve("DELETE", name)),
+  ]);
+  await send(server, "PUT", "/home/race/later", { body: "x" });
+  assertRepeated(first, await send(server, "DELETE", "/home/race/", sent));
+  assertEquals((await send(server, "GET", "/home/race/later?raw")).text, "x");
+});
+
 Deno.test("32 concurrent requests with one key make one change", async () => {
   await withServer({ env: CLOSED }, async ({ port }) => {
     const ask = () =>

@@ -67,8 +67,8 @@ export class KeyedEvents {
     if (found.length > 0 || this.#chars < MAX_WAITING_KEYED_CHARS) return found;
     throw new StoreError(
       "busy",
-      "Cannot use an Idempotency-Key: the index that finds it again cannot be written fast enough; " +
-        "try again later, or send no key",
+      "Cannot use an Idempotency-Key: no further Idempotency-Key can be remembered, because the index " +
+        "of changes cannot be written; try again later, or send no key",
     );
   }
 }

@@ -37,6 +37,8 @@ const NAME = /^[A-Za-z0-9._-]{1,64}$/;
 const PREFIX_LINE = /^prefix:(\/.*?)[ \t]+before:(\S+)$/u;
 // deno-lint-ignore no-control-regex -- the expression finds control characters
 const NOT_IN_PATH = /[\u0000-\u001f\u007f-\u009f\u2028\u2029\\|]/;
+/** Prefixes are written decoded, and a second `before:` would become a part of the path. */
+const NOT_DECODED = /%[0-9A-Fa-f]{2}|[ \t]before:/;
 const DOT_SEGMENT = /\/\.{1,2}(?:\/|$)/;
 
 /**
@@ -118,12 +120,12 @@ function toCanonical(written: string): string | undefined {
   if (path === "/") return path;
   const whole = path.endsWith("/") ? path.slice(0, -1) : path;
   const isFaulty = whole.endsWith("/") || whole.includes("//") || NOT_IN_PATH.test(whole) ||
-    DOT_SEGMENT.test(whole) || !whole.isWellFormed();
+    NOT_DECODED.test(whole) || DOT_SEGMENT.test(whole) || !whole.isWellFormed();
   return isFaulty ? undefined : whole;
 }
 
 /** Does not quote the line: the text can get into the log, and the line may be a token. */
 function describeLine(number: number): string {
   return `line ${number} is neither the id of a capability, nor name:<name>, nor ` +
-    "prefix:<path> before:<time of RFC 3339>";
+    "prefix:<path> before:<time of RFC 3339>, with the path not percent-encoded";
 }

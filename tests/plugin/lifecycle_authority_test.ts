@@ -102,6 +102,22 @@ Deno.test("env.caller has the authority of its caller, for every tier", async ()
   });
 });
 
+Deno.test("env.caller deletes no account and no source for good", async () => {
+  await withPlugins(async (server) => {
+    await install(server, "p", plugin({ routes: ["/p"] }, PROXY_BODY));
+    const rows = [["/etc/passwd", 403], ["/etc/revoked", 403], ["/lib/q", 403], ["/home/x", 200]];
+    for (const [path, status] of rows) {
+      await server.approve("PUT", String(path), "");
+      const [id] = JSON.parse((await server.approve("DELETE", String(path))).text).trash;
+      const target = `/proc/trash/?id=${id}`;
+      const answer = await send(server, T3, { via: "caller", method: "DELETE", path: target });
+      assertStrictEquals(answer.status, status, `${path} ${JSON.stringify(answer)}`);
+      const { status: own } = await server.approve("DELETE", target);
+      assertStrictEquals(own, status === 403 ? 200 : 404);
+    }
+  });
+});
+
 Deno.test("env.caller is limited to the prefix and mode of the caller's capability", async () => {
   await withPlugins(async (server) => {
     await server.approve("PUT", "/home/a/x", "x");

@@ -86,6 +86,9 @@ Deno.test("parseRevokedList() refuses the whole list for one malformed line, wit
     `prefix:/home\\x before:${time}`,
     `prefix:/home|x before:${time}`,
     `prefix:/home before:${time} x`,
+    `prefix:/home before:${time} before:${time}`,
+    `prefix:/home/t%65am before:${time}`,
+    `prefix:/home/caf%C3%A9 before:${time}`,
     "prefix:/home before:yesterday",
     "prefix:/home before:2026-02-30T10:00:00Z",
     "prefix:/home before:2026-11-28T10:00:00",
@@ -97,7 +100,7 @@ Deno.test("parseRevokedList() refuses the whole list for one malformed line, wit
     const fault = revokedListFault(encode(`name:a\n${line}\nname:b\n`));
     assertEquals(
       fault,
-      "line 2 is neither the id of a capability, nor name:<name>, nor prefix:<path> before:<time of RFC 3339>",
+      "line 2 is neither the id of a capability, nor name:<name>, nor prefix:<path> before:<time of RFC 3339>, with the path not percent-encoded",
       line,
     );
   }

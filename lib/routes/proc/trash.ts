@@ -4,7 +4,7 @@
  * world, see `restore_world.ts`.
  */
 
-import { assertCan, canRead } from "../../auth/policy.ts";
+import { assertCan, assertCanEach, canRead } from "../../auth/policy.ts";
 import { limitReadScope, toReadScope } from "../../auth/read_scope.ts";
 import { UNCACHED_HEADERS } from "../../http/headers.ts";
 import { createTypeChooser } from "../../http/negotiate.ts";
@@ -73,6 +73,8 @@ export async function expungeTrash(
       "Cannot delete from the trash: ?id= is missing; GET /proc/trash/ lists the ids",
     );
   }
+  // One question for each name: a plugin never does it for accounts and sources.
+  assertCanEach(caller, "delete", (await store.findTrash(id)).map(({ name }) => `/${name}`));
   const deleted = await store.expunge(id);
   if (deleted.length === 0) {
     throw new Problem(

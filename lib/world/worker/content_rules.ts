@@ -3,11 +3,16 @@
  * content in the transaction of each change, so that every way to change a world is covered.
  */
 
+import { decodeText } from "../../base/decode_text.ts";
 import { concatBytes } from "../../base/concat_bytes.ts";
 import type { WorldFile } from "../file/world_file.ts";
 import { REVOKED_WORLD, revokedListFault } from "../revoked_list.ts";
 import { StoreError } from "../store.ts";
 import type { WriteJob } from "../store/worker_messages.ts";
+
+const CONTINUED =
+  "the last line does not end with a line break, so that the first new line would become a part of " +
+  "it; begin the content with a line break; nothing was changed";
 
 /** By name: returns why the world must not have a content, as the end of a sentence. */
 const RULES: ReadonlyMap<string, (body: Uint8Array) => string | undefined> = new Map([
@@ -29,7 +34,19 @@ export function contentErrorOf(job: WriteJob, file: WorldFile): StoreError | und
   if (!RULES.has(job.name)) return undefined;
   if (job.kind === "put") return findContentError(job.name, job.body);
   if (job.kind !== "append") return undefined;
-  return findContentError(job.name, concatBytes([file.body(), job.body]));
+  const before = file.body();
+  const after = concatBytes([before, job.body]);
+  return findContentError(job.name, after) ??
+    (isLastLineContinued(before, after)
+      ? new StoreError("invalid", CONTINUED, job.name)
+      : undefined);
+}
+
+/** Whether an append changes the last line of a text, so that the line means something else. */
+function isLastLineContinued(before: Uint8Array, after: Uint8Array): boolean {
+  const text = decodeText(before) ?? "";
+  const added = (decodeText(after) ?? "").slice(text.length);
+  return text !== "" && !/[\r\n]$/.test(text) && added !== "" && !/^[\r\n]/.test(added);
 }
 
 /**

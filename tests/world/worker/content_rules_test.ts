@@ -39,8 +39,16 @@ Deno.test("contentErrorOf() checks the content after a put and after an append",
   assertEquals(isInvalid(contentErrorOf(put("etc/revoked", "x"), before)), true);
   assertEquals(contentErrorOf(put("etc/revoked", "name:b"), before), undefined);
   assertEquals(contentErrorOf(put("etc/other", "x"), before), undefined);
-  assertEquals(contentErrorOf(append("bc"), before), undefined);
+  assertEquals(contentErrorOf(append("\nname:b"), before), undefined);
+  assertEquals(contentErrorOf(append("name:b\n"), fileWith("name:a\r\n")), undefined);
+  assertEquals(contentErrorOf(append("name:b\n"), fileWith("")), undefined);
+  assertEquals(contentErrorOf(append(""), before), undefined);
   assertEquals(isInvalid(contentErrorOf(append("/x"), before)), true);
+  // Valid lists in which the last line would revoke something else than before, or nothing.
+  for (const text of ["bc", "1764293412345-9f3ac04be1d27a55\n"]) {
+    assertEquals(isInvalid(contentErrorOf(append(text), before)), true, text);
+  }
+  assertEquals(isInvalid(contentErrorOf(append("name:b\n"), fileWith("# old"))), true);
   const transition: WriteJob = { ...BASE, kind: "transition", name: "etc/revoked", to: "" };
   assertEquals(contentErrorOf(transition, fileWith("x")), undefined);
 });

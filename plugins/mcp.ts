@@ -406,31 +406,6 @@ function decodeUtf8(bytes: Uint8Array, isComplete = true): string | undefined {
   }
 }
 
-// ---- plugins/kit/json_record.ts
-
-/** Reads JSON objects whose fields are not known beforehand. */
-
-/**
- * Tests whether a value is an object with fields: not null and not an array.
- */
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
-}
-
-/**
- * Parses a JSON object.
- *
- * @returns the object; undefined if the text is not JSON, or JSON of another kind
- */
-function parseRecord(text: string): Record<string, unknown> | undefined {
-  try {
-    const value: unknown = JSON.parse(text);
-    return isRecord(value) ? value : undefined;
-  } catch {
-    return undefined; // the caller handles text that is not JSON
-  }
-}
-
 // ---- plugins/kit/read_body.ts
 
 /**
@@ -504,14 +479,44 @@ function joinPieces(pieces: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
   return joined;
 }
 
+// ---- plugins/kit/json_record.ts
+
+/** Reads JSON objects whose fields are not known beforehand. */
+
+/**
+ * Tests whether a value is an object with fields: not null and not an array.
+ */
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+/**
+ * Parses a JSON object.
+ *
+ * @returns the object; undefined if the text is not JSON, or JSON of another kind
+ */
+function parseRecord(text: string): Record<string, unknown> | undefined {
+  try {
+    const value: unknown = JSON.parse(text);
+    return isRecord(value) ? value : undefined;
+  } catch {
+    return undefined; // the caller handles text that is not JSON
+  }
+}
+
 // ---- plugins/mcp/limits.ts
 
-/** Limits of what one client of the plugin can hold or cause. This module has constants only. */
+/**
+ * Limits of what one client of the plugin can hold or cause. A capability shares those of one caller with
+ * everything that is narrowed from it. This module has constants only.
+ */
 
 /** Longest body of a request in bytes: a world of 5 MiB as JSON text needs a little more. */
 const MAX_MESSAGE_BYTES = 8 * 1024 * 1024;
 /** Most bytes of all request bodies in memory. */
 const MAX_HELD_BYTES = 32 * 1024 * 1024;
+/** Most bytes of the request bodies of one caller in memory. */
+const MAX_HELD_BYTES_PER_CALLER = 16 * 1024 * 1024;
 /** Deepest nesting of objects and arrays in a message. */
 const MAX_NESTING = 32;
 /** Longest id of a request in characters. */
@@ -949,6 +954,59 @@ function toChangedWorlds(value: unknown): ChangedWorlds {
   return { names, isListChanged, cursor: String(cursor), isIncomplete: false };
 }
 
+// ---- plugins/mcp/credential.ts
+
+/**
+ * The credential of a caller. Its name in the logs is not enough: several capabilities can have one
+ * name, and the holder of one can make others under any number of names.
+ */
+
+/** What the plugin knows about the credential of a caller. */
+interface Credential {
+  /** Distinguishes the credential from every other one: a session belongs to it. */
+  readonly holder: string;
+  /**
+   * What its limits are counted by: for a capability the one that was minted, so that it shares them with
+   * everything that is narrowed from it.
+   */
+  readonly client: string;
+}
+
+/**
+ * Identifies the credential of a caller. For a capability the server is asked.
+ *
+ * @throws {Problem} `unavailable`: the server did not answer
+ */
+async function credentialOf(
+  { tier, by, fetch }: PluginCaller,
+  signal: AbortSignal,
+): Promise<Credential> {
+  if (!by.startsWith("cap:")) return { holder: JSON.stringify([tier, by]), client: by };
+  const { id = null, exp = null, prefix = null, prefixes = [], mode = null } = await readWhoami(
+    { fetch, signal },
+  );
+  // A capability of an earlier version of the server has no id; its first prefix cannot be changed.
+  const minted = id ?? (Array.isArray(prefixes) ? prefixes[0] : undefined);
+  return {
+    holder: JSON.stringify([tier, by, id, exp, prefix, mode]),
+    client: `cap:${String(minted)}`,
+  };
+}
+
+async function readWhoami(
+  caller: Pick<PluginCaller, "fetch"> & { readonly signal: AbortSignal },
+): Promise<Readonly<Record<string, unknown>>> {
+  try {
+    const { value } = await readJson(caller, "/auth/whoami");
+    return isRecord(value) ? value : {};
+  } catch (error) {
+    if (!(error instanceof ServerRefusal)) throw error;
+    throw new Problem("unavailable", `Cannot identify the caller: ${error.message}`, {
+      "retry-after": error.retryAfter ?? "1",
+    });
+  }
+}
+
 // ---- plugins/mcp/json_rpc.ts
 
 /** Messages of JSON-RPC 2.0, without batches: the versions of the protocol here have none. */
@@ -1184,9 +1242,9 @@ function schemaFault(schema: ArgumentSchema, value: unknown, at: string): string
   if (typeof value === "string") return textFault(schema, value, name);
   if (typeof value === "number") {
     const { minimum = -Infinity, maximum = Infinity } = schema;
-    return value < minimum || value > maximum
-      ? `${name} is ${value}; ${minimum} to ${maximum} is possible`
-      : undefined;
+    if (value >= minimum && value <= maximum) return undefined;
+    const range = maximum === Infinity ? `at least ${minimum}` : `${minimum} to ${maximum}`;
+    return `${name} is ${value}; ${range} is possible`;
   }
   if (Array.isArray(value)) return itemsFault(schema, value, at);
   return isRecord(value) ? membersFault(schema, value, at) : undefined;
@@ -1198,6 +1256,8 @@ function textFault(
   name: string,
 ): string | undefined {
   if (value.length < minLength) return `${name} is empty`;
+  // UTF-8 cannot contain it, so another text than the one that was sent would be stored.
+  if (!value.isWellFormed()) return `${name} has half a surrogate pair`;
   if (choices === undefined || choices.includes(value)) return undefined;
   return `${name} must be one of ${choices.join(", ")}`;
 }
@@ -1422,7 +1482,10 @@ const listTool: Tool = {
     "since?": SINCE,
     "limit?": LIMIT,
     "after?": AFTER,
-    "trash?": { type: "boolean", description: "List deleted worlds instead" },
+    "trash?": {
+      type: "boolean",
+      description: "List deleted worlds instead, newest first; without deep, sort and since",
+    },
   }),
   outputSchema: objectSchema({ prefix: { type: "string" }, entries: ROWS, "next?": NEXT }, false),
   annotations: READS,
@@ -1490,6 +1553,7 @@ async function runList(args: ToolArguments, caller: ServerCaller): Promise<ToolO
     ? await coveredPrefix(caller)
     : prefixArgument(args, "prefix");
   if (args.flag("trash")) return await listTrash(args, prefix, caller);
+  if (prefix.name === "") return await listNamespaces(args, caller);
   const query = new URLSearchParams();
   if (args.flag("deep")) query.set("deep", "");
   for (const name of ["sort", "since", "after"]) copyText(args, query, name);
@@ -1503,11 +1567,28 @@ async function runList(args: ToolArguments, caller: ServerCaller): Promise<ToolO
   });
 }
 
+/** The root is a list of routes, of which only the namespaces have worlds below them. */
+async function listNamespaces(args: ToolArguments, caller: ServerCaller): Promise<ToolOutput> {
+  assertWithout(args, ["sort", "since", "after"], 'needs a "prefix" such as /home/');
+  const { value } = await readJson(caller, "/");
+  const root = { name: "", isCollection: true };
+  const entries = rowsOf(value).filter(({ name }) => NAMESPACES.includes(String(name)))
+    .map((row) => ({ path: entryPath(root, row), ...row }));
+  return page("Entries of /", entries.map(entryLine), undefined, { prefix: "/", entries });
+}
+
+/** Refuses arguments of `list` that have no effect on what is listed: `deep`, and texts. */
+function assertWithout(args: ToolArguments, texts: readonly string[], reason: string): void {
+  const found = args.flag("deep") ? "deep" : texts.find((name) => args.text(name) !== undefined);
+  if (found !== undefined) throw new ArgumentFault(`"${found}" ${reason}`);
+}
+
 async function listTrash(
   args: ToolArguments,
   prefix: NamedPath,
   caller: ServerCaller,
 ): Promise<ToolOutput> {
+  assertWithout(args, ["sort", "since"], 'cannot be combined with "trash"');
   const query = new URLSearchParams();
   copyText(args, query, "after");
   const limit = args.integer("limit");
@@ -1597,12 +1678,16 @@ async function diff(
   });
 }
 
-/** The collection that a caller can work in: the prefix of a capability, otherwise `/home/`. */
+/**
+ * The collection that a caller can work in: the prefix of a capability, otherwise `/home/`, also for a
+ * capability over everything: the root itself has no worlds.
+ */
 async function coveredPrefix(caller: Omit<ServerCaller, "client">): Promise<NamedPath> {
   const { value } = await readJson(caller, "/auth/whoami");
   const given = isRecord(value) ? value["prefix"] : undefined;
   const path = readPath(typeof given === "string" ? given : "/home/");
-  return "fault" in path ? { name: "home", isCollection: true } : { ...path, isCollection: true };
+  const name = "fault" in path || path.name === "" ? "home" : path.name;
+  return { name, isCollection: true };
 }
 
 /** Returns the rows of a JSON list of the server. */
@@ -2527,8 +2612,9 @@ async function assertReadable(
   notFound: number,
 ): Promise<void> {
   try {
-    const head = { method: "HEAD", headers: { accept: "*/*" } };
-    await (await callServer(caller, `${urlPath(named)}?raw`, head)).body?.cancel();
+    // A HEAD request would be refused without the server's message.
+    const init = { headers: { accept: "*/*" } };
+    await (await callServer(caller, `${urlPath(named)}?raw`, init)).body?.cancel();
   } catch (error) {
     if (!(error instanceof ServerRefusal)) throw error;
     throw resourceError(error, uri, notFound);
@@ -2611,8 +2697,8 @@ interface Session {
   readonly client: string;
   /** Whether this process began the session, so that its subscriptions are known. */
   readonly isComplete: boolean;
-  /** The credential to which the session belongs. */
-  readonly holder: string;
+  /** The credential that sent the id. */
+  readonly credential: Credential;
 }
 
 /** The subscriptions of one session. */
@@ -2625,7 +2711,8 @@ interface Subscriptions {
   stream?: SessionStream;
   /** When the session was last used, in milliseconds. */
   usedAt: number;
-  readonly holder: string;
+  /** Whose limit it counts for. */
+  readonly owner: string;
 }
 
 /** The open stream of a session. */
@@ -2660,7 +2747,7 @@ class Sessions {
   /**
    * Begins a session.
    *
-   * @param holder the credential of the client
+   * @param holder the credential of the client, as {@link Credential.holder}
    * @returns the id, visible ASCII
    */
   async begin(version: string, client: string, holder: string): Promise<string> {
@@ -2673,21 +2760,21 @@ class Sessions {
   /**
    * Reads the id of a session.
    *
-   * @param holder the credential of the client that sent it
+   * @param credential the credential of the client that sent it
    * @returns undefined if it is malformed, has ended, or belongs to another credential
    */
-  async find(id: string, holder: string): Promise<Session | undefined> {
+  async find(id: string, credential: Credential): Promise<Session | undefined> {
     const [payload = "", tag = "", ...more] = id.split(".");
     if (id.length > MAX_ID_LENGTH || more.length > 0 || this.#ended.has(id)) return undefined;
     // The hash is not secret, and both sides of the comparison come from the client's own request.
-    if (tag !== await sessionTag(payload, holder)) return undefined;
+    if (tag !== await sessionTag(payload, credential.holder)) return undefined;
     const [version, client, startedAt, run] = sessionFields(payload);
     if (typeof version !== "string" || typeof client !== "string") return undefined;
     const age = this.#now() - Number(startedAt);
     if (!(age >= 0 && age <= SESSION_LIFETIME_MS)) return undefined;
     const found = this.#subscriptions.get(id);
     if (found !== undefined) found.usedAt = this.#now();
-    return { id, version, client, holder, isComplete: run === this.#run };
+    return { id, version, client, credential, isComplete: run === this.#run };
   }
 
   /**
@@ -2695,11 +2782,11 @@ class Sessions {
    *
    * @returns undefined if too many sessions are kept
    */
-  keep({ id, holder }: Session): Subscriptions | undefined {
+  keep({ id, credential: { client: owner } }: Session): Subscriptions | undefined {
     const known = this.#subscriptions.get(id);
     if (known !== undefined) return known;
     this.#dropIdle();
-    const own = [...this.#subscriptions].filter(([, kept]) => kept.holder === holder);
+    const own = [...this.#subscriptions].filter(([, kept]) => kept.owner === owner);
     if (own.length >= MAX_SESSIONS_PER_CALLER) {
       const [oldest] = own.filter(([, { stream }]) => stream === undefined)
         .sort(([, a], [, b]) => a.usedAt - b.usedAt);
@@ -2707,7 +2794,7 @@ class Sessions {
       this.end(oldest[0]);
     }
     if (this.#subscriptions.size >= MAX_SESSIONS) return undefined;
-    const kept: Subscriptions = { uris: new Map(), usedAt: this.#now(), holder };
+    const kept: Subscriptions = { uris: new Map(), usedAt: this.#now(), owner };
     this.#subscriptions.set(id, kept);
     return kept;
   }
@@ -3138,6 +3225,33 @@ interface Listening {
   readonly cursor?: string;
 }
 
+/**
+ * Reads the parameters of `subscriptions/listen`.
+ *
+ * @throws {RpcError} they are not what the protocol defines, or have too many URIs
+ */
+function readListenFilter(
+  params: Members,
+): { readonly uris: ReadonlyMap<string, string>; readonly isListWanted: boolean } {
+  const filter = params["notifications"];
+  const given = isRecord(filter) ? filter["resourceSubscriptions"] ?? [] : undefined;
+  if (!isRecord(filter) || !Array.isArray(given) || given.length > MAX_SUBSCRIPTIONS) {
+    throw new RpcError(
+      RPC_CODES.invalidParams,
+      'Cannot listen: "notifications" is not an object whose "resourceSubscriptions", if there are any, ' +
+        `are a list of at most ${MAX_SUBSCRIPTIONS} URIs`,
+    );
+  }
+  const uris = new Map<string, string>();
+  for (const uri of given) {
+    const path = typeof uri === "string" ? readUri(uri) : undefined;
+    // The acknowledgment leaves out what cannot be a world.
+    if (path === undefined || "fault" in path || path.isCollection) continue;
+    uris.set(path.name, uri);
+  }
+  return { uris, isListWanted: filter["resourcesListChanged"] === true };
+}
+
 /** Makes the events of `subscriptions/listen`: the acknowledgment first, then one per change. */
 async function* listenEvents(
   { id, uris, isListWanted, prefix, cursor: start }: Listening,
@@ -3272,14 +3386,21 @@ function* changedUris(
 const SESSION_HEADER = "mcp-session-id";
 const NO_STREAM_METHODS = { allow: "POST" };
 
+/** What a caller holds while it has requests in progress. */
+interface Share {
+  calls: number;
+  /** Bytes of their bodies in memory. */
+  bytes: number;
+}
+
 type RpcRequest = Extract<RpcMessage, { kind: "request" }>;
 
 /** The endpoint of the protocol in one process of the plugin. */
 class McpEndpoint {
   readonly #sessions: Sessions;
   readonly #streams = new OpenStreams();
-  /** Requests in progress, by caller. */
-  readonly #calls = new Map<string, number>();
+  /** What each caller holds while it has requests in progress, by {@link Credential.client}. */
+  readonly #shares = new Map<string, Share>();
   /** Requests of sessions that can be cancelled, by session and id. */
   readonly #cancellable = new Map<string, AbortController>();
   /** Bytes of all request bodies in memory. */
@@ -3303,22 +3424,24 @@ class McpEndpoint {
         "Cannot read the message: the Content-Type is not application/json",
       );
     }
-    const { by } = caller;
-    const open = this.#calls.get(by) ?? 0;
-    if (open >= MAX_CALLS_PER_CALLER) {
+    const credential = await credentialOf(caller, request.signal);
+    const { client } = credential;
+    const share = this.#shares.get(client) ?? { calls: 0, bytes: 0 };
+    if (share.calls >= MAX_CALLS_PER_CALLER) {
       throw new Problem(
         "too-many-requests",
-        `Cannot answer: the caller has ${open} requests in progress; wait for one of them`,
+        `Cannot answer: the caller has ${share.calls} requests in progress; wait for one of them`,
         { "retry-after": "1" },
       );
     }
-    this.#calls.set(by, open + 1);
+    this.#shares.set(client, share);
+    share.calls++;
     try {
-      return await this.#withText(request, (text) => this.#answer(request, caller, text));
+      const answer = (text: string | undefined) => this.#answer(request, caller, credential, text);
+      return await this.#withText(request, share, answer);
     } finally {
-      const left = (this.#calls.get(by) ?? 1) - 1;
-      if (left > 0) this.#calls.set(by, left);
-      else this.#calls.delete(by);
+      share.calls--;
+      if (share.calls === 0) this.#shares.delete(client);
     }
   }
 
@@ -3337,7 +3460,8 @@ class McpEndpoint {
         NO_STREAM_METHODS,
       );
     }
-    const session = await this.#findSession(id, caller, signal);
+    const credential = await credentialOf(caller, signal);
+    const session = await this.#sessions.find(id, credential);
     if (session === undefined || !session.isComplete) throw unknownSession();
     const kept = this.#sessions.keep(session);
     if (kept === undefined) {
@@ -3345,24 +3469,28 @@ class McpEndpoint {
         "retry-after": "60",
       });
     }
-    // A client that lost its connection opens the stream again, often before the old one has ended.
-    kept.stream?.close();
     const stream: SessionStream = { wake: () => {}, close: () => {} };
+    const { stream: earlier } = kept;
+    // The session has its new stream before the earlier one ends, so that it is kept.
+    kept.stream = stream;
+    const leave = (): void => {
+      if (kept.stream === stream) delete kept.stream;
+      this.#sessions.release(session.id);
+    };
+    // A client that lost its connection opens the stream again, often before the old one has ended.
+    earlier?.close();
     const isPrimed = session.version === HANDSHAKE_VERSIONS[0];
     const lastEventId = headers.get("last-event-id");
-    const { response, close } = this.#streams.open(
-      caller.by,
-      signal,
-      (signal) =>
-        sessionEvents(kept, stream, { fetch: caller.fetch, signal }, lastEventId, isPrimed),
-      () => {
-        if (kept.stream === stream) delete kept.stream;
-        this.#sessions.release(session.id);
-      },
-    );
-    stream.close = close;
-    kept.stream = stream;
-    return response;
+    const events = (signal: AbortSignal) =>
+      sessionEvents(kept, stream, { fetch: caller.fetch, signal }, lastEventId, isPrimed);
+    try {
+      const { response, close } = this.#streams.open(credential.client, signal, events, leave);
+      stream.close = close;
+      return response;
+    } catch (error) {
+      leave();
+      throw error;
+    }
   }
 
   /**
@@ -3376,7 +3504,8 @@ class McpEndpoint {
       const detail = "Cannot end a session: the request has no Mcp-Session-Id of a session";
       throw new Problem("method-not-allowed", detail, NO_STREAM_METHODS);
     }
-    if (await this.#findSession(id, caller, signal) === undefined) throw unknownSession();
+    const session = await this.#sessions.find(id, await credentialOf(caller, signal));
+    if (session === undefined) throw unknownSession();
     this.#sessions.end(id);
     return new Response(null, { status: 204 });
   }
@@ -3384,6 +3513,7 @@ class McpEndpoint {
   /** Reads the body of a request, and counts it until it is answered. */
   async #withText(
     request: Request,
+    share: Share,
     use: (text: string | undefined) => Promise<Response>,
   ): Promise<Response> {
     let length = 0;
@@ -3398,25 +3528,31 @@ class McpEndpoint {
         onPiece: (bytes) => {
           length += bytes;
           this.#heldBytes += bytes;
+          share.bytes += bytes;
+          if (share.bytes > MAX_HELD_BYTES_PER_CALLER) {
+            throw new Problem(
+              "too-many-requests",
+              `Cannot read the message: the caller's messages in progress are longer than ` +
+                `${MAX_HELD_BYTES_PER_CALLER} bytes; wait for one of them`,
+              { "retry-after": "1" },
+            );
+          }
           if (this.#heldBytes <= MAX_HELD_BYTES) return;
-          throw new Problem(
-            "unavailable",
-            "Cannot read the message: other messages use the memory",
-            {
-              "retry-after": "1",
-            },
-          );
+          const detail = "Cannot read the message: other messages use the memory";
+          throw new Problem("unavailable", detail, { "retry-after": "1" });
         },
       });
       return await use(decodeUtf8(body));
     } finally {
       this.#heldBytes -= length;
+      share.bytes -= length;
     }
   }
 
   async #answer(
     request: Request,
     caller: PluginCaller,
+    credential: Credential,
     text: string | undefined,
   ): Promise<Response> {
     const { headers } = request;
@@ -3435,9 +3571,7 @@ class McpEndpoint {
       const sent = isStateless || message.method === "initialize"
         ? null
         : headers.get(SESSION_HEADER);
-      const session = sent === null
-        ? undefined
-        : await this.#findSession(sent, caller, request.signal);
+      const session = sent === null ? undefined : await this.#sessions.find(sent, credential);
       if (sent !== null && session === undefined) {
         throw new RpcError(
           RPC_CODES.invalidRequest,
@@ -3447,10 +3581,10 @@ class McpEndpoint {
       }
       if (message.kind === "notification") return this.#notify(message, session);
       if (isStateless && message.method === "subscriptions/listen") {
-        return await this.#listen(request, caller, message);
+        return await this.#listen(request, caller, credential, message);
       }
       if (!isStateless && message.method === "initialize") {
-        return await begin(this.#sessions, message, caller, request.signal);
+        return await begin(this.#sessions, message, credential);
       }
       return await this.#call(request, caller, message, {
         isStateless,
@@ -3516,7 +3650,12 @@ class McpEndpoint {
     return accepted();
   }
 
-  async #listen(request: Request, caller: PluginCaller, message: RpcRequest): Promise<Response> {
+  async #listen(
+    request: Request,
+    { fetch }: PluginCaller,
+    { client }: Credential,
+    message: RpcRequest,
+  ): Promise<Response> {
     const { headers, signal } = request;
     if (chooseType(headers.get("accept"), ["text/event-stream"]) === undefined) {
       throw new Problem(
@@ -3524,8 +3663,7 @@ class McpEndpoint {
         "Cannot listen: the Accept header does not allow text/event-stream",
       );
     }
-    const { fetch, by } = caller;
-    const { uris, isListWanted } = listenFilter(message.params);
+    const { uris, isListWanted } = readListenFilter(message.params);
     const list = isListWanted ? await coveredPrefix({ fetch, signal }) : undefined;
     const prefix = commonCollection([
       ...uris.keys(),
@@ -3543,26 +3681,16 @@ class McpEndpoint {
       ...(cursor !== undefined && { cursor }),
     };
     const events = (signal: AbortSignal) => listenEvents(listening, { fetch, signal });
-    return this.#streams.open(by, signal, events).response;
-  }
-
-  async #findSession(
-    id: string,
-    caller: PluginCaller,
-    signal: AbortSignal,
-  ): Promise<Session | undefined> {
-    return await this.#sessions.find(id, await holderOf(caller, signal));
+    return this.#streams.open(client, signal, events).response;
   }
 }
 
 async function begin(
   sessions: Sessions,
   { id, params }: RpcRequest,
-  caller: PluginCaller,
-  signal: AbortSignal,
+  { holder }: Credential,
 ): Promise<Response> {
   const result = initialize(params);
-  const holder = await holderOf(caller, signal);
   const session = await sessions.begin(
     result.protocolVersion,
     clientName(params["clientInfo"]),
@@ -3571,40 +3699,6 @@ async function begin(
   const response = jsonMessage(200, resultMessage(id, result));
   response.headers.set(SESSION_HEADER, session);
   return response;
-}
-
-/**
- * Identifies the credential of a caller. Several capabilities can have one name, so the server is asked
- * for what distinguishes them.
- */
-async function holderOf(
-  { tier, by, fetch }: PluginCaller,
-  signal: AbortSignal,
-): Promise<string> {
-  if (!by.startsWith("cap:")) return JSON.stringify([tier, by]);
-  const { value } = await readJson({ fetch, signal }, "/auth/whoami");
-  const { id = null, exp = null, prefix = null, mode = null } = isRecord(value) ? value : {};
-  return JSON.stringify([tier, by, id, exp, prefix, mode]);
-}
-
-function listenFilter(params: Members): { uris: Map<string, string>; isListWanted: boolean } {
-  const filter = params["notifications"];
-  const given = isRecord(filter) ? filter["resourceSubscriptions"] ?? [] : undefined;
-  if (!isRecord(filter) || !Array.isArray(given) || given.length > MAX_SUBSCRIPTIONS) {
-    throw new RpcError(
-      RPC_CODES.invalidParams,
-      'Cannot listen: "notifications" is not an object whose "resourceSubscriptions", if there are any, ' +
-        `are a list of at most ${MAX_SUBSCRIPTIONS} URIs`,
-    );
-  }
-  const uris = new Map<string, string>();
-  for (const uri of given) {
-    const path = typeof uri === "string" ? readUri(uri) : undefined;
-    // The acknowledgment leaves out what cannot be a world.
-    if (path === undefined || "fault" in path || path.isCollection) continue;
-    uris.set(path.name, uri);
-  }
-  return { uris, isListWanted: filter["resourcesListChanged"] === true };
 }
 
 function cancelKey({ id: session }: Session, id: RpcId): string {

@@ -73,9 +73,9 @@ function schemaFault(schema: ArgumentSchema, value: unknown, at: string): string
   if (typeof value === "string") return textFault(schema, value, name);
   if (typeof value === "number") {
     const { minimum = -Infinity, maximum = Infinity } = schema;
-    return value < minimum || value > maximum
-      ? `${name} is ${value}; ${minimum} to ${maximum} is possible`
-      : undefined;
+    if (value >= minimum && value <= maximum) return undefined;
+    const range = maximum === Infinity ? `at least ${minimum}` : `${minimum} to ${maximum}`;
+    return `${name} is ${value}; ${range} is possible`;
   }
   if (Array.isArray(value)) return itemsFault(schema, value, at);
   return isRecord(value) ? membersFault(schema, value, at) : undefined;
@@ -87,6 +87,8 @@ function textFault(
   name: string,
 ): string | undefined {
   if (value.length < minLength) return `${name} is empty`;
+  // UTF-8 cannot contain it, so another text than the one that was sent would be stored.
+  if (!value.isWellFormed()) return `${name} has half a surrogate pair`;
   if (choices === undefined || choices.includes(value)) return undefined;
   return `${name} must be one of ${choices.join(", ")}`;
 }

@@ -3,10 +3,10 @@
 import { chooseType } from "../kit/accept.ts";
 import type { PluginCaller } from "../kit/env.ts";
 import { decodeUtf8 } from "../kit/decode_utf8.ts";
-import { isRecord } from "../kit/json_record.ts";
 import { Problem } from "../kit/problem.ts";
 import { readBody } from "../kit/read_body.ts";
 import { commonCollection, readChangedWorlds } from "./changes.ts";
+import { type Credential, credentialOf } from "./credential.ts";
 import { coveredPrefix } from "./find_tools.ts";
 import {
   errorMessage,
@@ -22,19 +22,25 @@ import {
 import {
   MAX_CALLS_PER_CALLER,
   MAX_HELD_BYTES,
+  MAX_HELD_BYTES_PER_CALLER,
   MAX_MESSAGE_BYTES,
-  MAX_SUBSCRIPTIONS,
 } from "./limits.ts";
 import { callMethod, initialize } from "./methods.ts";
-import { listenEvents, sessionEvents } from "./notifications.ts";
+import { listenEvents, readListenFilter, sessionEvents } from "./notifications.ts";
 import { clientName, HANDSHAKE_VERSIONS, isSessionVersion, readVersion } from "./protocol.ts";
-import { readJson, type ServerCaller, ServerRefusal } from "./server_call.ts";
+import { type ServerCaller, ServerRefusal } from "./server_call.ts";
 import { type Session, Sessions, type SessionStream } from "./sessions.ts";
 import { OpenStreams } from "./streams.ts";
-import { readUri } from "./world_path.ts";
 
 const SESSION_HEADER = "mcp-session-id";
 const NO_STREAM_METHODS = { allow: "POST" };
+
+/** What a caller holds while it has requests in progress. */
+interface Share {
+  calls: number;
+  /** Bytes of their bodies in memory. */
+  bytes: number;
+}
 
 type RpcRequest = Extract<RpcMessage, { kind: "request" }>;
 
@@ -42,8 +48,8 @@ type RpcRequest = Extract<RpcMessage, { kind: "request" }>;
 export class McpEndpoint {
   readonly #sessions: Sessions;
   readonly #streams = new OpenStreams();
-  /** Requests in progress, by caller. */
-  readonly #calls = new Map<string, number>();
+  /** What each caller holds while it has requests in progress, by {@link Credential.client}. */
+  readonly #shares = new Map<string, Share>();
   /** Requests of sessions that can be cancelled, by session and id. */
   readonly #cancellable = new Map<string, AbortController>();
   /** Bytes of all request bodies in memory. */
@@ -67,22 +73,24 @@ export class McpEndpoint {
         "Cannot read the message: the Content-Type is not application/json",
       );
     }
-    const { by } = caller;
-    const open = this.#calls.get(by) ?? 0;
-    if (open >= MAX_CALLS_PER_CALLER) {
+    const credential = await credentialOf(caller, request.signal);
+    const { client } = credential;
+    const share = this.#shares.get(client) ?? { calls: 0, bytes: 0 };
+    if (share.calls >= MAX_CALLS_PER_CALLER) {
       throw new Problem(
         "too-many-requests",
-        `Cannot answer: the caller has ${open} requests in progress; wait for one of them`,
+        `Cannot answer: the caller has ${share.calls} requests in progress; wait for one of them`,
         { "retry-after": "1" },
       );
     }
-    this.#calls.set(by, open + 1);
+    this.#shares.set(client, share);
+    share.calls++;
     try {
-      return await this.#withText(request, (text) => this.#answer(request, caller, text));
+      const answer = (text: string | undefined) => this.#answer(request, caller, credential, text);
+      return await this.#withText(request, share, answer);
     } finally {
-      const left = (this.#calls.get(by) ?? 1) - 1;
-      if (left > 0) this.#calls.set(by, left);
-      else this.#calls.delete(by);
+      share.calls--;
+      if (share.calls === 0) this.#shares.delete(client);
     }
   }
 
@@ -101,7 +109,8 @@ export class McpEndpoint {
         NO_STREAM_METHODS,
       );
     }
-    const session = await this.#findSession(id, caller, signal);
+    const credential = await credentialOf(caller, signal);
+    const session = await this.#sessions.find(id, credential);
     if (session === undefined || !session.isComplete) throw unknownSession();
     const kept = this.#sessions.keep(session);
     if (kept === undefined) {
@@ -109,24 +118,28 @@ export class McpEndpoint {
         "retry-after": "60",
       });
     }
-    // A client that lost its connection opens the stream again, often before the old one has ended.
-    kept.stream?.close();
     const stream: SessionStream = { wake: () => {}, close: () => {} };
+    const { stream: earlier } = kept;
+    // The session has its new stream before the earlier one ends, so that it is kept.
+    kept.stream = stream;
+    const leave = (): void => {
+      if (kept.stream === stream) delete kept.stream;
+      this.#sessions.release(session.id);
+    };
+    // A client that lost its connection opens the stream again, often before the old one has ended.
+    earlier?.close();
     const isPrimed = session.version === HANDSHAKE_VERSIONS[0];
     const lastEventId = headers.get("last-event-id");
-    const { response, close } = this.#streams.open(
-      caller.by,
-      signal,
-      (signal) =>
-        sessionEvents(kept, stream, { fetch: caller.fetch, signal }, lastEventId, isPrimed),
-      () => {
-        if (kept.stream === stream) delete kept.stream;
-        this.#sessions.release(session.id);
-      },
-    );
-    stream.close = close;
-    kept.stream = stream;
-    return response;
+    const events = (signal: AbortSignal) =>
+      sessionEvents(kept, stream, { fetch: caller.fetch, signal }, lastEventId, isPrimed);
+    try {
+      const { response, close } = this.#streams.open(credential.client, signal, events, leave);
+      stream.close = close;
+      return response;
+    } catch (error) {
+      leave();
+      throw error;
+    }
   }
 
   /**
@@ -140,7 +153,8 @@ export class McpEndpoint {
       const detail = "Cannot end a session: the request has no Mcp-Session-Id of a session";
       throw new Problem("method-not-allowed", detail, NO_STREAM_METHODS);
     }
-    if (await this.#findSession(id, caller, signal) === undefined) throw unknownSession();
+    const session = await this.#sessions.find(id, await credentialOf(caller, signal));
+    if (session === undefined) throw unknownSession();
     this.#sessions.end(id);
     return new Response(null, { status: 204 });
   }
@@ -148,6 +162,7 @@ export class McpEndpoint {
   /** Reads the body of a request, and counts it until it is answered. */
   async #withText(
     request: Request,
+    share: Share,
     use: (text: string | undefined) => Promise<Response>,
   ): Promise<Response> {
     let length = 0;
@@ -162,25 +177,31 @@ export class McpEndpoint {
         onPiece: (bytes) => {
           length += bytes;
           this.#heldBytes += bytes;
+          share.bytes += bytes;
+          if (share.bytes > MAX_HELD_BYTES_PER_CALLER) {
+            throw new Problem(
+              "too-many-requests",
+              `Cannot read the message: the caller's messages in progress are longer than ` +
+                `${MAX_HELD_BYTES_PER_CALLER} bytes; wait for one of them`,
+              { "retry-after": "1" },
+            );
+          }
           if (this.#heldBytes <= MAX_HELD_BYTES) return;
-          throw new Problem(
-            "unavailable",
-            "Cannot read the message: other messages use the memory",
-            {
-              "retry-after": "1",
-            },
-          );
+          const detail = "Cannot read the message: other messages use the memory";
+          throw new Problem("unavailable", detail, { "retry-after": "1" });
         },
       });
       return await use(decodeUtf8(body));
     } finally {
       this.#heldBytes -= length;
+      share.bytes -= length;
     }
   }
 
   async #answer(
     request: Request,
     caller: PluginCaller,
+    credential: Credential,
     text: string | undefined,
   ): Promise<Response> {
     const { headers } = request;
@@ -199,9 +220,7 @@ export class McpEndpoint {
       const sent = isStateless || message.method === "initialize"
         ? null
         : headers.get(SESSION_HEADER);
-      const session = sent === null
-        ? undefined
-        : await this.#findSession(sent, caller, request.signal);
+      const session = sent === null ? undefined : await this.#sessions.find(sent, credential);
       if (sent !== null && session === undefined) {
         throw new RpcError(
           RPC_CODES.invalidRequest,
@@ -211,10 +230,10 @@ export class McpEndpoint {
       }
       if (message.kind === "notification") return this.#notify(message, session);
       if (isStateless && message.method === "subscriptions/listen") {
-        return await this.#listen(request, caller, message);
+        return await this.#listen(request, caller, credential, message);
       }
       if (!isStateless && message.method === "initialize") {
-        return await begin(this.#sessions, message, caller, request.signal);
+        return await begin(this.#sessions, message, credential);
       }
       return await this.#call(request, caller, message, {
         isStateless,
@@ -280,7 +299,12 @@ export class McpEndpoint {
     return accepted();
   }
 
-  async #listen(request: Request, caller: PluginCaller, message: RpcRequest): Promise<Response> {
+  async #listen(
+    request: Request,
+    { fetch }: PluginCaller,
+    { client }: Credential,
+    message: RpcRequest,
+  ): Promise<Response> {
     const { headers, signal } = request;
     if (chooseType(headers.get("accept"), ["text/event-stream"]) === undefined) {
       throw new Problem(
@@ -288,8 +312,7 @@ export class McpEndpoint {
         "Cannot listen: the Accept header does not allow text/event-stream",
       );
     }
-    const { fetch, by } = caller;
-    const { uris, isListWanted } = listenFilter(message.params);
+    const { uris, isListWanted } = readListenFilter(message.params);
     const list = isListWanted ? await coveredPrefix({ fetch, signal }) : undefined;
     const prefix = commonCollection([
       ...uris.keys(),
@@ -307,26 +330,16 @@ export class McpEndpoint {
       ...(cursor !== undefined && { cursor }),
     };
     const events = (signal: AbortSignal) => listenEvents(listening, { fetch, signal });
-    return this.#streams.open(by, signal, events).response;
-  }
-
-  async #findSession(
-    id: string,
-    caller: PluginCaller,
-    signal: AbortSignal,
-  ): Promise<Session | undefined> {
-    return await this.#sessions.find(id, await holderOf(caller, signal));
+    return this.#streams.open(client, signal, events).response;
   }
 }
 
 async function begin(
   sessions: Sessions,
   { id, params }: RpcRequest,
-  caller: PluginCaller,
-  signal: AbortSignal,
+  { holder }: Credential,
 ): Promise<Response> {
   const result = initialize(params);
-  const holder = await holderOf(caller, signal);
   const session = await sessions.begin(
     result.protocolVersion,
     clientName(params["clientInfo"]),
@@ -335,40 +348,6 @@ async function begin(
   const response = jsonMessage(200, resultMessage(id, result));
   response.headers.set(SESSION_HEADER, session);
   return response;
-}
-
-/**
- * Identifies the credential of a caller. Several capabilities can have one name, so the server is asked
- * for what distinguishes them.
- */
-async function holderOf(
-  { tier, by, fetch }: PluginCaller,
-  signal: AbortSignal,
-): Promise<string> {
-  if (!by.startsWith("cap:")) return JSON.stringify([tier, by]);
-  const { value } = await readJson({ fetch, signal }, "/auth/whoami");
-  const { id = null, exp = null, prefix = null, mode = null } = isRecord(value) ? value : {};
-  return JSON.stringify([tier, by, id, exp, prefix, mode]);
-}
-
-function listenFilter(params: Members): { uris: Map<string, string>; isListWanted: boolean } {
-  const filter = params["notifications"];
-  const given = isRecord(filter) ? filter["resourceSubscriptions"] ?? [] : undefined;
-  if (!isRecord(filter) || !Array.isArray(given) || given.length > MAX_SUBSCRIPTIONS) {
-    throw new RpcError(
-      RPC_CODES.invalidParams,
-      'Cannot listen: "notifications" is not an object whose "resourceSubscriptions", if there are any, ' +
-        `are a list of at most ${MAX_SUBSCRIPTIONS} URIs`,
-    );
-  }
-  const uris = new Map<string, string>();
-  for (const uri of given) {
-    const path = typeof uri === "string" ? readUri(uri) : undefined;
-    // The acknowledgment leaves out what cannot be a world.
-    if (path === undefined || "fault" in path || path.isCollection) continue;
-    uris.set(path.name, uri);
-  }
-  return { uris, isListWanted: filter["resourcesListChanged"] === true };
 }
 
 function cancelKey({ id: session }: Session, id: RpcId): string {

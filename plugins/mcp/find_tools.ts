@@ -16,6 +16,7 @@ import {
   toolOutput,
 } from "./tool.ts";
 import { readStart } from "../kit/read_start.ts";
+import { NAMESPACES } from "../kit/world_name.ts";
 import { type NamedPath, readPath, urlPath } from "./world_path.ts";
 
 const PREFIX = {
@@ -65,7 +66,10 @@ export const listTool: Tool = {
     "since?": SINCE,
     "limit?": LIMIT,
     "after?": AFTER,
-    "trash?": { type: "boolean", description: "List deleted worlds instead" },
+    "trash?": {
+      type: "boolean",
+      description: "List deleted worlds instead, newest first; without deep, sort and since",
+    },
   }),
   outputSchema: objectSchema({ prefix: { type: "string" }, entries: ROWS, "next?": NEXT }, false),
   annotations: READS,
@@ -133,6 +137,7 @@ async function runList(args: ToolArguments, caller: ServerCaller): Promise<ToolO
     ? await coveredPrefix(caller)
     : prefixArgument(args, "prefix");
   if (args.flag("trash")) return await listTrash(args, prefix, caller);
+  if (prefix.name === "") return await listNamespaces(args, caller);
   const query = new URLSearchParams();
   if (args.flag("deep")) query.set("deep", "");
   for (const name of ["sort", "since", "after"]) copyText(args, query, name);
@@ -146,11 +151,28 @@ async function runList(args: ToolArguments, caller: ServerCaller): Promise<ToolO
   });
 }
 
+/** The root is a list of routes, of which only the namespaces have worlds below them. */
+async function listNamespaces(args: ToolArguments, caller: ServerCaller): Promise<ToolOutput> {
+  assertWithout(args, ["sort", "since", "after"], 'needs a "prefix" such as /home/');
+  const { value } = await readJson(caller, "/");
+  const root = { name: "", isCollection: true };
+  const entries = rowsOf(value).filter(({ name }) => NAMESPACES.includes(String(name)))
+    .map((row) => ({ path: entryPath(root, row), ...row }));
+  return page("Entries of /", entries.map(entryLine), undefined, { prefix: "/", entries });
+}
+
+/** Refuses arguments of `list` that have no effect on what is listed: `deep`, and texts. */
+function assertWithout(args: ToolArguments, texts: readonly string[], reason: string): void {
+  const found = args.flag("deep") ? "deep" : texts.find((name) => args.text(name) !== undefined);
+  if (found !== undefined) throw new ArgumentFault(`"${found}" ${reason}`);
+}
+
 async function listTrash(
   args: ToolArguments,
   prefix: NamedPath,
   caller: ServerCaller,
 ): Promise<ToolOutput> {
+  assertWithout(args, ["sort", "since"], 'cannot be combined with "trash"');
   const query = new URLSearchParams();
   copyText(args, query, "after");
   const limit = args.integer("limit");
@@ -240,12 +262,16 @@ async function diff(
   });
 }
 
-/** The collection that a caller can work in: the prefix of a capability, otherwise `/home/`. */
+/**
+ * The collection that a caller can work in: the prefix of a capability, otherwise `/home/`, also for a
+ * capability over everything: the root itself has no worlds.
+ */
 export async function coveredPrefix(caller: Omit<ServerCaller, "client">): Promise<NamedPath> {
   const { value } = await readJson(caller, "/auth/whoami");
   const given = isRecord(value) ? value["prefix"] : undefined;
   const path = readPath(typeof given === "string" ? given : "/home/");
-  return "fault" in path ? { name: "home", isCollection: true } : { ...path, isCollection: true };
+  const name = "fault" in path || path.name === "" ? "home" : path.name;
+  return { name, isCollection: true };
 }
 
 /** Returns the rows of a JSON list of the server. */

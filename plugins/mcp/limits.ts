@@ -1,9 +1,14 @@
-/** Limits of what one client of the plugin can hold or cause. This module has constants only. */
+/**
+ * Limits of what one client of the plugin can hold or cause. A capability shares those of one caller with
+ * everything that is narrowed from it. This module has constants only.
+ */
 
 /** Longest body of a request in bytes: a world of 5 MiB as JSON text needs a little more. */
 export const MAX_MESSAGE_BYTES = 8 * 1024 * 1024;
 /** Most bytes of all request bodies in memory. */
 export const MAX_HELD_BYTES = 32 * 1024 * 1024;
+/** Most bytes of the request bodies of one caller in memory. */
+export const MAX_HELD_BYTES_PER_CALLER = 16 * 1024 * 1024;
 /** Deepest nesting of objects and arrays in a message. */
 export const MAX_NESTING = 32;
 /** Longest id of a request in characters. */

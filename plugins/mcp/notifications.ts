@@ -3,14 +3,22 @@
  * follow the changes of the server only while a client listens.
  */
 
+import { isRecord } from "../kit/json_record.ts";
 import { type ChangedWorlds, commonCollection, readChangedWorlds } from "./changes.ts";
-import { notificationMessage, resultMessage, type RpcId } from "./json_rpc.ts";
-import { HEARTBEAT_SECONDS } from "./limits.ts";
+import {
+  type Members,
+  notificationMessage,
+  resultMessage,
+  RPC_CODES,
+  RpcError,
+  type RpcId,
+} from "./json_rpc.ts";
+import { HEARTBEAT_SECONDS, MAX_SUBSCRIPTIONS } from "./limits.ts";
 import { META_KEYS, SERVER_INFO } from "./protocol.ts";
 import { type ServerCaller, ServerRefusal } from "./server_call.ts";
 import type { SessionStream, Subscriptions } from "./sessions.ts";
 import { HEARTBEAT, messageEvent, pause } from "./streams.ts";
-import type { NamedPath } from "./world_path.ts";
+import { type NamedPath, readUri } from "./world_path.ts";
 
 /** Changes that follow one another quickly are reported together, after this time in milliseconds. */
 const COLLECT_MS = 100;
@@ -31,6 +39,33 @@ export interface Listening {
   readonly prefix: NamedPath;
   /** Position of the last change before; undefined if nothing is watched. */
   readonly cursor?: string;
+}
+
+/**
+ * Reads the parameters of `subscriptions/listen`.
+ *
+ * @throws {RpcError} they are not what the protocol defines, or have too many URIs
+ */
+export function readListenFilter(
+  params: Members,
+): { readonly uris: ReadonlyMap<string, string>; readonly isListWanted: boolean } {
+  const filter = params["notifications"];
+  const given = isRecord(filter) ? filter["resourceSubscriptions"] ?? [] : undefined;
+  if (!isRecord(filter) || !Array.isArray(given) || given.length > MAX_SUBSCRIPTIONS) {
+    throw new RpcError(
+      RPC_CODES.invalidParams,
+      'Cannot listen: "notifications" is not an object whose "resourceSubscriptions", if there are any, ' +
+        `are a list of at most ${MAX_SUBSCRIPTIONS} URIs`,
+    );
+  }
+  const uris = new Map<string, string>();
+  for (const uri of given) {
+    const path = typeof uri === "string" ? readUri(uri) : undefined;
+    // The acknowledgment leaves out what cannot be a world.
+    if (path === undefined || "fault" in path || path.isCollection) continue;
+    uris.set(path.name, uri);
+  }
+  return { uris, isListWanted: filter["resourcesListChanged"] === true };
 }
 
 /** Makes the events of `subscriptions/listen`: the acknowledgment first, then one per change. */

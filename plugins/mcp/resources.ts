@@ -92,8 +92,9 @@ export async function assertReadable(
   notFound: number,
 ): Promise<void> {
   try {
-    const head = { method: "HEAD", headers: { accept: "*/*" } };
-    await (await callServer(caller, `${urlPath(named)}?raw`, head)).body?.cancel();
+    // A HEAD request would be refused without the server's message.
+    const init = { headers: { accept: "*/*" } };
+    await (await callServer(caller, `${urlPath(named)}?raw`, init)).body?.cancel();
   } catch (error) {
     if (!(error instanceof ServerRefusal)) throw error;
     throw resourceError(error, uri, notFound);

@@ -6,6 +6,7 @@
  * An id is not a credential: it gives no authority, and it is useless to a caller with another one.
  */
 
+import type { Credential } from "./credential.ts";
 import {
   MAX_ENDED_SESSIONS,
   MAX_SESSIONS,
@@ -23,8 +24,8 @@ export interface Session {
   readonly client: string;
   /** Whether this process began the session, so that its subscriptions are known. */
   readonly isComplete: boolean;
-  /** The credential to which the session belongs. */
-  readonly holder: string;
+  /** The credential that sent the id. */
+  readonly credential: Credential;
 }
 
 /** The subscriptions of one session. */
@@ -37,7 +38,8 @@ export interface Subscriptions {
   stream?: SessionStream;
   /** When the session was last used, in milliseconds. */
   usedAt: number;
-  readonly holder: string;
+  /** Whose limit it counts for. */
+  readonly owner: string;
 }
 
 /** The open stream of a session. */
@@ -72,7 +74,7 @@ export class Sessions {
   /**
    * Begins a session.
    *
-   * @param holder the credential of the client
+   * @param holder the credential of the client, as {@link Credential.holder}
    * @returns the id, visible ASCII
    */
   async begin(version: string, client: string, holder: string): Promise<string> {
@@ -85,21 +87,21 @@ export class Sessions {
   /**
    * Reads the id of a session.
    *
-   * @param holder the credential of the client that sent it
+   * @param credential the credential of the client that sent it
    * @returns undefined if it is malformed, has ended, or belongs to another credential
    */
-  async find(id: string, holder: string): Promise<Session | undefined> {
+  async find(id: string, credential: Credential): Promise<Session | undefined> {
     const [payload = "", tag = "", ...more] = id.split(".");
     if (id.length > MAX_ID_LENGTH || more.length > 0 || this.#ended.has(id)) return undefined;
     // The hash is not secret, and both sides of the comparison come from the client's own request.
-    if (tag !== await sessionTag(payload, holder)) return undefined;
+    if (tag !== await sessionTag(payload, credential.holder)) return undefined;
     const [version, client, startedAt, run] = sessionFields(payload);
     if (typeof version !== "string" || typeof client !== "string") return undefined;
     const age = this.#now() - Number(startedAt);
     if (!(age >= 0 && age <= SESSION_LIFETIME_MS)) return undefined;
     const found = this.#subscriptions.get(id);
     if (found !== undefined) found.usedAt = this.#now();
-    return { id, version, client, holder, isComplete: run === this.#run };
+    return { id, version, client, credential, isComplete: run === this.#run };
   }
 
   /**
@@ -107,11 +109,11 @@ export class Sessions {
    *
    * @returns undefined if too many sessions are kept
    */
-  keep({ id, holder }: Session): Subscriptions | undefined {
+  keep({ id, credential: { client: owner } }: Session): Subscriptions | undefined {
     const known = this.#subscriptions.get(id);
     if (known !== undefined) return known;
     this.#dropIdle();
-    const own = [...this.#subscriptions].filter(([, kept]) => kept.holder === holder);
+    const own = [...this.#subscriptions].filter(([, kept]) => kept.owner === owner);
     if (own.length >= MAX_SESSIONS_PER_CALLER) {
       const [oldest] = own.filter(([, { stream }]) => stream === undefined)
         .sort(([, a], [, b]) => a.usedAt - b.usedAt);
@@ -119,7 +121,7 @@ export class Sessions {
       this.end(oldest[0]);
     }
     if (this.#subscriptions.size >= MAX_SESSIONS) return undefined;
-    const kept: Subscriptions = { uris: new Map(), usedAt: this.#now(), holder };
+    const kept: Subscriptions = { uris: new Map(), usedAt: this.#now(), owner };
     this.#subscriptions.set(id, kept);
     return kept;
   }

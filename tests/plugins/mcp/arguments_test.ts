@@ -70,3 +70,19 @@ Deno.test("ToolArguments returns values with their types, and undefined for abse
   assertEquals([args.flag("deep"), args.flag("sort")], [true, false]);
   assertEquals([args.list("edits"), args.list("path")], [edits, []]);
 });
+
+Deno.test("ToolArguments refuses text that UTF-8 cannot contain, which a validator accepts", () => {
+  assertThrows(
+    () => new ToolArguments(SCHEMA, { path: "a\ud800b" }),
+    new ArgumentFault('"path" has half a surrogate pair'),
+  );
+  new ToolArguments(SCHEMA, { path: "\u{1f600}" });
+});
+
+Deno.test("ToolArguments names the smallest number if there is no largest", () => {
+  const schema = objectSchema({ "version?": { type: "integer", minimum: 0 } });
+  assertThrows(
+    () => new ToolArguments(schema, { version: -1 }),
+    new ArgumentFault('"version" is -1; at least 0 is possible'),
+  );
+});

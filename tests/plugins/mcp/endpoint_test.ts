@@ -5,11 +5,12 @@ import { McpEndpoint } from "../../../plugins/mcp/endpoint.ts";
 import {
   MAX_CALLS_PER_CALLER,
   MAX_HELD_BYTES,
+  MAX_HELD_BYTES_PER_CALLER,
   MAX_MESSAGE_BYTES,
   MAX_STREAMS_PER_CALLER,
   MAX_SUBSCRIPTIONS,
 } from "../../../plugins/mcp/limits.ts";
-import { FakeServer, untilAborted } from "./fake_server.ts";
+import { FakeServer, problem, untilAborted } from "./fake_server.ts";
 import { type Members, statelessRequest } from "./mcp_server.ts";
 
 const READ = { name: "read", arguments: { path: "/home/x" } };
@@ -83,22 +84,90 @@ Deno.test("post() reads a message at the limit and refuses a longer one", async 
   await assertRejects(fixture.send(text(MAX_MESSAGE_BYTES + 1)), { name: "Problem", status: 413 });
 });
 
+/** A request that waits until it is aborted, and is as long as a message can be. */
+function longRequest(): { body: string; headers: Record<string, string> } {
+  const { body, headers } = statelessRequest("tools/call", READ);
+  const padding = "x".repeat(MAX_MESSAGE_BYTES - 1000);
+  return { body: body.replace('"jsonrpc"', `"padding":"${padding}","jsonrpc"`), headers };
+}
+
 Deno.test("post() refuses messages beyond the limit of all messages in memory", async () => {
   const fixture = new Fixture();
   fixture.server.answer = (_, signal) => untilAborted(signal);
-  const padding = "x".repeat(MAX_MESSAGE_BYTES - 1000);
-  const { body, headers } = statelessRequest("tools/call", READ);
-  const long = body.replace('"jsonrpc"', `"padding":"${padding}","jsonrpc"`);
+  const { body, headers } = longRequest();
   const held: Promise<Response>[] = [];
   for (let i = 0; i < MAX_HELD_BYTES / MAX_MESSAGE_BYTES; i++) {
-    held.push(fixture.send(long, headers));
+    fixture.caller = { ...fixture.caller, by: `user:${i >> 1}` };
+    held.push(fixture.send(body, headers));
   }
   while (fixture.server.requests.length < held.length) await new Promise(setImmediate);
-  await assertRejects(fixture.send(long, headers), { name: "Problem", status: 503 });
+  fixture.caller = { ...fixture.caller, by: "T2" };
+  await assertRejects(fixture.send(body, headers), { name: "Problem", status: 503 });
   fixture.stop.abort();
   await Promise.all(held);
   const last = new Fixture();
-  assertStrictEquals((await last.send(long, headers)).status, 200);
+  assertStrictEquals((await last.send(body, headers)).status, 200);
+});
+
+Deno.test("post() leaves a part of the memory for messages of other callers", async () => {
+  const fixture = new Fixture();
+  fixture.server.answer = (_, signal) => untilAborted(signal);
+  const { body, headers } = longRequest();
+  const held: Promise<Response>[] = [];
+  for (let i = 0; i < MAX_HELD_BYTES_PER_CALLER / MAX_MESSAGE_BYTES; i++) {
+    held.push(fixture.send(body, headers));
+  }
+  while (fixture.server.requests.length < held.length) await new Promise(setImmediate);
+  await assertRejects(fixture.send(body, headers), { name: "Problem", status: 429 });
+  fixture.caller = { ...fixture.caller, by: "user:ada" };
+  held.push(fixture.send(body, headers));
+  while (fixture.server.requests.length < held.length) await new Promise(setImmediate);
+  fixture.stop.abort();
+  for (const response of await Promise.all(held)) await response.body?.cancel();
+});
+
+Deno.test("a capability shares its limits with everything that is narrowed from it", async () => {
+  const fixture = new Fixture();
+  let names = 0;
+  const asNarrowed = (): void => {
+    fixture.caller = { ...fixture.caller, by: `cap:/home/a#kestrel/${++names}` };
+  };
+  fixture.server.answer = ({ path }, signal) =>
+    path === "/auth/whoami"
+      ? Response.json({ id: "1700-a", prefix: "/home/a", mode: "rw", exp: names })
+      : untilAborted(signal);
+  const streams: Response[] = [];
+  for (let i = 0; i < MAX_STREAMS_PER_CALLER; i++) {
+    asNarrowed();
+    streams.push(await fixture.stream(await fixture.begin()));
+  }
+  asNarrowed();
+  await assertRejects(fixture.stream(await fixture.begin()), { name: "Problem", status: 429 });
+  const { body, headers } = statelessRequest("tools/call", READ);
+  const open: Promise<Response>[] = [];
+  for (let i = 0; i < MAX_CALLS_PER_CALLER; i++) {
+    asNarrowed();
+    open.push(fixture.send(body, headers));
+  }
+  asNarrowed();
+  await assertRejects(fixture.send(body, headers), { name: "Problem", status: 429 });
+  fixture.caller = { ...fixture.caller, by: "T3" };
+  const other = fixture.send(body, headers);
+  fixture.stop.abort();
+  for (const response of [...streams, ...await Promise.all([...open, other])]) {
+    await response.body?.cancel();
+  }
+});
+
+Deno.test("a caller whom the server does not identify gets 503, and holds nothing", async () => {
+  const fixture = new Fixture();
+  fixture.caller = { ...fixture.caller, by: "cap:/home/a" };
+  fixture.server.answer = () => problem(429, "too many", { "retry-after": "7" });
+  await assertRejects(fixture.send({ id: 1, method: "ping" }), {
+    name: "Problem",
+    status: 503,
+    headers: { "retry-after": "7" },
+  });
 });
 
 Deno.test("post() allows each caller as many requests in progress as the limit", async () => {
@@ -199,6 +268,27 @@ Deno.test("openStream() needs a session, and replaces its stream", async () => {
     assertEquals(await first.text(), "");
     await second.body?.cancel();
   }
+});
+
+Deno.test("openStream() keeps a session whose stream was replaced before it subscribed", async () => {
+  const fixture = new Fixture();
+  const headers = await fixture.begin();
+  await fixture.stream(headers);
+  const second = await fixture.stream(headers);
+  let asked = 0;
+  fixture.server.answer = ({ path }, signal) => {
+    if (path.startsWith("/home/")) return new Response(null);
+    if (path.includes("after=now")) return Response.json({ changes: [], cursor: "1" });
+    const changes = asked++ === 0 ? [{ name: "home/a", id: 2, type: "stage_written" }] : [];
+    return asked > 2 ? untilAborted(signal) : Response.json({ changes, cursor: "2" });
+  };
+  const params = { uri: "elastik:///home/a" };
+  const subscribed = await fixture.send({ id: 1, method: "resources/subscribe", params }, headers);
+  assertEquals((await subscribed.json()).result, {});
+  const reader = new EventReader(second, new AbortController());
+  assertEquals((await reader.next())?.data, ""); // its id is the position
+  assertEquals(JSON.parse((await reader.next())?.data ?? "").params, params);
+  await reader.close();
 });
 
 Deno.test("openStream() refuses streams beyond the limit of the caller", async () => {

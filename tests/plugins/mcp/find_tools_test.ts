@@ -29,8 +29,8 @@ Deno.test("the tools that find send one request each", async () => {
     [listTool, { prefix: "/home/", deep: true, limit: 5 }, "GET /home/?deep&limit=5"],
     [
       listTool,
-      { prefix: "/", sort: "time", since: "2026-11-28T10:00:00Z", after: "x y" },
-      "GET /?sort=time&since=2026-11-28T10%3A00%3A00Z&after=x+y&limit=100",
+      { prefix: "/etc/", sort: "time", since: "2026-11-28T10:00:00Z", after: "x y" },
+      "GET /etc/?sort=time&since=2026-11-28T10%3A00%3A00Z&after=x+y&limit=100",
     ],
     [listTool, { prefix: "/home/a", trash: true }, "GET /proc/trash/home/a/"],
     [listTool, { prefix: "/", trash: true, limit: 2 }, "GET /proc/trash/?limit=2"],
@@ -67,7 +67,12 @@ Deno.test("the tools that find refuse arguments that do not fit together", async
     [historyTool, { path: "/home/x", since: "2026-01-01T00:00:00Z" }],
     [searchTool, { query: "x", prefix: "http://evil.example/" }],
     [listTool, { prefix: "/proc/" }],
+    [listTool, { prefix: "/home/", trash: true, sort: "name" }],
+    [listTool, { prefix: "/home/", trash: true, since: "2026-01-01T00:00:00Z" }],
+    [listTool, { prefix: "/home/", trash: true, deep: true }],
     [listTool, { prefix: "/home/../etc" }],
+    [listTool, { prefix: "/", deep: true }],
+    [listTool, { prefix: "/", after: "home" }],
   ];
   for (const [tool, args] of rows) {
     const server = serveRows([]);
@@ -92,6 +97,17 @@ Deno.test("list shows the path of each entry, and continues with the cursor of t
   });
   assertEquals([structuredContent["next"], structuredContent["prefix"]], ["sub", "/home/"]);
   assert(String(content[0]?.["text"]).includes('continue with after "sub"'));
+});
+
+Deno.test("list of the root shows the namespaces of worlds", async () => {
+  const dir = true;
+  const server = serveRows([{ name: "bin", dir }, { name: "home", dir }, { name: "usr", dir }]);
+  const { structuredContent } = await run(listTool, { prefix: "/", limit: 5 }, server);
+  assertEquals(structuredContent, {
+    prefix: "/",
+    entries: [{ path: "/home/", name: "home", dir }, { path: "/usr/", name: "usr", dir }],
+  });
+  assertEquals(server.lines, ["GET /"]);
 });
 
 Deno.test("list without a prefix lists what the credential covers", async () => {
@@ -150,6 +166,7 @@ Deno.test("coveredPrefix() is the prefix of a capability, otherwise /home/", asy
     [{ prefix: "/home/team" }, "home/team"],
     [{ tier: "T2" }, "home"],
     [{ prefix: "/proc/x" }, "home"],
+    [{ prefix: "/" }, "home"],
     [null, "home"],
   ];
   for (const [whoami, name] of rows) {

@@ -9,6 +9,8 @@ Deno.test("the limits of the plugin are lower than those of its process", () => 
   assert(limits.MAX_STREAMS + limits.MAX_CALLS_PER_CALLER < CELL_LIMITS.maxRequests);
   assert(limits.MAX_STREAMS_PER_CALLER < limits.MAX_STREAMS);
   assert(limits.MAX_MESSAGE_BYTES * 4 <= limits.MAX_HELD_BYTES);
+  assert(limits.MAX_MESSAGE_BYTES < limits.MAX_HELD_BYTES_PER_CALLER);
+  assert(limits.MAX_HELD_BYTES_PER_CALLER < limits.MAX_HELD_BYTES);
   assert(limits.MAX_HELD_BYTES * 2 < CELL_LIMITS.heapMiB * 1024 * 1024);
 });
 

@@ -4,6 +4,7 @@ import { callMethod, initialize } from "../../../plugins/mcp/methods.ts";
 import { type Session, Sessions } from "../../../plugins/mcp/sessions.ts";
 import { FakeServer, problem } from "./fake_server.ts";
 
+const T2 = { holder: "T2", client: "T2" };
 const SERVER = {
   "io.modelcontextprotocol/serverInfo": { name: "elastik", title: "elastik", version: "1.0.0" },
 };
@@ -130,7 +131,7 @@ Deno.test("resources/subscribe needs a session of this process, and a world that
   const server = new FakeServer();
   const sessions = new Sessions(() => 1);
   const id = await sessions.begin("2025-11-25", "probe", "T2");
-  const session = await sessions.find(id, "T2");
+  const session = await sessions.find(id, T2);
   if (session === undefined) throw new Error("the session was not found");
   const uri = "elastik:///home/x";
   await assertRejects(call(server, "resources/subscribe", { uri }), { code: -32600, status: 404 });
@@ -159,7 +160,7 @@ Deno.test("resources/subscribe allows subscriptions up to the limit", async () =
   server.answer = ({ path }) =>
     path.startsWith("/proc/") ? Response.json({ changes: [], cursor: "9" }) : new Response(null);
   const sessions = new Sessions(() => 1);
-  const session = await sessions.find(await sessions.begin("2025-11-25", "", "T2"), "T2");
+  const session = await sessions.find(await sessions.begin("2025-11-25", "", "T2"), T2);
   if (session === undefined) throw new Error("the session was not found");
   const subscribe = (i: number) =>
     call(server, "resources/subscribe", { uri: `elastik:///home/${i}` }, { session, sessions });

@@ -154,7 +154,7 @@ Deno.test("listenEvents() asks the server for nothing if nothing is watched", as
 
 function newSession(): { kept: Subscriptions; stream: SessionStream } {
   const stream = { wake: () => {}, close: () => {} };
-  return { kept: { uris: new Map(), usedAt: 0, holder: "T2", stream }, stream };
+  return { kept: { uris: new Map(), usedAt: 0, owner: "T2", stream }, stream };
 }
 
 Deno.test("sessionEvents() gives the last event of a page the position as its id", async () => {

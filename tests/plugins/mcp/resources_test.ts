@@ -72,7 +72,9 @@ Deno.test("readResource() distinguishes a missing world from a refusal", async (
       message: "the detail of the server",
       data: { uri, status, type: "/usr/share/doc/problems/x.md", title: "Title" },
     });
-    await assertRejects(assertReadable(server.caller, resourcePath(uri), uri, -32002), { code });
+    const isChecked = assertReadable(server.caller, resourcePath(uri), uri, -32002);
+    await assertRejects(isChecked, { code, message: "the detail of the server" });
+    assertEquals(server.lines.at(-1), "GET /home/x?raw"); // a response to HEAD has no detail
   }
 });
 

@@ -6,18 +6,24 @@ import {
   SESSION_IDLE_MS,
   SESSION_LIFETIME_MS,
 } from "../../../plugins/mcp/limits.ts";
+import type { Credential } from "../../../plugins/mcp/credential.ts";
 import { type Session, Sessions } from "../../../plugins/mcp/sessions.ts";
 
 const VERSION = "2025-11-25";
+
+/** The credential of a caller whose limits are its own. */
+function credential(holder: string): Credential {
+  return { holder, client: holder };
+}
 
 /** Sessions with a clock that the test sets. */
 class Fixture {
   now = 1_000_000;
   readonly sessions = new Sessions(() => this.now);
 
-  async open(holder = "T2"): Promise<Session> {
+  async open(holder = "T2", client = holder): Promise<Session> {
     const id = await this.sessions.begin(VERSION, "probe", holder);
-    const session = await this.sessions.find(id, holder);
+    const session = await this.sessions.find(id, { holder, client });
     if (session === undefined) throw new Error("the session was not found");
     return session;
   }
@@ -27,17 +33,20 @@ Deno.test("find() returns what begin() was given, also in another process", asyn
   const { sessions } = new Fixture();
   const id = await sessions.begin(VERSION, "né \u{1f600}", "T2");
   assert(/^[\x21-\x7e]{1,1024}$/.test(id), id);
-  const own = { id, version: VERSION, client: "né \u{1f600}", holder: "T2" };
-  assertEquals(await sessions.find(id, "T2"), { ...own, isComplete: true });
-  assertEquals(await new Fixture().sessions.find(id, "T2"), { ...own, isComplete: false });
+  const own = { id, version: VERSION, client: "né \u{1f600}", credential: credential("T2") };
+  assertEquals(await sessions.find(id, credential("T2")), { ...own, isComplete: true });
+  assertEquals(await new Fixture().sessions.find(id, credential("T2")), {
+    ...own,
+    isComplete: false,
+  });
   assert(id !== await sessions.begin(VERSION, "né \u{1f600}", "T2"));
 });
 
 Deno.test("find() refuses ids of other credentials, changed ids and other texts", async () => {
   const { sessions } = new Fixture();
   const id = await sessions.begin(VERSION, "probe", '["cap:/home/a",1]');
-  assertStrictEquals(await sessions.find(id, '["cap:/home/a",2]'), undefined);
-  assertStrictEquals(await sessions.find(id, ""), undefined);
+  assertStrictEquals(await sessions.find(id, credential('["cap:/home/a",2]')), undefined);
+  assertStrictEquals(await sessions.find(id, credential("")), undefined);
   const [payload = "", tag = ""] = id.split(".");
   for (
     const other of [
@@ -55,7 +64,11 @@ Deno.test("find() refuses ids of other credentials, changed ids and other texts"
       "%00",
     ]
   ) {
-    assertStrictEquals(await sessions.find(other, '["cap:/home/a",1]'), undefined, other);
+    assertStrictEquals(
+      await sessions.find(other, credential('["cap:/home/a",1]')),
+      undefined,
+      other,
+    );
   }
 });
 
@@ -63,12 +76,12 @@ Deno.test("find() refuses a session that has ended, or is older than its lifetim
   const fixture = new Fixture();
   const { id } = await fixture.open();
   fixture.now += SESSION_LIFETIME_MS;
-  assert(await fixture.sessions.find(id, "T2") !== undefined);
+  assert(await fixture.sessions.find(id, credential("T2")) !== undefined);
   fixture.now++;
-  assertStrictEquals(await fixture.sessions.find(id, "T2"), undefined);
+  assertStrictEquals(await fixture.sessions.find(id, credential("T2")), undefined);
   const { id: other } = await fixture.open();
   fixture.sessions.end(other);
-  assertStrictEquals(await fixture.sessions.find(other, "T2"), undefined);
+  assertStrictEquals(await fixture.sessions.find(other, credential("T2")), undefined);
 });
 
 Deno.test("keep() gives up the caller's least recently used session beyond its limit", async () => {
@@ -84,7 +97,7 @@ Deno.test("keep() gives up the caller's least recently used session beyond its l
   const [first, second] = opened;
   if (first === undefined || second === undefined) throw new Error("no sessions");
   fixture.now++;
-  assert(await sessions.find(first.id, "T2") !== undefined); // used again
+  assert(await sessions.find(first.id, credential("T2")) !== undefined); // used again
   assert(sessions.keep(await fixture.open()) !== undefined);
   assertEquals(sessions.size, MAX_SESSIONS_PER_CALLER);
   assert(sessions.subscriptions(first.id) !== undefined);
@@ -99,6 +112,14 @@ Deno.test("keep() refuses a session if all others of the caller have open stream
   }
   assertStrictEquals(fixture.sessions.keep(await fixture.open()), undefined);
   assert(fixture.sessions.keep(await fixture.open("T3")) !== undefined);
+});
+
+Deno.test("keep() counts the sessions of one client together, under any number of names", async () => {
+  const fixture = new Fixture();
+  for (let i = 0; i < MAX_SESSIONS_PER_CALLER * 2; i++) {
+    fixture.sessions.keep(await fixture.open(`cap:/home/a#x/${i}`, "cap:1700-a"));
+  }
+  assertStrictEquals(fixture.sessions.size, MAX_SESSIONS_PER_CALLER);
 });
 
 Deno.test("keep() keeps as many sessions as the limit allows, and drops idle ones", async () => {
@@ -122,7 +143,7 @@ Deno.test("release() forgets a session without subscriptions, whose id stays val
   kept?.uris.clear();
   fixture.sessions.release(session.id);
   assertStrictEquals(fixture.sessions.size, 0);
-  assert(await fixture.sessions.find(session.id, "T2") !== undefined);
+  assert(await fixture.sessions.find(session.id, credential("T2")) !== undefined);
 });
 
 Deno.test("end() closes the stream of the session, and remembers a limited number of ids", async () => {
@@ -134,10 +155,10 @@ Deno.test("end() closes the stream of the session, and remembers a limited numbe
   fixture.sessions.end(session.id);
   assertEquals([isClosed, fixture.sessions.size], [true, 0]);
   for (let i = 0; i < MAX_ENDED_SESSIONS; i++) {
-    assertStrictEquals(await fixture.sessions.find(session.id, "T2"), undefined);
+    assertStrictEquals(await fixture.sessions.find(session.id, credential("T2")), undefined);
     fixture.sessions.end(`other ${i}`);
     if (i < MAX_ENDED_SESSIONS - 1) continue;
     // The oldest id is forgotten: the session holds nothing any more.
-    assert(await fixture.sessions.find(session.id, "T2") !== undefined);
+    assert(await fixture.sessions.find(session.id, credential("T2")) !== undefined);
   }
 });

@@ -198,16 +198,21 @@ function parse(diff: string): ReturnType<typeof parsePatch> {
 
 function toHunk(
   { oldStart, oldLines, newStart, newLines, lines }: StructuredPatchHunk,
-  convert: (line: string) => string,
+  convert: LineConverter,
 ): Hunk {
   const before: string[] = [];
   const after: string[] = [];
   for (const [i, line] of lines.entries()) {
     const operation = line === "" ? " " : line[0];
     if (operation === "\\") continue;
-    const isUnended = lines[i + 1]?.startsWith("\\") === true;
-    const content = convert(line.slice(1));
-    const text = isUnended ? content.replace(/\r$/, "") : `${content}\n`;
+    const sent = line.slice(1);
+    const mark = lines[i + 1]?.startsWith("\\") === true ? lines[i + 1] : undefined;
+    const text = mark === undefined
+      ? `${convert(sent, true)}\n`
+      // The mark shows whether the CR belongs to the diff or to the text.
+      : mark.endsWith("\r")
+      ? sent.replace(/\r$/, "")
+      : convert(sent, false);
     if (operation !== "+") before.push(text);
     if (operation !== "-") after.push(text);
   }
@@ -219,14 +224,19 @@ function toHunk(
   return { start: Math.max(0, oldStart - 1), before, after, header };
 }
 
+/** Gives a line of a diff the line end of the world; the last line of a text can be without one. */
+type LineConverter = (line: string, isEnded: boolean) => string;
+
 /** Returns the function that gives lines of a diff the line end of the world, if both have one end. */
 function converterOf(
   hunks: readonly StructuredPatchHunk[],
   end: "\n" | "\r\n" | undefined,
-): (line: string) => string {
+): LineConverter {
   const lines = hunks.flatMap((hunk) => hunk.lines.filter((line) => !line.startsWith("\\")));
   const isCrlf = lines.every((line) => line.endsWith("\r"));
-  if (end === "\r\n" && lines.every((line) => !line.endsWith("\r"))) return (line) => `${line}\r`;
+  if (end === "\r\n" && lines.every((line) => !line.endsWith("\r"))) {
+    return (line, isEnded) => isEnded ? `${line}\r` : line;
+  }
   if (end === "\n" && isCrlf) return (line) => line.slice(0, -1);
   return (line) => line;
 }

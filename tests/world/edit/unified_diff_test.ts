@@ -84,6 +84,24 @@ const DIFFS: readonly (readonly [title: string, text: string, diff: string, resu
     "@@ -1,2 +1,2 @@\r\n-a\r\n+A\r\n b\r\n",
     "A\nb\n",
   ],
+  [
+    "a last line without an end in a world with CRLF",
+    "a\r\nb",
+    "@@ -1,2 +1,3 @@\n a\n-b\n\\ No newline at end of file\n+B\n+c\n\\ No newline at end of file\n",
+    "a\r\nB\r\nc",
+  ],
+  [
+    "a last line without an end in a diff with CRLF",
+    "a",
+    "@@ -1 +1 @@\r\n-a\r\n\\ No newline at end of file\r\n+b\r\n\\ No newline at end of file\r\n",
+    "b",
+  ],
+  [
+    "a last line that ends in CR only",
+    "a\r",
+    "@@ -1 +1 @@\n-a\r\n\\ No newline at end of file\n+\r\n\\ No newline at end of file\n",
+    "\r",
+  ],
   ["a world with both line ends", "a\r\nb\n", "@@ -1,2 +1,2 @@\n-a\r\n+A\r\n b\n", "A\r\nb\n"],
   ["a line that becomes CRLF", "a\nb\n", "@@ -1,2 +1,2 @@\n-a\n+a\r\n b\n", "a\r\nb\n"],
   [
@@ -213,7 +231,8 @@ function randomLines(random: () => number): string[] {
     () =>
       `${words[Math.floor(random() * words.length)]}${ends[Math.floor(random() * ends.length)]}`,
   );
-  if (random() < 0.3 && size > 0) lines[size - 1] = "last";
+  // A carriage return at the end of a text is a part of it.
+  if (random() < 0.3 && size > 0) lines[size - 1] = random() < 0.5 ? "last" : "last\r";
   return lines;
 }
 

@@ -106,3 +106,38 @@ Deno.test({
       assertEquals(stampsOf(data), stamps);
     }),
 });
+
+Deno.test({
+  name: "a pipe in the place of a derived file or of its log is replaced, and blocks no request",
+  ignore: Deno.build.os === "windows",
+  async fn() {
+    for (const end of ["", "-wal"]) {
+      await withTempFolder(async (folder) => {
+        const data = `${folder}/data`;
+        Deno.mkdirSync(data);
+        for (const file of [".catalog.db", ".changes.db", ".search.db"]) {
+          if (end !== "") otherDatabase(`${data}/${file}`);
+          pipe(`${data}/${file}${end}`);
+        }
+        const server = await startTestServer({ data });
+        try {
+          await server.send({ method: "PUT", target: "/home/a", body: "a word" });
+          for (
+            const [target, found] of [
+              ["/proc/search/home/?q=word", /\/home\/a:1: a word/],
+              ["/proc/log/home/", /"stage_written"/],
+              ["/proc/changes/home/", /"stage_written"/],
+              ["/home/", /^a$/m],
+            ] as const
+          ) {
+            const { status, text } = await server.send({ method: "GET", target });
+            assertEquals([target, end, status], [target, end, 200], text);
+            assertMatch(text, found);
+          }
+        } finally {
+          await server.close();
+        }
+      });
+    }
+  },
+});

@@ -29,6 +29,7 @@ import {
 } from "../changes.ts";
 import { unpackEntry } from "../packed_entry.ts";
 import { tryRemove } from "../file/durable_fs.ts";
+import { assertRegularFiles } from "../file/regular_files.ts";
 import { readMark } from "../idempotency_mark.ts";
 import { StoreError } from "../store.ts";
 import {
@@ -89,12 +90,7 @@ export class ChangeFile {
    */
   open(): boolean {
     this.close();
-    try {
-      this.#openFile();
-    } catch {
-      this.close(); // damaged
-    }
-    if (this.#db !== undefined && this.#isComplete()) return true;
+    if (this.#openComplete()) return true;
     this.close();
     for (const end of ["", "-wal", "-shm"]) tryRemove(`${this.#path}${end}`);
     this.#openFile().exec(sql.CREATE);
@@ -547,13 +543,16 @@ export class ChangeFile {
   }
 
   #openFile(): DatabaseSync {
+    assertRegularFiles(this.#path);
     const db = this.#db = new DatabaseSync(this.#path);
     db.exec(sql.SETUP);
     return db;
   }
 
-  #isComplete(): boolean {
+  /** Opens the file; false if it is damaged or not complete. */
+  #openComplete(): boolean {
     try {
+      this.#openFile();
       if (Number(this.#get(sql.SCHEMA_VERSION)?.user_version) !== sql.INDEX_VERSION) return false;
       const last = this.#get(sql.LAST_CHANGE);
       this.#last = Number(last?.seq ?? 0);

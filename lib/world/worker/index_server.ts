@@ -8,6 +8,7 @@ import { DatabaseSync } from "node:sqlite";
 import { CHAIN_EVENTS_PER_READ } from "../../limits.ts";
 import { pathExists, TRASH_FOLDER, WORLD_FILE } from "../file/durable_fs.ts";
 import { readChain } from "../file/read_chain.ts";
+import { assertRegularFiles } from "../file/regular_files.ts";
 import { folderFault } from "../file/folder_identity.ts";
 import { fromFolderName } from "../name.ts";
 import { toStoreError } from "../sqlite_errors.ts";
@@ -152,6 +153,7 @@ function readTrashedChain(
   let db: DatabaseSync | undefined;
   try {
     if (!pathExists(`${data}/${path}`)) return { chain: "", parts: [], more: false };
+    assertRegularFiles(`${data}/${path}`);
     db = new DatabaseSync(`${data}/${path}`);
     return readChain(db, name, after, limit);
   } catch {

@@ -8,6 +8,7 @@
 import { DatabaseSync } from "node:sqlite";
 import { SEARCH_STEP_MS } from "../../search_limits.ts";
 import { tryRemove } from "../file/durable_fs.ts";
+import { assertRegularFiles } from "../file/regular_files.ts";
 import type {
   SearchEntry,
   SearchFileCounts,
@@ -162,6 +163,7 @@ export class SearchFile {
   }
 
   #openFile(): OpenFile {
+    assertRegularFiles(this.#path);
     // The texts of all worlds are in the file. SQLite gives its log the mode of the file.
     Deno.openSync(this.#path, { write: true, create: true, mode: 0o600 }).close();
     const db = new DatabaseSync(this.#path);

@@ -279,13 +279,21 @@ export function passesLock(caller: Caller, holder: Caller): boolean {
 
 /**
  * Decides whether a caller can copy the file of a world. The file contains everything, so the
- * caller must be able to read the world without redaction.
+ * caller must be able to read the world without redaction, and every world that its events name.
+ *
+ * @param named paths of the worlds that its events name, if they are known
  */
-export function decideCopy(caller: Caller, path: string): Decision {
+export function decideCopy(
+  caller: Caller,
+  path: string,
+  named: readonly string[] = [],
+): Decision {
   const decision = decide(caller, "read", path);
-  return decision.allowed && isRedacted(caller, path)
-    ? refuse(caller, "copy", path, "T3")
-    : decision;
+  if (!decision.allowed) return decision;
+  if (isRedacted(caller, path)) return refuse(caller, "copy", path, "T3");
+  if (named.every((other) => canRead(caller, other))) return decision;
+  const what = `${path}, whose log names a world that the caller cannot read`;
+  return refuse(caller, "copy", what, "T3");
 }
 
 /**

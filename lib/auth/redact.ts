@@ -7,6 +7,7 @@
 
 import { decodeText } from "../base/decode_text.ts";
 import { sha256Hex } from "../base/hash.ts";
+import { OTHER_NAMES } from "../world/named_worlds.ts";
 import type { ChainEvent, World } from "../world/store.ts";
 import type { Caller } from "./caller.ts";
 import { canRead, isRedacted } from "./policy.ts";
@@ -36,9 +37,6 @@ const SAFE_PAYLOAD = new Set([
   "copied_from",
   "name",
 ]);
-
-/** Members of events that contain the path of another world. */
-const OTHER_NAMES = new Set(["from", "to", "moved_from", "copied_from"]);
 
 const redactedWorlds = new WeakMap<World, World>();
 

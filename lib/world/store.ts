@@ -255,6 +255,8 @@ export interface AuditResult {
 /** A copy of a world's file: one consistent state in one file, without a write-ahead log. */
 export interface Snapshot {
   readonly version: number;
+  /** Paths of the worlds that its events name; its own path can be among them. */
+  readonly named: readonly string[];
   /** Length of the body in bytes. */
   readonly length: number;
   /** The file in SQLite's format. The receiver must read a stream to its end or cancel it. */

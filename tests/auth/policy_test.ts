@@ -19,6 +19,7 @@ import {
   CHALLENGE,
   decide,
   decideCall,
+  decideCopy,
   decideEntry,
   decideFallback,
   decideTree,
@@ -312,6 +313,23 @@ Deno.test("isRedacted() returns true for /etc/fstab below T3", () => {
     for (const path of ["/", "/etc", "/etc/fstabs", "/etc/passwd", "/home/etc/fstab"]) {
       assertEquals(isRedacted(caller, path), false, `${caller.by} ${path}`);
     }
+  }
+});
+
+Deno.test("decideCopy() refuses a world whose events name one that the caller cannot read", () => {
+  const scratch = cap("r", "/home/scratch");
+  const rows: [Caller, readonly string[], boolean][] = [
+    [scratch, [], true],
+    [scratch, ["/home/scratch/x", "/usr/x"], true],
+    [scratch, ["/home/scratch/x", "/home/other"], false],
+    [T2, ["/home/other"], true],
+    [T2, ["/boot/x"], false],
+    [T3, ["/boot/x"], true],
+  ];
+  for (const [caller, named, isAllowed] of rows) {
+    const decision = decideCopy(caller, "/home/scratch/x", named);
+    assertEquals(decision.allowed, isAllowed, `${caller.by} ${named}`);
+    assert(decision.allowed || !/other|boot/.test(decision.detail));
   }
 });
 

@@ -62,13 +62,16 @@ async function respondCopy(
   key?: string,
 ): Promise<Response> {
   const pending = store.snapshot(name, key, toJobCaller(context));
-  const { body, length } = await withAbsenceExplained(
+  const { body, length, named } = await withAbsenceExplained(
     store,
     context.caller,
     name,
     "copy",
     pending,
   );
+  const decision = decideCopy(context.caller, `/${name}`, named);
+  if (!decision.allowed && body instanceof ReadableStream) await body.cancel();
+  assertAllowed(decision);
   return new Response(body, {
     headers: { ...headersOf(name, length), "content-length": String(length) },
   });

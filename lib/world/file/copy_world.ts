@@ -25,6 +25,8 @@ export interface CopyOptions {
   readonly versions: number;
   /** Signs the events of the copy with another key; if absent, the HMACs are copied. */
   readonly signers?: CopySigners;
+  /** Called with the payload of each event. */
+  readonly onPayload?: (payload: string) => void;
 }
 
 /** The two keys of a copy whose chain is signed with another key. */
@@ -56,7 +58,7 @@ type Row = Record<string, SQLInputValue>;
 export function* copyWorldInSteps(
   from: DatabaseSync,
   to: DatabaseSync,
-  { versions, signers }: CopyOptions,
+  { versions, signers, onPayload }: CopyOptions,
 ): Generator<void, number> {
   from.exec("BEGIN");
   to.exec(sql.CREATE_WORLD);
@@ -67,7 +69,7 @@ export function* copyWorldInSteps(
   }
   const { stage_html, version, updated_at, ext, headers, state } = valuesOf(stage);
   insert(to.prepare(sql.INSERT_STAGE), [stage_html, version, updated_at, ext, headers, state]);
-  yield* copyEvents(from, to, signers);
+  yield* copyEvents(from, to, signers, onPayload);
   const newest = Number(version);
   if (from.prepare(sql.HAS_HISTORY).get() !== undefined) {
     const beyond = from.prepare(sql.VERSION_BEYOND).get(versions)?.version;
@@ -90,6 +92,7 @@ function* copyEvents(
   from: DatabaseSync,
   to: DatabaseSync,
   signers?: CopySigners,
+  onPayload?: (payload: string) => void,
 ): Generator<void, void> {
   const page = prepareExact(from, sql.EVENTS_AFTER);
   const add = to.prepare(sql.INSERT_EVENT);
@@ -99,6 +102,7 @@ function* copyEvents(
     for (const found of rows) {
       const row = valuesOf(found);
       last = row.id ?? null;
+      if (typeof row.payload === "string") onPayload?.(row.payload);
       const { hmac, prev_hmac } = signer?.sign(row) ?? row;
       insert(add, [row.id, row.timestamp, row.event_type, row.payload, hmac, prev_hmac]);
     }

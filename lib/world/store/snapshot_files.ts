@@ -87,8 +87,10 @@ export class SnapshotFiles {
     const copy = await this.#copy(name, key, caller);
     const { result } = copy;
     if (result === undefined) return undefined;
-    const { version } = result;
-    if ("bytes" in result) return { version, length: result.bytes.length, body: result.bytes };
+    const { version, named } = result;
+    if ("bytes" in result) {
+      return { version, named, length: result.bytes.length, body: result.bytes };
+    }
     const { path, length } = result;
     const stream = { client: caller.client };
     const done = () => void this.#open.delete(stream);
@@ -98,7 +100,7 @@ export class SnapshotFiles {
       this.#assertPlace(caller);
       this.#open.add(stream);
       const file = await Deno.open(path, { read: true });
-      return { version, length, body: contentOf(file, this.#limits.stallMs, done, onStall) };
+      return { version, named, length, body: contentOf(file, this.#limits.stallMs, done, onStall) };
     } catch (error) {
       done();
       throw error;

@@ -227,7 +227,11 @@ export type LimitedResult = ReadResult | "long";
 
 /** A copy of a world's file: its bytes, or path and length of a file. */
 export type SnapshotResult =
-  & { readonly version: number }
+  & {
+    readonly version: number;
+    /** Paths of the worlds that its events name. */
+    readonly named: readonly string[];
+  }
   & (
     | { readonly bytes: Uint8Array<ArrayBuffer> }
     | { readonly path: string; readonly length: number }

@@ -22,6 +22,7 @@ import {
 } from "../event_chain.ts";
 import { isOpenError, sqliteErrorCode, toStoreError } from "../sqlite_errors.ts";
 import { toFolderName } from "../name.ts";
+import { namedWorlds } from "../named_worlds.ts";
 import type {
   CatalogRow,
   FileStamp,
@@ -206,11 +207,14 @@ export class Reader {
       : { from: this.#sign, to: createChainSigner(key) };
     const { versions } = this.setup.history;
     try {
-      const copy = (to: DatabaseSync) =>
-        runSteps(
-          copyWorldInSteps(from, to, { versions, ...(signers === undefined ? {} : { signers }) }),
-          signal,
-        );
+      const named = new Set<string>();
+      const onPayload = (payload: string) =>
+        namedWorlds(payload).forEach((path) => named.add(path));
+      const options = { versions, onPayload, ...(signers === undefined ? {} : { signers }) };
+      const copy = async (to: DatabaseSync) => {
+        const version = await runSteps(copyWorldInSteps(from, to, options), signal);
+        return { version, named: [...named] };
+      };
       const bytes = Number(getRow(from, sql.FILE_SIZE)?.bytes);
       if (bytes <= MAX_IN_MEMORY_SNAPSHOT_BYTES) return await copyToMemory(copy);
       return await copyToFile(path, copy);
@@ -269,13 +273,13 @@ async function nextStep(signal: AbortSignal | undefined): Promise<void> {
   if (signal?.aborted) throw new StoreError("busy", "Cannot complete the job: it was stopped");
 }
 
-type Copy = (to: DatabaseSync) => Promise<number>;
+type Copy = (to: DatabaseSync) => Promise<Pick<SnapshotResult, "version" | "named">>;
 
 async function copyToMemory(copy: Copy): Promise<SnapshotResult> {
   const to = new DatabaseSync(":memory:");
   try {
-    const version = await copy(to);
-    return { version, bytes: new Uint8Array(to.serialize()) };
+    const copied = await copy(to);
+    return { ...copied, bytes: new Uint8Array(to.serialize()) };
   } finally {
     to.close();
   }
@@ -289,9 +293,9 @@ async function copyToFile(path: string, copy: Copy): Promise<SnapshotResult> {
     try {
       // The file is deleted after the response, so it does not have to survive a crash.
       to.exec("PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF");
-      const version = await copy(to);
+      const copied = await copy(to);
       to.close();
-      return { version, path, length: Deno.statSync(path).size };
+      return { ...copied, path, length: Deno.statSync(path).size };
     } finally {
       if (to.isOpen) to.close();
     }

@@ -66,6 +66,40 @@ test("POST /proc/snapshot signs the copy with the key in the body and does not r
   assertEquals(faults((await server.send({ method: "GET", target })).body, KEY, "home/x"), []);
 });
 
+test("/proc/snapshot shows no name that the caller cannot read", async (server) => {
+  for (const path of ["/home/hid/copied", "/home/hid/moved", "/home/team/own"]) {
+    await server.approve("PUT", path, path);
+  }
+  const transfers = [
+    ["COPY", "hid/copied", "team/copied"],
+    ["MOVE", "hid/moved", "team/moved"],
+    ["MOVE", "team/own", "team/renamed"],
+  ];
+  for (const [method = "", from, to] of transfers) {
+    const headers = { ...bearer(server.approveToken), destination: `/dav/home/${to}` };
+    const reply = await server.send({ method, target: `/dav/home/${from}`, headers });
+    assertEquals(reply.status, 201, reply.text);
+  }
+  const inside = bearer(server.capability("/home/team", "rw"));
+  const statusOf = async (name: string, headers: Record<string, string>) => {
+    const reply = await server.send({ method: "GET", target: `/proc/snapshot/${name}`, headers });
+    if (reply.status === 403) {
+      assertMatch(
+        reply.text,
+        /whose log names a world that the caller cannot read.* T3 is required/,
+      );
+    }
+    assertEquals(reply.status === 403 && /hid/.test(reply.text), false);
+    return reply.status;
+  };
+  assertEquals(await statusOf("home/team/renamed", inside), 200);
+  for (const name of ["home/team/copied", "home/team/moved"]) {
+    assertEquals(await statusOf(name, inside), 403);
+    assertEquals(await statusOf(name, bearer(server.approveToken)), 200);
+    assertEquals(await statusOf(name, {}), 200);
+  }
+});
+
 test("/proc/snapshot requires the right to read the whole world", async (server, t) => {
   await put(server, "/home/x", "one");
   await put(server, "/etc/fstab", FSTAB);

@@ -31,7 +31,7 @@ function withFiles(
 /** Creates a copy of 200 000 bytes, each with the number of the copy. */
 const makeFile: CopyFile = async ({ path }) => {
   await Deno.writeFile(path, new Uint8Array(200_000).fill(path.length));
-  return { version: 1, path, length: 200_000 };
+  return { version: 1, named: [], path, length: 200_000 };
 };
 
 Deno.test("SnapshotFiles.create() returns the stream of an unlinked file", () =>
@@ -70,7 +70,7 @@ Deno.test("SnapshotFiles.create() does not count short, failed and missing copie
   const make: CopyFile = ({ name }) => {
     if (name === "home/bad") return Promise.reject(new Error("no"));
     if (name === "home/none") return Promise.resolve(undefined);
-    return Promise.resolve({ version: 1, bytes: new Uint8Array(3) });
+    return Promise.resolve({ version: 1, named: [], bytes: new Uint8Array(3) });
   };
   await withFiles(1, make, async (files) => {
     const names = ["home/a", "home/bad", "home/b", "home/none", "home/c"];

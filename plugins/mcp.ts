@@ -539,6 +539,8 @@ const SESSION_IDLE_MS = 60 * 60 * 1000;
 const SESSION_LIFETIME_MS = 7 * 24 * 60 * 60 * 1000;
 /** Ended sessions whose ids are remembered. */
 const MAX_ENDED_SESSIONS = 1024;
+/** Longest path or URI of a world, and longest path with a query, in characters; the server has this limit. */
+const MAX_PATH_CHARS = 8192;
 /** Longest name of a client that is recorded, in characters. */
 const MAX_CLIENT_CHARS = 128;
 /** Longest text that one tool returns, in characters; a longer one is cut, and the rest can be read. */
@@ -663,6 +665,8 @@ class ServerRefusal extends Error {
 /** Header in which writes record the name of the client. */
 const CLIENT_HEADER = "x-meta-mcp-client";
 const NO_TYPE = "about:blank";
+/** Characters of a path that an error quotes. */
+const QUOTED_CHARS = 100;
 
 /**
  * Sends a request to the server.
@@ -677,12 +681,22 @@ async function callServer(
   path: string,
   init: RequestInit = {},
 ): Promise<Response> {
+  const method = init.method ?? "GET";
+  if (path.length > MAX_PATH_CHARS) {
+    throw new ServerRefusal(
+      414,
+      `Cannot ${method} ${
+        path.slice(0, QUOTED_CHARS)
+      }…: with its query the path has ${path.length} ` +
+        `characters; at most ${MAX_PATH_CHARS} are possible`,
+      { type: NO_TYPE, title: "Path too long" },
+    );
+  }
   let response: Response;
   try {
     response = await fetch(path, { redirect: "manual", ...init, signal });
   } catch (error) {
     signal.throwIfAborted();
-    const method = init.method ?? "GET";
     const reason = error instanceof Error ? error.message : "unknown error";
     const outcome = method === "GET"
       ? ""
@@ -846,6 +860,9 @@ interface NamedPath {
  * @param given the argument; a slash at the end names a collection
  */
 function readPath(given: string): NamedPath | PathFault {
+  if (given.length > MAX_PATH_CHARS) {
+    return { fault: `it has more than ${MAX_PATH_CHARS} characters` };
+  }
   if (given.startsWith(URI_START)) return readUri(given);
   const path = given.normalize("NFC");
   const isCollection = path.endsWith("/");
@@ -857,6 +874,9 @@ function readPath(given: string): NamedPath | PathFault {
 
 /** Reads the URI of a resource: `elastik:///home/x`, percent-encoded. */
 function readUri(uri: string): NamedPath | PathFault {
+  if (uri.length > MAX_PATH_CHARS) {
+    return { fault: `it has more than ${MAX_PATH_CHARS} characters` };
+  }
   if (!uri.startsWith(`${URI_START}/`)) return { fault: `a URI begins with ${URI_START}/` };
   if (/[?#]/.test(uri)) return { fault: "a URI of a world has no query and no fragment" };
   try {
@@ -1154,15 +1174,18 @@ function isRpcId(value: unknown): value is RpcId {
   return typeof value === "string" ? value.length <= MAX_ID_CHARS : Number.isSafeInteger(value);
 }
 
-/** Strings, and brackets outside of them. */
-const JSON_TOKENS = /"(?:[^"\\]|\\[^])*"?|[[\]{}]/g;
-
 /** Whether brackets are nested too deeply; whether they match is left to the parser. */
 function isTooDeep(text: string): boolean {
   let depth = 0;
-  for (const { 0: token } of text.matchAll(JSON_TOKENS)) {
-    if (token === "[" || token === "{") depth++;
-    else if (token === "]" || token === "}") depth--;
+  let isInString = false;
+  // A regular expression that skips strings fails on very long ones.
+  for (let i = 0; i < text.length; i++) {
+    const char = text[i];
+    if (char === '"') isInString = !isInString;
+    else if (isInString && char === "\\") i++;
+    else if (isInString) continue;
+    else if (char === "[" || char === "{") depth++;
+    else if (char === "]" || char === "}") depth--;
     if (depth > MAX_NESTING) return true;
   }
   return false;
@@ -2634,7 +2657,9 @@ function resourcePath(uri: unknown): NamedPath {
     ? "it names a collection; list its worlds with the tool list"
     : undefined;
   if (fault === undefined && !("fault" in path)) return path;
-  throw new RpcError(RPC_CODES.invalidParams, `Cannot read the resource: ${fault}`, 200, { uri });
+  // A text that a client sends instead of a URI can be very long.
+  const data = typeof uri === "string" && uri.length <= MAX_PATH_CHARS ? { uri } : undefined;
+  throw new RpcError(RPC_CODES.invalidParams, `Cannot read the resource: ${fault}`, 200, data);
 }
 
 class ContentTooLong extends Error {}

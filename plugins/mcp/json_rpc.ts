@@ -146,15 +146,18 @@ function isRpcId(value: unknown): value is RpcId {
   return typeof value === "string" ? value.length <= MAX_ID_CHARS : Number.isSafeInteger(value);
 }
 
-/** Strings, and brackets outside of them. */
-const JSON_TOKENS = /"(?:[^"\\]|\\[^])*"?|[[\]{}]/g;
-
 /** Whether brackets are nested too deeply; whether they match is left to the parser. */
 function isTooDeep(text: string): boolean {
   let depth = 0;
-  for (const { 0: token } of text.matchAll(JSON_TOKENS)) {
-    if (token === "[" || token === "{") depth++;
-    else if (token === "]" || token === "}") depth--;
+  let isInString = false;
+  // A regular expression that skips strings fails on very long ones.
+  for (let i = 0; i < text.length; i++) {
+    const char = text[i];
+    if (char === '"') isInString = !isInString;
+    else if (isInString && char === "\\") i++;
+    else if (isInString) continue;
+    else if (char === "[" || char === "{") depth++;
+    else if (char === "]" || char === "}") depth--;
     if (depth > MAX_NESTING) return true;
   }
   return false;

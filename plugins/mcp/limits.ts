@@ -31,6 +31,8 @@ export const SESSION_IDLE_MS = 60 * 60 * 1000;
 export const SESSION_LIFETIME_MS = 7 * 24 * 60 * 60 * 1000;
 /** Ended sessions whose ids are remembered. */
 export const MAX_ENDED_SESSIONS = 1024;
+/** Longest path or URI of a world, and longest path with a query, in characters; the server has this limit. */
+export const MAX_PATH_CHARS = 8192;
 /** Longest name of a client that is recorded, in characters. */
 export const MAX_CLIENT_CHARS = 128;
 /** Longest text that one tool returns, in characters; a longer one is cut, and the rest can be read. */

@@ -4,7 +4,7 @@ import { mediaTypeOf } from "../kit/media_types.ts";
 import { readBody } from "../kit/read_body.ts";
 import { coveredPrefix, entryPath, rowsOf } from "./find_tools.ts";
 import { type Members, RPC_CODES, RpcError } from "./json_rpc.ts";
-import { MAX_RESOURCE_BYTES, PAGE_SIZE } from "./limits.ts";
+import { MAX_PATH_CHARS, MAX_RESOURCE_BYTES, PAGE_SIZE } from "./limits.ts";
 import { callServer, readJson, type ServerCaller, ServerRefusal } from "./server_call.ts";
 import { type NamedPath, readUri, URI_START, urlPath, worldUri } from "./world_path.ts";
 
@@ -114,7 +114,9 @@ export function resourcePath(uri: unknown): NamedPath {
     ? "it names a collection; list its worlds with the tool list"
     : undefined;
   if (fault === undefined && !("fault" in path)) return path;
-  throw new RpcError(RPC_CODES.invalidParams, `Cannot read the resource: ${fault}`, 200, { uri });
+  // A text that a client sends instead of a URI can be very long.
+  const data = typeof uri === "string" && uri.length <= MAX_PATH_CHARS ? { uri } : undefined;
+  throw new RpcError(RPC_CODES.invalidParams, `Cannot read the resource: ${fault}`, 200, data);
 }
 
 class ContentTooLong extends Error {}

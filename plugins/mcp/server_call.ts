@@ -7,7 +7,7 @@ import type { PluginFetch } from "../kit/env.ts";
 import { parseRecord } from "../kit/json_record.ts";
 import { readProblem } from "../kit/read_problem.ts";
 import { readStart } from "../kit/read_start.ts";
-import { MAX_LIST_BYTES } from "./limits.ts";
+import { MAX_LIST_BYTES, MAX_PATH_CHARS } from "./limits.ts";
 
 /** Who calls, and how long. */
 export interface ServerCaller {
@@ -49,6 +49,8 @@ export class ServerRefusal extends Error {
 /** Header in which writes record the name of the client. */
 const CLIENT_HEADER = "x-meta-mcp-client";
 const NO_TYPE = "about:blank";
+/** Characters of a path that an error quotes. */
+const QUOTED_CHARS = 100;
 
 /**
  * Sends a request to the server.
@@ -63,12 +65,22 @@ export async function callServer(
   path: string,
   init: RequestInit = {},
 ): Promise<Response> {
+  const method = init.method ?? "GET";
+  if (path.length > MAX_PATH_CHARS) {
+    throw new ServerRefusal(
+      414,
+      `Cannot ${method} ${
+        path.slice(0, QUOTED_CHARS)
+      }…: with its query the path has ${path.length} ` +
+        `characters; at most ${MAX_PATH_CHARS} are possible`,
+      { type: NO_TYPE, title: "Path too long" },
+    );
+  }
   let response: Response;
   try {
     response = await fetch(path, { redirect: "manual", ...init, signal });
   } catch (error) {
     signal.throwIfAborted();
-    const method = init.method ?? "GET";
     const reason = error instanceof Error ? error.message : "unknown error";
     const outcome = method === "GET"
       ? ""

@@ -6,6 +6,7 @@
 
 import { encodePath } from "../kit/encode_path.ts";
 import { NAMESPACES, worldNameFault } from "../kit/world_name.ts";
+import { MAX_PATH_CHARS } from "./limits.ts";
 
 /** Start of the URI of every resource; the path of the world follows. */
 export const URI_START = "elastik://";
@@ -29,6 +30,9 @@ export interface NamedPath {
  * @param given the argument; a slash at the end names a collection
  */
 export function readPath(given: string): NamedPath | PathFault {
+  if (given.length > MAX_PATH_CHARS) {
+    return { fault: `it has more than ${MAX_PATH_CHARS} characters` };
+  }
   if (given.startsWith(URI_START)) return readUri(given);
   const path = given.normalize("NFC");
   const isCollection = path.endsWith("/");
@@ -40,6 +44,9 @@ export function readPath(given: string): NamedPath | PathFault {
 
 /** Reads the URI of a resource: `elastik:///home/x`, percent-encoded. */
 export function readUri(uri: string): NamedPath | PathFault {
+  if (uri.length > MAX_PATH_CHARS) {
+    return { fault: `it has more than ${MAX_PATH_CHARS} characters` };
+  }
   if (!uri.startsWith(`${URI_START}/`)) return { fault: `a URI begins with ${URI_START}/` };
   if (/[?#]/.test(uri)) return { fault: "a URI of a world has no query and no fragment" };
   try {

@@ -6,7 +6,7 @@ import {
   resultMessage,
   RpcError,
 } from "../../../plugins/mcp/json_rpc.ts";
-import { MAX_ID_CHARS, MAX_NESTING } from "../../../plugins/mcp/limits.ts";
+import { MAX_ID_CHARS, MAX_MESSAGE_BYTES, MAX_NESTING } from "../../../plugins/mcp/limits.ts";
 
 Deno.test("parseMessage() distinguishes requests, notifications and responses", () => {
   const rows: [text: string, kind: string][] = [
@@ -54,6 +54,9 @@ Deno.test("parseMessage() accepts nesting and ids up to their limits and no more
   const text = "[".repeat(100);
   const inText = `{"jsonrpc":"2.0","id":1,"method":"a","params":{"x":"\\"${text}"}}`;
   assertStrictEquals(parseMessage(inText).kind, "request");
+  // A string that does not end, and one that does, as long as a message can be.
+  assertThrows(() => parseMessage(`"${"x".repeat(MAX_MESSAGE_BYTES - 1)}`), { code: -32700 });
+  assertThrows(() => parseMessage(`"${"\\\\x".repeat(MAX_MESSAGE_BYTES / 3)}`), { code: -32700 });
   const named = (length: number): string =>
     JSON.stringify({ jsonrpc: "2.0", id: "x".repeat(length), method: "a" });
   assertStrictEquals(parseMessage(named(MAX_ID_CHARS)).kind, "request");

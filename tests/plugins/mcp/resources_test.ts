@@ -1,5 +1,5 @@
 import { assertEquals, assertRejects, assertThrows } from "../../support/assert.ts";
-import { MAX_RESOURCE_BYTES } from "../../../plugins/mcp/limits.ts";
+import { MAX_PATH_CHARS, MAX_RESOURCE_BYTES } from "../../../plugins/mcp/limits.ts";
 import {
   assertReadable,
   listResources,
@@ -110,4 +110,7 @@ Deno.test("resourcePath() accepts the URI of a world only", () => {
   ) {
     assertThrows(() => resourcePath(uri), { code: -32602 });
   }
+  // The response does not repeat a text of any length.
+  const long = `elastik:///home/${"x".repeat(MAX_PATH_CHARS)}`;
+  assertThrows(() => resourcePath(long), { code: -32602, data: undefined });
 });

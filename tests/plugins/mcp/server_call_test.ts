@@ -1,6 +1,12 @@
-import { assertEquals, assertRejects, assertStrictEquals } from "../../support/assert.ts";
-import { MAX_LIST_BYTES } from "../../../plugins/mcp/limits.ts";
-import { callServer, readJson, sendChange, versionOf } from "../../../plugins/mcp/server_call.ts";
+import { assert, assertEquals, assertRejects, assertStrictEquals } from "../../support/assert.ts";
+import { MAX_LIST_BYTES, MAX_PATH_CHARS } from "../../../plugins/mcp/limits.ts";
+import {
+  callServer,
+  readJson,
+  sendChange,
+  ServerRefusal,
+  versionOf,
+} from "../../../plugins/mcp/server_call.ts";
 import { FakeServer, problem, untilAborted } from "./fake_server.ts";
 
 Deno.test("callServer() throws what the server answers, with its own detail", async () => {
@@ -31,6 +37,17 @@ Deno.test("callServer() says that a change without a response may have happened"
   await assertRejects(callServer(server.caller, "/home/x"), {
     message: "Cannot confirm GET /home/x: the connection ended",
   });
+});
+
+Deno.test("callServer() sends no path that the server would not read, and quotes a part of it", async () => {
+  const server = new FakeServer();
+  const path = (length: number) => `/home/x?trash=${"y".repeat(length - 14)}`;
+  await callServer(server.caller, path(MAX_PATH_CHARS), { method: "PUT" });
+  const refused = callServer(server.caller, path(MAX_PATH_CHARS + 1), { method: "PUT" });
+  const error = await refused.then(() => undefined, (error: unknown) => error);
+  assert(error instanceof ServerRefusal && error.status === 414);
+  assert(error.message.startsWith("Cannot PUT /home/x?trash=yyy") && error.message.length < 300);
+  assertEquals(server.requests.length, 1);
 });
 
 Deno.test("callServer() rejects with the reason of the signal after it is aborted", async () => {

@@ -1,4 +1,5 @@
 import { assert, assertEquals } from "../../support/assert.ts";
+import { MAX_PATH_CHARS } from "../../../plugins/mcp/limits.ts";
 import { readPath, readUri, urlPath, worldUri } from "../../../plugins/mcp/world_path.ts";
 
 Deno.test("readPath() reads paths of worlds and collections in every spelling of a tool", () => {
@@ -53,6 +54,14 @@ Deno.test("readPath() refuses everything that is not below a namespace of worlds
   ) {
     assert("fault" in readPath(given), JSON.stringify(given));
   }
+});
+
+Deno.test("readPath() and readUri() refuse what is longer than a path can be", () => {
+  const long = `/home/${"x".repeat(MAX_PATH_CHARS)}`;
+  assert("name" in readPath(long.slice(0, MAX_PATH_CHARS)));
+  const fault = { fault: `it has more than ${MAX_PATH_CHARS} characters` };
+  assertEquals(readPath(long.slice(0, MAX_PATH_CHARS + 1)), fault);
+  assertEquals(readUri(`elastik://${long}`), fault);
 });
 
 Deno.test("urlPath() writes a path that cannot leave the server", () => {

@@ -105,9 +105,15 @@ export function bindToCaller(
   };
 }
 
-/** Checks whether an operation failed only because the client disconnected. */
-export function isClientGone(error: unknown): boolean {
-  return error instanceof DOMException && error.name === "AbortError";
+/**
+ * Checks whether an operation failed only because the client disconnected, or because the plugin that
+ * sent the request does not wait for it any more.
+ */
+export function isClientGone(error: unknown, request: Request): boolean {
+  if (error instanceof Problem) return false;
+  if (error instanceof DOMException && error.name === "AbortError") return true;
+  const { signal } = request;
+  return signal.aborted && error === signal.reason;
 }
 
 /**

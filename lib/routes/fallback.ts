@@ -74,7 +74,7 @@ export class Fallback {
       if (this.#isAcceptable(context, response)) return response;
       await response.body?.cancel();
     } catch (error) {
-      if (isClientGone(error)) return undefined;
+      if (isClientGone(error, request)) return undefined;
       // The client gets the 404; the failure is logged for the operator.
       const reason = error instanceof Problem ? `${error.status} ${error.detail}` : String(error);
       log(`fallback failed: ${request.method} ${target.path.slice(0, 200)}: ${reason}`, "fallback");

@@ -388,7 +388,7 @@ export function createApp(server: ServerContext, gateOptions: GateOptions): App 
     context: RequestContext | undefined,
   ): Promise<Response> {
     // The client has disconnected and nothing failed; nginx logs such requests as 499.
-    if (isClientGone(thrown)) return new Response(null, { status: 499 });
+    if (isClientGone(thrown, request)) return new Response(null, { status: 499 });
     const error = toStoreProblem(thrown, request.method, context?.target.path ?? "/");
     if (error instanceof Problem && error.type === "not-found" && context !== undefined) {
       const resolved = await fallback.resolve(context);

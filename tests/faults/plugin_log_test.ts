@@ -36,6 +36,9 @@ const ways = {
   nothing: () => undefined,
   subrequest: (request, env) => env.machine.fetch("/home/breaks", put(failing())),
   asCaller: (request, env) => env.caller.fetch("/home/breaks", put(failing())),
+  waits: (request, env) => new Response(new ReadableStream({ async pull() {
+    await env.caller.fetch("/proc/changes/home/?after=now&wait=60");
+  } })),
   forwards: (request, env) => env.machine.fetch("/home/breaks", put(request.body)),
 };
 export default { fetch(request, env, context) {
@@ -112,6 +115,22 @@ Deno.test("a failure of a plugin writes no stack to the server's log", async (t)
           check(start);
         });
       }
+      await t.step("a client leaves while a subrequest of the plugin waits", async () => {
+        const start = server.log.length;
+        const connection = await Connection.open(server.port);
+        await connection.write(
+          `GET /breaks/waits HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer ${TOKEN}\r\n\r\n`,
+        );
+        const calls = async (count: number) => {
+          const { text } = await server.approve("GET", "/proc/metrics");
+          return text.includes(`elastik_plugin_calls_open{plugin="breaks"} ${count}\n`);
+        };
+        await eventually(() => calls(1), "the subrequest waits");
+        connection.close();
+        await eventually(() => calls(0), "the subrequest has ended");
+        await settle();
+        assertEquals(server.log.slice(start), []);
+      });
       await t.step("a client leaves while the plugin forwards its body", async () => {
         const start = server.log.length;
         const connection = await Connection.open(server.port);
@@ -125,6 +144,7 @@ Deno.test("a failure of a plugin writes no stack to the server's log", async (t)
         check(start);
       });
       assertEquals((await server.approve("GET", "/breaks/later")).status, 200, "it still answers");
+      check(0); // a failure can be logged after its step
     });
   });
 });

@@ -28,6 +28,7 @@ Deno.test(`a request that SIGKILL interrupts is made once if it is repeated (${R
     let server = await start();
     const lines = new Map<string, string[]>();
     const deletions: Attempt[] = [];
+    const restores: Attempt[] = [];
     try {
       const approve = approval(data);
       /** Sends an attempt; returns whether the server answered. */
@@ -72,18 +73,34 @@ Deno.test(`a request that SIGKILL interrupts is made once if it is repeated (${R
         const deletion = { path: `/home/gone-${round}/`, method: "DELETE", key: `d-${round}` };
         deletions.push(deletion);
         const deleting = send(deletion);
+        // Those that were deleted in the round before come back under other names.
+        const { trash = [] }: { trash?: string[] } = JSON.parse(deletions.at(-2)?.answer ?? "{}");
+        const back = trash.map((id, i) => ({
+          path: `/home/back-${round}/${i}?trash=${id}`,
+          method: "PUT",
+          key: `b-${i}`,
+        }));
+        restores.push(...back);
+        const restoring = back.map(send);
         await new Promise((resume) => setTimeout(resume, random() * 12));
         await server.end("SIGKILL");
-        await Promise.all([...clients, deleting]);
+        await Promise.all([...clients, deleting, ...restoring]);
         server = await start();
         // Those that were not answered, and some that were.
         const lost = open.filter(({ answer }) => answer === undefined);
-        const repeated = [...lost, ...open.slice(-20), ...deletions];
+        const repeated = [...lost, ...open.slice(-20), ...deletions, ...restores];
         assertEquals(await Promise.all(repeated.map(send)), repeated.map(() => true));
       }
       for (const [path, sent] of lines) {
         const { text } = await server.ask(`${path}?raw`, { headers: approve });
         assertEquals(text.match(/.*\n/g)?.sort(), [...sent].sort(), path);
+      }
+      assertEquals(restores.length, 20 * (ROUNDS - 1));
+      for (const { path } of restores) {
+        const [name = ""] = path.split("?");
+        assertEquals((await server.ask(`${name}?raw`, { headers: approve })).text, "x");
+        const { text } = await server.ask(`/proc/log${name}`, { headers: approve });
+        assertEquals(text.match(/"type":"world_restored"/g)?.length, 1, name);
       }
       for (const { path, answer = "" } of deletions) {
         const { deleted }: { deleted: string[] } = JSON.parse(answer);

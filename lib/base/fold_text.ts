@@ -20,6 +20,11 @@ const DOTTED_I = /i\u0307+/g;
  */
 const SEGMENTS =
   /\P{M}[\p{M}\u1160-\u11ff\ud7b0-\ud7fb\u{16d63}-\u{16d6a}]*|[\p{M}\u1160-\u11ff\ud7b0-\ud7fb]+/gu;
+/** Marks of one character that are brought into the order of NFC; see {@link hasManyMarks}. */
+const ORDERED_MARKS = 30;
+const MANY_MARKS = /\p{M}{31}/u;
+const PARTS = /\P{M}*\p{M}{0,30}/gu;
+const MARK = /^\p{M}/u;
 const CONTINUES = /^[\p{M}\u1160-\u11ff\ud7b0-\ud7fb\u{16d63}-\u{16d6a}]/u;
 
 /**
@@ -38,6 +43,22 @@ const CONTINUES = /^[\p{M}\u1160-\u11ff\ud7b0-\ud7fb\u{16d63}-\u{16d6a}]/u;
  */
 export function foldText(text: string): string {
   if (SIMPLE.test(text)) return text.toLowerCase();
+  return hasManyMarks(text) ? (text.match(PARTS) ?? []).map(foldPart).join("") : foldPart(text);
+}
+
+/**
+ * Whether a character has more marks than in any language. NFC would sort them in a time that grows
+ * with the square of their number, so those after the 30th keep their places (UAX #15 §13).
+ */
+function hasManyMarks(text: string): boolean {
+  // So many marks cover one of these places. Looking at all takes longer than folding.
+  for (let at = ORDERED_MARKS; at < text.length; at += ORDERED_MARKS + 1) {
+    if (MARK.test(text.slice(at, at + 2))) return MANY_MARKS.test(text);
+  }
+  return false;
+}
+
+function foldPart(text: string): string {
   // Upper case first would keep ẞ apart from ss, lower case only would keep ß apart from it.
   return text.normalize("NFC").toLowerCase().toUpperCase().toLowerCase()
     // The language rules make Σ at the end of a word ς, which would depend on its neighbours.

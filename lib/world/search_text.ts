@@ -142,9 +142,12 @@ function findCut(text: string, wanted: number): number {
 /** @param isCut whether the line has text before `content` */
 function cutSnippet(
   content: string,
-  { start, end }: TextRange,
+  range: TextRange,
   isCut: boolean,
 ): Pick<LineMatch, "snippet" | "match"> {
+  const { start } = range;
+  // A character can have any number of marks, which are a part of the match.
+  const end = Math.min(range.end, start + SEARCH_OVERLAP_CHARS);
   const isShort = content.length <= SEARCH_SNIPPET_CHARS;
   const from = isShort ? 0 : findCut(content, Math.max(0, start - SNIPPET_LEAD_CHARS));
   const wanted = Math.max(from + SEARCH_SNIPPET_CHARS, end);

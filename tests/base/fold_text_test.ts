@@ -69,3 +69,29 @@ Deno.test("canCutAt() keeps surrogates, marks and Hangul together", () => {
   ];
   for (const [text, at, can] of cases) assertStrictEquals(canCutAt(text, at), can, text);
 });
+
+Deno.test("foldText() of any number of marks takes a time in proportion to it", () => {
+  const marks = (count: number) => `x ${"é".normalize("NFD")}${"\u0301\u0323".repeat(count)}y`;
+  for (const count of [14, 15, 16, 4_000]) {
+    const text = marks(count);
+    const folded = foldText(text);
+    assertStrictEquals(folded.length <= text.length && folded.startsWith("x "), true);
+    assertEquals(findFolded(text, foldText("X")), { start: 0, end: 1 });
+    assertEquals(findFolded(text, foldText("Y")), { start: text.length - 1, end: text.length });
+    // Characters above U+FFFF have two code units, so that the places are not aligned.
+    const wide = `ab${"\u{1e8d0}".repeat(count * 2)}`;
+    assertStrictEquals(foldText(wide), wide);
+  }
+  const timeOf = (count: number) => {
+    const text = marks(count);
+    foldText(text);
+    const times = Array.from({ length: 5 }, () => {
+      const start = performance.now();
+      foldText(text);
+      return performance.now() - start;
+    });
+    return Math.min(...times);
+  };
+  // Sorting them takes 400 times as long.
+  assert(timeOf(40_000) < 100 * timeOf(2_000));
+});

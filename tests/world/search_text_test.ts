@@ -69,6 +69,12 @@ Deno.test("findLines() cuts the snippet of a long line around the match", () => 
   assert(whole?.snippet.includes(long));
 });
 
+Deno.test("findLines() cuts a match that has more marks than any text", () => {
+  const [found] = matchesOf(`a${"\u0301".repeat(10_000)} b`, "\u00e1");
+  assertEquals(found?.match, { start: 0, end: SEARCH_OVERLAP_CHARS });
+  assertStrictEquals(found?.snippet.length, SEARCH_OVERLAP_CHARS + 1);
+});
+
 Deno.test("toGramQuery() asks for every three characters, as far as they narrow the result", () => {
   assertStrictEquals(toGramQuery("abcd"), '"abc" AND "bcd"');
   assertStrictEquals(toGramQuery("aaaaa"), '"aaa"');

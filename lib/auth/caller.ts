@@ -118,6 +118,21 @@ export function capabilityName(scope: Pick<Scope, "prefixes" | "names">): string
 }
 
 /**
+ * Splits what {@link capabilityName} returned into the prefix and the names with their `#`.
+ *
+ * @returns undefined for the name of another caller
+ */
+export function splitCapabilityName(
+  by: string,
+): { readonly prefix: string; readonly names: string } | undefined {
+  if (!by.startsWith("cap:/")) return undefined;
+  const hash = by.indexOf("#");
+  const end = hash < 0 ? by.length : hash;
+  const prefix = by.slice(4, end).replaceAll("%23", "#").replaceAll("%25", "%");
+  return { prefix, names: by.slice(end) };
+}
+
+/**
  * Checks whether a caller has the credential of a holder, or the capability from which the holder's
  * was derived. Two capabilities of one prefix are different credentials, also if events name them
  * alike.

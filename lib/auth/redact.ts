@@ -9,7 +9,7 @@ import { decodeText } from "../base/decode_text.ts";
 import { sha256Hex } from "../base/hash.ts";
 import { OTHER_NAMES } from "../world/named_worlds.ts";
 import type { ChainEvent, World } from "../world/store.ts";
-import type { Caller } from "./caller.ts";
+import { type Caller, splitCapabilityName } from "./caller.ts";
 import { canRead, isRedacted } from "./policy.ts";
 
 const HIDDEN = "***";
@@ -90,7 +90,7 @@ export function redactEvent<E extends Pick<ChainEvent, "payload">>(event: E): E 
 
 /**
  * Returns an event as a caller can see it. Names of other worlds that the caller cannot read are hidden,
- * and so is what {@link redactEvent} hides of a redacted world.
+ * also in the name of a capability, and so is what {@link redactEvent} hides of a redacted world.
  *
  * @param name name of the world in whose chain the event is; the caller can read it
  */
@@ -108,6 +108,10 @@ export function showEvent<E extends Pick<ChainEvent, "payload">>(
       ? isPath(value) && !canRead(caller, value)
       : key === "name" && value !== name && !canRead(caller, `/${value}`))
   ).map(([key]) => [key, HIDDEN]);
+  if ("by" in payload && typeof payload.by === "string") {
+    const by = showBy(caller, name, payload.by);
+    if (by !== payload.by) hidden.push(["by", by]);
+  }
   return hidden.length === 0
     ? shown
     : { ...shown, payload: { ...payload, ...Object.fromEntries(hidden) } };
@@ -125,6 +129,18 @@ export function showMove<E extends Pick<ChainEvent, "payload"> & { name: string 
   event: E,
 ): E {
   return showEvent(caller, also, { ...redactEvent(event), name: also });
+}
+
+/**
+ * The name of who made a change. The prefix of a capability is hidden if it neither contains the world
+ * nor can be read: the world was moved here from there.
+ */
+function showBy(caller: Caller, name: string, by: string): string {
+  const found = splitCapabilityName(by);
+  if (found === undefined || found.prefix === "/") return by;
+  const { prefix, names } = found;
+  const contains = `/${name}/`.startsWith(`${prefix}/`);
+  return contains || canRead(caller, prefix) ? by : `cap:${HIDDEN}${names}`;
 }
 
 /** `from` and `to` of a state transition are states and not paths. */

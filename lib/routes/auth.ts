@@ -72,8 +72,8 @@ export function mintCapability(
   if (authenticator.authenticate(`Bearer ${token}`, false).revoked) {
     throw new Problem(
       "conflict",
-      "Cannot create a capability: a line of /etc/revoked revokes its name or its prefix; choose " +
-        "another name, or remove the line",
+      "Cannot create a capability: a line of /etc/revoked revokes its name or its prefix, or the list " +
+        "is malformed; choose another name, or correct the list",
     );
   }
   return jsonResponse({ token, id, prefix, mode, name, ttl_sec: ttl, exp });

@@ -7,6 +7,7 @@ import {
   innermostPrefix,
   isAtLeast,
   isExpired,
+  splitCapabilityName,
 } from "../../lib/auth/caller.ts";
 
 Deno.test("isAtLeast() orders the tiers", () => {
@@ -53,6 +54,17 @@ Deno.test("capabilityName() shows the innermost prefix and all names", () => {
     "cap:/home/team#kestrel/junior",
   );
   assertEquals(capabilityName({ prefixes: ["/"] }), "cap:/");
+});
+
+Deno.test("splitCapabilityName() returns the prefix that capabilityName() encoded", () => {
+  for (const prefix of ["/", "/home/a b", "/home/50%", "/home/%23#x", "/home/%25"]) {
+    for (const names of [[], ["kestrel"], ["a", "b"]]) {
+      const by = capabilityName({ prefixes: [prefix], names });
+      const shown = names.length === 0 ? "" : `#${names.join("/")}`;
+      assertEquals(splitCapabilityName(by), { prefix, names: shown });
+    }
+  }
+  for (const by of ["T2", "user:cap:/x", "cap:"]) assertEquals(splitCapabilityName(by), undefined);
 });
 
 Deno.test("hasCredentialOf() is true for the same credential and the capability it was derived from", () => {

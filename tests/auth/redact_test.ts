@@ -143,6 +143,21 @@ Deno.test("showEvent() hides paths that the caller cannot read, and no states", 
   assertEquals(show({ from: "/home/x", to: "/etc/x" }), { from: "***", to: "/etc/x" });
 });
 
+Deno.test("showEvent() hides the prefix of a capability that the caller cannot read", () => {
+  const show = (caller: Caller, by: string) =>
+    Object.values(showEvent(caller, "etc/a/x", { payload: { by } }).payload)[0];
+  for (
+    const by of ["T2", "user:ada", "cap:/", "cap:/etc#a", "cap:/etc/a/x", "cap:/etc/other#a/b"]
+  ) assertEquals(show(CAP, by), by);
+  assertEquals(show(CAP, "cap:/home/secret"), "cap:***");
+  assertEquals(show(CAP, "cap:/home/secret%23#a/b"), "cap:***#a/b");
+  assertEquals(show(CAP, "cap:/etc2"), "cap:***");
+  assertEquals(show(CAP, "cap:/etc/shadow#a"), "cap:***#a");
+  for (const caller of [T3, LOCAL]) {
+    assertEquals(show(caller, "cap:/home/secret"), "cap:/home/secret");
+  }
+});
+
 Deno.test("redactFor() replaces secrets in bytes that are not UTF-8", () => {
   const seen = shown(ANONYMOUS, new Uint8Array([0xff, ...bytesOf(" bearer=s3cret "), 0xfe]));
   assert(!seen.includes("s3cret"), seen);

@@ -133,12 +133,14 @@ async function readPage(
     return { rows, cursor, more };
   } catch (error) {
     if (!(error instanceof StoreError) || error.code !== "gone") throw error;
+    const cursor = (query.from ?? "").slice(0, 40);
+    const restart = query.order === "newest"
+      ? "start without ?before="
+      : "?after=now gives a new one";
     throw new Problem(
       "gone",
-      `Cannot continue at the cursor ${
-        (query.from ?? "").slice(0, 40)
-      }: ${error.message}; read the ` +
-        "worlds again, then continue with the cursor of ?after=now",
+      `Cannot continue at the cursor ${cursor}: the server does not know it, or a power loss took the ` +
+        `changes after it; read the worlds again, then ${restart}`,
     );
   }
 }

@@ -194,14 +194,14 @@ test(
 test("contents end at 4 MiB or after one longer world", async (server) => {
   await put(server, "/home/big/a", "x".repeat(MAX_CONTENTS_BYTES + 1));
   await put(server, "/home/big/b", "é".repeat(MAX_CONTENTS_BYTES / 4));
-  await put(server, "/home/big/c", '"'.repeat(MAX_CONTENTS_BYTES / 4 - 300));
+  await put(server, "/home/big/c", '"'.repeat(MAX_CONTENTS_BYTES / 4 - 600));
   await put(server, "/home/big/d", new Uint8Array(MAX_CONTENTS_BYTES).fill(0xff));
   await put(server, "/home/big/e", "x");
   const pages = await list(server, "/home/big/?contents");
   assertEquals(names(pages), [["a"], ["b", "c", "d", "e"]]);
   const d = pages[1]?.find(({ name }) => name === "d");
   assertEquals([d?.stage_html, d?.binary, d?.len], ["", true, MAX_CONTENTS_BYTES]);
-  assertEquals(pages[1]?.[1]?.stage_html, '"'.repeat(MAX_CONTENTS_BYTES / 4 - 300));
+  assertEquals(pages[1]?.[1]?.stage_html, '"'.repeat(MAX_CONTENTS_BYTES / 4 - 600));
 });
 
 test("each caller gets what GET shows it, in rows, contents and links", async (server) => {

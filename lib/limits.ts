@@ -560,6 +560,8 @@ export const TRASH_SWEEP_MS = 600_000;
 /** Removals that are deleted for good in one step, and the pause after it in milliseconds. */
 export const TRASH_WORLDS_PER_STEP = 8;
 export const TRASH_PAUSE_MS = 20;
+/** Newest rows of the trash of which a start checks that a crash did not stop the deletion. */
+export const CHECKED_DELETIONS = 2000;
 /** Removals of an earlier version whose files are read in one step. */
 export const TRASH_FACTS_PER_STEP = 32;
 /** A listing waits this long for them, in milliseconds. */

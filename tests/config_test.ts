@@ -108,6 +108,22 @@ Deno.test("readConfig() accepts 0 as no history, and uses at least one writer", 
   assertEquals(read({ ELASTIK_WRITERS: "0" }).writers, 1);
 });
 
+Deno.test("readConfig() reads how long deleted worlds are kept, and refuses no time", () => {
+  const HOUR_MS = 3_600_000;
+  const rows: readonly (readonly [Record<string, string>, number | undefined])[] = [
+    [{}, 30 * 24 * HOUR_MS],
+    [{ ELASTIK_TRASH: "90m" }, 1.5 * HOUR_MS],
+    [{ ELASTIK_TRASH: "12h" }, 12 * HOUR_MS],
+    [{ ELASTIK_TRASH: "1" }, 1000],
+    [{ ELASTIK_TRASH: "999999999d" }, 999_999_999 * 24 * HOUR_MS],
+    [{ ELASTIK_TRASH: "never" }, undefined],
+  ];
+  for (const [settings, expected] of rows) assertStrictEquals(read(settings).trashMs, expected);
+  for (const value of ["0", "0d", "-1", "-30d", "1.5h", "off", "30 d", "30w", "Never", "1e3"]) {
+    assertRefused({ ELASTIK_TRASH: value }, /ELASTIK_TRASH=".*": a time such as 30d/);
+  }
+});
+
 Deno.test("readConfig() rejects a reachable address until both tokens are set", () => {
   const both = { ELASTIK_TOKEN: "a", ELASTIK_APPROVE_TOKEN: "b" };
   for (

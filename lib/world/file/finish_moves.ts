@@ -15,16 +15,21 @@ import {
   WORLD_FILE,
 } from "./durable_fs.ts";
 import { toFolderName } from "../name.ts";
+import { CHECKED_DELETIONS } from "../../limits.ts";
 import { type MoveIntent, type NameLedger, restoreKey } from "./name_ledger.ts";
 import * as sql from "./sql.ts";
 import { type OpenOptions, WorldFile } from "./world_file.ts";
 
-/** What {@link finishMoves} needs. */
-export interface FinishMovesOptions extends OpenOptions {
+/** What a recovery at the start needs. */
+export interface RecoveryOptions extends OpenOptions {
   /** Path of the data folder; no other process uses it. */
   readonly data: string;
   /** RFC 3339 time of events that are appended. */
   readonly now: string;
+}
+
+/** What {@link finishMoves} needs. */
+export interface FinishMovesOptions extends RecoveryOptions {
   /** Receives a move that could not be finished; the next start tries it again. */
   readonly onError: (move: MoveIntent, error: unknown) => void;
 }
@@ -46,6 +51,35 @@ export function finishMoves(ledger: NameLedger, options: FinishMovesOptions): nu
     }
   }
   return changed;
+}
+
+/**
+ * Moves the worlds to the trash whose deletion a crash stopped before that. The ledger has their rows
+ * already, and their files have the mark.
+ *
+ * @param onError receives a world that could not be moved; the next write of its name tries it again
+ * @returns the number of worlds that moved now
+ */
+export function finishDeletions(
+  ledger: NameLedger,
+  options: RecoveryOptions,
+  onError: (name: string, error: unknown) => void,
+): number {
+  const { data } = options;
+  const everything = [{ name: "", part: "tree", restricted: true }] as const;
+  let moved = 0;
+  for (const { id, name } of ledger.trash.newest(everything, undefined, CHECKED_DELETIONS)) {
+    try {
+      const isMoved = pathExists(`${data}/${TRASH_FOLDER}/${id}/${toFolderName(name)}`);
+      if (isMoved || !hasWorld(data, name) || ledger.lastUse(name)?.trash !== id) continue;
+      if (!useFile(name, options, isMarked)) continue; // the deletion was not committed
+      moveMarked(name, id, options);
+      moved += 1;
+    } catch (error) {
+      onError(name, error);
+    }
+  }
+  return moved;
 }
 
 function finish(move: MoveIntent, options: FinishMovesOptions): boolean {
@@ -89,7 +123,7 @@ function completeMove(move: MoveIntent, options: FinishMovesOptions): boolean {
   if (useFile(to, options, (file) => file.row.version) < version) return false;
   return useFile(from, options, (file) => {
     if (file.row.version !== sourceVersion) return false; // a later world of this name
-    if (Number(file.get(sql.SELECT_DELETED_MARK)?.user_version) === 1) return false;
+    if (isMarked(file)) return false;
     file.requireSync(true);
     file.begin();
     const now = file.timeOf(options.now);
@@ -100,13 +134,13 @@ function completeMove(move: MoveIntent, options: FinishMovesOptions): boolean {
     file.markDeleted(now, { trash, by });
     file.commit();
     return true;
-  }) && moveMarked(move, options);
+  }) && moveMarked(from, trash, options);
 }
 
 /** Moves a world that is marked as deleted to the trash and removes the mark. */
-function moveMarked({ from, trash }: MoveIntent, options: FinishMovesOptions): true {
-  const path = moveToTrash(options.data, toFolderName(from), trash);
-  const file = new WorldFile(from, `${path}/${WORLD_FILE}`, options);
+function moveMarked(name: string, trash: string, options: RecoveryOptions): true {
+  const path = moveToTrash(options.data, toFolderName(name), trash);
+  const file = new WorldFile(name, `${path}/${WORLD_FILE}`, options);
   try {
     file.exec(sql.CLEAR_DELETED);
   } finally {
@@ -115,11 +149,15 @@ function moveMarked({ from, trash }: MoveIntent, options: FinishMovesOptions): t
   return true;
 }
 
+function isMarked(file: WorldFile): boolean {
+  return Number(file.get(sql.SELECT_DELETED_MARK)?.user_version) === 1;
+}
+
 function hasWorld(data: string, name: string): boolean {
   return pathExists(`${data}/${toFolderName(name)}/${WORLD_FILE}`);
 }
 
-function useFile<T>(name: string, options: FinishMovesOptions, use: (file: WorldFile) => T): T {
+function useFile<T>(name: string, options: RecoveryOptions, use: (file: WorldFile) => T): T {
   const file = new WorldFile(name, `${options.data}/${toFolderName(name)}/${WORLD_FILE}`, options);
   try {
     return use(file);

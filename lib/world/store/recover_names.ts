@@ -3,13 +3,13 @@
 import { latestTime, nextSecond } from "../change_time.ts";
 import { createChainSigner } from "../event_chain.ts";
 import { LEDGER_FILE } from "../file/durable_fs.ts";
-import { finishMoves } from "../file/finish_moves.ts";
+import { finishDeletions, finishMoves } from "../file/finish_moves.ts";
 import { NameLedger } from "../file/name_ledger.ts";
 import type { World } from "../store.ts";
 import { DEFAULT_HISTORY, type SqliteStoreOptions } from "./sqlite_store_options.ts";
 
 /**
- * Finishes or undoes moves that a crash interrupted; no Worker has opened a world yet.
+ * Finishes or undoes what a crash interrupted, moves and deletions; no Worker has opened a world yet.
  *
  * @returns the lower-layer worlds; those that an upper-layer world has covered before have a later
  * time than it had
@@ -20,14 +20,20 @@ export function recoverNames(options: SqliteStoreOptions): Map<string, World> {
   try {
     const damage = ledger.recover();
     if (damage !== undefined) log?.(`created ${LEDGER_FILE} again: ${damage}`);
-    finishMoves(ledger, {
+    const recovery = {
       data,
       sign: createChainSigner(key),
       sync,
       history,
       now: new Date().toISOString(),
+    };
+    finishMoves(ledger, {
+      ...recovery,
       onError: ({ from, to }, error) =>
         log?.(`cannot finish the move of /${from} to /${to}, which a crash interrupted: ${error}`),
+    });
+    finishDeletions(ledger, recovery, (name, error) => {
+      log?.(`cannot finish the deletion of /${name}, which a crash interrupted: ${error}`);
     });
     return new Map([...options.lower].map(([name, world]) => {
       const past = nextSecond(ledger.lastUse(name)?.updatedAt ?? "");

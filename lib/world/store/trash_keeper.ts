@@ -160,7 +160,9 @@ export class TrashKeeper {
     if (keepMs === undefined) return;
     try {
       for (let found = TRASH_WORLDS_PER_STEP; found === TRASH_WORLDS_PER_STEP;) {
-        const before = new Date(this.#clock.read(now(), monotonic()) - keepMs).toISOString();
+        // A time before 1970, of a very large setting, can be one that has no text.
+        const end = Math.max(0, this.#clock.read(now(), monotonic()) - keepMs);
+        const before = new Date(end).toISOString();
         const limit = TRASH_WORLDS_PER_STEP;
         const ids = await this.#run<"trashExpired">({ kind: "trashExpired", before, limit });
         for (const id of ids) {

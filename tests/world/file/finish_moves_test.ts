@@ -1,10 +1,19 @@
 import { assertEquals } from "../../support/assert.ts";
+import { DatabaseSync } from "node:sqlite";
 import { createChainSigner } from "../../../lib/world/event_chain.ts";
-import { finishMoves } from "../../../lib/world/file/finish_moves.ts";
-import { type MoveIntent, NameLedger } from "../../../lib/world/file/name_ledger.ts";
+import { pathExists } from "../../../lib/world/file/durable_fs.ts";
+import { finishDeletions, finishMoves } from "../../../lib/world/file/finish_moves.ts";
+import { type MoveIntent, NameLedger, restoreKey } from "../../../lib/world/file/name_ledger.ts";
 import { Reader } from "../../../lib/world/worker/reader.ts";
 import { SAMPLE_KEY, sampleSetup } from "../../testdata/sample_world.ts";
-import { putJob, removeWithoutMove, testWriter, trashIds } from "../../testdata/test_writer.ts";
+import {
+  outcomeOf,
+  putJob,
+  removeJob,
+  removeWithoutMove,
+  testWriter,
+  trashIds,
+} from "../../testdata/test_writer.ts";
 import { withTempFolder } from "../../support/temp_folder.ts";
 
 const NOW = "2026-02-01T00:00:00.000Z";
@@ -14,6 +23,7 @@ async function recover(
   move: Partial<MoveIntent>,
   crash: (data: string) => void,
   key = SAMPLE_KEY,
+  look: (data: string) => void = () => {},
 ): Promise<{ changed: number; worlds: Record<string, string>; trash: number }> {
   return await withTempFolder(async (data) => {
     const writer = testWriter(data);
@@ -50,6 +60,7 @@ async function recover(
     ledger.beginMove(intent, NOW);
     finishMoves(ledger, options);
     ledger.close();
+    look(data);
     const reader = new Reader(sampleSetup(data));
     const worlds: Record<string, string> = {};
     for (const name of ["home/a", "home/b"]) {
@@ -101,3 +112,90 @@ Deno.test("finishMoves() completes a move of the bytes if the target has them", 
   const later = await recover({ carry: false, version: 1, sourceVersion: 1 }, keep);
   assertEquals(Object.keys(later.worlds), ["home/a", "home/b"]);
 });
+
+Deno.test("finishMoves() moves a restored world back to the trash without its event, and keeps it with it", async () => {
+  const IN_TRASH = ".trash/bin/home%2Fa";
+  const restore = {
+    from: restoreKey("bin", "home/a"),
+    to: "home/c",
+    carry: false,
+    restore: true as const,
+  };
+  const isTrashed = (data: string) => existsIn(data, IN_TRASH);
+  const trashed = (data: string) => {
+    Deno.mkdirSync(`${data}/.trash/bin`);
+    Deno.renameSync(`${data}/home%2Fa`, `${data}/${IN_TRASH}`);
+  };
+  const taken = (data: string) => {
+    trashed(data);
+    Deno.renameSync(`${data}/${IN_TRASH}`, `${data}/home%2Fc`);
+  };
+  let places: boolean[] = [];
+  const look = (data: string) => {
+    places = [isTrashed(data), existsIn(data, "home%2Fc")];
+  };
+  // Before the folder was moved.
+  assertEquals((await recover(restore, trashed, SAMPLE_KEY, look)).changed, 0);
+  assertEquals(places, [true, false]);
+  // After it, without the event, also if the empty folder of the trash is gone.
+  assertEquals((await recover(restore, taken, SAMPLE_KEY, look)).changed, 1);
+  assertEquals(places, [true, false]);
+  const cleared = (data: string) => {
+    taken(data);
+    Deno.removeSync(`${data}/.trash/bin`);
+  };
+  assertEquals((await recover(restore, cleared, SAMPLE_KEY, look)).changed, 1);
+  assertEquals(places, [true, false]);
+  // With the event the version is higher.
+  const done = { ...restore, version: 2, sourceVersion: 1 };
+  assertEquals((await recover(done, taken, SAMPLE_KEY, look)).changed, 0);
+  assertEquals(places, [false, true]);
+  // The id has such a world again: the one in the data folder is a later world.
+  const both = (data: string) => {
+    taken(data);
+    Deno.renameSync(`${data}/kept`, `${data}/${IN_TRASH}`);
+  };
+  assertEquals((await recover(restore, both, SAMPLE_KEY, look)).changed, 0);
+  assertEquals(places, [true, true]);
+});
+
+Deno.test("finishDeletions() moves marked worlds to the trash under their ids, and no others", async () => {
+  await withTempFolder((data) => {
+    const writer = testWriter(data);
+    const names = ["home/done", "home/open", "home/undone", "etc/secret"];
+    writer.apply(names.map((name) => putJob(name, name)));
+    const ids = names.map((name) => {
+      const job = removeJob(name, { restricted: name.startsWith("etc") });
+      const result = outcomeOf(writer.apply([job]), job);
+      return typeof result === "string" ? result : result.trash ?? "";
+    });
+    writer.close();
+    // The state before the folders were moved; the deletion of /home/undone was not committed.
+    for (const at of [1, 2, 3]) {
+      const folder = names[at]?.replace("/", "%2F") ?? "";
+      Deno.renameSync(`${data}/.trash/${ids[at]}/${folder}`, `${data}/${folder}`);
+      if (at === 2) continue;
+      const db = new DatabaseSync(`${data}/${folder}/universe.db`);
+      db.exec("PRAGMA user_version = 1");
+      db.close();
+    }
+    const ledger = new NameLedger(data);
+    const { sync, history } = sampleSetup(data);
+    const options = { data, now: NOW, sign: createChainSigner(SAMPLE_KEY), sync, history };
+    const fail = (_: string, error: unknown) => {
+      throw error;
+    };
+    assertEquals(finishDeletions(ledger, options, fail), 2);
+    assertEquals(finishDeletions(ledger, options, fail), 0);
+    ledger.close();
+    const places = names.map((name, at) => {
+      const folder = name.replace("/", "%2F");
+      return [existsIn(data, folder), existsIn(data, `.trash/${ids[at]}/${folder}`)];
+    });
+    assertEquals(places, [[false, true], [false, true], [true, false], [false, true]]);
+  });
+});
+
+function existsIn(data: string, path: string): boolean {
+  return pathExists(`${data}/${path}/universe.db`);
+}

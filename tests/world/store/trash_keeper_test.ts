@@ -116,6 +116,14 @@ Deno.test("TrashKeeper deletes nothing with ELASTIK_TRASH=never, and nothing aft
     assertEquals(fixture.jobs.includes("expunge"), false);
   }));
 
+Deno.test("TrashKeeper deletes nothing with the longest ELASTIK_TRASH, and reports no error", () =>
+  withTrash(async (fixture) => {
+    add(fixture, "old", "home/x", 1000);
+    const keeper = fixture.keeper(999_999_999);
+    await runOnce(keeper, () => fixture.jobs.includes("trashExpired"));
+    assertEquals(fixture.jobs.includes("expunge"), false);
+  }));
+
 Deno.test("TrashKeeper adds the facts of folders without a row once, in steps", () =>
   withTrash(async (fixture) => {
     const { data, bin, jobs } = fixture;

@@ -319,6 +319,8 @@ export const MAX_WAIT_SECONDS = 60;
 
 /** Longest step of a scan of the change index, in changes; other jobs run between two steps. */
 export const CHANGE_SCAN_STEP = 2_000;
+/** Steps of such a scan after which it stops if its caller has disconnected. */
+export const CHANGE_SCAN_PART_STEPS = 64;
 /** Collections whose ids in the change index are held in memory. */
 export const CHANGE_PATH_CACHE_ENTRIES = 10_000;
 /** Events that are ordered in one step while the change index is created. */
@@ -453,17 +455,17 @@ export const LOG_CLOSE_TIMEOUT_MS = 1_000;
 // Client limits: audits, copies and reads of long bodies
 
 /**
- * Audits and copies that run at the same time (`ELASTIK_LONG_JOBS`). Metric:
+ * Audits, copies and logs of one caller that run at the same time (`ELASTIK_LONG_JOBS`). Metric:
  * `elastik_long_jobs_running`.
  */
 export const LONG_JOBS = 4;
 /**
- * Audits and copies that can wait (`ELASTIK_LONG_JOBS_WAITING`); beyond it 503. Metrics:
+ * Such jobs that can wait (`ELASTIK_LONG_JOBS_WAITING`); beyond it 503. Metrics:
  * `elastik_long_jobs_waiting`, `elastik_long_jobs_refused`.
  */
 export const LONG_JOBS_WAITING = 64;
 /**
- * Waiting audits and copies of one client (`ELASTIK_LONG_JOBS_CLIENT`); beyond it 503. Metric:
+ * Waiting jobs of one client (`ELASTIK_LONG_JOBS_CLIENT`); beyond it 503. Metric:
  * `elastik_long_jobs_refused`.
  */
 export const LONG_JOBS_WAITING_PER_CLIENT = 16;

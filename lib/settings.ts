@@ -30,9 +30,10 @@ export const SETTINGS = {
   ELASTIK_WRITERS: "writer threads, 2",
   ELASTIK_LOCK_WAIT:
     "milliseconds a request waits for a world that another process has locked, 5000",
-  ELASTIK_LONG_JOBS: "audits and copies of worlds that run at the same time, 4",
-  ELASTIK_LONG_JOBS_WAITING: "audits and copies that can wait, 64; beyond it 503",
-  ELASTIK_LONG_JOBS_CLIENT: "waiting audits and copies of one client, 16; beyond it 503",
+  ELASTIK_LONG_JOBS: "audits, copies and logs filtered by ?by= that run at the same time, 4",
+  ELASTIK_LONG_JOBS_WAITING: "audits, copies and filtered logs that can wait, 64; beyond it 503",
+  ELASTIK_LONG_JOBS_CLIENT:
+    "waiting audits, copies and filtered logs of one client, 16; beyond it 503",
   ELASTIK_LONG_READS: "bodies over 1 MiB that are read from disk at the same time, 3",
   ELASTIK_LONG_READS_WAITING: "reads of such bodies that can wait, 1024; beyond it 503",
   ELASTIK_LONG_READS_CLIENT: "waiting reads of such bodies of one client, 256; beyond it 503",

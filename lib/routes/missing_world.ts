@@ -45,6 +45,7 @@ function findCollectionAbove(store: Names, caller: Caller, name: string): string
  *
  * @param name canonical name of the world; the caller can read it
  * @param action the attempted action as a verb, for the error message: `read the log of`
+ * @param remedy what works for a collection in addition to its listing
  * @throws {Problem} `not-found`
  * @throws {StoreError} any other error of the store
  */
@@ -54,16 +55,16 @@ export async function withAbsenceExplained<T>(
   name: string,
   action: string,
   result: Promise<T>,
+  remedy?: string,
 ): Promise<T> {
   try {
     return await result;
   } catch (error) {
     const isAbsent = error instanceof StoreError && error.code === "absent";
     if (!isAbsent || store.stat(name) !== undefined) throw error;
-    throw new Problem(
-      "not-found",
-      `Cannot ${action} /${name}: ${describeAbsence(store, caller, name)}`,
-    );
+    const absence = describeAbsence(store, caller, name);
+    const also = remedy !== undefined && store.isCollection(name) ? `; ${remedy}` : "";
+    throw new Problem("not-found", `Cannot ${action} /${name}: ${absence}${also}`);
   }
 }
 

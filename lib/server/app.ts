@@ -177,7 +177,9 @@ export function createApp(server: ServerContext, gateOptions: GateOptions): App 
   route(
     "/proc/metrics",
     handleMethods(
-      { GET: (context) => metrics(server, { requests, streams, locks, davLimiter }, context) },
+      {
+        GET: (context) => metrics(server, { requests, streams, waits, locks, davLimiter }, context),
+      },
       none,
     ),
   );

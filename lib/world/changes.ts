@@ -44,6 +44,11 @@ export interface ChangeQuery {
   readonly by?: string;
   /** Only events of this time or later: RFC 3339 in UTC with milliseconds. */
   readonly since?: string;
+  /**
+   * Steps after which the page ends, even if it is not full; absent for no limit. A step is at most
+   * `CHANGE_SCAN_STEP` changes.
+   */
+  readonly maxSteps?: number;
 }
 
 /** A page of the change index. */

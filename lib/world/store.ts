@@ -320,7 +320,7 @@ export function initialState(name: string): string {
   return name.startsWith("lib/") ? "pending" : "";
 }
 
-/** The caller of a long job: an audit or a copy. */
+/** The caller of a long job, such as an audit or a copy. */
 export interface JobCaller {
   /** Key under which the limits count the jobs of a client; absent for the server itself. */
   readonly client?: string;
@@ -512,9 +512,9 @@ export interface Store {
    * Reads events of all worlds in the one order in which the store published them.
    *
    * @throws {StoreError} `gone` if the position cannot be located, `busy` if the index of changes is
-   * being created
+   * being created or too many filtered reads (`by`), which are long jobs, are waiting
    */
-  changes(query: ChangeQuery): Promise<ChangePage>;
+  changes(query: ChangeQuery, caller?: JobCaller): Promise<ChangePage>;
   /**
    * Searches in the texts of worlds. A change that is younger than two seconds can be missing. The same
    * searches share one job.

@@ -37,6 +37,23 @@ Deno.test("describeAbsence() says that the path is a collection", () => {
   );
 });
 
+Deno.test("withAbsenceExplained() names what else works for a collection, and for nothing else", async () => {
+  const explain = (name: string) =>
+    withAbsenceExplained(
+      storeWith("home/a"),
+      LOCAL,
+      name,
+      "read the log of",
+      Promise.reject(new StoreError("absent", "no world")),
+      "GET /proc/log/home/a/ sends the events of its worlds",
+    );
+  await assertRejects(
+    explain("home/a"),
+    /it is a collection, not a world; GET \/home\/a\/ lists it; GET \/proc\/log\/home\/a\/ sends the/,
+  );
+  await assertRejects(explain("home/a/x"), (error: Error) => !error.message.includes("/proc/log/"));
+});
+
 Deno.test("describeAbsence() names the closest collection above that exists", () => {
   const nearest = (...collections: string[]) =>
     describeAbsence(storeWith(...collections), LOCAL, "home/a/b/c/d");

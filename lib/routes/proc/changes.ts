@@ -13,12 +13,13 @@ import { encodePath } from "../../http/path.ts";
 import { Problem } from "../../http/problem.ts";
 import { readQueryNumber, readQueryValue } from "../../http/query.ts";
 import { CHANGES_PER_PAGE, MAX_CHANGES_PER_PAGE, MAX_WAIT_SECONDS } from "../../limits.ts";
+import { toJobCaller } from "../../request/job_caller.ts";
 import type { RequestContext } from "../../request/request_context.ts";
 import type { ServerContext } from "../../request/server_context.ts";
 import { readPrefix } from "./collection_prefix.ts";
 import { jsonResponse } from "../../response/json_response.ts";
 import type { ChangePage, ChangeQuery, IndexedEvent } from "../../world/changes.ts";
-import { type Published, type Store, StoreError } from "../../world/store.ts";
+import { type JobCaller, type Published, type Store, StoreError } from "../../world/store.ts";
 import type { Waits } from "../stream/waits.ts";
 
 /** A row of both routes. */
@@ -36,6 +37,7 @@ interface ChangeRow {
  * first, one page at a time.
  *
  * @throws {Problem} `unauthorized`, `forbidden`, `not-found`, `gone`, `bad-query`
+ * @throws {StoreError} `busy` if too many logs with `by` are being read
  */
 export async function readCollectionLog(
   { store }: Pick<ServerContext, "store">,
@@ -53,7 +55,7 @@ export async function readCollectionLog(
     ...(before === null ? {} : { from: before }),
     ...(since === null ? {} : { since: parseRfc3339(since) ?? since }),
     ...(by === null ? {} : { by }),
-  });
+  }, toJobCaller(context));
   const rest = new URLSearchParams({ before: page.cursor, limit: String(limit) });
   if (since !== null) rest.set("since", since);
   if (by !== null) rest.set("by", by);
@@ -125,10 +127,11 @@ async function readPage(
   caller: Caller,
   name: string,
   query: Omit<ChangeQuery, "within">,
+  job?: JobCaller,
 ): Promise<VisiblePage> {
   const within = limitReadScope(toReadScope(caller), name);
   try {
-    const { events, cursor, more } = await store.changes({ ...query, within });
+    const { events, cursor, more } = await store.changes({ ...query, within }, job);
     const rows = events.flatMap((event) => toRow(caller, name, event));
     return { rows, cursor, more };
   } catch (error) {

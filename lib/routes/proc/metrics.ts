@@ -21,6 +21,7 @@ import { type RequestCounts, WAIT_BOUNDS_SECONDS } from "../../observe/request_c
 import type { DavLimiter } from "../../dav/resource/dav_limiter.ts";
 import { edgeFamilies } from "./edge_metrics.ts";
 import type { StreamCounts } from "../stream/stream.ts";
+import type { Waits } from "../stream/waits.ts";
 import type { PluginMetrics } from "../../request/plugin_routes.ts";
 
 /** Values that change with every request. */
@@ -29,6 +30,7 @@ export interface LiveMetrics {
   readonly davLimiter: Pick<DavLimiter, "refused">;
   readonly locks: { readonly size: number; readonly refused: number };
   readonly streams: StreamCounts;
+  readonly waits: Pick<Waits, "size">;
 }
 
 /** Limits that `elastik_dav_locks_refused` counts. */
@@ -112,6 +114,7 @@ export function collectMetrics(server: ServerContext, live: LiveMetrics): Metric
     ),
     ...(server.edge === undefined ? [] : edgeFamilies(server.edge())),
     ...streamFamilies(live.streams),
+    gauge("elastik_waits_open", "Requests that wait for a change.", live.waits.size),
     gauge("elastik_worlds", "Worlds, including those of the lower layer.", store.count()),
     ...storeFamilies(server),
     gauge("elastik_plugins_up", "Active plugins whose routes answer.", plugins.activeCount),
@@ -156,7 +159,7 @@ function streamFamilies(streams: StreamCounts): MetricFamily[] {
     },
     counter(
       "elastik_streams_refused",
-      "Event streams that were refused, by the limit.",
+      "Event streams and waiting requests that were refused, by the limit.",
       byLimit(streams.refused),
     ),
     counter(
@@ -226,23 +229,31 @@ function storeFamilies({ store }: ServerContext): MetricFamily[] {
       "Operations that failed because another process had locked a world.",
       [{ value: lockFailures }],
     ),
-    gauge("elastik_long_jobs_running", "Audits and copies that are running.", longJobs.running),
-    gauge("elastik_long_jobs_waiting", "Audits and copies that are waiting.", longJobs.waiting),
+    gauge(
+      "elastik_long_jobs_running",
+      "Audits, copies and filtered logs that are running.",
+      longJobs.running,
+    ),
+    gauge(
+      "elastik_long_jobs_waiting",
+      "Audits, copies and filtered logs that are waiting.",
+      longJobs.waiting,
+    ),
     counter(
       "elastik_long_jobs_shared",
-      "Requests that joined a running or waiting audit or copy.",
+      "Requests that joined a running or waiting audit, copy or filtered log.",
       [
         { value: longJobs.shared },
       ],
     ),
     counter(
       "elastik_long_jobs_stopped",
-      "Audits and copies that stopped because all their clients had disconnected.",
+      "Audits, copies and filtered logs that stopped because all their clients had disconnected.",
       [{ value: longJobs.stopped }],
     ),
     counter(
       "elastik_long_jobs_refused",
-      "Audits and copies that were refused because too many waited, by the limit.",
+      "Audits, copies and filtered logs that were refused because too many waited, by the limit.",
       byLimit(longJobs.refused),
     ),
     gauge("elastik_snapshots_open", "Long copies that are being read.", snapshots.open),

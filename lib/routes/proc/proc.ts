@@ -154,7 +154,14 @@ async function readWorldLog(
   const limit = readQueryNumber(query, "limit", MAX_LOG_PAGE_EVENTS) ?? LOG_PAGE_EVENTS;
   context.connection?.ownContent?.();
   const pending = store.log(name, { limit, ...(before === undefined ? {} : { before }) });
-  const events = await withAbsenceExplained(store, context.caller, name, action, pending);
+  const events = await withAbsenceExplained(
+    store,
+    context.caller,
+    name,
+    action,
+    pending,
+    `GET /proc/log${encodePath(`/${name}`)}/ sends the events of its worlds`,
+  );
   const oldest = events.at(-1)?.id;
   const more = oldest !== undefined && oldest > 1 && events.length === limit;
   const next = `/proc/log/${encodePath(name)}?before=${oldest}&limit=${limit}`;

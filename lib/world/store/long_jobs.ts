@@ -1,6 +1,6 @@
 /**
- * Long jobs of the store: audits and copies of worlds. They run in a Worker of their own, so that
- * short reads never wait for them, and this module decides which of them run.
+ * Long jobs of the store: audits and copies of worlds, and reads of the log that filter by caller. Short
+ * reads never wait for them, and this module decides which of them run.
  *
  * - Callers that ask for the same job share it.
  * - A job stops when its last caller has disconnected. A job without a caller costs nothing.
@@ -68,7 +68,7 @@ export class LongJobs {
   #isClosed = false;
 
   /** @param noun what the jobs are, in the plural, for messages */
-  constructor(limits: LongJobLimits, noun = "audits and copies") {
+  constructor(limits: LongJobLimits, noun = "audits, copies and filtered logs") {
     this.#limits = limits;
     this.#noun = noun;
   }

@@ -3,9 +3,8 @@
  *
  * - A read is answered from the cache, otherwise by the reader Worker. Each world belongs to one of
  *   several writer Workers, which commit its changes.
- * - A change is first committed to disk with its event, then applied to cache and catalog, then
- *   sent to watchers, and only then acknowledged to the caller. It must never be visible before it
- *   is on disk.
+ * - A change is committed to disk with its event, then applied to cache and catalog, then sent to
+ *   watchers, and only then acknowledged. It must never be visible before it is on disk.
  * - Names are looked up in the catalog. Names of the lower layer are answered from memory.
  *
  * This module connects catalog, cache, files and watchers. It contains no SQL and no HTTP.
@@ -18,6 +17,7 @@ import {
   MAX_WORLD_BYTES,
 } from "../../limits.ts";
 import { ChangeIndex } from "./change_index.ts";
+import { readPage } from "./change_scan.ts";
 import type { ChangePage, ChangeQuery, KeyedEvent, Within } from "../changes.ts";
 import { NameListeners } from "./change_hub.ts";
 import type { SearchPage, SearchQuery } from "../search.ts";
@@ -471,9 +471,9 @@ class SqliteStore implements Store {
     return this.#followers.add(name, listener);
   }
 
-  async changes(query: ChangeQuery): Promise<ChangePage> {
+  async changes(query: ChangeQuery, caller: JobCaller = {}): Promise<ChangePage> {
     this.#files.assertOpen();
-    return await this.#files.track(this.#index.read(query));
+    return await this.#files.track(readPage(this.#index, this.#longJobs, query, caller));
   }
 
   async search(query: SearchQuery, caller: JobCaller = {}): Promise<SearchPage> {

@@ -239,14 +239,14 @@ export class ChangeFile {
     const scan: Scan = { rows: [], at: start, isComplete: lists.length === 0 };
     const lowest = query.since === undefined ? 0 : this.#firstSince(query.since);
     const matches = createFilter(query);
-    while (!scan.isComplete && scan.rows.length < query.limit) {
+    let left = query.maxSteps ?? Infinity;
+    while (left-- > 0 && !scan.isComplete && scan.rows.length < query.limit) {
       this.#scanStep(query, lists, scan, lowest, matches);
       yield;
     }
     const events = scan.rows.map((row) => this.#toEvent(row));
     // Only a position that the query covers, so that it tells nothing about other changes.
-    const isAtEnd = scan.at === start && query.from === undefined;
-    const position = isAtEnd ? 0 : scan.at;
+    const position = scan.at === start && query.from === undefined ? 0 : scan.at;
     return { events, cursor: this.#cursorOf(position), more: !scan.isComplete };
   }
 

@@ -1,4 +1,5 @@
 import { assert, assertEquals, assertMatch } from "../../support/assert.ts";
+import { eventually } from "../../plugin/plugin_test_server.ts";
 import { EventReader } from "../../support/event_reader.ts";
 import {
   bearer,
@@ -42,7 +43,17 @@ Deno.test("GET /proc/metrics passes a strict parser and counts requests", async 
     await server.send({ method: "BREW", target: "/home/none" });
     const stream = await EventReader.open(`http://127.0.0.1:${server.port}/stream/home/x`);
     await stream.next();
-    const after = await scrape(server);
+    const waiting = server.send({
+      method: "GET",
+      target: "/proc/changes/home/w/?after=now&wait=60",
+    });
+    const after = await eventually(async () => {
+      const found = await scrape(server);
+      return valueOf(found, "elastik_waits_open") === 1 ? found : undefined;
+    }, "the waiting request is counted");
+    await server.send({ method: "PUT", target: "/home/w/1", body: "x" });
+    await waiting;
+    assertEquals(valueOf(await scrape(server), "elastik_waits_open"), 0);
     await stream.close();
     const requests = (method: string, status: string) =>
       valueOf(after, "elastik_http_requests", { method, status });

@@ -1,0 +1,53 @@
+/**
+ * Reads a page of the change index. A page of one caller (`by`) can need a scan of all changes, so it
+ * is a long job: their limits apply, and it stops when its clients have disconnected.
+ */
+
+import { CHANGE_SCAN_PART_STEPS } from "../../limits.ts";
+import type { ChangePage, ChangeQuery, IndexedEvent } from "../changes.ts";
+import type { JobCaller } from "../store.ts";
+import type { ChangeIndex } from "./change_index.ts";
+import type { LongJobs } from "./long_jobs.ts";
+
+type Index = Pick<ChangeIndex, "read">;
+
+/**
+ * Reads a page.
+ *
+ * @param jobs the long jobs of the store
+ * @throws {StoreError} `gone` if the position cannot be located, `busy` if the index is being created
+ * or too many long jobs wait
+ * @throws {DOMException} `AbortError` if the signal of the caller is aborted during a scan
+ */
+export async function readPage(
+  index: Index,
+  jobs: Pick<LongJobs, "run">,
+  query: ChangeQuery,
+  caller: JobCaller,
+): Promise<ChangePage> {
+  if (query.by === undefined) return await index.read(query);
+  return await jobs.run<ChangePage>({
+    key: `changes ${JSON.stringify(query)}`,
+    name: "",
+    // A running scan can have begun before a change that this caller has made.
+    fileState: { text: "", isSettled: false },
+    start: (signal) => scan(index, query, signal),
+  }, caller);
+}
+
+/** Reads a page in parts, so that a scan can stop between two of them. */
+async function scan(index: Index, query: ChangeQuery, signal: AbortSignal): Promise<ChangePage> {
+  const events: IndexedEvent[] = [];
+  for (let from = query.from;;) {
+    const page = await index.read({
+      ...query,
+      ...(from === undefined ? {} : { from }),
+      limit: query.limit - events.length,
+      maxSteps: CHANGE_SCAN_PART_STEPS,
+    });
+    events.push(...page.events);
+    from = page.cursor;
+    if (!page.more || events.length === query.limit) return { ...page, events };
+    signal.throwIfAborted();
+  }
+}

@@ -104,7 +104,7 @@ function parseLines<T>(
     const line = raw.trim();
     if (line === "" || line.startsWith("#")) continue;
     const colon = line.indexOf(":");
-    const user = line.slice(0, Math.max(colon, 0)).normalize("NFC");
+    const user = toUserName(line.slice(0, Math.max(colon, 0)));
     const value = read(line.slice(colon + 1));
     const isValid = value !== undefined && user.length <= MAX_USER_NAME_CHARS && USER.test(user) &&
       misleadingFault(user) === undefined && !rows.has(user);
@@ -112,6 +112,15 @@ function parseLines<T>(
     else onFault(i + 1);
   }
   return rows;
+}
+
+/**
+ * Returns a user name in NFC; `""`, which no user has, if it is too long. NFC of a long sequence of
+ * marks would take seconds.
+ */
+function toUserName(text: string): string {
+  // A character has at most four code units more before NFC than after it.
+  return text.length > 5 * MAX_USER_NAME_CHARS ? "" : text.normalize("NFC");
 }
 
 /**
@@ -128,7 +137,7 @@ export function findAccount(
   user: string,
   password: Uint8Array | string,
 ): Account | undefined {
-  const account = accounts.get(user.normalize("NFC")) ?? UNKNOWN_USER;
+  const account = accounts.get(toUserName(user)) ?? UNKNOWN_USER;
   const digest = createHash("sha256").update(password).digest();
   const matches = timingSafeEqual(digest, account.digest);
   return matches && account !== UNKNOWN_USER ? account : undefined;

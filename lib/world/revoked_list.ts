@@ -7,7 +7,7 @@
 
 import { decodeText, splitLines } from "../base/decode_text.ts";
 import { parseRfc3339 } from "../base/rfc3339.ts";
-import { MAX_REVOKED_LINES } from "../limits.ts";
+import { MAX_REVOKED_LINES, MAX_URL_BYTES } from "../limits.ts";
 
 /** The parsed list. */
 export interface RevokedList {
@@ -116,6 +116,8 @@ function parsePrefixLine(
 
 /** The path as capabilities spell it; a trailing slash has no effect. */
 function toCanonical(written: string): string | undefined {
+  // No capability has such a path, and NFC of a long sequence of marks would take seconds.
+  if (written.length > MAX_URL_BYTES) return undefined;
   const path = written.normalize("NFC");
   if (path === "/") return path;
   const whole = path.endsWith("/") ? path.slice(0, -1) : path;

@@ -1,4 +1,4 @@
-import { assertEquals, assertStrictEquals } from "../support/assert.ts";
+import { assert, assertEquals, assertStrictEquals } from "../support/assert.ts";
 import { findAccount, isSameAccount, NO_ACCOUNTS, parseAccounts } from "../../lib/auth/accounts.ts";
 import { sha256Hex } from "../../lib/base/hash.ts";
 import { MAX_USER_NAME_CHARS } from "../../lib/limits.ts";
@@ -100,6 +100,17 @@ Deno.test("parseAccounts() accepts a name of 64 characters and ignores one of 65
     const user = "u".repeat(length);
     assertStrictEquals(parseAccounts(`${user}:T1\n`, shadow([user, "p"])).size, size);
   }
+});
+
+Deno.test("parseAccounts() accepts a name that only NFC makes short enough, and no endless one", () => {
+  const user = "\u1e69".repeat(MAX_USER_NAME_CHARS);
+  const accounts = parseAccounts(`${user.normalize("NFD")}:T1\n`, shadow([user, "p"]));
+  assertStrictEquals(findAccount(accounts, user.normalize("NFD"), "p")?.tier, "T1");
+  const start = performance.now();
+  const endless = `a${"\u0301\u0323".repeat(50_000)}`;
+  assertStrictEquals(parseAccounts(`${endless}:T1\n`, shadow([endless, "p"])).size, 0);
+  assertStrictEquals(findAccount(accounts, endless, "p"), undefined);
+  assert(performance.now() - start < 2_000);
 });
 
 Deno.test("findAccount() finds no account for the names of Object.prototype", () => {

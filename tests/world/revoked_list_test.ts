@@ -27,6 +27,13 @@ Deno.test("parseRevokedList() reads ids, names and prefixes", () => {
   assertEquals([...list.prefixes], [["/home/team", Date.parse("2026-11-28T10:00:00Z")]]);
 });
 
+Deno.test("parseRevokedList() refuses a prefix that is longer than any URL", () => {
+  const start = performance.now();
+  const line = `prefix:/home/a${"\u0301\u0323".repeat(50_000)} before:2026-11-28T10:00:00Z`;
+  assert("fault" in parseRevokedList(encode(line)));
+  assert(performance.now() - start < 2_000);
+});
+
 Deno.test("parseRevokedList() keeps the latest time of a prefix", () => {
   const times = ["2026-11-28T10:00:00Z", "2026-11-28T12:00:00+01:00", "2026-11-27T10:00:00Z"];
   const list = parse(times.map((time) => `prefix:/home before:${time}`).join("\n"));

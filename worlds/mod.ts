@@ -139,7 +139,8 @@ import w131 from "./usr/share/doc/service.md" with { type: "text" };
 import w132 from "./usr/share/doc/shaped.md" with { type: "text" };
 import w133 from "./usr/share/doc/shell.md" with { type: "text" };
 import w134 from "./usr/share/doc/tour.md" with { type: "text" };
-import w135 from "./usr/share/doc/webdav.md" with { type: "text" };
+import w135 from "./usr/share/doc/trash.md" with { type: "text" };
+import w136 from "./usr/share/doc/webdav.md" with { type: "text" };
 
 /** Contents of the files below `worlds/` by their paths. */
 export const lowerWorlds: Readonly<Record<string, string>> = {
@@ -278,5 +279,6 @@ export const lowerWorlds: Readonly<Record<string, string>> = {
   "usr/share/doc/shaped.md": w132,
   "usr/share/doc/shell.md": w133,
   "usr/share/doc/tour.md": w134,
-  "usr/share/doc/webdav.md": w135,
+  "usr/share/doc/trash.md": w135,
+  "usr/share/doc/webdav.md": w136,
 };

@@ -9,7 +9,17 @@ const missing = TOOLS.length === 0 ? "" : ` (skipped: no ${TOOLS.join(", ")} her
 const ignore = missing !== "";
 const DOC = "worlds/usr/share/doc";
 
-for (const page of ["http.md", "auth.md", "webdav.md", "events.md", "search.md", "problems.md"]) {
+for (
+  const page of [
+    "http.md",
+    "auth.md",
+    "webdav.md",
+    "events.md",
+    "search.md",
+    "trash.md",
+    "problems.md",
+  ]
+) {
   Deno.test({
     name: `${page} has commands that do what the page says${missing}`,
     ignore,

@@ -79,6 +79,8 @@ export class ChangeIndex {
   #refused: Waiting | undefined;
   /** Names of worlds that could not be read, and will be tried again, and their idempotency keys. */
   readonly #unread = new Map<string, readonly string[]>();
+  /** Why the index could not be written, as it was logged. */
+  #writeFault = "";
   #retryTimer: ReturnType<typeof setTimeout> | undefined;
   #isReady = false;
   /** Whether the index was compared with all chains: an event can be taken for one of another chain before. */
@@ -140,7 +142,8 @@ export class ChangeIndex {
     const names = [...heads.map(({ name }) => name), ...unindexed];
     if (isComplete) {
       this.#position = position;
-      this.#setReady();
+      this.#isReady = true;
+      this.#ready.resolve();
       await this.#completeTrashed();
       for (let at = 0; at < heads.length; at += CHANGE_HEADS_PER_CHECK) {
         await this.check(heads.slice(at, at + CHANGE_HEADS_PER_CHECK));
@@ -154,7 +157,8 @@ export class ChangeIndex {
       }
     } else {
       await this.#create(names);
-      this.#setReady();
+      this.#isReady = true;
+      this.#ready.resolve();
     }
     this.#isChecked = true;
     void this.#write();
@@ -272,20 +276,13 @@ export class ChangeIndex {
   async #waitFor(promise: Promise<void>): Promise<void> {
     let timer: ReturnType<typeof setTimeout> | undefined;
     const late = new Promise<never>((_, reject) => {
-      timer = setTimeout(() => {
-        reject(notReady());
-      }, INDEX_WAIT_MS);
+      timer = setTimeout(() => reject(notReady()), INDEX_WAIT_MS);
     });
     try {
       await Promise.race([promise, late]);
     } finally {
       clearTimeout(timer);
     }
-  }
-
-  #setReady(): void {
-    this.#isReady = true;
-    this.#ready.resolve();
   }
 
   /** Writes what is waiting, in batches; one call runs at a time. */
@@ -323,9 +320,10 @@ export class ChangeIndex {
     try {
       const entries = batch.map(({ entry }) => entry);
       results = await this.#run<"appendIndex">({ kind: "appendIndex", entries });
+      this.#writeFault = "";
     } catch (error) {
       if (this.#isStopping || isClosed(error)) return false;
-      this.#options.log(`cannot write the index of changes, trying again: ${describe(error)}`);
+      this.#reportWrite(error);
       this.#settled.resolve();
       this.#settled = Promise.withResolvers();
       await this.#pause(INDEX_RETRY_MS);
@@ -375,9 +373,17 @@ export class ChangeIndex {
       }
     } catch (error) {
       if (this.#isStopping || isClosed(error)) return;
-      this.#options.log(`cannot write the index of changes, trying again: ${describe(error)}`);
+      this.#reportWrite(error);
       await this.#pause(INDEX_RETRY_MS);
     }
+  }
+
+  /** Logs why the index cannot be written, once for each reason. */
+  #reportWrite(error: unknown): void {
+    const fault = describe(error);
+    if (fault === this.#writeFault) return;
+    this.#writeFault = fault;
+    this.#options.log(`cannot write the index of changes, trying again: ${fault}`);
   }
 
   /** Adds the events before an entry that was refused. */
@@ -537,7 +543,7 @@ export class ChangeIndex {
     isTrashed: boolean,
   ): Promise<void> {
     for (let after = 0;;) {
-      const found = await readOrSkip(() => read(after));
+      const found = await read(after).catch(skipUnreadable);
       if (found === undefined) return;
       const entries = this.#entriesOf(found, isTrashed);
       if (entries.length > 0) await this.#run<"stage">({ kind: "stage", entries });
@@ -571,16 +577,9 @@ export class ChangeIndex {
   }
 }
 
-/** Reads events of a chain; undefined if the world cannot be read: the index continues without it. */
-async function readOrSkip(
-  read: () => Promise<ChainEvents | undefined>,
-): Promise<ChainEvents | undefined> {
-  try {
-    return await read();
-  } catch (error) {
-    if (error instanceof StoreError && error.code !== "closed") return undefined;
-    throw error;
-  }
+/** The index continues without a world that cannot be read. */
+function skipUnreadable(error: unknown): undefined {
+  if (!(error instanceof StoreError) || error.code === "closed") throw error;
 }
 
 function notReady(): StoreError {

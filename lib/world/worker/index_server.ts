@@ -6,12 +6,12 @@
 
 import { DatabaseSync } from "node:sqlite";
 import { CHAIN_EVENTS_PER_READ } from "../../limits.ts";
-import { pathExists, TRASH_FOLDER, WORLD_FILE } from "../file/durable_fs.ts";
+import { pathExists, TRASH_FOLDER, tryRemove, WORLD_FILE } from "../file/durable_fs.ts";
 import { readChain } from "../file/read_chain.ts";
 import { assertRegularFiles } from "../file/regular_files.ts";
 import { folderFault } from "../file/folder_identity.ts";
 import { fromFolderName } from "../name.ts";
-import { toStoreError } from "../sqlite_errors.ts";
+import { sqliteErrorCode, toStoreError } from "../sqlite_errors.ts";
 import type {
   CloseJob,
   IndexJob,
@@ -22,9 +22,26 @@ import type {
   WorkerSetup,
 } from "../store/worker_messages.ts";
 import type { ChainEvents } from "../changes.ts";
-import { ChangeFile } from "./change_file.ts";
+import { ChangeFile, CHANGES_FILE } from "./change_file.ts";
 import { StepTurns } from "./step_turns.ts";
 import { TrashBin } from "./trash_bin.ts";
+
+/** Codes of SQLite for a damaged file: `SQLITE_CORRUPT` and `SQLITE_NOTADB`. */
+const DAMAGE: ReadonlySet<number> = new Set([11, 26]);
+/** Jobs that use the file of the change index and no world. */
+const INDEX_FILE_JOBS: ReadonlySet<string> = new Set<IndexJob["kind"]>([
+  "appendIndex",
+  "behind",
+  "changes",
+  "headOfChain",
+  "headOfName",
+  "keyed",
+  "saveBin",
+  "vanished",
+]);
+const DAMAGED =
+  "Cannot use the index of changes: the index was damaged while the server was running; " +
+  "the next start of the server creates it again";
 
 /** Serves jobs of the change index on a port until a `close` job arrives. */
 export function serveIndex(port: StorePort, { data, key, identity }: WorkerSetup): void {
@@ -52,6 +69,11 @@ export function serveIndex(port: StorePort, { data, key, identity }: WorkerSetup
       const result = run(job);
       return { id: job.id, value: result instanceof Promise ? await result : result };
     } catch (thrown) {
+      if (DAMAGE.has(sqliteErrorCode(thrown) ?? 0) && INDEX_FILE_JOBS.has(job.kind)) {
+        // It is derived from the chains, and an incomplete check at the start could miss the damage.
+        for (const end of ["", "-wal", "-shm"]) tryRemove(`${data}/${CHANGES_FILE}${end}`);
+        return { id: job.id, error: { code: "busy", message: DAMAGED } };
+      }
       const { code, message } = toStoreError(thrown, "");
       return { id: job.id, error: { code, message } };
     }

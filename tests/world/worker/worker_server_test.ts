@@ -192,3 +192,35 @@ Deno.test("serveStore() as the index appends and reads changes, also of worlds i
     assertEquals(page.events.map(({ name, id }) => [name, id]), [[SAMPLE_NAME, 1]]);
     await port.ask([{ id: 2, kind: "close" }]);
   }));
+
+Deno.test("a change index that is damaged while it is open answers busy, and is created again", () =>
+  withTempFolder(async (data) => {
+    const port = new TestPort({ ...sampleSetup(data), role: "index" });
+    const ask = async (job: WithoutId<IndexJob>) => (await port.ask([{ ...job, id: 1 } as Job]))[0];
+    await ask({ kind: "openIndex" });
+    await ask({ kind: "completeIndex" });
+    const payload = JSON.stringify({ by: "T2", text: "x".repeat(20_000) });
+    const timestamp = "2026-01-01T00:00:00.000Z";
+    const entries = Array.from({ length: 200 }, (_, at) => ({
+      name: `home/${at}`,
+      restricted: false,
+      events: [{ id: 1, timestamp, type: "stage_written", payload, hmac: `${at}` }],
+    }));
+    await ask({ kind: "appendIndex", entries });
+    // The next opening moves everything from the write-ahead log to the file.
+    await ask({ kind: "openIndex" });
+    const path = `${data}/.changes.db`;
+    using file = Deno.openSync(path, { write: true });
+    file.seekSync(4096, Deno.SeekMode.Start);
+    file.writeSync(new Uint8Array(file.statSync().size - 4096).fill(255));
+    const within = [{ name: "home", part: "tree", restricted: false }] as const;
+    const reply = await ask({
+      kind: "changes",
+      query: { within, order: "oldest", limit: 500 },
+    });
+    assertEquals(reply !== undefined && "error" in reply ? reply.error.code : reply, "busy");
+    const opened = await ask({ kind: "openIndex" });
+    const value = opened !== undefined && "value" in opened ? opened.value : undefined;
+    assertEquals((value as JobResults["openIndex"]).isComplete, false);
+    await port.ask([{ id: 2, kind: "close" }]);
+  }));

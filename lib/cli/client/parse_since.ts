@@ -30,6 +30,7 @@ export function parseSince(text: string, now: number): string | undefined {
   return toText(Date.parse(text.includes("T") ? text : `${text}T00:00`));
 }
 
+/** A time before 1970 is 1970: no change is older, and a long duration leads to a time without a text. */
 function toText(at: number): string | undefined {
-  return Number.isNaN(at) ? undefined : new Date(at).toISOString();
+  return Number.isNaN(at) ? undefined : new Date(Math.max(0, at)).toISOString();
 }

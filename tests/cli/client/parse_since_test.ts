@@ -19,6 +19,10 @@ Deno.test("parseSince() reads durations, local times and RFC 3339", () => {
     ["2026-11-28T10:00:00.500", local(10) + 500],
     ["2026-11-28", local(0)],
     ["2026-11-28T10:00:00Z", Date.UTC(2026, 10, 28, 10)],
+    // Before every change.
+    ["99999999d", 0],
+    ["999999999d", 0],
+    ["0000-01-01T00:00:00Z", 0],
     ["2026-11-28T10:00:00+02:00", Date.UTC(2026, 10, 28, 8)],
   ];
   for (const [text, expected] of rows) {

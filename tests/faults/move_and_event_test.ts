@@ -37,12 +37,15 @@ async function moveUntilKilled(
 ): Promise<void> {
   const here = (await server.ask(a, { headers: approve })).status === 200;
   let [from, to] = here ? [a, b] : [b, a];
+  // WebDAV and plain paths in turn.
+  let prefix = "/dav";
   try {
     for (;;) {
-      const headers = { ...approve, destination: `/dav${to}` };
-      const { status, text } = await server.ask(`/dav${from}`, { method: "MOVE", headers });
+      const headers = { ...approve, destination: `${prefix}${to}` };
+      const { status, text } = await server.ask(`${prefix}${from}`, { method: "MOVE", headers });
       assertEquals(status, 201, `${from} ${text}`);
       [from, to] = [to, from];
+      prefix = prefix === "" ? "/dav" : "";
       onDone();
     }
   } catch (error) {

@@ -23,12 +23,17 @@ import {
 /** Takes the place of a removed member, so that the others keep their places. */
 const REMOVED = -1;
 
+/** Names that are compared with each member before the places of all are looked up. */
+const MAX_PLAIN_LOOKUPS = 4;
+
 /** A value of the document. */
 export class JsonNode {
   /** The items of an array or object that was split: numbers of values of the source, or changed items. */
   items: (number | Item)[] | undefined;
-  /** Place of the last member of each name. */
+  /** Place of the last member of each name, as soon as several names were looked up. */
   places: Map<string, number> | undefined;
+  /** Names that were looked up without the places. */
+  lookups = 0;
   /** Whether a name occurs more than once. */
   hasDoubles = false;
   /** Whether the value differs from its text. */
@@ -157,7 +162,7 @@ export class JsonDocument {
   /** Number of elements of an array, or of different names of an object. */
   sizeOf(node: JsonNode): number {
     const items = this.#itemsOf(node);
-    return node.places?.size ?? items.length;
+    return node.kind === "object" ? this.#placesOf(node).size : items.length;
   }
 
   /** An element of an array. */
@@ -167,8 +172,7 @@ export class JsonDocument {
 
   /** The names of the members of an object. */
   names(node: JsonNode): Iterable<string> {
-    this.#itemsOf(node);
-    return node.places?.keys() ?? [];
+    return this.#placesOf(node).keys();
   }
 
   #itemsOf(node: JsonNode): (number | Item)[] {
@@ -231,8 +235,9 @@ export class JsonDocument {
       this.#budget.spend(1 + ((items.length - at) >> 3));
       items.splice(at, 1);
     } else {
+      const places = this.#placesOf(parent);
       items[at] = REMOVED;
-      parent.places?.delete(key);
+      places.delete(key);
       if (parent.hasDoubles) this.#removeDoubles(parent, key);
     }
     for (const node of path) node.isChanged = true;
@@ -273,7 +278,7 @@ export class JsonDocument {
       items.splice(index, 0, { node, label: "", ...ADDED });
     } else {
       const label = `${JSON.stringify(key)}:${this.#colonSpace(parent)}`;
-      parent.places?.set(key, items.length);
+      this.#placesOf(parent).set(key, items.length);
       items.push({ node, label, ...ADDED });
     }
     for (const changed of path) changed.isChanged = true;
@@ -283,20 +288,43 @@ export class JsonDocument {
   #split(node: JsonNode): void {
     const { source, id } = node;
     const items: number[] = [];
-    const places = source.kind(id) === "object" ? new Map<string, number>() : undefined;
-    for (let child = id + 1; child < source.next(id); child = source.next(child)) {
-      places?.set(source.key(child), items.length);
-      items.push(child);
-    }
+    for (let child = id + 1; child < source.next(id); child = source.next(child)) items.push(child);
     this.#budget.spend(items.length * EDIT_STEPS_PER_VALUE / 2);
     node.items = items;
-    node.places = places;
-    node.hasDoubles = places !== undefined && places.size < items.length;
+  }
+
+  /** The places of the members of an object. They cost as much as many comparisons of one name. */
+  #placesOf(node: JsonNode): Map<string, number> {
+    if (node.places !== undefined) return node.places;
+    const items = this.#itemsOf(node);
+    const places = new Map<string, number>();
+    for (const [at, item] of items.entries()) {
+      const id = typeof item === "number" ? item : item.origin;
+      // Before the places are known, members are replaced only.
+      if (id !== undefined) places.set(node.source.key(id), at);
+    }
+    node.hasDoubles = places.size < items.length;
+    return node.places = places;
+  }
+
+  /** Place of the last member of a name. */
+  #memberPlace(node: JsonNode, key: string): number | undefined {
+    const { source } = node;
+    if (node.places === undefined && source.hasPlainNames && node.lookups++ < MAX_PLAIN_LOOKUPS) {
+      const items = this.#itemsOf(node);
+      for (let at = items.length - 1; at >= 0; at--) {
+        const item = items[at] ?? REMOVED;
+        const id = typeof item === "number" ? item : item.origin ?? REMOVED;
+        if (source.hasPlainName(id, key)) return at;
+      }
+      return undefined;
+    }
+    return this.#placesOf(node).get(key);
   }
 
   #placeOf(node: JsonNode, key: string): number | undefined {
+    if (node.kind === "object") return this.#memberPlace(node, key);
     const items = this.#itemsOf(node);
-    if (node.places !== undefined) return node.places.get(key);
     if (!/^(?:0|[1-9]\d{0,9})$/.test(key)) return undefined;
     const index = Number(key);
     return index < items.length ? index : undefined;

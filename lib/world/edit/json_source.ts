@@ -56,6 +56,7 @@ export class JsonSyntaxFault extends Error {
 export class JsonSource {
   /** Values of the whole text, in rows of {@link FIELDS} numbers. */
   readonly #table: Int32Array;
+  #hasPlainNames: boolean | undefined;
 
   private constructor(readonly text: string, table: Int32Array) {
     this.#table = table;
@@ -110,6 +111,18 @@ export class JsonSource {
   /** Offset after the name of a member. */
   keyEnd(id: number): number {
     return this.#at(id, KEY_END);
+  }
+
+  /** Whether no name in the text has an escape, so that its characters are the name. */
+  get hasPlainNames(): boolean {
+    return this.#hasPlainNames ??= !this.text.includes("\\");
+  }
+
+  /** Whether a member has a name, in a text with plain names. */
+  hasPlainName(id: number, name: string): boolean {
+    const start = this.#at(id, KEY_START);
+    return this.#at(id, KEY_END) - start === name.length + 2 &&
+      this.text.startsWith(name, start + 1);
   }
 
   /** The decoded name of a member. */

@@ -237,6 +237,21 @@ test("a repeated DELETE of a collection deletes nothing that came later", async 
   assertEquals((await send(server, "GET", "/home/race/later?raw")).text, "x");
 });
 
+test("an edit with a key that changes nothing is not repeated after another change", async (server) => {
+  const headers = { "content-type": "application/merge-patch+json" };
+  await send(server, "PUT", "/home/state.json", { body: '{"s":"done"}' });
+  const sent = { key: "k", headers, body: '{"s":"done"}' };
+  const first = await send(server, "PATCH", "/home/state.json", sent);
+  assertEquals(first.status, 200);
+  await send(server, "PATCH", "/home/state.json", { headers, body: '{"s":"open"}' });
+  assertRepeated(first, await send(server, "PATCH", "/home/state.json", sent));
+  assertEquals((await send(server, "GET", "/home/state.json?raw")).text, '{"s":"open"}');
+  // Without a key nothing needs to be recorded.
+  const log = await eventsOf(server, "home/state.json");
+  await send(server, "PATCH", "/home/state.json", { headers, body: '{"s":"open"}' });
+  assertEquals((await eventsOf(server, "home/state.json")).length, log.length);
+});
+
 Deno.test("32 concurrent requests with one key make one change", async () => {
   await withServer({ env: CLOSED }, async ({ port }) => {
     const ask = () =>

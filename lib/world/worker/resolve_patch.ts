@@ -25,7 +25,8 @@ export interface PatchBase {
  *
  * @param base the current world
  * @param maxBytes longest result
- * @returns the job that writes the result; undefined if nothing changes
+ * @returns the job that writes the result; undefined if nothing changes and no idempotency key is to be
+ * recorded
  * @throws {StoreError} `malformed`, `conflict`, `too-large`
  */
 export function resolvePatch(
@@ -44,7 +45,8 @@ export function resolvePatch(
     }
     const isSame = isSameBytes(body, base.body) &&
       JSON.stringify(meta) === JSON.stringify(base.meta);
-    if (isSame) return undefined;
+    // The event of a request with an idempotency key is what its repetition finds.
+    if (isSame && job.idem === undefined) return undefined;
     return { ...job, kind: "put", body, ext: base.ext, meta, eventFields: { op: "patch" } };
   } catch (error) {
     if (error instanceof EditFault) throw notEdited(job.name, error, base.version);

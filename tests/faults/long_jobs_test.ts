@@ -191,7 +191,7 @@ Deno.test("audits beyond the limits get 503 with Retry-After, and a client canno
     assertEquals([refused.status, refused.headers.get("retry-after")], [503, "5"]);
     assertMatch(
       (await refused.json()).detail,
-      /1 audits and copies of this client are waiting; at/,
+      /1 audits, copies and filtered logs of this client are waiting; at/,
     );
     // Another client has a place, and callers of a waiting job share it.
     const other = audit("d", bearer(server.approveToken));

@@ -287,6 +287,21 @@ export const MAX_CACHED_LISTING_BYTES = 2 * MIB;
 /** A longer listing is sent in pieces that all clients share. */
 export const MAX_UNSPLIT_LISTING_BYTES = 64 * KIB;
 
+// Fixed: how responses are compressed. What exceeds them is sent as it is.
+
+/** Shorter content is not compressed: it fits into one packet. */
+export const MIN_COMPRESSED_BYTES = 1 * KIB;
+/** Bytes of content that are compressed per second: about a fifth of a processor. */
+export const COMPRESSED_PER_SECOND_BYTES = 8 * MIB;
+/** Longest answer that is sent with the page of the shell. */
+export const MAX_FIRST_ANSWER_BYTES = 32 * KIB;
+/** Time for which content is compressed in one turn of the event loop, in milliseconds. */
+export const COMPRESSION_SLICE_MS = 2;
+/** Bytes of compressed content that are kept. */
+export const COMPRESSED_CACHE_BYTES = 4 * MIB;
+/** Longest compressed content that is kept. */
+export const MAX_CACHED_COMPRESSED_BYTES = 256 * KIB;
+
 // Fixed: an edit takes its time and memory in a writer, which all clients share.
 
 /** Edits of one PATCH: operations, texts to find, or hunks. */
@@ -414,7 +429,6 @@ export const HEARTBEAT_SECONDS = 15;
 
 /** Streams that get a heartbeat in one turn of the event loop; 5,000 in one turn took 30 ms. */
 export const HEARTBEATS_PER_TURN = 50;
-
 /** Pause between two turns of heartbeats in milliseconds. */
 export const HEARTBEAT_TURN_MS = 5;
 /** `Retry-After` of a refused stream. */

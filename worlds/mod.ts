@@ -6,279 +6,157 @@
 // deno-fmt-ignore-file
 import w0 from "./usr/bin/boot.ts" with { type: "text" };
 import w1 from "./usr/bin/introspect.sh" with { type: "text" };
-import w2 from "./usr/lib/shell/answers.js" with { type: "text" };
-import w3 from "./usr/lib/shell/api.js" with { type: "text" };
-import w4 from "./usr/lib/shell/app.js" with { type: "text" };
-import w5 from "./usr/lib/shell/boxes.css" with { type: "text" };
-import w6 from "./usr/lib/shell/child_count.js" with { type: "text" };
-import w7 from "./usr/lib/shell/chrome.js" with { type: "text" };
-import w8 from "./usr/lib/shell/code.css" with { type: "text" };
-import w9 from "./usr/lib/shell/code_view.js" with { type: "text" };
-import w10 from "./usr/lib/shell/collection.js" with { type: "text" };
-import w11 from "./usr/lib/shell/commands.js" with { type: "text" };
-import w12 from "./usr/lib/shell/csv.js" with { type: "text" };
-import w13 from "./usr/lib/shell/data.css" with { type: "text" };
-import w14 from "./usr/lib/shell/dialog.js" with { type: "text" };
-import w15 from "./usr/lib/shell/dom.js" with { type: "text" };
-import w16 from "./usr/lib/shell/earlier_version.js" with { type: "text" };
-import w17 from "./usr/lib/shell/editor.js" with { type: "text" };
-import w18 from "./usr/lib/shell/finder.js" with { type: "text" };
-import w19 from "./usr/lib/shell/format.js" with { type: "text" };
-import w20 from "./usr/lib/shell/hex_view.js" with { type: "text" };
-import w21 from "./usr/lib/shell/highlight.js" with { type: "text" };
-import w22 from "./usr/lib/shell/home.js" with { type: "text" };
-import w23 from "./usr/lib/shell/icon.svg" with { type: "text" };
-import w24 from "./usr/lib/shell/index.html" with { type: "text" };
-import w25 from "./usr/lib/shell/json_text.js" with { type: "text" };
-import w26 from "./usr/lib/shell/json_view.js" with { type: "text" };
-import w27 from "./usr/lib/shell/lists.css" with { type: "text" };
-import w28 from "./usr/lib/shell/markdown.css" with { type: "text" };
-import w29 from "./usr/lib/shell/markdown.js" with { type: "text" };
-import w30 from "./usr/lib/shell/markdown_view.js" with { type: "text" };
-import w31 from "./usr/lib/shell/media_view.js" with { type: "text" };
-import w32 from "./usr/lib/shell/mint.js" with { type: "text" };
-import w33 from "./usr/lib/shell/missing_world.css" with { type: "text" };
-import w34 from "./usr/lib/shell/missing_world.js" with { type: "text" };
-import w35 from "./usr/lib/shell/notes.css" with { type: "text" };
-import w36 from "./usr/lib/shell/notes.js" with { type: "text" };
-import w37 from "./usr/lib/shell/permission_list.js" with { type: "text" };
-import w38 from "./usr/lib/shell/place.js" with { type: "text" };
-import w39 from "./usr/lib/shell/plugin.css" with { type: "text" };
-import w40 from "./usr/lib/shell/plugin.js" with { type: "text" };
-import w41 from "./usr/lib/shell/plugins_part.js" with { type: "text" };
-import w42 from "./usr/lib/shell/rank.js" with { type: "text" };
-import w43 from "./usr/lib/shell/route.js" with { type: "text" };
-import w44 from "./usr/lib/shell/row_list.js" with { type: "text" };
-import w45 from "./usr/lib/shell/send_file.js" with { type: "text" };
-import w46 from "./usr/lib/shell/session.js" with { type: "text" };
-import w47 from "./usr/lib/shell/session_menu.js" with { type: "text" };
-import w48 from "./usr/lib/shell/shape_view.js" with { type: "text" };
-import w49 from "./usr/lib/shell/shaped.css" with { type: "text" };
-import w50 from "./usr/lib/shell/shaped.js" with { type: "text" };
-import w51 from "./usr/lib/shell/shell.css" with { type: "text" };
-import w52 from "./usr/lib/shell/shell.webmanifest" with { type: "text" };
-import w53 from "./usr/lib/shell/side.js" with { type: "text" };
-import w54 from "./usr/lib/shell/sign_in.js" with { type: "text" };
-import w55 from "./usr/lib/shell/site/llms.txt" with { type: "text" };
-import w56 from "./usr/lib/shell/site/robots.txt" with { type: "text" };
-import w57 from "./usr/lib/shell/sse.js" with { type: "text" };
-import w58 from "./usr/lib/shell/stage.html" with { type: "text" };
-import w59 from "./usr/lib/shell/stage.js" with { type: "text" };
-import w60 from "./usr/lib/shell/start.js" with { type: "text" };
-import w61 from "./usr/lib/shell/stream.js" with { type: "text" };
-import w62 from "./usr/lib/shell/streamed_stage.js" with { type: "text" };
-import w63 from "./usr/lib/shell/table_view.js" with { type: "text" };
-import w64 from "./usr/lib/shell/tree.js" with { type: "text" };
-import w65 from "./usr/lib/shell/upload.js" with { type: "text" };
-import w66 from "./usr/lib/shell/utf16_text.js" with { type: "text" };
-import w67 from "./usr/lib/shell/viewers.js" with { type: "text" };
-import w68 from "./usr/lib/shell/world.js" with { type: "text" };
-import w69 from "./usr/lib/shell/world_actions.js" with { type: "text" };
-import w70 from "./usr/lib/shell/world_commands.js" with { type: "text" };
-import w71 from "./usr/lib/skills/elastik.md" with { type: "text" };
-import w72 from "./usr/share/doc/auth.md" with { type: "text" };
-import w73 from "./usr/share/doc/commands.md" with { type: "text" };
-import w74 from "./usr/share/doc/configuration.md" with { type: "text" };
-import w75 from "./usr/share/doc/db.md" with { type: "text" };
-import w76 from "./usr/share/doc/elastik.service" with { type: "text" };
-import w77 from "./usr/share/doc/events.md" with { type: "text" };
-import w78 from "./usr/share/doc/fanout.md" with { type: "text" };
-import w79 from "./usr/share/doc/gpu.md" with { type: "text" };
-import w80 from "./usr/share/doc/http.md" with { type: "text" };
-import w81 from "./usr/share/doc/index.md" with { type: "text" };
-import w82 from "./usr/share/doc/mcp.md" with { type: "text" };
-import w83 from "./usr/share/doc/mounts.md" with { type: "text" };
-import w84 from "./usr/share/doc/observing.md" with { type: "text" };
-import w85 from "./usr/share/doc/openapi.json" with { type: "text" };
-import w86 from "./usr/share/doc/plugins.md" with { type: "text" };
-import w87 from "./usr/share/doc/problems.md" with { type: "text" };
-import w88 from "./usr/share/doc/problems/bad-body.md" with { type: "text" };
-import w89 from "./usr/share/doc/problems/bad-gateway.md" with { type: "text" };
-import w90 from "./usr/share/doc/problems/bad-header.md" with { type: "text" };
-import w91 from "./usr/share/doc/problems/bad-metadata.md" with { type: "text" };
-import w92 from "./usr/share/doc/problems/bad-name.md" with { type: "text" };
-import w93 from "./usr/share/doc/problems/bad-path.md" with { type: "text" };
-import w94 from "./usr/share/doc/problems/bad-query.md" with { type: "text" };
-import w95 from "./usr/share/doc/problems/body-too-large.md" with { type: "text" };
-import w96 from "./usr/share/doc/problems/conflict.md" with { type: "text" };
-import w97 from "./usr/share/doc/problems/forbidden.md" with { type: "text" };
-import w98 from "./usr/share/doc/problems/foreign-destination.md" with { type: "text" };
-import w99 from "./usr/share/doc/problems/foreign-origin.md" with { type: "text" };
-import w100 from "./usr/share/doc/problems/gateway-timeout.md" with { type: "text" };
-import w101 from "./usr/share/doc/problems/gone.md" with { type: "text" };
-import w102 from "./usr/share/doc/problems/idempotency-key-reused.md" with { type: "text" };
-import w103 from "./usr/share/doc/problems/insufficient-storage.md" with { type: "text" };
-import w104 from "./usr/share/doc/problems/internal.md" with { type: "text" };
-import w105 from "./usr/share/doc/problems/locked.md" with { type: "text" };
-import w106 from "./usr/share/doc/problems/loop-detected.md" with { type: "text" };
-import w107 from "./usr/share/doc/problems/lower-layer.md" with { type: "text" };
-import w108 from "./usr/share/doc/problems/method-not-allowed.md" with { type: "text" };
-import w109 from "./usr/share/doc/problems/not-acceptable.md" with { type: "text" };
-import w110 from "./usr/share/doc/problems/not-found.md" with { type: "text" };
-import w111 from "./usr/share/doc/problems/not-implemented.md" with { type: "text" };
-import w112 from "./usr/share/doc/problems/other-key.md" with { type: "text" };
-import w113 from "./usr/share/doc/problems/patch-conflict.md" with { type: "text" };
-import w114 from "./usr/share/doc/problems/precondition-failed.md" with { type: "text" };
-import w115 from "./usr/share/doc/problems/range-not-satisfiable.md" with { type: "text" };
-import w116 from "./usr/share/doc/problems/request-timeout.md" with { type: "text" };
-import w117 from "./usr/share/doc/problems/too-many-requests.md" with { type: "text" };
-import w118 from "./usr/share/doc/problems/unauthorized.md" with { type: "text" };
-import w119 from "./usr/share/doc/problems/unavailable.md" with { type: "text" };
-import w120 from "./usr/share/doc/problems/unknown-host.md" with { type: "text" };
-import w121 from "./usr/share/doc/problems/unprocessable.md" with { type: "text" };
-import w122 from "./usr/share/doc/problems/unsupported-media-type.md" with { type: "text" };
-import w123 from "./usr/share/doc/problems/uri-too-long.md" with { type: "text" };
-import w124 from "./usr/share/doc/problems/world-damaged.md" with { type: "text" };
-import w125 from "./usr/share/doc/proxy.md" with { type: "text" };
-import w126 from "./usr/share/doc/reality.md" with { type: "text" };
-import w127 from "./usr/share/doc/router.md" with { type: "text" };
-import w128 from "./usr/share/doc/routes.md" with { type: "text" };
-import w129 from "./usr/share/doc/running.md" with { type: "text" };
-import w130 from "./usr/share/doc/search.md" with { type: "text" };
-import w131 from "./usr/share/doc/service.md" with { type: "text" };
-import w132 from "./usr/share/doc/shaped.md" with { type: "text" };
-import w133 from "./usr/share/doc/shell.md" with { type: "text" };
-import w134 from "./usr/share/doc/tour.md" with { type: "text" };
-import w135 from "./usr/share/doc/trash.md" with { type: "text" };
-import w136 from "./usr/share/doc/webdav.md" with { type: "text" };
+import w2 from "./usr/lib/shell/app.js" with { type: "text" };
+import w3 from "./usr/lib/shell/icon.svg" with { type: "text" };
+import w4 from "./usr/lib/shell/index.html" with { type: "text" };
+import w5 from "./usr/lib/shell/shell.css" with { type: "text" };
+import w6 from "./usr/lib/shell/shell.webmanifest" with { type: "text" };
+import w7 from "./usr/lib/shell/site/llms.txt" with { type: "text" };
+import w8 from "./usr/lib/shell/site/robots.txt" with { type: "text" };
+import w9 from "./usr/lib/shell/stage.html" with { type: "text" };
+import w10 from "./usr/lib/skills/elastik.md" with { type: "text" };
+import w11 from "./usr/share/doc/auth.md" with { type: "text" };
+import w12 from "./usr/share/doc/commands.md" with { type: "text" };
+import w13 from "./usr/share/doc/configuration.md" with { type: "text" };
+import w14 from "./usr/share/doc/db.md" with { type: "text" };
+import w15 from "./usr/share/doc/elastik.service" with { type: "text" };
+import w16 from "./usr/share/doc/events.md" with { type: "text" };
+import w17 from "./usr/share/doc/fanout.md" with { type: "text" };
+import w18 from "./usr/share/doc/gpu.md" with { type: "text" };
+import w19 from "./usr/share/doc/http.md" with { type: "text" };
+import w20 from "./usr/share/doc/index.md" with { type: "text" };
+import w21 from "./usr/share/doc/mcp.md" with { type: "text" };
+import w22 from "./usr/share/doc/mounts.md" with { type: "text" };
+import w23 from "./usr/share/doc/observing.md" with { type: "text" };
+import w24 from "./usr/share/doc/openapi.json" with { type: "text" };
+import w25 from "./usr/share/doc/plugins.md" with { type: "text" };
+import w26 from "./usr/share/doc/problems.md" with { type: "text" };
+import w27 from "./usr/share/doc/problems/bad-body.md" with { type: "text" };
+import w28 from "./usr/share/doc/problems/bad-gateway.md" with { type: "text" };
+import w29 from "./usr/share/doc/problems/bad-header.md" with { type: "text" };
+import w30 from "./usr/share/doc/problems/bad-metadata.md" with { type: "text" };
+import w31 from "./usr/share/doc/problems/bad-name.md" with { type: "text" };
+import w32 from "./usr/share/doc/problems/bad-path.md" with { type: "text" };
+import w33 from "./usr/share/doc/problems/bad-query.md" with { type: "text" };
+import w34 from "./usr/share/doc/problems/body-too-large.md" with { type: "text" };
+import w35 from "./usr/share/doc/problems/conflict.md" with { type: "text" };
+import w36 from "./usr/share/doc/problems/forbidden.md" with { type: "text" };
+import w37 from "./usr/share/doc/problems/foreign-destination.md" with { type: "text" };
+import w38 from "./usr/share/doc/problems/foreign-origin.md" with { type: "text" };
+import w39 from "./usr/share/doc/problems/gateway-timeout.md" with { type: "text" };
+import w40 from "./usr/share/doc/problems/gone.md" with { type: "text" };
+import w41 from "./usr/share/doc/problems/idempotency-key-reused.md" with { type: "text" };
+import w42 from "./usr/share/doc/problems/insufficient-storage.md" with { type: "text" };
+import w43 from "./usr/share/doc/problems/internal.md" with { type: "text" };
+import w44 from "./usr/share/doc/problems/locked.md" with { type: "text" };
+import w45 from "./usr/share/doc/problems/loop-detected.md" with { type: "text" };
+import w46 from "./usr/share/doc/problems/lower-layer.md" with { type: "text" };
+import w47 from "./usr/share/doc/problems/method-not-allowed.md" with { type: "text" };
+import w48 from "./usr/share/doc/problems/not-acceptable.md" with { type: "text" };
+import w49 from "./usr/share/doc/problems/not-found.md" with { type: "text" };
+import w50 from "./usr/share/doc/problems/not-implemented.md" with { type: "text" };
+import w51 from "./usr/share/doc/problems/other-key.md" with { type: "text" };
+import w52 from "./usr/share/doc/problems/patch-conflict.md" with { type: "text" };
+import w53 from "./usr/share/doc/problems/precondition-failed.md" with { type: "text" };
+import w54 from "./usr/share/doc/problems/range-not-satisfiable.md" with { type: "text" };
+import w55 from "./usr/share/doc/problems/request-timeout.md" with { type: "text" };
+import w56 from "./usr/share/doc/problems/too-many-requests.md" with { type: "text" };
+import w57 from "./usr/share/doc/problems/unauthorized.md" with { type: "text" };
+import w58 from "./usr/share/doc/problems/unavailable.md" with { type: "text" };
+import w59 from "./usr/share/doc/problems/unknown-host.md" with { type: "text" };
+import w60 from "./usr/share/doc/problems/unprocessable.md" with { type: "text" };
+import w61 from "./usr/share/doc/problems/unsupported-media-type.md" with { type: "text" };
+import w62 from "./usr/share/doc/problems/uri-too-long.md" with { type: "text" };
+import w63 from "./usr/share/doc/problems/world-damaged.md" with { type: "text" };
+import w64 from "./usr/share/doc/proxy.md" with { type: "text" };
+import w65 from "./usr/share/doc/reality.md" with { type: "text" };
+import w66 from "./usr/share/doc/router.md" with { type: "text" };
+import w67 from "./usr/share/doc/routes.md" with { type: "text" };
+import w68 from "./usr/share/doc/running.md" with { type: "text" };
+import w69 from "./usr/share/doc/search.md" with { type: "text" };
+import w70 from "./usr/share/doc/service.md" with { type: "text" };
+import w71 from "./usr/share/doc/shaped.md" with { type: "text" };
+import w72 from "./usr/share/doc/shell.md" with { type: "text" };
+import w73 from "./usr/share/doc/tour.md" with { type: "text" };
+import w74 from "./usr/share/doc/trash.md" with { type: "text" };
+import w75 from "./usr/share/doc/webdav.md" with { type: "text" };
 
 /** Contents of the files below `worlds/` by their paths. */
 export const lowerWorlds: Readonly<Record<string, string>> = {
   "usr/bin/boot.ts": w0,
   "usr/bin/introspect.sh": w1,
-  "usr/lib/shell/answers.js": w2,
-  "usr/lib/shell/api.js": w3,
-  "usr/lib/shell/app.js": w4,
-  "usr/lib/shell/boxes.css": w5,
-  "usr/lib/shell/child_count.js": w6,
-  "usr/lib/shell/chrome.js": w7,
-  "usr/lib/shell/code.css": w8,
-  "usr/lib/shell/code_view.js": w9,
-  "usr/lib/shell/collection.js": w10,
-  "usr/lib/shell/commands.js": w11,
-  "usr/lib/shell/csv.js": w12,
-  "usr/lib/shell/data.css": w13,
-  "usr/lib/shell/dialog.js": w14,
-  "usr/lib/shell/dom.js": w15,
-  "usr/lib/shell/earlier_version.js": w16,
-  "usr/lib/shell/editor.js": w17,
-  "usr/lib/shell/finder.js": w18,
-  "usr/lib/shell/format.js": w19,
-  "usr/lib/shell/hex_view.js": w20,
-  "usr/lib/shell/highlight.js": w21,
-  "usr/lib/shell/home.js": w22,
-  "usr/lib/shell/icon.svg": w23,
-  "usr/lib/shell/index.html": w24,
-  "usr/lib/shell/json_text.js": w25,
-  "usr/lib/shell/json_view.js": w26,
-  "usr/lib/shell/lists.css": w27,
-  "usr/lib/shell/markdown.css": w28,
-  "usr/lib/shell/markdown.js": w29,
-  "usr/lib/shell/markdown_view.js": w30,
-  "usr/lib/shell/media_view.js": w31,
-  "usr/lib/shell/mint.js": w32,
-  "usr/lib/shell/missing_world.css": w33,
-  "usr/lib/shell/missing_world.js": w34,
-  "usr/lib/shell/notes.css": w35,
-  "usr/lib/shell/notes.js": w36,
-  "usr/lib/shell/permission_list.js": w37,
-  "usr/lib/shell/place.js": w38,
-  "usr/lib/shell/plugin.css": w39,
-  "usr/lib/shell/plugin.js": w40,
-  "usr/lib/shell/plugins_part.js": w41,
-  "usr/lib/shell/rank.js": w42,
-  "usr/lib/shell/route.js": w43,
-  "usr/lib/shell/row_list.js": w44,
-  "usr/lib/shell/send_file.js": w45,
-  "usr/lib/shell/session.js": w46,
-  "usr/lib/shell/session_menu.js": w47,
-  "usr/lib/shell/shape_view.js": w48,
-  "usr/lib/shell/shaped.css": w49,
-  "usr/lib/shell/shaped.js": w50,
-  "usr/lib/shell/shell.css": w51,
-  "usr/lib/shell/shell.webmanifest": w52,
-  "usr/lib/shell/side.js": w53,
-  "usr/lib/shell/sign_in.js": w54,
-  "usr/lib/shell/site/llms.txt": w55,
-  "usr/lib/shell/site/robots.txt": w56,
-  "usr/lib/shell/sse.js": w57,
-  "usr/lib/shell/stage.html": w58,
-  "usr/lib/shell/stage.js": w59,
-  "usr/lib/shell/start.js": w60,
-  "usr/lib/shell/stream.js": w61,
-  "usr/lib/shell/streamed_stage.js": w62,
-  "usr/lib/shell/table_view.js": w63,
-  "usr/lib/shell/tree.js": w64,
-  "usr/lib/shell/upload.js": w65,
-  "usr/lib/shell/utf16_text.js": w66,
-  "usr/lib/shell/viewers.js": w67,
-  "usr/lib/shell/world.js": w68,
-  "usr/lib/shell/world_actions.js": w69,
-  "usr/lib/shell/world_commands.js": w70,
-  "usr/lib/skills/elastik.md": w71,
-  "usr/share/doc/auth.md": w72,
-  "usr/share/doc/commands.md": w73,
-  "usr/share/doc/configuration.md": w74,
-  "usr/share/doc/db.md": w75,
-  "usr/share/doc/elastik.service": w76,
-  "usr/share/doc/events.md": w77,
-  "usr/share/doc/fanout.md": w78,
-  "usr/share/doc/gpu.md": w79,
-  "usr/share/doc/http.md": w80,
-  "usr/share/doc/index.md": w81,
-  "usr/share/doc/mcp.md": w82,
-  "usr/share/doc/mounts.md": w83,
-  "usr/share/doc/observing.md": w84,
-  "usr/share/doc/openapi.json": w85,
-  "usr/share/doc/plugins.md": w86,
-  "usr/share/doc/problems.md": w87,
-  "usr/share/doc/problems/bad-body.md": w88,
-  "usr/share/doc/problems/bad-gateway.md": w89,
-  "usr/share/doc/problems/bad-header.md": w90,
-  "usr/share/doc/problems/bad-metadata.md": w91,
-  "usr/share/doc/problems/bad-name.md": w92,
-  "usr/share/doc/problems/bad-path.md": w93,
-  "usr/share/doc/problems/bad-query.md": w94,
-  "usr/share/doc/problems/body-too-large.md": w95,
-  "usr/share/doc/problems/conflict.md": w96,
-  "usr/share/doc/problems/forbidden.md": w97,
-  "usr/share/doc/problems/foreign-destination.md": w98,
-  "usr/share/doc/problems/foreign-origin.md": w99,
-  "usr/share/doc/problems/gateway-timeout.md": w100,
-  "usr/share/doc/problems/gone.md": w101,
-  "usr/share/doc/problems/idempotency-key-reused.md": w102,
-  "usr/share/doc/problems/insufficient-storage.md": w103,
-  "usr/share/doc/problems/internal.md": w104,
-  "usr/share/doc/problems/locked.md": w105,
-  "usr/share/doc/problems/loop-detected.md": w106,
-  "usr/share/doc/problems/lower-layer.md": w107,
-  "usr/share/doc/problems/method-not-allowed.md": w108,
-  "usr/share/doc/problems/not-acceptable.md": w109,
-  "usr/share/doc/problems/not-found.md": w110,
-  "usr/share/doc/problems/not-implemented.md": w111,
-  "usr/share/doc/problems/other-key.md": w112,
-  "usr/share/doc/problems/patch-conflict.md": w113,
-  "usr/share/doc/problems/precondition-failed.md": w114,
-  "usr/share/doc/problems/range-not-satisfiable.md": w115,
-  "usr/share/doc/problems/request-timeout.md": w116,
-  "usr/share/doc/problems/too-many-requests.md": w117,
-  "usr/share/doc/problems/unauthorized.md": w118,
-  "usr/share/doc/problems/unavailable.md": w119,
-  "usr/share/doc/problems/unknown-host.md": w120,
-  "usr/share/doc/problems/unprocessable.md": w121,
-  "usr/share/doc/problems/unsupported-media-type.md": w122,
-  "usr/share/doc/problems/uri-too-long.md": w123,
-  "usr/share/doc/problems/world-damaged.md": w124,
-  "usr/share/doc/proxy.md": w125,
-  "usr/share/doc/reality.md": w126,
-  "usr/share/doc/router.md": w127,
-  "usr/share/doc/routes.md": w128,
-  "usr/share/doc/running.md": w129,
-  "usr/share/doc/search.md": w130,
-  "usr/share/doc/service.md": w131,
-  "usr/share/doc/shaped.md": w132,
-  "usr/share/doc/shell.md": w133,
-  "usr/share/doc/tour.md": w134,
-  "usr/share/doc/trash.md": w135,
-  "usr/share/doc/webdav.md": w136,
+  "usr/lib/shell/app.js": w2,
+  "usr/lib/shell/icon.svg": w3,
+  "usr/lib/shell/index.html": w4,
+  "usr/lib/shell/shell.css": w5,
+  "usr/lib/shell/shell.webmanifest": w6,
+  "usr/lib/shell/site/llms.txt": w7,
+  "usr/lib/shell/site/robots.txt": w8,
+  "usr/lib/shell/stage.html": w9,
+  "usr/lib/skills/elastik.md": w10,
+  "usr/share/doc/auth.md": w11,
+  "usr/share/doc/commands.md": w12,
+  "usr/share/doc/configuration.md": w13,
+  "usr/share/doc/db.md": w14,
+  "usr/share/doc/elastik.service": w15,
+  "usr/share/doc/events.md": w16,
+  "usr/share/doc/fanout.md": w17,
+  "usr/share/doc/gpu.md": w18,
+  "usr/share/doc/http.md": w19,
+  "usr/share/doc/index.md": w20,
+  "usr/share/doc/mcp.md": w21,
+  "usr/share/doc/mounts.md": w22,
+  "usr/share/doc/observing.md": w23,
+  "usr/share/doc/openapi.json": w24,
+  "usr/share/doc/plugins.md": w25,
+  "usr/share/doc/problems.md": w26,
+  "usr/share/doc/problems/bad-body.md": w27,
+  "usr/share/doc/problems/bad-gateway.md": w28,
+  "usr/share/doc/problems/bad-header.md": w29,
+  "usr/share/doc/problems/bad-metadata.md": w30,
+  "usr/share/doc/problems/bad-name.md": w31,
+  "usr/share/doc/problems/bad-path.md": w32,
+  "usr/share/doc/problems/bad-query.md": w33,
+  "usr/share/doc/problems/body-too-large.md": w34,
+  "usr/share/doc/problems/conflict.md": w35,
+  "usr/share/doc/problems/forbidden.md": w36,
+  "usr/share/doc/problems/foreign-destination.md": w37,
+  "usr/share/doc/problems/foreign-origin.md": w38,
+  "usr/share/doc/problems/gateway-timeout.md": w39,
+  "usr/share/doc/problems/gone.md": w40,
+  "usr/share/doc/problems/idempotency-key-reused.md": w41,
+  "usr/share/doc/problems/insufficient-storage.md": w42,
+  "usr/share/doc/problems/internal.md": w43,
+  "usr/share/doc/problems/locked.md": w44,
+  "usr/share/doc/problems/loop-detected.md": w45,
+  "usr/share/doc/problems/lower-layer.md": w46,
+  "usr/share/doc/problems/method-not-allowed.md": w47,
+  "usr/share/doc/problems/not-acceptable.md": w48,
+  "usr/share/doc/problems/not-found.md": w49,
+  "usr/share/doc/problems/not-implemented.md": w50,
+  "usr/share/doc/problems/other-key.md": w51,
+  "usr/share/doc/problems/patch-conflict.md": w52,
+  "usr/share/doc/problems/precondition-failed.md": w53,
+  "usr/share/doc/problems/range-not-satisfiable.md": w54,
+  "usr/share/doc/problems/request-timeout.md": w55,
+  "usr/share/doc/problems/too-many-requests.md": w56,
+  "usr/share/doc/problems/unauthorized.md": w57,
+  "usr/share/doc/problems/unavailable.md": w58,
+  "usr/share/doc/problems/unknown-host.md": w59,
+  "usr/share/doc/problems/unprocessable.md": w60,
+  "usr/share/doc/problems/unsupported-media-type.md": w61,
+  "usr/share/doc/problems/uri-too-long.md": w62,
+  "usr/share/doc/problems/world-damaged.md": w63,
+  "usr/share/doc/proxy.md": w64,
+  "usr/share/doc/reality.md": w65,
+  "usr/share/doc/router.md": w66,
+  "usr/share/doc/routes.md": w67,
+  "usr/share/doc/running.md": w68,
+  "usr/share/doc/search.md": w69,
+  "usr/share/doc/service.md": w70,
+  "usr/share/doc/shaped.md": w71,
+  "usr/share/doc/shell.md": w72,
+  "usr/share/doc/tour.md": w73,
+  "usr/share/doc/trash.md": w74,
+  "usr/share/doc/webdav.md": w75,
 };

@@ -4,6 +4,7 @@
  * identifies a state and not a time. This module does not know which version is current.
  */
 
+import type { ContentCoding } from "./content_coding.ts";
 import { MAX_ENTITY_TAGS, MAX_ENTITY_TAGS_CHARS } from "../limits.ts";
 import type { VersionTag } from "../world/store.ts";
 
@@ -24,6 +25,8 @@ const HASH_DIGITS = 16;
 // opaque-tag = DQUOTE *etagc DQUOTE; etagc = %x21 / %x23-7E / obs-text. White space matches in two
 // places that never touch, so the pattern cannot backtrack over it.
 const LIST_ITEM = /(?:(W\/)?"([\x21\x23-\x7e\x80-\xff]*)"[ \t]*)?(?:,|$)[ \t]*/y;
+/** What {@link toCodedTag} appends, with or without the closing quote. */
+const CODING = /-(?:br|gzip)(?="?$)/;
 const SHORT_FORM = /^\d{1,15}$/;
 const WORLD_TAG = /^(0|[1-9]\d{0,14})(?:-([0-9a-f]{16})\.[a-z0-9-]+)?$/;
 
@@ -47,6 +50,43 @@ const WORLD_TAG = /^(0|[1-9]\d{0,14})(?:-([0-9a-f]{16})\.[a-z0-9-]+)?$/;
  */
 export function formatEtag(version: number, sha256: string, rep: string): string {
   return `"${version}-${sha256.slice(0, HASH_DIGITS)}.${rep}"`;
+}
+
+/**
+ * The entity tag of an encoded representation. It is a strong tag of its own, because its bytes are
+ * other bytes (RFC 9110 §8.8.3.3).
+ *
+ * @param etag entity tag of the representation without a coding, quoted
+ *
+ * @example
+ * ```ts
+ * import { strictEqual } from "node:assert/strict";
+ * import { toCodedTag } from "./etag.ts";
+ *
+ * strictEqual(toCodedTag('"3-2c26b46b68ffc68f.raw"', "br"), '"3-2c26b46b68ffc68f.raw-br"');
+ * ```
+ */
+export function toCodedTag(etag: string, coding: ContentCoding): string {
+  return `${etag.slice(0, -1)}-${coding}"`;
+}
+
+/**
+ * The entity tag of the representation that an encoded one was created from. Other tags are returned
+ * as they are.
+ *
+ * @param etag an entity tag, quoted
+ *
+ * @example
+ * ```ts
+ * import { strictEqual } from "node:assert/strict";
+ * import { toUncodedTag } from "./etag.ts";
+ *
+ * strictEqual(toUncodedTag('"3-2c26b46b68ffc68f.raw-br"'), '"3-2c26b46b68ffc68f.raw"');
+ * strictEqual(toUncodedTag('"3"'), '"3"');
+ * ```
+ */
+export function toUncodedTag(etag: string): string {
+  return etag.replace(CODING, "");
 }
 
 /**
@@ -129,8 +169,8 @@ export function parseWorldTags(
 }
 
 /**
- * Checks whether a tag from a client identifies this representation: by its own tag or by the short
- * form of its version. The caller decides whether a weak tag counts.
+ * Checks whether a tag from a client identifies this representation: by its own tag, by that of its
+ * form with a content coding, or by the short form of its version. The caller decides whether a weak tag counts.
  *
  * @param opaque the client's tag without quotes
  * @param current entity tag of the representation, as {@link formatEtag} returns it
@@ -147,5 +187,6 @@ export function parseWorldTags(
  */
 export function isTagOf(opaque: string, current: string): boolean {
   if (opaque.length === current.length - 2) return current.slice(1, -1) === opaque;
+  if (CODING.test(opaque)) return opaque.replace(CODING, "") === current.slice(1, -1);
   return SHORT_FORM.test(opaque) && current.startsWith(`"${opaque}-`);
 }

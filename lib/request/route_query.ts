@@ -63,6 +63,12 @@ const WORLD: ParametersByMethod = {
       excludes: ["raw", "at", "v", "wait", "lines"],
     },
     { ...WAIT, excludes: ["at"] },
+    // Part of the address of a file of the shell.
+    hide({
+      name: "sha256",
+      accepts: "the first 16 or more hex digits of a SHA-256, in lower case",
+      isValid: (value) => /^[0-9a-f]{16,64}$/.test(value),
+    }),
   ],
   PUT: [EXT, { ...FROM, excludes: ["trash"] }, TRASH],
   POST: [EXT],

@@ -5,6 +5,7 @@
 
 import type { Authenticator } from "../auth/authenticate.ts";
 import type { Config } from "../config.ts";
+import type { Precompressed } from "../http/content_coding.ts";
 import type { EdgeCounts } from "./edge_counts.ts";
 import type { PluginRoutes } from "./plugin_routes.ts";
 import type { ProgramSource } from "../source/program_source.ts";
@@ -19,6 +20,8 @@ export interface ServerContext {
   readonly key: string;
   readonly plugins: PluginRoutes;
   readonly version: string;
+  /** Lower-layer worlds that were compressed when the program was built. */
+  readonly precompressed?: Precompressed;
   /** The files of the running program, located on first use. */
   readonly source: () => Promise<ProgramSource>;
   /** Unix milliseconds at which the server started; the first value of `monotonic`. */

@@ -5,7 +5,6 @@
 
 import { UNCACHED_HEADERS } from "../http/headers.ts";
 import { createTypeChooser } from "../http/negotiate.ts";
-import { WATCHED_RESPONSE_BYTES } from "../limits.ts";
 
 const encoder = new TextEncoder();
 const JSON_TYPE = "application/json";
@@ -26,9 +25,8 @@ export function jsonResponse(
 ): Response {
   const text = `${JSON.stringify(value)}\n`;
   const all = { "content-type": JSON_TYPE, ...UNCACHED_HEADERS, ...headers };
-  if (text.length < WATCHED_RESPONSE_BYTES / 4) return new Response(text, { status, headers: all });
-  // The length of a long one decides how long its client can take.
   const body = encoder.encode(text);
+  // The length decides how long a client can take, and whether the text is compressed.
   const length = { "content-length": String(body.length) };
   return new Response(body, { status, headers: { ...all, ...length } });
 }
@@ -46,7 +44,7 @@ export function objectResponse(
   const vary = { "vary": "Accept" };
   if (chooseJson(accept) === JSON_TYPE) return jsonResponse(value, vary);
   const lines = Object.entries(value).map(([name, member]) => `${name} ${String(member)}\n`);
-  return text(lines.join(""), vary);
+  return textResponse(lines.join(""), vary);
 }
 
 /**
@@ -56,13 +54,25 @@ export function objectResponse(
  */
 export function lineResponse(accept: string | null, value: string | number): Response {
   const vary = { "vary": "Accept" };
-  return chooseText(accept) === JSON_TYPE ? jsonResponse(value, vary) : text(`${value}\n`, vary);
+  return chooseText(accept) === JSON_TYPE
+    ? jsonResponse(value, vary)
+    : textResponse(`${value}\n`, vary);
 }
 
-function text(body: string, headers: Readonly<Record<string, string>>): Response {
+/**
+ * Creates a text response that must not be cached.
+ *
+ * @param headers further headers
+ */
+export function textResponse(
+  text: string,
+  headers: Readonly<Record<string, string>> = {},
+): Response {
+  const body = encoder.encode(text);
   return new Response(body, {
     headers: {
       "content-type": "text/plain; charset=utf-8",
+      "content-length": String(body.length),
       ...UNCACHED_HEADERS,
       ...headers,
     },

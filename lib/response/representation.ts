@@ -8,12 +8,13 @@ import type { World } from "../world/store.ts";
 import { isActiveExt, isUtf8, toMediaType } from "../world/media_type.ts";
 import { formatContentRange, selectRange } from "../http/byte_range.ts";
 import { evaluateConditions } from "../http/conditional.ts";
+import { isCompressible } from "../http/content_coding.ts";
 import { formatEtag } from "../http/etag.ts";
 import { RESOURCE_POLICY } from "../http/headers.ts";
 import { formatHttpDate } from "../http/http_date.ts";
 import { streamPart } from "../http/pieces.ts";
 import { Problem } from "../http/problem.ts";
-import { MAX_CACHE_ENTRY_BYTES, STREAM_PIECE_BYTES } from "../limits.ts";
+import { MAX_CACHE_ENTRY_BYTES, MIN_COMPRESSED_BYTES, STREAM_PIECE_BYTES } from "../limits.ts";
 
 /** Kinds of representations, in addition to the page of the shell. */
 export type RepresentationKind = "raw" | "json" | "text";
@@ -139,10 +140,14 @@ function createRepresentation(world: World, kind: RepresentationKind): Represent
     headers["accept-ranges"] = "bytes";
     // Stored markup must not run as this origin, however it is opened.
     if (isActiveExt(world.ext)) headers["content-security-policy"] = "sandbox allow-scripts";
-  } else headers["vary"] = "Accept";
+  }
   for (const [name, value] of world.meta) headers[name] = value;
   const body = kind === "json" ? encoder.encode(JSON.stringify(toWorldJson(world))) : world.body;
   headers["content-length"] = String(body.length);
+  const isEncoded = body.length >= MIN_COMPRESSED_BYTES &&
+    isCompressible(headers["content-type"] ?? null);
+  const vary = [...(kind === "raw" ? [] : ["Accept"]), ...(isEncoded ? ["Accept-Encoding"] : [])];
+  if (vary.length > 0) headers["vary"] = vary.join(", ");
   return {
     etag: tag,
     lastModified,

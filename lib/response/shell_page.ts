@@ -1,10 +1,11 @@
 /**
  * The page of the browser shell. It is the same for every path, and its modules then call the
  * server like any other client. The page is the world `usr/lib/shell/index.html`, so T3 can replace
- * it. Its Content-Security-Policy allows only the shell's own modules; the page never contains
- * stored content.
+ * it. Its Content-Security-Policy allows only the shell's own modules. Stored content is in the page as
+ * JSON data only, never as markup or script.
  */
 
+import { sha256Hex } from "../base/hash.ts";
 import type { Store, World } from "../world/store.ts";
 import { evaluateConditions } from "../http/conditional.ts";
 import { formatEtag } from "../http/etag.ts";
@@ -12,7 +13,14 @@ import { readHost } from "../http/host.ts";
 import { Problem } from "../http/problem.ts";
 import { notModifiedResponse } from "./representation.ts";
 
-const PAGE = "usr/lib/shell/index.html";
+const encoder = new TextEncoder();
+const FOLDER = "usr/lib/shell/";
+const PAGE = `${FOLDER}index.html`;
+/** A reference of the page to a file of the shell. */
+const REFERENCE = /\/usr\/lib\/shell\/([a-z0-9_]+\.[a-z]+)\?raw(?=")/g;
+/** Digits of a hash in an address: 64 bits, as in entity tags. */
+const HASH_DIGITS = 16;
+const BODY_END = "</body>";
 
 /** What the page is sent for. */
 export interface ShellSubject {
@@ -22,10 +30,29 @@ export interface ShellSubject {
   readonly headers?: Readonly<Record<string, string>>;
 }
 
+/** Answers of the server that the page would request first: JSON texts by path and query. */
+export type FirstAnswers = ReadonlyMap<string, string>;
+
+const pages = new WeakMap<Response, (first: FirstAnswers) => Response>();
+
+/**
+ * Creates the response again with the first answers in the page, so that the shell does not have to
+ * request them. They must be what the caller of the page would get.
+ *
+ * @param response what {@link respondShell} returned
+ * @returns undefined for any other response, and for one with an error status
+ * @throws {Problem} `precondition-failed`
+ */
+export function addFirstAnswers(
+  response: Response,
+): ((first: FirstAnswers) => Response) | undefined {
+  return pages.get(response);
+}
+
 /**
  * Answers a browser with the page of the shell.
  *
- * @throws {Problem} `not-found` if the page is missing in both layers
+ * @throws {Problem} `not-found` if the page is missing in both layers; `precondition-failed`
  */
 export async function respondShell(
   store: Pick<Store, "read">,
@@ -48,15 +75,50 @@ export async function respondShell(
     ...headers,
   };
   for (const [name, value] of world?.meta ?? []) all[name] = value;
-  if (status !== 200) return new Response(page.body, { status, headers: all });
-  const rep = `html-${page.sha256.slice(0, 8)}`;
-  all.etag = world === undefined
-    ? formatEtag(page.version, page.sha256, "shell")
-    : formatEtag(world.version, world.sha256, rep);
-  const unchanged = evaluateConditions(request.headers, all.etag, undefined);
-  return unchanged === "not-modified"
-    ? notModifiedResponse(all)
-    : new Response(page.body, { headers: all });
+  const text = await withHashes(store, new TextDecoder().decode(page.body));
+  const { version, sha256 } = world ?? page;
+
+  function respond(first: FirstAnswers): Response {
+    const body = encoder.encode(withAnswers(text, first));
+    const sent: Record<string, string> = { ...all, "content-length": String(body.length) };
+    if (status !== 200) return new Response(body, { status, headers: sent });
+    sent.etag = formatEtag(version, sha256, `html-${sha256Hex(body).slice(0, 16)}`);
+    return evaluateConditions(request.headers, sent.etag, undefined) === "not-modified"
+      ? notModifiedResponse(sent)
+      : new Response(body, { headers: sent });
+  }
+  const response = respond(new Map());
+  if (status === 200) pages.set(response, respond);
+  return response;
+}
+
+/**
+ * Adds the hash of each file to the references of the page, so that a browser can keep the file for
+ * ever (`isHashOf`) and requests another one as soon as it is replaced.
+ */
+async function withHashes(store: Pick<Store, "read">, text: string): Promise<string> {
+  const hashes = new Map<string, string>();
+  for (const [, file = ""] of text.matchAll(REFERENCE)) {
+    if (hashes.has(file)) continue;
+    // A file that cannot be read keeps its plain address, and its request answers with the reason.
+    const found = await store.read(FOLDER + file).catch(() => undefined);
+    hashes.set(
+      file,
+      found === undefined ? "" : `&amp;sha256=${found.sha256.slice(0, HASH_DIGITS)}`,
+    );
+  }
+  return text.replace(REFERENCE, (reference, file) => `${reference}${hashes.get(file) ?? ""}`);
+}
+
+/** As data in a script element, which no browser runs. `<` could end the element. */
+function withAnswers(text: string, first: FirstAnswers): string {
+  const end = text.lastIndexOf(BODY_END);
+  if (first.size === 0 || end < 0) return text;
+  const members = [...first].map(([path, json]) => `${JSON.stringify(path)}:${json}`);
+  const data = `{${members.join(",")}}`.replaceAll("<", "\\u003c");
+  return `${text.slice(0, end)}<script type="application/json" id="first">${data}</script>\n${
+    text.slice(end)
+  }`;
 }
 
 /**

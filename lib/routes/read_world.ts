@@ -112,6 +112,7 @@ async function readUncached(
       // An earlier version, or a world that is too long for the cache.
       if (store.peek(name) !== world) context.connection?.ownContent?.();
       const response = await respondWorld(store, context, redactFor(caller, world), raw);
+      if (raw) allowKeeping(response, context, world);
       const isKnown = knownVersion === world.version && at === undefined;
       return isKnown && response.ok ? toNotModifiedResponse(response) : response;
     }
@@ -130,6 +131,17 @@ async function readUncached(
     status: 302,
     headers: { "location": `${encodePath(path)}/`, "vary": "Accept" },
   });
+}
+
+/**
+ * Lets a browser keep a file of the shell for ever if the request names its hash: another content has
+ * another address (RFC 8246). Everyone can read these files.
+ */
+function allowKeeping(response: Response, { target }: RequestContext, { sha256 }: World): void {
+  if (!target.path.startsWith("/usr/lib/shell/")) return;
+  const expected = readQueryValue(target.query, "sha256");
+  if (!expected || !sha256.startsWith(expected)) return;
+  response.headers.set("cache-control", "public, max-age=31536000, immutable");
 }
 
 /**

@@ -38,6 +38,7 @@ export function listRoutes(
     "content-type": asJson ? type : "text/plain; charset=utf-8",
     "etag": `"${sha256Hex(body).slice(0, 16)}.${asJson ? "bin-json" : "bin"}"`,
     "vary": "Accept",
+    "content-length": String(body.length),
     "cache-control": "no-cache",
     "x-content-type-options": "nosniff",
   };

@@ -36,7 +36,8 @@ import {
 } from "../request/route_query.ts";
 import type { ServerContext } from "../request/server_context.ts";
 import { toSiteTarget } from "../request/site_file.ts";
-import { respondShell } from "../response/shell_page.ts";
+import { ResponseEncoder } from "../response/response_encoder.ts";
+import { addFirstAnswers, respondShell } from "../response/shell_page.ts";
 import { toStoreProblem } from "../response/store_problem.ts";
 import { mintCapability, whoami } from "../routes/auth.ts";
 import { Fallback } from "../routes/fallback.ts";
@@ -59,6 +60,7 @@ import { Streams } from "../routes/stream/stream.ts";
 import { Waits } from "../routes/stream/waits.ts";
 import { createWorldHandler } from "../routes/worlds.ts";
 import { LockBudget, withLockBudget } from "../world/lock_wait.ts";
+import { collectFirstAnswers } from "./first_answers.ts";
 import { isInNamespace, namespaceOf, NAMESPACES } from "../world/name.ts";
 
 /** The server, ready to answer requests. */
@@ -125,6 +127,12 @@ const ERRORS_OF_CLIENTS: ReadonlySet<ProblemType> = new Set<ProblemType>([
   "loop-detected",
 ]);
 
+/**
+ * Paths outside the namespaces whose text is sent with a content coding. Not `/auth`: the length of
+ * compressed content tells about a secret in it. Plugins choose codings themselves.
+ */
+const ENCODED_PATH = /^\/(?:bin|dev|mnt|proc(?:\/.+)?|[^/]+\.(?:txt|svg|xml|webmanifest))?$/;
+
 /** Whether a request reads a world. `/lib/<name>/state` is not a world, so /lib passes the router. */
 function isWorldRead({ request: { method }, target: { name } }: RequestContext): boolean {
   return method === "GET" && isInNamespace(name) && !name.startsWith("lib/");
@@ -141,6 +149,7 @@ export function createApp(server: ServerContext, gateOptions: GateOptions): App 
   const streams = new Streams(server, places);
   const waits = new Waits(server, places);
   const fallback = new Fallback(server);
+  const encoder = new ResponseEncoder(server.precompressed, server.monotonic);
 
   const app = new Hono<AppEnv>({
     // Hono types the environment as unknown; `dispatch` below always passes a context.
@@ -178,7 +187,8 @@ export function createApp(server: ServerContext, gateOptions: GateOptions): App 
     "/proc/metrics",
     handleMethods(
       {
-        GET: (context) => metrics(server, { requests, streams, waits, locks, davLimiter }, context),
+        GET: (context) =>
+          metrics(server, { requests, streams, waits, locks, davLimiter, encoder }, context),
       },
       none,
     ),
@@ -349,8 +359,11 @@ export function createApp(server: ServerContext, gateOptions: GateOptions): App 
       if (response instanceof Promise) return finish(request, response, context);
       if (request.method !== "GET") return finish(request, Promise.resolve(response), context);
       requests.countResponse("GET", response.status);
-      // The representation of a world has the policy, and the look would cost 0.5 µs (Deno 2.9.6).
-      return isWorldRead(context) ? response : withResourcePolicy(response);
+      // The representation of a world has the policy and `Vary`, and the look would cost 0.5 µs
+      // (Deno 2.9.6).
+      if (!isWorldRead(context)) return encode(context, withResourcePolicy(response));
+      const { headers = request.headers } = context;
+      return headers.get("accept-encoding") === null ? response : encode(context, response);
     } catch (error) {
       return finish(request, Promise.reject(error), context);
     }
@@ -367,12 +380,31 @@ export function createApp(server: ServerContext, gateOptions: GateOptions): App 
   ): Promise<Response> {
     const start = performance.now();
     const { method } = request;
-    const response = await pending.catch((error) => toResponse(error, request, context));
+    let response = await pending.catch((error) => toResponse(error, request, context));
+    const respond = addFirstAnswers(response);
+    if (respond !== undefined && context !== undefined) {
+      response = await collectFirstAnswers(context, dispatchWithBudget).then(respond)
+        .catch((error) => toResponse(error, request, context));
+    }
     requests.countResponse(method, response.status);
     requests.observeWait(performance.now() - start);
     await drainBody(request);
     const framed = response.status === 205 ? toNoContent(response) : response;
-    return toHeadResponse(request, withResourcePolicy(framed));
+    const complete = withResourcePolicy(framed);
+    const sent = context === undefined ? complete : await encode(context, complete);
+    return toHeadResponse(request, sent);
+  }
+
+  /** Sends text with a content coding that the client accepts. */
+  function encode(context: RequestContext, response: Response): Response | Promise<Response> {
+    const { request, headers = request.headers, target, connection } = context;
+    if (request.method !== "GET" && request.method !== "HEAD") return response;
+    if (!isInNamespace(target.name) && !ENCODED_PATH.test(target.path)) return response;
+    return encoder.encode({
+      headers,
+      resource: `${target.path}?${target.query}`,
+      ownContent: () => connection?.ownContent?.(),
+    }, response);
   }
 
   async function handleInternal(context: RequestContext): Promise<Response> {

@@ -6,6 +6,7 @@
 import { createApp } from "./app.ts";
 import { createAuthenticator } from "../auth/authenticate.ts";
 import { type Config, ConfigError, isLoopbackHost } from "../config.ts";
+import type { ContentCoding, Precompressed } from "../http/content_coding.ts";
 import { createClientFinder } from "../http/client_address.ts";
 import { answerChallenge, type ListenAddress } from "../http/server_proof.ts";
 import { parseIp, parseIpRange } from "../http/ip_address.ts";
@@ -47,6 +48,8 @@ export interface StartServerOptions {
   readonly env: (name: string) => string | undefined;
   /** Text of the lower-layer worlds by path. */
   readonly lowerWorlds: Readonly<Record<string, string>>;
+  /** Lower-layer worlds in each content coding as Base64, by the SHA-256 of their content. */
+  readonly precompressed?: Readonly<Record<string, Readonly<Record<ContentCoding, string>>>>;
   /** URL of the module of the store's Workers. */
   readonly storeWorkerUrl: string;
   /** URL of the main module, with which cells are started; absent in a compiled binary. */
@@ -159,6 +162,7 @@ export async function startServer(options: StartServerOptions): Promise<RunningS
       key,
       plugins,
       version: VERSION,
+      precompressed: decodePrecompressed(options.precompressed ?? {}),
       source: once(() =>
         findProgramSource({
           ...(options.main === undefined ? {} : { main: options.main }),
@@ -313,4 +317,15 @@ async function canStartCells(): Promise<boolean> {
     if (error instanceof Deno.errors.NotCapable) return false;
     throw error;
   }
+}
+
+function decodePrecompressed(
+  texts: NonNullable<StartServerOptions["precompressed"]>,
+): Precompressed {
+  return new Map(
+    Object.entries(texts).map(([sha256, { br, gzip }]) => [
+      sha256,
+      { br: Uint8Array.fromBase64(br), gzip: Uint8Array.fromBase64(gzip) },
+    ]),
+  );
 }

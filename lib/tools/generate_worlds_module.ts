@@ -4,6 +4,9 @@
  * removed; a test fails otherwise.
  */
 
+/** Modules of the folder, which do not become worlds. */
+const GENERATED: ReadonlySet<string> = new Set(["mod.ts", "precompressed.ts"]);
+
 /** Formats the module for the files below the folder. */
 export function formatWorldsModule(paths: readonly string[]): string {
   const sorted = [...paths].sort();
@@ -34,7 +37,7 @@ export async function listFilesBelow(folder: string, prefix = ""): Promise<strin
   for await (const entry of Deno.readDir(`${folder}/${prefix}`)) {
     const path = `${prefix}${entry.name}`;
     if (entry.isDirectory) found.push(...await listFilesBelow(folder, `${path}/`));
-    else if (path !== "mod.ts" && !entry.name.startsWith(".")) found.push(path);
+    else if (!GENERATED.has(path) && !entry.name.startsWith(".")) found.push(path);
   }
   return found;
 }

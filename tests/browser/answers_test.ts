@@ -10,7 +10,7 @@ import {
   readRoutes,
   readRows,
   readStatus,
-} from "../../worlds/usr/lib/shell/answers.js?raw";
+} from "../../shell/answers.js";
 
 const ODD: readonly unknown[] = [
   null,

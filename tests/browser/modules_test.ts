@@ -1,16 +1,16 @@
 /** The pure modules of the shell, which need no browser. */
 
 import { assert, assertEquals, assertStrictEquals } from "../support/assert.ts";
-import { changedSpan } from "../../worlds/usr/lib/shell/code_view.js";
-import { parseCsv } from "../../worlds/usr/lib/shell/csv.js";
-import { safeUrl } from "../../worlds/usr/lib/shell/dom.js";
-import { rank } from "../../worlds/usr/lib/shell/rank.js";
-import { ago, duration, size } from "../../worlds/usr/lib/shell/format.js";
-import { hexDump } from "../../worlds/usr/lib/shell/hex_view.js";
-import { spansOf } from "../../worlds/usr/lib/shell/highlight.js";
-import { parseMarkdown } from "../../worlds/usr/lib/shell/markdown.js";
-import { pathOf, placeOf } from "../../worlds/usr/lib/shell/place.js";
-import { eventParser } from "../../worlds/usr/lib/shell/sse.js";
+import { changedSpan } from "../../shell/code_view.js";
+import { parseCsv } from "../../shell/csv.js";
+import { safeUrl } from "../../shell/dom.js";
+import { rank } from "../../shell/rank.js";
+import { ago, duration, size } from "../../shell/format.js";
+import { hexDump } from "../../shell/hex_view.js";
+import { spansOf } from "../../shell/highlight.js";
+import { parseMarkdown } from "../../shell/markdown.js";
+import { pathOf, placeOf } from "../../shell/place.js";
+import { eventParser } from "../../shell/sse.js";
 
 Deno.test("placeOf() returns the name and the kind of a path", () => {
   assertEquals(placeOf("/").kind, "home");

@@ -5,9 +5,9 @@
  */
 
 import { assertEquals, assertThrows } from "../support/assert.ts";
-import { guessSeparator, parseCsv } from "../../worlds/usr/lib/shell/csv.js";
-import { parseJsonLines, parseJsonText } from "../../worlds/usr/lib/shell/json_text.js";
-import { parseMarkdown } from "../../worlds/usr/lib/shell/markdown.js";
+import { guessSeparator, parseCsv } from "../../shell/csv.js";
+import { parseJsonLines, parseJsonText } from "../../shell/json_text.js";
+import { parseMarkdown } from "../../shell/markdown.js";
 
 Deno.test("parseCsv() keeps the text around stray quotes", () => {
   const rows: readonly (readonly [line: string, cells: readonly string[]])[] = [

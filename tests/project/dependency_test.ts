@@ -58,9 +58,9 @@ const LAYERS: readonly (readonly [units: string, mayImport: string])[] = [
   ["server", "everything above except archive"],
   [
     "cli",
-    "archive, base, config, http, limits, observe, plugin/transport, server, version, world/file; plugins/mod.ts, worlds/mod.ts",
+    "archive, base, config, http, limits, observe, plugin/transport, server, version, world/file; plugins/mod.ts, worlds/mod.ts, worlds/precompressed.ts",
   ],
-  ["tools", "base, http, version, world; cli/progress_bar"],
+  ["tools", "base, http, limits, version, world; cli/progress_bar"],
 ];
 
 /** What the entry point may name: the command line, and the Worker whose address it passes on. */

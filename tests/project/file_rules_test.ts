@@ -38,7 +38,6 @@ const FRAGMENTS: Readonly<Record<string, string>> = {
   "lib/plugin/transport/choose_transport.ts":
     "the choice between two transports, with its own test",
   "lib/plugin/transport/worker_transport.ts": "one of two implementations of the same interface",
-  "lib/routes/route_list.ts": "the handler of one route",
   "lib/server/boot_worlds.ts": "the text of /boot, with its own test",
   "lib/source/find_program_source.ts": "separate, because it imports each kind of source",
   "lib/source/gitignore.ts": "loaded with the first source listing only",

@@ -16,7 +16,11 @@ Deno.test("GET /bin lists every route with a description, as text and as JSON", 
         send: "GET /bin/",
         status: 200,
         text: /^\/auth\/mint\t.+\n\/auth\/whoami\t.+\n\/bin\t.+\n/,
-        has: { "content-type": "text/plain; charset=utf-8", vary: "Accept", etag: tag },
+        has: {
+          "content-type": "text/plain; charset=utf-8",
+          vary: "Accept, Accept-Encoding",
+          etag: tag,
+        },
         lacks: ["/boot"],
       },
       {

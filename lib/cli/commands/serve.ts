@@ -15,6 +15,7 @@ import { type RunningServer, startServer } from "../../server/start.ts";
 import { surviveUncaughtErrors } from "../../server/uncaught_errors.ts";
 import { VERSION } from "../../version.ts";
 import { lowerWorlds } from "../../../worlds/mod.ts";
+import { precompressed } from "../../../worlds/precompressed.ts";
 
 /** Starts the server, which runs until a signal stops it. */
 export async function run(
@@ -43,6 +44,7 @@ export async function run(
       config,
       env,
       lowerWorlds,
+      precompressed,
       storeWorkerUrl,
       ...(main === undefined ? {} : { main }),
       ...(single === undefined ? {} : { single }),

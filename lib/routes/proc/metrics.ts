@@ -4,11 +4,12 @@
  * labels.
  */
 
-import { UNCACHED_HEADERS } from "../../http/headers.ts";
 import { assertCan } from "../../auth/policy.ts";
 import { negotiateTypes } from "../../http/negotiate.ts";
 import type { RequestContext } from "../../request/request_context.ts";
 import type { ServerContext } from "../../request/server_context.ts";
+import { textResponse } from "../../response/json_response.ts";
+import type { EncoderCounts } from "../../response/response_encoder.ts";
 import type { SearchCounts } from "../../world/store.ts";
 import {
   formatMetrics,
@@ -31,6 +32,7 @@ export interface LiveMetrics {
   readonly locks: { readonly size: number; readonly refused: number };
   readonly streams: StreamCounts;
   readonly waits: Pick<Waits, "size">;
+  readonly encoder: EncoderCounts;
 }
 
 /** Limits that `elastik_dav_locks_refused` counts. */
@@ -51,12 +53,9 @@ export function metrics(
 /** Sends metrics as OpenMetrics, or in the Prometheus format for a client that prefers text. */
 export function respondMetrics(accept: string | null, families: readonly MetricFamily[]): Response {
   const format = chooseFormat(accept);
-  return new Response(formatMetrics(families, format), {
-    headers: {
-      "content-type": METRICS_MEDIA_TYPES[format],
-      ...UNCACHED_HEADERS,
-      "vary": "Accept",
-    },
+  return textResponse(formatMetrics(families, format), {
+    "content-type": METRICS_MEDIA_TYPES[format],
+    "vary": "Accept",
   });
 }
 
@@ -115,6 +114,14 @@ export function collectMetrics(server: ServerContext, live: LiveMetrics): Metric
     ...(server.edge === undefined ? [] : edgeFamilies(server.edge())),
     ...streamFamilies(live.streams),
     gauge("elastik_waits_open", "Requests that wait for a change.", live.waits.size),
+    counter("elastik_compressed_bytes", "Bytes of content that were compressed when requested.", [
+      { value: live.encoder.compressedBytes },
+    ]),
+    counter(
+      "elastik_compression_skipped",
+      "Responses that were sent as they are because too much was compressed in the last second.",
+      [{ value: live.encoder.skipped }],
+    ),
     gauge("elastik_worlds", "Worlds, including those of the lower layer.", store.count()),
     ...storeFamilies(server),
     gauge("elastik_plugins_up", "Active plugins whose routes answer.", plugins.activeCount),

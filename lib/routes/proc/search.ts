@@ -11,7 +11,6 @@ import {
   limitReadScope,
   toReadScope,
 } from "../../auth/read_scope.ts";
-import { UNCACHED_HEADERS } from "../../http/headers.ts";
 import { createTypeChooser } from "../../http/negotiate.ts";
 import { encodePath } from "../../http/path.ts";
 import { Problem } from "../../http/problem.ts";
@@ -19,7 +18,7 @@ import { readQueryNumber, readQueryValue } from "../../http/query.ts";
 import { toJobCaller } from "../../request/job_caller.ts";
 import { type RequestContext, restOf } from "../../request/request_context.ts";
 import type { ServerContext } from "../../request/server_context.ts";
-import { jsonResponse } from "../../response/json_response.ts";
+import { jsonResponse, textResponse } from "../../response/json_response.ts";
 import { respondShell } from "../../response/shell_page.ts";
 import { MAX_SEARCH_LINES, SEARCH_LINES, SEARCH_TIME_GRID_MS } from "../../search_limits.ts";
 import { isInNamespace } from "../../world/name.ts";
@@ -87,13 +86,9 @@ function toJson({ hits, more, tooLong }: SearchPage): Record<string, unknown> {
 
 function toLines({ hits, tooLong }: SearchPage, headers: Record<string, string>): Response {
   const lines = hits.map(({ name, line, snippet }) => `/${name}:${line}: ${snippet}\n`);
-  return new Response(lines.join(""), {
-    headers: {
-      "content-type": "text/plain; charset=utf-8",
-      ...UNCACHED_HEADERS,
-      ...headers,
-      ...(tooLong.length === 0 ? {} : { "elastik-too-long": String(tooLong.length) }),
-    },
+  return textResponse(lines.join(""), {
+    ...headers,
+    ...(tooLong.length === 0 ? {} : { "elastik-too-long": String(tooLong.length) }),
   });
 }
 

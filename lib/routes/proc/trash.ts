@@ -6,7 +6,6 @@
 
 import { assertCan, assertCanEach, canRead } from "../../auth/policy.ts";
 import { limitReadScope, toReadScope } from "../../auth/read_scope.ts";
-import { UNCACHED_HEADERS } from "../../http/headers.ts";
 import { createTypeChooser } from "../../http/negotiate.ts";
 import { encodePath } from "../../http/path.ts";
 import { Problem } from "../../http/problem.ts";
@@ -14,7 +13,7 @@ import { readQueryNumber, readQueryValue } from "../../http/query.ts";
 import { MAX_TRASH_PAGE_ENTRIES, TRASH_PAGE_ENTRIES } from "../../limits.ts";
 import type { RequestContext } from "../../request/request_context.ts";
 import type { ServerContext } from "../../request/server_context.ts";
-import { jsonResponse } from "../../response/json_response.ts";
+import { jsonResponse, textResponse } from "../../response/json_response.ts";
 import { respondShell } from "../../response/shell_page.ts";
 import type { TrashEntry, TrashPosition } from "../../world/trash.ts";
 import { deletedResponse } from "../world_responses.ts";
@@ -51,9 +50,7 @@ export async function listTrash(
   }
   if (mediaType === "application/json") return jsonResponse(rows, headers);
   const lines = rows.map((row) => `${Object.values(row).join("\t")}\n`);
-  return new Response(lines.join(""), {
-    headers: { "content-type": "text/plain; charset=utf-8", ...UNCACHED_HEADERS, ...headers },
-  });
+  return textResponse(lines.join(""), headers);
 }
 
 /**

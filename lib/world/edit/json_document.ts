@@ -24,7 +24,7 @@ import {
 const REMOVED = -1;
 
 /** Names that are compared with each member before the places of all are looked up. */
-const MAX_PLAIN_LOOKUPS = 4;
+const COMPARED_NAMES = 4;
 
 /** A value of the document. */
 export class JsonNode {
@@ -310,7 +310,7 @@ export class JsonDocument {
   /** Place of the last member of a name. */
   #memberPlace(node: JsonNode, key: string): number | undefined {
     const { source } = node;
-    if (node.places === undefined && source.hasPlainNames && node.lookups++ < MAX_PLAIN_LOOKUPS) {
+    if (node.places === undefined && source.hasPlainNames && node.lookups++ < COMPARED_NAMES) {
       const items = this.#itemsOf(node);
       for (let at = items.length - 1; at >= 0; at--) {
         const item = items[at] ?? REMOVED;

@@ -1,0 +1,117 @@
+/**
+ * The entry of the shell. It shows the view for the path of the address bar, and follows links inside
+ * the server without loading a page. The signal of a view ends everything that the view started.
+ */
+
+import { RequestError } from "./api.js";
+import { refreshCaller, setLive, setPlace } from "./chrome.js";
+import { showCollection } from "./collection.js";
+import { byId, h } from "./dom.js";
+import { openFinder } from "./finder.js";
+import { dropFirstAnswers } from "./first_answers.js";
+import { ago } from "./format.js";
+import { showHome } from "./home.js";
+import { placeOf } from "./place.js";
+import { showRoute } from "./route.js";
+import { onSession } from "./session.js";
+import { openSession } from "./session_menu.js";
+import { showShaped } from "./shaped.js";
+import { signInView } from "./sign_in.js";
+import { showWorld } from "./world.js";
+
+const VIEWS = {
+  home: showHome,
+  collection: showCollection,
+  world: showWorld,
+  shaped: showShaped,
+  route: showRoute,
+};
+
+/** Interval at which relative times are updated. */
+const TIMES_MS = 10_000;
+
+let view = new AbortController();
+
+/** Shows the path of the address bar. */
+async function show() {
+  view.abort();
+  view = new AbortController();
+  const { signal } = view;
+  const main = byId("main");
+  const place = placeOf(location.pathname);
+  setPlace(place);
+  setLive("off");
+  main.setAttribute("aria-busy", "true");
+  try {
+    await VIEWS[place.kind](main, place, { signal, showError });
+  } catch (error) {
+    if (!signal.aborted) showError(error);
+  } finally {
+    if (!signal.aborted) main.removeAttribute("aria-busy");
+  }
+}
+
+/** Shows an error in place of the view, or asks for a credential. */
+function showError(error) {
+  const main = byId("main");
+  if (error.status === 401 || error.status === 403) {
+    signInView(main, error, show);
+    return;
+  }
+  if (!(error instanceof RequestError)) console.error(error);
+  main.replaceChildren(
+    h(
+      "section",
+      { class: "card narrow" },
+      h("h1", {}, error.title ?? "Internal error of the page"),
+      h("p", { class: "hint" }, error.message),
+      h("p", {}, h("a", { href: "/" }, "Home")),
+    ),
+  );
+}
+
+/** Shows a path of this server. */
+function go(path) {
+  // An editor with unsaved text can cancel it.
+  if (!dispatchEvent(new CustomEvent("shell:leave", { cancelable: true }))) return;
+  dropFirstAnswers();
+  if (path !== location.pathname) history.pushState(null, "", path);
+  show();
+  byId("main").focus({ preventScroll: true });
+  scrollTo(0, 0);
+}
+
+document.addEventListener("click", (event) => {
+  const link = event.target.closest?.("a[href]");
+  if (!link || event.defaultPrevented || event.button !== 0 || link.target) return;
+  if (event.metaKey || event.ctrlKey || event.shiftKey || event.altKey) return;
+  const url = new URL(link.href);
+  if (url.origin !== location.origin || url.search !== "" || url.hash !== "") return;
+  if (link.hasAttribute("download")) return;
+  event.preventDefault();
+  go(url.pathname);
+});
+addEventListener("popstate", () => {
+  dropFirstAnswers();
+  show();
+});
+addEventListener("shell:go", (event) => go(event.detail));
+
+byId("who").addEventListener("click", openSession);
+byId("find").addEventListener("click", () => openFinder());
+document.addEventListener("keydown", (event) => {
+  const typing = event.target.closest?.("input, textarea, select, dialog[open]");
+  if (typing || event.altKey) return;
+  const find = event.key === "/" || (event.key === "k" && (event.ctrlKey || event.metaKey));
+  if (!find) return;
+  event.preventDefault();
+  openFinder();
+});
+
+setInterval(() => {
+  for (const node of document.querySelectorAll("main time")) node.textContent = ago(node.dateTime);
+}, TIMES_MS);
+
+onSession(show);
+refreshCaller();
+show();

@@ -1,0 +1,74 @@
+/** What a plugin requests, as sentences, and the dialog that approves it. */
+
+import { openDialog } from "./dialog.js";
+import { button, h } from "./dom.js";
+
+const TIERS = {
+  T1: "Any caller that can read this server can call it.",
+  T2: "Callers need T2.",
+  T3: "Callers need T3.",
+};
+const MODES = { r: "read", rw: "read and write" };
+const PERMISSIONS = {
+  net: "reach over the network",
+  read: "read from the disk",
+  write: "write to the disk",
+  env: "read the environment variables",
+};
+
+/**
+ * Returns one sentence for each request.
+ *
+ * @param {Record<string, any>} manifest JSON of the server: routes, auth, grants, permissions…
+ * @returns {string[]}
+ */
+export function listPermissions(
+  { routes = [], auth, subject, grants = {}, permissions = {}, config = [], fallback },
+) {
+  const requested = Object.entries(permissions).filter(([, list]) => list.length > 0);
+  return [
+    routes.length > 0 ? `It answers at ${routes.join(", ")} and below.` : "",
+    fallback ? "It answers paths that nothing else answers." : "",
+    TIERS[auth] ?? "",
+    subject ? "A capability for the path after its route is sufficient to call it." : "",
+    ...Object.entries(grants).map(([prefix, mode]) =>
+      `With its own rights it can ${MODES[mode] ?? mode} ${
+        prefix.endsWith("/") ? "all below " : ""
+      }${prefix}.`
+    ),
+    Object.keys(grants).length === 0
+      ? "It accesses worlds only with the rights of its caller."
+      : "",
+    ...requested.map(([kind, list]) => `It can ${PERMISSIONS[kind] ?? kind}: ${list.join(", ")}.`),
+    requested.length === 0 ? "It has no access to the network, the disk or the environment." : "",
+    config.length > 0
+      ? `It reads ${config.join(", ")}, and restarts when one of them changes.`
+      : "",
+  ].filter((line) => line !== "");
+}
+
+/** Shows what a plugin requests. Resolves with true if the user activates it. */
+export function confirmActivation(name, asks) {
+  return new Promise((resolve) => {
+    const node = openDialog(
+      `Activate ${name.slice("lib/".length)}?`,
+      asks.description ? h("p", {}, asks.description) : null,
+      h("ul", {}, listPermissions(asks).map((text) => h("li", {}, text))),
+      h(
+        "p",
+        { class: "hint" },
+        "A change of its source disables it until the new source is approved.",
+      ),
+      h(
+        "div",
+        { class: "actions" },
+        button("Cancel", () => node.close()),
+        button("Activate", () => {
+          resolve(true);
+          node.close();
+        }, { class: "primary" }),
+      ),
+    );
+    node.addEventListener("close", () => resolve(false));
+  });
+}

@@ -1,0 +1,101 @@
+/**
+ * The panel of a plugin: its description, what it requests, its health, and the buttons that activate
+ * and disable it. The server decides whether the caller is allowed to.
+ */
+
+import { readPluginState } from "./answers.js";
+import { request, requestJson, send } from "./api.js";
+import { button, fill, h } from "./dom.js";
+import { confirmActivation, listPermissions } from "./permission_list.js";
+import { pathOf } from "./place.js";
+
+/** @param {string} name `lib/example` */
+export function pluginPanel(name) {
+  const path = `${pathOf(name)}/state`;
+  const node = h("section", { class: "card plugin", "aria-label": "Plugin" });
+  const fault = h("pre", { class: "command fault", role: "alert", hidden: true });
+  let shown;
+
+  async function update(world) {
+    shown = world;
+    const response = await request(path).catch(() => undefined);
+    const json = response?.ok ? await response.json().catch(() => undefined) : undefined;
+    const status = json?.routes ? readPluginState(json) ?? {} : json ?? {};
+    const permissions = status.routes === undefined ? [] : listPermissions(status);
+    draw({ state: world.state, ...status }, permissions);
+  }
+
+  /** Runs an action of the operator. Its error stays on the page until the next action. */
+  async function attempt(action) {
+    fault.hidden = true;
+    node.setAttribute("aria-busy", "true");
+    try {
+      await action();
+    } catch (error) {
+      fault.textContent = error.message;
+      fault.hidden = false;
+    } finally {
+      node.removeAttribute("aria-busy");
+    }
+  }
+
+  /**
+   * Sends the version that is shown, so that exactly this source is approved.
+   *
+   * @param {"active" | "disabled"} to
+   * @param {string} [asks] the digest of what was shown
+   */
+  async function setState(to, asks) {
+    const body = asks === undefined ? to : JSON.stringify({ state: to, asks });
+    await send(path, { method: "PUT", body, headers: { "if-match": `"${shown.version}"` } });
+    await update({ ...shown, state: to });
+  }
+
+  async function activate() {
+    const { asks } = await requestJson(`${path}?asks`);
+    if (await confirmActivation(name, asks)) await setState("active", asks.digest);
+  }
+
+  function draw(status, permissions) {
+    const { state = "unknown" } = status;
+    const faults = [status.fault, status.health?.reason].filter(Boolean).join("\n");
+    fill(
+      node,
+      h(
+        "header",
+        {},
+        h("h2", {}, "Plugin"),
+        h("span", { class: `tag ${state}` }, state),
+        h(
+          "div",
+          { class: "actions" },
+          state === "active"
+            ? button("Disable", () => attempt(() => setState("disabled")), { class: "danger" })
+            : button("Activate…", () => attempt(activate), { class: "primary" }),
+        ),
+      ),
+      status.description ? h("p", {}, status.description) : null,
+      permissions.length > 0 ? h("ul", {}, permissions.map((text) => h("li", {}, text))) : h(
+        "p",
+        { class: "hint" },
+        "Not active. Activate shows first what the plugin requests.",
+      ),
+      status.up === undefined ? null : h("p", { class: "hint" }, formatHealth(status)),
+      faults === "" ? null : h("pre", { class: "command fault" }, faults),
+      fault,
+    );
+  }
+
+  return { node, update };
+}
+
+function formatHealth({ up, health = {} }) {
+  const { state, requests, crashes, resident_kib: resident } = health;
+  return [
+    up ? "Its routes are up" : "Its routes are down",
+    state && `its process is ${state}`,
+    resident && `${Math.round(resident / 1024)} MiB`,
+    requests && `${requests} open requests`,
+    crashes && `ended ${crashes} times`,
+  ].filter(Boolean).join(" · ");
+}

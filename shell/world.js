@@ -1,0 +1,239 @@
+/**
+ * The view of a world: its content, and a panel with metadata and history. If the world does not
+ * exist, the view waits until it is written.
+ */
+
+import { readError, request } from "./api.js";
+import { countChildren } from "./child_count.js";
+import { note } from "./chrome.js";
+import { button, fill, flash, h } from "./dom.js";
+import { showEarlier } from "./earlier_version.js";
+import { openEditor } from "./editor.js";
+import { ago, size } from "./format.js";
+import { missingView } from "./missing_world.js";
+import { lastOf, pathOf } from "./place.js";
+import { pluginPanel } from "./plugin.js";
+import { side } from "./side.js";
+import { follow } from "./stream.js";
+import { acceptFiles } from "./upload.js";
+import { withUtf16Text } from "./utf16_text.js";
+import { hasSource, kindOf, makeViewer } from "./viewers.js";
+import { addKeys, drawActions } from "./world_actions.js";
+
+/** Delay of the panel, so that several changes cause one update. */
+const PANEL_DELAY_MS = 150;
+
+/** The world for the viewers, from the server's JSON. */
+function toWorld(name, { stage_html, version, ext, updated_at, binary, len, state }) {
+  const text = binary ? undefined : stage_html;
+  const bytes = text === undefined ? len : new TextEncoder().encode(text).length;
+  return { name, version, ext, updatedAt: updated_at, text, size: bytes, state };
+}
+
+/** Shows the world and follows its changes. */
+export async function showWorld(main, { name }, { signal, showError }) {
+  const path = pathOf(name);
+  const response = await request(path, { signal });
+  if (signal.aborted) return;
+  if (!response.ok && response.status !== 404) throw await readError(response);
+  const json = response.ok ? await response.json() : undefined;
+  if (Array.isArray(json)) {
+    location.replace(`${path}/`);
+    return;
+  }
+  const plugin = name.startsWith("lib/") ? pluginPanel(name) : undefined;
+  const page = new WorldPage(name, plugin, signal);
+  main.replaceChildren(page.node);
+  if (json === undefined) page.showMissing();
+  else await page.apply(toWorld(name, json));
+  follow(`/stream${path}`, {
+    signal,
+    last: json?.version > 0 ? String(json.version) : "",
+    onEvent({ type, data }) {
+      if (type === "delete") page.showMissing(true);
+      else if (type === "update") page.apply(toWorld(name, data));
+    },
+    onError: showError,
+  });
+  page.setChildren(await countChildren(path, signal));
+}
+
+class WorldPage {
+  #facts = h("p", { class: "facts" });
+  #actions = h("div", { class: "actions" });
+  #content = h("div", { class: "content" });
+  #bar = h("div", { class: "link-bar", hidden: true, role: "status" });
+  #aside = h("aside", { class: "side", "aria-label": "About this world" });
+  #turn = Promise.resolve();
+  #timer = 0;
+  #viewer;
+  #kind = "";
+  #source = false;
+  #editing = false;
+  #earlier;
+  #children = 0;
+  #side;
+
+  constructor(name, plugin, signal) {
+    this.name = name;
+    this.plugin = plugin;
+    this.path = pathOf(name);
+    this.signal = signal;
+    /** The latest version. */
+    this.world = undefined;
+    this.choose = acceptFiles(signal, () => name);
+    this.node = h(
+      "article",
+      { class: "world" },
+      h("header", { class: "head" }, h("h1", {}, lastOf(name)), this.#facts, this.#actions),
+      this.#bar,
+      h("div", { class: "split" }, this.#content, this.#aside),
+    );
+    addKeys(this);
+  }
+
+  /** Shows a version. Versions are drawn in order. */
+  apply(world) {
+    const before = this.world;
+    this.world = world;
+    this.#turn = this.#turn.then(async () => {
+      if (this.signal.aborted || this.world !== world) return;
+      this.#updatePanel(before === undefined);
+      this.#drawHead();
+      if (this.#editing || this.#earlier !== undefined) return;
+      await this.#draw(world);
+      if (before !== undefined) flash(this.#content);
+    }).catch((error) => note(error.message, "bad"));
+    return this.#turn;
+  }
+
+  /** Shows that the world is a collection too. */
+  setChildren(children) {
+    this.#children = children;
+    if (children > 0 && this.world !== undefined) this.#drawHead();
+  }
+
+  /** Shows that the world does not exist. */
+  showMissing(deleted = false) {
+    clearTimeout(this.#timer);
+    this.world = undefined;
+    this.#viewer = undefined;
+    this.#earlier = undefined;
+    this.#facts.replaceChildren(h("span", {}, deleted ? "deleted" : "not written yet"));
+    this.#aside.replaceChildren();
+    this.#bar.hidden = true;
+    drawActions(this, this.#actions, {});
+    if (this.#editing) return;
+    this.#content.className = "content";
+    this.#turn = this.#turn.then(() => {
+      if (this.world === undefined) this.#content.replaceChildren(missingView(this.path, deleted));
+    });
+  }
+
+  /** Switches between the content and its source. */
+  toggleSource() {
+    this.#source = !this.#source;
+    this.#drawHead();
+    return this.#draw(this.#earlier ?? this.world);
+  }
+
+  /** Opens the editor in place of the content. */
+  async edit() {
+    if (this.#editing || (this.world !== undefined && this.world.text === undefined)) return;
+    const form = await openEditor(this.name, this.world, this.signal, () => this.#stopEditing());
+    if (this.#editing || form === undefined) return;
+    this.#editing = true;
+    this.#viewer = undefined;
+    this.#content.className = "content editing";
+    this.#content.replaceChildren(form.node);
+    form.focus();
+  }
+
+  #stopEditing() {
+    this.#editing = false;
+    if (this.world === undefined) this.showMissing();
+    else this.#draw(this.world);
+  }
+
+  /** Requests an earlier version and shows it. */
+  async showEarlier(version) {
+    if (version === this.world?.version) return this.showVersion(undefined);
+    await showEarlier(this, version, (json) => toWorld(this.name, json));
+  }
+
+  /** Shows an earlier version; the current one if undefined. */
+  showVersion(earlier) {
+    this.#earlier = earlier;
+    if (earlier === undefined) this.#bar.hidden = true;
+    else this.#editing = false;
+    const world = earlier ?? this.world;
+    return world === undefined ? undefined : this.#draw(world);
+  }
+
+  async #draw(latest) {
+    const world = kindOf(latest) === "hex" && latest.ext !== "bin"
+      ? await withUtf16Text(latest)
+      : latest;
+    const natural = kindOf(world);
+    const kind = this.#source && hasSource(natural) ? "code" : natural;
+    if (kind !== this.#kind || this.#viewer === undefined) {
+      this.#viewer = makeViewer(kind, { onLink: (url) => this.#showLink(url) });
+      if (this.signal.aborted) return;
+      this.#kind = kind;
+      this.#content.className = `content ${kind}-content`;
+      this.#content.replaceChildren(this.#viewer.node);
+    }
+    await this.#viewer.update(world);
+  }
+
+  #drawHead() {
+    const { version, ext, updatedAt, size: bytes } = this.world;
+    fill(
+      this.#facts,
+      h("span", { class: "tag" }, ext),
+      h("span", {}, version === 0 ? "built in" : `version ${version}`),
+      h("span", {}, size(bytes)),
+      h("time", { datetime: updatedAt, title: updatedAt }, ago(updatedAt)),
+      this.#children === 0
+        ? null
+        : h("a", { href: `${this.path}/` }, `also a collection of ${this.#children}`),
+    );
+    drawActions(this, this.#actions, {
+      source: hasSource(kindOf(this.world)),
+      pressed: this.#source,
+    });
+  }
+
+  /** Updates the panel, at once or after a delay. */
+  #updatePanel(now) {
+    clearTimeout(this.#timer);
+    // A card of the same width avoids a layout shift when the panel loads.
+    if (now) fill(this.#aside, this.plugin?.node, this.#side?.node ?? h("div", { class: "card" }));
+    this.#timer = setTimeout(async () => {
+      if (this.world === undefined || this.signal.aborted) return;
+      this.plugin?.update(this.world);
+      if (this.#side === undefined) {
+        this.#side ??= side(this.name, this.signal, (version) => this.showEarlier(version));
+      }
+      if (this.world === undefined) return;
+      fill(this.#aside, this.plugin?.node, this.#side.node);
+      await this.#side.update(this.world);
+    }, now ? 0 : PANEL_DELAY_MS);
+  }
+
+  /** Shows a link of the content, which opens if the user clicks it. */
+  #showLink(url) {
+    const link = h("a", { href: url, target: "_blank", rel: "noopener noreferrer" }, url);
+    this.showBar(
+      "The content links to",
+      link,
+      button("Dismiss", () => this.#bar.hidden = true, { class: "quiet" }),
+    );
+  }
+
+  /** Shows a bar above the content. */
+  showBar(text, ...more) {
+    this.#bar.replaceChildren(h("span", {}, text), ...more);
+    this.#bar.hidden = false;
+  }
+}

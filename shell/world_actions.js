@@ -1,0 +1,49 @@
+/** The actions on a world: the buttons of its page, and their keys. */
+
+import { noteError } from "./chrome.js";
+import { button, h } from "./dom.js";
+import { authorization } from "./session.js";
+import { openShaped } from "./shaped.js";
+import { download, remove } from "./world_commands.js";
+
+/** Draws the buttons. `source`: whether the source can be shown; `pressed`: whether it is shown. */
+export function drawActions(page, node, { source, pressed }) {
+  const { world } = page;
+  const text = world === undefined || world.text !== undefined;
+  const buttons = [
+    source
+      ? button("Source", () => page.toggleSource(), { "aria-pressed": String(pressed) })
+      : null,
+    text ? button(world === undefined ? "Write" : "Edit", () => page.edit(), { title: "e" }) : null,
+    world === undefined || !text ? button("Upload", page.choose) : null,
+    world === undefined || !text ? null : button("Shape", () => openShaped(page.name), {
+      title: "Rewrite it for a reader, by a model",
+    }),
+    world === undefined ? null : rawLink(page),
+    world === undefined || world.version === 0
+      ? null
+      : button("Delete", () => remove(page).catch(noteError), {
+        class: "danger",
+      }),
+  ];
+  node.replaceChildren(...buttons.filter((item) => item !== null));
+}
+
+/** A link to the bytes; a download if they need the credential, which a link cannot send. */
+function rawLink(page) {
+  if (authorization() === null) {
+    const props = { class: "button", href: `${page.path}?raw`, target: "_blank", rel: "noopener" };
+    return h("a", props, "Raw");
+  }
+  return button("Download", () => download(page).catch(noteError));
+}
+
+/** `e` opens the editor, until the view ends. */
+export function addKeys(page) {
+  document.addEventListener("keydown", (event) => {
+    if (event.target.closest?.("input, textarea, select, dialog")) return;
+    if (event.key !== "e" || event.ctrlKey || event.metaKey || event.altKey) return;
+    event.preventDefault();
+    page.edit();
+  }, { signal: page.signal });
+}

@@ -1,0 +1,44 @@
+import { brotliDecompressSync, gunzipSync } from "node:zlib";
+import { assert, assertEquals } from "../support/assert.ts";
+import { sha256Hex } from "../../lib/base/hash.ts";
+import { buildShell } from "../../lib/tools/build_shell.ts";
+import { lowerWorlds } from "../../worlds/mod.ts";
+import { precompressed } from "../../worlds/precompressed.ts";
+
+const ROOT = new URL("../../", import.meta.url).pathname;
+
+Deno.test("the files of the shell are what its sources build, and building again changes nothing", async () => {
+  for (const [path, text] of await buildShell(ROOT)) {
+    assertEquals(
+      await Deno.readTextFile(ROOT + path) === text,
+      true,
+      `${path} is not what the sources build; run deno task shell`,
+    );
+  }
+});
+
+Deno.test("each compressed form is one of a file of the shell", () => {
+  const files = new Map(
+    Object.entries(lowerWorlds).filter(([path]) => path.startsWith("usr/lib/shell/"))
+      .map(([path, text]) => [sha256Hex(text), { path, text }]),
+  );
+  const decoder = new TextDecoder();
+  assert(Object.keys(precompressed).length >= 3);
+  for (const [sha256, { br, gzip }] of Object.entries(precompressed)) {
+    const file = files.get(sha256);
+    assert(file !== undefined, sha256);
+    const brotli = Uint8Array.fromBase64(br);
+    assertEquals(decoder.decode(brotliDecompressSync(brotli)) === file.text, true, file.path);
+    const zipped = Uint8Array.fromBase64(gzip);
+    assertEquals(decoder.decode(gunzipSync(zipped)) === file.text, true, file.path);
+    assert(brotli.length < file.text.length / 2 && zipped.length < file.text.length / 2, file.path);
+  }
+});
+
+Deno.test("the bundle imports nothing that is not a file of the shell", () => {
+  const app = lowerWorlds["usr/lib/shell/app.js"] ?? "";
+  assert(!/\bimport\s*[{*"']/.test(app), "static imports are bundled");
+  for (const [, name] of app.matchAll(/import\("\.\/([^"?]+)\?raw"\)/g)) {
+    assert(`usr/lib/shell/${name}` in lowerWorlds, name);
+  }
+});

@@ -6,6 +6,7 @@
 
 import {
   CLOSE_DELAY_MS,
+  EDGE_CHECK_MS,
   type EdgeLimits,
   EVICTABLE_AFTER_MS,
   EVICTABLE_WITHOUT_REQUEST_MS,
@@ -284,21 +285,32 @@ export class ConnectionTable {
     sent.connection.close();
   }
 
-  /** Closes the oldest connection without a request. Returns whether there was one. */
+  /** Closes an idle connection. Returns whether there was one. */
   #evictIdle(): boolean {
     const now = this.#now();
     if (now < this.#searchAgainAt) return false;
+    const connection = this.#findIdle(now);
+    if (connection === undefined) {
+      this.#searchAgainAt = now + EVICTION_PAUSE_MS;
+      return false;
+    }
+    this.#closed.evicted++;
+    connection.close();
+    this.remove(connection);
+    return true;
+  }
+
+  /** The oldest connection that has sent no request; without one, the oldest that is idle. */
+  #findIdle(now: number): OpenConnection | undefined {
+    let idle: OpenConnection | undefined;
     for (const connection of this.#open) {
       const { busy, usedAt, isRefused, hasRequested } = connection;
-      const after = hasRequested ? EVICTABLE_AFTER_MS : EVICTABLE_WITHOUT_REQUEST_MS;
-      if (busy > 0 || isRefused || now - usedAt < after) continue;
-      this.#closed.evicted++;
-      connection.close();
-      this.remove(connection);
-      return true;
+      if (busy > 0 || isRefused) continue;
+      if (!hasRequested && now - usedAt >= EVICTABLE_WITHOUT_REQUEST_MS) return connection;
+      // The time of use can be that of the last check before it.
+      if (hasRequested && now - usedAt >= EVICTABLE_AFTER_MS + EDGE_CHECK_MS) idle ??= connection;
     }
-    this.#searchAgainAt = now + EVICTION_PAUSE_MS;
-    return false;
+    return idle;
   }
 }
 

@@ -22,7 +22,7 @@ const FILES = [
   ".gitignore",
 ] as const;
 const EXAMPLE = ".env.example";
-const FOLDERS = [".ci", "examples", "lib", "plugins", "tests", "worlds"] as const;
+const FOLDERS = [".ci", "examples", "lib", "plugins", "shell", "tests", "worlds"] as const;
 /**
  * Names that are never source at any depth: hidden files of editors and tools, backup files,
  * databases, and folders of dependencies and results.

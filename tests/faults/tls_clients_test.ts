@@ -48,12 +48,20 @@ function connect({ port, ca }: TlsServer): Promise<Deno.TlsConn> {
   return Deno.connectTls({ hostname: "localhost", port, caCerts: [ca] });
 }
 
-/** Sends a request on an open connection; 0 if the server has closed it. */
+/** Sends a request on an open connection and reads the response; 0 if the server has closed it. */
 async function ask(connection: Deno.TlsConn): Promise<number> {
   await connection.write(GET);
   const buffer = new Uint8Array(4096);
-  const read = await connection.read(buffer);
-  return read === null ? 0 : Number(new TextDecoder().decode(buffer.subarray(9, 12)));
+  let text = "";
+  // The content can come apart from the head.
+  for (;;) {
+    const read = await connection.read(buffer);
+    if (read === null) return 0;
+    text += new TextDecoder().decode(buffer.subarray(0, read));
+    const end = text.indexOf("\r\n\r\n");
+    const length = Number(/content-length: (\d+)/i.exec(text)?.[1] ?? 0);
+    if (end >= 0 && text.length >= end + 4 + length) return Number(text.slice(9, 12));
+  }
 }
 
 async function askAnew(server: TlsServer): Promise<number> {

@@ -42,17 +42,28 @@ Deno.test("ConnectionTable.decide() closes an idle connection for a new one, and
   const { table, clock, closed, add } = createTable();
   add("busy").busy = 1;
   add("idle").hasRequested = true;
-  clock.now = 999;
+  // The time of use can be that of the last check, which was up to a second earlier.
+  clock.now = 1999;
   assertStrictEquals(table.decide(undefined), "refused");
-  clock.now = 1200;
+  clock.now = 2100;
   assertStrictEquals(table.decide(undefined), "admitted");
   assertEquals(closed, ["idle"]);
   add("silent");
-  clock.now = 1399;
+  clock.now = 2299;
   assertStrictEquals(table.decide(undefined), "refused");
-  clock.now = 1500;
+  clock.now = 2400;
   assertStrictEquals(table.decide(undefined), "admitted");
   assertEquals(closed, ["idle", "silent"]);
+});
+
+Deno.test("ConnectionTable.decide() closes one without a request before one that is used again", () => {
+  const { table, clock, closed, add } = createTable();
+  add("used").hasRequested = true;
+  add("silent");
+  clock.now = 5000;
+  assertStrictEquals(table.decide(undefined), "admitted");
+  assertStrictEquals(table.decide(undefined), "admitted");
+  assertEquals(closed, ["silent"]);
 });
 
 Deno.test("ConnectionTable.decide() limits the connections of one client address", () => {

@@ -197,7 +197,7 @@ export class CellRun<A> {
     try {
       this.#transport = host.startCell(init, host.limits, {
         onBytes: (chunk) => this.#receive(chunk),
-        onEnd: (reason) => this.#finish(new CellEndedError("crash", reason)),
+        onEnd: (reason, kind) => this.#finish(new CellEndedError(kind ?? "crash", reason)),
       });
     } catch (error) {
       this.#transport = { kind: "worker", send: () => {}, kill: () => Promise.resolve() };

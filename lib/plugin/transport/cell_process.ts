@@ -8,12 +8,13 @@
 import { CELL_MEMORY_CHECK_MS, MAX_CELL_INIT_BYTES } from "../../cell_limits.ts";
 import type { ProcessInit } from "../wire/cell_init.ts";
 import { FrameReader, FrameWriter, SIDE, VERB } from "../wire/frames.ts";
+import { MEMORY_EXIT_CODE } from "./transport.ts";
 import { toWorkerPermissions } from "./worker_permissions.ts";
 
 /** Bytes that one read of stdin requests. */
 const READ_BYTES = 256 * 1024;
 /** Exit codes; the server logs them. */
-const EXIT = { done: 0, memory: 81, worker: 82, input: 83 } as const;
+const EXIT = { done: 0, memory: MEMORY_EXIT_CODE, worker: 82, input: 83 } as const;
 
 /** Runs the cell until stdin ends, then exits the process. */
 export async function runCell(): Promise<never> {

@@ -7,7 +7,7 @@
 import { bootstrapUrl, ENTRY_URL } from "./bootstrap.ts";
 import type { CellInit, ProcessInit } from "../wire/cell_init.ts";
 import { FrameWriter, SIDE, VERB } from "../wire/frames.ts";
-import type { StartCell, Transport } from "./transport.ts";
+import { MEMORY_EXIT_CODE, type StartCell, type Transport } from "./transport.ts";
 
 /** How to start this program as a cell. */
 export interface CellProgram {
@@ -58,7 +58,8 @@ export function createProcessStarter(program: CellProgram): StartCell {
     const ended = child.status.then(async (status) => {
       hasEnded = true;
       const output = await stderr;
-      events.onEnd(`${formatStatus(status)}${output && `: ${output}`}`);
+      const reason = `${formatStatus(status)}${output && `: ${output}`}`;
+      events.onEnd(reason, status.code === MEMORY_EXIT_CODE ? "memory" : undefined);
     });
     void readAll(child.stdout, (chunk) => !hasEnded && events.onBytes(chunk));
     const transport: Transport = {

@@ -12,9 +12,16 @@ import type { CellLimits } from "../../cell_limits.ts";
 export interface TransportEvents {
   /** Called with bytes from the cell, in order. They are valid until the callback returns. */
   onBytes(chunk: Uint8Array<ArrayBuffer>): void;
-  /** Called once, when the cell has ended; `reason` is for the log. */
-  onEnd(reason: string): void;
+  /**
+   * Called once, when the cell has ended; `reason` is for the log.
+   *
+   * @param kind `memory` if the cell ended itself because it exceeded its memory limit
+   */
+  onEnd(reason: string, kind?: "memory"): void;
 }
+
+/** Exit code of a process that exceeded its memory limit. */
+export const MEMORY_EXIT_CODE = 81;
 
 /** One started cell. */
 export interface Transport {

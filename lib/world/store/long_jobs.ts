@@ -211,7 +211,10 @@ export class LongJobs {
       for (const caller of pending.callers) caller.resolve(result);
     } catch (error) {
       this.#running.delete(pending);
-      if (!this.#restart(pending, controller.signal)) this.#reject(pending, error);
+      if (this.#restart(pending, controller.signal)) return this.#startNext();
+      const isInterrupted = controller.signal.reason instanceof Interruption &&
+        error instanceof StoreError && error.code === "busy";
+      this.#reject(pending, isInterrupted ? interrupted() : error);
     }
     this.#startNext();
   }
@@ -268,6 +271,13 @@ function countOf(jobs: Iterable<Pending>, client: string): number {
   let count = 0;
   for (const job of jobs) if (job.client === client) count += 1;
   return count;
+}
+
+function interrupted(): StoreError {
+  return new StoreError(
+    "busy",
+    "Cannot complete the job: moves or deletions stopped it every time",
+  );
 }
 
 function closed(): StoreError {

@@ -109,6 +109,7 @@ Deno.test("waitUntilTimeoutMs: work after a response may take as long, and longe
 Deno.test("residentMiB: a plugin above its memory is ended", () =>
   withLimits(
     // A busy computer can need seconds to fill the memory; the heartbeat must not end the plugin before.
+    // The server looks at the memory, and the process itself does: either can be first.
     { residentMiB: 200, heartbeatTimeoutMs: WAIT_MS },
     `globalThis.kept = [];
      for (let i = 0; i < 100; i++) kept.push(new Uint8Array(4_000_000).fill(1));

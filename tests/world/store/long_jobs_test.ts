@@ -1,4 +1,4 @@
-import { assertEquals, assertRejects } from "../../support/assert.ts";
+import { assertEquals, assertMatch, assertRejects } from "../../support/assert.ts";
 import { type LongJob, type LongJobLimits, LongJobs } from "../../../lib/world/store/long_jobs.ts";
 import { StoreError } from "../../../lib/world/store.ts";
 
@@ -160,6 +160,10 @@ Deno.test("LongJobs.interrupt() starts the jobs of a world again, at most three 
   other.end();
   const [interrupted] = await settled;
   assertEquals(interrupted?.status === "rejected" ? interrupted.reason.code : "", "busy");
+  assertMatch(
+    String(interrupted?.status === "rejected" && interrupted.reason),
+    /moves or deletions/,
+  );
 });
 
 Deno.test("LongJobs.close() answers every caller with closed, also later ones", async () => {

@@ -192,14 +192,13 @@ Deno.test("a read-only disk answers 503 to writes and answers reads, until it is
     const server = await ServerProcess.start(options);
     try {
       const approve = approval(`${disk.outside}/data`);
-      await run(disk, "mount", "--bind", data, data);
-      // The kernel refuses it while a write is in progress, such as one of an index.
-      for (let isBusy = true, left = 100; isBusy; left--) {
-        isBusy = await run(disk, "mount", "-o", "remount,bind,ro", data).then(
-          () => false,
-          (error) => left > 0 && /busy/.test(String(error)) || Promise.reject(error),
-        );
-      }
+      // The mount is read-only before the server can open a file through it: the kernel refuses to
+      // change a mount that has a file open for writing.
+      const readOnly = `${disk.path}/read-only`;
+      await run(disk, "mkdir", readOnly);
+      await run(disk, "mount", "--bind", data, readOnly);
+      await run(disk, "mount", "-o", "remount,bind,ro", readOnly);
+      await run(disk, "mount", "--move", readOnly, data);
       assertEquals((await server.ask("/home/a?raw")).text, "later");
       assertEquals(await change(server, "PUT", "/home/a"), 503);
       assertEquals(await change(server, "PUT", "/home/new"), 503);

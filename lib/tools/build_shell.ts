@@ -14,7 +14,7 @@ import { toMediaType } from "../world/media_type.ts";
 const OUTPUT = "worlds/usr/lib/shell/";
 const LAZY = "shell/lazy/";
 const PRECOMPRESSED = "worlds/precompressed.ts";
-const LINE_CHARS = 100_000;
+const LINE_CHARS = 400_000;
 
 /**
  * Builds all files.
@@ -29,7 +29,7 @@ export async function buildShell(root: string): Promise<ReadonlyMap<string, stri
   const sources = ["shell/app.js", ...lazy.map((name) => LAZY + name), "shell/shell.css"];
   for (const source of sources) {
     const name = source.slice(source.lastIndexOf("/") + 1);
-    built.set(OUTPUT + name, withRawImports(await bundle(root, source)));
+    built.set(OUTPUT + name, await bundle(root, source));
   }
   built.set(PRECOMPRESSED, formatPrecompressed(root, built));
   return built;
@@ -60,7 +60,7 @@ async function bundle(root: string, source: string): Promise<string> {
     const { success, stderr } = await new Deno.Command(Deno.execPath(), {
       args: [
         ...["bundle", "--quiet", "--no-lock", "--platform", "browser", "--minify"],
-        ...["--external", "./lazy/*", "--outdir", folder, source],
+        ...["--outdir", folder, source],
       ],
       cwd: root === "" ? "." : root,
       env: { NO_COLOR: "1" },
@@ -71,11 +71,6 @@ async function bundle(root: string, source: string): Promise<string> {
   } finally {
     await Deno.remove(folder, { recursive: true });
   }
-}
-
-/** Makes imports of modules that load later refer to the bytes of their worlds. */
-function withRawImports(text: string): string {
-  return text.replace(/import\("\.\/lazy\/([a-z_]+\.js)"\)/g, 'import("./$1?raw")');
 }
 
 /** Formats the module with the compressed forms of all files of the shell that become smaller. */

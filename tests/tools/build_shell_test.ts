@@ -35,10 +35,28 @@ Deno.test("each compressed form is one of a file of the shell", () => {
   }
 });
 
-Deno.test("the bundle imports nothing that is not a file of the shell", () => {
-  const app = lowerWorlds["usr/lib/shell/app.js"] ?? "";
-  assert(!/\bimport\s*[{*"']/.test(app), "static imports are bundled");
-  for (const [, name] of app.matchAll(/import\("\.\/([^"?]+)\?raw"\)/g)) {
-    assert(`usr/lib/shell/${name}` in lowerWorlds, name);
+Deno.test("the page names each file that loads later, and no bundle imports another one", async () => {
+  const page = lowerWorlds["usr/lib/shell/index.html"] ?? "";
+  const [, template = ""] = /<template id="lazy"([^>]*)>/.exec(page) ?? [];
+  const named = [...template.matchAll(/data-([a-z]+)="\/usr\/lib\/shell\/([a-z]+)\.js\?raw"/g)];
+  const lazy = await lazyModules();
+  assertEquals(named.map(([, name]) => name).sort(), lazy);
+  assertEquals(named.map(([, , file]) => file).sort(), lazy);
+  for (const name of ["app", ...lazy]) {
+    const text = lowerWorlds[`usr/lib/shell/${name}.js`] ?? "";
+    assert(text !== "", name);
+    assert(!/\bimport\s*[{*"']|\bimport\(["'`]/.test(text), `${name} imports a file`);
   }
 });
+
+async function lazyModules(): Promise<string[]> {
+  const names: string[] = [];
+  try {
+    for await (const { name } of Deno.readDir(`${ROOT}shell/lazy`)) {
+      if (name.endsWith(".js")) names.push(name.slice(0, -3));
+    }
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+  }
+  return names.sort();
+}

@@ -1,23 +1,40 @@
 /**
- * The first visit to the shell in Debian's Chromium: bytes, and milliseconds until the page is complete,
- * compared with a page of one line from a constant server in the same run.
+ * Visits to the shell in Debian's Chromium: how long they take as multiples of a page of one line of
+ * the same server in the same run, and what they transfer. A cold visit has an empty cache; a warm one
+ * follows it. A page is complete at the end of its load event. Its content is visible in the frame
+ * after the main element has it.
  *
- * `deno run -A tests/bench/shell_bench.ts`
+ * `deno run -A --no-lock tests/bench/shell_bench.ts [rounds]`
  */
 
-import { openPage, startBrowser } from "../browser/browser.ts";
-import { startBrowserServer } from "../browser/browser_server.ts";
+import {
+  type Browser,
+  type BrowserContext,
+  openPage,
+  type Page,
+  startBrowser,
+} from "../browser/browser.ts";
+import { type BrowserServer, startBrowserServer } from "../browser/browser_server.ts";
+import { CountingProxy } from "./counting_proxy.ts";
 import { median, report } from "./report.ts";
 
-const ROUNDS = 15;
+const ROUNDS = Number(Deno.args[0] ?? 15);
+const ONE_LINE = "/home/one-line?raw";
 const PAGES = {
   "home": "/",
   "collection": "/home/notes/",
   "Markdown world": "/home/notes/plan.md",
+  "text world": "/home/notes/text.txt",
   "HTML world": "/home/hello",
 };
-
-/** Runs in the page first: stores the time when the main element is complete. */
+/** 150 ms for a round trip and 1.6 Mbit/s, as a phone has them. */
+const PHONE = {
+  offline: false,
+  latency: 150,
+  downloadThroughput: 200_000,
+  uploadThroughput: 94_000,
+};
+/** Runs in the page first: stores the time when the content of the main element is visible. */
 const WATCH = `{
   const look = () => {
     const main = document.querySelector("main:not([aria-busy])");
@@ -26,50 +43,149 @@ const WATCH = `{
   };
   requestAnimationFrame(look);
 }`;
+/** Evaluates to both times as soon as there are both. */
+const TIMES = `{
+  const { loadEventEnd } = performance.getEntriesByType("navigation")[0];
+  loadEventEnd > 0 && globalThis.shownAt > 0 ? [loadEventEnd, globalThis.shownAt] : null;
+}`;
+
+/** Milliseconds of the rounds of one page. */
+class Times {
+  readonly complete: number[] = [];
+  readonly visible: number[] = [];
+}
 
 const browser = await startBrowser();
 const server = await startBrowserServer();
-const page = "<!doctype html><title>x</title><main><p>one line</p></main>";
-const constant = Deno.serve(
-  { port: 0, hostname: "127.0.0.1", onListen() {} },
-  () => new Response(page, { headers: { "content-type": "text/html" } }),
-);
 try {
-  await server.put("/home/hello", "<h1>I am alive</h1>");
-  await server.put("/home/notes/plan.md", "# A plan\n\n- one\n- two\n");
-  const limit = await measurePage(`http://127.0.0.1:${constant.addr.port}/`);
-  report({ what: "a page of one line, until it is shown", found: limit.ms, unit: "ms" });
-  for (const [what, path] of Object.entries(PAGES)) {
-    const { ms, bytes } = await measurePage(server.url + path);
-    report({ what: `${what}, first visit, until complete`, found: ms, unit: "ms", aim: "<= 100" });
-    report({ what: `${what}, weight`, found: bytes / 1024, unit: "KiB", aim: "<= 60" });
-  }
+  await fill(server);
+  await measureTimes("on this computer", browser, server);
+  await measureTimes("150 ms and 1.6 Mbit/s", browser, server, PHONE);
+  await measureWeights(browser, server);
 } finally {
   await browser.close();
   await server.stop();
-  await constant.shutdown();
 }
 
-/** Opens a page in new browser contexts, without a cache. Returns medians. */
-async function measurePage(url: string): Promise<{ readonly ms: number; readonly bytes: number }> {
-  const times: number[] = [];
-  let bytes = 0;
-  for (let round = 0; round < ROUNDS; round++) {
-    const { page } = await openPage(browser);
+async function fill(server: BrowserServer): Promise<void> {
+  await server.put(
+    "/home/one-line",
+    "<!doctype html><title>x</title><main><p>one line</p></main>",
+    {
+      "content-type": "text/html",
+    },
+  );
+  await server.put("/home/hello", "<h1>I am alive</h1>");
+  await server.put("/home/notes/plan.md", "# A plan\n\n- one\n- two\n");
+  await server.put("/home/notes/text.txt", "some text\n".repeat(100));
+}
+
+async function measureTimes(
+  network: string,
+  browser: Browser,
+  server: BrowserServer,
+  conditions?: typeof PHONE,
+): Promise<void> {
+  const found = new Map<string, { readonly cold: Times; readonly warm: Times }>();
+  const paths = Object.entries({ "one line": ONE_LINE, ...PAGES });
+  for (const [what] of paths) found.set(what, { cold: new Times(), warm: new Times() });
+  // The first round starts processes of the browser and is not counted.
+  for (let round = 0; round <= ROUNDS; round++) {
+    for (const [what, path] of paths) {
+      const { page } = await openPage(browser);
+      for (const cache of ["cold", "warm"] as const) {
+        const [complete, visible] = await visit(page.context(), server.url + path, conditions);
+        if (round === 0) continue;
+        found.get(what)?.[cache].complete.push(complete);
+        found.get(what)?.[cache].visible.push(visible);
+      }
+      await page.context().close();
+    }
+  }
+  const limit = found.get("one line");
+  for (const [what, { cold, warm }] of found) {
+    for (const [cache, times] of Object.entries({ cold, warm })) {
+      const isCold = cache === "cold";
+      const base = limit?.[isCold ? "cold" : "warm"] ?? times;
+      for (const part of ["complete", "visible"] as const) {
+        const ms = median(times[part]);
+        const line = `${what}, ${cache}, ${network}, until ${part}`;
+        const isRatio = conditions === undefined && what !== "one line";
+        if (isRatio) {
+          const aim = { complete: isCold ? 2.5 : 2, visible: isCold ? 3.3 : 2.6 }[part];
+          report({
+            what: line,
+            found: ms / median(base[part]),
+            unit: "x",
+            aim: `<= ${aim}`,
+          });
+        } else {
+          const aim = what !== "one line" && part === "visible"
+            ? { aim: isCold ? "<= 950" : "<= 700" }
+            : {};
+          report({ what: line, found: ms, unit: "ms", ...aim });
+        }
+      }
+    }
+  }
+}
+
+/** Visits a page in a new tab. Returns milliseconds until it is complete, and until it is visible. */
+async function visit(
+  context: BrowserContext,
+  url: string,
+  conditions?: typeof PHONE,
+): Promise<[number, number]> {
+  const page = await context.newPage();
+  try {
+    if (conditions !== undefined) {
+      const session = await context.newCDPSession(page);
+      await session.send("Network.enable");
+      await session.send("Network.emulateNetworkConditions", conditions);
+    }
     await page.addInitScript(WATCH);
     await page.goto(url);
-    let shown: unknown;
-    while (typeof (shown = await page.evaluate("globalThis.shownAt")) !== "number") {
-      await page.waitForTimeout(10);
-    }
-    times.push(shown);
-    bytes = Number(
-      await page.evaluate(`performance.getEntriesByType("resource")
-      .filter(({ name }) => name.includes("/usr/lib/shell/"))
-      .reduce((sum, { encodedBodySize }) => sum + encodedBodySize,
-        performance.getEntriesByType("navigation")[0].encodedBodySize)`),
-    );
-    await page.context().close();
+    return await readTimes(page);
+  } finally {
+    await page.close();
   }
-  return { ms: median(times), bytes };
+}
+
+async function readTimes(page: Page): Promise<[number, number]> {
+  for (;;) {
+    const times: unknown = await page.evaluate(TIMES);
+    if (Array.isArray(times)) return [Number(times[0]), Number(times[1])];
+    await page.waitForTimeout(10);
+  }
+}
+
+/** Counts requests and received bytes, headers included, between the browser and the server. */
+async function measureWeights(browser: Browser, server: BrowserServer): Promise<void> {
+  const counter = new CountingProxy(new URL(server.url));
+  try {
+    for (const [what, path] of Object.entries(PAGES)) {
+      const { page } = await openPage(browser);
+      for (const cache of ["cold", "warm"] as const) {
+        const before = { ...counter.counts };
+        await visit(page.context(), counter.url + path);
+        await counter.idle();
+        const isCold = cache === "cold";
+        report({
+          what: `${what}, ${cache}, requests`,
+          found: counter.counts.requests - before.requests,
+          unit: "",
+          aim: isCold ? "<= 14" : "<= 8",
+        });
+        report({
+          what: `${what}, ${cache}, weight`,
+          found: (counter.counts.bytes - before.bytes) / 1024,
+          unit: "KiB",
+          aim: isCold ? "<= 60" : "<= 12",
+        });
+      }
+      await page.context().close();
+    }
+  } finally {
+    counter.close();
+  }
 }

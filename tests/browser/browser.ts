@@ -3,10 +3,13 @@
 
 import {
   type Browser,
+  type BrowserContext,
   type BrowserContextOptions,
   chromium,
   type Page,
 } from "npm:playwright-core@1.65.1";
+
+export type { Browser, BrowserContext, Page };
 
 const EXECUTABLE = "/usr/bin/chromium";
 const FLAGS = [

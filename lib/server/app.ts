@@ -381,7 +381,8 @@ export function createApp(server: ServerContext, gateOptions: GateOptions): App 
     const start = performance.now();
     const { method } = request;
     let response = await pending.catch((error) => toResponse(error, request, context));
-    const respond = addFirstAnswers(response);
+    const isRead = method === "GET" || method === "HEAD";
+    const respond = isRead ? addFirstAnswers(response) : undefined;
     if (respond !== undefined && context !== undefined) {
       response = await collectFirstAnswers(context, dispatchWithBudget).then(respond)
         .catch((error) => toResponse(error, request, context));
@@ -391,14 +392,14 @@ export function createApp(server: ServerContext, gateOptions: GateOptions): App 
     await drainBody(request);
     const framed = response.status === 205 ? toNoContent(response) : response;
     const complete = withResourcePolicy(framed);
+    if (!isRead) return complete;
     const sent = context === undefined ? complete : await encode(context, complete);
     return toHeadResponse(request, sent);
   }
 
-  /** Sends text with a content coding that the client accepts. */
+  /** Sends text with a content coding that the client of a GET or HEAD accepts. */
   function encode(context: RequestContext, response: Response): Response | Promise<Response> {
     const { request, headers = request.headers, target, connection } = context;
-    if (request.method !== "GET" && request.method !== "HEAD") return response;
     if (!isInNamespace(target.name) && !ENCODED_PATH.test(target.path)) return response;
     return encoder.encode({
       headers,

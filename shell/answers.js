@@ -64,6 +64,7 @@ export const readStatus = record({ version: text, uptime: number }, "uptime");
 export const readCaller = record({
   tier: text,
   by: text,
+  names: list(text),
   prefix: path,
   mode: text,
   ttl_sec: number,

@@ -4,7 +4,8 @@
  */
 
 import { RequestError } from "./api.js";
-import { refreshCaller, setLive, setPlace } from "./chrome.js";
+import { refreshCaller } from "./caller.js";
+import { setLive, setPlace } from "./chrome.js";
 import { showCollection } from "./collection.js";
 import { byId, h } from "./dom.js";
 import { openFinder } from "./finder.js";

@@ -3,7 +3,7 @@
  * of the content and use only its name, so that content cannot imitate them.
  */
 
-import { request } from "./api.js";
+import { onCaller } from "./caller.js";
 import { byId, h } from "./dom.js";
 import { duration } from "./format.js";
 import { showNote } from "./notes.js";
@@ -38,23 +38,23 @@ export function setLive(state) {
   if (live.textContent !== LIVE[state]) live.textContent = LIVE[state];
 }
 
-/** Requests the caller of this tab, and shows it. */
-export async function refreshCaller() {
-  const response = await request("/auth/whoami").catch(() => undefined);
-  const caller = response?.ok ? await response.json() : { rejected: true };
+/** Shows the caller of this tab. */
+function drawCaller(caller) {
   const signedIn = authorization() !== null;
   const text = caller.prefix ?? (signedIn ? (caller.by ?? "unknown") : "Sign in");
   const node = byId("who");
   node.textContent = text;
   node.title = caller.prefix
-    ? `A capability for ${caller.prefix}, ${caller.mode}, ${duration(caller.ttl_sec)} left`
+    ? `A capability for ${caller.prefix}, ${caller.mode}, ${
+      duration((caller.until - Date.now()) / 1000)
+    } left`
     : `Tier ${caller.tier ?? "none"}`;
-  return caller;
 }
+onCaller(drawCaller);
 
-/** Shows a note for six seconds. */
-export function note(text, kind = "") {
-  showNote(text, kind);
+/** Shows a note for some seconds. @see showNote */
+export function note(text, options = "") {
+  showNote(text, options);
 }
 
 /** Shows an error as a note. */

@@ -1,5 +1,6 @@
 /** Mints a capability for a prefix, with a prompt that explains it to an agent. */
 
+import { agentPrompt } from "./agent_prompt.js";
 import { requestJson } from "./api.js";
 import { copyable } from "./commands.js";
 import { openDialog } from "./dialog.js";
@@ -103,29 +104,4 @@ export function openMint() {
     ),
     result,
   );
-}
-
-/**
- * The prompt for an agent that gets the capability. It names the skill page, which has the rest.
- *
- * @param {string} origin of the server
- * @param {{ token: string, prefix: string, mode: string, name: string | null, exp: number }} cap
- */
-export function agentPrompt(origin, { token, prefix, mode, name, exp }) {
-  const folder = prefix === "/" ? `${origin}/` : `${origin}${prefix}/`;
-  return [
-    `You can use a part of an HTTP server: ${folder}`,
-    `Send this header with every request: Authorization: Bearer ${token}`,
-    `First read how to use it: GET ${origin}/usr/lib/skills/elastik.md?raw`,
-    `GET ${folder} lists the names, one per line. GET of a name reads it as JSON; with ?raw as bytes.`,
-    ...(mode === "r" ? ["You can only read."] : [
-      "PUT creates or replaces a name; POST appends to it. Any name and any format are allowed. People watch the pages live in a browser, which renders HTML, SVG, Markdown, JSON and CSV.",
-      'Before you change content that others can change, read it and send its ETag as If-Match: "…". 412 means that it changed in between: read it again.',
-      mode === "rwd" ? "DELETE moves a name to the trash." : "You cannot delete or move anything.",
-    ]),
-    ...(name === null ? [] : [`The history shows your changes under the name ${name}.`]),
-    `You cannot change anything outside ${prefix}. The token expires at ${
-      new Date(exp * 1000).toISOString()
-    }.`,
-  ].join("\n");
 }

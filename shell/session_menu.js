@@ -1,6 +1,6 @@
 /** The dialog about the caller of this tab: sign in, sign out, mint a capability. */
 
-import { refreshCaller } from "./chrome.js";
+import { refreshCaller } from "./caller.js";
 import { openDialog } from "./dialog.js";
 import { button, h } from "./dom.js";
 import { duration } from "./format.js";
@@ -49,7 +49,7 @@ function describe(caller, signedIn) {
       rwd: "read, write, delete and move",
     }[caller.mode] ?? "read";
     return `A capability: can ${can} below ${caller.prefix}, valid for another ${
-      duration(caller.ttl_sec)
+      duration((caller.until - Date.now()) / 1000)
     }.`;
   }
   if (caller.rejected) {

@@ -4,7 +4,7 @@
  */
 
 import { readError, request, RequestError } from "./api.js";
-import { refreshCaller } from "./chrome.js";
+import { refreshCaller } from "./caller.js";
 import { h } from "./dom.js";
 import { authorization, setAuthorization } from "./session.js";
 

@@ -1,0 +1,53 @@
+/** Says which right a caller lacks for a request. Pure. */
+
+const VERBS = {
+  GET: "Reading",
+  HEAD: "Reading",
+  PUT: "Writing",
+  POST: "Writing",
+  PATCH: "Editing",
+  DELETE: "Deleting",
+  MOVE: "Moving",
+};
+const REMOVALS = new Set(["DELETE", "MOVE"]);
+const READS = new Set(["GET", "HEAD"]);
+
+/**
+ * @param {import("./caller.js").Caller} caller
+ * @param {string} path
+ * @param {string} method
+ * @returns {string} one sentence without a final period
+ */
+export function missingRight(caller, path, method) {
+  return `${verbOf(path, method)} needs ${neededFor(path, method)}; ${describeAuthority(caller)}`;
+}
+
+/** What the caller has: the end of a sentence. */
+export function describeAuthority({ rejected, prefix, mode, tier, by }) {
+  if (rejected !== undefined) return "the server does not accept this sign-in";
+  if (prefix !== undefined) return `your capability covers ${prefix} with mode ${mode}`;
+  if (tier === undefined) return "the server does not know you";
+  return isAnonymous(by) ? `without a sign-in you have ${tier}` : `you have ${tier}`;
+}
+
+/** Whether `by` is what the server calls a request without a credential. */
+export function isAnonymous(by) {
+  return by === undefined || by === "T1" || by.endsWith(":local");
+}
+
+function verbOf(path, method) {
+  if (path === "/auth/mint") return "Minting a capability";
+  if (/^\/lib\/[^/]+\/state$/.test(path)) return "Activating and disabling a plugin";
+  return VERBS[method] ?? `${method} of ${path}`;
+}
+
+function neededFor(path, method) {
+  if (READS.has(method)) return "T3, or a capability for this path";
+  const isPlugin = /^\/lib\/[^/]+$/.test(path);
+  if (REMOVALS.has(method)) {
+    return path.startsWith("/home/") ? "T3, or a capability with mode rwd for this path" : "T3";
+  }
+  return path.startsWith("/home/") || isPlugin
+    ? "T2, or a capability with mode rw for this path"
+    : "T3";
+}

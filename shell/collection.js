@@ -4,9 +4,10 @@
 
 import { readDeleted, readRows, requestAnswer } from "./answers.js";
 import { note, noteError } from "./chrome.js";
-import { confirmDialog, openDialog } from "./dialog.js";
+import { confirmDialog } from "./dialog.js";
 import { button, h } from "./dom.js";
 import { ago, count, size } from "./format.js";
+import { newMenu } from "./new_world.js";
 import { lastOf, pathOf } from "./place.js";
 import { rowList } from "./row_list.js";
 import { follow } from "./stream.js";
@@ -131,30 +132,9 @@ export function showCollection(main, { name }, { signal, showError }) {
 
 function drawActions(node, name, choose) {
   node.replaceChildren(
-    button("New", () => openNameDialog(name)),
+    newMenu(name),
     button("Upload", choose),
     ...(name.includes("/") ? [button("Delete", () => deleteAll(name), { class: "danger" })] : []),
-  );
-}
-
-/** Asks for the name of a new world and shows its page, where it can be written. */
-function openNameDialog(folder) {
-  const input = h("input", { "aria-label": "Name", required: true, spellcheck: "false" });
-  function submit(event) {
-    event.preventDefault();
-    node.close();
-    dispatchEvent(
-      new CustomEvent("shell:go", { detail: pathOf(`${folder}/${input.value.trim()}`) }),
-    );
-  }
-  const node = openDialog(
-    "New world",
-    h(
-      "form",
-      { class: "sign-in", on: { submit } },
-      h("label", {}, h("span", {}, `Name below /${folder}/`), input),
-      h("button", { type: "submit", class: "primary" }, "Open"),
-    ),
   );
 }
 

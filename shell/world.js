@@ -11,6 +11,7 @@ import { showEarlier } from "./earlier_version.js";
 import { openEditor } from "./editor.js";
 import { ago, size } from "./format.js";
 import { missingView } from "./missing_world.js";
+import { takeEdit } from "./new_world.js";
 import { lastOf, pathOf } from "./place.js";
 import { pluginPanel } from "./plugin.js";
 import { side } from "./side.js";
@@ -46,6 +47,7 @@ export async function showWorld(main, { name }, { signal, showError }) {
   main.replaceChildren(page.node);
   if (json === undefined) page.showMissing();
   else await page.apply(toWorld(name, json));
+  if (takeEdit(name)) page.edit();
   follow(`/stream${path}`, {
     signal,
     last: json?.version > 0 ? String(json.version) : "",

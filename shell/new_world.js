@@ -1,0 +1,182 @@
+/** Creates a page, a note or a table: asks for its name, writes a first content, opens the editor. */
+
+import { send } from "./api.js";
+import { openDialog } from "./dialog.js";
+import { h } from "./dom.js";
+import { menuButton } from "./menu.js";
+import { lastOf, pathOf } from "./place.js";
+import { nameFault } from "./world_name.js";
+
+/** What can be created. The first of the suffixes is added to a name that has none of them. */
+export const KINDS = {
+  page: {
+    label: "Page",
+    hint: "HTML",
+    suffixes: ["html", "htm"],
+    example: "welcome",
+    content: (title) =>
+      [
+        "<!doctype html>",
+        '<html lang="en">',
+        '<meta charset="utf-8">',
+        '<meta name="viewport" content="width=device-width">',
+        `<title>${escapeHtml(title)}</title>`,
+        "<style>",
+        "  :root { color-scheme: light dark }",
+        "  body { font: 16px/1.6 system-ui, sans-serif; max-width: 70ch; margin: 2rem auto; padding: 0 1rem }",
+        "</style>",
+        `<h1>${escapeHtml(title)}</h1>`,
+        "<p></p>",
+        "</html>",
+        "",
+      ].join("\n"),
+  },
+  note: {
+    label: "Note",
+    hint: "Markdown",
+    suffixes: ["md", "markdown", "txt"],
+    example: "meeting notes",
+    content: (title) => `# ${title}\n\n`,
+  },
+  table: {
+    label: "Table",
+    hint: "CSV",
+    suffixes: ["csv", "tsv"],
+    example: "expenses",
+    content: (_title, suffix) =>
+      ["Name,Amount,Note", ",,", ""].join("\n")
+        .replaceAll(",", suffix === "tsv" ? "\t" : ","),
+  },
+};
+
+/** The name of the world whose editor opens when its page is shown. */
+let edited;
+
+/** Whether the editor of a world is to be opened; true once after the world was created. */
+export function takeEdit(name) {
+  const isEdited = edited === name;
+  edited = undefined;
+  return isEdited;
+}
+
+/**
+ * A button with a menu: New page, note, table, or any other world.
+ *
+ * @param {string} prefix name of the collection without slashes at its ends, such as `home`
+ * @param {Record<string, unknown>} [props] of the button
+ */
+export function newMenu(prefix, props = {}) {
+  const kinds = Object.entries(KINDS).map(([kind, { label, hint }]) => ({
+    label,
+    hint,
+    run: () => openNew(kind, prefix),
+  }));
+  const other = { label: "Other", hint: "any name and type", run: () => openNew("other", prefix) };
+  return menuButton("New", () => [...kinds, other], { class: "new", ...props });
+}
+
+/**
+ * The name that a new world gets.
+ *
+ * @param {string} kind a key of KINDS, or `other`
+ * @param {string} typed what the user typed
+ */
+export function nameFor(kind, typed) {
+  const name = typed.normalize("NFC").trim().replace(/^\/+|\/+$/g, "");
+  const suffixes = KINDS[kind]?.suffixes ?? [];
+  if (name === "" || suffixes.length === 0 || suffixes.includes(suffixOf(name))) return name;
+  return `${name}.${suffixes[0]}`;
+}
+
+function suffixOf(name) {
+  return /\.([^./]+)$/.exec(name)?.[1].toLowerCase();
+}
+
+/** A title from the name: `home/shopping-list.md` is `Shopping list`. */
+export function titleOf(name) {
+  const words = lastOf(name).replace(/\.[^.]+$/, "").replace(/[-_\s]+/g, " ").trim();
+  return words.charAt(0).toUpperCase() + words.slice(1);
+}
+
+/**
+ * Writes the first content of a world, and shows its page with the editor.
+ *
+ * @param {string} kind a key of KINDS
+ * @throws {import("./api.js").RequestError} with status 412 if the world exists
+ */
+export async function createWorld(kind, name) {
+  const content = KINDS[kind].content(titleOf(name), suffixOf(name));
+  await send(pathOf(name), {
+    method: "PUT",
+    body: new TextEncoder().encode(content),
+    headers: { "if-none-match": "*", "content-type": "application/octet-stream" },
+  });
+  openEdited(name);
+}
+
+/** Shows the page of a world with the editor. */
+function openEdited(name) {
+  edited = name;
+  dispatchEvent(new CustomEvent("shell:go", { detail: pathOf(name) }));
+}
+
+/** Asks for the name. The dialog stays open until the world is written. */
+function openNew(kind, prefix) {
+  const { label = "World", hint, example = "plan.md" } = KINDS[kind] ?? {};
+  const input = h("input", {
+    name: "name",
+    required: true,
+    autocomplete: "off",
+    spellcheck: "false",
+    placeholder: example,
+    on: { input: showName },
+  });
+  const preview = h("p", { class: "hint", "aria-live": "polite" });
+  const fault = h("p", { class: "fault", role: "alert" });
+  const create = h("button", { type: "submit", class: "primary" }, hint ? "Create" : "Open");
+  const nameOf = () => `${prefix}/${nameFor(kind, input.value)}`;
+  function showName() {
+    const wrong = input.value.trim() === "" ? undefined : nameFault(nameOf());
+    fault.textContent = wrong ?? "";
+    preview.textContent = `Address: /${input.value.trim() === "" ? `${prefix}/…` : nameOf()}`;
+    create.disabled = wrong !== undefined;
+  }
+  async function submit(event) {
+    event.preventDefault();
+    const name = nameOf();
+    if (input.value.trim() === "" || nameFault(name) !== undefined) return;
+    create.disabled = true;
+    try {
+      if (kind === "other") openEdited(name);
+      else await createWorld(kind, name);
+      node.close();
+    } catch (error) {
+      fault.replaceChildren(
+        ...error.status === 412
+          ? [`/${name} exists already. Choose another name, or `, openLink(name), "."]
+          : [error.message],
+      );
+    } finally {
+      create.disabled = false;
+    }
+  }
+  const openLink = (name) =>
+    h("a", { href: pathOf(name), on: { click: () => node.close() } }, "open it");
+  showName();
+  const node = openDialog(
+    hint ? `New ${label.toLowerCase()} (${hint})` : "New world",
+    h(
+      "form",
+      { class: "sign-in", on: { submit } },
+      h("label", {}, h("span", {}, "Name"), input),
+      preview,
+      fault,
+      create,
+    ),
+  );
+  input.focus();
+}
+
+function escapeHtml(text) {
+  return text.replace(/[&<>"]/g, (sign) => `&#${sign.charCodeAt(0)};`);
+}

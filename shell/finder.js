@@ -2,7 +2,7 @@
 
 import { readRows, requestAnswer } from "./answers.js";
 import { noteError } from "./chrome.js";
-import { openDialog } from "./dialog.js";
+import { showDialog } from "./dialog.js";
 import { h } from "./dom.js";
 import { pathOf } from "./place.js";
 import { rank } from "./rank.js";
@@ -75,7 +75,7 @@ export function openFinder(typed = "") {
       else if (typed.startsWith("/")) go(typed.slice(1));
     }
   });
-  const node = openDialog(
+  const node = showDialog(
     "Search",
     input,
     list,

@@ -3,7 +3,7 @@
 import { agentPrompt } from "./agent_prompt.js";
 import { requestJson } from "./api.js";
 import { copyable } from "./commands.js";
-import { openDialog } from "./dialog.js";
+import { showDialog } from "./dialog.js";
 import { h } from "./dom.js";
 import { parentOf, placeOf } from "./place.js";
 
@@ -86,7 +86,7 @@ export function openMint() {
       fault.textContent = error.message;
     }
   }
-  openDialog(
+  showDialog(
     "Mint a capability",
     h(
       "form",

@@ -1,7 +1,7 @@
 /** Creates a page, a note or a table: asks for its name, writes a first content, opens the editor. */
 
 import { send } from "./api.js";
-import { openDialog } from "./dialog.js";
+import { showDialog } from "./dialog.js";
 import { h } from "./dom.js";
 import { menuButton } from "./menu.js";
 import { lastOf, pathOf } from "./place.js";
@@ -163,7 +163,7 @@ function openNew(kind, prefix) {
   const openLink = (name) =>
     h("a", { href: pathOf(name), on: { click: () => node.close() } }, "open it");
   showName();
-  const node = openDialog(
+  const node = showDialog(
     hint ? `New ${label.toLowerCase()} (${hint})` : "New world",
     h(
       "form",

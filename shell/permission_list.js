@@ -1,7 +1,7 @@
 /** What a plugin requests, as sentences, and the dialog that approves it. */
 
 import { openDialog } from "./dialog.js";
-import { button, h } from "./dom.js";
+import { h } from "./dom.js";
 
 const TIERS = {
   T1: "Any caller that can read this server can call it.",
@@ -48,10 +48,10 @@ export function listPermissions(
 }
 
 /** Shows what a plugin requests. Resolves with true if the user activates it. */
-export function confirmActivation(name, asks) {
-  return new Promise((resolve) => {
-    const node = openDialog(
-      `Activate ${name.slice("lib/".length)}?`,
+export async function confirmActivation(name, asks) {
+  const values = await openDialog({
+    title: `Activate ${name.slice("lib/".length)}?`,
+    text: [
       asks.description ? h("p", {}, asks.description) : null,
       h("ul", {}, listPermissions(asks).map((text) => h("li", {}, text))),
       h(
@@ -59,16 +59,8 @@ export function confirmActivation(name, asks) {
         { class: "hint" },
         "A change of its source disables it until the new source is approved.",
       ),
-      h(
-        "div",
-        { class: "actions" },
-        button("Cancel", () => node.close()),
-        button("Activate", () => {
-          resolve(true);
-          node.close();
-        }, { class: "primary" }),
-      ),
-    );
-    node.addEventListener("close", () => resolve(false));
+    ],
+    confirm: "Activate",
   });
+  return values !== null;
 }

@@ -1,7 +1,7 @@
 /** The dialog about the caller of this tab: sign in, sign out, mint a capability. */
 
 import { refreshCaller } from "./caller.js";
-import { openDialog } from "./dialog.js";
+import { showDialog } from "./dialog.js";
 import { button, h } from "./dom.js";
 import { duration } from "./format.js";
 import { openMint } from "./mint.js";
@@ -18,7 +18,7 @@ const RIGHTS = {
 export async function openSession() {
   const caller = await refreshCaller();
   const signedIn = authorization() !== null;
-  const node = openDialog(
+  const node = showDialog(
     signedIn ? "Signed in" : "Sign in",
     h("p", {}, describe(caller, signedIn)),
     signedIn ? null : signInForm(() => node.close()),

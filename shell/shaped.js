@@ -5,7 +5,7 @@
  */
 
 import { readError, request, RequestError } from "./api.js";
-import { openDialog } from "./dialog.js";
+import { showDialog } from "./dialog.js";
 import { button, h } from "./dom.js";
 import { pathOf } from "./place.js";
 import { FORMS, streamedView } from "./shape_view.js";
@@ -25,7 +25,7 @@ export function openShaped(name) {
   const stop = new AbortController();
   const form = shaper(name, { intent: "summarise in five sentences", signal: stop.signal });
   const page = h("a", { href: `/shaped${pathOf(name)}` }, "Open as a page");
-  const node = openDialog("Shaped", form.node, h("p", { class: "hint" }, page));
+  const node = showDialog("Shaped", form.node, h("p", { class: "hint" }, page));
   node.classList.add("shaping");
   node.addEventListener("close", () => stop.abort());
 }

@@ -1,0 +1,57 @@
+/** The dialogs of the shell, by keyboard and mouse. */
+
+import { assertEquals } from "../support/assert.ts";
+import { openPage, startBrowser } from "./browser.ts";
+import { startBrowserServer } from "./browser_server.ts";
+
+Deno.test("a dialog of the shell", async (t) => {
+  const browser = await startBrowser();
+  const server = await startBrowserServer();
+  const { url } = server;
+  const focused = "document.activeElement.textContent";
+  try {
+    await server.put("/home/a.txt", "a");
+    const { page, messages } = await openPage(browser);
+    await page.addInitScript(
+      `sessionStorage.setItem("elastik.authorization", "Bearer ${server.approve}")`,
+    );
+    await page.goto(`${url}/home/a.txt`);
+    await page.getByText("version 1", { exact: true }).waitFor();
+    const remove = page.getByRole("button", { name: "Delete" });
+
+    await t.step(
+      "closes on Escape, and the focus returns to the button that opened it",
+      async () => {
+        await remove.focus();
+        await page.keyboard.press("Enter");
+        await page.getByRole("dialog", { name: "Delete?" }).waitFor();
+        assertEquals(await page.evaluate(focused), "Delete");
+        await page.keyboard.press("Escape");
+        await page.locator("dialog").waitFor({ state: "detached" });
+        assertEquals(await page.evaluate("document.activeElement.closest('.head') !== null"), true);
+        assertEquals((await fetch(`${url}/home/a.txt`)).status, 200);
+      },
+    );
+
+    await t.step("closes on a click outside, and not on one inside", async () => {
+      await remove.click();
+      const box = await page.getByRole("dialog").boundingBox();
+      if (box === null) throw new Error("the dialog has no box");
+      await page.mouse.click(box.x + 5, box.y + 5);
+      assertEquals(await page.locator("dialog").count(), 1);
+      await page.mouse.click(5, 5);
+      await page.locator("dialog").waitFor({ state: "detached" });
+    });
+
+    await t.step("confirms on Enter", async () => {
+      await remove.click();
+      await page.getByRole("dialog", { name: "Delete?" }).waitFor();
+      await page.keyboard.press("Enter");
+      await page.getByText("This world was deleted").waitFor();
+    });
+    assertEquals(messages.filter((line) => !line.startsWith("Failed to load resource")), []);
+  } finally {
+    await browser.close();
+    await server.stop();
+  }
+});

@@ -18,11 +18,16 @@ export class RequestError extends Error {
 
 /** Sends a request and returns any response. @throws {RequestError} if there is none */
 export async function request(path, init = {}) {
+  // A name that begins with a slash would make a URL of another host of the path.
+  if (
+    !URL.canParse(path, location.href) || new URL(path, location.href).origin !== location.origin
+  ) {
+    throw new RequestError(0, "Not a path of this server", `The path ${path} names another server`);
+  }
   const headers = new Headers(init.headers);
   const credential = authorization();
-  if (credential !== null && !headers.has("authorization")) {
-    headers.set("authorization", credential);
-  }
+  const isOwn = credential !== null && !headers.has("authorization");
+  if (isOwn) headers.set("authorization", credential);
   if (!headers.has("accept")) {
     headers.set("accept", "application/json");
     const first = credential === null && (init.method ?? "GET") === "GET"
@@ -34,7 +39,17 @@ export async function request(path, init = {}) {
   // world, which would then be shown, and written, under this name.
   headers.set("prefer", "handling=strict");
   try {
-    return await fetch(path, { ...init, headers, credentials: "omit", cache: "no-cache" });
+    const response = await fetch(path, {
+      ...init,
+      headers,
+      credentials: "omit",
+      cache: "no-cache",
+    });
+    // A valid credential that is not sufficient gets 403. `whoami` itself is asked after this event.
+    if (response.status === 401 && isOwn && path !== "/auth/whoami") {
+      dispatchEvent(new CustomEvent("shell:rejected"));
+    }
+    return response;
   } catch (error) {
     if (init.signal?.aborted) throw error;
     throw new RequestError(

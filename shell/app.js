@@ -4,7 +4,8 @@
  */
 
 import { RequestError } from "./api.js";
-import { refreshCaller } from "./caller.js";
+import { currentCaller, refreshCaller, wasAccepted } from "./caller.js";
+import { startBadge } from "./caller_badge.js";
 import { setLive, setPlace } from "./chrome.js";
 import { showCollection } from "./collection.js";
 import { byId, h } from "./dom.js";
@@ -17,7 +18,7 @@ import { showRoute } from "./route.js";
 import { onSession } from "./session.js";
 import { openSession } from "./session_menu.js";
 import { showShaped } from "./shaped.js";
-import { signInView } from "./sign_in.js";
+import { signIn, signInView } from "./sign_in.js";
 import { showWorld } from "./world.js";
 
 const VIEWS = {
@@ -32,11 +33,14 @@ const VIEWS = {
 const TIMES_MS = 10_000;
 
 let view = new AbortController();
+/** Whether the view has shown its content. */
+let isShown = false;
 
 /** Shows the path of the address bar. */
 async function show() {
   view.abort();
   view = new AbortController();
+  isShown = false;
   const { signal } = view;
   const main = byId("main");
   const place = placeOf(location.pathname);
@@ -45,6 +49,7 @@ async function show() {
   main.setAttribute("aria-busy", "true");
   try {
     await VIEWS[place.kind](main, place, { signal, showError });
+    isShown = !signal.aborted;
   } catch (error) {
     if (!signal.aborted) showError(error);
   } finally {
@@ -56,7 +61,11 @@ async function show() {
 function showError(error) {
   const main = byId("main");
   if (error.status === 401 || error.status === 403) {
-    signInView(main, error, show);
+    const { signal } = view;
+    const ask = () => !signal.aborted && signInView(main, error);
+    // The credential ended while the page was shown: the page stays, and a dialog asks.
+    if (error.status !== 401 || !isShown || !wasAccepted()) ask();
+    else refreshCaller().then(({ rejected }) => rejected === undefined && ask());
     return;
   }
   if (!(error instanceof RequestError)) console.error(error);
@@ -113,6 +122,15 @@ setInterval(() => {
   for (const node of document.querySelectorAll("main time")) node.textContent = ago(node.dateTime);
 }, TIMES_MS);
 
-onSession(show);
+addEventListener("shell:sign-in", () => signIn());
+addEventListener("shell:rejected", () => {
+  if (currentCaller().rejected === undefined) refreshCaller();
+});
+onSession(() => {
+  dropFirstAnswers();
+  // An editor with unsaved text keeps the page, and saves it with the new credential.
+  if (dispatchEvent(new CustomEvent("shell:session", { cancelable: true }))) show();
+});
+startBadge();
 refreshCaller();
 show();

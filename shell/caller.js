@@ -10,11 +10,14 @@
  */
 
 import { readCaller, requestAnswer } from "./answers.js";
+import { authorization, onSession } from "./session.js";
 
 /** @type {Promise<Caller> | undefined} */
 let latest;
 /** @type {Caller} */
 let current = {};
+/** The credential that the server accepted last. */
+let accepted = null;
 /** @type {Set<(caller: Caller) => void>} */
 const listeners = new Set();
 
@@ -28,11 +31,18 @@ export function knownCaller() {
   return latest ?? refreshCaller();
 }
 
+/** Whether the server accepted the credential of this tab before, so that it has ended if it is refused. */
+export function wasAccepted() {
+  return accepted !== null && accepted === authorization();
+}
+
 /** Asks the server for the caller. Of overlapping calls only the last one is kept. */
 export function refreshCaller() {
+  const credential = authorization();
   const mine = requestCaller().then((caller) => {
     if (mine === latest) {
       current = caller;
+      if (caller.tier !== undefined) accepted = credential;
       for (const listener of listeners) listener(caller);
     }
     return caller;
@@ -45,6 +55,8 @@ export function refreshCaller() {
 export function onCaller(listener) {
   listeners.add(listener);
 }
+
+onSession(refreshCaller);
 
 async function requestCaller() {
   try {

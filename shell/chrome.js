@@ -3,12 +3,9 @@
  * of the content and use only its name, so that content cannot imitate them.
  */
 
-import { onCaller } from "./caller.js";
 import { byId, h } from "./dom.js";
-import { duration } from "./format.js";
 import { showNote } from "./notes.js";
 import { pathOf } from "./place.js";
-import { authorization } from "./session.js";
 
 const LIVE = { live: "live", waiting: "reconnecting", off: "" };
 
@@ -38,26 +35,22 @@ export function setLive(state) {
   if (live.textContent !== LIVE[state]) live.textContent = LIVE[state];
 }
 
-/** Shows the caller of this tab. */
-function drawCaller(caller) {
-  const signedIn = authorization() !== null;
-  const text = caller.prefix ?? (signedIn ? (caller.by ?? "unknown") : "Sign in");
-  const node = byId("who");
-  node.textContent = text;
-  node.title = caller.prefix
-    ? `A capability for ${caller.prefix}, ${caller.mode}, ${
-      duration((caller.until - Date.now()) / 1000)
-    } left`
-    : `Tier ${caller.tier ?? "none"}`;
-}
-onCaller(drawCaller);
-
 /** Shows a note for some seconds. @see showNote */
 export function note(text, options = "") {
   showNote(text, options);
 }
 
-/** Shows an error as a note. */
+/** Shows an error as a note, which offers to sign in if the credential is the reason. */
 export function noteError(error) {
-  note(error.status ? `${error.status}: ${error.message}` : error.message, "bad");
+  const text = error.status ? `${error.status}: ${error.message}` : error.message;
+  const needsCredential = error.status === 401 || error.status === 403;
+  note(text, { level: "bad", action: needsCredential ? signInAction(error.status) : undefined });
+}
+
+/** The action of a note that opens the sign-in. */
+export function signInAction(status = 401) {
+  return {
+    label: status === 401 ? "Sign in" : "Use another credential",
+    run: () => dispatchEvent(new CustomEvent("shell:sign-in")),
+  };
 }

@@ -1,10 +1,13 @@
-/** Mints a capability for a prefix, with a prompt that explains it to an agent. */
+/**
+ * Mints a capability for a prefix, and shows the prompt that explains it to an agent. Neither the server
+ * nor the shell keeps a list of what was minted.
+ */
 
 import { agentPrompt } from "./agent_prompt.js";
-import { requestJson } from "./api.js";
+import { requestJson, send } from "./api.js";
 import { copyable } from "./commands.js";
-import { showDialog } from "./dialog.js";
-import { h } from "./dom.js";
+import { openDialog, showDialog } from "./dialog.js";
+import { button, h } from "./dom.js";
 import { parentOf, placeOf } from "./place.js";
 
 const LIFETIMES = {
@@ -22,86 +25,113 @@ const MODES = {
   "rwd": "read, write, delete and move",
 };
 
-/** Opens the dialog. The proposed prefix is the collection that is shown. */
-export function openMint() {
-  const place = placeOf(location.pathname);
-  const here = place.collection ? place.name : parentOf(place.name);
-  const prefix = h("input", {
-    name: "prefix",
-    required: true,
-    pattern: "/.*",
-    value: here.startsWith("home")
-      ? `/${here === "home" ? "home/scratch" : here}`
-      : "/home/scratch",
-    spellcheck: "false",
+/**
+ * Asks for what the capability allows, mints it and shows the prompt.
+ *
+ * @param {string} [proposed] prefix to begin with; by default the collection that is shown
+ */
+export async function openMint(proposed = shownPrefix()) {
+  let cap;
+  await openDialog({
+    title: "Mint a capability",
+    text: "A token for an agent or a person: for one part of this server, and for a limited time.",
+    fields: [
+      {
+        name: "name",
+        label: "Name of the holder, which the history shows (optional)",
+        pattern: "[A-Za-z0-9._\\-]{1,64}",
+        maxlength: "64",
+        placeholder: "kestrel",
+        title: "1 to 64 letters, digits, dots, underscores and hyphens",
+        autocapitalize: "none",
+      },
+      {
+        name: "mode",
+        label: "Access",
+        type: "select",
+        options: Object.entries(MODES),
+        value: "rw",
+      },
+      {
+        name: "prefix",
+        label: "Prefix: this path and all below it",
+        required: true,
+        pattern: "/.*",
+        title: "A path that begins with /",
+        value: proposed,
+      },
+      {
+        name: "ttl",
+        label: "Valid for",
+        type: "select",
+        options: Object.entries(LIFETIMES),
+        value: "3600",
+      },
+    ],
+    confirm: "Mint",
+    async submit({ name, mode, prefix, ttl }) {
+      const query = new URLSearchParams({ prefix: prefix.trim(), ttl, mode });
+      if (name.trim() !== "") query.set("name", name.trim());
+      cap = await requestJson(`/auth/mint?${query}`, { method: "POST" });
+    },
   });
-  const ttl = h(
-    "select",
-    { name: "ttl" },
-    Object.entries(LIFETIMES).map(([value, label]) => h("option", { value }, label)),
-  );
-  ttl.value = "3600";
-  const mode = h(
-    "select",
-    { name: "mode" },
-    Object.entries(MODES).map(([value, label]) => h("option", { value }, label)),
-  );
-  mode.value = "rw";
-  const name = h("input", {
-    name: "name",
-    pattern: "[A-Za-z0-9._\\-]{1,64}",
-    maxlength: "64",
-    placeholder: "kestrel",
-    title: "1 to 64 letters, digits, dots, underscores and hyphens",
-    autocomplete: "off",
-    spellcheck: "false",
-  });
+  if (cap === undefined) return;
+  const node = showDialog(`Capability for ${cap.prefix}`, minted(cap));
+  // The token is shown only once: a click next to the dialog must not lose it.
+  node.mayCloseOutside = () => false;
+}
+
+/** The collection that is shown, if it is below `/home`. */
+function shownPrefix() {
+  const { name, collection } = placeOf(location.pathname);
+  const here = collection ? name : parentOf(name);
+  return here.startsWith("home/") ? `/${here}` : "/home/scratch";
+}
+
+/** The prompt first, since it contains the token. */
+function minted(cap) {
+  return [
+    copyable("Tell any AI", agentPrompt(location.origin, cap)),
+    copyable("Token", cap.token),
+    revocation(cap.id),
+    h(
+      "p",
+      { class: "hint" },
+      "Copy it now: it is not stored, and there is no list. It ends automatically.",
+    ),
+  ];
+}
+
+/** Ends the capability before its time. */
+function revocation(id) {
   const fault = h("p", { class: "fault", role: "alert" });
-  const result = h("div", { class: "minted" });
-  async function submit(event) {
-    event.preventDefault();
+  const end = button("Revoke it", async () => {
     fault.textContent = "";
-    const query = new URLSearchParams({
-      prefix: prefix.value.trim(),
-      ttl: ttl.value,
-      mode: mode.value,
-    });
-    const holder = name.value.trim();
-    if (holder !== "") query.set("name", holder);
+    end.disabled = true;
     try {
-      const cap = await requestJson(`/auth/mint?${query}`, { method: "POST" });
-      result.replaceChildren(
-        copyable("Token", cap.token),
-        copyable("Prompt for an agent", agentPrompt(location.origin, cap)),
-        h(
-          "p",
-          { class: "hint" },
-          "Copy it now: it is not stored. It expires automatically. To end it before, add its id to ",
-          h("code", {}, "/etc/revoked"),
-          ": ",
-          h("code", {}, cap.id),
-        ),
-      );
+      await send("/etc/revoked", {
+        method: "POST",
+        body: new TextEncoder().encode(`${id}\n`),
+        headers: { "content-type": "application/octet-stream" },
+      });
+      end.textContent = "Revoked";
     } catch (error) {
       fault.textContent = error.message;
+      end.disabled = false;
     }
-  }
-  showDialog(
-    "Mint a capability",
+  }, { class: "danger" });
+  return h(
+    "div",
+    { class: "inline" },
     h(
-      "form",
-      { class: "sign-in", on: { submit } },
-      h("label", {}, h("span", {}, "Prefix: this path and all below it"), prefix),
-      h(
-        "div",
-        { class: "pair" },
-        h("label", {}, h("span", {}, "Access"), mode),
-        h("label", {}, h("span", {}, "Valid for"), ttl),
-      ),
-      h("label", {}, h("span", {}, "Name of the holder, which the history shows (optional)"), name),
-      fault,
-      h("button", { type: "submit", class: "primary" }, "Mint"),
+      "p",
+      { class: "hint" },
+      "Its id, for ",
+      h("a", { href: "/etc/revoked" }, "/etc/revoked"),
+      ": ",
+      h("code", {}, id),
     ),
-    result,
+    end,
+    fault,
   );
 }

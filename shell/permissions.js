@@ -6,7 +6,7 @@
 
 import { request } from "./api.js";
 import { currentCaller, knownCaller, onCaller } from "./caller.js";
-import { note } from "./chrome.js";
+import { note, signInAction } from "./chrome.js";
 import { missingRight } from "./missing_right.js";
 
 /** All methods, while the server does not answer: the request itself then says why it failed. */
@@ -74,8 +74,4 @@ export function needs(control, path, method) {
     control.title = sentence;
   });
   return control;
-}
-
-function signInAction() {
-  return { label: "Sign in", run: () => dispatchEvent(new CustomEvent("shell:sign-in")) };
 }

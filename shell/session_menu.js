@@ -1,27 +1,23 @@
 /** The dialog about the caller of this tab: sign in, sign out, mint a capability. */
 
 import { refreshCaller } from "./caller.js";
+import { describeCaller } from "./describe_caller.js";
 import { showDialog } from "./dialog.js";
 import { button, h } from "./dom.js";
-import { duration } from "./format.js";
 import { openMint } from "./mint.js";
-import { authorization, setAuthorization } from "./session.js";
-import { signInForm } from "./sign_in.js";
-
-const RIGHTS = {
-  T1: "Can read what is public.",
-  T2: "Can also write below /home, and plugin sources below /lib.",
-  T3: "Can do everything: write anywhere, delete, activate plugins, mint capabilities.",
-};
+import { authorization, hasShared, isShared, leaveTab, signOut } from "./session.js";
+import { signIn, signInForm } from "./sign_in.js";
 
 /** Opens the dialog. */
 export async function openSession() {
   const caller = await refreshCaller();
   const signedIn = authorization() !== null;
+  // Its own dialog asks for another credential.
+  if (signedIn && caller.rejected !== undefined) return openRejected(caller);
   const node = showDialog(
     signedIn ? "Signed in" : "Sign in",
-    h("p", {}, describe(caller, signedIn)),
-    signedIn ? null : signInForm(() => node.close()),
+    h("p", {}, describeCaller(caller, signedIn)),
+    signedIn ? h("p", { class: "hint" }, describePlace()) : signInForm(() => node.close()),
     h(
       "div",
       { class: "actions" },
@@ -32,33 +28,44 @@ export async function openSession() {
         })
         : null,
       signedIn
-        ? button("Sign out", () => {
-          setAuthorization(null);
-          refreshCaller();
+        ? button("Use another credential", () => {
           node.close();
-        }, { class: "danger" })
+          signIn();
+        })
         : null,
+      signOutButtons(() => node.close()),
     ),
   );
 }
 
-function describe(caller, signedIn) {
-  if (caller.prefix) {
-    const can = {
-      rw: "read and write",
-      rwd: "read, write, delete and move",
-    }[caller.mode] ?? "read";
-    return `A capability: can ${can} below ${caller.prefix}, valid for another ${
-      duration((caller.until - Date.now()) / 1000)
-    }.`;
-  }
-  if (caller.rejected) {
-    return signedIn
-      ? "The server no longer accepts this credential."
-      : "This server requires a credential for reading, too.";
-  }
-  const start = signedIn
-    ? `${caller.by}, tier ${caller.tier}.`
-    : `Without a credential: tier ${caller.tier}.`;
-  return `${start} ${RIGHTS[caller.tier] ?? ""}`;
+function openRejected(caller) {
+  const node = showDialog(
+    "Sign in again",
+    h("p", {}, describeCaller(caller, true)),
+    signInForm(() => node.close()),
+    h("div", { class: "actions" }, signOutButtons(() => node.close())),
+  );
+}
+
+function signOutButtons(close) {
+  if (authorization() === null) return null;
+  const isOnlyHere = hasShared() && !isShared();
+  return [
+    isOnlyHere
+      ? button("Back to the sign-in of this computer", () => {
+        close();
+        leaveTab();
+      })
+      : null,
+    button(hasShared() ? "Sign out in all tabs" : "Sign out", () => {
+      close();
+      signOut();
+    }, { class: "danger" }),
+  ];
+}
+
+function describePlace() {
+  return isShared()
+    ? `Kept on this computer, for all tabs of ${location.origin}.`
+    : "Kept in this tab only, until you close it.";
 }

@@ -5,6 +5,7 @@
 
 import { readError, request } from "./api.js";
 import { setLive } from "./chrome.js";
+import { nextSession } from "./session.js";
 import { eventParser } from "./sse.js";
 
 /** Longest time without a byte; the server sends a comment every 15 seconds. */
@@ -12,7 +13,8 @@ const IDLE_MS = 40_000;
 const FIRST_PAUSE_MS = 500;
 const MAX_PAUSE_MS = 10_000;
 
-/** `last`: id of the last known event. `onError` gets a 4xx response, which ends the function. */
+/** `last`: id of the last known event. `onError` gets a 4xx response, which ends the function; after a
+ * 401 it continues when the user has signed in. */
 export async function follow(path, { signal, last = "", onEvent, onError }) {
   let pause = FIRST_PAUSE_MS;
   while (!signal.aborted) {
@@ -29,9 +31,12 @@ export async function follow(path, { signal, last = "", onEvent, onError }) {
       });
       if (response.status >= 400 && response.status < 500) {
         const error = await readError(response);
-        if (!signal.aborted) setLive("off");
+        if (signal.aborted) return;
+        setLive("off");
         onError?.(error);
-        return;
+        if (response.status !== 401) return;
+        await nextSession(signal);
+        continue;
       }
       if (response.ok) {
         setLive("live");

@@ -209,7 +209,7 @@ Deno.test("the shell shows and changes worlds in the browser", async (t) => {
         await page.getByRole("button", { name: "Mint", exact: true }).click();
         const token = await page.getByLabel("Token", { exact: true }).textContent();
         await page.screenshot({ path: `${SHOTS}mint-1440-light.png` });
-        const prompt = await page.getByLabel("Prompt for an agent", { exact: true }).textContent();
+        const prompt = await page.getByLabel("Tell any AI", { exact: true }).textContent();
         assert(prompt?.includes(`${url}/home/scratch/`) && prompt.includes(token ?? "?"));
         assert(prompt?.includes(`${url}/usr/lib/skills/elastik.md?raw`));
         const whoami = await fetch(`${url}/auth/whoami`, {
@@ -287,7 +287,7 @@ Deno.test("the shell shows and changes worlds in the browser", async (t) => {
         await page.getByText("the capability covers /home/notes").waitFor();
         await page.getByRole("link", { name: "Home", exact: true }).click();
         await page.waitForURL(`${url}/home/notes/`);
-        await page.getByRole("button", { name: "/home/notes", exact: true }).click();
+        await page.getByRole("button", { name: "capability /home/notes rwd" }).click();
         await page.getByText("can read, write, delete and move below /home/notes").waitFor();
         await page.keyboard.press("Escape");
         await page.getByRole("link", { name: "plan.md" }).click();
@@ -467,7 +467,7 @@ Deno.test("the shell of a server with tokens requires a credential", async (t) =
       await page.getByLabel("Token or password").fill("grüße");
       await page.getByLabel("Account").fill("ada");
       await page.keyboard.press("Enter");
-      await page.getByRole("button", { name: "user:ada" }).waitFor();
+      await page.getByRole("button", { name: "ada T3" }).waitFor();
       await page.getByText("ELASTIK_HOST").first().waitFor();
       await page.context().close();
     });

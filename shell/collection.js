@@ -2,16 +2,16 @@
  * The view of a collection. Its event stream sends the listing first, then each change below it.
  */
 
-import { readDeleted, readRows, requestAnswer } from "./answers.js";
-import { note, noteError } from "./chrome.js";
-import { confirmDialog } from "./dialog.js";
-import { button, h } from "./dom.js";
+import { readRows, requestAnswer } from "./answers.js";
+import { collectionActions, rowMenu, selectionBar } from "./collection_actions.js";
+import { h } from "./dom.js";
 import { ago, count, size } from "./format.js";
-import { newMenu } from "./new_world.js";
+import { openMove } from "./move.js";
 import { lastOf, pathOf } from "./place.js";
+import { removeEntries } from "./remove.js";
 import { rowList } from "./row_list.js";
+import { Selection } from "./select.js";
 import { follow } from "./stream.js";
-import { acceptFiles } from "./upload.js";
 
 const ORDERS = {
   name: { label: "Name", compare: (a, b) => a.name < b.name ? -1 : 1 },
@@ -27,7 +27,6 @@ const ORDERS = {
 /** Shows the collection and follows its changes. */
 export function showCollection(main, { name }, { signal, showError }) {
   const facts = h("p", { class: "facts" });
-  const actions = h("div", { class: "actions" });
   const columns = h("div", { class: "columns", role: "group", "aria-label": "Sort by" });
   const empty = h(
     "p",
@@ -35,21 +34,57 @@ export function showCollection(main, { name }, { signal, showError }) {
     "Empty. Worlds that are written below this path appear here at once.",
   );
   const changed = new Set();
-  const list = rowList((row) => drawRow(name, row, changed), signal);
+  const selection = new Selection(drawSelection);
+  const list = rowList(drawRow, signal, (row) => {
+    if (row !== undefined) selection.extend(row.name, sorted.map((one) => one.name));
+  });
   /** @type {Map<string, any>} */
   const rows = new Map();
+  /** The rows in the shown order. */
+  let sorted = [];
   let order = "name";
   let isScheduled = false;
 
+  const entryOf = (row) => ({ ...row, name: `${name}/${row.name}` });
+  const selected = () => sorted.filter((row) => selection.has(row.name)).map((row) => entryOf(row));
+  const bar = selectionBar(name, selected, () => selection.set([]));
+  const all = h("input", {
+    type: "checkbox",
+    "aria-label": "Select all",
+    on: { change: () => selection.set(all.checked ? rows.keys() : []) },
+  });
+  const top = h(
+    "div",
+    { class: "list-top" },
+    h("label", { class: "pick" }, all),
+    columns,
+    bar.node,
+  );
+
   function draw() {
-    const sorted = [...rows.values()].sort((a, b) =>
+    sorted = [...rows.values()].sort((a, b) =>
       ORDERS[order].compare(a, b) || (a.name < b.name ? -1 : 1)
     );
+    selection.keep((one) => rows.has(one));
     list.set(sorted);
     empty.hidden = sorted.length > 0;
-    columns.hidden = sorted.length === 0;
+    top.hidden = sorted.length === 0;
     facts.replaceChildren(h("span", {}, count(rows.size, "entry", "entries")));
     changed.clear();
+    drawSelection();
+  }
+
+  /** Marks the selected rows, without drawing them again. */
+  function drawSelection() {
+    for (const row of list.node.querySelectorAll("li")) {
+      const isSelected = selection.has(row.dataset.name);
+      row.classList.toggle("selected", isSelected);
+      row.querySelector("input").checked = isSelected;
+    }
+    all.checked = selection.size > 0 && selection.size === rows.size;
+    all.indeterminate = selection.size > 0 && !all.checked;
+    columns.hidden = selection.size > 0;
+    bar.draw(selection.size);
   }
 
   /** Many changes in one frame are drawn once. */
@@ -116,74 +151,105 @@ export function showCollection(main, { name }, { signal, showError }) {
       }, label),
     );
   }
-  drawActions(actions, name, acceptFiles(signal, (file) => `${name}/${file.name}`));
+
+  /** Selects a row by its checkbox, or with Shift all rows up to it. */
+  function pick(event, row) {
+    if (event.shiftKey) selection.extend(row.name, sorted.map((one) => one.name));
+    else selection.toggle(row.name);
+    drawSelection();
+  }
+
+  function drawRow(row) {
+    const world = row.version !== undefined;
+    const path = pathOf(`${name}/${row.name}`);
+    const cells = world
+      ? [
+        h("span", { class: "ext" }, row.ext),
+        h("span", { class: "version" }, row.version === 0 ? "built in" : `v${row.version}`),
+        h("span", { class: "len" }, size(row.len)),
+        h(
+          "time",
+          { class: "updated_at", datetime: row.updated_at, title: row.updated_at },
+          ago(row.updated_at),
+        ),
+      ]
+      : [];
+    const isSelected = selection.has(row.name);
+    const flash = changed.has(row.name) ? "flash" : "";
+    return h(
+      "li",
+      { class: isSelected ? `selected ${flash}` : flash, "data-name": row.name },
+      h(
+        "label",
+        { class: "pick" },
+        h("input", {
+          type: "checkbox",
+          "aria-label": `Select ${row.name}`,
+          checked: isSelected,
+          on: { click: (event) => pick(event, row) },
+        }),
+      ),
+      h(
+        "a",
+        { href: world ? path : `${path}/`, on: { click: (event) => pickByLink(event, row) } },
+        h(
+          "span",
+          { class: `name ${world ? "" : "dir"}` },
+          row.name,
+          world ? null : h("i", {}, "/"),
+        ),
+        row.state ? h("span", { class: `tag ${row.state}` }, row.state) : null,
+        cells,
+      ),
+      world && row.dir
+        ? h(
+          "a",
+          { class: "also", href: `${path}/`, "aria-label": `${row.name}/, also a collection` },
+          "/…",
+        )
+        : null,
+      rowMenu(entryOf(row)),
+    );
+  }
+
+  /** Shift and a click on a row select, instead of opening another window. */
+  function pickByLink(event, row) {
+    if (!event.shiftKey) return;
+    event.preventDefault();
+    pick(event, row);
+  }
+
+  document.addEventListener("keydown", (event) => {
+    const typing = "input:not([type=checkbox]), textarea, select, dialog, [role=menu]";
+    if (event.target.closest?.(typing) || event.altKey) return;
+    const act = keyAction(event);
+    if (act === undefined) return;
+    event.preventDefault();
+    act();
+  }, { signal });
+
+  function keyAction({ key, ctrlKey, metaKey }) {
+    const row = list.focused();
+    if (ctrlKey || metaKey) {
+      return key === "a" && rows.size > 0 ? () => selection.set(rows.keys()) : undefined;
+    }
+    if (key === "Escape" && selection.size > 0) return () => selection.set([]);
+    if (key === "x" && row !== undefined) return () => selection.toggle(row.name);
+    const entries = selection.size > 0 ? selected() : row === undefined ? [] : [entryOf(row)];
+    if (entries.length === 0) return undefined;
+    return { Delete: () => removeEntries(entries), F2: () => openMove(entries) }[key];
+  }
+
+  const actions = collectionActions(name, signal);
   main.replaceChildren(
     h(
       "section",
       { class: "page collection" },
       h("header", { class: "head" }, h("h1", {}, lastOf(name), h("i", {}, "/")), facts, actions),
-      columns,
+      top,
       list.node,
       empty,
     ),
   );
   follow(`/stream${pathOf(name)}/?brief`, { signal, onEvent, onError: showError });
-}
-
-function drawActions(node, name, choose) {
-  node.replaceChildren(
-    newMenu(name),
-    button("Upload", choose),
-    ...(name.includes("/") ? [button("Delete", () => deleteAll(name), { class: "danger" })] : []),
-  );
-}
-
-async function deleteAll(name) {
-  const sure = await confirmDialog(
-    "Delete everything below?",
-    `All worlds below /${name}/ move to the trash.`,
-    "Delete all",
-  );
-  if (!sure) return;
-  try {
-    const { deleted } = await requestAnswer(`${pathOf(name)}/`, readDeleted, { method: "DELETE" });
-    note(`${count(deleted.length, "world")} deleted`);
-  } catch (error) {
-    noteError(error);
-  }
-}
-
-function drawRow(folder, row, changed) {
-  const world = row.version !== undefined;
-  const path = pathOf(`${folder}/${row.name}`);
-  const cells = world
-    ? [
-      h("span", { class: "ext" }, row.ext),
-      h("span", { class: "version" }, row.version === 0 ? "built in" : `v${row.version}`),
-      h("span", { class: "len" }, size(row.len)),
-      h(
-        "time",
-        { class: "updated_at", datetime: row.updated_at, title: row.updated_at },
-        ago(row.updated_at),
-      ),
-    ]
-    : [];
-  return h(
-    "li",
-    { class: changed.has(row.name) ? "flash" : "" },
-    h(
-      "a",
-      { href: world ? path : `${path}/` },
-      h("span", { class: `name ${world ? "" : "dir"}` }, row.name, world ? null : h("i", {}, "/")),
-      row.state ? h("span", { class: `tag ${row.state}` }, row.state) : null,
-      cells,
-    ),
-    world && row.dir
-      ? h(
-        "a",
-        { class: "also", href: `${path}/`, "aria-label": `${row.name}/, also a collection` },
-        "/…",
-      )
-      : null,
-  );
 }

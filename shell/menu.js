@@ -9,15 +9,25 @@ import { button, h } from "./dom.js";
 const MARGIN = 8;
 
 /**
+ * An action of a menu.
+ *
+ * @typedef {object} Item
+ * @property {string} label
+ * @property {string} [hint]
+ * @property {() => void} run
+ * @property {string} [disabled] why the action is not available
+ * @property {boolean} [danger]
+ */
+
+/**
  * Makes the button.
  *
  * @param {unknown} label
- * @param {() => ({ label: string, hint?: string, run: () => void, disabled?: string, danger?: boolean } | null)[]} items
- *   called each time the menu opens; `disabled` is the reason why an action is not available
+ * @param {() => Item[] | Promise<Item[]>} items called each time the menu opens
  * @param {Record<string, unknown>} [props] of the button
  */
 export function menuButton(label, items, props = {}) {
-  const node = button(label, () => openMenu(node, items()), {
+  const node = button(label, async () => openMenu(node, await items()), {
     "aria-haspopup": "menu",
     "aria-expanded": "false",
     ...props,
@@ -31,7 +41,7 @@ function openMenu(opener, items) {
   const menu = h(
     "div",
     { class: "menu", role: "menu", popover: "auto", "aria-label": labelOf(opener) },
-    items.filter((item) => item !== null).map((item) => entry(item, () => menu.hidePopover())),
+    items.map((item) => entry(item, () => menu.hidePopover())),
   );
   menu.addEventListener("keydown", moveFocus);
   menu.addEventListener("toggle", ({ newState }) => {
@@ -39,8 +49,8 @@ function openMenu(opener, items) {
     opener.setAttribute("aria-expanded", "false");
     menu.remove();
   });
-  // Next to the button, so that Tab continues there; the top layer shows it over everything.
-  opener.after(menu);
+  // Not next to the button, which a change of a list can remove.
+  (opener.closest("main, header, dialog") ?? document.body).append(menu);
   menu.showPopover();
   opener.setAttribute("aria-expanded", "true");
   const at = opener.getBoundingClientRect();

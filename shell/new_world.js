@@ -4,6 +4,7 @@ import { send } from "./api.js";
 import { showDialog } from "./dialog.js";
 import { h } from "./dom.js";
 import { menuButton } from "./menu.js";
+import { needs } from "./permissions.js";
 import { lastOf, pathOf } from "./place.js";
 import { nameFault } from "./world_name.js";
 
@@ -72,7 +73,8 @@ export function newMenu(prefix, props = {}) {
     run: () => openNew(kind, prefix),
   }));
   const other = { label: "Other", hint: "any name and type", run: () => openNew("other", prefix) };
-  return menuButton("New", () => [...kinds, other], { class: "new", ...props });
+  const node = menuButton("New", () => [...kinds, other], { class: "new", ...props });
+  return needs(node, pathOf(`${prefix}/new`), "PUT");
 }
 
 /**

@@ -9,12 +9,15 @@ import { h } from "./dom.js";
 const ROW = 44;
 /** Rows in a block. */
 const BLOCK = 50;
+const CONTROLS = "a, button, input";
+const linkOf = (row) => row.querySelector("a").getAttribute("href");
 
 /**
- * @param {(row: any) => HTMLElement} draw creates a row: an `li` whose first child is a link
+ * @param {(row: any) => HTMLElement} draw creates a row: an `li` with a link
  * @param {AbortSignal} signal
+ * @param {(row: any) => void} [onExtend] called for the rows that Shift and an arrow key pass
  */
-export function rowList(draw, signal) {
+export function rowList(draw, signal, onExtend) {
   const node = h("div", { class: "row-list" });
   let rows = [];
   const watcher = new IntersectionObserver((entries) => {
@@ -34,7 +37,7 @@ export function rowList(draw, signal) {
   function set(next) {
     rows = next;
     const focused = node.contains(document.activeElement)
-      ? document.activeElement.getAttribute("href")
+      ? controlOf(document.activeElement)
       : null;
     const needed = Math.ceil(rows.length / BLOCK);
     while (node.children.length > needed) {
@@ -55,11 +58,18 @@ export function rowList(draw, signal) {
         if (block.firstChild !== null) fill(block);
       }
     }
-    if (focused !== null) {
-      for (const link of node.querySelectorAll("a")) {
-        if (link.getAttribute("href") === focused) link.focus({ preventScroll: true });
+    if (focused === null || node.contains(document.activeElement)) return;
+    for (const row of node.querySelectorAll("li")) {
+      if (linkOf(row) === focused.link) {
+        row.querySelectorAll(CONTROLS)[focused.at]?.focus({ preventScroll: true });
       }
     }
+  }
+
+  /** Which control of which row: the link of the row, and its place among the controls. */
+  function controlOf(control) {
+    const row = control.closest("li");
+    return { link: linkOf(row), at: [...row.querySelectorAll(CONTROLS)].indexOf(control) };
   }
 
   /** Moves the focus to a row, which is drawn first if needed. */
@@ -78,16 +88,24 @@ export function rowList(draw, signal) {
   }
 
   document.addEventListener("keydown", (event) => {
-    if (event.target.closest?.("input, textarea, select, dialog") || event.altKey) return;
+    const typing = "input:not([type=checkbox]), textarea, select, dialog, [role=menu]";
+    if (event.target.closest?.(typing) || event.altKey) return;
     const step =
       { ArrowDown: 1, j: 1, ArrowUp: -1, k: -1, Home: -Infinity, End: Infinity }[event.key];
     if (step === undefined || event.ctrlKey || event.metaKey) return;
     event.preventDefault();
     const from = focusedRow();
+    if (event.shiftKey) onExtend?.(rows[from]);
     focusRow(
       Number.isFinite(step) ? (from < 0 ? (step > 0 ? 0 : rows.length - 1) : from + step) : step,
     );
+    if (event.shiftKey) onExtend?.(rows[focusedRow()]);
   }, { signal });
 
-  return { node, set };
+  return {
+    node,
+    set,
+    /** The row with the focus, or undefined. */
+    focused: () => rows[focusedRow()],
+  };
 }

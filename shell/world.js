@@ -109,6 +109,11 @@ class WorldPage {
     return this.#turn;
   }
 
+  /** How many entries are below the world. */
+  get children() {
+    return this.#children;
+  }
+
   /** Shows that the world is a collection too. */
   setChildren(children) {
     this.#children = children;

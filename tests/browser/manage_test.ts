@@ -1,18 +1,47 @@
 /** Creating, moving, selecting, sending and downloading worlds in the browser. */
 
 import { assert, assertEquals } from "../support/assert.ts";
-import { openPage, startBrowser } from "./browser.ts";
+import { openPage, type Page, startBrowser } from "./browser.ts";
 import { startBrowserServer } from "./browser_server.ts";
 
 const SHOTS = new URL("./shots/", import.meta.url).pathname;
 
+/** Both widths, light and dark. */
+async function screenshots(page: Page, name: string) {
+  for (const colorScheme of ["dark", "light"] as const) {
+    for (const width of [390, 1440]) {
+      await page.emulateMedia({ colorScheme });
+      await page.setViewportSize({ width, height: 900 });
+      await page.screenshot({ path: `${SHOTS}${name}-${width}-${colorScheme}.png` });
+      const wide = Number(await page.evaluate("document.documentElement.scrollWidth - innerWidth"));
+      assert(wide <= 0, `${name} is ${wide}px wider than ${width}px`);
+    }
+  }
+}
+
 Deno.test("the shell creates and manages worlds", async (t) => {
   const browser = await startBrowser();
   const server = await startBrowserServer();
-  const { url } = server;
+  const { url, approve } = server;
 
   /** Text of a world. */
   const read = async (path: string) => await (await fetch(`${url}${path}?raw`)).text();
+
+  const status = async (path: string) => {
+    const response = await fetch(url + path);
+    await response.body?.cancel();
+    return response.status;
+  };
+  /** Opens a page as T3. */
+  const openSignedIn = async (path: string) => {
+    const opened = await openPage(browser);
+    await opened.page.addInitScript(
+      `sessionStorage.setItem("elastik.authorization", "Bearer ${approve}")`,
+    );
+    await opened.page.goto(url + path);
+    await opened.page.locator("#live.live").waitFor();
+    return opened;
+  };
 
   try {
     await t.step("New writes a note with a title and opens its editor, by keyboard", async () => {
@@ -74,6 +103,126 @@ Deno.test("the shell creates and manages worlds", async (t) => {
       await page.getByRole("link", { name: "open it" }).click();
       await page.getByRole("heading", { name: "A plan" }).waitFor();
       assertEquals(messages.filter((line) => !line.includes("412")), []);
+      await page.context().close();
+    });
+    await t.step("More renames a world with its history; what exists is kept", async () => {
+      await server.put("/home/move/draft.txt", "first");
+      await server.put("/home/move/draft.txt", "second");
+      await server.put("/home/move/taken.txt", "taken");
+      const { page, messages } = await openSignedIn("/home/move/draft.txt");
+      await page.getByRole("button", { name: "More", exact: true }).click();
+      await page.getByRole("menuitem", { name: "Rename or move…" }).click();
+      await page.getByLabel("New path").fill("/home/move/taken.txt");
+      await page.keyboard.press("Enter");
+      await page.getByText("/home/move/taken.txt exists already").waitFor();
+      assertEquals(await read("/home/move/taken.txt"), "taken");
+      await page.getByRole("button", { name: "Replace" }).waitFor();
+      await page.getByLabel("New path").fill("/home/move/");
+      await page.getByLabel("New path").fill("/home/move/final.md");
+      await page.screenshot({ path: `${SHOTS}rename-1440-light.png` });
+      await page.getByRole("dialog").getByRole("button", { name: "Rename" }).click();
+      await page.waitForURL(`${url}/home/move/final.md`);
+      await page.getByText("version 3", { exact: true }).waitFor();
+      await page.getByRole("button", { name: "Show v1" }).waitFor();
+      assertEquals(await status("/home/move/draft.txt"), 404);
+      assertEquals(messages.filter((line) => !line.includes("412")), []);
+      await page.context().close();
+    });
+
+    await t.step(
+      "rows are selected with Shift and moved together; conflicts ask once",
+      async () => {
+        for (const name of ["a.txt", "b.txt", "c.txt", "d.txt", "sub/e.txt"]) {
+          await server.put(`/home/many/${name}`, name);
+        }
+        await server.put("/home/other/b.txt", "other b");
+        await server.put("/home/other/c.txt", "other c");
+        const { page, messages } = await openSignedIn("/home/many/");
+        await page.getByLabel("Select b.txt").click();
+        await page.getByLabel("Select sub").click({ modifiers: ["Shift"] });
+        await page.getByText("4 selected").waitFor();
+        await page.getByLabel("Select d.txt").click();
+        await page.getByText("3 selected").waitFor();
+        await screenshots(page, "selection");
+        await page.getByRole("button", { name: "Move…" }).click();
+        await page.getByLabel("To the collection").fill("/home/other/");
+        await page.getByRole("dialog").getByRole("button", { name: "Move" }).click();
+        await page.getByText("2 names exist already").waitFor();
+        await page.screenshot({ path: `${SHOTS}move-conflict-1440-light.png` });
+        await page.getByRole("button", { name: "Keep both" }).click();
+        await page.getByText("2 worlds and 1 collection moved to /home/other/").waitFor();
+        await page.getByText("2 entries").waitFor();
+        assertEquals(await read("/home/other/b.txt"), "other b");
+        assertEquals(await read("/home/other/b (2).txt"), "b.txt");
+        assertEquals(await read("/home/other/c (2).txt"), "c.txt");
+        assertEquals(await read("/home/other/sub/e.txt"), "sub/e.txt");
+        assertEquals(messages.filter((line) => !line.includes("412")), []);
+        await page.context().close();
+      },
+    );
+
+    await t.step("rows are selected, deleted and renamed with the keyboard only", async () => {
+      for (const name of ["a", "b", "c", "d"]) await server.put(`/home/keys/${name}`, name);
+      const { page, messages } = await openSignedIn("/home/keys/");
+      await page.getByRole("link", { name: "a", exact: false }).first().waitFor();
+      await page.getByText("4 entries").waitFor();
+      await page.keyboard.press("ArrowDown");
+      await page.keyboard.press("x");
+      await page.keyboard.press("Shift+ArrowDown");
+      await page.getByText("2 selected").waitFor();
+      await page.keyboard.press("Delete");
+      await page.getByText("2 worlds move to the trash, with the history")
+        .waitFor();
+      await page.getByRole("dialog").getByRole("button", { name: "Delete" }).press("Enter");
+      await page.getByText("2 entries").waitFor();
+      assertEquals(await status("/home/keys/a"), 404);
+      assertEquals(await status("/home/keys/c"), 200);
+      await page.keyboard.press("End");
+      await page.keyboard.press("F2");
+      await page.keyboard.type("renamed");
+      await page.keyboard.press("Enter");
+      await page.getByRole("link", { name: "renamed" }).waitFor();
+      await page.keyboard.press("Control+a");
+      await page.getByText("2 selected").waitFor();
+      await page.keyboard.press("Escape");
+      await page.getByText("2 selected").waitFor({ state: "hidden" });
+      assertEquals(await read("/home/keys/renamed"), "d");
+      assertEquals(messages, []);
+      await page.context().close();
+    });
+
+    await t.step("the menu of a row renames a collection and copies links", async () => {
+      await server.put("/home/tree/one/deep/x.txt", "x");
+      await server.put("/home/tree/one.txt", "y");
+      const { page, messages } = await openSignedIn("/home/tree/");
+      await page.context().grantPermissions(["clipboard-read", "clipboard-write"]);
+      await page.getByRole("button", { name: "Actions for one", exact: true }).click();
+      await screenshots(page, "row-menu");
+      await page.getByRole("menuitem", { name: "Copy link" }).click();
+      await page.getByText("Link copied").waitFor();
+      assertEquals(
+        await page.evaluate("navigator.clipboard.readText()"),
+        `${url}/home/tree/one/`,
+      );
+      await page.getByRole("button", { name: "Actions for one", exact: true }).click();
+      await page.getByRole("menuitem", { name: "Rename or move…" }).click();
+      await page.getByLabel("New path").fill("/home/tree/two/");
+      await page.keyboard.press("Enter");
+      await page.getByRole("link", { name: "two/" }).waitFor();
+      await page.getByRole("link", { name: "one/" }).waitFor({ state: "detached" });
+      assertEquals(await read("/home/tree/two/deep/x.txt"), "x");
+      assertEquals(messages, []);
+      await page.context().close();
+    });
+
+    await t.step("a caller without the right to move sees the reason", async () => {
+      const { page, messages } = await openPage(browser);
+      await page.goto(`${url}/home/tree/`);
+      await page.getByRole("button", { name: "Actions for two" }).click();
+      const item = page.getByRole("menuitem", { name: "Rename or move…" });
+      assertEquals(await item.getAttribute("aria-disabled"), "true");
+      assert((await item.textContent())?.includes("T3"), "the reason names T3");
+      assertEquals(messages, []);
       await page.context().close();
     });
   } finally {

@@ -1,0 +1,118 @@
+/** The buttons of a collection: for itself, for its rows, and for the selected rows. */
+
+import { noteError } from "./chrome.js";
+import { copyLinks } from "./copy_link.js";
+import { button, h } from "./dom.js";
+import { menuButton } from "./menu.js";
+import { openMove } from "./move.js";
+import { newMenu } from "./new_world.js";
+import { allowed, needs, reason } from "./permissions.js";
+import { pathOf } from "./place.js";
+import { removeEntries } from "./remove.js";
+import { acceptFiles } from "./upload.js";
+import { download } from "./world_commands.js";
+
+const linkTo = ({ name, version }) => pathOf(name) + (version === undefined ? "/" : "");
+
+/** A path below a collection, to ask what the caller may do with its worlds. */
+const childOf = (name) => pathOf(`${name}/new`);
+
+/** The buttons in the head of a collection. */
+export function collectionActions(name, signal) {
+  const choose = acceptFiles(signal, (file) => `${name}/${file.name}`);
+  // A namespace such as /home/ cannot be moved or deleted.
+  const isOwn = name.includes("/");
+  const entry = { name, dir: true };
+  const show = (path) => dispatchEvent(new CustomEvent("shell:go", { detail: path }));
+  return h(
+    "div",
+    { class: "actions" },
+    newMenu(name),
+    needs(button("Upload", choose), childOf(name), "PUT"),
+    menuButton("More", async () => [
+      { label: "Copy link", run: () => copyLinks([linkTo(entry)]) },
+      ...isOwn
+        ? [
+          {
+            label: "Rename or move…",
+            run: () => openMove([entry], (to) => show(`${pathOf(to)}/`)),
+            disabled: await refusal(entry, "MOVE"),
+          },
+          {
+            label: "Delete",
+            danger: true,
+            run: () => removeEntries([entry]),
+            disabled: await refusal(entry, "DELETE"),
+          },
+        ]
+        : [],
+    ]),
+  );
+}
+
+/** Why the caller may not do something with an entry; undefined if it may. */
+async function refusal(entry, method) {
+  if (entry.version === 0) return "It ships with the server";
+  const path = linkTo(entry);
+  return (await allowed(path)).has(method) ? undefined : reason(path, method);
+}
+
+/** The menu of a row. */
+export function rowMenu(entry) {
+  const items = async () => [
+    {
+      label: "Rename or move…",
+      hint: "F2",
+      run: () => openMove([entry]),
+      disabled: await refusal(entry, "MOVE"),
+    },
+    { label: "Copy link", run: () => copyLinks([linkTo(entry)]) },
+    ...entry.version === undefined ? [] : [{
+      label: "Download",
+      run: () => download({ path: pathOf(entry.name), name: entry.name }).catch(noteError),
+    }],
+    {
+      label: "Delete",
+      hint: "Del",
+      danger: true,
+      run: () => removeEntries([entry]),
+      disabled: await refusal(entry, "DELETE"),
+    },
+  ];
+  return menuButton("⋯", items, {
+    class: "quiet row-menu",
+    "aria-label": `Actions for ${entry.name.slice(entry.name.lastIndexOf("/") + 1)}`,
+  });
+}
+
+/**
+ * The bar with the actions on the selected rows.
+ *
+ * @param {string} folder name of the collection
+ * @param {() => import("./targets.js").Entry[]} selected
+ * @param {() => void} clear
+ */
+export function selectionBar(folder, selected, clear) {
+  const state = h("span", { role: "status" });
+  const node = h(
+    "div",
+    { class: "selection", hidden: true, role: "group", "aria-label": "Selected entries" },
+    state,
+    needs(button("Move…", () => openMove(selected(), clear)), childOf(folder), "MOVE"),
+    button("Copy links", () => copyLinks(selected().map(linkTo)), { class: "wide" }),
+    needs(
+      button("Delete", async () => await removeEntries(selected()) && clear(), { class: "danger" }),
+      childOf(folder),
+      "DELETE",
+    ),
+    button("×", clear, { class: "quiet", "aria-label": "Clear the selection", title: "Esc" }),
+  );
+  return {
+    node,
+    /** @param {number} size how many rows are selected */
+    draw(size) {
+      node.hidden = size === 0;
+      state.textContent = size === 0 ? "" : `${size.toLocaleString("en")} selected`;
+    },
+  };
+}

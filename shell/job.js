@@ -1,0 +1,73 @@
+/**
+ * Work that takes a while and continues when the user opens another page: uploads, downloads of
+ * collections, changes of many worlds. Each job has a line with its progress and a Cancel button.
+ */
+
+import { button, h } from "./dom.js";
+
+const list = h("section", { class: "jobs", "aria-label": "Running jobs", hidden: true });
+
+/**
+ * Starts a job.
+ *
+ * @param {string} title
+ * @returns a signal that aborts when the user cancels, `show` for the progress, and `end`
+ */
+export function startJob(title) {
+  const cancelling = new AbortController();
+  const text = h("span", { class: "state" });
+  const bar = h("progress", { "aria-label": title });
+  const node = h(
+    "div",
+    { class: "job" },
+    h("div", { class: "words" }, h("strong", {}, title), text, bar),
+    button("Cancel", () => cancelling.abort()),
+  );
+  if (!list.isConnected) document.body.append(list);
+  list.append(node);
+  list.hidden = false;
+  addEventListener("beforeunload", confirmLeave);
+  return {
+    signal: cancelling.signal,
+    /** @param {number} part 0 to 1 @param {string} state such as `3 of 12 files` */
+    show(part, state) {
+      bar.value = part;
+      text.textContent = state;
+    },
+    end() {
+      node.remove();
+      list.hidden = list.childElementCount === 0;
+      if (list.hidden) removeEventListener("beforeunload", confirmLeave);
+    },
+  };
+}
+
+function confirmLeave(event) {
+  event.preventDefault();
+}
+
+/**
+ * Runs a task for each item, some at a time, until the signal aborts.
+ *
+ * @template T
+ * @param {readonly T[]} items
+ * @param {number} width most tasks at a time
+ * @param {AbortSignal} signal
+ * @param {(item: T) => Promise<void>} task an error that it throws ends the run
+ */
+export async function forEachAtOnce(items, width, signal, task) {
+  let next = 0;
+  async function run() {
+    while (next < items.length && !signal.aborted) {
+      const item = items[next];
+      next += 1;
+      try {
+        await task(item);
+      } catch (error) {
+        next = items.length;
+        throw error;
+      }
+    }
+  }
+  await Promise.all(Array.from({ length: Math.min(width, items.length) }, run));
+}

@@ -2,7 +2,7 @@
 
 import { note } from "./chrome.js";
 import { copyable } from "./commands.js";
-import { openDialog } from "./dialog.js";
+import { showDialog } from "./dialog.js";
 import { count } from "./format.js";
 
 /** @param {readonly string[]} paths */
@@ -13,6 +13,6 @@ export async function copyLinks(paths) {
     note(paths.length === 1 ? "Link copied" : `${count(paths.length, "link")} copied`);
   } catch {
     // A page without TLS that is not on this computer cannot write to the clipboard.
-    openDialog(paths.length === 1 ? "Link" : "Links", copyable("Address", text));
+    showDialog(paths.length === 1 ? "Link" : "Links", copyable("Address", text));
   }
 }

@@ -15,6 +15,8 @@ import { nameFault, numberedName } from "./world_name.js";
 
 /** Most collections that are proposed. */
 const MAX_PROPOSED = 200;
+const REPLACED =
+  "Replacing keeps the versions of a world in the history of the result; a collection moves to the trash.";
 /** Highest number that "Keep both" tries. */
 const MAX_NUMBER = 99;
 
@@ -29,64 +31,99 @@ export function openMove(entries, onMoved = () => {}) {
   else openMoveInto(entries, onMoved);
 }
 
-function openRename(entry, onMoved) {
+async function openRename(entry, onMoved) {
   const { name } = entry;
   const isCollection = entry.version === undefined;
   const isBoth = !isCollection && entry.dir === true;
-  const all = h("input", { type: "checkbox", checked: true });
-  let isReplacing = false;
-  const form = pathForm({
-    label: "New path",
-    value: `/${name}${isCollection ? "/" : ""}`,
-    confirm: isCollection || isBoth ? "Move" : "Rename",
-    more: isBoth ? h("label", { class: "check" }, all, "also everything below it") : null,
-    nameOf: (typed) => {
-      const to = trimSlashes(typed);
-      return typed.trim().endsWith("/") && !isCollection ? `${to}/${lastOf(name)}` : to;
-    },
-    onInput: () => isReplacing = false,
-    async onSubmit(to) {
-      if (to === name) return form.close();
-      const moved = isBoth && !all.checked ? { ...entry, dir: false } : entry;
-      const targets = targetsOf([moved]);
+  const nameOf = (typed) => {
+    const to = trimSlashes(typed);
+    return typed.trim().endsWith("/") && !isCollection ? `${to}/${lastOf(name)}` : to;
+  };
+  const first = `/${name}${isCollection ? "/" : ""}`;
+  const below = { name: "all", type: "checkbox", label: "Also everything below it", value: true };
+  let given = { path: first, all: true };
+  for (;;) {
+    /** @type {import("./targets.js").Target[]} */
+    let left = [];
+    const path = pathField("New path", given.path);
+    const asked = openDialog({
+      title: isCollection ? "Rename or move a collection" : "Rename or move",
+      text: path.proposed,
+      fields: isBoth ? [path.field, { ...below, value: given.all }] : [path.field],
+      confirm: "Move",
+      check: (values) => ({ fault: faultOf(nameOf(values.path)) }),
+      async submit(values) {
+        const moved = isBoth && !values.all ? { ...entry, dir: false } : entry;
+        left = await moveFrom(targetsOf([moved]), nameOf(values.path), false);
+      },
+    });
+    if (given.path === first) selectStem(first);
+    given = await asked;
+    if (given === null) return;
+    const to = nameOf(given.path);
+    if (left.length > 0) {
+      const choice = await askConflicts(left.map(({ slash }) => `/${to}${slash}`), {
+        replaced: REPLACED,
+        keepBoth: false,
+        skip: "Another name",
+      });
+      if (choice === "skip") continue;
       try {
-        for (const target of targets) await move(target, to, isReplacing);
+        await moveFrom(left, to, true);
       } catch (error) {
-        if (!(error instanceof RequestError) || error.status !== 412) throw error;
-        isReplacing = true;
-        form.ask(
-          isCollection
-            ? `/${to}/ exists already. Replacing moves everything below it to the trash.`
-            : `/${to} exists already. Its versions stay in the history of the result.`,
-          "Replace",
-        );
-        return;
+        noteError(error);
+        continue;
       }
-      form.close();
-      note(`/${name} is now /${to}`, undoMove(targets, () => to));
-      onMoved(to);
-    },
-  });
-  form.open(isCollection ? "Rename or move a collection" : "Rename or move");
-  const stem = lastOf(name).replace(/(?!^)\.[^.]*$/, "");
-  const start = name.length - lastOf(name).length + 1;
-  form.input.setSelectionRange(start, start + stem.length);
+    }
+    if (to === name) return;
+    const moved = targetsOf([isBoth && !given.all ? { ...entry, dir: false } : entry]);
+    note(`/${name} is now /${to}`, undoMove(moved, () => to));
+    return onMoved(to);
+  }
 }
 
-function openMoveInto(entries, onMoved) {
-  const targets = targetsOf(entries);
-  const form = pathForm({
-    label: "To the collection",
-    value: `/${parentOf(entries[0].name)}/`,
-    confirm: "Move",
-    nameOf: trimSlashes,
-    async onSubmit(folder) {
-      form.close();
-      if (await moveAll(targets, folder)) onMoved(folder);
-    },
-  });
-  form.open(`Move ${countTargets(targets)}`);
+/** Moves one after the other. @returns the rest, starting with the first whose new name exists */
+async function moveFrom(targets, to, overwrite) {
+  for (const [at, target] of targets.entries()) {
+    if (target.name === to) continue;
+    try {
+      await move(target, to, overwrite);
+    } catch (error) {
+      if (error.status === 412) return targets.slice(at);
+      throw error;
+    }
+  }
+  return [];
 }
+
+/** Selects the last segment without its suffix in the field with the focus. */
+function selectStem(path) {
+  const end = path.replace(/\/$/, "");
+  const start = end.lastIndexOf("/") + 1;
+  const dot = end.lastIndexOf(".");
+  document.activeElement?.setSelectionRange?.(start, dot > start ? dot : end.length);
+}
+
+async function openMoveInto(entries, onMoved) {
+  const targets = targetsOf(entries);
+  const path = pathField("To the collection", `/${parentOf(entries[0].name)}/`);
+  const given = await openDialog({
+    title: `Move ${countTargets(targets)}`,
+    text: path.proposed,
+    fields: [path.field],
+    confirm: "Move",
+    check: (values) => ({ fault: faultOf(trimSlashes(values.path)) }),
+  });
+  if (given === null) return;
+  const folder = trimSlashes(given.path);
+  try {
+    if (await moveAll(targets, folder)) onMoved(folder);
+  } catch (error) {
+    noteError(error);
+  }
+}
+
+const faultOf = (name) => name === "" ? "Write a path" : nameFault(name);
 
 /** Moves into a collection. Asks once about everything that exists there. */
 async function moveAll(targets, folder) {
@@ -103,8 +140,7 @@ async function moveAll(targets, folder) {
   const { conflicts, failures } = await run(targets.filter((one) => toOf(one) !== one.name), false);
   if (conflicts.length > 0) {
     const choice = await askConflicts(conflicts.map((one) => `/${toOf(one)}${one.slash}`), {
-      replaced: "Replace: the versions of a world stay in the history of the result, and a " +
-        "collection moves to the trash.",
+      replaced: REPLACED,
     });
     if (choice === "replace") failures.push(...(await run(conflicts, true)).failures);
     if (choice === "both") failures.push(...await keepBoth(conflicts));
@@ -176,64 +212,15 @@ function undoMove(targets, placeOf) {
   return { action: { label: "Undo", run } };
 }
 
-/** A form with one path. `nameOf` returns the name for what was typed. */
-function pathForm({ label, value, confirm, more, nameOf, onInput = () => {}, onSubmit }) {
+/** A field for a path, and the list of what it proposes. */
+function pathField(label, value) {
   const proposed = h("datalist", { id: "proposed-paths" });
   const propose = proposals(proposed, parentOf(trimSlashes(value)));
-  const input = h("input", {
-    name: "path",
-    value,
-    required: true,
-    autocomplete: "off",
-    spellcheck: "false",
-    list: "proposed-paths",
-    on: { input: check },
-  });
-  const fault = h("p", { class: "fault", role: "alert" });
-  const send = h("button", { type: "submit", class: "primary" }, confirm);
-  let node;
-  function check() {
-    onInput();
-    send.textContent = confirm;
-    send.classList.remove("danger");
-    const to = nameOf(input.value);
-    fault.textContent = (to === "" ? "" : nameFault(to)) ?? "";
-    send.disabled = fault.textContent !== "";
-    propose(input.value);
-  }
-  async function submit(event) {
-    event.preventDefault();
-    send.disabled = true;
-    fault.textContent = "";
-    try {
-      await onSubmit(nameOf(input.value));
-    } catch (error) {
-      if (node.open) fault.textContent = error.message;
-      else noteError(error);
-    } finally {
-      send.disabled = false;
-    }
-  }
-  const form = h(
-    "form",
-    { class: "sign-in", on: { submit } },
-    h("label", {}, h("span", {}, label), input, proposed),
-    more,
-    fault,
-    send,
-  );
+  propose(value);
+  const on = { input: ({ target }) => propose(target.value) };
   return {
-    input,
-    open(title) {
-      node = openDialog(title, form);
-      input.focus();
-      propose(value);
-    },
-    close: () => node.close(),
-    ask(question, answer) {
-      fault.textContent = question;
-      send.textContent = answer;
-    },
+    proposed,
+    field: { name: "path", label, value, required: true, list: "proposed-paths", on },
   };
 }
 

@@ -1,8 +1,7 @@
 /** Creates a page, a note or a table: asks for its name, writes a first content, opens the editor. */
 
 import { send } from "./api.js";
-import { showDialog } from "./dialog.js";
-import { h } from "./dom.js";
+import { openDialog } from "./dialog.js";
 import { menuButton } from "./menu.js";
 import { needs } from "./permissions.js";
 import { lastOf, pathOf } from "./place.js";
@@ -124,59 +123,27 @@ function openEdited(name) {
 
 /** Asks for the name. The dialog stays open until the world is written. */
 function openNew(kind, prefix) {
-  const { label = "World", hint, example = "plan.md" } = KINDS[kind] ?? {};
-  const input = h("input", {
-    name: "name",
-    required: true,
-    autocomplete: "off",
-    spellcheck: "false",
-    placeholder: example,
-    on: { input: showName },
+  const { label, hint, example = "plan.md" } = KINDS[kind] ?? {};
+  const nameOf = (typed) => `${prefix}/${nameFor(kind, typed)}`;
+  return openDialog({
+    title: hint ? `New ${label.toLowerCase()} (${hint})` : "New world",
+    fields: [{ name: "name", label: "Name", required: true, placeholder: example }],
+    confirm: hint ? "Create" : "Open",
+    check({ name }) {
+      if (name.trim() === "") return { hint: `Address: /${prefix}/…` };
+      return { hint: `Address: /${nameOf(name)}`, fault: nameFault(nameOf(name)) };
+    },
+    async submit({ name: typed }) {
+      const name = nameOf(typed);
+      try {
+        if (kind === "other") openEdited(name);
+        else await createWorld(kind, name);
+      } catch (error) {
+        if (error.status !== 412) throw error;
+        throw new Error(`/${name} exists already; choose another name`);
+      }
+    },
   });
-  const preview = h("p", { class: "hint", "aria-live": "polite" });
-  const fault = h("p", { class: "fault", role: "alert" });
-  const create = h("button", { type: "submit", class: "primary" }, hint ? "Create" : "Open");
-  const nameOf = () => `${prefix}/${nameFor(kind, input.value)}`;
-  function showName() {
-    const wrong = input.value.trim() === "" ? undefined : nameFault(nameOf());
-    fault.textContent = wrong ?? "";
-    preview.textContent = `Address: /${input.value.trim() === "" ? `${prefix}/…` : nameOf()}`;
-    create.disabled = wrong !== undefined;
-  }
-  async function submit(event) {
-    event.preventDefault();
-    const name = nameOf();
-    if (input.value.trim() === "" || nameFault(name) !== undefined) return;
-    create.disabled = true;
-    try {
-      if (kind === "other") openEdited(name);
-      else await createWorld(kind, name);
-      node.close();
-    } catch (error) {
-      fault.replaceChildren(
-        ...error.status === 412
-          ? [`/${name} exists already. Choose another name, or `, openLink(name), "."]
-          : [error.message],
-      );
-    } finally {
-      create.disabled = false;
-    }
-  }
-  const openLink = (name) =>
-    h("a", { href: pathOf(name), on: { click: () => node.close() } }, "open it");
-  showName();
-  const node = showDialog(
-    hint ? `New ${label.toLowerCase()} (${hint})` : "New world",
-    h(
-      "form",
-      { class: "sign-in", on: { submit } },
-      h("label", {}, h("span", {}, "Name"), input),
-      preview,
-      fault,
-      create,
-    ),
-  );
-  input.focus();
 }
 
 function escapeHtml(text) {

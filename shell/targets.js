@@ -4,7 +4,7 @@
  */
 
 import { RequestError } from "./api.js";
-import { openDialog } from "./dialog.js";
+import { showDialog } from "./dialog.js";
 import { h } from "./dom.js";
 import { count } from "./format.js";
 import { forEachAtOnce, startJob } from "./job.js";
@@ -80,7 +80,7 @@ export async function runAll(title, targets, task) {
 export function showFailures(title, failures) {
   if (failures.length === 0) return;
   const more = failures.length - SHOWN;
-  openDialog(
+  showDialog(
     title,
     h(
       "ul",

@@ -92,7 +92,7 @@ Deno.test("the shell creates and manages worlds", async (t) => {
       }
     });
 
-    await t.step("New offers to open a world that exists, and keeps the dialog", async () => {
+    await t.step("New keeps a world that exists, and the dialog", async () => {
       const { page, messages } = await openPage(browser);
       await page.goto(`${url}/home/notes/`);
       await page.getByRole("button", { name: "New", exact: true }).click();
@@ -100,8 +100,8 @@ Deno.test("the shell creates and manages worlds", async (t) => {
       await page.getByLabel("Name", { exact: true }).fill("plan");
       await page.keyboard.press("Enter");
       await page.getByText("/home/notes/plan.md exists already").waitFor();
-      await page.getByRole("link", { name: "open it" }).click();
-      await page.getByRole("heading", { name: "A plan" }).waitFor();
+      assertEquals(await page.getByLabel("Name", { exact: true }).inputValue(), "plan");
+      assertEquals(await read("/home/notes/plan.md"), "# A plan\n");
       assertEquals(messages.filter((line) => !line.includes("412")), []);
       await page.context().close();
     });
@@ -114,13 +114,13 @@ Deno.test("the shell creates and manages worlds", async (t) => {
       await page.getByRole("menuitem", { name: "Rename or move…" }).click();
       await page.getByLabel("New path").fill("/home/move/taken.txt");
       await page.keyboard.press("Enter");
-      await page.getByText("/home/move/taken.txt exists already").waitFor();
+      await page.getByText("1 name exists already").waitFor();
       assertEquals(await read("/home/move/taken.txt"), "taken");
-      await page.getByRole("button", { name: "Replace" }).waitFor();
-      await page.getByLabel("New path").fill("/home/move/");
+      await page.getByRole("button", { name: "Another name" }).click();
+      assertEquals(await page.getByLabel("New path").inputValue(), "/home/move/taken.txt");
       await page.getByLabel("New path").fill("/home/move/final.md");
       await page.screenshot({ path: `${SHOTS}rename-1440-light.png` });
-      await page.getByRole("dialog").getByRole("button", { name: "Rename" }).click();
+      await page.getByRole("dialog").getByRole("button", { name: "Move" }).click();
       await page.waitForURL(`${url}/home/move/final.md`);
       await page.getByText("version 3", { exact: true }).waitFor();
       await page.getByRole("button", { name: "Show v1" }).waitFor();

@@ -59,7 +59,7 @@ export const readRows = list(record(ROW_MEMBERS, "name"));
 /** The routes of `/bin`. */
 export const readRoutes = list(record({ ...ROW_MEMBERS, route: path }, "route"));
 /** `/proc/status`. */
-export const readStatus = record({ version: text, uptime: number }, "uptime");
+export const readStatus = record({ version: text, uptime: number, max_body: number }, "uptime");
 /** `/auth/whoami`. */
 export const readCaller = record({
   tier: text,

@@ -19,7 +19,7 @@ const childOf = (name) => pathOf(`${name}/new`);
 
 /** The buttons in the head of a collection. */
 export function collectionActions(name, signal) {
-  const choose = acceptFiles(signal, (file) => `${name}/${file.name}`);
+  const { chooseFiles, chooseFolder } = acceptFiles(signal, name);
   // A namespace such as /home/ cannot be moved or deleted.
   const isOwn = name.includes("/");
   const entry = { name, dir: true };
@@ -28,8 +28,13 @@ export function collectionActions(name, signal) {
     "div",
     { class: "actions" },
     newMenu(name),
-    needs(button("Upload", choose), childOf(name), "PUT"),
+    needs(button("Upload", chooseFiles), childOf(name), "PUT"),
     menuButton("More", async () => [
+      ...chooseFolder === undefined ? [] : [{
+        label: "Upload a folder",
+        run: chooseFolder,
+        disabled: await refusal({ name: `${name}/new`, version: 1 }, "PUT"),
+      }],
       { label: "Copy link", run: () => copyLinks([linkTo(entry)]) },
       ...isOwn
         ? [

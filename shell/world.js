@@ -16,7 +16,7 @@ import { lastOf, pathOf } from "./place.js";
 import { pluginPanel } from "./plugin.js";
 import { side } from "./side.js";
 import { follow } from "./stream.js";
-import { acceptFiles } from "./upload.js";
+import { acceptContent } from "./upload.js";
 import { withUtf16Text } from "./utf16_text.js";
 import { hasSource, kindOf, makeViewer } from "./viewers.js";
 import { addKeys, drawActions } from "./world_actions.js";
@@ -83,7 +83,7 @@ class WorldPage {
     this.signal = signal;
     /** The latest version. */
     this.world = undefined;
-    this.choose = acceptFiles(signal, () => name);
+    this.choose = acceptContent(signal, name);
     this.node = h(
       "article",
       { class: "world" },

@@ -46,7 +46,7 @@ export function listProc(
   return respondRows(store, context, ROWS);
 }
 
-/** `GET /proc/status`: pid, uptime, worlds, plugins, version. */
+/** `GET /proc/status`: pid, uptime, worlds, plugins, the largest request body, version. */
 export function status(
   server: ServerContext,
   context: RequestContext,
@@ -61,12 +61,13 @@ export function status(
 }
 
 function respondStatus(server: ServerContext, context: RequestContext, worlds: number): Response {
-  const { plugins, version } = server;
+  const { plugins, version, config } = server;
   return objectResponse(acceptOf(context), {
     pid: Deno.pid,
     uptime: uptime(server),
     worlds,
     plugins: plugins.activeCount,
+    max_body: config.maxBodyBytes,
     version,
     // Present only while plugins are being started: this route does not wait for them.
     ...(plugins.starting === undefined ? {} : { starting: true }),

@@ -38,7 +38,8 @@ const ABOUT: readonly Scenario[] = [
     title: "sends the facts as JSON",
     send: "GET /proc/status",
     status: 200,
-    text: /^\{"pid":\d+,"uptime":[\d.]+,"worlds":\d+,"plugins":0,"version":"\d+\.\d+\.\d+"\}\n$/,
+    text:
+      /^\{"pid":\d+,"uptime":[\d.]+,"worlds":\d+,"plugins":0,"max_body":5242880,"version":"\d+\.\d+\.\d+"\}\n$/,
     has: { "content-type": "application/json", "cache-control": "no-store", vary: "Accept" },
   },
   {
@@ -46,7 +47,7 @@ const ABOUT: readonly Scenario[] = [
     send: "GET /proc/status",
     headers: { accept: "text/plain" },
     status: 200,
-    text: /^pid \d+\nuptime [\d.]+\nworlds \d+\nplugins 0\nversion [\d.]+\n$/,
+    text: /^pid \d+\nuptime [\d.]+\nworlds \d+\nplugins 0\nmax_body 5242880\nversion [\d.]+\n$/,
   },
   {
     title: "sends a line",

@@ -35,9 +35,21 @@ export function setLive(state) {
   if (live.textContent !== LIVE[state]) live.textContent = LIVE[state];
 }
 
-/** Shows a note for some seconds. @see showNote */
-export function note(text, options = "") {
-  showNote(text, options);
+/**
+ * Shows a note for some seconds. An error of its action is shown as a note, too.
+ *
+ * @see showNote
+ */
+export function note(text, options = {}) {
+  const all = typeof options === "string" ? { level: options } : options;
+  const run = async () => {
+    try {
+      await all.action.run();
+    } catch (error) {
+      noteError(error);
+    }
+  };
+  return showNote(text, all.action ? { ...all, action: { ...all.action, run } } : all);
 }
 
 /** Shows an error as a note, which offers to sign in if the credential is the reason. */

@@ -15,10 +15,12 @@ import { ago } from "./format.js";
 import { showHome } from "./home.js";
 import { placeOf } from "./place.js";
 import { showRoute } from "./route.js";
-import { onSession } from "./session.js";
+import { authorization, onSession } from "./session.js";
 import { openSession } from "./session_menu.js";
 import { showShaped } from "./shaped.js";
 import { signIn, signInView } from "./sign_in.js";
+import { hasUnsaved, isEditing, mayEndEditing } from "./unsaved.js";
+import { onHistory, pushPath } from "./visited.js";
 import { showWorld } from "./world.js";
 
 const VIEWS = {
@@ -36,8 +38,12 @@ let view = new AbortController();
 /** Whether the view has shown its content. */
 let isShown = false;
 
+/** Whether the page is out of date, because it kept an editor. */
+let isStale = false;
+
 /** Shows the path of the address bar. */
 async function show() {
+  isStale = false;
   view.abort();
   view = new AbortController();
   isShown = false;
@@ -60,9 +66,14 @@ async function show() {
 /** Shows an error in place of the view, or asks for a credential. */
 function showError(error) {
   const main = byId("main");
+  if (isEditing() && error.status !== 401) {
+    isStale = true;
+    return noteError(error);
+  }
   if (error.status === 401 || error.status === 403) {
     const { signal } = view;
-    const ask = () => !signal.aborted && signInView(main, error);
+    // Saving asks for a credential, too.
+    const ask = () => !signal.aborted && !isEditing() && signInView(main, error);
     // The credential ended while the page was shown: the page stays, and a dialog asks.
     if (error.status !== 401 || !isShown || !wasAccepted()) ask();
     else refreshCaller().then(({ rejected }) => rejected === undefined && ask());
@@ -81,11 +92,10 @@ function showError(error) {
 }
 
 /** Shows a path of this server. */
-function go(path) {
-  // An editor with unsaved text can cancel it.
-  if (!dispatchEvent(new CustomEvent("shell:leave", { cancelable: true }))) return;
+async function go(path) {
+  if (hasUnsaved() && !await mayEndEditing("Leave the page")) return;
   dropFirstAnswers();
-  if (path !== location.pathname) history.pushState(null, "", path);
+  if (path !== location.pathname) pushPath(path);
   show();
   byId("main").focus({ preventScroll: true });
   scrollTo(0, 0);
@@ -101,7 +111,7 @@ document.addEventListener("click", (event) => {
   event.preventDefault();
   go(url.pathname);
 });
-addEventListener("popstate", () => {
+onHistory(() => {
   dropFirstAnswers();
   show();
 });
@@ -128,9 +138,11 @@ addEventListener("shell:rejected", () => {
 });
 onSession(() => {
   dropFirstAnswers();
-  // An editor with unsaved text keeps the page, and saves it with the new credential.
-  if (dispatchEvent(new CustomEvent("shell:session", { cancelable: true }))) show();
+  // An editor stays open, and saves with the new credential. Without one, only its text stays.
+  if (isEditing() && (authorization() !== null || hasUnsaved())) isStale = true;
+  else show();
 });
+addEventListener("shell:edited", () => isStale && show());
 startBadge();
 refreshCaller();
 show();

@@ -1,152 +1,398 @@
 /**
- * Edits a world. It sends the version that it began with as `If-Match`. If another client wrote a
- * version in between, both texts are shown side by side.
+ * Edits a world. The text is never lost: it stays in the editor until it is saved or discarded, and in a
+ * draft across a reload. Saving sends the version that was edited as `If-Match`. If another client wrote a
+ * version in between, both texts are shown.
  */
 
-import { requestJson, send as sendRequest } from "./api.js";
+import { readError, request, send as sendRequest } from "./api.js";
 import { noteError } from "./chrome.js";
-import { changedSpan } from "./code_view.js";
+import { conflictPane } from "./conflict_pane.js";
+import { openDialog } from "./dialog.js";
 import { button, h } from "./dom.js";
-import { pathOf } from "./place.js";
+import { deleteDraft, readDraft, storeDraft } from "./drafts.js";
+import { lastOf, pathOf } from "./place.js";
+import { faultText, nextSteps } from "./save_faults.js";
+import { metaLines, saveWorld } from "./save_world.js";
+import { signIn } from "./sign_in.js";
+import { textPane } from "./text_pane.js";
+import { guessType, typeField } from "./type_field.js";
+import { guardText, mayEndEditing } from "./unsaved.js";
+import { nameFault, numberedName } from "./world_name.js";
+
+/** Delay of the draft after the last input. */
+const DRAFT_MS = 400;
 
 /**
- * Reads the metadata of the world, because saving without it would remove it, and makes the editor.
+ * Reads the metadata of the world, because saving without it would remove it, and makes the editor. If
+ * the tab has a draft of the world, the editor begins with it.
  *
  * @param {string} name
  * @param {import("./viewers.js").Shown | undefined} world the current version; undefined if none
- * @param {AbortSignal} signal ends the request
- * @param {() => void} done called after saving or cancelling
+ * @param {AbortSignal} signal ends the editor
+ * @param {(written?: { version: number, ext: string, text: string }) => void} done called when the editor
+ * is closed, with the version that it wrote, if any
  * @returns undefined if the metadata cannot be read
  */
 export async function openEditor(name, world, signal, done) {
-  if (world === undefined) return editor(name, world, [], done);
   try {
-    const { headers } = await sendRequest(pathOf(name), { method: "HEAD", signal });
-    return editor(name, world, [...headers].filter(([key]) => key.startsWith("x-meta-")), done);
+    const meta = world === undefined
+      ? ""
+      : metaLines((await sendRequest(pathOf(name), { method: "HEAD", signal })).headers);
+    return signal.aborted ? undefined : editor(name, world, meta, signal, done);
   } catch (error) {
     if (!signal.aborted) noteError(error);
     return undefined;
   }
 }
 
-/** `meta` has the `x-meta-*` pairs of the world. */
-function editor(name, world, meta, done) {
-  const path = pathOf(name);
-  // A text area has LF only. A text with CRLF is sent with CRLF.
-  const crlf = /\r\n/.test(world?.text ?? "") && !/[^\r]\n/.test(world?.text ?? "");
-  const text = h("textarea", {
-    "aria-label": `Text of /${name}`,
-    spellcheck: "false",
-    value: world?.text ?? "",
+function editor(name, world, meta, signal, done) {
+  const draft = readDraft(name);
+  // A text field has LF only. A text with CRLF is sent with CRLF.
+  const hasCrlf = /\r\n/.test(world?.text ?? "");
+  const hasMixed = hasCrlf && /[^\r]\n/.test(world.text);
+  const isCrlf = hasCrlf && !hasMixed;
+  let saved = {
+    text: (world?.text ?? "").replace(/\r\n?/g, "\n"),
+    type: world?.ext ?? "",
+    meta,
+  };
+  let base = draft === undefined ? world?.version : draft.base;
+  let isSaving = false;
+  let isStored = true;
+  let draftTimer = 0;
+
+  const pane = textPane({
+    label: `Text of /${name}`,
+    text: draft?.text ?? saved.text,
+    onInput,
   });
-  const ext = h("input", {
-    "aria-label": "Type",
-    value: world?.ext ?? "",
-    placeholder: "type",
-    maxlength: "16",
-    size: "6",
-    spellcheck: "false",
-  });
+  const type = typeField(draft?.type ?? saved.type, onInput);
   const pairs = h("textarea", {
     "aria-label": "Metadata, one name: value per line",
     class: "pairs",
     placeholder: "author: you",
     spellcheck: "false",
-    value: meta.map(([key, value]) => `${key.slice("x-meta-".length)}: ${value}`).join("\n"),
+    value: draft?.meta ?? meta,
+    on: { input: onInput },
   });
-  const conflictPane = h("div", { class: "conflict", hidden: true });
-  const save = button("Save", () => submit(), { class: "primary" });
+  const notice = h("div", { class: "notice", hidden: true });
+  const beside = h("div", { class: "beside", hidden: true });
+  const state = h("span", { class: "state", role: "status" });
+  const saveButton = button("Save", () => save(true), {
+    class: "primary",
+    title: "Save and close. Ctrl+S saves without closing.",
+  });
   const node = h(
     "form",
-    { class: "editor", on: { submit: (event) => event.preventDefault() } },
-    h("div", { class: "sides" }, text, conflictPane),
-    h("details", { open: meta.length > 0 }, h("summary", {}, "Metadata"), pairs),
+    { class: "editor", on: { submit: (event) => event.preventDefault(), keydown: onKey } },
+    notice,
+    h("div", { class: "sides" }, pane.node, beside),
+    h("details", { open: pairs.value !== "" }, h("summary", {}, "Metadata"), pairs),
     h(
       "div",
       { class: "actions" },
-      h("label", { class: "inline" }, h("span", {}, "Type"), ext),
-      button("Cancel", onDone),
-      save,
+      state,
+      type.node,
+      button("Cancel", close),
+      saveButton,
     ),
   );
-  let base = world?.version;
-  const leaving = new AbortController();
-  function onDone() {
-    leaving.abort();
-    done();
-  }
-  function confirmLeave(event) {
-    // Removed from the page, the editor has no text to lose.
-    if (!node.isConnected) return leaving.abort();
-    if (text.value === (world?.text ?? "")) return;
-    if (event.type === "beforeunload" || !confirm("Leave without saving?")) event.preventDefault();
-  }
-  addEventListener("beforeunload", confirmLeave, { signal: leaving.signal });
-  addEventListener("shell:leave", confirmLeave, { signal: leaving.signal });
-  node.addEventListener("keydown", (event) => {
-    if (event.key === "s" && (event.ctrlKey || event.metaKey)) {
-      event.preventDefault();
-      submit();
-    } else if (event.key === "Escape" && text.value === (world?.text ?? "")) onDone();
-  });
 
-  async function submit() {
-    save.disabled = true;
-    const type = ext.value.trim();
-    const headers = new Headers(
-      base === undefined ? { "if-none-match": "*" } : { "if-match": `"${base}"` },
-    );
-    headers.set("content-type", "application/octet-stream");
+  const ended = new AbortController();
+  signal.addEventListener("abort", () => {
+    if (ended.signal.aborted) return;
+    storeNow();
+    ended.abort();
+  });
+  guardText({ isUnsaved, ask }, ended.signal);
+  addEventListener("pagehide", storeNow, { signal: ended.signal });
+  document.addEventListener("visibilitychange", storeNow, { signal: ended.signal });
+  document.addEventListener("keydown", (event) => {
+    if (event.key !== "s" || !(event.ctrlKey || event.metaKey) || event.altKey) return;
+    if (document.querySelector("dialog[open]") !== null) return;
+    event.preventDefault();
+    save(false);
+  }, { signal: ended.signal });
+  type.showGuess(guess());
+  if (draft !== undefined) showRestored();
+  else if (hasMixed) {
+    showNotice("The line ends of this text are mixed. Saving writes LF only.", [hideButton()]);
+  }
+  showState();
+
+  function value() {
+    return { text: pane.text, type: type.value, meta: pairs.value };
+  }
+  function isUnsaved() {
+    const now = value();
+    return Object.keys(now).some((key) => now[key] !== saved[key]);
+  }
+  function guess() {
+    return guessType(name, pane.text, world?.ext);
+  }
+  function onInput() {
+    type.showGuess(guess());
+    showState();
+    clearTimeout(draftTimer);
+    draftTimer = setTimeout(storeNow, DRAFT_MS);
+  }
+  function storeNow() {
+    clearTimeout(draftTimer);
+    if (ended.signal.aborted) return;
+    if (isUnsaved()) {
+      isStored = storeDraft(name, { ...value(), base, at: new Date().toISOString() });
+    } else {
+      isStored = true;
+      deleteDraft(name);
+    }
+    showState();
+  }
+  function showState() {
+    const text = !isUnsaved()
+      ? ""
+      : isStored
+      ? "Not saved"
+      : "Not saved. The text is too long to survive a reload";
+    if (state.textContent !== text) state.textContent = text;
+    state.classList.toggle("bad", !isStored);
+  }
+
+  /** Ends the editor. What is not saved is discarded. */
+  function end(written) {
+    clearTimeout(draftTimer);
+    // Before the views that wait for the end of the editor are drawn again.
+    deleteDraft(name);
+    done(written);
+    ended.abort();
+  }
+  /** Asks if the text is not saved. Resolves with whether the editor was closed. */
+  async function close() {
+    if (!isUnsaved()) end();
+    else if (!await mayEndEditing("Close the editor")) return false;
+    return true;
+  }
+  /** Asks what happens with the text before an action that ends the editor. */
+  async function ask(action) {
+    const answer = await openDialog({
+      title: `${action} without saving?`,
+      text: `The text of /${name} is not saved.`,
+      confirm: "Save",
+      cancel: "Keep editing",
+      actions: { discard: { label: "Discard the text", danger: true } },
+    });
+    if (answer?.action === "discard") end();
+    else if (answer === null || !await save(true)) pane.focus();
+    return ended.signal.aborted;
+  }
+  function onKey(event) {
+    // The keys of the page do not apply to the editor.
+    event.stopPropagation();
+    if (event.key === "s" && (event.ctrlKey || event.metaKey) && !event.altKey) {
+      event.preventDefault();
+      save(false);
+    } else if (event.key === "Escape" && !event.defaultPrevented && !isUnsaved()) end();
+  }
+
+  /** @returns {Promise<boolean>} whether the text was saved */
+  async function save(closes) {
+    if (isSaving) return false;
+    const sent = value();
+    isSaving = true;
+    saveButton.disabled = true;
     try {
-      for (const line of pairs.value.split("\n")) {
-        const colon = line.indexOf(":");
-        if (colon > 0) {
-          headers.set(`x-meta-${line.slice(0, colon).trim()}`, line.slice(colon + 1).trim());
-        }
-      }
-      const body = crlf ? text.value.replaceAll("\n", "\r\n") : text.value;
-      await sendRequest(`${path}${type === "" ? "" : `?ext=${encodeURIComponent(type)}`}`, {
-        method: "PUT",
-        body: new TextEncoder().encode(body),
-        headers,
-      });
-      onDone();
+      const text = isCrlf ? sent.text.replaceAll("\n", "\r\n") : sent.text;
+      const written = await saveWorld(name, { ...sent, text, base });
+      onSaved({ ...written, text }, sent, closes);
+      return true;
     } catch (error) {
-      if (error.status === 412) await showConflict().catch(noteError);
-      else noteError(error);
+      return await onFault(error, sent, closes);
     } finally {
-      save.disabled = false;
+      isSaving = false;
+      saveButton.disabled = false;
     }
   }
-
-  /** Shows the current version next to the text of the editor. */
-  async function showConflict() {
-    const latest = await requestJson(path);
-    const current = latest.stage_html;
-    base = latest.version;
-    const { start, end } = changedSpan(text.value, current);
-    conflictPane.replaceChildren(
-      h(
-        "p",
-        { role: "alert" },
-        `Version ${base} was written while you edited. Your text is on the left. Saving replaces that version.`,
-      ),
-      h(
-        "pre",
-        { tabindex: "0", "aria-label": `Version ${base}` },
-        current.slice(0, start),
-        h("mark", {}, current.slice(start, end)),
-        current.slice(end),
-      ),
-      button("Use this text", () => {
-        text.value = current;
-        conflictPane.hidden = true;
-        save.textContent = "Save";
-      }),
-    );
-    conflictPane.hidden = false;
-    save.textContent = `Replace version ${base}`;
+  function onSaved(written, sent, closes) {
+    const { version } = written;
+    saved = sent;
+    base = version;
+    // What was typed while the request was sent stays in the editor.
+    if (closes && !isUnsaved()) return end(written);
+    saveButton.textContent = "Save";
+    hideNotice();
+    hideBeside();
+    storeNow();
+    if (!isUnsaved()) state.textContent = `Saved as version ${version}`;
+  }
+  async function onFault(error, sent, closes) {
+    if (error.status === 412) {
+      const latest = await readLatest().catch((fault) => fault);
+      if (latest instanceof Error) error = latest;
+      else if (latest?.text !== undefined && latest.text.replace(/\r\n?/g, "\n") === sent.text) {
+        // The response of an earlier attempt was lost, or another client wrote the same text.
+        onSaved(latest, sent, closes);
+        return true;
+      } else {
+        showLatest(latest);
+        return false;
+      }
+    }
+    showNotice(faultText(error), nextSteps(error.status).map((step) => STEPS[step](closes)), "bad");
+    return false;
   }
 
-  return { node, focus: () => text.focus() };
+  const STEPS = {
+    signIn: (closes) =>
+      button("Sign in", async () => {
+        if (await signIn()) save(closes);
+      }, { class: "primary" }),
+    retry: (closes) => button("Try again", () => save(closes), { class: "primary" }),
+    compare: (closes) => button("Compare", () => save(closes)),
+    saveAs: () => button("Save under another name", saveAs),
+    download: () => button("Download the text", download, { class: "quiet" }),
+  };
+
+  /** Undefined if the world does not exist; without a text if it is not text. */
+  async function readLatest() {
+    const path = pathOf(name);
+    const response = await request(path);
+    if (response.status === 404) return undefined;
+    if (!response.ok) throw await readError(response);
+    const { version, ext, stage_html: text, binary } = await response.json();
+    return { version, ext, text: binary ? undefined : text };
+  }
+  function showLatest(latest) {
+    base = latest?.version;
+    storeNow();
+    if (latest === undefined) {
+      showNotice(
+        `/${name} was deleted while you edited. Your text stays here.`,
+        [button("Write it again", () => save(true), { class: "primary" }), STEPS.saveAs()],
+        "bad",
+      );
+      return;
+    }
+    const { version, text } = latest;
+    saveButton.textContent = `Replace version ${version}`;
+    if (text === undefined) {
+      showNotice(
+        `Version ${version} was written while you edited, and it is not text.`,
+        [STEPS.saveAs(), hideButton()],
+        "bad",
+      );
+      return;
+    }
+    hideNotice();
+    beside.replaceChildren(conflictPane({
+      mine: pane.text,
+      latest,
+      onUse() {
+        const mine = pane.text;
+        pane.text = text.replace(/\r\n?/g, "\n");
+        hideBeside();
+        saveButton.textContent = "Save";
+        showNotice(`The editor has the text of version ${version}.`, [
+          button("Back to my text", () => {
+            pane.text = mine;
+            saveButton.textContent = `Replace version ${version}`;
+            hideNotice();
+          }),
+          hideButton(),
+        ]);
+      },
+      onClose: hideBeside,
+    }));
+    beside.hidden = false;
+  }
+  /** Continues with the current version, if nothing was typed. */
+  async function takeLatest({ version, text, ext }) {
+    const response = await request(pathOf(name), { method: "HEAD" }).catch(() => undefined);
+    if (response?.ok !== true || isUnsaved() || ended.signal.aborted) return;
+    const etag = response.headers.get("etag") ?? "";
+    if (!etag.startsWith(`"${version}`)) return;
+    saved = { text: text.replace(/\r\n?/g, "\n"), type: ext, meta: metaLines(response.headers) };
+    base = version;
+    type.value = ext;
+    pairs.value = saved.meta;
+    pane.text = saved.text;
+    state.textContent = `Now version ${version}`;
+  }
+  function hideBeside() {
+    beside.hidden = true;
+    beside.replaceChildren();
+  }
+
+  async function saveAs() {
+    const answer = await openDialog({
+      title: "Save under another name",
+      fields: [{ name: "name", label: "Path", value: `/${numberedName(name, 2)}`, required: true }],
+      confirm: "Save",
+      check({ name: path }) {
+        const fault = path.startsWith("/")
+          ? nameFault(path.slice(1))
+          : "A path begins with a slash, such as /home/";
+        return fault === undefined ? undefined : { fault };
+      },
+      async submit({ name: path }) {
+        try {
+          const { type, ...rest } = value();
+          // The suffix of another name decides, as it does for every new world.
+          const isNamed = /[^/.]\.[a-z0-9]{1,16}$/i.test(path);
+          await saveWorld(path.slice(1), { ...rest, type: isNamed ? "" : type });
+        } catch (error) {
+          throw error.status === 412 ? new Error(`${path} exists already`) : error;
+        }
+      },
+    });
+    if (answer === null) return;
+    end();
+    dispatchEvent(new CustomEvent("shell:go", { detail: pathOf(answer.name.slice(1)) }));
+  }
+  function download() {
+    const url = URL.createObjectURL(new Blob([pane.text], { type: "application/octet-stream" }));
+    h("a", { href: url, download: lastOf(name) }).click();
+    setTimeout(() => URL.revokeObjectURL(url), 1000);
+  }
+
+  function showNotice(text, buttons, kind = "") {
+    notice.className = `notice ${kind}`;
+    notice.replaceChildren(
+      h("p", { role: kind === "bad" ? "alert" : "status" }, text),
+      h("div", { class: "actions" }, buttons),
+    );
+    notice.hidden = false;
+  }
+  function hideNotice() {
+    notice.hidden = true;
+  }
+  function hideButton() {
+    return button("OK", hideNotice, { class: "quiet" });
+  }
+  function showRestored() {
+    const at = new Date(draft.at).toLocaleTimeString();
+    const isOld = draft.base !== world?.version;
+    showNotice(
+      `Your text that was not saved is here again, as it was at ${at}.` +
+        (isOld ? " The world has changed since you began: Save compares both texts." : ""),
+      [
+        hideButton(),
+        button("Discard the text", () => end(), { class: "danger" }),
+      ],
+    );
+  }
+
+  return {
+    node,
+    focus: () => pane.focus(),
+    close,
+    /** Tells that another client wrote a version, or deleted the world. */
+    onLatest(latest) {
+      if (isSaving || ended.signal.aborted || latest?.version === base) return;
+      if (latest === undefined) return showLatest(undefined);
+      if (!isUnsaved() && latest.text !== undefined) return takeLatest(latest);
+      showNotice(`Version ${latest.version} was written while you edit.`, [
+        button("Compare", () => showLatest(latest)),
+        hideButton(),
+      ]);
+    },
+  };
 }

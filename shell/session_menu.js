@@ -4,9 +4,11 @@ import { refreshCaller } from "./caller.js";
 import { describeCaller } from "./describe_caller.js";
 import { showDialog } from "./dialog.js";
 import { button, h } from "./dom.js";
+import { deleteDrafts } from "./drafts.js";
 import { openMint } from "./mint.js";
 import { authorization, hasShared, isShared, leaveTab, signOut } from "./session.js";
 import { signIn, signInForm } from "./sign_in.js";
+import { mayEndEditing } from "./unsaved.js";
 
 /** Opens the dialog. */
 export async function openSession() {
@@ -57,8 +59,10 @@ function signOutButtons(close) {
         leaveTab();
       })
       : null,
-    button(hasShared() ? "Sign out in all tabs" : "Sign out", () => {
+    button(hasShared() ? "Sign out in all tabs" : "Sign out", async () => {
       close();
+      if (!await mayEndEditing("Sign out")) return;
+      deleteDrafts();
       signOut();
     }, { class: "danger" }),
   ];

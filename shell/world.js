@@ -8,6 +8,7 @@ import { countChildren } from "./child_count.js";
 import { note } from "./chrome.js";
 import { button, fill, flash, h } from "./dom.js";
 import { showEarlier } from "./earlier_version.js";
+import { readDraft } from "./drafts.js";
 import { openEditor } from "./editor.js";
 import { ago, size } from "./format.js";
 import { missingView } from "./missing_world.js";
@@ -47,7 +48,7 @@ export async function showWorld(main, { name }, { signal, showError }) {
   main.replaceChildren(page.node);
   if (json === undefined) page.showMissing();
   else await page.apply(toWorld(name, json));
-  if (takeEdit(name)) page.edit();
+  if (takeEdit(name) || readDraft(name) !== undefined) page.edit();
   follow(`/stream${path}`, {
     signal,
     last: json?.version > 0 ? String(json.version) : "",
@@ -71,7 +72,8 @@ class WorldPage {
   #viewer;
   #kind = "";
   #source = false;
-  #editing = false;
+  /** The editor, while it is open. */
+  #editor;
   #earlier;
   #children = 0;
   #side;
@@ -102,7 +104,8 @@ class WorldPage {
       if (this.signal.aborted || this.world !== world) return;
       this.#updatePanel(before === undefined);
       this.#drawHead();
-      if (this.#editing || this.#earlier !== undefined) return;
+      this.#editor?.onLatest(world);
+      if (this.#editor !== undefined || this.#earlier !== undefined) return;
       await this.#draw(world);
       if (before !== undefined) flash(this.#content);
     }).catch((error) => note(error.message, "bad"));
@@ -130,7 +133,10 @@ class WorldPage {
     this.#aside.replaceChildren();
     this.#bar.hidden = true;
     drawActions(this, this.#actions, {});
-    if (this.#editing) return;
+    if (this.#editor !== undefined) {
+      if (deleted) this.#editor.onLatest(undefined);
+      return;
+    }
     this.#content.className = "content";
     this.#turn = this.#turn.then(() => {
       if (this.world === undefined) this.#content.replaceChildren(missingView(this.path, deleted));
@@ -146,24 +152,44 @@ class WorldPage {
 
   /** Opens the editor in place of the content. */
   async edit() {
-    if (this.#editing || (this.world !== undefined && this.world.text === undefined)) return;
-    const form = await openEditor(this.name, this.world, this.signal, () => this.#stopEditing());
-    if (this.#editing || form === undefined) return;
-    this.#editing = true;
+    const isText = this.world === undefined || this.world.text !== undefined;
+    if (this.#editor !== undefined || !(isText || readDraft(this.name) !== undefined)) return;
+    const { world } = this;
+    const editor = await openEditor(
+      this.name,
+      world,
+      this.signal,
+      (saved) => this.#onEdited(saved),
+    );
+    if (this.#editor !== undefined || editor === undefined) return;
+    this.#earlier = undefined;
+    this.#bar.hidden = true;
+    this.#editor = editor;
     this.#viewer = undefined;
+    this.#actions.hidden = true;
     this.#content.className = "content editing";
-    this.#content.replaceChildren(form.node);
-    form.focus();
+    this.#content.replaceChildren(editor.node);
+    editor.focus();
+    if (this.world?.version !== world?.version) editor.onLatest(this.world);
   }
 
-  #stopEditing() {
-    this.#editing = false;
-    if (this.world === undefined) this.showMissing();
+  /** Shows the content again. `saved`: what was written; undefined if nothing was. */
+  #onEdited(saved) {
+    this.#editor = undefined;
+    this.#actions.hidden = false;
+    if (this.signal.aborted) return;
+    if (saved !== undefined && saved.version > (this.world?.version ?? -1)) {
+      const bytes = new TextEncoder().encode(saved.text).length;
+      const updatedAt = new Date().toISOString();
+      this.apply({ ...this.world, name: this.name, ...saved, updatedAt, size: bytes });
+    } else if (this.world === undefined) this.showMissing();
     else this.#draw(this.world);
+    document.getElementById("main")?.focus({ preventScroll: true });
   }
 
   /** Requests an earlier version and shows it. */
   async showEarlier(version) {
+    if (this.#editor !== undefined && !await this.#editor.close()) return;
     if (version === this.world?.version) return this.showVersion(undefined);
     await showEarlier(this, version, (json) => toWorld(this.name, json));
   }
@@ -172,9 +198,9 @@ class WorldPage {
   showVersion(earlier) {
     this.#earlier = earlier;
     if (earlier === undefined) this.#bar.hidden = true;
-    else this.#editing = false;
     const world = earlier ?? this.world;
-    return world === undefined ? undefined : this.#draw(world);
+    if (world === undefined || this.#editor !== undefined) return undefined;
+    return this.#draw(world);
   }
 
   async #draw(latest) {

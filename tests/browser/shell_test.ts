@@ -297,23 +297,6 @@ Deno.test("the shell shows and changes worlds in the browser", async (t) => {
       },
     );
 
-    await t.step("the editor asks before unsaved text is lost", async () => {
-      const { page } = await openPage(browser);
-      await page.goto(`${url}/home/code.ts`);
-      await page.getByText("verified").waitFor();
-      await page.keyboard.press("e");
-      await page.getByLabel("Text of").fill("not saved yet");
-      const questions: string[] = [];
-      page.once("dialog", (dialog) => {
-        questions.push(dialog.message());
-        return dialog.dismiss();
-      });
-      await page.getByRole("link", { name: "Home", exact: true }).click();
-      assertEquals(await page.getByLabel("Text of").inputValue(), "not saved yet");
-      assertEquals(questions, ["Leave without saving?"]);
-      await page.context().close();
-    });
-
     await t.step("the shell can be installed", async () => {
       const manifest = await fetch(`${url}/usr/lib/shell/shell.webmanifest?raw`);
       assertEquals(manifest.headers.get("content-type"), "application/manifest+json");

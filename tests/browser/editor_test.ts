@@ -1,0 +1,419 @@
+/** The editor in the browser: no text that was typed is lost. */
+
+import { assert, assertEquals } from "../support/assert.ts";
+import { openPage, startBrowser } from "./browser.ts";
+import { type BrowserServer, startBrowserServer } from "./browser_server.ts";
+
+type Page = Awaited<ReturnType<typeof openPage>>["page"];
+
+const SHOTS = new URL("./shots/", import.meta.url).pathname;
+const MAX_BODY = 20_000;
+
+Deno.test("the editor keeps its text when saving fails", async (t) => {
+  const browser = await startBrowser();
+  const server = await startBrowserServer({ ELASTIK_MAX_BODY: String(MAX_BODY) });
+  const { url } = server;
+  const read = async (path: string) => await (await fetch(`${url}${path}?raw`)).text();
+
+  try {
+    await server.put("/etc/motd", "hello\n");
+    await server.put("/home/a.txt", "one\n");
+    await server.put("/home/b.txt", "one\n");
+    await server.put("/home/c.txt", "one\n");
+
+    await t.step("401: signs in and saves", async () => {
+      const { page, messages } = await openEditor(browser, `${url}/etc/motd`);
+      await page.getByLabel("Text of").fill("hello all\n");
+      await page.getByRole("button", { name: "Save", exact: true }).click();
+      await page.getByRole("alert").getByText("Not saved.").waitFor();
+      await shots(page, "editor-401");
+      await page.getByRole("button", { name: "Sign in" }).last().click();
+      await page.getByLabel("Token or password").fill(server.approve);
+      await page.keyboard.press("Enter");
+      await page.getByText("version 2", { exact: true }).waitFor();
+      assertEquals(await read("/etc/motd"), "hello all\n");
+      assertEquals(messages.filter(isNotErrorStatus), []);
+      await page.context().close();
+    });
+
+    await t.step("403: saves under another name, after a refused one", async () => {
+      const minted = await fetch(`${url}/auth/mint?prefix=/home/team&ttl=600&mode=rw`, {
+        method: "POST",
+        headers: { authorization: `Bearer ${server.approve}` },
+      });
+      const { token } = await minted.json();
+      const { page, messages } = await openPage(browser);
+      await page.addInitScript(
+        `sessionStorage.setItem("elastik.authorization", "Bearer ${token}")`,
+      );
+      await server.put("/home/team/plan.md", "# Plan\n");
+      await page.goto(`${url}/home/team/plan.md`);
+      await edit(page);
+      await page.getByLabel("Text of").fill("# New plan\n");
+      await page.route(
+        "**/home/team/plan.md**",
+        (route) =>
+          route.request().method() === "PUT"
+            ? route.fulfill({
+              status: 403,
+              contentType: "application/problem+json",
+              body: '{"title":"Forbidden","detail":"Cannot write: read only"}',
+            })
+            : route.fallback(),
+      );
+      await page.getByRole("button", { name: "Save", exact: true }).click();
+      await page.getByText("Not saved. Cannot write: read only.").waitFor();
+      await page.getByRole("button", { name: "Save under another name" }).click();
+      assertEquals(
+        await page.evaluate("document.activeElement.value"),
+        "/home/team/plan (2).md",
+      );
+      await page.getByRole("textbox", { name: "Path" }).fill("home/x");
+      await page.getByText("A path begins with a slash").waitFor();
+      await page.getByRole("textbox", { name: "Path" }).fill("/home/other.md");
+      await page.keyboard.press("Enter");
+      await page.getByRole("dialog").getByText("Cannot write /home/other.md").waitFor();
+      await page.getByRole("textbox", { name: "Path" }).fill("/home/team/mine.md");
+      await page.keyboard.press("Enter");
+      await page.waitForURL(`${url}/home/team/mine.md`);
+      await page.getByRole("heading", { name: "New plan" }).waitFor();
+      assertEquals(await read("/home/team/mine.md"), "# New plan\n");
+      assertEquals(messages.filter(isNotErrorStatus), []);
+      await page.context().close();
+    });
+
+    await t.step("412: shows both texts, takes the other one and the own one back", async () => {
+      const { page, messages } = await openEditor(browser, `${url}/home/a.txt`);
+      await page.getByLabel("Text of").fill("mine\n");
+      await server.put("/home/a.txt", "theirs\n");
+      await page.getByText("Version 2 was written while you edit.").waitFor();
+      await page.getByRole("button", { name: "Compare" }).click();
+      await page.locator(".conflict pre").getByText("theirs").waitFor();
+      await shots(page, "editor-412");
+      await page.getByRole("button", { name: "Use this text" }).click();
+      assertEquals(await textOf(page), "theirs\n");
+      await page.getByRole("button", { name: "Back to my text" }).click();
+      assertEquals(await textOf(page), "mine\n");
+      await page.getByRole("button", { name: "Replace version 2" }).click();
+      await page.getByText("version 3", { exact: true }).waitFor();
+      assertEquals(await read("/home/a.txt"), "mine\n");
+      assertEquals(messages.filter(isNotErrorStatus), []);
+      await page.context().close();
+    });
+
+    await t.step("a world that was deleted is written again", async () => {
+      const { page, messages } = await openEditor(browser, `${url}/home/b.txt`);
+      await page.getByLabel("Text of").fill("still here\n");
+      await remove(server, "/home/b.txt");
+      await page.getByText("was deleted while you edited").waitFor();
+      await page.getByRole("button", { name: "Write it again" }).click();
+      await page.locator(".text").getByText("still here").waitFor();
+      assertEquals(await read("/home/b.txt"), "still here\n");
+      assertEquals(messages.filter(isNotErrorStatus), []);
+      await page.context().close();
+    });
+
+    await t.step("413: names the limit, and saves the shortened text", async () => {
+      const { page, messages } = await openEditor(browser, `${url}/home/c.txt`);
+      await page.getByLabel("Text of").fill("x".repeat(MAX_BODY + 1));
+      await page.getByRole("button", { name: "Save", exact: true }).click();
+      await page.getByText(`at most ${MAX_BODY} are allowed`).waitFor();
+      const [download] = await Promise.all([
+        page.waitForEvent("download"),
+        page.getByRole("button", { name: "Download the text" }).click(),
+      ]);
+      assertEquals(download.suggestedFilename(), "c.txt");
+      await page.getByLabel("Text of").fill("shorter");
+      await page.getByRole("button", { name: "Save", exact: true }).click();
+      await page.getByText("version 2", { exact: true }).waitFor();
+      assertEquals(messages.filter(isNotErrorStatus), []);
+      await page.context().close();
+    });
+
+    for (const status of [0, 409, 423, 500, 503]) {
+      await t.step(`${status || "no answer"}: saves at the next attempt`, async () => {
+        const path = `/home/fault-${status}.txt`;
+        await server.put(path, "one\n");
+        const { page, messages } = await openEditor(browser, `${url}${path}`);
+        await page.getByLabel("Text of").fill("two\n");
+        let left = 1;
+        await page.route(`**${path}**`, (route) => {
+          if (route.request().method() !== "PUT" || left-- === 0) return route.fallback();
+          return status === 0 ? route.abort() : route.fulfill({ status, body: "later" });
+        });
+        await page.getByRole("button", { name: "Save", exact: true }).click();
+        await page.getByText("Your text stays here.").waitFor();
+        assertEquals(await textOf(page), "two\n");
+        await page.getByRole("button", { name: "Try again" }).click();
+        await page.getByText("version 2", { exact: true }).waitFor();
+        assertEquals(await read(path), "two\n");
+        assertEquals(messages.filter(isNotErrorStatus), []);
+        await page.context().close();
+      });
+    }
+
+    await t.step("a lost response does not cause a conflict", async () => {
+      await server.put("/home/lost.txt", "one\n");
+      const { page, messages } = await openEditor(browser, `${url}/home/lost.txt`);
+      await page.getByLabel("Text of").fill("two\n");
+      let left = 1;
+      await page.route("**/home/lost.txt**", async (route) => {
+        if (route.request().method() !== "PUT" || left-- === 0) return route.fallback();
+        await route.fetch();
+        await route.abort();
+      });
+      await page.getByRole("button", { name: "Save", exact: true }).click();
+      await page.getByRole("button", { name: "Try again" }).click();
+      await page.getByText("version 2", { exact: true }).waitFor();
+      await page.locator(".editor").waitFor({ state: "detached" });
+      assertEquals(messages.filter(isNotErrorStatus), []);
+      await page.context().close();
+    });
+
+    await t.step("invalid metadata and types are named, and nothing is sent", async () => {
+      await server.put("/home/meta.txt", "one\n", { "x-meta-author": "ada" });
+      const { page, messages } = await openEditor(browser, `${url}/home/meta.txt`);
+      await page.getByLabel("Metadata").fill("author: ada\nno colon");
+      await page.getByRole("button", { name: "Save", exact: true }).click();
+      await page.getByText('The metadata line "no colon" has no form').waitFor();
+      await page.getByLabel("Metadata").fill("author: Grüße");
+      await page.getByRole("button", { name: "Save", exact: true }).click();
+      await page.getByText('The metadata of "author" has other characters').waitFor();
+      await page.getByLabel("Metadata").fill("author: ada l.");
+      await page.getByRole("button", { name: "Save", exact: true }).click();
+      await page.getByText("version 2", { exact: true }).waitFor();
+      await page.keyboard.press("e");
+      await page.getByLabel("Text of").waitFor();
+      assertEquals(await page.getByLabel("Metadata").inputValue(), "author: ada l.");
+      assertEquals(messages.filter(isNotErrorStatus), []);
+      await page.context().close();
+    });
+  } finally {
+    await browser.close();
+    await server.stop();
+  }
+});
+
+Deno.test("the editor asks before its text is lost", async (t) => {
+  const browser = await startBrowser();
+  const server = await startBrowserServer();
+  const { url } = server;
+  const read = async (path: string) => await (await fetch(`${url}${path}?raw`)).text();
+  const asking = (page: Page) => page.getByRole("dialog").getByText("is not saved.");
+
+  try {
+    for (const name of ["a", "b", "c", "d", "e", "f"]) {
+      await server.put(`/home/${name}.txt`, "one\n");
+    }
+
+    await t.step("on links, Back, the search and Cancel", async () => {
+      const { page, messages } = await openPage(browser);
+      await page.goto(`${url}/home/`);
+      await page.getByRole("link", { name: "a.txt" }).click();
+      await edit(page);
+      await page.getByLabel("Text of").fill("typed\n");
+      await page.getByRole("link", { name: "home", exact: true }).click();
+      await asking(page).waitFor();
+      await shots(page, "editor-leave");
+      await page.keyboard.press("Escape");
+      await asking(page).waitFor({ state: "detached" });
+      assertEquals(await textOf(page), "typed\n");
+
+      await page.evaluate("history.back()");
+      await asking(page).waitFor();
+      assertEquals(page.url(), `${url}/home/a.txt`);
+      await page.getByRole("button", { name: "Keep editing" }).click();
+      assertEquals(await textOf(page), "typed\n");
+
+      await page.getByRole("button", { name: "Cancel" }).click();
+      await asking(page).waitFor();
+      await page.getByRole("button", { name: "Keep editing" }).click();
+
+      await page.locator("#find").click();
+      await page.getByRole("combobox", { name: "Search" }).fill("b.txt");
+      await page.getByRole("option", { name: "/home/b.txt" }).click();
+      await asking(page).waitFor();
+      await page.getByRole("button", { name: "Discard the text" }).click();
+      await page.waitForURL(`${url}/home/b.txt`);
+      assertEquals(await read("/home/a.txt"), "one\n");
+      assertEquals(messages.filter(isNotErrorStatus), []);
+      await page.context().close();
+    });
+
+    await t.step("and saves it on the way, with Back", async () => {
+      const { page, messages } = await openPage(browser);
+      await page.goto(`${url}/home/`);
+      await page.getByRole("link", { name: "c.txt" }).click();
+      await edit(page);
+      await page.getByLabel("Text of").fill("typed\n");
+      await page.evaluate("history.back()");
+      await asking(page).waitFor();
+      await page.keyboard.press("Enter");
+      await page.waitForURL(`${url}/home/`);
+      await page.getByRole("link", { name: "c.txt" }).waitFor();
+      assertEquals(await read("/home/c.txt"), "typed\n");
+      await page.goForward();
+      await page.locator(".text").getByText("typed").waitFor();
+      assertEquals(await page.locator(".editor").count(), 0);
+      assertEquals(messages.filter(isNotErrorStatus), []);
+      await page.context().close();
+    });
+
+    await t.step("when the tab is closed or reloaded, and not without changes", async () => {
+      const { page } = await openEditor(browser, `${url}/home/d.txt`);
+      const kinds: string[] = [];
+      page.on("dialog", (dialog) => {
+        kinds.push(dialog.type());
+        dialog.accept();
+      });
+      await page.reload();
+      await edit(page);
+      assertEquals(kinds, []);
+      await page.getByLabel("Text of").fill("typed\n");
+      await page.reload();
+      assertEquals(kinds, ["beforeunload"]);
+      await page.context().close();
+    });
+
+    await t.step("a draft survives a reload, and is deleted after saving", async () => {
+      const { page, messages } = await openEditor(browser, `${url}/home/e.txt`);
+      page.on("dialog", (dialog) => dialog.accept());
+      await page.getByLabel("Text of").fill("typed\n");
+      await page.reload();
+      await page.getByText("Your text that was not saved is here again").waitFor();
+      assertEquals(await textOf(page), "typed\n");
+      await shots(page, "editor-draft");
+      await page.keyboard.press("Control+s");
+      await page.getByText("Saved as version 2").waitFor();
+      assertEquals(await read("/home/e.txt"), "typed\n");
+      assertEquals(await draftsOf(page), 0);
+      await page.reload();
+      await page.locator(".text").getByText("typed").waitFor();
+      assertEquals(await page.locator(".editor").count(), 0);
+      assertEquals(messages.filter(isNotErrorStatus), []);
+      await page.context().close();
+    });
+
+    await t.step("a draft of an older version is compared", async () => {
+      const { page } = await openEditor(browser, `${url}/home/f.txt`);
+      page.on("dialog", (dialog) => dialog.accept());
+      await page.getByLabel("Text of").fill("typed\n");
+      await page.locator(".state").getByText("Not saved").waitFor();
+      await page.evaluate("globalThis.dispatchEvent(new Event('pagehide'))");
+      await page.goto("about:blank");
+      await server.put("/home/f.txt", "theirs\n");
+      await page.goto(`${url}/home/f.txt`);
+      await page.getByText("The world has changed since you began").waitFor();
+      await page.getByRole("button", { name: "Save", exact: true }).click();
+      await page.locator(".conflict pre").getByText("theirs").waitFor();
+      assertEquals(await textOf(page), "typed\n");
+      await page.getByRole("button", { name: "Cancel" }).click();
+      await page.getByRole("button", { name: "Discard the text" }).click();
+      await page.locator(".text").getByText("theirs").waitFor();
+      assertEquals(await draftsOf(page), 0);
+      await page.context().close();
+    });
+
+    await t.step("says so if the storage of the tab is full", async () => {
+      const { page, messages } = await openEditor(browser, `${url}/home/f.txt`);
+      await page.evaluate(`sessionStorage.setItem("full", "x".repeat(5242870))`);
+      await page.getByLabel("Text of").fill("typed\n".repeat(100));
+      await page.getByText("The text is too long to survive a reload").waitFor();
+      assertEquals(messages.filter(isNotErrorStatus), []);
+      await page.context().close();
+    });
+
+    await t.step(
+      "before signing out, which deletes the drafts; signing in keeps the editor",
+      async () => {
+        const { page, messages } = await openEditor(browser, `${url}/home/a.txt`);
+        await page.getByLabel("Text of").fill("typed\n");
+        await page.locator("#who").click();
+        await page.getByLabel("Token or password").fill(server.approve);
+        await page.keyboard.press("Enter");
+        await page.locator("#who").getByText("T3").waitFor();
+        assertEquals(await textOf(page), "typed\n");
+        await page.locator("#who").click();
+        await page.getByRole("button", { name: "Sign out" }).click();
+        await asking(page).waitFor();
+        await page.getByRole("button", { name: "Keep editing" }).click();
+        assertEquals(await textOf(page), "typed\n");
+        await page.locator("#who").click();
+        await page.getByRole("button", { name: "Sign out" }).click();
+        await page.getByRole("button", { name: "Discard the text" }).click();
+        await page.locator("#who").getByText("Sign in").waitFor();
+        await page.locator(".editor").waitFor({ state: "detached" });
+        assertEquals(await draftsOf(page), 0);
+        assertEquals(messages.filter(isNotErrorStatus), []);
+        await page.context().close();
+      },
+    );
+
+    await t.step("an earlier version is shown only after the question", async () => {
+      await server.put("/home/old.txt", "first\n");
+      await server.put("/home/old.txt", "second\n");
+      const { page, messages } = await openEditor(browser, `${url}/home/old.txt`);
+      await page.getByLabel("Text of").fill("typed\n");
+      await page.getByRole("button", { name: "Show v1" }).click();
+      await asking(page).waitFor();
+      await page.keyboard.press("Escape");
+      assertEquals(await textOf(page), "typed\n");
+      await page.getByRole("button", { name: "Show v1" }).click();
+      await page.getByRole("button", { name: "Discard the text" }).click();
+      await page.getByText("first", { exact: true }).waitFor();
+      assertEquals(messages.filter(isNotErrorStatus), []);
+      await page.context().close();
+    });
+  } finally {
+    await browser.close();
+    await server.stop();
+  }
+});
+
+async function openEditor(browser: Awaited<ReturnType<typeof startBrowser>>, address: string) {
+  const opened = await openPage(browser);
+  await opened.page.goto(address);
+  await edit(opened.page);
+  return opened;
+}
+
+async function edit(page: Page) {
+  await page.getByText(/^version \d+$/).waitFor();
+  await page.keyboard.press("e");
+  await page.getByLabel("Text of").waitFor();
+}
+
+/** The text in the editor. */
+async function textOf(page: Page): Promise<string> {
+  return await page.getByLabel("Text of").inputValue();
+}
+
+/** How many drafts the tab has. */
+async function draftsOf(page: Page): Promise<number> {
+  const keys = "Object.keys(sessionStorage).filter((key) => key.startsWith('elastik.draft:'))";
+  return Number(await page.evaluate(`${keys}.length`));
+}
+
+async function remove(server: BrowserServer, path: string) {
+  const response = await fetch(server.url + path, {
+    method: "DELETE",
+    headers: { authorization: `Bearer ${server.approve}` },
+  });
+  assert(response.ok);
+  await response.body?.cancel();
+}
+
+async function shots(page: Page, name: string) {
+  for (const colorScheme of ["light", "dark"] as const) {
+    for (const width of [390, 1440]) {
+      await page.emulateMedia({ colorScheme });
+      await page.setViewportSize({ width, height: 900 });
+      await page.screenshot({ path: `${SHOTS}${name}-${width}-${colorScheme}.png` });
+    }
+  }
+}
+
+/** The browser logs an error status on the console, whatever the page does with it. */
+function isNotErrorStatus(line: string): boolean {
+  return !line.startsWith("Failed to load resource");
+}

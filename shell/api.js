@@ -47,7 +47,7 @@ export async function request(path, init = {}) {
     });
     // A valid credential that is not sufficient gets 403. `whoami` itself is asked after this event.
     if (response.status === 401 && isOwn && path !== "/auth/whoami") {
-      dispatchEvent(new CustomEvent("shell:rejected"));
+      dispatchEvent(new CustomEvent("shell:check-caller"));
     }
     return response;
   } catch (error) {

@@ -133,8 +133,8 @@ setInterval(() => {
 }, TIMES_MS);
 
 addEventListener("shell:sign-in", () => signIn());
-addEventListener("shell:rejected", () => {
-  if (currentCaller().rejected === undefined) refreshCaller();
+addEventListener("shell:check-caller", () => {
+  if (authorization() !== null && currentCaller().rejected === undefined) refreshCaller();
 });
 onSession(() => {
   dropFirstAnswers();

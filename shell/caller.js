@@ -16,6 +16,8 @@ import { authorization, onSession } from "./session.js";
 let latest;
 /** @type {Caller} */
 let current = {};
+/** The credential that `current` is about. */
+let asked = null;
 /** The credential that the server accepted last. */
 let accepted = null;
 /** @type {Set<(caller: Caller) => void>} */
@@ -39,9 +41,12 @@ export function wasAccepted() {
 /** Asks the server for the caller. Of overlapping calls only the last one is kept. */
 export function refreshCaller() {
   const credential = authorization();
-  const mine = requestCaller().then((caller) => {
+  const mine = requestCaller().then((answer) => {
+    // While the server does not answer, what it said last is shown.
+    const caller = answer.unreachable && credential === asked ? current : answer;
     if (mine === latest) {
       current = caller;
+      asked = credential;
       if (caller.tier !== undefined) accepted = credential;
       for (const listener of listeners) listener(caller);
     }

@@ -51,6 +51,8 @@ export async function follow(path, { signal, last = "", onEvent, onError }) {
           idle = setTimeout(stop, IDLE_MS);
           feed(part.value);
         }
+        // The server ends the streams of a capability that is revoked.
+        if (!signal.aborted) dispatchEvent(new CustomEvent("shell:check-caller"));
       }
     } catch (error) {
       // The loop handles a broken connection; an error of the shell itself is thrown.

@@ -127,7 +127,7 @@ function revocation(id) {
       "p",
       { class: "hint" },
       "Its id, for ",
-      h("a", { href: "/etc/revoked" }, "/etc/revoked"),
+      h("code", {}, "/etc/revoked"),
       ": ",
       h("code", {}, id),
     ),

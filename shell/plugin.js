@@ -7,6 +7,7 @@ import { readPluginState } from "./answers.js";
 import { request, requestJson, send } from "./api.js";
 import { button, fill, h } from "./dom.js";
 import { confirmActivation, listPermissions } from "./permission_list.js";
+import { needs } from "./permissions.js";
 import { pathOf } from "./place.js";
 
 /** @param {string} name `lib/example` */
@@ -56,6 +57,8 @@ export function pluginPanel(name) {
     if (await confirmActivation(name, asks)) await setState("active", asks.digest);
   }
 
+  const forT3 = (control) => needs(control, path, "PUT");
+
   function draw(status, permissions) {
     const { state = "unknown" } = status;
     const faults = [status.fault, status.health?.reason].filter(Boolean).join("\n");
@@ -70,8 +73,10 @@ export function pluginPanel(name) {
           "div",
           { class: "actions" },
           state === "active"
-            ? button("Disable", () => attempt(() => setState("disabled")), { class: "danger" })
-            : button("Activate…", () => attempt(activate), { class: "primary" }),
+            ? forT3(
+              button("Disable", () => attempt(() => setState("disabled")), { class: "danger" }),
+            )
+            : forT3(button("Activate…", () => attempt(activate), { class: "primary" })),
         ),
       ),
       status.description ? h("p", {}, status.description) : null,

@@ -99,10 +99,9 @@ export function signInForm(onDone) {
       h("span", {}, "Account ", h("small", {}, "(leave empty for a token)")),
       user,
     ),
-    keepRow(keep),
+    h("div", { class: "keep" }, keepRow(keep), hint),
     fault,
     send,
-    hint,
     globalThis.isSecureContext ? null : h(
       "p",
       { class: "hint" },

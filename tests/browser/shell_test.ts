@@ -248,8 +248,9 @@ Deno.test("the shell shows and changes worlds in the browser", async (t) => {
       await server.put("/lib/hello", source);
       const { page, messages } = await openPage(browser);
       await page.goto(`${url}/lib/hello`);
-      await page.getByRole("button", { name: "Activate…" }).click();
-      await page.getByText("T3 is required").waitFor();
+      await page.locator("button[aria-disabled]", { hasText: "Activate…" }).press("Enter");
+      const why = "Activating and disabling a plugin needs T3; without a sign-in you have T2";
+      await page.getByText(why).waitFor();
       await page.evaluate(
         `sessionStorage.setItem("elastik.authorization", "Bearer ${server.approve}")`,
       );

@@ -15,7 +15,7 @@ const MAX_NOTES = 4;
  * Shows a note.
  *
  * @typedef {{
- *   level?: "" | "bad",
+ *   level?: "" | "warn" | "bad",
  *   action?: { label: string, run: () => unknown },
  *   seconds?: number,
  * }} NoteOptions `level`: `bad` for errors. `action`: a button, which closes the note. `seconds`:

@@ -2,13 +2,12 @@
 
 import { noteError } from "./chrome.js";
 import { copyLinks } from "./copy_link.js";
-import { button, h } from "./dom.js";
+import { button, fill, h } from "./dom.js";
 import { menuButton } from "./menu.js";
-import { openMove } from "./move.js";
+import { downloadEntries, openMove, removeEntries } from "./manage.js";
 import { newMenu } from "./new_world.js";
 import { allowed, needs, reason } from "./permissions.js";
-import { pathOf } from "./place.js";
-import { removeEntries } from "./remove.js";
+import { lastOf, parentOf, pathOf } from "./place.js";
 import { acceptFiles } from "./upload.js";
 import { download } from "./world_commands.js";
 
@@ -35,6 +34,7 @@ export function collectionActions(name, signal) {
         run: chooseFolder,
         disabled: await refusal({ name: `${name}/new`, version: 1 }, "PUT"),
       }],
+      { label: "Download as zip", run: () => downloadOne(entry) },
       { label: "Copy link", run: () => copyLinks([linkTo(entry)]) },
       ...isOwn
         ? [
@@ -55,11 +55,24 @@ export function collectionActions(name, signal) {
   );
 }
 
+/** The archive contains the name of the collection as its first folder. */
+function downloadOne(entry) {
+  return downloadEntries([entry], parentOf(entry.name), lastOf(entry.name));
+}
+
 /** Why the caller may not do something with an entry; undefined if it may. */
 async function refusal(entry, method) {
   if (entry.version === 0) return "It ships with the server";
   const path = linkTo(entry);
   return (await allowed(path)).has(method) ? undefined : reason(path, method);
+}
+
+/** One world is downloaded as it is, everything else as an archive. */
+function downloadSelected(folder, entries) {
+  const [{ name, dir }] = entries;
+  return entries.length === 1 && !dir
+    ? download({ path: pathOf(name), name }).catch(noteError)
+    : downloadEntries(entries, folder, lastOf(folder));
 }
 
 /** The menu of a row. */
@@ -76,6 +89,9 @@ export function rowMenu(entry) {
       label: "Download",
       run: () => download({ path: pathOf(entry.name), name: entry.name }).catch(noteError),
     }],
+    ...entry.version === undefined || entry.dir
+      ? [{ label: "Download as zip", run: () => downloadOne(entry) }]
+      : [],
     {
       label: "Delete",
       hint: "Del",
@@ -104,6 +120,7 @@ export function selectionBar(folder, selected, clear) {
     { class: "selection", hidden: true, role: "group", "aria-label": "Selected entries" },
     state,
     needs(button("Move…", () => openMove(selected(), clear)), childOf(folder), "MOVE"),
+    button("Download", () => downloadSelected(folder, selected())),
     button("Copy links", () => copyLinks(selected().map(linkTo)), { class: "wide" }),
     needs(
       button("Delete", async () => await removeEntries(selected()) && clear(), { class: "danger" }),
@@ -117,7 +134,11 @@ export function selectionBar(folder, selected, clear) {
     /** @param {number} size how many rows are selected */
     draw(size) {
       node.hidden = size === 0;
-      state.textContent = size === 0 ? "" : `${size.toLocaleString("en")} selected`;
+      fill(
+        state,
+        size === 0 ? null : size.toLocaleString("en"),
+        h("span", { class: "wide" }, " selected"),
+      );
     },
   };
 }

@@ -1,6 +1,6 @@
 /** Asks once what happens to all names that exist already. */
 
-import { openDialog } from "./dialog.js";
+import { openDialog } from "./connected.js";
 import { h } from "./dom.js";
 import { count } from "./format.js";
 

@@ -3,11 +3,8 @@
  * only after a confirmation.
  */
 
-import { readRows, requestAnswer } from "./answers.js";
-import { RequestError, send } from "./api.js";
-import { note, noteError } from "./chrome.js";
 import { askConflicts } from "./conflicts.js";
-import { openDialog } from "./dialog.js";
+import { note, noteError, openDialog, requestRows, send } from "./connected.js";
 import { h } from "./dom.js";
 import { lastOf, NAMESPACES, parentOf, pathOf } from "./place.js";
 import { countTargets, runAll, showFailures, targetsOf } from "./targets.js";
@@ -166,7 +163,7 @@ async function moveAll(targets, folder) {
   }
 }
 
-/** @throws {RequestError} with status 412 if the destination exists and `overwrite` is false */
+/** @throws {import("./api.js").RequestError} with status 412 if the destination exists and `overwrite` is false */
 async function move({ name, path, slash }, to, overwrite) {
   const response = await send(path, {
     method: "MOVE",
@@ -174,11 +171,9 @@ async function move({ name, path, slash }, to, overwrite) {
   });
   const { failed = [] } = await response.json();
   if (failed.length === 0) return;
-  throw new RequestError(
-    failed[0].status,
-    "Not everything was moved",
-    `${failed.length} worlds of /${name}/ were not moved; the first is /${failed[0].name}`,
-  );
+  const [{ name: first, status }] = failed;
+  const text = `${failed.length} worlds of /${name}/ were not moved; the first is /${first}`;
+  throw Object.assign(new Error(text), { status });
 }
 
 /** An action of a note that moves everything back. */
@@ -240,7 +235,7 @@ function proposals(list, ...start) {
     if (!known.has(parent) || shown === parent) return;
     shown = parent;
     const path = `${pathOf(parent)}/?limit=${MAX_PROPOSED}`;
-    const rows = await requestAnswer(path, readRows).catch(() => []);
+    const rows = await requestRows(path).catch(() => []);
     const found = rows.filter(({ dir }) => dir).map(({ name }) => `${parent}/${name}`);
     for (const one of found) known.add(one);
     if (shown !== parent) return;

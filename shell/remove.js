@@ -1,8 +1,6 @@
 /** Deletes several worlds and collections, after one confirmation. They move to the trash. */
 
-import { readDeleted, requestAnswer } from "./answers.js";
-import { note, noteError } from "./chrome.js";
-import { confirmDialog } from "./dialog.js";
+import { confirmDialog, note, noteError, requestDeleted } from "./connected.js";
 import { count } from "./format.js";
 import { countTargets, runAll, showFailures, targetsOf } from "./targets.js";
 
@@ -24,7 +22,7 @@ export async function removeEntries(entries) {
   try {
     const { conflicts, failures } = await runAll("Deleting", targets, async (target) => {
       const headers = target.version === undefined ? {} : { "if-match": `"${target.version}"` };
-      const answer = await requestAnswer(target.path, readDeleted, { method: "DELETE", headers });
+      const answer = await requestDeleted(target.path, { method: "DELETE", headers });
       deleted.push(...answer.deleted);
     });
     const changed = new Error("It was changed since this page showed it");

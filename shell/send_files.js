@@ -3,10 +3,8 @@
  * exist already, and lists what failed.
  */
 
-import { RequestError, send } from "./api.js";
-import { note, noteError } from "./chrome.js";
 import { askConflicts, namesList } from "./conflicts.js";
-import { openDialog } from "./dialog.js";
+import { note, noteError, openDialog, send } from "./connected.js";
 import { count, size } from "./format.js";
 import { forEachAtOnce, startJob } from "./job.js";
 import { lastOf, pathOf } from "./place.js";
@@ -121,7 +119,7 @@ async function explain(error, file) {
     await file.slice(0, 1).arrayBuffer();
     return error;
   } catch {
-    return new RequestError(0, "", "The file cannot be read any more; it was changed or removed");
+    return new Error("The file cannot be read any more; it was changed or removed");
   }
 }
 

@@ -3,8 +3,7 @@
  * is two targets, because the server moves and deletes them separately.
  */
 
-import { RequestError } from "./api.js";
-import { showDialog } from "./dialog.js";
+import { showDialog } from "./connected.js";
 import { h } from "./dom.js";
 import { count } from "./format.js";
 import { forEachAtOnce, startJob } from "./job.js";
@@ -49,7 +48,7 @@ export function countTargets(targets) {
  * @param {(target: Target) => Promise<void>} task
  * @returns {Promise<{ conflicts: Target[], failures: { name: string, error: Error }[], cancelled: boolean }>}
  *   `conflicts` got 412
- * @throws {RequestError} if the caller may not do it, or the server does not answer
+ * @throws {import("./api.js").RequestError} if the caller may not do it, or the server does not answer
  */
 export async function runAll(title, targets, task) {
   const conflicts = [];
@@ -63,7 +62,7 @@ export async function runAll(title, targets, task) {
       try {
         await task(target);
       } catch (error) {
-        if (!(error instanceof RequestError)) throw error;
+        if (error.status === undefined) throw error;
         if ([0, 401, 403].includes(error.status)) throw error;
         if (error.status === 412) conflicts.push(target);
         else failures.push({ name: `/${target.name}${target.slash}`, error });

@@ -4,7 +4,7 @@ import { noteError } from "./chrome.js";
 import { copyLinks } from "./copy_link.js";
 import { button, h } from "./dom.js";
 import { menuButton } from "./menu.js";
-import { openMove } from "./move.js";
+import { openMove } from "./manage.js";
 import { allowed, needs, reason } from "./permissions.js";
 import { pathOf } from "./place.js";
 import { authorization } from "./session.js";

@@ -4,6 +4,7 @@ import { assert, assertEquals } from "../support/assert.ts";
 import { nameFor, titleOf } from "../../shell/new_world.js";
 import { Selection } from "../../shell/select.js";
 import { planUpload } from "../../shell/upload_plan.js";
+import { zipNames } from "../../shell/zip_names.js";
 import { allowedName, nameFault, numberedName } from "../../shell/world_name.js";
 import { nameFault as serverFault } from "../../lib/world/name.ts";
 
@@ -85,4 +86,34 @@ Deno.test("Selection extends from the last row, and forgets rows that are gone",
   selection.keep((name: string) => name !== "b");
   assertEquals(selection.names, ["d"]);
   assertEquals(changes, 4);
+});
+
+Deno.test("zipNames() gives each world a path that Windows accepts", () => {
+  const worlds = [
+    { name: "home/a/con.txt", ext: "txt" },
+    { name: "home/a/CON/Aux", ext: "md" },
+    { name: "home/a/note", ext: "md" },
+    { name: "home/a/note/below.txt", ext: "txt" },
+    { name: "home/a/raw", ext: "bin" },
+    { name: "home/a/raw/below.txt", ext: "txt" },
+    { name: "home/a/Read.me", ext: "md" },
+    { name: "home/a/read.ME", ext: "md" },
+    { name: "home/a/dots...", ext: "txt" },
+    { name: "home/a/.env", ext: "txt" },
+    { name: "home/a/console.txt", ext: "txt" },
+  ];
+  assertEquals(zipNames(worlds, "home/a"), [
+    "con_.txt",
+    "CON_/Aux_.md",
+    "note.md",
+    "note/below.txt",
+    "raw (2)",
+    "raw/below.txt",
+    "Read.me",
+    "read (2).ME",
+    "dots___.txt",
+    ".env.txt",
+    "console.txt",
+  ]);
+  assertEquals(zipNames([{ name: "home/x.md", ext: "md" }], ""), ["home/x.md"]);
 });

@@ -185,7 +185,7 @@ Deno.test("the shell creates and manages worlds", async (t) => {
       await page.keyboard.press("Control+a");
       await page.getByText("2 selected").waitFor();
       await page.keyboard.press("Escape");
-      await page.getByText("2 selected").waitFor({ state: "hidden" });
+      await page.locator(".selection").waitFor({ state: "hidden" });
       assertEquals(await read("/home/keys/renamed"), "d");
       assertEquals(messages, []);
       await page.context().close();

@@ -1,0 +1,22 @@
+/**
+ * The functions of the app for modules that are loaded later. Such a module is bundled into a file of
+ * its own: if it imported `api.js` or `session.js`, it would have a second copy of their state. It
+ * imports this module instead, and the app calls {@link connect} after loading it.
+ */
+
+let app;
+
+/** @param {Record<string, (...args: any[]) => any>} functions of the app, by their names */
+export function connect(functions) {
+  app = functions;
+}
+
+export const confirmDialog = (...args) => app.confirmDialog(...args);
+export const note = (...args) => app.note(...args);
+export const noteError = (...args) => app.noteError(...args);
+export const openDialog = (...args) => app.openDialog(...args);
+export const requestDeleted = (...args) => app.requestDeleted(...args);
+export const requestRows = (...args) => app.requestRows(...args);
+export const requestStatus = (...args) => app.requestStatus(...args);
+export const send = (...args) => app.send(...args);
+export const showDialog = (...args) => app.showDialog(...args);

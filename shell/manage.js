@@ -1,0 +1,52 @@
+/**
+ * Moving, deleting, uploading and downloading of several worlds. The code is loaded when it is first
+ * needed (`lazy/manage.js`).
+ */
+
+import { readDeleted, readRows, readStatus, requestAnswer } from "./answers.js";
+import { send } from "./api.js";
+import { note, noteError } from "./chrome.js";
+import { confirmDialog, openDialog, showDialog } from "./dialog.js";
+import { lazyUrl } from "./lazy_url.js";
+
+/** @type {Promise<typeof import("./lazy/manage.js")> | undefined} */
+let loading;
+
+async function load() {
+  const module = await import(lazyUrl("manage"));
+  module.connect({
+    confirmDialog,
+    note,
+    noteError,
+    openDialog,
+    requestDeleted: (path, init) => requestAnswer(path, readDeleted, init),
+    requestRows: (path, init) => requestAnswer(path, readRows, init),
+    requestStatus: () => requestAnswer("/proc/status", readStatus),
+    send,
+    showDialog,
+  });
+  return module;
+}
+
+/** A function of the module, which shows its errors as notes. */
+function later(name) {
+  return async (...args) => {
+    try {
+      loading ??= load();
+      const module = await loading.catch((error) => {
+        loading = undefined;
+        throw error;
+      });
+      return await module[name](...args);
+    } catch (error) {
+      noteError(error);
+      return undefined;
+    }
+  };
+}
+
+export const openMove = later("openMove");
+export const removeEntries = later("removeEntries");
+export const uploadContent = later("uploadContent");
+export const uploadFiles = later("uploadFiles");
+export const downloadEntries = later("downloadEntries");

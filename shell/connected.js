@@ -1,7 +1,8 @@
 /**
  * The functions of the app for modules that are loaded later. Such a module is bundled into a file of
- * its own: if it imported `api.js` or `session.js`, it would have a second copy of their state. It
- * imports this module instead, and the app calls {@link connect} after loading it.
+ * its own: if it imported `api.js`, `chrome.js`, `dialog.js` or `answers.js`, it would have a second
+ * copy of their state. It imports this module instead. `manage.js` connects both bundles, so a module
+ * that imports this one can be in the app, too.
  */
 
 let app;

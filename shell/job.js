@@ -3,9 +3,17 @@
  * collections, changes of many worlds. Each job has a line with its progress and a Cancel button.
  */
 
-import { button, h } from "./dom.js";
+import { button, byId, h } from "./dom.js";
 
-const list = h("section", { class: "jobs", "aria-label": "Running jobs", hidden: true });
+/** The list of all jobs. More than one bundle has this module. */
+function jobList() {
+  const list = byId("jobs") ?? h("section", { id: "jobs", "aria-label": "Running jobs" });
+  if (!list.isConnected) document.body.append(list);
+  return list;
+}
+
+/** Jobs that run. */
+let running = 0;
 
 /**
  * Starts a job.
@@ -23,9 +31,9 @@ export function startJob(title) {
     h("div", { class: "words" }, h("strong", {}, title), text, bar),
     button("Cancel", () => cancelling.abort()),
   );
-  if (!list.isConnected) document.body.append(list);
+  const list = jobList();
   list.append(node);
-  list.hidden = false;
+  running += 1;
   addEventListener("beforeunload", confirmLeave);
   return {
     signal: cancelling.signal,
@@ -36,8 +44,9 @@ export function startJob(title) {
     },
     end() {
       node.remove();
-      list.hidden = list.childElementCount === 0;
-      if (list.hidden) removeEventListener("beforeunload", confirmLeave);
+      running -= 1;
+      if (running === 0) removeEventListener("beforeunload", confirmLeave);
+      if (list.childElementCount === 0) list.remove();
     },
   };
 }

@@ -6,25 +6,31 @@
 import { readDeleted, readRows, readStatus, requestAnswer } from "./answers.js";
 import { send } from "./api.js";
 import { note, noteError } from "./chrome.js";
+import { connect } from "./connected.js";
 import { confirmDialog, openDialog, showDialog } from "./dialog.js";
 import { lazyUrl } from "./lazy_url.js";
 
 /** @type {Promise<typeof import("./lazy/manage.js")> | undefined} */
 let loading;
 
+/** What the modules get that are loaded later. To add one, name it here and in `connected.js`. */
+const FUNCTIONS = {
+  confirmDialog,
+  note,
+  noteError,
+  openDialog,
+  requestDeleted: (path, init) => requestAnswer(path, readDeleted, init),
+  requestRows: (path, init) => requestAnswer(path, readRows, init),
+  requestStatus: () => requestAnswer("/proc/status", readStatus),
+  send,
+  showDialog,
+};
+// The app has modules that are in both bundles, too.
+connect(FUNCTIONS);
+
 async function load() {
   const module = await import(lazyUrl("manage"));
-  module.connect({
-    confirmDialog,
-    note,
-    noteError,
-    openDialog,
-    requestDeleted: (path, init) => requestAnswer(path, readDeleted, init),
-    requestRows: (path, init) => requestAnswer(path, readRows, init),
-    requestStatus: () => requestAnswer("/proc/status", readStatus),
-    send,
-    showDialog,
-  });
+  module.connect(FUNCTIONS);
   return module;
 }
 

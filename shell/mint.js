@@ -79,6 +79,7 @@ export async function openMint(proposed = shownPrefix()) {
   const node = showDialog(`Capability for ${cap.prefix}`, minted(cap));
   // The token is shown only once: a click next to the dialog must not lose it.
   node.mayCloseOutside = () => false;
+  node.querySelector(".copyable button").focus();
 }
 
 /** The collection that is shown, if it is below `/home`. */
@@ -90,15 +91,20 @@ function shownPrefix() {
 
 /** The prompt first, since it contains the token. */
 function minted(cap) {
+  const until = new Date(cap.exp * 1000);
   return [
+    h(
+      "p",
+      {},
+      `${cap.name === null ? "Its holder" : cap.name} can ${MODES[cap.mode].replace("only", "")}`
+        .trimEnd(),
+      ` below ${cap.prefix}, until `,
+      h("time", { datetime: until.toISOString() }, until.toLocaleString()),
+      ". Copy it now: it is not stored, and there is no list of capabilities.",
+    ),
     copyable("Tell any AI", agentPrompt(location.origin, cap)),
     copyable("Token", cap.token),
     revocation(cap.id),
-    h(
-      "p",
-      { class: "hint" },
-      "Copy it now: it is not stored, and there is no list. It ends automatically.",
-    ),
   ];
 }
 
@@ -122,11 +128,11 @@ function revocation(id) {
   }, { class: "danger" });
   return h(
     "div",
-    { class: "inline" },
+    { class: "revocation" },
     h(
       "p",
       { class: "hint" },
-      "Its id, for ",
+      "It ends automatically. To end it before, add its id to ",
       h("code", {}, "/etc/revoked"),
       ": ",
       h("code", {}, id),

@@ -27,7 +27,7 @@ export function describeAuthority({ rejected, prefix, mode, tier, by }) {
   if (rejected !== undefined) return "the server does not accept this sign-in";
   if (prefix !== undefined) return `your capability covers ${prefix} with mode ${mode}`;
   if (tier === undefined) return "the server does not know you";
-  return isAnonymous(by) ? `without a sign-in you have ${tier}` : `you have ${tier}`;
+  return isAnonymous(by) ? `you are not signed in and have ${tier}` : `you have ${tier}`;
 }
 
 /** Whether `by` is what the server calls a request without a credential. */

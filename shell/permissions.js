@@ -8,6 +8,7 @@ import { request } from "./api.js";
 import { currentCaller, knownCaller, onCaller } from "./caller.js";
 import { note, signInAction } from "./chrome.js";
 import { missingRight } from "./missing_right.js";
+import { onSession } from "./session.js";
 
 /** All methods, while the server does not answer: the request itself then says why it failed. */
 const ALL = ["GET", "HEAD", "PUT", "POST", "PATCH", "DELETE", "MOVE", "OPTIONS"];
@@ -17,6 +18,7 @@ const MAX_PATHS = 500;
 /** @type {Map<string, Promise<Set<string>>>} */
 const known = new Map();
 // Another caller may do other things. After an expiry there is another caller, too.
+onSession(() => known.clear());
 onCaller(() => known.clear());
 
 /**
@@ -36,7 +38,7 @@ export function allowed(path) {
 }
 
 async function askMethods(path) {
-  // First: its answer clears what is known.
+  // For `reason`, which needs it at once.
   await knownCaller();
   const response = await request(path, { method: "OPTIONS" }).catch(() => undefined);
   if (response?.status === 401 || response?.status === 403) return new Set();
@@ -47,6 +49,12 @@ async function askMethods(path) {
 /** Why the caller may not use a method on a path, as one sentence. */
 export function reason(path, method) {
   return missingRight(currentCaller(), path, method);
+}
+
+/** Runs an action, or shows why the caller may not use its method. */
+export async function ifAllowed(path, method, run) {
+  if ((await allowed(path)).has(method)) return run();
+  note(reason(path, method), { action: signInAction() });
 }
 
 /**

@@ -5,7 +5,7 @@ import { copyLinks } from "./copy_link.js";
 import { button, h } from "./dom.js";
 import { menuButton } from "./menu.js";
 import { openMove } from "./manage.js";
-import { allowed, needs, reason } from "./permissions.js";
+import { allowed, ifAllowed, needs, reason } from "./permissions.js";
 import { pathOf } from "./place.js";
 import { authorization } from "./session.js";
 import { openShaped } from "./shaped.js";
@@ -71,6 +71,6 @@ export function addKeys(page) {
     if (event.target.closest?.("input, textarea, select, dialog")) return;
     if (event.key !== "e" || event.ctrlKey || event.metaKey || event.altKey) return;
     event.preventDefault();
-    page.edit();
+    ifAllowed(page.path, "PUT", () => page.edit());
   }, { signal: page.signal });
 }

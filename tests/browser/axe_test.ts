@@ -80,6 +80,13 @@ Deno.test("the shell violates no rule of axe-core", async (t) => {
         await page.getByRole("button", { name: "Mint", exact: true }).click();
         await page.getByLabel("Token", { exact: true }).waitFor();
         violations.push(...await check(page, "the minting dialog"));
+        await page.keyboard.press("Escape");
+        await page.getByRole("button", { name: "T3" }).click();
+        await page.getByText("Kept in this tab only").waitFor();
+        violations.push(...await check(page, "the dialog of a caller"));
+        await page.getByRole("button", { name: "Use another credential" }).click();
+        await page.getByLabel("Keep me signed in on this computer").check();
+        violations.push(...await check(page, "the sign-in"));
         assertEquals(violations, []);
         await page.context().close();
       });

@@ -249,7 +249,7 @@ Deno.test("the shell shows and changes worlds in the browser", async (t) => {
       const { page, messages } = await openPage(browser);
       await page.goto(`${url}/lib/hello`);
       await page.locator("button[aria-disabled]", { hasText: "Activate…" }).press("Enter");
-      const why = "Activating and disabling a plugin needs T3; without a sign-in you have T2";
+      const why = "Activating and disabling a plugin needs T3; you are not signed in and have T2";
       await page.getByText(why).waitFor();
       await page.evaluate(
         `sessionStorage.setItem("elastik.authorization", "Bearer ${server.approve}")`,

@@ -67,11 +67,10 @@ export interface CommittedEvent {
   readonly type: string;
   /** JSON text. */
   readonly payload: string;
-  /**
-   * HMAC of the first event of the chain, which identifies it. Present for that event, and for the first
-   * event after a restore from the trash.
-   */
+  /** HMAC of the event; absent if it is not known. That of the first event identifies its chain. */
   readonly hmac?: string;
+  /** Id of the chain ({@link toChainId}); present for the first event after a restore from the trash. */
+  readonly chain?: string;
 }
 
 /** Events of one chain, oldest first, in the order in which the store published them. */
@@ -108,8 +107,20 @@ export interface IndexedHead {
   /** Id and time of the newest indexed event. */
   readonly event: number;
   readonly at: string;
+  /** HMAC of that event; `""` if it is not known. */
+  readonly hmac: string;
   /** Whether the name has no world. */
   readonly ended: boolean;
+}
+
+/** What the index knows about a chain under one of its names. */
+export interface NamedHead extends IndexedHead {
+  readonly name: string;
+}
+
+/** An event with the name that its world had then. */
+export interface NamedEvent extends CommittedEvent {
+  readonly name: string;
 }
 
 /**

@@ -12,7 +12,7 @@ export type LiveEntry =
 
 /** Fields of an entry before its events, and fields of an event; each is one line. */
 const ENTRY_LINES = 3;
-const EVENT_LINES = 5;
+const EVENT_LINES = 6;
 
 /**
  * Packs an entry.
@@ -23,8 +23,8 @@ export function packEntry(entry: LiveEntry): string {
   const { name, restricted, alsoRestricted, ended = false, by, events } = entry;
   const flags = Number(restricted) + 2 * Number(alsoRestricted ?? restricted) + 4 * Number(ended);
   let text = `${name}\n${flags}\n${by}`;
-  for (const { id, timestamp, type, payload, hmac = "" } of events) {
-    text += `\n${id}\n${timestamp}\n${type}\n${payload}\n${hmac}`;
+  for (const { id, timestamp, type, payload, hmac = "", chain = "" } of events) {
+    text += `\n${id}\n${timestamp}\n${type}\n${payload}\n${hmac}\n${chain}`;
   }
   return text;
 }
@@ -36,9 +36,18 @@ export function unpackEntry(text: string): IndexEntry {
   const bits = Number(flags);
   const events: CommittedEvent[] = [];
   for (let at = ENTRY_LINES; at + EVENT_LINES <= lines.length; at += EVENT_LINES) {
-    const [id, timestamp = "", type = "", payload = "", hmac = ""] = lines.slice(at, at + 5);
-    const event = { id: Number(id), timestamp, type, payload };
-    events.push(hmac === "" ? event : { ...event, hmac });
+    const [id, timestamp = "", type = "", payload = "", hmac = "", chain = ""] = lines.slice(
+      at,
+      at + EVENT_LINES,
+    );
+    events.push({
+      id: Number(id),
+      timestamp,
+      type,
+      payload,
+      ...(hmac === "" ? {} : { hmac }),
+      ...(chain === "" ? {} : { chain }),
+    });
   }
   return {
     name,

@@ -50,7 +50,6 @@ const FRAGMENTS: Readonly<Record<string, string>> = {
   "lib/world/worker/diff_texts.ts": "the limits of a job, with its own test",
   "lib/routes/patch_world.ts": "the handler of one method",
   "lib/world/file/probe_folder.ts": "the check of a disk, with its own test",
-  "lib/world/store/index_entry.ts": "a pure function with its own test",
   "lib/world/store/published_change.ts": "what followers get, with its own test",
   "lib/world/store/folder_report.ts": "the lines about what a start cannot use, with its own test",
   "lib/world/store/folder_watch.ts": "the timer of a check, with its own test",

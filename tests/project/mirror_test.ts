@@ -59,6 +59,9 @@ const COVERED_BY: Readonly<Record<string, string>> = {
   "lib/source/single_file.ts": "tests/source/find_program_source_test.ts",
   "lib/tools/generate_plugins_module.ts": "tests/plugins/mod_test.ts",
   "lib/version.ts": "tests/cli/main_test.ts",
+  "lib/world/worker/change_heads.ts": "tests/world/worker/change_file_test.ts",
+  "lib/world/worker/change_pages.ts": "tests/world/worker/change_file_test.ts",
+  "lib/world/worker/index_database.ts": "tests/world/worker/change_file_test.ts",
   "lib/world/store.ts": "tests/world/store/sqlite_store_test.ts",
 };
 

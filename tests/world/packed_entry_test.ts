@@ -12,6 +12,7 @@ Deno.test("unpackEntry() returns what packEntry() got", () => {
   const entries = [
     { name: "home/a b/ü", restricted: false, by: "T2:local", events: [EVENT] },
     { name: "boot/x", restricted: true, by: "", events: [{ ...EVENT, hmac: "ab" }, EVENT] },
+    { name: "home/x", restricted: true, by: "", events: [{ ...EVENT, hmac: "c", chain: "c x" }] },
     { name: "home/x", restricted: false, alsoRestricted: true, by: "cap:/home#k", events: [] },
     { name: "home/x", restricted: true, alsoRestricted: false, ended: true, by: "T3", events: [] },
   ];

@@ -30,6 +30,7 @@ export function readChain(
       timestamp: String(row.timestamp),
       type: String(row.event_type),
       payload: String(row.payload),
+      hmac: String(row.hmac),
     };
     const then = nameAt(event.id);
     const part = parts.at(-1);

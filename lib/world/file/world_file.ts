@@ -374,8 +374,7 @@ export class WorldFile {
     this.#headId = id;
     this.#headHmac = hmac;
     this.#headTime = now;
-    const identity = id === 1 ? { hmac } : {};
-    this.#newEvents.push({ id, timestamp: now, type, payload, ...identity });
+    this.#newEvents.push({ id, timestamp: now, type, payload, hmac });
     this.walBytes += 4096 + payload.length;
   }
 

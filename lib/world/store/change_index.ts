@@ -22,17 +22,17 @@ import {
   type ChangeQuery,
   type CommittedEvent,
   GAP,
-  type IndexedHead,
   type IndexEntry,
   type KeyedEvent,
 } from "../changes.ts";
 import { packEntry } from "../packed_entry.ts";
 import { type Change, type Published, StoreError } from "../store.ts";
 import { bytesOf, LazyPublished, withoutBody } from "./published_change.ts";
+import { ChainCompletion, isEnd } from "./chain_completion.ts";
 import { toIndexEntry } from "./index_entry.ts";
 import { KeyedEvents } from "./keyed_events.ts";
 import type { WithoutId, WorkerClient } from "./worker_client.ts";
-import type { IndexJob, JobResults, TrashedWorld } from "./worker_messages.ts";
+import type { IndexJob, JobResults } from "./worker_messages.ts";
 
 /** What a {@link ChangeIndex} needs. */
 export interface ChangeIndexOptions {
@@ -90,6 +90,7 @@ export class ChangeIndex {
   #isStopping = false;
   /** Ends each pause. */
   readonly #pauses = new Set<() => void>();
+  readonly #completion: ChainCompletion;
   readonly #codec: CursorCodec;
   #runId = NO_RUN;
   #position: CursorPosition = { seq: 0, run: NO_RUN };
@@ -101,6 +102,15 @@ export class ChangeIndex {
   constructor(options: ChangeIndexOptions) {
     this.#options = options;
     this.#codec = new CursorCodec(options.key);
+    const { readChain, isRestricted, log } = options;
+    this.#completion = new ChainCompletion({
+      run: (job) => this.#run(job),
+      readChain,
+      isRestricted,
+      onAppended: (name, seq) => this.#publish(name, seq),
+      isStopping: () => this.#isStopping,
+      log,
+    });
     // A store that is closed before the index is open fails no promise that is not awaited.
     this.#ready.promise.catch(() => {});
   }
@@ -126,7 +136,7 @@ export class ChangeIndex {
       try {
         return await this.#start(heads, unindexed);
       } catch (error) {
-        if (this.#isStopping || isClosed(error)) throw error;
+        if (this.#isStopping || isEnd(error)) throw error;
         const found = describe(error);
         const line = `cannot complete the index of changes, trying again: ${found}`;
         if (found !== fault) this.#options.log(line);
@@ -144,7 +154,7 @@ export class ChangeIndex {
       this.#position = position;
       this.#isReady = true;
       this.#ready.resolve();
-      await this.#completeTrashed();
+      await this.#completion.completeTrashed();
       for (let at = 0; at < heads.length; at += CHANGE_HEADS_PER_CHECK) {
         await this.check(heads.slice(at, at + CHANGE_HEADS_PER_CHECK));
       }
@@ -156,7 +166,9 @@ export class ChangeIndex {
         await this.#tryCompleteName(name);
       }
     } else {
-      await this.#create(names);
+      await this.#completion.stageAll(names, () => {});
+      if (this.#isStopping) return;
+      this.#position = await this.#run<"completeIndex">({ kind: "completeIndex" });
       this.#isReady = true;
       this.#ready.resolve();
     }
@@ -322,7 +334,7 @@ export class ChangeIndex {
       results = await this.#run<"appendIndex">({ kind: "appendIndex", entries });
       this.#writeFault = "";
     } catch (error) {
-      if (this.#isStopping || isClosed(error)) return false;
+      if (this.#isStopping || isEnd(error)) return false;
       this.#reportWrite(error);
       this.#settled.resolve();
       this.#settled = Promise.withResolvers();
@@ -363,7 +375,7 @@ export class ChangeIndex {
   async #completeBehind(): Promise<void> {
     if (this.#behind.size === 0 || this.#isStopping) return;
     try {
-      await this.#completeTrashed();
+      await this.#completion.completeTrashed();
       for (const [name, { change, keys }] of this.#behind) {
         if (this.#isStopping) return;
         // First, because a change in the meantime must be read in another round.
@@ -372,7 +384,7 @@ export class ChangeIndex {
         this.#publish(name, 0, change);
       }
     } catch (error) {
-      if (this.#isStopping || isClosed(error)) return;
+      if (this.#isStopping || isEnd(error)) return;
       this.#reportWrite(error);
       await this.#pause(INDEX_RETRY_MS);
     }
@@ -391,11 +403,11 @@ export class ChangeIndex {
     if (first !== this.#refused) {
       this.#refused = first;
       try {
-        await this.#completeTrashed();
+        await this.#completion.completeTrashed();
         await this.#tryCompleteName(first.name);
       } catch (error) {
         const line = `cannot complete the index of changes: ${describe(error)}`;
-        if (!this.#isStopping && !isClosed(error)) this.#options.log(line);
+        if (!this.#isStopping && !isEnd(error)) this.#options.log(line);
       }
       return;
     }
@@ -405,7 +417,7 @@ export class ChangeIndex {
   }
 
   /**
-   * As `#completeName`. A world that cannot be read does not stop the work for the others; it is tried
+   * Completes the events of a name. A world that cannot be read does not stop the work for the others; it is tried
    * again if a later attempt can succeed.
    *
    * @param keys idempotency keys of the missing events; they are remembered until the index has them
@@ -413,9 +425,9 @@ export class ChangeIndex {
   async #tryCompleteName(name: string, keys: readonly string[] = [], isRetry = false) {
     let isTransient = false;
     try {
-      await this.#completeName(name);
+      await this.#completion.completeName(name);
     } catch (error) {
-      if (this.#isStopping || isClosed(error)) throw error;
+      if (this.#isStopping || isEnd(error)) throw error;
       if (!isRetry) {
         this.#options.log(`cannot read events of /${name} for the index: ${describe(error)}`);
       }
@@ -437,130 +449,6 @@ export class ChangeIndex {
     }
   }
 
-  /** Adds the events of a name that the index lacks, of a deleted world and of the current one. */
-  async #completeName(name: string): Promise<void> {
-    const head = await this.#run<"headOfName">({ kind: "headOfName", name });
-    const current = await this.#options.readChain(name, Number.MAX_SAFE_INTEGER);
-    if (head !== undefined && !head.ended && head.chain !== current?.chain) {
-      await this.#completeEnded(name, head);
-    }
-    if (current === undefined) return;
-    await this.#appendChain(
-      name,
-      current.chain,
-      (after) => this.#options.readChain(name, after),
-      current.ended === true,
-    );
-  }
-
-  /** Adds the last events of a world that was deleted or moved. */
-  async #completeEnded(name: string, head: IndexedHead): Promise<void> {
-    for (const world of await this.#run<"trashed">({ kind: "trashed", name })) {
-      const { chain } = await this.#readTrashed(world, Number.MAX_SAFE_INTEGER);
-      if (chain !== head.chain) continue;
-      await this.#appendChain(name, chain, (after) => this.#readTrashed(world, after), true);
-      return;
-    }
-    await this.#append([{
-      ...toIndexEntry(name, [], this.#options.isRestricted),
-      chain: head.chain,
-      ended: true,
-    }]);
-  }
-
-  /** Adds the events of worlds that were deleted and are not indexed to their end. */
-  async #completeTrashed(): Promise<void> {
-    for (const world of await this.#run<"unknownTrash">({ kind: "unknownTrash" })) {
-      if (this.#isStopping) return;
-      const { name, bin } = world;
-      const { chain } = await this.#readTrashed(world, Number.MAX_SAFE_INTEGER);
-      await this.#appendChain(name, chain, (after) => this.#readTrashed(world, after), true);
-      // One that cannot be read is tried again at the next start.
-      const isRead = chain !== "" && !this.#isStopping;
-      if (isRead) await this.#run<"saveBin">({ kind: "saveBin", bin });
-    }
-  }
-
-  #readTrashed(world: TrashedWorld, after: number): Promise<ChainEvents> {
-    return this.#run<"trashedChain">({
-      kind: "trashedChain",
-      world,
-      after,
-      limit: MAX_INDEX_BATCH,
-    });
-  }
-
-  /** Appends all events of a chain that are not indexed. */
-  async #appendChain(
-    name: string,
-    chain: string,
-    read: (after: number) => Promise<ChainEvents | undefined>,
-    isTrashed: boolean,
-  ): Promise<void> {
-    const known = await this.#run<"headOfChain">({ kind: "headOfChain", chain });
-    let after = known?.event ?? 0;
-    for (;;) {
-      const found = await read(after);
-      if (found === undefined || found.chain !== chain) return;
-      const entries = this.#entriesOf(found, isTrashed);
-      if (entries.length === 0) {
-        // The folder of a deleted world was moved back.
-        const isBack = !isTrashed && known?.ended === true;
-        if (isBack) {
-          await this.#append([{ ...toIndexEntry(name, [], this.#options.isRestricted), chain }]);
-        }
-        return;
-      }
-      await this.#append(entries);
-      after = entries.at(-1)?.events.at(-1)?.id ?? after;
-      if (!found.more || this.#isStopping) return;
-    }
-  }
-
-  async #append(entries: readonly IndexEntry[]): Promise<void> {
-    const results = await this.#run<"appendIndex">({ kind: "appendIndex", entries });
-    for (const [at, { name }] of entries.entries()) {
-      const result = results[at];
-      if (result !== undefined && result !== GAP) this.#publish(name, result);
-    }
-  }
-
-  /** Creates the index from all chains, in the order of their times. */
-  async #create(names: readonly string[]): Promise<void> {
-    for (const name of names) {
-      await this.#stage((after) => this.#options.readChain(name, after), false);
-      if (this.#isStopping) return;
-    }
-    for (const world of await this.#run<"trashed">({ kind: "trashed" })) {
-      await this.#stage((after) => this.#readTrashed(world, after), true);
-      if (this.#isStopping) return;
-    }
-    this.#position = await this.#run<"completeIndex">({ kind: "completeIndex" });
-  }
-
-  async #stage(
-    read: (after: number) => Promise<ChainEvents | undefined>,
-    isTrashed: boolean,
-  ): Promise<void> {
-    for (let after = 0;;) {
-      const found = await read(after).catch(skipUnreadable);
-      if (found === undefined) return;
-      const entries = this.#entriesOf(found, isTrashed);
-      if (entries.length > 0) await this.#run<"stage">({ kind: "stage", entries });
-      after = entries.at(-1)?.events.at(-1)?.id ?? after;
-      if (!found.more || this.#isStopping) return;
-    }
-  }
-
-  #entriesOf({ chain, parts, more, ended }: ChainEvents, isTrashed: boolean): IndexEntry[] {
-    return parts.map(({ name, events }, at) => ({
-      ...toIndexEntry(name, events, this.#options.isRestricted),
-      chain,
-      // Only the last part has the name that the world has now.
-      ended: at < parts.length - 1 || (isTrashed || ended === true) && !more,
-    }));
-  }
-
   async #pause(ms: number): Promise<void> {
     const { promise, resolve } = Promise.withResolvers<void>();
     const timer = setTimeout(resolve, ms);
@@ -577,22 +465,12 @@ export class ChangeIndex {
   }
 }
 
-/** The index continues without a world that cannot be read. */
-function skipUnreadable(error: unknown): undefined {
-  if (!(error instanceof StoreError) || error.code === "closed") throw error;
-}
-
 function notReady(): StoreError {
   return new StoreError("busy", "Cannot read the changes: the index is being created");
 }
 
 /** Errors after which a later attempt to read a chain or to write the index can succeed. */
 const TRANSIENT: ReadonlySet<string> = new Set(["in-use", "busy", "full"]);
-
-/** Whether the store ends: it is closed, or it has lost its data folder, which the server reports. */
-function isClosed(error: unknown): boolean {
-  return error instanceof StoreError && (error.code === "closed" || error.code === "detached");
-}
 
 function describe(error: unknown): string {
   return error instanceof Error ? error.message : String(error);

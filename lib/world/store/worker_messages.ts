@@ -14,6 +14,8 @@ import type {
   IndexedHead,
   IndexEntry,
   KeyedEvent,
+  NamedEvent,
+  NamedHead,
 } from "../changes.ts";
 import type { CursorPosition } from "../change_cursor.ts";
 import type {
@@ -375,7 +377,12 @@ export interface TrashedWorld {
 /** A job of the change index; see `ChangeFile` for the kinds with the same names. */
 export type IndexJob =
   | { readonly id: number; readonly kind: "openIndex" }
-  | { readonly id: number; readonly kind: "stage"; readonly entries: readonly IndexEntry[] }
+  | {
+    readonly id: number;
+    readonly kind: "stage";
+    readonly entries: readonly IndexEntry[];
+    readonly isFirst: boolean;
+  }
   | { readonly id: number; readonly kind: "completeIndex" }
   | {
     readonly id: number;
@@ -385,7 +392,16 @@ export type IndexJob =
   | { readonly id: number; readonly kind: "behind"; readonly heads: readonly ChainHead[] }
   | { readonly id: number; readonly kind: "vanished"; readonly names: readonly string[] }
   | { readonly id: number; readonly kind: "headOfName"; readonly name: string }
-  | { readonly id: number; readonly kind: "headOfChain"; readonly chain: string }
+  | { readonly id: number; readonly kind: "headsOfChain"; readonly chain: string }
+  | { readonly id: number; readonly kind: "lastCommon"; readonly events: readonly NamedEvent[] }
+  | {
+    readonly id: number;
+    readonly kind: "replaceEvents";
+    readonly head: NamedHead;
+    readonly keep: number;
+    readonly since: string;
+    readonly entries: readonly IndexEntry[];
+  }
   | { readonly id: number; readonly kind: "changes"; readonly query: ChangeQuery }
   | { readonly id: number; readonly kind: "keyed"; readonly key: string }
   | { readonly id: number; readonly kind: "trashed"; readonly name?: string }
@@ -451,13 +467,15 @@ export interface JobResults {
     readonly run: string;
     readonly position: CursorPosition;
   };
-  stage: undefined;
+  stage: readonly NamedHead[];
   completeIndex: CursorPosition;
   appendIndex: readonly AppendResult[];
   behind: readonly string[];
   vanished: readonly string[];
   headOfName: IndexedHead | undefined;
-  headOfChain: IndexedHead | undefined;
+  headsOfChain: readonly NamedHead[];
+  lastCommon: number;
+  replaceEvents: readonly AppendResult[] | undefined;
   changes: ChangePage;
   keyed: readonly KeyedEvent[];
   trashed: readonly TrashedWorld[];

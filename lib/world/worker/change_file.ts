@@ -6,12 +6,8 @@
  * each run of the server has its own id in its cursors, because a power loss can lose the newest rows.
  */
 
-import { DatabaseSync, type SQLInputValue, type StatementSync } from "node:sqlite";
-import {
-  CHANGE_PATH_CACHE_ENTRIES,
-  CHANGE_SCAN_STEP,
-  STAGED_EVENTS_PER_STEP,
-} from "../../limits.ts";
+import type { SQLInputValue } from "node:sqlite";
+import { CHANGE_PATH_CACHE_ENTRIES, STAGED_EVENTS_PER_STEP } from "../../limits.ts";
 import { CursorCodec, type CursorPosition, NO_RUN } from "../change_cursor.ts";
 import {
   type AppendResult,
@@ -24,47 +20,34 @@ import {
   type IndexedHead,
   type IndexEntry,
   type KeyedEvent,
+  type NamedEvent,
+  type NamedHead,
   toChainId,
   type Within,
 } from "../changes.ts";
 import { unpackEntry } from "../packed_entry.ts";
 import { tryRemove } from "../file/durable_fs.ts";
-import { assertRegularFiles } from "../file/regular_files.ts";
 import { readMark } from "../idempotency_mark.ts";
 import { StoreError } from "../store.ts";
-import {
-  collectionsOf,
-  createFilter,
-  parseJson,
-  pathKey,
-  readPayload,
-  toHead,
-} from "./change_values.ts";
+import { collectionsOf, createFilter, parseJson, pathKey, readPayload } from "./change_values.ts";
+import { deleteLaterEvents } from "./chain_rewind.ts";
+import { ChangeHeads } from "./change_heads.ts";
 import * as sql from "./change_sql.ts";
+import { firstSince, type List, type Scan, scanStep } from "./change_pages.ts";
+import { IndexDatabase, type IndexRow } from "./index_database.ts";
 
 /** File name of the change index in the data folder. */
 export const CHANGES_FILE = ".changes.db";
-
-type Row = Record<string, unknown>;
-
-/** A page that is being collected. */
-interface Scan {
-  readonly rows: Row[];
-  /** Position of the last row that was looked at. */
-  at: number;
-  isComplete: boolean;
-}
 
 /** The change index of one data folder; the file is opened at first use. */
 export class ChangeFile {
   readonly #path: string;
   readonly #run: string;
   readonly #codec: CursorCodec;
-  readonly #statements = new Map<string, StatementSync>();
+  readonly #db = new IndexDatabase();
+  readonly #heads = new ChangeHeads(this.#db);
   readonly #pathIds = new Map<string, number>();
-  /** The heads that the open transaction changes, of the chain that each name has. */
-  readonly #heads = new Map<string, IndexedHead>();
-  #db: DatabaseSync | undefined;
+  #isComplete = false;
   #last = 0;
   #latest = "";
   #isRunSaved = false;
@@ -90,10 +73,14 @@ export class ChangeFile {
    */
   open(): boolean {
     this.close();
-    if (this.#openComplete()) return true;
+    this.#isComplete = this.#openComplete();
+    if (this.#isComplete) return true;
     this.close();
     for (const end of ["", "-wal", "-shm"]) tryRemove(`${this.#path}${end}`);
-    this.#openFile().exec(sql.CREATE);
+    this.#last = 0;
+    this.#latest = "";
+    this.#db.open(this.#path, sql.SETUP);
+    this.#db.exec(sql.CREATE);
     return false;
   }
 
@@ -110,16 +97,19 @@ export class ChangeFile {
 
   /**
    * Adds events to an index that is not complete: one chain after the other, in any order. A world that is
-   * deleted or moved during that time can be read twice; each event is added once.
+   * deleted or moved during that time is read twice.
+   *
+   * @param isFirst whether the events are the first ones that were read of their chain
+   * @returns the heads of the chain if it was read before; then nothing was added
    */
-  stage(entries: readonly IndexEntry[]): void {
+  stage(entries: readonly IndexEntry[], isFirst: boolean): readonly NamedHead[] {
+    const heads = isFirst ? this.headsOfChain(entries[0]?.chain ?? "") : [];
+    if (heads.length > 0) return heads;
     this.#transact(() => {
       for (const entry of entries) {
         const { name, restricted, alsoRestricted, events, chain = "", ended = false } = entry;
         const flags = [restricted ? 1 : 0, alsoRestricted ? 1 : 0];
-        const known = this.headOfChain(chain)?.event ?? 0;
         for (const { id, timestamp, type, payload } of events) {
-          if (id <= known) continue;
           const before = this.#staged.chain === chain ? this.#staged.latest : "";
           const latest = timestamp > before ? timestamp : before;
           this.#staged = { chain, latest };
@@ -129,14 +119,15 @@ export class ChangeFile {
           );
         }
         const last = events.at(-1);
-        if (last !== undefined && last.id >= known) this.#saveHead(name, chain, last, ended);
+        if (last !== undefined) this.#heads.save(name, chain, last, ended);
       }
     });
+    return [];
   }
 
   /** Orders the staged events by time and completes the index, in steps. */
   *complete(): Generator<void, void> {
-    this.#getDb().exec(sql.INDEX_STAGED);
+    this.#db.exec(sql.INDEX_STAGED);
     let position: [string, string, number] = ["", "", 0];
     for (;;) {
       const rows = this.#all(sql.STAGED_AFTER, ...position, STAGED_EVENTS_PER_STEP);
@@ -160,8 +151,8 @@ export class ChangeFile {
       if (rows.length < STAGED_EVENTS_PER_STEP) break;
       yield;
     }
-    this.#statements.clear();
-    this.#getDb().exec(sql.COMPLETE);
+    this.#db.exec(sql.COMPLETE);
+    this.#isComplete = true;
   }
 
   /**
@@ -180,6 +171,63 @@ export class ChangeFile {
         return result;
       })
     );
+  }
+
+  /**
+   * Replaces the events of a chain after one that is kept: the folder of the world was replaced by an
+   * older copy. A number that was used is not used again.
+   *
+   * @param head the newest indexed event of the chain under its name, as the caller knows it
+   * @param keep id of the last event that is kept
+   * @param since time of the last event that both have
+   * @param entries the events after it, at least one
+   * @returns as {@link ChangeFile.append}; undefined if the index has another head now
+   */
+  replace(
+    { name, chain, event, at }: NamedHead,
+    keep: number,
+    since: string,
+    entries: readonly IndexEntry[],
+  ): AppendResult[] | undefined {
+    return this.#transact(() => {
+      const current = this.#heads.ofChainUnder(name, chain);
+      if (current?.event !== event || current.at !== at) return undefined;
+      // A name that has a world of this chain keeps its events: it is a copy.
+      const gone = this.headsOfChain(chain).filter((head) => head.ended || head.name === name);
+      const last = gone.reduce((a, b) => b.event > a.event ? b : a, { event, at });
+      const names = gone.map((head) => head.name);
+      deleteLaterEvents(
+        this.#db,
+        names,
+        { event: last.event, at: last.at, keep, since },
+        (key) => this.#findPathId(key),
+      );
+      for (const head of gone) if (head.event > keep) this.#heads.remove(head.name, chain);
+      this.#exec(sql.SAVE_RUN, this.#last + 1, this.#run);
+      this.#isRunSaved = true;
+      return entries.map((entry) => this.#appendEntry(entry));
+    });
+  }
+
+  /**
+   * Returns the id before the first of some events that is not indexed.
+   *
+   * @param events events of one chain, oldest first, at least one
+   */
+  lastCommon(events: readonly NamedEvent[]): number {
+    const first = events[0]?.id ?? 1;
+    const names = new Set(events.map(({ name }) => name));
+    const statement = this.#isComplete ? sql.EVENTS_OF_NAME : sql.STAGED_OF_NAME;
+    const known = new Set<string>();
+    for (const name of names) {
+      for (const row of this.#all(statement, name, first, events.at(-1)?.id ?? first)) {
+        known.add(`${row.event} ${row.at} ${row.type} ${row.name} ${row.payload}`);
+      }
+    }
+    const missing = events.find(({ id, timestamp, type, name, payload }) =>
+      !known.has(`${id} ${timestamp} ${type} ${name} ${payload}`)
+    );
+    return missing === undefined ? events.at(-1)?.id ?? 0 : missing.id - 1;
   }
 
   /** Returns the names whose newest event is not indexed. */
@@ -217,14 +265,17 @@ export class ChangeFile {
 
   /** Returns what the index knows about the chain that a name has, or had last. */
   headOf(name: string): IndexedHead | undefined {
-    return this.#heads.get(name) ?? toHead(this.#get(sql.SELECT_HEAD, name));
+    return this.#heads.ofName(name);
   }
 
   /** Returns what the index knows about a chain, whatever name it has. */
   headOfChain(chain: string): IndexedHead | undefined {
-    const changed = [...this.#heads.values()].filter((head) => head.chain === chain);
-    if (changed.length > 0) return changed.reduce((a, b) => b.event > a.event ? b : a);
-    return toHead(this.#get(sql.SELECT_CHAIN, chain));
+    return this.#heads.ofChain(chain);
+  }
+
+  /** Returns what the index knows about a chain under all its names, newest first. */
+  headsOfChain(chain: string): NamedHead[] {
+    return this.#heads.allOfChain(chain);
   }
 
   /**
@@ -237,11 +288,11 @@ export class ChangeFile {
     const start = this.#startOf(query);
     const lists = query.within.flatMap((part) => this.#listsOf(part));
     const scan: Scan = { rows: [], at: start, isComplete: lists.length === 0 };
-    const lowest = query.since === undefined ? 0 : this.#firstSince(query.since);
+    const lowest = query.since === undefined ? 0 : firstSince(this.#db, query.since, this.#last);
     const matches = createFilter(query);
     let left = query.maxSteps ?? Infinity;
     while (left-- > 0 && !scan.isComplete && scan.rows.length < query.limit) {
-      this.#scanStep(query, lists, scan, lowest, matches);
+      scanStep(this.#db, query, lists, scan, lowest, matches);
       yield;
     }
     const events = scan.rows.map((row) => this.#toEvent(row));
@@ -263,51 +314,8 @@ export class ChangeFile {
 
   /** Closes the file if it is open. */
   close(): void {
-    this.#statements.clear();
     this.#pathIds.clear();
-    this.#db?.close();
-    this.#db = undefined;
-  }
-
-  #scanStep(
-    { order, limit }: ChangeQuery,
-    lists: readonly List[],
-    scan: Scan,
-    lowest: number,
-    matches: (row: Row) => boolean,
-  ): void {
-    const isNewest = order === "newest";
-    const step = Math.min(CHANGE_SCAN_STEP, Math.max(limit - scan.rows.length, 64));
-    const found = new Set<number>();
-    let isShort = true;
-    let bound = isNewest ? -Infinity : Infinity;
-    for (const list of lists) {
-      const rows = this.#all(isNewest ? list.newest : list.oldest, list.key, scan.at, step);
-      for (const { seq } of rows) found.add(Number(seq));
-      if (rows.length < step) continue;
-      isShort = false;
-      // Beyond the end of a list that was cut, other lists must not be used in this step.
-      const end = Number(rows.at(-1)?.seq);
-      bound = isNewest ? Math.max(bound, end) : Math.min(bound, end);
-    }
-    const seqs = [...found].sort((a, b) => isNewest ? b - a : a - b);
-    for (const seq of seqs) {
-      if (isNewest ? seq < bound : seq > bound) break;
-      if (isNewest && seq < lowest) {
-        scan.isComplete = true;
-        return;
-      }
-      scan.at = seq;
-      if (seq < lowest) continue;
-      const row = this.#get(sql.SELECT_CHANGE, seq);
-      if (row !== undefined && matches(row)) scan.rows.push(row);
-      if (scan.rows.length === limit) {
-        // Whether more follow is known only if a later one was found.
-        scan.isComplete = isShort && seq === seqs.at(-1);
-        return;
-      }
-    }
-    scan.isComplete = isShort;
+    this.#db.close();
   }
 
   #startOf({ order, from }: ChangeQuery): number {
@@ -339,63 +347,57 @@ export class ChangeFile {
     return this.#codec.format({ seq, run: String(found?.run ?? this.#run) });
   }
 
-  /** The number of the first change from which on a change of this time or later can be found. */
-  #firstSince(since: string): number {
-    let low = 1;
-    let high = this.#last + 1;
-    while (low < high) {
-      const middle = Math.floor((low + high) / 2);
-      const found = this.#get(sql.LATEST_AT_OR_AFTER, middle);
-      if (found === undefined || String(found.latest) >= since) high = middle;
-      else low = Number(found.seq) + 1;
-    }
-    return low;
-  }
-
   #appendEntry(entry: IndexEntry): AppendResult {
     const { name, events, ended = false } = entry;
     const [first] = events;
     const last = events.at(-1);
     if (first === undefined || last === undefined) {
-      this.#endHead(name, ended, entry.chain);
+      this.#heads.end(name, ended, entry.chain);
       return 0;
     }
-    const before = this.#headBefore(entry, first, last);
+    const before = this.#headBefore(entry, first);
     if (before === undefined) return GAP;
     const next = events.find(({ id }) => id > before.event);
-    // Times never decrease in a chain: these are events of an earlier world of the name.
-    if (next !== undefined && entry.chain === undefined && next.timestamp < before.at) return GAP;
+    if (entry.chain === undefined) {
+      // Times never decrease in a chain: these are events of an earlier world of the name.
+      if (next !== undefined && next.timestamp < before.at) return GAP;
+      // Others that are known must be the same, unless the folder of the world was replaced.
+      const known = next === undefined ? last : events.findLast(({ id }) => id <= before.event);
+      if (known !== undefined && !this.#isIndexed(name, known)) return GAP;
+    }
     let seq = 0;
     for (const event of events) {
       if (event.id > before.event) seq = this.#appendEvent(entry, event);
     }
     const { from } = first.type === "world_moved" ? readPayload(first) : {};
-    if (from !== undefined && from !== name) this.#endHead(from, true, before.chain);
+    if (from !== undefined && from !== name) this.#heads.end(from, true, before.chain);
     const isNewest = last.id === before.event && last.timestamp === before.at;
-    if (next !== undefined || isNewest) this.#saveHead(name, before.chain, last, ended);
+    if (next !== undefined || isNewest) this.#heads.save(name, before.chain, last, ended);
     return seq;
   }
 
   /** The newest indexed event before the events of an entry; undefined if some are missing. */
   #headBefore(
-    { name, chain }: IndexEntry,
+    { name, chain, events }: IndexEntry,
     first: CommittedEvent,
-    last: CommittedEvent,
   ): Pick<IndexedHead, "chain" | "event" | "at"> | undefined {
-    if (chain !== undefined) return this.headOfChain(chain) ?? { chain, event: 0, at: "" };
-    if (first.id > 1 && first.hmac !== undefined) {
+    if (chain !== undefined) return this.#lastBefore(chain, name, events, first.id);
+    if (first.chain !== undefined) {
       // A restored world: its name can have had another chain.
-      const chainHead = this.headOfChain(first.hmac);
+      const chainHead = this.headOfChain(first.chain);
       return chainHead && first.id <= chainHead.event + 1 ? chainHead : undefined;
     }
     const head = this.headOf(name);
     if (first.id === 1) {
       const id = toChainId(first.hmac ?? "", name);
-      return this.#headOfChainUnder(name, id) ?? { chain: id, event: 0, at: "" };
+      return this.#heads.ofChainUnder(name, id) ?? { chain: id, event: 0, at: "" };
     }
     if (head !== undefined && !head.ended) return first.id <= head.event + 1 ? head : undefined;
     // The events of a deleted world were read from its chain before.
-    if (head !== undefined && last.id <= head.event && last.timestamp <= head.at) return head;
+    const last = events.at(-1);
+    const isRead = head !== undefined && last !== undefined && last.id <= head.event &&
+      last.timestamp <= head.at;
+    if (isRead) return head;
     // The chain moved here from another name.
     const { from } = readPayload(first);
     const source = from === undefined ? undefined : this.headOf(from);
@@ -404,44 +406,18 @@ export class ChangeFile {
     return isSource ? source : undefined;
   }
 
-  /** Saves the head of a name when the transaction commits: once, however many events it has. */
-  #saveHead(name: string, chain: string, { id, timestamp }: CommittedEvent, ended: boolean): void {
-    this.#setHead(name, { chain, event: id, at: timestamp, ended });
+  /** The last of some events of a chain that is indexed, or the event before them. */
+  #lastBefore(chain: string, name: string, events: readonly CommittedEvent[], first: number) {
+    const highest = this.headOfChain(chain);
+    // Under another name the index can have other events with these ids: the world was copied.
+    const event = highest === undefined || highest.event < first
+      ? first - 1
+      : this.lastCommon(events.map((event) => ({ ...event, name })));
+    return { chain, event, at: highest?.event === event ? highest.at : "" };
   }
 
-  /** Changes the head of a name that keeps its chain. */
-  #endHead(name: string, ended: boolean, chain?: string): void {
-    const head = chain === undefined ? this.headOf(name) : this.#headOfChainUnder(name, chain);
-    if (head !== undefined) this.#setHead(name, { ...head, ended });
-  }
-
-  #setHead(name: string, head: IndexedHead): void {
-    const current = this.headOf(name);
-    if (current === undefined || current.chain === head.chain) {
-      this.#heads.set(name, head);
-    } else if (head.ended && !current.ended) {
-      this.#writeHead(name, head); // an earlier world of the name
-    } else {
-      this.#writeHead(name, { ...current, ended: true });
-      this.#heads.set(name, head);
-    }
-  }
-
-  #headOfChainUnder(name: string, chain: string): IndexedHead | undefined {
-    const changed = this.#heads.get(name);
-    if (changed?.chain === chain) return changed;
-    return toHead(this.#get(sql.SELECT_HEAD_OF_CHAIN, name, chain));
-  }
-
-  #writeHeads(): void {
-    for (const [name, head] of this.#heads) this.#writeHead(name, head);
-    this.#heads.clear();
-  }
-
-  #writeHead(name: string, { chain, event, at, ended }: IndexedHead): void {
-    const flag = ended ? 1 : 0;
-    const updated = this.#prepared(sql.UPDATE_HEAD).run(event, at, flag, name, chain);
-    if (updated.changes === 0) this.#exec(sql.SAVE_HEAD, name, chain, event, at, flag);
+  #isIndexed(name: string, { id, timestamp, type, payload }: CommittedEvent): boolean {
+    return this.#get(sql.IS_INDEXED, name, id, timestamp, type, payload) !== undefined;
   }
 
   #appendEvent(
@@ -509,7 +485,7 @@ export class ChangeFile {
     return Number(found);
   }
 
-  #toEvent(row: Row): IndexedEvent {
+  #toEvent(row: IndexRow): IndexedEvent {
     const also = row.also === null ? {} : { also: String(row.also) };
     return {
       cursor: this.#cursorOf(Number(row.seq)),
@@ -525,37 +501,28 @@ export class ChangeFile {
   /** Runs a function in one transaction; if it throws, nothing has changed. */
   #transact<T>(change: () => T): T {
     const before = { last: this.#last, latest: this.#latest, isRunSaved: this.#isRunSaved };
-    this.#exec("BEGIN IMMEDIATE");
     try {
-      const result = change();
-      this.#writeHeads();
-      this.#exec("COMMIT");
-      return result;
+      return this.#db.transact(change, () => this.#heads.write());
     } catch (error) {
-      if (this.#db?.isTransaction) this.#db.exec("ROLLBACK");
       this.#last = before.last;
       this.#latest = before.latest;
       this.#isRunSaved = before.isRunSaved;
       this.#pathIds.clear();
-      this.#heads.clear();
+      this.#heads.reset();
       throw error;
     }
-  }
-
-  #openFile(): DatabaseSync {
-    assertRegularFiles(this.#path);
-    const db = this.#db = new DatabaseSync(this.#path);
-    db.exec(sql.SETUP);
-    return db;
   }
 
   /** Opens the file; false if it is damaged or not complete. */
   #openComplete(): boolean {
     try {
-      this.#openFile();
+      this.#db.open(this.#path, sql.SETUP);
       if (Number(this.#get(sql.SCHEMA_VERSION)?.user_version) !== sql.INDEX_VERSION) return false;
+      if (this.#get(sql.HAS_HEAD_HMAC) === undefined) this.#db.exec(sql.ADD_HEAD_HMAC);
       const last = this.#get(sql.LAST_CHANGE);
-      this.#last = Number(last?.seq ?? 0);
+      // The newest changes can have been replaced.
+      const lowest = Number(this.#get(sql.LAST_RUN)?.first ?? 1) - 1;
+      this.#last = Math.max(Number(last?.seq ?? 0), lowest);
       this.#latest = String(last?.latest ?? "");
       return true;
     } catch {
@@ -563,37 +530,15 @@ export class ChangeFile {
     }
   }
 
-  #getDb(): DatabaseSync {
-    if (this.#db === undefined) throw new Error("the change index is not open");
-    return this.#db;
+  #get(statement: string, ...values: SQLInputValue[]): IndexRow | undefined {
+    return this.#db.get(statement, ...values);
   }
 
-  #get(statement: string, ...values: SQLInputValue[]): Row | undefined {
-    return this.#prepared(statement).get(...values);
-  }
-
-  #all(statement: string, ...values: SQLInputValue[]): Row[] {
-    return this.#prepared(statement).all(...values);
+  #all(statement: string, ...values: SQLInputValue[]): IndexRow[] {
+    return this.#db.all(statement, ...values);
   }
 
   #exec(statement: string, ...values: SQLInputValue[]): void {
-    this.#prepared(statement).run(...values);
+    this.#db.run(statement, ...values);
   }
-
-  #prepared(statement: string): StatementSync {
-    let found = this.#statements.get(statement);
-    if (found === undefined) {
-      found = this.#getDb().prepare(statement);
-      this.#statements.set(statement, found);
-    }
-    return found;
-  }
-}
-
-/** A sorted list of changes in the index: of a collection, or of a name. */
-interface List {
-  readonly key: SQLInputValue;
-  /** Statements that read at most a number of entries before or after a position. */
-  readonly newest: string;
-  readonly oldest: string;
 }

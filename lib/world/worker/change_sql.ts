@@ -39,6 +39,7 @@ CREATE TABLE heads (
   event INTEGER NOT NULL,
   at TEXT NOT NULL,
   ended INTEGER NOT NULL,
+  hmac TEXT NOT NULL DEFAULT '',
   PRIMARY KEY (name, chain)
 ) WITHOUT ROWID;
 CREATE INDEX heads_of_chain ON heads (chain);
@@ -87,6 +88,21 @@ export const SELECT_CHANGE =
 /** Reads the first change at or after a position, with the latest time of all changes up to it. */
 export const LATEST_AT_OR_AFTER =
   `SELECT seq, latest FROM changes WHERE seq >= ? ORDER BY seq LIMIT 1`;
+/** Reads events of a name by their ids in their chains, newest first. */
+export const EVENTS_OF_NAME = `SELECT seq, name, event, at, type, payload, also FROM changes
+   WHERE name = ? AND event BETWEEN ? AND ? ORDER BY seq DESC`;
+/** Reads whether an event of a name is indexed. */
+export const IS_INDEXED = `SELECT seq FROM changes
+   WHERE name = ? AND event = ? AND at = ? AND type = ? AND payload = ? ORDER BY seq DESC LIMIT 1`;
+/** Reads events of a name while the index is created. */
+export const STAGED_OF_NAME = `SELECT name, event, at, type, payload FROM staged
+   WHERE name = ? AND event BETWEEN ? AND ?`;
+/** Deletes a change. */
+export const DELETE_CHANGE = `DELETE FROM changes WHERE seq = ?`;
+/** Deletes a change from the list of a collection. */
+export const DELETE_BELOW = `DELETE FROM below WHERE path = ? AND seq = ?`;
+/** Deletes a change with an idempotency key. */
+export const DELETE_KEY = `DELETE FROM keys WHERE key = ? AND seq = ?`;
 /** Adds a change to the list of a collection. */
 export const INSERT_BELOW = `INSERT INTO below (path, seq) VALUES (?, ?)`;
 /** Adds a change with an idempotency key. */
@@ -115,20 +131,30 @@ export const INSERT_PATH = `INSERT INTO paths (path) VALUES (?) RETURNING id`;
 /** Reads the id of a path. */
 export const SELECT_PATH = `SELECT id FROM paths WHERE path = ?`;
 /** Reads the newest indexed event of a name: of the chain that it has, or had last. */
-export const SELECT_HEAD = `SELECT chain, event, at, ended FROM heads WHERE name = ?
+export const SELECT_HEAD = `SELECT chain, event, at, ended, hmac FROM heads WHERE name = ?
    ORDER BY ended, at DESC, event DESC LIMIT 1`;
 /** Reads the newest indexed event of a chain under one of its names. */
 export const SELECT_HEAD_OF_CHAIN =
-  `SELECT chain, event, at, ended FROM heads WHERE name = ? AND chain = ?`;
+  `SELECT chain, event, at, ended, hmac FROM heads WHERE name = ? AND chain = ?`;
 /** Reads the newest indexed event of a chain. */
 export const SELECT_CHAIN =
-  `SELECT chain, event, at, ended FROM heads WHERE chain = ? ORDER BY event DESC LIMIT 1`;
+  `SELECT chain, event, at, ended, hmac FROM heads WHERE chain = ? ORDER BY event DESC LIMIT 1`;
+/** Reads the newest indexed events of a chain under all its names, newest first. */
+export const HEADS_OF_CHAIN =
+  `SELECT name, chain, event, at, ended, hmac FROM heads WHERE chain = ? ORDER BY event DESC`;
 /** Updates the newest indexed event of a chain that keeps its name. */
 export const UPDATE_HEAD =
-  `UPDATE heads SET event = ?, at = ?, ended = ? WHERE name = ? AND chain = ?`;
+  `UPDATE heads SET event = ?, at = ?, ended = ?, hmac = ? WHERE name = ? AND chain = ?`;
 /** Saves the newest indexed event of a name. */
-export const SAVE_HEAD = `INSERT OR REPLACE INTO heads (name, chain, event, at, ended)
-   VALUES (?, ?, ?, ?, ?)`;
+export const SAVE_HEAD = `INSERT OR REPLACE INTO heads (name, chain, event, at, ended, hmac)
+   VALUES (?, ?, ?, ?, ?, ?)`;
+/** Deletes the newest indexed event of a chain under one of its names. */
+export const DELETE_HEAD = `DELETE FROM heads WHERE name = ? AND chain = ?`;
+/** Reads whether \`heads\` has the HMACs, which earlier versions did not save. */
+export const HAS_HEAD_HMAC =
+  `SELECT 1 AS found FROM pragma_table_info('heads') WHERE name = 'hmac'`;
+/** Adds the HMACs to \`heads\`; an empty one is not known. */
+export const ADD_HEAD_HMAC = `ALTER TABLE heads ADD COLUMN hmac TEXT NOT NULL DEFAULT ''`;
 /** Reads the names that had a world. */
 export const OPEN_HEADS = `SELECT name FROM heads WHERE ended = 0`;
 /** Saves that the world of an entry of the trash is indexed. */
@@ -137,5 +163,7 @@ export const SAVE_BIN = `INSERT OR IGNORE INTO bins (id) VALUES (?)`;
 export const SELECT_BIN = `SELECT id FROM bins WHERE id = ?`;
 /** Saves the first change of a run. */
 export const SAVE_RUN = `INSERT OR REPLACE INTO runs (first, run) VALUES (?, ?)`;
+/** Reads the highest first change of a run: each lower number was used. */
+export const LAST_RUN = `SELECT max(first) AS first FROM runs`;
 /** Reads the run that published a change. */
 export const RUN_OF = `SELECT run FROM runs WHERE first <= ? ORDER BY first DESC LIMIT 1`;

@@ -57,11 +57,12 @@ export function toHead(
   row: Readonly<Record<string, unknown>> | undefined,
 ): IndexedHead | undefined {
   if (row === undefined) return undefined;
-  const { chain, event, at, ended } = row;
+  const { chain, event, at, ended, hmac } = row;
   return {
     chain: String(chain),
     event: Number(event),
     at: String(at),
+    hmac: String(hmac),
     ended: Number(ended) === 1,
   };
 }

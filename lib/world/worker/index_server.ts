@@ -33,9 +33,11 @@ const INDEX_FILE_JOBS: ReadonlySet<string> = new Set<IndexJob["kind"]>([
   "appendIndex",
   "behind",
   "changes",
-  "headOfChain",
   "headOfName",
+  "headsOfChain",
   "keyed",
+  "lastCommon",
+  "replaceEvents",
   "saveBin",
   "vanished",
 ]);
@@ -88,7 +90,7 @@ export function serveIndex(port: StorePort, { data, key, identity }: WorkerSetup
         return { isComplete, run: runId, position: file.position };
       }
       case "stage":
-        return void file.stage(job.entries);
+        return file.stage(job.entries, job.isFirst);
       case "completeIndex":
         return turns.run(file.complete()).then(() => file.position);
       case "appendIndex":
@@ -99,8 +101,12 @@ export function serveIndex(port: StorePort, { data, key, identity }: WorkerSetup
         return file.vanished(job.names);
       case "headOfName":
         return file.headOf(job.name);
-      case "headOfChain":
-        return file.headOfChain(job.chain);
+      case "headsOfChain":
+        return file.headsOfChain(job.chain);
+      case "lastCommon":
+        return file.lastCommon(job.events);
+      case "replaceEvents":
+        return file.replace(job.head, job.keep, job.since, job.entries);
       case "changes":
         return turns.run(file.page(job.query));
       case "keyed":

@@ -476,6 +476,6 @@ function toRecord(
 
 /** Adds the id of the chain to the first event, because the name can have had another chain. */
 function withChain(result: WriteResult, chain: string): WriteResult {
-  const events = result.events.map((event, at) => at === 0 ? { ...event, hmac: chain } : event);
+  const events = result.events.map((event, at) => at === 0 ? { ...event, chain } : event);
   return { ...result, events };
 }

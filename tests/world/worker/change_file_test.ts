@@ -1,4 +1,5 @@
 import { assert, assertEquals, assertThrows } from "../../support/assert.ts";
+import { DatabaseSync } from "node:sqlite";
 import {
   type ChangeQuery,
   type CommittedEvent,
@@ -197,11 +198,12 @@ Deno.test("ChangeFile.append() accepts events of a deleted world that were read 
     const again = [entry("home/a", [event(1)]), entry("home/a", late, { ended: true })];
     assertEquals(file.append(again), [0, 0]);
     assertEquals(idsOf(read(file)), ["home/a 1", "home/a 2", "home/a 3"]);
-    assertEquals(file.headOf("home/a"), { chain, event: 3, at: late[1]?.timestamp, ended: true });
+    const head = { chain, event: 3, at: late[1]?.timestamp, ended: true, hmac: "" };
+    assertEquals(file.headOf("home/a"), head);
     file.close();
   }));
 
-Deno.test("ChangeFile.stage() adds each event once, in the order of its chain", () =>
+Deno.test("ChangeFile.stage() orders the events of a chain, and tells of one that was read before", () =>
   withTempFolder((data) => {
     const file = new ChangeFile(data, "k", RUN);
     assertEquals(file.open(), false);
@@ -210,11 +212,71 @@ Deno.test("ChangeFile.stage() adds each event once, in the order of its chain", 
     // The clock stepped back; the world was moved in the same millisecond, and then deleted.
     const before = entry("home/z", [event(1, at(5)), event(2, at(3))], { chain });
     const moved = entry("home/a", [event(3, at(3))], { chain });
-    file.stage([before, { ...moved, ended: false }]);
-    file.stage([{ ...before, ended: true }, { ...moved, ended: true }]);
-    file.stage([entry("home/b", [event(1, at(4))], { chain: toChainId("first", "home/b") })]);
+    const other = entry("home/b", [event(1, at(4))], { chain: toChainId("first", "home/b") });
+    assertEquals(file.stage([before], true), []);
+    assertEquals(file.stage([{ ...moved, ended: true }], false), []);
+    const heads = file.stage([before, moved], true);
+    assertEquals(heads.map(({ name, event }) => [name, event]), [["home/a", 3], ["home/z", 2]]);
+    assertEquals(file.stage([other], true), []);
     [...file.complete()];
     assertEquals(idsOf(read(file)), ["home/b 1", "home/z 1", "home/z 2", "home/a 3"]);
-    assertEquals(file.headOfChain(chain), { chain, event: 3, at: at(3).timestamp, ended: true });
+    const head = { chain, event: 3, at: at(3).timestamp, ended: true, hmac: "" };
+    assertEquals(file.headOfChain(chain), head);
+    file.close();
+  }));
+
+Deno.test("ChangeFile.replace() removes the later events of a chain from all lists, and uses no number again", () =>
+  withTempFolder((data) => {
+    let file = openFile(data);
+    const chain = toChainId("first", "home/a");
+    const key = "k".repeat(22);
+    const keyed = { payload: JSON.stringify({ by: "T2", idem: `${key}.${"m".repeat(22)}` }) };
+    file.append([
+      entry("home/a", [event(1), event(2)]),
+      entry("home/b", [event(1, { hmac: "b" })]),
+      entry("home/a", [event(3, keyed), event(4, { hmac: "four" })]),
+    ]);
+    const head = file.headsOfChain(chain)[0];
+    if (head === undefined) throw new Error("no head");
+    const used = new Set(read(file).events.map(({ cursor }) => cursor));
+    const other = entry("home/a", [event(3, { hmac: "other" })], { chain });
+    const since = event(2).timestamp;
+    assertEquals(file.replace({ ...head, event: 3 }, 2, since, [other]), undefined);
+    assertEquals(idsOf(read(file)).length, 5);
+    assertEquals(file.replace(head, 2, since, [other]), [6]);
+    const expected = ["home/a 1", "home/a 2", "home/b 1", "home/a 3"];
+    const within = [{ name: "home/a", part: "exact", restricted: false }] as const;
+    assertEquals(idsOf(read(file)), expected);
+    assertEquals(idsOf(read(file, { within })), ["home/a 1", "home/a 2", "home/a 3"]);
+    assertEquals(file.keyed(key), []);
+    assertEquals(file.headOf("home/a")?.hmac, "other");
+    // All changes after a position are gone, also the one with the highest number.
+    const last = file.headsOfChain(chain)[0];
+    if (last === undefined) throw new Error("no head");
+    assertEquals(file.replace(last, 1, since, [entry("home/c", [], { chain })]), [0]);
+    assertEquals(idsOf(read(file)), ["home/a 1", "home/b 1"]);
+    file.close();
+    file = openFile(data, "0000000b");
+    file.append([entry("home/b", [event(2)])]);
+    const { events } = read(file);
+    assertEquals(events.map(({ id, cursor }) => [id, used.has(cursor)]).at(-1), [2, false]);
+    for (const cursor of used) read(file, { from: cursor });
+    file.close();
+  }));
+
+Deno.test("ChangeFile.open() keeps the cursors of an index without HMACs", () =>
+  withTempFolder((data) => {
+    let file = openFile(data);
+    file.append([entry("home/a", [event(1)])]);
+    const { cursor } = file;
+    file.close();
+    using db = new DatabaseSync(`${data}/${CHANGES_FILE}`);
+    db.exec("ALTER TABLE heads DROP COLUMN hmac");
+    db.close();
+    file = openFile(data, "0000000b");
+    assertEquals(file.headOf("home/a")?.hmac, "");
+    file.append([entry("home/a", [event(2, { hmac: "two" })])]);
+    assertEquals(file.headOf("home/a")?.hmac, "two");
+    assertEquals(idsOf(read(file, { from: cursor })), ["home/a 2"]);
     file.close();
   }));

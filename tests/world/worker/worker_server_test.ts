@@ -182,7 +182,7 @@ Deno.test("serveStore() as the index appends and reads changes, also of worlds i
     const [part] = chain.parts;
     assertEquals([part?.name, part?.events.length, chain.more], [SAMPLE_NAME, 1, true]);
     const entries = chain.parts.map((part) => ({ ...part, restricted: false, chain: chain.chain }));
-    await ask({ kind: "stage", entries });
+    await ask({ kind: "stage", entries, isFirst: true });
     await ask({ kind: "completeIndex" });
     await ask({ kind: "saveBin", bin: "x" });
     assertEquals(await ask({ kind: "unknownTrash" }), []);

@@ -30,7 +30,7 @@ export function showCollection(main, { name }, { signal, showError }) {
   const empty = h(
     "p",
     { class: "empty-line", hidden: true },
-    "Empty. Worlds that are written below this path appear here at once.",
+    "Empty. Create something with New, or drop files here.",
   );
   const changed = new Set();
   const selection = new Selection(drawSelection);

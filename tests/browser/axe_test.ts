@@ -59,6 +59,18 @@ Deno.test("the shell violates no rule of axe-core", async (t) => {
           await page.getByText(text).first().waitFor();
           violations.push(...await check(page, path));
         }
+        await page.goto(`${server.url}/home/`);
+        await page.getByRole("button", { name: "New", exact: true }).click();
+        await page.getByRole("menuitem", { name: "Note" }).waitFor();
+        violations.push(...await check(page, "the menu New"));
+        await page.getByRole("menuitem", { name: "Note" }).click();
+        await page.getByLabel("Name", { exact: true }).waitFor();
+        violations.push(...await check(page, "the dialog for a new note"));
+        await page.keyboard.press("Escape");
+        await page.getByLabel("Select code.ts").check();
+        await page.getByRole("button", { name: "Actions for code.ts" }).click();
+        await page.getByRole("menuitem", { name: "Copy link" }).waitFor();
+        violations.push(...await check(page, "a selection and the menu of a row"));
         await page.goto(`${server.url}/home/code.ts`);
         await page.getByText("verified").waitFor();
         await page.keyboard.press("e");

@@ -124,6 +124,15 @@ Deno.test("the shell creates and manages worlds", async (t) => {
       await page.waitForURL(`${url}/home/move/final.md`);
       await page.getByText("version 3", { exact: true }).waitFor();
       await page.getByRole("button", { name: "Show v1" }).waitFor();
+      await page.getByRole("button", { name: "Undo" }).click();
+      await page.waitForURL(`${url}/home/move/draft.txt`);
+      await page.getByText("version 4", { exact: true }).waitFor();
+      await page.getByRole("button", { name: "More", exact: true }).press("Enter");
+      await page.getByRole("menuitem", { name: "Rename or move…" }).waitFor();
+      await page.keyboard.press("Enter");
+      await page.getByLabel("New path").fill("/home/move/final.md");
+      await page.keyboard.press("Enter");
+      await page.waitForURL(`${url}/home/move/final.md`);
       assertEquals(await status("/home/move/draft.txt"), 404);
       assertEquals(messages.filter((line) => !line.includes("412")), []);
       await page.context().close();
@@ -156,6 +165,12 @@ Deno.test("the shell creates and manages worlds", async (t) => {
         assertEquals(await read("/home/other/b (2).txt"), "b.txt");
         assertEquals(await read("/home/other/c (2).txt"), "c.txt");
         assertEquals(await read("/home/other/sub/e.txt"), "sub/e.txt");
+        await page.getByRole("button", { name: "Undo" }).click();
+        await page.getByText("2 worlds and 1 collection moved back").waitFor();
+        await page.getByText("5 entries").waitFor();
+        assertEquals(await read("/home/many/b.txt"), "b.txt");
+        assertEquals(await read("/home/many/sub/e.txt"), "sub/e.txt");
+        assertEquals(await status("/home/other/b%20(2).txt"), 404);
         assertEquals(messages.filter((line) => !line.includes("412")), []);
         await page.context().close();
       },
@@ -187,6 +202,30 @@ Deno.test("the shell creates and manages worlds", async (t) => {
       await page.keyboard.press("Escape");
       await page.locator(".selection").waitFor({ state: "hidden" });
       assertEquals(await read("/home/keys/renamed"), "d");
+      assertEquals(messages, []);
+      await page.context().close();
+    });
+
+    await t.step("a world that is a collection too moves as a whole, or without it", async () => {
+      await server.put("/home/both/x", "the world");
+      await server.put("/home/both/x/below", "below");
+      const { page, messages } = await openSignedIn("/home/both/");
+      const rename = async (from: string, to: string, isWhole: boolean) => {
+        await page.getByRole("button", { name: `Actions for ${from}` }).click();
+        await page.getByRole("menuitem", { name: "Rename or move…" }).click();
+        await page.getByLabel("Also everything below it").setChecked(isWhole);
+        await page.getByLabel("New path").fill(to);
+        await page.keyboard.press("Enter");
+        await page.getByText(`is now ${to}`).waitFor();
+      };
+      await rename("x", "/home/both/y", true);
+      assertEquals(await read("/home/both/y"), "the world");
+      assertEquals(await read("/home/both/y/below"), "below");
+      assertEquals(await status("/home/both/x/below"), 404);
+      await page.getByRole("link", { name: "y/, also a collection" }).waitFor();
+      await rename("y", "/home/both/z", false);
+      assertEquals(await read("/home/both/z"), "the world");
+      assertEquals(await read("/home/both/y/below"), "below");
       assertEquals(messages, []);
       await page.context().close();
     });

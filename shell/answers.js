@@ -59,7 +59,10 @@ export const readRows = list(record(ROW_MEMBERS, "name"));
 /** The routes of `/bin`. */
 export const readRoutes = list(record({ ...ROW_MEMBERS, route: path }, "route"));
 /** `/proc/status`. */
-export const readStatus = record({ version: text, uptime: number, max_body: number }, "uptime");
+export const readStatus = record(
+  { version: text, uptime: number, max_body: number, worlds: number, plugins: number },
+  "uptime",
+);
 /** `/auth/whoami`. */
 export const readCaller = record({
   tier: text,
@@ -83,20 +86,59 @@ const REQUEST_MEMBERS = {
   fallback: flag,
   fault: text,
 };
+const HEALTH = record({
+  state: text,
+  reason: text,
+  requests: number,
+  waiting: number,
+  served: number,
+  refused: number,
+  crashes: number,
+  resident_kib: number,
+  limits: record({
+    resident_kib: number,
+    requests: number,
+    waiting: number,
+    answer_ms: number,
+  }),
+  limits_reached: dictionary(number),
+});
 /** `/lib/<name>/state`, and with `?asks` what the source requests. */
 export const readPluginState = record({
   ...REQUEST_MEMBERS,
   state: text,
   up: flag,
-  health: record({
-    state: text,
-    reason: text,
-    requests: number,
-    crashes: number,
-    resident_kib: number,
-  }),
+  health: HEALTH,
   asks: record({ ...REQUEST_MEMBERS, digest: text }, "digest"),
 });
+
+/** `/proc/plugins`. */
+export const readPlugins = list(
+  record(
+    { ...REQUEST_MEMBERS, name: text, state: text, version: number, up: flag, health: HEALTH },
+    "name",
+  ),
+);
+
+/** The members of an event that the shell uses. */
+const PAYLOAD = record({
+  by: text,
+  op: text,
+  from: text,
+  to: text,
+  from_version: number,
+  version_after: number,
+});
+/** `/proc/log/`. */
+export const readChanges = list(
+  record(
+    { cursor: text, name: text, id: number, timestamp: text, type: text, payload: PAYLOAD },
+    "name",
+    "timestamp",
+    "type",
+    "payload",
+  ),
+);
 
 /**
  * The rows of any response whose entries all are rows, as those of `/dev`, `/mnt` and `/bin`;

@@ -1,34 +1,52 @@
 /**
- * The home page: the tree with counts, recent changes, and the state of the server. Everything is read
- * from public paths of the server.
+ * The home page: what this server is, what can be done here, the newest changes, the tree, and the
+ * state of the server. Each request answers in the same time whatever the number of worlds is, and all
+ * of them are among the first answers (`lib/server/first_answers.ts`).
  */
 
-import { readCaller, readRoutes, readRows, readStatus, requestAnswer } from "./answers.js";
-import { h } from "./dom.js";
-import { ago, count, duration } from "./format.js";
-import { NAMESPACES, pathOf } from "./place.js";
+import { openAgentAccess } from "./agent_access.js";
+import { readCaller, readStatus, requestAnswer } from "./answers.js";
+import { noteError } from "./chrome.js";
+import { button, fill, h } from "./dom.js";
+import { duration } from "./format.js";
+import { newMenu } from "./new_world.js";
+import { pathOf } from "./place.js";
 import { pluginsPart } from "./plugins_part.js";
+import { recentChanges } from "./recent_changes.js";
 import { follow } from "./stream.js";
-import { tree } from "./tree.js";
+import { branch } from "./tree.js";
 
-const RECENT = 12;
 const ABOUT = {
   home: "your worlds",
   etc: "configuration",
-  usr: "skills, renderers, documents",
+  usr: "skills, documents, interface",
   var: "logs and caches",
   boot: "startup, for T3",
   lib: "plugins",
 };
+const DOCUMENTS = {
+  "Tour": "/usr/share/doc/tour.md",
+  "HTTP": "/usr/share/doc/http.md",
+  "Agents": "/usr/lib/skills/elastik.md",
+  "Plugins": "/usr/share/doc/plugins.md",
+  "All documents": "/usr/share/doc/index.md",
+};
+/** Time between updates while many changes arrive. */
+const UPDATE_MS = 1000;
+/** The event of a plugin's state comes before the routes of the plugin change. */
+const PLUGINS_DELAY_MS = 300;
 
 /** Shows the page and follows all changes. */
 export async function showHome(main, _place, { signal, showError }) {
-  const [worlds, status, routes, devices, mounts] = await Promise.all([
-    requestAnswer("/proc/worlds", readRows, { signal }),
-    requestAnswer("/proc/status", readStatus, { signal }),
-    requestAnswer("/bin", readRoutes, { signal }),
-    requestPluginRows("/dev/", signal),
-    requestPluginRows("/mnt/", signal),
+  const recent = recentChanges(signal);
+  const plugins = pluginsPart(signal);
+  const server = serverFacts(signal);
+  const tree = Object.entries(ABOUT).map(([name, about]) => branch(name, about, signal));
+  const [last] = await Promise.all([
+    recent.update(),
+    plugins.update(),
+    server.update(),
+    ...tree.map(({ ready }) => ready),
   ]).catch(async (error) => {
     // A capability that cannot read all of this starts at its prefix.
     const { prefix } = error.status === 403
@@ -38,145 +56,130 @@ export async function showHome(main, _place, { signal, showError }) {
     dispatchEvent(new CustomEvent("shell:go", { detail: `${pathOf(prefix.slice(1))}/` }));
     return [];
   });
-  if (signal.aborted || worlds === undefined) return;
-  const byName = new Map(worlds.map((world) => [world.name, world]));
-  const recent = h("ul", { class: "recent" });
-  const spaces = h("div", { class: "spaces" });
-  const total = h("dd", {});
-  const active = h("dd", {});
-
-  function drawTree() {
-    total.textContent = String(byName.size);
-    spaces.replaceChildren(
-      ...NAMESPACES.toSorted(byUse).map((space) => tree(space, ABOUT[space], byName)),
-    );
-  }
-  function drawRecent(changed) {
-    const newest = [...byName.values()]
-      .filter(({ layer }) => layer !== "lower")
-      .sort((a, b) => a.updated_at < b.updated_at ? 1 : -1)
-      .slice(0, RECENT);
-    recent.replaceChildren(...newest.map((world) => changeRow(world, world.name === changed)));
-    if (newest.length === 0) {
-      recent.append(h("li", { class: "empty-line" }, "No changes yet. Write a world below /home."));
-    }
-  }
-
-  const plugins = pluginsPart(signal);
-  function drawPlugins() {
-    const found = [...byName.values()].filter(({ name }) => name.startsWith("lib/"));
-    active.textContent = String(found.filter(({ state }) => state === "active").length);
-    plugins.draw(found);
-  }
-
-  let treeTimer = 0;
-  let pluginsTimer = 0;
-  function onEvent({ type, data }) {
-    if (type === "list") return;
-    // The event of a state comes before the routes of the plugin change.
-    if (data.name.startsWith("lib/")) {
-      clearTimeout(pluginsTimer);
-      pluginsTimer = setTimeout(drawPlugins, 300);
-    }
-    const known = byName.has(data.name);
-    if (type === "delete") byName.delete(data.name);
-    else byName.set(data.name, { ...data, layer: data.version === 0 ? "lower" : "upper" });
-    drawRecent(data.name);
-    if (known && type !== "delete") return;
-    clearTimeout(treeTimer);
-    treeTimer = setTimeout(drawTree, 100);
-  }
-
-  drawTree();
-  drawRecent();
-  drawPlugins();
+  if (signal.aborted || last === undefined) return;
   main.replaceChildren(
     h(
       "div",
       { class: "home" },
-      h("h1", { class: "unseen" }, "elastik"),
-      h("section", { class: "card changes" }, h("h2", {}, "Recent changes"), recent),
-      h("section", { class: "card places" }, h("h2", {}, "Tree"), spaces),
+      intro(),
+      h(
+        "section",
+        { class: "card changes" },
+        h("h2", {}, h("a", { href: "/proc/log/" }, "Recent changes")),
+        recent.node,
+      ),
+      h(
+        "section",
+        { class: "card places" },
+        h("h2", {}, "Tree"),
+        h("ul", { class: "spaces" }, tree.map(({ node }) => node)),
+      ),
       h(
         "section",
         { class: "card machine" },
         h("h2", {}, "Server"),
-        h(
-          "dl",
-          {},
-          fact("version", status.version),
-          fact("up for", duration(status.uptime)),
-          h("div", {}, h("dt", {}, "worlds"), total),
-          h("div", {}, h("dt", {}, "active plugins"), active),
-        ),
-        h(
-          "div",
-          { class: "part" },
-          h("h3", {}, h("a", { href: "/lib/" }, "Plugins")),
-          plugins.node,
-        ),
-        part(
-          "Devices",
-          "/dev/",
-          devices.map(({ name, description }) => item(pathOf(`dev/${name}`), name, description)),
-        ),
-        part(
-          "Mounts",
-          "/mnt/",
-          mounts.map(({ name, description }) =>
-            item(`${pathOf(`mnt/${name}`)}/`, name, description)
-          ),
-        ),
-        part("Routes", "/bin", [
-          h("li", {}, h("a", { href: "/bin" }, count(routes.length, "route"))),
-        ]),
+        server.node,
+        plugins.node,
+        h("div", { class: "part" }, h("h3", {}, h("a", { href: "/bin" }, "All routes"))),
       ),
     ),
   );
-  follow("/stream/?brief", { signal, onEvent, onError: showError });
-}
 
-/** The listing of a folder that a plugin may answer: whatever it answers, the page is shown. */
-function requestPluginRows(path, signal) {
-  return requestAnswer(path, (value) => readRows(value) ?? [], { signal }).catch((error) => {
-    if (error.status === 401 || error.status === 403 || signal.aborted) throw error;
-    return [];
+  let cursor = last;
+  const updateChanges = throttled(UPDATE_MS, signal, async () => {
+    cursor = await recent.update().catch(reportOnce) ?? cursor;
+    await server.update().catch(reportOnce);
+  });
+  const updatePlugins = throttled(PLUGINS_DELAY_MS, signal, async () => {
+    await plugins.update().catch(reportOnce);
+    await server.update().catch(reportOnce);
+  }, PLUGINS_DELAY_MS);
+  /** The stream has sent a listing: events may have been missed. */
+  async function updateAll() {
+    const newest = await recent.update().catch(reportOnce);
+    if (newest === undefined || newest === cursor) return;
+    cursor = newest;
+    for (const { reload } of tree) reload();
+    updatePlugins();
+  }
+  let isReported = false;
+  /** The stream reports a connection that is lost; other errors are shown once. */
+  function reportOnce(error) {
+    if (signal.aborted || isReported || !error.status) return;
+    isReported = true;
+    noteError(error);
+  }
+
+  follow("/stream/?brief", {
+    signal,
+    last,
+    onEvent({ type, data }) {
+      if (type === "list") {
+        updateAll();
+        return;
+      }
+      updateChanges();
+      for (const { changed } of tree) changed(data.name, type === "delete");
+      if (data.name.startsWith("lib/")) updatePlugins();
+    },
+    onError: showError,
   });
 }
 
-function byUse(a, b) {
-  const order = Object.keys(ABOUT);
-  return order.indexOf(a) - order.indexOf(b);
-}
-
-function fact(name, value) {
-  return h("div", {}, h("dt", {}, name), h("dd", {}, String(value)));
-}
-
-function part(title, path, items) {
+function intro() {
   return h(
-    "div",
-    { class: "part" },
-    h("h3", {}, h("a", { href: path }, title)),
-    items.length === 0 ? h("p", { class: "hint" }, "none") : h("ul", {}, items),
-  );
-}
-
-function item(path, name, about) {
-  return h("li", {}, h("a", { href: path }, name), about ? h("small", {}, about) : null);
-}
-
-function changeRow({ name, version, ext, updated_at }, isNew) {
-  return h(
-    "li",
-    { class: isNew ? "flash" : "" },
+    "header",
+    { class: "intro" },
+    h("h1", { class: "unseen" }, "elastik"),
     h(
-      "a",
-      { href: pathOf(name) },
-      h("span", { class: "name" }, `/${name}`),
-      h("span", { class: "tag" }, ext),
-      h("span", { class: "version" }, `v${version}`),
-      h("time", { datetime: updated_at, title: updated_at }, ago(updated_at)),
+      "p",
+      {},
+      "A server for small versioned documents that people, programs and AI agents write, read and watch over HTTP.",
+    ),
+    h(
+      "div",
+      { class: "actions" },
+      newMenu("home", { class: "new primary" }),
+      button("Tell any AI…", () => openAgentAccess().catch(noteError)),
+    ),
+    h(
+      "nav",
+      { "aria-label": "Documents" },
+      Object.entries(DOCUMENTS).map(([title, path]) => h("a", { href: path }, title)),
     ),
   );
+}
+
+/** The facts of `/proc/status`. */
+function serverFacts(signal) {
+  const node = h("dl", {});
+  async function update() {
+    const status = await requestAnswer("/proc/status", readStatus, { signal });
+    fill(
+      node,
+      Object.entries({
+        "version": status.version,
+        "up for": duration(status.uptime),
+        "worlds": status.worlds?.toLocaleString("en"),
+        "active plugins": status.plugins,
+      }).filter(([, value]) => value !== undefined).map(([name, value]) =>
+        h("div", {}, h("dt", {}, name), h("dd", {}, String(value)))
+      ),
+    );
+  }
+  return { node, update };
+}
+
+/** Calls a function soon, and not more often than once in some time. */
+function throttled(ms, signal, run, delay = 50) {
+  let timer = 0;
+  let next = 0;
+  return () => {
+    if (timer !== 0) return;
+    timer = setTimeout(() => {
+      timer = 0;
+      next = performance.now() + ms;
+      if (!signal.aborted) run();
+    }, Math.max(delay, next - performance.now()));
+  };
 }

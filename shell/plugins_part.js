@@ -1,50 +1,108 @@
-/** The plugins on the home page, each with its state and health from `/lib/<name>/state`. */
+/** The plugins, devices and mounts on the home page, with the health that `/proc/plugins` reports. */
 
-import { readPluginState, requestAnswer } from "./answers.js";
-import { h } from "./dom.js";
+import { readPlugins, readRows, requestAnswer } from "./answers.js";
+import { fill, h } from "./dom.js";
+import { size } from "./format.js";
 import { pathOf } from "./place.js";
 
-/**
- * @param {AbortSignal} signal
- * @returns {{ node: Node, draw: (plugins: { name: string, state: string }[]) => void }}
- */
+const DEVICES = "/dev/";
+
+/** @param {AbortSignal} signal */
 export function pluginsPart(signal) {
-  const node = h("ul", { class: "plugins" });
+  const plugins = h("ul", { class: "plugins" });
+  const devices = h("ul", { class: "devices" });
+  const mounts = h("ul", { class: "mounts" });
+  const node = h(
+    "div",
+    {},
+    part("Plugins", "/lib/", plugins),
+    part("Devices", "/dev/", devices),
+    part("Mounts", "/mnt/", mounts),
+  );
   let turn = 0;
 
-  /** Draws the list, then the health of each plugin as it arrives. */
-  async function draw(plugins) {
+  /** Requests everything and draws it. Resolves with the number of active plugins. */
+  async function update() {
     const mine = ++turn;
-    const rows = plugins.toSorted((a, b) => a.name < b.name ? -1 : 1).map(({ name, state }) => ({
-      name,
-      mark: h("span", { class: `tag ${state}` }, state),
-      about: h("small", {}),
-    }));
-    node.replaceChildren(
-      ...rows.map(({ name, mark, about }) =>
-        h("li", {}, h("a", { href: pathOf(name) }, name.slice("lib/".length)), about, mark)
+    const [found, folders] = await Promise.all([
+      requestAnswer("/proc/plugins", readPlugins, { signal }),
+      requestMounts(signal),
+    ]);
+    if (mine !== turn || signal.aborted) return undefined;
+    draw(plugins, found.map((plugin) => pluginRow(plugin)));
+    draw(devices, found.flatMap((plugin) => devicesOf(plugin)));
+    draw(
+      mounts,
+      folders.map(({ name, description }) =>
+        h(
+          "li",
+          {},
+          h("a", { href: `${pathOf(`mnt/${name}`)}/` }, name),
+          h("small", { title: description }, description ?? ""),
+        )
       ),
     );
-    if (rows.length === 0) node.append(h("li", { class: "hint" }, "none"));
-    await Promise.all(rows.map(async ({ name, mark, about }) => {
-      const status = await requestAnswer(`${pathOf(name)}/state`, readPluginState, { signal })
-        .catch(() => undefined);
-      if (status === undefined || mine !== turn || signal.aborted) return;
-      const { word, tone, detail } = healthOf(status);
-      mark.textContent = word;
-      mark.className = `tag ${tone}`;
-      mark.title = detail;
-      about.textContent = detail;
-    }));
+    return found.filter(({ state }) => state === "active").length;
   }
 
-  return { node, draw };
+  return { node, update };
+}
+
+/** A plugin answers for the folder: whatever it answers, the page is shown. */
+function requestMounts(signal) {
+  return requestAnswer("/mnt/", (value) => readRows(value) ?? [], { signal }).catch((error) => {
+    if (error.status === 401 || error.status === 403 || signal.aborted) throw error;
+    return [];
+  });
+}
+
+function part(title, path, list) {
+  return h("div", { class: "part" }, h("h3", {}, h("a", { href: path }, title)), list);
+}
+
+function draw(list, rows) {
+  fill(list, rows.length === 0 ? h("li", { class: "hint" }, "none") : rows);
+}
+
+function pluginRow(plugin) {
+  const { name, description } = plugin;
+  const { word, tone, detail } = healthOf(plugin);
+  const about = detail || description || "";
+  return h(
+    "li",
+    {},
+    h("a", { href: pathOf(`lib/${name}`) }, name),
+    h("small", { title: about }, about),
+    memory(plugin),
+    h("span", { class: `tag ${tone}`, title: detail }, word),
+  );
+}
+
+/** The devices of a plugin: its routes below `/dev/`. */
+function devicesOf(plugin) {
+  const { word, tone, detail } = healthOf(plugin);
+  return (plugin.routes ?? []).filter((route) => route.startsWith(DEVICES)).map((route) =>
+    h(
+      "li",
+      {},
+      h("a", { href: pathOf(route.slice(1)) }, route.slice(DEVICES.length)),
+      h("small", { title: plugin.description }, plugin.description ?? ""),
+      memory(plugin),
+      h("span", { class: `tag ${tone}`, title: detail }, word),
+    )
+  );
+}
+
+function memory({ health: { resident_kib: kib } = {} }) {
+  return kib > 0
+    ? h("span", { class: "memory", title: "Memory of its process" }, size(kib * 1024))
+    : null;
 }
 
 /**
  * The health of a plugin: one word, its colour, and details.
  *
- * @param {any} status the JSON of `/lib/<name>/state`
+ * @param {any} status the JSON of `/lib/<name>/state`, or a row of `/proc/plugins`
  */
 export function healthOf({ state = "unknown", up = false, fault, health = {} }) {
   if (state !== "active") return { word: state, tone: state, detail: "" };

@@ -47,6 +47,7 @@ import { metrics } from "../routes/proc/metrics.ts";
 import { readChanges } from "../routes/proc/changes.ts";
 import { Health } from "../routes/proc/health.ts";
 import { audit, listProc, readLog, status, uptimeSeconds, version } from "../routes/proc/proc.ts";
+import { listPlugins } from "../routes/proc/plugins_list.ts";
 import { respondSignedSnapshot, respondSnapshot } from "../routes/proc/snapshot.ts";
 import { searchWorlds } from "../routes/proc/search.ts";
 import { listSource, readSource } from "../routes/proc/source.ts";
@@ -199,6 +200,10 @@ export function createApp(server: ServerContext, gateOptions: GateOptions): App 
       GET: (context) => respondSnapshot(server, context),
       POST: (context) => respondSignedSnapshot(server, context),
     }, none),
+  );
+  route(
+    "/proc/plugins",
+    afterStart(handleMethods({ GET: (context) => listPlugins(server, context) }, none)),
   );
   route("/proc/source", handleMethods({ GET: (context) => listSource(server, context) }, none));
   route(

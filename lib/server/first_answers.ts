@@ -10,7 +10,14 @@ import type { RequestContext } from "../request/request_context.ts";
 import type { FirstAnswers } from "../response/shell_page.ts";
 import { isInNamespace } from "../world/name.ts";
 
-const HOME = ["/proc/worlds", "/proc/status", "/bin", "/dev/", "/mnt/"];
+/** `home` is the level of the tree that is open at first. */
+const HOME = [
+  "/proc/log/?limit=24",
+  "/proc/plugins",
+  "/mnt/",
+  "/proc/status",
+  "/home/?limit=51",
+];
 
 /**
  * Collects the answers.

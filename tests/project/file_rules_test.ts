@@ -49,6 +49,7 @@ const FRAGMENTS: Readonly<Record<string, string>> = {
   "lib/world/edit/find_bytes.ts": "an algorithm with its own test",
   "lib/world/worker/diff_texts.ts": "the limits of a job, with its own test",
   "lib/routes/patch_world.ts": "the handler of one method",
+  "lib/routes/proc/plugins_list.ts": "the handler of one route",
   "lib/world/file/probe_folder.ts": "the check of a disk, with its own test",
   "lib/world/store/published_change.ts": "what followers get, with its own test",
   "lib/world/store/folder_report.ts": "the lines about what a start cannot use, with its own test",

@@ -33,7 +33,14 @@ Deno.test("the page of the shell has the answers that it would request first", a
     const home = await readFirst(server, "/");
     assertEquals(
       Object.keys(home),
-      ["/auth/whoami", "/proc/worlds", "/proc/status", "/bin", "/dev/", "/mnt/"],
+      [
+        "/auth/whoami",
+        "/proc/log/?limit=24",
+        "/proc/plugins",
+        "/mnt/",
+        "/proc/status",
+        "/home/?limit=51",
+      ],
     );
     assertEquals(Object.keys(await readFirst(server, "/home/")), ["/auth/whoami", "/home/"]);
     // What has a query is requested by the shell.

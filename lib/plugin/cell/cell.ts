@@ -169,6 +169,11 @@ export class Cell<A> {
     return this.#limits.responseTimeoutMs / 2;
   }
 
+  /** The limits of each run. */
+  get limits(): CellLimits {
+    return this.#limits;
+  }
+
   /** The init of the current run, or of the next one. */
   get init(): CellInit {
     return this.#init;

@@ -4,6 +4,7 @@
  */
 
 import type { PluginLimit, PluginMetrics } from "../../request/plugin_routes.ts";
+import type { CellLimits } from "../../cell_limits.ts";
 import type { CellHealth } from "../cell/cell.ts";
 import { PluginLimitCounts } from "../cell/plugin_limit_counts.ts";
 import type { LoadedPlugin, RequestedGrants } from "./loaded_plugin.ts";
@@ -30,7 +31,7 @@ export function describePlugin(
     ...(loaded === undefined ? {} : { ...loaded.manifest, permissions: loaded.permissions }),
     health: loaded === undefined
       ? { state: "down" }
-      : describeHealth(loaded.cell.health(), trusted),
+      : describeHealth(loaded.cell.health(), loaded.cell.limits, trusted),
     ...(fault === undefined ? {} : { fault: trusted ? fault : WITHHELD }),
   };
 }
@@ -74,9 +75,13 @@ export function toPluginMetrics(plugin: string, health: CellHealth | undefined):
 }
 
 function describeHealth(
-  { state, transport, pid, residentKiB, startedAt, requests, waiting, crashes, reason }: CellHealth,
+  health: CellHealth,
+  { residentMiB, maxRequests, maxWaiting, responseTimeoutMs }: CellLimits,
   trusted: boolean,
 ): Readonly<Record<string, unknown>> {
+  const { state, transport, pid, residentKiB, startedAt, requests, waiting, crashes, reason } =
+    health;
+  const reached = Object.entries(health.limits).filter(([, count]) => count > 0);
   return {
     state,
     ...(transport === undefined ? {} : { transport }),
@@ -84,7 +89,16 @@ function describeHealth(
     ...(residentKiB === undefined ? {} : { resident_kib: residentKiB }),
     requests,
     waiting,
+    served: health.served,
+    refused: health.refused,
     crashes,
+    limits: {
+      resident_kib: residentMiB * 1024,
+      requests: maxRequests,
+      waiting: maxWaiting,
+      answer_ms: responseTimeoutMs,
+    },
+    ...(reached.length === 0 ? {} : { limits_reached: Object.fromEntries(reached) }),
     ...(trusted && pid !== undefined ? { pid } : {}),
     ...(reason === undefined ? {} : { reason: trusted ? reason : WITHHELD }),
   };

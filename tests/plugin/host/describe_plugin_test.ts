@@ -1,4 +1,5 @@
 import { assertEquals } from "../../support/assert.ts";
+import { CELL_LIMITS } from "../../../lib/cell_limits.ts";
 import type { CellHealth } from "../../../lib/plugin/cell/cell.ts";
 import { describeGrants, describePlugin } from "../../../lib/plugin/host/describe_plugin.ts";
 import { PluginLimitCounts } from "../../../lib/plugin/cell/plugin_limit_counts.ts";
@@ -25,7 +26,7 @@ const HEALTH: CellHealth = {
   calls: 0,
   queries: { running: 0, waiting: 0 },
   droppedLines: 0,
-  limits: new PluginLimitCounts().counts,
+  limits: { ...new PluginLimitCounts().counts, memory: 1 },
   startedAt: 0,
   reason: "it threw",
 };
@@ -35,7 +36,7 @@ function loaded(): LoadedPlugin {
   return {
     manifest: MANIFEST,
     permissions: PERMISSIONS,
-    cell: { health: () => HEALTH },
+    cell: { health: () => HEALTH, limits: CELL_LIMITS },
   } as unknown as LoadedPlugin;
 }
 
@@ -56,7 +57,11 @@ Deno.test("describePlugin() withholds pid, reason and fault from callers that ar
     started_at: "1970-01-01T00:00:00.000Z",
     requests: 1,
     waiting: 0,
+    served: 3,
+    refused: 0,
     crashes: 2,
+    limits: { resident_kib: 524_288, requests: 64, waiting: 256, answer_ms: 30_000 },
+    limits_reached: { memory: 1 },
     reason: "shown to T3 only",
   });
   const shown = describePlugin(loaded(), "bad config", true);

@@ -1,0 +1,59 @@
+/** The newest changes of the whole server, from `/proc/log/`, as a list. */
+
+import { readChanges, requestAnswer } from "./answers.js";
+import { describeChange, mergeChanges } from "./change_text.js";
+import { fill, h } from "./dom.js";
+import { ago } from "./format.js";
+import { pathOf } from "./place.js";
+
+const MAX_ROWS = 12;
+/** More than the rows, because changes of one world are merged. */
+export const RECENT_PATH = "/proc/log/?limit=24";
+
+/** @param {AbortSignal} signal */
+export function recentChanges(signal) {
+  const node = h("ul", { class: "recent" });
+  /** Cursors of the changes that are shown. */
+  let shown;
+
+  /** Requests the changes and draws them. Resolves with the newest cursor, or `""`. */
+  async function update() {
+    const changes = await requestAnswer(RECENT_PATH, readChanges, { signal });
+    if (signal.aborted) return "";
+    const isNew = ({ cursor }) => shown !== undefined && !shown.has(cursor);
+    fill(node, mergeChanges(changes, MAX_ROWS).map((change) => changeRow(change, isNew(change))));
+    if (changes.length === 0) {
+      node.append(
+        h(
+          "li",
+          { class: "empty-line" },
+          "No changes yet. What is written below /home appears here.",
+        ),
+      );
+    }
+    shown = new Set(changes.map(({ cursor }) => cursor));
+    return changes[0]?.cursor ?? "";
+  }
+
+  return { node, update };
+}
+
+function changeRow(change, isNew) {
+  const { name, timestamp, payload: { by, version_after: version }, count } = change;
+  const facts = [
+    count > 1 ? `${count} changes` : describeChange(change),
+    version === undefined ? "" : `version ${version}`,
+    by === undefined ? "" : `by ${by}`,
+  ].filter((fact) => fact !== "");
+  return h(
+    "li",
+    { class: isNew ? "flash" : "" },
+    h(
+      "a",
+      { href: pathOf(name) },
+      h("span", { class: "name" }, `/${name}`),
+      h("time", { datetime: timestamp, title: timestamp }, ago(timestamp)),
+      h("small", { title: facts.join(", ") }, facts.join(" · ")),
+    ),
+  );
+}

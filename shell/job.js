@@ -12,6 +12,8 @@ function jobList() {
   return list;
 }
 
+const SHOWN_AFTER_MS = 300;
+
 /** Jobs that run. */
 let running = 0;
 
@@ -31,8 +33,8 @@ export function startJob(title) {
     h("div", { class: "words" }, h("strong", {}, title), text, bar),
     button("Cancel", () => cancelling.abort()),
   );
-  const list = jobList();
-  list.append(node);
+  // Short jobs end before they are shown.
+  const timer = setTimeout(() => jobList().append(node), SHOWN_AFTER_MS);
   running += 1;
   addEventListener("beforeunload", confirmLeave);
   return {
@@ -43,10 +45,11 @@ export function startJob(title) {
       text.textContent = state;
     },
     end() {
+      clearTimeout(timer);
       node.remove();
       running -= 1;
       if (running === 0) removeEventListener("beforeunload", confirmLeave);
-      if (list.childElementCount === 0) list.remove();
+      if (byId("jobs")?.childElementCount === 0) byId("jobs").remove();
     },
   };
 }

@@ -44,8 +44,14 @@ function openMenu(opener, items) {
     items.map((item) => entry(item, () => menu.hidePopover())),
   );
   menu.addEventListener("keydown", moveFocus);
+  const closing = new AbortController();
+  // The menu does not follow its button.
+  for (const event of ["resize", "scroll"]) {
+    addEventListener(event, () => menu.hidePopover(), { signal: closing.signal });
+  }
   menu.addEventListener("toggle", ({ newState }) => {
     if (newState !== "closed") return;
+    closing.abort();
     opener.setAttribute("aria-expanded", "false");
     menu.remove();
   });

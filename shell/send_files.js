@@ -12,6 +12,8 @@ import { numberedName } from "./world_name.js";
 
 /** Most files at a time. A browser allows six connections to one server; streams need some. */
 const WIDTH = 3;
+/** How long the files that were not sent are offered. */
+const REST_SECONDS = 120;
 /** Highest number that "Keep both" tries. */
 const MAX_NUMBER = 99;
 
@@ -39,16 +41,21 @@ export async function sendFiles(files, { overwrite = false, ask = askReplace }) 
     // Without the right to write, no other file would be written either.
     noteError(error);
   }
-  const rest = files.length - sent.length - failures.length - skipped.length;
-  if (sent.length > 0) {
-    note(
-      sent.length === 1 && files.length === 1
-        ? `${lastOf(sent[0].name)} was written`
-        : `${count(sent.length, "file")} written${rest > 0 ? `, ${rest} not sent` : ""}`,
-    );
-  }
-  if (failures.length > 0) await offerRetry(failures);
+  const done = new Set([...sent, ...failures, ...skipped].map(({ file }) => file));
+  noteResult(sent, files.filter(({ file }) => !done.has(file)), { overwrite, ask });
+  if (failures.length > 0) await offerRetry(failures, { overwrite, ask });
   return { conflicts: skipped };
+}
+
+/** Reports what was written, and offers to send the rest, which was cancelled or not allowed. */
+function noteResult(sent, rest, options) {
+  const action = { label: "Send the rest", run: () => sendFiles(rest, options) };
+  const written = sent.length === 1
+    ? `${lastOf(sent[0].name)} was written`
+    : `${count(sent.length, "file")} written`;
+  if (rest.length > 0) {
+    note(`${written}, ${rest.length} not sent`, { action, seconds: REST_SECONDS });
+  } else if (sent.length > 0) note(written);
 }
 
 function askReplace(names) {
@@ -123,14 +130,13 @@ async function explain(error, file) {
   }
 }
 
-async function offerRetry(failures) {
+async function offerRetry(failures, options) {
   const answer = await openDialog({
     title: `${count(failures.length, "file")} not written`,
-    text: [
-      namesList(failures.map(({ name, error }) => `/${name}: ${error.message}`)),
-    ],
+    text: namesList(failures.map(({ name, error }) => `/${name}: ${error.message}`)),
     confirm: "Try again",
     cancel: "Close",
   });
-  if (answer !== null) await sendFiles(failures.map(({ name, file }) => ({ name, file })), {});
+  if (answer === null) return;
+  await sendFiles(failures.map(({ name, file }) => ({ name, file })), options);
 }

@@ -236,7 +236,6 @@ Deno.test("the shell creates and manages worlds", async (t) => {
       const { page, messages } = await openSignedIn("/home/tree/");
       await page.context().grantPermissions(["clipboard-read", "clipboard-write"]);
       await page.getByRole("button", { name: "Actions for one", exact: true }).click();
-      await screenshots(page, "row-menu");
       await page.getByRole("menuitem", { name: "Copy link" }).click();
       await page.getByText("Link copied").waitFor();
       assertEquals(
@@ -261,6 +260,25 @@ Deno.test("the shell creates and manages worlds", async (t) => {
       const item = page.getByRole("menuitem", { name: "Rename or move…" });
       assertEquals(await item.getAttribute("aria-disabled"), "true");
       assert((await item.textContent())?.includes("T3"), "the reason names T3");
+      assertEquals(messages, []);
+      await page.context().close();
+    });
+    await t.step("a capability that can only read sees why it cannot create", async () => {
+      const minted = await fetch(`${url}/auth/mint?prefix=/home/tree&mode=r`, {
+        method: "POST",
+        headers: { authorization: `Bearer ${approve}` },
+      });
+      const { token } = await minted.json();
+      const { page, messages } = await openPage(browser);
+      await page.addInitScript(
+        `sessionStorage.setItem("elastik.authorization", "Bearer ${token}")`,
+      );
+      await page.goto(`${url}/home/tree/`);
+      const button = page.getByRole("button", { name: "New", exact: true });
+      await page.locator("button.new[aria-disabled=true]").waitFor();
+      await button.click({ force: true });
+      await page.locator(".note").getByText("covers /home/tree with mode r").waitFor();
+      assertEquals(await page.getByRole("menu").count(), 0);
       assertEquals(messages, []);
       await page.context().close();
     });

@@ -98,8 +98,11 @@ Deno.test("the shell uploads files and folders", async (t) => {
       await page.getByText("2 of 9 files").waitFor();
       await page.getByRole("button", { name: "Cancel" }).click();
       await page.getByText("2 files written, 7 not sent").waitFor();
-      release.resolve();
       await page.getByText("2 of 9 files").waitFor({ state: "detached" });
+      release.resolve();
+      await page.getByRole("button", { name: "Send the rest" }).click();
+      await page.getByText("7 files written").waitFor();
+      assertEquals(await read("/home/slow/8.txt"), "x");
       assertEquals(messages, []);
       await page.unrouteAll({ behavior: "ignoreErrors" });
       await page.context().close();
@@ -119,6 +122,29 @@ Deno.test("the shell uploads files and folders", async (t) => {
       await page.getByRole("link", { name: "b.txt" }).waitFor();
       assertEquals(await read("/home/again/b.txt"), "b");
       assert(messages.every((line) => line.includes("ERR_FAILED")), messages.join("\n"));
+      await page.context().close();
+    });
+
+    await t.step("files that were refused are offered again, as after signing in", async () => {
+      const { page } = await openPage(browser);
+      await page.goto(`${url}/home/again/`);
+      let isSignedIn = false;
+      await page.route(
+        "**/home/again/*.csv",
+        (route) =>
+          isSignedIn ? route.continue() : route.fulfill({
+            status: 401,
+            contentType: "application/problem+json",
+            body: '{"title":"Unauthorized","detail":"The credential has expired"}',
+          }),
+      );
+      await drop(page, { "1.csv": "1", "2.csv": "2" });
+      await page.getByText("The credential has expired").waitFor();
+      await page.getByText("0 files written, 2 not sent").waitFor();
+      isSignedIn = true;
+      await page.getByRole("button", { name: "Send the rest" }).click();
+      await page.getByRole("link", { name: "2.csv" }).waitFor();
+      assertEquals(await read("/home/again/1.csv"), "1");
       await page.context().close();
     });
 

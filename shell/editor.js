@@ -10,9 +10,11 @@ import { conflictPane } from "./conflict_pane.js";
 import { openDialog } from "./dialog.js";
 import { button, h } from "./dom.js";
 import { deleteDraft, readDraft, storeDraft } from "./drafts.js";
+import { hasPreview, livePreview } from "./live_preview.js";
 import { lastOf, pathOf } from "./place.js";
 import { faultText, nextSteps } from "./save_faults.js";
 import { metaLines, saveWorld } from "./save_world.js";
+import { authorization, nextSession } from "./session.js";
 import { signIn } from "./sign_in.js";
 import { textPane } from "./text_pane.js";
 import { guessType, typeField } from "./type_field.js";
@@ -21,6 +23,11 @@ import { nameFault, numberedName } from "./world_name.js";
 
 /** Delay of the draft after the last input. */
 const DRAFT_MS = 400;
+/** Least width of the window for a preview next to the text, in pixels. */
+const WIDE = 1100;
+
+/** Whether the user wants a preview. */
+let isPreviewWanted = innerWidth >= WIDE;
 
 /**
  * Reads the metadata of the world, because saving without it would remove it, and makes the editor. If
@@ -59,11 +66,14 @@ function editor(name, world, meta, signal, done) {
   let base = draft === undefined ? world?.version : draft.base;
   let isSaving = false;
   let isStored = true;
+  /** Number of the last attempt to save. */
+  let attempts = 0;
   let draftTimer = 0;
 
   const pane = textPane({
     label: `Text of /${name}`,
     text: draft?.text ?? saved.text,
+    ext: (draft?.type ?? saved.type) || guessType(name, draft?.text ?? saved.text, world?.ext),
     onInput,
   });
   const type = typeField(draft?.type ?? saved.type, onInput);
@@ -77,6 +87,11 @@ function editor(name, world, meta, signal, done) {
   });
   const notice = h("div", { class: "notice", hidden: true });
   const beside = h("div", { class: "beside", hidden: true });
+  const preview = livePreview(name, () => ({ text: pane.text, ext: ext() }));
+  const previewButton = button("Preview", () => {
+    isPreviewWanted = preview.node.hidden;
+    showPreview();
+  }, { class: "quiet" });
   const state = h("span", { class: "state", role: "status" });
   const saveButton = button("Save", () => save(true), {
     class: "primary",
@@ -86,12 +101,13 @@ function editor(name, world, meta, signal, done) {
     "form",
     { class: "editor", on: { submit: (event) => event.preventDefault(), keydown: onKey } },
     notice,
-    h("div", { class: "sides" }, pane.node, beside),
+    h("div", { class: "sides" }, pane.node, beside, preview.node),
     h("details", { open: pairs.value !== "" }, h("summary", {}, "Metadata"), pairs),
     h(
       "div",
       { class: "actions" },
       state,
+      previewButton,
       type.node,
       button("Cancel", close),
       saveButton,
@@ -114,6 +130,7 @@ function editor(name, world, meta, signal, done) {
     save(false);
   }, { signal: ended.signal });
   type.showGuess(guess());
+  showPreview();
   if (draft !== undefined) showRestored();
   else if (hasMixed) {
     showNotice("The line ends of this text are mixed. Saving writes LF only.", [hideButton()]);
@@ -130,8 +147,13 @@ function editor(name, world, meta, signal, done) {
   function guess() {
     return guessType(name, pane.text, world?.ext);
   }
+  function ext() {
+    return type.value || guess();
+  }
   function onInput() {
     type.showGuess(guess());
+    pane.setExt(ext());
+    showPreview();
     showState();
     clearTimeout(draftTimer);
     draftTimer = setTimeout(storeNow, DRAFT_MS);
@@ -157,9 +179,21 @@ function editor(name, world, meta, signal, done) {
     state.classList.toggle("bad", !isStored);
   }
 
+  /** Shows the preview, or hides it, and draws it again. */
+  function showPreview() {
+    const isPossible = hasPreview(ext());
+    const isShown = isPossible && beside.hidden && isPreviewWanted;
+    if (isShown && !preview.node.hidden) preview.update();
+    else if (isShown) preview.draw();
+    preview.node.hidden = !isShown;
+    previewButton.hidden = !isPossible;
+    previewButton.setAttribute("aria-pressed", String(isShown));
+  }
+
   /** Ends the editor. What is not saved is discarded. */
   function end(written) {
     clearTimeout(draftTimer);
+    preview.stop();
     // Before the views that wait for the end of the editor are drawn again.
     deleteDraft(name);
     done(written);
@@ -196,6 +230,7 @@ function editor(name, world, meta, signal, done) {
   /** @returns {Promise<boolean>} whether the text was saved */
   async function save(closes) {
     if (isSaving) return false;
+    attempts += 1;
     const sent = value();
     isSaving = true;
     saveButton.disabled = true;
@@ -236,15 +271,20 @@ function editor(name, world, meta, signal, done) {
         return false;
       }
     }
+    if (error.status === 401) saveAfterSignIn(closes);
     showNotice(faultText(error), nextSteps(error.status).map((step) => STEPS[step](closes)), "bad");
     return false;
   }
 
+  /** Saves when the user signed in, here or in another dialog or tab. */
+  async function saveAfterSignIn(closes) {
+    const attempt = attempts;
+    await nextSession(ended.signal);
+    if (attempt === attempts && !ended.signal.aborted && authorization() !== null) save(closes);
+  }
+
   const STEPS = {
-    signIn: (closes) =>
-      button("Sign in", async () => {
-        if (await signIn()) save(closes);
-      }, { class: "primary" }),
+    signIn: () => button("Sign in", () => signIn(), { class: "primary" }),
     retry: (closes) => button("Try again", () => save(closes), { class: "primary" }),
     compare: (closes) => button("Compare", () => save(closes)),
     saveAs: () => button("Save under another name", saveAs),
@@ -302,6 +342,7 @@ function editor(name, world, meta, signal, done) {
       onClose: hideBeside,
     }));
     beside.hidden = false;
+    showPreview();
   }
   /** Continues with the current version, if nothing was typed. */
   async function takeLatest({ version, text, ext }) {
@@ -319,6 +360,7 @@ function editor(name, world, meta, signal, done) {
   function hideBeside() {
     beside.hidden = true;
     beside.replaceChildren();
+    showPreview();
   }
 
   async function saveAs() {

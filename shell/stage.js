@@ -60,6 +60,7 @@ export function stage(onLink) {
           kind: world.ext === "svg" ? "svg" : "html",
           text: world.text,
           base: new URL(pathOf(world.name), location.href).href,
+          runsScripts: world.runsScripts !== false,
           ...scroll,
         },
         "*",

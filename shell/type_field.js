@@ -28,7 +28,7 @@ export function guessType(name, text, before) {
   const suffix = /[^/.]\.([a-z0-9]{1,16})$/i.exec(name)?.[1].toLowerCase();
   if (suffix !== undefined) return suffix;
   if (before !== undefined && !["txt", "html", "bin"].includes(before)) return before;
-  return text.trimStart().startsWith("<") ? "html" : "txt";
+  return /^\s*</.test(text.slice(0, 1000)) ? "html" : "txt";
 }
 
 /**

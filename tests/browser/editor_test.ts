@@ -22,16 +22,37 @@ Deno.test("the editor keeps its text when saving fails", async (t) => {
     await server.put("/home/c.txt", "one\n");
 
     await t.step("401: signs in and saves", async () => {
-      const { page, messages } = await openEditor(browser, `${url}/etc/motd`);
+      const { page, messages } = await openPage(browser);
+      await signInAs(page, url, server.approve);
+      await page.goto(`${url}/etc/motd`);
+      await edit(page);
       await page.getByLabel("Text of").fill("hello all\n");
+      await page.evaluate("sessionStorage.removeItem('elastik.authorization')");
       await page.getByRole("button", { name: "Save", exact: true }).click();
       await page.getByRole("alert").getByText("Not saved.").waitFor();
       await shots(page, "editor-401");
-      await page.getByRole("button", { name: "Sign in" }).last().click();
+      await page.locator(".notice").getByRole("button", { name: "Sign in" }).click();
       await page.getByLabel("Token or password").fill(server.approve);
       await page.keyboard.press("Enter");
       await page.getByText("version 2", { exact: true }).waitFor();
       assertEquals(await read("/etc/motd"), "hello all\n");
+      assertEquals(messages.filter(isNotErrorStatus), []);
+      await page.context().close();
+    });
+
+    await t.step("401: replaces a credential that has ended, and saves", async () => {
+      const { page, messages } = await openPage(browser);
+      await signInAs(page, url, server.approve);
+      await page.goto(`${url}/etc/motd`);
+      await edit(page);
+      await page.getByLabel("Text of").fill("hello again\n");
+      await page.evaluate("sessionStorage.setItem('elastik.authorization', 'Bearer ended')");
+      await page.getByRole("button", { name: "Save", exact: true }).click();
+      await page.locator(".notice").getByRole("button", { name: "Sign in" }).click();
+      await page.getByLabel("Token or password").fill(server.approve);
+      await page.keyboard.press("Enter");
+      await page.getByText("version 3", { exact: true }).waitFor();
+      assertEquals(await read("/etc/motd"), "hello again\n");
       assertEquals(messages.filter(isNotErrorStatus), []);
       await page.context().close();
     });
@@ -49,7 +70,8 @@ Deno.test("the editor keeps its text when saving fails", async (t) => {
       await server.put("/home/team/plan.md", "# Plan\n");
       await page.goto(`${url}/home/team/plan.md`);
       await edit(page);
-      await page.getByLabel("Text of").fill("# New plan\n");
+      await page.keyboard.press("Control+a");
+      await page.keyboard.type("# New plan\n");
       await page.route(
         "**/home/team/plan.md**",
         (route) =>
@@ -370,6 +392,198 @@ Deno.test("the editor asks before its text is lost", async (t) => {
   }
 });
 
+Deno.test("the editor of the shell", async (t) => {
+  const browser = await startBrowser();
+  const server = await startBrowserServer();
+  const { url } = server;
+  const read = async (path: string) => await (await fetch(`${url}${path}?raw`)).text();
+
+  try {
+    await t.step("loads without a violation of the page's policy, and highlights", async () => {
+      await server.put("/home/code.ts", "// why\nconst answer = 42;\n");
+      const { page, messages } = await openPage(browser);
+      await page.addInitScript(
+        "addEventListener('securitypolicyviolation', (event) => console.error(event.violatedDirective))",
+      );
+      const loaded: string[] = [];
+      page.on("response", (response) => loaded.push(response.url()));
+      await page.goto(`${url}/home/code.ts`);
+      await page.getByText("version 1", { exact: true }).waitFor();
+      assertEquals(loaded.filter((address) => address.includes("/editor.js")), []);
+      await edit(page);
+      assertEquals(loaded.filter((address) => /\/editor\.js\?raw&sha256=/.test(address)).length, 1);
+      const style = "getComputedStyle(document.querySelector('.code-editor').shadowRoot";
+      const color = `${style}.querySelector('.cm-line span')).color`;
+      const plain = `${style}.querySelector('.cm-line')).color`;
+      assert(await page.evaluate(color) !== await page.evaluate(plain));
+      assertEquals(await page.locator(".code-editor .cm-lineNumbers").count(), 1);
+      assertEquals(
+        await page.evaluate(
+          "document.querySelector('.code-editor').shadowRoot.querySelector('style')",
+        ),
+        null,
+      );
+      await shots(page, "editor-code");
+      assertEquals(messages, []);
+      await page.context().close();
+    });
+
+    await t.step("indents with Tab and Shift+Tab, and Tab leaves it after Escape", async () => {
+      await server.put("/home/list.js", "if (a) {\n    b();\n}\nc\n");
+      const { page, messages } = await openEditor(browser, `${url}/home/list.js`);
+      for (const key of ["Control+End", "ArrowUp", "Tab"]) await page.keyboard.press(key);
+      assertEquals(await textOf(page), "if (a) {\n    b();\n}\n    c\n");
+      await page.keyboard.press("Shift+Tab");
+      assertEquals(await textOf(page), "if (a) {\n    b();\n}\nc\n");
+      await page.keyboard.type("x");
+      await page.keyboard.press("Control+z");
+      assertEquals(await textOf(page), "if (a) {\n    b();\n}\nc\n");
+      await page.keyboard.type("x");
+      await page.keyboard.press("Escape");
+      await page.keyboard.press("Tab");
+      assertEquals(await page.evaluate("document.activeElement.localName"), "summary");
+      assertEquals(messages, []);
+      await page.context().close();
+    });
+
+    await t.step("is a text area until it is loaded, and keeps what was typed", async () => {
+      await server.put("/home/slow.txt", "one\n");
+      const { page, messages } = await openPage(browser);
+      let release = () => {};
+      const isReleased = new Promise<void>((resolve) => release = resolve);
+      await page.route("**/editor.js**", async (route) => {
+        await isReleased;
+        await route.continue();
+      });
+      await page.goto(`${url}/home/slow.txt`);
+      await page.getByText("version 1", { exact: true }).waitFor();
+      await page.keyboard.press("e");
+      await page.locator("textarea").first().waitFor();
+      await page.keyboard.type("typed ");
+      await page.keyboard.press("Tab");
+      assertEquals(await page.getByLabel("Text of").inputValue(), "typed   one\n");
+      release();
+      assertEquals(await textOf(page), "typed   one\n");
+      await page.keyboard.type("more ");
+      assertEquals(await textOf(page), "typed   more one\n");
+      assertEquals(messages, []);
+      await page.context().close();
+    });
+
+    await t.step("stays a text area if it cannot be loaded", async () => {
+      await server.put("/home/none.txt", "one\n");
+      const { page } = await openPage(browser);
+      await page.route("**/editor.js**", (route) => route.abort());
+      await page.goto(`${url}/home/none.txt`);
+      await page.getByText("version 1", { exact: true }).waitFor();
+      await page.keyboard.press("e");
+      await page.getByLabel("Text of").fill("two\n");
+      await page.keyboard.press("Control+s");
+      await page.getByText("Saved as version 2").waitFor();
+      assertEquals(await read("/home/none.txt"), "two\n");
+      await page.context().close();
+    });
+
+    await t.step("keeps CRLF, and a text without a line end", async () => {
+      await server.put("/home/crlf.txt", "one\r\ntwo");
+      const { page, messages } = await openEditor(browser, `${url}/home/crlf.txt`);
+      await page.keyboard.press("Control+End");
+      await page.keyboard.press("Enter");
+      await page.keyboard.type("three");
+      await page.keyboard.press("Control+s");
+      await page.getByText("Saved as version 2").waitFor();
+      assertEquals(await read("/home/crlf.txt"), "one\r\ntwo\r\nthree");
+      assertEquals(messages, []);
+      await page.context().close();
+    });
+
+    await t.step("shows what is typed as Markdown, as a page and as a table", async () => {
+      await server.put("/home/a.md", "# One\n");
+      await server.put("/home/a.html", "<h1>One</h1>");
+      await server.put("/home/a.csv", "a,b\n1,2\n");
+      const { page, messages } = await openEditor(browser, `${url}/home/a.md`);
+      await page.keyboard.press("Control+End");
+      await page.keyboard.type("## Two");
+      await page.locator(".preview").getByRole("heading", { name: "Two" }).waitFor();
+      await shots(page, "editor-preview");
+      await page.getByLabel("Type", { exact: true }).selectOption("txt");
+      await page.locator(".preview").waitFor({ state: "hidden" });
+      await page.getByRole("button", { name: "Cancel" }).click();
+      await page.getByRole("button", { name: "Discard the text" }).click();
+
+      await page.goto(`${url}/home/a.html`);
+      await edit(page);
+      await page.getByLabel("Text of").fill(
+        "<h1>Two</h1><script>document.body.append('ran')</script>",
+      );
+      const inside = page.frameLocator(".preview iframe").last();
+      await inside.getByRole("heading", { name: "Two" }).waitFor();
+      await page.getByText("Scripts run after saving.").waitFor();
+      assertEquals(
+        await inside.locator("body").textContent().then((text) => text?.includes("Tworan")),
+        false,
+      );
+      await page.getByRole("button", { name: "Save", exact: true }).click();
+      await page.frameLocator(".stage iframe").last().getByText("ran").waitFor();
+
+      await page.goto(`${url}/home/a.csv`);
+      await edit(page);
+      await page.getByLabel("Text of").fill("a,b\n1,three\n");
+      await page.locator(".preview").getByRole("cell", { name: "three" }).waitFor();
+      await page.getByRole("button", { name: "Preview" }).click();
+      await page.locator(".preview").waitFor({ state: "hidden" });
+      await page.setViewportSize({ width: 390, height: 900 });
+      await page.getByRole("button", { name: "Preview" }).click();
+      await page.locator(".preview").getByRole("cell", { name: "three" }).waitFor();
+      await page.locator(".code-editor").waitFor({ state: "hidden" });
+      assertEquals(messages.filter((line) => !line.includes("inline script")), []);
+      await page.context().close();
+    });
+
+    await t.step("names the type that the server would choose, and sends another one", async () => {
+      const { page, messages } = await openPage(browser);
+      await page.goto(`${url}/home/new`);
+      await page.getByText("Nothing is here yet").waitFor();
+      await page.keyboard.press("e");
+      await page.getByLabel("Text of").fill("# Title\n");
+      const type = page.getByLabel("Type", { exact: true });
+      assertEquals(await type.locator("option").first().textContent(), "automatic (txt)");
+      await page.getByLabel("Text of").fill("<h1>Title</h1>\n");
+      assertEquals(await type.locator("option").first().textContent(), "automatic (html)");
+      await type.selectOption("md");
+      await page.getByLabel("Text of").fill("# Title\n");
+      await page.getByRole("button", { name: "Save", exact: true }).click();
+      await page.getByRole("heading", { name: "Title" }).waitFor();
+      await page.locator(".facts").getByText("md", { exact: true }).waitFor();
+      await edit(page);
+      await type.selectOption({ label: "other …" });
+      await page.getByLabel("Other type").fill("org");
+      await page.getByRole("button", { name: "Save", exact: true }).click();
+      await page.locator(".facts").getByText("org", { exact: true }).waitFor();
+      assertEquals(messages.filter(isNotErrorStatus), []);
+      await page.context().close();
+    });
+
+    await t.step("opens and changes 1 MiB within 5 s", async () => {
+      await server.put("/home/long.log", "a line of the log\n".repeat(58_000));
+      const { page, messages } = await openPage(browser);
+      await page.goto(`${url}/home/long.log`);
+      await page.getByText("version 1", { exact: true }).waitFor();
+      const start = performance.now();
+      await page.keyboard.press("e");
+      await page.locator(".code-editor").waitFor();
+      await page.keyboard.type("typed");
+      await page.locator(".cm-line").first().getByText("typed").waitFor();
+      assert(performance.now() - start < 5000);
+      assertEquals(messages, []);
+      await page.context().close();
+    });
+  } finally {
+    await browser.close();
+    await server.stop();
+  }
+});
+
 async function openEditor(browser: Awaited<ReturnType<typeof startBrowser>>, address: string) {
   const opened = await openPage(browser);
   await opened.page.goto(address);
@@ -380,12 +594,19 @@ async function openEditor(browser: Awaited<ReturnType<typeof startBrowser>>, add
 async function edit(page: Page) {
   await page.getByText(/^version \d+$/).waitFor();
   await page.keyboard.press("e");
-  await page.getByLabel("Text of").waitFor();
+  await page.locator(".code-editor").waitFor();
+}
+
+/** Stores a credential for the tab. */
+async function signInAs(page: Page, url: string, token: string) {
+  await page.goto(`${url}/home/`);
+  await page.evaluate(`sessionStorage.setItem("elastik.authorization", "Bearer ${token}")`);
 }
 
 /** The text in the editor. */
 async function textOf(page: Page): Promise<string> {
-  return await page.getByLabel("Text of").inputValue();
+  await page.locator(".code-editor").waitFor();
+  return (await page.locator(".code-editor .cm-line").allTextContents()).join("\n");
 }
 
 /** How many drafts the tab has. */

@@ -37,7 +37,7 @@ Deno.test("each compressed form is one of a file of the shell", () => {
 
 Deno.test("the page names each file that loads later, and no bundle imports another one", async () => {
   const page = lowerWorlds["usr/lib/shell/index.html"] ?? "";
-  const [, template = ""] = /<template id="lazy"([^>]*)>/.exec(page) ?? [];
+  const [, template = ""] = /<template\s+id="lazy"([^>]*)>/.exec(page) ?? [];
   const named = [...template.matchAll(/data-([a-z]+)="\/usr\/lib\/shell\/([a-z]+)\.js\?raw"/g)];
   const lazy = await lazyModules();
   assertEquals(named.map(([, name]) => name).sort(), lazy);
@@ -45,7 +45,8 @@ Deno.test("the page names each file that loads later, and no bundle imports anot
   for (const name of ["app", ...lazy]) {
     const text = lowerWorlds[`usr/lib/shell/${name}.js`] ?? "";
     assert(text !== "", name);
-    assert(!/\bimport\s*[{*"']|\bimport\(["'`]/.test(text), `${name} imports a file`);
+    // A statement, because the modes of the editor contain the word.
+    assert(!/(?:^|;)import\s*[\w{*"']|\bimport\(["'`]/m.test(text), `${name} imports a file`);
   }
 });
 

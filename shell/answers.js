@@ -112,6 +112,8 @@ export const readPluginState = record({
   asks: record({ ...REQUEST_MEMBERS, digest: text }, "digest"),
 });
 
+/** What was approved: the payload of the event of an approval. */
+export const readRequested = record(REQUEST_MEMBERS);
 /** `/proc/plugins`. */
 export const readPlugins = list(
   record(

@@ -1,5 +1,7 @@
 /** What a plugin requests, as sentences, and the dialog that approves it. */
 
+import { readRequested } from "./answers.js";
+import { drawApprovedChange } from "./approved_change.js";
 import { openDialog } from "./dialog.js";
 import { h } from "./dom.js";
 
@@ -47,13 +49,21 @@ export function listPermissions(
   ].filter((line) => line !== "");
 }
 
-/** Shows what a plugin requests. Resolves with true if the user activates it. */
-export async function confirmActivation(name, asks) {
+/**
+ * Shows what a plugin requests, and what has changed since it was approved last. Resolves with true if
+ * the user activates it.
+ *
+ * @param {string} name `lib/example`
+ * @param {any} asks what it requests
+ * @param {import("./approved_change.js").ApprovedChange} [change]
+ */
+export async function confirmActivation(name, asks, change) {
   const values = await openDialog({
     title: `Activate ${name.slice("lib/".length)}?`,
     text: [
       asks.description ? h("p", {}, asks.description) : null,
-      h("ul", {}, listPermissions(asks).map((text) => h("li", {}, text))),
+      h("ul", { class: "requests" }, comparePermissions(asks, change?.approved)),
+      change === undefined ? null : drawApprovedChange(change),
       h(
         "p",
         { class: "hint" },
@@ -63,4 +73,18 @@ export async function confirmActivation(name, asks) {
     confirm: "Activate",
   });
   return values !== null;
+}
+
+/** The sentences as list items; those that the last approval did not have, or only it, are marked. */
+function comparePermissions(asks, approved) {
+  const now = listPermissions(asks);
+  const before = approved === undefined ? now : listPermissions(readRequested(approved) ?? {});
+  return [
+    ...now.map((text) =>
+      h("li", {}, before.includes(text) ? null : h("span", { class: "tag pending" }, "new"), text)
+    ),
+    ...before.filter((text) => !now.includes(text)).map((text) =>
+      h("li", { class: "gone" }, h("span", { class: "tag" }, "no longer"), h("del", {}, text))
+    ),
+  ];
 }

@@ -5,7 +5,9 @@
 
 import { readPluginState } from "./answers.js";
 import { request, requestJson, send } from "./api.js";
+import { drawApprovedChange, findApprovedChange } from "./approved_change.js";
 import { button, fill, h } from "./dom.js";
+import { healthFacts } from "./health_facts.js";
 import { confirmActivation, listPermissions } from "./permission_list.js";
 import { needs } from "./permissions.js";
 import { pathOf } from "./place.js";
@@ -15,15 +17,26 @@ export function pluginPanel(name) {
   const path = `${pathOf(name)}/state`;
   const node = h("section", { class: "card plugin", "aria-label": "Plugin" });
   const fault = h("pre", { class: "command fault", role: "alert", hidden: true });
+  const change = h("div", { hidden: true });
   let shown;
+  let turn = 0;
 
   async function update(world) {
+    const mine = ++turn;
     shown = world;
+    node.hidden = false;
     const response = await request(path).catch(() => undefined);
     const json = response?.ok ? await response.json().catch(() => undefined) : undefined;
     const status = json?.routes ? readPluginState(json) ?? {} : json ?? {};
     const permissions = status.routes === undefined ? [] : listPermissions(status);
+    if (mine !== turn) return;
     draw({ state: world.state, ...status }, permissions);
+    const found = status.state === "active"
+      ? undefined
+      : await findApprovedChange(name, world.version).catch(() => undefined);
+    if (mine !== turn) return;
+    fill(change, found === undefined ? null : drawApprovedChange(found));
+    change.hidden = found === undefined;
   }
 
   /** Runs an action of the operator. Its error stays on the page until the next action. */
@@ -53,8 +66,11 @@ export function pluginPanel(name) {
   }
 
   async function activate() {
-    const { asks } = await requestJson(`${path}?asks`);
-    if (await confirmActivation(name, asks)) await setState("active", asks.digest);
+    const [{ asks }, found] = await Promise.all([
+      requestJson(`${path}?asks`),
+      findApprovedChange(name, shown.version),
+    ]);
+    if (await confirmActivation(name, asks, found)) await setState("active", asks.digest);
   }
 
   const forT3 = (control) => needs(control, path, "PUT");
@@ -85,22 +101,21 @@ export function pluginPanel(name) {
         { class: "hint" },
         "Not active. Activate shows first what the plugin requests.",
       ),
-      status.up === undefined ? null : h("p", { class: "hint" }, formatHealth(status)),
+      change,
+      status.state !== "active"
+        ? null
+        : h("p", { class: "hint" }, status.up ? "Its routes are up." : "Its routes are down."),
+      h(
+        "dl",
+        {},
+        healthFacts(status).map(([fact, value]) =>
+          h("div", {}, h("dt", {}, fact), h("dd", {}, value))
+        ),
+      ),
       faults === "" ? null : h("pre", { class: "command fault" }, faults),
       fault,
     );
   }
 
   return { node, update };
-}
-
-function formatHealth({ up, health = {} }) {
-  const { state, requests, crashes, resident_kib: resident } = health;
-  return [
-    up ? "Its routes are up" : "Its routes are down",
-    state && `its process is ${state}`,
-    resident && `${Math.round(resident / 1024)} MiB`,
-    requests && `${requests} open requests`,
-    crashes && `ended ${crashes} times`,
-  ].filter(Boolean).join(" · ");
 }

@@ -65,38 +65,37 @@ function draw(list, rows) {
 }
 
 function pluginRow(plugin) {
-  const { name, description } = plugin;
-  const { word, tone, detail } = healthOf(plugin);
-  const about = detail || description || "";
-  return h(
-    "li",
-    {},
-    h("a", { href: pathOf(`lib/${name}`) }, name),
-    h("small", { title: about }, about),
-    memory(plugin),
-    h("span", { class: `tag ${tone}`, title: detail }, word),
-  );
+  const { detail } = healthOf(plugin);
+  return row(`lib/${plugin.name}`, plugin.name, plugin, detail || plugin.description);
 }
 
 /** The devices of a plugin: its routes below `/dev/`. */
 function devicesOf(plugin) {
-  const { word, tone, detail } = healthOf(plugin);
   return (plugin.routes ?? []).filter((route) => route.startsWith(DEVICES)).map((route) =>
-    h(
-      "li",
-      {},
-      h("a", { href: pathOf(route.slice(1)) }, route.slice(DEVICES.length)),
-      h("small", { title: plugin.description }, plugin.description ?? ""),
-      memory(plugin),
-      h("span", { class: `tag ${tone}`, title: detail }, word),
-    )
+    row(route.slice(1), route.slice(DEVICES.length), plugin, plugin.description)
   );
 }
 
-function memory({ health: { resident_kib: kib } = {} }) {
-  return kib > 0
-    ? h("span", { class: "memory", title: "Memory of its process" }, size(kib * 1024))
-    : null;
+function row(path, name, plugin, about = "") {
+  return h(
+    "li",
+    {},
+    h("a", { href: pathOf(path) }, name),
+    h("small", { title: about }, about),
+    healthTags(plugin),
+  );
+}
+
+/** The memory and the health of a plugin, for a row. */
+export function healthTags(plugin) {
+  const { word, tone, detail } = healthOf(plugin);
+  const kib = plugin.health?.resident_kib;
+  return [
+    kib > 0
+      ? h("span", { class: "memory", title: "Memory of its process" }, size(kib * 1024))
+      : null,
+    h("span", { class: `tag ${tone}`, title: detail }, word),
+  ];
 }
 
 /**

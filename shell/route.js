@@ -1,19 +1,30 @@
 /** The view of routes: the listings of `/bin`, `/dev`, `/mnt` and `/proc`, and any other response. */
 
-import { parseJson, readListing } from "./answers.js";
+import { parseJson, readListing, readPlugins, requestAnswer } from "./answers.js";
 import { send } from "./api.js";
 import { h } from "./dom.js";
 import { ago, count, size } from "./format.js";
 import { pathOf } from "./place.js";
+import { healthTags } from "./plugins_part.js";
+import { findPlugin, indented, isPluginPath, showPluginRoute } from "./plugin_route.js";
+
+/** Where the rows of a route are, if not below it. */
+const PLACES = { "proc/worlds": "", "proc/plugins": "lib/" };
 
 /** Shows a listing as rows, and any other response as text. */
 export async function showRoute(main, { name }, { signal }) {
+  if (isPluginPath(name) && !name.startsWith("mnt/")) {
+    const plugin = await findPlugin(name, signal);
+    if (signal.aborted) return;
+    if (plugin !== undefined) return await showPluginRoute(main, name, plugin, signal);
+  }
   const response = await send(pathOf(name), { signal });
   const type = response.headers.get("content-type") ?? "";
   const content = await response.text();
   if (signal.aborted) return;
   const value = type.includes("json") ? parseJson(content) : undefined;
-  const rows = readListing(value);
+  const rows = name === "dev" ? await withHealth(readListing(value), signal) : readListing(value);
+  if (signal.aborted) return;
   const body = rows === undefined
     ? h("pre", { class: "command" }, value === undefined ? content : indented(value, content))
     : listing(name, rows);
@@ -34,13 +45,12 @@ export async function showRoute(main, { name }, { signal }) {
   );
 }
 
-/** JSON with line breaks; as it is if it is nested too deeply to be formatted. */
-function indented(value, content) {
-  try {
-    return JSON.stringify(value, null, 2);
-  } catch {
-    return content;
-  }
+/** Adds the health of its plugin to each device. */
+async function withHealth(rows, signal) {
+  if (rows === undefined || rows.length === 0) return rows;
+  const plugins = await requestAnswer("/proc/plugins", readPlugins, { signal }).catch(() => []);
+  const byPath = new Map(plugins.map((plugin) => [`/lib/${plugin.name}`, plugin]));
+  return rows.map((row) => ({ ...row, health: byPath.get(row.plugin) }));
 }
 
 function listing(folder, rows) {
@@ -52,9 +62,8 @@ function listing(folder, rows) {
 
 function rowOf(folder, row) {
   const path = row.route ?? row.name;
-  const target = row.route
-    ? row.route
-    : pathOf(folder === "proc/worlds" ? row.name : `${folder}/${row.name}`) + (row.dir ? "/" : "");
+  const target = row.route ?? pathOf(`${PLACES[folder] ?? `${folder}/`}${row.name}`) +
+      (row.dir ? "/" : "");
   return h(
     "li",
     {},
@@ -63,6 +72,8 @@ function rowOf(folder, row) {
       { href: target },
       h("span", { class: "name" }, path, row.dir ? h("i", {}, "/") : null),
       h("span", { class: "about" }, row.description ?? row.plugin ?? ""),
+      row.health === undefined ? null : healthTags(row.health),
+      row.state === undefined ? null : h("span", { class: `tag ${row.state}` }, row.state),
       row.len === undefined ? null : h("span", { class: "size" }, size(row.len)),
       row.updated_at ? h("span", { class: "time" }, ago(row.updated_at)) : null,
     ),

@@ -91,7 +91,14 @@ class WorldPage {
       { class: "world" },
       h("header", { class: "head" }, h("h1", {}, lastOf(name)), this.#facts, this.#actions),
       this.#bar,
-      h("div", { class: "split" }, this.#content, this.#aside),
+      h(
+        "div",
+        { class: "split" },
+        // First on narrow screens and for screen readers: it decides what runs on the server.
+        plugin === undefined ? null : h("div", { class: "side approval" }, plugin.node),
+        this.#content,
+        this.#aside,
+      ),
     );
     addKeys(this);
   }
@@ -131,6 +138,7 @@ class WorldPage {
     this.#earlier = undefined;
     this.#facts.replaceChildren(h("span", {}, deleted ? "deleted" : "not written yet"));
     this.#aside.replaceChildren();
+    if (this.plugin !== undefined) this.plugin.node.hidden = true;
     this.#bar.hidden = true;
     drawActions(this, this.#actions, {});
     if (this.#editor !== undefined) {
@@ -241,7 +249,7 @@ class WorldPage {
   #updatePanel(now) {
     clearTimeout(this.#timer);
     // A card of the same width avoids a layout shift when the panel loads.
-    if (now) fill(this.#aside, this.plugin?.node, this.#side?.node ?? h("div", { class: "card" }));
+    if (now) fill(this.#aside, this.#side?.node ?? h("div", { class: "card" }));
     this.#timer = setTimeout(async () => {
       if (this.world === undefined || this.signal.aborted) return;
       this.plugin?.update(this.world);
@@ -249,7 +257,7 @@ class WorldPage {
         this.#side ??= side(this.name, this.signal, (version) => this.showEarlier(version));
       }
       if (this.world === undefined) return;
-      fill(this.#aside, this.plugin?.node, this.#side.node);
+      fill(this.#aside, this.#side.node);
       await this.#side.update(this.world);
     }, now ? 0 : PANEL_DELAY_MS);
   }

@@ -10,6 +10,7 @@ import type { RequestContext } from "../request/request_context.ts";
 import type { FirstAnswers } from "../response/shell_page.ts";
 import { isInNamespace } from "../world/name.ts";
 
+const WHOAMI = "/auth/whoami";
 /** `home` is the level of the tree that is open at first. */
 const HOME = [
   "/proc/log/?limit=24",
@@ -56,8 +57,10 @@ export async function collectFirstAnswers(
 }
 
 function pathsOf(path: string, isCollection: boolean): string[] {
-  const own = path === "/" ? HOME : isInNamespace(path.slice(1)) ? [encodePath(path)] : [];
-  return ["/auth/whoami", ...own.map((one) => isCollection && path !== "/" ? `${one}/` : one)];
+  if (path === "/") return [WHOAMI, ...HOME];
+  // The page of a route describes its plugin.
+  if (!isInNamespace(path.slice(1))) return [WHOAMI, "/proc/plugins"];
+  return [WHOAMI, encodePath(path) + (isCollection ? "/" : "")];
 }
 
 async function readJson(response: Response): Promise<string | undefined> {

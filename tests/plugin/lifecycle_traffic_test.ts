@@ -7,28 +7,19 @@ import { eventually, get, install, plugin, QUICK, withPlugins } from "./plugin_t
 
 const BROWSER = { accept: "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8" };
 
-Deno.test("GET of a route with Accept: text/html returns the description page with escaped text", async () => {
+const SHELL = "<!doctype html><title>the shell</title>";
+
+Deno.test("GET of a bare route with Accept: text/html returns the page of the shell", async () => {
   await withPlugins(async (server) => {
-    const description = `<script>alert(1)</script> & "quotes" of 'it'`;
-    const routes = ["/p", "/other/it's$(x)"];
     await install(
       server,
       "p",
-      plugin({ description, routes, auth: "T3" }, "return new Response('plugin ' + url.search);"),
+      plugin({ routes: ["/p", "/q"], auth: "T3" }, "return new Response('plugin ' + url.search);"),
     );
+    // Also to a caller that cannot call the plugin: the page shows what is needed.
     const page = await get(server, "/p", BROWSER);
-    assertEquals(page.status, 200);
-    assertEquals(page.headers.get("content-type"), "text/html; charset=utf-8");
-    assertMatch(
-      page.headers.get("content-security-policy") ?? "",
-      /^default-src 'none'; style-src 'sha256-/,
-    );
-    assertMatch(page.text, /&#60;script&#62;alert\(1\)&#60;\/script&#62; &#38; &#34;quotes&#34;/);
-    assert(!page.text.includes("<script"));
-    assertMatch(page.text, /the approve token \(T3\)/);
-    assertMatch(page.text, new RegExp(`curl &#39;http://127.0.0.1:${server.port}/p&#39; -H`));
-    const odd = await get(server, "/other/it%27s%24%28x%29", BROWSER);
-    assertMatch(odd.text, /\/other\/it%27s%24%28x%29&#39;/);
+    assertEquals([page.status, page.text], [200, SHELL]);
+    assertEquals((await get(server, "/q", BROWSER)).text, SHELL);
     const head = await server.send({ method: "HEAD", target: "/p", headers: BROWSER });
     assertEquals([head.status, head.body.length], [200, 0]);
     assertStrictEquals((await get(server, "/bin/p", BROWSER)).text, page.text);
@@ -36,13 +27,30 @@ Deno.test("GET of a route with Accept: text/html returns the description page wi
     assertEquals((await get(server, "/p")).status, 401);
     assertEquals((await server.approve("GET", "/p")).text, "plugin ");
     const headers = { ...BROWSER, ...bearer(APPROVE) };
+    assertEquals((await get(server, "/p", headers)).text, SHELL);
     assertEquals((await get(server, "/p?x=1", headers)).text, "plugin ?x=1");
     assertEquals((await get(server, "/p/below", headers)).text, "plugin ");
     assert((await server.send({ method: "POST", target: "/p", headers: BROWSER })).status === 401);
   });
 });
 
-Deno.test("GET of a route answers 403 without a description page to a caller that cannot read it", async () => {
+Deno.test("GET of a bare route with Accept: text/html returns a page that the plugin has, sandboxed", async () => {
+  await withPlugins(async (server) => {
+    const body = `if (url.pathname === "/fails") throw new Error("no");
+      const type = request.headers.get("accept").startsWith("text/html") ? "text/html" : "text/plain";
+      const status = url.pathname === "/none" ? 404 : 200;
+      return new Response("<p>own</p>", { status, headers: { "content-type": type } });`;
+    await install(server, "p", plugin({ routes: ["/own", "/none", "/fails"] }, body));
+    const page = await get(server, "/own", BROWSER);
+    assertEquals(page.text, "<p>own</p>");
+    assertMatch(page.headers.get("content-security-policy") ?? "", /sandbox/);
+    for (const path of ["/none", "/fails"]) {
+      assertEquals((await get(server, path, BROWSER)).text, SHELL, path);
+    }
+  });
+});
+
+Deno.test("GET of a route answers 403 without the page of the shell to a caller that cannot read it", async () => {
   await withServer({ env: { ...CLOSED, ...QUICK } }, async (server) => {
     const source = plugin({ auth: "T2", description: "in hiding" }, "return new Response('x');");
     await server.send({ method: "PUT", target: "/lib/p", headers: bearer(TOKEN), body: source });
@@ -54,7 +62,7 @@ Deno.test("GET of a route answers 403 without a description page to a caller tha
   });
 });
 
-Deno.test("GET of a mount and of a fallback path goes to the plugin, not to the description page", async () => {
+Deno.test("GET of a mount and of a fallback path goes to the plugin, not to the shell", async () => {
   await withPlugins(async (server) => {
     await install(server, "mnt", plugin({ routes: ["/mnt"] }, "return new Response('mounts');"));
     assertEquals((await get(server, "/mnt", BROWSER)).text, "mounts");

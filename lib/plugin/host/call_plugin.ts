@@ -21,13 +21,14 @@ import { redactFor } from "../../auth/redact.ts";
 import type { RequestContext } from "../../request/request_context.ts";
 import { encodePath } from "../../http/path.ts";
 import { getRepresentation } from "../../response/representation.ts";
+import { negotiateTypes } from "../../http/negotiate.ts";
 import { respondShell } from "../../response/shell_page.ts";
 import { isInNamespace } from "../../world/name.ts";
 import type { Store } from "../../world/store.ts";
-import { descriptionPage, wantsDescription } from "./description_page.ts";
 import type { LoadedPlugin } from "./loaded_plugin.ts";
 import { securePluginResponse, withoutFalseLength } from "./plugin_response.ts";
 
+const HTML = "text/html";
 /** Methods that only read (RFC 9110 §9.2.1, RFC 4918 §9.1). */
 const SAFE: ReadonlySet<string> = new Set(["GET", "HEAD", "OPTIONS", "PROPFIND"]);
 /** Matches a path that {@link encodePath} does not change. */
@@ -38,7 +39,8 @@ const MAX_ORIGIN_CHARS = 300;
 const DEFAULT_ORIGIN = "http://machine";
 
 /**
- * Sends a request to a plugin, or answers with the description page of the route.
+ * Sends a request to a plugin. A browser that opens a bare route gets the page of the shell, which
+ * describes the plugin, unless the plugin answers with a page of its own.
  *
  * @param plugin the running plugin
  * @param route the route that matched; `""` for the fallback
@@ -52,14 +54,48 @@ export async function callPlugin(
   context: RequestContext,
   store: Pick<Store, "peek" | "read">,
 ): Promise<Response> {
-  const { request, caller, target, depth = 0, connection } = context;
+  const { request, caller, target } = context;
   const isRoutePath = target.path === route && target.query === "";
-  // `/bin` shows the same facts to every caller that can read the route, also without permission to
-  // call it.
+  // `/bin` shows the route to the same callers, also to those that cannot call it.
+  const isPage = isRoutePath && canSeeRoute(caller, route, plugin.manifest.auth) &&
+    wantsPage(request, route);
+  if (!isPage) return await sendToPlugin(plugin, route, context, store);
+  const response = await sendToPlugin(plugin, route, context, store).catch((error) => {
+    // The shell sends the request again and shows the problem.
+    if (error instanceof Problem) return undefined;
+    throw error;
+  });
+  const isOwnPage = response?.ok === true &&
+    response.headers.get("content-type")?.toLowerCase().startsWith(HTML) === true;
+  if (response !== undefined && isOwnPage) return response;
+  await response?.body?.cancel();
+  return await respondShell(store, request);
+}
+
+/**
+ * Returns whether a request for a bare route is that of a browser for a page: a GET or HEAD that
+ * prefers HTML.
+ *
+ * @param request a request for exactly the route, without a query
+ * @param route the route; `/mnt` and paths below it are listings, which their plugin answers itself
+ */
+export function wantsPage(request: Request, route: string): boolean {
+  if (request.method !== "GET" && request.method !== "HEAD") return false;
+  if (route === "" || route === "/mnt" || route.startsWith("/mnt/")) return false;
+  const accept = request.headers.get("accept");
+  if (accept === null || !accept.includes(HTML)) return false;
+  return negotiateTypes(accept, ["application/json", "text/plain", HTML])[0] === HTML;
+}
+
+/** @throws {Problem} the caller cannot call the plugin, or the plugin failed */
+async function sendToPlugin(
+  plugin: LoadedPlugin,
+  route: string,
+  context: RequestContext,
+  store: Pick<Store, "peek" | "read">,
+): Promise<Response> {
+  const { request, caller, target, depth = 0, connection } = context;
   const { auth } = plugin.manifest;
-  if (isRoutePath && canSeeRoute(caller, route, auth) && wantsDescription(request, route)) {
-    return descriptionPage(plugin.name, plugin.manifest, route, request.url);
-  }
   const action = SAFE.has(request.method) || hasNoOwnAuthority(plugin) ? "read" : "write";
   const subject = plugin.manifest.subject ? subjectPath(target.path, route) : undefined;
   assertAllowed(

@@ -1,4 +1,5 @@
 import { assert, assertEquals } from "../../support/assert.ts";
+import { wantsPage } from "../../../lib/plugin/host/call_plugin.ts";
 import { get, install, plugin, withPlugins } from "../plugin_test_server.ts";
 
 Deno.test("callPlugin() does not change a response without X-Show, an error or a response to a POST", async () => {
@@ -39,4 +40,20 @@ Deno.test("callPlugin() returns the page of the shell for a response with X-Show
     }
     assert(page.headers.get("content-security-policy")?.startsWith("default-src 'none'"));
   });
+});
+
+function asks(accept: string | null, route = "/p", method = "GET"): boolean {
+  const headers: Record<string, string> = accept === null ? {} : { accept };
+  return wantsPage(new Request("http://localhost/p", { method, headers }), route);
+}
+
+Deno.test("wantsPage() is true for GET and HEAD that prefer HTML, except below /mnt", () => {
+  assert(asks("text/html,application/xhtml+xml,*/*;q=0.8"));
+  assert(asks("text/html", "/p", "HEAD"));
+  for (const accept of [null, "*/*", "application/json", "application/json, text/html;q=0.9", ""]) {
+    assert(!asks(accept), String(accept));
+  }
+  assert(!asks("text/html", "/p", "POST"));
+  for (const route of ["", "/mnt", "/mnt/work"]) assert(!asks("text/html", route), route);
+  assert(asks("text/html", "/mntx"));
 });

@@ -1,0 +1,57 @@
+/** The health of a plugin as facts: memory, calls and limits. Pure. */
+
+import { count, duration, size } from "./format.js";
+
+/** What a plugin exceeded, by the names that the server counts. */
+const LIMITS = {
+  start: "too slow to start",
+  answer: "too slow to answer",
+  heartbeat: "busy for too long",
+  memory: "too much memory",
+  messages: "too many messages",
+  depth: "too many plugins in a row",
+  work: "worked on too long after a response",
+  unread: "response not read",
+  query: "query too long",
+};
+
+/**
+ * @param {any} status the JSON of `/lib/<name>/state`, or a row of `/proc/plugins`
+ * @returns {[name: string, value: string][]} empty unless the plugin is active
+ */
+export function healthFacts({ state, health = {} }) {
+  if (state !== "active" || health.state === undefined) return [];
+  const { limits = {}, limits_reached: reached = {} } = health;
+  const facts = [
+    ["process", health.state],
+    ["memory", ofLimit(kib(health.resident_kib), kib(limits.resident_kib))],
+    ["calls", numberOf(health.served)],
+    ["open now", ofLimit(numberOf(health.requests), numberOf(limits.requests))],
+    ["waiting", ofLimit(positive(health.waiting), numberOf(limits.waiting))],
+    ["refused", positive(health.refused)],
+    ["time limit", limits.answer_ms === undefined ? "" : duration(limits.answer_ms / 1000)],
+    ["ended", health.crashes > 0 ? count(health.crashes, "time") : ""],
+    [
+      "limits reached",
+      Object.entries(reached).map(([limit, times]) => `${LIMITS[limit] ?? limit} (${times})`)
+        .join(", "),
+    ],
+  ];
+  return facts.filter(([, value]) => value !== "");
+}
+
+function ofLimit(value, limit) {
+  return value === "" || limit === "" ? value : `${value} of ${limit}`;
+}
+
+function kib(number) {
+  return number > 0 ? size(number * 1024) : "";
+}
+
+function numberOf(number) {
+  return number?.toLocaleString("en") ?? "";
+}
+
+function positive(number) {
+  return number > 0 ? numberOf(number) : "";
+}

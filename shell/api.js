@@ -30,7 +30,8 @@ export async function request(path, init = {}) {
   if (isOwn) headers.set("authorization", credential);
   if (!headers.has("accept")) {
     headers.set("accept", "application/json");
-    const first = credential === null && (init.method ?? "GET") === "GET"
+    const isAnonymous = credential === null && !headers.has("authorization");
+    const first = isAnonymous && (init.method ?? "GET") === "GET"
       ? takeFirstAnswer(path)
       : undefined;
     if (first !== undefined) return Response.json(first);

@@ -3,6 +3,7 @@
  * the server without loading a page. The signal of a view ends everything that the view started.
  */
 
+import { openSession } from "./account.js";
 import { RequestError } from "./api.js";
 import { currentCaller, refreshCaller, wasAccepted } from "./caller.js";
 import { startBadge } from "./caller_badge.js";
@@ -16,7 +17,6 @@ import { showHome } from "./home.js";
 import { placeOf } from "./place.js";
 import { showRoute } from "./route.js";
 import { authorization, onSession } from "./session.js";
-import { openSession } from "./session_menu.js";
 import { showShaped } from "./shaped.js";
 import { signIn, signInView } from "./sign_in.js";
 import { hasUnsaved, isEditing, mayEndEditing } from "./unsaved.js";

@@ -64,15 +64,21 @@ export function onSession(listener) {
   listeners.add(listener);
 }
 
-/** Resolves after the next change of the credential, or when the signal is aborted. */
+/** Calls the listener once. @returns {() => void} so that it is not called any more */
+export function onNextSession(listener) {
+  function once() {
+    listeners.delete(once);
+    listener();
+  }
+  listeners.add(once);
+  return () => listeners.delete(once);
+}
+
+/** Resolves after the user signed in or out, or when the signal is aborted. */
 export function nextSession(signal) {
   return new Promise((resolve) => {
-    function done() {
-      listeners.delete(done);
-      resolve();
-    }
-    listeners.add(done);
-    signal.addEventListener("abort", done, { once: true });
+    signal.addEventListener("abort", onNextSession(resolve), { once: true });
+    signal.addEventListener("abort", resolve, { once: true });
   });
 }
 

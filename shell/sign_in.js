@@ -8,7 +8,7 @@ import { knownCaller } from "./caller.js";
 import { showDialog } from "./dialog.js";
 import { h } from "./dom.js";
 import { note } from "./chrome.js";
-import { authorization, isShared, KEPT_DAYS, setAuthorization } from "./session.js";
+import { authorization, isShared, KEPT_DAYS, onNextSession, setAuthorization } from "./session.js";
 
 const IN_TAB = "Stored in this tab only, until you close it.";
 
@@ -23,14 +23,17 @@ let open;
  */
 export function signIn(text) {
   open ??= new Promise((resolve) => {
-    let isDone = false;
-    const form = signInForm(() => {
-      isDone = true;
-      node.close();
-    });
+    const form = signInForm();
     const node = showDialog("Sign in", text ? h("p", {}, text) : null, form);
     form.querySelector("input").focus();
+    let isDone = false;
+    // In another tab, too: then this one needs no credential any more.
+    const stop = onNextSession(() => {
+      isDone = authorization() !== null;
+      node.close();
+    });
     node.addEventListener("close", () => {
+      stop();
       open = undefined;
       resolve(isDone);
     });

@@ -117,6 +117,32 @@ Deno.test("the shell signs in and out", async (t) => {
       },
     );
 
+    await t.step("from a dialog that closes when another tab has signed in", async () => {
+      const { page } = await openPage(browser);
+      await page.goto(`${url}/home/x.txt`);
+      await page.locator("#who").click();
+      await page.getByRole("dialog").getByLabel("Token or password").waitFor();
+      const other = await openTab(page.context(), `${url}/home/x.txt`);
+      await signIn(other.page, "write-in-tests", true);
+      await page.getByRole("dialog").waitFor({ state: "detached" });
+      await page.getByRole("button", { name: "T2" }).waitFor();
+      await page.context().close();
+    });
+
+    await t.step("out without the server", async () => {
+      const { page } = await openPage(browser);
+      await page.goto(`${url}/home/x.txt`);
+      await signIn(page, "write-in-tests", true);
+      await page.goto(`${url}/home/x.txt`);
+      await page.getByRole("button", { name: "T2" }).waitFor();
+      await page.route("**/*", (route) => route.abort());
+      await page.locator("#who").click();
+      await page.getByRole("button", { name: "Sign out" }).click();
+      await page.getByRole("button", { name: "Sign in" }).waitFor();
+      assertEquals(await page.evaluate(STORED), "[{},{}]");
+      await page.context().close();
+    });
+
     await t.step("again after 30 days without use", async () => {
       const { page } = await openPage(browser);
       await page.goto(`${url}/home/x.txt`);

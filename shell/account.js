@@ -1,0 +1,80 @@
+/**
+ * The dialogs about the caller: the menu of the button at the top right, and minting. Their code is
+ * loaded when it is first needed (`lazy/account.js`).
+ *
+ * @typedef {typeof APP} App what the module gets, so that it has no second copy of the session
+ */
+
+import { requestJson, send } from "./api.js";
+import { currentCaller, refreshCaller } from "./caller.js";
+import { note, noteError } from "./chrome.js";
+import { openDialog, showDialog } from "./dialog.js";
+import { deleteDrafts } from "./drafts.js";
+import { lazyUrl } from "./lazy_url.js";
+import { authorization, hasShared, isShared, leaveTab, onNextSession, signOut } from "./session.js";
+import { signIn, signInForm } from "./sign_in.js";
+import { mayEndEditing } from "./unsaved.js";
+
+/** Longest time that the menu waits for the server to say who the caller is. */
+const CALLER_MS = 1000;
+
+const APP = {
+  leaveTab,
+  onNextSession,
+  openDialog,
+  requestJson,
+  send,
+  session: () => ({
+    caller: currentCaller(),
+    hasCredential: authorization() !== null,
+    hasShared: hasShared(),
+    isShared: isShared(),
+  }),
+  showDialog,
+  signIn: () => signIn(),
+  signInForm,
+  signOut: endSession,
+};
+
+let isOpening = false;
+
+/** Opens the menu. */
+export async function openSession() {
+  if (isOpening) return;
+  isOpening = true;
+  try {
+    const late = new Promise((resolve) => setTimeout(resolve, CALLER_MS));
+    const [module] = await Promise.all([load(), Promise.race([refreshCaller(), late])]);
+    module.openSession(APP);
+  } catch (error) {
+    // Signing out needs no server.
+    const action = { label: "Sign out", run: endSession };
+    note(error.message, { level: "bad", action: authorization() === null ? undefined : action });
+  } finally {
+    isOpening = false;
+  }
+}
+
+/**
+ * Opens the dialog that mints a capability.
+ *
+ * @param {string} [prefix] proposed; by default the collection that is shown
+ */
+export async function openMint(prefix) {
+  try {
+    await (await load()).openMint(APP, prefix);
+  } catch (error) {
+    noteError(error);
+  }
+}
+
+async function endSession() {
+  if (!await mayEndEditing("Sign out")) return;
+  deleteDrafts();
+  signOut();
+}
+
+/** @returns {Promise<typeof import("./lazy/account.js")>} */
+function load() {
+  return import(lazyUrl("account"));
+}

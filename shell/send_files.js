@@ -12,6 +12,7 @@ import { numberedName } from "./world_name.js";
 
 /** Most files at a time. A browser allows six connections to one server; streams need some. */
 const WIDTH = 3;
+const BYTES = "application/octet-stream";
 /** How long the files that were not sent are offered. */
 const REST_SECONDS = 120;
 /** Highest number that "Keep both" tries. */
@@ -108,15 +109,22 @@ async function run(files, overwrite, sent, failures) {
 }
 
 async function put({ name, file }, overwrite, signal) {
-  await send(pathOf(name), {
+  const own = suffixOf(name);
+  const other = suffixOf(file.name);
+  await send(pathOf(name) + (own === undefined && other !== undefined ? `?ext=${other}` : ""), {
     method: "PUT",
     body: file,
     signal,
     headers: {
-      "content-type": file.type || "application/octet-stream",
+      // The suffix is the better guess: browsers report a TypeScript file as video/mp2t.
+      "content-type": own ?? other ? BYTES : file.type || BYTES,
       ...overwrite ? {} : { "if-none-match": "*" },
     },
   });
+}
+
+function suffixOf(name) {
+  return /[^/]\.([A-Za-z0-9]{1,16})$/.exec(name)?.[1].toLowerCase();
 }
 
 /** A browser reports a file that it cannot read as a failure of the network. */

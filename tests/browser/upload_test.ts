@@ -148,6 +148,28 @@ Deno.test("the shell uploads files and folders", async (t) => {
       await page.context().close();
     });
 
+    await t.step("the suffix decides the type, not what the browser reports", async () => {
+      await server.put("/home/types/plain", "x");
+      const { page, messages } = await openPage(browser);
+      await page.goto(`${url}/home/types/`);
+      await page.getByRole("link", { name: "plain" }).waitFor();
+      await drop(page, { "code.ts": "export {};", "LICENSE": "text" }, "video/mp2t");
+      await page.getByText("2 files written").waitFor();
+      await page.goto(`${url}/home/types/plain`);
+      await page.getByText("version 1", { exact: true }).waitFor();
+      await drop(page, { "notes.md": "# Notes" });
+      await page.getByRole("button", { name: "Replace" }).click();
+      await page.getByText("version 2", { exact: true }).waitFor();
+      const ext = async (path: string) => {
+        const response = await fetch(url + path, { headers: { accept: "application/json" } });
+        return (await response.json()).ext;
+      };
+      assertEquals(await ext("/home/types/code.ts"), "ts");
+      assertEquals(await ext("/home/types/plain"), "md");
+      assertEquals(messages.filter((line) => !line.includes("412")), []);
+      await page.context().close();
+    });
+
     await t.step(
       "a file that is dropped on a world replaces its content if confirmed",
       async () => {
@@ -182,11 +204,11 @@ async function chooseFolder(page: Page, path: string) {
 }
 
 /** Drops files on the page. */
-async function drop(page: Page, files: Record<string, string>) {
+async function drop(page: Page, files: Record<string, string>, type = "text/plain") {
   await page.evaluate(`(() => {
     const dataTransfer = new DataTransfer();
     for (const [name, text] of Object.entries(${JSON.stringify(files)})) {
-      dataTransfer.items.add(new File([text], name, { type: "text/plain" }));
+      dataTransfer.items.add(new File([text], name, { type: ${JSON.stringify(type)} }));
     }
     const init = { dataTransfer, bubbles: true, cancelable: true };
     document.querySelector("main").dispatchEvent(new DragEvent("drop", init));

@@ -24,12 +24,12 @@ const chooseType = createTypeChooser(["application/json", "text/plain", HTML], "
 
 /**
  * `GET /proc/trash/<prefix>/?limit=&after=`: the deleted worlds below a prefix, newest first. A line of
- * the text has id, name, version, time and caller, separated by tabs.
+ * the text has id, name, version, time and caller, separated by tabs; the JSON also has `expires_at`.
  *
  * @throws {Problem} `unauthorized`, `forbidden`, `not-found`, `bad-query`
  */
 export async function listTrash(
-  { store }: Pick<ServerContext, "store">,
+  { store, config }: Pick<ServerContext, "store" | "config">,
   context: RequestContext,
 ): Promise<Response> {
   const name = readPrefix(context, "proc/trash", "the trash");
@@ -41,15 +41,20 @@ export async function listTrash(
   const after = sent === null ? undefined : parsePosition(sent);
   const within = limitReadScope(toReadScope(caller), name);
   const page = await store.listTrash({ within, limit, ...(after === undefined ? {} : { after }) });
-  const rows = page.entries.filter((entry) => canRead(caller, `/${entry.name}`)).map(toRow);
+  const entries = page.entries.filter((entry) => canRead(caller, `/${entry.name}`));
   const last = page.entries.at(-1);
   const path = `/proc/trash/${name === "" ? "" : `${encodePath(name)}/`}`;
   const headers: Record<string, string> = { vary: "Accept" };
   if (page.more && last !== undefined) {
     headers.link = `<${path}?limit=${limit}&after=${formatPosition(last)}>; rel="next"`;
   }
-  if (mediaType === "application/json") return jsonResponse(rows, headers);
-  const lines = rows.map((row) => `${Object.values(row).join("\t")}\n`);
+  if (mediaType === "application/json") {
+    return jsonResponse(
+      entries.map((entry) => ({ ...toRow(entry), ...toExpiry(entry, config.trashMs) })),
+      headers,
+    );
+  }
+  const lines = entries.map((entry) => `${Object.values(toRow(entry)).join("\t")}\n`);
   return textResponse(lines.join(""), headers);
 }
 
@@ -87,6 +92,12 @@ export async function expungeTrash(
 
 function toRow({ id, name, version, deletedAt, by }: TrashEntry) {
   return { id, name, version, deleted_at: deletedAt, by };
+}
+
+/** When the server deletes the world for good; nothing if it never does. */
+function toExpiry({ deletedAt }: TrashEntry, keepMs: number | undefined) {
+  const at = new Date(Date.parse(deletedAt) + (keepMs ?? NaN));
+  return Number.isNaN(at.getTime()) ? {} : { expires_at: at.toISOString() };
 }
 
 /** A place in the list as an opaque text. */

@@ -29,6 +29,7 @@ interface Row {
   readonly name: string;
   readonly version: number;
   readonly deleted_at: string;
+  readonly expires_at: string;
   readonly by: string;
 }
 
@@ -57,7 +58,12 @@ test("lists deleted worlds newest first, in pages, below a prefix, as text", asy
   const [first] = all;
   assertEquals([first?.name, first?.by], ["home/t2", "T3"]);
   assert(Math.abs(Date.parse(first?.deleted_at ?? "") - Date.now()) < 60_000);
-  assertEquals(Object.keys(first ?? {}), ["id", "name", "version", "deleted_at", "by"]);
+  assertEquals(
+    Object.keys(first ?? {}),
+    ["id", "name", "version", "deleted_at", "by", "expires_at"],
+  );
+  const kept = Date.parse(first?.expires_at ?? "") - Date.parse(first?.deleted_at ?? "");
+  assertEquals(kept, 30 * 86_400_000);
   const below = await list(server, "/proc/trash/home/t/");
   assertEquals(below.rows.map(({ name }) => name), ["home/t/2", "home/t/1"]);
   const page = await list(server, "/proc/trash/home/t/?limit=1");
@@ -73,8 +79,8 @@ test("lists deleted worlds newest first, in pages, below a prefix, as text", asy
     target: "/proc/trash/home/t/",
     headers: { ...T3, accept: "text/plain" },
   });
-  const [line] = below.rows;
-  assertEquals(text.text.split("\n")[0], Object.values(line ?? {}).join("\t"));
+  const { expires_at: _, ...line } = below.rows[0] ?? {};
+  assertEquals(text.text.split("\n")[0], Object.values(line).join("\t"));
 });
 
 test("refuses what it cannot list or delete", async (server, t) => {

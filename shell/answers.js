@@ -73,7 +73,22 @@ export const readCaller = record({
   ttl_sec: number,
 });
 /** The answer to a DELETE. */
-export const readDeleted = record({ deleted: list(text) }, "deleted");
+export const readDeleted = record({ deleted: list(text), trash: list(text) }, "deleted");
+/** The answer to a PUT. */
+export const readWritten = record({ version: number, ext: text }, "version");
+/** `/proc/trash/`. */
+export const readTrash = list(record(
+  {
+    id: text,
+    name: text,
+    version: number,
+    deleted_at: text,
+    by: text,
+    expires_at: text,
+  },
+  "id",
+  "name",
+));
 
 const REQUEST_MEMBERS = {
   description: text,

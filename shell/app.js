@@ -14,6 +14,7 @@ import { openFinder } from "./finder.js";
 import { dropFirstAnswers } from "./first_answers.js";
 import { ago } from "./format.js";
 import { showHome } from "./home.js";
+import { showTrash } from "./manage.js";
 import { placeOf } from "./place.js";
 import { showRoute } from "./route.js";
 import { authorization, onSession } from "./session.js";
@@ -28,6 +29,7 @@ const VIEWS = {
   collection: showCollection,
   world: showWorld,
   shaped: showShaped,
+  trash: showTrash,
   route: showRoute,
 };
 
@@ -95,7 +97,7 @@ function showError(error) {
 async function go(path) {
   if (hasUnsaved() && !await mayEndEditing("Leave the page")) return;
   dropFirstAnswers();
-  if (path !== location.pathname) pushPath(path);
+  if (path !== location.pathname + location.search) pushPath(path);
   show();
   byId("main").focus({ preventScroll: true });
   scrollTo(0, 0);

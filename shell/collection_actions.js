@@ -51,6 +51,7 @@ export function collectionActions(name, signal) {
           },
         ]
         : [],
+      { label: "Trash", run: () => show(`/proc/trash${linkTo(entry)}`) },
     ]),
   );
 }

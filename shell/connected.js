@@ -13,11 +13,15 @@ export function connect(functions) {
 }
 
 export const confirmDialog = (...args) => app.confirmDialog(...args);
+export const knownCaller = (...args) => app.knownCaller(...args);
+export const needs = (...args) => app.needs(...args);
 export const note = (...args) => app.note(...args);
 export const noteError = (...args) => app.noteError(...args);
 export const openDialog = (...args) => app.openDialog(...args);
 export const requestDeleted = (...args) => app.requestDeleted(...args);
 export const requestRows = (...args) => app.requestRows(...args);
 export const requestStatus = (...args) => app.requestStatus(...args);
+export const requestWritten = (...args) => app.requestWritten(...args);
 export const send = (...args) => app.send(...args);
 export const showDialog = (...args) => app.showDialog(...args);
+export const toTrash = (...args) => app.toTrash(...args);

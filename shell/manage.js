@@ -3,12 +3,21 @@
  * needed (`lazy/manage.js`).
  */
 
-import { readDeleted, readRows, readStatus, requestAnswer } from "./answers.js";
+import {
+  readDeleted,
+  readRows,
+  readStatus,
+  readTrash,
+  readWritten,
+  requestAnswer,
+} from "./answers.js";
 import { send } from "./api.js";
+import { knownCaller } from "./caller.js";
 import { note, noteError } from "./chrome.js";
 import { connect } from "./connected.js";
 import { confirmDialog, openDialog, showDialog } from "./dialog.js";
 import { lazyUrl } from "./lazy_url.js";
+import { needs } from "./permissions.js";
 
 /** @type {Promise<typeof import("./lazy/manage.js")> | undefined} */
 let loading;
@@ -16,14 +25,18 @@ let loading;
 /** What the modules get that are loaded later. To add one, name it here and in `connected.js`. */
 const FUNCTIONS = {
   confirmDialog,
+  knownCaller,
+  needs,
   note,
   noteError,
   openDialog,
   requestDeleted: (path, init) => requestAnswer(path, readDeleted, init),
   requestRows: (path, init) => requestAnswer(path, readRows, init),
   requestStatus: () => requestAnswer("/proc/status", readStatus),
+  requestWritten: (path, init) => requestAnswer(path, readWritten, init),
   send,
   showDialog,
+  toTrash: readTrash,
 };
 // The app has modules that are in both bundles, too.
 connect(FUNCTIONS);
@@ -34,16 +47,19 @@ async function load() {
   return module;
 }
 
+function loadOnce() {
+  loading ??= load();
+  return loading.catch((error) => {
+    loading = undefined;
+    throw error;
+  });
+}
+
 /** A function of the module, which shows its errors as notes. */
 function later(name) {
   return async (...args) => {
     try {
-      loading ??= load();
-      const module = await loading.catch((error) => {
-        loading = undefined;
-        throw error;
-      });
-      return await module[name](...args);
+      return await (await loadOnce())[name](...args);
     } catch (error) {
       noteError(error);
       return undefined;
@@ -53,6 +69,12 @@ function later(name) {
 
 export const openMove = later("openMove");
 export const removeEntries = later("removeEntries");
+export const restoreAll = later("restoreAll");
 export const uploadContent = later("uploadContent");
 export const uploadFiles = later("uploadFiles");
 export const downloadEntries = later("downloadEntries");
+
+/** A view, so the page of its path shows its errors. */
+export async function showTrash(...args) {
+  await (await loadOnce()).showTrash(...args);
+}

@@ -18,6 +18,7 @@ export function placeOf(pathname) {
   if (NAMESPACES.includes(first)) {
     return { name, collection, kind: collection || name === first ? "collection" : "world" };
   }
+  if (/^proc\/trash(\/|$)/.test(name)) return { name, collection, kind: "trash" };
   return { name, collection, kind: first === "shaped" ? "shaped" : "route" };
 }
 

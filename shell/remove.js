@@ -1,8 +1,8 @@
 /** Deletes several worlds and collections, after one confirmation. They move to the trash. */
 
-import { confirmDialog, note, noteError, requestDeleted } from "./connected.js";
-import { count } from "./format.js";
+import { confirmDialog, noteError, requestDeleted } from "./connected.js";
 import { countTargets, runAll, showFailures, targetsOf } from "./targets.js";
+import { noteDeleted, trashedOf } from "./undo_delete.js";
 
 /**
  * Asks, and deletes.
@@ -23,7 +23,7 @@ export async function removeEntries(entries) {
     const { conflicts, failures } = await runAll("Deleting", targets, async (target) => {
       const headers = target.version === undefined ? {} : { "if-match": `"${target.version}"` };
       const answer = await requestDeleted(target.path, { method: "DELETE", headers });
-      deleted.push(...answer.deleted);
+      deleted.push(...trashedOf(answer));
     });
     const changed = new Error("It was changed since this page showed it");
     showFailures("Not deleted", [
@@ -33,6 +33,6 @@ export async function removeEntries(entries) {
   } catch (error) {
     noteError(error);
   }
-  if (deleted.length > 0) note(`${count(deleted.length, "world")} deleted`);
+  noteDeleted(deleted);
   return deleted.length > 0;
 }

@@ -5,19 +5,28 @@
 
 import { request, requestJson } from "./api.js";
 import { commands, copyable } from "./commands.js";
+import { noteError } from "./chrome.js";
 import { button, h } from "./dom.js";
 import { ago, size } from "./format.js";
-import { pathOf } from "./place.js";
 
-/** Events shown at a time. */
+/** Events shown first, and more with each use of "Older". */
 const STEP = 20;
+const OLDER_STEP = 100;
 
-/** `onVersion` is called to show a version. */
-export function side(name, signal, onVersion) {
-  const path = pathOf(name);
+/**
+ * @param {any} page the view of the world, which shows and compares versions
+ */
+export function side(page) {
+  const { name, path, signal } = page;
   const verdict = h("span", { class: "tag", role: "status" });
   const facts = h("dl", {});
   const events = h("ol", { class: "events" });
+  const compare = button("Compare", () => {
+    const [newest, other = newest] = versionsOf(shown);
+    page.compare(other, newest);
+  }, { class: "quiet", "aria-label": "Compare versions" });
+  /** The events in the list, newest first. */
+  let shown = [];
   const terminal = h(
     "details",
     { class: "card" },
@@ -32,7 +41,12 @@ export function side(name, signal, onVersion) {
     "div",
     { class: "side-parts" },
     h("section", { class: "card" }, h("h2", {}, "Facts"), facts),
-    h("section", { class: "card" }, h("header", {}, h("h2", {}, "History"), verdict), events),
+    h(
+      "section",
+      { class: "card" },
+      h("header", {}, h("h2", {}, "History"), compare, verdict),
+      events,
+    ),
     terminal,
   );
   let turn = 0;
@@ -88,28 +102,48 @@ export function side(name, signal, onVersion) {
         h("div", { class: "fault" }, h("dt", {}, "audit"), h("dd", {}, verdict.title)),
       );
     }
-    events.replaceChildren();
-    more(log);
+    showNewest(log);
   }
 
-  function more(log) {
-    events.append(...log.map((event) => eventRow(event, onVersion)));
-    const oldest = log.at(-1)?.id ?? 1;
-    if (log.length < STEP || oldest <= 1) return;
-    const next = button("Older", async () => {
-      const older = await requestJson(`/proc/log${path}?limit=${STEP}&before=${oldest}`, {
-        signal,
-      });
-      next.parentElement.remove();
-      more(older);
-    }, { class: "quiet" });
-    events.append(h("li", {}, next));
+  /** Keeps older events that are shown, if the new ones follow them. */
+  function showNewest(log) {
+    const known = new Set(shown.map(({ id }) => id));
+    const isContinued = shown.length > STEP && log.some(({ id }) => known.has(id));
+    shown = isContinued ? [...log.filter(({ id }) => !known.has(id)), ...shown] : log;
+    drawEvents();
+  }
+
+  function drawEvents() {
+    const rows = shown.map((event) => eventRow(event, page));
+    const oldest = shown.at(-1)?.id ?? 1;
+    const isEnd = shown.length < STEP || oldest <= 1;
+    const older = isEnd ? null : h(
+      "li",
+      {},
+      button("Older", () => showOlder(oldest).catch(noteError), { class: "quiet" }),
+    );
+    events.replaceChildren(...rows, ...isEnd ? [] : [older]);
+    compare.hidden = versionsOf(shown).length < 2;
+  }
+
+  async function showOlder(before) {
+    const log = await requestJson(`/proc/log${path}?limit=${OLDER_STEP}&before=${before}`, {
+      signal,
+    });
+    const first = shown.length;
+    shown = [...shown, ...log];
+    drawEvents();
+    events.children[first]?.querySelector("button")?.focus();
   }
 
   return { node, update };
 }
 
-function eventRow({ id, timestamp, type, payload }, onVersion) {
+function versionsOf(log) {
+  return log.map(({ payload }) => payload.version_after).filter((version) => version > 0);
+}
+
+function eventRow({ id, timestamp, type, payload }, page) {
   const version = payload.version_after ?? payload.version;
   const what = {
     stage_written: payload.from_version
@@ -119,13 +153,14 @@ function eventRow({ id, timestamp, type, payload }, onVersion) {
     state_transition: `${payload.from || "new"} → ${payload.to}`,
     world_moved: `moved from ${payload.from}`,
     world_deleted: "deleted",
+    world_restored: "restored from the trash",
   }[type] ?? type.replaceAll("_", " ");
   const written = payload.version_after !== undefined;
   return h(
     "li",
     { title: `event ${id}, ${timestamp}` },
     written
-      ? button(`v${version}`, () => onVersion(version), {
+      ? button(`v${version}`, () => page.showEarlier(version), {
         class: "quiet",
         "aria-label": `Show v${version}`,
       })

@@ -16,6 +16,13 @@ export function pushPath(path) {
   shown = page();
 }
 
+/** Replaces the query of the address, without a new entry. */
+export function replaceQuery(query) {
+  if (location.search === query) return;
+  history.replaceState({ ...history.state, at }, "", location.pathname + query);
+  shown = page();
+}
+
 /** Calls the listener when the user went to another page with Back or Forward. */
 export function onHistory(listener) {
   history.replaceState({ ...history.state, at }, "");

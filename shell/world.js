@@ -6,9 +6,10 @@
 import { readError, request } from "./api.js";
 import { countChildren } from "./child_count.js";
 import { note } from "./chrome.js";
+import { openCompare } from "./compare.js";
 import { button, fill, flash, h } from "./dom.js";
-import { showEarlier } from "./earlier_version.js";
 import { readDraft } from "./drafts.js";
+import { showEarlier } from "./earlier_version.js";
 import { openEditor } from "./editor.js";
 import { ago, size } from "./format.js";
 import { missingView } from "./missing_world.js";
@@ -17,9 +18,11 @@ import { lastOf, pathOf } from "./place.js";
 import { pluginPanel } from "./plugin.js";
 import { side } from "./side.js";
 import { follow } from "./stream.js";
+import { trashNotice } from "./trash_notice.js";
 import { acceptContent } from "./upload.js";
 import { withUtf16Text } from "./utf16_text.js";
 import { hasSource, kindOf, makeViewer } from "./viewers.js";
+import { replaceQuery } from "./visited.js";
 import { addKeys, drawActions } from "./world_actions.js";
 
 /** Delay of the panel, so that several changes cause one update. */
@@ -49,6 +52,7 @@ export async function showWorld(main, { name }, { signal, showError }) {
   if (json === undefined) page.showMissing();
   else await page.apply(toWorld(name, json));
   if (takeEdit(name) || readDraft(name) !== undefined) page.edit();
+  else if (json !== undefined) await page.showAddress();
   follow(`/stream${path}`, {
     signal,
     last: json?.version > 0 ? String(json.version) : "",
@@ -66,6 +70,7 @@ class WorldPage {
   #actions = h("div", { class: "actions" });
   #content = h("div", { class: "content" });
   #bar = h("div", { class: "link-bar", hidden: true, role: "status" });
+  #past = h("div", {});
   #aside = h("aside", { class: "side", "aria-label": "About this world" });
   #turn = Promise.resolve();
   #timer = 0;
@@ -74,7 +79,10 @@ class WorldPage {
   #source = false;
   /** The editor, while it is open. */
   #editor;
+  /** The earlier version that is shown. */
   #earlier;
+  /** A view in place of the content: the comparison of versions. */
+  #pane;
   #children = 0;
   #side;
 
@@ -90,6 +98,7 @@ class WorldPage {
       "article",
       { class: "world" },
       h("header", { class: "head" }, h("h1", {}, lastOf(name)), this.#facts, this.#actions),
+      this.#past,
       this.#bar,
       h(
         "div",
@@ -112,7 +121,8 @@ class WorldPage {
       this.#updatePanel(before === undefined);
       this.#drawHead();
       this.#editor?.onLatest(world);
-      if (this.#editor !== undefined || this.#earlier !== undefined) return;
+      const isCovered = this.#editor !== undefined || this.#pane !== undefined;
+      if (isCovered || this.#earlier !== undefined) return;
       await this.#draw(world);
       if (before !== undefined) flash(this.#content);
     }).catch((error) => note(error.message, "bad"));
@@ -135,11 +145,10 @@ class WorldPage {
     clearTimeout(this.#timer);
     this.world = undefined;
     this.#viewer = undefined;
-    this.#earlier = undefined;
+    this.#leaveCurrent();
     this.#facts.replaceChildren(h("span", {}, deleted ? "deleted" : "not written yet"));
     this.#aside.replaceChildren();
     if (this.plugin !== undefined) this.plugin.node.hidden = true;
-    this.#bar.hidden = true;
     drawActions(this, this.#actions, {});
     if (this.#editor !== undefined) {
       if (deleted) this.#editor.onLatest(undefined);
@@ -147,7 +156,12 @@ class WorldPage {
     }
     this.#content.className = "content";
     this.#turn = this.#turn.then(() => {
-      if (this.world === undefined) this.#content.replaceChildren(missingView(this.path, deleted));
+      if (this.world !== undefined) return;
+      const view = missingView(this.path, deleted);
+      this.#content.replaceChildren(view);
+      trashNotice(this.name, this.signal).then((notice) => {
+        if (notice !== undefined) view.querySelector("h2")?.after(notice);
+      });
     });
   }
 
@@ -155,6 +169,7 @@ class WorldPage {
   toggleSource() {
     this.#source = !this.#source;
     this.#drawHead();
+    if (this.#pane !== undefined) return this.showVersion(undefined);
     return this.#draw(this.#earlier ?? this.world);
   }
 
@@ -170,8 +185,7 @@ class WorldPage {
       (saved) => this.#onEdited(saved),
     );
     if (this.#editor !== undefined || editor === undefined) return;
-    this.#earlier = undefined;
-    this.#bar.hidden = true;
+    this.#leaveCurrent();
     this.#editor = editor;
     this.#viewer = undefined;
     this.#actions.hidden = true;
@@ -195,6 +209,14 @@ class WorldPage {
     document.getElementById("main")?.focus({ preventScroll: true });
   }
 
+  /** Shows what the query of the address asks for: `?at=3` or `?compare=3..5`. */
+  async showAddress() {
+    const query = new URLSearchParams(location.search);
+    const [, from, to] = /^(\d+)\.\.(\d+)$/.exec(query.get("compare") ?? "") ?? [];
+    if (from !== undefined) await this.compare(Number(from), Number(to));
+    else if (/^\d+$/.test(query.get("at") ?? "")) await this.showEarlier(Number(query.get("at")));
+  }
+
   /** Requests an earlier version and shows it. */
   async showEarlier(version) {
     if (this.#editor !== undefined && !await this.#editor.close()) return;
@@ -202,13 +224,41 @@ class WorldPage {
     await showEarlier(this, version, (json) => toWorld(this.name, json));
   }
 
-  /** Shows an earlier version; the current one if undefined. */
-  showVersion(earlier) {
-    this.#earlier = earlier;
-    if (earlier === undefined) this.#bar.hidden = true;
+  /** Compares two versions in place of the content. */
+  async compare(from, to) {
+    if (this.#editor !== undefined && !await this.#editor.close()) return;
+    const node = await openCompare(this, from, to);
+    if (node === undefined || this.signal.aborted) return;
+    this.#leaveCurrent(`?compare=${from}..${to}`);
+    this.#viewer = undefined;
+    this.#pane = node;
+    this.#content.className = "content";
+    this.#content.replaceChildren(node);
+    node.focus();
+  }
+
+  /**
+   * Shows an earlier version; the current one if undefined.
+   *
+   * @param {any} [earlier]
+   * @param {HTMLElement} [banner] what is known about it
+   */
+  showVersion(earlier, banner) {
+    this.#leaveCurrent(earlier === undefined ? "" : `?at=${earlier.version}`, earlier, banner);
     const world = earlier ?? this.world;
     if (world === undefined || this.#editor !== undefined) return undefined;
     return this.#draw(world);
+  }
+
+  /** Marks what is shown: an earlier version, another view of the address, or the current content. */
+  #leaveCurrent(query = "", earlier, banner) {
+    this.#earlier = earlier;
+    this.#pane = undefined;
+    this.#bar.hidden = true;
+    this.node.classList.toggle("past", earlier !== undefined);
+    fill(this.#past, banner);
+    const isOwn = query !== "" || /^\?(at|compare)=/.test(location.search);
+    if (isOwn && !this.signal.aborted) replaceQuery(query);
   }
 
   async #draw(latest) {
@@ -254,7 +304,7 @@ class WorldPage {
       if (this.world === undefined || this.signal.aborted) return;
       this.plugin?.update(this.world);
       if (this.#side === undefined) {
-        this.#side ??= side(this.name, this.signal, (version) => this.showEarlier(version));
+        this.#side ??= side(this);
       }
       if (this.world === undefined) return;
       fill(this.#aside, this.#side.node);

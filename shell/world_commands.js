@@ -1,9 +1,10 @@
 /** Rare commands of a world: download, delete, restore an earlier version. */
 
+import { readWritten, requestAnswer } from "./answers.js";
 import { send } from "./api.js";
 import { note } from "./chrome.js";
-import { confirmDialog } from "./dialog.js";
 import { h } from "./dom.js";
+import { removeEntries } from "./manage.js";
 import { lastOf } from "./place.js";
 
 /** Saves the bytes as a file. */
@@ -17,17 +18,21 @@ export async function download({ path, name }) {
 }
 
 /** Deletes the version that is shown, after a confirmation. */
-export async function remove({ path, name, world }) {
-  const text = `/${name} moves to the trash, with its history.`;
-  if (!await confirmDialog("Delete?", text, "Delete")) return;
-  await send(path, { method: "DELETE", headers: { "if-match": `"${world.version}"` } });
-  note(`/${name} was deleted`);
+export function remove({ name, world }) {
+  return removeEntries([{ name, version: world.version }]);
 }
 
-/** Writes an earlier version as the newest one. */
+/** Writes an earlier version as the newest one, and offers to undo it. */
 export async function restore({ path, world }, version) {
-  await send(`${path}?from=${version}`, {
-    method: "PUT",
-    headers: { "if-match": `"${world.version}"` },
+  const restored = await putVersion(path, version, world.version);
+  const undo = () => putVersion(path, world.version, restored.version);
+  note(`Version ${version} is the current content again, as version ${restored.version}`, {
+    action: { label: "Undo", run: undo },
   });
+}
+
+/** `current` is the version that is replaced; if the world has another one by then, it fails with 412. */
+async function putVersion(path, version, current) {
+  const headers = { "if-match": `"${current}"` };
+  return await requestAnswer(`${path}?from=${version}`, readWritten, { method: "PUT", headers });
 }

@@ -184,7 +184,7 @@ Deno.test("the shell shows and changes worlds in the browser", async (t) => {
       await page.goto(`${url}/home/past.txt`);
       await page.getByRole("button", { name: "Show v1" }).click();
       await page.getByText("the first words").waitFor();
-      await page.getByRole("button", { name: "Restore this version" }).click();
+      await page.getByRole("button", { name: "Restore", exact: true }).click();
       await page.getByText("version 3", { exact: true }).waitFor();
       assertEquals(await (await fetch(`${url}/home/past.txt?raw`)).text(), "the first words");
       await page.context().close();

@@ -1,0 +1,32 @@
+/** Opens the comparison of two versions of a world. Its view is loaded when it is first needed. */
+
+import { requestJson, send } from "./api.js";
+import { noteError } from "./chrome.js";
+import { lazyUrl } from "./lazy_url.js";
+import { replaceQuery } from "./visited.js";
+
+/**
+ * @param {any} page the view of the world
+ * @param {number} from
+ * @param {number} to
+ * @returns {Promise<HTMLElement | undefined>} undefined if the view cannot be loaded
+ */
+export async function openCompare(page, from, to) {
+  try {
+    const { compareView } = await import(lazyUrl("compare"));
+    return compareView({
+      path: page.path,
+      signal: page.signal,
+      current: page.world.version,
+      from,
+      to,
+      send,
+      requestJson,
+      onChoose: (one, other) => replaceQuery(`?compare=${one}..${other}`),
+      onClose: () => page.showVersion(undefined),
+    });
+  } catch (error) {
+    noteError(error);
+    return undefined;
+  }
+}

@@ -344,10 +344,7 @@ export const STAGED_EVENTS_PER_STEP = 2_000;
 export const CHAIN_EVENTS_PER_READ = 2_000;
 /** Changes that are written to the change index in one transaction. */
 export const MAX_INDEX_BATCH = 500;
-/**
- * Changes that wait in memory for the change index. Beyond it only their names wait, and the events are
- * read from the chains again.
- */
+/** Changes that wait in memory for the change index; beyond it, only their names wait. */
 export const MAX_INDEX_WAITING = 10_000;
 /** Bytes of bodies that wait with these changes. Beyond it a follower reads the body again. */
 export const MAX_INDEX_WAITING_BYTES = 64 * MIB;
@@ -357,6 +354,8 @@ export const CHANGE_HEADS_PER_CHECK = 1_000;
 export const INDEX_BATCH_PAUSE_MS = 50;
 /** Pause before the change index is tried again after an error, such as a full disk. */
 export const INDEX_RETRY_MS = 1_000;
+/** Longest pause before the file of the change index is created again; each next one is doubled. */
+export const MAX_INDEX_RETRY_MS = 60_000;
 /** How long a query of the change index waits while the index is created. */
 export const INDEX_WAIT_MS = 10_000;
 

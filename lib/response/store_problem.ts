@@ -21,6 +21,7 @@ const TYPES: Record<StoreError["code"], ProblemType> = {
   "busy": "unavailable",
   "in-use": "unavailable",
   "read-only": "unavailable",
+  "index-lost": "unavailable",
   "detached": "unavailable",
   "closed": "unavailable",
 };

@@ -75,6 +75,22 @@ export function isOpenError(error: unknown): boolean {
     /^(?:unable to open database file|disk I\/O error)/.test(error.message);
 }
 
+/** Codes of SQLite for a damaged file: `SQLITE_CORRUPT`, `SQLITE_NOTADB`. */
+const DAMAGE: ReadonlySet<number> = new Set([11, 26]);
+/** Extended codes for a file that was cut (`SQLITE_IOERR_SHORT_READ`) or moved (`…_DBMOVED`). */
+const CUT_OR_MOVED: ReadonlySet<number> = new Set([10 | (2 << 8), 8 | (4 << 8)]);
+
+/** Whether a file is damaged, was cut while it was open, or is not in its place any more. */
+export function isDamageError(error: unknown): boolean {
+  const code = sqliteErrorCode(error);
+  if (code !== undefined) {
+    return DAMAGE.has(code) || CUT_OR_MOVED.has(extendedCode(error) ?? 0);
+  }
+  // Errors of `exec` have no SQLite code (node:sqlite, Deno 2.9.6).
+  return error instanceof Error &&
+    /^(?:database disk image is malformed|file is not a database)/.test(error.message);
+}
+
 /** Returns the primary result code of an SQLite error; `undefined` for any other value. */
 export function sqliteErrorCode(error: unknown): number | undefined {
   const code = extendedCode(error);

@@ -300,6 +300,7 @@ export type StoreErrorCode =
   | "busy" // too many operations of this kind are running; a later call can succeed
   | "in-use" // another process has locked the file of the world; a later call can succeed
   | "read-only" // the file of the world or the disk is read-only
+  | "index-lost" // the file of the change index is damaged or gone; the store creates it again
   | "detached" // the data folder was moved or replaced; the store must be closed
   | "closed"; // the store is shutting down
 

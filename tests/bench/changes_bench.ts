@@ -68,7 +68,7 @@ let batch = 1;
   batch = Math.max(1, Math.round(perSecond * INDEX_BATCH_PAUSE_MS / 1000));
 }
 Deno.mkdirSync(`${data}/index`);
-const file = new ChangeFile(`${data}/index`, "key", "0000000a");
+const file = new ChangeFile(`${data}/index`, "key", () => "0000000a");
 if (!file.open()) [...file.complete()];
 const ids = new Map<number, number>();
 append(file, ids, 10 * batch, batch);

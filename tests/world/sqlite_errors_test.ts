@@ -1,6 +1,11 @@
 import { assertEquals, assertMatch, assertStrictEquals } from "../support/assert.ts";
 import { DatabaseSync } from "node:sqlite";
-import { isOpenError, sqliteErrorCode, toStoreError } from "../../lib/world/sqlite_errors.ts";
+import {
+  isDamageError,
+  isOpenError,
+  sqliteErrorCode,
+  toStoreError,
+} from "../../lib/world/sqlite_errors.ts";
 import { StoreError } from "../../lib/world/store.ts";
 
 function thrownBy(act: () => void): unknown {
@@ -82,4 +87,16 @@ Deno.test("isOpenError() knows errors with a code, and those of exec, which have
   assertEquals(isOpenError(new Error("disk I/O error")), true);
   assertEquals(isOpenError(new Error("no such table: disk I/O error")), false);
   assertEquals(isOpenError("disk I/O error"), false);
+});
+
+Deno.test("isDamageError() is true for a file that is damaged, was cut or was moved", () => {
+  const withCode = (errcode: number) => Object.assign(new Error("failed"), { errcode });
+  for (const code of [11, 26, 11 | (1 << 8), 10 | (2 << 8), 8 | (4 << 8)]) {
+    assertEquals(isDamageError(withCode(code)), true, String(code));
+  }
+  for (const code of [5, 8, 10, 13, 14, 10 | (19 << 8)]) {
+    assertEquals(isDamageError(withCode(code)), false, String(code));
+  }
+  assertEquals(isDamageError(new Error("file is not a database")), true);
+  assertEquals(isDamageError(new Error("database is locked")), false);
 });

@@ -48,6 +48,11 @@ export class Catalog {
     return this.#upper.get(name);
   }
 
+  /** All upper-layer worlds. */
+  uppers(): Iterable<WorldEntry> {
+    return this.#upper.values();
+  }
+
   /** Number of visible worlds. */
   get size(): number {
     return this.#upper.size + this.#lower.size - this.#hidden;

@@ -2,7 +2,8 @@
  * The change index of a running store. It passes each committed event to the Worker that writes the
  * index, in the order in which the store published them, and tells followers of a change when its
  * cursor is on disk. The index is derived data: what it lacks after a crash is read from the chains in
- * the background, and a world is never refused a change because of the index.
+ * the background, and a world is never refused a change because of the index. If its file is damaged or
+ * removed while the server runs, it is created again; until then each query waits or fails with `busy`.
  */
 
 import {
@@ -11,6 +12,7 @@ import {
   INDEX_RETRY_MS,
   INDEX_WAIT_MS,
   MAX_INDEX_BATCH,
+  MAX_INDEX_RETRY_MS,
   MAX_INDEX_WAITING,
   MAX_INDEX_WAITING_BYTES,
 } from "../../limits.ts";
@@ -25,10 +27,20 @@ import {
   type IndexEntry,
   type KeyedEvent,
 } from "../changes.ts";
+import {
+  eventsNotRead,
+  indexClosed,
+  indexLost,
+  indexNotReady,
+  indexNotWritten,
+  isIndexLost,
+} from "../index_errors.ts";
 import { packEntry } from "../packed_entry.ts";
-import { type Change, type Published, StoreError } from "../store.ts";
+import type { Change, Published } from "../store.ts";
 import { bytesOf, LazyPublished, withoutBody } from "./published_change.ts";
 import { ChainCompletion, isEnd } from "./chain_completion.ts";
+import { createDeferred, Pauses } from "./pauses.ts";
+import { UnreadWorlds } from "./unread_worlds.ts";
 import { toIndexEntry } from "./index_entry.ts";
 import { KeyedEvents } from "./keyed_events.ts";
 import type { WithoutId, WorkerClient } from "./worker_client.ts";
@@ -46,15 +58,23 @@ export interface ChangeIndexOptions {
   readonly isRestricted: (name: string) => boolean;
   /** Called when the cursor of recorded events is on disk, in their order. */
   readonly onPublished: (published: Published) => void;
+  /** The worlds of the upper layer. */
+  readonly worlds: () => KnownWorlds;
   /** Writes a line for the operator. */
   readonly log: (line: string) => void;
+}
+
+/** The worlds of the upper layer. */
+export interface KnownWorlds {
+  /** Newest events of those in the catalog. */
+  readonly heads: readonly ChainHead[];
+  /** Names of the other worlds; {@link ChangeIndex.check} gets each when it is known. */
+  readonly unindexed: readonly string[];
 }
 
 /** Events that wait for the index, and the change that made them. */
 interface Waiting {
   readonly name: string;
-  /** Id of the last event; 0 without events. */
-  readonly last: number;
   /** The entry, packed if its caller is known. */
   readonly entry: IndexEntry | string;
   readonly change: Change | undefined;
@@ -65,7 +85,10 @@ interface Waiting {
 /** The change index of one store. */
 export class ChangeIndex {
   readonly #options: ChangeIndexOptions;
-  readonly #ready = Promise.withResolvers<void>();
+  /** Resolves when the index can be read; another promise after it was lost. */
+  #ready = createDeferred();
+  /** Resolves when waiting events are written; another promise after the index was lost. */
+  #checked = createDeferred();
   #waiting: Waiting[] = [];
   /** Events with an idempotency key that are not in the index yet. */
   readonly #keyed = new KeyedEvents();
@@ -77,19 +100,31 @@ export class ChangeIndex {
   readonly #behind = new Map<string, { change: Change | undefined; keys: string[] }>();
   /** The entry that was refused last. */
   #refused: Waiting | undefined;
-  /** Names of worlds that could not be read, and will be tried again, and their idempotency keys. */
-  readonly #unread = new Map<string, readonly string[]>();
+  readonly #unread = new UnreadWorlds((name, keys) => this.#tryCompleteName(name, keys, true));
   /** Why the index could not be written, as it was logged. */
   #writeFault = "";
-  #retryTimer: ReturnType<typeof setTimeout> | undefined;
   #isReady = false;
   /** Whether the index was compared with all chains: an event can be taken for one of another chain before. */
   #isChecked = false;
   #isWriting = false;
-  /** Whether the store is closing: what is recorded is still written, the rest at the next start. */
+  /** Whether the store is closing: what is recorded is still written. */
   #isStopping = false;
-  /** Ends each pause. */
-  readonly #pauses = new Set<() => void>();
+  /** Ends each pause before a write; a query does so. */
+  readonly #pauses = new Pauses();
+  /** Ends each pause before the index is opened again; only the end of the store does so. */
+  readonly #openPauses = new Pauses();
+  /** Whether the index is being opened. */
+  #isOpening = false;
+  /** Whether the last attempt to open the index failed: a query does not wait for the next one. */
+  #hasFailed = false;
+  /** Rejects when an attempt fails; then another promise. */
+  #failed = createDeferred();
+  /** Times that the index was opened. */
+  #opened = 0;
+  /** When the index was lost last, by `performance.now()`. */
+  #lostAt = -Infinity;
+  /** Pause before the index is opened the next time, in milliseconds. */
+  #openPauseMs = 0;
   readonly #completion: ChainCompletion;
   readonly #codec: CursorCodec;
   #runId = NO_RUN;
@@ -111,8 +146,6 @@ export class ChangeIndex {
       isStopping: () => this.#isStopping,
       log,
     });
-    // A store that is closed before the index is open fails no promise that is not awaited.
-    this.#ready.promise.catch(() => {});
   }
 
   /** What waits for the index: changes, and names whose events are read from their chains again. */
@@ -121,43 +154,54 @@ export class ChangeIndex {
     return { changes, bytes: this.#waitingBytes, names: this.#behind.size };
   }
 
-  /**
-   * Opens the index and completes it: creates it if it is missing, else adds the events that it lacks.
-   *
-   * @param heads the newest events of the worlds that the catalog knows
-   * @param unindexed names of the other worlds; {@link ChangeIndex.check} gets each when it is known
-   */
-  start(heads: readonly ChainHead[], unindexed: readonly string[]): Promise<void> {
-    return this.#track(this.#startAgain(heads, unindexed));
+  /** Opens the index and completes it: creates it if it is missing, else adds the events that it lacks. */
+  start(): Promise<void> {
+    return this.#track(this.#open());
   }
 
-  async #startAgain(heads: readonly ChainHead[], unindexed: readonly string[]): Promise<void> {
-    for (let fault = "";;) {
-      try {
-        return await this.#start(heads, unindexed);
-      } catch (error) {
-        if (this.#isStopping || isEnd(error)) throw error;
-        const found = describe(error);
-        const line = `cannot complete the index of changes, trying again: ${found}`;
-        if (found !== fault) this.#options.log(line);
-        fault = found;
-        await this.#pause(INDEX_RETRY_MS);
+  async #open(): Promise<void> {
+    this.#isOpening = true;
+    try {
+      for (let fault = "";;) {
+        try {
+          if (this.#openPauseMs > 0) await this.#openPauses.wait(this.#openPauseMs);
+          return await this.#openOnce(this.#options.worlds());
+        } catch (error) {
+          if (this.#isStopping || isEnd(error)) throw error;
+          const found = describe(error);
+          const line = `cannot complete the index of changes, trying again: ${found}`;
+          if (found !== fault) this.#options.log(line);
+          fault = found;
+          this.#lengthenPause();
+          this.#hasFailed = true;
+          this.#failed.reject(indexNotReady());
+          this.#failed = createDeferred();
+        }
       }
+    } finally {
+      this.#isOpening = false;
     }
   }
 
-  async #start(heads: readonly ChainHead[], unindexed: readonly string[]): Promise<void> {
+  async #openOnce({ heads, unindexed }: KnownWorlds): Promise<void> {
+    this.#opened++;
     const { isComplete, run, position } = await this.#run<"openIndex">({ kind: "openIndex" });
     this.#runId = run;
     const names = [...heads.map(({ name }) => name), ...unindexed];
     if (isComplete) {
-      this.#position = position;
-      this.#isReady = true;
-      this.#ready.resolve();
+      this.#setReady(position);
       await this.#completion.completeTrashed();
-      for (let at = 0; at < heads.length; at += CHANGE_HEADS_PER_CHECK) {
-        await this.check(heads.slice(at, at + CHANGE_HEADS_PER_CHECK));
-      }
+    } else {
+      await this.#completion.stageAll(names, (name, error) => {
+        this.#unread.add(name, error);
+      });
+      if (this.#isStopping) return;
+      this.#setReady(await this.#run<"completeIndex">({ kind: "completeIndex" }));
+    }
+    for (let at = 0; at < heads.length; at += CHANGE_HEADS_PER_CHECK) {
+      await this.#checkHeads(heads.slice(at, at + CHANGE_HEADS_PER_CHECK));
+    }
+    if (isComplete) {
       for (const name of await this.#run<"vanished">({ kind: "vanished", names })) {
         await this.#tryCompleteName(name);
       }
@@ -165,32 +209,76 @@ export class ChangeIndex {
         if (this.#isStopping) return;
         await this.#tryCompleteName(name);
       }
-    } else {
-      await this.#completion.stageAll(names, () => {});
-      if (this.#isStopping) return;
-      this.#position = await this.#run<"completeIndex">({ kind: "completeIndex" });
-      this.#isReady = true;
-      this.#ready.resolve();
     }
+    if (!this.#isReady) throw indexLost(); // a query found it damaged in the meantime
     this.#isChecked = true;
+    this.#hasFailed = false;
     void this.#write();
+    this.#checked.resolve();
+  }
+
+  #setReady(position: CursorPosition): void {
+    this.#position = position;
+    this.#isReady = true;
+    this.#ready.resolve();
+  }
+
+  /** The file of the index is damaged or gone: creates it again from the chains. */
+  #lose(): void {
+    if (this.#isStopping) return;
+    if (this.#isReady) this.#ready = createDeferred();
+    if (this.#isChecked) this.#checked = createDeferred();
+    const wasChecked = this.#isChecked;
+    this.#isReady = false;
+    this.#isChecked = false;
+    this.#refused = undefined;
+    if (this.#isOpening) return;
+    if (wasChecked) {
+      this.#options.log(
+        "the index of changes was damaged or removed while the server was running; it is created again " +
+          "from the events of all worlds",
+      );
+    }
+    // A program that damages the file again and again does not keep the server busy.
+    const now = performance.now();
+    if (now - this.#lostAt < MAX_INDEX_RETRY_MS) this.#lengthenPause();
+    else this.#openPauseMs = 0;
+    this.#lostAt = now;
+    this.#track(this.#open()).catch(() => {
+      // Safe to ignore: the store is closing, and each query is told so.
+    });
+  }
+
+  #lengthenPause(): void {
+    this.#openPauseMs = Math.min(
+      Math.max(2 * this.#openPauseMs, INDEX_RETRY_MS),
+      MAX_INDEX_RETRY_MS,
+    );
   }
 
   /** Adds the events that the index lacks of some worlds. */
   check(heads: readonly ChainHead[]): Promise<void> {
-    return this.#track(this.#check(heads));
-  }
-
-  async #check(heads: readonly ChainHead[]): Promise<void> {
-    await this.#ready.promise;
-    for (const name of await this.#run<"behind">({ kind: "behind", heads })) {
-      await this.#tryCompleteName(name);
-    }
+    return this.#track(this.#whenReady(() => this.#checkHeads(heads)));
   }
 
   /** Adds the last events of a world of the data folder that turned out to be deleted. */
   completeDeleted(name: string): Promise<void> {
-    return this.#track(this.#ready.promise.then(() => this.#tryCompleteName(name)));
+    return this.#track(this.#whenReady(() => this.#tryCompleteName(name)));
+  }
+
+  async #whenReady(complete: () => Promise<unknown>): Promise<void> {
+    await this.#ready.promise;
+    try {
+      await complete();
+    } catch (error) {
+      if (!isIndexLost(error)) throw error; // it is created again from all worlds
+    }
+  }
+
+  async #checkHeads(heads: readonly ChainHead[]): Promise<void> {
+    for (const name of await this.#run<"behind">({ kind: "behind", heads })) {
+      await this.#tryCompleteName(name);
+    }
   }
 
   /**
@@ -218,7 +306,6 @@ export class ChangeIndex {
     this.#waitingBytes += bytesOf(kept);
     this.#waiting.push({
       name,
-      last: events.at(-1)?.id ?? 0,
       entry: change === undefined ? entry : packEntry({ ...entry, by: change.by }),
       change: kept,
       key: this.#keyed.add(name, events),
@@ -233,24 +320,41 @@ export class ChangeIndex {
   }
 
   /**
-   * Reads a page.
+   * Reads a page, with all changes that were acknowledged before.
    *
    * @throws {StoreError} `gone` if the position cannot be located, `busy` if the index is being created
+   * or cannot be written
    */
   async read(query: ChangeQuery): Promise<ChangePage> {
-    if (!this.#isReady) await this.#waitFor(this.#ready.promise);
-    await this.#writeNow();
-    return await this.#run<"changes">({ kind: "changes", query });
+    const end = performance.now() + INDEX_WAIT_MS;
+    for (;;) {
+      if (!this.#isReady) await this.#waitFor(this.#ready.promise, end);
+      try {
+        await this.#writeNow(end);
+        return await this.#run<"changes">({ kind: "changes", query });
+      } catch (error) {
+        this.#assertLost(error);
+      }
+    }
   }
 
   /** Writes what waits now, so that a query finds what was acknowledged before it. */
-  async #writeNow(): Promise<void> {
+  async #writeNow(end: number): Promise<void> {
     const last = this.#waiting.at(-1);
-    for (let before = Infinity; last !== undefined && this.#isWriting;) {
-      const at = this.#waiting.indexOf(last);
-      if (at < 0 || at >= before) return; // it is written, or cannot be written now
-      before = at;
-      for (const end of this.#pauses) end();
+    const names = [...this.#behind.keys()];
+    if (last === undefined && names.length === 0) return;
+    if (!this.#isChecked) await this.#waitFor(this.#checked.promise, end);
+    let attempts = 0;
+    for (let before = Infinity;;) {
+      const waiting = last === undefined ? 0 : this.#waiting.indexOf(last) + 1;
+      const left = waiting + names.filter((name) => this.#behind.has(name)).length;
+      if (left === 0) return;
+      if (!this.#isChecked) throw indexLost();
+      attempts = left < before ? 0 : attempts + 1;
+      // An attempt that began before this query may have failed for a reason that is gone.
+      if (attempts > 1 || !this.#isWriting) throw indexNotWritten();
+      before = left;
+      this.#pauses.end();
       await this.#tried.promise;
     }
   }
@@ -259,22 +363,38 @@ export class ChangeIndex {
    * Finds the events of changes with an idempotency key, when the index has all events from before the
    * start. Those that wait for the index are found too.
    *
+   * @param name name of the world that the request changes, or of the collection
    * @throws {StoreError} `busy` if the index is not complete in time, or too many keys wait for it
    */
-  async keyed(key: string): Promise<readonly KeyedEvent[]> {
-    await this.#waitFor(this.#work);
-    if (!this.#isReady) throw notReady();
-    const waiting = this.#keyed.get(key);
-    const found = await this.#run<"keyed">({ kind: "keyed", key });
-    return this.#keyed.join(found, waiting);
+  async keyed(key: string, name: string): Promise<readonly KeyedEvent[]> {
+    const end = performance.now() + INDEX_WAIT_MS;
+    for (;;) {
+      await this.#waitFor(this.#work, end);
+      if (!this.#isReady) throw indexNotReady();
+      const unread = this.#unread.findBelow(name);
+      if (unread !== undefined) throw eventsNotRead(unread);
+      const waiting = this.#keyed.get(key);
+      try {
+        return this.#keyed.join(await this.#run<"keyed">({ kind: "keyed", key }), waiting);
+      } catch (error) {
+        this.#assertLost(error);
+      }
+    }
+  }
+
+  /** Throws an error that is not that of a lost index; after that the caller waits for the new one. */
+  #assertLost(error: unknown): void {
+    if (!isIndexLost(error)) throw error;
+    if (this.#isStopping) throw indexClosed();
   }
 
   /** Stops adding events that the index lacks. */
   stop(): void {
     this.#isStopping = true;
-    clearTimeout(this.#retryTimer);
-    for (const end of this.#pauses) end();
-    this.#ready.reject(new StoreError("closed", "Cannot read the changes: the server is stopping"));
+    this.#unread.stop();
+    this.#pauses.close();
+    this.#openPauses.close();
+    for (const gate of [this.#ready, this.#checked]) gate.reject(indexClosed());
   }
 
   /** Remembers work that completes the index. */
@@ -285,13 +405,15 @@ export class ChangeIndex {
     return work;
   }
 
-  async #waitFor(promise: Promise<void>): Promise<void> {
+  /** Waits until the index is ready, at most until a time. @throws {StoreError} `busy` */
+  async #waitFor(promise: Promise<void>, end: number): Promise<void> {
+    if (this.#hasFailed) throw indexNotReady();
     let timer: ReturnType<typeof setTimeout> | undefined;
     const late = new Promise<never>((_, reject) => {
-      timer = setTimeout(() => reject(notReady()), INDEX_WAIT_MS);
+      timer = setTimeout(() => reject(indexNotReady()), Math.max(0, end - performance.now()));
     });
     try {
-      await Promise.race([promise, late]);
+      await Promise.race([promise, this.#failed.promise, late]);
     } finally {
       clearTimeout(timer);
     }
@@ -302,31 +424,40 @@ export class ChangeIndex {
     if (this.#isWriting || !this.#isChecked || !this.#hasWork) return;
     this.#isWriting = true;
     try {
-      for (let canContinue = true; canContinue && this.#hasWork;) {
+      for (let state: WriteState = "written"; state !== "stopped" && this.#hasWork;) {
         // Many changes are written together: a transaction costs more than ten changes.
         const pause = this.#writtenAt + INDEX_BATCH_PAUSE_MS - performance.now();
         const isLong = this.#waiting.length >= MAX_INDEX_BATCH || this.#isStopping;
-        if (pause > 0 && !isLong) await this.#pause(pause);
+        if (pause > 0 && !isLong) await this.#pauses.wait(pause);
         this.#writtenAt = performance.now();
-        canContinue = await this.#writeBatch() && !(this.#isStopping && this.#waiting.length === 0);
-        this.#tried.resolve();
-        this.#tried = Promise.withResolvers();
-        if (canContinue && this.#waiting.length === 0) await this.#completeBehind();
+        state = await this.#writeBatch();
+        if (state === "written" && this.#waiting.length === 0) state = await this.#completeBehind();
+        if (!this.#isChecked || this.#isStopping && this.#waiting.length === 0) state = "stopped";
+        this.#endAttempt();
+        if (state !== "failed") continue;
+        this.#settled.resolve();
+        this.#settled = Promise.withResolvers();
+        await this.#pauses.wait(INDEX_RETRY_MS);
       }
     } finally {
       this.#isWriting = false;
+      this.#endAttempt();
       this.#settled.resolve();
       this.#settled = Promise.withResolvers();
     }
+  }
+
+  #endAttempt(): void {
+    this.#tried.resolve();
+    this.#tried = Promise.withResolvers();
   }
 
   get #hasWork(): boolean {
     return this.#waiting.length > 0 || this.#behind.size > 0;
   }
 
-  /** @returns whether the next batch can be written */
-  async #writeBatch(): Promise<boolean> {
-    if (this.#waiting.length === 0) return true;
+  async #writeBatch(): Promise<WriteState> {
+    if (this.#waiting.length === 0) return "written";
     const batch = this.#waiting.slice(0, MAX_INDEX_BATCH);
     let results: JobResults["appendIndex"];
     try {
@@ -334,12 +465,7 @@ export class ChangeIndex {
       results = await this.#run<"appendIndex">({ kind: "appendIndex", entries });
       this.#writeFault = "";
     } catch (error) {
-      if (this.#isStopping || isEnd(error)) return false;
-      this.#reportWrite(error);
-      this.#settled.resolve();
-      this.#settled = Promise.withResolvers();
-      await this.#pause(INDEX_RETRY_MS);
-      return true;
+      return this.#toState(error);
     }
     let done = 0;
     for (const result of results) {
@@ -351,10 +477,21 @@ export class ChangeIndex {
     this.#removeWaiting(done);
     const [first] = this.#waiting;
     if (done < batch.length && first !== undefined) {
-      if (this.#isStopping) return false;
+      if (this.#isStopping) return "stopped";
       await this.#fillGap(first);
     }
-    return true;
+    return "written";
+  }
+
+  /** What follows an error of a write; it is logged once for each reason. */
+  #toState(error: unknown): WriteState {
+    if (this.#isStopping || isEnd(error) || isIndexLost(error)) return "stopped";
+    const fault = describe(error);
+    if (fault !== this.#writeFault) {
+      this.#writeFault = fault;
+      this.#options.log(`cannot write the index of changes, trying again: ${fault}`);
+    }
+    return "failed";
   }
 
   #publish(name: string, seq: number, change?: Change): void {
@@ -372,30 +509,29 @@ export class ChangeIndex {
   }
 
   /** Adds the events of changes that did not fit among the waiting ones. */
-  async #completeBehind(): Promise<void> {
-    if (this.#behind.size === 0 || this.#isStopping) return;
+  async #completeBehind(): Promise<WriteState> {
+    if (this.#behind.size === 0 || this.#isStopping) return "written";
     try {
       await this.#completion.completeTrashed();
-      for (const [name, { change, keys }] of this.#behind) {
-        if (this.#isStopping) return;
+      for (const [name, waiting] of this.#behind) {
+        if (this.#isStopping) return "stopped";
         // First, because a change in the meantime must be read in another round.
         this.#behind.delete(name);
-        await this.#tryCompleteName(name, keys);
+        const { change, keys } = waiting;
+        try {
+          await this.#tryCompleteName(name, keys);
+        } catch (error) {
+          const later = this.#behind.get(name);
+          const all = [...keys, ...later?.keys ?? []];
+          this.#behind.set(name, { change: later?.change ?? change, keys: all });
+          throw error;
+        }
         this.#publish(name, 0, change);
       }
+      return "written";
     } catch (error) {
-      if (this.#isStopping || isEnd(error)) return;
-      this.#reportWrite(error);
-      await this.#pause(INDEX_RETRY_MS);
+      return this.#toState(error);
     }
-  }
-
-  /** Logs why the index cannot be written, once for each reason. */
-  #reportWrite(error: unknown): void {
-    const fault = describe(error);
-    if (fault === this.#writeFault) return;
-    this.#writeFault = fault;
-    this.#options.log(`cannot write the index of changes, trying again: ${fault}`);
   }
 
   /** Adds the events before an entry that was refused. */
@@ -407,7 +543,7 @@ export class ChangeIndex {
         await this.#tryCompleteName(first.name);
       } catch (error) {
         const line = `cannot complete the index of changes: ${describe(error)}`;
-        if (!this.#isStopping && !isEnd(error)) this.#options.log(line);
+        if (!this.#isStopping && !isEnd(error) && !isIndexLost(error)) this.#options.log(line);
       }
       return;
     }
@@ -417,60 +553,47 @@ export class ChangeIndex {
   }
 
   /**
-   * Completes the events of a name. A world that cannot be read does not stop the work for the others; it is tried
-   * again if a later attempt can succeed.
+   * Completes the events of a name. A world that cannot be read does not stop the work for the others;
+   * it is tried again if a later attempt can succeed.
    *
    * @param keys idempotency keys of the missing events; they are remembered until the index has them
+   * @returns whether no further attempt is needed
    */
-  async #tryCompleteName(name: string, keys: readonly string[] = [], isRetry = false) {
-    let isTransient = false;
+  async #tryCompleteName(
+    name: string,
+    keys: readonly string[] = [],
+    isRetry = false,
+  ): Promise<boolean> {
     try {
+      if (isRetry) await this.#ready.promise;
       await this.#completion.completeName(name);
     } catch (error) {
-      if (this.#isStopping || isEnd(error)) throw error;
+      if (this.#isStopping || isEnd(error) || isIndexLost(error)) throw error;
       if (!isRetry) {
         this.#options.log(`cannot read events of /${name} for the index: ${describe(error)}`);
       }
-      isTransient = error instanceof StoreError && TRANSIENT.has(error.code);
+      if (this.#unread.add(name, error, isRetry ? [] : keys)) return false;
     }
-    if (!isTransient) return this.#keyed.remove(name, ...keys);
-    this.#unread.set(name, [...this.#unread.get(name) ?? [], ...keys]);
-    this.#retryTimer ??= setTimeout(() => void this.#retryUnread(), INDEX_RETRY_MS);
+    this.#keyed.remove(name, ...keys);
+    return true;
   }
 
-  async #retryUnread(): Promise<void> {
-    this.#retryTimer = undefined;
-    const unread = [...this.#unread];
-    this.#unread.clear();
-    try {
-      for (const [name, keys] of unread) await this.#tryCompleteName(name, keys, true);
-    } catch {
-      // Safe to ignore: the store is closing, and the next start adds the events.
-    }
-  }
-
-  async #pause(ms: number): Promise<void> {
-    const { promise, resolve } = Promise.withResolvers<void>();
-    const timer = setTimeout(resolve, ms);
-    this.#pauses.add(resolve);
-    await promise;
-    this.#pauses.delete(resolve);
-    clearTimeout(timer);
-  }
-
-  #run<K extends IndexJob["kind"]>(
+  async #run<K extends IndexJob["kind"]>(
     job: WithoutId<Extract<IndexJob, { kind: K }>>,
   ): Promise<JobResults[K]> {
-    return this.#options.worker.run<K>(job as WithoutId<Extract<IndexJob, { kind: K }>>);
+    const opened = this.#opened;
+    try {
+      return await this.#options.worker.run<K>(job);
+    } catch (error) {
+      // A job of an earlier file says nothing about this one.
+      if (isIndexLost(error) && opened === this.#opened) this.#lose();
+      throw error;
+    }
   }
 }
 
-function notReady(): StoreError {
-  return new StoreError("busy", "Cannot read the changes: the index is being created");
-}
-
-/** Errors after which a later attempt to read a chain or to write the index can succeed. */
-const TRANSIENT: ReadonlySet<string> = new Set(["in-use", "busy", "full"]);
+/** What an attempt to write came to: `stopped` if the next one must wait for something else. */
+type WriteState = "written" | "failed" | "stopped";
 
 function describe(error: unknown): string {
   return error instanceof Error ? error.message : String(error);

@@ -5,6 +5,10 @@
 
 import { isValidExt } from "../media_type.ts";
 import { parseMeta } from "../metadata.ts";
+import type { ChainHead } from "../changes.ts";
+import type { Catalog } from "./catalog.ts";
+import type { KnownWorlds } from "./change_index.ts";
+import type { UnindexedWorlds } from "./unindexed_worlds.ts";
 import type { ReadResult, WriteResult } from "./worker_messages.ts";
 import type { ChangeResult, World, WorldEntry } from "../store.ts";
 
@@ -37,6 +41,18 @@ export function toUpperEntry(row: Omit<WorldEntry, "layer">): WorldEntry {
 export function toChangeResult(result: WriteResult): ChangeResult {
   const { version, ext, sha256, state, updatedAt, created } = result;
   return { version, ext, sha256, state, updatedAt, created };
+}
+
+/** Returns what the change index needs to know of the worlds of the upper layer. */
+export function toKnownWorlds(
+  catalog: Pick<Catalog, "uppers">,
+  unindexed: Pick<UnindexedWorlds, "names" | "has">,
+): KnownWorlds {
+  const heads: ChainHead[] = [];
+  for (const { name, head, headAt } of catalog.uppers()) {
+    if (!unindexed.has(name)) heads.push({ name, event: head, at: headAt });
+  }
+  return { heads, unindexed: unindexed.names };
 }
 
 /** Returns a catalog entry with version 0 for a world on disk that has not been read yet. */

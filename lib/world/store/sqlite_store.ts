@@ -76,7 +76,7 @@ import { WorldFiles } from "./world_files.ts";
 import { UnindexedWorlds } from "./unindexed_worlds.ts";
 import type { WorldCache } from "./world_cache.ts";
 import { OtherKeyReport } from "./other_key_report.ts";
-import { toChangeResult, toUpperEntry, toWorld, unindexedEntry } from "./records.ts";
+import { toChangeResult, toKnownWorlds, toUpperEntry, toWorld, unindexedEntry } from "./records.ts";
 
 /**
  * Opens a store and reads its catalog. Worlds without a valid catalog row are read in the
@@ -173,6 +173,7 @@ class SqliteStore implements Store {
       readChain: (name, after) => files.chain(name, after),
       isRestricted,
       onPublished: (published) => followers.notify(published),
+      worlds: () => toKnownWorlds(this.#catalog, unindexed),
       log,
     });
     this.#state = new StoreState({
@@ -254,9 +255,8 @@ class SqliteStore implements Store {
     // Not awaited: the check only reports. A failure means that the store is closing.
     this.#files.track(this.#otherKey.checkSample(names, this.#files)).catch(() => {});
     this.#files.track(this.#unindexed.indexAll(this.#applyRow));
-    const heads = rows.map(({ name, head, headAt }) => ({ name, event: head, at: headAt }));
     this.#search.start();
-    const indexed = this.#index.start(heads, unindexed);
+    const indexed = this.#index.start();
     this.#inIndex(indexed);
     // After the index has read the chains in the trash that it lacks.
     void this.#trash.run(indexed);
@@ -485,7 +485,7 @@ class SqliteStore implements Store {
     this.#files.assertOpen();
     // Also reads the worlds whose newest events are not known yet.
     if (this.#unindexed.size > 0) await this.walk(name);
-    return await this.#files.track(this.#index.keyed(key));
+    return await this.#files.track(this.#index.keyed(key, name));
   }
 
   async audit(name: string, caller: JobCaller = {}): Promise<AuditResult> {

@@ -28,6 +28,16 @@ export class UnindexedWorlds {
     return this.#names.size;
   }
 
+  /** The names. */
+  get names(): readonly string[] {
+    return [...this.#names];
+  }
+
+  /** Whether a name is among them. */
+  has(name: string): boolean {
+    return this.#names.has(name);
+  }
+
   add(name: string): void {
     this.#names.add(name);
   }

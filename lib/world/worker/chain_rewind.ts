@@ -1,9 +1,10 @@
 /**
- * Removes events from the change index that a chain does not have any more, because the folder of its
- * world was replaced by an older copy. A change has no id of its chain, so they are found by their names,
+ * Finds the events that a chain and the change index have in common, and removes those that the chain
+ * does not have any more, because the folder of its world was replaced by an older copy. A change has no id of its chain, so they are found by their names,
  * ids and times.
  */
 
+import type { NamedEvent } from "../changes.ts";
 import { readMark } from "../idempotency_mark.ts";
 import { collectionsOf, pathKey } from "./change_values.ts";
 import * as sql from "./change_sql.ts";
@@ -94,6 +95,31 @@ export function deleteLaterEvents(
     if (mark !== undefined) db.run(sql.DELETE_KEY, mark.key, seq);
     db.run(sql.DELETE_CHANGE, seq);
   }
+}
+
+/**
+ * Returns the id before the first of some events that is not indexed.
+ *
+ * @param events events of one chain, oldest first, at least one
+ * @param statement reads the indexed events of a name between two ids
+ */
+export function findLastCommon(
+  db: Pick<IndexDatabase, "all">,
+  events: readonly NamedEvent[],
+  statement: string,
+): number {
+  const first = events[0]?.id ?? 1;
+  const last = events.at(-1)?.id ?? first;
+  const known = new Set<string>();
+  for (const name of new Set(events.map((event) => event.name))) {
+    for (const row of db.all(statement, name, first, last)) {
+      known.add(`${row.event} ${row.at} ${row.type} ${row.name} ${row.payload}`);
+    }
+  }
+  const missing = events.find(({ id, timestamp, type, name, payload }) =>
+    !known.has(`${id} ${timestamp} ${type} ${name} ${payload}`)
+  );
+  return missing === undefined ? last : missing.id - 1;
 }
 
 /** The lists that can have an event of a name: whether only T3 can read it is not known any more. */

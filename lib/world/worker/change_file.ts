@@ -27,10 +27,11 @@ import {
 } from "../changes.ts";
 import { unpackEntry } from "../packed_entry.ts";
 import { tryRemove } from "../file/durable_fs.ts";
+import { indexLost } from "../index_errors.ts";
 import { readMark } from "../idempotency_mark.ts";
 import { StoreError } from "../store.ts";
 import { collectionsOf, createFilter, parseJson, pathKey, readPayload } from "./change_values.ts";
-import { deleteLaterEvents } from "./chain_rewind.ts";
+import { deleteLaterEvents, findLastCommon } from "./chain_rewind.ts";
 import { ChangeHeads } from "./change_heads.ts";
 import * as sql from "./change_sql.ts";
 import { firstSince, type List, type Scan, scanStep } from "./change_pages.ts";
@@ -42,7 +43,10 @@ export const CHANGES_FILE = ".changes.db";
 /** The change index of one data folder; the file is opened at first use. */
 export class ChangeFile {
   readonly #path: string;
-  readonly #run: string;
+  readonly #createRun: () => string;
+  #run = NO_RUN;
+  /** Changes when the file is another one: a page that is being read must not continue in it. */
+  #generation = 0;
   readonly #codec: CursorCodec;
   readonly #db = new IndexDatabase();
   readonly #heads = new ChangeHeads(this.#db);
@@ -57,12 +61,18 @@ export class ChangeFile {
   /**
    * @param data path of the data folder
    * @param key the signing key of the server, which hides the positions in cursors
-   * @param run id of this run of the server: 8 lower-case hexadecimal digits
+   * @param createRun creates the id of a run of the server: 8 lower-case hexadecimal digits. An index
+   * that is created again while the server runs gets another one
    */
-  constructor(data: string, key: string, run: string) {
+  constructor(data: string, key: string, createRun: () => string) {
     this.#codec = new CursorCodec(key);
     this.#path = `${data}/${CHANGES_FILE}`;
-    this.#run = run;
+    this.#createRun = createRun;
+  }
+
+  /** The id of this run. */
+  get run(): string {
+    return this.#run;
   }
 
   /**
@@ -73,15 +83,48 @@ export class ChangeFile {
    */
   open(): boolean {
     this.close();
+    this.#generation++;
+    this.#run = this.#createRun();
+    this.#isRunSaved = false;
     this.#isComplete = this.#openComplete();
     if (this.#isComplete) return true;
-    this.close();
-    for (const end of ["", "-wal", "-shm"]) tryRemove(`${this.#path}${end}`);
+    this.drop();
     this.#last = 0;
     this.#latest = "";
     this.#db.open(this.#path, sql.SETUP);
     this.#db.exec(sql.CREATE);
+    this.#db.recordState();
     return false;
+  }
+
+  /**
+   * Checks that no other program has changed the file since the last job.
+   *
+   * @throws {StoreError} `index-lost` if the file must be created again
+   */
+  assertIntact(): void {
+    if (!this.#db.isOpen) return; // each job fails then
+    const found = this.#db.findChange();
+    if (found === undefined || found === "content" && this.#openAgain()) return;
+    this.drop();
+    throw indexLost();
+  }
+
+  /** Remembers the file as it is after a job. */
+  recordState(): void {
+    this.#db.recordState();
+  }
+
+  /** Closes the file and removes it: it is created again when it is opened. */
+  drop(): void {
+    this.#generation++;
+    this.#isComplete = false;
+    try {
+      this.close();
+    } catch {
+      // Safe to ignore: the file is damaged, and it is removed.
+    }
+    for (const end of ["", "-wal", "-shm"]) tryRemove(`${this.#path}${end}`);
   }
 
   /** The position of the newest change. */
@@ -127,6 +170,7 @@ export class ChangeFile {
 
   /** Orders the staged events by time and completes the index, in steps. */
   *complete(): Generator<void, void> {
+    const generation = this.#generation;
     this.#db.exec(sql.INDEX_STAGED);
     let position: [string, string, number] = ["", "", 0];
     for (;;) {
@@ -150,6 +194,7 @@ export class ChangeFile {
       });
       if (rows.length < STAGED_EVENTS_PER_STEP) break;
       yield;
+      this.#assertSame(generation);
     }
     this.#db.exec(sql.COMPLETE);
     this.#isComplete = true;
@@ -215,19 +260,11 @@ export class ChangeFile {
    * @param events events of one chain, oldest first, at least one
    */
   lastCommon(events: readonly NamedEvent[]): number {
-    const first = events[0]?.id ?? 1;
-    const names = new Set(events.map(({ name }) => name));
-    const statement = this.#isComplete ? sql.EVENTS_OF_NAME : sql.STAGED_OF_NAME;
-    const known = new Set<string>();
-    for (const name of names) {
-      for (const row of this.#all(statement, name, first, events.at(-1)?.id ?? first)) {
-        known.add(`${row.event} ${row.at} ${row.type} ${row.name} ${row.payload}`);
-      }
-    }
-    const missing = events.find(({ id, timestamp, type, name, payload }) =>
-      !known.has(`${id} ${timestamp} ${type} ${name} ${payload}`)
+    return findLastCommon(
+      this.#db,
+      events,
+      this.#isComplete ? sql.EVENTS_OF_NAME : sql.STAGED_OF_NAME,
     );
-    return missing === undefined ? events.at(-1)?.id ?? 0 : missing.id - 1;
   }
 
   /** Returns the names whose newest event is not indexed. */
@@ -268,11 +305,6 @@ export class ChangeFile {
     return this.#heads.ofName(name);
   }
 
-  /** Returns what the index knows about a chain, whatever name it has. */
-  headOfChain(chain: string): IndexedHead | undefined {
-    return this.#heads.ofChain(chain);
-  }
-
   /** Returns what the index knows about a chain under all its names, newest first. */
   headsOfChain(chain: string): NamedHead[] {
     return this.#heads.allOfChain(chain);
@@ -282,9 +314,10 @@ export class ChangeFile {
    * Reads one page. Works in steps, so that other jobs can run between two of them.
    *
    * @returns a generator that returns the page
-   * @throws {StoreError} `gone` if the position cannot be located
+   * @throws {StoreError} `gone` if the position cannot be located, `index-lost`
    */
   *page(query: ChangeQuery): Generator<void, ChangePage> {
+    const generation = this.#generation;
     const start = this.#startOf(query);
     const lists = query.within.flatMap((part) => this.#listsOf(part));
     const scan: Scan = { rows: [], at: start, isComplete: lists.length === 0 };
@@ -294,6 +327,7 @@ export class ChangeFile {
     while (left-- > 0 && !scan.isComplete && scan.rows.length < query.limit) {
       scanStep(this.#db, query, lists, scan, lowest, matches);
       yield;
+      this.#assertSame(generation);
     }
     const events = scan.rows.map((row) => this.#toEvent(row));
     // Only a position that the query covers, so that it tells nothing about other changes.
@@ -316,6 +350,10 @@ export class ChangeFile {
   close(): void {
     this.#pathIds.clear();
     this.#db.close();
+  }
+
+  #assertSame(generation: number): void {
+    if (generation !== this.#generation) throw indexLost();
   }
 
   #startOf({ order, from }: ChangeQuery): number {
@@ -384,7 +422,7 @@ export class ChangeFile {
     if (chain !== undefined) return this.#lastBefore(chain, name, events, first.id);
     if (first.chain !== undefined) {
       // A restored world: its name can have had another chain.
-      const chainHead = this.headOfChain(first.chain);
+      const chainHead = this.#heads.ofChain(first.chain);
       return chainHead && first.id <= chainHead.event + 1 ? chainHead : undefined;
     }
     const head = this.headOf(name);
@@ -408,7 +446,7 @@ export class ChangeFile {
 
   /** The last of some events of a chain that is indexed, or the event before them. */
   #lastBefore(chain: string, name: string, events: readonly CommittedEvent[], first: number) {
-    const highest = this.headOfChain(chain);
+    const highest = this.#heads.ofChain(chain);
     // Under another name the index can have other events with these ids: the world was copied.
     const event = highest === undefined || highest.event < first
       ? first - 1
@@ -513,6 +551,22 @@ export class ChangeFile {
     }
   }
 
+  /**
+   * Opens the file again after another program changed it, because SQLite has parts of it in memory.
+   *
+   * @returns whether it is complete and still has the same newest change
+   */
+  #openAgain(): boolean {
+    if (!this.#isComplete) return false;
+    const before = this.cursor;
+    try {
+      this.close();
+    } catch {
+      return false; // the log cannot be written to the file
+    }
+    return this.#openComplete() && this.cursor === before;
+  }
+
   /** Opens the file; false if it is damaged or not complete. */
   #openComplete(): boolean {
     try {
@@ -524,6 +578,7 @@ export class ChangeFile {
       const lowest = Number(this.#get(sql.LAST_RUN)?.first ?? 1) - 1;
       this.#last = Math.max(Number(last?.seq ?? 0), lowest);
       this.#latest = String(last?.latest ?? "");
+      this.#db.recordState();
       return true;
     } catch {
       return false; // damaged: it is created again from the chains

@@ -11,8 +11,13 @@
 /** Version of the tables; an index of another version is created again. */
 export const INDEX_VERSION = 3;
 
-/** Settings of the connection. A commit is not synced: a power loss can lose the newest changes. */
-export const SETUP = `PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;
+/**
+ * Settings of the connection. No other one uses the file; without shared memory, which is a file of its
+ * own, there is none that another program could cut. A commit is not synced: a power loss can lose the
+ * newest changes.
+ */
+export const SETUP =
+  `PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;
    PRAGMA wal_autocheckpoint = 2000;`;
 
 /** The tables of a new index. */

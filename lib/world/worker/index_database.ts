@@ -1,10 +1,11 @@
 /**
- * The SQLite file of the change index: opens and closes it, and holds its prepared statements. It knows
- * no table.
+ * The SQLite file of the change index: opens and closes it, holds its prepared statements, and notices
+ * when another program has changed it. It knows no table.
  */
 
 import { DatabaseSync, type SQLInputValue, type StatementSync } from "node:sqlite";
 import { assertRegularFiles } from "../file/regular_files.ts";
+import { indexLost } from "../index_errors.ts";
 
 /** A row of a result. */
 export type IndexRow = Readonly<Record<string, unknown>>;
@@ -13,6 +14,9 @@ export type IndexRow = Readonly<Record<string, unknown>>;
 export class IndexDatabase {
   readonly #statements = new Map<string, StatementSync>();
   #db: DatabaseSync | undefined;
+  #path = "";
+  /** The files after the last change by this connection. */
+  #state: FileState = { place: "", content: "" };
 
   /** Whether the file is open. */
   get isOpen(): boolean {
@@ -26,8 +30,26 @@ export class IndexDatabase {
    */
   open(path: string, setup: string): void {
     assertRegularFiles(path);
+    this.#path = path;
     this.#db = new DatabaseSync(path);
     this.#db.exec(setup);
+  }
+
+  /** Remembers the files as they are; called after each job that can change them. */
+  recordState(): void {
+    if (this.isOpen) this.#state = readState(this.#path);
+  }
+
+  /**
+   * Looks whether another program has changed the files since then. SQLite would not: it reads from
+   * its memory, and it writes to a file that was deleted.
+   *
+   * @returns `place` if the path is another file now or none, `content` if the file was changed
+   */
+  findChange(): "place" | "content" | undefined {
+    const { place, content } = readState(this.#path);
+    if (place !== this.#state.place) return "place";
+    return content === this.#state.content ? undefined : "content";
   }
 
   /** Closes the file if it is open. */
@@ -78,7 +100,7 @@ export class IndexDatabase {
   }
 
   #getDb(): DatabaseSync {
-    if (this.#db === undefined) throw new Error("the change index is not open");
+    if (this.#db === undefined) throw indexLost();
     return this.#db;
   }
 
@@ -89,5 +111,29 @@ export class IndexDatabase {
       this.#statements.set(statement, found);
     }
     return found;
+  }
+}
+
+/** What identifies a file, and what changes with its content and with that of its log. */
+interface FileState {
+  /** Empty if the path is not a regular file. */
+  readonly place: string;
+  readonly content: string;
+}
+
+/** Two calls of `lstat`, about 5 µs in total (2 cores, Deno 2.9.6). */
+function readState(path: string): FileState {
+  const file = readFacts(path);
+  const log = readFacts(`${path}-wal`);
+  return { place: file?.place ?? "", content: `${file?.content} ${log?.place} ${log?.content}` };
+}
+
+function readFacts(path: string): FileState | undefined {
+  try {
+    const { isFile, dev, ino, size, mtime } = Deno.lstatSync(path);
+    if (!isFile) return undefined;
+    return { place: `${dev} ${ino}`, content: `${size} ${mtime?.getTime()}` };
+  } catch {
+    return undefined; // it does not exist, or it cannot be used
   }
 }

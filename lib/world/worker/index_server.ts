@@ -6,12 +6,13 @@
 
 import { DatabaseSync } from "node:sqlite";
 import { CHAIN_EVENTS_PER_READ } from "../../limits.ts";
-import { pathExists, TRASH_FOLDER, tryRemove, WORLD_FILE } from "../file/durable_fs.ts";
+import { pathExists, TRASH_FOLDER, WORLD_FILE } from "../file/durable_fs.ts";
 import { readChain } from "../file/read_chain.ts";
 import { assertRegularFiles } from "../file/regular_files.ts";
 import { folderFault } from "../file/folder_identity.ts";
 import { fromFolderName } from "../name.ts";
-import { sqliteErrorCode, toStoreError } from "../sqlite_errors.ts";
+import { indexLost } from "../index_errors.ts";
+import { isDamageError, toStoreError } from "../sqlite_errors.ts";
 import type {
   CloseJob,
   IndexJob,
@@ -22,33 +23,30 @@ import type {
   WorkerSetup,
 } from "../store/worker_messages.ts";
 import type { ChainEvents } from "../changes.ts";
-import { ChangeFile, CHANGES_FILE } from "./change_file.ts";
+import { ChangeFile } from "./change_file.ts";
 import { StepTurns } from "./step_turns.ts";
 import { TrashBin } from "./trash_bin.ts";
 
-/** Codes of SQLite for a damaged file: `SQLITE_CORRUPT` and `SQLITE_NOTADB`. */
-const DAMAGE: ReadonlySet<number> = new Set([11, 26]);
 /** Jobs that use the file of the change index and no world. */
 const INDEX_FILE_JOBS: ReadonlySet<string> = new Set<IndexJob["kind"]>([
   "appendIndex",
   "behind",
   "changes",
+  "completeIndex",
   "headOfName",
   "headsOfChain",
   "keyed",
   "lastCommon",
   "replaceEvents",
   "saveBin",
+  "stage",
+  "unknownTrash",
   "vanished",
 ]);
-const DAMAGED =
-  "Cannot use the index of changes: the index was damaged while the server was running; " +
-  "the next start of the server creates it again";
 
 /** Serves jobs of the change index on a port until a `close` job arrives. */
 export function serveIndex(port: StorePort, { data, key, identity }: WorkerSetup): void {
-  const runId = crypto.randomUUID().slice(0, 8);
-  const file = new ChangeFile(data, key, runId);
+  const file = new ChangeFile(data, key, () => crypto.randomUUID().slice(0, 8));
   const turns = new StepTurns();
   const bin = new TrashBin(data);
   port.onmessage = ({ data: jobs }: MessageEvent<readonly (IndexJob | CloseJob)[]>) => {
@@ -67,17 +65,29 @@ export function serveIndex(port: StorePort, { data, key, identity }: WorkerSetup
       ? undefined
       : folderFault(identity);
     if (fault !== undefined) return { id: job.id, error: { code: "detached", message: fault } };
+    const usesFile = INDEX_FILE_JOBS.has(job.kind);
     try {
-      const result = run(job);
+      if (usesFile) file.assertIntact();
+      const result = runRecorded(job, usesFile);
       return { id: job.id, value: result instanceof Promise ? await result : result };
     } catch (thrown) {
-      if (DAMAGE.has(sqliteErrorCode(thrown) ?? 0) && INDEX_FILE_JOBS.has(job.kind)) {
-        // It is derived from the chains, and an incomplete check at the start could miss the damage.
-        for (const end of ["", "-wal", "-shm"]) tryRemove(`${data}/${CHANGES_FILE}${end}`);
-        return { id: job.id, error: { code: "busy", message: DAMAGED } };
-      }
-      const { code, message } = toStoreError(thrown, "");
+      // It is derived from the chains.
+      const isLost = usesFile && isDamageError(thrown);
+      if (isLost) file.drop();
+      const { code, message } = isLost ? indexLost() : toStoreError(thrown, "");
       return { id: job.id, error: { code, message } };
+    }
+  }
+
+  function runRecorded(job: IndexJob | CloseJob, usesFile: boolean): ReturnType<typeof run> {
+    // Not after a job in steps: another program can have changed the file between two of them.
+    let isDone = true;
+    try {
+      const result = run(job);
+      isDone = !(result instanceof Promise);
+      return result;
+    } finally {
+      if (usesFile && isDone) file.recordState();
     }
   }
 
@@ -87,12 +97,15 @@ export function serveIndex(port: StorePort, { data, key, identity }: WorkerSetup
     switch (job.kind) {
       case "openIndex": {
         const isComplete = file.open();
-        return { isComplete, run: runId, position: file.position };
+        return { isComplete, run: file.run, position: file.position };
       }
       case "stage":
         return file.stage(job.entries, job.isFirst);
       case "completeIndex":
-        return turns.run(file.complete()).then(() => file.position);
+        return turns.run(file.complete()).then(() => {
+          file.recordState();
+          return file.position;
+        });
       case "appendIndex":
         return file.append(job.entries);
       case "behind":

@@ -346,6 +346,7 @@ function createIndex(
       return Promise.resolve({ chain: toChainId("h", name), parts, more: false });
     },
     isRestricted: () => false,
+    worlds: () => ({ heads: [], unindexed: [] }),
     onPublished: (found) => published.push(found),
     log: (line) => log.push(line),
     ...options,
@@ -369,7 +370,7 @@ Deno.test("ChangeIndex holds a bounded number of changes and bytes while it cann
     if (job.kind === "openIndex") await open.promise;
     return answerOf(job);
   });
-  const started = index.start([], []);
+  const started = index.start();
   const body = new Uint8Array(MAX_INDEX_WAITING_BYTES / 16);
   const event = { id: 1, timestamp: "t", type: "stage_written", payload: "{}", hmac: "h" };
   for (let i = 0; i < 2 * MAX_INDEX_WAITING; i++) {
@@ -415,13 +416,13 @@ Deno.test("ChangeIndex remembers a bounded number of idempotency keys while it c
       return Promise.resolve({ chain: name, parts: [{ name, events: found }], more: false });
     },
   });
-  await index.start([], []);
+  await index.start();
   const mark = "m".repeat(22);
   const keyOf = (at: number) => String(at).padStart(22, "k");
   let count = 0;
   try {
     for (;; count++) {
-      await index.keyed("another");
+      await index.keyed("another", "home");
       const name = `home/${count}`;
       const payload = JSON.stringify({ idem: `${keyOf(count)}.${mark}`, more: "x".repeat(800) });
       events.set(name, payload);
@@ -431,13 +432,13 @@ Deno.test("ChangeIndex remembers a bounded number of idempotency keys while it c
     assert(error instanceof StoreError && error.code === "busy", String(error));
   }
   assert(count > MAX_INDEX_WAITING, "some keys wait with the names whose events are read again");
-  for (const at of [0, count - 1]) assertEquals((await index.keyed(keyOf(at))).length, 1);
+  for (const at of [0, count - 1]) assertEquals((await index.keyed(keyOf(at), "home/x")).length, 1);
   isFull = false;
   const isEmpty = () =>
     Promise.resolve(index.waiting.names + index.waiting.changes === 0 || undefined);
   await eventually(isEmpty, "all changes are in the index");
   assertEquals(written.length, count);
-  assertEquals(await index.keyed(keyOf(0)), []);
+  assertEquals(await index.keyed(keyOf(0), "home/x"), []);
   index.stop();
 });
 
@@ -459,9 +460,12 @@ Deno.test("ChangeIndex is completed after an error at its start, also if a world
         : [{ id: 1, timestamp: "t", type: "stage_written", payload: "{}" }];
       return Promise.resolve({ chain: name, parts: [{ name, events }], more: false });
     },
+    worlds: () => ({
+      heads: ["home/damaged", "home/b"].map((name) => ({ name, event: 1, at: "t" })),
+      unindexed: [],
+    }),
   });
-  const heads = ["home/damaged", "home/b"].map((name) => ({ name, event: 1, at: "t" }));
-  await index.start(heads, []);
+  await index.start();
   assertEquals([attempts, appended], [2, ["home/b"]]);
   assertEquals(log.map((line) => /no space|not a database/.exec(line)?.[0]), [
     "no space",
@@ -475,13 +479,74 @@ Deno.test("ChangeIndex writes changes after it has compared its heads with all c
   const { index } = createIndex((job) => {
     jobs.push(job.kind);
     return answerOf(job);
-  });
+  }, { worlds: () => ({ heads: [{ name: "home/b", event: 1, at: "t" }], unindexed: [] }) });
   const event = { id: 2, timestamp: "t", type: "stage_written", payload: "{}" };
   const change = { kind: "update", name: "home/a", version: 2, by: "T2", seq: 1 } as const;
   index.record("home/a", [event], false, change);
-  await index.start([{ name: "home/b", event: 1, at: "t" }], []);
+  await index.start();
   const isWritten = () => Promise.resolve(index.waiting.changes === 0 || undefined);
   await eventually(isWritten, "the change is in the index");
   assertEquals(jobs, ["openIndex", "unknownTrash", "behind", "vanished", "appendIndex"]);
+  index.stop();
+});
+
+Deno.test("ChangeIndex opens an index that is lost again after a pause, in which it refuses queries", async () => {
+  let opened = 0;
+  const { index, log } = createIndex((job) => {
+    if (job.kind === "openIndex") opened += 1;
+    if (job.kind === "changes") throw new StoreError("index-lost", "lost");
+    return answerOf(job);
+  });
+  await index.start();
+  const query = { within: ROOT, order: "oldest", limit: 1 } as const;
+  // The second attempt is made at once, the third after a second.
+  await assertRejects(() => index.read(query), { code: "busy" });
+  await assertRejects(() => index.read(query), { code: "busy" });
+  await assertRejects(() => index.keyed("k", "home/a"), { code: "busy" });
+  assertEquals([opened, log.length], [2, 2], log.join("\n"));
+  await eventually(() => Promise.resolve(opened > 2 || undefined), "the third attempt");
+  index.stop();
+  await assertRejects(() => index.read(query), (error: StoreError) => error.code === "closed");
+});
+
+Deno.test("ChangeIndex.read() throws busy if changes that were recorded before cannot be written", async () => {
+  let isFull = true;
+  const { index } = createIndex((job) => {
+    if (job.kind === "appendIndex" && isFull) throw new StoreError("full", "no space");
+    return job.kind === "changes" ? { events: [], cursor: "c", more: false } : answerOf(job);
+  });
+  await index.start();
+  const query = { within: ROOT, order: "oldest", limit: 1 } as const;
+  await index.read(query);
+  const event = { id: 1, timestamp: "t", type: "stage_written", payload: "{}", hmac: "h" };
+  index.record("home/a", [event], false);
+  await assertRejects(() => index.read(query), { code: "busy" });
+  isFull = false;
+  assertEquals((await index.read(query)).cursor, "c");
+  index.stop();
+});
+
+Deno.test("ChangeIndex.keyed() throws busy for a world whose events could not be read", async () => {
+  let isLocked = true;
+  const { index } = createIndex((job) => {
+    if (job.kind === "openIndex") {
+      return { isComplete: false, run: "0000000a", position: { seq: 0, run: "00000000" } };
+    }
+    return answerOf(job);
+  }, {
+    worlds: () => ({ heads: [{ name: "home/a/b", event: 1, at: "t" }], unindexed: [] }),
+    readChain: (name) => {
+      if (isLocked) throw new StoreError("in-use", "locked");
+      return Promise.resolve({ chain: toChainId("h", name), parts: [], more: false });
+    },
+  });
+  await index.start();
+  for (const name of ["home/a/b", "home/a", ""]) {
+    await assertRejects(() => index.keyed("k", name), { code: "busy" });
+  }
+  assertEquals(await index.keyed("k", "home/a/bc"), []);
+  isLocked = false;
+  const find = () => index.keyed("k", "home/a/b").catch(() => undefined);
+  assertEquals(await eventually(find, "the events are read"), []);
   index.stop();
 });

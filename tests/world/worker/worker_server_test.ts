@@ -193,7 +193,7 @@ Deno.test("serveStore() as the index appends and reads changes, also of worlds i
     await port.ask([{ id: 2, kind: "close" }]);
   }));
 
-Deno.test("a change index that is damaged while it is open answers busy, and is created again", () =>
+Deno.test("a change index that is damaged while it is open is lost until it is opened again", () =>
   withTempFolder(async (data) => {
     const port = new TestPort({ ...sampleSetup(data), role: "index" });
     const ask = async (job: WithoutId<IndexJob>) => (await port.ask([{ ...job, id: 1 } as Job]))[0];
@@ -218,9 +218,14 @@ Deno.test("a change index that is damaged while it is open answers busy, and is 
       kind: "changes",
       query: { within, order: "oldest", limit: 500 },
     });
-    assertEquals(reply !== undefined && "error" in reply ? reply.error.code : reply, "busy");
+    const codeOf = (found: Reply | undefined) =>
+      found !== undefined && "error" in found ? found.error.code : found;
+    assertEquals(codeOf(reply), "index-lost");
+    assertEquals(codeOf(await ask({ kind: "keyed", key: "k" })), "index-lost");
     const opened = await ask({ kind: "openIndex" });
     const value = opened !== undefined && "value" in opened ? opened.value : undefined;
     assertEquals((value as JobResults["openIndex"]).isComplete, false);
+    await ask({ kind: "completeIndex" });
+    assertEquals(codeOf(await ask({ kind: "saveBin", bin: "x" })), { id: 1, value: undefined });
     await port.ask([{ id: 2, kind: "close" }]);
   }));

@@ -14,6 +14,7 @@ import { pathOf } from "./place.js";
 import { pluginsPart } from "./plugins_part.js";
 import { recentChanges } from "./recent_changes.js";
 import { follow } from "./stream.js";
+import { throttled } from "./throttled.js";
 import { branch } from "./tree.js";
 
 const ABOUT = {
@@ -168,18 +169,4 @@ function serverFacts(signal) {
     );
   }
   return { node, update };
-}
-
-/** Calls a function soon, and not more often than once in some time. */
-function throttled(ms, signal, run, delay = 50) {
-  let timer = 0;
-  let next = 0;
-  return () => {
-    if (timer !== 0) return;
-    timer = setTimeout(() => {
-      timer = 0;
-      next = performance.now() + ms;
-      if (!signal.aborted) run();
-    }, Math.max(delay, next - performance.now()));
-  };
 }

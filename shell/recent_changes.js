@@ -38,7 +38,13 @@ export function recentChanges(signal) {
   return { node, update };
 }
 
-function changeRow(change, isNew) {
+/**
+ * A change as a row.
+ *
+ * @param {import("./change_text.js").Merged} change
+ * @param {boolean} isNew whether it came while the page was shown
+ */
+export function changeRow(change, isNew) {
   const { name, timestamp, payload: { by, version_after: version }, count } = change;
   const facts = [
     count > 1 ? `${count} changes` : describeChange(change),

@@ -4,6 +4,7 @@ import { parseJson, readListing, readPlugins, requestAnswer } from "./answers.js
 import { send } from "./api.js";
 import { h } from "./dom.js";
 import { ago, count, size } from "./format.js";
+import { showLog } from "./log_page.js";
 import { pathOf } from "./place.js";
 import { healthTags } from "./plugins_part.js";
 import { findPlugin, indented, isPluginPath, showPluginRoute } from "./plugin_route.js";
@@ -12,7 +13,10 @@ import { findPlugin, indented, isPluginPath, showPluginRoute } from "./plugin_ro
 const PLACES = { "proc/worlds": "", "proc/plugins": "lib/" };
 
 /** Shows a listing as rows, and any other response as text. */
-export async function showRoute(main, { name }, { signal }) {
+export async function showRoute(main, { name, collection }, options) {
+  const { signal } = options;
+  const isLog = name === "proc/log" || (collection && name.startsWith("proc/log/"));
+  if (isLog) return await showLog(main, name, options);
   if (isPluginPath(name) && !name.startsWith("mnt/")) {
     const plugin = await findPlugin(name, signal);
     if (signal.aborted) return;

@@ -229,3 +229,53 @@ async function shoot(browser: Browser, url: string, width: number): Promise<void
   assertEquals(messages, []);
   await page.context().close();
 }
+
+Deno.test("GET /proc/log/ shows all changes in the shell", async (t) => {
+  const browser = await startBrowser();
+  const server = await startBrowserServer();
+  const { url } = server;
+  try {
+    for (let at = 0; at < 120; at++) await server.put(`/home/logged/w${at}`, "x");
+    await server.put("/etc/note", "x");
+
+    await t.step("page by page, and follows the server", async () => {
+      const { page, messages } = await openPage(browser);
+      await page.goto(url);
+      await page.getByRole("link", { name: "Recent changes" }).click();
+      await page.waitForURL(`${url}/proc/log/`);
+      await page.reload();
+      await page.getByRole("heading", { name: "Changes below /" }).waitFor();
+      const rows = page.locator(".recent li");
+      await rows.first().getByText("/etc/note").waitFor();
+      await page.locator("#live.live").waitFor();
+      await server.put("/home/newest", "x");
+      await rows.first().getByText("/home/newest").waitFor();
+      assertEquals(await rows.count(), 100);
+      await page.getByRole("button", { name: "Older" }).click();
+      await rows.getByText("/home/logged/w0", { exact: true }).waitFor();
+      assertEquals(await rows.count(), 122);
+      assertEquals(messages, []);
+      await page.context().close();
+    });
+
+    await t.step("below a prefix, of one caller", async () => {
+      const write = await fetch(`${url}/home/logged/local`, { method: "PUT", body: "x" });
+      await write.body?.cancel();
+      const { page, messages } = await openPage(browser);
+      await page.goto(`${url}/proc/log/home/logged/`);
+      const rows = page.locator(".recent li");
+      await rows.first().getByText("/home/logged/local").waitFor();
+      await page.getByLabel("By").fill("T2:local");
+      await page.keyboard.press("Enter");
+      await page.waitForURL(`${url}/proc/log/home/logged/?by=T2%3Alocal`);
+      await rows.first().waitFor();
+      assertEquals(await rows.count(), 1);
+      await page.screenshot({ path: `${SHOTS}log-1440-light.png` });
+      assertEquals(messages, []);
+      await page.context().close();
+    });
+  } finally {
+    await browser.close();
+    await server.stop();
+  }
+});

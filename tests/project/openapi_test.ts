@@ -323,6 +323,8 @@ const ROWS: readonly Row[] = [
   { id: "readAllChanges", status: 200, target: "/proc/changes/?limit=2", who: "cap" },
   { id: "readAllChanges", status: 410, target: "/proc/changes/?after=x" },
   { id: "readWholeLog", status: 200, target: "/proc/log/?limit=2", who: "cap" },
+  { id: "readCollectionLog", status: 200, target: "/proc/log/home/", headers: HTML },
+  { id: "readWholeLog", status: 200, target: "/proc/log/", headers: HTML },
   { id: "readWholeLog", status: 410, target: "/proc/log/?before=x" },
   { id: "searchAllWorlds", status: 200, target: "/proc/search/?q=a&limit=1", who: "cap" },
   { id: "searchAllWorlds", status: 200, target: "/proc/search/?q=a", headers: JSON_TYPE },

@@ -10,6 +10,7 @@ import { canRead } from "../../auth/policy.ts";
 import { limitReadScope, toReadScope } from "../../auth/read_scope.ts";
 import { showEvent, showMove } from "../../auth/redact.ts";
 import { encodePath } from "../../http/path.ts";
+import { createTypeChooser } from "../../http/negotiate.ts";
 import { Problem } from "../../http/problem.ts";
 import { readQueryNumber, readQueryValue } from "../../http/query.ts";
 import { CHANGES_PER_PAGE, MAX_CHANGES_PER_PAGE, MAX_WAIT_SECONDS } from "../../limits.ts";
@@ -18,9 +19,13 @@ import type { RequestContext } from "../../request/request_context.ts";
 import type { ServerContext } from "../../request/server_context.ts";
 import { readPrefix } from "./collection_prefix.ts";
 import { jsonResponse } from "../../response/json_response.ts";
+import { respondShell } from "../../response/shell_page.ts";
 import type { ChangePage, ChangeQuery, IndexedEvent } from "../../world/changes.ts";
 import { type JobCaller, type Published, type Store, StoreError } from "../../world/store.ts";
 import type { Waits } from "../stream/waits.ts";
+
+const HTML = "text/html";
+const chooseType = createTypeChooser(["application/json", HTML], "application/json");
 
 /** A row of both routes. */
 interface ChangeRow {
@@ -34,7 +39,7 @@ interface ChangeRow {
 
 /**
  * `GET /proc/log/<prefix>/?limit=&before=&since=&by=`: the events of the worlds below a prefix, newest
- * first, one page at a time.
+ * first, one page at a time. A browser gets the page of the shell.
  *
  * @throws {Problem} `unauthorized`, `forbidden`, `not-found`, `gone`, `bad-query`
  * @throws {StoreError} `busy` if too many logs with `by` are being read
@@ -44,7 +49,8 @@ export async function readCollectionLog(
   context: RequestContext,
 ): Promise<Response> {
   const name = readPrefix(context, "proc/log", "the changes");
-  const { target: { query }, caller } = context;
+  const { request, target: { query }, caller } = context;
+  if (chooseType(request.headers.get("accept")) === HTML) return await respondShell(store, request);
   const limit = readLimit(query);
   const before = readQueryValue(query, "before");
   const since = readQueryValue(query, "since");
@@ -60,7 +66,8 @@ export async function readCollectionLog(
   if (since !== null) rest.set("since", since);
   if (by !== null) rest.set("by", by);
   const next = `/proc/log/${name === "" ? "" : `${encodePath(name)}/`}?${rest}`;
-  return jsonResponse(page.rows, page.more ? { "link": `<${next}>; rel="next"` } : {});
+  const link = page.more ? { "link": `<${next}>; rel="next"` } : {};
+  return jsonResponse(page.rows, { "vary": "Accept", ...link });
 }
 
 /**

@@ -1,0 +1,97 @@
+/** The page of `/proc/log/<prefix>/`: every change below a prefix, newest first, and by whom. */
+
+import { readChanges, requestAnswer } from "./answers.js";
+import { mergeChanges } from "./change_text.js";
+import { noteError } from "./chrome.js";
+import { button, fill, h } from "./dom.js";
+import { pathOf } from "./place.js";
+import { changeRow } from "./recent_changes.js";
+import { follow } from "./stream.js";
+import { throttled } from "./throttled.js";
+
+/** Changes that are requested at a time. */
+const PAGE = 100;
+const UPDATE_MS = 1000;
+
+/** @param {string} name `proc/log`, or that and a prefix */
+export async function showLog(main, name, { signal, showError }) {
+  const prefix = name.slice("proc/log".length);
+  const by = new URLSearchParams(location.search).get("by") ?? "";
+  const list = h("ul", { class: "recent" });
+  const more = button("Older", () => showOlder().catch(noteError), { hidden: true });
+  const empty = h("p", { class: "empty-line", hidden: true }, "No changes.");
+  let isFirstPage = true;
+  /** Cursors of the changes that are shown. */
+  let shown;
+
+  async function requestPage(before) {
+    const query = new URLSearchParams({ limit: String(PAGE) });
+    if (by !== "") query.set("by", by);
+    if (before !== undefined) query.set("before", before);
+    const changes = await requestAnswer(`${pathOf(name)}/?${query}`, readChanges, { signal });
+    more.hidden = changes.length < PAGE;
+    more.value = changes.at(-1)?.cursor ?? "";
+    return changes;
+  }
+  async function update() {
+    const changes = await requestPage();
+    if (signal.aborted) return "";
+    const isNew = ({ cursor }) => shown !== undefined && !shown.has(cursor);
+    fill(list, mergeChanges(changes, PAGE).map((change) => changeRow(change, isNew(change))));
+    empty.hidden = changes.length > 0;
+    shown = new Set(changes.map(({ cursor }) => cursor));
+    return changes[0]?.cursor ?? "";
+  }
+  async function showOlder() {
+    isFirstPage = false;
+    const changes = await requestPage(more.value);
+    const rows = mergeChanges(changes, PAGE).map((change) => changeRow(change, false));
+    list.append(...rows);
+    rows[0]?.querySelector("a").focus();
+  }
+
+  const last = await update();
+  if (signal.aborted) return;
+  main.replaceChildren(
+    h(
+      "section",
+      { class: "page" },
+      h("header", { class: "head" }, h("h1", {}, `Changes below ${prefix}/`), filter(by)),
+      list,
+      empty,
+      more,
+    ),
+  );
+  // Who reads older changes must not lose the place.
+  const updateSoon = throttled(UPDATE_MS, signal, () => isFirstPage && update().catch(noteError));
+  follow(`/stream${prefix === "" ? "" : pathOf(prefix.slice(1))}/?brief`, {
+    signal,
+    last,
+    onEvent({ type }) {
+      if (type !== "list" || last !== "") updateSoon();
+    },
+    onError: showError,
+  });
+}
+
+/** Shows only the changes of one caller. */
+function filter(by) {
+  const input = h("input", {
+    name: "by",
+    type: "search",
+    value: by,
+    placeholder: "cap:/home/team#kestrel",
+    spellcheck: "false",
+    autocapitalize: "none",
+  });
+  function submit(event) {
+    event.preventDefault();
+    const query = new URLSearchParams(input.value.trim() === "" ? {} : { by: input.value.trim() });
+    location.assign(`${location.pathname}?${query}`);
+  }
+  return h(
+    "form",
+    { class: "actions by", on: { submit } },
+    h("label", { class: "inline" }, h("span", {}, "By"), input),
+  );
+}

@@ -1,14 +1,14 @@
 /** Shows the current version of a world next to the text of an editor. */
 
-import { changedSpan } from "./code_view.js";
 import { button, h } from "./dom.js";
+import { markWords } from "./word_diff.js";
 
 /**
  * @param {{ mine: string, latest: { version: number, text: string }, onUse: () => void, onClose: () => void }}
  * options `onUse` takes the text of the current version
  */
 export function conflictPane({ mine, latest: { version, text }, onUse, onClose }) {
-  const { start, end } = changedSpan(mine, text);
+  const { after } = markWords(mine, text);
   return h(
     "div",
     { class: "conflict" },
@@ -20,9 +20,7 @@ export function conflictPane({ mine, latest: { version, text }, onUse, onClose }
     h(
       "pre",
       { tabindex: "0", "aria-label": `Version ${version}` },
-      text.slice(0, start),
-      h("mark", {}, text.slice(start, end)),
-      text.slice(end),
+      after.map((span) => span.isMarked ? h("mark", {}, span.text) : span.text),
     ),
     h(
       "div",

@@ -1,8 +1,8 @@
 /**
  * The functions of the app for modules that are loaded later. Such a module is bundled into a file of
  * its own: if it imported `api.js`, `chrome.js`, `dialog.js` or `answers.js`, it would have a second
- * copy of their state. It imports this module instead. `manage.js` connects both bundles, so a module
- * that imports this one can be in the app, too.
+ * copy of their state. It imports this module instead. `manage.js` and `edit.js` connect the bundles, and
+ * `manage.js` connects the app, so a module that imports this one can be in the app, too.
  */
 
 let app;
@@ -12,9 +12,15 @@ export function connect(functions) {
   app = functions;
 }
 
+export const authorization = (...args) => app.authorization(...args);
 export const confirmDialog = (...args) => app.confirmDialog(...args);
 export const knownCaller = (...args) => app.knownCaller(...args);
 export const needs = (...args) => app.needs(...args);
+export const guardText = (...args) => app.guardText(...args);
+export const kindOf = (...args) => app.kindOf(...args);
+export const makeViewer = (...args) => app.makeViewer(...args);
+export const mayEndEditing = (...args) => app.mayEndEditing(...args);
+export const nextSession = (...args) => app.nextSession(...args);
 export const note = (...args) => app.note(...args);
 export const noteError = (...args) => app.noteError(...args);
 export const openDialog = (...args) => app.openDialog(...args);
@@ -25,3 +31,4 @@ export const requestWritten = (...args) => app.requestWritten(...args);
 export const send = (...args) => app.send(...args);
 export const showDialog = (...args) => app.showDialog(...args);
 export const toTrash = (...args) => app.toTrash(...args);
+export const signIn = (...args) => app.signIn(...args);

@@ -39,9 +39,7 @@ let count = 0;
  * closed; if it throws, the dialog stays open with the values and the message of the error.
  * @returns {Promise<Values | null>} null if the user cancelled
  */
-export function openDialog(question, ...content) {
-  // The former signature.
-  if (typeof question === "string") return showDialog(question, ...content);
+export function openDialog(question) {
   const { title, text, fields = [], actions = {}, check, submit, danger = false } = question;
   const controls = new Map(fields.map((field) => [field.name, makeControl(field)]));
   const hint = h("p", { class: "hint", "aria-live": "polite" });

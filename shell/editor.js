@@ -1,24 +1,28 @@
 /**
- * Edits a world. The text is never lost: it stays in the editor until it is saved or discarded, and in a
+ * Edits a world. It is loaded when an editor is opened (`lazy/editing.js`). The text is never lost: it stays in the editor until it is saved or discarded, and in a
  * draft across a reload. Saving sends the version that was edited as `If-Match`. If another client wrote a
  * version in between, both texts are shown.
  */
 
-import { readError, request, send as sendRequest } from "./api.js";
-import { noteError } from "./chrome.js";
 import { conflictPane } from "./conflict_pane.js";
-import { openDialog } from "./dialog.js";
+import {
+  authorization,
+  guardText,
+  mayEndEditing,
+  nextSession,
+  noteError,
+  openDialog,
+  send as sendRequest,
+  signIn,
+} from "./connected.js";
 import { button, h } from "./dom.js";
 import { deleteDraft, readDraft, storeDraft } from "./drafts.js";
 import { hasPreview, livePreview } from "./live_preview.js";
 import { lastOf, pathOf } from "./place.js";
 import { faultText, nextSteps } from "./save_faults.js";
 import { metaLines, saveWorld } from "./save_world.js";
-import { authorization, nextSession } from "./session.js";
-import { signIn } from "./sign_in.js";
 import { textPane } from "./text_pane.js";
 import { guessType, typeField } from "./type_field.js";
-import { guardText, mayEndEditing } from "./unsaved.js";
 import { nameFault, numberedName } from "./world_name.js";
 
 /** Delay of the draft after the last input. */
@@ -293,10 +297,11 @@ function editor(name, world, meta, signal, done) {
 
   /** Undefined if the world does not exist; without a text if it is not text. */
   async function readLatest() {
-    const path = pathOf(name);
-    const response = await request(path);
-    if (response.status === 404) return undefined;
-    if (!response.ok) throw await readError(response);
+    const response = await sendRequest(pathOf(name)).catch((error) => {
+      if (error.status === 404) return undefined;
+      throw error;
+    });
+    if (response === undefined) return undefined;
     const { version, ext, stage_html: text, binary } = await response.json();
     return { version, ext, text: binary ? undefined : text };
   }
@@ -346,8 +351,8 @@ function editor(name, world, meta, signal, done) {
   }
   /** Continues with the current version, if nothing was typed. */
   async function takeLatest({ version, text, ext }) {
-    const response = await request(pathOf(name), { method: "HEAD" }).catch(() => undefined);
-    if (response?.ok !== true || isUnsaved() || ended.signal.aborted) return;
+    const response = await sendRequest(pathOf(name), { method: "HEAD" }).catch(() => undefined);
+    if (response === undefined || isUnsaved() || ended.signal.aborted) return;
     const etag = response.headers.get("etag") ?? "";
     if (!etag.startsWith(`"${version}`)) return;
     saved = { text: text.replace(/\r\n?/g, "\n"), type: ext, meta: metaLines(response.headers) };

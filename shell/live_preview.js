@@ -1,7 +1,7 @@
 /** Shows what is typed in the editor as the page will show it, next to the text. */
 
+import { kindOf, makeViewer } from "./connected.js";
 import { h } from "./dom.js";
-import { kindOf, makeViewer } from "./viewers.js";
 
 /** Kinds of content that look different from their text. */
 const KINDS = new Set(["markdown", "stage", "table"]);

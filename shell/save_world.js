@@ -1,6 +1,6 @@
 /** Writes the text of an editor as a world. */
 
-import { send } from "./api.js";
+import { send } from "./connected.js";
 import { pathOf } from "./place.js";
 
 /**

@@ -41,7 +41,7 @@ export async function showShaped(main, { name }, { signal, showError }) {
     signal,
     onRequest(intent, accept) {
       const query = new URLSearchParams({ ...(intent === "" ? {} : { intent }), accept });
-      history.replaceState(null, "", `${location.pathname}?${query}`);
+      history.replaceState(history.state, "", `${location.pathname}?${query}`);
     },
     onError(error) {
       if (error.isPluginMissing) showError(error);

@@ -10,7 +10,7 @@ import { openCompare } from "./compare.js";
 import { button, fill, flash, h } from "./dom.js";
 import { readDraft } from "./drafts.js";
 import { showEarlier } from "./earlier_version.js";
-import { openEditor } from "./editor.js";
+import { openEditor } from "./edit.js";
 import { ago, size } from "./format.js";
 import { missingView } from "./missing_world.js";
 import { takeEdit } from "./new_world.js";

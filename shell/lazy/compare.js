@@ -11,6 +11,9 @@ import { markWords, MIN_SIMILARITY, similarity } from "../word_diff.js";
 
 /** Rows that are drawn first, and more with each use of "Show more". */
 const ROWS = 1000;
+/** Of longer lines, only the beginning and the end of each marked and unmarked part is shown. */
+const MAX_LINE_CHARS = 10_000;
+const LONG_LINE_ENDS = 500;
 /** Unchanged lines that are shown at a time. */
 const GAP_LINES = 100;
 /** Narrower windows show one text below the other at first. */
@@ -339,10 +342,21 @@ function lineCells(line, kind, spans) {
       "td",
       { class: `line ${kind}` },
       said ? h("span", { class: "unseen" }, said) : null,
-      spans?.map(({ text, isMarked }) => isMarked ? h(kind, {}, text) : text) ?? line.text,
+      (spans ?? [{ text: line.text, isMarked: false }]).map(({ text, isMarked }) => {
+        const shown = line.text.length > MAX_LINE_CHARS ? shorten(text) : text;
+        return isMarked ? h(kind, {}, shown) : shown;
+      }),
       line.isOpen ? h("small", {}, " (no line end)") : null,
     ),
   ];
+}
+
+/** Leaves out the middle of a long text. */
+function shorten(text) {
+  const left = text.length - 2 * LONG_LINE_ENDS;
+  if (left <= 0) return text;
+  const omitted = ` … ${count(left, "character")} … `;
+  return text.slice(0, LONG_LINE_ENDS) + omitted + text.slice(-LONG_LINE_ENDS);
 }
 
 /** An empty row with the place of the lines that are left out. */

@@ -28,6 +28,13 @@ Deno.test("the shell violates no rule of axe-core", async (t) => {
     await server.put("/home/table.csv", "a,b\n1,2\n");
     await server.put("/home/code.ts", "// c\nconst a = 'b' + 1;\n");
     await server.put("/home/bytes.bin", new Uint8Array([0, 255, 128]));
+    await server.put("/home/past.txt", "one line\n");
+    await server.put("/home/past.txt", "another line\n");
+    await server.put("/home/gone.txt", "x");
+    await fetch(`${server.url}/home/gone.txt`, {
+      method: "DELETE",
+      headers: { authorization: `Bearer ${server.approve}` },
+    }).then((response) => response.body?.cancel());
     await server.put("/home/sub/x", "x");
     await server.put("/home/sub", "x");
     await server.put("/lib/example", "export const routes = ['/example'];\n");
@@ -43,6 +50,10 @@ Deno.test("the shell violates no rule of axe-core", async (t) => {
       "/home/nothing": "Nothing is here yet",
       "/lib/example": "verified",
       "/boot/env": "Stored in this tab only",
+      "/home/past.txt?at=1": "an earlier version",
+      "/home/past.txt?compare=1..2": "1 line added",
+      "/home/gone.txt": "is in the trash",
+      "/proc/trash/": "/home/gone.txt",
       "/bin": "/auth/mint",
     };
     // Each colour scheme and each width once, because colours do not depend on the width.

@@ -97,6 +97,38 @@ const STEPS: readonly { title: string; run(context: StepContext): Promise<void> 
     },
   },
   {
+    title: "markup in a version, its metadata and its name is compared as text",
+    async run({ page, server }) {
+      const markup = (word: string) => `<img src=x onerror="hacked=1"><b>${word}</b>\n`;
+      const path = `/home/${encodeURIComponent("b&img=1;'onload'.txt")}`;
+      await server.put(path, markup("one"), { "x-meta-note": "<b>old</b>" });
+      await server.put(path, markup("two"), { "x-meta-note": "<script>hacked=1</script>" });
+      for (const query of ["?compare=1..2", "?at=1"]) {
+        await page.goto(`${server.url}${path}${query}`);
+        await page.locator("main").getByText("<b>old</b>").first().waitFor();
+        await page.locator("main").getByText("onerror").first().waitFor();
+        assertEquals(await page.locator("main :is(img, b, script)").count(), 0);
+        assertEquals(await page.evaluate("globalThis.hacked"), undefined);
+      }
+    },
+  },
+  {
+    title: "large versions are compared in parts",
+    async run({ page, server }) {
+      const lines = (word: string) =>
+        Array.from({ length: 20_000 }, (_, at) => `${at} ${word} text\n`).join("");
+      await server.put("/home/large.txt", `${"x".repeat(300_000)}\n${lines("old")}`);
+      await server.put("/home/large.txt", `${"x".repeat(300_000)}y\n${lines("new")}`);
+      await page.goto(`${server.url}/home/large.txt?compare=1..2`);
+      await page.getByText("20,001 lines added, 20,001 lines removed").waitFor();
+      await page.locator("ins").first().waitFor();
+      assert((await page.locator("tr .line").first().innerText()).length < 2000);
+      assertEquals(await page.locator(".diff tr").count(), 1001);
+      await page.getByRole("button", { name: "Show more (19,001 rows left)" }).click();
+      await page.getByRole("button", { name: "Show more (18,001 rows left)" }).waitFor();
+    },
+  },
+  {
     title: "restoring a version can be undone",
     async run({ page, server }) {
       await page.goto(`${server.url}/${PLAN}?at=1`);

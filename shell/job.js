@@ -81,5 +81,8 @@ export async function forEachAtOnce(items, width, signal, task) {
       }
     }
   }
-  await Promise.all(Array.from({ length: Math.min(width, items.length) }, run));
+  const runs = Array.from({ length: Math.min(width, items.length) }, run);
+  // The tasks that run are not lost if one fails.
+  const failed = (await Promise.allSettled(runs)).find(({ status }) => status === "rejected");
+  if (failed !== undefined) throw failed.reason;
 }

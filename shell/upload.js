@@ -35,21 +35,25 @@ export function acceptContent(signal, name) {
   return () => choose({}, start);
 }
 
+/** The whole page takes files: next to it, the browser would open the file in place of the page. */
 function onDrop(signal, use) {
   const main = byId("main");
   const unmark = () => main.classList.remove("dropping");
-  main.addEventListener("dragover", (event) => {
-    if (!event.dataTransfer.types.includes("Files")) return;
+  const hasFiles = ({ dataTransfer }) => dataTransfer?.types.includes("Files");
+  document.addEventListener("dragover", (event) => {
+    if (!hasFiles(event)) return;
     event.preventDefault();
-    main.classList.add("dropping");
+    if (document.querySelector("dialog[open]")) event.dataTransfer.dropEffect = "none";
+    else main.classList.add("dropping");
   }, { signal });
-  main.addEventListener("dragleave", (event) => {
-    if (!main.contains(event.relatedTarget)) unmark();
+  document.addEventListener("dragleave", ({ relatedTarget }) => {
+    if (relatedTarget === null) unmark();
   }, { signal });
-  main.addEventListener("drop", (event) => {
+  document.addEventListener("drop", (event) => {
+    if (!hasFiles(event)) return;
     event.preventDefault();
     unmark();
-    use(event.dataTransfer).catch(noteError);
+    if (!document.querySelector("dialog[open]")) use(event.dataTransfer).catch(noteError);
   }, { signal });
   signal.addEventListener("abort", unmark);
 }

@@ -148,6 +148,32 @@ Deno.test("the shell uploads files and folders", async (t) => {
       await page.context().close();
     });
 
+    await t.step("a folder that is dropped keeps its paths", async () => {
+      await server.put("/home/dropped/first", "x");
+      const { page, messages } = await openPage(browser);
+      await page.goto(`${url}/home/dropped/`);
+      await page.getByRole("link", { name: "first" }).waitFor();
+      // Only the browser itself can make an entry of a folder.
+      const session = await page.context().newCDPSession(page);
+      const data = { items: [], files: [`${folder}/site`], dragOperationsMask: 1 };
+      await page.evaluate(
+        'document.addEventListener("drop", () => globalThis.isDropped = true, { once: true })',
+      );
+      // The browser ignores a drop until the page has reported that it takes files.
+      while (!await page.evaluate("globalThis.isDropped")) {
+        for (const type of ["dragEnter", "dragOver", "drop"] as const) {
+          await session.send("Input.dispatchDragEvent", { type, x: 600, y: 700, data });
+        }
+      }
+      const dialog = page.getByRole("dialog");
+      await dialog.getByText("3 files, 19 B, to /home/dropped/").waitFor();
+      await dialog.getByRole("button", { name: "Upload" }).click();
+      await page.getByText("3 files written").waitFor();
+      assertEquals(await read("/home/dropped/site/deep/er/a%20b.csv"), "a,b\n");
+      assertEquals(messages, []);
+      await page.context().close();
+    });
+
     await t.step("the suffix decides the type, not what the browser reports", async () => {
       await server.put("/home/types/plain", "x");
       const { page, messages } = await openPage(browser);

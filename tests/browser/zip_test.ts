@@ -99,6 +99,17 @@ Deno.test("the shell downloads collections as zip archives", async (t) => {
       assertEquals(downloads, 1);
       await page.context().close();
     });
+    await t.step("more than 1 GiB is refused before anything is requested", async () => {
+      const { page, messages } = await openPage(browser);
+      await page.goto(`${url}/home/docs/`);
+      const row = { name: "home/docs/x", version: 1, ext: "bin", len: 2 ** 31 };
+      await page.route("**/home/docs/?deep*", (route) => route.fulfill({ json: [row] }));
+      await page.getByRole("button", { name: "More", exact: true }).click();
+      await page.getByRole("menuitem", { name: "Download as zip" }).click();
+      await page.getByText("2.0 GiB is too much for one archive (1.0 GiB)").waitFor();
+      assertEquals(messages, []);
+      await page.context().close();
+    });
   } finally {
     await browser.close();
     await server.stop();

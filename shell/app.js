@@ -131,7 +131,9 @@ document.addEventListener("keydown", (event) => {
 });
 
 setInterval(() => {
-  for (const node of document.querySelectorAll("main time")) node.textContent = ago(node.dateTime);
+  for (const node of document.querySelectorAll("main time:not([data-at])")) {
+    node.textContent = ago(node.dateTime);
+  }
 }, TIMES_MS);
 
 addEventListener("shell:sign-in", () => signIn());

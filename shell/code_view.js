@@ -1,32 +1,51 @@
 /**
  * Text and source. The whole text is one text node, so that it cannot become markup and can be selected
- * as a whole. The part that changed with a new version is highlighted for a moment.
+ * as a whole. The part that changed with a new version is highlighted for a moment. Of a long text the
+ * first part is shown until the user asks for the rest.
  */
 
-import { h } from "./dom.js";
+import { button, h } from "./dom.js";
+import { size } from "./format.js";
 import { paint } from "./highlight.js";
 
 /** Extensions of prose: no line numbers, and long lines wrap. */
 const PROSE = new Set(["txt", "log", "md", "markdown", "org", "tex", "srt", "vtt", "rst"]);
 
+/** Longest text that is shown at once, in characters. */
+const PART = 500_000;
+
 /** The viewer. */
 export function codeView() {
   const gutter = h("pre", { class: "gutter", "aria-hidden": "true" });
   const text = h("pre", { class: "text", tabindex: "0" });
-  const node = h("div", { class: "code" }, gutter, text);
+  const code = h("div", { class: "code" }, gutter, text);
+  const rest = h("p", { class: "rest", hidden: true });
+  const node = h("div", {}, code, rest);
   let before;
+  let isWhole = false;
 
   function update(world) {
-    const after = world.text ?? "";
+    const whole = world.text ?? "";
+    const after = isWhole ? whole : firstLines(whole, PART);
+    rest.hidden = after.length === whole.length;
+    if (!rest.hidden) {
+      rest.replaceChildren(
+        `The first ${size(after.length)} of ${size(whole.length)} are shown. `,
+        button("Show all", () => {
+          isWhole = true;
+          update(world);
+        }),
+      );
+    }
     const prose = PROSE.has(world.ext);
-    node.classList.toggle("prose", prose);
+    code.classList.toggle("prose", prose);
     gutter.hidden = prose;
     if (!prose) {
       const lines = after.split("\n").length - (after.endsWith("\n") ? 1 : 0);
       gutter.textContent = Array.from({ length: Math.max(1, lines) }, (_, at) => at + 1).join("\n");
     }
     text.textContent = after;
-    if (text.firstChild !== null) paint(text.firstChild, after, world.ext);
+    if (text.firstChild !== null) paint(text.firstChild, world.ext);
     if (before !== undefined && before !== after) mark(changedSpan(before, after));
     before = after;
   }
@@ -49,6 +68,18 @@ export function codeView() {
   }
 
   return { node, update };
+}
+
+/**
+ * The beginning of a text, with whole lines if possible.
+ *
+ * @param {string} text
+ * @param {number} most characters
+ */
+export function firstLines(text, most) {
+  if (text.length <= most) return text;
+  const end = text.lastIndexOf("\n", most) + 1;
+  return text.slice(0, end > most / 2 ? end : most);
 }
 
 /**

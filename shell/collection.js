@@ -5,12 +5,13 @@
 import { readRows, requestAnswer } from "./answers.js";
 import { collectionActions, rowMenu, selectionBar } from "./collection_actions.js";
 import { h } from "./dom.js";
-import { ago, count, size } from "./format.js";
+import { count, size } from "./format.js";
 import { openMove, removeEntries } from "./manage.js";
 import { lastOf, pathOf } from "./place.js";
 import { rowList } from "./row_list.js";
 import { Selection } from "./select.js";
 import { follow } from "./stream.js";
+import { timeAgo } from "./times.js";
 
 const ORDERS = {
   name: { label: "Name", compare: (a, b) => a.name < b.name ? -1 : 1 },
@@ -166,11 +167,7 @@ export function showCollection(main, { name }, { signal, showError }) {
         h("span", { class: "ext" }, row.ext),
         h("span", { class: "version" }, row.version === 0 ? "built in" : `v${row.version}`),
         h("span", { class: "len" }, size(row.len)),
-        h(
-          "time",
-          { class: "updated_at", datetime: row.updated_at, title: row.updated_at },
-          ago(row.updated_at),
-        ),
+        timeAgo(row.updated_at, { class: "updated_at" }),
       ]
       : [];
     const isSelected = selection.has(row.name);

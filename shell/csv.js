@@ -3,10 +3,10 @@
  * character of a cell is kept, also in text that violates the format.
  */
 
-/** Separators; of several that are possible, the first one is used. */
-const SEPARATORS = [",", ";", "\t"];
-/** Rows that are read to guess the separator. */
-const SAMPLE_ROWS = 20;
+/** Separators; of several that divide as many rows evenly, the first one is used. */
+export const SEPARATORS = [",", ";", "\t", "|"];
+/** Characters that are read to guess the separator. */
+const SAMPLE_CHARS = 1_000_000;
 
 /**
  * Returns rows of strings. A byte order mark is removed. Lines end with CR LF, LF or CR.
@@ -23,19 +23,27 @@ export function parseCsv(text, separator = guessSeparator(text)) {
 }
 
 /**
- * Returns the separator of a text: one that divides its first row, and preferably one that divides
- * the next rows into the same number of cells. Without any it is a comma.
+ * Returns the separator of a text: the one that divides most of its rows into the same number of cells,
+ * at least two. Without any it is a comma.
  *
  * @param {string} text
  * @returns {string}
  */
 export function guessSeparator(text) {
-  const possible = SEPARATORS.map((separator) => ({
-    separator,
-    rows: parseRows(text, separator, SAMPLE_ROWS).filter((row) => row.join("") !== ""),
-  })).filter(({ rows }) => rows.length > 0 && rows[0].length > 1);
-  const even = possible.find(({ rows }) => rows.every((row) => row.length === rows[0].length));
-  return (even ?? possible[0])?.separator ?? ",";
+  const sample = text.slice(0, SAMPLE_CHARS);
+  let best = { separator: ",", share: 0 };
+  for (const separator of SEPARATORS) {
+    if (!sample.includes(separator)) continue;
+    const rows = parseRows(sample, separator, Infinity).filter((row) => row.join("") !== "");
+    /** Number of rows by their number of cells. */
+    const lengths = new Map();
+    for (const { length } of rows) {
+      if (length > 1) lengths.set(length, (lengths.get(length) ?? 0) + 1);
+    }
+    const share = Math.max(0, ...lengths.values()) / rows.length;
+    if (share > best.share) best = { separator, share };
+  }
+  return best.separator;
 }
 
 function parseRows(text, separator, limit) {

@@ -11,7 +11,7 @@ export function size(bytes) {
   return `${unit === 0 || value >= 100 ? Math.round(value) : value.toFixed(1)} ${UNITS[unit]}`;
 }
 
-/** The time since a point in time: `4 s`, `12 min`, `3 h`; a date after a day. */
+/** The time since a point in time: `4 s`, `12 min`, `3 h`; the local date after a day. */
 export function ago(time, now = Date.now()) {
   const seconds = Math.max(0, Math.round((now - Date.parse(time)) / 1000));
   if (Number.isNaN(seconds)) return "";
@@ -19,7 +19,9 @@ export function ago(time, now = Date.now()) {
   if (seconds < 60) return `${seconds} s`;
   if (seconds < 3600) return `${Math.floor(seconds / 60)} min`;
   if (seconds < 86_400) return `${Math.floor(seconds / 3600)} h`;
-  return time.slice(0, 10);
+  const date = new Date(time);
+  const parts = [date.getMonth() + 1, date.getDate()].map((part) => String(part).padStart(2, "0"));
+  return `${date.getFullYear()}-${parts.join("-")}`;
 }
 
 /** A duration in seconds: `45 s`, `12 min`, `3 h 20 min`, `2 d 4 h`. */

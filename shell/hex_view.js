@@ -1,9 +1,7 @@
 /** Bytes without another viewer: offset, hexadecimal digits and ASCII characters. */
 
-import { send } from "./api.js";
 import { button, h } from "./dom.js";
 import { size } from "./format.js";
-import { pathOf } from "./place.js";
 
 /** Bytes drawn at a time. */
 const STEP = 8192;
@@ -12,15 +10,8 @@ const STEP = 8192;
 export function hexView() {
   const text = h("pre", { class: "hex", tabindex: "0" });
   const node = h("div", {}, text);
-  let turn = 0;
 
-  async function update(world) {
-    const mine = ++turn;
-    const at = world.past ? `&at=${world.version}` : "";
-    const bytes = new Uint8Array(
-      await (await send(`${pathOf(world.name)}?raw${at}`)).arrayBuffer(),
-    );
-    if (mine !== turn) return;
+  function update({ bytes }) {
     const width = matchMedia("(max-width: 700px)").matches ? 8 : 16;
     text.textContent = "";
     node.replaceChildren(text);

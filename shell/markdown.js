@@ -1,185 +1,268 @@
+// deno-lint-ignore-file no-import-prefix -- a library of one bundled file
 /**
- * Parses Markdown to a tree of plain values: headings, paragraphs, lists, quotes, code, tables, rules,
- * and the marks within a line. Pure. HTML in the text stays text, because the text is untrusted.
+ * Parses Markdown (CommonMark, with tables, task lists, strikethrough, footnotes, alerts and bare URLs as
+ * on GitHub) to a tree of plain values. HTML in the text stays text, because the text is untrusted.
+ *
+ * The parser is markdown-it 14.1.0 with markdown-it-footnote 4.0.0 (both MIT): it follows CommonMark, it
+ * returns tokens and not only HTML, and its time grows with the length of every text that was tried. Its
+ * rules are assembled here without `linkify-it` and `entities`, which are larger than the rest.
  *
  * @typedef {string | { tag: string, in: Node[], [fact: string]: unknown }} Node
  */
 
-const FENCE = /^ {0,3}(`{3,}|~{3,})\s*(\S*)/;
-const HEADING = /^ {0,3}(#{1,6})(?:\s+(.*))?$/;
-const RULE = /^ {0,3}([-*_])(?:\s*\1){2,}\s*$/;
-const ITEM = /^(\s*)(?:[-*+]|(\d{1,9})[.)])(?:\s+|$)/;
-const QUOTE = /^ {0,3}>\s?/;
-const TABLE_RULE = /^\s*\|?\s*:?-+:?\s*(?:\|\s*:?-+:?\s*)*\|?\s*$/;
-/** A longer line is part of a paragraph, which bounds the work of the patterns. In characters. */
-const MAX_LINE = 1000;
-/** Most levels of nested lists and quotes; deeper ones are text. */
-const MAX_DEPTH = 12;
+import ParserBlock from "npm:markdown-it@14.1.0/lib/parser_block.mjs";
+import ParserCore from "npm:markdown-it@14.1.0/lib/parser_core.mjs";
+import ParserInline from "npm:markdown-it@14.1.0/lib/parser_inline.mjs";
+import { isSpace, normalizeReference } from "npm:markdown-it@14.1.0/lib/common/utils.mjs";
+import * as helpers from "npm:markdown-it@14.1.0/lib/helpers/index.mjs";
+import footnote from "npm:markdown-it-footnote@4.0.0";
+
+/** Most levels of nested blocks and marks; deeper ones are text. */
+const MAX_NESTING = 60;
+/** Longest text that is parsed at once, in characters. */
+const SLICE_CHARS = 48 * 1024;
+/** Part of a line in which a fence can begin. */
+const MAX_FENCE_CHARS = 100;
+/** A comment, which stays invisible. */
+const COMMENT = /^<!--[^]*?-->$/;
+const BREAK = /^<br\s*\/?>$/i;
+const TASK = /^\[([ xX])\](?:\s+|$)/;
+const ALERT = /^\[!(NOTE|TIP|IMPORTANT|WARNING|CAUTION)\][ \t]*(?:\n|$)/i;
+const URL_TEXT = /(?<![\p{L}\p{N}_/])(?:https?:\/\/|www\.)[^\s<]{1,2000}/giu;
+
+const parser = {
+  core: new ParserCore(),
+  block: new ParserBlock(),
+  inline: new ParserInline(),
+  options: { html: true, maxNesting: MAX_NESTING },
+  helpers,
+  utils: { isSpace, normalizeReference },
+  renderer: { rules: {} },
+  validateLink: () => true,
+  normalizeLink: (url) => url,
+  normalizeLinkText: (text) => text,
+};
+footnote(parser);
 
 /**
- * Parses a document.
+ * Parses a document, or the next part of a long one. A long document is parsed in parts, so that none
+ * occupies the page for long: references are known from the part that defines them on.
  *
  * @param {string} text
- * @returns {Node[]}
+ * @param {{ from?: number, references?: object, slugs?: Map<string, number> }} [state] state of the part
+ * before
+ * @returns {{ nodes: Node[], state?: object }} `state` is the argument for the next part, if there is one
  */
-export function parseMarkdown(text) {
-  return blocks(
-    text.replace(/^\ufeff/, "").replace(/\r\n?/g, "\n").replace(/\t/g, "    ").split("\n"),
-    0,
-  );
+export function parseMarkdown(text, state = {}) {
+  const { from = text.startsWith("\ufeff") ? 1 : 0, references = {}, slugs = new Map() } = state;
+  const to = endOfPart(text, from);
+  const env = { references };
+  const tokens = new parser.core.State(text.slice(from, to), parser, env);
+  parser.core.process(tokens);
+  const nodes = toTree(tokens.tokens, slugs, from === 0 ? "" : `${from}-`);
+  return to < text.length ? { nodes, state: { from: to, references, slugs } } : { nodes };
 }
 
-function blocks(lines, depth) {
-  const out = [];
-  let at = 0;
-  while (at < lines.length) {
-    const line = lines[at].length > MAX_LINE ? "x" : lines[at];
-    const fence = FENCE.exec(line);
-    const heading = HEADING.exec(line);
-    if (line.trim() === "") at++;
-    else if (fence) {
-      const end = lines.findIndex((other, index) =>
-        index > at && other.trim().startsWith(fence[1])
-      );
-      const stop = end < 0 ? lines.length : end;
-      out.push({ tag: "pre", in: [lines.slice(at + 1, stop).join("\n")] });
-      at = stop + 1;
-    } else if (heading) {
-      out.push({
-        tag: `h${heading[1].length}`,
-        in: inline((heading[2] ?? "").replace(/\s+#+\s*$/, "").trim()),
-      });
-      at++;
-    } else if (RULE.test(line)) {
-      out.push({ tag: "hr", in: [] });
-      at++;
-    } else if (QUOTE.test(line) && depth < MAX_DEPTH) {
-      const start = at;
-      while (at < lines.length && QUOTE.test(lines[at])) at++;
-      const inner = lines.slice(start, at).map((quoted) => quoted.replace(QUOTE, ""));
-      out.push({ tag: "blockquote", in: blocks(inner, depth + 1) });
-    } else if (ITEM.test(line) && depth < MAX_DEPTH) {
-      at = list(lines, at, depth, out);
-    } else if (line.includes("|") && isTableRule(lines[at + 1] ?? "")) {
-      at = table(lines, at, out);
-    } else {
-      const start = at;
-      while (at < lines.length && !(at > start && breaksParagraph(lines[at]))) at++;
-      out.push({ tag: "p", in: inline(lines.slice(start, at).join("\n").trim()) });
-    }
+/** Returns the offset after a blank line that is not in a fenced block, or after a line. */
+function endOfPart(text, from) {
+  const limit = from + SLICE_CHARS;
+  if (text.length <= limit) return text.length;
+  let end = 0;
+  let fence = "";
+  let last = 0;
+  for (let at = from; at < limit;) {
+    const next = text.indexOf("\n", at) + 1;
+    if (next === 0 || next > limit) break;
+    const line = text.slice(at, Math.min(next, at + MAX_FENCE_CHARS));
+    const mark = /^ {0,3}(`{3,}|~{3,})/.exec(line)?.[1];
+    if (mark !== undefined && fence === "") fence = mark;
+    else if (mark?.startsWith(fence)) fence = "";
+    if (fence === "" && line.trim() === "") end = next;
+    last = at = next;
   }
-  return out;
+  return end || last || limit;
 }
 
-function isTableRule(line) {
-  return line.length <= MAX_LINE && TABLE_RULE.test(line);
-}
-
-function breaksParagraph(line) {
-  if (line.length > MAX_LINE) return false;
-  return line.trim() === "" || FENCE.test(line) || HEADING.test(line) || QUOTE.test(line) ||
-    RULE.test(line) || ITEM.test(line);
-}
-
-function list(lines, from, depth, out) {
-  const [, , number] = ITEM.exec(lines[from]);
-  const items = [];
-  let at = from;
-  while (at < lines.length) {
-    const item = ITEM.exec(lines[at]);
-    if (!item || (item[2] === undefined) !== (number === undefined)) break;
-    const indent = item[0].trimEnd().length + 1;
-    const inner = [lines[at].slice(item[0].length)];
-    at++;
-    while (at < lines.length) {
-      const line = lines[at];
-      const blank = line.trim() === "";
-      const inside = line.search(/\S/) >= Math.min(indent, item[1].length + 2);
-      if (blank && !/^\s{2,}\S/.test(lines[at + 1] ?? "")) break;
-      if (!blank && !inside && breaksParagraph(line)) break;
-      inner.push(line.slice(Math.min(indent, Math.max(0, line.search(/\S/)))));
-      at++;
-    }
-    const task = /^\[([ xX])\]\s+/.exec(inner[0]);
-    if (task) inner[0] = inner[0].slice(task[0].length);
-    let children = blocks(inner, depth + 1);
-    if (children[0]?.tag === "p") children = [...children[0].in, ...children.slice(1)];
-    items.push({ tag: "li", ...(task ? { checked: task[1] !== " " } : {}), in: children });
-    while (at < lines.length && lines[at].trim() === "" && ITEM.test(lines[at + 1] ?? "")) at++;
+function toTree(tokens, slugs, prefix) {
+  const root = { tag: "", in: [] };
+  const open = [root];
+  for (const token of tokens) {
+    const parent = open[open.length - 1];
+    if (token.nesting < 0) {
+      const node = open.pop();
+      if (node.hidden) {
+        // A paragraph of a list without blank lines.
+        open[open.length - 1].in.push(...node.in);
+      } else close(node, slugs);
+    } else if (token.nesting > 0) {
+      const node = { tag: token.tag, in: [], ...factsOf(token, prefix) };
+      if (token.hidden) node.hidden = true;
+      else parent.in.push(node);
+      open.push(node);
+    } else parent.in.push(...leaf(token, slugs, prefix));
   }
-  out.push(
-    number === undefined
-      ? { tag: "ul", in: items }
-      : { tag: "ol", start: Number(number), in: items },
-  );
-  return at;
+  return root.in;
 }
 
-function table(lines, from, out) {
-  const aligns = cells(lines[from + 1]).map((rule) =>
-    rule.endsWith(":") ? (rule.startsWith(":") ? "center" : "right") : "left"
-  );
-  const row = (line, tag) => ({
-    tag: "tr",
-    in: cells(line).slice(0, aligns.length).map((cell, at) => ({
-      tag,
-      align: aligns[at],
-      in: inline(cell),
-    })),
+function factsOf({ type, attrs, meta }, prefix) {
+  const get = (name) => attrs?.find(([key]) => key === name)?.[1];
+  switch (type) {
+    case "link_open":
+      return { href: get("href") ?? "", ...(get("title") ? { title: get("title") } : {}) };
+    case "ordered_list_open":
+      return { start: Number(get("start") ?? 1) };
+    case "th_open":
+    case "td_open":
+      return { align: /text-align:(\w+)/.exec(get("style") ?? "")?.[1] ?? "left" };
+    case "footnote_block_open":
+      return { tag: "section", kind: "footnotes" };
+    case "footnote_open":
+      return { tag: "li", id: `fn-${prefix}${meta.id + 1}` };
+    default:
+      return {};
+  }
+}
+
+/** Completes a node when its children are known. */
+function close(node, slugs) {
+  if (/^h[1-6]$/.test(node.tag)) node.id = slugOf(textOf(node), slugs);
+  else if (node.tag === "blockquote") markAlert(node);
+  else if (node.tag === "li") markTask(node);
+}
+
+function markTask(node) {
+  const holder = node.in[0]?.tag === "p" ? node.in[0] : node;
+  const task = typeof holder.in[0] === "string" ? TASK.exec(holder.in[0]) : null;
+  if (task === null) return;
+  node.checked = task[1] !== " ";
+  holder.in[0] = holder.in[0].slice(task[0].length);
+}
+
+function markAlert(node) {
+  const [first] = node.in;
+  if (first?.tag !== "p" || typeof first.in[0] !== "string") return;
+  const alert = ALERT.exec(first.in[0]);
+  if (alert === null) return;
+  node.alert = alert[1].toLowerCase();
+  first.in[0] = first.in[0].slice(alert[0].length);
+  if (textOf(first).trim() === "" && first.in.every((child) => typeof child === "string")) {
+    node.in.shift();
+  }
+}
+
+/** Returns the nodes of a token without an end token. */
+function leaf(token, slugs, prefix) {
+  switch (token.type) {
+    case "inline":
+      return joinText(toTree(token.children ?? [], slugs, prefix));
+    case "text":
+      return [token.content];
+    case "softbreak":
+      return ["\n"];
+    case "hardbreak":
+      return [{ tag: "br", in: [] }];
+    case "code_inline":
+      return [{ tag: "code", in: [token.content] }];
+    case "code_block":
+    case "fence":
+      return [{
+        tag: "pre",
+        language: token.info?.trim().split(/\s+/)[0].toLowerCase() ?? "",
+        in: [token.content.replace(/\n$/, "")],
+      }];
+    case "hr":
+      return [{ tag: "hr", in: [] }];
+    case "image": {
+      const src = token.attrs.find(([name]) => name === "src")[1];
+      const title = token.attrs.find(([name]) => name === "title")?.[1];
+      return [{ tag: "img", src, alt: plainText(token), ...(title ? { title } : {}), in: [] }];
+    }
+    case "html_inline":
+      if (COMMENT.test(token.content)) return [];
+      return BREAK.test(token.content) ? [{ tag: "br", in: [] }] : [token.content];
+    case "html_block": {
+      const text = token.content.trim();
+      return COMMENT.test(text) ? [] : [{ tag: "p", kind: "html", in: [text] }];
+    }
+    case "footnote_ref": {
+      const { id, subId } = token.meta;
+      const anchor = `${prefix}${id + 1}`;
+      return [{
+        tag: "sup",
+        id: `fnref-${anchor}${subId > 0 ? `-${subId}` : ""}`,
+        in: [{ tag: "a", href: `#fn-${anchor}`, in: [`${id + 1}`] }],
+      }];
+    }
+    case "footnote_anchor": {
+      const { id, subId } = token.meta;
+      const anchor = `${prefix}${id + 1}${subId > 0 ? `-${subId}` : ""}`;
+      return [" ", { tag: "a", href: `#fnref-${anchor}`, kind: "back", in: ["↩"] }];
+    }
+    default:
+      return token.content ? [token.content] : [];
+  }
+}
+
+function plainText({ children, content }) {
+  if (!children) return content;
+  return children.map((child) => child.type === "softbreak" ? "\n" : plainText(child)).join("");
+}
+
+/** Joins neighbouring texts, and makes links of the URLs in them. */
+function joinText(nodes, isLinked = true) {
+  const joined = [];
+  for (const node of nodes) {
+    const last = joined.length - 1;
+    if (typeof node === "string" && typeof joined[last] === "string") joined[last] += node;
+    else joined.push(node);
+  }
+  if (!isLinked) return joined;
+  return joined.flatMap((node) => {
+    if (typeof node === "string") return linkUrls(node);
+    if (node.tag !== "a" && node.tag !== "code") node.in = joinText(node.in);
+    return [node];
   });
-  const rows = [{ tag: "thead", in: [row(lines[from], "th")] }];
-  const body = [];
-  let at = from + 2;
-  for (; at < lines.length && lines[at].includes("|"); at++) body.push(row(lines[at], "td"));
-  out.push({ tag: "table", in: [...rows, { tag: "tbody", in: body }] });
-  return at;
 }
 
-function cells(line) {
-  return line.trim().replace(/^\|/, "").replace(/(?<!\\)\|$/, "").split(/(?<!\\)\|/)
-    .map((cell) => cell.trim().replace(/\\\|/g, "|"));
-}
-
-// Each alternative begins with a different character and has a limited length, which bounds the work.
-const INLINE =
-  /(?<!`)(?<code>`{1,3})(?!`)(?<codeText>[^]{0,2000}?[^`])\k<code>(?!`)|(?<image>!?)\[(?<label>(?:[^[\]\\]|\\.|\[[^[\]]{0,200}\]){0,1000})\]\((?<url><[^<>\n]{0,2000}>|[^\s()]{0,2000}(?:\([^\s()]{0,500}\)[^\s()]{0,500})?)(?:\s+"[^"]{0,500}")?\)|(?<auto><?https?:\/\/[^\s<>]{1,2000}>?)|(?<strong>\*\*|__)(?=\S)(?<strongText>[^]{0,2000}?\S)\k<strong>|(?<em>[*_])(?=[^\s*_])(?<emText>[^*_]{0,2000}?[^\s*_])\k<em>(?![\p{L}\p{N}])|~~(?=\S)(?<gone>[^~]{0,2000})~~|\\(?<literal>[\\`*_{}[\]()#+.!|<>~-])|(?<br>(?: {2,}|\\)\n)/gu;
-
-/** Parses the marks within a paragraph. */
-export function inline(text, depth = 0) {
-  if (depth > MAX_DEPTH) return [text];
+/** Makes links of the URLs in a text, as GitHub does: punctuation at the end is not part of a URL. */
+function linkUrls(text) {
   const out = [];
   let from = 0;
-  for (const match of text.matchAll(INLINE)) {
-    const found = match.groups;
-    if (found.em === "_" && /[\p{L}\p{N}]$/u.test(text.slice(0, match.index))) continue;
-    if (match.index < from) continue;
-    if (match.index > from) out.push(text.slice(from, match.index));
-    from = match.index + match[0].length;
-    out.push(mark(found, depth));
+  for (const { 0: found, index } of text.matchAll(URL_TEXT)) {
+    const url = withoutEnd(found);
+    if (!/^(?:https?:\/\/|www\.)[^\s/]*[\p{L}\p{N}]/iu.test(url)) continue;
+    if (index > from) out.push(text.slice(from, index));
+    const href = /^www\./i.test(url) ? `http://${url}` : url;
+    out.push({ tag: "a", href, in: [url] });
+    from = index + url.length;
   }
   if (from < text.length) out.push(text.slice(from));
   return out;
 }
 
-function mark(found, depth) {
-  if (found.codeText !== undefined) {
-    return { tag: "code", in: [found.codeText.replace(/^ (.+) $/, "$1")] };
+function withoutEnd(url) {
+  let end = url.length;
+  let surplus = url.split(")").length - url.split("(").length;
+  for (; end > 0; end--) {
+    const last = url[end - 1];
+    if (last === ")" && surplus > 0) surplus--;
+    else if (!/[?!.,:*_~'";]/.test(last)) break;
   }
-  if (found.url !== undefined) {
-    const url = found.url.replace(/^<(.*)>$/, "$1");
-    return found.image
-      ? { tag: "img", src: url, alt: found.label, in: [] }
-      : { tag: "a", href: url, in: inline(found.label, depth + 1) };
-  }
-  if (found.auto !== undefined) {
-    const url = found.auto.replace(/^<|>$/g, "");
-    return { tag: "a", href: url, in: [url] };
-  }
-  if (found.strongText !== undefined) {
-    return { tag: "strong", in: inline(found.strongText, depth + 1) };
-  }
-  if (found.emText !== undefined) return { tag: "em", in: inline(found.emText, depth + 1) };
-  if (found.gone !== undefined) return { tag: "del", in: inline(found.gone, depth + 1) };
-  if (found.br !== undefined) return { tag: "br", in: [] };
-  return found.literal;
+  return url.slice(0, end);
+}
+
+function textOf(node) {
+  if (typeof node === "string") return node;
+  return node.tag === "sup" ? "" : node.in.map(textOf).join("");
+}
+
+/** The anchor of a heading, as on GitHub. */
+function slugOf(text, slugs) {
+  const slug = text.trim().toLowerCase().replace(/[^\p{L}\p{M}\p{N}\s_-]/gu, "").replace(
+    /\s/g,
+    "-",
+  );
+  const count = slugs.get(slug) ?? 0;
+  slugs.set(slug, count + 1);
+  return count === 0 ? slug : `${slug}-${count}`;
 }

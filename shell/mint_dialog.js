@@ -7,6 +7,7 @@ import { agentPrompt } from "./agent_prompt.js";
 import { copyable } from "./commands.js";
 import { button, h } from "./dom.js";
 import { parentOf, placeOf } from "./place.js";
+import { timeAt } from "./times.js";
 
 const LIFETIMES = {
   "900": "15 minutes",
@@ -98,7 +99,7 @@ function minted(app, cap) {
       `${cap.name === null ? "Its holder" : cap.name} can ${MODES[cap.mode].replace("only", "")}`
         .trimEnd(),
       ` below ${cap.prefix}, until `,
-      h("time", { datetime: until.toISOString() }, until.toLocaleString()),
+      timeAt(until.toISOString()),
       ". Copy it now: it is not stored, and there is no list of capabilities.",
     ),
     copyable("Tell any AI", agentPrompt(location.origin, cap)),

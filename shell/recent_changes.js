@@ -3,8 +3,8 @@
 import { readChanges, requestAnswer } from "./answers.js";
 import { describeChange, mergeChanges } from "./change_text.js";
 import { fill, h } from "./dom.js";
-import { ago } from "./format.js";
 import { pathOf } from "./place.js";
+import { timeAgo } from "./times.js";
 
 const MAX_ROWS = 12;
 /** More than the rows, because changes of one world are merged. */
@@ -58,7 +58,7 @@ export function changeRow(change, isNew) {
       "a",
       { href: pathOf(name) },
       h("span", { class: "name" }, `/${name}`),
-      h("time", { datetime: timestamp, title: timestamp }, ago(timestamp)),
+      timeAgo(timestamp),
       h("small", { title: facts.join(", ") }, facts.join(" · ")),
     ),
   );

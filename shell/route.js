@@ -3,11 +3,12 @@
 import { parseJson, readListing, readPlugins, requestAnswer } from "./answers.js";
 import { send } from "./api.js";
 import { h } from "./dom.js";
-import { ago, count, size } from "./format.js";
+import { count, size } from "./format.js";
 import { showLog } from "./log_page.js";
 import { pathOf } from "./place.js";
 import { healthTags } from "./plugins_part.js";
 import { findPlugin, indented, isPluginPath, showPluginRoute } from "./plugin_route.js";
+import { timeAgo } from "./times.js";
 
 /** Where the rows of a route are, if not below it. */
 const PLACES = { "proc/worlds": "", "proc/plugins": "lib/" };
@@ -79,7 +80,7 @@ function rowOf(folder, row) {
       row.health === undefined ? null : healthTags(row.health),
       row.state === undefined ? null : h("span", { class: `tag ${row.state}` }, row.state),
       row.len === undefined ? null : h("span", { class: "size" }, size(row.len)),
-      row.updated_at ? h("span", { class: "time" }, ago(row.updated_at)) : null,
+      row.updated_at ? timeAgo(row.updated_at, { class: "time" }) : null,
     ),
   );
 }

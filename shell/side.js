@@ -7,7 +7,8 @@ import { request, requestJson } from "./api.js";
 import { commands, copyable } from "./commands.js";
 import { noteError } from "./chrome.js";
 import { button, h } from "./dom.js";
-import { ago, size } from "./format.js";
+import { size } from "./format.js";
+import { timeAgo, timeAt } from "./times.js";
 
 /** Events shown first, and more with each use of "Older". */
 const STEP = 20;
@@ -72,7 +73,7 @@ export function side(page) {
       ...meta.map(([key, value]) => [key.slice("x-meta-".length), value, "meta"]),
       ["type", world.ext],
       ["size", `${size(world.size)} (${world.size} bytes)`],
-      ["changed", world.updatedAt],
+      ["changed", timeAt(world.updatedAt)],
     ];
     facts.replaceChildren(
       ...rows.map(([key, value, kind]) =>
@@ -158,7 +159,7 @@ function eventRow({ id, timestamp, type, payload }, page) {
   const written = payload.version_after !== undefined;
   return h(
     "li",
-    { title: `event ${id}, ${timestamp}` },
+    { title: `event ${id}` },
     written
       ? button(`v${version}`, () => page.showEarlier(version), {
         class: "quiet",
@@ -172,6 +173,6 @@ function eventRow({ id, timestamp, type, payload }, page) {
       h("small", {}, ` by ${payload.by ?? "?"}`),
       payload.reason ? h("small", {}, ` ${payload.reason}`) : null,
     ),
-    h("time", { datetime: timestamp }, ago(timestamp)),
+    timeAgo(timestamp),
   );
 }

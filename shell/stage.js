@@ -45,7 +45,9 @@ export function stage(onLink) {
     function onMessage({ data }) {
       // Messages of the frame are untrusted input.
       if (data?.shown === true) reveal();
-      else if (typeof data?.link === "string") onLink(data.link.slice(0, 2000));
+      else if (data?.escape === true) {
+        node.dispatchEvent(new CustomEvent("shell:escape", { bubbles: true }));
+      } else if (typeof data?.link === "string") onLink(data.link.slice(0, 2000));
       else if (Number.isFinite(data?.x) && Number.isFinite(data?.y) && shown === frame) {
         scroll.x = data.x;
         scroll.y = data.y;

@@ -1,12 +1,11 @@
 /** Chooses the viewer of a world by its extension. */
 
 import { codeView } from "./code_view.js";
-import { hexView } from "./hex_view.js";
-import { jsonView } from "./json_view.js";
-import { markdownView } from "./markdown_view.js";
+import { fill, h } from "./dom.js";
+import { decode, ENCODINGS } from "./encoded_text.js";
+import { lazyUrl } from "./lazy_url.js";
 import { mediaView } from "./media_view.js";
 import { stage } from "./stage.js";
-import { tableView } from "./table_view.js";
 
 const KINDS = {
   stage: "html htm svg",
@@ -22,6 +21,8 @@ const KINDS = {
 const BY_EXT = Object.fromEntries(
   Object.entries(KINDS).flatMap(([kind, exts]) => exts.split(" ").map((ext) => [ext, kind])),
 );
+/** Not an encoding: the bytes in hexadecimal digits. */
+const BYTES = "bytes";
 
 /** The kind of viewer: `stage`, `markdown`, …; `code` for other text and `hex` for other bytes. */
 export function kindOf({ ext, text }) {
@@ -35,22 +36,109 @@ export function hasSource(kind) {
   return ["stage", "markdown", "json", "table"].includes(kind);
 }
 
-/** Creates a viewer: its `node`, and `update(world)` for each new version. */
+/**
+ * Creates a viewer: its `node`, and `update(world)` for each new version. A world without bytes is shown
+ * as empty. Above text that is not UTF-8, and above bytes, the user can choose the encoding.
+ */
 export function makeViewer(kind, { onLink }) {
+  const bar = h("div", { class: "view-bar", hidden: true });
+  const select = h("select", {
+    "aria-label": "Encoding",
+    on: {
+      change() {
+        chosen = select.value;
+        show();
+      },
+    },
+  });
+  const node = h("div", { class: "viewer" });
+  /** The encoding that the user chose. */
+  let chosen;
+  let world;
+  let shown;
+  let inner;
+
+  function update(next) {
+    world = next;
+    return show();
+  }
+
+  async function show() {
+    if (world.text === "" || world.size === 0) {
+      shown = inner = undefined;
+      node.replaceChildren(h("p", { class: "empty-line rest" }, "This world is empty (0 bytes)."));
+      return;
+    }
+    const { bytes, encoding = BYTES, guesses = [] } = world;
+    const used = bytes === undefined ? encoding : chosen ?? encoding;
+    const text = bytes === undefined || used === encoding
+      ? world.text
+      : used === BYTES
+      ? undefined
+      : decode(bytes, used);
+    const wanted = bytes === undefined
+      ? kind
+      : kind !== "code" || text === undefined
+      ? kindOf({ ext: world.ext, text })
+      : kind;
+    if (inner === undefined || wanted !== shown) {
+      inner = makeInner(wanted, onLink);
+      shown = wanted;
+      node.replaceChildren(bar, inner.node);
+    }
+    bar.hidden = bytes === undefined;
+    if (!bar.hidden) drawBar(used, guesses);
+    await inner.update({ ...world, text });
+  }
+
+  function drawBar(used, guesses) {
+    const [best] = guesses;
+    const names = [...new Set([...guesses, ...ENCODINGS])];
+    fill(
+      select,
+      h("option", { value: BYTES }, "bytes"),
+      names.map((name) => h("option", { value: name }, name === best ? `${name} (guess)` : name)),
+    );
+    select.value = used;
+    fill(
+      bar,
+      h("span", {}, best === undefined ? "This is not UTF-8 text." : "This text is not UTF-8."),
+      h("label", { class: "inline" }, h("span", {}, "Read as"), select),
+    );
+  }
+
+  return { node, update };
+}
+
+function makeInner(kind, onLink) {
   switch (kind) {
     case "stage":
       return stage(onLink);
     case "markdown":
-      return markdownView();
+      return viewOf("markdown", (module) => module.markdownView());
     case "json":
-      return jsonView();
+      return viewOf("json", (module) => module.jsonView());
     case "table":
-      return tableView();
+      return viewOf("table", (module) => module.tableView());
     case "code":
       return codeView();
     case "hex":
-      return hexView();
+      return viewOf("bytes", (module) => module.hexView());
     default:
       return mediaView(kind);
   }
+}
+
+/** A viewer whose code is loaded with the first world. Without the code the text is shown. */
+function viewOf(file, make) {
+  const node = h("div", {});
+  let inner;
+  async function update(world) {
+    if (inner === undefined) {
+      inner = await import(lazyUrl(file)).then(make, () => codeView());
+      node.replaceChildren(inner.node);
+    }
+    await inner.update(world);
+  }
+  return { node, update };
 }

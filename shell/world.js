@@ -7,20 +7,23 @@ import { readError, request } from "./api.js";
 import { countChildren } from "./child_count.js";
 import { note } from "./chrome.js";
 import { openCompare } from "./compare.js";
-import { button, fill, flash, h } from "./dom.js";
+import { fill, flash, h } from "./dom.js";
 import { readDraft } from "./drafts.js";
 import { showEarlier } from "./earlier_version.js";
 import { openEditor } from "./edit.js";
-import { ago, size } from "./format.js";
+import { withEncodedText } from "./encoded_text.js";
+import { size } from "./format.js";
 import { missingView } from "./missing_world.js";
 import { takeEdit } from "./new_world.js";
+import { fullWindow } from "./full_window.js";
+import { linkParts } from "./content_link.js";
 import { lastOf, pathOf } from "./place.js";
+import { timeAgo } from "./times.js";
 import { pluginPanel } from "./plugin.js";
 import { side } from "./side.js";
 import { follow } from "./stream.js";
 import { trashNotice } from "./trash_notice.js";
 import { acceptContent } from "./upload.js";
-import { withUtf16Text } from "./utf16_text.js";
 import { hasSource, kindOf, makeViewer } from "./viewers.js";
 import { replaceQuery } from "./visited.js";
 import { addKeys, drawActions } from "./world_actions.js";
@@ -69,7 +72,7 @@ class WorldPage {
   #facts = h("p", { class: "facts" });
   #actions = h("div", { class: "actions" });
   #content = h("div", { class: "content" });
-  #bar = h("div", { class: "link-bar", hidden: true, role: "status" });
+  #bar = h("div", { class: "link-bar", hidden: true, role: "status", tabindex: "-1" });
   #past = h("div", {});
   #aside = h("aside", { class: "side", "aria-label": "About this world" });
   #turn = Promise.resolve();
@@ -110,6 +113,8 @@ class WorldPage {
       ),
     );
     addKeys(this);
+    /** Shows the content in the whole window, or leaves it. */
+    this.toggleFull = fullWindow(this);
   }
 
   /** Shows a version. Versions are drawn in order. */
@@ -262,8 +267,8 @@ class WorldPage {
   }
 
   async #draw(latest) {
-    const world = kindOf(latest) === "hex" && latest.ext !== "bin"
-      ? await withUtf16Text(latest)
+    const world = kindOf(latest) === "hex" && latest.size > 0
+      ? await withEncodedText(latest)
       : latest;
     const natural = kindOf(world);
     const kind = this.#source && hasSource(natural) ? "code" : natural;
@@ -284,7 +289,7 @@ class WorldPage {
       h("span", { class: "tag" }, ext),
       h("span", {}, version === 0 ? "built in" : `version ${version}`),
       h("span", {}, size(bytes)),
-      h("time", { datetime: updatedAt, title: updatedAt }, ago(updatedAt)),
+      timeAgo(updatedAt),
       this.#children === 0
         ? null
         : h("a", { href: `${this.path}/` }, `also a collection of ${this.#children}`),
@@ -312,14 +317,11 @@ class WorldPage {
     }, now ? 0 : PANEL_DELAY_MS);
   }
 
-  /** Shows a link of the content, which opens if the user clicks it. */
+  /** Asks whether to open a link of the content. */
   #showLink(url) {
-    const link = h("a", { href: url, target: "_blank", rel: "noopener noreferrer" }, url);
-    this.showBar(
-      "The content links to",
-      link,
-      button("Dismiss", () => this.#bar.hidden = true, { class: "quiet" }),
-    );
+    this.showBar("Open this link?", ...linkParts(url, () => this.#bar.hidden = true));
+    // Not the link itself, because content can follow its own links while the user types.
+    if (document.activeElement?.tagName === "IFRAME") this.#bar.focus();
   }
 
   /** Shows a bar above the content. */

@@ -49,6 +49,7 @@ async function moreItems(page) {
       run: () => openMove([entry], show),
       disabled: world.version === 0 ? "It ships with the server" : refused,
     },
+    { label: "Full window (f)", run: () => page.toggleFull() },
     { label: "Copy link", run: () => copyLinks([path]) },
     ...authorization() === null
       ? [{ label: "Download", run: () => download(page).catch(noteError) }]

@@ -14,6 +14,11 @@ import { toMediaType } from "../world/media_type.ts";
 const OUTPUT = "worlds/usr/lib/shell/";
 const LAZY = "shell/lazy/";
 const PRECOMPRESSED = "worlds/precompressed.ts";
+/**
+ * Packages that a module of `shell/lazy/` gets from a source of the shell instead, because the package
+ * is larger than the shell needs: `entities` has two tables of 23 KB (Brotli).
+ */
+const REPLACED: Readonly<Record<string, string>> = { entities: "shell/entities.js" };
 const LINE_CHARS = 400_000;
 
 /**
@@ -54,23 +59,50 @@ function listModules(folder: string): string[] {
   }
 }
 
+/** Bundles without the replaced packages first; an import map applies to the result only. */
 async function bundle(root: string, source: string): Promise<string> {
   const folder = await Deno.makeTempDir({ prefix: "elastik-shell-" });
+  const name = baseName(source);
   try {
-    const { success, stderr } = await new Deno.Command(Deno.execPath(), {
-      args: [
-        ...["bundle", "--quiet", "--no-lock", "--platform", "browser", "--minify"],
-        ...["--outdir", folder, source],
-      ],
-      cwd: root === "" ? "." : root,
-      env: { NO_COLOR: "1" },
-    }).output();
-    const output = new TextDecoder().decode(stderr);
-    if (!success) throw new Error(`Cannot bundle ${source}: ${output.trim()}`);
-    return await Deno.readTextFile(`${folder}/${source.slice(source.lastIndexOf("/") + 1)}`);
+    const external = Object.keys(REPLACED).flatMap((item) => ["--external", item]);
+    await runBundler(root, [source], folder, ["--minify", ...external]);
+    const text = await Deno.readTextFile(`${folder}/${name}`);
+    if (!Object.keys(REPLACED).some((item) => text.includes(`from"${item}"`))) return text;
+    const imports = Object.fromEntries(
+      Object.entries(REPLACED).map(([item, path]) => [item, `./${baseName(path)}`]),
+    );
+    for (const path of Object.values(REPLACED)) {
+      await Deno.copyFile(root + path, `${folder}/${baseName(path)}`);
+    }
+    await Deno.writeTextFile(`${folder}/map.json`, JSON.stringify({ imports }));
+    const map = ["--minify", "--import-map", `${folder}/map.json`];
+    await runBundler(root, [`${folder}/${name}`], `${folder}/small`, map);
+    return await Deno.readTextFile(`${folder}/small/${name}`);
   } finally {
     await Deno.remove(folder, { recursive: true });
   }
+}
+
+function baseName(path: string): string {
+  return path.slice(path.lastIndexOf("/") + 1);
+}
+
+async function runBundler(
+  root: string,
+  sources: readonly string[],
+  folder: string,
+  options: readonly string[],
+): Promise<void> {
+  const { success, stderr } = await new Deno.Command(Deno.execPath(), {
+    args: [
+      ...["bundle", "--quiet", "--no-lock", "--platform", "browser", ...options],
+      ...["--outdir", folder, ...sources],
+    ],
+    cwd: root === "" ? "." : root,
+    env: { NO_COLOR: "1" },
+  }).output();
+  const output = new TextDecoder().decode(stderr);
+  if (!success) throw new Error(`Cannot bundle ${sources.join(", ")}: ${output.trim()}`);
 }
 
 /** Formats the module with the compressed forms of all files of the shell that become smaller. */

@@ -1,14 +1,12 @@
 /** The pure modules of the shell, which need no browser. */
 
-import { assert, assertEquals, assertStrictEquals } from "../support/assert.ts";
+import { assertEquals, assertStrictEquals } from "../support/assert.ts";
 import { changedSpan } from "../../shell/code_view.js";
 import { parseCsv } from "../../shell/csv.js";
 import { safeUrl } from "../../shell/dom.js";
 import { rank } from "../../shell/rank.js";
 import { ago, duration, size } from "../../shell/format.js";
 import { hexDump } from "../../shell/hex_view.js";
-import { spansOf } from "../../shell/highlight.js";
-import { parseMarkdown } from "../../shell/markdown.js";
 import { pathOf, placeOf } from "../../shell/place.js";
 import { eventParser } from "../../shell/sse.js";
 
@@ -78,86 +76,11 @@ Deno.test("parseCsv() parses quotes, line breaks in quotes and empty cells (RFC 
   assertEquals(parseCsv(""), []);
 });
 
-Deno.test("parseMarkdown() parses blocks and inline marks", () => {
-  assertEquals(parseMarkdown("# A *b*\n\ntext `c` **d** ~~e~~\n***\n> q\n"), [
-    { tag: "h1", in: ["A ", { tag: "em", in: ["b"] }] },
-    {
-      tag: "p",
-      in: [
-        "text ",
-        { tag: "code", in: ["c"] },
-        " ",
-        { tag: "strong", in: ["d"] },
-        " ",
-        { tag: "del", in: ["e"] },
-      ],
-    },
-    { tag: "hr", in: [] },
-    { tag: "blockquote", in: [{ tag: "p", in: ["q"] }] },
-  ]);
-  assertEquals(parseMarkdown("- a\n  - b\n- [x] c\n\n2. d\n"), [
-    {
-      tag: "ul",
-      in: [
-        { tag: "li", in: ["a", { tag: "ul", in: [{ tag: "li", in: ["b"] }] }] },
-        { tag: "li", checked: true, in: ["c"] },
-      ],
-    },
-    { tag: "ol", start: 2, in: [{ tag: "li", in: ["d"] }] },
-  ]);
-  assertEquals(parseMarkdown("```js\n# no\n<b>\n```\n"), [{ tag: "pre", in: ["# no\n<b>"] }]);
-  assertEquals(parseMarkdown("[a](/b) snake_case_name <i>"), [
-    { tag: "p", in: [{ tag: "a", href: "/b", in: ["a"] }, " snake_case_name <i>"] },
-  ]);
-  const [table] = parseMarkdown("| a | b |\n|---|--:|\n| 1 | x\\|y |\n");
-  assertEquals(JSON.stringify(table).includes('"align":"right"'), true);
-  assertEquals(JSON.stringify(table).includes("x|y"), true);
-});
-
-Deno.test("parseMarkdown() takes at most 1.5 s for text that is made to be slow", () => {
-  for (
-    const piece of [
-      "*",
-      "_",
-      "`",
-      "[",
-      "![",
-      "](",
-      "> ",
-      "- ",
-      "|",
-      " ",
-      "#",
-      "**a ",
-      "~~",
-      "\\",
-      "<http://",
-      "1. ",
-      "-|-",
-      "\n- a\n  ",
-    ]
-  ) {
-    const start = performance.now();
-    parseMarkdown(piece.repeat(20_000));
-    const took = performance.now() - start;
-    assert(took < 1500, `${JSON.stringify(piece)} took ${Math.round(took)} ms`);
-  }
-});
-
 Deno.test("changedSpan() returns the span between the common beginning and end", () => {
   assertEquals(changedSpan("abc", "abXc"), { start: 2, end: 3 });
   assertEquals(changedSpan("aaa", "aa"), { start: 2, end: 2 });
   assertEquals(changedSpan("", "x"), { start: 0, end: 1 });
   assertEquals(changedSpan("same", "same"), { start: 4, end: 4 });
-});
-
-Deno.test("spansOf() distinguishes comments, strings, numbers and keywords", () => {
-  const source = 'const a = "b // c"; // d 1\n';
-  const spans = spansOf(source, "ts").map((
-    { kind, start, end }: { kind: string; start: number; end: number },
-  ) => [kind, source.slice(start, end)]);
-  assertEquals(spans, [["keyword", "const"], ["string", '"b // c"'], ["comment", "// d 1"]]);
-  assertEquals(spansOf("const", "txt"), []);
 });
 
 Deno.test("rank() puts names that begin with the query first", () => {

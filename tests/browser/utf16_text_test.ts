@@ -1,7 +1,7 @@
 /** Worlds in UTF-16 in a browser: the same views as in UTF-8. */
 
 import { assertEquals } from "../support/assert.ts";
-import { decodeUtf16 } from "../../shell/utf16_text.js";
+import { decodeUtf16 } from "../../shell/charset.js";
 import { openPage, startBrowser } from "./browser.ts";
 import { startBrowserServer } from "./browser_server.ts";
 

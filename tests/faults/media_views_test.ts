@@ -7,7 +7,6 @@
 import { assertEquals, assertThrows } from "../support/assert.ts";
 import { guessSeparator, parseCsv } from "../../shell/csv.js";
 import { parseJsonLines, parseJsonText } from "../../shell/json_text.js";
-import { parseMarkdown } from "../../shell/markdown.js";
 
 Deno.test("parseCsv() keeps the text around stray quotes", () => {
   const rows: readonly (readonly [line: string, cells: readonly string[]])[] = [
@@ -99,8 +98,4 @@ Deno.test("parseJsonText() reads deep nesting and refuses what is not JSON", () 
 Deno.test("parseJsonLines() reads one value per line and names a line that is not JSON", () => {
   assertEquals(written(parseJsonLines('\ufeff{"a":1.0}\r\n\r\n2\n')), '[{"a":1.0},2]');
   assertThrows(() => parseJsonLines("1\n\n{"), /^SyntaxError: line 3: /);
-});
-
-Deno.test("parseMarkdown() ignores a byte order mark", () => {
-  assertEquals(parseMarkdown("\ufeff# Title"), [{ tag: "h1", in: ["Title"] }]);
 });

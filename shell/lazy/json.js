@@ -1,0 +1,3 @@
+/** The tree of JSON. */
+
+export { jsonView } from "../json_view.js";

@@ -1,0 +1,3 @@
+/** The table of CSV and TSV. */
+
+export { tableView } from "../table_view.js";

@@ -1,0 +1,27 @@
+/** Times in the time zone of the user, with the time in UTC as their title. */
+
+import { h } from "./dom.js";
+import { ago } from "./format.js";
+
+/** Formats a time as `2026-11-28 09:25:03 UTC`. */
+export function utc(iso) {
+  const time = new Date(iso);
+  if (Number.isNaN(time.getTime())) return String(iso);
+  return `${time.toISOString().slice(0, 19).replace("T", " ")} UTC`;
+}
+
+/** Formats a time in the time zone and the language of the user. */
+export function local(iso) {
+  const time = new Date(iso);
+  return Number.isNaN(time.getTime()) ? String(iso) : time.toLocaleString();
+}
+
+/** Creates an element with the time since a point in time, which the page keeps up to date. */
+export function timeAgo(iso, props = {}) {
+  return h("time", { datetime: iso, title: `${local(iso)} (${utc(iso)})`, ...props }, ago(iso));
+}
+
+/** Creates an element with a point in time. */
+export function timeAt(iso, props = {}) {
+  return h("time", { datetime: iso, title: utc(iso), "data-at": true, ...props }, local(iso));
+}

@@ -1,0 +1,234 @@
+/** The viewers of the shell in a browser: what they show, by mouse and by keyboard. */
+
+import { assert, assertEquals } from "../support/assert.ts";
+import { openPage, startBrowser, within } from "./browser.ts";
+import { startBrowserServer } from "./browser_server.ts";
+
+const MARKDOWN = `Title
+=====
+
+> [!NOTE]
+> An *alert **with** marks*
+
+- [x] done
+- [ ] open
+
+| a | b |
+|---|--:|
+| 1 | 2 |
+
+Text[^1] with http://example.invalid/a_(b).
+
+[^1]: The note
+
+## Part two
+
+\`\`\`js
+const answer = 42; // why
+\`\`\`
+
+[to the part](#part-two)
+`;
+
+Deno.test("the shell shows the content of worlds", async (t) => {
+  const browser = await startBrowser();
+  const server = await startBrowserServer();
+  const opened = await openPage(browser);
+  const { page, messages } = opened;
+  const open = async (path: string) => {
+    await page.goto(server.url + path);
+    await page.locator(".content .viewer").waitFor();
+  };
+  const step = (name: string, run: () => Promise<void>) =>
+    t.step(name, async () => {
+      await run();
+      assertEquals(messages.splice(0), [], name);
+    });
+  try {
+    await step("Markdown has alerts, tasks, tables, footnotes, anchors and colours", async () => {
+      await server.put("/home/page.md", MARKDOWN);
+      await open("/home/page.md");
+      const main = page.locator(".prose-page");
+      await main.locator("h1", { hasText: "Title" }).waitFor();
+      assertEquals(await main.locator(".alert.note em strong").textContent(), "with");
+      assertEquals(await main.locator(".task input:checked").count(), 1);
+      assertEquals(await main.locator("td.right").textContent(), "2");
+      assertEquals(await main.locator("sup a").getAttribute("href"), "#fn-1");
+      const url = main.locator("a", { hasText: "example.invalid" });
+      assertEquals(await url.getAttribute("href"), "http://example.invalid/a_(b)");
+      await page.waitForFunction(
+        "CSS.highlights.get('keyword')?.size > 0 && CSS.highlights.get('comment')?.size > 0",
+      );
+      await main.getByText("to the part").click();
+      assertEquals(await page.evaluate("location.hash"), "#part-two");
+      assertEquals(await page.evaluate("document.activeElement.id"), "text-part-two");
+      await page.reload();
+      await page.waitForFunction("document.activeElement?.id === 'text-part-two'");
+    });
+
+    await step("source is coloured, also in a language whose grammar loads later", async () => {
+      await server.put("/home/query.sql", "select 1 -- one\n");
+      await open("/home/query.sql");
+      await page.waitForFunction("CSS.highlights.get('keyword')?.size > 0");
+    });
+
+    await step("JSON can be searched, expanded and collapsed", async () => {
+      const list = Array.from({ length: 900 }, (_, at) => ({ id: at, deep: { text: `t${at}` } }));
+      await server.put("/home/big.json", JSON.stringify({ list, id: 1 }));
+      await open("/home/big.json");
+      const find = page.getByLabel("Find in the JSON");
+      await find.fill("t899");
+      await page.locator(".match", { hasText: "t899" }).waitFor();
+      assertEquals(await page.locator(".view-bar .hint").textContent(), "1 of 1");
+      await find.fill('"t8"');
+      await find.press("Enter");
+      await page.locator(".match", { hasText: "t8" }).waitFor();
+      await find.fill("no such text");
+      await page.getByText("not found", { exact: true }).waitFor();
+      await page.getByText("Collapse all").click();
+      assertEquals(await page.locator(".json details[open]").count(), 1);
+      await page.getByText("Expand all").click();
+      assert(await page.locator(".json details[open]").count() > 100);
+    });
+
+    await step("JSON is shown as it is written", async () => {
+      await server.put("/home/written.json", '\ufeff{"b":1.0,"a":12345678901234567890,"b":1e2}');
+      await open("/home/written.json");
+      await page.locator(".json .leaf").first().waitFor();
+      assertEquals(await page.locator(".json .leaf").allTextContents(), [
+        "b: 1.0",
+        "a: 12345678901234567890",
+        "b: 1e2",
+      ]);
+    });
+
+    await step("a table can be sorted and filtered by keyboard, and has all columns", async () => {
+      const wide = Array.from({ length: 250 }, (_, at) => `c${at}`).join(";");
+      await server.put("/home/wide.csv", `\ufeffname;n;${wide}\nzoe;10\nada;9\n`);
+      await open("/home/wide.csv");
+      await page.locator("td", { hasText: "zoe" }).waitFor();
+      assertEquals(await page.locator("th").first().textContent(), "name");
+      await page.locator("th button").nth(1).focus();
+      await page.keyboard.press("Enter");
+      const first = () => page.locator("tbody tr").first().locator("td").first().textContent();
+      assertEquals(await first(), "ada");
+      assertEquals(await page.locator("th[aria-sort]").getAttribute("aria-sort"), "ascending");
+      await page.keyboard.press("Enter");
+      assertEquals(await first(), "zoe");
+      await page.getByLabel("Filter the rows").fill("ADA");
+      assertEquals(await page.locator("tbody tr").count(), 1);
+      assertEquals(await page.locator(".view-bar .hint").textContent(), "1 of 2 rows");
+      for (let more = 0; more < 2; more++) await page.getByText("more column").click();
+      assertEquals(await page.locator("th").last().textContent(), "c249");
+      await page.getByLabel("Filter the rows").fill("");
+      await page.getByLabel("First row is a header").uncheck();
+      assertEquals(await page.locator("tbody tr").count(), 3);
+      await page.getByLabel("Separator").selectOption(",");
+      assertEquals(await page.locator("tbody tr").first().locator("td").count(), 1);
+    });
+
+    await step("text that is not UTF-8 is shown with a guess, which can be changed", async () => {
+      const text = "Gr\u00fc\u00dfe aus K\u00f6ln, sch\u00f6ne Stra\u00dfe und \u00fcber Felder";
+      await server.put("/home/old.txt", Uint8Array.from(text, (char) => char.charCodeAt(0)));
+      await open("/home/old.txt");
+      await page.locator(".code .text", { hasText: "Gr\u00fc\u00dfe" }).waitFor();
+      const encoding = page.getByLabel("Encoding");
+      assertEquals(await encoding.inputValue(), "windows-1252");
+      await encoding.selectOption("windows-1251");
+      await page.locator(".code .text", { hasText: "Gr\u044c\u042fe" }).waitFor();
+      await encoding.selectOption("bytes");
+      await page.locator(".hex", { hasText: "47 72 fc df" }).waitFor();
+      await server.put("/home/old.csv", Uint8Array.of(0x61, 0x3b, 0xe9, 0x0a, 0x31, 0x3b, 0x32));
+      await open("/home/old.csv");
+      await page.locator("th", { hasText: "\u00e9" }).waitFor();
+    });
+
+    await step("an empty world is shown as empty", async () => {
+      for (const name of ["empty.txt", "empty.json", "empty.md", "empty.csv", "empty.html"]) {
+        await server.put(`/home/${name}`, "");
+        await open(`/home/${name}`);
+        await page.getByText("This world is empty (0 bytes).").waitFor();
+      }
+      await server.put("/home/empty.png", "");
+      await open("/home/empty.png");
+      await page.getByText("This world is empty (0 bytes).").waitFor();
+    });
+
+    await step("a link in a page asks, then opens its target", async () => {
+      await server.put("/home/links.html", `<a href="/home/page.md">here</a>`);
+      await open("/home/links.html");
+      await page.frameLocator(".stage iframe").getByText("here").click();
+      await page.locator(".link-bar code", { hasText: `${server.url}/home/page.md` }).waitFor();
+      assertEquals(await page.evaluate("location.pathname"), "/home/links.html");
+      await page.waitForFunction("document.activeElement.classList.contains('link-bar')");
+      await page.keyboard.press("Tab");
+      await page.keyboard.press("Enter");
+      await page.locator(".prose-page h1").waitFor();
+      assertEquals(await page.evaluate("location.pathname"), "/home/page.md");
+    });
+
+    await step("f shows the content in the whole window, and Esc leaves it", async () => {
+      await open("/home/links.html");
+      await page.keyboard.press("f");
+      await page.locator(".full-bar").waitFor();
+      assertEquals(await page.locator("header.bar").isVisible(), false);
+      const box = await page.locator(".stage").boundingBox();
+      assertEquals([box?.width, box?.height], [1440, 860]);
+      await page.keyboard.press("Escape");
+      await page.locator("header.bar").waitFor();
+      await page.keyboard.press("f");
+      await page.frameLocator(".stage iframe").locator("body").click();
+      await page.keyboard.press("Escape");
+      await page.locator("header.bar").waitFor();
+      assertEquals(await page.locator(".full-bar").count(), 0);
+    });
+
+    await step("times are local, with UTC as their title", async () => {
+      await open("/home/page.md");
+      const time = page.locator(".side dd time");
+      await time.waitFor();
+      assert(/^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC$/.test(await time.getAttribute("title") ?? ""));
+      const iso = await time.getAttribute("datetime");
+      const local = await page.evaluate(`new Date(${JSON.stringify(iso)}).toLocaleString()`);
+      assertEquals(await time.textContent(), local);
+    });
+
+    await step("5 MiB of each kind are shown in part, and the page answers", async () => {
+      const rows = Array.from({ length: 170_000 }, (_, at) => `${at},"name ${at}",${at * 7}`);
+      const items = Array.from(
+        { length: 80_000 },
+        (_, id) => ({ id, name: `name ${id}`, on: true }),
+      );
+      const large: [name: string, text: string, selector: string][] = [
+        ["large.csv", rows.join("\n"), "td"],
+        ["large.json", JSON.stringify(items, null, 1), ".json details"],
+        ["large.md", "# A\n\nText *b* `c` [d](/e)\n\n- f\n\n".repeat(150_000), ".prose-page h1"],
+        ["large.js", "const a = 1; // text\n".repeat(240_000), ".code .text"],
+        ["large.txt", "word ".repeat(1_000_000), ".code .text"],
+      ];
+      for (const [name, text, selector] of large) {
+        assert(text.length > 4_000_000, `${name}: ${text.length}`);
+        await server.put(`/home/${name}`, text);
+        await page.addInitScript(LONG_TASKS);
+        await within(20_000, async () => {
+          await open(`/home/${name}`);
+          await page.locator(selector).first().waitFor();
+          await page.evaluate("new Promise((done) => setTimeout(done, 300))");
+        });
+        const longest = await page.evaluate("globalThis.longestTask") as number;
+        assert(longest < 4000, `${name}: a task took ${Math.round(longest)} ms`);
+      }
+    });
+  } finally {
+    await browser.close();
+    await server.stop();
+  }
+});
+
+/** Keeps the duration of the longest task of the page. */
+const LONG_TASKS = `globalThis.longestTask = 0;
+new PerformanceObserver((list) => {
+  for (const { duration } of list.getEntries()) {
+    globalThis.longestTask = Math.max(globalThis.longestTask, duration);
+  }
+}).observe({ type: "longtask", buffered: true });`;

@@ -180,6 +180,7 @@ Deno.test("an index of changes that cannot be created again refuses each query u
       assertEquals(await readAll(server), undefined);
       assertEquals((await put(server, "c", "1", "second")).status, 503);
       assertEquals((await wait).status, 503);
+      assertEquals((await server.send({ method: "GET", target: "/stream/home/" })).status, 503);
       assertEquals((await server.send({ method: "GET", target: "/home/b" })).status, 200);
       Deno.removeSync(`${path}-journal`);
       const all = await eventually(() => readAll(server), "the index is created again");

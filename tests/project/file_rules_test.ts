@@ -17,7 +17,6 @@ const FRAGMENT_LINES = 60;
 const FRAGMENTS: Readonly<Record<string, string>> = {
   "lib/archive/continue_numbering.ts": "it changes a world, and has its own test",
   "lib/world/store/pauses.ts": "waits of background work, with a test of its own",
-  "lib/world/store/change_scan.ts": "a scan in parts with its own test, without a store",
   "lib/archive/same_world.ts": "the comparison of two worlds has its own test",
   "lib/dav/xml/count_nodes.ts": "a scanner with its own test",
   "lib/auth/revocation.ts": "the rule which capabilities are revoked, with its own test",

@@ -5,7 +5,7 @@
 
 import { CHANGE_SCAN_PART_STEPS } from "../../limits.ts";
 import type { ChangePage, ChangeQuery, IndexedEvent } from "../changes.ts";
-import type { JobCaller } from "../store.ts";
+import { type JobCaller, StoreError } from "../store.ts";
 import type { ChangeIndex } from "./change_index.ts";
 import type { LongJobs } from "./long_jobs.ts";
 
@@ -39,15 +39,41 @@ export async function readPage(
 async function scan(index: Index, query: ChangeQuery, signal: AbortSignal): Promise<ChangePage> {
   const events: IndexedEvent[] = [];
   for (let from = query.from;;) {
-    const page = await index.read({
+    const part = {
       ...query,
       ...(from === undefined ? {} : { from }),
       limit: query.limit - events.length,
       maxSteps: CHANGE_SCAN_PART_STEPS,
-    });
+    };
+    const page = await readPart(index, part, from === query.from);
+    if (page === undefined) {
+      events.length = 0;
+      from = query.from;
+      continue;
+    }
     events.push(...page.events);
     from = page.cursor;
     if (!page.more || events.length === query.limit) return { ...page, events };
     signal.throwIfAborted();
+  }
+}
+
+/**
+ * Reads a part of a scan.
+ *
+ * @param isFirst whether it begins where the query begins
+ * @returns undefined if the index was created again after the part before, so that the scan must begin
+ * again
+ */
+async function readPart(
+  index: Index,
+  part: ChangeQuery,
+  isFirst: boolean,
+): Promise<ChangePage | undefined> {
+  try {
+    return await index.read(part);
+  } catch (error) {
+    if (isFirst || !(error instanceof StoreError) || error.code !== "gone") throw error;
+    return undefined;
   }
 }

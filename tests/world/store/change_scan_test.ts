@@ -1,6 +1,7 @@
 import { assertEquals, assertRejects } from "../../support/assert.ts";
 import type { ChangePage, ChangeQuery, IndexedEvent } from "../../../lib/world/changes.ts";
 import { readPage } from "../../../lib/world/store/change_scan.ts";
+import { StoreError } from "../../../lib/world/store.ts";
 import { LongJobs } from "../../../lib/world/store/long_jobs.ts";
 
 const QUERY: ChangeQuery = { within: [], order: "newest", limit: 3 };
@@ -14,18 +15,23 @@ function event(id: number): IndexedEvent {
 /** An index that answers with these parts, each when the test allows it. */
 class TestIndex {
   readonly queries: ChangeQuery[] = [];
-  readonly #pending: ((page: ChangePage) => void)[] = [];
+  readonly #pending: PromiseWithResolvers<ChangePage>[] = [];
 
   read(query: ChangeQuery): Promise<ChangePage> {
     this.queries.push(query);
-    const { promise, resolve } = Promise.withResolvers<ChangePage>();
-    this.#pending.push(resolve);
-    return promise;
+    const pending = Promise.withResolvers<ChangePage>();
+    this.#pending.push(pending);
+    return pending.promise;
   }
 
   async answer(ids: readonly number[], cursor: string, more: boolean): Promise<void> {
-    this.#pending.shift()?.({ events: ids.map(event), cursor, more });
+    this.#pending.shift()?.resolve({ events: ids.map(event), cursor, more });
     // The next part is asked for in later microtasks.
+    await new Promise((resume) => setTimeout(resume));
+  }
+
+  async refuse(): Promise<void> {
+    this.#pending.shift()?.reject(new StoreError("gone", "unknown position"));
     await new Promise((resume) => setTimeout(resume));
   }
 }
@@ -43,6 +49,21 @@ Deno.test("readPage() continues a filtered page part by part until it is full", 
     ["c9", 2],
     ["c5", 2],
   ]);
+});
+
+Deno.test("readPage() begins a scan again if the index was created again between two parts", async () => {
+  const index = new TestIndex();
+  const query = { ...FILTERED, from: "c20" };
+  const page = readPage(index, new LongJobs(LIMITS), query, { client: "ada" });
+  await index.answer([9], "c9", true);
+  await index.refuse();
+  await index.answer([8], "c8", false);
+  assertEquals((await page).events.map(({ id }) => id), [8]);
+  assertEquals(index.queries.map(({ from }) => from), ["c20", "c9", "c20"]);
+  const gone = readPage(index, new LongJobs(LIMITS), query, { client: "ada" });
+  const refused = assertRejects(() => gone, { code: "gone" });
+  await index.refuse();
+  await refused;
 });
 
 Deno.test("readPage() stops a scan whose callers have disconnected", async () => {

@@ -1,12 +1,12 @@
 /**
- * The dialogs about the caller: the menu of the button at the top right, and minting. Their code is
- * loaded when it is first needed (`lazy/account.js`).
+ * The dialogs about the caller: the menu of the button at the top right, and the access of agents. Their
+ * code is loaded when it is first needed (`lazy/account.js`).
  *
  * @typedef {typeof APP} App what the module gets, so that it has no second copy of the session
  */
 
 import { requestJson, send } from "./api.js";
-import { currentCaller, refreshCaller } from "./caller.js";
+import { currentCaller, knownCaller, refreshCaller } from "./caller.js";
 import { note, noteError } from "./chrome.js";
 import { openDialog, showDialog } from "./dialog.js";
 import { deleteDrafts } from "./drafts.js";
@@ -55,14 +55,11 @@ export async function openSession() {
   }
 }
 
-/**
- * Opens the dialog that mints a capability.
- *
- * @param {string} [prefix] proposed; by default the collection that is shown
- */
-export async function openMint(prefix) {
+/** Opens "Tell any AI": what gives an agent access. */
+export async function openAgentAccess() {
   try {
-    await (await load()).openMint(APP, prefix);
+    const [module] = await Promise.all([load(), knownCaller()]);
+    await module.openAgentAccess(APP);
   } catch (error) {
     noteError(error);
   }

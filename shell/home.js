@@ -4,7 +4,7 @@
  * of them are among the first answers (`lib/server/first_answers.ts`).
  */
 
-import { openAgentAccess } from "./agent_access.js";
+import { openAgentAccess } from "./account.js";
 import { readCaller, readStatus, requestAnswer } from "./answers.js";
 import { noteError } from "./chrome.js";
 import { button, fill, h } from "./dom.js";

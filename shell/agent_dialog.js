@@ -1,24 +1,24 @@
 /**
  * "Tell any AI": gives the user the text that lets an agent work here. With T3 it mints a capability;
- * on a computer that needs no credential, the text works without one.
+ * on a computer that needs no credential, the text works without one. Loaded when it is first needed
+ * (`account.js`).
  */
 
 import { agentPrompt } from "./agent_prompt.js";
-import { currentCaller, knownCaller } from "./caller.js";
-import { signInAction } from "./chrome.js";
 import { copyable } from "./commands.js";
-import { showDialog } from "./dialog.js";
 import { button, h } from "./dom.js";
-import { openMint } from "./mint.js";
-import { authorization } from "./session.js";
+import { openMint } from "./mint_dialog.js";
 
-/** Opens the dialog that fits to the caller. */
-export async function openAgentAccess() {
-  await knownCaller();
-  const { tier } = currentCaller();
-  if (tier === "T3") return await openMint("/home/scratch");
-  const isOpen = tier === "T2" && authorization() === null;
-  const node = showDialog(
+/**
+ * Opens the dialog that fits to the caller.
+ *
+ * @param {import("./account.js").App} app
+ */
+export async function openAgentAccess(app) {
+  const { caller: { tier }, hasCredential } = app.session();
+  if (tier === "T3") return await openMint(app, "/home/scratch");
+  const isOpen = tier === "T2" && !hasCredential;
+  const node = app.showDialog(
     "Tell any AI",
     isOpen
       ? [
@@ -42,7 +42,7 @@ export async function openAgentAccess() {
       { class: "actions" },
       button("Sign in", () => {
         node.close();
-        signInAction().run();
+        app.signIn();
       }, { class: isOpen ? "" : "primary" }),
     ),
   );

@@ -1,3 +1,0 @@
-/** Opens the dialog that mints a capability. */
-
-export { openMint } from "./account.js";

@@ -3,7 +3,7 @@
  * has the approved version, and everything that was approved.
  */
 
-import { readError, request, requestJson } from "./api.js";
+import { readError, request, send } from "./connected.js";
 import { h } from "./dom.js";
 import { count } from "./format.js";
 import { pathOf } from "./place.js";
@@ -57,7 +57,7 @@ export async function findApprovedChange(name, version, signal) {
 async function findApproval(name, signal) {
   let query = `limit=${PAGE}`;
   for (let page = 0; page < MAX_PAGES; page++) {
-    const events = await requestJson(`/proc/log${pathOf(name)}?${query}`, { signal });
+    const events = await (await send(`/proc/log${pathOf(name)}?${query}`, { signal })).json();
     const found = events.find(({ type, payload }) =>
       type === "state_transition" && payload?.to === "active"
     );

@@ -39,3 +39,17 @@ export function duration(seconds) {
 export function count(number, one, many = `${one}s`) {
   return `${number.toLocaleString("en")} ${number === 1 ? one : many}`;
 }
+
+/**
+ * JSON with line breaks; as it is if it is nested too deeply to be formatted.
+ *
+ * @param {unknown} value
+ * @param {string} content the text of the value
+ */
+export function indented(value, content) {
+  try {
+    return JSON.stringify(value, null, 2);
+  } catch {
+    return content;
+  }
+}

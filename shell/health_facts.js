@@ -55,3 +55,19 @@ function numberOf(number) {
 function positive(number) {
   return number > 0 ? numberOf(number) : "";
 }
+
+/**
+ * The health of a plugin: one word, its colour, and details.
+ *
+ * @param {any} status the JSON of `/lib/<name>/state`, or a row of `/proc/plugins`
+ */
+export function healthOf({ state = "unknown", up = false, fault, health = {} }) {
+  if (state !== "active") return { word: state, tone: state, detail: "" };
+  const reason = fault ?? health.reason ?? "";
+  if (!up) return { word: "down", tone: "bad", detail: reason };
+  if (health.crashes > 0) {
+    const times = health.crashes === 1 ? "once" : `${health.crashes} times`;
+    return { word: "up", tone: "pending", detail: `ended ${times}` };
+  }
+  return { word: "up", tone: "good", detail: reason };
+}

@@ -1,12 +1,10 @@
 /** The page of `/proc/log/<prefix>/`: every change below a prefix, newest first, and by whom. */
 
-import { readChanges, requestAnswer } from "./answers.js";
+import { changeRow } from "./change_row.js";
 import { mergeChanges } from "./change_text.js";
-import { noteError } from "./chrome.js";
+import { follow, noteError, requestChanges } from "./connected.js";
 import { button, fill, h } from "./dom.js";
 import { pathOf } from "./place.js";
-import { changeRow } from "./recent_changes.js";
-import { follow } from "./stream.js";
 import { throttled } from "./throttled.js";
 
 /** Changes that are requested at a time. */
@@ -28,7 +26,7 @@ export async function showLog(main, name, { signal, showError }) {
     const query = new URLSearchParams({ limit: String(PAGE) });
     if (by !== "") query.set("by", by);
     if (before !== undefined) query.set("before", before);
-    const changes = await requestAnswer(`${pathOf(name)}/?${query}`, readChanges, { signal });
+    const changes = await requestChanges(`${pathOf(name)}/?${query}`, { signal });
     more.hidden = changes.length < PAGE;
     more.value = changes.at(-1)?.cursor ?? "";
     return changes;

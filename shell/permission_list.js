@@ -1,8 +1,7 @@
 /** What a plugin requests, as sentences, and the dialog that approves it. */
 
-import { readRequested } from "./answers.js";
 import { drawApprovedChange } from "./approved_change.js";
-import { openDialog } from "./dialog.js";
+import { openDialog, toRequested } from "./connected.js";
 import { h } from "./dom.js";
 
 const TIERS = {
@@ -78,7 +77,7 @@ export async function confirmActivation(name, asks, change) {
 /** The sentences as list items; those that the last approval did not have, or only it, are marked. */
 function comparePermissions(asks, approved) {
   const now = listPermissions(asks);
-  const before = approved === undefined ? now : listPermissions(readRequested(approved) ?? {});
+  const before = approved === undefined ? now : listPermissions(toRequested(approved) ?? {});
   return [
     ...now.map((text) =>
       h("li", {}, before.includes(text) ? null : h("span", { class: "tag pending" }, "new"), text)

@@ -3,13 +3,11 @@
  * and disable it. The server decides whether the caller is allowed to.
  */
 
-import { readPluginState } from "./answers.js";
-import { request, requestJson, send } from "./api.js";
 import { drawApprovedChange, findApprovedChange } from "./approved_change.js";
+import { needs, request, send, toPluginState } from "./connected.js";
 import { button, fill, h } from "./dom.js";
 import { healthFacts } from "./health_facts.js";
 import { confirmActivation, listPermissions } from "./permission_list.js";
-import { needs } from "./permissions.js";
 import { pathOf } from "./place.js";
 
 /** @param {string} name `lib/example` */
@@ -27,7 +25,7 @@ export function pluginPanel(name) {
     node.hidden = false;
     const response = await request(path).catch(() => undefined);
     const json = response?.ok ? await response.json().catch(() => undefined) : undefined;
-    const status = json?.routes ? readPluginState(json) ?? {} : json ?? {};
+    const status = json?.routes ? toPluginState(json) ?? {} : json ?? {};
     const permissions = status.routes === undefined ? [] : listPermissions(status);
     if (mine !== turn) return;
     draw({ state: world.state, ...status }, permissions);
@@ -67,7 +65,7 @@ export function pluginPanel(name) {
 
   async function activate() {
     const [{ asks }, found] = await Promise.all([
-      requestJson(`${path}?asks`),
+      send(`${path}?asks`).then((response) => response.json()),
       findApprovedChange(name, shown.version),
     ]);
     if (await confirmActivation(name, asks, found)) await setState("active", asks.digest);

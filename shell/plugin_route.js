@@ -3,33 +3,24 @@
  * limits, how to call it, and what it answers to a GET. What the plugin answers is untrusted.
  */
 
-import { parseJson, readPlugins, readRoutes, requestAnswer } from "./answers.js";
-import { readError, request } from "./api.js";
 import { copyable } from "./commands.js";
+import { readError, request, requestPlugins, requestRoutes, toJson } from "./connected.js";
 import { fill, h } from "./dom.js";
-import { size } from "./format.js";
-import { healthFacts } from "./health_facts.js";
+import { indented, size } from "./format.js";
+import { healthFacts, healthOf } from "./health_facts.js";
 import { pathOf } from "./place.js";
-import { healthOf } from "./plugins_part.js";
 
 /** Interval at which the health is requested while the page is visible. */
 const HEALTH_MS = 5000;
 /** Longest answer that is shown, and how long it may take. */
 const MAX_ANSWER_BYTES = 256 * 1024;
 const ANSWER_MS = 15_000;
-/** First segments of paths that the core answers. */
-const CORE = new Set(["auth", "bin", "dav", "proc", "stream"]);
 const TEXT = /^(?:text\/|application\/(?:[\w.-]+\+)?(?:json|xml)\b)/;
 const NEEDS = {
   T1: "every caller that can read this server",
   T2: "T2, or a capability that covers it",
   T3: "T3",
 };
-
-/** Whether a path can belong to a plugin. */
-export function isPluginPath(name) {
-  return !CORE.has(name.split("/", 1)[0]) && !/^(?:dev|mnt)$/.test(name);
-}
 
 /**
  * Finds the plugin of a path: a row of `/proc/plugins`, or, for a caller that cannot read these, a row of
@@ -39,12 +30,12 @@ export function isPluginPath(name) {
  */
 export async function findPlugin(name, signal) {
   const isAbove = (route) => `/${name}` === route || `/${name}`.startsWith(`${route}/`);
-  const plugins = await requestAnswer("/proc/plugins", readPlugins, { signal }).catch(() => []);
+  const plugins = await requestPlugins({ signal }).catch(() => []);
   for (const plugin of plugins) {
     const route = plugin.routes?.find(isAbove);
     if (route !== undefined) return { ...plugin, route };
   }
-  const routes = await requestAnswer("/bin", readRoutes, { signal }).catch(() => []);
+  const routes = await requestRoutes({ signal }).catch(() => []);
   const found = routes.find(({ route, plugin }) => plugin !== undefined && isAbove(route));
   return found && { name: found.plugin.slice("/lib/".length), ...found };
 }
@@ -159,7 +150,7 @@ async function drawAnswer(response) {
     return h("p", { class: "hint" }, `GET answers ${type || "bytes"}. Use curl to read it.`);
   }
   const { text, isCut } = await readText(response);
-  const value = type.includes("json") && !isCut ? parseJson(text) : undefined;
+  const value = type.includes("json") && !isCut ? toJson(text) : undefined;
   return [
     isCut ? h("p", { class: "hint" }, `The first ${size(MAX_ANSWER_BYTES)}:`) : null,
     text === "" ? h("p", { class: "hint" }, "GET answers nothing.") : null,
@@ -200,13 +191,4 @@ function isFlat(value) {
   const members = Object.values(value);
   return members.length > 0 && members.length <= 40 &&
     members.every((member) => typeof member !== "object" || member === null);
-}
-
-/** JSON with line breaks; as it is if it is nested too deeply to be formatted. */
-export function indented(value, content) {
-  try {
-    return JSON.stringify(value, null, 2);
-  } catch {
-    return content;
-  }
 }

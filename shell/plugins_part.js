@@ -3,6 +3,7 @@
 import { readPlugins, readRows, requestAnswer } from "./answers.js";
 import { fill, h } from "./dom.js";
 import { size } from "./format.js";
+import { healthOf } from "./health_facts.js";
 import { pathOf } from "./place.js";
 
 const DEVICES = "/dev/";
@@ -96,20 +97,4 @@ export function healthTags(plugin) {
       : null,
     h("span", { class: `tag ${tone}`, title: detail }, word),
   ];
-}
-
-/**
- * The health of a plugin: one word, its colour, and details.
- *
- * @param {any} status the JSON of `/lib/<name>/state`, or a row of `/proc/plugins`
- */
-export function healthOf({ state = "unknown", up = false, fault, health = {} }) {
-  if (state !== "active") return { word: state, tone: state, detail: "" };
-  const reason = fault ?? health.reason ?? "";
-  if (!up) return { word: "down", tone: "bad", detail: reason };
-  if (health.crashes > 0) {
-    const times = health.crashes === 1 ? "once" : `${health.crashes} times`;
-    return { word: "up", tone: "pending", detail: `ended ${times}` };
-  }
-  return { word: "up", tone: "good", detail: reason };
 }

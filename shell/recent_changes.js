@@ -1,10 +1,9 @@
 /** The newest changes of the whole server, from `/proc/log/`, as a list. */
 
 import { readChanges, requestAnswer } from "./answers.js";
-import { describeChange, mergeChanges } from "./change_text.js";
+import { changeRow } from "./change_row.js";
+import { mergeChanges } from "./change_text.js";
 import { fill, h } from "./dom.js";
-import { pathOf } from "./place.js";
-import { timeAgo } from "./times.js";
 
 const MAX_ROWS = 12;
 /** More than the rows, because changes of one world are merged. */
@@ -36,30 +35,4 @@ export function recentChanges(signal) {
   }
 
   return { node, update };
-}
-
-/**
- * A change as a row.
- *
- * @param {import("./change_text.js").Merged} change
- * @param {boolean} isNew whether it came while the page was shown
- */
-export function changeRow(change, isNew) {
-  const { name, timestamp, payload: { by, version_after: version }, count } = change;
-  const facts = [
-    count > 1 ? `${count} changes` : describeChange(change),
-    version === undefined ? "" : `version ${version}`,
-    by === undefined ? "" : `by ${by}`,
-  ].filter((fact) => fact !== "");
-  return h(
-    "li",
-    { class: isNew ? "flash" : "" },
-    h(
-      "a",
-      { href: pathOf(name) },
-      h("span", { class: "name" }, `/${name}`),
-      timeAgo(timestamp),
-      h("small", { title: facts.join(", ") }, facts.join(" · ")),
-    ),
-  );
 }

@@ -4,12 +4,13 @@ import { parseJson, readListing, readPlugins, requestAnswer } from "./answers.js
 import { send } from "./api.js";
 import { h } from "./dom.js";
 import { count, size } from "./format.js";
-import { showLog } from "./log_page.js";
 import { pathOf } from "./place.js";
+import { findPlugin, showLog, showPluginRoute } from "./server_pages.js";
 import { healthTags } from "./plugins_part.js";
-import { findPlugin, indented, isPluginPath, showPluginRoute } from "./plugin_route.js";
 import { timeAgo } from "./times.js";
 
+/** First segments of paths that the core answers. */
+const CORE = new Set(["auth", "bin", "dav", "proc", "stream"]);
 /** Where the rows of a route are, if not below it. */
 const PLACES = { "proc/worlds": "", "proc/plugins": "lib/" };
 
@@ -83,4 +84,9 @@ function rowOf(folder, row) {
       row.updated_at ? timeAgo(row.updated_at, { class: "time" }) : null,
     ),
   );
+}
+
+/** Whether a path can belong to a plugin. */
+function isPluginPath(name) {
+  return !CORE.has(name.split("/", 1)[0]) && !/^(?:dev|mnt)$/.test(name);
 }

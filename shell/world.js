@@ -19,7 +19,7 @@ import { fullWindow } from "./full_window.js";
 import { linkParts } from "./content_link.js";
 import { lastOf, pathOf } from "./place.js";
 import { timeAgo } from "./times.js";
-import { pluginPanel } from "./plugin.js";
+import { pluginPanel } from "./server_pages.js";
 import { side } from "./side.js";
 import { follow } from "./stream.js";
 import { trashNotice } from "./trash_notice.js";
@@ -41,7 +41,10 @@ function toWorld(name, { stage_html, version, ext, updated_at, binary, len, stat
 /** Shows the world and follows its changes. */
 export async function showWorld(main, { name }, { signal, showError }) {
   const path = pathOf(name);
-  const response = await request(path, { signal });
+  const [response, plugin] = await Promise.all([
+    request(path, { signal }),
+    name.startsWith("lib/") ? pluginPanel(name) : undefined,
+  ]);
   if (signal.aborted) return;
   if (!response.ok && response.status !== 404) throw await readError(response);
   const json = response.ok ? await response.json() : undefined;
@@ -49,7 +52,6 @@ export async function showWorld(main, { name }, { signal, showError }) {
     location.replace(`${path}/`);
     return;
   }
-  const plugin = name.startsWith("lib/") ? pluginPanel(name) : undefined;
   const page = new WorldPage(name, plugin, signal);
   main.replaceChildren(page.node);
   if (json === undefined) page.showMissing();

@@ -1,7 +1,7 @@
 /** Details of the shell's pages in Chromium: health of plugins, collections, audio, video, PDF. */
 
 import { assertEquals, assertMatch } from "../support/assert.ts";
-import { healthOf } from "../../shell/plugins_part.js";
+import { healthOf } from "../../shell/health_facts.js";
 import { openPage, startBrowser, within } from "./browser.ts";
 import { startBrowserServer } from "./browser_server.ts";
 

@@ -1,5 +1,5 @@
 /**
- * Moving, deleting, uploading and downloading of several worlds. The code is loaded when it is first
+ * Creating, moving, deleting, uploading and downloading worlds. The code is loaded when it is first
  * needed (`lazy/manage.js`).
  */
 
@@ -55,6 +55,11 @@ function loadOnce() {
   });
 }
 
+/** Loads the module while a menu is open, so that its dialogs open at once. */
+export function preload() {
+  loadOnce().catch(() => {}); // the action itself reports it
+}
+
 /** A function of the module, which shows its errors as notes. */
 function later(name) {
   return async (...args) => {
@@ -72,7 +77,9 @@ export const removeEntries = later("removeEntries");
 export const restoreAll = later("restoreAll");
 export const uploadContent = later("uploadContent");
 export const uploadFiles = later("uploadFiles");
+export const createWorld = later("createWorld");
 export const downloadEntries = later("downloadEntries");
+export const openNew = later("openNew");
 
 /** A view, so the page of its path shows its errors. */
 export async function showTrash(...args) {

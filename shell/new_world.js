@@ -1,52 +1,16 @@
-/** Creates a page, a note or a table: asks for its name, writes a first content, opens the editor. */
+/** The button New: a menu of what can be created, and whose editor opens then. */
 
-import { send } from "./api.js";
-import { openDialog } from "./dialog.js";
+import { openNew, preload } from "./manage.js";
 import { menuButton } from "./menu.js";
 import { needs } from "./permissions.js";
-import { lastOf, pathOf } from "./place.js";
-import { nameFault } from "./world_name.js";
+import { pathOf } from "./place.js";
 
-/** What can be created. The first of the suffixes is added to a name that has none of them. */
-export const KINDS = {
-  page: {
-    label: "Page",
-    hint: "HTML",
-    suffixes: ["html", "htm"],
-    example: "welcome",
-    content: (title) =>
-      [
-        "<!doctype html>",
-        '<html lang="en">',
-        '<meta charset="utf-8">',
-        '<meta name="viewport" content="width=device-width">',
-        `<title>${escapeHtml(title)}</title>`,
-        "<style>",
-        "  :root { color-scheme: light dark }",
-        "  body { font: 16px/1.6 system-ui, sans-serif; max-width: 70ch; margin: 2rem auto; padding: 0 1rem }",
-        "</style>",
-        `<h1>${escapeHtml(title)}</h1>`,
-        "<p></p>",
-        "</html>",
-        "",
-      ].join("\n"),
-  },
-  note: {
-    label: "Note",
-    hint: "Markdown",
-    suffixes: ["md", "markdown", "txt"],
-    example: "meeting notes",
-    content: (title) => `# ${title}\n\n`,
-  },
-  table: {
-    label: "Table",
-    hint: "CSV",
-    suffixes: ["csv", "tsv"],
-    example: "expenses",
-    content: (_title, suffix) =>
-      ["Name,Amount,Note", ",,", ""].join("\n")
-        .replaceAll(",", suffix === "tsv" ? "\t" : ","),
-  },
+/** Labels and hints by the kinds of `create_world.js`. */
+const LABELS = {
+  page: ["Page", "HTML"],
+  note: ["Note", "Markdown"],
+  table: ["Table", "CSV"],
+  other: ["Other", "any name and type"],
 };
 
 /** The name of the world whose editor opens when its page is shown. */
@@ -59,6 +23,8 @@ export function takeEdit(name) {
   return isEdited;
 }
 
+addEventListener("shell:edit", ({ detail }) => edited = detail);
+
 /**
  * A button with a menu: New page, note, table, or any other world.
  *
@@ -66,86 +32,15 @@ export function takeEdit(name) {
  * @param {Record<string, unknown>} [props] of the button
  */
 export function newMenu(prefix, props = {}) {
-  const kinds = Object.entries(KINDS).map(([kind, { label, hint }]) => ({
+  const items = Object.entries(LABELS).map(([kind, [label, hint]]) => ({
     label,
     hint,
     run: () => openNew(kind, prefix),
   }));
-  const other = { label: "Other", hint: "any name and type", run: () => openNew("other", prefix) };
-  const node = menuButton("New", () => [...kinds, other], { class: "new", ...props });
+  const open = () => {
+    preload();
+    return items;
+  };
+  const node = menuButton("New", open, { class: "new", ...props });
   return needs(node, pathOf(`${prefix}/new`), "PUT");
-}
-
-/**
- * The name that a new world gets.
- *
- * @param {string} kind a key of KINDS, or `other`
- * @param {string} typed what the user typed
- */
-export function nameFor(kind, typed) {
-  const name = typed.normalize("NFC").trim().replace(/^\/+|\/+$/g, "");
-  const suffixes = KINDS[kind]?.suffixes ?? [];
-  if (name === "" || suffixes.length === 0 || suffixes.includes(suffixOf(name))) return name;
-  return `${name}.${suffixes[0]}`;
-}
-
-function suffixOf(name) {
-  return /\.([^./]+)$/.exec(name)?.[1].toLowerCase();
-}
-
-/** A title from the name: `home/shopping-list.md` is `Shopping list`. */
-export function titleOf(name) {
-  const words = lastOf(name).replace(/\.[^.]+$/, "").replace(/[-_\s]+/g, " ").trim();
-  return words.charAt(0).toUpperCase() + words.slice(1);
-}
-
-/**
- * Writes the first content of a world, and shows its page with the editor.
- *
- * @param {string} kind a key of KINDS
- * @throws {import("./api.js").RequestError} with status 412 if the world exists
- */
-export async function createWorld(kind, name) {
-  const content = KINDS[kind].content(titleOf(name), suffixOf(name));
-  await send(pathOf(name), {
-    method: "PUT",
-    body: new TextEncoder().encode(content),
-    headers: { "if-none-match": "*", "content-type": "application/octet-stream" },
-  });
-  openEdited(name);
-}
-
-/** Shows the page of a world with the editor. */
-function openEdited(name) {
-  edited = name;
-  dispatchEvent(new CustomEvent("shell:go", { detail: pathOf(name) }));
-}
-
-/** Asks for the name. The dialog stays open until the world is written. */
-function openNew(kind, prefix) {
-  const { label, hint, example = "plan.md" } = KINDS[kind] ?? {};
-  const nameOf = (typed) => `${prefix}/${nameFor(kind, typed)}`;
-  return openDialog({
-    title: hint ? `New ${label.toLowerCase()} (${hint})` : "New world",
-    fields: [{ name: "name", label: "Name", required: true, placeholder: example }],
-    confirm: hint ? "Create" : "Open",
-    check({ name }) {
-      if (name.trim() === "") return { hint: `Address: /${prefix}/…` };
-      return { hint: `Address: /${nameOf(name)}`, fault: nameFault(nameOf(name)) };
-    },
-    async submit({ name: typed }) {
-      const name = nameOf(typed);
-      try {
-        if (kind === "other") openEdited(name);
-        else await createWorld(kind, name);
-      } catch (error) {
-        if (error.status !== 412) throw error;
-        throw new Error(`/${name} exists already; choose another name`);
-      }
-    },
-  });
-}
-
-function escapeHtml(text) {
-  return text.replace(/[&<>"]/g, (sign) => `&#${sign.charCodeAt(0)};`);
 }

@@ -1,6 +1,7 @@
-/** Moving, deleting, uploading and downloading of several worlds; no packages. */
+/** Creating, moving, deleting, uploading and downloading worlds; no packages. */
 
 export { connect } from "../connected.js";
+export { createWorld, openNew } from "../create_world.js";
 export { downloadEntries } from "../download_entries.js";
 export { openMove } from "../move.js";
 export { removeEntries } from "../remove.js";

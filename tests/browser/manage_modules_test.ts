@@ -1,7 +1,7 @@
 /** The pure modules for creating, selecting and sending worlds, which need no browser. */
 
 import { assert, assertEquals } from "../support/assert.ts";
-import { nameFor, titleOf } from "../../shell/new_world.js";
+import { nameFor, titleOf } from "../../shell/create_world.js";
 import { Selection } from "../../shell/select.js";
 import { planUpload } from "../../shell/upload_plan.js";
 import { zipNames } from "../../shell/zip_names.js";

@@ -55,6 +55,7 @@ Deno.test("the shell creates and manages worlds", async (t) => {
       await page.screenshot({ path: `${SHOTS}new-menu-1440-light.png` });
       await page.keyboard.press("ArrowDown");
       await page.keyboard.press("Enter");
+      await page.getByLabel("Name", { exact: true }).waitFor();
       await page.keyboard.type("team/shopping-list");
       await page.getByText("Address: /home/notes/team/shopping-list.md").waitFor();
       await page.keyboard.press("Enter");

@@ -128,7 +128,7 @@ export class ChainCompletion {
         const heads = await this.#options.run<"stage">({ kind: "stage", entries, isFirst });
         if (heads.length > 0) {
           // A copy of a world, or one that was moved or deleted in the meantime.
-          known = await this.#findKnown(found.chain, heads, read);
+          known = await this.#findKnown(name, found.chain, heads, read);
           const own = known?.isOther ? heads.find((head) => head.name === name) : undefined;
           if (known === undefined || isTrashed && own?.ended === false) return;
           after = known.event;
@@ -171,12 +171,12 @@ export class ChainCompletion {
   ): Promise<void> {
     const { run, isStopping } = this.#options;
     const heads = await run<"headsOfChain">({ kind: "headsOfChain", chain });
-    const known = await this.#findKnown(chain, heads, read);
+    const known = await this.#findKnown(name, chain, heads, read);
     if (known === undefined) return;
     const own = heads.find((head) => head.name === name);
-    const other = known.isOther ? own : undefined;
     // The trash has an earlier copy of a world that is present.
-    if (state === "trashed" && other?.ended === false) return;
+    if (state === "trashed" && known.isOther && own?.ended === false) return;
+    const other = known.isOther && state !== "trashed" ? own : undefined;
     let page = known.page ?? await read(known.event);
     if (other !== undefined) {
       const replaced = await this.#replace(name, other, known, page, read, state);
@@ -245,6 +245,7 @@ export class ChainCompletion {
    * @returns undefined if the chain is not there any more
    */
   async #findKnown(
+    name: string,
     chain: string,
     heads: readonly NamedHead[],
     read: ReadAfter,
@@ -259,6 +260,8 @@ export class ChainCompletion {
         const page = withoutFirst(found);
         return { event: event.id, at: event.timestamp, page };
       }
+      // The name has other events. Earlier heads, under other names, tell nothing about them.
+      if (head.name === name) break;
     }
     return { ...await this.#findCommon(newest.event, read), isOther: true };
   }

@@ -4,7 +4,7 @@
  * ids and times.
  */
 
-import type { NamedEvent } from "../changes.ts";
+import type { NamedEvent, NamedHead } from "../changes.ts";
 import { readMark } from "../idempotency_mark.ts";
 import { collectionsOf, pathKey } from "./change_values.ts";
 import * as sql from "./change_sql.ts";
@@ -19,7 +19,7 @@ export interface EventPlace {
 
 /** Which events of a chain are removed. */
 export interface LaterEvents {
-  /** Id and time of the newest indexed event of the chain. */
+  /** Id and time of the newest indexed event of the chain under the name. */
   readonly event: number;
   readonly at: string;
   /** Id of the last event that is kept. */
@@ -60,22 +60,20 @@ export function selectLaterEvents(
 }
 
 /**
- * Deletes the events of a chain after one that is kept.
+ * Deletes the events of a chain under one of its names, after one that is kept.
  *
- * @param names the names of the chain
+ * @param name a name of the chain
  * @param findPathId returns the id of a list; undefined if it does not exist
  */
 export function deleteLaterEvents(
   db: Pick<IndexDatabase, "all" | "run">,
-  names: readonly string[],
+  name: string,
   later: LaterEvents,
   findPathId: (key: string) => number | undefined,
 ): void {
   const rows = new Map<number, IndexRow>();
-  for (const name of names) {
-    for (const row of db.all(sql.EVENTS_OF_NAME, name, later.keep + 1, later.event)) {
-      rows.set(Number(row.seq), row);
-    }
+  for (const row of db.all(sql.EVENTS_OF_NAME, name, later.keep + 1, later.event)) {
+    rows.set(Number(row.seq), row);
   }
   const places = [...rows].map(([seq, { event, at }]) => ({
     seq,
@@ -83,7 +81,7 @@ export function deleteLaterEvents(
     at: String(at),
   }));
   for (const seq of selectLaterEvents(places.sort((a, b) => b.seq - a.seq), later)) {
-    const { name, also, payload } = rows.get(seq) ?? {};
+    const { also, payload } = rows.get(seq) ?? {};
     const paths = new Set(
       [name, also].filter((one) => typeof one === "string").flatMap(pathKeysOf),
     );
@@ -95,6 +93,19 @@ export function deleteLaterEvents(
     if (mark !== undefined) db.run(sql.DELETE_KEY, mark.key, seq);
     db.run(sql.DELETE_CHANGE, seq);
   }
+}
+
+/**
+ * Whether a chain has left a name. One that is present under it, or in the trash, is a copy and keeps its
+ * events.
+ */
+export function hasLeftName(
+  db: Pick<IndexDatabase, "all">,
+  { name, event, at, ended }: NamedHead,
+): boolean {
+  if (!ended) return false;
+  const rows = db.all(sql.EVENTS_OF_NAME, name, event, event);
+  return rows.find((row) => row.at === at)?.type !== "world_deleted";
 }
 
 /**

@@ -31,7 +31,7 @@ import { indexLost } from "../index_errors.ts";
 import { readMark } from "../idempotency_mark.ts";
 import { StoreError } from "../store.ts";
 import { collectionsOf, createFilter, parseJson, pathKey, readPayload } from "./change_values.ts";
-import { deleteLaterEvents, findLastCommon } from "./chain_rewind.ts";
+import { deleteLaterEvents, findLastCommon, hasLeftName } from "./chain_rewind.ts";
 import { ChangeHeads } from "./change_heads.ts";
 import * as sql from "./change_sql.ts";
 import { firstSince, type List, type Scan, scanStep } from "./change_pages.ts";
@@ -237,17 +237,12 @@ export class ChangeFile {
     return this.#transact(() => {
       const current = this.#heads.ofChainUnder(name, chain);
       if (current?.event !== event || current.at !== at) return undefined;
-      // A name that has a world of this chain keeps its events: it is a copy.
-      const gone = this.headsOfChain(chain).filter((head) => head.ended || head.name === name);
-      const last = gone.reduce((a, b) => b.event > a.event ? b : a, { event, at });
-      const names = gone.map((head) => head.name);
-      deleteLaterEvents(
-        this.#db,
-        names,
-        { event: last.event, at: last.at, keep, since },
-        (key) => this.#findPathId(key),
-      );
-      for (const head of gone) if (head.event > keep) this.#heads.remove(head.name, chain);
+      for (const head of this.headsOfChain(chain)) {
+        if (head.name !== name && !hasLeftName(this.#db, head)) continue;
+        const later = { event: head.event, at: head.at, keep, since };
+        deleteLaterEvents(this.#db, head.name, later, (key) => this.#findPathId(key));
+        if (head.event > keep) this.#heads.remove(head.name, chain);
+      }
       this.#exec(sql.SAVE_RUN, this.#last + 1, this.#run);
       this.#isRunSaved = true;
       return entries.map((entry) => this.#appendEntry(entry));

@@ -84,6 +84,7 @@ class WorldPage {
   #source = false;
   /** The editor, while it is open. */
   #editor;
+  #isOpening = false;
   /** The earlier version that is shown. */
   #earlier;
   /** A view in place of the content: the comparison of versions. */
@@ -183,15 +184,19 @@ class WorldPage {
   /** Opens the editor in place of the content. */
   async edit() {
     const isText = this.world === undefined || this.world.text !== undefined;
-    if (this.#editor !== undefined || !(isText || readDraft(this.name) !== undefined)) return;
+    if (this.#isOpening || this.#editor !== undefined) return;
+    if (!isText && readDraft(this.name) === undefined) return;
     const { world } = this;
+    // A second editor of the same world would share its draft.
+    this.#isOpening = true;
     const editor = await openEditor(
       this.name,
       world,
       this.signal,
       (saved) => this.#onEdited(saved),
     );
-    if (this.#editor !== undefined || editor === undefined) return;
+    this.#isOpening = false;
+    if (editor === undefined) return;
     this.#leaveCurrent();
     this.#editor = editor;
     this.#viewer = undefined;
@@ -236,6 +241,8 @@ class WorldPage {
     if (this.#editor !== undefined && !await this.#editor.close()) return;
     const node = await openCompare(this, from, to);
     if (node === undefined || this.signal.aborted) return;
+    // It can have been opened in the meantime.
+    if (this.#editor !== undefined && !await this.#editor.close()) return;
     this.#leaveCurrent(`?compare=${from}..${to}`);
     this.#viewer = undefined;
     this.#pane = node;

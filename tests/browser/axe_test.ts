@@ -90,6 +90,23 @@ Deno.test("the shell violates no rule of axe-core", async (t) => {
         await page.keyboard.press("Escape");
         // Until the editor is hidden, it takes the keys.
         await page.getByLabel("Text of").waitFor({ state: "hidden" });
+        await page.goto(`${server.url}/home/plan.md`);
+        await page.getByText("verified").waitFor();
+        await page.keyboard.press("e");
+        await page.locator(".code-editor").waitFor();
+        await page.keyboard.type("mine");
+        if (width > 1000) await page.locator(".preview").getByText("mine").waitFor();
+        violations.push(...await check(page, "the editor with a preview"));
+        await page.getByRole("button", { name: "Cancel" }).click();
+        await page.getByRole("dialog").waitFor();
+        violations.push(...await check(page, "the question about unsaved text"));
+        await page.keyboard.press("Escape");
+        await server.put("/home/plan.md", `# Theirs, ${colorScheme}\n`);
+        await page.getByRole("button", { name: "Compare" }).click();
+        await page.locator(".conflict").waitFor();
+        violations.push(...await check(page, "the editor with another version"));
+        await page.getByRole("button", { name: "Cancel" }).click();
+        await page.getByRole("button", { name: "Discard the text" }).click();
         await page.getByText("verified").waitFor();
         await page.keyboard.press("/");
         await page.getByRole("option").first().waitFor();

@@ -470,6 +470,24 @@ Deno.test("the editor of the shell", async (t) => {
       await page.context().close();
     });
 
+    await t.step("opens once, however often the key is pressed", async () => {
+      await server.put("/home/twice.txt", "one\n");
+      const { page, messages } = await openPage(browser);
+      await page.goto(`${url}/home/twice.txt`);
+      await page.getByText("version 1", { exact: true }).waitFor();
+      await page.evaluate(`for (let at = 0; at < 3; at++) {
+        document.body.dispatchEvent(new KeyboardEvent("keydown", { key: "e", bubbles: true }));
+      }`);
+      await page.locator(".code-editor").waitFor();
+      await page.keyboard.type("typed ");
+      page.on("dialog", (dialog) => dialog.accept());
+      await page.reload();
+      await page.getByText("Your text that was not saved is here again").waitFor();
+      assertEquals(await textOf(page), "typed one\n");
+      assertEquals(messages, []);
+      await page.context().close();
+    });
+
     await t.step("stays a text area if it cannot be loaded", async () => {
       await server.put("/home/none.txt", "one\n");
       const { page } = await openPage(browser);

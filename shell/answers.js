@@ -72,6 +72,22 @@ export const readCaller = record({
   mode: text,
   ttl_sec: number,
 });
+/** A page of `/proc/search/`. */
+export const readSearch = record({
+  hits: list(record(
+    {
+      name: text,
+      line: number,
+      snippet: text,
+      match: record({ start: number, end: number }, "start", "end"),
+    },
+    "name",
+    "line",
+    "snippet",
+  )),
+  after: text,
+  too_long: list(text),
+}, "hits");
 /** The answer to a DELETE. */
 export const readDeleted = record({ deleted: list(text), trash: list(text) }, "deleted");
 /** The answer to a PUT. */

@@ -7,7 +7,7 @@ import { openSession } from "./account.js";
 import { RequestError } from "./api.js";
 import { currentCaller, refreshCaller, wasAccepted } from "./caller.js";
 import { startBadge } from "./caller_badge.js";
-import { setLive, setPlace } from "./chrome.js";
+import { noteError, setLive, setPlace } from "./chrome.js";
 import { showCollection } from "./collection.js";
 import { byId, h } from "./dom.js";
 import { openFinder } from "./finder.js";
@@ -15,8 +15,12 @@ import { dropFirstAnswers } from "./first_answers.js";
 import { ago } from "./format.js";
 import { showHome } from "./home.js";
 import { showTrash } from "./manage.js";
-import { placeOf } from "./place.js";
+import { openHelp, showSearch } from "./find.js";
+import { isTyping } from "./typing.js";
+import { pathOf, placeOf } from "./place.js";
 import { showRoute } from "./route.js";
+import { lineOf } from "./search_hits.js";
+import { nameFault } from "./world_name.js";
 import { authorization, onSession } from "./session.js";
 import { showShaped } from "./shaped.js";
 import { signIn, signInView } from "./sign_in.js";
@@ -30,6 +34,7 @@ const VIEWS = {
   world: showWorld,
   shaped: showShaped,
   trash: showTrash,
+  search: showSearch,
   route: showRoute,
 };
 
@@ -88,16 +93,30 @@ function showError(error) {
       { class: "card narrow" },
       h("h1", {}, error.title ?? "Internal error of the page"),
       h("p", { class: "hint" }, error.message),
+      error.status === 404 ? offerPage() : null,
       h("p", {}, h("a", { href: "/" }, "Home")),
     ),
   );
 }
 
-/** Shows a path of this server. */
-async function go(path) {
+/** A link to the page of a world with the name of a path that the server does not have. */
+function offerPage() {
+  const name = `home/${placeOf(location.pathname).name}`;
+  if (nameFault(name) !== undefined) return null;
+  return h("p", {}, "You can write it as ", h("a", { href: pathOf(name) }, `/${name}`), ".");
+}
+
+/**
+ * Shows a path of this server.
+ *
+ * @param {string} target with a query or a line of a text, as in `/home/plan#L3`
+ */
+async function go(target) {
+  const { pathname, search, hash } = new URL(target, location.href);
+  const path = pathname + search + hash;
   if (hasUnsaved() && !await mayEndEditing("Leave the page")) return;
   dropFirstAnswers();
-  if (path !== location.pathname + location.search) pushPath(path);
+  if (path !== location.pathname + location.search + location.hash) pushPath(path);
   show();
   byId("main").focus({ preventScroll: true });
   scrollTo(0, 0);
@@ -108,11 +127,18 @@ document.addEventListener("click", (event) => {
   if (!link || event.defaultPrevented || event.button !== 0 || link.target) return;
   if (event.metaKey || event.ctrlKey || event.shiftKey || event.altKey) return;
   const url = new URL(link.href);
-  if (url.origin !== location.origin || url.search !== "" || url.hash !== "") return;
+  if (url.origin !== location.origin || !isPage(url)) return;
   if (link.hasAttribute("download")) return;
   event.preventDefault();
-  go(url.pathname);
+  go(url.pathname + url.search + url.hash);
 });
+
+/** Whether a view shows an address, and not the browser. */
+function isPage({ pathname, search, hash }) {
+  const isSearch = placeOf(pathname).kind === "search";
+  return (search === "" || isSearch) && (hash === "" || lineOf(hash) !== undefined);
+}
+
 onHistory(() => {
   dropFirstAnswers();
   show();
@@ -122,12 +148,15 @@ addEventListener("shell:go", (event) => go(event.detail));
 byId("who").addEventListener("click", openSession);
 byId("find").addEventListener("click", () => openFinder());
 document.addEventListener("keydown", (event) => {
-  const typing = event.target.closest?.("input, textarea, select, dialog[open]");
-  if (typing || event.altKey) return;
-  const find = event.key === "/" || (event.key === "k" && (event.ctrlKey || event.metaKey));
-  if (!find) return;
-  event.preventDefault();
-  openFinder();
+  if (isTyping(event.target) || event.altKey) return;
+  const isCommand = event.ctrlKey || event.metaKey;
+  if (isCommand ? event.key === "k" : event.key === "/") {
+    event.preventDefault();
+    openFinder();
+  } else if (!isCommand && event.key === "?") {
+    event.preventDefault();
+    openHelp();
+  }
 });
 
 setInterval(() => {

@@ -67,7 +67,44 @@ export function codeView() {
     light.addEventListener("animationend", () => light.remove());
   }
 
-  return { node, update };
+  /** Scrolls to a line and marks it. */
+  function showLine(line) {
+    const range = rangeOfLine(text, line);
+    if (range === undefined) return;
+    if ("highlights" in CSS) CSS.highlights.set("at-line", new Highlight(range));
+    const { top } = range.getBoundingClientRect();
+    scrollBy({ top: top - innerHeight / 3 });
+    text.focus({ preventScroll: true });
+  }
+
+  return { node, update, showLine };
+}
+
+/** The range of a line in the text of a node; undefined if there are fewer lines. */
+function rangeOfLine(node, line) {
+  const walker = document.createTreeWalker(node, NodeFilter.SHOW_TEXT);
+  const range = document.createRange();
+  let at = 1;
+  let isStarted = false;
+  for (let part = walker.nextNode(); part !== null; part = walker.nextNode()) {
+    let from = 0;
+    for (;;) {
+      if (at === line && !isStarted) {
+        range.setStart(part, from);
+        isStarted = true;
+      }
+      const end = part.data.indexOf("\n", from);
+      if (end < 0) break;
+      if (at === line) {
+        range.setEnd(part, end);
+        return range;
+      }
+      at += 1;
+      from = end + 1;
+    }
+    if (isStarted) range.setEnd(part, part.data.length);
+  }
+  return isStarted ? range : undefined;
 }
 
 /**

@@ -11,6 +11,7 @@ import { lastOf, pathOf } from "./place.js";
 import { rowList } from "./row_list.js";
 import { Selection } from "./select.js";
 import { follow } from "./stream.js";
+import { isTyping } from "./typing.js";
 import { timeAgo } from "./times.js";
 
 const ORDERS = {
@@ -216,8 +217,7 @@ export function showCollection(main, { name }, { signal, showError }) {
   }
 
   document.addEventListener("keydown", (event) => {
-    const typing = "input:not([type=checkbox]), textarea, select, dialog, [role=menu]";
-    if (event.target.closest?.(typing) || event.altKey) return;
+    if (isTyping(event.target) || event.altKey) return;
     const act = keyAction(event);
     if (act === undefined) return;
     event.preventDefault();

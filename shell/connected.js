@@ -1,8 +1,9 @@
 /**
  * The functions of the app for modules that are loaded later. Such a module is bundled into a file of
  * its own: if it imported `api.js`, `chrome.js`, `dialog.js` or `answers.js`, it would have a second
- * copy of their state. It imports this module instead. `manage.js`, `edit.js` and `server_pages.js` connect the bundles, and
- * `manage.js` connects the app, so a module that imports this one can be in the app, too.
+ * copy of their state. It imports this module instead. `manage.js`, `edit.js`, `find.js` and
+ * `server_pages.js` connect the bundles, and `manage.js` connects the app, so a module that imports this
+ * one can be in the app, too.
  */
 
 let app;
@@ -31,6 +32,7 @@ export const requestChanges = (...args) => app.requestChanges(...args);
 export const requestDeleted = (...args) => app.requestDeleted(...args);
 export const requestPlugins = (...args) => app.requestPlugins(...args);
 export const requestRoutes = (...args) => app.requestRoutes(...args);
+export const requestHits = (...args) => app.requestHits(...args);
 export const requestRows = (...args) => app.requestRows(...args);
 export const requestStatus = (...args) => app.requestStatus(...args);
 export const requestWritten = (...args) => app.requestWritten(...args);

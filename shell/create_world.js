@@ -2,14 +2,13 @@
 
 import { openDialog, send } from "./connected.js";
 import { lastOf, pathOf } from "./place.js";
+import { suffixOf, WORLD_KINDS } from "./world_kinds.js";
 import { nameFault } from "./world_name.js";
 
-/** What can be created. The first of the suffixes is added to a name that has none of them. */
+/** What can be created. */
 export const KINDS = {
   page: {
-    label: "Page",
-    hint: "HTML",
-    suffixes: ["html", "htm"],
+    ...WORLD_KINDS.page,
     example: "welcome",
     content: (title) =>
       [
@@ -29,16 +28,12 @@ export const KINDS = {
       ].join("\n"),
   },
   note: {
-    label: "Note",
-    hint: "Markdown",
-    suffixes: ["md", "markdown", "txt"],
+    ...WORLD_KINDS.note,
     example: "meeting notes",
     content: (title) => `# ${title}\n\n`,
   },
   table: {
-    label: "Table",
-    hint: "CSV",
-    suffixes: ["csv", "tsv"],
+    ...WORLD_KINDS.table,
     example: "expenses",
     content: (_title, suffix) =>
       ["Name,Amount,Note", ",,", ""].join("\n")
@@ -59,10 +54,6 @@ export function nameFor(kind, typed) {
   return `${name}.${suffixes[0]}`;
 }
 
-function suffixOf(name) {
-  return /\.([^./]+)$/.exec(name)?.[1].toLowerCase();
-}
-
 /** A title from the name: `home/shopping-list.md` is `Shopping list`. */
 export function titleOf(name) {
   const words = lastOf(name).replace(/\.[^.]+$/, "").replace(/[-_\s]+/g, " ").trim();
@@ -76,11 +67,16 @@ export function titleOf(name) {
  * @throws {import("./api.js").RequestError} with status 412 if the world exists
  */
 export async function createWorld(kind, name) {
-  const content = KINDS[kind].content(titleOf(name), suffixOf(name));
+  const suffix = suffixOf(name);
+  const content = KINDS[kind].content(titleOf(name), suffix);
   await send(pathOf(name), {
     method: "PUT",
     body: new TextEncoder().encode(content),
-    headers: { "if-none-match": "*", "content-type": "application/octet-stream" },
+    // A suffix says the type; a name without one needs it.
+    headers: {
+      "if-none-match": "*",
+      "content-type": suffix === undefined ? KINDS[kind].type : "application/octet-stream",
+    },
   });
   openEdited(name);
 }

@@ -3,6 +3,7 @@
  * top, so that content cannot pretend to be the page of the shell, and can always be left.
  */
 
+import { isTyping } from "./typing.js";
 import { button, h } from "./dom.js";
 
 const CLASS = "full";
@@ -38,7 +39,7 @@ export function fullWindow({ path, node, signal }) {
 
   document.addEventListener("keydown", (event) => {
     if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey) return;
-    if (event.target.closest?.("input, textarea, select, dialog, [contenteditable]")) return;
+    if (isTyping(event.target)) return;
     if (event.key === "Escape") leave();
     else if (event.key === "f") {
       event.preventDefault();

@@ -110,7 +110,7 @@ function element(part, base, blocks) {
     case "blockquote":
       return part.alert === undefined ? h("blockquote", {}, children) : h(
         "div",
-        { class: `alert ${part.alert}`, role: "note" },
+        { class: `alert alert-${part.alert}`, role: "note" },
         h("p", { class: "alert-title" }, part.alert[0].toUpperCase() + part.alert.slice(1)),
         children,
       );

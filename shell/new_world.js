@@ -4,14 +4,10 @@ import { openNew, preload } from "./manage.js";
 import { menuButton } from "./menu.js";
 import { needs } from "./permissions.js";
 import { pathOf } from "./place.js";
+import { WORLD_KINDS } from "./world_kinds.js";
 
-/** Labels and hints by the kinds of `create_world.js`. */
-const LABELS = {
-  page: ["Page", "HTML"],
-  note: ["Note", "Markdown"],
-  table: ["Table", "CSV"],
-  other: ["Other", "any name and type"],
-};
+/** What the menu has. */
+const ITEMS = { ...WORLD_KINDS, other: { label: "Other", hint: "any name and type" } };
 
 /** The name of the world whose editor opens when its page is shown. */
 let edited;
@@ -32,7 +28,7 @@ addEventListener("shell:edit", ({ detail }) => edited = detail);
  * @param {Record<string, unknown>} [props] of the button
  */
 export function newMenu(prefix, props = {}) {
-  const items = Object.entries(LABELS).map(([kind, [label, hint]]) => ({
+  const items = Object.entries(ITEMS).map(([kind, { label, hint }]) => ({
     label,
     hint,
     run: () => openNew(kind, prefix),

@@ -19,6 +19,7 @@ export function placeOf(pathname) {
     return { name, collection, kind: collection || name === first ? "collection" : "world" };
   }
   if (/^proc\/trash(\/|$)/.test(name)) return { name, collection, kind: "trash" };
+  if (/^proc\/search(\/|$)/.test(name)) return { name, collection, kind: "search" };
   return { name, collection, kind: first === "shaped" ? "shaped" : "route" };
 }
 

@@ -1,23 +1,24 @@
 /** Finds the names that match a search. Pure. */
 
-/** Most names that are shown. */
-const MAX_NAMES = 12;
-
 /**
  * The best matches, best first: names whose last segment begins with the query, then names that
- * contain it, then names that have its letters in the same order.
+ * contain it, then names that have its letters in the same order, unless the query is a path.
  *
  * @param {string[]} names
  * @param {string} query
+ * @param {number} most how many
  */
-export function rank(names, query) {
+export function rank(names, query, most) {
   const wanted = query.toLowerCase().replace(/^\//, "");
+  const isPath = query.startsWith("/");
   const scored = [];
   for (const name of names) {
-    const score = scoreOf(name.toLowerCase(), wanted);
+    const score = isPath && !name.toLowerCase().includes(wanted)
+      ? 0
+      : scoreOf(name.toLowerCase(), wanted);
     if (score > 0) scored.push({ name, score: score - name.length / 1000 });
   }
-  return scored.sort((a, b) => b.score - a.score || (a.name < b.name ? -1 : 1)).slice(0, MAX_NAMES)
+  return scored.sort((a, b) => b.score - a.score || (a.name < b.name ? -1 : 1)).slice(0, most)
     .map(({ name }) => name);
 }
 

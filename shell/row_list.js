@@ -4,6 +4,7 @@
  */
 
 import { h } from "./dom.js";
+import { isTyping } from "./typing.js";
 
 /** Height of a row in pixels, as in the style sheet. */
 const ROW = 44;
@@ -88,8 +89,7 @@ export function rowList(draw, signal, onExtend) {
   }
 
   document.addEventListener("keydown", (event) => {
-    const typing = "input:not([type=checkbox]), textarea, select, dialog, [role=menu]";
-    if (event.target.closest?.(typing) || event.altKey) return;
+    if (isTyping(event.target) || event.altKey) return;
     const step =
       { ArrowDown: 1, j: 1, ArrowUp: -1, k: -1, Home: -Infinity, End: Infinity }[event.key];
     if (step === undefined || event.ctrlKey || event.metaKey) return;

@@ -20,6 +20,7 @@ import { linkParts } from "./content_link.js";
 import { lastOf, pathOf } from "./place.js";
 import { timeAgo } from "./times.js";
 import { pluginPanel } from "./server_pages.js";
+import { lineOf } from "./search_hits.js";
 import { side } from "./side.js";
 import { follow } from "./stream.js";
 import { trashNotice } from "./trash_notice.js";
@@ -55,7 +56,10 @@ export async function showWorld(main, { name }, { signal, showError }) {
   const page = new WorldPage(name, plugin, signal);
   main.replaceChildren(page.node);
   if (json === undefined) page.showMissing();
-  else await page.apply(toWorld(name, json));
+  else {
+    await page.apply(toWorld(name, json));
+    await page.showLine(lineOf(location.hash));
+  }
   if (takeEdit(name) || readDraft(name) !== undefined) page.edit();
   else if (json !== undefined) await page.showAddress();
   follow(`/stream${path}`, {
@@ -165,7 +169,7 @@ class WorldPage {
     this.#content.className = "content";
     this.#turn = this.#turn.then(() => {
       if (this.world !== undefined) return;
-      const view = missingView(this.path, deleted);
+      const view = missingView(this.name, { deleted, edit: () => this.edit() });
       this.#content.replaceChildren(view);
       trashNotice(this.name, this.signal).then((notice) => {
         if (notice !== undefined) view.querySelector("h2")?.after(notice);
@@ -179,6 +183,13 @@ class WorldPage {
     this.#drawHead();
     if (this.#pane !== undefined) return this.showVersion(undefined);
     return this.#draw(this.#earlier ?? this.world);
+  }
+
+  /** Shows the source at a line, and marks the line. */
+  async showLine(line) {
+    if (line === undefined || this.world?.text === undefined) return;
+    if (!this.#source && hasSource(kindOf(this.world))) await this.toggleSource();
+    this.#viewer?.showLine?.(line);
   }
 
   /** Opens the editor in place of the content. */

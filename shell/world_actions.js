@@ -9,6 +9,7 @@ import { allowed, ifAllowed, needs, reason } from "./permissions.js";
 import { pathOf } from "./place.js";
 import { authorization } from "./session.js";
 import { openShaped } from "./shaped.js";
+import { isTyping } from "./typing.js";
 import { download, remove } from "./world_commands.js";
 
 /** Draws the buttons. `source`: whether the source can be shown; `pressed`: whether it is shown. */
@@ -69,7 +70,7 @@ function rawLink(page) {
 /** `e` opens the editor, until the view ends. */
 export function addKeys(page) {
   document.addEventListener("keydown", (event) => {
-    if (event.target.closest?.("input, textarea, select, dialog")) return;
+    if (isTyping(event.target)) return;
     if (event.key !== "e" || event.ctrlKey || event.metaKey || event.altKey) return;
     event.preventDefault();
     ifAllowed(page.path, "PUT", () => page.edit());

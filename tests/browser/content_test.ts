@@ -50,7 +50,7 @@ Deno.test("the shell shows the content of worlds", async (t) => {
       await open("/home/page.md");
       const main = page.locator(".prose-page");
       await main.locator("h1", { hasText: "Title" }).waitFor();
-      assertEquals(await main.locator(".alert.note em strong").textContent(), "with");
+      assertEquals(await main.locator(".alert-note em strong").textContent(), "with");
       assertEquals(await main.locator(".task input:checked").count(), 1);
       assertEquals(await main.locator("td.right").textContent(), "2");
       assertEquals(await main.locator("sup a").getAttribute("href"), "#fn-1");

@@ -85,8 +85,9 @@ Deno.test("changedSpan() returns the span between the common beginning and end",
 
 Deno.test("rank() puts names that begin with the query first", () => {
   const names = ["home/a/planet", "home/plan", "var/log/x", "home/explain", "home/p/l/a/n"];
-  assertEquals(rank(names, "plan").slice(0, 2), ["home/plan", "home/a/planet"]);
-  assertEquals(rank(names, "zzz"), []);
+  assertEquals(rank(names, "plan", 2), ["home/plan", "home/a/planet"]);
+  assertEquals(rank(names, "zzz", 2), []);
+  assertEquals(rank(names, "/hme/plan", 2), [], "a path must occur as it is typed");
 });
 
 Deno.test("hexDump() shows offset, bytes and characters", () => {

@@ -22,12 +22,14 @@ Deno.test("the shell violates no rule of axe-core", async (t) => {
     await server.put("/home/hello", "<h1>hi</h1>", { "x-meta-author": "ada" });
     await server.put(
       "/home/plan.md",
-      "# A\n\n- [x] b\n\n|a|b|\n|-|-|\n|1|2|\n\n`c` [d](https://e)\n",
+      "# A\n\n- [x] b\n\n|a|b|\n|-|-|\n|1|2|\n\n`c` [d](https://e)[^1]\n\n> [!TIP]\n> f\n\n[^1]: g\n",
     );
     await server.put("/home/data.json", '{"a":[1,"b",null,true]}');
     await server.put("/home/table.csv", "a,b\n1,2\n");
     await server.put("/home/code.ts", "// c\nconst a = 'b' + 1;\n");
     await server.put("/home/bytes.bin", new Uint8Array([0, 255, 128]));
+    await server.put("/home/old.txt", new Uint8Array([0x67, 0x72, 0xfc, 0x6e]));
+    await server.put("/home/empty.txt", "");
     await server.put("/home/past.txt", "one line\n");
     await server.put("/home/past.txt", "another line\n");
     await server.put("/home/gone.txt", "x");
@@ -47,6 +49,8 @@ Deno.test("the shell violates no rule of axe-core", async (t) => {
       "/home/table.csv": "verified",
       "/home/code.ts": "verified",
       "/home/bytes.bin": "verified",
+      "/home/old.txt": "This text is not UTF-8",
+      "/home/empty.txt": "This world is empty",
       "/home/nothing": "Nothing is here yet",
       "/lib/example": "verified",
       "/boot/env": "Stored in this tab only",

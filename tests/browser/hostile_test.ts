@@ -234,14 +234,32 @@ Deno.test("hostile content of a world stays in its frame", async (t) => {
           { "x-meta-author": evil },
         );
         await server.put("/home/evil.json", JSON.stringify({ [evil]: evil, __proto__: { x: 1 } }));
+        await server.put(
+          "/home/evil2.md",
+          [
+            `> [!NOTE]\n> ${evil}\n`,
+            `x[^1] ![${evil}](data:text/html,x "${"onerror"}") <b onclick=hit=1>\n`,
+            `[^1]: ${evil} [a](JaVaScRiPt:hit=1)\n`,
+            `<iframe src=javascript:hit=1>\n\n# notes\n\n# main\n`,
+            "```js\n" + evil + "\n```\n",
+          ].join("\n"),
+        );
+        await server.put("/home/evil.js", `// ${evil}\nconst a = "${evil}";\n`);
+        await server.put(
+          "/home/evil.txt",
+          Uint8Array.from(`\u00e9\u00e8 ${evil}`, (char) => char.charCodeAt(0)),
+        );
         await server.put("/home/evil.csv", `${evil},b\n"${evil.replaceAll('"', '""')}",2\n`);
-        for (const path of [encodeURI(name), "/home/evil.json", "/home/evil.csv", "/home/"]) {
+        const evils = ["evil2.md", "evil.json", "evil.js", "evil.txt", "evil.csv", ""];
+        for (const path of [encodeURI(name), ...evils.map((item) => `/home/${item}`)]) {
           const { page, messages } = await openPage(browser);
           await page.goto(server.url + path);
           await page.getByText("onerror").first().waitFor();
           await page.waitForTimeout(150);
           assertEquals(await page.evaluate("globalThis.hit"), undefined, path);
-          assertEquals(await page.locator("main img, main script").count(), 0, path);
+          const forbidden = "main img, main script, main iframe, [onclick], [onerror]";
+          assertEquals(await page.locator(forbidden).count(), 0, path);
+          assertEquals(await page.locator("#main, #notes").count(), 2, path);
           assertEquals(
             await page.locator("a[href^='javascript'], a[href^='data']").count(),
             0,

@@ -3,7 +3,7 @@
 import { parseJson, readListing, readPlugins, requestAnswer } from "./answers.js";
 import { send } from "./api.js";
 import { h } from "./dom.js";
-import { count, size } from "./format.js";
+import { count, indented, size } from "./format.js";
 import { pathOf } from "./place.js";
 import { findPlugin, showLog, showPluginRoute } from "./server_pages.js";
 import { healthTags } from "./plugins_part.js";

@@ -70,7 +70,7 @@ Deno.test("the search finds names, text and new names with the keyboard only", a
       assertStrictEquals(await text.getByText("/usr/").count(), 0);
       await shoot(page, "finder");
       await page.keyboard.press("Escape");
-      assertStrictEquals(await page.locator("dialog").count(), 0);
+      await page.locator("dialog").waitFor({ state: "detached" });
       assertEquals(messages, []);
       await page.context().close();
     });
@@ -185,6 +185,7 @@ Deno.test("? lists the keys, and no key acts while the user types", async () => 
     await page.keyboard.press("/");
     assertStrictEquals(await page.locator("dialog").count(), 1);
     await page.keyboard.press("Escape");
+    await page.locator("dialog").waitFor({ state: "detached" });
     await page.keyboard.press("e");
     const editor = page.getByRole("textbox").first();
     await editor.waitFor();

@@ -48,7 +48,7 @@ const STEPS: readonly { title: string; run(context: StepContext): Promise<void> 
       for (const text of [hash, `(${bytes.length} bytes)`, "T3", "ada"]) {
         await banner.getByText(text).waitFor();
       }
-      await page.getByRole("heading", { name: "A plan", exact: true }).waitFor();
+      await page.getByRole("heading", { name: /^A plan/ }).waitFor();
       assertEquals(new URL(page.url()).search, "?at=1");
       await page.reload();
       await banner.waitFor();
@@ -134,7 +134,7 @@ const STEPS: readonly { title: string; run(context: StepContext): Promise<void> 
       await page.goto(`${server.url}/${PLAN}?at=1`);
       await page.getByRole("button", { name: "Restore", exact: true }).click();
       await page.getByText("version 3", { exact: true }).waitFor();
-      await page.getByRole("heading", { name: "A plan", exact: true }).waitFor();
+      await page.getByRole("heading", { name: /^A plan/ }).waitFor();
       await page.getByRole("button", { name: "Undo" }).click();
       await page.getByText("version 4", { exact: true }).waitFor();
       await page.getByRole("heading", { name: "A better plan" }).waitFor();

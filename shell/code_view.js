@@ -23,18 +23,22 @@ export function codeView() {
   const node = h("div", {}, code, rest);
   let before;
   let isWhole = false;
+  let latest;
+
+  function showAll() {
+    isWhole = true;
+    update(latest);
+  }
 
   function update(world) {
+    latest = world;
     const whole = world.text ?? "";
     const after = isWhole ? whole : firstLines(whole, PART);
     rest.hidden = after.length === whole.length;
     if (!rest.hidden) {
       rest.replaceChildren(
         `The first ${size(after.length)} of ${size(whole.length)} are shown. `,
-        button("Show all", () => {
-          isWhole = true;
-          update(world);
-        }),
+        button("Show all", showAll),
       );
     }
     const prose = PROSE.has(world.ext);
@@ -69,7 +73,11 @@ export function codeView() {
 
   /** Scrolls to a line and marks it. */
   function showLine(line) {
-    const range = rangeOfLine(text, line);
+    let range = rangeOfLine(text, line);
+    if (range === undefined && !rest.hidden) {
+      showAll();
+      range = rangeOfLine(text, line);
+    }
     if (range === undefined) return;
     if ("highlights" in CSS) CSS.highlights.set("at-line", new Highlight(range));
     const { top } = range.getBoundingClientRect();

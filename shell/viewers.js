@@ -107,7 +107,12 @@ export function makeViewer(kind, { onLink }) {
     );
   }
 
-  return { node, update };
+  /** Scrolls to a line and marks it, if the viewer shows lines. */
+  function showLine(line) {
+    inner?.showLine?.(line);
+  }
+
+  return { node, update, showLine };
 }
 
 function makeInner(kind, onLink) {

@@ -189,7 +189,7 @@ class WorldPage {
   async showLine(line) {
     if (line === undefined || this.world?.text === undefined) return;
     if (!this.#source && hasSource(kindOf(this.world))) await this.toggleSource();
-    this.#viewer?.showLine?.(line);
+    this.#viewer?.showLine(line);
   }
 
   /** Opens the editor in place of the content. */

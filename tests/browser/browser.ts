@@ -72,3 +72,17 @@ export async function within(ms: number, steps: () => Promise<void>): Promise<vo
     throw new Error(`The steps took ${Math.round(took)} ms; at most ${ms} ms are allowed`);
   }
 }
+
+/**
+ * Waits until an expression is true in the page. The page's policy forbids what `waitForFunction` does
+ * from the second attempt on.
+ *
+ * @throws after 15 s
+ */
+export async function untilTrue(page: Page, expression: string): Promise<void> {
+  for (let left = 300; left > 0; left--) {
+    if (await page.evaluate(`Boolean(${expression})`)) return;
+    await page.waitForTimeout(50);
+  }
+  throw new Error(`Cannot continue: the page never had ${expression}`);
+}

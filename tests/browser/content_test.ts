@@ -1,7 +1,7 @@
 /** The viewers of the shell in a browser: what they show, by mouse and by keyboard. */
 
 import { assert, assertEquals } from "../support/assert.ts";
-import { openPage, startBrowser, within } from "./browser.ts";
+import { openPage, startBrowser, untilTrue, within } from "./browser.ts";
 import { startBrowserServer } from "./browser_server.ts";
 
 const MARKDOWN = `Title
@@ -56,20 +56,21 @@ Deno.test("the shell shows the content of worlds", async (t) => {
       assertEquals(await main.locator("sup a").getAttribute("href"), "#fn-1");
       const url = main.locator("a", { hasText: "example.invalid" });
       assertEquals(await url.getAttribute("href"), "http://example.invalid/a_(b)");
-      await page.waitForFunction(
+      await untilTrue(
+        page,
         "CSS.highlights.get('keyword')?.size > 0 && CSS.highlights.get('comment')?.size > 0",
       );
       await main.getByText("to the part").click();
       assertEquals(await page.evaluate("location.hash"), "#part-two");
       assertEquals(await page.evaluate("document.activeElement.id"), "text-part-two");
       await page.reload();
-      await page.waitForFunction("document.activeElement?.id === 'text-part-two'");
+      await untilTrue(page, "document.activeElement?.id === 'text-part-two'");
     });
 
     await step("source is coloured, also in a language whose grammar loads later", async () => {
       await server.put("/home/query.sql", "select 1 -- one\n");
       await open("/home/query.sql");
-      await page.waitForFunction("CSS.highlights.get('keyword')?.size > 0");
+      await untilTrue(page, "CSS.highlights.get('keyword')?.size > 0");
     });
 
     await step("JSON can be searched, expanded and collapsed", async () => {
@@ -160,7 +161,7 @@ Deno.test("the shell shows the content of worlds", async (t) => {
       await page.frameLocator(".stage iframe").getByText("here").click();
       await page.locator(".link-bar code", { hasText: `${server.url}/home/page.md` }).waitFor();
       assertEquals(await page.evaluate("location.pathname"), "/home/links.html");
-      await page.waitForFunction("document.activeElement.classList.contains('link-bar')");
+      await untilTrue(page, "document.activeElement.classList.contains('link-bar')");
       await page.keyboard.press("Tab");
       await page.keyboard.press("Enter");
       await page.locator(".prose-page h1").waitFor();

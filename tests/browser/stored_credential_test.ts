@@ -6,7 +6,7 @@
 
 import { assert, assertEquals } from "../support/assert.ts";
 import { SCRIPTED } from "../plugins/shaper.ts";
-import { type OpenedPage, openPage, startBrowser } from "./browser.ts";
+import { type OpenedPage, openPage, startBrowser, untilTrue } from "./browser.ts";
 import { startBrowserServer } from "./browser_server.ts";
 
 const SEMANTIC = new URL("../../plugins/semantic.ts", import.meta.url);
@@ -117,7 +117,7 @@ Deno.test("the credential that is kept on the computer", async (t) => {
   const found = async ({ page }: OpenedPage, path: string) => {
     const endless = path.startsWith("/stream/") || path === "/reads/slow";
     const response = await page.goto(url + path, { waitUntil: endless ? "commit" : "load" });
-    if (path === "/reads/slow") await page.waitForFunction("globalThis.found");
+    if (path === "/reads/slow") await untilTrue(page, "globalThis.found");
     const values = await page.evaluate("globalThis.found && [...globalThis.found]");
     return { values: values as string[] | undefined, response };
   };
@@ -195,7 +195,7 @@ Deno.test("the credential that is kept on the computer", async (t) => {
       const opening = page.context().waitForEvent("page");
       await page.evaluate("void open('/reads/page')");
       const popup = await opening;
-      await popup.waitForFunction("globalThis.found?.length >= 5");
+      await untilTrue(popup, "globalThis.found?.length >= 5");
       const values = await popup.evaluate("found");
       assert(!JSON.stringify(values).includes(server.approve), JSON.stringify(values));
       await popup.close();

@@ -29,6 +29,8 @@ const BREAK = /^<br\s*\/?>$/i;
 const TASK = /^\[([ xX])\](?:\s+|$)/;
 const ALERT = /^\[!(NOTE|TIP|IMPORTANT|WARNING|CAUTION)\][ \t]*(?:\n|$)/i;
 const URL_TEXT = /(?<![\p{L}\p{N}_/])(?:https?:\/\/|www\.)[^\s<]{1,2000}/giu;
+const MAIL_TEXT =
+  /(?<![\p{L}\p{N}.+_\/@-])[a-z0-9.+_-]{1,64}@(?:[a-z0-9_-]{1,63}\.){1,8}[a-z0-9_-]{0,62}[a-z0-9](?![\p{L}\p{N}_@-])/giu;
 
 const parser = {
   core: new ParserCore(),
@@ -235,6 +237,18 @@ function linkUrls(text) {
     const href = /^www\./i.test(url) ? `http://${url}` : url;
     out.push({ tag: "a", href, in: [url] });
     from = index + url.length;
+  }
+  if (from < text.length) out.push(text.slice(from));
+  return out.flatMap((part) => typeof part === "string" ? linkMails(part) : [part]);
+}
+
+function linkMails(text) {
+  const out = [];
+  let from = 0;
+  for (const { 0: mail, index } of text.matchAll(MAIL_TEXT)) {
+    if (index > from) out.push(text.slice(from, index));
+    out.push({ tag: "a", href: `mailto:${mail}`, in: [mail] });
+    from = index + mail.length;
   }
   if (from < text.length) out.push(text.slice(from));
   return out;

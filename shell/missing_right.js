@@ -22,6 +22,17 @@ export function missingRight(caller, path, method) {
   return `${verbOf(path, method)} needs ${neededFor(path, method)}; ${describeAuthority(caller)}`;
 }
 
+/** Why the caller may not restore a deleted world; undefined if it may. The server decides it again. */
+export function restoreRefusal(caller, name) {
+  const { tier, prefix, mode } = caller;
+  const may = prefix === undefined
+    ? tier === "T3"
+    : mode?.includes("d") && `/${name}/`.startsWith(prefix.endsWith("/") ? prefix : `${prefix}/`);
+  if (may) return undefined;
+  const needed = "T3, or a capability with mode rwd for this path";
+  return `Restoring needs ${needed}; ${describeAuthority(caller)}`;
+}
+
 /** What the caller has: the end of a sentence. */
 export function describeAuthority({ rejected, prefix, mode, tier, by }) {
   if (rejected !== undefined) return "the server does not accept this sign-in";

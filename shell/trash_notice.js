@@ -1,9 +1,12 @@
 /** Offers a deleted world on the page of its path. */
 
 import { readTrash, requestAnswer } from "./answers.js";
+import { knownCaller } from "./caller.js";
+import { note, signInAction } from "./chrome.js";
 import { button, h } from "./dom.js";
 import { ago } from "./format.js";
 import { restoreAll } from "./manage.js";
+import { restoreRefusal } from "./missing_right.js";
 import { parentOf, pathOf } from "./place.js";
 
 /**
@@ -17,13 +20,16 @@ export async function trashNotice(name, signal) {
   const entries = await requestAnswer(list, readTrash, { signal }).catch(() => []);
   const found = entries.find((entry) => entry.name === name);
   if (found === undefined) return undefined;
+  const refusal = restoreRefusal(await knownCaller(), name);
+  const onRestore = () =>
+    refusal === undefined ? restoreAll([found]) : note(refusal, { action: signInAction() });
   const when = ago(found.deleted_at ?? "");
   return h(
     "p",
     { class: "trash-notice" },
     `Version ${found.version} is in the trash, deleted by ${found.by}`,
     h("time", { datetime: found.deleted_at, title: found.deleted_at }, when),
-    button("Restore", () => restoreAll([found])),
+    button("Restore", onRestore, { "aria-disabled": refusal && "true", title: refusal }),
     h("a", { class: "button", href: list }, "Trash"),
   );
 }

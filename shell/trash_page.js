@@ -17,7 +17,7 @@ import {
 import { button, h } from "./dom.js";
 import { ago, count, duration } from "./format.js";
 import { menuButton } from "./menu.js";
-import { describeAuthority } from "./missing_right.js";
+import { describeAuthority, restoreRefusal } from "./missing_right.js";
 import { NAMESPACES, pathOf } from "./place.js";
 import { Selection } from "./select.js";
 import { runAll, showFailures } from "./targets.js";
@@ -44,18 +44,6 @@ export async function showTrash(main, { name }, { signal }) {
   const page = new TrashPage(below, caller, signal);
   main.replaceChildren(page.node);
   page.add(entries, next);
-}
-
-/**
- * Whether the caller may restore a world. The server decides it again.
- *
- * @param {import("./caller.js").Caller} caller
- * @param {string} name
- */
-export function canRestore({ tier, prefix, mode }, name) {
-  if (prefix === undefined) return tier === "T3";
-  return mode?.includes("d") === true &&
-    `/${name}/`.startsWith(prefix.endsWith("/") ? prefix : `${prefix}/`);
 }
 
 /** Reads a page of the list, and where the next one is. */
@@ -157,12 +145,7 @@ class TrashPage {
 
   #row(entry) {
     const key = keyOf(entry);
-    const may = canRestore(this.caller, entry.name);
-    const refusal = may
-      ? undefined
-      : `Restoring needs T3, or a capability with mode rwd for this path; ${
-        describeAuthority(this.caller)
-      }`;
+    const refusal = restoreRefusal(this.caller, entry.name);
     const pick = (event) => {
       if (event.shiftKey) this.#selection.extend(key, this.#keys());
       else this.#selection.toggle(key);

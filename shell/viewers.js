@@ -39,21 +39,23 @@ export function hasSource(kind) {
 /**
  * Creates a viewer: its `node`, and `update(world)` for each new version. A world without bytes is shown
  * as empty. Above text that is not UTF-8, and above bytes, the user can choose the encoding.
+ *
+ * @param {string} kind
+ * @param {{ onLink: (url: string) => void, choice: { encoding?: string } }} options `choice`: what the
+ * user chose, which other viewers of the same world use, too
  */
-export function makeViewer(kind, { onLink }) {
+export function makeViewer(kind, { onLink, choice }) {
   const bar = h("div", { class: "view-bar", hidden: true });
   const select = h("select", {
     "aria-label": "Encoding",
     on: {
       change() {
-        chosen = select.value;
+        choice.encoding = select.value;
         show();
       },
     },
   });
   const node = h("div", { class: "viewer" });
-  /** The encoding that the user chose. */
-  let chosen;
   let world;
   let shown;
   let inner;
@@ -70,7 +72,7 @@ export function makeViewer(kind, { onLink }) {
       return;
     }
     const { bytes, encoding = BYTES, guesses = [] } = world;
-    const used = bytes === undefined ? encoding : chosen ?? encoding;
+    const used = bytes === undefined ? encoding : choice.encoding ?? encoding;
     const text = bytes === undefined || used === encoding
       ? world.text
       : used === BYTES

@@ -32,6 +32,9 @@ import { addKeys, drawActions } from "./world_actions.js";
 /** Delay of the panel, so that several changes cause one update. */
 const PANEL_DELAY_MS = 150;
 
+/** Time in which the focus of a click reaches the frame of the content. */
+const FOCUS_MS = 300;
+
 /** The world for the viewers, from the server's JSON. */
 function toWorld(name, { stage_html, version, ext, updated_at, binary, len, state }) {
   const text = binary ? undefined : stage_html;
@@ -86,6 +89,10 @@ class WorldPage {
   #viewer;
   #kind = "";
   #source = false;
+  /** The kind of the content that is shown, as which text that is not UTF-8 is decoded. */
+  #natural = "";
+  /** What the user chose about the content, for each viewer. */
+  #choice = {};
   /** The editor, while it is open. */
   #editor;
   #isOpening = false;
@@ -291,9 +298,16 @@ class WorldPage {
       ? await withEncodedText(latest)
       : latest;
     const natural = kindOf(world);
+    if (natural !== this.#natural) {
+      this.#natural = natural;
+      if (world !== latest) this.#drawHead();
+    }
     const kind = this.#source && hasSource(natural) ? "code" : natural;
     if (kind !== this.#kind || this.#viewer === undefined) {
-      this.#viewer = makeViewer(kind, { onLink: (url) => this.#showLink(url) });
+      this.#viewer = makeViewer(kind, {
+        onLink: (url) => this.#showLink(url),
+        choice: this.#choice,
+      });
       if (this.signal.aborted) return;
       this.#kind = kind;
       this.#content.className = `content ${kind}-content`;
@@ -315,7 +329,7 @@ class WorldPage {
         : h("a", { href: `${this.path}/` }, `also a collection of ${this.#children}`),
     );
     drawActions(this, this.#actions, {
-      source: hasSource(kindOf(this.world)),
+      source: hasSource(kindOf(this.world)) || hasSource(this.#natural),
       pressed: this.#source,
     });
   }
@@ -341,7 +355,12 @@ class WorldPage {
   #showLink(url) {
     this.showBar("Open this link?", ...linkParts(url, () => this.#bar.hidden = true));
     // Not the link itself, because content can follow its own links while the user types.
-    if (document.activeElement?.tagName === "IFRAME") this.#bar.focus();
+    const takeFocus = () => {
+      if (!this.#bar.hidden && document.activeElement?.tagName === "IFRAME") this.#bar.focus();
+    };
+    takeFocus();
+    // The focus can reach the frame, which is in a process of its own, after the message.
+    setTimeout(takeFocus, FOCUS_MS);
   }
 
   /** Shows a bar above the content. */

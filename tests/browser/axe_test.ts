@@ -40,6 +40,11 @@ Deno.test("the shell violates no rule of axe-core", async (t) => {
     await server.put("/home/sub/x", "x");
     await server.put("/home/sub", "x");
     await server.put("/lib/example", "export const routes = ['/example'];\n");
+    await server.put(
+      "/lib/lamp?ext=ts",
+      "export const routes = ['/dev/lamp'];\nexport default { fetch: () => Response.json({ watts: 7 }) };\n",
+    );
+    await server.put("/lib/lamp/state", "active");
     const pages: Record<string, string> = {
       "/": "Server",
       "/home/": "plan.md",
@@ -59,11 +64,24 @@ Deno.test("the shell violates no rule of axe-core", async (t) => {
       "/home/gone.txt": "is in the trash",
       "/proc/trash/": "/home/gone.txt",
       "/bin": "/auth/mint",
+      "/dev/": "lamp",
+      "/dev/lamp": "watts",
+      "/lib/lamp": "verified",
+      "/proc/log/": "Changes below",
+      "/proc/search/home/?q=line": "another line",
+      "/proc/search/home/?q=nowhere": "Nothing found",
+      "/usr/share/doc/shell.md": "The browser interface",
     };
-    // Each colour scheme and each width once, because colours do not depend on the width.
-    for (const [colorScheme, width] of [["light", 390], ["dark", 1440]] as const) {
+    for (
+      const [colorScheme, width] of [
+        ["light", 390],
+        ["dark", 390],
+        ["light", 1440],
+        ["dark", 1440],
+      ] as const
+    ) {
       await t.step(`on any page in ${colorScheme} mode, ${width} px wide`, async () => {
-        const { page } = await openPage(browser, {
+        const { page, messages } = await openPage(browser, {
           colorScheme,
           viewport: { width, height: 900 },
           reducedMotion: "reduce",
@@ -105,8 +123,8 @@ Deno.test("the shell violates no rule of axe-core", async (t) => {
         await page.getByRole("dialog").waitFor();
         violations.push(...await check(page, "the question about unsaved text"));
         await page.keyboard.press("Escape");
-        await server.put("/home/plan.md", `# Theirs, ${colorScheme}\n`);
-        await page.getByRole("button", { name: "Compare" }).click();
+        await server.put("/home/plan.md", `# Theirs, ${colorScheme} ${width}\n`);
+        await page.locator(".editor").getByRole("button", { name: "Compare", exact: true }).click();
         await page.locator(".conflict").waitFor();
         violations.push(...await check(page, "the editor with another version"));
         await page.getByRole("button", { name: "Cancel" }).click();
@@ -115,6 +133,19 @@ Deno.test("the shell violates no rule of axe-core", async (t) => {
         await page.keyboard.press("/");
         await page.getByRole("option").first().waitFor();
         violations.push(...await check(page, "the search"));
+        await page.keyboard.type("no such name");
+        await page.getByText("Nothing found").waitFor();
+        violations.push(...await check(page, "the search without a result"));
+        await page.keyboard.press("Escape");
+        await page.getByRole("listbox").waitFor({ state: "hidden" });
+        await page.keyboard.press("?");
+        await page.getByRole("dialog", { name: "Keys" }).waitFor();
+        violations.push(...await check(page, "the keys"));
+        await page.keyboard.press("Escape");
+        await page.getByRole("dialog").waitFor({ state: "detached" });
+        await page.keyboard.press("f");
+        await page.locator(".full-bar").waitFor();
+        violations.push(...await check(page, "the full window"));
         await page.keyboard.press("Escape");
         await page.getByRole("button", { name: "Sign in" }).click();
         await page.getByLabel("Token or password").fill(server.approve);
@@ -132,6 +163,7 @@ Deno.test("the shell violates no rule of axe-core", async (t) => {
         await page.getByLabel("Keep me signed in on this computer").check();
         violations.push(...await check(page, "the sign-in"));
         assertEquals(violations, []);
+        assertEquals(messages.filter((line) => !/40[14]|inline script/.test(line)), []);
         await page.context().close();
       });
     }

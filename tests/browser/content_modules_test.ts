@@ -86,6 +86,18 @@ Deno.test("parseMarkdown() parses tables, URLs, footnotes and alerts (GFM)", () 
       ".",
     ],
   }]);
+  assertEquals(nodes("ask a.b+c@x-y.org, `d@e.f`, @g, h@i or <j@k.l>."), [{
+    tag: "p",
+    in: [
+      "ask ",
+      { tag: "a", href: "mailto:a.b+c@x-y.org", in: ["a.b+c@x-y.org"] },
+      ", ",
+      { tag: "code", in: ["d@e.f"] },
+      ", @g, h@i or ",
+      { tag: "a", href: "mailto:j@k.l", in: ["j@k.l"] },
+      ".",
+    ],
+  }]);
   const [paragraph, notes] = nodes("a[^x]\n\n[^x]: note *b*\n") as { in: unknown[] }[];
   assertEquals(paragraph?.in, ["a", {
     tag: "sup",
@@ -143,6 +155,8 @@ Deno.test("parseMarkdown() takes little time for each part of a text that is mad
     "# a\n",
     "```\n",
     "www.a ",
+    "a@",
+    "a.a@b.",
   );
   for (const piece of pieces) {
     const text = piece.repeat(Math.ceil(100_000 / piece.length));

@@ -142,6 +142,13 @@ Deno.test("the shell shows the content of worlds", async (t) => {
       await server.put("/home/old.csv", Uint8Array.of(0x61, 0x3b, 0xe9, 0x0a, 0x31, 0x3b, 0x32));
       await open("/home/old.csv");
       await page.locator("th", { hasText: "\u00e9" }).waitFor();
+      await page.getByLabel("Encoding").selectOption("windows-1251");
+      await page.locator("th", { hasText: "\u0439" }).waitFor();
+      await page.getByRole("button", { name: "Source" }).click();
+      await page.locator(".code .text", { hasText: "a;\u0439" }).waitFor();
+      assertEquals(await page.getByLabel("Encoding").inputValue(), "windows-1251");
+      await page.getByRole("button", { name: "Source" }).click();
+      await page.locator("th", { hasText: "\u0439" }).waitFor();
     });
 
     await step("an empty world is shown as empty", async () => {

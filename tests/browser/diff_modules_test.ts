@@ -2,7 +2,7 @@
 
 import { assert, assertEquals } from "../support/assert.ts";
 import { countChanges, diffRows } from "../../shell/diff_rows.js";
-import { canRestore } from "../../shell/trash_page.js";
+import { restoreRefusal } from "../../shell/missing_right.js";
 import { markWords, similarity } from "../../shell/word_diff.js";
 import { createUnifiedDiff } from "../../lib/world/edit/create_diff.ts";
 
@@ -93,11 +93,13 @@ Deno.test("markWords() marks whole words, and its spans are the whole line", () 
   assertEquals(similarity("one two", "three"), 0);
 });
 
-Deno.test("canRestore() knows T3, and capabilities of mode rwd by whole segments", () => {
-  assertEquals(canRestore({ tier: "T3" }, "etc/x"), true);
-  assertEquals(canRestore({ tier: "T2" }, "home/x"), false);
+Deno.test("restoreRefusal() accepts T3, and capabilities of mode rwd by whole segments", () => {
+  const may = (caller: Parameters<typeof restoreRefusal>[0], name: string) =>
+    restoreRefusal(caller, name) === undefined;
+  assertEquals(may({ tier: "T3" }, "etc/x"), true);
+  assertEquals(may({ tier: "T2" }, "home/x"), false);
   const caller = { tier: "T2", prefix: "/home/team", mode: "rwd" };
-  assertEquals(canRestore(caller, "home/team/x"), true);
-  assertEquals(canRestore(caller, "home/teams/x"), false);
-  assertEquals(canRestore({ ...caller, mode: "rw" }, "home/team/x"), false);
+  assertEquals(may(caller, "home/team/x"), true);
+  assertEquals(may(caller, "home/teams/x"), false);
+  assertEquals(may({ ...caller, mode: "rw" }, "home/team/x"), false);
 });

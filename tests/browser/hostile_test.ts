@@ -4,7 +4,7 @@
  */
 
 import { assert, assertEquals, assertRejects } from "../support/assert.ts";
-import { openPage, startBrowser } from "./browser.ts";
+import { openPage, type Page, startBrowser } from "./browser.ts";
 import { startBrowserServer } from "./browser_server.ts";
 
 /** Each attempt returns what it could access. All must fail. */
@@ -272,6 +272,44 @@ Deno.test("hostile content of a world stays in its frame", async (t) => {
       },
     );
 
+    await t.step("is text in the search, the log, comparisons and the preview", async () => {
+      const evil = `<img src=x onerror="globalThis.hit=1"><script>globalThis.hit=1</script>`;
+      for (const version of ["one", "two"]) {
+        await server.put("/home/evil3.md", `${evil} ${version}\n`, { "x-meta-author": evil });
+      }
+      for (
+        const path of [
+          "/proc/search/home/?q=onerror",
+          `/proc/search/home/?q=${encodeURIComponent("<img src=x onerror")}`,
+          "/home/evil3.md?compare=1..2",
+          "/home/evil3.md?at=1",
+          "/proc/log/home/",
+        ]
+      ) {
+        const { page, messages } = await openPage(browser);
+        await page.goto(server.url + path);
+        await page.getByText(path.includes("/log/") ? "evil3" : "onerror").first().waitFor();
+        assertEquals(await hits(page), [undefined, 0], path);
+        assertEquals(messages, [], path);
+        await page.context().close();
+      }
+      const { page, messages } = await openPage(browser);
+      await page.goto(`${server.url}/home/evil3.md`);
+      await page.getByText("version 2", { exact: true }).waitFor();
+      await page.keyboard.press("/");
+      await page.keyboard.type("onerror");
+      await page.getByRole("option").filter({ hasText: "onerror" }).first().waitFor();
+      assertEquals(await hits(page), [undefined, 0], "the search");
+      await page.keyboard.press("Escape");
+      await page.getByRole("listbox").waitFor({ state: "hidden" });
+      await page.keyboard.press("e");
+      await page.locator(".preview").getByText("onerror").first().waitFor();
+      assertEquals(await hits(page), [undefined, 0], "the preview");
+      assertEquals(messages, []);
+      assertEquals(visits, []);
+      await page.context().close();
+    });
+
     await t.step("runs the script of an SVG only inside the frame", async () => {
       await server.put(
         "/home/evil.svg",
@@ -309,3 +347,9 @@ Deno.test("hostile content of a world stays in its frame", async (t) => {
     await server.stop();
   }
 });
+
+/** Whether a script of the content ran, and how many of its elements are in the page. */
+async function hits(page: Page): Promise<unknown[]> {
+  const forbidden = "main img, main script, main iframe, dialog img, dialog script, [onerror]";
+  return [await page.evaluate("globalThis.hit"), await page.locator(forbidden).count()];
+}

@@ -142,6 +142,33 @@ Deno.test("the shell offers what the caller may do, and says why not the rest", 
       await page.context().close();
     });
 
+    await t.step("to restore a deleted world: T3, or mode rwd for its path", async () => {
+      await server.put("/home/a/gone.txt", "x");
+      await fetch(`${url}/home/a/gone.txt`, {
+        method: "DELETE",
+        headers: { authorization: `Bearer ${server.approve}` },
+      }).then((response) => response.body?.cancel());
+      const { page, messages } = await openPage(browser);
+      await page.goto(`${url}/home/a/gone.txt`);
+      await expectButtons(page, { Restore: false });
+      await page.getByRole("button", { name: "Restore" }).press("Enter");
+      await page.getByText("Restoring needs T3, or a capability with mode rwd").waitFor();
+      for (
+        const [token, Restore] of [
+          ["write-in-tests", false],
+          [await mint("prefix=/home/a&mode=rwd"), true],
+          [server.approve, true],
+        ] as const
+      ) {
+        await signIn(page, token);
+        await expectButtons(page, { Restore });
+      }
+      await page.getByRole("button", { name: "Restore" }).press("Enter");
+      await page.getByText("version 2", { exact: true }).waitFor();
+      assertEquals(messages.filter(isOther), []);
+      await page.context().close();
+    });
+
     await t.step("with the keyboard: the reason, and a way to sign in", async () => {
       const { page, messages } = await openPage(browser);
       await page.goto(`${url}/home/a/x.txt`);

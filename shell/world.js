@@ -33,7 +33,7 @@ import { addKeys, drawActions } from "./world_actions.js";
 const PANEL_DELAY_MS = 150;
 
 /** Time in which the focus of a click reaches the frame of the content. */
-const FOCUS_MS = 300;
+const FOCUS_MS = 1000;
 
 /** The world for the viewers, from the server's JSON. */
 function toWorld(name, { stage_html, version, ext, updated_at, binary, len, state }) {
@@ -360,7 +360,8 @@ class WorldPage {
     };
     takeFocus();
     // The focus can reach the frame, which is in a process of its own, after the message.
-    setTimeout(takeFocus, FOCUS_MS);
+    const signal = AbortSignal.any([this.signal, AbortSignal.timeout(FOCUS_MS)]);
+    addEventListener("blur", () => setTimeout(takeFocus), { signal });
   }
 
   /** Shows a bar above the content. */

@@ -26,13 +26,13 @@ import {
   StreamLanguage,
   syntaxHighlighting,
 } from "npm:@codemirror/language@6.13.1";
-import { css } from "npm:@codemirror/legacy-modes@6.5.5/mode/css";
-import { javascript, json, typescript } from "npm:@codemirror/legacy-modes@6.5.5/mode/javascript";
-import { python } from "npm:@codemirror/legacy-modes@6.5.5/mode/python";
-import { shell } from "npm:@codemirror/legacy-modes@6.5.5/mode/shell";
-import { toml } from "npm:@codemirror/legacy-modes@6.5.5/mode/toml";
-import { html, xml } from "npm:@codemirror/legacy-modes@6.5.5/mode/xml";
-import { yaml } from "npm:@codemirror/legacy-modes@6.5.5/mode/yaml";
+import { css } from "npm:@codemirror/legacy-modes@6.5.2/mode/css";
+import { javascript, json, typescript } from "npm:@codemirror/legacy-modes@6.5.2/mode/javascript";
+import { python } from "npm:@codemirror/legacy-modes@6.5.2/mode/python";
+import { shell } from "npm:@codemirror/legacy-modes@6.5.2/mode/shell";
+import { toml } from "npm:@codemirror/legacy-modes@6.5.2/mode/toml";
+import { html, xml } from "npm:@codemirror/legacy-modes@6.5.2/mode/xml";
+import { yaml } from "npm:@codemirror/legacy-modes@6.5.2/mode/yaml";
 import { search, searchKeymap } from "npm:@codemirror/search@6.7.2";
 import { Compartment, EditorState } from "npm:@codemirror/state@6.7.6";
 import {

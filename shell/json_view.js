@@ -142,7 +142,7 @@ class Branch {
     if (value.text !== undefined || this.#children.length === 0) {
       const text = value.text ?? (isList ? "[]" : "{}");
       const kind = value.text === undefined ? "" : value.kind;
-      this.node = h("div", { class: "leaf" }, label, h("span", { class: `value ${kind}` }, text));
+      this.node = h("div", { class: "member" }, label, h("span", { class: `value ${kind}` }, text));
       return;
     }
     const { length } = this.#children;

@@ -95,12 +95,24 @@ Deno.test("the shell shows the content of worlds", async (t) => {
     await step("JSON is shown as it is written", async () => {
       await server.put("/home/written.json", '\ufeff{"b":1.0,"a":12345678901234567890,"b":1e2}');
       await open("/home/written.json");
-      await page.locator(".json .leaf").first().waitFor();
-      assertEquals(await page.locator(".json .leaf").allTextContents(), [
+      await page.locator(".json .member").first().waitFor();
+      assertEquals(await page.locator(".json .member").allTextContents(), [
         "b: 1.0",
         "a: 12345678901234567890",
         "b: 1e2",
       ]);
+    });
+
+    await step("members of an object begin in one column", async () => {
+      await server.put("/home/nested.json", '{"a":1,"o":{"x":1},"l":[2]}');
+      await open("/home/nested.json");
+      await page.getByText("Expand all").click();
+      const lefts = JSON.parse(String(
+        await page.evaluate(`JSON.stringify(["a", "o", "l"].map((name) =>
+          [...document.querySelectorAll(".json .key")].find((key) =>
+            key.textContent.replace(/\\W/g, "") === name)?.getBoundingClientRect().left))`),
+      ));
+      assert(lefts.every((left: number) => Math.abs(left - lefts[0]) <= 1), `${lefts}`);
     });
 
     await step("a table can be sorted and filtered by keyboard, and has all columns", async () => {

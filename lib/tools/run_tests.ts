@@ -30,6 +30,7 @@ const LONGEST = ["tests/faults/hostile_", "tests/project/readme_test.ts"];
  * of the runner.
  */
 const SEQUENTIAL = [
+  "tests/browser/",
   "tests/plugin/cell/cell_memory_test.ts",
   "tests/plugin/cell/sql_runner_test.ts",
   "tests/plugins/db_file_test.ts",

@@ -146,7 +146,7 @@ Deno.test("planStages() puts tiers in order, and separates files that cannot run
       "machine,faults: parallel tests/faults/hostile_test.ts,tests/faults/kill_test.ts,tests/http/path_test.ts",
       "machine: sequential tests/plugins/db_file_test.ts",
     ],
-    ["browser: parallel tests/browser/shell_test.ts"],
+    ["browser: sequential tests/browser/shell_test.ts"],
     ["bundle: parallel tests/bundle/suite_test.ts"],
   ]);
 });

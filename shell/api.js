@@ -31,10 +31,8 @@ export async function request(path, init = {}) {
   if (!headers.has("accept")) {
     headers.set("accept", "application/json");
     const isAnonymous = credential === null && !headers.has("authorization");
-    const first = isAnonymous && (init.method ?? "GET") === "GET"
-      ? takeFirstAnswer(path)
-      : undefined;
-    if (first !== undefined) return Response.json(first);
+    const first = isAnonymous ? takeFirstAnswer(init.method ?? "GET", path) : undefined;
+    if (first !== undefined) return first;
   }
   // Exactly this path (RFC 7240): without it, a plugin may answer for a missing path with another
   // world, which would then be shown, and written, under this name.

@@ -41,7 +41,8 @@ const VIEWS = {
 /** Interval at which relative times are updated. */
 const TIMES_MS = 10_000;
 
-let view = new AbortController();
+/** The view that is shown; undefined before the first one, because an abort is slow. @type {AbortController | undefined} */
+let view;
 /** Whether the view has shown its content. */
 let isShown = false;
 
@@ -51,7 +52,7 @@ let isStale = false;
 /** Shows the path of the address bar. */
 async function show() {
   isStale = false;
-  view.abort();
+  view?.abort();
   view = new AbortController();
   isShown = false;
   const { signal } = view;
@@ -78,9 +79,9 @@ function showError(error) {
     return noteError(error);
   }
   if (error.status === 401 || error.status === 403) {
-    const { signal } = view;
+    const signal = view?.signal;
     // Saving asks for a credential, too.
-    const ask = () => !signal.aborted && !isEditing() && signInView(main, error);
+    const ask = () => !signal?.aborted && !isEditing() && signInView(main, error);
     // The credential ended while the page was shown: the page stays, and a dialog asks.
     if (error.status !== 401 || !isShown || !wasAccepted()) ask();
     else refreshCaller().then(({ rejected }) => rejected === undefined && ask());

@@ -6,12 +6,22 @@
 /** @type {Map<string, unknown> | undefined} */
 let answers;
 
-/** Takes the answer to a GET of a path; undefined if the server must be asked. */
-export function takeFirstAnswer(path) {
+/**
+ * Takes the answer to a request; undefined if the server must be asked.
+ *
+ * @param {string} method GET or OPTIONS
+ * @param {string} path
+ * @returns {Response | undefined}
+ */
+export function takeFirstAnswer(method, path) {
   answers ??= readAnswers();
-  const found = answers.get(path);
-  answers.delete(path);
-  return found;
+  const key = method === "GET" ? path : `${method} ${path}`;
+  const found = answers.get(key);
+  answers.delete(key);
+  if (found === undefined) return undefined;
+  return method === "GET"
+    ? Response.json(found)
+    : new Response(null, { headers: { allow: String(found) } });
 }
 
 /** Drops all answers: what they say is no longer new. */

@@ -5,10 +5,11 @@
  */
 
 /**
- * @param {string} name a module of `shell/lazy/` without its ending
- * @returns {string} what `import()` takes
+ * @param {string} name the file without its ending: a module of `shell/lazy/`, or `stage`
+ * @param {string} [file] its name in a page without the template: one of an earlier server
+ * @returns {string} what `import()` or a frame takes
  */
-export function lazyUrl(name) {
+export function lazyUrl(name, file = `${name}.js`) {
   const template = document.getElementById("lazy");
-  return template?.dataset[name] ?? `/usr/lib/shell/${name}.js?raw`;
+  return template?.dataset[name] ?? `/usr/lib/shell/${file}?raw`;
 }

@@ -6,9 +6,9 @@
  */
 
 import { h } from "./dom.js";
+import { lazyUrl } from "./lazy_url.js";
 import { pathOf } from "./place.js";
 
-const PAGE = "/usr/lib/shell/stage.html?raw";
 /** A new version is shown after this time even if it did not report that it is loaded. */
 const MAX_LOAD_MS = 700;
 
@@ -27,7 +27,7 @@ export function stage(onLink) {
     coming?.remove();
     const frame = h("iframe", {
       sandbox: "allow-scripts",
-      src: PAGE,
+      src: lazyUrl("stage", "stage.html"),
       title: `Content of /${world.name}`,
       referrerpolicy: "no-referrer",
       class: shown === undefined ? "" : "coming",

@@ -7,7 +7,13 @@ import { lazyUrl } from "./lazy_url.js";
 import { mediaView } from "./media_view.js";
 import { stage } from "./stage.js";
 
-const KINDS = {
+/**
+ * Extensions by kind. The page names those of json, markdown and table again, to load the modules of
+ * their viewers early.
+ *
+ * @type {Record<string, string>}
+ */
+export const EXTENSIONS = {
   stage: "html htm svg",
   markdown: "md markdown",
   json: "json geojson webmanifest jsonl ndjson",
@@ -19,7 +25,7 @@ const KINDS = {
 };
 /** @type {Record<string, string>} */
 const BY_EXT = Object.fromEntries(
-  Object.entries(KINDS).flatMap(([kind, exts]) => exts.split(" ").map((ext) => [ext, kind])),
+  Object.entries(EXTENSIONS).flatMap(([kind, exts]) => exts.split(" ").map((ext) => [ext, kind])),
 );
 /** Not an encoding: the bytes in hexadecimal digits. */
 const BYTES = "bytes";

@@ -74,7 +74,8 @@ export async function showWorld(main, { name }, { signal, showError }) {
     },
     onError: showError,
   });
-  page.setChildren(await countChildren(path, signal));
+  // Not awaited: the content is shown before its children are counted.
+  countChildren(path, signal).then((children) => page.setChildren(children));
 }
 
 class WorldPage {

@@ -18,6 +18,8 @@ const FOLDER = "usr/lib/shell/";
 const PAGE = `${FOLDER}index.html`;
 /** A reference of the page to a file of the shell. */
 const REFERENCE = /\/usr\/lib\/shell\/([a-z0-9_]+\.[a-z]+)\?raw(?=")/g;
+/** A link of the page for worlds of some extensions only: it loads the module of their viewer early. */
+const LINK_FOR = /[ \t]*<link\s[^>]*\bdata-for="([a-z0-9 ]*)"[^>]*>\n?/g;
 /** Digits of a hash in an address: 64 bits, as in entity tags. */
 const HASH_DIGITS = 16;
 const BODY_END = "</body>";
@@ -30,7 +32,10 @@ export interface ShellSubject {
   readonly headers?: Readonly<Record<string, string>>;
 }
 
-/** Answers of the server that the page would request first: JSON texts by path and query. */
+/**
+ * Answers of the server that the page would request first: JSON texts by path and query for GET, by
+ * method, space and path for another method.
+ */
 export type FirstAnswers = ReadonlyMap<string, string>;
 
 const pages = new WeakMap<Response, (first: FirstAnswers) => Response>();
@@ -75,7 +80,9 @@ export async function respondShell(
     ...headers,
   };
   for (const [name, value] of world?.meta ?? []) all[name] = value;
-  const text = await withHashes(store, new TextDecoder().decode(page.body));
+  const lines = new TextDecoder().decode(page.body)
+    .replace(LINK_FOR, (link, exts) => exts.split(" ").includes(world?.ext) ? link : "");
+  const text = await withHashes(store, lines);
   const { version, sha256 } = world ?? page;
 
   function respond(first: FirstAnswers): Response {

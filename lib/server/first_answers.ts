@@ -1,7 +1,8 @@
 /**
  * The answers that the page of the shell requests first. They are sent with the page, so that a browser
- * shows the content after one request. Each is exactly what a GET of its path answers to the caller of
- * the page; what is too long or not allowed is left out, and the shell requests it itself.
+ * shows the content after one request. Each is exactly what the request answers to the caller of the
+ * page: the JSON of a GET, and the `Allow` of OPTIONS. What is too long or not allowed is left out, and
+ * the shell requests it itself.
  */
 
 import { encodePath, parseTarget } from "../http/path.ts";
@@ -18,6 +19,7 @@ const HOME = [
   "/mnt/",
   "/proc/status",
   "/home/?limit=51",
+  "OPTIONS /home/new",
 ];
 
 /**
@@ -35,32 +37,45 @@ export async function collectFirstAnswers(
   if (target.query !== "") return found;
   const { origin } = new URL(request.url);
   const answers = await Promise.all(
-    pathsOf(target.path, target.isCollection).map(async (path) => {
+    requestsOf(target.path, target.isCollection).map(async (key) => {
+      const [path = "", method = "GET"] = key.split(" ").reverse();
       const url = origin + path;
       const headers = { "accept": "application/json", "prefer": "handling=strict" };
       try {
         const response = await dispatch({
-          request: new Request(url, { headers }),
+          request: new Request(url, { method, headers }),
           target: parseTarget(url),
           caller,
           ...(client === undefined ? {} : { client }),
           depth: 1,
         });
-        return [path, await readJson(response)] as const;
+        return [key, await readAnswer(method, response)] as const;
       } catch {
-        return [path, undefined] as const;
+        return [key, undefined] as const;
       }
     }),
   );
-  for (const [path, json] of answers) if (json !== undefined) found.set(path, json);
+  for (const [key, json] of answers) if (json !== undefined) found.set(key, json);
   return found;
 }
 
-function pathsOf(path: string, isCollection: boolean): string[] {
+/** The requests: an encoded path for GET, or a method, a space and an encoded path. */
+function requestsOf(path: string, isCollection: boolean): string[] {
   if (path === "/") return [WHOAMI, ...HOME];
   // The page of a route describes its plugin.
   if (!isInNamespace(path.slice(1))) return [WHOAMI, "/proc/plugins"];
-  return [WHOAMI, encodePath(path) + (isCollection ? "/" : "")];
+  const encoded = encodePath(path);
+  // Whether the caller may write below a collection is asked for the path of a child.
+  return isCollection
+    ? [WHOAMI, `${encoded}/`, `OPTIONS ${encoded}/new`]
+    : [WHOAMI, encoded, `OPTIONS ${encoded}`];
+}
+
+async function readAnswer(method: string, response: Response): Promise<string | undefined> {
+  if (method === "GET") return await readJson(response);
+  const allow = response.ok ? response.headers.get("allow") : null;
+  await response.body?.cancel();
+  return allow === null ? undefined : JSON.stringify(allow);
 }
 
 async function readJson(response: Response): Promise<string | undefined> {

@@ -9,6 +9,17 @@ import { ago, duration, size } from "../../shell/format.js";
 import { hexDump } from "../../shell/hex_view.js";
 import { pathOf, placeOf } from "../../shell/place.js";
 import { eventParser } from "../../shell/sse.js";
+import { EXTENSIONS, kindOf } from "../../shell/viewers.js";
+
+Deno.test("the page loads the module of a viewer early for each extension that needs it", async () => {
+  const page = await Deno.readTextFile("worlds/usr/lib/shell/index.html");
+  const lines = [...page.matchAll(/href="[^"]*\/(\w+)\.js\?raw"\s+data-for="([^"]*)"/g)];
+  assertEquals(lines.map(([, name]) => name), ["json", "markdown", "table"]);
+  for (const [, kind, exts = ""] of lines) {
+    assertEquals(EXTENSIONS[String(kind)], exts, kind);
+    for (const ext of exts.split(" ")) assertStrictEquals(kindOf({ ext, text: "x" }), kind);
+  }
+});
 
 Deno.test("placeOf() returns the name and the kind of a path", () => {
   assertEquals(placeOf("/").kind, "home");

@@ -27,9 +27,11 @@ Deno.test("the page of the shell has the answers that it would request first", a
   try {
     await server.approve("PUT", "/home/x%20y", "text");
     const first = await readFirst(server, "/home/x%20y");
-    assertEquals(Object.keys(first), ["/auth/whoami", "/home/x%20y"]);
+    assertEquals(Object.keys(first), ["/auth/whoami", "/home/x%20y", "OPTIONS /home/x%20y"]);
     const json = await (await fetch(urlOf(server, "/home/x%20y"))).json();
     assertEquals(first["/home/x%20y"], json);
+    const options = await fetch(urlOf(server, "/home/x%20y"), { method: "OPTIONS" });
+    assertEquals(first["OPTIONS /home/x%20y"], options.headers.get("allow"));
     const home = await readFirst(server, "/");
     assertEquals(
       Object.keys(home),
@@ -40,9 +42,13 @@ Deno.test("the page of the shell has the answers that it would request first", a
         "/mnt/",
         "/proc/status",
         "/home/?limit=51",
+        "OPTIONS /home/new",
       ],
     );
-    assertEquals(Object.keys(await readFirst(server, "/home/")), ["/auth/whoami", "/home/"]);
+    assertEquals(
+      Object.keys(await readFirst(server, "/home/")),
+      ["/auth/whoami", "/home/", "OPTIONS /home/new"],
+    );
     // What has a query is requested by the shell.
     assertEquals(await readFirst(server, "/home/x%20y?at=1"), {});
   } finally {
@@ -99,7 +105,10 @@ Deno.test("an answer that is too long is left out", async () => {
   const server = await startTestServer({ lowerTexts: LOWER });
   try {
     await server.approve("PUT", "/home/x", "x".repeat(MAX_FIRST_ANSWER_BYTES));
-    assertEquals(Object.keys(await readFirst(server, "/home/x")), ["/auth/whoami"]);
+    assertEquals(
+      Object.keys(await readFirst(server, "/home/x")),
+      ["/auth/whoami", "OPTIONS /home/x"],
+    );
   } finally {
     await server.stop();
   }

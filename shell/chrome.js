@@ -24,7 +24,8 @@ export function setPlace({ name, collection }) {
   const root = h("li", { class: "root" }, h("a", { href: "/" }, "elastik"));
   const list = h("ol", {}, segments.length === 0 ? root : crumbs);
   byId("crumbs").replaceChildren(list);
-  list.scrollLeft = list.scrollWidth;
+  // With the layout of the next frame: at once it would cost one more.
+  requestAnimationFrame(() => list.scrollLeft = list.scrollWidth);
   document.title = name === "" ? "elastik" : `/${name}${collection ? "/" : ""}`;
 }
 

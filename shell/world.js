@@ -31,6 +31,8 @@ import { addKeys, drawActions } from "./world_actions.js";
 
 /** Delay of the panel, so that several changes cause one update. */
 const PANEL_DELAY_MS = 150;
+/** Delay of the first panel: two frames, so that the content is drawn first. */
+const FIRST_PANEL_MS = 32;
 
 /** Time in which the focus of a click reaches the frame of the content. */
 const FOCUS_MS = 1000;
@@ -335,7 +337,7 @@ class WorldPage {
     });
   }
 
-  /** Updates the panel, at once or after a delay. */
+  /** Updates the panel, first or after a change. */
   #updatePanel(now) {
     clearTimeout(this.#timer);
     // A card of the same width avoids a layout shift when the panel loads.
@@ -349,7 +351,7 @@ class WorldPage {
       if (this.world === undefined) return;
       fill(this.#aside, this.#side.node);
       await this.#side.update(this.world);
-    }, now ? 0 : PANEL_DELAY_MS);
+    }, now ? FIRST_PANEL_MS : PANEL_DELAY_MS);
   }
 
   /** Asks whether to open a link of the content. */

@@ -18,8 +18,8 @@ const FOLDER = "usr/lib/shell/";
 const PAGE = `${FOLDER}index.html`;
 /** A reference of the page to a file of the shell. */
 const REFERENCE = /\/usr\/lib\/shell\/([a-z0-9_]+\.[a-z]+)\?raw(?=")/g;
-/** A link of the page for worlds of some extensions only: it loads the module of their viewer early. */
-const LINK_FOR = /[ \t]*<link\s[^>]*\bdata-for="([a-z0-9 ]*)"[^>]*>\n?/g;
+/** A script of the page for worlds of some extensions only: the module of their viewer. */
+const SCRIPT_FOR = /[ \t]*<script\s[^>]*\bdata-for="([a-z0-9 ]*)"[^>]*><\/script>\n?/g;
 /** Digits of a hash in an address: 64 bits, as in entity tags. */
 const HASH_DIGITS = 16;
 const BODY_END = "</body>";
@@ -81,7 +81,7 @@ export async function respondShell(
   };
   for (const [name, value] of world?.meta ?? []) all[name] = value;
   const lines = new TextDecoder().decode(page.body)
-    .replace(LINK_FOR, (link, exts) => exts.split(" ").includes(world?.ext) ? link : "");
+    .replace(SCRIPT_FOR, (script, exts) => exts.split(" ").includes(world?.ext) ? script : "");
   const text = await withHashes(store, lines);
   const { version, sha256 } = world ?? page;
 

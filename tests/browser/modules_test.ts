@@ -13,7 +13,7 @@ import { EXTENSIONS, kindOf } from "../../shell/viewers.js";
 
 Deno.test("the page loads the module of a viewer early for each extension that needs it", async () => {
   const page = await Deno.readTextFile("worlds/usr/lib/shell/index.html");
-  const lines = [...page.matchAll(/href="[^"]*\/(\w+)\.js\?raw"\s+data-for="([^"]*)"/g)];
+  const lines = [...page.matchAll(/src="[^"]*\/(\w+)\.js\?raw"\s+data-for="([^"]*)"/g)];
   assertEquals(lines.map(([, name]) => name), ["json", "markdown", "table"]);
   for (const [, kind, exts = ""] of lines) {
     assertEquals(EXTENSIONS[String(kind)], exts, kind);

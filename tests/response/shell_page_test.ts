@@ -111,15 +111,15 @@ Deno.test("respondShell() answers 304 to its own tag, but not for an error statu
   assertEquals(refused.headers.get("etag"), null);
 });
 
-Deno.test("respondShell() keeps a link of the page for the extensions that it names only", async () => {
-  const link =
-    '  <link rel="modulepreload" href="/usr/lib/shell/md.js?raw" data-for="md markdown">\n';
-  const store = holding(world(PAGE.name, `<!doctype html>\n${link}<body></body>`));
+Deno.test("respondShell() keeps a script of the page for the extensions that it names only", async () => {
+  const script =
+    '  <script type="module" src="/usr/lib/shell/md.js?raw" data-for="md markdown"></script>\n';
+  const store = holding(world(PAGE.name, `<!doctype html>\n${script}<body></body>`));
   const bodyFor = async (ext?: string) => {
     const subject = ext === undefined ? {} : { world: world("home/x", "text", { ext }) };
     return await (await respondShell(store, ask(), subject)).text();
   };
-  for (const ext of ["md", "markdown"]) assert((await bodyFor(ext)).includes(link), ext);
+  for (const ext of ["md", "markdown"]) assert((await bodyFor(ext)).includes(script), ext);
   for (const ext of ["html", "m", "", "down", undefined]) {
     assertEquals(await bodyFor(ext), "<!doctype html>\n<body></body>", ext);
   }

@@ -6,8 +6,9 @@
 import { requestJson, send } from "./api.js";
 import { noteError } from "./chrome.js";
 import { button, h } from "./dom.js";
-import { ago, size } from "./format.js";
+import { size } from "./format.js";
 import { needs } from "./permissions.js";
+import { timeAt } from "./times.js";
 import { restore } from "./world_commands.js";
 
 /** Events in a page of the log, and most pages that are read to find one event. */
@@ -41,7 +42,7 @@ function banner(page, world, meta, event) {
   const facts = [
     ["type", world.ext],
     ["size", `${size(world.size)} (${world.size.toLocaleString("en")} bytes)`],
-    ["written", h("time", { datetime: updatedAt, title: updatedAt }, ago(updatedAt))],
+    ["written", timeAt(updatedAt)],
     ["by", event?.payload.by],
     ["sha-256", event?.payload.body_sha256_after, "hash"],
     ...meta.map(([key, value]) => [key.slice("x-meta-".length), value]),

@@ -22,6 +22,7 @@ import { lastOf, pathOf } from "./place.js";
 import { faultText, nextSteps } from "./save_faults.js";
 import { metaLines, saveWorld } from "./save_world.js";
 import { textPane } from "./text_pane.js";
+import { local } from "./times.js";
 import { guessType, typeField } from "./type_field.js";
 import { nameFault, numberedName } from "./world_name.js";
 
@@ -415,7 +416,7 @@ function editor(name, world, meta, signal, done) {
     return button("OK", hideNotice, { class: "quiet" });
   }
   function showRestored() {
-    const at = new Date(draft.at).toLocaleTimeString();
+    const at = local(draft.at);
     const isOld = draft.base !== world?.version;
     showNotice(
       `Your text that was not saved is here again, as it was at ${at}.` +

@@ -16,9 +16,14 @@ export function local(iso) {
   return Number.isNaN(time.getTime()) ? String(iso) : time.toLocaleString();
 }
 
+/** The title of a time, which the page shows as the time since then. */
+export function titleOf(iso) {
+  return `${local(iso)} (${utc(iso)})`;
+}
+
 /** Creates an element with the time since a point in time, which the page keeps up to date. */
 export function timeAgo(iso, props = {}) {
-  return h("time", { datetime: iso, title: `${local(iso)} (${utc(iso)})`, ...props }, ago(iso));
+  return h("time", { datetime: iso, title: titleOf(iso), ...props }, ago(iso));
 }
 
 /** Creates an element with a point in time. */

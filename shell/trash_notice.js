@@ -4,10 +4,10 @@ import { readTrash, requestAnswer } from "./answers.js";
 import { knownCaller } from "./caller.js";
 import { note, signInAction } from "./chrome.js";
 import { button, h } from "./dom.js";
-import { ago } from "./format.js";
 import { restoreAll } from "./manage.js";
 import { restoreRefusal } from "./missing_right.js";
 import { parentOf, pathOf } from "./place.js";
+import { timeAgo } from "./times.js";
 
 /**
  * @param {string} name
@@ -23,12 +23,11 @@ export async function trashNotice(name, signal) {
   const refusal = restoreRefusal(await knownCaller(), name);
   const onRestore = () =>
     refusal === undefined ? restoreAll([found]) : note(refusal, { action: signInAction() });
-  const when = ago(found.deleted_at ?? "");
   return h(
     "p",
     { class: "trash-notice" },
     `Version ${found.version} is in the trash, deleted by ${found.by}`,
-    h("time", { datetime: found.deleted_at, title: found.deleted_at }, when),
+    found.deleted_at === undefined ? null : timeAgo(found.deleted_at),
     button("Restore", onRestore, { "aria-disabled": refusal && "true", title: refusal }),
     h("a", { class: "button", href: list }, "Trash"),
   );

@@ -15,12 +15,13 @@ import {
   toTrash,
 } from "./connected.js";
 import { button, h } from "./dom.js";
-import { ago, count, duration } from "./format.js";
+import { count, duration } from "./format.js";
 import { menuButton } from "./menu.js";
 import { describeAuthority, restoreRefusal } from "./missing_right.js";
 import { NAMESPACES, pathOf } from "./place.js";
 import { Selection } from "./select.js";
 import { runAll, showFailures } from "./targets.js";
+import { timeAgo } from "./times.js";
 import { noteRestored, restoreAll, restoreTrashed } from "./undo_delete.js";
 
 /** Worlds in a page of the list. */
@@ -286,12 +287,12 @@ function keyOf({ id, name }) {
 
 function describeEntry({ version, deleted_at: at, by, expires_at: end }) {
   const seconds = (Date.parse(end) - Date.now()) / 1000;
-  const when = ago(at ?? "");
   return [
-    version === undefined ? "" : `version ${version}`,
-    `deleted ${/^\d+ /.test(when) ? `${when} ago` : when} by ${by ?? "?"}`,
-    end === undefined ? "" : `kept ${formatLeft(seconds)}`,
-  ].filter((part) => part !== "").join(" · ");
+    version === undefined ? "" : `version ${version} · `,
+    `deleted by ${by ?? "?"}`,
+    at === undefined ? null : [" · ", timeAgo(at)],
+    end === undefined ? "" : ` · kept ${formatLeft(seconds)}`,
+  ];
 }
 
 /** The rest of the time in the trash; the server empties it every ten minutes. */

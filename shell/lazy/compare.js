@@ -7,6 +7,7 @@
 import { countChanges, diffRows } from "../diff_rows.js";
 import { button, h } from "../dom.js";
 import { ago, count, size } from "../format.js";
+import { titleOf } from "../times.js";
 import { markWords, MIN_SIMILARITY, similarity } from "../word_diff.js";
 
 /** Rows that are drawn first, and more with each use of "Show more". */
@@ -99,7 +100,7 @@ export function compareView(options) {
     for (const [select, chosen] of [[choices.from, from], [choices.to, to]]) {
       select.replaceChildren(
         ...sorted.map((version) =>
-          h("option", { value: version }, labelOf(version, events.get(version)))
+          h("option", optionOf(version, events.get(version)), labelOf(version, events.get(version)))
         ),
       );
       select.value = String(chosen);
@@ -254,6 +255,10 @@ export function compareView(options) {
   drawChoices();
   loadEvents().catch(() => {}).then(load);
   return node;
+}
+
+function optionOf(version, event) {
+  return { value: version, title: event === undefined ? undefined : titleOf(event.timestamp) };
 }
 
 function labelOf(version, event) {

@@ -21,6 +21,32 @@ Deno.test("the page loads the module of a viewer early for each extension that n
   }
 });
 
+/** Modules of the shell that format times, except for `times.js`, each with a reason. */
+const FORMAT_TIMES: Record<string, string> = {
+  "agent_prompt.js": "toISOString: a text for agents, which is read in any time zone",
+  "app.js": "ago: updates the elements of timeAgo()",
+  "lazy/compare.js": "ago: an option can have only text; its title is the one of timeAgo()",
+  "mint_dialog.js": "toISOString: what timeAt() gets",
+  "world.js": "toISOString: the time of a world, which timeAgo() gets",
+  "format.js": "ago: the function itself",
+};
+
+Deno.test("times of the shell are local, with UTC as their title: only times.js formats them", async () => {
+  const found: string[] = [];
+  for (const folder of ["", "lazy/"]) {
+    for await (const { name, isFile } of Deno.readDir(`shell/${folder}`)) {
+      if (!isFile || !name.endsWith(".js") || name === "times.js") continue;
+      const source = (await Deno.readTextFile(`shell/${folder}${name}`))
+        // The time at which a draft was stored, which local() shows.
+        .replace("at: new Date().toISOString()", "");
+      const writes =
+        /\bh\(\s*"time"|\bago\(|\.to(?:ISO|UTC|GMT|Date|Time|LocaleDate|LocaleTime)String\(|DateTimeFormat/;
+      if (writes.test(source)) found.push(folder + name);
+    }
+  }
+  assertEquals(found.sort(), Object.keys(FORMAT_TIMES).sort());
+});
+
 Deno.test("placeOf() returns the name and the kind of a path", () => {
   assertEquals(placeOf("/").kind, "home");
   assertEquals(placeOf("/home/").kind, "collection");

@@ -56,26 +56,33 @@ export function markdownView() {
     if (!link || event.ctrlKey || event.metaKey || event.shiftKey) return;
     event.preventDefault();
     const hash = link.getAttribute("href");
-    if (showAnchor(node, hash)) history.replaceState(history.state, "", hash);
+    if (findAnchor(node, hash) === null) return;
+    // First, so that the entry of the history keeps the place of the link, to which Back returns.
+    location.hash = hash;
+    showAnchor(node, hash);
   }
 
   return { node, update };
 }
 
-/** Scrolls to an anchor. Returns whether there is one. */
-function showAnchor(node, hash) {
+/** The element of an anchor; null if there is none. */
+function findAnchor(node, hash) {
   let name = hash.slice(1);
   try {
     name = decodeURIComponent(name);
   } catch {
     // An invalid escape stays as it is.
   }
-  const target = name === "" ? null : node.querySelector(`#${CSS.escape(ANCHOR + name)}`);
-  if (target === null) return false;
+  return name === "" ? null : node.querySelector(`#${CSS.escape(ANCHOR + name)}`);
+}
+
+/** Scrolls to an anchor, if there is one. */
+function showAnchor(node, hash) {
+  const target = findAnchor(node, hash);
+  if (target === null) return;
   target.tabIndex = -1;
   target.focus({ preventScroll: true });
   target.scrollIntoView();
-  return true;
 }
 
 function draw(parts, base, blocks) {

@@ -32,7 +32,8 @@ export function onHistory(listener) {
     // A link to a heading of the page adds an entry without a number.
     const to = history.state?.at ?? at + 1;
     if (history.state?.at === undefined) history.replaceState({ ...history.state, at: to }, "");
-    if (page() === shown && to !== at && location.hash !== "") {
+    // Back from it: the browser scrolls to where the page was.
+    if (page() === shown && to !== at) {
       at = to;
       return;
     }

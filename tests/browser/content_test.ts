@@ -67,6 +67,31 @@ Deno.test("the shell shows the content of worlds", async (t) => {
       await untilTrue(page, "document.activeElement?.id === 'text-part-two'");
     });
 
+    await step("Back after an anchor scrolls to its link, and draws nothing again", async () => {
+      const lines = Array.from({ length: 200 }, (_, at) => `Line ${at}\n`).join("\n");
+      await server.put("/home/long.md", `[down](#end)\n\n${lines}\n\n# End\n\n${lines}`);
+      await open("/home/long.md");
+      await page.locator("#text-end").waitFor({ state: "attached" });
+      await page.evaluate("scrollTo(0, 40)");
+      await page.locator(".prose-page").evaluate((node) => node.setAttribute("data-same", ""));
+      const requests: string[] = [];
+      page.on("request", (request) => {
+        // Chromium reads the icon again with each entry of the history.
+        if (!request.url().includes("/icon.svg")) requests.push(request.url());
+      });
+      await page.locator(".prose-page a", { hasText: "down" }).click();
+      await untilTrue(page, "scrollY > 1000");
+      assertEquals(await page.evaluate("location.hash"), "#end");
+      await page.goBack();
+      await untilTrue(page, "scrollY === 40");
+      assertEquals(await page.evaluate("location.hash"), "");
+      await page.goForward();
+      await untilTrue(page, "scrollY > 1000");
+      assertEquals(await page.locator("[data-same]").count(), 1);
+      assertEquals(requests, []);
+      page.removeAllListeners("request");
+    });
+
     await step("source is coloured, also in a language whose grammar loads later", async () => {
       await server.put("/home/query.sql", "select 1 -- one\n");
       await open("/home/query.sql");
@@ -202,6 +227,34 @@ Deno.test("the shell shows the content of worlds", async (t) => {
       await page.locator("header.bar").waitFor();
       assertEquals(await page.locator(".full-bar").count(), 0);
     });
+
+    await step(
+      "an SVG that has the focus and takes all keys cannot keep the full window",
+      async () => {
+        const script =
+          "addEventListener('keydown', (event) => event.stopImmediatePropagation(), true)";
+        await server.put(
+          "/home/keys.svg",
+          `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 9 9"><script>${script}</script>` +
+            '<rect width="9" height="9"/></svg>',
+        );
+        await open("/home/keys.svg");
+        await page.keyboard.press("f");
+        await page.frameLocator(".stage iframe").locator("rect").click();
+        assertEquals(await page.evaluate("document.activeElement.tagName"), "IFRAME");
+        await page.keyboard.press("Shift+Tab");
+        assertEquals(
+          await page.evaluate("document.activeElement.closest('.full-bar') !== null"),
+          true,
+        );
+        await page.keyboard.press("Escape");
+        await page.locator("header.bar").waitFor();
+        await page.keyboard.press("f");
+        await page.frameLocator(".stage iframe").locator("rect").click();
+        await page.getByRole("button", { name: "Leave full window" }).click();
+        await page.locator("header.bar").waitFor();
+      },
+    );
 
     await step("times are local, with UTC as their title", async () => {
       await open("/home/page.md");

@@ -38,6 +38,7 @@ export const requestStatus = (...args) => app.requestStatus(...args);
 export const requestWritten = (...args) => app.requestWritten(...args);
 export const send = (...args) => app.send(...args);
 export const showDialog = (...args) => app.showDialog(...args);
+export const signInAction = (...args) => app.signInAction(...args);
 export const signIn = (...args) => app.signIn(...args);
 export const toJson = (...args) => app.toJson(...args);
 export const toPluginState = (...args) => app.toPluginState(...args);

@@ -13,11 +13,12 @@ import {
 } from "./answers.js";
 import { send } from "./api.js";
 import { knownCaller } from "./caller.js";
-import { note, noteError } from "./chrome.js";
+import { note, noteError, signInAction } from "./chrome.js";
 import { connect } from "./connected.js";
 import { confirmDialog, openDialog, showDialog } from "./dialog.js";
 import { lazyUrl } from "./lazy_url.js";
 import { needs } from "./permissions.js";
+import { follow } from "./stream.js";
 
 /** @type {Promise<typeof import("./lazy/manage.js")> | undefined} */
 let loading;
@@ -25,6 +26,7 @@ let loading;
 /** What the modules get that are loaded later. To add one, name it here and in `connected.js`. */
 const FUNCTIONS = {
   confirmDialog,
+  follow,
   knownCaller,
   needs,
   note,
@@ -36,6 +38,7 @@ const FUNCTIONS = {
   requestWritten: (path, init) => requestAnswer(path, readWritten, init),
   send,
   showDialog,
+  signInAction,
   toTrash: readTrash,
 };
 // The app has modules that are in both bundles, too.

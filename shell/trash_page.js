@@ -5,6 +5,7 @@
 
 import {
   confirmDialog,
+  follow,
   knownCaller,
   needs,
   note,
@@ -12,6 +13,7 @@ import {
   openDialog,
   requestDeleted,
   send,
+  signInAction,
   toTrash,
 } from "./connected.js";
 import { button, h } from "./dom.js";
@@ -22,10 +24,12 @@ import { NAMESPACES, pathOf } from "./place.js";
 import { Selection } from "./select.js";
 import { runAll, showFailures } from "./targets.js";
 import { timeAgo } from "./times.js";
+import { throttled } from "./throttled.js";
 import { noteRestored, restoreAll, restoreTrashed } from "./undo_delete.js";
 
 /** Worlds in a page of the list. */
 const PAGE = 100;
+const UPDATE_MS = 1000;
 const ROOT = "/proc/trash/";
 
 /**
@@ -36,8 +40,8 @@ const ROOT = "/proc/trash/";
  * }} Entry
  */
 
-/** Shows the page. Rejects if the server refuses the list. */
-export async function showTrash(main, { name }, { signal }) {
+/** Shows the page and follows its changes. Rejects if the server refuses the list. */
+export async function showTrash(main, { name }, { signal, showError }) {
   const below = name.replace(/^proc\/trash\/?/, "");
   const first = `${ROOT}${below === "" ? "" : `${pathOf(below).slice(1)}/`}?limit=${PAGE}`;
   const [{ entries, next }, caller] = await Promise.all([readPage(first, signal), knownCaller()]);
@@ -45,6 +49,23 @@ export async function showTrash(main, { name }, { signal }) {
   const page = new TrashPage(below, caller, signal);
   main.replaceChildren(page.node);
   page.add(entries, next);
+  const updateSoon = throttled(UPDATE_MS, signal, async () => {
+    try {
+      const newest = await readPage(first, signal);
+      if (!signal.aborted) page.update(newest.entries, newest.next);
+    } catch (error) {
+      if (!signal.aborted) noteError(error);
+    }
+  });
+  follow(`/stream${below === "" ? "" : pathOf(below)}/?brief`, {
+    signal,
+    // `list` comes first and after each interruption: something can have changed before.
+    onEvent({ type, data }) {
+      if (type !== "update" || page.hasName(data.name)) updateSoon();
+    },
+    // A capability can see entries of the trash without the right to follow all worlds.
+    onError: (error) => error.status === 401 && showError(error),
+  });
 }
 
 /** Reads a page of the list, and where the next one is. */
@@ -119,6 +140,25 @@ class TrashPage {
     this.#draw();
   }
 
+  /** Whether a deleted world of this name is shown. */
+  hasName(name) {
+    return this.#entries.some((entry) => entry.name === name);
+  }
+
+  /** Shows the newest page of the list. Older entries that are shown stay. */
+  update(entries, next) {
+    const known = new Set(this.#keys());
+    const added = entries.filter((entry) => !known.has(keyOf(entry)));
+    const current = new Set(entries.map(keyOf));
+    const last = next === undefined ? -1 : this.#keys().indexOf(keyOf(entries.at(-1)));
+    // Without a common entry nothing tells which of the others are still there.
+    const replaced = last < 0 ? this.#entries : this.#entries.slice(0, last + 1);
+    if (last < 0) this.#next = next;
+    this.#entries.unshift(...added);
+    this.#list.prepend(...added.map((entry) => this.#row(entry)));
+    this.#drop(replaced.filter((entry) => !current.has(keyOf(entry))));
+  }
+
   #draw() {
     const { length } = this.#entries;
     this.#facts.textContent = this.#next === undefined
@@ -153,7 +193,7 @@ class TrashPage {
       this.#drawSelection();
     };
     const restore = button("Restore", () => {
-      if (refusal !== undefined) return note(refusal);
+      if (refusal !== undefined) return note(refusal, { action: signInAction() });
       this.#restore([entry]).catch(noteError);
     }, {
       "aria-disabled": refusal && "true",

@@ -226,12 +226,48 @@ const STEPS: readonly { title: string; run(context: StepContext): Promise<void> 
     },
   },
   {
+    title: "the trash shows what others delete and restore, and the times are local",
+    async run({ page, server }) {
+      for (const one of ["one", "two", "three"]) await server.put(`/home/live/${one}.txt`, one);
+      await remove(server, "/home/live/one.txt");
+      await page.goto(`${server.url}/proc/trash/home/live/`);
+      await page.getByText("1 deleted world", { exact: true }).waitFor();
+      const first = page.getByRole("button", { name: "Restore home/live/one.txt" });
+      await first.focus();
+      await remove(server, "/home/live/two.txt");
+      await page.getByText("2 deleted worlds").waitFor();
+      assert(await first.evaluate((node) => node === node.ownerDocument.activeElement));
+      const time = page.locator(".trash-list time").first();
+      const iso = await time.getAttribute("datetime");
+      const local = await page.evaluate(`new Date(${JSON.stringify(iso)}).toLocaleString()`);
+      const utc = iso?.slice(0, 19).replace("T", " ");
+      assertEquals(await time.getAttribute("title"), `${local} (${utc} UTC)`);
+      await server.put("/home/live/two.txt", "other");
+      const list: { name: string; id: string }[] = JSON.parse(
+        (await read(server, "/proc/trash/home/live/")).text,
+      );
+      const id = list.find(({ name }) => name === "home/live/one.txt")?.id ?? "";
+      const restored = await fetch(
+        `${server.url}/home/live/one.txt?trash=${encodeURIComponent(id)}`,
+        {
+          method: "PUT",
+          headers: { authorization: `Bearer ${server.approve}` },
+        },
+      );
+      assertEquals(restored.status, 201, await restored.text());
+      await first.waitFor({ state: "detached" });
+      await page.getByText("1 deleted world", { exact: true }).waitFor();
+      await page.getByRole("button", { name: "Restore home/live/two.txt" }).waitFor();
+    },
+  },
+  {
     title: "without the right, nothing is restored, and the reason is shown",
     async run({ server, browser }) {
       const { page, messages } = await openPage(browser);
       await page.goto(`${server.url}/proc/trash/home/`);
       await page.getByRole("button", { name: "Restore home/other.txt" }).click({ force: true });
       await page.getByText("Restoring needs T3").waitFor();
+      await page.locator(".note").getByRole("button", { name: "Sign in" }).waitFor();
       await page.getByRole("button", { name: "Actions for home/other.txt" }).click();
       const item = page.getByRole("menuitem", { name: "Delete for good" });
       assertEquals(await item.getAttribute("aria-disabled"), "true");

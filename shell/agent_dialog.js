@@ -46,4 +46,5 @@ export async function openAgentAccess(app) {
       }, { class: isOpen ? "" : "primary" }),
     ),
   );
+  node.querySelector(".copyable button, .actions button").focus();
 }

@@ -54,7 +54,7 @@ export async function request(path, init = {}) {
     throw new RequestError(
       0,
       "The server does not answer",
-      "It may be restarting, or the network is down",
+      "The server may be restarting, or the network is down",
     );
   }
 }

@@ -2,7 +2,7 @@
 
 import { noteError } from "./chrome.js";
 import { copyLinks } from "./copy_link.js";
-import { button, fill, h } from "./dom.js";
+import { button, fill, h, keepFocus } from "./dom.js";
 import { menuButton } from "./menu.js";
 import { downloadEntries, openMove, removeEntries } from "./manage.js";
 import { newMenu } from "./new_world.js";
@@ -134,7 +134,7 @@ export function selectionBar(folder, selected, clear) {
     node,
     /** @param {number} size how many rows are selected */
     draw(size) {
-      node.hidden = size === 0;
+      keepFocus(node, () => node.hidden = size === 0);
       fill(
         state,
         size === 0 ? null : size.toLocaleString("en"),

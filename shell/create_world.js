@@ -78,12 +78,18 @@ export async function createWorld(kind, name) {
       "content-type": suffix === undefined ? KINDS[kind].type : "application/octet-stream",
     },
   });
-  openEdited(name);
+  openEdited(name, caretOf(kind, content));
+}
+
+/** Where the user begins to type: in the paragraph, below the heading, or in the first row. */
+function caretOf(kind, content) {
+  if (kind === "page") return content.indexOf("</p>");
+  return kind === "table" ? content.indexOf("\n") + 1 : content.length;
 }
 
 /** Shows the page of a world with the editor. */
-function openEdited(name) {
-  dispatchEvent(new CustomEvent("shell:edit", { detail: name }));
+function openEdited(name, caret = 0) {
+  dispatchEvent(new CustomEvent("shell:edit", { detail: { name, caret } }));
   dispatchEvent(new CustomEvent("shell:go", { detail: pathOf(name) }));
 }
 

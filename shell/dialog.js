@@ -1,6 +1,6 @@
 /**
- * Dialogs, as the browser's modal dialog element, which keeps the focus inside. {@link openDialog} is for
- * questions: the focus begins in the first field, Enter submits, Escape cancels, and the focus returns.
+ * Dialogs, as the browser's modal dialog element, which keeps the focus inside: it begins in the first
+ * field, and returns at the end. {@link openDialog} is for questions: Enter submits, Escape cancels.
  */
 
 import { button, byId, h } from "./dom.js";
@@ -157,6 +157,7 @@ export function showDialog(title, ...content) {
   addEventListener("popstate", () => node.close(), { signal: ended.signal });
   document.body.append(node);
   node.showModal();
+  node.querySelector("input, select, textarea")?.focus();
   return node;
 }
 

@@ -42,6 +42,15 @@ export function byId(id) {
   return document.getElementById(id);
 }
 
+/** Runs a change that can remove or hide an element; a focus in it moves to the main part of the page. */
+export function keepFocus(node, change) {
+  const hasFocus = node.contains(document.activeElement);
+  change();
+  if (hasFocus && (node.hidden || !node.contains(document.activeElement))) {
+    byId("main").focus({ preventScroll: true });
+  }
+}
+
 /** Replaces the children; null and false are skipped. */
 export function fill(node, ...children) {
   node.replaceChildren(...children.flat(3).filter((child) => child));

@@ -43,21 +43,22 @@ let isPreviewWanted = innerWidth >= WIDE;
  * @param {AbortSignal} signal ends the editor
  * @param {(written?: { version: number, ext: string, text: string }) => void} done called when the editor
  * is closed, with the version that it wrote, if any
+ * @param {number} [caret] where the user begins to type, in UTF-16 code units
  * @returns undefined if the metadata cannot be read
  */
-export async function openEditor(name, world, signal, done) {
+export async function openEditor(name, world, signal, done, caret = 0) {
   try {
     const meta = world === undefined
       ? ""
       : metaLines((await sendRequest(pathOf(name), { method: "HEAD", signal })).headers);
-    return signal.aborted ? undefined : editor(name, world, meta, signal, done);
+    return signal.aborted ? undefined : editor(name, world, meta, signal, done, caret);
   } catch (error) {
     if (!signal.aborted) noteError(error);
     return undefined;
   }
 }
 
-function editor(name, world, meta, signal, done) {
+function editor(name, world, meta, signal, done, caret) {
   const draft = readDraft(name);
   // A text field has LF only. A text with CRLF is sent with CRLF.
   const hasCrlf = /\r\n/.test(world?.text ?? "");
@@ -79,6 +80,7 @@ function editor(name, world, meta, signal, done) {
     label: `Text of /${name}`,
     text: draft?.text ?? saved.text,
     ext: (draft?.type ?? saved.type) || guessType(name, draft?.text ?? saved.text, world?.ext),
+    caret: draft === undefined ? caret : 0,
     onInput,
   });
   const type = typeField(draft?.type ?? saved.type, onInput);
@@ -410,7 +412,9 @@ function editor(name, world, meta, signal, done) {
     notice.hidden = false;
   }
   function hideNotice() {
+    const hasFocus = notice.contains(document.activeElement);
     notice.hidden = true;
+    if (hasFocus) pane.focus();
   }
   function hideButton() {
     return button("OK", hideNotice, { class: "quiet" });

@@ -9,14 +9,18 @@ import { WORLD_KINDS } from "./world_kinds.js";
 /** What the menu has. */
 const ITEMS = { ...WORLD_KINDS, other: { label: "Other", hint: "any name and type" } };
 
-/** The name of the world whose editor opens when its page is shown. */
+/**
+ * The world whose editor opens when its page is shown.
+ *
+ * @type {{ name: string, caret: number } | undefined}
+ */
 let edited;
 
-/** Whether the editor of a world is to be opened; true once after the world was created. */
+/** Where the editor of a world is to be opened, once after the world was created; otherwise undefined. */
 export function takeEdit(name) {
-  const isEdited = edited === name;
+  const caret = edited?.name === name ? edited.caret : undefined;
   edited = undefined;
-  return isEdited;
+  return caret;
 }
 
 addEventListener("shell:edit", ({ detail }) => edited = detail);

@@ -62,7 +62,7 @@ export async function confirmActivation(name, asks, change) {
     text: [
       asks.description ? h("p", {}, asks.description) : null,
       h("ul", { class: "requests" }, comparePermissions(asks, change?.approved)),
-      change === undefined ? null : drawApprovedChange(change),
+      change === undefined ? null : drawApprovedChange(change, true),
       h(
         "p",
         { class: "hint" },

@@ -61,6 +61,10 @@ export function pluginPanel(name) {
     const body = asks === undefined ? to : JSON.stringify({ state: to, asks });
     await send(path, { method: "PUT", body, headers: { "if-match": `"${shown.version}"` } });
     await update({ ...shown, state: to });
+    // The button that was used is gone; the one in its place gets the focus.
+    if (document.activeElement === document.body) {
+      node.querySelector("button")?.focus({ preventScroll: true });
+    }
   }
 
   async function activate() {

@@ -36,6 +36,7 @@ export function rowList(draw, signal, onExtend) {
 
   /** Sets the rows, and keeps the focus. */
   function set(next) {
+    const at = focusedRow();
     rows = next;
     const focused = node.contains(document.activeElement)
       ? controlOf(document.activeElement)
@@ -65,6 +66,8 @@ export function rowList(draw, signal, onExtend) {
         row.querySelectorAll(CONTROLS)[focused.at]?.focus({ preventScroll: true });
       }
     }
+    // The row was removed: its neighbour.
+    if (!node.contains(document.activeElement)) focusRow(at);
   }
 
   /** Which control of which row: the link of the row, and its place among the controls. */

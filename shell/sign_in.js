@@ -25,7 +25,6 @@ export function signIn(text) {
   open ??= new Promise((resolve) => {
     const form = signInForm();
     const node = showDialog("Sign in", text ? h("p", {}, text) : null, form);
-    form.querySelector("input").focus();
     let isDone = false;
     // In another tab, too: then this one needs no credential any more.
     const stop = onNextSession(() => {
@@ -105,6 +104,11 @@ export function signInForm(onDone) {
     h("div", { class: "keep" }, keepRow(keep), hint),
     fault,
     send,
+    h(
+      "p",
+      { class: "hint" },
+      h("a", { href: "/usr/share/doc/auth.md", target: "_blank" }, "How to get a token"),
+    ),
     globalThis.isSecureContext ? null : h(
       "p",
       { class: "hint" },

@@ -12,9 +12,9 @@ import { lazyUrl } from "./lazy_url.js";
 const LONG_CHARS = 200_000;
 
 /**
- * @param {{ label: string, text: string, ext: string, onInput: () => void }} options
+ * @param {{ label: string, text: string, ext: string, caret: number, onInput: () => void }} options
  */
-export function textPane({ label, text, ext, onInput }) {
+export function textPane({ label, text, ext, caret, onInput }) {
   const area = h("textarea", {
     "aria-label": label,
     spellcheck: "false",
@@ -33,7 +33,7 @@ export function textPane({ label, text, ext, onInput }) {
     },
   });
   const node = h("div", { class: "text-pane" }, area);
-  area.setSelectionRange(0, 0);
+  area.setSelectionRange(caret, caret);
   let doesTabLeave = false;
   let isComposing = false;
   let wantsFocus = false;

@@ -16,7 +16,7 @@ import {
   signInAction,
   toTrash,
 } from "./connected.js";
-import { button, h } from "./dom.js";
+import { button, h, keepFocus } from "./dom.js";
 import { count, duration } from "./format.js";
 import { menuButton } from "./menu.js";
 import { describeAuthority, restoreRefusal } from "./missing_right.js";
@@ -180,7 +180,7 @@ class TrashPage {
     }
     this.#all.checked = size > 0 && size === this.#entries.length;
     this.#all.indeterminate = size > 0 && !this.#all.checked;
-    this.#bar.hidden = size === 0;
+    keepFocus(this.#bar, () => this.#bar.hidden = size === 0);
     this.#state.textContent = size === 0 ? "" : `${size.toLocaleString("en")} selected`;
   }
 
@@ -251,14 +251,17 @@ class TrashPage {
 
   /** Removes rows, and moves the focus to what follows them. */
   #drop(entries) {
-    const dropped = new Set(entries.map(keyOf));
+    keepFocus(this.#list, () => this.#dropRows(new Set(entries.map(keyOf))));
+  }
+
+  #dropRows(dropped) {
     this.#entries = this.#entries.filter((entry) => !dropped.has(keyOf(entry)));
     for (const row of [...this.#list.children]) {
       if (!dropped.has(row.dataset.key)) continue;
       const isFocused = row.contains(document.activeElement);
       const following = row.nextElementSibling ?? row.previousElementSibling;
       row.remove();
-      if (isFocused) (following?.querySelector("button") ?? this.#more).focus();
+      if (isFocused) following?.querySelector("button").focus();
     }
     const left = new Set(this.#keys());
     this.#selection.keep((key) => left.has(key));

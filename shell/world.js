@@ -7,7 +7,7 @@ import { readError, request } from "./api.js";
 import { countChildren } from "./child_count.js";
 import { note } from "./chrome.js";
 import { openCompare } from "./compare.js";
-import { fill, flash, h } from "./dom.js";
+import { fill, flash, h, keepFocus } from "./dom.js";
 import { readDraft } from "./drafts.js";
 import { showEarlier } from "./earlier_version.js";
 import { openEditor } from "./edit.js";
@@ -65,7 +65,8 @@ export async function showWorld(main, { name }, { signal, showError }) {
     await page.apply(toWorld(name, json));
     await page.showLine(lineOf(location.hash));
   }
-  if (takeEdit(name) || readDraft(name) !== undefined) page.edit();
+  const caret = takeEdit(name);
+  if (caret !== undefined || readDraft(name) !== undefined) page.edit(caret);
   else if (json !== undefined) await page.showAddress();
   follow(`/stream${path}`, {
     signal,
@@ -202,8 +203,8 @@ class WorldPage {
     this.#viewer?.showLine(line);
   }
 
-  /** Opens the editor in place of the content. */
-  async edit() {
+  /** Opens the editor in place of the content. `caret`: where the user begins to type. */
+  async edit(caret) {
     const isText = this.world === undefined || this.world.text !== undefined;
     if (this.#isOpening || this.#editor !== undefined) return;
     if (!isText && readDraft(this.name) === undefined) return;
@@ -215,6 +216,7 @@ class WorldPage {
       world,
       this.signal,
       (saved) => this.#onEdited(saved),
+      caret,
     );
     this.#isOpening = false;
     if (editor === undefined) return;
@@ -291,7 +293,7 @@ class WorldPage {
     this.#pane = undefined;
     this.#bar.hidden = true;
     this.node.classList.toggle("past", earlier !== undefined);
-    fill(this.#past, banner);
+    keepFocus(this.#past, () => fill(this.#past, banner));
     const isOwn = query !== "" || /^\?(at|compare)=/.test(location.search);
     if (isOwn && !this.signal.aborted) replaceQuery(query);
   }
@@ -356,7 +358,11 @@ class WorldPage {
 
   /** Asks whether to open a link of the content. */
   #showLink(url) {
-    this.showBar("Open this link?", ...linkParts(url, () => this.#bar.hidden = true));
+    const close = () => keepFocus(this.#bar, () => this.#bar.hidden = true);
+    this.showBar("Open this link?", ...linkParts(url, close));
+    this.#bar.onkeydown = ({ key }) => {
+      if (key === "Escape") close();
+    };
     // Not the link itself, because content can follow its own links while the user types.
     const takeFocus = () => {
       if (!this.#bar.hidden && document.activeElement?.tagName === "IFRAME") this.#bar.focus();

@@ -206,6 +206,10 @@ Deno.test("the shell shows the content of worlds", async (t) => {
       await page.locator(".link-bar code", { hasText: `${server.url}/home/page.md` }).waitFor();
       assertEquals(await page.evaluate("location.pathname"), "/home/links.html");
       await untilTrue(page, "document.activeElement.classList.contains('link-bar')");
+      await page.keyboard.press("Escape");
+      assertEquals(await page.locator(".link-bar").isVisible(), false);
+      await page.frameLocator(".stage iframe").getByText("here").click();
+      await untilTrue(page, "document.activeElement.classList.contains('link-bar')");
       await page.keyboard.press("Tab");
       await page.keyboard.press("Enter");
       await page.locator(".prose-page h1").waitFor();

@@ -49,6 +49,15 @@ Deno.test("a dialog of the shell", async (t) => {
       await page.keyboard.press("Enter");
       await page.getByText("This world was deleted").waitFor();
     });
+
+    await t.step("begins with the focus in the first field, in the sign-in, too", async () => {
+      const { page, messages } = await openPage(browser);
+      await page.goto(`${url}/home/`);
+      await page.locator("#who").click();
+      await page.getByRole("dialog", { name: "Sign in" }).waitFor();
+      assertEquals(await page.evaluate("document.activeElement.name"), "secret");
+      assertEquals(messages, []);
+    });
     assertEquals(messages.filter((line) => !line.startsWith("Failed to load resource")), []);
   } finally {
     await browser.close();

@@ -174,6 +174,27 @@ Deno.test("the editor keeps its text when saving fails", async (t) => {
       });
     }
 
+    await t.step("the focus returns to the text after Ctrl+S and Try again", async () => {
+      await server.put("/home/again.txt", "one\n");
+      const { page, messages } = await openEditor(browser, `${url}/home/again.txt`);
+      await page.getByLabel("Text of").fill("two\n");
+      let left = 1;
+      await page.route("**/home/again.txt**", (route) => {
+        if (route.request().method() !== "PUT" || left-- === 0) return route.fallback();
+        return route.abort();
+      });
+      await page.keyboard.press("Control+s");
+      await page.getByText("Not saved. The server may be restarting, or the network is down.")
+        .waitFor();
+      await page.getByRole("button", { name: "Try again" }).click();
+      await page.getByText("Saved as version 2").waitFor();
+      await page.keyboard.press("Control+a");
+      await page.keyboard.type("three");
+      assertEquals(await textOf(page), "three");
+      assertEquals(messages.filter(isNotErrorStatus), []);
+      await page.context().close();
+    });
+
     await t.step("a lost response does not cause a conflict", async () => {
       await server.put("/home/lost.txt", "one\n");
       const { page, messages } = await openEditor(browser, `${url}/home/lost.txt`);

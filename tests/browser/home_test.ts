@@ -177,6 +177,7 @@ Deno.test("GET / shows the home page", async (t) => {
       await open(page, url);
       await page.getByRole("button", { name: "Tell any AI…" }).click();
       const text = await page.getByLabel("Text for the agent", { exact: true }).textContent() ?? "";
+      assertEquals(await page.evaluate("document.activeElement.textContent"), "Copy");
       assert(text.includes(`${url}/home/`) && !text.includes("Bearer"), text);
       await page.screenshot({ path: `${SHOTS}tell-1440-light.png` });
       await page.keyboard.press("Escape");

@@ -62,6 +62,11 @@ Deno.test("the shell creates and manages worlds", async (t) => {
       await page.waitForURL(`${url}/home/notes/team/shopping-list.md`);
       await page.getByLabel("Text of").waitFor();
       assertEquals(await read("/home/notes/team/shopping-list.md"), "# Shopping list\n\n");
+      await page.locator(".cm-focused").waitFor();
+      await page.keyboard.type("- milk");
+      await page.keyboard.press("Control+s");
+      await page.getByText("Saved as version 2").waitFor();
+      assertEquals(await read("/home/notes/team/shopping-list.md"), "# Shopping list\n\n- milk");
       assertEquals(messages, []);
       await page.context().close();
     });

@@ -6,7 +6,7 @@
 import { assert, assertEquals, assertMatch } from "../support/assert.ts";
 import { healthFacts } from "../../shell/health_facts.js";
 import { countLines } from "../../shell/unified_diff.js";
-import { openPage, type Page, startBrowser } from "./browser.ts";
+import { openPage, type Page, startBrowser, untilTrue } from "./browser.ts";
 import { type BrowserServer, startBrowserServer } from "./browser_server.ts";
 
 const SHOTS = new URL("./shots/", import.meta.url).pathname;
@@ -180,11 +180,12 @@ Deno.test("the shell shows the routes of plugins", async (t) => {
       const news = box.locator(".requests li").filter({ hasText: "new" });
       await news.getByText("It can reach over the network: api.example.com.").waitFor();
       await box.locator(".gone").getByText("It has no access to the network").waitFor();
-      await box.getByText(summary).click();
+      await box.getByText(summary).waitFor();
       await box.locator(".diff .added", { hasText: "watts: 9" }).waitFor();
       await shoot(page, "approve-changed");
       await box.getByRole("button", { name: "Activate", exact: true }).click();
       await panel.getByText("Its routes are up").waitFor();
+      await untilTrue(page, "document.activeElement.textContent === 'Disable'");
       assertEquals(await panel.getByText("Changed since").count(), 0);
       assertEquals(messages, []);
       await page.context().close();

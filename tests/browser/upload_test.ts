@@ -115,7 +115,7 @@ Deno.test("the shell uploads files and folders", async (t) => {
       await page.route("**/home/again/b.txt", (route) => isDown ? route.abort() : route.continue());
       await drop(page, { "a.txt": "a", "b.txt": "b" });
       await page.getByText("1 file not written").waitFor();
-      await page.getByText("/home/again/b.txt: It may be restarting").waitFor();
+      await page.getByText("/home/again/b.txt: The server may be restarting").waitFor();
       assertEquals(await read("/home/again/a.txt"), "a");
       isDown = false;
       await page.getByRole("button", { name: "Try again" }).click();

@@ -1,7 +1,7 @@
 /** Undo, the trash, earlier versions and their comparison, in Chromium. */
 
 import { assert, assertEquals, assertMatch } from "../support/assert.ts";
-import { type Browser, openPage, startBrowser } from "./browser.ts";
+import { type Browser, openPage, startBrowser, untilTrue } from "./browser.ts";
 import { type BrowserServer, startBrowserServer } from "./browser_server.ts";
 
 const PLAN = "home/notes/plan.md";
@@ -135,6 +135,8 @@ const STEPS: readonly { title: string; run(context: StepContext): Promise<void> 
       await page.getByRole("button", { name: "Restore", exact: true }).click();
       await page.getByText("version 3", { exact: true }).waitFor();
       await page.getByRole("heading", { name: /^A plan/ }).waitFor();
+      // The button Restore is gone.
+      assertEquals(await page.evaluate("document.activeElement.id"), "main");
       await page.getByRole("button", { name: "Undo" }).click();
       await page.getByText("version 4", { exact: true }).waitFor();
       await page.getByRole("heading", { name: "A better plan" }).waitFor();
@@ -167,6 +169,28 @@ const STEPS: readonly { title: string; run(context: StepContext): Promise<void> 
       await page.getByRole("button", { name: "Undo" }).click();
       await page.getByText("3 worlds restored").waitFor();
       assertEquals((await read(server, "/home/pile/b.txt?raw")).text, "b");
+    },
+  },
+  {
+    title: "the focus stays in the list after the deletion of a row, and of selected rows",
+    async run({ page, server }) {
+      for (const name of ["a", "b", "c", "d"]) await server.put(`/home/rows/${name}.txt`, name);
+      await page.goto(`${server.url}/home/rows/`);
+      await page.getByRole("link", { name: "b.txt" }).focus();
+      await page.keyboard.press("Delete");
+      await page.getByRole("dialog").waitFor();
+      await page.keyboard.press("Enter");
+      await page.getByText("3 entries").waitFor();
+      await untilTrue(page, "document.activeElement.pathname === '/home/rows/c.txt'");
+      await page.getByRole("checkbox", { name: "a.txt" }).check();
+      await page.getByRole("checkbox", { name: "d.txt" }).check();
+      await page.locator(".selection").getByRole("button", { name: "Delete" }).click();
+      await page.getByRole("dialog").waitFor();
+      await page.keyboard.press("Enter");
+      await page.getByText("1 entry").waitFor();
+      await untilTrue(page, "document.activeElement.id === 'main'");
+      await page.keyboard.press("ArrowDown");
+      assertEquals(await page.evaluate("document.activeElement.pathname"), "/home/rows/c.txt");
     },
   },
   {

@@ -79,7 +79,7 @@ Deno.test("the shell downloads collections as zip archives", async (t) => {
         await page.getByRole("menuitem", { name: "Download as zip" }).click();
       };
       const path = await download(page, `${folder}/part.zip`, choose);
-      await page.getByText("/home/docs/deep/noise.png: It may be restarting").waitFor();
+      await page.getByText("/home/docs/deep/noise.png: The server may be restarting").waitFor();
       assertEquals((await names(path)).length, 5);
       await page.keyboard.press("Escape");
       await page.unroute("**/noise.png?raw");

@@ -35,11 +35,23 @@ export function storeDraft(name, draft) {
 
 /** Deletes the draft of a world. */
 export function deleteDraft(name) {
-  sessionStorage.removeItem(PREFIX + name);
+  try {
+    sessionStorage.removeItem(PREFIX + name);
+  } catch {
+    // Without storage there is no draft. Saving and closing must not fail.
+  }
 }
 
 /** Deletes all drafts of the tab. */
 export function deleteDrafts() {
+  try {
+    deleteStored();
+  } catch {
+    // Without storage there are no drafts. Signing out must not fail.
+  }
+}
+
+function deleteStored() {
   const keys = Array.from(sessionStorage, (_, at) => sessionStorage.key(at));
   for (const key of keys) if (key.startsWith(PREFIX)) sessionStorage.removeItem(key);
 }

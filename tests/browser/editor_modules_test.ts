@@ -147,3 +147,20 @@ class Stream {
     return this.at > start;
   }
 }
+
+Deno.test("deleteDraft() and deleteDrafts() do not throw if the browser blocks its storage", () => {
+  const own = Object.getOwnPropertyDescriptor(globalThis, "sessionStorage");
+  assert(own !== undefined);
+  const get = () => {
+    throw new DOMException("denied", "SecurityError");
+  };
+  Object.defineProperty(globalThis, "sessionStorage", { get, configurable: true });
+  try {
+    deleteDraft("home/a");
+    deleteDrafts();
+    assertEquals(storeDraft("home/a", { text: "x", type: "", meta: "", at: "" }), false);
+    assertEquals(readDraft("home/a"), undefined);
+  } finally {
+    Object.defineProperty(globalThis, "sessionStorage", own);
+  }
+});

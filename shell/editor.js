@@ -72,6 +72,8 @@ function editor(name, world, meta, signal, done, caret) {
   let base = draft === undefined ? world?.version : draft.base;
   let isSaving = false;
   let isStored = true;
+  /** Whether saving would replace what another client wrote: only the user's choice may do this. */
+  let isConflict = false;
   /** Number of the last attempt to save. */
   let attempts = 0;
   let draftTimer = 0;
@@ -100,7 +102,10 @@ function editor(name, world, meta, signal, done, caret) {
     showPreview();
   }, { class: "quiet" });
   const state = h("span", { class: "state", role: "status" });
-  const saveButton = button("Save", () => save(true), {
+  const saveButton = button("Save", (event) => {
+    // The second click of a double click is not a choice about what the first one found.
+    if (!isConflict || event.detail < 2) save(true);
+  }, {
     class: "primary",
     title: "Save and close. Ctrl+S saves without closing.",
   });
@@ -134,7 +139,7 @@ function editor(name, world, meta, signal, done, caret) {
     if (event.key !== "s" || !(event.ctrlKey || event.metaKey) || event.altKey) return;
     if (document.querySelector("dialog[open]") !== null) return;
     event.preventDefault();
-    save(false);
+    saveByKey();
   }, { signal: ended.signal });
   type.showGuess(guess());
   showPreview();
@@ -230,8 +235,14 @@ function editor(name, world, meta, signal, done, caret) {
     event.stopPropagation();
     if (event.key === "s" && (event.ctrlKey || event.metaKey) && !event.altKey) {
       event.preventDefault();
-      save(false);
+      saveByKey();
     } else if (event.key === "Escape" && !event.defaultPrevented && !isUnsaved()) end();
+  }
+
+  /** The key can be held, or pressed again from habit, before the user has read about a conflict. */
+  function saveByKey() {
+    if (!isConflict) save(false);
+    else state.textContent = "Not saved. Choose with the buttons what to keep";
   }
 
   /** @returns {Promise<boolean>} whether the text was saved */
@@ -257,6 +268,7 @@ function editor(name, world, meta, signal, done, caret) {
     const { version } = written;
     saved = sent;
     base = version;
+    isConflict = false;
     // What was typed while the request was sent stays in the editor.
     if (closes && !isUnsaved()) return end(written);
     saveButton.textContent = "Save";
@@ -310,6 +322,7 @@ function editor(name, world, meta, signal, done, caret) {
   }
   function showLatest(latest) {
     base = latest?.version;
+    isConflict = true;
     storeNow();
     if (latest === undefined) {
       showNotice(
@@ -337,10 +350,12 @@ function editor(name, world, meta, signal, done, caret) {
         const mine = pane.text;
         pane.text = text.replace(/\r\n?/g, "\n");
         hideBeside();
+        isConflict = false;
         saveButton.textContent = "Save";
         showNotice(`The editor has the text of version ${version}.`, [
           button("Back to my text", () => {
             pane.text = mine;
+            isConflict = true;
             saveButton.textContent = `Replace version ${version}`;
             hideNotice();
           }),
@@ -360,6 +375,7 @@ function editor(name, world, meta, signal, done, caret) {
     if (!etag.startsWith(`"${version}`)) return;
     saved = { text: text.replace(/\r\n?/g, "\n"), type: ext, meta: metaLines(response.headers) };
     base = version;
+    isConflict = false;
     type.value = ext;
     pairs.value = saved.meta;
     pane.text = saved.text;

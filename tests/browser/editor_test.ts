@@ -123,6 +123,26 @@ Deno.test("the editor keeps its text when saving fails", async (t) => {
       await page.context().close();
     });
 
+    await t.step("412: a key or a second click replaces nothing", async () => {
+      await server.put("/home/keys.txt", "one\n");
+      const { page, messages } = await openEditor(browser, `${url}/home/keys.txt`);
+      await page.getByLabel("Text of").fill("mine\n");
+      await server.put("/home/keys.txt", "theirs\n");
+      await page.getByText("Version 2 was written while you edit.").waitFor();
+      await page.keyboard.press("Control+s");
+      await page.locator(".conflict pre").getByText("theirs").waitFor();
+      await page.keyboard.press("Control+s");
+      await page.getByText("Choose with the buttons what to keep").waitFor();
+      const replace = page.getByRole("button", { name: "Replace version 2" });
+      await replace.dispatchEvent("click", { detail: 2 });
+      assertEquals(await read("/home/keys.txt"), "theirs\n");
+      await replace.click();
+      await page.getByText("version 3", { exact: true }).waitFor();
+      assertEquals(await read("/home/keys.txt"), "mine\n");
+      assertEquals(messages.filter(isNotErrorStatus), []);
+      await page.context().close();
+    });
+
     await t.step("a world that was deleted is written again", async () => {
       const { page, messages } = await openEditor(browser, `${url}/home/b.txt`);
       await page.getByLabel("Text of").fill("still here\n");

@@ -44,7 +44,7 @@ export function describeChange({ type, payload }) {
     case "state_transition":
       return STATES[to] ?? `state ${to}`;
     case "world_moved":
-      return from ? `moved from /${from}` : "moved";
+      return from ? `moved from ${from}` : "moved";
     case "world_deleted":
       return "deleted";
     default:

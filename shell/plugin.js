@@ -61,10 +61,6 @@ export function pluginPanel(name) {
     const body = asks === undefined ? to : JSON.stringify({ state: to, asks });
     await send(path, { method: "PUT", body, headers: { "if-match": `"${shown.version}"` } });
     await update({ ...shown, state: to });
-    // The button that was used is gone; the one in its place gets the focus.
-    if (document.activeElement === document.body) {
-      node.querySelector("button")?.focus({ preventScroll: true });
-    }
   }
 
   async function activate() {
@@ -79,6 +75,7 @@ export function pluginPanel(name) {
 
   function draw(status, permissions) {
     const { state = "unknown" } = status;
+    const hasFocus = node.querySelector(".actions")?.contains(document.activeElement);
     const faults = [status.fault, status.health?.reason].filter(Boolean).join("\n");
     fill(
       node,
@@ -117,6 +114,8 @@ export function pluginPanel(name) {
       faults === "" ? null : h("pre", { class: "command fault" }, faults),
       fault,
     );
+    // Also if the panel is drawn again while the user reads it.
+    if (hasFocus) node.querySelector(".actions button").focus({ preventScroll: true });
   }
 
   return { node, update };

@@ -140,6 +140,16 @@ Deno.test("the shell shows the content of worlds", async (t) => {
       assert(lefts.every((left: number) => Math.abs(left - lefts[0]) <= 1), `${lefts}`);
     });
 
+    await step("a row of empty cells is as high as the others", async () => {
+      await server.put("/home/blank.csv", "a,b\n,\nx,y\n");
+      await open("/home/blank.csv");
+      await page.locator("td", { hasText: "x" }).waitFor();
+      const [blank, full] = await page.locator("tbody tr").evaluateAll((rows) =>
+        rows.map((row) => row.getBoundingClientRect().height)
+      );
+      assertEquals(blank, full);
+    });
+
     await step("a table can be sorted and filtered by keyboard, and has all columns", async () => {
       const wide = Array.from({ length: 250 }, (_, at) => `c${at}`).join(";");
       await server.put("/home/wide.csv", `\ufeffname;n;${wide}\nzoe;10\nada;9\n`);

@@ -24,7 +24,7 @@ Deno.test("describeChange() says in a few words what happened", () => {
     ["stage_written", { op: "put", version_after: 4, from_version: 2 }, "version 2 restored"],
     ["stage_appended", { version_after: 2 }, "appended to"],
     ["state_transition", { from: "pending", to: "active" }, "activated"],
-    ["world_moved", { from: "home/x" }, "moved from /home/x"],
+    ["world_moved", { from: "/home/x" }, "moved from /home/x"],
     ["world_deleted", {}, "deleted"],
     ["plugin_crashed", {}, "plugin crashed"],
   ];

@@ -7,10 +7,10 @@
 
 import { requestJson, send } from "./api.js";
 import { currentCaller, knownCaller, refreshCaller } from "./caller.js";
-import { note, noteError } from "./chrome.js";
+import { note } from "./chrome.js";
 import { openDialog, showDialog } from "./dialog.js";
 import { deleteDrafts } from "./drafts.js";
-import { lazyUrl } from "./lazy_url.js";
+import { lazyGroup, noteRetry } from "./lazy_group.js";
 import { authorization, hasShared, isShared, leaveTab, onNextSession, signOut } from "./session.js";
 import { signIn, signInForm } from "./sign_in.js";
 import { mayEndEditing } from "./unsaved.js";
@@ -36,6 +36,9 @@ const APP = {
   signOut: endSession,
 };
 
+const group = lazyGroup("account");
+const showAgentAccess = group.action("openAgentAccess");
+
 let isOpening = false;
 
 /** Opens the menu. */
@@ -44,12 +47,15 @@ export async function openSession() {
   isOpening = true;
   try {
     const late = new Promise((resolve) => setTimeout(resolve, CALLER_MS));
-    const [module] = await Promise.all([load(), Promise.race([refreshCaller(), late])]);
+    const [module] = await Promise.all([group.load(), Promise.race([refreshCaller(), late])]);
     module.openSession(APP);
   } catch (error) {
     // Signing out needs no server.
-    const action = { label: "Sign out", run: endSession };
-    note(error.message, { level: "bad", action: authorization() === null ? undefined : action });
+    if (authorization() === null) noteRetry(error, openSession);
+    else {
+      const action = { label: "Sign out", run: endSession };
+      note(error.message, { level: "bad", action });
+    }
   } finally {
     isOpening = false;
   }
@@ -57,21 +63,13 @@ export async function openSession() {
 
 /** Opens "Tell any AI": what gives an agent access. */
 export async function openAgentAccess() {
-  try {
-    const [module] = await Promise.all([load(), knownCaller()]);
-    await module.openAgentAccess(APP);
-  } catch (error) {
-    noteError(error);
-  }
+  group.preload();
+  await knownCaller();
+  await showAgentAccess(APP);
 }
 
 async function endSession() {
   if (!await mayEndEditing("Sign out")) return;
   deleteDrafts();
   signOut();
-}
-
-/** @returns {Promise<typeof import("./lazy/account.js")>} */
-function load() {
-  return import(lazyUrl("account"));
 }

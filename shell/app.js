@@ -9,7 +9,7 @@ import { currentCaller, refreshCaller, wasAccepted } from "./caller.js";
 import { startBadge } from "./caller_badge.js";
 import { noteError, setLive, setPlace } from "./chrome.js";
 import { showCollection } from "./collection.js";
-import { byId, h } from "./dom.js";
+import { button, byId, h } from "./dom.js";
 import { openFinder } from "./finder.js";
 import { dropFirstAnswers } from "./first_answers.js";
 import { ago } from "./format.js";
@@ -95,6 +95,7 @@ function showError(error) {
       h("h1", {}, error.title ?? "Internal error of the page"),
       h("p", { class: "hint" }, error.message),
       error.status === 404 ? offerPage() : null,
+      error.status === 0 ? h("p", {}, button("Retry", () => show())) : null,
       h("p", {}, h("a", { href: "/" }, "Home")),
     ),
   );

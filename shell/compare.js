@@ -1,9 +1,10 @@
 /** Opens the comparison of two versions of a world. Its view is loaded when it is first needed. */
 
 import { requestJson, send } from "./api.js";
-import { noteError } from "./chrome.js";
-import { lazyUrl } from "./lazy_url.js";
+import { lazyGroup } from "./lazy_group.js";
 import { replaceQuery } from "./visited.js";
+
+const group = lazyGroup("compare");
 
 /**
  * @param {any} page the view of the world
@@ -12,21 +13,16 @@ import { replaceQuery } from "./visited.js";
  * @returns {Promise<HTMLElement | undefined>} undefined if the view cannot be loaded
  */
 export async function openCompare(page, from, to) {
-  try {
-    const { compareView } = await import(lazyUrl("compare"));
-    return compareView({
-      path: page.path,
-      signal: page.signal,
-      current: page.world.version,
-      from,
-      to,
-      send,
-      requestJson,
-      onChoose: (one, other) => replaceQuery(`?compare=${one}..${other}`),
-      onClose: () => page.showVersion(undefined),
-    });
-  } catch (error) {
-    noteError(error);
-    return undefined;
-  }
+  const compareView = group.action("compareView", () => page.compare(from, to));
+  return await compareView({
+    path: page.path,
+    signal: page.signal,
+    current: page.world.version,
+    from,
+    to,
+    send,
+    requestJson,
+    onChoose: (one, other) => replaceQuery(`?compare=${one}..${other}`),
+    onClose: () => page.showVersion(undefined),
+  });
 }

@@ -1,8 +1,9 @@
 /** Opens the editor of a world. Its code is loaded when it is first needed (`lazy/editing.js`). */
 
 import { send } from "./api.js";
-import { note, noteError } from "./chrome.js";
+import { noteError } from "./chrome.js";
 import { openDialog } from "./dialog.js";
+import { lazyGroup } from "./lazy_group.js";
 import { lazyUrl } from "./lazy_url.js";
 import { authorization, nextSession } from "./session.js";
 import { signIn } from "./sign_in.js";
@@ -23,18 +24,14 @@ const FUNCTIONS = {
   signIn,
 };
 
-/** @type {Promise<typeof import("./lazy/editing.js")> | undefined} */
-let loading;
-
-async function load() {
-  // The text field is needed next.
-  import(lazyUrl("editor")).catch(() => {
-    // A text area takes its place.
-  });
-  const module = await import(lazyUrl("editing"));
-  module.connect(FUNCTIONS);
-  return module;
-}
+const open = lazyGroup("editing", FUNCTIONS).action(
+  "openEditor",
+  (name, _world, _signal, _done, caret = 0) => {
+    // The page opens it, and must get it.
+    dispatchEvent(new CustomEvent("shell:edit", { detail: { name, caret } }));
+    dispatchEvent(new CustomEvent("shell:go", { detail: location.href }));
+  },
+);
 
 /**
  * Opens the editor.
@@ -43,17 +40,10 @@ async function load() {
  * @returns {Promise<Awaited<ReturnType<typeof import("./editor.js").openEditor>>>} undefined if it cannot be
  * opened
  */
-export async function openEditor(...args) {
-  loading ??= load();
-  try {
-    const module = await loading;
-    return await module.openEditor(...args);
-  } catch {
-    loading = undefined;
-    note("The editor could not be loaded", {
-      level: "bad",
-      action: { label: "Reload the page", run: () => location.reload() },
-    });
-    return undefined;
-  }
+export function openEditor(...args) {
+  // The text field is needed next.
+  import(lazyUrl("editor")).catch(() => {
+    // A text area takes its place.
+  });
+  return open(...args);
 }

@@ -3,7 +3,7 @@
 import { readRows, readSearch, requestAnswer } from "./answers.js";
 import { noteError } from "./chrome.js";
 import { showDialog } from "./dialog.js";
-import { lazyUrl } from "./lazy_url.js";
+import { lazyGroup } from "./lazy_group.js";
 
 /** What the module gets. To add one, name it here and in `connected.js`. */
 const FUNCTIONS = {
@@ -13,30 +13,10 @@ const FUNCTIONS = {
   showDialog,
 };
 
-/** @type {Promise<typeof import("./lazy/find.js")> | undefined} */
-let loading;
+const group = lazyGroup("find", FUNCTIONS);
 
-async function load() {
-  const module = await import(lazyUrl("find"));
-  module.connect(FUNCTIONS);
-  return module;
-}
-
-/** The module. After a failure the next call tries again. */
-export function loadFind() {
-  loading ??= load();
-  return loading.catch((error) => {
-    loading = undefined;
-    throw error;
-  });
-}
-
-/** A view, so the page of its path shows its errors. */
-export async function showSearch(...args) {
-  await (await loadFind()).showSearch(...args);
-}
-
+/** @returns {Promise<typeof import("./lazy/find.js")>} */
+export const loadFind = group.load;
+export const showSearch = group.view("showSearch");
 /** Opens the list of keys. */
-export function openHelp() {
-  loadFind().then((module) => module.openHelp()).catch(noteError);
-}
+export const openHelp = group.action("openHelp");

@@ -4,10 +4,10 @@
  */
 
 import { knownCaller } from "./caller.js";
-import { noteError } from "./chrome.js";
 import { showDialog } from "./dialog.js";
 import { button, h } from "./dom.js";
 import { loadFind, openHelp } from "./find.js";
+import { noteRetry } from "./lazy_group.js";
 
 /**
  * Opens the search.
@@ -66,6 +66,6 @@ export function openFinder(typed = "") {
     if (isEntered) input.dispatchEvent(new KeyboardEvent("keydown", { key: "Enter" }));
   }).catch((error) => {
     node.close();
-    noteError(error);
+    noteRetry(error, () => openFinder(input.value));
   });
 }

@@ -16,12 +16,9 @@ import { knownCaller } from "./caller.js";
 import { note, noteError, signInAction } from "./chrome.js";
 import { connect } from "./connected.js";
 import { confirmDialog, openDialog, showDialog } from "./dialog.js";
-import { lazyUrl } from "./lazy_url.js";
+import { lazyGroup } from "./lazy_group.js";
 import { needs } from "./permissions.js";
 import { follow } from "./stream.js";
-
-/** @type {Promise<typeof import("./lazy/manage.js")> | undefined} */
-let loading;
 
 /** What the modules get that are loaded later. To add one, name it here and in `connected.js`. */
 const FUNCTIONS = {
@@ -44,47 +41,17 @@ const FUNCTIONS = {
 // The app has modules that are in both bundles, too.
 connect(FUNCTIONS);
 
-async function load() {
-  const module = await import(lazyUrl("manage"));
-  module.connect(FUNCTIONS);
-  return module;
-}
-
-function loadOnce() {
-  loading ??= load();
-  return loading.catch((error) => {
-    loading = undefined;
-    throw error;
-  });
-}
+const group = lazyGroup("manage", FUNCTIONS);
 
 /** Loads the module while a menu is open, so that its dialogs open at once. */
-export function preload() {
-  loadOnce().catch(() => {}); // the action itself reports it
-}
+export const preload = group.preload;
 
-/** A function of the module, which shows its errors as notes. */
-function later(name) {
-  return async (...args) => {
-    try {
-      return await (await loadOnce())[name](...args);
-    } catch (error) {
-      noteError(error);
-      return undefined;
-    }
-  };
-}
-
-export const openMove = later("openMove");
-export const removeEntries = later("removeEntries");
-export const restoreAll = later("restoreAll");
-export const uploadContent = later("uploadContent");
-export const uploadFiles = later("uploadFiles");
-export const createWorld = later("createWorld");
-export const downloadEntries = later("downloadEntries");
-export const openNew = later("openNew");
-
-/** A view, so the page of its path shows its errors. */
-export async function showTrash(...args) {
-  await (await loadOnce()).showTrash(...args);
-}
+export const openMove = group.action("openMove");
+export const removeEntries = group.action("removeEntries");
+export const restoreAll = group.action("restoreAll");
+export const uploadContent = group.action("uploadContent");
+export const uploadFiles = group.action("uploadFiles");
+export const createWorld = group.action("createWorld");
+export const downloadEntries = group.action("downloadEntries");
+export const openNew = group.action("openNew");
+export const showTrash = group.view("showTrash");

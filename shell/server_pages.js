@@ -12,10 +12,10 @@ import {
   readRoutes,
   requestAnswer,
 } from "./answers.js";
-import { readError, request, RequestError, send } from "./api.js";
+import { readError, request, send } from "./api.js";
 import { noteError } from "./chrome.js";
 import { openDialog } from "./dialog.js";
-import { lazyUrl } from "./lazy_url.js";
+import { lazyGroup } from "./lazy_group.js";
 import { needs } from "./permissions.js";
 import { follow } from "./stream.js";
 
@@ -36,27 +36,10 @@ const FUNCTIONS = {
   toRequested: readRequested,
 };
 
-async function load() {
-  const module = await import(lazyUrl("server")).catch(() => {
-    throw new RequestError(0, "The server does not answer", "A part of this page cannot be loaded");
-  });
-  module.connect(FUNCTIONS);
-  return module;
-}
+const group = lazyGroup("server", FUNCTIONS);
 
-/** @param {string} name `lib/example` */
-export async function pluginPanel(name) {
-  return (await load()).pluginPanel(name);
-}
-
-export async function findPlugin(...args) {
-  return await (await load()).findPlugin(...args);
-}
-
-export async function showPluginRoute(...args) {
-  await (await load()).showPluginRoute(...args);
-}
-
-export async function showLog(...args) {
-  await (await load()).showLog(...args);
-}
+/** @type {(name: string) => Promise<any>} gets a name such as `lib/example` */
+export const pluginPanel = group.view("pluginPanel");
+export const findPlugin = group.view("findPlugin");
+export const showPluginRoute = group.view("showPluginRoute");
+export const showLog = group.view("showLog");

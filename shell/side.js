@@ -25,7 +25,7 @@ export function side(page) {
   const compare = button("Compare", () => {
     const [newest, other = newest] = versionsOf(shown);
     page.compare(other, newest);
-  }, { class: "quiet", "aria-label": "Compare versions" });
+  }, { class: "quiet", hidden: true, "aria-label": "Compare versions" });
   /** The events in the list, newest first. */
   let shown = [];
   const terminal = h(

@@ -66,7 +66,7 @@ Deno.test("GET / shows the home page", async (t) => {
       await page.locator("#live.live").waitFor();
       assert(paths.length <= MAX_REQUESTS, paths.join(" "));
       const data = paths.filter((path) => !path.startsWith("/usr/lib/shell/"));
-      assertEquals(data.toSorted(), ["/", "/home/new", "/stream/"]);
+      assertEquals(data.toSorted(), ["/", "/stream/"]);
       assertEquals(messages, []);
       await page.context().close();
     });

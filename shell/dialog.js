@@ -155,10 +155,28 @@ export function showDialog(title, ...content) {
   });
   // Back shows another page.
   addEventListener("popstate", () => node.close(), { signal: ended.signal });
+  keepFocus(node, ended.signal);
   document.body.append(node);
   node.showModal();
   node.querySelector("input, select, textarea")?.focus();
   return node;
+}
+
+/**
+ * Content in a frame can take the focus by script, and would receive the password that is typed: browsers
+ * allow it even while a dialog makes the frame inert (Chromium 156). The first attempt removes the frame.
+ */
+function keepFocus(node, signal) {
+  let last;
+  node.addEventListener("focusin", ({ target }) => last = target);
+  const check = () => {
+    const frame = document.activeElement;
+    if (signal.aborted || frame?.tagName !== "IFRAME") return;
+    frame.replaceWith(h("p", { class: "hint" }, "Removed, because it took the focus of a dialog."));
+    last?.focus();
+  };
+  // The element is known only after the event.
+  addEventListener("blur", () => setTimeout(check), { signal });
 }
 
 /** Asks for a confirmation of something that removes or replaces content. */

@@ -310,6 +310,25 @@ Deno.test("hostile content of a world stays in its frame", async (t) => {
       await page.context().close();
     });
 
+    await t.step("does not receive what is typed into a dialog", async () => {
+      await server.put(
+        "/home/steals",
+        `<input id="i"><script>
+          addEventListener("keydown", (event) => document.title += event.key);
+          setInterval(() => { i.focus(); window.focus(); }, 50);
+        </script>`,
+      );
+      const { page } = await openPage(browser);
+      await page.goto(`${server.url}/home/steals`);
+      await page.frameLocator(".stage iframe").locator("#i").waitFor();
+      await page.locator("#who").click();
+      await page.getByText("Removed, because it took the focus of a dialog.").waitFor();
+      assertEquals(await page.locator(".stage iframe").count(), 0);
+      await page.keyboard.type("secret");
+      assertEquals(await page.getByLabel("Token or password").inputValue(), "secret");
+      await page.context().close();
+    });
+
     await t.step("runs the script of an SVG only inside the frame", async () => {
       await server.put(
         "/home/evil.svg",

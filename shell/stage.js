@@ -45,13 +45,22 @@ export function stage(onLink) {
     function onMessage({ data }) {
       // Messages of the frame are untrusted input.
       if (data?.shown === true) reveal();
-      else if (data?.escape === true) {
-        node.dispatchEvent(new CustomEvent("shell:escape", { bubbles: true }));
-      } else if (typeof data?.link === "string") onLink(data.link.slice(0, 2000));
+      else if (data?.escape === true) escape();
+      else if (typeof data?.link === "string") onLink(data.link.slice(0, 2000));
       else if (Number.isFinite(data?.x) && Number.isFinite(data?.y) && shown === frame) {
         scroll.x = data.x;
         scroll.y = data.y;
       }
+    }
+    function escape() {
+      node.dispatchEvent(new CustomEvent("shell:escape", { bubbles: true }));
+    }
+    /** An SVG is a document of its own, which reports only this key. */
+    function onSvg() {
+      const { port1, port2 } = new MessageChannel();
+      port1.onmessage = ({ data }) => data?.escape === true && escape();
+      frame.contentWindow.postMessage({}, "*", [port2]);
+      reveal();
     }
     frame.addEventListener("load", () => {
       const { port1, port2 } = new MessageChannel();
@@ -68,6 +77,7 @@ export function stage(onLink) {
         "*",
         [port2],
       );
+      if (world.ext === "svg") frame.addEventListener("load", onSvg, { once: true });
       timer = setTimeout(reveal, MAX_LOAD_MS);
     }, { once: true });
     node.append(frame);

@@ -242,6 +242,24 @@ Deno.test("the shell shows the content of worlds", async (t) => {
       assertEquals(await page.locator(".full-bar").count(), 0);
     });
 
+    await step("Esc in an SVG leaves the full window, also after an update", async () => {
+      const svg = (color: string) =>
+        `<?xml version="1.0"?>\n<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 9 9">` +
+        `<rect width="9" height="9" fill="${color}"/></svg>\n`;
+      await server.put("/home/plain.svg", svg("red"));
+      await open("/home/plain.svg");
+      for (const color of ["red", "green"]) {
+        await server.put("/home/plain.svg", svg(color));
+        await page.keyboard.press("f");
+        await page.frameLocator(".stage iframe:not(.coming)").locator(`rect[fill=${color}]`)
+          .click();
+        assertEquals(await page.evaluate("document.activeElement.tagName"), "IFRAME");
+        await page.keyboard.press("Escape");
+        await page.locator("header.bar").waitFor();
+        assertEquals(await page.locator(".full-bar").count(), 0);
+      }
+    });
+
     await step(
       "an SVG that has the focus and takes all keys cannot keep the full window",
       async () => {

@@ -173,6 +173,14 @@ Deno.test("the shell signs in and out", async (t) => {
       await page.getByLabel("Token or password").fill(server.approve);
       await page.keyboard.press("Enter");
       await page.getByText("only for T3").waitFor();
+      await page.keyboard.press("e");
+      await page.getByLabel("Text of").fill("only for T3, changed");
+      await page.keyboard.press("Control+s");
+      await page.getByText("Saved as version 2").waitFor();
+      await page.getByRole("button", { name: "Cancel" }).click();
+      await page.getByRole("button", { name: "T3" }).click();
+      await page.getByRole("button", { name: "Sign out" }).click();
+      await page.getByRole("heading", { name: "Sign in" }).waitFor();
       assertEquals(messages.filter(isOther), []);
       await page.context().close();
     });

@@ -2,7 +2,7 @@
 
 import { describeChange } from "./change_text.js";
 import { h } from "./dom.js";
-import { pathOf } from "./place.js";
+import { pathOf, shownName } from "./place.js";
 import { timeAgo } from "./times.js";
 
 /**
@@ -24,7 +24,7 @@ export function changeRow(change, isNew) {
     h(
       "a",
       { href: pathOf(name) },
-      h("span", { class: "name" }, `/${name}`),
+      h("span", { class: "name" }, `/${shownName(name)}`),
       timeAgo(timestamp),
       h("small", { title: facts.join(", ") }, facts.join(" · ")),
     ),

@@ -5,7 +5,7 @@
 
 import { byId, h } from "./dom.js";
 import { showNote } from "./notes.js";
-import { pathOf } from "./place.js";
+import { pathOf, shownName } from "./place.js";
 
 const LIVE = { live: "live", waiting: "reconnecting", off: "" };
 
@@ -18,7 +18,7 @@ export function setPlace({ name, collection }) {
     return h(
       "li",
       {},
-      h("a", { href: pathOf(target), "aria-current": last && "page" }, segment),
+      h("a", { href: pathOf(target), "aria-current": last && "page" }, shownName(segment)),
     );
   });
   const root = h("li", { class: "root" }, h("a", { href: "/" }, "elastik"));
@@ -26,7 +26,7 @@ export function setPlace({ name, collection }) {
   byId("crumbs").replaceChildren(list);
   // With the layout of the next frame: at once it would cost one more.
   requestAnimationFrame(() => list.scrollLeft = list.scrollWidth);
-  document.title = name === "" ? "elastik" : `/${name}${collection ? "/" : ""}`;
+  document.title = name === "" ? "elastik" : `/${shownName(name)}${collection ? "/" : ""}`;
 }
 
 /** Shows the state of the event stream: `live`, `waiting` or `off`. */

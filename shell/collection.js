@@ -7,7 +7,7 @@ import { collectionActions, rowMenu, selectionBar } from "./collection_actions.j
 import { h } from "./dom.js";
 import { count, size } from "./format.js";
 import { openMove, removeEntries } from "./manage.js";
-import { lastOf, pathOf } from "./place.js";
+import { lastOf, pathOf, shownName } from "./place.js";
 import { rowList } from "./row_list.js";
 import { Selection } from "./select.js";
 import { follow } from "./stream.js";
@@ -192,7 +192,7 @@ export function showCollection(main, { name }, { signal, showError }) {
         h(
           "span",
           { class: `name ${world ? "" : "dir"}` },
-          row.name,
+          shownName(row.name),
           world ? null : h("i", {}, "/"),
         ),
         row.state ? h("span", { class: `tag ${row.state}` }, row.state) : null,
@@ -241,7 +241,13 @@ export function showCollection(main, { name }, { signal, showError }) {
     h(
       "section",
       { class: "page collection" },
-      h("header", { class: "head" }, h("h1", {}, lastOf(name), h("i", {}, "/")), facts, actions),
+      h(
+        "header",
+        { class: "head" },
+        h("h1", {}, shownName(lastOf(name)), h("i", {}, "/")),
+        facts,
+        actions,
+      ),
       top,
       list.node,
       empty,

@@ -5,7 +5,7 @@
 
 import { noteError, requestHits, requestRows } from "./connected.js";
 import { h } from "./dom.js";
-import { pathOf, placeOf } from "./place.js";
+import { pathOf, placeOf, shownName } from "./place.js";
 import { rank } from "./rank.js";
 import { isSystem, linePath, queryOf, searchPath, snippetParts } from "./search_hits.js";
 import { nameFault } from "./world_name.js";
@@ -185,7 +185,11 @@ function groupsOf(typed, names, text, root) {
 }
 
 function nameOption(name) {
-  return { key: name, path: pathOf(name), content: [h("span", { class: "path" }, `/${name}`)] };
+  return {
+    key: name,
+    path: pathOf(name),
+    content: [h("span", { class: "path" }, `/${shownName(name)}`)],
+  };
 }
 
 function lineOption(hit) {
@@ -194,7 +198,7 @@ function lineOption(hit) {
     key: `${hit.name}:${hit.line}`,
     path: linePath(hit),
     content: [
-      h("span", { class: "path" }, `/${hit.name}`, h("i", {}, `:${hit.line}`)),
+      h("span", { class: "path" }, `/${shownName(hit.name)}`, h("i", {}, `:${hit.line}`)),
       h("span", { class: "snippet" }, before, h("mark", {}, found), after),
     ],
   };
@@ -215,7 +219,10 @@ function newOptions(typed, names, root) {
   return [{
     key: "+new",
     path: pathOf(name),
-    content: [h("span", { class: "path" }, `/${name}`), h("span", {}, "does not exist: write it")],
+    content: [
+      h("span", { class: "path" }, `/${shownName(name)}`),
+      h("span", {}, "does not exist: write it"),
+    ],
   }];
 }
 

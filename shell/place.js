@@ -28,6 +28,22 @@ export function pathOf(name) {
   return `/${name.split("/").map(encodeURIComponent).join("/")}`;
 }
 
+/** Characters without ink, and those that reorder the line; joiners only where nothing can be joined. */
+const UNSEEN =
+  /(?![\u200c\u200d\ufe0e\ufe0f])[\p{Default_Ignorable_Code_Point}\p{Cc}\u2800]|(?<![^\0-\x7f])[\u200c\u200d]/gu;
+/** Spaces at the ends of a segment, before another space, and those that look like U+0020. */
+const SPACES = /(?<=^|\/)\p{Zs}+|\p{Zs}+(?=\/|$)|\p{Zs}(?=\p{Zs})|[^\P{Zs} \u3000]/gu;
+
+/** A name as text for people: what would hide or reorder a part of it is marked. */
+export function shownName(name) {
+  return name
+    .replace(
+      UNSEEN,
+      (char) => `‹U+${char.codePointAt(0).toString(16).toUpperCase().padStart(4, "0")}›`,
+    )
+    .replace(SPACES, (spaces) => "␣".repeat(spaces.length));
+}
+
 /** Last segment of a name. */
 export function lastOf(name) {
   return name.slice(name.lastIndexOf("/") + 1);

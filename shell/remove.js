@@ -1,6 +1,7 @@
 /** Deletes several worlds and collections, after one confirmation. They move to the trash. */
 
 import { confirmDialog, noteError, requestDeleted } from "./connected.js";
+import { shownName } from "./place.js";
 import { countTargets, runAll, showFailures, targetsOf } from "./targets.js";
 import { noteDeleted, trashedOf } from "./undo_delete.js";
 
@@ -13,7 +14,9 @@ import { noteDeleted, trashedOf } from "./undo_delete.js";
 export async function removeEntries(entries) {
   const targets = targetsOf(entries);
   const isDeep = targets.some(({ slash }) => slash === "/");
-  const one = targets.length === 1 ? `/${targets[0].name}${targets[0].slash}` : undefined;
+  const one = targets.length === 1
+    ? `/${shownName(targets[0].name)}${targets[0].slash}`
+    : undefined;
   const text = `${one ?? countTargets(targets)} ${one ? "moves" : "move"} to the trash, with ${
     isDeep ? "everything below and with the history" : "the history"
   }.`;

@@ -6,7 +6,7 @@
 import { requestHits } from "./connected.js";
 import { button, h } from "./dom.js";
 import { count } from "./format.js";
-import { pathOf } from "./place.js";
+import { pathOf, shownName } from "./place.js";
 import { linePath, queryOf, searchPath, snippetParts } from "./search_hits.js";
 
 const ROUTE = /^proc\/search\/?/;
@@ -49,7 +49,7 @@ export async function showSearch(main, { name }, { signal }) {
     if (hit.name !== last.name) {
       last = { name: hit.name, node: h("ol", { class: "lines" }) };
       list.append(
-        h("h2", {}, h("a", { href: pathOf(hit.name) }, `/${hit.name}`)),
+        h("h2", {}, h("a", { href: pathOf(hit.name) }, `/${shownName(hit.name)}`)),
         last.node,
       );
     }

@@ -20,7 +20,7 @@ import { button, h, keepFocus } from "./dom.js";
 import { count, duration } from "./format.js";
 import { menuButton } from "./menu.js";
 import { describeAuthority, restoreRefusal } from "./missing_right.js";
-import { NAMESPACES, pathOf } from "./place.js";
+import { NAMESPACES, pathOf, shownName } from "./place.js";
 import { Selection } from "./select.js";
 import { runAll, showFailures } from "./targets.js";
 import { timeAgo } from "./times.js";
@@ -230,7 +230,7 @@ class TrashPage {
       h(
         "div",
         { class: "what" },
-        h("span", { class: "name" }, `/${entry.name}`),
+        h("span", { class: "name" }, `/${shownName(entry.name)}`),
         h("small", {}, describeEntry(entry)),
       ),
       restore,

@@ -17,7 +17,7 @@ import { missingView } from "./missing_world.js";
 import { takeEdit } from "./new_world.js";
 import { fullWindow } from "./full_window.js";
 import { linkParts } from "./content_link.js";
-import { lastOf, pathOf } from "./place.js";
+import { lastOf, pathOf, shownName } from "./place.js";
 import { timeAgo } from "./times.js";
 import { pluginPanel } from "./server_pages.js";
 import { lineOf } from "./search_hits.js";
@@ -118,7 +118,13 @@ class WorldPage {
     this.node = h(
       "article",
       { class: "world" },
-      h("header", { class: "head" }, h("h1", {}, lastOf(name)), this.#facts, this.#actions),
+      h(
+        "header",
+        { class: "head" },
+        h("h1", {}, shownName(lastOf(name))),
+        this.#facts,
+        this.#actions,
+      ),
       this.#past,
       this.#bar,
       h(

@@ -310,6 +310,21 @@ Deno.test("hostile content of a world stays in its frame", async (t) => {
       await page.context().close();
     });
 
+    await t.step("cannot hide or reorder a part of its name", async () => {
+      await server.put("/home/odd/%E2%80%AEgpj.exe", "x");
+      await server.put("/home/odd/%20", "x");
+      const { page, messages } = await openPage(browser);
+      await page.goto(`${server.url}/home/odd/`);
+      await page.locator("#main").getByText("␣", { exact: true }).waitFor();
+      await page.locator("#main").getByText("‹U+202E›gpj.exe", { exact: true }).click();
+      await page.getByRole("heading", { name: "‹U+202E›gpj.exe" }).waitFor();
+      await page.locator("#crumbs").getByText("‹U+202E›gpj.exe").waitFor();
+      assertEquals(new URL(page.url()).pathname, "/home/odd/%E2%80%AEgpj.exe");
+      assertEquals(await page.title(), "/home/odd/‹U+202E›gpj.exe");
+      assertEquals(messages, []);
+      await page.context().close();
+    });
+
     await t.step("does not receive what is typed into a dialog", async () => {
       await server.put(
         "/home/steals",

@@ -7,7 +7,7 @@ import { safeUrl } from "../../shell/dom.js";
 import { rank } from "../../shell/rank.js";
 import { ago, duration, size } from "../../shell/format.js";
 import { hexDump } from "../../shell/hex_view.js";
-import { pathOf, placeOf } from "../../shell/place.js";
+import { pathOf, placeOf, shownName } from "../../shell/place.js";
 import { eventParser } from "../../shell/sse.js";
 import { EXTENSIONS, kindOf } from "../../shell/viewers.js";
 
@@ -140,4 +140,19 @@ Deno.test("size(), ago() and duration() return short texts", () => {
     ["now", "30 s", "1 h", "2025-12-01"],
   );
   assertEquals([5, 61, 3661, 90_000].map(duration), ["5 s", "1 min", "1 h 1 min", "1 d 1 h"]);
+});
+
+Deno.test("shownName() marks what would hide or reorder a part of a name, and nothing else", () => {
+  const marked = {
+    "home/\u202egpj.exe": "home/‹U+202E›gpj.exe",
+    "a\u200bb": "a‹U+200B›b",
+    "a\u200db": "a‹U+200D›b",
+    " ": "␣",
+    "a /  b": "a␣/␣␣b",
+    "a  b": "a␣ b",
+    "a\u00a0b": "a␣b",
+  };
+  for (const [name, shown] of Object.entries(marked)) assertStrictEquals(shownName(name), shown);
+  const names = ["", "home/a b.txt", "👩‍👩‍👧", "❤️", "می‌خواهم", "日本\u3000語", "e\u0301", "__proto__"];
+  for (const name of names) assertStrictEquals(shownName(name), name);
 });

@@ -32,9 +32,25 @@ const URL_TEXT = /(?<![\p{L}\p{N}_/])(?:https?:\/\/|www\.)[^\s<]{1,2000}/giu;
 const MAIL_TEXT =
   /(?<![\p{L}\p{N}.+_\/@-])[a-z0-9.+_-]{1,64}@(?:[a-z0-9_-]{1,63}\.){1,8}[a-z0-9_-]{0,62}[a-z0-9](?![\p{L}\p{N}_@-])/giu;
 
+/** The parser of blocks, which shows what is nested too deeply as text: markdown-it leaves it out. */
+class Blocks extends ParserBlock {
+  tokenize(state, from, to) {
+    if (state.level < MAX_NESTING) return super.tokenize(state, from, to);
+    const start = state.skipEmptyLines(from);
+    let end = start;
+    while (end < to && (state.isEmpty(end) || state.sCount[end] >= state.blkIndent)) end++;
+    state.line = end;
+    const content = state.getLines(start, end, state.blkIndent, false).trim();
+    if (content === "") return;
+    state.push("paragraph_open", "p", 1);
+    Object.assign(state.push("inline", "", 0), { content, children: [], map: [start, end] });
+    state.push("paragraph_close", "p", -1);
+  }
+}
+
 const parser = {
   core: new ParserCore(),
-  block: new ParserBlock(),
+  block: new Blocks(),
   inline: new ParserInline(),
   options: { html: true, maxNesting: MAX_NESTING },
   helpers,

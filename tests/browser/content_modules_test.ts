@@ -51,6 +51,20 @@ Deno.test("parseMarkdown() parses blocks and inline marks", () => {
   assertEquals(nodes("\ufeff# Title"), [{ tag: "h1", in: ["Title"], id: "title" }]);
 });
 
+Deno.test("parseMarkdown() shows blocks that are nested too deeply as text, and what follows them", () => {
+  const list = Array.from({ length: 90 }, (_, at) => `${"  ".repeat(at)}- item ${at}`).join("\n");
+  const shown = JSON.stringify(parseMarkdown(`${list}\n\nafter\n`).nodes);
+  for (const text of ["item 0", "item 29", "item 30", "item 89"]) {
+    assert(shown.includes(text), text);
+  }
+  assertEquals(parseMarkdown(`${list}\n\nafter\n`).nodes.at(-1), { tag: "p", in: ["after"] });
+  for (const levels of [60, 99, 30_000]) {
+    const { nodes } = parseMarkdown(`${">".repeat(levels)} hidden\n\nafter\n`);
+    assert(JSON.stringify(nodes).includes("hidden"), String(levels));
+    assertEquals(nodes.at(-1), { tag: "p", in: ["after"] }, String(levels));
+  }
+});
+
 Deno.test("parseMarkdown() parses setext headings and nested emphasis (CommonMark)", () => {
   assertEquals(nodes("Title\n=====\n\nPart\n---\n"), [
     { tag: "h1", in: ["Title"], id: "title" },

@@ -4,6 +4,19 @@ import { assertEquals } from "../support/assert.ts";
 import { openPage, startBrowser } from "./browser.ts";
 import { startBrowserServer } from "./browser_server.ts";
 
+Deno.test("every dialog of the shell is made by dialog.js", async () => {
+  const found: string[] = [];
+  for (const folder of ["", "lazy/"]) {
+    const url = new URL(`../../shell/${folder}`, import.meta.url);
+    for await (const { name } of Deno.readDir(url)) {
+      if (!name.endsWith(".js")) continue;
+      const text = await Deno.readTextFile(new URL(name, url));
+      if (/showModal\(|"dialog"/.test(text)) found.push(folder + name);
+    }
+  }
+  assertEquals(found, ["dialog.js"]);
+});
+
 Deno.test("a dialog of the shell", async (t) => {
   const browser = await startBrowser();
   const server = await startBrowserServer();

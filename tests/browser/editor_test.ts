@@ -346,6 +346,11 @@ Deno.test("the editor asks before its text is lost", async (t) => {
       await page.getByText("Your text that was not saved is here again").waitFor();
       assertEquals(await textOf(page), "typed\n");
       await shots(page, "editor-draft");
+      const other = await page.context().newPage();
+      await other.goto(`${url}/home/e.txt`);
+      await other.locator(".text").getByText("one").waitFor();
+      assertEquals([await draftsOf(other), await other.locator(".editor").count()], [0, 0]);
+      await other.close();
       await page.keyboard.press("Control+s");
       await page.getByText("Saved as version 2").waitFor();
       assertEquals(await read("/home/e.txt"), "typed\n");

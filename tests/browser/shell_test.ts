@@ -4,11 +4,14 @@
  */
 
 import { assert, assertEquals, assertStrictEquals } from "../support/assert.ts";
+import { CountingProxy } from "../bench/counting_proxy.ts";
 import { openPage, startBrowser, within } from "./browser.ts";
 import { startBrowserServer } from "./browser_server.ts";
 
 /** Most bytes of a page on its first load. */
 const MAX_PAGE_BYTES = 60 * 1024;
+/** Most requests and bytes of a visit, headers included. */
+const VISITS = [["cold", 14, MAX_PAGE_BYTES], ["warm", 8, 12 * 1024]] as const;
 const SHOTS = new URL("./shots/", import.meta.url).pathname;
 
 Deno.test("the shell shows and changes worlds in the browser", async (t) => {
@@ -66,6 +69,30 @@ Deno.test("the shell shows and changes worlds in the browser", async (t) => {
         },
       );
     }
+
+    await t.step("a visit needs few requests and bytes, and fewer the second time", async () => {
+      const counter = new CountingProxy(new URL(url));
+      try {
+        for (const path of ["/", "/home/notes/plan.md"]) {
+          const { page } = await openPage(browser);
+          for (const [visit, requests, bytes] of VISITS) {
+            const before = { ...counter.counts };
+            const tab = await page.context().newPage();
+            await tab.goto(counter.url + path);
+            await tab.locator("#live.live").waitFor();
+            await counter.idle();
+            const sent = counter.counts.requests - before.requests;
+            assert(sent > 0 && sent <= requests, `${path}, ${visit}: ${sent} requests`);
+            const size = counter.counts.bytes - before.bytes;
+            assert(size > 0 && size <= bytes, `${path}, ${visit}: ${size} bytes`);
+            await tab.close();
+          }
+          await page.context().close();
+        }
+      } finally {
+        counter.close();
+      }
+    });
 
     await t.step(
       "GET /home/hello shows a new version within 1 s, without a reload",

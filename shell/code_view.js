@@ -14,13 +14,17 @@ const PROSE = new Set(["txt", "log", "md", "markdown", "org", "tex", "srt", "vtt
 /** Longest text that is shown at once, in characters. */
 const PART = 500_000;
 
+/** Characters that reorder what is shown of a line, or have no width. */
+const DECEPTIVE = /[\u200b\u202a-\u202e\u2060-\u2069]/u;
+
 /** The viewer. */
 export function codeView() {
   const gutter = h("pre", { class: "gutter", "aria-hidden": "true" });
   const text = h("pre", { class: "text", tabindex: "0" });
   const code = h("div", { class: "code" }, gutter, text);
   const rest = h("p", { class: "rest", hidden: true });
-  const node = h("div", {}, code, rest);
+  const warning = h("p", { class: "fault", hidden: true });
+  const node = h("div", {}, warning, code, rest);
   let before;
   let isWhole = false;
   let latest;
@@ -44,6 +48,8 @@ export function codeView() {
     const prose = PROSE.has(world.ext);
     code.classList.toggle("prose", prose);
     gutter.hidden = prose;
+    warning.textContent = prose ? "" : deceptionOf(whole) ?? "";
+    warning.hidden = warning.textContent === "";
     if (!prose) {
       const lines = after.split("\n").length - (after.endsWith("\n") ? 1 : 0);
       gutter.textContent = Array.from({ length: Math.max(1, lines) }, (_, at) => at + 1).join("\n");
@@ -86,6 +92,15 @@ export function codeView() {
   }
 
   return { node, update, showLine };
+}
+
+/** A warning if source can look different from what it does; undefined if it cannot. */
+export function deceptionOf(text) {
+  const at = text.search(DECEPTIVE);
+  if (at < 0) return undefined;
+  const code = text.charCodeAt(at).toString(16).toUpperCase();
+  const line = text.slice(0, at).split("\n").length;
+  return `This source can look different from what it does: U+${code} in line ${line} is invisible, or reorders the line.`;
 }
 
 /** The range of a line in the text of a node; undefined if there are fewer lines. */

@@ -1,7 +1,7 @@
 /** The pure modules of the shell, which need no browser. */
 
-import { assertEquals, assertStrictEquals } from "../support/assert.ts";
-import { changedSpan } from "../../shell/code_view.js";
+import { assertEquals, assertMatch, assertStrictEquals } from "../support/assert.ts";
+import { changedSpan, deceptionOf } from "../../shell/code_view.js";
 import { parseCsv } from "../../shell/csv.js";
 import { safeUrl } from "../../shell/dom.js";
 import { rank } from "../../shell/rank.js";
@@ -155,4 +155,13 @@ Deno.test("shownName() marks what would hide or reorder a part of a name, and no
   for (const [name, shown] of Object.entries(marked)) assertStrictEquals(shownName(name), shown);
   const names = ["", "home/a b.txt", "👩‍👩‍👧", "❤️", "می‌خواهم", "日本\u3000語", "e\u0301", "__proto__"];
   for (const name of names) assertStrictEquals(shownName(name), name);
+});
+
+Deno.test("deceptionOf() warns of source that looks different from what it does", () => {
+  assertEquals(
+    deceptionOf("run();\n/* \u202e } \u2066if (isAdmin)\u2069 */\n"),
+    "This source can look different from what it does: U+202E in line 2 is invisible, or reorders the line.",
+  );
+  assertMatch(deceptionOf("let a\u200bb = 1;") ?? "", /U\+200B in line 1/);
+  assertStrictEquals(deceptionOf("// é שלום 👩‍👩‍👧\n\ufeffa"), undefined);
 });

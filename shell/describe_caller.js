@@ -57,6 +57,8 @@ export function describeCaller(caller, signedIn) {
   }
   const start = isAnonymous(by) && !signedIn
     ? `Without a credential: tier ${tier}.`
+    : by === tier
+    ? `The token of tier ${tier}.`
     : `${by}, tier ${tier}.`;
   return `${start} ${RIGHTS[tier] ?? ""}`;
 }

@@ -68,6 +68,7 @@ export async function showPluginRoute(main, name, plugin, signal) {
             { class: "card" },
             h("h2", {}, "From a terminal"),
             copyable("Call it", command(name, plugin)),
+            copyable("Send text", `${command(name, plugin)} -d 'text'`),
           ),
         ),
       ),

@@ -51,6 +51,8 @@ export function side(page) {
     terminal,
   );
   let turn = 0;
+  /** The version that is shown in place of the latest one. */
+  let marked;
 
   /** Requests everything again. Of overlapping calls only the last one draws. */
   async function update(world) {
@@ -125,6 +127,7 @@ export function side(page) {
     );
     events.replaceChildren(...rows, ...isEnd ? [] : [older]);
     compare.hidden = versionsOf(shown).length < 2;
+    mark(marked);
   }
 
   async function showOlder(before) {
@@ -137,7 +140,16 @@ export function side(page) {
     events.children[first]?.querySelector("button")?.focus();
   }
 
-  return { node, update };
+  /** Marks the version that is shown, in the history; none if undefined. */
+  function mark(version) {
+    marked = version;
+    for (const row of events.querySelectorAll("button[data-version]")) {
+      if (row.dataset.version === String(version)) row.setAttribute("aria-current", "true");
+      else row.removeAttribute("aria-current");
+    }
+  }
+
+  return { node, update, mark };
 }
 
 function versionsOf(log) {
@@ -164,6 +176,7 @@ function eventRow({ id, timestamp, type, payload }, page) {
       ? button(`v${version}`, () => page.showEarlier(version), {
         class: "quiet",
         "aria-label": `Show v${version}`,
+        "data-version": version,
       })
       : h("span", { class: "dot" }),
     h(

@@ -296,6 +296,7 @@ class WorldPage {
   /** Marks what is shown: an earlier version, another view of the address, or the current content. */
   #leaveCurrent(query = "", earlier, banner) {
     this.#earlier = earlier;
+    this.#side?.mark(earlier?.version);
     this.#pane = undefined;
     this.#bar.hidden = true;
     this.node.classList.toggle("past", earlier !== undefined);
@@ -355,6 +356,7 @@ class WorldPage {
       this.plugin?.update(this.world);
       if (this.#side === undefined) {
         this.#side ??= side(this);
+        this.#side.mark(this.#earlier?.version);
       }
       if (this.world === undefined) return;
       fill(this.#aside, this.#side.node);

@@ -70,15 +70,20 @@ Deno.test("the shell shows the content of worlds", async (t) => {
     await step("Back after an anchor scrolls to its link, and draws nothing again", async () => {
       const lines = Array.from({ length: 200 }, (_, at) => `Line ${at}\n`).join("\n");
       await server.put("/home/long.md", `[down](#end)\n\n${lines}\n\n# End\n\n${lines}`);
-      await open("/home/long.md");
-      await page.locator("#text-end").waitFor({ state: "attached" });
-      await page.evaluate("scrollTo(0, 40)");
-      await page.locator(".prose-page").evaluate((node) => node.setAttribute("data-same", ""));
       const requests: string[] = [];
       page.on("request", (request) => {
         // Chromium reads the icon again with each entry of the history.
-        if (!request.url().includes("/icon.svg")) requests.push(request.url());
+        if (!request.url().includes("/icon.svg")) requests.push(new URL(request.url()).pathname);
       });
+      await open("/home/long.md");
+      await page.locator("#text-end").waitFor({ state: "attached" });
+      // The last requests of the page: its panel, its children, its changes.
+      const last = ["/proc/audit", "/proc/log", "/stream"].map((root) => `${root}/home/long.md`);
+      const all = [...last, "/stream/home/long.md/"];
+      while (!all.every((path) => requests.includes(path))) await page.waitForTimeout(20);
+      requests.length = 0;
+      await page.evaluate("scrollTo(0, 40)");
+      await page.locator(".prose-page").evaluate((node) => node.setAttribute("data-same", ""));
       await page.locator(".prose-page a", { hasText: "down" }).click();
       await untilTrue(page, "scrollY > 1000");
       assertEquals(await page.evaluate("location.hash"), "#end");

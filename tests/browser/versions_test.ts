@@ -52,10 +52,14 @@ const STEPS: readonly { title: string; run(context: StepContext): Promise<void> 
       assertEquals(new URL(page.url()).search, "?at=1");
       await page.reload();
       await banner.waitFor();
+      const shown = page.locator(".events [aria-current]");
+      await shown.waitFor();
+      assertEquals(await shown.allTextContents(), ["v1"]);
       await banner.getByRole("button", { name: "Back to the current version" }).click();
       await banner.waitFor({ state: "detached" });
       await page.getByRole("heading", { name: "A better plan" }).waitFor();
       assertEquals(new URL(page.url()).search, "");
+      assertEquals(await shown.count(), 0);
     },
   },
   {

@@ -4,6 +4,7 @@
  */
 
 import { button, byId, h } from "./dom.js";
+import { holdFrames } from "./held_frames.js";
 
 let count = 0;
 
@@ -155,6 +156,7 @@ export function showDialog(title, ...content) {
   });
   // Back shows another page.
   addEventListener("popstate", () => node.close(), { signal: ended.signal });
+  if (node.querySelector("input[type=password]") !== null) holdFrames(node);
   keepFocus(node, ended.signal);
   document.body.append(node);
   node.showModal();
@@ -163,8 +165,8 @@ export function showDialog(title, ...content) {
 }
 
 /**
- * Content in a frame can take the focus by script, and would receive the password that is typed: browsers
- * allow it even while a dialog makes the frame inert (Chromium 156). The first attempt removes the frame.
+ * Content in a frame can take the focus by script, and would receive what is typed: browsers allow it even
+ * while a dialog makes the frame inert (Chromium 156). The first attempt removes the frame.
  */
 function keepFocus(node, signal) {
   let last;

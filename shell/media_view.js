@@ -5,13 +5,14 @@
 
 import { send } from "./api.js";
 import { h } from "./dom.js";
+import { addFrame } from "./held_frames.js";
 import { pathOf } from "./place.js";
 
 const ELEMENTS = {
   image: (src, name) => h("img", { src, alt: `Content of /${name}` }),
   audio: (src, name) => h("audio", { src, controls: true, "aria-label": `/${name}` }),
   video: (src, name) => h("video", { src, controls: true, "aria-label": `/${name}` }),
-  pdf: (src, name) => h("iframe", { src, title: `Content of /${name}` }),
+  pdf: (src, name) => h("iframe", { src, title: `Content of /${name}`, "data-scripts": true }),
 };
 
 /** The viewer. */
@@ -34,7 +35,7 @@ export function mediaView(kind) {
       ? type
       : "application/octet-stream";
     url = URL.createObjectURL(new Blob([bytes], { type: safe }));
-    node.replaceChildren(ELEMENTS[kind](url, world.name));
+    addFrame(() => node.replaceChildren(ELEMENTS[kind](url, world.name)));
   }
 
   return { node, update };

@@ -6,6 +6,7 @@
  */
 
 import { h } from "./dom.js";
+import { addFrame } from "./held_frames.js";
 import { lazyUrl } from "./lazy_url.js";
 import { pathOf } from "./place.js";
 
@@ -30,6 +31,7 @@ export function stage(onLink) {
       src: lazyUrl("stage", "stage.html"),
       title: `Content of /${world.name}`,
       referrerpolicy: "no-referrer",
+      "data-scripts": world.runsScripts !== false,
       class: shown === undefined ? "" : "coming",
     });
     coming = frame;
@@ -62,7 +64,12 @@ export function stage(onLink) {
       frame.contentWindow.postMessage({}, "*", [port2]);
       reveal();
     }
+    // Not what the content itself loads.
+    let isOwn = true;
+    frame.addEventListener("shell:again", () => isOwn = true);
     frame.addEventListener("load", () => {
+      if (!isOwn) return;
+      isOwn = false;
       const { port1, port2 } = new MessageChannel();
       port1.onmessage = onMessage;
       // The frame has an opaque origin, so "*" is needed; its policy allows no other page in it.
@@ -79,8 +86,10 @@ export function stage(onLink) {
       );
       if (world.ext === "svg") frame.addEventListener("load", onSvg, { once: true });
       timer = setTimeout(reveal, MAX_LOAD_MS);
-    }, { once: true });
-    node.append(frame);
+    });
+    addFrame(() => {
+      if (coming === frame) node.append(frame);
+    });
   }
 
   return { node, update };

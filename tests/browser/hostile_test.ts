@@ -336,11 +336,24 @@ Deno.test("hostile content of a world stays in its frame", async (t) => {
       const { page } = await openPage(browser);
       await page.goto(`${server.url}/home/steals`);
       await page.frameLocator(".stage iframe").locator("#i").waitFor();
+      const frames = page.locator(".stage iframe");
       await page.locator("#who").click();
-      await page.getByText("Removed, because it took the focus of a dialog.").waitFor();
-      assertEquals(await page.locator(".stage iframe").count(), 0);
+      await page.getByLabel("Token or password").waitFor();
+      // Every key, also the first one: the frame is not in the page.
       await page.keyboard.type("secret");
       assertEquals(await page.getByLabel("Token or password").inputValue(), "secret");
+      assertEquals(await frames.count(), 0);
+      await server.put("/home/steals", "<p>second</p><script>setInterval(focus, 50)</script>");
+      await page.getByText("version 2").waitFor();
+      await page.keyboard.type("more");
+      assertEquals(await page.getByLabel("Token or password").inputValue(), "secretmore");
+      assertEquals(await frames.count(), 0);
+      await page.keyboard.press("Escape");
+      await page.frameLocator(".stage iframe:not(.coming)").getByText("second").waitFor();
+      // Another dialog removes the frame at its first attempt.
+      await page.locator("#find").click();
+      await page.getByText("Removed, because it took the focus of a dialog.").waitFor();
+      assertEquals(await frames.count(), 0);
       await page.context().close();
     });
 

@@ -51,7 +51,6 @@ export function hasSource(kind) {
  * user chose, which other viewers of the same world use, too
  */
 export function makeViewer(kind, { onLink, choice }) {
-  const bar = h("div", { class: "view-bar", hidden: true });
   const select = h("select", {
     "aria-label": "Encoding",
     on: {
@@ -61,6 +60,9 @@ export function makeViewer(kind, { onLink, choice }) {
       },
     },
   });
+  const note = h("span");
+  const choose = h("label", { class: "inline" }, h("span", {}, "Read as"), select);
+  const bar = h("div", { class: "view-bar", hidden: true }, note, choose);
   const node = h("div", { class: "viewer" });
   let world;
   let shown;
@@ -90,9 +92,12 @@ export function makeViewer(kind, { onLink, choice }) {
       ? kindOf({ ext: world.ext, text })
       : kind;
     if (inner === undefined || wanted !== shown) {
+      const old = inner?.node;
       inner = makeInner(wanted, onLink);
       shown = wanted;
-      node.replaceChildren(bar, inner.node);
+      // What leaves the page loses the focus, so the bar stays.
+      if (old === undefined) node.replaceChildren(bar, inner.node);
+      else old.replaceWith(inner.node);
     }
     bar.hidden = bytes === undefined;
     if (!bar.hidden) drawBar(used, guesses);
@@ -108,11 +113,7 @@ export function makeViewer(kind, { onLink, choice }) {
       names.map((name) => h("option", { value: name }, name === best ? `${name} (guess)` : name)),
     );
     select.value = used;
-    fill(
-      bar,
-      h("span", {}, best === undefined ? "This is not UTF-8 text." : "This text is not UTF-8."),
-      h("label", { class: "inline" }, h("span", {}, "Read as"), select),
-    );
+    note.textContent = best === undefined ? "This is not UTF-8 text." : "This text is not UTF-8.";
   }
 
   /** Scrolls to a line and marks it, if the viewer shows lines. */

@@ -189,6 +189,13 @@ Deno.test("the shell shows the content of worlds", async (t) => {
       assertEquals(await encoding.inputValue(), "windows-1252");
       await encoding.selectOption("windows-1251");
       await page.locator(".code .text", { hasText: "Gr\u044c\u042fe" }).waitFor();
+      await encoding.focus();
+      await page.keyboard.press("ArrowDown");
+      await page.locator(".code .text", { hasText: "Gr\u03cc\u03afe" }).waitFor();
+      await untilTrue(page, "document.activeElement.ariaLabel === 'Encoding'");
+      await page.keyboard.press("Home");
+      await page.locator(".hex", { hasText: "47 72 fc df" }).waitFor();
+      await untilTrue(page, "document.activeElement.ariaLabel === 'Encoding'");
       await encoding.selectOption("bytes");
       await page.locator(".hex", { hasText: "47 72 fc df" }).waitFor();
       await server.put("/home/old.csv", Uint8Array.of(0x61, 0x3b, 0xe9, 0x0a, 0x31, 0x3b, 0x32));
@@ -238,6 +245,8 @@ Deno.test("the shell shows the content of worlds", async (t) => {
       assertEquals(await page.locator("header.bar").isVisible(), false);
       const box = await page.locator(".stage").boundingBox();
       assertEquals([box?.width, box?.height], [1440, 860]);
+      const bar = await page.locator(".full-bar").boundingBox();
+      assertEquals([bar?.x, bar?.y, bar?.width, bar?.height], [0, 0, 1440, 40]);
       await page.keyboard.press("Escape");
       await page.locator("header.bar").waitFor();
       await page.keyboard.press("f");
@@ -245,6 +254,26 @@ Deno.test("the shell shows the content of worlds", async (t) => {
       await page.keyboard.press("Escape");
       await page.locator("header.bar").waitFor();
       assertEquals(await page.locator(".full-bar").count(), 0);
+    });
+
+    await step("the bar of the full window stays above content that is longer", async () => {
+      await server.put("/home/tall.txt", "line\n".repeat(500));
+      await server.put(
+        "/home/over.html",
+        "<div style='position:fixed;inset:-90px;z-index:2147483647;background:red'>over</div>",
+      );
+      for (const name of ["tall.txt", "over.html"]) {
+        await open(`/home/${name}`);
+        await page.keyboard.press("f");
+        await page.locator(".full-bar").waitFor();
+        await page.evaluate("scrollTo(0, 3000)");
+        for (const [x, y] of [[1, 1], [720, 20], [1420, 38]]) {
+          const top = `document.elementFromPoint(${x}, ${y})?.closest(".full-bar") !== null`;
+          assertEquals(await page.evaluate(top), true, `${name} at ${x}, ${y}`);
+        }
+        await page.keyboard.press("Escape");
+        await page.locator("header.bar").waitFor();
+      }
     });
 
     await step("Esc in an SVG leaves the full window, also after an update", async () => {

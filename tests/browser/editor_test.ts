@@ -417,6 +417,34 @@ Deno.test("the editor asks before its text is lost", async (t) => {
       },
     );
 
+    await t.step("and keeps it if another tab signs out", async () => {
+      await server.put("/boot/secret.txt", "only for T3\n");
+      const { page, messages } = await openPage(browser);
+      await page.goto(`${url}/home/a.txt`);
+      await page.locator("#who").click();
+      await page.getByLabel("Token or password").fill(server.approve);
+      await page.getByLabel("Keep me signed in on this computer").check();
+      await page.keyboard.press("Enter");
+      await page.locator("#who").getByText("T3").waitFor();
+      const other = await page.context().newPage();
+      await other.goto(`${url}/boot/secret.txt`);
+      await edit(other);
+      await other.getByLabel("Text of").fill("typed\n");
+      await page.locator("#who").click();
+      await page.getByRole("button", { name: "Sign out in all tabs" }).click();
+      await other.locator("#who").getByText("Sign in").waitFor();
+      assertEquals(await textOf(other), "typed\n");
+      await other.keyboard.press("Control+s");
+      await other.locator(".notice").getByRole("button", { name: "Sign in" }).click();
+      await other.getByLabel("Token or password").fill(server.approve);
+      await other.keyboard.press("Enter");
+      await other.getByText("Saved as version 2").or(other.getByText("version 2", { exact: true }))
+        .first().waitFor();
+      assertEquals(await draftsOf(other), 0);
+      assertEquals(messages.filter(isNotErrorStatus), []);
+      await page.context().close();
+    });
+
     await t.step("an earlier version is shown only after the question", async () => {
       await server.put("/home/old.txt", "first\n");
       await server.put("/home/old.txt", "second\n");

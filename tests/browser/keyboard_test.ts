@@ -65,6 +65,13 @@ Deno.test("the shell can be used with the keyboard only", async (t) => {
     await server.put("/home/notes/plan.txt", "second\n");
     await server.put("/home/table.csv", "name,n\nzoe,10\nada,9\n");
     await server.put("/home/data.json", '{"list":[{"deep":{"id":1}}]}');
+    await server.put("/etc/note.txt", "note\n");
+    for (const name of ["a", "b"]) await server.put(`/home/from/${name}.txt`, name);
+    await server.put("/home/old.txt", new Uint8Array([0x67, 0x72, 0xfc, 0x6e]));
+    await server.put(
+      "/lib/lamp?ext=ts",
+      "export const routes = ['/dev/lamp'];\nexport default { fetch: () => new Response('on') };\n",
+    );
     await server.put("/home/links.html", '<a href="/home/table.csv">to the table</a>');
 
     await step(
@@ -294,6 +301,120 @@ Deno.test("the shell can be used with the keyboard only", async (t) => {
         await page.getByRole("dialog", { name: "Keys" }).waitFor();
         await press(page, "Escape");
         await page.getByRole("dialog").waitFor({ state: "detached" });
+      },
+    );
+
+    await step(
+      "a refused save is followed by signing in",
+      "/etc/note.txt",
+      async (page) => {
+        await press(page, "e");
+        await page.locator(".code-editor").waitFor();
+        await page.keyboard.type("kept ");
+        await page.evaluate("sessionStorage.removeItem('elastik.authorization')");
+        await press(page, "Control+s");
+        await page.locator(".notice").getByText("Not saved.").waitFor();
+        await press(page, "Escape");
+        await tabTo(page, "Sign in");
+        await press(page, "Enter");
+        await page.getByRole("dialog").waitFor();
+        await page.keyboard.type(approve);
+        await press(page, "Enter");
+        await page.getByText("version 2", { exact: true }).waitFor();
+        assertEquals(await read("/etc/note.txt"), "kept note\n");
+      },
+    );
+
+    await step("a name that is not found becomes a note", "/home/", async (page) => {
+      await press(page, "/");
+      await page.keyboard.type("zebra");
+      await page.getByRole("dialog").getByText("Nothing found").waitFor();
+      await page.getByRole("option", { name: "/home/zebra" }).waitFor();
+      await press(page, "Enter");
+      await page.getByText("Nothing is here yet").waitFor();
+      await tabTo(page, "Note");
+      await press(page, "Enter");
+      await page.locator(".code-editor").waitFor();
+      await press(page, "Control+End");
+      await page.keyboard.type("text");
+      await press(page, "Control+s");
+      await page.getByText("Saved as version 2").waitFor();
+      assertEquals(await read("/home/zebra"), "# Zebra\n\ntext");
+    });
+
+    await step(
+      "rows are moved, and the collection they are in is downloaded",
+      "/home/from/",
+      async (page) => {
+        await page.getByText("2 entries").waitFor();
+        await press(page, "ArrowDown", "x", "Shift+ArrowDown");
+        await page.getByText("2 selected").waitFor();
+        await tabTo(page, "Move…", "Shift+Tab");
+        await press(page, "Enter");
+        await page.getByLabel("To the collection").waitFor();
+        await press(page, "Control+a");
+        await page.keyboard.type("/home/to/");
+        await press(page, "Enter");
+        await page.getByText("2 worlds moved to /home/to/").waitFor();
+        assertEquals(await read("/home/to/b.txt"), "b");
+        await page.goto(`${url}/home/to/`);
+        await page.getByText("2 entries").waitFor();
+        const choose = async (item: string) => {
+          await tabTo(page, "More");
+          await press(page, "Enter");
+          await page.getByRole("menuitem", { name: item }).waitFor();
+          while (!String(await page.evaluate(FOCUSED)).startsWith(item)) {
+            await press(page, "ArrowDown");
+          }
+        };
+        await choose("Download as zip");
+        const download = page.waitForEvent("download");
+        await press(page, "Enter");
+        assertEquals((await download).suggestedFilename(), "to.zip");
+        await page.goto(`${url}/home/to/`);
+        await page.getByText("2 entries").waitFor();
+        await choose("Upload a folder");
+        const chosen = page.waitForEvent("filechooser");
+        await press(page, "Enter");
+        await chosen;
+      },
+    );
+
+    await step("a plugin is approved", "/lib/lamp", async (page) => {
+      await page.getByRole("button", { name: "Activate…" }).waitFor();
+      await tabTo(page, "Activate…");
+      await press(page, "Enter");
+      await page.getByRole("dialog").getByText("It answers at /dev/lamp").waitFor();
+      await tabTo(page, "Activate");
+      await press(page, "Enter");
+      await page.getByText("Its routes are up").waitFor();
+      await page.goto(`${url}/dev/`);
+      await page.getByRole("link", { name: "lamp" }).waitFor();
+      await tabTo(page, /^lamp/);
+      await press(page, "Enter");
+      await page.waitForURL(`${url}/dev/lamp`);
+    });
+
+    await step(
+      "a table is filtered, JSON searched, an encoding chosen",
+      "/home/table.csv",
+      async (page) => {
+        await page.locator("td", { hasText: "zoe" }).waitFor();
+        await tabTo(page, "Filter the rows");
+        await page.keyboard.type("zoe");
+        await page.getByText("1 of 2 rows").waitFor();
+        await page.goto(`${url}/home/data.json`);
+        await page.locator(".json details").first().waitFor();
+        await tabTo(page, "Find in the JSON");
+        await page.keyboard.type("id");
+        await page.locator(".match").first().waitFor();
+        await page.goto(`${url}/home/old.txt`);
+        await page.getByLabel("Encoding").waitFor();
+        await tabTo(page, /^Encoding/);
+        while (await page.getByLabel("Encoding").inputValue() !== "windows-1251") {
+          await press(page, "ArrowDown");
+        }
+        await page.locator(".code .text", { hasText: "gr\u044cn" }).waitFor();
       },
     );
   } finally {

@@ -1,48 +1,19 @@
 import { assert, assertEquals } from "../../support/assert.ts";
 import { DatabaseSync } from "node:sqlite";
 import { createChainSigner } from "../../../lib/world/event_chain.ts";
-import { acquireDataFolder } from "../../../lib/world/file/data_folder.ts";
 import { toFolderName } from "../../../lib/world/name.ts";
-import { openSqliteStore } from "../../../lib/world/store/sqlite_store.ts";
 import type { ChangePage, ChangeQuery } from "../../../lib/world/changes.ts";
 import { type Store, StoreError } from "../../../lib/world/store.ts";
 import { createRandom } from "../../support/random.ts";
 import { eventually } from "../../plugin/plugin_test_server.ts";
+import { openStore, putText, rowsOf } from "../../testdata/sqlite_store.ts";
 import { withTempFolder } from "../../support/temp_folder.ts";
 
-const WORKER = import.meta.resolve("../../../lib/world/worker/worker_main.ts");
 const ROOT = [{ name: "", part: "tree", restricted: true }] as const;
 const KEY = "k";
 
-function open(data: string, log: string[] = []): Promise<Store> {
-  return openSqliteStore({
-    folder: acquireDataFolder(data),
-    key: KEY,
-    lower: new Map(),
-    workerUrl: WORKER,
-    isRestricted: (name) => name.startsWith("boot/"),
-    log: (line) => log.push(line),
-  });
-}
-
-function put(store: Store, name: string, text: string, idem?: string) {
-  const body = new TextEncoder().encode(text);
-  return store.put({
-    name,
-    body,
-    ext: "txt",
-    meta: [],
-    by: "T2",
-    ...(idem === undefined ? {} : { idem }),
-  });
-}
-
 function read(store: Store, query: Partial<ChangeQuery> = {}): Promise<ChangePage> {
   return store.changes({ within: ROOT, order: "oldest", limit: 1000, ...query });
-}
-
-function rowsOf({ events }: ChangePage): string[] {
-  return events.map(({ name, type, id }) => `${name} ${type} ${id}`);
 }
 
 /** Waits until the index has these events, oldest first. */
@@ -80,25 +51,25 @@ const W = "stage_written";
 
 Deno.test("a world that is replaced by an older copy has the events of the copy, and then its next ones", () =>
   withTempFolder(async (data) => {
-    let store = await open(data);
-    await put(store, "home/a", "1");
+    let store = await openStore(data, KEY);
+    await putText(store, "home/a", "1");
     await store.close();
     const copy = save(data, "home/a");
-    store = await open(data);
-    await put(store, "home/b", "1");
-    for (const text of ["2", "3", "4"]) await put(store, "home/a", text);
+    store = await openStore(data, KEY);
+    await putText(store, "home/b", "1");
+    for (const text of ["2", "3", "4"]) await putText(store, "home/a", text);
     const { cursor, events } = await read(store);
     await store.close();
     restore(data, "home/a", copy);
     const log: string[] = [];
-    store = await open(data, log);
+    store = await openStore(data, KEY, log);
     try {
       // The world is the earlier one again, which followers must hear.
       const again = await waitForRows(store, [`home/b ${W} 1`, `home/a ${W} 1`]);
       assertEquals(rowsOf(await read(store, { from: cursor })), [`home/a ${W} 1`]);
       assertEquals(log.filter((line) => line.includes("older copy")).length, 1);
       assertEquals((await store.read("home/a"))?.version, 1);
-      await put(store, "home/a", "2 anew");
+      await putText(store, "home/a", "2 anew");
       const last = await waitForRows(store, [`home/b ${W} 1`, `home/a ${W} 1`, `home/a ${W} 2`]);
       assertEquals(rowsOf(await read(store, { from: again.cursor })), [`home/a ${W} 2`]);
       const used = new Set(events.map((event) => event.cursor));
@@ -107,26 +78,26 @@ Deno.test("a world that is replaced by an older copy has the events of the copy,
     } finally {
       await store.close();
     }
-    store = await open(data);
+    store = await openStore(data, KEY);
     const rows = [`home/b ${W} 1`, `home/a ${W} 1`, `home/a ${W} 2`];
     assertEquals(rowsOf(await read(store)), rows);
-    await put(store, "home/b", "2");
+    await putText(store, "home/b", "2");
     await waitForRows(store, [...rows, `home/b ${W} 2`]);
     await store.close();
   }));
 
 Deno.test("a copy with later events of its own replaces the events that it does not have", () =>
   withTempFolder(async (data) => {
-    let store = await open(data);
-    await put(store, "home/a", "1");
-    await put(store, "home/a", "2");
+    let store = await openStore(data, KEY);
+    await putText(store, "home/a", "1");
+    await putText(store, "home/a", "2");
     await store.close();
     const copy = save(data, "home/a");
     const kept = Deno.readFileSync(`${data}/.changes.db`);
-    store = await open(data);
-    await put(store, "home/a", "other 3");
-    await put(store, "home/a", "other 4");
-    await put(store, "home/a", "other 5");
+    store = await openStore(data, KEY);
+    await putText(store, "home/a", "other 3");
+    await putText(store, "home/a", "other 4");
+    await putText(store, "home/a", "other 5");
     await store.close();
     const other = save(data, "home/a");
     restore(data, "home/a", copy);
@@ -138,12 +109,12 @@ Deno.test("a copy with later events of its own replaces the events that it does 
       }
     }
     Deno.writeFileSync(`${data}/.changes.db`, kept);
-    store = await open(data);
-    await put(store, "home/a", "3");
+    store = await openStore(data, KEY);
+    await putText(store, "home/a", "3");
     await waitForRows(store, [1, 2, 3].map((id) => `home/a ${W} ${id}`));
     await store.close();
     restore(data, "home/a", other);
-    store = await open(data);
+    store = await openStore(data, KEY);
     try {
       const page = await waitForRows(store, [1, 2, 3, 4, 5].map((id) => `home/a ${W} ${id}`));
       assertEquals(page.events.map(({ payload }) => payload), await payloads(store, "home/a"));
@@ -176,12 +147,12 @@ Deno.test("a copy whose last event has the same id and time but another HMAC is 
   withTempFolder(async (data) => {
     for (const changed of [2, 3]) {
       const name = `home/${changed}`;
-      let store = await open(data);
-      for (const text of ["1", "2", "3"]) await put(store, name, text);
+      let store = await openStore(data, KEY);
+      for (const text of ["1", "2", "3"]) await putText(store, name, text);
       await read(store);
       await store.close();
       rewriteEvent(data, name, changed, { note: "fork" });
-      store = await open(data);
+      store = await openStore(data, KEY);
       try {
         const within = [{ name, part: "exact", restricted: false }] as const;
         const found = await eventually(async () => {
@@ -199,32 +170,32 @@ Deno.test("a copy whose last event has the same id and time but another HMAC is 
 
 Deno.test("a world that was moved away and is restored from a copy has its own events", () =>
   withTempFolder(async (data) => {
-    let store = await open(data);
-    await put(store, "home/a", "1");
-    await put(store, "home/a", "2");
+    let store = await openStore(data, KEY);
+    await putText(store, "home/a", "1");
+    await putText(store, "home/a", "2");
     await store.close();
     const copy = save(data, "home/a");
-    store = await open(data);
+    store = await openStore(data, KEY);
     await store.rename({ name: "home/a", to: "home/b", ext: "txt", by: "T3" });
-    await put(store, "home/b", "4");
+    await putText(store, "home/b", "4");
     await store.close();
     Deno.mkdirSync(folderOf(data, "home/a"));
     Deno.writeFileSync(`${folderOf(data, "home/a")}/universe.db`, copy);
     const before = [1, 2].map((id) => `home/a ${W} ${id}`);
     const moved = [...before, "home/b world_moved 3", `home/b ${W} 4`];
-    store = await open(data);
+    store = await openStore(data, KEY);
     try {
-      await put(store, "home/a", "3 of a");
+      await putText(store, "home/a", "3 of a");
       await waitForRows(store, [...moved, `home/a ${W} 3`]);
-      await put(store, "home/b", "5 of b");
-      await put(store, "home/a", "4 of a");
+      await putText(store, "home/b", "5 of b");
+      await putText(store, "home/a", "4 of a");
       await waitForRows(store, [...moved, `home/a ${W} 3`, `home/b ${W} 5`, `home/a ${W} 4`]);
     } finally {
       await store.close();
     }
     // The same when the index is created again.
     Deno.removeSync(`${data}/.changes.db`);
-    store = await open(data);
+    store = await openStore(data, KEY);
     try {
       const rows = rowsOf(await read(store));
       const of = (name: string) => rows.filter((row) => row.startsWith(name));
@@ -238,17 +209,17 @@ Deno.test("a world that was moved away and is restored from a copy has its own e
 
 Deno.test("a folder that was copied under another name has its next events under this name", () =>
   withTempFolder(async (data) => {
-    let store = await open(data);
-    await put(store, "home/a", "1");
-    await put(store, "home/a", "2");
+    let store = await openStore(data, KEY);
+    await putText(store, "home/a", "1");
+    await putText(store, "home/a", "2");
     await store.close();
     Deno.mkdirSync(folderOf(data, "home/z"));
     Deno.writeFileSync(`${folderOf(data, "home/z")}/universe.db`, save(data, "home/a"));
-    store = await open(data);
+    store = await openStore(data, KEY);
     try {
       const rows = [`home/a ${W} 1`, `home/a ${W} 2`];
       for (const [name, id] of [["home/z", 3], ["home/a", 3], ["home/z", 4], ["home/a", 4]]) {
-        await put(store, String(name), String(id));
+        await putText(store, String(name), String(id));
         rows.push(`${name} ${W} ${id}`);
         await waitForRows(store, rows);
       }
@@ -261,16 +232,16 @@ Deno.test("a request with a key that only the replaced events had is not repeate
   withTempFolder(async (data) => {
     const mark = (key: string) => `${key.padEnd(22, "k")}.${"m".repeat(22)}`;
     const keyed = (store: Store, key: string) => store.keyed(key.padEnd(22, "k"), "home/a");
-    let store = await open(data);
-    await put(store, "home/a", "1", mark("first"));
+    let store = await openStore(data, KEY);
+    await putText(store, "home/a", "1", { idem: mark("first") });
     await store.close();
     const copy = save(data, "home/a");
-    store = await open(data);
-    await put(store, "home/a", "2", mark("second"));
+    store = await openStore(data, KEY);
+    await putText(store, "home/a", "2", { idem: mark("second") });
     assertEquals((await keyed(store, "second")).length, 1);
     await store.close();
     restore(data, "home/a", copy);
-    store = await open(data);
+    store = await openStore(data, KEY);
     try {
       assertEquals((await keyed(store, "first")).map(({ id }) => id), [1]);
       assertEquals(await keyed(store, "second"), []);
@@ -312,7 +283,7 @@ async function change(store: Store, random: Random, trash: Map<string, string>):
         return;
       }
       default:
-        await put(store, name, `${below(random, 1_000_000)}`);
+        await putText(store, name, `${below(random, 1_000_000)}`);
     }
   } catch (error) {
     if (!(error instanceof StoreError)) throw error;
@@ -329,7 +300,7 @@ Deno.test("after random changes and replaced folders the index has the events of
       const copies: { name: string; copy: Uint8Array }[] = [];
       const cursors = new Map<string, string>();
       for (let round = 0; round < 6; round++) {
-        const store = await open(data);
+        const store = await openStore(data, KEY);
         try {
           for (let count = below(random, 8); count >= 0; count--) {
             await change(store, random, trash);

@@ -1,22 +1,20 @@
 import { assert, assertEquals, assertRejects } from "../../support/assert.ts";
 import { DatabaseSync } from "node:sqlite";
-import { acquireDataFolder } from "../../../lib/world/file/data_folder.ts";
 import { ChangeIndex, type ChangeIndexOptions } from "../../../lib/world/store/change_index.ts";
-import { openSqliteStore } from "../../../lib/world/store/sqlite_store.ts";
 import { MAX_INDEX_WAITING, MAX_INDEX_WAITING_BYTES } from "../../../lib/limits.ts";
 import { type ChangePage, type ChangeQuery, toChainId } from "../../../lib/world/changes.ts";
 import { type Change, type Published, type Store, StoreError } from "../../../lib/world/store.ts";
 import { eventually } from "../../plugin/plugin_test_server.ts";
+import { openStore, putText, rowsOf } from "../../testdata/sqlite_store.ts";
 import { removeWithoutMove } from "../../testdata/test_writer.ts";
 import { sampleSetup } from "../../testdata/sample_world.ts";
 import { withTempFolder } from "../../support/temp_folder.ts";
 
-const WORKER = import.meta.resolve("../../../lib/world/worker/worker_main.ts");
 const ROOT = [{ name: "", part: "tree", restricted: false }] as const;
 
 /** Opens a store with the key of `removeWithoutMove`. */
 function openWithKey(data: string): Promise<Store> {
-  return open(data, sampleSetup(data).key);
+  return openStore(data, sampleSetup(data).key);
 }
 
 async function removeIfPresent(path: string): Promise<void> {
@@ -27,27 +25,8 @@ async function removeIfPresent(path: string): Promise<void> {
   }
 }
 
-function open(data: string, key = "k"): Promise<Store> {
-  return openSqliteStore({
-    folder: acquireDataFolder(data),
-    key,
-    lower: new Map(),
-    workerUrl: WORKER,
-    isRestricted: (name) => name.startsWith("boot/"),
-  });
-}
-
-function put(store: Store, name: string, text: string, by = "T2") {
-  const body = new TextEncoder().encode(text);
-  return store.put({ name, body, ext: "txt", meta: [], by });
-}
-
 function read(store: Store, query: Partial<ChangeQuery> = {}): Promise<ChangePage> {
   return store.changes({ within: ROOT, order: "oldest", limit: 100, ...query });
-}
-
-function rowsOf({ events }: ChangePage): string[] {
-  return events.map(({ name, type, id }) => `${name} ${type} ${id}`);
 }
 
 /** Waits until the index has a number of events. */
@@ -60,7 +39,7 @@ async function waitForEvents(store: Store, count: number): Promise<ChangePage> {
 
 function withStore(use: (store: Store, data: string) => Promise<void>): Promise<void> {
   return withTempFolder(async (data) => {
-    const store = await open(data);
+    const store = await openStore(data);
     try {
       await use(store, data);
     } finally {
@@ -71,9 +50,9 @@ function withStore(use: (store: Store, data: string) => Promise<void>): Promise<
 
 Deno.test("ChangeIndex lists the events of all worlds in the order of their changes", () =>
   withStore(async (store) => {
-    await put(store, "home/a", "1");
-    await put(store, "home/b/c", "1");
-    await put(store, "home/a", "2");
+    await putText(store, "home/a", "1");
+    await putText(store, "home/b/c", "1");
+    await putText(store, "home/a", "2");
     await store.rename({ name: "home/a", to: "etc/d", ext: "txt", by: "T3" });
     await store.remove({ name: "home/b/c", by: "T3" });
     const page = await waitForEvents(store, 5);
@@ -92,9 +71,9 @@ Deno.test("ChangeIndex lists the events of all worlds in the order of their chan
 
 Deno.test("ChangeIndex.read() limits a page to parts of the tree; a move is in both", () =>
   withStore(async (store) => {
-    await put(store, "home/a/x", "1");
-    await put(store, "home/b", "1");
-    await put(store, "boot/log", "1");
+    await putText(store, "home/a/x", "1");
+    await putText(store, "home/b", "1");
+    await putText(store, "boot/log", "1");
     await store.rename({ name: "home/a/x", to: "var/y", ext: "txt", by: "T3" });
     await waitForEvents(store, 3);
     const within = (name: string, restricted = false) => [
@@ -117,9 +96,9 @@ Deno.test("ChangeIndex.read() limits a page to parts of the tree; a move is in b
 
 Deno.test("ChangeIndex.read() filters by caller and time", () =>
   withStore(async (store) => {
-    await put(store, "home/a", "1", "cap:/home#k");
-    await put(store, "home/a", "2", "cap:/home#k/junior");
-    await put(store, "home/a", "3", "cap:/home#kk");
+    await putText(store, "home/a", "1", { by: "cap:/home#k" });
+    await putText(store, "home/a", "2", { by: "cap:/home#k/junior" });
+    await putText(store, "home/a", "3", { by: "cap:/home#kk" });
     const { events } = await waitForEvents(store, 3);
     const ids = async (by: string) => (await read(store, { by })).events.map(({ id }) => id);
     assertEquals(await ids("cap:/home#k"), [1]);
@@ -132,14 +111,14 @@ Deno.test("ChangeIndex.read() filters by caller and time", () =>
 
 Deno.test("ChangeIndex keeps its cursors after a restart and refuses unknown ones", () =>
   withTempFolder(async (data) => {
-    let store = await open(data);
-    await put(store, "home/a", "1");
+    let store = await openStore(data);
+    await putText(store, "home/a", "1");
     const { cursor } = await waitForEvents(store, 1);
     await store.close();
-    store = await open(data);
+    store = await openStore(data);
     try {
       assertEquals((await read(store, { from: cursor })).events, []);
-      await put(store, "home/a", "2");
+      await putText(store, "home/a", "2");
       await waitForEvents(store, 2);
       assertEquals((await read(store, { from: cursor })).events.length, 1);
       for (const unknown of ["7-00000001", "A".repeat(22), "x", "now"]) {
@@ -152,21 +131,21 @@ Deno.test("ChangeIndex keeps its cursors after a restart and refuses unknown one
 
 Deno.test("ChangeIndex is created again from the chains when its file is lost or damaged", () =>
   withTempFolder(async (data) => {
-    let store = await open(data);
-    await put(store, "home/a", "1");
-    await put(store, "home/b", "1");
-    await put(store, "home/a", "2");
+    let store = await openStore(data);
+    await putText(store, "home/a", "1");
+    await putText(store, "home/b", "1");
+    await putText(store, "home/a", "2");
     await store.rename({ name: "home/a", to: "home/c", ext: "txt", by: "T3" });
     await store.remove({ name: "home/b", by: "T3" });
-    await put(store, "home/d", "2");
+    await putText(store, "home/d", "2");
     const before = rowsOf(await waitForEvents(store, 6));
     await store.close();
     for (const damage of ["remove", "damage"]) {
       if (damage === "remove") Deno.removeSync(`${data}/.changes.db`);
       else Deno.writeTextFileSync(`${data}/.changes.db`, "x".repeat(9000));
-      store = await open(data);
+      store = await openStore(data);
       assertEquals(rowsOf(await waitForEvents(store, 6)), before, damage);
-      await put(store, "home/c", "3");
+      await putText(store, "home/c", "3");
       await waitForEvents(store, 7);
       before.push(`home/c stage_written ${damage === "remove" ? 4 : 5}`);
       await store.close();
@@ -175,23 +154,23 @@ Deno.test("ChangeIndex is created again from the chains when its file is lost or
 
 Deno.test("ChangeIndex adds events that it lacks after a crash, once and in the order of each chain", () =>
   withTempFolder(async (data) => {
-    let store = await open(data);
-    await put(store, "home/a", "1");
-    await put(store, "home/b", "1");
+    let store = await openStore(data);
+    await putText(store, "home/a", "1");
+    await putText(store, "home/b", "1");
     const { cursor } = await waitForEvents(store, 2);
     await store.close();
     const saved = await Deno.readFile(`${data}/.changes.db`);
-    store = await open(data);
-    await put(store, "home/a", "2");
+    store = await openStore(data);
+    await putText(store, "home/a", "2");
     await store.rename({ name: "home/a", to: "home/c", ext: "txt", by: "T3" });
     await store.remove({ name: "home/b", by: "T3" });
-    await put(store, "home/b", "2");
+    await putText(store, "home/b", "2");
     await waitForEvents(store, 6);
     await store.close();
     await Deno.writeFile(`${data}/.changes.db`, saved);
-    store = await open(data);
+    store = await openStore(data);
     try {
-      await put(store, "home/c", "3");
+      await putText(store, "home/c", "3");
       await waitForEvents(store, 7);
       const { events } = await read(store, { from: cursor });
       const ofChain = (names: readonly string[]) =>
@@ -207,10 +186,10 @@ Deno.test("Store.follow() tells of each change when its cursor can be used", () 
   withStore(async (store) => {
     const seen: Published[] = [];
     const stop = store.follow("home/", (published) => seen.push(published));
-    await put(store, "home/a", "1");
-    await put(store, "home/a", "2");
+    await putText(store, "home/a", "1");
+    await putText(store, "home/a", "2");
     await store.note({ name: "home/a", by: "T3", type: "checked", payload: {} });
-    await put(store, "etc/x", "1");
+    await putText(store, "etc/x", "1");
     await waitForEvents(store, 4);
     assertEquals(seen.map(({ change }) => change?.version), [1, 2, undefined]);
     assertEquals(rowsOf(await read(store, { from: seen[1]?.cursor ?? "" })), [
@@ -218,7 +197,7 @@ Deno.test("Store.follow() tells of each change when its cursor can be used", () 
       "etc/x stage_written 1",
     ]);
     stop();
-    await put(store, "home/a", "3");
+    await putText(store, "home/a", "3");
     await waitForEvents(store, 5);
     assertEquals(seen.length, 3);
   }));
@@ -227,7 +206,7 @@ Deno.test("ChangeIndex has the deletion of a world that a crash left in its plac
   withTempFolder(async (data) => {
     const expected = ["home/a stage_written 1", "home/a world_deleted 2"];
     let store = await openWithKey(data);
-    await put(store, "home/a", "1");
+    await putText(store, "home/a", "1");
     await waitForEvents(store, 1);
     await store.close();
     removeWithoutMove(data, "home/a");
@@ -240,25 +219,25 @@ Deno.test("ChangeIndex has the deletion of a world that a crash left in its plac
     // In the order of the chain, although the time of the deletion is before that of the write.
     const created = rowsOf(await waitForEvents(store, 2));
     assertEquals(created, expected);
-    await put(store, "home/a", "2");
+    await putText(store, "home/a", "2");
     assertEquals(rowsOf(await waitForEvents(store, 3)), [...created, "home/a stage_written 1"]);
     await store.close();
   }));
 
 Deno.test("ChangeIndex has each event once when a name had several chains and one comes back", () =>
   withTempFolder(async (data) => {
-    let store = await open(data);
-    await put(store, "home/a", "1");
+    let store = await openStore(data);
+    await putText(store, "home/a", "1");
     const { trash } = await store.remove({ name: "home/a", by: "T3" });
-    for (const text of ["2", "3", "4"]) await put(store, "home/a", text);
+    for (const text of ["2", "3", "4"]) await putText(store, "home/a", text);
     await store.remove({ name: "home/a", by: "T3" });
     const before = rowsOf(await waitForEvents(store, 6));
     await store.close();
     Deno.renameSync(`${data}/.trash/${trash}/home%2Fa`, `${data}/home%2Fa`);
-    store = await open(data);
+    store = await openStore(data);
     try {
       await store.list("home");
-      await put(store, "home/a", "5");
+      await putText(store, "home/a", "5");
       assertEquals(rowsOf(await waitForEvents(store, 7)), [...before, "home/a stage_written 3"]);
     } finally {
       await store.close();
@@ -267,13 +246,13 @@ Deno.test("ChangeIndex has each event once when a name had several chains and on
 
 Deno.test("ChangeIndex adds a deleted world that was not moved to the trash", () =>
   withTempFolder(async (data) => {
-    let store = await open(data);
-    await put(store, "home/b", "1");
+    let store = await openStore(data);
+    await putText(store, "home/b", "1");
     await waitForEvents(store, 1);
     await store.close();
     const saved = Deno.readFileSync(`${data}/.changes.db`);
-    store = await open(data);
-    await put(store, "home/a", "1");
+    store = await openStore(data);
+    await putText(store, "home/a", "1");
     const { trash } = await store.remove({ name: "home/a", by: "T3" });
     await store.close();
     // As if the server had been killed between the deletion and the move to the trash.
@@ -281,7 +260,7 @@ Deno.test("ChangeIndex adds a deleted world that was not moved to the trash", ()
     using db = new DatabaseSync(`${data}/home%2Fa/universe.db`);
     db.exec("PRAGMA user_version = 1");
     Deno.writeFileSync(`${data}/.changes.db`, saved);
-    store = await open(data);
+    store = await openStore(data);
     try {
       assertEquals(rowsOf(await waitForEvents(store, 3)), [
         "home/b stage_written 1",
@@ -295,17 +274,17 @@ Deno.test("ChangeIndex adds a deleted world that was not moved to the trash", ()
 
 Deno.test("ChangeIndex adds the worlds that were created and deleted after its last write", () =>
   withTempFolder(async (data) => {
-    let store = await open(data);
-    await put(store, "home/a", "1");
+    let store = await openStore(data);
+    await putText(store, "home/a", "1");
     await waitForEvents(store, 1);
     await store.close();
     const saved = Deno.readFileSync(`${data}/.changes.db`);
-    store = await open(data);
+    store = await openStore(data);
     for (const text of ["2", "3"]) {
       await store.remove({ name: "home/a", by: "T3" });
-      await put(store, "home/a", text);
+      await putText(store, "home/a", text);
     }
-    await put(store, "home/b", "1");
+    await putText(store, "home/b", "1");
     await store.remove({ name: "home/b", by: "T3" });
     const all = rowsOf(await waitForEvents(store, 7)).sort();
     await store.close();
@@ -313,7 +292,7 @@ Deno.test("ChangeIndex adds the worlds that were created and deleted after its l
       await Deno.remove(`${data}/.changes.db${end}`).catch(() => {});
     }
     Deno.writeFileSync(`${data}/.changes.db`, saved);
-    store = await open(data);
+    store = await openStore(data);
     try {
       const found = rowsOf(await waitForEvents(store, 7));
       assertEquals([...found].sort(), all);

@@ -1,4 +1,9 @@
-/** A unified diff (`?diff=` of a world) as lines, each marked as added or removed. */
+/**
+ * A unified diff (`?diff=` of a world) as lines, each marked as added or removed: what is read before a
+ * plugin is approved, exactly as the server wrote it. `diff_rows.js` pairs the lines and marks words for
+ * the comparison of versions, which is in a file of its own (`lazy/compare.js`): the pages of plugins do
+ * not load it.
+ */
 
 import { h } from "./dom.js";
 

@@ -32,6 +32,8 @@ export function stage(onLink) {
       title: `Content of /${world.name}`,
       referrerpolicy: "no-referrer",
       "data-scripts": world.runsScripts !== false,
+      // The page itself is complete before its content is.
+      loading: shown === undefined ? "lazy" : "eager",
       class: shown === undefined ? "" : "coming",
     });
     coming = frame;

@@ -301,7 +301,7 @@ Deno.test("hostile content of a world stays in its frame", async (t) => {
       await page.getByRole("option").filter({ hasText: "onerror" }).first().waitFor();
       assertEquals(await hits(page), [undefined, 0], "the search");
       await page.keyboard.press("Escape");
-      await page.getByRole("listbox").waitFor({ state: "hidden" });
+      await page.locator("dialog").waitFor({ state: "detached" });
       await page.keyboard.press("e");
       await page.locator(".preview").getByText("onerror").first().waitFor();
       assertEquals(await hits(page), [undefined, 0], "the preview");

@@ -25,6 +25,15 @@ export const CELL_WINDOW_BYTES = 256 * KIB;
  */
 export const MAX_CELL_INIT_BYTES = 64 * MIB;
 
+// Fixed: values of `env.kv`. Their worlds have the limits of all worlds; a plugin refuses earlier.
+
+/** Longest value of `env.kv`: as UTF-8, as JSON, or bytes. */
+export const MAX_KV_VALUE_BYTES = MIB;
+/** Longest name of the world of a key; see `encodeKvKey`. The folder name has at most 255 bytes. */
+export const MAX_KV_NAME_BYTES = 180;
+/** Keys of one call of `env.kv.list`. */
+export const MAX_KV_LIST_KEYS = 1000;
+
 // Client limits: one cell
 
 /** Limits of the database queries of one plugin. */

@@ -115,6 +115,7 @@ const REQUEST_MEMBERS = {
   permissions: dictionary(list(text)),
   config: list(text),
   fallback: flag,
+  kv: flag,
   fault: text,
 };
 const HEALTH = record({

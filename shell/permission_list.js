@@ -24,7 +24,7 @@ const PERMISSIONS = {
  * @returns {string[]}
  */
 export function listPermissions(
-  { routes = [], auth, subject, grants = {}, permissions = {}, config = [], fallback },
+  { routes = [], auth, subject, grants = {}, permissions = {}, config = [], fallback, kv },
 ) {
   const requested = Object.entries(permissions).filter(([, list]) => list.length > 0);
   return [
@@ -37,7 +37,8 @@ export function listPermissions(
         prefix.endsWith("/") ? "all below " : ""
       }${prefix}.`
     ),
-    Object.keys(grants).length === 0
+    kv ? "It keeps values of its own below /var/lib, also after it was deleted." : "",
+    Object.keys(grants).length === 0 && !kv
       ? "It accesses worlds only with the rights of its caller."
       : "",
     ...requested.map(([kind, list]) => `It can ${PERMISSIONS[kind] ?? kind}: ${list.join(", ")}.`),

@@ -39,6 +39,8 @@ export const SERVER_FOLDERS: readonly ServerFolder[] = [
   { folder: "var/cache", reason: "plugins send these results as their own" },
   // A record is XML that PROPFIND copies, and can name a collection that exists here.
   { folder: "var/lib/dav", reason: "WebDAV sends these properties of files as they are" },
+  // Values of `env.kv`, for example.
+  { folder: "var/lib", reason: "plugins trust what they have stored there" },
   { folder: "boot/dav", reason: "WebDAV sends these properties of files as they are" },
 ];
 /** It only takes authority away. */

@@ -36,6 +36,7 @@ const REQUIRES_EXPLICIT_GRANT = [
   "/etc/revoked",
   "/proc/source",
   "/var/cache",
+  "/var/lib",
 ] as const;
 
 /**

@@ -47,9 +47,17 @@ export const CHALLENGE = 'Bearer realm="elastik", Basic realm="elastik", charset
 
 /**
  * Paths that only T3 can read, each with everything below it; in lower case. The cache of a plugin
- * contains responses to its callers, and these may have different rights.
+ * contains responses to its callers, and these may have different rights. `/var/lib` contains what
+ * plugins store for themselves.
  */
-const PRIVATE = ["/boot", "/etc/shadow", "/etc/revoked", "/proc/source", "/var/cache"] as const;
+const PRIVATE = [
+  "/boot",
+  "/etc/shadow",
+  "/etc/revoked",
+  "/proc/source",
+  "/var/cache",
+  "/var/lib",
+] as const;
 /** The files of the browser shell. Any caller can read them, from any address. */
 const SHELL = "/usr/lib/shell/";
 const HEALTH = "/proc/health";

@@ -121,7 +121,7 @@ export const COMMANDS: CommandTable = {
       "with-accounts": { summary: "take /etc/passwd and /etc/shadow" },
       "with-plugins": { summary: "keep its active plugins active, without a new approval" },
       "with-system": {
-        summary: "take worlds below /usr and /var/cache, and with --merge below /etc",
+        summary: "take worlds of /usr, /var/cache, /var/lib, and with --merge of /etc",
       },
     },
     load: () => import("./commands/import.ts"),

@@ -14,7 +14,8 @@ Deno.test("neededAuthority() names what the import of a world needs", () => {
     ["var/lib/dav/0123.json", "system", "system"],
     ["boot/dav/0123.json", "system", "system"],
     ["boot/x", undefined, undefined],
-    ["var/lib/x", undefined, undefined],
+    ["var/lib/p/kv/x", "system", "system"],
+    ["var/library", undefined, undefined],
     // No program uses the content of a log.
     ["var/log/gpu/2026-11-27.ndjson", undefined, undefined],
     ["etc/passwd", "accounts", "accounts"],

@@ -57,6 +57,8 @@ const TABLE: readonly (readonly [action: Action, path: string, verdicts: string]
   ["read", "/var/cache",            "401 401 401 403 403 ok  403 ok  403 403 403 403 403 403 403"],
   ["read", "/var/cache/p/x",        "401 401 401 403 403 ok  403 ok  403 403 403 403 403 403 403"],
   ["read", "/var/Cache/p/x",        "401 401 401 403 403 ok  403 ok  403 403 403 403 403 403 403"],
+  ["read", "/var/lib/p/kv/x",       "401 401 401 403 403 ok  403 ok  403 403 403 403 403 403 403"],
+  ["read", "/var/Lib/p/kv/x",       "401 401 401 403 403 ok  403 ok  403 403 403 403 403 403 403"],
   ["read", "/var/caches",           "ok  ok  ok  ok  ok  ok  ok  ok  ok  ok  403 403 403 403 403"],
   ["read", "/boot",                 "401 401 401 403 403 ok  403 ok  403 403 403 403 403 403 403"],
   ["read", "/boot/env",             "401 401 401 403 403 ok  403 ok  403 403 403 403 403 403 403"],

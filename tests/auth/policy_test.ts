@@ -543,14 +543,17 @@ Deno.test("decideTree() refuses a path with another decision below it", () => {
     [T2, "write", "/home", false],
     [T3, "delete", "/etc", true],
     [cap("r", "/"), "read", "/var", false],
-    [cap("r", "/var/lib"), "read", "/var/lib", true],
+    [cap("r", "/var/www"), "read", "/var/www", true],
+    [cap("r", "/var/lib"), "read", "/var/lib", false],
     [plugin, "read", "/home/a", true],
     [plugin, "write", "/home/a", false],
     [plugin, "write", "/home/A", false],
     [plugin, "delete", "/home/a", false],
     [plugin, "write", "/home/c", true],
     [plugin, "read", "/var", false],
-    [plugin, "write", "/var/lib/x", true],
+    [plugin, "write", "/var/www/x", true],
+    [plugin, "write", "/var/lib/x", false],
+    [plugin, "read", "/var/lib/q/kv", false],
   ];
   for (const [caller, action, path, allowed] of rows) {
     assertEquals(

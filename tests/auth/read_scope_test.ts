@@ -26,7 +26,12 @@ const CALLERS: Record<string, Caller> = {
   "plugin with a private grant": {
     tier: "T1",
     by: "p",
-    grants: { "/var/cache/p/": "rw", "/etc/p.conf": "r", "/etc/shadow": "r" },
+    grants: {
+      "/var/cache/p/": "rw",
+      "/etc/p.conf": "r",
+      "/etc/shadow": "r",
+      "/var/lib/p/kv/": "rw",
+    },
   },
   "plugin without grants": { tier: "T1", by: "p", grants: {} },
 };
@@ -35,7 +40,8 @@ const NAMES = [
     .split(" "),
   ..."boot boot/x bootx etc etc/shadow etc/shadow/x etc/shadows etc/Shadow etc/p.conf etc/p.conf/x"
     .split(" "),
-  ..."var var/cache var/cache/p var/cache/p/x var/cache/q/x var/lib/x Var/Cache/x".split(" "),
+  ..."var var/cache var/cache/p var/cache/p/x var/cache/q/x var/lib/x var/lib/p/kv/x var/www/x Var/Cache/x"
+    .split(" "),
   ..."usr usr/lib usr/lib/shell usr/lib/shell/app.js usr/lib/skills/elastik.md usr/lib/x lib/x"
     .split(" "),
 ];

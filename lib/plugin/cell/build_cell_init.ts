@@ -17,6 +17,8 @@ export interface CellInitSources {
   readonly permissions: Permissions;
   /** Text of the config worlds by path. */
   readonly config: Readonly<Record<string, string>>;
+  /** Path of the collection of `env.kv`, if the plugin has it. */
+  readonly kv?: string | undefined;
   readonly limits: CellLimits;
   /** Returns an environment variable of the server, or undefined if it is not set. */
   readVariable(name: string): string | undefined;
@@ -33,7 +35,7 @@ export interface CellInitSources {
  * folder
  */
 export async function buildCellInit(sources: CellInitSources): Promise<CellInit> {
-  const { name, code, permissions, config, limits, readVariable } = sources;
+  const { name, code, permissions, config, kv, limits, readVariable } = sources;
   const folders: GrantedFolder[] = [];
   for (const path of permissions.read) {
     const write = permissions.write.includes(path);
@@ -62,6 +64,7 @@ export async function buildCellInit(sources: CellInitSources): Promise<CellInit>
     folders,
     config,
     vars,
+    ...(kv === undefined ? {} : { kv }),
     maxCalls: limits.maxCalls,
     maxLogLinesPerSecond: limits.maxLogLinesPerSecond,
   };

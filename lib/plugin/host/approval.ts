@@ -16,7 +16,16 @@ import { type ProbeResult, splitFault } from "./probe_manifest.ts";
 /** Number of events per read of the chain. */
 const PAGE_EVENTS = 100;
 /** Fields of the manifest that must not change without a new approval. */
-const FIXED = ["routes", "auth", "subject", "config", "grants", "fallback", "patience"] as const;
+const FIXED = [
+  "routes",
+  "auth",
+  "subject",
+  "config",
+  "grants",
+  "fallback",
+  "patience",
+  "kv",
+] as const;
 
 /** Payload of the event of an approval. */
 export type ApprovalPayload = Readonly<Record<string, unknown>>;
@@ -26,7 +35,7 @@ export type ApprovalResult = { readonly payload: ApprovalPayload } | { readonly 
 
 /** Returns the payload of an approval's event for a source. */
 export function approvalPayload({ manifest, permissions, config }: ProbeResult): ApprovalPayload {
-  const { routes, auth, subject, grants, fallback, patience } = manifest;
+  const { routes, auth, subject, grants, fallback, patience, kv } = manifest;
   return {
     routes,
     auth,
@@ -36,6 +45,7 @@ export function approvalPayload({ manifest, permissions, config }: ProbeResult):
     grants,
     fallback,
     ...(patience === undefined ? {} : { patience }),
+    ...(kv ? { kv } : {}),
     permissions,
     ...configHashes({ config }),
   };

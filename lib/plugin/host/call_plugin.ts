@@ -124,13 +124,13 @@ async function sendToPlugin(
 
 /**
  * Whether everything that a plugin reads or changes, it reads or changes with its caller's authority:
- * it has no grants, no permissions and no mount. A capability with mode `r` can then send it every
+ * it has no grants, no values of its own, no permissions and no mount. A capability with mode `r` can then send it every
  * method.
  */
 export function hasNoOwnAuthority(
   { manifest, permissions }: Pick<LoadedPlugin, "manifest" | "permissions">,
 ): boolean {
-  return manifest.auth === "T1" && !manifest.subject &&
+  return manifest.auth === "T1" && !manifest.subject && !manifest.kv &&
     !manifest.routes.some((route) => route === "/mnt" || route.startsWith("/mnt/")) &&
     Object.keys(manifest.grants).length === 0 &&
     Object.values(permissions).every((entries) => entries.length === 0);

@@ -54,6 +54,7 @@ import {
 import { ConfigOrigins, ConfigPaths } from "./config_origins.ts";
 import { assertShown, KnownRequests } from "./known_requests.ts";
 import { limitPermissions } from "../manifest/permissions.ts";
+import { allGrants } from "./own_worlds.ts";
 import { PluginAuthority } from "./plugin_authority.ts";
 import type { ProbeResult } from "./probe_manifest.ts";
 import type { Caller } from "../../auth/caller.ts";
@@ -389,7 +390,7 @@ export class PluginHost implements PluginRoutes, PluginAdmin {
       const granted = approved === undefined
         ? approveAll(requested)
         : await this.#limit(approvedPermissions(approved, requested), requested, () => false);
-      const authority = new PluginAuthority(shortName(name), requested.manifest.grants, {
+      const authority = new PluginAuthority(shortName(name), allGrants(name, requested.manifest), {
         isConfigPath: (path) => this.#configPaths.covers(path),
         isCurrent: (caller) => this.#options.isCurrent?.(caller) ?? true,
       });

@@ -23,6 +23,7 @@ import {
   type SandboxDeps,
   shortName,
 } from "./loaded_plugin.ts";
+import { assertOwnWorlds, kvCollection } from "./own_worlds.ts";
 import { probeManifest, type ProbeResult } from "./probe_manifest.ts";
 import { createStripTypes } from "./strip_types.ts";
 
@@ -54,9 +55,13 @@ export async function inspectSource(deps: SandboxDeps, source: World): Promise<R
  * @throws {ManifestError} a field of the manifest is invalid
  * @throws {CellEndedError} the code cannot be loaded, or not in time
  */
-export function probeSource(deps: SandboxDeps, name: string, code: string): Promise<ProbeResult> {
+export async function probeSource(
+  deps: SandboxDeps,
+  name: string,
+  code: string,
+): Promise<ProbeResult> {
   const { startCell, limits, now } = deps;
-  return probeManifest({
+  const probed = await probeManifest({
     name: shortName(name),
     code,
     startCell,
@@ -65,6 +70,8 @@ export function probeSource(deps: SandboxDeps, name: string, code: string): Prom
     routeFault: (path) => deps.routeFault(path),
     readConfig: (path) => deps.readConfig(path),
   });
+  assertOwnWorlds(shortName(name), probed.manifest);
+  return probed;
 }
 
 /**
@@ -79,7 +86,7 @@ export async function prepareCellInit(
   deps: SandboxDeps,
   name: string,
   code: string,
-  { permissions, config }: ProbeResult,
+  { manifest, permissions, config }: ProbeResult,
 ): Promise<CellInit> {
   for (const host of permissions.net) {
     const fault = deps.netFault?.(host);
@@ -99,6 +106,7 @@ export async function prepareCellInit(
     code,
     permissions,
     config,
+    kv: manifest.kv ? kvCollection(shortName(name)) : undefined,
     limits: deps.limits,
     readVariable: (key) => deps.readVariable(key),
     realPath: (path) => Deno.realPath(path),

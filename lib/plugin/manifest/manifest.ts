@@ -44,6 +44,8 @@ export interface Manifest {
   readonly description: string;
   /** Whether the plugin resolves GET and HEAD of paths that nothing else answers. */
   readonly fallback: boolean;
+  /** Whether the plugin has `env.kv`: values in worlds below `/var/lib/<plugin>/kv/`. */
+  readonly kv: boolean;
   /**
    * Seconds until the response head must be sent, if it needs more than
    * `CellLimits.responseTimeoutMs`.
@@ -71,12 +73,8 @@ export function parseManifest(
   reserved: (path: string) => string | undefined,
 ): Manifest {
   const record = parseRecord("manifest", value);
-  const fallback = record.fallback ?? false;
-  if (typeof fallback !== "boolean") {
-    throw new ManifestError("fallback", "it must be true or false");
-  }
-  const subject = record.subject ?? false;
-  if (typeof subject !== "boolean") throw new ManifestError("subject", "it must be true or false");
+  const fallback = parseFlag("fallback", record.fallback);
+  const subject = parseFlag("subject", record.subject);
   const routes = parseStrings("routes", record.routes ?? []).map((route) =>
     parseRoute(route, reserved)
   );
@@ -109,6 +107,7 @@ export function parseManifest(
     grants,
     description: parseDescription(record.description ?? ""),
     fallback,
+    kv: parseFlag("kv", record.kv),
     ...(record.patience === undefined ? {} : { patience: parsePatience(record.patience) }),
   });
 }
@@ -159,6 +158,12 @@ function parseGrants(value: unknown): Manifest["grants"] {
     grants[path] = mode;
   }
   return Object.freeze(grants);
+}
+
+function parseFlag(field: string, value: unknown): boolean {
+  if (value === undefined || value === null) return false;
+  if (typeof value === "boolean") return value;
+  throw new ManifestError(field, "it must be true or false");
 }
 
 function parseTier(value: unknown): Tier {

@@ -24,6 +24,7 @@ import envFiles from "../realm/env_files.ts" with { type: "text" };
 import databaseCopy from "../realm/database_copy.ts" with { type: "text" };
 import sqlCodec from "../realm/sql_codec.ts" with { type: "text" };
 import sqlQuery from "../realm/sql_query.ts" with { type: "text" };
+import envKv from "../realm/env_kv.ts" with { type: "text" };
 import envSql from "../realm/env_sql.ts" with { type: "text" };
 import uncaughtErrors from "../realm/uncaught_errors.ts" with { type: "text" };
 import envFetch from "../realm/env_fetch.ts" with { type: "text" };
@@ -49,6 +50,7 @@ const MODULES: readonly (readonly [name: string, text: string])[] = [
   ["database_copy", databaseCopy],
   ["sql_codec", sqlCodec],
   ["sql_query", sqlQuery],
+  ["env_kv", envKv],
   ["env_sql", envSql],
   ["env_fetch", envFetch],
   ["uncaught_errors", uncaughtErrors],

@@ -21,6 +21,7 @@ import {
   withSyncRealPath,
 } from "../realm/sql_query.ts";
 import { decodeSqlQuery, encodeSqlError, encodeSqlResult } from "../realm/sql_codec.ts";
+import { createEnvKv } from "../realm/env_kv.ts";
 import { createEnvSql } from "../realm/env_sql.ts";
 import { installLazyNatives } from "../realm/lazy_natives.ts";
 import { lockDownRealm } from "../realm/lockdown.ts";
@@ -43,6 +44,7 @@ const FIELDS = [
   "description",
   "fallback",
   "patience",
+  "kv",
 ];
 
 /**
@@ -195,11 +197,13 @@ export async function start(init: CellInit, port: MessagePort): Promise<void> {
       setSignal(request, () => inbound.signal);
       const [tier, by, tag] = head.note;
       const origin = originOf(head.url);
+      const machine = { fetch: createFetch("machine", id, origin) };
       const env = {
         ...shared,
         caller: { tier, by, tag, fetch: createFetch("caller", id, origin) },
-        machine: { fetch: createFetch("machine", id, origin) },
+        machine,
         sql: createEnvSql(createFetch("sql", id, origin)),
+        ...(init.kv === undefined ? {} : { kv: createEnvKv(machine.fetch, init.kv) }),
       };
       const serveRequest = () => plugin.fetch(request, env, contextOf(id));
       const response = await (uncaught?.run(id, serveRequest) ?? serveRequest());

@@ -43,6 +43,8 @@ export interface CellInit {
   readonly config: Readonly<Record<string, string>>;
   /** Values of the declared environment variables; an unset variable is absent. */
   readonly vars: Readonly<Record<string, string>>;
+  /** Path of the collection of `env.kv`, `/var/lib/x/kv/`; absent if the plugin has no `env.kv`. */
+  readonly kv?: string;
   /** Largest number of open subrequests; further ones wait inside the cell. */
   readonly maxCalls: number;
   /** Console lines per second; more are dropped and counted. */

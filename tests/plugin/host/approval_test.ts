@@ -23,6 +23,7 @@ const PROBED: ProbeResult = {
     grants: { "/var/b/": "rw", "/var/a/": "r" },
     description: "d",
     fallback: false,
+    kv: false,
   },
   permissions: { net: ["a.example"], read: [], write: [], env: [] },
   config: { "/etc/p.conf": "a.example" },

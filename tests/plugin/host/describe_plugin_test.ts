@@ -13,6 +13,7 @@ const MANIFEST = {
   config: [],
   grants: {},
   fallback: false,
+  kv: false,
 } as const;
 const PERMISSIONS = { net: [], read: [], write: [], env: [] };
 const HEALTH: CellHealth = {

@@ -13,6 +13,7 @@ function request(read: string[], config: Record<string, string> = {}): ProbeResu
       grants: {},
       description: "",
       fallback: false,
+      kv: false,
     },
     permissions: { net: [], read, write: [], env: [] },
     config,

@@ -19,6 +19,7 @@ Deno.test("parseManifest() sets defaults for absent fields", () => {
     grants: {},
     description: "",
     fallback: false,
+    kv: false,
   });
 });
 
@@ -30,8 +31,10 @@ Deno.test("parseManifest() reads every field", () => {
     grants: { "/var/cache/x/": "rw", "/home": "r" },
     description: " one \n line ",
     fallback: true,
+    kv: true,
     patience: 900,
   });
+  assertEquals(found.kv, true);
   assertEquals(found.patience, 900);
   assertEquals({ ...found.grants }, { "/var/cache/x/": "rw", "/home": "r" });
   assertEquals(found.description, "one line");
@@ -74,6 +77,8 @@ Deno.test("parseManifest() throws a ManifestError that names the invalid field",
     ["description", { routes: ["/x"], description: 1 }],
     ["description", { routes: ["/x"], description: "x".repeat(2000) }],
     ["fallback", { routes: ["/x"], fallback: "yes" }],
+    ["kv", { routes: ["/x"], kv: "yes" }],
+    ["kv", { routes: ["/x"], kv: ["/var/lib/other/"] }],
     ["patience", { routes: ["/x"], patience: "60" }],
     ["patience", { routes: ["/x"], patience: 0 }],
     ["patience", { routes: ["/x"], patience: 1.5 }],

@@ -126,6 +126,42 @@ export const COMMANDS: CommandTable = {
     },
     load: () => import("./commands/import.ts"),
   },
+  backup: {
+    usage: "<folder|file>",
+    minArguments: 1,
+    maxArguments: 1,
+    summary: "copy what has changed, and verify the copies",
+    details: [
+      "A folder keeps the earlier backup: only worlds that have changed are copied, and deleted",
+      "worlds are kept apart. A name that ends in .tar.gz is a complete new archive. The server",
+      "can run; each world is one consistent state. Only this user can read the backup.",
+    ],
+    options: {
+      "without-key": { summary: "do not include the signing key" },
+      keep: { value: "<time>", summary: "drop deleted worlds after this time, such as 90d" },
+      from: { value: "<data>", summary: "data folder; by default that of the settings" },
+    },
+    load: () => import("./commands/backup.ts"),
+  },
+  restore: {
+    usage: "<backup> [path…]",
+    minArguments: 1,
+    maxArguments: 64,
+    summary: "restore worlds, also as they were at a time",
+    details: [
+      "With --into, all worlds, or those at the paths and below, become a new data folder with",
+      "their events and versions. Otherwise the running server gets each world that differs as a",
+      "new version (T3); a path is then required, and / is everything.",
+    ],
+    options: {
+      into: { value: "<data>", summary: "new data folder" },
+      at: { value: "<time>", summary: "10:00, 2026-11-28T10:00 (local) or 2h: as it was then" },
+      key: { value: "<key|@file>", summary: "signing key of its chains, if not included" },
+      "dry-run": { summary: "print what would be restored, and change nothing" },
+      url: URL_OPTION,
+    },
+    load: () => import("./commands/restore.ts"),
+  },
   completions: {
     usage: "<shell>",
     minArguments: 1,

@@ -67,7 +67,9 @@ Deno.test("no code disables type checks, postpones work or skips other tests", (
  * back.
  */
 const WALL_CLOCK_READERS: Readonly<Record<string, string>> = {
+  "lib/archive/backup_data.ts": "the ids and the age of deleted worlds",
   "lib/base/monotonic_clock.ts": "the first value of the monotonic clock",
+  "lib/cli/commands/restore.ts": "the time to which worlds are restored",
   "lib/cli/commands/serve.ts": "the time of a log line",
   "lib/cli/commands/undo.ts": "the begin of the period that is undone",
   "lib/http/http_date.ts": "the century of a date with two digits for the year",

@@ -56,7 +56,6 @@ const FRAGMENTS: Readonly<Record<string, string>> = {
   "lib/world/store/folder_watch.ts": "the timer of a check, with its own test",
   "lib/world/store/rename.ts": "the two steps of a rename, with their own test",
   "lib/world/worker/step_turns.ts": "the order of the steps of long jobs, with its own test",
-  "lib/cli/client/parse_since.ts": "a pure parser with its own test",
   "lib/world/store/expiry_clock.ts": "when a step of the clock is trusted, with its own test",
   "lib/world/store/recover_names.ts": "what happens before a world is opened, apart from the store",
   "lib/world/worker/worker_main.ts": "entry point of a Worker",

@@ -25,7 +25,7 @@ const LOCAL = /_(?:CHARS|LENGTH|ATTEMPTS|RESTARTS)$/;
 const ELSEWHERE: Readonly<Record<string, string>> = {
   "lib/auth/accounts.ts MAX_FAULT_LINES": "length of one log line",
   "lib/base/read_env_text.ts MAX_ENV_BYTES": "a file of the operator",
-  "lib/cli/commands/import.ts MAX_KEY_BYTES": "a file of the operator",
+  "lib/cli/read_key_option.ts MAX_KEY_BYTES": "a file of the operator",
   "lib/config.ts MAX_MISSPELLING": "edit distance between names",
   "lib/dav/methods/propfind.ts MAX_CONCURRENT_READS": "of one request; all reads share the store",
   "lib/observe/line_rate.ts MAX_KINDS": "kinds are named by the program",

@@ -3,7 +3,8 @@ import { requireTool } from "../dav/tool.ts";
 import { assertWorks, ROOT, runProgram, startProgram } from "./program.ts";
 import { withTempFolder } from "../support/temp_folder.ts";
 
-const UNIT = `${ROOT}/worlds/usr/share/doc/elastik.service`;
+const DOC = `${ROOT}/worlds/usr/share/doc`;
+const UNIT = `${DOC}/elastik.service`;
 /** Most exposure that `systemd-analyze security` may report, in tenths; 100 is an unrestricted service. */
 const MAX_EXPOSURE = "20";
 
@@ -135,4 +136,48 @@ Deno.test("service.md and elastik.service use the same paths", async () => {
     assert(page.includes(path), path);
     assert((await Deno.readTextFile(UNIT)).includes(path), path);
   }
+});
+
+Deno.test("elastik-backup.service backs up the folder of elastik.service, without a network", async () => {
+  const backup = sections(await Deno.readTextFile(`${DOC}/elastik-backup.service`)).get("Service");
+  const timer = sections(await Deno.readTextFile(`${DOC}/elastik-backup.timer`));
+  assertEquals(timer.get("Timer")?.get("Persistent"), ["true"]);
+  assertEquals(backup?.get("PrivateNetwork"), ["yes"]);
+  for (const name of ["User", "EnvironmentFile", "WorkingDirectory", "CapabilityBoundingSet"]) {
+    assertEquals(backup?.get(name), service.get(name), name);
+  }
+  const page = await Deno.readTextFile(`${DOC}/backup.md`);
+  assert(page.includes("/var/backups/elastik") && page.includes("elastik-backup.timer"));
+  await withTempFolder(async (folder) => {
+    const program = await startProgram(startOf(folder));
+    const [, ...words] = (backup?.get("ExecStart")?.[0] ?? "").split(" ");
+    const { command, args, env, cwd } = startOf(folder);
+    const at = words.indexOf("/opt/elastik/elastik.js");
+    const own = words.slice(at + 1).map((word) =>
+      word.replace("/var/lib/elastik", folder).replace("/var/backups", `${folder}/backups`)
+    );
+    const run = () => runProgram({ command, args: [...args, ...own], cwd, env });
+    assertEquals([(await run()).code, (await run()).code], [0, 0]);
+    await program.stop();
+    assert((await Deno.stat(`${folder}/backups/elastik/data`)).isDirectory);
+  });
+});
+
+Deno.test({
+  ...requireTool("systemd-analyze", "systemd-analyze accepts the units of the backup"),
+  fn: () =>
+    withTempFolder(async (folder) => {
+      for (const name of ["elastik-backup.service", "elastik-backup.timer"]) {
+        const unit = await Deno.readTextFile(`${DOC}/${name}`);
+        const text = unit.replace(/^ExecStart=\S+/m, "ExecStart=/bin/true");
+        await Deno.writeTextFile(`${folder}/${name}`, text);
+      }
+      const { code, stderr } = await runProgram({
+        command: "systemd-analyze",
+        args: ["verify", "--man=no", `${folder}/elastik-backup.timer`],
+        cwd: folder,
+        env: { LC_ALL: "C.UTF-8" },
+      });
+      assertEquals([code, stderr.replace(/^# .*\n/gm, "")], [0, ""]);
+    }),
 });

@@ -21,7 +21,7 @@ export class UnreachableError extends Error {
 export interface ClientRequest {
   readonly credential?: string | undefined;
   readonly headers?: Readonly<Record<string, string>>;
-  readonly body?: string;
+  readonly body?: string | Uint8Array<ArrayBuffer>;
 }
 
 /** A received response. */

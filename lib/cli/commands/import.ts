@@ -13,20 +13,16 @@ import {
 } from "../../archive/import_data.ts";
 import type { V5ChainResult } from "../../archive/v5_chain.ts";
 import { unpackArchive } from "../../archive/unpack.ts";
-import { getTextOption, type OptionValues, UsageError } from "../parse_args.ts";
+import { getTextOption, type OptionValues } from "../parse_args.ts";
 import type { CommandContext } from "../command.ts";
 import { readConfig, readEnvironment } from "../../config.ts";
 import { createTerminalProgress } from "../progress_bar.ts";
-import { decodeText } from "../../base/decode_text.ts";
+import { readKeyOption } from "../read_key_option.ts";
 import { explainFsError } from "../../base/fs_error.ts";
-import { readRegularFile } from "../../base/regular_file.ts";
 import { sanitizeText } from "../../base/sanitize_text.ts";
 import { InvalidSecret, UnusableEntry } from "../../world/file/data_folder.ts";
 import { tryRemove } from "../../world/file/durable_fs.ts";
 import { runInterruptible } from "./on_interrupt.ts";
-
-/** Size of the largest file with a key, in bytes. */
-const MAX_KEY_BYTES = 64 * 1024;
 
 /**
  * Imports worlds.
@@ -44,7 +40,7 @@ export async function run(
 ): Promise<number> {
   const config = readConfig(await readEnvironment());
   const into = getTextOption(options, "into") ?? config.data;
-  const key = keyOption(getTextOption(options, "key"));
+  const key = readKeyOption(getTextOption(options, "key"));
   return await runInterruptible(async (signal) => {
     const progress = createTerminalProgress("import", "worlds");
     let unpacked: string | undefined;
@@ -206,22 +202,4 @@ function parentOf(into: string): string {
   const parent = slash < 0 ? "." : path.slice(0, slash) || "/";
   Deno.mkdirSync(parent, { recursive: true });
   return parent;
-}
-
-/**
- * A key, or with `@` the content of a file: other users can see the command line in the process
- * list.
- */
-function keyOption(text: string | undefined): string | undefined {
-  if (text === undefined || !text.startsWith("@")) return text;
-  const path = text.slice(1);
-  const found = readRegularFile(path, MAX_KEY_BYTES);
-  const key = found instanceof Uint8Array ? decodeText(found)?.trim() : undefined;
-  if (key !== undefined && key !== "") return key;
-  const reason = found === undefined
-    ? "there is no such file"
-    : found instanceof Uint8Array
-    ? "it contains no text"
-    : found.reason;
-  throw new UsageError(`Cannot read the key from ${sanitizeText(path)}: ${reason}`);
 }

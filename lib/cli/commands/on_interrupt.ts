@@ -10,10 +10,12 @@ const INTERRUPTED = 130;
  * Runs work that observes an abort signal.
  *
  * @param work throws after the signal was aborted and its partial output was removed
+ * @param said what an interruption leaves
  * @returns the exit code of the work, or 130 if it was interrupted
  */
 export async function runInterruptible(
   work: (signal: AbortSignal) => Promise<number>,
+  said = "partial output was removed",
 ): Promise<number> {
   const control = new AbortController();
   const stop = () => {
@@ -25,7 +27,7 @@ export async function runInterruptible(
     return await work(control.signal);
   } catch (error) {
     if (!control.signal.aborted) throw error;
-    console.error("Interrupted; partial output was removed");
+    console.error(`Interrupted; ${said}`);
     return INTERRUPTED;
   } finally {
     Deno.removeSignalListener("SIGINT", stop);

@@ -86,6 +86,8 @@ export const INSERT_EVENT =
 /** Reads the newest event. */
 export const LAST_EVENT = `SELECT id, timestamp, event_type, payload, hmac, prev_hmac
    FROM events ORDER BY id DESC LIMIT 1`;
+/** Reads the HMAC of an event. */
+export const HMAC_OF_EVENT = `SELECT hmac FROM events WHERE id = ?`;
 /** Reads the first event, which identifies the chain. */
 export const FIRST_EVENT = `SELECT id, hmac,
    CASE WHEN json_valid(payload) THEN payload ->> 'name' END AS name FROM events ORDER BY id LIMIT 1`;
@@ -99,6 +101,9 @@ export const EVENTS_BEFORE = `SELECT id, timestamp, event_type, payload, hmac, p
 /** Reads events with an id above a limit, oldest first. */
 export const EVENTS_AFTER = `SELECT id, timestamp, event_type, payload, hmac, prev_hmac
    FROM events WHERE id > ? ORDER BY id LIMIT ?`;
+/** Reads the state before the first change of the state after an event. */
+export const STATE_BEFORE_NEXT = `SELECT payload ->> 'from' AS state FROM events
+   WHERE id > ? AND event_type = 'state_transition' AND json_valid(payload) ORDER BY id LIMIT 1`;
 /** An id below every possible event id; rows with negative ids must not escape the check. */
 export const BEFORE_ALL_EVENTS = -(2n ** 63n);
 
@@ -152,6 +157,11 @@ export const INSERT_CONTENT = `INSERT OR IGNORE INTO content (sha256, bytes) VAL
 export const SELECT_FULL_CONTENT =
   `SELECT c.bytes FROM history h JOIN content c ON c.sha256 = h.sha256
    WHERE h.version >= ? AND h.kind = 'full' ORDER BY h.version LIMIT 1`;
+
+/** Drops the events of a copy after an event. */
+export const CUT_EVENTS = `DELETE FROM events WHERE id > ?`;
+/** Drops the earlier versions of a copy from a version on. */
+export const CUT_VERSIONS = `DELETE FROM history WHERE version >= ?`;
 
 /** Marks a world as deleted: its chain has the event, its folder is not in the trash yet. */
 export const MARK_DELETED = `PRAGMA user_version = 1`;

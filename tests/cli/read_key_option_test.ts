@@ -1,0 +1,16 @@
+import { assertEquals, assertThrows } from "../support/assert.ts";
+import { UsageError } from "../../lib/cli/parse_args.ts";
+import { readKeyOption } from "../../lib/cli/read_key_option.ts";
+import { withTempFolder } from "../support/temp_folder.ts";
+
+Deno.test("readKeyOption() returns the text, or the text of a file", () =>
+  withTempFolder((folder) => {
+    assertEquals(readKeyOption(undefined), undefined);
+    assertEquals(readKeyOption("abc"), "abc");
+    Deno.writeTextFileSync(`${folder}/key`, "  secret\n");
+    assertEquals(readKeyOption(`@${folder}/key`), "secret");
+    Deno.writeTextFileSync(`${folder}/empty`, "\n");
+    for (const [file, why] of [["empty", "no text"], ["none", "no such file"], ["", "folder"]]) {
+      assertThrows(() => readKeyOption(`@${folder}/${file}`), UsageError, why);
+    }
+  }));

@@ -248,6 +248,29 @@ export function canRead(caller: Caller, path: string): boolean {
 }
 
 /**
+ * Decides whether a caller can read the log of a plugin. It contains what the plugin chose to write, also
+ * about requests of others, so it is for T3, which approves plugins, and for the caller that wrote the
+ * whole current source and still can.
+ *
+ * @param path path of the source, `/lib/gpu`
+ * @param writer `by` of the last write of the source; undefined if it is not known
+ */
+export function decidePluginLog(
+  caller: Caller,
+  path: string,
+  writer: string | undefined,
+): Decision {
+  if (readsAllPluginWords(caller, path)) return ALLOWED;
+  if (caller.by === writer && decide(caller, "write", path).allowed) return ALLOWED;
+  return refuse(caller, "read the log of", path, "T3 or the credential that wrote the source");
+}
+
+/** Whether a caller can read every text of a plugin, also of sources that other callers wrote. */
+export function readsAllPluginWords(caller: Caller, path: string): boolean {
+  return decide(caller, "activate", path).allowed;
+}
+
+/**
  * A cache key for what {@link canRead} allows: callers with the same key can read the same paths.
  * Undefined for a plugin that calls without a user, because plugins rarely have equal grants.
  */
@@ -289,6 +312,9 @@ export function passesLock(caller: Caller, holder: Caller): boolean {
  * Decides whether a caller can copy the file of a world. The file contains everything, so the
  * caller must be able to read the world without redaction, and every world that its events name.
  *
+ * The file of a plugin's source can contain texts of the plugin, which are for T3; so can a file that
+ * was one before a move.
+ *
  * @param named paths of the worlds that its events name, if they are known
  */
 export function decideCopy(
@@ -299,6 +325,8 @@ export function decideCopy(
   const decision = decide(caller, "read", path);
   if (!decision.allowed) return decision;
   if (isRedacted(caller, path)) return refuse(caller, "copy", path, "T3");
+  const isSource = [path, ...named].some((each) => isBelow(foldPath(each), "/lib"));
+  if (isSource && !readsAllPluginWords(caller, path)) return refuse(caller, "copy", path, "T3");
   if (named.every((other) => canRead(caller, other))) return decision;
   const what = `${path}, whose log names a world that the caller cannot read`;
   return refuse(caller, "copy", what, "T3");

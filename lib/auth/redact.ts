@@ -10,7 +10,7 @@ import { sha256Hex } from "../base/hash.ts";
 import { OTHER_NAMES } from "../world/named_worlds.ts";
 import type { ChainEvent, World } from "../world/store.ts";
 import { type Caller, splitCapabilityName } from "./caller.ts";
-import { canRead, isRedacted } from "./policy.ts";
+import { canRead, isRedacted, readsAllPluginWords } from "./policy.ts";
 
 const HIDDEN = "***";
 const LINE_BREAK = /\r\n|\n|\r/;
@@ -37,6 +37,9 @@ const SAFE_PAYLOAD = new Set([
   "copied_from",
   "name",
 ]);
+
+/** Members of the events of a plugin that can contain a text of the plugin. */
+const PLUGIN_WORDS = ["reason", "fault"] as const;
 
 const redactedWorlds = new WeakMap<World, World>();
 
@@ -90,11 +93,12 @@ export function redactEvent<E extends Pick<ChainEvent, "payload">>(event: E): E 
 
 /**
  * Returns an event as a caller can see it. Names of other worlds that the caller cannot read are hidden,
- * also in the name of a capability, and so is what {@link redactEvent} hides of a redacted world.
+ * also in the name of a capability, and so is what {@link redactEvent} hides of a redacted world. Texts
+ * of a plugin are hidden from callers that cannot approve it.
  *
  * @param name name of the world in whose chain the event is; the caller can read it
  */
-export function showEvent<E extends Pick<ChainEvent, "payload">>(
+export function showEvent<E extends Pick<ChainEvent, "payload" | "type">>(
   caller: Caller,
   name: string,
   event: E,
@@ -108,6 +112,9 @@ export function showEvent<E extends Pick<ChainEvent, "payload">>(
       ? isPath(value) && !canRead(caller, value)
       : key === "name" && value !== name && !canRead(caller, `/${value}`))
   ).map(([key]) => [key, HIDDEN]);
+  if (event.type.startsWith("plugin_") && !readsAllPluginWords(caller, `/${name}`)) {
+    for (const key of PLUGIN_WORDS) if (key in payload) hidden.push([key, HIDDEN]);
+  }
   if ("by" in payload && typeof payload.by === "string") {
     const by = showBy(caller, name, payload.by);
     if (by !== payload.by) hidden.push(["by", by]);
@@ -123,7 +130,7 @@ export function showEvent<E extends Pick<ChainEvent, "payload">>(
  *
  * @param also the name that the caller can read
  */
-export function showMove<E extends Pick<ChainEvent, "payload"> & { name: string }>(
+export function showMove<E extends Pick<ChainEvent, "payload" | "type"> & { name: string }>(
   caller: Caller,
   also: string,
   event: E,

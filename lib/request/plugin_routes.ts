@@ -53,6 +53,8 @@ export interface PluginMetrics {
   readonly queries: { readonly running: number; readonly waiting: number };
   /** Console lines that were dropped since it became active. */
   readonly droppedLines: number;
+  /** Lines of its log that are kept. */
+  readonly logLines: number;
   /** How often it reached each limit since it became active. */
   readonly limits: Readonly<Record<PluginLimit, number>>;
 }
@@ -104,8 +106,45 @@ export interface PluginRoutes {
   readonly admin: PluginAdmin;
 }
 
+/** A line of the log of a plugin. */
+export interface PluginLogLine {
+  /** Position in the log, for `Last-Event-ID`. */
+  readonly id: string;
+  /** When the server received it (RFC 3339). */
+  readonly time: string;
+  readonly level: "log" | "warn" | "error";
+  readonly text: string;
+  /** Version of the source that ran. */
+  readonly version: number;
+}
+
+/** The last lines of each plugin. Names are those of worlds: `lib/gpu`. */
+export interface PluginLogReader {
+  /** Returns `by` of the last write of a source; undefined if it is not known. */
+  findWriter(name: string): Promise<string | undefined>;
+  /**
+   * Returns the lines that are kept, oldest first.
+   *
+   * @param writer only lines of sources that this caller wrote; undefined for all
+   * @param after id of a line; only later ones are returned. An id of an earlier start means all
+   */
+  read(name: string, writer: string | undefined, after?: string): readonly PluginLogLine[];
+  /**
+   * Calls a listener with each new line. Returns a function that ends this.
+   *
+   * @param writer as for `read`
+   */
+  watch(
+    name: string,
+    writer: string | undefined,
+    listener: (line: PluginLogLine) => void,
+  ): () => void;
+}
+
 /** The state of plugins, for `/lib/<name>/state`. Names are those of worlds: `lib/gpu`. */
 export interface PluginAdmin {
+  /** The logs of all plugins. */
+  readonly logs: PluginLogReader;
   /**
    * Waits until the config worlds that were changed before are in effect, at most as long as a request
    * to the plugin waits for that. Never rejects.

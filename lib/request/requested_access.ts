@@ -23,6 +23,8 @@ const ABOUT_WORLD = /^\/(?:dav|stream|proc\/(?:audit|changes|log|search|snapshot
 /** Routes about all worlds below a collection: each caller gets those that it can read. */
 const ABOUT_WORLDS = /^\/proc\/(?:changes|log|search|trash)(?:\/(.+))?$/;
 const STATE = /^(\/lib\/[^/]+)\/state$/;
+/** The log of a plugin, for callers that could have written its source. */
+const PLUGIN_LOG = /^(?:\/stream)?\/proc\/plugins\/([^/]+)\/log$/;
 const SNAPSHOT = "/proc/snapshot/";
 
 const ACTIONS: ReadonlyMap<string, Action> = new Map<string, Action>([
@@ -46,6 +48,8 @@ export function requestedAccess(method: string, path: string): [Action, string] 
   const action = ACTIONS.get(method) ?? "write";
   const plugin = STATE.exec(path)?.[1];
   if (plugin !== undefined) return [action === "write" ? "activate" : action, plugin];
+  const logged = PLUGIN_LOG.exec(path)?.[1];
+  if (logged !== undefined) return ["write", `/lib/${logged}`];
   const subject = path.replace(ABOUT_WORLD, "");
   const isShortStream = path.startsWith("/stream/") && !isInNamespace(subject.slice(1));
   return [action, isShortStream ? `/home${subject}` : subject];

@@ -26,6 +26,7 @@ import {
   MAX_TRASH_PAGE_ENTRIES,
   MAX_WAIT_SECONDS,
 } from "../limits.ts";
+import { MAX_PLUGIN_LOG_LINES } from "../log_limits.ts";
 import { MAX_SEARCH_CHARS, MAX_SEARCH_LINES } from "../search_limits.ts";
 import { parseLineRange, parseVersionPair } from "../http/query_ranges.ts";
 import { isInNamespace } from "../world/name.ts";
@@ -124,6 +125,18 @@ export const ROUTE_QUERIES = {
   none: { methods: {} },
   world: { methods: WORLD, similar: { paths: COLLECTIONS, methods: COLLECTION } },
   collection: { methods: COLLECTION, similar: { paths: "worlds", methods: WORLD } },
+  pluginLog: {
+    methods: {
+      GET: [
+        numberParameter(
+          "limit",
+          `a whole number from 1 to ${MAX_PLUGIN_LOG_LINES}`,
+          1,
+          MAX_PLUGIN_LOG_LINES,
+        ),
+      ],
+    },
+  },
   pluginState: { methods: { GET: [flagParameter("asks")] } },
   worldStream: {
     methods: WORLD_STREAM,

@@ -47,6 +47,7 @@ import { metrics } from "../routes/proc/metrics.ts";
 import { readChanges } from "../routes/proc/changes.ts";
 import { Health } from "../routes/proc/health.ts";
 import { audit, listProc, readLog, status, uptimeSeconds, version } from "../routes/proc/proc.ts";
+import { readPluginLog } from "../routes/proc/plugin_log.ts";
 import { listPlugins } from "../routes/proc/plugins_list.ts";
 import { respondSignedSnapshot, respondSnapshot } from "../routes/proc/snapshot.ts";
 import { searchWorlds } from "../routes/proc/search.ts";
@@ -204,6 +205,10 @@ export function createApp(server: ServerContext, gateOptions: GateOptions): App 
   route(
     "/proc/plugins",
     afterStart(handleMethods({ GET: (context) => listPlugins(server, context) }, none)),
+  );
+  route(
+    "/proc/plugins/:name/log",
+    handleMethods({ GET: (context) => readPluginLog(server, context) }, ROUTE_QUERIES.pluginLog),
   );
   route("/proc/source", handleMethods({ GET: (context) => listSource(server, context) }, none));
   route(

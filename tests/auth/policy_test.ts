@@ -22,6 +22,7 @@ import {
   decideCopy,
   decideEntry,
   decideFallback,
+  decidePluginLog,
   decideTree,
   isRedacted,
   passesLock,
@@ -591,4 +592,53 @@ Deno.test("decide() protects a private path in every spelling that a disk may no
     assertEquals(decide(T2, "read", path).allowed, true, JSON.stringify(path));
     assertEquals(isRedacted(T2, path), false);
   }
+});
+
+Deno.test("decidePluginLog() allows T3, and the writer of the source as long as it can write it", () => {
+  const allowed = (caller: Caller, writer: string | undefined) =>
+    decidePluginLog(caller, "/lib/p", writer).allowed;
+  const scope = (prefix: string, mode: "r" | "rw"): Caller => ({
+    tier: "T2",
+    by: `cap:${prefix}`,
+    authenticated: true,
+    scope: { prefixes: [prefix], mode, exp: 2e9, root: "x" },
+  });
+  const T2: Caller = { tier: "T2", by: "T2", authenticated: true };
+  const T3: Caller = { tier: "T3", by: "T3", authenticated: true };
+  const delegation = { plugin: "q", holder: T3, isConfigPath: () => false };
+  const rows: readonly [Caller, string | undefined, boolean][] = [
+    [T3, undefined, true],
+    [T3, "T2", true],
+    [T2, "T2", true],
+    [T2, "T3", false],
+    [T2, "user:ada", false],
+    [T2, undefined, false],
+    [{ tier: "T1", by: "T1" }, "T1", false],
+    [scope("/lib", "rw"), "cap:/lib", true],
+    [scope("/lib", "r"), "cap:/lib", false],
+    [scope("/home", "rw"), "cap:/home", false],
+    [{ ...T3, delegation }, "T3", false],
+    [{ ...T2, delegation }, "T2", false],
+    [{ tier: "T1", by: "plugin:q", grants: { "/home/": "rw" } }, "plugin:q", false],
+  ];
+  for (const [caller, writer, expected] of rows) {
+    assertEquals(allowed(caller, writer), expected, `${caller.by} ${writer}`);
+  }
+  assertEquals(decidePluginLog(T2, "/lib/p", "T3"), {
+    allowed: false,
+    status: 403,
+    needs: "T3 or the credential that wrote the source",
+    detail: "Cannot read the log of /lib/p: the caller has T2; T3 or the credential that wrote " +
+      "the source is required",
+  });
+});
+
+Deno.test("decideCopy() refuses the file of a plugin's source below T3, also after a move", () => {
+  const T2: Caller = { tier: "T2", by: "T2", authenticated: true };
+  const T3: Caller = { tier: "T3", by: "T3", authenticated: true };
+  assertEquals(decideCopy(T2, "/lib/p").allowed, false);
+  assertEquals(decideCopy(T2, "/LIB/p").allowed, false);
+  assertEquals(decideCopy(T2, "/home/p", ["/lib/p", "/home/p"]).allowed, false);
+  assertEquals(decideCopy(T2, "/home/p", ["/home/q"]).allowed, true);
+  assertEquals(decideCopy(T3, "/lib/p", ["/lib/p"]).allowed, true);
 });

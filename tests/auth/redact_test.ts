@@ -129,7 +129,9 @@ Deno.test("redactEvent() hides hashes and lengths and keeps what is known to be 
 
 Deno.test("showEvent() hides the name of another world in the first event from callers that cannot read it", () => {
   const nameIn = (caller: Caller, world: string, name: string) =>
-    Object.entries(showEvent(caller, world, { payload: { op: "put", name } }).payload)[1];
+    Object.entries(
+      showEvent(caller, world, { type: "stage_written", payload: { op: "put", name } }).payload,
+    )[1];
   assertEquals(nameIn(CAP, "etc/x", "etc/x"), ["name", "etc/x"]);
   assertEquals(nameIn(CAP, "etc/x", "etc/y"), ["name", "etc/y"]);
   assertEquals(nameIn(CAP, "etc/x", "home/secret"), ["name", "***"]);
@@ -137,7 +139,8 @@ Deno.test("showEvent() hides the name of another world in the first event from c
 });
 
 Deno.test("showEvent() hides paths that the caller cannot read, and no states", () => {
-  const show = (payload: unknown) => showEvent(CAP, "etc/x", { payload }).payload;
+  const show = (payload: unknown) =>
+    showEvent(CAP, "etc/x", { type: "stage_written", payload }).payload;
   const states = { from: "pending", to: "active", version: 1 };
   assertEquals(show(states), states);
   assertEquals(show({ from: "/home/x", to: "/etc/x" }), { from: "***", to: "/etc/x" });
@@ -145,7 +148,9 @@ Deno.test("showEvent() hides paths that the caller cannot read, and no states", 
 
 Deno.test("showEvent() hides the prefix of a capability that the caller cannot read", () => {
   const show = (caller: Caller, by: string) =>
-    Object.values(showEvent(caller, "etc/a/x", { payload: { by } }).payload)[0];
+    Object.values(
+      showEvent(caller, "etc/a/x", { type: "stage_written", payload: { by } }).payload,
+    )[0];
   for (
     const by of ["T2", "user:ada", "cap:/", "cap:/etc#a", "cap:/etc/a/x", "cap:/etc/other#a/b"]
   ) assertEquals(show(CAP, by), by);
@@ -193,4 +198,23 @@ Deno.test("redactFor() changes the mount table only, in any letter case and belo
   for (const name of ["home/etc/fstab", "etc/fstab2", "etc/passwd", "home/fstab"]) {
     assertStrictEquals(shown(ANONYMOUS, body, name), body, name);
   }
+});
+
+Deno.test("showEvent() shows the texts of a plugin to callers that can approve it only", () => {
+  const event = (type: string) => ({
+    type,
+    payload: { reason: "own words", fault: "f", kind: "x" },
+  });
+  const show = (caller: Caller, name: string, type: string) =>
+    showEvent(caller, name, event(type)).payload;
+  const hidden = { reason: "***", fault: "***", kind: "x" };
+  for (const type of ["plugin_uncaught", "plugin_ended", "plugin_refused", "plugin_reconfigured"]) {
+    assertEquals(show(T3, "lib/p", type), event(type).payload);
+    for (const name of ["lib/p", "home/moved"]) {
+      for (const tier of ["T1", "T2"] as const) {
+        assertEquals(show({ tier, by: tier }, name, type), hidden);
+      }
+    }
+  }
+  assertEquals(show({ tier: "T2", by: "T2" }, "lib/p", "state_transition"), event("").payload);
 });

@@ -15,6 +15,7 @@ const LAYERS: readonly (readonly [units: string, mayImport: string])[] = [
   ["cell_limits.ts", "limits"],
   ["dav_limits.ts", "nothing"],
   ["search_limits.ts", "nothing"],
+  ["log_limits.ts", "nothing"],
   ["base", "nothing"],
   ["deps", "npm"],
   ["world", "base, deps, limits, search_limits"],
@@ -30,7 +31,7 @@ const LAYERS: readonly (readonly [units: string, mayImport: string])[] = [
   ["auth", "base, http, limits, world"],
   ["source", "deps"],
   ["archive", "base, deps, limits, world, world/file"],
-  ["request", "auth, http, limits, search_limits, world; config, source (types)"],
+  ["request", "auth, http, limits, log_limits, search_limits, world; config, source (types)"],
   ["response", "base, http, limits, world; request (types)"],
   ["observe", "base, http, limits, request"],
   ["dav/xml", "dav_limits, deps, http, limits"],
@@ -50,10 +51,13 @@ const LAYERS: readonly (readonly [units: string, mayImport: string])[] = [
   ["plugin/transport", "wire, realm, base, cell_limits, limits"],
   ["plugin/manifest", "auth, base, deps, http, limits"],
   ["plugin/cell", "wire, realm, manifest, cell_limits, http, limits; transport, request (types)"],
-  ["plugin/host", "all of plugin, auth, base, cell_limits, http, limits, request, response, world"],
+  [
+    "plugin/host",
+    "all of plugin, auth, base, cell_limits, http, limits, log_limits, request, response, world",
+  ],
   [
     "routes",
-    "auth, base, dav/locks, dav/resource, http, limits, observe, request, response, search_limits, source, world; deps (types)",
+    "auth, base, dav/locks, dav/resource, http, limits, log_limits, observe, request, response, search_limits, source, world; deps (types)",
   ],
   ["server", "everything above except archive"],
   [

@@ -16,6 +16,7 @@ const LIMIT_FILES = [
   "lib/cell_limits.ts",
   "lib/dav_limits.ts",
   "lib/search_limits.ts",
+  "lib/log_limits.ts",
 ];
 const DOC = "worlds/usr/share/doc";
 

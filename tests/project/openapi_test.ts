@@ -99,7 +99,7 @@ Deno.test("openapi.json describes every route of the core", () => {
 });
 
 const { world, collection, collectionStream, pluginState, mint, log, worlds } = ROUTE_QUERIES;
-const { changes, collectionLog, search, trash, trashBelow } = ROUTE_QUERIES;
+const { changes, collectionLog, pluginLog, search, trash, trashBelow } = ROUTE_QUERIES;
 /** What the server takes at each path of the document; other paths take no parameters. */
 const QUERIES: Readonly<Record<string, RouteQuery>> = {
   "/{namespace}/{name}": world,
@@ -113,6 +113,7 @@ const QUERIES: Readonly<Record<string, RouteQuery>> = {
   "/proc/log/": collectionLog,
   "/proc/log/{path}": log,
   "/proc/log/{path}/": collectionLog,
+  "/proc/plugins/{plugin}/log": pluginLog,
   "/proc/search/": search,
   "/proc/search/{path}/": search,
   "/proc/trash/": trash,
@@ -408,6 +409,11 @@ const ROWS: readonly Row[] = [
   { id: "writeWorld", status: 201, target: "/lib/hi", who: "T2", body: SOURCE.slice(0, 64) },
   { id: "readWorld", status: 200, target: "/lib/hi" },
   { id: "readPluginState", status: 200, target: "/lib/hi/state" },
+  { id: "readPluginLog", status: 200, target: "/proc/plugins/hi/log?limit=5", who: "T2" },
+  { id: "readPluginLog", status: 200, target: "/proc/plugins/hi/log", who: "T3", headers: TEXT },
+  { id: "readPluginLog", status: 401, target: "/proc/plugins/hi/log" },
+  { id: "readPluginLog", status: 403, target: "/proc/plugins/hi/log", who: "cap" },
+  { id: "readPluginLog", status: 404, target: "/proc/plugins/none/log", who: "T3" },
   { id: "readPluginState", status: 404, target: "/lib/none/state" },
   { id: "readPluginState", status: 403, target: "/lib/hi/state?asks", who: "T2" },
   { id: "setPluginState", status: 422, target: "/lib/hi/state", who: "T3", body: "active" },

@@ -28,6 +28,11 @@ const NO_PLUGINS: PluginRoutes = {
   containment: "process",
   metrics: () => [],
   admin: {
+    logs: {
+      findWriter: () => Promise.resolve(undefined),
+      read: () => [],
+      watch: () => () => {},
+    },
     describe: () => ({ up: false }),
     settle: () => Promise.resolve(),
     requestedGrants: () => Promise.reject(new Error("Cannot inspect a plugin: there is none")),

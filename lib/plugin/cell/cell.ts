@@ -85,6 +85,8 @@ export interface CellOptions<A> {
   isCurrent?(authority: A): boolean;
   log(level: "log" | "warn" | "error", line: string): void;
   onEvent(event: CellEvent): void;
+  /** Called with each text of the plugin that is logged, for the log of the plugin. */
+  onLine?(level: "log" | "warn" | "error", line: string): void;
 }
 
 /** State and counters of a cell. */
@@ -434,6 +436,7 @@ export class Cell<A> {
       runSqlRequest: (request) => this.#sqlRunner.run(request),
       log: (level, line) => this.#options.log(level, line),
       onLimit: (limit) => this.#limitCounts.count(limit),
+      onLine: (level, line) => this.#options.onLine?.(level, line),
       onDroppedLines: (count) => void (this.#droppedLines += count),
       onEnd: (run, end) => this.#onRunEnd(run, end),
       onIdle: (run) => this.#onRunIdle(run),
@@ -508,7 +511,10 @@ export class Cell<A> {
 
   /** Logs the details of an error and returns the problem for the caller. */
   #toProblem(error: unknown): unknown {
-    if (error instanceof RpcError) this.#options.log("error", error.message);
+    if (error instanceof RpcError) {
+      this.#options.log("error", error.message);
+      this.#options.onLine?.("error", error.message);
+    }
     if (error instanceof ResponseTimeoutError) {
       this.#limitCounts.count("answer");
       this.#emit("timeout", error.message);

@@ -104,6 +104,8 @@ export interface CellRunHost<A> extends SqlRequestHost {
   onResponseBody?(body: ReadBody, caller: CallerContext<A>, call: PendingCall): void;
   /** Called if the plugin reached a limit that does not end the run. */
   onLimit?(limit: PluginLimit): void;
+  /** Called with each console line, which is also logged. */
+  onLine?(level: "log" | "warn" | "error", line: string): void;
   /** Called with a number of console lines that the cell has dropped. */
   onDroppedLines?(count: number): void;
   /** Called once, when the run has ended. */
@@ -400,7 +402,9 @@ export class CellRun<A> {
   #log(frame: Frame): void {
     this.#logLines.count();
     const line = readText(frame, 2 * MAX_TEXT_CHARS);
-    this.#host.log(LEVELS[frame.id] ?? "log", line);
+    const level = LEVELS[frame.id] ?? "log";
+    this.#host.log(level, line);
+    this.#host.onLine?.(level, line);
     if (frame.id !== DROPPED_LINES_LEVEL) return;
     const [, count] = /^dropped (\d{1,9}) /.exec(line) ?? [];
     this.#host.onDroppedLines?.(Number(count ?? 0));

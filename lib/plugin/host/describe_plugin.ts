@@ -56,8 +56,13 @@ export function describeGrants(
  *
  * @param plugin world of its source, `lib/gpu`
  * @param health of its cell; undefined if it should be active and does not run
+ * @param logLines lines of its log that are kept
  */
-export function toPluginMetrics(plugin: string, health: CellHealth | undefined): PluginMetrics {
+export function toPluginMetrics(
+  plugin: string,
+  health: CellHealth | undefined,
+  logLines: number,
+): PluginMetrics {
   return {
     plugin,
     up: health !== undefined,
@@ -69,6 +74,7 @@ export function toPluginMetrics(plugin: string, health: CellHealth | undefined):
     calls: health?.calls ?? 0,
     queries: health?.queries ?? { running: 0, waiting: 0 },
     droppedLines: health?.droppedLines ?? 0,
+    logLines,
     limits: health?.limits ?? NO_LIMITS,
     ...(health?.residentKiB === undefined ? {} : { residentKiB: health.residentKiB }),
   };

@@ -13,6 +13,7 @@ import type { Permissions } from "../manifest/permissions.ts";
 import type { CheckImports } from "../manifest/validate_source.ts";
 import type { StartCell } from "../transport/transport.ts";
 import type { ApprovedPermissions } from "./approval.ts";
+import type { LoggedSource } from "./plugin_logs.ts";
 import type { ProbeResult } from "./probe_manifest.ts";
 
 /** Dependencies for starting cells. */
@@ -67,6 +68,8 @@ export interface LoadedPlugin extends GrantedPermissions {
   /** What the plugin reports about its configuration, if it is invalid. Text of the plugin. */
   fault: string | undefined;
   readonly cell: Cell<Caller>;
+  /** Identifies the source in the log of the plugin. */
+  readonly logged: LoggedSource;
   /** Present while a change of a config world is not in effect. Requests wait for its end. */
   reload?: ConfigReload | undefined;
 }
@@ -84,6 +87,8 @@ export interface CellCallbacks {
   answerSubrequest(call: Subrequest<Caller>): Promise<Response>;
   isCurrent(caller: Caller): boolean;
   onEvent(event: CellEvent): void;
+  /** Called with a line of the plugin for its log. */
+  onLine(level: "log" | "warn" | "error", line: string): void;
 }
 
 /** Returns the fault that a plugin reports about its configuration, or undefined. */

@@ -61,6 +61,7 @@ import type { Caller } from "../../auth/caller.ts";
 import { callPlugin } from "./call_plugin.ts";
 import { answerSubrequest } from "./plugin_subrequest.ts";
 import { PluginEventLog } from "./plugin_event_log.ts";
+import { PluginLogs } from "./plugin_logs.ts";
 import {
   configFault,
   type ConfigReload,
@@ -117,6 +118,7 @@ export class PluginHost implements PluginRoutes, PluginAdmin {
   readonly #turns = new Turns();
   readonly #watches = new Map<string, (() => void)[]>();
   readonly #eventLog: PluginEventLog;
+  readonly logs: PluginLogs;
   readonly #origins: ConfigOrigins;
   readonly #configPaths = new ConfigPaths();
   /** What sources requested before, so that one that requests something else is found. */
@@ -131,6 +133,7 @@ export class PluginHost implements PluginRoutes, PluginAdmin {
     this.#options = options;
     this.containment = options.containment;
     this.#eventLog = new PluginEventLog(options.store, createMonotonicClock(), options.log);
+    this.logs = new PluginLogs(options.store, options.now);
     this.#origins = new ConfigOrigins(options.store);
     this.#unwatch = options.store.watch("lib/", (change) => this.#sourceChanged(change));
   }
@@ -154,7 +157,7 @@ export class PluginHost implements PluginRoutes, PluginAdmin {
   metrics(): readonly PluginMetrics[] {
     const names = new Set([...this.#active.keys(), ...this.#faults.keys()]);
     return [...names].sort().map((plugin) =>
-      toPluginMetrics(plugin, this.#active.get(plugin)?.cell.health())
+      toPluginMetrics(plugin, this.#active.get(plugin)?.cell.health(), this.logs.count(plugin))
     );
   }
 
@@ -341,6 +344,8 @@ export class PluginHost implements PluginRoutes, PluginAdmin {
       const reason = error instanceof Error ? error.message : String(error);
       this.#faults.set(name, reason);
       log(`plugin ${shortName(name)} cannot be started: ${reason}`);
+      const logged = await this.logs.describeSource({ name, version: version ?? 0 });
+      this.logs.add(logged, "error", `cannot be started: ${reason}`);
       await this.#eventLog.write(name, "plugin_failed", {
         reason: reason.slice(0, MAX_REASON_CHARS),
       });
@@ -376,6 +381,7 @@ export class PluginHost implements PluginRoutes, PluginAdmin {
     const { dispatch } = this.#options;
     const { name, sha256 } = source;
     const { sandbox, steps } = await this.#load();
+    const logged = await this.logs.describeSource(source);
     try {
       const requested = await steps.inspectSource(sandbox, source);
       assertShown(name, shown, requestDigest(source, requested));
@@ -394,16 +400,22 @@ export class PluginHost implements PluginRoutes, PluginAdmin {
         isConfigPath: (path) => this.#configPaths.covers(path),
         isCurrent: (caller) => this.#options.isCurrent?.(caller) ?? true,
       });
-      return await steps.startPlugin(sandbox, source, requested, granted, {
+      const started = await steps.startPlugin(sandbox, source, requested, granted, {
         answerSubrequest: (call) => answerSubrequest(call, authority, dispatch),
         isCurrent: (caller) => authority.isCurrent(caller),
-        onEvent: (event) => this.#eventLog.addCellEvent(name, sha256, event),
+        onEvent: (event) => {
+          this.#eventLog.addCellEvent(name, sha256, event);
+          this.logs.addCellEvent(logged, event);
+        },
+        onLine: (level, line) => this.logs.add(logged, level, line),
       });
+      return { ...started, logged };
     } catch (error) {
       this.#claims.release(name);
       const problem = steps.toActivationProblem(error, name);
       if (problem instanceof Problem) {
         const reason = problem.detail.slice(0, MAX_REASON_CHARS);
+        if (approved === undefined) this.logs.add(logged, "error", problem.detail);
         await this.#eventLog.write(name, "plugin_refused", { source_sha256: sha256, reason }, by);
       }
       throw problem;
@@ -565,6 +577,7 @@ export class PluginHost implements PluginRoutes, PluginAdmin {
         name,
         `its new configuration is invalid, the old one is still used: ${reason}`,
       );
+      this.logs.add(loaded.logged, "error", `keeps its old configuration: ${reason}`);
       this.#options.log(`plugin ${shortName(name)} keeps its old configuration: ${reason}`);
     }
   }

@@ -131,7 +131,7 @@ export async function startPlugin(
   requested: RequestedGrants,
   granted: GrantedPermissions,
   callbacks: CellCallbacks,
-): Promise<LoadedPlugin> {
+): Promise<Omit<LoadedPlugin, "logged">> {
   const { permissions } = granted;
   const init = await prepareCellInit(deps, source.name, requested.code, {
     ...requested,
@@ -153,6 +153,7 @@ export async function startPlugin(
     isCurrent: (caller) => callbacks.isCurrent(caller),
     log: (level, line) => deps.log(level, `plugin ${name}: ${line}`),
     onEvent: (event) => callbacks.onEvent(event),
+    onLine: (level, line) => callbacks.onLine(level, line),
   });
   try {
     await cell.start();

@@ -392,6 +392,12 @@ function pluginFamilies(plugins: readonly PluginMetrics[]): MetricFamily[] {
       help: "Database queries of a plugin that wait.",
       samples: each((plugin) => plugin.queries.waiting),
     },
+    {
+      name: "elastik_plugin_log_lines",
+      type: "gauge",
+      help: "Lines of the log of a plugin that are kept in memory.",
+      samples: each((plugin) => plugin.logLines),
+    },
     counter(
       "elastik_plugin_log_lines_dropped",
       "Console lines of a plugin above its limit, since it became active.",

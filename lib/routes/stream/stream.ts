@@ -24,8 +24,10 @@ import {
 import { assertValidName, type RequestContext } from "../../request/request_context.ts";
 import type { ServerContext } from "../../request/server_context.ts";
 import { isInNamespace } from "../../world/name.ts";
+import { parseLogPath, readLogAccess } from "../proc/plugin_log.ts";
 import { CollectionFeed } from "./collection_feed.ts";
 import type { Feed, FeedOptions } from "./feed.ts";
+import { PluginLogFeed } from "./plugin_log_feed.ts";
 import { StreamPlaces } from "./stream_places.ts";
 import { WorldFeed } from "./world_feed.ts";
 
@@ -112,14 +114,18 @@ export class Streams implements StreamCounts {
   }
 
   /**
-   * `GET /stream/<name>`: opens the stream of a world or of a collection.
+   * `GET /stream/<name>`: opens the stream of a world, of a collection, or of the log of a plugin.
    *
    * @throws {Problem} `unauthorized`, `forbidden`, `bad-name`, `too-many-requests`, `unavailable`
    */
   async open(context: RequestContext): Promise<Response> {
     const { request, target, caller, client } = context;
-    const subject = subjectOf(target.name);
-    assertCan(caller, "read", `/${subject}`);
+    const logged = target.isCollection ? undefined : parseLogPath(target.path);
+    const access = logged === undefined
+      ? undefined
+      : await readLogAccess(this.#server, caller, logged);
+    const subject = logged ?? subjectOf(target.name);
+    if (access === undefined) assertCan(caller, "read", `/${subject}`);
     const isCollection = target.isCollection || subject === "" || !subject.includes("/");
     if (!isCollection) assertValidName(subject, "stream");
     if (request.method === "HEAD") {
@@ -151,7 +157,10 @@ export class Streams implements StreamCounts {
       onError: () => stream.close(),
     };
     const lastEventId = request.headers.get("last-event-id");
-    const feed: Feed = isCollection
+    const { plugins } = this.#server;
+    const feed: Feed = access !== undefined
+      ? new PluginLogFeed(options, plugins.admin.logs, access, lastEventId)
+      : isCollection
       ? new CollectionFeed({
         ...options,
         brief: hasQuery(target.query, "brief"),

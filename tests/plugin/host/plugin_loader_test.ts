@@ -36,10 +36,11 @@ const CALLBACKS = {
   answerSubrequest: () => Promise.resolve(new Response("machine")),
   isCurrent: () => true,
   onEvent: () => undefined,
+  onLine: () => undefined,
 };
 
 /** Starts a plugin with everything that it requests. */
-function start(
+async function start(
   deps: SandboxDeps,
   source: World,
   requested: RequestedGrants,
@@ -50,7 +51,8 @@ function start(
     refused: [],
     untrusted: new Set<string>(),
   };
-  return startPlugin(deps, source, requested, granted, CALLBACKS);
+  const started = await startPlugin(deps, source, requested, granted, CALLBACKS);
+  return { ...started, logged: { name: source.name, version: source.version, writer: "T3" } };
 }
 
 function world(text: string): World {

@@ -163,6 +163,17 @@ export interface PluginAdmin {
    */
   requestedGrants(name: string): Promise<Readonly<Record<string, unknown>>>;
   /**
+   * Determines what a source that is not stored would request, and makes every check of an approval that
+   * runs the source without any grant.
+   *
+   * @param name the world that it would be
+   * @throws {Problem} `unprocessable` (422) with the reason
+   */
+  checkSource(
+    name: string,
+    body: Uint8Array<ArrayBuffer>,
+  ): Promise<Readonly<Record<string, unknown>>>;
+  /**
    * Approves the current source and starts it. A plugin that already runs this source is not
    * restarted.
    *

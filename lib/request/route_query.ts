@@ -96,6 +96,11 @@ const COLLECTION: ParametersByMethod = {
   PUT: [hide(EXT), hide(FROM), hide(TRASH)],
   POST: [hide(EXT)],
 };
+/** `/lib/`: a POST checks the source of a plugin. */
+const PLUGINS: ParametersByMethod = {
+  ...COLLECTION,
+  POST: [hide(EXT), flagParameter("check"), textParameter("name")],
+};
 const WORLD_STREAM: ParametersByMethod = {};
 const COLLECTION_STREAM: ParametersByMethod = {
   GET: [
@@ -137,6 +142,7 @@ export const ROUTE_QUERIES = {
       ],
     },
   },
+  plugins: { methods: PLUGINS, similar: { paths: "worlds", methods: WORLD } },
   pluginState: { methods: { GET: [flagParameter("asks")] } },
   worldStream: {
     methods: WORLD_STREAM,
@@ -241,6 +247,7 @@ function hide(parameter: QueryParameter): QueryParameter {
 
 /** Returns what a path in a namespace takes: a namespace itself is a collection. */
 export function worldQueryOf({ target: { name, isCollection } }: RequestContext): RouteQuery {
+  if (name === "lib") return ROUTE_QUERIES.plugins;
   return isCollection || !name.includes("/") ? ROUTE_QUERIES.collection : ROUTE_QUERIES.world;
 }
 

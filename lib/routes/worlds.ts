@@ -6,6 +6,7 @@
 import type { LockTable } from "../dav/locks/lock_table.ts";
 import type { RequestContext } from "../request/request_context.ts";
 import type { ServerContext } from "../request/server_context.ts";
+import { checkPlugin, isPluginCheck } from "./check_plugin.ts";
 import { deleteCollection, deleteWorld } from "./delete_world.ts";
 import { formatAllow } from "../request/requested_access.ts";
 import { worldQueryOf } from "../request/route_query.ts";
@@ -41,7 +42,11 @@ export function createWorldHandler(
           ? putWorld(server, locks, context)
           : restoreFromTrash(server, locks, context, trash);
       }),
-      POST: repeatable((context) => appendToWorld(server, locks, context)),
+      POST: repeatable((context) =>
+        isPluginCheck(context)
+          ? checkPlugin(server, context)
+          : appendToWorld(server, locks, context)
+      ),
       PATCH: repeatable((context) => patchWorld(server, locks, context)),
       OPTIONS: respondOptions,
       DELETE: repeatable((context) =>

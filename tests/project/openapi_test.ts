@@ -98,13 +98,15 @@ Deno.test("openapi.json describes every route of the core", () => {
   }
 });
 
-const { world, collection, collectionStream, pluginState, mint, log, worlds } = ROUTE_QUERIES;
+const { world, collection, collectionStream, plugins, pluginState, mint, log, worlds } =
+  ROUTE_QUERIES;
 const { changes, collectionLog, pluginLog, search, trash, trashBelow } = ROUTE_QUERIES;
 /** What the server takes at each path of the document; other paths take no parameters. */
 const QUERIES: Readonly<Record<string, RouteQuery>> = {
   "/{namespace}/{name}": world,
   "/{namespace}/{name}/": collection,
   "/{namespace}/": collection,
+  "/lib/": plugins,
   "/lib/{plugin}/state": pluginState,
   "/stream/{path}": collectionStream,
   "/auth/mint": mint,
@@ -159,6 +161,8 @@ export const routes = ["/hi"];
 export default { fetch: () => new Response("hi") };
 `;
 
+/** A source within the limit of the test server. */
+const TINY = "export const routes=['/x'];export default {fetch(){}};";
 const EDITS = { "content-type": "application/json" };
 
 /** Sent in this order: a row may need the worlds of earlier rows. */
@@ -408,6 +412,11 @@ const ROWS: readonly Row[] = [
   { id: "metrics", status: 401, target: "/proc/metrics", headers: { host: "elastik.example" } },
   { id: "writeWorld", status: 201, target: "/lib/hi", who: "T2", body: SOURCE.slice(0, 64) },
   { id: "readWorld", status: 200, target: "/lib/hi" },
+  { id: "checkPlugin", status: 422, target: "/lib/?check", who: "T3", body: "no source" },
+  { id: "checkPlugin", status: 200, target: "/lib/?check&name=x", who: "T3", body: TINY },
+  { id: "checkPlugin", status: 400, target: "/lib/?check&name=a/b", who: "T3", body: TINY },
+  { id: "checkPlugin", status: 401, target: "/lib/?check", body: SOURCE },
+  { id: "checkPlugin", status: 403, target: "/lib/?check", who: "T2", body: SOURCE },
   { id: "readPluginState", status: 200, target: "/lib/hi/state" },
   { id: "readPluginLog", status: 200, target: "/proc/plugins/hi/log?limit=5", who: "T2" },
   { id: "readPluginLog", status: 200, target: "/proc/plugins/hi/log", who: "T3", headers: TEXT },

@@ -35,6 +35,7 @@ const NO_PLUGINS: PluginRoutes = {
     },
     describe: () => ({ up: false }),
     settle: () => Promise.resolve(),
+    checkSource: () => Promise.reject(new Error("Cannot check a plugin: there is none")),
     requestedGrants: () => Promise.reject(new Error("Cannot inspect a plugin: there is none")),
     activate: () => Promise.reject(new Error("Cannot activate a plugin: there is none")),
     disable: () => Promise.reject(new Error("Cannot disable a plugin: there is none")),

@@ -25,7 +25,7 @@
 
 import { withTimeout } from "../../base/timeout.ts";
 import { createMonotonicClock } from "../../base/monotonic_clock.ts";
-import { type RequestContext, throwLoadProblem } from "../../request/request_context.ts";
+import { throwLoadProblem } from "../../request/request_context.ts";
 import { Problem } from "../../http/problem.ts";
 import { PLUGIN_START_WAIT_MS } from "../../limits.ts";
 import type {
@@ -36,7 +36,7 @@ import type {
   PluginRoutes,
   StateChangeRequest,
 } from "../../request/plugin_routes.ts";
-import type { Change, Store, World } from "../../world/store.ts";
+import type { Change, World } from "../../world/store.ts";
 import { Turns } from "../../world/turns.ts";
 import {
   type ApprovalPayload,
@@ -57,7 +57,6 @@ import { limitPermissions } from "../manifest/permissions.ts";
 import { allGrants } from "./own_worlds.ts";
 import { PluginAuthority } from "./plugin_authority.ts";
 import type { ProbeResult } from "./probe_manifest.ts";
-import type { Caller } from "../../auth/caller.ts";
 import { callPlugin } from "./call_plugin.ts";
 import { answerSubrequest } from "./plugin_subrequest.ts";
 import { PluginEventLog } from "./plugin_event_log.ts";
@@ -67,7 +66,6 @@ import {
   type ConfigReload,
   type GrantedPermissions,
   type LoadedPlugin,
-  type SandboxDeps,
   shortName,
 } from "./loaded_plugin.ts";
 import {
@@ -75,37 +73,23 @@ import {
   createSourceChangedProblem,
   readPluginSource,
   setPluginState,
+  toDraft,
 } from "./plugin_source_world.ts";
-import { describeGrants, describePlugin, toPluginMetrics } from "./describe_plugin.ts";
-import { RouteClaims } from "./route_claims.ts";
+import {
+  checkSource,
+  describeRequested,
+  type LoadedSteps,
+  type RequestedJson,
+} from "./check_source.ts";
+import { describePlugin, toPluginMetrics } from "./describe_plugin.ts";
+import { type RouteClaim, RouteClaims } from "./route_claims.ts";
+import type { PluginHostOptions } from "./plugin_host_options.ts";
 import { RouteTable } from "./route_table.ts";
 
 /** Number of plugins that are started concurrently when the server starts. */
 const MAX_CONCURRENT_STARTS = 4;
 /** Longest text of a plugin in an event, in characters. */
 const MAX_REASON_CHARS = 500;
-
-/** Dependencies of the host. */
-export interface PluginHostOptions {
-  readonly store: Store;
-  /** Returns the current time in Unix milliseconds. */
-  readonly now: () => number;
-  /** How cells are isolated. */
-  readonly containment: "process" | "worker";
-  /** Loads what starts cells; called when the first plugin is needed. */
-  readonly loadSandbox: () => Promise<SandboxDeps>;
-  /** Whether the credential of a caller is still valid. If absent, it always is. */
-  readonly isCurrent?: (caller: Caller) => boolean;
-  /** Answers a request behind the gate; never throws. */
-  dispatch(context: RequestContext): Promise<Response>;
-  readonly log: (line: string) => void;
-}
-
-/** What starts and inspects plugins, once it is loaded. */
-interface Loader {
-  readonly sandbox: SandboxDeps;
-  readonly steps: typeof import("./plugin_loader.ts");
-}
 
 /** All plugins of a server. */
 export class PluginHost implements PluginRoutes, PluginAdmin {
@@ -125,7 +109,7 @@ export class PluginHost implements PluginRoutes, PluginAdmin {
   readonly #known = new KnownRequests();
   readonly #unwatch: () => void;
   #fallback: LoadedPlugin | undefined;
-  #loader: Promise<Loader> | undefined;
+  #loader: Promise<LoadedSteps> | undefined;
   #starting: Promise<void> | undefined;
   #closed = false;
 
@@ -302,16 +286,25 @@ export class PluginHost implements PluginRoutes, PluginAdmin {
     );
   }
 
-  async requestedGrants(name: string): Promise<Readonly<Record<string, unknown>>> {
+  async requestedGrants(name: string): Promise<RequestedJson> {
     const source = await readPluginSource(this.#options.store, name, "inspect");
-    const { sandbox, steps } = await this.#load();
-    try {
-      const requested = await steps.inspectSource(sandbox, source);
-      this.#known.assertSame(source, requested);
-      return { ...describeGrants(requested), digest: requestDigest(source, requested) };
-    } catch (error) {
-      throw steps.toActivationProblem(error, name);
-    }
+    return await describeRequested(
+      await this.#load(),
+      source,
+      (requested) => this.#known.assertSame(source, requested),
+    );
+  }
+
+  async checkSource(name: string, body: Uint8Array<ArrayBuffer>): Promise<RequestedJson> {
+    return await checkSource(
+      await this.#load(),
+      toDraft(name, body),
+      ({ manifest }) => this.#claims.assertFree(name, manifest, this.#heldRoutes()),
+    );
+  }
+
+  #heldRoutes(): [string, RouteClaim][] {
+    return [...this.#active].map(([name, { manifest }]) => [name, manifest]);
   }
 
   /** Ends every cell, also those that are starting, and starts no others. */
@@ -352,7 +345,7 @@ export class PluginHost implements PluginRoutes, PluginAdmin {
     }
   }
 
-  #load(): Promise<Loader> {
+  #load(): Promise<LoadedSteps> {
     return this.#loader ??= this.#options.loadSandbox().then(async (sandbox) => ({
       sandbox: {
         ...sandbox,
@@ -391,7 +384,7 @@ export class PluginHost implements PluginRoutes, PluginAdmin {
       this.#claims.claim(
         name,
         requested.manifest,
-        [...this.#active].map(([other, { manifest }]) => [other, manifest]),
+        this.#heldRoutes(),
       );
       const granted = approved === undefined
         ? approveAll(requested)

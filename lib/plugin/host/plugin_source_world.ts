@@ -4,6 +4,7 @@
  * refused.
  */
 
+import { sha256Hex } from "../../base/hash.ts";
 import { Problem } from "../../http/problem.ts";
 import type { StateChangeRequest } from "../../request/plugin_routes.ts";
 import { preconditionFault } from "../../world/precondition.ts";
@@ -20,6 +21,25 @@ export async function readPluginSource(store: Store, name: string, action: strin
   const source = await store.read(name);
   if (source !== undefined && source.layer === "upper") return source;
   throw new Problem("not-found", `Cannot ${action} /${name}: there is no source; PUT one first`);
+}
+
+/**
+ * Creates the world that a source would be, for a check that stores nothing.
+ *
+ * @param name world of the source, `lib/gpu`
+ */
+export function toDraft(name: string, body: Uint8Array<ArrayBuffer>): World {
+  return {
+    name,
+    version: 0,
+    ext: "ts",
+    meta: [],
+    state: "pending",
+    updatedAt: "",
+    body,
+    sha256: sha256Hex(body),
+    layer: "upper",
+  };
 }
 
 /**

@@ -26,6 +26,20 @@ export class RouteClaims {
     requested: RouteClaim,
     active: Iterable<readonly [name: string, held: RouteClaim]>,
   ): void {
+    this.assertFree(name, requested, active);
+    this.#claims.set(name, { routes: requested.routes, fallback: requested.fallback });
+  }
+
+  /**
+   * Checks what {@link claim} checks, and reserves nothing.
+   *
+   * @throws {ManifestError} a route overlaps one of another plugin; the message names both
+   */
+  assertFree(
+    name: string,
+    requested: RouteClaim,
+    active: Iterable<readonly [name: string, held: RouteClaim]>,
+  ): void {
     for (const [other, held] of [...active, ...this.#claims]) {
       if (other === name) continue;
       for (const route of requested.routes) {
@@ -37,7 +51,6 @@ export class RouteClaims {
         throw new ManifestError("fallback", `it is taken: /${other} is the fallback`);
       }
     }
-    this.#claims.set(name, { routes: requested.routes, fallback: requested.fallback });
   }
 
   /** Removes the reservation of a plugin: it is active now, or it failed to start. Idempotent. */

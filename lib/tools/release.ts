@@ -7,7 +7,7 @@
 import { sha256Hex } from "../base/hash.ts";
 import { VERSION } from "../version.ts";
 import { bundle } from "./bundle.ts";
-import { compile, CompileError } from "./compile.ts";
+import { checkProgram, compile, CompileError } from "./compile.ts";
 
 /** Target triples, with the suffix of the executable. */
 export const TARGETS: Readonly<Record<string, string>> = {
@@ -40,12 +40,14 @@ export interface ReleaseResult {
  * @param targets target triples and suffixes
  * @param compileTarget builds one executable
  * @param print writes one line for the operator
+ * @param checkTarget runs an executable for this computer
  */
 export async function release(
   folder: string,
   targets: Readonly<Record<string, string>>,
   compileTarget: typeof compile,
   print: (line: string) => void,
+  checkTarget: typeof checkProgram = checkProgram,
 ): Promise<ReleaseResult> {
   const name = `elastik-${VERSION}`;
   const script = `${name}.js`;
@@ -57,6 +59,7 @@ export async function release(
     const file = `${name}-${suffix}`;
     try {
       await compileTarget({ bundle: `${folder}/${script}`, output: `${folder}/${file}`, target });
+      await checkTarget(`${folder}/${file}`, target);
       files.push(file);
       print(`${file}: ${Math.round(Deno.statSync(`${folder}/${file}`).size / 1024)} KiB`);
     } catch (error) {

@@ -1,8 +1,22 @@
-import { assert, assertEquals, assertMatch } from "../support/assert.ts";
+import { assert, assertEquals, assertMatch, assertRejects } from "../support/assert.ts";
+import { VERSION } from "../../lib/version.ts";
 import { bundle } from "../../lib/tools/bundle.ts";
-import { compilerArgs, extractError } from "../../lib/tools/compile.ts";
+import {
+  checkProgram,
+  compile,
+  CompileError,
+  compilerArgs,
+  extractError,
+} from "../../lib/tools/compile.ts";
 import { assertWorks, ROOT, runProgram, startProgram } from "../project/program.ts";
 import { withTempFolder } from "../support/temp_folder.ts";
+
+/** No cache, and proxies that refuse each connection. */
+const OFFLINE = {
+  HTTPS_PROXY: "http://127.0.0.1:1",
+  HTTP_PROXY: "http://127.0.0.1:1",
+  DENORT_BIN: "",
+};
 
 /**
  * The program as if it were compiled, without the base binary, which is not available everywhere:
@@ -88,6 +102,50 @@ Deno.test("compilerArgs() excludes everything but the bundle, and passes the tar
   assertEquals(args.slice(-5), ["--target", "aarch64-apple-darwin", "--output", "out", "b.js"]);
   assertEquals(args.indexOf("compile"), 0);
 });
+
+Deno.test("checkProgram() accepts a program of this version that runs, and nothing else", () =>
+  withTempFolder(async (folder) => {
+    const program = async (script: string) => {
+      const path = `${folder}/p${crypto.randomUUID()}`;
+      await Deno.writeTextFile(path, `#!/bin/sh\n${script}\n`, { mode: 0o755 });
+      return path;
+    };
+    await checkProgram(await program(`test "$1" = --version && echo elastik ${VERSION}`));
+    for (
+      const [script, why] of [
+        ["echo elastik 0.0.1", 'prints "elastik 0.0.1"'],
+        [`echo elastik ${VERSION}; exit 3`, "exits with 3"],
+        ["echo no such library >&2; exit 127", "no such library"],
+      ] as const
+    ) {
+      const path = await program(script);
+      await assertRejects(() => checkProgram(path), CompileError, why);
+    }
+    await assertRejects(() => checkProgram(`${folder}/none`), CompileError, "--version");
+    await checkProgram(`${folder}/none`, "another-target");
+  }));
+
+Deno.test("deno task compile says offline in one sentence what is missing", () =>
+  withTempFolder(async (folder) => {
+    // An empty cache without network, as Deno reports it.
+    const text =
+      "error: Writing deno compile executable\n\nCaused by:\n    0: Setting up base binary.\n" +
+      "    1: error sending request for url (https://host.example/denort-x.zip): client error\n" +
+      "    4: failed to lookup address information\n";
+    assertMatch(
+      extractError(text),
+      /^the runtime that it contains \(denort\) is not in .* DENORT_BIN$/,
+    );
+    // The real compiler, whose download cannot connect.
+    const script = `${folder}/x.js`;
+    await Deno.writeTextFile(script, "console.log(1)");
+    await assertRejects(
+      () =>
+        compile({ bundle: script, output: `${folder}/x`, target: "aarch64-apple-darwin" }, OFFLINE),
+      CompileError,
+      "DENORT_BIN",
+    );
+  }));
 
 Deno.test("extractError() returns the last cause without a backtrace", () => {
   const words =

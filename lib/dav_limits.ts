@@ -96,6 +96,6 @@ export const MAX_IF_CONDITIONS = 128;
 /** Worlds whose creation info is cached. */
 export const MAX_CREATION_INFO_ENTRIES = 16_384;
 /** The free space of the disk is read again after this time. */
-export const QUOTA_CACHE_MS = 5_000;
+export const DISK_SPACE_CACHE_MS = 5_000;
 /** Longest listing of a mounted folder that WebDAV reads. */
 export const MAX_MOUNT_LISTING_CHARS = 16 * MIB;

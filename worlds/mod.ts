@@ -96,7 +96,8 @@ import w88 from "./usr/share/doc/shaped.md" with { type: "text" };
 import w89 from "./usr/share/doc/shell.md" with { type: "text" };
 import w90 from "./usr/share/doc/tour.md" with { type: "text" };
 import w91 from "./usr/share/doc/trash.md" with { type: "text" };
-import w92 from "./usr/share/doc/webdav.md" with { type: "text" };
+import w92 from "./usr/share/doc/usage.md" with { type: "text" };
+import w93 from "./usr/share/doc/webdav.md" with { type: "text" };
 
 /** Contents of the files below `worlds/` by their paths. */
 export const lowerWorlds: Readonly<Record<string, string>> = {
@@ -192,5 +193,6 @@ export const lowerWorlds: Readonly<Record<string, string>> = {
   "usr/share/doc/shell.md": w89,
   "usr/share/doc/tour.md": w90,
   "usr/share/doc/trash.md": w91,
-  "usr/share/doc/webdav.md": w92,
+  "usr/share/doc/usage.md": w92,
+  "usr/share/doc/webdav.md": w93,
 };

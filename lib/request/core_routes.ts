@@ -28,6 +28,7 @@ export const CORE_ROUTES: Readonly<Record<string, string>> = {
   "/proc/status": "pid, uptime, worlds, plugins, version",
   "/proc/trash": "the deleted worlds; DELETE ?id= deletes one for good (T3)",
   "/proc/uptime": "seconds since the start",
+  "/proc/usage": "worlds and bytes below a prefix, by child and by caller",
   "/proc/version": "the server's version",
   "/proc/worlds": "every world the caller can read",
   "/stream": "worlds and collections as server-sent events",

@@ -53,6 +53,7 @@ import { respondSignedSnapshot, respondSnapshot } from "../routes/proc/snapshot.
 import { searchWorlds } from "../routes/proc/search.ts";
 import { listSource, readSource } from "../routes/proc/source.ts";
 import { expungeTrash, listTrash } from "../routes/proc/trash.ts";
+import { createUsageHandler } from "../routes/proc/usage.ts";
 import { listWorlds } from "../routes/proc/worlds_list.ts";
 import { listPluginFolder, listRoot, rootOptions } from "../routes/root_folders.ts";
 import { listRoutes } from "../routes/route_list.ts";
@@ -160,7 +161,7 @@ export function createApp(server: ServerContext, gateOptions: GateOptions): App 
   // The first matching handler answers. Hono answers synchronously only if exactly one matches.
   const route = (path: string, handler: Handler) => app.all(path, ({ env }) => handler(env));
 
-  const { none, mint, changes, search, worlds, trash, trashBelow } = ROUTE_QUERIES;
+  const { none, mint, changes, search, worlds, trash, trashBelow, usage } = ROUTE_QUERIES;
   const world = createWorldHandler(server, locks, waits, moveWorld);
   route("/lib/:name/state", createPluginStateHandler(server));
   for (const namespace of NAMESPACES) route(`/${namespace}/*`, world);
@@ -231,6 +232,9 @@ export function createApp(server: ServerContext, gateOptions: GateOptions): App 
     "/proc/trash/:prefix{.+}",
     handleMethods({ GET: (context) => listTrash(server, context) }, trashBelow),
   );
+  const used = handleMethods({ GET: createUsageHandler(server) }, usage);
+  route("/proc/usage", used);
+  route("/proc/usage/:prefix{.+}", used);
   route("/proc/worlds", handleMethods({ GET: (context) => listWorlds(store, context) }, worlds));
   route(
     "/bin",

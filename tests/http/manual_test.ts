@@ -17,6 +17,7 @@ for (
     "events.md",
     "search.md",
     "trash.md",
+    "usage.md",
     "problems.md",
   ]
 ) {

@@ -16,6 +16,7 @@ const LAYERS: readonly (readonly [units: string, mayImport: string])[] = [
   ["dav_limits.ts", "nothing"],
   ["search_limits.ts", "nothing"],
   ["log_limits.ts", "nothing"],
+  ["usage_limits.ts", "nothing"],
   ["base", "nothing"],
   ["deps", "npm"],
   ["world", "base, deps, limits, search_limits"],
@@ -57,7 +58,7 @@ const LAYERS: readonly (readonly [units: string, mayImport: string])[] = [
   ],
   [
     "routes",
-    "auth, base, dav/locks, dav/resource, http, limits, log_limits, observe, request, response, search_limits, source, world; deps (types)",
+    "auth, base, dav/locks, dav/resource, http, limits, log_limits, observe, request, response, search_limits, source, usage_limits, world; deps (types)",
   ],
   ["server", "everything above except archive"],
   [

@@ -17,6 +17,7 @@ const LIMIT_FILES = [
   "lib/dav_limits.ts",
   "lib/search_limits.ts",
   "lib/log_limits.ts",
+  "lib/usage_limits.ts",
 ];
 const DOC = "worlds/usr/share/doc";
 

@@ -100,7 +100,7 @@ Deno.test("openapi.json describes every route of the core", () => {
 
 const { world, collection, collectionStream, plugins, pluginState, mint, log, worlds } =
   ROUTE_QUERIES;
-const { changes, collectionLog, pluginLog, search, trash, trashBelow } = ROUTE_QUERIES;
+const { changes, collectionLog, pluginLog, search, trash, trashBelow, usage } = ROUTE_QUERIES;
 /** What the server takes at each path of the document; other paths take no parameters. */
 const QUERIES: Readonly<Record<string, RouteQuery>> = {
   "/{namespace}/{name}": world,
@@ -120,6 +120,8 @@ const QUERIES: Readonly<Record<string, RouteQuery>> = {
   "/proc/search/{path}/": search,
   "/proc/trash/": trash,
   "/proc/trash/{path}/": trashBelow,
+  "/proc/usage/": usage,
+  "/proc/usage/{path}/": usage,
   "/proc/worlds": worlds,
 };
 
@@ -350,6 +352,13 @@ const ROWS: readonly Row[] = [
   { id: "listTrashBelow", status: 200, target: "/proc/trash/home/", headers: TEXT },
   { id: "listTrashBelow", status: 200, target: "/proc/trash/home/", headers: HTML },
   { id: "listTrashBelow", status: 403, target: "/proc/trash/boot/", who: "T2" },
+  { id: "usage", status: 200, target: "/proc/usage/", headers: JSON_TYPE, who: "T3" },
+  { id: "usage", status: 200, target: "/proc/usage/?by=T2", headers: TEXT },
+  { id: "usage", status: 200, target: "/proc/usage/", headers: HTML },
+  { id: "usageBelow", status: 200, target: "/proc/usage/home/", headers: JSON_TYPE },
+  { id: "usageBelow", status: 200, target: "/proc/usage/home/", headers: TEXT },
+  { id: "usageBelow", status: 200, target: "/proc/usage/home/", headers: HTML },
+  { id: "usageBelow", status: 403, target: "/proc/usage/boot/", who: "T2" },
   { id: "audit", status: 200, target: "/proc/audit/home/x" },
   { id: "audit", status: 404, target: "/proc/audit/home/none" },
   { id: "audit", status: 403, target: "/proc/audit/boot/env", who: "T2" },

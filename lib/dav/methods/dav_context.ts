@@ -16,7 +16,7 @@ import type { LockTable } from "../locks/lock_table.ts";
 import { DavLimiter } from "../resource/dav_limiter.ts";
 import { readXml, TooManyNodes } from "../xml/xml_reader.ts";
 import type { XmlElement } from "../xml/xml_writer.ts";
-import { createQuotaReader, type QuotaReader } from "../properties/quota.ts";
+import { createDiskSpaceReader, type DiskSpaceReader } from "../resource/disk_space.ts";
 
 /** Services and state of the WebDAV methods; one per server. */
 export interface DavContext {
@@ -24,7 +24,7 @@ export interface DavContext {
   readonly locks: LockTable;
   readonly creationInfo: CreationInfoCache;
   readonly deadProperties: DeadProperties;
-  readonly readQuota: QuotaReader;
+  readonly readDiskSpace: DiskSpaceReader;
   /** Divides the work of long requests. */
   readonly slices: TimeSlices;
   readonly limiter: DavLimiter;
@@ -54,7 +54,7 @@ export function createDavContext(
     locks,
     creationInfo,
     deadProperties: new DeadProperties(server.store, creationInfo, limiter),
-    readQuota: createQuotaReader(server.config.data, server.monotonic),
+    readDiskSpace: createDiskSpaceReader(server.config.data, server.monotonic),
     slices: new TimeSlices(DAV_SLICE_MS),
     limiter,
   };

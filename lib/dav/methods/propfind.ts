@@ -248,7 +248,7 @@ async function readAndWrite(
       (plan.created && entry !== undefined
         ? (await context.creationInfo.read(entry))?.createdAt
         : undefined);
-    const space = plan.quota && collection ? await context.readQuota() : undefined;
+    const space = plan.quota && collection ? await context.readDiskSpace() : undefined;
     const world = info.isRedacted && entry !== undefined
       ? await context.server.store.read(entry.name)
       : undefined;

@@ -9,7 +9,7 @@ import { toMediaType } from "../../world/media_type.ts";
 import { davEtag } from "../resource/dav_etag.ts";
 import type { Lock } from "../locks/lock_table.ts";
 import { SUPPORTED_LOCK_XML, writeLockDiscovery } from "../locks/lock_xml.ts";
-import type { DiskSpace } from "./quota.ts";
+import type { DiskSpace } from "../resource/disk_space.ts";
 import type { Resource } from "../resource/resource.ts";
 import { DAV_NAMESPACE, escapeXml, toNameKey } from "../xml/xml_writer.ts";
 

@@ -31,6 +31,7 @@ const FOLDERS: ReadonlySet<string> = new Set([
   "snapshot",
   "source",
   "trash",
+  "usage",
 ]);
 const ROWS = Object.keys(CORE_ROUTES)
   .filter((path) => path.startsWith(ROOT))

@@ -6,7 +6,7 @@ import {
 } from "../../../lib/dav/properties/live_properties.ts";
 import { StreamedMultistatus, writeStatus } from "../../../lib/dav/properties/multistatus.ts";
 import { parsePropfind } from "../../../lib/dav/properties/propfind_request.ts";
-import { createQuotaReader } from "../../../lib/dav/properties/quota.ts";
+import { createDiskSpaceReader } from "../../../lib/dav/resource/disk_space.ts";
 import { isTopLevel } from "../../../lib/dav/resource/resource.ts";
 import { createDavContext } from "../../../lib/dav/methods/dav_context.ts";
 import { LockTable } from "../../../lib/dav/locks/lock_table.ts";
@@ -126,13 +126,13 @@ Deno.test("propfind() returns only names for propname, and more properties for i
   });
 });
 
-Deno.test("createQuotaReader() returns the space of the disk, and undefined if it cannot be read", async () => {
+Deno.test("createDiskSpaceReader() returns the space of the disk, and undefined if it cannot be read", async () => {
   await withApp({}, async (app) => {
     const data = await Deno.makeTempDir();
-    const space = await createQuotaReader(data, Date.now)();
+    const space = await createDiskSpaceReader(data, Date.now)();
     await Deno.remove(data);
     assert(space !== undefined && space.available > 0 && space.used > 0);
-    assertEquals(await createQuotaReader(`${data}/gone`, Date.now)(), undefined);
+    assertEquals(await createDiskSpaceReader(`${data}/gone`, Date.now)(), undefined);
     const context = createDavContext(
       app.server,
       new LockTable({

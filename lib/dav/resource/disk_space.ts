@@ -4,7 +4,7 @@
  */
 
 import { statfs } from "node:fs/promises";
-import { QUOTA_CACHE_MS } from "../../dav_limits.ts";
+import { DISK_SPACE_CACHE_MS } from "../../dav_limits.ts";
 
 /** Available and used bytes of a file system. */
 export interface DiskSpace {
@@ -13,19 +13,19 @@ export interface DiskSpace {
 }
 
 /** Reads the space of the disk; `undefined` if the system does not report it. */
-export type QuotaReader = () => Promise<DiskSpace | undefined>;
+export type DiskSpaceReader = () => Promise<DiskSpace | undefined>;
 
 /**
- * Creates a function that reads the space of the disk, at most once in {@link QUOTA_CACHE_MS}
+ * Creates a function that reads the space of the disk, at most once in {@link DISK_SPACE_CACHE_MS}
  * milliseconds.
  *
  * @param folder path of the data folder
  * @param now returns milliseconds of a monotonic clock
  */
-export function createQuotaReader(folder: string, now: () => number): QuotaReader {
+export function createDiskSpaceReader(folder: string, now: () => number): DiskSpaceReader {
   let last: { readonly at: number; readonly space: Promise<DiskSpace | undefined> } | undefined;
   return function quota() {
-    if (last === undefined || now() - last.at > QUOTA_CACHE_MS) {
+    if (last === undefined || now() - last.at > DISK_SPACE_CACHE_MS) {
       last = { at: now(), space: readSpace(folder) };
     }
     return last.space;

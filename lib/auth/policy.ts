@@ -260,14 +260,17 @@ export function decidePluginLog(
   path: string,
   writer: string | undefined,
 ): Decision {
-  if (readsAllPluginWords(caller, path)) return ALLOWED;
+  if (readsAllPluginWords(caller)) return ALLOWED;
   if (caller.by === writer && decide(caller, "write", path).allowed) return ALLOWED;
   return refuse(caller, "read the log of", path, "T3 or the credential that wrote the source");
 }
 
-/** Whether a caller can read every text of a plugin, also of sources that other callers wrote. */
-export function readsAllPluginWords(caller: Caller, path: string): boolean {
-  return decide(caller, "activate", path).allowed;
+/**
+ * Whether a caller can read every text of a plugin, also of sources that other callers wrote: T3, also
+ * through a plugin that it calls.
+ */
+export function readsAllPluginWords({ tier, scope, grants }: Caller): boolean {
+  return tier === "T3" && scope === undefined && grants === undefined;
 }
 
 /**
@@ -326,7 +329,7 @@ export function decideCopy(
   if (!decision.allowed) return decision;
   if (isRedacted(caller, path)) return refuse(caller, "copy", path, "T3");
   const isSource = [path, ...named].some((each) => isBelow(foldPath(each), "/lib"));
-  if (isSource && !readsAllPluginWords(caller, path)) return refuse(caller, "copy", path, "T3");
+  if (isSource && !readsAllPluginWords(caller)) return refuse(caller, "copy", path, "T3");
   if (named.every((other) => canRead(caller, other))) return decision;
   const what = `${path}, whose log names a world that the caller cannot read`;
   return refuse(caller, "copy", what, "T3");

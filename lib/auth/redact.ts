@@ -112,7 +112,7 @@ export function showEvent<E extends Pick<ChainEvent, "payload" | "type">>(
       ? isPath(value) && !canRead(caller, value)
       : key === "name" && value !== name && !canRead(caller, `/${value}`))
   ).map(([key]) => [key, HIDDEN]);
-  if (event.type.startsWith("plugin_") && !readsAllPluginWords(caller, `/${name}`)) {
+  if (event.type.startsWith("plugin_") && !readsAllPluginWords(caller)) {
     for (const key of PLUGIN_WORDS) if (key in payload) hidden.push([key, HIDDEN]);
   }
   if ("by" in payload && typeof payload.by === "string") {

@@ -13,7 +13,15 @@ export const SHELLS = ["bash", "zsh", "fish"] as const;
 export type Shell = typeof SHELLS[number];
 
 /** Commands whose arguments are files or folders. */
-const FILES: readonly string[] = ["verify", "export", "import", "backup", "restore"];
+const FILES: readonly string[] = [
+  "install",
+  "dev",
+  "verify",
+  "export",
+  "import",
+  "backup",
+  "restore",
+];
 
 /**
  * Generates the completion script of a shell.

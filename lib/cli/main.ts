@@ -26,19 +26,60 @@ export const COMMANDS: CommandTable = {
     load: () => import("./commands/serve.ts"),
   },
   install: {
-    usage: "<plugin…>",
+    usage: "<plugin|path…>",
     minArguments: 1,
     maxArguments: 64,
-    summary: "store, show and approve shipped plugins, or primitives",
+    summary: "store, show and approve shipped or own plugins",
     details: [
+      "A path is a file, or a folder with mod.ts, main.ts, index.ts or an entry in deno.json or",
+      "package.json. With imports it is bundled by the program deno.",
       "`primitives` means gpu fstab db fanout. Each plugin is stored (T2), shown with all",
       "that it requests, approved (T3) in exactly this version, and checked in /bin.",
     ],
     options: {
       "with-semantic": { summary: "install semantic as well" },
+      name: { value: "<name>", summary: "name of the plugin; by default that of its file" },
       url: URL_OPTION,
     },
     load: () => import("./commands/install.ts"),
+  },
+  dev: {
+    usage: "<path>",
+    minArguments: 1,
+    maxArguments: 1,
+    summary: "install a plugin again after each change",
+    details: [
+      "Bundles a file or folder, checks its types, stores and approves it, and prints its log",
+      "until Ctrl-C. A change with an error leaves the running version. On a server of another",
+      "computer it asks before it approves something new.",
+    ],
+    options: {
+      name: { value: "<name>", summary: "name of the plugin; by default that of its file" },
+      "no-check": { summary: "do not check types" },
+      url: URL_OPTION,
+    },
+    load: () => import("./commands/dev.ts"),
+  },
+  plugins: {
+    usage: "",
+    maxArguments: 0,
+    summary: "list the plugins with state, health and routes",
+    details: ["In a pipe: one line per plugin, with tabs and without a head."],
+    options: { url: URL_OPTION },
+    load: () => import("./commands/plugins.ts"),
+  },
+  logs: {
+    usage: "<plugin>",
+    minArguments: 1,
+    maxArguments: 1,
+    summary: "print the last lines of a plugin",
+    details: ["For T3, and for the credential that wrote the source of the plugin."],
+    options: {
+      follow: { short: "f", summary: "print later lines as they come, until Ctrl-C" },
+      limit: { value: "<n>", summary: "number of lines, 1 to 1000; 100 by default" },
+      url: URL_OPTION,
+    },
+    load: () => import("./commands/logs.ts"),
   },
   mint: {
     usage: "<prefix>",
@@ -227,8 +268,7 @@ export function formatHelp(): string {
     "",
     ...lines,
     "",
-    "  --help               show this text",
-    "  --version            show the version",
+    "  --help, --version    show this text; show the version",
     "",
     "Settings are environment variables or lines of .env in the working folder:",
     "ELASTIK_PORT (3005), ELASTIK_HOST (127.0.0.1), ELASTIK_DATA (data),",
@@ -242,7 +282,10 @@ export function formatCommandHelp(name: string): string {
   if (command === undefined) return formatHelp();
   const { usage, summary, details = [], options = {} } = command;
   const lines = Object.entries(options).map(([option, spec]) =>
-    `  ${`--${option} ${spec.value ?? ""}`.padEnd(21)}${spec.summary}`
+    `  ${
+      `--${option}${spec.short === undefined ? "" : `, -${spec.short}`} ${spec.value ?? ""}`
+        .padEnd(21)
+    }${spec.summary}`
   );
   return [
     `usage: elastik ${name} ${usage}`.trimEnd() + (lines.length > 0 ? " [options]" : ""),

@@ -7,6 +7,8 @@
 export interface OptionSpec {
   /** Placeholder of its value in the help; absent for a flag. */
   readonly value?: string;
+  /** One letter that means the same, `f` for `-f`. */
+  readonly short?: string;
   readonly summary: string;
 }
 
@@ -36,8 +38,8 @@ export class UsageError extends Error {
 }
 
 /**
- * Parses the arguments after the name of a command: `--name value`, `--name=value` and `--name`,
- * anywhere between the operands. After `--` every argument is an operand; `-` always is one.
+ * Parses the arguments after the name of a command: `--name value`, `--name=value`, `--name` and
+ * `-n`, anywhere between the operands. After `--` every argument is an operand; `-` always is one.
  *
  * @param command name of the command, for error messages
  * @param args the arguments
@@ -63,10 +65,8 @@ export function parseArgs(
       words.push(arg);
     } else {
       const [dashed = "", ...after] = arg.split("=");
-      const name = dashed.slice(2);
-      const option = dashed.startsWith("--") && Object.hasOwn(spec.options ?? {}, name)
-        ? spec.options?.[name]
-        : undefined;
+      const name = dashed.startsWith("--") ? dashed.slice(2) : longName(spec, dashed.slice(1));
+      const option = Object.hasOwn(spec.options ?? {}, name) ? spec.options?.[name] : undefined;
       if (option === undefined) {
         throw new UsageError(`Cannot run ${command} with ${dashed}: ${optionNames(spec)}`);
       }
@@ -88,6 +88,11 @@ export function parseArgs(
 export function getTextOption(options: OptionValues, name: string): string | undefined {
   const value = options[name];
   return typeof value === "string" ? value : undefined;
+}
+
+/** The name of an option by its letter; `""` if there is none. */
+function longName({ options = {} }: ArgumentSpec, letter: string): string {
+  return Object.keys(options).find((name) => options[name]?.short === letter) ?? "";
 }
 
 function valueOf(

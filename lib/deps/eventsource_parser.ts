@@ -3,8 +3,9 @@
  * has cases that hand-written parsers get wrong: CR, LF and CRLF split between two reads, a byte order
  * mark, events without a limit on their size.
  *
- * The server never imports this file. `plugins/kit/sse.ts` does; because a plugin cannot import at run
- * time, `deno task plugins` links the sources of the package, with their licence, in its place.
+ * The server never imports this file. The commands that follow a log do, and `plugins/kit/sse.ts`; because
+ * a plugin cannot import at run time, `deno task plugins` links the sources of the package, with their
+ * licence, in its place.
  */
 
 export { createParser } from "npm:eventsource-parser@4.1.3";

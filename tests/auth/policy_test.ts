@@ -617,7 +617,7 @@ Deno.test("decidePluginLog() allows T3, and the writer of the source as long as 
     [scope("/lib", "rw"), "cap:/lib", true],
     [scope("/lib", "r"), "cap:/lib", false],
     [scope("/home", "rw"), "cap:/home", false],
-    [{ ...T3, delegation }, "T3", false],
+    [{ ...T3, delegation }, "T2", true],
     [{ ...T2, delegation }, "T2", false],
     [{ tier: "T1", by: "plugin:q", grants: { "/home/": "rw" } }, "plugin:q", false],
   ];

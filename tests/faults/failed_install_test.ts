@@ -26,7 +26,7 @@ async function byProgram(server: TestServer, source: string): Promise<string> {
     data: "data",
   };
   try {
-    await installPlugins(access, ["mine"], { mine: source }, () => {});
+    await installPlugins(access, [{ name: "mine", text: source, ext: "ts" }], { print() {} });
     return "";
   } catch (error) {
     if (error instanceof InstallError) return error.message;

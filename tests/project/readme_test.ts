@@ -13,6 +13,7 @@ const PAGES: Readonly<Record<string, Record<string, string>>> = {
   "README.md": {},
   [`${DOC}/running.md`]: {},
   [`${DOC}/commands.md`]: {},
+  [`${DOC}/first-plugin.md`]: {},
   [`${DOC}/backup.md`]: {},
   [`${DOC}/configuration.md`]: {},
   [`${DOC}/routes.md`]: {},

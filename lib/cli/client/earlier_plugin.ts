@@ -20,6 +20,13 @@ export interface InstallAccess {
   readonly approve: string;
 }
 
+/** A source to store. */
+export interface StoredSource {
+  readonly text: string;
+  /** Extension of its world. */
+  readonly ext: "ts" | "js";
+}
+
 /** The source under a name before an installation. */
 export interface EarlierPlugin {
   /** 0 if there is none. */
@@ -70,13 +77,13 @@ export async function readEarlierPlugin(
 export async function evaluateBeside(
   { client, token, approve }: InstallAccess,
   name: string,
-  source: string,
+  { text, ext }: StoredSource,
 ): Promise<{ readonly action?: "store" | "approve"; readonly response: ClientResponse }> {
   const path = `/lib/${name}.check-${crypto.randomUUID().slice(0, 8)}`;
-  const stored = await client.request("PUT", `${path}?ext=ts`, {
+  const stored = await client.request("PUT", `${path}?ext=${ext}`, {
     credential: token,
     headers: { "if-none-match": "*" },
-    body: source,
+    body: text,
   });
   if (stored.status !== 201) return { action: "store", response: stored };
   const response = await client.request("GET", `${path}/state?asks`, { credential: approve });

@@ -12,6 +12,7 @@ import {
   type InstallAccess,
   readEarlierPlugin,
   restoreEarlierPlugin,
+  type StoredSource,
 } from "./earlier_plugin.ts";
 import {
   type ClientResponse,
@@ -69,21 +70,37 @@ export function resolvePluginNames(named: readonly string[], shipped: ShippedPlu
   );
 }
 
+/** A plugin to install. */
+export interface NamedSource extends StoredSource {
+  readonly name: string;
+}
+
+/** How an installation talks to the operator. */
+export interface InstallDialog {
+  /** Writes one line. */
+  print(line: string): void;
+  /**
+   * Asks whether to approve what a stored plugin requests, as `?asks` shows it. If it answers no, the
+   * plugin is put back as it was. If absent, everything is approved.
+   */
+  confirm?(name: string, asks: unknown): boolean;
+}
+
 /**
  * Installs plugins.
  *
  * @param server the server and the operator's tokens
- * @param names plugin names from {@link resolvePluginNames}
- * @param sources plugin sources by name
- * @param print writes one line for the operator
+ * @param plugins names from {@link resolvePluginNames} with their sources
+ * @param dialog how to talk to the operator
  * @throws {InstallError} {@link UnreachableError}
  */
 export async function installPlugins(
   server: ServerAccess,
-  names: readonly string[],
-  sources: Readonly<Record<string, string>>,
-  print: (line: string) => void,
+  plugins: readonly NamedSource[],
+  dialog: InstallDialog,
 ): Promise<void> {
+  const names = plugins.map(({ name }) => name);
+  const { print } = dialog;
   const { client, token } = server;
   const status = await client.request("GET", "/proc/status", {
     credential: token ?? server.approveToken,
@@ -111,9 +128,10 @@ export async function installPlugins(
   }
   await assertTokens(client, names, token, approve);
   const installed: string[] = [];
-  for (const name of names) {
+  for (const plugin of plugins) {
+    const { name } = plugin;
     try {
-      await installOne(server, approve, name, sources[name] ?? "", print);
+      await installOne(server, approve, plugin, dialog);
     } catch (error) {
       if (!(error instanceof InstallError)) throw error;
       throw new InstallError(error.code, error.message, installed);
@@ -167,10 +185,11 @@ async function assertTokens(
 async function installOne(
   { client, token }: ServerAccess,
   approve: string,
-  name: string,
-  source: string,
-  print: (line: string) => void,
+  source: NamedSource,
+  dialog: InstallDialog,
 ): Promise<void> {
+  const { name, text, ext } = source;
+  const { print } = dialog;
   const access = { client, token, approve };
   const earlier = await readEarlierPlugin(access, name);
   if ("refused" in earlier) {
@@ -187,12 +206,12 @@ async function installOne(
       );
     }
   }
-  const stored = await client.request("PUT", `/lib/${name}?ext=ts`, {
+  const stored = await client.request("PUT", `/lib/${name}?ext=${ext}`, {
     credential: token,
     headers: earlier.version === 0
       ? { "if-none-match": "*" }
       : { "if-match": `"${earlier.version}"` },
-    body: source,
+    body: text,
   });
   const version = readProperty(stored.json, "version");
   if ((stored.status !== 200 && stored.status !== 201) || typeof version !== "number") {
@@ -204,7 +223,7 @@ async function installOne(
   }
   print(`Stored ${name} as ${client.base}/lib/${name}, version ${version}`);
   try {
-    await approveStored(access, name, version, earlier, print);
+    await approveStored(access, name, version, earlier, dialog);
   } catch (error) {
     if (!(error instanceof UnreachableError)) throw error;
     const left = `${name} is stored but may not be active, run this again`;
@@ -219,7 +238,7 @@ async function approveStored(
   name: string,
   version: number,
   earlier: EarlierPlugin,
-  print: (line: string) => void,
+  { print, confirm }: InstallDialog,
 ): Promise<void> {
   const { client, approve } = access;
   const refuse = async (action: string, response: ClientResponse): Promise<never> => {
@@ -231,6 +250,10 @@ async function approveStored(
   print("It requests:");
   const asks = readProperty(requested.json, "asks");
   for (const line of formatRequests(asks)) print(line);
+  if (confirm?.(name, asks) === false) {
+    const outcome = await restoreEarlierPlugin(access, name, version, earlier);
+    throw new InstallError(1, `Did not approve ${name}; ${outcome}`);
+  }
 
   const active = await client.request("PUT", `/lib/${name}/state`, {
     credential: approve,

@@ -87,17 +87,46 @@ export class ServerClient {
       const { status, headers: received } = response;
       return { status, headers: received, text, json: parseJson(text) };
     } catch (error) {
-      const { cause } = error instanceof Error ? error : { cause: undefined };
-      // The message of the error itself has no details.
-      const reason = cause instanceof Error ? cause : error;
-      const why = (reason instanceof Error ? reason.message : String(reason))
-        .replace(/^error sending request for url \([^)]*\): /, "");
-      throw new UnreachableError(
-        `Cannot reach ${this.base}: ${
-          sanitizeText(why)
-        }; start the server, or give its URL with --url`,
-      );
+      throw this.#toUnreachable(error);
     }
+  }
+
+  /**
+   * Sends a GET and returns the response with its body, which can be a stream without end.
+   *
+   * @param path path and query
+   * @param options credential, headers, and the signal that ends the response
+   * @throws {UnreachableError} if no response was received
+   */
+  async open(
+    path: string,
+    { credential, headers, signal }: ClientRequest & { readonly signal: AbortSignal },
+  ): Promise<Response> {
+    const all = new Headers(headers);
+    if (credential !== undefined) all.set("authorization", `Bearer ${credential}`);
+    try {
+      return await fetch(`${this.#origin}${path}`, {
+        headers: all,
+        redirect: "manual",
+        signal,
+        ...(this.#client === undefined ? {} : { client: this.#client }),
+      });
+    } catch (error) {
+      throw this.#toUnreachable(error);
+    }
+  }
+
+  #toUnreachable(error: unknown): UnreachableError {
+    const { cause } = error instanceof Error ? error : { cause: undefined };
+    // The message of the error itself has no details.
+    const reason = cause instanceof Error ? cause : error;
+    const why = (reason instanceof Error ? reason.message : String(reason))
+      .replace(/^error sending request for url \([^)]*\): /, "");
+    return new UnreachableError(
+      `Cannot reach ${this.base}: ${
+        sanitizeText(why)
+      }; start the server, or give its URL with --url`,
+    );
   }
 
   /**

@@ -1,11 +1,19 @@
 /**
- * The command `install`: installs the shipped plugins, which this program contains, on a running
- * server. `lib/cli/client/install_plugins.ts` has the steps.
+ * The command `install`: installs plugins on a running server: shipped ones, which this program
+ * contains, or a file or folder of the author. `lib/cli/client/install_plugins.ts` has the steps.
  */
 
-import { getTextOption, type OptionValues } from "../parse_args.ts";
+import { getTextOption, type OptionValues, UsageError } from "../parse_args.ts";
 import type { CommandContext } from "../command.ts";
-import { InstallError, installPlugins, resolvePluginNames } from "../client/install_plugins.ts";
+import { sanitizeText } from "../../base/sanitize_text.ts";
+import { BuildError, buildPlugin } from "../client/bundle_plugin.ts";
+import {
+  InstallError,
+  installPlugins,
+  type NamedSource,
+  resolvePluginNames,
+} from "../client/install_plugins.ts";
+import { findPluginEntry, isPluginPath } from "../client/plugin_entry.ts";
 import { resolveServer, UnreachableError } from "../client/server_client.ts";
 import { selectTokens } from "../client/stored_token.ts";
 import { readEnvironment } from "../../config.ts";
@@ -13,33 +21,52 @@ import { readEnvironment } from "../../config.ts";
 /**
  * Installs plugins.
  *
- * @param names plugins, or the name of a set
+ * @param words plugins, the name of a set, or paths
  * @returns 0 if all are installed, 1 if one was refused, 2 if nothing was tried, 3 if the server is
  * unreachable
  * @throws {UsageError} if the URL is malformed
  * @throws {ConfigError} if a setting is invalid
  */
 export async function run(
-  names: readonly string[],
+  words: readonly string[],
   _context: CommandContext,
   options: OptionValues,
 ): Promise<number> {
   // Imported only here, because no other command needs the sources.
   const shipped = await import("../../../plugins/mod.ts");
   try {
+    const { pluginSources, pluginSets } = shipped;
+    const name = getTextOption(options, "name");
+    if (name !== undefined && (words.length !== 1 || !isPluginPath(words[0] ?? ""))) {
+      throw new UsageError("Cannot run install: --name is for one file or folder");
+    }
+    const names = words.filter((word) => !isPluginPath(word));
     const all = options["with-semantic"] === true ? [...names, "semantic"] : names;
-    const chosen = resolvePluginNames(all, {
-      sources: shipped.pluginSources,
-      sets: shipped.pluginSets,
-    });
+    const chosen: NamedSource[] = resolvePluginNames(all, {
+      sources: pluginSources,
+      sets: pluginSets,
+    }).map((shippedName) => ({
+      name: shippedName,
+      text: pluginSources[shippedName] ?? "",
+      ext: "ts",
+    }));
+    for (const path of words.filter(isPluginPath)) {
+      const entry = await findPluginEntry(path, name);
+      chosen.push({ name: entry.name, ...await buildPlugin(entry) });
+    }
     const url = getTextOption(options, "url");
     const server = await selectTokens(
       resolveServer(await readEnvironment(), url),
       url !== undefined,
     );
-    await installPlugins(server, chosen, shipped.pluginSources, (line) => console.log(line));
+    await installPlugins(server, chosen, { print: (line) => console.log(line) });
     return 0;
   } catch (error) {
+    if (error instanceof BuildError) {
+      const lines = error.message.split("\n").map(sanitizeText);
+      console.error(`Cannot build ${lines.join("\n")}`);
+      return 2;
+    }
     if (error instanceof InstallError) {
       console.error(error.message);
       if (error.installed.length > 0) {

@@ -33,3 +33,22 @@ export async function runInterruptible(
     Deno.removeSignalListener("SIGINT", stop);
   }
 }
+
+/**
+ * Runs work that has no end of its own: the first Ctrl-C is its normal end. A second one exits at once.
+ *
+ * @param work ends soon after the signal
+ */
+export async function untilInterrupted<T>(work: (signal: AbortSignal) => Promise<T>): Promise<T> {
+  const control = new AbortController();
+  const stop = () => {
+    if (control.signal.aborted) Deno.exit(INTERRUPTED);
+    control.abort();
+  };
+  Deno.addSignalListener("SIGINT", stop);
+  try {
+    return await work(control.signal);
+  } finally {
+    Deno.removeSignalListener("SIGINT", stop);
+  }
+}

@@ -45,7 +45,7 @@ export async function readLogAccess(
 ): Promise<LogAccess> {
   assertValidName(name, "read");
   const { logs } = plugins.admin;
-  if (readsAllPluginWords(caller, `/${name}`)) {
+  if (readsAllPluginWords(caller)) {
     if (store.stat(name) !== undefined || logs.read(name, undefined).length > 0) {
       return { name, writer: undefined };
     }

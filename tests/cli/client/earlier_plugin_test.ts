@@ -73,7 +73,7 @@ Deno.test("evaluateBeside() stores under a new name, reads what it asks, and del
     await withAnswers(
       ({ method }) => [method === "PUT" ? 201 : status, {}],
       async (access, calls) => {
-        const { action } = await evaluateBeside(access, "x", "source");
+        const { action } = await evaluateBeside(access, "x", { text: "source", ext: "ts" });
         assertEquals(action, status === 200 ? undefined : "approve");
         assertEquals(calls.map(({ method }) => method), ["PUT", "GET", "DELETE"]);
         const [put] = calls;
@@ -83,7 +83,10 @@ Deno.test("evaluateBeside() stores under a new name, reads what it asks, and del
     );
   }
   await withAnswers(() => [412, {}], async (access, calls) => {
-    assertEquals((await evaluateBeside(access, "x", "source")).action, "store");
+    assertEquals(
+      (await evaluateBeside(access, "x", { text: "source", ext: "ts" })).action,
+      "store",
+    );
     assertEquals(calls.length, 1);
   });
 });

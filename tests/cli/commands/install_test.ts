@@ -42,8 +42,15 @@ Deno.test("install reports the same errors as install.sh, and changes nothing wi
       const url = `http://127.0.0.1:${server.port}`;
       const tokens = { ELASTIK_TOKEN: TOKEN, ELASTIK_APPROVE_TOKEN: APPROVE };
       const rows: readonly [string[], Record<string, string>, number, RegExp][] = [
-        [[], tokens, 2, /^Cannot run install with 0 arguments: it takes <plugin…>/],
-        [["../example"], tokens, 2, /it is not a valid plugin name/],
+        [[], tokens, 2, /^Cannot run install with 0 arguments: it takes <plugin\|path…>/],
+        [
+          ["../example"],
+          tokens,
+          2,
+          /^Cannot install \.\.\/example: there is no such file or folder/,
+        ],
+        [["a b"], tokens, 2, /it is not a valid plugin name/],
+        [["example", "--name", "x"], tokens, 2, /^Cannot run install: --name is for one file or/],
         [["nothing"], tokens, 2, /does not include nothing; .*nothing was installed/],
         [["example", "--url", "ftp://x"], tokens, 2, /^Cannot reach ftp:\/\/x: it is not an http/],
         [
@@ -144,4 +151,56 @@ Deno.test("install sanitizes what a server answers for the terminal", () =>
     assertEquals(ran.code, 1);
     assertEquals(ran.stderr.trimEnd().split("\n").length, 1, ran.stderr);
     assert(!ran.stderr.includes("\x1b"));
+  }));
+
+Deno.test("install stores a file, a folder with packages, and a shipped plugin by one command", () =>
+  withTempFolder(async (folder) => {
+    const program = await startProgram(fromCheckout(folder));
+    try {
+      const single = "export const routes = ['/one'];\n" +
+        "export default { fetch: (request: Request) => new Response(request.method) };\n";
+      await Deno.writeTextFile(`${folder}/one.ts`, single);
+      await Deno.mkdir(`${folder}/two`);
+      await Deno.writeTextFile(
+        `${folder}/two/mod.ts`,
+        'import { Hono } from "npm:hono@4.13.19";\nimport { name } from "./name.ts";\n' +
+          'export const routes = ["/two"];\n' +
+          'export default new Hono().get("/two", (c) => c.text(name));\n',
+      );
+      await Deno.writeTextFile(`${folder}/two/name.ts`, 'export const name = "from two";\n');
+      const all = ["install", "./one.ts", "two/", "example", "--url", program.url];
+      const { code, stdout, stderr } = await runProgram(fromCheckout(folder, all));
+      assertEquals(code, 0, stdout + stderr);
+      assertMatch(
+        stdout,
+        /Activated example\n[\s\S]*Activated one\n[\s\S]*Activated two\nAll plugins/,
+      );
+      assertEquals((await ask(`${program.url}/lib/one?raw`)).text, single);
+      assertEquals((await ask(`${program.url}/one`)).text, "GET");
+      assertEquals((await ask(`${program.url}/two`)).text, "from two");
+      await Deno.writeTextFile(`${folder}/two/name.ts`, "export const name = ;");
+      const failed = await runProgram(
+        fromCheckout(folder, ["install", "./two", "--url", program.url]),
+      );
+      assertEquals([failed.code, failed.stdout], [2, ""]);
+      assertMatch(failed.stderr, /^Cannot build two: [\s\S]*\/two\/name\.ts:1:21/);
+      assertEquals((await ask(`${program.url}/two`)).text, "from two");
+    } finally {
+      await program.stop();
+    }
+  }));
+
+Deno.test("install says in one sentence that the program deno is missing", () =>
+  withTempFolder(async (folder) => {
+    await Deno.writeTextFile(`${folder}/p.ts`, 'import "./q.ts";');
+    // As a compiled program, whose own file is not Deno.
+    const compiled = `${folder}/elastik`;
+    await Deno.copyFile(Deno.execPath(), compiled);
+    const start = fromCheckout(folder, ["install", "p.ts"], { PATH: folder });
+    const { code, stderr } = await runProgram({ ...start, command: compiled });
+    assertEquals(code, 2, stderr);
+    assertMatch(
+      stderr,
+      /^Cannot bundle p: the program deno is not on PATH; install Deno 2\.9, or .*\n$/,
+    );
   }));

@@ -34,6 +34,27 @@ export const MAX_KV_NAME_BYTES = 180;
 /** Keys of one call of `env.kv.list`. */
 export const MAX_KV_LIST_KEYS = 1000;
 
+// Fixed: calls of `scheduled` and `change`. No client makes them; they count as requests of a plugin.
+
+/** Longest time between two looks at the clock, in milliseconds: the clock can be set. */
+export const CRON_CHECK_MS = 10_000;
+/** A run that is due for longer than this is not started, in milliseconds. */
+export const CRON_LATE_MS = 60_000;
+/** A clock that is set back further than this starts the schedules again, in milliseconds. */
+export const CRON_SET_BACK_MS = 3 * 3_600_000;
+/** Shortest time between the starts of two runs of an expression, by a clock that cannot be set. */
+export const MIN_CRON_PAUSE_MS = 30_000;
+/** Events that are read at a time for the calls of `change`. */
+export const CHANGE_PAGE_EVENTS = 64;
+/** Calls of `change` with one change that fail, after which it is skipped. */
+export const MAX_CHANGE_ATTEMPTS = 8;
+/** Pause after the first failure in milliseconds; each further one doubles it. */
+export const CHANGE_RETRY_MS = 500;
+/** Longest pause after a failure, as a multiple of the first one: one minute. */
+export const MAX_CHANGE_RETRY_FACTOR = 120;
+/** The position of a plugin is stored this often while changes follow each other, in milliseconds. */
+export const CHANGE_SAVE_MS = 1_000;
+
 // Client limits: one cell
 
 /** Limits of the database queries of one plugin. */

@@ -115,6 +115,8 @@ const REQUEST_MEMBERS = {
   permissions: dictionary(list(text)),
   config: list(text),
   fallback: flag,
+  cron: list(text),
+  on: list(text),
   kv: flag,
   fault: text,
 };
@@ -134,6 +136,18 @@ const HEALTH = record({
     answer_ms: number,
   }),
   limits_reached: dictionary(number),
+  cron: list(record(
+    {
+      cron: text,
+      next: text,
+      last: record({ started_at: text, ended_at: text, result: text, reason: text }),
+      ok: number,
+      failed: number,
+      skipped: number,
+    },
+    "cron",
+  )),
+  on: record({ delivered: number, failed: number, skipped: number, lag_seconds: number }),
 });
 /** `/lib/<name>/state`, and with `?asks` what the source requests. */
 export const readPluginState = record({

@@ -30,6 +30,8 @@ export function healthFacts({ state, health = {} }) {
     ["waiting", ofLimit(positive(health.waiting), numberOf(limits.waiting))],
     ["refused", positive(health.refused)],
     ["time limit", limits.answer_ms === undefined ? "" : duration(limits.answer_ms / 1000)],
+    ...(health.cron ?? []).map(scheduleFact),
+    ["changes", changeText(health.on)],
     ["ended", health.crashes > 0 ? count(health.crashes, "time") : ""],
     [
       "limits reached",
@@ -38,6 +40,28 @@ export function healthFacts({ state, health = {} }) {
     ],
   ];
   return facts.filter(([, value]) => value !== "");
+}
+
+function scheduleFact({ cron, next, last, failed, skipped }) {
+  const parts = [
+    last === undefined ? "" : `last run ${last.result} at ${last.started_at}`,
+    next === undefined ? "" : `next at ${next}`,
+    failed > 0 ? `${failed} failed` : "",
+    skipped > 0 ? `${skipped} skipped` : "",
+  ];
+  return [`schedule ${cron}`, parts.filter((part) => part !== "").join(", ")];
+}
+
+function changeText(changes) {
+  if (changes === undefined) return "";
+  const { delivered, failed, skipped, lag_seconds: lag } = changes;
+  const parts = [
+    `${numberOf(delivered)} delivered`,
+    failed > 0 ? `${numberOf(failed)} calls failed` : "",
+    skipped > 0 ? `${numberOf(skipped)} skipped` : "",
+    lag > 0 ? `the next is ${duration(lag)} old` : "",
+  ];
+  return parts.filter((part) => part !== "").join(", ");
 }
 
 function ofLimit(value, limit) {

@@ -24,13 +24,26 @@ const PERMISSIONS = {
  * @returns {string[]}
  */
 export function listPermissions(
-  { routes = [], auth, subject, grants = {}, permissions = {}, config = [], fallback, kv },
+  {
+    routes = [],
+    auth,
+    subject,
+    grants = {},
+    permissions = {},
+    config = [],
+    fallback,
+    cron = [],
+    on = [],
+    kv,
+  },
 ) {
   const requested = Object.entries(permissions).filter(([, list]) => list.length > 0);
   return [
     routes.length > 0 ? `It answers at ${routes.join(", ")} and below.` : "",
     fallback ? "It answers paths that nothing else answers." : "",
-    TIERS[auth] ?? "",
+    routes.length > 0 || fallback ? TIERS[auth] ?? "" : "It answers no requests.",
+    cron.length > 0 ? `It runs on a schedule, in UTC: ${cron.join("; ")}.` : "",
+    on.length > 0 ? `It runs after each change of ${on.map(toWatched).join(", ")}.` : "",
     subject ? "A capability for the path after its route is sufficient to call it." : "",
     ...Object.entries(grants).map(([prefix, mode]) =>
       `With its own rights it can ${MODES[mode] ?? mode} ${
@@ -47,6 +60,10 @@ export function listPermissions(
       ? `It reads ${config.join(", ")}, and restarts when one of them changes.`
       : "",
   ].filter((line) => line !== "");
+}
+
+function toWatched(path) {
+  return path.endsWith("/") ? `all below ${path}` : path;
 }
 
 /**

@@ -57,6 +57,21 @@ export interface PluginMetrics {
   readonly logLines: number;
   /** How often it reached each limit since it became active. */
   readonly limits: Readonly<Record<PluginLimit, number>>;
+  /** Calls of its `scheduled` and `change`; absent if it declares neither. */
+  readonly events?: PluginEventMetrics;
+}
+
+/** Calls of a plugin that no client makes, since it became active. */
+export interface PluginEventMetrics {
+  /** Runs of `scheduled`, by result. */
+  readonly runs?: Readonly<Record<"ok" | "failed" | "skipped", number>>;
+  /** Changes that were delivered and given up, calls that failed, and the age of the waiting change. */
+  readonly changes?: {
+    readonly delivered: number;
+    readonly failed: number;
+    readonly skipped: number;
+    readonly lagMs: number;
+  };
 }
 
 /**

@@ -24,6 +24,7 @@ import { createMonotonicClock } from "../base/monotonic_clock.ts";
 import { createAccessLog } from "../observe/access_log.ts";
 import { writeBootWorlds } from "./boot_worlds.ts";
 import { PluginHost } from "../plugin/host/plugin_host.ts";
+import type { PluginHostOptions } from "../plugin/host/plugin_host_options.ts";
 import { findProgramSource } from "../source/find_program_source.ts";
 import { ListenError } from "./failed_start.ts";
 import { readTls, toTlsError } from "./tls.ts";
@@ -64,6 +65,8 @@ export interface StartServerOptions {
   readonly droppedLogLines?: () => number;
   /** Called if the store cannot continue. */
   readonly onStoreFailure: (reason: string) => void;
+  /** Replaces the clock of the schedules of plugins, and the pause after a failed call. */
+  readonly pluginEvents?: Partial<Pick<PluginHostOptions, "now" | "changeRetryMs">>;
 }
 
 /** A running server. */
@@ -134,6 +137,7 @@ export async function startServer(options: StartServerOptions): Promise<RunningS
     const plugins = new PluginHost({
       store,
       now: Date.now,
+      ...options.pluginEvents,
       containment: canSpawn ? "process" : "worker",
       isCurrent: (caller) => authenticator.isCurrent(caller),
       dispatch: (request) => app.handleInternal(request),

@@ -47,7 +47,6 @@ const FRAGMENTS: Readonly<Record<string, string>> = {
   "lib/tools/generate_worlds_module.ts": "a developer command",
   "lib/world/edit/find_bytes.ts": "an algorithm with its own test",
   "lib/world/worker/diff_texts.ts": "the limits of a job, with its own test",
-  "lib/plugin/host/plugin_host_options.ts": "types that the server implements, apart from the host",
   "lib/routes/check_plugin.ts": "the handler of one request, with its own test",
   "lib/routes/patch_world.ts": "the handler of one method",
   "lib/routes/proc/plugins_list.ts": "the handler of one route",

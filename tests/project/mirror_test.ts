@@ -51,6 +51,8 @@ const COVERED_BY: Readonly<Record<string, string>> = {
   "lib/dav_limits.ts": "tests/config_test.ts",
   "lib/limits.ts": "tests/config_test.ts",
   "lib/plugin/host/loaded_plugin.ts": "tests/plugin/host/plugin_loader_test.ts",
+  "lib/plugin/host/plugin_events.ts": "tests/plugin/cron_test.ts",
+  "lib/plugin/wire/plugin_event.ts": "tests/plugin/cron_test.ts",
   "lib/plugin/transport/transport.ts": "tests/plugin/cell/cell_limits_test.ts",
   "lib/request/core_routes.ts": "tests/server/app_test.ts",
   "lib/request/request_context.ts": "tests/request/gate_test.ts",

@@ -11,7 +11,11 @@ import { mint } from "../../lib/auth/capability.ts";
 import type { CapabilityMode } from "../../lib/auth/caller.ts";
 import { readConfig } from "../../lib/config.ts";
 import type { SettingName } from "../../lib/settings.ts";
-import { type RunningServer, startServer } from "../../lib/server/start.ts";
+import {
+  type RunningServer,
+  startServer,
+  type StartServerOptions,
+} from "../../lib/server/start.ts";
 import { startServerProcess, TEST_PROGRAM } from "./server_process.ts";
 import { type Reply, Wire, type WireRequest } from "./wire.ts";
 
@@ -39,6 +43,8 @@ export interface TestServerOptions {
   readonly lowerTexts?: Readonly<Record<string, string>>;
   /** Receives what the server writes to its access log. */
   readonly write?: (bytes: Uint8Array) => Promise<number>;
+  /** Replaces the clock of the schedules of plugins, and the pause after a failed call. */
+  readonly pluginEvents?: StartServerOptions["pluginEvents"];
   /** A data folder, which is kept. By default a temporary one, which is removed. */
   readonly data?: string;
 }
@@ -226,6 +232,7 @@ export async function startTestServer(options: TestServerOptions = {}): Promise<
       storeWorkerUrl: WORKER,
       main: MAIN,
       ...(options.write === undefined ? {} : { write: options.write }),
+      ...(options.pluginEvents === undefined ? {} : { pluginEvents: options.pluginEvents }),
       log: (line) => void log.push(line),
       onStoreFailure: (reason) => void log.push(`the store failed: ${reason}`),
     });

@@ -24,6 +24,8 @@ const FIXED = [
   "grants",
   "fallback",
   "patience",
+  "cron",
+  "on",
   "kv",
 ] as const;
 
@@ -35,7 +37,7 @@ export type ApprovalResult = { readonly payload: ApprovalPayload } | { readonly 
 
 /** Returns the payload of an approval's event for a source. */
 export function approvalPayload({ manifest, permissions, config }: ProbeResult): ApprovalPayload {
-  const { routes, auth, subject, grants, fallback, patience, kv } = manifest;
+  const { routes, auth, subject, grants, fallback, patience, cron, on, kv } = manifest;
   return {
     routes,
     auth,
@@ -45,6 +47,8 @@ export function approvalPayload({ manifest, permissions, config }: ProbeResult):
     grants,
     fallback,
     ...(patience === undefined ? {} : { patience }),
+    ...(cron.length === 0 ? {} : { cron }),
+    ...(on.length === 0 ? {} : { on }),
     ...(kv ? { kv } : {}),
     permissions,
     ...configHashes({ config }),

@@ -3,7 +3,11 @@
  * chose must only be shown to callers that can approve it.
  */
 
-import type { PluginLimit, PluginMetrics } from "../../request/plugin_routes.ts";
+import type {
+  PluginEventMetrics,
+  PluginLimit,
+  PluginMetrics,
+} from "../../request/plugin_routes.ts";
 import type { CellLimits } from "../../cell_limits.ts";
 import type { CellHealth } from "../cell/cell.ts";
 import { PluginLimitCounts } from "../cell/plugin_limit_counts.ts";
@@ -20,18 +24,20 @@ const NO_LIMITS: Readonly<Record<PluginLimit, number>> = new PluginLimitCounts()
  * @param loaded the running plugin; undefined if it is not active
  * @param fault why it is not active, or what is wrong with its configuration
  * @param trusted whether the caller can approve the plugin
+ * @param events members of the health about the calls of `scheduled` and `change`
  */
 export function describePlugin(
   loaded: LoadedPlugin | undefined,
   fault: string | undefined,
   trusted: boolean,
+  events: Readonly<Record<string, unknown>> = {},
 ): Readonly<Record<string, unknown>> {
   return {
     up: loaded !== undefined,
     ...(loaded === undefined ? {} : { ...loaded.manifest, permissions: loaded.permissions }),
     health: loaded === undefined
       ? { state: "down" }
-      : describeHealth(loaded.cell.health(), loaded.cell.limits, trusted),
+      : { ...describeHealth(loaded.cell.health(), loaded.cell.limits, trusted), ...events },
     ...(fault === undefined ? {} : { fault: trusted ? fault : WITHHELD }),
   };
 }
@@ -56,12 +62,15 @@ export function describeGrants(
  *
  * @param plugin world of its source, `lib/gpu`
  * @param health of its cell; undefined if it should be active and does not run
- * @param logLines lines of its log that are kept
+ * @param more the lines of its log that are kept; calls of `scheduled` and `change`, if it declares them
  */
 export function toPluginMetrics(
   plugin: string,
   health: CellHealth | undefined,
-  logLines: number,
+  { logLines, events }: {
+    readonly logLines: number;
+    readonly events: PluginEventMetrics | undefined;
+  },
 ): PluginMetrics {
   return {
     plugin,
@@ -76,6 +85,7 @@ export function toPluginMetrics(
     droppedLines: health?.droppedLines ?? 0,
     logLines,
     limits: health?.limits ?? NO_LIMITS,
+    ...(events === undefined ? {} : { events }),
     ...(health?.residentKiB === undefined ? {} : { residentKiB: health.residentKiB }),
   };
 }

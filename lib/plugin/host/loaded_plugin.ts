@@ -70,6 +70,8 @@ export interface LoadedPlugin extends GrantedPermissions {
   readonly cell: Cell<Caller>;
   /** Identifies the source in the log of the plugin. */
   readonly logged: LoggedSource;
+  /** The caller of `env.machine`: the plugin with its grants. */
+  readonly machine: Caller;
   /** Present while a change of a config world is not in effect. Requests wait for its end. */
   reload?: ConfigReload | undefined;
 }
@@ -84,6 +86,8 @@ export interface ConfigReload {
 
 /** Callbacks of a cell to the host. */
 export interface CellCallbacks {
+  /** The caller of `env.machine`. */
+  readonly machine: Caller;
   answerSubrequest(call: Subrequest<Caller>): Promise<Response>;
   isCurrent(caller: Caller): boolean;
   onEvent(event: CellEvent): void;

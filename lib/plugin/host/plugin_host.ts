@@ -61,6 +61,7 @@ import { callPlugin } from "./call_plugin.ts";
 import { answerSubrequest } from "./plugin_subrequest.ts";
 import { PluginEventLog } from "./plugin_event_log.ts";
 import { PluginLogs } from "./plugin_logs.ts";
+import { PluginEvents } from "./plugin_events.ts";
 import {
   configFault,
   type ConfigReload,
@@ -103,6 +104,7 @@ export class PluginHost implements PluginRoutes, PluginAdmin {
   readonly #watches = new Map<string, (() => void)[]>();
   readonly #eventLog: PluginEventLog;
   readonly logs: PluginLogs;
+  readonly #events: PluginEvents;
   readonly #origins: ConfigOrigins;
   readonly #configPaths = new ConfigPaths();
   /** What sources requested before, so that one that requests something else is found. */
@@ -116,7 +118,9 @@ export class PluginHost implements PluginRoutes, PluginAdmin {
   constructor(options: PluginHostOptions) {
     this.#options = options;
     this.containment = options.containment;
-    this.#eventLog = new PluginEventLog(options.store, createMonotonicClock(), options.log);
+    const elapsed = createMonotonicClock();
+    this.#eventLog = new PluginEventLog(options.store, elapsed, options.log);
+    this.#events = new PluginEvents({ ...options, elapsed, eventLog: this.#eventLog });
     this.logs = new PluginLogs(options.store, options.now);
     this.#origins = new ConfigOrigins(options.store);
     this.#unwatch = options.store.watch("lib/", (change) => this.#sourceChanged(change));
@@ -141,7 +145,10 @@ export class PluginHost implements PluginRoutes, PluginAdmin {
   metrics(): readonly PluginMetrics[] {
     const names = new Set([...this.#active.keys(), ...this.#faults.keys()]);
     return [...names].sort().map((plugin) =>
-      toPluginMetrics(plugin, this.#active.get(plugin)?.cell.health(), this.logs.count(plugin))
+      toPluginMetrics(plugin, this.#active.get(plugin)?.cell.health(), {
+        logLines: this.logs.count(plugin),
+        events: this.#events.metrics(plugin),
+      })
     );
   }
 
@@ -251,6 +258,7 @@ export class PluginHost implements PluginRoutes, PluginAdmin {
       }
       this.#removePlugin(name);
       this.#addPlugin(loaded);
+      await this.#events.started(name);
     });
   }
 
@@ -283,6 +291,7 @@ export class PluginHost implements PluginRoutes, PluginAdmin {
       this.#active.get(name),
       this.#faults.get(name) ?? configFault(this.#active.get(name)),
       trusted,
+      this.#events.describe(name, trusted),
     );
   }
 
@@ -314,7 +323,8 @@ export class PluginHost implements PluginRoutes, PluginAdmin {
     this.#origins.close();
     const loaded = [...this.#active.values()];
     for (const { name } of loaded) this.#removeRoutes(name);
-    await Promise.all(loaded.map(({ cell }) => cell.stop({ drain: false })));
+    const stops = loaded.map(({ cell }) => cell.stop({ drain: false }));
+    await Promise.all([this.#events.close(), ...stops]);
     await this.#turns.settled();
   }
 
@@ -394,6 +404,7 @@ export class PluginHost implements PluginRoutes, PluginAdmin {
         isCurrent: (caller) => this.#options.isCurrent?.(caller) ?? true,
       });
       const started = await steps.startPlugin(sandbox, source, requested, granted, {
+        machine: authority.machine,
         answerSubrequest: (call) => answerSubrequest(call, authority, dispatch),
         isCurrent: (caller) => authority.isCurrent(caller),
         onEvent: (event) => {
@@ -472,6 +483,7 @@ export class PluginHost implements PluginRoutes, PluginAdmin {
     this.#active.set(name, loaded);
     for (const route of manifest.routes) this.#table.add(route, loaded);
     if (manifest.fallback) this.#fallback = loaded;
+    this.#events.start(loaded);
     const { store } = this.#options;
     this.#watches.set(
       name,
@@ -493,6 +505,7 @@ export class PluginHost implements PluginRoutes, PluginAdmin {
     const loaded = this.#active.get(name);
     if (loaded === undefined) return undefined;
     this.#active.delete(name);
+    this.#events.stop(name);
     for (const route of loaded.manifest.routes) this.#table.delete(route);
     if (this.#fallback === loaded) this.#fallback = undefined;
     for (const unwatch of this.#watches.get(name) ?? []) unwatch();

@@ -10,6 +10,8 @@ export interface PluginHostOptions {
   readonly store: Store;
   /** Returns the current time in Unix milliseconds. */
   readonly now: () => number;
+  /** Pause after a first failure of `change` in milliseconds; absent for the default. */
+  readonly changeRetryMs?: number;
   /** How cells are isolated. */
   readonly containment: "process" | "worker";
   /** Loads what starts cells; called when the first plugin is needed. */

@@ -161,7 +161,8 @@ export async function startPlugin(
     await cell.stop({ drain: false });
     throw error;
   }
-  return { ...granted, name: source.name, source, code, manifest, config, fault, cell };
+  const { machine } = callbacks;
+  return { ...granted, name: source.name, source, code, manifest, config, fault, cell, machine };
 }
 
 /** Returns whether the config worlds are the same as at the start of the plugin's cell. */

@@ -11,8 +11,9 @@ import {
   MAX_PATIENCE_SECONDS,
 } from "../../limits.ts";
 import type { Tier } from "../../auth/caller.ts";
-import { grantFault, isGranted } from "../../auth/grants.ts";
+import { grantFault, isGranted, isTreeGranted } from "../../auth/grants.ts";
 import { misleadingFault } from "../../base/misleading_text.ts";
+import { cronFault } from "./cron_expression.ts";
 
 /** Folders that may contain config worlds. Only T3 can write there. */
 const CONFIG_FOLDERS = ["/etc/", "/usr/", "/var/"];
@@ -44,6 +45,13 @@ export interface Manifest {
   readonly description: string;
   /** Whether the plugin resolves GET and HEAD of paths that nothing else answers. */
   readonly fallback: boolean;
+  /** Cron expressions in UTC; at each of their times the server calls `scheduled`. */
+  readonly cron: readonly string[];
+  /**
+   * Paths of worlds, and of collections with a slash at the end; for each change there the server calls
+   * `change`. The grants cover each of them for reading.
+   */
+  readonly on: readonly string[];
   /** Whether the plugin has `env.kv`: values in worlds below `/var/lib/<plugin>/kv/`. */
   readonly kv: boolean;
   /**
@@ -87,7 +95,9 @@ export function parseManifest(
   }
   const duplicate = routes.find((route, at) => routes.indexOf(route) !== at);
   if (duplicate !== undefined) throw new ManifestError("routes", `${duplicate} is listed twice`);
-  if (routes.length === 0 && !fallback) {
+  const cron = parseCron(record.cron ?? []);
+  const on = parseStrings("on", record.on ?? []);
+  if (routes.length === 0 && !fallback && cron.length === 0 && on.length === 0) {
     throw new ManifestError("routes", 'it is empty; name at least one path, such as ["/example"]');
   }
   const config = parseStrings("config", record.config ?? []).map(parseConfigPath);
@@ -99,6 +109,7 @@ export function parseManifest(
       `write access to ${own}, a config world of this plugin, would let it choose its permissions`,
     );
   }
+  for (const path of on) assertWatchable(path, grants);
   return Object.freeze({
     routes: Object.freeze(routes),
     auth: parseTier(record.auth ?? "T1"),
@@ -107,6 +118,8 @@ export function parseManifest(
     grants,
     description: parseDescription(record.description ?? ""),
     fallback,
+    cron: Object.freeze(cron),
+    on: Object.freeze(on),
     kv: parseFlag("kv", record.kv),
     ...(record.patience === undefined ? {} : { patience: parsePatience(record.patience) }),
   });
@@ -137,6 +150,31 @@ function parseConfigPath(value: string): string {
     );
   }
   return path;
+}
+
+function parseCron(value: unknown): string[] {
+  const expressions = parseStrings("cron", value);
+  for (const [at, expression] of expressions.entries()) {
+    const fault = expressions.indexOf(expression) === at
+      ? cronFault(expression)
+      : "it is listed twice";
+    if (fault === undefined) continue;
+    throw new ManifestError("cron", `${JSON.stringify(expression.slice(0, 80))}: ${fault}`);
+  }
+  return expressions;
+}
+
+/** @throws {ManifestError} the path is not canonical, or the grants do not cover it for reading */
+function assertWatchable(value: string, grants: Manifest["grants"]): void {
+  const path = parsePath("on", value);
+  const isTree = path.endsWith("/");
+  const isCovered = isTree
+    ? path !== "/" && isTreeGranted(grants, "read", path.slice(0, -1)) &&
+      Object.keys(grants).some((grant) => grant.endsWith("/") && path.startsWith(grant))
+    : isGranted(grants, "read", path);
+  if (isCovered) return;
+  const needed = isTree ? `${path} and what only T3 can read below it` : path;
+  throw new ManifestError("on", `the grants do not cover ${needed} for reading`);
 }
 
 function parseGrants(value: unknown): Manifest["grants"] {

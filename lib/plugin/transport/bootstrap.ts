@@ -16,6 +16,7 @@ import bodyFlow from "../wire/body_flow.ts" with { type: "text" };
 import idTable from "../wire/id_table.ts" with { type: "text" };
 import rpcCalls from "../wire/rpc_calls.ts" with { type: "text" };
 import fileResponse from "../wire/file_response.ts" with { type: "text" };
+import pluginEvent from "../wire/plugin_event.ts" with { type: "text" };
 import rpcEndpoint from "../wire/rpc_endpoint.ts" with { type: "text" };
 import lockdown from "../realm/lockdown.ts" with { type: "text" };
 import lazyNatives from "../realm/lazy_natives.ts" with { type: "text" };
@@ -42,6 +43,7 @@ const MODULES: readonly (readonly [name: string, text: string])[] = [
   ["id_table", idTable],
   ["rpc_calls", rpcCalls],
   ["file_response", fileResponse],
+  ["plugin_event", pluginEvent],
   ["rpc_endpoint", rpcEndpoint],
   ["lockdown", lockdown],
   ["lazy_natives", lazyNatives],

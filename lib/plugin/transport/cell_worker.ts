@@ -9,6 +9,7 @@ import { MAX_QUERY_IMAGE_BYTES } from "../../cell_limits.ts";
 import type { CellInit } from "../wire/cell_init.ts";
 import { appendHeaders } from "../wire/message_heads.ts";
 import type { InboundRequest } from "../wire/rpc_calls.ts";
+import { isEventHandlerName } from "../wire/plugin_event.ts";
 import { RpcEndpoint } from "../wire/rpc_endpoint.ts";
 import { FrameReader, FrameWriter, SIDE, VERB } from "../wire/frames.ts";
 import { createConsole } from "../realm/console.ts";
@@ -30,9 +31,8 @@ import { createUncaughtErrors } from "../realm/uncaught_errors.ts";
 /** Shortest time between two reports of uncaught errors to the server, in milliseconds. */
 const UNCAUGHT_INTERVAL_MS = 1000;
 
-interface Plugin {
-  fetch(request: Request, env: unknown, ctx: unknown): Response | Promise<Response>;
-}
+/** Handlers of a plugin. The first argument is a request or an event. */
+type Handler = (subject: unknown, env: unknown, ctx: unknown) => unknown;
 
 /** Fields of the manifest, all plain data. */
 const FIELDS = [
@@ -44,6 +44,8 @@ const FIELDS = [
   "description",
   "fallback",
   "patience",
+  "cron",
+  "on",
   "kv",
 ];
 
@@ -162,11 +164,11 @@ export async function start(init: CellInit, port: MessagePort): Promise<void> {
         "data:text/javascript;charset=utf-8;base64," +
           new TextEncoder().encode(init.code).toBase64()
       );
-      const plugin = findPlugin(module);
+      const handlers = findHandlers(module);
       if (init.kind === "probe") {
         serve = createProbeHandler(module);
       } else {
-        serve = createRequestHandler(plugin);
+        serve = createRequestHandler(handlers);
         // The server compares it with what was approved.
         declaration = JSON.stringify({
           manifest: manifestOf(module),
@@ -180,15 +182,38 @@ export async function start(init: CellInit, port: MessagePort): Promise<void> {
   }
   scheduleFlush();
 
-  function createRequestHandler(plugin: Plugin): (inbound: InboundRequest) => Promise<Response> {
+  function createRequestHandler(
+    handlers: ReadonlyMap<string, Handler>,
+  ): (inbound: InboundRequest) => Promise<Response> {
+    const fetch = handlers.get("fetch");
     const shared = {
       config: Object.freeze({ ...init.config }),
       vars: Object.freeze({ ...init.vars }),
       ...(files && { files }),
     };
+    const envOf = (id: number, origin: string) => {
+      const machine = { fetch: createFetch("machine", id, origin) };
+      return {
+        ...shared,
+        machine,
+        sql: createEnvSql(createFetch("sql", id, origin)),
+        ...(init.kv === undefined ? {} : { kv: createEnvKv(machine.fetch, init.kv) }),
+      };
+    };
+    const handleEvent = async ({ id, head, body, signal }: InboundRequest): Promise<Response> => {
+      const [type] = head.note;
+      const handler = handlers.get(type);
+      if (handler === undefined) throw new TypeError(`${type}() is missing`);
+      const event = { ...JSON.parse(await new Response(body).text()), type, signal };
+      const serveEvent = () => handler(event, envOf(id, originOf(head.url)), contextOf(id));
+      await (uncaught?.run(id, serveEvent) ?? serveEvent());
+      return new Response(null, { status: 204 });
+    };
     return async function handle(inbound) {
       const { id, head, body } = inbound;
       const { method, url } = head;
+      if (isEventHandlerName(head.note[0])) return await handleEvent(inbound);
+      if (fetch === undefined) throw new TypeError("fetch() is missing");
       // The most common request needs no init object, which would add a quarter to its cost.
       const withoutHeaders = method === "GET" && body === null
         ? new Request(url)
@@ -197,15 +222,9 @@ export async function start(init: CellInit, port: MessagePort): Promise<void> {
       setSignal(request, () => inbound.signal);
       const [tier, by, tag] = head.note;
       const origin = originOf(head.url);
-      const machine = { fetch: createFetch("machine", id, origin) };
-      const env = {
-        ...shared,
-        caller: { tier, by, tag, fetch: createFetch("caller", id, origin) },
-        machine,
-        sql: createEnvSql(createFetch("sql", id, origin)),
-        ...(init.kv === undefined ? {} : { kv: createEnvKv(machine.fetch, init.kv) }),
-      };
-      const serveRequest = () => plugin.fetch(request, env, contextOf(id));
+      const caller = { tier, by, tag, fetch: createFetch("caller", id, origin) };
+      const env = { ...envOf(id, origin), caller };
+      const serveRequest = () => fetch(request, env, contextOf(id));
       const response = await (uncaught?.run(id, serveRequest) ?? serveRequest());
       if (!(response instanceof Response)) throw new TypeError("fetch() did not return a Response");
       return response;
@@ -240,12 +259,36 @@ function originOf(url: string): string {
   return end < 0 ? url : url.slice(0, end);
 }
 
-function findPlugin(module: Record<string, unknown>): Plugin {
+/**
+ * Returns the methods of the default export that the plugin needs for what it declares.
+ *
+ * @throws {TypeError} one is missing
+ */
+function findHandlers(module: Record<string, unknown>): ReadonlyMap<string, Handler> {
   const found = module.default;
-  if (typeof found === "object" && found !== null || typeof found === "function") {
-    if (typeof Reflect.get(found, "fetch") === "function") return found as Plugin; // just checked
+  const owner = typeof found === "object" && found !== null || typeof found === "function"
+    ? found
+    : {};
+  const isUsed = (field: string): boolean => {
+    const list = module[field];
+    return Array.isArray(list) && list.length > 0;
+  };
+  const isCalledByServer = isUsed("cron") || isUsed("on");
+  const needed = [
+    ["fetch", "request", isUsed("routes") || module.fallback === true || !isCalledByServer],
+    ["scheduled", "event", isUsed("cron")],
+    ["change", "event", isUsed("on")],
+  ] as const;
+  const handlers = new Map<string, Handler>();
+  for (const [name, subject, isNeeded] of needed) {
+    if (!isNeeded) continue;
+    const handler: unknown = Reflect.get(owner, name);
+    if (typeof handler !== "function") {
+      throw new TypeError(`export default does not have a method ${name}(${subject}, env, ctx)`);
+    }
+    handlers.set(name, (...values) => Reflect.apply(handler, owner, values));
   }
-  throw new TypeError("export default does not have a method fetch(request, env, ctx)");
+  return handlers;
 }
 
 /** Answers `GET /manifest`, and `POST /permissions` whose body is the config worlds as JSON. */

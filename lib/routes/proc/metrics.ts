@@ -404,6 +404,20 @@ function pluginFamilies(plugins: readonly PluginMetrics[]): MetricFamily[] {
       each((plugin) => plugin.droppedLines),
     ),
     counter(
+      "elastik_plugin_cron_runs",
+      "Scheduled runs of a plugin since it became active, by result.",
+      plugins.flatMap(({ plugin, events }) => byResult(plugin, events?.runs ?? {})),
+    ),
+    counter(
+      "elastik_plugin_changes",
+      "Calls of a plugin with a change since it became active, by result.",
+      plugins.flatMap(({ plugin, events: { changes } = {} }) => {
+        if (changes === undefined) return [];
+        const { delivered, failed, skipped } = changes;
+        return byResult(plugin, { ok: delivered, failed, skipped });
+      }),
+    ),
+    counter(
       "elastik_plugin_limits_reached",
       "How often a plugin reached a limit since it became active, by the limit.",
       plugins.flatMap(({ plugin, limits }) =>
@@ -414,6 +428,15 @@ function pluginFamilies(plugins: readonly PluginMetrics[]): MetricFamily[] {
       ),
     ),
     {
+      name: "elastik_plugin_change_lag_seconds",
+      type: "gauge",
+      unit: "seconds",
+      help: "Age of the change with which a plugin is called; 0 if none waits.",
+      samples: each(({ events }) =>
+        events?.changes === undefined ? undefined : events.changes.lagMs / 1000
+      ),
+    },
+    {
       name: "elastik_plugin_resident_memory_bytes",
       type: "gauge",
       unit: "bytes",
@@ -421,6 +444,14 @@ function pluginFamilies(plugins: readonly PluginMetrics[]): MetricFamily[] {
       samples: memory,
     },
   ];
+}
+
+/** Samples of a counter of one plugin with the label `result`. */
+function byResult(plugin: string, counts: Readonly<Record<string, number>>): MetricSample[] {
+  return Object.entries(counts).map(([result, value]) => ({
+    labels: { plugin: plugin.slice("lib/".length), result },
+    value,
+  }));
 }
 
 /** Samples of a counter with the label `limit`: the limit for all clients, or for one client. */

@@ -23,6 +23,8 @@ const PROBED: ProbeResult = {
     grants: { "/var/b/": "rw", "/var/a/": "r" },
     description: "d",
     fallback: false,
+    cron: [],
+    on: [],
     kv: false,
   },
   permissions: { net: ["a.example"], read: [], write: [], env: [] },
@@ -225,4 +227,16 @@ Deno.test("changedConfigs() lists worlds that were changed, created or deleted s
   const { config_hashes: _hashes, ...old } = PAYLOAD;
   assertEquals(approvedPermissions(old, PROBED).hashes, approved.hashes);
   assertEquals(approvedPermissions(old, { ...PROBED, config: {} }).hashes, {});
+});
+
+Deno.test("manifestDrift() and requestDigest() notice a new schedule, watched path and env.kv", () => {
+  const { manifest } = PROBED;
+  const digest = requestDigest({ sha256: "a" }, PROBED);
+  for (const change of [{ cron: ["* * * * *"] }, { on: ["/var/a/"] }, { kv: true }]) {
+    const changed = { ...PROBED, manifest: { ...manifest, ...change } };
+    assertMatch(manifestDrift(PAYLOAD, changed) ?? "", /differs from the approval/);
+    assert(requestDigest({ sha256: "a" }, changed) !== digest);
+  }
+  // Approvals of earlier versions have none of these fields.
+  for (const field of ["cron", "on", "kv"]) assert(!Object.hasOwn(PAYLOAD, field));
 });

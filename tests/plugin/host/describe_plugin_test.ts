@@ -13,6 +13,8 @@ const MANIFEST = {
   config: [],
   grants: {},
   fallback: false,
+  cron: [],
+  on: [],
   kv: false,
 } as const;
 const PERMISSIONS = { net: [], read: [], write: [], env: [] };

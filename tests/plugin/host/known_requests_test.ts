@@ -13,6 +13,8 @@ function request(read: string[], config: Record<string, string> = {}): ProbeResu
       grants: {},
       description: "",
       fallback: false,
+      cron: [],
+      on: [],
       kv: false,
     },
     permissions: { net: [], read, write: [], env: [] },

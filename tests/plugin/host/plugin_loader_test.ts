@@ -33,6 +33,7 @@ const DEPS: SandboxDeps = {
   log: (_level, line) => void lines.push(line),
 };
 const CALLBACKS = {
+  machine: { tier: "T1", by: "plugin:p", grants: {} } as const,
   answerSubrequest: () => Promise.resolve(new Response("machine")),
   isCurrent: () => true,
   onEvent: () => undefined,

@@ -19,6 +19,8 @@ Deno.test("parseManifest() sets defaults for absent fields", () => {
     grants: {},
     description: "",
     fallback: false,
+    cron: [],
+    on: [],
     kv: false,
   });
 });
@@ -77,6 +79,14 @@ Deno.test("parseManifest() throws a ManifestError that names the invalid field",
     ["description", { routes: ["/x"], description: 1 }],
     ["description", { routes: ["/x"], description: "x".repeat(2000) }],
     ["fallback", { routes: ["/x"], fallback: "yes" }],
+    ["cron", { cron: "* * * * *" }],
+    ["cron", { cron: ["* * * *"] }],
+    ["cron", { cron: ["* * * * *", "* * * * *"] }],
+    ["on", { on: "/home/x", grants: { "/home/": "r" } }],
+    ["on", { on: ["/home/x"] }],
+    ["on", { on: ["/home/../x"], grants: { "/home/": "r" } }],
+    ["on", { on: ["/"], grants: { "/home/": "r" } }],
+    ["routes", { cron: [], on: [] }],
     ["kv", { routes: ["/x"], kv: "yes" }],
     ["kv", { routes: ["/x"], kv: ["/var/lib/other/"] }],
     ["patience", { routes: ["/x"], patience: "60" }],
@@ -97,6 +107,12 @@ Deno.test("parseManifest() throws a ManifestError that names the invalid field",
 Deno.test("parseManifest() reads a grant for /__proto__ as an own property", () => {
   const value = JSON.parse('{"routes":["/x"],"grants":{"/__proto__":"r"}}');
   assertEquals(Object.keys(read(value).grants), ["/__proto__"]);
+});
+
+Deno.test("parseManifest() accepts a schedule and watched paths without routes", () => {
+  assertEquals(read({ cron: ["0 3 * * *"] }).cron, ["0 3 * * *"]);
+  const grants = { "/home/": "r", "/etc/x": "rw" };
+  assertEquals(read({ on: ["/home/in/", "/etc/x"], grants }).on, ["/home/in/", "/etc/x"]);
 });
 
 Deno.test("parseManifest() accepts a fallback without routes", () => {

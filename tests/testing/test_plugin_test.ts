@@ -1,0 +1,66 @@
+import { assertEquals, assertMatch, assertRejects } from "../support/assert.ts";
+import { testPlugin } from "../../lib/testing/test_plugin.ts";
+import { withTempFolder } from "../support/temp_folder.ts";
+
+const SOURCE = `
+export const routes = ["/count"];
+export const auth = "T2";
+export const config = ["/etc/count.conf"];
+export const grants = { "/home/": "rw" };
+export default {
+  async fetch(request, env) {
+    console.log("called with", env.config["/etc/count.conf"]);
+    const text = await (await env.machine.fetch("/home/list.txt?raw")).text();
+    await env.machine.fetch("/home/out", { method: "PUT", body: String(text.split("\\n").length) });
+    return Response.json({ tier: env.caller.tier });
+  },
+};
+`;
+
+Deno.test("testPlugin() runs a plugin with worlds and configuration, and shows what it did", async () => {
+  await using plugin = await testPlugin(SOURCE, {
+    name: "count",
+    worlds: { "/home/list.txt": "a\nb\nc" },
+    config: { "/etc/count.conf": "key=1" },
+  });
+  assertEquals(plugin.name, "count");
+  const refused = await plugin.fetch("/count");
+  assertEquals(refused.status, 401, await refused.text());
+  const response = await plugin.fetch("/count", { as: "T2" });
+  assertEquals([response.status, await response.json()], [200, { tier: "T2" }]);
+  assertEquals(await plugin.read("/home/out"), "3");
+  assertEquals(await plugin.read("/home/none"), undefined);
+  await plugin.write("/home/list.txt", "one line");
+  await (await plugin.fetch("/count", { as: "T3" })).body?.cancel();
+  assertEquals(await plugin.read("/home/out"), "1");
+  assertMatch((await plugin.log()).join("\n"), /called with key=1/);
+});
+
+Deno.test("testPlugin() reads a file, and leaves nothing behind", () =>
+  withTempFolder(async (folder) => {
+    await Deno.writeTextFile(`${folder}/p.ts`, SOURCE);
+    const plugin = await testPlugin(new URL(`file://${folder}/p.ts`), {
+      config: { "/etc/count.conf": "" },
+    });
+    const { url } = plugin;
+    await Promise.all([plugin.stop(), plugin.stop()]);
+    await assertRejects(() => fetch(url), TypeError);
+  }));
+
+Deno.test("testPlugin() throws the reason of the server", async () => {
+  await assertRejects(
+    () => testPlugin("export const routes = 1;"),
+    Error,
+    "Cannot activate /lib/tested",
+  );
+  await assertRejects(
+    () => testPlugin(SOURCE, { worlds: { "/nowhere/x": "" } }),
+    Error,
+    "Cannot PUT /nowhere/x",
+  );
+  await assertRejects(
+    () => testPlugin(SOURCE, { env: { ELASTIK_PORT: "x" } }),
+    Error,
+    "did not start",
+  );
+});

@@ -15,6 +15,8 @@ const PAGES: Readonly<Record<string, Record<string, string>>> = {
   [`${DOC}/commands.md`]: {},
   [`${DOC}/first-plugin.md`]: {},
   [`${DOC}/backup.md`]: {},
+  [`${DOC}/upgrade.md`]: {},
+  [`${DOC}/first-day.md`]: {},
   [`${DOC}/configuration.md`]: {},
   [`${DOC}/routes.md`]: {},
   [`${DOC}/shell.md`]: TOKENS,

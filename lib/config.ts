@@ -41,7 +41,7 @@ import {
   TRASH_KEEP,
 } from "./limits.ts";
 import { SEARCHES, SEARCHES_WAITING, SEARCHES_WAITING_PER_CLIENT } from "./search_limits.ts";
-import { type SettingName, SETTINGS } from "./settings.ts";
+import { MAX_TOKEN_GRACE_SECONDS, type SettingName, SETTINGS } from "./settings.ts";
 
 /** Jobs that run at the same time, that can wait, and that can wait for one client. */
 interface JobLimits {
@@ -56,6 +56,8 @@ export interface Config {
   readonly token?: string;
   /** `ELASTIK_APPROVE_TOKEN`; if absent, one is generated and stored in the data folder. */
   readonly approveToken?: string;
+  /** How long a replaced token stays valid after a reload, in milliseconds; 0: not at all. */
+  readonly tokenGraceMs: number;
   /** `ELASTIK_KEY`; if absent, one is generated and stored in the data folder. */
   readonly key?: string;
   readonly host: string;
@@ -261,6 +263,7 @@ export function readConfig(env: (name: string) => string | undefined): Config {
   return {
     ...(token === undefined ? {} : { token }),
     ...(approveToken === undefined ? {} : { approveToken }),
+    tokenGraceMs: tokenGrace(read("ELASTIK_TOKEN_GRACE")),
     ...(key === undefined ? {} : { key }),
     host,
     port: parseWholeNumber(read, "ELASTIK_PORT", 3005, 65535),
@@ -283,12 +286,7 @@ export function readConfig(env: (name: string) => string | undefined): Config {
     sync: oneOf(read, "ELASTIK_SYNC", ["full", "normal"]),
     writers: Math.max(1, parseWholeNumber(read, "ELASTIK_WRITERS", 2, 64)),
     lockWaitMs: parseWholeNumber(read, "ELASTIK_LOCK_WAIT", LOCK_WAIT_MS, 600_000),
-    longJobs: jobs(
-      "LONG_JOBS",
-      LONG_JOBS,
-      LONG_JOBS_WAITING,
-      LONG_JOBS_WAITING_PER_CLIENT,
-    ),
+    longJobs: jobs("LONG_JOBS", LONG_JOBS, LONG_JOBS_WAITING, LONG_JOBS_WAITING_PER_CLIENT),
     longReads: jobs("LONG_READS", LONG_READS, LONG_READS_WAITING, LONG_READS_WAITING_PER_CLIENT),
     searches: jobs("SEARCHES", SEARCHES, SEARCHES_WAITING, SEARCHES_WAITING_PER_CLIENT),
     snapshots: {
@@ -509,11 +507,7 @@ function readEdgeLimits(read: Read): EdgeLimits {
   const idleTimeoutMs = atLeastOne("ELASTIK_IDLE_TIMEOUT", EDGE_LIMITS.idleTimeoutMs);
   const minBytesPerSecond = atLeastOne("ELASTIK_MIN_RATE", EDGE_LIMITS.minBytesPerSecond);
   return {
-    maxConnections: parseWholeNumber(
-      read,
-      "ELASTIK_MAX_CONNECTIONS",
-      EDGE_LIMITS.maxConnections,
-    ),
+    maxConnections: parseWholeNumber(read, "ELASTIK_MAX_CONNECTIONS", EDGE_LIMITS.maxConnections),
     maxClientConnections: parseWholeNumber(
       read,
       "ELASTIK_MAX_CLIENT_CONNECTIONS",
@@ -582,6 +576,14 @@ function history(text = `${HISTORY_VERSIONS}`): { versions: number; bytes: numbe
   if (versions !== undefined) return { versions: Number(versions), bytes: Number(bytes) };
   throw new ConfigError(
     `Cannot use ELASTIK_HISTORY="${text}": a number of versions is needed, or versions:bytes`,
+  );
+}
+
+function tokenGrace(text?: string): number {
+  const seconds = text === undefined ? 0 : parseDurationSeconds(text) ?? Infinity;
+  if (seconds <= MAX_TOKEN_GRACE_SECONDS) return seconds * 1000;
+  throw new ConfigError(
+    `Cannot use ELASTIK_TOKEN_GRACE="${text}": a time of at most 7d, such as 10m, is needed`,
   );
 }
 

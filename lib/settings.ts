@@ -10,6 +10,8 @@
 export const SETTINGS = {
   ELASTIK_TOKEN: "T2 token; if unset, loopback callers have T2",
   ELASTIK_APPROVE_TOKEN: "T3 token; if unset, one is generated and stored in the data folder",
+  ELASTIK_TOKEN_GRACE:
+    "time a replaced token stays valid after a reload, at most 7d; none by default",
   ELASTIK_KEY: "signing key of events and capabilities; if unset, one is generated and stored",
   ELASTIK_HOST: "address to listen on, 127.0.0.1",
   ELASTIK_PORT: "port to listen on, 3005",
@@ -96,6 +98,7 @@ export type SettingName = keyof typeof SETTINGS;
 
 /** Settings whose values `/boot/env` shows. None of them is a secret. */
 export const PUBLIC_SETTINGS: readonly SettingName[] = [
+  "ELASTIK_TOKEN_GRACE",
   "ELASTIK_HOST",
   "ELASTIK_PORT",
   "ELASTIK_DATA",
@@ -163,3 +166,18 @@ export const PUBLIC_SETTINGS: readonly SettingName[] = [
   "ELASTIK_QUERY_TIME",
   "ELASTIK_QUERY_MEMORY",
 ];
+
+/** Settings that a running server reads again. All others need a restart. */
+export const RELOADED_SETTINGS: readonly SettingName[] = [
+  "ELASTIK_TOKEN",
+  "ELASTIK_APPROVE_TOKEN",
+  "ELASTIK_TOKEN_GRACE",
+  "ELASTIK_TLS_CERT",
+  "ELASTIK_TLS_KEY",
+  "ELASTIK_LOG",
+  "ELASTIK_LOG_RATE",
+  "ELASTIK_LOG_BUFFER",
+];
+
+/** Longest `ELASTIK_TOKEN_GRACE`, in seconds. */
+export const MAX_TOKEN_GRACE_SECONDS = 7 * 86_400;

@@ -20,7 +20,7 @@ const SHADOW = "etc/shadow";
  */
 export async function syncAccounts(
   store: Pick<Store, "read" | "watch">,
-  authenticator: Authenticator,
+  authenticator: Pick<Authenticator, "setAccounts" | "suspendAccounts">,
   log: (line: string) => void,
 ): Promise<void> {
   const texts = new Map<string, string>();

@@ -23,16 +23,20 @@ import {
   parseAccounts,
 } from "./accounts.ts";
 import { NOTHING_REVOKED, type RevokedList } from "../world/revoked_list.ts";
-import { type Caller, capabilityName, isExpired, type Scope } from "./caller.ts";
+import { type Caller, capabilityName, isExpired, type Scope, type Tier } from "./caller.ts";
 import { isCapabilityShaped, verify } from "./capability.ts";
 import { isRevoked } from "./revocation.ts";
 
-/** The secrets of the server, and the clock. */
-export interface AuthenticatorSettings {
+/** The tokens of the two upper tiers. */
+export interface Tokens {
   /** `ELASTIK_TOKEN`. If absent, loopback callers have T2. `""` matches no credential. */
   readonly token?: string;
   /** `ELASTIK_APPROVE_TOKEN`; `""` matches no credential. */
   readonly approveToken: string;
+}
+
+/** The secrets of the server, and the clock. */
+export interface AuthenticatorSettings extends Tokens {
   /** `ELASTIK_KEY`, the key that signs capabilities. */
   readonly key: string;
   /** Current time in Unix milliseconds. */
@@ -61,6 +65,21 @@ export interface Authenticator {
    * not affected.
    */
   suspendAccounts(): void;
+  /**
+   * Replaces the tokens. In effect when it returns. A replaced token stays valid for the grace time;
+   * of each tier only the token before the current one does. Without a grace time, what a replaced
+   * token opened ends at once.
+   *
+   * @param tokens `token` must be set if and only if it was set at the start
+   * @param graceMs grace time in milliseconds; 0 for none
+   * @returns the tiers whose token is another one now
+   */
+  setTokens(tokens: Tokens, graceMs: number): readonly Tier[];
+  /**
+   * Calls the listeners of {@link onChange}: the grace time of a token has ended. The token itself ends
+   * without this call.
+   */
+  endGrace(): void;
   /** Replaces the list of revoked capabilities. In effect when it returns. */
   setRevoked(list: RevokedList): void;
   /**
@@ -71,8 +90,8 @@ export interface Authenticator {
   /**
    * Checks whether the credential of a caller still gives the authority that it gave when the
    * caller was authenticated. A stream, a lock or a plugin call can last longer than the credential
-   * that opened it: a capability expires or is revoked, an account is removed, gets another tier or
-   * another password.
+   * that opened it: a capability expires or is revoked, a token is replaced, an account is removed,
+   * gets another tier or another password.
    *
    * @param caller the same object that {@link authenticate} returned
    */
@@ -100,8 +119,13 @@ export const REVOKED: Caller = Object.freeze({
   revoked: true,
 });
 
-const T2: Caller = Object.freeze({ tier: "T2", by: "T2", authenticated: true });
-const T3: Caller = Object.freeze({ tier: "T3", by: "T3", authenticated: true });
+/** A token that is or was valid. Each has its own caller, so that its authority can end. */
+interface TokenHolder {
+  readonly caller: Caller;
+  /** Unix milliseconds at which the token ends; absent while it is the token of its tier. */
+  until?: number;
+}
+
 const BASE64 = /^[A-Za-z0-9+/]+={0,2}$/;
 const utf8 = new TextDecoder("utf-8", { fatal: true });
 
@@ -119,7 +143,9 @@ class CredentialAuthenticator implements Authenticator {
   readonly #settings: AuthenticatorSettings;
   readonly #withoutCredential: Caller;
   readonly #pepper: string;
-  readonly #tokens = new Map<string, Caller>();
+  /** Tokens by fingerprint: the token of each tier, and one before it in its grace time. */
+  #tokens = new Map<string, TokenHolder>();
+  readonly #holderOf = new WeakMap<Caller, TokenHolder>();
   /**
    * Verified capabilities by fingerprint, oldest first. The expiry is checked at every use; a change
    * of the list of revoked capabilities removes all of them.
@@ -137,10 +163,7 @@ class CredentialAuthenticator implements Authenticator {
     this.#settings = settings;
     this.#withoutCredential = settings.token === undefined ? LOCAL : ANONYMOUS;
     this.#pepper = Buffer.from(hmacSha256(settings.key, "fingerprint")).toString("hex");
-    if (settings.token) this.#tokens.set(this.#fingerprint(toWireForm(settings.token)), T2);
-    // Set last, so that T3 wins if both tokens are equal.
-    const { approveToken } = settings;
-    if (approveToken) this.#tokens.set(this.#fingerprint(toWireForm(approveToken)), T3);
+    this.setTokens(settings, 0);
   }
 
   authenticate(authorization: string | null, loopback: boolean): Caller {
@@ -155,6 +178,55 @@ class CredentialAuthenticator implements Authenticator {
     if (scheme === "bearer") return this.#bySecret(rest) ?? REJECTED;
     if (scheme === "basic") return this.#byBasic(rest) ?? REJECTED;
     return REJECTED;
+  }
+
+  setTokens({ token = "", approveToken }: Tokens, graceMs: number): readonly Tier[] {
+    const until = this.#settings.now() + graceMs;
+    const before = this.#tokens;
+    const after = new Map<string, TokenHolder>();
+    const changed: Tier[] = [];
+    // T3 is set last, so that it wins if both tokens are equal.
+    for (const [tier, secret] of [["T2", token], ["T3", approveToken]] as const) {
+      if (secret === "") continue;
+      const fingerprint = this.#fingerprint(toWireForm(secret));
+      const known = before.get(fingerprint);
+      const isKnown = known?.caller.tier === tier;
+      if (!isKnown || known.until !== undefined) changed.push(tier);
+      const holder = isKnown && this.#isOpen(known) ? known : this.#createHolder(tier);
+      delete holder.until;
+      after.set(fingerprint, holder);
+    }
+    const current = new Set(after.values());
+    for (const [fingerprint, holder] of before) {
+      if (current.has(holder)) continue;
+      // What was replaced earlier ends now, unless its tier keeps its token.
+      const hasNew = changed.includes(holder.caller.tier);
+      if (hasNew || holder.until === undefined) {
+        holder.until = holder.until === undefined && graceMs > 0 ? until : 0;
+      }
+      if (this.#isOpen(holder) && !after.has(fingerprint)) after.set(fingerprint, holder);
+      else holder.until = 0;
+    }
+    this.#tokens = after;
+    if (changed.length > 0) this.#notify();
+    return changed;
+  }
+
+  endGrace(): void {
+    for (const [fingerprint, holder] of this.#tokens) {
+      if (!this.#isOpen(holder)) this.#tokens.delete(fingerprint);
+    }
+    this.#notify();
+  }
+
+  #createHolder(tier: "T2" | "T3"): TokenHolder {
+    const holder = { caller: Object.freeze<Caller>({ tier, by: tier, authenticated: true }) };
+    this.#holderOf.set(holder.caller, holder);
+    return holder;
+  }
+
+  #isOpen({ until }: TokenHolder): boolean {
+    return until === undefined || this.#settings.now() < until;
   }
 
   suspendAccounts(): void {
@@ -182,7 +254,10 @@ class CredentialAuthenticator implements Authenticator {
   isCurrent(caller: Caller): boolean {
     if (isExpired(caller, this.#settings.now() / 1000)) return false;
     if (caller.scope !== undefined && isRevoked(this.#revoked, caller.scope)) return false;
-    const used = this.#accountOf.get(caller.delegation?.holder ?? caller);
+    const credential = caller.delegation?.holder ?? caller;
+    const holder = this.#holderOf.get(credential);
+    if (holder !== undefined && !this.#isOpen(holder)) return false;
+    const used = this.#accountOf.get(credential);
     return used === undefined || isSameAccount(this.#accounts.get(used.user), used.account);
   }
 
@@ -200,7 +275,7 @@ class CredentialAuthenticator implements Authenticator {
     if (secret === "") return undefined;
     const fingerprint = this.#fingerprint(secret);
     const holder = this.#tokens.get(fingerprint);
-    if (holder !== undefined) return holder;
+    if (holder !== undefined) return this.#isOpen(holder) ? holder.caller : undefined;
     return isCapabilityShaped(secret) ? this.#byCapability(secret, fingerprint) : undefined;
   }
 

@@ -130,6 +130,16 @@ export const COMMANDS: CommandTable = {
     summary: "check every world of a data folder (server stopped)",
     load: () => import("./commands/verify.ts"),
   },
+  reload: {
+    usage: "[data]",
+    maxArguments: 1,
+    summary: "reread tokens, certificate and log settings",
+    details: [
+      "Sends SIGHUP to the server that holds the data folder, and reports what it did. The exit code",
+      "is 1 if something kept its old value. Open connections continue.",
+    ],
+    load: () => import("./commands/reload.ts"),
+  },
   export: {
     usage: "[file|-]",
     maxArguments: 1,

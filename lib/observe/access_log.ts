@@ -26,7 +26,7 @@ export interface LoggedApp {
 export interface AccessLogOptions {
   readonly app: LoggedApp;
   readonly findClient: ClientFinder;
-  readonly format: LogFormat;
+  readonly format: LogFormat | "off";
   /** Current time in Unix milliseconds. */
   readonly now: () => number;
   /** Writes some of the bytes to the log and returns how many. */
@@ -38,10 +38,11 @@ export interface AccessLogOptions {
 }
 
 /**
- * Creates the access log if it is enabled and there is an output.
+ * Creates the access log if there is an output. While its format is `off`, requests need not pass
+ * through it.
  *
  * @param format format of the lines, or `off`
- * @returns undefined if it is disabled
+ * @returns undefined if there is no output
  */
 export function createAccessLog(
   format: LogFormat | "off",
@@ -49,9 +50,7 @@ export function createAccessLog(
     readonly write: AccessLogOptions["write"] | undefined;
   },
 ): AccessLog | undefined {
-  return format === "off" || write === undefined
-    ? undefined
-    : new AccessLog({ ...options, format, write });
+  return write === undefined ? undefined : new AccessLog({ ...options, format, write });
 }
 
 /** Passes requests to the app and logs the responses. */
@@ -59,14 +58,16 @@ export class AccessLog {
   readonly #options: AccessLogOptions;
   readonly #lines: LineWriter;
   readonly #open = new Set<Promise<void>>();
+  #format: LogFormat | "off";
 
   constructor(options: AccessLogOptions) {
     this.#options = options;
+    this.#format = options.format;
     this.#lines = new LineWriter({
       write: (bytes) => options.write(bytes),
       ...(options.limit === undefined ? {} : { limit: options.limit }),
       formatDropped: (count) =>
-        options.format === "json"
+        this.#format === "json"
           ? `{"dropped":${count}}\n`
           : `dropped ${count} access log lines: the reader is too slow\n`,
       onError: (error) => options.log(`cannot write the access log: ${error}`),
@@ -76,6 +77,22 @@ export class AccessLog {
   /** Lines that were dropped since the start. */
   get dropped(): number {
     return this.#lines.dropped;
+  }
+
+  /** Whether responses are logged. */
+  get isEnabled(): boolean {
+    return this.#format !== "off";
+  }
+
+  /**
+   * Replaces the settings. They apply to the responses that end from now on.
+   *
+   * @param format format of the lines, or `off`
+   * @param chars characters that can wait to be written
+   */
+  configure(format: LogFormat | "off", chars: number): void {
+    this.#format = format;
+    this.#lines.setLimit(chars);
   }
 
   /** Passes a request to the app and logs the response after delivery. */
@@ -91,6 +108,7 @@ export class AccessLog {
     const by = context?.caller.by;
     const counter = countContent(method, response);
     const writeRecord = (aborted: boolean) => {
+      if (this.#format === "off") return;
       this.#lines.write(formatRecord({
         time: this.#options.now(),
         client: address,
@@ -101,7 +119,7 @@ export class AccessLog {
         bytes: counter.bytes(),
         ms: performance.now() - start,
         ...(aborted || counter.cut() ? { aborted: true } : {}),
-      }, this.#options.format));
+      }, this.#format));
     };
     const logged = connection.completed.then(() => writeRecord(false), () => writeRecord(true));
     this.#open.add(logged);

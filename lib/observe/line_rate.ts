@@ -17,7 +17,7 @@ interface KindState {
 
 /** Counts the lines of each kind. */
 export class LineRate {
-  readonly #perSecond: number;
+  #perSecond: number;
   readonly #now: () => number;
   readonly #kinds = new Map<string, KindState>();
   #suppressed = 0;
@@ -29,6 +29,11 @@ export class LineRate {
   constructor(perSecond: number, now: () => number) {
     this.#perSecond = perSecond;
     this.#now = now;
+  }
+
+  /** Replaces the number of lines of one kind per second; 0 means no limit. */
+  setLimit(perSecond: number): void {
+    this.#perSecond = perSecond;
   }
 
   /** Lines that were not written since the start. */

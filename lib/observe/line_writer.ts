@@ -29,7 +29,7 @@ const encoder = new TextEncoder();
 /** Collects lines and writes them in batches. */
 export class LineWriter {
   readonly #options: LineWriterOptions;
-  readonly #limit: number;
+  #limit: number;
   readonly #delayMs: number;
   #waiting: string[] = [];
   #length = 0;
@@ -51,6 +51,11 @@ export class LineWriter {
   /** Lines that were dropped since the start. */
   get dropped(): number {
     return this.#totalDropped;
+  }
+
+  /** Replaces the number of characters that can wait. Lines that wait already are written. */
+  setLimit(chars: number): void {
+    this.#limit = chars;
   }
 
   /** Queues a line, which includes its line break. Never waits. */

@@ -47,6 +47,17 @@ export class ServerLog {
   }
 
   /**
+   * Replaces the limits.
+   *
+   * @param clientLinesPerSecond lines per second of each kind; 0 means no limit
+   * @param chars characters that can wait to be written
+   */
+  setLimits(clientLinesPerSecond: number, chars: number): void {
+    this.#rate.setLimit(clientLinesPerSecond);
+    this.#lines.setLimit(chars);
+  }
+
+  /**
    * Writes a line with the current time.
    *
    * @param line the text without a line break

@@ -5,7 +5,7 @@
  */
 
 import { isLoopback, parseIp } from "../http/ip_address.ts";
-import { BodyBudget, type BodyReceipt, type CloseConnection } from "../http/body_budget.ts";
+import { BodyBudget } from "../http/body_budget.ts";
 import { Problem, toProblemResponse } from "../http/problem.ts";
 import {
   ACCEPT_PAUSE_MS,
@@ -19,7 +19,7 @@ import {
   UNDIVIDED_RESPONSE_BYTES,
 } from "../limits.ts";
 import { describeBodyEnd } from "../plugin/cell/cell_errors.ts";
-import type { Connection, ReaderProgress } from "../request/request_context.ts";
+import type { Connection } from "../request/request_context.ts";
 import type { EdgeCounts } from "../request/edge_counts.ts";
 import {
   type Admission,
@@ -28,8 +28,14 @@ import {
   type SentResponse,
   watchedLength,
 } from "./connection_table.ts";
-import type { CloseSignal, ServeConnection } from "./deno_http.ts";
+import type { ServeConnection } from "./deno_http.ts";
+import { Closer, Exchange, ResponseParts, WatchedExchange } from "./exchange.ts";
+import { assertPortIsFree, assertValidPair, type TlsPair } from "./tls.ts";
 import { withTimeout } from "../base/timeout.ts";
+
+/** After a new certificate, the old listener waits this long for its queue, and between two looks. */
+const TLS_DRAIN_MS = 2_000;
+const TLS_DRAIN_STEP_MS = 20;
 
 /** Answers a request; never throws. */
 export type EdgeHandler = (
@@ -43,7 +49,7 @@ export interface ConnectionServerOptions {
   readonly hostname: string;
   readonly port: number;
   /** Certificate chain and key in PEM format, for TLS. */
-  readonly tls?: { readonly cert: string; readonly key: string };
+  readonly tls?: TlsPair;
   /** Serves HTTP on one connection; undefined if this version of Deno cannot. */
   readonly serve: ServeConnection | undefined;
   /** Limits, with the derived number of connections. */
@@ -64,7 +70,13 @@ export class ConnectionServer {
   readonly #open = new Set<Promise<void>>();
   readonly #shutdowns = new Set<() => Promise<void>>();
   #listener: Deno.Listener | Deno.HttpServer<Deno.NetAddr>;
+  /** Certificate and key of the listener. */
+  #tls: TlsPair | undefined;
   #accepting: Promise<void> = Promise.resolve();
+  /** Listeners that wait for a connection: their queues are empty. */
+  readonly #idle = new Set<Deno.Listener>();
+  /** Listeners whose certificate was replaced. */
+  readonly #closed = new WeakSet<Deno.Listener>();
   #acceptErrors = 0;
   #isClosing = false;
   #onEnd: (() => void) | undefined;
@@ -73,6 +85,7 @@ export class ConnectionServer {
   constructor(options: ConnectionServerOptions) {
     const { limits, log, serve } = options;
     this.#options = options;
+    this.#tls = options.tls;
     this.#table = new ConnectionTable(limits);
     this.#bodies = new BodyBudget({
       maxBytes: limits.maxBodyBytesInFlight,
@@ -84,6 +97,7 @@ export class ConnectionServer {
       log("this version of Deno cannot limit connections and request heads; see configuration.md");
       this.#listener = this.#listenPlain(options.port);
     } else {
+      if (this.#isPortShared) assertPortIsFree(options.hostname, options.port);
       const listener = this.#listen(options.port);
       this.#listener = listener;
       this.#accepting = this.#acceptAll(listener, serve);
@@ -98,6 +112,73 @@ export class ConnectionServer {
   /** The address on which it listens. */
   get addr(): Deno.Addr {
     return this.#listener.addr;
+  }
+
+  /**
+   * Replaces certificate and key. New connections get them; open ones continue. Deno cannot change
+   * the certificate of a listener (2.9.6), so a second listener takes the port before the first is
+   * closed. The first is closed when its queue is empty. If two listeners cannot have one port, the
+   * system refuses connections for about a millisecond.
+   *
+   * @returns false if this server cannot: it has no TLS, or this version of Deno cannot
+   * @throws any error of listening, such as a pair that Deno rejects; the old one is used then
+   */
+  async replaceTls(tls: TlsPair): Promise<boolean> {
+    const { serve } = this.#options;
+    const before = this.#listener;
+    if (this.#tls === undefined || serve === undefined || "shutdown" in before) return false;
+    if (this.#isClosing) return false;
+    assertValidPair(tls);
+    const isShared = this.#isPortShared;
+    const port = portOf(before.addr);
+    if (!isShared) {
+      await this.#untilIdle(before);
+      this.#retire(before);
+    }
+    this.#listener = isShared ? this.#listen(port, tls) : await this.#listenAgain(port, tls);
+    this.#tls = tls;
+    const accepting = this.#acceptAll(this.#listener, serve);
+    this.#accepting = Promise.all([this.#accepting, accepting]).then(ignore);
+    if (isShared) {
+      await this.#untilIdle(before);
+      this.#retire(before);
+    }
+    return true;
+  }
+
+  #retire(listener: Deno.Listener): void {
+    this.#closed.add(listener);
+    closeQuietly(listener);
+  }
+
+  /**
+   * Whether two listeners can have one port at the same time. Deno needs `--unstable-net` for that and
+   * ends the process otherwise (2.9.6); the flag also adds this function.
+   */
+  get #isPortShared(): boolean {
+    return Deno.build.os === "linux" && this.#tls !== undefined && "listenDatagram" in Deno;
+  }
+
+  /** Listens on a port that was closed just now: Deno frees it a moment later (2.9.6). */
+  async #listenAgain(port: number, tls: TlsPair): Promise<Deno.Listener> {
+    for (const end = performance.now() + TLS_DRAIN_MS;;) {
+      try {
+        return this.#listen(port, tls);
+      } catch (error) {
+        if (!(error instanceof Deno.errors.AddrInUse) || performance.now() > end) throw error;
+        await new Promise((resolve) => setImmediate(resolve));
+      }
+    }
+  }
+
+  /** Waits until a listener has no connection in its queue, for a limited time. */
+  async #untilIdle(listener: Deno.Listener): Promise<void> {
+    const end = performance.now() + TLS_DRAIN_MS;
+    do {
+      await new Promise((resolve) => setTimeout(resolve, TLS_DRAIN_STEP_MS));
+      // Two turns of the event loop, which take what came in the meantime from the queue.
+      for (let turn = 0; turn < 2; turn++) await new Promise((resolve) => setImmediate(resolve));
+    } while (!this.#idle.has(listener) && performance.now() < end && !this.#isClosing);
   }
 
   /** Returns the counters. */
@@ -131,11 +212,15 @@ export class ConnectionServer {
     await withTimeout(Math.min(timeoutMs, CLOSE_DELAY_MS), Promise.all(this.#open));
   }
 
-  #listen(port: number): Deno.Listener {
-    const { hostname, tls } = this.#options;
-    return tls === undefined
-      ? Deno.listen({ hostname, port })
-      : Deno.listenTls({ hostname, port, ...tls, alpnProtocols: ["h2", "http/1.1"] });
+  #listen(port: number, tls = this.#tls): Deno.Listener {
+    const { hostname } = this.#options;
+    return tls === undefined ? Deno.listen({ hostname, port }) : Deno.listenTls({
+      hostname,
+      port,
+      ...tls,
+      alpnProtocols: ["h2", "http/1.1"],
+      reusePort: this.#isPortShared,
+    });
   }
 
   /** Without {@link ServeConnection}: only accept errors can be survived. */
@@ -174,10 +259,13 @@ export class ConnectionServer {
     while (!this.#isClosing) {
       let connection: Deno.Conn;
       try {
+        this.#idle.add(listener);
         connection = await listener.accept();
+        this.#idle.delete(listener);
         pause = ACCEPT_PAUSE_MS;
       } catch (error) {
-        if (this.#isClosing) return;
+        this.#idle.delete(listener);
+        if (this.#isClosing || this.#closed.has(listener)) return;
         pause = await this.#pauseAfter(error, pause);
         continue;
       }
@@ -426,124 +514,6 @@ export class ConnectionServer {
   }
 }
 
-/**
- * Closes a connection. Deno throws from the listener of an `AbortSignal` if the connection has just
- * ended, which would be an uncaught error (2.9.6); here it has no effect.
- */
-class Closer implements CloseSignal {
-  readonly aborted = false;
-  #listener: (() => void) | undefined;
-
-  addEventListener(_type: "abort", listener: () => void): void {
-    this.#listener = listener;
-  }
-
-  close(): void {
-    const listener = this.#listener;
-    this.#listener = undefined;
-    try {
-      listener?.();
-    } catch {
-      // It has ended.
-    }
-  }
-}
-
-/** What a request knows of its connection. */
-class Exchange implements Connection {
-  readonly #info: Deno.ServeHandlerInfo;
-  readonly #bodies: BodyBudget;
-  readonly #client: string | undefined;
-  readonly #close: CloseConnection | undefined;
-  #receipt: BodyReceipt | undefined;
-
-  constructor(
-    info: Deno.ServeHandlerInfo,
-    bodies: BodyBudget,
-    client: string | undefined,
-    close?: CloseConnection,
-  ) {
-    this.#info = info;
-    this.#bodies = bodies;
-    this.#client = client;
-    this.#close = close;
-  }
-
-  get remoteAddr(): Deno.Addr {
-    return this.#info.remoteAddr;
-  }
-
-  get completed(): Promise<void> {
-    return this.#info.completed;
-  }
-
-  /** Starts to receive the body of the request. */
-  receiveBody(): BodyReceipt {
-    return this.#receipt ??= this.#bodies.open(this.#client, this.#close);
-  }
-
-  /** The request was answered: the memory of its body is free. */
-  end(): void {
-    this.#receipt?.close();
-  }
-}
-
-/** What a request knows of its connection, if the server can close that. */
-class WatchedExchange extends Exchange {
-  /** Whether the content of the response is in memory for this client only. */
-  isContentOwn = false;
-  /** Whether the response is long. */
-  isContentLarge = false;
-  /** How much of the content the client has taken, if the content reports that. */
-  progress: ReaderProgress | undefined;
-  /** Memory of that content. */
-  ownBytes = 0;
-
-  ownContent(): void {
-    this.isContentOwn = true;
-  }
-
-  largeContent(): void {
-    this.isContentLarge = true;
-  }
-
-  watchReader(progress: ReaderProgress, bytes = 0): void {
-    this.progress = progress;
-    this.ownBytes = bytes;
-  }
-}
-
-/** Passes a body on in short parts. A part is taken when the client can receive it. */
-class ResponseParts implements ReaderProgress {
-  readonly stream: ReadableStream<Uint8Array<ArrayBuffer>>;
-  taken = 0;
-  /** Whether the client must take something; not while the source makes it. */
-  hasUnread = true;
-
-  constructor(body: ReadableStream<Uint8Array<ArrayBuffer>>) {
-    const reader = body.getReader();
-    let rest: Uint8Array<ArrayBuffer> = new Uint8Array();
-    this.stream = new ReadableStream({
-      pull: async (controller) => {
-        this.taken++;
-        while (rest.length === 0) {
-          this.hasUnread = false;
-          const { done, value } = await reader.read();
-          this.hasUnread = true;
-          if (done) return controller.close();
-          rest = value;
-        }
-        controller.enqueue(rest.subarray(0, RESPONSE_PART_BYTES));
-        rest = rest.subarray(RESPONSE_PART_BYTES);
-      },
-      cancel: (reason) => {
-        rest = new Uint8Array();
-        return reader.cancel(reason);
-      },
-    }, { highWaterMark: 0 });
-  }
-}
-
 /** IPv6 clients usually have a network of 64 bits. */
 function toShareKey(peer: string): string {
   if (!peer.includes(":")) return peer;
@@ -565,7 +535,7 @@ function portOf(address: Deno.Addr): number {
   return "port" in address ? address.port : 0;
 }
 
-function closeQuietly(connection: Deno.Conn): void {
+function closeQuietly(connection: Deno.Conn | Deno.Listener): void {
   try {
     connection.close();
   } catch {

@@ -26,6 +26,7 @@ import { writeBootWorlds } from "./boot_worlds.ts";
 import { PluginHost } from "../plugin/host/plugin_host.ts";
 import type { PluginHostOptions } from "../plugin/host/plugin_host_options.ts";
 import { findProgramSource } from "../source/find_program_source.ts";
+import { Reloader, type ReloadReport } from "./reloader.ts";
 import { ListenError } from "./failed_start.ts";
 import { readTls, toTlsError } from "./tls.ts";
 import { VERSION } from "../version.ts";
@@ -63,6 +64,8 @@ export interface StartServerOptions {
   readonly log: (line: string, kind?: string) => void;
   /** Lines that `log` did not write since the start. */
   readonly droppedLogLines?: () => number;
+  /** Called after a reload that changed the settings of the logs. */
+  readonly onLogSettings?: (config: Config) => void;
   /** Called if the store cannot continue. */
   readonly onStoreFailure: (reason: string) => void;
   /** Replaces the clock of the schedules of plugins, and the pause after a failed call. */
@@ -75,6 +78,14 @@ export interface RunningServer {
   readonly url: string;
   /** The approve token, if this start generated it. */
   readonly newApproveToken?: string;
+  /**
+   * Applies changed settings.
+   *
+   * @param env looks up the settings as they are now
+   * @returns what changed, what could not be used and kept its value, and what needs a restart
+   * @throws {ConfigError} if a setting is invalid; nothing is changed then
+   */
+  reload(env: (name: string) => string | undefined): Promise<ReloadReport>;
   /** Finishes accepted requests and releases everything. */
   close(): Promise<void>;
 }
@@ -203,7 +214,8 @@ export async function startServer(options: StartServerOptions): Promise<RunningS
       write,
       log,
     });
-    const handler = accessLog ?? app;
+    const chooseHandler = () => accessLog?.isEnabled === true ? accessLog : app;
+    let handler = chooseHandler();
     const sources = await store.walk("lib");
     const server = listen(config, {
       hostname: config.host,
@@ -225,10 +237,27 @@ export async function startServer(options: StartServerOptions): Promise<RunningS
     if (sources.some((entry) => entry.state === "active")) {
       plugins.start().catch((error) => log(`cannot start the plugins: ${error}`));
     }
+    const reloader = new Reloader({
+      env: options.env,
+      config,
+      approveToken: approve.secret,
+      tls,
+      authenticator,
+      server,
+      now: Date.now,
+      configureLogs(next) {
+        accessLog?.configure(next.accessLogFormat, next.logBufferChars);
+        handler = chooseHandler();
+        options.onLogSettings?.(next);
+      },
+      log,
+    });
     return {
       url: urlOf(config, server.addr),
+      reload: (env) => reloader.reload(env),
       ...(approve.fresh ? { newApproveToken: approve.secret } : {}),
       close: once(async () => {
+        reloader.close();
         app.closeStreams();
         // A client that never reads must not block the shutdown.
         await Promise.all([

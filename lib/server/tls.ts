@@ -1,6 +1,6 @@
 /**
- * Reads the certificate and the private key for TLS, once at the start. Any fault stops the start
- * with a message, which never contains part of the key.
+ * Reads the certificate and the private key for TLS, at the start and at each reload. Any fault stops
+ * the start, or keeps the old pair, with a message that never contains part of the key.
  */
 
 import { readRegularFile } from "../base/regular_file.ts";
@@ -76,6 +76,25 @@ export function toTlsError(error: unknown, files: TlsFiles): unknown {
     `Cannot use ELASTIK_TLS_CERT=${files.cert} with ELASTIK_TLS_KEY=${files.key}: Deno rejects ` +
       "them; a certificate chain and its unencrypted key in PEM format are needed",
   );
+}
+
+/**
+ * Refuses a port on which another program listens. A listener that shares its port, so that its
+ * certificate can be replaced, would take part of the connections of another server of this user.
+ *
+ * @throws {Deno.errors.AddrInUse}
+ */
+export function assertPortIsFree(hostname: string, port: number): void {
+  if (port !== 0) Deno.listen({ hostname, port }).close();
+}
+
+/**
+ * Checks that Deno accepts a certificate and its key.
+ *
+ * @throws the error of Deno
+ */
+export function assertValidPair(pair: TlsPair): void {
+  Deno.listenTls({ hostname: "127.0.0.1", port: 0, ...pair }).close();
 }
 
 function read(path: string, setting: string): string {

@@ -62,7 +62,7 @@ class Files {
 }
 
 /** Records the accounts that were set last. */
-class RecordingAuthenticator implements Authenticator {
+class RecordingAuthenticator implements Pick<Authenticator, "setAccounts" | "suspendAccounts"> {
   readonly seen: [string, string][] = [];
 
   authenticate() {

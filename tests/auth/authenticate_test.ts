@@ -372,3 +372,66 @@ Deno.test("isCurrent() is false for a capability from its expiry second on", () 
   now = (caller.scope?.exp ?? 0) * 1000;
   assertEquals(auth.isCurrent(caller), false);
 });
+
+Deno.test("setTokens() ends a replaced token and what it opened at once without a grace time", () => {
+  const authenticator = createTestAuthenticator();
+  const [t2, t3] = [TOKEN, APPROVE].map((token) =>
+    authenticator.authenticate(`Bearer ${token}`, true)
+  );
+  let changes = 0;
+  authenticator.onChange(() => changes++);
+  const tokens = { token: "next", approveToken: APPROVE };
+  assertEquals(authenticator.setTokens(tokens, 0), ["T2"]);
+  assertEquals(changes, 1);
+  assertStrictEquals(authenticator.authenticate(`Bearer ${TOKEN}`, true), REJECTED);
+  assertEquals(authenticator.authenticate("Bearer next", true), T2);
+  assert(t2 !== undefined && !authenticator.isCurrent(t2));
+  assert(t3 !== undefined && authenticator.isCurrent(t3), "the token of T3 is the same");
+  assertEquals(authenticator.setTokens(tokens, 0), []);
+  assertEquals(changes, 1);
+});
+
+Deno.test("setTokens() keeps only the token before the current one, until its grace time ends", () => {
+  let now = NOW * 1000;
+  const authenticator = createTestAuthenticator({ now: () => now });
+  const old = authenticator.authenticate(`Bearer ${TOKEN}`, true);
+  const set = (token: string) => authenticator.setTokens({ token, approveToken: APPROVE }, 1000);
+  const tierOf = (token: string) => authenticator.authenticate(`Bearer ${token}`, true).tier;
+  set("second");
+  now += 999;
+  assertEquals([tierOf(TOKEN), tierOf("second")], ["T2", "T2"]);
+  assert(authenticator.isCurrent(old));
+  now += 1;
+  assertEquals([tierOf(TOKEN), tierOf("second")], ["T1", "T2"]);
+  assert(!authenticator.isCurrent(old));
+  set("third");
+  set("fourth");
+  assertEquals(["second", "third", "fourth"].map(tierOf), ["T1", "T2", "T2"]);
+  // The token of T3 that is reloaded unchanged does not prolong the grace time.
+  now += 600;
+  assertEquals(set("fourth"), []);
+  now += 400;
+  assertEquals(["third", "fourth"].map(tierOf), ["T1", "T2"]);
+});
+
+Deno.test("setTokens() gives a token that moves to another tier the rights of that tier only", () => {
+  const authenticator = createTestAuthenticator();
+  const t3 = authenticator.authenticate(`Bearer ${APPROVE}`, true);
+  authenticator.setTokens({ token: APPROVE, approveToken: "next" }, 60_000);
+  assertEquals(authenticator.authenticate(`Bearer ${APPROVE}`, true), T2);
+  assert(!authenticator.isCurrent(t3));
+  assertEquals(authenticator.authenticate("Bearer next", true), T3);
+  assertEquals(authenticator.authenticate(`Bearer ${TOKEN}`, true), T2, "in its grace time");
+});
+
+Deno.test("setTokens() lets a token return in its grace time", () => {
+  let now = NOW * 1000;
+  const authenticator = createTestAuthenticator({ now: () => now });
+  const first = authenticator.authenticate(`Bearer ${TOKEN}`, true);
+  authenticator.setTokens({ token: "wrong", approveToken: APPROVE }, 1000);
+  assertEquals(authenticator.setTokens({ token: TOKEN, approveToken: APPROVE }, 1000), ["T2"]);
+  now += 1000;
+  authenticator.endGrace();
+  assert(authenticator.isCurrent(first));
+  assertStrictEquals(authenticator.authenticate("Bearer wrong", true), REJECTED);
+});

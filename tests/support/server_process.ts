@@ -19,7 +19,7 @@ export async function startServerProcess(
   program: string,
   settings: Readonly<Record<string, string | undefined>>,
   log: string[],
-): Promise<RunningServer> {
+): Promise<Omit<RunningServer, "reload">> {
   const env = Object.entries(settings).flatMap(([name, value]) =>
     value === undefined ? [] : [[name, value]]
   );

@@ -86,13 +86,13 @@ export class TestServer {
   readonly secrets: Set<string>;
   /** Head and body of every response that {@link send} received. */
   readonly answers: string[] = [];
-  readonly #running: RunningServer;
+  readonly #running: Omit<RunningServer, "reload">;
   readonly #wire: Wire;
   /** The folder to remove at the end. */
   readonly #tempFolder: string | undefined;
 
   constructor(
-    running: RunningServer,
+    running: Omit<RunningServer, "reload">,
     approveToken: string,
     data: string,
     tempFolder: string | undefined,

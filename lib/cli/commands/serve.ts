@@ -5,14 +5,18 @@
  */
 
 import type { CommandContext } from "../command.ts";
-import { type Config, readConfig, readEnvironment } from "../../config.ts";
+import { type Config, isInEnvironment, readConfig, readEnvironment } from "../../config.ts";
 import { withTimeout } from "../../base/timeout.ts";
 import { LOG_CLOSE_TIMEOUT_MS } from "../../limits.ts";
 import { LineWriter } from "../../observe/line_writer.ts";
 import { ServerLog } from "../../observe/server_log.ts";
 import { describeStartFailure } from "../../server/failed_start.ts";
 import { type RunningServer, startServer } from "../../server/start.ts";
+import type { ReloadReport } from "../../server/reloader.ts";
+import { writeReloadResult } from "../../server/reload_result.ts";
+import { formatResult } from "./reload.ts";
 import { surviveUncaughtErrors } from "../../server/uncaught_errors.ts";
+import { RELOADED_SETTINGS } from "../../settings.ts";
 import { VERSION } from "../../version.ts";
 import { lowerWorlds } from "../../../worlds/mod.ts";
 import { precompressed } from "../../../worlds/precompressed.ts";
@@ -23,6 +27,7 @@ export async function run(
   { storeWorkerUrl, main, single }: CommandContext,
 ): Promise<number | undefined> {
   let config: Config | undefined;
+  const hangup = new HangupListener();
   try {
     const env = await readEnvironment();
     config = readConfig(env);
@@ -51,12 +56,18 @@ export async function run(
       log: (line, kind) => log.write(line, kind),
       droppedLogLines: () => log.dropped,
       write: (bytes) => Deno.stdout.write(bytes),
+      onLogSettings: (next) => log.setLimits(next.clientLogLinesPerSecond, next.logBufferChars),
       onStoreFailure: (reason) =>
         void closeLogs().then(() => fail(`The store failed: ${reason}; start the server again`)),
     });
     surviveUncaughtErrors(globalThis, (line, kind) => log.write(line, kind));
     // Before the greeting, so that a caller that has read it can stop the server.
-    stopOnSignals(running, closeLogs);
+    const stop = stopOnSignals(running, closeLogs);
+    const { data } = config;
+    hangup.handle(
+      () => void reload(running, data, (line) => log.write(line)),
+      stop,
+    );
     const print = config.accessLogFormat === "json"
       ? (line: string) => log.print(line)
       : (line: string) => output.write(`${line}\n`);
@@ -85,19 +96,76 @@ function greet(
   print(`try: curl -X PUT ${url}/home/hello -d '<h1>I am alive</h1>'`);
 }
 
-/** The first signal lets accepted requests finish; a second one exits at once. */
-function stopOnSignals(running: RunningServer, closeLogs: () => Promise<unknown>): void {
+/**
+ * The first signal lets accepted requests finish; a second one exits at once.
+ *
+ * @returns the function that a signal calls
+ */
+function stopOnSignals(running: RunningServer, closeLogs: () => Promise<unknown>): () => void {
   let isStopping = false;
+  const stop = () => {
+    if (isStopping) Deno.exit(130);
+    isStopping = true;
+    running.close().then(
+      () => closeLogs().then(() => Deno.exit(0)),
+      (error) => fail(`Cannot stop cleanly: ${error}`),
+    );
+  };
   for (const signal of ["SIGINT", "SIGTERM"] as const) {
     if (Deno.build.os === "windows" && signal === "SIGTERM") continue;
-    Deno.addSignalListener(signal, () => {
-      if (isStopping) Deno.exit(130);
-      isStopping = true;
-      running.close().then(
-        () => closeLogs().then(() => Deno.exit(0)),
-        (error) => fail(`Cannot stop cleanly: ${error}`),
-      );
+    Deno.addSignalListener(signal, stop);
+  }
+  return stop;
+}
+
+/**
+ * Receives SIGHUP, from the first moment: without a listener the signal would end the process. If it
+ * comes because the terminal of the server was closed, the server stops as before.
+ */
+class HangupListener {
+  readonly #hasTerminal = Deno.stdin.isTerminal();
+  #isPending = false;
+  #act: (() => void) | undefined;
+
+  constructor() {
+    if (Deno.build.os === "windows") return;
+    Deno.addSignalListener("SIGHUP", () => {
+      if (this.#act === undefined) this.#isPending = true;
+      else this.#act();
     });
+  }
+
+  /** Sets what the signal does, also one that has come already. */
+  handle(reload: () => void, stop: () => void): void {
+    this.#act = () => this.#hasTerminal && !Deno.stdin.isTerminal() ? stop() : reload();
+    if (this.#isPending) this.#act();
+  }
+}
+
+/** Reads the settings again and reports the result in the log and to the command `reload`. */
+async function reload(
+  running: RunningServer,
+  data: string,
+  log: (line: string) => void,
+): Promise<void> {
+  const startedAt = Date.now();
+  let report: ReloadReport;
+  try {
+    report = await running.reload(await readEnvironment());
+  } catch (error) {
+    report = {
+      changed: [],
+      faults: [`${describeStartFailure(error, undefined)}; nothing was changed`],
+      restart: [],
+    };
+  }
+  const fixed = RELOADED_SETTINGS.filter(isInEnvironment);
+  const result = { ...report, fixed, pid: Deno.pid, startedAt };
+  for (const line of [...formatResult(result), ...report.faults]) log(`reload: ${line}`);
+  try {
+    writeReloadResult(data, result);
+  } catch (error) {
+    log(`cannot write the result of the reload: ${error}`);
   }
 }
 

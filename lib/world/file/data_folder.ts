@@ -152,6 +152,46 @@ export function lockDataFolderForReading(path: string): () => void {
   return () => lock.close();
 }
 
+/**
+ * Finds the process that holds a data folder.
+ *
+ * @param path path of the folder
+ * @returns its id; undefined if no process of the owner of the folder holds it
+ */
+export function findFolderHolder(path: string): number | undefined {
+  let lock: Deno.FsFile;
+  try {
+    if (findFileFault(`${path}/${LOCK_FILE}`) !== undefined) return undefined;
+    lock = Deno.openSync(`${path}/${LOCK_FILE}`, { read: true });
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound || error instanceof Deno.errors.NotADirectory) {
+      return undefined;
+    }
+    throw error;
+  }
+  try {
+    if (lock.tryLockSync(false)) return undefined;
+    const pid = Number(/^(\d{1,9})\n$/.exec(new TextDecoder().decode(readAll(lock)))?.[1] ?? 0);
+    // Another user can write a wrong id into a folder of its own.
+    if (pid <= 1 || Deno.build.os === "linux" && !isOwnedBy(pid, lock.statSync().uid)) {
+      return undefined;
+    }
+    return pid;
+  } finally {
+    lock.close();
+  }
+}
+
+/** Whether a process of Linux belongs to a user. */
+function isOwnedBy(pid: number, uid: number | null): boolean {
+  try {
+    return Deno.statSync(`/proc/${pid}`).uid === uid;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return false;
+    throw error;
+  }
+}
+
 function busy(path: string, lock: Deno.FsFile, instead: string): DataFolderBusy {
   const holder = new TextDecoder().decode(readAll(lock)).trim();
   lock.close();

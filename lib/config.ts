@@ -41,7 +41,7 @@ import {
   TRASH_KEEP,
 } from "./limits.ts";
 import { SEARCHES, SEARCHES_WAITING, SEARCHES_WAITING_PER_CLIENT } from "./search_limits.ts";
-import { MAX_TOKEN_GRACE_SECONDS, type SettingName, SETTINGS } from "./settings.ts";
+import { LONGEST_TOKEN_GRACE_SECONDS, type SettingName, SETTINGS } from "./settings.ts";
 
 /** Jobs that run at the same time, that can wait, and that can wait for one client. */
 interface JobLimits {
@@ -581,7 +581,7 @@ function history(text = `${HISTORY_VERSIONS}`): { versions: number; bytes: numbe
 
 function tokenGrace(text?: string): number {
   const seconds = text === undefined ? 0 : parseDurationSeconds(text) ?? Infinity;
-  if (seconds <= MAX_TOKEN_GRACE_SECONDS) return seconds * 1000;
+  if (seconds <= LONGEST_TOKEN_GRACE_SECONDS) return seconds * 1000;
   throw new ConfigError(
     `Cannot use ELASTIK_TOKEN_GRACE="${text}": a time of at most 7d, such as 10m, is needed`,
   );

@@ -98,7 +98,6 @@ export type SettingName = keyof typeof SETTINGS;
 
 /** Settings whose values `/boot/env` shows. None of them is a secret. */
 export const PUBLIC_SETTINGS: readonly SettingName[] = [
-  "ELASTIK_TOKEN_GRACE",
   "ELASTIK_HOST",
   "ELASTIK_PORT",
   "ELASTIK_DATA",
@@ -180,4 +179,4 @@ export const RELOADED_SETTINGS: readonly SettingName[] = [
 ];
 
 /** Longest `ELASTIK_TOKEN_GRACE`, in seconds. */
-export const MAX_TOKEN_GRACE_SECONDS = 7 * 86_400;
+export const LONGEST_TOKEN_GRACE_SECONDS = 7 * 86_400;

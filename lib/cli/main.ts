@@ -135,8 +135,8 @@ export const COMMANDS: CommandTable = {
     maxArguments: 1,
     summary: "reread tokens, certificate and log settings",
     details: [
-      "Sends SIGHUP to the server that holds the data folder, and reports what it did. The exit code",
-      "is 1 if something kept its old value. Open connections continue.",
+      "Sends SIGHUP to the server that holds the data folder, and reports what it did. The",
+      "exit code is 1 if something kept its old value. Open connections continue.",
     ],
     load: () => import("./commands/reload.ts"),
   },

@@ -9,7 +9,7 @@ import { replaceFile } from "../world/file/durable_fs.ts";
 import type { ReloadReport } from "./reloader.ts";
 
 const RESULT_FILE = ".reload";
-const MAX_RESULT_BYTES = 64 * 1024;
+const RESULT_FILE_BYTES = 64 * 1024;
 
 /** The report of a reload, the process that made it, and when the reload began. */
 export interface ReloadResult extends ReloadReport {
@@ -27,7 +27,7 @@ export function writeReloadResult(data: string, result: ReloadResult): void {
 
 /** Reads the result of the last reload; undefined if there is none or it is malformed. */
 export function readReloadResult(data: string): ReloadResult | undefined {
-  const bytes = readRegularFile(`${data}/${RESULT_FILE}`, MAX_RESULT_BYTES);
+  const bytes = readRegularFile(`${data}/${RESULT_FILE}`, RESULT_FILE_BYTES);
   const text = bytes instanceof Uint8Array ? decodeText(bytes) : undefined;
   if (text === undefined) return undefined;
   let value: unknown;

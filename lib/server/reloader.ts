@@ -165,6 +165,11 @@ export class Reloader {
   }
 }
 
+/** Lists the settings that a reload would apply, and that cannot change while the process runs. */
+export function listFixedSettings(isFixed: (name: string) => boolean): string[] {
+  return RELOADED_SETTINGS.filter(isFixed);
+}
+
 function readValues(env: Env): Map<SettingName, string | undefined> {
   return new Map(settingNames().map((name) => [name, env(name)]));
 }

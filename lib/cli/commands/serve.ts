@@ -12,11 +12,10 @@ import { LineWriter } from "../../observe/line_writer.ts";
 import { ServerLog } from "../../observe/server_log.ts";
 import { describeStartFailure } from "../../server/failed_start.ts";
 import { type RunningServer, startServer } from "../../server/start.ts";
-import type { ReloadReport } from "../../server/reloader.ts";
+import { listFixedSettings, type ReloadReport } from "../../server/reloader.ts";
 import { writeReloadResult } from "../../server/reload_result.ts";
 import { formatResult } from "./reload.ts";
 import { surviveUncaughtErrors } from "../../server/uncaught_errors.ts";
-import { RELOADED_SETTINGS } from "../../settings.ts";
 import { VERSION } from "../../version.ts";
 import { lowerWorlds } from "../../../worlds/mod.ts";
 import { precompressed } from "../../../worlds/precompressed.ts";
@@ -159,7 +158,7 @@ async function reload(
       restart: [],
     };
   }
-  const fixed = RELOADED_SETTINGS.filter(isInEnvironment);
+  const fixed = listFixedSettings(isInEnvironment);
   const result = { ...report, fixed, pid: Deno.pid, startedAt };
   for (const line of [...formatResult(result), ...report.faults]) log(`reload: ${line}`);
   try {

@@ -281,8 +281,7 @@ export function formatHelp(): string {
     "  --help, --version    show this text; show the version",
     "",
     "Settings are environment variables or lines of .env in the working folder:",
-    "ELASTIK_PORT (3005), ELASTIK_HOST (127.0.0.1), ELASTIK_DATA (data),",
-    "ELASTIK_TOKEN, ELASTIK_APPROVE_TOKEN; all: /usr/share/doc/configuration.md",
+    "ELASTIK_PORT (3005), ELASTIK_DATA (data); all: /usr/share/doc/configuration.md",
   ].join("\n");
 }
 

@@ -55,6 +55,27 @@ Deno.test("healthFacts() lists memory, calls and limits of an active plugin", ()
   assertEquals(healthFacts({ state: "pending", health: { state: "down" } }), []);
 });
 
+Deno.test("healthFacts() lists the schedules and the changes of a plugin", () => {
+  const last = { started_at: "2026-01-02T03:00:00.000Z", result: "failed" };
+  const next = "2026-01-03T03:00:00.000Z";
+  const health = {
+    state: "running",
+    cron: [
+      { cron: "0 3 * * *", next, last, ok: 1, failed: 2, skipped: 0 },
+      { cron: "* * * * *", next, ok: 0, failed: 0, skipped: 0 },
+    ],
+    on: { delivered: 1500, failed: 8, skipped: 1, lag_seconds: 90 },
+  };
+  assertEquals(healthFacts({ state: "active", health }).slice(1), [
+    [
+      "schedule 0 3 * * *",
+      `last run failed at ${last.started_at}, next at ${next}, 2 failed`,
+    ],
+    ["schedule * * * * *", `next at ${next}`],
+    ["changes", "1,500 delivered, 8 calls failed, 1 skipped, the next is 1 min old"],
+  ]);
+});
+
 Deno.test("countLines() counts the added and removed lines of a unified diff", () => {
   const diff = "--- a/x\tversion 1\n+++ b/x\tversion 2\n@@ -1,2 +1,3 @@\n-a\n+b\n+--- c\n d\n";
   assertEquals(countLines(diff), { added: 2, removed: 1 });

@@ -80,6 +80,8 @@ Deno.test("change is called with each change below a path, in order, and with no
         headers: { authorization: `Bearer ${server.approveToken}`, destination },
       });
     assertEquals((await move("/home/inbox/b", "/home/inbox/c")).status, 201);
+    await untilSeen(server, 6);
+    // The world is now outside: the plugin must be told all the same.
     assertEquals((await move("/home/inbox/c", "/home/outbox/c")).status, 201);
     const seen = await untilSeen(server, 7);
     assertEquals(

@@ -107,6 +107,7 @@ Deno.test("plugins.md lists every export that the server reads", () => {
   const manifest = parseManifest(
     { routes: ["/x"], patience: 1 },
     () => undefined,
+    () => undefined,
   );
   const [, table = ""] = /^## Exports\n([^]*?)^\*\*/m.exec(page("plugins.md")) ?? [];
   assertEquals(
@@ -118,7 +119,7 @@ Deno.test("plugins.md lists every export that the server reads", () => {
 Deno.test("plugins.md names every member of env and ctx that a plugin receives", () =>
   withPlugins(async (server) => {
     const source = plugin(
-      { permissions: { read: ["/tmp/elastik-no-folder"], env: ["X_Y"] } },
+      { kv: true, permissions: { read: ["/tmp/elastik-no-folder"], env: ["X_Y"] } },
       `
       const members = { env: Object.keys(env), caller: Object.keys(env.caller),
         machine: Object.keys(env.machine), files: Object.keys(env.files),

@@ -88,7 +88,7 @@ export function declarationFault(expected: ProbeResult, text: string): string | 
   try {
     const { manifest, permissions }: Record<string, unknown> = JSON.parse(text);
     declared = {
-      manifest: parseManifest(manifest, () => undefined),
+      manifest: parseManifest(manifest, () => undefined, () => undefined),
       permissions: parsePermissions(splitFault(permissions).declared),
       config: expected.config,
     };

@@ -43,8 +43,10 @@ export interface ChangeRunnerOptions {
   /** The plugin with its grants. */
   readonly caller: Caller;
   readonly store: Pick<Store, "changes" | "follow" | "read" | "put">;
-  /** Returns the current time in Unix milliseconds. */
+  /** Returns the current time in Unix milliseconds, for the age of changes. */
   readonly now: () => number;
+  /** Returns milliseconds of a clock that only moves forward. */
+  readonly elapsed: () => number;
   /** Pause after the first failure in milliseconds; default: {@link CHANGE_RETRY_MS}. */
   readonly retryMs?: number;
   /** Calls the plugin. Rejects if the call failed. */
@@ -83,7 +85,7 @@ export class ChangeRunner {
   #current: number | undefined;
   #position = "";
   #savedPosition = "";
-  #savedAt = 0;
+  #savedAt = -Infinity;
 
   /** @param after resolves when an earlier runner of the plugin has ended */
   constructor(options: ChangeRunnerOptions, after: Promise<void> = Promise.resolve()) {
@@ -192,7 +194,7 @@ export class ChangeRunner {
         isDelivered = true;
       }
       this.#position = event.cursor;
-      if (isDelivered && this.#options.now() - this.#savedAt >= CHANGE_SAVE_MS) {
+      if (isDelivered && this.#options.elapsed() - this.#savedAt >= CHANGE_SAVE_MS) {
         await this.#trySave();
       }
     }
@@ -233,7 +235,7 @@ export class ChangeRunner {
       await this.#save();
     } catch (error) {
       if (!(error instanceof StoreError)) throw error;
-      this.#savedAt = this.#options.now();
+      this.#savedAt = this.#options.elapsed();
       this.#log(`the position of its changes cannot be stored: ${error.message}`);
     }
   }
@@ -245,7 +247,7 @@ export class ChangeRunner {
     const name = positionWorld(this.#options.plugin);
     await this.#options.store.put({ name, body, ext: "json", meta: [], by: "machine" });
     this.#savedPosition = position;
-    this.#savedAt = this.#options.now();
+    this.#savedAt = this.#options.elapsed();
   }
 
   async #pause(failures: number): Promise<void> {

@@ -14,6 +14,7 @@ import type { CheckImports } from "../manifest/validate_source.ts";
 import type { StartCell } from "../transport/transport.ts";
 import type { ApprovedPermissions } from "./approval.ts";
 import type { LoggedSource } from "./plugin_logs.ts";
+import type { CronOptions, CronRunner } from "./cron_runner.ts";
 import type { ProbeResult } from "./probe_manifest.ts";
 
 /** Dependencies for starting cells. */
@@ -72,6 +73,8 @@ export interface LoadedPlugin extends GrantedPermissions {
   readonly logged: LoggedSource;
   /** The caller of `env.machine`: the plugin with its grants. */
   readonly machine: Caller;
+  /** Creates the schedule of its `cron`, with code that is loaded when a plugin is started. */
+  readonly createSchedule: (options: CronOptions) => CronRunner;
   /** Present while a change of a config world is not in effect. Requests wait for its end. */
   reload?: ConfigReload | undefined;
 }

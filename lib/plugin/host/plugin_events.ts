@@ -7,7 +7,7 @@ import type { PluginEventMetrics } from "../../request/plugin_routes.ts";
 import type { Store } from "../../world/store.ts";
 import type { EventHandlerName } from "../wire/plugin_event.ts";
 import { type ChangeLoss, ChangeRunner } from "./change_runner.ts";
-import { CronRunner } from "./cron_runner.ts";
+import type { CronRunner } from "./cron_runner.ts";
 import { type LoadedPlugin, shortName } from "./loaded_plugin.ts";
 import type { PluginEventLog } from "./plugin_event_log.ts";
 
@@ -129,7 +129,7 @@ export class PluginEvents {
   #createSchedule(plugin: LoadedPlugin): CronRunner {
     const { now, elapsed, eventLog, log } = this.#options;
     const name = shortName(plugin.name);
-    return new CronRunner({
+    return plugin.createSchedule({
       expressions: plugin.manifest.cron,
       now,
       elapsed,
@@ -155,13 +155,14 @@ export class PluginEvents {
   }
 
   #followChanges(plugin: LoadedPlugin): ChangeRunner {
-    const { store, now, changeRetryMs, log } = this.#options;
+    const { store, now, elapsed, changeRetryMs, log } = this.#options;
     return new ChangeRunner({
       plugin: shortName(plugin.name),
       on: plugin.manifest.on,
       caller: plugin.machine,
       store,
       now,
+      elapsed,
       ...(changeRetryMs === undefined ? {} : { retryMs: changeRetryMs }),
       deliver: (change) => callHandler(plugin, "change", change),
       onLoss: (loss) => this.#reportLoss(plugin, loss),

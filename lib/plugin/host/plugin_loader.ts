@@ -23,6 +23,7 @@ import {
   type SandboxDeps,
   shortName,
 } from "./loaded_plugin.ts";
+import { CronRunner } from "./cron_runner.ts";
 import { assertOwnWorlds, kvCollection } from "./own_worlds.ts";
 import { probeManifest, type ProbeResult } from "./probe_manifest.ts";
 import { createStripTypes } from "./strip_types.ts";
@@ -162,7 +163,18 @@ export async function startPlugin(
     throw error;
   }
   const { machine } = callbacks;
-  return { ...granted, name: source.name, source, code, manifest, config, fault, cell, machine };
+  return {
+    ...granted,
+    name: source.name,
+    source,
+    code,
+    manifest,
+    config,
+    fault,
+    cell,
+    machine,
+    createSchedule: (options) => new CronRunner(options),
+  };
 }
 
 /** Returns whether the config worlds are the same as at the start of the plugin's cell. */

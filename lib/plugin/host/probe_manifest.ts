@@ -7,6 +7,7 @@
 import type { CellLimits } from "../../cell_limits.ts";
 import { MAX_MANIFEST_CHARS, MAX_MANIFEST_STRING_CHARS } from "../../limits.ts";
 import { createBareInit } from "../wire/cell_init.ts";
+import { cronFault } from "../manifest/cron_expression.ts";
 import { type Manifest, ManifestError, parseManifest } from "../manifest/manifest.ts";
 import { RpcError } from "../wire/rpc_calls.ts";
 import { parsePermissions, type Permissions } from "../manifest/permissions.ts";
@@ -63,7 +64,11 @@ export async function probeManifest(options: ProbeOptions): Promise<ProbeResult>
   }, createBareInit("probe", name, code));
   try {
     await run.ready;
-    const manifest = parseManifest(await send(run, "manifest", null), options.routeFault);
+    const manifest = parseManifest(
+      await send(run, "manifest", null),
+      options.routeFault,
+      cronFault,
+    );
     const config: Record<string, string> = {};
     for (const path of manifest.config) {
       const text = await options.readConfig(path);

@@ -13,7 +13,6 @@ import {
 import type { Tier } from "../../auth/caller.ts";
 import { grantFault, isGranted, isTreeGranted } from "../../auth/grants.ts";
 import { misleadingFault } from "../../base/misleading_text.ts";
-import { cronFault } from "./cron_expression.ts";
 
 /** Folders that may contain config worlds. Only T3 can write there. */
 const CONFIG_FOLDERS = ["/etc/", "/usr/", "/var/"];
@@ -74,11 +73,14 @@ export class ManifestError extends Error {
  *
  * @param value exports of the plugin, as parsed JSON
  * @param reserved returns why a path must not be a route, or undefined if it may be one
+ * @param cronFault returns why a text is not a cron expression, or undefined if it is one: the function
+ * of `cron_expression.ts`, whose package is loaded only if a plugin is started
  * @throws {ManifestError} a field is invalid
  */
 export function parseManifest(
   value: unknown,
   reserved: (path: string) => string | undefined,
+  cronFault: (expression: string) => string | undefined,
 ): Manifest {
   const record = parseRecord("manifest", value);
   const fallback = parseFlag("fallback", record.fallback);
@@ -95,7 +97,7 @@ export function parseManifest(
   }
   const duplicate = routes.find((route, at) => routes.indexOf(route) !== at);
   if (duplicate !== undefined) throw new ManifestError("routes", `${duplicate} is listed twice`);
-  const cron = parseCron(record.cron ?? []);
+  const cron = parseCron(record.cron ?? [], cronFault);
   const on = parseStrings("on", record.on ?? []);
   if (routes.length === 0 && !fallback && cron.length === 0 && on.length === 0) {
     throw new ManifestError("routes", 'it is empty; name at least one path, such as ["/example"]');
@@ -152,7 +154,10 @@ function parseConfigPath(value: string): string {
   return path;
 }
 
-function parseCron(value: unknown): string[] {
+function parseCron(
+  value: unknown,
+  cronFault: (expression: string) => string | undefined,
+): string[] {
   const expressions = parseStrings("cron", value);
   for (const [at, expression] of expressions.entries()) {
     const fault = expressions.indexOf(expression) === at

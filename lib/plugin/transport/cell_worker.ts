@@ -191,10 +191,11 @@ export async function start(init: CellInit, port: MessagePort): Promise<void> {
       vars: Object.freeze({ ...init.vars }),
       ...(files && { files }),
     };
-    const envOf = (id: number, origin: string) => {
+    const envOf = (id: number, origin: string, caller: object) => {
       const machine = { fetch: createFetch("machine", id, origin) };
       return {
         ...shared,
+        ...caller,
         machine,
         sql: createEnvSql(createFetch("sql", id, origin)),
         ...(init.kv === undefined ? {} : { kv: createEnvKv(machine.fetch, init.kv) }),
@@ -205,7 +206,7 @@ export async function start(init: CellInit, port: MessagePort): Promise<void> {
       const handler = handlers.get(type);
       if (handler === undefined) throw new TypeError(`${type}() is missing`);
       const event = { ...JSON.parse(await new Response(body).text()), type, signal };
-      const serveEvent = () => handler(event, envOf(id, originOf(head.url)), contextOf(id));
+      const serveEvent = () => handler(event, envOf(id, originOf(head.url), {}), contextOf(id));
       await (uncaught?.run(id, serveEvent) ?? serveEvent());
       return new Response(null, { status: 204 });
     };
@@ -223,7 +224,7 @@ export async function start(init: CellInit, port: MessagePort): Promise<void> {
       const [tier, by, tag] = head.note;
       const origin = originOf(head.url);
       const caller = { tier, by, tag, fetch: createFetch("caller", id, origin) };
-      const env = { ...envOf(id, origin), caller };
+      const env = envOf(id, origin, { caller });
       const serveRequest = () => fetch(request, env, contextOf(id));
       const response = await (uncaught?.run(id, serveRequest) ?? serveRequest());
       if (!(response instanceof Response)) throw new TypeError("fetch() did not return a Response");
@@ -286,7 +287,7 @@ function findHandlers(module: Record<string, unknown>): ReadonlyMap<string, Hand
     if (typeof handler !== "function") {
       throw new TypeError(`export default does not have a method ${name}(${subject}, env, ctx)`);
     }
-    handlers.set(name, (...values) => Reflect.apply(handler, owner, values));
+    handlers.set(name, handler.bind(owner));
   }
   return handlers;
 }

@@ -30,11 +30,12 @@ Deno.test("subjectPath() returns the world or mount that the rest of a path name
 
 Deno.test("hasNoOwnAuthority() is true for a T1 plugin without grants, permissions and subject", () => {
   const none = { net: [], read: [], write: [], env: [] };
-  const plain = parseManifest({ routes: ["/a"] }, () => undefined);
+  const plain = parseManifest({ routes: ["/a"] }, () => undefined, () => undefined);
   assertStrictEquals(hasNoOwnAuthority({ manifest: plain, permissions: none }), true);
   const manifests = [
     { ...plain, auth: "T2" as const },
     { ...plain, subject: true },
+    { ...plain, kv: true },
     { ...plain, grants: { "/var/x/": "r" as const } },
   ];
   for (const manifest of manifests) {

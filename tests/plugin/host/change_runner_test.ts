@@ -62,6 +62,7 @@ function run(store: Store, options: Partial<ChangeRunnerOptions> = {}): Running 
     caller: PLUGIN,
     store,
     now: Date.now,
+    elapsed: () => performance.now(),
     retryMs: 1,
     onLoss: (loss) => void losses.push(loss),
     log: () => {},

@@ -5,10 +5,11 @@ import {
   assertStrictEquals,
   assertThrows,
 } from "../../support/assert.ts";
+import { cronFault } from "../../../lib/plugin/manifest/cron_expression.ts";
 import { ManifestError, parseManifest } from "../../../lib/plugin/manifest/manifest.ts";
 
 const reserved = (path: string) => path === "/proc" ? "the core answers it" : undefined;
-const read = (value: unknown) => parseManifest(value, reserved);
+const read = (value: unknown) => parseManifest(value, reserved, cronFault);
 
 Deno.test("parseManifest() sets defaults for absent fields", () => {
   assertEquals({ ...read({ routes: ["/x"] }), grants: {} }, {

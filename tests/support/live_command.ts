@@ -16,21 +16,24 @@ export interface LiveCommand {
    * @throws {Error} with its output, if it ends or prints nothing of the kind
    */
   until(pattern: RegExp): Promise<RegExpExecArray>;
+  /** Writes to its standard input. */
+  type(text: string): Promise<void>;
   /** Sends Ctrl-C and waits for the exit code. */
   interrupt(): Promise<number>;
 }
 
-/** Starts a command. */
+/** Starts a command. Its standard input stays open. */
 export function startCommand({ command, args, cwd, env }: StartOptions): LiveCommand {
   const child = new Deno.Command(command, {
     args: [...args],
     cwd,
     env: cleanEnv(env),
     clearEnv: true,
-    stdin: "null",
+    stdin: "piped",
     stdout: "piped",
     stderr: "piped",
   }).spawn();
+  const typed = child.stdin.getWriter();
   let written = "";
   let seen = 0;
   let hasEnded = false;
@@ -45,6 +48,7 @@ export function startCommand({ command, args, cwd, env }: StartOptions): LiveCom
   const ended = child.status.then(async ({ code }) => {
     await outputs;
     hasEnded = true;
+    await typed.close().catch(() => {}); // the pipe has ended with the command
     wake();
     return code;
   });
@@ -69,6 +73,9 @@ export function startCommand({ command, args, cwd, env }: StartOptions): LiveCom
       } finally {
         clearTimeout(timer);
       }
+    },
+    type(text) {
+      return typed.write(new TextEncoder().encode(text));
     },
     interrupt() {
       if (!hasEnded) child.kill("SIGINT");

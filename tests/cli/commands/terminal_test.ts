@@ -2,7 +2,8 @@
 
 import { assert, assertEquals, assertMatch } from "../../support/assert.ts";
 import { fillData } from "../../archive/fixtures.ts";
-import { fromCheckout, onPath, runProgram, startProgram } from "../../project/program.ts";
+import { ask, fromCheckout, onPath, runProgram, startProgram } from "../../project/program.ts";
+import { startCommand } from "../../support/live_command.ts";
 import { withTempFolder } from "../../support/temp_folder.ts";
 
 const missing = onPath("script") ? "" : " (skipped: no script here)";
@@ -63,6 +64,60 @@ Deno.test({
         const shown = stdout.split("\r\x1b[K");
         assertMatch(shown[1] ?? "", new RegExp(`^${name} \\[[#-]+\\] 0/3 worlds$`));
         assert(!(shown.at(-1) ?? "").includes("["), stdout);
+      }
+    }),
+});
+
+Deno.test({
+  name: `plugins prints a table with a head on a terminal${missing}`,
+  ignore: missing !== "",
+  fn: () =>
+    withTempFolder(async (folder) => {
+      const program = await startProgram(fromCheckout(folder));
+      const none = await atTerminal(folder, ["plugins", "--url", program.url]);
+      assertEquals([none.code, none.stdout], [0, `There are no plugins on ${program.url}\r\n`]);
+      await runProgram(fromCheckout(folder, ["install", "example", "--url", program.url]));
+      const { code, stdout } = await atTerminal(folder, ["plugins", "--url", program.url]);
+      await program.stop();
+      assertEquals(code, 0, stdout);
+      assertMatch(
+        stdout,
+        /^name {5}state {3}health {3}routes\r\nexample {2}active {2}running {2}\/example\r\n$/,
+      );
+    }),
+});
+
+Deno.test({
+  name: `dev asks before it approves a plugin on another computer${missing}`,
+  ignore: missing !== "",
+  fn: () =>
+    withTempFolder(async (folder) => {
+      // An address that is not known as one of this computer.
+      const program = await startProgram(
+        fromCheckout(folder, [], { ELASTIK_HOSTS: "0.0.0.0", ELASTIK_APPROVE_TOKEN: "t3-of-test" }),
+      );
+      const url = `http://0.0.0.0:${new URL(program.url).port}`;
+      await Deno.writeTextFile(
+        `${folder}/p.ts`,
+        'export const routes = ["/p"]; export default { fetch: () => new Response("x") };',
+      );
+      const start = fromCheckout(folder, ["dev", "p.ts", "--url", url], {
+        ELASTIK_APPROVE_TOKEN: "t3-of-test",
+      });
+      const line = [start.command, ...start.args].map((word) => `'${word}'`).join(" ");
+      const dev = startCommand({
+        ...start,
+        command: "script",
+        args: ["--quiet", "--return", "--command", line, "/dev/null"],
+      });
+      try {
+        await dev.until(/Approve p on http:\/\/0\.0\.0\.0:\d+\? \[y\/N\]/);
+        await dev.type("n\n");
+        await dev.until(/Did not approve p; p was removed again/);
+        assertEquals((await ask(`${program.url}/p`)).status, 404);
+      } finally {
+        await dev.interrupt();
+        await program.stop();
       }
     }),
 });

@@ -83,7 +83,23 @@ export function findAccountFaults(passwd: string, shadow: string): string[] {
   return found;
 }
 
-function parsePasswd(text: string, onFault?: OnFault): Map<string, Tier> {
+/**
+ * Parses the name of an account.
+ *
+ * @returns the name in NFC; undefined if no account can have it
+ */
+export function parseAccountName(text: string): string | undefined {
+  const name = toAccountName(text);
+  return isAccountName(name) ? name : undefined;
+}
+
+function isAccountName(name: string): boolean {
+  return name.length <= MAX_USER_NAME_CHARS && USER.test(name) && !name.startsWith("#") &&
+    misleadingFault(name) === undefined;
+}
+
+/** Tiers of `/etc/passwd` by name in NFC. */
+export function parsePasswd(text: string, onFault?: OnFault): Map<string, Tier> {
   return parseLines(text, (value) => TIERS.get(value), onFault);
 }
 
@@ -104,10 +120,9 @@ function parseLines<T>(
     const line = raw.trim();
     if (line === "" || line.startsWith("#")) continue;
     const colon = line.indexOf(":");
-    const user = toUserName(line.slice(0, Math.max(colon, 0)));
+    const user = toAccountName(line.slice(0, Math.max(colon, 0)));
     const value = read(line.slice(colon + 1));
-    const isValid = value !== undefined && user.length <= MAX_USER_NAME_CHARS && USER.test(user) &&
-      misleadingFault(user) === undefined && !rows.has(user);
+    const isValid = value !== undefined && isAccountName(user) && !rows.has(user);
     if (isValid) rows.set(user, value);
     else onFault(i + 1);
   }
@@ -118,7 +133,7 @@ function parseLines<T>(
  * Returns a user name in NFC; `""`, which no user has, if it is too long. NFC of a long sequence of
  * marks would take seconds.
  */
-function toUserName(text: string): string {
+export function toAccountName(text: string): string {
   // A character has at most four code units more before NFC than after it.
   return text.length > 5 * MAX_USER_NAME_CHARS ? "" : text.normalize("NFC");
 }
@@ -137,7 +152,7 @@ export function findAccount(
   user: string,
   password: Uint8Array | string,
 ): Account | undefined {
-  const account = accounts.get(toUserName(user)) ?? UNKNOWN_USER;
+  const account = accounts.get(toAccountName(user)) ?? UNKNOWN_USER;
   const digest = createHash("sha256").update(password).digest();
   const matches = timingSafeEqual(digest, account.digest);
   return matches && account !== UNKNOWN_USER ? account : undefined;

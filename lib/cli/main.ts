@@ -130,6 +130,21 @@ export const COMMANDS: CommandTable = {
     summary: "check every world of a data folder (server stopped)",
     load: () => import("./commands/verify.ts"),
   },
+  user: {
+    usage: "<action> [name]",
+    minArguments: 1,
+    maxArguments: 2,
+    summary: "add, remove or list accounts (T3)",
+    details: [
+      "The action is add, remove or list. The password is read from the terminal, or from a pipe.",
+    ],
+    options: {
+      tier: { value: "<T1|T2|T3>", summary: "tier of the account; T2 by default" },
+      replace: { summary: "give an account that exists another password and tier" },
+      url: URL_OPTION,
+    },
+    load: () => import("./commands/user.ts"),
+  },
   reload: {
     usage: "[data]",
     maxArguments: 1,
@@ -277,7 +292,6 @@ export function formatHelp(): string {
     "usage: elastik [command]; elastik <command> --help describes one command",
     "",
     ...lines,
-    "",
     "  --help, --version    show this text; show the version",
     "",
     "Settings are environment variables or lines of .env in the working folder:",

@@ -20,7 +20,9 @@ async function withReader(
   ) => Promise<void>,
 ): Promise<void> {
   await withTempFolder(async (folder) => {
-    await Deno.symlink(`${ROOT}/plugins`, `${folder}/plugins`);
+    for (const name of ["plugins", "examples"]) {
+      await Deno.symlink(`${ROOT}/${name}`, `${folder}/${name}`);
+    }
     let server = await startProgram(fromCheckout(folder));
     const port = () => new URL(server.url).port;
     const shell = new ReaderShell(folder, { ELASTIK_URL: `http://localhost:${port()}` });

@@ -105,6 +105,9 @@ export async function startServer(options: StartServerOptions): Promise<RunningS
   // Two further Workers of the store read: one for short reads, one for audits and copies.
   const descriptors = divideDescriptors(readDescriptorLimit(), config.writers + 2);
   const folder = acquireDataFolder(config.data);
+  // Workers that are not needed to listen would delay it, because each loads its modules. They start
+  // in the same tick as the listener, before connections can use up the file descriptors.
+  const listening = Promise.withResolvers<void>();
   try {
     const key = config.key ?? loadOrCreateSecret(config.data, ".key").secret;
     const approve = config.approveToken === undefined
@@ -115,7 +118,7 @@ export async function startServer(options: StartServerOptions): Promise<RunningS
       key,
       lower: createLowerLayer(options.lowerWorlds, new Date(startedAt).toISOString()),
       workerUrl: options.storeWorkerUrl,
-      startWorkers: true,
+      startWorkersAfter: listening.promise,
       writers: config.writers,
       sync: config.sync,
       history: config.history,
@@ -230,6 +233,7 @@ export async function startServer(options: StartServerOptions): Promise<RunningS
       handle: (request, peer, connection) => handler.handle(request, peer, connection),
       log,
     });
+    listening.resolve();
     loopDelay.start();
     const boot = writeBootWorlds(store, options.env)
       .catch((error) => log(`cannot write /boot: ${error}`));

@@ -1,6 +1,6 @@
 /**
  * Builds `dist/elastik.js`, the server as one file. The store's Worker is included as text and
- * starts from a `data:` URL; the lower-layer worlds are text already. The file refers neither to
+ * starts from a `blob:` URL; the lower-layer worlds are text already. The file refers neither to
  * the checkout nor to a folder of the build computer, so equal sources give equal bytes.
  */
 
@@ -29,7 +29,9 @@ const MAIN_BLOCK = /^(\s*if )\(import\.meta\.main\)/gm;
 
 /**
  * Formats the entry module of the bundle: `main.ts` with the Worker inside. A program that is
- * compiled from the bundle starts itself again without a main module.
+ * compiled from the bundle starts itself again without a main module, and cannot start a Worker from
+ * a `blob:` URL (denoland/deno#29962). Elsewhere a `data:` URL costs each Worker copies of its text,
+ * because the whole URL is the name of the module: 20 MB of memory each (Deno 2.9.6).
  *
  * @param cli URL of `lib/cli/main.ts`
  * @param worker path of the bundled Worker
@@ -42,7 +44,9 @@ export function formatEntryModule(cli: string, worker: string): string {
     "  ...(Deno.build.standalone ? {} : { main: import.meta.url }),",
     "  single: true,",
     "  get storeWorkerUrl() {",
-    '    return "data:text/javascript;base64," + new TextEncoder().encode(worker).toBase64();',
+    "    return Deno.build.standalone",
+    '      ? "data:text/javascript;base64," + new TextEncoder().encode(worker).toBase64()',
+    '      : URL.createObjectURL(new Blob([worker], { type: "text/javascript" }));',
     "  },",
     "});",
     "if (code !== undefined) Deno.exit(code);",

@@ -85,7 +85,7 @@ import { toChangeResult, toKnownWorlds, toUpperEntry, toWorld, unindexedEntry } 
 export async function openSqliteStore(options: SqliteStoreOptions): Promise<Store> {
   const store = new SqliteStore({ ...options, lower: recoverNames(options) });
   await store.scan();
-  if (options.startWorkers === true) store.startWorkers();
+  options.startWorkersAfter?.then(() => store.startWorkers());
   return store;
 }
 

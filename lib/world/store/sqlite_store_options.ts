@@ -41,8 +41,8 @@ export const DEFAULT_LONG_READS: LongJobLimits = {
 export interface SqliteStoreOptions {
   /** The locked data folder; the store releases it when it is closed. */
   readonly folder: DataFolder;
-  /** Starts all Workers at once; otherwise each starts with its first job. */
-  readonly startWorkers?: boolean;
+  /** When it resolves, all Workers start. Without it, and before, each starts with its first job. */
+  readonly startWorkersAfter?: Promise<void>;
   /** Signing key of the event chains. */
   readonly key: string;
   /** The lower-layer worlds by name. */

@@ -16,7 +16,7 @@ export const auth = "T1";
 export const config = ["/etc/fstab"];
 
 /** The mounted folders and hosts, and the faults of the table. */
-export function permissions({ config }: { config: Record<string, string> }): {
+export function permissions({ config }: { config: PluginConfig }): {
   net: string[];
   read: string[];
   write: string[];
@@ -81,6 +81,26 @@ async function respond(request: Request, env: MountEnv): Promise<Response> {
   const mounted = { request, url, env, mount, segments, isCollection, path };
   if (base !== undefined) return await readUpstream(mounted, base);
   return method === "PUT" || method === "POST" ? await writeFile(mounted) : await readFile(mounted);
+}
+
+// ---- plugins/kit/env.ts
+
+/** Types of what the server passes to a plugin, as far as several plugins use them. */
+
+/** Sends a request to the server: `env.caller.fetch` and `env.machine.fetch`. */
+type PluginFetch = (path: string, init?: RequestInit) => Promise<Response>;
+
+/** Texts of the worlds that the manifest names as `config`, by path. */
+type PluginConfig = Readonly<Record<string, string | undefined>>;
+
+/** The client that sent the request. */
+interface PluginCaller {
+  /** `T1`, `T2` or `T3`. */
+  readonly tier: string;
+  /** Name of the caller, as in the event chain: a tier, an account, or a capability as `cap:…`. */
+  readonly by: string;
+  /** Sends a request with the rights of the caller. */
+  readonly fetch: PluginFetch;
 }
 
 // ---- plugins/kit/line_config.ts
@@ -1154,26 +1174,6 @@ function mountRow(
     description,
     ...(problem === undefined ? {} : { problem }),
   };
-}
-
-// ---- plugins/kit/env.ts
-
-/** Types of what the server passes to a plugin, as far as several plugins use them. */
-
-/** Sends a request to the server: `env.caller.fetch` and `env.machine.fetch`. */
-type PluginFetch = (path: string, init?: RequestInit) => Promise<Response>;
-
-/** Texts of the worlds that the manifest names as `config`, by path. */
-type PluginConfig = Readonly<Record<string, string | undefined>>;
-
-/** The client that sent the request. */
-interface PluginCaller {
-  /** `T1`, `T2` or `T3`. */
-  readonly tier: string;
-  /** Name of the caller, as in the event chain: a tier, an account, or a capability as `cap:…`. */
-  readonly by: string;
-  /** Sends a request with the rights of the caller. */
-  readonly fetch: PluginFetch;
 }
 
 // ---- plugins/fstab/mount_request.ts

@@ -12,12 +12,16 @@ export const description = "a language model as a device: POST text, get text; /
 export const routes = ["/dev/gpu"];
 export const auth = "T2";
 export const config = ["/etc/gpu.conf"];
-export const grants = { "/var/log/gpu/": "rw" };
+export const grants = { "/var/log/gpu/": "rw" } as const;
 /** Seconds; the plugin itself ends a call after 600. */
 export const patience = 620;
 
 /** The backend's host, the variable with its key, and why the configuration cannot be used. */
-export function permissions({ config }: { config: ConfigTexts }): Record<string, unknown> {
+export function permissions({ config }: { config: ConfigTexts }): {
+  net?: string[];
+  env?: string[];
+  fault?: string;
+} {
   const { backend, fault } = parseSettings(config[CONFIG_PATH]);
   if (backend === undefined) return fault === undefined ? {} : { fault };
   return { net: [backend.host], env: backend.key === undefined ? [] : [backend.key] };

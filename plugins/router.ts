@@ -17,7 +17,7 @@ export const auth = "T1";
 export const fallback = true;
 export const config = ["/etc/router.conf"];
 /** No cache on disk: worlds below /var can be read, and would show which caller requested which path. */
-export const grants = { "/dev/gpu": "rw" };
+export const grants = { "/dev/gpu": "rw" } as const;
 
 /** No permissions. Lines of the configuration that are not valid are reported. */
 export function permissions({ config }: { config: PluginConfig }): { fault?: string } {

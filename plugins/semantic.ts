@@ -23,7 +23,7 @@ export const grants = {
   "/var/cache/semantic/": "rw",
   // Its version is part of the key of a shape.
   "/etc/gpu.conf": "r",
-};
+} as const;
 /** None. A configuration that cannot be parsed is refused here, at activation. */
 export const permissions = ({ config }: Pick<Env, "config">): Record<string, never> => {
   parseSettings(config[CONFIG_PATH]);
@@ -2434,7 +2434,7 @@ interface Env {
      * Entity tag of the world that the route names, as this caller sees it; undefined if the server
      * did not read the world.
      */
-    readonly tag?: string;
+    readonly tag?: string | undefined;
   };
   /** Acts with the grants of the plugin. */
   readonly machine: { readonly fetch: PluginFetch };

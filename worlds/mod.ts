@@ -6,201 +6,203 @@
 // deno-fmt-ignore-file
 import w0 from "./usr/bin/boot.ts" with { type: "text" };
 import w1 from "./usr/bin/introspect.sh" with { type: "text" };
-import w2 from "./usr/lib/shell/account.js" with { type: "text" };
-import w3 from "./usr/lib/shell/app.js" with { type: "text" };
-import w4 from "./usr/lib/shell/bytes.js" with { type: "text" };
-import w5 from "./usr/lib/shell/compare.js" with { type: "text" };
-import w6 from "./usr/lib/shell/editing.js" with { type: "text" };
-import w7 from "./usr/lib/shell/editor.js" with { type: "text" };
-import w8 from "./usr/lib/shell/find.js" with { type: "text" };
-import w9 from "./usr/lib/shell/grammars.js" with { type: "text" };
-import w10 from "./usr/lib/shell/highlight.js" with { type: "text" };
-import w11 from "./usr/lib/shell/icon.svg" with { type: "text" };
-import w12 from "./usr/lib/shell/index.html" with { type: "text" };
-import w13 from "./usr/lib/shell/json.js" with { type: "text" };
-import w14 from "./usr/lib/shell/manage.js" with { type: "text" };
-import w15 from "./usr/lib/shell/markdown.js" with { type: "text" };
-import w16 from "./usr/lib/shell/server.js" with { type: "text" };
-import w17 from "./usr/lib/shell/shell.css" with { type: "text" };
-import w18 from "./usr/lib/shell/shell.webmanifest" with { type: "text" };
-import w19 from "./usr/lib/shell/site/llms.txt" with { type: "text" };
-import w20 from "./usr/lib/shell/site/robots.txt" with { type: "text" };
-import w21 from "./usr/lib/shell/stage.html" with { type: "text" };
-import w22 from "./usr/lib/shell/table.js" with { type: "text" };
-import w23 from "./usr/lib/shell/zip.js" with { type: "text" };
-import w24 from "./usr/lib/skills/elastik.md" with { type: "text" };
-import w25 from "./usr/share/doc/auth.md" with { type: "text" };
-import w26 from "./usr/share/doc/backup.md" with { type: "text" };
-import w27 from "./usr/share/doc/commands.md" with { type: "text" };
-import w28 from "./usr/share/doc/configuration.md" with { type: "text" };
-import w29 from "./usr/share/doc/container.md" with { type: "text" };
-import w30 from "./usr/share/doc/db.md" with { type: "text" };
-import w31 from "./usr/share/doc/elastik-backup.service" with { type: "text" };
-import w32 from "./usr/share/doc/elastik-backup.timer" with { type: "text" };
-import w33 from "./usr/share/doc/elastik.service" with { type: "text" };
-import w34 from "./usr/share/doc/events.md" with { type: "text" };
-import w35 from "./usr/share/doc/fanout.md" with { type: "text" };
-import w36 from "./usr/share/doc/first-day.md" with { type: "text" };
-import w37 from "./usr/share/doc/first-plugin.md" with { type: "text" };
-import w38 from "./usr/share/doc/gpu.md" with { type: "text" };
-import w39 from "./usr/share/doc/http.md" with { type: "text" };
-import w40 from "./usr/share/doc/index.md" with { type: "text" };
-import w41 from "./usr/share/doc/mcp.md" with { type: "text" };
-import w42 from "./usr/share/doc/mounts.md" with { type: "text" };
-import w43 from "./usr/share/doc/observing.md" with { type: "text" };
-import w44 from "./usr/share/doc/openapi.json" with { type: "text" };
-import w45 from "./usr/share/doc/plugins.md" with { type: "text" };
-import w46 from "./usr/share/doc/problems.md" with { type: "text" };
-import w47 from "./usr/share/doc/problems/bad-body.md" with { type: "text" };
-import w48 from "./usr/share/doc/problems/bad-gateway.md" with { type: "text" };
-import w49 from "./usr/share/doc/problems/bad-header.md" with { type: "text" };
-import w50 from "./usr/share/doc/problems/bad-metadata.md" with { type: "text" };
-import w51 from "./usr/share/doc/problems/bad-name.md" with { type: "text" };
-import w52 from "./usr/share/doc/problems/bad-path.md" with { type: "text" };
-import w53 from "./usr/share/doc/problems/bad-query.md" with { type: "text" };
-import w54 from "./usr/share/doc/problems/body-too-large.md" with { type: "text" };
-import w55 from "./usr/share/doc/problems/conflict.md" with { type: "text" };
-import w56 from "./usr/share/doc/problems/forbidden.md" with { type: "text" };
-import w57 from "./usr/share/doc/problems/foreign-destination.md" with { type: "text" };
-import w58 from "./usr/share/doc/problems/foreign-origin.md" with { type: "text" };
-import w59 from "./usr/share/doc/problems/gateway-timeout.md" with { type: "text" };
-import w60 from "./usr/share/doc/problems/gone.md" with { type: "text" };
-import w61 from "./usr/share/doc/problems/idempotency-key-reused.md" with { type: "text" };
-import w62 from "./usr/share/doc/problems/insufficient-storage.md" with { type: "text" };
-import w63 from "./usr/share/doc/problems/internal.md" with { type: "text" };
-import w64 from "./usr/share/doc/problems/locked.md" with { type: "text" };
-import w65 from "./usr/share/doc/problems/loop-detected.md" with { type: "text" };
-import w66 from "./usr/share/doc/problems/lower-layer.md" with { type: "text" };
-import w67 from "./usr/share/doc/problems/method-not-allowed.md" with { type: "text" };
-import w68 from "./usr/share/doc/problems/not-acceptable.md" with { type: "text" };
-import w69 from "./usr/share/doc/problems/not-found.md" with { type: "text" };
-import w70 from "./usr/share/doc/problems/not-implemented.md" with { type: "text" };
-import w71 from "./usr/share/doc/problems/other-key.md" with { type: "text" };
-import w72 from "./usr/share/doc/problems/patch-conflict.md" with { type: "text" };
-import w73 from "./usr/share/doc/problems/precondition-failed.md" with { type: "text" };
-import w74 from "./usr/share/doc/problems/range-not-satisfiable.md" with { type: "text" };
-import w75 from "./usr/share/doc/problems/request-timeout.md" with { type: "text" };
-import w76 from "./usr/share/doc/problems/too-many-requests.md" with { type: "text" };
-import w77 from "./usr/share/doc/problems/unauthorized.md" with { type: "text" };
-import w78 from "./usr/share/doc/problems/unavailable.md" with { type: "text" };
-import w79 from "./usr/share/doc/problems/unknown-host.md" with { type: "text" };
-import w80 from "./usr/share/doc/problems/unprocessable.md" with { type: "text" };
-import w81 from "./usr/share/doc/problems/unsupported-media-type.md" with { type: "text" };
-import w82 from "./usr/share/doc/problems/uri-too-long.md" with { type: "text" };
-import w83 from "./usr/share/doc/problems/world-damaged.md" with { type: "text" };
-import w84 from "./usr/share/doc/proxy.md" with { type: "text" };
-import w85 from "./usr/share/doc/reality.md" with { type: "text" };
-import w86 from "./usr/share/doc/router.md" with { type: "text" };
-import w87 from "./usr/share/doc/routes.md" with { type: "text" };
-import w88 from "./usr/share/doc/running.md" with { type: "text" };
-import w89 from "./usr/share/doc/search.md" with { type: "text" };
-import w90 from "./usr/share/doc/service.md" with { type: "text" };
-import w91 from "./usr/share/doc/shaped.md" with { type: "text" };
-import w92 from "./usr/share/doc/shell.md" with { type: "text" };
-import w93 from "./usr/share/doc/tour.md" with { type: "text" };
-import w94 from "./usr/share/doc/trash.md" with { type: "text" };
-import w95 from "./usr/share/doc/upgrade.md" with { type: "text" };
-import w96 from "./usr/share/doc/usage.md" with { type: "text" };
-import w97 from "./usr/share/doc/webdav.md" with { type: "text" };
+import w2 from "./usr/lib/plugin/types.d.ts" with { type: "text" };
+import w3 from "./usr/lib/shell/account.js" with { type: "text" };
+import w4 from "./usr/lib/shell/app.js" with { type: "text" };
+import w5 from "./usr/lib/shell/bytes.js" with { type: "text" };
+import w6 from "./usr/lib/shell/compare.js" with { type: "text" };
+import w7 from "./usr/lib/shell/editing.js" with { type: "text" };
+import w8 from "./usr/lib/shell/editor.js" with { type: "text" };
+import w9 from "./usr/lib/shell/find.js" with { type: "text" };
+import w10 from "./usr/lib/shell/grammars.js" with { type: "text" };
+import w11 from "./usr/lib/shell/highlight.js" with { type: "text" };
+import w12 from "./usr/lib/shell/icon.svg" with { type: "text" };
+import w13 from "./usr/lib/shell/index.html" with { type: "text" };
+import w14 from "./usr/lib/shell/json.js" with { type: "text" };
+import w15 from "./usr/lib/shell/manage.js" with { type: "text" };
+import w16 from "./usr/lib/shell/markdown.js" with { type: "text" };
+import w17 from "./usr/lib/shell/server.js" with { type: "text" };
+import w18 from "./usr/lib/shell/shell.css" with { type: "text" };
+import w19 from "./usr/lib/shell/shell.webmanifest" with { type: "text" };
+import w20 from "./usr/lib/shell/site/llms.txt" with { type: "text" };
+import w21 from "./usr/lib/shell/site/robots.txt" with { type: "text" };
+import w22 from "./usr/lib/shell/stage.html" with { type: "text" };
+import w23 from "./usr/lib/shell/table.js" with { type: "text" };
+import w24 from "./usr/lib/shell/zip.js" with { type: "text" };
+import w25 from "./usr/lib/skills/elastik.md" with { type: "text" };
+import w26 from "./usr/share/doc/auth.md" with { type: "text" };
+import w27 from "./usr/share/doc/backup.md" with { type: "text" };
+import w28 from "./usr/share/doc/commands.md" with { type: "text" };
+import w29 from "./usr/share/doc/configuration.md" with { type: "text" };
+import w30 from "./usr/share/doc/container.md" with { type: "text" };
+import w31 from "./usr/share/doc/db.md" with { type: "text" };
+import w32 from "./usr/share/doc/elastik-backup.service" with { type: "text" };
+import w33 from "./usr/share/doc/elastik-backup.timer" with { type: "text" };
+import w34 from "./usr/share/doc/elastik.service" with { type: "text" };
+import w35 from "./usr/share/doc/events.md" with { type: "text" };
+import w36 from "./usr/share/doc/fanout.md" with { type: "text" };
+import w37 from "./usr/share/doc/first-day.md" with { type: "text" };
+import w38 from "./usr/share/doc/first-plugin.md" with { type: "text" };
+import w39 from "./usr/share/doc/gpu.md" with { type: "text" };
+import w40 from "./usr/share/doc/http.md" with { type: "text" };
+import w41 from "./usr/share/doc/index.md" with { type: "text" };
+import w42 from "./usr/share/doc/mcp.md" with { type: "text" };
+import w43 from "./usr/share/doc/mounts.md" with { type: "text" };
+import w44 from "./usr/share/doc/observing.md" with { type: "text" };
+import w45 from "./usr/share/doc/openapi.json" with { type: "text" };
+import w46 from "./usr/share/doc/plugins.md" with { type: "text" };
+import w47 from "./usr/share/doc/problems.md" with { type: "text" };
+import w48 from "./usr/share/doc/problems/bad-body.md" with { type: "text" };
+import w49 from "./usr/share/doc/problems/bad-gateway.md" with { type: "text" };
+import w50 from "./usr/share/doc/problems/bad-header.md" with { type: "text" };
+import w51 from "./usr/share/doc/problems/bad-metadata.md" with { type: "text" };
+import w52 from "./usr/share/doc/problems/bad-name.md" with { type: "text" };
+import w53 from "./usr/share/doc/problems/bad-path.md" with { type: "text" };
+import w54 from "./usr/share/doc/problems/bad-query.md" with { type: "text" };
+import w55 from "./usr/share/doc/problems/body-too-large.md" with { type: "text" };
+import w56 from "./usr/share/doc/problems/conflict.md" with { type: "text" };
+import w57 from "./usr/share/doc/problems/forbidden.md" with { type: "text" };
+import w58 from "./usr/share/doc/problems/foreign-destination.md" with { type: "text" };
+import w59 from "./usr/share/doc/problems/foreign-origin.md" with { type: "text" };
+import w60 from "./usr/share/doc/problems/gateway-timeout.md" with { type: "text" };
+import w61 from "./usr/share/doc/problems/gone.md" with { type: "text" };
+import w62 from "./usr/share/doc/problems/idempotency-key-reused.md" with { type: "text" };
+import w63 from "./usr/share/doc/problems/insufficient-storage.md" with { type: "text" };
+import w64 from "./usr/share/doc/problems/internal.md" with { type: "text" };
+import w65 from "./usr/share/doc/problems/locked.md" with { type: "text" };
+import w66 from "./usr/share/doc/problems/loop-detected.md" with { type: "text" };
+import w67 from "./usr/share/doc/problems/lower-layer.md" with { type: "text" };
+import w68 from "./usr/share/doc/problems/method-not-allowed.md" with { type: "text" };
+import w69 from "./usr/share/doc/problems/not-acceptable.md" with { type: "text" };
+import w70 from "./usr/share/doc/problems/not-found.md" with { type: "text" };
+import w71 from "./usr/share/doc/problems/not-implemented.md" with { type: "text" };
+import w72 from "./usr/share/doc/problems/other-key.md" with { type: "text" };
+import w73 from "./usr/share/doc/problems/patch-conflict.md" with { type: "text" };
+import w74 from "./usr/share/doc/problems/precondition-failed.md" with { type: "text" };
+import w75 from "./usr/share/doc/problems/range-not-satisfiable.md" with { type: "text" };
+import w76 from "./usr/share/doc/problems/request-timeout.md" with { type: "text" };
+import w77 from "./usr/share/doc/problems/too-many-requests.md" with { type: "text" };
+import w78 from "./usr/share/doc/problems/unauthorized.md" with { type: "text" };
+import w79 from "./usr/share/doc/problems/unavailable.md" with { type: "text" };
+import w80 from "./usr/share/doc/problems/unknown-host.md" with { type: "text" };
+import w81 from "./usr/share/doc/problems/unprocessable.md" with { type: "text" };
+import w82 from "./usr/share/doc/problems/unsupported-media-type.md" with { type: "text" };
+import w83 from "./usr/share/doc/problems/uri-too-long.md" with { type: "text" };
+import w84 from "./usr/share/doc/problems/world-damaged.md" with { type: "text" };
+import w85 from "./usr/share/doc/proxy.md" with { type: "text" };
+import w86 from "./usr/share/doc/reality.md" with { type: "text" };
+import w87 from "./usr/share/doc/router.md" with { type: "text" };
+import w88 from "./usr/share/doc/routes.md" with { type: "text" };
+import w89 from "./usr/share/doc/running.md" with { type: "text" };
+import w90 from "./usr/share/doc/search.md" with { type: "text" };
+import w91 from "./usr/share/doc/service.md" with { type: "text" };
+import w92 from "./usr/share/doc/shaped.md" with { type: "text" };
+import w93 from "./usr/share/doc/shell.md" with { type: "text" };
+import w94 from "./usr/share/doc/tour.md" with { type: "text" };
+import w95 from "./usr/share/doc/trash.md" with { type: "text" };
+import w96 from "./usr/share/doc/upgrade.md" with { type: "text" };
+import w97 from "./usr/share/doc/usage.md" with { type: "text" };
+import w98 from "./usr/share/doc/webdav.md" with { type: "text" };
 
 /** Contents of the files below `worlds/` by their paths. */
 export const lowerWorlds: Readonly<Record<string, string>> = {
   "usr/bin/boot.ts": w0,
   "usr/bin/introspect.sh": w1,
-  "usr/lib/shell/account.js": w2,
-  "usr/lib/shell/app.js": w3,
-  "usr/lib/shell/bytes.js": w4,
-  "usr/lib/shell/compare.js": w5,
-  "usr/lib/shell/editing.js": w6,
-  "usr/lib/shell/editor.js": w7,
-  "usr/lib/shell/find.js": w8,
-  "usr/lib/shell/grammars.js": w9,
-  "usr/lib/shell/highlight.js": w10,
-  "usr/lib/shell/icon.svg": w11,
-  "usr/lib/shell/index.html": w12,
-  "usr/lib/shell/json.js": w13,
-  "usr/lib/shell/manage.js": w14,
-  "usr/lib/shell/markdown.js": w15,
-  "usr/lib/shell/server.js": w16,
-  "usr/lib/shell/shell.css": w17,
-  "usr/lib/shell/shell.webmanifest": w18,
-  "usr/lib/shell/site/llms.txt": w19,
-  "usr/lib/shell/site/robots.txt": w20,
-  "usr/lib/shell/stage.html": w21,
-  "usr/lib/shell/table.js": w22,
-  "usr/lib/shell/zip.js": w23,
-  "usr/lib/skills/elastik.md": w24,
-  "usr/share/doc/auth.md": w25,
-  "usr/share/doc/backup.md": w26,
-  "usr/share/doc/commands.md": w27,
-  "usr/share/doc/configuration.md": w28,
-  "usr/share/doc/container.md": w29,
-  "usr/share/doc/db.md": w30,
-  "usr/share/doc/elastik-backup.service": w31,
-  "usr/share/doc/elastik-backup.timer": w32,
-  "usr/share/doc/elastik.service": w33,
-  "usr/share/doc/events.md": w34,
-  "usr/share/doc/fanout.md": w35,
-  "usr/share/doc/first-day.md": w36,
-  "usr/share/doc/first-plugin.md": w37,
-  "usr/share/doc/gpu.md": w38,
-  "usr/share/doc/http.md": w39,
-  "usr/share/doc/index.md": w40,
-  "usr/share/doc/mcp.md": w41,
-  "usr/share/doc/mounts.md": w42,
-  "usr/share/doc/observing.md": w43,
-  "usr/share/doc/openapi.json": w44,
-  "usr/share/doc/plugins.md": w45,
-  "usr/share/doc/problems.md": w46,
-  "usr/share/doc/problems/bad-body.md": w47,
-  "usr/share/doc/problems/bad-gateway.md": w48,
-  "usr/share/doc/problems/bad-header.md": w49,
-  "usr/share/doc/problems/bad-metadata.md": w50,
-  "usr/share/doc/problems/bad-name.md": w51,
-  "usr/share/doc/problems/bad-path.md": w52,
-  "usr/share/doc/problems/bad-query.md": w53,
-  "usr/share/doc/problems/body-too-large.md": w54,
-  "usr/share/doc/problems/conflict.md": w55,
-  "usr/share/doc/problems/forbidden.md": w56,
-  "usr/share/doc/problems/foreign-destination.md": w57,
-  "usr/share/doc/problems/foreign-origin.md": w58,
-  "usr/share/doc/problems/gateway-timeout.md": w59,
-  "usr/share/doc/problems/gone.md": w60,
-  "usr/share/doc/problems/idempotency-key-reused.md": w61,
-  "usr/share/doc/problems/insufficient-storage.md": w62,
-  "usr/share/doc/problems/internal.md": w63,
-  "usr/share/doc/problems/locked.md": w64,
-  "usr/share/doc/problems/loop-detected.md": w65,
-  "usr/share/doc/problems/lower-layer.md": w66,
-  "usr/share/doc/problems/method-not-allowed.md": w67,
-  "usr/share/doc/problems/not-acceptable.md": w68,
-  "usr/share/doc/problems/not-found.md": w69,
-  "usr/share/doc/problems/not-implemented.md": w70,
-  "usr/share/doc/problems/other-key.md": w71,
-  "usr/share/doc/problems/patch-conflict.md": w72,
-  "usr/share/doc/problems/precondition-failed.md": w73,
-  "usr/share/doc/problems/range-not-satisfiable.md": w74,
-  "usr/share/doc/problems/request-timeout.md": w75,
-  "usr/share/doc/problems/too-many-requests.md": w76,
-  "usr/share/doc/problems/unauthorized.md": w77,
-  "usr/share/doc/problems/unavailable.md": w78,
-  "usr/share/doc/problems/unknown-host.md": w79,
-  "usr/share/doc/problems/unprocessable.md": w80,
-  "usr/share/doc/problems/unsupported-media-type.md": w81,
-  "usr/share/doc/problems/uri-too-long.md": w82,
-  "usr/share/doc/problems/world-damaged.md": w83,
-  "usr/share/doc/proxy.md": w84,
-  "usr/share/doc/reality.md": w85,
-  "usr/share/doc/router.md": w86,
-  "usr/share/doc/routes.md": w87,
-  "usr/share/doc/running.md": w88,
-  "usr/share/doc/search.md": w89,
-  "usr/share/doc/service.md": w90,
-  "usr/share/doc/shaped.md": w91,
-  "usr/share/doc/shell.md": w92,
-  "usr/share/doc/tour.md": w93,
-  "usr/share/doc/trash.md": w94,
-  "usr/share/doc/upgrade.md": w95,
-  "usr/share/doc/usage.md": w96,
-  "usr/share/doc/webdav.md": w97,
+  "usr/lib/plugin/types.d.ts": w2,
+  "usr/lib/shell/account.js": w3,
+  "usr/lib/shell/app.js": w4,
+  "usr/lib/shell/bytes.js": w5,
+  "usr/lib/shell/compare.js": w6,
+  "usr/lib/shell/editing.js": w7,
+  "usr/lib/shell/editor.js": w8,
+  "usr/lib/shell/find.js": w9,
+  "usr/lib/shell/grammars.js": w10,
+  "usr/lib/shell/highlight.js": w11,
+  "usr/lib/shell/icon.svg": w12,
+  "usr/lib/shell/index.html": w13,
+  "usr/lib/shell/json.js": w14,
+  "usr/lib/shell/manage.js": w15,
+  "usr/lib/shell/markdown.js": w16,
+  "usr/lib/shell/server.js": w17,
+  "usr/lib/shell/shell.css": w18,
+  "usr/lib/shell/shell.webmanifest": w19,
+  "usr/lib/shell/site/llms.txt": w20,
+  "usr/lib/shell/site/robots.txt": w21,
+  "usr/lib/shell/stage.html": w22,
+  "usr/lib/shell/table.js": w23,
+  "usr/lib/shell/zip.js": w24,
+  "usr/lib/skills/elastik.md": w25,
+  "usr/share/doc/auth.md": w26,
+  "usr/share/doc/backup.md": w27,
+  "usr/share/doc/commands.md": w28,
+  "usr/share/doc/configuration.md": w29,
+  "usr/share/doc/container.md": w30,
+  "usr/share/doc/db.md": w31,
+  "usr/share/doc/elastik-backup.service": w32,
+  "usr/share/doc/elastik-backup.timer": w33,
+  "usr/share/doc/elastik.service": w34,
+  "usr/share/doc/events.md": w35,
+  "usr/share/doc/fanout.md": w36,
+  "usr/share/doc/first-day.md": w37,
+  "usr/share/doc/first-plugin.md": w38,
+  "usr/share/doc/gpu.md": w39,
+  "usr/share/doc/http.md": w40,
+  "usr/share/doc/index.md": w41,
+  "usr/share/doc/mcp.md": w42,
+  "usr/share/doc/mounts.md": w43,
+  "usr/share/doc/observing.md": w44,
+  "usr/share/doc/openapi.json": w45,
+  "usr/share/doc/plugins.md": w46,
+  "usr/share/doc/problems.md": w47,
+  "usr/share/doc/problems/bad-body.md": w48,
+  "usr/share/doc/problems/bad-gateway.md": w49,
+  "usr/share/doc/problems/bad-header.md": w50,
+  "usr/share/doc/problems/bad-metadata.md": w51,
+  "usr/share/doc/problems/bad-name.md": w52,
+  "usr/share/doc/problems/bad-path.md": w53,
+  "usr/share/doc/problems/bad-query.md": w54,
+  "usr/share/doc/problems/body-too-large.md": w55,
+  "usr/share/doc/problems/conflict.md": w56,
+  "usr/share/doc/problems/forbidden.md": w57,
+  "usr/share/doc/problems/foreign-destination.md": w58,
+  "usr/share/doc/problems/foreign-origin.md": w59,
+  "usr/share/doc/problems/gateway-timeout.md": w60,
+  "usr/share/doc/problems/gone.md": w61,
+  "usr/share/doc/problems/idempotency-key-reused.md": w62,
+  "usr/share/doc/problems/insufficient-storage.md": w63,
+  "usr/share/doc/problems/internal.md": w64,
+  "usr/share/doc/problems/locked.md": w65,
+  "usr/share/doc/problems/loop-detected.md": w66,
+  "usr/share/doc/problems/lower-layer.md": w67,
+  "usr/share/doc/problems/method-not-allowed.md": w68,
+  "usr/share/doc/problems/not-acceptable.md": w69,
+  "usr/share/doc/problems/not-found.md": w70,
+  "usr/share/doc/problems/not-implemented.md": w71,
+  "usr/share/doc/problems/other-key.md": w72,
+  "usr/share/doc/problems/patch-conflict.md": w73,
+  "usr/share/doc/problems/precondition-failed.md": w74,
+  "usr/share/doc/problems/range-not-satisfiable.md": w75,
+  "usr/share/doc/problems/request-timeout.md": w76,
+  "usr/share/doc/problems/too-many-requests.md": w77,
+  "usr/share/doc/problems/unauthorized.md": w78,
+  "usr/share/doc/problems/unavailable.md": w79,
+  "usr/share/doc/problems/unknown-host.md": w80,
+  "usr/share/doc/problems/unprocessable.md": w81,
+  "usr/share/doc/problems/unsupported-media-type.md": w82,
+  "usr/share/doc/problems/uri-too-long.md": w83,
+  "usr/share/doc/problems/world-damaged.md": w84,
+  "usr/share/doc/proxy.md": w85,
+  "usr/share/doc/reality.md": w86,
+  "usr/share/doc/router.md": w87,
+  "usr/share/doc/routes.md": w88,
+  "usr/share/doc/running.md": w89,
+  "usr/share/doc/search.md": w90,
+  "usr/share/doc/service.md": w91,
+  "usr/share/doc/shaped.md": w92,
+  "usr/share/doc/shell.md": w93,
+  "usr/share/doc/tour.md": w94,
+  "usr/share/doc/trash.md": w95,
+  "usr/share/doc/upgrade.md": w96,
+  "usr/share/doc/usage.md": w97,
+  "usr/share/doc/webdav.md": w98,
 };

@@ -14,7 +14,8 @@ import type { AuditResult, World } from "./store.ts";
  * Creates the lower-layer worlds.
  *
  * @param texts file contents by path below `worlds/`, such as `usr/share/doc/http.md`. The world of
- * a TypeScript file is named without the suffix, as plugins are: `home/boot.ts` is `home/boot`
+ * a TypeScript file is named without the suffix, as plugins are: `home/boot.ts` is `home/boot`. A
+ * declaration file keeps its name, because TypeScript knows it by `.d.ts`
  * @param updatedAt RFC 3339 time that the worlds report as their last change
  * @returns the worlds by name
  */
@@ -27,7 +28,7 @@ export function createLowerLayer(
   for (const [path, text] of Object.entries(texts)) {
     const dot = path.lastIndexOf(".");
     const suffix = dot > path.lastIndexOf("/") ? path.slice(dot + 1) : "";
-    const name = suffix === "ts" ? path.slice(0, dot) : path;
+    const name = suffix === "ts" && !path.endsWith(".d.ts") ? path.slice(0, dot) : path;
     const body = encoder.encode(text);
     worlds.set(name, {
       name,

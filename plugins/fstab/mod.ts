@@ -5,6 +5,7 @@
  * that is `rw`. Manual: `/usr/share/doc/mounts.md`.
  */
 
+import type { PluginConfig } from "../kit/env.ts";
 import {
   MOUNT_TABLE,
   mountedFolders,
@@ -33,7 +34,7 @@ export const auth = "T1";
 export const config = ["/etc/fstab"];
 
 /** The mounted folders and hosts, and the faults of the table. */
-export function permissions({ config }: { config: Record<string, string> }): {
+export function permissions({ config }: { config: PluginConfig }): {
   net: string[];
   read: string[];
   write: string[];

@@ -16,7 +16,7 @@ export const description = "the server as archives (T3), and its source as modul
 export const routes = ["/self", "/__reality__"];
 /** A capability has T2. All callers but T3 and holders of one for `/self` are refused below. */
 export const auth = "T2";
-export const grants = { "/proc/source/": "r" };
+export const grants = { "/proc/source/": "r" } as const;
 
 export default {
   async fetch(request: Request, env: Env): Promise<Response> {

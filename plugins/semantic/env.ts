@@ -10,7 +10,7 @@ export interface Env {
      * Entity tag of the world that the route names, as this caller sees it; undefined if the server
      * did not read the world.
      */
-    readonly tag?: string;
+    readonly tag?: string | undefined;
   };
   /** Acts with the grants of the plugin. */
   readonly machine: { readonly fetch: PluginFetch };

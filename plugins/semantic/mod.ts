@@ -36,7 +36,7 @@ export const grants = {
   "/var/cache/semantic/": "rw",
   // Its version is part of the key of a shape.
   "/etc/gpu.conf": "r",
-};
+} as const;
 /** None. A configuration that cannot be parsed is refused here, at activation. */
 export const permissions = ({ config }: Pick<Env, "config">): Record<string, never> => {
   parseSettings(config[CONFIG_PATH]);

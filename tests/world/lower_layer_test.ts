@@ -24,11 +24,13 @@ Deno.test("createLowerLayer() removes the suffix from names of TypeScript files 
   const worlds = createLowerLayer({
     "home/boot.ts": "",
     "usr/lib/a.d/x.js": "",
+    "usr/lib/types.d.ts": "",
     "usr/ts/plain": "",
   }, AT);
   assertEquals([...worlds.values()].map(({ name, ext }) => [name, ext]), [
     ["home/boot", "ts"],
     ["usr/lib/a.d/x.js", "js"],
+    ["usr/lib/types.d.ts", "ts"],
     ["usr/ts/plain", "txt"],
   ]);
 });

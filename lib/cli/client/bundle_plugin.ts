@@ -5,6 +5,7 @@
  * can read the plugin sees them.
  */
 
+import { isLoopbackHost } from "../../config.ts";
 import { MAX_PLUGIN_BYTES } from "../../limits.ts";
 import { InstallError } from "./install_plugins.ts";
 import type { PluginEntry } from "./plugin_entry.ts";
@@ -27,6 +28,9 @@ export class BuildError extends Error {
 const IMPORTS =
   /^[ \t]*(?:import\b(?!\s+type\b)|export\b[^;=({]*\{?[^;=(]*\bfrom\s*["'])|\bimport\s*\(/m;
 const MAP = /\n\/\/# sourceMappingURL=data:application\/json;[^,\n]*,([A-Za-z0-9+/=]+)\s*$/;
+/** Hosts from which Deno loads modules without a question. */
+const MODULE_HOSTS =
+  "deno.land:443,jsr.io:443,esm.sh:443,raw.esm.sh:443,cdn.jsdelivr.net:443,raw.githubusercontent.com:443";
 /** Options of a child process of Deno: no questions, no colours, no notice of a new version. */
 const QUIET = { NO_COLOR: "1", DENO_NO_PROMPT: "1", DENO_NO_UPDATE_CHECK: "1" };
 
@@ -128,11 +132,13 @@ function isPackage(source: string): boolean {
 /**
  * Checks the types of a plugin.
  *
+ * @param server URL of the server, from which the plugin can import its types
  * @returns undefined if they are right, else the errors with file and line
  * @throws {InstallError} the program `deno` is missing
  */
 export async function checkTypes(
   { file, name, folder }: PluginEntry,
+  server: string,
 ): Promise<string | undefined> {
   if (/\.[mc]?jsx?$/.test(file)) return undefined;
   const strict = await hasConfig(folder);
@@ -142,7 +148,9 @@ export async function checkTypes(
     if (config !== undefined) {
       await Deno.writeTextFile(config, '{"compilerOptions":{"noImplicitAny":false}}');
     }
-    const args = ["check", "--quiet", "--no-lock", ...config ? ["--config", config] : [], file];
+    const hosts = `--allow-import=${MODULE_HOSTS},${hostsOf(server)}`;
+    const options = ["--quiet", "--no-lock", hosts, ...config ? ["--config", config] : []];
+    const args = ["check", ...options, file];
     const { isSuccess, stderr } = await runDeno(args, folder, `check ${name}`);
     return isSuccess ? undefined : cleanOutput(stderr);
   } finally {
@@ -203,6 +211,14 @@ function cleanOutput(text: string): string {
 
 function resolve(folder: string, source: string): string {
   return decodeURIComponent(new URL(encodeURI(source), `file://${encodeURI(folder)}/`).pathname);
+}
+
+/** The server as hosts of Deno's permissions. A server on this computer has two common names. */
+function hostsOf(server: string): string {
+  const { hostname, port, protocol } = new URL(server);
+  const isLocal = isLoopbackHost(hostname.replace(/^\[|\]$/g, ""));
+  const hosts = new Set([hostname, ...isLocal ? ["localhost", "127.0.0.1"] : []]);
+  return [...hosts].map((host) => `${host}:${port || (protocol === "https:" ? 443 : 80)}`).join();
 }
 
 function folderOf(path: string): string {

@@ -119,7 +119,9 @@ class DevSession {
     try {
       const build = await buildPlugin(this.#entry);
       this.#watchFiles(build);
-      const faults = this.#isChecked ? await checkTypes(this.#entry) : undefined;
+      const faults = this.#isChecked
+        ? await checkTypes(this.#entry, this.#server.client.base)
+        : undefined;
       if (faults !== undefined) throw new BuildError(faults);
       if (build.text === this.#tried) return;
       await this.#install(build);

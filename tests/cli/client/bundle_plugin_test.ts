@@ -94,7 +94,10 @@ Deno.test("checkTypes() reports wrong types with file and line, and accepts a pl
   withTempFolder(async (folder) => {
     const check = async (name: string, text: string) => {
       await Deno.writeTextFile(`${folder}/${name}`, text);
-      return await checkTypes(await findPluginEntry(`${folder}/${name}`, "p"));
+      return await checkTypes(
+        await findPluginEntry(`${folder}/${name}`, "p"),
+        "http://127.0.0.1:1",
+      );
     };
     const plain = "export default { fetch(request, env) { return new Response(request.url); } };";
     assertEquals(await check("a.ts", plain), undefined);
@@ -103,4 +106,27 @@ Deno.test("checkTypes() reports wrong types with file and line, and accepts a pl
     // A configuration of the author applies as it is.
     await Deno.writeTextFile(`${folder}/deno.json`, "{}");
     assertMatch(await check("a.ts", plain) ?? "", /TS7006/);
+  }));
+
+Deno.test("checkTypes() loads types from the server only", () =>
+  withTempFolder(async (folder) => {
+    await using served = Deno.serve(
+      { port: 0, hostname: "127.0.0.1", onListen: () => {} },
+      () =>
+        new Response("export type Text = string;", {
+          headers: { "content-type": "application/typescript" },
+        }),
+    );
+    const { port } = served.addr;
+    const text = (host: string) =>
+      `import type { Text } from "http://${host}:${port}/types.d.ts";\nexport const n: Text = 1;\n`;
+    const check = async (host: string, server: string) => {
+      await Deno.writeTextFile(`${folder}/${host}.ts`, text(host));
+      return await checkTypes(await findPluginEntry(`${folder}/${host}.ts`, "p"), server) ?? "";
+    };
+    const wrong = /TS2322[\s\S]*\.ts:2:14/;
+    assertMatch(await check("127.0.0.1", `http://127.0.0.1:${port}`), wrong);
+    assertMatch(await check("127.0.0.1", `http://localhost:${port}`), wrong);
+    assertMatch(await check("127.0.0.1", "http://127.0.0.1:1"), /import access/);
+    assertMatch(await check("127.0.0.1", `https://server.example:${port}`), /import access/);
   }));

@@ -233,6 +233,7 @@ const PROBLEMS = {
   "unavailable": { status: 503, title: "Service unavailable" },
   "gateway-timeout": { status: 504, title: "Upstream timed out" },
   "insufficient-storage": { status: 507, title: "Insufficient storage" },
+  "quota-exceeded": { status: 507, title: "Quota exceeded" },
   "loop-detected": { status: 508, title: "Request loop" },
 } as const satisfies Readonly<Record<string, { status: number; title: string }>>;
 

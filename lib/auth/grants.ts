@@ -18,6 +18,7 @@ const NEVER_WRITABLE = [
   "/etc/passwd",
   "/etc/shadow",
   "/etc/revoked",
+  "/etc/quota",
   "/usr/lib/shell",
   "/usr/bin",
 ] as const;

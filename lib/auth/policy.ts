@@ -90,6 +90,7 @@ const NEVER_DELEGATED = [
   "/etc/passwd",
   "/etc/shadow",
   "/etc/revoked",
+  "/etc/quota",
   "/usr/lib/shell",
   "/usr/bin",
 ] as const;

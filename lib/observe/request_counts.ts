@@ -23,6 +23,7 @@ const TYPES_OF_LIMITS: readonly ProblemType[] = [
   "unavailable",
   "gateway-timeout",
   "insufficient-storage",
+  "quota-exceeded",
   "loop-detected",
   "gone",
 ];

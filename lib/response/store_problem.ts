@@ -4,6 +4,7 @@
  */
 
 import { Problem, type ProblemType } from "../http/problem.ts";
+import { QuotaError } from "../world/quota_list.ts";
 import { StoreError } from "../world/store.ts";
 
 const TYPES: Record<StoreError["code"], ProblemType> = {
@@ -14,6 +15,8 @@ const TYPES: Record<StoreError["code"], ProblemType> = {
   "malformed": "bad-body",
   "conflict": "patch-conflict",
   "too-large": "body-too-large",
+  "over-limit": "unavailable",
+  "quota": "quota-exceeded",
   "lower": "lower-layer",
   "full": "insufficient-storage",
   "damaged": "world-damaged",
@@ -42,9 +45,15 @@ const ACTIONS: ReadonlyMap<string, string> = new Map([
  * @param error what was thrown
  * @param method method of the request, such as `PUT`
  * @param path path of the request; used if the error does not name a world
+ * @param canReadQuota whether the caller may learn how much of a quota is used; by default it may not
  * @returns the problem; any value that is not a `StoreError` unchanged
  */
-export function toStoreProblem(error: unknown, method: string, path: string): unknown {
+export function toStoreProblem(
+  error: unknown,
+  method: string,
+  path: string,
+  canReadQuota: (subject: string) => boolean = () => false,
+): unknown {
   if (!(error instanceof StoreError)) return error;
   const { code, world } = error;
   const headers = TYPES[code] === "unavailable" ? { "retry-after": "5" } : {};
@@ -52,7 +61,7 @@ export function toStoreProblem(error: unknown, method: string, path: string): un
   const subject = world === undefined ? path : `/${world}`;
   const problem = new Problem(
     TYPES[code],
-    `Cannot ${action} ${subject}: ${explain(error)}`,
+    `Cannot ${action} ${subject}: ${explain(error, canReadQuota)}`,
     headers,
   );
   // The message of the store is for the log only: it may contain paths of files.
@@ -60,7 +69,11 @@ export function toStoreProblem(error: unknown, method: string, path: string): un
   return problem;
 }
 
-function explain(error: StoreError): string {
+function explain(error: StoreError, canReadQuota: (subject: string) => boolean): string {
+  if (error instanceof QuotaError) {
+    const { used, subject, unit } = error.fault;
+    return error.message + (canReadQuota(subject) ? `; ${used} ${unit} are used now` : "");
+  }
   switch (error.code) {
     case "full":
       return "the disk of the server is full; nothing was changed";

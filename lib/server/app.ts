@@ -6,6 +6,7 @@
  * `lib/request/core_routes.ts`. To add a header to every response: `handle` and `finish`.
  */
 
+import { canReadQuota } from "../auth/quota_access.ts";
 import type { Caller } from "../auth/caller.ts";
 import { LockTable } from "../dav/locks/lock_table.ts";
 import { DavLimiter } from "../dav/resource/dav_limiter.ts";
@@ -128,6 +129,7 @@ const ERRORS_OF_CLIENTS: ReadonlySet<ProblemType> = new Set<ProblemType>([
   "not-implemented",
   "foreign-destination",
   "loop-detected",
+  "quota-exceeded",
 ]);
 
 /**
@@ -438,7 +440,13 @@ export function createApp(server: ServerContext, gateOptions: GateOptions): App 
   ): Promise<Response> {
     // The client has disconnected and nothing failed; nginx logs such requests as 499.
     if (isClientGone(thrown, request)) return new Response(null, { status: 499 });
-    const error = toStoreProblem(thrown, request.method, context?.target.path ?? "/");
+    const path = context?.target.path ?? "/";
+    const error = toStoreProblem(
+      thrown,
+      request.method,
+      path,
+      (subject) => context !== undefined && canReadQuota(context.caller, subject),
+    );
     if (error instanceof Problem && error.type === "not-found" && context !== undefined) {
       const resolved = await fallback.resolve(context);
       if (resolved !== undefined) return withClearedData(resolved, error.headers);

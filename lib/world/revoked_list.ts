@@ -108,14 +108,17 @@ function parsePrefixLine(
 ): { readonly path: string; readonly before: number } | undefined {
   const [, written, time] = PREFIX_LINE.exec(line) ?? [];
   if (written === undefined || time === undefined) return undefined;
-  const path = toCanonical(written);
+  const path = toCanonicalPrefix(written);
   const before = parseRfc3339(time);
   if (path === undefined || before === undefined) return undefined;
   return { path, before: Date.parse(before) };
 }
 
-/** The path as capabilities spell it; a trailing slash has no effect. */
-function toCanonical(written: string): string | undefined {
+/**
+ * Returns a path as capabilities spell it; undefined if no world can be at or below it. A trailing slash
+ * has no effect.
+ */
+export function toCanonicalPrefix(written: string): string | undefined {
   // No capability has such a path, and NFC of a long sequence of marks would take seconds.
   if (written.length > MAX_URL_BYTES) return undefined;
   const path = written.normalize("NFC");

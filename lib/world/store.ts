@@ -16,6 +16,7 @@
 import type { ChangePage, ChangeQuery, KeyedEvent, Within } from "./changes.ts";
 import type { SearchFileCounts, SearchPage, SearchQuery } from "./search.ts";
 import type { Edit } from "./edit_format.ts";
+import type { MadeCollection, QuotaCounts, QuotaState } from "./quota.ts";
 import type { TrashCounts, TrashEntry, TrashPage, TrashQuery } from "./trash.ts";
 
 /** `X-Meta-*` pairs as stored: names in lower case, sorted by name. */
@@ -105,6 +106,8 @@ interface ChangeBase {
   readonly precondition?: Precondition;
   /** The mark of a request with an idempotency key, for the event; see idempotency_mark.ts. */
   readonly idem?: string;
+  /** Longest content that the change may leave, in bytes; else it fails with `over-limit`. */
+  readonly maxBytes?: number;
 }
 
 /** Replaces a world, or creates it. */
@@ -195,6 +198,8 @@ export interface Restore {
   readonly precondition?: Precondition;
   /** The mark of a request with an idempotency key. */
   readonly idem?: string;
+  /** As for other changes. */
+  readonly maxBytes?: number;
 }
 
 /** Result of a removal that is on disk. */
@@ -292,7 +297,9 @@ export type StoreErrorCode =
   | "invalid" // the world must not have this content
   | "malformed" // the edit has no valid form
   | "conflict" // the edit does not apply to the current version
-  | "too-large" // the world would exceed its maximum size
+  | "too-large" // the world would exceed its maximum size, or a whole quota
+  | "over-limit" // the change would leave more than its `maxBytes`
+  | "quota" // a quota does not have the space
   | "lower" // the world is in the read-only lower layer
   | "full" // the disk is full
   | "damaged" // the file of the world cannot be read or written
@@ -307,7 +314,13 @@ export type StoreErrorCode =
 /** Error of every failed `Store` call; callers compare `code`. */
 export class StoreError extends Error {
   override readonly name = "StoreError";
-  constructor(readonly code: StoreErrorCode, message: string, readonly world?: string) {
+  constructor(
+    readonly code: StoreErrorCode,
+    message: string,
+    readonly world?: string,
+    /** Bytes that the change needs; present with `over-limit`. */
+    readonly bytes?: number,
+  ) {
     super(message);
   }
 }
@@ -381,6 +394,7 @@ export interface StoreCounts {
   readonly snapshots: SnapshotCounts;
   readonly search: SearchCounts;
   readonly trash: TrashCounts;
+  readonly quotas: QuotaCounts;
 }
 
 /** Figures about searches and their index. */
@@ -492,8 +506,18 @@ export interface Store {
   /**
    * Marks a name as a collection, or removes the mark, so that a collection can exist without
    * worlds (WebDAV MKCOL). Idempotent.
+   *
+   * @param made the caller that makes the collection, and its old name if it moves; absent for a mark
+   * that quotas do not limit, such as that of the parent of a deleted world
+   * @throws {StoreError} `quota`
    */
-  markCollection(name: string, present: boolean): Promise<void>;
+  markCollection(
+    name: string,
+    present: boolean,
+    made?: MadeCollection,
+  ): Promise<void>;
+  /** Returns the quotas that a change of a world by a caller has to keep. */
+  quotas(name: string, by: string): readonly QuotaState[];
   /**
    * Calls `listener` after each change of a world.
    *

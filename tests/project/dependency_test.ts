@@ -19,10 +19,10 @@ const LAYERS: readonly (readonly [units: string, mayImport: string])[] = [
   ["usage_limits.ts", "nothing"],
   ["base", "nothing"],
   ["deps", "npm"],
-  ["world", "base, deps, limits, search_limits"],
+  ["world", "base, deps, limits, search_limits, usage_limits"],
   ["world/edit", "base, deps, limits, world"],
   ["world/file", "base, limits, world"],
-  ["world/store", "base, limits, search_limits, world, world/file"],
+  ["world/store", "base, limits, search_limits, usage_limits, world, world/file"],
   [
     "world/worker",
     "base, limits, search_limits, world, world/edit, world/file; world/store (types)",

@@ -19,7 +19,7 @@ const FRAGMENTS: Readonly<Record<string, string>> = {
   "lib/world/store/pauses.ts": "waits of background work, with a test of its own",
   "lib/archive/same_world.ts": "the comparison of two worlds has its own test",
   "lib/dav/xml/count_nodes.ts": "a scanner with its own test",
-  "lib/usage_limits.ts": "constants only, one file for each area",
+  "lib/dav/properties/quota.ts": "what a quota leaves, with its own test",
   "lib/auth/revocation.ts": "the rule which capabilities are revoked, with its own test",
   "lib/dav/methods/mkcol.ts": "one file for each WebDAV method",
   "lib/http/drain_body.ts": "a workaround for a fault of Deno, to be deleted when it is mended",

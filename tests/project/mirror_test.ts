@@ -24,6 +24,7 @@ const COVERED_BY: Readonly<Record<string, string>> = {
   "lib/routes/stream/waits.ts": "tests/routes/proc/changes_test.ts",
   "lib/world/changes.ts": "tests/world/worker/change_file_test.ts",
   "lib/world/worker/index_server.ts": "tests/world/worker/worker_server_test.ts",
+  "lib/world/store/store_moves.ts": "tests/world/store/sqlite_store_test.ts",
   "lib/usage_limits.ts": "tests/routes/proc/usage_test.ts",
   "lib/log_limits.ts": "tests/plugin/host/plugin_logs_test.ts",
   "lib/search_limits.ts": "tests/world/search_text_test.ts",

@@ -37,7 +37,7 @@ export async function mkcol(context: DavContext, davRequest: DavRequest): Promis
   assertValidPath(path, "MKCOL");
   await assertParentExists(store, path, "MKCOL");
   assertLockTokens(context.locks, davRequest, path, "membership");
-  await store.markCollection(name, true);
+  await store.markCollection(name, true, { by: caller.by });
   await context.deadProperties.remove(path);
   return new Response(null, { status: 201 });
 }

@@ -5,6 +5,7 @@
  */
 
 import { assertCan, isRedacted } from "../../auth/policy.ts";
+import { toQuotaSpace } from "../properties/quota.ts";
 import { redactFor } from "../../auth/redact.ts";
 import { Problem } from "../../http/problem.ts";
 import { DAV_BATCH_RESOURCES, MULTISTATUS_PIECE_CHARS } from "../../dav_limits.ts";
@@ -248,7 +249,13 @@ async function readAndWrite(
       (plan.created && entry !== undefined
         ? (await context.creationInfo.read(entry))?.createdAt
         : undefined);
-    const space = plan.quota && collection ? await context.readDiskSpace() : undefined;
+    const space = plan.quota && collection
+      ? toQuotaSpace(
+        await context.readDiskSpace(),
+        context.server.store.quotas(found.path.slice(1), caller.by),
+        caller,
+      )
+      : undefined;
     const world = info.isRedacted && entry !== undefined
       ? await context.server.store.read(entry.name)
       : undefined;

@@ -5,6 +5,7 @@
 
 import { canCarryChain } from "../../auth/carry_chain.ts";
 import { assertCan, assertCanEach, isRedacted } from "../../auth/policy.ts";
+import { canReadQuota } from "../../auth/quota_access.ts";
 import { redactFor } from "../../auth/redact.ts";
 import type { RequestTarget } from "../../http/path.ts";
 import { Problem } from "../../http/problem.ts";
@@ -151,7 +152,12 @@ async function tryTransferWorld(
     await transferWorld(transfer, found);
     return undefined;
   } catch (error) {
-    const problem = toStoreProblem(error, transfer.davRequest.request.method, found.path);
+    const problem = toStoreProblem(
+      error,
+      transfer.davRequest.request.method,
+      found.path,
+      (subject) => canReadQuota(transfer.davRequest.caller, subject),
+    );
     if (!(problem instanceof Problem) || !transfer.from.collection) throw problem;
     return { resource: found, status: problem.status };
   }
@@ -300,7 +306,9 @@ async function transferCollection(transfer: Transfer, found: Resource): Promise<
   const { context, davRequest } = transfer;
   const { store } = context.server;
   const path = destinationOf(transfer, found.path);
-  if (!store.isCollection(path.slice(1))) await store.markCollection(path.slice(1), true);
+  const { move, davRequest: { caller: { by } } } = transfer;
+  const made = move ? { by, from: found.path.slice(1) } : { by };
+  if (!store.isCollection(path.slice(1))) await store.markCollection(path.slice(1), true, made);
   // The world of the same name has its properties.
   if (found.entry !== undefined || hasOtherWorld(transfer, found)) return;
   const dead = await context.deadProperties.read(found);

@@ -197,6 +197,7 @@ function storeFamilies({ store }: ServerContext): MetricFamily[] {
     search,
     refusedOtherKey,
     tooLarge,
+    quotas,
     snapshots,
     trash,
   } = store.counts;
@@ -284,6 +285,13 @@ function storeFamilies({ store }: ServerContext): MetricFamily[] {
       "Deleted worlds that were deleted for good because their time was over.",
       [{ value: trash.expired }],
     ),
+    counter(
+      "elastik_quota_refused",
+      "Changes that a quota refused, by what they needed; size is more than a whole quota.",
+      Object.entries(quotas.refused).map(([limit, value]) => ({ labels: { limit }, value })),
+    ),
+    gauge("elastik_quotas", "Rules of /etc/quota.", quotas.rules),
+    gauge("elastik_quotas_full", "Rules of which nothing is left.", quotas.full),
     counter(
       "elastik_worlds_too_large",
       "Changes that were refused because their world would be too large.",

@@ -26,15 +26,18 @@ export interface RenameResult {
 export async function renameWorld(
   workers: Pick<WorkerPool, "writerFor">,
   lower: LowerWorld | undefined,
-  { name, to, by, ext, precondition, replace = false, contentOnly = false, state = "" }: Rename,
+  change: Rename,
   restricted = false,
 ): Promise<RenameResult> {
+  const { name, to, by, ext, precondition, maxBytes } = change;
+  const { replace = false, contentOnly = false, state = "" } = change;
   const source = await workers.writerFor(name).run<"release">({
     kind: "release",
     name,
     by,
     lockWaitMs: 0,
     ...(precondition === undefined ? {} : { precondition }),
+    ...(maxBytes === undefined ? {} : { maxBytes }),
   });
   const target = await workers.writerFor(to).run<"adopt">({
     kind: "adopt",

@@ -10,12 +10,7 @@
  * This module connects catalog, cache, files and watchers. It contains no SQL and no HTTP.
  */
 
-import {
-  CACHE_BYTES,
-  LOCK_WAIT_MS,
-  MAX_OPEN_WORLDS_PER_WORKER,
-  MAX_WORLD_BYTES,
-} from "../../limits.ts";
+import { CACHE_BYTES, LOCK_WAIT_MS } from "../../limits.ts";
 import { ChangeIndex } from "./change_index.ts";
 import { readPage } from "./change_scan.ts";
 import type { ChangePage, ChangeQuery, KeyedEvent, Within } from "../changes.ts";
@@ -23,12 +18,12 @@ import { NameListeners } from "./change_hub.ts";
 import type { SearchPage, SearchQuery } from "../search.ts";
 import { SearchIndex } from "./search_index.ts";
 import {
-  DEFAULT_HISTORY,
   DEFAULT_LONG_JOBS,
   DEFAULT_LONG_READS,
   DEFAULT_SEARCHES,
   NO_REDACTION,
   type SqliteStoreOptions,
+  toWorkerSetup,
 } from "./sqlite_store_options.ts";
 import { Audits } from "./audits.ts";
 import type { Catalog } from "./catalog.ts";
@@ -68,8 +63,11 @@ import {
   type World,
   type WorldEntry,
 } from "../store.ts";
+import type { MadeCollection, QuotaState } from "../quota.ts";
 import type { TrashEntry, TrashPage, TrashQuery } from "../trash.ts";
+import { type LengthAfter, Quotas } from "./quotas.ts";
 import { recoverNames } from "./recover_names.ts";
+import { StoreMoves } from "./store_moves.ts";
 import { StoreState } from "./store_state.ts";
 import { TrashKeeper } from "./trash_keeper.ts";
 import { WorldFiles } from "./world_files.ts";
@@ -110,6 +108,8 @@ class SqliteStore implements Store {
   readonly #waits: LockWaits;
   readonly #report: FolderReport;
   readonly #trash: TrashKeeper;
+  readonly #quotas: Quotas;
+  readonly #moves: StoreMoves;
   #notes = 0;
   readonly #otherKey: OtherKeyReport;
   readonly #isRestricted: (name: string) => boolean;
@@ -127,21 +127,11 @@ class SqliteStore implements Store {
     const lower = this.#lower = new Map(options.lower);
     const jobs = this.#longJobs = new LongJobs(options.longJobs ?? DEFAULT_LONG_JOBS);
     this.#watch = new FolderWatch(folder.identity, (fault) => options.onDetached?.(fault));
-    const { lockWaitMs = LOCK_WAIT_MS } = options;
-    this.#waits = new LockWaits(lockWaitMs);
+    this.#waits = new LockWaits(options.lockWaitMs ?? LOCK_WAIT_MS);
     this.#files = new WorldFiles(
       {
         url: options.workerUrl,
-        setup: {
-          data: folder.path,
-          ...(folder.identity === undefined ? {} : { identity: folder.identity }),
-          key: options.key,
-          sync: options.sync ?? "full",
-          history: options.history ?? DEFAULT_HISTORY,
-          maxWorldBytes: options.maxWorldBytes ?? MAX_WORLD_BYTES,
-          handles: options.handles ?? MAX_OPEN_WORLDS_PER_WORKER,
-          lockWaitMs,
-        },
+        setup: toWorkerSetup(options),
         writers: options.writers ?? 2,
         events: {
           onFilesClosed: (worlds) => this.#state.applyFileStamps(worlds),
@@ -203,6 +193,26 @@ class SqliteStore implements Store {
       limits: options.searches ?? DEFAULT_SEARCHES,
       log,
     });
+    const quotas = this.#quotas = new Quotas({
+      upper: (name) => catalog.upper(name),
+      uppers: () => catalog.uppers(),
+      lowerLength: (name) => lower.get(name)?.body.length ?? 0,
+      marks: () => catalog.markedCollections(),
+      read: (name) => this.read(name),
+      indexed: () => unindexed.size === 0 ? undefined : this.walk(""),
+      log,
+    });
+    this.#state.hub.watch("/", (change) => quotas.record(change.name, change));
+    this.#moves = new StoreMoves({
+      files,
+      lower,
+      isRestricted,
+      state: this.#state,
+      waits: this.#waits,
+      trash: this.#trash,
+      quotas,
+      orForget: (change, running) => this.#orForget(change, running),
+    });
     this.#collections = new EmptyCollections(catalog, files);
     this.#audits = new Audits({ data: folder.path, files, jobs });
     this.#snapshots = new SnapshotFiles(folder.path, files, jobs, options.snapshots);
@@ -238,6 +248,7 @@ class SqliteStore implements Store {
       snapshots: this.#snapshots.counts,
       search: this.#search.counts,
       trash: this.#trash.counts,
+      quotas: this.#quotas.counts,
     };
   }
 
@@ -251,6 +262,7 @@ class SqliteStore implements Store {
     }
     this.#report.reportIgnored(ignored);
     this.#collections.load(this.#folder.path, this.#log);
+    await this.#quotas.start();
     const names = [...rows.map(({ name }) => name), ...unindexed];
     // Not awaited: the check only reports. A failure means that the store is closing.
     this.#files.track(this.#otherKey.checkSample(names, this.#files)).catch(() => {});
@@ -297,15 +309,16 @@ class SqliteStore implements Store {
   }
 
   put(change: Put): Promise<ChangeResult> {
-    return this.#submit(plans.planPut(change, this.#lower.get(change.name)));
+    return this.#grow(change, () => change.body.length, plans.planPut);
   }
 
   append(change: Append): Promise<ChangeResult> {
-    return this.#submit(plans.planAppend(change, this.#lower.get(change.name)));
+    return this.#grow(change, (current) => current + change.body.length, plans.planAppend);
   }
 
   patch(change: Patch): Promise<ChangeResult> {
-    return this.#submit(plans.planPatch(change, this.#lower.get(change.name)));
+    // How much an edit adds is known when the writer has applied it.
+    return this.#grow(change, (current) => current, plans.planPatch);
   }
 
   transition(change: Transition): Promise<ChangeResult> {
@@ -325,82 +338,16 @@ class SqliteStore implements Store {
     await this.#orForget(change, noted);
   }
 
-  async remove(change: Removal): Promise<RemovalResult> {
-    return await this.#waits.run("change", [change.name], () => this.#remove(change));
+  remove(change: Removal): Promise<RemovalResult> {
+    return this.#moves.remove(change);
   }
 
-  async #remove(change: Removal): Promise<RemovalResult> {
-    const { name, by, precondition, idem } = change;
-    const renaming = this.#files.renaming(name);
-    if (renaming !== undefined) {
-      await renaming;
-      return await this.#remove(change);
-    }
-    this.#assertUpper(name);
-    const condition = precondition === undefined ? {} : { precondition };
-    const removed = this.#files.remove(
-      {
-        kind: "remove",
-        name,
-        by,
-        lockWaitMs: 0,
-        restricted: this.#isRestricted(name),
-        ...condition,
-        ...(idem && { idem }),
-      },
-      (result) => {
-        this.#trash.recordAdded(result.trashBytes ?? 0);
-        this.#state.applyRemoval(name, by, result);
-        return { version: result.version, trash: result.trash ?? "" };
-      },
-    );
-    return await this.#orForget(change, removed);
+  rename(change: Rename): Promise<ChangeResult> {
+    return this.#moves.rename(change);
   }
 
-  async rename(change: Rename): Promise<ChangeResult> {
-    return await this.#waits.run("change", [change.name, change.to], () => this.#rename(change));
-  }
-
-  async #rename(change: Rename): Promise<ChangeResult> {
-    const { name, to, by } = change;
-    this.#assertUpper(name);
-    const lower = this.#lower.get(to);
-    const renamed = this.#files.rename(
-      // The chain of a world stays with its name if the new name is in the lower layer, because
-      // the first event of a world records that it covers one.
-      lower === undefined ? change : { ...change, contentOnly: true },
-      lower === undefined ? undefined : plans.toLowerWorld(lower),
-      () => this.#catalog.get(to) === undefined,
-      ({ source, target }) => {
-        // In one tick, so that no reader sees the world under both names or neither.
-        const written = this.#state.applyChange(to, by, target, undefined);
-        const events = target.sourceEvents ?? source.events;
-        if (target.trashBytes !== undefined) this.#trash.recordAdded(target.trashBytes);
-        this.#state.applyRemoval(name, by, { ...source, events });
-        return written;
-      },
-      this.#isRestricted(name),
-    );
-    return await this.#orForget(change, renamed);
-  }
-
-  async restore(change: Restore): Promise<ChangeResult> {
-    const { name, trash } = change;
-    const run = () => this.#waits.run("change", [name], () => this.#restore(change));
-    return await this.#trash.use(trash, run);
-  }
-
-  async #restore(change: Restore): Promise<ChangeResult> {
-    const { name, by, from } = change;
-    const floor = this.#catalog.upper(from)?.version ?? 0;
-    const isTaken = this.#catalog.upper(name) !== undefined;
-    const job = plans.planRestore(change, this.#lower.get(name), floor, isTaken);
-    return await this.#files.restore(job, (result) => {
-      this.#trash.recordTaken(1, result.trashBytes ?? 0);
-      // With its content, so that a configuration world takes effect before the answer.
-      const world = result.content && toWorld(name, { ...result, ...result.content });
-      return this.#state.applyChange(name, by, result, world);
-    });
+  restore(change: Restore): Promise<ChangeResult> {
+    return this.#moves.restore(change);
   }
 
   listTrash(query: TrashQuery): Promise<TrashPage> {
@@ -458,9 +405,21 @@ class SqliteStore implements Store {
     return this.#catalog.size;
   }
 
-  async markCollection(name: string, present: boolean): Promise<void> {
+  async markCollection(
+    name: string,
+    present: boolean,
+    made?: MadeCollection,
+  ): Promise<void> {
     this.#files.assertOpen();
-    await this.#files.track(this.#collections.mark(name, present));
+    const mark = async () => {
+      await this.#files.track(this.#collections.mark(name, present));
+      this.#quotas.recordMark(name, present);
+    };
+    await (made === undefined ? mark() : this.#quotas.mark({ name, ...made }, mark));
+  }
+
+  quotas(name: string, by: string): readonly QuotaState[] {
+    return this.#quotas.statesFor(name, by);
   }
 
   watch(name: string, listener: (change: Change) => void): () => void {
@@ -540,6 +499,17 @@ class SqliteStore implements Store {
       .then(() => this.#folder.release());
   }
 
+  /** Commits a change that can make its world longer, within the quotas. */
+  #grow<C extends Put | Append | Patch>(
+    change: C,
+    lengthAfter: LengthAfter,
+    plan: (change: C, lower: World | undefined) => plans.WritePlan,
+  ): Promise<ChangeResult> {
+    const submit = (maxBytes?: number) =>
+      this.#submit(plan(plans.within(change, maxBytes), this.#lower.get(change.name)));
+    return this.#quotas.run(change, lengthAfter, submit);
+  }
+
   /** Commits a change, applies it to the state in memory, and returns its result. */
   #submit({ job, nextWorld }: plans.WritePlan): Promise<ChangeResult> {
     const { name, by } = job;
@@ -576,6 +546,7 @@ class SqliteStore implements Store {
 
   readonly #applyRow = (name: string, row: CatalogRow | undefined): void => {
     this.#state.applyRow(name, row);
+    this.#quotas.record(name);
     this.#search.record(name);
     if (row?.state === "damaged") this.#report.reportDamaged(name);
     const added = row === undefined
@@ -589,12 +560,5 @@ class SqliteStore implements Store {
     this.#files.track(work).catch((error) => {
       if (!this.#files.isClosing) this.#log(`cannot complete the index of changes: ${error}`);
     });
-  }
-
-  #assertUpper(name: string): void {
-    if (this.#catalog.upper(name) !== undefined) return;
-    throw this.#lower.has(name)
-      ? new StoreError("lower", "Cannot change the world: it is in the read-only lower layer", name)
-      : new StoreError("absent", "Cannot change the world: it does not exist", name);
   }
 }

@@ -3,12 +3,15 @@
 import {
   HISTORY_BYTES,
   HISTORY_VERSIONS,
+  LOCK_WAIT_MS,
   LONG_JOBS,
   LONG_JOBS_WAITING,
   LONG_JOBS_WAITING_PER_CLIENT,
   LONG_READS,
   LONG_READS_WAITING,
   LONG_READS_WAITING_PER_CLIENT,
+  MAX_OPEN_WORLDS_PER_WORKER,
+  MAX_WORLD_BYTES,
 } from "../../limits.ts";
 import { SEARCHES, SEARCHES_WAITING, SEARCHES_WAITING_PER_CLIENT } from "../../search_limits.ts";
 import type { DataFolder } from "../file/data_folder.ts";
@@ -86,6 +89,21 @@ export interface SqliteStoreOptions {
   readonly onDetached?: (fault: string) => void;
   /** Writes a line for the operator. */
   readonly log?: (line: string) => void;
+}
+
+/** Returns what the Workers of a store are told, with the defaults of options that are absent. */
+export function toWorkerSetup(options: SqliteStoreOptions) {
+  const { folder: { path, identity } } = options;
+  return {
+    data: path,
+    ...(identity === undefined ? {} : { identity }),
+    key: options.key,
+    sync: options.sync ?? "full",
+    history: options.history ?? DEFAULT_HISTORY,
+    maxWorldBytes: options.maxWorldBytes ?? MAX_WORLD_BYTES,
+    handles: options.handles ?? MAX_OPEN_WORLDS_PER_WORKER,
+    lockWaitMs: options.lockWaitMs ?? LOCK_WAIT_MS,
+  } as const;
 }
 
 /** What is hidden from callers below T3. */

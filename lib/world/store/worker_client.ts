@@ -127,12 +127,12 @@ export class WorkerClient {
       if (pending === undefined) continue;
       this.#pending.delete(reply.id);
       if ("error" in reply) {
-        const { code, message, world = "" } = reply.error;
+        const { code, message, world = "", bytes } = reply.error;
         if (code === "too-large") this.#tooLarge += 1;
         if (code === "detached") this.events.onDetached?.(message);
         if (code === "other-key") this.events.onOtherKey?.(world);
         pending.reject(
-          new StoreError(code, message, code === "in-use" ? reply.error.world : undefined),
+          new StoreError(code, message, code === "in-use" ? reply.error.world : undefined, bytes),
         );
       } else pending.resolve(reply.value);
     }

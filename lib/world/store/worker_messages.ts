@@ -77,6 +77,8 @@ interface WriteBase {
   /** The mark of a request with an idempotency key. */
   readonly idem?: string;
   readonly lower?: LowerWorld;
+  /** Longest content that the change may leave, in bytes; else it fails with `over-limit`. */
+  readonly maxBytes?: number;
   /** Version in the catalog when the change was submitted; absent if the name had no world. */
   readonly known?: number;
   /**
@@ -503,7 +505,7 @@ export type Reply =
   | { readonly id: number; readonly value: JobResults[keyof JobResults] }
   | {
     readonly id: number;
-    readonly error: { code: StoreErrorCode; message: string; world?: string };
+    readonly error: { code: StoreErrorCode; message: string; world?: string; bytes?: number };
   };
 
 /** A message from a Worker. */

@@ -92,16 +92,18 @@ export function planTransition(change: Transition, lower: World | undefined): Wr
 interface OptionalFields {
   readonly precondition?: Precondition;
   readonly idem?: string;
+  readonly maxBytes?: number;
 }
 
 /** Returns the optional fields of a job, and the lower-layer world of its name. */
 function optionalFields(
-  { precondition, idem }: OptionalFields,
+  { precondition, idem, maxBytes }: OptionalFields,
   lower: World | undefined,
 ): OptionalFields & { lower?: LowerWorld } {
   return {
     ...(precondition === undefined ? {} : { precondition }),
     ...(idem === undefined ? {} : { idem }),
+    ...(maxBytes === undefined ? {} : { maxBytes }),
     ...(lower === undefined ? {} : { lower: toLowerWorld(lower) }),
   };
 }
@@ -140,4 +142,12 @@ export function planRestore(
 /** Adds to a job how long its writer waits for a lock; undefined for the usual time. */
 export function withWait<J extends WithoutId<WriteJob>>(job: J, lockWaitMs: number | undefined): J {
   return lockWaitMs === undefined ? job : { ...job, lockWaitMs };
+}
+
+/** Adds to a change the longest content that it may leave, in bytes; undefined without a limit. */
+export function within<C extends { readonly maxBytes?: number }>(
+  change: C,
+  maxBytes: number | undefined,
+): C {
+  return maxBytes === undefined ? change : { ...change, maxBytes };
 }

@@ -7,6 +7,7 @@ import { decodeText } from "../../base/decode_text.ts";
 import { concatBytes } from "../../base/concat_bytes.ts";
 import type { WorldFile } from "../file/world_file.ts";
 import { REVOKED_WORLD, revokedListFault } from "../revoked_list.ts";
+import { QUOTA_WORLD, quotaListFault } from "../quota_list.ts";
 import { StoreError } from "../store.ts";
 import type { WriteJob } from "../store/worker_messages.ts";
 
@@ -17,6 +18,7 @@ const CONTINUED =
 /** By name: returns why the world must not have a content, as the end of a sentence. */
 const RULES: ReadonlyMap<string, (body: Uint8Array) => string | undefined> = new Map([
   [REVOKED_WORLD, revokedListFault],
+  [QUOTA_WORLD, quotaListFault],
 ]);
 
 /**

@@ -38,7 +38,7 @@ import type {
 import type { TrashRecord } from "../trash.ts";
 import { assertMovedContent } from "./content_rules.ts";
 import type { HandleCache } from "./handle_cache.ts";
-import { otherKey } from "./write_errors.ts";
+import { assertWithin, otherKey } from "./write_errors.ts";
 import { assertInPlace, callerFields, currentOf, resultOf } from "./written_world.ts";
 
 /** A job that moves a folder. */
@@ -146,6 +146,7 @@ export class WorldMoves {
   #release(job: ReleaseJob): WriteResult {
     const file = this.#openChecked(job, "move");
     if (file.hasOtherKey) throw otherKey(job.name, "move");
+    assertWithin(job, file.row.len);
     file.assertUnlocked();
     const result = resultOf(file);
     this.#open.discard(job.name);
@@ -385,7 +386,8 @@ export class WorldMoves {
   }
 
   /** Checks that the world of a restore is in the trash and can be used; removes its mark. */
-  #checkTrashed({ name, from, trash }: RestoreJob): { version: number; bytes: number } {
+  #checkTrashed(job: RestoreJob): { version: number; bytes: number } {
+    const { name, from, trash } = job;
     const folder = `${this.#setup.data}/${TRASH_FOLDER}/${trash}/${toFolderName(from)}`;
     const path = `${folder}/${WORLD_FILE}`;
     if (!pathExists(path)) throw notInTrash(name);
@@ -393,6 +395,7 @@ export class WorldMoves {
     const file = new WorldFile(from, path, this.#open.options);
     try {
       if (file.hasOtherKey) throw otherKey(from, "restore");
+      assertWithin(job, file.row.len);
       // The server stopped after it moved the world here.
       file.exec(sql.CLEAR_DELETED);
       return { version: file.row.version, bytes: file.fileBytes };

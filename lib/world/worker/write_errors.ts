@@ -24,6 +24,20 @@ export function tooLarge(name: string, bytes: number, max: number): StoreError {
   );
 }
 
+/** The error of a change that would leave more than its `maxBytes`. */
+export function overLimit(name: string, bytes: number): StoreError {
+  return new StoreError("over-limit", `the world would have ${bytes} bytes`, name, bytes);
+}
+
+/**
+ * Throws if a change would leave more than it may.
+ *
+ * @throws {StoreError} `over-limit`
+ */
+export function assertWithin(job: { name: string; maxBytes?: number }, bytes: number): void {
+  if (job.maxBytes !== undefined && bytes > job.maxBytes) throw overLimit(job.name, bytes);
+}
+
 /** The error of an edit that is not applied. */
 export function notEdited(name: string, { kind, message }: EditFault, version: number): StoreError {
   const state = kind === "conflict" ? `; version ${version} is current` : "";

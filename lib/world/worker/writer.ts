@@ -27,7 +27,7 @@ import { failAfterLocked } from "./lock_retry.ts";
 import { type MoveJob, WorldMoves, type WriterClock } from "./moves.ts";
 import { StoreError } from "../store.ts";
 import { assertContent, contentErrorOf } from "./content_rules.ts";
-import { otherKey, removedOutside, tooLarge } from "./write_errors.ts";
+import { assertWithin, otherKey, overLimit, removedOutside, tooLarge } from "./write_errors.ts";
 import { ImageBuilder } from "../file/new_world_image.ts";
 import type { WorldFile } from "../file/world_file.ts";
 import { type PatchBase, resolvePatch } from "./resolve_patch.ts";
@@ -206,7 +206,9 @@ export class Writer {
     if (job.kind !== "patch") return job;
     try {
       const put = resolvePatch(job, patchBaseOf(file), this.setup.maxWorldBytes);
-      return put === undefined ? undefined : contentErrorOf(put, file) ?? put;
+      if (put === undefined) return undefined;
+      assertWithin(put, put.body.length);
+      return contentErrorOf(put, file) ?? put;
     } catch (error) {
       if (error instanceof StoreError) return error;
       throw error;
@@ -222,6 +224,7 @@ export class Writer {
     if (job.kind === "append" && len > this.setup.maxWorldBytes) {
       return tooLarge(job.name, len, this.setup.maxWorldBytes);
     }
+    if (job.kind === "append" && len > (job.maxBytes ?? len)) return overLimit(job.name, len);
     return contentErrorOf(job, file);
   }
 
@@ -285,6 +288,7 @@ export class Writer {
     if (job.kind === "append" && body.length > this.setup.maxWorldBytes) {
       throw tooLarge(job.name, body.length, this.setup.maxWorldBytes);
     }
+    assertWithin(job, body.length);
     assertContent(job.name, body);
     const eventFields = {
       ...callerFields(job),
@@ -324,8 +328,10 @@ export class Writer {
   }
 
   #toErrorReply(job: WriteJob, thrown: unknown): Reply {
-    const { code, message } = toStoreError(handlesFailure(this.setup.data, thrown), job.name);
-    return { id: job.id, error: { code, message, world: job.name } };
+    const error = toStoreError(handlesFailure(this.setup.data, thrown), job.name);
+    const { code, message, bytes } = error;
+    const needed = bytes === undefined ? {} : { bytes };
+    return { id: job.id, error: { code, message, world: job.name, ...needed } };
   }
 
   #options() {

@@ -1,0 +1,121 @@
+/** Quotas over HTTP and WebDAV: what each way to write answers, and what a refusal shows. */
+
+import { assert, assertEquals, assertMatch } from "../support/assert.ts";
+import { APPROVE, bearer, CLOSED, suite, type TestServer, TOKEN } from "../support/test_server.ts";
+
+const T2 = bearer(TOKEN);
+const T3 = bearer(APPROVE);
+const test = suite("/etc/quota", { env: CLOSED });
+
+function send(
+  server: TestServer,
+  line: string,
+  body?: string | undefined,
+  headers: Record<string, string> = T3,
+) {
+  const [method = "", target = ""] = line.split(" ");
+  return server.send({ method, target, headers, ...(body === undefined ? {} : { body }) });
+}
+
+async function mint(server: TestServer, query: string): Promise<Record<string, string>> {
+  const target = `/auth/mint?${query}&ttl=600`;
+  const { text } = await server.send({ method: "POST", target, headers: T3 }, true);
+  const { token } = JSON.parse(text);
+  server.secrets.add(token);
+  return bearer(token);
+}
+
+test("only T3 writes the list, and a malformed one is refused with its line", async (server) => {
+  assertEquals((await send(server, "PUT /etc/quota", "prefix:/home bytes:1", T2)).status, 403);
+  const bad = await send(server, "PUT /etc/quota", "# quotas\nprefix:/home bytes:many\n");
+  assertEquals(bad.status, 422);
+  assertMatch(JSON.parse(bad.text).detail, /line 2 is not a subject and its limits/);
+  assertEquals((await send(server, "GET /etc/quota")).status, 404);
+});
+
+test("every way to write answers 507 over quota, and 413 for more than all of it", async (server) => {
+  await send(server, "PUT /home/out", "0123456789");
+  await send(server, "PUT /home/q/a", "012345");
+  await send(server, "PUT /home/q/old", "01234567");
+  const { text } = await send(server, "DELETE /home/q/old");
+  const [trash] = JSON.parse(text).trash;
+  await send(server, "PUT /etc/quota", "prefix:/home/q/ bytes:10 worlds:2\n");
+
+  const to = { ...T3, destination: "/home/q/b" };
+  const dav = { ...T3, destination: "/dav/home/q/b" };
+  const edit = { ...T3, "content-type": "application/json" };
+  const full: [
+    status: number,
+    line: string,
+    body?: string | undefined,
+    headers?: Record<string, string>,
+  ][] = [
+    [507, "PUT /home/q/b", "01234"],
+    [507, "POST /home/q/b", "01234"],
+    [507, "MOVE /home/out", undefined, to],
+    [507, "COPY /dav/home/out", undefined, dav],
+    [507, "MOVE /dav/home/out", undefined, dav],
+    [507, "PUT /dav/home/q/b", "01234"],
+    [507, `PUT /home/q/b?trash=${trash}`],
+    // The world would be larger than the whole quota.
+    [413, "POST /home/q/a", "01234"],
+    [413, "PATCH /home/q/a", '{"append":"01234"}', edit],
+    [413, "PUT /dav/home/q/a", "01234567890"],
+    [413, "PUT /home/q/b", "x".repeat(11)],
+  ];
+  for (const [status, line, body, headers] of full) {
+    const reply = await send(server, line, body, headers);
+    assertEquals(reply.status, status, `${line}: ${reply.text}`);
+    assertMatch(reply.text, /the quota of prefix:\/home\/q is 10 bytes/, line);
+  }
+  const usage = JSON.parse((await send(server, "GET /proc/usage/home/q/")).text);
+  assertEquals([usage.worlds, usage.bytes], [1, 6]);
+
+  const refused = JSON.parse((await send(server, "PUT /home/q/b", "01234")).text);
+  assertEquals(refused.type, "/usr/share/doc/problems/quota-exceeded.md");
+  assertEquals(
+    refused.detail,
+    "Cannot write /home/q/b: the quota of prefix:/home/q is 10 bytes, and the change needs 5 more; " +
+      "delete or shorten worlds below /home/q, or ask the operator to raise it in /etc/quota; " +
+      "6 bytes are used now",
+  );
+  // An earlier version that is longer.
+  await send(server, "PUT /home/q/a", "1");
+  await send(server, "PUT /home/q/b", "123456");
+  assertEquals((await send(server, "PUT /home/q/a?from=1")).status, 507);
+  assertEquals((await send(server, "MKCOL /dav/home/q/c")).status, 507);
+  assertEquals((await send(server, "DELETE /home/q/b")).status, 200);
+  assertEquals((await send(server, "MKCOL /dav/home/q/c")).status, 201);
+  assertEquals((await send(server, "PUT /home/q/b", "")).status, 507);
+  const quota = await send(
+    server,
+    "PROPFIND /dav/home/q",
+    '<propfind xmlns="DAV:"><prop><quota-available-bytes/><quota-used-bytes/></prop></propfind>',
+    { ...T3, depth: "0" },
+  );
+  assertMatch(quota.text, /quota-available-bytes>9<.*quota-used-bytes>1</);
+  const metrics = await send(server, "GET /proc/metrics");
+  assertMatch(metrics.text, /elastik_quotas 1\n/);
+  assertMatch(metrics.text, /elastik_quota_refused_total\{limit="size"\} [1-9]/);
+  assertMatch(metrics.text, /elastik_quota_refused_total\{limit="worlds"\} 2/);
+});
+
+test("a refusal shows no sum to a caller that cannot read what it adds up", async (server) => {
+  const holder = await mint(server, "prefix=/home/w/mine&mode=rw&name=k");
+  await send(server, "PUT /home/w/secret", "x".repeat(7777));
+  await send(server, "PUT /etc/quota", "prefix:/home/w bytes:7780\nname:k bytes:4\n");
+  const own = await send(server, "PUT /home/w/mine/a", "0123", holder);
+  assertEquals(own.status, 507);
+  assert(!own.text.includes("used") && !own.text.includes("7777"), own.text);
+  await send(server, "PUT /home/w/mine/a", "012", holder);
+  const name = await send(server, "POST /home/w/mine/b", "01", holder);
+  assertEquals(name.status, 507);
+  assert(!name.text.includes("used"), name.text);
+  const quota = await send(
+    server,
+    "PROPFIND /dav/home/w/mine",
+    '<propfind xmlns="DAV:"><prop><quota-used-bytes/></prop></propfind>',
+    { ...holder, depth: "0" },
+  );
+  assert(!/quota-used-bytes>(?:7780|3)</.test(quota.text), quota.text);
+});

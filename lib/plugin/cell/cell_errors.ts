@@ -29,7 +29,7 @@ export function toCellProblem(error: unknown, name: string): unknown {
   if (error instanceof RpcError) {
     return new Problem(
       "bad-gateway",
-      `Cannot call the plugin ${name}: it failed; see the server log for its message`,
+      `Cannot call the plugin ${name}: it failed; its message is in /proc/plugins/${name}/log`,
     );
   }
   if (error instanceof ResponseTimeoutError) {
@@ -50,7 +50,8 @@ export function toCellProblem(error: unknown, name: string): unknown {
     const late = error.kind === "silence" || error.kind === "start";
     return new Problem(
       late ? "gateway-timeout" : "bad-gateway",
-      `Cannot call the plugin ${name}: ${ENDS[error.kind]}; send the request again`,
+      `Cannot call the plugin ${name}: ${ENDS[error.kind]}; send the request again, or read ` +
+        `/proc/plugins/${name}/log`,
     );
   }
   if (error instanceof FileChanged) {

@@ -43,6 +43,15 @@ Deno.test("toCellProblem() returns a status for each kind of end, without text o
   assertEquals(problemOf(new RangeError(SECRET)).status, 400);
 });
 
+Deno.test("toCellProblem() names the log of a plugin that failed, but not of one that was stopped", () => {
+  const log = "/proc/plugins/gpu/log";
+  for (const [kind, status] of Object.entries(ENDS)) {
+    const { detail } = problemOf(new CellEndedError(kind as CellEndKind, SECRET)); // keys of ENDS
+    assertEquals(detail.includes(log), status !== 503, kind);
+  }
+  assertEquals(problemOf(new RpcError(SECRET)).detail.includes(log), true);
+});
+
 Deno.test("toCellProblem() returns another error unchanged", () => {
   const error = new Error("ours");
   assertEquals(toCellProblem(error, "gpu"), error);

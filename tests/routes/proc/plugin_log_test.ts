@@ -163,3 +163,19 @@ Deno.test("the log of a plugin is kept after it stops, and says why it could not
     assertEquals([last?.level, (last?.version ?? 0) > 1], ["error", true]);
   });
 });
+
+Deno.test("a 502 of a plugin names the log that has its words, and not the words", async () => {
+  await withClosed(async (server) => {
+    const source = plugin({}, `throw new Error("0wn words");`);
+    await install(server, source, T3);
+    const failed = await get(server, "/p", T2);
+    assertEquals([failed.status, failed.text.includes("0wn words")], [502, false], failed.text);
+    const address = /\/proc\/plugins\/[^\s",;]+\/log/.exec(failed.text)?.[0];
+    assertEquals(address, LOG);
+    assertEquals((await get(server, LOG, T2)).status, 403);
+    await eventually(async () => {
+      const lines = await linesFor(server, T3);
+      return lines.find(({ text }) => text.includes("0wn words"));
+    }, "the error is in the log");
+  });
+});

@@ -15,6 +15,7 @@ const MAX_LINE_CHARS = 4096;
  * @param send receives the level (0 log, 1 warn, 2 error, or {@link DROPPED_LINES_LEVEL}) and the line
  * @param inspect formats a value that is not a string
  * @param maxLogLinesPerSecond lines that are sent per second; more are dropped and counted
+ * @param toLine changes a line of the plugin before it is cut
  * @returns the object that replaces `globalThis.console`, and `print`, which sends one line under
  * the same limits
  */
@@ -22,6 +23,7 @@ export function createConsole(
   send: (level: number, line: string) => void,
   inspect: (value: unknown) => string,
   maxLogLinesPerSecond: number,
+  toLine: (text: string) => string = (text) => text,
 ): { console: Readonly<Record<string, unknown>>; print: (level: number, line: string) => void } {
   const now = Date.now;
   let second = 0;
@@ -57,7 +59,7 @@ export function createConsole(
       const value = values[i];
       line += (i > 0 ? " " : "") + (typeof value === "string" ? value : describe(inspect, value));
     }
-    print(level, line);
+    print(level, toLine(line));
   };
   const nothing = (): void => {};
   const console: Record<string, unknown> = {

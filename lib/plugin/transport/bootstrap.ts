@@ -21,6 +21,7 @@ import rpcEndpoint from "../wire/rpc_endpoint.ts" with { type: "text" };
 import lockdown from "../realm/lockdown.ts" with { type: "text" };
 import lazyNatives from "../realm/lazy_natives.ts" with { type: "text" };
 import console from "../realm/console.ts" with { type: "text" };
+import errorPositions from "../realm/error_positions.ts" with { type: "text" };
 import envFiles from "../realm/env_files.ts" with { type: "text" };
 import databaseCopy from "../realm/database_copy.ts" with { type: "text" };
 import sqlCodec from "../realm/sql_codec.ts" with { type: "text" };
@@ -48,6 +49,7 @@ const MODULES: readonly (readonly [name: string, text: string])[] = [
   ["lockdown", lockdown],
   ["lazy_natives", lazyNatives],
   ["console", console],
+  ["error_positions", errorPositions],
   ["env_files", envFiles],
   ["database_copy", databaseCopy],
   ["sql_codec", sqlCodec],

@@ -13,6 +13,7 @@ import { isEventHandlerName } from "../wire/plugin_event.ts";
 import { RpcEndpoint } from "../wire/rpc_endpoint.ts";
 import { FrameReader, FrameWriter, SIDE, VERB } from "../wire/frames.ts";
 import { createConsole } from "../realm/console.ts";
+import { formatError, namePositions, PLUGIN_URL_START } from "../realm/error_positions.ts";
 import { createEnvFiles, createResolvePath, type FileReference } from "../realm/env_files.ts";
 import { createEnvFetchFactory } from "../realm/env_fetch.ts";
 import {
@@ -98,6 +99,7 @@ export async function start(init: CellInit, port: MessagePort): Promise<void> {
     },
     native.inspect,
     init.maxLogLinesPerSecond,
+    (line) => namePositions(line, init.name),
   );
   const { now } = performance;
   let nextReport = 0;
@@ -115,17 +117,20 @@ export async function start(init: CellInit, port: MessagePort): Promise<void> {
   const uncaught = init.kind === "serve"
     ? createUncaughtErrors(
       new (await import("node:async_hooks")).AsyncLocalStorage<number>(),
-      (id, error) => reportUncaught(id, `Uncaught ${formatError(error)}`),
+      (id, error) => reportUncaught(id, `Uncaught ${formatError(error, init.name)}`),
     )
     : undefined;
   globalThis.addEventListener("unhandledrejection", (event) => {
     event.preventDefault();
     const id = uncaught?.currentRequest() ?? 0;
-    reportUncaught(id, `Unhandled rejection: ${formatError(event.reason)}`);
+    reportUncaught(id, `Unhandled rejection: ${formatError(event.reason, init.name)}`);
   });
   globalThis.addEventListener("error", (event) => {
     event.preventDefault();
-    reportUncaught(uncaught?.currentRequest() ?? 0, `Uncaught ${formatError(event.error)}`);
+    reportUncaught(
+      uncaught?.currentRequest() ?? 0,
+      `Uncaught ${formatError(event.error, init.name)}`,
+    );
   });
   const paths = init.kind === "query" ? withSyncRealPath(native) : native;
   const resolve = createResolvePath(paths, init.folders);
@@ -161,7 +166,7 @@ export async function start(init: CellInit, port: MessagePort): Promise<void> {
     } else {
       const module: Record<string, unknown> = await import(
         // Not the media type of the bootstrap, so that a stack trace distinguishes the two.
-        "data:text/javascript;charset=utf-8;base64," +
+        PLUGIN_URL_START +
           new TextEncoder().encode(init.code).toBase64()
       );
       const handlers = findHandlers(module);
@@ -178,7 +183,7 @@ export async function start(init: CellInit, port: MessagePort): Promise<void> {
     }
     writer.writeText(VERB.READY, SIDE.CELL, 0, declaration);
   } catch (error) {
-    writer.writeText(VERB.UNFIT, SIDE.CELL, 0, formatError(error));
+    writer.writeText(VERB.UNFIT, SIDE.CELL, 0, formatError(error, init.name));
   }
   scheduleFlush();
 
@@ -246,7 +251,7 @@ export async function start(init: CellInit, port: MessagePort): Promise<void> {
           scheduleFlush();
         }
         Promise.resolve(work).then(done, (error) => {
-          print(2, `waitUntil: ${formatError(error)}`);
+          print(2, `waitUntil: ${formatError(error, init.name)}`);
           done();
         });
       },
@@ -343,17 +348,4 @@ async function readBody(body: InboundRequest["body"]): Promise<Uint8Array<ArrayB
     pieces[pieces.length] = piece;
   }
   return concatBytes(pieces, length);
-}
-
-/**
- * Formats an error with its line, without the `data:` URLs of the stack, which contain the source.
- */
-function formatError(error: unknown): string {
-  const text = error instanceof Error
-    ? `${error.name}: ${error.message}\n${error.stack ?? ""}`
-    : String(error);
-  const position = /data:text\/javascript[^\s)]*?:(\d+):(\d+)/.exec(text);
-  const message = error instanceof Error ? `${error.name}: ${error.message}` : text;
-  const scrubbed = message.replace(/data:\w+\/javascript\S*/g, "plugin");
-  return (position ? `${scrubbed} (line ${position[1]})` : scrubbed).slice(0, 4000);
 }

@@ -27,7 +27,7 @@ Deno.test("start() refuses a module whose default export has no method fetch", a
 
 Deno.test("start() reports the line of an error, without the source of the plugin or the bootstrap", async () => {
   const words = await unfit("const a = 1;\n\nnull.x;\nexport default { fetch() {} };");
-  assertMatch(words, /TypeError: .* \(line 3\)$/);
+  assertMatch(words, /TypeError: .* \(\/lib\/[\w-]+:3:\d+\)$/);
   assertNotMatch(words, /data:/);
 });
 

@@ -86,6 +86,13 @@ export async function start(init: CellInit, port: MessagePort): Promise<void> {
     scheduleFlush,
     serve: (inbound) => serve(inbound),
     hasBufferedBody,
+    formatFailure: (error) => {
+      try {
+        return formatError(error, init.name);
+      } catch {
+        return undefined; // the plugin patched what it uses, or the error has a getter that throws
+      }
+    },
     toFileReference: (response) => {
       const file: FileReference | undefined = apply(getReference, fileReferences, [response]);
       return file === undefined || response.bodyUsed ? undefined : file;

@@ -31,6 +31,8 @@ export interface RpcEndpointOptions {
    * Whether the body of a response is in memory, so that reading it does not wait. Default: false.
    */
   readonly hasBufferedBody?: (response: Response) => boolean;
+  /** Text of a failed call for the other end; if undefined, name and message of the error. */
+  formatFailure?(error: unknown): string | undefined;
   /**
    * The file that the other end must send as the body of the response; undefined for an ordinary
    * body.

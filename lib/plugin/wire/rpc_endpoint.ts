@@ -489,7 +489,12 @@ export class RpcEndpoint {
   }
 
   #writeFail(side: Side, id: number, error: unknown): void {
-    this.#writer.writeText(VERB.FAIL, side, id, formatFailure(error));
+    this.#writer.writeText(
+      VERB.FAIL,
+      side,
+      id,
+      this.#options.formatFailure?.(error) ?? formatFailure(error),
+    );
     this.#options.scheduleFlush();
   }
 

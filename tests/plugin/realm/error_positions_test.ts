@@ -49,6 +49,7 @@ export default {
       stack: "as text",
       rejected: "rejected",
       timer: "in a timer",
+      thrown: "thrown",
     };
     for (const [query, message] of Object.entries(cases)) {
       await get(server, `/p?${query}`);

@@ -497,7 +497,7 @@ function isAtOrBelow(path: string, prefix: string): boolean {
 }
 
 function isBelow(path: string, prefix: string): boolean {
-  return path === prefix || path.startsWith(`${prefix}/`);
+  return path === prefix || prefix === "/" || path.startsWith(`${prefix}/`);
 }
 
 function refuse(caller: Caller, verb: string, path: string, needs: string): Refusal {

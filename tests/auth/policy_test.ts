@@ -539,6 +539,8 @@ Deno.test("decideTree() refuses a path with another decision below it", () => {
   const rows: readonly (readonly [Caller, "read" | "write" | "delete", string, boolean])[] = [
     [T2, "read", "/etc", false],
     [T2, "read", "/var", false],
+    [T2, "read", "/", false],
+    [T3, "read", "/", true],
     [T2, "read", "/home", true],
     [T2, "write", "/home/a", true],
     [T2, "write", "/home", false],

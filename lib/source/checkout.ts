@@ -18,6 +18,8 @@ const FILES = [
   "CONTRIBUTING.md",
   "SECURITY.md",
   "LICENSE",
+  "Dockerfile",
+  ".dockerignore",
   ".gitattributes",
   ".gitignore",
 ] as const;

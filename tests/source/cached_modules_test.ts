@@ -79,7 +79,7 @@ Deno.test("CachedModules lists this program without tests and tools", async () =
   const all = await new Checkout(new URL("main.ts", ROOT).href, "data").list();
   const expected = all.filter((path) =>
     path === "main.ts" || path.startsWith("worlds/") || path === "plugins/mod.ts" ||
-    (path.startsWith("lib/") && path.endsWith(".ts") && !path.startsWith("lib/tools/"))
+    (path.startsWith("lib/") && path.endsWith(".ts") && !/^lib\/(?:tools|testing)\//.test(path))
   );
   // The first is started by another process; the second is linked into plugins.
   const apart = new Set([

@@ -28,14 +28,16 @@ try {
   console.error("Cannot start elastik: npm did not install Deno for this system: " + error.message);
   process.exit(1);
 }
-const flags = ["run", "-A", "--no-config", "--no-lock", "--unstable-worker-options"];
-const child = spawn(deno, [...flags, join(__dirname, "elastik.js"), ...process.argv.slice(2)], {
-  stdio: "inherit",
-  env: { DENO_NO_UPDATE_CHECK: "1", ...process.env },
-});
+let child;
+// Before the child exists: a signal must not end the launcher and leave the server.
 // A terminal sends Ctrl-C to both, and a second one would end the server at once.
 process.on("SIGINT", () => process.stdin.isTTY || child.kill("SIGINT"));
 for (const signal of ["SIGTERM", "SIGHUP"]) process.on(signal, () => child.kill(signal));
+const flags = ["run", "-A", "--no-config", "--no-lock", "--unstable-worker-options"];
+child = spawn(deno, [...flags, join(__dirname, "elastik.js"), ...process.argv.slice(2)], {
+  stdio: "inherit",
+  env: { DENO_NO_UPDATE_CHECK: "1", ...process.env },
+});
 child.on("error", (error) => {
   console.error("Cannot start elastik: " + error.message);
   process.exit(1);

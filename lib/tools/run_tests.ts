@@ -26,14 +26,15 @@ const ONLY_IF_NAMED: readonly TestTier[] = ["browser", "bundle"];
 /** Files that run longest. They start first, each in a group of its own. */
 const LONGEST = ["tests/faults/hostile_", "tests/project/readme_test.ts"];
 /**
- * Files and folders that run one after the other. The files measure the memory or the child processes
- * of the runner.
+ * Files and folders that run one after the other. The files measure memory, which grows further if the
+ * garbage collector waits for a processor, or the child processes of the runner.
  */
 const SEQUENTIAL = [
   "tests/browser/",
   "tests/plugin/cell/cell_memory_test.ts",
   "tests/plugin/cell/sql_runner_test.ts",
   "tests/plugins/db_file_test.ts",
+  "tests/plugins/reality_weight_test.ts",
 ];
 /** Folders and files whose `@example` blocks run as tests. */
 export const DOCUMENTED: readonly string[] = [

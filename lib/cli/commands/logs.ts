@@ -26,7 +26,7 @@ const DEFAULT_LINES = 100;
  *
  * @param words name of the plugin
  * @returns 0, 1 if the server refused, 3 if it is unreachable
- * @throws {UsageError} if the number of lines or the URL is malformed
+ * @throws {UsageError} if the name, the number of lines or the URL is malformed
  * @throws {ConfigError} if a setting is invalid
  */
 export async function run(
@@ -34,6 +34,12 @@ export async function run(
   _context: CommandContext,
   options: OptionValues,
 ): Promise<number> {
+  // As part of an address, it would name another path of the server.
+  if (/[/\\?#%]|^\.{1,2}$/.test(name)) {
+    throw new UsageError(
+      `Cannot run logs: ${sanitizeText(name)} is not the name of a plugin, such as hello`,
+    );
+  }
   const limit = parseLimit(getTextOption(options, "limit"));
   try {
     const url = getTextOption(options, "url");

@@ -57,6 +57,13 @@ Deno.test("logs says why it prints nothing", () =>
           2,
           /^Cannot run logs: --limit is 0; a whole number from 1 to 1000/,
         ],
+        [
+          ["../x"],
+          {},
+          2,
+          /^Cannot run logs: \.\.\/x is not the name of a plugin, such as hello\n$/,
+        ],
+        [[".."], {}, 2, /^Cannot run logs: \.\. is not the name of a plugin/],
         [["p", "-x"], {}, 2, /^Cannot run logs with -x: it takes --follow, --limit, --url\n$/],
         [[], {}, 2, /^Cannot run logs with 0 arguments: it takes <plugin>\n$/],
       ];

@@ -8,6 +8,7 @@ import type { Config } from "../config.ts";
 import type { Precompressed } from "../http/content_coding.ts";
 import type { EdgeCounts } from "./edge_counts.ts";
 import type { PluginRoutes } from "./plugin_routes.ts";
+import type { ReloadCounts } from "./reload_counts.ts";
 import type { ProgramSource } from "../source/program_source.ts";
 import type { Store } from "../world/store.ts";
 
@@ -49,4 +50,6 @@ export interface ServerContext {
   readonly prove?: (challenge: string | null) => string | undefined;
   /** Counters of the network edge; absent in a test of the app without a listener. */
   readonly edge?: () => EdgeCounts;
+  /** Figures about reloads; absent in a test of the app without a listener. */
+  readonly reloads?: () => ReloadCounts;
 }

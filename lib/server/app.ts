@@ -44,7 +44,7 @@ import { mintCapability, whoami } from "../routes/auth.ts";
 import { Fallback } from "../routes/fallback.ts";
 import { handleMethods, type Handler } from "../routes/handler.ts";
 import { createPluginStateHandler } from "../routes/plugin_state.ts";
-import { metrics } from "../routes/proc/metrics.ts";
+import { createMetricsHandler } from "../routes/proc/metrics.ts";
 import { readChanges } from "../routes/proc/changes.ts";
 import { Health } from "../routes/proc/health.ts";
 import { audit, listProc, readLog, status, uptimeSeconds, version } from "../routes/proc/proc.ts";
@@ -192,8 +192,10 @@ export function createApp(server: ServerContext, gateOptions: GateOptions): App 
     "/proc/metrics",
     handleMethods(
       {
-        GET: (context) =>
-          metrics(server, { requests, streams, waits, locks, davLimiter, encoder }, context),
+        GET: createMetricsHandler(
+          server,
+          { requests, streams, waits, locks, davLimiter, encoder },
+        ),
       },
       none,
     ),

@@ -7,6 +7,7 @@
 import type { Authenticator, Tokens } from "../auth/authenticate.ts";
 import type { Tier } from "../auth/caller.ts";
 import { type Config, readConfig } from "../config.ts";
+import type { ReloadCounts } from "../request/reload_counts.ts";
 import { RELOADED_SETTINGS, type SettingName, SETTINGS } from "../settings.ts";
 import { readSecret } from "../world/file/data_folder.ts";
 import type { ConnectionServer } from "./connection_server.ts";
@@ -62,6 +63,7 @@ export class Reloader {
   #tls: TlsPair | undefined;
   #last: Promise<unknown> = Promise.resolve();
   #timer: ReturnType<typeof setTimeout> | undefined;
+  #counts: ReloadCounts = { ok: 0, failed: 0, lastOk: 0, lastFailed: 0 };
 
   constructor(options: ReloaderOptions) {
     this.#options = options;
@@ -74,14 +76,20 @@ export class Reloader {
     this.#tls = options.tls;
   }
 
+  /** Figures about the reloads since the start. */
+  get counts(): ReloadCounts {
+    return this.#counts;
+  }
+
   /**
    * Applies what changed.
    *
-   * @param env looks up the settings as they are now
+   * @param readEnv reads the settings as they are now
    * @throws {ConfigError} if a setting is invalid; nothing is changed then
+   * @throws what `readEnv` throws
    */
-  reload(env: Env): Promise<ReloadReport> {
-    const done = this.#last.then(() => this.#reload(env));
+  reload(readEnv: () => Promise<Env>): Promise<ReloadReport> {
+    const done = this.#last.then(() => this.#count(readEnv));
     this.#last = done.catch(() => {}); // the caller of that reload has its error
     return done;
   }
@@ -89,6 +97,22 @@ export class Reloader {
   /** Ends the timer of the grace time. */
   close(): void {
     clearTimeout(this.#timer);
+  }
+
+  async #count(readEnv: () => Promise<Env>): Promise<ReloadReport> {
+    let isOk = false;
+    try {
+      const report = await this.#reload(await readEnv());
+      isOk = report.faults.length === 0;
+      return report;
+    } finally {
+      const { ok, failed } = this.#counts;
+      const now = this.#options.now();
+      this.#counts = {
+        ...this.#counts,
+        ...(isOk ? { ok: ok + 1, lastOk: now } : { failed: failed + 1, lastFailed: now }),
+      };
+    }
   }
 
   async #reload(env: Env): Promise<ReloadReport> {

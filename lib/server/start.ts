@@ -81,11 +81,11 @@ export interface RunningServer {
   /**
    * Applies changed settings.
    *
-   * @param env looks up the settings as they are now
+   * @param readEnv reads the settings as they are now
    * @returns what changed, what could not be used and kept its value, and what needs a restart
    * @throws {ConfigError} if a setting is invalid; nothing is changed then
    */
-  reload(env: (name: string) => string | undefined): Promise<ReloadReport>;
+  reload(readEnv: () => Promise<(name: string) => string | undefined>): Promise<ReloadReport>;
   /** Finishes accepted requests and releases everything. */
   close(): Promise<void>;
 }
@@ -195,6 +195,7 @@ export async function startServer(options: StartServerOptions): Promise<RunningS
       log,
       droppedLogLines: () => (options.droppedLogLines?.() ?? 0) + (accessLog?.dropped ?? 0),
       edge: () => ({ ...server.counts(), eventLoopDelay: loopDelay.delays() }),
+      reloads: () => reloader.counts,
     };
     const findClient = createClientFinder({
       ...(config.trustHeader === undefined ? {} : { trustHeader: config.trustHeader }),
@@ -258,7 +259,7 @@ export async function startServer(options: StartServerOptions): Promise<RunningS
     });
     return {
       url: urlOf(config, server.addr),
-      reload: (env) => reloader.reload(env),
+      reload: (readEnv) => reloader.reload(readEnv),
       ...(approve.fresh ? { newApproveToken: approve.secret } : {}),
       close: once(async () => {
         reloader.close();

@@ -150,7 +150,7 @@ async function reload(
   const startedAt = Date.now();
   let report: ReloadReport;
   try {
-    report = await running.reload(await readEnvironment());
+    report = await running.reload(readEnvironment);
   } catch (error) {
     report = {
       changed: [],

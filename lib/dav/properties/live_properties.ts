@@ -9,7 +9,7 @@ import { toMediaType } from "../../world/media_type.ts";
 import { davEtag } from "../resource/dav_etag.ts";
 import type { Lock } from "../locks/lock_table.ts";
 import { SUPPORTED_LOCK_XML, writeLockDiscovery } from "../locks/lock_xml.ts";
-import type { DiskSpace } from "../resource/disk_space.ts";
+import type { QuotaSpace } from "./quota.ts";
 import type { Resource } from "../resource/resource.ts";
 import { DAV_NAMESPACE, escapeXml, toNameKey } from "../xml/xml_writer.ts";
 
@@ -25,7 +25,7 @@ export interface ResourceInfo {
   /** RFC 3339 time of the newest write in a collection; absent if the caller must not learn it. */
   readonly changed?: string;
   readonly locks: readonly Lock[];
-  readonly space?: DiskSpace;
+  readonly space?: QuotaSpace;
 }
 
 type Writer = (info: ResourceInfo) => string | undefined;

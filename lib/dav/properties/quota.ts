@@ -8,6 +8,9 @@ import type { Caller } from "../../auth/caller.ts";
 import type { QuotaState } from "../../world/quota.ts";
 import type { DiskSpace } from "../resource/disk_space.ts";
 
+/** What a caller can still store, and what is stored, in bytes. */
+export type QuotaSpace = Pick<DiskSpace, "available" | "used">;
+
 /**
  * Returns what the caller can still store, and what is stored.
  *
@@ -15,10 +18,10 @@ import type { DiskSpace } from "../resource/disk_space.ts";
  * @param quotas the quotas that a change has to keep
  */
 export function toQuotaSpace(
-  disk: DiskSpace | undefined,
+  disk: QuotaSpace | undefined,
   quotas: readonly QuotaState[],
   caller: Caller,
-): DiskSpace | undefined {
+): QuotaSpace | undefined {
   let space = disk;
   for (const { subject, bytes, used } of quotas) {
     if (bytes === Infinity || !canReadQuota(caller, subject)) continue;

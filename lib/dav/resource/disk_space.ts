@@ -6,10 +6,12 @@
 import { statfs } from "node:fs/promises";
 import { DISK_SPACE_CACHE_MS } from "../../dav_limits.ts";
 
-/** Available and used bytes of a file system. */
+/** Bytes of a file system. */
 export interface DiskSpace {
+  /** What the server can still use: less than what is free if a part is reserved for root. */
   readonly available: number;
   readonly used: number;
+  readonly size: number;
 }
 
 /** Reads the space of the disk; `undefined` if the system does not report it. */
@@ -35,7 +37,11 @@ export function createDiskSpaceReader(folder: string, now: () => number): DiskSp
 async function readSpace(folder: string): Promise<DiskSpace | undefined> {
   try {
     const { bsize, blocks, bfree, bavail } = await statfs(folder);
-    return { available: bavail * bsize, used: (blocks - bfree) * bsize };
+    return {
+      available: bavail * bsize,
+      used: (blocks - bfree) * bsize,
+      size: blocks * bsize,
+    };
   } catch {
     // Without permission, or on a file system without this information, the properties are absent.
     return undefined;

@@ -6,7 +6,6 @@
 
 import { assertCan } from "../../auth/policy.ts";
 import { negotiateTypes } from "../../http/negotiate.ts";
-import type { RequestContext } from "../../request/request_context.ts";
 import type { ServerContext } from "../../request/server_context.ts";
 import { textResponse } from "../../response/json_response.ts";
 import type { EncoderCounts } from "../../response/response_encoder.ts";
@@ -19,8 +18,13 @@ import {
   type MetricsFormat,
 } from "../../observe/open_metrics.ts";
 import { type RequestCounts, WAIT_BOUNDS_SECONDS } from "../../observe/request_counts.ts";
+import { withTimeout } from "../../base/timeout.ts";
+import { createDiskSpaceReader, type DiskSpace } from "../../dav/resource/disk_space.ts";
+import { METRICS_DISK_TIMEOUT_MS } from "../../usage_limits.ts";
+import { operatorFamilies } from "./operator_metrics.ts";
 import type { DavLimiter } from "../../dav/resource/dav_limiter.ts";
 import { edgeFamilies } from "./edge_metrics.ts";
+import type { Handler } from "../handler.ts";
 import type { StreamCounts } from "../stream/stream.ts";
 import type { Waits } from "../stream/waits.ts";
 import type { PluginMetrics } from "../../request/plugin_routes.ts";
@@ -40,14 +44,22 @@ const LOCK_LIMITS: ReadonlySet<string> = new Set(["locks", "sharedLocks"]);
 const KIB = 1024;
 const OPEN_METRICS = "application/openmetrics-text";
 
-/** `GET /proc/metrics`: all metrics. */
-export function metrics(
-  server: ServerContext,
-  live: LiveMetrics,
-  context: RequestContext,
-): Response {
-  assertCan(context.caller, "read", "/proc/metrics");
-  return respondMetrics(context.request.headers.get("accept"), collectMetrics(server, live));
+/** Creates the handler of `GET /proc/metrics`: all metrics. */
+export function createMetricsHandler(server: ServerContext, live: LiveMetrics): Handler {
+  const readDiskSpace = createDiskSpaceReader(server.config.data, server.monotonic);
+  return async function respondAll(context) {
+    assertCan(context.caller, "read", "/proc/metrics");
+    let disk: DiskSpace | undefined;
+    // A disk that does not answer must not hide the other metrics.
+    await withTimeout(
+      METRICS_DISK_TIMEOUT_MS,
+      readDiskSpace().then((space) => disk = space),
+    );
+    return respondMetrics(
+      context.request.headers.get("accept"),
+      collectMetrics(server, live, disk),
+    );
+  };
 }
 
 /** Sends metrics as OpenMetrics, or in the Prometheus format for a client that prefers text. */
@@ -69,7 +81,11 @@ function chooseFormat(accept: string | null): MetricsFormat {
 }
 
 /** Collects the current value of every metric. */
-export function collectMetrics(server: ServerContext, live: LiveMetrics): MetricFamily[] {
+export function collectMetrics(
+  server: ServerContext,
+  live: LiveMetrics,
+  disk?: DiskSpace,
+): MetricFamily[] {
   const { store, plugins, version, startedAt } = server;
   const waits = live.requests.waits();
   return [
@@ -124,6 +140,7 @@ export function collectMetrics(server: ServerContext, live: LiveMetrics): Metric
     ),
     gauge("elastik_worlds", "Worlds, including those of the lower layer.", store.count()),
     ...storeFamilies(server),
+    ...operatorFamilies(disk, server.reloads?.()),
     gauge("elastik_plugins_up", "Active plugins whose routes answer.", plugins.activeCount),
     ...pluginFamilies(plugins.metrics()),
     {

@@ -94,6 +94,14 @@ test("reload reads a new data/.approve-token, and keeps the old token if it is m
     await Deno.writeTextFile(path, `${second}\n`);
     assertEquals((await reload(folder, ["data"])).stdout, "Reloaded the T3 token\n");
     assertEquals([await tierOf(program, first), await tierOf(program, second)], ["none", "T3"]);
+    const { text } = await ask(`${program.url}/proc/metrics`);
+    assertMatch(text, /\nelastik_reloads_total\{result="ok"\} 1\n/);
+    assertMatch(text, /\nelastik_reloads_total\{result="failed"\} 1\n/);
+    const at = (result: string) =>
+      Number(
+        RegExp(`\nelastik_reload_last_${result}_timestamp_seconds (\\S+)`).exec(text)?.[1],
+      );
+    assert(at("failure") <= at("success") && at("failure") > Date.now() / 1000 - 600, text);
   } finally {
     await program.stop();
   }

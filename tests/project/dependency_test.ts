@@ -48,7 +48,7 @@ const LAYERS: readonly (readonly [units: string, mayImport: string])[] = [
   ],
   ["dav/router.ts", "all of dav, http, request, response"],
   ["plugin/wire", "base, cell_limits"],
-  ["plugin/realm", "wire, cell_limits, limits"],
+  ["plugin/realm", "wire, base, cell_limits, limits"],
   ["plugin/transport", "wire, realm, base, cell_limits, limits"],
   ["plugin/manifest", "auth, base, deps, http, limits"],
   ["plugin/cell", "wire, realm, manifest, cell_limits, http, limits; transport, request (types)"],

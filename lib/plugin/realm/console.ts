@@ -49,24 +49,36 @@ export function createConsole(
     sent++;
     send(level, line.length > MAX_LINE_CHARS ? line.slice(0, MAX_LINE_CHARS) + " …" : line);
   };
-  const write = (level: number) => (...values: unknown[]): void => {
-    if (sent >= maxLogLinesPerSecond && Math.floor(now() / 1000) === second) {
-      dropped++;
-      return;
-    }
+  const isFull = (): boolean => {
+    if (sent < maxLogLinesPerSecond || Math.floor(now() / 1000) !== second) return false;
+    dropped++;
+    return true;
+  };
+  const format = (values: readonly unknown[]): string => {
     let line = "";
     for (let i = 0; i < values.length; i++) {
       const value = values[i];
       line += (i > 0 ? " " : "") + (typeof value === "string" ? value : describe(inspect, value));
     }
-    print(level, toLine(line));
+    return line;
+  };
+  const write = (level: number) => (...values: unknown[]): void => {
+    if (!isFull()) print(level, toLine(format(values)));
+  };
+  // Console Standard §1.1.10: the values, then the stack.
+  const trace = (...values: unknown[]): void => {
+    if (isFull()) return;
+    // A plugin can replace how a stack is made.
+    const frames = /\n[^]*/.exec(String(new Error().stack))?.[0] ?? "";
+    const head = values.length === 0 ? "Trace" : `Trace: ${format(values)}`;
+    print(0, toLine(head + frames));
   };
   const nothing = (): void => {};
   const console: Record<string, unknown> = {
     log: write(0),
     info: write(0),
     debug: write(0),
-    trace: write(0),
+    trace,
     dir: write(0),
     table: write(0),
     warn: write(1),

@@ -8,6 +8,7 @@
 import { stripTypeScriptTypes } from "node:module";
 import concatBytes from "../../base/concat_bytes.ts" with { type: "text" };
 import pieceReader from "../../base/piece_reader.ts" with { type: "text" };
+import sourceMap from "../../base/source_map.ts" with { type: "text" };
 import limits from "../../limits.ts" with { type: "text" };
 import cellLimits from "../../cell_limits.ts" with { type: "text" };
 import frames from "../wire/frames.ts" with { type: "text" };
@@ -36,6 +37,7 @@ import cellWorker from "./cell_worker.ts" with { type: "text" };
 const MODULES: readonly (readonly [name: string, text: string])[] = [
   ["concat_bytes", concatBytes],
   ["piece_reader", pieceReader],
+  ["source_map", sourceMap],
   ["limits", limits],
   ["cell_limits", cellLimits],
   ["frames", frames],

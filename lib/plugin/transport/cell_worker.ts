@@ -5,6 +5,7 @@
  */
 
 import { concatBytes } from "../../base/concat_bytes.ts";
+import { splitSourceMap } from "../../base/source_map.ts";
 import { MAX_QUERY_IMAGE_BYTES } from "../../cell_limits.ts";
 import type { CellInit } from "../wire/cell_init.ts";
 import { appendHeaders } from "../wire/message_heads.ts";
@@ -13,7 +14,7 @@ import { isEventHandlerName } from "../wire/plugin_event.ts";
 import { RpcEndpoint } from "../wire/rpc_endpoint.ts";
 import { FrameReader, FrameWriter, SIDE, VERB } from "../wire/frames.ts";
 import { createConsole } from "../realm/console.ts";
-import { formatError, namePositions, PLUGIN_URL_START } from "../realm/error_positions.ts";
+import { ErrorPositions, PLUGIN_URL_START } from "../realm/error_positions.ts";
 import { createEnvFiles, createResolvePath, type FileReference } from "../realm/env_files.ts";
 import { createEnvFetchFactory } from "../realm/env_fetch.ts";
 import {
@@ -80,6 +81,8 @@ export async function start(init: CellInit, port: MessagePort): Promise<void> {
     void apply(setReference, fileReferences, [response, file]);
   let serve: (inbound: InboundRequest) => Promise<Response> = () =>
     Promise.reject(new Error("Not ready"));
+  const { code, map } = splitSourceMap(init.code);
+  const positions = new ErrorPositions(init.name, map);
   const endpoint = new RpcEndpoint({
     side: SIDE.CELL,
     writer,
@@ -88,7 +91,7 @@ export async function start(init: CellInit, port: MessagePort): Promise<void> {
     hasBufferedBody,
     formatFailure: (error) => {
       try {
-        return formatError(error, init.name);
+        return positions.formatError(error);
       } catch {
         return undefined; // the plugin patched what it uses, or the error has a getter that throws
       }
@@ -106,7 +109,7 @@ export async function start(init: CellInit, port: MessagePort): Promise<void> {
     },
     native.inspect,
     init.maxLogLinesPerSecond,
-    (line) => namePositions(line, init.name),
+    (line) => positions.namePositions(line),
   );
   const { now } = performance;
   let nextReport = 0;
@@ -124,19 +127,19 @@ export async function start(init: CellInit, port: MessagePort): Promise<void> {
   const uncaught = init.kind === "serve"
     ? createUncaughtErrors(
       new (await import("node:async_hooks")).AsyncLocalStorage<number>(),
-      (id, error) => reportUncaught(id, `Uncaught ${formatError(error, init.name)}`),
+      (id, error) => reportUncaught(id, `Uncaught ${positions.formatError(error)}`),
     )
     : undefined;
   globalThis.addEventListener("unhandledrejection", (event) => {
     event.preventDefault();
     const id = uncaught?.currentRequest() ?? 0;
-    reportUncaught(id, `Unhandled rejection: ${formatError(event.reason, init.name)}`);
+    reportUncaught(id, `Unhandled rejection: ${positions.formatError(event.reason)}`);
   });
   globalThis.addEventListener("error", (event) => {
     event.preventDefault();
     reportUncaught(
       uncaught?.currentRequest() ?? 0,
-      `Uncaught ${formatError(event.error, init.name)}`,
+      `Uncaught ${positions.formatError(event.error)}`,
     );
   });
   const paths = init.kind === "query" ? withSyncRealPath(native) : native;
@@ -174,7 +177,7 @@ export async function start(init: CellInit, port: MessagePort): Promise<void> {
       const module: Record<string, unknown> = await import(
         // Not the media type of the bootstrap, so that a stack trace distinguishes the two.
         PLUGIN_URL_START +
-          new TextEncoder().encode(init.code).toBase64()
+          new TextEncoder().encode(code).toBase64()
       );
       const handlers = findHandlers(module);
       if (init.kind === "probe") {
@@ -190,7 +193,7 @@ export async function start(init: CellInit, port: MessagePort): Promise<void> {
     }
     writer.writeText(VERB.READY, SIDE.CELL, 0, declaration);
   } catch (error) {
-    writer.writeText(VERB.UNFIT, SIDE.CELL, 0, formatError(error, init.name));
+    writer.writeText(VERB.UNFIT, SIDE.CELL, 0, positions.formatError(error));
   }
   scheduleFlush();
 
@@ -258,7 +261,7 @@ export async function start(init: CellInit, port: MessagePort): Promise<void> {
           scheduleFlush();
         }
         Promise.resolve(work).then(done, (error) => {
-          print(2, `waitUntil: ${formatError(error, init.name)}`);
+          print(2, `waitUntil: ${positions.formatError(error)}`);
           done();
         });
       },

@@ -5,13 +5,14 @@
 
 import { assertCan, assertCanEach, assertCanTree } from "../auth/policy.ts";
 import { assertUnlocked } from "../dav/locks/lock_guard.ts";
+import { removePropertyRecord } from "../dav/resource/property_record.ts";
 import type { LockTable } from "../dav/locks/lock_table.ts";
 import { parsePrecondition } from "../http/conditional.ts";
 import { Problem } from "../http/problem.ts";
 import { assertValidName, type RequestContext } from "../request/request_context.ts";
 import type { ServerContext } from "../request/server_context.ts";
 import { compareNames } from "../world/name.ts";
-import { type Precondition, type Store, StoreError } from "../world/store.ts";
+import { type Precondition, type Store, StoreError, type WorldEntry } from "../world/store.ts";
 import { createMethodProblem } from "./handler.ts";
 import { deletedResponse, type DeletedWorld, toDeletedWorld } from "./world_responses.ts";
 import { allowedMethods, assertWorldTarget } from "./world_target.ts";
@@ -48,6 +49,7 @@ export async function deleteWorld(
     ...(required === undefined ? {} : { precondition: required }),
     ...(context.keyed === undefined ? {} : { idem: context.keyed.mark(NO_BODY) }),
   });
+  await removePropertyRecord(store, path);
   return deletedResponse([{ name, trash }]);
 }
 
@@ -92,20 +94,51 @@ export async function deleteCollection(
     );
     deleted.push(...done.filter((found) => found !== undefined));
   }
-  await unmarkCollections(store, name);
+  const collections = [
+    name,
+    ...collectionsOf(name, below),
+    ...await unmarkCollections(store, name),
+  ];
+  for (const collection of new Set(collections)) {
+    if (!store.isCollection(collection)) await removePropertyRecord(store, `/${collection}`);
+  }
   if (done.length > 0) deleted.sort((a, b) => compareNames(a.name, b.name));
   return deletedResponse(deleted);
+}
+
+/** Returns the names of the collections below one that worlds are in. */
+function collectionsOf(name: string, below: readonly WorldEntry[]): Set<string> {
+  const found = new Set<string>();
+  for (const { name: world } of below) {
+    // Worlds are sorted, so most of the parents are known.
+    for (
+      let end = world.lastIndexOf("/");
+      end > name.length;
+      end = world.lastIndexOf("/", end - 1)
+    ) {
+      const parent = world.slice(0, end);
+      if (found.has(parent)) break;
+      found.add(parent);
+    }
+  }
+  return found;
 }
 
 /**
  * Removes the marks of empty collections that WebDAV clients created, deepest first, and the mark
  * of this one.
+ *
+ * @returns the names of the collections below it that still existed
  */
-async function unmarkCollections(store: Store, name: string): Promise<void> {
+async function unmarkCollections(store: Store, name: string): Promise<string[]> {
+  const found: string[] = [];
   for (const child of await store.list(name)) {
-    if (child.dir) await unmarkCollections(store, `${name}/${child.name}`);
+    if (!child.dir) continue;
+    const path = `${name}/${child.name}`;
+    found.push(path, ...await unmarkCollections(store, path));
   }
   await store.markCollection(name, false);
+  return found;
 }
 
 /**
@@ -119,6 +152,7 @@ async function removeIfPresent(
 ): Promise<DeletedWorld | undefined> {
   try {
     const { trash } = await store.remove({ name, by, ...(idem === undefined ? {} : { idem }) });
+    await removePropertyRecord(store, `/${name}`);
     return { name, trash };
   } catch (error) {
     if (error instanceof StoreError && error.code === "absent") return undefined;

@@ -39,6 +39,7 @@ import {
   PROOF_KEY_FILE,
 } from "../world/file/data_folder.ts";
 import { createLowerLayer } from "../world/lower_layer.ts";
+import { PROPERTY_RECORDS } from "../dav/resource/property_record.ts";
 import { isPrivatePath } from "../auth/policy.ts";
 import { STORE_REDACTION } from "../auth/redact.ts";
 import { openSqliteStore } from "../world/store/sqlite_store.ts";
@@ -133,6 +134,7 @@ export async function startServer(options: StartServerOptions): Promise<RunningS
       handles: descriptors.worldsPerWorker,
       isRestricted: (name) => isPrivatePath(`/${name}`),
       redaction: STORE_REDACTION,
+      attached: PROPERTY_RECORDS,
       onWorkerExit: options.onStoreFailure,
       // The pause lets the 503 responses of waiting requests reach their clients.
       onDetached: (fault) =>

@@ -1,5 +1,7 @@
 /** Quotas of a store: types only. The list is parsed in quota_list.ts. */
 
+import type { World, WorldEntry } from "./store.ts";
+
 /** A quota, and how much of it is used. */
 export interface QuotaState {
   /** What is limited: `prefix:/home/team`, `name:kestrel`, `user:ada`, `plugin:gpu`. */
@@ -25,4 +27,32 @@ export interface MadeCollection {
   readonly by: string;
   /** The old name, if the collection moves. */
   readonly from?: string;
+}
+
+/** The resource that a world is kept for. */
+export interface QuotaOwner {
+  /** Name of the resource. */
+  readonly name: string;
+  /** The caller that caused the world, as events name it. */
+  readonly by: string;
+}
+
+/**
+ * Worlds that the server keeps for other resources, such as the properties of WebDAV. They count for
+ * the quotas of their owner, with their bytes and not as worlds.
+ */
+export interface AttachedWorlds {
+  /** Whether a world can be one; its caller is `""` as long as it is not known. */
+  readonly isAttached: (entry: Pick<WorldEntry, "name" | "by">) => boolean;
+  /** Reads the owner from the content; undefined if it has none. */
+  readonly ownerOf: (world: Pick<World, "name" | "body">) => QuotaOwner | undefined;
+}
+
+/** What the write of an attached world has in addition. */
+export interface AttachedWrite {
+  readonly owner?: QuotaOwner;
+  /** Name of an attached world that is removed after the write. */
+  readonly from?: string;
+  /** Runs when the quotas have the space, before the write. If it throws, nothing is written. */
+  readonly before?: () => Promise<void>;
 }

@@ -16,7 +16,7 @@
 import type { ChangePage, ChangeQuery, KeyedEvent, Within } from "./changes.ts";
 import type { SearchFileCounts, SearchPage, SearchQuery } from "./search.ts";
 import type { Edit } from "./edit_format.ts";
-import type { MadeCollection, QuotaCounts, QuotaState } from "./quota.ts";
+import type { AttachedWrite, MadeCollection, QuotaCounts, QuotaState } from "./quota.ts";
 import type { TrashCounts, TrashEntry, TrashPage, TrashQuery } from "./trash.ts";
 
 /** `X-Meta-*` pairs as stored: names in lower case, sorted by name. */
@@ -111,7 +111,7 @@ interface ChangeBase {
 }
 
 /** Replaces a world, or creates it. */
-export interface Put extends ChangeBase {
+export interface Put extends ChangeBase, AttachedWrite {
   readonly body: Uint8Array<ArrayBuffer>;
   readonly ext: string;
   readonly meta: Meta;

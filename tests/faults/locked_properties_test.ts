@@ -7,7 +7,7 @@ import { DatabaseSync } from "node:sqlite";
 import { assertEquals, assertMatch } from "../support/assert.ts";
 import { withTempFolder } from "../support/temp_folder.ts";
 import { bearer, startTestServer, type TestServer } from "../support/test_server.ts";
-import { recordWorldName } from "../../lib/dav/properties/dead_properties.ts";
+import { recordWorldName } from "../../lib/dav/resource/property_record.ts";
 
 const PROPPATCH = `<propertyupdate xmlns="DAV:"><set><prop><x xmlns="urn:x">value</x></prop></set>
 </propertyupdate>`;

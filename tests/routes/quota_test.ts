@@ -119,3 +119,94 @@ test("a refusal shows no sum to a caller that cannot read what it adds up", asyn
   );
   assert(!/quota-used-bytes>(?:7780|3)</.test(quota.text), quota.text);
 });
+
+/** Sets one property of a resource to a text. */
+async function setProperty(
+  server: TestServer,
+  path: string,
+  text: string,
+  headers: Record<string, string> = T3,
+) {
+  const body = '<D:propertyupdate xmlns:D="DAV:" xmlns:t="urn:t"><D:set><D:prop>' +
+    `<t:a>${text}</t:a></D:prop></D:set></D:propertyupdate>`;
+  return await send(server, `PROPPATCH /dav${path}`, body, headers);
+}
+
+/** Bytes of a quota that are used, as WebDAV shows them. */
+async function usedBytes(server: TestServer, path: string): Promise<number> {
+  const body = '<propfind xmlns="DAV:"><prop><quota-used-bytes/></prop></propfind>';
+  const { text } = await send(server, `PROPFIND /dav${path}`, body, { ...T3, depth: "0" });
+  return Number(/quota-used-bytes>(\d+)</.exec(text)?.[1]);
+}
+
+test("properties count where their resource is, for the caller that set them", async (server) => {
+  await send(server, "PUT /home/p/a", "a");
+  await send(server, "PUT /home/out", "b");
+  // Set before there is a list: it is found when the list is set, and after a replaced list.
+  assertEquals((await setProperty(server, "/home/p/a", "x".repeat(3_000))).status, 207);
+  for (const bytes of [10_000, 5_000]) {
+    await send(
+      server,
+      "PUT /etc/quota",
+      `prefix:/home/p bytes:${bytes} worlds:3\nname:k bytes:900\n`,
+    );
+    await send(server, "PUT /home/p/b", "b");
+    const used = await usedBytes(server, "/home/p/");
+    assert(used > 3_000 && used < 3_500, `${used}`);
+    await send(server, "DELETE /home/p/b");
+  }
+  const refused = await setProperty(server, "/home/p/", "x".repeat(2_000));
+  assertEquals(refused.status, 507, refused.text);
+  assertMatch(
+    refused.text,
+    /Cannot PROPPATCH \/home\/p: the quota of prefix:\/home\/p is 5000 bytes/,
+  );
+  const events = async (path: string) =>
+    JSON.parse((await send(server, `GET /proc/log${path}`)).text);
+  const before = await events("/home/p/a");
+  assertEquals((await setProperty(server, "/home/p/a", "x".repeat(6_000))).status, 413);
+  // A refused change leaves no event.
+  assertEquals((await events("/home/p/a")).length, before.length);
+  // Less than before, and the same again.
+  assertEquals((await setProperty(server, "/home/p/a", "x".repeat(2_900))).status, 207);
+  // Properties are no worlds: three fit.
+  for (const name of ["b", "c"]) {
+    assertEquals((await send(server, `PUT /home/p/${name}`, "")).status, 201);
+  }
+  // Inside the prefix a move needs no space; from outside, properties need it.
+  const to = (destination: string) => ({ ...T3, destination });
+  assertEquals(
+    (await send(server, "MOVE /dav/home/p/a", undefined, to("/dav/home/p/d"))).status,
+    201,
+  );
+  assert(await usedBytes(server, "/home/p/") > 2_900);
+  await send(server, "DELETE /home/p/b");
+  await setProperty(server, "/home/out", "x".repeat(4_000));
+  assertEquals(
+    (await send(server, "MOVE /dav/home/out", undefined, to("/dav/home/p/o"))).status,
+    507,
+  );
+  assertMatch((await send(server, "GET /home/out")).text, /b/);
+  // A move that fails after its properties were written leaves none of them.
+  await send(server, "PUT /etc/quota", "prefix:/home/p bytes:9000 worlds:2\nname:k bytes:900\n");
+  const held = await usedBytes(server, "/home/p/");
+  assertEquals(
+    (await send(server, "MOVE /dav/home/out", undefined, to("/dav/home/p/o"))).status,
+    507,
+  );
+  assertEquals(await usedBytes(server, "/home/p/"), held);
+  // The plain DELETE removes properties as well, of worlds and of collections.
+  await setProperty(server, "/home/p/", "x".repeat(100));
+  assertEquals((await send(server, "DELETE /home/p/")).status, 200);
+  await send(server, "PUT /home/p/z", "");
+  assertEquals(await usedBytes(server, "/home/p/"), 0);
+  await send(server, "PUT /home/p/a", "");
+  await setProperty(server, "/home/p/a", "x".repeat(100));
+  await send(server, "DELETE /home/p/a");
+  assertEquals(await usedBytes(server, "/home/p/"), 0);
+  // For a capability with a name, wherever the resource is.
+  const holder = await mint(server, "prefix=/home/k&mode=rw&name=k");
+  await send(server, "PUT /home/k/a", "", holder);
+  assertEquals((await setProperty(server, "/home/k/a", "x".repeat(500), holder)).status, 207);
+  assertEquals((await send(server, "PUT /home/k/b", "x".repeat(400), holder)).status, 507);
+});

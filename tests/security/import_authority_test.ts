@@ -5,7 +5,7 @@
 
 import { assert, assertEquals, assertMatch } from "../support/assert.ts";
 import { sha256Hex } from "../../lib/base/hash.ts";
-import { recordWorldName } from "../../lib/dav/properties/dead_properties.ts";
+import { recordWorldName } from "../../lib/dav/resource/property_record.ts";
 import { mint } from "../../lib/auth/capability.ts";
 import { verifyDataFolder } from "../../lib/archive/verify_data_folder.ts";
 import { readSecret } from "../../lib/world/file/data_folder.ts";

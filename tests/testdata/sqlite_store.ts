@@ -2,6 +2,7 @@
 
 import { acquireDataFolder } from "../../lib/world/file/data_folder.ts";
 import type { ChangePage } from "../../lib/world/changes.ts";
+import type { AttachedWorlds } from "../../lib/world/quota.ts";
 import type { Store } from "../../lib/world/store.ts";
 import { openSqliteStore } from "../../lib/world/store/sqlite_store.ts";
 
@@ -12,7 +13,12 @@ const WORKER = import.meta.resolve("../../lib/world/worker/worker_main.ts");
  *
  * @param log gets the lines for the operator
  */
-export function openStore(data: string, key = "k", log: string[] = []): Promise<Store> {
+export function openStore(
+  data: string,
+  key = "k",
+  log: string[] = [],
+  attached?: AttachedWorlds,
+): Promise<Store> {
   return openSqliteStore({
     folder: acquireDataFolder(data),
     key,
@@ -20,6 +26,7 @@ export function openStore(data: string, key = "k", log: string[] = []): Promise<
     workerUrl: WORKER,
     isRestricted: (name) => name.startsWith("boot/"),
     log: (line) => log.push(line),
+    ...(attached === undefined ? {} : { attached }),
   });
 }
 

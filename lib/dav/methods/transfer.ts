@@ -9,6 +9,7 @@ import { canReadQuota } from "../../auth/quota_access.ts";
 import { redactFor } from "../../auth/redact.ts";
 import type { RequestTarget } from "../../http/path.ts";
 import { Problem } from "../../http/problem.ts";
+import { QuotaError } from "../../world/quota_list.ts";
 import { toStoreProblem } from "../../response/store_problem.ts";
 import {
   type ChangeResult,
@@ -216,7 +217,7 @@ async function moveWorld(
     // The identity of the world moves along unless it replaces one.
     const isCarried = !replace && !contentOnly && dead.length > 0 &&
       await context.deadProperties.carry(found, path, dead, caller.by);
-    const result = await store.rename({
+    const renamed = store.rename({
       name,
       to,
       by: caller.by,
@@ -225,6 +226,10 @@ async function moveWorld(
       replace,
       contentOnly,
       ...(precondition === undefined ? {} : { precondition }),
+    });
+    const result = await renamed.catch(async (error) => {
+      if (isCarried) await context.deadProperties.discard(path).catch(() => {}); // `error` is first
+      throw error;
     });
     moved.set(found.path, { path, result });
     if (!isCarried) await copyProperties(context, path, dead, caller.by);
@@ -290,6 +295,8 @@ async function replaceProperties(
     const { type, headers } = problem;
     const reason = error.code === "in-use"
       ? "another process has locked them"
+      : error instanceof QuotaError
+      ? "a quota has no space for them"
       : "they cannot be stored now";
     const explained = new Problem(
       type,

@@ -10,8 +10,6 @@
  * must never appear on a new world of the same name.
  */
 
-import { ANONYMOUS } from "../../auth/authenticate.ts";
-import { canRead } from "../../auth/policy.ts";
 import { sha256Hex } from "../../base/hash.ts";
 import { Problem } from "../../http/problem.ts";
 import { DAV_LIMITS } from "../../dav_limits.ts";
@@ -19,6 +17,7 @@ import { type Store, StoreError, type World } from "../../world/store.ts";
 import { Turns } from "../../world/turns.ts";
 import type { CreationInfoCache } from "./creation_info.ts";
 import { DavLimiter } from "../resource/dav_limiter.ts";
+import { RECORD_CALLER, RECORD_FOLDERS, recordWorldName } from "../resource/property_record.ts";
 import type { Resource } from "../resource/resource.ts";
 import { toNameKey, type XmlName } from "../xml/xml_writer.ts";
 
@@ -34,11 +33,6 @@ export interface PropertyChange extends XmlName {
 
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
-const HASH_DIGITS = 32;
-/**
- * Folders of the records: for resources that all callers can read, and for those only T3 can read.
- */
-const FOLDERS = ["var/lib/dav", "boot/dav"] as const;
 const NONE: readonly DeadProperty[] = [];
 
 /** Stores and reads dead properties. */
@@ -62,7 +56,7 @@ export class DeadProperties {
 
   /** Whether no resource has dead properties; checked first by long listings. */
   get isEmpty(): boolean {
-    return FOLDERS.every((folder) => !this.#store.isCollection(folder));
+    return RECORD_FOLDERS.every((folder) => !this.#store.isCollection(folder));
   }
 
   /** Whether a resource has a record, without a disk access. */
@@ -133,12 +127,20 @@ export class DeadProperties {
     const isFree = () => this.#store.stat(path.slice(1)) === undefined;
     if (!isFree()) return false;
     const moved = { ...found, path };
-    const body = await this.#createRecord(moved, properties);
+    const body = await this.#createRecord(moved, properties, by);
     await this.#noteChange(moved, body, by, { properties: properties.length });
     return await this.#turns.run(path, async () => {
       if (!isFree()) return false;
-      await this.#putRecord(path, body, by);
+      // The record of the old path is removed after the move.
+      await this.#putRecord({ path, body, by, from: recordWorldName(found.path) });
       return true;
+    });
+  }
+
+  /** Removes the properties that {@link DeadProperties.carry} wrote for a move that failed. */
+  async discard(path: string): Promise<void> {
+    await this.#turns.run(path, async () => {
+      if (this.#store.stat(path.slice(1)) === undefined) await this.#drop(path);
     });
   }
 
@@ -148,19 +150,23 @@ export class DeadProperties {
     by: string,
     eventFields: { readonly properties: unknown },
   ): Promise<void> {
-    const body = await this.#createRecord(found, properties);
-    await this.#noteChange(found, body, by, eventFields);
-    if (properties.length === 0) await this.#drop(found.path);
-    else await this.#putRecord(found.path, body, by);
+    const body = await this.#createRecord(found, properties, by);
+    const note = () => this.#noteChange(found, body, by, eventFields);
+    if (properties.length > 0) {
+      return await this.#putRecord({ path: found.path, body, by, before: note });
+    }
+    await note();
+    await this.#drop(found.path);
   }
 
   async #createRecord(
     found: Resource,
     properties: readonly DeadProperty[],
+    by: string,
   ): Promise<Uint8Array<ArrayBuffer>> {
     const { path } = found;
     const worldId = await this.#identityOf(found);
-    const text = JSON.stringify({ of: path, seal: worldId, properties });
+    const text = JSON.stringify({ of: path, seal: worldId, by, properties });
     const body = encoder.encode(text);
     const { properties: most, propertyBytes } = this.#limiter.limits;
     if (properties.length > most || body.length > propertyBytes) {
@@ -190,14 +196,23 @@ export class DeadProperties {
     await this.#store.note({ name: entry.name, by, type: "properties_changed", payload });
   }
 
-  async #putRecord(path: string, body: Uint8Array<ArrayBuffer>, by: string): Promise<void> {
-    const record = { name: recordWorldName(path), body, ext: "json", meta: [], by: "dav" };
-    await this.#store.put({ ...record, eventFields: { of: path, for: by } });
+  async #putRecord({ path, body, by, from, before }: RecordWrite): Promise<void> {
+    await this.#store.put({
+      name: recordWorldName(path),
+      body,
+      ext: "json",
+      meta: [],
+      by: RECORD_CALLER,
+      eventFields: { of: path, for: by },
+      owner: { name: path.slice(1), by },
+      ...(from === undefined ? {} : { from }),
+      ...(before === undefined ? {} : { before }),
+    });
   }
 
   async #drop(path: string): Promise<void> {
     try {
-      await this.#store.remove({ name: recordWorldName(path), by: "dav" });
+      await this.#store.remove({ name: recordWorldName(path), by: RECORD_CALLER });
     } catch (error) {
       if (!(error instanceof StoreError) || error.code !== "absent") throw error;
     }
@@ -209,16 +224,22 @@ export class DeadProperties {
   }
 }
 
+/** The write of a record. */
+interface RecordWrite {
+  readonly path: string;
+  readonly body: Uint8Array<ArrayBuffer>;
+  /** The caller that set the properties. */
+  readonly by: string;
+  /** Name of the record that this one replaces. */
+  readonly from?: string;
+  /** Runs before the write, if the quotas have the space. */
+  readonly before?: () => Promise<void>;
+}
+
 interface PropertyRecord {
   /** Identity of the world; the member `seal` of the stored JSON. */
   readonly worldId: string;
   readonly properties: readonly DeadProperty[];
-}
-
-/** Returns the name of the world that stores the properties of a path. */
-export function recordWorldName(path: string): string {
-  const folder = FOLDERS[canRead(ANONYMOUS, path) ? 0 : 1];
-  return `${folder}/${sha256Hex(path).slice(0, HASH_DIGITS)}.json`;
 }
 
 /** Parses a record; content that is not a record, after an edit for example, has no properties. */

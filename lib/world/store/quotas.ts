@@ -9,7 +9,7 @@
  */
 
 import { MAX_QUOTA_ATTEMPTS } from "../../usage_limits.ts";
-import type { QuotaCounts, QuotaState } from "../quota.ts";
+import type { AttachedWorlds, QuotaCounts, QuotaOwner, QuotaState } from "../quota.ts";
 import {
   NO_QUOTAS,
   parseQuotaList,
@@ -29,6 +29,8 @@ export interface Growth {
   readonly by: string;
   /** The old name, if the change moves a world. */
   readonly from?: string;
+  /** The resource for whose quotas the world counts. */
+  readonly owner?: QuotaOwner;
 }
 
 /**
@@ -51,6 +53,8 @@ export interface QuotaSources {
   readonly read: (name: string) => Promise<World | undefined>;
   /** Waits until the lengths of all worlds are known; undefined if they are. */
   readonly indexed: () => Promise<unknown> | undefined;
+  /** Worlds that count for the quotas of other resources. */
+  readonly attached?: AttachedWorlds;
   readonly log: (line: string) => void;
 }
 
@@ -59,6 +63,7 @@ interface Reservation {
   readonly name: string;
   readonly by: string;
   readonly from: string | undefined;
+  readonly owner: QuotaOwner | undefined;
   /** Bytes of the longest content that it may leave; 0 for a collection. */
   readonly maxBytes: number;
 }
@@ -69,8 +74,7 @@ interface Total {
 }
 
 /** What a world counts for each of its rules. */
-interface Counted {
-  readonly bytes: number;
+interface Counted extends Readonly<Total> {
   readonly rules: readonly QuotaRule[];
 }
 
@@ -85,6 +89,8 @@ export class Quotas {
   #newest = 0;
   #used = new Map<QuotaRule, Total>();
   #counted = new Map<string, Counted>();
+  /** The owners of attached worlds, which only their content names. */
+  #owners = new Map<string, QuotaOwner>();
   readonly #running = new Set<Reservation>();
   readonly #refused = { bytes: 0, worlds: 0, size: 0 };
 
@@ -120,7 +126,12 @@ export class Quotas {
   /** Applies a change of a world, or of its entry in the catalog; called after the catalog has it. */
   record(name: string, change?: Pick<Change, "kind" | "world">): void {
     if (name === QUOTA_WORLD && change !== undefined) this.#changeList(change);
-    else if (this.#isActive) this.#count(name, this.#sources.upper(name));
+    else if (this.#isActive) {
+      const entry = this.#sources.upper(name);
+      if (entry === undefined || !this.#isAttached(entry)) this.#owners.delete(name);
+      else if (change?.world !== undefined) this.#learnOwner(change.world);
+      this.#count(name, entry);
+    }
   }
 
   /** Applies a mark of a collection. */
@@ -163,17 +174,17 @@ export class Quotas {
   }
 
   async #run<T>(
-    { name, by, from }: Growth,
+    { name, by, from, owner }: Growth,
     lengthAfter: LengthAfter,
     work: (maxBytes: number) => Promise<T>,
   ): Promise<T> {
-    if (this.#loading !== undefined) await this.#loading;
+    while (this.#loading !== undefined) await this.#loading;
     // A promise is awaited only if there is one: the order of changes stays that of the calls.
     const indexed = this.#sources.indexed();
     if (indexed !== undefined) await indexed;
     let maxBytes = lengthAfter(this.#longest(from ?? name));
     for (let attempt = 1;; attempt++) {
-      const reservation = { name, by, from, maxBytes };
+      const reservation = { name, by, from, owner, maxBytes };
       this.#assertSpace(reservation);
       this.#running.add(reservation);
       try {
@@ -209,7 +220,7 @@ export class Quotas {
         QUOTA_WORLD,
       );
     }
-    for (const rule of rulesFor(this.#list, change.name, change.by)) {
+    for (const rule of this.#rulesFor(change)) {
       const own = this.#growth(rule, [change]);
       for (const unit of ["bytes", "worlds"] as const) {
         // A change that adds nothing is possible in a quota that is exceeded.
@@ -219,7 +230,8 @@ export class Quotas {
         if (used + reserved <= rule[unit]) continue;
         const { subject, [unit]: limit } = rule;
         const [needed, length] = [own[unit], change.maxBytes];
-        const error = new QuotaError({ subject, unit, limit, used, needed, length }, change.name);
+        const fault = { subject, unit, limit, used, needed, length };
+        const error = new QuotaError(fault, (change.owner ?? change).name);
         this.#refused[error.code === "quota" ? unit : "size"]++;
         throw error;
       }
@@ -246,12 +258,12 @@ export class Quotas {
 
   /** What changes of one name add to a rule at most: the one after which the world is longest. */
   #growth(rule: QuotaRule, changes: readonly Reservation[]): Total {
-    const all = changes.map(({ name, from, maxBytes }) => {
+    const all = changes.map(({ name, from, owner, maxBytes }) => {
       const before = this.#contribution(rule, name);
       const moved = from === undefined ? NOTHING : this.#contribution(rule, from);
       return {
         bytes: maxBytes - before.bytes - moved.bytes,
-        worlds: 1 - before.worlds - moved.worlds,
+        worlds: (owner === undefined ? 1 : 0) - before.worlds - moved.worlds,
       };
     });
     return {
@@ -262,10 +274,13 @@ export class Quotas {
 
   #contribution(rule: QuotaRule, name: string): Total {
     const counted = this.#counted.get(name);
-    return counted?.rules.includes(rule) ? { bytes: counted.bytes, worlds: 1 } : NOTHING;
+    return counted?.rules.includes(rule) ? counted : NOTHING;
   }
 
-  #rulesFor({ name, by }: Pick<Reservation, "name" | "by">): readonly QuotaRule[] {
+  #rulesFor(
+    { owner, ...change }: Pick<Reservation, "name" | "by"> & Partial<Pick<Reservation, "owner">>,
+  ): readonly QuotaRule[] {
+    const { name, by } = owner ?? change;
     return "unknown" in this.#list ? [] : rulesFor(this.#list, name, by);
   }
 
@@ -273,15 +288,17 @@ export class Quotas {
   #count(name: string, entry: WorldEntry | undefined): void {
     this.#uncount(name);
     if (entry === undefined) return;
-    const rules = this.#rulesFor(entry);
-    if (rules.length > 0) this.#add(name, { bytes: entry.len, rules });
+    const owner = this.#owners.get(name);
+    const rules = this.#rulesFor({ name, by: entry.by, owner });
+    const worlds = owner === undefined ? 1 : 0;
+    if (rules.length > 0) this.#add(name, { bytes: entry.len, worlds, rules });
   }
 
   /** Counts a collection that is marked as a world without content of no caller. */
   #countMark(name: string, present: boolean): void {
     const key = `${name}/`;
     this.#uncount(key);
-    if (present) this.#add(key, { bytes: 0, rules: this.#rulesFor({ name, by: "" }) });
+    if (present) this.#add(key, { bytes: 0, worlds: 1, rules: this.#rulesFor({ name, by: "" }) });
   }
 
   #uncount(key: string): void {
@@ -296,12 +313,12 @@ export class Quotas {
     this.#change(counted, 1);
   }
 
-  #change({ bytes, rules }: Counted, sign: 1 | -1): void {
+  #change({ bytes, worlds, rules }: Counted, sign: 1 | -1): void {
     for (const rule of rules) {
       const total = this.#used.get(rule);
       if (total === undefined) continue;
       total.bytes += sign * bytes;
-      total.worlds += sign;
+      total.worlds += sign * worlds;
     }
   }
 
@@ -314,11 +331,17 @@ export class Quotas {
   }
 
   /** Changes wait for the list; a load that fails leaves the last good list. */
-  async #load(): Promise<void> {
-    const current = ++this.#newest;
-    const loading = this.#read(current);
+  #load(): Promise<void> {
+    return this.#waitFor(this.#read(++this.#newest));
+  }
+
+  /** Lets changes wait until all work that was given has ended. */
+  async #waitFor(work: Promise<void>): Promise<void> {
+    const before = this.#loading;
+    const loading = Promise.all([before, work]).then(() => {});
     this.#loading = loading;
-    await loading;
+    await work;
+    await before;
     if (this.#loading === loading) this.#loading = undefined;
   }
 
@@ -356,10 +379,46 @@ export class Quotas {
     this.#list = list;
     this.#used = new Map([...list.values()].map((rule) => [rule, { bytes: 0, worlds: 0 }]));
     this.#counted = new Map();
+    this.#owners = new Map();
     if (list.size === 0) return;
-    for (const entry of this.#sources.uppers()) this.#count(entry.name, entry);
+    const attached: string[] = [];
+    for (const entry of this.#sources.uppers()) {
+      this.#count(entry.name, entry);
+      if (this.#isAttached(entry)) attached.push(entry.name);
+    }
+    if (attached.length > 0) void this.#waitFor(this.#readOwners(attached, list));
     for (const name of this.#sources.marks()) this.#countMark(name, true);
+  }
+
+  /** Reads the owners of worlds. One that cannot be read counts for its own path. */
+  async #readOwners(names: readonly string[], list: QuotaList): Promise<void> {
+    for (let at = 0; at < names.length; at += OWNERS_PER_STEP) {
+      await Promise.all(
+        names.slice(at, at + OWNERS_PER_STEP).map(async (name) => {
+          const world = await this.#sources.read(name).catch(() => undefined);
+          const entry = this.#sources.upper(name);
+          // A change that was recorded since is newer.
+          const isNeeded = this.#list === list && !this.#owners.has(name);
+          if (world === undefined || entry === undefined || !isNeeded) return;
+          if (this.#isAttached(entry)) this.#learnOwner(world);
+          this.#count(name, entry);
+        }),
+      );
+      if (this.#list !== list) return;
+    }
+  }
+
+  #isAttached(entry: WorldEntry): boolean {
+    return this.#sources.attached?.isAttached(entry) === true;
+  }
+
+  #learnOwner(world: World): void {
+    const owner = this.#sources.attached?.ownerOf(world);
+    if (owner === undefined) this.#owners.delete(world.name);
+    else this.#owners.set(world.name, owner);
   }
 }
 
-const NOTHING: Total = { bytes: 0, worlds: 0 };
+/** Worlds whose owners are read at the same time. */
+const OWNERS_PER_STEP = 64;
+const NOTHING: Readonly<Total> = { bytes: 0, worlds: 0 };

@@ -199,6 +199,7 @@ class SqliteStore implements Store {
       lowerLength: (name) => lower.get(name)?.body.length ?? 0,
       marks: () => catalog.markedCollections(),
       read: (name) => this.read(name),
+      ...(options.attached === undefined ? {} : { attached: options.attached }),
       indexed: () => unindexed.size === 0 ? undefined : this.walk(""),
       log,
     });
@@ -309,7 +310,8 @@ class SqliteStore implements Store {
   }
 
   put(change: Put): Promise<ChangeResult> {
-    return this.#grow(change, () => change.body.length, plans.planPut);
+    const { before } = change;
+    return this.#grow(change, () => change.body.length, plans.planPut, before);
   }
 
   append(change: Append): Promise<ChangeResult> {
@@ -504,10 +506,14 @@ class SqliteStore implements Store {
     change: C,
     lengthAfter: LengthAfter,
     plan: (change: C, lower: World | undefined) => plans.WritePlan,
+    before?: () => Promise<void>,
   ): Promise<ChangeResult> {
     const submit = (maxBytes?: number) =>
       this.#submit(plan(plans.within(change, maxBytes), this.#lower.get(change.name)));
-    return this.#quotas.run(change, lengthAfter, submit);
+    const run = before === undefined
+      ? submit
+      : (maxBytes?: number) => before().then(() => submit(maxBytes));
+    return this.#quotas.run(change, lengthAfter, run);
   }
 
   /** Commits a change, applies it to the state in memory, and returns its result. */

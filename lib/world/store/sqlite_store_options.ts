@@ -15,6 +15,7 @@ import {
 } from "../../limits.ts";
 import { SEARCHES, SEARCHES_WAITING, SEARCHES_WAITING_PER_CLIENT } from "../../search_limits.ts";
 import type { DataFolder } from "../file/data_folder.ts";
+import type { AttachedWorlds } from "../quota.ts";
 import type { World } from "../store.ts";
 import type { LongJobLimits } from "./long_jobs.ts";
 import type { SnapshotLimits } from "./snapshot_files.ts";
@@ -78,6 +79,8 @@ export interface SqliteStoreOptions {
   readonly trashMs?: number;
   /** Limits of searches. */
   readonly searches?: LongJobLimits;
+  /** Worlds that count for the quotas of other resources; by default none. */
+  readonly attached?: AttachedWorlds;
   /** What is hidden from callers below T3; by default nothing. */
   readonly redaction?: Redaction;
   /** Called once if a Worker stops; all later calls fail with `closed`. */

@@ -1,6 +1,7 @@
 import { assert, assertEquals, assertMatch, assertStrictEquals } from "../../support/assert.ts";
 import { CreationInfoCache } from "../../../lib/dav/properties/creation_info.ts";
-import { DeadProperties, recordWorldName } from "../../../lib/dav/properties/dead_properties.ts";
+import { DeadProperties } from "../../../lib/dav/properties/dead_properties.ts";
+import { recordWorldName } from "../../../lib/dav/resource/property_record.ts";
 import { parsePropertyUpdate } from "../../../lib/dav/methods/proppatch.ts";
 import { parseXml } from "../../../lib/dav/xml/xml_reader.ts";
 import { DAV_LIMITS } from "../../../lib/dav_limits.ts";

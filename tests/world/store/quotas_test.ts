@@ -3,7 +3,8 @@
 import { DatabaseSync } from "node:sqlite";
 import { assert, assertEquals, assertMatch, assertRejects } from "../../support/assert.ts";
 import { QuotaError } from "../../../lib/world/quota_list.ts";
-import { type Store, StoreError } from "../../../lib/world/store.ts";
+import type { AttachedWorlds } from "../../../lib/world/quota.ts";
+import { type Put, type Store, StoreError } from "../../../lib/world/store.ts";
 import { openStore, putText } from "../../testdata/sqlite_store.ts";
 import { withTempFolder } from "../../support/temp_folder.ts";
 
@@ -215,6 +216,66 @@ Deno.test("the list and the sums are there again after a restart", () =>
         await store.close();
       }
     }
+  }));
+
+/** The content of an attached world is its owner. */
+const ATTACHED: AttachedWorlds = {
+  isAttached: ({ name, by }) => name.startsWith("var/at/") && (by === "at" || by === ""),
+  ownerOf: ({ body }) => {
+    const [name = "", by = ""] = new TextDecoder().decode(body).split(" ");
+    return name === "" ? undefined : { name, by };
+  },
+};
+
+function attach(store: Store, id: string, name: string, by: string, more: Partial<Put> = {}) {
+  const body = encode(`${name} ${by}`);
+  const owner = { name, by };
+  return store.put({ name: `var/at/${id}`, body, ext: "txt", meta: [], by: "at", owner, ...more });
+}
+
+Deno.test("an attached world counts for its owner, as bytes, also after a restart", () =>
+  withTempFolder(async (data) => {
+    const first = await openStore(data, "k", [], ATTACHED);
+    await attach(first, "1", "home/q/a", "user:ada");
+    await putText(first, "etc/quota", "prefix:/home/q bytes:30 worlds:0\nuser:ada bytes:40", {
+      by: "T3",
+    });
+    await attach(first, "2", "home/q/b", "T2");
+    await first.close();
+    for (const lost of [false, true]) {
+      if (lost) await Deno.remove(`${data}/.catalog.db`);
+      const store = await openStore(data, "k", [], ATTACHED);
+      try {
+        const steps: string[] = [];
+        const before = () => Promise.resolve(void steps.push("before"));
+        await assertRefused(attach(store, "3", "home/q/c", "T2", { before }));
+        assertEquals(steps, []);
+        assertEquals(used(store, "home/q/x", "user:ada"), [
+          "prefix:/home/q 0 28",
+          "user:ada 0 17",
+        ]);
+        // It replaces another one, which is removed next.
+        await attach(store, "4", "home/q/b", "T2", { before, from: "var/at/2" });
+        await store.remove({ name: "var/at/2", by: "at" });
+        await attach(store, "2", "home/q/b", "T2", { from: "var/at/4" });
+        await store.remove({ name: "var/at/4", by: "at" });
+        assertEquals(steps, ["before"]);
+        // A failure of the step before is a failure of the write.
+        const fail = () => Promise.reject(new Error("not now"));
+        await assertRejects(
+          () => attach(store, "1", "home/q/a", "T2", { before: fail }),
+          /not now/,
+        );
+        assertEquals(used(store, "home/q/x"), ["prefix:/home/q 0 28"]);
+      } finally {
+        await store.close();
+      }
+    }
+    // Another caller's world of the same folder is an ordinary one.
+    const store = await openStore(data, "k", [], ATTACHED);
+    await putText(store, "var/at/1", "home/q/a T2", { by: "T3" });
+    assertEquals(used(store, "home/q/x"), ["prefix:/home/q 0 11"]);
+    await store.close();
   }));
 
 Deno.test("a list that cannot be used at the start lets no change add anything", () =>

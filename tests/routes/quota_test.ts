@@ -210,3 +210,53 @@ test("properties count where their resource is, for the caller that set them", a
   assertEquals((await setProperty(server, "/home/k/a", "x".repeat(500), holder)).status, 207);
   assertEquals((await send(server, "PUT /home/k/b", "x".repeat(400), holder)).status, 507);
 });
+
+test("a plugin gets 507 as an answer, for its caller's quotas and for its own", async (server) => {
+  const source = `
+    export const routes = ["/quota-try"];
+    export const kv = true;
+    export const grants = { "/home/m/": "rw" };
+    export default {
+      async fetch(request, env) {
+        const [, , as, path] = new URL(request.url).pathname.match(/^(\\/[^/]+)\\/(\\w+)(.*)$/);
+        const body = await request.text();
+        try {
+          const reply = as === "kv"
+            ? { status: (await env.kv.set("k", body)).ok ? 200 : 0, text: () => "" }
+            : await env[as].fetch(path, { method: "PUT", body });
+          return Response.json({ status: reply.status, text: await reply.text() });
+        } catch (error) {
+          return Response.json({ status: 0, text: String(error) });
+        }
+      },
+    };`;
+  assertEquals((await send(server, "PUT /lib/quota-try", source)).status, 201);
+  const active = await send(server, "PUT /lib/quota-try/state", "active");
+  assertEquals(active.status, 200, active.text);
+  await send(
+    server,
+    "PUT /etc/quota",
+    "prefix:/home/m bytes:100\nplugin:quota-try bytes:10\nname:kp bytes:5\nprefix:/home/c bytes:8\n",
+  );
+  const holder = await mint(server, "prefix=/&mode=rw&name=kp");
+  const call = async (as: string, path: string, body: string, headers = T3) => {
+    const reply = await send(server, `POST /quota-try/${as}${path}`, body, headers);
+    assertEquals(reply.status, 200, reply.text);
+    return JSON.parse(reply.text);
+  };
+  // With its own rights it counts for the plugin, whoever calls it.
+  assertEquals((await call("machine", "/home/m/a", "01234567")).status, 201);
+  const own = await call("machine", "/home/m/b", "0123");
+  assertEquals(own.status, 507);
+  assertMatch(own.text, /Cannot write \/home\/m\/b: the quota of plugin:quota-try is 10 bytes/);
+  assert(!own.text.includes("are used now"), own.text);
+  assertMatch((await call("kv", "", "0123456789")).text, /quota of plugin:quota-try/);
+  // With the rights of its caller it counts for the caller and for the prefix.
+  assertEquals((await call("caller", "/home/c/a", "01234", holder)).status, 201);
+  const name = await call("caller", "/home/d/b", "0", holder);
+  assertEquals(name.status, 507);
+  assertMatch(name.text, /the quota of name:kp is 5 bytes/);
+  const prefix = await call("caller", "/home/c/b", "0123");
+  assertEquals(prefix.status, 507);
+  assertMatch(prefix.text, /the quota of prefix:\/home\/c is 8 bytes, .*; 5 bytes are used now/);
+});

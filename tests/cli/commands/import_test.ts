@@ -2,6 +2,7 @@ import { assert, assertEquals, assertMatch } from "../../support/assert.ts";
 import { fillData, fillOriginal, KEY, tarOf } from "../../archive/fixtures.ts";
 import { ask, fromCheckout, runProgram, startProgram } from "../../project/program.ts";
 import { withTempFolder } from "../../support/temp_folder.ts";
+import { putJob } from "../../testdata/test_writer.ts";
 
 const run = (folder: string, ...args: string[]) => runProgram(fromCheckout(folder, args));
 
@@ -158,4 +159,60 @@ Deno.test("import adds a snapshot of the plugin reality with the key in it", () 
     const clone = await startProgram(fromCheckout(folder, [], { ELASTIK_DATA: "clone" }));
     assertEquals((await ask(`${clone.url}/home/x?raw`)).text, "cloned");
     await clone.stop();
+  }));
+
+Deno.test("import is not limited by quotas, and takes /etc/quota like a setting", () =>
+  withTempFolder(async (folder) => {
+    const list = "prefix:/home bytes:8\n";
+    fillData(`${folder}/other`, KEY, [
+      putJob("etc/quota", list),
+      putJob("home/long", "0123456789"),
+    ]);
+    const first = await run(folder, "import", "other");
+    assertMatch(first.stdout, /^Imported 5 worlds into data$/m);
+    const start = async () => {
+      const program = await startProgram(fromCheckout(folder));
+      const token = (await Deno.readTextFile(`${folder}/data/.approve-token`)).trim();
+      const headers = { authorization: `Bearer ${token}` };
+      return { program, headers };
+    };
+    const one = await start();
+    try {
+      // What was imported is there, and nothing can be added.
+      assertEquals((await ask(`${one.program.url}/home/long?raw`)).text, "0123456789");
+      const put = (body: string) => ask(`${one.program.url}/home/n`, { method: "PUT", body });
+      assertEquals((await put("1")).status, 507);
+      const url = `${one.program.url}/etc/quota`;
+      const own = { method: "PUT", body: "prefix:/home worlds:4\n", headers: one.headers };
+      assertEquals((await ask(url, own)).status, 200);
+      // A restore onto a server is a change of its client.
+      const gone = await ask(`${one.program.url}/home/a`, {
+        method: "DELETE",
+        headers: one.headers,
+      });
+      assertEquals(gone.status, 200, gone.text);
+      const fits = await put("1");
+      assertEquals(fits.status, 201, fits.text);
+      const restored = await run(folder, "restore", "other", "/home/a", "--url", one.program.url);
+      assertEquals(restored.code, 1);
+      assertMatch(
+        restored.stdout + restored.stderr,
+        /the quota of prefix:\/home is 4 worlds, and the change needs 1 more/,
+      );
+    } finally {
+      await one.program.stop();
+    }
+    const merged = await run(folder, "import", "other", "--merge");
+    assertMatch(merged.stdout, /^etc\/quota: exists already and differs; it was not changed$/m);
+    fillData(`${folder}/third`);
+    const third = await run(folder, "import", "other", "--into", "third", "--merge");
+    assertMatch(third.stdout, /^etc\/quota: not imported, .*; --with-system takes it$/m);
+    const two = await start();
+    try {
+      assertEquals((await ask(`${two.program.url}/home/a?raw`)).text, "one, two");
+      const kept = await ask(`${two.program.url}/etc/quota?raw`, { headers: two.headers });
+      assertEquals(kept.text, "prefix:/home worlds:4\n");
+    } finally {
+      await two.program.stop();
+    }
   }));

@@ -1,7 +1,5 @@
 /** Quotas of a store: types only. The list is parsed in quota_list.ts. */
 
-import type { World, WorldEntry } from "./store.ts";
-
 /** A quota, and how much of it is used. */
 export interface QuotaState {
   /** What is limited: `prefix:/home/team`, `name:kestrel`, `user:ada`, `plugin:gpu`. */
@@ -43,9 +41,11 @@ export interface QuotaOwner {
  */
 export interface AttachedWorlds {
   /** Whether a world can be one; its caller is `""` as long as it is not known. */
-  readonly isAttached: (entry: Pick<WorldEntry, "name" | "by">) => boolean;
+  readonly isAttached: (entry: { readonly name: string; readonly by: string }) => boolean;
   /** Reads the owner from the content; undefined if it has none. */
-  readonly ownerOf: (world: Pick<World, "name" | "body">) => QuotaOwner | undefined;
+  readonly ownerOf: (
+    world: { readonly name: string; readonly body: Uint8Array },
+  ) => QuotaOwner | undefined;
 }
 
 /** What the write of an attached world has in addition. */

@@ -395,6 +395,7 @@ export class Quotas {
     for (let at = 0; at < names.length; at += OWNERS_PER_STEP) {
       await Promise.all(
         names.slice(at, at + OWNERS_PER_STEP).map(async (name) => {
+          // A failed read is reported when a caller reads the world.
           const world = await this.#sources.read(name).catch(() => undefined);
           const entry = this.#sources.upper(name);
           // A change that was recorded since is newer.

@@ -24,6 +24,7 @@ import { nameFault } from "./world_name.js";
 import { authorization, onSession } from "./session.js";
 import { showShaped } from "./shaped.js";
 import { signIn, signInView } from "./sign_in.js";
+import { setTitle } from "./times.js";
 import { hasUnsaved, isEditing, mayEndEditing } from "./unsaved.js";
 import { onHistory, pushPath } from "./visited.js";
 import { showWorld } from "./world.js";
@@ -164,8 +165,14 @@ document.addEventListener("keydown", (event) => {
 setInterval(() => {
   for (const node of document.querySelectorAll("main time:not([data-at])")) {
     node.textContent = ago(node.dateTime);
+    setTitle(node);
   }
 }, TIMES_MS);
+
+document.addEventListener("pointerover", ({ target }) => {
+  const time = target.closest?.("time");
+  if (time) setTitle(time);
+});
 
 addEventListener("shell:sign-in", () => signIn());
 addEventListener("shell:check-caller", () => {

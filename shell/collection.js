@@ -16,14 +16,19 @@ import { timeAgo } from "./times.js";
 
 const ORDERS = {
   name: { label: "Name", compare: (a, b) => a.name < b.name ? -1 : 1 },
-  ext: { label: "Type", compare: (a, b) => (a.ext ?? "").localeCompare(b.ext ?? "") },
+  ext: { label: "Type", compare: (a, b) => order(a.ext ?? "", b.ext ?? "") },
   version: { label: "Version", compare: (a, b) => (b.version ?? -1) - (a.version ?? -1) },
   len: { label: "Size", compare: (a, b) => (b.len ?? -1) - (a.len ?? -1) },
   updated_at: {
     label: "Changed",
-    compare: (a, b) => (b.updated_at ?? "").localeCompare(a.updated_at ?? ""),
+    compare: (a, b) => order(b.updated_at ?? "", a.updated_at ?? ""),
   },
 };
+
+/** Compares texts by their code units. `localeCompare()` would load the data of a language. */
+function order(a, b) {
+  return a < b ? -1 : a > b ? 1 : 0;
+}
 
 /** Shows the collection and follows its changes. */
 export function showCollection(main, { name }, { signal, showError }) {

@@ -3,6 +3,7 @@
 import { noteError } from "./chrome.js";
 import { copyLinks } from "./copy_link.js";
 import { button, fill, h, keepFocus } from "./dom.js";
+import { grouped } from "./format.js";
 import { menuButton } from "./menu.js";
 import { downloadEntries, openMove, removeEntries } from "./manage.js";
 import { newMenu } from "./new_world.js";
@@ -137,7 +138,7 @@ export function selectionBar(folder, selected, clear) {
       keepFocus(node, () => node.hidden = size === 0);
       fill(
         state,
-        size === 0 ? null : size.toLocaleString("en"),
+        size === 0 ? null : grouped(size),
         h("span", { class: "wide" }, " selected"),
       );
     },

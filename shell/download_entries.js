@@ -3,7 +3,7 @@
 import { note, noteError, requestRows, send, showDialog } from "./connected.js";
 import { namesList } from "./conflicts.js";
 import { h } from "./dom.js";
-import { count, size } from "./format.js";
+import { count, grouped, size } from "./format.js";
 import { startJob } from "./job.js";
 import { lazyUrl } from "./lazy_url.js";
 import { pathOf } from "./place.js";
@@ -97,9 +97,7 @@ async function addAll(archive, worlds, names, total, job) {
     }
     job.show(
       total === 0 ? at / worlds.length : bytes / total,
-      `${at.toLocaleString("en")} of ${count(worlds.length, "world")}, ${size(bytes)} of ${
-        size(total)
-      }`,
+      `${grouped(at)} of ${count(worlds.length, "world")}, ${size(bytes)} of ${size(total)}`,
     );
     const { response, error } = await waiting.shift();
     if (response === undefined) failed.push(`/${world.name}: ${error.message}`);

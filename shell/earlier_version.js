@@ -6,7 +6,7 @@
 import { requestJson, send } from "./api.js";
 import { noteError } from "./chrome.js";
 import { button, h } from "./dom.js";
-import { size } from "./format.js";
+import { grouped, size } from "./format.js";
 import { needs } from "./permissions.js";
 import { timeAt } from "./times.js";
 import { restore } from "./world_commands.js";
@@ -41,7 +41,7 @@ function banner(page, world, meta, event) {
   }
   const facts = [
     ["type", world.ext],
-    ["size", `${size(world.size)} (${world.size.toLocaleString("en")} bytes)`],
+    ["size", `${size(world.size)} (${grouped(world.size)} bytes)`],
     ["written", timeAt(updatedAt)],
     ["by", event?.payload.by],
     ["sha-256", event?.payload.body_sha256_after, "hash"],

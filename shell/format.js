@@ -35,9 +35,14 @@ export function duration(seconds) {
   return `${days} d ${hours % 24} h`;
 }
 
+/** A whole number with commas: `12,345`. `toLocaleString()` would load the data of a language. */
+export function grouped(number) {
+  return String(number).replace(/\B(?=(\d{3})+$)/g, ",");
+}
+
 /** A count with its noun. */
 export function count(number, one, many = `${one}s`) {
-  return `${number.toLocaleString("en")} ${number === 1 ? one : many}`;
+  return `${grouped(number)} ${number === 1 ? one : many}`;
 }
 
 /**

@@ -1,6 +1,6 @@
 /** The health of a plugin as facts: memory, calls and limits. Pure. */
 
-import { count, duration, size } from "./format.js";
+import { count, duration, grouped, size } from "./format.js";
 
 /** What a plugin exceeded, by the names that the server counts. */
 const LIMITS = {
@@ -73,7 +73,7 @@ function kib(number) {
 }
 
 function numberOf(number) {
-  return number?.toLocaleString("en") ?? "";
+  return number === undefined ? "" : grouped(number);
 }
 
 function positive(number) {

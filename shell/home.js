@@ -8,7 +8,7 @@ import { openAgentAccess } from "./account.js";
 import { readCaller, readStatus, requestAnswer } from "./answers.js";
 import { noteError } from "./chrome.js";
 import { button, fill, h } from "./dom.js";
-import { duration } from "./format.js";
+import { duration, grouped } from "./format.js";
 import { newMenu } from "./new_world.js";
 import { pathOf } from "./place.js";
 import { pluginsPart } from "./plugins_part.js";
@@ -162,7 +162,7 @@ function serverFacts(signal) {
       Object.entries({
         "version": status.version,
         "up for": duration(status.uptime),
-        "worlds": status.worlds?.toLocaleString("en"),
+        "worlds": status.worlds === undefined ? undefined : grouped(status.worlds),
         "active plugins": status.plugins,
       }).filter(([, value]) => value !== undefined).map(([name, value]) =>
         h("div", {}, h("dt", {}, name), h("dd", {}, String(value)))

@@ -5,6 +5,7 @@
 
 import { codeView } from "./code_view.js";
 import { button, h } from "./dom.js";
+import { grouped } from "./format.js";
 import { childrenOf, searchJson } from "./json_search.js";
 import { parseJsonLines, parseJsonText } from "./json_text.js";
 
@@ -180,7 +181,7 @@ class Branch {
     this.#inside.append(...added.map(({ node }) => node));
     const left = this.#children.length - this.#drawn.length;
     if (left <= 0) return;
-    this.#more = button(`${left.toLocaleString("en")} more`, () => {
+    this.#more = button(`${grouped(left)} more`, () => {
       this.#drawTo(this.#drawn.length + STEP);
     }, { class: "quiet" });
     this.#inside.append(this.#more, ...[...this.#found.values()].map(({ node }) => node));

@@ -5,7 +5,7 @@
 
 import { guessSeparator, parseCsv } from "./csv.js";
 import { button, fill, h } from "./dom.js";
-import { count } from "./format.js";
+import { count, grouped } from "./format.js";
 import { filterRows, numberOf, sortRows } from "./table_rows.js";
 
 /** Cells drawn at a time, and most rows and columns of them. */
@@ -74,7 +74,7 @@ export function tableView() {
     const table = h("table", {}, h("thead", {}, headRow(head, visible, numeric)), body);
     facts.textContent = found.length === rows.length
       ? `${count(rows.length, "row")}, ${count(width, "column")}`
-      : `${found.length.toLocaleString("en")} of ${count(rows.length, "row")}`;
+      : `${grouped(found.length)} of ${count(rows.length, "row")}`;
     const step = Math.max(20, Math.min(STEP_ROWS, Math.floor(STEP_CELLS / Math.max(1, visible))));
     const more = h("p", { class: "rest" });
     fill(

@@ -21,9 +21,18 @@ export function titleOf(iso) {
   return `${local(iso)} (${utc(iso)})`;
 }
 
-/** Creates an element with the time since a point in time, which the page keeps up to date. */
+/**
+ * Creates an element with the time since a point in time. The page keeps the text up to date, and sets
+ * the title with `setTitle()`: the first local time of a page loads the data of its language, which
+ * takes longer than everything else of a first view.
+ */
 export function timeAgo(iso, props = {}) {
-  return h("time", { datetime: iso, title: titleOf(iso), ...props }, ago(iso));
+  return h("time", { datetime: iso, ...props }, ago(iso));
+}
+
+/** Gives an element of `timeAgo()` its title, if it has none. */
+export function setTitle(node) {
+  if (node.title === "") node.title = titleOf(node.dateTime);
 }
 
 /** Creates an element with a point in time. */

@@ -17,7 +17,7 @@ import {
   toTrash,
 } from "./connected.js";
 import { button, h, keepFocus } from "./dom.js";
-import { count, duration } from "./format.js";
+import { count, duration, grouped } from "./format.js";
 import { menuButton } from "./menu.js";
 import { describeAuthority, restoreRefusal } from "./missing_right.js";
 import { NAMESPACES, pathOf, shownName } from "./place.js";
@@ -181,7 +181,7 @@ class TrashPage {
     this.#all.checked = size > 0 && size === this.#entries.length;
     this.#all.indeterminate = size > 0 && !this.#all.checked;
     keepFocus(this.#bar, () => this.#bar.hidden = size === 0);
-    this.#state.textContent = size === 0 ? "" : `${size.toLocaleString("en")} selected`;
+    this.#state.textContent = size === 0 ? "" : `${grouped(size)} selected`;
   }
 
   #row(entry) {

@@ -4,7 +4,7 @@ import { namesList } from "./conflicts.js";
 import { confirmDialog, note, openDialog, requestStatus } from "./connected.js";
 import { h } from "./dom.js";
 import { MAX_FILES } from "./dropped_files.js";
-import { count, size } from "./format.js";
+import { count, grouped, size } from "./format.js";
 import { parentOf } from "./place.js";
 import { sendFiles } from "./send_files.js";
 import { planUpload } from "./upload_plan.js";
@@ -36,7 +36,7 @@ export async function uploadContent([found], name) {
  */
 export async function uploadFiles(files, folder) {
   if (files.length > MAX_FILES) {
-    note(`One upload can have ${MAX_FILES.toLocaleString("en")} files; choose fewer`, "bad");
+    note(`One upload can have ${grouped(MAX_FILES)} files; choose fewer`, "bad");
     return;
   }
   const { max_body: limit } = await requestStatus();

@@ -1,6 +1,8 @@
 /**
  * Visits to the shell in Debian's Chromium: how long they take as multiples of a page of one line of
- * the same server in the same run, and what they transfer. A cold visit has an empty cache; a warm one
+ * the same server, and what they transfer. The page of one line is visited directly before each of
+ * them: a ratio compares two visits of the same seconds, so that other work on the computer changes
+ * both. A cold visit has an empty cache; a warm one
  * follows it. A page is complete at the end of its load event. Its content is visible in the frame
  * after the main element has it.
  *
@@ -20,7 +22,7 @@ import { median, report } from "./report.ts";
 
 const ROUNDS = Number(Deno.args[0] ?? 15);
 const ONE_LINE = "/home/one-line?raw";
-const PAGES = {
+const PAGES: Readonly<Record<string, string>> = {
   "home": "/",
   "collection": "/home/notes/",
   "Markdown world": "/home/notes/plan.md",
@@ -49,10 +51,19 @@ const TIMES = `{
   loadEventEnd > 0 && globalThis.shownAt > 0 ? [loadEventEnd, globalThis.shownAt] : null;
 }`;
 
-/** Milliseconds of the rounds of one page. */
+/** Milliseconds of the rounds of one page, and their multiples of the page of one line. */
 class Times {
   readonly complete: number[] = [];
   readonly visible: number[] = [];
+  readonly completeRatios: number[] = [];
+  readonly visibleRatios: number[] = [];
+
+  add([complete, visible]: [number, number], [baseComplete, baseVisible]: [number, number]): void {
+    this.complete.push(complete);
+    this.visible.push(visible);
+    this.completeRatios.push(complete / baseComplete);
+    this.visibleRatios.push(visible / baseVisible);
+  }
 }
 
 const browser = await startBrowser();
@@ -86,47 +97,47 @@ async function measureTimes(
   server: BrowserServer,
   conditions?: typeof PHONE,
 ): Promise<void> {
-  const found = new Map<string, { readonly cold: Times; readonly warm: Times }>();
-  const paths = Object.entries({ "one line": ONE_LINE, ...PAGES });
-  for (const [what] of paths) found.set(what, { cold: new Times(), warm: new Times() });
+  const found = Object.keys(PAGES).map((what) => ({ what, cold: new Times(), warm: new Times() }));
   // The first round starts processes of the browser and is not counted.
   for (let round = 0; round <= ROUNDS; round++) {
-    for (const [what, path] of paths) {
-      const { page } = await openPage(browser);
-      for (const cache of ["cold", "warm"] as const) {
-        const [complete, visible] = await visit(page.context(), server.url + path, conditions);
-        if (round === 0) continue;
-        found.get(what)?.[cache].complete.push(complete);
-        found.get(what)?.[cache].visible.push(visible);
-      }
-      await page.context().close();
+    for (const { what, ...times } of found) {
+      const base = await visitTwice(browser, server.url + ONE_LINE, conditions);
+      const visits = await visitTwice(browser, server.url + PAGES[what], conditions);
+      if (round === 0) continue;
+      times.cold.add(visits.cold, base.cold);
+      times.warm.add(visits.warm, base.warm);
     }
   }
-  const limit = found.get("one line");
-  for (const [what, { cold, warm }] of found) {
+  for (const { what, cold, warm } of found) {
     for (const [cache, times] of Object.entries({ cold, warm })) {
       const isCold = cache === "cold";
-      const base = limit?.[isCold ? "cold" : "warm"] ?? times;
       for (const part of ["complete", "visible"] as const) {
-        const ms = median(times[part]);
         const line = `${what}, ${cache}, ${network}, until ${part}`;
-        const isRatio = conditions === undefined && what !== "one line";
-        if (isRatio) {
+        if (conditions === undefined) {
           const aim = { complete: isCold ? 2.5 : 2, visible: isCold ? 3.3 : 2.6 }[part];
-          report({
-            what: line,
-            found: ms / median(base[part]),
-            unit: "x",
-            aim: `<= ${aim}`,
-          });
+          const ratios = part === "complete" ? times.completeRatios : times.visibleRatios;
+          report({ what: line, found: median(ratios), unit: "x", aim: `<= ${aim}` });
         } else {
-          const aim = what !== "one line" && part === "visible"
-            ? { aim: isCold ? "<= 950" : "<= 700" }
-            : {};
-          report({ what: line, found: ms, unit: "ms", ...aim });
+          const aim = part === "visible" ? { aim: isCold ? "<= 950" : "<= 700" } : {};
+          report({ what: line, found: median(times[part]), unit: "ms", ...aim });
         }
       }
     }
+  }
+}
+
+/** Visits a page with an empty cache, and then once more. */
+async function visitTwice(
+  browser: Browser,
+  url: string,
+  conditions?: typeof PHONE,
+): Promise<{ cold: [number, number]; warm: [number, number] }> {
+  const { page } = await openPage(browser);
+  try {
+    const cold = await visit(page.context(), url, conditions);
+    return { cold, warm: await visit(page.context(), url, conditions) };
+  } finally {
+    await page.context().close();
   }
 }
 

@@ -5,7 +5,7 @@ import { changedSpan, deceptionOf } from "../../shell/code_view.js";
 import { parseCsv } from "../../shell/csv.js";
 import { safeUrl } from "../../shell/dom.js";
 import { rank } from "../../shell/rank.js";
-import { ago, duration, size } from "../../shell/format.js";
+import { ago, duration, grouped, size } from "../../shell/format.js";
 import { hexDump } from "../../shell/hex_view.js";
 import { pathOf, placeOf, shownName } from "../../shell/place.js";
 import { eventParser } from "../../shell/sse.js";
@@ -58,6 +58,12 @@ Deno.test("placeOf() returns the name and the kind of a path", () => {
   });
   assertEquals(placeOf("/bin").kind, "route");
   assertEquals(placeOf("/home/%E0%A4%A").name, "home/%E0%A4%A");
+});
+
+Deno.test("grouped() writes a whole number as toLocaleString() does in English", () => {
+  for (const number of [0, 7, 999, 1000, 12_345, 999_999, 1_000_000, 2 ** 53 - 1, -1234]) {
+    assertStrictEquals(grouped(number), number.toLocaleString("en"));
+  }
 });
 
 Deno.test("pathOf() encodes a name so that placeOf() returns it", () => {

@@ -269,6 +269,7 @@ const STEPS: readonly { title: string; run(context: StepContext): Promise<void> 
       const iso = await time.getAttribute("datetime");
       const local = await page.evaluate(`new Date(${JSON.stringify(iso)}).toLocaleString()`);
       const utc = iso?.slice(0, 19).replace("T", " ");
+      await time.hover();
       assertEquals(await time.getAttribute("title"), `${local} (${utc} UTC)`);
       await server.put("/home/live/two.txt", "other");
       const list: { name: string; id: string }[] = JSON.parse(

@@ -4,6 +4,7 @@
  */
 
 import { request } from "./api.js";
+import { firstViewDrawn } from "./first_view.js";
 
 /**
  * @param {string} path of the world
@@ -13,6 +14,7 @@ import { request } from "./api.js";
 export async function countChildren(path, signal) {
   const connection = new AbortController();
   signal.addEventListener("abort", () => connection.abort());
+  await firstViewDrawn();
   try {
     const { body, ok } = await request(`/stream${path}/?brief`, { signal: connection.signal });
     const parts = ok ? body.pipeThrough(new TextDecoderStream()) : [];

@@ -5,6 +5,7 @@
 
 import { readError, request } from "./api.js";
 import { setLive } from "./chrome.js";
+import { firstViewDrawn } from "./first_view.js";
 import { nextSession } from "./session.js";
 import { eventParser } from "./sse.js";
 
@@ -17,6 +18,7 @@ const MAX_PAUSE_MS = 10_000;
  * 401 it continues when the user has signed in. */
 export async function follow(path, { signal, last = "", onEvent, onError }) {
   let pause = FIRST_PAUSE_MS;
+  await firstViewDrawn();
   while (!signal.aborted) {
     await whileHidden(signal);
     const connection = new AbortController();

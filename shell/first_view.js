@@ -8,7 +8,7 @@
  */
 export function firstViewDrawn() {
   const [page] = performance.getEntriesByType("navigation");
-  if (document.readyState === "complete" || page.domContentLoadedEventEnd > 0) {
+  if (document.readyState === "complete" || page?.domContentLoadedEventEnd !== 0) {
     return Promise.resolve();
   }
   return new Promise((resolve) =>

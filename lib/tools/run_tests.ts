@@ -2,15 +2,17 @@
  * Runs the tests and prints one last line with the counts: `N passed, N failed`.
  *
  * The arguments name tiers (`unit`, `machine`, `faults`, `browser`, `bundle`), folders below `tests/`
- * or files. Without arguments it runs the unit, machine and faults tiers. The tier of a test file:
+ * or files; `all` names all tiers. Without arguments it runs the unit, machine and faults tiers. The tier
+ * of a test file:
  *
  * - `faults`, `browser`, `bundle`: the folder below `tests/` that it is in.
  * - `machine`: it, or a module that it imports, starts a process, a Worker or a server.
  * - `unit`: all others. They run without permission for the network, for processes and for native
  *   libraries. The examples in the comments of `lib` and `plugins` belong to this tier.
  *
- * Files run in parallel, except those that measure what other tests disturb.
- * They run in groups of files, one isolate for each group: `deno test` needs 0.12 s of CPU for each
+ * Files run in parallel, except those that measure what other tests disturb: at the same time, only one
+ * of these runs. The same holds for the tests of the browser, which leave a processor idle half of the
+ * time. The parallel files run in groups of files, one isolate for each group: `deno test` needs 0.12 s of CPU for each
  * module that it is given, and 0.3 s if it imports the server (Deno 2.9.6). So a test must not change
  * globals.
  */
@@ -21,15 +23,39 @@ export const TIERS = ["unit", "machine", "faults", "browser", "bundle"] as const
 /** A tier of the tests. */
 export type TestTier = (typeof TIERS)[number];
 
-/** Tiers that run only when they are named: one needs a browser, one runs other tests again. */
+/** Tiers that run only when they are named, also by `all`: one needs a browser, one runs other tests again. */
 const ONLY_IF_NAMED: readonly TestTier[] = ["browser", "bundle"];
-/** Files that run longest. They start first, each in a group of its own. */
-const LONGEST = ["tests/faults/hostile_", "tests/project/readme_test.ts"];
+/**
+ * Files that run longest, 18 s or more. They start first, in this order, each in a group of its own: a
+ * long file at the end would leave the other processors idle.
+ */
+export const LONGEST: readonly string[] = [
+  "tests/project/readme_test.ts",
+  "tests/faults/hostile_process_test.ts",
+  "tests/security/settings_fail_closed_test.ts",
+  "tests/plugins/reality_seed_test.ts",
+  "tests/faults/long_jobs_test.ts",
+  "tests/faults/model_streams_test.ts",
+  "tests/tools/bundle_test.ts",
+  "tests/plugins/gpu_failure_test.ts",
+  "tests/project/url_run_test.ts",
+  "tests/faults/numbering_test.ts",
+  "tests/faults/kill_test.ts",
+  "tests/tools/compile_test.ts",
+  "tests/faults/model_failures_test.ts",
+  "tests/faults/hostile_fallback_test.ts",
+  "tests/dav/methods/proppatch_test.ts",
+  "tests/dav/clients_test.ts",
+  "tests/plugin/lifecycle_restart_test.ts",
+  "tests/plugin/lifecycle_steps_test.ts",
+  "tests/plugins/gpu_authority_test.ts",
+  "tests/plugins/gpu_answer_test.ts",
+];
 /**
  * Files and folders that run one after the other. The files measure memory, which grows further if the
  * garbage collector waits for a processor, or the child processes of the runner.
  */
-const SEQUENTIAL = [
+export const SEQUENTIAL: readonly string[] = [
   "tests/browser/",
   "tests/plugin/cell/cell_memory_test.ts",
   "tests/plugin/cell/sql_runner_test.ts",
@@ -52,7 +78,10 @@ const IMPORTS =
 const UNIT_GROUPS = 8;
 /** Groups of other tests: more, because the times of their files differ more. */
 const GROUPS = 40;
-/** Groups that run at the same time for each processor. Many tests wait for a process or a time limit. */
+/**
+ * Groups that run at the same time for each processor, the browser counted as one. Many tests wait for a
+ * process or a time limit.
+ */
 const JOBS_PER_PROCESSOR = 2;
 /** Path of a group module before the name of a test; there may be colours around it. */
 // deno-lint-ignore no-control-regex -- colours
@@ -141,35 +170,57 @@ export interface Batch {
   readonly files: readonly string[];
 }
 
-/**
- * Groups the files of a run into stages. Stages run one after the other, the batches of a stage at the
- * same time, each in a process of its own.
- */
+/** Batches that run one after the other, each in a process of its own. */
+export type Lane = readonly Batch[];
+
+/** Groups the files of a run into stages, which run one after the other; their lanes run at the same time. */
 export function planStages(
   files: readonly string[],
   tierOf: (file: string) => TestTier,
-): Batch[][] {
-  const sequential = (file: string) => SEQUENTIAL.some((name) => file.startsWith(name));
+): Lane[][] {
   const isTest = (file: string) => file.startsWith("tests/");
-  const stages: readonly (readonly TestTier[])[] = [
-    ["unit"],
-    ["machine", "faults"],
-    ["browser"],
-    ["bundle"],
+  const tests = files.filter(isTest);
+  const alone = tests.filter((file) => SEQUENTIAL.some((name) => file.startsWith(name)));
+  const parallel = tests.filter((file) => !alone.includes(file));
+  const batch = (tiers: readonly TestTier[], some: readonly string[]): Batch => {
+    const own = some.filter((file) => tiers.includes(tierOf(file)));
+    return {
+      tiers: tiers.filter((tier) => own.some((file) => tierOf(file) === tier)),
+      parallel: some === parallel,
+      examples: false,
+      files: own,
+    };
+  };
+  const examples: Batch = {
+    tiers: ["unit"],
+    parallel: true,
+    examples: true,
+    files: files.filter((file) => !isTest(file)),
+  };
+  const stages: readonly (readonly Lane[])[] = [
+    [[batch(["unit"], parallel)], [batch(["unit"], alone)], [examples]],
+    [
+      [batch(["machine", "faults"], parallel)],
+      [batch(["machine", "faults"], alone), batch(["bundle"], tests)],
+      [batch(["browser"], alone)],
+    ],
   ];
-  return stages.map((stage): Batch[] => {
-    const own = files.filter((file) => stage.includes(isTest(file) ? tierOf(file) : "unit"));
-    const tests = own.filter(isTest);
-    const examples = own.filter((file) => !isTest(file));
-    const tiersOf = (some: readonly string[]) =>
-      stage.filter((tier) => tier === "unit" || some.some((file) => tierOf(file) === tier));
-    return [
-      { parallel: true, examples: false, files: tests.filter((file) => !sequential(file)) },
-      { parallel: false, examples: false, files: tests.filter(sequential) },
-      { parallel: true, examples: true, files: examples },
-    ].filter((batch) => batch.files.length > 0)
-      .map((batch) => ({ tiers: tiersOf(batch.files), ...batch }));
-  }).filter((stage) => stage.length > 0);
+  return stages.map((stage) =>
+    stage.map((lane) => lane.filter((some) => some.files.length > 0))
+      .filter((lane) => lane.length > 0)
+  ).filter((stage) => stage.length > 0);
+}
+
+/**
+ * Number of groups of a parallel batch that run at the same time.
+ *
+ * @param stage its lane, and those that run at the same time
+ * @param processors processors of the computer
+ */
+export function countJobs(stage: readonly Lane[], processors: number): number {
+  const tiers = new Set(stage.flat().flatMap((batch) => batch.tiers));
+  if (tiers.has("unit")) return processors;
+  return processors * JOBS_PER_PROCESSOR - (tiers.has("browser") ? 1 : 0);
 }
 
 /**
@@ -184,6 +235,7 @@ export function selectFiles(
   tierOf: (file: string) => TestTier,
 ): string[] {
   const tier = (file: string) => file.startsWith("tests/") ? tierOf(file) : "unit";
+  if (args.includes("all")) return [...files];
   if (args.length === 0) return files.filter((file) => !ONLY_IF_NAMED.includes(tier(file)));
   const names = args.map((arg) => arg.replace(/^\.\//, "").replace(/\/$/, ""));
   return files.filter((file) =>
@@ -235,9 +287,8 @@ export async function groupFiles(
   count: number,
 ): Promise<string[]> {
   if (files.length <= count) return [...files];
-  const isLong = (file: string) => LONGEST.some((name) => file.startsWith(name));
-  const others = files.filter((file) => !isLong(file));
-  const groups = files.filter(isLong);
+  const others = files.filter((file) => !LONGEST.includes(file));
+  const groups = LONGEST.filter((file) => files.includes(file));
   for (let at = 0; at < count; at++) {
     const imports = others.filter((_, i) => i % count === at).map((file) =>
       `import ${JSON.stringify(pathToFileURL(file).href)};\n`
@@ -252,9 +303,10 @@ export async function groupFiles(
 /**
  * Runs a batch and prints its result.
  *
+ * @param jobs groups that run at the same time, if the batch is parallel
  * @param live whether to print the output as it arrives, and not at the end
  */
-async function runBatch(batch: Batch, live: boolean): Promise<TestCounts> {
+async function runBatch(batch: Batch, jobs: number, live: boolean): Promise<TestCounts> {
   const { tiers, parallel, examples, files } = batch;
   const start = performance.now();
   const folder = await Deno.makeTempDir({ prefix: "elastik-tests-" });
@@ -262,7 +314,6 @@ async function runBatch(batch: Batch, live: boolean): Promise<TestCounts> {
   // A server under test has the settings that its test gives, not those of the developer's shell.
   const env = Object.entries(Deno.env.toObject()).filter(([name]) => !name.startsWith("ELASTIK_"));
   const isUnit = tiers.includes("unit");
-  const jobs = navigator.hardwareConcurrency * (isUnit ? 1 : JOBS_PER_PROCESSOR);
   const groups = isUnit ? UNIT_GROUPS : GROUPS;
   const colour = Deno.stdout.isTerminal() && !Deno.env.get("NO_COLOR");
   try {
@@ -351,8 +402,13 @@ if (import.meta.main) {
   if (files.length === 0) console.error(`Cannot find tests for ${Deno.args.join(" ")}`);
   let total: TestCounts = { passed: 0, failed: files.length === 0 ? 1 : 0, skipped: 0 };
   for (const stage of planStages(files, tierOf)) {
-    const results = await Promise.all(stage.map((batch, at) => runBatch(batch, at === 0)));
-    for (const counts of results) {
+    const jobs = countJobs(stage, navigator.hardwareConcurrency);
+    const results = await Promise.all(stage.map(async (lane, at) => {
+      const counts: TestCounts[] = [];
+      for (const batch of lane) counts.push(await runBatch(batch, jobs, at === 0));
+      return counts;
+    }));
+    for (const counts of results.flat()) {
       total = {
         passed: total.passed + counts.passed,
         failed: total.failed + counts.failed,

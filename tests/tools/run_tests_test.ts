@@ -1,13 +1,16 @@
 import {
   countCases,
+  countJobs,
   countUncaughtErrors,
   createTierOf,
   formatSummary,
   groupFiles,
+  LONGEST,
   planStages,
   selectFiles,
+  SEQUENTIAL,
 } from "../../lib/tools/run_tests.ts";
-import { assertEquals } from "../support/assert.ts";
+import { assert, assertEquals } from "../support/assert.ts";
 
 const CASE = '<testcase name="a &gt; b" classname="x" time="0" line="1" col="1">';
 
@@ -100,6 +103,7 @@ Deno.test("selectFiles() selects the browser and the bundle only if they are nam
   );
   assertEquals(select("browser"), ["tests/browser/shell_test.ts"]);
   assertEquals(select("bundle"), ["tests/bundle/suite_test.ts"]);
+  assertEquals(select("all"), FILES);
 });
 
 Deno.test("selectFiles() accepts tiers, folders, files and paths", () => {
@@ -120,9 +124,9 @@ Deno.test("groupFiles() starts the longest files first, and writes modules that 
   try {
     assertEquals(await groupFiles(["tests/a_test.ts"], folder, 8), ["tests/a_test.ts"]);
     const files = Array.from({ length: 21 }, (_, i) => `tests/${i}_test.ts`);
-    const long = "tests/faults/hostile_test.ts";
-    const [first, ...groups] = await groupFiles([...files, long], folder, 8);
-    assertEquals([first, groups.length], [long, 8]);
+    const long = LONGEST.slice(0, 2);
+    const [first, second, ...groups] = await groupFiles([...files, ...long], folder, 8);
+    assertEquals([[first, second], groups.length], [long, 8]);
     const texts = await Promise.all(groups.map((path) => Deno.readTextFile(path)));
     const imported = texts.join("").matchAll(/^import "file:\/\/\/.*\/(tests\/\d+_test\.ts)";$/gm);
     assertEquals([...imported].map(([, file = ""]) => file).sort(), files.sort());
@@ -133,20 +137,50 @@ Deno.test("groupFiles() starts the longest files first, and writes modules that 
 
 Deno.test("planStages() puts tiers in order, and separates files that cannot run in parallel", () => {
   const found = planStages(FILES, tierOf).map((stage) =>
-    stage.map(({ tiers, parallel, examples, files }) =>
-      `${tiers}: ${parallel ? "parallel" : "sequential"}${examples ? " examples" : ""} ${files}`
+    stage.map((lane) =>
+      lane.map(({ tiers, parallel, examples, files }) =>
+        `${tiers}: ${parallel ? "parallel" : "sequential"}${examples ? " examples" : ""} ${files}`
+      )
     )
   );
   assertEquals(found, [
     [
-      "unit: parallel tests/config_test.ts,tests/b_test.ts",
-      "unit: parallel examples lib/http/path.ts",
+      ["unit: parallel tests/config_test.ts,tests/b_test.ts"],
+      ["unit: parallel examples lib/http/path.ts"],
     ],
     [
-      "machine,faults: parallel tests/faults/hostile_test.ts,tests/faults/kill_test.ts,tests/http/path_test.ts",
-      "machine: sequential tests/plugins/db_file_test.ts",
+      [
+        "machine,faults: parallel tests/faults/hostile_test.ts,tests/faults/kill_test.ts,tests/http/path_test.ts",
+      ],
+      [
+        "machine: sequential tests/plugins/db_file_test.ts",
+        "bundle: sequential tests/bundle/suite_test.ts",
+      ],
+      ["browser: sequential tests/browser/shell_test.ts"],
     ],
-    ["browser: sequential tests/browser/shell_test.ts"],
-    ["bundle: parallel tests/bundle/suite_test.ts"],
   ]);
+});
+
+Deno.test("planStages() plans each file once, whatever is named", () => {
+  for (
+    const names of [[], ["all"], ["unit"], ["browser"], ["lib/http/path.ts"], ["tests/plugins"]]
+  ) {
+    const files = selectFiles(FILES, names, tierOf);
+    const planned = planStages(files, tierOf).flat(2).flatMap((batch) => batch.files);
+    assertEquals(planned.sort(), files.sort(), names.join());
+  }
+});
+
+Deno.test("countJobs() counts the browser as one of the groups that run at the same time", () => {
+  const jobs = (...names: string[]) =>
+    planStages(selectFiles(FILES, names, tierOf), tierOf).map((stage) => countJobs(stage, 2));
+  assertEquals(jobs(), [2, 4]);
+  assertEquals(jobs("all"), [2, 3]);
+  assertEquals(countJobs([], 8), 16);
+});
+
+Deno.test("the lists of files name files that exist", async () => {
+  for (const name of [...LONGEST, ...SEQUENTIAL]) {
+    assert(await Deno.stat(new URL(`../../${name}`, import.meta.url)), name);
+  }
 });

@@ -7,6 +7,7 @@ import { DatabaseSync } from "node:sqlite";
 import { type ChainSigner, createChainSigner } from "../world/event_chain.ts";
 import { fromFolderName, nameFault } from "../world/name.ts";
 import { copyWorld } from "../world/file/copy_world.ts";
+import { readStage, readStageRow, rowsOf } from "../world/file/read_stage.ts";
 import * as sql from "../world/file/sql.ts";
 import { verifyWorld, type WorldFault } from "../world/file/verify_world.ts";
 import { REVOKED_WORLD, revokedListFault } from "../world/revoked_list.ts";
@@ -104,7 +105,7 @@ export class WorldImporter {
       versions: ALL_VERSIONS,
       ...(isResigned ? { signers: { from: this.#from, to: this.#to } } : {}),
     });
-    const state = String(to.prepare(sql.SELECT_ROW).get()?.state ?? "");
+    const state = String(readStageRow(rowsOf(to))?.state ?? "");
     // Any state but these two could start the plugin.
     const wasActive = state !== "" && state !== "pending" && state !== "disabled";
     const active = wasActive && this.#options.keepActive;
@@ -132,7 +133,7 @@ export class WorldImporter {
   /** The operator of this server has not approved a plugin that was approved on another server. */
   #demote(db: DatabaseSync, from: string): void {
     const { now } = this.#options;
-    const version = Number(db.prepare(sql.SELECT_ROW).get()?.version);
+    const version = Number(readStageRow(rowsOf(db))?.version);
     const head = db.prepare(sql.LAST_EVENT).get();
     const [id, previous] = [Number(head?.id) + 1, String(head?.hmac)];
     const payload = JSON.stringify({
@@ -151,7 +152,7 @@ export class WorldImporter {
 /** The writer of the server would refuse a malformed list, and every capability with it. */
 function skipIfMalformed(world: IncomingWorld, db: DatabaseSync): IncomingWorld | SkippedWorld {
   if (world.name !== REVOKED_WORLD) return world;
-  const body = db.prepare(sql.SELECT_BODY).get()?.stage_html;
+  const body = readStage(rowsOf(db))?.stage_html;
   const fault = body instanceof Uint8Array ? revokedListFault(new Uint8Array(body)) : undefined;
   return fault === undefined ? world : {
     kind: "content",

@@ -6,9 +6,8 @@
 import { setJournalFormat } from "../world/sqlite_header.ts";
 import { DatabaseSync } from "node:sqlite";
 import { sha256Hex } from "../base/hash.ts";
-import * as sql from "../world/file/sql.ts";
 import { withOfflineFile } from "../world/file/offline_file.ts";
-import { toBytes } from "../world/file/world_file.ts";
+import { readStage, rowsOf, toBytes } from "../world/file/read_stage.ts";
 
 /**
  * Compares version, bytes, extension and metadata.
@@ -36,7 +35,7 @@ export function isSameWorld(
 }
 
 function fingerprintOf(db: DatabaseSync): string | undefined {
-  const row = db.prepare(sql.SELECT_STAGE).get();
+  const row = readStage(rowsOf(db));
   if (row === undefined) return undefined;
   const { version, ext, headers } = row;
   return JSON.stringify([version, ext, headers, sha256Hex(toBytes(row.stage_html))]);

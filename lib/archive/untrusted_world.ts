@@ -8,7 +8,7 @@ import type { DatabaseSync } from "node:sqlite";
 import { withOfflineFile } from "../world/file/offline_file.ts";
 
 /** Tables that the file of a world may contain, in addition to those of SQLite. */
-const TABLES: readonly string[] = ["stage_meta", "events", "history", "content"];
+const TABLES: readonly string[] = ["stage_meta", "events", "history", "content", "pieces"];
 const SCHEMA = "SELECT type, name, coalesce(sql, '') AS sql FROM sqlite_schema";
 /** SQLite's own tables, and the indexes that it creates for keys. */
 const INTERNAL = /^sqlite_(?:sequence|stat\d|autoindex_)/;

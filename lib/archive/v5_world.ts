@@ -13,7 +13,8 @@ import { isValidExt } from "../world/media_type.ts";
 import { filterMeta, stringifyMeta } from "../world/metadata.ts";
 import { namespaceOf } from "../world/name.ts";
 import * as sql from "../world/file/sql.ts";
-import { type StageRow, toBytes, writtenPayload } from "../world/file/world_file.ts";
+import { toBytes } from "../world/file/read_stage.ts";
+import { type StageRow, writtenPayload } from "../world/file/world_file.ts";
 import { V5Chain, type V5ChainResult } from "./v5_chain.ts";
 import type { V5Name } from "./v5_name.ts";
 

@@ -8,7 +8,7 @@ import { sha256Hex } from "../base/hash.ts";
 import { CHAIN_START, type ChainSigner, stepChain, toEventRow } from "../world/event_chain.ts";
 import { copyWorld } from "../world/file/copy_world.ts";
 import * as sql from "../world/file/sql.ts";
-import { toBytes } from "../world/file/world_file.ts";
+import { readStage, readStageBody, rowsOf, toBytes } from "../world/file/read_stage.ts";
 import { toMediaType } from "../world/media_type.ts";
 import { parseMeta } from "../world/metadata.ts";
 import type { Meta } from "../world/store.ts";
@@ -71,7 +71,7 @@ export function readWorldAt(
   if (chain.brokenAt !== undefined && at !== undefined) {
     return { fault: `its chain is broken at event ${chain.brokenAt}: ${chain.reason}` };
   }
-  const stage = db.prepare(sql.SELECT_STAGE).get() ?? {};
+  const stage = readStage(rowsOf(db)) ?? {};
   const version = at === undefined ? Number(stage.version) : chain.version ?? Number(stage.version);
   const kept = version === Number(stage.version) ? stage : readKept(db, version);
   if (kept === undefined) {
@@ -102,8 +102,7 @@ function readKept(db: DatabaseSync, version: number): Record<string, unknown> | 
   if (db.prepare(sql.HAS_HISTORY).get() === undefined) return undefined;
   const row = db.prepare(sql.SELECT_VERSION).get(version);
   if (row === undefined) return undefined;
-  const full = db.prepare(sql.SELECT_FULL_CONTENT).get(version)?.bytes ??
-    db.prepare(sql.SELECT_BODY).get()?.stage_html;
+  const full = db.prepare(sql.SELECT_FULL_CONTENT).get(version)?.bytes ?? readStageBody(rowsOf(db));
   return { ...row, stage_html: toBytes(full).slice(0, Number(row.len)) };
 }
 

@@ -29,7 +29,7 @@ async function withBackup(use: (folder: string) => Promise<void>): Promise<void>
     };
     await backupData(options);
     let now = Date.parse("2026-01-02T00:00:00.000Z");
-    const clock = { now: () => new Date(now++).toISOString() };
+    const clock = { now: () => new Date(now++).toISOString(), monotonic: () => 0 };
     const writer = new Writer({ ...sampleSetup(data), key: KEY }, clock);
     writer.apply([putJob("home/a", "changed"), removeJob("etc/conf"), putJob("home/late", "x")]);
     writer.close();

@@ -18,7 +18,10 @@ const T3 = bearer(APPROVE);
 /** Writes worlds as a server does whose clock is in the future. */
 function writeInFuture(data: string): void {
   for (const folder of [".incoming", ".trash"]) Deno.mkdirSync(`${data}/${folder}`);
-  const writer = new Writer({ ...sampleSetup(data), key: KEY }, { now: () => FUTURE });
+  const writer = new Writer({ ...sampleSetup(data), key: KEY }, {
+    now: () => FUTURE,
+    monotonic: () => 0,
+  });
   writer.apply([
     ...["put", "append", "moved", "replaced", "deleted"].map((name) => putJob(`home/${name}`, "1")),
     appendJob("home/append", "2"),
@@ -77,6 +80,7 @@ Deno.test("Writer.apply() never decreases a time, for a clock that jumps at rand
     let i = 0;
     const writer = new Writer({ ...sampleSetup(data), handles: 1 }, {
       now: () => `2026-01-01T00:0${clock[i++ % clock.length]}:00.000Z`,
+      monotonic: () => 0,
     });
     let last = "";
     for (let round = 0; round < 40; round++) {

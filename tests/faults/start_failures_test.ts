@@ -65,6 +65,14 @@ const CASES: readonly FailureCase[] = [
     sentence: /^Cannot use the data folder data: its entry \.trash is not a folder; move it/,
   },
   {
+    name: "a newer release has used the data folder",
+    prepare: async (folder) => {
+      await Deno.mkdir(`${folder}/data`);
+      await Deno.writeTextFile(`${folder}/data/.format`, "3\n");
+    },
+    sentence: /^Cannot use the data folder data: it has format 3 .* up to 2; use the release that/,
+  },
+  {
     name: "the key has gigabytes",
     prepare: async (folder) => {
       await Deno.mkdir(`${folder}/data`);
@@ -158,6 +166,7 @@ const FILES: readonly [string, RegExp][] = [
   ["data/.key", /^Cannot use the secret \.key in the data folder: /],
   ["data/.approve-token", /^Cannot use the secret \.approve-token in the data folder: /],
   ["data/.proof-key", /^Cannot use the secret \.proof-key in the data folder: /],
+  ["data/.format", /^Cannot use the data folder data: its file \.format /],
   ["data/.collections", /^Cannot use the data folder data: its file \.collections /],
   ["data/.names.db", /^Cannot use the data folder data: its file \.names\.db /],
 ];

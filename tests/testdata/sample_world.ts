@@ -62,6 +62,7 @@ export function createSample(data: string): void {
   let second = 0;
   const writer = new Writer(sampleSetup(data), {
     now: () => `2026-01-01T00:00:${String(second++).padStart(2, "0")}.000Z`,
+    monotonic: () => 0,
   });
   const put = (id: number, text: string) => ({
     id,

@@ -19,14 +19,19 @@ import { sampleSetup } from "./sample_world.ts";
 const encoder = new TextEncoder();
 let nextId = 1;
 
-/** Prepares a data folder and creates a writer for it. */
-export function testWriter(data: string, setup: Partial<WorkerSetup> = {}): Writer {
+/** Prepares a data folder and creates a writer for it; with a clock that stands still it never folds in time. */
+export function testWriter(
+  data: string,
+  setup: Partial<WorkerSetup> = {},
+  monotonic = () => 0,
+): Writer {
   for (const folder of [".incoming", ".trash"]) {
     Deno.mkdirSync(`${data}/${folder}`, { recursive: true });
   }
   let now = Date.parse("2026-01-01T00:00:00.000Z");
   return new Writer({ ...sampleSetup(data), ...setup }, {
     now: () => new Date(now++).toISOString(),
+    monotonic,
   });
 }
 

@@ -10,6 +10,7 @@ import { readConfig, readEnvironment } from "../../config.ts";
 import { createTerminalProgress } from "../progress_bar.ts";
 import { explainFsError } from "../../base/fs_error.ts";
 import { sanitizeText } from "../../base/sanitize_text.ts";
+import { UnusableEntry } from "../../world/file/data_folder.ts";
 import { pathExists, tryRemove } from "../../world/file/durable_fs.ts";
 import { runInterruptible } from "./on_interrupt.ts";
 
@@ -63,7 +64,8 @@ export async function run(
       const why = error instanceof Deno.errors.NotFound
         ? "there is no such folder"
         : explainFsError(error);
-      console.error(sanitizeText(`Cannot export ${data}: ${why}`));
+      const isComplete = error instanceof UnusableEntry;
+      console.error(sanitizeText(isComplete ? error.message : `Cannot export ${data}: ${why}`));
       return 2;
     }
   });

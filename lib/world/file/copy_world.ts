@@ -13,6 +13,7 @@ import {
   stepChain,
   toEventRow,
 } from "../event_chain.ts";
+import { readStage } from "./read_stage.ts";
 import * as sql from "./sql.ts";
 import { StoreError } from "../store.ts";
 
@@ -63,7 +64,7 @@ export function* copyWorldInSteps(
   from.exec("BEGIN");
   to.exec(sql.CREATE_WORLD);
   to.exec("BEGIN");
-  const stage = prepareExact(from, sql.SELECT_STAGE).get();
+  const stage = readStage((statement, ...values) => prepareExact(from, statement).all(...values));
   if (stage === undefined) {
     throw new StoreError("damaged", "Cannot copy the world: its file has no row");
   }

@@ -6,6 +6,7 @@
 
 import { decodeText } from "../../base/decode_text.ts";
 import { findFileFault, readRegularFile } from "../../base/regular_file.ts";
+import { findFormatFault } from "./folder_format.ts";
 import { type FolderIdentity, isSame, LOCK_FILE, readFolderIdentity } from "./folder_identity.ts";
 import {
   COLLECTIONS_FILE,
@@ -54,11 +55,13 @@ export interface DataFolder {
  *
  * @param path path of the folder
  * @throws {DataFolderBusy} if another process holds it
- * @throws {UnusableEntry} if one of the server's own entries has the wrong type
+ * @throws {UnusableEntry} if one of the server's own entries has the wrong type, or the format of the
+ * folder is not known
  */
 export function acquireDataFolder(path: string): DataFolder {
   Deno.mkdirSync(path, { recursive: true, mode: 0o700 });
   assertOwnEntries(path);
+  assertKnownFormat(path);
   const lock = Deno.openSync(`${path}/${LOCK_FILE}`, {
     create: true,
     read: true,
@@ -131,15 +134,26 @@ function assertOwnFile(path: string, file: string): void {
 }
 
 /**
+ * Throws if a newer program has written a data folder in a format that this one does not know.
+ *
+ * @throws {UnusableEntry}
+ */
+export function assertKnownFormat(path: string): void {
+  const fault = findFormatFault(path);
+  if (fault !== undefined) throw new UnusableEntry(`Cannot use the data folder ${path}: ${fault}`);
+}
+
+/**
  * Locks a data folder for reading, so that no server can start on it. Changes nothing in it.
  * Several processes can hold this lock at the same time.
  *
  * @param path path of the folder
  * @returns the function that releases the lock
  * @throws {DataFolderBusy} if a server holds the folder
- * @throws {UnusableEntry} if the lock is not a file
+ * @throws {UnusableEntry} if the lock is not a file, or the format of the folder is not known
  */
 export function lockDataFolderForReading(path: string): () => void {
+  assertKnownFormat(path);
   assertOwnFile(path, LOCK_FILE);
   let lock: Deno.FsFile;
   try {

@@ -23,12 +23,23 @@ interface Size {
 
 /** What the history reads and runs in the open file of its world. */
 export interface HistoryFile {
-  /** Length in bytes and version of the current row. */
-  readonly row: { readonly len: number; readonly version: number };
+  /** The current version, with the length of its bytes. */
+  readonly row: {
+    readonly version: number;
+    readonly ext: string;
+    readonly headers: string;
+    readonly state: string;
+    readonly updatedAt: string;
+    readonly len: number;
+  };
+  /** Whether appended bytes are not in the row yet. */
+  readonly hasPieces: boolean;
   /** SHA-256 of the current bytes, in hexadecimal. */
   readonly sha256: string;
   /** Bytes written to the WAL since the last checkpoint, estimated; the history adds its own. */
   walBytes: number;
+  /** Reads the current bytes. */
+  body(): Uint8Array<ArrayBuffer>;
   get(statement: string, ...values: SQLInputValue[]): Record<string, unknown> | undefined;
   all(statement: string, ...values: SQLInputValue[]): Record<string, unknown>[];
   run(statement: string, ...values: SQLInputValue[]): number;
@@ -49,7 +60,7 @@ export class HistoryTable {
   keep(kind: "full" | "prefix"): void {
     if (this.limits.versions === 0) return this.#keepNone();
     const size = this.#size ??= this.#measure();
-    const { len, version } = this.file.row;
+    const { len, version, ext, headers, state, updatedAt } = this.file.row;
     if (kind === "full" && len > this.limits.bytes) {
       // Earlier `prefix` rows depend on these bytes, which are too long to keep: drop all rows.
       this.file.run(sql.DROP_HISTORY);
@@ -58,9 +69,13 @@ export class HistoryTable {
       return;
     }
     const sha256 = kind === "full" ? this.file.sha256 : null;
-    this.file.run(sql.KEEP_VERSION, kind, sha256);
+    // Not read from the row, which can be older, and behind whose bytes SQLite finds these columns.
+    this.file.run(sql.KEEP_VERSION, version, kind, ext, headers, state, updatedAt, len, sha256);
     if (sha256 !== null) {
-      if (this.file.run(sql.KEEP_CONTENT, sha256) > 0) size.bytes += len;
+      const kept = this.file.hasPieces
+        ? this.file.run(sql.INSERT_CONTENT, sha256, this.file.body())
+        : this.file.run(sql.KEEP_CONTENT, sha256);
+      if (kept > 0) size.bytes += len;
       this.file.walBytes += len;
     }
     if (size.versions === 0) size.oldest = version;

@@ -21,6 +21,7 @@ import { fromFolderName } from "../name.ts";
 import { LEDGER_FILE, pathExists, TRASH_FOLDER, tryRemove, WORLD_FILE } from "./durable_fs.ts";
 import { isSame } from "./folder_identity.ts";
 import { openFailure } from "./open_failure.ts";
+import { readStageRow, rowsOf } from "./read_stage.ts";
 import { assertRegularFiles } from "./regular_files.ts";
 import { isLockError } from "../sqlite_errors.ts";
 import * as sql from "./sql.ts";
@@ -370,7 +371,7 @@ function readUses(folder: string, name: string, trash: string): [string, number,
       Number(row.version),
       String(row.timestamp),
     ]);
-    const row = trash === "" ? undefined : db.prepare(sql.SELECT_ROW).get();
+    const row = trash === "" ? undefined : readStageRow(rowsOf(db));
     if (row !== undefined) uses.push([name, Number(row.version), String(row.updated_at)]);
     return uses;
   } catch {

@@ -3,7 +3,7 @@
  *
  * Every world has the tables `stage_meta` and `events`, which are documented for users who open the
  * file with `sqlite3`. The tables `history` and `content` are created with the first replaced
- * version.
+ * version. The table `pieces` exists while a world has appended bytes that are not in its row yet.
  */
 
 /** The tables of a new world. */
@@ -54,7 +54,7 @@ export const HAS_HISTORY = `SELECT 1 FROM sqlite_schema WHERE type = 'table' AND
 export const INSERT_STAGE =
   `INSERT INTO stage_meta (id, stage_html, version, updated_at, ext, headers, state)
    VALUES (1, ?, ?, ?, ?, ?, ?)`;
-/** Reads the row of a world with its bytes. */
+/** Reads the row of a world with its bytes; see `readStage` for those that are not in it yet. */
 export const SELECT_STAGE = `SELECT stage_html, version, updated_at, ext, headers, state
    FROM stage_meta WHERE id = 1`;
 /** Reads the row of a world without its bytes, and their length. */
@@ -62,7 +62,7 @@ export const SELECT_ROW = `SELECT version, updated_at, ext, headers, state,
    octet_length(stage_html) AS len FROM stage_meta WHERE id = 1`;
 /** Fails if a database is not the file of a world. */
 export const SELECT_IS_WORLD = "SELECT 1 FROM stage_meta LIMIT 1";
-/** Reads the bytes of a world. */
+/** Reads the bytes in the row of a world. */
 export const SELECT_BODY = `SELECT stage_html FROM stage_meta WHERE id = 1`;
 /** Replaces the row of a world. */
 export const REPLACE_STAGE = `UPDATE stage_meta
@@ -78,6 +78,35 @@ export const RESTORE_STAGE =
   `UPDATE stage_meta SET version = ?, updated_at = ?, ext = ?, state = ? WHERE id = 1`;
 /** Changes the state of a world. */
 export const SET_STATE = `UPDATE stage_meta SET state = ?, updated_at = ? WHERE id = 1`;
+
+/**
+ * The table of appended bytes that are not in the row yet. `version`, `updated_at` and `state` are those
+ * of the world after the append. `base_version` is the version of the row to which the bytes belong.
+ */
+export const CREATE_PIECES = `CREATE TABLE pieces (
+  version INTEGER PRIMARY KEY,
+  base_version INTEGER NOT NULL,
+  updated_at TEXT NOT NULL,
+  state TEXT NOT NULL,
+  bytes BLOB NOT NULL
+)`;
+/** Returns a row if the world has the table of appended bytes. */
+export const HAS_PIECES = `SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = 'pieces'`;
+/** Adds appended bytes. */
+export const INSERT_PIECE =
+  `INSERT INTO pieces (version, base_version, updated_at, state, bytes) VALUES (?, ?, ?, ?, ?)`;
+/** Reads the appended bytes in order. */
+export const SELECT_PIECES = `SELECT bytes FROM pieces ORDER BY version`;
+/** Reads number and length of the appended bytes, and the versions to which they belong. */
+export const PIECES_SIZE =
+  `SELECT count(*) AS count, coalesce(sum(octet_length(bytes)), 0) AS bytes,
+   min(base_version) AS lowest_base, max(base_version) AS highest_base, min(version) AS first
+   FROM pieces`;
+/** Reads what the newest appended bytes have instead of the row. */
+export const LAST_PIECE = `SELECT version, updated_at, state FROM pieces
+   ORDER BY version DESC LIMIT 1`;
+/** Drops the table of appended bytes. */
+export const DROP_PIECES = `DROP TABLE pieces`;
 
 /** Appends an event. */
 export const INSERT_EVENT =
@@ -110,11 +139,10 @@ export const BEFORE_ALL_EVENTS = -(2n ** 63n);
 /** Saves the current bytes by their hash. */
 export const KEEP_CONTENT = `INSERT OR IGNORE INTO content (sha256, bytes)
    SELECT ?, CAST(stage_html AS BLOB) FROM stage_meta WHERE id = 1`;
-/** Saves the current row as an earlier version. */
+/** Saves the current version as an earlier one. */
 export const KEEP_VERSION =
   `INSERT OR REPLACE INTO history (version, kind, ext, headers, state, updated_at, len, sha256)
-   SELECT version, ?, ext, headers, state, updated_at, octet_length(stage_html), ?
-   FROM stage_meta WHERE id = 1`;
+   VALUES (?, ?, ?, ?, ?, ?, ?, ?)`;
 /** Counts the earlier versions and their bytes. */
 export const HISTORY_SIZE = `SELECT
    (SELECT count(*) FROM history) AS versions,

@@ -16,7 +16,8 @@ import {
 } from "../event_chain.ts";
 import * as sql from "./sql.ts";
 import { auditResult } from "../audit_result.ts";
-import { toBytes } from "./world_file.ts";
+import { readStage, rowsOf, toBytes } from "./read_stage.ts";
+import { StoreError } from "../store.ts";
 
 /** One fault of a world. */
 export interface WorldFault {
@@ -61,14 +62,8 @@ export function verifyWorld(db: DatabaseSync, name: string, sign: ChainSigner): 
   if (structure !== "ok") {
     return { faults: [unreadable(firstLine(structure))], isDeleted, isNamed: true };
   }
-  const row = getRow(db, sql.SELECT_STAGE);
-  if (row === undefined) {
-    return {
-      faults: [unreadable("the row of the world is missing")],
-      isDeleted,
-      isNamed: true,
-    };
-  }
+  const row = readRow(db);
+  if (typeof row === "string") return { faults: [unreadable(row)], isDeleted, isNamed: true };
   const body = toBytes(row.stage_html);
   const { chain, hashes } = verifyChain(db, sign);
   const audit = auditResult(name, {
@@ -91,6 +86,16 @@ export function verifyWorld(db: DatabaseSync, name: string, sign: ChainSigner): 
     if (reason !== undefined) faults.push({ check: "history", reason });
   }
   return { faults, isDeleted, isNamed: chain.name !== undefined };
+}
+
+/** Reads the current version, or returns why there is none. */
+function readRow(db: DatabaseSync): Row | string {
+  try {
+    return readStage(rowsOf(db)) ?? "the row of the world is missing";
+  } catch (error) {
+    if (!(error instanceof StoreError)) throw error;
+    return error.message;
+  }
 }
 
 function verifyChain(db: DatabaseSync, sign: ChainSigner): ChainResult {

@@ -7,6 +7,7 @@
 
 import { createHash, type Hash } from "node:crypto";
 import { DatabaseSync, type SQLInputValue, type StatementSync } from "node:sqlite";
+import { concatBytes } from "../../base/concat_bytes.ts";
 import { sha256Hex } from "../../base/hash.ts";
 import { isSame } from "./folder_identity.ts";
 import { isSignedWithOtherKey } from "./chain_key.ts";
@@ -14,11 +15,15 @@ import { latestTime } from "../change_time.ts";
 import type { CommittedEvent } from "../changes.ts";
 import { type ChainSigner, GENESIS } from "../event_chain.ts";
 import { type HistoryLimits, HistoryTable } from "./history_table.ts";
+import { PieceTable } from "./piece_table.ts";
+import { toBytes } from "./read_stage.ts";
 import { assertRegularFiles } from "./regular_files.ts";
 import * as sql from "./sql.ts";
 import { StoreError } from "../store.ts";
 
-/** The row of a world without its bytes. */
+const NO_BYTES = new Uint8Array();
+
+/** The current version of a world without its bytes. */
 export interface StageRow {
   readonly version: number;
   readonly updatedAt: string;
@@ -43,6 +48,7 @@ export class WorldFile {
   readonly #sign: ChainSigner;
   readonly #syncsCommits: boolean;
   readonly #history: HistoryTable;
+  readonly #pieces = new PieceTable(this);
   readonly #statements = new Map<string, StatementSync>();
   #row: StageRow;
   #sha256: string | undefined;
@@ -137,8 +143,13 @@ export class WorldFile {
 
   /** Reads the current bytes. */
   body(): Uint8Array<ArrayBuffer> {
-    const found = this.get(sql.SELECT_BODY)?.stage_html;
-    return toBytes(found);
+    const found = toBytes(this.get(sql.SELECT_BODY)?.stage_html);
+    return this.#pieces.isEmpty ? found : this.#pieces.join(found);
+  }
+
+  /** Whether appended bytes are not in the row yet. */
+  get hasPieces(): boolean {
+    return !this.#pieces.isEmpty;
   }
 
   /** Runs one prepared statement that returns at most one row. */
@@ -184,8 +195,11 @@ export class WorldFile {
    * @param required false restores the setting of the store
    */
   requireSync(required: boolean): void {
-    if (this.#syncsCommits) return;
-    this.#db.exec(`PRAGMA synchronous = ${required ? "FULL" : "NORMAL"}`);
+    if (!this.#syncsCommits) this.#setSync(required);
+  }
+
+  #setSync(isFull: boolean): void {
+    this.#db.exec(`PRAGMA synchronous = ${isFull ? "FULL" : "NORMAL"}`);
   }
 
   /**
@@ -212,6 +226,7 @@ export class WorldFile {
       fields.headers,
       fields.state,
     );
+    this.#pieces.drop();
     this.#row = { version, updatedAt: now, len: body.length, ...fields };
     this.#sha256 = sha256Hex(body);
     this.#hashState = undefined;
@@ -220,7 +235,7 @@ export class WorldFile {
     this.walBytes += body.length + 4096;
   }
 
-  /** Appends bytes to the row and appends a `stage_appended` event. */
+  /** Appends bytes, to the row or as a piece, and appends a `stage_appended` event. */
   append(
     body: Uint8Array,
     state: string,
@@ -232,14 +247,12 @@ export class WorldFile {
     this.#history.keep("prefix");
     this.#hashState ??= createHash("sha256").update(this.body());
     this.#hashState.update(body);
-    this.run(sql.APPEND_STAGE, body, version, now, state);
-    this.#row = {
-      ...this.#row,
-      version,
-      updatedAt: now,
-      state,
-      len: this.#row.len + body.length,
-    };
+    const { len } = this.#row;
+    const next = { ...this.#row, version, updatedAt: now, state, len: len + body.length };
+    const isPiece = this.#pieces.fits(len, body.length);
+    if (isPiece) this.#pieces.add(body, this.#row.version, next);
+    else this.#writeAppended(body, next);
+    this.#row = next;
     this.#sha256 = this.#hashState.copy().digest("hex");
     this.#appendEvent(
       "stage_appended",
@@ -247,12 +260,68 @@ export class WorldFile {
       now,
     );
     this.#recordStateChange(from, now, eventFields);
+    // A piece also changes the page of its table.
+    this.walBytes += (isPiece ? body.length + 4096 : this.#row.len) + 4096;
+  }
+
+  /**
+   * Writes all pieces into the row, in a transaction of its own and without an event, because the
+   * world does not change. The commit is not synced: after a crash the pieces are still there, or the
+   * next synced commit has made the fold durable too.
+   *
+   * @throws {StoreError} `in-use` if the file was moved or replaced; also what SQLite throws. The
+   * pieces then stay in their table, and the file can be closed
+   */
+  fold(): void {
+    if (this.#pieces.isEmpty) return;
+    if (!this.isInPlace()) {
+      throw new StoreError("in-use", "Cannot fold the world: its file was moved", this.name);
+    }
+    this.#setSync(false);
+    try {
+      this.begin();
+      try {
+        // From the file, so that a fault of the state in memory cannot reach the row.
+        this.#row = this.#readRow();
+        this.#foldPieces();
+        this.commit();
+      } catch (error) {
+        this.#undoFold();
+        throw error;
+      }
+    } finally {
+      if (this.isOpen) this.#setSync(this.#syncsCommits);
+    }
+  }
+
+  /** Undoes a fold that failed; a file whose state is then not known is closed. */
+  #undoFold(): void {
+    try {
+      this.rollback();
+    } catch {
+      // The caller throws the first error.
+      this.close();
+    }
+  }
+
+  /** Writes all pieces into the row in the open transaction. */
+  #foldPieces(): void {
+    if (this.#pieces.isEmpty) return;
+    this.#writeAppended(new Uint8Array(), this.#row);
     this.walBytes += this.#row.len + 4096;
+  }
+
+  /** Writes all pieces and then `body` to the end of the row, and the columns of the version. */
+  #writeAppended(body: Uint8Array, { version, updatedAt, state }: StageRow): void {
+    const added = this.#pieces.isEmpty ? body : concatBytes([this.#pieces.join(NO_BYTES), body]);
+    this.run(sql.APPEND_STAGE, added, version, updatedAt, state);
+    this.#pieces.drop();
   }
 
   /** Changes only the state and appends a `state_transition` event. */
   transition(to: string, now: string, eventFields: Readonly<Record<string, unknown>>): void {
     const from = this.#row.state;
+    this.#foldPieces();
     this.run(sql.SET_STATE, to, now);
     this.#row = { ...this.#row, state: to, updatedAt: now };
     this.#appendEvent(
@@ -267,6 +336,7 @@ export class WorldFile {
     const version = this.nextVersion;
     const { sha256 } = this;
     this.#history.keep("prefix");
+    this.#foldPieces();
     this.run(sql.MOVE_STAGE, version, now, ext);
     this.#row = { ...this.#row, version, updatedAt: now, ext };
     const payload = { ...writtenPayload(this.#row, sha256, eventFields), op: "move" };
@@ -290,6 +360,7 @@ export class WorldFile {
     const before = this.#row.state;
     const { by } = eventFields;
     this.#history.keep("prefix");
+    this.#foldPieces();
     this.run(sql.RESTORE_STAGE, version, now, ext, state);
     this.#row = { ...this.#row, version, updatedAt: now, ext, state };
     if (names !== undefined) {
@@ -386,10 +457,11 @@ export class WorldFile {
   }
 
   #readRow(): StageRow {
-    const row = this.get(sql.SELECT_ROW);
-    if (row === undefined) {
+    const stage = this.get(sql.SELECT_ROW);
+    if (stage === undefined) {
       throw new StoreError("damaged", "Cannot read the world: its file has no row", this.name);
     }
+    const row = this.#pieces.load(stage);
     return {
       version: Number(row.version),
       updatedAt: String(row.updated_at),
@@ -408,12 +480,6 @@ export class WorldFile {
     }
     return found;
   }
-}
-
-/** Converts a column to bytes; it can be text if it was edited with `sqlite3`. */
-export function toBytes(value: unknown): Uint8Array<ArrayBuffer> {
-  if (value instanceof Uint8Array) return new Uint8Array(value);
-  return new TextEncoder().encode(typeof value === "string" ? value : "");
 }
 
 /** Returns the payload of a `stage_written` event. */

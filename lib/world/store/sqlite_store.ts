@@ -34,7 +34,9 @@ import { LongJobs } from "./long_jobs.ts";
 import { ReadThrough } from "./read_through.ts";
 import { EmptyCollections } from "./empty_collections.ts";
 import type { DataFolder } from "../file/data_folder.ts";
+import { recordFormat } from "../file/folder_format.ts";
 import { lowerAuditResult } from "../lower_layer.ts";
+import { GrowingBodies } from "./growing_bodies.ts";
 import type { CatalogRow } from "./worker_messages.ts";
 import { SnapshotFiles } from "./snapshot_files.ts";
 import * as plans from "./write_plan.ts";
@@ -81,6 +83,7 @@ import { toChangeResult, toKnownWorlds, toUpperEntry, toWorld, unindexedEntry } 
  * background.
  */
 export async function openSqliteStore(options: SqliteStoreOptions): Promise<Store> {
+  recordFormat(options.folder.path);
   const store = new SqliteStore({ ...options, lower: recoverNames(options) });
   await store.scan();
   options.startWorkersAfter?.then(() => store.startWorkers());
@@ -110,6 +113,7 @@ class SqliteStore implements Store {
   readonly #trash: TrashKeeper;
   readonly #quotas: Quotas;
   readonly #moves: StoreMoves;
+  readonly #bodies = new GrowingBodies();
   #notes = 0;
   readonly #otherKey: OtherKeyReport;
   readonly #isRestricted: (name: string) => boolean;
@@ -315,7 +319,13 @@ class SqliteStore implements Store {
   }
 
   append(change: Append): Promise<ChangeResult> {
-    return this.#grow(change, (current) => current + change.body.length, plans.planAppend);
+    const lengthAfter = (current: number) => current + change.body.length;
+    return this.#grow(
+      change,
+      lengthAfter,
+      (append, lower) =>
+        plans.planAppend(append, lower, (body, added) => this.#bodies.append(body, added)),
+    );
   }
 
   patch(change: Patch): Promise<ChangeResult> {
@@ -555,6 +565,7 @@ class SqliteStore implements Store {
     this.#quotas.record(name);
     this.#search.record(name);
     if (row?.state === "damaged") this.#report.reportDamaged(name);
+    if (row?.hasPieces) this.#files.fold(name);
     const added = row === undefined
       ? this.#index.completeDeleted(name)
       : this.#index.check([{ name, event: row.head, at: row.headAt }]);

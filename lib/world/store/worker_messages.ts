@@ -129,6 +129,11 @@ export interface NoteJob extends WriteBase {
   readonly payload: Readonly<Record<string, unknown>>;
 }
 
+/** Folds a world that a server which was killed left with pieces, after the usual time. */
+export interface FoldJob extends WriteBase {
+  readonly kind: "fold";
+}
+
 /** Moves a world to the trash. */
 export interface RemoveJob extends WriteBase {
   readonly kind: "remove";
@@ -177,6 +182,7 @@ export type WriteJob =
   | PatchJob
   | TransitionJob
   | NoteJob
+  | FoldJob
   | RemoveJob
   | ReleaseJob
   | AdoptJob
@@ -242,7 +248,10 @@ export type SnapshotResult =
   );
 
 /** A row of the catalog file. */
-export interface CatalogRow extends Omit<WorldEntry, "layer">, FileStamp {}
+export interface CatalogRow extends Omit<WorldEntry, "layer">, FileStamp {
+  /** Present if the file has appended bytes that are not in its row yet. */
+  readonly hasPieces?: boolean;
+}
 
 /** The row of a world; undefined if it has no file, `in-use` if another process has locked it. */
 export type StatResult = CatalogRow | "in-use" | undefined;
@@ -445,6 +454,7 @@ export interface JobResults {
   patch: WriteResult;
   transition: WriteResult;
   note: WriteResult;
+  fold: WriteResult;
   remove: WriteResult;
   release: WriteResult;
   adopt: WriteResult;

@@ -4,10 +4,17 @@
  * change updates the cache.
  */
 
+import { MIN_GROWING_BYTES } from "./growing_bodies.ts";
 import type { World } from "../store.ts";
 
 /** Estimated memory of a cached world in addition to its body: name, metadata and map entry. */
 const OVERHEAD_BYTES = 512;
+
+/** Memory of a cached world in bytes; a long content can have space for appends at its end. */
+function bytesOf({ body }: World): number {
+  const { length } = body;
+  return (length < MIN_GROWING_BYTES ? length : body.buffer.byteLength) + OVERHEAD_BYTES;
+}
 
 /** The cache of one store. */
 export class WorldCache {
@@ -33,7 +40,7 @@ export class WorldCache {
     this.delete(world.name);
     if (world.body.length > this.maxEntryBytes) return;
     this.#worlds.set(world.name, world);
-    this.#bytes += world.body.length + OVERHEAD_BYTES;
+    this.#bytes += bytesOf(world);
     for (const [name, oldest] of this.#worlds) {
       if (this.#bytes <= this.maxBytes) break;
       if (this.#recent.has(name)) {
@@ -62,7 +69,7 @@ export class WorldCache {
     if (world === undefined) return;
     this.#worlds.delete(name);
     this.#recent.delete(name);
-    this.#bytes -= world.body.length + OVERHEAD_BYTES;
+    this.#bytes -= bytesOf(world);
   }
 
   /** Number of reads that found their world. */

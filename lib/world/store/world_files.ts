@@ -318,6 +318,16 @@ export class WorldFiles {
   }
 
   /**
+   * Has the appended bytes of a world folded into its row. A failure costs nothing: every read joins
+   * them, and the next change or start tries again.
+   */
+  fold(name: string): void {
+    this.submit({ kind: "fold", name, by: "" }, () => {}).catch(() => {
+      // Safe to ignore: see above.
+    });
+  }
+
+  /**
    * Returns a promise that resolves after a running rename from or to this name; else undefined.
    */
   renaming(name: string): Promise<void> | undefined {

@@ -50,8 +50,16 @@ export function planPut(change: Put, lower: World | undefined): WritePlan {
   };
 }
 
-/** Plans an append; the bytes of a covered lower-layer world come first. */
-export function planAppend(change: Append, lower: World | undefined): WritePlan {
+/**
+ * Plans an append; the bytes of a covered lower-layer world come first.
+ *
+ * @param join returns the cached content followed by the appended bytes
+ */
+export function planAppend(
+  change: Append,
+  lower: World | undefined,
+  join = (body: Uint8Array<ArrayBuffer>, added: Uint8Array) => concatBytes([body, added]),
+): WritePlan {
   const { name, by, body, ext, state = "" } = change;
   return {
     job: { kind: "append", name, by, body, ext, state, ...optionalFields(change, lower) },
@@ -59,7 +67,7 @@ export function planAppend(change: Append, lower: World | undefined): WritePlan 
       const base = result.first ? lower : before;
       if (!result.first && before?.version !== result.version - 1) return undefined;
       if (result.len > MAX_CACHE_ENTRY_BYTES) return undefined;
-      const joined = base === undefined ? body : concatBytes([base.body, body]);
+      const joined = base === undefined ? body : join(base.body, body);
       return toWorld(name, { ...result, body: joined, headers: "" }, base?.meta ?? []);
     },
   };

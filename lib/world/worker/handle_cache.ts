@@ -1,7 +1,8 @@
 /**
  * The open files of one writer: opened on demand, limited in number, least recently used closed
- * first. Logs that have grown are checkpointed between batches. For each closed file it records
- * size and modification time for the catalog. It never changes the content of a world.
+ * first. Logs that have grown are checkpointed between batches, and appended bytes are folded into
+ * the rows some seconds later. For each closed file it records size and modification time for the
+ * catalog. It never changes the content of a world.
  */
 
 import { CHECKPOINT_BYTES } from "../../limits.ts";
@@ -10,6 +11,7 @@ import { pathExists, WORLD_FILE } from "../file/durable_fs.ts";
 import type { NameLedger } from "../file/name_ledger.ts";
 import { toFolderName } from "../name.ts";
 import type { FileStamp } from "../store/worker_messages.ts";
+import { FoldSchedule } from "./fold_schedule.ts";
 import { openFailure } from "../file/open_failure.ts";
 import { type OpenOptions, WorldFile } from "../file/world_file.ts";
 
@@ -20,6 +22,7 @@ export type ClosedWorld = FileStamp & { readonly name: string };
 export class HandleCache {
   readonly #open = new Map<string, WorldFile>();
   readonly #scheduled = new Set<WorldFile>();
+  readonly #folds = new FoldSchedule<WorldFile>();
   #closed: ClosedWorld[] = [];
 
   /**
@@ -27,12 +30,14 @@ export class HandleCache {
    * @param maxHandles maximum number of open files
    * @param options options of the opened files
    * @param ledger the versions that names have used
+   * @param monotonic returns the time of a monotonic clock in milliseconds
    */
   constructor(
     readonly data: string,
     readonly maxHandles: number,
     readonly options: OpenOptions,
     readonly ledger: Pick<NameLedger, "lastUse">,
+    readonly monotonic: () => number,
   ) {}
 
   /** Returns the file of a world if it is open. */
@@ -64,6 +69,8 @@ export class HandleCache {
       throw error;
     }
     this.#open.set(name, file);
+    // Of a server that was stopped before it folded them.
+    this.scheduleFold(file);
     for (const oldest of this.#open.keys()) {
       if (this.#open.size <= this.maxHandles) break;
       this.release(oldest);
@@ -79,15 +86,29 @@ export class HandleCache {
     }
   }
 
-  /** Closes a world's file, which writes its log into it, and records the stamp of the file. */
+  /**
+   * Folds and closes a world's file, which writes its log into it, and records the stamp of the file.
+   */
   release(name: string): void {
+    try {
+      this.#open.get(name)?.fold();
+    } catch {
+      // Safe to ignore: the pieces remain in the file, and every read joins them.
+    }
+    this.#close(name);
+  }
+
+  #close(name: string): void {
     const file = this.#open.get(name);
     if (file === undefined) return;
     this.#open.delete(name);
     this.#scheduled.delete(file);
+    this.#folds.remove(file);
+    const { hasPieces } = file;
     try {
       file.close();
-      this.#closed.push({ name, ...readFileStamp(this.data, name) });
+      // Without a stamp the next start opens the world and folds it.
+      if (!hasPieces) this.#closed.push({ name, ...readFileStamp(this.data, name) });
     } catch {
       // Safe to ignore: acknowledged changes are in the log, and without a stamp the next start
       // opens the world.
@@ -108,7 +129,7 @@ export class HandleCache {
       file.rollback();
     } catch {
       // The row cannot be read either: close the file; the next use opens it again.
-      this.release(name);
+      this.#close(name);
     }
   }
 
@@ -133,6 +154,44 @@ export class HandleCache {
       break;
     }
     return this.#scheduled.size > 0;
+  }
+
+  /** Schedules the fold of a world that has appended bytes outside its row. */
+  scheduleFold(file: WorldFile): void {
+    // Most worlds have none, and no entry that would have to be removed.
+    if (file.hasPieces || this.#folds.size > 0) this.#folds.record(file, this.monotonic());
+  }
+
+  /** Time at which a world must be folded, of the monotonic clock; undefined if no world must. */
+  get foldDueAt(): number | undefined {
+    return this.#folds.dueAt;
+  }
+
+  /** Number of worlds that must be folded. */
+  get unfolded(): number {
+    return this.#folds.size;
+  }
+
+  /**
+   * Folds one world that is due.
+   *
+   * @returns whether there was one
+   */
+  foldOne(): boolean {
+    const started = this.monotonic();
+    const file = this.#folds.next(started);
+    if (file === undefined) return false;
+    try {
+      file.fold();
+      this.#folds.recordFold(file, this.monotonic() - started);
+      this.scheduleCheckpoint(file);
+    } catch {
+      // Safe to ignore: the pieces remain in the file, and every read joins them. Usual causes are a
+      // full disk and another process that has locked the file.
+      if (file.isOpen) this.#folds.recordFailure(file, this.monotonic());
+      else this.#close(file.name);
+    }
+    return true;
   }
 
   /** Returns the worlds whose files were closed since the last call. */

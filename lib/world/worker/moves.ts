@@ -48,6 +48,8 @@ export type MoveJob = RemoveJob | ReleaseJob | AdoptJob | RestoreJob;
 export interface WriterClock {
   /** Returns the current time in RFC 3339 form, UTC with milliseconds. */
   now(): string;
+  /** Returns the time of a monotonic clock in milliseconds. */
+  monotonic(): number;
 }
 
 /** What {@link WorldMoves} shares with its writer. */

@@ -39,7 +39,7 @@ import { assertRegularFiles } from "../file/regular_files.ts";
 import * as sql from "../file/sql.ts";
 import { type AuditResult, type ChainEvent, StoreError } from "../store.ts";
 import { type AuditedRow, auditResult } from "../audit_result.ts";
-import { toBytes } from "../file/world_file.ts";
+import { readStage, readStageBody, readStageRow, rowsOf, toBytes } from "../file/read_stage.ts";
 
 const SQLITE_READONLY = 8;
 /** Events that an audit checks before other jobs can run. */
@@ -65,10 +65,8 @@ export class Reader {
   read(name: string, maxBytes: number | undefined): LimitedResult | undefined;
   read(name: string, maxBytes = Infinity): LimitedResult | undefined {
     return this.#use(name, (db) => {
-      if (maxBytes < Infinity) {
-        db.exec("BEGIN");
-        if (Number(getRow(db, sql.SELECT_ROW)?.len) > maxBytes) return "long";
-      }
+      db.exec("BEGIN");
+      if (maxBytes < Infinity && Number(readStageRow(rowsOf(db))?.len) > maxBytes) return "long";
       return readCurrent(db, name);
     });
   }
@@ -103,10 +101,12 @@ export class Reader {
     const path = this.#path(name);
     const before = statWorldFile(path);
     let head = toHeadFields(undefined);
+    let hasPieces = false;
     const row = this.#use(name, (db) => {
       db.exec("BEGIN");
       head = toHeadFields(getRow(db, sql.LAST_EVENT));
-      return getRow(db, sql.SELECT_ROW);
+      hasPieces = getRow(db, sql.HAS_PIECES) !== undefined;
+      return readStageRow(rowsOf(db));
     });
     if (row === undefined) return undefined;
     const after = statWorldFile(path);
@@ -118,7 +118,8 @@ export class Reader {
       state: String(row.state),
       updatedAt: String(row.updated_at),
       ...head,
-      ...reliableStamp(before, after),
+      // Without a stamp the next start reads it again, so that its pieces are folded sometime.
+      ...(hasPieces ? { mtime: 0, size: 0, hasPieces } : reliableStamp(before, after)),
     };
   }
 
@@ -382,7 +383,7 @@ function openImmutable(path: string): OpenedFile {
 }
 
 function readCurrent(db: DatabaseSync, name: string): ReadResult {
-  const row = getRow(db, sql.SELECT_STAGE);
+  const row = readStage(rowsOf(db));
   if (row === undefined) {
     throw new StoreError("damaged", "Cannot read the world: its file has no row", name);
   }
@@ -396,7 +397,7 @@ function readVersion(
   keep: number,
 ): ReadResult {
   db.exec("BEGIN");
-  const current = getRow(db, sql.SELECT_ROW);
+  const current = readStageRow(rowsOf(db));
   const newest = Number(current?.version ?? 0);
   if (version > newest || version < 1) {
     throw new StoreError(
@@ -419,8 +420,8 @@ function readVersion(
     );
   }
   const full = getRow(db, sql.SELECT_FULL_CONTENT, version);
-  const bytes = full === undefined ? getRow(db, sql.SELECT_BODY)?.stage_html : full.bytes;
-  return toReadResult(kept, toBytes(bytes).slice(0, Number(kept.len)));
+  const bytes = full === undefined ? readStageBody(rowsOf(db)) : toBytes(full.bytes);
+  return toReadResult(kept, bytes.slice(0, Number(kept.len)));
 }
 
 function toReadResult(row: Row, body: Uint8Array<ArrayBuffer>): ReadResult {

@@ -15,6 +15,7 @@ import {
   WORLD_FILE,
 } from "../file/durable_fs.ts";
 import { NameLedger } from "../file/name_ledger.ts";
+import { readStageRow, rowsOf } from "../file/read_stage.ts";
 import { assertRegularFiles } from "../file/regular_files.ts";
 import * as sql from "../file/sql.ts";
 import { TRASH_ROW_GRACE_MS } from "../../limits.ts";
@@ -156,7 +157,7 @@ function readFacts(path: string, id: string, name: string): TrashEntry {
   try {
     assertRegularFiles(path);
     db = new DatabaseSync(path);
-    const row = db.prepare(sql.SELECT_ROW).get() ?? {};
+    const row = readStageRow(rowsOf(db)) ?? {};
     const last = db.prepare(sql.LAST_EVENT).get() ?? {};
     const payload: unknown = JSON.parse(String(last.payload ?? "{}"));
     const by = typeof payload === "object" && payload !== null && "by" in payload

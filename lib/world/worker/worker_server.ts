@@ -28,6 +28,7 @@ import { serveIndex } from "./index_server.ts";
 import { Reader } from "./reader.ts";
 import { diffTexts } from "./diff_texts.ts";
 import { SearchServer } from "./search_server.ts";
+import { FOLD_QUIET_MS } from "./fold_schedule.ts";
 import { Writer } from "./writer.ts";
 
 /** A job that runs in one step. */
@@ -45,7 +46,10 @@ export function serveStore(port: StorePort): void {
 }
 
 function serveWriter(port: StorePort, setup: WorkerSetup): void {
-  const writer = new Writer(setup, { now: () => new Date().toISOString() });
+  const writer = new Writer(setup, {
+    now: () => new Date().toISOString(),
+    monotonic: () => performance.now(),
+  });
   const locked = new LockedWorlds(writer, setup.lockWaitMs);
   let retryTimer: ReturnType<typeof setTimeout> | undefined;
   function scheduleRetry(): void {
@@ -60,6 +64,7 @@ function serveWriter(port: StorePort, setup: WorkerSetup): void {
       );
       port.postMessage({ replies, closedFiles: writer.takeClosed(), done: false });
       scheduleRetry();
+      scheduleFold();
     }, Math.max(0, dueAt - performance.now()));
   }
   let checkpointing = false;
@@ -67,20 +72,38 @@ function serveWriter(port: StorePort, setup: WorkerSetup): void {
     checkpointing = writer.checkpointOne();
     if (checkpointing) setImmediate(checkpoint);
   }
+  function startCheckpoints(): void {
+    if (checkpointing) return;
+    checkpointing = true;
+    setImmediate(checkpoint);
+  }
+  let foldTimer: ReturnType<typeof setTimeout> | undefined;
+  function scheduleFold(): void {
+    if (foldTimer !== undefined || writer.unfolded === 0) return;
+    const dueAt = writer.foldDueAt ?? Infinity;
+    // Worlds that are added in the meantime are due after this time at the earliest.
+    const delay = Math.min(FOLD_QUIET_MS, Math.max(0, dueAt - performance.now()));
+    foldTimer = setTimeout(fold, delay);
+  }
+  function fold(): void {
+    foldTimer = undefined;
+    // One at a time, so that changes of other worlds do not wait for all.
+    if (writer.foldOne()) startCheckpoints();
+    scheduleFold();
+  }
   port.onmessage = ({ data: jobs }: MessageEvent<readonly (WriteJob | CloseJob)[]>) => {
     const closing = jobs.find((job) => job.kind === "close");
     const changes = jobs.filter((job) => job.kind !== "close");
     const replies = guarded(setup, () => changes, () => locked.apply(changes, performance.now()));
     scheduleRetry();
+    scheduleFold();
     if (closing === undefined) {
       port.postMessage({ replies, closedFiles: writer.takeClosed(), done: true });
-      if (!checkpointing) {
-        checkpointing = true;
-        setImmediate(checkpoint);
-      }
+      startCheckpoints();
       return;
     }
     clearTimeout(retryTimer);
+    clearTimeout(foldTimer);
     writer.close();
     replies.push({ id: closing.id, value: undefined });
     // The store terminates the thread: a Worker that closes itself can lose its last message.

@@ -16,6 +16,7 @@ import { type ClosedWorld, HandleCache, readFileStamp } from "./handle_cache.ts"
 import { preconditionFault } from "../precondition.ts";
 import type {
   AppendJob,
+  FoldJob,
   PatchJob,
   PutJob,
   Reply,
@@ -43,7 +44,7 @@ import {
 /** Jobs that change a world in its folder; several share one transaction. */
 type ChangeJob = Exclude<WriteJob, MoveJob>;
 /** A change whose result does not depend on the world. */
-type DirectJob = Exclude<ChangeJob, PatchJob>;
+type DirectJob = Exclude<ChangeJob, PatchJob | FoldJob>;
 
 /** Result of a created world that is not synced to disk yet. */
 interface CreatedWorld {
@@ -64,7 +65,13 @@ export class Writer {
     this.#sign = createChainSigner(setup.key);
     this.#images = new ImageBuilder(this.#sign);
     this.#ledger = new NameLedger(setup.data);
-    this.#open = new HandleCache(setup.data, setup.handles, this.#options(), this.#ledger);
+    this.#open = new HandleCache(
+      setup.data,
+      setup.handles,
+      this.#options(),
+      this.#ledger,
+      () => clock.monotonic(),
+    );
     this.#moves = new WorldMoves({
       setup,
       clock,
@@ -108,7 +115,26 @@ export class Writer {
     return this.#open.checkpointOne();
   }
 
-  /** Closes all files, which writes their logs into them. */
+  /** Number of worlds with appended bytes that are not in their rows yet. */
+  get unfolded(): number {
+    return this.#open.unfolded;
+  }
+
+  /** Time at which one of them is due, of the monotonic clock; undefined if there are none. */
+  get foldDueAt(): number | undefined {
+    return this.#open.foldDueAt;
+  }
+
+  /**
+   * Folds one world that is due; called between batches.
+   *
+   * @returns whether there was one
+   */
+  foldOne(): boolean {
+    return this.#open.foldOne();
+  }
+
+  /** Folds and closes all files, which writes their logs into them. */
   close(): void {
     this.#open.close();
     this.#images.close();
@@ -192,15 +218,18 @@ export class Writer {
       assertInPlace(file);
     }
     this.#open.scheduleCheckpoint(file);
+    this.#open.scheduleFold(file);
     return replies;
   }
 
   /**
    * Checks a job, and applies the edit of a patch to the world as it is now.
    *
-   * @returns the change; undefined if a patch changes nothing; else why the world is not changed
+   * @returns the change; undefined if the job changes nothing; else why the world is not changed
    */
   #prepare(job: ChangeJob, file: WorldFile): DirectJob | StoreError | undefined {
+    // The world was scheduled when its file was opened.
+    if (job.kind === "fold") return undefined;
     const fault = this.#fault(job, file);
     if (fault !== undefined) return fault;
     if (job.kind !== "patch") return job;

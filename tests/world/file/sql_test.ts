@@ -9,7 +9,13 @@ const STATEMENTS = Object.entries(sql).flatMap(([name, text]) =>
 /** Creates a database with the tables of worlds and of the catalog. */
 function everything(): DatabaseSync {
   const db = new DatabaseSync(":memory:");
-  const all = [sql.CREATE_WORLD, sql.CREATE_HISTORY, sql.CREATE_CATALOG, sql.CREATE_LEDGER];
+  const all = [
+    sql.CREATE_WORLD,
+    sql.CREATE_HISTORY,
+    sql.CREATE_PIECES,
+    sql.CREATE_CATALOG,
+    sql.CREATE_LEDGER,
+  ];
   for (const tables of all) db.exec(tables);
   return db;
 }

@@ -3,7 +3,8 @@ import { DatabaseSync } from "node:sqlite";
 import { sha256Hex } from "../../../lib/base/hash.ts";
 import { createChainSigner } from "../../../lib/world/event_chain.ts";
 import { verifyWorld } from "../../../lib/world/file/verify_world.ts";
-import { toBytes, WorldFile } from "../../../lib/world/file/world_file.ts";
+import { toBytes } from "../../../lib/world/file/read_stage.ts";
+import { WorldFile } from "../../../lib/world/file/world_file.ts";
 import { createSample, SAMPLE_FILE, SAMPLE_KEY, SAMPLE_NAME } from "../../testdata/sample_world.ts";
 import { withTempFolder } from "../../support/temp_folder.ts";
 
@@ -199,3 +200,74 @@ Deno.test("toBytes() copies a BLOB, encodes text as UTF-8 and returns no bytes f
   assertEquals(toBytes("ü"), encoder.encode("ü"));
   for (const other of [null, undefined, 7, 7n]) assertEquals(toBytes(other), new Uint8Array());
 });
+
+/** Makes a world whose last append is a piece. */
+function appendPiece(file: WorldFile): void {
+  file.begin();
+  replace(file, "x".repeat(20_000));
+  file.append(encoder.encode("tail"), "", NOW, FACTS);
+  file.commit();
+  assertEquals(file.hasPieces, true);
+}
+
+Deno.test("WorldFile.fold() writes the pieces into the row, with the same version and no event", () =>
+  withFile((file, data) => {
+    appendPiece(file);
+    const before = [file.row, file.sha256, file.get("SELECT count(*) AS n FROM events")?.n];
+    const rowOf = () => {
+      const db = new DatabaseSync(`${data}/${SAMPLE_FILE}`);
+      try {
+        return db.prepare("SELECT version, length(stage_html) AS len FROM stage_meta").get();
+      } finally {
+        db.close();
+      }
+    };
+    assertEquals({ ...rowOf() }, { version: 6, len: 20_000 });
+    file.fold();
+    assertEquals({ ...rowOf() }, { version: 7, len: 20_004 });
+    assertEquals(
+      [file.row, file.sha256, file.get("SELECT count(*) AS n FROM events")?.n],
+      before,
+    );
+    assertEquals(file.hasPieces, false);
+    file.fold();
+  }));
+
+Deno.test("WorldFile.fold() leaves the pieces if another process has locked the file, and works later", () =>
+  withFile((file, data) => {
+    appendPiece(file);
+    const other = new DatabaseSync(`${data}/${SAMPLE_FILE}`);
+    try {
+      other.exec("BEGIN IMMEDIATE");
+      assertThrows(() => file.fold(), /locked/);
+      assertEquals([file.hasPieces, file.isOpen, file.row.version], [true, true, 7]);
+    } finally {
+      other.close();
+    }
+    file.fold();
+    assertEquals([file.hasPieces, file.row.version, file.body().length], [false, 7, 20_004]);
+  }));
+
+Deno.test("WorldFile.fold() writes nothing to a file that was moved", () =>
+  withFile((file, data) => {
+    appendPiece(file);
+    Deno.renameSync(`${data}/${SAMPLE_FILE}`, `${data}/moved`);
+    try {
+      assertThrows(() => file.fold(), { name: "StoreError", code: "in-use" });
+      assertEquals(file.hasPieces, true);
+    } finally {
+      Deno.renameSync(`${data}/moved`, `${data}/${SAMPLE_FILE}`);
+    }
+  }));
+
+Deno.test("WorldFile.fold() takes the row from the file after a failed transaction was not rolled back in memory", () =>
+  withFile((file) => {
+    appendPiece(file);
+    file.begin();
+    file.append(encoder.encode("never"), "", NOW, FACTS);
+    file.exec("ROLLBACK");
+    file.takeEvents();
+    file.fold();
+    assertEquals([file.row.version, file.body().length], [7, 20_004]);
+    file.rollback();
+  }));

@@ -15,11 +15,17 @@ function withWorlds(handles: number, use: (open: HandleCache, data: string) => v
     writer.apply(NAMES.map((name) => putJob(name, name)));
     writer.close();
     const history = { versions: 10, bytes: 10_000 };
-    const open = new HandleCache(data, handles, {
-      sign: createChainSigner(SAMPLE_KEY),
-      sync: "full",
-      history,
-    }, { lastUse: () => undefined });
+    const open = new HandleCache(
+      data,
+      handles,
+      {
+        sign: createChainSigner(SAMPLE_KEY),
+        sync: "full",
+        history,
+      },
+      { lastUse: () => undefined },
+      () => 0,
+    );
     try {
       use(open, data);
     } finally {

@@ -8,6 +8,9 @@ export const MAX_USAGE_ROWS = 1_000;
 /** Usages that are kept until a world changes, by read scope, prefix and caller. */
 export const MAX_CACHED_USAGES = 64;
 
+/** Worlds whose size on disk is read in one step of the Worker: about 20 ms. */
+export const DISK_STEP_WORLDS = 1_000;
+
 /** How long the metrics wait for the free space of the disk, in milliseconds. */
 export const METRICS_DISK_TIMEOUT_MS = 1_000;
 

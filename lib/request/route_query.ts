@@ -234,7 +234,7 @@ export const ROUTE_QUERIES = {
   worlds: { methods: { GET: [textParameter("prefix")] } },
   trash: { methods: { GET: TRASH_PAGE, DELETE: [textParameter("id")] } },
   trashBelow: { methods: { GET: TRASH_PAGE } },
-  usage: { methods: { GET: [textParameter("by")] } },
+  usage: { methods: { GET: [textParameter("by"), flagParameter("disk")] } },
 } as const satisfies Readonly<Record<string, RouteQuery>>;
 
 function isSearchText(value: string): boolean {

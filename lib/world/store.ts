@@ -511,11 +511,9 @@ export interface Store {
    * that quotas do not limit, such as that of the parent of a deleted world
    * @throws {StoreError} `quota`
    */
-  markCollection(
-    name: string,
-    present: boolean,
-    made?: MadeCollection,
-  ): Promise<void>;
+  markCollection(name: string, present: boolean, made?: MadeCollection): Promise<void>;
+  /** Returns the bytes that files of upper-layer worlds have on disk; 0 for one that is gone. */
+  fileSizes(names: readonly string[]): Promise<readonly number[]>;
   /** Returns the quotas that a change of a world by a caller has to keep. */
   quotas(name: string, by: string): readonly QuotaState[];
   /**

@@ -4,14 +4,20 @@
  * is in no sum. Worlds of the lower layer ship with the server and are not counted.
  */
 
-import { canRead, isRedacted, readScopeKey, seesSecrets } from "../../auth/policy.ts";
+import {
+  assertAllowed,
+  canRead,
+  isRedacted,
+  readScopeKey,
+  seesSecrets,
+} from "../../auth/policy.ts";
 import { limitReadScope, toReadScope } from "../../auth/read_scope.ts";
 import type { Caller } from "../../auth/caller.ts";
 import { createDiskSpaceReader, type DiskSpaceReader } from "../../dav/resource/disk_space.ts";
 import { createTypeChooser } from "../../http/negotiate.ts";
-import { readQueryValue } from "../../http/query.ts";
+import { hasQuery, readQueryValue } from "../../http/query.ts";
 import { LISTING_STEP_WORLDS } from "../../limits.ts";
-import { MAX_CACHED_USAGES, MAX_USAGE_ROWS } from "../../usage_limits.ts";
+import { DISK_STEP_WORLDS, MAX_CACHED_USAGES, MAX_USAGE_ROWS } from "../../usage_limits.ts";
 import type { RequestContext } from "../../request/request_context.ts";
 import type { ServerContext } from "../../request/server_context.ts";
 import { jsonResponse, textResponse } from "../../response/json_response.ts";
@@ -29,6 +35,8 @@ const chooseType = createTypeChooser(["application/json", "text/plain", HTML], "
 export interface Sum {
   readonly worlds: number;
   readonly bytes: number;
+  /** Bytes of their files, if they were measured. */
+  readonly on_disk?: number;
 }
 
 /** What is below a prefix. */
@@ -50,6 +58,15 @@ interface CachedUsages {
 interface Total {
   worlds: number;
   bytes: number;
+  on_disk?: number;
+}
+
+/** A world that is counted. */
+interface CountedWorld {
+  readonly name: string;
+  readonly by: string;
+  /** 0 if the caller must not know it. */
+  readonly bytes: number;
 }
 
 /** Adds up the worlds below a prefix. It gets them in the order of names, so that a child is looked up once. */
@@ -71,8 +88,9 @@ export class UsageSums {
    * Adds a world.
    *
    * @param bytes length of the content; 0 if the caller must not know it
+   * @param onDisk bytes of its files; undefined if they are not measured
    */
-  add(name: string, by: string, bytes: number): void {
+  add(name: string, by: string, bytes: number, onDisk?: number): void {
     if (!name.startsWith(this.#within)) {
       const end = name.indexOf("/", this.#start);
       const path = end < 0 ? name : name.slice(0, end);
@@ -82,6 +100,7 @@ export class UsageSums {
     for (const total of [this.#child, totalOf(this.#callers, by), this.#all]) {
       total.worlds += 1;
       total.bytes += bytes;
+      if (onDisk !== undefined) total.on_disk = (total.on_disk ?? 0) + onDisk;
     }
   }
 
@@ -113,8 +132,9 @@ function largest(totals: Map<string, Total>, max: number): [string, Total][] {
 }
 
 /**
- * Creates the handler of `GET /proc/usage/<prefix>/?by=`: a JSON object, or for a client that prefers
- * text one line with worlds, bytes and name for the whole, for each child and for each caller.
+ * Creates the handler of `GET /proc/usage/<prefix>/?by=&disk`: a JSON object, or for a client that
+ * prefers text one line with worlds, bytes and name for the whole, for each child and for each caller.
+ * With `?disk`, which needs T3, the sizes of the files are read as well, for one request at a time.
  */
 export function createUsageHandler(
   { store, config, monotonic }: Pick<ServerContext, "store" | "config" | "monotonic">,
@@ -140,13 +160,30 @@ export function createUsageHandler(
     return await measured;
   }
 
+  let measuring: Promise<unknown> = Promise.resolve();
+
+  /** Also reads the sizes of all files, so it is not shared and not kept. */
+  async function readUsageOnDisk(
+    context: RequestContext,
+    name: string,
+    by: string | undefined,
+  ): Promise<Usage> {
+    const { caller, request: { signal } } = context;
+    assertOperator(caller);
+    const measured = measuring.then(() => measureOnDisk(store, caller, name, by, signal));
+    measuring = measured.catch(() => {}); // the request has the error
+    return await measured;
+  }
+
   return async function respondUsage(context: RequestContext): Promise<Response> {
     const name = readPrefix(context, "proc/usage", "the usage");
     const { request, caller, target: { query } } = context;
     const type = chooseType(request.headers.get("accept"));
     if (type === HTML) return await respondShell(store, request);
     const by = readQueryValue(query, "by") ?? undefined;
-    const { leftOut, ...usage } = await readUsage(caller, name, by);
+    const { leftOut, ...usage } = hasQuery(query, "disk")
+      ? await readUsageOnDisk(context, name, by)
+      : await readUsage(caller, name, by);
     const headers = { "vary": "Accept" };
     if (type === "text/plain") return textResponse(toLines(usage), headers);
     return jsonResponse({
@@ -164,23 +201,80 @@ async function measure(
   name: string,
   by: string | undefined,
 ): Promise<Usage> {
+  const sums = new UsageSums(name);
+  await walk(store, caller, name, by, ({ name, by, bytes }) => sums.add(name, by, bytes));
+  return sums.build(MAX_USAGE_ROWS);
+}
+
+/** Measures the files after the walk, which other requests wait for. */
+async function measureOnDisk(
+  store: Store,
+  caller: Caller,
+  name: string,
+  by: string | undefined,
+  signal: AbortSignal,
+): Promise<Usage> {
+  const worlds: CountedWorld[] = [];
+  await walk(store, caller, name, by, (world) => void worlds.push(world));
+  const sums = new UsageSums(name);
+  for (let at = 0; at < worlds.length; at += DISK_STEP_WORLDS) {
+    signal.throwIfAborted();
+    const step = worlds.slice(at, at + DISK_STEP_WORLDS);
+    const sizes = await store.fileSizes(step.map(({ name }) => name));
+    for (const [i, { name, by, bytes }] of step.entries()) sums.add(name, by, bytes, sizes[i] ?? 0);
+  }
+  const usage = sums.build(MAX_USAGE_ROWS);
+  return { ...usage, on_disk: usage.on_disk ?? 0 };
+}
+
+/** Calls back with each world of the upper layer below a prefix that the caller can read. */
+async function walk(
+  store: Store,
+  caller: Caller,
+  name: string,
+  by: string | undefined,
+  visit: (world: CountedWorld) => void,
+): Promise<void> {
   const matches = createByFilter(by);
   const parts = limitReadScope(toReadScope(caller), name);
   const { slices } = sharedListingsOf(store);
-  return await sharedListingsOf(store).queue(async () => {
-    const sums = new UsageSums(name);
+  await sharedListingsOf(store).queue(async () => {
     for (let last: string | undefined = ""; last !== undefined;) {
       const page: readonly WorldEntry[] = await store.entries(parts, last, LISTING_STEP_WORLDS);
       for (const entry of page) {
         if (entry.layer === "lower" || !matches(entry.by)) continue;
         const path = `/${entry.name}`;
         if (!canRead(caller, path)) continue;
-        sums.add(entry.name, entry.by, isRedacted(caller, path) ? 0 : entry.len);
+        visit({
+          name: entry.name,
+          by: entry.by,
+          bytes: isRedacted(caller, path) ? 0 : entry.len,
+        });
       }
       last = page.length < LISTING_STEP_WORLDS ? undefined : page.at(-1)?.name;
       if (slices.isOver) await slices.next();
     }
-    return sums.build(MAX_USAGE_ROWS);
+  });
+}
+
+/** Whether the caller is T3 without a limit: sums of the server include what others cannot read. */
+function isOperator(caller: Caller): boolean {
+  return seesSecrets(caller) && caller.scope === undefined && caller.grants === undefined;
+}
+
+/**
+ * Files also contain earlier versions and events, and reading their sizes takes seconds.
+ *
+ * @throws {Problem} `unauthorized`, `forbidden`
+ */
+function assertOperator(caller: Caller): void {
+  if (isOperator(caller)) return;
+  assertAllowed({
+    allowed: false,
+    status: caller.tier === "T1" ? 401 : 403,
+    needs: "T3",
+    detail:
+      "Cannot read the sizes of files: T3 is required; the usage without ?disk is not limited",
   });
 }
 
@@ -191,9 +285,7 @@ async function readTotals(
   caller: Caller,
   name: string,
 ): Promise<Record<string, unknown>> {
-  const isOperator = seesSecrets(caller) && caller.scope === undefined &&
-    caller.grants === undefined;
-  if (name !== "" || !isOperator) return {};
+  if (name !== "" || !isOperator(caller)) return {};
   const { entries, bytes } = counts.trash;
   const space = await readDiskSpace();
   return {
@@ -202,10 +294,11 @@ async function readTotals(
   };
 }
 
-function toLines({ worlds, bytes, children, by }: Omit<Usage, "leftOut">): string {
-  const line = (sum: Sum, label: string) => `${sum.worlds}\t${sum.bytes}\t${label}\n`;
+function toLines({ children, by, ...all }: Omit<Usage, "leftOut">): string {
+  const line = ({ worlds, bytes, on_disk }: Sum, label: string) =>
+    [worlds, bytes, ...(on_disk === undefined ? [] : [on_disk]), label].join("\t") + "\n";
   return [
-    line({ worlds, bytes }, "."),
+    line(all, "."),
     ...children.map((row) => line(row, row.name)),
     ...by.map((row) => line(row, `by ${row.by}`)),
   ].join("");

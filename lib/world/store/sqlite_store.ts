@@ -430,6 +430,10 @@ class SqliteStore implements Store {
     await (made === undefined ? mark() : this.#quotas.mark({ name, ...made }, mark));
   }
 
+  fileSizes(names: readonly string[]): Promise<readonly number[]> {
+    return this.#files.track(this.#files.index.run<"fileSizes">({ kind: "fileSizes", names }));
+  }
+
   quotas(name: string, by: string): readonly QuotaState[] {
     return this.#quotas.statesFor(name, by);
   }

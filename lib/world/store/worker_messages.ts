@@ -418,6 +418,7 @@ export type IndexJob =
   | { readonly id: number; readonly kind: "trashed"; readonly name?: string }
   | { readonly id: number; readonly kind: "unknownTrash" }
   | { readonly id: number; readonly kind: "saveBin"; readonly bin: string }
+  | { readonly id: number; readonly kind: "fileSizes"; readonly names: readonly string[] }
   | { readonly id: number; readonly kind: "trashPage"; readonly query: TrashQuery }
   | { readonly id: number; readonly kind: "trashOfId"; readonly trash: string }
   | { readonly id: number; readonly kind: "trashUnknown"; readonly now: string }
@@ -499,6 +500,7 @@ export interface JobResults {
   updateSearch: SearchUpdateResult;
   sweepSearch: SearchFileCounts;
   indexSearch: SearchFileCounts;
+  fileSizes: readonly number[];
   trashPage: TrashPage;
   trashOfId: readonly TrashEntry[];
   /** Ids of folders without a row. */

@@ -10,7 +10,8 @@ import { pathExists, TRASH_FOLDER, WORLD_FILE } from "../file/durable_fs.ts";
 import { readChain } from "../file/read_chain.ts";
 import { assertRegularFiles } from "../file/regular_files.ts";
 import { folderFault } from "../file/folder_identity.ts";
-import { fromFolderName } from "../name.ts";
+import { sizeOnDisk } from "../file/size_on_disk.ts";
+import { fromFolderName, toFolderName } from "../name.ts";
 import { indexLost } from "../index_errors.ts";
 import { isDamageError, toStoreError } from "../sqlite_errors.ts";
 import type {
@@ -132,6 +133,8 @@ export function serveIndex(port: StorePort, { data, key, identity }: WorkerSetup
         return void file.saveBin(job.bin);
       case "trashedChain":
         return readTrashedChain(data, job.world, job.after, job.limit);
+      case "fileSizes":
+        return job.names.map((name) => sizeOnDisk(`${data}/${toFolderName(name)}`));
       case "trashPage":
         return bin.page(job.query);
       case "trashOfId":

@@ -83,6 +83,41 @@ test("counts redacted worlds without their length", async (server) => {
   assertEquals(await bytesOf(T3), { name: "fstab", worlds: 1, bytes: 10 });
 });
 
+test("adds up the files on disk for T3, with earlier versions", async (server) => {
+  const put = (body: string) =>
+    server.send({ method: "PUT", target: "/home/d/a/1", headers: T3, body });
+  const read = async (headers: Record<string, string>, target = "/proc/usage/home/d/?disk") =>
+    await server.send({ method: "GET", target, headers });
+  await put("x".repeat(300_000));
+  await put("");
+  await server.send({ method: "PUT", target: "/home/d/b", headers: T2, body: "1" });
+  const usage = JSON.parse((await read(T3)).text);
+  assertEquals([usage.worlds, usage.bytes], [2, 1]);
+  const [b, a] = usage.children;
+  assertEquals([a.name, b.name], ["a", "b"]);
+  // An earlier version, compressed or not, is in the file; the sums are those of the rows.
+  assert(a.on_disk >= 8_192 && b.on_disk >= 8_192, JSON.stringify(usage));
+  assertEquals(usage.on_disk, a.on_disk + b.on_disk);
+  assertEquals(
+    usage.by.map((row: { on_disk: number }) => row.on_disk).sort(),
+    [a.on_disk, b.on_disk].sort(),
+  );
+  const text = (await read({ ...T3, accept: "text/plain" })).text.split("\n");
+  assertEquals(text[0], `2\t1\t${usage.on_disk}\t.`);
+  const none = JSON.parse((await read(T3, "/proc/usage/home/none/?disk")).text);
+  assertEquals([none.worlds, none.on_disk], [0, 0]);
+  // Without ?disk nothing is measured.
+  assertEquals(JSON.parse((await read(T3, "/proc/usage/home/d/")).text).on_disk, undefined);
+  assertEquals((await read({})).status, 401);
+  assertEquals((await read(T2)).status, 403);
+  const minted = await server.send({
+    method: "POST",
+    target: "/auth/mint?prefix=/home/d&ttl=60&mode=rw",
+    headers: T3,
+  }, true);
+  assertEquals((await read(bearer(JSON.parse(minted.text).token))).status, 403);
+});
+
 Deno.test("UsageSums lists the largest rows and counts the others", () => {
   const sums = new UsageSums("home");
   for (const bytes of [1, 2, 3]) sums.add(`home/w${bytes}`, `user:${bytes}`, bytes);

@@ -1,0 +1,31 @@
+/** The space that the file of a world and its write-ahead log have on disk. */
+
+import { WORLD_FILE } from "./durable_fs.ts";
+
+/** A block of {@link Deno.FileInfo}, in bytes. */
+const BLOCK_BYTES = 512;
+
+/**
+ * Returns the bytes that the files of a world have on disk: whole blocks, and nothing for what is not
+ * written. Another link to a file counts, too.
+ *
+ * @param folder path of the world's folder
+ * @returns 0 if it does not exist
+ */
+export function sizeOnDisk(folder: string): number {
+  const world = measure(`${folder}/${WORLD_FILE}`);
+  // A world that is not open has no log.
+  return world === 0
+    ? 0
+    : world + measure(`${folder}/${WORLD_FILE}-wal`) + measure(`${folder}/${WORLD_FILE}-shm`);
+}
+
+function measure(path: string): number {
+  try {
+    const { blocks, size } = Deno.lstatSync(path);
+    return blocks === null ? size : blocks * BLOCK_BYTES;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return 0;
+    throw error;
+  }
+}

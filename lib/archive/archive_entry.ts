@@ -4,6 +4,7 @@
  */
 
 import { COLLECTIONS_FILE, WORLD_FILE } from "../world/file/durable_fs.ts";
+import { KEY_FILE, RETIRED_KEYS_FILE } from "../world/file/signing_keys.ts";
 
 /** The archive is not a data folder, or it is malicious. */
 export class ArchiveError extends Error {
@@ -15,12 +16,10 @@ export type EntryPath = string | undefined;
 
 /** Folder at the start of every name, so that plain tar unpacks into `data/`. */
 export const ARCHIVE_ROOT = "data";
-/** File of the signing key. */
-export const KEY_FILE = ".key";
 
 /** The file of a world, and the SQLite log with changes that are not in it yet. */
 const WORLD_FILES: readonly string[] = [WORLD_FILE, `${WORLD_FILE}-wal`, `${WORLD_FILE}-journal`];
-const OWN_FILES: readonly string[] = [KEY_FILE, COLLECTIONS_FILE];
+const OWN_FILES: readonly string[] = [KEY_FILE, RETIRED_KEYS_FILE, COLLECTIONS_FILE];
 // deno-lint-ignore no-control-regex -- the pattern must match control characters
 const UNSAFE_NAME = /[\u0000-\u001f\u007f\\]|^[A-Za-z]:/;
 

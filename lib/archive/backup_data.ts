@@ -11,7 +11,7 @@ import { sha256Hex } from "../base/hash.ts";
 import { createChainSigner } from "../world/event_chain.ts";
 import { fromFolderName } from "../world/name.ts";
 import { copyWorld } from "../world/file/copy_world.ts";
-import { acquireDataFolder, DataFolderBusy, readSecret } from "../world/file/data_folder.ts";
+import { acquireDataFolder, DataFolderBusy } from "../world/file/data_folder.ts";
 import {
   COLLECTIONS_FILE,
   LEDGER_FILE,
@@ -24,9 +24,9 @@ import {
 } from "../world/file/durable_fs.ts";
 import { readFileState } from "../world/file/file_state.ts";
 import { withOfflineFile } from "../world/file/offline_file.ts";
+import { KEY_FILE, readSigningKeys, RETIRED_KEYS_FILE } from "../world/file/signing_keys.ts";
 import * as sql from "../world/file/sql.ts";
 import { verifyWorld, type WorldFault } from "../world/file/verify_world.ts";
-import { KEY_FILE } from "./archive_entry.ts";
 import { BackupError, BackupFolder, listBins, timeOfId } from "./backup_folder.ts";
 import { type DataWorlds, openDataWorlds } from "./data_worlds.ts";
 import { toFileImage } from "./export_data.ts";
@@ -39,7 +39,7 @@ export interface BackupOptions {
   readonly into: string;
   /** `ELASTIK_KEY`; if undefined, the key of the folder is used. */
   readonly key: string | undefined;
-  /** Whether the signing key of the folder is included. */
+  /** Whether the signing key of the folder and the retired ones are included. */
   readonly withKey: boolean;
   /** Earlier versions of each world that are included. */
   readonly versions: number;
@@ -63,6 +63,8 @@ export interface BackupResult {
   readonly isLive: boolean;
   /** The backup has the signing key. */
   readonly includesKey: boolean;
+  /** The data folder has retired keys; the backup has them unless keys are left out. */
+  readonly hasRetiredKeys: boolean;
   /** Worlds that could not be copied; an earlier copy is kept. */
   readonly damaged: readonly { readonly folder: string; readonly reason: string }[];
   /** Worlds that were copied and do not verify, because the source does not. */
@@ -143,7 +145,8 @@ class Backup {
     this.#backup = backup;
     this.#worlds = worlds;
     this.#options = options;
-    this.#sign = createChainSigner(options.key ?? readSecret(options.data, KEY_FILE) ?? "");
+    const { key = "", retired } = readSigningKeys(options.data, options.key);
+    this.#sign = createChainSigner(key, retired);
     this.#before = backup.readStates();
   }
 
@@ -155,8 +158,11 @@ class Backup {
       this.#moveVanished(kept);
       const deleted = fromTrash + this.#setAsideCount;
       const dropped = this.#dropOld();
-      if (withKey) this.#copyFile(KEY_FILE);
-      else tryRemove(`${this.#backup.data}/${KEY_FILE}`);
+      // The retired keys first: no key that has signed an event is missing at any moment.
+      for (const file of [RETIRED_KEYS_FILE, KEY_FILE]) {
+        if (withKey) this.#copyFile(file);
+        else tryRemove(`${this.#backup.data}/${file}`);
+      }
       this.#copyFile(COLLECTIONS_FILE);
       this.#copyLedger();
       syncFolder(this.#backup.data);
@@ -166,6 +172,7 @@ class Backup {
         deleted,
         dropped,
         isLive: this.#worlds.isLive,
+        hasRetiredKeys: pathExists(`${data}/${RETIRED_KEYS_FILE}`),
         includesKey: withKey && pathExists(`${data}/${KEY_FILE}`),
         damaged: this.#damaged,
         broken: this.#broken,

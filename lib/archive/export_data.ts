@@ -8,7 +8,8 @@ import { DatabaseSync } from "node:sqlite";
 import { createTarPacker } from "../deps/modern_tar.ts";
 import { COLLECTIONS_FILE, WORLD_FILE } from "../world/file/durable_fs.ts";
 import { copyWorld } from "../world/file/copy_world.ts";
-import { ARCHIVE_ROOT, KEY_FILE } from "./archive_entry.ts";
+import { KEY_FILE, RETIRED_KEYS_FILE } from "../world/file/signing_keys.ts";
+import { ARCHIVE_ROOT } from "./archive_entry.ts";
 import { setJournalFormat } from "../world/sqlite_header.ts";
 import { openDataWorlds } from "./data_worlds.ts";
 
@@ -17,7 +18,7 @@ export interface ExportOptions {
   readonly data: string;
   /** Receives the archive. It is closed at the end, or aborted after an error. */
   readonly sink: WritableStream<Uint8Array<ArrayBuffer>>;
-  /** Whether the signing key of the folder is included. */
+  /** Whether the signing key of the folder and the retired ones are included. */
   readonly withKey: boolean;
   /** Earlier versions of each world that are included. */
   readonly versions: number;
@@ -32,6 +33,8 @@ export interface ExportResult {
   readonly isLive: boolean;
   /** The folder has a signing key, and the archive contains it. */
   readonly includesKey: boolean;
+  /** The folder has retired keys, and the archive contains them. */
+  readonly includesRetiredKeys: boolean;
   /** Worlds that could not be copied. */
   readonly damaged: readonly { readonly folder: string; readonly reason: string }[];
 }
@@ -59,11 +62,14 @@ export async function exportData(options: ExportOptions): Promise<ExportResult> 
     let done = 0;
     let count = 0;
     const damaged: { folder: string; reason: string }[] = [];
-    const key = options.withKey ? readIfPresent(`${data}/${KEY_FILE}`) : undefined;
+    const [key, retired] = [KEY_FILE, RETIRED_KEYS_FILE].map((file) =>
+      options.withKey ? readIfPresent(`${data}/${file}`) : undefined
+    );
     try {
       for (
         const [file, bytes] of [
           [KEY_FILE, key],
+          [RETIRED_KEYS_FILE, retired],
           [COLLECTIONS_FILE, readIfPresent(`${data}/${COLLECTIONS_FILE}`)],
         ] as const
       ) {
@@ -85,7 +91,13 @@ export async function exportData(options: ExportOptions): Promise<ExportResult> 
     }
     await written;
     options.onProgress?.(done, worlds.folders.length);
-    return { worlds: count, isLive: worlds.isLive, includesKey: key !== undefined, damaged };
+    return {
+      worlds: count,
+      isLive: worlds.isLive,
+      includesKey: key !== undefined,
+      includesRetiredKeys: retired !== undefined,
+      damaged,
+    };
   } finally {
     worlds.close();
   }

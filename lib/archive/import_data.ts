@@ -11,7 +11,6 @@ import {
   DataFolderBusy,
   listWorldFolders,
   lockDataFolderForReading,
-  readSecret,
 } from "../world/file/data_folder.ts";
 import {
   COLLECTIONS_FILE,
@@ -23,9 +22,9 @@ import {
   WORLD_FILE,
   writeSynced,
 } from "../world/file/durable_fs.ts";
+import { KEY_FILE, readSigningKeys } from "../world/file/signing_keys.ts";
 import { nameFault, toFolderName } from "../world/name.ts";
 import type { WorldFault } from "../world/file/verify_world.ts";
-import { KEY_FILE } from "./archive_entry.ts";
 import { type AuthorityKind, type ImportAuthority, neededAuthority } from "./import_authority.ts";
 import { withUntrustedWorld } from "./untrusted_world.ts";
 import { WorldImporter } from "./import_world.ts";
@@ -57,6 +56,8 @@ export interface ImportOptions {
   readonly merge: boolean;
   /** The key that signed the chains in `source`, if it differs from its `.key`. */
   readonly key: string | undefined;
+  /** Keys that signed earlier events in `source`, oldest first, if they are not in it. */
+  readonly retiredKeys?: readonly string[];
   /** Whether to adopt no signing key from `source`, even if the target has none. */
   readonly newKey: boolean;
   /** What to take in addition to plain content. */
@@ -190,13 +191,16 @@ class Import {
   }
 
   async run(): Promise<ImportResult> {
-    const { source, key, newKey, serverKey, now } = this.#options;
-    const sourceKey = readSecret(source, KEY_FILE);
-    const ownKey = serverKey ?? readSecret(this.#data, KEY_FILE);
+    const { source, key, retiredKeys = [], newKey, serverKey, now } = this.#options;
+    const { key: sourceKey, retired: sourceRetired } = readSigningKeys(source, undefined);
+    const { key: ownKey, retired: ownRetired } = readSigningKeys(this.#data, serverKey);
+    const hasKeys = sourceKey !== undefined || sourceRetired.length > 0;
     const adoptedKey = newKey ? undefined : sourceKey;
     const targetKey = ownKey ?? adoptedKey ?? crypto.getRandomValues(new Uint8Array(32)).toHex();
     const importer = new WorldImporter({
       sourceKey: key ?? sourceKey ?? targetKey,
+      // Without keys in it, it can be a copy of this folder from before a rotation.
+      retiredKeys: retiredKeys.length > 0 ? retiredKeys : hasKeys ? sourceRetired : ownRetired,
       targetKey,
       v5Key: key,
       keepActive: this.#options.take.plugins,

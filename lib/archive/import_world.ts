@@ -23,6 +23,8 @@ const ALL_VERSIONS = Number.MAX_SAFE_INTEGER;
 export interface WorldImporterOptions {
   /** Key that signed the chains of the source. */
   readonly sourceKey: string;
+  /** Keys that signed earlier events of the source, oldest first; default none. */
+  readonly retiredKeys?: readonly string[];
   /** Key of the server that receives the worlds. */
   readonly targetKey: string;
   /** Key of elastik v5 chains, if known. */
@@ -66,7 +68,7 @@ export class WorldImporter {
 
   constructor(options: WorldImporterOptions) {
     this.#options = options;
-    this.#from = createChainSigner(options.sourceKey);
+    this.#from = createChainSigner(options.sourceKey, options.retiredKeys);
     this.#to = createChainSigner(options.targetKey);
   }
 
@@ -100,7 +102,9 @@ export class WorldImporter {
       };
     }
     const { faults } = verifyWorld(db, name, this.#from);
-    const isResigned = this.#options.sourceKey !== this.#options.targetKey;
+    // Every event is signed with the key of the target, which then needs no retired key of the source.
+    const isResigned = this.#options.sourceKey !== this.#options.targetKey ||
+      this.#from.retired !== undefined;
     copyWorld(db, to, {
       versions: ALL_VERSIONS,
       ...(isResigned ? { signers: { from: this.#from, to: this.#to } } : {}),

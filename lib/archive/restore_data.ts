@@ -4,7 +4,7 @@
  * backup or an existing data folder.
  */
 
-import { createChainSigner } from "../world/event_chain.ts";
+import { type ChainSigner, createChainSigner } from "../world/event_chain.ts";
 import {
   COLLECTIONS_FILE,
   LEDGER_FILE,
@@ -14,10 +14,10 @@ import {
   WORLD_FILE,
   writeSynced,
 } from "../world/file/durable_fs.ts";
-import { listWorldFolders, readSecret } from "../world/file/data_folder.ts";
+import { listWorldFolders } from "../world/file/data_folder.ts";
 import { withOfflineFile } from "../world/file/offline_file.ts";
+import { KEY_FILE, readSigningKeys, RETIRED_KEYS_FILE } from "../world/file/signing_keys.ts";
 import { fromFolderName, toFolderName } from "../world/name.ts";
-import { KEY_FILE } from "./archive_entry.ts";
 import { BackupError, BackupFolder, timeOfId } from "./backup_folder.ts";
 import { unpackArchive } from "./unpack.ts";
 import { imageOfWorldAt, readWorldAt, type WorldAt } from "./world_at.ts";
@@ -57,16 +57,22 @@ export interface Selected {
 export class RestoreSource {
   readonly #backup: BackupFolder | undefined;
   readonly #data: string;
-  readonly #key: string;
+  readonly #sign: ChainSigner;
   #scratch: string | undefined;
   readonly #temporary: string | undefined;
 
-  private constructor(path: string, key: string | undefined, temporary?: string) {
+  private constructor(
+    path: string,
+    key: string | undefined,
+    retiredKeys: readonly string[],
+    temporary?: string,
+  ) {
     const backup = new BackupFolder(path);
     this.#backup = backup.isBackup() ? backup : undefined;
     this.#data = this.#backup?.data ?? path;
     this.#temporary = temporary;
-    this.#key = key ?? readSecret(this.#data, KEY_FILE) ?? "";
+    const { key: signingKey = "", retired } = readSigningKeys(this.#data, key);
+    this.#sign = createChainSigner(signingKey, retiredKeys.length === 0 ? retired : retiredKeys);
   }
 
   /**
@@ -74,22 +80,27 @@ export class RestoreSource {
    *
    * @param path a folder of `backup`, an archive of `backup` or `export`, or a data folder
    * @param key key that signed its chains; if undefined, the key in it is used
+   * @param retiredKeys keys that signed earlier events, oldest first; if empty, those in it are used
    * @throws {BackupError} if it has no worlds
    * @throws {ArchiveError} if it is a file and not an archive
    * @throws {Deno.errors.NotFound} if it does not exist
    */
-  static async open(path: string, key: string | undefined): Promise<RestoreSource> {
+  static async open(
+    path: string,
+    key: string | undefined,
+    retiredKeys: readonly string[] = [],
+  ): Promise<RestoreSource> {
     if ((await Deno.stat(path)).isFile) {
       const folder = await Deno.makeTempDir({ prefix: "elastik-restore-" });
       try {
         await unpackArchive((await Deno.open(path)).readable, folder);
-        return new RestoreSource(folder, key, folder);
+        return new RestoreSource(folder, key, retiredKeys, folder);
       } catch (error) {
         tryRemove(folder);
         throw error;
       }
     }
-    const source = new RestoreSource(path, key);
+    const source = new RestoreSource(path, key, retiredKeys);
     if (source.#backup === undefined && listWorldFolders(path).length === 0) {
       throw new BackupError(
         `Cannot restore from ${path}: it is neither a backup nor a data folder with worlds`,
@@ -112,7 +123,6 @@ export class RestoreSource {
   ): Selected {
     const isWanted = (name: string) =>
       names.some((want) => want === "" || name === want || name.startsWith(`${want}/`));
-    const sign = createChainSigner(this.#key);
     const found = new Map<string, FoundWorld>();
     const lost = new Map<string, LostWorld>();
     const paths = this.#paths(at);
@@ -122,7 +132,7 @@ export class RestoreSource {
       // The name at an earlier time is known from the chain only.
       if (folderName === undefined || (at === undefined && !isWanted(folderName))) return;
       try {
-        const world = this.#use(path, (db) => readWorldAt(db, folderName, at, sign));
+        const world = this.#use(path, (db) => readWorldAt(db, folderName, at, this.#sign));
         if ("absent" in world) return;
         if ("fault" in world) {
           if (isWanted(folderName)) lost.set(folderName, { name: folderName, reason: world.fault });
@@ -158,7 +168,7 @@ export class RestoreSource {
     folderName: string,
     at: string | undefined,
   ): WorldAt {
-    const world = readWorldAt(db, folderName, at, createChainSigner(this.#key));
+    const world = readWorldAt(db, folderName, at, this.#sign);
     if ("name" in world) return world;
     throw new BackupError(
       `Cannot restore /${folderName}: the backup was changed since it was searched`,
@@ -166,11 +176,12 @@ export class RestoreSource {
   }
 
   /**
-   * Copies what belongs to no world: the signing key, the marked collections, and, with every world, the
-   * last version of each name.
+   * Copies what belongs to no world: the signing keys, and, with every world, the marked collections and
+   * the last version of each name.
    */
   copyOwnFiles(into: string, isEverything: boolean): void {
-    const files = isEverything ? [KEY_FILE, COLLECTIONS_FILE, LEDGER_FILE] : [KEY_FILE];
+    const keys = [RETIRED_KEYS_FILE, KEY_FILE];
+    const files = isEverything ? [...keys, COLLECTIONS_FILE, LEDGER_FILE] : keys;
     for (const file of files) {
       const from = `${this.#data}/${file}`;
       if (pathExists(from)) writeSynced(`${into}/${file}`, Deno.readFileSync(from));

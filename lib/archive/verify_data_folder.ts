@@ -7,13 +7,13 @@ import {
   DataFolderBusy,
   InvalidSecret,
   lockDataFolderForReading,
-  readSecret,
   UnusableEntry,
 } from "../world/file/data_folder.ts";
 import { pathExists, WORLD_FILE } from "../world/file/durable_fs.ts";
 import { createChainSigner } from "../world/event_chain.ts";
 import { fromFolderName } from "../world/name.ts";
 import { withOfflineFile } from "../world/file/offline_file.ts";
+import { readSigningKeys } from "../world/file/signing_keys.ts";
 import { verifyWorld, type WorldFault } from "../world/file/verify_world.ts";
 import { explainFsError } from "../base/fs_error.ts";
 import { sanitizeText } from "../base/sanitize_text.ts";
@@ -45,6 +45,8 @@ export interface VerifyOptions {
   readonly data: string;
   /** Signing key of the event chains. */
   readonly key: string;
+  /** Keys that signed earlier events, oldest first; default none. */
+  readonly retiredKeys?: readonly string[];
   /** Called after each world. */
   readonly onProgress?: (done: number, total: number) => void;
 }
@@ -55,13 +57,15 @@ export interface VerifyOptions {
  * @throws {DataFolderBusy} if a server holds the folder
  * @throws {Deno.errors.NotFound} if there is no such folder
  */
-export function verifyDataFolder({ data, key, onProgress }: VerifyOptions): VerifyResult {
+export function verifyDataFolder(
+  { data, key, retiredKeys, onProgress }: VerifyOptions,
+): VerifyResult {
   const folders = [...Deno.readDirSync(data)]
     .filter(({ name, isFile }) => !name.startsWith(".") && !isFile)
     .map(({ name }) => name).sort();
   const release = lockDataFolderForReading(data);
   let scratch: string | undefined;
-  const sign = createChainSigner(key);
+  const sign = createChainSigner(key, retiredKeys);
   const broken: BrokenWorld[] = [];
   const leftovers: Leftover[] = [];
   let worlds = 0;
@@ -128,7 +132,7 @@ export interface VerifyTerminal {
 export function runVerify(data: string, key: string | undefined, terminal: VerifyTerminal): number {
   let found: VerifyResult;
   try {
-    const signingKey = key ?? readSecret(data, ".key");
+    const { key: signingKey, retired } = readSigningKeys(data, key);
     if (signingKey === undefined && pathExists(data)) {
       terminal.err(
         `Cannot verify ${data}: its signing key is neither in ELASTIK_KEY nor in ${data}/.key`,
@@ -138,6 +142,7 @@ export function runVerify(data: string, key: string | undefined, terminal: Verif
     found = verifyDataFolder({
       data,
       key: signingKey ?? "",
+      retiredKeys: retired,
       onProgress: (done, total) => terminal.progress?.update(done, total),
     });
   } catch (error) {

@@ -34,10 +34,12 @@ export function completionScript(
   commands: CommandTable,
   plugins: readonly string[],
 ): string {
-  const values = new Map<string, readonly string[]>([["install", plugins], [
-    "completions",
-    SHELLS,
-  ]]);
+  const values = new Map<string, readonly string[]>([
+    ["install", plugins],
+    ["completions", SHELLS],
+    ["user", ["add", "remove", "list"]],
+    ["key", ["list", "rotate", "add"]],
+  ]);
   return { bash: bashScript, zsh: zshScript, fish: fishScript }[shell](commands, values);
 }
 

@@ -155,6 +155,22 @@ export const COMMANDS: CommandTable = {
     ],
     load: () => import("./commands/reload.ts"),
   },
+  key: {
+    usage: "<action> [key]",
+    minArguments: 1,
+    maxArguments: 2,
+    summary: "list or replace the signing key (server stopped)",
+    details: [
+      "list prints ids of keys, never a key. rotate retires the key and creates a new one:",
+      "events of the retired key still verify, its capabilities end. With ELASTIK_KEY, set a",
+      "new one then. add takes an earlier key, or @file with keys, one a line, whose events",
+      "verify then.",
+    ],
+    options: {
+      data: { value: "<data>", summary: "data folder; by default that of the settings" },
+    },
+    load: () => import("./commands/key.ts"),
+  },
   export: {
     usage: "[file|-]",
     maxArguments: 1,
@@ -164,7 +180,7 @@ export const COMMANDS: CommandTable = {
       "verify; tokens, locks and the trash are not. Only this user can read the file.",
     ],
     options: {
-      "without-key": { summary: "do not include the signing key" },
+      "without-key": { summary: "do not include the signing keys" },
       from: { value: "<data>", summary: "data folder; by default that of the settings" },
     },
     load: () => import("./commands/export.ts"),
@@ -182,7 +198,7 @@ export const COMMANDS: CommandTable = {
     options: {
       into: { value: "<data>", summary: "data folder; by default that of the settings" },
       merge: { summary: "add to a folder that contains worlds already" },
-      key: { value: "<key|@file>", summary: "signing key of its chains, if not included" },
+      key: { value: "<key|@file>", summary: "signing keys of its chains, if not included" },
       "with-key": { summary: "adopt its signing key: its author can create capabilities" },
       "with-accounts": { summary: "take /etc/passwd and /etc/shadow" },
       "with-plugins": { summary: "keep its active plugins active, without a new approval" },
@@ -203,7 +219,7 @@ export const COMMANDS: CommandTable = {
       "can run; each world is one consistent state. Only this user can read the backup.",
     ],
     options: {
-      "without-key": { summary: "do not include the signing key" },
+      "without-key": { summary: "do not include the signing keys" },
       keep: { value: "<time>", summary: "drop deleted worlds after this time, such as 90d" },
       from: { value: "<data>", summary: "data folder; by default that of the settings" },
     },
@@ -222,7 +238,7 @@ export const COMMANDS: CommandTable = {
     options: {
       into: { value: "<data>", summary: "new data folder" },
       at: { value: "<time>", summary: "10:00, 2026-11-28T10:00 (local) or 2h: as it was then" },
-      key: { value: "<key|@file>", summary: "signing key of its chains, if not included" },
+      key: { value: "<key|@file>", summary: "signing keys of its chains, if not included" },
       "dry-run": { summary: "print what would be restored, and change nothing" },
       url: URL_OPTION,
     },
@@ -288,7 +304,6 @@ export function formatHelp(): string {
   });
   return [
     `elastik ${VERSION}: an HTTP server that stores documents, called worlds, by path`,
-    "",
     "usage: elastik [command]; elastik <command> --help describes one command",
     "",
     ...lines,

@@ -1,6 +1,6 @@
 /**
- * Reads a signing key from the command line: its text, or `@file` for the text of a file, which is not
- * in lists of processes. The key is never printed.
+ * Reads signing keys from the command line: the text of a key, or `@file` for the keys in a file, one a
+ * line, which are not in lists of processes. A key is never printed.
  */
 
 import { decodeText } from "../base/decode_text.ts";
@@ -8,8 +8,16 @@ import { readRegularFile } from "../base/regular_file.ts";
 import { sanitizeText } from "../base/sanitize_text.ts";
 import { UsageError } from "./parse_args.ts";
 
-/** Size of the largest file with a key, in bytes. */
+/** Size of the largest file with keys, in bytes. */
 const MAX_KEY_BYTES = 64 * 1024;
+
+/** Keys from the command line. */
+export interface GivenKeys {
+  /** The newest one. */
+  readonly key: string;
+  /** Those before it, oldest first. */
+  readonly retired: readonly string[];
+}
 
 /**
  * Reads the value of an option.
@@ -17,12 +25,15 @@ const MAX_KEY_BYTES = 64 * 1024;
  * @param text the value; undefined if the option is absent
  * @throws {UsageError} if the file cannot be read, or contains no text
  */
-export function readKeyOption(text: string | undefined): string | undefined {
-  if (text === undefined || !text.startsWith("@")) return text;
+export function readKeyOption(text: string | undefined): GivenKeys | undefined {
+  if (text === undefined) return undefined;
+  if (!text.startsWith("@")) return { key: text, retired: [] };
   const path = text.slice(1);
   const found = readRegularFile(path, MAX_KEY_BYTES);
-  const key = found instanceof Uint8Array ? decodeText(found)?.trim() : undefined;
-  if (key !== undefined && key !== "") return key;
+  const lines = found instanceof Uint8Array ? decodeText(found)?.split("\n") ?? [] : [];
+  const retired = lines.map((line) => line.trim()).filter((line) => line !== "");
+  const key = retired.pop();
+  if (key !== undefined) return { key, retired };
   const reason = found === undefined
     ? "there is no such file"
     : found instanceof Uint8Array

@@ -38,6 +38,7 @@ import {
   loadOrCreateSecret,
   PROOF_KEY_FILE,
 } from "../world/file/data_folder.ts";
+import { loadSigningKeys } from "../world/file/signing_keys.ts";
 import { createLowerLayer } from "../world/lower_layer.ts";
 import { PROPERTY_RECORDS } from "../dav/resource/property_record.ts";
 import { isPrivatePath } from "../auth/policy.ts";
@@ -110,13 +111,14 @@ export async function startServer(options: StartServerOptions): Promise<RunningS
   // in the same tick as the listener, before connections can use up the file descriptors.
   const listening = Promise.withResolvers<void>();
   try {
-    const key = config.key ?? loadOrCreateSecret(config.data, ".key").secret;
+    const { key, retired } = loadSigningKeys(config.data, config.key, log);
     const approve = config.approveToken === undefined
       ? loadOrCreateSecret(config.data, ".approve-token")
       : { secret: config.approveToken, fresh: false };
     const store = await openSqliteStore({
       folder,
       key,
+      retiredKeys: retired,
       lower: createLowerLayer(options.lowerWorlds, new Date(startedAt).toISOString()),
       workerUrl: options.storeWorkerUrl,
       startWorkersAfter: listening.promise,

@@ -26,44 +26,74 @@ const CURSOR = /^[A-Za-z0-9_-]{22}$/;
 /** The position before the first change has no run. */
 export const NO_RUN = "00000000";
 
-/** Formats and parses the cursors of one server. */
-export class CursorCodec {
-  readonly #cipher;
-  readonly #decipher;
+/** Encrypts and decrypts one block with one key. */
+interface BlockCipher {
+  readonly encrypt: (block: Uint8Array) => Uint8Array;
+  readonly decrypt: (block: Uint8Array) => Uint8Array;
+}
 
-  /** @param key the signing key of the server */
-  constructor(key: string) {
-    const secret = hmacSha256(key, "cursors of changes").subarray(0, BLOCK);
-    // A position is one block, so the mode of operation makes no difference. Without padding each
-    // call returns its block.
-    this.#cipher = createCipheriv(CIPHER, secret, null);
-    this.#decipher = createDecipheriv(CIPHER, secret, null);
-    this.#cipher.setAutoPadding(false);
-    this.#decipher.setAutoPadding(false);
+/**
+ * Formats and parses the cursors of one server. A cursor gives no right, so one that was formatted with
+ * a retired key stays valid: clients and plugins continue where they were.
+ */
+export class CursorCodec {
+  readonly #cipher: BlockCipher;
+  /** Of the retired keys, newest first. */
+  readonly #retired: readonly BlockCipher[];
+
+  /**
+   * @param key the signing key of the server
+   * @param retiredKeys earlier keys, oldest first
+   */
+  constructor(key: string, retiredKeys: readonly string[] = []) {
+    this.#cipher = createBlockCipher(key);
+    this.#retired = retiredKeys.map(createBlockCipher).reverse();
   }
 
   /** Formats a position. */
-  format({ seq, run }: CursorPosition): string {
-    const block = new DataView(new ArrayBuffer(BLOCK));
-    block.setBigUint64(0, BigInt(seq));
-    block.setUint32(8, parseInt(run, 16));
-    const bytes = new Uint8Array(this.#cipher.update(new Uint8Array(block.buffer)));
-    return bytes.toBase64({ alphabet: "base64url", omitPadding: true });
+  format(position: CursorPosition): string {
+    return formatWith(this.#cipher, position);
   }
 
   /** Parses a cursor; `undefined` if this server did not publish the text. */
   parse(text: string): CursorPosition | undefined {
     if (!CURSOR.test(text)) return undefined;
     const encrypted = Uint8Array.fromBase64(text, { alphabet: "base64url" });
-    const { buffer, byteOffset, length } = this.#decipher.update(encrypted);
-    if (length !== BLOCK) return undefined;
-    const block = new DataView(buffer, byteOffset, length);
-    const seq = block.getBigUint64(0);
-    // The last four bytes are 0 in every block that this server encrypted.
-    if (block.getUint32(12) !== 0 || seq > BigInt(Number.MAX_SAFE_INTEGER)) return undefined;
-    const run = block.getUint32(8).toString(16).padStart(8, "0");
-    const position = { seq: Number(seq), run };
-    // Base64 has unused bits, so two texts can mean one block.
-    return this.format(position) === text ? position : undefined;
+    for (const cipher of [this.#cipher, ...this.#retired]) {
+      const position = parseBlock(cipher.decrypt(encrypted));
+      // Base64 has unused bits, so two texts can mean one block.
+      if (position !== undefined && formatWith(cipher, position) === text) return position;
+    }
+    return undefined;
   }
+}
+
+function createBlockCipher(key: string): BlockCipher {
+  const secret = hmacSha256(key, "cursors of changes").subarray(0, BLOCK);
+  // A position is one block, so the mode of operation makes no difference. Without padding each call
+  // returns its block.
+  const cipher = createCipheriv(CIPHER, secret, null).setAutoPadding(false);
+  const decipher = createDecipheriv(CIPHER, secret, null).setAutoPadding(false);
+  return {
+    encrypt: (block) => new Uint8Array(cipher.update(block)),
+    decrypt: (block) => new Uint8Array(decipher.update(block)),
+  };
+}
+
+function formatWith(cipher: BlockCipher, { seq, run }: CursorPosition): string {
+  const block = new DataView(new ArrayBuffer(BLOCK));
+  block.setBigUint64(0, BigInt(seq));
+  block.setUint32(8, parseInt(run, 16));
+  const bytes = cipher.encrypt(new Uint8Array(block.buffer));
+  return bytes.toBase64({ alphabet: "base64url", omitPadding: true });
+}
+
+function parseBlock({ buffer, byteOffset, length }: Uint8Array): CursorPosition | undefined {
+  if (length !== BLOCK) return undefined;
+  const block = new DataView(buffer, byteOffset, length);
+  const seq = block.getBigUint64(0);
+  // The last four bytes are 0 in every block that this server encrypted.
+  if (block.getUint32(12) !== 0 || seq > BigInt(Number.MAX_SAFE_INTEGER)) return undefined;
+  const run = block.getUint32(8).toString(16).padStart(8, "0");
+  return { seq: Number(seq), run };
 }

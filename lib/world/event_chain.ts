@@ -7,10 +7,15 @@
  * payload. `prev_hmac` is the HMAC of the previous event, or {@link GENESIS} in the first event. An
  * event that was altered, inserted, removed or moved therefore breaks the chain at a known place.
  *
+ * The signing key can be replaced. New events are signed with the new key, and the events before them
+ * stay valid under the retired one. In a chain, the key changes only to a newer one: an event of a
+ * retired key after one of a newer key breaks the chain, so that the holder of a retired key cannot
+ * add to a chain that has a newer event.
+ *
  * A chain without its newest events is still valid in itself. The audit detects that case, because
  * the row of the world then differs from what the last event records (see audit_result.ts).
  *
- * Pure functions of values. The key is a parameter; it is never logged or returned.
+ * Pure functions of values. Keys are parameters; they are never logged or returned.
  */
 
 import { createHash } from "node:crypto";
@@ -19,12 +24,11 @@ import { createHash } from "node:crypto";
 export const GENESIS = "0".repeat(64);
 
 /** Signs one event; returns its HMAC as 64 lower-case hexadecimal digits. */
-export type ChainSigner = (
-  previous: string,
-  timestamp: string,
-  type: string,
-  payload: string,
-) => string;
+export interface ChainSigner {
+  (previous: string, timestamp: string, type: string, payload: string): string;
+  /** Signers of the retired keys, oldest first. Events that they signed are valid; they sign no new one. */
+  readonly retired?: readonly ChainSigner[];
+}
 
 /**
  * Returns the text that the HMAC of an event covers. It is a JSON array, so that two events with
@@ -50,12 +54,16 @@ const BLOCK = 64;
  * Creates the signing function for a key.
  *
  * @param key the server's signing key, encoded as UTF-8
+ * @param retiredKeys keys that signed earlier events, oldest first; `key` itself can be among them
  */
-export function createChainSigner(key: string): ChainSigner {
+export function createChainSigner(key: string, retiredKeys: readonly string[] = []): ChainSigner {
   const hmac = createHmacSha256(new TextEncoder().encode(key));
-  return function sign(previous, timestamp, type, payload) {
-    return hmac(canonicalEvent(previous, timestamp, type, payload));
-  };
+  const sign: ChainSigner = (previous, timestamp, type, payload) =>
+    hmac(canonicalEvent(previous, timestamp, type, payload));
+  const retired = retiredKeys.filter((other) => other !== key);
+  return retired.length === 0
+    ? sign
+    : Object.assign(sign, { retired: retired.map((other) => createChainSigner(other)) });
 }
 
 /**
@@ -130,6 +138,8 @@ export interface ChainState {
    * began before first events recorded the name.
    */
   readonly name?: string;
+  /** Number of retired keys that are older than the key of the last valid event; absent if none is. */
+  readonly olderKeys?: number;
   /** Id of the first event that is not valid; absent while the chain is unbroken. */
   readonly brokenAt?: number;
   /** Why that event is not valid. */
@@ -141,8 +151,11 @@ export const CHAIN_START: ChainState = { events: 0, head: GENESIS, lastId: 0 };
 
 /**
  * Checks the next event of a chain. Its id must be one more than the last, its `prev_hmac` must be
- * the HMAC of the event before, and its HMAC must be valid for the key. `brokenAt` keeps the first
- * event that is not valid; the events after it are read only for what they record about the world.
+ * the HMAC of the event before, and its HMAC must be valid for the key of the event before or for a
+ * newer one. `brokenAt` keeps the first event that is not valid; the events after it are read only
+ * for what they record about the world.
+ *
+ * A valid chain of N events costs at most N signatures and one for each retired key.
  *
  * @returns the state after this event
  */
@@ -155,17 +168,31 @@ export function stepChain(state: ChainState, row: EventRow, sign: ChainSigner): 
     lastId: row.id,
   };
   if (state.brokenAt !== undefined) return next;
-  const reason = eventFault(state, row, sign);
-  return reason === undefined ? next : { ...next, brokenAt: row.id, reason };
+  const found = linkFault(state, row) ?? findKey(state, row, sign);
+  if (typeof found === "string") return { ...next, brokenAt: row.id, reason: found };
+  return found === 0 ? next : { ...next, olderKeys: found };
 }
 
-function eventFault(state: ChainState, row: EventRow, sign: ChainSigner): string | undefined {
+function linkFault(state: ChainState, row: EventRow): string | undefined {
   if (row.id !== state.lastId + 1) return `event ${state.lastId + 1} is missing`;
   if (row.prev_hmac !== state.head) return "prev_hmac is not the hmac of the previous event";
-  if (row.hmac !== sign(row.prev_hmac, row.timestamp, row.event_type, row.payload)) {
-    return "hmac does not match the event and the signing key";
-  }
   return undefined;
+}
+
+/** Returns the number of keys that are older than that of the event, or why it is not valid. */
+function findKey({ olderKeys = 0 }: ChainState, row: EventRow, sign: ChainSigner): number | string {
+  const { retired = [] } = sign;
+  for (let at = olderKeys; at <= retired.length; at++) {
+    if (isSignedBy(row, retired[at] ?? sign)) return at;
+  }
+  return retired.slice(0, olderKeys).some((older) => isSignedBy(row, older))
+    ? "its key was retired before the key of the previous event"
+    : "hmac does not match the event and the signing key";
+}
+
+/** Whether this signer itself, without its retired ones, signed an event. */
+export function isSignedBy(row: EventRow, sign: ChainSigner): boolean {
+  return row.hmac === sign(row.prev_hmac, row.timestamp, row.event_type, row.payload);
 }
 
 /** Events that record the row after them. An append does not change metadata and records none. */

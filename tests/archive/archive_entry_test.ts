@@ -7,6 +7,8 @@ Deno.test("parseEntryPath() returns the paths that a data folder needs, with and
     ["./data/home%2Fx/universe.db-wal", "home%2Fx/universe.db-wal"],
     ["home%2Fx/universe.db", "home%2Fx/universe.db"],
     ["data/.key", ".key"],
+    ["data/.key-retired", ".key-retired"],
+    ["data/.key-retired.new", undefined],
     [".collections", ".collections"],
     ["data/..%2F..%2Fetc/universe.db", undefined],
     ["data/home%2Fx/universe.db-shm", undefined],

@@ -6,7 +6,7 @@ import { verifyDataFolder } from "../../lib/archive/verify_data_folder.ts";
 import { appendJob, putJob, removeJob, testWriter } from "../testdata/test_writer.ts";
 import { snapshotFolder } from "../support/snapshot_folder.ts";
 import { withTempFolder } from "../support/temp_folder.ts";
-import { fillData, KEY } from "./fixtures.ts";
+import { fillData, KEY, OTHER_KEY, rotateAndChange } from "./fixtures.ts";
 
 const DAY_MS = 24 * 3600 * 1000;
 
@@ -201,4 +201,24 @@ Deno.test("backupData() that is interrupted keeps what it copied, and continues"
     assert(second.copied < 43 && second.copied > 0, `${second.copied} copied`);
     assertEquals(second.worlds, 43);
     assertMatch(String((await backUp(folder)).copied), /^0$/);
+  }));
+
+Deno.test("backupData() verifies chains of retired keys, and continues a backup from before a rotation", () =>
+  withTempFolder(async (folder) => {
+    fillData(`${folder}/data`);
+    await settle();
+    await backUp(folder);
+    rotateAndChange(`${folder}/data`);
+    const second = await backUp(folder);
+    assertEquals([second.copied, second.deleted, second.broken], [2, 0, []]);
+    assertEquals([second.includesKey, second.hasRetiredKeys], [true, true]);
+    const data = `${folder}/backup/data`;
+    assertEquals(Deno.readTextFileSync(`${data}/.key-retired`), `${KEY}\n`);
+    assertEquals((Deno.statSync(`${data}/.key-retired`).mode ?? 0) & 0o777, 0o600);
+    const keys = { key: OTHER_KEY, retiredKeys: [KEY] };
+    assertEquals(verifyDataFolder({ data, ...keys }).broken, []);
+    const without = await backUp(folder, { withKey: false });
+    assertEquals([without.includesKey, without.hasRetiredKeys], [false, true]);
+    const own = [...Deno.readDirSync(data)].map(({ name }) => name);
+    assert(!own.some((name) => name.startsWith(".key")), own.join());
   }));

@@ -6,7 +6,7 @@ import { createChainSigner } from "../../lib/world/event_chain.ts";
 import { fromFolderName } from "../../lib/world/name.ts";
 import { verifyWorld } from "../../lib/world/file/verify_world.ts";
 import { putJob, removeJob, testWriter } from "../testdata/test_writer.ts";
-import { fillData, KEY } from "./fixtures.ts";
+import { fillData, fillRotated, KEY, OTHER_KEY } from "./fixtures.ts";
 import { withTempFolder } from "../support/temp_folder.ts";
 import { snapshotFolder } from "../support/snapshot_folder.ts";
 
@@ -112,4 +112,23 @@ Deno.test("exportData() rejects with the reason of the failure", () =>
       exportData({ ...options, data: `${data}/nowhere`, sink: new WritableStream() }),
       Deno.errors.NotFound,
     );
+  }));
+
+Deno.test("exportData() includes the retired keys with the key, and neither without", () =>
+  withTempFolder(async (data) => {
+    fillRotated(data);
+    const { entries, includesKey, includesRetiredKeys } = await exportFolder(data);
+    assertEquals([includesKey, includesRetiredKeys], [true, true]);
+    for (const [file, key] of [[".key", OTHER_KEY], [".key-retired", KEY]] as const) {
+      const entry = entries.get(`data/${file}`);
+      assertEquals(new TextDecoder().decode(entry?.bytes), `${key}\n`);
+      assertEquals(entry?.mode, 0o600);
+    }
+    const without = await exportFolder(data, { withKey: false });
+    assertEquals([without.includesKey, without.includesRetiredKeys], [false, false]);
+    for (const [name, { bytes }] of without.entries) {
+      const text = new TextDecoder("latin1").decode(bytes);
+      for (const key of [KEY, OTHER_KEY]) assert(!text.includes(key), name);
+      assert(!name.includes(".key"), name);
+    }
   }));

@@ -138,3 +138,21 @@ export function fillOriginal(
     db.close();
   }
 }
+
+/**
+ * Creates the worlds of {@link fillData} under {@link KEY}, replaces the key by {@link OTHER_KEY}, and
+ * changes one world and creates another.
+ */
+export function fillRotated(data: string): void {
+  fillData(data);
+  rotateAndChange(data);
+}
+
+/** The second half of {@link fillRotated}. */
+export function rotateAndChange(data: string): void {
+  Deno.writeTextFileSync(`${data}/.key-retired`, `${KEY}\n`);
+  Deno.writeTextFileSync(`${data}/.key`, `${OTHER_KEY}\n`);
+  const writer = testWriter(data, { key: OTHER_KEY, retiredKeys: [KEY] });
+  writer.apply([appendJob("home/a", ", after"), putJob("home/new", "new")]);
+  writer.close();
+}

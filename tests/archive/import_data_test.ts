@@ -7,10 +7,10 @@ import {
   type ImportResult,
 } from "../../lib/archive/import_data.ts";
 import { verifyDataFolder } from "../../lib/archive/verify_data_folder.ts";
-import { acquireDataFolder, readSecret } from "../../lib/world/file/data_folder.ts";
+import { acquireDataFolder, InvalidSecret, readSecret } from "../../lib/world/file/data_folder.ts";
 import { superJournal } from "../testdata/super_journal.ts";
 import { putJob, removeJob, testWriter, transitionJob } from "../testdata/test_writer.ts";
-import { fillData, fillOriginal, KEY, NOW, OTHER_KEY } from "./fixtures.ts";
+import { fillData, fillOriginal, fillRotated, KEY, NOW, OTHER_KEY } from "./fixtures.ts";
 import { withTempFolder } from "../support/temp_folder.ts";
 import { snapshotFolder } from "../support/snapshot_folder.ts";
 
@@ -341,4 +341,48 @@ Deno.test("importFolder() with merge never uses a version again that a deleted w
     writer.apply([putJob("home/d", "newer")]);
     writer.close();
     assertEquals(rowOf(into, "home%2Fd"), { version: 4, text: "newer" });
+  }));
+
+const THIRD_KEY = "ef".repeat(32);
+
+Deno.test("importFolder() signs chains of retired keys with the key of the folder, and takes no retired key", () =>
+  withTempFolder(async (folder) => {
+    const source = `${folder}/source`;
+    fillRotated(source);
+    const rows: readonly [into: string, more: Partial<ImportOptions>, key: string][] = [
+      ["adopted", {}, OTHER_KEY],
+      ["new", { newKey: true }, ""],
+      ["configured", { serverKey: THIRD_KEY }, THIRD_KEY],
+    ];
+    for (const [into, more, key] of rows) {
+      const found = await importInto(source, `${folder}/${into}`, more);
+      assertEquals([found.worlds.length, found.broken, found.rejected], [4, [], []], into);
+      const own = key === "" ? undefined : key;
+      assertEquals(verified(`${folder}/${into}`, own), 4);
+      const entries = [...Deno.readDirSync(`${folder}/${into}`)].map(({ name }) => name);
+      assert(!entries.includes(".key-retired"), into);
+    }
+    // Without keys in the source: given, or those of the folder from before.
+    for (const file of [".key", ".key-retired"]) Deno.removeSync(`${source}/${file}`);
+    const given = { key: OTHER_KEY, retiredKeys: [KEY], serverKey: THIRD_KEY };
+    assertEquals((await importInto(source, `${folder}/given`, given)).broken, []);
+    const one = { key: OTHER_KEY, serverKey: THIRD_KEY };
+    assertEquals((await importInto(source, `${folder}/one`, one)).broken.length, 3);
+    const own = `${folder}/own`;
+    Deno.mkdirSync(own);
+    Deno.writeTextFileSync(`${own}/.key`, `${THIRD_KEY}\n`);
+    Deno.writeTextFileSync(`${own}/.key-retired`, `${KEY}\n${OTHER_KEY}\n`);
+    assertEquals((await importInto(source, own)).broken, []);
+    assertEquals(verified(own, THIRD_KEY), 4);
+  }));
+
+Deno.test("importFolder() refuses a source whose list of retired keys is malformed", () =>
+  withTempFolder(async (folder) => {
+    fillRotated(`${folder}/source`);
+    Deno.writeTextFileSync(`${folder}/source/.key-retired`, "a\n".repeat(65));
+    await assertRejects(
+      importInto(`${folder}/source`, `${folder}/into`),
+      (error) => error instanceof InvalidSecret && /it has 65 keys/.test(error.message),
+    );
+    assertEquals([...Deno.readDirSync(folder)].map(({ name }) => name), ["source"]);
   }));

@@ -10,7 +10,7 @@ import { sampleSetup } from "../testdata/sample_world.ts";
 import { putJob, removeJob } from "../testdata/test_writer.ts";
 import { snapshotFolder } from "../support/snapshot_folder.ts";
 import { withTempFolder } from "../support/temp_folder.ts";
-import { fillData, KEY } from "./fixtures.ts";
+import { fillData, fillRotated, KEY, OTHER_KEY } from "./fixtures.ts";
 
 /** After the first run, whose events are of the day before, and before the second run. */
 const BETWEEN = "2026-01-01T12:00:00.000Z";
@@ -136,4 +136,34 @@ Deno.test("restoreFolder() that is interrupted leaves no folder", () =>
     source.close();
     const left = [...Deno.readDirSync(folder)].map(({ name }) => name).sort();
     assertEquals(left, ["backup", "data"]);
+  }));
+
+Deno.test("restoreFolder() restores chains of retired keys with these keys, as of a time too", () =>
+  withTempFolder(async (folder) => {
+    const data = `${folder}/data`;
+    fillRotated(data);
+    const into = `${folder}/backup`;
+    const options = { data, into, key: undefined, withKey: true, versions: 100 };
+    await backupData(options);
+    const keys = { key: OTHER_KEY, retiredKeys: [KEY] };
+    for (const [i, at] of [undefined, "2026-12-31T00:00:00.000Z"].entries()) {
+      const target = `${folder}/new${i}`;
+      const { found, lost } = await restore(into, target, [""], at);
+      assertEquals([found.length, lost], [4, []]);
+      assertEquals(verifyDataFolder({ data: target, ...keys }).broken, []);
+      assertEquals(Deno.readTextFileSync(`${target}/.key-retired`), `${KEY}\n`);
+      assertEquals((Deno.statSync(`${target}/.key-retired`).mode ?? 0) & 0o777, 0o600);
+    }
+    // The keys are somewhere else.
+    await backupData({ ...options, withKey: false });
+    const at = "2026-12-31T00:00:00.000Z";
+    for (const [retired, found, lost] of [[[KEY], 4, 0], [[], 1, 3]] as const) {
+      const source = await RestoreSource.open(into, OTHER_KEY, retired);
+      try {
+        const selected = source.select({ names: [""], at });
+        assertEquals([selected.found.length, selected.lost.length], [found, lost]);
+      } finally {
+        source.close();
+      }
+    }
   }));

@@ -25,6 +25,7 @@ import {
 } from "../testdata/test_writer.ts";
 import { cleanEnv } from "../project/program.ts";
 import { withTempFolder } from "../support/temp_folder.ts";
+import { fillRotated, KEY, OTHER_KEY } from "./fixtures.ts";
 import { snapshotFolder } from "../support/snapshot_folder.ts";
 
 const MAIN = new URL("../../main.ts", import.meta.url).pathname;
@@ -302,4 +303,23 @@ Deno.test("verify checks a folder with read permission only", () =>
     const { code, out } = await verify();
     assertEquals(code, 1);
     assert(out.endsWith("1 worlds checked, 1 broken\n"), out);
+  }));
+
+Deno.test("verify uses the retired keys of the folder, and finds an unknown key", () =>
+  withTempFolder((data) => {
+    fillRotated(data);
+    const ok = { code: 0, out: ["4 worlds checked, 0 broken"], err: [] };
+    for (const key of [undefined, OTHER_KEY]) {
+      const { progress: _, ...found } = run(data, key ?? loadOrCreateSecret(data, ".key").secret);
+      assertEquals(found, ok);
+    }
+    // The first key again: the newer events have an unknown one.
+    const older = run(data, KEY);
+    assertEquals(older.code, 1);
+    assertMatch(older.out.join("\n"), /home\/a: chain at event \d+: hmac does not match/);
+    assertMatch(older.out.at(-1) ?? "", /4 worlds checked, 2 broken/);
+    Deno.writeTextFileSync(`${data}/.key-retired`, "no line break");
+    const malformed = run(data, OTHER_KEY);
+    assertEquals([malformed.code, malformed.out, malformed.err.length], [2, [], 1]);
+    assertMatch(malformed.err[0] ?? "", /^Cannot use the keys \.key-retired in the data folder: /);
   }));

@@ -40,6 +40,8 @@ const ELSEWHERE: Readonly<Record<string, string>> = {
   "lib/world/file/data_folder.ts MAX_SECRET_FILE_BYTES": "a file of the server",
   "lib/world/file/folder_format.ts MAX_FORMAT_FILE_BYTES": "a file of the server",
   "lib/world/file/piece_table.ts MAX_PIECES": "more are folded; no request is refused",
+  "lib/world/file/signing_keys.ts MAX_RETIRED_KEYS": "a file of the server",
+  "lib/world/file/signing_keys.ts MAX_RETIRED_KEY_BYTES": "a file of the server",
   "lib/world/store/empty_collections.ts MAX_FILE_BYTES": "a file of the server",
   "lib/world/store/folder_report.ts MAX_LINES": "lines of the log about one start",
 };

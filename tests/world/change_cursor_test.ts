@@ -51,3 +51,15 @@ Deno.test("CursorCodec.parse() returns undefined for texts of other servers and 
     assertEquals(codec.parse(text), undefined, text);
   }
 });
+
+Deno.test("CursorCodec parses cursors of retired keys, and formats with the current one", () => {
+  const position = { seq: 42, run: "0badcafe" };
+  const old = new CursorCodec("a").format(position);
+  const codec = new CursorCodec("c", ["a", "b"]);
+  assertEquals(codec.parse(old), position);
+  assertEquals(codec.parse(new CursorCodec("b").format(position)), position);
+  assertEquals(codec.format(position), new CursorCodec("c").format(position));
+  assertEquals(codec.parse(codec.format(position)), position);
+  assertEquals(new CursorCodec("c", ["b"]).parse(old), undefined);
+  assertEquals(new CursorCodec("a").parse(codec.format(position)), undefined);
+});

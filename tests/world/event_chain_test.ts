@@ -1,8 +1,9 @@
-import { assertEquals, assertNotStrictEquals } from "../support/assert.ts";
+import { assert, assertEquals, assertNotStrictEquals } from "../support/assert.ts";
 import { createHmac } from "node:crypto";
 import {
   canonicalEvent,
   CHAIN_START,
+  type ChainSigner,
   type ChainState,
   createChainSigner,
   createHmacSha256,
@@ -256,4 +257,96 @@ Deno.test("stepChain() reads no name from a chain that began without one", () =>
     prev_hmac: hmac,
   };
   assertEquals([checkAll([first]).name, checkAll([first, second]).name], [undefined, undefined]);
+});
+
+/** Creates a chain whose events have the given keys, and returns its rows. */
+function chainOfKeys(keys: readonly string[]): EventRow[] {
+  let prev = GENESIS;
+  return keys.map((key, i) => {
+    const [timestamp, event_type, payload] = [`2026-01-01T00:00:0${i % 10}.000Z`, "remark", "{}"];
+    const hmac = createChainSigner(key)(prev, timestamp, event_type, payload);
+    const row = { id: i + 1, timestamp, event_type, payload, hmac, prev_hmac: prev };
+    prev = hmac;
+    return row;
+  });
+}
+
+const OLDER = "its key was retired before the key of the previous event";
+const UNKNOWN = "hmac does not match the event and the signing key";
+
+/** Keys of the events of a chain, and the first fault with the keys a and b retired and c current. */
+const KEY_ROWS: readonly (readonly [keys: string, brokenAt?: number, reason?: string])[] = [
+  ["c"],
+  ["ccc"],
+  ["aaa"],
+  ["aabbcc"],
+  ["aacc"],
+  ["bc"],
+  ["aba", 3, OLDER],
+  ["aaca", 4, OLDER],
+  ["ccb", 3, OLDER],
+  ["abcab", 4, OLDER],
+  ["x", 1, UNKNOWN],
+  ["aax", 3, UNKNOWN],
+  ["aaxcc", 3, UNKNOWN],
+  ["ccx", 3, UNKNOWN],
+];
+
+Deno.test("stepChain() accepts retired keys, and only changes to newer ones", () => {
+  const sign3 = createChainSigner("c", ["a", "b"]);
+  for (const [keys, brokenAt, reason] of KEY_ROWS) {
+    const rows = chainOfKeys([...keys]);
+    const state = rows.reduce((chain, row) => stepChain(chain, row, sign3), CHAIN_START);
+    assertEquals([state.brokenAt, state.reason], [brokenAt, reason], keys);
+    assertEquals(state.events, keys.length);
+  }
+});
+
+Deno.test("stepChain() accepts no retired key that it was not given", () => {
+  for (const [keys, given] of [["aac", []], ["aabc", ["b"]], ["bc", ["a"]]] as const) {
+    const signed = createChainSigner("c", [...given]);
+    const state = chainOfKeys([...keys]).reduce(
+      (at, row) => stepChain(at, row, signed),
+      CHAIN_START,
+    );
+    assertEquals([state.brokenAt, state.reason], [1, UNKNOWN], keys);
+  }
+});
+
+Deno.test("createChainSigner() signs with the current key, which can be among the retired ones", () => {
+  const event = [GENESIS, "t", "remark", "{}"] as const;
+  assertEquals(createChainSigner("c", ["a", "b"])(...event), createChainSigner("c")(...event));
+  assertEquals(createChainSigner("c").retired, undefined);
+  assertEquals(createChainSigner("c", ["c"]).retired, undefined);
+  assertEquals(createChainSigner("c", ["a", "c"]).retired?.length, 1);
+});
+
+Deno.test("a chain of N events and K retired keys costs at most N + K signatures", () => {
+  const retiredKeys = Array.from({ length: 20 }, (_, i) => `retired ${i}`);
+  let signatures = 0;
+  const count = (sign: ChainSigner): ChainSigner => (...event) => {
+    signatures++;
+    return sign(...event);
+  };
+  const counted: ChainSigner = Object.assign(count(createChainSigner("current")), {
+    retired: retiredKeys.map((key) => count(createChainSigner(key))),
+  });
+  const chains = [
+    [...retiredKeys.flatMap((key) => Array(10).fill(key)), ...Array(10).fill("current")],
+    Array(500).fill("current"),
+    Array(500).fill(retiredKeys[0]),
+    [retiredKeys[0], ...Array(500).fill("current")],
+  ];
+  for (const keys of chains) {
+    signatures = 0;
+    const rows = chainOfKeys(keys);
+    const state = rows.reduce((at, row) => stepChain(at, row, counted), CHAIN_START);
+    assertEquals(state.brokenAt, undefined);
+    assert(signatures <= rows.length + retiredKeys.length, `${signatures} for ${rows.length}`);
+  }
+  // A broken chain tries every key once, and none for the events after it.
+  signatures = 0;
+  const broken = chainOfKeys(["current", "unknown", ...Array(500).fill("current")]);
+  broken.reduce((at, row) => stepChain(at, row, counted), CHAIN_START);
+  assert(signatures <= 2 * (retiredKeys.length + 1) + 1, `${signatures}`);
 });

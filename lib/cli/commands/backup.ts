@@ -11,8 +11,9 @@ import { parseDurationSeconds } from "../../base/duration.ts";
 import { explainFsError } from "../../base/fs_error.ts";
 import { sanitizeText } from "../../base/sanitize_text.ts";
 import { readConfig, readEnvironment } from "../../config.ts";
-import { InvalidSecret, readSecret, UnusableEntry } from "../../world/file/data_folder.ts";
+import { InvalidSecret, UnusableEntry } from "../../world/file/data_folder.ts";
 import { tryRemove } from "../../world/file/durable_fs.ts";
+import { readSigningKeys } from "../../world/file/signing_keys.ts";
 import type { CommandContext } from "../command.ts";
 import { getTextOption, type OptionValues, UsageError } from "../parse_args.ts";
 import { createTerminalProgress } from "../progress_bar.ts";
@@ -86,7 +87,8 @@ function describe(error: Error, data: string, into: string): string {
 }
 
 function formatReport(result: BackupResult, into: string, ownKey: boolean): string[] {
-  const { worlds, copied, deleted, dropped, isLive, includesKey, damaged, broken } = result;
+  const { worlds, copied, deleted, dropped, isLive, damaged, broken } = result;
+  const { includesKey, hasRetiredKeys } = result;
   const more = [
     ...(deleted === 0 ? [] : [`${deleted} deleted`]),
     ...(dropped === 0 ? [] : [`${dropped} dropped`]),
@@ -105,7 +107,11 @@ function formatReport(result: BackupResult, into: string, ownKey: boolean): stri
       ? ["The signing key is ELASTIK_KEY, which is not in the backup: keep it elsewhere"]
       : includesKey
       ? ["The backup contains the signing key, which can create capabilities: keep it secret"]
-      : ["The backup does not contain the signing key: keep data/.key elsewhere"]),
+      : [
+        `The backup does not contain the signing key: keep data/.key${
+          hasRetiredKeys ? " and data/.key-retired" : ""
+        } elsewhere`,
+      ]),
   ];
 }
 
@@ -126,9 +132,11 @@ async function backUpArchive(
   const progress = createTerminalProgress("verify", "worlds");
   try {
     await unpackArchive((await Deno.open(file)).readable, folder);
+    const { key = "", retired } = readSigningKeys(data, config.key);
     const { worlds, broken } = verifyDataFolder({
       data: folder,
-      key: config.key ?? readSecret(data, ".key") ?? "",
+      key,
+      retiredKeys: retired,
       onProgress: (done, total) => progress?.update(done, total),
     });
     progress?.end();

@@ -96,7 +96,7 @@ function openNew(path: string): Sink | undefined {
 }
 
 function report(
-  { worlds, isLive: live, includesKey: key, damaged }: ExportResult,
+  { worlds, isLive: live, includesKey: key, includesRetiredKeys, damaged }: ExportResult,
   { target, print, withKey, ownKey }: {
     target: string;
     print: (line: string) => void;
@@ -125,6 +125,9 @@ function report(
     );
   } else if (!withKey) {
     print("The archive does not contain the signing key: the import needs --key");
+  }
+  if (includesRetiredKeys && !key) {
+    print("The archive contains the retired keys: keep the file secret");
   }
   for (const { folder, reason } of damaged) {
     console.error(sanitizeText(`Cannot export ${folder}: ${reason}`));

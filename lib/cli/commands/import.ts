@@ -40,7 +40,7 @@ export async function run(
 ): Promise<number> {
   const config = readConfig(await readEnvironment());
   const into = getTextOption(options, "into") ?? config.data;
-  const key = readKeyOption(getTextOption(options, "key"));
+  const given = readKeyOption(getTextOption(options, "key"));
   return await runInterruptible(async (signal) => {
     const progress = createTerminalProgress("import", "worlds");
     let unpacked: string | undefined;
@@ -54,7 +54,8 @@ export async function run(
         source: unpacked ?? from,
         into,
         merge: options.merge === true,
-        key,
+        key: given?.key,
+        ...(given === undefined ? {} : { retiredKeys: given.retired }),
         newKey: options["with-key"] !== true,
         take: {
           accounts: options["with-accounts"] === true,

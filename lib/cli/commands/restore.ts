@@ -41,15 +41,15 @@ export async function run(
 ): Promise<number> {
   const into = getTextOption(options, "into");
   const selection = readSelection(paths, getTextOption(options, "at"), into !== undefined);
-  const key = readKeyOption(getTextOption(options, "key")) ??
-    readConfig(await readEnvironment()).key;
+  const given = readKeyOption(getTextOption(options, "key"));
+  const key = given?.key ?? readConfig(await readEnvironment()).key;
   if (into !== undefined && getTextOption(options, "url") !== undefined) {
     throw new UsageError("Cannot run restore: --into and --url exclude each other");
   }
   return await runInterruptible(async (signal) => {
     let source: RestoreSource | undefined;
     try {
-      source = await RestoreSource.open(from, key);
+      source = await RestoreSource.open(from, key, given?.retired);
       return into === undefined
         ? await restoreOnServer(source, selection, options, signal)
         : await restoreInto(source, selection, into, options, signal);

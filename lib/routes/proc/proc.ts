@@ -4,7 +4,7 @@
  */
 
 import type { Caller } from "../../auth/caller.ts";
-import { assertCan, canRead, isRedacted, readScopeKey } from "../../auth/policy.ts";
+import { assertCan, canRead, isRedacted, readScopeKey, seesSecrets } from "../../auth/policy.ts";
 import { toReadScope } from "../../auth/read_scope.ts";
 import { showEvent } from "../../auth/redact.ts";
 import { encodePath } from "../../http/path.ts";
@@ -17,6 +17,7 @@ import type { ServerContext } from "../../request/server_context.ts";
 import { jsonResponse, lineResponse, objectResponse } from "../../response/json_response.ts";
 import { respondRows } from "../../response/row_listing.ts";
 import { readCollectionLog } from "./changes.ts";
+import { toKeyId } from "../../world/key_id.ts";
 import type { AuditResult, Store } from "../../world/store.ts";
 import { assertSubject, withAbsenceExplained } from "../missing_world.ts";
 
@@ -47,7 +48,10 @@ export function listProc(
   return respondRows(store, context, ROWS);
 }
 
-/** `GET /proc/status`: pid, uptime, worlds, plugins, the largest request body, version. */
+/**
+ * `GET /proc/status`: pid, uptime, worlds, plugins, the largest request body, version, and for T3 the id
+ * of the signing key.
+ */
 export function status(
   server: ServerContext,
   context: RequestContext,
@@ -70,6 +74,7 @@ function respondStatus(server: ServerContext, context: RequestContext, worlds: n
     plugins: plugins.activeCount,
     max_body: config.maxBodyBytes,
     version,
+    ...(seesSecrets(context.caller) ? { key_id: toKeyId(server.key) } : {}),
     // Present only while plugins are being started: this route does not wait for them.
     ...(plugins.starting === undefined ? {} : { starting: true }),
     // Present only if the isolation is weaker than one process per plugin.

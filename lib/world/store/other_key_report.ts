@@ -27,7 +27,7 @@ export class OtherKeyReport {
     this.#refused += 1;
     if (this.#refused > 1) return;
     this.log(
-      `refused to change /${name}: another key signed its events; start the server with that key. ` +
+      `refused to change /${name}: another key signed its events; start the server with that key, or add it with elastik key add. ` +
         "Further refusals are counted in elastik_other_key_refusals",
     );
   }
@@ -57,7 +57,8 @@ export class OtherKeyReport {
     this.log(
       `another key signed the events of ${found.length} of ${sample.length} checked worlds, such as ` +
         `/${found[0]}; they can be read and deleted, and every other change of them is refused. ` +
-        "Start the server with the key that signed them: ELASTIK_KEY, or .key of the data folder",
+        "Start the server with the key that signed them (ELASTIK_KEY, or .key of the data folder), or add " +
+        "it with elastik key add",
     );
   }
 }

@@ -15,14 +15,21 @@ import { DEFAULT_HISTORY, type SqliteStoreOptions } from "./sqlite_store_options
  * time than it had
  */
 export function recoverNames(options: SqliteStoreOptions): Map<string, World> {
-  const { folder: { path: data }, key, log, sync = "full", history = DEFAULT_HISTORY } = options;
+  const {
+    folder: { path: data },
+    key,
+    retiredKeys,
+    log,
+    sync = "full",
+    history = DEFAULT_HISTORY,
+  } = options;
   const ledger = new NameLedger(data);
   try {
     const damage = ledger.recover();
     if (damage !== undefined) log?.(`created ${LEDGER_FILE} again: ${damage}`);
     const recovery = {
       data,
-      sign: createChainSigner(key),
+      sign: createChainSigner(key, retiredKeys),
       sync,
       history,
       now: new Date().toISOString(),

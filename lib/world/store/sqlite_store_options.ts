@@ -49,6 +49,8 @@ export interface SqliteStoreOptions {
   readonly startWorkersAfter?: Promise<void>;
   /** Signing key of the event chains. */
   readonly key: string;
+  /** Keys that signed earlier events, oldest first; default none. */
+  readonly retiredKeys?: readonly string[];
   /** The lower-layer worlds by name. */
   readonly lower: ReadonlyMap<string, World>;
   /** URL of the store Worker's module. */
@@ -101,6 +103,7 @@ export function toWorkerSetup(options: SqliteStoreOptions) {
     data: path,
     ...(identity === undefined ? {} : { identity }),
     key: options.key,
+    retiredKeys: options.retiredKeys ?? [],
     sync: options.sync ?? "full",
     history: options.history ?? DEFAULT_HISTORY,
     maxWorldBytes: options.maxWorldBytes ?? MAX_WORLD_BYTES,

@@ -49,6 +49,8 @@ export interface WorkerSetup {
   readonly identity?: FolderIdentity;
   /** Signing key of the event chains. */
   readonly key: string;
+  /** Keys that signed earlier events, oldest first; default none. */
+  readonly retiredKeys?: readonly string[];
   readonly sync: "full" | "normal";
   readonly history: HistoryLimits;
   /** Maximum size of a world after an append, in bytes. */

@@ -63,9 +63,15 @@ export class ChangeFile {
    * @param key the signing key of the server, which hides the positions in cursors
    * @param createRun creates the id of a run of the server: 8 lower-case hexadecimal digits. An index
    * that is created again while the server runs gets another one
+   * @param retiredKeys earlier keys, oldest first, whose cursors stay valid
    */
-  constructor(data: string, key: string, createRun: () => string) {
-    this.#codec = new CursorCodec(key);
+  constructor(
+    data: string,
+    key: string,
+    createRun: () => string,
+    retiredKeys: readonly string[] = [],
+  ) {
+    this.#codec = new CursorCodec(key, retiredKeys);
     this.#path = `${data}/${CHANGES_FILE}`;
     this.#createRun = createRun;
   }

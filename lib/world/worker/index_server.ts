@@ -46,8 +46,11 @@ const INDEX_FILE_JOBS: ReadonlySet<string> = new Set<IndexJob["kind"]>([
 ]);
 
 /** Serves jobs of the change index on a port until a `close` job arrives. */
-export function serveIndex(port: StorePort, { data, key, identity }: WorkerSetup): void {
-  const file = new ChangeFile(data, key, () => crypto.randomUUID().slice(0, 8));
+export function serveIndex(
+  port: StorePort,
+  { data, key, retiredKeys, identity }: WorkerSetup,
+): void {
+  const file = new ChangeFile(data, key, () => crypto.randomUUID().slice(0, 8), retiredKeys);
   const turns = new StepTurns();
   const bin = new TrashBin(data);
   port.onmessage = ({ data: jobs }: MessageEvent<readonly (IndexJob | CloseJob)[]>) => {

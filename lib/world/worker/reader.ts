@@ -51,8 +51,8 @@ type Row = Record<string, unknown>;
 export class Reader {
   readonly #sign: ChainSigner;
 
-  constructor(readonly setup: Pick<WorkerSetup, "data" | "key" | "history">) {
-    this.#sign = createChainSigner(setup.key);
+  constructor(readonly setup: Pick<WorkerSetup, "data" | "key" | "retiredKeys" | "history">) {
+    this.#sign = createChainSigner(setup.key, setup.retiredKeys);
   }
 
   /**

@@ -10,7 +10,7 @@ export function otherKey(name: string, verb: string): StoreError {
   return new StoreError(
     "other-key",
     `Cannot ${verb} the world: another key signed its event chain; start the server with that key ` +
-      "(ELASTIK_KEY, or .key of the data folder if ELASTIK_KEY is not set)",
+      "(ELASTIK_KEY, or .key of the data folder if ELASTIK_KEY is not set), or add it with elastik key add",
     name,
   );
 }

@@ -62,7 +62,7 @@ export class Writer {
   #serial = 0;
 
   constructor(readonly setup: WorkerSetup, readonly clock: WriterClock) {
-    this.#sign = createChainSigner(setup.key);
+    this.#sign = createChainSigner(setup.key, setup.retiredKeys);
     this.#images = new ImageBuilder(this.#sign);
     this.#ledger = new NameLedger(setup.data);
     this.#open = new HandleCache(

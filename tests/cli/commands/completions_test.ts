@@ -33,6 +33,8 @@ Deno.test({
       assertEquals(await offered(folder, ["mint", "--t"]), ["--ttl"]);
       assertEquals(await offered(folder, ["install", "exa"]), ["example"]);
       assertEquals(await offered(folder, ["verify", "scr"]), ["script"]);
+      assertEquals(await offered(folder, ["key", "ro"]), ["rotate"]);
+      assertEquals(await offered(folder, ["key", "--d"]), ["--data"]);
       assertEquals(await offered(folder, ["nope", ""]), []);
     }),
 });

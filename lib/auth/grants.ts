@@ -35,6 +35,7 @@ const REQUIRES_EXPLICIT_GRANT = [
   "/boot",
   "/etc/shadow",
   "/etc/revoked",
+  "/etc/quota",
   "/proc/source",
   "/var/cache",
   "/var/lib",

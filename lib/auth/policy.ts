@@ -54,6 +54,7 @@ const PRIVATE = [
   "/boot",
   "/etc/shadow",
   "/etc/revoked",
+  "/etc/quota",
   "/proc/source",
   "/var/cache",
   "/var/lib",

@@ -71,6 +71,7 @@ Deno.test("isGranted() writes no path that decides about rights, in any spelling
       "/usr/lib/Shell",
       "/usr/bin/boot",
       "/etc/revoked",
+      "/etc/quota",
     ]
   ) {
     assert(!isGranted(all, "write", path), path);

@@ -31,6 +31,13 @@ test("only T3 writes the list, and a malformed one is refused with its line", as
   assertEquals(bad.status, 422);
   assertMatch(JSON.parse(bad.text).detail, /line 2 is not a subject and its limits/);
   assertEquals((await send(server, "GET /etc/quota")).status, 404);
+  // It names credentials and private paths.
+  await send(server, "PUT /etc/quota", "name:kestrel bytes:1GiB\n");
+  const cap = await mint(server, "prefix=/etc&mode=r");
+  for (const [headers, status] of [[{}, 401], [T2, 403], [cap, 403], [T3, 200]] as const) {
+    assertEquals((await send(server, "GET /etc/quota", undefined, headers)).status, status);
+  }
+  await send(server, "DELETE /etc/quota");
 });
 
 test("every way to write answers 507 over quota, and 413 for more than all of it", async (server) => {

@@ -14,18 +14,19 @@ const BLOCK_BYTES = 512;
  */
 export function sizeOnDisk(folder: string): number {
   const world = measure(`${folder}/${WORLD_FILE}`);
-  // A world that is not open has no log.
-  return world === 0
-    ? 0
-    : world + measure(`${folder}/${WORLD_FILE}-wal`) + measure(`${folder}/${WORLD_FILE}-shm`);
+  // A world that is not open has no log, and its index is not there without it.
+  const log = world === undefined ? undefined : measure(`${folder}/${WORLD_FILE}-wal`);
+  const index = log === undefined ? undefined : measure(`${folder}/${WORLD_FILE}-shm`);
+  return (world ?? 0) + (log ?? 0) + (index ?? 0);
 }
 
-function measure(path: string): number {
+/** Returns undefined for a file that does not exist. */
+function measure(path: string): number | undefined {
   try {
     const { blocks, size } = Deno.lstatSync(path);
     return blocks === null ? size : blocks * BLOCK_BYTES;
   } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return 0;
+    if (error instanceof Deno.errors.NotFound) return undefined;
     throw error;
   }
 }

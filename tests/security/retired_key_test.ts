@@ -169,3 +169,58 @@ Deno.test("a server starts after each step of a rotation that was killed, and lo
       assertEquals(await audit(server, "home/a"), { ok: true, events: 5 });
     });
   }));
+
+Deno.test("every kind of change of a world from before a rotation leaves a chain that verifies", () =>
+  withTempFolder(async (folder) => {
+    const data = `${folder}/data`;
+    const names = ["put", "append", "long", "patched", "move", "trashed", "replaced", "copied"];
+    const long = "x".repeat(100_000);
+    const trash: string[] = [];
+    const remove = async (server: TestServer, name: string) => {
+      const deleted = await server.approve("DELETE", `/home/${name}`);
+      trash.push(JSON.parse(deleted.text).trash[0]);
+    };
+    await withServer({ data, env: ENV }, async (server) => {
+      for (const name of names) await put(server, `/home/${name}`, name === "long" ? long : "1");
+      await put(
+        server,
+        "/lib/p",
+        'export const routes = ["/p"];\nexport default { fetch: () => new Response("") };',
+      );
+      await remove(server, "trashed");
+    });
+    rotateKey(data, undefined);
+    await withServer({ data, env: ENV }, async (server) => {
+      const dav = (method: string, name: string, to: string) =>
+        server.send({
+          method,
+          target: `/dav/home/${name}`,
+          headers: { ...bearer(server.approveToken), destination: `/dav/home/${to}` },
+        });
+      const sent = [
+        await put(server, "/home/put", "2"),
+        await server.send({ method: "POST", target: "/home/append", headers: T2, body: "2" }),
+        await server.send({ method: "POST", target: "/home/long", headers: T2, body: "2" }),
+        await server.send({ method: "POST", target: "/home/long", headers: T2, body: "3" }),
+        await put(server, "/home/put?from=1", ""),
+        await dav("MOVE", "move", "moved"),
+        await dav("MOVE", "patched", "replaced"),
+        await dav("COPY", "copied", "copy"),
+        await server.approve("PUT", `/home/trashed?trash=${trash[0]}`),
+        await server.approve("PUT", "/lib/p/state", "active"),
+      ];
+      for (const [i, { status, text }] of sent.entries()) {
+        assert(status < 300, `${i} ${status} ${text}`);
+      }
+      await remove(server, "append");
+      const back = await server.approve("PUT", `/home/again?trash=${trash[1]}`);
+      assert(back.status < 300, back.text);
+      const present = ["put", "long", "moved", "replaced", "copied", "copy", "trashed", "again"];
+      for (const name of present) {
+        assertEquals((await audit(server, `home/${name}`)).ok, true, name);
+      }
+      assertEquals((await audit(server, "lib/p")).ok, true);
+    });
+    const { code, out } = verify(data);
+    assertEquals([code, out.length], [0, 1], out.join("\n"));
+  }));

@@ -25,12 +25,14 @@ export const CELL_WINDOW_BYTES = 256 * KIB;
  */
 export const MAX_CELL_INIT_BYTES = 64 * MIB;
 
-// Fixed: the source map of a plugin, which only names positions in texts. Nothing is refused.
+// Fixed: places in the source of a plugin, which only occur in texts. Nothing is refused.
 
 /** Mappings and lines of a source map that are read; later positions name the stored source only. */
 export const MAX_SOURCE_MAPPINGS = 250_000;
 /** Longest name of a file of a source map in characters; beyond it the stored source is named only. */
 export const MAX_SOURCE_NAME_CHARS = 200;
+/** Characters of a line that a problem about a source shows; of a longer one the part around the place. */
+export const EXCERPT_CHARS = 100;
 
 // Fixed: values of `env.kv`. Their worlds have the limits of all worlds; a plugin refuses earlier.
 

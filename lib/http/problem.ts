@@ -65,6 +65,13 @@ export const PROBLEMS = {
 /** Name of a problem type: the last segment of its `type` URI. */
 export type ProblemType = keyof typeof PROBLEMS;
 
+/** Members of a problem in addition to the standard ones (RFC 9457 §3.2). */
+export interface ProblemExtension {
+  /** A part of the content that the detail is about, of several lines; text clients get it, too. */
+  readonly excerpt?: string;
+  readonly [member: string]: string | number | undefined;
+}
+
 /**
  * An error that becomes a problem response. Any code behind the gate may throw it.
  *
@@ -85,11 +92,13 @@ export class Problem extends Error {
    * @param type the problem type
    * @param detail sentence about this occurrence, without a final period
    * @param headers response headers that belong to it, such as `Allow` or `Retry-After`
+   * @param extension further members of the response
    */
   constructor(
     readonly type: ProblemType,
     readonly detail: string,
     readonly headers: Readonly<Record<string, string>> = {},
+    readonly extension: ProblemExtension = {},
   ) {
     super(detail);
     this.status = PROBLEMS[type].status;
@@ -119,11 +128,14 @@ export class Problem extends Error {
 export function toProblemResponse(problem: Problem, accept: string | null, head = false): Response {
   const { status, title } = PROBLEMS[problem.type];
   const text = prefersText(accept);
-  const body = text ? `${status} ${title}\n${problem.detail}\n` : JSON.stringify({
+  const { excerpt } = problem.extension;
+  const shown = excerpt === undefined ? problem.detail : `${problem.detail}\n${excerpt}`;
+  const body = text ? `${status} ${title}\n${shown}\n` : JSON.stringify({
     type: `/usr/share/doc/problems/${problem.type}.md`,
     title,
     status,
     detail: problem.detail,
+    ...problem.extension,
   }) + "\n";
   const headers = new Headers({
     "content-type": text ? "text/plain; charset=utf-8" : "application/problem+json",

@@ -96,3 +96,14 @@ Deno.test("PROBLEMS have titles of at most six words without a final period", ()
     assert(title.split(" ").length <= 6 && /^[A-Z].*[^.]$/.test(title), title);
   }
 });
+
+Deno.test("toProblemResponse() sends the extension as members, and its excerpt to clients that prefer text", async () => {
+  const problem = new Problem("unprocessable", "Cannot use x: no", {}, {
+    line: 3,
+    excerpt: "a\n^",
+  });
+  const { line, excerpt, detail } = await toProblemResponse(problem, null).json();
+  assertEquals([line, excerpt, detail], [3, "a\n^", "Cannot use x: no"]);
+  const text = await toProblemResponse(problem, "text/plain").text();
+  assertEquals(text, `422 ${PROBLEMS.unprocessable.title}\nCannot use x: no\na\n^\n`);
+});

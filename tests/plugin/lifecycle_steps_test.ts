@@ -9,6 +9,7 @@ import {
   get,
   install,
   plugin,
+  record,
   setState,
   stateOf,
   store,
@@ -117,14 +118,14 @@ Deno.test("GET /proc/log/lib/p lists every transition with the hash of the sourc
       grants: {},
       permissions: { net: [], read: [], write: [], env: [] },
     });
-    assertMatch(String(events.at(-1)?.payload.reason), /an import \(line 1\)/);
+    assertMatch(String(events.at(-1)?.payload.reason), /an import \(line 1, column 1\)/);
     await server.audit();
   });
 });
 
 const BAD: Record<string, [source: string, names: RegExp]> = {
-  "an import": ['import x from "npm:x";\nexport default {};', /import \(line 1\)/],
-  "a dynamic import": ["\nimport('x');", /import\(\) \(line 2\)/],
+  "an import": ['import x from "npm:x";\nexport default {};', /import \(line 1, column 1\)/],
+  "a dynamic import": ["\nimport('x');", /import\(\) \(line 2, column 1\)/],
   "a source that is not JavaScript": ["export default {", /line 1/],
   "a source that does not parse": ["\u0000", /parse/],
   "no default export": ["export const routes = ['/p'];", /fetch|default/],
@@ -357,3 +358,32 @@ Deno.test("PUT /lib/q/state that fails does not affect a running plugin", async 
     assertEquals((await get(server, "/p")).text, "fine");
   });
 });
+
+Deno.test("a 422 of a source that does not parse has its place, for each request that T3 sends", () =>
+  withPlugins(async (server) => {
+    const source = "export const routes: string[] = ['/p'];\nexport default {\n\tfetch( { },\n};\n";
+    await store(server, "p", source);
+    const requests = [
+      { method: "PUT", target: "/lib/p/state", body: "active" },
+      { method: "GET", target: "/lib/p/state?asks" },
+      { method: "POST", target: "/lib/?check&name=p", body: source },
+    ];
+    for (const request of requests) {
+      const reply = await server.send({ ...request, headers: bearer(APPROVE) });
+      assertEquals(reply.status, 422, reply.text);
+      const problem = record(JSON.parse(reply.text));
+      assertMatch(String(problem.detail), /^Cannot activate \/lib\/p: .*\(line 4, column 1\)/);
+      assertEquals([problem.line, problem.column, problem.excerpt], [4, 1, "};\n^"]);
+      const text = await server.send({
+        ...request,
+        headers: { ...bearer(APPROVE), accept: "text/plain" },
+      });
+      assertMatch(text.text, /^422 .*\nCannot activate .*\n};\n\^\n$/);
+    }
+    // Without T3 nobody gets a line of it this way.
+    for (const request of requests) {
+      const reply = await server.send(request);
+      assertEquals(reply.status, 401, reply.text);
+      assertEquals(reply.text.includes("excerpt"), false);
+    }
+  }));

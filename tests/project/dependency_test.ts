@@ -50,7 +50,7 @@ const LAYERS: readonly (readonly [units: string, mayImport: string])[] = [
   ["plugin/wire", "base, cell_limits"],
   ["plugin/realm", "wire, base, cell_limits, limits"],
   ["plugin/transport", "wire, realm, base, cell_limits, limits"],
-  ["plugin/manifest", "auth, base, deps, http, limits"],
+  ["plugin/manifest", "auth, base, cell_limits, deps, http, limits"],
   ["plugin/cell", "wire, realm, manifest, cell_limits, http, limits; transport, request (types)"],
   [
     "plugin/host",

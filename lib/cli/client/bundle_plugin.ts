@@ -21,7 +21,12 @@ export interface PluginBuild {
 
 /** A plugin that cannot be built. The message has the file and the line of the author. */
 export class BuildError extends Error {
-  override readonly name = "BuildError";
+  override readonly name: string = "BuildError";
+}
+
+/** A build that was ended by a signal, such as Ctrl-C. */
+export class InterruptedBuildError extends BuildError {
+  override readonly name = "InterruptedBuildError";
 }
 
 /** An import or export of another module, or a dynamic import. A false match only costs a bundle. */
@@ -37,10 +42,14 @@ const QUIET = { NO_COLOR: "1", DENO_NO_PROMPT: "1", DENO_NO_UPDATE_CHECK: "1" };
 /**
  * Builds the source of a plugin.
  *
+ * @param signal ends the build
  * @throws {BuildError} the files cannot be bundled
  * @throws {InstallError} the program `deno` is missing, or the source is too long
  */
-export async function buildPlugin(entry: PluginEntry): Promise<PluginBuild> {
+export async function buildPlugin(
+  entry: PluginEntry,
+  signal?: AbortSignal,
+): Promise<PluginBuild> {
   const own = await Deno.readTextFile(entry.file);
   const isSingle = !IMPORTS.test(own) && !entry.file.endsWith("x");
   const built = isSingle
@@ -49,7 +58,7 @@ export async function buildPlugin(entry: PluginEntry): Promise<PluginBuild> {
       ext: /\.[mc]?js$/.test(entry.file) ? "js" as const : "ts" as const,
       files: [entry.file],
     }
-    : await bundle(entry);
+    : await bundle(entry, signal);
   const { length } = new TextEncoder().encode(built.text);
   if (length <= MAX_PLUGIN_BYTES) return built;
   throw new InstallError(
@@ -59,10 +68,15 @@ export async function buildPlugin(entry: PluginEntry): Promise<PluginBuild> {
   );
 }
 
-async function bundle(entry: PluginEntry): Promise<PluginBuild> {
+async function bundle(entry: PluginEntry, signal?: AbortSignal): Promise<PluginBuild> {
   const args = ["bundle", "--quiet", "--platform", "browser", "--sourcemap", "inline", entry.file];
   const folder = folderOf(entry.file);
-  const { isSuccess, stdout, stderr } = await runDeno(args, folder, `bundle ${entry.name}`);
+  const { isSuccess, stdout, stderr } = await runDeno(
+    args,
+    folder,
+    `bundle ${entry.name}`,
+    signal,
+  );
   if (!isSuccess) throw new BuildError(`${entry.name}: ${cleanOutput(stderr)}`);
   const encoded = MAP.exec(stdout)?.[1];
   if (encoded === undefined) throw new BuildError("deno bundle wrote no source map");
@@ -79,7 +93,10 @@ async function bundle(entry: PluginEntry): Promise<PluginBuild> {
   return {
     text: `${code}//# sourceMappingURL=data:application/json;base64,${data}\n`,
     ext: "js",
-    files: sources.filter((source) => !isPackage(source)).map((source) => resolve(folder, source)),
+    files: await existingFiles(
+      [...sources, ...namedInComments(stdout)].filter((source) => !isPackage(source))
+        .map((source) => resolve(folder, source)),
+    ),
   };
 }
 
@@ -125,6 +142,30 @@ export function showSource(source: string): string {
   return isOutside ? source.replace(/^.*[\\/]/, "") : source;
 }
 
+/** The bundler has the name of each file above its code. The map lacks those that have a map themselves. */
+function namedInComments(code: string): readonly string[] {
+  return [...code.matchAll(/^\/\/ (\S+\.[mc]?[jt]sx?)$/gm)].map(([, path = ""]) => path);
+}
+
+/** A map also has names that a tool has made, and those of the maps of bundled files. */
+async function existingFiles(paths: readonly string[]): Promise<readonly string[]> {
+  const files: string[] = [];
+  for (const path of new Set(paths)) {
+    try {
+      if ((await Deno.stat(path)).isFile) files.push(path);
+    } catch (error) {
+      if (!isAbsent(error)) throw error;
+    }
+  }
+  return files;
+}
+
+/** Whether no file can have this path. */
+function isAbsent(error: unknown): boolean {
+  return error instanceof Deno.errors.NotFound || error instanceof Deno.errors.NotADirectory ||
+    error instanceof Deno.errors.FilesystemLoop || error instanceof TypeError;
+}
+
 function isPackage(source: string): boolean {
   return showSource(source).startsWith("npm:") || /^(?:https?|data|jsr):/.test(source);
 }
@@ -133,12 +174,14 @@ function isPackage(source: string): boolean {
  * Checks the types of a plugin.
  *
  * @param server URL of the server, from which the plugin can import its types
+ * @param signal ends the check
  * @returns undefined if they are right, else the errors with file and line
  * @throws {InstallError} the program `deno` is missing
  */
 export async function checkTypes(
   { file, name, folder }: PluginEntry,
   server: string,
+  signal?: AbortSignal,
 ): Promise<string | undefined> {
   if (/\.[mc]?jsx?$/.test(file)) return undefined;
   const strict = await hasConfig(folder);
@@ -151,7 +194,7 @@ export async function checkTypes(
     const hosts = `--allow-import=${MODULE_HOSTS},${hostsOf(server)}`;
     const options = ["--quiet", "--no-lock", hosts, ...config ? ["--config", config] : []];
     const args = ["check", ...options, file];
-    const { isSuccess, stderr } = await runDeno(args, folder, `check ${name}`);
+    const { isSuccess, stderr } = await runDeno(args, folder, `check ${name}`, signal);
     return isSuccess ? undefined : cleanOutput(stderr);
   } finally {
     if (config !== undefined) await Deno.remove(config);
@@ -177,17 +220,20 @@ async function runDeno(
   args: readonly string[],
   cwd: string,
   what: string,
+  abort?: AbortSignal,
 ): Promise<{ readonly isSuccess: boolean; readonly stdout: string; readonly stderr: string }> {
   const own = Deno.execPath();
   // A compiled program is not Deno.
   const command = /(?:^|[\\/])deno(?:\.exe)?$/i.test(own) ? own : "deno";
   try {
-    const { success, stdout, stderr } = await new Deno.Command(command, {
+    const { success, stdout, stderr, signal } = await new Deno.Command(command, {
       args: [...args],
       cwd,
       env: QUIET,
       stdin: "null",
+      ...(abort === undefined ? {} : { signal: abort }),
     }).output();
+    if (signal !== null) throw new InterruptedBuildError(`Cannot ${what}: ${signal} ended it`);
     const decoder = new TextDecoder();
     return { isSuccess: success, stdout: decoder.decode(stdout), stderr: decoder.decode(stderr) };
   } catch (error) {

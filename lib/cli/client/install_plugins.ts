@@ -16,6 +16,7 @@ import {
 } from "./earlier_plugin.ts";
 import {
   type ClientResponse,
+  problemExcerpt,
   problemText,
   readProperty,
   type ServerAccess,
@@ -29,7 +30,13 @@ import {
  */
 export class InstallError extends Error {
   override readonly name = "InstallError";
-  constructor(readonly code: 1 | 2, message: string, readonly installed: readonly string[] = []) {
+  constructor(
+    readonly code: 1 | 2,
+    message: string,
+    readonly installed: readonly string[] = [],
+    /** Lines of the source that the server refused, with a mark. */
+    readonly excerpt: readonly string[] = [],
+  ) {
     super(message);
   }
 }
@@ -134,7 +141,7 @@ export async function installPlugins(
       await installOne(server, approve, plugin, dialog);
     } catch (error) {
       if (!(error instanceof InstallError)) throw error;
-      throw new InstallError(error.code, error.message, installed);
+      throw new InstallError(error.code, error.message, installed, error.excerpt);
     }
     installed.push(name);
   }
@@ -203,6 +210,8 @@ async function installOne(
         1,
         `Cannot ${action} ${name}: ${problemText(response)}; ` +
           `version ${earlier.version} is still active`,
+        [],
+        problemExcerpt(response),
       );
     }
   }
@@ -243,7 +252,12 @@ async function approveStored(
   const { client, approve } = access;
   const refuse = async (action: string, response: ClientResponse): Promise<never> => {
     const outcome = await restoreEarlierPlugin(access, name, version, earlier);
-    throw new InstallError(1, `Cannot ${action} ${name}: ${problemText(response)}; ${outcome}`);
+    throw new InstallError(
+      1,
+      `Cannot ${action} ${name}: ${problemText(response)}; ${outcome}`,
+      [],
+      problemExcerpt(response),
+    );
   };
   const requested = await client.request("GET", `/lib/${name}/state?asks`, { credential: approve });
   if (requested.status !== 200) return await refuse("approve", requested);

@@ -194,6 +194,19 @@ export function problemText({ json, text }: Omit<ClientResponse, "headers">): st
   return sanitizeText((typeof detail === "string" ? detail : text).trim().slice(0, 2000));
 }
 
+/** Most lines of an excerpt that are printed. */
+const EXCERPT_LINES = 4;
+
+/**
+ * The lines of the content that a problem is about, with a mark, for a terminal; sanitized. None if the
+ * response has none.
+ */
+export function problemExcerpt({ json }: Omit<ClientResponse, "headers">): readonly string[] {
+  const excerpt = readProperty(json, "excerpt");
+  if (typeof excerpt !== "string") return [];
+  return excerpt.slice(0, 2000).split("\n").slice(0, EXCERPT_LINES).map(sanitizeText);
+}
+
 /** Reads an own property of a parsed JSON value; undefined if the value is not an object. */
 export function readProperty(value: unknown, name: string): unknown {
   if (typeof value !== "object" || value === null || !Object.hasOwn(value, name)) return undefined;

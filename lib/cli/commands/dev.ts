@@ -5,7 +5,13 @@
 
 import { isLoopbackHost, readEnvironment } from "../../config.ts";
 import { sanitizeText } from "../../base/sanitize_text.ts";
-import { BuildError, buildPlugin, checkTypes, type PluginBuild } from "../client/bundle_plugin.ts";
+import {
+  BuildError,
+  buildPlugin,
+  checkTypes,
+  InterruptedBuildError,
+  type PluginBuild,
+} from "../client/bundle_plugin.ts";
 import { InstallError, installPlugins } from "../client/install_plugins.ts";
 import { findPluginEntry, type PluginEntry } from "../client/plugin_entry.ts";
 import { followLog, readLogLines, unfoldLine } from "../client/plugin_log_client.ts";
@@ -49,7 +55,7 @@ export async function run(
     return 0;
   } catch (error) {
     if (error instanceof InstallError) {
-      console.error(error.message);
+      for (const line of [error.message, ...error.excerpt]) console.error(line);
       return error.code;
     }
     if (!(error instanceof UnreachableError)) throw error;
@@ -93,6 +99,8 @@ class DevSession {
   /** What was approved last, without the digest. */
   #approved = "";
   #isFollowing = false;
+  /** Whether the last attempt failed, so that the running version is not that of the files. */
+  #hasFailed = false;
 
   constructor(entry: PluginEntry, server: ServerAccess, isChecked: boolean) {
     this.#entry = entry;
@@ -117,17 +125,25 @@ class DevSession {
   async #update(isFirst: boolean, signal: AbortSignal, last: string | undefined): Promise<void> {
     const { name } = this.#entry;
     try {
-      const build = await buildPlugin(this.#entry);
+      const build = await buildPlugin(this.#entry, signal);
       this.#watchFiles(build);
       const faults = this.#isChecked
-        ? await checkTypes(this.#entry, this.#server.client.base)
+        ? await checkTypes(this.#entry, this.#server.client.base, signal)
         : undefined;
       if (faults !== undefined) throw new BuildError(faults);
-      if (build.text === this.#tried) return;
+      const hasFailed = this.#hasFailed;
+      this.#hasFailed = false;
+      if (build.text === this.#tried) {
+        if (hasFailed) console.log(`${name} builds again, as the server has it`);
+        return;
+      }
       await this.#install(build);
       this.#tried = build.text;
       if (!this.#isFollowing) this.#follow(signal, last);
     } catch (error) {
+      // Ctrl-C ends the program that builds, too, possibly before this one receives it.
+      if (signal.aborted || error instanceof InterruptedBuildError) return;
+      this.#hasFailed = true;
       if (error instanceof BuildError) {
         for (const line of error.message.split("\n")) console.error(sanitizeText(line));
         console.error(`Cannot build ${name}; the server keeps what it has`);
@@ -136,7 +152,8 @@ class DevSession {
         error instanceof InstallError && !(isFirst && error.code === 2) ||
         error instanceof UnreachableError && !isFirst
       ) {
-        console.error(error.message);
+        const excerpt = error instanceof InstallError ? error.excerpt : [];
+        for (const line of [error.message, ...excerpt]) console.error(line);
       } else throw error;
     }
   }

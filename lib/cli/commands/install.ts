@@ -68,7 +68,7 @@ export async function run(
       return 2;
     }
     if (error instanceof InstallError) {
-      console.error(error.message);
+      for (const line of [error.message, ...error.excerpt]) console.error(line);
       if (error.installed.length > 0) {
         console.error(`Installed before that: ${error.installed.join(" ")}`);
       }

@@ -208,5 +208,7 @@ export function toActivationProblem(error: unknown, name: string): unknown {
   return new Problem(
     "unprocessable",
     `Cannot activate /${name}: ${error.message}; nothing was changed`,
+    {},
+    error instanceof SourceError ? { ...error.place } : {},
   );
 }

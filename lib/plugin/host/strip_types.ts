@@ -8,6 +8,7 @@ import type { CellLimits } from "../../cell_limits.ts";
 import { MAX_PLUGIN_BYTES } from "../../limits.ts";
 import { createBareInit } from "../wire/cell_init.ts";
 import { CellRun } from "../cell/cell_run.ts";
+import { LOCATE_URL, STRIP_URL } from "../realm/locate_syntax_error.ts";
 import type { StripTypes } from "../manifest/validate_source.ts";
 import type { StartCell } from "../transport/transport.ts";
 
@@ -34,7 +35,8 @@ export function createStripTypes(
       const response = await run.send(
         {
           method: "POST",
-          url: "http://types/",
+          // Only a process refuses every import, whatever its source is.
+          url: run.kind === "process" ? LOCATE_URL : STRIP_URL,
           headers: [],
           body: new Blob([text]).stream(),
         },

@@ -4,6 +4,7 @@
  */
 
 import { parseJavaScript, type SyntaxNode } from "../../deps/acorn.ts";
+import { describeOffset, formatPlace, type SourcePlace } from "./source_place.ts";
 
 /** Why a source is refused. Plain data, because it may come from another thread. */
 export interface SourceFault {
@@ -12,9 +13,10 @@ export interface SourceFault {
    * must not be given to another parser. `imports`: it is JavaScript that imports.
    */
   readonly kind: "not-javascript" | "too-complex" | "imports";
+  /** What was found, with its place. */
   readonly message: string;
-  /** Line, from 1; 0 if the fault concerns the whole source. */
-  readonly line: number;
+  /** Absent if the fault concerns the whole source. */
+  readonly place?: SourcePlace;
 }
 
 const ALLOWED = "plugins are self-contained; only `import type` is allowed";
@@ -33,23 +35,24 @@ export function checkImports(text: string): SourceFault | undefined {
   try {
     tree = parseJavaScript(text, { ecmaVersion: "latest", sourceType: "module" });
   } catch (error) {
-    return parseFault(error);
+    return parseFault(text, error);
   }
   return findImport(text, tree);
 }
 
-function parseFault(error: unknown): SourceFault {
+function parseFault(text: string, error: unknown): SourceFault {
   // Must not be parsed as TypeScript: that parser is native, and a stack overflow aborts its
   // process.
   if (error instanceof RangeError || error instanceof SyntaxError && TOO_DEEP.test(error.message)) {
     const message = "Cannot parse the source: it is nested too deeply";
-    return { kind: "too-complex", message, line: 0 };
+    return { kind: "too-complex", message };
   }
   if (!(error instanceof SyntaxError)) throw error;
-  const line = Number(/\((\d+):\d+\)$/.exec(error.message)?.[1] ?? 0);
+  const offset: unknown = Reflect.get(error, "pos");
+  const place = describeOffset(text, typeof offset === "number" ? offset : 0);
   const reason = error.message.replace(/ \(\d+:\d+\)$/, "");
-  const message = `Cannot parse the source: ${reason} (line ${line})`;
-  return { kind: "not-javascript", message, line };
+  const message = `Cannot parse the source: ${reason} (${formatPlace(place)})`;
+  return { kind: "not-javascript", message, place };
 }
 
 /** Walks the whole tree, because an import expression may occur anywhere. */
@@ -58,8 +61,9 @@ function findImport(text: string, tree: SyntaxNode): SourceFault | undefined {
   for (let node = pending.pop(); node; node = pending.pop()) {
     const fault = describeImport(node);
     if (fault) {
-      const line = lineOf(text, node.start);
-      return { kind: "imports", message: `Cannot load ${fault} (line ${line}): ${ALLOWED}`, line };
+      const place = describeOffset(text, node.start);
+      const message = `Cannot load ${fault} (${formatPlace(place)}): ${ALLOWED}`;
+      return { kind: "imports", message, place };
     }
     for (const value of Object.values(node)) {
       if (Array.isArray(value)) { for (const item of value) if (isNode(item)) pending.push(item); }
@@ -86,14 +90,6 @@ function describeImport(node: SyntaxNode): string | undefined {
     default:
       return undefined;
   }
-}
-
-/**
- * Counts lines only for a fault: the parser takes twice the time if it records the line of each
- * node.
- */
-function lineOf(text: string, offset: number): number {
-  return text.slice(0, offset).split(/\r\n|[\n\r\u2028\u2029]/).length;
 }
 
 function isNode(value: unknown): value is SyntaxNode {

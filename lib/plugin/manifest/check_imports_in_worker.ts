@@ -43,7 +43,7 @@ function runInWorker(
   }
   const timer = setTimeout(() => {
     const message = `Cannot parse the source: it took more than ${timeoutMs} ms`;
-    resolve({ kind: "too-complex", message, line: 0 });
+    resolve({ kind: "too-complex", message });
   }, timeoutMs);
   // A message without a result is a failure of the Worker; the source must not pass because of it.
   worker.onmessage = ({ data }: MessageEvent<{ fault?: SourceFault | null } | null>) => {

@@ -5,19 +5,23 @@
  * must not be changed afterwards.
  */
 
-import { MAX_PLUGIN_BYTES } from "../../limits.ts";
+import { MAX_INLINE_IMPORT_CHECK_CHARS, MAX_PLUGIN_BYTES } from "../../limits.ts";
 import { checkImports, type SourceFault } from "./check_imports.ts";
+import { describePlace, formatPlace, type SourcePlace } from "./source_place.ts";
 
-/** A source is refused; the message has the reason and the line. */
+/** A source is refused; the message has the reason and the place. */
 export class SourceError extends Error {
   override readonly name = "SourceError";
-  /** @param line line from 1; 0 if the reason concerns the whole source */
-  constructor(message: string, readonly line: number) {
+  /** @param place undefined if the reason concerns the whole source */
+  constructor(message: string, readonly place?: SourcePlace) {
     super(message);
   }
 }
 
-/** Removes the types from TypeScript. Rejects with the compiler's message. */
+/**
+ * Removes the types from TypeScript. Rejects with the compiler's message, which ends with the place as
+ * `stripTypeScriptTypes.ts:<line>:<column>` if it knows one. Line 0 means that the source ends too early.
+ */
 export type StripTypes = (text: string) => Promise<string>;
 
 /** Checks a source as {@link checkImports} does, possibly on another thread. */
@@ -43,36 +47,66 @@ export async function validateSource(
   if (bytes.length > MAX_PLUGIN_BYTES) {
     throw new SourceError(
       `Cannot load the source: it has ${bytes.length} bytes; at most ${MAX_PLUGIN_BYTES} are allowed`,
-      0,
     );
   }
   let text: string;
   try {
     text = new TextDecoder("utf-8", { fatal: true }).decode(bytes);
   } catch {
-    throw new SourceError("Cannot load the source: it is not UTF-8", 0);
+    throw new SourceError("Cannot load the source: it is not UTF-8");
   }
   const fault = await check(text);
   if (fault === undefined) return text;
-  if (fault.kind !== "not-javascript") throw new SourceError(fault.message, fault.line);
+  if (fault.kind !== "not-javascript") throw new SourceError(fault.message, fault.place);
   let stripped: string;
   try {
     stripped = await strip(text);
   } catch (error) {
-    throw typeScriptFault(error, fault);
+    throw typeScriptFault(text, error, fault);
   }
   const remaining = await check(stripped);
   if (remaining === undefined) return stripped;
-  throw new SourceError(remaining.message, remaining.line);
+  const { message, place } = remaining;
+  // Types were replaced by spaces; the author knows the line with its types.
+  throw new SourceError(message, place && describe(text, place.line, place.column));
 }
 
-function typeScriptFault(error: unknown, asJavaScript: SourceFault): SourceError {
+/** Reads a source map only of a source that would also be parsed on this thread. */
+function describe(text: string, line: number, column: number): SourcePlace {
+  return describePlace(text, line, column, text.length <= MAX_INLINE_IMPORT_CHECK_CHARS);
+}
+
+function typeScriptFault(text: string, error: unknown, asJavaScript: SourceFault): SourceError {
   const message = error instanceof Error ? error.message : "";
-  const what = /TypeScript ([\w ]+?) is not supported/.exec(message)?.[1];
-  if (!what) return new SourceError(asJavaScript.message, asJavaScript.line);
-  const line = Number(/stripTypeScriptTypes\.ts:(\d+)/.exec(message)?.[1] ?? 0);
+  const [, reason = "", line, column] =
+    /^(?:SyntaxError: )?([^]*?) at (?:file:\/\/\/)?stripTypeScriptTypes\.ts:(\d+):(\d+)/
+      .exec(message) ?? [];
+  if (line === undefined || column === undefined) {
+    const { place } = asJavaScript;
+    // The compiler failed in another way, such as at its end by the depth of the source.
+    if (!message.includes("[InvalidSyntax]")) return new SourceError(asJavaScript.message, place);
+    const found = asJavaScript.message.replace(/^Cannot parse the source: /, "");
+    return new SourceError(
+      `Cannot parse the source: it is not valid TypeScript, and as JavaScript: ${found}`,
+      place,
+    );
+  }
+  if (Number(line) === 0) {
+    const { message: found, place: end } = asJavaScript;
+    const lines = text.trimEnd().split("\n");
+    const isEnd = end !== undefined &&
+      (end.line > lines.length ||
+        end.line === lines.length && end.column > (lines.at(-1) ?? "").length);
+    if (isEnd || found.includes(": Unterminated ")) return new SourceError(found, end);
+    return new SourceError(`Cannot parse the source: it is not valid TypeScript; ${reason}`);
+  }
+  const place = describe(text, Number(line), Number(column));
+  const what = /^TypeScript ([\w ]+?) is not supported/.exec(reason)?.[1];
   return new SourceError(
-    `Cannot load a TypeScript ${what} (line ${line}): only type syntax that can be erased is supported`,
-    line,
+    what === undefined
+      ? `Cannot parse the source: ${reason} (${formatPlace(place)})`
+      : `Cannot load a TypeScript ${what} (${formatPlace(place)}): only type syntax that can be ` +
+        "erased is supported",
+    place,
   );
 }

@@ -29,6 +29,7 @@ import sqlCodec from "../realm/sql_codec.ts" with { type: "text" };
 import sqlQuery from "../realm/sql_query.ts" with { type: "text" };
 import envKv from "../realm/env_kv.ts" with { type: "text" };
 import envSql from "../realm/env_sql.ts" with { type: "text" };
+import locateSyntaxError from "../realm/locate_syntax_error.ts" with { type: "text" };
 import uncaughtErrors from "../realm/uncaught_errors.ts" with { type: "text" };
 import envFetch from "../realm/env_fetch.ts" with { type: "text" };
 import cellWorker from "./cell_worker.ts" with { type: "text" };
@@ -59,6 +60,7 @@ const MODULES: readonly (readonly [name: string, text: string])[] = [
   ["env_kv", envKv],
   ["env_sql", envSql],
   ["env_fetch", envFetch],
+  ["locate_syntax_error", locateSyntaxError],
   ["uncaught_errors", uncaughtErrors],
   ["cell_worker", cellWorker],
 ];

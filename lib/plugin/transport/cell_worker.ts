@@ -28,6 +28,7 @@ import { createEnvKv } from "../realm/env_kv.ts";
 import { createEnvSql } from "../realm/env_sql.ts";
 import { installLazyNatives } from "../realm/lazy_natives.ts";
 import { lockDownRealm } from "../realm/lockdown.ts";
+import { LOCATE_URL, locateSyntaxError } from "../realm/locate_syntax_error.ts";
 import { createUncaughtErrors } from "../realm/uncaught_errors.ts";
 
 /** Shortest time between two reports of uncaught errors to the server, in milliseconds. */
@@ -170,7 +171,14 @@ export async function start(init: CellInit, port: MessagePort): Promise<void> {
   try {
     let declaration = "";
     if (stripTypes) {
-      serve = async ({ body }) => new Response(stripTypes(await new Response(body).text()));
+      serve = async ({ head, body }) => {
+        const text = await new Response(body).text();
+        try {
+          return new Response(stripTypes(text));
+        } catch (error) {
+          throw await locateSyntaxError(text, error, head.url === LOCATE_URL);
+        }
+      };
     } else if (queryDatabase) {
       serve = ({ body }) => answerQuery(queryDatabase, body);
     } else {

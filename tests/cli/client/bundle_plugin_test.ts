@@ -1,5 +1,10 @@
 import { assert, assertEquals, assertMatch, assertRejects } from "../../support/assert.ts";
-import { BuildError, buildPlugin, checkTypes } from "../../../lib/cli/client/bundle_plugin.ts";
+import {
+  BuildError,
+  buildPlugin,
+  checkTypes,
+  InterruptedBuildError,
+} from "../../../lib/cli/client/bundle_plugin.ts";
 import { findPluginEntry } from "../../../lib/cli/client/plugin_entry.ts";
 import { MAX_PLUGIN_BYTES } from "../../../lib/limits.ts";
 import { withTempFolder } from "../../support/temp_folder.ts";
@@ -77,6 +82,38 @@ Deno.test("buildPlugin() fails with the author's file and line", () =>
         assert(!/Stack backtrace|file:\/\//.test(error.message), error.message);
         return true;
       });
+    }
+  }));
+
+Deno.test("buildPlugin() returns only files that exist, also those with a map of their own", () =>
+  withTempFolder(async (temp) => {
+    const folder = await Deno.realPath(temp);
+    const sources = ["gone/original.ts", "webpack:///x.ts", "<define:x>"];
+    const map = { version: 3, sources, names: [], mappings: "AAAA;ACAA;ACAA" };
+    const { files } = await build(folder, {
+      "mod.ts": 'import { a, b, c } from "./made/x.js";\nexport default [a, b, c];',
+      "made/x.js": "export const a = 1;\nexport const b = 2;\nexport const c = 3;\n" +
+        `//# sourceMappingURL=data:application/json;base64,${btoa(JSON.stringify(map))}\n`,
+    });
+    assertEquals([...files].sort(), [`${folder}/made/x.js`, `${folder}/mod.ts`]);
+  }));
+
+Deno.test("buildPlugin() and checkTypes() end with the signal", () =>
+  withTempFolder(async (folder) => {
+    await Deno.writeTextFile(`${folder}/a.ts`, "export const a: number = 1;");
+    await Deno.writeTextFile(`${folder}/mod.ts`, 'import "./a.ts";');
+    const entry = await findPluginEntry(`${folder}/mod.ts`, "p");
+    for (
+      const run of [
+        (signal: AbortSignal) => buildPlugin(entry, signal),
+        (signal: AbortSignal) => checkTypes(entry, "http://127.0.0.1:1", signal),
+      ]
+    ) {
+      const control = new AbortController();
+      const ended = run(control.signal);
+      // The program starts in a microtask; a timer of no length comes after it.
+      setTimeout(() => control.abort());
+      await assertRejects(ended, InterruptedBuildError);
     }
   }));
 

@@ -3,7 +3,7 @@
 import { assert, assertEquals, assertMatch, assertRejects } from "../../support/assert.ts";
 import { InstallError, installPlugins } from "../../../lib/cli/client/install_plugins.ts";
 import { ServerClient } from "../../../lib/cli/client/server_client.ts";
-import { QUICK } from "../../plugin/plugin_test_server.ts";
+import { eventually, QUICK } from "../../plugin/plugin_test_server.ts";
 import { ask, fromCheckout, runProgram, startProgram } from "../../project/program.ts";
 import { startCommand } from "../../support/live_command.ts";
 import { withTempFolder } from "../../support/temp_folder.ts";
@@ -50,6 +50,9 @@ Deno.test("dev installs a Hono app from its files, again after each change, and 
       await dev.until(/TS2322[\s\S]*\/hi\/greet\.ts:2:3\n[\s\S]*Cannot build hi; /);
       assertEquals((await ask(`${program.url}/hi/ada`)).text, "Good day, ada");
 
+      await write("`Good day, ${name}`");
+      await dev.until(/^hi builds again, as the server has it\n/m);
+
       await write("`Back, ${name}`");
       await dev.until(/^hi version \d+ is active: /m);
       assertEquals((await ask(`${program.url}/hi/ada`)).text, "Back, ada");
@@ -60,6 +63,53 @@ Deno.test("dev installs a Hono app from its files, again after each change, and 
       assertEquals((await ask(`${program.url}/hi/ada`)).text, "Back, ada");
     } finally {
       await dev.interrupt();
+      await program.stop();
+    }
+  }));
+
+Deno.test("dev shows the place of what the server refuses, traces as several lines, and ends during a check", () =>
+  withTempFolder(async (folder) => {
+    const program = await startProgram(fromCheckout(folder));
+    const write = (text: string) => Deno.writeTextFile(`${folder}/p.ts`, text);
+    const source = (body: string) =>
+      `export const routes = ["/p"];\nexport default {\n  async fetch(): Promise<Response> {\n    ${body}\n  },\n};\n`;
+    await write(source('console.error(new Error("trace"));\n    return new Response("1");'));
+    const url = program.url;
+    const dev = startCommand(fromCheckout(folder, ["dev", "./p.ts", "--no-check", "--url", url]));
+    try {
+      await dev.until(/ is active: /);
+      assertEquals((await ask(`${url}/p`)).text, "1");
+      await dev.until(/^\S+Z error v\d+ Error: trace\n {4}at (?:\S+ )*\(?\/lib\/p:4:19\)?\n/m);
+      await write(source("return = 1;"));
+      await dev.until(
+        /^Cannot approve p: .*\(line 4, column 12\).*version \d+ is still active\n {4}return = 1;\n {11}\^\n/m,
+      );
+      assertEquals((await ask(`${url}/p`)).text, "1");
+      assertEquals(await dev.interrupt(), 0, dev.output());
+    } finally {
+      await dev.interrupt();
+    }
+
+    // The check of types waits for a module that is never answered.
+    await write(source("return new Promise(() => {});"));
+    const installed = await runProgram(fromCheckout(folder, ["install", "./p.ts", "--url", url]));
+    assertEquals(installed.code, 0, installed.stderr);
+    await Deno.mkdir(`${folder}/q`);
+    await Deno.writeTextFile(
+      `${folder}/q/q.ts`,
+      `import type { X } from "${url}/p/types.d.ts";\nexport const routes: X = ["/q"];\n`,
+    );
+    const late = startCommand(fromCheckout(folder, ["dev", "./q/q.ts", "--url", url]));
+    try {
+      await eventually(async () => {
+        const { text } = await ask(`${url}/lib/p/state`);
+        return /"open":1\b|"requests":1\b/.test(text) ? text : undefined;
+      }, "a request of the check");
+      assertEquals(await late.interrupt(), 0, late.output());
+      assert(!late.output().includes("Cannot build"), late.output());
+      await late.until(/^Stopped; q stays as it is/m);
+    } finally {
+      await late.interrupt();
       await program.stop();
     }
   }));

@@ -51,7 +51,8 @@ Deno.test("validateSource() refuses every form of import, with its line", async 
   for (const text of IMPORTS) {
     const fault = await read(`// a comment\n${text}\n`).catch((error) => error);
     assert(fault instanceof SourceError, text);
-    assert(fault.line >= 2 && fault.line <= 4, `${text}: line ${fault.line}`);
+    const line = fault.place?.line ?? 0;
+    assert(line >= 2 && line <= 4, `${text}: line ${line}`);
     assertMatch(fault.message, /line \d/, text);
   }
 });
@@ -103,7 +104,7 @@ Deno.test("validateSource() names the TypeScript construct that it cannot erase,
     await assertRejects(read(`const a: number = 1;\n${text}`), (error) => {
       assert(error instanceof SourceError);
       assertMatch(error.message, new RegExp(found));
-      assertEquals(error.line, 2);
+      assertEquals(error.place?.line, 2);
       return true;
     });
   }
@@ -122,4 +123,76 @@ Deno.test("validateSource() refuses a source that does not parse, is not UTF-8, 
   ) {
     await assertRejects(validateSource(new TextEncoder().encode(text), inCell), SourceError);
   }
+});
+
+Deno.test("validateSource() names line and column of a syntax error, and marks it", async () => {
+  const inProcess = createStripTypes(LAUNCHES.process, SHORT, Date.now);
+  const typed = "interface A { b: string }\nconst a: A = { b: 'x' };\n";
+  const rows: readonly [text: string, message: RegExp, excerpt: string | undefined][] = [
+    [
+      "let a;\n\tlet b = ;",
+      /^Cannot parse the source: .*\(line 2, column 10\)$/,
+      " let b = ;\n         ^",
+    ],
+    [
+      `${typed}const c = ;`,
+      /: Expression expected \(line 3, column 11\)$/,
+      "const c = ;\n          ^",
+    ],
+    [
+      `${typed}const c = \`x;`,
+      /: Unterminated template \(line 3, column 11\)$/,
+      "const c = `x;\n          ^",
+    ],
+    [`${typed}enum E {}`, /a TypeScript enum \(line 3, column 1\)/, "enum E {}\n^"],
+    [
+      `${typed}/* a`,
+      /it is not valid TypeScript; a string, a comment or a bracket may not be closed$/,
+      undefined,
+    ],
+    [
+      `${typed}f(`,
+      /it is not valid TypeScript; a string, a comment or a bracket may not be closed$/,
+      undefined,
+    ],
+    ["let a;\nf(", /^Cannot parse the source: Unexpected token \(line 2, column 3\)$/, "f(\n  ^"],
+    [
+      "let a; /* b",
+      /^Cannot parse the source: Unterminated comment \(line 1, column 8\)$/,
+      "let a; /* b\n       ^",
+    ],
+    [
+      `${typed}export const u: string = import.meta.url;`,
+      /^Cannot load import\.meta \(line 3, column 26\)/,
+      `export const u: string = import.meta.url;\n${" ".repeat(25)}^`,
+    ],
+  ];
+  for (const [text, message, excerpt] of rows) {
+    const fault = await validateSource(new TextEncoder().encode(text), inProcess).catch((error) =>
+      error
+    );
+    assert(fault instanceof SourceError, text);
+    assertMatch(fault.message, message);
+    assertEquals(fault.place?.excerpt, excerpt, text);
+  }
+});
+
+Deno.test("validateSource() does not guess a place if types are removed in a Worker", async () => {
+  const inWorker = createStripTypes(LAUNCHES.worker, SHORT, Date.now);
+  const text = "let a: string = '';\nlet b = ;";
+  await assertRejects(validateSource(new TextEncoder().encode(text), inWorker), {
+    message: "Cannot parse the source: it is not valid TypeScript, and as JavaScript: " +
+      "Unexpected token (line 1, column 6)",
+  });
+});
+
+Deno.test("validateSource() names the author's file of a bundle with a source map", async () => {
+  const map = { sources: ["src/load.ts"], mappings: ";KAUG" };
+  const data = new TextEncoder().encode(JSON.stringify(map)).toBase64();
+  const text =
+    `let a;\nlet b = import("npm:x");\n//# sourceMappingURL=data:application/json;base64,${data}\n`;
+  const fault = await read(text).catch((error) => error);
+  assert(fault instanceof SourceError);
+  assertMatch(fault.message, /import\(\) \(src\/load\.ts:11:4, line 2, column 9\)/);
+  assertEquals(fault.place?.original, "src/load.ts:11:4");
 });

@@ -14,7 +14,7 @@ import {
   WORLD_FILE,
   writeSynced,
 } from "../world/file/durable_fs.ts";
-import { listWorldFolders } from "../world/file/data_folder.ts";
+import { assertKnownFormat, listWorldFolders } from "../world/file/data_folder.ts";
 import { withOfflineFile } from "../world/file/offline_file.ts";
 import { KEY_FILE, readSigningKeys, RETIRED_KEYS_FILE } from "../world/file/signing_keys.ts";
 import { fromFolderName, toFolderName } from "../world/name.ts";
@@ -71,6 +71,7 @@ export class RestoreSource {
     this.#backup = backup.isBackup() ? backup : undefined;
     this.#data = this.#backup?.data ?? path;
     this.#temporary = temporary;
+    assertKnownFormat(this.#data);
     const { key: signingKey = "", retired } = readSigningKeys(this.#data, key);
     this.#sign = createChainSigner(signingKey, retiredKeys.length === 0 ? retired : retiredKeys);
   }
@@ -83,6 +84,7 @@ export class RestoreSource {
    * @param retiredKeys keys that signed earlier events, oldest first; if empty, those in it are used
    * @throws {BackupError} if it has no worlds
    * @throws {ArchiveError} if it is a file and not an archive
+   * @throws {UnusableEntry} if a newer program has written it
    * @throws {Deno.errors.NotFound} if it does not exist
    */
   static async open(

@@ -14,7 +14,7 @@ import {
 import { explainFsError } from "../../base/fs_error.ts";
 import { sanitizeText } from "../../base/sanitize_text.ts";
 import { readConfig, readEnvironment } from "../../config.ts";
-import { InvalidSecret } from "../../world/file/data_folder.ts";
+import { InvalidSecret, UnusableEntry } from "../../world/file/data_folder.ts";
 import { parseSince } from "../client/parse_since.ts";
 import { restoreWorld } from "../client/restore_worlds.ts";
 import { resolveServer, UnreachableError } from "../client/server_client.ts";
@@ -60,7 +60,7 @@ export async function run(
         return 3;
       }
       const isExpected = error instanceof BackupError || error instanceof ArchiveError ||
-        error instanceof InvalidSecret;
+        error instanceof InvalidSecret || error instanceof UnusableEntry;
       const why = error instanceof Deno.errors.NotFound && source === undefined
         ? "there is no such file or folder"
         : explainFsError(error);

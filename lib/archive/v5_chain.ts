@@ -4,7 +4,7 @@
  * not signed. Pure; it checks and changes nothing.
  */
 
-import { createHmac } from "node:crypto";
+import { nodeCrypto } from "../base/node_crypto.ts";
 import type { EventRow } from "../world/event_chain.ts";
 
 /** The publicly known key with which elastik v5 signed if none was configured. */
@@ -46,7 +46,8 @@ export class V5Chain {
   add({ id, payload, hmac, prev_hmac }: EventRow): void {
     const linked = prev_hmac === this.#head;
     if (this.#brokenAt === undefined && !this.#unsigned) {
-      const signed = createHmac("sha256", this.#key).update(prev_hmac + payload).digest("hex");
+      const signed = nodeCrypto().createHmac("sha256", this.#key).update(prev_hmac + payload)
+        .digest("hex");
       if (linked && signed !== hmac && this.#isDefault && this.#events === 0) this.#unsigned = true;
       else if (signed !== hmac) this.#brokenAt = id;
     }

@@ -5,9 +5,9 @@
  */
 
 import { Buffer } from "node:buffer";
-import { createHash, timingSafeEqual } from "node:crypto";
 import { splitLines } from "../base/decode_text.ts";
 import { misleadingFault } from "../base/misleading_text.ts";
+import { nodeCrypto } from "../base/node_crypto.ts";
 import { MAX_USER_NAME_CHARS } from "../limits.ts";
 import type { Tier } from "./caller.ts";
 
@@ -29,7 +29,8 @@ const USER = /^[^\s:\p{Cc}\p{Cs}]+$/u;
 const DIGEST = /^[0-9A-Fa-f]{64}$/;
 /** Line numbers that a log line names. */
 const MAX_FAULT_LINES = 10;
-const EMPTY_PASSWORD = createHash("sha256").digest("hex");
+/** SHA-256 of an empty password. */
+const EMPTY_PASSWORD = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
 /**
  * Compared when the user does not exist, so that the time is the same. No known password has this
  * digest.
@@ -153,8 +154,8 @@ export function findAccount(
   password: Uint8Array | string,
 ): Account | undefined {
   const account = accounts.get(toAccountName(user)) ?? UNKNOWN_USER;
-  const digest = createHash("sha256").update(password).digest();
-  const matches = timingSafeEqual(digest, account.digest);
+  const digest = nodeCrypto().createHash("sha256").update(password).digest();
+  const matches = nodeCrypto().timingSafeEqual(digest, account.digest);
   return matches && account !== UNKNOWN_USER ? account : undefined;
 }
 
@@ -166,5 +167,5 @@ export function findAccount(
  */
 export function isSameAccount(current: Account | undefined, earlier: Account): boolean {
   return current !== undefined && current.tier === earlier.tier &&
-    timingSafeEqual(current.digest, earlier.digest);
+    nodeCrypto().timingSafeEqual(current.digest, earlier.digest);
 }

@@ -11,8 +11,7 @@
  */
 
 import { Buffer } from "node:buffer";
-import { hash } from "node:crypto";
-import { hmacSha256 } from "../base/hash.ts";
+import { hmacSha256, sha256Hex } from "../base/hash.ts";
 import { CAPABILITY_CACHE_ENTRIES, MAX_AUTHORIZATION_CHARS } from "../limits.ts";
 import {
   type Account,
@@ -142,7 +141,9 @@ export function createAuthenticator(settings: AuthenticatorSettings): Authentica
 class CredentialAuthenticator implements Authenticator {
   readonly #settings: AuthenticatorSettings;
   readonly #withoutCredential: Caller;
-  readonly #pepper: string;
+  #pepper: string | undefined;
+  /** Tokens of the start until the first use: a hash of them would delay the first response. */
+  #initial: Tokens | undefined;
   /** Tokens by fingerprint: the token of each tier, and one before it in its grace time. */
   #tokens = new Map<string, TokenHolder>();
   readonly #holderOf = new WeakMap<Caller, TokenHolder>();
@@ -162,8 +163,7 @@ class CredentialAuthenticator implements Authenticator {
   constructor(settings: AuthenticatorSettings) {
     this.#settings = settings;
     this.#withoutCredential = settings.token === undefined ? LOCAL : ANONYMOUS;
-    this.#pepper = Buffer.from(hmacSha256(settings.key, "fingerprint")).toString("hex");
-    this.setTokens(settings, 0);
+    this.#initial = settings;
   }
 
   authenticate(authorization: string | null, loopback: boolean): Caller {
@@ -182,7 +182,7 @@ class CredentialAuthenticator implements Authenticator {
 
   setTokens({ token = "", approveToken }: Tokens, graceMs: number): readonly Tier[] {
     const until = this.#settings.now() + graceMs;
-    const before = this.#tokens;
+    const before = this.#openTokens();
     const after = new Map<string, TokenHolder>();
     const changed: Tier[] = [];
     // T3 is set last, so that it wins if both tokens are equal.
@@ -213,10 +213,25 @@ class CredentialAuthenticator implements Authenticator {
   }
 
   endGrace(): void {
-    for (const [fingerprint, holder] of this.#tokens) {
-      if (!this.#isOpen(holder)) this.#tokens.delete(fingerprint);
+    const tokens = this.#openTokens();
+    for (const [fingerprint, holder] of tokens) {
+      if (!this.#isOpen(holder)) tokens.delete(fingerprint);
     }
     this.#notify();
+  }
+
+  #openTokens(): Map<string, TokenHolder> {
+    const initial = this.#initial;
+    if (initial === undefined) return this.#tokens;
+    this.#initial = undefined;
+    // T3 is set last, as in setTokens().
+    for (
+      const [tier, secret = ""] of [["T2", initial.token], ["T3", initial.approveToken]] as const
+    ) {
+      if (secret === "") continue;
+      this.#tokens.set(this.#fingerprint(toWireForm(secret)), this.#createHolder(tier));
+    }
+    return this.#tokens;
   }
 
   #createHolder(tier: "T2" | "T3"): TokenHolder {
@@ -274,7 +289,7 @@ class CredentialAuthenticator implements Authenticator {
   #bySecret(secret: string): Caller | undefined {
     if (secret === "") return undefined;
     const fingerprint = this.#fingerprint(secret);
-    const holder = this.#tokens.get(fingerprint);
+    const holder = this.#openTokens().get(fingerprint);
     if (holder !== undefined) return this.#isOpen(holder) ? holder.caller : undefined;
     return isCapabilityShaped(secret) ? this.#byCapability(secret, fingerprint) : undefined;
   }
@@ -328,7 +343,8 @@ class CredentialAuthenticator implements Authenticator {
   }
 
   #fingerprint(secret: string): string {
-    return hash("sha256", this.#pepper + secret, "hex");
+    this.#pepper ??= Buffer.from(hmacSha256(this.#settings.key, "fingerprint")).toString("hex");
+    return sha256Hex(this.#pepper + secret);
   }
 }
 

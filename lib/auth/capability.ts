@@ -20,8 +20,8 @@
  * here.
  */
 
-import { timingSafeEqual } from "node:crypto";
 import { hmacSha256, sha256Hex } from "../base/hash.ts";
+import { nodeCrypto } from "../base/node_crypto.ts";
 import { isCanonicalPath } from "../http/path.ts";
 import { Problem } from "../http/problem.ts";
 import { MAX_CAPABILITY_CHARS, MAX_CAPABILITY_LINES } from "../limits.ts";
@@ -187,7 +187,8 @@ export function verify(key: string, token: string, nowSeconds: number): Scope | 
   if (parts === undefined || key === "") return undefined;
   let expected: Uint8Array | string = key;
   for (const line of parts.lines) expected = hmacSha256(expected, line);
-  if (typeof expected === "string" || !timingSafeEqual(expected, parts.signature)) return undefined;
+  if (typeof expected === "string") return undefined;
+  if (!nodeCrypto().timingSafeEqual(expected, parts.signature)) return undefined;
   const prefixes: string[] = [];
   const names: string[] = [];
   const root = parts.lines[0] ?? "";

@@ -3,7 +3,8 @@
  * wait. Thin functions over `node:crypto`. This module holds no keys.
  */
 
-import { createHash, createHmac, hash, timingSafeEqual } from "node:crypto";
+import type { Hash } from "node:crypto";
+import { nodeCrypto } from "./node_crypto.ts";
 
 /**
  * Computes a SHA-256 in lower-case hex.
@@ -19,7 +20,7 @@ import { createHash, createHmac, hash, timingSafeEqual } from "node:crypto";
  * ```
  */
 export function sha256Hex(data: Uint8Array | string): string {
-  return hash("sha256", data, "hex");
+  return nodeCrypto().hash("sha256", data, "hex");
 }
 
 /**
@@ -37,7 +38,7 @@ export function sha256Hex(data: Uint8Array | string): string {
  * ```
  */
 export class Sha256 {
-  readonly #hash = createHash("sha256");
+  readonly #hash: Hash = nodeCrypto().createHash("sha256");
 
   /** Adds bytes, or a text that is encoded as UTF-8. */
   add(piece: Uint8Array | string): void {
@@ -65,7 +66,7 @@ export class Sha256 {
  * ```
  */
 export function hmacSha256(key: Uint8Array | string, data: Uint8Array | string): Uint8Array {
-  return new Uint8Array(createHmac("sha256", key).update(data).digest());
+  return new Uint8Array(nodeCrypto().createHmac("sha256", key).update(data).digest());
 }
 
 /**
@@ -82,6 +83,7 @@ export function hmacSha256(key: Uint8Array | string, data: Uint8Array | string):
  * ```
  */
 export function isSameSecret(a: string, b: string): boolean {
+  const { createHash, timingSafeEqual } = nodeCrypto();
   return timingSafeEqual(
     createHash("sha256").update(a).digest(),
     createHash("sha256").update(b).digest(),

@@ -36,14 +36,15 @@ const HASH_BYTES = 16;
 /** The requests of one server that have an idempotency key. */
 export class IdempotentRequests {
   readonly #server: Pick<ServerContext, "store" | "config" | "now">;
-  /** Key of the hashes in marks. */
-  readonly #secret: Uint8Array;
+  readonly #key: string;
+  /** Key of the hashes in marks, made with the first of them. */
+  #secret: Uint8Array | undefined;
   /** Requests with the same key run one after another. */
   readonly #turns = new Turns();
 
   constructor(server: Pick<ServerContext, "store" | "config" | "now" | "key">) {
     this.#server = server;
-    this.#secret = hmacSha256(server.key, "Idempotency-Key");
+    this.#key = server.key;
   }
 
   /** Returns a handler that answers a repeated request with the first response. */
@@ -138,6 +139,7 @@ export class IdempotentRequests {
   }
 
   #hash(parts: readonly unknown[]): string {
+    this.#secret ??= hmacSha256(this.#key, "Idempotency-Key");
     return hmacSha256(this.#secret, JSON.stringify(parts)).subarray(0, HASH_BYTES)
       .toBase64({ alphabet: "base64url", omitPadding: true });
   }

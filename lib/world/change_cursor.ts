@@ -7,8 +7,8 @@
  * learn how many changes it cannot see. Equal positions have equal cursors.
  */
 
-import { createCipheriv, createDecipheriv } from "node:crypto";
 import { hmacSha256 } from "../base/hash.ts";
+import { nodeCrypto } from "../base/node_crypto.ts";
 
 /** A position in the order of all changes. */
 export interface CursorPosition {
@@ -68,16 +68,24 @@ export class CursorCodec {
   }
 }
 
+/** Creates a cipher, which is set up with its first use. */
 function createBlockCipher(key: string): BlockCipher {
+  let ciphers: ReturnType<typeof createCiphers> | undefined;
+  const use = () => ciphers ??= createCiphers(key);
+  return {
+    encrypt: (block) => new Uint8Array(use().cipher.update(block)),
+    decrypt: (block) => new Uint8Array(use().decipher.update(block)),
+  };
+}
+
+function createCiphers(key: string) {
+  const { createCipheriv, createDecipheriv } = nodeCrypto();
   const secret = hmacSha256(key, "cursors of changes").subarray(0, BLOCK);
   // A position is one block, so the mode of operation makes no difference. Without padding each call
   // returns its block.
   const cipher = createCipheriv(CIPHER, secret, null).setAutoPadding(false);
   const decipher = createDecipheriv(CIPHER, secret, null).setAutoPadding(false);
-  return {
-    encrypt: (block) => new Uint8Array(cipher.update(block)),
-    decrypt: (block) => new Uint8Array(decipher.update(block)),
-  };
+  return { cipher, decipher };
 }
 
 function formatWith(cipher: BlockCipher, { seq, run }: CursorPosition): string {

@@ -18,7 +18,7 @@
  * Pure functions of values. Keys are parameters; they are never logged or returned.
  */
 
-import { createHash } from "node:crypto";
+import { nodeCrypto } from "../base/node_crypto.ts";
 
 /** `prev_hmac` of the first event of a chain. */
 export const GENESIS = "0".repeat(64);
@@ -77,7 +77,7 @@ export function createChainSigner(key: string, retiredKeys: readonly string[] = 
  */
 export function createHmacSha256(key: Uint8Array): (data: string | Uint8Array) => string {
   const bytes = key.length > BLOCK
-    ? new Uint8Array(createHash("sha256").update(key).digest())
+    ? new Uint8Array(nodeCrypto().createHash("sha256").update(key).digest())
     : key;
   const inner = new Uint8Array(BLOCK).fill(0x36);
   const outer = new Uint8Array(BLOCK).fill(0x5c);
@@ -86,6 +86,7 @@ export function createHmacSha256(key: Uint8Array): (data: string | Uint8Array) =
     outer[i] = 0x5c ^ byte;
   });
   return function hmac(data) {
+    const { createHash } = nodeCrypto();
     const digest = createHash("sha256").update(inner).update(data).digest();
     return createHash("sha256").update(outer).update(digest).digest("hex");
   };

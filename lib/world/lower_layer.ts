@@ -30,6 +30,7 @@ export function createLowerLayer(
     const suffix = dot > path.lastIndexOf("/") ? path.slice(dot + 1) : "";
     const name = suffix === "ts" && !path.endsWith(".d.ts") ? path.slice(0, dot) : path;
     const body = encoder.encode(text);
+    let sha256: string | undefined;
     worlds.set(name, {
       name,
       version: 0,
@@ -38,7 +39,10 @@ export function createLowerLayer(
       state: "",
       updatedAt,
       body,
-      sha256: sha256Hex(body),
+      // With the first use: the hashes of all worlds would delay the first response.
+      get sha256() {
+        return sha256 ??= sha256Hex(body);
+      },
       layer: "lower",
     });
   }

@@ -3,7 +3,6 @@
  * a server. It passes the approve token of the data folder to the test if the server holds that folder.
  */
 
-import { stripTypeScriptTypes } from "node:module";
 import { resolveServer, UnreachableError } from "../client/server_client.ts";
 import { selectTokens } from "../client/stored_token.ts";
 import { readEnvironment } from "../../config.ts";
@@ -45,6 +44,7 @@ export async function run([url]: readonly string[]): Promise<number> {
 
 /** Loads the text of the world as a module, so that the test is the one that the server serves. */
 async function loadSelfTest(): Promise<(options: unknown) => Promise<number>> {
+  const { stripTypeScriptTypes } = await import("node:module");
   // A compiled program cannot import TypeScript.
   const bytes = new TextEncoder().encode(
     stripTypeScriptTypes(lowerWorlds["usr/bin/boot.ts"] ?? ""),

@@ -3,7 +3,6 @@
  * folder, because clients have no other quota. It must never expose the path of the folder.
  */
 
-import { statfs } from "node:fs/promises";
 import { DISK_SPACE_CACHE_MS } from "../../dav_limits.ts";
 
 /** Bytes of a file system. */
@@ -36,6 +35,8 @@ export function createDiskSpaceReader(folder: string, now: () => number): DiskSp
 
 async function readSpace(folder: string): Promise<DiskSpace | undefined> {
   try {
+    // Loaded here, because it would take 5 ms of each start.
+    const { statfs } = await import("node:fs/promises");
     const { bsize, blocks, bfree, bavail } = await statfs(folder);
     return {
       available: bavail * bsize,

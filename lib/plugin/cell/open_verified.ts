@@ -5,19 +5,10 @@
  * without it.
  */
 
-import { close, constants, fstat, open } from "node:fs";
-import { promisify } from "node:util";
-
 /** The opened file does not have the resolved path. */
 export class FileReplaced extends Error {
   override readonly name = "FileReplaced";
 }
-
-const openDescriptor = promisify(open);
-const closeDescriptor = promisify(close);
-const statDescriptor = promisify(fstat);
-/** Do not follow a symlink in the last segment, and do not block on a pipe. */
-const FLAGS = constants.O_RDONLY | (constants.O_NOFOLLOW ?? 0) | (constants.O_NONBLOCK ?? 0);
 
 /**
  * Opens a file for reading.
@@ -32,7 +23,12 @@ export function createOpenVerified(native: typeof Deno): OpenVerified {
   return canVerify(native) ? openAndVerify : (real) => native.open(real, { read: true });
 
   async function openAndVerify(real: string): Promise<Deno.FsFile> {
-    const descriptor = await openDescriptor(real, FLAGS);
+    // Loaded here, because it would take 5 ms of each start.
+    const { close, constants, fstat, open } = await import("node:fs");
+    const { promisify } = await import("node:util");
+    // Do not follow a symlink in the last segment, and do not block on a pipe.
+    const flags = constants.O_RDONLY | (constants.O_NOFOLLOW ?? 0) | (constants.O_NONBLOCK ?? 0);
+    const descriptor = await promisify(open)(real, flags);
     const link = `/proc/self/fd/${descriptor}`;
     try {
       const openedPath = await native.readLink(link);
@@ -41,11 +37,11 @@ export function createOpenVerified(native: typeof Deno): OpenVerified {
         throw new FileReplaced("its path has changed");
       }
       // `native.open` would block on a pipe until a writer opens it.
-      if (!(await statDescriptor(descriptor)).isFile()) throw new TypeError("it is not a file");
+      if (!(await promisify(fstat)(descriptor)).isFile()) throw new TypeError("it is not a file");
       // Opens the same file again, by its descriptor instead of its path.
       return await native.open(link, { read: true });
     } finally {
-      await closeDescriptor(descriptor);
+      await promisify(close)(descriptor);
     }
   }
 }

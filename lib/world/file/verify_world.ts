@@ -4,9 +4,10 @@
  * anything.
  */
 
-import { createHash, type Hash } from "node:crypto";
+import type { Hash } from "node:crypto";
 import type { DatabaseSync, SQLInputValue } from "node:sqlite";
 import { sha256Hex } from "../../base/hash.ts";
+import { nodeCrypto } from "../../base/node_crypto.ts";
 import {
   CHAIN_START,
   type ChainSigner,
@@ -199,7 +200,7 @@ function prefixFault(
   bytes: Uint8Array,
   hashes: ReadonlyMap<number, string>,
 ): string | undefined {
-  const hash: Hash = createHash("sha256");
+  const hash: Hash = nodeCrypto().createHash("sha256");
   let at = 0;
   for (const { version, len } of prefixes) {
     if (len < at || len > bytes.length) return `version ${version} is longer than the next one`;

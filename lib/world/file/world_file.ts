@@ -5,10 +5,11 @@
  * commit are not decided here.
  */
 
-import { createHash, type Hash } from "node:crypto";
+import type { Hash } from "node:crypto";
 import { DatabaseSync, type SQLInputValue, type StatementSync } from "node:sqlite";
 import { concatBytes } from "../../base/concat_bytes.ts";
 import { sha256Hex } from "../../base/hash.ts";
+import { nodeCrypto } from "../../base/node_crypto.ts";
 import { isSame } from "./folder_identity.ts";
 import { isSignedWithOtherKey } from "./chain_key.ts";
 import { latestTime } from "../change_time.ts";
@@ -245,7 +246,7 @@ export class WorldFile {
     const version = this.nextVersion;
     const from = this.#row.state;
     this.#history.keep("prefix");
-    this.#hashState ??= createHash("sha256").update(this.body());
+    this.#hashState ??= nodeCrypto().createHash("sha256").update(this.body());
     this.#hashState.update(body);
     const { len } = this.#row;
     const next = { ...this.#row, version, updatedAt: now, state, len: len + body.length };

@@ -43,7 +43,9 @@ export function recoverNames(options: SqliteStoreOptions): Map<string, World> {
       log?.(`cannot finish the deletion of /${name}, which a crash interrupted: ${error}`);
     });
     return new Map([...options.lower].map(([name, world]) => {
-      const past = nextSecond(ledger.lastUse(name)?.updatedAt ?? "");
+      const lastUse = ledger.lastUse(name);
+      if (lastUse === undefined) return [name, world];
+      const past = nextSecond(lastUse.updatedAt);
       return [name, { ...world, updatedAt: latestTime(world.updatedAt, past) }];
     }));
   } finally {

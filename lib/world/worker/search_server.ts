@@ -1,11 +1,10 @@
 /**
- * Serves the jobs of the search index in the Worker for long jobs, see `SearchFile`. A Worker of its
- * own would need 12 MB more, and the jobs run in steps of some milliseconds anyway. It opens the index
+ * Serves the jobs of the search index in the Worker of the indexes, see `SearchFile`. A Worker of its
+ * own would need 16 MB more, and the jobs run in steps of some milliseconds anyway. It opens the index
  * with its first job, so that other readers have no index.
  */
 
 import { setImmediate } from "node:timers";
-import process from "node:process";
 import type { SearchPage } from "../search.ts";
 import { StoreError } from "../store.ts";
 import type { JobResults, SearchJob, SearchUpdateJob } from "../store/worker_messages.ts";
@@ -14,12 +13,13 @@ import { SearchFile } from "./search_file.ts";
 
 /** See the module. */
 export class SearchServer {
-  readonly #file: SearchFile;
+  readonly #data: string;
+  #opened: SearchFile | undefined;
   readonly #reader: Pick<Reader, "read">;
 
   /** @param data path of the data folder */
   constructor(data: string, reader: Pick<Reader, "read">) {
-    this.#file = new SearchFile(data, process.versions.unicode ?? "");
+    this.#data = data;
     this.#reader = reader;
   }
 
@@ -55,8 +55,14 @@ export class SearchServer {
     }
   }
 
+  /** The file of the index. The global `process` takes 14 ms of a start with its first use. */
+  get #file(): SearchFile {
+    // deno-lint-ignore no-process-global
+    return this.#opened ??= new SearchFile(this.#data, process.versions.unicode ?? "");
+  }
+
   /** Closes the file of the index. */
   close(): void {
-    this.#file.close();
+    this.#opened?.close();
   }
 }

@@ -1,7 +1,9 @@
 /**
  * Builds `dist/elastik.js`, the server as one file. The store's Worker is included as text and
  * starts from a `blob:` URL; the lower-layer worlds are text already. The file refers neither to
- * the checkout nor to a folder of the build computer, so equal sources give equal bytes.
+ * the checkout nor to a folder of the build computer, so equal sources give equal bytes. The code is
+ * minified: Deno reads and holds the whole text at each start, also what is not used. The names of
+ * functions and classes stay, for the traces of errors.
  */
 
 import { fileURLToPath } from "node:url";
@@ -12,8 +14,8 @@ import { VERSION } from "../version.ts";
 const OUTPUT = "dist/elastik.js";
 /** Makes the file executable by its name. */
 const SHEBANG = "#!/usr/bin/env -S deno run -A --unstable-worker-options";
-/** Progress steps: the store's Worker, the program, the text around them. */
-const STEPS = 3;
+/** Progress steps: the store's Worker, the program, and each of them minified. */
+const STEPS = 4;
 const ROOT = new URL("../../", import.meta.url);
 /** Comment of the bundler above each module: its path relative to the working folder. */
 const PATH_COMMENT = /^\/\/ (\S+)\n/gm;
@@ -70,22 +72,27 @@ export async function bundle(
   try {
     onProgress?.(0, STEPS);
     const worker = `${parts}/store_worker.js`;
-    await runBundler(new URL("lib/world/worker/worker_main.ts", ROOT).href, worker);
-    const workerCode = await Deno.readTextFile(worker);
-    await Deno.writeTextFile(worker, withoutPaths(workerCode));
+    const linkedWorker = `${parts}/linked_worker.js`;
+    await runBundler(new URL("lib/world/worker/worker_main.ts", ROOT).href, linkedWorker);
+    onProgress?.(1, STEPS);
+    const workerCode = await Deno.readTextFile(linkedWorker);
+    await minify(withoutPaths(workerCode), linkedWorker, worker);
+    onProgress?.(2, STEPS);
     const entry = `${parts}/entry.ts`;
     await Deno.writeTextFile(
       entry,
       formatEntryModule(new URL("lib/cli/main.ts", ROOT).href, worker),
     );
-    onProgress?.(1, STEPS);
-    await runBundler(entry, `${parts}/elastik.js`);
-    onProgress?.(2, STEPS);
-    const code = await Deno.readTextFile(`${parts}/elastik.js`);
+    const linked = `${parts}/linked.js`;
+    await runBundler(entry, linked);
+    onProgress?.(3, STEPS);
+    const code = await Deno.readTextFile(linked);
+    const small = `${parts}/elastik.js`;
+    await minify(withoutPaths(code).replace(MAIN_BLOCK, "$1(false)"), linked, small);
     const text = [
       SHEBANG,
       `// elastik ${VERSION}, MIT License`,
-      withoutPaths(code).replace(MAIN_BLOCK, "$1(false)"),
+      await Deno.readTextFile(small),
       await notices(`${workerCode}\n${code}`),
     ].join("\n");
     const folder = output.slice(0, Math.max(0, output.lastIndexOf("/")));
@@ -101,9 +108,19 @@ function withoutPaths(code: string): string {
   return code.replace(PATH_COMMENT, "").replace(PATH_KEY, "$1npm/$2");
 }
 
-async function runBundler(entry: string, output: string): Promise<void> {
+/** Writes the code to a path, and the minified code to another one. */
+async function minify(code: string, path: string, output: string): Promise<void> {
+  await Deno.writeTextFile(path, code);
+  await runBundler(path, output, ["--minify", "--keep-names"]);
+}
+
+async function runBundler(
+  entry: string,
+  output: string,
+  options: readonly string[] = [],
+): Promise<void> {
   const { success } = await new Deno.Command(Deno.execPath(), {
-    args: ["bundle", "--quiet", "--output", output, entry],
+    args: ["bundle", "--quiet", ...options, "--output", output, entry],
     cwd: fileURLToPath(ROOT),
   }).spawn().status;
   if (!success) throw new Error(`Cannot build ${output}: the bundler failed for ${entry}`);

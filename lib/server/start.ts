@@ -20,6 +20,7 @@ import {
 } from "./descriptor_budget.ts";
 import { SHUTDOWN_TIMEOUT_MS, STORE_FAILURE_DELAY_MS } from "../limits.ts";
 import type { ServerContext } from "../request/server_context.ts";
+import type { EarlyWorker } from "../base/early_worker.ts";
 import { createMonotonicClock } from "../base/monotonic_clock.ts";
 import { createAccessLog } from "../observe/access_log.ts";
 import { writeBootWorlds } from "./boot_worlds.ts";
@@ -56,6 +57,8 @@ export interface StartServerOptions {
   readonly precompressed?: Readonly<Record<string, Readonly<Record<ContentCoding, string>>>>;
   /** URL of the module of the store's Workers. */
   readonly storeWorkerUrl: string;
+  /** Worker of that module that has been started and will read for the store. */
+  readonly reader?: EarlyWorker;
   /** URL of the main module, with which cells are started; absent in a compiled binary. */
   readonly main?: string;
   /** The main module is the whole program in one file. */
@@ -104,11 +107,10 @@ export async function startServer(options: StartServerOptions): Promise<RunningS
   const monotonic = createMonotonicClock();
   const startedAt = monotonic();
   const tls = config.tls === undefined ? undefined : readTls(config.tls, log);
-  // Two further Workers of the store read: one for short reads, one for audits and copies.
-  const descriptors = divideDescriptors(readDescriptorLimit(), config.writers + 2);
+  // Three further Workers of the store read: for short reads, for audits and copies, for the indexes.
+  const descriptors = divideDescriptors(readDescriptorLimit(), config.writers + 3);
   const folder = acquireDataFolder(config.data);
-  // Workers that are not needed to listen would delay it, because each loads its modules. They start
-  // in the same tick as the listener, before connections can use up the file descriptors.
+  // A Worker that is not needed to listen would delay it, because each loads its modules.
   const listening = Promise.withResolvers<void>();
   try {
     const { key, retired } = loadSigningKeys(config.data, config.key, log);
@@ -121,7 +123,8 @@ export async function startServer(options: StartServerOptions): Promise<RunningS
       retiredKeys: retired,
       lower: createLowerLayer(options.lowerWorlds, new Date(startedAt).toISOString()),
       workerUrl: options.storeWorkerUrl,
-      startWorkersAfter: listening.promise,
+      ...(options.reader === undefined ? {} : { reader: options.reader }),
+      indexAfter: listening.promise,
       writers: config.writers,
       sync: config.sync,
       history: config.history,
@@ -361,13 +364,21 @@ async function canStartCells(): Promise<boolean> {
   }
 }
 
+/** Decodes each content with its first use: all of them would delay the first response by 3 ms. */
 function decodePrecompressed(
   texts: NonNullable<StartServerOptions["precompressed"]>,
 ): Precompressed {
   return new Map(
-    Object.entries(texts).map(([sha256, { br, gzip }]) => [
-      sha256,
-      { br: Uint8Array.fromBase64(br), gzip: Uint8Array.fromBase64(gzip) },
-    ]),
+    Object.entries(texts).map(([sha256, coded]) => {
+      const decoded: Partial<Record<ContentCoding, Uint8Array<ArrayBuffer>>> = {};
+      return [sha256, {
+        get br() {
+          return decoded.br ??= Uint8Array.fromBase64(coded.br);
+        },
+        get gzip() {
+          return decoded.gzip ??= Uint8Array.fromBase64(coded.gzip);
+        },
+      }];
+    }),
   );
 }

@@ -71,7 +71,7 @@ const WALL_CLOCK_READERS: Readonly<Record<string, string>> = {
   "lib/base/monotonic_clock.ts": "the first value of the monotonic clock",
   "lib/cli/commands/reload.ts": "compared with the time in the result of the server",
   "lib/cli/commands/restore.ts": "the time to which worlds are restored",
-  "lib/cli/commands/serve.ts": "the time of a log line, and of a reload",
+  "lib/cli/run_server.ts": "the time of a log line, and of a reload",
   "lib/cli/commands/undo.ts": "the begin of the period that is undone",
   "lib/http/http_date.ts": "the century of a date with two digits for the year",
   "lib/plugin/realm/console.ts": "seconds are compared for equality only",

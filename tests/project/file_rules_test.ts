@@ -37,6 +37,7 @@ const FRAGMENTS: Readonly<Record<string, string>> = {
   "lib/plugin/transport/choose_transport.ts":
     "the choice between two transports, with its own test",
   "lib/plugin/transport/worker_transport.ts": "one of two implementations of the same interface",
+  "lib/plugin/cell/open_verified.ts": "a check against a race, with its own test",
   "lib/server/boot_worlds.ts": "the text of /boot, with its own test",
   "lib/source/find_program_source.ts": "separate, because it imports each kind of source",
   "lib/source/gitignore.ts": "loaded with the first source listing only",

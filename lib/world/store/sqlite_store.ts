@@ -86,7 +86,6 @@ export async function openSqliteStore(options: SqliteStoreOptions): Promise<Stor
   recordFormat(options.folder.path);
   const store = new SqliteStore({ ...options, lower: recoverNames(options) });
   await store.scan();
-  options.startWorkersAfter?.then(() => store.startWorkers());
   return store;
 }
 
@@ -137,6 +136,8 @@ class SqliteStore implements Store {
         url: options.workerUrl,
         setup: toWorkerSetup(options),
         writers: options.writers ?? 2,
+        ...(options.indexAfter === undefined ? {} : { indexAfter: options.indexAfter }),
+        ...(options.reader === undefined ? {} : { reader: options.reader }),
         events: {
           onFilesClosed: (worlds) => this.#state.applyFileStamps(worlds),
           onOtherKey: (name) => this.#otherKey.recordRefusal(name),
@@ -221,11 +222,6 @@ class SqliteStore implements Store {
     this.#collections = new EmptyCollections(catalog, files);
     this.#audits = new Audits({ data: folder.path, files, jobs });
     this.#snapshots = new SnapshotFiles(folder.path, files, jobs, options.snapshots);
-  }
-
-  /** Starts all Workers now instead of each with its first job. */
-  startWorkers(): void {
-    this.#files.startWorkers();
   }
 
   get listingRevision(): number {

@@ -14,6 +14,7 @@ import {
   MAX_WORLD_BYTES,
 } from "../../limits.ts";
 import { SEARCHES, SEARCHES_WAITING, SEARCHES_WAITING_PER_CLIENT } from "../../search_limits.ts";
+import type { EarlyWorker } from "../../base/early_worker.ts";
 import type { DataFolder } from "../file/data_folder.ts";
 import type { AttachedWorlds } from "../quota.ts";
 import type { World } from "../store.ts";
@@ -45,8 +46,8 @@ export const DEFAULT_LONG_READS: LongJobLimits = {
 export interface SqliteStoreOptions {
   /** The locked data folder; the store releases it when it is closed. */
   readonly folder: DataFolder;
-  /** When it resolves, all Workers start. Without it, and before, each starts with its first job. */
-  readonly startWorkersAfter?: Promise<void>;
+  /** The Worker of the indexes starts after it, and its jobs wait. It must resolve before the end. */
+  readonly indexAfter?: Promise<void>;
   /** Signing key of the event chains. */
   readonly key: string;
   /** Keys that signed earlier events, oldest first; default none. */
@@ -55,6 +56,8 @@ export interface SqliteStoreOptions {
   readonly lower: ReadonlyMap<string, World>;
   /** URL of the store Worker's module. */
   readonly workerUrl: string;
+  /** Worker of that module that has been started and becomes the reader. */
+  readonly reader?: EarlyWorker;
   /** Number of writer Workers; default 2. */
   readonly writers?: number;
   /** SQLite's `synchronous` setting; `full`, the default, syncs each commit. */

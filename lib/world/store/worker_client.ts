@@ -4,6 +4,7 @@
  * batch; a writer commits the changes of one world in a batch together.
  */
 
+import type { EarlyWorker } from "../../base/early_worker.ts";
 import { MAX_WORKER_BATCHES } from "../../limits.ts";
 import type { FileStamp, Job, JobResults, ReplyBatch, WorkerSetup } from "./worker_messages.ts";
 import { StoreError } from "../store.ts";
@@ -23,6 +24,18 @@ export interface WorkerEvents {
   onExit(reason: string): void;
 }
 
+/** How and when a Worker starts. */
+export interface WorkerStart {
+  /** Jobs wait for it, so that the Worker does not delay what is more important. */
+  readonly after?: Promise<void>;
+  /** A Worker of the same module that has been started. */
+  readonly early?: EarlyWorker;
+  /** Called in the turn of the start, directly before it. */
+  readonly onStart?: () => void;
+  /** Called with the first reply: the Worker has loaded its modules. */
+  readonly onReady?: () => void;
+}
+
 interface PendingJob {
   resolve(value: unknown): void;
   reject(error: StoreError): void;
@@ -40,10 +53,24 @@ export class WorkerClient {
   #tooLarge = 0;
   #nextId = 1;
   #stopReason: string | undefined;
+  readonly #start: WorkerStart;
+  #isHeld: boolean;
+  #isReady = false;
 
-  constructor(url: string, setup: WorkerSetup, readonly events: WorkerEvents) {
+  constructor(
+    url: string,
+    setup: WorkerSetup,
+    readonly events: WorkerEvents,
+    start: WorkerStart = {},
+  ) {
     this.#url = url;
     this.#setup = setup;
+    this.#start = start;
+    this.#isHeld = start.after !== undefined;
+    start.after?.then(() => {
+      this.#isHeld = false;
+      this.#flush();
+    });
   }
 
   /** Number of jobs that failed because their world would be too large. */
@@ -59,14 +86,6 @@ export class WorkerClient {
   /** Whether the Worker has received a job. */
   get started(): boolean {
     return this.#worker !== undefined || this.#queue.length > 0;
-  }
-
-  /**
-   * Starts the Worker now instead of with the first job. Deno 2.9.6 ends the process if a Worker is
-   * started when the file descriptors are used up.
-   */
-  start(): void {
-    if (this.#stopReason === undefined) this.#worker ??= this.#start();
   }
 
   /**
@@ -100,17 +119,21 @@ export class WorkerClient {
 
   #flush(): void {
     this.#scheduled = false;
+    if (this.#isHeld || this.#stopReason !== undefined) return;
     if (this.#queue.length === 0 || this.#pendingBatches >= MAX_WORKER_BATCHES) return;
     const batch = this.#queue;
     this.#queue = [];
     this.#pendingBatches += 1;
-    this.#worker ??= this.#start();
+    this.#worker ??= this.#createWorker();
     this.#worker.postMessage(batch);
   }
 
-  #start(): Worker {
+  #createWorker(): Worker {
     const { role, shard } = this.#setup;
-    const worker = new Worker(this.#url, { type: "module", name: `store-${role}-${shard}` });
+    this.#start.onStart?.();
+    const name = `store-${role}-${shard}`;
+    const worker = this.#start.early?.take((reason) => this.#onStop(reason)) ??
+      new Worker(this.#url, { type: "module", name });
     worker.onmessage = ({ data }: MessageEvent<ReplyBatch>) => this.#onReplies(data);
     worker.onerror = (event) => {
       event.preventDefault();
@@ -122,6 +145,10 @@ export class WorkerClient {
   }
 
   #onReplies({ replies, closedFiles, done }: ReplyBatch): void {
+    if (!this.#isReady) {
+      this.#isReady = true;
+      this.#start.onReady?.();
+    }
     for (const reply of replies) {
       const pending = this.#pending.get(reply.id);
       if (pending === undefined) continue;

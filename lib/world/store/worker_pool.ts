@@ -1,13 +1,16 @@
 /**
- * The Workers of a store: one reader for short reads, one for long jobs, and several writers; each
- * world always belongs to the same writer. They start with their first job. The writers are closed before the reader, because the
- * reader saves the stamps of the files that the writers close.
+ * The Workers of a store: one reader for short reads, one for long jobs, one for the indexes, and
+ * several writers; each world always belongs to the same writer. They start with their first job. The
+ * writers are closed before the reader, because the reader saves the stamps of the files that the
+ * writers close.
  */
 
 import { shardOf } from "../../base/hash.ts";
+import type { EarlyWorker } from "../../base/early_worker.ts";
+import { DescriptorReserve } from "../file/descriptor_reserve.ts";
 import type { Job, WorkerSetup } from "./worker_messages.ts";
 import { StoreError } from "../store.ts";
-import { WorkerClient, type WorkerEvents } from "./worker_client.ts";
+import { WorkerClient, type WorkerEvents, type WorkerStart } from "./worker_client.ts";
 
 /** Options of {@link WorkerPool}. */
 export interface WorkerPoolOptions {
@@ -17,32 +20,34 @@ export interface WorkerPoolOptions {
   /** Number of writers, at least one. */
   readonly writers: number;
   readonly events: WorkerEvents;
+  /** The Worker of the indexes starts after it, and its jobs wait. It must resolve before the end. */
+  readonly indexAfter?: Promise<void>;
+  /** Becomes the reader. */
+  readonly reader?: EarlyWorker;
 }
 
 /** The Workers of one store. */
 export class WorkerPool {
   readonly reader: WorkerClient;
-  /** Runs audits and copies, so that short reads do not wait for them. */
+  /** Runs audits and copies, and reads long bodies, so that short reads do not wait for them. */
   readonly longReader: WorkerClient;
-  /** Writes and reads the change index. */
+  /** Writes and reads the indexes of changes and of searches, and the list of the trash. */
   readonly index: WorkerClient;
   readonly #writers: readonly WorkerClient[];
+  readonly #reserve: DescriptorReserve;
 
-  constructor({ url, setup, writers, events }: WorkerPoolOptions) {
-    this.reader = new WorkerClient(url, { ...setup, role: "reader", shard: 0 }, events);
-    this.longReader = new WorkerClient(url, { ...setup, role: "reader", shard: 1 }, events);
-    this.index = new WorkerClient(url, { ...setup, role: "index", shard: 0 }, events);
-    this.#writers = Array.from(
-      { length: writers },
-      (_, shard) => new WorkerClient(url, { ...setup, role: "writer", shard }, events),
-    );
-  }
-
-  /** Starts all Workers now instead of each with its first job. */
-  start(): void {
-    for (const worker of [this.reader, this.longReader, this.index, ...this.#writers]) {
-      worker.start();
-    }
+  constructor({ url, setup, writers, events, indexAfter, reader }: WorkerPoolOptions) {
+    const reserve = this.#reserve = new DescriptorReserve(setup.data, writers + 3);
+    const start: WorkerStart = {
+      onStart: () => reserve.release(),
+      onReady: () => reserve.refill(),
+    };
+    const create = (role: WorkerSetup["role"], shard: number, how: WorkerStart = {}) =>
+      new WorkerClient(url, { ...setup, role, shard }, events, { ...start, ...how });
+    this.reader = create("reader", 0, reader === undefined ? {} : { early: reader });
+    this.longReader = create("reader", 1);
+    this.index = create("index", 0, indexAfter === undefined ? {} : { after: indexAfter });
+    this.#writers = Array.from({ length: writers }, (_, shard) => create("writer", shard));
   }
 
   /** Returns the writer of a world. */
@@ -67,6 +72,7 @@ export class WorkerPool {
     const readers = [this.reader, this.longReader, this.index];
     await Promise.allSettled(readers.map(closeWorker));
     for (const worker of [...this.#writers, ...readers]) worker.terminate();
+    this.#reserve.close();
   }
 }
 

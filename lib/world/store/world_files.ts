@@ -67,11 +67,6 @@ export class WorldFiles {
     this.#longReads = new LongJobs(longReads);
   }
 
-  /** Starts all Workers now instead of each with its first job. */
-  startWorkers(): void {
-    this.#workers.start();
-  }
-
   /** Number of changes that failed because their world would be too large. */
   get tooLarge(): number {
     return this.#workers.tooLarge;
@@ -204,7 +199,8 @@ export class WorldFiles {
     return await this.#runLongJob(
       [name],
       signal,
-      (ticket) => this.#workers.longReader.run<"audit">({ kind: "audit", name, ticket }),
+      this.#workers.longReader,
+      (ticket, worker) => worker.run<"audit">({ kind: "audit", name, ticket }),
     );
   }
 
@@ -231,7 +227,7 @@ export class WorldFiles {
     return await this.#readLocks.shared([name], () => this.track(reader.run<"chain">(job)));
   }
 
-  /** The Worker of the change index. */
+  /** The Worker of the indexes. */
   get index(): WorkerClient {
     return this.#workers.index;
   }
@@ -248,7 +244,8 @@ export class WorldFiles {
     return await this.#runLongJob(
       [job.name],
       signal,
-      (ticket) => this.#workers.longReader.run<"snapshot">({ ...job, ticket }),
+      this.#workers.longReader,
+      (ticket, worker) => worker.run<"snapshot">({ ...job, ticket }),
     );
   }
 
@@ -275,18 +272,18 @@ export class WorldFiles {
    * @param signal stops the search, which then fails with `busy`
    */
   async runSearch(query: SearchQuery, signal: AbortSignal): Promise<SearchPage> {
-    const { longReader } = this.#workers;
     return await this.#runLongJob(
       [],
       signal,
-      (ticket) => longReader.run<"search">({ kind: "search", query, ticket }),
+      this.#workers.index,
+      (ticket, worker) => worker.run<"search">({ kind: "search", query, ticket }),
     );
   }
 
   #runSearchJob<K extends SearchUpdateJob["kind"]>(
     job: WithoutId<Extract<SearchUpdateJob, { kind: K }>>,
   ): Promise<JobResults[K]> {
-    return this.track(this.#workers.longReader.run<K>(job));
+    return this.track(this.#workers.index.run<K>(job));
   }
 
   /** Checks whether the data folder can be read and written. */
@@ -425,11 +422,12 @@ export class WorldFiles {
     if (this.#isClosing) throw createClosedError();
   }
 
-  /** Runs a job in the Worker for long jobs, and cancels it there when the signal is aborted. */
+  /** Runs a job in a Worker, and cancels it there when the signal is aborted. */
   #runLongJob<T>(
     names: readonly string[],
     signal: AbortSignal,
-    run: (ticket: number) => Promise<T>,
+    worker: WorkerClient,
+    run: (ticket: number, worker: WorkerClient) => Promise<T>,
   ): Promise<T> {
     this.assertOpen();
     return this.#readLocks.shared(names, async () => {
@@ -437,10 +435,10 @@ export class WorldFiles {
       const ticket = this.#tickets++;
       const cancel = () =>
         // The Worker has stopped if this fails, and with it the job.
-        void this.#workers.longReader.run<"cancel">({ kind: "cancel", ticket }).catch(() => {});
+        void worker.run<"cancel">({ kind: "cancel", ticket }).catch(() => {});
       signal.addEventListener("abort", cancel, { once: true });
       try {
-        return await this.track(run(ticket));
+        return await this.track(run(ticket, worker));
       } finally {
         signal.removeEventListener("abort", cancel);
       }

@@ -1,7 +1,7 @@
 /**
- * Serves the jobs of the change index in its Worker, see `ChangeFile`, and those of the trash, see
- * `TrashBin`. Pages of the index are read in
- * steps, so that appends do not wait for a long query. It never changes a world.
+ * Serves the jobs of the change index in the Worker of the indexes, see `ChangeFile`, and those of
+ * the trash, see `TrashBin`. Pages of the index are read in steps, so that appends do not wait for a
+ * long query. It never changes a world.
  */
 
 import { DatabaseSync } from "node:sqlite";
@@ -15,11 +15,10 @@ import { fromFolderName, toFolderName } from "../name.ts";
 import { indexLost } from "../index_errors.ts";
 import { isDamageError, toStoreError } from "../sqlite_errors.ts";
 import type {
-  CloseJob,
   IndexJob,
+  Job,
   JobResults,
   Reply,
-  StorePort,
   TrashedWorld,
   WorkerSetup,
 } from "../store/worker_messages.ts";
@@ -28,48 +27,66 @@ import { ChangeFile } from "./change_file.ts";
 import { StepTurns } from "./step_turns.ts";
 import { TrashBin } from "./trash_bin.ts";
 
-/** Jobs that use the file of the change index and no world. */
-const INDEX_FILE_JOBS: ReadonlySet<string> = new Set<IndexJob["kind"]>([
-  "appendIndex",
-  "behind",
-  "changes",
-  "completeIndex",
-  "headOfName",
-  "headsOfChain",
-  "keyed",
-  "lastCommon",
-  "replaceEvents",
-  "saveBin",
-  "stage",
-  "unknownTrash",
-  "vanished",
-]);
+/** Each kind of job, and whether it uses the file of the change index and no world. */
+const INDEX_JOBS: Readonly<Record<IndexJob["kind"], boolean>> = {
+  appendIndex: true,
+  behind: true,
+  changes: true,
+  completeIndex: true,
+  expunge: false,
+  fileSizes: false,
+  headOfName: true,
+  headsOfChain: true,
+  keyed: true,
+  lastCommon: true,
+  openIndex: false,
+  replaceEvents: true,
+  saveBin: true,
+  stage: true,
+  trashAdd: false,
+  trashExpired: false,
+  trashFacts: false,
+  trashOfId: false,
+  trashPage: false,
+  trashUnknown: false,
+  trashed: false,
+  trashedChain: false,
+  unknownTrash: true,
+  vanished: true,
+};
 
-/** Serves jobs of the change index on a port until a `close` job arrives. */
-export function serveIndex(
-  port: StorePort,
+/** Whether a job belongs to the indexes of changes and of the trash. */
+export function isIndexJob(job: Job): job is IndexJob {
+  return Object.hasOwn(INDEX_JOBS, job.kind);
+}
+
+/** Serves the jobs of the change index and of the trash in one Worker. */
+export interface IndexServer {
+  /** Answers a job. Jobs that run in steps do not delay others. */
+  replyTo(job: IndexJob): Promise<Reply>;
+  /** Closes the files. */
+  close(): void;
+}
+
+/** Creates the server; it opens the file with the first job. */
+export function createIndexServer(
   { data, key, retiredKeys, identity }: WorkerSetup,
-): void {
+): IndexServer {
   const file = new ChangeFile(data, key, () => crypto.randomUUID().slice(0, 8), retiredKeys);
   const turns = new StepTurns();
   const bin = new TrashBin(data);
-  port.onmessage = ({ data: jobs }: MessageEvent<readonly (IndexJob | CloseJob)[]>) => {
-    for (const job of jobs) void answer(job);
-    // A query does not delay the end of its batch, so that appends can arrive.
-    port.postMessage({ replies: [], closedFiles: [], done: true });
-  };
+  return { replyTo, close };
 
-  async function answer(job: IndexJob | CloseJob): Promise<void> {
-    port.postMessage({ replies: [await replyTo(job)], closedFiles: [], done: false });
+  function close(): void {
+    bin.close();
+    file.close();
   }
 
-  async function replyTo(job: IndexJob | CloseJob): Promise<Reply> {
+  async function replyTo(job: IndexJob): Promise<Reply> {
     // Nothing is read from or written to another folder in the place of the data folder.
-    const fault = identity === undefined || job.kind === "close"
-      ? undefined
-      : folderFault(identity);
+    const fault = identity === undefined ? undefined : folderFault(identity);
     if (fault !== undefined) return { id: job.id, error: { code: "detached", message: fault } };
-    const usesFile = INDEX_FILE_JOBS.has(job.kind);
+    const usesFile = INDEX_JOBS[job.kind];
     try {
       if (usesFile) file.assertIntact();
       const result = runRecorded(job, usesFile);
@@ -83,7 +100,7 @@ export function serveIndex(
     }
   }
 
-  function runRecorded(job: IndexJob | CloseJob, usesFile: boolean): ReturnType<typeof run> {
+  function runRecorded(job: IndexJob, usesFile: boolean): ReturnType<typeof run> {
     // Not after a job in steps: another program can have changed the file between two of them.
     let isDone = true;
     try {
@@ -96,7 +113,7 @@ export function serveIndex(
   }
 
   function run(
-    job: IndexJob | CloseJob,
+    job: IndexJob,
   ): JobResults[keyof JobResults] | Promise<JobResults[keyof JobResults]> {
     switch (job.kind) {
       case "openIndex": {
@@ -152,9 +169,6 @@ export function serveIndex(
         return bin.expired(job.before, job.limit);
       case "expunge":
         return bin.expunge(job.trash);
-      case "close":
-        bin.close();
-        return void file.close();
     }
   }
 }

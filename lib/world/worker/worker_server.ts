@@ -14,6 +14,7 @@ import { LockedWorlds } from "./lock_retry.ts";
 import type {
   AuditJob,
   CloseJob,
+  IndexJob,
   JobResults,
   ReadJob,
   Reply,
@@ -24,7 +25,7 @@ import type {
   WorkerSetup,
   WriteJob,
 } from "../store/worker_messages.ts";
-import { serveIndex } from "./index_server.ts";
+import { createIndexServer, isIndexJob } from "./index_server.ts";
 import { Reader } from "./reader.ts";
 import { diffTexts } from "./diff_texts.ts";
 import { SearchServer } from "./search_server.ts";
@@ -40,7 +41,6 @@ type LongJob = AuditJob | SnapshotJob | SearchJob;
 export function serveStore(port: StorePort): void {
   port.onmessage = ({ data: setup }: MessageEvent<WorkerSetup>) => {
     if (setup.role === "writer") serveWriter(port, setup);
-    else if (setup.role === "index") serveIndex(port, setup);
     else serveReader(port, setup);
   };
 }
@@ -111,19 +111,25 @@ function serveWriter(port: StorePort, setup: WorkerSetup): void {
   };
 }
 
-/** Serves a reader. A job whose world is locked fails at once; the store tries again later. */
+/**
+ * Serves a reader, or the Worker of the indexes, which reads the worlds that it indexes. A job whose
+ * world is locked fails at once; the store tries again later.
+ */
 function serveReader(port: StorePort, setup: WorkerSetup): void {
   const reader = new Reader(setup);
   const catalog = new CatalogFile(setup.data);
   const search = new SearchServer(setup.data, reader);
+  const index = createIndexServer(setup);
   /** Long jobs by their ticket; each runs in steps, and other jobs run between the steps. */
   const longJobs = new Map<number, AbortController>();
-  port.onmessage = ({ data: jobs }: MessageEvent<readonly (ReadJob | CloseJob)[]>) => {
+  port.onmessage = ({ data: jobs }: MessageEvent<readonly (ReadJob | IndexJob | CloseJob)[]>) => {
     for (const job of jobs) {
-      if (isLongJob(job)) void answerLongJob(job);
+      if (isIndexJob(job)) void index.replyTo(job).then(send);
+      else if (isLongJob(job)) void answerLongJob(job);
       else send(replyTo(job));
     }
-    // A long job does not delay the end of its batch, so that its cancellation can arrive.
+    // A long job does not delay the end of its batch, so that its cancellation can arrive, nor does a
+    // query of an index, so that appends can arrive.
     port.postMessage({ replies: [], closedFiles: [], done: true });
   };
 
@@ -207,6 +213,7 @@ function serveReader(port: StorePort, setup: WorkerSetup): void {
         return search.update(job);
       case "close":
         search.close();
+        index.close();
         return void catalog.close();
     }
   }

@@ -65,13 +65,34 @@ export async function compile(
 ): Promise<string[]> {
   const { success, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
     args: compilerArgs(options),
-    env: { NO_COLOR: "1", DENO_NO_UPDATE_CHECK: "1", ...env },
+    clearEnv: true,
+    env: compilerEnv({ ...Deno.env.toObject(), ...env }),
     stdin: "null",
   }).output();
   const decoder = new TextDecoder();
   const text = decoder.decode(stdout) + decoder.decode(stderr);
   if (!success) throw new CompileError(extractError(text));
   return [...text.matchAll(/^[│ ]*[└├][─┬]* (.+)$/gm)].map(([, file = ""]) => file);
+}
+
+/**
+ * The variables of the compiler. It reads an empty `DENORT_BIN` as the path of a file.
+ *
+ * @throws {CompileError} if `DENORT_BIN` names no file: the compiler would not say which is missing
+ */
+function compilerEnv(env: Readonly<Record<string, string>>): Record<string, string> {
+  const { DENORT_BIN: runtime = "", ...rest } = env;
+  if (runtime === "") return { ...rest, NO_COLOR: "1", DENO_NO_UPDATE_CHECK: "1" };
+  if (!isFile(runtime)) throw new CompileError(`DENORT_BIN is ${runtime}, which is not a file`);
+  return { ...rest, DENORT_BIN: runtime, NO_COLOR: "1", DENO_NO_UPDATE_CHECK: "1" };
+}
+
+function isFile(path: string): boolean {
+  try {
+    return Deno.statSync(path).isFile;
+  } catch {
+    return false;
+  }
 }
 
 /**

@@ -1,4 +1,4 @@
-import { assert, assertEquals, assertMatch, assertRejects } from "../support/assert.ts";
+import { assert, assertEquals, assertMatch, assertRejects, errorWith } from "../support/assert.ts";
 import { backupData, type BackupOptions } from "../../lib/archive/backup_data.ts";
 import { BackupError } from "../../lib/archive/backup_folder.ts";
 import { RestoreSource } from "../../lib/archive/restore_data.ts";
@@ -162,22 +162,19 @@ Deno.test("backupData() refuses a target inside the data folder, the reverse, an
     for (const into of ["data", "data/backup", "data/a/b"]) {
       await assertRejects(
         () => backUp(folder, { into: `${folder}/${into}` }),
-        BackupError,
-        "one is inside the other",
+        errorWith(BackupError, "one is inside the other"),
       );
     }
     await backUp(folder);
     await assertRejects(
       () => backUp(folder, { data: `${folder}/backup/data` }),
-      BackupError,
-      "one is inside the other",
+      errorWith(BackupError, "one is inside the other"),
     );
     Deno.mkdirSync(`${folder}/other`);
     Deno.writeTextFileSync(`${folder}/other/file`, "");
     await assertRejects(
       () => backUp(folder, { into: `${folder}/other` }),
-      BackupError,
-      "other files",
+      errorWith(BackupError, "other files"),
     );
     await assertRejects(() => backUp(folder, { data: `${folder}/none` }), Deno.errors.NotFound);
   }));
@@ -194,8 +191,7 @@ Deno.test("backupData() that is interrupted keeps what it copied, and continues"
     const onProgress = (done: number) => void (done === 20 && control.abort(new Error("stop")));
     await assertRejects(
       () => backUp(folder, { signal: control.signal, onProgress }),
-      Error,
-      "stop",
+      errorWith(Error, "stop"),
     );
     const second = await backUp(folder);
     assert(second.copied < 43 && second.copied > 0, `${second.copied} copied`);

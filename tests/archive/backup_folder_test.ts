@@ -1,4 +1,4 @@
-import { assertEquals, assertThrows } from "../support/assert.ts";
+import { assertEquals, assertThrows, errorWith } from "../support/assert.ts";
 import { BackupError, BackupFolder, listBins, timeOfId } from "../../lib/archive/backup_folder.ts";
 import { withTempFolder } from "../support/temp_folder.ts";
 
@@ -17,12 +17,18 @@ Deno.test("BackupFolder.create() accepts a new or an empty folder, and its own b
 Deno.test("BackupFolder.create() refuses other files and a later format", () =>
   withTempFolder((folder) => {
     Deno.writeTextFileSync(`${folder}/notes.txt`, "mine");
-    assertThrows(() => new BackupFolder(folder).create(), BackupError, "contains other files");
+    assertThrows(
+      () => new BackupFolder(folder).create(),
+      errorWith(BackupError, "contains other files"),
+    );
     assertEquals([...Deno.readDirSync(folder)].map(({ name }) => name), ["notes.txt"]);
     Deno.removeSync(`${folder}/notes.txt`);
     for (const mark of ['{"format":2}', "{}", "no JSON", ""]) {
       Deno.writeTextFileSync(`${folder}/elastik-backup.json`, mark);
-      assertThrows(() => new BackupFolder(folder).create(), BackupError, "its format is not 1");
+      assertThrows(
+        () => new BackupFolder(folder).create(),
+        errorWith(BackupError, "its format is not 1"),
+      );
     }
   }));
 

@@ -1,4 +1,4 @@
-import { assert, assertEquals, assertRejects } from "../support/assert.ts";
+import { assert, assertEquals, assertRejects, errorWith } from "../support/assert.ts";
 import { backupData } from "../../lib/archive/backup_data.ts";
 import { BackupError } from "../../lib/archive/backup_folder.ts";
 import { exportData } from "../../lib/archive/export_data.ts";
@@ -110,7 +110,10 @@ Deno.test("RestoreSource opens an archive and a data folder, and refuses anythin
     assertEquals(await textOf(file, "home/a"), "changed");
     assertEquals(await textOf(`${folder}/data`, "home/a"), "changed");
     Deno.mkdirSync(`${folder}/empty`);
-    await assertRejects(() => textOf(`${folder}/empty`, "x"), BackupError, "neither a backup");
+    await assertRejects(
+      () => textOf(`${folder}/empty`, "x"),
+      errorWith(BackupError, "neither a backup"),
+    );
     await assertRejects(() => textOf(`${folder}/missing`, "x"), Deno.errors.NotFound);
     Deno.writeTextFileSync(`${folder}/text`, "not an archive");
     await assertRejects(() => textOf(`${folder}/text`, "x"), Error);
@@ -119,7 +122,10 @@ Deno.test("RestoreSource opens an archive and a data folder, and refuses anythin
 Deno.test("restoreFolder() refuses a folder with entries, and reports what is damaged", () =>
   withBackup(async (folder) => {
     const path = `${folder}/backup`;
-    await assertRejects(() => restore(path, `${folder}/data`), BackupError, "is not empty");
+    await assertRejects(
+      () => restore(path, `${folder}/data`),
+      errorWith(BackupError, "is not empty"),
+    );
     Deno.writeTextFileSync(`${path}/data/home%2Fa/universe.db`, "broken");
     const { found, lost } = await restore(path, `${folder}/new`);
     assertEquals(found, ["home/b c%d", "home/late"]);
@@ -132,7 +138,7 @@ Deno.test("restoreFolder() that is interrupted leaves no folder", () =>
     const control = new AbortController();
     control.abort(new Error("stop"));
     const options = { into: `${folder}/new`, names: [""], signal: control.signal };
-    await assertRejects(() => restoreFolder(source, options), Error, "stop");
+    await assertRejects(() => restoreFolder(source, options), errorWith(Error, "stop"));
     source.close();
     const left = [...Deno.readDirSync(folder)].map(({ name }) => name).sort();
     assertEquals(left, ["backup", "data"]);

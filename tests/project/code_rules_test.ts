@@ -101,6 +101,15 @@ Deno.test("no code of the running server writes to a blocking output", () => {
   }
 });
 
+Deno.test("a text in an assertion of an error is compared, not only printed", () => {
+  for (const [path, text] of tests) {
+    const found =
+      /\bassert(?:Throws|Rejects)\((?:(?!\bassert)[^;])*?,\s*[A-Z][a-z]\w*,\s*["'`][^,()]*,?\s*\)/
+        .exec(text);
+    assert(found === null, `${path}: use errorWith() in ${found?.[0]}`);
+  }
+});
+
 /** Error handlers that do nothing: `() => {}`, `() => undefined`, and functions with an empty body. */
 const NOTHING = String.raw`(?:\(\w*\)|\w+)\s*=>\s*(?:\{\s*\}|undefined|void 0|null)`;
 

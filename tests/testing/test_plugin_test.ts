@@ -1,4 +1,4 @@
-import { assertEquals, assertMatch, assertRejects } from "../support/assert.ts";
+import { assertEquals, assertMatch, assertRejects, errorWith } from "../support/assert.ts";
 import { testPlugin } from "../../lib/testing/test_plugin.ts";
 import { withTempFolder } from "../support/temp_folder.ts";
 
@@ -50,17 +50,14 @@ Deno.test("testPlugin() reads a file, and leaves nothing behind", () =>
 Deno.test("testPlugin() throws the reason of the server", async () => {
   await assertRejects(
     () => testPlugin("export const routes = 1;"),
-    Error,
-    "Cannot activate /lib/tested",
+    errorWith(Error, "Cannot activate /lib/tested"),
   );
   await assertRejects(
     () => testPlugin(SOURCE, { worlds: { "/nowhere/x": "" } }),
-    Error,
-    "Cannot PUT /nowhere/x",
+    errorWith(Error, "Cannot PUT /nowhere/x"),
   );
   await assertRejects(
     () => testPlugin(SOURCE, { env: { ELASTIK_PORT: "x" } }),
-    Error,
-    "did not start",
+    errorWith(Error, "did not start"),
   );
 });

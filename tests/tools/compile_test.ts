@@ -1,4 +1,4 @@
-import { assert, assertEquals, assertMatch, assertRejects } from "../support/assert.ts";
+import { assert, assertEquals, assertMatch, assertRejects, errorWith } from "../support/assert.ts";
 import { VERSION } from "../../lib/version.ts";
 import { bundle } from "../../lib/tools/bundle.ts";
 import {
@@ -119,9 +119,9 @@ Deno.test("checkProgram() accepts a program of this version that runs, and nothi
       ] as const
     ) {
       const path = await program(script);
-      await assertRejects(() => checkProgram(path), CompileError, why);
+      await assertRejects(() => checkProgram(path), errorWith(CompileError, why));
     }
-    await assertRejects(() => checkProgram(`${folder}/none`), CompileError, "--version");
+    await assertRejects(() => checkProgram(`${folder}/none`), errorWith(CompileError, "--version"));
     await checkProgram(`${folder}/none`, "another-target");
   }));
 
@@ -142,8 +142,11 @@ Deno.test("deno task compile says offline in one sentence what is missing", () =
     await assertRejects(
       () =>
         compile({ bundle: script, output: `${folder}/x`, target: "aarch64-apple-darwin" }, OFFLINE),
-      CompileError,
-      "DENORT_BIN",
+      errorWith(CompileError, "or name a downloaded denort in DENORT_BIN"),
+    );
+    await assertRejects(
+      () => compile({ bundle: script, output: `${folder}/x` }, { DENORT_BIN: `${folder}/none` }),
+      errorWith(CompileError, `DENORT_BIN is ${folder}/none, which is not a file`),
     );
   }));
 

@@ -1,4 +1,4 @@
-import { assertEquals, assertRejects } from "../../support/assert.ts";
+import { assertEquals, assertRejects, errorWith } from "../../support/assert.ts";
 import { checkSource, describeRequested } from "../../../lib/plugin/host/check_source.ts";
 import * as steps from "../../../lib/plugin/host/plugin_loader.ts";
 import { toDraft } from "../../../lib/plugin/host/plugin_source_world.ts";
@@ -41,9 +41,12 @@ Deno.test("checkSource() throws a problem for each reason of a refusal", async (
   const refuse = () => {
     throw new ManifestError("routes", "it is taken");
   };
-  await assertRejects(() => checkSource(loaded, draft({}), refuse), Problem, "it is taken");
+  await assertRejects(
+    () => checkSource(loaded, draft({}), refuse),
+    errorWith(Problem, "it is taken"),
+  );
   const closed = draft({ permissions: { read: ["/closed"] } });
-  await assertRejects(() => checkSource(loaded, closed, accept), Problem, "/closed");
+  await assertRejects(() => checkSource(loaded, closed, accept), errorWith(Problem, "/closed"));
   // The folder is checked only if the cell would start.
   assertEquals(typeof (await describeRequested(loaded, closed, accept)).digest, "string");
 });

@@ -1,4 +1,4 @@
-import { assertEquals, assertThrows } from "../../support/assert.ts";
+import { assertEquals, assertThrows, errorWith } from "../../support/assert.ts";
 import { Problem } from "../../../lib/http/problem.ts";
 import type { Child } from "../../../lib/world/store.ts";
 import {
@@ -49,8 +49,7 @@ Deno.test("readListingQuery() refuses a position of another order, and shows a v
   ) {
     assertThrows(
       () => readListingQuery(query, "/home/"),
-      Problem,
-      "is not a position in the order of",
+      errorWith(Problem, "is not a position in the order of"),
     );
   }
 });

@@ -1,5 +1,11 @@
 import { DatabaseSync } from "node:sqlite";
-import { assert, assertEquals, assertRejects, assertStrictEquals } from "../../support/assert.ts";
+import {
+  assert,
+  assertEquals,
+  assertRejects,
+  assertStrictEquals,
+  errorWith,
+} from "../../support/assert.ts";
 import { withTempFolder } from "../../support/temp_folder.ts";
 import { eventually } from "../../plugin/plugin_test_server.ts";
 import { acquireDataFolder } from "../../../lib/world/file/data_folder.ts";
@@ -297,5 +303,5 @@ Deno.test("SearchIndex ends with the store, and then refuses", () =>
     await store.close();
     const found = await pending;
     assert(found === "closed" || found.length === 1);
-    await assertRejects(() => find(store, "word"), Error, "shutting down");
+    await assertRejects(() => find(store, "word"), errorWith(Error, "shutting down"));
   }));

@@ -15,8 +15,7 @@ import { createLowerLayer } from "../../lib/world/lower_layer.ts";
 import { openSqliteStore } from "../../lib/world/store/sqlite_store.ts";
 import type { Store } from "../../lib/world/store.ts";
 import { APPROVE, KEY, LOWER_TEXTS } from "./test_server.ts";
-
-const WORKER = import.meta.resolve("../../lib/world/worker/worker_main.ts");
+import { STORE_WORKER } from "./store_worker.ts";
 
 const NO_PLUGINS: PluginRoutes = {
   list: () => [],
@@ -75,7 +74,7 @@ export async function withApp(
     folder: acquireDataFolder(data),
     key: KEY,
     lower: createLowerLayer(LOWER_TEXTS, "2026-01-02T03:04:05.678Z"),
-    workerUrl: WORKER,
+    workerUrl: STORE_WORKER,
     writers: 1,
     sync: "normal",
     log: (line) => void log.push(line),

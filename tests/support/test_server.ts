@@ -18,6 +18,7 @@ import {
 } from "../../lib/server/start.ts";
 import { startServerProcess, TEST_PROGRAM } from "./server_process.ts";
 import { type Reply, Wire, type WireRequest } from "./wire.ts";
+import { STORE_WORKER } from "./store_worker.ts";
 
 /** The secrets of every test server. No response and no log line may contain one. */
 export const TOKEN = "t2-5ecret-0f-the-test-server";
@@ -25,7 +26,6 @@ export const APPROVE = "t3-5ecret-0f-the-test-server";
 export const KEY = "k3y-5ecret-0f-the-test-server";
 
 const MAIN = import.meta.resolve("../../main.ts");
-const WORKER = import.meta.resolve("../../lib/world/worker/worker_main.ts");
 
 /** A small lower layer: the shell's page, a note, and a program. */
 export const LOWER_TEXTS: Readonly<Record<string, string>> = {
@@ -229,7 +229,7 @@ export async function startTestServer(options: TestServerOptions = {}): Promise<
       config: readConfig((name) => settings[name]),
       env: (name) => settings[name],
       lowerWorlds: options.lowerTexts ?? LOWER_TEXTS,
-      storeWorkerUrl: WORKER,
+      storeWorkerUrl: STORE_WORKER,
       main: MAIN,
       ...(options.write === undefined ? {} : { write: options.write }),
       ...(options.pluginEvents === undefined ? {} : { pluginEvents: options.pluginEvents }),

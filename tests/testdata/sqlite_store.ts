@@ -5,8 +5,7 @@ import type { ChangePage } from "../../lib/world/changes.ts";
 import type { AttachedWorlds } from "../../lib/world/quota.ts";
 import type { Store } from "../../lib/world/store.ts";
 import { openSqliteStore } from "../../lib/world/store/sqlite_store.ts";
-
-const WORKER = import.meta.resolve("../../lib/world/worker/worker_main.ts");
+import { STORE_WORKER } from "../support/store_worker.ts";
 
 /**
  * Opens a store in which only T3 can read the worlds of `/boot`.
@@ -23,7 +22,7 @@ export function openStore(
     folder: acquireDataFolder(data),
     key,
     lower: new Map(),
-    workerUrl: WORKER,
+    workerUrl: STORE_WORKER,
     isRestricted: (name) => name.startsWith("boot/"),
     log: (line) => log.push(line),
     ...(attached === undefined ? {} : { attached }),

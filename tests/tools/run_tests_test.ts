@@ -9,8 +9,10 @@ import {
   planStages,
   selectFiles,
   SEQUENTIAL,
+  TEST_STORE_WORKER,
 } from "../../lib/tools/run_tests.ts";
 import { assert, assertEquals } from "../support/assert.ts";
+import { TEST_STORE_WORKER as VARIABLE_OF_TESTS } from "../support/store_worker.ts";
 
 const CASE = '<testcase name="a &gt; b" classname="x" time="0" line="1" col="1">';
 
@@ -183,4 +185,8 @@ Deno.test("the lists of files name files that exist", async () => {
   for (const name of [...LONGEST, ...SEQUENTIAL]) {
     assert(await Deno.stat(new URL(`../../${name}`, import.meta.url)), name);
   }
+});
+
+Deno.test("the runner sets the variable that the test servers read", () => {
+  assertEquals(TEST_STORE_WORKER, VARIABLE_OF_TESTS);
 });

@@ -15,8 +15,8 @@ import { openSqliteStore } from "../../../lib/world/store/sqlite_store.ts";
 import type { SqliteStoreOptions } from "../../../lib/world/store/sqlite_store_options.ts";
 import type { SearchQuery } from "../../../lib/world/search.ts";
 import { type Store, StoreError, type World } from "../../../lib/world/store.ts";
+import { STORE_WORKER } from "../../support/store_worker.ts";
 
-const WORKER = import.meta.resolve("../../../lib/world/worker/worker_main.ts");
 const COUNTS = { worlds: 0, waitingChars: 0, bytes: 0 };
 const encoder = new TextEncoder();
 const QUERY: SearchQuery = {
@@ -32,7 +32,7 @@ function open(data: string, options: Partial<SqliteStoreOptions> = {}): Promise<
     folder: acquireDataFolder(data),
     key: "k",
     lower: new Map(),
-    workerUrl: WORKER,
+    workerUrl: STORE_WORKER,
     isRestricted: (name) => name.startsWith("boot/"),
     ...options,
   });

@@ -11,8 +11,8 @@ import { renameSuite } from "../rename_suite.ts";
 import { storeSuite, type SuiteOptions } from "../store_suite.ts";
 import { trashSuite } from "../trash_suite.ts";
 import { withTempFolder } from "../../support/temp_folder.ts";
+import { STORE_WORKER } from "../../support/store_worker.ts";
 
-const WORKER = import.meta.resolve("../../../lib/world/worker/worker_main.ts");
 const KEY = "the key of the sample";
 
 type Options = Partial<Omit<SqliteStoreOptions, "lower">> & Pick<SuiteOptions, "lower">;
@@ -22,7 +22,7 @@ function open(data: string, { lower = {}, ...options }: Options = {}): Promise<S
     folder: acquireDataFolder(data),
     key: KEY,
     lower: createLowerLayer(lower, "2026-01-01T00:00:00.000Z"),
-    workerUrl: WORKER,
+    workerUrl: STORE_WORKER,
     ...options,
   });
 }

@@ -3,13 +3,12 @@ import { WorkerPool } from "../../../lib/world/store/worker_pool.ts";
 import { sampleSetup } from "../../testdata/sample_world.ts";
 import { putJob } from "../../testdata/test_writer.ts";
 import { withTempFolder } from "../../support/temp_folder.ts";
-
-const URL_OF_WORKER = import.meta.resolve("../../../lib/world/worker/worker_main.ts");
+import { STORE_WORKER } from "../../support/store_worker.ts";
 
 function workers(data: string, writers: number): WorkerPool {
   const { role: _role, shard: _shard, ...setup } = sampleSetup(data);
   const events = { onFilesClosed: () => {}, onExit: () => {} };
-  return new WorkerPool({ url: URL_OF_WORKER, setup, writers, events });
+  return new WorkerPool({ url: STORE_WORKER, setup, writers, events });
 }
 
 Deno.test("WorkerPool.writerFor() returns the same writer for a name and distributes names", () => {

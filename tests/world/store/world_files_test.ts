@@ -5,8 +5,7 @@ import { WorldFiles } from "../../../lib/world/store/world_files.ts";
 import type { WriteJob } from "../../../lib/world/store/worker_messages.ts";
 import type { WithoutId } from "../../../lib/world/store/worker_client.ts";
 import { withTempFolder } from "../../support/temp_folder.ts";
-
-const WORKER = import.meta.resolve("../../../lib/world/worker/worker_main.ts");
+import { STORE_WORKER } from "../../support/store_worker.ts";
 
 const LIMITS = { running: 1, waiting: 1, waitingPerClient: 1 };
 
@@ -14,7 +13,7 @@ function withFiles(test: (files: WorldFiles) => Promise<void>): Promise<void> {
   return withTempFolder(async (data) => {
     const files = new WorldFiles(
       {
-        url: WORKER,
+        url: STORE_WORKER,
         setup: sampleSetup(data),
         writers: 2,
         events: { onFilesClosed: () => {}, onExit: () => {} },

@@ -7,7 +7,7 @@ import { assert, assertEquals } from "../support/assert.ts";
 import { type Program, ROOT, startProgram } from "./program.ts";
 import { blocksOf, type Chunk, missingAnswer } from "./readme.ts";
 import { ReaderShell, StreamTerminal } from "./reader_shell.ts";
-import { withTempFolder } from "../support/temp_folder.ts";
+import { tmpdir } from "node:os";
 
 /** The port that every document uses. */
 const PORT = 3005;
@@ -16,6 +16,11 @@ const MODEL = "localhost:11434";
 /** What the server and the documents need of a checkout. */
 const FOLDERS = ["lib", "plugins", "worlds", "examples"];
 const FILES = ["main.ts", "deno.json", "deno.lock", "LICENSE", "README.md", ".env.example"];
+/**
+ * The folder of every reader of this process, one after the other: Deno compiles the modules of a folder
+ * that it has not seen before, which takes two seconds.
+ */
+const FOLDER = `${Deno.realPathSync(tmpdir())}/elastik-reader-${crypto.randomUUID()}`;
 /** Blocks that start the server, run the whole suite, or have a test of their own (url_run_test.ts). */
 const NOT_PASTED = /^deno task (?:start|test)$|--allow-net=/m;
 /** A block that adds tokens: the page says to restart the server after it. */
@@ -153,9 +158,10 @@ export async function readPages(
   t: Deno.TestContext,
   options: ReadOptions = {},
 ): Promise<void> {
-  await withTempFolder(async (folder) => {
-    await checkoutIn(folder);
-    const reader = new Reader(folder, options);
+  await Deno.mkdir(FOLDER);
+  try {
+    await checkoutIn(FOLDER);
+    const reader = new Reader(FOLDER, options);
     try {
       await reader.start();
       await options.before?.(reader);
@@ -171,7 +177,9 @@ export async function readPages(
     } finally {
       await reader.close();
     }
-  });
+  } finally {
+    await Deno.remove(FOLDER, { recursive: true });
+  }
 }
 
 async function checkoutIn(folder: string): Promise<void> {

@@ -9,7 +9,7 @@ import { assert, assertEquals, assertStrictEquals } from "../support/assert.ts";
 import { eventually } from "../plugin/plugin_test_server.ts";
 import { installPlugin, putWorld, withPluginServer } from "../support/plugin_server.ts";
 import { APPROVE, basic, bearer, type TestServer, TOKEN } from "../support/test_server.ts";
-import { Wire } from "../support/wire.ts";
+import { bytesOf, Connection } from "../support/wire.ts";
 import { sha256Hex } from "../../lib/base/hash.ts";
 
 /** Sends the subrequest that the body describes with the caller's authority. */
@@ -123,8 +123,9 @@ Deno.test("env.machine is refused from the moment the plugin is disabled, delete
   ];
   for (const [end, act] of ends) {
     await withPluginServer({ plugins: [["lives", source]] }, async (server) => {
-      const wire = new Wire(server.port);
-      const open = wire.send({ method: "GET", target: "/lives" }).catch(() => undefined);
+      const connection = await Connection.open(server.port);
+      const call = `GET /lives HTTP/1.1\r\nhost: 127.0.0.1:${server.port}\r\n\r\n`;
+      const open = connection.ask(bytesOf(call)).catch(() => undefined);
       const length = async () => {
         const log = await server.approve("GET", "/home/lives/log?raw");
         return log.status === 200 ? log.text.length : 0;
@@ -137,7 +138,7 @@ Deno.test("env.machine is refused from the moment the plugin is disabled, delete
       // Twenty times the pause between two writes of the plugin.
       await new Promise((resolve) => setTimeout(resolve, 100));
       assertStrictEquals(await length(), after, end);
-      wire.close();
+      connection.close();
       await open;
     });
   }

@@ -72,7 +72,8 @@ export function toStoreProblem(
 function explain(error: StoreError, canReadQuota: (subject: string) => boolean): string {
   if (error instanceof QuotaError) {
     const { used, subject, unit } = error.fault;
-    return error.message + (canReadQuota(subject) ? `; ${used} ${unit} are used now` : "");
+    return error.message +
+      (unit !== "trash" && canReadQuota(subject) ? `; ${used} ${unit} are used now` : "");
   }
   switch (error.code) {
     case "full":

@@ -16,7 +16,7 @@ export interface QuotaCounts {
   readonly rules: number;
   readonly full: number;
   /** Changes since the start that were refused, by what they needed; `size` is more than a whole quota. */
-  readonly refused: { readonly bytes: number; readonly worlds: number; readonly size: number };
+  readonly refused: Readonly<Record<"bytes" | "worlds" | "size" | "trash", number>>;
 }
 
 /** Who makes a collection. */

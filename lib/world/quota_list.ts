@@ -1,7 +1,7 @@
 /**
  * The content of `/etc/quota`: how much may be stored below a path, or by a credential. Each line is a
  * subject and its limits: `prefix:/home/team bytes:10GiB worlds:1000`, `name:kestrel bytes:1GiB`,
- * `user:ada worlds:100`, `plugin:gpu bytes:1GiB`. Empty lines and lines that begin with `#` are comments.
+ * `user:ada worlds:100`, `plugin:gpu bytes:1GiB trash:1GiB`. Empty lines and lines that begin with `#` are comments.
  * A list with a malformed line is refused as a whole, because it limits less than the operator meant.
  * Pure.
  */
@@ -23,6 +23,8 @@ export interface QuotaRule {
   readonly bytes: number;
   /** Maximum number of worlds; `Infinity` without a limit. */
   readonly worlds: number;
+  /** Bytes in the trash from which on nothing can be added; `Infinity` without a limit. */
+  readonly trash: number;
 }
 
 /** The parsed list: the rules by subject. */
@@ -33,8 +35,8 @@ export const NO_QUOTAS: QuotaList = new Map();
 
 /** Begins the subject of a rule for a path and everything below it. */
 const PREFIX = "prefix:";
-const LINE = /^(prefix:\/.*?|(?:name|user|plugin):\S+)((?:[ \t]+(?:bytes|worlds):\S+)+)$/u;
-const LIMIT = /(bytes|worlds):(\S+)/g;
+const LINE = /^(prefix:\/.*?|(?:name|user|plugin):\S+)((?:[ \t]+(?:bytes|worlds|trash):\S+)+)$/u;
+const LIMIT = /(bytes|worlds|trash):(\S+)/g;
 const AMOUNT = /^(0|[1-9]\d{0,15})(KiB|MiB|GiB|TiB)?$/;
 const UNITS: ReadonlyMap<string | undefined, number> = new Map([
   [undefined, 1],
@@ -126,7 +128,7 @@ export function pathOfSubject(subject: string): string | undefined {
 /** What a change needs that a quota does not have. */
 export interface QuotaFault {
   readonly subject: string;
-  readonly unit: "bytes" | "worlds";
+  readonly unit: "bytes" | "worlds" | "trash";
   readonly limit: number;
   /** How much is stored, without the change. Not every caller may know it. */
   readonly used: number;
@@ -146,10 +148,13 @@ export class QuotaError extends StoreError {
     const isLarger = unit === "bytes" && length > limit;
     super(
       isLarger ? "too-large" : "quota",
-      `the quota of ${subject} is ${limit} ${unit}, and the change needs ${needed} more; ` +
-        (isLarger
-          ? "send less, or ask the operator to raise it in /etc/quota"
-          : describeSpace(fault)),
+      unit === "trash"
+        ? `the trash of ${subject} has the ${limit} bytes of its quota or more; restore worlds from it, ` +
+          "wait until they are deleted for good, or ask the operator to empty it"
+        : `the quota of ${subject} is ${limit} ${unit}, and the change needs ${needed} more; ` +
+          (isLarger
+            ? "send less, or ask the operator to raise it in /etc/quota"
+            : describeSpace(fault)),
       world,
     );
   }
@@ -168,19 +173,19 @@ function parseLine(line: string): QuotaRule | undefined {
   if (subject === undefined) return undefined;
   const amounts = new Map<string, number>();
   for (const [, unit = "", text = ""] of limits.matchAll(LIMIT)) {
-    const amount = toAmount(text, unit === "bytes");
+    const amount = toAmount(text, unit !== "worlds");
     if (amount === undefined || amounts.has(unit)) return undefined;
     amounts.set(unit, amount);
   }
-  const { bytes = Infinity, worlds = Infinity } = Object.fromEntries(amounts);
-  return amounts.size === 0 ? undefined : { subject, bytes, worlds };
+  const { bytes = Infinity, worlds = Infinity, trash = Infinity } = Object.fromEntries(amounts);
+  return amounts.size === 0 ? undefined : { subject, bytes, worlds, trash };
 }
 
 function toSubject(written: string): string | undefined {
   if (CONTROL.test(written)) return undefined;
   if (written.startsWith(PREFIX)) {
     const path = toCanonicalPrefix(written.slice(PREFIX.length));
-    return path === undefined || / (?:bytes|worlds):/.test(path) ? undefined : PREFIX + path;
+    return path === undefined || / (?:bytes|worlds|trash):/.test(path) ? undefined : PREFIX + path;
   }
   const colon = written.indexOf(":");
   const [kind, value] = [written.slice(0, colon), written.slice(colon + 1)];

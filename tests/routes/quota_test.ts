@@ -267,3 +267,29 @@ test("a plugin gets 507 as an answer, for its caller's quotas and for its own", 
   assertEquals(prefix.status, 507);
   assertMatch(prefix.text, /the quota of prefix:\/home\/c is 8 bytes, .*; 5 bytes are used now/);
 });
+
+test("a full trash of a quota answers 507 to what adds something", async (server) => {
+  await send(server, "PUT /etc/quota", "prefix:/home/t trash:1\n");
+  await send(server, "PUT /home/t/a", "a");
+  const { text } = await send(server, "DELETE /home/t/a");
+  const refused = await send(server, "PUT /home/t/b", "b");
+  assertEquals(refused.status, 507);
+  assertMatch(
+    refused.text,
+    /Cannot write \/home\/t\/b: the trash of prefix:\/home\/t has the 1 bytes/,
+  );
+  assert(!refused.text.includes("used now"), refused.text);
+  assertEquals(
+    (await send(server, `PUT /home/t/a?trash=${JSON.parse(text).trash[0]}`)).status,
+    201,
+  );
+  assertEquals((await send(server, "PUT /home/t/b", "b")).status, 201);
+  // Properties that are set and removed again and again are in the trash as well.
+  await setProperty(server, "/home/t/a", "x");
+  const removal = '<D:propertyupdate xmlns:D="DAV:" xmlns:t="urn:t"><D:remove><D:prop><t:a/>' +
+    "</D:prop></D:remove></D:propertyupdate>";
+  assertEquals((await send(server, "PROPPATCH /dav/home/t/a", removal)).status, 207);
+  assertEquals((await setProperty(server, "/home/t/a", "x")).status, 507);
+  const metrics = await send(server, "GET /proc/metrics");
+  assertMatch(metrics.text, /elastik_quota_refused_total\{limit="trash"\} 2/);
+});

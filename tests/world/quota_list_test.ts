@@ -22,15 +22,15 @@ function parse(text: string): QuotaList {
 Deno.test("parseQuotaList() reads subjects, limits and units", () => {
   const list = parse(
     "# limits\n\nprefix:/home/team bytes:10GiB worlds:1000\r\n name:kestrel\tbytes:1KiB \n" +
-      "user:ada worlds:0\nplugin:gpu bytes:1\nprefix:/home/two words/ bytes:5\nprefix:/ worlds:9",
+      "user:ada worlds:0\nplugin:gpu bytes:1 trash:2MiB\nprefix:/home/two words/ bytes:5\nprefix:/ worlds:9",
   );
   assertEquals([...list.values()], [
-    { subject: "prefix:/home/team", bytes: 10 * 2 ** 30, worlds: 1000 },
-    { subject: "name:kestrel", bytes: 1024, worlds: Infinity },
-    { subject: "user:ada", bytes: Infinity, worlds: 0 },
-    { subject: "plugin:gpu", bytes: 1, worlds: Infinity },
-    { subject: "prefix:/home/two words", bytes: 5, worlds: Infinity },
-    { subject: "prefix:/", bytes: Infinity, worlds: 9 },
+    { subject: "prefix:/home/team", bytes: 10 * 2 ** 30, worlds: 1000, trash: Infinity },
+    { subject: "name:kestrel", bytes: 1024, worlds: Infinity, trash: Infinity },
+    { subject: "user:ada", bytes: Infinity, worlds: 0, trash: Infinity },
+    { subject: "plugin:gpu", bytes: 1, worlds: Infinity, trash: 2 ** 21 },
+    { subject: "prefix:/home/two words", bytes: 5, worlds: Infinity, trash: Infinity },
+    { subject: "prefix:/", bytes: Infinity, worlds: 9, trash: Infinity },
   ]);
 });
 
@@ -53,6 +53,8 @@ Deno.test("parseQuotaList() refuses a malformed line with its number", () => {
       "prefix:/home/a bytes:1 bytes:2",
       "prefix:/home/a bytes:1 files:2",
       "prefix:/home/a bytes:1 worlds:x",
+      "prefix:/home/a trash:x",
+      "prefix:/home/a trash:1 trash:1",
       "name:a/b bytes:1",
       "name:~id bytes:1",
       "name: bytes:1",

@@ -304,7 +304,7 @@ function storeFamilies({ store }: ServerContext): MetricFamily[] {
     ),
     counter(
       "elastik_quota_refused",
-      "Changes that a quota refused, by what they needed; size is more than a whole quota.",
+      "Changes that a quota refused, by what they needed; size is more than a whole quota, trash is a full trash.",
       Object.entries(quotas.refused).map(([limit, value]) => ({ labels: { limit }, value })),
     ),
     gauge("elastik_quotas", "Rules of /etc/quota.", quotas.rules),

@@ -19,6 +19,7 @@ import {
   type QuotaRule,
   rulesFor,
 } from "../quota_list.ts";
+import { type CountedTrash, TrashQuotas } from "./trash_quotas.ts";
 import { type Change, StoreError, type World, type WorldEntry } from "../store.ts";
 
 /** A change that can need space. */
@@ -31,6 +32,8 @@ export interface Growth {
   readonly from?: string;
   /** The resource for whose quotas the world counts. */
   readonly owner?: QuotaOwner;
+  /** Whether the change restores a world from the trash, which a full trash must not prevent. */
+  readonly leavesTrash?: boolean;
 }
 
 /**
@@ -55,6 +58,8 @@ export interface QuotaSources {
   readonly indexed: () => Promise<unknown> | undefined;
   /** Worlds that count for the quotas of other resources. */
   readonly attached?: AttachedWorlds;
+  /** Reads all of the trash, when it is known. */
+  readonly readTrash: () => AsyncIterable<readonly CountedTrash[]>;
   readonly log: (line: string) => void;
 }
 
@@ -64,6 +69,7 @@ interface Reservation {
   readonly by: string;
   readonly from: string | undefined;
   readonly owner: QuotaOwner | undefined;
+  readonly leavesTrash: boolean;
   /** Bytes of the longest content that it may leave; 0 for a collection. */
   readonly maxBytes: number;
 }
@@ -92,17 +98,22 @@ export class Quotas {
   /** The owners of attached worlds, which only their content names. */
   #owners = new Map<string, QuotaOwner>();
   readonly #running = new Set<Reservation>();
-  readonly #refused = { bytes: 0, worlds: 0, size: 0 };
+  readonly #refused = { bytes: 0, worlds: 0, size: 0, trash: 0 };
+  /** What counts of the trash. */
+  readonly trash: TrashQuotas;
 
   constructor(sources: QuotaSources) {
     this.#sources = sources;
+    this.trash = new TrashQuotas({ readAll: sources.readTrash, log: sources.log });
   }
 
   /** Figures since the start of the store. */
   get counts(): QuotaCounts {
     let full = 0;
     for (const [rule, { bytes, worlds }] of this.#used) {
-      if (bytes >= rule.bytes || worlds >= rule.worlds) full++;
+      const isFull = bytes >= rule.bytes || worlds >= rule.worlds ||
+        this.trash.used(rule) >= rule.trash;
+      if (isFull) full++;
     }
     return { rules: this.#used.size, full, refused: { ...this.#refused } };
   }
@@ -132,6 +143,11 @@ export class Quotas {
       else if (change?.world !== undefined) this.#learnOwner(change.world);
       this.#count(name, entry);
     }
+  }
+
+  /** Counts a world that moved to the trash; called before its removal is recorded. */
+  recordTrash(world: CountedTrash): void {
+    this.trash.recordAdded(world, this.#owners.get(world.name));
   }
 
   /** Applies a mark of a collection. */
@@ -174,7 +190,7 @@ export class Quotas {
   }
 
   async #run<T>(
-    { name, by, from, owner }: Growth,
+    { name, by, from, owner, leavesTrash = false }: Growth,
     lengthAfter: LengthAfter,
     work: (maxBytes: number) => Promise<T>,
   ): Promise<T> {
@@ -184,7 +200,7 @@ export class Quotas {
     if (indexed !== undefined) await indexed;
     let maxBytes = lengthAfter(this.#longest(from ?? name));
     for (let attempt = 1;; attempt++) {
-      const reservation = { name, by, from, owner, maxBytes };
+      const reservation = { name, by, from, owner, leavesTrash, maxBytes };
       this.#assertSpace(reservation);
       this.#running.add(reservation);
       try {
@@ -235,7 +251,24 @@ export class Quotas {
         this.#refused[error.code === "quota" ? unit : "size"]++;
         throw error;
       }
+      this.#assertTrash(rule, own, change);
     }
+  }
+
+  /**
+   * What a caller deletes stays on the disk for a time, so one that writes and deletes again and again
+   * has to wait.
+   *
+   * @throws {QuotaError}
+   */
+  #assertTrash(rule: QuotaRule, own: Total, change: Reservation): void {
+    const used = this.trash.used(rule);
+    const isGrowing = own.bytes > 0 || own.worlds > 0;
+    if (!isGrowing || change.leavesTrash || used < rule.trash) return;
+    this.#refused.trash++;
+    const { subject, trash: limit } = rule;
+    const fault = { subject, unit: "trash", limit, used, needed: 0, length: 0 } as const;
+    throw new QuotaError(fault, (change.owner ?? change).name);
   }
 
   /** What all running changes and another one can add to a rule. */
@@ -380,6 +413,7 @@ export class Quotas {
     this.#used = new Map([...list.values()].map((rule) => [rule, { bytes: 0, worlds: 0 }]));
     this.#counted = new Map();
     this.#owners = new Map();
+    this.trash.setList(list);
     if (list.size === 0) return;
     const attached: string[] = [];
     for (const entry of this.#sources.uppers()) {

@@ -156,6 +156,8 @@ class SqliteStore implements Store {
       now: Date.now,
       monotonic: () => performance.now(),
       track: (promise) => files.track(promise),
+      onAdded: (world) => this.#quotas.recordTrash(world),
+      onTaken: (world) => this.#quotas.trash.recordTaken(world),
       log,
     });
     const unindexed = this.#unindexed = new UnindexedWorlds(files);
@@ -205,6 +207,7 @@ class SqliteStore implements Store {
       marks: () => catalog.markedCollections(),
       read: (name) => this.read(name),
       ...(options.attached === undefined ? {} : { attached: options.attached }),
+      readTrash: () => this.#trash.readAll(),
       indexed: () => unindexed.size === 0 ? undefined : this.walk(""),
       log,
     });

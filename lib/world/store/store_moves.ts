@@ -69,7 +69,8 @@ export class StoreMoves {
         ...(idem && { idem }),
       },
       (result) => {
-        this.#parts.trash.recordAdded(result.trashBytes ?? 0);
+        const trashed = { id: result.trash ?? "", name, by, bytes: result.trashBytes ?? 0 };
+        this.#parts.trash.recordAdded(trashed);
         this.#parts.state.applyRemoval(name, by, result);
         return { version: result.version, trash: result.trash ?? "" };
       },
@@ -102,7 +103,10 @@ export class StoreMoves {
         // In one tick, so that no reader sees the world under both names or neither.
         const written = this.#parts.state.applyChange(to, by, target, undefined);
         const events = target.sourceEvents ?? source.events;
-        if (target.trashBytes !== undefined) this.#parts.trash.recordAdded(target.trashBytes);
+        if (target.trashBytes !== undefined) {
+          const trashed = { id: target.trash ?? "", name, by, bytes: target.trashBytes };
+          this.#parts.trash.recordAdded(trashed);
+        }
         this.#parts.state.applyRemoval(name, by, { ...source, events });
         return written;
       },
@@ -112,11 +116,12 @@ export class StoreMoves {
   }
 
   async restore(change: Restore): Promise<ChangeResult> {
-    const { name, trash } = change;
+    const { name, by, trash } = change;
     const run = (maxBytes?: number) =>
       this.#parts.waits.run("change", [name], () => this.#restore(plans.within(change, maxBytes)));
     // Its length is known when the writer has opened it.
-    return await this.#parts.trash.use(trash, () => this.#parts.quotas.run(change, () => 0, run));
+    const growth = { name, by, leavesTrash: true };
+    return await this.#parts.trash.use(trash, () => this.#parts.quotas.run(growth, () => 0, run));
   }
 
   async #restore(change: Restore): Promise<ChangeResult> {
@@ -125,7 +130,7 @@ export class StoreMoves {
     const isTaken = this.#parts.state.catalog.upper(name) !== undefined;
     const job = plans.planRestore(change, this.#parts.lower.get(name), floor, isTaken);
     return await this.#parts.files.restore(job, (result) => {
-      this.#parts.trash.recordTaken(1, result.trashBytes ?? 0);
+      this.#parts.trash.recordTaken([{ id: change.trash, name: from }], result.trashBytes ?? 0);
       // With its content, so that a configuration world takes effect before the answer.
       const world = result.content && toWorld(name, { ...result, ...result.content });
       return this.#parts.state.applyChange(name, by, result, world);

@@ -5,6 +5,7 @@
  */
 
 import {
+  MAX_TRASH_PAGE_ENTRIES,
   TRASH_FACTS_PER_STEP,
   TRASH_PAUSE_MS,
   TRASH_SWEEP_MS,
@@ -13,6 +14,8 @@ import {
 } from "../../limits.ts";
 import { StoreError } from "../store.ts";
 import { isTrashId } from "../trash.ts";
+import type { Within } from "../changes.ts";
+import type { CountedTrash } from "./trash_quotas.ts";
 import type { TrashCounts, TrashEntry, TrashPage, TrashQuery } from "../trash.ts";
 import { ExpiryClock } from "./expiry_clock.ts";
 import { KeyedLock } from "./keyed_lock.ts";
@@ -33,9 +36,15 @@ export interface TrashKeeperOptions {
   readonly monotonic: () => number;
   /** Adds a promise that a clean shutdown waits for. */
   readonly track: <T>(promise: Promise<T>) => Promise<T>;
+  /** Called with each world that moved to the trash, and that left it. */
+  readonly onAdded?: (world: CountedTrash) => void;
+  readonly onTaken?: (world: Pick<CountedTrash, "id" | "name">) => void;
   /** Writes a line for the operator. */
   readonly log: (line: string) => void;
 }
+
+/** All worlds, also those that only T3 can read. */
+const EVERYTHING: readonly Within[] = [{ part: "below", name: "", restricted: true }];
 
 /** The trash of one store. */
 export class TrashKeeper {
@@ -101,7 +110,7 @@ export class TrashKeeper {
     if (!isTrashId(id)) return [];
     return await this.use(id, async () => {
       const { deleted, bytes } = await this.#run<"expunge">({ kind: "expunge", trash: id });
-      this.recordTaken(deleted.length, bytes);
+      this.recordTaken(deleted, bytes);
       return deleted;
     });
   }
@@ -112,15 +121,30 @@ export class TrashKeeper {
   }
 
   /** Counts a world that moved to the trash. */
-  recordAdded(bytes: number): void {
+  recordAdded(world: CountedTrash): void {
     this.#entries += 1;
-    this.#bytes += bytes;
+    this.#bytes += world.bytes;
+    this.#options.onAdded?.(world);
   }
 
   /** Counts worlds that left the trash. */
-  recordTaken(entries: number, bytes: number): void {
-    this.#entries = Math.max(0, this.#entries - entries);
+  recordTaken(worlds: readonly Pick<CountedTrash, "id" | "name">[], bytes: number): void {
+    this.#entries = Math.max(0, this.#entries - worlds.length);
     this.#bytes = Math.max(0, this.#bytes - bytes);
+    for (const world of worlds) this.#options.onTaken?.(world);
+  }
+
+  /** Reads all of the trash, after it is known; it ends when the store is closed. */
+  async *readAll(): AsyncGenerator<readonly TrashEntry[]> {
+    const isKnown = await this.#known.promise.then(() => true, () => false);
+    let query: TrashQuery = { within: EVERYTHING, limit: MAX_TRASH_PAGE_ENTRIES };
+    for (let more = isKnown; more && !this.#isStopping;) {
+      const page = await this.#run<"trashPage">({ kind: "trashPage", query });
+      yield page.entries;
+      const after = page.entries.at(-1);
+      more = page.more && after !== undefined;
+      if (after !== undefined) query = { ...query, after };
+    }
   }
 
   /** Ends the background work. */

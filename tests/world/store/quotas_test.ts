@@ -6,6 +6,7 @@ import { QuotaError } from "../../../lib/world/quota_list.ts";
 import type { AttachedWorlds } from "../../../lib/world/quota.ts";
 import { type Put, type Store, StoreError } from "../../../lib/world/store.ts";
 import { openStore, putText } from "../../testdata/sqlite_store.ts";
+import { eventually } from "../../plugin/plugin_test_server.ts";
 import { withTempFolder } from "../../support/temp_folder.ts";
 
 const encode = (text: string) => new TextEncoder().encode(text);
@@ -109,6 +110,10 @@ Deno.test("a quota limits restores from the trash by the length of their content
     await putText(store, "home/q/b", "012");
     const change = { name: "home/q/a", from: "home/q/a", trash, by: "T2", ext: "txt", state: "" };
     await assertRefused(store.restore(change));
+    // A new world of the old name does not make room for one that is restored under another name.
+    await putText(store, "home/q/a", "0123456");
+    await assertRefused(store.restore({ ...change, name: "home/q/c" }));
+    await store.remove({ name: "home/q/a", by: "T2" });
     await putText(store, "home/q/b", "01");
     await store.restore(change);
     assertEquals(used(store, "home/q/x"), ["prefix:/home/q 2 10"]);
@@ -215,6 +220,71 @@ Deno.test("the list and the sums are there again after a restart", () =>
       } finally {
         await store.close();
       }
+    }
+  }));
+
+Deno.test("nothing is added while the trash of a quota is full, also after a restart", () =>
+  withTempFolder(async (data) => {
+    const list = "prefix:/home/q trash:100KiB\nuser:ada bytes:1MiB trash:1";
+    let store = await openStore(data);
+    const refused = async (change: Promise<unknown>) => {
+      const error = await change.then(() => undefined, (thrown) => thrown);
+      assert(error instanceof QuotaError && error.fault.unit === "trash", `${error}`);
+      assertEquals(error.code, "quota");
+      assertMatch(
+        error.message,
+        /^the trash of prefix:\/home\/q has the 102400 bytes of its quota/,
+      );
+    };
+    const ids: string[] = [];
+    const remove = async (name: string) => {
+      ids.push((await store.remove({ name, by: "T2" })).trash);
+    };
+    try {
+      await putText(store, "home/q/old", "x".repeat(30_000));
+      await remove("home/q/old");
+      await putText(store, "etc/quota", list, { by: "T3" });
+      for (const name of ["a", "b", "c"]) {
+        await putText(store, `home/q/${name}`, "y".repeat(30_000));
+      }
+      // Deletes are always possible; what was in the trash before the list counts, too.
+      for (const name of ["a", "b"]) await remove(`home/q/${name}`);
+      await refused(putText(store, "home/q/d", ""));
+      await refused(append(store, "home/q/c", "z"));
+      await putText(store, "home/q/c", "shorter");
+      await putText(store, "home/elsewhere", "x");
+      await refused(rename(store, "home/elsewhere", "home/q/e"));
+      assertEquals(store.counts.quotas.refused.trash, 3);
+      assertEquals(store.counts.quotas.full, 1);
+      // A restore makes the trash smaller.
+      const [first = "", ...rest] = ids.splice(0);
+      const back = { name: "home/q/old", from: "home/q/old", trash: first, by: "T2", ext: "txt" };
+      await store.restore({ ...back, state: "" });
+      await remove("home/q/old");
+      ids.push(...rest);
+      await store.close();
+      store = await openStore(data);
+      await store.listTrash({ within: [], limit: 1 }); // known
+      await eventually(() => Promise.resolve(store.counts.quotas.full === 1 || undefined), "full");
+      await refused(putText(store, "home/q/d", ""));
+      // Out of the trash: for good.
+      for (const id of ids) await store.expunge(id);
+      assertEquals(store.counts.quotas.full, 0);
+      await putText(store, "home/q/d", "");
+      // A world that a move replaces is one version of it; the source goes to the trash.
+      await putText(store, "home/q/m", "m".repeat(60_000), { by: "user:ada" });
+      await rename(store, "home/q/m", "home/q/d", "user:ada");
+      assertEquals(store.counts.quotas.full, 1);
+      await assertRefused(putText(store, "home/z", "", { by: "user:ada" }));
+      const [entry] = (await store.listTrash({
+        within: [{ part: "below", name: "", restricted: true }],
+        limit: 9,
+      })).entries;
+      assertEquals([entry?.name, entry?.by], ["home/q/m", "user:ada"]);
+      await store.expunge(entry?.id ?? "");
+      assertEquals(store.counts.quotas.full, 0);
+    } finally {
+      await store.close();
     }
   }));
 

@@ -1,0 +1,93 @@
+/**
+ * How much of the trash counts for each quota with `trash:`. Worlds in the trash count for the path that
+ * they had and for the caller that deleted them; attached worlds for their owner, as long as the server
+ * knows it, which is until it stops. After the start, and after a new list, the sums are
+ * complete when the trash has been read; until then they are too low, and no change waits for them.
+ */
+
+import { type QuotaList, type QuotaRule, rulesFor } from "../quota_list.ts";
+import type { QuotaOwner } from "../quota.ts";
+import type { TrashEntry } from "../trash.ts";
+
+/** What is known of a deleted world. */
+export type CountedTrash = Pick<TrashEntry, "id" | "name" | "by" | "bytes">;
+
+/** What {@link TrashQuotas} needs of the store. */
+export interface TrashQuotaSources {
+  /** Reads all of the trash, when it is known. */
+  readonly readAll: () => AsyncIterable<readonly CountedTrash[]>;
+  readonly log: (line: string) => void;
+}
+
+/** The sums of one store. */
+export class TrashQuotas {
+  readonly #sources: TrashQuotaSources;
+  /** The rules that limit the trash, and how many bytes count for each. */
+  #used = new Map<QuotaRule, number>();
+  #list: QuotaList = new Map();
+  #counted = new Map<string, { readonly bytes: number; readonly rules: readonly QuotaRule[] }>();
+  /** Worlds that left the trash while it was being read. */
+  #taken: Set<string> | undefined;
+
+  constructor(sources: TrashQuotaSources) {
+    this.#sources = sources;
+  }
+
+  /** Bytes that count for a rule. */
+  used(rule: QuotaRule): number {
+    return this.#used.get(rule) ?? 0;
+  }
+
+  /** Applies a list; reads the trash if a rule limits it. */
+  setList(list: QuotaList): void {
+    this.#list = list;
+    this.#counted = new Map();
+    this.#taken = undefined;
+    this.#used = new Map(
+      [...list.values()].flatMap((rule) => rule.trash === Infinity ? [] : [[rule, 0] as const]),
+    );
+    if (this.#used.size > 0) void this.#load(list);
+  }
+
+  /**
+   * Counts a world that moved to the trash.
+   *
+   * @param owner the resource for whose quotas it counts, if that is not its own path
+   */
+  recordAdded(world: CountedTrash, owner: QuotaOwner = world): void {
+    if (this.#used.size === 0) return;
+    const key = keyOf(world);
+    if (this.#counted.has(key)) return;
+    const rules = rulesFor(this.#list, owner.name, owner.by).filter((rule) => this.#used.has(rule));
+    if (rules.length === 0) return;
+    this.#counted.set(key, { bytes: world.bytes, rules });
+    for (const rule of rules) this.#used.set(rule, this.used(rule) + world.bytes);
+  }
+
+  /** Counts a world that left the trash. */
+  recordTaken(world: Pick<CountedTrash, "id" | "name">): void {
+    const key = keyOf(world);
+    this.#taken?.add(key);
+    const counted = this.#counted.get(key);
+    if (counted === undefined) return;
+    this.#counted.delete(key);
+    for (const rule of counted.rules) this.#used.set(rule, this.used(rule) - counted.bytes);
+  }
+
+  async #load(list: QuotaList): Promise<void> {
+    const taken = this.#taken = new Set<string>();
+    try {
+      for await (const worlds of this.#sources.readAll()) {
+        if (this.#list !== list) return;
+        for (const world of worlds) if (!taken.has(keyOf(world))) this.recordAdded(world);
+      }
+    } catch (error) {
+      this.#sources.log(`cannot add up the trash for quotas: ${error}`);
+    }
+    if (this.#list === list) this.#taken = undefined;
+  }
+}
+
+function keyOf({ id, name }: Pick<CountedTrash, "id" | "name">): string {
+  return `${id} ${name}`;
+}

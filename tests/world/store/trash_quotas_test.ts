@@ -1,0 +1,62 @@
+import { TrashQuotas } from "../../../lib/world/store/trash_quotas.ts";
+import { parseQuotaList, type QuotaList } from "../../../lib/world/quota_list.ts";
+import { assert, assertEquals } from "../../support/assert.ts";
+
+function parse(text: string): QuotaList {
+  const list = parseQuotaList(new TextEncoder().encode(text));
+  assert(!("fault" in list));
+  return list;
+}
+
+const world = (id: string, name: string, bytes: number, by = "T2") => ({ id, name, by, bytes });
+
+/** Waits for the microtasks of a load. */
+const settled = () => new Promise((resolve) => setImmediate(resolve));
+
+Deno.test("TrashQuotas counts each world once, also while the trash is being read", async () => {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const quotas = new TrashQuotas({
+    async *readAll() {
+      yield [world("1", "home/q/a", 5), world("2", "home/b", 7)];
+      await promise;
+      yield [world("3", "home/q/c", 11), world("4", "home/q/d", 13)];
+    },
+    log: () => {},
+  });
+  const list = parse("prefix:/home/q trash:1KiB\nuser:ada trash:9\nprefix:/home bytes:1");
+  const [prefix, user, other] = [...list.values()];
+  assert(prefix !== undefined && user !== undefined && other !== undefined);
+  const used = () => [quotas.used(prefix), quotas.used(user), quotas.used(other)];
+  quotas.recordAdded(world("0", "home/q/early", 1));
+  quotas.setList(list);
+  await settled();
+  assertEquals(used(), [5, 0, 0]);
+  // The rest of the trash has been read before these changes, or after them.
+  quotas.recordAdded(world("3", "home/q/c", 11));
+  quotas.recordTaken({ id: "4", name: "home/q/d" });
+  quotas.recordAdded(world("5", "var/lib/x", 17), { name: "home/q/x", by: "user:ada" });
+  resolve();
+  await settled();
+  assertEquals(used(), [5 + 11 + 17, 17, 0]);
+  quotas.recordTaken({ id: "5", name: "var/lib/x" });
+  quotas.recordTaken({ id: "5", name: "var/lib/x" });
+  assertEquals(used(), [16, 0, 0]);
+  quotas.setList(new Map());
+  assertEquals(used(), [0, 0, 0]);
+});
+
+Deno.test("TrashQuotas reports a trash that cannot be read, and goes with what it has", async () => {
+  const log: string[] = [];
+  const quotas = new TrashQuotas({
+    async *readAll() {
+      yield [world("1", "home/q/a", 5)];
+      await Promise.reject(new Error("no disk"));
+    },
+    log: (line) => log.push(line),
+  });
+  const list = parse("prefix:/home/q trash:1KiB");
+  quotas.setList(list);
+  await settled();
+  assertEquals([...list.values()].map((rule) => quotas.used(rule)), [5]);
+  assertEquals(log, ["cannot add up the trash for quotas: Error: no disk"]);
+});

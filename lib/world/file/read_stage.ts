@@ -36,14 +36,19 @@ export function rowsOf(db: DatabaseSync): RowReader {
 /**
  * Reads the current version with its bytes, in the columns of the row.
  *
- * @returns undefined if the row is missing
+ * @param maxBytes longest content to read
+ * @returns undefined if the row is missing, `long` if the content is longer
  * @throws {StoreError} `damaged` if the appended bytes do not belong to the row
  */
-export function readStage(read: RowReader): Row | undefined {
-  const stage = read(sql.SELECT_STAGE)[0];
-  if (stage === undefined) return undefined;
-  const pieces = readStagePieces(read, stage.version);
-  if (pieces === undefined) return stage;
+export function readStage(read: RowReader): Row | undefined;
+export function readStage(read: RowReader, maxBytes: number): Row | "long" | undefined;
+export function readStage(read: RowReader, maxBytes = Infinity): Row | "long" | undefined {
+  const first = read(maxBytes < Infinity ? sql.SELECT_ROW : sql.SELECT_STAGE)[0];
+  if (first === undefined) return undefined;
+  const pieces = readStagePieces(read, first.version);
+  if (maxBytes < Infinity && Number(first.len) + (pieces?.bytes ?? 0) > maxBytes) return "long";
+  const stage = maxBytes < Infinity ? read(sql.SELECT_STAGE)[0] : first;
+  if (pieces === undefined || stage === undefined) return stage;
   const bytes = joinPieces(read, toBytes(stage.stage_html));
   return { ...stage, ...pieces.current, stage_html: bytes };
 }

@@ -66,8 +66,7 @@ export class Reader {
   read(name: string, maxBytes = Infinity): LimitedResult | undefined {
     return this.#use(name, (db) => {
       db.exec("BEGIN");
-      if (maxBytes < Infinity && Number(readStageRow(rowsOf(db))?.len) > maxBytes) return "long";
-      return readCurrent(db, name);
+      return readCurrent(db, name, maxBytes);
     });
   }
 
@@ -382,8 +381,11 @@ function openImmutable(path: string): OpenedFile {
   return openFile(uri, "", { readOnly: true });
 }
 
-function readCurrent(db: DatabaseSync, name: string): ReadResult {
-  const row = readStage(rowsOf(db));
+function readCurrent(db: DatabaseSync, name: string): ReadResult;
+function readCurrent(db: DatabaseSync, name: string, maxBytes: number): LimitedResult;
+function readCurrent(db: DatabaseSync, name: string, maxBytes = Infinity): LimitedResult {
+  const row = readStage(rowsOf(db), maxBytes);
+  if (row === "long") return "long";
   if (row === undefined) {
     throw new StoreError("damaged", "Cannot read the world: its file has no row", name);
   }

@@ -59,6 +59,15 @@ Deno.test("readStage(), readStageRow() and readStageBody() join the pieces in th
     assertEquals(readStagePieces(rowsOf(db), 3)?.bytes, 9);
   }));
 
+Deno.test("readStage() returns long beyond its limit, also if only the pieces exceed it", () =>
+  withWorld([[4, 3, " one"], [7, 3, " two"]], (db) => {
+    assertEquals(readStage(rowsOf(db), 11), "long");
+    const found = readStage(rowsOf(db), 12);
+    assertEquals(found === "long" ? found : textOf(found?.stage_html), "base one two");
+    db.exec("DELETE FROM stage_meta");
+    assertEquals(readStage(rowsOf(db), 12), undefined);
+  }));
+
 Deno.test("readStage() returns the integers of a statement that reads them exactly", () =>
   withWorld([[7, 3, "x"]], (db) => {
     const read = (statement: string) => {

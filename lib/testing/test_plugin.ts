@@ -152,10 +152,11 @@ class Tested implements TestedPlugin {
   }
 }
 
-/** The reason in a problem (RFC 9457). */
+/** The reason in a problem (RFC 9457), and the lines of the source that it is about. */
 function detailOf(text: string): string {
   try {
-    return String(JSON.parse(text).detail ?? text);
+    const { detail = text, excerpt } = JSON.parse(text);
+    return excerpt === undefined ? String(detail) : `${detail}\n${excerpt}`;
   } catch {
     return text;
   }

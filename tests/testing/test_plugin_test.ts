@@ -53,6 +53,10 @@ Deno.test("testPlugin() throws the reason of the server", async () => {
     errorWith(Error, "Cannot activate /lib/tested"),
   );
   await assertRejects(
+    () => testPlugin("export const routes = ;"),
+    /Cannot activate \/lib\/tested: .*\(line 1, column 23\).*\nexport const routes = ;\n {22}\^$/,
+  );
+  await assertRejects(
     () => testPlugin(SOURCE, { worlds: { "/nowhere/x": "" } }),
     errorWith(Error, "Cannot PUT /nowhere/x"),
   );

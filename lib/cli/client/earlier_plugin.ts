@@ -67,6 +67,18 @@ export async function readEarlierPlugin(
   return { version, state, ...(isSame && typeof digest === "string" ? { asks: digest } : {}) };
 }
 
+/** Follows the name of the plugin in a temporary name. */
+const TEMPORARY_MARK = ".check-";
+const TEMPORARY_NAME = new RegExp(
+  `(?<=/lib/[\\w-]+)${RegExp.escape(TEMPORARY_MARK)}[0-9a-f]{8}`,
+  "g",
+);
+
+/** Names the plugin in a text about the source under its temporary name. */
+export function withoutTemporaryName(text: string): string {
+  return text.replace(TEMPORARY_NAME, "");
+}
+
 /**
  * Has the server evaluate a source under a temporary name, so that a source that cannot be approved
  * does not stop the active plugin.
@@ -79,7 +91,7 @@ export async function evaluateBeside(
   name: string,
   { text, ext }: StoredSource,
 ): Promise<{ readonly action?: "store" | "approve"; readonly response: ClientResponse }> {
-  const path = `/lib/${name}.check-${crypto.randomUUID().slice(0, 8)}`;
+  const path = `/lib/${name}${TEMPORARY_MARK}${crypto.randomUUID().slice(0, 8)}`;
   const stored = await client.request("PUT", `${path}?ext=${ext}`, {
     credential: token,
     headers: { "if-none-match": "*" },

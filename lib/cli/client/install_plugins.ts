@@ -13,6 +13,7 @@ import {
   readEarlierPlugin,
   restoreEarlierPlugin,
   type StoredSource,
+  withoutTemporaryName,
 } from "./earlier_plugin.ts";
 import {
   type ClientResponse,
@@ -208,7 +209,7 @@ async function installOne(
     if (action !== undefined) {
       throw new InstallError(
         1,
-        `Cannot ${action} ${name}: ${problemText(response)}; ` +
+        `Cannot ${action} ${name}: ${withoutTemporaryName(problemText(response))}; ` +
           `version ${earlier.version} is still active`,
         [],
         problemExcerpt(response),

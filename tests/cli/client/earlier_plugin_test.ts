@@ -4,6 +4,7 @@ import {
   type InstallAccess,
   readEarlierPlugin,
   restoreEarlierPlugin,
+  withoutTemporaryName,
 } from "../../../lib/cli/client/earlier_plugin.ts";
 import { ServerClient } from "../../../lib/cli/client/server_client.ts";
 
@@ -89,6 +90,16 @@ Deno.test("evaluateBeside() stores under a new name, reads what it asks, and del
     );
     assertEquals(calls.length, 1);
   });
+});
+
+Deno.test("withoutTemporaryName() names the plugin itself", () => {
+  const text =
+    "Cannot activate /lib/a-b.check-0123abcd: no (mod.ts:1:2, /lib/a-b.check-0123abcd:3:4)";
+  assertEquals(
+    withoutTemporaryName(text),
+    "Cannot activate /lib/a-b: no (mod.ts:1:2, /lib/a-b:3:4)",
+  );
+  assertEquals(withoutTemporaryName("a.check-0123abcd"), "a.check-0123abcd");
 });
 
 Deno.test("restoreEarlierPlugin() puts back what was there, unless the source changed again", async () => {

@@ -76,6 +76,11 @@ export class ChangeFollower {
     const { status, text } = await server.ask(`/proc/changes/?${after}${query}`, {
       headers: this.#headers,
     });
+    if (status === 503) {
+      // The index of a server that has just started is not complete.
+      await new Promise((resume) => setTimeout(resume, 100));
+      return 0;
+    }
     assertEquals(status, 200, text);
     const { changes, cursor }: {
       changes: (ChangeEvent & { name: string; cursor: string })[];

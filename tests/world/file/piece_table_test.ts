@@ -359,3 +359,21 @@ Deno.test("a world whose row was changed while it had pieces is damaged, and its
     }
     next.close();
   }));
+
+Deno.test("an append to a long world writes its own length to the disk, not that of the world", () =>
+  withTempFolder((data) => {
+    const writer = testWriter(data, SETUP);
+    const log = `${data}/home%2Flog/universe.db-wal`;
+    // Opens the world, and the first append creates the table.
+    for (const job of [putJob(NAME, new Uint8Array(2_000_000)), appendJob(NAME, "first")]) {
+      assert(typeof outcomeOf(writer.apply([job]), job) !== "string");
+    }
+    const before = Deno.statSync(log).size;
+    for (let i = 0; i < 10; i++) {
+      const job = appendJob(NAME, "x".repeat(1024));
+      assert(typeof outcomeOf(writer.apply([job]), job) !== "string");
+    }
+    const grown = Deno.statSync(log).size - before;
+    assert(grown > 10 * 1024 && grown < 10 * 32_768, `${grown} bytes for ten appends`);
+    writer.close();
+  }));

@@ -4,8 +4,12 @@
  * nothing of the server, so that what is tested is what users run.
  */
 
+import { fileURLToPath } from "node:url";
+
 /** The program that is started. */
 const MAIN = new URL("../../main.ts", import.meta.url).href;
+/** Arguments with which Deno starts it. */
+const RUN = ["run", "-A", "--no-prompt", "--unstable-worker-options", MAIN] as const;
 /** Longest start in milliseconds. It takes 0.2 s unless packages are downloaded. */
 const START_TIMEOUT_MS = 60_000;
 
@@ -47,7 +51,8 @@ export interface TestedPlugin extends AsyncDisposable {
 /**
  * Starts a server with a plugin.
  *
- * @param source the text of the plugin, or the URL of its file
+ * @param source the text of the plugin, or the URL of its file or folder, which may import packages
+ * and other files: `elastik install` bundles it
  * @returns the running plugin; stop it, or declare it with `await using`
  * @throws {Error} with the reason, if the server refuses the source, a world, or does not start
  *
@@ -63,14 +68,13 @@ export async function testPlugin(
   options: TestPluginOptions = {},
 ): Promise<TestedPlugin> {
   const { name = "tested", worlds = {}, config = {}, env = {} } = options;
-  const text = typeof source === "string" ? source : await Deno.readTextFile(source);
   const server = await startServer(env);
   try {
     const tested = new Tested(name, server);
     for (const [path, content] of Object.entries({ ...worlds, ...config })) {
       await tested.write(path, content);
     }
-    await tested.install(text);
+    await tested.install(source);
     return tested;
   } catch (error) {
     await server.stop();
@@ -114,9 +118,27 @@ class Tested implements TestedPlugin {
   }
 
   /** Stores the source as T2, and approves it as T3. */
-  async install(source: string): Promise<void> {
+  async install(source: string | URL): Promise<void> {
+    if (source instanceof URL) return await this.#installFile(source);
     await this.#send("PUT", `/lib/${this.name}`, source, "T2");
     await this.#send("PUT", `/lib/${this.name}/state`, "active");
+  }
+
+  /** Installs a file or folder as its author does, with the command of the program. */
+  async #installFile(source: URL): Promise<void> {
+    const { tokens, url } = this.#server;
+    const words = ["install", fileURLToPath(source), "--name", this.name, "--url", url];
+    const { success, stderr } = await new Deno.Command(Deno.execPath(), {
+      args: [...RUN, ...words],
+      clearEnv: true,
+      env: {
+        ...childEnvironment(),
+        ELASTIK_TOKEN: tokens.T2,
+        ELASTIK_APPROVE_TOKEN: tokens.T3,
+      },
+      stdin: "null",
+    }).output();
+    if (!success) throw new Error(new TextDecoder().decode(stderr).trim());
   }
 
   async log(): Promise<string[]> {
@@ -165,15 +187,12 @@ function detailOf(text: string): string {
 async function startServer(env: Readonly<Record<string, string>>): Promise<TestServer> {
   const folder = await Deno.makeTempDir({ prefix: "elastik-plugin-" });
   const tokens = { T2: randomToken(), T3: randomToken() };
-  const own = Object.entries(Deno.env.toObject()).filter(([key]) => !key.startsWith("ELASTIK_"));
   const child = new Deno.Command(Deno.execPath(), {
-    args: ["run", "-A", "--no-prompt", "--unstable-worker-options", MAIN],
+    args: [...RUN],
     cwd: folder,
     clearEnv: true,
     env: {
-      ...Object.fromEntries(own),
-      DENO_NO_UPDATE_CHECK: "1",
-      NO_COLOR: "1",
+      ...childEnvironment(),
       ELASTIK_DATA: "data",
       ELASTIK_PORT: "0",
       ELASTIK_SYNC: "normal",
@@ -218,6 +237,12 @@ async function startServer(env: Readonly<Record<string, string>>): Promise<TestS
   } finally {
     clearTimeout(timer);
   }
+}
+
+/** The environment of a child process, without settings that were meant for another server. */
+function childEnvironment(): Record<string, string> {
+  const own = Object.entries(Deno.env.toObject()).filter(([key]) => !key.startsWith("ELASTIK_"));
+  return { ...Object.fromEntries(own), DENO_NO_UPDATE_CHECK: "1", NO_COLOR: "1" };
 }
 
 function randomToken(): string {

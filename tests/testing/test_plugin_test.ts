@@ -47,6 +47,23 @@ Deno.test("testPlugin() reads a file, and leaves nothing behind", () =>
     await assertRejects(() => fetch(url), TypeError);
   }));
 
+Deno.test("testPlugin() bundles a file or folder with what it imports, and reports what is missing", () =>
+  withTempFolder(async (folder) => {
+    await Deno.mkdir(`${folder}/my notes`);
+    const main = `import { greeting } from "./greeting.ts";
+export const routes = ["/greet"];
+export default { fetch: () => new Response(greeting) };`;
+    await Deno.writeTextFile(`${folder}/my notes/main.ts`, main);
+    const url = new URL(`file://${folder}/my%20notes/main.ts`);
+    const error = await assertRejects(() => testPlugin(url), Error, "Cannot build");
+    assertMatch(error.message, /greeting\.ts[\s\S]*main\.ts:1:/);
+    await Deno.writeTextFile(`${folder}/my notes/greeting.ts`, `export const greeting = "hi";`);
+    for (const source of [url, new URL(".", url)]) {
+      await using plugin = await testPlugin(source, { name: "greeter" });
+      assertEquals(await (await plugin.fetch("/greet")).text(), "hi");
+    }
+  }));
+
 Deno.test("testPlugin() throws the reason of the server", async () => {
   await assertRejects(
     () => testPlugin("export const routes = 1;"),

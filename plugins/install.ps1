@@ -218,13 +218,8 @@ foreach ($name in $names.Trim().Split(' ')) {
       $requested = ConvertTo-Json -Compress $found.asks.permissions
       if ($granted -ceq $requested) { $digest = $found.asks.digest }
     }
-    $check = "${name}.check-${PID}"
-    Ask PUT "/lib/${check}?ext=ts" $token 'If-None-Match: *' "@${folder}/${name}.ts"
-    if ($status -ne '201') { Stop-With 1 "Cannot store ${name}: ${status} $(Get-Words $body); version ${was} is still active" }
-    Ask GET "/lib/${check}/state?asks" $approve '' ''
-    $evaluated = $status; $why = Get-Words $body
-    Ask DELETE "/lib/${check}" $approve '' ''
-    if ($evaluated -ne '200') { Stop-With 1 "Cannot approve ${name}: ${why}; correct ${folder}/${name}.ts and run this again, version ${was} is still active" }
+    Ask POST "/lib/?check&name=${name}" $approve '' "@${folder}/${name}.ts"
+    if ($status -ne '200') { Stop-With 1 "Cannot approve ${name}: $(Get-Words $body); correct ${folder}/${name}.ts and run this again, version ${was} is still active" }
   }
 
   # 6. Store the source, unless another program has changed it since

@@ -238,13 +238,8 @@ for name in $names; do
     granted=$(printf '%s' "${body%%\"asks\":\{*}" | sed -n 's/.*\("permissions":{[^}]*}\).*/\1/p')
     requested=$(printf '%s' "${body#*\"asks\":\{}" | sed -n 's/.*\("permissions":{[^}]*}\).*/\1/p')
     [ "$granted" != "$requested" ] || digest=$(printf '%s' "$body" | sed -n 's/.*"digest":"\([0-9a-f]*\)".*/\1/p')
-    check="${name}.check-$$"
-    ask PUT "/lib/${check}?ext=ts" "$token" 'If-None-Match: *' "@${folder}/${name}.ts"
-    [ "$status" = 201 ] || stop 1 "Cannot store ${name}: ${status} $(words "$body"); version ${was} is still active"
-    ask GET "/lib/${check}/state?asks" "$approve" '' ''
-    evaluated=$status why=$(words "$body")
-    ask DELETE "/lib/${check}" "$approve" '' ''
-    [ "$evaluated" = 200 ] || stop 1 "Cannot approve ${name}: ${why}; correct ${folder}/${name}.ts and run this again, version ${was} is still active"
+    ask POST "/lib/?check&name=${name}" "$approve" '' "@${folder}/${name}.ts"
+    [ "$status" = 200 ] || stop 1 "Cannot approve ${name}: $(words "$body"); correct ${folder}/${name}.ts and run this again, version ${was} is still active"
   fi
 
   # 6. Store the source, unless another program has changed it since

@@ -67,40 +67,20 @@ export async function readEarlierPlugin(
   return { version, state, ...(isSame && typeof digest === "string" ? { asks: digest } : {}) };
 }
 
-/** Follows the name of the plugin in a temporary name. */
-const TEMPORARY_MARK = ".check-";
-const TEMPORARY_NAME = new RegExp(
-  `(?<=/lib/[\\w-]+)${RegExp.escape(TEMPORARY_MARK)}[0-9a-f]{8}`,
-  "g",
-);
-
-/** Names the plugin in a text about the source under its temporary name. */
-export function withoutTemporaryName(text: string): string {
-  return text.replace(TEMPORARY_NAME, "");
-}
-
 /**
- * Has the server evaluate a source under a temporary name, so that a source that cannot be approved
- * does not stop the active plugin.
+ * Asks the server whether it would approve a source, so that one that it refuses does not stop the
+ * active plugin. Nothing is stored.
  *
- * @returns the response that refused it, and what it refused; no action if the source can be approved
+ * @returns the response: 200, or the reason
  * @throws {UnreachableError}
  */
-export async function evaluateBeside(
-  { client, token, approve }: InstallAccess,
+export async function checkInstallation(
+  { client, approve }: InstallAccess,
   name: string,
-  { text, ext }: StoredSource,
-): Promise<{ readonly action?: "store" | "approve"; readonly response: ClientResponse }> {
-  const path = `/lib/${name}${TEMPORARY_MARK}${crypto.randomUUID().slice(0, 8)}`;
-  const stored = await client.request("PUT", `${path}?ext=${ext}`, {
-    credential: token,
-    headers: { "if-none-match": "*" },
-    body: text,
-  });
-  if (stored.status !== 201) return { action: "store", response: stored };
-  const response = await client.request("GET", `${path}/state?asks`, { credential: approve });
-  await client.request("DELETE", path, { credential: approve });
-  return response.status === 200 ? { response } : { action: "approve", response };
+  { text }: StoredSource,
+): Promise<ClientResponse> {
+  const path = `/lib/?check&name=${encodeURIComponent(name)}`;
+  return await client.request("POST", path, { credential: approve, body: text });
 }
 
 /**

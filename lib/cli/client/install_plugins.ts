@@ -7,13 +7,12 @@
 
 import { sanitizeText } from "../../base/sanitize_text.ts";
 import {
+  checkInstallation,
   type EarlierPlugin,
-  evaluateBeside,
   type InstallAccess,
   readEarlierPlugin,
   restoreEarlierPlugin,
   type StoredSource,
-  withoutTemporaryName,
 } from "./earlier_plugin.ts";
 import {
   type ClientResponse,
@@ -74,7 +73,10 @@ export function resolvePluginNames(named: readonly string[], shipped: ShippedPlu
   throw new InstallError(
     2,
     `Cannot install ${found.join(" ")}: this program does not include ${missing.join(" ")}; ` +
-      `it includes ${Object.keys(shipped.sources).join(" ")}, nothing was installed`,
+      `it includes ${Object.keys(shipped.sources).join(" ")}, ./${
+        missing[0]
+      } is a plugin of your ` +
+      "own, nothing was installed",
   );
 }
 
@@ -205,14 +207,14 @@ async function installOne(
     throw new InstallError(1, `Cannot store ${name}: ${refused.status} ${problemText(refused)}`);
   }
   if (earlier.state === "active") {
-    const { action, response } = await evaluateBeside(access, name, source);
-    if (action !== undefined) {
+    const checked = await checkInstallation(access, name, source);
+    if (checked.status !== 200) {
       throw new InstallError(
         1,
-        `Cannot ${action} ${name}: ${withoutTemporaryName(problemText(response))}; ` +
+        `Cannot approve ${name}: ${problemText(checked)}; ` +
           `version ${earlier.version} is still active`,
         [],
-        problemExcerpt(response),
+        problemExcerpt(checked),
       );
     }
   }

@@ -1,10 +1,9 @@
 import { assert, assertEquals } from "../../support/assert.ts";
 import {
-  evaluateBeside,
+  checkInstallation,
   type InstallAccess,
   readEarlierPlugin,
   restoreEarlierPlugin,
-  withoutTemporaryName,
 } from "../../../lib/cli/client/earlier_plugin.ts";
 import { ServerClient } from "../../../lib/cli/client/server_client.ts";
 
@@ -69,37 +68,17 @@ Deno.test("readEarlierPlugin() reads version and state, and a digest only of wha
   });
 });
 
-Deno.test("evaluateBeside() stores under a new name, reads what it asks, and deletes it", async () => {
+Deno.test("checkInstallation() sends the source to the dry run, and stores nothing", async () => {
   for (const status of [200, 422]) {
-    await withAnswers(
-      ({ method }) => [method === "PUT" ? 201 : status, {}],
-      async (access, calls) => {
-        const { action } = await evaluateBeside(access, "x", { text: "source", ext: "ts" });
-        assertEquals(action, status === 200 ? undefined : "approve");
-        assertEquals(calls.map(({ method }) => method), ["PUT", "GET", "DELETE"]);
-        const [put] = calls;
-        assertEquals([put?.body, put?.condition], ["source", "*"]);
-        assert(/^\/lib\/x\.check-[0-9a-f]{8}\?ext=ts$/.test(put?.path ?? ""), put?.path);
-      },
-    );
+    await withAnswers(() => [status, {}], async (access, calls) => {
+      const response = await checkInstallation(access, "x", { text: "source", ext: "ts" });
+      assertEquals(response.status, status);
+      assertEquals(
+        calls.map(({ method, path, body }) => [method, path, body]),
+        [["POST", "/lib/?check&name=x", "source"]],
+      );
+    });
   }
-  await withAnswers(() => [412, {}], async (access, calls) => {
-    assertEquals(
-      (await evaluateBeside(access, "x", { text: "source", ext: "ts" })).action,
-      "store",
-    );
-    assertEquals(calls.length, 1);
-  });
-});
-
-Deno.test("withoutTemporaryName() names the plugin itself", () => {
-  const text =
-    "Cannot activate /lib/a-b.check-0123abcd: no (mod.ts:1:2, /lib/a-b.check-0123abcd:3:4)";
-  assertEquals(
-    withoutTemporaryName(text),
-    "Cannot activate /lib/a-b: no (mod.ts:1:2, /lib/a-b:3:4)",
-  );
-  assertEquals(withoutTemporaryName("a.check-0123abcd"), "a.check-0123abcd");
 });
 
 Deno.test("restoreEarlierPlugin() puts back what was there, unless the source changed again", async () => {

@@ -141,7 +141,9 @@ Deno.test("activation is refused with 422 if the grants do not cover a path of o
       await store(server, "p", watcher([on], grants));
       const { status, text } = await setState(server, "p", "active");
       assertEquals(status, 422, `${on} ${text}`);
-      assert(text.includes(`the grants do not cover ${on}`), text);
+      const { detail } = JSON.parse(text);
+      const found = Object.hasOwn(grants, on) ? ": what only T3" : `; add "${on}": "r"`;
+      assert(detail.includes(`the grants do not cover ${on} for reading${found}`), detail);
     }
     await store(server, "p", "export const on = ['/home/x']; export default { fetch() {} };");
     assertMatch((await setState(server, "p", "active")).text, /on.*grants do not cover|change\(/);

@@ -178,8 +178,10 @@ function assertWatchable(value: string, grants: Manifest["grants"]): void {
       Object.keys(grants).some((grant) => grant.endsWith("/") && path.startsWith(grant))
     : isGranted(grants, "read", path);
   if (isCovered) return;
-  const needed = isTree ? `${path} and what only T3 can read below it` : path;
-  throw new ManifestError("on", `the grants do not cover ${needed} for reading`);
+  const missing = Object.hasOwn(grants, path)
+    ? ": what only T3 can read below it needs a grant of its own"
+    : `; add ${JSON.stringify(path)}: "r"`;
+  throw new ManifestError("on", `the grants do not cover ${path} for reading${missing}`);
 }
 
 function parseGrants(value: unknown): Manifest["grants"] {

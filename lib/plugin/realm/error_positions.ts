@@ -13,6 +13,8 @@ export const PLUGIN_URL_START = "data:text/javascript;charset=utf-8;base64,";
 /** Deno shortens a long URL with dots (2.9.6). */
 const PLUGIN_POSITION =
   /data:text\/javascript;charset=utf-8;base64,[A-Za-z0-9+/=.]*(?::(\d+):(\d+))?/g;
+/** What Deno advises whoever started a process without a permission (2.9.6). */
+const FLAG_ADVICE = /, run again with the --allow-[a-z]+ flag/;
 /** Longest text of an error in characters. */
 const MAX_ERROR_CHARS = 4000;
 /** Frames of a stack in which a file of the author is looked for. */
@@ -62,7 +64,11 @@ export class ErrorPositions {
     if (!(error instanceof Error)) {
       return this.namePositions(String(error)).slice(0, MAX_ERROR_CHARS);
     }
-    const message = this.namePositions(`${error.name}: ${error.message}`);
+    // The author cannot start the process with other flags.
+    const found = error.name === "NotCapable"
+      ? error.message.replace(FLAG_ADVICE, "; `permissions` of the plugin must name it")
+      : error.message;
+    const message = this.namePositions(`${error.name}: ${found}`);
     const position = this.#findPosition(error.stack ?? "");
     const isNamed = position === undefined || message.includes(position);
     return (isNamed ? message : `${message} (${position})`).slice(0, MAX_ERROR_CHARS);

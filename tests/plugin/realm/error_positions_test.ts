@@ -32,6 +32,17 @@ Deno.test("namePositions() names the file of the author before the stored source
   );
 });
 
+Deno.test("formatError() names the permissions of the plugin, not the flags of Deno", () => {
+  const error = new Deno.errors.NotCapable(
+    'Requires net access to "example.com:443", run again with the --allow-net flag',
+  );
+  error.stack = "";
+  assertEquals(
+    PLAIN.formatError(error),
+    'NotCapable: Requires net access to "example.com:443"; `permissions` of the plugin must name it',
+  );
+});
+
 Deno.test("formatError() has the position once, and is limited", () => {
   const error = new TypeError("no");
   error.stack = `TypeError: no\n    at f (${PLUGIN_URL_START}aGk=:3:14)`;

@@ -298,20 +298,25 @@ export function parseCommandLine(args: readonly string[]): ParsedCommand {
 
 /** Formats the text of `--help`. */
 export function formatHelp(): string {
-  const lines = listCommandNames(COMMANDS).map((name) => {
+  const rows = listCommandNames(COMMANDS).map((name) => {
     const { usage = "", summary = "" } = COMMANDS[name] ?? {};
-    return `  ${`${name} ${usage}`.padEnd(21)}${summary}`;
+    return [`${name} ${usage}`, summary] as const;
   });
   return [
     `elastik ${VERSION}: an HTTP server that stores documents, called worlds, by path`,
     "usage: elastik [command]; elastik <command> --help describes one command",
     "",
-    ...lines,
-    "  --help, --version    show this text; show the version",
+    ...alignRows([...rows, ["--help, --version", "show this text; show the version"]]),
     "",
     "Settings are environment variables or lines of .env in the working folder:",
     "ELASTIK_PORT (3005), ELASTIK_DATA (data); all: /usr/share/doc/configuration.md",
   ].join("\n");
+}
+
+/** Two columns, with at least two spaces between them. */
+function alignRows(rows: readonly (readonly [string, string])[]): string[] {
+  const width = Math.max(...rows.map(([name]) => name.trimEnd().length));
+  return rows.map(([name, summary]) => `  ${name.trimEnd().padEnd(width)}  ${summary}`);
 }
 
 /** Formats the help of one command. */
@@ -319,11 +324,11 @@ export function formatCommandHelp(name: string): string {
   const command = COMMANDS[name];
   if (command === undefined) return formatHelp();
   const { usage, summary, details = [], options = {} } = command;
-  const lines = Object.entries(options).map(([option, spec]) =>
-    `  ${
-      `--${option}${spec.short === undefined ? "" : `, -${spec.short}`} ${spec.value ?? ""}`
-        .padEnd(21)
-    }${spec.summary}`
+  const lines = alignRows(
+    Object.entries(options).map(([option, spec]) => [
+      `--${option}${spec.short === undefined ? "" : `, -${spec.short}`} ${spec.value ?? ""}`,
+      spec.summary,
+    ]),
   );
   return [
     `usage: elastik ${name} ${usage}`.trimEnd() + (lines.length > 0 ? " [options]" : ""),

@@ -56,6 +56,10 @@ Deno.test("formatHelp() fits one screen and contains every command that is not h
   const lines = text.split("\n");
   assert(lines.length <= 24, `${lines.length} lines`);
   for (const line of lines) assert(line.length <= 80, line);
+  assertEquals(
+    new Set(lines.map((line) => /^ {2}\S.*? {2,}(?=\S)/.exec(line)?.[0].length)).size,
+    2,
+  );
   for (const [name, { hidden }] of Object.entries(COMMANDS)) {
     assertEquals(new RegExp(`^  ${name}\\b`, "m").test(text), hidden !== true, name);
   }

@@ -122,11 +122,11 @@ export class ServerClient {
     const reason = cause instanceof Error ? cause : error;
     const why = (reason instanceof Error ? reason.message : String(reason))
       .replace(/^error sending request for url \([^)]*\): /, "");
-    return new UnreachableError(
-      `Cannot reach ${this.base}: ${
-        sanitizeText(why)
-      }; start the server, or give its URL with --url`,
-    );
+    const advice = /certificate/.test(why)
+      ? "give the URL with the name of its certificate with --url; if its issuer is not public, set " +
+        "DENO_CERT to the PEM file of the issuer"
+      : "start the server, or give its URL with --url";
+    return new UnreachableError(`Cannot reach ${this.base}: ${sanitizeText(why)}; ${advice}`);
   }
 
   /**

@@ -37,6 +37,11 @@ export async function run(
   options: OptionValues,
 ): Promise<number> {
   const keepMs = readKeep(getTextOption(options, "keep"));
+  if (into === "-") {
+    throw new UsageError(
+      "Cannot run backup: - is not a folder or file; elastik export - writes to the standard output",
+    );
+  }
   if (ARCHIVE.test(into)) return await backUpArchive(into, context, options);
   const config = readConfig(await readEnvironment());
   const data = getTextOption(options, "from") ?? config.data;

@@ -16,6 +16,7 @@ import {
 import { selectTokens } from "../client/stored_token.ts";
 import { readEnvironment } from "../../config.ts";
 import { encodePath } from "../../http/path.ts";
+import { MAX_CAPABILITY_TTL_SECONDS } from "../../limits.ts";
 import { sanitizeText } from "../../base/sanitize_text.ts";
 
 const DEFAULT_TTL = "1h";
@@ -48,6 +49,13 @@ export async function run(
       `Cannot run mint: --ttl is ${
         sanitizeText(ttlText)
       }; a duration such as 90s, 15m, 1h or 7d is needed`,
+    );
+  }
+  if (ttl > MAX_CAPABILITY_TTL_SECONDS) {
+    throw new UsageError(
+      `Cannot run mint: --ttl is ${sanitizeText(ttlText)}; at most ${
+        MAX_CAPABILITY_TTL_SECONDS / 86_400
+      }d is allowed`,
     );
   }
   const mode = getTextOption(options, "mode") ?? DEFAULT_MODE;

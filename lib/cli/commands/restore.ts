@@ -106,7 +106,7 @@ async function restoreInto(
   if (options["dry-run"] === true) {
     const selected = source.select(selection);
     for (const { name } of selected.found) console.log(sanitizeText(`/${name}: would be restored`));
-    return report(selected);
+    return report(selected, selection.at);
   }
   const progress = createTerminalProgress("restore", "worlds");
   let selected: Selected;
@@ -123,7 +123,7 @@ async function restoreInto(
   if (selected.found.length > 0) {
     console.log(`Restored ${selected.found.length} worlds into ${sanitizeText(into)}`);
   }
-  return report(selected);
+  return report(selected, selection.at);
 }
 
 async function restoreOnServer(
@@ -147,17 +147,19 @@ async function restoreOnServer(
     console.log(sanitizeText(`/${name}: ${text}`));
     isComplete &&= done;
   }
-  const code = report(selected);
+  const code = report(selected, selection.at);
   return isComplete ? code : 1;
 }
 
 /** Prints what could not be restored. */
-function report({ found, lost }: Selected): number {
+function report({ found, lost }: Selected, at: string | undefined): number {
   for (const { name, reason } of lost) {
     console.error(sanitizeText(`/${name}: cannot be restored: ${reason}`));
   }
   if (found.length === 0 && lost.length === 0) {
-    console.error("Nothing to restore: the backup has no such world at that time");
+    console.error(
+      `Nothing to restore: the backup has no such world${at === undefined ? "" : " at that time"}`,
+    );
     return 1;
   }
   return lost.length === 0 ? 0 : 1;

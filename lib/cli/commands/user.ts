@@ -14,6 +14,7 @@ import {
 import { sanitizeText } from "../../base/sanitize_text.ts";
 import { sha256Hex } from "../../base/hash.ts";
 import { readEnvironment } from "../../config.ts";
+import { MAX_USER_NAME_CHARS } from "../../limits.ts";
 import { readPassword } from "../client/read_password.ts";
 import {
   problemText,
@@ -55,9 +56,10 @@ export async function run(
   if (name === undefined) {
     throw new UsageError(
       `Cannot run user: ${
-        sanitizeText(word ?? "")
-      } cannot be a name; it needs no spaces, colons, ` +
-        "control or invisible characters, and not too many characters",
+        JSON.stringify(sanitizeText(word ?? "").slice(0, 80))
+      } is not a name; 1 ` +
+        `to ${MAX_USER_NAME_CHARS} characters without spaces, colons, control or invisible ` +
+        "characters are needed",
     );
   }
   const url = getTextOption(options, "url");

@@ -5,17 +5,21 @@
 
 import { readEnvironment } from "../../config.ts";
 import { createTerminalProgress } from "../progress_bar.ts";
+import { BackupFolder } from "../../archive/backup_folder.ts";
 import { runVerify } from "../../archive/verify_data_folder.ts";
 
 /**
  * Checks a data folder that no server holds.
  *
- * @param args the folder, if it is not the one of the settings
+ * @param args the folder or a backup, if it is not the data folder of the settings
  * @returns 0 if all worlds verify, 1 if some do not, 2 if the folder could not be checked
  */
 export async function run(args: readonly string[]): Promise<number> {
   const env = await readEnvironment();
-  return runVerify(args[0] ?? env("ELASTIK_DATA") ?? "data", env("ELASTIK_KEY"), {
+  const named = args[0] ?? env("ELASTIK_DATA") ?? "data";
+  const backup = new BackupFolder(named);
+  const data = backup.isBackup() ? backup.data : named;
+  return runVerify(data, env("ELASTIK_KEY"), {
     out: (line) => console.log(line),
     err: (line) => console.error(line),
     progress: createTerminalProgress("verify", "worlds"),

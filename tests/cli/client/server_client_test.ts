@@ -8,6 +8,8 @@ import {
   ServerClient,
   UnreachableError,
 } from "../../../lib/cli/client/server_client.ts";
+import { canCertify, certify } from "../../support/certificate.ts";
+import { withTempFolder } from "../../support/temp_folder.ts";
 import { createClosedUrl, startImpostor } from "./impostor.ts";
 
 const env = (settings: Record<string, string>) => (name: string) => settings[name];
@@ -67,6 +69,29 @@ Deno.test("ServerClient.request() throws UnreachableError with the URL and advic
       /^Cannot reach http:\/\/127\.0\.0\.1:\d+: .*; start the server, or give its URL with --url/
         .test(error.message),
   );
+});
+
+Deno.test({
+  name: "ServerClient.request() explains a certificate that it does not trust",
+  ignore: !canCertify(),
+  fn: () =>
+    withTempFolder(async (folder) => {
+      const { cert, key } = await certify(folder, "own");
+      await using server = Deno.serve({
+        port: 0,
+        hostname: "127.0.0.1",
+        cert: await Deno.readTextFile(cert),
+        key: await Deno.readTextFile(key),
+        onListen: () => {},
+      }, () => new Response());
+      await assertRejects(
+        new ServerClient(`https://localhost:${server.addr.port}`).request("GET", "/"),
+        (error) =>
+          error instanceof UnreachableError &&
+          /certificate.*; give the URL with the name of its certificate with --url; if .*DENO_CERT/
+            .test(error.message),
+      );
+    }),
 });
 
 Deno.test("problemText() returns the detail of a problem, sanitized", () => {

@@ -33,8 +33,8 @@ Deno.test("backup of a server that writes is consistent, incremental, and can be
     assertMatch(archive.stdout, /^Read back: \d+ worlds checked, 0 broken$/m);
     await program.stop();
 
-    const verified = await runProgram(fromCheckout(folder, ["verify", "copies/data"]));
-    assertEquals(verified.code, 0, verified.stdout);
+    const verified = await runProgram(fromCheckout(folder, ["verify", "copies"]));
+    assertEquals(verified.code, 0, verified.stdout + verified.stderr);
     const copy = await startProgram(fromCheckout(folder, [], { ELASTIK_DATA: "copies/data" }));
     assertEquals((await ask(`${copy.url}/home/w1?raw`)).text, "changed");
     const inUse = await backUp("copies");
@@ -57,6 +57,10 @@ Deno.test("backup reports its errors in one sentence", () =>
     assertEquals(
       await backUp("copies", "--keep", "long"),
       "2 Cannot run backup: --keep is long; a time such as 90d is needed",
+    );
+    assertEquals(
+      await backUp("-"),
+      "2 Cannot run backup: - is not a folder or file; elastik export - writes to the standard output",
     );
     assertMatch(await backUp("all.tar.gz", "--keep", "9d"), /^2 .* --keep is for a folder/);
     await Deno.mkdir(`${folder}/data`);

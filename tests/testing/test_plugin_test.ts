@@ -55,8 +55,12 @@ export const routes = ["/greet"];
 export default { fetch: () => new Response(greeting) };`;
     await Deno.writeTextFile(`${folder}/my notes/main.ts`, main);
     const url = new URL(`file://${folder}/my%20notes/main.ts`);
-    const error = await assertRejects(() => testPlugin(url), Error, "Cannot build");
-    assertMatch(error.message, /greeting\.ts[\s\S]*main\.ts:1:/);
+    await assertRejects(
+      () => testPlugin(url),
+      (error) =>
+        error instanceof Error &&
+        /Cannot build[\s\S]*greeting\.ts[\s\S]*main\.ts:1:/.test(error.message),
+    );
     await Deno.writeTextFile(`${folder}/my notes/greeting.ts`, `export const greeting = "hi";`);
     for (const source of [url, new URL(".", url)]) {
       await using plugin = await testPlugin(source, { name: "greeter" });

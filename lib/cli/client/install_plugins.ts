@@ -73,10 +73,10 @@ export function resolvePluginNames(named: readonly string[], shipped: ShippedPlu
   throw new InstallError(
     2,
     `Cannot install ${found.join(" ")}: this program does not include ${missing.join(" ")}; ` +
-      `it includes ${Object.keys(shipped.sources).join(" ")}, ./${
-        missing[0]
-      } is a plugin of your ` +
-      "own, nothing was installed",
+      `it includes ${
+        Object.keys(shipped.sources).join(" ")
+      }; name your own plugin by its path, such ` +
+      `as ./${missing[0]}, nothing was installed`,
   );
 }
 

@@ -13,7 +13,7 @@ export const PLUGIN_URL_START = "data:text/javascript;charset=utf-8;base64,";
 /** Deno shortens a long URL with dots (2.9.6). */
 const PLUGIN_POSITION =
   /data:text\/javascript;charset=utf-8;base64,[A-Za-z0-9+/=.]*(?::(\d+):(\d+))?/g;
-/** What Deno advises whoever started a process without a permission (2.9.6). */
+/** What Deno advises about a missing permission (2.9.6). */
 const FLAG_ADVICE = /, run again with the --allow-[a-z]+ flag/;
 /** Longest text of an error in characters. */
 const MAX_ERROR_CHARS = 4000;

@@ -82,8 +82,9 @@ export const SET_STATE = `UPDATE stage_meta SET state = ?, updated_at = ? WHERE 
 /**
  * The table of appended bytes that are not in the row yet. `version`, `updated_at` and `state` are those
  * of the world after the append. `base_version` is the version of the row to which the bytes belong.
+ * The table can exist if a person has deleted its rows; it is then as if it did not.
  */
-export const CREATE_PIECES = `CREATE TABLE pieces (
+export const CREATE_PIECES = `CREATE TABLE IF NOT EXISTS pieces (
   version INTEGER PRIMARY KEY,
   base_version INTEGER NOT NULL,
   updated_at TEXT NOT NULL,

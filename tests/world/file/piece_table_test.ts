@@ -330,6 +330,26 @@ function appendPieces(writer: Writer): Uint8Array<ArrayBuffer> {
   return concat(start, encoder.encode("onetwo"));
 }
 
+Deno.test("a world whose pieces were deleted by a person is its row, and takes further pieces", () =>
+  withTempFolder((data) => {
+    const writer = testWriter(data, SETUP);
+    appendPieces(writer);
+    const killed = `${data}/killed`;
+    copyFolder(data, `${data}-copy`);
+    writer.close();
+    Deno.renameSync(`${data}-copy`, killed);
+    const db = new DatabaseSync(`${killed}/home%2Flog/universe.db`);
+    db.exec("DELETE FROM pieces");
+    db.close();
+    const reopened = testWriter(killed, SETUP);
+    const job = appendJob(NAME, "three");
+    const outcome = outcomeOf(reopened.apply([job]), job);
+    assert(typeof outcome !== "string", String(outcome));
+    assertEquals(outcome.len, 50_005);
+    assertEquals(new Reader(sampleSetup(killed)).read(NAME)?.body.length, 50_005);
+    reopened.close();
+  }));
+
 Deno.test("a world whose row was changed while it had pieces is damaged, and its pieces are not joined", () =>
   withTempFolder((data) => {
     const writer = testWriter(data, SETUP);

@@ -211,7 +211,8 @@ export interface AddedKey {
 }
 
 /**
- * Adds keys that signed earlier events, before all others.
+ * Adds keys that signed earlier events: before all others, or after the key of the file that is before
+ * them in the list.
  *
  * @param data path of the data folder, which this process has locked
  * @param ownKey `ELASTIK_KEY`
@@ -235,9 +236,21 @@ export function addRetiredKeys(
   if (fresh[0] !== undefined) {
     stageKey(data, fresh[0]);
     tryRemove(`${data}/${NEW_KEY_FILE}`);
-    writeRetiredKeys(data, [...fresh, ...retired]);
+    writeRetiredKeys(data, insertInOrder(retired, added.filter((other) => other !== key)));
   }
   return added.map((other) => ({ id: toKeyId(other), isNew: isNew(other) }));
+}
+
+/** Inserts the missing ones of `added`, each after the one before it, the first ones at the start. */
+function insertInOrder(keys: readonly string[], added: readonly string[]): string[] {
+  const all = [...keys];
+  let next = 0;
+  for (const key of added) {
+    const found = all.indexOf(key);
+    if (found < 0) all.splice(next++, 0, key);
+    else next = found + 1;
+  }
+  return all;
 }
 
 /**

@@ -181,6 +181,21 @@ Deno.test("addRetiredKeys() adds keys before all others, once", () =>
     });
   }));
 
+Deno.test("addRetiredKeys() adds keys after the known key that is before them in the list", () =>
+  withTempFolder((data) => {
+    load(data, "one");
+    rotateKey(data, "one");
+    load(data, "two");
+    rotateKey(data, "two");
+    const keysAfter = (added: readonly string[]) => {
+      addRetiredKeys(data, "now", added);
+      return readRetiredKeys(data).join();
+    };
+    assertEquals(keysAfter(["one", "between", "two", "newest", "now"]), "one,between,two,newest");
+    assertEquals(keysAfter(["zero", "newest", "last"]), "zero,one,between,two,newest,last");
+    assertEquals(keysAfter(["two", "one", "now", "last"]), "zero,one,between,two,newest,last");
+  }));
+
 Deno.test("retired keys have a limit, in number and bytes", () =>
   withTempFolder((data) => {
     const { key } = load(data);

@@ -153,19 +153,18 @@ class Backup {
   async run(): Promise<BackupResult> {
     const { withKey, data } = this.#options;
     try {
+      // Also before the worlds: without its key, what an interrupted run has copied cannot be verified.
+      this.#copyKeys();
       const kept = await this.#copyWorlds();
       const fromTrash = this.#copyTrash();
       this.#moveVanished(kept);
       const deleted = fromTrash + this.#setAsideCount;
       const dropped = this.#dropOld();
-      // The retired keys first: no key that has signed an event is missing at any moment.
-      for (const file of [RETIRED_KEYS_FILE, KEY_FILE]) {
-        if (withKey) this.#copyFile(file);
-        else tryRemove(`${this.#backup.data}/${file}`);
-      }
+      this.#copyKeys();
       this.#copyFile(COLLECTIONS_FILE);
       this.#copyLedger();
       syncFolder(this.#backup.data);
+      this.#backup.markComplete();
       return {
         worlds: kept.size,
         copied: this.#copied,
@@ -181,6 +180,14 @@ class Backup {
       // Also after an interruption: what was copied is not copied again.
       this.#backup.saveStates(this.#states);
       if (this.#scratch !== undefined) Deno.removeSync(this.#scratch, { recursive: true });
+    }
+  }
+
+  #copyKeys(): void {
+    // The retired keys first: no key that has signed an event is missing at any moment.
+    for (const file of [RETIRED_KEYS_FILE, KEY_FILE]) {
+      if (this.#options.withKey) this.#copyFile(file);
+      else tryRemove(`${this.#backup.data}/${file}`);
     }
   }
 

@@ -1,7 +1,7 @@
 /**
  * The layout of a backup, which `backup_data.ts` writes and `restore_data.ts` reads:
  *
- * - `elastik-backup.json`: marks the folder as a backup.
+ * - `elastik-backup.json`: marks the folder as a backup; `complete` since a run has ended.
  * - `data/`: a data folder with the worlds of the last run. `elastik verify` checks it.
  * - `deleted/<id>/<folder>/universe.db`: worlds that were deleted, by the id of their removal.
  * - `.states.json`: the state of each file of the source at its copy. It only saves work: without it the
@@ -49,6 +49,16 @@ export class BackupFolder {
     return pathExists(`${this.path}/${MARK_FILE}`);
   }
 
+  /** Whether a run has ended, so that the backup has every world of that time. */
+  isComplete(): boolean {
+    return readMember(this.#readMark(), "complete") === true;
+  }
+
+  /** Notes that a run has ended, after everything that it copied is on disk. */
+  markComplete(): void {
+    if (!this.isComplete()) this.#writeMark({ format: FORMAT, complete: true });
+  }
+
   /**
    * Creates the backup, if it does not exist.
    *
@@ -62,14 +72,20 @@ export class BackupFolder {
         `Cannot back up into ${this.path}: it contains other files; name a new or an empty folder`,
       );
     }
-    const mark = JSON.stringify({ format: FORMAT });
-    replaceFile(`${this.path}/${MARK_FILE}`, new TextEncoder().encode(`${mark}\n`));
+    this.#writeMark({ format: FORMAT });
+  }
+
+  #writeMark(mark: { format: number; complete?: boolean }): void {
+    replaceFile(`${this.path}/${MARK_FILE}`, new TextEncoder().encode(`${JSON.stringify(mark)}\n`));
     syncFolder(this.path);
   }
 
+  #readMark(): unknown {
+    return parseJson(Deno.readTextFileSync(`${this.path}/${MARK_FILE}`));
+  }
+
   #assertFormat(): void {
-    const mark = parseJson(Deno.readTextFileSync(`${this.path}/${MARK_FILE}`));
-    if (readMember(mark, "format") === FORMAT) return;
+    if (readMember(this.#readMark(), "format") === FORMAT) return;
     throw new BackupError(
       `Cannot use the backup ${this.path}: its format is not ${FORMAT}; use the program that made it`,
     );

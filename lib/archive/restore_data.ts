@@ -111,6 +111,11 @@ export class RestoreSource {
     return source;
   }
 
+  /** Whether worlds can be missing, because the first run of the backup has not ended. */
+  get isIncomplete(): boolean {
+    return this.#backup !== undefined && !this.#backup.isComplete();
+  }
+
   /** Removes temporary files. */
   close(): void {
     for (const folder of [this.#scratch, this.#temporary]) {
@@ -232,7 +237,9 @@ export async function restoreFolder(
   source: RestoreSource,
   { into, names, at, onProgress, signal }: RestoreFolderOptions,
 ): Promise<Selected> {
-  const target = into.replace(/\/+$/, "");
+  const named = into.replace(/\/+$/, "");
+  // Where a link leads, not the link, becomes the data folder.
+  const target = pathExists(named) ? Deno.realPathSync(named) : named;
   if (pathExists(target) && !Deno.readDirSync(target)[Symbol.iterator]().next().done) {
     throw new BackupError(`Cannot restore into ${into}: it is not empty; name a new folder`);
   }

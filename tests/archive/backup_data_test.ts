@@ -34,6 +34,12 @@ function write(folder: string, ...jobs: Parameters<ReturnType<typeof testWriter>
   for (const reply of replies) assert(!("error" in reply), JSON.stringify(reply));
 }
 
+async function isIncomplete(folder: string): Promise<boolean> {
+  const source = await RestoreSource.open(`${folder}/backup`, undefined);
+  source.close();
+  return source.isIncomplete;
+}
+
 function listLatest(folder: string): string[] {
   return [...Deno.readDirSync(`${folder}/backup/data`)].map(({ name }) => name)
     .filter((name) => !name.startsWith(".")).sort();
@@ -193,9 +199,14 @@ Deno.test("backupData() that is interrupted keeps what it copied, and continues"
       () => backUp(folder, { signal: control.signal, onProgress }),
       errorWith(Error, "stop"),
     );
+    // What it copied can be verified and restored, but is not taken for everything.
+    const checked = verifyDataFolder({ data: `${folder}/backup/data`, key: KEY });
+    assert(checked.worlds > 0 && checked.worlds < 43, `${checked.worlds} worlds`);
+    assertEquals(Deno.readTextFileSync(`${folder}/backup/data/.key`).trim(), KEY);
+    assertEquals(await isIncomplete(folder), true);
     const second = await backUp(folder);
     assert(second.copied < 43 && second.copied > 0, `${second.copied} copied`);
-    assertEquals(second.worlds, 43);
+    assertEquals([second.worlds, await isIncomplete(folder)], [43, false]);
     assertMatch(String((await backUp(folder)).copied), /^0$/);
   }));
 

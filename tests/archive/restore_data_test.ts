@@ -132,6 +132,15 @@ Deno.test("restoreFolder() refuses a folder with entries, and reports what is da
     assertEquals(lost.map(({ name }) => name), ["home/a"]);
   }));
 
+Deno.test("restoreFolder() writes where a link leads, and keeps the link", () =>
+  withBackup(async (folder) => {
+    Deno.mkdirSync(`${folder}/disk`);
+    Deno.symlinkSync(`${folder}/disk`, `${folder}/link`);
+    assertEquals((await restore(`${folder}/backup`, `${folder}/link/`)).found.length, 3);
+    assert(Deno.lstatSync(`${folder}/link`).isSymlink);
+    assertEquals(verifyDataFolder({ data: `${folder}/disk`, key: KEY }).worlds, 3);
+  }));
+
 Deno.test("restoreFolder() that is interrupted leaves no folder", () =>
   withBackup(async (folder) => {
     const source = await RestoreSource.open(`${folder}/backup`, undefined);

@@ -106,7 +106,7 @@ async function restoreInto(
   if (options["dry-run"] === true) {
     const selected = source.select(selection);
     for (const { name } of selected.found) console.log(sanitizeText(`/${name}: would be restored`));
-    return report(selected, selection.at);
+    return report(source, selected, selection.at);
   }
   const progress = createTerminalProgress("restore", "worlds");
   let selected: Selected;
@@ -123,7 +123,7 @@ async function restoreInto(
   if (selected.found.length > 0) {
     console.log(`Restored ${selected.found.length} worlds into ${sanitizeText(into)}`);
   }
-  return report(selected, selection.at);
+  return report(source, selected, selection.at);
 }
 
 async function restoreOnServer(
@@ -147,12 +147,21 @@ async function restoreOnServer(
     console.log(sanitizeText(`/${name}: ${text}`));
     isComplete &&= done;
   }
-  const code = report(selected, selection.at);
+  const code = report(source, selected, selection.at);
   return isComplete ? code : 1;
 }
 
 /** Prints what could not be restored. */
-function report({ found, lost }: Selected, at: string | undefined): number {
+function report(
+  { isIncomplete }: RestoreSource,
+  { found, lost }: Selected,
+  at: string | undefined,
+): number {
+  if (isIncomplete) {
+    console.error(
+      "Worlds can be missing: no run of this backup has ended; run it again if you can",
+    );
+  }
   for (const { name, reason } of lost) {
     console.error(sanitizeText(`/${name}: cannot be restored: ${reason}`));
   }
@@ -162,5 +171,5 @@ function report({ found, lost }: Selected, at: string | undefined): number {
     );
     return 1;
   }
-  return lost.length === 0 ? 0 : 1;
+  return lost.length === 0 && !isIncomplete ? 0 : 1;
 }

@@ -64,3 +64,20 @@ Deno.test("restore reports its errors in one sentence", () =>
     await Deno.mkdir(`${folder}/empty`);
     assertMatch(await restore("empty", "--into", "new"), /^2 .*neither a backup nor a data folder/);
   }));
+
+Deno.test("restore says that worlds can be missing if no run of the backup has ended", () =>
+  withTempFolder(async (folder) => {
+    const program = await startProgram(fromCheckout(folder));
+    await ask(`${program.url}/home/a`, { method: "PUT", body: "x" });
+    await program.stop();
+    assertEquals((await runProgram(fromCheckout(folder, ["backup", "copies"]))).code, 0);
+    // As a kill before the end leaves it.
+    await Deno.writeTextFile(`${folder}/copies/elastik-backup.json`, '{"format":1}\n');
+    const early = await runProgram(fromCheckout(folder, ["restore", "copies", "--into", "new"]));
+    assertEquals(early.code, 1);
+    assertMatch(early.stdout, /^Restored \d+ worlds into new\n$/);
+    assertMatch(early.stderr, /^Worlds can be missing: no run of this backup has ended; .*\n$/);
+    assertEquals((await runProgram(fromCheckout(folder, ["backup", "copies"]))).code, 0);
+    const later = await runProgram(fromCheckout(folder, ["restore", "copies", "--into", "new2"]));
+    assertEquals([later.code, later.stderr], [0, ""]);
+  }));

@@ -109,8 +109,7 @@ class DevSession {
   }
 
   async run(signal: AbortSignal): Promise<void> {
-    const { folder, isFolder } = this.#entry;
-    this.#watch.watch({ folders: [folder], isDeep: isFolder });
+    this.#watchFiles([]);
     const last = await this.#lastLine();
     try {
       for (let isFirst = true; isFirst || await this.#watch.next(signal); isFirst = false) {
@@ -126,7 +125,7 @@ class DevSession {
     const { name } = this.#entry;
     try {
       const build = await buildPlugin(this.#entry, signal);
-      this.#watchFiles(build);
+      this.#watchFiles(build.files);
       const faults = this.#isChecked
         ? await checkTypes(this.#entry, this.#server.client.base, signal)
         : undefined;
@@ -158,12 +157,11 @@ class DevSession {
     }
   }
 
-  /** Watches the folders of all files of the plugin, which imports can add. */
-  #watchFiles({ files }: PluginBuild): void {
+  /** Watches the author's folder, and the folders of all files of the plugin, which imports can add. */
+  #watchFiles(files: readonly string[]): void {
     const { folder, isFolder } = this.#entry;
-    const outside = files.filter((file) => !isFolder || !file.startsWith(`${folder}/`))
-      .map((file) => file.replace(/[\\/][^\\/]*$/, ""));
-    this.#watch.watch({ folders: [...new Set([folder, ...outside])], isDeep: isFolder });
+    const folders = [folder, ...files.map((file) => file.replace(/[\\/][^\\/]*$/, ""))];
+    this.#watch.watch({ trees: isFolder ? [folder] : [], folders });
   }
 
   async #install(build: PluginBuild): Promise<void> {

@@ -7,7 +7,7 @@ Deno.test("FileWatch.next() resolves after a change of a source, and of no other
     await Deno.mkdir(`${folder}/data`);
     const watch = new FileWatch();
     const { signal } = new AbortController();
-    watch.watch({ folders: [folder], isDeep: true });
+    watch.watch({ trees: [folder], folders: [] });
     let seen = 0;
     const followed = (async () => {
       while (await watch.next(signal)) seen++;
@@ -20,11 +20,37 @@ Deno.test("FileWatch.next() resolves after a change of a source, and of no other
     assertEquals(seen, 1);
   }));
 
+Deno.test("FileWatch.next() sees files of a new folder, and nothing that a link leads to", () =>
+  withTempFolder(async (folder) => {
+    for (const name of ["plugin", "plugin/node_modules", "outside"]) {
+      await Deno.mkdir(`${folder}/${name}`);
+    }
+    await Deno.symlink("/", `${folder}/plugin/root`);
+    await Deno.symlink("../outside", `${folder}/plugin/link`);
+    const watch = new FileWatch();
+    const { signal } = new AbortController();
+    watch.watch({ trees: [`${folder}/plugin`], folders: [] });
+    await Deno.writeTextFile(`${folder}/outside/o.ts`, "x");
+    await Deno.writeTextFile(`${folder}/plugin/node_modules/n.ts`, "x");
+    await Deno.mkdir(`${folder}/plugin/new`);
+    assertEquals(await watch.next(signal), true, "a new folder can have files already");
+    await Deno.writeTextFile(`${folder}/plugin/new/mod.ts`, "x");
+    assertEquals(await watch.next(signal), true);
+    let isSeen = false;
+    const next = watch.next(signal).then((seen) => void (isSeen = seen));
+    await Deno.writeTextFile(`${folder}/outside/o.ts`, "y");
+    await Deno.writeTextFile(`${folder}/plugin/node_modules/n.ts`, "y");
+    await new Promise((resolve) => setTimeout(resolve, 150));
+    assertEquals(isSeen, false);
+    watch.close();
+    await next;
+  }));
+
 Deno.test("FileWatch.next() returns false after the signal", () =>
   withTempFolder(async (folder) => {
     const watch = new FileWatch();
     const control = new AbortController();
-    watch.watch({ folders: [folder], isDeep: false });
+    watch.watch({ trees: [], folders: [folder] });
     const next = watch.next(control.signal);
     control.abort();
     assertEquals(await next, false);

@@ -20,6 +20,11 @@ export interface DescriptorBudget {
   readonly maxConnections: number;
   /** Open worlds of each Worker of the store. */
   readonly worldsPerWorker: number;
+  /**
+   * Whether the reserve is too small to keep descriptors free for the start of a Worker: then all
+   * Workers must start before there are connections.
+   */
+  readonly isScarce: boolean;
 }
 
 /**
@@ -40,6 +45,7 @@ export function divideDescriptors(descriptors: number, workers: number): Descrip
     connections: Math.max(1, Math.min(MAX_DERIVED_CONNECTIONS, left)),
     maxConnections: Math.max(1, left),
     worldsPerWorker,
+    isScarce: reserved < RESERVED_DESCRIPTORS,
   };
 }
 

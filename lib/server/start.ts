@@ -137,6 +137,7 @@ export async function startServer(options: StartServerOptions): Promise<RunningS
       searches: config.searches,
       snapshots: { ...config.snapshots, stallMs: config.edgeLimits.unreadTimeoutMs },
       handles: descriptors.worldsPerWorker,
+      startAtOnce: descriptors.isScarce,
       isRestricted: (name) => isPrivatePath(`/${name}`),
       redaction: STORE_REDACTION,
       attached: PROPERTY_RECORDS,

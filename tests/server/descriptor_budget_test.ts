@@ -22,11 +22,17 @@ Deno.test("divideDescriptors() gives the store all its worlds if there are enoug
     connections: 10_000,
     maxConnections: 18_912,
     worldsPerWorker: 96,
+    isScarce: false,
   });
 });
 
 Deno.test("divideDescriptors() leaves at least one connection and one world", () => {
-  assertEquals(divideDescriptors(16, 3), { connections: 1, maxConnections: 1, worldsPerWorker: 1 });
+  assertEquals(divideDescriptors(16, 3), {
+    connections: 1,
+    maxConnections: 1,
+    worldsPerWorker: 1,
+    isScarce: true,
+  });
 });
 
 Deno.test("parseDescriptorLimit() reads the soft limit", () => {

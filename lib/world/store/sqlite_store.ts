@@ -136,6 +136,7 @@ class SqliteStore implements Store {
         url: options.workerUrl,
         setup: toWorkerSetup(options),
         writers: options.writers ?? 2,
+        startAtOnce: options.startAtOnce ?? false,
         ...(options.indexAfter === undefined ? {} : { indexAfter: options.indexAfter }),
         ...(options.reader === undefined ? {} : { reader: options.reader }),
         events: {

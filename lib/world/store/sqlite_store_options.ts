@@ -70,6 +70,8 @@ export interface SqliteStoreOptions {
   readonly cacheBytes?: number;
   /** Maximum number of files that each writer keeps open. */
   readonly handles?: number;
+  /** Whether the Workers start at once; by default each starts with its first job. */
+  readonly startAtOnce?: boolean;
   /** How long an operation waits for a world that another process has locked, in milliseconds. */
   readonly lockWaitMs?: number;
   /** Limits of audits and copies. */

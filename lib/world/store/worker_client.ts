@@ -88,6 +88,11 @@ export class WorkerClient {
     return this.#worker !== undefined || this.#queue.length > 0;
   }
 
+  /** Starts the Worker, if it has not started. */
+  start(): void {
+    this.#worker ??= this.#createWorker();
+  }
+
   /**
    * Runs one job in the Worker.
    *
@@ -124,8 +129,8 @@ export class WorkerClient {
     const batch = this.#queue;
     this.#queue = [];
     this.#pendingBatches += 1;
-    this.#worker ??= this.#createWorker();
-    this.#worker.postMessage(batch);
+    this.start();
+    this.#worker?.postMessage(batch);
   }
 
   #createWorker(): Worker {

@@ -1,6 +1,7 @@
 /**
  * The Workers of a store: one reader for short reads, one for long jobs, one for the indexes, and
- * several writers; each world always belongs to the same writer. They start with their first job. The
+ * several writers; each world always belongs to the same writer. They start with their first job,
+ * unless the process has few file descriptors: connections could take those of a later start. The
  * writers are closed before the reader, because the reader saves the stamps of the files that the
  * writers close.
  */
@@ -22,6 +23,8 @@ export interface WorkerPoolOptions {
   readonly events: WorkerEvents;
   /** The Worker of the indexes starts after it, and its jobs wait. It must resolve before the end. */
   readonly indexAfter?: Promise<void>;
+  /** Whether the Workers start now; by default they start with their first job. */
+  readonly startAtOnce?: boolean;
   /** Becomes the reader. */
   readonly reader?: EarlyWorker;
 }
@@ -36,8 +39,10 @@ export class WorkerPool {
   readonly #writers: readonly WorkerClient[];
   readonly #reserve: DescriptorReserve;
 
-  constructor({ url, setup, writers, events, indexAfter, reader }: WorkerPoolOptions) {
-    const reserve = this.#reserve = new DescriptorReserve(setup.data, writers + 3);
+  constructor({ startAtOnce = false, writers, ...options }: WorkerPoolOptions) {
+    const { url, setup, events, indexAfter, reader } = options;
+    const kept = startAtOnce ? 0 : writers + 3;
+    const reserve = this.#reserve = new DescriptorReserve(setup.data, kept);
     const start: WorkerStart = {
       onStart: () => reserve.release(),
       onReady: () => reserve.refill(),
@@ -48,6 +53,9 @@ export class WorkerPool {
     this.longReader = create("reader", 1);
     this.index = create("index", 0, indexAfter === undefined ? {} : { after: indexAfter });
     this.#writers = Array.from({ length: writers }, (_, shard) => create("writer", shard));
+    if (!startAtOnce) return;
+    const readers = [this.reader, this.longReader, this.index];
+    for (const worker of [...readers, ...this.#writers]) worker.start();
   }
 
   /** Returns the writer of a world. */

@@ -5,10 +5,10 @@ import { putJob } from "../../testdata/test_writer.ts";
 import { withTempFolder } from "../../support/temp_folder.ts";
 import { STORE_WORKER } from "../../support/store_worker.ts";
 
-function workers(data: string, writers: number): WorkerPool {
+function workers(data: string, writers: number, startAtOnce = false): WorkerPool {
   const { role: _role, shard: _shard, ...setup } = sampleSetup(data);
   const events = { onFilesClosed: () => {}, onExit: () => {} };
-  return new WorkerPool({ url: STORE_WORKER, setup, writers, events });
+  return new WorkerPool({ url: STORE_WORKER, setup, writers, events, startAtOnce });
 }
 
 Deno.test("WorkerPool.writerFor() returns the same writer for a name and distributes names", () => {
@@ -46,3 +46,14 @@ Deno.test("WorkerPool.close() succeeds if no Worker was started", async () => {
   await threads.close();
   assertEquals(threads.reader.started, false);
 });
+
+Deno.test("WorkerPool starts all Workers at once where descriptors are scarce", () =>
+  withTempFolder(async (data) => {
+    for (const folder of [".incoming", ".trash"]) Deno.mkdirSync(`${data}/${folder}`);
+    const threads = workers(data, 2, true);
+    const { reader, longReader, index } = threads;
+    const all = [reader, longReader, index, threads.writerFor("home/x")];
+    assertEquals(all.map(({ started }) => started), [true, true, true, true]);
+    await threads.closeWriters();
+    await threads.close();
+  }));

@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertMatch, assertThrows } from "../support/assert.ts";
 import { ConfigError } from "../../lib/config.ts";
 import { readTls, toTlsError } from "../../lib/server/tls.ts";
-import { canCertify, certify, openssl } from "../support/certificate.ts";
+import { canCertify, certify, certifyEndEntity, openssl } from "../support/certificate.ts";
 import { APPROVE, CLOSED, TOKEN } from "../support/test_server.ts";
 import { fromCheckout, onPath, runProgram, startProgram } from "../project/program.ts";
 import { withTempFolder } from "../support/temp_folder.ts";
@@ -183,6 +183,18 @@ test("serve prints an https URL, and its suggested command works with the certif
   await program.stop();
   assertMatch(program.url, /^https:\/\/127\.0\.0\.1:\d+$/);
   assertEquals(tried.stdout, '{"version":1,"ext":"html"}\n', tried.stderr);
+});
+
+test("boot, plugins and mint trust the certificate of the settings", async (folder) => {
+  const { cert, key } = await certifyEndEntity(folder, "own");
+  const env = { ELASTIK_TLS_CERT: cert, ELASTIK_TLS_KEY: key };
+  const program = await startProgram(fromCheckout(folder, [], env));
+  const settings = { ...env, ELASTIK_PORT: new URL(program.url).port };
+  for (const words of [["boot"], ["plugins"], ["mint", "/home/x"]]) {
+    const { code, stdout, stderr } = await runProgram(fromCheckout(folder, words, settings));
+    assertEquals(code, 0, `${words[0]} ${stdout}${stderr}`);
+  }
+  await program.stop();
 });
 
 test("a plugin cannot be granted the folder of the key, by name, by symlink or by a parent", async (folder) => {

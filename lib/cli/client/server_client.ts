@@ -52,6 +52,11 @@ export class ServerClient {
       : Deno.createHttpClient({ caCerts: [certificate] });
   }
 
+  /** Options for `fetch` with which it trusts the same certificates. */
+  get trust(): { readonly client?: Deno.HttpClient } {
+    return this.#client === undefined ? {} : { client: this.#client };
+  }
+
   /** URL to which the requests go: `base`, or one address of that server. */
   get origin(): string {
     return this.#origin;
@@ -79,7 +84,7 @@ export class ServerClient {
         method,
         headers,
         redirect: "manual",
-        ...(this.#client === undefined ? {} : { client: this.#client }),
+        ...this.trust,
         signal: AbortSignal.timeout(REQUEST_TIMEOUT_MS),
         ...(options.body === undefined ? {} : { body: options.body }),
       });
@@ -109,7 +114,7 @@ export class ServerClient {
         headers: all,
         redirect: "manual",
         signal,
-        ...(this.#client === undefined ? {} : { client: this.#client }),
+        ...this.trust,
       });
     } catch (error) {
       throw this.#toUnreachable(error);
@@ -122,10 +127,7 @@ export class ServerClient {
     const reason = cause instanceof Error ? cause : error;
     const why = (reason instanceof Error ? reason.message : String(reason))
       .replace(/^error sending request for url \([^)]*\): /, "");
-    const advice = /certificate/.test(why)
-      ? "give the URL with the name of its certificate with --url; if its issuer is not public, set " +
-        "DENO_CERT to the PEM file of the issuer"
-      : "start the server, or give its URL with --url";
+    const advice = adviceFor(why);
     return new UnreachableError(`Cannot reach ${this.base}: ${sanitizeText(why)}; ${advice}`);
   }
 
@@ -140,6 +142,19 @@ export class ServerClient {
     client.#origin = this.base.replace(/^http:\/\/(?:\[[^\]]*\]|[^:/]*)/, `http://${host}`);
     return client;
   }
+}
+
+/** What to do after a failed connection. */
+function adviceFor(why: string): string {
+  // Many openssl commands for a self-signed certificate make one of an authority, which no TLS client
+  // of Deno accepts for a server.
+  if (/CaUsedAsEndEntity/.test(why)) {
+    return "make the certificate again, with openssl req -addext basicConstraints=critical,CA:FALSE";
+  }
+  return /certificate/.test(why)
+    ? "give the URL with the name of its certificate with --url; if its issuer is not public, set " +
+      "DENO_CERT to the PEM file of the issuer"
+    : "start the server, or give its URL with --url";
 }
 
 /** A server and the operator's tokens for it. */

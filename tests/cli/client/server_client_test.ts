@@ -8,7 +8,7 @@ import {
   ServerClient,
   UnreachableError,
 } from "../../../lib/cli/client/server_client.ts";
-import { canCertify, certify } from "../../support/certificate.ts";
+import { canCertify, certify, certifyEndEntity } from "../../support/certificate.ts";
 import { withTempFolder } from "../../support/temp_folder.ts";
 import { createClosedUrl, startImpostor } from "./impostor.ts";
 
@@ -76,21 +76,25 @@ Deno.test({
   ignore: !canCertify(),
   fn: () =>
     withTempFolder(async (folder) => {
-      const { cert, key } = await certify(folder, "own");
-      await using server = Deno.serve({
-        port: 0,
-        hostname: "127.0.0.1",
-        cert: await Deno.readTextFile(cert),
-        key: await Deno.readTextFile(key),
-        onListen: () => {},
-      }, () => new Response());
-      await assertRejects(
-        new ServerClient(`https://localhost:${server.addr.port}`).request("GET", "/"),
-        (error) =>
-          error instanceof UnreachableError &&
-          /certificate.*; give the URL with the name of its certificate with --url; if .*DENO_CERT/
-            .test(error.message),
-      );
+      const rows = [
+        [certifyEndEntity, /certificate.*; give the URL with the name .*--url; if .*DENO_CERT/],
+        // openssl makes the certificate of an authority by default.
+        [certify, /certificate.*; make the certificate again, .*CA:FALSE$/],
+      ] as const;
+      for (const [create, says] of rows) {
+        const { cert, key } = await create(folder, create.name);
+        await using server = Deno.serve({
+          port: 0,
+          hostname: "127.0.0.1",
+          cert: await Deno.readTextFile(cert),
+          key: await Deno.readTextFile(key),
+          onListen: () => {},
+        }, () => new Response());
+        await assertRejects(
+          new ServerClient(`https://localhost:${server.addr.port}`).request("GET", "/"),
+          (error) => error instanceof UnreachableError && says.test(error.message),
+        );
+      }
     }),
 });
 

@@ -23,6 +23,8 @@ export interface SelfTestOptions {
   readonly colour: boolean;
   /** Name of the collection below `/home` to work in; no other run may use it. */
   readonly folder: string;
+  /** Sends a request; `fetch` by default. A caller can trust other certificates with it. */
+  readonly fetch?: (url: string, init: RequestInit) => Promise<Response>;
 }
 
 interface Ask {
@@ -444,7 +446,7 @@ async function cleanUp(send: Send, home: string, options: SelfTestOptions): Prom
   );
 }
 
-function sender({ base, token, approveToken }: SelfTestOptions): Send {
+function sender({ base, token, approveToken, fetch = globalThis.fetch }: SelfTestOptions): Send {
   return async function send(method, path, { headers, body, as } = {}) {
     const credential = as ?? token ?? approveToken ?? "";
     const what = `${method} ${path.slice(0, 100)}`;
@@ -486,7 +488,10 @@ async function inTime<T>(what: string, waiting: Promise<T>): Promise<T> {
 }
 
 /** Opens an event stream and reads one event at a time. */
-async function follow({ base, token, approveToken }: SelfTestOptions, path: string) {
+async function follow(
+  { base, token, approveToken, fetch = globalThis.fetch }: SelfTestOptions,
+  path: string,
+) {
   const credential = token ?? approveToken;
   const what = `GET ${path}`;
   const response = await inTime(

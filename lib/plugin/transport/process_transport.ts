@@ -167,7 +167,9 @@ async function readStderr(stream: ReadableStream<Uint8Array<ArrayBuffer>>): Prom
   await readAll(stream, (chunk) => {
     if (kept.length < MAX_STDERR_CHARS) kept += decoder.decode(chunk, { stream: true });
   });
-  return kept.slice(0, MAX_STDERR_CHARS).trim();
+  const text = kept.slice(0, MAX_STDERR_CHARS).trim();
+  // The dump of a fatal error of V8 has addresses and the path of the program.
+  return /^# (Fatal .+)$/m.exec(text)?.[1] ?? text;
 }
 
 function formatStatus({ code, signal }: Deno.CommandStatus): string {

@@ -156,3 +156,19 @@ Deno.test("Cell.stop() ends the process of a plugin in a busy loop", async () =>
   assertEquals(await status, 503);
   if (LINUX && pid !== undefined) assert(!isAlive(pid));
 });
+
+Deno.test("a process without heap is reported without addresses and paths of this computer", async () => {
+  const { cell, ask, lines, events } = await makeCell(`export default { async fetch() {
+    await new Promise((resolve) => setTimeout(resolve, 1));
+    const kept = [];
+    for (;;) kept.push(new Array(1e6).fill(1.5));
+  } };`);
+  await cell.start();
+  await ask("/").catch(() => {});
+  await cell.stop({ drain: false });
+  const text = JSON.stringify([lines, events]);
+  assertMatch(text, /: Fatal JavaScript out of memory: /);
+  for (const part of ["C stack", "Last few GCs", Deno.execPath(), "0x"]) {
+    assert(!text.includes(part), `${part} in ${text}`);
+  }
+});

@@ -434,9 +434,12 @@ function removeIfEmpty(path: string): void {
   }
 }
 
+/** Codes of errors of the target disk, for which Deno has no class (2.9.6). */
+const DISK_ERRORS: readonly unknown[] = ["ENOSPC", "EDQUOT", "EROFS"];
+
 /** An error of the system, such as a full disk, which would recur for the next world. */
 function isSystemError(error: unknown): boolean {
-  return error instanceof BackupError ||
-    (error instanceof Error && error.constructor.name in Deno.errors &&
-      !(error instanceof Deno.errors.NotFound));
+  if (!(error instanceof Error)) return false;
+  return error instanceof BackupError || "code" in error && DISK_ERRORS.includes(error.code) ||
+    error.constructor.name in Deno.errors && !(error instanceof Deno.errors.NotFound);
 }

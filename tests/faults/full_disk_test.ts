@@ -1,6 +1,11 @@
 import { assert, assertEquals, assertMatch } from "../support/assert.ts";
 import { verifyDataFolder } from "../../lib/archive/verify_data_folder.ts";
 import { readSecret } from "../../lib/world/file/data_folder.ts";
+import { fillData, KEY } from "../archive/fixtures.ts";
+import { fromCheckout, runProgram } from "../project/program.ts";
+import { snapshotFolder } from "../support/snapshot_folder.ts";
+import { withTempFolder } from "../support/temp_folder.ts";
+import { putJob } from "../testdata/test_writer.ts";
 import { approval, ServerProcess } from "./server_process.ts";
 import { type SmallDisk, withSmallDisk } from "./small_disk.ts";
 
@@ -170,6 +175,36 @@ Deno.test("a MOVE over a world on an almost full disk changes both names or neit
       await server.end("SIGKILL");
     }
   }));
+
+Deno.test("a backup to a disk that gets full changes no world in it, and continues later", () =>
+  withSmallDisk(6, (disk) =>
+    withTempFolder(async (folder) => {
+      const backUp = async () => {
+        const { command, args, ...more } = fromCheckout(folder, [
+          ...["backup", "--from", `${folder}/data`, `${disk.path}/copies`],
+        ]);
+        const through = [...disk.through.slice(1), command, ...args];
+        const { code, stderr } = await runProgram({ ...more, command: "nsenter", args: through });
+        return `${code} ${stderr.trim()}`;
+      };
+      const copies = `${disk.outside}/copies`;
+      fillData(`${folder}/data`);
+      assertEquals(await backUp(), "0 ");
+      const before = listWorlds(copies);
+      fillData(`${folder}/data`, undefined, [putJob("home/new", BIG)]);
+      disk.fill();
+      assertMatch(await backUp(), /^2 Cannot back up .* into .*: the disk is full$/);
+      assertEquals(listWorlds(copies), before);
+      assertEquals([...Deno.readDirSync(copies)].filter(({ name }) => name === "deleted"), []);
+      disk.free();
+      assertEquals(await backUp(), "0 ");
+      assertEquals(verifyDataFolder({ data: `${copies}/data`, key: KEY }).worlds, 4);
+    })));
+
+/** The files of the worlds in a backup, with size and time. */
+function listWorlds(copies: string): string[] {
+  return snapshotFolder(`${copies}/data`).filter((line) => line.includes("/universe.db "));
+}
 
 async function readPair(server: ServerProcess, from: string, to: string): Promise<string> {
   const accept = { headers: { accept: "application/json" } };

@@ -60,7 +60,9 @@ Deno.test("the image runs one file as a user without rights, in exec form", () =
 
 Deno.test(".dockerignore keeps worlds, secrets and the history out of the build", async () => {
   const ignored = (await Deno.readTextFile(`${ROOT}/.dockerignore`)).split("\n");
-  for (const name of [".env", ".git", "data", "dist"]) assert(ignored.includes(name), name);
+  for (const name of [".env", "elastik.env", ".git", "data", "dist"]) {
+    assert(ignored.includes(name), name);
+  }
 });
 
 const needsRoot = Deno.uid() === 0 && onPath("setpriv")

@@ -222,6 +222,14 @@ export function problemExcerpt({ json }: Omit<ClientResponse, "headers">): reado
   return excerpt.slice(0, 2000).split("\n").slice(0, EXCERPT_LINES).map(sanitizeText);
 }
 
+/** The same as {@link problemText}, and what to do if the server wants another credential. */
+export function refusalText(response: Omit<ClientResponse, "headers">): string {
+  const advice = response.status === 401
+    ? "; set ELASTIK_APPROVE_TOKEN, or ELASTIK_TOKEN, to the server's token"
+    : "";
+  return problemText(response) + advice;
+}
+
 /** Reads an own property of a parsed JSON value; undefined if the value is not an object. */
 export function readProperty(value: unknown, name: string): unknown {
   if (typeof value !== "object" || value === null || !Object.hasOwn(value, name)) return undefined;

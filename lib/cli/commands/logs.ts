@@ -12,7 +12,7 @@ import {
   type ReceivedLine,
   unfoldLine,
 } from "../client/plugin_log_client.ts";
-import { problemText, resolveServer, UnreachableError } from "../client/server_client.ts";
+import { refusalText, resolveServer, UnreachableError } from "../client/server_client.ts";
 import { selectTokens } from "../client/stored_token.ts";
 import { readEnvironment } from "../../config.ts";
 import { sanitizeText } from "../../base/sanitize_text.ts";
@@ -50,7 +50,7 @@ export async function run(
     const request: LogRequest = { client, name, credential: approveToken ?? token };
     const lines = await readLogLines(request, limit);
     if ("refused" in lines) {
-      console.error(problemText(lines.refused));
+      console.error(refusalText(lines.refused));
       return 1;
     }
     const print = (line: ReceivedLine): void =>
@@ -61,7 +61,7 @@ export async function run(
       followLog(request, lines.at(-1)?.id, signal, print)
     );
     if (refused === undefined) return 0;
-    console.error(problemText(refused));
+    console.error(refusalText(refused));
     return 1;
   } catch (error) {
     if (!(error instanceof UnreachableError)) throw error;

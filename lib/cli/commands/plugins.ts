@@ -6,8 +6,8 @@
 import { getTextOption, type OptionValues } from "../parse_args.ts";
 import type { CommandContext } from "../command.ts";
 import {
-  problemText,
   readProperty,
+  refusalText,
   resolveServer,
   UnreachableError,
 } from "../client/server_client.ts";
@@ -40,7 +40,7 @@ export async function run(
       headers: { accept: "application/json" },
     });
     if (response.status !== 200 || !Array.isArray(response.json)) {
-      console.error(problemText(response));
+      console.error(refusalText(response));
       return 1;
     }
     const rows = response.json.map(toRow);

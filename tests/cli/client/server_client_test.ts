@@ -4,6 +4,7 @@ import {
   configuredUrl,
   problemText,
   readProperty,
+  refusalText,
   resolveServer,
   ServerClient,
   UnreachableError,
@@ -103,6 +104,15 @@ Deno.test("problemText() returns the detail of a problem, sanitized", () => {
   assertEquals(problemText(problem), "Cannot??]0;x?do it");
   assertEquals(problemText({ status: 500, text: " plain \n", json: undefined }), "plain");
   assert(problemText({ status: 500, text: "x".repeat(9999), json: [] }).length === 2000);
+});
+
+Deno.test("refusalText() names the settings if a credential is required", () => {
+  const problem = { text: "", json: { detail: "Cannot read it" } };
+  assertEquals(
+    refusalText({ ...problem, status: 401 }),
+    "Cannot read it; set ELASTIK_APPROVE_TOKEN, or ELASTIK_TOKEN, to the server's token",
+  );
+  assertEquals(refusalText({ ...problem, status: 404 }), "Cannot read it");
 });
 
 Deno.test("readProperty() reads own properties of objects only", () => {

@@ -63,7 +63,7 @@ import { StreamPlaces } from "../routes/stream/stream_places.ts";
 import { Streams } from "../routes/stream/stream.ts";
 import { Waits } from "../routes/stream/waits.ts";
 import { createWorldHandler } from "../routes/worlds.ts";
-import { LockBudget, withLockBudget } from "../world/lock_wait.ts";
+import { currentLockBudget, LockBudget, withLockBudget } from "../world/lock_wait.ts";
 import { collectFirstAnswers } from "./first_answers.ts";
 import { isInNamespace, namespaceOf, NAMESPACES } from "../world/name.ts";
 
@@ -290,9 +290,17 @@ export function createApp(server: ServerContext, gateOptions: GateOptions): App 
    */
   function dispatchWithBudget(context: RequestContext): Response | Promise<Response> {
     const isLimited = !isWorldRead(context) && !context.target.path.startsWith("/stream/");
-    return isLimited
-      ? withLockBudget(new LockBudget(), () => dispatch(context))
-      : dispatch(context);
+    if (!isLimited) {
+      // The runtime can call the server in the context of another request.
+      return currentLockBudget() === undefined
+        ? dispatch(context)
+        : withLockBudget(undefined, () => dispatch(context));
+    }
+    const budget = new LockBudget();
+    const response = withLockBudget(budget, () => dispatch(context));
+    if (response instanceof Promise) return response.finally(() => budget.end());
+    budget.end();
+    return response;
   }
 
   /** WebDAV is loaded on first use, because its XML parser would slow every start. */

@@ -12,6 +12,7 @@ import { LOCK_RETRY_MS, MAX_LOCK_RETRY_MS } from "../limits.ts";
 /** The time that one request may wait for locked worlds. Times are those of `performance.now()`. */
 export class LockBudget {
   #startedAt: number | undefined;
+  #isEnded = false;
 
   /** When the first wait began; undefined if the request has not waited. */
   get startedAt(): number | undefined {
@@ -22,17 +23,32 @@ export class LockBudget {
   start(at: number): void {
     if (this.#startedAt === undefined || at < this.#startedAt) this.#startedAt = at;
   }
+
+  /** Whether the request has been answered, so that later work is not its own. */
+  get isEnded(): boolean {
+    return this.#isEnded;
+  }
+
+  /** Records that the request has been answered. */
+  end(): void {
+    this.#isEnded = true;
+  }
 }
 
-const current = new AsyncLocalStorage<LockBudget>();
+const current = new AsyncLocalStorage<LockBudget | undefined>();
 
-/** Returns the budget of the running request; undefined for work of the server itself. */
+/**
+ * Returns the budget of the running request; undefined for work of the server itself. An ended budget
+ * does not count: after an `import()` in a request, the runtime starts all later requests, and all other
+ * callbacks of the system, in the context of that request (Deno 2.9.6).
+ */
 export function currentLockBudget(): LockBudget | undefined {
-  return current.getStore();
+  const budget = current.getStore();
+  return budget?.isEnded ? undefined : budget;
 }
 
-/** Calls `action` with a budget; everything that it starts shares the budget. */
-export function withLockBudget<T>(budget: LockBudget, action: () => T): T {
+/** Calls `action` with a budget, or without one; everything that it starts shares the budget. */
+export function withLockBudget<T>(budget: LockBudget | undefined, action: () => T): T {
   return current.run(budget, action);
 }
 

@@ -252,3 +252,19 @@ Deno.test("every request that waits for a lock is carried out after its release"
       await server.close();
     }
   }));
+
+Deno.test("each read waits for its own lock, whatever an earlier request has loaded or waited for", () =>
+  withWorlds(async (server) => {
+    const locked = lock(server, "/home/one", EXCLUSIVE);
+    // The first move loads the module of WebDAV: the runtime then keeps the context of the request.
+    assertInUse(await ask(server, "MOVE /home/one > /home/new"));
+    assertInUse(await ask(server, "GET /home/one?raw"));
+    for (const request of ["GET /home/two?raw", "GET /home/two?raw&at=1", "GET /home/two"]) {
+      const other = lock(server, "/home/two", EXCLUSIVE);
+      const answer = ask(server, request);
+      await new Promise((resume) => setTimeout(resume, WAIT_MS / 4));
+      unlock(other);
+      assertEquals((await answer).status, 200, request);
+    }
+    unlock(locked);
+  }));

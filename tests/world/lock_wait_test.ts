@@ -28,3 +28,13 @@ Deno.test("withLockBudget() gives its budget to everything that the action start
   assertEquals(currentLockBudget(), undefined);
   assertEquals(await found === budget, true);
 });
+
+Deno.test("withLockBudget() without a budget hides that of the caller, and an ended one does not count", () => {
+  const budget = new LockBudget();
+  withLockBudget(budget, () => {
+    assertEquals(withLockBudget(undefined, currentLockBudget), undefined);
+    assertEquals(currentLockBudget() === budget, true);
+    budget.end();
+    assertEquals(currentLockBudget(), undefined);
+  });
+});

@@ -48,10 +48,14 @@ export function describePlace(
     : { ...place, original: `${found.file}:${found.line}:${found.column}` };
 }
 
-/** Describes the place of an offset in UTF-16 code units. */
-export function describeOffset(text: string, offset: number): SourcePlace {
+/**
+ * Describes the place of an offset in UTF-16 code units.
+ *
+ * @param isMapped whether the source map of the text is read
+ */
+export function describeOffset(text: string, offset: number, isMapped = true): SourcePlace {
   const lines = text.slice(0, offset).split(LINE_END);
-  return describePlace(text, lines.length, (lines.at(-1) ?? "").length + 1, true);
+  return describePlace(text, lines.length, (lines.at(-1) ?? "").length + 1, isMapped);
 }
 
 /** Formats a place for a message: `src/a.ts:1:2, line 803, column 17`. */

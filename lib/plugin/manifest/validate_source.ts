@@ -7,7 +7,7 @@
 
 import { MAX_INLINE_IMPORT_CHECK_CHARS, MAX_PLUGIN_BYTES } from "../../limits.ts";
 import { checkImports, type SourceFault } from "./check_imports.ts";
-import { describePlace, formatPlace, type SourcePlace } from "./source_place.ts";
+import { describeOffset, describePlace, formatPlace, type SourcePlace } from "./source_place.ts";
 
 /** A source is refused; the message has the reason and the place. */
 export class SourceError extends Error {
@@ -76,6 +76,12 @@ function describe(text: string, line: number, column: number): SourcePlace {
   return describePlace(text, line, column, text.length <= MAX_INLINE_IMPORT_CHECK_CHARS);
 }
 
+/** Describes a place of the compiler, for which only LF ends a line. */
+function describeCompiled(text: string, line: number, column: number): SourcePlace {
+  const before = text.split("\n", line - 1).reduce((sum, { length }) => sum + length + 1, 0);
+  return describeOffset(text, before + column - 1, text.length <= MAX_INLINE_IMPORT_CHECK_CHARS);
+}
+
 function typeScriptFault(text: string, error: unknown, asJavaScript: SourceFault): SourceError {
   const message = error instanceof Error ? error.message : "";
   const [, reason = "", line, column] =
@@ -100,7 +106,7 @@ function typeScriptFault(text: string, error: unknown, asJavaScript: SourceFault
     if (isEnd || found.includes(": Unterminated ")) return new SourceError(found, end);
     return new SourceError(`Cannot parse the source: it is not valid TypeScript; ${reason}`);
   }
-  const place = describe(text, Number(line), Number(column));
+  const place = describeCompiled(text, Number(line), Number(column));
   const what = /^TypeScript ([\w ]+?) is not supported/.exec(reason)?.[1];
   return new SourceError(
     what === undefined

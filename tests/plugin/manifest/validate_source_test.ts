@@ -128,7 +128,7 @@ Deno.test("validateSource() refuses a source that does not parse, is not UTF-8, 
 Deno.test("validateSource() names line and column of a syntax error, and marks it", async () => {
   const inProcess = createStripTypes(LAUNCHES.process, SHORT, Date.now);
   const typed = "interface A { b: string }\nconst a: A = { b: 'x' };\n";
-  const rows: readonly [text: string, message: RegExp, excerpt: string | undefined][] = [
+  const rows: [text: string, message: RegExp, excerpt: string | undefined][] = [
     [
       "let a;\n\tlet b = ;",
       /^Cannot parse the source: .*\(line 2, column 10\)$/,
@@ -167,6 +167,13 @@ Deno.test("validateSource() names line and column of a syntax error, and marks i
       `export const u: string = import.meta.url;\n${" ".repeat(25)}^`,
     ],
   ];
+  for (const end of ["\r", "\r\n", "\u2028", "\u2029"]) {
+    rows.push([
+      `type B = 1;${end}const c: B = ;`,
+      /: Expression expected \(line 2, column 14\)$/,
+      "const c: B = ;\n             ^",
+    ]);
+  }
   for (const [text, message, excerpt] of rows) {
     const fault = await validateSource(new TextEncoder().encode(text), inProcess).catch((error) =>
       error

@@ -339,7 +339,7 @@ Deno.test({
         assertEquals(ran.code, 1);
         assertMatch(
           ran.stderr,
-          /Cannot approve fanout: .*an import \(line 1\).*fanout was removed again/,
+          /Cannot approve fanout: .*an import \(line 1, column 1\).*fanout was removed again/,
         );
         assertMatch(ran.stderr, /Installed before that: gpu fstab db\n/);
         assertEquals((await server.approve("GET", "/lib/fanout/state")).status, 404);

@@ -46,7 +46,7 @@ export class BackupFolder {
 
   /** Whether the folder is a backup. */
   isBackup(): boolean {
-    return pathExists(`${this.path}/${MARK_FILE}`);
+    return isFolder(this.path) && pathExists(`${this.path}/${MARK_FILE}`);
   }
 
   /** Whether a run has ended, so that the backup has every world of that time. */
@@ -166,4 +166,16 @@ function readMember(value: unknown, name: string): unknown {
   return typeof value === "object" && value !== null && Object.hasOwn(value, name)
     ? Reflect.get(value, name)
     : undefined;
+}
+
+/** Whether a path names a folder, or a link to one. */
+function isFolder(path: string): boolean {
+  try {
+    return Deno.statSync(path).isDirectory;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound || error instanceof Deno.errors.NotADirectory) {
+      return false;
+    }
+    throw error;
+  }
 }

@@ -14,7 +14,7 @@ export class EarlyWorker {
    * @param url URL of its module
    * @param name name of the Worker in messages of the runtime
    */
-  constructor(readonly url: string, name: string) {
+  constructor(url: string, name: string) {
     this.#worker = new Worker(url, { type: "module", name });
     this.#worker.onerror = (event) => {
       event.preventDefault();

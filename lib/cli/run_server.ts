@@ -25,11 +25,11 @@ import { precompressed } from "../../worlds/precompressed.ts";
  * Starts the server, which runs until a signal stops it.
  *
  * @param context how this program was started
- * @param reader the Worker with which the store reads the data folder
+ * @param reader the Worker with which the store reads the data folder, if it is started early
  */
 export async function runServer(
-  { main, single }: CommandContext,
-  reader: EarlyWorker,
+  { main, single, storeWorkerUrl }: CommandContext,
+  reader: EarlyWorker | undefined,
 ): Promise<undefined> {
   let config: Config | undefined;
   const hangup = new HangupListener();
@@ -55,8 +55,8 @@ export async function runServer(
       env,
       lowerWorlds,
       precompressed,
-      storeWorkerUrl: reader.url,
-      reader,
+      storeWorkerUrl,
+      ...(reader === undefined ? {} : { reader }),
       ...(main === undefined ? {} : { main }),
       ...(single === undefined ? {} : { single }),
       log: (line, kind) => log.write(line, kind),

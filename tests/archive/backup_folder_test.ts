@@ -67,3 +67,12 @@ Deno.test("timeOfId() reads the time of a removal", () => {
     assertEquals(timeOfId(id), undefined, id);
   }
 });
+
+Deno.test("BackupFolder.isBackup() is false for a file, and for a path that does not exist", () =>
+  withTempFolder((folder) => {
+    Deno.writeTextFileSync(`${folder}/file`, "");
+    for (const path of ["file", "file/x", "none"]) {
+      assertEquals(new BackupFolder(`${folder}/${path}`).isBackup(), false, path);
+    }
+    return Promise.resolve();
+  }));

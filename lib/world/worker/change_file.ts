@@ -23,7 +23,6 @@ import {
   type NamedEvent,
   type NamedHead,
   toChainId,
-  type Within,
 } from "../changes.ts";
 import { unpackEntry } from "../packed_entry.ts";
 import { tryRemove } from "../file/durable_fs.ts";
@@ -34,7 +33,7 @@ import { collectionsOf, createFilter, parseJson, pathKey, readPayload } from "./
 import { deleteLaterEvents, findLastCommon, hasLeftName } from "./chain_rewind.ts";
 import { ChangeHeads } from "./change_heads.ts";
 import * as sql from "./change_sql.ts";
-import { firstSince, type List, type Scan, scanStep } from "./change_pages.ts";
+import { firstSince, listsOf, type Scan, scanStep } from "./change_pages.ts";
 import { IndexDatabase, type IndexRow } from "./index_database.ts";
 
 /** File name of the change index in the data folder. */
@@ -168,7 +167,9 @@ export class ChangeFile {
           );
         }
         const last = events.at(-1);
-        if (last !== undefined) this.#heads.save(name, chain, last, ended);
+        if (last === undefined) continue;
+        this.#endSource(name, events[0], chain);
+        this.#heads.save(name, chain, last, ended);
       }
     });
     return [];
@@ -320,7 +321,7 @@ export class ChangeFile {
   *page(query: ChangeQuery): Generator<void, ChangePage> {
     const generation = this.#generation;
     const start = this.#startOf(query);
-    const lists = query.within.flatMap((part) => this.#listsOf(part));
+    const lists = query.within.flatMap((part) => listsOf(part, (key) => this.#findPathId(key)));
     const scan: Scan = { rows: [], at: start, isComplete: lists.length === 0 };
     const lowest = query.since === undefined ? 0 : firstSince(this.#db, query.since, this.#last);
     const matches = createFilter(query);
@@ -408,8 +409,7 @@ export class ChangeFile {
     for (const event of events) {
       if (event.id > before.event) seq = this.#appendEvent(entry, event);
     }
-    const { from } = first.type === "world_moved" ? readPayload(first) : {};
-    if (from !== undefined && from !== name) this.#heads.end(from, true, before.chain);
+    this.#endSource(name, first, before.chain);
     const isNewest = last.id === before.event && last.timestamp === before.at;
     if (next !== undefined || isNewest) this.#heads.save(name, before.chain, last, ended);
     return seq;
@@ -441,8 +441,9 @@ export class ChangeFile {
     const { from } = readPayload(first);
     const source = from === undefined ? undefined : this.headOf(from);
     // A world that is not there any more can have had any chain: the events are read from it.
-    const isSource = source !== undefined && !source.ended && first.id === source.event + 1;
-    return isSource ? source : undefined;
+    if (source === undefined || source.ended || first.id !== source.event + 1) return undefined;
+    // Its events under the new name can have been read from the chain before.
+    return this.#lastBefore(source.chain, name, events, first.id);
   }
 
   /** The last of some events of a chain that is indexed, or the event before them. */
@@ -457,6 +458,12 @@ export class ChangeFile {
 
   #isIndexed(name: string, { id, timestamp, type, payload }: CommittedEvent): boolean {
     return this.#get(sql.IS_INDEXED, name, id, timestamp, type, payload) !== undefined;
+  }
+
+  /** Ends the name that a chain had before, if an event is the move to its new name. */
+  #endSource(name: string, event: CommittedEvent | undefined, chain: string): void {
+    const { from } = event?.type === "world_moved" ? readPayload(event) : {};
+    if (from !== undefined && from !== name) this.#heads.end(from, true, chain);
   }
 
   #appendEvent(
@@ -487,23 +494,6 @@ export class ChangeFile {
     for (const path of paths) this.#exec(sql.INSERT_BELOW, this.#pathId(path), seq);
     if (trash !== undefined) this.saveBin(trash);
     return seq;
-  }
-
-  /** The lists of changes that a part covers. */
-  #listsOf({ name, part, restricted }: Within): List[] {
-    const lists: List[] = [];
-    if (part !== "below") {
-      lists.push({ key: name, newest: sql.NAME_BEFORE, oldest: sql.NAME_AFTER });
-      lists.push({ key: name, newest: sql.ALSO_BEFORE, oldest: sql.ALSO_AFTER });
-    }
-    if (part === "exact") return lists;
-    for (const isRestricted of restricted ? [false, true] : [false]) {
-      const id = this.#findPathId(pathKey(name, isRestricted));
-      if (id !== undefined) {
-        lists.push({ key: id, newest: sql.BELOW_BEFORE, oldest: sql.BELOW_AFTER });
-      }
-    }
-    return lists;
   }
 
   #pathId(key: string): number {

@@ -32,9 +32,10 @@ export class ChangeHeads {
 
   /** Returns the newest head of a chain, whatever name it has. */
   ofChain(chain: string): IndexedHead | undefined {
-    const changed = [...this.#changed.values()].filter((head) => head.chain === chain);
-    if (changed.length > 0) return changed.reduce((a, b) => b.event > a.event ? b : a);
-    return toHead(this.#db.get(sql.SELECT_CHAIN, chain));
+    // The open transaction can have changed only an earlier name: an event that is indexed came again.
+    const saved = toHead(this.#db.get(sql.SELECT_CHAIN, chain));
+    return [...this.#changed.values()].filter((head) => head.chain === chain)
+      .reduce((a, b) => a === undefined || b.event > a.event ? b : a, saved);
   }
 
   /** Returns the heads of a chain under all its names, newest first; called outside a transaction. */
@@ -86,7 +87,7 @@ export class ChangeHeads {
     const current = this.ofName(name);
     if (current === undefined || current.chain === head.chain) {
       this.#changed.set(name, head);
-    } else if (head.ended && !current.ended) {
+    } else if (head.ended && !(current.ended && isBefore(current, head))) {
       this.#write(name, head); // an earlier world of the name
     } else {
       this.#write(name, { ...current, ended: true });
@@ -99,4 +100,9 @@ export class ChangeHeads {
     const updated = this.#db.run(sql.UPDATE_HEAD, event, at, flag, hmac, name, chain);
     if (updated === 0) this.#db.run(sql.SAVE_HEAD, name, chain, event, at, flag, hmac);
   }
+}
+
+/** Whether the newest event of a chain is before that of another chain. */
+function isBefore(one: IndexedHead, other: IndexedHead): boolean {
+  return one.at === other.at ? one.event < other.event : one.at < other.at;
 }

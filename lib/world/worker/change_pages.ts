@@ -5,8 +5,9 @@
 
 import type { SQLInputValue } from "node:sqlite";
 import { CHANGE_SCAN_STEP } from "../../limits.ts";
-import type { ChangeQuery } from "../changes.ts";
+import type { ChangeQuery, Within } from "../changes.ts";
 import * as sql from "./change_sql.ts";
+import { pathKey } from "./change_values.ts";
 import type { IndexDatabase, IndexRow } from "./index_database.ts";
 
 /** A sorted list of changes in the index: of a collection, or of a name. */
@@ -23,6 +24,30 @@ export interface Scan {
   /** Position of the last row that was looked at. */
   at: number;
   isComplete: boolean;
+}
+
+/**
+ * Returns the lists of changes that a part of the tree covers.
+ *
+ * @param findPathId returns the id of the list of a collection; undefined if there is none
+ */
+export function listsOf(
+  { name, part, restricted }: Within,
+  findPathId: (key: string) => number | undefined,
+): List[] {
+  const lists: List[] = [];
+  if (part !== "below") {
+    lists.push({ key: name, newest: sql.NAME_BEFORE, oldest: sql.NAME_AFTER });
+    lists.push({ key: name, newest: sql.ALSO_BEFORE, oldest: sql.ALSO_AFTER });
+  }
+  if (part === "exact") return lists;
+  for (const isRestricted of restricted ? [false, true] : [false]) {
+    const id = findPathId(pathKey(name, isRestricted));
+    if (id !== undefined) {
+      lists.push({ key: id, newest: sql.BELOW_BEFORE, oldest: sql.BELOW_AFTER });
+    }
+  }
+  return lists;
 }
 
 /**

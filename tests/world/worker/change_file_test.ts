@@ -203,6 +203,89 @@ Deno.test("ChangeFile.append() accepts events of a deleted world that were read 
     file.close();
   }));
 
+/** The event of a move. */
+function moved(id: number, from: string, to: string): CommittedEvent {
+  const payload = JSON.stringify({ from: `/${from}`, to: `/${to}`, by: "T3" });
+  return event(id, { type: "world_moved", payload });
+}
+
+Deno.test("ChangeFile.append() adds a world with several names once if two readers send its events", () =>
+  withTempFolder((data) => {
+    const file = openFile(data);
+    file.append([entry("home/a", [event(1)])]);
+    const chain = toChainId("first", "home/a");
+    const end = event(4, { type: "world_deleted" });
+    const found = [
+      entry("home/b", [moved(2, "home/a", "home/b")], { chain, ended: true }),
+      entry("home/c", [moved(3, "home/b", "home/c"), end], { chain, ended: true }),
+    ];
+    assertEquals(file.append(found), [2, 4]);
+    assertEquals(file.append(found), [0, 0]);
+    assertEquals(idsOf(read(file)), ["home/a 1", "home/b 2", "home/c 3", "home/c 4"]);
+    assertEquals(["home/a", "home/b", "home/c"].map((name) => file.headOf(name)?.ended), [
+      true,
+      true,
+      true,
+    ]);
+    file.close();
+  }));
+
+Deno.test("ChangeFile.append() adds a world that was moved and deleted once if it was read from the trash before", () =>
+  withTempFolder((data) => {
+    const file = openFile(data);
+    const at = (second: number) => ({ timestamp: `2026-01-01T00:00:0${second}.000Z` });
+    const earlier = [event(1, { ...at(1), hmac: "other" }), event(2, at(1))];
+    file.append([entry("home/c", earlier)]);
+    // The server was just started: it reads the chains while changes wait.
+    const leaving = { ...moved(3, "home/c", "home/d"), ...at(3) };
+    const arriving = { ...moved(2, "home/a", "home/c"), ...at(4) };
+    const end = event(3, { type: "world_deleted", ...at(5) });
+    const first = event(1, at(2));
+    const chain = toChainId("first", "home/a");
+    file.append([entry("home/d", [leaving], { chain: toChainId("other", "home/c") })]);
+    file.append([
+      entry("home/a", [first], { chain, ended: true }),
+      entry("home/c", [arriving, end], { chain, ended: true }),
+    ]);
+    const waiting = [
+      entry("home/a", [first]),
+      entry("home/d", [leaving]),
+      entry("home/c", [], { ended: true }),
+      entry("home/c", [arriving]),
+      entry("home/a", [], { ended: true }),
+      entry("home/c", [end], { ended: true }),
+    ];
+    const results = file.append(waiting);
+    assertEquals(results, [0, 0, 0, 0, 0, 0]);
+    const all = ["home/c 1", "home/c 2", "home/d 3", "home/a 1", "home/c 2", "home/c 3"];
+    assertEquals(idsOf(read(file)), all);
+    file.close();
+  }));
+
+Deno.test("ChangeFile.append() adds a restored world once if it was read from its chain before", () =>
+  withTempFolder((data) => {
+    const file = openFile(data);
+    const chain = toChainId("first", "home/a");
+    const deleted = event(2, { type: "world_deleted" });
+    const back = [moved(3, "home/a", "home/b"), event(4, { type: "world_restored" })];
+    const gone = event(5, { type: "world_deleted" });
+    file.append([
+      entry("home/a", [event(1), deleted], { chain, ended: true }),
+      entry("home/b", [...back, gone], { chain, ended: true }),
+    ]);
+    const live = back.map((one, at) => at === 0 ? { ...one, chain } : one);
+    const results = file.append([
+      entry("home/a", [event(1)]),
+      entry("home/a", [deleted], { ended: true }),
+      entry("home/b", live),
+      entry("home/b", [gone], { ended: true }),
+    ]);
+    assertEquals(results, [0, 0, 0, 0]);
+    const all = ["home/a 1", "home/a 2", "home/b 3", "home/b 4", "home/b 5"];
+    assertEquals(idsOf(read(file)), all);
+    file.close();
+  }));
+
 Deno.test("ChangeFile.stage() orders the events of a chain, and tells of one that was read before", () =>
   withTempFolder((data) => {
     const file = new ChangeFile(data, "k", () => RUN);
@@ -222,6 +305,18 @@ Deno.test("ChangeFile.stage() orders the events of a chain, and tells of one tha
     assertEquals(idsOf(read(file)), ["home/b 1", "home/z 1", "home/z 2", "home/a 3"]);
     const head = { chain, event: 3, at: at(3).timestamp, ended: true, hmac: "" };
     assertEquals(file.headOf("home/a"), head);
+    file.close();
+  }));
+
+Deno.test("ChangeFile.stage() ends the name that a world had before, also if a page ends there", () =>
+  withTempFolder((data) => {
+    const file = new ChangeFile(data, "k", () => RUN);
+    file.open();
+    const chain = toChainId("first", "home/a");
+    file.stage([entry("home/a", [event(1)], { chain })], true);
+    file.stage([entry("home/b", [moved(2, "home/a", "home/b")], { chain })], false);
+    [...file.complete()];
+    assertEquals([file.headOf("home/a")?.ended, file.headOf("home/b")?.ended], [true, false]);
     file.close();
   }));
 

@@ -6,7 +6,7 @@ const PLUGIN = `export const routes = ["/hostile/x"];
 export default { fetch: () => new Response("ok") };
 `;
 
-/** Statements for the fourth line of a source; the error must name that line. */
+/** Statements for the fourth line of a source; the error must name that line, and a column. */
 const IMPORTS: Readonly<Record<string, string>> = {
   "import-file": `import text from "file:///etc/hostname" with { type: "text" };`,
   "import-url": `import "https://example.com/x.js";`,
@@ -38,7 +38,7 @@ export const SOURCES: readonly Attack[] = [
   ...Object.entries(IMPORTS).map(([name, line]) => ({
     name,
     source: `${PLUGIN}\n${line}\n`,
-    refused: /line 4\)/,
+    refused: /line 4, column \d+\)/,
   })),
   { name: "not-text", source: `${PLUGIN}\n// \0\ud800\n@`, refused: /Cannot/ },
   // Parsing it on the main thread would delay all requests.

@@ -34,6 +34,14 @@ export function bytesOf(body: string | Uint8Array | undefined): Uint8Array {
   return typeof body === "string" ? encoder.encode(body) : body ?? new Uint8Array();
 }
 
+/** Methods that are sent again if the server has closed a kept connection. */
+const SAFE: ReadonlySet<string> = new Set(["GET", "HEAD", "OPTIONS"]);
+
+function isClosed(error: unknown): boolean {
+  return error instanceof Deno.errors.ConnectionReset || error instanceof Deno.errors.BrokenPipe ||
+    (error instanceof Deno.errors.UnexpectedEof && error.message === "no response");
+}
+
 /** A client of one port. It keeps its connection for the next request if the server does. */
 export class Wire {
   readonly #port: number;
@@ -53,9 +61,19 @@ export class Wire {
     const framed = names.has("content-length") || names.has("transfer-encoding");
     if (body !== undefined && !framed) head += `content-length: ${bytes.length}\r\n`;
     const message = join([encoder.encode(`${head}\r\n`), bytes]);
-    const connection = this.#connection ?? await Connection.open(this.#port);
+    const kept = this.#connection;
     this.#connection = undefined;
-    const reply = await connection.ask(message, method === "HEAD");
+    let connection = kept ?? await Connection.open(this.#port);
+    let reply: Reply;
+    try {
+      reply = await connection.ask(message, method === "HEAD");
+    } catch (error) {
+      // The server can close an idle connection while the request is on its way (RFC 9112, 9.3.1).
+      if (connection !== kept || !SAFE.has(method) || !isClosed(error)) throw error;
+      connection.close();
+      connection = await Connection.open(this.#port);
+      reply = await connection.ask(message, method === "HEAD");
+    }
     if (connection.reusable && this.#connection === undefined) this.#connection = connection;
     else connection.close();
     return reply;

@@ -185,7 +185,10 @@ export function assertProblem(name: string, { text, headers }: Answer): void {
  * @param how `process` runs each plugin in a process; `worker` starts the server with the narrow
  * permissions of the README, so that each plugin runs in a Worker
  */
-export async function startAttackedServer(how: "process" | "worker"): Promise<AttackedServer> {
+export async function startAttackedServer(
+  how: "process" | "worker",
+  env: Readonly<Record<string, string>> = {},
+): Promise<AttackedServer> {
   const folder = await Deno.makeTempDir({ prefix: "elastik-hostile-" });
   const data = `${folder}/data`;
   const port = how === "worker" ? freePort() : 0;
@@ -206,6 +209,7 @@ export async function startAttackedServer(how: "process" | "worker"): Promise<At
       ELASTIK_TOKEN: TOKENS.t2,
       ELASTIK_APPROVE_TOKEN: TOKENS.t3,
       ...LIMITS,
+      ...env,
     },
   });
   return new AttackedServer(program, folder);

@@ -119,16 +119,24 @@ export class ChainCompletion {
 
   async #stage(name: string, read: ReadAfter, isTrashed: boolean): Promise<void> {
     let known: KnownPart | undefined;
+    let chain = "";
     for (let after = 0;;) {
       const found = await read(after);
       if (found === undefined) return;
+      if (after > 0 && found.chain !== chain) {
+        // The name has had another world since the page before.
+        known = undefined;
+        after = 0;
+        continue;
+      }
+      chain = found.chain;
       const entries = this.#entriesOf(name, found, isTrashed ? "trashed" : "present", after > 0);
       if (entries.length > 0) {
         const isFirst = known === undefined && after === 0;
         const heads = await this.#options.run<"stage">({ kind: "stage", entries, isFirst });
         if (heads.length > 0) {
           // A copy of a world, or one that was moved or deleted in the meantime.
-          known = await this.#findKnown(name, found.chain, heads, read);
+          known = await this.#findKnown(name, chain, heads, read);
           const own = known?.isOther ? heads.find((head) => head.name === name) : undefined;
           if (known === undefined || isTrashed && own?.ended === false) return;
           after = known.event;

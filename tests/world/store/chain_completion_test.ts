@@ -2,7 +2,13 @@ import { assert, assertEquals } from "../../support/assert.ts";
 import { DatabaseSync } from "node:sqlite";
 import { createChainSigner } from "../../../lib/world/event_chain.ts";
 import { toFolderName } from "../../../lib/world/name.ts";
-import type { ChangePage, ChangeQuery } from "../../../lib/world/changes.ts";
+import type {
+  ChainEvents,
+  ChangePage,
+  ChangeQuery,
+  IndexEntry,
+} from "../../../lib/world/changes.ts";
+import { ChainCompletion, type RunIndexJob } from "../../../lib/world/store/chain_completion.ts";
 import { type Store, StoreError } from "../../../lib/world/store.ts";
 import { createRandom } from "../../support/random.ts";
 import { eventually } from "../../plugin/plugin_test_server.ts";
@@ -361,3 +367,34 @@ async function assertComplete(
     cursors.set(cursor, text);
   }
 }
+
+Deno.test("ChainCompletion.stageAll() reads the whole chain of a world that took a name between two pages", async () => {
+  const staged: string[] = [];
+  const pageOf = (chain: string, id: number, more: boolean): ChainEvents => {
+    const events = [{ id, timestamp: "t", type: W, payload: "{}" }];
+    return { chain, parts: [{ name: "home/a", events }], more };
+  };
+  const pages = [
+    pageOf("earlier", 1, true),
+    pageOf("later", 2, false),
+    pageOf("later", 1, true),
+    pageOf("later", 2, false),
+  ];
+  const run = (job: { readonly kind: string; readonly entries?: readonly IndexEntry[] }) => {
+    for (const { chain, events } of job.entries ?? []) {
+      staged.push(...events.map(({ id }) => `${chain} ${id}`));
+    }
+    return Promise.resolve([]);
+  };
+  const completion = new ChainCompletion({
+    // Each job that has a result here has a list.
+    run: run as RunIndexJob,
+    readChain: () => Promise.resolve(pages.shift()),
+    isRestricted: () => false,
+    onAppended: () => {},
+    isStopping: () => false,
+    log: () => {},
+  });
+  await completion.stageAll(["home/a"], () => {});
+  assertEquals(staged, ["earlier 1", "later 1", "later 2"]);
+});

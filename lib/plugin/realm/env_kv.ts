@@ -12,7 +12,7 @@ export type KvValue = unknown;
 
 /** A stored value. */
 export interface KvEntry {
-  /** As it was set; bytes are a `Uint8Array`. */
+  /** Text as it was set, bytes as a `Uint8Array`, other values as `JSON.parse` returns their JSON. */
   readonly value: KvValue;
   /** Increases with every change of the key, also after a deletion. */
   readonly version: number;

@@ -87,3 +87,24 @@ Deno.test("env.kv throws what the server answered, and percent-encodes the plugi
     "GET /var/lib/a%20b/kv/?limit=101",
   ]);
 });
+
+Deno.test("env.kv returns a value that is not text or bytes as JSON carries it", async () => {
+  let stored = new Response();
+  const kv = createEnvKv((_path, init) => {
+    if (init?.method !== "PUT") return Promise.resolve(stored);
+    stored = new Response(init.body, { headers: { "content-type": "application/json" } });
+    return Promise.resolve(Response.json({ version: 1 }));
+  }, "/var/lib/p/kv/");
+  const cases: readonly (readonly [unknown, unknown])[] = [
+    [{ a: [1, "b", null] }, { a: [1, "b", null] }],
+    [new Date(0), "1970-01-01T00:00:00.000Z"],
+    [new Map([["a", 1]]), {}],
+    [new Set([1]), {}],
+    [NaN, null],
+    [[...new Map([["a", 1]])], [["a", 1]]],
+  ];
+  for (const [value, expected] of cases) {
+    await kv.set("a", value);
+    assertEquals((await kv.get("a"))?.value, expected);
+  }
+});

@@ -57,7 +57,10 @@ Deno.test("a server with a full disk answers 507 to writes, answers reads, and a
     const data = `${disk.outside}/data`;
     let server = await start(disk);
     try {
-      for (const name of NAMES) assertEquals((await put(server, name, `${name} 1`)).status, 201);
+      for (const name of NAMES) {
+        const { status, text } = await put(server, name, `${name} 1`);
+        assertEquals(status, 201, text);
+      }
       await put(server, "b", "b 2");
       assertEquals((await server.end()).code, 0);
 

@@ -13,10 +13,11 @@ export const SEARCH_VERSION = 1;
 
 /**
  * Settings of the connection. A commit is not synced: what a power loss takes away is indexed again.
- * The pages are large, because a text of 2 KiB leaves little space in a page of 4 KiB for a second.
+ * The pages are large, because a text of 2 KiB leaves little space in a page of 4 KiB for a second. The
+ * log is copied into the file at 64 of them, 1 MiB: a small disk is for worlds.
  */
 export const SEARCH_SETUP = `PRAGMA page_size = 16384; PRAGMA journal_mode = WAL;
-   PRAGMA synchronous = NORMAL; PRAGMA wal_autocheckpoint = 500; PRAGMA cache_size = -4000;`;
+   PRAGMA synchronous = NORMAL; PRAGMA wal_autocheckpoint = 64; PRAGMA cache_size = -4000;`;
 
 /** Reads the version of the tables. */
 export const READ_SEARCH_VERSION = `PRAGMA user_version`;

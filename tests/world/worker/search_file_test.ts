@@ -6,9 +6,10 @@ import { compareCodePoints } from "../../../lib/base/compare_code_points.ts";
 import { foldText } from "../../../lib/base/fold_text.ts";
 import type { Within } from "../../../lib/world/changes.ts";
 import type { SearchEntry, SearchHit, SearchPage, SearchQuery } from "../../../lib/world/search.ts";
-import { SearchFile } from "../../../lib/world/worker/search_file.ts";
+import { SEARCH_FILE, SearchFile } from "../../../lib/world/worker/search_file.ts";
 
 const encoder = new TextEncoder();
+const MIB = 1024 * 1024;
 const ALL: Within = { name: "", part: "tree", restricted: false };
 const NO_READ = () => undefined;
 
@@ -312,4 +313,17 @@ Deno.test("SearchFile finds a common text in order if the first worlds do not ha
       const last = { name: "home/b/12098", line: 1 };
       assertEquals(rowsOf(search(file, { text, after: last }).hits), ["home/b/12099:1"]);
     }
+  }));
+
+Deno.test("SearchFile keeps its log short while it indexes megabytes", () =>
+  withFile((file, data) => {
+    const random = createRandom(7);
+    let longest = 0;
+    for (let at = 0; at < 100; at++) {
+      const words = Array.from({ length: 3000 }, () => Math.floor(random() * 2 ** 31).toString(36));
+      updateAll(file, [entryOf(`home/${at}`, words.join(" "), "1")]);
+      longest = Math.max(longest, Deno.statSync(`${data}/${SEARCH_FILE}-wal`).size);
+    }
+    const { size } = Deno.statSync(`${data}/${SEARCH_FILE}`);
+    assert(size > 2 * longest && longest < 3 * MIB, `a file of ${size}, a log of ${longest} bytes`);
   }));

@@ -5,8 +5,7 @@
  * with its own grants are not delivered, and neither is anything below `/var/lib/<plugin>/`.
  *
  * A call that fails is repeated with a growing pause. After {@link MAX_CHANGE_ATTEMPTS} failures the
- * change is skipped, so that one change cannot keep all others back. From then on each change has one
- * attempt until a call succeeds, so that a plugin that always fails does not delay each change.
+ * change is skipped, so that one change cannot keep all others back.
  */
 
 import type { Caller } from "../../auth/caller.ts";
@@ -81,8 +80,6 @@ export class ChangeRunner {
   readonly #start = Promise.withResolvers<void>();
   readonly #ended: Promise<void>;
   #isStopped = false;
-  /** Whether a change was skipped and no call has succeeded since. */
-  #hasSkipped = false;
   #wake = Promise.withResolvers<void>();
   /** Time of the change that is being delivered. */
   #current: number | undefined;
@@ -213,7 +210,6 @@ export class ChangeRunner {
       try {
         await this.#options.deliver(change);
         this.#counts.delivered++;
-        this.#hasSkipped = false;
         return true;
       } catch (error) {
         if (this.#isStopped) return false;
@@ -222,8 +218,7 @@ export class ChangeRunner {
         // Without a call, because the plugin cannot be started or has too many requests, the change is
         // not at fault.
         if (!(error instanceof Problem && error.type === "unavailable")) attempts++;
-        if (attempts >= (this.#hasSkipped ? 1 : MAX_CHANGE_ATTEMPTS)) {
-          this.#hasSkipped = true;
+        if (attempts >= MAX_CHANGE_ATTEMPTS) {
           this.#counts.skipped++;
           this.#options.onLoss({ kind: "skipped", change, reason });
           return true;

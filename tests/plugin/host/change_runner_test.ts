@@ -150,25 +150,6 @@ Deno.test("ChangeRunner gives a change up after its attempts, but not while the 
     assertEquals([delivered, failed, skipped], [1, 1.5 * MAX_CHANGE_ATTEMPTS, 1]);
   }));
 
-Deno.test("ChangeRunner gives one attempt to each change after a skipped one, until a call succeeds", () =>
-  withApp({}, async ({ store }) => {
-    const { runner, calls, losses, until } = run(store, {
-      deliver({ path }) {
-        if (path === "/home/in/d") return Promise.resolve();
-        return Promise.reject(new Problem("bad-gateway", "Cannot call the plugin: it failed"));
-      },
-    });
-    await runner.started;
-    for (const name of ["a", "b", "c", "d", "e"]) await put(store, `home/in/${name}`);
-    await put(store, "home/in/d");
-    const all = Array<string>(MAX_CHANGE_ATTEMPTS);
-    await until(2 * MAX_CHANGE_ATTEMPTS + 4);
-    await runner.stop();
-    assertEquals(calls, [...all.fill("a"), "b", "c", "d", ...all.map(() => "e"), "d"]);
-    assertEquals(losses.length, 4);
-    assertEquals(runner.counts.skipped, 4);
-  }));
-
 Deno.test("ChangeRunner begins anew and reports it if its position is not known any more", () =>
   withApp({}, async ({ store }) => {
     await put(store, positionWorld("p"), '{"cursor":"AAAAAAAAAAAAAAAAAAAAAA"}');

@@ -282,8 +282,11 @@ Deno.test("the shell shows the content of worlds", async (t) => {
         `<rect width="9" height="9" fill="${color}"/></svg>\n`;
       await server.put("/home/plain.svg", svg("red"));
       await open("/home/plain.svg");
-      for (const color of ["red", "green"]) {
+      for (const [at, color] of ["red", "green"].entries()) {
         await server.put("/home/plain.svg", svg(color));
+        // The frame of the version before can have the same colour, and is replaced.
+        await page.getByText(`version ${at + 2}`, { exact: true }).waitFor();
+        await page.locator(".stage iframe.coming").waitFor({ state: "detached" });
         await page.keyboard.press("f");
         await page.frameLocator(".stage iframe:not(.coming)").locator(`rect[fill=${color}]`)
           .click();

@@ -380,7 +380,7 @@ Deno.test("a 422 of a source that does not parse has its place, for each request
       });
       assertMatch(text.text, /^422 .*\nCannot activate .*\n};\n\^\n$/);
     }
-    // Without T3 nobody gets a line of it this way.
+    // Without T3 no caller gets a line of it this way.
     for (const request of requests) {
       const reply = await server.send(request);
       assertEquals(reply.status, 401, reply.text);

@@ -47,7 +47,7 @@ Deno.test("no code disables type checks, postpones work or skips other tests", (
   // The linter finds `any`: the texts of hostile plugins can contain it.
   const rules: readonly [RegExp, string][] = [
     [/@ts-(?:ignore|expect-error|nocheck)/, "a disabled type check"],
-    // The words that the rule finds. The loop skips this file, because they are in it.
+    // Why these words are here: the rule finds them. The loop skips this file.
     [/\b(?:TODO|FIXME|XXX)\b/, "postponed work"],
     [/\bDeno\.test\.(?:only|ignore)\b|\bonly: true/, "a test that hides others"],
   ];

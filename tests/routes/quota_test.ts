@@ -251,7 +251,7 @@ test("a plugin gets 507 as an answer, for its caller's quotas and for its own", 
     assertEquals(reply.status, 200, reply.text);
     return JSON.parse(reply.text);
   };
-  // With its own rights it counts for the plugin, whoever calls it.
+  // With its own rights it counts for the plugin, and not for its caller.
   assertEquals((await call("machine", "/home/m/a", "01234567")).status, 201);
   const own = await call("machine", "/home/m/b", "0123");
   assertEquals(own.status, 507);

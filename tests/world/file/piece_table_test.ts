@@ -330,14 +330,20 @@ function appendPieces(writer: Writer): Uint8Array<ArrayBuffer> {
   return concat(start, encoder.encode("onetwo"));
 }
 
+/** A copy of a data folder with pieces, as a killed server leaves it. */
+function killedCopy(data: string): string {
+  const writer = testWriter(data, SETUP);
+  appendPieces(writer);
+  const killed = `${data}/killed`;
+  copyFolder(data, `${data}-copy`);
+  writer.close();
+  Deno.renameSync(`${data}-copy`, killed);
+  return killed;
+}
+
 Deno.test("a world whose pieces were deleted by a person is its row, and takes further pieces", () =>
   withTempFolder((data) => {
-    const writer = testWriter(data, SETUP);
-    appendPieces(writer);
-    const killed = `${data}/killed`;
-    copyFolder(data, `${data}-copy`);
-    writer.close();
-    Deno.renameSync(`${data}-copy`, killed);
+    const killed = killedCopy(data);
     const db = new DatabaseSync(`${killed}/home%2Flog/universe.db`);
     db.exec("DELETE FROM pieces");
     db.close();
@@ -352,12 +358,7 @@ Deno.test("a world whose pieces were deleted by a person is its row, and takes f
 
 Deno.test("a world whose row was changed while it had pieces is damaged, and its pieces are not joined", () =>
   withTempFolder((data) => {
-    const writer = testWriter(data, SETUP);
-    appendPieces(writer);
-    const killed = `${data}/killed`;
-    copyFolder(data, `${data}-copy`);
-    writer.close();
-    Deno.renameSync(`${data}-copy`, killed);
+    const killed = killedCopy(data);
     // As a release that knows no pieces does.
     const db = new DatabaseSync(`${killed}/home%2Flog/universe.db`);
     db.exec("UPDATE stage_meta SET stage_html = CAST('other' AS BLOB), version = version + 1");

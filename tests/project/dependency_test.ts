@@ -17,6 +17,7 @@ const LAYERS: readonly (readonly [units: string, mayImport: string])[] = [
   ["search_limits.ts", "nothing"],
   ["log_limits.ts", "nothing"],
   ["usage_limits.ts", "nothing"],
+  ["cluster_limits.ts", "nothing"],
   ["base", "nothing"],
   ["deps", "npm"],
   ["world", "base, deps, limits, search_limits, usage_limits"],
@@ -26,6 +27,10 @@ const LAYERS: readonly (readonly [units: string, mayImport: string])[] = [
   [
     "world/worker",
     "base, limits, search_limits, world, world/edit, world/file; world/store (types)",
+  ],
+  [
+    "world/postgres",
+    "base, cluster_limits, deps, limits, search_limits, usage_limits, world, world/edit, world/file, world/store, world/worker",
   ],
   ["http", "base, deps, limits; world (types)"],
   ["config.ts", "base, cell_limits, dav_limits, http, limits, search_limits, settings"],

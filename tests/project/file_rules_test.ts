@@ -53,7 +53,6 @@ const FRAGMENTS: Readonly<Record<string, string>> = {
   "lib/routes/proc/plugins_list.ts": "the handler of one route",
   "lib/world/file/probe_folder.ts": "the check of a disk, with its own test",
   "lib/world/file/size_on_disk.ts": "reads sizes only, with its own test",
-  "lib/world/store/published_change.ts": "what followers get, with its own test",
   "lib/world/store/folder_report.ts": "the lines about what a start cannot use, with its own test",
   "lib/world/store/folder_watch.ts": "the timer of a check, with its own test",
   "lib/world/store/rename.ts": "the two steps of a rename, with their own test",

@@ -18,6 +18,7 @@ const LIMIT_FILES = [
   "lib/search_limits.ts",
   "lib/log_limits.ts",
   "lib/usage_limits.ts",
+  "lib/cluster_limits.ts",
 ];
 const DOC = "worlds/usr/share/doc";
 

@@ -26,6 +26,8 @@ const COVERED_BY: Readonly<Record<string, string>> = {
   "lib/world/worker/index_server.ts": "tests/world/worker/worker_server_test.ts",
   "lib/world/store/store_moves.ts": "tests/world/store/sqlite_store_test.ts",
   "lib/usage_limits.ts": "tests/routes/proc/usage_test.ts",
+  "lib/cluster_limits.ts": "tests/world/postgres/change_feed_test.ts",
+  "lib/world/postgres/feed_row.ts": "tests/world/postgres/cluster_state_test.ts",
   "lib/log_limits.ts": "tests/plugin/host/plugin_logs_test.ts",
   "lib/search_limits.ts": "tests/world/search_text_test.ts",
   "lib/world/store/sqlite_store_options.ts": "tests/world/store/search_index_test.ts",

@@ -1,0 +1,14 @@
+/** Limits of the store on PostgreSQL. Constants only. */
+
+// Fixed: how a node follows the others. A client that waits for it gets 503 by the rules of the store.
+
+/** Rows of the change feed that one query reads. */
+export const FEED_PAGE_ROWS = 1_000;
+/** Milliseconds between two polls of the change feed; a notification makes one at once. */
+export const FEED_POLL_MS = 250;
+/** Milliseconds between two polls where notifications are impossible (`ELASTIK_FEED=poll`). */
+export const FEED_POLL_ONLY_MS = 20;
+/** Milliseconds for which a node answers from memory after a renewal of its lease was sent. */
+export const LEASE_MS = 2_000;
+/** Milliseconds between two renewals of the lease. */
+export const LEASE_RENEWAL_MS = 1_000;

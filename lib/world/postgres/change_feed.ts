@@ -1,0 +1,219 @@
+/**
+ * Follows the change feed: reads the rows after the position of the state and applies them, one round at
+ * a time. A round can have the committed batches published first, and can make a replicated commit, so
+ * that it is a read barrier and renews the lease. Callers that ask while a round runs share the next one.
+ *
+ * A round on another timeline of the database first checks that the position is still valid. If the
+ * database has lost changes, watchers and followers are told of each difference.
+ */
+
+import { FEED_PAGE_ROWS, FEED_POLL_MS, LEASE_RENEWAL_MS } from "../../cluster_limits.ts";
+import type { CursorPosition } from "../change_cursor.ts";
+import type { ClusterState } from "./cluster_state.ts";
+import type { FeedRow, HeadRow } from "./feed_row.ts";
+import type { Lease } from "./lease.ts";
+
+/** What a round does: only follows, has batches published first, or makes a replicated commit first. */
+export type RoundKind = "follow" | "publish" | "refresh";
+
+/** All worlds and marks, and a position that they have at least. */
+export interface FeedSnapshot {
+  readonly position: CursorPosition;
+  readonly heads: readonly HeadRow[];
+  readonly marks: readonly string[];
+}
+
+/** The database as the feed needs it. Every call has a deadline. */
+export interface FeedSource {
+  /** Timeline of the present primary. */
+  readonly timeline: number;
+  /** Reads rows after a number, in order; publishes first, as the kind of the round says. */
+  readRows(after: number, limit: number, kind: RoundKind): Promise<readonly FeedRow[]>;
+  /** Reads all worlds and marks, after a replicated commit. */
+  readAll(): Promise<FeedSnapshot>;
+  /** Reads the heads of worlds that have a name. */
+  readHeads(worlds: readonly number[]): Promise<readonly HeadRow[]>;
+  /** Whether the database has the row of a position. */
+  hasPosition(position: CursorPosition): Promise<boolean>;
+}
+
+/** Options of {@link ChangeFeed}. */
+export interface ChangeFeedOptions {
+  readonly source: FeedSource;
+  readonly state: ClusterState;
+  readonly lease: Lease;
+  /** Pause between two polls in milliseconds. */
+  readonly pollMs?: number;
+  /** Pause between two renewals of the lease in milliseconds. */
+  readonly renewalMs?: number;
+  /** Called after the rows of a round were applied. */
+  readonly onRound?: () => void;
+  /** Writes a line for the operator. */
+  readonly log: (line: string) => void;
+}
+
+interface Round {
+  kind: RoundKind;
+  readonly ended: PromiseWithResolvers<void>;
+}
+
+const STRENGTH: Readonly<Record<RoundKind, number>> = { follow: 0, publish: 1, refresh: 2 };
+
+/** The feed of one node. */
+export class ChangeFeed {
+  readonly #options: ChangeFeedOptions;
+  #timeline = 0;
+  #next: Round | undefined;
+  #running: Promise<void> | undefined;
+  #isStopped = false;
+  #poll: ReturnType<typeof setInterval> | undefined;
+  #renewal: ReturnType<typeof setInterval> | undefined;
+  #fault = "";
+  #rounds = 0;
+  #rows = 0;
+
+  constructor(options: ChangeFeedOptions) {
+    this.#options = options;
+  }
+
+  /** Rounds and rows since the start. */
+  get counts(): { readonly rounds: number; readonly rows: number } {
+    return { rounds: this.#rounds, rows: this.#rows };
+  }
+
+  /** Loads the state, and follows from then on. */
+  async start(): Promise<void> {
+    const { source, state, lease, pollMs = FEED_POLL_MS, renewalMs = LEASE_RENEWAL_MS } =
+      this.#options;
+    const sent = lease.stamp();
+    this.#timeline = source.timeline;
+    const { heads, marks, position } = await source.readAll();
+    state.load(heads, marks, position);
+    lease.renew(sent);
+    await this.round("refresh");
+    this.#poll = setInterval(() => this.wake("publish"), pollMs);
+    this.#renewal = setInterval(() => this.wake("refresh"), renewalMs);
+  }
+
+  /** Starts a round that no caller waits for; a failure is reported, and a later round tries again. */
+  wake(kind: RoundKind = "follow"): void {
+    if (this.#isStopped) return;
+    this.round(kind).catch(() => {
+      // Safe to ignore: the round has reported it.
+    });
+  }
+
+  /**
+   * Waits for a round that begins after this call.
+   *
+   * @throws what the source throws; nothing is lost, and a later round tries again
+   */
+  round(kind: RoundKind): Promise<void> {
+    const next = this.#next ??= { kind, ended: Promise.withResolvers() };
+    if (STRENGTH[kind] > STRENGTH[next.kind]) next.kind = kind;
+    this.#running ??= this.#run();
+    return next.ended.promise;
+  }
+
+  /** Ends the feed after the round that runs. */
+  async stop(): Promise<void> {
+    this.#isStopped = true;
+    clearInterval(this.#poll);
+    clearInterval(this.#renewal);
+    await this.#running;
+  }
+
+  async #run(): Promise<void> {
+    // Not in the tick of the first caller: callers of the same tick share the round.
+    await Promise.resolve();
+    for (let round = this.#next; round !== undefined; round = this.#next) {
+      this.#next = undefined;
+      try {
+        await this.#follow(round.kind);
+        this.#report("");
+        round.ended.resolve();
+      } catch (error) {
+        this.#report(error instanceof Error ? error.message : String(error));
+        // Not every caller waits for its round.
+        round.ended.promise.catch(() => {});
+        round.ended.reject(error);
+      }
+    }
+    this.#running = undefined;
+  }
+
+  async #follow(kind: RoundKind): Promise<void> {
+    const { source, state, lease, onRound } = this.#options;
+    this.#rounds++;
+    const sent = lease.stamp();
+    let publishing = kind;
+    for (;;) {
+      const { timeline } = source;
+      if (timeline !== this.#timeline) await this.#reconcile(timeline);
+      const rows = await source.readRows(state.position.seq, FEED_PAGE_ROWS, publishing);
+      // Rows of an old primary can be some that the new one does not have.
+      if (source.timeline !== this.#timeline) continue;
+      if (!this.#apply(rows)) {
+        await this.#reload();
+        continue;
+      }
+      if (rows.length < FEED_PAGE_ROWS) break;
+      publishing = "follow";
+    }
+    if (kind === "refresh") lease.renew(sent);
+    onRound?.();
+  }
+
+  /** Applies rows. @returns whether they follow the position without a gap */
+  #apply(rows: readonly FeedRow[]): boolean {
+    const { state } = this.#options;
+    for (const row of rows) {
+      if (row.seq !== state.position.seq + 1) return false;
+      state.applyRow(row);
+      this.#rows++;
+    }
+    return true;
+  }
+
+  /** Brings the state to a new timeline of the database. */
+  async #reconcile(timeline: number): Promise<void> {
+    const { source, state, log } = this.#options;
+    if (!await source.hasPosition(state.position)) {
+      log("the database has lost published changes; all worlds are read again");
+      await this.#reload();
+      if (source.timeline === timeline) this.#timeline = timeline;
+      return;
+    }
+    const waiting = state.listUnconfirmed();
+    let kind: RoundKind = "refresh";
+    for (let isLast = false; !isLast; kind = "follow") {
+      const rows = await source.readRows(state.position.seq, FEED_PAGE_ROWS, kind);
+      if (source.timeline !== timeline) return;
+      if (!this.#apply(rows)) return await this.#reload();
+      isLast = rows.length < FEED_PAGE_ROWS;
+    }
+    const lost = state.dropLost(waiting);
+    if (lost.length > 0) {
+      log(`the database has lost ${lost.length} acknowledged changes; their worlds are read again`);
+      const worlds = new Set(lost.map(({ world }) => world));
+      const heads = await source.readHeads([...worlds]);
+      state.replace(heads, state.position, worlds);
+    }
+    this.#timeline = timeline;
+  }
+
+  async #reload(): Promise<void> {
+    const { source, state } = this.#options;
+    const { heads, marks, position } = await source.readAll();
+    state.replace(heads, position);
+    state.replaceMarks(marks);
+  }
+
+  /** Reports the first round that fails with a fault, and the end of it. */
+  #report(fault: string): void {
+    if (fault === this.#fault || this.#isStopped) return;
+    if (fault !== "") this.#options.log(`cannot follow the changes of other nodes: ${fault}`);
+    else this.#options.log("follows the changes of other nodes again");
+    this.#fault = fault;
+  }
+}

@@ -261,6 +261,8 @@ const PROBLEMS = {
   "foreign-destination": { status: 502, title: "Destination on another server" },
   "bad-gateway": { status: 502, title: "Upstream failed" },
   "unavailable": { status: 503, title: "Service unavailable" },
+  "unreachable": { status: 503, title: "Database unreachable" },
+  "outcome-unknown": { status: 503, title: "Outcome unknown" },
   "gateway-timeout": { status: 504, title: "Upstream timed out" },
   "insufficient-storage": { status: 507, title: "Insufficient storage" },
   "quota-exceeded": { status: 507, title: "Quota exceeded" },

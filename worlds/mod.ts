@@ -77,33 +77,35 @@ import w69 from "./usr/share/doc/problems/not-acceptable.md" with { type: "text"
 import w70 from "./usr/share/doc/problems/not-found.md" with { type: "text" };
 import w71 from "./usr/share/doc/problems/not-implemented.md" with { type: "text" };
 import w72 from "./usr/share/doc/problems/other-key.md" with { type: "text" };
-import w73 from "./usr/share/doc/problems/patch-conflict.md" with { type: "text" };
-import w74 from "./usr/share/doc/problems/precondition-failed.md" with { type: "text" };
-import w75 from "./usr/share/doc/problems/quota-exceeded.md" with { type: "text" };
-import w76 from "./usr/share/doc/problems/range-not-satisfiable.md" with { type: "text" };
-import w77 from "./usr/share/doc/problems/request-timeout.md" with { type: "text" };
-import w78 from "./usr/share/doc/problems/too-many-requests.md" with { type: "text" };
-import w79 from "./usr/share/doc/problems/unauthorized.md" with { type: "text" };
-import w80 from "./usr/share/doc/problems/unavailable.md" with { type: "text" };
-import w81 from "./usr/share/doc/problems/unknown-host.md" with { type: "text" };
-import w82 from "./usr/share/doc/problems/unprocessable.md" with { type: "text" };
-import w83 from "./usr/share/doc/problems/unsupported-media-type.md" with { type: "text" };
-import w84 from "./usr/share/doc/problems/uri-too-long.md" with { type: "text" };
-import w85 from "./usr/share/doc/problems/world-damaged.md" with { type: "text" };
-import w86 from "./usr/share/doc/proxy.md" with { type: "text" };
-import w87 from "./usr/share/doc/reality.md" with { type: "text" };
-import w88 from "./usr/share/doc/router.md" with { type: "text" };
-import w89 from "./usr/share/doc/routes.md" with { type: "text" };
-import w90 from "./usr/share/doc/running.md" with { type: "text" };
-import w91 from "./usr/share/doc/search.md" with { type: "text" };
-import w92 from "./usr/share/doc/service.md" with { type: "text" };
-import w93 from "./usr/share/doc/shaped.md" with { type: "text" };
-import w94 from "./usr/share/doc/shell.md" with { type: "text" };
-import w95 from "./usr/share/doc/tour.md" with { type: "text" };
-import w96 from "./usr/share/doc/trash.md" with { type: "text" };
-import w97 from "./usr/share/doc/upgrade.md" with { type: "text" };
-import w98 from "./usr/share/doc/usage.md" with { type: "text" };
-import w99 from "./usr/share/doc/webdav.md" with { type: "text" };
+import w73 from "./usr/share/doc/problems/outcome-unknown.md" with { type: "text" };
+import w74 from "./usr/share/doc/problems/patch-conflict.md" with { type: "text" };
+import w75 from "./usr/share/doc/problems/precondition-failed.md" with { type: "text" };
+import w76 from "./usr/share/doc/problems/quota-exceeded.md" with { type: "text" };
+import w77 from "./usr/share/doc/problems/range-not-satisfiable.md" with { type: "text" };
+import w78 from "./usr/share/doc/problems/request-timeout.md" with { type: "text" };
+import w79 from "./usr/share/doc/problems/too-many-requests.md" with { type: "text" };
+import w80 from "./usr/share/doc/problems/unauthorized.md" with { type: "text" };
+import w81 from "./usr/share/doc/problems/unavailable.md" with { type: "text" };
+import w82 from "./usr/share/doc/problems/unknown-host.md" with { type: "text" };
+import w83 from "./usr/share/doc/problems/unprocessable.md" with { type: "text" };
+import w84 from "./usr/share/doc/problems/unreachable.md" with { type: "text" };
+import w85 from "./usr/share/doc/problems/unsupported-media-type.md" with { type: "text" };
+import w86 from "./usr/share/doc/problems/uri-too-long.md" with { type: "text" };
+import w87 from "./usr/share/doc/problems/world-damaged.md" with { type: "text" };
+import w88 from "./usr/share/doc/proxy.md" with { type: "text" };
+import w89 from "./usr/share/doc/reality.md" with { type: "text" };
+import w90 from "./usr/share/doc/router.md" with { type: "text" };
+import w91 from "./usr/share/doc/routes.md" with { type: "text" };
+import w92 from "./usr/share/doc/running.md" with { type: "text" };
+import w93 from "./usr/share/doc/search.md" with { type: "text" };
+import w94 from "./usr/share/doc/service.md" with { type: "text" };
+import w95 from "./usr/share/doc/shaped.md" with { type: "text" };
+import w96 from "./usr/share/doc/shell.md" with { type: "text" };
+import w97 from "./usr/share/doc/tour.md" with { type: "text" };
+import w98 from "./usr/share/doc/trash.md" with { type: "text" };
+import w99 from "./usr/share/doc/upgrade.md" with { type: "text" };
+import w100 from "./usr/share/doc/usage.md" with { type: "text" };
+import w101 from "./usr/share/doc/webdav.md" with { type: "text" };
 
 /** Contents of the files below `worlds/` by their paths. */
 export const lowerWorlds: Readonly<Record<string, string>> = {
@@ -180,31 +182,33 @@ export const lowerWorlds: Readonly<Record<string, string>> = {
   "usr/share/doc/problems/not-found.md": w70,
   "usr/share/doc/problems/not-implemented.md": w71,
   "usr/share/doc/problems/other-key.md": w72,
-  "usr/share/doc/problems/patch-conflict.md": w73,
-  "usr/share/doc/problems/precondition-failed.md": w74,
-  "usr/share/doc/problems/quota-exceeded.md": w75,
-  "usr/share/doc/problems/range-not-satisfiable.md": w76,
-  "usr/share/doc/problems/request-timeout.md": w77,
-  "usr/share/doc/problems/too-many-requests.md": w78,
-  "usr/share/doc/problems/unauthorized.md": w79,
-  "usr/share/doc/problems/unavailable.md": w80,
-  "usr/share/doc/problems/unknown-host.md": w81,
-  "usr/share/doc/problems/unprocessable.md": w82,
-  "usr/share/doc/problems/unsupported-media-type.md": w83,
-  "usr/share/doc/problems/uri-too-long.md": w84,
-  "usr/share/doc/problems/world-damaged.md": w85,
-  "usr/share/doc/proxy.md": w86,
-  "usr/share/doc/reality.md": w87,
-  "usr/share/doc/router.md": w88,
-  "usr/share/doc/routes.md": w89,
-  "usr/share/doc/running.md": w90,
-  "usr/share/doc/search.md": w91,
-  "usr/share/doc/service.md": w92,
-  "usr/share/doc/shaped.md": w93,
-  "usr/share/doc/shell.md": w94,
-  "usr/share/doc/tour.md": w95,
-  "usr/share/doc/trash.md": w96,
-  "usr/share/doc/upgrade.md": w97,
-  "usr/share/doc/usage.md": w98,
-  "usr/share/doc/webdav.md": w99,
+  "usr/share/doc/problems/outcome-unknown.md": w73,
+  "usr/share/doc/problems/patch-conflict.md": w74,
+  "usr/share/doc/problems/precondition-failed.md": w75,
+  "usr/share/doc/problems/quota-exceeded.md": w76,
+  "usr/share/doc/problems/range-not-satisfiable.md": w77,
+  "usr/share/doc/problems/request-timeout.md": w78,
+  "usr/share/doc/problems/too-many-requests.md": w79,
+  "usr/share/doc/problems/unauthorized.md": w80,
+  "usr/share/doc/problems/unavailable.md": w81,
+  "usr/share/doc/problems/unknown-host.md": w82,
+  "usr/share/doc/problems/unprocessable.md": w83,
+  "usr/share/doc/problems/unreachable.md": w84,
+  "usr/share/doc/problems/unsupported-media-type.md": w85,
+  "usr/share/doc/problems/uri-too-long.md": w86,
+  "usr/share/doc/problems/world-damaged.md": w87,
+  "usr/share/doc/proxy.md": w88,
+  "usr/share/doc/reality.md": w89,
+  "usr/share/doc/router.md": w90,
+  "usr/share/doc/routes.md": w91,
+  "usr/share/doc/running.md": w92,
+  "usr/share/doc/search.md": w93,
+  "usr/share/doc/service.md": w94,
+  "usr/share/doc/shaped.md": w95,
+  "usr/share/doc/shell.md": w96,
+  "usr/share/doc/tour.md": w97,
+  "usr/share/doc/trash.md": w98,
+  "usr/share/doc/upgrade.md": w99,
+  "usr/share/doc/usage.md": w100,
+  "usr/share/doc/webdav.md": w101,
 };

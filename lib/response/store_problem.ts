@@ -25,8 +25,20 @@ const TYPES: Record<StoreError["code"], ProblemType> = {
   "in-use": "unavailable",
   "read-only": "unavailable",
   "index-lost": "unavailable",
+  "repeated": "unavailable",
+  "unreachable": "unreachable",
+  "unknown": "outcome-unknown",
   "detached": "unavailable",
   "closed": "unavailable",
+};
+
+/**
+ * Seconds after which a request can be repeated. None for an unknown outcome: a client that repeats the
+ * request without a look could make the change twice.
+ */
+const RETRY_AFTER: Partial<Record<ProblemType, string>> = {
+  "unavailable": "5",
+  "unreachable": "1",
 };
 
 /** Verb of each method, for the detail of a problem. */
@@ -56,13 +68,13 @@ export function toStoreProblem(
 ): unknown {
   if (!(error instanceof StoreError)) return error;
   const { code, world } = error;
-  const headers = TYPES[code] === "unavailable" ? { "retry-after": "5" } : {};
+  const seconds = RETRY_AFTER[TYPES[code]];
   const action = ACTIONS.get(method) ?? method;
   const subject = world === undefined ? path : `/${world}`;
   const problem = new Problem(
     TYPES[code],
     `Cannot ${action} ${subject}: ${explain(error, canReadQuota)}`,
-    headers,
+    seconds === undefined ? {} : { "retry-after": seconds },
   );
   // The message of the store is for the log only: it may contain paths of files.
   problem.cause = error;
@@ -86,6 +98,11 @@ function explain(error: StoreError, canReadQuota: (subject: string) => boolean):
       return "its file or the disk of the server is read-only; nothing was changed";
     case "detached":
       return "the data folder was moved or replaced, and the server stops; nothing was confirmed";
+    case "unreachable":
+      return "the server cannot reach its database; nothing was changed, try again";
+    case "unknown":
+      return "the database did not confirm the change in time, so it may have been made; read the " +
+        "world, or repeat the request with If-Match or with the same Idempotency-Key";
     case "lower":
       return "it belongs to the read-only lower layer; a PUT covers it";
     case "closed":

@@ -13,11 +13,13 @@ import { parseIdempotencyKey } from "../http/idempotency_key.ts";
 import { Problem } from "../http/problem.ts";
 import { readBody } from "../http/read_body.ts";
 import { IDEMPOTENCY_MS } from "../limits.ts";
+import { toStoreProblem } from "../response/store_problem.ts";
 import type { KeyedRequest, RequestContext } from "../request/request_context.ts";
 import type { ServerContext } from "../request/server_context.ts";
 import type { KeyedEvent } from "../world/changes.ts";
 import { formatMark, readMark } from "../world/idempotency_mark.ts";
 import { compareNames } from "../world/name.ts";
+import { StoreError, type StoreErrorCode } from "../world/store.ts";
 import { Turns } from "../world/turns.ts";
 import type { Handler } from "./handler.ts";
 import {
@@ -32,6 +34,13 @@ const HEADER = "idempotency-key";
 const NO_BODY = new Uint8Array();
 /** Length of a hash in a mark: 128 bits in base64url. */
 const HASH_BYTES = 16;
+/** Why the store fails, whatever the request is. */
+const FAILURES: ReadonlySet<StoreErrorCode> = new Set<StoreErrorCode>([
+  "unknown",
+  "unreachable",
+  "closed",
+  "detached",
+]);
 
 /** The requests of one server that have an idempotency key. */
 export class IdempotentRequests {
@@ -56,7 +65,7 @@ export class IdempotentRequests {
   }
 
   async #run(context: RequestContext, header: string, handler: Handler): Promise<Response> {
-    const { request: { method }, target: { name, path, isCollection }, caller } = context;
+    const { request: { method }, target: { path, isCollection }, caller } = context;
     // Before anything else: a caller that has lost a right gets no earlier response either.
     assertCan(caller, method === "DELETE" ? "delete" : "write", path);
     const parsed = parseIdempotencyKey(header);
@@ -65,11 +74,35 @@ export class IdempotentRequests {
     }
     const place = isCollection ? `${path}/` : path;
     const key = this.#hash([caller.by, credentialKey(caller), method, place, parsed.key]);
-    return await this.#turns.run(key, async () => {
-      const done = await this.#findEvents(key, name);
-      return await this.#repeat(context, key, done) ??
-        await handler({ ...context, keyed: this.#toKeyedRequest(context, key, done) });
-    });
+    return await this.#turns.run(key, () => this.#answer(context, key, handler));
+  }
+
+  async #answer(context: RequestContext, key: string, handler: Handler): Promise<Response> {
+    const { request: { method }, target: { name, path } } = context;
+    const read = async () => this.#hashContent(context, key, await this.#readContent(context));
+    const done = await this.#findEvents(key, name);
+    const repeated = await this.#repeat(context, done, read);
+    if (repeated !== undefined) return repeated;
+    let content: string | undefined;
+    const keyed: KeyedRequest = {
+      done,
+      mark: (body, of) => {
+        content = this.#hashContent(context, key, body);
+        return formatMark({ key, content, ...(of === undefined ? {} : { of }) });
+      },
+    };
+    try {
+      return await handler({ ...context, keyed });
+    } catch (error) {
+      // An earlier try of the request at another server can have made the change after the look above.
+      const later = isRefusal(error) ? await this.#findEvents(key, name) : done;
+      const made = content;
+      const response = later.length > done.length
+        ? await this.#repeat(context, later, made === undefined ? read : () => made)
+        : undefined;
+      if (response !== undefined) return response;
+      throw toRepeatable(error, method, path);
+    }
   }
 
   async #findEvents(key: string, name: string): Promise<readonly KeyedEvent[]> {
@@ -81,12 +114,13 @@ export class IdempotentRequests {
   /**
    * Answers a request that was answered before.
    *
+   * @param hashContent returns the hash of what the request asks for
    * @returns undefined if it was not, or if the server stopped before it was complete
    */
   async #repeat(
     context: RequestContext,
-    key: string,
     done: readonly KeyedEvent[],
+    hashContent: () => string | Promise<string>,
   ): Promise<Response | undefined> {
     const last = done.at(-1);
     const mark = readMark(last?.payload);
@@ -94,8 +128,7 @@ export class IdempotentRequests {
     const { request: { method }, target: { path, isCollection } } = context;
     const restored = toRestoredFrom(last);
     if (restored !== undefined) assertCan(context.caller, "delete", restored);
-    const body = method === "DELETE" ? NO_BODY : await this.#readContent(context);
-    if (mark.content !== this.#hashContent(context, key, body)) {
+    if (mark.content !== await hashContent()) {
       throw new Problem(
         "idempotency-key-reused",
         `Cannot ${method} ${path}: the Idempotency-Key was used for a request with another content, ` +
@@ -113,19 +146,8 @@ export class IdempotentRequests {
   }
 
   async #readContent({ request, connection }: RequestContext): Promise<Uint8Array> {
+    if (request.method === "DELETE") return NO_BODY;
     return await readBody(request, this.#server.config.maxBodyBytes, connection);
-  }
-
-  #toKeyedRequest(
-    context: RequestContext,
-    key: string,
-    done: readonly KeyedEvent[],
-  ): KeyedRequest {
-    const mark = (body: Uint8Array, of?: number) => {
-      const content = this.#hashContent(context, key, body);
-      return formatMark({ key, content, ...(of === undefined ? {} : { of }) });
-    };
-    return { mark, done };
   }
 
   /** Hashes what a request asks for: its content, and what else decides the result. */
@@ -143,6 +165,22 @@ export class IdempotentRequests {
     return hmacSha256(this.#secret, JSON.stringify(parts)).subarray(0, HASH_BYTES)
       .toBase64({ alphabet: "base64url", omitPadding: true });
   }
+}
+
+/** Whether a request was refused, and not only failed: an earlier try of it can be the reason. */
+function isRefusal(error: unknown): boolean {
+  if (error instanceof Problem) return error.status < 500;
+  return error instanceof StoreError && !FAILURES.has(error.code);
+}
+
+/** Adds to an unknown outcome when the request can be repeated, which is safe with its key. */
+function toRepeatable(error: unknown, method: string, path: string): unknown {
+  if (!(error instanceof StoreError) || error.code !== "unknown") return error;
+  const problem = toStoreProblem(error, method, path);
+  if (!(problem instanceof Problem)) return problem;
+  const repeatable = new Problem(problem.type, problem.detail, { "retry-after": "1" });
+  repeatable.cause = error;
+  return repeatable;
 }
 
 function markRepeated(response: Response): Response {

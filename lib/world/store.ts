@@ -14,10 +14,11 @@
  */
 
 import type { ChangePage, ChangeQuery, KeyedEvent, Within } from "./changes.ts";
-import type { SearchFileCounts, SearchPage, SearchQuery } from "./search.ts";
+import type { SearchPage, SearchQuery } from "./search.ts";
 import type { Edit } from "./edit_format.ts";
-import type { AttachedWrite, MadeCollection, QuotaCounts, QuotaState } from "./quota.ts";
-import type { TrashCounts, TrashEntry, TrashPage, TrashQuery } from "./trash.ts";
+import type { AttachedWrite, MadeCollection, QuotaState } from "./quota.ts";
+import type { StoreCounts } from "./store_counts.ts";
+import type { TrashEntry, TrashPage, TrashQuery } from "./trash.ts";
 
 /** `X-Meta-*` pairs as stored: names in lower case, sorted by name. */
 export type Meta = readonly (readonly [name: string, value: string])[];
@@ -104,7 +105,11 @@ interface ChangeBase {
   /** The caller, as recorded in the event, such as `T2` or `cap:/home/x`. */
   readonly by: string;
   readonly precondition?: Precondition;
-  /** The mark of a request with an idempotency key, for the event; see idempotency_mark.ts. */
+  /**
+   * The mark of a request with an idempotency key, for the event; see idempotency_mark.ts. If a try of
+   * the request can be under way elsewhere, the change fails with `repeated` as soon as the world has an
+   * event with this key that is younger than `IDEMPOTENCY_MS`.
+   */
   readonly idem?: string;
   /** Longest content that the change may leave, in bytes; else it fails with `over-limit`. */
   readonly maxBytes?: number;
@@ -289,7 +294,7 @@ export interface Published {
   readonly change?: Change | undefined;
 }
 
-/** Why a call of the store failed; the world has not changed. */
+/** Why a call of the store failed; the world has not changed, except perhaps with `unknown`. */
 export type StoreErrorCode =
   | "precondition" // the precondition does not hold for the current version
   | "absent" // the world does not exist, or never had this version
@@ -308,6 +313,9 @@ export type StoreErrorCode =
   | "in-use" // another process has locked the file of the world; a later call can succeed
   | "read-only" // the file of the world or the disk is read-only
   | "index-lost" // the file of the change index is damaged or gone; the store creates it again
+  | "repeated" // the world has an event with the key of `idem` already; see `Store.keyed`
+  | "unreachable" // the database cannot be reached; a later call can succeed
+  | "unknown" // the database did not confirm the change in time; it may have happened, or may yet
   | "detached" // the data folder was moved or replaced; the store must be closed
   | "closed"; // the store is shutting down
 
@@ -342,73 +350,9 @@ export interface JobCaller {
   readonly signal?: AbortSignal;
 }
 
-/** Figures about audits and copies. */
-export interface LongJobCounts {
-  /** Jobs that run now, and jobs that wait. */
-  readonly running: number;
-  readonly waiting: number;
-  /** Calls since the start that joined a job of another caller. */
-  readonly shared: number;
-  /** Jobs since the start that stopped because no caller waited for them. */
-  readonly stopped: number;
-  /** Calls since the start that were refused because too many jobs were waiting, by limit. */
-  readonly refused: RefusedByLimit;
-}
-
-/** Refusals since the start: by the limit for all clients, and by the limit for one client. */
-export interface RefusedByLimit {
-  readonly total: number;
-  readonly client: number;
-}
-
-/** Figures about long copies of worlds that are being read. */
-export interface SnapshotCounts {
-  /** Copies that are being read now. */
-  readonly open: number;
-  /** Copies since the start that were refused because too many were being read. */
-  readonly refused: RefusedByLimit;
-  /** Copies since the start that ended because their receiver did not read them. */
-  readonly stalled: number;
-}
-
-/** Figures about a store since its start; see {@link Store.counts}. */
-export interface StoreCounts {
-  /** Reads that were answered from memory, and bytes of worlds that are in memory now. */
-  readonly cacheHits: number;
-  readonly cacheBytes: number;
-  /** Reads of a world from disk. */
-  readonly diskReads: number;
-  /** Events that were appended without a change of their world. */
-  readonly notes: number;
-  /** Short reads that wait for the disk now. */
-  readonly queuedReads: number;
-  /** Operations that failed because another process had locked a world. */
-  readonly lockFailures: number;
-  /** Changes that were refused because their world would be too large. */
-  readonly tooLarge: number;
-  readonly longJobs: LongJobCounts;
-  /** Changes that were refused because another key signed the chain of the world. */
-  readonly refusedOtherKey: number;
-  /** Reads of long bodies from disk. */
-  readonly longReads: LongJobCounts;
-  readonly snapshots: SnapshotCounts;
-  readonly search: SearchCounts;
-  readonly trash: TrashCounts;
-  readonly quotas: QuotaCounts;
-}
-
-/** Figures about searches and their index. */
-export interface SearchCounts extends SearchFileCounts {
-  /** Worlds that the index does not have in their current version. */
-  readonly pending: number;
-  /** Searches that were answered since the start. */
-  readonly answered: number;
-  readonly jobs: LongJobCounts;
-}
-
 /**
  * Operations on worlds. A promise of a change resolves after the change and its event are on disk,
- * in one transaction. It rejects with a `StoreError` if nothing was changed.
+ * in one transaction. It rejects with a `StoreError` if nothing was changed, or with the code `unknown`.
  */
 export interface Store {
   /** Returns the world if it is in memory; `undefined` does not mean that it does not exist. */

@@ -12,6 +12,9 @@ const TABLE: readonly (readonly [code: StoreErrorCode, message: string, status: 
   ["lower", "whatever", 403, /a PUT covers it/],
   ["full", "disk I/O error at /srv/data/home%2Fx", 507, /the disk of the server is full/],
   ["damaged", "file is not a database: /srv/data/home%2Fx/universe.db", 500, /cannot be read/],
+  ["repeated", "Cannot write the world: an earlier try has changed it", 503, /an earlier try has changed it/],
+  ["unreachable", "connect ECONNREFUSED 10.0.0.7:5432 /srv/data", 503, /cannot reach its database; nothing was changed/],
+  ["unknown", "the batch at 10.0.0.7 /srv/data was not confirmed", 503, /may have been made; read the world, or repeat .* If-Match or .* Idempotency-Key/],
   ["closed", "Cannot use the store: it is shutting down", 503, /shutting down/],
 ];
 
@@ -21,6 +24,7 @@ Deno.test("toStoreProblem() maps store errors to problems without paths of the d
     assert(problem instanceof Problem, code);
     assertStrictEquals(problem.status, status, code);
     assertMatch(problem.detail, detail);
+    assert(!problem.detail.includes("10.0.0.7"), problem.detail);
     assert(
       !problem.detail.includes("/srv/data") && !problem.detail.includes("%2F"),
       problem.detail,
@@ -28,10 +32,17 @@ Deno.test("toStoreProblem() maps store errors to problems without paths of the d
   }
 });
 
-Deno.test("toStoreProblem() adds Retry-After for a server that is shutting down", () => {
-  const problem = toStoreProblem(new StoreError("closed", ""), "PUT", "/home/x");
-  assert(problem instanceof Problem);
-  assertEquals(problem.headers["retry-after"], "5");
+Deno.test("toStoreProblem() adds Retry-After, except to an unknown outcome", () => {
+  for (
+    const [code, seconds] of [["closed", "5"], ["unreachable", "1"], [
+      "unknown",
+      undefined,
+    ]] as const
+  ) {
+    const problem = toStoreProblem(new StoreError(code, ""), "PUT", "/home/x");
+    assert(problem instanceof Problem);
+    assertEquals(problem.headers["retry-after"], seconds, code);
+  }
 });
 
 Deno.test("toStoreProblem() returns every other error unchanged", () => {

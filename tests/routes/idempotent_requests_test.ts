@@ -11,6 +11,7 @@ import {
   withServer,
 } from "../support/test_server.ts";
 import { withApp } from "../support/app.ts";
+import { type Store, StoreError } from "../../lib/world/store.ts";
 import type { Reply } from "../support/wire.ts";
 
 const test = suite("Idempotency-Key makes requests repeatable", { env: CLOSED });
@@ -278,4 +279,118 @@ Deno.test("a key can be used again after 24 hours", async () => {
     now += 10_000;
     assertEquals(await versions(), 2);
   });
+});
+
+/** A store over another one in which a test replaces calls. */
+function withCalls(store: Store, calls: Partial<Store>): Store {
+  return new Proxy(store, {
+    get(target, name) {
+      const found = Reflect.get(calls, name) ?? Reflect.get(target, name);
+      return typeof found === "function" ? found.bind(target) : found;
+    },
+  });
+}
+
+const KEYED = { headers: { "idempotency-key": "k" } };
+
+Deno.test("a keyed request of unknown outcome can be repeated, whether it was made or not", async (t) => {
+  for (const isMade of [true, false]) {
+    await t.step(isMade ? "made" : "not made", async () => {
+      let tries = 0;
+      const store = (real: Store) =>
+        withCalls(real, {
+          async append(change) {
+            if (++tries > 1) return await real.append(change);
+            if (isMade) await real.append(change);
+            throw new StoreError("unknown", "no confirmation from 10.0.0.7", "home/x");
+          },
+        });
+      await withApp({ store }, async ({ ask }) => {
+        const post = () => ask("POST", "/home/x", { ...KEYED, body: "line" });
+        const first = await post();
+        const { type, detail } = await first.json();
+        assertEquals([first.status, type, first.headers.get("retry-after")], [
+          503,
+          "/usr/share/doc/problems/outcome-unknown.md",
+          "1",
+        ]);
+        assertMatch(detail, /^Cannot append to \/home\/x: .* same Idempotency-Key$/);
+        const second = await post();
+        assertEquals([second.status, second.headers.get("idempotent-replayed")], [
+          201,
+          isMade ? "true" : null,
+        ]);
+        assertEquals(await (await ask("GET", "/home/x?raw")).text(), "line");
+        assertEquals([tries, (await second.json()).version], [isMade ? 1 : 2, 1]);
+      });
+    });
+  }
+});
+
+Deno.test("an unkeyed request of unknown outcome gets no Retry-After", async () => {
+  const fail = () => Promise.reject(new StoreError("unknown", "no confirmation", "home/x"));
+  await withApp({ store: (real) => withCalls(real, { append: fail }) }, async ({ ask }) => {
+    const response = await ask("POST", "/home/x", { body: "line" });
+    assertEquals([response.status, response.headers.get("retry-after")], [503, null]);
+    await response.body?.cancel();
+  });
+});
+
+Deno.test("a keyed request gets the response of an earlier try that happened in the meantime", async (t) => {
+  // The first look for events does not see the earlier try yet, as at another server.
+  const late = (refuse: (real: Store) => Partial<Store> = () => ({})) => {
+    let looks = 0;
+    return (real: Store) =>
+      withCalls(real, {
+        ...refuse(real),
+        keyed: (key, name) => ++looks === 2 ? Promise.resolve([]) : real.keyed(key, name),
+      });
+  };
+  const requests: Readonly<Record<string, RequestInit & { readonly method: string }>> = {
+    "412 before the content is read": {
+      method: "PUT",
+      body: "new",
+      headers: { ...KEYED.headers, "if-match": '"1"' },
+    },
+    "404 of a world that is gone": { method: "DELETE", headers: { ...KEYED.headers, ...T3 } },
+  };
+  for (const [title, { method, ...init }] of Object.entries(requests)) {
+    await t.step(title, () =>
+      withApp({ store: late() }, async ({ ask, store }) => {
+        await store.put({ name: "home/x", body: new Uint8Array(), ext: "txt", meta: [], by: "T2" });
+        const first = await ask(method, "/home/x", init);
+        const second = await ask(method, "/home/x", init);
+        assertEquals([first.status, second.status], [200, 200]);
+        assertEquals(second.headers.get("idempotent-replayed"), "true");
+        assertEquals(await second.text(), await first.text());
+        assertEquals(
+          (await store.log("home/x", { limit: 9 }).catch(() => [])).length,
+          method === "PUT" ? 2 : 0,
+        );
+      }));
+  }
+  await t.step("repeated", () => {
+    let tries = 0;
+    const refuse = (real: Store): Partial<Store> => ({
+      append: (change) =>
+        ++tries === 1
+          ? real.append(change)
+          : Promise.reject(new StoreError("repeated", "Cannot append: it has the key", "home/x")),
+    });
+    return withApp({ store: late(refuse) }, async ({ ask }) => {
+      const post = (body: string) => ask("POST", "/home/x", { ...KEYED, body });
+      const first = await post("line");
+      const second = await post("line");
+      assertEquals([second.status, second.headers.get("idempotent-replayed")], [201, "true"]);
+      assertEquals(await second.text(), await first.text());
+    });
+  });
+  await t.step("with another content", () =>
+    withApp({ store: late() }, async ({ ask }) => {
+      const put = (body: string) => {
+        const headers = { ...KEYED.headers, "if-none-match": "*" };
+        return ask("PUT", "/home/x", { headers, body });
+      };
+      assertEquals([(await put("one")).status, (await put("two")).status], [201, 422]);
+    }));
 });

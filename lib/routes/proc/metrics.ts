@@ -9,7 +9,7 @@ import { negotiateTypes } from "../../http/negotiate.ts";
 import type { ServerContext } from "../../request/server_context.ts";
 import { textResponse } from "../../response/json_response.ts";
 import type { EncoderCounts } from "../../response/response_encoder.ts";
-import type { SearchCounts } from "../../world/store.ts";
+import type { SearchCounts } from "../../world/store_counts.ts";
 import {
   formatMetrics,
   type MetricFamily,

@@ -13,7 +13,8 @@
  */
 
 import type { FileState } from "../file/file_state.ts";
-import { type JobCaller, type LongJobCounts, StoreError } from "../store.ts";
+import { type JobCaller, StoreError } from "../store.ts";
+import type { LongJobCounts } from "../store_counts.ts";
 
 /** Limits of {@link LongJobs}. */
 export interface LongJobLimits {

@@ -27,12 +27,12 @@ import type { SearchEntry, SearchFileCounts, SearchPage, SearchQuery } from "../
 import { toSearchStamp } from "../search_stamp.ts";
 import {
   type JobCaller,
-  type SearchCounts,
   StoreError,
   type StoreErrorCode,
   type World,
   type WorldEntry,
 } from "../store.ts";
+import type { SearchCounts } from "../store_counts.ts";
 import { type LongJobLimits, LongJobs } from "./long_jobs.ts";
 import type { WorldFiles } from "./world_files.ts";
 

@@ -11,7 +11,8 @@ import { EDGE_LIMITS, MAX_SNAPSHOT_FILES, MAX_SNAPSHOT_FILES_PER_CLIENT } from "
 import { INCOMING_FOLDER, tryRemove, WORLD_FILE } from "../file/durable_fs.ts";
 import { readFileState } from "../file/file_state.ts";
 import { toFolderName } from "../name.ts";
-import { type JobCaller, type Snapshot, type SnapshotCounts, StoreError } from "../store.ts";
+import { type JobCaller, type Snapshot, StoreError } from "../store.ts";
+import type { SnapshotCounts } from "../store_counts.ts";
 import type { LongJobs } from "./long_jobs.ts";
 import type { SnapshotResult } from "./worker_messages.ts";
 import type { WorldFiles } from "./world_files.ts";

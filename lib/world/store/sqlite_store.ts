@@ -59,12 +59,12 @@ import {
   type Restore,
   type Snapshot,
   type Store,
-  type StoreCounts,
   StoreError,
   type Transition,
   type World,
   type WorldEntry,
 } from "../store.ts";
+import type { StoreCounts } from "../store_counts.ts";
 import type { MadeCollection, QuotaState } from "../quota.ts";
 import type { TrashEntry, TrashPage, TrashQuery } from "../trash.ts";
 import { type LengthAfter, Quotas } from "./quotas.ts";

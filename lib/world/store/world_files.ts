@@ -6,14 +6,8 @@
  */
 
 import { CHAIN_EVENTS_PER_READ, MAX_SHORT_READ_BYTES } from "../../limits.ts";
-import {
-  type ChainEvent,
-  type JobCaller,
-  type LongJobCounts,
-  type Rename,
-  StoreError,
-  type World,
-} from "../store.ts";
+import { type ChainEvent, type JobCaller, type Rename, StoreError, type World } from "../store.ts";
+import type { LongJobCounts } from "../store_counts.ts";
 import { KeyedLock } from "./keyed_lock.ts";
 import { type LongJobLimits, LongJobs } from "./long_jobs.ts";
 import { type RenameResult, renameWorld } from "./rename.ts";

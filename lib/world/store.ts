@@ -9,8 +9,8 @@
  * listings.
  *
  * Nothing here depends on HTTP or SQL. `SqliteStore` is the only implementation today; the tests in
- * store_suite.ts apply to every implementation. A running server must never access the files of
- * worlds except through a `Store`.
+ * tests/world/engine_suites.ts apply to every implementation. A running server must never access the
+ * files of worlds except through a `Store`.
  */
 
 import type { ChangePage, ChangeQuery, KeyedEvent, Within } from "./changes.ts";

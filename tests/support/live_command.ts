@@ -18,7 +18,7 @@ export interface LiveCommand {
   until(pattern: RegExp): Promise<RegExpExecArray>;
   /** Writes to its standard input. */
   type(text: string): Promise<void>;
-  /** Sends Ctrl-C and waits for the exit code. */
+  /** Sends Ctrl-C, unless it has ended, and waits for the exit code. */
   interrupt(): Promise<number>;
 }
 
@@ -78,7 +78,11 @@ export function startCommand({ command, args, cwd, env }: StartOptions): LiveCom
       return typed.write(new TextEncoder().encode(text));
     },
     interrupt() {
-      if (!hasEnded) child.kill("SIGINT");
+      try {
+        child.kill("SIGINT");
+      } catch (error) {
+        if (!(error instanceof TypeError)) throw error; // it has ended
+      }
       return ended;
     },
   };

@@ -1,30 +1,15 @@
-/**
- * Tests of renames that apply to every implementation of the `Store` interface; part of
- * store_suite.ts.
- */
+/** Tests of renames that apply to every engine. */
 
 import { assert, assertEquals, assertRejects } from "../support/assert.ts";
-import type { Change, Store, World } from "../../lib/world/store.ts";
-import type { WithStore } from "./store_suite.ts";
-
-const encoder = new TextEncoder();
-const decoder = new TextDecoder();
-
-function put(store: Store, name: string, text: string, more = {}) {
-  return store.put({ name, body: encoder.encode(text), ext: "txt", meta: [], by: "T2", ...more });
-}
+import type { Change, Store } from "../../lib/world/store.ts";
+import { append, type Engine, put, readText, textOf } from "./store_fixture.ts";
 
 function rename(store: Store, name: string, to: string, more = {}) {
   return store.rename({ name, to, ext: "txt", by: "T3", ...more });
 }
 
-async function textOf(found: Promise<World | undefined>): Promise<string | undefined> {
-  const world = await found;
-  return world === undefined ? undefined : decoder.decode(world.body);
-}
-
 /** Registers the tests for an implementation. */
-export function renameSuite(engine: string, withStore: WithStore): void {
+export function renameSuite({ name: engine, withStore }: Engine): void {
   for (const cacheBytes of [0, 1_000_000]) {
     const where = cacheBytes === 0 ? "on disk" : "in memory";
     Deno.test(
@@ -43,8 +28,8 @@ export function renameSuite(engine: string, withStore: WithStore): void {
             assertEquals(at.isCollection("home"), false);
             const world = await at.read("var/deep/b");
             assertEquals([world?.version, world?.ext, world?.meta], [3, "html", meta]);
-            assertEquals(await textOf(at.read("var/deep/b")), "two");
-            assertEquals(await textOf(at.readAt("var/deep/b", 1)), "one");
+            assertEquals(await readText(at, "var/deep/b"), "two");
+            assertEquals(textOf(await at.readAt("var/deep/b", 1)), "one");
             assertEquals((await at.readAt("var/deep/b", 2)).ext, "md");
             const log = await at.log("var/deep/b", { limit: 10 });
             assertEquals(log.slice(1), before);
@@ -69,8 +54,8 @@ export function renameSuite(engine: string, withStore: WithStore): void {
       await code(rename(store, "home/none", "home/c"), "absent");
       const precondition = { match: [{ version: 7 }] };
       await code(rename(store, "home/a", "home/c", { precondition }), "precondition");
-      assertEquals(await textOf(store.read("home/a")), "a");
-      assertEquals(await textOf(store.read("home/b")), "b");
+      assertEquals(await readText(store, "home/a"), "a");
+      assertEquals(await readText(store, "home/b"), "b");
       assertEquals(await store.read("home/c"), undefined);
       assertEquals((await put(store, "home/a", "still")).version, 2);
     }));
@@ -81,8 +66,8 @@ export function renameSuite(engine: string, withStore: WithStore): void {
       await rename(store, "usr/low", "home/high");
       for (const again of [false, true]) {
         const at = again ? await reopen() : store;
-        assertEquals(await textOf(at.read("usr/low")), "low");
-        assertEquals(await textOf(at.read("home/high")), "high");
+        assertEquals(await readText(at, "usr/low"), "low");
+        assertEquals(await readText(at, "home/high"), "high");
       }
     }));
 
@@ -104,7 +89,7 @@ export function renameSuite(engine: string, withStore: WithStore): void {
         for (let i = 0; !done || i < 20; i++) {
           const line = `${writer}.${i}\n`;
           const name = names[i % names.length] ?? "";
-          await store.append({ name, body: encoder.encode(line), ext: "txt", by: "T2" });
+          await append(store, name, line);
           added.push(line);
         }
       }
@@ -129,7 +114,7 @@ export function renameSuite(engine: string, withStore: WithStore): void {
         const at = again ? await reopen() : store;
         const lines: string[] = [];
         for (const { name } of await at.walk("")) {
-          lines.push(...(await textOf(at.read(name)) ?? "").match(/.+\n/g) ?? []);
+          lines.push(...(await readText(at, name) ?? "").match(/.+\n/g) ?? []);
           assertEquals((await at.audit(name)).ok, true, name);
         }
         assertEquals(lines.sort(), added.toSorted());

@@ -1,58 +1,24 @@
-/**
- * Tests that apply to every implementation of the `Store` interface; the caller supplies a factory.
- * They do not depend on how worlds are stored.
- */
+/** Tests of reads, changes, listings and watchers that apply to every engine. */
 
-import { assert, assertEquals, assertMatch, assertRejects } from "../support/assert.ts";
+import { assert, assertEquals, assertMatch } from "../support/assert.ts";
 import { sha256Hex } from "../../lib/base/hash.ts";
-import type { Change, ChangeResult, Store, StoreErrorCode, World } from "../../lib/world/store.ts";
+import type { Change, Store } from "../../lib/world/store.ts";
 import { createRandom } from "../support/random.ts";
-
-/** Options of a test's store. */
-export interface SuiteOptions {
-  /** Texts of the lower layer by name; their extension is `txt`. */
-  readonly lower?: Readonly<Record<string, string>>;
-  readonly history?: { readonly versions: number; readonly bytes: number };
-  readonly maxWorldBytes?: number;
-  /** Memory for cached worlds in bytes; with 0 every read is from disk. */
-  readonly cacheBytes?: number;
-}
-
-/** The store of a test. */
-export interface StoreFixture {
-  readonly store: Store;
-  /** Closes the store if it is open, and opens its data again. */
-  reopen(): Promise<Store>;
-}
-
-/** Opens an empty store, passes it to `use`, and removes its data afterwards. */
-export type WithStore = (
-  options: SuiteOptions,
-  use: (fixture: StoreFixture) => Promise<void>,
-) => Promise<void>;
+import {
+  append,
+  assertFails,
+  beforeAndAfter,
+  type Engine,
+  patch,
+  put,
+  readText,
+  type StoreFixture,
+  type SuiteOptions,
+  textOf,
+} from "./store_fixture.ts";
 
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
-
-function put(store: Store, name: string, text: string, more = {}): Promise<ChangeResult> {
-  return store.put({ name, body: encoder.encode(text), ext: "txt", meta: [], by: "T2", ...more });
-}
-
-function append(store: Store, name: string, text: string, more = {}): Promise<ChangeResult> {
-  return store.append({ name, body: encoder.encode(text), ext: "txt", by: "T2", ...more });
-}
-
-function textOf(world: World | undefined): string | undefined {
-  return world === undefined ? undefined : decoder.decode(world.body);
-}
-
-async function readText(store: Store, name: string): Promise<string | undefined> {
-  return textOf(await store.read(name));
-}
-
-async function fails(promise: Promise<unknown>, code: StoreErrorCode): Promise<void> {
-  await assertRejects(promise, { name: "StoreError", code });
-}
 
 /** Returns the code of the error of a promise, or `done`. */
 async function codeOf(promise: Promise<unknown>): Promise<string> {
@@ -63,15 +29,6 @@ async function codeOf(promise: Promise<unknown>): Promise<string> {
     if (typeof error === "object" && error !== null && "code" in error) return String(error.code);
     throw error;
   }
-}
-
-/** Runs a check on a store, before and after reopening. */
-async function beforeAndAfter(
-  { store, reopen }: StoreFixture,
-  check: (store: Store) => Promise<void>,
-): Promise<void> {
-  await check(store);
-  await check(await reopen());
 }
 
 /** Returns all data of a store that must be equal after reopening. */
@@ -94,7 +51,7 @@ async function portrait(store: Store): Promise<unknown> {
 }
 
 /** Registers the suite for an implementation. */
-export function storeSuite(engine: string, withStore: WithStore): void {
+export function storeSuite({ name: engine, withStore }: Engine): void {
   function promise(
     sentence: string,
     options: SuiteOptions,
@@ -108,43 +65,17 @@ export function storeSuite(engine: string, withStore: WithStore): void {
     assertEquals([store.peek("home/none"), store.stat("home/none")], [undefined, undefined]);
     assertEquals([store.isCollection("home"), store.count(), store.seq], [false, 0, 0]);
     assertEquals([await store.list("home"), await store.walk("")], [[], []]);
-    await fails(store.readAt("home/none", 1), "absent");
-    await fails(store.audit("home/none"), "absent");
-    await fails(store.log("home/none", { limit: 5 }), "absent");
-    await fails(store.remove({ name: "home/none", by: "T3" }), "absent");
-    await fails(store.transition({ name: "home/none", to: "active", by: "T3" }), "absent");
-    await fails(store.note({ name: "home/none", type: "remark", payload: {}, by: "T3" }), "absent");
+    await assertFails(store.readAt("home/none", 1), "absent");
+    await assertFails(store.audit("home/none"), "absent");
+    await assertFails(store.log("home/none", { limit: 5 }), "absent");
+    await assertFails(store.remove({ name: "home/none", by: "T3" }), "absent");
+    await assertFails(store.transition({ name: "home/none", to: "active", by: "T3" }), "absent");
+    await assertFails(
+      store.note({ name: "home/none", type: "remark", payload: {}, by: "T3" }),
+      "absent",
+    );
     assertEquals(store.count(), 0);
   });
-
-  promise(
-    "finds the lines of all worlds that contain a text, before and after reopening",
-    { lower: { "usr/doc": "a WORD below" } },
-    async (fixture) => {
-      const { store } = fixture;
-      await put(store, "home/b", "first\nthe word");
-      await put(store, "home/a", "no match");
-      await put(store, "home/gone", "word");
-      await store.rename({ name: "home/b", to: "home/c", ext: "txt", by: "T3" });
-      await store.remove({ name: "home/gone", by: "T3" });
-      await append(store, "home/a", "\nWord");
-      await beforeAndAfter(fixture, async (opened) => {
-        const within = [{ name: "", part: "tree", restricted: true }] as const;
-        const query = { within, original: true, isolated: false, text: "word", limit: 10 };
-        const { hits, more } = await opened.search(query);
-        assertEquals(more, false);
-        assertEquals(hits.map(({ name, version, line }) => `${name} ${version} ${line}`), [
-          "home/a 2 2",
-          "home/c 2 2",
-          "usr/doc 0 1",
-        ]);
-        assertEquals((await opened.search({ ...query, limit: 1 })).more, true);
-        const after = { name: "home/c", line: 2 };
-        const rest = await opened.search({ ...query, after });
-        assertEquals(rest.hits.map(({ name }) => name), ["usr/doc"]);
-      });
-    },
-  );
 
   promise("reads all fields that were put", {}, async ({ store, reopen }) => {
     const body = encoder.encode("hello\n");
@@ -251,12 +182,15 @@ export function storeSuite(engine: string, withStore: WithStore): void {
 
   promise("checks preconditions of all changes", {}, async ({ store }) => {
     const { sha256 } = await put(store, "home/x", "1", { precondition: { noneMatch: "*" } });
-    await fails(put(store, "home/x", "2", { precondition: { noneMatch: "*" } }), "precondition");
-    await fails(
+    await assertFails(
+      put(store, "home/x", "2", { precondition: { noneMatch: "*" } }),
+      "precondition",
+    );
+    await assertFails(
       append(store, "home/x", "2", { precondition: { match: [{ version: 2 }] } }),
       "precondition",
     );
-    await fails(
+    await assertFails(
       store.remove({
         name: "home/x",
         by: "T3",
@@ -264,8 +198,11 @@ export function storeSuite(engine: string, withStore: WithStore): void {
       }),
       "precondition",
     );
-    await fails(put(store, "home/none", "2", { precondition: { match: "*" } }), "precondition");
-    await fails(
+    await assertFails(
+      put(store, "home/none", "2", { precondition: { match: "*" } }),
+      "precondition",
+    );
+    await assertFails(
       put(store, "home/x", "2", { precondition: { unmodifiedSince: Date.parse("2020-01-01") } }),
       "precondition",
     );
@@ -276,33 +213,26 @@ export function storeSuite(engine: string, withStore: WithStore): void {
   });
 
   promise("edits the version that is current", {}, async ({ store, reopen }) => {
-    const patch = (text: string, more = {}) =>
-      store.patch({
-        name: "home/x",
-        by: "T2",
-        meta: [],
-        edit: { format: "application/json", body: encoder.encode(text) },
-        ...more,
-      });
-    await fails(patch('{"append":"b"}'), "absent");
+    const edit = (text: string, more = {}) => patch(store, "home/x", text, more);
+    await assertFails(edit('{"append":"b"}'), "absent");
     await put(store, "home/x", "a", { meta: [["x-meta-a", "1"]], ext: "md" });
     const changes: Change[] = [];
     store.watch("home/x", (change) => changes.push(change));
     const edits = await Promise.all(
-      Array.from({ length: 20 }, (_, i) => patch(`{"append":"${i % 10}"}`)),
+      Array.from({ length: 20 }, (_, i) => edit(`{"append":"${i % 10}"}`)),
     );
     assertEquals(edits.map(({ version }) => version), edits.map((_, i) => i + 2));
     assertEquals(edits.map(({ ext, created }) => [ext, created]), edits.map(() => ["md", false]));
-    const same = await patch('{"append":""}');
+    const same = await edit('{"append":""}');
     assertEquals([same.version, store.seq, changes.length], [21, 21, 20]);
     assertEquals(changes.map(({ version }) => version), edits.map(({ version }) => version));
-    await fails(patch('{"line":2,"replace":""}'), "conflict");
-    await fails(patch("{}"), "malformed");
-    await fails(
-      patch('{"append":""}', { precondition: { match: [{ version: 20 }] } }),
+    await assertFails(edit('{"line":2,"replace":""}'), "conflict");
+    await assertFails(edit("{}"), "malformed");
+    await assertFails(
+      edit('{"append":""}', { precondition: { match: [{ version: 20 }] } }),
       "precondition",
     );
-    await patch('{"prepend":""}', { meta: [["x-meta-b", "2"]] });
+    await edit('{"prepend":""}', { meta: [["x-meta-b", "2"]] });
     const check = async (opened: Store) => {
       const world = await opened.read("home/x");
       assertEquals([textOf(world), world?.version], ["a01234567890123456789", 22]);
@@ -322,70 +252,34 @@ export function storeSuite(engine: string, withStore: WithStore): void {
   });
 
   promise("edits a lower-layer world", { lower: { "usr/x": "low" } }, async ({ store }) => {
-    const patch = (text: string) =>
-      store.patch({
-        name: "usr/x",
-        by: "T3",
-        meta: [],
-        edit: { format: "application/json", body: encoder.encode(text) },
-      });
-    assertEquals((await patch('{"append":""}')).version, 0);
+    const edit = (text: string) => patch(store, "usr/x", text, { by: "T3" });
+    assertEquals((await edit('{"append":""}')).version, 0);
     assertEquals(store.stat("usr/x")?.layer, "lower");
-    const written = await patch('{"append":"er"}');
+    const written = await edit('{"append":"er"}');
     assertEquals([written.version, written.created, await readText(store, "usr/x")], [
       1,
       false,
       "lower",
     ]);
-    assertEquals((await patch('{"append":"!"}')).version, 2);
+    assertEquals((await edit('{"append":"!"}')).version, 2);
     await store.remove({ name: "usr/x", by: "T3" });
     assertEquals(await readText(store, "usr/x"), "low");
   });
 
   promise("limits what an edit makes", { maxWorldBytes: 8 }, async ({ store }) => {
     await put(store, "home/x", "1234");
-    const patch = (text: string) =>
-      store.patch({
-        name: "home/x",
-        by: "T2",
-        meta: [],
-        edit: { format: "application/json", body: encoder.encode(`{"append":"${text}"}`) },
-      });
-    await fails(patch("56789"), "too-large");
-    await patch("5678");
+    const add = (text: string) => patch(store, "home/x", `{"append":"${text}"}`);
+    await assertFails(add("56789"), "too-large");
+    await add("5678");
     assertEquals(await readText(store, "home/x"), "12345678");
   });
 
   promise("allows appends up to the maximum size", { maxWorldBytes: 8 }, async ({ store }) => {
     await append(store, "home/x", "1234");
     await append(store, "home/x", "5678");
-    await fails(append(store, "home/x", "9"), "too-large");
-    await fails(append(store, "home/y", "123456789"), "too-large");
+    await assertFails(append(store, "home/x", "9"), "too-large");
+    await assertFails(append(store, "home/y", "123456789"), "too-large");
     assertEquals([await readText(store, "home/x"), store.stat("home/y")], ["12345678", undefined]);
-  });
-
-  promise("finds the events of an idempotency key, also after reopening", {}, async (fixture) => {
-    const { store } = fixture;
-    const [key, other] = ["k".repeat(22), "o".repeat(22)];
-    const idem = `${key}.${"c".repeat(22)}`;
-    await put(store, "home/a", "1", { idem });
-    await put(store, "home/a", "2");
-    await append(store, "home/b", "3", { idem: `${other}.${"c".repeat(22)}` });
-    await append(store, "home/b", "4", { idem });
-    await store.remove({ name: "home/a", by: "T3", idem });
-    const types = async (of: Store, which: string) =>
-      (await of.keyed(which, "home/a")).map(({ name, id, type, payload }) =>
-        `${name} ${id} ${type} ${Object(payload).idem === idem} ${Object(payload).ext}`
-      );
-    await beforeAndAfter(fixture, async (of) => {
-      assertEquals(await types(of, key), [
-        "home/a 1 stage_written true txt",
-        "home/b 2 stage_appended true txt",
-        "home/a 3 world_deleted true undefined",
-      ]);
-      assertEquals(await types(of, other), ["home/b 1 stage_appended false txt"]);
-      assertEquals(await types(of, "n".repeat(22)), []);
-    });
   });
 
   promise("lists pages of worlds in the order of names", {
@@ -508,7 +402,7 @@ export function storeSuite(engine: string, withStore: WithStore): void {
         undefined,
       ]);
       assertEquals([each.count(), await readText(each, "home/x/below")], [1, "stays"]);
-      await fails(each.remove({ name: "home/x", by: "T3" }), "absent");
+      await assertFails(each.remove({ name: "home/x", by: "T3" }), "absent");
     });
   });
 
@@ -518,8 +412,8 @@ export function storeSuite(engine: string, withStore: WithStore): void {
     const written = await put(store, "home/x", "new");
     // A name never uses a version twice.
     assertEquals([written.version, written.created], [2, true]);
-    await fails(store.readAt("home/x", 1), "gone");
-    await fails(store.readAt("home/x", 3), "absent");
+    await assertFails(store.readAt("home/x", 1), "gone");
+    await assertFails(store.readAt("home/x", 3), "absent");
     const again = await reopen();
     assertEquals([
       await readText(again, "home/x"),
@@ -545,8 +439,8 @@ export function storeSuite(engine: string, withStore: WithStore): void {
       assertEquals(texts, ["1", "12", "three"]);
       const first = await each.readAt("home/x", 1);
       assertEquals([first.ext, first.meta, first.name], ["md", [["x-meta-a", "1"]], "home/x"]);
-      await fails(each.readAt("home/x", 4), "absent");
-      await fails(each.readAt("home/x", 0), "absent");
+      await assertFails(each.readAt("home/x", 4), "absent");
+      await assertFails(each.readAt("home/x", 0), "absent");
       assertEquals((await each.read("home/x"))?.version, 3);
     });
   });
@@ -556,7 +450,7 @@ export function storeSuite(engine: string, withStore: WithStore): void {
     { history: { versions: 2, bytes: 1000 } },
     async ({ store }) => {
       for (const text of ["1", "2", "3", "4"]) await put(store, "home/x", text);
-      await fails(store.readAt("home/x", 1), "gone");
+      await assertFails(store.readAt("home/x", 1), "gone");
       assertEquals(textOf(await store.readAt("home/x", 2)), "2");
     },
   );
@@ -567,7 +461,7 @@ export function storeSuite(engine: string, withStore: WithStore): void {
     async ({ store }) => {
       await put(store, "home/x", "1");
       await put(store, "home/x", "2");
-      await fails(store.readAt("home/x", 1), "gone");
+      await assertFails(store.readAt("home/x", 1), "gone");
       assertEquals(textOf(await store.readAt("home/x", 2)), "2");
     },
   );
@@ -584,8 +478,8 @@ export function storeSuite(engine: string, withStore: WithStore): void {
     ]);
     assertEquals((await store.walk("usr")).map(({ name }) => name), ["usr/a", "usr/c/d"]);
     assertEquals(textOf(await store.readAt("usr/a", 0)), "lower a");
-    await fails(store.readAt("usr/a", 1), "absent");
-    await fails(store.remove({ name: "usr/a", by: "T3" }), "lower");
+    await assertFails(store.readAt("usr/a", 1), "absent");
+    await assertFails(store.remove({ name: "usr/a", by: "T3" }), "lower");
     assertEquals([await store.log("usr/a", { limit: 9 }), (await store.audit("usr/a")).ok], [
       [],
       true,
@@ -612,7 +506,7 @@ export function storeSuite(engine: string, withStore: WithStore): void {
         3,
         0,
       ]);
-      await fails(again.remove({ name: "usr/a", by: "T3" }), "lower");
+      await assertFails(again.remove({ name: "usr/a", by: "T3" }), "lower");
       assertEquals(await readText(await reopen(), "usr/a"), "lower a");
     },
   );
@@ -638,8 +532,11 @@ export function storeSuite(engine: string, withStore: WithStore): void {
     "checks preconditions against a lower-layer world",
     { lower },
     async ({ store }) => {
-      await fails(put(store, "usr/a", "x", { precondition: { noneMatch: "*" } }), "precondition");
-      await fails(
+      await assertFails(
+        put(store, "usr/a", "x", { precondition: { noneMatch: "*" } }),
+        "precondition",
+      );
+      await assertFails(
         put(store, "usr/a", "x", { precondition: { match: [{ version: 1 }] } }),
         "precondition",
       );
@@ -932,7 +829,7 @@ export function storeSuite(engine: string, withStore: WithStore): void {
       await Promise.all([...accepted, reading, removal]);
       await closing;
       for (const code of await Promise.all(late)) assert(["closed", "absent"].includes(code), code);
-      await fails(put(store, "home/later", "1"), "closed");
+      await assertFails(put(store, "home/later", "1"), "closed");
       const again = await reopen();
       assertEquals([again.count(), again.stat("home/old")], [20, undefined]);
       for (let i = 0; i < 20; i++) {
@@ -990,11 +887,11 @@ export function storeSuite(engine: string, withStore: WithStore): void {
         assert(bytes.length > body.length);
       }
     }
-    await fails(store.snapshot("home/none"), "absent");
-    await fails(store.snapshot("usr/a"), "absent");
+    await assertFails(store.snapshot("home/none"), "absent");
+    await assertFails(store.snapshot("usr/a"), "absent");
     await store.remove({ name: "home/x", by: "T3" });
-    await fails(store.snapshot("home/x"), "absent");
+    await assertFails(store.snapshot("home/x"), "absent");
     await store.close();
-    await fails(store.snapshot("home/x"), "absent");
+    await assertFails(store.snapshot("home/x"), "absent");
   });
 }

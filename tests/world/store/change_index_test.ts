@@ -37,98 +37,6 @@ async function waitForEvents(store: Store, count: number): Promise<ChangePage> {
   }, `${count} events in the index`);
 }
 
-function withStore(use: (store: Store, data: string) => Promise<void>): Promise<void> {
-  return withTempFolder(async (data) => {
-    const store = await openStore(data);
-    try {
-      await use(store, data);
-    } finally {
-      await store.close();
-    }
-  });
-}
-
-Deno.test("ChangeIndex lists the events of all worlds in the order of their changes", () =>
-  withStore(async (store) => {
-    await putText(store, "home/a", "1");
-    await putText(store, "home/b/c", "1");
-    await putText(store, "home/a", "2");
-    await store.rename({ name: "home/a", to: "etc/d", ext: "txt", by: "T3" });
-    await store.remove({ name: "home/b/c", by: "T3" });
-    const page = await waitForEvents(store, 5);
-    assertEquals(rowsOf(page), [
-      "home/a stage_written 1",
-      "home/b/c stage_written 1",
-      "home/a stage_written 2",
-      "etc/d world_moved 3",
-      "home/b/c world_deleted 2",
-    ]);
-    const newest = await read(store, { order: "newest", limit: 2 });
-    assertEquals(rowsOf(newest), ["home/b/c world_deleted 2", "etc/d world_moved 3"]);
-    const next = await read(store, { order: "newest", limit: 2, from: newest.cursor });
-    assertEquals(rowsOf(next), ["home/a stage_written 2", "home/b/c stage_written 1"]);
-  }));
-
-Deno.test("ChangeIndex.read() limits a page to parts of the tree; a move is in both", () =>
-  withStore(async (store) => {
-    await putText(store, "home/a/x", "1");
-    await putText(store, "home/b", "1");
-    await putText(store, "boot/log", "1");
-    await store.rename({ name: "home/a/x", to: "var/y", ext: "txt", by: "T3" });
-    await waitForEvents(store, 3);
-    const within = (name: string, restricted = false) => [
-      { name, part: "tree", restricted } as const,
-    ];
-    assertEquals(rowsOf(await read(store, { within: within("home/a") })), [
-      "home/a/x stage_written 1",
-      "var/y world_moved 2",
-    ]);
-    assertEquals(rowsOf(await read(store, { within: within("var") })), ["var/y world_moved 2"]);
-    assertEquals(rowsOf(await read(store, { within: within("boot") })), []);
-    assertEquals(rowsOf(await read(store, { within: within("boot", true) })), [
-      "boot/log stage_written 1",
-    ]);
-    assertEquals((await read(store, { within: within("", true) })).events.length, 4);
-    assertEquals((await read(store, { within: within("") })).events.length, 3);
-    const both = [...within("home/a"), ...within("home")];
-    assertEquals((await read(store, { within: both })).events.length, 3);
-  }));
-
-Deno.test("ChangeIndex.read() filters by caller and time", () =>
-  withStore(async (store) => {
-    await putText(store, "home/a", "1", { by: "cap:/home#k" });
-    await putText(store, "home/a", "2", { by: "cap:/home#k/junior" });
-    await putText(store, "home/a", "3", { by: "cap:/home#kk" });
-    const { events } = await waitForEvents(store, 3);
-    const ids = async (by: string) => (await read(store, { by })).events.map(({ id }) => id);
-    assertEquals(await ids("cap:/home#k"), [1]);
-    assertEquals(await ids("cap:/home#k/*"), [1, 2]);
-    const since = events[2]?.timestamp ?? "";
-    const later = await read(store, { since });
-    assert(later.events.length >= 1 && later.events.every(({ timestamp }) => timestamp >= since));
-    assertEquals((await read(store, { since: "9999-01-01T00:00:00.000Z" })).events, []);
-  }));
-
-Deno.test("ChangeIndex keeps its cursors after a restart and refuses unknown ones", () =>
-  withTempFolder(async (data) => {
-    let store = await openStore(data);
-    await putText(store, "home/a", "1");
-    const { cursor } = await waitForEvents(store, 1);
-    await store.close();
-    store = await openStore(data);
-    try {
-      assertEquals((await read(store, { from: cursor })).events, []);
-      await putText(store, "home/a", "2");
-      await waitForEvents(store, 2);
-      assertEquals((await read(store, { from: cursor })).events.length, 1);
-      for (const unknown of ["7-00000001", "A".repeat(22), "x", "now"]) {
-        await assertRejects(() => read(store, { from: unknown }), { code: "gone" });
-      }
-    } finally {
-      await store.close();
-    }
-  }));
-
 Deno.test("ChangeIndex is created again from the chains when its file is lost or damaged", () =>
   withTempFolder(async (data) => {
     let store = await openStore(data);
@@ -180,26 +88,6 @@ Deno.test("ChangeIndex adds events that it lacks after a crash, once and in the 
     } finally {
       await store.close();
     }
-  }));
-
-Deno.test("Store.follow() tells of each change when its cursor can be used", () =>
-  withStore(async (store) => {
-    const seen: Published[] = [];
-    const stop = store.follow("home/", (published) => seen.push(published));
-    await putText(store, "home/a", "1");
-    await putText(store, "home/a", "2");
-    await store.note({ name: "home/a", by: "T3", type: "checked", payload: {} });
-    await putText(store, "etc/x", "1");
-    await waitForEvents(store, 4);
-    assertEquals(seen.map(({ change }) => change?.version), [1, 2, undefined]);
-    assertEquals(rowsOf(await read(store, { from: seen[1]?.cursor ?? "" })), [
-      "home/a checked 3",
-      "etc/x stage_written 1",
-    ]);
-    stop();
-    await putText(store, "home/a", "3");
-    await waitForEvents(store, 5);
-    assertEquals(seen.length, 3);
   }));
 
 Deno.test("ChangeIndex has the deletion of a world that a crash left in its place, also when it is created again", () =>

@@ -14,7 +14,7 @@ import { SearchIndex, type SearchIndexOptions } from "../../../lib/world/store/s
 import { openSqliteStore } from "../../../lib/world/store/sqlite_store.ts";
 import type { SqliteStoreOptions } from "../../../lib/world/store/sqlite_store_options.ts";
 import type { SearchQuery } from "../../../lib/world/search.ts";
-import { type Store, StoreError, type World } from "../../../lib/world/store.ts";
+import { type Store, StoreError } from "../../../lib/world/store.ts";
 import { STORE_WORKER } from "../../support/store_worker.ts";
 
 const COUNTS = { worlds: 0, waitingChars: 0, bytes: 0 };
@@ -242,58 +242,6 @@ Deno.test("a search of an index that cannot be used now can be tried again, what
     assertEquals(lines.length, code === "damaged" ? 2 : 1, lines.join());
   }
 });
-
-Deno.test("SearchIndex has the redacted form and the original, each for its callers", () => {
-  const redact = (world: World): World =>
-    world.name === "etc/fstab" ? { ...world, body: encoder.encode("bearer=***") } : world;
-  const options = { redaction: { isRedacted: (name: string) => name === "etc/fstab", redact } };
-  return withTempFolder(async (data) => {
-    let store = await open(data, options);
-    const original = { original: true, within: [{ ...QUERY.within[0], restricted: true }] };
-    const asT3 = original as Partial<SearchQuery>;
-    await put(store, "etc/fstab", "bearer=word");
-    for (const start of ["first", "second"]) {
-      assertEquals(await find(store, "bearer=word"), [], start);
-      assertEquals(await find(store, "bearer=***"), ["etc/fstab@1:1"], start);
-      assertEquals(await find(store, "bearer=word", asT3), ["etc/fstab@1:1"], start);
-      assertEquals(await find(store, "bearer=***", asT3), [], start);
-      await store.close();
-      store = await open(data, options);
-    }
-    await store.close();
-  });
-});
-
-Deno.test("SearchIndex shares equal searches, and refuses more than the limit", () =>
-  withStore(async (store) => {
-    const query = { ...QUERY, text: "word" };
-    const same = await Promise.all(
-      Array.from({ length: 5 }, () => store.search(query, { client: "a" })),
-    );
-    assertStrictEquals(same.length, 5);
-    assertStrictEquals(store.counts.search.jobs.shared, 4);
-    const many = Array.from(
-      { length: 4 },
-      (_, i) => store.search({ ...QUERY, text: `w${i}` }, { client: "a" }),
-    );
-    const results = await Promise.allSettled(many);
-    const refused = results.filter(({ status }) => status === "rejected");
-    assertStrictEquals(refused.length, 2, "one runs, one waits");
-    assertStrictEquals(store.counts.search.jobs.refused.client, 2);
-  }, { searches: { running: 1, waiting: 4, waitingPerClient: 1 } }));
-
-Deno.test("SearchIndex stops a search whose caller has left", () =>
-  withStore(async (store) => {
-    const controller = new AbortController();
-    const pending = store.search({ ...QUERY, text: "word" }, {
-      client: "a",
-      signal: controller.signal,
-    });
-    controller.abort();
-    await assertRejects(() => pending, DOMException);
-    assertStrictEquals(store.counts.search.jobs.stopped, 1);
-    assertEquals(await find(store, "word"), []);
-  }));
 
 Deno.test("SearchIndex ends with the store, and then refuses", () =>
   withTempFolder(async (data) => {

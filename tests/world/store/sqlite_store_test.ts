@@ -7,9 +7,8 @@ import type { SqliteStoreOptions } from "../../../lib/world/store/sqlite_store_o
 import type { ChangeResult, Store } from "../../../lib/world/store.ts";
 import { FILE_DAMAGE } from "../../testdata/file_damage.ts";
 import { putJob, removeWithoutMove, testWriter } from "../../testdata/test_writer.ts";
-import { renameSuite } from "../rename_suite.ts";
-import { storeSuite, type SuiteOptions } from "../store_suite.ts";
-import { trashSuite } from "../trash_suite.ts";
+import { engineSuites } from "../engine_suites.ts";
+import type { SuiteOptions } from "../store_fixture.ts";
 import { withTempFolder } from "../../support/temp_folder.ts";
 import { STORE_WORKER } from "../../support/store_worker.ts";
 
@@ -46,9 +45,7 @@ function withStore(
   });
 }
 
-storeSuite("SqliteStore", withStore);
-renameSuite("SqliteStore", withStore);
-trashSuite("SqliteStore", withStore);
+engineSuites({ name: "SqliteStore", withStore });
 
 function put(store: Store, name: string, text: string): Promise<ChangeResult> {
   const body = new TextEncoder().encode(text);

@@ -1,0 +1,570 @@
+/**
+ * Real PostgreSQL servers for tests: one server, or a primary `a` with the streaming standbys `b` and `c`,
+ * on free ports of loopback, with their data in a temporary folder. PostgreSQL refuses to run as root, so
+ * the servers run as user `postgres` then.
+ *
+ * A shell is the parent of each server. It ends the server when its standard input ends, so no server
+ * outlives the tests, not even those of a killed run.
+ */
+
+import { freePort } from "./free_port.ts";
+import { onPath } from "../project/program.ts";
+
+/** Name of a server. */
+export type ServerName = "a" | "b" | "c";
+
+/** What to start. */
+export interface PostgresOptions {
+  /** Servers: the primary `a`, then the standbys `b` and `c`; by default 1. */
+  readonly servers?: 1 | 2 | 3;
+  /**
+   * Whether the servers call fsync; by default false, which is quick. Tests of faults need true, as a
+   * cluster in production does.
+   */
+  readonly fsync?: boolean;
+  /** `synchronous_standby_names` of `a`; by default `ANY 1 (b,c)`, or nothing without a standby. */
+  readonly synchronous?: string;
+  /** Further settings of every server, in the syntax of `postgresql.conf`. */
+  readonly settings?: Readonly<Record<string, string>>;
+  /** Lines of `pg_hba.conf` that precede those that trust every local connection. */
+  readonly access?: readonly string[];
+}
+
+/** Most milliseconds for one step: the start of a server, a promotion, a change of a setting. */
+const STEP_MS = 60_000;
+/** Milliseconds between two looks at the state of a server. */
+const LOOK_MS = 10;
+const NAMES: readonly ServerName[] = ["a", "b", "c"];
+
+/** Settings of every server. */
+const SETTINGS: Readonly<Record<string, string>> = {
+  listen_addresses: "'127.0.0.1'",
+  max_connections: "100",
+  shared_buffers: "32MB",
+  max_wal_senders: "10",
+  max_replication_slots: "10",
+  wal_keep_size: "1GB",
+  max_wal_size: "4GB",
+  hot_standby_feedback: "off",
+  wal_retrieve_retry_interval: "100ms",
+};
+/**
+ * Runs a server until standard input ends: the program, the data folder. A stopped server continues
+ * first, because it would not end.
+ */
+const PARENT = `"$0" -D "$1" >>"$1.log" 2>&1 & server=$!
+read -r _
+kill -CONT $server; kill -QUIT $server; wait $server`;
+
+/** The folder of the newest installed PostgreSQL of Debian, or of the one on PATH; undefined without one. */
+function findPrograms(): string | undefined {
+  try {
+    const versions = [...Deno.readDirSync("/usr/lib/postgresql")]
+      .map(({ name }) => Number(name)).filter(Number.isFinite).sort((a, b) => b - a);
+    for (const version of versions) {
+      const folder = `/usr/lib/postgresql/${version}/bin`;
+      // Debian installs the client programs of a version without its server, too.
+      if (Deno.statSync(`${folder}/psql`).isFile && existsSync(`${folder}/postgres`)) return folder;
+    }
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+  }
+  if (!onPath("postgres") || !onPath("psql")) return undefined;
+  return (Deno.env.get("PATH") ?? "").split(":").find((folder) => existsSync(`${folder}/postgres`));
+}
+
+function existsSync(path: string): boolean {
+  try {
+    Deno.statSync(path);
+    return true;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return false;
+    throw error;
+  }
+}
+
+const programs = Deno.build.os === "linux" ? findPrograms() : undefined;
+
+/** Why the servers cannot run here, for the name of a test; empty if they can. */
+export const postgresSkipped = programs === undefined
+  ? " (skipped: postgresql is not installed)"
+  : "";
+
+/** Registers a test that is skipped, with the reason in its name, where PostgreSQL is not installed. */
+export function postgresTest(name: string, run: (t: Deno.TestContext) => void | Promise<void>) {
+  Deno.test({ name: `${name}${postgresSkipped}`, ignore: postgresSkipped !== "", fn: run });
+}
+
+/** Registers a test with servers of its own, which end with it. */
+export function serversTest(
+  name: string,
+  options: PostgresOptions,
+  run: (servers: PostgresServers) => void | Promise<void>,
+) {
+  postgresTest(name, async () => {
+    await using servers = await PostgresServers.start(options);
+    await run(servers);
+  });
+}
+
+/**
+ * One server without fsync that all tests of a file share. Call it at the top level of the file; it
+ * starts before the first test and ends after the last one. Each test creates its own database.
+ *
+ * @returns the server, for use inside of tests
+ */
+export function sharedServer(): () => PostgresServers {
+  if (programs !== undefined) {
+    Deno.test.beforeAll(async () => {
+      sharers += 1;
+      shared ??= PostgresServers.start();
+      running = await shared;
+    });
+    Deno.test.afterAll(async () => {
+      sharers -= 1;
+      if (sharers > 0 || shared === undefined) return;
+      const last = await shared;
+      shared = running = undefined;
+      await last.wipe();
+    });
+  }
+  return () => {
+    if (running === undefined) throw new Error("the shared server runs only during tests");
+    return running;
+  };
+}
+let shared: Promise<PostgresServers> | undefined;
+let running: PostgresServers | undefined;
+let sharers = 0;
+
+/** Servers that run. `await using` stops them and removes their data. */
+export class PostgresServers {
+  readonly #root: string;
+  readonly #bin: string;
+  readonly #options: PostgresOptions;
+  readonly #ports = new Map<ServerName, number>();
+  /** Standard input of the shells: its end stops the server. */
+  readonly #parents = new Map<ServerName, Deno.ChildProcess>();
+  #template: string | undefined;
+  #databases = 0;
+
+  private constructor(root: string, bin: string, options: PostgresOptions) {
+    this.#root = root;
+    this.#bin = bin;
+    this.#options = options;
+  }
+
+  /** Starts servers and waits until they accept connections and, with standbys, until they replicate. */
+  static async start(options: PostgresOptions = {}): Promise<PostgresServers> {
+    if (programs === undefined) throw new Error("postgresql is not installed");
+    const root = await Deno.realPath(await Deno.makeTempDir({ prefix: "elastik-postgres-" }));
+    const servers = new PostgresServers(root, programs, options);
+    try {
+      await servers.#start();
+      return servers;
+    } catch (error) {
+      await servers.wipe();
+      throw error;
+    }
+  }
+
+  /** Names of the servers, also of those that do not run. */
+  get names(): readonly ServerName[] {
+    return NAMES.slice(0, this.#options.servers ?? 1);
+  }
+
+  /** Port of a server. */
+  port(name: ServerName = "a"): number {
+    return this.#ports.get(name) ?? 0;
+  }
+
+  /**
+   * The value of `ELASTIK_STORE` for these servers.
+   *
+   * @param database name of a database
+   * @param query further parameters, `a=b&c=d`
+   */
+  url(database = "postgres", query = "sslmode=disable", user = "postgres"): string {
+    const hosts = this.names.map((name) => `127.0.0.1:${this.port(name)}`).join(",");
+    return `postgres://${user}@${hosts}/${database}?${query}`;
+  }
+
+  /** Runs SQL with psql on one server, each statement in a transaction of its own. Returns its lines. */
+  async sql(text: string, name: ServerName = "a", database = "postgres"): Promise<string[]> {
+    const { code, stdout, stderr } = await runWith(text, `${this.#bin}/psql`, {
+      args: [
+        "-XAtq",
+        "-v",
+        "ON_ERROR_STOP=1",
+        "-h",
+        "127.0.0.1",
+        "-p",
+        `${this.port(name)}`,
+        "-f-",
+      ],
+      env: { PGUSER: "postgres", PGDATABASE: database, PGCONNECT_TIMEOUT: "10" },
+    });
+    if (code !== 0) throw new Error(`psql at ${name}: ${stderr.trim()}`);
+    return stdout.trimEnd() === "" ? [] : stdout.trimEnd().split("\n");
+  }
+
+  /**
+   * Makes the database that {@link createDatabase} copies.
+   *
+   * @param prepare fills it: SQL, or a function of the value of `ELASTIK_STORE`
+   */
+  async prepareTemplate(prepare: string | ((url: string) => Promise<void>)): Promise<void> {
+    const name = `template_${++this.#databases}`;
+    await this.sql(`CREATE DATABASE ${name}`);
+    if (typeof prepare === "string") await this.sql(prepare, "a", name);
+    else await prepare(this.url(name));
+    this.#template = name;
+  }
+
+  /** Creates a database, as a copy of the prepared one if there is one, and returns its name. */
+  async createDatabase(): Promise<string> {
+    const name = `test_${++this.#databases}`;
+    const template = this.#template === undefined ? "" : ` TEMPLATE ${this.#template}`;
+    await this.sql(`CREATE DATABASE ${name}${template}`);
+    return name;
+  }
+
+  /** Removes a database, and ends its sessions. */
+  async dropDatabase(name: string): Promise<void> {
+    await this.sql(`DROP DATABASE IF EXISTS ${name} WITH (FORCE)`);
+  }
+
+  /** Sets `synchronous_standby_names`; '' for asynchronous replication. It is in effect afterwards. */
+  async sync(setting: string, name: ServerName = "a"): Promise<void> {
+    await this.configure({ synchronous_standby_names: setting }, name);
+    if (setting !== "") await this.#synchronous(name);
+  }
+
+  /** Changes settings that do not need a new start, and waits until every process has them. */
+  async configure(settings: Readonly<Record<string, string>>, name: ServerName = "a") {
+    const entries = Object.entries(settings);
+    await this.sql(
+      entries.map(([key, value]) => `ALTER SYSTEM SET ${key} = ${quote(value)};\n`).join("") +
+        "SELECT pg_reload_conf()",
+      name,
+    );
+    await until(`the settings of ${name}`, async () => {
+      const shown = await this.sql(entries.map(([key]) => `SHOW ${key};\n`).join(""), name);
+      return entries.every(([, value], i) => (shown[i] ?? "") === value);
+    });
+    // The checkpointer tells waiting commits of new standby names. It has the settings when it has made
+    // the checkpoint, because the signal of the change came first.
+    await this.sql("CHECKPOINT", name);
+  }
+
+  /** Ends a server with SIGKILL, as a crash of its computer does, except for what the kernel still writes. */
+  async kill(name: ServerName): Promise<void> {
+    const pid = this.#pid(name);
+    // A stopped server starts no further process.
+    Deno.kill(pid, "SIGSTOP");
+    for (const one of [...childrenOf(pid), pid]) signal(one, "SIGKILL");
+    await this.#end(name);
+  }
+
+  /** Suspends a server and all its processes with SIGSTOP; its connections stay open. */
+  stop(name: ServerName): void {
+    const pid = this.#pid(name);
+    signal(pid, "SIGSTOP");
+    for (const one of childrenOf(pid)) signal(one, "SIGSTOP");
+  }
+
+  /** Continues a server that {@link stop} suspended. */
+  cont(name: ServerName): void {
+    const pid = this.#pid(name);
+    for (const one of [...childrenOf(pid), pid]) signal(one, "SIGCONT");
+  }
+
+  /** Suspends the WAL receiver of a standby: no commit is confirmed by it. */
+  pause(name: ServerName): void {
+    for (const pid of this.#receivers(name)) signal(pid, "SIGSTOP");
+  }
+
+  /** Continues the WAL receiver of a standby. */
+  resume(name: ServerName): void {
+    for (const pid of this.#receivers(name)) signal(pid, "SIGCONT");
+  }
+
+  /**
+   * Ends the WAL receiver of a standby with SIGKILL, and so discards what its socket still holds. The
+   * standby restarts its other processes; they run again afterwards.
+   */
+  async drop(name: ServerName): Promise<void> {
+    const before = childrenOf(this.#pid(name));
+    for (const pid of this.#receivers(name)) signal(pid, "SIGKILL");
+    await until(
+      `the restart of ${name}`,
+      () =>
+        childrenOf(this.#pid(name)).every((pid) => !before.includes(pid)) && this.#answers(name),
+    );
+  }
+
+  /** Bytes of WAL that a standby has received. */
+  async received(name: ServerName): Promise<number> {
+    const [bytes] = await this.sql(
+      "SELECT coalesce(pg_last_wal_receive_lsn(), pg_last_wal_replay_lsn()) - '0/0'",
+      name,
+    );
+    return Number(bytes);
+  }
+
+  /** Promotes a standby, which waits for no standby then. A paused receiver continues first. */
+  async promote(name: ServerName): Promise<void> {
+    this.resume(name);
+    await this.sql(
+      `ALTER SYSTEM SET synchronous_standby_names = '';\nSELECT pg_promote(true, ${
+        STEP_MS / 1000
+      })`,
+      name,
+    );
+    await until(`the promotion of ${name}`, async () => {
+      const [recovering] = await this.sql("SELECT pg_is_in_recovery()", name);
+      return recovering === "f";
+    });
+  }
+
+  /** Lets a standby follow another primary. */
+  async follow(name: ServerName, primary: ServerName): Promise<void> {
+    await this.configure({ primary_conninfo: this.#connection(name, primary) }, name);
+  }
+
+  /** Starts a server again that was killed. */
+  async restart(name: ServerName): Promise<void> {
+    await this.#launch(name);
+    await this.#ready(name);
+  }
+
+  /** Stops a server at once; `restart` starts it again. */
+  async down(name: ServerName): Promise<void> {
+    await this.#end(name);
+  }
+
+  /** Stops every server and removes the data. */
+  async wipe(): Promise<void> {
+    for (const name of this.names) {
+      // A suspended process would not end.
+      if (this.#parents.has(name) && existsSync(this.#pidFile(name))) this.cont(name);
+    }
+    await Promise.all(this.names.map((name) => this.#end(name)));
+    await Deno.remove(this.#root, { recursive: true });
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.wipe();
+  }
+
+  /** The log of a server. */
+  async log(name: ServerName = "a"): Promise<string> {
+    return await Deno.readTextFile(`${this.#root}/${name}.log`);
+  }
+
+  async #start(): Promise<void> {
+    if (Deno.uid() === 0) await runAs("chown", ["postgres:", this.#root], false);
+    const [first = "a", ...standbys] = this.names;
+    await runAs(`${this.#bin}/initdb`, [
+      ...["-D", this.#folder(first), "-U", "postgres", "--auth=trust", "-E", "UTF8"],
+      ...["--locale=C.UTF-8", "--no-sync", "--no-instructions"],
+    ]);
+    for (const name of this.names) this.#ports.set(name, freePort());
+    // A copy of a server that has not run yet is a base backup.
+    for (const name of standbys) await runAs("cp", ["-R", this.#folder(first), this.#folder(name)]);
+    for (const name of this.names) await this.#write(name);
+    await Promise.all(this.names.map((name) => this.restart(name)));
+    if (standbys.length > 0 && this.#synchronousNames() !== "") await this.#synchronous("a");
+    else await this.#replicating(standbys.length);
+  }
+
+  #synchronousNames(): string {
+    const { synchronous } = this.#options;
+    if (synchronous !== undefined) return synchronous;
+    const standbys = this.names.slice(1);
+    return standbys.length === 0 ? "" : `ANY 1 (${standbys.join(",")})`;
+  }
+
+  #connection(name: ServerName, primary: ServerName): string {
+    return `host=127.0.0.1 port=${this.port(primary)} user=postgres application_name=${name}`;
+  }
+
+  async #write(name: ServerName): Promise<void> {
+    const { fsync = false, settings = {}, access = [] } = this.#options;
+    const all: Record<string, string> = {
+      ...SETTINGS,
+      port: String(this.port(name)),
+      unix_socket_directories: "''",
+      fsync: fsync ? "on" : "off",
+      synchronous_standby_names: quote(name === "a" ? this.#synchronousNames() : ""),
+      ...(name === "a" ? {} : { primary_conninfo: quote(this.#connection(name, "a")) }),
+      ...settings,
+    };
+    const folder = this.#folder(name);
+    const lines = Object.entries(all).map(([key, value]) => `${key} = ${value}\n`);
+    await Deno.writeTextFile(`${folder}/postgresql.conf`, lines.join(""), { append: true });
+    const trusted = await Deno.readTextFile(`${folder}/pg_hba.conf`);
+    await Deno.writeTextFile(
+      `${folder}/pg_hba.conf`,
+      [...access, "host all all ::1/128 trust", ""].join("\n") + trusted,
+    );
+    if (name !== "a") await runAs("touch", [`${folder}/standby.signal`]);
+  }
+
+  #launch(name: ServerName): void {
+    const [command = "", ...args] = asPostgres("sh", [
+      "-c",
+      PARENT,
+      `${this.#bin}/postgres`,
+      this.#folder(name),
+    ]);
+    const parent = new Deno.Command(command, {
+      args,
+      cwd: "/",
+      stdin: "piped",
+      stdout: "null",
+      stderr: "null",
+    }).spawn();
+    this.#parents.set(name, parent);
+  }
+
+  async #ready(name: ServerName): Promise<void> {
+    await until(`the start of ${name}`, async () => {
+      // The last line of the file has the state, as pg_ctl reads it.
+      if (/^ready\s*$/m.test(await readIfExists(this.#pidFile(name)))) return true;
+      const log = await readIfExists(`${this.#root}/${name}.log`);
+      if (/FATAL: {2}(?!the database system is)/.test(log)) throw new Error(log);
+      return false;
+    });
+  }
+
+  async #answers(name: ServerName): Promise<boolean> {
+    // It refuses sessions while it restarts.
+    return await this.sql("SELECT 1", name).then(() => true, () => false);
+  }
+
+  async #synchronous(name: ServerName): Promise<void> {
+    await until(`a synchronous standby of ${name}`, async () => {
+      const states = await this.sql("SELECT sync_state FROM pg_stat_replication", name);
+      return states.some((state) => state === "sync" || state === "quorum");
+    });
+  }
+
+  async #replicating(standbys: number): Promise<void> {
+    await until("the standbys", async () => {
+      const states = await this.sql(
+        "SELECT 1 FROM pg_stat_replication WHERE state = 'streaming'",
+      );
+      return states.length >= standbys;
+    });
+  }
+
+  #folder(name: ServerName): string {
+    return `${this.#root}/${name}`;
+  }
+
+  #pidFile(name: ServerName): string {
+    return `${this.#folder(name)}/postmaster.pid`;
+  }
+
+  #pid(name: ServerName): number {
+    return Number(Deno.readTextFileSync(this.#pidFile(name)).split("\n", 1)[0]);
+  }
+
+  #receivers(name: ServerName): number[] {
+    return childrenOf(this.#pid(name)).filter((pid) =>
+      readProcess(pid, "cmdline").includes("walreceiver")
+    );
+  }
+
+  async #end(name: ServerName): Promise<void> {
+    const parent = this.#parents.get(name);
+    if (parent === undefined) return;
+    this.#parents.delete(name);
+    await parent.stdin.close();
+    await parent.status;
+    // A killed server leaves it, and a new process may have the number.
+    await runAs("rm", ["-f", this.#pidFile(name)], false);
+  }
+}
+
+function quote(value: string): string {
+  return `'${value.replaceAll("'", "''")}'`;
+}
+
+/** The command and arguments that run a program as a user that PostgreSQL accepts. */
+function asPostgres(program: string, args: readonly string[]): string[] {
+  return Deno.uid() === 0
+    ? ["runuser", "-u", "postgres", "--", program, ...args]
+    : [program, ...args];
+}
+
+async function runAs(program: string, args: readonly string[], asUser = true): Promise<void> {
+  const [command = "", ...rest] = asUser ? asPostgres(program, args) : [program, ...args];
+  const { code, stderr } = await runWith("", command, { args: rest, cwd: "/" });
+  if (code !== 0) throw new Error(`${program}: ${stderr}`);
+}
+
+async function runWith(
+  input: string,
+  program: string,
+  options: Deno.CommandOptions,
+): Promise<{ code: number; stdout: string; stderr: string }> {
+  const child = new Deno.Command(program, {
+    ...options,
+    stdin: "piped",
+    stdout: "piped",
+    stderr: "piped",
+  }).spawn();
+  const writer = child.stdin.getWriter();
+  // A program that ends early closes its input; its output says why.
+  await writer.write(new TextEncoder().encode(input)).catch(() => {});
+  await writer.close().catch(() => {}); // closed by the end of the program
+  const { code, stdout, stderr } = await child.output();
+  const decoder = new TextDecoder();
+  return { code, stdout: decoder.decode(stdout), stderr: decoder.decode(stderr) };
+}
+
+async function readIfExists(path: string): Promise<string> {
+  try {
+    return await Deno.readTextFile(path);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return "";
+    throw error;
+  }
+}
+
+/** A file of /proc about a process; empty if the process has ended. */
+function readProcess(pid: number, file: string): string {
+  try {
+    return Deno.readTextFileSync(`/proc/${pid}/${file}`);
+  } catch {
+    return ""; // it has ended
+  }
+}
+
+function childrenOf(parent: number): number[] {
+  return [...Deno.readDirSync("/proc")].map(({ name }) => Number(name)).filter((pid) =>
+    // The name of the program, in brackets, may contain spaces.
+    Number.isInteger(pid) &&
+    / \S (\d+) /.exec(readProcess(pid, "stat").replace(/^.*\)/s, ")"))?.[1] ===
+      String(parent)
+  );
+}
+
+function signal(pid: number, name: Deno.Signal): void {
+  try {
+    Deno.kill(pid, name);
+  } catch (error) {
+    // It has ended.
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+  }
+}
+
+async function until(what: string, isTrue: () => boolean | Promise<boolean>): Promise<void> {
+  const end = performance.now() + STEP_MS;
+  while (!await isTrue()) {
+    if (performance.now() > end) throw new Error(`${what} took more than ${STEP_MS} ms`);
+    await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
+  }
+}

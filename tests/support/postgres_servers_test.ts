@@ -1,0 +1,64 @@
+/** The servers of other tests do what their names say. */
+import { assert, assertEquals, assertRejects } from "./assert.ts";
+import { postgresTest, serversTest, sharedServer } from "./postgres_servers.ts";
+
+const server = sharedServer();
+
+postgresTest("createDatabase() copies the prepared database", async () => {
+  const servers = server();
+  await servers.prepareTemplate("CREATE TABLE one (n int);\nINSERT INTO one VALUES (7)");
+  const [first, second] = [await servers.createDatabase(), await servers.createDatabase()];
+  await servers.sql("UPDATE one SET n = 8", "a", first);
+  assertEquals(await servers.sql("SELECT n FROM one", "a", second), ["7"]);
+  await servers.dropDatabase(first);
+  await servers.dropDatabase(second);
+  assertEquals(
+    await servers.sql("SELECT datname FROM pg_database WHERE datname LIKE 'test%'"),
+    [],
+  );
+});
+
+postgresTest("configure() returns when new sessions have the setting", async () => {
+  const servers = server();
+  await servers.configure({ work_mem: "5MB" });
+  assertEquals(await servers.sql("SHOW work_mem"), ["5MB"]);
+  assertEquals(await servers.sql("SHOW fsync"), ["off"]);
+  await assertRejects(servers.sql("SELECT 1 / 0"), /division by zero/);
+});
+
+serversTest("a promoted standby has what the killed primary acknowledged", {
+  servers: 3,
+  fsync: true,
+}, async (servers) => {
+  assertEquals(await servers.sql("SHOW synchronous_standby_names"), ["ANY 1 (b,c)"]);
+  assertEquals(await servers.sql("SHOW fsync", "c"), ["on"]);
+  await servers.sql("CREATE TABLE t (n int);\nINSERT INTO t VALUES (1)");
+  const began = await servers.received("b");
+
+  servers.pause("c");
+  await servers.sql("INSERT INTO t SELECT generate_series(2, 1000)");
+  assert(await servers.received("b") > began, "b receives");
+  await servers.kill("a");
+  await assertRejects(servers.sql("SELECT 1"));
+  await servers.drop("c");
+  assert(await servers.received("c") < await servers.received("b"), "c is behind");
+
+  await servers.promote("b");
+  assertEquals(await servers.sql("SELECT count(*) FROM t", "b"), ["1000"]);
+  await servers.follow("c", "b");
+  await servers.sync("c", "b");
+  await servers.sql("INSERT INTO t VALUES (1001)", "b");
+  assertEquals(await servers.sql("SELECT received_tli FROM pg_stat_wal_receiver", "c"), ["2"]);
+
+  await servers.restart("a");
+  assertEquals(await servers.sql("SELECT pg_is_in_recovery()", "a"), ["f"]);
+});
+
+serversTest("a stopped server answers after it continues", { servers: 2 }, async (servers) => {
+  servers.stop("a");
+  const answer = servers.sql("SELECT 1");
+  const first = await Promise.race([answer, servers.sql("SELECT 2", "b")]);
+  assertEquals(first, ["2"]);
+  servers.cont("a");
+  assertEquals(await answer, ["1"]);
+});

@@ -12,3 +12,16 @@ export const FEED_POLL_ONLY_MS = 20;
 export const LEASE_MS = 2_000;
 /** Milliseconds between two renewals of the lease. */
 export const LEASE_RENEWAL_MS = 1_000;
+
+// Fixed: sessions with the database. A client that waits for one gets 503 by the rules of the store.
+
+/** How long a host may take to answer whether it is the primary, in milliseconds. */
+export const PRIMARY_ANSWER_MS = 800;
+/** How long a session may take to open, in milliseconds. */
+export const SESSION_OPEN_MS = 2_000;
+/** How long a query may take unless its caller says otherwise, in milliseconds. */
+export const SESSION_QUERY_MS = 3_000;
+/** How long the server keeps a transaction in which the node does nothing, in milliseconds. */
+export const IDLE_TRANSACTION_MS = 2_000;
+/** Statements that a session keeps prepared; further ones are parsed each time. */
+export const MAX_PREPARED_STATEMENTS = 256;

@@ -107,7 +107,10 @@ Deno.test("every file of lib/deps exports one package, with its version, licence
   for (const [path, text] of lib) {
     if (!path.startsWith("lib/deps/")) continue;
     const [, name = "", version = ""] = /from "npm:([\w-]+)@([\d.]+)/.exec(text) ?? [];
-    const packages = new Set([...text.matchAll(/from "npm:([^"]+)"/g)].map(([, found]) => found));
+    // A path after the version is a part of the package.
+    const packages = new Set(
+      [...text.matchAll(/from "npm:([\w-]+@[\d.]+)[^"]*"/g)].map(([, found]) => found),
+    );
     assertEquals([...packages], [`${name}@${version}`], path);
     const head = `/**\n * \`${name}\` ${version}, `;
     assert(text.startsWith(head), `${path} does not begin with ${JSON.stringify(head)}`);

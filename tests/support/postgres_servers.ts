@@ -7,6 +7,7 @@
  * outlives the tests, not even those of a killed run.
  */
 
+import type { Certificate } from "./certificate.ts";
 import { freePort } from "./free_port.ts";
 import { onPath } from "../project/program.ts";
 
@@ -26,6 +27,8 @@ export interface PostgresOptions {
   readonly synchronous?: string;
   /** Further settings of every server, in the syntax of `postgresql.conf`. */
   readonly settings?: Readonly<Record<string, string>>;
+  /** Certificate and key of the servers, by their paths; without one there is no TLS. */
+  readonly tls?: Certificate;
   /** Lines of `pg_hba.conf` that precede those that trust every local connection. */
   readonly access?: readonly string[];
 }
@@ -390,7 +393,7 @@ export class PostgresServers {
   }
 
   async #write(name: ServerName): Promise<void> {
-    const { fsync = false, settings = {}, access = [] } = this.#options;
+    const { fsync = false, settings = {}, access = [], tls } = this.#options;
     const all: Record<string, string> = {
       ...SETTINGS,
       port: String(this.port(name)),
@@ -398,9 +401,17 @@ export class PostgresServers {
       fsync: fsync ? "on" : "off",
       synchronous_standby_names: quote(name === "a" ? this.#synchronousNames() : ""),
       ...(name === "a" ? {} : { primary_conninfo: quote(this.#connection(name, "a")) }),
+      ...(tls === undefined ? {} : { ssl: "on" }),
       ...settings,
     };
     const folder = this.#folder(name);
+    if (tls !== undefined) {
+      await runAs("cp", [tls.cert, `${folder}/server.crt`], false);
+      await runAs("cp", [tls.key, `${folder}/server.key`], false);
+      // The server refuses a key that others can read.
+      await Deno.chmod(`${folder}/server.key`, 0o600);
+      if (Deno.uid() === 0) await runAs("chown", ["postgres:", `${folder}/server.key`], false);
+    }
     const lines = Object.entries(all).map(([key, value]) => `${key} = ${value}\n`);
     await Deno.writeTextFile(`${folder}/postgresql.conf`, lines.join(""), { append: true });
     const trusted = await Deno.readTextFile(`${folder}/pg_hba.conf`);

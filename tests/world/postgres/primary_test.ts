@@ -1,0 +1,61 @@
+import { assert, assertEquals, assertMatch, assertRejects } from "../../support/assert.ts";
+import { freePort } from "../../support/free_port.ts";
+import { serversTest } from "../../support/postgres_servers.ts";
+import { askHost, choosePrimary, findPrimary } from "../../../lib/world/postgres/primary.ts";
+import { SessionError } from "../../../lib/world/postgres/session.ts";
+import { parseStoreUrl } from "../../../lib/world/postgres/store_url.ts";
+
+const [a, b, c] = ["a", "b", "c"].map((host) => ({ host, port: 5432 })) as [Host, Host, Host];
+type Host = { readonly host: string; readonly port: number };
+
+Deno.test("choosePrimary() takes the highest timeline, and none below the highest seen", () => {
+  const error = new SessionError("late", "no answer");
+  const states = [
+    { host: a, role: "primary", timeline: 2 },
+    { host: b, role: "unreachable", error },
+    { host: c, role: "primary", timeline: 3 },
+    { host: b, role: "standby" },
+  ] as const;
+  assertEquals(choosePrimary(states, 0), { host: c, timeline: 3 });
+  assertEquals(choosePrimary(states, 3), { host: c, timeline: 3 });
+  assertEquals(choosePrimary(states, 4), undefined);
+  assertEquals(choosePrimary([...states, { host: b, role: "primary", timeline: 3 }], 0)?.host, c);
+  assertEquals(choosePrimary([states[1], states[3]], 0), undefined);
+});
+
+serversTest("findPrimary() finds the promoted server and never the isolated one", {
+  servers: 3,
+}, async (servers) => {
+  const [first, second, third] = servers.names.map((name) => ({
+    host: "127.0.0.1",
+    port: servers.port(name),
+  }));
+  const found = await findPrimary(parseStoreUrl(servers.url()));
+  assertEquals(found, { host: first, timeline: 1 });
+
+  // The former primary continues to run without knowledge of the other one.
+  await servers.promote("b");
+  const store = parseStoreUrl(servers.url());
+  assertEquals(await findPrimary(store), { host: second, timeline: 2 });
+
+  // A host that hangs, one that refuses, and one that has no address.
+  servers.stop("c");
+  const url = `postgres://postgres@127.0.0.1:${freePort()},name.invalid,` +
+    servers.url().replace("postgres://postgres@", "");
+  const began = performance.now();
+  const late = await findPrimary(parseStoreUrl(url), { deadlineMs: 500 });
+  assertEquals(late, { host: second, timeline: 2 });
+  assert(performance.now() - began < 5_000, "the hosts are asked at the same time");
+  servers.cont("c");
+
+  // Without the promoted server there is no primary, although the former one answers.
+  await servers.kill("b");
+  await assertRejects(findPrimary(store, { above: 2 }), (error: unknown) => {
+    assert(error instanceof SessionError, `${error}`);
+    assertEquals(error.code, "refused");
+    assertMatch(error.message, /has the old timeline 1; .*; 127\.0\.0\.1:\d+ is a standby$/);
+    return true;
+  });
+  assert(third !== undefined, "three servers");
+  assertEquals(await askHost(store, third), { host: third, role: "standby" });
+});

@@ -7,8 +7,6 @@
  */
 
 import { canReadQuota } from "../auth/quota_access.ts";
-import type { Caller } from "../auth/caller.ts";
-import { LockTable } from "../dav/locks/lock_table.ts";
 import { DavLimiter } from "../dav/resource/dav_limiter.ts";
 import type { DavRouter } from "../dav/router.ts";
 import { Hono } from "../deps/hono.ts";
@@ -36,6 +34,7 @@ import {
   worldQueryOf,
 } from "../request/route_query.ts";
 import type { ServerContext } from "../request/server_context.ts";
+import { waitForStore } from "../request/shared_store.ts";
 import { toSiteTarget } from "../request/site_file.ts";
 import { ResponseEncoder } from "../response/response_encoder.ts";
 import { addFirstAnswers, respondShell } from "../response/shell_page.ts";
@@ -64,6 +63,7 @@ import { Streams } from "../routes/stream/stream.ts";
 import { Waits } from "../routes/stream/waits.ts";
 import { createWorldHandler } from "../routes/worlds.ts";
 import { currentLockBudget, LockBudget, withLockBudget } from "../world/lock_wait.ts";
+import { createLockTable } from "./create_lock_table.ts";
 import { collectFirstAnswers } from "./first_answers.ts";
 import { isInNamespace, namespaceOf, NAMESPACES } from "../world/name.ts";
 
@@ -303,6 +303,13 @@ export function createApp(server: ServerContext, gateOptions: GateOptions): App 
     return response;
   }
 
+  /** Answers a request when the store has what the request may depend on. */
+  function answer(context: RequestContext): Response | Promise<Response> {
+    if (!store.isShared) return dispatchWithBudget(context);
+    return waitForStore(store, context)?.then(() => dispatchWithBudget(context)) ??
+      dispatchWithBudget(context);
+  }
+
   /** WebDAV is loaded on first use, because its XML parser would slow every start. */
   let davRouter: DavRouter | undefined;
   async function loadDav(): Promise<DavRouter> {
@@ -381,7 +388,7 @@ export function createApp(server: ServerContext, gateOptions: GateOptions): App 
       const admitted = gate(request, peer);
       onAdmitted?.(admitted);
       context = connection === undefined ? admitted : withConnection(admitted, connection);
-      const response = dispatchWithBudget(context);
+      const response = answer(context);
       if (response instanceof Promise) return finish(request, response, context);
       if (request.method !== "GET") return finish(request, Promise.resolve(response), context);
       requests.countResponse("GET", response.status);
@@ -410,7 +417,7 @@ export function createApp(server: ServerContext, gateOptions: GateOptions): App 
     const isRead = method === "GET" || method === "HEAD";
     const respond = isRead ? addFirstAnswers(response) : undefined;
     if (respond !== undefined && context !== undefined) {
-      response = await collectFirstAnswers(context, dispatchWithBudget).then(respond)
+      response = await collectFirstAnswers(context, answer).then(respond)
         .catch((error) => toResponse(error, request, context));
     }
     requests.countResponse(method, response.status);
@@ -436,7 +443,7 @@ export function createApp(server: ServerContext, gateOptions: GateOptions): App 
 
   async function handleInternal(context: RequestContext): Promise<Response> {
     try {
-      return await dispatchWithBudget(context);
+      return await answer(context);
     } catch (error) {
       return await toResponse(error, context.request, context);
     }
@@ -543,35 +550,6 @@ function serverOptions(): Response {
  */
 function toNoContent({ headers }: Response): Response {
   return new Response(null, { status: 204, headers });
-}
-
-/**
- * Creates the lock table. A lock ends with the capability or the account of its holder, and with the
- * plugin that took it.
- */
-function createLockTable(server: ServerContext): LockTable {
-  const { authenticator, plugins, now, monotonic, config } = server;
-  function secondsLeft(caller: Caller): number {
-    if (!authenticator.isCurrent(caller)) return 0;
-    const { scope, grants, by } = caller;
-    if (scope !== undefined) return scope.exp - now() / 1000;
-    if (grants === undefined) return Infinity;
-    const routes = plugins.fallback === undefined
-      ? plugins.list()
-      : [...plugins.list(), plugins.fallback];
-    return routes.some(({ plugin }) => by === `plugin:${plugin.slice(4)}`) ? Infinity : 0;
-  }
-  const maxPerCredential = config.maxLocksPerCredential;
-  const locks = new LockTable({
-    monotonic,
-    secondsLeft,
-    maxPerCredential,
-    limits: config.davLimits,
-  });
-  authenticator.onChange(() => locks.removeEnded());
-  // A lock does not return when the name of its plugin is active again.
-  server.store.watch("lib/", () => locks.removeEnded());
-  return locks;
 }
 
 /** Keeps the `Clear-Site-Data` of a 404 that the fallback answers. */

@@ -350,15 +350,39 @@ export interface JobCaller {
   readonly signal?: AbortSignal;
 }
 
+/** How a world is read. */
+export interface ReadOptions {
+  /** Whether everything is seen that was acknowledged before, by any server; see `Store.refresh`. */
+  readonly fresh?: boolean;
+}
+
 /**
  * Operations on worlds. A promise of a change resolves after the change and its event are on disk,
  * in one transaction. It rejects with a `StoreError` if nothing was changed, or with the code `unknown`.
  */
 export interface Store {
+  /**
+   * Whether other servers change the same worlds. Otherwise memory is always current, so that nothing
+   * needs `readable` and `refresh`.
+   */
+  readonly isShared: boolean;
+  /**
+   * Whether memory follows the changes of other servers. While it does not, a server must answer no
+   * request from it: worlds, accounts and grants could be too old. A field, because every request
+   * reads it.
+   */
+  readonly readable: boolean;
+  /**
+   * Resolves when everything that was acknowledged before the call, by any server, is seen by all
+   * operations, those on memory and listings included.
+   *
+   * @throws {StoreError} `unreachable`
+   */
+  refresh(): Promise<void>;
   /** Returns the world if it is in memory; `undefined` does not mean that it does not exist. */
   peek(name: string): World | undefined;
   /** Reads the current version; `undefined` if the world exists in neither layer. */
-  read(name: string): Promise<World | undefined>;
+  read(name: string, options?: ReadOptions): Promise<World | undefined>;
   /**
    * Reads a version by number.
    *

@@ -11,6 +11,7 @@ import {
   withServer,
 } from "../support/test_server.ts";
 import { withApp } from "../support/app.ts";
+import { withCalls } from "../support/store_calls.ts";
 import { type Store, StoreError } from "../../lib/world/store.ts";
 import type { Reply } from "../support/wire.ts";
 
@@ -280,16 +281,6 @@ Deno.test("a key can be used again after 24 hours", async () => {
     assertEquals(await versions(), 2);
   });
 });
-
-/** A store over another one in which a test replaces calls. */
-function withCalls(store: Store, calls: Partial<Store>): Store {
-  return new Proxy(store, {
-    get(target, name) {
-      const found = Reflect.get(calls, name) ?? Reflect.get(target, name);
-      return typeof found === "function" ? found.bind(target) : found;
-    },
-  });
-}
 
 const KEYED = { headers: { "idempotency-key": "k" } };
 

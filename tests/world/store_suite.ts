@@ -100,6 +100,23 @@ export function storeSuite({ name: engine, withStore }: Engine): void {
     assertEquals(await (await reopen()).read("home/x"), expected);
   });
 
+  promise(
+    "shows what was acknowledged after a refresh, and in a fresh read",
+    {},
+    async (fixture) => {
+      await put(fixture.store, "home/x", "1");
+      await beforeAndAfter(fixture, async (store) => {
+        assertEquals(store.readable, true);
+        const { version } = await append(store, "home/x", "+");
+        assertEquals((await store.read("home/x", { fresh: true }))?.version, version);
+        assertEquals(await store.read("home/none", { fresh: true }), undefined);
+        await store.refresh();
+        assertEquals(store.stat("home/x")?.version, version);
+        assertEquals((await store.list("home")).map(({ entry }) => entry?.version), [version]);
+      });
+    },
+  );
+
   promise("increments versions and reports created only for the first", {}, async ({ store }) => {
     const written = [
       await put(store, "home/x", "1"),

@@ -90,6 +90,9 @@ export async function openSqliteStore(options: SqliteStoreOptions): Promise<Stor
 }
 
 class SqliteStore implements Store {
+  // A data folder has one server.
+  readonly isShared = false;
+  readonly readable = true;
   readonly #folder: DataFolder;
   readonly #lower: Map<string, World>;
   readonly #files: WorldFiles;
@@ -277,6 +280,10 @@ class SqliteStore implements Store {
     this.#inIndex(indexed);
     // After the index has read the chains in the trash that it lacks.
     void this.#trash.run(indexed);
+  }
+
+  refresh(): Promise<void> {
+    return Promise.resolve();
   }
 
   peek(name: string): World | undefined {

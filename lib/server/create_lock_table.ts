@@ -1,0 +1,34 @@
+/** Creates the lock table of a server: it decides when the lock of a holder ends. */
+
+import type { Caller } from "../auth/caller.ts";
+import { LockTable } from "../dav/locks/lock_table.ts";
+import type { ServerContext } from "../request/server_context.ts";
+
+/**
+ * Creates the lock table. A lock ends with the capability or the account of its holder, and with the
+ * plugin that took it.
+ */
+export function createLockTable(server: ServerContext): LockTable {
+  const { authenticator, plugins, now, monotonic, config } = server;
+  function secondsLeft(caller: Caller): number {
+    if (!authenticator.isCurrent(caller)) return 0;
+    const { scope, grants, by } = caller;
+    if (scope !== undefined) return scope.exp - now() / 1000;
+    if (grants === undefined) return Infinity;
+    const routes = plugins.fallback === undefined
+      ? plugins.list()
+      : [...plugins.list(), plugins.fallback];
+    return routes.some(({ plugin }) => by === `plugin:${plugin.slice(4)}`) ? Infinity : 0;
+  }
+  const maxPerCredential = config.maxLocksPerCredential;
+  const locks = new LockTable({
+    monotonic,
+    secondsLeft,
+    maxPerCredential,
+    limits: config.davLimits,
+  });
+  authenticator.onChange(() => locks.removeEnded());
+  // A lock does not return when the name of its plugin is active again.
+  server.store.watch("lib/", () => locks.removeEnded());
+  return locks;
+}

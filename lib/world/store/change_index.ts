@@ -100,7 +100,7 @@ export class ChangeIndex {
   readonly #behind = new Map<string, { change: Change | undefined; keys: string[] }>();
   /** The entry that was refused last. */
   #refused: Waiting | undefined;
-  readonly #unread = new UnreadWorlds((name, keys) => this.#tryCompleteName(name, keys, true));
+  readonly #unread: UnreadWorlds;
   /** Why the index could not be written, as it was logged. */
   #writeFault = "";
   #isReady = false;
@@ -138,6 +138,7 @@ export class ChangeIndex {
     this.#options = options;
     this.#codec = new CursorCodec(options.key);
     const { readChain, isRestricted, log } = options;
+    this.#unread = new UnreadWorlds((name, keys) => this.#tryCompleteName(name, keys, true), log);
     this.#completion = new ChainCompletion({
       run: (job) => this.#run(job),
       readChain,
@@ -569,10 +570,8 @@ export class ChangeIndex {
       await this.#completion.completeName(name);
     } catch (error) {
       if (this.#isStopping || isEnd(error) || isIndexLost(error)) throw error;
-      if (!isRetry) {
-        this.#options.log(`cannot read events of /${name} for the index: ${describe(error)}`);
-      }
       if (this.#unread.add(name, error, isRetry ? [] : keys)) return false;
+      this.#unread.report(name, error);
     }
     this.#keyed.remove(name, ...keys);
     return true;

@@ -53,6 +53,11 @@ export interface SearchIndexOptions {
   /** Whether {@link SearchIndexOptions.redact} can hide something in a world. */
   readonly isRedacted: (name: string) => boolean;
   readonly limits: LongJobLimits;
+  /**
+   * How long a search waits for a world whose file is locked, in milliseconds. It then uses what the
+   * index has of it, as all searches do until the world can be read.
+   */
+  readonly lockWaitMs: number;
   /** Writes a line for the operator. */
   readonly log: (line: string) => void;
   /** The monotonic clock in milliseconds; `performance.now` if absent. */
@@ -91,8 +96,8 @@ export class SearchIndex {
   #isWorking = false;
   #isStopping = false;
   #startTimer: ReturnType<typeof setTimeout> | undefined;
-  /** Names whose file could not be read; searches use what the index has of them. */
-  readonly #failed = new Set<string>();
+  /** Names whose file could not be read, with the time since which it cannot. */
+  readonly #failed = new Map<string, number>();
   #endPause: (() => void) | undefined;
   /** Names whose search must not end the pause, because the last attempt to read them failed. */
   #retried: Pick<ReadonlySet<string>, "has"> = NO_NAMES;
@@ -229,7 +234,7 @@ export class SearchIndex {
   async #complete(within: readonly Within[], signal: AbortSignal): Promise<void> {
     const startedAt = this.#now();
     const names = [...this.#running, ...this.#pending.keys()].filter((name) =>
-      !this.#failed.has(name) && within.some((part) => isWithin(name, part))
+      !this.#isLocked(name, startedAt) && within.some((part) => isWithin(name, part))
     );
     // The pause after a failure can be longer than a search waits.
     const timer = setInterval(() => this.#endStep(), SEARCH_COLLECT_MS);
@@ -262,9 +267,14 @@ export class SearchIndex {
 
   /** Whether the index does not have a world yet as it was at a time. */
   #isMissing(name: string, time: number): boolean {
-    if (this.#failed.has(name)) return false;
+    if (this.#isLocked(name, this.#now())) return false;
     // A world that changed since then waits for the next search.
     return this.#running.has(name) || (this.#pending.get(name) ?? Infinity) <= time;
+  }
+
+  /** Whether a world could not be read for so long that searches do not wait for it any more. */
+  #isLocked(name: string, now: number): boolean {
+    return now - (this.#failed.get(name) ?? Infinity) >= this.#options.lockWaitMs;
   }
 
   #areFresh(names: readonly string[], now: number): boolean {
@@ -359,8 +369,9 @@ export class SearchIndex {
         this.#counts = result.counts;
         for (const { name } of entries.slice(at, at + result.done)) {
           this.#wanted.delete(name);
-          if (result.failed.includes(name)) this.#failed.add(name);
-          else if (taken.delete(name)) this.#failed.delete(name);
+          if (result.failed.includes(name)) {
+            if (!this.#failed.has(name)) this.#failed.set(name, this.#now());
+          } else if (taken.delete(name)) this.#failed.delete(name);
         }
         at += result.done;
         for (const name of result.needsBody) await this.#sendBody(name);
@@ -372,8 +383,18 @@ export class SearchIndex {
       }
       this.#running = new Set();
     }
-    // Locked by another process: the Worker would find it locked again at once.
-    if (taken.size > 0) await this.#pause(SEARCH_COLLECT_MS, taken);
+    // Locked: the Worker would find it locked again at once.
+    if (taken.size > 0) await this.#pause(this.#pauseOf(taken.keys()), taken);
+  }
+
+  /**
+   * The pause before locked worlds are read again. It grows with the time since the newest lock: after
+   * a crash, the server's own Workers lock a world for some milliseconds while its log is recovered.
+   */
+  #pauseOf(names: Iterable<string>): number {
+    let since = -Infinity;
+    for (const name of names) since = Math.max(since, this.#failed.get(name) ?? -Infinity);
+    return Math.min(SEARCH_COLLECT_MS, Math.max(SEARCH_PAUSE_MS, this.#now() - since));
   }
 
   *#namesInOrder(): Generator<string, void> {
@@ -388,7 +409,7 @@ export class SearchIndex {
       world = await this.#options.read(name);
     } catch (error) {
       if (!(error instanceof StoreError) || error.code === "closed") throw error;
-      this.#failed.add(name); // locked or damaged; it is read again after its next change
+      this.#failed.set(name, -Infinity); // locked or damaged; it is read again after its next change
       return;
     }
     const entry = this.#toEntry(name, world);

@@ -202,6 +202,7 @@ class SqliteStore implements Store {
       isRestricted: options.isRestricted ?? (() => false),
       ...options.redaction ?? NO_REDACTION,
       limits: options.searches ?? DEFAULT_SEARCHES,
+      lockWaitMs: options.lockWaitMs ?? LOCK_WAIT_MS,
       log,
     });
     const quotas = this.#quotas = new Quotas({

@@ -122,6 +122,7 @@ function withFakeFile(
     redact: (world) => world,
     isRedacted: () => false,
     limits: { running: 2, waiting: 8, waitingPerClient: 8 },
+    lockWaitMs: 200,
     log,
     now() {
       readings += 1;
@@ -168,6 +169,47 @@ Deno.test("a search does not end the pause after an update that failed", () => {
     assertEquals(updates, 1);
   });
 });
+
+/** A locked world with the text "second", of which the search index has "first", as after a crash. */
+async function lockChanged(data: string): Promise<DatabaseSync> {
+  for (const text of ["first", "second"]) {
+    const index = await Deno.readFile(`${data}/.search.db`).catch(() => undefined);
+    const store = await open(data);
+    await put(store, "home/a", text);
+    assertStrictEquals((await find(store, text)).length, 1);
+    await store.close();
+    if (index !== undefined) await Deno.writeFile(`${data}/.search.db`, index);
+  }
+  const lock = new DatabaseSync(`${data}/${toFolderName("home/a")}/universe.db`);
+  lock.exec("PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE");
+  return lock;
+}
+
+Deno.test("a search waits for a world that is locked for a moment, and finds its newest text", () =>
+  withTempFolder(async (data) => {
+    const lock = await lockChanged(data);
+    const store = await open(data, { lockWaitMs: 60_000 });
+    const found = find(store, "second");
+    // In this time the index has tried to read the world several times.
+    await new Promise((resume) => setTimeout(resume, 300));
+    assertEquals(await Promise.race([found, Promise.resolve("waiting")]), "waiting");
+    lock.close();
+    assertEquals(await found, ["home/a@2:1"]);
+    await store.close();
+  }));
+
+Deno.test("a search uses the earlier text of a world that stays locked longer than the lock wait", () =>
+  withTempFolder(async (data) => {
+    const lock = await lockChanged(data);
+    const store = await open(data, { lockWaitMs: 200 });
+    const start = performance.now();
+    assertEquals(await find(store, "first"), ["home/a@1:1"]);
+    assert(performance.now() - start >= 200, "the search did not wait");
+    lock.close();
+    const isRead = async () => (await find(store, "second")).length === 1 || undefined;
+    await eventually(isRead, "the world is read after the lock");
+    await store.close();
+  }));
 
 Deno.test("SearchIndex continues after a restart, and after the index was lost or damaged", () =>
   withTempFolder(async (data) => {

@@ -58,8 +58,17 @@ function onDrop(signal, use) {
   signal.addEventListener("abort", unmark);
 }
 
+/**
+ * Opens the file chooser. The input is in the page until it ends: Chromium forgets one that is not,
+ * also while its dialog is open, and then the chosen files are lost.
+ */
 function choose(props, use) {
-  const input = h("input", { type: "file", ...props });
-  input.addEventListener("change", () => use(filesOfInput(input)));
+  const input = h("input", { type: "file", hidden: true, ...props });
+  input.addEventListener("cancel", () => input.remove());
+  input.addEventListener("change", () => {
+    input.remove();
+    use(filesOfInput(input)).catch(noteError);
+  });
+  document.body.append(input);
   input.click();
 }

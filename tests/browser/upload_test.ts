@@ -50,6 +50,27 @@ Deno.test("the shell uploads files and folders", async (t) => {
       await page.context().close();
     });
 
+    await t.step("files that are chosen after a garbage collection are written", async () => {
+      // Not from openPage: the chooser of Playwright would keep the input in memory.
+      const page = await browser.newPage();
+      await page.goto(`${url}/home/again/`);
+      await page.getByRole("link", { name: "first" }).waitFor();
+      const session = await page.context().newCDPSession(page);
+      await session.send("Page.enable");
+      await session.send("Page.setInterceptFileChooserDialog", { enabled: true });
+      const opened = new Promise<number>((resolve) =>
+        session.once("Page.fileChooserOpened", ({ backendNodeId = 0 }) => resolve(backendNodeId))
+      );
+      await page.getByRole("button", { name: "Upload" }).click();
+      const backendNodeId = await opened;
+      for (let i = 0; i < 3; i++) await session.send("HeapProfiler.collectGarbage");
+      const files = [`${folder}/site/index.md`];
+      await session.send("DOM.setFileInputFiles", { files, backendNodeId });
+      await page.getByRole("link", { name: "index.md" }).waitFor();
+      assertEquals(await page.locator("input[type=file]").count(), 0);
+      await page.context().close();
+    });
+
     await t.step(
       "names that exist are asked about once, after the others are written",
       async () => {

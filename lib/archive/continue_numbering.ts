@@ -6,7 +6,7 @@
 
 import { latestTime, nextSecond } from "../world/change_time.ts";
 import { createChainSigner } from "../world/event_chain.ts";
-import type { LastUse } from "../world/file/name_ledger.ts";
+import type { LastUse } from "../world/change/create_world.ts";
 import { WorldFile } from "../world/file/world_file.ts";
 import { IMPORT_ACTOR } from "./v5_world.ts";
 

@@ -14,7 +14,8 @@ import { filterMeta, stringifyMeta } from "../world/metadata.ts";
 import { namespaceOf } from "../world/name.ts";
 import * as sql from "../world/file/sql.ts";
 import { toBytes } from "../world/file/read_stage.ts";
-import { type StageRow, writtenPayload } from "../world/file/world_file.ts";
+import { writtenPayload } from "../world/change/change_events.ts";
+import type { StageRow } from "../world/change/editable_world.ts";
 import { V5Chain, type V5ChainResult } from "./v5_chain.ts";
 import type { V5Name } from "./v5_name.ts";
 

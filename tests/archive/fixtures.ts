@@ -7,7 +7,8 @@ import { DatabaseSync } from "node:sqlite";
 import { createTarPacker } from "../../lib/deps/modern_tar.ts";
 import { sha256Hex } from "../../lib/base/hash.ts";
 import { appendJob, putJob, testWriter } from "../testdata/test_writer.ts";
-import type { PutJob } from "../../lib/world/store/worker_messages.ts";
+import type { PutJob } from "../../lib/world/change/write_job.ts";
+import type { Queued } from "../../lib/world/store/worker_messages.ts";
 
 export const KEY = "ab".repeat(32);
 export const OTHER_KEY = "cd".repeat(32);
@@ -69,7 +70,7 @@ export function headerBlock(name: string, size: number, flag: string): Uint8Arra
 }
 
 /** Creates a data folder with a few worlds and a key, as a server leaves it. */
-export function fillData(data: string, key = KEY, more: readonly PutJob[] = []): void {
+export function fillData(data: string, key = KEY, more: readonly Queued<PutJob>[] = []): void {
   Deno.mkdirSync(data, { recursive: true });
   Deno.writeTextFileSync(`${data}/.key`, `${key}\n`, { mode: 0o600 });
   Deno.writeTextFileSync(`${data}/.approve-token`, `${"e".repeat(64)}\n`, { mode: 0o600 });

@@ -5,11 +5,10 @@ import type {
   NoteJob,
   PutJob,
   RemoveJob,
-  Reply,
   TransitionJob,
-  WorkerSetup,
   WriteResult,
-} from "../../lib/world/store/worker_messages.ts";
+} from "../../lib/world/change/write_job.ts";
+import type { Queued, Reply, WorkerSetup } from "../../lib/world/store/worker_messages.ts";
 import { createChainSigner } from "../../lib/world/event_chain.ts";
 import { WorldFile } from "../../lib/world/file/world_file.ts";
 import { toFolderName } from "../../lib/world/name.ts";
@@ -59,8 +58,8 @@ export function trashIds(data: string): string[] {
 export function putJob(
   name: string,
   body: string | Uint8Array<ArrayBuffer>,
-  more: Partial<PutJob> = {},
-): PutJob {
+  more: Partial<Queued<PutJob>> = {},
+): Queued<PutJob> {
   const bytes = typeof body === "string" ? encoder.encode(body) : body;
   const base = { id: nextId++, kind: "put" as const, name, by: "T2", ext: "txt", meta: [] };
   return { ...base, body: bytes, state: "", eventFields: {}, ...more };
@@ -70,8 +69,8 @@ export function putJob(
 export function appendJob(
   name: string,
   body: string | Uint8Array<ArrayBuffer>,
-  more: Partial<AppendJob> = {},
-): AppendJob {
+  more: Partial<Queued<AppendJob>> = {},
+): Queued<AppendJob> {
   const bytes = typeof body === "string" ? encoder.encode(body) : body;
   return {
     id: nextId++,
@@ -86,17 +85,17 @@ export function appendJob(
 }
 
 /** Creates a job that deletes a world. */
-export function removeJob(name: string, more: Partial<RemoveJob> = {}): RemoveJob {
+export function removeJob(name: string, more: Partial<Queued<RemoveJob>> = {}): Queued<RemoveJob> {
   return { id: nextId++, kind: "remove", name, by: "T3", ...more };
 }
 
 /** Creates a job that changes a state. */
-export function transitionJob(name: string, to: string): TransitionJob {
+export function transitionJob(name: string, to: string): Queued<TransitionJob> {
   return { id: nextId++, kind: "transition", name, by: "T3", to, eventFields: {} };
 }
 
 /** Creates a job that appends an event without a change. */
-export function noteJob(name: string): NoteJob {
+export function noteJob(name: string): Queued<NoteJob> {
   return { id: nextId++, kind: "note", name, by: "T3", type: "remark", payload: {} };
 }
 

@@ -5,15 +5,13 @@
  */
 
 import type { SQLInputValue } from "node:sqlite";
+import {
+  type HistoryKind,
+  type HistoryLimits,
+  historySlack,
+  isTooLongToKeep,
+} from "../change/history_rules.ts";
 import * as sql from "./sql.ts";
-
-/** Limits of a world's earlier versions. */
-export interface HistoryLimits {
-  /** Maximum number of earlier versions; 0 keeps none. */
-  readonly versions: number;
-  /** Maximum total size of their contents, in bytes. */
-  readonly bytes: number;
-}
 
 interface Size {
   versions: number;
@@ -57,11 +55,11 @@ export class HistoryTable {
    *
    * @param kind `prefix` if the next version starts with all bytes of the current one
    */
-  keep(kind: "full" | "prefix"): void {
+  keep(kind: HistoryKind): void {
     if (this.limits.versions === 0) return this.#keepNone();
     const size = this.#size ??= this.#measure();
     const { len, version, ext, headers, state, updatedAt } = this.file.row;
-    if (kind === "full" && len > this.limits.bytes) {
+    if (isTooLongToKeep(kind, len, this.limits)) {
       // Earlier `prefix` rows depend on these bytes, which are too long to keep: drop all rows.
       this.file.run(sql.DROP_HISTORY);
       this.file.run(sql.DROP_ALL_CONTENT);
@@ -80,7 +78,7 @@ export class HistoryTable {
     }
     if (size.versions === 0) size.oldest = version;
     size.versions += 1;
-    if (size.versions > this.limits.versions + slackOf(this.limits)) {
+    if (size.versions > this.limits.versions + historySlack(this.limits)) {
       // By count, because the versions of a name that had several worlds have gaps.
       const beyond = this.file.get(sql.VERSION_BEYOND, this.limits.versions);
       if (beyond !== undefined) this.#dropThrough(Number(beyond.version), size);
@@ -140,12 +138,4 @@ export class HistoryTable {
       oldest: Number(found?.oldest ?? this.file.row.version),
     };
   }
-}
-
-/**
- * Number of versions that can exceed the limit before they are dropped together, because dropping
- * one at each write costs more. Reads treat versions beyond the limit as gone.
- */
-function slackOf({ versions }: HistoryLimits): number {
-  return versions >> 3;
 }

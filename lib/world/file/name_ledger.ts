@@ -17,6 +17,7 @@
 
 import { DatabaseSync, type SQLInputValue, type StatementSync } from "node:sqlite";
 import { LEDGER_BUSY_MS } from "../../limits.ts";
+import type { LastUse } from "../change/create_world.ts";
 import { fromFolderName } from "../name.ts";
 import { LEDGER_FILE, pathExists, TRASH_FOLDER, tryRemove, WORLD_FILE } from "./durable_fs.ts";
 import { isSame } from "./folder_identity.ts";
@@ -28,15 +29,6 @@ import * as sql from "./sql.ts";
 import { CREATE_TRASH, HAS_TRASH } from "./trash_sql.ts";
 import { TrashTable } from "./trash_table.ts";
 import type { TrashRecord } from "../trash.ts";
-
-/** The last use of a name that has no world now, or had none in between. */
-export interface LastUse {
-  readonly version: number;
-  /** RFC 3339 time of the last change of the world. */
-  readonly updatedAt: string;
-  /** Id of the trash entry of its world; `""` if the world was moved to another name. */
-  readonly trash: string;
-}
 
 /** A move that has begun. */
 export interface MoveIntent {

@@ -7,34 +7,17 @@
 
 import { setJournalFormat } from "../sqlite_header.ts";
 import { DatabaseSync } from "node:sqlite";
-import { sha256Hex } from "../../base/hash.ts";
+import { firstVersion, type NewWorld } from "../change/create_world.ts";
+import type { StageRow } from "../change/editable_world.ts";
 import { type ChainSigner, GENESIS } from "../event_chain.ts";
 import * as sql from "./sql.ts";
 import type { CommittedEvent } from "../changes.ts";
-import { appendedPayload, type StageRow, writtenPayload } from "./world_file.ts";
 
 /**
  * Worlds up to this many bytes share one database in memory. Larger rows need overflow pages, which
  * would remain in the images of all later worlds.
  */
 const SHARED_IMAGE_BYTES = 2048;
-
-/** Content of the first version of a world. */
-export interface NewWorld {
-  /** Canonical name, which the first event records. */
-  readonly name: string;
-  /** Number of the version; more than 1 if the name has had a world before. */
-  readonly version: number;
-  readonly op: "put" | "append";
-  /** The bytes of the world. */
-  readonly body: Uint8Array;
-  /** The bytes of the request; `body` can have the bytes of a lower-layer world before them. */
-  readonly sent: Uint8Array;
-  readonly ext: string;
-  readonly headers: string;
-  readonly state: string;
-  readonly eventFields: Readonly<Record<string, unknown>>;
-}
 
 /** The file of a new world. */
 export interface NewWorldImage {
@@ -57,22 +40,8 @@ export class ImageBuilder {
    * @param now RFC 3339 time of the creation
    */
   build(world: NewWorld, now: string): NewWorldImage {
-    const sha256 = sha256Hex(world.body);
-    const row: StageRow = {
-      version: world.version,
-      updatedAt: now,
-      ext: world.ext,
-      headers: world.headers,
-      state: world.state,
-      len: world.body.length,
-    };
-    const type = world.op === "put" ? "stage_written" : "stage_appended";
-    const eventFields = { ...world.eventFields, name: world.name };
-    const payload = JSON.stringify(
-      world.op === "put"
-        ? writtenPayload(row, sha256, eventFields)
-        : appendedPayload(row.version, world.sent, sha256, { ext: world.ext, ...eventFields }),
-    );
+    const { row, sha256, event: [type, fields] } = firstVersion(world, now);
+    const payload = JSON.stringify(fields);
     const hmac = this.sign(GENESIS, now, type, payload);
     const bytes = world.body.length + world.headers.length + payload.length;
     const shared = bytes <= SHARED_IMAGE_BYTES;

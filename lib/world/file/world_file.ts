@@ -10,12 +10,21 @@ import { DatabaseSync, type SQLInputValue, type StatementSync } from "node:sqlit
 import { concatBytes } from "../../base/concat_bytes.ts";
 import { sha256Hex } from "../../base/hash.ts";
 import { nodeCrypto } from "../../base/node_crypto.ts";
+import * as changes from "../change/change_events.ts";
+import type {
+  EditableWorld,
+  EventFields,
+  MovedNames,
+  RestoreFields,
+  StageRow,
+} from "../change/editable_world.ts";
+import type { HistoryLimits } from "../change/history_rules.ts";
 import { isSame } from "./folder_identity.ts";
 import { isSignedWithOtherKey } from "./chain_key.ts";
 import { latestTime } from "../change_time.ts";
 import type { CommittedEvent } from "../changes.ts";
 import { type ChainSigner, GENESIS } from "../event_chain.ts";
-import { type HistoryLimits, HistoryTable } from "./history_table.ts";
+import { HistoryTable } from "./history_table.ts";
 import { PieceTable } from "./piece_table.ts";
 import { toBytes } from "./read_stage.ts";
 import { assertRegularFiles } from "./regular_files.ts";
@@ -23,18 +32,6 @@ import * as sql from "./sql.ts";
 import { StoreError } from "../store.ts";
 
 const NO_BYTES = new Uint8Array();
-
-/** The current version of a world without its bytes. */
-export interface StageRow {
-  readonly version: number;
-  readonly updatedAt: string;
-  readonly ext: string;
-  /** JSON text of the `headers` column, as stored. */
-  readonly headers: string;
-  readonly state: string;
-  /** Length of the bytes. */
-  readonly len: number;
-}
 
 /** Options of {@link WorldFile}. */
 export interface OpenOptions {
@@ -44,7 +41,7 @@ export interface OpenOptions {
 }
 
 /** One open world. All methods are synchronous and throw what SQLite throws. */
-export class WorldFile {
+export class WorldFile implements EditableWorld {
   readonly #db: DatabaseSync;
   readonly #sign: ChainSigner;
   readonly #syncsCommits: boolean;
@@ -105,6 +102,16 @@ export class WorldFile {
       if (error instanceof Deno.errors.NotFound) return false;
       throw error;
     }
+  }
+
+  /** Throws if the file was moved or replaced while its changes were committed. */
+  assertInPlace(): void {
+    if (this.isInPlace()) return;
+    throw new StoreError(
+      "in-use",
+      "Cannot use the world: its file was moved or replaced",
+      this.name,
+    );
   }
 
   /** The current row, including changes of the open transaction. */
@@ -213,7 +220,7 @@ export class WorldFile {
     body: Uint8Array,
     fields: { ext: string; headers: string; state: string },
     now: string,
-    eventFields: Readonly<Record<string, unknown>>,
+    eventFields: EventFields,
   ): void {
     const version = this.nextVersion;
     const from = this.#row.state;
@@ -231,8 +238,7 @@ export class WorldFile {
     this.#row = { version, updatedAt: now, len: body.length, ...fields };
     this.#sha256 = sha256Hex(body);
     this.#hashState = undefined;
-    this.#appendEvent("stage_written", writtenPayload(this.#row, this.#sha256, eventFields), now);
-    this.#recordStateChange(from, now, eventFields);
+    this.#appendEvents(changes.writtenEvents(from, this.#row, this.#sha256, eventFields), now);
     this.walBytes += body.length + 4096;
   }
 
@@ -241,7 +247,7 @@ export class WorldFile {
     body: Uint8Array,
     state: string,
     now: string,
-    eventFields: Readonly<Record<string, unknown>>,
+    eventFields: EventFields,
   ): void {
     const version = this.nextVersion;
     const from = this.#row.state;
@@ -255,12 +261,7 @@ export class WorldFile {
     else this.#writeAppended(body, next);
     this.#row = next;
     this.#sha256 = this.#hashState.copy().digest("hex");
-    this.#appendEvent(
-      "stage_appended",
-      appendedPayload(version, body, this.#sha256, eventFields),
-      now,
-    );
-    this.#recordStateChange(from, now, eventFields);
+    this.#appendEvents(changes.appendedEvents(from, next, body, this.#sha256, eventFields), now);
     // A piece also changes the page of its table.
     this.walBytes += (isPiece ? body.length + 4096 : this.#row.len) + 4096;
   }
@@ -320,28 +321,23 @@ export class WorldFile {
   }
 
   /** Changes only the state and appends a `state_transition` event. */
-  transition(to: string, now: string, eventFields: Readonly<Record<string, unknown>>): void {
+  transition(to: string, now: string, eventFields: EventFields): void {
     const from = this.#row.state;
     this.#foldPieces();
     this.run(sql.SET_STATE, to, now);
     this.#row = { ...this.#row, state: to, updatedAt: now };
-    this.#appendEvent(
-      "state_transition",
-      { from, to, version: this.#row.version, ...eventFields },
-      now,
-    );
+    this.#appendEvents([changes.transitionEvent(from, this.#row, eventFields)], now);
   }
 
   /** Makes a new version with the same bytes after a rename and appends a `world_moved` event. */
-  recordMove(ext: string, now: string, eventFields: Readonly<Record<string, unknown>>): void {
+  recordMove(ext: string, now: string, eventFields: EventFields): void {
     const version = this.nextVersion;
     const { sha256 } = this;
     this.#history.keep("prefix");
     this.#foldPieces();
     this.run(sql.MOVE_STAGE, version, now, ext);
     this.#row = { ...this.#row, version, updatedAt: now, ext };
-    const payload = { ...writtenPayload(this.#row, sha256, eventFields), op: "move" };
-    this.#appendEvent("world_moved", payload, now);
+    this.#appendEvents([changes.movedEvent(this.#row, sha256, eventFields)], now);
   }
 
   /**
@@ -353,27 +349,18 @@ export class WorldFile {
   recordRestore(
     { ext, state }: { ext: string; state: string },
     now: string,
-    eventFields: { readonly trash: string; readonly by: string; readonly idem?: string },
-    names: { readonly from: string; readonly to: string } | undefined,
+    eventFields: RestoreFields,
+    names: MovedNames | undefined,
   ): void {
     const version = this.nextVersion;
     const { sha256 } = this;
     const before = this.#row.state;
-    const { by } = eventFields;
     this.#history.keep("prefix");
     this.#foldPieces();
     this.run(sql.RESTORE_STAGE, version, now, ext, state);
     this.#row = { ...this.#row, version, updatedAt: now, ext, state };
-    if (names !== undefined) {
-      const moved = { ...writtenPayload(this.#row, sha256, { ...names, by }), op: "move" };
-      this.#appendEvent("world_moved", moved, now);
-    }
-    const from = names === undefined ? {} : { from: names.from };
-    const restored = { ...writtenPayload(this.#row, sha256, { ...from, ...eventFields }) };
-    this.#appendEvent("world_restored", { ...restored, op: "restore" }, now);
-    if (before === state) return;
-    const changed = { from: before, to: state, version, reason: "restored", by };
-    this.#appendEvent("state_transition", changed, now);
+    const events = changes.restoredEvents(before, this.#row, sha256, eventFields, names);
+    this.#appendEvents(events, now);
   }
 
   /** Size of the file in bytes, with what is in its log. */
@@ -385,29 +372,16 @@ export class WorldFile {
    * Appends a `world_deleted` event and marks the file as deleted. A chain that another key signed
    * gets the mark only: no event may be appended to it, but an operator must be able to delete it.
    */
-  markDeleted(now: string, eventFields: Readonly<Record<string, unknown>>): void {
+  markDeleted(now: string, eventFields: EventFields): void {
     if (!this.hasOtherKey) {
-      const { version } = this.#row;
-      this.note("world_deleted", { version, body_sha256: this.sha256, ...eventFields }, now);
+      this.#appendEvents([changes.deletedEvent(this.#row, this.sha256, eventFields)], now);
     }
     this.exec(sql.MARK_DELETED);
   }
 
-  /** Appends a `state_transition` event if a change of the bytes also changed the state. */
-  #recordStateChange(
-    from: string,
-    now: string,
-    eventFields: Readonly<Record<string, unknown>>,
-  ): void {
-    const { state: to, version } = this.#row;
-    if (from === to) return;
-    const payload = { from, to, version, reason: "source changed", by: eventFields.by };
-    this.#appendEvent("state_transition", payload, now);
-  }
-
   /** Appends an event without changing the row. */
-  note(type: string, payload: Readonly<Record<string, unknown>>, now: string): void {
-    this.#appendEvent(type, payload, now);
+  note(type: string, payload: EventFields, now: string): void {
+    this.#appendEvent(type, JSON.stringify(payload), now);
   }
 
   /** Rolls back the open transaction, if any, and reads the state in memory from the file again. */
@@ -438,8 +412,11 @@ export class WorldFile {
     this.#db.close();
   }
 
-  #appendEvent(type: string, eventFields: Readonly<Record<string, unknown>>, now: string): void {
-    const payload = JSON.stringify(eventFields);
+  #appendEvents(events: readonly changes.EventContent[], now: string): void {
+    for (const [type, payload] of events) this.#appendEvent(type, JSON.stringify(payload), now);
+  }
+
+  #appendEvent(type: string, payload: string, now: string): void {
     const id = this.#headId + 1;
     const hmac = this.#sign(this.#headHmac, now, type, payload);
     this.run(sql.INSERT_EVENT, id, now, type, payload, hmac, this.#headHmac);
@@ -481,39 +458,4 @@ export class WorldFile {
     }
     return found;
   }
-}
-
-/** Returns the payload of a `stage_written` event. */
-export function writtenPayload(
-  row: StageRow,
-  sha256: string,
-  eventFields: Readonly<Record<string, unknown>>,
-): Record<string, unknown> {
-  return {
-    op: "put",
-    len: row.len,
-    ext: row.ext,
-    version_after: row.version,
-    meta_headers: JSON.parse(row.headers),
-    body_sha256_after: sha256,
-    ...eventFields,
-  };
-}
-
-/** Returns the payload of a `stage_appended` event. */
-export function appendedPayload(
-  version: number,
-  added: Uint8Array,
-  sha256: string,
-  eventFields: Readonly<Record<string, unknown>>,
-): Record<string, unknown> {
-  return {
-    op: "append",
-    append_len: added.length,
-    append_sha256: sha256Hex(added),
-    version_after: version,
-    body_sha256_after: sha256,
-    meta_headers: [],
-    ...eventFields,
-  };
 }

@@ -4,7 +4,8 @@
  */
 
 import { CATALOG_SAVE_DELAY_MS } from "../../limits.ts";
-import type { CatalogRow, FileStamp } from "./worker_messages.ts";
+import type { FileStamp } from "../change/write_job.ts";
+import type { CatalogRow } from "./worker_messages.ts";
 import type { WorldEntry } from "../store.ts";
 import type { WorldFiles } from "./world_files.ts";
 

@@ -9,7 +9,8 @@ import type { ChainHead } from "../changes.ts";
 import type { Catalog } from "./catalog.ts";
 import type { KnownWorlds } from "./change_index.ts";
 import type { UnindexedWorlds } from "./unindexed_worlds.ts";
-import type { ReadResult, WriteResult } from "./worker_messages.ts";
+import type { WriteResult } from "../change/write_job.ts";
+import type { ReadResult } from "./worker_messages.ts";
 import type { ChangeResult, World, WorldEntry } from "../store.ts";
 
 /**

@@ -6,7 +6,7 @@
  */
 
 import type { Rename } from "../store.ts";
-import type { LowerWorld, WriteResult } from "./worker_messages.ts";
+import type { LowerWorld, WriteResult } from "../change/write_job.ts";
 import type { WorkerPool } from "./worker_pool.ts";
 
 /** The world under its old name before the rename, and under its new name after it. */

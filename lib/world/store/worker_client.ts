@@ -6,7 +6,8 @@
 
 import type { EarlyWorker } from "../../base/early_worker.ts";
 import { MAX_WORKER_BATCHES } from "../../limits.ts";
-import type { FileStamp, Job, JobResults, ReplyBatch, WorkerSetup } from "./worker_messages.ts";
+import type { FileStamp } from "../change/write_job.ts";
+import type { Job, JobResults, ReplyBatch, WorkerSetup } from "./worker_messages.ts";
 import { StoreError } from "../store.ts";
 
 /** A job without the id that the client assigns. */

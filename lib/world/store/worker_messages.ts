@@ -10,7 +10,6 @@ import type {
   ChainHead,
   ChangePage,
   ChangeQuery,
-  CommittedEvent,
   IndexedHead,
   IndexEntry,
   KeyedEvent,
@@ -25,18 +24,23 @@ import type {
   SearchQuery,
   SearchUpdateResult,
 } from "../search.ts";
-import type { Edit } from "../edit_format.ts";
+import type { HistoryLimits } from "../change/history_rules.ts";
+import type {
+  AppendJob,
+  FileStamp,
+  JobBase,
+  NoteJob,
+  PatchJob,
+  PutJob,
+  RemoveJob,
+  RenameJob,
+  RestoreJob,
+  TransitionJob,
+  WriteResult,
+} from "../change/write_job.ts";
 import type { TrashEntry, TrashPage, TrashQuery, TrashRecord } from "../trash.ts";
 import type { FolderIdentity } from "../file/folder_identity.ts";
-import type { HistoryLimits } from "../file/history_table.ts";
-import type {
-  AuditResult,
-  ChainEvent,
-  Meta,
-  Precondition,
-  StoreErrorCode,
-  WorldEntry,
-} from "../store.ts";
+import type { AuditResult, ChainEvent, StoreErrorCode, WorldEntry } from "../store.ts";
 
 /** The setup of a Worker, sent once as its first message. */
 export interface WorkerSetup {
@@ -61,124 +65,36 @@ export interface WorkerSetup {
   readonly lockWaitMs: number;
 }
 
-/** The lower-layer world that a change would cover. */
-export interface LowerWorld {
-  readonly sha256: string;
-  readonly ext: string;
-  readonly meta: Meta;
-  readonly body: Uint8Array<ArrayBuffer>;
-  readonly updatedAt: string;
+/** Folds a world that a server which was killed left with pieces, after the usual time. */
+export interface FoldJob extends JobBase {
+  readonly kind: "fold";
 }
 
-/** Fields of all jobs of a writer. */
-interface WriteBase {
+/** Closes a world, so that another writer can adopt it. */
+export interface ReleaseJob extends JobBase {
+  readonly kind: "release";
+}
+
+/** Moves a released world to a new name: renames its folder, or copies its bytes. */
+export interface AdoptJob extends Omit<RenameJob, "kind"> {
+  readonly kind: "adopt";
+  /** Version and time of the released world. */
+  readonly source: { readonly version: number; readonly updatedAt: string };
+}
+
+/** A job of a writer in its queue. */
+export type Queued<J> = J & {
+  /** Identifies the reply. */
   readonly id: number;
-  readonly name: string;
-  readonly by: string;
-  readonly precondition?: Precondition;
-  /** The mark of a request with an idempotency key. */
-  readonly idem?: string;
-  readonly lower?: LowerWorld;
-  /** Longest content that the change may leave, in bytes; else it fails with `over-limit`. */
-  readonly maxBytes?: number;
-  /** Version in the catalog when the change was submitted; absent if the name had no world. */
-  readonly known?: number;
   /**
    * How long this change waits for a lock, in milliseconds; absent for the time of the setup. With 0
    * it also waits for no earlier change that waits.
    */
   readonly lockWaitMs?: number;
-}
-
-/** Replaces or creates a world. */
-export interface PutJob extends WriteBase {
-  readonly kind: "put";
-  readonly body: Uint8Array<ArrayBuffer>;
-  readonly ext: string;
-  readonly meta: Meta;
-  readonly state: string;
-  readonly eventFields: Readonly<Record<string, unknown>>;
-}
-
-/** Appends to a world, or creates it. */
-export interface AppendJob extends WriteBase {
-  readonly kind: "append";
-  readonly body: Uint8Array<ArrayBuffer>;
-  readonly ext: string;
-  readonly state: string;
-}
-
-/** Edits a part of a world. */
-export interface PatchJob extends WriteBase {
-  readonly kind: "patch";
-  readonly edit: Edit;
-  /** Pairs that replace those of the same names; an empty value removes a name. */
-  readonly meta: Meta;
-  readonly state: string;
-}
-
-/** Changes the state of a world. */
-export interface TransitionJob extends WriteBase {
-  readonly kind: "transition";
-  readonly to: string;
-  readonly eventFields: Readonly<Record<string, unknown>>;
-}
-
-/** Appends an event without a change. */
-export interface NoteJob extends WriteBase {
-  readonly kind: "note";
-  readonly type: string;
-  readonly payload: Readonly<Record<string, unknown>>;
-}
-
-/** Folds a world that a server which was killed left with pieces, after the usual time. */
-export interface FoldJob extends WriteBase {
-  readonly kind: "fold";
-}
-
-/** Moves a world to the trash. */
-export interface RemoveJob extends WriteBase {
-  readonly kind: "remove";
-  /** Whether only T3 can read the world; for its row in the trash. Default: no. */
-  readonly restricted?: boolean;
-}
-
-/** Moves a world from the trash to a name without a world. */
-export interface RestoreJob extends WriteBase {
-  readonly kind: "restore";
-  readonly trash: string;
-  /** Name of the world in the trash. */
-  readonly from: string;
-  /** Version of a world that has this name now; 0 without one. */
-  readonly floor: number;
-  readonly ext: string;
-  readonly state: string;
-}
-
-/** Closes a world, so that another writer can adopt it. */
-export interface ReleaseJob extends WriteBase {
-  readonly kind: "release";
-}
-
-/** Moves a released world to a new name: renames its folder, or copies its bytes. */
-export interface AdoptJob extends WriteBase {
-  readonly kind: "adopt";
-  /** The old name, and version and time of its world. */
-  readonly from: string;
-  readonly source: { readonly version: number; readonly updatedAt: string };
-  readonly ext: string;
-  /** Whether an existing world of the new name is replaced. */
-  readonly replace: boolean;
-  /** Whether chain and history stay with the old name. */
-  readonly contentOnly: boolean;
-  /** The state after the move if the new name gets the bytes only. */
-  readonly state: string;
-  /** Whether only T3 can read the source; for its row in the trash. Default: no. */
-  readonly restricted?: boolean;
-}
+};
 
 /** A job of a writer. */
-export type WriteJob =
+export type WriteJob = Queued<
   | PutJob
   | AppendJob
   | PatchJob
@@ -188,40 +104,8 @@ export type WriteJob =
   | RemoveJob
   | ReleaseJob
   | AdoptJob
-  | RestoreJob;
-
-/** Size and modification time of a closed file; a catalog row is valid while they do not change. */
-export interface FileStamp {
-  /** Modification time in Unix milliseconds. */
-  readonly mtime: number;
-  readonly size: number;
-}
-
-/** Result of a job of a writer: the world after the job. */
-export interface WriteResult {
-  readonly version: number;
-  readonly ext: string;
-  readonly sha256: string;
-  readonly state: string;
-  readonly updatedAt: string;
-  readonly len: number;
-  readonly created: boolean;
-  /** Whether it is the first version of its world; its number can be more than 1. */
-  readonly first?: boolean;
-  /** Id of the trash entry, after a removal. */
-  readonly trash?: string;
-  /** Content of a restored world, unless it is too long for the cache. */
-  readonly content?: Pick<ReadResult, "body" | "headers">;
-  /** Size of the file that moved to the trash, or out of it, in bytes. */
-  readonly trashBytes?: number;
-  readonly fileStamp?: FileStamp;
-  /** Bytes and metadata after a patch, unless they are too long for the cache. */
-  readonly patched?: { readonly body: Uint8Array<ArrayBuffer>; readonly meta: Meta };
-  /** The events of the job, oldest first. */
-  readonly events: readonly CommittedEvent[];
-  /** The events of the world that was moved, if its chain did not move with it. */
-  readonly sourceEvents?: readonly CommittedEvent[];
-}
+  | RestoreJob
+>;
 
 /** The row of a world as the reader read it. */
 export interface ReadResult {

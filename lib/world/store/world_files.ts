@@ -20,18 +20,17 @@ import type {
   SearchUpdateResult,
 } from "../search.ts";
 import type { WithoutId, WorkerClient } from "./worker_client.ts";
+import type { LowerWorld, RestoreJob, WriteResult } from "../change/write_job.ts";
 import type {
   CatalogRow,
   JobResults,
-  LowerWorld,
+  Queued,
   ReadResult,
-  RestoreJob,
   SearchUpdateJob,
   SnapshotJob,
   SnapshotResult,
   StatResult,
   WriteJob,
-  WriteResult,
 } from "./worker_messages.ts";
 import { WorkerPool, type WorkerPoolOptions } from "./worker_pool.ts";
 
@@ -378,7 +377,7 @@ export class WorldFiles {
    *
    * @param apply called with the result before the name is unlocked
    */
-  restore<T>(job: WithoutId<RestoreJob>, apply: (result: WriteResult) => T): Promise<T> {
+  restore<T>(job: WithoutId<Queued<RestoreJob>>, apply: (result: WriteResult) => T): Promise<T> {
     if (this.#isClosing) return Promise.reject(createClosedError());
     return this.track(
       this.#writeLocks.exclusive(

@@ -5,7 +5,8 @@
 
 import { concatBytes } from "../../base/concat_bytes.ts";
 import { MAX_CACHE_ENTRY_BYTES } from "../../limits.ts";
-import type { LowerWorld, RestoreJob, WriteJob, WriteResult } from "./worker_messages.ts";
+import type { LowerWorld, RestoreJob, WriteResult } from "../change/write_job.ts";
+import type { Queued, WriteJob } from "./worker_messages.ts";
 import {
   type Append,
   type Patch,
@@ -133,7 +134,7 @@ export function planRestore(
   lower: World | undefined,
   floor: number,
   isTaken: boolean,
-): WithoutId<RestoreJob> {
+): WithoutId<Queued<RestoreJob>> {
   const { name, from } = change;
   // A chain that covers no lower-layer world cannot become one that does.
   if (isTaken || lower !== undefined && name !== from) {

@@ -9,7 +9,8 @@ import { DatabaseSync } from "node:sqlite";
 import { CATALOG_FILE, pathExists, tryRemove, WORLD_FILE } from "../file/durable_fs.ts";
 import { assertRegularFiles } from "../file/regular_files.ts";
 import { fromFolderName } from "../name.ts";
-import type { CatalogRow, FileStamp, ScanResult } from "../store/worker_messages.ts";
+import type { FileStamp } from "../change/write_job.ts";
+import type { CatalogRow, ScanResult } from "../store/worker_messages.ts";
 import * as sql from "../file/sql.ts";
 
 /** Names of ignored entries that are reported. */

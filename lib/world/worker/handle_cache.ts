@@ -10,7 +10,7 @@ import { shardOf } from "../../base/hash.ts";
 import { pathExists, WORLD_FILE } from "../file/durable_fs.ts";
 import type { NameLedger } from "../file/name_ledger.ts";
 import { toFolderName } from "../name.ts";
-import type { FileStamp } from "../store/worker_messages.ts";
+import type { FileStamp } from "../change/write_job.ts";
 import { FoldSchedule } from "./fold_schedule.ts";
 import { openFailure } from "../file/open_failure.ts";
 import { type OpenOptions, WorldFile } from "../file/world_file.ts";

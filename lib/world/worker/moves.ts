@@ -4,8 +4,12 @@
  * `finishMoves` needs to complete or undo it.
  */
 
-import { MAX_CACHE_ENTRY_BYTES } from "../../limits.ts";
-import { latestTime, nextSecond } from "../change_time.ts";
+import { assertContent, hasContentRule } from "../change/content_rules.ts";
+import type { LastUse } from "../change/create_world.ts";
+import * as steps from "../change/move_world.ts";
+import { notInTrash } from "../change/write_errors.ts";
+import { resultOf } from "../change/written_world.ts";
+import type { RemoveJob, RestoreJob, WriteResult } from "../change/write_job.ts";
 import {
   createTrashBin,
   createTrashId,
@@ -19,30 +23,19 @@ import {
   TRASH_FOLDER,
   WORLD_FILE,
 } from "../file/durable_fs.ts";
-import { type LastUse, type NameLedger, restoreKey } from "../file/name_ledger.ts";
+import { type NameLedger, restoreKey } from "../file/name_ledger.ts";
 import type { ImageBuilder } from "../file/new_world_image.ts";
 import { readChainId } from "../file/read_chain.ts";
 import * as sql from "../file/sql.ts";
 import { WorldFile } from "../file/world_file.ts";
 import { toFolderName } from "../name.ts";
-import { preconditionFault } from "../precondition.ts";
 import { StoreError } from "../store.ts";
-import type {
-  AdoptJob,
-  ReleaseJob,
-  RemoveJob,
-  RestoreJob,
-  WorkerSetup,
-  WriteResult,
-} from "../store/worker_messages.ts";
+import type { AdoptJob, Queued, ReleaseJob, WorkerSetup } from "../store/worker_messages.ts";
 import type { TrashRecord } from "../trash.ts";
-import { assertMovedContent } from "./content_rules.ts";
 import type { HandleCache } from "./handle_cache.ts";
-import { assertWithin, otherKey } from "./write_errors.ts";
-import { assertInPlace, callerFields, currentOf, resultOf } from "./written_world.ts";
 
 /** A job that moves a folder. */
-export type MoveJob = RemoveJob | ReleaseJob | AdoptJob | RestoreJob;
+export type MoveJob = Queued<RemoveJob | ReleaseJob | AdoptJob | RestoreJob>;
 
 /** Source of the time of changes and of unique names. */
 export interface WriterClock {
@@ -82,11 +75,6 @@ export class WorldMoves {
     this.#ledger = ledger;
   }
 
-  /** The time of the first version of a world whose name may have had a world before. */
-  firstTime(last: LastUse | undefined): string {
-    return latestTime(this.#clock.now(), nextSecond(last?.updatedAt ?? ""));
-  }
-
   /**
    * Runs one job.
    *
@@ -107,7 +95,7 @@ export class WorldMoves {
 
   #remove(job: RemoveJob): WriteResult {
     const { name, by, restricted = false } = job;
-    const file = this.#openChecked(job, "delete");
+    const file = steps.assertSource(job, this.openFile(name), "delete");
     const trash = createTrashId(this.#clock.now());
     const { version, updatedAt } = file.row;
     const now = file.timeOf(this.#clock.now());
@@ -116,9 +104,9 @@ export class WorldMoves {
     file.begin();
     const record = toRecord(file, trash, now, by, restricted);
     this.#ledger.recordEnd(name, { version, updatedAt, trash }, record);
-    file.markDeleted(now, { trash, ...callerFields(job) });
+    steps.removeWorld(job, file, trash, now);
     file.commit();
-    assertInPlace(file);
+    file.assertInPlace();
     const result = { ...resultOf(file), trash, trashBytes: record.bytes };
     try {
       this.#moveToTrash(name, trash);
@@ -129,26 +117,9 @@ export class WorldMoves {
     return result;
   }
 
-  /**
-   * Opens the world of a job and checks the job's precondition.
-   *
-   * @param verb what the caller wants to do, for the error message
-   */
-  #openChecked(job: RemoveJob | ReleaseJob, verb: string): WorldFile {
-    const file = this.openFile(job.name);
-    if (file === undefined) {
-      throw new StoreError("absent", `Cannot ${verb} the world: it does not exist`, job.name);
-    }
-    const fault = preconditionFault(job.precondition, currentOf(file));
-    if (fault !== undefined) throw new StoreError("precondition", fault, job.name);
-    return file;
-  }
-
   /** Closes a world, so that another writer can open it under its new name. */
   #release(job: ReleaseJob): WriteResult {
-    const file = this.#openChecked(job, "move");
-    if (file.hasOtherKey) throw otherKey(job.name, "move");
-    assertWithin(job, file.row.len);
+    const file = steps.assertMovable(job, this.openFile(job.name));
     file.assertUnlocked();
     const result = resultOf(file);
     this.#open.discard(job.name);
@@ -158,19 +129,13 @@ export class WorldMoves {
   /** Moves a world that another writer released to the name of the job. */
   #adopt(job: AdoptJob): WriteResult {
     const target = this.openFile(job.name);
-    if (target !== undefined && !job.replace) {
-      throw new StoreError(
-        "precondition",
-        "Cannot move the world: a world with the new name exists",
-        job.name,
-      );
-    }
-    if (target?.hasOtherKey) throw otherKey(job.name, "replace");
+    steps.assertTarget(job, target);
     target?.assertUnlocked();
-    assertMovedContent(job.name, () => this.#openReleased(job.from));
-    return target === undefined && !job.contentOnly
-      ? this.#carry(job)
-      : this.#moveContent(job, target);
+    if (hasContentRule(job.name)) {
+      const source = this.#openReleased(job.from);
+      assertBodyAndClose(job.name, source);
+    }
+    return steps.movesChain(job, target) ? this.#carry(job) : this.#moveContent(job, target);
   }
 
   /**
@@ -178,10 +143,10 @@ export class WorldMoves {
    * move until both are on disk; after a crash between them, `finishMoves` renames the folder back.
    */
   #carry(job: AdoptJob): WriteResult {
-    const { name, from, by, ext, source } = job;
+    const { name, from, by, source } = job;
     const { data } = this.#setup;
     const last = this.#ledger.lastUse(name);
-    const version = Math.max(source.version, last?.version ?? 0) + 1;
+    const version = steps.movedVersion(source.version, undefined, last);
     const sourceVersion = source.version;
     this.#ledger.beginMove(
       { from, to: name, carry: true, sourceVersion, version, by, trash: "" },
@@ -195,12 +160,11 @@ export class WorldMoves {
       }
       file.requireSync(true);
       file.begin();
-      const now = file.timeOf(this.firstTime(last));
-      file.recordMove(ext, now, { from: `/${from}`, to: `/${name}`, by });
+      const result = steps.carryWorld(job, file, version, last, this.#clock.now());
       file.commit();
       file.requireSync(false);
       this.#ledger.endMove(from);
-      return { ...resultOf(file), created: true };
+      return result;
     } catch (thrown) {
       this.#open.rollBack(name);
       this.#open.discard(name);
@@ -229,11 +193,7 @@ export class WorldMoves {
     try {
       const { version: sourceVersion, updatedAt } = source.row;
       const last = this.#ledger.lastUse(name);
-      const version = Math.max(
-        target?.row.version ?? 0,
-        last?.version ?? 0,
-        sourceVersion,
-      ) + 1;
+      const version = steps.movedVersion(sourceVersion, target?.row.version, last);
       const now = source.timeOf(this.#clock.now());
       const record = toRecord(source, trash, now, by, job.restricted ?? false);
       this.#ledger.beginMove(
@@ -243,12 +203,7 @@ export class WorldMoves {
       );
       source.requireSync(true);
       source.begin();
-      source.note(
-        "world_moved",
-        { from: `/${from}`, to: `/${name}`, version: sourceVersion, by },
-        now,
-      );
-      source.markDeleted(now, { trash, by });
+      steps.leaveContent(job, source, trash, now);
       // Before the target is written, because a full disk can refuse it.
       createTrashBin(this.#setup.data, trash);
       const result = this.#writeMoved(job, source, target, version, last);
@@ -274,45 +229,33 @@ export class WorldMoves {
 
   /** Writes the bytes of a source to the target of its move, with the event, and syncs them. */
   #writeMoved(
-    { name, from, by, ext, state, lower }: AdoptJob,
+    job: AdoptJob,
     source: WorldFile,
     target: WorldFile | undefined,
     version: number,
     last: LastUse | undefined,
   ): WriteResult {
-    const { headers, version: from_version } = source.row;
-    const body = source.body();
-    const eventFields = { by, moved_from: `/${from}`, from_version };
+    const { name } = job;
+    const now = this.#clock.now();
     if (target !== undefined) {
       try {
         target.requireSync(true);
         target.begin();
-        target.versionFloor = version - 1;
-        const now = target.timeOf(this.#clock.now());
-        target.replace(body, { ext, headers, state }, now, eventFields);
+        const result = steps.replaceWithContent(job, source, target, version, now);
         target.commit();
         target.requireSync(false);
-        return resultOf(target);
+        return result;
       } catch (thrown) {
         this.#open.rollBack(name);
         throw thrown;
       }
     }
-    const { row, sha256, image, event } = this.#images.build({
-      name,
-      version,
-      op: "put",
-      body,
-      sent: body,
-      ext,
-      headers,
-      state,
-      eventFields: lower === undefined ? eventFields : { ...eventFields, covers: "lower" },
-    }, latestTime(this.firstTime(last), lower?.updatedAt ?? ""));
+    const { world, now: time, created } = steps.planMovedWorld(job, source, version, last, now);
+    const { row, sha256, image, event } = this.#images.build(world, time);
     const { data } = this.#setup;
     createWorldFolder(data, toFolderName(name), image, this.#parts.uniqueName());
     syncFolder(data);
-    return { ...row, sha256, created: lower === undefined, first: true, events: [event] };
+    return { ...row, sha256, created, first: true, events: [event] };
   }
 
   /**
@@ -320,24 +263,11 @@ export class WorldMoves {
    * until both are on disk; after a crash between them, `finishMoves` moves the folder back.
    */
   #restore(job: RestoreJob): WriteResult {
-    const { name, from, by, ext, state, trash, lower, precondition } = job;
-    const covers = lower === undefined ? {} : { covers: "lower" };
-    const fault = preconditionFault(
-      precondition,
-      lower === undefined ? undefined : { version: 0, ...lower },
-    );
-    if (fault !== undefined) throw new StoreError("precondition", fault, name);
-    if (this.openFile(name) !== undefined) {
-      throw new StoreError(
-        "precondition",
-        "Cannot restore the world: a world with the name exists",
-        name,
-      );
-    }
+    const { name, from, by, trash } = job;
+    steps.assertRestorable(job, () => this.openFile(name) !== undefined);
     const trashed = this.#checkTrashed(job);
     const [last, lastFrom] = [this.#ledger.lastUse(name), this.#ledger.lastUse(from)];
-    const used = [job.floor, trashed.version, last?.version ?? 0, lastFrom?.version ?? 0];
-    const version = Math.max(...used) + 1;
+    const version = steps.restoredVersion(job, trashed.version, last, lastFrom);
     const { data } = this.#setup;
     const source = restoreKey(trash, from);
     const sourceVersion = trashed.version;
@@ -348,24 +278,17 @@ export class WorldMoves {
     const serial = this.#parts.uniqueName();
     const folders = { id: trash, trashed: toFolderName(from), folder: toFolderName(name), serial };
     let result: WriteResult;
-    let content: WriteResult["content"];
     try {
       moveFromTrash(data, folders);
       const file = this.openFile(name);
       if (file === undefined) throw notInTrash(name);
       file.requireSync(true);
       file.begin();
-      file.versionFloor = version - 1;
-      const now = file.timeOf(this.firstTime(last));
       const chain = readChainId((statement) => file.all(statement), from);
-      const names = from === name ? undefined : { from: `/${from}`, to: `/${name}` };
-      const eventFields = { trash, ...covers, ...callerFields(job) };
-      file.recordRestore({ ext, state }, now, eventFields, names);
+      const restored = steps.restoreDeleted(job, file, version, last, this.#clock.now());
       file.commit();
       file.requireSync(false);
-      const { len, headers } = file.row;
-      if (len <= MAX_CACHE_ENTRY_BYTES) content = { body: file.body(), headers };
-      result = withChain(resultOf(file), chain);
+      result = steps.withChain(restored, chain);
     } catch (thrown) {
       this.#open.rollBack(name);
       this.#open.discard(name);
@@ -383,8 +306,7 @@ export class WorldMoves {
       // Safe to ignore: a row without its folder is not shown.
     }
     removeTrashBin(data, trash);
-    const done = { ...result, created: lower === undefined, trashBytes: trashed.bytes };
-    return content === undefined ? done : { ...done, content };
+    return { ...result, trashBytes: trashed.bytes };
   }
 
   /** Checks that the world of a restore is in the trash and can be used; removes its mark. */
@@ -393,11 +315,12 @@ export class WorldMoves {
     const folder = `${this.#setup.data}/${TRASH_FOLDER}/${trash}/${toFolderName(from)}`;
     const path = `${folder}/${WORLD_FILE}`;
     if (!pathExists(path)) throw notInTrash(name);
-    assertMovedContent(name, () => new WorldFile(from, path, this.#open.options));
+    if (hasContentRule(name)) {
+      assertBodyAndClose(name, new WorldFile(from, path, this.#open.options));
+    }
     const file = new WorldFile(from, path, this.#open.options);
     try {
-      if (file.hasOtherKey) throw otherKey(from, "restore");
-      assertWithin(job, file.row.len);
+      steps.assertRestored(job, file);
       // The server stopped after it moved the world here.
       file.exec(sql.CLEAR_DELETED);
       return { version: file.row.version, bytes: file.fileBytes };
@@ -463,8 +386,13 @@ function tryCommit(file: WorldFile): boolean {
   }
 }
 
-function notInTrash(name: string): StoreError {
-  return new StoreError("absent", "Cannot restore the world: it is not in the trash", name);
+/** Checks the content of a file for the world that gets it, and closes the file. */
+function assertBodyAndClose(name: string, file: WorldFile): void {
+  try {
+    assertContent(name, file.body());
+  } finally {
+    file.close();
+  }
 }
 
 /** The row of the trash for a world that moves there. */
@@ -477,10 +405,4 @@ function toRecord(
 ): TrashRecord {
   const { row: { version, ext }, fileBytes: bytes, name } = file;
   return { id, name, version, deletedAt, by, ext, bytes, restricted };
-}
-
-/** Adds the id of the chain to the first event, because the name can have had another chain. */
-function withChain(result: WriteResult, chain: string): WriteResult {
-  const events = result.events.map((event, at) => at === 0 ? { ...event, chain } : event);
-  return { ...result, events };
 }

@@ -23,9 +23,9 @@ import {
 import { isOpenError, sqliteErrorCode, toStoreError } from "../sqlite_errors.ts";
 import { toFolderName } from "../name.ts";
 import { namedWorlds } from "../named_worlds.ts";
+import type { FileStamp } from "../change/write_job.ts";
 import type {
   CatalogRow,
-  FileStamp,
   LimitedResult,
   ReadResult,
   SnapshotResult,

@@ -4,47 +4,26 @@
  * only after the commit. Messages, caches and HTTP are not handled here.
  */
 
-import { concatBytes } from "../../base/concat_bytes.ts";
-import { latestTime } from "../change_time.ts";
+import { makeChange, prepareChange } from "../change/change_world.ts";
+import { type Creation, planCreation } from "../change/create_world.ts";
+import { resultOf } from "../change/written_world.ts";
+import type { WriteResult } from "../change/write_job.ts";
 import { type ChainSigner, createChainSigner } from "../event_chain.ts";
 import { createWorldFolder, syncFolder } from "../file/durable_fs.ts";
-import { type LastUse, NameLedger } from "../file/name_ledger.ts";
+import { NameLedger } from "../file/name_ledger.ts";
 import { handlesFailure } from "../file/open_failure.ts";
 import { toStoreError } from "../sqlite_errors.ts";
 import { toFolderName } from "../name.ts";
 import { type ClosedWorld, HandleCache, readFileStamp } from "./handle_cache.ts";
-import { preconditionFault } from "../precondition.ts";
-import type {
-  AppendJob,
-  FoldJob,
-  PatchJob,
-  PutJob,
-  Reply,
-  WorkerSetup,
-  WriteJob,
-  WriteResult,
-} from "../store/worker_messages.ts";
+import type { Reply, WorkerSetup, WriteJob } from "../store/worker_messages.ts";
 import { failAfterLocked } from "./lock_retry.ts";
 import { type MoveJob, WorldMoves, type WriterClock } from "./moves.ts";
 import { StoreError } from "../store.ts";
-import { assertContent, contentErrorOf } from "./content_rules.ts";
-import { assertWithin, otherKey, overLimit, removedOutside, tooLarge } from "./write_errors.ts";
 import { ImageBuilder } from "../file/new_world_image.ts";
 import type { WorldFile } from "../file/world_file.ts";
-import { type PatchBase, resolvePatch } from "./resolve_patch.ts";
-import {
-  assertInPlace,
-  callerFields,
-  currentOf,
-  patchBaseOf,
-  resultOf,
-  withPatched,
-} from "./written_world.ts";
 
 /** Jobs that change a world in its folder; several share one transaction. */
-type ChangeJob = Exclude<WriteJob, MoveJob>;
-/** A change whose result does not depend on the world. */
-type DirectJob = Exclude<ChangeJob, PatchJob | FoldJob>;
+type FolderJob = Exclude<WriteJob, MoveJob>;
 
 /** Result of a created world that is not synced to disk yet. */
 interface CreatedWorld {
@@ -147,7 +126,7 @@ export class Writer {
     replies: Reply[],
     created: CreatedWorld[],
   ): void {
-    let changes: ChangeJob[] = [];
+    let changes: FolderJob[] = [];
     const first = replies.length;
     for (const [i, job] of jobs.entries()) {
       if (!isMove(job)) {
@@ -171,7 +150,7 @@ export class Writer {
   }
 
   /** Applies changes of one world in one transaction; creates the world first if necessary. */
-  #applyChanges(name: string, jobs: ChangeJob[], replies: Reply[], created: CreatedWorld[]): void {
+  #applyChanges(name: string, jobs: FolderJob[], replies: Reply[], created: CreatedWorld[]): void {
     const queue = [...jobs];
     let file: WorldFile | undefined;
     try {
@@ -194,154 +173,52 @@ export class Writer {
   }
 
   /** Applies jobs in one transaction; throws if none of them was applied. */
-  #transact(file: WorldFile, jobs: readonly ChangeJob[]): Reply[] {
+  #transact(file: WorldFile, jobs: readonly FolderJob[]): Reply[] {
     const replies: Reply[] = [];
     let changed = false;
     for (const queued of jobs) {
-      const job = this.#prepare(queued, file);
+      // The world was scheduled for its fold when its file was opened.
+      const job = queued.kind === "fold"
+        ? undefined
+        : prepareChange(queued, file, this.setup.maxWorldBytes);
       if (job instanceof StoreError) {
         replies.push(this.#toErrorReply(queued, job));
         continue;
       }
-      if (job === undefined) {
+      if (job === undefined || queued.kind === "fold") {
         replies.push({ id: queued.id, value: resultOf(file) });
         continue;
       }
       if (!changed) file.begin();
       changed = true;
-      const value = this.#change(job, file);
-      const isPatch = queued.kind === "patch" && job.kind === "put";
-      replies.push({ id: job.id, value: isPatch ? withPatched(value, job) : value });
+      replies.push({ id: queued.id, value: makeChange(job, queued, file, this.clock.now()) });
     }
     if (changed) {
       file.commit();
-      assertInPlace(file);
+      file.assertInPlace();
     }
     this.#open.scheduleCheckpoint(file);
     this.#open.scheduleFold(file);
     return replies;
   }
 
-  /**
-   * Checks a job, and applies the edit of a patch to the world as it is now.
-   *
-   * @returns the change; undefined if the job changes nothing; else why the world is not changed
-   */
-  #prepare(job: ChangeJob, file: WorldFile): DirectJob | StoreError | undefined {
-    // The world was scheduled when its file was opened.
-    if (job.kind === "fold") return undefined;
-    const fault = this.#fault(job, file);
-    if (fault !== undefined) return fault;
-    if (job.kind !== "patch") return job;
-    try {
-      const put = resolvePatch(job, patchBaseOf(file), this.setup.maxWorldBytes);
-      if (put === undefined) return undefined;
-      assertWithin(put, put.body.length);
-      return contentErrorOf(put, file) ?? put;
-    } catch (error) {
-      if (error instanceof StoreError) return error;
-      throw error;
+  #create(job: FolderJob): WriteResult {
+    if (job.kind === "fold") {
+      throw new StoreError("absent", "Cannot change the world: it does not exist", job.name);
     }
+    const plan = planCreation(job, {
+      maxWorldBytes: this.setup.maxWorldBytes,
+      lastUse: (name) => this.#ledger.lastUse(name),
+      now: () => this.clock.now(),
+    });
+    return "world" in plan ? this.#writeFirst(plan) : plan;
   }
 
-  /** Returns why a job cannot change this world, or `undefined`; called before the change. */
-  #fault(job: ChangeJob, file: WorldFile): StoreError | undefined {
-    const fault = preconditionFault(job.precondition, currentOf(file));
-    if (fault !== undefined) return new StoreError("precondition", fault, job.name);
-    if (file.hasOtherKey) return otherKey(job.name, "change");
-    const len = file.row.len + (job.kind === "append" ? job.body.length : 0);
-    if (job.kind === "append" && len > this.setup.maxWorldBytes) {
-      return tooLarge(job.name, len, this.setup.maxWorldBytes);
-    }
-    if (job.kind === "append" && len > (job.maxBytes ?? len)) return overLimit(job.name, len);
-    return contentErrorOf(job, file);
-  }
-
-  #change(job: DirectJob, file: WorldFile): WriteResult {
-    const now = file.timeOf(this.clock.now());
-    switch (job.kind) {
-      case "put":
-        file.replace(
-          job.body,
-          { ext: job.ext, headers: JSON.stringify(job.meta), state: job.state },
-          now,
-          { ...callerFields(job), ...job.eventFields },
-        );
-        break;
-      case "append":
-        file.append(
-          job.body,
-          job.state,
-          now,
-          // A repeated request gets the extension again.
-          job.idem === undefined ? { by: job.by } : { ext: file.row.ext, ...callerFields(job) },
-        );
-        break;
-      case "transition":
-        file.transition(job.to, now, { by: job.by, ...job.eventFields });
-        break;
-      case "note":
-        file.note(job.type, { ...job.payload, by: job.by }, now);
-        break;
-    }
-    return resultOf(file);
-  }
-
-  #create(queued: ChangeJob): WriteResult {
-    const { name, lower, known = 0 } = queued;
-    const isCreating = queued.kind === "put" || queued.kind === "append";
-    if (!isCreating && (queued.kind !== "patch" || lower === undefined)) {
-      throw new StoreError("absent", "Cannot change the world: it does not exist", name);
-    }
-    const fault = preconditionFault(
-      queued.precondition,
-      lower === undefined ? undefined : { version: 0, ...lower },
-    );
-    if (fault !== undefined) throw new StoreError("precondition", fault, name);
-    const last = this.#ledger.lastUse(name);
-    // What such a change would add to is gone.
-    if (queued.kind !== "put" && known > (last?.version ?? 0)) throw removedOutside(name);
-    if (isCreating) return this.#createWith(queued, last);
-    if (queued.kind !== "patch" || lower === undefined) throw removedOutside(name);
-    const base: PatchBase = { version: 0, ...lower };
-    const put = resolvePatch(queued, base, this.setup.maxWorldBytes);
-    if (put !== undefined) return withPatched(this.#createWith(put, last), put);
-    const { body: { length: len }, ext, sha256, updatedAt } = lower;
-    return { version: 0, ext, sha256, state: "", updatedAt, len, created: false, events: [] };
-  }
-
-  #createWith(job: PutJob | AppendJob, last: LastUse | undefined): WriteResult {
-    const { lower, known = 0 } = job;
-    const appendBase = job.kind === "append" ? lower : undefined;
-    const body = appendBase === undefined ? job.body : concatBytes([appendBase.body, job.body]);
-    if (job.kind === "append" && body.length > this.setup.maxWorldBytes) {
-      throw tooLarge(job.name, body.length, this.setup.maxWorldBytes);
-    }
-    assertWithin(job, body.length);
-    assertContent(job.name, body);
-    const eventFields = {
-      ...callerFields(job),
-      ...(lower === undefined ? {} : { covers: "lower" }),
-      ...(job.kind === "put" ? job.eventFields : {}),
-    };
-    const { row, sha256, image, event } = this.#images.build({
-      name: job.name,
-      version: Math.max(last?.version ?? 0, known) + 1,
-      op: job.kind,
-      body,
-      sent: job.body,
-      ext: appendBase?.ext ?? job.ext,
-      headers: JSON.stringify(job.kind === "put" ? job.meta : appendBase?.meta ?? []),
-      state: job.state,
-      eventFields,
-    }, latestTime(this.#moves.firstTime(last), lower?.updatedAt ?? ""));
-    const folder = toFolderName(job.name);
-    createWorldFolder(this.setup.data, folder, image, this.#uniqueName());
-    const { version, ext, state, updatedAt, len } = row;
-    const fileStamp = readFileStamp(this.setup.data, job.name);
-    const created = lower === undefined;
-    const more = { sha256, created, first: true, fileStamp, events: [event] };
-    return { version, ext, state, updatedAt, len, ...more };
+  #writeFirst({ world, now, resultOf }: Creation): WriteResult {
+    const { image, event, ...first } = this.#images.build(world, now);
+    createWorldFolder(this.setup.data, toFolderName(world.name), image, this.#uniqueName());
+    const fileStamp = readFileStamp(this.setup.data, world.name);
+    return { ...resultOf(first, [event]), fileStamp };
   }
 
   /** Makes new folders durable with one sync, then adds the replies for them. */

@@ -1,7 +1,7 @@
 import { assert, assertEquals } from "../../support/assert.ts";
 import { DatabaseSync } from "node:sqlite";
 import { createChainSigner } from "../../../lib/world/event_chain.ts";
-import type { HistoryLimits } from "../../../lib/world/file/history_table.ts";
+import type { HistoryLimits } from "../../../lib/world/change/history_rules.ts";
 import type { WriteJob } from "../../../lib/world/store/worker_messages.ts";
 import { Reader } from "../../../lib/world/worker/reader.ts";
 import { StoreError } from "../../../lib/world/store.ts";

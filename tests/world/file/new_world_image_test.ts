@@ -3,14 +3,15 @@ import { DatabaseSync } from "node:sqlite";
 import { sha256Hex } from "../../../lib/base/hash.ts";
 import { createChainSigner } from "../../../lib/world/event_chain.ts";
 import { verifyWorld } from "../../../lib/world/file/verify_world.ts";
-import { ImageBuilder, type NewWorld } from "../../../lib/world/file/new_world_image.ts";
+import type { NewWorld } from "../../../lib/world/change/create_world.ts";
+import { ImageBuilder } from "../../../lib/world/file/new_world_image.ts";
 import { withTempFolder } from "../../support/temp_folder.ts";
 
 const seal = createChainSigner("key");
 const NOW = "2026-01-01T00:00:00.000Z";
 const encoder = new TextEncoder();
 
-function newWorld(body: Uint8Array, more: Partial<NewWorld> = {}): NewWorld {
+function newWorld(body: Uint8Array<ArrayBuffer>, more: Partial<NewWorld> = {}): NewWorld {
   const base = { name: "home/x", version: 1, op: "put" as const, body, sent: body, ext: "txt" };
   return { ...base, headers: "[]", state: "", eventFields: { by: "T2" }, ...more };
 }

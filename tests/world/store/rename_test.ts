@@ -1,5 +1,5 @@
 import { assertEquals } from "../../support/assert.ts";
-import type { WriteResult } from "../../../lib/world/store/worker_messages.ts";
+import type { WriteResult } from "../../../lib/world/change/write_job.ts";
 import { renameWorld } from "../../../lib/world/store/rename.ts";
 import { outcomeOf, putJob, testWriter, versionsOf } from "../../testdata/test_writer.ts";
 import { Reader } from "../../../lib/world/worker/reader.ts";

@@ -1,5 +1,5 @@
 import { assertEquals } from "../../support/assert.ts";
-import type { WriteResult } from "../../../lib/world/store/worker_messages.ts";
+import type { WriteResult } from "../../../lib/world/change/write_job.ts";
 import { planAppend, planPut, planTransition } from "../../../lib/world/store/write_plan.ts";
 import type { World } from "../../../lib/world/store.ts";
 

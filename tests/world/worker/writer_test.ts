@@ -4,7 +4,7 @@ import { sha256Hex } from "../../../lib/base/hash.ts";
 import { pathExists } from "../../../lib/world/file/durable_fs.ts";
 import { NameLedger } from "../../../lib/world/file/name_ledger.ts";
 import { createChainSigner } from "../../../lib/world/event_chain.ts";
-import type { LowerWorld } from "../../../lib/world/store/worker_messages.ts";
+import type { LowerWorld } from "../../../lib/world/change/write_job.ts";
 import { Reader } from "../../../lib/world/worker/reader.ts";
 import { verifyWorld } from "../../../lib/world/file/verify_world.ts";
 import { SAMPLE_KEY, sampleSetup } from "../../testdata/sample_world.ts";

@@ -1,5 +1,5 @@
 import { assertEquals, assertMatch } from "../../support/assert.ts";
-import { otherKey, removedOutside, tooLarge } from "../../../lib/world/worker/write_errors.ts";
+import { otherKey, removedOutside, tooLarge } from "../../../lib/world/change/write_errors.ts";
 
 Deno.test("the errors of refused changes say what would be sufficient", () => {
   const key = otherKey("home/a", "move");

@@ -2,14 +2,13 @@
 import { assertEquals, assertStrictEquals, assertThrows } from "../../support/assert.ts";
 import { MAX_META_VALUE_BYTES } from "../../../lib/limits.ts";
 import type { Meta } from "../../../lib/world/store.ts";
-import { resolvePatch } from "../../../lib/world/worker/resolve_patch.ts";
+import { resolvePatch } from "../../../lib/world/change/resolve_patch.ts";
 
 const bytes = (text: string) => new TextEncoder().encode(text);
 
 function resolve(text: string, sent: string, meta: Meta = [], before: Meta = []) {
   return resolvePatch(
     {
-      id: 7,
       kind: "patch",
       name: "home/x",
       by: "T2",
@@ -24,7 +23,6 @@ function resolve(text: string, sent: string, meta: Meta = [], before: Meta = [])
 
 Deno.test("resolvePatch() returns the put that the edit makes, with the extension of the world", () => {
   assertEquals(resolve("a", '{"append":"b"}'), {
-    id: 7,
     kind: "put",
     name: "home/x",
     by: "T2",

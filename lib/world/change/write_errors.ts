@@ -1,5 +1,5 @@
 /**
- * Errors of changes that the writer refuses. They say what was found and what would be sufficient.
+ * Errors of changes that are refused. They say what was found and what would be sufficient.
  */
 
 import type { EditFault } from "../edit/edit_fault.ts";
@@ -51,4 +51,9 @@ export function removedOutside(name: string): StoreError {
     "Cannot change the world: its folder was removed while the server runs",
     name,
   );
+}
+
+/** The error of a restore of a world that is not in the trash. */
+export function notInTrash(name: string): StoreError {
+  return new StoreError("absent", "Cannot restore the world: it is not in the trash", name);
 }

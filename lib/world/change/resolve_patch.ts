@@ -1,6 +1,6 @@
 /**
- * Turns an edit into the replacement that it makes: the writer calls it in the transaction, with the
- * world that is current then. Pure.
+ * Turns an edit into the replacement that it makes, from the world that is current in the transaction.
+ * Pure.
  */
 
 import { applyEdit } from "../edit/apply_edit.ts";
@@ -8,7 +8,7 @@ import { EditFault } from "../edit/edit_fault.ts";
 import { isSameBytes } from "../../base/concat_bytes.ts";
 import { MAX_META_TOTAL_BYTES } from "../../limits.ts";
 import { mergeMeta } from "../metadata.ts";
-import type { PatchJob, PutJob } from "../store/worker_messages.ts";
+import type { PatchJob, PutJob } from "./write_job.ts";
 import type { Meta } from "../store.ts";
 import { notEdited } from "./write_errors.ts";
 

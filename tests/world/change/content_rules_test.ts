@@ -1,21 +1,18 @@
 import { assertEquals, assertThrows } from "../../support/assert.ts";
-import type { WorldFile } from "../../../lib/world/file/world_file.ts";
 import { StoreError } from "../../../lib/world/store.ts";
-import type { WriteJob } from "../../../lib/world/store/worker_messages.ts";
+import type { AppendJob, PutJob } from "../../../lib/world/change/write_job.ts";
 import {
   assertContent,
-  assertMovedContent,
   contentErrorOf,
-} from "../../../lib/world/worker/content_rules.ts";
+  hasContentRule,
+} from "../../../lib/world/change/content_rules.ts";
 
 const encode = (text: string) => new TextEncoder().encode(text);
-const BASE = { id: 1, by: "T3", meta: [], ext: "txt", state: "", eventFields: {} };
+const BASE = { by: "T3", meta: [], ext: "txt", state: "", eventFields: {} };
 
-/** A file of which only the content is read. */
-function fileWith(text: string, onClose = () => {}): WorldFile {
-  const part = { body: () => encode(text), close: onClose };
-  // The functions use these two members only.
-  return part as unknown as WorldFile;
+/** A world of which only the content is read. */
+function worldWith(text: string) {
+  return { body: () => encode(text) };
 }
 
 function isInvalid(error: unknown): boolean {
@@ -23,34 +20,32 @@ function isInvalid(error: unknown): boolean {
 }
 
 Deno.test("contentErrorOf() checks the content after a put and after an append", () => {
-  const put = (name: string, text: string): WriteJob => ({
+  const put = (name: string, text: string): PutJob => ({
     ...BASE,
     kind: "put",
     name,
     body: encode(text),
   });
-  const append = (text: string): WriteJob => ({
+  const append = (text: string): AppendJob => ({
     ...BASE,
     kind: "append",
     name: "etc/revoked",
     body: encode(text),
   });
-  const before = fileWith("name:a");
+  const before = worldWith("name:a");
   assertEquals(isInvalid(contentErrorOf(put("etc/revoked", "x"), before)), true);
   assertEquals(contentErrorOf(put("etc/revoked", "name:b"), before), undefined);
   assertEquals(contentErrorOf(put("etc/other", "x"), before), undefined);
   assertEquals(contentErrorOf(append("\nname:b"), before), undefined);
-  assertEquals(contentErrorOf(append("name:b\n"), fileWith("name:a\r\n")), undefined);
-  assertEquals(contentErrorOf(append("name:b\n"), fileWith("")), undefined);
+  assertEquals(contentErrorOf(append("name:b\n"), worldWith("name:a\r\n")), undefined);
+  assertEquals(contentErrorOf(append("name:b\n"), worldWith("")), undefined);
   assertEquals(contentErrorOf(append(""), before), undefined);
   assertEquals(isInvalid(contentErrorOf(append("/x"), before)), true);
   // Valid lists in which the last line would revoke something else than before, or nothing.
   for (const text of ["bc", "1764293412345-9f3ac04be1d27a55\n"]) {
     assertEquals(isInvalid(contentErrorOf(append(text), before)), true, text);
   }
-  assertEquals(isInvalid(contentErrorOf(append("name:b\n"), fileWith("# old"))), true);
-  const transition: WriteJob = { ...BASE, kind: "transition", name: "etc/revoked", to: "" };
-  assertEquals(contentErrorOf(transition, fileWith("x")), undefined);
+  assertEquals(isInvalid(contentErrorOf(append("name:b\n"), worldWith("# old"))), true);
 });
 
 Deno.test("assertContent() throws for a world with a rule only", () => {
@@ -59,13 +54,7 @@ Deno.test("assertContent() throws for a world with a rule only", () => {
   assertThrows(() => assertContent("etc/revoked", encode("x")), isInvalid);
 });
 
-Deno.test("assertMovedContent() opens and closes the file that is moved to a world with a rule", () => {
-  let closed = 0;
-  const open = (text: string) => () => fileWith(text, () => void closed++);
-  assertMovedContent("etc/revoked", open("name:a"));
-  assertThrows(() => assertMovedContent("etc/revoked", open("x")), isInvalid);
-  assertEquals(closed, 2);
-  assertMovedContent("home/x", () => {
-    throw new Error("opened");
-  });
+Deno.test("hasContentRule() is true for the worlds whose content must have a form", () => {
+  assertEquals(hasContentRule("etc/revoked"), true);
+  assertEquals(hasContentRule("etc/revoked/x"), false);
 });

@@ -1,15 +1,15 @@
 /**
- * Worlds whose content must have a form, because the server acts on it at once. The writer checks the
- * content in the transaction of each change, so that every way to change a world is covered.
+ * Worlds whose content must have a form, because the server acts on it at once. The content is
+ * checked in the transaction of each change, so that every way to change a world is covered.
  */
 
 import { decodeText } from "../../base/decode_text.ts";
 import { concatBytes } from "../../base/concat_bytes.ts";
-import type { WorldFile } from "../file/world_file.ts";
 import { REVOKED_WORLD, revokedListFault } from "../revoked_list.ts";
 import { QUOTA_WORLD, quotaListFault } from "../quota_list.ts";
 import { StoreError } from "../store.ts";
-import type { WriteJob } from "../store/worker_messages.ts";
+import type { EditableWorld } from "./editable_world.ts";
+import type { AppendJob, PutJob } from "./write_job.ts";
 
 const CONTINUED =
   "the last line does not end with a line break, so that the first new line would become a part of " +
@@ -20,6 +20,11 @@ const RULES: ReadonlyMap<string, (body: Uint8Array) => string | undefined> = new
   [REVOKED_WORLD, revokedListFault],
   [QUOTA_WORLD, quotaListFault],
 ]);
+
+/** Whether the content of a world must have a form, so that a change of it needs all bytes. */
+export function hasContentRule(name: string): boolean {
+  return RULES.has(name);
+}
 
 /**
  * Throws if a world must not have a content.
@@ -32,11 +37,13 @@ export function assertContent(name: string, body: Uint8Array): void {
 }
 
 /** Returns why a world must not have the content that a job would give it. */
-export function contentErrorOf(job: WriteJob, file: WorldFile): StoreError | undefined {
+export function contentErrorOf(
+  job: PutJob | AppendJob,
+  world: Pick<EditableWorld, "body">,
+): StoreError | undefined {
   if (!RULES.has(job.name)) return undefined;
   if (job.kind === "put") return findContentError(job.name, job.body);
-  if (job.kind !== "append") return undefined;
-  const before = file.body();
+  const before = world.body();
   const after = concatBytes([before, job.body]);
   return findContentError(job.name, after) ??
     (isLastLineContinued(before, after)
@@ -49,23 +56,6 @@ function isLastLineContinued(before: Uint8Array, after: Uint8Array): boolean {
   const text = decodeText(before) ?? "";
   const added = (decodeText(after) ?? "").slice(text.length);
   return text !== "" && !/[\r\n]$/.test(text) && added !== "" && !/^[\r\n]/.test(added);
-}
-
-/**
- * Throws if a world must not have the content of another one.
- *
- * @param name name of the world that gets the content
- * @param open opens the file of the other one, which is closed afterwards
- * @throws {StoreError} `invalid`
- */
-export function assertMovedContent(name: string, open: () => WorldFile): void {
-  if (!RULES.has(name)) return;
-  const source = open();
-  try {
-    assertContent(name, source.body());
-  } finally {
-    source.close();
-  }
 }
 
 function findContentError(name: string, body: Uint8Array): StoreError | undefined {

@@ -25,3 +25,29 @@ export const SESSION_QUERY_MS = 3_000;
 export const IDLE_TRANSACTION_MS = 2_000;
 /** Statements that a session keeps prepared; further ones are parsed each time. */
 export const MAX_PREPARED_STATEMENTS = 256;
+
+// Fixed: the sessions of a node, at most 13, and how long it waits for the database.
+
+/** Sessions for batches of changes, second tries and uploads. */
+export const WRITE_SESSIONS = 4;
+/** Sessions for queries. */
+export const READ_SESSIONS = 4;
+/** Sessions for audits, copies and searches. */
+export const LONG_SESSIONS = 4;
+/** Sessions for the change feed. */
+export const FEED_SESSIONS = 1;
+/** Milliseconds between two searches for the primary. */
+export const PRIMARY_SEARCH_PAUSE_MS = 50;
+/** Milliseconds for which a query is repeated while the database cannot be reached. */
+export const DATABASE_PATIENCE_MS = 10_000;
+/** Milliseconds that a statement of the change feed may take. */
+export const FEED_DEADLINE_MS = 3_000;
+/** Worlds in one row when a node reads all of them at its start. */
+export const HEADS_PER_ROW = 1_000;
+
+// Fixed: what the nodes know of each other.
+
+/** Milliseconds between two heartbeats of a node. */
+export const HEARTBEAT_MS = 2_000;
+/** Seconds after the last heartbeat for which a node is listed. */
+export const NODE_EXPIRY_SECONDS = 30;

@@ -153,10 +153,7 @@ export class ChangeFeed {
       const rows = await source.readRows(state.position.seq, FEED_PAGE_ROWS, publishing);
       // Rows of an old primary can be some that the new one does not have.
       if (source.timeline !== this.#timeline) continue;
-      if (!this.#apply(rows)) {
-        await this.#reload();
-        continue;
-      }
+      this.#apply(rows);
       if (rows.length < FEED_PAGE_ROWS) break;
       publishing = "follow";
     }
@@ -164,15 +161,9 @@ export class ChangeFeed {
     onRound?.();
   }
 
-  /** Applies rows. @returns whether they follow the position without a gap */
-  #apply(rows: readonly FeedRow[]): boolean {
-    const { state } = this.#options;
-    for (const row of rows) {
-      if (row.seq !== state.position.seq + 1) return false;
-      state.applyRow(row);
-      this.#rows++;
-    }
-    return true;
+  #apply(rows: readonly FeedRow[]): void {
+    for (const row of rows) this.#options.state.applyRow(row);
+    this.#rows += rows.length;
   }
 
   /** Brings the state to a new timeline of the database. */
@@ -189,7 +180,7 @@ export class ChangeFeed {
     for (let isLast = false; !isLast; kind = "follow") {
       const rows = await source.readRows(state.position.seq, FEED_PAGE_ROWS, kind);
       if (source.timeline !== timeline) return;
-      if (!this.#apply(rows)) return await this.#reload();
+      this.#apply(rows);
       isLast = rows.length < FEED_PAGE_ROWS;
     }
     const lost = state.dropLost(waiting);

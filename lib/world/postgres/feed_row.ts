@@ -66,8 +66,9 @@ export interface HeadRow {
 export interface WorldStep extends HeadRow {
   readonly kind: StepKind;
   readonly also?: string;
-  /** Id of its entry in the trash, after a deletion. */
+  /** Id of its entry in the trash, after a deletion, and what it costs there in bytes, if it is known. */
   readonly trash?: string;
+  readonly trashBytes?: number;
 }
 
 /** A step that this node has committed. */

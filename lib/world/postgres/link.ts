@@ -1,0 +1,277 @@
+/**
+ * The link of a node with the present primary of its database: a pool of sessions for each kind of work,
+ * and the search for another primary when sessions fail. A session that ends is replaced; all pools are
+ * replaced only if another server, or the same one on another timeline, is the primary now.
+ *
+ * What was sent on a session that failed may have happened. Only reads, and statements that can be
+ * repeated, may use {@link Link.ask}.
+ */
+
+import {
+  DATABASE_PATIENCE_MS,
+  FEED_SESSIONS,
+  LONG_SESSIONS,
+  PRIMARY_SEARCH_PAUSE_MS,
+  READ_SESSIONS,
+  WRITE_SESSIONS,
+} from "../../cluster_limits.ts";
+import { StoreError } from "../store.ts";
+import { findPrimary, type Primary } from "./primary.ts";
+import { openSession, type Session, SessionError, type SessionOptions } from "./session.ts";
+import { createSessionPool, type SessionPool } from "./session_pool.ts";
+import type { StoreHost, StoreUrl } from "./store_url.ts";
+
+/** Kinds of work; each has sessions of its own. */
+export type LinkRole = "write" | "read" | "long" | "feed";
+
+/** Options of {@link Link.connect}. */
+export interface LinkOptions {
+  readonly store: StoreUrl;
+  /** Name of the node, for the operator of the database. */
+  readonly node: string;
+  /** `normal` lets the database confirm commits that no standby has. */
+  readonly sync: "full" | "normal";
+  /** Whether the database can notify; false polls only. */
+  readonly listens: boolean;
+  /** Called for each notification of the change feed. */
+  readonly onNotification?: () => void;
+  /** Called after another primary was found. */
+  readonly onPrimary?: () => void;
+  /** Replaces the functions that reach servers. */
+  readonly find?: (store: StoreUrl, above: number) => Promise<Primary>;
+  readonly open?: (host: StoreHost, options: SessionOptions) => Promise<Session>;
+  /** Writes a line for the operator. */
+  readonly log: (line: string) => void;
+}
+
+const SESSIONS: Readonly<Record<LinkRole, number>> = {
+  write: WRITE_SESSIONS,
+  read: READ_SESSIONS,
+  long: LONG_SESSIONS,
+  feed: FEED_SESSIONS,
+};
+/** Channel of the notifications of `publish_1`. */
+const LISTEN = "LISTEN elastik";
+
+/** The primary, and the sessions with it. */
+interface Connection extends Readonly<Record<LinkRole, SessionPool>> {
+  readonly primary: Primary;
+}
+
+/** The link of one node. */
+export class Link {
+  readonly #options: LinkOptions;
+  #connection: Connection;
+  #searching: Promise<void> | undefined;
+  #isClosed = false;
+  #endPause: (() => void) | undefined;
+  #switches = 0;
+
+  private constructor(options: LinkOptions, primary: Primary) {
+    this.#options = options;
+    this.#connection = this.#connectTo(primary);
+  }
+
+  /**
+   * Finds the primary.
+   *
+   * @throws {SessionError} `refused` if no host is the primary
+   */
+  static async connect(options: LinkOptions): Promise<Link> {
+    return new Link(options, await search(options, 0));
+  }
+
+  /** Sessions for changes. */
+  get write(): SessionPool {
+    return this.#connection.write;
+  }
+
+  /** Sessions for queries. */
+  get read(): SessionPool {
+    return this.#connection.read;
+  }
+
+  /** Sessions for queries that take long, so that others do not wait for them. */
+  get long(): SessionPool {
+    return this.#connection.long;
+  }
+
+  /** The session of the change feed. */
+  get feed(): SessionPool {
+    return this.#connection.feed;
+  }
+
+  /** Timeline of the present primary. */
+  get timeline(): number {
+    return this.#connection.primary.timeline;
+  }
+
+  /** The present primary. */
+  get primary(): StoreHost {
+    return this.#connection.primary.host;
+  }
+
+  /** Number of times that another primary was found since the start. */
+  get switches(): number {
+    return this.#switches;
+  }
+
+  /**
+   * Searches for the primary after a session of a pool failed, until one is found or the link is closed.
+   * One search serves all callers. A pool of an earlier primary needs none.
+   */
+  async reconnect(failed: SessionPool): Promise<void> {
+    if (!poolsOf(this.#connection).includes(failed)) return await this.#searching;
+    await (this.#searching ??= this.#search().finally(() => this.#searching = undefined));
+  }
+
+  /**
+   * Runs a query that can be repeated, again after each failure of a session, for a limited time.
+   *
+   * @param ms most milliseconds until the last attempt begins
+   * @throws {StoreError} `unreachable` after that time, `closed`
+   * @throws {SessionError} if the statement itself failed
+   */
+  async ask<T>(
+    role: LinkRole,
+    run: (session: Session) => Promise<T>,
+    ms = DATABASE_PATIENCE_MS,
+  ): Promise<T> {
+    const end = performance.now() + ms;
+    for (let attempt = 1;; attempt++) {
+      if (this.#isClosed) throw createClosedError();
+      // The first session of a pool can have ended unnoticed; more failures in a row have another cause.
+      if (attempt > 2) await delay(PRIMARY_SEARCH_PAUSE_MS);
+      const pool = this.#connection[role];
+      try {
+        return await pool.use(run);
+      } catch (error) {
+        if (!isSessionFailure(error)) throw error;
+        if (this.#isClosed) throw createClosedError();
+        await this.#waitForPrimary(pool, end, error);
+      }
+    }
+  }
+
+  /** Drops all sessions. */
+  close(): void {
+    this.#isClosed = true;
+    this.#endPause?.();
+    closePools(this.#connection);
+  }
+
+  /** Waits for the primary, at most until a time. @throws {StoreError} `unreachable` */
+  async #waitForPrimary(pool: SessionPool, end: number, cause: SessionError): Promise<void> {
+    const left = end - performance.now();
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const late = new Promise<never>((_, reject) => {
+      timer = setTimeout(() => reject(toUnreachable(cause)), Math.max(0, left));
+    });
+    try {
+      await Promise.race([this.reconnect(pool), late]);
+      if (left <= 0) throw toUnreachable(cause);
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  async #search(): Promise<void> {
+    for (let fault = ""; !this.#isClosed;) {
+      try {
+        this.#use(await search(this.#options, this.timeline));
+        return;
+      } catch (error) {
+        if (!(error instanceof SessionError)) throw error;
+        if (error.message !== fault) this.#options.log(error.message);
+        fault = error.message;
+      }
+      await this.#pause();
+    }
+  }
+
+  #use(found: Primary): void {
+    if (this.#isClosed) return;
+    const { primary } = this.#connection;
+    const { host, timeline } = found;
+    const isSame = primary.timeline === timeline && primary.host.host === host.host &&
+      primary.host.port === host.port;
+    if (isSame) return;
+    const before = this.#connection;
+    this.#connection = this.#connectTo(found);
+    this.#switches++;
+    closePools(before);
+    this.#options.log(`the primary of the database is ${host.host}:${host.port} now`);
+    this.#options.onPrimary?.();
+  }
+
+  #connectTo(primary: Primary): Connection {
+    const { node, sync, listens, onNotification } = this.#options;
+    const open = this.#options.open ??
+      ((host, options) => openSession({ host, store: this.#options.store }, options));
+    const commit: Record<string, string> = sync === "full" ? {} : { synchronous_commit: "local" };
+    const openFor = (role: LinkRole) => async () => {
+      if (role !== "feed") return await open(primary.host, { node, settings: commit });
+      const session = await open(primary.host, {
+        node,
+        // Without statistics, as after the start under load, a plan would read all rows.
+        settings: { ...commit, enable_seqscan: "off" },
+        ...(onNotification === undefined ? {} : { onNotification }),
+      });
+      if (listens) await session.query(LISTEN);
+      return session;
+    };
+    const poolOf = (role: LinkRole) => createSessionPool(openFor(role), SESSIONS[role]);
+    return {
+      primary,
+      write: poolOf("write"),
+      read: poolOf("read"),
+      long: poolOf("long"),
+      feed: poolOf("feed"),
+    };
+  }
+
+  async #pause(): Promise<void> {
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    await new Promise<void>((resume) => {
+      this.#endPause = resume;
+      timer = setTimeout(resume, PRIMARY_SEARCH_PAUSE_MS);
+    });
+    clearTimeout(timer);
+  }
+}
+
+function search({ store, find }: LinkOptions, above: number): Promise<Primary> {
+  return find === undefined ? findPrimary(store, { above }) : find(store, above);
+}
+
+function poolsOf({ write, read, long, feed }: Connection): readonly SessionPool[] {
+  return [write, read, long, feed];
+}
+
+function closePools(connection: Connection): void {
+  for (const pool of poolsOf(connection)) pool.close();
+}
+
+function delay(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
+}
+
+/**
+ * Whether an error is one of the session and not of the statement: what was sent may have happened, and
+ * another session or another server can answer.
+ */
+export function isSessionFailure(error: unknown): error is SessionError {
+  return error instanceof SessionError &&
+    // 25006: the server became a standby. 53300: it has no session left.
+    ["lost", "late", "refused", "25006", "53300"].includes(error.code);
+}
+
+function toUnreachable(cause: SessionError): StoreError {
+  const error = new StoreError("unreachable", `Cannot reach the database: ${cause.message}`);
+  error.cause = cause;
+  return error;
+}
+
+function createClosedError(): StoreError {
+  return new StoreError("closed", "Cannot use the store: the server is stopping");
+}

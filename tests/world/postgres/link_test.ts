@@ -1,0 +1,195 @@
+import { assertEquals, assertRejects, errorWith } from "../../support/assert.ts";
+import { StoreError } from "../../../lib/world/store.ts";
+import { Link, type LinkOptions } from "../../../lib/world/postgres/link.ts";
+import type { Primary } from "../../../lib/world/postgres/primary.ts";
+import { type Session, SessionError } from "../../../lib/world/postgres/session.ts";
+import { parseStoreUrl } from "../../../lib/world/postgres/store_url.ts";
+
+/** Two servers, one of which is the primary. */
+class Servers {
+  primary: Primary | undefined = { host: { host: "a", port: 1 }, timeline: 1 };
+  searches = 0;
+  /** Timelines below which no primary was wanted. */
+  readonly above: number[] = [];
+  readonly log: string[] = [];
+  /** Host and statement of everything that was sent. */
+  readonly sent: string[] = [];
+  readonly open: { host: string; session: Session }[] = [];
+  notify: (() => void) | undefined;
+  /** Replaces answers. */
+  answer: (host: string) => Promise<readonly []> = () => Promise.resolve([]);
+
+  options(more: Partial<LinkOptions> = {}): LinkOptions {
+    return {
+      store: parseStoreUrl("postgres://u@a:1,b:2/db"),
+      node: "n",
+      sync: "full",
+      listens: true,
+      find: (_store, above) => {
+        this.searches++;
+        this.above.push(above);
+        const { primary } = this;
+        if (primary !== undefined) return Promise.resolve(primary);
+        return Promise.reject(new SessionError("refused", "no host is the primary"));
+      },
+      open: ({ host }, { settings, onNotification }) => {
+        this.notify = () => onNotification?.("");
+        let isOpen = true;
+        const session: Session = {
+          get isOpen() {
+            return isOpen;
+          },
+          inTransaction: false,
+          pid: 0,
+          query: async (text) => {
+            this.sent.push(`${host} ${text} ${settings?.synchronous_commit ?? ""}`.trim());
+            return await this.answer(host);
+          },
+          drop: () => {
+            isOpen = false;
+          },
+        };
+        this.open.push({ host, session });
+        return Promise.resolve(session);
+      },
+      log: (line) => this.log.push(line),
+      ...more,
+    };
+  }
+
+  /** Another server is promoted. */
+  promote(host: string, timeline: number): void {
+    this.primary = { host: { host, port: 2 }, timeline };
+  }
+}
+
+/** Returns a test for an error of the store. */
+function withCode(code: string) {
+  return (error: unknown) => error instanceof StoreError && error.code === code;
+}
+
+const ask = (link: Link, ms?: number) => link.ask("read", (session) => session.query("x"), ms);
+
+Deno.test("Link asks the primary again on a new session after one was lost", async () => {
+  const servers = new Servers();
+  const link = await Link.connect(servers.options());
+  let failures = 2;
+  servers.answer = () => {
+    if (failures-- > 0) return Promise.reject(new SessionError("lost", "the session ended"));
+    return Promise.resolve([]);
+  };
+  const { read } = link;
+  await ask(link);
+  assertEquals(servers.sent, ["a x", "a x", "a x"]);
+  assertEquals(link.read, read, "the pools of the same primary stay");
+  assertEquals(servers.above, [0, 1, 1]);
+  link.close();
+});
+
+Deno.test("Link changes to the new primary and drops the sessions of the old one", async () => {
+  const servers = new Servers();
+  let told = 0;
+  const link = await Link.connect(servers.options({ onPrimary: () => told++ }));
+  await ask(link);
+  const before = link.write;
+  servers.promote("b", 2);
+  servers.answer = (host) =>
+    host === "b" ? Promise.resolve([]) : Promise.reject(new SessionError("late", "no answer"));
+  await ask(link);
+  assertEquals(link.timeline, 2);
+  assertEquals(link.primary.host, "b");
+  assertEquals(servers.sent.at(-1), "b x");
+  assertEquals(told, 1);
+  assertEquals(
+    servers.open.filter(({ host }) => host === "a").map(({ session }) => session.isOpen),
+    [
+      false,
+    ],
+  );
+  await assertRejects(() => before.use(() => Promise.resolve()), SessionError);
+  assertEquals(servers.searches, 2);
+  await link.reconnect(before);
+  assertEquals(servers.searches, 2, "a pool of the old primary needs no search");
+  link.close();
+});
+
+Deno.test("Link shares one search between all sessions that failed", async () => {
+  const servers = new Servers();
+  const link = await Link.connect(servers.options());
+  servers.promote("b", 2);
+  servers.answer = (host) =>
+    host === "b" ? Promise.resolve([]) : Promise.reject(new SessionError("lost", "gone"));
+  await Promise.all([ask(link), ask(link), ask(link)]);
+  assertEquals(servers.searches, 2);
+  link.close();
+});
+
+Deno.test("Link.ask() fails with unreachable when there is no primary for too long", async () => {
+  const servers = new Servers();
+  const link = await Link.connect(servers.options());
+  servers.answer = () => Promise.reject(new SessionError("lost", "the server has gone"));
+  servers.primary = undefined;
+  await assertRejects(() => ask(link, 20), withCode("unreachable"));
+  assertEquals(servers.log, ["no host is the primary"], "a fault is logged once");
+  servers.answer = () => Promise.resolve([]);
+  servers.promote("b", 2);
+  await ask(link);
+  link.close();
+});
+
+Deno.test("Link.ask() passes on the error of a statement", async () => {
+  const servers = new Servers();
+  const link = await Link.connect(servers.options());
+  servers.answer = () => Promise.reject(new SessionError("42601", "syntax error"));
+  await assertRejects(() => ask(link), errorWith(SessionError, "syntax error"));
+  assertEquals(servers.searches, 1);
+  link.close();
+});
+
+Deno.test("Link.ask() looks for the primary when a server became a standby", async () => {
+  const servers = new Servers();
+  const link = await Link.connect(servers.options());
+  servers.promote("b", 2);
+  servers.answer = (host) =>
+    host === "b"
+      ? Promise.resolve([])
+      : Promise.reject(new SessionError("25006", "read-only transaction"));
+  await ask(link);
+  assertEquals(link.timeline, 2);
+  link.close();
+});
+
+Deno.test("Link listens on the session of the feed only, unless it polls", async () => {
+  const servers = new Servers();
+  let notified = 0;
+  const link = await Link.connect(servers.options({ onNotification: () => notified++ }));
+  await link.ask("feed", (session) => session.query("y"));
+  assertEquals(servers.sent, ["a LISTEN elastik", "a y"]);
+  servers.notify?.();
+  assertEquals(notified, 1);
+  link.close();
+  const polling = await Link.connect(servers.options({ listens: false, sync: "normal" }));
+  await polling.ask("feed", (session) => session.query("z"));
+  assertEquals(servers.sent.at(-1), "a z local");
+  assertEquals(servers.sent.length, 3);
+  polling.close();
+});
+
+Deno.test("Link fails with closed after its end", async () => {
+  const servers = new Servers();
+  const link = await Link.connect(servers.options());
+  await ask(link);
+  link.close();
+  await assertRejects(() => ask(link), withCode("closed"));
+  assertEquals(servers.open.every(({ session }) => !session.isOpen), true);
+});
+
+Deno.test("Link.close() ends a search", async () => {
+  const servers = new Servers();
+  const link = await Link.connect(servers.options());
+  servers.primary = undefined;
+  servers.answer = () => Promise.reject(new SessionError("lost", "gone"));
+  const asking = assertRejects(() => ask(link), withCode("closed"));
+  link.close();
+  await asking;
+});

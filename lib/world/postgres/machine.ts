@@ -1,0 +1,86 @@
+/**
+ * The facts that all nodes of a cluster agree on: the row of the table `machine`. A node compares them
+ * with its own before it starts.
+ */
+
+import { hmacSha256 } from "../../base/hash.ts";
+import { type Session, SessionError } from "./session.ts";
+
+/** What a store says about itself. */
+export interface Machine {
+  /** Number of the schema of its tables and functions. */
+  readonly schemaVersion: number;
+  /** Shows whether a key is the one of the store; the key is not stored. */
+  readonly keyCheck: string;
+  /** Random; another one after a restore. */
+  readonly epoch: string;
+  readonly createdAt: string;
+}
+
+/** SQLSTATEs: the role may not read; the schema or the table does not exist. */
+const NO_RIGHT = "42501";
+
+/**
+ * Reads the facts.
+ *
+ * @returns undefined if the database has no store
+ * @throws {SessionError} if the database cannot be asked, or the role may not read the store
+ */
+export async function readMachine(session: Session): Promise<Machine | undefined> {
+  try {
+    const [found] = await session.query(
+      `SELECT EXISTS (SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+         WHERE n.nspname = 'elastik' AND c.relname = 'machine') AS exists`,
+    );
+    if (found?.exists !== true) return undefined;
+    const [row] = await session.query(
+      "SELECT schema_version, key_check, epoch, created_at FROM elastik.machine",
+    );
+    if (row === undefined) return undefined;
+    return {
+      schemaVersion: Number(row.schema_version),
+      keyCheck: String(row.key_check),
+      epoch: String(row.epoch),
+      createdAt: String(row.created_at),
+    };
+  } catch (error) {
+    if (!(error instanceof SessionError) || error.code !== NO_RIGHT) throw error;
+    throw new SessionError(
+      NO_RIGHT,
+      "the role may not read the store; its owner runs elastik store init --role <role>",
+      { sqlState: NO_RIGHT, cause: error },
+    );
+  }
+}
+
+/** Returns the value by which a store knows its key. */
+export function keyCheckOf(key: string): string {
+  return hmacSha256(key, "elastik key check").toHex();
+}
+
+/**
+ * Explains why a node must not use a store.
+ *
+ * @param machine facts of the store, or undefined if there is none
+ * @param key `ELASTIK_KEY`; undefined to leave it out
+ * @param version number of the schema that this program knows
+ * @returns the end of a sentence, or undefined if it may use the store
+ */
+export function explainMachine(
+  machine: Machine | undefined,
+  key: string | undefined,
+  version: number,
+): string | undefined {
+  if (machine === undefined) return "the database has no store; run elastik store init";
+  const { schemaVersion, keyCheck } = machine;
+  if (schemaVersion < version) {
+    return `its schema is ${schemaVersion}, and this program needs ${version}; run elastik store upgrade`;
+  }
+  if (schemaVersion > version) {
+    return `its schema is ${schemaVersion}, and this program knows ${version}; use a newer elastik`;
+  }
+  if (key !== undefined && keyCheckOf(key) !== keyCheck) {
+    return "ELASTIK_KEY is not the key with which it was created; use the same key on every node";
+  }
+  return undefined;
+}

@@ -12,7 +12,7 @@ import { toWorldTarget } from "./resource/destination.ts";
 import { get } from "./methods/get.ts";
 import { lock, unlock } from "./methods/lock.ts";
 import { evaluateIfHeader } from "./locks/lock_guard.ts";
-import type { LockTable } from "./locks/lock_table.ts";
+import type { Locks } from "./locks/locks.ts";
 import { mkcol } from "./methods/mkcol.ts";
 import { hasMounts, isMountPath } from "./resource/mount_client.ts";
 import { handleMount } from "./methods/mount_methods.ts";
@@ -58,11 +58,14 @@ export class DavRouter {
   readonly #context: DavContext;
 
   /** @param locks the lock table of the server, which is also checked for writes on plain paths */
-  constructor(server: ServerContext, locks: LockTable, limiter?: DavLimiter) {
+  constructor(server: ServerContext, locks: Locks, limiter?: DavLimiter) {
     this.#context = createDavContext(server, locks, limiter);
     // The locks of a deleted world are removed, whatever deleted it (RFC 4918 §9.6).
     server.store.watch("/", ({ kind, name }) => {
-      if (kind === "delete") locks.releaseAt(`/${name}`);
+      if (kind !== "delete") return;
+      locks.releaseAt(`/${name}`).catch((error) =>
+        server.log(`cannot remove the locks of /${name}: ${error}`, "locks")
+      );
     });
   }
 

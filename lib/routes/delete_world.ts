@@ -6,7 +6,7 @@
 import { assertCan, assertCanEach, assertCanTree } from "../auth/policy.ts";
 import { assertUnlocked } from "../dav/locks/lock_guard.ts";
 import { removePropertyRecord } from "../dav/resource/property_record.ts";
-import type { LockTable } from "../dav/locks/lock_table.ts";
+import type { Locks } from "../dav/locks/locks.ts";
 import { parsePrecondition } from "../http/conditional.ts";
 import { Problem } from "../http/problem.ts";
 import { assertValidName, type RequestContext } from "../request/request_context.ts";
@@ -28,7 +28,7 @@ const NO_BODY = new Uint8Array();
  */
 export async function deleteWorld(
   { store }: Pick<ServerContext, "store">,
-  locks: LockTable,
+  locks: Locks,
   context: RequestContext,
 ): Promise<Response> {
   const { request, target: { name, path }, caller } = context;
@@ -60,7 +60,7 @@ export async function deleteWorld(
  */
 export async function deleteCollection(
   { store }: Pick<ServerContext, "store">,
-  locks: LockTable,
+  locks: Locks,
   context: RequestContext,
 ): Promise<Response> {
   const { request, target: { name, path }, caller } = context;

@@ -5,7 +5,7 @@
  */
 
 import { assertCan } from "../auth/policy.ts";
-import type { LockTable } from "../dav/locks/lock_table.ts";
+import type { Locks } from "../dav/locks/locks.ts";
 import { Problem } from "../http/problem.ts";
 import type { RequestContext } from "../request/request_context.ts";
 import { EDIT_FORMATS, toEditFormat } from "../world/edit_format.ts";
@@ -24,7 +24,7 @@ export const ACCEPT_PATCH = EDIT_FORMATS.join(", ");
  */
 export async function patchWorld(
   server: WriteContext,
-  locks: LockTable,
+  locks: Locks,
   context: RequestContext,
 ): Promise<Response> {
   const { request, target: { path }, caller } = context;

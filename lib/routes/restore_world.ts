@@ -7,7 +7,7 @@
 import { canCarryChain } from "../auth/carry_chain.ts";
 import { assertCan, canRead } from "../auth/policy.ts";
 import { assertUnlocked } from "../dav/locks/lock_guard.ts";
-import type { LockTable } from "../dav/locks/lock_table.ts";
+import type { Locks } from "../dav/locks/locks.ts";
 import { chooseMovedExt } from "../dav/resource/file_extension.ts";
 import { parsePrecondition } from "../http/conditional.ts";
 import { Problem } from "../http/problem.ts";
@@ -33,7 +33,7 @@ type RestoreContext = Pick<ServerContext, "store" | "config">;
  */
 export async function restoreFromTrash(
   { store, config }: RestoreContext,
-  locks: LockTable,
+  locks: Locks,
   context: RequestContext,
   id: string,
 ): Promise<Response> {

@@ -3,7 +3,7 @@
  * is checked before any look-up, so a refusal does not reveal whether a world exists.
  */
 
-import type { LockTable } from "../dav/locks/lock_table.ts";
+import type { Locks } from "../dav/locks/locks.ts";
 import type { RequestContext } from "../request/request_context.ts";
 import type { ServerContext } from "../request/server_context.ts";
 import { checkPlugin, isPluginCheck } from "./check_plugin.ts";
@@ -27,7 +27,7 @@ import { appendToWorld, putWorld } from "./write_world.ts";
  */
 export function createWorldHandler(
   server: ServerContext,
-  locks: LockTable,
+  locks: Locks,
   waits: Waits,
   move: Handler,
 ): Handler {

@@ -6,7 +6,7 @@
 
 import { assertCan } from "../auth/policy.ts";
 import { assertUnlocked } from "../dav/locks/lock_guard.ts";
-import type { LockTable } from "../dav/locks/lock_table.ts";
+import type { Locks } from "../dav/locks/locks.ts";
 import { parsePrecondition } from "../http/conditional.ts";
 import { Problem } from "../http/problem.ts";
 import { hasQuery, readQueryNumber, readQueryValue } from "../http/query.ts";
@@ -53,7 +53,7 @@ export interface PreparedWrite {
  */
 export async function putWorld(
   server: WriteContext,
-  locks: LockTable,
+  locks: Locks,
   context: RequestContext,
 ): Promise<Response> {
   const { request, target: { path, query }, caller } = context;
@@ -78,7 +78,7 @@ export async function putWorld(
  */
 export async function appendToWorld(
   server: WriteContext,
-  locks: LockTable,
+  locks: Locks,
   context: RequestContext,
 ): Promise<Response> {
   const { request, target: { path, query }, caller } = context;
@@ -134,7 +134,7 @@ async function restoreWorld(
  */
 export async function prepareWrite(
   { store, config }: WriteContext,
-  locks: LockTable,
+  locks: Locks,
   context: RequestContext,
   action: string,
 ): Promise<PreparedWrite> {

@@ -63,7 +63,8 @@ import { Streams } from "../routes/stream/stream.ts";
 import { Waits } from "../routes/stream/waits.ts";
 import { createWorldHandler } from "../routes/worlds.ts";
 import { currentLockBudget, LockBudget, withLockBudget } from "../world/lock_wait.ts";
-import { createLockTable } from "./create_lock_table.ts";
+import { withWriteChecks, WriteChecks } from "../world/write_checks.ts";
+import { createLocks, type LockFactory } from "./create_locks.ts";
 import { collectFirstAnswers } from "./first_answers.ts";
 import { isInNamespace, namespaceOf, NAMESPACES } from "../world/name.ts";
 
@@ -143,11 +144,19 @@ function isWorldRead({ request: { method }, target: { name } }: RequestContext):
   return method === "GET" && isInNamespace(name) && !name.startsWith("lib/");
 }
 
-/** Creates the app of a server. */
-export function createApp(server: ServerContext, gateOptions: GateOptions): App {
+/**
+ * Creates the app of a server.
+ *
+ * @param lockFactory creates the WebDAV locks; by default they are in memory
+ */
+export function createApp(
+  server: ServerContext,
+  gateOptions: GateOptions,
+  lockFactory?: LockFactory,
+): App {
   const { store, plugins } = server;
   const gate: Gate = createGate(gateOptions);
-  const locks = createLockTable(server);
+  const locks = createLocks(server, lockFactory);
   const davLimiter = new DavLimiter(server.config.davLimits);
   const requests = new RequestCounts();
   const places = new StreamPlaces(server.config.streamLimits);
@@ -306,8 +315,19 @@ export function createApp(server: ServerContext, gateOptions: GateOptions): App 
   /** Answers a request when the store has what the request may depend on. */
   function answer(context: RequestContext): Response | Promise<Response> {
     if (!store.isShared) return dispatchWithBudget(context);
-    return waitForStore(store, context)?.then(() => dispatchWithBudget(context)) ??
-      dispatchWithBudget(context);
+    const waiting = waitForStore(store, context);
+    if (isWorldRead(context)) {
+      return waiting?.then(() => dispatchWithBudget(context)) ?? dispatchWithBudget(context);
+    }
+    const checks = new WriteChecks();
+    return withWriteChecks(checks, async () => {
+      try {
+        await waiting;
+        return await dispatchWithBudget(context);
+      } finally {
+        checks.end();
+      }
+    });
   }
 
   /** WebDAV is loaded on first use, because its XML parser would slow every start. */

@@ -99,7 +99,10 @@ export interface Precondition {
   readonly unmodifiedSince?: number;
 }
 
-/** Fields of every change. */
+/**
+ * Fields of every change. A shared store also takes `currentWriteChecks()` when it gets the change and runs
+ * them right before it sends the change to the database; the change fails with what they throw.
+ */
 interface ChangeBase {
   readonly name: string;
   /** The caller, as recorded in the event, such as `T2` or `cap:/home/x`. */
@@ -368,8 +371,8 @@ export interface Store {
   readonly isShared: boolean;
   /**
    * Whether memory follows the changes of other servers. While it does not, a server must answer no
-   * request from it: worlds, accounts and grants could be too old. A field, because every request
-   * reads it.
+   * request from it: worlds, accounts and grants could be too old. A shared store compares its clocks at
+   * each look, because the process can have been stopped for any time.
    */
   readonly readable: boolean;
   /**

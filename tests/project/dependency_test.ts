@@ -43,7 +43,7 @@ const LAYERS: readonly (readonly [units: string, mayImport: string])[] = [
   ["observe", "base, http, limits, request"],
   ["dav/xml", "dav_limits, deps, http, limits"],
   ["dav/resource", "dav/xml, auth, base, dav_limits, http, limits, world; request (types)"],
-  ["dav/locks", "dav/xml, dav/resource, auth, dav_limits, http, limits; request, world (types)"],
+  ["dav/locks", "dav/xml, dav/resource, auth, dav_limits, http, limits, world; request (types)"],
   [
     "dav/properties",
     "dav/xml, dav/resource, dav/locks, auth, base, dav_limits, http, limits, world",

@@ -29,7 +29,7 @@ const FRAGMENTS: Readonly<Record<string, string>> = {
   "lib/plugin/cell/process_memory.ts": "the only code that depends on Linux, with its own test",
   "lib/http/cache_control.ts": "a parser with its own specification",
   "lib/request/shared_store.ts": "what requests wait for, with its own test",
-  "lib/server/create_lock_table.ts": "when the locks of a holder end",
+  "lib/server/create_locks.ts": "when the locks of a holder end",
   "lib/http/idempotency_key.ts": "a parser with its own specification",
   "lib/base/compare_code_points.ts": "an order of texts, with its own test",
   "lib/plugin/cell/rate_limit.ts": "a counter with its own test",

@@ -65,7 +65,7 @@ const COVERED_BY: Readonly<Record<string, string>> = {
   "lib/request/core_routes.ts": "tests/server/app_test.ts",
   "lib/request/request_context.ts": "tests/request/gate_test.ts",
   "lib/routes/world_responses.ts": "tests/routes/read_world_test.ts",
-  "lib/server/create_lock_table.ts": "tests/server/app_test.ts",
+  "lib/server/create_locks.ts": "tests/server/app_test.ts",
   "lib/server/exchange.ts": "tests/server/connection_server_test.ts",
   "lib/server/reload_result.ts": "tests/cli/commands/reload_test.ts",
   "lib/server/reloader.ts": "tests/cli/commands/reload_test.ts",

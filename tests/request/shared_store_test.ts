@@ -2,6 +2,9 @@
 
 import { assert, assertEquals, assertMatch, assertStrictEquals } from "../support/assert.ts";
 import { type Store, StoreError } from "../../lib/world/store.ts";
+import { LockTable } from "../../lib/dav/locks/lock_table.ts";
+import type { Lock } from "../../lib/dav/locks/locks.ts";
+import { currentWriteChecks } from "../../lib/world/write_checks.ts";
 import { type TestApp, withApp } from "../support/app.ts";
 import { withCalls } from "../support/store_calls.ts";
 
@@ -124,3 +127,132 @@ Deno.test("a store that is not shared is asked for nothing", () => {
     await response.body?.cancel();
   });
 });
+
+/** Locks that other servers grant too. */
+class SharedLocks extends LockTable {
+  override readonly isShared = true;
+}
+
+/** Runs a test with shared locks and a store that lets a test grant locks before each change. */
+async function withSharedLocks(
+  test: (
+    app: TestApp,
+    locks: SharedLocks,
+    beforeChange: (act: () => Promise<unknown>) => void,
+  ) => Promise<void>,
+): Promise<void> {
+  let act: () => Promise<unknown> = () => Promise.resolve();
+  let locks: SharedLocks | undefined;
+  /** As a shared store: takes the checks with the change, and runs them before it is sent. */
+  const checked = <C, R>(change: (change: C) => Promise<R>) => async (of: C): Promise<R> => {
+    const checks = currentWriteChecks();
+    await act();
+    checks?.run();
+    return await change(of);
+  };
+  await withApp({
+    lockFactory: (options) => locks = new SharedLocks(options),
+    store: (real) =>
+      withCalls(real, {
+        isShared: true,
+        put: checked((change) => real.put(change)),
+        append: checked((change) => real.append(change)),
+        patch: checked((change) => real.patch(change)),
+        remove: checked((change) => real.remove(change)),
+        rename: checked((change) => real.rename(change)),
+      }),
+  }, async (app) => {
+    assert(locks !== undefined);
+    await test(app, locks, (next) => {
+      act = () => {
+        act = () => Promise.resolve();
+        return next();
+      };
+    });
+  });
+}
+
+/** A lock of another server. */
+async function grant(locks: SharedLocks, path: string, depth: "0" | "infinity"): Promise<Lock> {
+  const holder = { tier: "T2", by: "user:ada", authenticated: true } as const;
+  const lock = await locks.grant({ path, depth, exclusive: true, owner: "", holder, seconds: 60 });
+  assert("token" in lock);
+  return lock;
+}
+
+Deno.test("a lock that another server grants after the check of a write refuses the write", async (t) => {
+  const writes: Readonly<Record<string, readonly [string, string, RequestInit?]>> = {
+    put: ["PUT", "/home/x", { body: "new" }],
+    create: ["PUT", "/home/new", { body: "new" }],
+    append: ["POST", "/home/x", { body: "new" }],
+    patch: ["PATCH", "/home/x", {
+      body: '{"append":"new"}',
+      headers: { "content-type": "application/json" },
+    }],
+    "WebDAV put": ["PUT", "/dav/home/x", { body: "new" }],
+    "WebDAV copy": ["COPY", "/dav/home/y", { headers: { destination: "/dav/home/x" } }],
+  };
+  for (const [title, [method, target, init = {}]] of Object.entries(writes)) {
+    await t.step(title, () =>
+      withSharedLocks(async (app, locks, beforeChange) => {
+        for (const name of ["x", "y"]) {
+          assertStrictEquals((await app.ask("PUT", `/home/${name}`, { body: "old" })).status, 201);
+        }
+        beforeChange(() => grant(locks, "/home", "infinity"));
+        const response = await app.ask(method, target, init);
+        assertStrictEquals(response.status, 423, await response.text());
+        assertEquals(await (await app.ask("GET", "/home/x?raw")).text(), "old");
+        assertEquals(app.store.stat("home/new"), undefined);
+        for (const lock of locks.covering("/home")) await locks.release(lock);
+        // Any other change of the locks refuses nothing.
+        beforeChange(() => grant(locks, "/etc", "0"));
+        const again = await app.ask(method, target, init);
+        assert(again.ok, `${again.status} ${await again.text()}`);
+      }));
+  }
+});
+
+Deno.test("LOCK creates a world although its own lock is newer than the check", () =>
+  withSharedLocks(async (app, locks) => {
+    const body = '<D:lockinfo xmlns:D="DAV:"><D:lockscope><D:exclusive/></D:lockscope>' +
+      "<D:locktype><D:write/></D:locktype></D:lockinfo>";
+    const response = await app.ask("LOCK", "/dav/home/x", { body });
+    assertStrictEquals(response.status, 201, await response.text());
+    const token = response.headers.get("lock-token") ?? "";
+    const put = (headers = {}) => app.ask("PUT", "/dav/home/x", { body: "x", headers });
+    assertEquals([(await put({ if: `(${token})` })).status, locks.size], [204, 1]);
+    assertEquals(
+      (await app.ask("UNLOCK", "/dav/home/x", { headers: { "lock-token": token } })).status,
+      204,
+    );
+  }));
+
+Deno.test("LOCK, its refresh and UNLOCK answer 503 if the locks cannot be reached", () =>
+  withSharedLocks(async (app, locks) => {
+    await app.ask("PUT", "/home/x", { body: "x" });
+    const lock = await locks.grant({
+      path: "/home/x",
+      depth: "0",
+      exclusive: true,
+      owner: "",
+      holder: { tier: "T2", by: "T2:local" },
+      seconds: 60,
+    });
+    assert("token" in lock);
+    const fail = () => Promise.reject(new StoreError("unreachable", "no answer"));
+    locks.grant = locks.refresh = locks.release = fail;
+    const body = '<D:lockinfo xmlns:D="DAV:"><D:lockscope><D:exclusive/></D:lockscope>' +
+      "<D:locktype><D:write/></D:locktype></D:lockinfo>";
+    const token = `<${lock.token}>`;
+    for (
+      const [method, init] of [
+        ["LOCK", { body }],
+        ["LOCK", { headers: { if: `(${token})` } }],
+        ["UNLOCK", { headers: { "lock-token": token } }],
+      ] as const
+    ) {
+      const response = await app.ask(method, "/dav/home/x", init);
+      assertEquals([response.status, response.headers.get("retry-after")], [503, "1"], method);
+      await response.body?.cancel();
+    }
+  }));

@@ -7,6 +7,7 @@ import { type App, createApp } from "../../lib/server/app.ts";
 import { createAuthenticator } from "../../lib/auth/authenticate.ts";
 import { readConfig } from "../../lib/config.ts";
 import { createClientFinder } from "../../lib/http/client_address.ts";
+import type { LockFactory } from "../../lib/server/create_locks.ts";
 import type { ServerContext } from "../../lib/request/server_context.ts";
 import type { PluginRoutes } from "../../lib/request/plugin_routes.ts";
 import { findProgramSource } from "../../lib/source/find_program_source.ts";
@@ -49,6 +50,8 @@ export interface TestAppOptions {
   readonly now?: () => number;
   /** The clock for durations; by default `now`. */
   readonly monotonic?: () => number;
+  /** Creates the WebDAV locks. */
+  readonly lockFactory?: LockFactory;
   /** Returns the store that the app uses, such as a wrapper of the given one. */
   readonly store?: (store: Store) => Store;
 }
@@ -106,7 +109,7 @@ export async function withApp(
     findClient,
     requiresCredential: false,
     allowedHosts: new Set(),
-  });
+  }, options.lockFactory);
   try {
     await test({
       app,

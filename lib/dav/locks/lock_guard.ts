@@ -12,12 +12,14 @@ import type { RequestContext } from "../../request/request_context.ts";
 import { readHost } from "../../http/host.ts";
 import { Problem } from "../../http/problem.ts";
 import type { Precondition, Store, WorldEntry } from "../../world/store.ts";
+import { currentWriteChecks } from "../../world/write_checks.ts";
 import { davEtagFor } from "../resource/dav_etag.ts";
 import { DavProblem } from "../resource/dav_problem.ts";
 import { parseOwnUrl, toWorldTarget } from "../resource/destination.ts";
 import { findResource } from "../resource/resource.ts";
 import { evaluateIf, parseIf, submittedTokens } from "./if_header.ts";
-import { type Lock, type LockTable, parentOf } from "./lock_table.ts";
+import { parentOf } from "./lock_table.ts";
+import type { Lock, Locks } from "./locks.ts";
 
 /** A caller with the lock tokens that its request submitted. */
 export interface LockClaim {
@@ -56,7 +58,7 @@ export function evaluateIfHeader(
   request: Request,
   path: string,
   caller: Caller,
-  locks: LockTable,
+  locks: Locks,
   store: Store,
 ): IfResult | Promise<IfResult> {
   const header = request.headers.get("if");
@@ -68,7 +70,7 @@ async function evaluateHeader(
   request: Request,
   path: string,
   caller: Caller,
-  locks: LockTable,
+  locks: Locks,
   store: Store,
 ): Promise<IfResult> {
   const lists = parseIf(header);
@@ -128,16 +130,24 @@ function isPlainTag(store: Store, caller: Caller, entry: WorldEntry, etag: strin
 }
 
 /**
- * Throws if a request did not submit the tokens of all locks that a change affects.
+ * Throws if a request did not submit the tokens of all locks that a change affects. If locks are shared,
+ * the check is made again right before the changes of the request.
  *
  * @throws {DavProblem} `locked`, with the paths of the locks whose tokens are missing
  */
 export function assertLockTokens(
-  locks: LockTable,
+  locks: Locks,
   claim: LockClaim,
   path: string,
   scope: ChangeScope,
 ): void {
+  assertTokens(locks, claim, path, scope);
+  if (!locks.isShared) return;
+  const check = () => assertTokens(locks, claim, path, scope);
+  currentWriteChecks()?.add(() => locks.version, check);
+}
+
+function assertTokens(locks: Locks, claim: LockClaim, path: string, scope: ChangeScope): void {
   if (locks.isEmpty) return;
   const missing = missingLocks(locks, claim, path, scope);
   if (missing.length === 0) return;
@@ -153,7 +163,7 @@ export function assertLockTokens(
 
 /** Returns the locks that prevent a change because their tokens were not submitted. */
 export function missingLocks(
-  locks: LockTable,
+  locks: Locks,
   claim: LockClaim,
   path: string,
   scope: ChangeScope,
@@ -174,13 +184,13 @@ export function missingLocks(
  * @throws {Problem} as {@link evaluateIfHeader} and {@link assertLockTokens}
  */
 export async function assertUnlocked(
-  locks: LockTable,
+  locks: Locks,
   store: Store,
   { request, target, caller }: RequestContext,
   tree: boolean,
   precondition: Precondition | undefined,
 ): Promise<Precondition | undefined> {
-  if (locks.isEmpty && !request.headers.has("if")) return precondition;
+  if (locks.isEmpty && !locks.isShared && !request.headers.has("if")) return precondition;
   const { submitted, version } = await evaluateIfHeader(
     request,
     target.path,

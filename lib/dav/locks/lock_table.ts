@@ -1,84 +1,30 @@
 /**
- * The lock table: the write locks of WebDAV (RFC 4918 §6, §7).
- *
- * A lock protects the resource at one path, its root, against writes by other callers; with depth
- * infinity also all resources below it. An exclusive lock permits no second lock on the same
- * resources; shared locks permit each other. Each lock has a token. A request proves that it holds
- * the lock by sending the token in the If header. A lock ends when its holder removes it, when its
- * time is over, when its resource is deleted, or when the credential of its holder ends.
- *
- * Locks are kept in memory only and end with the process: they last minutes, and after a restart
- * their clients must lock again. Their time is measured by a monotonic clock, so a step of the
- * computer's clock neither ends nor prolongs them. The table stores paths and times. Rights and
- * submitted tokens are checked by lock_guard.ts.
+ * The locks of a server that has its worlds to itself. They are kept in memory only and end with the
+ * process: they last minutes, and after a restart their clients must lock again. Their time is measured
+ * by a monotonic clock, so a step of the computer's clock neither ends nor prolongs them.
  */
 
 import { type Caller, credentialKey } from "../../auth/caller.ts";
-import { DAV_LIMITS, type DavLimits, LOCK_PURGE_MS } from "../../dav_limits.ts";
-
-/** A request for a lock. */
-export interface LockRequest {
-  /** Canonical path of the lock's root, such as `/home/a.txt`. */
-  readonly path: string;
-  readonly depth: "0" | "infinity";
-  readonly exclusive: boolean;
-  /** The `DAV:owner` element that the client sent, as XML, or `""`. */
-  readonly owner: string;
-  /** The caller that requested it; the same object that the authenticator returned. */
-  readonly holder: Caller;
-  /** Duration in seconds. */
-  readonly seconds: number;
-}
-
-/** A lock that was granted. */
-export interface Lock extends LockRequest {
-  /** `urn:uuid:` and a UUID. */
-  readonly token: string;
-  /** Time at which it expires, in milliseconds of the monotonic clock. */
-  readonly expires: number;
-}
-
-/**
- * Why a lock was not granted: another lock; the credential holds as many locks as one credential can
- * (`credential`); or the server or the resource has too many (`server`).
- */
-export type LockRefusal =
-  | { readonly conflict: Lock }
-  | { readonly full: "credential" | "server" };
-
-/** What a lock table depends on. */
-export interface LockTableOptions {
-  /** Milliseconds of a clock that only moves forward. */
-  readonly monotonic: () => number;
-  /**
-   * Seconds until the credential of a caller ends: Infinity if its end is not known, 0 or less if it
-   * has ended.
-   */
-  readonly secondsLeft: (caller: Caller) => number;
-  /** Most locks of one credential. T3 has this number in reserve among the locks of the server. */
-  readonly maxPerCredential: number;
-  /** Most locks of the server, and shared locks of one resource. */
-  readonly limits?: Pick<DavLimits, "locks" | "sharedLocks">;
-  /** Returns a new random UUID, which clients cannot guess. */
-  readonly uuid?: () => string;
-}
+import { DAV_LIMITS, LOCK_PURGE_MS } from "../../dav_limits.ts";
+import type { Lock, LockOptions, LockRefusal, LockRequest, Locks } from "./locks.ts";
 
 /** All locks by their paths. */
-export class LockTable {
+export class LockTable implements Locks {
+  readonly isShared: Locks["isShared"] = false;
   readonly #roots = new Map<string, Lock[]>();
-  readonly #options: LockTableOptions;
+  readonly #options: LockOptions;
   /** Number of locks by the key of their credential. */
   readonly #counts = new Map<string, number>();
   #count = 0;
   #refused = 0;
   #nextExpiry = Infinity;
   #purgedAt = -Infinity;
+  #version = 0;
 
-  constructor(options: LockTableOptions) {
+  constructor(options: LockOptions) {
     this.#options = options;
   }
 
-  /** Whether no lock exists; every write checks this first. */
   get isEmpty(): boolean {
     if (this.#count === 0) return true;
     const now = this.#now();
@@ -87,17 +33,18 @@ export class LockTable {
     return this.#count === 0;
   }
 
-  /** Number of locks, with those that ended a moment ago. */
+  get version(): number {
+    return this.#version;
+  }
+
   get size(): number {
     return this.#count;
   }
 
-  /** Number of locks that a limit refused. */
   get refused(): number {
     return this.#refused;
   }
 
-  /** Returns the locks that apply to a path: its own, and those with depth infinity above it. */
   covering(path: string): readonly Lock[] {
     if (this.isEmpty) return [];
     const found = [...this.#roots.get(path) ?? []];
@@ -109,7 +56,6 @@ export class LockTable {
     return found.filter((lock) => this.#isInForce(lock));
   }
 
-  /** Returns the locks whose paths are below a path. */
   below(path: string): readonly Lock[] {
     if (this.isEmpty) return [];
     const prefix = path === "/" ? "/" : `${path}/`;
@@ -120,15 +66,14 @@ export class LockTable {
     return found.filter((lock) => this.#isInForce(lock));
   }
 
-  /**
-   * Grants a lock if it is compatible with all others (RFC 4918 §6.1, §7.4).
-   *
-   * @param isReplaced whether a lock that is not compatible ends instead
-   */
   grant(
     request: LockRequest,
     isReplaced: (lock: Lock) => boolean = () => false,
-  ): Lock | LockRefusal {
+  ): Promise<Lock | LockRefusal> {
+    return Promise.resolve(this.#grant(request, isReplaced));
+  }
+
+  #grant(request: LockRequest, isReplaced: (lock: Lock) => boolean): Lock | LockRefusal {
     const covering = this.covering(request.path);
     const others = request.depth === "infinity"
       ? [...covering, ...this.below(request.path)]
@@ -136,7 +81,7 @@ export class LockTable {
     const conflicts = others.filter((lock) => lock.exclusive || request.exclusive);
     const conflict = conflicts.find((lock) => !isReplaced(lock));
     if (conflict !== undefined) return { conflict };
-    for (const lock of conflicts) this.release(lock);
+    for (const lock of conflicts) this.#release(lock);
     if (this.#fullness(request) !== undefined) this.removeEnded();
     const full = this.#fullness(request);
     if (full !== undefined) {
@@ -152,16 +97,15 @@ export class LockTable {
     return lock;
   }
 
-  /** Restarts the time of a lock; the token does not change. */
-  refresh(lock: Lock, seconds: number): Lock {
-    const fresh: Lock = { ...lock, ...this.#timeOf(lock.holder, seconds) };
+  refresh(lock: Lock, seconds: number): Promise<Lock | undefined> {
     const own = this.#roots.get(lock.path) ?? [];
+    if (!own.some(({ token }) => token === lock.token)) return Promise.resolve(undefined);
+    const fresh: Lock = { ...lock, ...this.#timeOf(lock.holder, seconds) };
     this.#roots.set(lock.path, own.map((found) => found.token === lock.token ? fresh : found));
     this.#nextExpiry = Math.min(this.#nextExpiry, fresh.expires);
-    return fresh;
+    return Promise.resolve(fresh);
   }
 
-  /** Removes the locks whose time is over or whose credential has ended. */
   removeEnded(): void {
     this.#purgedAt = this.#now();
     this.#nextExpiry = Infinity;
@@ -173,21 +117,21 @@ export class LockTable {
     }
   }
 
-  /** Removes a lock. */
-  release({ path, token }: Lock): void {
-    this.#keep(path, (lock) => lock.token !== token);
+  release(lock: Lock): Promise<void> {
+    this.#release(lock);
+    return Promise.resolve();
   }
 
-  /**
-   * Removes the locks of a deleted path (RFC 4918 §9.6).
-   *
-   * @param tree whether locks below the path are removed too
-   */
-  releaseAt(path: string, tree = false): void {
-    if (this.#count === 0) return;
+  releaseAt(path: string, tree = false): Promise<void> {
+    if (this.#count === 0) return Promise.resolve();
     const below = tree ? this.below(path) : [];
     this.#keep(path, () => false);
     for (const lock of below) this.#keep(lock.path, () => false);
+    return Promise.resolve();
+  }
+
+  #release({ path, token }: Lock): void {
+    this.#keep(path, (lock) => lock.token !== token);
   }
 
   #now(): number {
@@ -218,6 +162,7 @@ export class LockTable {
     if (count === 0) this.#counts.delete(key);
     else this.#counts.set(key, count);
     this.#count += locks;
+    this.#version += 1;
   }
 
   #keep(path: string, stays: (lock: Lock) => boolean): void {

@@ -5,7 +5,7 @@
 import { Problem } from "../../http/problem.ts";
 import { MAX_LOCK_OWNER_CHARS } from "../../dav_limits.ts";
 import { toHref } from "../resource/dav_problem.ts";
-import type { Lock } from "./lock_table.ts";
+import type { Lock } from "./locks.ts";
 import { findDavChild, isDavName } from "../xml/xml_reader.ts";
 import { writeElement, type XmlElement } from "../xml/xml_writer.ts";
 

@@ -12,7 +12,7 @@ import type { RequestTarget } from "../../http/path.ts";
 import type { ServerContext } from "../../request/server_context.ts";
 import { CreationInfoCache } from "../properties/creation_info.ts";
 import { DeadProperties } from "../properties/dead_properties.ts";
-import type { LockTable } from "../locks/lock_table.ts";
+import type { Locks } from "../locks/locks.ts";
 import { DavLimiter } from "../resource/dav_limiter.ts";
 import { readXml, TooManyNodes } from "../xml/xml_reader.ts";
 import type { XmlElement } from "../xml/xml_writer.ts";
@@ -21,7 +21,7 @@ import { createDiskSpaceReader, type DiskSpaceReader } from "../resource/disk_sp
 /** Services and state of the WebDAV methods; one per server. */
 export interface DavContext {
   readonly server: ServerContext;
-  readonly locks: LockTable;
+  readonly locks: Locks;
   readonly creationInfo: CreationInfoCache;
   readonly deadProperties: DeadProperties;
   readonly readDiskSpace: DiskSpaceReader;
@@ -45,7 +45,7 @@ export interface DavRequest {
 /** Creates the context of a server. */
 export function createDavContext(
   server: ServerContext,
-  locks: LockTable,
+  locks: Locks,
   limiter: DavLimiter = new DavLimiter(server.config.davLimits),
 ): DavContext {
   const creationInfo = new CreationInfoCache(server.store);

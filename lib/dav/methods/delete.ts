@@ -143,7 +143,7 @@ export async function deleteTree(
  * world gets them.
  */
 export async function forgetWorld(context: DavContext, path: string): Promise<void> {
-  context.locks.releaseAt(path);
+  await context.locks.releaseAt(path);
   try {
     await context.deadProperties.remove(path);
   } catch (error) {
@@ -159,7 +159,7 @@ export async function forgetCollection(
   context: DavContext,
   path: string,
 ): Promise<FailedResource | undefined> {
-  context.locks.releaseAt(path);
+  await context.locks.releaseAt(path);
   try {
     await context.deadProperties.remove(path);
     return undefined;

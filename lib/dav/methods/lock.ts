@@ -6,6 +6,7 @@
 
 import { UNCACHED_HEADERS } from "../../http/headers.ts";
 import { initialState } from "../../world/store.ts";
+import { currentWriteChecks } from "../../world/write_checks.ts";
 import { assertCan, assertCanTree, canUseLock, passesLock } from "../../auth/policy.ts";
 import { Problem } from "../../http/problem.ts";
 import { toStoreProblem } from "../../response/store_problem.ts";
@@ -13,7 +14,7 @@ import { readDepth, readLockToken, readTimeout } from "../resource/dav_headers.t
 import { DavProblem } from "../resource/dav_problem.ts";
 import { chooseDavExt } from "../resource/file_extension.ts";
 import { assertLockTokens } from "../locks/lock_guard.ts";
-import type { Lock } from "../locks/lock_table.ts";
+import type { Lock } from "../locks/locks.ts";
 import { parseLockInfo, writeLockDiscovery } from "../locks/lock_xml.ts";
 import { assertParentExists, assertWorld } from "./target_checks.ts";
 import { findResource } from "../resource/resource.ts";
@@ -40,7 +41,10 @@ export async function lock(context: DavContext, davRequest: DavRequest): Promise
   if (lockRequest.depth === "infinity") assertCanTree(caller, "write", path);
   const isMissing = await checkMissing(context, davRequest);
   // File systems lock a file before they write it, so a lock of a lower tier would stop T3.
-  const granted = context.locks.grant(lockRequest, ({ holder }) => passesLock(caller, holder));
+  const granted = await context.locks.grant(
+    lockRequest,
+    ({ holder }) => passesLock(caller, holder),
+  );
   if ("full" in granted) throw tooManyLocks(granted.full, path);
   if ("conflict" in granted) {
     throw new DavProblem(
@@ -50,6 +54,8 @@ export async function lock(context: DavContext, davRequest: DavRequest): Promise
       [granted.conflict.path],
     );
   }
+  // The checks before did not know the new lock.
+  currentWriteChecks()?.clear();
   // The world is created last: a request that is refused leaves no empty world.
   const created = isMissing && await createWorld(context, davRequest, granted);
   return lockResponse([granted], created ? 201 : 200, { "lock-token": `<${granted.token}>` });
@@ -91,11 +97,14 @@ async function checkMissing(context: DavContext, davRequest: DavRequest): Promis
  */
 async function createWorld(
   { locks, server: { store } }: DavContext,
-  { caller, target: { name, path } }: DavRequest,
+  davRequest: DavRequest,
   granted: Lock,
 ): Promise<boolean> {
+  const { caller, submitted, target: { name, path } } = davRequest;
   const body = new Uint8Array();
   try {
+    const claim = { caller, submitted: new Set([...submitted, granted.token]) };
+    assertLockTokens(locks, claim, path, "membership");
     await store.put({
       name,
       body,
@@ -110,27 +119,32 @@ async function createWorld(
     const problem = toStoreProblem(error, "LOCK", path);
     // Another request created the world first; lock that one.
     if (problem instanceof Problem && problem.status === 412) return false;
-    locks.release(granted);
+    await locks.release(granted);
     throw problem;
   }
 }
 
-function refresh(
+async function refresh(
   { locks }: DavContext,
   { request, caller, submitted, target: { path } }: DavRequest,
-) {
+): Promise<Response> {
   const named = locks.covering(path).filter(({ token }) => submitted.has(token));
   const [found] = named;
-  if (found === undefined || named.length !== 1) {
-    throw new DavProblem(
-      "precondition-failed",
-      "lock-token-matches-request-uri",
-      `Cannot refresh a lock of ${path}: the If header has the tokens of ${named.length} of its ` +
-        "locks; send exactly one, or send a DAV:lockinfo for a new lock",
-    );
-  }
+  if (found === undefined || named.length !== 1) throw createTokenProblem(path, named.length);
   assertOwner(found, asOwner(caller), path);
-  return lockResponse([locks.refresh(found, readTimeout(request.headers))], 200);
+  const refreshed = await locks.refresh(found, readTimeout(request.headers));
+  if (refreshed === undefined) throw createTokenProblem(path, 0);
+  return lockResponse([refreshed], 200);
+}
+
+/** @param found number of locks of the path whose tokens were sent */
+function createTokenProblem(path: string, found: number): DavProblem {
+  return new DavProblem(
+    "precondition-failed",
+    "lock-token-matches-request-uri",
+    `Cannot refresh a lock of ${path}: the If header has the tokens of ${found} of its locks; send ` +
+      "exactly one, or send a DAV:lockinfo for a new lock",
+  );
 }
 
 /**
@@ -138,7 +152,10 @@ function refresh(
  *
  * @throws {Problem}
  */
-export function unlock({ locks }: DavContext, { request, caller, target: { path } }: DavRequest) {
+export async function unlock(
+  { locks }: DavContext,
+  { request, caller, target: { path } }: DavRequest,
+): Promise<Response> {
   assertCan(caller, "write", path);
   const token = readLockToken(request.headers);
   const found = locks.covering(path).find((lock) => lock.token === token);
@@ -150,7 +167,7 @@ export function unlock({ locks }: DavContext, { request, caller, target: { path 
     );
   }
   assertOwner(found, asOwner(caller), path);
-  locks.release(found);
+  await locks.release(found);
   return new Response(null, { status: 204 });
 }
 

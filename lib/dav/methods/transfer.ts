@@ -138,7 +138,7 @@ export async function transferAll(
     if (failure !== undefined) failures.push(failure);
   }
   if (failures.length === 0 && (from.collection || !isPlain)) {
-    context.locks.releaseAt(davRequest.target.path, true);
+    await context.locks.releaseAt(davRequest.target.path, true);
   }
   // On plain paths a collection exists while it has worlds.
   if (!isPlain) await keepEmptyParent(store, davRequest.caller, from.path);

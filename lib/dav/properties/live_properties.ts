@@ -7,7 +7,7 @@
 import { formatHttpDate } from "../../http/http_date.ts";
 import { toMediaType } from "../../world/media_type.ts";
 import { davEtag } from "../resource/dav_etag.ts";
-import type { Lock } from "../locks/lock_table.ts";
+import type { Lock } from "../locks/locks.ts";
 import { SUPPORTED_LOCK_XML, writeLockDiscovery } from "../locks/lock_xml.ts";
 import type { QuotaSpace } from "./quota.ts";
 import type { Resource } from "../resource/resource.ts";

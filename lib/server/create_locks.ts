@@ -1,14 +1,21 @@
-/** Creates the lock table of a server: it decides when the lock of a holder ends. */
+/** Creates the locks of a server: it decides when the lock of a holder ends. */
 
 import type { Caller } from "../auth/caller.ts";
 import { LockTable } from "../dav/locks/lock_table.ts";
+import type { LockOptions, Locks } from "../dav/locks/locks.ts";
 import type { ServerContext } from "../request/server_context.ts";
 
+/** Creates locks; by default they are in the memory of the server. */
+export type LockFactory = (options: LockOptions) => Locks;
+
 /**
- * Creates the lock table. A lock ends with the capability or the account of its holder, and with the
- * plugin that took it.
+ * Creates the locks. A lock ends with the capability or the account of its holder, and with the plugin
+ * that took it.
  */
-export function createLockTable(server: ServerContext): LockTable {
+export function createLocks(
+  server: ServerContext,
+  create: LockFactory = (options) => new LockTable(options),
+): Locks {
   const { authenticator, plugins, now, monotonic, config } = server;
   function secondsLeft(caller: Caller): number {
     if (!authenticator.isCurrent(caller)) return 0;
@@ -20,11 +27,10 @@ export function createLockTable(server: ServerContext): LockTable {
       : [...plugins.list(), plugins.fallback];
     return routes.some(({ plugin }) => by === `plugin:${plugin.slice(4)}`) ? Infinity : 0;
   }
-  const maxPerCredential = config.maxLocksPerCredential;
-  const locks = new LockTable({
+  const locks = create({
     monotonic,
     secondsLeft,
-    maxPerCredential,
+    maxPerCredential: config.maxLocksPerCredential,
     limits: config.davLimits,
   });
   authenticator.onChange(() => locks.removeEnded());

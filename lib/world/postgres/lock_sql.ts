@@ -1,0 +1,161 @@
+/**
+ * The SQL functions of marked collections, WebDAV locks and the upkeep, which every node calls now and
+ * then and one at a time does. A change of the locks takes the advisory lock
+ * 7021 exclusively, so it waits for every batch under way, and raises the guard: a batch that was judged before
+ * is refused and judged again. So no batch writes through a lock that was granted before it.
+ *
+ * Times of locks are by the clock of the database. A node gets the seconds that are left.
+ */
+
+/** Marks or unmarks a collection. Idempotent; returns whether it changed something. */
+const MARK = `CREATE FUNCTION elastik.mark_1(p_name text, p_present bool) RETURNS bool
+LANGUAGE plpgsql AS $$
+BEGIN
+  IF p_present THEN INSERT INTO elastik.marks (name) VALUES (p_name) ON CONFLICT DO NOTHING;
+  ELSE DELETE FROM elastik.marks WHERE name = p_name; END IF;
+  IF NOT FOUND THEN RETURN false; END IF;
+  INSERT INTO elastik.batches (size, kind, name, state) VALUES (1, 'mark', p_name, p_present::text);
+  RETURN true;
+END $$`;
+
+/** Raises the guard, and tells the followers that the locks have changed. */
+const RAISE_GUARD = `CREATE FUNCTION elastik.raise_guard_1(p_path text) RETURNS bigint
+LANGUAGE plpgsql AS $$
+DECLARE v bigint;
+BEGIN
+  UPDATE elastik.guard SET version = version + 1 RETURNING version INTO v;
+  INSERT INTO elastik.batches (size, kind, name) VALUES (1, 'locks', p_path);
+  RETURN v;
+END $$`;
+
+/** Whether a path is another one or below it. */
+const IS_WITHIN = `CREATE FUNCTION elastik.is_within_1(p_path text, p_root text) RETURNS bool
+LANGUAGE sql IMMUTABLE AS $$
+  SELECT p_path = p_root OR p_root = '/' OR starts_with(p_path, p_root || '/')
+$$`;
+
+/**
+ * Grants a lock. `outcome` is 'granted', with the new guard; 'conflict', with the token of a lock that
+ * is not compatible; 'credential' if the credential has too many locks; 'server' if the server or the
+ * resource has.
+ *
+ * Locks with tokens in `p_replaced` that are not compatible end instead.
+ */
+const GRANT = `CREATE FUNCTION elastik.dav_grant_1(
+  p_token text, p_path text, p_depth text, p_exclusive bool, p_owner text, p_holder text,
+  p_credential text, p_seconds int, p_max_credential int, p_max int, p_max_shared int, p_replaced text[]
+) RETURNS TABLE (outcome text, guard bigint, conflict text)
+LANGUAGE plpgsql AS $$
+DECLARE against text[];
+BEGIN
+  PERFORM pg_advisory_xact_lock(7021);
+  DELETE FROM elastik.dav_locks l WHERE l.expires <= clock_timestamp();
+  against := ARRAY(SELECT l.token FROM elastik.dav_locks l
+    WHERE (l.exclusive OR p_exclusive) AND (l.path = p_path
+      OR l.depth = 'infinity' AND elastik.is_within_1(p_path, l.path)
+      OR p_depth = 'infinity' AND elastik.is_within_1(l.path, p_path)));
+  SELECT x.token INTO conflict FROM unnest(against) AS x(token) WHERE x.token <> ALL (p_replaced) LIMIT 1;
+  IF conflict IS NOT NULL THEN outcome := 'conflict'; RETURN NEXT; RETURN; END IF;
+  DELETE FROM elastik.dav_locks l WHERE l.token = ANY (against);
+  IF (SELECT count(*) FROM elastik.dav_locks l WHERE l.credential = p_credential) >= p_max_credential THEN
+    outcome := 'credential';
+  ELSIF (SELECT count(*) FROM elastik.dav_locks) >= p_max
+    OR (SELECT count(*) FROM elastik.dav_locks l WHERE l.path = p_path) >= p_max_shared THEN
+    outcome := 'server';
+  ELSE
+    INSERT INTO elastik.dav_locks
+      (token, path, depth, exclusive, owner, holder, credential, seconds, expires)
+    VALUES (p_token, p_path, p_depth, p_exclusive, p_owner, p_holder, p_credential, p_seconds,
+      clock_timestamp() + make_interval(secs => p_seconds));
+    outcome := 'granted';
+  END IF;
+  IF outcome = 'granted' OR against <> '{}' THEN guard := elastik.raise_guard_1(p_path); END IF;
+  RETURN NEXT;
+END $$`;
+
+/** Restarts the time of a lock; returns the new guard, or NULL if it has ended. */
+const REFRESH = `CREATE FUNCTION elastik.dav_refresh_1(p_token text, p_seconds int) RETURNS bigint
+LANGUAGE plpgsql AS $$
+DECLARE p text;
+BEGIN
+  PERFORM pg_advisory_xact_lock(7021);
+  UPDATE elastik.dav_locks
+  SET seconds = p_seconds, expires = clock_timestamp() + make_interval(secs => p_seconds)
+  WHERE token = p_token AND expires > clock_timestamp() RETURNING path INTO p;
+  IF p IS NULL THEN RETURN NULL; END IF;
+  RETURN elastik.raise_guard_1(p);
+END $$`;
+
+/** Ends locks by their tokens; returns the new guard, or NULL if there was none. */
+const RELEASE = `CREATE FUNCTION elastik.dav_release_1(p_tokens text[]) RETURNS bigint
+LANGUAGE plpgsql AS $$
+DECLARE p text;
+BEGIN
+  PERFORM pg_advisory_xact_lock(7021);
+  WITH d AS (DELETE FROM elastik.dav_locks WHERE token = ANY (p_tokens) RETURNING path)
+  SELECT min(d.path) INTO p FROM d;
+  IF p IS NULL THEN RETURN NULL; END IF;
+  RETURN elastik.raise_guard_1(p);
+END $$`;
+
+/**
+ * Ends the locks whose root is a path, and with `p_tree` those below it (RFC 4918, 9.6); returns the new
+ * guard, or NULL if there was none.
+ */
+const FORGET = `CREATE FUNCTION elastik.dav_forget_1(p_path text, p_tree bool) RETURNS bigint
+LANGUAGE plpgsql AS $$
+BEGIN
+  PERFORM pg_advisory_xact_lock(7021);
+  DELETE FROM elastik.dav_locks
+  WHERE path = p_path OR p_tree AND elastik.is_within_1(path, p_path);
+  IF NOT FOUND THEN RETURN NULL; END IF;
+  RETURN elastik.raise_guard_1(p_path);
+END $$`;
+
+/**
+ * Reads the guard and all locks as they are at one moment, each with the seconds that are left. Without a
+ * lock it is one row that has only the guard.
+ */
+export const LIST_LOCKS =
+  `SELECT g.version AS guard, l.token, l.path, l.depth, l.exclusive, l.owner, l.holder, l.credential,
+     l.seconds, extract(epoch FROM l.expires - clock_timestamp())::float8 AS seconds_left
+   FROM elastik.guard g LEFT JOIN elastik.dav_locks l ON l.expires > clock_timestamp()
+   ORDER BY l.path, l.token`;
+
+/**
+ * Deletes content that no version has had for some time, heartbeats of nodes that ended, and WebDAV locks
+ * whose time is over.
+ *
+ * Returns the number of content ids that were deleted: at most `p_limit`, so that a call is short. 0 if
+ * another node is at work.
+ */
+const UPKEEP =
+  `CREATE FUNCTION elastik.upkeep_1(p_content_seconds int, p_node_seconds int, p_limit int)
+RETURNS int LANGUAGE plpgsql AS $$
+DECLARE old bigint[];
+BEGIN
+  IF NOT pg_try_advisory_xact_lock(7022) THEN RETURN 0; END IF;
+  WITH d AS (
+    DELETE FROM elastik.uploads WHERE id IN (
+      SELECT id FROM elastik.uploads
+      WHERE at < clock_timestamp() - make_interval(secs => p_content_seconds)
+      ORDER BY at LIMIT p_limit FOR UPDATE SKIP LOCKED)
+    RETURNING id)
+  SELECT coalesce(array_agg(d.id), '{}') INTO old FROM d;
+  DELETE FROM elastik.content WHERE id = ANY (old);
+  DELETE FROM elastik.nodes WHERE seen_at < clock_timestamp() - make_interval(secs => p_node_seconds);
+  DELETE FROM elastik.dav_locks WHERE expires <= clock_timestamp();
+  RETURN cardinality(old);
+END $$`;
+
+/** The functions of marks, locks and upkeep. */
+export const LOCK_SQL: readonly string[] = [
+  MARK,
+  RAISE_GUARD,
+  IS_WITHIN,
+  GRANT,
+  REFRESH,
+  RELEASE,
+  FORGET,
+  UPKEEP,
+];

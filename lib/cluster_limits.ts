@@ -51,3 +51,18 @@ export const HEADS_PER_ROW = 1_000;
 export const HEARTBEAT_MS = 2_000;
 /** Seconds after the last heartbeat for which a node is listed. */
 export const NODE_EXPIRY_SECONDS = 30;
+
+// Fixed: the commands of the operator that create, upgrade and check a store. No client reaches them.
+
+/** How long one statement of such a command may take, in milliseconds. */
+export const STORE_STATEMENT_MS = 600_000;
+/** How long such a command waits for another one, in milliseconds. */
+export const STORE_LOCK_WAIT_MS = 10_000;
+/** A check warns of a transaction that is open longer, in seconds. */
+export const OLD_TRANSACTION_SECONDS = 60;
+/** A check warns of a replication slot that keeps the rows of more transactions. */
+export const OLD_SNAPSHOT_XIDS = 100_000;
+/** Most sessions of a node. */
+export const NODE_SESSIONS = WRITE_SESSIONS + READ_SESSIONS + LONG_SESSIONS + FEED_SESSIONS;
+/** A check warns if fewer sessions are allowed: those of three nodes. */
+export const MIN_DATABASE_SESSIONS = 3 * NODE_SESSIONS;

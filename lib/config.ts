@@ -63,6 +63,8 @@ export interface Config {
   readonly host: string;
   readonly port: number;
   readonly data: string;
+  /** `ELASTIK_STORE`, with its password; `lib/world/postgres/store_url.ts` parses it. */
+  readonly store: string | undefined;
   /** Paths of certificate and private key; absent for plain HTTP. */
   readonly tls?: { readonly cert: string; readonly key: string };
   readonly trustHeader?: string;
@@ -268,6 +270,7 @@ export function readConfig(env: (name: string) => string | undefined): Config {
     host,
     port: parseWholeNumber(read, "ELASTIK_PORT", 3005, 65535),
     data: readPath(read, "ELASTIK_DATA") ?? "data",
+    store: read("ELASTIK_STORE"),
     ...readTls(read),
     ...(trustHeader === undefined ? {} : { trustHeader }),
     trustFrom: parseList(read("ELASTIK_TRUST_PROXY_FROM")),

@@ -16,6 +16,7 @@ export const SETTINGS = {
   ELASTIK_HOST: "address to listen on, 127.0.0.1",
   ELASTIK_PORT: "port to listen on, 3005",
   ELASTIK_DATA: "data folder, data",
+  ELASTIK_STORE: "PostgreSQL database instead of a data folder, postgres://user@host/name",
   ELASTIK_TLS_CERT: "PEM file of the certificate chain, for https",
   ELASTIK_TLS_KEY: "PEM file of its private key",
   ELASTIK_TRUST_PROXY_HEADER: "header in which a trusted proxy sends the client's address",

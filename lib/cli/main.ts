@@ -244,6 +244,25 @@ export const COMMANDS: CommandTable = {
     },
     load: () => import("./commands/restore.ts"),
   },
+  store: {
+    usage: "<action>",
+    minArguments: 1,
+    maxArguments: 1,
+    summary: "create, upgrade or check a PostgreSQL store",
+    details: [
+      "The action is init, upgrade or check, of the database that ELASTIK_STORE names. init needs",
+      "an empty database, its owner and ELASTIK_KEY, and can be repeated. upgrade changes the",
+      "schema while nodes run. check looks for settings with which acknowledged writes can be",
+      "lost; its exit code is 1 if the store must not be used.",
+    ],
+    options: {
+      role: { value: "<role>", summary: "init: give a role the rights of a node" },
+      managed: { summary: "check: the service replicates the data itself" },
+      restored: { summary: "check: the database was restored from a backup just now" },
+      json: { summary: "check: print one JSON object" },
+    },
+    load: () => import("./commands/store.ts"),
+  },
   completions: {
     usage: "<shell>",
     minArguments: 1,
@@ -308,8 +327,7 @@ export function formatHelp(): string {
     "",
     ...alignRows([...rows, ["--help, --version", "show this text; show the version"]]),
     "",
-    "Settings are environment variables or lines of .env in the working folder:",
-    "ELASTIK_PORT (3005), ELASTIK_DATA (data); all: /usr/share/doc/configuration.md",
+    "Settings, such as ELASTIK_PORT in .env: see /usr/share/doc/configuration.md",
   ].join("\n");
 }
 

@@ -104,6 +104,11 @@ export interface RunningServer {
  */
 export async function startServer(options: StartServerOptions): Promise<RunningServer> {
   const { config, log } = options;
+  if (config.store !== undefined) {
+    throw new ConfigError(
+      "Cannot start with ELASTIK_STORE: a server of this version uses a data folder only; remove it",
+    );
+  }
   const monotonic = createMonotonicClock();
   const startedAt = monotonic();
   const tls = config.tls === undefined ? undefined : readTls(config.tls, log);

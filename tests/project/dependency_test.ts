@@ -69,7 +69,7 @@ const LAYERS: readonly (readonly [units: string, mayImport: string])[] = [
   ["server", "everything above except archive"],
   [
     "cli",
-    "archive, auth, base, config, deps, http, limits, log_limits, observe, plugin/transport, server, version, world/file; plugins/mod.ts, worlds/mod.ts, worlds/precompressed.ts",
+    "archive, auth, base, config, deps, http, limits, log_limits, observe, plugin/transport, server, version, world/file, world/postgres; plugins/mod.ts, worlds/mod.ts, worlds/precompressed.ts",
   ],
   ["testing", "main.ts"],
   ["tools", "base, http, limits, version, world; cli/progress_bar"],

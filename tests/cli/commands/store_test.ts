@@ -1,0 +1,130 @@
+import { assert, assertEquals, assertMatch } from "../../support/assert.ts";
+import { freePort } from "../../support/free_port.ts";
+import {
+  type PostgresServers,
+  postgresTest,
+  serversTest,
+  sharedServer,
+} from "../../support/postgres_servers.ts";
+import { withTempFolder } from "../../support/temp_folder.ts";
+import { fromCheckout, runProgram } from "../../project/program.ts";
+
+const server = sharedServer();
+const KEY = "a-key-of-every-node";
+
+/** Runs `elastik store` in an empty folder. */
+function runStore(args: readonly string[], env: Readonly<Record<string, string>>) {
+  return withTempFolder((folder) => runProgram(fromCheckout(folder, ["store", ...args], env)));
+}
+
+async function withDatabase(
+  servers: PostgresServers,
+  use: (env: Readonly<Record<string, string>>, database: string) => Promise<void>,
+): Promise<void> {
+  const database = await servers.createDatabase();
+  try {
+    await use({ ELASTIK_STORE: servers.url(database), ELASTIK_KEY: KEY }, database);
+  } finally {
+    await servers.dropDatabase(database);
+  }
+}
+
+postgresTest(
+  "store init creates a store, says so, and can be repeated",
+  () =>
+    withDatabase(server(), async (env, database) => {
+      await server().sql("CREATE ROLE of_nodes LOGIN", "a", database);
+      const first = await runStore(["init", "--role", "of_nodes"], env);
+      assertEquals([first.code, first.stderr], [0, ""]);
+      assertMatch(
+        first.stdout,
+        /^Created the store in postgres:\/\/postgres@127\.0\.0\.1:\d+\/\S+ with schema \d+\nRole of_nodes has the rights of a node\n$/,
+      );
+      const again = await runStore(["init"], env);
+      assertEquals([again.code, again.stderr], [0, ""]);
+      assertMatch(again.stdout, /has this store since \d{4}-/);
+      const other = await runStore(["init"], { ...env, ELASTIK_KEY: "another-key" });
+      assertEquals(other.code, 1);
+      assertMatch(other.stderr, /^Cannot run store init on \S+: ELASTIK_KEY is not the key .*\n$/);
+      const upgrade = await runStore(["upgrade"], env);
+      assertEquals([upgrade.code, upgrade.stderr], [0, ""]);
+      assertMatch(upgrade.stdout, /^The schema is \d+ already\n$/);
+      await server().sql("DROP OWNED BY of_nodes;\nDROP ROLE of_nodes", "a", database);
+    }),
+);
+
+serversTest("store check reports a cluster without fault with exit code 0", {
+  servers: 2,
+  fsync: true,
+}, async (servers) => {
+  const env = { ELASTIK_STORE: servers.url(), ELASTIK_KEY: KEY };
+  const before = await runStore(["check"], env);
+  assertEquals(before.code, 1);
+  assertMatch(before.stdout, /Refused: the database has no store; run elastik store init\n/);
+  assertEquals((await runStore(["init"], env)).code, 0);
+  const good = await runStore(["check"], env);
+  assertEquals([good.code, good.stderr], [0, ""]);
+  assertMatch(
+    good.stdout,
+    /^PostgreSQL \d+\.\d+, primary 127\.0\.0\.1:\d+, timeline 1, synchronous standbys: 1\nThe store can be used, 0 warnings\n$/,
+  );
+  const restored = await runStore(["check", "--restored", "--json"], env);
+  const report = JSON.parse(restored.stdout);
+  assertEquals([restored.code, report.ok, report.findings], [0, true, []]);
+  assertEquals(report.hosts.map(({ role }: { role: string }) => role), ["primary", "standby"]);
+  assertEquals(await servers.sql("SELECT count(*) FROM elastik.runs"), ["1"]);
+});
+
+postgresTest(
+  "store check refuses a server without fsync, also as JSON",
+  () =>
+    withDatabase(server(), async (env) => {
+      await runStore(["init"], env);
+      const text = await runStore(["check"], env);
+      assertEquals(text.code, 1);
+      assertMatch(text.stdout, /\nRefused: fsync is off: .*\nWarning: no standby is synchronous: /);
+      assertMatch(text.stdout, /\nThe store must not be used until .*\n$/);
+      const json = await runStore(["check", "--json", "--managed"], env);
+      const { ok, findings } = JSON.parse(json.stdout);
+      assertEquals([json.code, ok], [1, false]);
+      assertEquals(findings.map(({ code }: { code: string }) => code), ["fsync"]);
+    }),
+);
+
+Deno.test("store says what is missing, and never the password", async () => {
+  const secret = "tell-no-one";
+  const url = `postgres://u:${secret}@127.0.0.1:${freePort()}/n`;
+  for (
+    const [args, env, code, reason] of [
+      [["init"], {}, 2, /ELASTIK_STORE is not set/],
+      [["check"], { ELASTIK_STORE: `postgres://u:${secret}@h:x/n` }, 2, /port of host 1/],
+      [["destroy"], { ELASTIK_STORE: url }, 2, /init, upgrade, check is needed/],
+      [["check", "--role", "x"], { ELASTIK_STORE: url }, 2, /--role belongs to init/],
+      [["init", "--json"], { ELASTIK_STORE: url, ELASTIK_KEY: KEY }, 2, /--json belongs to check/],
+      [["check"], { ELASTIK_STORE: url }, 3, /no host is the primary/],
+    ] as const
+  ) {
+    const { code: ended, stdout, stderr } = await runStore(args, env);
+    assertEquals(ended, code, stderr);
+    assertEquals(stdout, "");
+    assertMatch(stderr, reason);
+    assertEquals(stderr.trimEnd().split("\n").length, 1, stderr);
+    assert(!stderr.includes(secret), stderr);
+  }
+});
+
+postgresTest(
+  "store init needs the key, and rights in the database",
+  () =>
+    withDatabase(server(), async ({ ELASTIK_STORE = "" }, database) => {
+      const without = await runStore(["init"], { ELASTIK_STORE });
+      assertEquals(without.code, 2);
+      assertMatch(without.stderr, /ELASTIK_KEY is not set/);
+      await server().sql("CREATE ROLE weak LOGIN", "a", database);
+      const url = ELASTIK_STORE.replace("postgres@", "weak@");
+      const weak = await runStore(["init"], { ELASTIK_STORE: url, ELASTIK_KEY: KEY });
+      assertEquals(weak.code, 1);
+      assertMatch(weak.stderr, /permission denied .*; use a role that owns the database/);
+      await server().sql("DROP ROLE weak", "a", database);
+    }),
+);

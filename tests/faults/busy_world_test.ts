@@ -34,7 +34,8 @@ function withClosedWorld(
 /** Opens the file of `/home/one` as another program would, and runs statements on it. */
 function openOne(data: string, statements: string): DatabaseSync {
   const db = new DatabaseSync(`${data}/home%2Fone/universe.db`);
-  db.exec(statements);
+  // The server can have the file open at this moment, for a read of its indexes.
+  db.exec(`PRAGMA busy_timeout = 10000; ${statements}`);
   return db;
 }
 

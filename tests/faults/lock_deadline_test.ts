@@ -61,7 +61,8 @@ async function ask(server: TestServer, request: string, body?: string): Promise<
 function lock(server: TestServer, path: string, statements = "BEGIN IMMEDIATE"): DatabaseSync {
   const folder = path.slice(1).replaceAll("/", "%2F");
   const db = new DatabaseSync(`${server.data}/${folder}/universe.db`);
-  db.exec(statements);
+  // The server can have the file open at this moment, for a read of its indexes.
+  db.exec(`PRAGMA busy_timeout = 10000; ${statements}`);
   return db;
 }
 

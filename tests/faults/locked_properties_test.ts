@@ -49,7 +49,7 @@ async function create(server: TestServer, path: string): Promise<void> {
 async function askLocked(server: TestServer, data: string, path: string, request: string) {
   const folder = encodeURIComponent(recordWorldName(path));
   const db = new DatabaseSync(`${data}/${folder}/universe.db`);
-  db.exec("BEGIN IMMEDIATE");
+  db.exec("PRAGMA busy_timeout = 10000; BEGIN IMMEDIATE");
   try {
     return await ask(server, request);
   } finally {

@@ -61,6 +61,8 @@ async function transferWhile(
       // Without it, the checks of the request would wait for the lock too.
       await ask(server, "PROPFIND /dav/home/a");
       const other = new DatabaseSync(`${data}/home%2Fa/universe.db`);
+      // The server can have the file open at this moment, for a read of its indexes.
+      other.exec("PRAGMA busy_timeout = 10000");
       other.exec(request.startsWith("MOVE") ? "BEGIN IMMEDIATE" : EXCLUSIVE);
       const headers = {
         ...bearer(server.approveToken),

@@ -214,6 +214,11 @@ export const CELL_LIMITS: CellLimits = {
 export const DISCONNECT_SIGNAL_DELAY_MS = 50;
 /** Interval of the check whether a draining run is idle, in milliseconds. */
 export const CELL_DRAIN_CHECK_MS = 20;
+/**
+ * Pause after the system did not create the process of a cell, in milliseconds: a failed attempt is
+ * cheap, but each one is in the logs.
+ */
+export const CELL_SPAWN_RETRY_MS = 1_000;
 /** Interval of the memory check, in milliseconds. */
 export const CELL_MEMORY_CHECK_MS = 100;
 

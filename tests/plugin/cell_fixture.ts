@@ -12,6 +12,7 @@ import {
 import type { CallerContext, Subrequest } from "../../lib/plugin/cell/cell_run.ts";
 import { validateSource } from "../../lib/plugin/manifest/validate_source.ts";
 import { createStripTypes } from "../../lib/plugin/host/strip_types.ts";
+import type { StartCell } from "../../lib/plugin/transport/transport.ts";
 import { startWorkerCell } from "../../lib/plugin/transport/worker_transport.ts";
 
 /** How the tests start a cell's process. */
@@ -63,7 +64,11 @@ export interface Fixture {
 /** Options of {@link makeCell}. */
 export interface FixtureOptions {
   readonly launch?: LaunchName;
+  /** Starts the cell in place of `launch`. */
+  readonly startCell?: StartCell;
   readonly limits?: Partial<CellLimits>;
+  /** The clock of the cell; `Date.now` if absent. */
+  readonly now?: () => number;
   readonly permissions?: Partial<Permissions>;
   readonly config?: Record<string, string>;
   readonly variables?: Record<string, string>;
@@ -93,9 +98,9 @@ export async function makeCell(source: string, options: FixtureOptions = {}): Pr
   const lines: string[] = [];
   const cell = new Cell<string>({
     init: await makeInit(source, options),
-    startCell: LAUNCHES[options.launch ?? "process"],
+    startCell: options.startCell ?? LAUNCHES[options.launch ?? "process"],
     limits: { ...SHORT, ...options.limits },
-    now: Date.now,
+    now: options.now ?? Date.now,
     answerSubrequest: options.answerSubrequest ??
       (() => Promise.resolve(new Response("no server"))),
     log: (level, line) => lines.push(`${level} ${line}`),

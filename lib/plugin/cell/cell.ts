@@ -5,7 +5,7 @@
  * One started process or Worker is a run (`CellRun`). A cell has at most one current run:
  * - It starts a run with the first request, and ends it after `idleMs` without a request.
  * - If a run fails, the next request starts another one, with a pause after repeated failures
- *   (`Backoff`). Callers get 503 during the pause.
+ *   (`Backoff`). Callers get 503 during the pause. `endPause` ends it.
  * - `swap` starts a new run with another init. The new run takes over when it is ready; the old
  *   one finishes its requests, for at most `drainTimeoutMs`.
  * - At most `maxRequests` requests are in the plugin at the same time and `maxWaiting` wait;
@@ -20,7 +20,7 @@
  */
 
 import { Problem } from "../../http/problem.ts";
-import { CELL_DRAIN_CHECK_MS, type CellLimits } from "../../cell_limits.ts";
+import { CELL_DRAIN_CHECK_MS, CELL_SPAWN_RETRY_MS, type CellLimits } from "../../cell_limits.ts";
 import { MAX_DRAINING_RUNS, MAX_FILE_ATTEMPTS } from "../../limits.ts";
 import { Backoff } from "./backoff.ts";
 import { onClientDisconnect } from "./client_disconnect.ts";
@@ -40,7 +40,12 @@ import { forwardedBody, forwardedHeaders } from "./forwarded_request.ts";
 import type { PluginLimit } from "../../request/plugin_routes.ts";
 import { PluginLimitCounts } from "./plugin_limit_counts.ts";
 import { SqlRunner } from "./sql_runner.ts";
-import { createBusyProblem, createStoppedProblem, toCellProblem } from "./cell_errors.ts";
+import {
+  createBusyProblem,
+  createNotStartedProblem,
+  createStoppedProblem,
+  toCellProblem,
+} from "./cell_errors.ts";
 import { UnreadResponses } from "./unread_responses.ts";
 import { Semaphore } from "./semaphore.ts";
 import type { StartCell } from "../transport/transport.ts";
@@ -290,6 +295,11 @@ export class Cell<A> {
     if (old) void this.#drain(old);
   }
 
+  /** Ends a pause after failures, so that the next request starts a run. */
+  endPause(): void {
+    if (this.#current === undefined) this.#backoff.reset();
+  }
+
   /** Returns the current state and counters. */
   health(): CellHealth {
     const run = this.#current;
@@ -394,6 +404,9 @@ export class Cell<A> {
     if (this.#closed) throw createStoppedProblem();
     if (this.#current) return this.#current;
     const waitMs = this.#backoff.waitMs();
+    if (waitMs > 0 && this.#backoff.isRefused) {
+      throw createNotStartedProblem(this.#init.name, waitMs);
+    }
     if (waitMs > 0) {
       throw new Problem(
         "unavailable",
@@ -452,10 +465,11 @@ export class Cell<A> {
     const draining = this.#draining.delete(run);
     this.#limitCounts.countEnd(end.kind);
     if (end.kind === "stopped" || this.#pending.has(run)) return;
-    this.#crashes++;
+    if (end.kind !== "spawn") this.#crashes++;
     this.#lastReason = end.message;
     this.#emit("ended", end.message, end.kind);
-    if (!draining && this.#backoff.recordFailure(run.startedAt)) {
+    if (end.kind === "spawn") this.#backoff.recordRefusal(CELL_SPAWN_RETRY_MS);
+    else if (!draining && this.#backoff.recordFailure(run.startedAt)) {
       this.#emit("circuit-open", `${this.#backoff.failures} failures in a row`);
     }
   }

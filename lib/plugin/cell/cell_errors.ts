@@ -4,6 +4,7 @@
  * log.
  */
 
+import { CELL_SPAWN_RETRY_MS } from "../../cell_limits.ts";
 import { Problem } from "../../http/problem.ts";
 import { RpcError } from "../wire/rpc_calls.ts";
 import { FileChanged } from "./file_body.ts";
@@ -40,13 +41,7 @@ export function toCellProblem(error: unknown, name: string): unknown {
   }
   if (error instanceof CellEndedError) {
     if (error.kind === "stopped") return createStoppedProblem();
-    if (error.kind === "spawn") {
-      return new Problem(
-        "unavailable",
-        `Cannot call the plugin ${name}: the server cannot start its process; send the request again later`,
-        { "retry-after": "5" },
-      );
-    }
+    if (error.kind === "spawn") return createNotStartedProblem(name, CELL_SPAWN_RETRY_MS);
     const late = error.kind === "silence" || error.kind === "start";
     return new Problem(
       late ? "gateway-timeout" : "bad-gateway",
@@ -103,6 +98,20 @@ export function createBusyProblem(name: string, waitedFor: string, ms: number): 
     "unavailable",
     `Cannot call the plugin ${name}: ${waitedFor}, and after ${ms} ms the request was still ` +
       "waiting; send the request again later",
+    { "retry-after": String(Math.max(1, Math.ceil(ms / 1000))) },
+  );
+}
+
+/**
+ * Creates the problem for a request to a plugin whose process the system did not create.
+ *
+ * @param name name of the plugin
+ * @param ms milliseconds until the next attempt
+ */
+export function createNotStartedProblem(name: string, ms: number): Problem {
+  return new Problem(
+    "unavailable",
+    `Cannot call the plugin ${name}: the server cannot start its process; send the request again later`,
     { "retry-after": String(Math.max(1, Math.ceil(ms / 1000))) },
   );
 }

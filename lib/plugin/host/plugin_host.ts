@@ -224,7 +224,7 @@ export class PluginHost implements PluginRoutes, PluginAdmin {
 
   /**
    * Approves the current source of a plugin and starts it. If the plugin is active with this
-   * source, it does nothing.
+   * source, it only ends a pause after failures.
    *
    * @param name world of the source, `lib/gpu`
    * @param approval the caller, and the precondition on the source
@@ -239,7 +239,7 @@ export class PluginHost implements PluginRoutes, PluginAdmin {
       if (active?.source.sha256 === source.sha256 && !this.#faults.has(name)) {
         assertSourcePrecondition(source, approval.precondition);
         assertShown(name, approval.asks, requestDigest(source, active));
-        return;
+        return active.cell.endPause();
       }
       const loaded = await this.#startCell(source, approval.by, { shown: approval.asks });
       try {

@@ -19,6 +19,21 @@ Deno.test("Backoff.waitMs() is 0 after one failure and doubles with each further
   assert(!backoff.isCircuitOpen);
 });
 
+Deno.test("Backoff.recordRefusal() pauses without a failure", () => {
+  let now = 0;
+  const backoff = new Backoff({ backoffMs: 100, maxBackoffMs: 300, maxCrashes: 2 }, () => now);
+  for (let i = 0; i < 9; i++) backoff.recordRefusal(50);
+  assertEquals([backoff.failures, backoff.isCircuitOpen, backoff.isRefused], [0, false, true]);
+  assertEquals(backoff.waitMs(), 50);
+  now = 50;
+  assertEquals(backoff.waitMs(), 0);
+  backoff.recordFailure(now);
+  assertEquals([backoff.failures, backoff.waitMs(), backoff.isRefused], [1, 0, false]);
+  backoff.recordRefusal(50);
+  backoff.reset();
+  assertEquals([backoff.failures, backoff.waitMs(), backoff.isRefused], [0, 0, false]);
+});
+
 Deno.test("Backoff.recordFailure() resets the count after a run longer than maxBackoffMs", () => {
   let now = 0;
   const backoff = new Backoff({ backoffMs: 100, maxBackoffMs: 300, maxCrashes: 2 }, () => now);

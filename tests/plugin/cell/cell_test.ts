@@ -7,6 +7,8 @@ import {
   assertRejects,
   assertStrictEquals,
 } from "../../support/assert.ts";
+import { CELL_SPAWN_RETRY_MS } from "../../../lib/cell_limits.ts";
+import type { StartCell } from "../../../lib/plugin/transport/transport.ts";
 import { createProcessStarter } from "../../../lib/plugin/transport/process_transport.ts";
 import { Problem } from "../../../lib/http/problem.ts";
 import {
@@ -469,6 +471,51 @@ Deno.test("Cell opens the circuit after maxCrashes crashes, and answers 503 with
       events.map(({ type }) => type),
       ["started", "ended", "restarted", "ended", "circuit-open"],
     );
+  });
+});
+
+Deno.test("Cell does not count a start that the system refuses as a crash, and tries again after a second", async () => {
+  let isRefused = true;
+  const startCell: StartCell = (...args) => {
+    if (isRefused) throw new Error("Too many open files (os error 24)");
+    return LAUNCHES.process(...args);
+  };
+  const source = `export default { fetch: () => new Response("hi") };`;
+  const limits = { maxCrashes: 1, backoffMs: 60_000, maxBackoffMs: 60_000 };
+  const start = Date.now();
+  let now = () => start;
+  const options = { startCell, limits, now: () => now() };
+  await withCell(source, options, async ({ cell, ask, text, events }) => {
+    const refusals = [await problemOf(ask("/")), await problemOf(ask("/"))];
+    for (const { status, detail, headers } of refusals) {
+      assertEquals([status, headers["retry-after"]], [503, "1"]);
+      assertMatch(detail, /the server cannot start its process/);
+    }
+    const { state, crashes } = cell.health();
+    assertEquals([state, crashes], ["waiting", 0]);
+    // The second request made no attempt.
+    assertEquals(events.map(({ type, kind }) => `${type} ${kind}`), ["ended spawn"]);
+    now = () => start + CELL_SPAWN_RETRY_MS;
+    assertEquals((await problemOf(ask("/"))).status, 503);
+    assertEquals(events.length, 2);
+    isRefused = false;
+    now = () => Date.now() + 2 * CELL_SPAWN_RETRY_MS;
+    assertEquals(await text("/"), "hi");
+  });
+});
+
+Deno.test("Cell.endPause() lets the next request start a run", async () => {
+  const source = `export default { fetch: (request) => {
+    if (request.url.endsWith("/loop")) for (;;) Error;
+    return new Response("hi");
+  } };`;
+  const limits = { heartbeatTimeoutMs: 500, maxCrashes: 1, maxBackoffMs: 600_000 };
+  await withCell(source, { limits }, async ({ cell, ask, text }) => {
+    assertEquals((await problemOf(ask("/loop"))).status, 504);
+    assertEquals((await problemOf(ask("/"))).status, 503);
+    assertEquals(cell.health().state, "circuit-open");
+    cell.endPause();
+    assertEquals(await text("/"), "hi");
   });
 });
 

@@ -8,7 +8,7 @@ import { PluginHost } from "../../../lib/plugin/host/plugin_host.ts";
 import { reservedRouteFault } from "../../../lib/server/create_sandbox.ts";
 import type { Store } from "../../../lib/world/store.ts";
 import { withApp } from "../../support/app.ts";
-import { isAlive, LAUNCHES, SHORT } from "../cell_fixture.ts";
+import { isAlive, LAUNCHES, SHORT, until } from "../cell_fixture.ts";
 import { plugin } from "../plugin_test_server.ts";
 
 const SANDBOX: SandboxDeps = {
@@ -87,6 +87,22 @@ Deno.test("PluginHost.match() returns a handle that answers 503 after the plugin
     await store.remove({ name: "lib/p", by: "T3" });
     await assertRejects(found.handle(ask("/p")), { type: "unavailable" });
   });
+});
+
+Deno.test("PluginHost.activate() of an active plugin ends its pause after failures", async () => {
+  const limits = { ...SHORT, maxCrashes: 1, maxBackoffMs: 600_000 };
+  await withHost(async (host, store) => {
+    await put(store, "p", plugin({}, "return new Response('x');"));
+    await host.activate("lib/p", { by: "T3" });
+    const healthOf = () => JSON.parse(JSON.stringify(host.describe("lib/p", true))).health;
+    Deno.kill(healthOf().pid, "SIGKILL");
+    await until(() => healthOf().state === "circuit-open", 10_000, "the pause begins");
+    const match = host.match("/p");
+    assert(match !== undefined);
+    await assertRejects(match.handle(ask("/p")), { type: "unavailable" });
+    await host.activate("lib/p", { by: "T3" });
+    assertEquals(await (await match.handle(ask("/p"))).text(), "x");
+  }, () => Promise.resolve({ ...SANDBOX, limits }));
 });
 
 Deno.test("PluginHost runs the state changes of one plugin one after the other", async () => {

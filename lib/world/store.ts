@@ -18,6 +18,7 @@ import type { SearchPage, SearchQuery } from "./search.ts";
 import type { Edit } from "./edit_format.ts";
 import type { AttachedWrite, MadeCollection, QuotaState } from "./quota.ts";
 import type { StoreCounts } from "./store_counts.ts";
+import type { StoreHealth } from "./store_health.ts";
 import type { TrashEntry, TrashPage, TrashQuery } from "./trash.ts";
 
 /** `X-Meta-*` pairs as stored: names in lower case, sorted by name. */
@@ -551,12 +552,14 @@ export interface Store {
    */
   snapshot(name: string, key?: string, caller?: JobCaller): Promise<Snapshot>;
   /**
-   * Checks whether the store can read and write: the data folder is the locked one, and a small
-   * file in it can be written and read.
+   * Checks whether the store can read and write: on SQLite files, that the data folder is the locked
+   * one, and that a small file in it can be written and read.
    *
    * @throws {StoreError} with the reason if it cannot
    */
   checkHealth(): Promise<void>;
+  /** Returns the state of the store as it is known now. */
+  health(): StoreHealth;
   /** Changes with every change of a listing, marks of collections included. */
   readonly listingRevision: number;
   /** Number of changes since the start of the store. */

@@ -52,6 +52,7 @@ const FRAGMENTS: Readonly<Record<string, string>> = {
   "lib/world/worker/diff_texts.ts": "the limits of a job, with its own test",
   "lib/routes/check_plugin.ts": "the handler of one request, with its own test",
   "lib/routes/patch_world.ts": "the handler of one method",
+  "lib/routes/proc/cluster_metrics.ts": "one group of metrics, with its own test",
   "lib/routes/proc/operator_metrics.ts": "one group of metrics, with its own test",
   "lib/routes/proc/plugins_list.ts": "the handler of one route",
   "lib/world/file/probe_folder.ts": "the check of a disk, with its own test",

@@ -6,6 +6,7 @@
 import { assert, assertEquals, assertNotEquals } from "../support/assert.ts";
 import { APPROVE, bearer, startTestServer } from "../support/test_server.ts";
 import { readOpenMetrics } from "../support/open_metrics.ts";
+import { clusterFamilies } from "../../lib/routes/proc/cluster_metrics.ts";
 import { readConfig } from "../../lib/config.ts";
 import { type SettingName, SETTINGS } from "../../lib/settings.ts";
 import { readSources } from "../support/read_sources.ts";
@@ -98,6 +99,13 @@ const files = LIMIT_FILES.map(readLimits);
 const limits = files.flatMap((file) => file.limits);
 const manual = Deno.readTextFileSync(new URL(`${DOC}/observing.md`, ROOT));
 
+/** The metrics of a server over PostgreSQL only. */
+const CLUSTER_METRICS = clusterFamilies({
+  engine: "postgres",
+  readable: true,
+  cluster: { timeline: 1, leaseAgeMs: 0, feedLagMs: 0, sessions: 0 },
+}).map(({ name }) => name);
+
 /** The metrics of a server, by name without suffix, with the names of their samples. */
 async function readMetrics(): Promise<ReadonlyMap<string, string>> {
   const server = await startTestServer();
@@ -144,7 +152,8 @@ Deno.test("observing.md lists every metric of /proc/metrics, and no other", asyn
   const listed = rows.flatMap((row) =>
     [...(row.split("|")[1] ?? "").matchAll(/`([a-z_]+)(?:\{[^`]*\})?`/g)].map(([, name]) => name)
   );
-  assertEquals(listed.sort(), [...(await readMetrics()).values()].sort());
+  const expected = [...(await readMetrics()).values(), ...CLUSTER_METRICS];
+  assertEquals(listed.sort(), expected.sort());
 });
 
 Deno.test("a constant with the name of a limit is in a file of limits, or has a reason", async () => {

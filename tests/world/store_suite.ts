@@ -117,6 +117,15 @@ export function storeSuite({ name: engine, withStore }: Engine): void {
     },
   );
 
+  promise("reports its state, and that it can read and write", {}, async ({ store }) => {
+    const { engine, readable, cluster } = store.health();
+    assert(engine.length > 0);
+    assertEquals([readable, cluster !== undefined], [store.readable, store.isShared]);
+    await store.checkHealth();
+    await store.close();
+    await assertFails(store.checkHealth(), "closed");
+  });
+
   promise("increments versions and reports created only for the first", {}, async ({ store }) => {
     const written = [
       await put(store, "home/x", "1"),

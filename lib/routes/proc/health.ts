@@ -1,7 +1,8 @@
 /**
  * `GET /proc/health`: whether the server can read and write, for load balancers and monitors. Any
  * client can ask, also without a credential: the response contains nothing but one of a few reasons.
- * However often clients ask, the disk is checked once a second at most, and once at a time.
+ * However often clients ask, the disk or the database is checked once a second at most, and once at a
+ * time. A server that has lost its database says so at once.
  */
 
 import { Problem } from "../../http/problem.ts";
@@ -19,7 +20,7 @@ interface HealthCheck {
   /** When it ended; undefined while it runs. */
   endedAt?: number;
   /** Why the server cannot read and write; undefined if it can. */
-  fault?: string;
+  fault?: Problem;
   readonly ended: Promise<void>;
 }
 
@@ -35,17 +36,19 @@ export class Health {
   /**
    * Answers a GET or HEAD of `/proc/health`.
    *
-   * @throws {Problem} `unavailable`
+   * @throws {Problem} `unavailable`, `unreachable`
    */
   async respond({ request }: RequestContext): Promise<Response> {
     const fault = await this.#findFault();
     if (fault === undefined) {
       return objectResponse(request.headers.get("accept"), { status: "ok" });
     }
-    throw new Problem("unavailable", `Cannot read and write: ${fault}`, { "retry-after": "5" });
+    throw fault;
   }
 
-  async #findFault(): Promise<string | undefined> {
+  async #findFault(): Promise<Problem | undefined> {
+    const { store } = this.#server;
+    if (!store.readable) return toProblem(new StoreError("unreachable", ""));
     const now = this.#server.monotonic();
     let check = this.#last;
     if (check === undefined || now - (check.endedAt ?? now) >= HEALTH_CACHE_MS) {
@@ -56,13 +59,13 @@ export class Health {
       if (left > 0) await withTimeout(left, check.ended);
     }
     return check.endedAt === undefined
-      ? `the disk of the server has not answered for ${HEALTH_TIMEOUT_MS / 1000} seconds`
+      ? createLateProblem(store.isShared ? "its database" : "the disk of the server")
       : check.fault;
   }
 
   #start(startedAt: number): HealthCheck {
     const { store, monotonic } = this.#server;
-    const end = (fault?: string) => {
+    const end = (fault?: Problem) => {
       check.endedAt = monotonic();
       if (fault !== undefined) check.fault = fault;
     };
@@ -71,11 +74,28 @@ export class Health {
       // Asynchronous also if the store throws at once: `end` needs the check.
       ended: Promise.resolve().then(() => store.checkHealth()).then(
         () => end(),
-        (error: unknown) => end(explain(error)),
+        (error: unknown) => end(toProblem(error)),
       ),
     };
     return check;
   }
+}
+
+function createLateProblem(what: string): Problem {
+  return new Problem(
+    "unavailable",
+    `Cannot read and write: ${what} has not answered for ${HEALTH_TIMEOUT_MS / 1000} seconds`,
+    { "retry-after": "5" },
+  );
+}
+
+function toProblem(error: unknown): Problem {
+  const isUnreachable = error instanceof StoreError && error.code === "unreachable";
+  return new Problem(
+    isUnreachable ? "unreachable" : "unavailable",
+    `Cannot read and write: ${explain(error)}`,
+    { "retry-after": isUnreachable ? "1" : "5" },
+  );
 }
 
 /** Returns the reason for clients: the message of the store may contain paths of files. */
@@ -89,6 +109,8 @@ function explain(error: unknown): string {
       return "the data folder was moved or replaced";
     case "closed":
       return "the server is shutting down";
+    case "unreachable":
+      return "the server cannot reach its database";
     case "in-use":
       return "another process has locked the data folder";
     default:

@@ -21,6 +21,7 @@ import { type RequestCounts, WAIT_BOUNDS_SECONDS } from "../../observe/request_c
 import { withTimeout } from "../../base/timeout.ts";
 import { createDiskSpaceReader, type DiskSpace } from "../../dav/resource/disk_space.ts";
 import { METRICS_DISK_TIMEOUT_MS } from "../../usage_limits.ts";
+import { clusterFamilies } from "./cluster_metrics.ts";
 import { operatorFamilies } from "./operator_metrics.ts";
 import type { DavLimiter } from "../../dav/resource/dav_limiter.ts";
 import { edgeFamilies } from "./edge_metrics.ts";
@@ -140,6 +141,7 @@ export function collectMetrics(
     ),
     gauge("elastik_worlds", "Worlds, including those of the lower layer.", store.count()),
     ...storeFamilies(server),
+    ...clusterFamilies(store.health()),
     ...operatorFamilies(disk, server.reloads?.()),
     gauge("elastik_plugins_up", "Active plugins whose routes answer.", plugins.activeCount),
     ...pluginFamilies(plugins.metrics()),

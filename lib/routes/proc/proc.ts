@@ -3,7 +3,7 @@
  * only worlds that the caller can read.
  */
 
-import type { Caller } from "../../auth/caller.ts";
+import { type Caller, isAtLeast } from "../../auth/caller.ts";
 import { assertCan, canRead, isRedacted, readScopeKey, seesSecrets } from "../../auth/policy.ts";
 import { toReadScope } from "../../auth/read_scope.ts";
 import { showEvent } from "../../auth/redact.ts";
@@ -19,6 +19,7 @@ import { respondRows } from "../../response/row_listing.ts";
 import { readCollectionLog } from "./changes.ts";
 import { toKeyId } from "../../world/key_id.ts";
 import type { AuditResult, Store } from "../../world/store.ts";
+import type { StoreHealth } from "../../world/store_health.ts";
 import { assertSubject, withAbsenceExplained } from "../missing_world.ts";
 
 const HASHES = /[0-9a-f]{8,64}|\d+/g;
@@ -49,8 +50,8 @@ export function listProc(
 }
 
 /**
- * `GET /proc/status`: pid, uptime, worlds, plugins, the largest request body, version, and for T3 the id
- * of the signing key.
+ * `GET /proc/status`: pid, uptime, worlds, plugins, the largest request body, version, for T3 the id of
+ * the signing key, and for T2 and T3 the state of a shared database.
  */
 export function status(
   server: ServerContext,
@@ -75,11 +76,34 @@ function respondStatus(server: ServerContext, context: RequestContext, worlds: n
     max_body: config.maxBodyBytes,
     version,
     ...(seesSecrets(context.caller) ? { key_id: toKeyId(server.key) } : {}),
+    ...showCluster(server.store.health(), context.caller),
     // Present only while plugins are being started: this route does not wait for them.
     ...(plugins.starting === undefined ? {} : { starting: true }),
     // Present only if the isolation is weaker than one process per plugin.
     ...(plugins.containment === "worker" ? { containment: "worker" } : {}),
   });
+}
+
+/**
+ * Returns what T2 and T3 see of the database that several servers share; its address is for T3. A data
+ * folder has nothing to show.
+ */
+function showCluster(
+  { engine, readable, cluster }: StoreHealth,
+  { tier, scope, grants }: Caller,
+): Record<string, unknown> {
+  if (cluster === undefined || !isAtLeast(tier, "T2")) return {};
+  if (scope !== undefined || grants !== undefined) return {};
+  const { primary, timeline, leaseAgeMs, feedLagMs, sessions } = cluster;
+  return {
+    engine,
+    readable,
+    ...(primary !== undefined && tier === "T3" ? { primary } : {}),
+    ...(timeline === undefined ? {} : { timeline }),
+    ...(Number.isFinite(leaseAgeMs) ? { lease_age: leaseAgeMs / 1000 } : {}),
+    ...(Number.isFinite(feedLagMs) ? { feed_lag: feedLagMs / 1000 } : {}),
+    sessions,
+  };
 }
 
 /** Numbers of readable worlds by read scope, until a world changes. */

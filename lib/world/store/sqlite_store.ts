@@ -65,6 +65,7 @@ import {
   type WorldEntry,
 } from "../store.ts";
 import type { StoreCounts } from "../store_counts.ts";
+import type { StoreHealth } from "../store_health.ts";
 import type { MadeCollection, QuotaState } from "../quota.ts";
 import type { TrashEntry, TrashPage, TrashQuery } from "../trash.ts";
 import { type LengthAfter, Quotas } from "./quotas.ts";
@@ -510,6 +511,10 @@ class SqliteStore implements Store {
 
   checkHealth(): Promise<void> {
     return this.#files.probe();
+  }
+
+  health(): StoreHealth {
+    return { engine: "sqlite", readable: true };
   }
 
   close(): Promise<void> {

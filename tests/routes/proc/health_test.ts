@@ -4,18 +4,13 @@ import { assert, assertEquals, assertStrictEquals } from "../../support/assert.t
 import { HEALTH_CACHE_MS, HEALTH_TIMEOUT_MS } from "../../../lib/limits.ts";
 import { type Store, StoreError, type StoreErrorCode } from "../../../lib/world/store.ts";
 import { withApp } from "../../support/app.ts";
+import { withCalls } from "../../support/store_calls.ts";
 import { runScenarios } from "../../support/scenario.ts";
 import { APPROVE, bearer, CLOSED, TOKEN, withServer } from "../../support/test_server.ts";
 
 /** A store whose health is the result of a function. */
 function withHealth(store: Store, checkHealth: () => Promise<void>): Store {
-  return new Proxy(store, {
-    get(target, key) {
-      if (key === "checkHealth") return checkHealth;
-      const value = Reflect.get(target, key);
-      return typeof value === "function" ? value.bind(target) : value;
-    },
-  });
+  return withCalls(store, { checkHealth });
 }
 
 Deno.test("GET /proc/health answers 200 to every caller, also without a credential", async (t) => {
@@ -124,4 +119,32 @@ Deno.test("GET /proc/health answers 503 while the disk does not answer, and reco
     assertEquals((await first).status, 200);
     assertEquals((await ask("GET", "/proc/health")).status, 200);
   });
+});
+
+Deno.test("GET /proc/health answers 503 unreachable at once while a server has lost its database", async () => {
+  const states = [
+    { readable: false },
+    {
+      readable: true,
+      checkHealth: () => Promise.reject(new StoreError("unreachable", "no answer from 10.0.0.7")),
+    },
+  ];
+  for (const state of states) {
+    let checks = 0;
+    const checkHealth = () => {
+      checks += 1;
+      return state.checkHealth?.() ?? Promise.resolve();
+    };
+    const store = (real: Store) => withCalls(real, { ...state, isShared: true, checkHealth });
+    await withApp({ store }, async ({ ask }) => {
+      const reply = await ask("GET", "/proc/health");
+      const { type, detail } = await reply.json();
+      assertEquals([reply.status, reply.headers.get("retry-after")], [503, "1"]);
+      assertEquals([type, detail], [
+        "/usr/share/doc/problems/unreachable.md",
+        "Cannot read and write: the server cannot reach its database",
+      ]);
+      assertStrictEquals(checks, state.readable ? 1 : 0);
+    });
+  }
 });

@@ -17,6 +17,10 @@ import {
   type TestServer,
   TOKEN,
 } from "../../support/test_server.ts";
+import type { Caller } from "../../../lib/auth/caller.ts";
+import { parseTarget } from "../../../lib/http/path.ts";
+import { withApp } from "../../support/app.ts";
+import { withCalls } from "../../support/store_calls.ts";
 import { runScenarios, type Scenario } from "../../support/scenario.ts";
 import { sha256Hex } from "../../../lib/base/hash.ts";
 
@@ -360,5 +364,50 @@ test("GET /proc/log and /proc/audit replace the hashes of /etc/fstab below T3", 
   assertMatch(
     (await server.send({ method: "GET", target: "/proc/audit/etc/fstab" })).text,
     /"ok":true/,
+  );
+});
+
+Deno.test("GET /proc/status shows the state of a shared database to T2 and T3, its address to T3", async () => {
+  const cluster = {
+    primary: "10.0.0.7:5432",
+    timeline: 3,
+    leaseAgeMs: 250,
+    feedLagMs: Infinity,
+    sessions: 9,
+  };
+  const health = () => ({ engine: "postgres", readable: false, cluster }) as const;
+  const shown = { engine: "postgres", readable: false, timeline: 3, lease_age: 0.25, sessions: 9 };
+  await withApp(
+    { store: (real) => withCalls(real, { isShared: true, readable: false, health }) },
+    async (app) => {
+      const read = async (caller: Caller): Promise<Record<string, unknown>> => {
+        const target = parseTarget("http://localhost/proc/status");
+        const request = new Request("http://localhost/proc/status");
+        const response = await app.app.handleInternal({ request, target, caller });
+        assertEquals(response.status, 200, caller.by);
+        return await response.json();
+      };
+      const members = (status: Record<string, unknown>) => {
+        const {
+          pid: _p,
+          uptime: _u,
+          worlds: _w,
+          plugins: _n,
+          max_body: _m,
+          version: _v,
+          key_id: _k,
+          ...rest
+        } = status;
+        return rest;
+      };
+      assertEquals(members(await read({ tier: "T1", by: "T1" })), {});
+      assertEquals(members(await read({ tier: "T2", by: "T2" })), shown);
+      const { primary } = cluster;
+      assertEquals(members(await read({ tier: "T3", by: "T3" })), { ...shown, primary });
+      const scope = { prefixes: ["/"], mode: "rw", exp: Infinity, root: "/|9|rw" } as const;
+      assertEquals(members(await read({ tier: "T2", by: "cap:/", scope })), {});
+      const grants = { "/proc/status": "r" } as const;
+      assertEquals(members(await read({ tier: "T3", by: "plugin:x", grants })), {});
+    },
   );
 });

@@ -9,7 +9,7 @@
 
 import { EDGE_LIMITS, MAX_SNAPSHOT_FILES, MAX_SNAPSHOT_FILES_PER_CLIENT } from "../../limits.ts";
 import { INCOMING_FOLDER, tryRemove, WORLD_FILE } from "../file/durable_fs.ts";
-import { readFileState } from "../file/file_state.ts";
+import { type FileState, readFileState } from "../file/file_state.ts";
 import { toFolderName } from "../name.ts";
 import { type JobCaller, type Snapshot, StoreError } from "../store.ts";
 import type { SnapshotCounts } from "../store_counts.ts";
@@ -47,6 +47,7 @@ export class SnapshotFiles {
   readonly #files: Pick<WorldFiles, "copy">;
   readonly #jobs: Pick<LongJobs, "run">;
   readonly #limits: SnapshotLimits;
+  readonly #readState: (name: string) => Promise<FileState>;
   /** The client of each stream of a long copy; undefined for the server itself. */
   readonly #open = new Set<{ readonly client: string | undefined }>();
   readonly #refused = { total: 0, client: 0 };
@@ -57,17 +58,21 @@ export class SnapshotFiles {
    * @param data path of the data folder
    * @param files copies worlds, to a file if the copy is long
    * @param jobs runs the copies
+   * @param readState reads the state of a world; by default that of its file
    */
   constructor(
     data: string,
     files: Pick<WorldFiles, "copy">,
     jobs: Pick<LongJobs, "run">,
     limits: SnapshotLimits = DEFAULT_LIMITS,
+    readState?: (name: string) => Promise<FileState>,
   ) {
     this.#data = data;
     this.#files = files;
     this.#jobs = jobs;
     this.#limits = limits;
+    this.#readState = readState ??
+      ((name) => readFileState(`${data}/${toFolderName(name)}/${WORLD_FILE}`));
   }
 
   /** Number of streams of long copies, and what happened since the start. */
@@ -113,11 +118,10 @@ export class SnapshotFiles {
 
   /** Makes a copy, or waits for the same copy of another caller. */
   async #copy(name: string, key: string | undefined, caller: JobCaller): Promise<SharedCopy> {
-    const file = `${this.#data}/${toFolderName(name)}/${WORLD_FILE}`;
     return await this.#jobs.run<SharedCopy>({
       key: `copy ${key ?? ""} ${name}`,
       name,
-      fileState: await readFileState(file),
+      fileState: await this.#readState(name),
       start: async (signal) => {
         const path = `${this.#data}/${INCOMING_FOLDER}/copy-${this.#serial++}.db`;
         const optionalKey = key === undefined ? {} : { key };

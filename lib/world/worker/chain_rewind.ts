@@ -6,7 +6,7 @@
 
 import type { NamedEvent, NamedHead } from "../changes.ts";
 import { readMark } from "../idempotency_mark.ts";
-import { collectionsOf, pathKey } from "./change_values.ts";
+import { collectionsOf, pathKey } from "../change_values.ts";
 import * as sql from "./change_sql.ts";
 import type { IndexDatabase, IndexRow } from "./index_database.ts";
 

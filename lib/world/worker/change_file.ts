@@ -29,7 +29,7 @@ import { tryRemove } from "../file/durable_fs.ts";
 import { indexLost } from "../index_errors.ts";
 import { readMark } from "../idempotency_mark.ts";
 import { StoreError } from "../store.ts";
-import { collectionsOf, createFilter, parseJson, pathKey, readPayload } from "./change_values.ts";
+import { collectionsOf, createFilter, parseJson, pathKey, readPayload } from "../change_values.ts";
 import { deleteLaterEvents, findLastCommon, hasLeftName } from "./chain_rewind.ts";
 import { ChangeHeads } from "./change_heads.ts";
 import * as sql from "./change_sql.ts";

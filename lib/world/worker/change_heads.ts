@@ -4,7 +4,7 @@
  */
 
 import type { CommittedEvent, IndexedHead, NamedHead } from "../changes.ts";
-import { toHead } from "./change_values.ts";
+import { toHead } from "../change_values.ts";
 import * as sql from "./change_sql.ts";
 import type { IndexDatabase } from "./index_database.ts";
 

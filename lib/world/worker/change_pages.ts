@@ -7,7 +7,7 @@ import type { SQLInputValue } from "node:sqlite";
 import { CHANGE_SCAN_STEP } from "../../limits.ts";
 import type { ChangeQuery, Within } from "../changes.ts";
 import * as sql from "./change_sql.ts";
-import { pathKey } from "./change_values.ts";
+import { pathKey } from "../change_values.ts";
 import type { IndexDatabase, IndexRow } from "./index_database.ts";
 
 /** A sorted list of changes in the index: of a collection, or of a name. */

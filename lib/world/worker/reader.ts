@@ -11,7 +11,7 @@ import { sha256Hex } from "../../base/hash.ts";
 import { isSignedWithOtherKey } from "../file/chain_key.ts";
 import { statWorldFile } from "./catalog_file.ts";
 import { MAX_IN_MEMORY_SNAPSHOT_BYTES } from "../../limits.ts";
-import { pathExists, tryRemove, WORLD_FILE, writeSynced } from "../file/durable_fs.ts";
+import { pathExists, WORLD_FILE } from "../file/durable_fs.ts";
 import {
   CHAIN_START,
   type ChainSigner,
@@ -33,6 +33,7 @@ import type {
 } from "../store/worker_messages.ts";
 import type { ChainEvents } from "../changes.ts";
 import { readChain } from "../file/read_chain.ts";
+import { copyToFile, copyToMemory } from "../file/copy_target.ts";
 import { copyWorldInSteps } from "../file/copy_world.ts";
 import { isOnReadOnlyDisk, openFailure } from "../file/open_failure.ts";
 import { assertRegularFiles } from "../file/regular_files.ts";
@@ -271,38 +272,6 @@ async function runSteps<T>(steps: Generator<void, T>, signal?: AbortSignal): Pro
 async function nextStep(signal: AbortSignal | undefined): Promise<void> {
   await new Promise((resume) => setImmediate(resume));
   if (signal?.aborted) throw new StoreError("busy", "Cannot complete the job: it was stopped");
-}
-
-type Copy = (to: DatabaseSync) => Promise<Pick<SnapshotResult, "version" | "named">>;
-
-async function copyToMemory(copy: Copy): Promise<SnapshotResult> {
-  const to = new DatabaseSync(":memory:");
-  try {
-    const copied = await copy(to);
-    return { ...copied, bytes: new Uint8Array(to.serialize()) };
-  } finally {
-    to.close();
-  }
-}
-
-async function copyToFile(path: string, copy: Copy): Promise<SnapshotResult> {
-  // Created first with mode 0600, so that other users can never read it.
-  writeSynced(path, new Uint8Array());
-  try {
-    const to = new DatabaseSync(path);
-    try {
-      // The file is deleted after the response, so it does not have to survive a crash.
-      to.exec("PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF");
-      const copied = await copy(to);
-      to.close();
-      return { ...copied, path, length: Deno.statSync(path).size };
-    } finally {
-      if (to.isOpen) to.close();
-    }
-  } catch (error) {
-    tryRemove(path);
-    throw error;
-  }
 }
 
 type WorldFileStat = ReturnType<typeof statWorldFile>;

@@ -16,12 +16,13 @@ import type {
   SearchQuery,
   SearchUpdateResult,
 } from "../search.ts";
+import { FORM } from "../search_form.ts";
 import { toSearchStamp } from "../search_stamp.ts";
 import { toStoreError } from "../sqlite_errors.ts";
 import { StoreError } from "../store.ts";
 import type { ReadResult } from "../store/worker_messages.ts";
 import { searchInSteps } from "./search_run.ts";
-import { FORM, SearchSet } from "./search_set.ts";
+import { SearchSet } from "./search_set.ts";
 import * as sql from "./search_sql.ts";
 
 /** File name of the search index in the data folder. */

@@ -22,16 +22,11 @@ import {
   SEARCH_ROWS_PER_STEP,
   SEARCH_STEP_MS,
 } from "../../search_limits.ts";
-import type { Within } from "../changes.ts";
+import { AFTER_NAMES, type NameRange, toRanges } from "../name_ranges.ts";
 import type { SearchHit, SearchPage, SearchPosition, SearchQuery } from "../search.ts";
+import { FORM } from "../search_form.ts";
 import { findLines, quoteGram, toGramQuery } from "../search_text.ts";
-import { FORM, type Row, type SearchSet } from "./search_set.ts";
-
-/** Names from `from` up to and without `to`, in the order of code points. */
-interface NameRange {
-  readonly from: string;
-  readonly to: string;
-}
+import type { Row, SearchSet } from "./search_set.ts";
 
 /** How the texts are chosen that are looked at. */
 type Plan =
@@ -49,8 +44,6 @@ interface Search {
 
 const ISOLATED_SCAN = { worlds: MAX_ISOLATED_SCAN_WORLDS, chars: MAX_ISOLATED_SCAN_CHARS };
 const SCAN = { worlds: MAX_SEARCH_SCAN_WORLDS, chars: MAX_SEARCH_SCAN_CHARS };
-/** After every name; U+10FFFF is not a character. */
-const END = "\u{10ffff}";
 /** A sequence that no text contains in practice; a text that contains it is checked as any other. */
 const NO_GRAM = "\u0002\u0002\u0002";
 
@@ -86,29 +79,6 @@ export function* searchInSteps(
       .sort(compareCodePoints).slice(0, MAX_SEARCH_TOO_LONG),
     isShared: streams.some(({ isSmall }) => !isSmall),
   };
-}
-
-/**
- * Returns the names that parts of the tree cover, in order and without an overlap.
- */
-export function toRanges(within: readonly Within[]): NameRange[] {
-  const sorted = within.flatMap(({ name, part }): NameRange[] => {
-    if (name === "") return part === "exact" ? [] : [{ from: "", to: END }];
-    // Names have no control characters, so no other name is before the end of this range.
-    const exact = { from: name, to: `${name}\u0001` };
-    // The character after the slash is 0.
-    const below = { from: `${name}/`, to: `${name}0` };
-    return part === "exact" ? [exact] : part === "below" ? [below] : [exact, below];
-  }).sort((a, b) => compareCodePoints(a.from, b.from));
-  const merged: NameRange[] = [];
-  for (const range of sorted) {
-    const last = merged.at(-1);
-    if (last === undefined || compareCodePoints(range.from, last.to) >= 0) merged.push(range);
-    else if (compareCodePoints(range.to, last.to) > 0) {
-      merged[merged.length - 1] = { from: last.from, to: range.to };
-    }
-  }
-  return merged;
 }
 
 /** Whether reading all texts of the ranges is cheap. */
@@ -220,7 +190,7 @@ function planFor(set: SearchSet, grams: string): Plan {
 /** One or two characters: all sequences of three characters in the index that begin with them. */
 function planForShort(set: SearchSet, folded: string): Plan {
   const from = folded.replaceAll("\0", "\u0001");
-  const terms = set.all(set.sql.selectTerms, from, from + END, MAX_SEARCH_TERMS + 1);
+  const terms = set.all(set.sql.selectTerms, from, from + AFTER_NAMES, MAX_SEARCH_TERMS + 1);
   if (terms.length > MAX_SEARCH_TERMS) return { kind: "all" };
   const grams = terms.length === 0 ? [NO_GRAM] : terms.map(({ term }) => String(term));
   return planFor(set, grams.map(quoteGram).join(" OR "));

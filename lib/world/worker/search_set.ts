@@ -8,16 +8,6 @@ import { foldText } from "../../base/fold_text.ts";
 import { splitText, type TextPiece, toIndexedText } from "../search_text.ts";
 import type { SetSql } from "./search_sql.ts";
 
-/** Which callers a text is for. */
-export const FORM = {
-  /** All callers that can read the world. */
-  all: 0,
-  /** Callers below T3, from which secrets are hidden. */
-  redacted: 1,
-  /** T3, if other callers get a redacted form. */
-  original: 2,
-} as const;
-
 /** A world in a set. */
 export interface SearchedWorld {
   readonly name: string;

@@ -1,10 +1,5 @@
-import { assertEquals } from "../../support/assert.ts";
-import {
-  collectionsOf,
-  parseJson,
-  pathKey,
-  readPayload,
-} from "../../../lib/world/worker/change_values.ts";
+import { assertEquals } from "../support/assert.ts";
+import { collectionsOf, parseJson, pathKey, readPayload } from "../../lib/world/change_values.ts";
 
 const EVENT = { id: 1, timestamp: "t", type: "stage_written" };
 

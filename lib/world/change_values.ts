@@ -3,8 +3,8 @@
  * of its payload. Pure.
  */
 
-import { createByFilter } from "../by_filter.ts";
-import type { ChangeQuery, CommittedEvent, IndexedHead } from "../changes.ts";
+import { createByFilter } from "./by_filter.ts";
+import type { ChangeQuery, CommittedEvent, IndexedHead } from "./changes.ts";
 
 /** Worlds that only T3 can read have lists of their own, so that they cost other callers no time. */
 export function pathKey(path: string, restricted: boolean): string {

@@ -45,6 +45,11 @@ export const FEED_DEADLINE_MS = 3_000;
 /** Worlds in one row when a node reads all of them at its start. */
 export const HEADS_PER_ROW = 1_000;
 
+/** Milliseconds that one statement of a long job, of the search or of the trash may take. */
+export const LONG_QUERY_MS = 30_000;
+/** The server ends the transaction of a long job that the node does not use for so long. */
+export const LONG_JOB_IDLE_MS = 30_000;
+
 // Fixed: what the nodes know of each other.
 
 /** Milliseconds between two heartbeats of a node. */

@@ -69,6 +69,10 @@ export const MAX_SEARCH_RARE_PIECES = 2_000;
 export const SEARCH_FIRST_PIECES = 128;
 /** Parts in which a text that many parts contain is looked for before the index is asked. */
 export const SEARCH_COMMON_PIECES = 1_024;
+/** Parts that one query on PostgreSQL looks at without the trigram index. */
+export const SEARCH_WINDOW_PIECES = 2_048;
+/** Changes up to which a search on PostgreSQL looks whether those that wait concern it. */
+export const SEARCH_LOOKED_CHANGES = 50_000;
 /** Sequences of three characters that a query of the index has for one or two characters. */
 export const MAX_SEARCH_TERMS = 2_000;
 /** Names of worlds that are too long to be searched in a response. */

@@ -31,7 +31,6 @@ const FRAGMENTS: Readonly<Record<string, string>> = {
   "lib/request/shared_store.ts": "what requests wait for, with its own test",
   "lib/server/create_locks.ts": "when the locks of a holder end",
   "lib/http/idempotency_key.ts": "a parser with its own specification",
-  "lib/base/compare_code_points.ts": "an order of texts, with its own test",
   "lib/plugin/cell/rate_limit.ts": "a counter with its own test",
   "lib/plugin/host/strip_types.ts": "starts a cell, so that it is not part of manifest",
   "lib/plugin/manifest/check_imports_worker.ts": "entry point of a Worker",
@@ -61,7 +60,6 @@ const FRAGMENTS: Readonly<Record<string, string>> = {
   "lib/world/store/folder_watch.ts": "the timer of a check, with its own test",
   "lib/world/store/rename.ts": "the two steps of a rename, with their own test",
   "lib/world/worker/step_turns.ts": "the order of the steps of long jobs, with its own test",
-  "lib/world/store/expiry_clock.ts": "when a step of the clock is trusted, with its own test",
   "lib/world/store/recover_names.ts": "what happens before a world is opened, apart from the store",
   "lib/world/worker/worker_main.ts": "entry point of a Worker",
 };

@@ -11,6 +11,7 @@
 import { APPLY_SQL } from "./apply_sql.ts";
 import { LOCK_SQL } from "./lock_sql.ts";
 import { PUBLISH_SQL } from "./publish_sql.ts";
+import { QUERY_SCHEMA } from "./query_schema.ts";
 
 /** Number of the schema that this release reads and writes. */
 export const POSTGRES_SCHEMA_VERSION = 1;
@@ -223,4 +224,5 @@ export const SCHEMA: readonly string[] = [
   ...APPLY_SQL,
   ...PUBLISH_SQL,
   ...LOCK_SQL,
+  ...QUERY_SCHEMA,
 ];

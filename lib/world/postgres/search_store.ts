@@ -1,0 +1,266 @@
+/**
+ * The search of a node: keeps the tables of the search up to date together with the other nodes, and
+ * answers searches. A search first waits for the worlds that it covers; worlds that it does not cover cost
+ * it nothing, so that its caller learns nothing about them. A change that is younger than two seconds can
+ * be missing.
+ */
+
+import { LONG_QUERY_MS } from "../../cluster_limits.ts";
+import { INDEX_RETRY_MS } from "../../limits.ts";
+import {
+  SEARCH_COLLECT_MS,
+  SEARCH_FRESH_MS,
+  SEARCH_LOOKED_CHANGES,
+  SEARCH_START_DELAY_MS,
+  SEARCH_WAIT_MS,
+} from "../../search_limits.ts";
+import { toRanges } from "../name_ranges.ts";
+import type { SearchPage, SearchQuery } from "../search.ts";
+import { type JobCaller, StoreError, type World, type WorldEntry } from "../store.ts";
+import type { SearchCounts } from "../store_counts.ts";
+import { type LongJobLimits, LongJobs } from "../store/long_jobs.ts";
+import type { QuerySession, QuerySessions } from "./query_sessions.ts";
+import { type IndexerStep, SearchIndexer } from "./search_indexer.ts";
+import { searchTables } from "./search_query.ts";
+
+/** Pause between two steps, so that writes have the database. */
+const STEP_PAUSE_MS = 5;
+/** The figures are read again after this time. */
+const COUNT_MS = 60_000;
+/** Pause of a search that waits for the worlds that it covers. */
+const LOOK_MS = 50;
+
+const STATE = `SELECT s.seq, f.seq AS newest FROM elastik.search_state s, elastik.feed f`;
+/** Whether changes after a number concern some names, and are older than a time. */
+const PENDING = `SELECT EXISTS (
+  SELECT 1 FROM elastik.batches b JOIN elastik.events e ON e.batch = b.id
+  JOIN unnest($3::text[], $4::text[]) AS r(low, high)
+    ON e.name >= r.low AND e.name < r.high OR e.also >= r.low AND e.also < r.high
+  WHERE b.first > $1 AND b.first <= $2
+    AND b.at < clock_timestamp() - make_interval(secs => $5::float8 / 1000)) AS found`;
+const COUNTS = `SELECT (SELECT count(*) FROM elastik.search_open_worlds WHERE chars IS NOT NULL)
+    + (SELECT count(*) FROM elastik.search_restricted_worlds WHERE chars IS NOT NULL) AS worlds,
+  pg_total_relation_size('elastik.search_open_pieces')
+    + pg_total_relation_size('elastik.search_restricted_pieces')
+    + pg_total_relation_size('elastik.search_open_worlds')
+    + pg_total_relation_size('elastik.search_restricted_worlds') AS bytes`;
+
+/** What a {@link PostgresSearch} needs. */
+export interface PostgresSearchOptions {
+  readonly read: QuerySessions;
+  /** Sessions that can change the database. */
+  readonly write: QuerySessions;
+  /** Publishes everything that was acknowledged before the call. */
+  readonly publish: () => Promise<unknown>;
+  /** The visible world of a name, from the catalog. */
+  readonly stat: (name: string) => WorldEntry | undefined;
+  /** The worlds of the lower layer. */
+  readonly lower: ReadonlyMap<string, World>;
+  /** Whether only T3 can read a world. */
+  readonly isRestricted: (name: string) => boolean;
+  /** The world as callers below T3 see it; the same object if nothing is hidden from them. */
+  readonly redact: (world: World) => World;
+  readonly limits: LongJobLimits;
+  /** Writes a line for the operator. */
+  readonly log: (line: string) => void;
+  /** Version of Unicode of this process. */
+  readonly unicode: string;
+}
+
+/** See the module. */
+export class PostgresSearch {
+  readonly #options: PostgresSearchOptions;
+  readonly #jobs: LongJobs;
+  readonly #indexer: SearchIndexer;
+  #work: Promise<void> = Promise.resolve();
+  #endPause: (() => void) | undefined;
+  #isStopping = false;
+  #isWanted = false;
+  /** Whether the tables were filled by a node with a newer version of Unicode. */
+  #isOlder = false;
+  #changes = 0;
+  #answered = 0;
+  #pending = 0;
+  #worlds = 0;
+  #bytes = 0;
+  #countedAt = -Infinity;
+  #lastFault = "";
+
+  constructor(options: PostgresSearchOptions) {
+    this.#options = options;
+    this.#jobs = new LongJobs(options.limits, "searches");
+    this.#indexer = new SearchIndexer(options);
+  }
+
+  /** Figures: `pending` are changes that the tables do not have, the rest is that of all nodes. */
+  get counts(): SearchCounts {
+    return {
+      worlds: this.#worlds,
+      waitingChars: 0,
+      bytes: this.#bytes,
+      pending: this.#pending,
+      answered: this.#answered,
+      jobs: this.#jobs.counts,
+    };
+  }
+
+  /** Begins to follow the changes in a moment, until {@link PostgresSearch.stop}. */
+  start(delayMs = SEARCH_START_DELAY_MS): void {
+    this.#work = this.#run(delayMs);
+  }
+
+  /** Records that worlds changed, on any node. */
+  kick(): void {
+    this.#changes += 1;
+  }
+
+  /**
+   * Searches. Equal searches share one job as long as nothing changes.
+   *
+   * @throws {StoreError} `busy` if too many searches wait, or the tables are not complete in time
+   */
+  async search(query: SearchQuery, caller: JobCaller): Promise<SearchPage> {
+    const page = await this.#jobs.run<SearchPage>({
+      key: JSON.stringify(query),
+      name: "",
+      fileState: { text: String(this.#changes), isSettled: true },
+      start: (signal) => this.#search(query, signal),
+    }, caller);
+    this.#answered += 1;
+    return page;
+  }
+
+  /** Stops the updates and all searches; resolves when no session is in use. */
+  async stop(): Promise<void> {
+    this.#isStopping = true;
+    this.#jobs.close();
+    this.#endPause?.();
+    await this.#work;
+  }
+
+  async #search(query: SearchQuery, signal: AbortSignal): Promise<SearchPage> {
+    await this.#complete(query, signal);
+    const page = await this.#options.read.use((session) => searchTables(session, query, signal));
+    // A world that was deleted since then is not shown.
+    const hits = page.hits.filter(({ name }) => this.#options.stat(name) !== undefined);
+    return { ...page, hits };
+  }
+
+  /** Waits until the tables have the worlds that a search covers. */
+  async #complete({ within }: SearchQuery, signal: AbortSignal): Promise<void> {
+    await this.#options.publish();
+    const startedAt = performance.now();
+    const ranges = toRanges(within);
+    let newest: number | undefined;
+    for (;;) {
+      const wait = performance.now() - startedAt;
+      // After a moment, changes that are young may be missing.
+      const freshMs = wait > SEARCH_COLLECT_MS ? SEARCH_FRESH_MS : 0;
+      const upto = await this.#options.read.use((session) =>
+        findMissing(session, newest, ranges, freshMs)
+      );
+      const needsLower = !this.#indexer.hasLower && !this.#isOlder;
+      if (upto === undefined && !needsLower || signal.aborted) return;
+      newest = upto ?? newest;
+      if (wait > SEARCH_WAIT_MS) {
+        throw new StoreError(
+          "busy",
+          "Cannot search: the search index does not have all of the worlds yet; try again later",
+        );
+      }
+      this.#isWanted = true;
+      this.#endPause?.();
+      await new Promise((resume) => setTimeout(resume, LOOK_MS));
+      if (this.#isStopping) throw new StoreError("closed", "Cannot search: the server is stopping");
+    }
+  }
+
+  async #run(delayMs: number): Promise<void> {
+    await this.#pause(delayMs);
+    while (!this.#isStopping) await this.#pause(await this.#runOnce());
+  }
+
+  /** @returns the pause until the next step, in milliseconds */
+  async #runOnce(): Promise<number> {
+    this.#isWanted = false;
+    try {
+      const isBehind = await this.#look();
+      const done: IndexerStep = isBehind ? await this.#indexer.step() : "done";
+      this.#lastFault = "";
+      this.#isOlder = done === "older";
+      if (done === "more") return STEP_PAUSE_MS;
+      if (this.#isOlder) return INDEX_RETRY_MS;
+      if (this.#isWanted) return LOOK_MS;
+      await this.#count();
+      return SEARCH_COLLECT_MS;
+    } catch (error) {
+      this.#report(error);
+      return INDEX_RETRY_MS;
+    }
+  }
+
+  /** Whether the tables lack changes, or this node has not compared its lower layer with them. */
+  async #look(): Promise<boolean> {
+    const [row] = await this.#options.read.use((session) => session.query(STATE, []));
+    this.#pending = Math.max(0, Number(row?.newest ?? 0) - Number(row?.seq ?? 0));
+    return this.#pending > 0 || !this.#indexer.hasLower;
+  }
+
+  async #count(): Promise<void> {
+    const now = performance.now();
+    if (now - this.#countedAt < COUNT_MS) return;
+    this.#countedAt = now;
+    const [row] = await this.#options.read.use((session) =>
+      session.query(COUNTS, [], LONG_QUERY_MS)
+    );
+    this.#worlds = Number(row?.worlds ?? 0);
+    this.#bytes = Number(row?.bytes ?? 0);
+  }
+
+  #report(error: unknown): void {
+    if (this.#isStopping) return;
+    const fault = error instanceof Error ? error.message : String(error);
+    if (fault !== this.#lastFault) {
+      this.#options.log(`cannot update the search index, trying again: ${fault}`);
+    }
+    this.#lastFault = fault;
+  }
+
+  async #pause(ms: number): Promise<void> {
+    if (this.#isStopping) return;
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    await new Promise<void>((resume) => {
+      this.#endPause = resume;
+      timer = setTimeout(resume, ms);
+    });
+    this.#endPause = undefined;
+    clearTimeout(timer);
+  }
+}
+
+/**
+ * Looks for changes that the tables of the search lack.
+ *
+ * @param newest number of the last change that is needed; undefined is the newest of now
+ * @param freshMs changes that are younger, in milliseconds, are not needed
+ * @returns undefined if nothing is missing, else the number of the last change that is needed
+ */
+async function findMissing(
+  session: QuerySession,
+  newest: number | undefined,
+  ranges: readonly { readonly from: string; readonly to: string }[],
+  freshMs: number,
+): Promise<number | undefined> {
+  const [row] = await session.query(STATE, []);
+  const seq = Number(row?.seq ?? 0);
+  const upto = newest ?? Number(row?.newest ?? 0);
+  if (seq >= upto) return undefined;
+  if (upto - seq > SEARCH_LOOKED_CHANGES) return upto;
+  const [pending] = await session.query(PENDING, [
+    ...[seq, upto],
+    ranges.map(({ from }) => from),
+    ranges.map(({ to }) => to),
+    freshMs,
+  ], LONG_QUERY_MS);
+  return pending?.found === true ? upto : undefined;
+}

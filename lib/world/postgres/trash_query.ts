@@ -1,0 +1,267 @@
+/**
+ * The trash in the database: pages, restores and final deletions of one id one after the other in this
+ * process, and the expiry, which one node at a time does. Deleted worlds are rows of the table of worlds,
+ * so nothing has to be found or repaired.
+ */
+
+import { LONG_QUERY_MS } from "../../cluster_limits.ts";
+import {
+  MAX_TRASH_PAGE_ENTRIES,
+  TRASH_PAUSE_MS,
+  TRASH_SWEEP_MS,
+  TRASH_WORLDS_PER_STEP,
+} from "../../limits.ts";
+import type { Within } from "../changes.ts";
+import { AFTER_NAMES, toRanges } from "../name_ranges.ts";
+import { StoreError } from "../store.ts";
+import { ExpiryClock } from "../store/expiry_clock.ts";
+import { KeyedLock } from "../store/keyed_lock.ts";
+import type { CountedTrash } from "../store/trash_quotas.ts";
+import {
+  isTrashId,
+  type TrashCounts,
+  type TrashEntry,
+  type TrashPage,
+  type TrashQuery,
+  type TrashRecord,
+} from "../trash.ts";
+import type { QueryRow, QuerySessions } from "./query_sessions.ts";
+import { WORLD_BYTES } from "./reads.ts";
+import { toTrashRecord, TRASH_COLUMNS } from "./trash_rows.ts";
+
+/** Longest time that the database gets as an interval, in seconds. */
+const HUNDRED_YEARS_SECONDS = 3_155_760_000;
+
+const BEFORE = "(w.trashed_at, w.trash, w.trashed_name) < ($1, $2, $3)";
+const NEWEST_FIRST = "trashed_at DESC, trash DESC, trashed_name DESC";
+/** Pages of the whole tree use the index of times. */
+const NEWEST = `SELECT ${TRASH_COLUMNS} FROM unnest($5::bool[]) AS r(flag) CROSS JOIN LATERAL (
+    SELECT * FROM elastik.worlds w WHERE w.trash IS NOT NULL AND w.restricted = r.flag AND ${BEFORE}
+    ORDER BY ${NEWEST_FIRST} LIMIT $4) w
+  ORDER BY ${NEWEST_FIRST} LIMIT $4`;
+/**
+ * Others read the worlds of their names: the empty text keeps the server from the index of times, which
+ * has the worlds that the caller may not read.
+ */
+const NEWEST_IN = `SELECT ${TRASH_COLUMNS}
+  FROM unnest($5::text[], $6::text[], $7::bool[]) AS r(low, high, flag) CROSS JOIN LATERAL (
+    SELECT * FROM elastik.worlds w WHERE w.trash IS NOT NULL AND w.restricted = r.flag
+      AND w.trashed_name >= r.low AND w.trashed_name < r.high
+      AND (w.trashed_at || '', w.trash, w.trashed_name) < ($1, $2, $3)
+    ORDER BY w.trashed_at || '' DESC, w.trash DESC, w.trashed_name DESC LIMIT $4) w
+  ORDER BY ${NEWEST_FIRST} LIMIT $4`;
+const OF_ID = `SELECT ${TRASH_COLUMNS} FROM elastik.worlds WHERE trash = $1 ORDER BY trashed_name`;
+const EXPUNGE = `SELECT restricted, trash, trashed_name, version, trashed_at, trashed_by, ext, bytes
+  FROM elastik.expunge_1($1)`;
+const EXPIRE = `SELECT restricted, trash, trashed_name, version, trashed_at, trashed_by, ext, bytes
+  FROM elastik.expire_1($1, $2, $3)`;
+const EXPUNGE_REST = `SELECT elastik.expunge_rest_1() AS done`;
+const SIZE = `SELECT count(*) AS entries, coalesce(sum(${WORLD_BYTES}), 0) AS bytes
+  FROM elastik.worlds WHERE trash IS NOT NULL`;
+
+/** All worlds, also those that only T3 can read. */
+const EVERYTHING: readonly Within[] = [{ part: "below", name: "", restricted: true }];
+
+/** What {@link TrashQueries} needs. */
+export interface TrashQueriesOptions {
+  readonly read: QuerySessions;
+  /** Sessions that can change the database. */
+  readonly write: QuerySessions;
+  /** How long deleted worlds are kept, in milliseconds; undefined keeps them. */
+  readonly keepMs?: number;
+  /** Current time in Unix milliseconds. */
+  readonly now: () => number;
+  /** Milliseconds of a clock that only moves forward. */
+  readonly monotonic: () => number;
+  /** Called with each world that moved to the trash, and that left it, on this node. */
+  readonly onAdded?: (world: CountedTrash) => void;
+  readonly onTaken?: (world: Pick<CountedTrash, "id" | "name">) => void;
+  /** Writes a line for the operator. */
+  readonly log: (line: string) => void;
+}
+
+/** See the module. */
+export class TrashQueries {
+  readonly #options: TrashQueriesOptions;
+  readonly #locks = new KeyedLock();
+  readonly #clock: ExpiryClock;
+  #isStopping = false;
+  #endPause: (() => void) | undefined;
+  #work: Promise<void> = Promise.resolve();
+  #entries = 0;
+  #bytes = 0;
+  #expired = 0;
+
+  constructor(options: TrashQueriesOptions) {
+    this.#options = options;
+    this.#clock = new ExpiryClock(options.now(), options.monotonic());
+  }
+
+  /**
+   * Figures about the trash of all nodes, as the database had them some minutes ago, with what this node
+   * has done since then; `expired` counts what this node has deleted.
+   */
+  get counts(): TrashCounts {
+    return { entries: this.#entries, bytes: this.#bytes, expired: this.#expired };
+  }
+
+  /** Begins the background work; it continues until {@link TrashQueries.stop}. */
+  start(): void {
+    this.#work = this.#run();
+  }
+
+  /** Reads a page, newest first. */
+  async page({ within, after, limit }: TrashQuery): Promise<TrashPage> {
+    const { deletedAt = "\uffff", id = "", name = "" } = after ?? {};
+    const ranges = [false, true].flatMap((flag) =>
+      toRanges(flag ? within.filter(({ restricted }) => restricted) : within)
+        .map((range) => ({ ...range, flag }))
+    );
+    if (ranges.length === 0) return { entries: [], more: false };
+    const flags = ranges.map(({ flag }) => flag);
+    const isWhole = ranges.every(({ from, to }) => from === "" && to === AFTER_NAMES);
+    // One more than the page shows whether there are more.
+    const place = [deletedAt, id, name, limit + 1];
+    const rows = await this.#options.read.use((session) =>
+      isWhole ? session.query(NEWEST, [...place, flags]) : session.query(NEWEST_IN, [
+        ...place,
+        ranges.map(({ from }) => from),
+        ranges.map(({ to }) => to),
+        flags,
+      ])
+    );
+    return { entries: rows.slice(0, limit).map(toEntry), more: rows.length > limit };
+  }
+
+  /** Returns the worlds of an id; empty if it is not in the trash. */
+  async ofId(id: string): Promise<readonly TrashEntry[]> {
+    if (!isTrashId(id)) return [];
+    const rows = await this.#options.read.use((session) => session.query(OF_ID, [id]));
+    return rows.map(toEntry);
+  }
+
+  /**
+   * Deletes the worlds of an id for good. It can be repeated after an unknown outcome; then the answer is
+   * empty if the first attempt has happened.
+   *
+   * @returns what was deleted; empty if the id is not in the trash
+   */
+  async expunge(id: string): Promise<readonly TrashEntry[]> {
+    if (!isTrashId(id)) return [];
+    return await this.use(id, async () => {
+      const rows = await this.#options.write.use((session) =>
+        session.query(EXPUNGE, [id], LONG_QUERY_MS)
+      );
+      return this.#take(rows);
+    });
+  }
+
+  /** Runs an operation on an id; no other operation on it runs at the same time on this node. */
+  use<T>(id: string, operation: () => Promise<T>): Promise<T> {
+    return this.#locks.exclusive([id], operation);
+  }
+
+  /** Counts a world that moved to the trash. */
+  recordAdded(world: CountedTrash): void {
+    this.#entries += 1;
+    this.#bytes += world.bytes;
+    this.#options.onAdded?.(world);
+  }
+
+  /** Counts worlds that left the trash. */
+  recordTaken(worlds: readonly Pick<CountedTrash, "id" | "name">[], bytes: number): void {
+    this.#entries = Math.max(0, this.#entries - worlds.length);
+    this.#bytes = Math.max(0, this.#bytes - bytes);
+    for (const world of worlds) this.#options.onTaken?.(world);
+  }
+
+  /** Reads all of the trash; it ends when the store is closed. */
+  async *readAll(): AsyncGenerator<readonly TrashEntry[]> {
+    let query: TrashQuery = { within: EVERYTHING, limit: MAX_TRASH_PAGE_ENTRIES };
+    for (let more = true; more && !this.#isStopping;) {
+      const page = await this.page(query);
+      yield page.entries;
+      const after = page.entries.at(-1);
+      more = page.more && after !== undefined;
+      if (after !== undefined) query = { ...query, after };
+    }
+  }
+
+  /** Ends the background work; resolves when it has ended. */
+  async stop(): Promise<void> {
+    this.#isStopping = true;
+    this.#endPause?.();
+    await this.#work;
+  }
+
+  async #run(): Promise<void> {
+    while (!this.#isStopping) {
+      try {
+        await this.#measure();
+        await this.#expire();
+      } catch (error) {
+        this.#report(error);
+      }
+      await this.#pause(TRASH_SWEEP_MS);
+    }
+  }
+
+  async #measure(): Promise<void> {
+    const [row] = await this.#options.read.use((session) => session.query(SIZE, [], LONG_QUERY_MS));
+    this.#entries = Number(row?.entries ?? 0);
+    this.#bytes = Number(row?.bytes ?? 0);
+  }
+
+  /** Deletes worlds whose time is over, in small steps. */
+  async #expire(): Promise<void> {
+    const { keepMs, write } = this.#options;
+    await write.use((session) => session.query(EXPUNGE_REST, [], LONG_QUERY_MS));
+    if (keepMs === undefined) return;
+    while (!this.#isStopping) {
+      const rows = await write.use((session) =>
+        session.query(EXPIRE, this.#bounds(keepMs), LONG_QUERY_MS)
+      );
+      if (rows.length === 0) return;
+      this.#expired += this.#take(rows).length;
+      await this.#pause(TRASH_PAUSE_MS);
+    }
+  }
+
+  /** The time before which a world must have been deleted, and how long ago. */
+  #bounds(keepMs: number): [string, number, number] {
+    const { now, monotonic } = this.#options;
+    // A time before 1970, of a very large setting, can be one that has no text.
+    const end = Math.max(0, this.#clock.read(now(), monotonic()) - keepMs);
+    const seconds = Math.min(keepMs / 1000, HUNDRED_YEARS_SECONDS);
+    return [new Date(end).toISOString(), seconds, TRASH_WORLDS_PER_STEP];
+  }
+
+  #take(rows: readonly QueryRow[]): TrashEntry[] {
+    const deleted = rows.map(toEntry);
+    this.recordTaken(deleted, deleted.reduce((sum, { bytes }) => sum + bytes, 0));
+    return deleted;
+  }
+
+  #report(error: unknown): void {
+    if (this.#isStopping || error instanceof StoreError && error.code === "closed") return;
+    const message = error instanceof Error ? error.message : String(error);
+    this.#options.log(`cannot empty the trash, trying again later: ${message}`);
+  }
+
+  async #pause(ms: number): Promise<void> {
+    if (this.#isStopping) return;
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    await new Promise<void>((resume) => {
+      this.#endPause = resume;
+      timer = setTimeout(resume, ms);
+      // The background work must not keep a process running.
+      Deno.unrefTimer(timer);
+    });
+    clearTimeout(timer);
+  }
+}
+
+function toEntry(row: QueryRow): TrashEntry {
+  const { restricted: _restricted, ...entry }: TrashRecord = toTrashRecord(row);
+  return entry;
+}

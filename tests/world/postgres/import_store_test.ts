@@ -1,0 +1,165 @@
+import { assert, assertEquals, assertRejects } from "../../support/assert.ts";
+import { DatabaseSync } from "node:sqlite";
+import { postgresTest, sharedServer } from "../../support/postgres_servers.ts";
+import { importFolder, openSqlite, QUERY_KEY, withImport } from "../../support/query_store.ts";
+import { createRandom } from "../../support/random.ts";
+import { withTempFolder } from "../../support/temp_folder.ts";
+import { createChainSigner } from "../../../lib/world/event_chain.ts";
+import { exportStore } from "../../../lib/world/postgres/export_store.ts";
+import { fillRandomly } from "../../testdata/random_store.ts";
+
+const server = sharedServer();
+
+/** All rows of the worlds, the trash, the ledger and the marks of a data folder. */
+function rowsOf(data: string): Record<string, unknown> {
+  const found: Record<string, unknown> = {};
+  const read = (path: string, tables: readonly string[]) => {
+    const db = new DatabaseSync(path);
+    try {
+      const known = db.prepare("SELECT name FROM sqlite_schema WHERE type = 'table'").all()
+        .map(({ name }) => String(name));
+      return Object.fromEntries(
+        tables.filter((table) => known.includes(table)).map((table) => [
+          table,
+          db.prepare(`SELECT * FROM ${table}`).all(),
+        ]),
+      );
+    } finally {
+      db.close();
+    }
+  };
+  const world = ["stage_meta", "events", "history", "content", "pieces"];
+  for (const { name, isDirectory } of Deno.readDirSync(data)) {
+    if (isDirectory && !name.startsWith(".")) {
+      found[name] = read(`${data}/${name}/universe.db`, world);
+    }
+  }
+  for (const { name: id } of Deno.readDirSync(`${data}/.trash`)) {
+    for (const { name } of Deno.readDirSync(`${data}/.trash/${id}`)) {
+      found[`trash ${id} ${name}`] = read(`${data}/.trash/${id}/${name}/universe.db`, world);
+    }
+  }
+  const { names, trash } = read(`${data}/.names.db`, ["names", "trash"]);
+  found.names = names;
+  // The size is an estimate, and differs between the engines.
+  found.trash = trash?.map((row) => ({ ...row, bytes: 0 }));
+  try {
+    found.marks = Deno.readTextFileSync(`${data}/.collections`).split("\n").sort();
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+  }
+  return found;
+}
+
+postgresTest(
+  "importIntoStore() and exportStore() give equal rows of every world back",
+  () =>
+    withTempFolder(async (folder) => {
+      const seed = 17;
+      const random = createRandom(seed);
+      await withImport(
+        server(),
+        (store) => fillRandomly(store, random, 150),
+        async ({ data, sessions, imported }) => {
+          assertEquals([imported.conflicts, imported.broken, imported.rejected], [[], [], []]);
+          assert(
+            imported.worlds.length > 3 && imported.trashed.length > 1,
+            "the sample is too small",
+          );
+          assert(imported.marks > 0, "the sample has no mark");
+          const into = `${folder}/export`;
+          const counts = await exportStore({ sessions, into });
+          assertEquals(counts, {
+            worlds: imported.worlds.length,
+            trashed: imported.trashed.length,
+            marks: imported.marks,
+          });
+          assertEquals(rowsOf(into), rowsOf(data), `seed ${seed}`);
+          // Again: everything is there.
+          const again = await importFolder(data, sessions);
+          const all = imported.worlds.length + imported.trashed.length;
+          assertEquals([again.worlds, again.same, again.conflicts, again.events], [[], all, [], 0]);
+          // The other engine can use the folder.
+          const store = await openSqlite(into);
+          try {
+            for (const { name } of await store.walk("")) {
+              assertEquals((await store.audit(name)).ok, true, name);
+            }
+          } finally {
+            await store.close();
+          }
+        },
+      );
+    }),
+);
+
+postgresTest(
+  "exportStore() refuses a folder with files and leaves nothing after an abort",
+  () =>
+    withTempFolder((folder) =>
+      withImport(server(), (store) => fillRandomly(store, createRandom(3), 5), async (fixture) => {
+        const { sessions, data } = fixture;
+        await assertRejects(exportStore({ sessions, into: data }), { name: "StoreExportError" });
+        const signal = AbortSignal.abort(new Error("stopped"));
+        const aborted = exportStore({ sessions, into: `${folder}/x`, signal });
+        await assertRejects(aborted, { message: "stopped" });
+        assertEquals([...Deno.readDirSync(folder)], []);
+      })
+    ),
+);
+
+postgresTest(
+  "importIntoStore() takes no world that another key signed",
+  () =>
+    withImport(server(), (store) => fillRandomly(store, createRandom(4), 5), async (fixture) => {
+      const { sessions, data } = fixture;
+      const sign = createChainSigner("another key");
+      const other = importFolder(data, sessions, { signers: { from: sign, to: sign } });
+      await assertRejects(other, { name: "StoreImportError" });
+    }),
+);
+
+postgresTest(
+  "importIntoStore() signs events of a retired key again",
+  () =>
+    withTempFolder(async (data) => {
+      const old = await openSqlite(data, { key: "the old key" });
+      const text = new TextEncoder().encode("old");
+      await old.put({ name: "home/x", body: text, ext: "txt", meta: [], by: "T2" });
+      await old.close();
+      await withImport(
+        server(),
+        () => Promise.resolve(),
+        async ({ sessions }) => {
+          const from = createChainSigner(QUERY_KEY, ["the old key"]);
+          const to = createChainSigner(QUERY_KEY);
+          const imported = await importFolder(data, sessions, { signers: { from, to } });
+          assertEquals([imported.worlds, imported.otherKey], [["home/x"], []]);
+          const rows = await sessions.use((session) =>
+            session.query("SELECT hmac, prev_hmac, timestamp, payload FROM elastik.events", [])
+          );
+          assertEquals(
+            rows.map(({ hmac, prev_hmac, timestamp, payload }) =>
+              hmac === to(String(prev_hmac), String(timestamp), "stage_written", String(payload))
+            ),
+            [true],
+          );
+        },
+      );
+    }),
+);
+
+postgresTest(
+  "importIntoStore() reports worlds that the database has otherwise",
+  () =>
+    withImport(server(), (store) => fillRandomly(store, createRandom(5), 5), async (fixture) => {
+      const { sessions, data, imported } = fixture;
+      await sessions.use((session) =>
+        session.query("UPDATE elastik.events SET hmac = 'x' WHERE name = $1", [
+          imported.worlds[0] ?? "",
+        ])
+      );
+      const again = await importFolder(data, sessions);
+      assertEquals(again.conflicts, imported.worlds.slice(0, 1));
+    }),
+);

@@ -1,0 +1,64 @@
+import { assertEquals, assertRejects } from "../../support/assert.ts";
+import { postgresTest, sharedServer } from "../../support/postgres_servers.ts";
+import { openSqlite, withImport } from "../../support/query_store.ts";
+import { WorldReads } from "../../../lib/world/postgres/reads.ts";
+import { toWorld } from "../../../lib/world/store/records.ts";
+import type { Store } from "../../../lib/world/store.ts";
+
+const server = sharedServer();
+const encoder = new TextEncoder();
+
+function put(store: Store, name: string, text: string | Uint8Array<ArrayBuffer>) {
+  const body = typeof text === "string" ? encoder.encode(text) : text;
+  return store.put({
+    name,
+    body,
+    ext: "txt",
+    meta: [["x-meta-a", text.slice(0, 3).toString()]],
+    by: "T2",
+  });
+}
+
+function bytes(length: number, seed: number): Uint8Array<ArrayBuffer> {
+  return new Uint8Array(length).map((_, at) => (at * 7 + seed) % 251);
+}
+
+async function fill(store: Store): Promise<void> {
+  for (let at = 0; at < 5; at++) await put(store, "home/short", `version ${at}`);
+  await put(store, "home/long", bytes(700_000, 1));
+  await store.append({ name: "home/long", body: bytes(10, 2), ext: "bin", by: "T2" });
+  await put(store, "home/long", bytes(9_000, 3));
+  await store.append({ name: "home/long", body: bytes(300_000, 4), ext: "bin", by: "T2" });
+  await put(store, "home/empty", "");
+  await store.rename({ name: "home/empty", to: "home/moved", ext: "md", by: "T2" });
+}
+
+postgresTest(
+  "WorldReads reads every version that SqliteStore reads",
+  () =>
+    withImport(server(), fill, async ({ data, sessions }) => {
+      const reads = new WorldReads(sessions, { keepVersions: 100 });
+      const store = await openSqlite(data);
+      try {
+        for (const name of ["home/short", "home/long", "home/moved"]) {
+          const expected = await store.read(name);
+          const found = await reads.read(name);
+          assertEquals(found === undefined ? undefined : toWorld(name, found), expected);
+          for (let version = 1; version <= (expected?.version ?? 0); version++) {
+            const kept = await store.readAt(name, version).catch(({ code }) => code);
+            const also = await reads.readAt(name, version).then(
+              (result) => toWorld(name, result),
+              ({ code }) => code,
+            );
+            assertEquals(also, kept, `${name} ${version}`);
+          }
+        }
+      } finally {
+        await store.close();
+      }
+      assertEquals(await reads.read("home/none"), undefined);
+      await assertRejects(reads.readAt("home/none", 1), { code: "absent" });
+      await assertRejects(reads.readAt("home/short", 6), { code: "absent" });
+      assertEquals(await reads.fileSizes(["home/none", "home/short"]), [0, 9 + 4 * 9 + 5 * 512]);
+    }),
+);

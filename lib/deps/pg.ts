@@ -52,7 +52,7 @@ export interface PgOptions {
 /** The parts of `PgDriver` that are used; the package has no types. */
 export interface PgClient {
   binary: boolean;
-  readonly connectionParameters: { replication?: string | undefined };
+  readonly connectionParameters: { replication?: string | undefined; options?: string | undefined };
   readonly connection: { readonly stream: { destroy(): void } };
   readonly processID: number | null;
   connect(): Promise<unknown>;

@@ -216,6 +216,17 @@ Deno.test("every file of lib belongs to a row of the table of layers", () => {
   assertEquals([...lib.keys()].filter((file) => unitOf(file) === undefined), []);
 });
 
+Deno.test("the PostgreSQL driver is loaded by a dynamic import only", async () => {
+  const importers = [...await readSources("lib/")].flatMap(([path, text]) =>
+    text.split("\n").filter((line) => line.includes('/deps/pg.ts"'))
+      .map((line) => `${path}: ${/^import type |\bawait import\(/.exec(line)?.[0]}`)
+  );
+  assertEquals(importers, [
+    "lib/world/postgres/session.ts: import type ",
+    "lib/world/postgres/session.ts: await import(",
+  ]);
+});
+
 Deno.test("no files of lib import each other in a cycle", () => {
   const inLib = arrows.filter(({ from, to }) => from.startsWith("lib/") && to.startsWith("lib/"));
   assertEquals(cyclesOf(inLib).map((cycle) => cycle.join(" → ")), []);

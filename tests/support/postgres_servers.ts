@@ -51,13 +51,16 @@ const SETTINGS: Readonly<Record<string, string>> = {
   hot_standby_feedback: "off",
   wal_retrieve_retry_interval: "100ms",
 };
+/** The line on standard input that keeps the data of a server that ends. */
+const KEEP = "keep";
 /**
  * Runs a server until standard input ends: the program, the data folder. A stopped server continues
- * first, because it would not end.
+ * first, because it would not end. Without the line, the run was killed: the data is removed.
  */
 const PARENT = `"$0" -D "$1" >>"$1.log" 2>&1 & server=$!
-read -r _
-kill -CONT $server; kill -QUIT $server; wait $server`;
+read -r line
+kill -CONT $server; kill -QUIT $server; wait $server
+[ "$line" = ${KEEP} ] || { rm -rf "$1" "$1.log"; rmdir "\${1%/*}"; }`;
 
 /** The folder of the newest installed PostgreSQL of Debian, or of the one on PATH; undefined without one. */
 function findPrograms(): string | undefined {
@@ -492,7 +495,9 @@ export class PostgresServers {
     const parent = this.#parents.get(name);
     if (parent === undefined) return;
     this.#parents.delete(name);
-    await parent.stdin.close();
+    const writer = parent.stdin.getWriter();
+    await writer.write(new TextEncoder().encode(`${KEEP}\n`));
+    await writer.close();
     await parent.status;
     // A killed server leaves it, and a new process may have the number.
     await runAs("rm", ["-f", this.#pidFile(name)], false);

@@ -62,3 +62,31 @@ serversTest("a stopped server answers after it continues", { servers: 2 }, async
   servers.cont("a");
   assertEquals(await answer, ["1"]);
 });
+
+postgresTest("a killed run leaves no server and no data", async () => {
+  const child = new Deno.Command(Deno.execPath(), {
+    args: [
+      ...["eval", "--no-lock", "--ext=ts"],
+      `import { PostgresServers } from ${
+        JSON.stringify(import.meta.resolve("./postgres_servers.ts"))
+      };
+       const servers = await PostgresServers.start();
+       const [folder] = await servers.sql("SHOW data_directory");
+       console.log(folder);
+       await new Promise(() => setInterval(() => {}, 1000));`,
+    ],
+    stdin: "null",
+    stdout: "piped",
+    stderr: "inherit",
+  }).spawn();
+  const reader = child.stdout.pipeThrough(new TextDecoderStream()).getReader();
+  const folder = ((await reader.read()).value ?? "").trim();
+  assert(Deno.statSync(`${folder}/postmaster.pid`).isFile, folder);
+  child.kill("SIGKILL");
+  await reader.cancel();
+  await child.status;
+  const root = folder.replace(/\/[^/]*$/, "");
+  while (await Deno.stat(root).then(() => true, () => false)) {
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+});

@@ -110,6 +110,11 @@ const SETTINGS: Readonly<Record<string, string>> = {
   jit: "off",
   synchronous_commit: "on",
   idle_in_transaction_session_timeout: String(IDLE_TRANSACTION_MS),
+  // The server ends the session of a node that has vanished, and the transaction in it.
+  tcp_keepalives_idle: "10",
+  tcp_keepalives_interval: "5",
+  tcp_keepalives_count: "3",
+  tcp_user_timeout: "20000",
   statement_timeout: "0",
   lock_timeout: "0",
   default_transaction_isolation: "read committed",
@@ -133,21 +138,48 @@ const PARSERS: Readonly<Record<number, (text: string) => unknown>> = {
 };
 const TYPES = { getTypeParser: (type: number) => PARSERS[type] ?? String };
 
+/** The value of an option that has none, so that the package does not read it from the environment. */
+const NONE = " ";
+/** What PgBouncer says to a start-up packet with settings. */
+const NO_START_OPTIONS = /unsupported startup parameter/;
+
 /** SQLSTATEs after which the session has ended, and a statement may have been committed before. */
 const SESSION_ENDED = /^(?:08...|57P0.|25P0[34]|40003)$/;
 
 /**
  * Opens a session.
  *
- * @throws {SessionError} `refused` or `late`
+ * @throws {SessionError} `refused`
  */
 export async function openSession(
   target: SessionTarget,
   options: SessionOptions = {},
 ): Promise<Session> {
-  const { host, store } = target;
   const { openMs = SESSION_OPEN_MS } = options;
-  const ssl = await readTls(store, host);
+  const end = performance.now() + openMs;
+  const ssl = await readTls(target.store, target.host);
+  const settings = { ...SETTINGS, ...options.settings };
+  try {
+    return await connect(target, options, ssl, settings, openMs);
+  } catch (error) {
+    if (!(error instanceof SessionError) || !NO_START_OPTIONS.test(error.message)) throw error;
+    // A pooler that does not pass settings on at the start. In its session mode they last as well.
+    const session = await connect(target, options, ssl, {}, Math.max(1, end - performance.now()));
+    const text = Object.entries(settings).map(([name, value]) =>
+      `SET ${name} = '${value.replaceAll("'", "''")}'`
+    ).join("; ");
+    await session.query(text, undefined, Math.max(1, end - performance.now()));
+    return session;
+  }
+}
+
+async function connect(
+  { host, store }: SessionTarget,
+  options: SessionOptions,
+  ssl: PgOptions["ssl"],
+  settings: Readonly<Record<string, string>>,
+  openMs: number,
+): Promise<Session> {
   const { PgDriver } = await import("../../deps/pg.ts");
   const driverOptions: PgOptions = {
     host: host.host,
@@ -160,13 +192,13 @@ export async function openSession(
     },
     ssl,
     sslnegotiation: "postgres",
-    options: Object.entries({ ...SETTINGS, ...options.settings })
-      .map(([name, value]) => `-c ${name}=${value.replace(/[\\\s]/g, "\\$&")}`).join(" "),
+    options: Object.entries(settings)
+      .map(([name, value]) => `-c ${name}=${value.replace(/[\\\s]/g, "\\$&")}`).join(" ") || NONE,
     application_name: `elastik/${options.node ?? ""}`,
     client_encoding: "UTF8",
     // Given so that the package does not read variables PG* of the environment; set back below.
     binary: true,
-    replication: "false",
+    replication: NONE,
     connectionTimeoutMillis: 0,
     keepAlive: true,
     pipeline: true,
@@ -175,6 +207,7 @@ export async function openSession(
   const client: PgClient = new PgDriver(driverOptions);
   client.binary = false;
   client.connectionParameters.replication = undefined;
+  if (driverOptions.options === NONE) client.connectionParameters.options = undefined;
   const session = new PgSession(client, options, formatHost(host));
   await session.open(openMs);
   return session;
@@ -219,7 +252,7 @@ class PgSession implements Session {
   async open(openMs: number): Promise<void> {
     const { promise: late, reject } = Promise.withResolvers<never>();
     const timer = setTimeout(() => {
-      reject(new SessionError("late", `${this.#server} did not answer within ${openMs} ms`));
+      reject(new SessionError("refused", `${this.#server} did not answer within ${openMs} ms`));
     }, openMs);
     try {
       await Promise.race([this.#client.connect(), late]);

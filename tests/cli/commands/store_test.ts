@@ -7,7 +7,7 @@ import {
   sharedServer,
 } from "../../support/postgres_servers.ts";
 import { withTempFolder } from "../../support/temp_folder.ts";
-import { fromCheckout, runProgram } from "../../project/program.ts";
+import { fromCheckout, ROOT, runProgram } from "../../project/program.ts";
 
 const server = sharedServer();
 const KEY = "a-key-of-every-node";
@@ -126,5 +126,26 @@ postgresTest(
       assertEquals(weak.code, 1);
       assertMatch(weak.stderr, /permission denied .*; use a role that owns the database/);
       await server().sql("DROP ROLE weak", "a", database);
+    }),
+);
+
+postgresTest(
+  "store runs with permission for the database and its own settings only",
+  () =>
+    withDatabase(server(), async (env) => {
+      const { code, stdout, stderr } = await withTempFolder((folder) =>
+        runProgram({
+          command: Deno.execPath(),
+          args: [
+            ...["run", "--no-prompt", "--config", `${ROOT}/deno.json`, "--allow-env=ELASTIK_*"],
+            ...[`--allow-net=127.0.0.1:${server().port()}`, "--allow-read=."],
+            ...[`${ROOT}/main.ts`, "store", "init"],
+          ],
+          cwd: folder,
+          env,
+        })
+      );
+      assertEquals([code, stderr], [0, ""]);
+      assertMatch(stdout, /^Created the store/);
     }),
 );

@@ -1,5 +1,7 @@
+import { existsSync } from "node:fs";
 import { assert, assertEquals, assertMatch, assertRejects } from "../../support/assert.ts";
 import { canCertify, openssl } from "../../support/certificate.ts";
+import { freePort } from "../../support/free_port.ts";
 import {
   PostgresServers,
   postgresSkipped,
@@ -214,7 +216,10 @@ serversTest("a stopped or killed server does not hold its callers", {}, async (s
   const session = await open(servers.url());
   servers.stop("a");
   await assertRejects(session.query("SELECT 1", [], 100), { code: "late" });
-  await assertRejects(open(servers.url(), { openMs: 100 }), { code: "late" });
+  await assertRejects(open(servers.url(), { openMs: 100 }), {
+    code: "refused",
+    message: /did not answer within 100 ms/,
+  });
   servers.cont("a");
   const lost = Promise.withResolvers<SessionError>();
   const second = await open(servers.url(), { onLost: lost.resolve });
@@ -223,6 +228,60 @@ serversTest("a stopped or killed server does not hold its callers", {}, async (s
   await sleeping;
   assertEquals((await lost.promise).isUnknown, true);
   await assertRejects(open(servers.url()), { code: "refused" });
+});
+
+const noPooler = existsSync("/usr/sbin/pgbouncer") ? "" : " (skipped: pgbouncer is not installed)";
+Deno.test({
+  name: `a session works through a pooler in session mode${postgresSkipped || noPooler}`,
+  ignore: (postgresSkipped || noPooler) !== "",
+  fn: () =>
+    withTempFolder(async (folder) => {
+      const port = freePort();
+      await Deno.chmod(folder, 0o755);
+      await Deno.writeTextFile(
+        `${folder}/pgbouncer.ini`,
+        `[databases]
+        * = host=127.0.0.1 port=${server().port()} user=postgres
+        [pgbouncer]
+        listen_addr = 127.0.0.1
+        listen_port = ${port}
+        unix_socket_dir =
+        auth_type = any
+        pool_mode = session
+        `.replace(/^ +/gm, ""),
+      );
+      const args = ["/usr/sbin/pgbouncer", "-q", `${folder}/pgbouncer.ini`];
+      const [command = "", ...rest] = Deno.uid() === 0
+        ? ["runuser", "-u", "postgres", "--", ...args]
+        : args;
+      const pooler = new Deno.Command(command, { args: rest, stdout: "null", stderr: "null" })
+        .spawn();
+      try {
+        const url = `postgres://postgres@127.0.0.1:${port}/postgres`;
+        const heard = Promise.withResolvers<string>();
+        let session: Session | undefined;
+        while (session === undefined) {
+          const options = { node: "pooled", onNotification: heard.resolve };
+          session = await open(url, options).catch((error) => {
+            // It does not listen yet.
+            assertMatch(error.message, /ECONNREFUSED/);
+            return undefined;
+          });
+        }
+        const names = ["jit", "search_path", "application_name", "synchronous_commit"];
+        const rows = await Promise.all(names.map((name) => session.query(`SHOW ${name}`, [])));
+        assertEquals(rows.map(([row]) => Object.values(row ?? {})[0]), [
+          ...["off", "elastik", "elastik/pooled", "on"],
+        ]);
+        await session.query("LISTEN pooled");
+        await server().sql("SELECT pg_notify('pooled', 'yes')");
+        assertEquals(await heard.promise, "yes");
+        session.drop();
+      } finally {
+        pooler.kill("SIGTERM");
+        await pooler.status;
+      }
+    }),
 });
 
 serversTest("no message contains the password", {
@@ -311,5 +370,16 @@ Deno.test({
           ["localhost", `sslmode=verify-full&${root(`${folder}/none`)}`],
         ] as const
       ) await assertRejects(open(at(host, query)), { code: "refused" }, `${host} ${query}`);
+      const lost = Promise.withResolvers<SessionError>();
+      const session = await open(at("localhost", "sslmode=require"), { onLost: lost.resolve });
+      servers.stop("a");
+      await assertRejects(session.query("SELECT 1", [], 100), { code: "late" });
+      const late = open(at("localhost", "sslmode=require"), { openMs: 100 });
+      await assertRejects(late, { code: "refused" });
+      servers.cont("a");
+      const second = await open(at("localhost", "sslmode=require"), { onLost: lost.resolve });
+      await servers.kill("a");
+      assertEquals((await lost.promise).code, "lost");
+      assert(!second.isOpen, "it is open");
     }),
 });

@@ -111,8 +111,10 @@ export interface PluginRoutes {
   readonly fallback: PluginMatch | undefined;
   /** Number of active plugins. */
   readonly activeCount: number;
-  /** During the start: settles when all active plugins have been started. Undefined afterwards. */
+  /** Settles when requests wait no longer for the start of the active plugins; then undefined. */
   readonly starting: Promise<void> | undefined;
+  /** Whether active plugins are still being started, also if requests wait no longer. */
+  readonly isStarting: boolean;
   /** How plugins are isolated, for `/proc/status`. */
   readonly containment: "process" | "worker";
   /** Every plugin that is active or should be, sorted by name. */

@@ -158,3 +158,12 @@ export function throwLoadProblem(cause: unknown, onFailure = (): void => {}): ne
   problem.cause = cause;
   throw problem;
 }
+
+/** Creates the problem for a path that can be a route of a plugin which is still being started. */
+export function createStartingProblem(path: string): Problem {
+  return new Problem(
+    "unavailable",
+    `Cannot find ${path} yet: the server is still starting plugins; send the request again later`,
+    { "retry-after": "1" },
+  );
+}

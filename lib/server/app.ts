@@ -22,6 +22,7 @@ import { createGate, type Gate, type GateOptions, KNOWN_METHODS } from "../reque
 import {
   bindToCaller,
   type Connection,
+  createStartingProblem,
   isClientGone,
   type RequestContext,
   throwLoadProblem,
@@ -379,6 +380,10 @@ export function createApp(
     }
     // Deno gives the target `*` the URL of `/*`, which is not the name of a world.
     if (context.request.method === "OPTIONS" && path === "/*") return serverOptions();
+    // A 404 would be false: the path can be the route of one of them.
+    if (plugins.isStarting && !RESERVED_SEGMENTS.has(namespaceOf(name))) {
+      throw createStartingProblem(path);
+    }
     const found = Object.hasOwn(CORE_ROUTES, path)
       ? `the path of a world must follow, such as ${path}/home/x`
       : "nothing is here; worlds are below /home, and /bin lists the routes";

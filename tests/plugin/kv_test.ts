@@ -4,7 +4,16 @@ import { assert, assertEquals, assertMatch } from "../support/assert.ts";
 import { bearer, startTestServer, TOKEN, withServer } from "../support/test_server.ts";
 import { withTempFolder } from "../support/temp_folder.ts";
 import { approval, ServerProcess } from "../faults/server_process.ts";
-import { get, install, plugin, QUICK, record, setState, store } from "./plugin_test_server.ts";
+import {
+  eventually,
+  get,
+  install,
+  plugin,
+  QUICK,
+  record,
+  setState,
+  store,
+} from "./plugin_test_server.ts";
 
 /** Runs one expression with `kv` and answers its result as JSON; bytes as an array. */
 const RUN = `
@@ -214,7 +223,15 @@ Deno.test("a value that was set is there after SIGKILL", () =>
       await server.end("SIGKILL");
       await writing;
       server = await start();
-      const { value, version } = record(JSON.parse((await server.ask("/p")).text));
+      const restarted = server;
+      // 503 while the plugin is being started.
+      const read = async () => {
+        const { status, text } = await restarted.ask("/p");
+        return status === 503 ? undefined : text;
+      };
+      const { value, version } = record(
+        JSON.parse(await eventually(read, "the plugin is started")),
+      );
       assertEquals(Number(value), version);
       assert(Number(version) === answered || Number(version) === answered + 1, `${version}`);
     } finally {

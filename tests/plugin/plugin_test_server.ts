@@ -96,14 +96,15 @@ export async function eventsOf(
  * Repeats a request until it returns a value. The pause between two requests leaves the processor to
  * the plugin that the test waits for.
  *
- * @throws {Error} if it returns undefined for ten seconds
+ * @throws {Error} if it returns undefined for a minute
  */
 export async function eventually<T>(look: () => Promise<T | undefined>, what: string): Promise<T> {
-  const end = Date.now() + 10_000;
+  // Some tests share two processors with several others.
+  const end = Date.now() + 60_000;
   for (let pause = 2;; pause = Math.min(pause + 2, 20)) {
     const found = await look();
     if (found !== undefined) return found;
-    if (Date.now() > end) throw new Error(`Expected within ten seconds: ${what}`);
+    if (Date.now() > end) throw new Error(`Expected within a minute: ${what}`);
     await delay(pause);
   }
 }

@@ -211,10 +211,11 @@ Deno.test("createApp() does not log a client that disconnected", async () => {
 
 Deno.test("createApp() lets only requests for plugins wait while plugins are being started", async () => {
   const { promise: starting, resolve: started } = Promise.withResolvers<void>();
-  const now: { routes: PluginRoute[]; starting: Promise<void> | undefined } = {
-    routes: [],
-    starting,
-  };
+  const now: {
+    routes: PluginRoute[];
+    starting: Promise<void> | undefined;
+    isStarting: boolean;
+  } = { routes: [], starting, isStarting: true };
   const late: Partial<PluginRoutes> = {
     list: () => now.routes,
     match: (path) => {
@@ -227,6 +228,7 @@ Deno.test("createApp() lets only requests for plugins wait while plugins are bei
   };
   await withApp({ plugins: late }, async ({ ask, server }) => {
     Object.defineProperty(server.plugins, "starting", { get: () => now.starting });
+    Object.defineProperty(server.plugins, "isStarting", { get: () => now.isStarting });
     for (const path of ["/proc/worlds", "/home/", "/auth/whoami", "/"]) {
       assertEquals((await ask("GET", path)).status, 200, path);
     }
@@ -246,6 +248,16 @@ Deno.test("createApp() lets only requests for plugins wait while plugins are bei
     assertEquals(await example?.text(), "hello");
     assertMatch(await bin?.text() ?? "", /^\/dev\/late\tcomes$/m);
     assertMatch(await dev?.text() ?? "", /^late$/m);
+    // Requests wait no longer, and some plugins have not been started.
+    for (const path of ["/other", "/dev/other"]) {
+      const later = await ask("GET", path);
+      assertEquals([later.status, later.headers.get("retry-after")], [503, "1"], path);
+      assertMatch(await later.text(), /the server is still starting plugins/);
+    }
+    assertEquals((await ask("GET", "/home/x")).status, 404);
+    assertEquals((await (await ask("GET", "/proc/status")).json()).starting, true);
+    now.isStarting = false;
+    assertEquals((await ask("GET", "/other")).status, 404);
     assert(!("starting" in await (await ask("GET", "/proc/status")).json()));
   });
 });

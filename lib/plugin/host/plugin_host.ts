@@ -134,6 +134,10 @@ export class PluginHost implements PluginRoutes, PluginAdmin {
     return this.#starting;
   }
 
+  get isStarting(): boolean {
+    return this.#configPaths.isStarting;
+  }
+
   get admin(): PluginAdmin {
     return this;
   }
@@ -181,7 +185,8 @@ export class PluginHost implements PluginRoutes, PluginAdmin {
    * {@link PLUGIN_START_WAIT_MS} milliseconds.
    */
   start(): Promise<void> {
-    const all = this.#startAll();
+    this.#configPaths.isStarting = true;
+    const all = this.#startActive().finally(() => this.#configPaths.isStarting = false);
     let timer: ReturnType<typeof setTimeout> | undefined;
     const timeout = new Promise<void>((resolve) =>
       timer = setTimeout(resolve, PLUGIN_START_WAIT_MS)
@@ -200,15 +205,6 @@ export class PluginHost implements PluginRoutes, PluginAdmin {
    * A plugin that cannot be started keeps the state `active`; the log and its chain have the
    * reason.
    */
-  async #startAll(): Promise<void> {
-    this.#configPaths.isStarting = true;
-    try {
-      await this.#startActive();
-    } finally {
-      this.#configPaths.isStarting = false;
-    }
-  }
-
   async #startActive(): Promise<void> {
     const sources = (await this.#options.store.walk("lib")).filter((entry) =>
       entry.layer === "upper" && entry.state === "active"

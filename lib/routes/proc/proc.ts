@@ -78,7 +78,7 @@ function respondStatus(server: ServerContext, context: RequestContext, worlds: n
     ...(seesSecrets(context.caller) ? { key_id: toKeyId(server.key) } : {}),
     ...showCluster(server.store.health(), context.caller),
     // Present only while plugins are being started: this route does not wait for them.
-    ...(plugins.starting === undefined ? {} : { starting: true }),
+    ...(plugins.isStarting ? { starting: true } : {}),
     // Present only if the isolation is weaker than one process per plugin.
     ...(plugins.containment === "worker" ? { containment: "worker" } : {}),
   });

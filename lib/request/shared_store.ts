@@ -6,7 +6,8 @@
  */
 
 import { wantsFresh } from "../http/cache_control.ts";
-import { type Store, StoreError } from "../world/store.ts";
+import { Problem } from "../http/problem.ts";
+import type { Store } from "../world/store.ts";
 import type { RequestContext } from "./request_context.ts";
 
 /** Paths about the server itself. */
@@ -18,22 +19,52 @@ const ABOUT_SERVER: ReadonlySet<string> = new Set([
   "/proc/version",
 ]);
 
-/** Methods that only read. */
+/** Methods that read worlds. */
 const READS: ReadonlySet<string> = new Set(["GET", "HEAD", "PROPFIND"]);
+/** Methods that change nothing. */
+const WITHOUT_CHANGES: ReadonlySet<string> = new Set([...READS, "OPTIONS"]);
+
+const HEADER = "elastik-at";
+/** A position, as `Store.position` returns it. */
+const POSITION = /^[A-Za-z0-9._-]{1,128}$/;
 
 /**
- * Returns what a request must wait for before it is answered; undefined if nothing.
+ * Returns what a request must wait for before it is answered; undefined if nothing. A server that did
+ * not follow the database for a moment, because its process was stopped, asks it before it refuses.
  *
- * @throws {StoreError} `unreachable` if the server has lost the database; the promise also rejects so
+ * @throws {Problem} `bad-header` for an invalid `Elastik-At`
+ * @throws {StoreError} `unreachable`: the promise rejects if the server has lost the database
  */
 export function waitForStore(
-  store: Pick<Store, "readable" | "refresh">,
+  store: Pick<Store, "readable" | "refresh" | "reached">,
   { request, headers = request.headers, target: { path } }: RequestContext,
 ): Promise<void> | undefined {
   if (ABOUT_SERVER.has(path)) return undefined;
-  if (!store.readable) {
-    throw new StoreError("unreachable", "Cannot answer: the database is not followed any more");
+  const isRead = READS.has(request.method);
+  const position = isRead ? headers.get(HEADER) : null;
+  if (position !== null && !POSITION.test(position)) {
+    throw new Problem(
+      "bad-header",
+      `Cannot ${request.method} ${path}: Elastik-At is not the value of a response header Elastik-At`,
+    );
   }
-  const wantsRefresh = wantsFresh(headers.get("cache-control")) && READS.has(request.method);
-  return wantsRefresh ? store.refresh() : undefined;
+  const wantsRefresh = isRead && wantsFresh(headers.get("cache-control"));
+  // A refresh shows everything, also what the position covers.
+  if (!store.readable || wantsRefresh) return store.refresh();
+  return position === null ? undefined : store.reached(position);
+}
+
+/**
+ * Adds to the response of a request that may have changed something the position that covers the
+ * changes, for reads at other servers.
+ */
+export function addPosition(
+  { position }: Pick<Store, "position">,
+  { request }: RequestContext,
+  response: Response,
+): Response {
+  if (position !== undefined && response.ok && !WITHOUT_CHANGES.has(request.method)) {
+    response.headers.set(HEADER, position);
+  }
+  return response;
 }

@@ -35,7 +35,7 @@ import {
   worldQueryOf,
 } from "../request/route_query.ts";
 import type { ServerContext } from "../request/server_context.ts";
-import { waitForStore } from "../request/shared_store.ts";
+import { addPosition, waitForStore } from "../request/shared_store.ts";
 import { toSiteTarget } from "../request/site_file.ts";
 import { ResponseEncoder } from "../response/response_encoder.ts";
 import { addFirstAnswers, respondShell } from "../response/shell_page.ts";
@@ -324,7 +324,7 @@ export function createApp(
     return withWriteChecks(checks, async () => {
       try {
         await waiting;
-        return await dispatchWithBudget(context);
+        return addPosition(store, context, await dispatchWithBudget(context));
       } finally {
         checks.end();
       }

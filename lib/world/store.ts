@@ -367,7 +367,7 @@ export interface ReadOptions {
 export interface Store {
   /**
    * Whether other servers change the same worlds. Otherwise memory is always current, so that nothing
-   * needs `readable` and `refresh`.
+   * needs `readable`, `refresh` and `reached`.
    */
   readonly isShared: boolean;
   /**
@@ -383,6 +383,18 @@ export interface Store {
    * @throws {StoreError} `unreachable`
    */
   refresh(): Promise<void>;
+  /**
+   * A position that covers everything that this server has acknowledged so far, for `reached` of any
+   * server: 1 to 128 characters of `A-Za-z0-9._-`. Undefined if the store is not shared.
+   */
+  readonly position: string | undefined;
+  /**
+   * Resolves when operations of this server see everything that a position covers. A position that this
+   * server does not know, such as one from before a restart, is covered by a refresh.
+   *
+   * @throws {StoreError} `unreachable`
+   */
+  reached(position: string): Promise<void>;
   /** Returns the world if it is in memory; `undefined` does not mean that it does not exist. */
   peek(name: string): World | undefined;
   /** Reads the current version; `undefined` if the world exists in neither layer. */

@@ -28,7 +28,6 @@ const FRAGMENTS: Readonly<Record<string, string>> = {
   "lib/plugin/cell/own_port_guard.ts": "a check with its own test; the host composes it",
   "lib/plugin/cell/process_memory.ts": "the only code that depends on Linux, with its own test",
   "lib/http/cache_control.ts": "a parser with its own specification",
-  "lib/request/shared_store.ts": "what requests wait for, with its own test",
   "lib/server/create_locks.ts": "when the locks of a holder end",
   "lib/http/idempotency_key.ts": "a parser with its own specification",
   "lib/plugin/cell/rate_limit.ts": "a counter with its own test",

@@ -31,8 +31,10 @@ function handle({ app }: TestApp, method: string, target: string, headers = {}) 
   return app.handle(request, "127.0.0.1");
 }
 
+const lost = () => Promise.reject(new StoreError("unreachable", "no answer from 10.0.0.7:5432"));
+
 Deno.test("waitForStore() refuses requests while the store is not readable, except about the server", () =>
-  withShared({ readable: false }, async (app) => {
+  withShared({ readable: false, refresh: lost, reached: lost }, async (app) => {
     const refused = [
       ["GET", "/home/x"],
       ["HEAD", "/home/x"],
@@ -57,11 +59,25 @@ Deno.test("waitForStore() refuses requests while the store is not readable, exce
     }
     for (const path of ["health", "metrics", "status", "uptime", "version"]) {
       const response = await app.ask("GET", `/proc/${path}`, NO_CACHE);
-      assertStrictEquals(response.status, 200, path);
+      // The health says that the server must get no requests now.
+      assertStrictEquals(response.status, path === "health" ? 503 : 200, path);
       await response.body?.cancel();
     }
     assertEquals(app.store.stat("home/y"), undefined);
   }));
+
+Deno.test("waitForStore() asks the database before it refuses, because the process may have been stopped", () => {
+  let refreshes = 0;
+  const refresh = () => {
+    refreshes += 1;
+    return Promise.resolve();
+  };
+  return withShared({ readable: false, refresh }, async (app) => {
+    assertEquals(await (await app.ask("GET", "/home/x?raw")).text(), "text");
+    assertEquals((await app.ask("PUT", "/home/y", { body: "y" })).status, 201);
+    assertEquals(refreshes, 2);
+  });
+});
 
 Deno.test("waitForStore() makes reads with Cache-Control: no-cache wait for a refresh", async () => {
   let refreshes = 0;
@@ -98,9 +114,7 @@ Deno.test("waitForStore() makes reads with Cache-Control: no-cache wait for a re
 });
 
 Deno.test("a refresh that fails is a 503, and nothing is answered from memory", () =>
-  withShared({
-    refresh: () => Promise.reject(new StoreError("unreachable", "no answer from 10.0.0.7:5432")),
-  }, async (app) => {
+  withShared({ refresh: lost }, async (app) => {
     const response = await app.ask("GET", "/home/x?raw", NO_CACHE);
     assertEquals([response.status, response.headers.get("retry-after")], [503, "1"]);
     assertEquals((await response.text()).includes("10.0.0.7"), false);
@@ -255,4 +269,74 @@ Deno.test("LOCK, its refresh and UNLOCK answer 503 if the locks cannot be reache
       assertEquals([response.status, response.headers.get("retry-after")], [503, "1"], method);
       await response.body?.cancel();
     }
+  }));
+
+Deno.test("a change answers Elastik-At, and a read with it waits until the server has reached it", async () => {
+  const reached = Promise.withResolvers<void>();
+  const asked: string[] = [];
+  await withShared({
+    position: "a1.17",
+    reached(position) {
+      asked.push(position);
+      return reached.promise;
+    },
+  }, async (app) => {
+    const at = async (method: string, target: string, init: RequestInit = {}) => {
+      const response = await app.ask(method, target, init);
+      await response.body?.cancel();
+      return [response.status, response.headers.get("elastik-at")];
+    };
+    assertEquals(await at("PUT", "/home/y", { body: "1" }), [201, "a1.17"]);
+    assertEquals(await at("POST", "/home/y", { body: "2" }), [200, "a1.17"]);
+    assertEquals(await at("MKCOL", "/dav/home/c"), [201, "a1.17"]);
+    assertEquals(await at("COPY", "/dav/home/y", { headers: { destination: "/dav/home/z" } }), [
+      201,
+      "a1.17",
+    ]);
+    assertEquals(await at("PUT", "/home/y", { body: "3", headers: { "if-none-match": "*" } }), [
+      412,
+      null,
+    ]);
+    for (const method of ["GET", "HEAD", "OPTIONS"]) {
+      assertEquals((await at(method, "/home/y"))[1], null);
+    }
+    assertEquals(asked, []);
+
+    const headers = { "elastik-at": "b2.99" };
+    const waiting = [
+      handle(app, "GET", "/home/x?raw", headers),
+      handle(app, "HEAD", "/home/x", headers),
+      handle(app, "PROPFIND", "/dav/home/x", { ...headers, depth: "0" }),
+    ];
+    assertEquals(asked, ["b2.99", "b2.99", "b2.99"]);
+    // A change does not wait, and a refresh covers a position.
+    assertEquals((await at("PUT", "/home/y", { body: "4", headers }))[0], 200);
+    assertEquals(
+      (await at("GET", "/home/x", { headers: { ...headers, ...NO_CACHE.headers } }))[0],
+      200,
+    );
+    const body = new TextEncoder().encode("newer");
+    await app.store.put({ name: "home/x", body, ext: "txt", meta: [], by: "T2" });
+    reached.resolve();
+    const [read, ...others] = await Promise.all(waiting);
+    assertEquals([await read?.text(), others.map(({ status }) => status)], ["newer", [200, 207]]);
+    assertEquals(asked.length, 3);
+    for (const invalid of ["", "a b", "a,b", "ä", "x".repeat(129)]) {
+      const response = await app.ask("GET", "/home/x", { headers: { "elastik-at": invalid } });
+      assertEquals([response.status, asked.length], [400, 3], invalid);
+      assertMatch((await response.json()).type, /bad-header/);
+    }
+    assertEquals(
+      (await at("GET", "/home/x", { headers: { "elastik-at": "x".repeat(128) } }))[0],
+      200,
+    );
+  });
+});
+
+Deno.test("a server with a data folder sends no Elastik-At and ignores one", () =>
+  withApp({}, async ({ ask }) => {
+    const written = await ask("PUT", "/home/x", { body: "x" });
+    assertEquals([written.status, written.headers.get("elastik-at")], [201, null]);
+    const read = await ask("GET", "/home/x?raw", { headers: { "elastik-at": "a1.17" } });
+    assertEquals(await read.text(), "x");
   }));

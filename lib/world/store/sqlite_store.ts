@@ -94,6 +94,7 @@ class SqliteStore implements Store {
   // A data folder has one server.
   readonly isShared = false;
   readonly readable = true;
+  readonly position = undefined;
   readonly #folder: DataFolder;
   readonly #lower: Map<string, World>;
   readonly #files: WorldFiles;
@@ -284,9 +285,9 @@ class SqliteStore implements Store {
     void this.#trash.run(indexed);
   }
 
-  refresh(): Promise<void> {
-    return Promise.resolve();
-  }
+  async refresh(): Promise<void> {}
+
+  async reached(): Promise<void> {}
 
   peek(name: string): World | undefined {
     return this.#cache.get(name);

@@ -250,10 +250,11 @@ export const COMMANDS: CommandTable = {
     maxArguments: 1,
     summary: "create, upgrade or check a PostgreSQL store",
     details: [
-      "The action is init, upgrade or check, of the database that ELASTIK_STORE names. init needs",
-      "an empty database, its owner and ELASTIK_KEY, and can be repeated. upgrade changes the",
-      "schema while nodes run. check looks for settings with which acknowledged writes can be",
-      "lost; its exit code is 1 if the store must not be used.",
+      "The action is init, upgrade, check or rekey, of the database that ELASTIK_STORE names.",
+      "init needs an empty database, its owner and ELASTIK_KEY, and can be repeated. upgrade",
+      "changes the schema while nodes run. check looks for settings with which acknowledged",
+      "writes can be lost; its exit code is 1 if the store must not be used. rekey makes",
+      "ELASTIK_KEY the key of the store, in place of a retired one of the data folder.",
     ],
     options: {
       role: { value: "<role>", summary: "init: give a role the rights of a node" },

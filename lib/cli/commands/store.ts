@@ -3,6 +3,8 @@
  * `lib/world/postgres` has the steps. No message contains the password.
  */
 
+import { InvalidSecret } from "../../world/file/data_folder.ts";
+import { readRetiredKeys } from "../../world/file/signing_keys.ts";
 import { sanitizeText } from "../../base/sanitize_text.ts";
 import { type Config, readConfig, readEnvironment } from "../../config.ts";
 import {
@@ -13,6 +15,7 @@ import {
   readClusterFacts,
 } from "../../world/postgres/check_store.ts";
 import {
+  changeStoreKey,
   initStore,
   recordRestore,
   STORE_SCHEMA,
@@ -37,7 +40,7 @@ interface StoreTarget {
   readonly config: Config;
 }
 
-const ACTIONS = ["init", "upgrade", "check"] as const;
+const ACTIONS = ["init", "upgrade", "check", "rekey"] as const;
 /** The actions that each option belongs to. */
 const OPTION_OF: Readonly<Record<string, (typeof ACTIONS)[number]>> = {
   role: "init",
@@ -49,9 +52,9 @@ const FAILED = 1;
 const UNREACHABLE = 3;
 
 /**
- * Creates, upgrades or checks a store.
+ * Creates, upgrades or checks a store, or changes its key.
  *
- * @param words `init`, `upgrade` or `check`
+ * @param words `init`, `upgrade`, `check` or `rekey`
  * @returns 0 if done, 1 if the database or the check refused, 3 if no primary can be reached
  * @throws {UsageError} if an argument is malformed or a setting is missing
  * @throws {ConfigError} if a setting is invalid
@@ -77,9 +80,10 @@ export async function run(
     const primary = await findPrimary(target.store);
     if (name === "init") return await init(target, primary, getTextOption(options, "role"));
     if (name === "upgrade") return await upgrade(target, primary);
+    if (name === "rekey") return await rekey(target, primary);
     return await check(target, primary, options);
   } catch (error) {
-    if (error instanceof StoreRefused) {
+    if (error instanceof StoreRefused || error instanceof InvalidSecret) {
       console.error(sanitizeText(`Cannot run store ${name} on ${target.store}: ${error.message}`));
       return FAILED;
     }
@@ -130,12 +134,7 @@ async function init(
   primary: Primary,
   role: string | undefined,
 ): Promise<number> {
-  const { key } = target.config;
-  if (key === undefined) {
-    throw new UsageError(
-      "Cannot run store init: ELASTIK_KEY is not set; every node needs the same key, such as the output of openssl rand -hex 32",
-    );
-  }
+  const key = requireKey(target, "init");
   const progress = createTerminalProgress("store init", "statements");
   const { machine, isNew } = await withSession(
     target,
@@ -152,6 +151,30 @@ async function init(
   );
   if (role !== undefined) console.log(sanitizeText(`Role ${role} has the rights of a node`));
   return 0;
+}
+
+async function rekey(target: StoreTarget, primary: Primary): Promise<number> {
+  const key = requireKey(target, "rekey");
+  const { data } = target.config;
+  const isNew = await withSession(
+    target,
+    primary,
+    (session) => changeStoreKey(session, key, readRetiredKeys(data)),
+  );
+  console.log(
+    isNew
+      ? "ELASTIK_KEY is the key of the store now; its events verify with the retired key"
+      : "ELASTIK_KEY is the key of the store already",
+  );
+  return 0;
+}
+
+function requireKey({ config: { key } }: StoreTarget, action: string): string {
+  if (key !== undefined) return key;
+  throw new UsageError(
+    `Cannot run store ${action}: ELASTIK_KEY is not set; every node needs the same key, such as ` +
+      "the output of openssl rand -hex 32",
+  );
 }
 
 async function upgrade(target: StoreTarget, primary: Primary): Promise<number> {

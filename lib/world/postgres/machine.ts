@@ -80,7 +80,7 @@ export function explainMachine(
     return `its schema is ${schemaVersion}, and this program knows ${version}; use a newer elastik`;
   }
   if (key !== undefined && keyCheckOf(key) !== keyCheck) {
-    return "ELASTIK_KEY is not the key with which it was created; use the same key on every node";
+    return "ELASTIK_KEY is not its key; every node needs the same key";
   }
   return undefined;
 }

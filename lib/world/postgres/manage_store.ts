@@ -4,7 +4,11 @@
  * cannot disturb each other. All of it can be repeated.
  */
 
-import { STORE_LOCK_WAIT_MS, STORE_STATEMENT_MS } from "../../cluster_limits.ts";
+import {
+  NODE_EXPIRY_SECONDS,
+  STORE_LOCK_WAIT_MS,
+  STORE_STATEMENT_MS,
+} from "../../cluster_limits.ts";
 import { explainMachine, keyCheckOf, type Machine, readMachine } from "./machine.ts";
 import { POSTGRES_SCHEMA_VERSION, SCHEMA } from "./schema.ts";
 import { type Session, SessionError } from "./session.ts";
@@ -157,6 +161,48 @@ export async function recordRestore(session: Session, key: string | undefined): 
        ON CONFLICT (first) DO UPDATE SET run = excluded.run`,
       [randomHex(4)],
     );
+  });
+}
+
+/**
+ * Makes another key the one of the store. Its chains stay as they are: nodes verify them with the
+ * retired key.
+ *
+ * @param key `ELASTIK_KEY`, the new key
+ * @param retired retired keys of this computer, one of which must be the key of the store
+ * @returns false if the store has this key already
+ * @throws {StoreRefused} if no key fits, or a node runs
+ */
+export async function changeStoreKey(
+  session: Session,
+  key: string,
+  retired: readonly string[],
+): Promise<boolean> {
+  return await withLock(session, async () => {
+    const machine = await readMachine(session);
+    const reason = explainMachine(machine, undefined, POSTGRES_SCHEMA_VERSION);
+    if (machine === undefined || reason !== undefined) throw new StoreRefused(reason ?? "");
+    if (machine.keyCheck === keyCheckOf(key)) return false;
+    if (!retired.some((one) => keyCheckOf(one) === machine.keyCheck)) {
+      throw new StoreRefused(
+        "no retired key of the data folder is its key; add it with elastik key add",
+      );
+    }
+    const nodes = await run(
+      session,
+      `SELECT id FROM elastik.nodes WHERE seen_at > clock_timestamp() - make_interval(secs => $1)
+       ORDER BY id`,
+      [NODE_EXPIRY_SECONDS],
+    );
+    if (nodes.length > 0) {
+      throw new StoreRefused(
+        `nodes run or ran until ${NODE_EXPIRY_SECONDS} s ago: ${
+          nodes.map(({ id }) => id).join(", ")
+        }; stop every node`,
+      );
+    }
+    await run(session, "UPDATE elastik.machine SET key_check = $1", [keyCheckOf(key)]);
+    return true;
   });
 }
 

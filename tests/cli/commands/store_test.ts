@@ -45,7 +45,7 @@ postgresTest(
       assertMatch(again.stdout, /has this store since \d{4}-/);
       const other = await runStore(["init"], { ...env, ELASTIK_KEY: "another-key" });
       assertEquals(other.code, 1);
-      assertMatch(other.stderr, /^Cannot run store init on \S+: ELASTIK_KEY is not the key .*\n$/);
+      assertMatch(other.stderr, /^Cannot run store init on \S+: ELASTIK_KEY is not its key; .*\n$/);
       const upgrade = await runStore(["upgrade"], env);
       assertEquals([upgrade.code, upgrade.stderr], [0, ""]);
       assertMatch(upgrade.stdout, /^The schema is \d+ already\n$/);
@@ -98,7 +98,7 @@ Deno.test("store says what is missing, and never the password", async () => {
     const [args, env, code, reason] of [
       [["init"], {}, 2, /ELASTIK_STORE is not set/],
       [["check"], { ELASTIK_STORE: `postgres://u:${secret}@h:x/n` }, 2, /port of host 1/],
-      [["destroy"], { ELASTIK_STORE: url }, 2, /init, upgrade, check is needed/],
+      [["destroy"], { ELASTIK_STORE: url }, 2, /init, upgrade, check, rekey is needed/],
       [["check", "--role", "x"], { ELASTIK_STORE: url }, 2, /--role belongs to init/],
       [["init", "--json"], { ELASTIK_STORE: url, ELASTIK_KEY: KEY }, 2, /--json belongs to check/],
       [["check"], { ELASTIK_STORE: url }, 3, /no host is the primary/],
@@ -147,5 +147,34 @@ postgresTest(
       );
       assertEquals([code, stderr], [0, ""]);
       assertMatch(stdout, /^Created the store/);
+    }),
+);
+
+postgresTest(
+  "store rekey takes the retired key from the data folder, and shows no key",
+  () =>
+    withDatabase(server(), async (env) => {
+      await runStore(["init"], env);
+      await withTempFolder(async (folder) => {
+        const rekey = (data: string) =>
+          runProgram(fromCheckout(folder, ["store", "rekey"], {
+            ...env,
+            ELASTIK_KEY: "the-new-key",
+            ELASTIK_DATA: data,
+          }));
+        const without = await rekey("none");
+        assertEquals(without.code, 1);
+        assertMatch(without.stderr, /no retired key of the data folder is its key/);
+        await Deno.mkdir(`${folder}/data`);
+        await Deno.writeTextFile(`${folder}/data/.key-retired`, `${KEY}\n`, { mode: 0o600 });
+        const done = await rekey("data");
+        assertEquals([done.code, done.stderr], [0, ""]);
+        assertMatch(done.stdout, /^ELASTIK_KEY is the key of the store now; /);
+        const again = await rekey("data");
+        assertMatch(again.stdout, /^ELASTIK_KEY is the key of the store already\n$/);
+        for (const { stdout, stderr } of [without, done, again]) {
+          assert(!/the-new-key|a-key-of/.test(stdout + stderr), stdout + stderr);
+        }
+      });
     }),
 );

@@ -140,6 +140,20 @@ postgresTest(
     }),
 );
 
+postgresTest(
+  "readClusterFacts() works with the rights of a node",
+  () =>
+    withDatabaseSession(server(), async (session, database) => {
+      await session.query("CREATE ROLE checking LOGIN CONNECTION LIMIT 40");
+      await initStore(session, { key: "key", role: "checking" });
+      const store = parseStoreUrl(server().url(database, undefined, "checking"));
+      const facts = await readClusterFacts(store, await findPrimary(store));
+      assertEquals(codesOf(facts, { store }), ["refused fsync", "warning synchronous"]);
+      assertEquals(facts.maxSessions, 40);
+      await session.query("DROP OWNED BY checking; DROP ROLE checking");
+    }),
+);
+
 serversTest("readClusterFacts() sees standbys, their feedback, slots and transactions", {
   servers: 2,
   fsync: true,

@@ -14,7 +14,7 @@ Deno.test("explainMachine() names what is to be done", () => {
       [undefined, "key", 2, /no store; run elastik store init$/],
       [machine, "key", 3, /schema is 2, .* needs 3; run elastik store upgrade$/],
       [machine, "key", 1, /schema is 2, .* knows 1; use a newer elastik$/],
-      [machine, "other", 2, /ELASTIK_KEY is not the key/],
+      [machine, "other", 2, /ELASTIK_KEY is not its key/],
     ] as const
   ) assertMatch(explainMachine(found, key, version) ?? "", reason);
 });

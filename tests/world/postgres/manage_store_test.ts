@@ -3,6 +3,7 @@ import { openDatabase, withDatabaseSession } from "../../support/database_sessio
 import { postgresTest, serversTest, sharedServer } from "../../support/postgres_servers.ts";
 import { readMachine } from "../../../lib/world/postgres/machine.ts";
 import {
+  changeStoreKey,
   initStore,
   recordRestore,
   STORE_SCHEMA,
@@ -50,7 +51,7 @@ postgresTest(
 
       const again = await initStore(session, { key: "own" });
       assertEquals(again, { machine: first.machine, isNew: false });
-      await assertRefused(initStore(session, { key: "other" }), /ELASTIK_KEY is not the key/);
+      await assertRefused(initStore(session, { key: "other" }), /ELASTIK_KEY is not its key/);
       assert(!session.inTransaction, "no transaction is left");
     }),
 );
@@ -214,7 +215,7 @@ postgresTest(
       await session.query("UPDATE elastik.feed SET seq = 41");
       await recordRestore(session, "own");
       await recordRestore(session, undefined);
-      await assertRefused(recordRestore(session, "other"), /ELASTIK_KEY is not the key/);
+      await assertRefused(recordRestore(session, "other"), /ELASTIK_KEY is not its key/);
       const runs = await session.query("SELECT first, run FROM elastik.runs ORDER BY first");
       assertEquals(runs.map(({ first }) => first), [1, 42]);
       assert(runs[0]?.run !== runs[1]?.run, "the runs differ");
@@ -242,3 +243,25 @@ serversTest("a creation that no standby confirms is an unknown outcome, and can 
   assertEquals((await initStore(again, { key: "own" })).isNew, false);
   again.drop();
 });
+
+postgresTest(
+  "changeStoreKey() takes a new key only in place of the store's own, while no node runs",
+  () =>
+    withDatabaseSession(server(), async (session) => {
+      await assertRefused(changeStoreKey(session, "new", ["own"]), /no store/);
+      const { machine } = await initStore(session, { key: "own" });
+      assertEquals(await changeStoreKey(session, "own", []), false);
+      await assertRefused(changeStoreKey(session, "new", []), /no retired key/);
+      await assertRefused(changeStoreKey(session, "new", ["other", "new"]), /no retired key/);
+      await session.query(`INSERT INTO elastik.nodes (id, url, version, health, seen_at) VALUES
+      ('a', '', '', '{}', clock_timestamp() - interval '29 s'),
+      ('b', '', '', '{}', clock_timestamp() - interval '31 s')`);
+      await assertRefused(changeStoreKey(session, "new", ["own"]), /30 s ago: a; stop every node/);
+      assertEquals(await readMachine(session), machine);
+
+      await session.query("DELETE FROM elastik.nodes WHERE id = 'a'");
+      assertEquals(await changeStoreKey(session, "new", ["older", "own"]), true);
+      assertEquals((await initStore(session, { key: "new" })).isNew, false);
+      await assertRefused(initStore(session, { key: "own" }), /ELASTIK_KEY is not its key/);
+    }),
+);

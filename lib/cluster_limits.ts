@@ -71,3 +71,34 @@ export const OLD_SNAPSHOT_XIDS = 100_000;
 export const NODE_SESSIONS = WRITE_SESSIONS + READ_SESSIONS + LONG_SESSIONS + FEED_SESSIONS;
 /** A check warns if fewer sessions are allowed: those of three nodes. */
 export const MIN_DATABASE_SESSIONS = 3 * NODE_SESSIONS;
+
+// Fixed: the write path of a node. They bound its memory and the work of one batch.
+
+/** Batches that a node has under way at the same time. */
+export const WRITE_LANES = 2;
+/** Worlds of one batch. */
+export const MAX_BATCH_WORLDS = 500;
+/** Worlds that wait from which the lanes share them. */
+export const MIN_SHARED_WORLDS = 8;
+/** Bytes of changes in one batch, after which no further world is added. */
+export const MAX_BATCH_BYTES = 1024 * 1024;
+/** Worlds that the write path keeps in memory, to change them without a query. */
+export const MAX_CACHED_NAMES = 8_192;
+/** Bytes of these worlds. */
+export const MAX_CACHED_NAMES_BYTES = 16 * 1024 * 1024;
+/** How long a world that another node has changed in between is locked before it is changed, in milliseconds. */
+export const CONTENDED_MS = 500;
+/** How long a node waits for the answer of a batch, in milliseconds. */
+export const BATCH_DEADLINE_MS = 3_000;
+/** Milliseconds before a batch that found no primary or was refused by it is tried again. */
+export const BATCH_RETRY_MS = 50;
+/** How long a batch waits for the locks of its rows, in milliseconds: less than the deadline of the node. */
+export const BATCH_LOCK_MS = 2_500;
+/** Longest bytes of a version that are in its row, in bytes. */
+export const MAX_INLINE_BYTES = 8 * 1024;
+/** Longest chunk of long bytes; also the longest bytes of a change that travel with its batch. */
+export const MAX_CHUNK_BYTES = 256 * 1024;
+/** Chunks of an upload that are sent without waiting, and of one statement that reads them. */
+export const CHUNKS_PER_STATEMENT = 4;
+/** How long the statement of a chunk may take, in milliseconds. */
+export const CHUNK_DEADLINE_MS = 10_000;

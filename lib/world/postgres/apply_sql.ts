@@ -254,18 +254,18 @@ const DROP_VERSIONS =
   `CREATE FUNCTION elastik.drop_versions_1(p_world bigint, p_below bigint, p_old bigint)
 RETURNS void LANGUAGE plpgsql AS $$
 #variable_conflict use_column
-DECLARE freed bigint[];
+DECLARE freed bigint[]; dropped int; dropped_bytes bigint;
 BEGIN
   WITH d AS (
     DELETE FROM elastik.versions WHERE world = p_world AND version < p_below
-    RETURNING content)
-  SELECT array_agg(DISTINCT d.content) FILTER (WHERE d.content IS NOT NULL) INTO freed FROM d;
-  UPDATE elastik.worlds SET kept_from = greatest(kept_from, p_below), (kept_versions, kept_bytes) = (
-    SELECT count(*), coalesce(sum(x.len) FILTER (WHERE x.first = 1), 0) FROM (
-      SELECT len, CASE WHEN kind = 'full'
-        THEN row_number() OVER (PARTITION BY kind, sha256 ORDER BY version DESC) END AS first
-      FROM elastik.versions WHERE world = p_world) x)
+    RETURNING content, kind, len)
+  SELECT array_agg(DISTINCT d.content) FILTER (WHERE d.content IS NOT NULL), count(*),
+    coalesce(sum(d.len) FILTER (WHERE d.kind = 'full'), 0)
+  INTO freed, dropped, dropped_bytes FROM d;
+  UPDATE elastik.worlds SET kept_from = greatest(kept_from, p_below),
+    kept_versions = kept_versions - dropped, kept_bytes = kept_bytes - dropped_bytes
   WHERE id = p_world;
+  IF freed IS NULL AND p_old IS NULL THEN RETURN; END IF;
   INSERT INTO elastik.uploads (id)
   SELECT DISTINCT x.id FROM unnest(freed || p_old) AS x(id)
   WHERE x.id IS NOT NULL
@@ -284,21 +284,26 @@ const TRIM_WORLD =
   `CREATE FUNCTION elastik.trim_world_1(p_world bigint, p_versions int, p_bytes bigint)
 RETURNS void LANGUAGE plpgsql AS $$
 #variable_conflict use_column
-DECLARE lowest bigint; count int;
+DECLARE lowest bigint; count int; bytes bigint; present bigint;
 BEGIN
-  SELECT kept_versions INTO count FROM elastik.worlds WHERE id = p_world;
+  SELECT kept_versions, kept_bytes, version INTO count, bytes, present
+  FROM elastik.worlds WHERE id = p_world;
+  IF count > p_versions + (p_versions >> 3) THEN
+    SELECT v.version INTO lowest FROM elastik.versions v
+    WHERE p_versions > 0 AND v.world = p_world
+    ORDER BY v.version DESC OFFSET greatest(p_versions - 1, 0) LIMIT 1;
+    PERFORM elastik.drop_versions_1(p_world, coalesce(lowest, present), NULL);
+  END IF;
+  IF bytes <= p_bytes THEN RETURN; END IF;
   SELECT min(y.version) INTO lowest FROM (
-    SELECT x.version, x.place, sum(CASE WHEN x.first = 1 THEN x.len ELSE 0 END)
+    SELECT x.version, sum(CASE WHEN x.first = 1 THEN x.len ELSE 0 END)
       OVER (ORDER BY x.version DESC) AS bytes
     FROM (
-      SELECT version, len, row_number() OVER (ORDER BY version DESC) AS place,
-        CASE WHEN kind = 'full'
-          THEN row_number() OVER (PARTITION BY kind, sha256 ORDER BY version DESC) END AS first
+      SELECT version, len, CASE WHEN kind = 'full'
+        THEN row_number() OVER (PARTITION BY kind, sha256 ORDER BY version DESC) END AS first
       FROM elastik.versions WHERE world = p_world) x) y
-  WHERE y.bytes <= p_bytes
-    AND (count <= p_versions + (p_versions >> 3) OR y.place <= p_versions);
-  PERFORM elastik.drop_versions_1(p_world,
-    coalesce(lowest, (SELECT version FROM elastik.worlds WHERE id = p_world)), NULL);
+  WHERE y.bytes <= p_bytes;
+  PERFORM elastik.drop_versions_1(p_world, coalesce(lowest, present), NULL);
 END $$`;
 
 /** The functions of the write path. */

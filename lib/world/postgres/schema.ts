@@ -69,7 +69,7 @@ const TABLES: readonly string[] = [
   `CREATE SEQUENCE elastik.world_id`,
   // One row for each life of a name. event_id and event_hmac: the head of the chain. Bytes: inline in
   // body, or the first len bytes of content. kept_from: earlier versions below it are gone; kept_versions
-  // and kept_bytes: those that are kept, and the bytes of their different contents, at most a bit too high.
+  // and kept_bytes: those that are kept, and the bytes of the full ones.
   `CREATE TABLE elastik.worlds (
     id bigint PRIMARY KEY,
     name text COLLATE "C",

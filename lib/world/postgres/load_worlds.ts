@@ -1,0 +1,124 @@
+/** Reads worlds and names for the write path, with all that a change of them needs. */
+
+import { type ChainSigner, isSignedBy, toEventRow } from "../event_chain.ts";
+import { needsBody } from "./draft_jobs.ts";
+import { readContent } from "./content.ts";
+import { readNumber, readString, toWorldRow, UNUSED_NAME, WORLD_COLUMNS } from "./records.ts";
+import type { PgRow, Session } from "./session.ts";
+import type { CachedName, CachedWorld, StoreJob, Unit } from "./stage_batch.ts";
+
+const HEAD_COLUMNS =
+  `e.event_type AS head_type, e.payload AS head_payload, e.prev_hmac AS head_prev`;
+const HEAD_JOIN = `LEFT JOIN elastik.events e ON e.world = w.id AND e.id = w.event_id`;
+const SELECT_NAMES = `SELECT x.name AS of, n.version AS last_version, n.updated_at AS last_updated,
+    n.trash AS last_trash, ${WORLD_COLUMNS}, ${HEAD_COLUMNS}
+  FROM unnest($1::text[]) AS x(name) LEFT JOIN elastik.names n ON n.name = x.name
+  LEFT JOIN elastik.worlds w ON w.id = n.world ${HEAD_JOIN}`;
+const SELECT_TRASHED = `SELECT ${WORLD_COLUMNS}, ${HEAD_COLUMNS} FROM elastik.worlds w ${HEAD_JOIN}
+  WHERE w.trash = $1 AND w.trashed_name = $2`;
+/** Events that are checked at each end of a chain whose newest event is not valid. */
+const EVENTS_PER_END = 16;
+const SELECT_ENDS = `(SELECT id, timestamp, event_type, payload, hmac, prev_hmac FROM elastik.events
+    WHERE world = $1 ORDER BY id LIMIT ${EVENTS_PER_END})
+  UNION ALL (SELECT id, timestamp, event_type, payload, hmac, prev_hmac FROM elastik.events
+    WHERE world = $1 ORDER BY id DESC LIMIT ${EVENTS_PER_END})`;
+
+/** Reads names, with their worlds as they are at one moment. */
+export async function loadNames(
+  session: Session,
+  names: readonly string[],
+  sign: ChainSigner,
+): Promise<Map<string, CachedName>> {
+  const rows = await session.query(SELECT_NAMES, [names]);
+  const found = new Map<string, CachedName>();
+  for (const row of rows) {
+    const last = row.last_version === null ? UNUSED_NAME : {
+      version: readNumber(row, "last_version"),
+      updatedAt: readString(row, "last_updated"),
+      trash: readString(row, "last_trash"),
+    };
+    const world = row.id === null ? undefined : await toCachedWorld(session, row, sign);
+    found.set(readString(row, "of"), { last, ...(world === undefined ? {} : { world }) });
+  }
+  return found;
+}
+
+/** Reads the world that a restore names, in the trash. */
+export async function loadTrashed(
+  session: Session,
+  trash: string,
+  name: string,
+  sign: ChainSigner,
+): Promise<CachedWorld | undefined> {
+  const [row] = await session.query(SELECT_TRASHED, [trash, name]);
+  return row === undefined ? undefined : await toCachedWorld(session, row, sign);
+}
+
+async function toCachedWorld(
+  session: Session,
+  row: PgRow,
+  sign: ChainSigner,
+): Promise<CachedWorld> {
+  const world = toWorldRow(row);
+  const head = toEventRow({
+    id: world.eventId,
+    timestamp: world.eventAt,
+    event_type: row.head_type,
+    payload: row.head_payload,
+    hmac: world.eventHmac,
+    prev_hmac: row.head_prev,
+  });
+  if ([sign, ...sign.retired ?? []].some((known) => isSignedBy(head, known))) return { row: world };
+  // An altered event: the key is that of the chain if it signed another event at its ends.
+  const ends = await session.query(SELECT_ENDS, [world.id]);
+  return { row: world, hasOtherKey: !ends.some((end) => isSignedBy(toEventRow(end), sign)) };
+}
+
+/** Adds the long bytes that the jobs of a unit need. */
+export async function loadBytes(
+  session: Session,
+  { jobs }: Unit,
+  known: Map<string, CachedName>,
+): Promise<void> {
+  for (const job of jobs) {
+    const name = sourceOf(job);
+    const found = known.get(name);
+    const world = found?.world;
+    if (found === undefined || world === undefined || !lacksBytes(job, known)) continue;
+    known.set(name, { ...found, world: await withBytes(session, name, world) });
+  }
+}
+
+/** Returns a world in the trash with its long bytes, if the restore of it needs them. */
+export async function loadTrashedBytes(
+  session: Session,
+  job: StoreJob,
+  world: CachedWorld,
+): Promise<CachedWorld> {
+  const { content, len } = world.row;
+  if (content === undefined || !needsBody(job, { len, hasHash: false })) return world;
+  return await withBytes(session, job.name, world);
+}
+
+async function withBytes(
+  session: Session,
+  name: string,
+  world: CachedWorld,
+): Promise<CachedWorld> {
+  const { content, len } = world.row;
+  if (content === undefined) return world;
+  return { ...world, loaded: await readContent(session, content, len, name) };
+}
+
+/** The name of the world whose bytes a job can need. */
+function sourceOf(job: StoreJob): string {
+  return job.kind === "rename" ? job.from : job.name;
+}
+
+/** Whether a job needs long bytes of a world that are not in memory. */
+export function lacksBytes(job: StoreJob, known: ReadonlyMap<string, CachedName>): boolean {
+  const world = known.get(sourceOf(job))?.world;
+  if (world?.row.content === undefined || world.loaded !== undefined) return false;
+  const isReplacing = job.kind === "rename" && known.get(job.name)?.world !== undefined;
+  return needsBody(job, { len: world.row.len, hasHash: world.hash !== undefined }, isReplacing);
+}

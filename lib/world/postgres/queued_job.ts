@@ -1,0 +1,47 @@
+/** Changes that wait for their batch. Types only. */
+
+import type { WriteResult } from "../change/write_job.ts";
+import type { BatchEvent } from "./batch_arguments.ts";
+import type { StoreJob } from "./stage_batch.ts";
+
+/** A change that is on disk. */
+export interface Committed {
+  readonly result: WriteResult;
+  /** What it changed: first the world of its name. Empty for an edit that changed nothing. */
+  readonly changes: readonly CommittedChange[];
+  /** Id of its batch; 0 if it changed nothing. */
+  readonly batch: number;
+}
+
+/** A world that a change has changed. */
+export interface CommittedChange {
+  /** Id of the world. */
+  readonly world: number;
+  readonly updatedAt: string;
+  /** The events of the change, as they are in the table. */
+  readonly events: readonly BatchEvent[];
+}
+
+/** A job that waits for its end. */
+export interface QueuedJob {
+  readonly job: StoreJob;
+  /** When its caller is told that the outcome is not known, by the monotonic clock in milliseconds. */
+  readonly until: number;
+  /** Version of the guard by which it was judged. */
+  guard: number;
+  /**
+   * Judges the job again by the WebDAV locks of now.
+   *
+   * @returns the version of the guard that they belong to
+   * @throws why it is not permitted any more
+   */
+  judge(): number;
+  settle(committed: Committed): void;
+  fail(error: unknown): void;
+}
+
+/** Jobs that change the same worlds, in their order. */
+export interface QueuedUnit {
+  readonly names: readonly string[];
+  jobs: readonly QueuedJob[];
+}

@@ -1,0 +1,292 @@
+/**
+ * The changes of a node on their way to the database: a queue for each name, and a few batches under way
+ * at the same time. Everything that waits goes into the next batch, so that batches grow with the load. A
+ * name is in one batch at a time, and its changes are made in the order in which they were submitted.
+ *
+ * A change of one world travels with others. One that has two names, or that takes routes, travels in a
+ * batch of its own, because it is all or nothing.
+ */
+
+import { setImmediate } from "node:timers";
+import {
+  CONTENDED_MS,
+  MAX_BATCH_BYTES,
+  MAX_BATCH_WORLDS,
+  MAX_CHUNK_BYTES,
+  MIN_SHARED_WORLDS,
+  WRITE_LANES,
+} from "../../cluster_limits.ts";
+import { StoreError } from "../store.ts";
+import { BatchRun, type BatchRunOptions, isUploaded } from "./batch_run.ts";
+import { ContentIds } from "./content.ts";
+import { NameCache } from "./name_cache.ts";
+import type { Committed, QueuedJob, QueuedUnit } from "./queued_job.ts";
+import type { StoreJob } from "./stage_batch.ts";
+
+/** What a queue needs of its node. */
+export interface WriteQueueOptions
+  extends Omit<BatchRunOptions, "names" | "contents" | "onContended"> {
+  /** How long a change may take, in milliseconds. */
+  readonly patienceMs: number;
+  /** Returns the version of the guard by which changes are judged now. */
+  readonly guard: () => number;
+  /** Batches under way at the same time. */
+  readonly lanes?: number;
+}
+
+/** How a change is submitted. */
+export interface SubmitOptions {
+  /** Version of the guard by which the change was judged; by default that of now. */
+  readonly guard?: number;
+  /** Judges it again after the guard has risen; see {@link QueuedJob.judge}. */
+  readonly judge?: () => number;
+}
+
+/** A change that waits. */
+interface Entry extends QueuedJob {
+  readonly names: readonly string[];
+  /** Whether its batch has no other change. */
+  readonly isAlone: boolean;
+  /** Whether it ends what its name has in a batch. */
+  readonly isLast: boolean;
+  readonly bytes: number;
+  /** Whether its bytes are uploaded, if that is needed. */
+  isReady: boolean;
+}
+
+/** Figures of a queue since its start. */
+export interface WriteCounts {
+  /** Changes that have not been settled. */
+  readonly waiting: number;
+  readonly batches: number;
+  /** Worlds that another node had changed in between. */
+  readonly contended: number;
+}
+
+/** The changes of one node. */
+export class WriteQueue {
+  readonly #options: WriteQueueOptions;
+  readonly #run: BatchRun;
+  readonly #names = new NameCache();
+  readonly #queues = new Map<string, Entry[]>();
+  /** Names that are in a batch. */
+  readonly #busy = new Set<string>();
+  /** When another node last changed a world in between, by its name. */
+  readonly #contended = new Map<string, number>();
+  readonly #pending = new Set<Promise<unknown>>();
+  #free: number;
+  #isKicked = false;
+  #isClosed = false;
+  #batches = 0;
+  #contentions = 0;
+
+  constructor(options: WriteQueueOptions) {
+    this.#options = options;
+    this.#free = options.lanes ?? WRITE_LANES;
+    this.#run = new BatchRun({
+      ...options,
+      names: this.#names,
+      contents: new ContentIds(),
+      onContended: (names) => this.#markContended(names),
+    });
+  }
+
+  get counts(): WriteCounts {
+    return {
+      waiting: this.#pending.size,
+      batches: this.#batches,
+      contended: this.#contentions,
+    };
+  }
+
+  /** Forgets what is known of a name: another node has changed it. */
+  forget(name: string): void {
+    this.#names.drop(name);
+  }
+
+  /** Forgets all names, after a change of the primary. */
+  forgetAll(): void {
+    this.#names.clear();
+  }
+
+  /**
+   * Commits a change.
+   *
+   * @param apply called when the change is on disk, in the order of the commits of its worlds
+   * @returns what `apply` returned
+   * @throws {StoreError} why the change was refused; `unreachable` if nothing was sent in time, `unknown`
+   * if the change may have happened
+   */
+  async submit<T>(
+    job: StoreJob,
+    apply: (committed: Committed) => T,
+    options: SubmitOptions = {},
+  ): Promise<T> {
+    if (this.#isClosed) throw new StoreError("closed", "Cannot use the store: it is shutting down");
+    const { promise, resolve, reject } = Promise.withResolvers<T>();
+    this.#pending.add(promise);
+    try {
+      this.#add(job, options, (committed) => {
+        try {
+          resolve(apply(committed));
+        } catch (error) {
+          reject(error);
+        }
+      }, reject);
+      return await promise;
+    } finally {
+      this.#pending.delete(promise);
+    }
+  }
+
+  /** Refuses new changes and waits for those that were accepted. */
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    await Promise.allSettled(this.#pending);
+  }
+
+  #add(
+    job: StoreJob,
+    { guard = this.#options.guard(), judge = this.#options.guard }: SubmitOptions,
+    settle: (committed: Committed) => void,
+    fail: (error: unknown) => void,
+  ): void {
+    const names = job.kind === "rename" || job.kind === "restore"
+      ? [...new Set([job.name, job.from])]
+      : [job.name];
+    const isLong = isUploaded(job);
+    const entry: Entry = {
+      job,
+      until: this.#options.monotonic() + this.#options.patienceMs,
+      guard,
+      judge,
+      settle,
+      fail,
+      names,
+      isAlone: job.kind === "rename" || job.kind === "restore" || job.claims !== undefined,
+      isLast: job.kind === "remove",
+      bytes: "body" in job ? Math.min(job.body.length, MAX_CHUNK_BYTES) : 0,
+      isReady: !isLong,
+    };
+    for (const name of names) {
+      const queue = this.#queues.get(name);
+      if (queue === undefined) this.#queues.set(name, [entry]);
+      else queue.push(entry);
+    }
+    if (isLong) void this.#upload(entry);
+    else this.#kick();
+  }
+
+  /** Uploads long bytes before their batch, so that no other change waits for them. */
+  async #upload(entry: Entry): Promise<void> {
+    try {
+      await this.#run.upload(entry.job);
+    } catch {
+      // The batch tries again, and tells the caller if the database cannot be reached.
+    }
+    entry.isReady = true;
+    this.#kick();
+  }
+
+  #kick(): void {
+    if (this.#isKicked || this.#free === 0) return;
+    this.#isKicked = true;
+    // Never a timer, which would wait for milliseconds. What is submitted in this turn joins the batch.
+    setImmediate(() => {
+      this.#isKicked = false;
+      while (this.#free > 0 && this.#start());
+    });
+  }
+
+  /** Starts a batch with what waits. Returns whether there was anything. */
+  #start(): boolean {
+    const { units, isContended } = this.#take();
+    if (units.length === 0) return false;
+    const names = units.flatMap((unit) => unit.names);
+    for (const name of names) this.#busy.add(name);
+    this.#free -= 1;
+    this.#batches += 1;
+    void this.#run.run(units, isContended).finally(() => {
+      for (const name of names) this.#busy.delete(name);
+      this.#free += 1;
+      this.#kick();
+    });
+    return true;
+  }
+
+  #take(): { units: QueuedUnit[]; isContended: boolean } {
+    const units: QueuedUnit[] = [];
+    let isContended = false;
+    let bytes = 0;
+    const most = this.#mostWorlds();
+    for (const [name, queue] of this.#queues) {
+      const [head] = queue;
+      if (head === undefined || this.#busy.has(name) || !head.isReady) continue;
+      const isHot = this.#isContended(name);
+      if (units.length > 0 && (head.isAlone || isHot !== isContended)) continue;
+      if (head.isAlone) {
+        if (!this.#isFirst(head)) continue;
+        for (const own of head.names) this.#shift(own, 1);
+        return { units: [{ names: head.names, jobs: [head] }], isContended: isHot };
+      }
+      isContended = isHot;
+      const jobs: Entry[] = [];
+      for (const entry of queue) {
+        const isOther = entry.isAlone || !entry.isReady || entry.isLast && jobs.length > 0;
+        if (isOther || jobs.length > 0 && bytes + entry.bytes > MAX_BATCH_BYTES) break;
+        jobs.push(entry);
+        bytes += entry.bytes;
+        if (entry.isLast) break;
+      }
+      this.#shift(name, jobs.length);
+      units.push({ names: [name], jobs });
+      if (units.length >= most || bytes >= MAX_BATCH_BYTES) break;
+    }
+    return { units, isContended };
+  }
+
+  /**
+   * Most worlds of the next batch. When all lanes are free, they share what waits: the node works out one
+   * batch while the database commits another one.
+   */
+  #mostWorlds(): number {
+    const lanes = this.#options.lanes ?? WRITE_LANES;
+    const waiting = this.#queues.size;
+    if (this.#free < lanes || waiting < MIN_SHARED_WORLDS) return MAX_BATCH_WORLDS;
+    return Math.min(MAX_BATCH_WORLDS, Math.ceil(waiting / lanes));
+  }
+
+  /** Whether a change is the next one of all its names, and none of them is in a batch. */
+  #isFirst(entry: Entry): boolean {
+    return entry.names.every((name) =>
+      !this.#busy.has(name) && this.#queues.get(name)?.[0] === entry
+    );
+  }
+
+  /** Removes the next changes of a name; what is left goes behind the other names. */
+  #shift(name: string, count: number): void {
+    const left = this.#queues.get(name)?.slice(count) ?? [];
+    this.#queues.delete(name);
+    if (left.length > 0) this.#queues.set(name, left);
+  }
+
+  #isContended(name: string): boolean {
+    if (this.#contended.size === 0) return false;
+    const at = this.#contended.get(name);
+    if (at === undefined) return false;
+    if (at > this.#options.monotonic() - CONTENDED_MS) return true;
+    this.#contended.delete(name);
+    return false;
+  }
+
+  #markContended(names: readonly string[]): void {
+    const now = this.#options.monotonic();
+    this.#contentions += names.length;
+    for (const name of names) this.#contended.set(name, now);
+    // Names that are not used again must not stay for ever.
+    if (this.#contended.size <= MAX_BATCH_WORLDS) return;
+    for (const [name, at] of this.#contended) {
+      if (at <= now - CONTENDED_MS) this.#contended.delete(name);
+    }
+  }
+}

@@ -38,6 +38,8 @@ export class CollectionFeed implements Feed {
   readonly #events: SharedEvents;
   #unwatch: () => void = () => {};
   #queue: StreamedChange[] = [];
+  /** Versions that were sent with an earlier change than their own, by name, until their own comes. */
+  readonly #ahead = new Map<string, number>();
   #busy = true;
   #stopped = false;
 
@@ -121,7 +123,7 @@ export class CollectionFeed implements Feed {
   #changed(change: StreamedChange): void {
     if (!canRead(this.#options.caller, `/${change.name}`)) return;
     if (!this.#busy && (change.kind === "delete" || change.world !== undefined)) {
-      this.#send(change, change.world);
+      if (!this.#isPast(change)) this.#send(change, change.world);
       return;
     }
     // The reader lags too far behind, as if the events had been sent.
@@ -137,7 +139,7 @@ export class CollectionFeed implements Feed {
   async #drain(onStarted: () => void): Promise<void> {
     const { caller, drained } = this.#options;
     for (let change = this.#queue.shift(); change !== undefined; change = this.#queue.shift()) {
-      if (!canRead(caller, `/${change.name}`)) continue;
+      if (!canRead(caller, `/${change.name}`) || this.#isPast(change)) continue;
       if (change.kind === "delete" || change.world !== undefined) {
         this.#send(change, change.world);
         continue;
@@ -158,13 +160,29 @@ export class CollectionFeed implements Feed {
     const { store, caller, send } = this.#options;
     const entry = store.stat(change.name);
     const shared = entry && this.#events.get(this.#keyOf(change, versionKey(entry, caller)));
-    if (shared !== undefined) {
+    if (entry !== undefined && shared !== undefined) {
+      this.#note(change, entry.version);
       send(shared);
       return;
     }
     const world = await this.#read(change.name);
     // If the world was deleted since, the delete event follows.
-    if (world !== undefined) this.#send(change, world);
+    if (world === undefined) return;
+    this.#note(change, world.version);
+    this.#send(change, world);
+  }
+
+  /** Notes a version that is sent with an earlier change. */
+  #note({ name, version: own }: StreamedChange, version: number): void {
+    if (version > own) this.#ahead.set(name, version);
+  }
+
+  /** Whether the reader has a later version of the world than a change made. */
+  #isPast({ name, version }: StreamedChange): boolean {
+    const ahead = this.#ahead.get(name) ?? 0;
+    if (version < ahead) return true;
+    this.#ahead.delete(name);
+    return false;
   }
 
   /**

@@ -70,30 +70,41 @@ function toChanges(
   events: readonly IndexedEvent[],
 ): StreamedChange[] {
   const prefix = collection === "" ? "" : `${collection}/`;
-  const newest = new Map<string, string>();
-  for (const { name, also, type, cursor } of events) {
-    if (NOTE.test(type)) continue;
-    for (const changed of also === undefined ? [name] : [also, name]) {
+  const newest = new Map<string, IndexedEvent>();
+  for (const event of events) {
+    if (NOTE.test(event.type)) continue;
+    for (const changed of changedBy(event)) {
       if (!changed.startsWith(prefix) || !canRead(caller, `/${changed}`)) continue;
       newest.delete(changed);
-      newest.set(changed, cursor);
+      newest.set(changed, event);
     }
   }
-  return [...newest].map(([name, cursor]) => {
-    const entry = store.stat(name);
-    return entry === undefined
-      ? { kind: "delete", name, version: versionOf(events, name), cursor }
-      : { kind: "update", name, version: entry.version, cursor };
+  return [...newest].map(([name, event]) => {
+    const kind = store.stat(name) === undefined ? "delete" : "update";
+    // The store can have later versions, whose changes follow.
+    return { kind, name, version: versionOf(event, name), cursor: event.cursor };
   });
 }
 
-/** The last version of a world that does not exist any more. */
-function versionOf(events: readonly IndexedEvent[], name: string): number {
-  const last = events.findLast((event) => event.name === name || event.also === name);
-  const payload: unknown = last?.payload;
-  if (typeof payload !== "object" || payload === null) return 0;
-  const { version, version_after }: { version?: unknown; version_after?: unknown } = payload;
-  if (last?.name === name) return Number(version ?? version_after ?? 0);
+/**
+ * The names of the worlds that an event changed. A move has an event at its new name. If it replaced a
+ * world, a second event at its old name is only about that name.
+ */
+function changedBy(event: IndexedEvent): string[] {
+  const { name, also } = event;
+  return also === undefined || versionsIn(event).version_after === undefined
+    ? [name]
+    : [also, name];
+}
+
+/** The last version of a world after an event; 0 if the event has none. */
+function versionOf(event: IndexedEvent, name: string): number {
+  const { version, version_after } = versionsIn(event);
+  if (event.name === name) return Number(version ?? version_after ?? 0);
   // The world moved away: its last version is the one before the move.
   return typeof version_after === "number" ? version_after - 1 : 0;
+}
+
+function versionsIn({ payload }: IndexedEvent): { version?: unknown; version_after?: unknown } {
+  return typeof payload === "object" && payload !== null ? payload : {};
 }

@@ -6,6 +6,7 @@ import {
 } from "../../support/assert.ts";
 import { LOCAL } from "../../../lib/auth/authenticate.ts";
 import { CollectionFeed } from "../../../lib/routes/stream/collection_feed.ts";
+import { readMissedChanges } from "../../../lib/routes/stream/missed_changes.ts";
 import { MAX_CONTENTS_BYTES } from "../../../lib/limits.ts";
 import type { Pieces } from "../../../lib/http/pieces.ts";
 import type { Store } from "../../../lib/world/store.ts";
@@ -143,6 +144,75 @@ Deno.test("CollectionFeed continues after the last event id of its reader", asyn
     assertEquals(other.received(), ["list b,c"]);
     other.feed.stop();
   });
+});
+
+Deno.test("CollectionFeed sends no older version after one that it read for a missed change", async () => {
+  await withApp({}, async ({ store }) => {
+    const first = follow(store, "home");
+    await first.feed.start();
+    await put(store, "home/a");
+    await first.receivedAll(2);
+    first.feed.stop();
+    await put(store, "home/a");
+    await put(store, "home/b");
+    // Each world changes between the look for missed changes and its read.
+    const changed = new Proxy(store, {
+      get(target, key) {
+        if (key !== "read") {
+          const found = Reflect.get(target, key, target);
+          return typeof found === "function" ? found.bind(target) : found;
+        }
+        return async (name: string) => {
+          await put(store, name);
+          if (name === "home/b") await store.remove({ name, by: "T3" });
+          await put(store, name);
+          return await store.read(name);
+        };
+      },
+    });
+    const again = follow(changed, "home", false, idOf(first.pieces.at(-1)));
+    await again.feed.start();
+    await put(store, "home/end");
+    const versions = () =>
+      again.pieces.map((piece) => {
+        const { name, version } = JSON.parse(/\ndata: (.*)\n/.exec(textOf(piece))?.[1] ?? "{}");
+        return `${name} ${version}`;
+      });
+    await eventually(
+      () => Promise.resolve(versions().includes("home/end 1") || undefined),
+      "the last change",
+    );
+    again.feed.stop();
+    // The version that was read, and its own change.
+    assertEquals(versions().filter((name) => name.startsWith("home/a")), ["home/a 4", "home/a 4"]);
+    assertEquals(versions().filter((name) => name.startsWith("home/b")), ["home/b 3", "home/b 3"]);
+  });
+});
+
+Deno.test("readMissedChanges() takes a move that replaced a world as a change of each name once", async () => {
+  const event = { timestamp: "", type: "stage_written", id: 1 };
+  const made = { version_after: 3, from_version: 2, moved_from: "/home/a" };
+  const events = [
+    { ...event, cursor: "c1", name: "home/b", also: "home/a", payload: made },
+    // The world at the new name was deleted since, and that event follows.
+    {
+      ...event,
+      cursor: "c2",
+      type: "world_moved",
+      name: "home/a",
+      also: "home/b",
+      payload: { from: "/home/a", to: "/home/b", version: 2 },
+    },
+  ];
+  const store = {
+    changes: () => Promise.resolve({ events, cursor: "c2", more: false }),
+    stat: () => undefined,
+  };
+  const { changes } = await readMissedChanges(store, LOCAL, "home", "c0");
+  assertEquals(changes?.map(({ name, version, cursor }) => [name, version, cursor]), [
+    ["home/b", 3, "c1"],
+    ["home/a", 2, "c2"],
+  ]);
 });
 
 Deno.test("CollectionFeed lists all worlds below, and their contents up to the limit of a page", async () => {

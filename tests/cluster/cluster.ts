@@ -1,0 +1,157 @@
+/**
+ * Nodes of the real program (`main.ts`) for tests: any number over one PostgreSQL database, or one over
+ * a data folder. A test can kill a node, stop it, let it continue and start it again. The test must
+ * close the cluster; the test runner reports a process that is left.
+ */
+
+import { ServerProcess } from "../faults/server_process.ts";
+
+/** How a cluster is started. */
+export interface ClusterOptions {
+  /** Existing folder for data folders and as the working folder of the nodes. */
+  readonly folder: string;
+  /** Number of nodes, by default 1. */
+  readonly count?: number;
+  /** `ELASTIK_STORE`: the URL of the database. Without it, one node has a data folder. */
+  readonly store?: string;
+  /** Further settings of every node. */
+  readonly env?: Readonly<Record<string, string>>;
+}
+
+/** The secrets of every cluster. */
+const SECRETS = {
+  ELASTIK_KEY: "k3y-5ecret-of-the-test-cluster",
+  ELASTIK_TOKEN: "t2-5ecret-of-the-test-cluster",
+  ELASTIK_APPROVE_TOKEN: "t3-5ecret-of-the-test-cluster",
+} as const;
+/** The checks at the end read every version of every world. */
+const SETTINGS = { ELASTIK_HISTORY: "1000000:1000000000" } as const;
+/** Most milliseconds until a node is healthy. */
+const HEALTHY_MS = 60_000;
+/** Milliseconds between two looks at a node. */
+const LOOK_MS = 20;
+
+/** One node. */
+export class ClusterNode {
+  readonly name: string;
+  readonly #start: () => Promise<ServerProcess>;
+  #process: ServerProcess | undefined;
+
+  /** @param start starts its process */
+  constructor(name: string, start: () => Promise<ServerProcess>) {
+    this.name = name;
+    this.#start = start;
+  }
+
+  /** Its address; undefined while it does not run. A new start has another address. */
+  get url(): string | undefined {
+    return this.#process?.url;
+  }
+
+  /** Starts it, and waits until it is healthy. */
+  async start(): Promise<void> {
+    this.#process = await this.#start();
+    await this.untilHealthy();
+  }
+
+  /** Waits until `/proc/health` answers 200. */
+  async untilHealthy(): Promise<void> {
+    const end = performance.now() + HEALTHY_MS;
+    for (let last = "not running";;) {
+      try {
+        const found = await this.#process?.ask("/proc/health");
+        if (found?.status === 200) return;
+        last = found?.text ?? last;
+      } catch (error) {
+        last = String(error);
+      }
+      if (performance.now() > end) throw new Error(`Node ${this.name} is not healthy: ${last}`);
+      await new Promise((resume) => setTimeout(resume, LOOK_MS));
+    }
+  }
+
+  /** Ends it with a signal, by default SIGKILL; waits for the end. */
+  async kill(signal: Deno.Signal = "SIGKILL"): Promise<void> {
+    const process = this.#process;
+    this.#process = undefined;
+    await process?.end(signal);
+  }
+
+  /** Stops it with SIGSTOP; its connections stay open. */
+  stop(): void {
+    if (this.#process !== undefined) Deno.kill(this.#process.pid, "SIGSTOP");
+  }
+
+  /** Lets it continue. */
+  cont(): void {
+    if (this.#process !== undefined) Deno.kill(this.#process.pid, "SIGCONT");
+  }
+}
+
+/** Nodes that serve the same worlds. */
+export class Cluster {
+  readonly nodes: readonly ClusterNode[];
+
+  private constructor(nodes: readonly ClusterNode[]) {
+    this.nodes = nodes;
+  }
+
+  /**
+   * Starts the nodes `a`, `b`, … and waits until they are healthy.
+   *
+   * @throws {RangeError} if there are several nodes without a database
+   * @throws {Error} with the standard error of a node that does not start
+   */
+  static async start({ folder, count = 1, store, env = {} }: ClusterOptions): Promise<Cluster> {
+    if (store === undefined && count !== 1) {
+      throw new RangeError(`${count} nodes need a database; one data folder has one node`);
+    }
+    const nodes = Array.from({ length: count }, (_, i) => {
+      const name = String.fromCharCode("a".charCodeAt(0) + i);
+      const shared = store === undefined ? {} : { ELASTIK_STORE: store, ELASTIK_NODE: name };
+      const settings = { ...SETTINGS, ...SECRETS, ...shared, ...env };
+      return new ClusterNode(
+        name,
+        () => ServerProcess.start({ data: `${folder}/node-${name}`, env: settings }),
+      );
+    });
+    const cluster = new Cluster(nodes);
+    try {
+      await Promise.all(nodes.map((node) => node.start()));
+      return cluster;
+    } catch (error) {
+      await cluster.close();
+      throw error;
+    }
+  }
+
+  /** A node by its index. */
+  node(index: number): ClusterNode {
+    const found = this.nodes[index];
+    if (found === undefined) throw new RangeError(`There is no node ${index}`);
+    return found;
+  }
+
+  /** Addresses of the nodes by their index; undefined for one that does not run. */
+  get urls(): readonly (string | undefined)[] {
+    return this.nodes.map(({ url }) => url);
+  }
+
+  /** The address of a random node that runs. */
+  randomUrl(random: () => number = Math.random): string {
+    const urls = this.urls.filter((url) => url !== undefined);
+    const url = urls[Math.floor(random() * urls.length)];
+    if (url === undefined) throw new Error("No node of the cluster runs");
+    return url;
+  }
+
+  /** Headers of a caller that can do everything. */
+  get approval(): Record<string, string> {
+    return { authorization: `Bearer ${SECRETS.ELASTIK_APPROVE_TOKEN}` };
+  }
+
+  /** Ends all nodes, also stopped ones. */
+  async close(): Promise<void> {
+    await Promise.all(this.nodes.map((node) => node.kill()));
+  }
+}

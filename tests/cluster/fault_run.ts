@@ -1,0 +1,100 @@
+/**
+ * A run under load: starts clients and followers, causes faults, waits until everything has settled, and
+ * judges the record.
+ */
+
+import { attribute } from "./attribution.ts";
+import { checkCalls } from "./checker.ts";
+import { listWorlds, readFinalState, type Send } from "./final_state.ts";
+import { checkFollowers } from "./follower_checks.ts";
+import { ChangesFollower, CollectionFollower, StreamFollower } from "./followers.ts";
+import type { FinalState, History, Violation } from "./history.ts";
+import { Load, type LoadOptions, type LoadReport } from "./load.ts";
+
+/** What a run needs, apart from the faults. */
+export interface RunOptions extends LoadOptions {
+  /** Followers of each kind, by default 1 for each node. */
+  readonly followers?: number;
+  /**
+   * Addresses at which the final state is read; by default those of the load. Another path to the nodes
+   * can show what a proxy in front of them hides.
+   */
+  readonly finalUrls?: LoadOptions["urls"];
+}
+
+/** What a run found. */
+export interface RunResult {
+  readonly report: LoadReport;
+  readonly violations: readonly Violation[];
+  readonly history: History;
+  readonly final: FinalState;
+}
+
+/**
+ * Sends load while `faults` runs, and judges what happened.
+ *
+ * @param faults ends when enough load was sent; all nodes that it ended must run again
+ */
+export async function runUnderLoad(
+  options: RunOptions,
+  faults: (load: Load) => Promise<void>,
+): Promise<RunResult> {
+  const { seed, urls, headers, prefix, followers = urls().length, finalUrls = urls } = options;
+  const load = new Load(options);
+  const follower = (i: number) => ({ seed: seed + i, urls, headers });
+  const each = <T>(create: (i: number) => T) =>
+    Array.from({ length: followers }, (_, i) => create(i));
+  const streams = load.followed.flatMap((world) =>
+    each((i) => ({ world, follower: new StreamFollower(follower(i), world) }))
+  );
+  const collections = each((i) => new CollectionFollower(follower(i), prefix));
+  const changes = each((i) => new ChangesFollower(follower(i), prefix));
+  load.start();
+  for (const { follower } of streams) follower.start();
+  for (const follower of [...collections, ...changes]) follower.start();
+  let failure: { error: unknown } | undefined;
+  await faults(load).catch((error: unknown) => failure = { error });
+  await load.stop();
+  const send: Send = (path, init = {}) => sendToAny(finalUrls(), path, init, headers);
+  const worlds = await listWorlds(send, prefix);
+  const history: History = {
+    calls: load.calls,
+    locks: load.locks,
+    streams: await Promise.all(
+      streams.map(({ world, follower }) => follower.finish(worlds.get(world) ?? 0)),
+    ),
+    collections: await Promise.all(collections.map((one) => one.finish(worlds))),
+    changes: await Promise.all(changes.map((one) => one.finish())),
+  };
+  if (failure !== undefined) throw failure.error;
+  const final = await readFinalState(send, prefix);
+  const states = attribute(history.calls, final, () => {});
+  const violations = [
+    ...checkCalls(history, final),
+    ...checkFollowers(history, final, states),
+  ];
+  return { report: load.report(), violations, history, final };
+}
+
+async function sendToAny(
+  urls: readonly (string | undefined)[],
+  path: string,
+  init: RequestInit,
+  headers: Readonly<Record<string, string>>,
+): Promise<Response> {
+  const url = urls.find((found) => found !== undefined);
+  if (url === undefined) throw new TypeError("no node runs");
+  return await fetch(`${url}${path}`, { ...init, headers: { ...headers, ...init.headers } });
+}
+
+/** Violations as text, by rule: the number of each and the first ones. */
+export function showViolations(violations: readonly Violation[]): string {
+  const byRule = Map.groupBy(violations, ({ rule }) => rule);
+  return [...byRule].map(([rule, found]) =>
+    [
+      `rule ${rule}: ${found.length}`,
+      ...found.slice(0, 5).map(({ world, text }) => `  ${world}: ${text}`),
+    ]
+      .join("\n")
+  ).join("\n");
+}

@@ -1,6 +1,21 @@
 /**
  * A run under load: starts clients and followers, causes faults, waits until everything has settled, and
  * judges the record.
+ *
+ * ```ts
+ * const cluster = await Cluster.start({ folder, count: 3, store: servers.url(database) });
+ * const { urls, headers } = { urls: () => cluster.urls, headers: cluster.approval };
+ * const { report, violations } = await runUnderLoad(
+ *   { seed, urls, headers, prefix: "home/run/", hasDurableLocks: true },
+ *   async (load) => {
+ *     await load.untilAcknowledged(500);
+ *     await cluster.node(0).kill();
+ *     await load.untilAcknowledged(500);
+ *     await cluster.node(0).start();
+ *   },
+ * );
+ * assertEquals(showViolations(violations), "");
+ * ```
  */
 
 import { attribute } from "./attribution.ts";
@@ -20,6 +35,10 @@ export interface RunOptions extends LoadOptions {
    * can show what a proxy in front of them hides.
    */
   readonly finalUrls?: LoadOptions["urls"];
+  /** Whether locks survive the end of a node, as they do in a database. */
+  readonly hasDurableLocks?: boolean;
+  /** Most versions of each world whose bytes are compared at the end, by default all. */
+  readonly texts?: number;
 }
 
 /** What a run found. */
@@ -49,11 +68,15 @@ export async function runUnderLoad(
   );
   const collections = each((i) => new CollectionFollower(follower(i), prefix));
   const changes = each((i) => new ChangesFollower(follower(i), prefix));
+  const followersOfAll = [...streams.map(({ follower }) => follower), ...collections, ...changes];
   load.start();
-  for (const { follower } of streams) follower.start();
-  for (const follower of [...collections, ...changes]) follower.start();
-  let failure: { error: unknown } | undefined;
-  await faults(load).catch((error: unknown) => failure = { error });
+  for (const follower of followersOfAll) follower.start();
+  try {
+    await faults(load);
+  } catch (error) {
+    await Promise.allSettled([load.stop(), ...followersOfAll.map((one) => one.stop())]);
+    throw error;
+  }
   await load.stop();
   const send: Send = (path, init = {}) => sendToAny(finalUrls(), path, init, headers);
   const worlds = await listWorlds(send, prefix);
@@ -66,14 +89,18 @@ export async function runUnderLoad(
     collections: await Promise.all(collections.map((one) => one.finish(worlds))),
     changes: await Promise.all(changes.map((one) => one.finish())),
   };
-  if (failure !== undefined) throw failure.error;
-  const final = await readFinalState(send, prefix);
+  const final = await readFinalState(send, prefix, options.texts);
+  const report = load.report();
+  const lost: Violation[] = options.hasDurableLocks && report.lostLocks > 0
+    ? [{ rule: "lock", world: prefix, text: `${report.lostLocks} locks were lost` }]
+    : [];
   const states = attribute(history.calls, final, () => {});
   const violations = [
     ...checkCalls(history, final),
     ...checkFollowers(history, final, states),
+    ...lost,
   ];
-  return { report: load.report(), violations, history, final };
+  return { report, violations, history, final };
 }
 
 async function sendToAny(
@@ -84,7 +111,8 @@ async function sendToAny(
 ): Promise<Response> {
   const url = urls.find((found) => found !== undefined);
   if (url === undefined) throw new TypeError("no node runs");
-  return await fetch(`${url}${path}`, { ...init, headers: { ...headers, ...init.headers } });
+  const all = { ...headers, "cache-control": "no-cache", ...init.headers };
+  return await fetch(`${url}${path}`, { ...init, headers: all });
 }
 
 /** Violations as text, by rule: the number of each and the first ones. */

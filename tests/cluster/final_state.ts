@@ -21,9 +21,15 @@ const RETRY_MS = 200;
  *
  * @param prefix name of a collection, such as `home/run1/`; worlds of the trash are restored below
  * `home/run1-restored/`
+ * @param texts most versions of a chain whose bytes are read, the newest ones; the hashes of all versions
+ * are in the events
  */
-export async function readFinalState(send: Send, prefix: string): Promise<FinalState> {
-  const reader = new StateReader(send);
+export async function readFinalState(
+  send: Send,
+  prefix: string,
+  texts = Infinity,
+): Promise<FinalState> {
+  const reader = new StateReader(send, texts);
   const names = await reader.list(prefix);
   const chains = await inParallel(names, (name) => reader.readChain(name, false));
   const restored = await reader.restore(prefix);
@@ -47,9 +53,11 @@ export async function listWorlds(send: Send, prefix: string): Promise<Map<string
 class StateReader {
   readonly faults: { world: string; text: string }[] = [];
   readonly #send: Send;
+  readonly #texts: number;
 
-  constructor(send: Send) {
+  constructor(send: Send, texts: number) {
     this.#send = send;
+    this.#texts = texts;
   }
 
   async list(prefix: string): Promise<string[]> {
@@ -92,7 +100,7 @@ class StateReader {
       typeof version_after === "number" ? [version_after] : []
     );
     const texts = new Map<number, string>();
-    for (const version of versions) {
+    for (const version of versions.slice(-this.#texts)) {
       const response = await patiently(this.#send, `/${world}?at=${version}&raw`);
       const text = await response.text();
       if (response.status === 200) texts.set(version, text);

@@ -30,6 +30,8 @@ const RETRY_MS = 30;
 /** Longest wait of one request for changes, in seconds. */
 const WAIT_SECONDS = 1;
 const PAGE = 1000;
+/** Most milliseconds of one request for changes. */
+const REQUEST_MS = 10_000;
 /** Most milliseconds until a follower has received everything. */
 const DRAIN_MS = 15_000;
 
@@ -49,6 +51,13 @@ abstract class Follower {
   /** Starts to follow. */
   start(): void {
     this.#running = this.#run();
+    this.#running.catch(() => {}); // stop() reports it
+  }
+
+  /** Stops. */
+  async stop(): Promise<void> {
+    this.#isStopped = true;
+    await this.#running;
   }
 
   /**
@@ -58,8 +67,7 @@ abstract class Follower {
   protected async drain(isComplete: () => boolean): Promise<void> {
     const end = performance.now() + DRAIN_MS;
     while (!isComplete() && performance.now() < end) await pause(RETRY_MS);
-    this.#isStopped = true;
-    await this.#running;
+    await this.stop();
   }
 
   protected get isStopped(): boolean {
@@ -234,7 +242,10 @@ export class ChangesFollower extends Follower {
     const isDraining = this.#isDraining;
     const response = await fetch(
       `${url}/proc/changes/${prefix}?limit=${PAGE}&wait=${wait}${after}`,
-      { headers: this.options.headers, signal: AbortSignal.timeout(10_000) },
+      {
+        headers: { ...this.options.headers, "cache-control": "no-cache" },
+        signal: AbortSignal.timeout(REQUEST_MS),
+      },
     );
     const text = await response.text();
     // 404: nothing exists below the prefix yet.

@@ -54,6 +54,8 @@ const UNREACHABLE_MS = 20;
 const MAX_RETRY_MS = 1_000;
 /** Pause of the writer of a followed world, in milliseconds. */
 const FOLLOWED_MS = 15;
+/** Most milliseconds without an acknowledgement until a wait for some fails. */
+const MAX_SILENCE_MS = 60_000;
 /** Appends to a followed world until a PUT makes it short again. */
 const FOLLOWED_APPENDS = 10;
 const LOCK_SECONDS = 20;
@@ -107,6 +109,8 @@ export class Load {
   readonly #unexpected: string[] = [];
   #running: Promise<void> | undefined;
   #isStopped = false;
+  /** Writes by their outcome. */
+  readonly #writes = { ok: 0, refused: 0, unknown: 0 };
   #repeated = 0;
   #lostLocks = 0;
   #lastAcknowledged = 0;
@@ -143,12 +147,22 @@ export class Load {
       this.#writeFollowed(world, clients + i, createRandom(seed * 1013 + i))
     );
     this.#running = Promise.all([...all, ...writers]).then(() => {});
+    this.#running.catch(() => {}); // stop() reports it
   }
 
-  /** Waits for this many further acknowledged writes. */
+  /**
+   * Waits for this many further acknowledged writes.
+   *
+   * @throws {Error} if none comes for a minute
+   */
   async untilAcknowledged(count: number): Promise<void> {
-    const target = this.report().acknowledged + count;
-    while (this.report().acknowledged < target) await pause(UNREACHABLE_MS);
+    const target = this.#writes.ok + count;
+    while (this.#writes.ok < target && !this.#isStopped) {
+      if (performance.now() - this.#lastAcknowledged > MAX_SILENCE_MS) {
+        throw new Error(`No write was acknowledged for ${MAX_SILENCE_MS / 1000} s`);
+      }
+      await pause(UNREACHABLE_MS);
+    }
   }
 
   /** Stops the clients; each finishes its call. */
@@ -158,14 +172,12 @@ export class Load {
   }
 
   report(): LoadReport {
-    const writes = this.calls.filter(({ kind }) => kind !== "read");
-    const count = (outcome: Call["outcome"]) =>
-      writes.filter((call) => call.outcome === outcome).length;
+    const { ok, refused, unknown } = this.#writes;
     return {
-      acknowledged: count("ok"),
-      refused: count("refused"),
-      unknown: count("unknown"),
-      reads: this.calls.length - writes.length,
+      acknowledged: ok,
+      refused,
+      unknown,
+      reads: this.calls.length - ok - refused - unknown,
       repeated: this.#repeated,
       longestPauseMs: Math.round(this.#longestPause),
       lostLocks: this.#lostLocks,
@@ -268,6 +280,7 @@ export class Load {
     };
     const call = await this.#send(client, id, whole);
     this.calls.push(call);
+    this.#writes[call.outcome] += 1;
     if (call.outcome === "ok") {
       this.#longestPause = Math.max(this.#longestPause, call.ended - this.#lastAcknowledged);
       this.#lastAcknowledged = Math.max(this.#lastAcknowledged, call.ended);

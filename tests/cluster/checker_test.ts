@@ -468,15 +468,19 @@ const FAULTS: Record<string, (history: History, random: () => number) => History
     const more = { ...refused(412), condition, world: found[0] };
     return { calls: [...calls, failed("put", "late", LATE, LATE + 1, more)], timelines };
   },
-  "an event is missing in the middle": ({ calls, timelines }, random) => {
+  "an acknowledged version is missing in the middle": ({ calls, timelines }, random) => {
     const found = pick([...timelines].filter(([, { length }]) => length > 2), random);
     if (found === undefined) return undefined;
     const [world, entries] = found;
     const at = 1 + Math.floor(random() * (entries.length - 2));
+    // One of unknown outcome can be missing where a move continues the numbering.
+    if (!isAcknowledged(calls, entries[at])) return undefined;
     return { calls, timelines: new Map(timelines).set(world, entries.toSpliced(at, 1)) };
   },
 };
 
+/** Histories that get a fault of each kind. */
+const FORGED_HISTORIES = 20;
 /** A time after all calls of a random history. */
 const LATE = 1e6;
 
@@ -507,7 +511,8 @@ function replace(calls: readonly Call[], one: Call, change: Partial<Call>): Call
 for (const [what, forge] of Object.entries(FAULTS)) {
   Deno.test(`checkCalls() finds in random histories that ${what} (seed ${SEED})`, () => {
     let forged = 0;
-    for (let seed = SEED; seed < SEED + 40; seed++) {
+    // Not every history has a place for every fault.
+    for (let seed = SEED; forged < FORGED_HISTORIES && seed < SEED + 500; seed++) {
       const { calls, final } = randomHistory({ ...WHOLE, seed });
       const history = forge({ calls, timelines: final.timelines }, createRandom(seed));
       if (history === undefined) continue;
@@ -516,6 +521,6 @@ for (const [what, forge] of Object.entries(FAULTS)) {
       const found = checkCalls({ calls: history.calls, locks: [] }, { timelines, faults: [] });
       assert(found.length > 0, `seed ${seed}`);
     }
-    assert(forged > 10, `only ${forged} histories had a place for the fault`);
+    assertEquals(forged, FORGED_HISTORIES);
   });
 }

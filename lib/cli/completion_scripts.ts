@@ -39,6 +39,7 @@ export function completionScript(
     ["completions", SHELLS],
     ["user", ["add", "remove", "list"]],
     ["key", ["list", "rotate", "add"]],
+    ["store", ["init", "upgrade", "check", "rekey"]],
   ]);
   return { bash: bashScript, zsh: zshScript, fish: fishScript }[shell](commands, values);
 }

@@ -35,6 +35,7 @@ Deno.test({
       assertEquals(await offered(folder, ["verify", "scr"]), ["script"]);
       assertEquals(await offered(folder, ["key", "ro"]), ["rotate"]);
       assertEquals(await offered(folder, ["key", "--d"]), ["--data"]);
+      assertEquals(await offered(folder, ["store", "re"]), ["rekey"]);
       assertEquals(await offered(folder, ["nope", ""]), []);
     }),
 });

@@ -1,4 +1,7 @@
 import { assert, assertEquals, assertRejects, assertStrictEquals } from "../../support/assert.ts";
+import { openDatabase, withDatabaseSession } from "../../support/database_session.ts";
+import { postgresTest, sharedServer } from "../../support/postgres_servers.ts";
+import { createRandom } from "../../support/random.ts";
 import { createSessionPool } from "../../../lib/world/postgres/session_pool.ts";
 import { type Session, SessionError } from "../../../lib/world/postgres/session.ts";
 
@@ -102,3 +105,57 @@ Deno.test("close() drops every session and refuses what waits and what comes lat
   await running;
   assertEquals(opened.map(({ isOpen }) => isOpen), [false, false]);
 });
+
+const server = sharedServer();
+
+postgresTest(
+  "sessions that the server ends at random lose no acknowledged statement",
+  () =>
+    withDatabaseSession(server(), async (owner, database) => {
+      await owner.query("CREATE SCHEMA elastik; CREATE TABLE elastik.done (n int PRIMARY KEY)");
+      const pool = createSessionPool(() => openDatabase(server(), database), 4);
+      const random = createRandom(17);
+      const acknowledged: number[] = [];
+      const unknown: number[] = [];
+      let isDone = false;
+      const killing = (async () => {
+        while (!isDone) {
+          await owner.query(
+            `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+           WHERE datname = current_database() AND pid <> pg_backend_pid()
+           ORDER BY hashint4(pid + $1) LIMIT 1`,
+            [Math.floor(random() * 1_000)],
+          );
+        }
+      })();
+      const insert = async (n: number): Promise<void> => {
+        try {
+          await pool.use((session) => session.query("INSERT INTO elastik.done VALUES ($1)", [n]));
+          acknowledged.push(n);
+        } catch (error) {
+          if (!(error instanceof SessionError)) throw error;
+          if (error.isUnknown) unknown.push(n);
+          else assertEquals(error.code, "refused");
+        }
+      };
+      await Promise.all(
+        Array.from({ length: 8 }, async (_, client) => {
+          for (let i = 0; i < 40; i++) await insert(client * 40 + i);
+        }),
+      );
+      isDone = true;
+      await killing;
+      const rows = await owner.query("SELECT n FROM elastik.done");
+      const stored = new Set(rows.map(({ n }) => Number(n)));
+      assertEquals(acknowledged.filter((n) => !stored.has(n)), []);
+      assertEquals(
+        [...stored].filter((n) => !acknowledged.includes(n) && !unknown.includes(n)),
+        [],
+      );
+      assert(unknown.length > 0, "no session was ended during a statement");
+      // The pool works when the faults are over; it may not know of the last ended session yet.
+      const ask = () => pool.use((session) => session.query("SELECT 1", []));
+      while (!await ask().then(() => true, (error) => !(error instanceof SessionError)));
+      pool.close();
+    }),
+);

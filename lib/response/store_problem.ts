@@ -25,6 +25,7 @@ const TYPES: Record<StoreError["code"], ProblemType> = {
   "in-use": "unavailable",
   "read-only": "unavailable",
   "index-lost": "unavailable",
+  "claimed": "unprocessable",
   "repeated": "unavailable",
   "unreachable": "unreachable",
   "unknown": "outcome-unknown",

@@ -157,6 +157,14 @@ export interface Transition extends ChangeBase {
   readonly to: string;
   readonly reason?: string;
   readonly eventFields?: Readonly<Record<string, unknown>>;
+  /**
+   * What the world claims as long as it has the new state, such as the routes of a plugin: absolute
+   * paths, and `fallback`. A shared store makes the claims in the same transaction and fails with
+   * `claimed` if another world has the same claim, a path above it or one below it. Every later change of
+   * state, and the end of the world, ends them. A store that is not shared can ignore them, because its
+   * one server has all claims in memory.
+   */
+  readonly claims?: readonly string[];
 }
 
 /** Appends an event to a world's chain without changing the world. */
@@ -317,6 +325,7 @@ export type StoreErrorCode =
   | "in-use" // another process has locked the file of the world; a later call can succeed
   | "read-only" // the file of the world or the disk is read-only
   | "index-lost" // the file of the change index is damaged or gone; the store creates it again
+  | "claimed" // another world has a claim of the change; the message names both
   | "repeated" // the world has an event with the key of `idem` already; see `Store.keyed`
   | "unreachable" // the database cannot be reached; a later call can succeed
   | "unknown" // the database did not confirm the change in time; it may have happened, or may yet

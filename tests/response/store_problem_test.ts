@@ -12,6 +12,7 @@ const TABLE: readonly (readonly [code: StoreErrorCode, message: string, status: 
   ["lower", "whatever", 403, /a PUT covers it/],
   ["full", "disk I/O error at /srv/data/home%2Fx", 507, /the disk of the server is full/],
   ["damaged", "file is not a database: /srv/data/home%2Fx/universe.db", 500, /cannot be read/],
+  ["claimed", "/a is taken: /lib/other has the route /a", 422, /^Cannot write \/home\/x: \/a is taken: \/lib\/other has the route \/a$/],
   ["repeated", "Cannot write the world: an earlier try has changed it", 503, /an earlier try has changed it/],
   ["unreachable", "connect ECONNREFUSED 10.0.0.7:5432 /srv/data", 503, /cannot reach its database; nothing was changed/],
   ["unknown", "the batch at 10.0.0.7 /srv/data was not confirmed", 503, /may have been made; read the world, or repeat .* If-Match or .* Idempotency-Key/],

@@ -350,6 +350,48 @@ export function storeSuite({ name: engine, withStore }: Engine): void {
     ]);
   });
 
+  promise(
+    "makes the claims of a state, and refuses those of another world if it is shared",
+    {},
+    async (fixture) => {
+      const { store } = fixture;
+      for (const name of ["lib/p", "lib/q", "lib/r"]) {
+        await put(store, name, name, {
+          state: "pending",
+        });
+      }
+      const claim = (of: Store, name: string, claims: readonly string[]) =>
+        of.transition({ name, to: "active", by: "T3", claims });
+      const disable = (of: Store, name: string) =>
+        of.transition({ name, to: "disabled", by: "T3" });
+      assertEquals((await claim(store, "lib/p", ["/a/b", "fallback"])).state, "active");
+      assertEquals((await claim(store, "lib/r", ["/a/bc"])).state, "active");
+      await beforeAndAfter(fixture, async (of) => {
+        if (!of.isShared) return;
+        for (const taken of ["/a/b", "/a", "/a/b/c", "fallback"]) {
+          await assertFails(claim(of, "lib/q", ["/free", taken]), "claimed");
+          assertEquals(of.stat("lib/q")?.state, "pending");
+        }
+        // A world can claim again what it has.
+        assertEquals((await claim(of, "lib/p", ["/a/b/c", "fallback"])).state, "active");
+        assertEquals((await claim(of, "lib/p", ["/a/b", "fallback"])).state, "active");
+      });
+      const ends: readonly ((of: Store) => Promise<unknown>)[] = [
+        (of) => disable(of, "lib/p"),
+        (of) => put(of, "lib/p", "new source", { state: "pending" }),
+        (of) => of.remove({ name: "lib/p", by: "T3" }),
+      ];
+      const again = await fixture.reopen();
+      for (const end of ends) {
+        await end(again);
+        assertEquals((await claim(again, "lib/q", ["/a/b"])).state, "active");
+        await disable(again, "lib/q");
+        if (again.stat("lib/p") !== undefined) await claim(again, "lib/p", ["/a/b", "fallback"]);
+      }
+      assertEquals((await again.audit("lib/q")).ok, true);
+    },
+  );
+
   promise("appends the event of a note without a change", {}, async ({ store }) => {
     await put(store, "home/x", "1");
     const seq = store.seq;

@@ -53,6 +53,12 @@ export class PluginEventLog {
     });
   }
 
+  /** Writes that a source was refused. */
+  writeRefusal(name: string, sha256: string, detail: string, by: string): Promise<void> {
+    const reason = detail.slice(0, MAX_REASON_CHARS);
+    return this.write(name, "plugin_refused", { source_sha256: sha256, reason }, by);
+  }
+
   /** Writes one event to the chain of a world. A failure is logged; it does not reject. */
   async write(
     name: string,

@@ -53,6 +53,7 @@ import {
 } from "./approval.ts";
 import { ConfigOrigins, ConfigPaths } from "./config_origins.ts";
 import { assertShown, KnownRequests } from "./known_requests.ts";
+import { ManifestError } from "../manifest/manifest.ts";
 import { limitPermissions } from "../manifest/permissions.ts";
 import { allGrants } from "./own_worlds.ts";
 import { PluginAuthority } from "./plugin_authority.ts";
@@ -60,7 +61,7 @@ import type { ProbeResult } from "./probe_manifest.ts";
 import { callPlugin } from "./call_plugin.ts";
 import { answerSubrequest } from "./plugin_subrequest.ts";
 import { PluginEventLog } from "./plugin_event_log.ts";
-import { PluginLogs } from "./plugin_logs.ts";
+import { type LoggedSource, PluginLogs } from "./plugin_logs.ts";
 import { PluginEvents } from "./plugin_events.ts";
 import {
   configFault,
@@ -239,18 +240,14 @@ export class PluginHost implements PluginRoutes, PluginAdmin {
       }
       const loaded = await this.#startCell(source, approval.by, { shown: approval.asks });
       try {
-        const version = await setPluginState(
-          store,
-          source,
-          "active",
-          approval,
-          approvalPayload(loaded),
-        );
+        const approved = { payload: approvalPayload(loaded), claims: loaded.manifest };
+        const version = await setPluginState(store, source, "active", approval, approved);
         // A write between the transition and now has changed the approved source.
         if (!this.#isCurrent(name, version)) throw createSourceChangedProblem(name);
       } catch (error) {
         await this.#abandon(loaded);
-        throw error;
+        if (!(error instanceof ManifestError)) throw error;
+        throw await this.#refuse(error, source, approval.by, loaded.logged);
       }
       this.#removePlugin(name);
       this.#addPlugin(loaded);
@@ -387,11 +384,7 @@ export class PluginHost implements PluginRoutes, PluginAdmin {
       this.#known.assertSame(source, requested);
       const fault = approved === undefined ? undefined : manifestDrift(approved, requested);
       if (fault !== undefined) throw new Problem("unprocessable", fault);
-      this.#claims.claim(
-        name,
-        requested.manifest,
-        this.#heldRoutes(),
-      );
+      this.#claims.claim(name, requested.manifest, this.#heldRoutes());
       const granted = approved === undefined
         ? approveAll(requested)
         : await this.#limit(approvedPermissions(approved, requested), requested, () => false);
@@ -412,14 +405,22 @@ export class PluginHost implements PluginRoutes, PluginAdmin {
       return { ...started, logged };
     } catch (error) {
       this.#claims.release(name);
-      const problem = steps.toActivationProblem(error, name);
-      if (problem instanceof Problem) {
-        const reason = problem.detail.slice(0, MAX_REASON_CHARS);
-        if (approved === undefined) this.logs.add(logged, "error", problem.detail);
-        await this.#eventLog.write(name, "plugin_refused", { source_sha256: sha256, reason }, by);
-      }
-      throw problem;
+      throw await this.#refuse(error, source, by, approved === undefined ? logged : undefined);
     }
+  }
+
+  /** Records that a source cannot be activated, and returns the problem. */
+  async #refuse(
+    error: unknown,
+    { name, sha256 }: World,
+    by: string,
+    logged: LoggedSource | undefined,
+  ): Promise<unknown> {
+    const problem = (await this.#load()).steps.toActivationProblem(error, name);
+    if (!(problem instanceof Problem)) return problem;
+    if (logged !== undefined) this.logs.add(logged, "error", problem.detail);
+    await this.#eventLog.writeRefusal(name, sha256, problem.detail, by);
+    return problem;
   }
 
   /**

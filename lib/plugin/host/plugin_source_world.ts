@@ -8,6 +8,8 @@ import { sha256Hex } from "../../base/hash.ts";
 import { Problem } from "../../http/problem.ts";
 import type { StateChangeRequest } from "../../request/plugin_routes.ts";
 import { preconditionFault } from "../../world/precondition.ts";
+import { ManifestError } from "../manifest/manifest.ts";
+import type { RouteClaim } from "./route_claims.ts";
 import { type Precondition, type Store, StoreError, type World } from "../../world/store.ts";
 
 /**
@@ -42,20 +44,32 @@ export function toDraft(name: string, body: Uint8Array<ArrayBuffer>): World {
   };
 }
 
+/** What a caller approves with the state of a source. */
+export interface ApprovedSource {
+  /** Members of the event in addition to the state and the hash. */
+  readonly payload: Readonly<Record<string, unknown>>;
+  /**
+   * The routes of the plugin, and whether it is the fallback. Another server of a shared store can start
+   * another plugin with one of them at the same time.
+   */
+  readonly claims: RouteClaim;
+}
+
 /**
  * Sets the state of exactly the source that was read.
  *
  * @param source the world that was read
- * @param eventFields members of the event in addition to the state and the hash
+ * @param approved what is approved
  * @returns the world's version after the change
  * @throws {Problem} 412: the precondition failed; 409: the source was changed since it was read
+ * @throws {ManifestError} a route is taken
  */
 export async function setPluginState(
   store: Store,
   source: World,
   to: "active" | "disabled",
   { by, precondition }: StateChangeRequest,
-  eventFields: Readonly<Record<string, unknown>> = {},
+  approved?: ApprovedSource,
 ): Promise<number> {
   assertSourcePrecondition(source, precondition);
   const { name, version, sha256 } = source;
@@ -64,14 +78,21 @@ export async function setPluginState(
       name,
       by,
       to,
-      eventFields: { source_sha256: sha256, ...eventFields },
+      eventFields: { source_sha256: sha256, ...approved?.payload },
       precondition: { match: [{ version, sha256 }] },
+      ...(approved === undefined ? {} : { claims: toClaims(approved.claims) }),
     });
     return written.version;
   } catch (error) {
-    if (!(error instanceof StoreError) || error.code !== "precondition") throw error;
-    throw createSourceChangedProblem(name);
+    if (!(error instanceof StoreError)) throw error;
+    if (error.code === "claimed") throw new ManifestError("routes", error.message);
+    if (error.code === "precondition") throw createSourceChangedProblem(name);
+    throw error;
   }
+}
+
+function toClaims({ routes, fallback }: RouteClaim): readonly string[] {
+  return fallback ? [...routes, "fallback"] : routes;
 }
 
 /**

@@ -6,8 +6,9 @@ import { parseTarget } from "../../../lib/http/path.ts";
 import type { SandboxDeps } from "../../../lib/plugin/host/loaded_plugin.ts";
 import { PluginHost } from "../../../lib/plugin/host/plugin_host.ts";
 import { reservedRouteFault } from "../../../lib/server/create_sandbox.ts";
-import type { Store } from "../../../lib/world/store.ts";
+import { type Store, StoreError } from "../../../lib/world/store.ts";
 import { withApp } from "../../support/app.ts";
+import { withCalls } from "../../support/store_calls.ts";
 import { isAlive, LAUNCHES, SHORT, until } from "../cell_fixture.ts";
 import { plugin } from "../plugin_test_server.ts";
 
@@ -25,10 +26,11 @@ const SANDBOX: SandboxDeps = {
 async function withHost(
   test: (host: PluginHost, store: Store, log: string[]) => Promise<void>,
   loadSandbox: () => Promise<SandboxDeps> = () => Promise.resolve(SANDBOX),
+  wrapStore: (store: Store) => Store = (store) => store,
 ): Promise<void> {
   await withApp({}, async ({ store, log }) => {
     const host = new PluginHost({
-      store,
+      store: wrapStore(store),
       now: Date.now,
       containment: "process",
       log: (line) => void log.push(line),
@@ -75,6 +77,37 @@ Deno.test("PluginHost.list() and match() return the routes of active plugins onl
     await host.disable("lib/p", { by: "T3" });
     assertEquals([host.activeCount, host.list(), host.fallback], [0, [], undefined]);
   });
+});
+
+Deno.test("PluginHost.activate() answers 422 and records it if a plugin of another server has the route", async () => {
+  let isTaken = true;
+  const message = "/a is taken: /lib/other has the route /a";
+  const wrapStore = (store: Store) =>
+    withCalls(store, {
+      transition: (change) =>
+        isTaken && change.claims?.includes("/a") === true
+          ? Promise.reject(new StoreError("claimed", message, change.name))
+          : store.transition(change),
+    });
+  await withHost(
+    async (host, store) => {
+      await put(store, "p", plugin({ routes: ["/a"] }, "return new Response('x');"));
+      await assertRejects(host.activate("lib/p", { by: "T3" }), {
+        type: "unprocessable",
+        message: `Cannot activate /lib/p: in the field \`routes\`: ${message}; nothing was changed`,
+      });
+      assertEquals([host.list(), store.stat("lib/p")?.state], [[], "pending"]);
+      const [event] = await store.log("lib/p", { limit: 1 });
+      assertEquals([event?.type, Object(event?.payload).by], ["plugin_refused", "T3"]);
+      assert(Object(event?.payload).reason.includes(message));
+      // It can start as soon as the route is free.
+      isTaken = false;
+      await host.activate("lib/p", { by: "T3" });
+      assertEquals(host.list().map(({ path }) => path), ["/a"]);
+    },
+    () => Promise.resolve(SANDBOX),
+    wrapStore,
+  );
 });
 
 Deno.test("PluginHost.match() returns a handle that answers 503 after the plugin was stopped", async () => {

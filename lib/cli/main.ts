@@ -178,6 +178,7 @@ export const COMMANDS: CommandTable = {
     details: [
       "Each world is a consistent snapshot. The signing key is included, so that imported chains",
       "verify; tokens, locks and the trash are not. Only this user can read the file.",
+      "With ELASTIK_STORE the argument is a new data folder, which gets all of the store.",
     ],
     options: {
       "without-key": { summary: "do not include the signing keys" },
@@ -193,7 +194,8 @@ export const COMMANDS: CommandTable = {
     details: [
       "The server must be stopped. Existing worlds are never overwritten, and no world is ever",
       "incomplete. What carries authority is left out unless an option takes it: accounts, the",
-      "signing key, approvals of plugins, and worlds below /usr.",
+      "signing key, approvals of plugins, and worlds below /usr. With ELASTIK_STORE and without",
+      "--into, all of a data folder is added to the store; it must have the same key.",
     ],
     options: {
       into: { value: "<data>", summary: "data folder; by default that of the settings" },

@@ -3,7 +3,6 @@
  * import of a data folder that a `SqliteStore` has written, so that both engines can be compared.
  */
 
-import { createChainSigner } from "../../lib/world/event_chain.ts";
 import { acquireDataFolder } from "../../lib/world/file/data_folder.ts";
 import { createLowerLayer } from "../../lib/world/lower_layer.ts";
 import {
@@ -66,9 +65,7 @@ export function importFolder(
   sessions: QuerySessions,
   options: Partial<StoreImportOptions> = {},
 ): Promise<StoreImportResult> {
-  const sign = createChainSigner(QUERY_KEY);
-  const signers = { from: sign, to: sign };
-  return importIntoStore({ data, sessions, signers, isRestricted, ...options });
+  return importIntoStore({ data, sessions, key: QUERY_KEY, isRestricted, ...options });
 }
 
 /** Calls `use` with a filled data folder, which no store uses, and a database with an import of it. */

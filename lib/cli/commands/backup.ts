@@ -17,9 +17,12 @@ import { readSigningKeys } from "../../world/file/signing_keys.ts";
 import type { CommandContext } from "../command.ts";
 import { getTextOption, type OptionValues, UsageError } from "../parse_args.ts";
 import { createTerminalProgress } from "../progress_bar.ts";
+import { assertNoStore } from "../store_target.ts";
 import { run as runExport } from "./export.ts";
 import { runInterruptible } from "./on_interrupt.ts";
 
+const BACK_UP_STORE =
+  "back it up with the tools of PostgreSQL, or export it: elastik export <folder>";
 const ARCHIVE = /\.(?:tar\.gz|tgz)$/;
 
 /**
@@ -44,7 +47,9 @@ export async function run(
   }
   if (ARCHIVE.test(into)) return await backUpArchive(into, context, options);
   const config = readConfig(await readEnvironment());
-  const data = getTextOption(options, "from") ?? config.data;
+  const named = getTextOption(options, "from");
+  assertNoStore(config, "backup", named, BACK_UP_STORE);
+  const data = named ?? config.data;
   return await runInterruptible(async (signal) => {
     const progress = createTerminalProgress("backup", "worlds");
     try {

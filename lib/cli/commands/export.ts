@@ -12,13 +12,15 @@ import { explainFsError } from "../../base/fs_error.ts";
 import { sanitizeText } from "../../base/sanitize_text.ts";
 import { UnusableEntry } from "../../world/file/data_folder.ts";
 import { pathExists, tryRemove } from "../../world/file/durable_fs.ts";
+import { exportFromStore } from "../store_transfer.ts";
 import { runInterruptible } from "./on_interrupt.ts";
 
 /**
  * Exports a data folder.
  *
  * @param words the file, or `-` for the standard output; by default named after the current time
- * @returns 0 if all worlds were exported, 1 if some could not be read, 2 if nothing was written
+ * @returns 0 if all worlds were exported, 1 if some could not be read, 2 if nothing was written, 3 if
+ * the store of the settings cannot be reached
  * @throws {UsageError} if the standard output is a terminal
  * @throws {ConfigError} if a setting is invalid
  */
@@ -29,7 +31,11 @@ export async function run(
 ): Promise<number> {
   const env = await readEnvironment();
   const config = readConfig(env);
-  const data = getTextOption(options, "from") ?? config.data;
+  const named = getTextOption(options, "from");
+  if (config.store !== undefined && named === undefined) {
+    return await exportFromStore(file, config, options);
+  }
+  const data = named ?? config.data;
   const withKey = options["without-key"] !== true;
   const target = file ??
     `elastik-${new Date().toISOString().slice(0, 19).replace(/\D/g, "")}.tar.gz`;

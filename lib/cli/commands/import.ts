@@ -22,6 +22,7 @@ import { explainFsError } from "../../base/fs_error.ts";
 import { sanitizeText } from "../../base/sanitize_text.ts";
 import { InvalidSecret, UnusableEntry } from "../../world/file/data_folder.ts";
 import { tryRemove } from "../../world/file/durable_fs.ts";
+import { importToStore } from "../store_transfer.ts";
 import { runInterruptible } from "./on_interrupt.ts";
 
 /**
@@ -29,7 +30,7 @@ import { runInterruptible } from "./on_interrupt.ts";
  *
  * @param words an archive, `-` for the standard input, or a folder
  * @returns 0 if all worlds were imported, 1 if some were rejected or do not verify, 2 if nothing
- * was done
+ * was done, 3 if the store of the settings cannot be reached
  * @throws {UsageError} if the key file cannot be read
  * @throws {ConfigError} if a setting is invalid
  */
@@ -39,7 +40,11 @@ export async function run(
   options: OptionValues,
 ): Promise<number> {
   const config = readConfig(await readEnvironment());
-  const into = getTextOption(options, "into") ?? config.data;
+  const named = getTextOption(options, "into");
+  if (config.store !== undefined && named === undefined) {
+    return await importToStore(from, config, options);
+  }
+  const into = named ?? config.data;
   const given = readKeyOption(getTextOption(options, "key"));
   return await runInterruptible(async (signal) => {
     const progress = createTerminalProgress("import", "worlds");

@@ -24,6 +24,7 @@ import {
 import type { CommandContext } from "../command.ts";
 import { getTextOption, type OptionValues, UsageError } from "../parse_args.ts";
 import { type GivenKeys, readKeyOption } from "../read_key_option.ts";
+import { assertNoStore } from "../store_target.ts";
 
 /** The keys of which folder are changed. */
 interface KeyFolder {
@@ -47,7 +48,9 @@ export async function run(
 ): Promise<number> {
   const given = checkArguments(action, added);
   const config = readConfig(await readEnvironment());
-  const folder = { data: getTextOption(options, "data") ?? config.data, ownKey: config.key };
+  const named = getTextOption(options, "data");
+  assertNoStore(config, "key", named, "its key is ELASTIK_KEY; name a folder with --data");
+  const folder = { data: named ?? config.data, ownKey: config.key };
   try {
     for (const line of act(action, folder, given)) console.log(line);
     return 0;

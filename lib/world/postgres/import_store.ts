@@ -7,10 +7,10 @@
  * is left alone. At the end, the events get their places in the order of all changes, by their times.
  */
 
+import { createChainSigner } from "../event_chain.ts";
 import { listWorldFolders, lockDataFolderForReading } from "../file/data_folder.ts";
 import { pathExists, TRASH_FOLDER, tryRemove, WORLD_FILE } from "../file/durable_fs.ts";
 import type { WorldFault } from "../file/verify_world.ts";
-import type { CopySigners } from "../file/world_copy.ts";
 import { fromFolderName } from "../name.ts";
 import { StoreError } from "../store.ts";
 import { isTrashId } from "../trash.ts";
@@ -26,8 +26,10 @@ export interface StoreImportOptions {
   readonly data: string;
   /** Sessions that can change the database. */
   readonly sessions: QuerySessions;
-  /** The keys of the folder, and the key of the store. */
-  readonly signers: CopySigners;
+  /** The key of the store, which is that of the folder. */
+  readonly key: string;
+  /** Keys that signed earlier events of the folder, oldest first; the store signs these events again. */
+  readonly retiredKeys?: readonly string[];
   /** Whether only T3 can read a world. */
   readonly isRestricted: (name: string) => boolean;
   readonly onProgress?: (done: number, total: number) => void;
@@ -103,7 +105,8 @@ class StoreImport {
 
   constructor(options: StoreImportOptions, scratch: ScratchFolder) {
     this.#options = options;
-    const { signers, isRestricted, data } = options;
+    const { key, retiredKeys, isRestricted, data } = options;
+    const signers = { from: createChainSigner(key, retiredKeys), to: createChainSigner(key) };
     this.#reader = { signers, isRestricted, scratchFolder: () => scratch.path };
     this.#facts = readFolderFacts(data, () => scratch.path);
     if (this.#facts.moves === 0) return;

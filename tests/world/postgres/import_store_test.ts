@@ -113,8 +113,7 @@ postgresTest(
   () =>
     withImport(server(), (store) => fillRandomly(store, createRandom(4), 5), async (fixture) => {
       const { sessions, data } = fixture;
-      const sign = createChainSigner("another key");
-      const other = importFolder(data, sessions, { signers: { from: sign, to: sign } });
+      const other = importFolder(data, sessions, { key: "another key" });
       await assertRejects(other, { name: "StoreImportError" });
     }),
 );
@@ -131,9 +130,8 @@ postgresTest(
         server(),
         () => Promise.resolve(),
         async ({ sessions }) => {
-          const from = createChainSigner(QUERY_KEY, ["the old key"]);
           const to = createChainSigner(QUERY_KEY);
-          const imported = await importFolder(data, sessions, { signers: { from, to } });
+          const imported = await importFolder(data, sessions, { retiredKeys: ["the old key"] });
           assertEquals([imported.worlds, imported.otherKey], [["home/x"], []]);
           const rows = await sessions.use((session) =>
             session.query("SELECT hmac, prev_hmac, timestamp, payload FROM elastik.events", [])

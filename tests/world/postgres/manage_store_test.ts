@@ -265,3 +265,26 @@ postgresTest(
       await assertRefused(initStore(session, { key: "own" }), /ELASTIK_KEY is not its key/);
     }),
 );
+
+postgresTest(
+  "the owner of the database needs no further rights, and nodes have no owner's",
+  async () => {
+    await server().sql("CREATE ROLE plain_owner LOGIN;\nCREATE ROLE plain_node LOGIN");
+    const database = await server().createDatabase();
+    await server().sql(`ALTER DATABASE ${database} OWNER TO plain_owner`);
+    const owner = await openDatabase(server(), database, "plain_owner");
+    assertEquals((await initStore(owner, { key: "own", role: "plain_node" })).isNew, true);
+    assertEquals(await upgradeStore(owner, LATER), { from: NEXT - 1, to: NEXT + 1 });
+    const node = await openDatabase(server(), database, "plain_node");
+    assertEquals(await node.query("SELECT elastik.publish_1(true) AS seq", []), [{ seq: 0 }]);
+    const further = { to: NEXT + 2, statements: ["CREATE TABLE elastik.more (n int)"] };
+    const migrations = [...LATER.migrations, further];
+    const upgrading = upgradeStore(node, { ...LATER, version: NEXT + 2, migrations });
+    await assertRejects(upgrading, { code: "42501" });
+    await assertRejects(node.query("UPDATE elastik.machine SET epoch = ''"), { code: "42501" });
+    owner.drop();
+    node.drop();
+    await server().dropDatabase(database);
+    await server().sql("DROP ROLE plain_owner;\nDROP ROLE plain_node");
+  },
+);

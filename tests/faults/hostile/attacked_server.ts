@@ -99,10 +99,10 @@ export class AttackedServer {
     assertEquals((await this.ask("PUT", `/lib/${name}/state`, "t3", "disabled")).status, 200);
   }
 
-  /** Requests `/ok` of a plugin until it answers 200, for at most 8 seconds. */
+  /** Requests `/ok` of a plugin until it answers 200, for at most 30 seconds. */
   async untilServing(name: string): Promise<void> {
     let last = "";
-    for (const end = Date.now() + 8000; Date.now() < end;) {
+    for (const end = Date.now() + 30_000; Date.now() < end;) {
       const answer = await this.ask("GET", `/hostile/${name}/ok`);
       if (answer.status === 200) return assertEquals(answer.text, "ok", name);
       last = `${answer.status} ${answer.text}`;

@@ -7,6 +7,11 @@ import { assert, assertEquals, assertStrictEquals } from "../../support/assert.t
 import { LAUNCHES, type LaunchName, withCell } from "../cell_fixture.ts";
 
 const MIB = 1 << 20;
+/**
+ * Largest growth in bytes, a quarter of the body. It does not depend on the length: with 200 and with 800
+ * MiB it was 24 to 42 MiB on a busy computer, and once 50 MiB.
+ */
+const MAX_GROWTH = 100 * MIB;
 
 /** Returns the largest growth of this process's resident memory while `work` runs, in bytes. */
 async function growth(work: () => Promise<void>): Promise<number> {
@@ -22,7 +27,7 @@ async function growth(work: () => Promise<void>): Promise<number> {
 }
 
 for (const launch of Object.keys(LAUNCHES) as LaunchName[]) {
-  Deno.test(`Cell.request() (${launch}) streams bodies of 200 MiB with less than 50 MiB of memory`, async () => {
+  Deno.test(`Cell.request() (${launch}) streams bodies of 400 MiB with less than 100 MiB of memory`, async () => {
     const source = `export default { async fetch(request) {
       const length = Number(new URL(request.url).pathname.slice(1));
       if (length === 0) {
@@ -36,8 +41,8 @@ for (const launch of Object.keys(LAUNCHES) as LaunchName[]) {
         const n = Math.min(left, 1 << 20); left -= n; c.enqueue(new Uint8Array(n).fill(7));
       } }));
     } };`;
-    const total = 200 * MIB;
-    const limits = { responseTimeoutMs: 20_000 };
+    const total = 400 * MIB;
+    const limits = { responseTimeoutMs: 60_000 };
     await withCell(source, { launch, limits }, async ({ ask, text, cell }) => {
       await text("/1");
       const down = await growth(async () => {
@@ -58,8 +63,8 @@ for (const launch of Object.keys(LAUNCHES) as LaunchName[]) {
       });
       // The memory of a Worker is part of this process, so only a cell that is a process is measured.
       if (launch === "process") {
-        assert(down < 50 * MIB, `the response made it grow by ${down / MIB} MiB`);
-        assert(up < 50 * MIB, `the request made it grow by ${up / MIB} MiB`);
+        assert(down < MAX_GROWTH, `the response made it grow by ${down / MIB} MiB`);
+        assert(up < MAX_GROWTH, `the request made it grow by ${up / MIB} MiB`);
       }
       assertEquals(cell.health().requests, 0);
     });

@@ -56,6 +56,13 @@ export const LONG_JOB_IDLE_MS = 30_000;
 export const HEARTBEAT_MS = 2_000;
 /** Seconds after the last heartbeat for which a node is listed. */
 export const NODE_EXPIRY_SECONDS = 30;
+/** Seconds after its renewal for which a node has a lease, such as that of a duty. */
+export const NODE_LEASE_SECONDS = 10;
+/** Seconds before the end of such a lease at which its node counts it as lost. */
+export const NODE_LEASE_MARGIN_SECONDS = 2;
+/** Milliseconds that a request waits for one with the same key on another node, and between two tries. */
+export const EXCLUSIVE_WAIT_MS = 30_000;
+export const EXCLUSIVE_PAUSE_MS = 10;
 
 // Fixed: the commands of the operator that create, upgrade and check a store. No client reaches them.
 

@@ -39,6 +39,7 @@ const ELSEWHERE: Readonly<Record<string, string>> = {
   "lib/plugin/wire/rpc_calls.ts MAX_ID": "the protocol between server and cell",
   "lib/response/shared_listings.ts MAX_LONG_LISTINGS": "a cache",
   "lib/server/tls.ts MAX_PEM_BYTES": "a file of the operator",
+  "lib/world/local_coordination.ts MAX_ONCE_KEYS": "keys are chosen by the program",
   "lib/world/file/data_folder.ts MAX_SECRET_FILE_BYTES": "a file of the server",
   "lib/world/file/folder_format.ts MAX_FORMAT_FILE_BYTES": "a file of the server",
   "lib/world/file/piece_table.ts MAX_PIECES": "more are folded; no request is refused",

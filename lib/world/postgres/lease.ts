@@ -58,6 +58,11 @@ export class Lease {
     return this.age < this.#ms;
   }
 
+  /** Milliseconds until it ends; 0 if it has. */
+  get left(): number {
+    return Math.max(0, this.#ms - this.age);
+  }
+
   /**
    * Age of what memory has, in milliseconds: the larger one of both clocks. `Infinity` before the first
    * renewal. A wall clock that was set back counts as far as it was set.

@@ -9,6 +9,7 @@
  */
 
 import { APPLY_SQL } from "./apply_sql.ts";
+import { COORDINATION_SQL } from "./coordination_sql.ts";
 import { LOCK_SQL } from "./lock_sql.ts";
 import { PUBLISH_SQL } from "./publish_sql.ts";
 import { QUERY_SCHEMA } from "./query_schema.ts";
@@ -224,5 +225,6 @@ export const SCHEMA: readonly string[] = [
   ...APPLY_SQL,
   ...PUBLISH_SQL,
   ...LOCK_SQL,
+  ...COORDINATION_SQL,
   ...QUERY_SCHEMA,
 ];

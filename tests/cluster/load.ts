@@ -107,6 +107,11 @@ export class Load {
   readonly #names: { mixed: string[]; locked: string[]; followed: string[] };
   readonly #kinds: (keyof typeof MIX)[];
   readonly #unexpected: string[] = [];
+  /**
+   * Without connections that are used again: if one breaks after a request was sent, fetch sends the
+   * request again without a word, also a POST (Deno 2.9.6).
+   */
+  readonly #http = Deno.createHttpClient({ poolMaxIdlePerHost: 0 });
   #running: Promise<void> | undefined;
   #isStopped = false;
   /** Writes by their outcome. */
@@ -168,7 +173,11 @@ export class Load {
   /** Stops the clients; each finishes its call. */
   async stop(): Promise<void> {
     this.#isStopped = true;
-    await this.#running;
+    try {
+      await this.#running;
+    } finally {
+      this.#http.close();
+    }
   }
 
   report(): LoadReport {
@@ -318,7 +327,7 @@ export class Load {
         continue;
       }
       const { node, url } = found;
-      const answer = await ask(`${url}${pathOf(plan)}`, this.#requestOf(plan));
+      const answer = await this.#ask(`${url}${pathOf(plan)}`, this.#requestOf(plan));
       if (answer === undefined) {
         mayHaveHappened = true;
         if (key === undefined || isLate) return end(node, { outcome: "unknown" });
@@ -363,7 +372,7 @@ export class Load {
     };
     const began = performance.now();
     const found = this.#choose(client, world);
-    const answer = found && await ask(`${found.url}/${world}?raw`, { headers });
+    const answer = found && await this.#ask(`${found.url}/${world}?raw`, { headers });
     if (found === undefined || answer === undefined) return await pause(UNREACHABLE_MS);
     const { status, body } = answer;
     const call = {
@@ -412,7 +421,20 @@ export class Load {
     init: RequestInit,
   ): Promise<Answer | undefined> {
     const found = this.#choose(client, world);
-    return found && await ask(`${found.url}${path}`, init);
+    return found && await this.#ask(`${found.url}${path}`, init);
+  }
+
+  /** Sends one request; undefined if the connection broke or the time was over. */
+  async #ask(url: string, init: RequestInit): Promise<Answer | undefined> {
+    try {
+      const signal = AbortSignal.timeout(ATTEMPT_MS);
+      const response = await fetch(url, { ...init, client: this.#http, signal });
+      return { status: response.status, headers: response.headers, body: await response.text() };
+    } catch (error) {
+      // TypeError: the connection. DOMException: the time is over.
+      if (error instanceof TypeError || error instanceof DOMException) return undefined;
+      throw error;
+    }
   }
 
   /** Chooses a node that runs. */
@@ -456,18 +478,6 @@ interface Answer {
   readonly status: number;
   readonly headers: Headers;
   readonly body: string;
-}
-
-/** Sends one request; undefined if the connection broke or the time was over. */
-async function ask(url: string, init: RequestInit): Promise<Answer | undefined> {
-  try {
-    const response = await fetch(url, { ...init, signal: AbortSignal.timeout(ATTEMPT_MS) });
-    return { status: response.status, headers: response.headers, body: await response.text() };
-  } catch (error) {
-    // TypeError: the connection. DOMException: the time is over.
-    if (error instanceof TypeError || error instanceof DOMException) return undefined;
-    throw error;
-  }
 }
 
 /** The parts of an answer to a write that are recorded. */

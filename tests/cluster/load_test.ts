@@ -10,6 +10,7 @@ import { Cluster } from "./cluster.ts";
 import { runUnderLoad, showViolations } from "./fault_run.ts";
 import type { Call, Rule } from "./history.ts";
 import { Load, type LoadOptions } from "./load.ts";
+import { TcpProxy } from "./tcp_proxy.ts";
 
 const SEED = crypto.getRandomValues(new Uint32Array(1))[0] ?? 1;
 /** Acknowledged writes before and after each fault. */
@@ -55,6 +56,40 @@ Deno.test(`a run with SIGKILL and SIGSTOP of one server breaks no rule (seed ${S
         [...final.timelines.values()].some((own) => own.some(({ kind }) => kind === "delete")),
       );
     } finally {
+      await cluster.close();
+    }
+  }));
+
+Deno.test(`a run over a network that cuts connections and stalls breaks no rule (seed ${SEED})`, () =>
+  withTempFolder(async (folder) => {
+    const cluster = await Cluster.start({ folder, env: { ELASTIK_SYNC: "normal" } });
+    const random = createRandom(SEED);
+    const cutAfterMs = () => 20 + random() * 200;
+    const proxies = [1, 2].map(() => TcpProxy.start(cluster.randomUrl(), { cutAfterMs }));
+    try {
+      const { report, violations } = await runUnderLoad(
+        {
+          seed: SEED,
+          urls: () => proxies.map(({ url }) => url),
+          headers: cluster.approval,
+          prefix: "home/run/",
+          finalUrls: () => cluster.urls,
+        },
+        async (load) => {
+          const [proxy] = proxies;
+          await load.untilAcknowledged(WRITES);
+          proxy?.stall();
+          await load.untilAcknowledged(WRITES);
+          // Requests of clients that have left arrive now.
+          proxy?.heal();
+          await load.untilAcknowledged(WRITES);
+        },
+      );
+      assertEquals(showViolations(violations), "");
+      assertEquals(report.unexpected, []);
+      assert(report.unknown > 0 && report.repeated > 0, JSON.stringify(report));
+    } finally {
+      await Promise.all(proxies.map((proxy) => proxy.close()));
       await cluster.close();
     }
   }));

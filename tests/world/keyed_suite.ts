@@ -2,7 +2,15 @@
 
 import { assertEquals } from "../support/assert.ts";
 import type { Store } from "../../lib/world/store.ts";
-import { append, beforeAndAfter, type Engine, patch, put } from "./store_fixture.ts";
+import {
+  append,
+  assertFails,
+  beforeAndAfter,
+  type Engine,
+  patch,
+  put,
+  readText,
+} from "./store_fixture.ts";
 
 const CONTENT = "c".repeat(22);
 
@@ -85,5 +93,27 @@ export function keyedSuite({ name: engine, withStore }: Engine): void {
       const results = await Promise.allSettled(refused);
       assertEquals(results.map(({ status }) => status), ["rejected", "rejected"]);
       assertEquals(await rowsOf(store, "k"), []);
+    }));
+
+  Deno.test(`${engine} refuses a second change of a world with one idempotency key if it is shared`, () =>
+    withStore({}, async ({ store }) => {
+      await put(store, "home/a", "1", { idem: markOf("k") });
+      await put(store, "home/b", "1");
+      // The route finds the event of the first try, if it looks after the second one was refused.
+      assertEquals(await rowsOf(store, "k"), ["home/a 1 stage_written true"]);
+      if (!store.isShared) return;
+      await assertFails(append(store, "home/a", "2", { idem: markOf("k") }), "repeated");
+      await assertFails(put(store, "home/a", "2", { idem: markOf("k") }), "repeated");
+      assertEquals(await readText(store, "home/a"), "1");
+      // Another world can be a part of the same request, and another key is another request.
+      await append(store, "home/b", "2", { idem: markOf("k") });
+      await append(store, "home/a", "2", { idem: markOf("o") });
+      const tries = Array.from(
+        { length: 8 },
+        () => append(store, "home/c", "x", { idem: markOf("p") }),
+      );
+      const results = await Promise.allSettled(tries);
+      assertEquals(results.filter(({ status }) => status === "fulfilled").length, 1);
+      assertEquals(await readText(store, "home/c"), "x");
     }));
 }

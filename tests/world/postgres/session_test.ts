@@ -284,6 +284,20 @@ Deno.test({
     }),
 });
 
+postgresTest("a session works over a Unix socket", () =>
+  withTempFolder(async (folder) => {
+    await Deno.chmod(folder, 0o777);
+    await using servers = await PostgresServers.start({
+      settings: { unix_socket_directories: `'${folder}'` },
+    });
+    const host = encodeURIComponent(folder);
+    const session = await open(`postgres://postgres@${host}:${servers.port()}/postgres`);
+    assertEquals(await session.query("SELECT inet_client_addr() AS address", []), [
+      { address: null },
+    ]);
+    session.drop();
+  }));
+
 serversTest("no message contains the password", {
   access: ["host all carol 127.0.0.1/32 scram-sha-256"],
 }, async (servers) => {

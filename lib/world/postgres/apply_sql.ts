@@ -26,6 +26,8 @@
  * - `c_`: bytes that are added to a content. `s_`: content that is moved to the end of another one.
  * - `u_`: uploads that now have a world. If one was deleted in the meantime, the error is EL002. `r_`: routes of plugins; without a path it releases all.
  *
+ * - `k_`: idempotency keys. A position is refused if its world has an event with one after `k_since`.
+ *
  * A position is not changed if its world or name is not as the node saw it; with `p_whole` then all are.
  * `worlds` in the answer has an id for each position, or 0. `batch` is 0 if nothing was done.
  */
@@ -47,7 +49,8 @@ const APPLY = `CREATE FUNCTION elastik.apply_1(
   c_of int[], c_id bigint[], c_pos bigint[], c_at int[], c_size int[],
   s_of int[], s_id bigint[], s_to bigint[], s_pos bigint[],
   u_of int[], u_id bigint[],
-  r_of int[], r_plugin text[], r_path text[]
+  r_of int[], r_plugin text[], r_path text[],
+  k_of int[], k_key text[], k_since text
 ) RETURNS TABLE (batch bigint, worlds text)
 LANGUAGE plpgsql AS $$
 #variable_conflict use_column
@@ -81,6 +84,12 @@ BEGIN
     SELECT array_agg(CASE WHEN x.world = 0 THEN nextval('elastik.world_id') ELSE x.world END ORDER BY x.i),
       coalesce(ok, '{}') || coalesce(array_agg(x.i::int) FILTER (WHERE x.world = 0), '{}')
     INTO ids, ok FROM unnest(n_world) WITH ORDINALITY AS x(world, i);
+  END IF;
+  IF k_of <> '{}' THEN
+    SELECT coalesce(bad, '{}') || coalesce(array_agg(x.of), '{}') INTO bad
+    FROM unnest(k_of, k_key) AS x(of, key)
+    WHERE EXISTS (SELECT 1 FROM elastik.events e
+      WHERE e.key = x.key AND e.world = n_world[x.of] AND e.timestamp > k_since);
   END IF;
   IF bad IS NOT NULL THEN
     ok := ARRAY(SELECT x.i FROM unnest(ok) AS x(i) WHERE x.i <> ALL (bad));

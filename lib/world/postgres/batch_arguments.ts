@@ -102,6 +102,8 @@ export interface BatchWorld extends VersionColumns {
   readonly chunks: readonly BatchChunk[];
   /** Content ids that were uploaded for this world. */
   readonly uploads: readonly number[];
+  /** Idempotency keys of its changes. */
+  readonly keys: readonly string[];
   /** Routes that its plugin takes; an empty list releases all. */
   readonly routes?: { readonly plugin: string; readonly paths: readonly string[] };
 }
@@ -115,6 +117,8 @@ export interface BatchOptions {
   /** Whether all worlds change or none. */
   readonly isWhole: boolean;
   readonly history: { readonly versions: number; readonly bytes: number };
+  /** Events that are not later do not count for idempotency keys. */
+  readonly keysSince: string;
 }
 
 const PLACES = { same: 0, inline: 1, content: 2, none: 3 } as const;
@@ -177,6 +181,7 @@ export const APPLY_BATCH = `SELECT batch, worlds FROM elastik.apply_1(${
     "int[], bigint[], bigint[], bigint[]",
     "int[], bigint[]",
     "int[], text[], text[]",
+    "int[], text[], text",
   ].join(", ").split(", ").map((type, i) => `$${i + 1}::${type}`).join(", ")
 })`;
 
@@ -186,7 +191,7 @@ export const APPLY_BATCH = `SELECT batch, worlds FROM elastik.apply_1(${
  * @param worlds at least one; each world of the database at most once
  */
 export function toBatchArguments(
-  { batch, guard, isWhole, history }: BatchOptions,
+  { batch, guard, isWhole, history, keysSince }: BatchOptions,
   worlds: readonly BatchWorld[],
 ): PgValue[] {
   const inline = new InlineBytes();
@@ -198,6 +203,7 @@ export function toBatchArguments(
   const segments = new Columns(4);
   const uploads = new Columns(2);
   const routes = new Columns(3);
+  const keys = new Columns(2);
   const place = (bytes: PlacedBytes): readonly PgValue[] => [
     PLACES[bytes.kind],
     bytes.kind === "content" ? bytes.id : null,
@@ -241,16 +247,18 @@ export function toBatchArguments(
       }
     }
     for (const id of world.uploads) uploads.add(of, id);
+    for (const key of world.keys) keys.add(of, key);
     if (world.routes !== undefined) {
       const { plugin, paths } = world.routes;
       routes.add(of, plugin, null);
       for (const path of paths) routes.add(of, plugin, path);
     }
   }
-  const groups = [positions, versions, events, names, chunks, segments, uploads, routes];
+  const groups = [positions, versions, events, names, chunks, segments, uploads, routes, keys];
   return [
     ...[batch, guard, isWhole, history.versions, history.bytes, inline.join()],
     ...groups.flatMap(({ values }) => values),
+    keysSince,
   ];
 }
 

@@ -18,6 +18,7 @@ import {
   BATCH_RETRY_MS,
   MAX_CHUNK_BYTES,
 } from "../../cluster_limits.ts";
+import { IDEMPOTENCY_MS } from "../../limits.ts";
 import { StoreError } from "../store.ts";
 import { APPLY_BATCH, toBatchAnswer, toBatchArguments } from "./batch_arguments.ts";
 import { batchErrorOf } from "./batch_errors.ts";
@@ -31,6 +32,7 @@ import type { SessionPool } from "./session_pool.ts";
 import {
   type CachedName,
   type CachedWorld,
+  keyOf,
   type StageContext,
   type StagedUnit,
   stageUnit,
@@ -73,6 +75,8 @@ type Mode = "memory" | "fresh" | "locked";
 /** A unit with its changes. */
 interface Staged {
   readonly unit: QueuedUnit;
+  /** The jobs of the unit when it was staged: some can be refused later. */
+  readonly jobs: readonly QueuedJob[];
   readonly staged: StagedUnit;
   readonly known: ReadonlyMap<string, CachedName>;
 }
@@ -86,6 +90,8 @@ interface SentBatch {
 const BEGIN = `BEGIN; SET LOCAL lock_timeout = ${BATCH_LOCK_MS}`;
 const LOCK = `SELECT array_to_string(elastik.lock_1($1, $2, $3), ' ') AS found`;
 const REPLICATE = `SELECT pg_logical_emit_message(true, 'elastik', '')`;
+const SELECT_KEYED = `SELECT key, world FROM elastik.events
+  WHERE key = ANY ($1::text[]) AND timestamp > $2`;
 const SELECT_FOUND = `SELECT b.id, b.batch, e.n, e.world
   FROM elastik.batches b LEFT JOIN elastik.events e ON e.batch = b.id WHERE b.batch = ANY ($1::text[])`;
 
@@ -199,6 +205,7 @@ class UnitsRun {
   /** Works the changes out on memory, or on the worlds as the database has them, and commits them. */
   async #try(pool: SessionPool, mode: "memory" | "fresh"): Promise<void> {
     const known = await this.#read(pool, mode);
+    this.#judge();
     const staged = this.#left.map((unit) => this.#stage(unit, known, undefined));
     const changes = staged.filter(({ staged }) => staged.worlds.length > 0);
     const refused = staged.filter(({ staged }) => staged.worlds.length === 0);
@@ -269,10 +276,12 @@ class UnitsRun {
         first === undefined ? undefined : loadTrashed(session, first.trash, first.from, sign),
       ]);
       if (readString(locked ?? {}, "found") !== "") return await this.#settleFound(session);
-      for (const unit of this.#left) await loadBytes(session, toUnit(unit), known);
       const restored = first === undefined || trashed === undefined
         ? trashed
         : await loadTrashedBytes(session, first, trashed);
+      await this.#refuseRepeated(session, known);
+      for (const unit of this.#left) await loadBytes(session, toUnit(unit), known);
+      this.#judge();
       const staged = this.#left.map((unit) => this.#stage(unit, known, restored));
       const changes = staged.filter(({ staged }) => staged.worlds.length > 0);
       if (changes.length === 0) {
@@ -334,7 +343,7 @@ class UnitsRun {
       newContent: () => contents.take(),
       uploadOf: (bytes) => this.#uploads.get(bytes),
     });
-    return { unit, staged, known };
+    return { unit, jobs: unit.jobs, staged, known };
   }
 
   #newBatch(units: readonly Staged[]): SentBatch {
@@ -342,12 +351,12 @@ class UnitsRun {
   }
 
   async #send(session: Session, sent: SentBatch) {
-    const guard = Math.min(...sent.units.flatMap(({ unit }) => unit.jobs.map((job) => job.guard)));
+    const guard = Math.min(...sent.units.flatMap(({ jobs }) => jobs.map((job) => job.guard)));
     const { history } = this.#options.stage;
     const isWhole = sent.units.length === 1 && (sent.units[0]?.staged.worlds.length ?? 0) > 1;
     const worlds = sent.units.flatMap(({ staged }) => staged.worlds.map(({ batch }) => batch));
     const values: PgValue[] = toBatchArguments(
-      { batch: sent.batch, guard, isWhole, history },
+      { batch: sent.batch, guard, isWhole, history, keysSince: this.#keysSince() },
       worlds,
     );
     this.#sent = sent;
@@ -382,7 +391,7 @@ class UnitsRun {
   }
 
   /** Settles the jobs of a unit, in their order. */
-  #deliver({ unit, staged, known }: Staged, ids: readonly number[], batch: number): void {
+  #deliver({ jobs, staged, known }: Staged, ids: readonly number[], batch: number): void {
     const { names } = this.#options;
     for (const [i, { batch: { names: used }, after }] of staged.worlds.entries()) {
       for (const { name, use, last } of used) {
@@ -393,7 +402,7 @@ class UnitsRun {
       const world = { ...after, row: { ...after.row, id: ids[i] ?? 0 } };
       names.set(name, { world, last: known.get(name)?.last ?? UNUSED_NAME });
     }
-    for (const [i, job] of unit.jobs.entries()) {
+    for (const [i, job] of jobs.entries()) {
       const outcome = staged.outcomes[i];
       if (outcome === undefined) continue;
       if ("error" in outcome) {
@@ -411,6 +420,11 @@ class UnitsRun {
   async #onError(thrown: unknown, pool: SessionPool): Promise<void> {
     const sent = this.#sent;
     this.#sent = undefined;
+    // Memory has a content that another node has replaced.
+    if (thrown instanceof StoreError && thrown.code === "gone" && this.#mode !== "locked") {
+      this.#mode = "locked";
+      return;
+    }
     const error = batchErrorOf(thrown);
     if (error.isUnknown && sent !== undefined) {
       this.#unknown.push(sent);
@@ -418,7 +432,7 @@ class UnitsRun {
     }
     switch (error.kind) {
       case "guard":
-        return await this.#judgeAgain();
+        return await this.#readLocks();
       case "upload":
         for (const { jobs } of this.#left) {
           for (const { job } of jobs) if (isUploaded(job)) this.#uploads.delete(job.body);
@@ -437,13 +451,17 @@ class UnitsRun {
     }
   }
 
-  /** Judges all changes again by the locks as they are now. */
-  async #judgeAgain(): Promise<void> {
+  /** Waits until the node has the locks that raised the guard; the next try judges by them. */
+  async #readLocks(): Promise<void> {
     try {
       await this.#options.onGuardRaised();
     } catch {
-      await this.#pause(); // the locks could not be read: the next try finds the same guard
+      await this.#pause(); // they could not be read: the next try finds the same guard
     }
+  }
+
+  /** Judges all changes by the locks as they are now, right before they are sent. */
+  #judge(): void {
     this.#keepJobs((queued) => {
       try {
         queued.guard = queued.judge();
@@ -453,6 +471,32 @@ class UnitsRun {
         return false;
       }
     });
+  }
+
+  /** Refuses the jobs of a request of which another try has changed their world. */
+  async #refuseRepeated(
+    session: Session,
+    known: ReadonlyMap<string, CachedName>,
+  ): Promise<void> {
+    const keys = this.#left.flatMap(({ jobs }) => jobs.flatMap(({ job }) => keyOf(job) ?? []));
+    if (keys.length === 0) return;
+    const rows = await session.query(SELECT_KEYED, [keys, this.#keysSince()]);
+    const found = new Set(
+      rows.map((row) => `${readString(row, "key")} ${readNumber(row, "world")}`),
+    );
+    this.#keepJobs(({ job, fail }) => {
+      const world = known.get(job.kind === "rename" ? job.from : job.name)?.world;
+      if (world === undefined || !found.has(`${keyOf(job)} ${world.row.id}`)) return true;
+      fail(
+        new StoreError("repeated", "Another try of the request has changed the world", job.name),
+      );
+      return false;
+    });
+  }
+
+  /** Time after which an event with an idempotency key counts. */
+  #keysSince(): string {
+    return new Date(Date.parse(this.#options.stage.now()) - IDEMPOTENCY_MS).toISOString();
   }
 
   /** Waits for the search for the primary, until the time of all jobs is over. */

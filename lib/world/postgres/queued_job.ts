@@ -27,10 +27,10 @@ export interface QueuedJob {
   readonly job: StoreJob;
   /** When its caller is told that the outcome is not known, by the monotonic clock in milliseconds. */
   readonly until: number;
-  /** Version of the guard by which it was judged. */
+  /** Version of the guard by which it was judged last. */
   guard: number;
   /**
-   * Judges the job again by the WebDAV locks of now.
+   * Judges the job by the WebDAV locks of now; called right before it is sent.
    *
    * @returns the version of the guard that they belong to
    * @throws why it is not permitted any more

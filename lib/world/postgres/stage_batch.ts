@@ -173,6 +173,11 @@ function recordChanges(
   }
 }
 
+/** The idempotency key of the request that a job belongs to. */
+export function keyOf({ idem }: StoreJob): string | undefined {
+  return idem === undefined ? undefined : readMark({ idem })?.key;
+}
+
 /** Adds to a restore the version of the world that has its old name now. */
 function withFloor(job: StoreJob, known: ReadonlyMap<string, CachedName>): StoreJob {
   if (job.kind !== "restore") return job;
@@ -253,6 +258,8 @@ function stageWorld(
     ...(trash === undefined ? {} : { trash: { id: trash, restricted } }),
     events,
     names: namesOf(draft, base, parts),
+    // Of the request, also for a world whose events do not have it.
+    keys: base === undefined ? [] : parts.jobs.flatMap((job) => keyOf(job) ?? []),
     ...(parts.claims === undefined || draft.isDeleted
       ? {}
       : { routes: { plugin: name, paths: parts.claims } }),

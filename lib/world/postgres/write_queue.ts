@@ -17,6 +17,7 @@ import {
   WRITE_LANES,
 } from "../../cluster_limits.ts";
 import { StoreError } from "../store.ts";
+import { currentWriteChecks, type WriteChecks } from "../write_checks.ts";
 import { BatchRun, type BatchRunOptions, isUploaded } from "./batch_run.ts";
 import { ContentIds } from "./content.ts";
 import { NameCache } from "./name_cache.ts";
@@ -36,9 +37,10 @@ export interface WriteQueueOptions
 
 /** How a change is submitted. */
 export interface SubmitOptions {
-  /** Version of the guard by which the change was judged; by default that of now. */
-  readonly guard?: number;
-  /** Judges it again after the guard has risen; see {@link QueuedJob.judge}. */
+  /**
+   * Judges it right before it is sent; see {@link QueuedJob.judge}. By default it runs the checks of the
+   * request.
+   */
   readonly judge?: () => number;
 }
 
@@ -147,7 +149,7 @@ export class WriteQueue {
 
   #add(
     job: StoreJob,
-    { guard = this.#options.guard(), judge = this.#options.guard }: SubmitOptions,
+    { judge = this.#judgeOf(currentWriteChecks()) }: SubmitOptions,
     settle: (committed: Committed) => void,
     fail: (error: unknown) => void,
   ): void {
@@ -158,7 +160,7 @@ export class WriteQueue {
     const entry: Entry = {
       job,
       until: this.#options.monotonic() + this.#options.patienceMs,
-      guard,
+      guard: 0,
       judge,
       settle,
       fail,
@@ -175,6 +177,16 @@ export class WriteQueue {
     }
     if (isLong) void this.#upload(entry);
     else this.#kick();
+  }
+
+  /** Returns how a change of a request is judged. */
+  #judgeOf(checks: WriteChecks | undefined): () => number {
+    const { guard } = this.#options;
+    if (checks === undefined) return guard;
+    return () => {
+      checks.run();
+      return guard();
+    };
   }
 
   /** Uploads long bytes before their batch, so that no other change waits for them. */

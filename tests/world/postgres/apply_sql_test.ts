@@ -38,6 +38,7 @@ function created(name: string, more: Partial<BatchWorld> = {}): BatchWorld {
     names: [{ name, isFree: true, floor: 0, use: "given" }],
     chunks: [],
     uploads: [],
+    keys: [],
     ...more,
   };
 }
@@ -88,7 +89,10 @@ async function apply(
   options: { isWhole?: boolean; guard?: number; batch?: string } = {},
 ): Promise<BatchAnswer> {
   const { isWhole = false, guard = 0, batch = `b${++batches}` } = options;
-  const values = toBatchArguments({ batch, guard, isWhole, history: HISTORY }, worlds);
+  const values = toBatchArguments(
+    { batch, guard, isWhole, history: HISTORY, keysSince: "" },
+    worlds,
+  );
   return toBatchAnswer((await session.query(APPLY_BATCH, values))[0]);
 }
 

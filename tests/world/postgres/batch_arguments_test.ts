@@ -8,7 +8,13 @@ import {
   toBatchArguments,
 } from "../../../lib/world/postgres/batch_arguments.ts";
 
-const OPTIONS = { batch: "b", guard: 0, isWhole: false, history: { versions: 8, bytes: 9 } };
+const OPTIONS = {
+  batch: "b",
+  guard: 0,
+  isWhole: false,
+  history: { versions: 8, bytes: 9 },
+  keysSince: "",
+};
 const TIME = "2026-01-01T00:00:00.000Z";
 const COLUMNS = { version: 1, ext: "txt", headers: "[]", state: "", updatedAt: TIME, len: 2 };
 
@@ -26,6 +32,7 @@ function worldOf(text: string, more: Partial<BatchWorld> = {}): BatchWorld {
     names: [],
     chunks: [],
     uploads: [],
+    keys: [],
     ...more,
   };
 }

@@ -17,6 +17,7 @@ import {
   SessionError,
 } from "../../../lib/world/postgres/session.ts";
 import { StoreError } from "../../../lib/world/store.ts";
+import { withWriteChecks, WriteChecks } from "../../../lib/world/write_checks.ts";
 
 const server = sharedServer();
 const NAMES = ["home/a", "home/b", "home/c", "home/d", "home/e", "home/f"];
@@ -299,6 +300,11 @@ postgresTest("a change whose outcome stays unknown is answered in time", async (
   await checkChains(session, TEST_KEY);
 });
 
+const putOf = (name: string) => ({
+  ...{ kind: "put" as const, name, by: "T2", body: new Uint8Array(1), ext: "txt", meta: [] },
+  ...{ state: "", eventFields: {} },
+});
+
 postgresTest("changes are judged again after the guard has risen", async () => {
   await using database = await PostgresDatabase.create(server());
   const session = await database.open();
@@ -314,17 +320,44 @@ postgresTest("changes are judged again after the guard has risen", async () => {
   });
   await node.put("home/x", "one");
   await session.query("UPDATE elastik.guard SET version = 5");
-  const job = (name: string) => ({
-    ...{ kind: "put" as const, name, by: "T2", body: new Uint8Array(1), ext: "txt", meta: [] },
-    ...{ state: "", eventFields: {} },
+  // The checks of a request hold at first, and no longer when the locks are read again.
+  const checks = new WriteChecks();
+  checks.add(() => guard, () => {
+    throw new StoreError("busy", "locked");
   });
-  const permitted = node.submit(job("home/x"));
-  const refused = node.queue.submit(job("home/y"), (done) => done, {
-    judge() {
-      throw new StoreError("busy", "locked");
-    },
-  });
+  const permitted = node.submit(putOf("home/x"));
+  const refused = withWriteChecks(checks, () => node.submit(putOf("home/y")));
   await assertRejects(refused, { code: "busy" });
   assertEquals((await permitted).result.version, 2);
   assertEquals(raised, 1);
+});
+
+postgresTest("a change fails if another try of its request has changed the world", async () => {
+  await using database = await PostgresDatabase.create(server());
+  await using a = new WriteNode(database, "a");
+  await using b = new WriteNode(database, "b");
+  const idem = `${"k".repeat(22)}.${"c".repeat(22)}`;
+  await a.put("home/x", "one");
+  await a.append("home/x", "+", { idem });
+  await assertRejects(b.append("home/x", "+", { idem }), { code: "repeated" });
+  // The memory of the node has the event already: the database refuses what would follow it.
+  await assertRejects(a.append("home/x", "+", { idem }), { code: "repeated" });
+  assertEquals((await b.append("home/x", "!")).result.version, 3);
+  // A request can change several worlds with one key.
+  assertEquals((await a.append("home/y", "+", { idem })).result.version, 1);
+  const session = await database.open();
+  await session.query("UPDATE elastik.events SET timestamp = '2020-01-01T00:00:00.000Z'");
+  assertEquals((await a.append("home/x", "+", { idem })).result.version, 4);
+});
+
+postgresTest("a content that another node has replaced is read again", async () => {
+  await using database = await PostgresDatabase.create(server());
+  await using a = new WriteNode(database, "a", { history: { versions: 0, bytes: 0 } });
+  await using b = new WriteNode(database, "b", { history: { versions: 0, bytes: 0 } });
+  const session = await database.open();
+  await a.put("home/x", new Uint8Array(20_000));
+  await b.put("home/x", new Uint8Array(30_000));
+  await session.query("SELECT elastik.upkeep_1(0, 0, 9)");
+  assertEquals((await a.append("home/x", "+")).result.len, 30_001);
+  await checkChains(session, TEST_KEY);
 });

@@ -17,6 +17,9 @@ import { UsageError } from "./parse_args.ts";
 const FAILED = 2;
 const UNREACHABLE = 3;
 
+/** Sessions of a command, at most. */
+const SESSIONS = 4;
+
 /** What to do before a command that works on a data folder. */
 export const EXPORT_FIRST = "first export them, elastik export <folder>, then name the folder";
 
@@ -56,7 +59,7 @@ export async function useStore(
   let sessions: SessionPool | undefined;
   try {
     const { host } = await findPrimary(store);
-    sessions = createSessionPool(() => openSession({ store, host }, { node: command }), 1);
+    sessions = createSessionPool(() => openSession({ store, host }, { node: command }), SESSIONS);
     const machine = await sessions.use((session) => readMachine(session));
     const fault = explainMachine(machine, key, POSTGRES_SCHEMA_VERSION);
     if (fault !== undefined) {

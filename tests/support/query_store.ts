@@ -10,8 +10,7 @@ import {
   type StoreImportOptions,
   type StoreImportResult,
 } from "../../lib/world/postgres/import_store.ts";
-import type { QuerySessions } from "../../lib/world/postgres/query_sessions.ts";
-import { createSessionPool } from "../../lib/world/postgres/session_pool.ts";
+import { createSessionPool, type SessionPool } from "../../lib/world/postgres/session_pool.ts";
 import type { Store } from "../../lib/world/store.ts";
 import { openSqliteStore } from "../../lib/world/store/sqlite_store.ts";
 import type { SqliteStoreOptions } from "../../lib/world/store/sqlite_store_options.ts";
@@ -48,7 +47,7 @@ export function openSqlite(
 /** Calls `use` with sessions of a new database with the schema. */
 export async function withDatabase<T>(
   server: PostgresServers,
-  use: (sessions: QuerySessions) => Promise<T>,
+  use: (sessions: SessionPool) => Promise<T>,
 ): Promise<T> {
   await using database = await PostgresDatabase.create(server);
   const pool = createSessionPool(() => database.open(), 4);
@@ -62,7 +61,7 @@ export async function withDatabase<T>(
 /** Imports a data folder. */
 export function importFolder(
   data: string,
-  sessions: QuerySessions,
+  sessions: SessionPool,
   options: Partial<StoreImportOptions> = {},
 ): Promise<StoreImportResult> {
   return importIntoStore({ data, sessions, key: QUERY_KEY, isRestricted, ...options });
@@ -73,7 +72,7 @@ export function withImport<T>(
   server: PostgresServers,
   fill: (store: Store) => Promise<unknown>,
   use: (
-    fixture: { data: string; sessions: QuerySessions; imported: StoreImportResult },
+    fixture: { data: string; sessions: SessionPool; imported: StoreImportResult },
   ) => Promise<T>,
   options: SqliteOptions = {},
 ): Promise<T> {

@@ -86,22 +86,28 @@ export async function writeImportedWorld(
   last: LastUse | undefined,
 ): Promise<ImportOutcome> {
   return await transact(session, IDLE_MS, async () => {
-    await session.query(NO_SYNC);
     const { name, row, head } = world;
-    const [known] = await session.query(LOCK_NAME, [name]);
     const trash = deletion?.id ?? null;
-    const [same] = await session.query(SAME_WORLD, [name, head.id, head.hmac]);
+    // Statements that are sent together cost one round trip.
+    const [, [known], [same], [{ id: next } = {}]] = await Promise.all([
+      session.query(NO_SYNC),
+      session.query(LOCK_NAME, [name]),
+      session.query(SAME_WORLD, [name, head.id, head.hmac]),
+      session.query(NEW_WORLD, []),
+    ]);
     if (same !== undefined) return "same";
     if (deletion === undefined) {
       const isUsed = known?.world !== null || Number(known?.version) >= row.version;
       if (isUsed) return "conflict";
     }
-    const [{ id: next } = {}] = await session.query(NEW_WORLD);
     const id = Number(next);
-    const kept = await writeVersions(session, id, world);
-    const by = await writeEvents(session, id, world, deletion === undefined ? "update" : "note");
-    const place = await writeBytes(session, row.body);
-    await session.query(INSERT_WORLD, [
+    const [kept, by, place] = await Promise.all([
+      writeVersions(session, id, world),
+      writeEvents(session, id, world, deletion === undefined ? "update" : "note"),
+      writeBytes(session, row.body),
+    ]);
+    const saved = saveName(session, name, last, deletion === undefined ? id : null);
+    const inserted = session.query(INSERT_WORLD, [
       ...[id, deletion === undefined ? name : null, row.version, row.ext, row.headers, row.state],
       ...[row.updatedAt, row.body.length, row.sha256, head.id, head.hmac, head.timestamp, by],
       ...[place.content, place.body, kept.from, kept.versions, kept.bytes, trash],
@@ -109,7 +115,7 @@ export async function writeImportedWorld(
         ? [null, null, null, false]
         : [name, deletion.deletedAt, deletion.by, world.restricted]),
     ], STATEMENT_MS);
-    await saveName(session, name, last, deletion === undefined ? id : null);
+    await Promise.all([saved, inserted]);
     return "imported";
   });
 }

@@ -70,6 +70,9 @@ interface Found {
   readonly trash?: string;
 }
 
+/** Worlds that are written at the same time. */
+const WRITERS = 4;
+
 const MARK = `SELECT elastik.mark_1($1, true) AS is_new`;
 
 /**
@@ -119,12 +122,23 @@ class StoreImport {
   async run(): Promise<StoreImportResult> {
     const { data, sessions, onProgress, signal } = this.#options;
     const found = [...this.#findWorlds(data), ...this.#findTrash(data)];
-    for (const [at, file] of found.entries()) {
-      signal?.throwIfAborted();
-      onProgress?.(at, found.length);
-      await this.#importFile(file);
+    let done = 0;
+    const files = found.values();
+    // A file is read while others are being written.
+    const importSome = async () => {
+      for (const file of files) {
+        signal?.throwIfAborted();
+        await this.#importFile(file);
+        onProgress?.(++done, found.length);
+      }
+    };
+    const writers = Array.from({ length: WRITERS }, importSome);
+    // The sessions must not be in use after an error.
+    await Promise.allSettled(writers);
+    await Promise.all(writers);
+    for (const names of [this.#worlds, this.#trashed, this.#conflicts, this.#otherKey]) {
+      names.sort();
     }
-    onProgress?.(found.length, found.length);
     if (this.#otherKey.length > 0 && this.#otherKey.length === found.length) {
       throw new StoreImportError(
         `Cannot import ${data}: none of its ${found.length} chains fits the key; set ELASTIK_KEY to the ` +

@@ -45,8 +45,8 @@ export async function readConsistently<T>(
   idleMs: number,
   read: () => Promise<T>,
 ): Promise<T> {
-  await session.query("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY");
-  return await inTransaction(session, idleMs, read);
+  const begin = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
+  return await inTransaction(session, begin, idleMs, read);
 }
 
 /** Runs queries in one transaction that can change rows; see {@link readConsistently}. */
@@ -55,20 +55,21 @@ export async function transact<T>(
   idleMs: number,
   change: () => Promise<T>,
 ): Promise<T> {
-  await session.query("BEGIN");
-  return await inTransaction(session, idleMs, change);
+  return await inTransaction(session, "BEGIN", idleMs, change);
 }
 
 async function inTransaction<T>(
   session: QuerySession,
+  begin: string,
   idleMs: number,
   run: () => Promise<T>,
 ): Promise<T> {
   let result: T;
   try {
-    // The setting ends with the transaction.
-    await session.query(SET_IDLE, [String(idleMs)]);
-    result = await run();
+    // They travel with the first statement; what fails fails that one, too. The setting ends with the
+    // transaction.
+    const begun = [session.query(begin), session.query(SET_IDLE, [String(idleMs)])];
+    [result] = await Promise.all([run(), ...begun]);
   } catch (error) {
     try {
       await session.query("ROLLBACK");

@@ -13,10 +13,10 @@ import { foldText } from "../../base/fold_text.ts";
 import {
   MAX_ISOLATED_SCAN_CHARS,
   MAX_ISOLATED_SCAN_WORLDS,
+  MAX_SEARCH_RARE_PIECES,
   MAX_SEARCH_SCAN_CHARS,
   MAX_SEARCH_SCAN_WORLDS,
   MAX_SEARCH_TOO_LONG,
-  SEARCH_COMMON_PIECES,
   SEARCH_FIRST_PIECES,
   SEARCH_ROWS_PER_STEP,
   SEARCH_WAIT_MS,
@@ -44,8 +44,10 @@ interface SearchSql {
   readonly few: string;
   /** Pieces that match, of all worlds. */
   readonly many: string;
-  /** The next pieces, and whether each matches. */
+  /** Of the next pieces those that match, and the last one without its text. */
   readonly window: string;
+  /** How many pieces match, up to a number. */
+  readonly count: string;
 }
 
 function createSql(set: SearchSetName): SearchSql {
@@ -70,13 +72,17 @@ function createSql(set: SearchSetName): SearchSql {
     many: `SELECT ${columns} FROM ${worlds} w JOIN ${pieces} p ON p.world = w.id
       WHERE ${range} AND w.name >= $4 AND (w.name > $4 OR p.id > $5) AND p.folded LIKE $6
       ORDER BY w.name, p.id LIMIT $7`,
-    window: `SELECT w.name, w.version, w.id, w.line, w.col,
+    window: `SELECT w.name, w.version, w.id, w.line, w.col, w.looked,
         CASE WHEN p.folded LIKE $6 THEN p.text END AS text
-      FROM (SELECT w.name, w.version, p.id, p.line, p.col
-        FROM ${worlds} w JOIN ${pieces} p ON p.world = w.id
-        WHERE ${range} AND w.name >= $4 AND (w.name > $4 OR p.id > $5)
-        ORDER BY w.name, p.id LIMIT $7) w
-      JOIN ${pieces} p ON p.id = w.id ORDER BY w.name, w.id`,
+      FROM (SELECT x.*, row_number() OVER (ORDER BY x.name, x.id) AS n, count(*) OVER () AS looked
+        FROM (SELECT w.name, w.version, p.id, p.line, p.col
+          FROM ${worlds} w JOIN ${pieces} p ON p.world = w.id
+          WHERE ${range} AND w.name >= $4 AND (w.name > $4 OR p.id > $5)
+          ORDER BY w.name, p.id LIMIT $7) x) w
+      JOIN ${pieces} p ON p.id = w.id
+      WHERE p.folded LIKE $6 OR w.n = w.looked ORDER BY w.name, w.id`,
+    count:
+      `SELECT count(*) AS count FROM (SELECT 1 FROM ${pieces} p WHERE p.folded LIKE $1 LIMIT $2) x`,
   };
 }
 
@@ -199,35 +205,47 @@ async function* findFew(
 }
 
 /**
- * Reads the pieces of all worlds that match. What is in many texts is often in the first ones, and then
- * the trigram index would cost more. It is of no use for one or two characters.
+ * Reads the pieces of all worlds that match: of a text that is rare, all of them by the trigram index.
+ * What is in many texts is in the first ones, too, and the index is of no use for one or two characters.
  */
 async function* findMany(
   set: SearchSql,
   ranges: readonly NameRange[],
   search: Search,
 ): AsyncGenerator<QueryRow, void> {
-  const isShort = [...search.folded].length < 3;
-  const [grams] = isShort ? [] : await search.session.query(set.hasGrams, []);
-  let left = grams?.found === true ? SEARCH_COMMON_PIECES : Infinity;
+  const isRare = await findsFew(set, search);
   let size = SEARCH_FIRST_PIECES;
   for (const range of ranges) {
     let at = await startOf(set, range, search);
+    if (isRare) {
+      yield* findBy(set.many, range, at, search);
+      continue;
+    }
     while (at !== undefined) {
-      if (left <= 0) {
-        yield* findBy(set.many, range, at, search);
-        break;
-      }
       const rows = await step(set.window, range, at, search, size);
-      left -= rows.length;
-      for (const row of rows) if (row.text !== null) yield row;
+      const found = rows.filter(({ text }) => text !== null);
+      yield* found;
       const last = rows.at(-1);
-      if (last === undefined || rows.length < size) break;
+      if (last === undefined || Number(last.looked) < size) break;
       at = toPlace(last);
-      // A text that is rare is looked for in larger steps.
-      if (rows.every(({ text }) => text === null)) size = Math.min(2 * size, SEARCH_WINDOW_PIECES);
+      // What is in few pieces is looked for in larger steps.
+      if (found.length * 8 < size) size = Math.min(2 * size, SEARCH_WINDOW_PIECES);
     }
   }
+}
+
+/** Whether the trigram index finds few pieces. */
+async function findsFew(
+  set: SearchSql,
+  { session, signal, folded, pattern }: Search,
+): Promise<boolean> {
+  if ([...folded].length < 3) return false;
+  const [grams] = await session.query(set.hasGrams, []);
+  if (grams?.found !== true) return false;
+  assertNotStopped(signal);
+  const values = [pattern, MAX_SEARCH_RARE_PIECES + 1];
+  const [row] = await session.query(set.count, values, SEARCH_WAIT_MS);
+  return Number(row?.count) <= MAX_SEARCH_RARE_PIECES;
 }
 
 async function* findBy(

@@ -1,5 +1,6 @@
 import { assert, assertEquals, assertRejects } from "../../support/assert.ts";
 import { DatabaseSync } from "node:sqlite";
+import { checkChains } from "../../support/check_chains.ts";
 import { postgresTest, sharedServer } from "../../support/postgres_servers.ts";
 import { importFolder, openSqlite, QUERY_KEY, withImport } from "../../support/query_store.ts";
 import { createRandom } from "../../support/random.ts";
@@ -67,6 +68,7 @@ postgresTest(
             "the sample is too small",
           );
           assert(imported.marks > 0, "the sample has no mark");
+          await sessions.use((session) => checkChains(session, QUERY_KEY));
           const into = `${folder}/export`;
           const counts = await exportStore({ sessions, into });
           assertEquals(counts, {

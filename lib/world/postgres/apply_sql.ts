@@ -24,7 +24,9 @@
  *   version than `l_floor`. `l_to` is the position whose world gets the name, 0 if its world ends,
  *   -1 if the name is only compared.
  * - `c_`: bytes that are added to a content. `s_`: content that is moved to the end of another one.
- * - `u_`: uploads that now have a world. If one was deleted in the meantime, the error is EL002. `r_`: routes of plugins; without a path it releases all.
+ * - `u_`: uploads that now have a world. If one was deleted in the meantime, the error is EL002. `r_`: routes of plugins, whose
+ *   names are those of their worlds. A path that overlaps one of another plugin is the error EL003, with the
+ *   text for the caller. Without a path it releases all.
  *
  * - `k_`: idempotency keys. A position is refused if its world has an event with one after `k_since`.
  *
@@ -56,6 +58,7 @@ LANGUAGE plpgsql AS $$
 #variable_conflict use_column
 DECLARE
   g bigint; b bigint; ok int[]; bad int[]; ids bigint[]; beyond bigint[]; every bool; w bigint;
+  taken text;
 BEGIN
   -- 0. The guard. A change of the locks takes 7021 exclusively: so the guard is read by the next statement,
   --    which has a newer snapshot than one that waited.
@@ -202,9 +205,19 @@ BEGIN
     END IF;
   END IF;
   IF r_of <> '{}' THEN
+    IF EXISTS (SELECT 1 FROM unnest(r_path) AS x(path) WHERE x.path IS NOT NULL) THEN
+      -- Claims wait for each other, so that the next statement sees all of them.
+      PERFORM pg_advisory_xact_lock(7023);
+      SELECT CASE WHEN x.path = 'fallback' THEN format('the fallback is taken: /%s is the fallback', r.plugin)
+        ELSE format('%s is taken: /%s has the route %s', x.path, r.plugin, r.path) END INTO taken
+      FROM unnest(r_of, r_plugin, r_path) AS x(of, plugin, path) JOIN elastik.routes r
+        ON r.plugin <> x.plugin AND (r.path = x.path OR starts_with(r.path, x.path || '/')
+          OR starts_with(x.path, r.path || '/'))
+      WHERE every OR x.of = ANY (ok) ORDER BY x.path COLLATE "C", r.path LIMIT 1;
+      IF taken IS NOT NULL THEN RAISE EXCEPTION '%', taken USING ERRCODE = 'EL003'; END IF;
+    END IF;
     DELETE FROM elastik.routes r USING unnest(r_of, r_plugin, r_path) AS x(of, plugin, path)
     WHERE r.plugin = x.plugin AND x.path IS NULL AND (every OR x.of = ANY (ok));
-    -- A path that another plugin has is error 23505.
     INSERT INTO elastik.routes (path, plugin)
     SELECT x.path, x.plugin FROM unnest(r_of, r_plugin, r_path) AS x(of, plugin, path)
     WHERE x.path IS NOT NULL AND (every OR x.of = ANY (ok)) ORDER BY x.path COLLATE "C";

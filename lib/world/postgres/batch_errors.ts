@@ -35,9 +35,7 @@ export class BatchError extends Error {
   toStoreError(name: string): unknown {
     const { cause } = this;
     if (!(cause instanceof SessionError)) return cause;
-    if (cause.code === "23505" && cause.constraint === "routes_pkey") {
-      return new StoreError("conflict", "another plugin has a route of this one", name);
-    }
+    if (cause.code === "EL003") return new StoreError("claimed", this.message, name);
     if (cause.code === DISK_FULL) {
       return new StoreError(
         "full",

@@ -145,6 +145,7 @@ BEGIN
   DELETE FROM elastik.content WHERE id = ANY (old);
   DELETE FROM elastik.nodes WHERE seen_at < clock_timestamp() - make_interval(secs => p_node_seconds);
   DELETE FROM elastik.dav_locks WHERE expires <= clock_timestamp();
+  PERFORM elastik.forget_coordination_1();
   RETURN cardinality(old);
 END $$`;
 

@@ -260,9 +260,7 @@ function stageWorld(
     names: namesOf(draft, base, parts),
     // Of the request, also for a world whose events do not have it.
     keys: base === undefined ? [] : parts.jobs.flatMap((job) => keyOf(job) ?? []),
-    ...(parts.claims === undefined || draft.isDeleted
-      ? {}
-      : { routes: { plugin: name, paths: parts.claims } }),
+    ...routesOf(draft, base, parts.claims),
   };
   const after = toRow(draft, base, by);
   const { bytes } = placed;
@@ -287,6 +285,24 @@ function stageWorld(
 function pickBytes(row: WorldRow | undefined): Pick<WorldRow, "body" | "content"> {
   if (row?.content !== undefined) return { content: row.content };
   return row?.body === undefined ? {} : { body: row.body };
+}
+
+/**
+ * The routes that a world takes or releases. It has those of its state: any other state, name or end
+ * releases them.
+ */
+function routesOf(
+  draft: WorldDraft,
+  base: CachedWorld | undefined,
+  claims: readonly string[] | undefined,
+): Pick<BatchWorld, "routes"> {
+  if (claims !== undefined && !draft.isDeleted) {
+    return { routes: { plugin: draft.name, paths: claims } };
+  }
+  const { name = null, state = "" } = base?.row ?? {};
+  if (name === null || state === "") return {};
+  const isKept = !draft.isDeleted && draft.name === name && draft.row.state === state;
+  return isKept ? {} : { routes: { plugin: name, paths: [] } };
 }
 
 /** The entry of the trash that a deleted world gets. */

@@ -366,7 +366,10 @@ postgresTest(
       const plugin = (name: string, ...paths: string[]) =>
         created(`lib/${name}`, { routes: { plugin: name, paths } });
       await apply(session, [plugin("a", "/x", "/y"), plugin("b", "/z")]);
-      await assertRejects(() => apply(session, [plugin("c", "/w", "/y")]), { code: "23505" });
+      await assertRejects(() => apply(session, [plugin("c", "/w", "/y")]), {
+        code: "EL003",
+        message: "/y is taken: /a has the route /y",
+      });
       await apply(session, [created("home/q", { routes: { plugin: "a", paths: ["/q"] } })]);
       const routes = await session.query("SELECT path, plugin FROM elastik.routes ORDER BY path");
       assertEquals(routes.map(({ path, plugin }) => `${path} ${plugin}`), ["/q a", "/z b"]);

@@ -20,6 +20,7 @@ const CASES: readonly (readonly [code: string, kind: string, isUnknown: boolean]
   ["53100", "final", false],
   ["EL001", "guard", false],
   ["EL002", "upload", false],
+  ["EL003", "final", false],
   ["23505", "final", false],
   ["42P01", "final", false],
 ];
@@ -32,13 +33,12 @@ for (const [code, kind, isUnknown] of CASES) {
 }
 
 Deno.test("toStoreError() says what the caller can do", () => {
-  const codeOf = (code: string, constraint?: string) => {
-    const details = constraint === undefined ? {} : { constraint };
-    const found = batchErrorOf(new SessionError(code, "text", details)).toStoreError("home/a");
+  const codeOf = (code: string) => {
+    const found = batchErrorOf(new SessionError(code, "text")).toStoreError("home/a");
     return found instanceof StoreError ? found.code : found;
   };
   assertEquals(codeOf("53100"), "full");
-  assertEquals(codeOf("23505", "routes_pkey"), "conflict");
+  assertEquals(codeOf("EL003"), "claimed");
   assertEquals(codeOf("42P01"), "damaged");
 });
 

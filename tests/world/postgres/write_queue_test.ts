@@ -301,19 +301,50 @@ postgresTest(
 postgresTest(
   "submit() gives one of two plugins a route and refuses the other one",
   () =>
-    test(async ({ a, b }) => {
-      const claim = (node: WriteNode, name: string, claims: string[]) =>
+    test(async ({ session, a, b }) => {
+      const claim = (node: WriteNode, name: string, ...claims: string[]) =>
         node.submit({
           ...{ kind: "transition", name, by: "T3", to: "active", eventFields: {}, claims },
         });
-      await a.put("lib/p", "one");
-      await a.put("lib/q", "one");
-      await claim(a, "lib/p", ["/x", "/y"]);
-      await assertRejects(claim(b, "lib/q", ["/y"]), { code: "conflict" });
-      await claim(a, "lib/p", []);
-      await claim(b, "lib/q", ["/y"]);
+      const routes = async () =>
+        (await session.query("SELECT path, plugin FROM elastik.routes ORDER BY path"))
+          .map(({ path, plugin }) => `${path} ${plugin}`);
+      for (const name of ["lib/p", "lib/q"]) await a.put(name, "one");
+      await claim(a, "lib/p", "/x/y", "fallback");
+      for (const path of ["/x/y", "/x", "/x/y/z", "fallback"]) {
+        await assertRejects(claim(b, "lib/q", "/free", path), { code: "claimed" });
+      }
+      await claim(b, "lib/q", "/x/yz");
+      assertEquals(await routes(), ["/x/y lib/p", "/x/yz lib/q", "fallback lib/p"]);
+      // A change that keeps the state keeps the routes; all others end them.
+      const kept = { by: "T2", state: "active" };
+      const body = new Uint8Array(1);
+      await b.submit({ kind: "append", name: "lib/p", body, ext: "ts", ...kept });
+      assertEquals((await routes()).length, 3);
+      await b.put("lib/p", "two");
+      assertEquals(await routes(), ["/x/yz lib/q"]);
+      await claim(b, "lib/q", "/x");
+      await a.move("lib/q", "lib/r");
+      assertEquals(await routes(), []);
+      await claim(b, "lib/r", "/x");
+      await a.remove("lib/r");
+      assertEquals(await routes(), []);
     }),
 );
+
+postgresTest("one of two claims at the same time wins", () =>
+  test(async ({ nodes }) => {
+    const names = ["lib/p", "lib/q", "lib/r"];
+    for (const name of names) await nodes[0]?.put(name, "one");
+    const all = await Promise.allSettled(nodes.map((node, i) =>
+      node.submit({
+        ...{ kind: "transition", name: names[i] ?? "", by: "T3", to: "active", eventFields: {} },
+        claims: [i === 1 ? "/x" : "/x/y"],
+      })
+    ));
+    const codes = all.map((one) => one.status === "rejected" ? one.reason.code : "done").sort();
+    assertEquals(codes, ["claimed", "claimed", "done"]);
+  }, { nodes: 3 }));
 
 postgresTest(
   "submit() records idempotency keys and restricted names with the events",

@@ -109,3 +109,18 @@ export const MAX_CHUNK_BYTES = 256 * 1024;
 export const CHUNKS_PER_STATEMENT = 4;
 /** How long the statement of a chunk may take, in milliseconds. */
 export const CHUNK_DEADLINE_MS = 10_000;
+
+// Fixed: the upkeep of a database, which its nodes share.
+
+/** Milliseconds between two additions of published changes to the lists of changes. */
+export const INDEX_STEP_MS = 1_000;
+/** Batches that one step adds to these lists. */
+export const INDEX_STEP_BATCHES = 1_000;
+/** Milliseconds between two deletions of what is not needed any more. */
+export const UPKEEP_MS = 60_000;
+/** Contents that one step deletes. */
+export const UPKEEP_STEP_CONTENTS = 100;
+/** Seconds for which content is kept that no version has: reads may be under way. */
+export const CONTENT_KEEP_SECONDS = 3_600;
+/** Seconds for which the heartbeat of a node is kept. */
+export const NODE_KEEP_SECONDS = 60;

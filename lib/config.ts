@@ -12,6 +12,7 @@ import { findNearestName } from "./base/nearest_name.ts";
 import { sanitizeText } from "./base/sanitize_text.ts";
 import { isLoopback, parseIp } from "./http/ip_address.ts";
 import { CELL_LIMITS, type CellLimits } from "./cell_limits.ts";
+import { type ClusterConfig, readClusterConfig } from "./cluster_config.ts";
 import { DAV_LIMITS, type DavLimits, MAX_LOCKS_PER_CREDENTIAL } from "./dav_limits.ts";
 import {
   CACHE_BYTES,
@@ -51,7 +52,7 @@ interface JobLimits {
 }
 
 /** The validated settings of the server. */
-export interface Config {
+export interface Config extends ClusterConfig {
   /** `ELASTIK_TOKEN`; if absent, loopback callers have T2. */
   readonly token?: string;
   /** `ELASTIK_APPROVE_TOKEN`; if absent, one is generated and stored in the data folder. */
@@ -63,8 +64,6 @@ export interface Config {
   readonly host: string;
   readonly port: number;
   readonly data: string;
-  /** `ELASTIK_STORE`, with its password; `lib/world/postgres/store_url.ts` parses it. */
-  readonly store: string | undefined;
   /** Paths of certificate and private key; absent for plain HTTP. */
   readonly tls?: { readonly cert: string; readonly key: string };
   readonly trustHeader?: string;
@@ -270,7 +269,7 @@ export function readConfig(env: (name: string) => string | undefined): Config {
     host,
     port: parseWholeNumber(read, "ELASTIK_PORT", 3005, 65535),
     data: readPath(read, "ELASTIK_DATA") ?? "data",
-    store: read("ELASTIK_STORE"),
+    ...readClusterConfig(read, parseWholeNumber, oneOf),
     ...readTls(read),
     ...(trustHeader === undefined ? {} : { trustHeader }),
     trustFrom: parseList(read("ELASTIK_TRUST_PROXY_FROM")),

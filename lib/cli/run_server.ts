@@ -18,6 +18,7 @@ import { writeReloadResult } from "../server/reload_result.ts";
 import { formatResult } from "./commands/reload.ts";
 import { surviveUncaughtErrors } from "../server/uncaught_errors.ts";
 import { VERSION } from "../version.ts";
+import { parseStoreUrl } from "../world/postgres/store_url.ts";
 import { lowerWorlds } from "../../worlds/mod.ts";
 import { precompressed } from "../../worlds/precompressed.ts";
 
@@ -77,7 +78,7 @@ export async function runServer(
     const print = config.accessLogFormat === "json"
       ? (line: string) => log.print(line)
       : (line: string) => output.write(`${line}\n`);
-    greet(running, config.data, print);
+    greet(running, config, print);
     return undefined;
   } catch (error) {
     return await fail(describeStartFailure(error, config));
@@ -90,10 +91,12 @@ export async function runServer(
  */
 function greet(
   { url, newApproveToken }: RunningServer,
-  data: string,
+  { data, store }: Pick<Config, "data" | "store">,
   print: (line: string) => void,
 ): void {
-  print(`elastik ${VERSION} at ${url}, worlds in ${data}/`);
+  // The text of the address has no password.
+  const place = store === undefined ? `${data}/` : String(parseStoreUrl(store));
+  print(`elastik ${VERSION} at ${url}, worlds in ${place}`);
   if (newApproveToken !== undefined) {
     print(
       `approve token (T3), shown once, stored in ${data}/.approve-token: ${newApproveToken}`,

@@ -32,12 +32,14 @@ const POSITION = /^[A-Za-z0-9._-]{1,128}$/;
  * Returns what a request must wait for before it is answered; undefined if nothing. A server that did
  * not follow the database for a moment, because its process was stopped, asks it before it refuses.
  *
+ * @param isLinearizable whether every read must see what any server acknowledged before it
  * @throws {Problem} `bad-header` for an invalid `Elastik-At`
  * @throws {StoreError} `unreachable`: the promise rejects if the server has lost the database
  */
 export function waitForStore(
   store: Pick<Store, "readable" | "refresh" | "reached">,
   { request, headers = request.headers, target: { path } }: RequestContext,
+  isLinearizable = false,
 ): Promise<void> | undefined {
   if (ABOUT_SERVER.has(path)) return undefined;
   const isRead = READS.has(request.method);
@@ -48,7 +50,7 @@ export function waitForStore(
       `Cannot ${request.method} ${path}: Elastik-At is not the value of a response header Elastik-At`,
     );
   }
-  const wantsRefresh = isRead && wantsFresh(headers.get("cache-control"));
+  const wantsRefresh = isRead && (isLinearizable || wantsFresh(headers.get("cache-control")));
   // A refresh shows everything, also what the position covers.
   if (!store.readable || wantsRefresh) return store.refresh();
   return position === null ? undefined : store.reached(position);

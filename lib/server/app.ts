@@ -313,10 +313,12 @@ export function createApp(
     return response;
   }
 
+  const isLinearizable = server.config.reads === "linearizable";
+
   /** Answers a request when the store has what the request may depend on. */
   function answer(context: RequestContext): Response | Promise<Response> {
     if (!store.isShared) return dispatchWithBudget(context);
-    const waiting = waitForStore(store, context);
+    const waiting = waitForStore(store, context, isLinearizable);
     if (isWorldRead(context)) {
       return waiting?.then(() => dispatchWithBudget(context)) ?? dispatchWithBudget(context);
     }

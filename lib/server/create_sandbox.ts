@@ -71,19 +71,19 @@ export function createSandbox(options: SandboxOptions): SandboxDeps {
   };
 }
 
-/** Paths that no plugin may reach: the data folder, the TLS key, and the settings. */
+/** Paths that no plugin may reach: the data folder, the TLS key, and the settings, which have tokens. */
 function forbiddenPaths({ data, tls }: Config): string[] {
-  const forbidden = [data, ...(tls === undefined ? [] : [tls.key])];
-  try {
-    // `.env` may contain tokens.
-    return [...forbidden, ".env"].map((path) => Deno.realPathSync(path));
-  } catch (error) {
-    const { NotFound, NotCapable, PermissionDenied } = Deno.errors;
-    const expected = [NotFound, NotCapable, PermissionDenied];
-    if (!expected.some((kind) => error instanceof kind)) throw error;
-    // `.env` does not exist, or the server itself cannot read it.
-    return forbidden.map((path) => Deno.realPathSync(path));
-  }
+  const paths = [data, ...(tls === undefined ? [] : [tls.key]), ".env"];
+  return paths.flatMap((path) => {
+    try {
+      return [Deno.realPathSync(path)];
+    } catch (error) {
+      const { NotFound, NotCapable, PermissionDenied } = Deno.errors;
+      // It does not exist, as the data folder of a node of a cluster, or the server itself cannot read it.
+      if ([NotFound, NotCapable, PermissionDenied].some((kind) => error instanceof kind)) return [];
+      throw error;
+    }
+  });
 }
 
 /**

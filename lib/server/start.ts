@@ -18,7 +18,7 @@ import {
   divideDescriptors,
   readDescriptorLimit,
 } from "./descriptor_budget.ts";
-import { SHUTDOWN_TIMEOUT_MS, STORE_FAILURE_DELAY_MS } from "../limits.ts";
+import { SHUTDOWN_TIMEOUT_MS } from "../limits.ts";
 import type { ServerContext } from "../request/server_context.ts";
 import type { EarlyWorker } from "../base/early_worker.ts";
 import { createMonotonicClock } from "../base/monotonic_clock.ts";
@@ -34,17 +34,8 @@ import { VERSION } from "../version.ts";
 import { withTimeout } from "../base/timeout.ts";
 import { syncAccounts } from "../auth/account_sync.ts";
 import { syncRevocations } from "../auth/revocation_sync.ts";
-import {
-  acquireDataFolder,
-  loadOrCreateSecret,
-  PROOF_KEY_FILE,
-} from "../world/file/data_folder.ts";
-import { loadSigningKeys } from "../world/file/signing_keys.ts";
 import { createLowerLayer } from "../world/lower_layer.ts";
-import { PROPERTY_RECORDS } from "../dav/resource/property_record.ts";
-import { isPrivatePath } from "../auth/policy.ts";
-import { STORE_REDACTION } from "../auth/redact.ts";
-import { openSqliteStore } from "../world/store/sqlite_store.ts";
+import { openServerStore } from "./open_store.ts";
 
 /** What a start needs in addition to the settings. */
 export interface StartServerOptions {
@@ -104,57 +95,28 @@ export interface RunningServer {
  */
 export async function startServer(options: StartServerOptions): Promise<RunningServer> {
   const { config, log } = options;
-  if (config.store !== undefined) {
-    throw new ConfigError(
-      "Cannot start with ELASTIK_STORE: a server of this version uses a data folder only; remove it",
-    );
-  }
   const monotonic = createMonotonicClock();
   const startedAt = monotonic();
   const tls = config.tls === undefined ? undefined : readTls(config.tls, log);
   // Three further Workers of the store read: for short reads, for audits and copies, for the indexes.
   const descriptors = divideDescriptors(readDescriptorLimit(), config.writers + 3);
-  const folder = acquireDataFolder(config.data);
   // A Worker that is not needed to listen would delay it, because each loads its modules.
   const listening = Promise.withResolvers<void>();
+  const opened = await openServerStore({
+    config,
+    lower: createLowerLayer(options.lowerWorlds, new Date(startedAt).toISOString()),
+    workerUrl: options.storeWorkerUrl,
+    ...(options.reader === undefined ? {} : { reader: options.reader }),
+    descriptors,
+    listening: listening.promise,
+    onFailure: options.onStoreFailure,
+    log,
+  });
+  const { store, key, approveToken, proofKey } = opened;
   try {
-    const { key, retired } = loadSigningKeys(config.data, config.key, log);
-    const approve = config.approveToken === undefined
-      ? loadOrCreateSecret(config.data, ".approve-token")
-      : { secret: config.approveToken, fresh: false };
-    const store = await openSqliteStore({
-      folder,
-      key,
-      retiredKeys: retired,
-      lower: createLowerLayer(options.lowerWorlds, new Date(startedAt).toISOString()),
-      workerUrl: options.storeWorkerUrl,
-      ...(options.reader === undefined ? {} : { reader: options.reader }),
-      indexAfter: listening.promise,
-      writers: config.writers,
-      sync: config.sync,
-      history: config.history,
-      ...(config.trashMs === undefined ? {} : { trashMs: config.trashMs }),
-      maxWorldBytes: config.maxWorldBytes,
-      cacheBytes: config.cacheBytes,
-      lockWaitMs: config.lockWaitMs,
-      longJobs: config.longJobs,
-      longReads: config.longReads,
-      searches: config.searches,
-      snapshots: { ...config.snapshots, stallMs: config.edgeLimits.unreadTimeoutMs },
-      handles: descriptors.worldsPerWorker,
-      startAtOnce: descriptors.isScarce,
-      isRestricted: (name) => isPrivatePath(`/${name}`),
-      redaction: STORE_REDACTION,
-      attached: PROPERTY_RECORDS,
-      onWorkerExit: options.onStoreFailure,
-      // The pause lets the 503 responses of waiting requests reach their clients.
-      onDetached: (fault) =>
-        Deno.unrefTimer(setTimeout(() => options.onStoreFailure(fault), STORE_FAILURE_DELAY_MS)),
-      log,
-    });
     const authenticator = createAuthenticator({
       ...(config.token === undefined ? {} : { token: config.token }),
-      approveToken: approve.secret,
+      approveToken,
       key,
       now: Date.now,
     });
@@ -184,7 +146,6 @@ export async function startServer(options: StartServerOptions): Promise<RunningS
       log,
     });
     const loopDelay = new EventLoopDelay();
-    const proofKey = loadOrCreateSecret(config.data, PROOF_KEY_FILE).secret;
     const context: ServerContext = {
       prove: (challenge) => answerChallenge(proofKey, challenge, listenAddressOf(server.addr)),
       store,
@@ -258,7 +219,7 @@ export async function startServer(options: StartServerOptions): Promise<RunningS
     const reloader = new Reloader({
       env: options.env,
       config,
-      approveToken: approve.secret,
+      approveToken,
       tls,
       authenticator,
       server,
@@ -273,7 +234,7 @@ export async function startServer(options: StartServerOptions): Promise<RunningS
     return {
       url: urlOf(config, server.addr),
       reload: (readEnv) => reloader.reload(readEnv),
-      ...(approve.fresh ? { newApproveToken: approve.secret } : {}),
+      ...(opened.isNewToken ? { newApproveToken: approveToken } : {}),
       close: once(async () => {
         reloader.close();
         app.closeStreams();
@@ -289,7 +250,7 @@ export async function startServer(options: StartServerOptions): Promise<RunningS
       }),
     };
   } catch (error) {
-    folder.release();
+    opened.release();
     throw error;
   }
 }

@@ -7,6 +7,7 @@
  */
 
 import { sha256Hex } from "../base/hash.ts";
+import { latestTime, nextSecond } from "./change_time.ts";
 import { isValidExt } from "./media_type.ts";
 import type { AuditResult, World } from "./store.ts";
 
@@ -47,6 +48,16 @@ export function createLowerLayer(
     });
   }
   return worlds;
+}
+
+/**
+ * Returns a lower-layer world as it is after the removal of the world that covered it: with a later time
+ * than that world had, so that no client takes the one for the other.
+ *
+ * @param removedAt RFC 3339 time of the last change of the removed world
+ */
+export function shownAgain(world: World, removedAt: string): World {
+  return { ...world, updatedAt: latestTime(world.updatedAt, nextSecond(removedAt)) };
 }
 
 /** Returns the audit result of a lower-layer world: always ok, because it has no events. */

@@ -34,7 +34,11 @@ const LAYERS: readonly (readonly [units: string, mayImport: string])[] = [
     "base, cluster_limits, deps, limits, search_limits, usage_limits, world, world/change, world/edit, world/file, world/store, world/worker",
   ],
   ["http", "base, deps, limits; world (types)"],
-  ["config.ts", "base, cell_limits, dav_limits, http, limits, search_limits, settings"],
+  ["cluster_config.ts", "settings"],
+  [
+    "config.ts",
+    "base, cell_limits, cluster_config, dav_limits, http, limits, search_limits, settings",
+  ],
   ["auth", "base, http, limits, world"],
   ["source", "deps"],
   ["archive", "base, deps, limits, world, world/change, world/file"],

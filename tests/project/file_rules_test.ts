@@ -16,6 +16,9 @@ const FRAGMENT_LINES = 60;
 /** Fragments that stay, each with a reason. */
 const FRAGMENTS: Readonly<Record<string, string>> = {
   "lib/archive/continue_numbering.ts": "it changes a world, and has its own test",
+  "lib/world/postgres/diff_worker.ts": "a Worker that a node starts when it is needed",
+  "lib/world/postgres/open_postgres_store.ts":
+    "loaded only by a node, and refuses a database before a store is made",
   "lib/world/store/pauses.ts": "waits of background work, with a test of its own",
   "lib/archive/same_world.ts": "the comparison of two worlds has its own test",
   "lib/dav/xml/count_nodes.ts": "a scanner with its own test",

@@ -38,12 +38,13 @@ export function keyedSuite({ name: engine, withStore }: Engine): void {
       await put(store, "home/a", "2");
       await append(store, "home/b", "3", { idem: markOf("o") });
       await append(store, "home/b", "4", { idem });
-      await store.remove({ name: "home/a", by: "T3", idem });
+      await put(store, "home/d", "5");
+      await store.remove({ name: "home/d", by: "T3", idem });
       await beforeAndAfter(fixture, async (of) => {
         assertEquals(await rowsOf(of, "k"), [
           "home/a 1 stage_written true",
           "home/b 2 stage_appended true",
-          "home/a 3 world_deleted true",
+          "home/d 2 world_deleted true",
         ]);
         assertEquals(await rowsOf(of, "o"), ["home/b 1 stage_appended true"]);
         assertEquals(await rowsOf(of, "n"), []);

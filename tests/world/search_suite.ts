@@ -88,7 +88,7 @@ const CHARS = [
 ];
 
 /** Registers the tests for an engine. */
-export function searchSuite({ name: engine, withStore }: Engine): void {
+export function searchSuite({ name: engine, withStore, isScattered = false }: Engine): void {
   Deno.test(`${engine} finds the lines of all worlds that contain a text, before and after reopening`, () =>
     withStore({ ...OPTIONS, lower: { "usr/doc": "a WORD below" } }, async (fixture) => {
       const { store } = fixture;
@@ -193,6 +193,8 @@ export function searchSuite({ name: engine, withStore }: Engine): void {
       });
     });
   });
+
+  if (isScattered) return;
 
   Deno.test(`${engine} shares equal searches, and refuses more than the limit`, () =>
     withStore({ searches: { running: 1, waiting: 4, waitingPerClient: 1 } }, async ({ store }) => {

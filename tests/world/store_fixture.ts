@@ -44,6 +44,11 @@ export interface Engine {
   /** The name in the titles of the tests, such as `SqliteStore`. */
   readonly name: string;
   readonly withStore: WithStore;
+  /**
+   * Whether each call goes to a random node of a cluster. Then figures, limits of jobs and quotas, and the
+   * order of calls at the same time are those of one node, and the tests of these are left out.
+   */
+  readonly isScattered?: boolean;
 }
 
 const encoder = new TextEncoder();

@@ -20,7 +20,7 @@ async function deleted(store: Store, name: string, by = "T3"): Promise<string> {
 }
 
 /** Registers the tests for an implementation. */
-export function trashSuite({ name: engine, withStore }: Engine): void {
+export function trashSuite({ name: engine, withStore, isScattered = false }: Engine): void {
   Deno.test(`${engine} restores a deleted world with chain, history and metadata`, () =>
     withStore({}, async ({ store, reopen }) => {
       const trash = await deleted(store, "home/x");
@@ -182,15 +182,15 @@ export function trashSuite({ name: engine, withStore }: Engine): void {
     withStore({}, async ({ store }) => {
       const [a, b] = [await deleted(store, "home/a"), await deleted(store, "home/b")];
       const { entries, bytes } = store.counts.trash;
-      assert(entries === 2 && bytes > 0);
+      assert(isScattered || entries === 2 && bytes > 0);
       const gone = await store.expunge(a);
       assertEquals(gone.map(({ id, name }) => [id, name]), [[a, "home/a"]]);
       assertEquals([await store.expunge(a), await store.expunge("../x")], [[], []]);
       assertEquals(await store.findTrash(a), []);
       assertEquals((await store.listTrash({ within: ALL_WORLDS, limit: 9 })).entries.length, 1);
-      assertEquals(store.counts.trash.entries, 1);
+      if (!isScattered) assertEquals(store.counts.trash.entries, 1);
       await restore(store, b, "home/b");
-      assertEquals(store.counts.trash.entries, 0);
+      if (!isScattered) assertEquals(store.counts.trash.entries, 0);
       // The numbering of the name continues.
       assertEquals((await put(store, "home/a", "new")).version, 3);
     }));

@@ -70,6 +70,7 @@ export class ChangeFeed {
   #renewal: ReturnType<typeof setInterval> | undefined;
   #fault = "";
   #rounds = 0;
+  #followedAt = -Infinity;
   #rows = 0;
 
   constructor(options: ChangeFeedOptions) {
@@ -79,6 +80,11 @@ export class ChangeFeed {
   /** Rounds and rows since the start. */
   get counts(): { readonly rounds: number; readonly rows: number } {
     return { rounds: this.#rounds, rows: this.#rows };
+  }
+
+  /** Milliseconds since a round that was applied was sent; `Infinity` before the first one. */
+  get lagMs(): number {
+    return performance.now() - this.#followedAt;
   }
 
   /** Loads the state, and follows from then on. */
@@ -146,6 +152,7 @@ export class ChangeFeed {
     const { source, state, lease, onRound } = this.#options;
     this.#rounds++;
     const sent = lease.stamp();
+    const sentAt = performance.now();
     let publishing = kind;
     for (;;) {
       const { timeline } = source;
@@ -157,6 +164,7 @@ export class ChangeFeed {
       if (rows.length < FEED_PAGE_ROWS) break;
       publishing = "follow";
     }
+    this.#followedAt = sentAt;
     if (kind === "refresh") lease.renew(sent);
     onRound?.();
   }

@@ -9,8 +9,8 @@
  */
 
 import { MAX_CACHE_ENTRY_BYTES, MAX_INDEX_WAITING_BYTES } from "../../limits.ts";
-import { latestTime, nextSecond } from "../change_time.ts";
 import type { CursorCodec, CursorPosition } from "../change_cursor.ts";
+import { shownAgain } from "../lower_layer.ts";
 import type { Change, Published, World } from "../store.ts";
 import { Catalog } from "../store/catalog.ts";
 import { ChangeHub, NameListeners } from "../store/change_hub.ts";
@@ -168,6 +168,14 @@ export class ClusterState {
       this.#options.onLocks?.();
       return;
     }
+    if (kind === "gone") {
+      const entry = this.catalog.upper(name);
+      if (entry === undefined || String(this.#ids.get(name)) !== state) return;
+      this.#heads.delete(Number(state));
+      this.#ids.delete(name);
+      this.#publish(name, [this.#remove(name, entry.by, entry)]);
+      return;
+    }
     const present = state === "true";
     this.catalog.markCollection(name, present);
     this.#options.onMark?.(name, present);
@@ -311,7 +319,7 @@ export class ClusterState {
     this.catalog.remove(name);
     const before = this.lower.get(name);
     if (before === undefined) return () => this.hub.publish({ kind: "delete", name, version, by });
-    const lower = { ...before, updatedAt: latestTime(before.updatedAt, nextSecond(updatedAt)) };
+    const lower = shownAgain(before, updatedAt);
     this.lower.set(name, lower);
     this.catalog.set(toEntry(lower));
     return () =>

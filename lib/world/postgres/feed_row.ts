@@ -5,6 +5,7 @@
 
 import type { CommittedEvent } from "../changes.ts";
 import type { World } from "../store.ts";
+import type { CommittedChange } from "./queued_job.ts";
 
 /** What an event did to its world; `note` for every event that is not the last one of a change. */
 export type StepKind = "update" | "delete" | "move" | "restore" | "note";
@@ -35,11 +36,14 @@ export interface FeedEventRow {
 export interface FeedNoticeRow {
   readonly seq: number;
   readonly run: string;
-  /** `mark`: a collection was marked or its mark was removed; `locks`: the WebDAV locks changed. */
-  readonly kind: "mark" | "locks";
-  /** The collection; `""` for locks. */
+  /**
+   * `mark`: a collection was marked or its mark was removed; `locks`: the WebDAV locks changed; `gone`: a
+   * world was deleted whose chain gets no event, because another key signed it.
+   */
+  readonly kind: "mark" | "locks" | "gone";
+  /** Name of the collection or the world; a path for locks. */
   readonly name: string;
-  /** Of a mark: `true` or `false`. */
+  /** Of a mark: `true` or `false`. Of a world: its id. */
   readonly state: string;
 }
 
@@ -99,6 +103,46 @@ export function toStep(row: FeedEventRow): WorldStep {
     at: event.timestamp,
     ...(trash === undefined ? {} : { trash }),
   };
+}
+
+/**
+ * Returns the steps of one job.
+ *
+ * @param changes the worlds that it changed
+ * @param content the world of the result, if its content is in memory
+ * @param trashBytes what the world that ends costs in the trash, in bytes
+ */
+export function toOwnSteps(
+  changes: readonly CommittedChange[],
+  content: World | undefined,
+  trashBytes: number | undefined,
+): OwnStep[] {
+  return changes.flatMap(({ world, events }): OwnStep[] => {
+    const [first] = events;
+    const last = events.at(-1);
+    if (first === undefined || last === undefined) return [];
+    const { kind, name, also, by, version, ext, state, len, hmac, timestamp } = last;
+    const trash = kind === "delete" ? trashIdOf(last.payload) : undefined;
+    return [{
+      kind,
+      name,
+      ...(also === undefined ? {} : { also }),
+      world,
+      by,
+      version,
+      ext,
+      state,
+      len,
+      updatedAt: timestamp,
+      event: last.id,
+      first: first.id,
+      hmac,
+      at: timestamp,
+      ...(trash === undefined ? {} : { trash }),
+      ...(kind === "delete" && trashBytes !== undefined ? { trashBytes } : {}),
+      ...(content === undefined || content.name !== name ? {} : { content }),
+    }];
+  });
 }
 
 /** Reads the id in the trash from the payload of a `world_deleted` event. */

@@ -66,6 +66,7 @@ export class Link {
   #isClosed = false;
   #endPause: (() => void) | undefined;
   #switches = 0;
+  readonly #sessions = new Set<Session>();
 
   private constructor(options: LinkOptions, primary: Primary) {
     this.#options = options;
@@ -111,6 +112,12 @@ export class Link {
     return this.#connection.primary.host;
   }
 
+  /** Number of open sessions. */
+  get sessions(): number {
+    for (const session of this.#sessions) if (!session.isOpen) this.#sessions.delete(session);
+    return this.#sessions.size;
+  }
+
   /** Number of times that another primary was found since the start. */
   get switches(): number {
     return this.#switches;
@@ -151,6 +158,11 @@ export class Link {
         await this.#waitForPrimary(pool, end, error);
       }
     }
+  }
+
+  /** Returns what lends sessions for queries that can be repeated, as {@link Link.ask} does. */
+  lend(role: LinkRole) {
+    return { use: <T>(run: (session: Session) => Promise<T>) => this.ask(role, run) };
   }
 
   /** Drops all sessions. */
@@ -206,8 +218,12 @@ export class Link {
 
   #connectTo(primary: Primary): Connection {
     const { node, sync, listens, onNotification } = this.#options;
-    const open = this.#options.open ??
-      ((host, options) => openSession({ host, store: this.#options.store }, options));
+    const open = async (host: StoreHost, options: SessionOptions) => {
+      const session = await (this.#options.open?.(host, options) ??
+        openSession({ host, store: this.#options.store }, options));
+      this.#sessions.add(session);
+      return session;
+    };
     const commit: Record<string, string> = sync === "full" ? {} : { synchronous_commit: "local" };
     const openFor = (role: LinkRole) => async () => {
       if (role !== "feed") return await open(primary.host, { node, settings: commit });
@@ -272,6 +288,7 @@ function toUnreachable(cause: SessionError): StoreError {
   return error;
 }
 
-function createClosedError(): StoreError {
+/** Creates the error of everything that is asked of a store that is closing. */
+export function createClosedError(): StoreError {
   return new StoreError("closed", "Cannot use the store: the server is stopping");
 }

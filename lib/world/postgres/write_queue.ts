@@ -22,7 +22,7 @@ import { BatchRun, type BatchRunOptions, isUploaded } from "./batch_run.ts";
 import { ContentIds } from "./content.ts";
 import { NameCache } from "./name_cache.ts";
 import type { Committed, QueuedJob, QueuedUnit } from "./queued_job.ts";
-import type { StoreJob } from "./stage_batch.ts";
+import { keyOf, type StoreJob } from "./stage_batch.ts";
 
 /** What a queue needs of its node. */
 export interface WriteQueueOptions
@@ -231,9 +231,11 @@ export class WriteQueue {
     let isContended = false;
     let bytes = 0;
     const most = this.#mostWorlds();
+    // What is left of a name goes behind the others, where this loop would find it again.
+    const taken = new Set<string>();
     for (const [name, queue] of this.#queues) {
       const [head] = queue;
-      if (head === undefined || this.#busy.has(name) || !head.isReady) continue;
+      if (head === undefined || this.#busy.has(name) || !head.isReady || taken.has(name)) continue;
       const isHot = this.#isContended(name);
       if (units.length > 0 && (head.isAlone || isHot !== isContended)) continue;
       if (head.isAlone) {
@@ -243,7 +245,12 @@ export class WriteQueue {
       }
       isContended = isHot;
       const jobs: Entry[] = [];
+      const keys = new Set<string>();
       for (const entry of queue) {
+        // Another try of a request is refused because of the event of the first one.
+        const key = keyOf(entry.job);
+        if (key !== undefined && keys.has(key)) break;
+        if (key !== undefined) keys.add(key);
         const isOther = entry.isAlone || !entry.isReady || entry.isLast && jobs.length > 0;
         if (isOther || jobs.length > 0 && bytes + entry.bytes > MAX_BATCH_BYTES) break;
         jobs.push(entry);
@@ -252,6 +259,7 @@ export class WriteQueue {
       }
       this.#shift(name, jobs.length);
       units.push({ names: [name], jobs });
+      taken.add(name);
       if (units.length >= most || bytes >= MAX_BATCH_BYTES) break;
     }
     return { units, isContended };

@@ -141,6 +141,7 @@ export class Quotas {
       const entry = this.#sources.upper(name);
       if (entry === undefined || !this.#isAttached(entry)) this.#owners.delete(name);
       else if (change?.world !== undefined) this.#learnOwner(change.world);
+      else if (change !== undefined) this.#readOwner(name);
       this.#count(name, entry);
     }
   }
@@ -422,6 +423,13 @@ export class Quotas {
     }
     if (attached.length > 0) void this.#waitFor(this.#readOwners(attached, list));
     for (const name of this.#sources.marks()) this.#countMark(name, true);
+  }
+
+  /** Reads the owner of a world that was changed elsewhere; until then it counts for its own path. */
+  #readOwner(name: string): void {
+    if ("unknown" in this.#list) return;
+    this.#owners.delete(name);
+    void this.#waitFor(this.#readOwners([name], this.#list));
   }
 
   /** Reads the owners of worlds. One that cannot be read counts for its own path. */

@@ -4,7 +4,7 @@
  */
 
 import { MAX_CACHE_ENTRY_BYTES } from "../../limits.ts";
-import { latestTime, nextSecond } from "../change_time.ts";
+import { shownAgain } from "../lower_layer.ts";
 import { Catalog } from "./catalog.ts";
 import { CatalogWriter } from "./catalog_writer.ts";
 import { ChangeHub } from "./change_hub.ts";
@@ -100,7 +100,7 @@ export class StoreState {
       this.#onEvents(name, events, true, this.hub.publish({ kind: "delete", name, version, by }));
       return;
     }
-    const lower = { ...before, updatedAt: latestTime(before.updatedAt, nextSecond(updatedAt)) };
+    const lower = shownAgain(before, updatedAt);
     this.#lower.set(name, lower);
     this.catalog.set(toEntry(lower));
     const shown = { kind: "update", name, version: lower.version, by, world: lower } as const;

@@ -5,7 +5,15 @@
 
 import { concatBytes } from "../../base/concat_bytes.ts";
 import { MAX_CACHE_ENTRY_BYTES } from "../../limits.ts";
-import type { LowerWorld, RestoreJob, WriteResult } from "../change/write_job.ts";
+import type {
+  AppendJob,
+  LowerWorld,
+  PatchJob,
+  PutJob,
+  RestoreJob,
+  TransitionJob,
+  WriteResult,
+} from "../change/write_job.ts";
 import type { Queued, WriteJob } from "./worker_messages.ts";
 import {
   type Append,
@@ -22,7 +30,7 @@ import { toWorld } from "./records.ts";
 
 /** A planned change. */
 export interface WritePlan {
-  readonly job: WithoutId<Exclude<WriteJob, { kind: "remove" | "note" }>>;
+  readonly job: PutJob | AppendJob | PatchJob | TransitionJob;
   /**
    * Computes the world after the change.
    *

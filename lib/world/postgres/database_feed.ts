@@ -1,0 +1,224 @@
+/**
+ * The change feed in the database: publishes committed batches, reads the rows of the feed, and all worlds
+ * for the start of a node. Rows of the database are checked here.
+ */
+
+import { FEED_DEADLINE_MS, HEADS_PER_ROW } from "../../cluster_limits.ts";
+import { type CursorPosition, NO_RUN } from "../change_cursor.ts";
+import type { FeedSnapshot, FeedSource, RoundKind } from "./change_feed.ts";
+import type { FeedRow, HeadRow, StepKind } from "./feed_row.ts";
+import { shownAgain } from "../lower_layer.ts";
+import type { World } from "../store.ts";
+import type { Link } from "./link.ts";
+import { readNumber, readString } from "./records.ts";
+import type { PgRow } from "./session.ts";
+
+const PUBLISH = "SELECT elastik.publish_1($1) AS seq";
+const FOLLOW = "SELECT * FROM elastik.follow_1($1, $2)";
+const POSITION = `SELECT f.seq,
+  (SELECT r.run FROM elastik.runs r WHERE r.first <= f.seq ORDER BY r.first DESC LIMIT 1) AS run
+  FROM elastik.feed f`;
+const RUN_OF = `SELECT f.seq,
+  (SELECT r.run FROM elastik.runs r WHERE r.first <= $1 ORDER BY r.first DESC LIMIT 1) AS run
+  FROM elastik.feed f`;
+/** Separators of fields and of worlds. Only the caller of an imported event could contain them. */
+const [FIELD, WORLD] = ["\x1f", "\x1e"];
+/** Fields of a head in their order. */
+const HEAD_FIELDS = `id, name, version, ext, len, state, updated_at, event_id, event_hmac, event_at,
+  translate(by, E'\\x1e\\x1f', '')`;
+/** One row for many worlds: the driver costs more for each row than for each byte. */
+const HEADS = `SELECT string_agg(concat_ws(E'\\x1f', ${HEAD_FIELDS}), E'\\x1e') AS heads
+  FROM elastik.worlds WHERE name IS NOT NULL`;
+const ALL_HEADS = `${HEADS} GROUP BY id / ${HEADS_PER_ROW}`;
+const SOME_HEADS = `${HEADS} AND id = ANY ($1::bigint[])`;
+/** Names of ended worlds, with the times of their last changes. */
+const ENDED = `SELECT name, updated_at FROM elastik.names
+  WHERE name = ANY ($1::text[]) AND world IS NULL AND version > 0`;
+const MARK = "SELECT elastik.mark_1($1, $2)";
+const GUARD = "SELECT version FROM elastik.guard";
+const MARKS = "SELECT name FROM elastik.marks";
+
+const STEP_KINDS: ReadonlySet<unknown> = new Set<StepKind>([
+  "update",
+  "delete",
+  "move",
+  "restore",
+  "note",
+]);
+
+/** The feed of a database. */
+export class DatabaseFeed implements FeedSource {
+  readonly #link: Link;
+
+  constructor(link: Link) {
+    this.#link = link;
+  }
+
+  get timeline(): number {
+    return this.#link.timeline;
+  }
+
+  /** Publishes what is committed, and returns the newest number. */
+  async publish(): Promise<number> {
+    const rows = await this.#link.ask(
+      "feed",
+      (session) => session.query(PUBLISH, [false], FEED_DEADLINE_MS),
+    );
+    return readNumber(rows[0] ?? {}, "seq");
+  }
+
+  async readRows(after: number, limit: number, kind: RoundKind): Promise<readonly FeedRow[]> {
+    const rows = await this.#link.ask("feed", async (session) => {
+      // In one flight. The rows are read after the commit of the statement before.
+      const published = kind === "follow"
+        ? undefined
+        : session.query(PUBLISH, [kind === "refresh"], FEED_DEADLINE_MS);
+      const followed = session.query(FOLLOW, [after, limit], FEED_DEADLINE_MS);
+      const [found] = await Promise.all([followed, published]);
+      return found;
+    }, FEED_DEADLINE_MS);
+    return rows.map(toFeedRow);
+  }
+
+  async readAll(): Promise<FeedSnapshot> {
+    return await this.#link.ask("feed", async (session) => {
+      // The position comes first: what is read after it can be newer, and its rows are then skipped.
+      const [, positions, heads, marks] = await Promise.all([
+        session.query(PUBLISH, [true], FEED_DEADLINE_MS),
+        session.query(POSITION, [], FEED_DEADLINE_MS),
+        session.query(ALL_HEADS, undefined, 10 * FEED_DEADLINE_MS),
+        session.query(MARKS, undefined, 10 * FEED_DEADLINE_MS),
+      ]);
+      return {
+        position: toPosition(positions[0] ?? {}),
+        heads: toHeads(heads),
+        marks: marks.map((row) => readString(row, "name")),
+      };
+    });
+  }
+
+  /** Returns the worlds of the lower layer with the times that worlds over them have left. */
+  async readLower(lower: ReadonlyMap<string, World>): Promise<ReadonlyMap<string, World>> {
+    const rows = await this.#link.ask(
+      "read",
+      (session) => session.query(ENDED, [[...lower.keys()]], FEED_DEADLINE_MS),
+    );
+    const shown = new Map(lower);
+    for (const row of rows) {
+      const world = shown.get(readString(row, "name"));
+      if (world === undefined) continue;
+      shown.set(world.name, shownAgain(world, readString(row, "updated_at")));
+    }
+    return shown;
+  }
+
+  /** Reads the version of the WebDAV locks. */
+  async readGuard(): Promise<number> {
+    const [row] = await this.#link.ask("read", (session) => session.query(GUARD, []));
+    return readNumber(row ?? {}, "version");
+  }
+
+  /** Marks a collection, or removes its mark. */
+  async mark(name: string, present: boolean): Promise<void> {
+    await this.#link.ask("write", (session) => session.query(MARK, [name, present]));
+  }
+
+  async readHeads(worlds: readonly number[]): Promise<readonly HeadRow[]> {
+    const rows = await this.#link.ask(
+      "feed",
+      (session) => session.query(SOME_HEADS, [worlds], FEED_DEADLINE_MS),
+    );
+    return toHeads(rows);
+  }
+
+  async hasPosition({ seq, run }: CursorPosition): Promise<boolean> {
+    if (seq === 0) return true;
+    const found = await this.#link.ask("feed", async (session) => {
+      // Numbers that were lost are used again only by a publisher on the new timeline, in another run.
+      const [, rows] = await Promise.all([
+        session.query(PUBLISH, [true], FEED_DEADLINE_MS),
+        session.query(RUN_OF, [seq], FEED_DEADLINE_MS),
+      ]);
+      return toPosition(rows[0] ?? {});
+    });
+    return found.seq >= seq && found.run === run;
+  }
+}
+
+function toPosition(row: PgRow): CursorPosition {
+  const seq = readNumber(row, "seq");
+  return { seq, run: seq === 0 ? NO_RUN : readString(row, "run") };
+}
+
+/** @throws {TypeError} if a column does not have its type */
+function toFeedRow(row: PgRow): FeedRow {
+  const { kind } = row;
+  const place = { seq: readNumber(row, "seq"), run: readString(row, "run") };
+  const name = readString(row, "name");
+  if (kind === "mark" || kind === "locks" || kind === "gone") {
+    return { ...place, kind, name, state: kind === "locks" ? "" : readString(row, "state") };
+  }
+  if (!isStepKind(kind)) throw new TypeError(`Column kind is ${kind}`);
+  return {
+    ...place,
+    kind,
+    name,
+    ...(row.also === null ? {} : { also: readString(row, "also") }),
+    world: readNumber(row, "world"),
+    event: {
+      id: readNumber(row, "event"),
+      timestamp: readString(row, "at"),
+      type: readString(row, "type"),
+      payload: readString(row, "payload"),
+      hmac: readString(row, "hmac"),
+    },
+    by: readString(row, "by"),
+    version: readNumber(row, "version"),
+    ext: readString(row, "ext"),
+    state: readString(row, "state"),
+    len: readNumber(row, "len"),
+  };
+}
+
+function isStepKind(kind: unknown): kind is StepKind {
+  return STEP_KINDS.has(kind);
+}
+
+/** Reads the heads of some rows. Equal texts of different worlds share their memory. */
+function toHeads(rows: readonly PgRow[]): HeadRow[] {
+  const known = new Map<string, string>();
+  const share = (text: string) => {
+    const found = known.get(text);
+    if (found !== undefined) return found;
+    known.set(text, text);
+    return text;
+  };
+  const heads: HeadRow[] = [];
+  for (const row of rows) {
+    if (row.heads === null) continue;
+    for (const text of readString(row, "heads").split(WORLD)) heads.push(toHead(text, share));
+  }
+  return heads;
+}
+
+function toHead(text: string, share: (text: string) => string): HeadRow {
+  const fields = text.split(FIELD);
+  const [world, name, version, ext, len, state, updatedAt, event, hmac, at, by] = fields;
+  if (
+    name === undefined || ext === undefined || state === undefined || updatedAt === undefined ||
+    hmac === undefined || at === undefined || by === undefined || fields.length !== 11
+  ) throw new TypeError("a head does not have its fields");
+  return {
+    world: Number(world),
+    name,
+    version: Number(version),
+    ext: share(ext),
+    len: Number(len),
+    state: share(state),
+    updatedAt,
+    by: share(by),
+    event: Number(event),
+    hmac,
+    at: at === updatedAt ? updatedAt : at,
+  };
+}

@@ -1,0 +1,596 @@
+/**
+ * The store of a cluster node: the implementation of `Store` over one PostgreSQL database, which any
+ * number of nodes share.
+ *
+ * - Memory has the same as on one computer: catalog, cache and watchers. It is kept by the own changes and
+ *   by the change feed, and answers only while the lease holds.
+ * - A change is committed in the database with its event, then applied to memory, then acknowledged. If
+ *   changes of other nodes come before it, they are followed first.
+ * - What is refused because of memory is refused only after memory was brought up to date.
+ *
+ * This module connects the parts. It contains no SQL and no HTTP.
+ */
+
+import { versions } from "node:process";
+import { CACHE_BYTES, MAX_SHORT_READ_BYTES, MAX_WORLD_BYTES } from "../../limits.ts";
+import {
+  DATABASE_PATIENCE_MS,
+  FEED_POLL_MS,
+  FEED_POLL_ONLY_MS,
+  LEASE_MS,
+} from "../../cluster_limits.ts";
+import { CursorCodec } from "../change_cursor.ts";
+import type { ChangePage, ChangeQuery, KeyedEvent, Within } from "../changes.ts";
+import { createChainSigner } from "../event_chain.ts";
+import { lowerAuditResult } from "../lower_layer.ts";
+import type { MadeCollection, QuotaState } from "../quota.ts";
+import type { SearchPage, SearchQuery } from "../search.ts";
+import {
+  type Append,
+  type AuditResult,
+  type ChainEvent,
+  type Change,
+  type ChangeResult,
+  type Child,
+  type EventNote,
+  type JobCaller,
+  type ListPage,
+  type Patch,
+  type Published,
+  type Put,
+  type ReadOptions,
+  type Removal,
+  type RemovalResult,
+  type Rename,
+  type Restore,
+  type Snapshot,
+  type Store,
+  StoreError,
+  type Transition,
+  type World,
+  type WorldEntry,
+} from "../store.ts";
+import type { StoreHealth } from "../store_health.ts";
+import type { StoreCounts } from "../store_counts.ts";
+import { createTrashId } from "../file/durable_fs.ts";
+import { LongJobs } from "../store/long_jobs.ts";
+import { OtherKeyReport } from "../store/other_key_report.ts";
+import { Quotas } from "../store/quotas.ts";
+import { toWorld } from "../store/records.ts";
+import {
+  DEFAULT_HISTORY,
+  DEFAULT_LONG_JOBS,
+  DEFAULT_LONG_READS,
+  DEFAULT_SEARCHES,
+  NO_REDACTION,
+} from "../store/sqlite_store_options.ts";
+import type { TrashEntry, TrashPage, TrashQuery } from "../trash.ts";
+import { ChangeFeed } from "./change_feed.ts";
+import { ChangeQueries } from "./change_query.ts";
+import { WorldChains } from "./chain.ts";
+import { ClusterState } from "./cluster_state.ts";
+import { ClusterWrites } from "./cluster_writes.ts";
+import { DatabaseFeed } from "./database_feed.ts";
+import { DiffWorker } from "./diff_worker.ts";
+import { Lease } from "./lease.ts";
+import { createClosedError, type Link } from "./link.ts";
+import { NodeList } from "./node_list.ts";
+import type { PostgresStoreOptions } from "./postgres_store_options.ts";
+import { EVENT_BYTES, type StoredWorld, WorldReads } from "./reads.ts";
+import { PostgresSearch } from "./search_store.ts";
+import { WorldCopies } from "./snapshot.ts";
+import { TrashQueries } from "./trash_query.ts";
+import { Upkeep } from "./upkeep.ts";
+import { WorldLoader } from "./world_loader.ts";
+import { WriteQueue } from "./write_queue.ts";
+
+/** What is opened before the store. */
+export interface PostgresStoreParts {
+  readonly link: Link;
+  /** A folder of this process only. */
+  readonly folder: string;
+  readonly log: (line: string) => void;
+}
+
+/** The store of one node. */
+export class PostgresStore implements Store {
+  readonly isShared = true;
+  /** Identifies this process. */
+  readonly #start = crypto.randomUUID();
+  readonly #options: PostgresStoreOptions;
+  readonly #link: Link;
+  readonly #folder: string;
+  readonly #log: (line: string) => void;
+  readonly #lease = new Lease({ monotonic: () => performance.now(), wall: () => Date.now() });
+  readonly #state: ClusterState;
+  readonly #feed: ChangeFeed;
+  readonly #source: DatabaseFeed;
+  readonly #loader: WorldLoader;
+  readonly #reads: WorldReads;
+  readonly #logs: WorldChains;
+  readonly #chains: WorldChains;
+  readonly #queue: WriteQueue;
+  readonly #writes: ClusterWrites;
+  readonly #changes: ChangeQueries;
+  readonly #search: PostgresSearch;
+  readonly #trash: TrashQueries;
+  readonly #copies: WorldCopies;
+  readonly #quotas: Quotas;
+  readonly #nodes: NodeList;
+  readonly #diffs: DiffWorker;
+  readonly #upkeep: Upkeep;
+  readonly #otherKey: OtherKeyReport;
+  readonly #longJobs: LongJobs;
+  readonly #longReads: LongJobs;
+  readonly #pending = new Set<Promise<unknown>>();
+  readonly #isRestricted: (name: string) => boolean;
+  readonly #staleMs: number;
+  #guard = 0;
+  #acknowledged = 0;
+  #closing: Promise<void> | undefined;
+
+  constructor(options: PostgresStoreOptions, { link, folder, log }: PostgresStoreParts) {
+    this.#options = options;
+    this.#link = link;
+    this.#folder = folder;
+    this.#log = log;
+    this.#otherKey = new OtherKeyReport(log);
+    this.#staleMs = options.staleMs ?? 0;
+    const isRestricted = this.#isRestricted = options.isRestricted ?? (() => false);
+    const history = options.history ?? DEFAULT_HISTORY;
+    const sign = createChainSigner(options.key);
+    const codec = new CursorCodec(options.key);
+    const [read, long, write] = [link.lend("read"), link.lend("long"), link.lend("write")];
+    const jobs = this.#longJobs = new LongJobs(options.longJobs ?? DEFAULT_LONG_JOBS);
+    this.#longReads = new LongJobs(options.longReads ?? DEFAULT_LONG_READS);
+    const state = this.#state = new ClusterState({
+      lower: options.lower,
+      cacheBytes: options.cacheBytes ?? CACHE_BYTES,
+      codec,
+      onTrashed: ({ name, by, len, event, trash = "", trashBytes }) => {
+        const bytes = trashBytes ?? len + event * EVENT_BYTES;
+        this.#trash.recordAdded({ id: trash, name, by, bytes });
+      },
+      onLocks: () =>
+        void this.#readGuard().catch(() => {
+          // Safe to ignore: a batch that was judged by an older guard is refused, and it is read again.
+        }),
+      onMark: (name, present) => this.#quotas.recordMark(name, present),
+      log,
+    });
+    const source = this.#source = new DatabaseFeed(link);
+    const feed = this.#feed = new ChangeFeed({
+      source,
+      state,
+      lease: this.#lease,
+      pollMs: options.feed === "poll" ? FEED_POLL_ONLY_MS : FEED_POLL_MS,
+      log,
+    });
+    this.#reads = new WorldReads(read, { keepVersions: history.versions });
+    this.#loader = new WorldLoader({ state, feed, read: (name) => this.#readStored(name) });
+    this.#logs = new WorldChains({ sessions: read, sign, jobs });
+    this.#chains = new WorldChains({ sessions: long, sign, jobs });
+    this.#copies = new WorldCopies({
+      sessions: long,
+      sign,
+      folder,
+      jobs,
+      keepVersions: history.versions,
+      ...(options.snapshots === undefined ? {} : { limits: options.snapshots }),
+    });
+    this.#changes = new ChangeQueries({
+      read,
+      write,
+      publish: () => source.publish(),
+      codec,
+      jobs,
+    });
+    this.#trash = new TrashQueries({
+      read,
+      write,
+      ...(options.trashMs === undefined ? {} : { keepMs: options.trashMs }),
+      now: Date.now,
+      monotonic: () => performance.now(),
+      onAdded: (world) => this.#quotas.recordTrash(world),
+      onTaken: (world) => this.#quotas.trash.recordTaken(world),
+      log,
+    });
+    const quotas = this.#quotas = new Quotas({
+      upper: (name) => state.catalog.upper(name),
+      uppers: () => state.catalog.uppers(),
+      lowerLength: (name) => state.lower.get(name)?.body.length ?? 0,
+      marks: () => state.catalog.markedCollections(),
+      read: (name) => this.read(name),
+      ...(options.attached === undefined ? {} : { attached: options.attached }),
+      readTrash: () => this.#trash.readAll(),
+      indexed: () => undefined,
+      log,
+    });
+    state.hub.watch("/", (change) => quotas.record(change.name, change));
+    this.#search = new PostgresSearch({
+      read: long,
+      write,
+      publish: () => source.publish(),
+      stat: (name) => state.catalog.get(name),
+      lower: state.lower,
+      isRestricted,
+      redact: (options.redaction ?? NO_REDACTION).redact,
+      unicode: versions.unicode ?? "",
+      limits: options.searches ?? DEFAULT_SEARCHES,
+      log,
+    });
+    // Identifies this process: another one can have the name of the node later.
+    let batches = 0;
+    this.#queue = new WriteQueue({
+      link,
+      stage: {
+        sign,
+        history,
+        maxWorldBytes: options.maxWorldBytes ?? MAX_WORLD_BYTES,
+        isRestricted,
+        now: () => new Date().toISOString(),
+        createTrashId: () => createTrashId(new Date().toISOString()),
+      },
+      headOf: (name) => state.headOf(name),
+      guard: () => this.#guard,
+      onGuardRaised: () => this.#readGuard(),
+      afterCommit: () => {
+        this.#acknowledged++;
+        feed.wake("publish");
+      },
+      newBatch: () => `${options.node}.${this.#start}.${++batches}`,
+      monotonic: () => performance.now(),
+      patienceMs: options.patienceMs ?? DATABASE_PATIENCE_MS,
+    });
+    this.#writes = new ClusterWrites({
+      state,
+      feed,
+      queue: this.#queue,
+      quotas,
+      trash: this.#trash,
+      otherKey: this.#otherKey,
+      isRestricted,
+    });
+    this.#diffs = new DiffWorker({
+      url: options.workerUrl,
+      early: options.reader,
+      folder,
+      onExit: (reason) => options.onWorkerExit?.(reason),
+    });
+    this.#upkeep = new Upkeep(link);
+    this.#nodes = new NodeList({
+      link,
+      facts: () => ({ id: options.node, url: "", version: options.version ?? "" }),
+      health: () => ({ seq: state.position.seq, readable: this.readable }),
+      log,
+    });
+  }
+
+  /** Reads all heads, and follows from then on. */
+  async start(): Promise<void> {
+    await this.#readGuard();
+    await this.#feed.start();
+    await this.#quotas.start();
+    this.#trash.start();
+    this.#search.start();
+    this.#nodes.start();
+    this.#upkeep.start();
+  }
+
+  /** Reads the version of the WebDAV locks. */
+  async #readGuard(): Promise<void> {
+    this.#guard = Math.max(this.#guard, await this.#source.readGuard());
+  }
+
+  /** Follows the feed: the database may have something new. */
+  wake(): void {
+    this.#feed.wake();
+  }
+
+  /** Another server is the primary now. */
+  changePrimary(): void {
+    this.#queue.forgetAll();
+    this.#feed.wake("refresh");
+  }
+
+  get readable(): boolean {
+    return this.#lease.age < LEASE_MS + this.#staleMs;
+  }
+
+  refresh(): Promise<void> {
+    return this.#accept(() => this.#feed.round("refresh"));
+  }
+
+  health(): StoreHealth {
+    const { host, port } = this.#link.primary;
+    return {
+      engine: "postgres",
+      readable: this.readable,
+      cluster: {
+        primary: `${host}:${port}`,
+        timeline: this.#link.timeline,
+        leaseAgeMs: this.#lease.age,
+        feedLagMs: this.#feed.lagMs,
+        sessions: this.#link.sessions,
+      },
+    };
+  }
+
+  get position(): string {
+    return `${this.#start}.${this.#acknowledged}`;
+  }
+
+  async reached(position: string): Promise<void> {
+    // Memory has what this process has acknowledged.
+    if (!position.startsWith(`${this.#start}.`)) await this.refresh();
+  }
+
+  get listingRevision(): number {
+    return this.#state.catalog.revision;
+  }
+
+  get seq(): number {
+    return this.#state.hub.seq;
+  }
+
+  get counts(): StoreCounts {
+    const { hits, bytes } = this.#state.cache;
+    const { notes, tooLarge } = this.#writes.counts;
+    return {
+      cacheHits: hits,
+      cacheBytes: bytes,
+      diskReads: this.#loader.count,
+      notes,
+      lockFailures: 0,
+      tooLarge,
+      queuedReads: 0,
+      longJobs: this.#longJobs.counts,
+      refusedOtherKey: this.#otherKey.refused,
+      longReads: this.#longReads.counts,
+      snapshots: this.#copies.counts,
+      search: this.#search.counts,
+      trash: this.#trash.counts,
+      quotas: this.#quotas.counts,
+    };
+  }
+
+  peek(name: string): World | undefined {
+    return this.readable ? this.#state.cache.get(name) : undefined;
+  }
+
+  async read(name: string, { fresh = false }: ReadOptions = {}): Promise<World | undefined> {
+    if (fresh || !this.readable) await this.refresh();
+    const cached = this.#state.cache.get(name);
+    if (cached !== undefined) return cached;
+    const isUpper = this.#state.catalog.upper(name) !== undefined;
+    const found = isUpper ? await this.#accept(() => this.#loader.load(name)) : undefined;
+    return found ?? this.#state.lower.get(name);
+  }
+
+  async readAt(name: string, version: number, caller: JobCaller = {}): Promise<World> {
+    if (!this.readable) await this.refresh();
+    const lower = this.#state.lower.get(name);
+    if (version === 0 && lower !== undefined) return lower;
+    const entry = this.#state.catalog.upper(name);
+    if (entry === undefined) {
+      throw new StoreError(
+        "absent",
+        `there is no version ${version}: the world does not exist`,
+        name,
+      );
+    }
+    const read = () => this.#accept(() => this.#reads.readAt(name, version));
+    const found =
+      await (entry.len <= MAX_SHORT_READ_BYTES
+        ? read()
+        : this.#runLongRead(`read ${version} ${name}`, name, read, caller));
+    return toWorld(name, found);
+  }
+
+  async diff(before: World, after: World, caller: JobCaller = {}): Promise<string> {
+    const key = `diff ${before.version} ${after.version} ${after.name}`;
+    const compare = () => this.#accept(() => this.#diffs.compare(before, after));
+    return await this.#runLongRead(key, after.name, compare, caller);
+  }
+
+  put(change: Put): Promise<ChangeResult> {
+    return this.#accept(() => this.#writes.put(change));
+  }
+
+  append(change: Append): Promise<ChangeResult> {
+    return this.#accept(() => this.#writes.append(change));
+  }
+
+  patch(change: Patch): Promise<ChangeResult> {
+    return this.#accept(() => this.#writes.patch(change));
+  }
+
+  transition(change: Transition): Promise<ChangeResult> {
+    return this.#accept(() => this.#writes.transition(change));
+  }
+
+  note(change: EventNote): Promise<void> {
+    return this.#accept(() => this.#writes.note(change));
+  }
+
+  remove(change: Removal): Promise<RemovalResult> {
+    return this.#accept(() => this.#writes.remove(change));
+  }
+
+  rename(change: Rename): Promise<ChangeResult> {
+    return this.#accept(() => this.#writes.rename(change));
+  }
+
+  restore(change: Restore): Promise<ChangeResult> {
+    return this.#accept(() => this.#writes.restore(change));
+  }
+
+  listTrash(query: TrashQuery): Promise<TrashPage> {
+    return this.#accept(() => this.#trash.page(query));
+  }
+
+  findTrash(id: string): Promise<readonly TrashEntry[]> {
+    return this.#accept(() => this.#trash.ofId(id));
+  }
+
+  expunge(id: string): Promise<readonly TrashEntry[]> {
+    return this.#accept(() => this.#trash.expunge(id));
+  }
+
+  stat(name: string): WorldEntry | undefined {
+    return this.#state.catalog.get(name);
+  }
+
+  isCollection(name: string): boolean {
+    return this.#state.catalog.isCollection(name);
+  }
+
+  changedAt(name: string): string | undefined {
+    return this.#state.catalog.changedAt(name);
+  }
+
+  list(name: string, page?: ListPage): Promise<readonly Child[]> {
+    return Promise.resolve(this.#state.catalog.list(name, page));
+  }
+
+  walk(name: string): Promise<readonly WorldEntry[]> {
+    return Promise.resolve(this.#state.catalog.walk(name));
+  }
+
+  entries(parts: readonly Within[], after: string, limit: number): Promise<readonly WorldEntry[]> {
+    return Promise.resolve(this.#state.catalog.page(parts, after, limit, this.#isRestricted));
+  }
+
+  count(): number {
+    return this.#state.catalog.size;
+  }
+
+  markCollection(name: string, present: boolean, made?: MadeCollection): Promise<void> {
+    const mark = async () => {
+      await this.#source.mark(name, present);
+      // Its row of the feed marks it in memory.
+      await this.#feed.round("publish");
+    };
+    return this.#accept(() =>
+      made === undefined ? mark() : this.#quotas.mark({ name, ...made }, mark)
+    );
+  }
+
+  fileSizes(names: readonly string[]): Promise<readonly number[]> {
+    return this.#accept(() => this.#reads.fileSizes(names));
+  }
+
+  quotas(name: string, by: string): readonly QuotaState[] {
+    return this.#quotas.statesFor(name, by);
+  }
+
+  watch(name: string, listener: (change: Change) => void): () => void {
+    return this.#state.hub.watch(name, listener);
+  }
+
+  follow(name: string, listener: (published: Published) => void): () => void {
+    return this.#state.followers.add(name, listener);
+  }
+
+  changes(query: ChangeQuery, caller: JobCaller = {}): Promise<ChangePage> {
+    return this.#accept(() => this.#changes.changes(query, caller));
+  }
+
+  search(query: SearchQuery, caller: JobCaller = {}): Promise<SearchPage> {
+    return this.#accept(() => this.#search.search(query, caller));
+  }
+
+  keyed(key: string): Promise<readonly KeyedEvent[]> {
+    return this.#accept(() => this.#changes.keyed(key));
+  }
+
+  async audit(name: string, caller: JobCaller = {}): Promise<AuditResult> {
+    const result = this.#state.catalog.upper(name) === undefined
+      ? undefined
+      : await this.#accept(() => this.#chains.audit(name, caller));
+    if (result !== undefined) return result;
+    const lower = this.#state.lower.get(name);
+    if (lower !== undefined) return lowerAuditResult(lower);
+    throw new StoreError("absent", "Cannot audit the world: it does not exist", name);
+  }
+
+  async log(
+    name: string,
+    { before = Number.MAX_SAFE_INTEGER, limit }: { before?: number; limit: number },
+  ): Promise<readonly ChainEvent[]> {
+    const events = this.#state.catalog.upper(name) === undefined
+      ? undefined
+      : await this.#accept(() => this.#logs.log(name, before, limit));
+    if (events !== undefined) return events;
+    if (this.#state.lower.has(name)) return [];
+    throw new StoreError("absent", "Cannot read the events of the world: it does not exist", name);
+  }
+
+  async snapshot(name: string, key?: string, caller: JobCaller = {}): Promise<Snapshot> {
+    const copy = this.#state.catalog.upper(name) === undefined
+      ? undefined
+      : await this.#accept(() => this.#copies.create(name, key, caller));
+    if (copy !== undefined) return copy;
+    const reason = this.#state.lower.has(name)
+      ? "it is in the lower layer and has no file"
+      : "it does not exist";
+    throw new StoreError("absent", `Cannot copy the world: ${reason}`, name);
+  }
+
+  async checkHealth(): Promise<void> {
+    if (this.#closing !== undefined) throw createClosedError();
+    if (!this.#lease.isHeld) await this.refresh();
+  }
+
+  close(): Promise<void> {
+    return this.#closing ??= this.#close();
+  }
+
+  async #close(): Promise<void> {
+    this.#longJobs.close();
+    this.#longReads.close();
+    // What was accepted can start further steps.
+    while (this.#pending.size > 0) await Promise.allSettled([...this.#pending]);
+    await this.#queue.close();
+    const background = [this.#trash, this.#search, this.#nodes, this.#upkeep];
+    await Promise.all(background.map((work) => work.stop()));
+    await this.#feed.stop();
+    this.#link.close();
+    await this.#diffs.close();
+    await Deno.remove(this.#folder, { recursive: true });
+  }
+
+  /** Reads a world that is not in memory; a long one within the limits of long reads. */
+  async #readStored(name: string): Promise<StoredWorld | undefined> {
+    const len = this.#state.catalog.upper(name)?.len ?? 0;
+    const read = () => this.#reads.read(name);
+    return await (len <= MAX_SHORT_READ_BYTES
+      ? read()
+      : this.#runLongRead(`read ${name}`, name, read, {}));
+  }
+
+  #runLongRead<T>(
+    key: string,
+    name: string,
+    start: () => Promise<T>,
+    caller: JobCaller,
+  ): Promise<T> {
+    // A running read is not shared, because the world can have changed since it started.
+    const fileState = { text: "", isSettled: false };
+    return this.#longReads.run<T>({ key, name, fileState, start }, { client: "", ...caller });
+  }
+
+  /** Starts an operation, which a clean shutdown waits for; a store that is closing refuses it. */
+  #accept<T>(operation: () => Promise<T>): Promise<T> {
+    if (this.#closing !== undefined) return Promise.reject(createClosedError());
+    return this.#track(operation());
+  }
+
+  /** Adds a promise that a clean shutdown waits for. */
+  #track<T>(promise: Promise<T>): Promise<T> {
+    this.#pending.add(promise);
+    const done = () => void this.#pending.delete(promise);
+    promise.then(done, done);
+    return promise;
+  }
+}

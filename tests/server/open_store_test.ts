@@ -1,0 +1,106 @@
+/** Servers over one PostgreSQL database, in this process, and starts that are refused. */
+
+import { assert, assertEquals, assertRejects } from "../support/assert.ts";
+import { ClusterStores } from "../support/cluster_stores.ts";
+import { postgresTest, sharedServer } from "../support/postgres_servers.ts";
+import { ConfigError, readConfig } from "../../lib/config.ts";
+import { type RunningServer, startServer } from "../../lib/server/start.ts";
+import { withTempFolder } from "../support/temp_folder.ts";
+import { STORE_WORKER } from "../support/store_worker.ts";
+
+const server = sharedServer();
+const SECRETS = {
+  ELASTIK_KEY: "the key of all nodes",
+  ELASTIK_TOKEN: "token-of-all-nodes",
+  ELASTIK_APPROVE_TOKEN: "approve-token-of-all-nodes",
+};
+
+function start(env: Readonly<Record<string, string>>, data: string): Promise<RunningServer> {
+  const settings: Readonly<Record<string, string>> = {
+    ELASTIK_PORT: "0",
+    ELASTIK_DATA: data,
+    ...env,
+  };
+  return startServer({
+    config: readConfig((name) => settings[name]),
+    env: (name) => settings[name],
+    lowerWorlds: {},
+    storeWorkerUrl: STORE_WORKER,
+    log: () => {},
+    onStoreFailure: () => {},
+  });
+}
+
+function send(node: RunningServer, path: string, init: RequestInit = {}): Promise<Response> {
+  const headers = { authorization: `Bearer ${SECRETS.ELASTIK_TOKEN}`, ...init.headers };
+  return fetch(`${node.url}${path}`, { ...init, headers });
+}
+
+postgresTest(
+  "two servers share the worlds of one database, without a data folder",
+  () =>
+    withTempFolder(async (folder) => {
+      await using stores = await ClusterStores.create(server());
+      const data = `${folder}/data`;
+      const nodes: RunningServer[] = [];
+      try {
+        for (const node of ["a", "b"]) {
+          const env = { ...SECRETS, ELASTIK_STORE: stores.url, ELASTIK_NODE: node };
+          nodes.push(await start(env, data));
+        }
+        const [a, b] = nodes;
+        assert(a !== undefined && b !== undefined);
+        const written = await send(a, "/home/x", { method: "PUT", body: "one" });
+        assertEquals([written.status, await written.text()], [201, '{"version":1,"ext":"txt"}\n']);
+        const fresh = await send(b, "/home/x?raw", { headers: { "cache-control": "no-cache" } });
+        assertEquals([fresh.status, await fresh.text()], [200, "one"]);
+        const second = await send(b, "/home/x", {
+          method: "PUT",
+          body: "two",
+          headers: { "if-match": written.headers.get("etag") ?? "" },
+        });
+        assertEquals(second.status, 200);
+        await second.body?.cancel();
+        const position = second.headers.get("elastik-at") ?? "";
+        const seen = await send(a, "/home/x?raw", { headers: { "elastik-at": position } });
+        assertEquals(await seen.text(), "two");
+        const lost = await send(a, "/home/x", {
+          method: "PUT",
+          body: "three",
+          headers: { "if-match": written.headers.get("etag") ?? "" },
+        });
+        assertEquals(lost.status, 412);
+        await lost.body?.cancel();
+        assertEquals([...Deno.readDirSync(folder)], [], "no data folder was made");
+      } finally {
+        await Promise.all(nodes.map((node) => node.close()));
+      }
+    }),
+);
+
+postgresTest(
+  "a server with ELASTIK_STORE refuses to start without what all nodes share",
+  () =>
+    withTempFolder(async (data) => {
+      await using stores = await ClusterStores.create(server());
+      const env = { ...SECRETS, ELASTIK_STORE: stores.url, ELASTIK_NODE: "a" };
+      const empty = server().url("postgres");
+      const cases: readonly (readonly [Readonly<Record<string, string | undefined>>, RegExp])[] = [
+        [{ ELASTIK_KEY: undefined }, /ELASTIK_KEY is not set/],
+        [{ ELASTIK_TOKEN: undefined }, /ELASTIK_TOKEN is not set/],
+        [{ ELASTIK_NODE: undefined }, /ELASTIK_NODE is not set/],
+        [{ ELASTIK_KEY: "another key" }, /ELASTIK_KEY is not its key/],
+        [{ ELASTIK_STORE: "postgres://u@127.0.0.1:1/x" }, /no host is the primary/],
+        [{ ELASTIK_STORE: "mysql://u@127.0.0.1/x" }, /Cannot read ELASTIK_STORE/],
+        [{ ELASTIK_STORE: empty }, /the database has no store; run elastik store init/],
+      ];
+      for (const [change, expected] of cases) {
+        const settings = Object.entries({ ...env, ...change })
+          .filter((entry): entry is [string, string] => entry[1] !== undefined);
+        await assertRejects(() => start(Object.fromEntries(settings), data), (error: Error) => {
+          assert(error instanceof ConfigError, String(error));
+          return expected.test(error.message) && !error.message.includes("\n");
+        });
+      }
+    }),
+);

@@ -63,9 +63,16 @@ export class CollectionFeed implements Feed {
     const { store, caller, name } = this.#options;
     // Follows before it reads: a change in between is then known twice, but never missed.
     let listed = 0;
+    // The connection before can have sent later versions than its last cursor.
+    const known = this.#lastEventId === null ? 0 : store.seq;
     this.#unwatch = store.follow(`${name}/`, ({ change, cursor }) => {
       // The listing contains changes that get their cursors a moment later.
-      if (change !== undefined && change.seq > listed) this.#changed({ ...change, cursor });
+      if (change === undefined || change.seq <= listed) return;
+      if (change.seq > known) return this.#changed({ ...change, cursor });
+      // Instead of this state, the reader gets the current one; if that is a new world, its event follows.
+      if (change.kind === "delete" && store.stat(change.name) !== undefined) return;
+      const { world: _, ...rest } = change;
+      this.#changed({ ...rest, cursor });
     });
     const missed = await readMissedChanges(store, caller, name, this.#lastEventId);
     if (missed.changes === undefined) {

@@ -9,7 +9,7 @@ import { CollectionFeed } from "../../../lib/routes/stream/collection_feed.ts";
 import { readMissedChanges } from "../../../lib/routes/stream/missed_changes.ts";
 import { MAX_CONTENTS_BYTES } from "../../../lib/limits.ts";
 import type { Pieces } from "../../../lib/http/pieces.ts";
-import type { Store } from "../../../lib/world/store.ts";
+import type { Published, Store } from "../../../lib/world/store.ts";
 import { eventually } from "../../plugin/plugin_test_server.ts";
 import { withApp } from "../../support/app.ts";
 
@@ -186,6 +186,57 @@ Deno.test("CollectionFeed sends no older version after one that it read for a mi
     // The version that was read, and its own change.
     assertEquals(versions().filter((name) => name.startsWith("home/a")), ["home/a 4", "home/a 4"]);
     assertEquals(versions().filter((name) => name.startsWith("home/b")), ["home/b 3", "home/b 3"]);
+  });
+});
+
+Deno.test("CollectionFeed sends current states for changes that an earlier connection can have seen", async () => {
+  await withApp({}, async ({ store }) => {
+    const first = follow(store, "home");
+    await first.feed.start();
+    for (const name of ["home/a", "home/b"]) await put(store, name);
+    await first.receivedAll(3);
+    first.feed.stop();
+    const id = idOf(first.pieces.at(-1));
+    const old = await store.read("home/a");
+    for (const name of ["home/a", "home/b"]) await put(store, name);
+    // The followers get these changes after the reader has connected again.
+    const publish: ((published: Published) => void)[] = [];
+    const slow = new Proxy(store, {
+      get(target, key) {
+        if (key === "follow") {
+          return (_: string, call: (published: Published) => void) => {
+            publish.push(call);
+            return () => {};
+          };
+        }
+        if (key === "changes") {
+          return () => Promise.resolve({ events: [], cursor: id, more: false });
+        }
+        const found = Reflect.get(target, key, target);
+        return typeof found === "function" ? found.bind(target) : found;
+      },
+    });
+    const again = follow(slow, "home", false, id);
+    await again.feed.start();
+    const seq = store.seq;
+    assert(old !== undefined);
+    const change = { name: "home/a", version: 1, by: "T2" };
+    for (
+      const changed of [
+        { ...change, kind: "update", seq: seq - 1, world: old },
+        { ...change, kind: "delete", seq },
+        { ...change, kind: "delete", seq, name: "home/gone" },
+        { ...change, kind: "update", seq: seq + 1, version: 3, world: { ...old, version: 3 } },
+      ] as const
+    ) publish[0]?.({ name: changed.name, cursor: `c${changed.seq}`, change: changed });
+    await again.receivedAll(3);
+    again.feed.stop();
+    const sent = again.pieces.map((piece) => {
+      const [, event, data = ""] = /^event: (\w+)\nid: .*\ndata: (.*)\n/.exec(textOf(piece)) ?? [];
+      const { name, version } = JSON.parse(data);
+      return `${event} ${name} ${version}`;
+    });
+    assertEquals(sent, ["update home/a 2", "delete home/gone 1", "update home/a 3"]);
   });
 });
 

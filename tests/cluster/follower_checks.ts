@@ -14,6 +14,7 @@ import type {
   ChangeRow,
   ChangesRecord,
   CollectionRecord,
+  Entry,
   FinalState,
   History,
   Report,
@@ -148,6 +149,21 @@ function keyOf({ name, type, payload }: ChangeRow): string | undefined {
   return version_after === undefined ? undefined : `${name} version ${version_after}`;
 }
 
+function keyOfEntry(world: string, { kind, version, trash }: Entry): string {
+  return kind === "delete"
+    ? `${world} deletion ${trash} of ${version}`
+    : `${world} version ${version}`;
+}
+
+/** The chain of each event that is on a timeline. */
+function chainsOf(timelines: FinalState["timelines"]): Map<string, number | string> {
+  return new Map(
+    [...timelines].flatMap(([world, entries]) =>
+      entries.map((entry) => [keyOfEntry(world, entry), entry.chain ?? world] as const)
+    ),
+  );
+}
+
 function checkChanges(
   { follower, prefix, rows }: ChangesRecord,
   timelines: FinalState["timelines"],
@@ -156,7 +172,9 @@ function checkChanges(
   const rule: Rule = "changes";
   const cursors = new Set<string>();
   const seen = new Set<string>();
-  const lastVersions = new Map<string, number>();
+  const chains = chainsOf(timelines);
+  /** Id of the last event of each chain; a name that was used again has several chains. */
+  const last = new Map<string | number, number>();
   for (const row of rows) {
     const { cursor, name } = row;
     if (cursors.has(cursor)) report(rule, name, `${follower} got the cursor ${cursor} twice`);
@@ -165,19 +183,19 @@ function checkChanges(
     if (key === undefined) continue;
     if (seen.has(key)) report(rule, name, `${follower} got ${key} twice`);
     seen.add(key);
-    const version = Number(row.payload.version_after ?? row.payload.version);
-    const last = lastVersions.get(name) ?? 0;
-    if (version < last) report(rule, name, `${follower} got ${key} after version ${last}`);
-    lastVersions.set(name, version);
+    const chain = chains.get(key) ?? name;
+    const before = last.get(chain) ?? 0;
+    if (row.id <= before) {
+      report(rule, name, `${follower} got ${key} as event ${row.id} after event ${before}`);
+    }
+    last.set(chain, row.id);
   }
   for (const [world, entries] of timelines) {
     if (!world.startsWith(prefix)) continue;
-    for (const { kind, version, trash } of entries) {
+    for (const entry of entries) {
       // A move to a free name has one event, at its new name.
-      if (kind === "delete" && trash === undefined) continue;
-      const key = kind === "delete"
-        ? `${world} deletion ${trash} of ${version}`
-        : `${world} version ${version}`;
+      if (entry.kind === "delete" && entry.trash === undefined) continue;
+      const key = keyOfEntry(world, entry);
       if (!seen.delete(key)) report(rule, world, `${follower} missed ${key}`);
     }
   }

@@ -123,7 +123,7 @@ function rows(...list: [name: string, version: number, trash?: string][]): Chang
   return list.map(([name, version, trash], i) => ({
     cursor: `c${i}`,
     name,
-    id: i,
+    id: i + 1,
     type: trash === undefined ? "stage_written" : "world_deleted",
     payload: trash === undefined ? { version_after: version } : { version, trash },
   }));
@@ -148,7 +148,7 @@ Deno.test("checkFollowers() of changes finds an event that comes twice", () => {
   const again = rows([X, 1]).map((row) => ({ ...row, cursor: "other" }));
   assertEquals(faults(follow([...ROWS, ...again])), [
     `f0 got ${X} version 1 twice`,
-    `f0 got ${X} version 1 after version 5`,
+    `f0 got ${X} version 1 as event 1 after event 8`,
   ]);
 });
 
@@ -157,8 +157,32 @@ Deno.test("checkFollowers() of changes finds a cursor that comes twice", () => {
   assertEquals(faults(follow(same)), ["f0 got the cursor c0 twice"]);
 });
 
+Deno.test("checkFollowers() of changes finds another order in one chain, not of two chains", () => {
+  const list = (...ids: number[]): ChangeRow[] =>
+    ids.map((id) => ({
+      cursor: `c${id}`,
+      name: X,
+      // The second chain has versions 3 and 4 as its events 1 and 2.
+      id: id > 2 ? id - 2 : id,
+      type: "stage_written",
+      payload: { version_after: id },
+    }));
+  const timelines = new Map([[
+    X,
+    [1, 2, 3, 4].map((version) => ({ ...put(version), chain: version > 2 ? 1 : 0 })),
+  ]]);
+  const states = attribute([], { timelines }, () => {});
+  const faultsOf = (rows: ChangeRow[]) => {
+    const changes = [{ follower: "f", prefix: "home/", rows }];
+    const history = { streams: [], collections: [], changes };
+    return checkFollowers(history, { timelines }, states).map(({ text }) => text);
+  };
+  assertEquals(faultsOf(list(3, 1, 4, 2)), []);
+  assertEquals(faultsOf(list(2, 1, 3, 4)), [`f got ${X} version 1 as event 1 after event 2`]);
+});
+
 Deno.test("checkFollowers() of changes finds an event that is on no chain", () => {
-  const extra = rows([X, 6]).map((row) => ({ ...row, cursor: "other" }));
+  const extra = rows([X, 6]).map((row) => ({ ...row, cursor: "other", id: 9 }));
   assertEquals(faults(follow([...ROWS, ...extra])), [
     `f0 got ${X} version 6, which is on no chain`,
   ]);
@@ -168,6 +192,6 @@ Deno.test("checkFollowers() of changes finds another order at another follower",
   const [first, second, ...rest] = ROWS;
   const other = [second, first, ...rest].filter((row) => row !== undefined);
   assertEquals(faults(follow(ROWS, other)), [
-    `f0 got ${X} 0 c0 as event 1, and f1 got ${Y} 1 c1`,
+    `f0 got ${X} 1 c0 as event 1, and f1 got ${Y} 2 c1`,
   ]);
 });

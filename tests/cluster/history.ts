@@ -127,6 +127,8 @@ export interface Entry {
   readonly movedTo?: string;
   /** Id of the deleted world in the trash. */
   readonly trash?: string;
+  /** The chain that has its event. A name that was used again has several chains. */
+  readonly chain?: number;
 }
 
 /** What is stored at the end of a run. */

@@ -28,8 +28,9 @@ export interface Chain {
 /** Returns the entries of each name, in order. */
 export function toTimelines(chains: readonly Chain[]): Map<string, Entry[]> {
   const timelines = new Map<string, Entry[]>();
-  for (const chain of chains) {
-    for (const [world, entry] of entriesOf(chain)) {
+  for (const [chain, found] of chains.entries()) {
+    for (const [world, step] of entriesOf(found)) {
+      const entry = { ...step, chain };
       const entries = timelines.get(world);
       if (entries === undefined) timelines.set(world, [entry]);
       else entries.push(entry);

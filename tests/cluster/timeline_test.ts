@@ -40,13 +40,19 @@ Deno.test("toTimelines() divides a chain among the names that its world had", ()
     toTimelines([chain]),
     new Map([
       ["home/a", [
-        { kind: "put", version: 1, sha256: "s1" },
-        { kind: "append", version: 2, piece: "p", sha256: "s2", text: "two" },
-        { kind: "delete", version: 2, movedTo: "home/b" },
+        { chain: 0, kind: "put", version: 1, sha256: "s1" },
+        { chain: 0, kind: "append", version: 2, piece: "p", sha256: "s2", text: "two" },
+        { chain: 0, kind: "delete", version: 2, movedTo: "home/b" },
       ]],
       ["home/b", [
-        { kind: "move", version: 3, source: { world: "home/a", version: 2 }, sha256: "s" },
-        { kind: "prepend", version: 4, sha256: "s4" },
+        {
+          chain: 0,
+          kind: "move",
+          version: 3,
+          source: { world: "home/a", version: 2 },
+          sha256: "s",
+        },
+        { chain: 0, kind: "prepend", version: 4, sha256: "s4" },
       ]],
     ]),
   );
@@ -73,9 +79,9 @@ Deno.test("toTimelines() joins the worlds that had one name, and stops at a dele
   assertEquals(
     toTimelines([live, deleted]),
     new Map([["home/a", [
-      { kind: "put", version: 1, sha256: "s1" },
-      { kind: "delete", version: 1, trash: "t" },
-      { kind: "put", version: 2, sha256: "s2" },
+      { chain: 1, kind: "put", version: 1, sha256: "s1" },
+      { chain: 1, kind: "delete", version: 1, trash: "t" },
+      { chain: 0, kind: "put", version: 2, sha256: "s2" },
     ]]]),
   );
 });
@@ -105,13 +111,19 @@ Deno.test("toTimelines() reads a move that replaced a world", () => {
     toTimelines([source, target]),
     new Map([
       ["home/a", [
-        { kind: "put", version: 7, sha256: "s7" },
-        { kind: "delete", version: 7, trash: "t", movedTo: "home/b" },
+        { chain: 0, kind: "put", version: 7, sha256: "s7" },
+        { chain: 0, kind: "delete", version: 7, trash: "t", movedTo: "home/b" },
       ]],
       ["home/b", [
-        { kind: "put", version: 1, sha256: "s1" },
-        { kind: "move", version: 8, source: { world: "home/a", version: 7 }, sha256: "s8" },
-        { kind: "other", version: 9, sha256: "s9" },
+        { chain: 1, kind: "put", version: 1, sha256: "s1" },
+        {
+          chain: 1,
+          kind: "move",
+          version: 8,
+          source: { world: "home/a", version: 7 },
+          sha256: "s8",
+        },
+        { chain: 1, kind: "other", version: 9, sha256: "s9" },
       ]],
     ]),
   );

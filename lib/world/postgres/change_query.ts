@@ -63,6 +63,9 @@ export interface ChangeQueriesOptions {
 /** See the module. */
 export class ChangeQueries {
   readonly #options: ChangeQueriesOptions;
+  /** The work before queries that runs, and the one that begins after it. */
+  #running: Promise<void> = Promise.resolve();
+  #next: Promise<void> | undefined;
 
   constructor(options: ChangeQueriesOptions) {
     this.#options = options;
@@ -84,8 +87,18 @@ export class ChangeQueries {
   }
 
   async #read(query: ChangeQuery): Promise<ChangePage> {
-    await this.#complete();
+    await this.#completeOnce();
     return await this.#options.read.use((session) => this.#readPage(session, query));
+  }
+
+  /** Queries that wait share one call, which begins after they came. */
+  #completeOnce(): Promise<void> {
+    return this.#next ??= this.#running.catch(() => {
+      // Safe to ignore: the queries of that call get the error.
+    }).then(() => {
+      this.#next = undefined;
+      return this.#running = this.#complete();
+    });
   }
 
   /** Publishes and lists what was acknowledged. */

@@ -19,6 +19,7 @@ import { type ImportedDeletion, saveName, writeImportedWorld } from "./import_ro
 import { ImportedWorld, type WorldFileReaderOptions } from "./import_world.ts";
 import { type FolderFacts, readFolderFacts } from "./folder_facts.ts";
 import type { QuerySessions } from "./query_sessions.ts";
+import { SessionError } from "./session.ts";
 
 /** How a folder is imported. */
 export interface StoreImportOptions {
@@ -206,8 +207,10 @@ class StoreImport {
       const faults = id === undefined ? world.faults : world.faults.filter(isChainFault);
       if (faults.length > 0) this.#broken.push({ name: shown, faults });
     } catch (error) {
-      // The bytes of an earlier version are missing, for example.
-      if (!(error instanceof StoreError) || error.code !== "damaged") throw error;
+      // The bytes of an earlier version are missing, or the database does not take a value.
+      const isFault = error instanceof StoreError && error.code === "damaged" ||
+        error instanceof SessionError && /^22/.test(error.code);
+      if (!isFault) throw error;
       this.#reject(shown, error.message);
     } finally {
       world.close();

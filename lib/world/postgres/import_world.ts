@@ -15,6 +15,7 @@ import * as sql from "../file/sql.ts";
 import { verifyWorld, type WorldFault } from "../file/verify_world.ts";
 import type { CopySigners } from "../file/world_copy.ts";
 import { readMark } from "../idempotency_mark.ts";
+import { nameFault } from "../name.ts";
 import { StoreError } from "../store.ts";
 import { toIndexEntry } from "../store/index_entry.ts";
 
@@ -137,7 +138,11 @@ export class ImportedWorld {
       const rows = page.all(after, EVENTS_PER_STEP).map(toEventRow);
       const { parts, more } = readChain(this.#db, this.name, after, EVENTS_PER_STEP);
       const names = parts.flatMap(({ name, events }) => events.map(() => name));
-      yield rows.map((row, at) => this.#toEvent(row, names[at] ?? this.name));
+      const namesAt = (at: number) => {
+        const name = names[at] ?? this.name;
+        return isName(name) ? name : this.name;
+      };
+      yield rows.map((row, at) => this.#toEvent(row, namesAt(at)));
       after = rows.at(-1)?.id ?? after;
       if (!more) return;
     }
@@ -173,10 +178,11 @@ export class ImportedWorld {
     const event = { id, timestamp, type, payload };
     const { restricted, alsoRestricted } = toIndexEntry(name, [event], this.#isRestricted);
     const { by, from, to } = readPayload(event);
+    const also = from === name ? to : from;
     return {
       ...row,
       name,
-      also: (from === name ? to : from) ?? null,
+      also: also !== undefined && isName(also) ? also : null,
       by,
       key: readMark(payload)?.key ?? null,
       restricted,
@@ -186,6 +192,11 @@ export class ImportedWorld {
 }
 
 type Row = Readonly<Record<string, unknown>>;
+
+/** Whether a text of an event is a name; that of a chain that was altered can be any text. */
+function isName(text: string): boolean {
+  return nameFault(text) === undefined;
+}
 
 function readRow(db: DatabaseSync): ImportedRow {
   const stage = readStage(rowsOf(db));

@@ -36,8 +36,10 @@ const LOCK_STATE =
 const SAVE_STATE = `UPDATE elastik.search_state SET seq = $1, upto = $2, done = $3, unicode = $4`;
 const NEXT_WINDOW = `SELECT max(first + size - 1) AS upto FROM (
   SELECT first, size FROM elastik.batches WHERE first > $1 ORDER BY first LIMIT ${BATCHES_PER_WINDOW}) b`;
+// A world can end without an event; its batch names it.
 const NEXT_NAMES = `SELECT DISTINCT x.name FROM elastik.batches b
-  JOIN elastik.events e ON e.batch = b.id CROSS JOIN LATERAL (VALUES (e.name), (e.also)) x (name)
+  LEFT JOIN elastik.events e ON e.batch = b.id
+  CROSS JOIN LATERAL (VALUES (e.name), (e.also), (CASE WHEN b.kind = 'gone' THEN b.name END)) x (name)
   WHERE b.first > $1 AND b.first <= $2 AND x.name > $3 ORDER BY x.name
   LIMIT ${MAX_SEARCH_UPDATE_WORLDS}`;
 const WORLDS = `SELECT id, name, version, ext, headers, state, updated_at, len, content, body

@@ -51,6 +51,8 @@ const NEWEST_IN = `SELECT ${TRASH_COLUMNS}
     ORDER BY w.trashed_at || '' DESC, w.trash DESC, w.trashed_name DESC LIMIT $4) w
   ORDER BY ${NEWEST_FIRST} LIMIT $4`;
 const OF_ID = `SELECT ${TRASH_COLUMNS} FROM elastik.worlds WHERE trash = $1 ORDER BY trashed_name`;
+const IDS_OF = `SELECT id FROM elastik.worlds WHERE trash = $1`;
+const ANY_LEFT = `SELECT EXISTS (SELECT 1 FROM elastik.worlds WHERE id = ANY ($1)) AS found`;
 const EXPUNGE = `SELECT restricted, trash, trashed_name, version, trashed_at, trashed_by, ext, bytes
   FROM elastik.expunge_1($1)`;
 const EXPIRE = `SELECT restricted, trash, trashed_name, version, trashed_at, trashed_by, ext, bytes
@@ -141,18 +143,24 @@ export class TrashQueries {
   }
 
   /**
-   * Deletes the worlds of an id for good. It can be repeated after an unknown outcome; then the answer is
-   * empty if the first attempt has happened.
+   * Deletes the worlds of an id for good. Sessions can repeat it after an unknown outcome.
    *
    * @returns what was deleted; empty if the id is not in the trash
    */
   async expunge(id: string): Promise<readonly TrashEntry[]> {
     if (!isTrashId(id)) return [];
     return await this.use(id, async () => {
-      const rows = await this.#options.write.use((session) =>
-        session.query(EXPUNGE, [id], LONG_QUERY_MS)
+      const { read, write } = this.#options;
+      const before = await this.ofId(id);
+      if (before.length === 0) return [];
+      const ids = (await read.use((session) => session.query(IDS_OF, [id]))).map(({ id }) =>
+        Number(id)
       );
-      return this.#take(rows);
+      const rows = await write.use((session) => session.query(EXPUNGE, [id], LONG_QUERY_MS));
+      if (rows.length > 0) return this.#take(rows.map(toEntry));
+      // An attempt whose answer was lost has deleted them; or they were restored in the meantime.
+      const [left] = await read.use((session) => session.query(ANY_LEFT, [ids]));
+      return ids.length === 0 || left?.found === true ? [] : this.#take(before);
     });
   }
 
@@ -222,7 +230,7 @@ export class TrashQueries {
         session.query(EXPIRE, this.#bounds(keepMs), LONG_QUERY_MS)
       );
       if (rows.length === 0) return;
-      this.#expired += this.#take(rows).length;
+      this.#expired += this.#take(rows.map(toEntry)).length;
       await this.#pause(TRASH_PAUSE_MS);
     }
   }
@@ -236,8 +244,7 @@ export class TrashQueries {
     return [new Date(end).toISOString(), seconds, TRASH_WORLDS_PER_STEP];
   }
 
-  #take(rows: readonly QueryRow[]): TrashEntry[] {
-    const deleted = rows.map(toEntry);
+  #take(deleted: readonly TrashEntry[]): readonly TrashEntry[] {
     this.recordTaken(deleted, deleted.reduce((sum, { bytes }) => sum + bytes, 0));
     return deleted;
   }

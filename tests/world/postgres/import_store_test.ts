@@ -2,7 +2,13 @@ import { assert, assertEquals, assertRejects } from "../../support/assert.ts";
 import { DatabaseSync } from "node:sqlite";
 import { checkChains } from "../../support/check_chains.ts";
 import { postgresTest, sharedServer } from "../../support/postgres_servers.ts";
-import { importFolder, openSqlite, QUERY_KEY, withImport } from "../../support/query_store.ts";
+import {
+  importFolder,
+  openSqlite,
+  QUERY_KEY,
+  withDatabase,
+  withImport,
+} from "../../support/query_store.ts";
 import { createRandom } from "../../support/random.ts";
 import { withTempFolder } from "../../support/temp_folder.ts";
 import { createChainSigner } from "../../../lib/world/event_chain.ts";
@@ -161,5 +167,39 @@ postgresTest(
       );
       const again = await importFolder(data, sessions);
       assertEquals(again.conflicts, imported.worlds.slice(0, 1));
+    }),
+);
+
+postgresTest(
+  "importIntoStore() takes an altered chain as it is, without what is not a name",
+  () =>
+    withTempFolder(async (data) => {
+      const store = await openSqlite(data);
+      const body = new TextEncoder().encode("x");
+      for (const name of ["home/x", "home/y"]) {
+        await store.put({ name, body, ext: "txt", meta: [], by: "T2" });
+        await store.rename({ name, to: `${name}2`, ext: "txt", by: "T2" });
+      }
+      await store.close();
+      // The other name of the move is longer than a row of an index can be.
+      const db = new DatabaseSync(`${data}/home%2Fx2/universe.db`);
+      const payload = JSON.stringify({ from: `/${"y".repeat(9000)}`, to: "/home/x2" });
+      db.prepare("UPDATE events SET payload = ? WHERE id = 2").run(payload);
+      db.close();
+      await withDatabase(server(), async (sessions) => {
+        const imported = await importFolder(data, sessions);
+        assertEquals([imported.worlds, imported.rejected], [["home/x2", "home/y2"], []]);
+        assertEquals(imported.broken.map(({ name }) => name), ["home/x2"]);
+        const rows = await sessions.use((session) =>
+          session.query("SELECT name, also FROM elastik.events ORDER BY world, id", [])
+        );
+        const pairs = rows.map(({ name, also }) => [name, also]).sort();
+        assertEquals(pairs, [
+          ["home/x2", null],
+          ["home/x2", null],
+          ["home/y", null],
+          ["home/y2", "home/y"],
+        ]);
+      });
     }),
 );

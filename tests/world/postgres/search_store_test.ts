@@ -281,6 +281,15 @@ postgresTest(
           assertEquals([page.tooLong, page.hits.map(({ name }) => name)], [["home/long"], [
             "home/gone",
           ]]);
+          // A world whose chain another key signed ends without an event.
+          await sessions.use(async (session) => {
+            await session.query("DELETE FROM elastik.worlds WHERE name = 'home/gone'", []);
+            await session.query(
+              "INSERT INTO elastik.batches (size, kind, name, state) VALUES (1, 'gone', 'home/gone', '1')",
+              [],
+            );
+          });
+          await until(async () => (await search.search(query, {})).hits.length === 0);
           await until(() => search.counts.pending === 0);
         }, { stat: (name) => name === "home/hidden" ? undefined : { ...ENTRY, name } }),
     ),

@@ -173,3 +173,40 @@ postgresTest(
       },
     ),
 );
+
+postgresTest(
+  "TrashQueries.expunge() returns what an attempt without an answer has deleted",
+  () =>
+    withImport(
+      server(),
+      async (store) => {
+        const body = new Uint8Array([1]);
+        for (const name of ["home/x", "home/y"]) {
+          await store.put({ name, body, ext: "bin", meta: [], by: "T2" });
+          await store.remove({ name, by: "T2" });
+        }
+      },
+      async ({ sessions }) => {
+        const [x, y] = (await trashOf(sessions).page({ within: ALL, limit: 10 })).entries;
+        assert(x !== undefined && y !== undefined, "nothing is in the trash");
+        // A session that runs everything twice, as after a lost answer.
+        const write: QuerySessions = {
+          use: (run) => sessions.use(run).then(() => sessions.use(run)),
+        };
+        assertEquals(await trashOf(sessions, { write }).expunge(x.id), [x]);
+        // Restored by another node between the look and the deletion.
+        const restored: QuerySessions = {
+          async use(run) {
+            await sessions.use((session) =>
+              session.query(
+                "UPDATE elastik.worlds SET name = 'home/z', trash = NULL WHERE trash = $1",
+                [y.id],
+              )
+            );
+            return await sessions.use(run);
+          },
+        };
+        assertEquals(await trashOf(sessions, { write: restored }).expunge(y.id), []);
+      },
+    ),
+);

@@ -150,6 +150,7 @@ class UnitsRun {
   #unknown: SentBatch[] = [];
   /** The batch that was sent last and has no answer. */
   #sent: SentBatch | undefined;
+  #timer: ReturnType<typeof setTimeout> | undefined;
 
   constructor(
     options: BatchRunOptions,
@@ -164,6 +165,15 @@ class UnitsRun {
   }
 
   async settle(): Promise<void> {
+    this.#watchTime();
+    try {
+      await this.#tryAll();
+    } finally {
+      clearTimeout(this.#timer);
+    }
+  }
+
+  async #tryAll(): Promise<void> {
     while (this.#dropLate()) {
       const pool = this.#options.link.write;
       try {
@@ -181,12 +191,22 @@ class UnitsRun {
     }
   }
 
+  /** Fails the jobs whose time is over also while a try is under way. */
+  #watchTime(): void {
+    const first = Math.min(...this.#left.flatMap(({ jobs }) => jobs.map(({ until }) => until)));
+    const left = Math.ceil(first - this.#options.monotonic());
+    this.#timer = setTimeout(() => {
+      if (this.#dropLate()) this.#watchTime();
+    }, Math.max(0, left));
+  }
+
   /** Fails the jobs whose time is over. Returns whether any are left. */
   #dropLate(): boolean {
     const now = this.#options.monotonic();
     this.#keepJobs((job, unit) => {
       if (job.until > now) return true;
-      const isUnknown = this.#unknown.some(({ units }) => units.some((one) => one.unit === unit));
+      const sent = this.#sent === undefined ? this.#unknown : [...this.#unknown, this.#sent];
+      const isUnknown = sent.some(({ units }) => units.some((one) => one.unit === unit));
       job.fail(isUnknown ? outcomeUnknown(job.job.name) : unreachable(job.job.name));
       return false;
     });

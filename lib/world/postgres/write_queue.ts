@@ -79,6 +79,7 @@ export class WriteQueue {
   #free: number;
   #isKicked = false;
   #isClosed = false;
+  #waiting = 0;
   #batches = 0;
   #contentions = 0;
 
@@ -95,7 +96,7 @@ export class WriteQueue {
 
   get counts(): WriteCounts {
     return {
-      waiting: this.#pending.size,
+      waiting: this.#waiting,
       batches: this.#batches,
       contended: this.#contentions,
     };
@@ -127,6 +128,7 @@ export class WriteQueue {
     if (this.#isClosed) throw new StoreError("closed", "Cannot use the store: it is shutting down");
     const { promise, resolve, reject } = Promise.withResolvers<T>();
     this.#pending.add(promise);
+    this.#waiting += 1;
     try {
       this.#add(job, options, (committed) => {
         try {
@@ -138,13 +140,14 @@ export class WriteQueue {
       return await promise;
     } finally {
       this.#pending.delete(promise);
+      this.#waiting -= 1;
     }
   }
 
   /** Refuses new changes and waits for those that were accepted. */
   async close(): Promise<void> {
     this.#isClosed = true;
-    await Promise.allSettled(this.#pending);
+    while (this.#pending.size > 0) await Promise.allSettled(this.#pending);
   }
 
   #add(
@@ -218,11 +221,13 @@ export class WriteQueue {
     for (const name of names) this.#busy.add(name);
     this.#free -= 1;
     this.#batches += 1;
-    void this.#run.run(units, isContended).finally(() => {
+    const run = this.#run.run(units, isContended).finally(() => {
+      this.#pending.delete(run);
       for (const name of names) this.#busy.delete(name);
       this.#free += 1;
       this.#kick();
     });
+    this.#pending.add(run);
     return true;
   }
 

@@ -6,7 +6,7 @@
 import { assert, assertEquals, assertRejects } from "../../support/assert.ts";
 import { checkChains } from "../../support/check_chains.ts";
 import { PostgresDatabase } from "../../support/postgres_database.ts";
-import { postgresTest, sharedServer } from "../../support/postgres_servers.ts";
+import { postgresTest, serversTest, sharedServer } from "../../support/postgres_servers.ts";
 import { TEST_KEY, WriteNode } from "../../support/write_node.ts";
 import type { Committed } from "../../../lib/world/postgres/queued_job.ts";
 import { APPLY_BATCH } from "../../../lib/world/postgres/batch_arguments.ts";
@@ -292,10 +292,13 @@ postgresTest("a change whose outcome stays unknown is answered in time", async (
   const other = await database.open();
   await other.query("BEGIN; SET LOCAL idle_in_transaction_session_timeout = 0");
   isDown = true;
+  const began = performance.now();
   const put = node.put("home/x", "two");
   while (node.batches.length < 2) await new Promise((resolve) => setTimeout(resolve, 5));
   await other.query("SELECT elastik.lock_1('{home/x}', '{}', '{}')");
   await assertRejects(put, { code: "unknown" });
+  const took = performance.now() - began;
+  assert(took > 290 && took < 2000, `${took} ms`);
   await other.query("ROLLBACK");
   await checkChains(session, TEST_KEY);
 });
@@ -361,3 +364,28 @@ postgresTest("a content that another node has replaced is read again", async () 
   assertEquals((await a.append("home/x", "+")).result.len, 30_001);
   await checkChains(session, TEST_KEY);
 });
+
+serversTest(
+  "a change that waits for its standby longer than the deadline is made once",
+  { servers: 2, synchronous: "b" },
+  async (servers) => {
+    await using database = await PostgresDatabase.create(servers);
+    await using node = new WriteNode(database, "a");
+    await node.put("home/x", "one");
+    servers.pause("b");
+    let isDone = false;
+    const append = node.append("home/x", "+").finally(() => isDone = true);
+    // The first try is late, and the second one waits for its lock.
+    const session = await database.open();
+    const waits = "SELECT count(*) AS count FROM pg_locks WHERE NOT granted";
+    while (Number((await session.query(waits))[0]?.count) === 0) {
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+    assertEquals([isDone, node.reconnects], [false, 1]);
+    servers.resume("b");
+    assertEquals((await append).result.version, 2);
+    const [row] = await session.query("SELECT count(*) AS count FROM elastik.events");
+    assertEquals(row?.count, 2);
+    await checkChains(session, TEST_KEY);
+  },
+);

@@ -134,6 +134,26 @@ postgresTest(
 );
 
 postgresTest(
+  "submit() makes changes of one name in their order, each life in a batch of its own",
+  () =>
+    test(async ({ session, a }) => {
+      await a.put("home/x", "one");
+      const all = await Promise.all([
+        a.put("home/x", "two"),
+        a.remove("home/x"),
+        a.put("home/x", "new"),
+        a.append("home/x", "+"),
+        a.remove("home/x"),
+        a.put("home/x", "last"),
+        a.put("home/y", "other"),
+      ]);
+      assertEquals(all.map(({ result }) => result.version), [2, 2, 3, 4, 4, 5, 1]);
+      assertEquals(await read(session, "home/x"), "5 last");
+      assertEquals(new Set(all.slice(0, 6).map(({ batch }) => batch)).size, 5);
+    }),
+);
+
+postgresTest(
   "submit() moves a world with its chain to a free name",
   () =>
     test(async ({ session, a, b }) => {

@@ -6,7 +6,11 @@ import { postgresTest, sharedServer } from "../support/postgres_servers.ts";
 import { ConfigError, readConfig } from "../../lib/config.ts";
 import { type RunningServer, startServer } from "../../lib/server/start.ts";
 import { withTempFolder } from "../support/temp_folder.ts";
+import { startProgram } from "../project/program.ts";
 import { STORE_WORKER } from "../support/store_worker.ts";
+import { LEASE_MS } from "../../lib/cluster_limits.ts";
+
+const MAIN = new URL("../../main.ts", import.meta.url).pathname;
 
 const server = sharedServer();
 const SECRETS = {
@@ -101,6 +105,47 @@ postgresTest(
           assert(error instanceof ConfigError, String(error));
           return expected.test(error.message) && !error.message.includes("\n");
         });
+      }
+    }),
+);
+
+postgresTest(
+  "a server that was stopped for longer than its lease asks before it answers",
+  () =>
+    withTempFolder(async (folder) => {
+      await using stores = await ClusterStores.create(server());
+      const program = await startProgram({
+        command: Deno.execPath(),
+        args: ["run", "-A", "--no-lock", MAIN],
+        cwd: folder,
+        env: { ...SECRETS, ELASTIK_PORT: "0", ELASTIK_STORE: stores.url, ELASTIK_NODE: "stopped" },
+      });
+      try {
+        assert(
+          program.output().includes(`worlds in ${stores.url.split("?")[0]}\n`),
+          program.output(),
+        );
+        const headers = { authorization: `Bearer ${SECRETS.ELASTIK_TOKEN}` };
+        const read = async () =>
+          await (await fetch(`${program.url}/home/x?raw`, { headers })).text();
+        const other = await stores.open();
+        const put = async (text: string) => {
+          const body = new TextEncoder().encode(text);
+          await other.put({ name: "home/x", body, ext: "txt", meta: [], by: "T2" });
+        };
+        const init = { method: "PUT", body: "one", headers };
+        await (await fetch(`${program.url}/home/x`, init)).body?.cancel();
+        assertEquals(await read(), "one");
+        Deno.kill(program.pid, "SIGSTOP");
+        await put("two");
+        // The lease must end while the process stands still; nothing in it can tell of that.
+        await new Promise((resume) => setTimeout(resume, LEASE_MS + 500));
+        Deno.kill(program.pid, "SIGCONT");
+        assertEquals(await read(), "two");
+        assertEquals([...Deno.readDirSync(folder)], [], "it has no data folder");
+      } finally {
+        Deno.kill(program.pid, "SIGCONT");
+        await program.stop();
       }
     }),
 );

@@ -13,6 +13,8 @@ import { STORE_WORKER } from "./store_worker.ts";
 
 /** Signing key of the nodes. */
 export const CLUSTER_KEY = "the key of all nodes";
+/** Role of the nodes in the database: it owns nothing. */
+const ROLE = "nodes";
 /** Time of the worlds of the lower layer. */
 const LOWER_AT = "2026-01-01T00:00:00.000Z";
 
@@ -34,14 +36,14 @@ export class ClusterStores {
 
   /** Creates the database of a store. */
   static async create(servers: PostgresServers): Promise<ClusterStores> {
-    if (!prepared.has(servers)) prepared.set(servers, servers.prepareTemplate(createStore));
+    if (!prepared.has(servers)) prepared.set(servers, prepare(servers));
     await prepared.get(servers);
     return new ClusterStores(servers, await servers.createDatabase());
   }
 
-  /** Value of `ELASTIK_STORE`. */
+  /** Value of `ELASTIK_STORE`, with the role of the nodes. */
   get url(): string {
-    return this.#servers.url(this.database);
+    return this.#servers.url(this.database, undefined, ROLE);
   }
 
   /** Opens a node. */
@@ -70,6 +72,11 @@ export class ClusterStores {
   }
 }
 
+async function prepare(servers: PostgresServers): Promise<void> {
+  await servers.sql(`CREATE ROLE ${ROLE} LOGIN`);
+  await servers.prepareTemplate(createStore);
+}
+
 /** Creates an empty store with the key of the nodes, as `elastik store init` does. */
 async function createStore(url: string): Promise<void> {
   const store = parseStoreUrl(url);
@@ -77,7 +84,7 @@ async function createStore(url: string): Promise<void> {
   if (host === undefined) throw new Error("no host");
   const session = await openSession({ host, store });
   try {
-    await initStore(session, { key: CLUSTER_KEY });
+    await initStore(session, { key: CLUSTER_KEY, role: ROLE });
   } finally {
     session.drop();
   }

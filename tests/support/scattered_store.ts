@@ -4,6 +4,7 @@
  * suites also read what is answered from memory at once.
  */
 
+import { QUOTA_WORLD } from "../../lib/world/quota_list.ts";
 import type { Store } from "../../lib/world/store.ts";
 
 /** Calls that change something. */
@@ -42,6 +43,11 @@ const OF_FIRST: ReadonlySet<string> = new Set(["follow", "listingRevision", "seq
 
 type Call = (...values: unknown[]) => unknown;
 
+function isQuotaList(change: unknown): boolean {
+  return typeof change === "object" && change !== null && "name" in change &&
+    change.name === QUOTA_WORLD;
+}
+
 /**
  * Creates the store.
  *
@@ -53,6 +59,11 @@ export function createScatteredStore(nodes: readonly Store[], random: () => numb
   if (first === undefined) throw new Error("no node");
   const pick = () => nodes[Math.floor(random() * nodes.length)] ?? first;
   const refreshAll = () => Promise.all(nodes.map((node) => node.refresh()));
+  /** Every node reads a new list of quotas after its row of the feed; changes wait for that by themselves. */
+  async function settleQuotas(): Promise<void> {
+    await Promise.all(nodes.map((node) => node.read(QUOTA_WORLD)));
+    await new Promise((resume) => setTimeout(resume, 0));
+  }
   let closing: Promise<void> | undefined;
   const running = new Set<Promise<unknown>>();
   const track = (call: Promise<unknown>) => {
@@ -82,6 +93,7 @@ export function createScatteredStore(nodes: readonly Store[], random: () => numb
           await refreshAll().catch((error) => {
             if (closing === undefined) throw error;
           });
+          if (isQuotaList(values[0])) await settleQuotas();
           return result;
         };
       }

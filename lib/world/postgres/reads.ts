@@ -28,9 +28,14 @@ const VERSION = `SELECT world AS id, version, ext, headers, state, updated_at, l
   (SELECT count(*) FROM elastik.versions later
     WHERE later.world = v.world AND later.version > v.version) AS later
   FROM elastik.versions v WHERE world = $1 AND version = $2`;
-/** The next version that has bytes; a version without bytes is the beginning of them. */
-const NEXT_BYTES = `SELECT version, len, content, body FROM elastik.versions
-  WHERE world = $1 AND version > $2 AND (body IS NOT NULL OR content IS NOT NULL)
+/**
+ * The bytes of the next version that has some; a version without bytes is the beginning of them. One
+ * statement, because the current version can become an earlier one between two.
+ */
+const NEXT_BYTES = `(SELECT version, content, body FROM elastik.versions
+    WHERE world = $1 AND version > $2 AND (body IS NOT NULL OR content IS NOT NULL)
+    ORDER BY version LIMIT 1)
+  UNION ALL (SELECT version, content, body FROM elastik.worlds WHERE id = $1)
   ORDER BY version LIMIT 1`;
 const SIZES = `SELECT name, ${WORLD_BYTES} AS bytes FROM elastik.worlds WHERE name = ANY ($1)`;
 
@@ -155,11 +160,7 @@ export class WorldReads {
 /** Returns the columns of a version with those of its bytes. */
 async function withBytes(session: QuerySession, row: QueryRow): Promise<QueryRow> {
   if (row.body !== null || row.content !== null) return row;
-  const values = [Number(row.id), Number(row.version)];
-  const [next] = await session.query(NEXT_BYTES, values);
-  const [source] = next === undefined
-    ? await session.query(CURRENT_OF_ID, values.slice(0, 1))
-    : [next];
+  const [source] = await session.query(NEXT_BYTES, [Number(row.id), Number(row.version)]);
   return { ...row, content: source?.content ?? null, body: source?.body ?? null };
 }
 

@@ -1,6 +1,10 @@
 import { assertEquals, assertRejects } from "../../support/assert.ts";
 import { postgresTest, sharedServer } from "../../support/postgres_servers.ts";
+import { ClusterStores } from "../../support/cluster_stores.ts";
 import { openSqlite, withImport } from "../../support/query_store.ts";
+import { openSession } from "../../../lib/world/postgres/session.ts";
+import { createSessionPool } from "../../../lib/world/postgres/session_pool.ts";
+import { parseStoreUrl } from "../../../lib/world/postgres/store_url.ts";
 import { WorldReads } from "../../../lib/world/postgres/reads.ts";
 import { toWorld } from "../../../lib/world/store/records.ts";
 import type { Store } from "../../../lib/world/store.ts";
@@ -61,4 +65,42 @@ postgresTest(
       await assertRejects(reads.readAt("home/short", 6), { code: "absent" });
       assertEquals(await reads.fileSizes(["home/none", "home/short"]), [0, 9 + 4 * 9 + 5 * 512]);
     }),
+);
+
+postgresTest(
+  "WorldReads reads the bytes of a version that others replace between its statements",
+  async () => {
+    await using stores = await ClusterStores.create(server());
+    const store = await stores.open();
+    const url = parseStoreUrl(stores.url);
+    const [host] = url.hosts;
+    if (host === undefined) throw new Error("no host");
+    const pool = createSessionPool(() => openSession({ host, store: url }), 2);
+    try {
+      for (let changeAfter = 1; changeAfter <= 4; changeAfter++) {
+        const name = `home/x${changeAfter}`;
+        await put(store, name, "first");
+        // The first version is the beginning of the second one, and has no bytes of its own.
+        await store.append({ name, body: encoder.encode(", second"), ext: "txt", by: "T2" });
+        let statements = 0;
+        const reads = new WorldReads({
+          use: (run) =>
+            pool.use((session) =>
+              run({
+                async query(...query) {
+                  const rows = await session.query(...query);
+                  if (++statements === changeAfter) await put(store, name, "3");
+                  return rows;
+                },
+              })
+            ),
+        }, { keepVersions: 100 });
+        const { body, version } = await reads.readAt(name, 1);
+        const text = new TextDecoder().decode(body);
+        assertEquals([version, text], [1, "first"], `after statement ${changeAfter}`);
+      }
+    } finally {
+      pool.close();
+    }
+  },
 );

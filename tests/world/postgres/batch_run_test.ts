@@ -20,6 +20,8 @@ import { StoreError } from "../../../lib/world/store.ts";
 import { withWriteChecks, WriteChecks } from "../../../lib/world/write_checks.ts";
 
 const server = sharedServer();
+/** Milliseconds of random changes. */
+const MS = 3000;
 const NAMES = ["home/a", "home/b", "home/c", "home/d", "home/e", "home/f"];
 
 /** What became of one call, by the caller that only this call has. */
@@ -79,24 +81,43 @@ async function withNodes(run: (session: Session, nodes: readonly WriteNode[]) =>
   }
 }
 
-function anyChange(node: WriteNode, by: string, pick: () => string): Promise<Committed> {
-  const name = pick();
+/** Returns a function that makes any change: also of long contents, and restores of what it removed. */
+function createChanges(): (node: WriteNode, by: string, pick: () => string) => Promise<Committed> {
+  const trash: (readonly [id: string, name: string])[] = [];
   const columns = { ext: "txt", state: "" };
-  const kind = Math.random();
-  if (kind < 0.4) return node.put(name, by, { by });
-  if (kind < 0.6) return node.append(name, by, { by });
-  if (kind < 0.7) return node.remove(name, { by });
-  const flags = { replace: Math.random() < 0.5, contentOnly: Math.random() < 0.3 };
-  let to = pick();
-  while (to === name) to = pick();
-  return node.submit({ kind: "rename", name: to, from: name, by, ...columns, ...flags });
+  /** Longer than a row, than a chunk, or short. No other call has these bytes. */
+  const bodyOf = (by: string) => {
+    const size = Math.random() < 0.7 ? 0 : Math.random() < 0.9 ? 9000 : 300_000;
+    return by.padEnd(size, "x");
+  };
+  return async (node, by, pick) => {
+    const name = pick();
+    const kind = Math.random();
+    if (kind < 0.35) return await node.put(name, bodyOf(by), { by });
+    if (kind < 0.6) return await node.append(name, bodyOf(by), { by });
+    if (kind < 0.7) {
+      const removed = await node.remove(name, { by });
+      trash.push([removed.result.trash ?? "", name]);
+      return removed;
+    }
+    const [id, from] = kind < 0.8 ? trash.shift() ?? [] : [];
+    if (id !== undefined && from !== undefined) {
+      return await node.submit({
+        ...{ kind: "restore", name, trash: id, from, by, floor: 0, ...columns },
+      });
+    }
+    const flags = { replace: Math.random() < 0.5, contentOnly: Math.random() < 0.3 };
+    let to = pick();
+    while (to === name) to = pick();
+    return await node.submit({ kind: "rename", name: to, from: name, by, ...columns, ...flags });
+  };
 }
 
 postgresTest(
   "batches of three nodes with moves never wait for each other in a ring",
   () =>
     withNodes(async (session, nodes) => {
-      const calls = await change(nodes, 3000, anyChange);
+      const calls = await change(nodes, MS, createChanges());
       await checkCalls(session, calls);
       const done = calls.filter((call) => call.done !== undefined);
       assert(done.length > 50, `${done.length} of ${calls.length}`);
@@ -124,7 +145,7 @@ postgresTest(
         }
       })();
       try {
-        const calls = await change(nodes, 3000, anyChange);
+        const calls = await change(nodes, MS, createChanges());
         isOver = true;
         await killing;
         await checkCalls(session, calls);

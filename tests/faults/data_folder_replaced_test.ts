@@ -70,6 +70,8 @@ for (const [what, replace] of Object.entries(REPLACEMENTS)) {
         const approve = approval(data);
         // The server writes its worlds below /boot after it listens.
         while ((await server.ask("/boot/plugins", { headers: approve })).status !== 200);
+        // It opens the search index some time after its start, or with the first search.
+        assertEquals((await server.ask("/proc/search/home/?q=later")).status, 200);
         const undo = replace(data);
         const statuses = [
           await change(server, "PUT", "/home/a"),

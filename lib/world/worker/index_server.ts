@@ -84,20 +84,29 @@ export function createIndexServer(
 
   async function replyTo(job: IndexJob): Promise<Reply> {
     // Nothing is read from or written to another folder in the place of the data folder.
-    const fault = identity === undefined ? undefined : folderFault(identity);
-    if (fault !== undefined) return { id: job.id, error: { code: "detached", message: fault } };
+    const lost = detachedReply(job.id);
+    if (lost !== undefined) return lost;
     const usesFile = INDEX_JOBS[job.kind];
     try {
       if (usesFile) file.assertIntact();
       const result = runRecorded(job, usesFile);
       return { id: job.id, value: result instanceof Promise ? await result : result };
     } catch (thrown) {
+      // The folder can have been replaced during the job; then this is the reason of any error.
+      const lost = detachedReply(job.id);
+      if (lost !== undefined) return lost;
       // It is derived from the chains.
       const isLost = usesFile && isDamageError(thrown);
       if (isLost) file.drop();
       const { code, message } = isLost ? indexLost() : toStoreError(thrown, "");
       return { id: job.id, error: { code, message } };
     }
+  }
+
+  /** The reply to a job while the data folder is not the locked one; else undefined. */
+  function detachedReply(id: number): Reply | undefined {
+    const fault = identity === undefined ? undefined : folderFault(identity);
+    return fault === undefined ? undefined : { id, error: { code: "detached", message: fault } };
   }
 
   function runRecorded(job: IndexJob, usesFile: boolean): ReturnType<typeof run> {

@@ -252,9 +252,12 @@ function detached(id: number, fault: string): Reply {
   return { id, error: { code: "detached", message: fault } };
 }
 
-function toErrorReply({ data }: WorkerSetup, job: ReadJob | CloseJob, thrown: unknown): Reply {
+function toErrorReply(setup: WorkerSetup, job: ReadJob | CloseJob, thrown: unknown): Reply {
+  // The folder can have been replaced during the job; then this is the reason of any error.
+  const lost = detachedReply(setup, job.id);
+  if (lost !== undefined) return lost;
   const name = "name" in job ? job.name : "";
-  const { code, message } = toStoreError(handlesFailure(data, thrown), name);
+  const { code, message } = toStoreError(handlesFailure(setup.data, thrown), name);
   return { id: job.id, error: { code, message } };
 }
 

@@ -66,8 +66,13 @@ export class ClusterStores {
     await store.close();
   }
 
+  /** Closes all nodes and keeps the database, whose server may be gone. */
+  async closeNodes(): Promise<void> {
+    await Promise.all([...this.#open].map((store) => this.close(store)));
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
-    await Promise.all([...this.#open].map((store) => store.close()));
+    await this.closeNodes();
     await this.#servers.dropDatabase(this.database);
   }
 }

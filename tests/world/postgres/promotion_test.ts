@@ -1,0 +1,93 @@
+/** Nodes during the loss of the primary, with a real standby that is promoted. */
+
+import { assert, assertEquals } from "../../support/assert.ts";
+import { ClusterStores } from "../../support/cluster_stores.ts";
+import { serversTest } from "../../support/postgres_servers.ts";
+import type { Store } from "../../../lib/world/store.ts";
+
+const ROUNDS = 400;
+
+serversTest(
+  "watchers and followers of a node get every version while a standby is promoted",
+  { servers: 2, synchronous: "ANY 1 (b)" },
+  async (servers) => {
+    const stores = await ClusterStores.create(servers);
+    try {
+      const [a, b] = [await stores.open(), await stores.open()];
+      const watched: number[] = [];
+      const followed: number[] = [];
+      b.watch("home/x", ({ version }) => watched.push(version));
+      b.follow("home/x", ({ change }) => {
+        if (change !== undefined) followed.push(change.version);
+      });
+      let acknowledged = 0;
+      const half = Promise.withResolvers<void>();
+      const write = async (store: Store) => {
+        for (let i = 0; i < ROUNDS / 4; i++) {
+          const body = new TextEncoder().encode(`${i}`);
+          const { version } = await store.put({
+            name: "home/x",
+            body,
+            ext: "txt",
+            meta: [],
+            by: "T2",
+          });
+          acknowledged = Math.max(acknowledged, version);
+          if (acknowledged > ROUNDS / 4) half.resolve();
+        }
+      };
+      const writers = Promise.all([a, b, a, b].map(write));
+      await half.promise;
+      await servers.kill("a");
+      await servers.promote("b");
+      await writers;
+      await Promise.all([a.refresh(), b.refresh()]);
+      assertEquals([acknowledged, a.stat("home/x")?.version], [ROUNDS, ROUNDS]);
+      const all = Array.from({ length: ROUNDS }, (_, i) => i + 1);
+      assertEquals(watched, all);
+      assertEquals(followed, all);
+      const { readable, cluster } = b.health();
+      assert(readable && cluster?.timeline === 2, JSON.stringify(cluster));
+      assertEquals((await b.audit("home/x")).ok, true);
+    } finally {
+      await stores.closeNodes();
+    }
+  },
+);
+
+serversTest(
+  "a node tells what an asynchronous standby lost, and continues from there",
+  { servers: 2, synchronous: "ANY 1 (b)" },
+  async (servers) => {
+    const stores = await ClusterStores.create(servers);
+    try {
+      const store = await stores.open();
+      const put = (name: string, text: string) =>
+        store.put({ name, body: new TextEncoder().encode(text), ext: "txt", meta: [], by: "T2" });
+      const textOf = async (name: string) => {
+        const world = await store.read(name, { fresh: true });
+        return world === undefined ? undefined : new TextDecoder().decode(world.body);
+      };
+      await put("home/x", "kept");
+      await servers.sync("");
+      await servers.pause("b");
+      await put("home/x", "lost");
+      await put("home/y", "lost");
+      await store.refresh();
+      const told: string[] = [];
+      store.watch("/", ({ kind, name, version }) => told.push(`${kind} ${name} ${version}`));
+      await servers.kill("a");
+      // What its socket still has must not arrive.
+      await servers.drop("b");
+      await servers.promote("b");
+      assertEquals(await textOf("home/x"), "kept");
+      assertEquals([await textOf("home/y"), store.stat("home/y")], [undefined, undefined]);
+      assertEquals(told.toSorted(), ["delete home/y 1", "update home/x 1"]);
+      assertEquals((await put("home/x", "new")).version, 2);
+      assertEquals(await textOf("home/x"), "new");
+      assertEquals((await store.audit("home/x")).ok, true);
+    } finally {
+      await stores.closeNodes();
+    }
+  },
+);

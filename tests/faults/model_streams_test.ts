@@ -39,7 +39,7 @@ const said = (content: string) => ({ message: { role: "assistant", content }, do
 const done = (reason: string) => ({ message: { content: "" }, done: true, done_reason: reason });
 
 async function configure(gpu: GpuServer, format: WireFormat): Promise<void> {
-  await gpu.configure(`${format}://${gpu.backend.host}\ntimeout 1`);
+  await gpu.configure(`${format}://${gpu.backend.host}\ntimeout 10`);
 }
 
 /** Streams that end early, by format, with the result that the device reports. */
@@ -286,7 +286,7 @@ Deno.test("/shaped answers 503 with Retry-After if the model cannot be reached o
     await putWorld(gpu.server, "/etc/semantic.conf", "budget 1000");
     await installPlugin(gpu.server, "semantic");
     await putWorld(gpu.server, "/home/x", "The source.");
-    await gpu.configure(`openai://${gpu.backend.host}\ntimeout 1`);
+    await gpu.configure(`openai://${gpu.backend.host}\ntimeout 10`);
     const check = async (retryAfter: string) => {
       for (const accept of ["text/html", "*", "*/*", "image/png, text/plain;q=0.8"]) {
         const reply = await shape(gpu, accept);

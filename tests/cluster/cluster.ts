@@ -4,7 +4,7 @@
  * close the cluster; the test runner reports a process that is left.
  */
 
-import { ServerProcess } from "../faults/server_process.ts";
+import { inherited, ServerProcess } from "../faults/server_process.ts";
 
 /** How a cluster is started. */
 export interface ClusterOptions {
@@ -26,6 +26,7 @@ const SECRETS = {
 } as const;
 /** The checks at the end read every version of every world. */
 const SETTINGS = { ELASTIK_HISTORY: "1000000:1000000000" } as const;
+const MAIN = new URL("../../main.ts", import.meta.url).pathname;
 /** Most milliseconds until a node is healthy. */
 const HEALTHY_MS = 60_000;
 /** Milliseconds between two looks at a node. */
@@ -86,6 +87,23 @@ export class ClusterNode {
   cont(): void {
     if (this.#process !== undefined) Deno.kill(this.#process.pid, "SIGCONT");
   }
+}
+
+/**
+ * Prepares a database for the nodes of a cluster, as an operator does: `elastik store init`.
+ *
+ * @param store value of `ELASTIK_STORE`
+ * @param folder working folder of the command
+ * @throws {Error} with its standard error if it fails
+ */
+export async function initClusterStore(store: string, folder: string): Promise<void> {
+  const { code, stderr } = await new Deno.Command(Deno.execPath(), {
+    args: ["run", "-A", "--no-check", MAIN, "store", "init"],
+    clearEnv: true,
+    env: { ...inherited(), ...SECRETS, ELASTIK_STORE: store },
+    cwd: folder,
+  }).output();
+  if (code !== 0) throw new Error(`store init: ${new TextDecoder().decode(stderr)}`);
 }
 
 /** Nodes that serve the same worlds. */

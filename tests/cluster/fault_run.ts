@@ -126,3 +126,23 @@ export function showViolations(violations: readonly Violation[]): string {
       .join("\n")
   ).join("\n");
 }
+
+/** Milliseconds around a call within which other calls are shown with it. */
+const AROUND_MS = 150;
+
+/** The call that a violation names, and the calls of its world around it, one a line. */
+export function explain({ text, world }: Violation, { calls }: History): string {
+  const id = /\b(\d+\.\d+)\b/.exec(text)?.[1];
+  const named = calls.find((call) => call.id === id);
+  if (named === undefined) return "";
+  const { began, ended } = named;
+  const near = calls.filter((call) =>
+    (call.world === world || call.to === world) && call.began < ended + AROUND_MS &&
+    call.ended > began - AROUND_MS
+  ).sort((a, b) => a.began - b.began);
+  return near.map((call) => {
+    const { text: _, began: from, ended: until, ...rest } = call;
+    const times = `${(from - began).toFixed(1)} to ${(until - began).toFixed(1)} ms`;
+    return `${call === named ? "->" : "  "} ${times} ${JSON.stringify(rest)}`;
+  }).join("\n");
+}

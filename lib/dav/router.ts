@@ -60,6 +60,8 @@ export class DavRouter {
   /** @param locks the lock table of the server, which is also checked for writes on plain paths */
   constructor(server: ServerContext, locks: Locks, limiter?: DavLimiter) {
     this.#context = createDavContext(server, locks, limiter);
+    // A shared store ends them with the world: here a lock could be one that was granted later.
+    if (locks.isShared) return;
     // The locks of a deleted world are removed, whatever deleted it (RFC 4918 §9.6).
     server.store.watch("/", ({ kind, name }) => {
       if (kind !== "delete") return;
@@ -99,7 +101,11 @@ export class DavRouter {
         ...(connection === undefined ? {} : { connection }),
         submitted: NO_TOKENS,
       };
-      const isConditional = request.headers.has("if") && !READS.has(request.method);
+      // Another server may have ended or granted a lock a moment ago.
+      const needsRefresh = this.#context.locks.isShared &&
+        (!this.#context.locks.isEmpty || request.method === "UNLOCK");
+      const isConditional = (request.headers.has("if") || needsRefresh) &&
+        !READS.has(request.method);
       const response = isConditional
         ? this.#handleConditional(method, davRequest)
         : method(this.#context, davRequest);
@@ -123,6 +129,7 @@ export class DavRouter {
   async #handleConditional(method: Method, davRequest: DavRequest): Promise<Response> {
     const { locks, server: { store } } = this.#context;
     const { request, target, caller } = davRequest;
+    if (locks.isShared && !request.headers.has("if")) await store.refresh();
     const { submitted } = await evaluateIfHeader(request, target.path, caller, locks, store);
     return await method(this.#context, { ...davRequest, submitted });
   }

@@ -2,10 +2,11 @@
 
 import type { Caller } from "../auth/caller.ts";
 import { LockTable } from "../dav/locks/lock_table.ts";
+import { SharedLocks } from "../dav/locks/shared_locks.ts";
 import type { LockOptions, Locks } from "../dav/locks/locks.ts";
 import type { ServerContext } from "../request/server_context.ts";
 
-/** Creates locks; by default they are in the memory of the server. */
+/** Creates locks; by default the store has them if it is shared, else the memory of the server. */
 export type LockFactory = (options: LockOptions) => Locks;
 
 /**
@@ -14,7 +15,10 @@ export type LockFactory = (options: LockOptions) => Locks;
  */
 export function createLocks(
   server: ServerContext,
-  create: LockFactory = (options) => new LockTable(options),
+  create: LockFactory = (options) => {
+    const { locks: records } = server.store;
+    return records === undefined ? new LockTable(options) : new SharedLocks(options, records);
+  },
 ): Locks {
   const { authenticator, plugins, now, monotonic, config } = server;
   function secondsLeft(caller: Caller): number {

@@ -17,6 +17,7 @@ import type { ChangePage, ChangeQuery, KeyedEvent, Within } from "./changes.ts";
 import type { SearchPage, SearchQuery } from "./search.ts";
 import type { Edit } from "./edit_format.ts";
 import type { AttachedWrite, MadeCollection, QuotaState } from "./quota.ts";
+import type { LockRecords } from "./lock_records.ts";
 import type { StoreCounts } from "./store_counts.ts";
 import type { StoreHealth } from "./store_health.ts";
 import type { TrashEntry, TrashPage, TrashQuery } from "./trash.ts";
@@ -379,6 +380,8 @@ export interface Store {
    * needs `readable`, `refresh` and `reached`.
    */
   readonly isShared: boolean;
+  /** The WebDAV locks of all servers; absent if the store is not shared. */
+  readonly locks?: LockRecords;
   /**
    * Whether memory follows the changes of other servers. While it does not, a server must answer no
    * request from it: worlds, accounts and grants could be too old. A shared store compares its clocks at

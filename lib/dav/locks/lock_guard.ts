@@ -18,7 +18,7 @@ import { DavProblem } from "../resource/dav_problem.ts";
 import { parseOwnUrl, toWorldTarget } from "../resource/destination.ts";
 import { findResource } from "../resource/resource.ts";
 import { evaluateIf, parseIf, submittedTokens } from "./if_header.ts";
-import { parentOf } from "./lock_table.ts";
+import { parentOf } from "./lock_paths.ts";
 import type { Lock, Locks } from "./locks.ts";
 
 /** A caller with the lock tokens that its request submitted. */
@@ -77,6 +77,8 @@ async function evaluateHeader(
   if ("fault" in lists) {
     throw new Problem("bad-header", `Cannot read the If header: ${lists.fault} (RFC 4918 §10.4)`);
   }
+  // Another server may have granted the lock a moment ago.
+  if (locks.isShared) await store.refresh();
   const authority = readHost(request);
   function pathOf(tag: string | undefined): string | undefined {
     if (tag === undefined) return path;
@@ -198,8 +200,14 @@ export async function assertUnlocked(
     locks,
     store,
   );
-  const scope = tree ? "tree" : store.stat(target.name) === undefined ? "membership" : "content";
-  assertLockTokens(locks, { caller, submitted }, target.path, scope);
+  const claim = { caller, submitted };
+  const scopeNow = () =>
+    tree ? "tree" : store.stat(target.name) === undefined ? "membership" : "content";
+  if (locks.isShared && missingLocks(locks, claim, target.path, scopeNow()).length > 0) {
+    // Another server may have ended the lock a moment ago.
+    await store.refresh();
+  }
+  assertLockTokens(locks, claim, target.path, scopeNow());
   if (version === undefined || Array.isArray(precondition?.match)) return precondition;
   return version === "none"
     ? { ...precondition, noneMatch: "*" }

@@ -6,6 +6,7 @@
 
 import { type Caller, credentialKey } from "../../auth/caller.ts";
 import { DAV_LIMITS, LOCK_PURGE_MS } from "../../dav_limits.ts";
+import { locksBelow, locksCovering } from "./lock_paths.ts";
 import type { Lock, LockOptions, LockRefusal, LockRequest, Locks } from "./locks.ts";
 
 /** All locks by their paths. */
@@ -47,23 +48,12 @@ export class LockTable implements Locks {
 
   covering(path: string): readonly Lock[] {
     if (this.isEmpty) return [];
-    const found = [...this.#roots.get(path) ?? []];
-    for (const above of ancestors(path)) {
-      for (const lock of this.#roots.get(above) ?? []) {
-        if (lock.depth === "infinity") found.push(lock);
-      }
-    }
-    return found.filter((lock) => this.#isInForce(lock));
+    return locksCovering(this.#roots, path).filter((lock) => this.#isInForce(lock));
   }
 
   below(path: string): readonly Lock[] {
     if (this.isEmpty) return [];
-    const prefix = path === "/" ? "/" : `${path}/`;
-    const found: Lock[] = [];
-    for (const [root, locks] of this.#roots) {
-      if (root !== path && root.startsWith(prefix)) found.push(...locks);
-    }
-    return found.filter((lock) => this.#isInForce(lock));
+    return locksBelow(this.#roots, path).filter((lock) => this.#isInForce(lock));
   }
 
   grant(
@@ -176,20 +166,4 @@ export class LockTable implements Locks {
     if (kept.length === 0) this.#roots.delete(path);
     else this.#roots.set(path, kept);
   }
-}
-
-/** Returns the paths above a path, nearest first; none for the root. */
-export function ancestors(path: string): string[] {
-  const found: string[] = [];
-  for (let at = path; at !== "/";) {
-    at = parentOf(at);
-    found.push(at);
-  }
-  return found;
-}
-
-/** Returns the path of the collection that contains a path. */
-export function parentOf(path: string): string {
-  const slash = path.lastIndexOf("/");
-  return slash <= 0 ? "/" : path.slice(0, slash);
 }

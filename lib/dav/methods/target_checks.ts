@@ -9,7 +9,7 @@ import type { RequestTarget } from "../../http/path.ts";
 import { Problem } from "../../http/problem.ts";
 import { assertValidName } from "../../request/request_context.ts";
 import type { Store } from "../../world/store.ts";
-import { parentOf } from "../locks/lock_table.ts";
+import { parentOf } from "../locks/lock_paths.ts";
 import { findResource, isTopLevel } from "../resource/resource.ts";
 
 /**

@@ -227,6 +227,13 @@ BEGIN
     INSERT INTO elastik.batches (size, kind, name, state)
     SELECT 1, 'gone', n_seen[x.i], n_world[x.i]::text FROM unnest(ok) AS x(i)
     WHERE n_name[x.i] IS NULL AND n_world[x.i] > 0 AND x.i <> ALL (e_of);
+    -- The locks of a name end with its world (RFC 4918, 9.6). No lock is granted in this transaction.
+    DELETE FROM elastik.dav_locks d USING elastik.names n
+    WHERE n.name = ANY (l_name) AND n.world IS NULL AND d.path = '/' || n.name
+      AND n.name IN (SELECT n_seen[x.i] FROM unnest(ok) AS x(i));
+    IF FOUND THEN
+      INSERT INTO elastik.batches (size, kind, name) VALUES (1, 'locks', '');
+    END IF;
   END IF;
   -- 6. Versions that are dropped: at once, or because there are too many.
   IF n_drop <> array_fill(0::bigint, ARRAY[cardinality(n_drop)]) THEN

@@ -35,7 +35,6 @@ const SOME_HEADS = `${HEADS} AND id = ANY ($1::bigint[])`;
 const ENDED = `SELECT name, updated_at FROM elastik.names
   WHERE name = ANY ($1::text[]) AND world IS NULL AND version > 0`;
 const MARK = "SELECT elastik.mark_1($1, $2)";
-const GUARD = "SELECT version FROM elastik.guard";
 const MARKS = "SELECT name FROM elastik.marks";
 
 const STEP_KINDS: ReadonlySet<unknown> = new Set<StepKind>([
@@ -110,12 +109,6 @@ export class DatabaseFeed implements FeedSource {
       shown.set(world.name, shownAgain(world, readString(row, "updated_at")));
     }
     return shown;
-  }
-
-  /** Reads the version of the WebDAV locks. */
-  async readGuard(): Promise<number> {
-    const [row] = await this.#link.ask("read", (session) => session.query(GUARD, []));
-    return readNumber(row ?? {}, "version");
   }
 
   /** Marks a collection, or removes its mark. */

@@ -39,7 +39,8 @@ $$`;
  * is not compatible; 'credential' if the credential has too many locks; 'server' if the server or the
  * resource has.
  *
- * Locks with tokens in `p_replaced` that are not compatible end instead.
+ * Locks with tokens in `p_replaced` that are not compatible end instead. A call that is repeated because
+ * its answer was lost finds its own lock.
  */
 const GRANT = `CREATE FUNCTION elastik.dav_grant_1(
   p_token text, p_path text, p_depth text, p_exclusive bool, p_owner text, p_holder text,
@@ -49,6 +50,8 @@ LANGUAGE plpgsql AS $$
 DECLARE against text[];
 BEGIN
   PERFORM pg_advisory_xact_lock(7021);
+  SELECT g.version INTO guard FROM elastik.guard g, elastik.dav_locks l WHERE l.token = p_token;
+  IF FOUND THEN outcome := 'granted'; RETURN NEXT; RETURN; END IF;
   DELETE FROM elastik.dav_locks l WHERE l.expires <= clock_timestamp();
   against := ARRAY(SELECT l.token FROM elastik.dav_locks l
     WHERE (l.exclusive OR p_exclusive) AND (l.path = p_path

@@ -71,6 +71,7 @@ import { WorldChains } from "./chain.ts";
 import { ClusterState } from "./cluster_state.ts";
 import { ClusterWrites } from "./cluster_writes.ts";
 import { DatabaseFeed } from "./database_feed.ts";
+import { DatabaseLocks } from "./database_locks.ts";
 import { DiffWorker } from "./diff_worker.ts";
 import { Lease } from "./lease.ts";
 import { createClosedError, type Link } from "./link.ts";
@@ -95,6 +96,7 @@ export interface PostgresStoreParts {
 /** The store of one node. */
 export class PostgresStore implements Store {
   readonly isShared = true;
+  readonly locks: DatabaseLocks;
   /** Identifies this process. */
   readonly #start = crypto.randomUUID();
   readonly #options: PostgresStoreOptions;
@@ -125,7 +127,6 @@ export class PostgresStore implements Store {
   readonly #pending = new Set<Promise<unknown>>();
   readonly #isRestricted: (name: string) => boolean;
   readonly #staleMs: number;
-  #guard = 0;
   #acknowledged = 0;
   #closing: Promise<void> | undefined;
 
@@ -134,6 +135,7 @@ export class PostgresStore implements Store {
     this.#link = link;
     this.#folder = folder;
     this.#log = log;
+    this.locks = new DatabaseLocks(link);
     this.#otherKey = new OtherKeyReport(log);
     this.#staleMs = options.staleMs ?? 0;
     const isRestricted = this.#isRestricted = options.isRestricted ?? (() => false);
@@ -151,10 +153,7 @@ export class PostgresStore implements Store {
         const bytes = trashBytes ?? len + event * EVENT_BYTES;
         this.#trash.recordAdded({ id: trash, name, by, bytes });
       },
-      onLocks: () =>
-        void this.#readGuard().catch(() => {
-          // Safe to ignore: a batch that was judged by an older guard is refused, and it is read again.
-        }),
+      onLocks: () => this.#readLocks(),
       onMark: (name, present) => this.#quotas.recordMark(name, present),
       log,
     });
@@ -232,8 +231,8 @@ export class PostgresStore implements Store {
         createTrashId: () => createTrashId(new Date().toISOString()),
       },
       headOf: (name) => state.headOf(name),
-      guard: () => this.#guard,
-      onGuardRaised: () => this.#readGuard(),
+      guard: () => this.locks.version,
+      onGuardRaised: () => this.locks.read(),
       afterCommit: () => {
         this.#acknowledged++;
         feed.wake("publish");
@@ -268,7 +267,7 @@ export class PostgresStore implements Store {
 
   /** Reads all heads, and follows from then on. */
   async start(): Promise<void> {
-    await this.#readGuard();
+    await this.locks.read();
     await this.#feed.start();
     await this.#quotas.start();
     this.#trash.start();
@@ -277,9 +276,9 @@ export class PostgresStore implements Store {
     this.#upkeep.start();
   }
 
-  /** Reads the version of the WebDAV locks. */
-  async #readGuard(): Promise<void> {
-    this.#guard = Math.max(this.#guard, await this.#source.readGuard());
+  #readLocks(): void {
+    // Safe to ignore: a batch that was judged by older locks is refused, and they are read again.
+    this.locks.read().catch(() => {});
   }
 
   /** Follows the feed: the database may have something new. */
@@ -290,6 +289,7 @@ export class PostgresStore implements Store {
   /** Another server is the primary now. */
   changePrimary(): void {
     this.#queue.forgetAll();
+    this.#readLocks();
     this.#feed.wake("refresh");
   }
 
@@ -298,7 +298,10 @@ export class PostgresStore implements Store {
   }
 
   refresh(): Promise<void> {
-    return this.#accept(() => this.#feed.round("refresh"));
+    return this.#accept(async () => {
+      await this.#feed.round("refresh");
+      await this.locks.pending;
+    });
   }
 
   health(): StoreHealth {

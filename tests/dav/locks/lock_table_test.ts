@@ -1,5 +1,5 @@
 import { assertEquals, assertStrictEquals } from "../../support/assert.ts";
-import { ancestors, LockTable, parentOf } from "../../../lib/dav/locks/lock_table.ts";
+import { LockTable } from "../../../lib/dav/locks/lock_table.ts";
 import type { Lock, LockRequest } from "../../../lib/dav/locks/locks.ts";
 import { DAV_LIMITS, LOCK_PURGE_MS } from "../../../lib/dav_limits.ts";
 
@@ -151,12 +151,6 @@ Deno.test("LockTable.releaseAt() removes the locks of a path, or of a tree", asy
   await table.releaseAt("/home/c", true);
   assertEquals(table.covering("/home/c/d").length, 0);
   assertEquals(table.covering("/home/cd").length, 1);
-});
-
-Deno.test("ancestors() and parentOf() return the paths above a path up to the root", () => {
-  assertEquals(ancestors("/home/a/b"), ["/home/a", "/home", "/"]);
-  assertEquals(ancestors("/"), []);
-  assertEquals(parentOf("/home"), "/");
 });
 
 Deno.test("LockTable.grant() limits the locks of one credential", async () => {

@@ -1,0 +1,133 @@
+/**
+ * The WebDAV locks of a node: the rows of the database in memory, with the version of the guard that
+ * belongs to them. A batch that was judged by these locks names this version, so the database refuses it
+ * if a lock was granted in between.
+ */
+
+import type { GrantOutcome, LockRecord, LockRecords, WantedLock } from "../lock_records.ts";
+import type { Link } from "./link.ts";
+import { LIST_LOCKS } from "./lock_sql.ts";
+import { readNumber, readString } from "./records.ts";
+import type { PgRow, PgValue } from "./session.ts";
+
+const GRANT = `SELECT outcome, conflict
+  FROM elastik.dav_grant_1($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)`;
+const REFRESH = "SELECT elastik.dav_refresh_1($1, $2) AS guard";
+const RELEASE = "SELECT elastik.dav_release_1($1) AS guard";
+
+/** The locks of one node. */
+export class DatabaseLocks implements LockRecords {
+  readonly #link: Pick<Link, "ask">;
+  readonly #ends = new Map<string, number>();
+  readonly #listeners: (() => void)[] = [];
+  #records: readonly LockRecord[] = [];
+  #version = 0;
+  #running: Promise<void> | undefined;
+  #next: Promise<void> | undefined;
+
+  constructor(link: Pick<Link, "ask">) {
+    this.#link = link;
+  }
+
+  get version(): number {
+    return this.#version;
+  }
+
+  get records(): readonly LockRecord[] {
+    return this.#records;
+  }
+
+  /** The read that is under way, which waits for one that was asked for later. */
+  get pending(): Promise<void> | undefined {
+    return this.#next ?? this.#running;
+  }
+
+  msLeft({ token }: LockRecord): number {
+    return (this.#ends.get(token) ?? 0) - performance.now();
+  }
+
+  onRead(listener: () => void): void {
+    this.#listeners.push(listener);
+  }
+
+  read(): Promise<void> {
+    // Reads follow each other, so the newest state comes last. Callers that wait share the next read.
+    if (this.#running !== undefined) {
+      const begin = () => {
+        this.#next = undefined;
+        return this.#begin();
+      };
+      return this.#next ??= this.#running.then(begin, begin);
+    }
+    return this.#begin();
+  }
+
+  async grant(wanted: WantedLock): Promise<GrantOutcome> {
+    const { token, path, depth, exclusive, owner, holder, credential, seconds } = wanted;
+    const { maxPerCredential, maxLocks, maxPerPath, replaced } = wanted;
+    const lock = [token, path, depth, exclusive, owner, holder, credential, seconds];
+    const row = await this.#change(GRANT, [
+      ...lock,
+      maxPerCredential,
+      maxLocks,
+      maxPerPath,
+      replaced,
+    ]);
+    const kind = readString(row, "outcome");
+    if (kind === "conflict") return { kind, token: readString(row, "conflict") };
+    if (kind === "granted" || kind === "credential" || kind === "server") return { kind };
+    throw new TypeError(`Column outcome is ${kind}`);
+  }
+
+  async refresh(token: string, seconds: number): Promise<boolean> {
+    return (await this.#change(REFRESH, [token, seconds])).guard !== null;
+  }
+
+  async release(tokens: readonly string[]): Promise<void> {
+    if (tokens.length > 0) await this.#change(RELEASE, [tokens]);
+  }
+
+  /** Every change can be repeated: it names the locks by their tokens. */
+  async #change(text: string, values: readonly PgValue[]): Promise<PgRow> {
+    const [row = {}] = await this.#link.ask("write", (session) => session.query(text, values));
+    await this.read();
+    return row;
+  }
+
+  #begin(): Promise<void> {
+    const run = this.#read().finally(() => {
+      if (this.#running === run) this.#running = undefined;
+    });
+    return this.#running = run;
+  }
+
+  async #read(): Promise<void> {
+    const rows = await this.#link.ask("read", (session) => session.query(LIST_LOCKS, []));
+    // The time on the way is added: a node must not end a lock before the database does.
+    const now = performance.now();
+    const records: LockRecord[] = [];
+    this.#ends.clear();
+    for (const row of rows) {
+      if (row.token === null) continue;
+      const record = toRecord(row);
+      records.push(record);
+      this.#ends.set(record.token, now + Number(row.seconds_left) * 1000);
+    }
+    this.#records = records;
+    this.#version = readNumber(rows[0] ?? {}, "guard");
+    for (const listener of this.#listeners) listener();
+  }
+}
+
+/** @throws {TypeError} if a column does not have its type */
+function toRecord(row: PgRow): LockRecord {
+  return {
+    token: readString(row, "token"),
+    path: readString(row, "path"),
+    depth: readString(row, "depth") === "0" ? "0" : "infinity",
+    exclusive: row.exclusive === true,
+    owner: readString(row, "owner"),
+    holder: readString(row, "holder"),
+    seconds: readNumber(row, "seconds"),
+  };
+}

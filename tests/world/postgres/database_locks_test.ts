@@ -1,0 +1,78 @@
+/** The locks of a node in memory, over a real database. */
+
+import { assert, assertEquals } from "../../support/assert.ts";
+import { PostgresDatabase } from "../../support/postgres_database.ts";
+import { postgresTest, sharedServer } from "../../support/postgres_servers.ts";
+import type { WantedLock } from "../../../lib/world/lock_records.ts";
+import { DatabaseLocks } from "../../../lib/world/postgres/database_locks.ts";
+import type { Session } from "../../../lib/world/postgres/session.ts";
+
+const server = sharedServer();
+const WANTED: WantedLock = {
+  token: "urn:uuid:1",
+  path: "/home/a",
+  depth: "0",
+  exclusive: true,
+  owner: "<D:href/>",
+  holder: "{}",
+  credential: "T2",
+  seconds: 60,
+  maxPerCredential: 2,
+  maxLocks: 9,
+  maxPerPath: 9,
+  replaced: [],
+};
+
+function over(session: Session): DatabaseLocks {
+  return new DatabaseLocks({ ask: (_role, run) => run(session) });
+}
+
+postgresTest("DatabaseLocks has the locks and their guard after each change", async () => {
+  await using database = await PostgresDatabase.create(server());
+  const [own, other] = [over(await database.open()), over(await database.open())];
+  let told = 0;
+  own.onRead(() => told += own.version);
+  await own.read();
+  assertEquals([own.version, own.records], [0, []]);
+  assertEquals(await own.grant(WANTED), { kind: "granted" });
+  // The answer to a call can be lost; it is sent again.
+  assertEquals(await own.grant(WANTED), { kind: "granted" });
+  assertEquals([own.version, told], [1, 2]);
+  await other.read();
+  const { token, path, depth, exclusive, owner, holder, seconds } = WANTED;
+  const record = { token, path, depth, exclusive, owner, holder, seconds };
+  assertEquals(other.records, [record]);
+  const left = other.msLeft(record);
+  assert(left > 50_000 && left <= 60_000, String(left));
+  assertEquals(await other.grant({ ...WANTED, token: "2" }), { kind: "conflict", token });
+  assertEquals(await other.refresh(token, 900), true);
+  assertEquals([other.version, other.records[0]?.seconds], [2, 900]);
+  assertEquals(await other.grant({ ...WANTED, token: "2", path: "/b" }), { kind: "granted" });
+  const wanted = { ...WANTED, token: "3", path: "/c" };
+  assertEquals(await other.grant(wanted), { kind: "credential" });
+  assertEquals(await other.grant({ ...wanted, credential: "x", maxLocks: 2 }), { kind: "server" });
+  await other.release([token, "2"]);
+  assertEquals([other.records, other.version], [[], 4]);
+  assertEquals(await own.refresh(token, 60), false);
+  assertEquals([own.records, own.version], [[], 4]);
+});
+
+postgresTest(
+  "DatabaseLocks.read() shares one later read among all that ask meanwhile",
+  async () => {
+    await using database = await PostgresDatabase.create(server());
+    const session = await database.open();
+    let asked = 0;
+    const locks = new DatabaseLocks({
+      ask: (_role, run) => {
+        asked++;
+        return run(session);
+      },
+    });
+    await Promise.all([locks.read(), locks.read(), locks.read(), locks.read()]);
+    assertEquals(asked, 2);
+    assertEquals(locks.pending, undefined);
+    await locks.read();
+    assertEquals(asked, 3);
+  },
+);

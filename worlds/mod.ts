@@ -32,80 +32,81 @@ import w24 from "./usr/lib/shell/zip.js" with { type: "text" };
 import w25 from "./usr/lib/skills/elastik.md" with { type: "text" };
 import w26 from "./usr/share/doc/auth.md" with { type: "text" };
 import w27 from "./usr/share/doc/backup.md" with { type: "text" };
-import w28 from "./usr/share/doc/commands.md" with { type: "text" };
-import w29 from "./usr/share/doc/configuration.md" with { type: "text" };
-import w30 from "./usr/share/doc/container.md" with { type: "text" };
-import w31 from "./usr/share/doc/db.md" with { type: "text" };
-import w32 from "./usr/share/doc/elastik-backup.service" with { type: "text" };
-import w33 from "./usr/share/doc/elastik-backup.timer" with { type: "text" };
-import w34 from "./usr/share/doc/elastik.service" with { type: "text" };
-import w35 from "./usr/share/doc/events.md" with { type: "text" };
-import w36 from "./usr/share/doc/fanout.md" with { type: "text" };
-import w37 from "./usr/share/doc/first-day.md" with { type: "text" };
-import w38 from "./usr/share/doc/first-plugin.md" with { type: "text" };
-import w39 from "./usr/share/doc/gpu.md" with { type: "text" };
-import w40 from "./usr/share/doc/http.md" with { type: "text" };
-import w41 from "./usr/share/doc/index.md" with { type: "text" };
-import w42 from "./usr/share/doc/mcp.md" with { type: "text" };
-import w43 from "./usr/share/doc/mounts.md" with { type: "text" };
-import w44 from "./usr/share/doc/observing.md" with { type: "text" };
-import w45 from "./usr/share/doc/openapi.json" with { type: "text" };
-import w46 from "./usr/share/doc/plugins.md" with { type: "text" };
-import w47 from "./usr/share/doc/problems.md" with { type: "text" };
-import w48 from "./usr/share/doc/problems/bad-body.md" with { type: "text" };
-import w49 from "./usr/share/doc/problems/bad-gateway.md" with { type: "text" };
-import w50 from "./usr/share/doc/problems/bad-header.md" with { type: "text" };
-import w51 from "./usr/share/doc/problems/bad-metadata.md" with { type: "text" };
-import w52 from "./usr/share/doc/problems/bad-name.md" with { type: "text" };
-import w53 from "./usr/share/doc/problems/bad-path.md" with { type: "text" };
-import w54 from "./usr/share/doc/problems/bad-query.md" with { type: "text" };
-import w55 from "./usr/share/doc/problems/body-too-large.md" with { type: "text" };
-import w56 from "./usr/share/doc/problems/conflict.md" with { type: "text" };
-import w57 from "./usr/share/doc/problems/forbidden.md" with { type: "text" };
-import w58 from "./usr/share/doc/problems/foreign-destination.md" with { type: "text" };
-import w59 from "./usr/share/doc/problems/foreign-origin.md" with { type: "text" };
-import w60 from "./usr/share/doc/problems/gateway-timeout.md" with { type: "text" };
-import w61 from "./usr/share/doc/problems/gone.md" with { type: "text" };
-import w62 from "./usr/share/doc/problems/idempotency-key-reused.md" with { type: "text" };
-import w63 from "./usr/share/doc/problems/insufficient-storage.md" with { type: "text" };
-import w64 from "./usr/share/doc/problems/internal.md" with { type: "text" };
-import w65 from "./usr/share/doc/problems/locked.md" with { type: "text" };
-import w66 from "./usr/share/doc/problems/loop-detected.md" with { type: "text" };
-import w67 from "./usr/share/doc/problems/lower-layer.md" with { type: "text" };
-import w68 from "./usr/share/doc/problems/method-not-allowed.md" with { type: "text" };
-import w69 from "./usr/share/doc/problems/not-acceptable.md" with { type: "text" };
-import w70 from "./usr/share/doc/problems/not-found.md" with { type: "text" };
-import w71 from "./usr/share/doc/problems/not-implemented.md" with { type: "text" };
-import w72 from "./usr/share/doc/problems/other-key.md" with { type: "text" };
-import w73 from "./usr/share/doc/problems/outcome-unknown.md" with { type: "text" };
-import w74 from "./usr/share/doc/problems/patch-conflict.md" with { type: "text" };
-import w75 from "./usr/share/doc/problems/precondition-failed.md" with { type: "text" };
-import w76 from "./usr/share/doc/problems/quota-exceeded.md" with { type: "text" };
-import w77 from "./usr/share/doc/problems/range-not-satisfiable.md" with { type: "text" };
-import w78 from "./usr/share/doc/problems/request-timeout.md" with { type: "text" };
-import w79 from "./usr/share/doc/problems/too-many-requests.md" with { type: "text" };
-import w80 from "./usr/share/doc/problems/unauthorized.md" with { type: "text" };
-import w81 from "./usr/share/doc/problems/unavailable.md" with { type: "text" };
-import w82 from "./usr/share/doc/problems/unknown-host.md" with { type: "text" };
-import w83 from "./usr/share/doc/problems/unprocessable.md" with { type: "text" };
-import w84 from "./usr/share/doc/problems/unreachable.md" with { type: "text" };
-import w85 from "./usr/share/doc/problems/unsupported-media-type.md" with { type: "text" };
-import w86 from "./usr/share/doc/problems/uri-too-long.md" with { type: "text" };
-import w87 from "./usr/share/doc/problems/world-damaged.md" with { type: "text" };
-import w88 from "./usr/share/doc/proxy.md" with { type: "text" };
-import w89 from "./usr/share/doc/reality.md" with { type: "text" };
-import w90 from "./usr/share/doc/router.md" with { type: "text" };
-import w91 from "./usr/share/doc/routes.md" with { type: "text" };
-import w92 from "./usr/share/doc/running.md" with { type: "text" };
-import w93 from "./usr/share/doc/search.md" with { type: "text" };
-import w94 from "./usr/share/doc/service.md" with { type: "text" };
-import w95 from "./usr/share/doc/shaped.md" with { type: "text" };
-import w96 from "./usr/share/doc/shell.md" with { type: "text" };
-import w97 from "./usr/share/doc/tour.md" with { type: "text" };
-import w98 from "./usr/share/doc/trash.md" with { type: "text" };
-import w99 from "./usr/share/doc/upgrade.md" with { type: "text" };
-import w100 from "./usr/share/doc/usage.md" with { type: "text" };
-import w101 from "./usr/share/doc/webdav.md" with { type: "text" };
+import w28 from "./usr/share/doc/cluster.md" with { type: "text" };
+import w29 from "./usr/share/doc/commands.md" with { type: "text" };
+import w30 from "./usr/share/doc/configuration.md" with { type: "text" };
+import w31 from "./usr/share/doc/container.md" with { type: "text" };
+import w32 from "./usr/share/doc/db.md" with { type: "text" };
+import w33 from "./usr/share/doc/elastik-backup.service" with { type: "text" };
+import w34 from "./usr/share/doc/elastik-backup.timer" with { type: "text" };
+import w35 from "./usr/share/doc/elastik.service" with { type: "text" };
+import w36 from "./usr/share/doc/events.md" with { type: "text" };
+import w37 from "./usr/share/doc/fanout.md" with { type: "text" };
+import w38 from "./usr/share/doc/first-day.md" with { type: "text" };
+import w39 from "./usr/share/doc/first-plugin.md" with { type: "text" };
+import w40 from "./usr/share/doc/gpu.md" with { type: "text" };
+import w41 from "./usr/share/doc/http.md" with { type: "text" };
+import w42 from "./usr/share/doc/index.md" with { type: "text" };
+import w43 from "./usr/share/doc/mcp.md" with { type: "text" };
+import w44 from "./usr/share/doc/mounts.md" with { type: "text" };
+import w45 from "./usr/share/doc/observing.md" with { type: "text" };
+import w46 from "./usr/share/doc/openapi.json" with { type: "text" };
+import w47 from "./usr/share/doc/plugins.md" with { type: "text" };
+import w48 from "./usr/share/doc/problems.md" with { type: "text" };
+import w49 from "./usr/share/doc/problems/bad-body.md" with { type: "text" };
+import w50 from "./usr/share/doc/problems/bad-gateway.md" with { type: "text" };
+import w51 from "./usr/share/doc/problems/bad-header.md" with { type: "text" };
+import w52 from "./usr/share/doc/problems/bad-metadata.md" with { type: "text" };
+import w53 from "./usr/share/doc/problems/bad-name.md" with { type: "text" };
+import w54 from "./usr/share/doc/problems/bad-path.md" with { type: "text" };
+import w55 from "./usr/share/doc/problems/bad-query.md" with { type: "text" };
+import w56 from "./usr/share/doc/problems/body-too-large.md" with { type: "text" };
+import w57 from "./usr/share/doc/problems/conflict.md" with { type: "text" };
+import w58 from "./usr/share/doc/problems/forbidden.md" with { type: "text" };
+import w59 from "./usr/share/doc/problems/foreign-destination.md" with { type: "text" };
+import w60 from "./usr/share/doc/problems/foreign-origin.md" with { type: "text" };
+import w61 from "./usr/share/doc/problems/gateway-timeout.md" with { type: "text" };
+import w62 from "./usr/share/doc/problems/gone.md" with { type: "text" };
+import w63 from "./usr/share/doc/problems/idempotency-key-reused.md" with { type: "text" };
+import w64 from "./usr/share/doc/problems/insufficient-storage.md" with { type: "text" };
+import w65 from "./usr/share/doc/problems/internal.md" with { type: "text" };
+import w66 from "./usr/share/doc/problems/locked.md" with { type: "text" };
+import w67 from "./usr/share/doc/problems/loop-detected.md" with { type: "text" };
+import w68 from "./usr/share/doc/problems/lower-layer.md" with { type: "text" };
+import w69 from "./usr/share/doc/problems/method-not-allowed.md" with { type: "text" };
+import w70 from "./usr/share/doc/problems/not-acceptable.md" with { type: "text" };
+import w71 from "./usr/share/doc/problems/not-found.md" with { type: "text" };
+import w72 from "./usr/share/doc/problems/not-implemented.md" with { type: "text" };
+import w73 from "./usr/share/doc/problems/other-key.md" with { type: "text" };
+import w74 from "./usr/share/doc/problems/outcome-unknown.md" with { type: "text" };
+import w75 from "./usr/share/doc/problems/patch-conflict.md" with { type: "text" };
+import w76 from "./usr/share/doc/problems/precondition-failed.md" with { type: "text" };
+import w77 from "./usr/share/doc/problems/quota-exceeded.md" with { type: "text" };
+import w78 from "./usr/share/doc/problems/range-not-satisfiable.md" with { type: "text" };
+import w79 from "./usr/share/doc/problems/request-timeout.md" with { type: "text" };
+import w80 from "./usr/share/doc/problems/too-many-requests.md" with { type: "text" };
+import w81 from "./usr/share/doc/problems/unauthorized.md" with { type: "text" };
+import w82 from "./usr/share/doc/problems/unavailable.md" with { type: "text" };
+import w83 from "./usr/share/doc/problems/unknown-host.md" with { type: "text" };
+import w84 from "./usr/share/doc/problems/unprocessable.md" with { type: "text" };
+import w85 from "./usr/share/doc/problems/unreachable.md" with { type: "text" };
+import w86 from "./usr/share/doc/problems/unsupported-media-type.md" with { type: "text" };
+import w87 from "./usr/share/doc/problems/uri-too-long.md" with { type: "text" };
+import w88 from "./usr/share/doc/problems/world-damaged.md" with { type: "text" };
+import w89 from "./usr/share/doc/proxy.md" with { type: "text" };
+import w90 from "./usr/share/doc/reality.md" with { type: "text" };
+import w91 from "./usr/share/doc/router.md" with { type: "text" };
+import w92 from "./usr/share/doc/routes.md" with { type: "text" };
+import w93 from "./usr/share/doc/running.md" with { type: "text" };
+import w94 from "./usr/share/doc/search.md" with { type: "text" };
+import w95 from "./usr/share/doc/service.md" with { type: "text" };
+import w96 from "./usr/share/doc/shaped.md" with { type: "text" };
+import w97 from "./usr/share/doc/shell.md" with { type: "text" };
+import w98 from "./usr/share/doc/tour.md" with { type: "text" };
+import w99 from "./usr/share/doc/trash.md" with { type: "text" };
+import w100 from "./usr/share/doc/upgrade.md" with { type: "text" };
+import w101 from "./usr/share/doc/usage.md" with { type: "text" };
+import w102 from "./usr/share/doc/webdav.md" with { type: "text" };
 
 /** Contents of the files below `worlds/` by their paths. */
 export const lowerWorlds: Readonly<Record<string, string>> = {
@@ -137,78 +138,79 @@ export const lowerWorlds: Readonly<Record<string, string>> = {
   "usr/lib/skills/elastik.md": w25,
   "usr/share/doc/auth.md": w26,
   "usr/share/doc/backup.md": w27,
-  "usr/share/doc/commands.md": w28,
-  "usr/share/doc/configuration.md": w29,
-  "usr/share/doc/container.md": w30,
-  "usr/share/doc/db.md": w31,
-  "usr/share/doc/elastik-backup.service": w32,
-  "usr/share/doc/elastik-backup.timer": w33,
-  "usr/share/doc/elastik.service": w34,
-  "usr/share/doc/events.md": w35,
-  "usr/share/doc/fanout.md": w36,
-  "usr/share/doc/first-day.md": w37,
-  "usr/share/doc/first-plugin.md": w38,
-  "usr/share/doc/gpu.md": w39,
-  "usr/share/doc/http.md": w40,
-  "usr/share/doc/index.md": w41,
-  "usr/share/doc/mcp.md": w42,
-  "usr/share/doc/mounts.md": w43,
-  "usr/share/doc/observing.md": w44,
-  "usr/share/doc/openapi.json": w45,
-  "usr/share/doc/plugins.md": w46,
-  "usr/share/doc/problems.md": w47,
-  "usr/share/doc/problems/bad-body.md": w48,
-  "usr/share/doc/problems/bad-gateway.md": w49,
-  "usr/share/doc/problems/bad-header.md": w50,
-  "usr/share/doc/problems/bad-metadata.md": w51,
-  "usr/share/doc/problems/bad-name.md": w52,
-  "usr/share/doc/problems/bad-path.md": w53,
-  "usr/share/doc/problems/bad-query.md": w54,
-  "usr/share/doc/problems/body-too-large.md": w55,
-  "usr/share/doc/problems/conflict.md": w56,
-  "usr/share/doc/problems/forbidden.md": w57,
-  "usr/share/doc/problems/foreign-destination.md": w58,
-  "usr/share/doc/problems/foreign-origin.md": w59,
-  "usr/share/doc/problems/gateway-timeout.md": w60,
-  "usr/share/doc/problems/gone.md": w61,
-  "usr/share/doc/problems/idempotency-key-reused.md": w62,
-  "usr/share/doc/problems/insufficient-storage.md": w63,
-  "usr/share/doc/problems/internal.md": w64,
-  "usr/share/doc/problems/locked.md": w65,
-  "usr/share/doc/problems/loop-detected.md": w66,
-  "usr/share/doc/problems/lower-layer.md": w67,
-  "usr/share/doc/problems/method-not-allowed.md": w68,
-  "usr/share/doc/problems/not-acceptable.md": w69,
-  "usr/share/doc/problems/not-found.md": w70,
-  "usr/share/doc/problems/not-implemented.md": w71,
-  "usr/share/doc/problems/other-key.md": w72,
-  "usr/share/doc/problems/outcome-unknown.md": w73,
-  "usr/share/doc/problems/patch-conflict.md": w74,
-  "usr/share/doc/problems/precondition-failed.md": w75,
-  "usr/share/doc/problems/quota-exceeded.md": w76,
-  "usr/share/doc/problems/range-not-satisfiable.md": w77,
-  "usr/share/doc/problems/request-timeout.md": w78,
-  "usr/share/doc/problems/too-many-requests.md": w79,
-  "usr/share/doc/problems/unauthorized.md": w80,
-  "usr/share/doc/problems/unavailable.md": w81,
-  "usr/share/doc/problems/unknown-host.md": w82,
-  "usr/share/doc/problems/unprocessable.md": w83,
-  "usr/share/doc/problems/unreachable.md": w84,
-  "usr/share/doc/problems/unsupported-media-type.md": w85,
-  "usr/share/doc/problems/uri-too-long.md": w86,
-  "usr/share/doc/problems/world-damaged.md": w87,
-  "usr/share/doc/proxy.md": w88,
-  "usr/share/doc/reality.md": w89,
-  "usr/share/doc/router.md": w90,
-  "usr/share/doc/routes.md": w91,
-  "usr/share/doc/running.md": w92,
-  "usr/share/doc/search.md": w93,
-  "usr/share/doc/service.md": w94,
-  "usr/share/doc/shaped.md": w95,
-  "usr/share/doc/shell.md": w96,
-  "usr/share/doc/tour.md": w97,
-  "usr/share/doc/trash.md": w98,
-  "usr/share/doc/upgrade.md": w99,
-  "usr/share/doc/usage.md": w100,
-  "usr/share/doc/webdav.md": w101,
+  "usr/share/doc/cluster.md": w28,
+  "usr/share/doc/commands.md": w29,
+  "usr/share/doc/configuration.md": w30,
+  "usr/share/doc/container.md": w31,
+  "usr/share/doc/db.md": w32,
+  "usr/share/doc/elastik-backup.service": w33,
+  "usr/share/doc/elastik-backup.timer": w34,
+  "usr/share/doc/elastik.service": w35,
+  "usr/share/doc/events.md": w36,
+  "usr/share/doc/fanout.md": w37,
+  "usr/share/doc/first-day.md": w38,
+  "usr/share/doc/first-plugin.md": w39,
+  "usr/share/doc/gpu.md": w40,
+  "usr/share/doc/http.md": w41,
+  "usr/share/doc/index.md": w42,
+  "usr/share/doc/mcp.md": w43,
+  "usr/share/doc/mounts.md": w44,
+  "usr/share/doc/observing.md": w45,
+  "usr/share/doc/openapi.json": w46,
+  "usr/share/doc/plugins.md": w47,
+  "usr/share/doc/problems.md": w48,
+  "usr/share/doc/problems/bad-body.md": w49,
+  "usr/share/doc/problems/bad-gateway.md": w50,
+  "usr/share/doc/problems/bad-header.md": w51,
+  "usr/share/doc/problems/bad-metadata.md": w52,
+  "usr/share/doc/problems/bad-name.md": w53,
+  "usr/share/doc/problems/bad-path.md": w54,
+  "usr/share/doc/problems/bad-query.md": w55,
+  "usr/share/doc/problems/body-too-large.md": w56,
+  "usr/share/doc/problems/conflict.md": w57,
+  "usr/share/doc/problems/forbidden.md": w58,
+  "usr/share/doc/problems/foreign-destination.md": w59,
+  "usr/share/doc/problems/foreign-origin.md": w60,
+  "usr/share/doc/problems/gateway-timeout.md": w61,
+  "usr/share/doc/problems/gone.md": w62,
+  "usr/share/doc/problems/idempotency-key-reused.md": w63,
+  "usr/share/doc/problems/insufficient-storage.md": w64,
+  "usr/share/doc/problems/internal.md": w65,
+  "usr/share/doc/problems/locked.md": w66,
+  "usr/share/doc/problems/loop-detected.md": w67,
+  "usr/share/doc/problems/lower-layer.md": w68,
+  "usr/share/doc/problems/method-not-allowed.md": w69,
+  "usr/share/doc/problems/not-acceptable.md": w70,
+  "usr/share/doc/problems/not-found.md": w71,
+  "usr/share/doc/problems/not-implemented.md": w72,
+  "usr/share/doc/problems/other-key.md": w73,
+  "usr/share/doc/problems/outcome-unknown.md": w74,
+  "usr/share/doc/problems/patch-conflict.md": w75,
+  "usr/share/doc/problems/precondition-failed.md": w76,
+  "usr/share/doc/problems/quota-exceeded.md": w77,
+  "usr/share/doc/problems/range-not-satisfiable.md": w78,
+  "usr/share/doc/problems/request-timeout.md": w79,
+  "usr/share/doc/problems/too-many-requests.md": w80,
+  "usr/share/doc/problems/unauthorized.md": w81,
+  "usr/share/doc/problems/unavailable.md": w82,
+  "usr/share/doc/problems/unknown-host.md": w83,
+  "usr/share/doc/problems/unprocessable.md": w84,
+  "usr/share/doc/problems/unreachable.md": w85,
+  "usr/share/doc/problems/unsupported-media-type.md": w86,
+  "usr/share/doc/problems/uri-too-long.md": w87,
+  "usr/share/doc/problems/world-damaged.md": w88,
+  "usr/share/doc/proxy.md": w89,
+  "usr/share/doc/reality.md": w90,
+  "usr/share/doc/router.md": w91,
+  "usr/share/doc/routes.md": w92,
+  "usr/share/doc/running.md": w93,
+  "usr/share/doc/search.md": w94,
+  "usr/share/doc/service.md": w95,
+  "usr/share/doc/shaped.md": w96,
+  "usr/share/doc/shell.md": w97,
+  "usr/share/doc/tour.md": w98,
+  "usr/share/doc/trash.md": w99,
+  "usr/share/doc/upgrade.md": w100,
+  "usr/share/doc/usage.md": w101,
+  "usr/share/doc/webdav.md": w102,
 };

@@ -170,7 +170,11 @@ Deno.test("index.md leads to every page and to the folder of the problem pages",
 });
 
 Deno.test("every page with commands is named in a test that runs them", () => {
-  const runners = ["tests/project/readme_test.ts", "tests/http/manual_test.ts"];
+  const runners = [
+    "tests/project/readme_test.ts",
+    "tests/project/cluster_page_test.ts",
+    "tests/http/manual_test.ts",
+  ];
   for (const { name } of Deno.readDirSync(`${ROOT}/tests/plugins`)) {
     if (name.endsWith("manual_test.ts")) runners.push(`tests/plugins/${name}`);
   }

@@ -50,6 +50,9 @@ export function renameSuite({ name: engine, withStore }: Engine): void {
         assertRejects(promise, { name: "StoreError", code: name });
       await code(rename(store, "home/a", "home/b"), "precondition");
       await code(rename(store, "home/a", "usr/low"), "precondition");
+      for (const more of [{}, { replace: true }, { contentOnly: true }]) {
+        await code(rename(store, "home/a", "home/a", more), "precondition");
+      }
       await code(rename(store, "usr/low", "home/c"), "lower");
       await code(rename(store, "home/none", "home/c"), "absent");
       const precondition = { match: [{ version: 7 }] };

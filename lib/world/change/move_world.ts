@@ -52,6 +52,16 @@ export function removeWorld(
 }
 
 /**
+ * Checks that a move has two names. With one it would replace the world and then delete it.
+ *
+ * @throws {StoreError} `precondition`
+ */
+export function assertTwoNames(from: string, to: string): void {
+  if (from !== to) return;
+  throw new StoreError("precondition", "Cannot move the world: it has this name already", from);
+}
+
+/**
  * Checks that a world can move to another name.
  *
  * @throws {StoreError} `absent`, `precondition`, `other-key`, `over-limit`

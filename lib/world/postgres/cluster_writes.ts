@@ -4,6 +4,7 @@
  * refused because of memory is refused only after memory was brought up to date.
  */
 
+import { assertTwoNames } from "../change/move_world.ts";
 import type { WriteResult } from "../change/write_job.ts";
 import {
   type Append,
@@ -123,6 +124,7 @@ export class ClusterWrites {
 
   async #rename(change: Rename): Promise<ChangeResult> {
     const { name: from, to, by, ext, replace = false, state = "" } = change;
+    assertTwoNames(from, to);
     await this.#assertUpper(from);
     const lower = this.#parts.state.lower.get(to);
     if (!replace && this.#parts.state.catalog.get(to) !== undefined) {

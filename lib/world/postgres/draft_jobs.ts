@@ -80,6 +80,7 @@ function remove(job: RemoveJob, drafts: DraftSet, context: DraftContext): WriteR
 
 function rename(job: RenameJob, drafts: DraftSet, context: DraftContext): WriteResult {
   const { name, from } = job;
+  steps.assertTwoNames(from, name);
   const source = steps.assertMovable({ ...job, name: from }, drafts.find(from));
   const target = drafts.find(name);
   steps.assertTarget(job, target);

@@ -12,6 +12,7 @@ import {
   StoreError,
   type World,
 } from "../store.ts";
+import { assertTwoNames } from "../change/move_world.ts";
 import type { LockWaits } from "./lock_waits.ts";
 import type { Quotas } from "./quotas.ts";
 import { toWorld } from "./records.ts";
@@ -80,6 +81,7 @@ export class StoreMoves {
 
   async rename(change: Rename): Promise<ChangeResult> {
     const { name: from, to: name, by } = change;
+    assertTwoNames(from, name);
     const run = (maxBytes?: number) =>
       this.#parts.waits.run(
         "change",

@@ -69,6 +69,7 @@ export class ChangeFeed {
   #poll: ReturnType<typeof setInterval> | undefined;
   #renewal: ReturnType<typeof setInterval> | undefined;
   #fault = "";
+  #error: unknown;
   #rounds = 0;
   #followedAt = -Infinity;
   #rows = 0;
@@ -80,6 +81,11 @@ export class ChangeFeed {
   /** Rounds and rows since the start. */
   get counts(): { readonly rounds: number; readonly rows: number } {
     return { rounds: this.#rounds, rows: this.#rows };
+  }
+
+  /** Why the last round failed; undefined if it was applied. */
+  get fault(): unknown {
+    return this.#error;
   }
 
   /** Milliseconds since a round that was applied was sent; `Infinity` before the first one. */
@@ -136,9 +142,11 @@ export class ChangeFeed {
       this.#next = undefined;
       try {
         await this.#follow(round.kind);
+        this.#error = undefined;
         this.#report("");
         round.ended.resolve();
       } catch (error) {
+        this.#error = error;
         this.#report(error instanceof Error ? error.message : String(error));
         // Not every caller waits for its round.
         round.ended.promise.catch(() => {});

@@ -153,9 +153,10 @@ export class Link {
       try {
         return await pool.use(run);
       } catch (error) {
-        if (!isSessionFailure(error)) throw error;
-        if (this.#isClosed) throw createClosedError();
-        await this.#waitForPrimary(pool, end, error);
+        if (this.#isClosed && error instanceof SessionError) throw createClosedError();
+        if (isSessionFailure(error)) await this.#waitForPrimary(pool, end, error);
+        else if (!isPassing(error)) throw error;
+        else if (performance.now() >= end) throw toUnreachable(error);
       }
     }
   }
@@ -281,6 +282,14 @@ export function isSessionFailure(error: unknown): error is SessionError {
     // 25006: the server became a standby. 53300: it has no session left.
     ["lost", "late", "refused", "25006", "53300"].includes(error.code);
 }
+
+/** Whether a statement failed for a reason that passes: a conflict, a cancelled query, too few resources. */
+function isPassing(error: unknown): error is SessionError {
+  return error instanceof SessionError && PASSING.test(error.code);
+}
+
+/** SQLSTATEs: serialization failure, deadlock, lock not available, query cancelled, resources. */
+const PASSING = /^(?:40001|40P01|55P03|57014|53[024]00)$/;
 
 function toUnreachable(cause: SessionError): StoreError {
   const error = new StoreError("unreachable", `Cannot reach the database: ${cause.message}`);

@@ -298,6 +298,8 @@ export class PostgresStore implements Store {
   }
 
   refresh(): Promise<void> {
+    // Requests must not wait one after another for a database that is known to be lost.
+    if (this.#feed.fault !== undefined && !this.readable) return Promise.reject(this.#feed.fault);
     return this.#accept(async () => {
       await this.#feed.round("refresh");
       await this.locks.pending;
@@ -552,9 +554,10 @@ export class PostgresStore implements Store {
   async #close(): Promise<void> {
     this.#longJobs.close();
     this.#longReads.close();
-    // What was accepted can start further steps.
     while (this.#pending.size > 0) await Promise.allSettled([...this.#pending]);
     await this.#queue.close();
+    // Nothing that is left to do is worth the wait for a database that is lost.
+    if (!this.#lease.isHeld) this.#link.close();
     const background = [this.#trash, this.#search, this.#nodes, this.#upkeep];
     await Promise.all(background.map((work) => work.stop()));
     await this.#feed.stop();
@@ -566,10 +569,8 @@ export class PostgresStore implements Store {
   /** Reads a world that is not in memory; a long one within the limits of long reads. */
   async #readStored(name: string): Promise<StoredWorld | undefined> {
     const len = this.#state.catalog.upper(name)?.len ?? 0;
-    const read = () => this.#reads.read(name);
-    return await (len <= MAX_SHORT_READ_BYTES
-      ? read()
-      : this.#runLongRead(`read ${name}`, name, read, {}));
+    if (len <= MAX_SHORT_READ_BYTES) return await this.#reads.read(name);
+    return await this.#runLongRead(`read ${name}`, name, () => this.#reads.read(name), {});
   }
 
   #runLongRead<T>(

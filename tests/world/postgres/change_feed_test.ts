@@ -203,11 +203,12 @@ Deno.test("ChangeFeed reports a fault once and continues after it", async () => 
     await assertRejects(() => feed.round("refresh"), errorWith(Error, "no server answers"));
     await assertRejects(() => feed.round("refresh"), errorWith(Error, "no server answers"));
     assertEquals(log.length, 1);
+    assertEquals(feed.fault instanceof Error, true);
     db.beforeAnswer = () => {};
     db.commit(1, 1, "home/a");
     await feed.round("publish");
     assertEquals(told, ["update home/a 1"]);
-    assertEquals(log.length, 2);
+    assertEquals([log.length, feed.fault], [2, undefined]);
   });
 });
 

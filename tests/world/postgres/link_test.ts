@@ -146,6 +146,23 @@ Deno.test("Link.ask() passes on the error of a statement", async () => {
   link.close();
 });
 
+Deno.test("Link.ask() repeats a statement that failed for a passing reason", async () => {
+  const servers = new Servers();
+  const link = await Link.connect(servers.options());
+  const codes = ["57014", "40P01", "40001"];
+  servers.answer = () => {
+    const code = codes.shift();
+    return code === undefined
+      ? Promise.resolve([])
+      : Promise.reject(new SessionError(code, "cancelled"));
+  };
+  await ask(link);
+  assertEquals([servers.sent.length, servers.searches], [4, 1]);
+  servers.answer = () => Promise.reject(new SessionError("57014", "cancelled"));
+  await assertRejects(() => ask(link, 20), withCode("unreachable"));
+  link.close();
+});
+
 Deno.test("Link.ask() looks for the primary when a server became a standby", async () => {
   const servers = new Servers();
   const link = await Link.connect(servers.options());

@@ -1,9 +1,9 @@
 /** Nodes during the loss of the primary, with a real standby that is promoted. */
 
-import { assert, assertEquals } from "../../support/assert.ts";
+import { assert, assertEquals, assertRejects } from "../../support/assert.ts";
 import { ClusterStores } from "../../support/cluster_stores.ts";
 import { serversTest } from "../../support/postgres_servers.ts";
-import type { Store } from "../../../lib/world/store.ts";
+import { type Store, StoreError } from "../../../lib/world/store.ts";
 
 const ROUNDS = 400;
 
@@ -91,3 +91,33 @@ serversTest(
     }
   },
 );
+
+serversTest(
+  "a node without its database answers from memory for its lease, and then refuses at once",
+  { servers: 1 },
+  async (servers) => {
+    const stores = await ClusterStores.create(servers);
+    try {
+      const [store, stale] = [await stores.open(), await stores.open({ staleMs: 600_000 })];
+      const body = new TextEncoder().encode("1");
+      await store.put({ name: "home/x", body, ext: "txt", meta: [], by: "T2" });
+      assertEquals((await stale.read("home/x", { fresh: true }))?.version, 1);
+      assertEquals([store.peek("home/x")?.version, stale.peek("home/x")?.version], [1, 1]);
+      await servers.kill("a");
+      await assertRejects(() => store.refresh(), withUnreachable);
+      // By then the lease has ended, and every request is refused without a wait.
+      await assertRejects(() => store.refresh(), withUnreachable);
+      assertEquals([store.readable, store.peek("home/x")], [false, undefined]);
+      const before = performance.now();
+      await assertRejects(() => store.read("home/x"), withUnreachable);
+      assert(performance.now() - before < 1_000);
+      assertEquals([stale.readable, stale.peek("home/x")?.version], [true, 1]);
+    } finally {
+      await stores.closeNodes();
+    }
+  },
+);
+
+function withUnreachable(error: unknown): boolean {
+  return error instanceof StoreError && error.code === "unreachable";
+}

@@ -18,7 +18,7 @@ import {
   loadOrCreateSecret,
   PROOF_KEY_FILE,
 } from "../world/file/data_folder.ts";
-import { loadSigningKeys } from "../world/file/signing_keys.ts";
+import { loadSigningKeys, readRetiredKeys } from "../world/file/signing_keys.ts";
 import type { Store, World } from "../world/store.ts";
 import { openSqliteStore } from "../world/store/sqlite_store.ts";
 import { SessionError } from "../world/postgres/session.ts";
@@ -140,6 +140,8 @@ async function openNode(options: OpenStoreOptions): Promise<ServerStore> {
       node,
       version: VERSION,
       key,
+      // `elastik key rotate` keeps them in the folder, which a node uses for nothing else.
+      retiredKeys: readRetiredKeys(config.data),
       feed: config.feed,
       staleMs: config.staleMs,
       patienceMs: config.patienceMs,

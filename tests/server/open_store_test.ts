@@ -1,12 +1,12 @@
 /** Servers over one PostgreSQL database, in this process, and starts that are refused. */
 
-import { assert, assertEquals, assertRejects } from "../support/assert.ts";
+import { assert, assertEquals, assertMatch, assertRejects } from "../support/assert.ts";
 import { ClusterStores } from "../support/cluster_stores.ts";
 import { postgresTest, sharedServer } from "../support/postgres_servers.ts";
 import { ConfigError, readConfig } from "../../lib/config.ts";
 import { type RunningServer, startServer } from "../../lib/server/start.ts";
 import { withTempFolder } from "../support/temp_folder.ts";
-import { startProgram } from "../project/program.ts";
+import { fromCheckout, runProgram, startProgram } from "../project/program.ts";
 import { STORE_WORKER } from "../support/store_worker.ts";
 import { LEASE_MS } from "../../lib/cluster_limits.ts";
 
@@ -81,6 +81,48 @@ postgresTest(
       }
     }),
 );
+
+postgresTest(
+  "a node continues worlds that a retired key signed, after a new key became the one of the store",
+  () =>
+    withTempFolder(async (folder) => {
+      await using stores = await ClusterStores.create(server());
+      const data = `${folder}/data`;
+      const env = { ...SECRETS, ELASTIK_STORE: stores.url, ELASTIK_NODE: "a" };
+      await using first = await start(env, data).then(closing);
+      const put = (body: string) => ({ method: "PUT", body });
+      assertEquals((await text(await send(first.node, "/home/x", put("one")))).status, 201);
+      await first.node.close();
+      // As `elastik key rotate` leaves it.
+      await Deno.mkdir(data, { mode: 0o700 });
+      await Deno.writeTextFile(`${data}/.key-retired`, `${SECRETS.ELASTIK_KEY}\n`, { mode: 0o600 });
+      const next = { ...env, ELASTIK_KEY: "the next key of all nodes" };
+      const { ELASTIK_KEY } = next;
+      // The owner of the database.
+      const ELASTIK_STORE = stores.url.replace(/\/\/[^@]+@/, "//postgres@");
+      const rekeyed = await runProgram(
+        fromCheckout(folder, ["store", "rekey"], { ELASTIK_KEY, ELASTIK_STORE }),
+      );
+      assertEquals(rekeyed.code, 0, rekeyed.stderr);
+      await using second = await start(next, data).then(closing);
+      const changed = await text(await send(second.node, "/home/x", put("two")));
+      assertEquals(changed.status, 200, changed.body);
+      const audit = await text(
+        await send(second.node, "/proc/audit/home/x", {
+          headers: { authorization: `Bearer ${SECRETS.ELASTIK_APPROVE_TOKEN}` },
+        }),
+      );
+      assertMatch(audit.body, /"ok":true,"events":2,/);
+    }),
+);
+
+function closing(node: RunningServer) {
+  return { node, [Symbol.asyncDispose]: () => node.close() };
+}
+
+async function text(response: Response): Promise<{ status: number; body: string }> {
+  return { status: response.status, body: await response.text() };
+}
 
 postgresTest(
   "a server with ELASTIK_STORE refuses to start without what all nodes share",

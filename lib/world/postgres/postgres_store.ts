@@ -140,7 +140,7 @@ export class PostgresStore implements Store {
     this.#staleMs = options.staleMs ?? 0;
     const isRestricted = this.#isRestricted = options.isRestricted ?? (() => false);
     const history = options.history ?? DEFAULT_HISTORY;
-    const sign = createChainSigner(options.key);
+    const sign = createChainSigner(options.key, options.retiredKeys);
     const codec = new CursorCodec(options.key);
     const [read, long, write] = [link.lend("read"), link.lend("long"), link.lend("write")];
     const jobs = this.#longJobs = new LongJobs(options.longJobs ?? DEFAULT_LONG_JOBS);

@@ -18,6 +18,8 @@ export interface PostgresStoreOptions {
   readonly version?: string;
   /** Signing key of the event chains; that of all nodes. */
   readonly key: string;
+  /** Keys that were retired before it, oldest first, with which earlier events verify. */
+  readonly retiredKeys?: readonly string[];
   /** The lower-layer worlds by name. */
   readonly lower: ReadonlyMap<string, World>;
   /** URL of the store Worker's module, in which texts are compared. */

@@ -335,6 +335,115 @@ for (const { program, configure } of BALANCERS) {
   });
 }
 
+/** Starts a load balancer. */
+function startBalancer(
+  { program, configure }: Balancer,
+  setup: Parameters<Balancer["configure"]>[0],
+): { stop(): Promise<void> } {
+  const { run, env } = configure(setup);
+  const process = new Deno.Command(program, {
+    args: run,
+    cwd: setup.folder,
+    clearEnv: true,
+    env: { HOME: setup.folder, PATH: `${Deno.env.get("PATH") ?? ""}:/usr/sbin:/sbin`, ...env },
+    stdin: "null",
+    stdout: "null",
+    stderr: "null",
+  }).spawn();
+  return {
+    async stop() {
+      process.kill("SIGTERM");
+      await process.status;
+    },
+  };
+}
+
+/** What a lost node does with a request: 503, as one without the database, or the end of the connection. */
+type Refusal = "503" | "close";
+
+/** A node that is healthy and refuses everything else. */
+function refusingNode(
+  refusal: Refusal,
+  onRequest: (method: string) => void,
+): { readonly port: number; close(): void } {
+  const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const answer = async (connection: Deno.Conn): Promise<void> => {
+    try {
+      const buffer = new Uint8Array(65_536);
+      const length = await connection.read(buffer) ?? 0;
+      const [method = "", path] = new TextDecoder().decode(buffer.subarray(0, length)).split(" ");
+      const isHealth = path === "/proc/health";
+      // A connection that is opened in advance brings no request.
+      if (!isHealth && method !== "") onRequest(method);
+      if (isHealth || refusal === "503") {
+        const status = isHealth ? "200 OK" : "503 Service Unavailable";
+        await connection.write(
+          new TextEncoder().encode(
+            `HTTP/1.1 ${status}\r\ncontent-length: 2\r\nconnection: close\r\n\r\nok`,
+          ),
+        );
+      }
+    } catch {
+      // The load balancer has closed the connection.
+    } finally {
+      connection.close();
+    }
+  };
+  void (async () => {
+    for await (const connection of listener) void answer(connection);
+  })();
+  return { port: listener.addr.port, close: () => listener.close() };
+}
+
+async function testChanges(balancer: Balancer, refusal: Refusal, folder: string): Promise<void> {
+  const { program } = balancer;
+  const received: string[] = [];
+  const nodes = [1, 2, 3].map(() => refusingNode(refusal, (method) => received.push(method)));
+  const port = freePort();
+  const url = `http://127.0.0.1:${port}`;
+  const running = startBalancer(balancer, {
+    folder,
+    port,
+    nodes: nodes.map((node) => `127.0.0.1:${node.port}`),
+  });
+  try {
+    await eventually(
+      `${program} answers`,
+      async () => await statusOf(`${url}/proc/health`) === 200,
+    );
+    for (const method of ["POST", "PUT", "PATCH", "DELETE", "MOVE", "LOCK"]) {
+      received.length = 0;
+      const body = method === "DELETE" ? null : "x";
+      // A new connection for each request: HAProxy ends one in use without an answer, and fetch repeats then.
+      using client = Deno.createHttpClient({ poolMaxIdlePerHost: 0 });
+      const response = await fetch(`${url}/home/x`, { method, body, headers: AUTHORIZED, client });
+      await response.body?.cancel();
+      assert(response.status >= 502, `${method} ${response.status}`);
+      // A balancer that has left out every node sends nothing.
+      assert(received.length <= 1, `${method} was sent ${received.length} times`);
+      if (method === "POST") assertEquals(received, [method]);
+    }
+  } finally {
+    await running.stop();
+    for (const node of nodes) node.close();
+  }
+}
+
+for (const balancer of BALANCERS) {
+  const { program } = balancer;
+  Deno.test({
+    ...requireTool(program, `${program} does not send a change again that a node has received`),
+    fn: async (t) => {
+      for (const refusal of ["503", "close"] as const) {
+        await t.step(
+          refusal,
+          () => withTempFolder((folder) => testChanges(balancer, refusal, folder)),
+        );
+      }
+    },
+  });
+}
+
 const server = sharedServer();
 const SECRETS = {
   ELASTIK_KEY: "key of the test of the load balancers",
@@ -403,21 +512,12 @@ async function testBalancers(
     const port = freePort();
     const own = `${folder}/${program}`;
     Deno.mkdirSync(own);
-    const { run, env } = configure({
+    const balancer = startBalancer({ program, configure }, {
       folder: own,
       port,
       nodes: nodes.map(({ url }) => url.replace("http://", "").replace("localhost", "127.0.0.1")),
     });
-    const process = new Deno.Command(program, {
-      args: run,
-      cwd: own,
-      clearEnv: true,
-      env: { HOME: own, PATH: `${Deno.env.get("PATH") ?? ""}:/usr/sbin:/sbin`, ...env },
-      stdin: "null",
-      stdout: "null",
-      stderr: "null",
-    }).spawn();
-    return { program, process, url: `http://127.0.0.1:${port}` };
+    return { program, balancer, url: `http://127.0.0.1:${port}` };
   });
   try {
     for (const { program, url } of running) {
@@ -459,8 +559,7 @@ async function testBalancers(
       });
     }
   } finally {
-    for (const { process } of running) process.kill("SIGTERM");
-    await Promise.all(running.map(({ process }) => process.status));
+    await Promise.all(running.map(({ balancer }) => balancer.stop()));
   }
 }
 

@@ -51,6 +51,13 @@ export const CRON_CHECK_MS = 10_000;
 export const CRON_LATE_MS = 60_000;
 /** A clock that is set back further than this starts the schedules again, in milliseconds. */
 export const CRON_SET_BACK_MS = 3 * 3_600_000;
+/** Milliseconds after which a node tries again to start a plugin that the other nodes run. */
+export const PLUGIN_START_RETRY_MS = 60_000;
+/**
+ * How long the servers of a cluster remember a scheduled time that one of them has run, in seconds: more
+ * than their clocks may differ.
+ */
+export const CRON_CLAIM_SECONDS = 24 * 60 * 60;
 /** Shortest time between the starts of two runs of an expression, by a clock that cannot be set. */
 export const MIN_CRON_PAUSE_MS = 30_000;
 /** Events that are read at a time for the calls of `change`. */

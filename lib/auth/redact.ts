@@ -38,8 +38,8 @@ const SAFE_PAYLOAD = new Set([
   "name",
 ]);
 
-/** Members of the events of a plugin that can contain a text of the plugin. */
-const PLUGIN_WORDS = ["reason", "fault"] as const;
+/** Members of the events of a plugin that can contain a text of the plugin, or the name of a server. */
+const PLUGIN_WORDS = ["reason", "fault", "node"] as const;
 
 const redactedWorlds = new WeakMap<World, World>();
 

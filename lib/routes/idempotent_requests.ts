@@ -20,7 +20,6 @@ import type { KeyedEvent } from "../world/changes.ts";
 import { formatMark, readMark } from "../world/idempotency_mark.ts";
 import { compareNames } from "../world/name.ts";
 import { StoreError, type StoreErrorCode } from "../world/store.ts";
-import { Turns } from "../world/turns.ts";
 import type { Handler } from "./handler.ts";
 import {
   deletedResponse,
@@ -48,8 +47,6 @@ export class IdempotentRequests {
   readonly #key: string;
   /** Key of the hashes in marks, made with the first of them. */
   #secret: Uint8Array | undefined;
-  /** Requests with the same key run one after another. */
-  readonly #turns = new Turns();
 
   constructor(server: Pick<ServerContext, "store" | "config" | "now" | "key">) {
     this.#server = server;
@@ -74,7 +71,9 @@ export class IdempotentRequests {
     }
     const place = isCollection ? `${path}/` : path;
     const key = this.#hash([caller.by, credentialKey(caller), method, place, parsed.key]);
-    return await this.#turns.run(key, () => this.#answer(context, key, handler));
+    // Requests with the same key run one after another, on whichever servers they are.
+    const { coordination } = this.#server.store;
+    return await coordination.exclusive(key, () => this.#answer(context, key, handler));
   }
 
   async #answer(context: RequestContext, key: string, handler: Handler): Promise<Response> {

@@ -125,6 +125,7 @@ export async function startServer(options: StartServerOptions): Promise<RunningS
     const canSpawn = await canStartCells();
     const plugins = new PluginHost({
       store,
+      coordination: store.coordination,
       now: Date.now,
       ...options.pluginEvents,
       containment: canSpawn ? "process" : "worker",
@@ -208,6 +209,8 @@ export async function startServer(options: StartServerOptions): Promise<RunningS
       handle: (request, peer, connection) => handler.handle(request, peer, connection),
       log,
     });
+    const url = urlOf(config, server.addr);
+    store.coordination.report(() => ({ url, plugins: plugins.report() }));
     listening.resolve();
     loopDelay.start();
     const boot = writeBootWorlds(store, options.env)
@@ -232,7 +235,7 @@ export async function startServer(options: StartServerOptions): Promise<RunningS
       log,
     });
     return {
-      url: urlOf(config, server.addr),
+      url,
       reload: (readEnv) => reloader.reload(readEnv),
       ...(opened.isNewToken ? { newApproveToken: approveToken } : {}),
       close: once(async () => {

@@ -37,6 +37,8 @@ export interface NodePlugin {
   readonly up: boolean;
   /** Why it does not run as approved. Text of the plugin is possible: for callers that can approve it. */
   readonly fault?: string;
+  /** Whether this server delivers the changes of its `on`. */
+  readonly delivers?: boolean;
   /** The last runs of its `cron` on this server. */
   readonly cron?: readonly NodeCronRun[];
 }

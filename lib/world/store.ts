@@ -15,6 +15,7 @@
 
 import type { ChangePage, ChangeQuery, KeyedEvent, Within } from "./changes.ts";
 import type { SearchPage, SearchQuery } from "./search.ts";
+import type { Coordination } from "./coordination.ts";
 import type { Edit } from "./edit_format.ts";
 import type { AttachedWrite, MadeCollection, QuotaState } from "./quota.ts";
 import type { LockRecords } from "./lock_records.ts";
@@ -382,6 +383,8 @@ export interface Store {
   readonly isShared: boolean;
   /** The WebDAV locks of all servers; absent if the store is not shared. */
   readonly locks?: LockRecords;
+  /** Agreement with the other servers that change the same worlds. */
+  readonly coordination: Coordination;
   /**
    * Whether memory follows the changes of other servers. While it does not, a server must answer no
    * request from it: worlds, accounts and grants could be too old. A shared store compares its clocks at

@@ -6,6 +6,7 @@
 import { createAuthenticator } from "../../lib/auth/authenticate.ts";
 import { readConfig } from "../../lib/config.ts";
 import { createClientFinder } from "../../lib/http/client_address.ts";
+import { LocalCoordination } from "../../lib/world/local_coordination.ts";
 import { PluginHost } from "../../lib/plugin/host/plugin_host.ts";
 import { createGate } from "../../lib/request/gate.ts";
 import type { ServerContext } from "../../lib/request/server_context.ts";
@@ -34,6 +35,7 @@ const server: ServerContext = {
   authenticator,
   key: KEY,
   plugins: new PluginHost({
+    coordination: new LocalCoordination(),
     store,
     now: Date.now,
     containment: "process",

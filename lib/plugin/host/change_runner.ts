@@ -80,6 +80,7 @@ export class ChangeRunner {
   readonly #start = Promise.withResolvers<void>();
   readonly #ended: Promise<void>;
   #isStopped = false;
+  #isLost = false;
   #wake = Promise.withResolvers<void>();
   /** Time of the change that is being delivered. */
   #current: number | undefined;
@@ -108,9 +109,14 @@ export class ChangeRunner {
     return { ...this.#counts, lagMs };
   }
 
-  /** Begins no further calls. Resolves when the call in progress has ended. */
-  stop(): Promise<void> {
+  /**
+   * Begins no further calls. Resolves when the call in progress has ended.
+   *
+   * @param isLost another server delivers the changes now, so the position is not stored
+   */
+  stop(isLost = false): Promise<void> {
     this.#isStopped = true;
+    this.#isLost ||= isLost;
     this.#stop.resolve();
     return this.#ended;
   }
@@ -127,7 +133,7 @@ export class ChangeRunner {
         if (isMore === true) continue;
         await Promise.race([this.#wake.promise, this.#stop.promise]);
       }
-      await this.#trySave();
+      if (!this.#isLost) await this.#trySave();
     } finally {
       for (const remove of unfollow) remove();
     }

@@ -94,8 +94,22 @@ function opOf(payload: unknown): unknown {
 export class ConfigPaths {
   /** In the form of `foldPath`: some disks do not distinguish other spellings. */
   readonly #paths = new Set<string>();
-  /** While plugins are being started, so that their config worlds are not known. */
-  isStarting = false;
+  #unknown = 0;
+
+  /** Whether plugins are being started, so that their config worlds are not known. */
+  get isUnknown(): boolean {
+    return this.#unknown > 0;
+  }
+
+  /** Runs an action after which the config worlds of the plugins that it starts are known. */
+  async whileUnknown(action: () => Promise<void>): Promise<void> {
+    this.#unknown++;
+    try {
+      await action();
+    } finally {
+      this.#unknown--;
+    }
+  }
 
   /** Adds a path. Must be called before the world is read. */
   add(path: string): void {
@@ -105,7 +119,7 @@ export class ConfigPaths {
   /** Whether a path is a config world, or above or below one. */
   covers(path: string): boolean {
     const folded = foldPath(path);
-    if (this.isStarting && /^\/(?:etc|usr|var)(?:\/|$)/.test(folded)) return true;
+    if (this.isUnknown && /^\/(?:etc|usr|var)(?:\/|$)/.test(folded)) return true;
     for (const config of this.#paths) {
       if (
         folded === config || config.startsWith(`${folded}/`) || folded.startsWith(`${config}/`)

@@ -2,6 +2,8 @@
  * Runs what a plugin declares as `cron`. Each expression has its own runs, at most one at a time. A
  * time that passed while the server was stopped, or while the clock was set forward, is not made up
  * for. If the clock is set back by less than three hours, the times that were run are not run again.
+ *
+ * If several servers have the plugin, each time is run by the one that claims it first.
  */
 
 import {
@@ -11,6 +13,9 @@ import {
   MIN_CRON_PAUSE_MS,
 } from "../../cell_limits.ts";
 import { findNextRun } from "../manifest/cron_expression.ts";
+
+/** Why a run is skipped. */
+const STILL_RUNNING = "the run before has not ended";
 
 /** A run of `scheduled`. */
 export interface ScheduledRun {
@@ -45,12 +50,20 @@ export interface CronOptions {
   readonly now: () => number;
   /** Returns milliseconds of a clock that only moves forward. */
   readonly elapsed: () => number;
-  /** Runs the plugin. Rejects if the run failed. */
-  run(run: ScheduledRun): Promise<void>;
+  /**
+   * Resolves to true on one of the servers that have the plugin. Absent if there is one server. Rejects if
+   * that cannot be found out.
+   */
+  claim?(run: ScheduledRun): Promise<boolean>;
+  /**
+   * Runs the plugin; resolves to `busy` if the run before has not ended on another server. Rejects if the
+   * run failed.
+   */
+  run(run: ScheduledRun): Promise<void | "busy">;
   /**
    * Called for the first failure, and for the first skipped run, after a run without an error.
    *
-   * @param what `failed`, or `skipped`: the run before still runs
+   * @param what `failed`, or `skipped`: the run before still runs, or the servers could not agree
    */
   onFault(what: "failed" | "skipped", run: ScheduledRun, reason: string): void;
 }
@@ -127,17 +140,31 @@ export class CronRunner {
   }
 
   #begin(job: Job, run: ScheduledRun): void {
-    const { elapsed, now } = this.#options;
+    const { elapsed } = this.#options;
     // A clock that is set forth and back again and again must not start a run each time.
     if (elapsed() - job.startedElapsed < MIN_CRON_PAUSE_MS) return;
-    if (job.last?.result === "running") {
-      job.counts.skipped++;
-      return this.#report(job, "skipped", run, "the run before has not ended");
-    }
+    const claim = this.#options.claim?.(run);
+    if (claim === undefined) return this.#start(job, run);
+    claim.then((isOwn) => {
+      if (isOwn && !this.#isStopped) this.#start(job, run);
+    }, (error) => {
+      const reason = error instanceof Error ? error.message : String(error);
+      this.#skip(job, run, `the servers could not agree: ${reason}`);
+    });
+  }
+
+  #start(job: Job, run: ScheduledRun): void {
+    const { elapsed, now } = this.#options;
+    if (job.last?.result === "running") return this.#skip(job, run, STILL_RUNNING);
     const startedAt = now();
+    const before = job.last;
     job.startedElapsed = elapsed();
     job.last = { startedAt, result: "running" };
-    this.#options.run(run).then(() => {
+    this.#options.run(run).then((result) => {
+      if (result === "busy") {
+        job.last = before;
+        return this.#skip(job, run, STILL_RUNNING);
+      }
       job.last = { startedAt, endedAt: now(), result: "ok" };
       job.counts.ok++;
       job.reported.clear();
@@ -147,6 +174,11 @@ export class CronRunner {
       job.counts.failed++;
       this.#report(job, "failed", run, reason);
     });
+  }
+
+  #skip(job: Job, run: ScheduledRun, reason: string): void {
+    job.counts.skipped++;
+    this.#report(job, "skipped", run, reason);
   }
 
   #report(job: Job, what: "failed" | "skipped", run: ScheduledRun, reason: string): void {

@@ -9,10 +9,13 @@ import type {
   PluginMetrics,
 } from "../../request/plugin_routes.ts";
 import type { CellLimits } from "../../cell_limits.ts";
+import type { NodePlugin } from "../../world/coordination.ts";
 import type { CellHealth } from "../cell/cell.ts";
 import { PluginLimitCounts } from "../cell/plugin_limit_counts.ts";
 import type { LoadedPlugin, RequestedGrants } from "./loaded_plugin.ts";
 
+/** Longest text of a plugin that the other servers get, in characters. */
+const MAX_REASON_CHARS = 500;
 /** Replaces a text that only callers with T3 may see. */
 const WITHHELD = "shown to T3 only";
 /** No limit was reached. */
@@ -87,6 +90,25 @@ export function toPluginMetrics(
     limits: health?.limits ?? NO_LIMITS,
     ...(events === undefined ? {} : { events }),
     ...(health?.residentKiB === undefined ? {} : { residentKiB: health.residentKiB }),
+  };
+}
+
+/**
+ * Describes a plugin for the other servers of a cluster.
+ *
+ * @param up whether its routes answer here
+ * @param fault why it does not run as approved; undefined if it does
+ * @param events its calls of `scheduled` and `change`
+ */
+export function toNodePlugin(
+  up: boolean,
+  fault: string | undefined,
+  events: Pick<NodePlugin, "cron" | "delivers">,
+): NodePlugin {
+  return {
+    up,
+    ...(fault === undefined ? {} : { fault: fault.slice(0, MAX_REASON_CHARS) }),
+    ...events,
   };
 }
 

@@ -26,6 +26,8 @@ export class PluginEventLog {
     readonly store: Store,
     readonly now: () => number,
     readonly log: (line: string) => void,
+    /** Name of the server in a cluster, for the events. */
+    readonly node?: string,
   ) {}
 
   /**
@@ -67,7 +69,8 @@ export class PluginEventLog {
     by = "machine",
   ): Promise<void> {
     try {
-      await this.store.note({ name, by, type, payload });
+      const named = this.node === undefined ? payload : { ...payload, node: this.node };
+      await this.store.note({ name, by, type, payload: named });
     } catch (error) {
       this.log(
         `Cannot write event ${type} to /${name}: ${error instanceof Error ? error.message : error}`,

@@ -4,10 +4,12 @@
  */
 
 import type { PluginEventMetrics } from "../../request/plugin_routes.ts";
+import type { Coordination, Duty, NodeCronRun, NodePlugin } from "../../world/coordination.ts";
 import type { Store } from "../../world/store.ts";
 import type { EventHandlerName } from "../wire/plugin_event.ts";
-import { type ChangeLoss, ChangeRunner } from "./change_runner.ts";
-import type { CronRunner } from "./cron_runner.ts";
+import { CRON_CLAIM_SECONDS } from "../../cell_limits.ts";
+import { type ChangeLoss, ChangeRunner, positionWorld } from "./change_runner.ts";
+import type { CronRunner, CronState, ScheduledRun } from "./cron_runner.ts";
 import { type LoadedPlugin, shortName } from "./loaded_plugin.ts";
 import type { PluginEventLog } from "./plugin_event_log.ts";
 
@@ -16,7 +18,9 @@ const MAX_REASON_CHARS = 500;
 
 /** Dependencies of the calls. */
 export interface PluginEventOptions {
-  readonly store: Pick<Store, "changes" | "follow" | "read" | "put">;
+  readonly store: Pick<Store, "changes" | "follow" | "read" | "put" | "stat" | "watch">;
+  /** Which server makes a call, if several have the plugin. */
+  readonly coordination: Pick<Coordination, "node" | "once" | "attempt" | "duty">;
   /** Returns the time of the computer in Unix milliseconds; it can be set. */
   readonly now: () => number;
   /** Returns milliseconds of a clock that only moves forward. */
@@ -29,7 +33,17 @@ export interface PluginEventOptions {
 
 interface Runners {
   readonly cron?: CronRunner;
-  readonly changes?: ChangeRunner;
+  readonly changes?: ChangeDuty;
+}
+
+/** The delivery of changes to a plugin by one server at a time. */
+interface ChangeDuty {
+  /** Present while this server delivers them. */
+  runner?: ChangeRunner | undefined;
+  duty?: Duty;
+  /** Resolves when this server delivers them, or the plugin has stopped. */
+  readonly began: Promise<void>;
+  begin(): void;
 }
 
 /** The schedules and the changes of all active plugins. */
@@ -58,7 +72,17 @@ export class PluginEvents {
 
   /** Resolves when each later change will be delivered to a plugin. Never rejects. */
   async started(name: string): Promise<void> {
-    await this.#runners.get(name)?.changes?.started;
+    const changes = this.#runners.get(name)?.changes;
+    if (changes === undefined) return;
+    const { store, coordination } = this.#options;
+    if (coordination.node === undefined) return await changes.runner?.started;
+    // Another server that delivers them has stored a position.
+    const position = positionWorld(shortName(name));
+    const stored = Promise.withResolvers<void>();
+    const unwatch = store.watch(position, () => stored.resolve());
+    if (store.stat(position) !== undefined) stored.resolve();
+    await Promise.race([stored.promise, changes.began.then(() => changes.runner?.started)]);
+    unwatch();
   }
 
   /** Begins no further calls of a plugin. */
@@ -67,12 +91,21 @@ export class PluginEvents {
     if (runners === undefined) return;
     this.#runners.delete(name);
     runners.cron?.stop();
-    const ended = runners.changes?.stop();
-    if (ended === undefined) return;
+    const { changes } = runners;
+    if (changes === undefined) return;
+    changes.begin();
+    // The position is stored before another server begins with it.
+    const ended = this.#endRunner(changes, false).then(() => changes.duty?.end());
     const ending = ended.finally(() => {
       if (this.#ending.get(name) === ending) this.#ending.delete(name);
     });
     this.#ending.set(name, ending);
+  }
+
+  async #endRunner(changes: ChangeDuty, isLost: boolean): Promise<void> {
+    const { runner } = changes;
+    changes.runner = undefined;
+    await runner?.stop(isLost);
   }
 
   /** Stops all calls. Resolves when the positions of the changes are stored. */
@@ -94,18 +127,11 @@ export class PluginEvents {
         cron: cron.states.map(({ cron, next, last, counts }) => ({
           cron,
           ...(next === undefined ? {} : { next: toTime(next) }),
-          ...(last && {
-            last: {
-              started_at: toTime(last.startedAt),
-              ...(last.endedAt === undefined ? {} : { ended_at: toTime(last.endedAt) }),
-              result: last.result,
-              ...(trusted && last.reason !== undefined ? { reason: last.reason } : {}),
-            },
-          }),
+          ...(last && { last: describeRun(last, trusted) }),
           ...counts,
         })),
       }),
-      ...(trusted && changes && { on: toChangeFigures(changes) }),
+      ...(trusted && changes?.runner && { on: toChangeFigures(changes.runner) }),
     };
   }
 
@@ -122,22 +148,40 @@ export class PluginEvents {
     }
     return {
       ...(cron && { runs }),
-      ...(changes && { changes: changes.counts }),
+      ...(changes?.runner && { changes: changes.runner.counts }),
+    };
+  }
+
+  /** Describes the calls of a plugin for the other servers. */
+  onNode(name: string): Pick<NodePlugin, "cron" | "delivers"> {
+    const { cron, changes } = this.#runners.get(name) ?? {};
+    const runs = (cron?.states ?? []).flatMap(({ cron, last }) =>
+      last === undefined ? [] : [{ cron, ...describeRun(last, true) }]
+    );
+    return {
+      ...(runs.length === 0 ? {} : { cron: runs }),
+      ...(changes?.runner && { delivers: true }),
     };
   }
 
   #createSchedule(plugin: LoadedPlugin): CronRunner {
-    const { now, elapsed, eventLog, log } = this.#options;
+    const { now, elapsed, eventLog, log, coordination } = this.#options;
     const name = shortName(plugin.name);
+    const call = (run: ScheduledRun) => callHandler(plugin, "scheduled", run);
+    const isShared = coordination.node !== undefined;
     return plugin.createSchedule({
       expressions: plugin.manifest.cron,
       now,
       elapsed,
-      run: ({ cron, scheduledTime }) =>
-        callHandler(plugin, "scheduled", {
-          cron,
-          scheduledTime: scheduledTime,
-        }),
+      ...(isShared && {
+        claim: ({ cron, scheduledTime }) =>
+          coordination.once(`cron ${plugin.name} ${cron} ${scheduledTime}`, CRON_CLAIM_SECONDS),
+      }),
+      async run(run) {
+        if (!isShared) return await call(run);
+        const name = `cron ${plugin.name} ${run.cron}`;
+        if (!await coordination.attempt(name, () => call(run))) return "busy";
+      },
       onFault(what, { cron, scheduledTime }, reason) {
         log(
           `plugin ${name}: the run of ${cron} ${
@@ -154,7 +198,26 @@ export class PluginEvents {
     });
   }
 
-  #followChanges(plugin: LoadedPlugin): ChangeRunner {
+  #followChanges(plugin: LoadedPlugin): ChangeDuty {
+    const { coordination } = this.#options;
+    const { promise: began, resolve: begin } = Promise.withResolvers<void>();
+    const changes: ChangeDuty = { began, begin };
+    let ending = this.#ending.get(plugin.name);
+    const create = () => {
+      changes.runner = this.#createRunner(plugin, ending);
+      begin();
+    };
+    if (coordination.node === undefined) create();
+    else {
+      changes.duty = coordination.duty(`on ${plugin.name}`, {
+        onHeld: create,
+        onLost: () => void (ending = this.#endRunner(changes, true)),
+      });
+    }
+    return changes;
+  }
+
+  #createRunner(plugin: LoadedPlugin, after: Promise<void> | undefined): ChangeRunner {
     const { store, now, elapsed, changeRetryMs, log } = this.#options;
     return new ChangeRunner({
       plugin: shortName(plugin.name),
@@ -167,7 +230,7 @@ export class PluginEvents {
       deliver: (change) => callHandler(plugin, "change", change),
       onLoss: (loss) => this.#reportLoss(plugin, loss),
       log,
-    }, this.#ending.get(plugin.name));
+    }, after);
   }
 
   /** The event chain does not get the path, because more callers can read it than the world. */
@@ -212,6 +275,18 @@ function toChangeFigures(
   { counts: { delivered, failed, skipped, lagMs } }: ChangeRunner,
 ): Readonly<Record<string, number>> {
   return { delivered, failed, skipped, lag_seconds: Math.round(lagMs / 1000) };
+}
+
+function describeRun(
+  { startedAt, endedAt, result, reason }: NonNullable<CronState["last"]>,
+  trusted: boolean,
+): Omit<NodeCronRun, "cron"> {
+  return {
+    started_at: toTime(startedAt),
+    ...(endedAt === undefined ? {} : { ended_at: toTime(endedAt) }),
+    result,
+    ...(trusted && reason !== undefined ? { reason } : {}),
+  };
 }
 
 function toTime(ms: number): string {

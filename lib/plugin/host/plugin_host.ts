@@ -36,45 +36,41 @@ import type {
   PluginRoutes,
   StateChangeRequest,
 } from "../../request/plugin_routes.ts";
+import type { NodePlugin } from "../../world/coordination.ts";
 import type { Change, World } from "../../world/store.ts";
 import { Turns } from "../../world/turns.ts";
 import {
   type ApprovalPayload,
   approvalPayload,
-  type ApprovedPermissions,
   approvedPermissions,
-  changedConfigs,
-  configHashes,
-  declarationFault,
   findApproval,
   manifestDrift,
   requestDigest,
-  toApproved,
 } from "./approval.ts";
+import { AwaitedPlugins, readTexts } from "./awaited_plugins.ts";
 import { ConfigOrigins, ConfigPaths } from "./config_origins.ts";
 import { assertShown, KnownRequests } from "./known_requests.ts";
 import { ManifestError } from "../manifest/manifest.ts";
-import { limitPermissions } from "../manifest/permissions.ts";
+import {
+  approveAll,
+  type ConfigSource,
+  grantPermissions,
+  refusedFault,
+} from "./config_permissions.ts";
 import { allGrants } from "./own_worlds.ts";
 import { PluginAuthority } from "./plugin_authority.ts";
-import type { ProbeResult } from "./probe_manifest.ts";
 import { callPlugin } from "./call_plugin.ts";
 import { answerSubrequest } from "./plugin_subrequest.ts";
 import { PluginEventLog } from "./plugin_event_log.ts";
 import { type LoggedSource, PluginLogs } from "./plugin_logs.ts";
 import { PluginEvents } from "./plugin_events.ts";
-import {
-  configFault,
-  type ConfigReload,
-  type GrantedPermissions,
-  type LoadedPlugin,
-  shortName,
-} from "./loaded_plugin.ts";
+import { configFault, type ConfigReload, type LoadedPlugin, shortName } from "./loaded_plugin.ts";
 import {
   assertSourcePrecondition,
   createSourceChangedProblem,
   readPluginSource,
   setPluginState,
+  toClaims,
   toDraft,
 } from "./plugin_source_world.ts";
 import {
@@ -83,7 +79,8 @@ import {
   type LoadedSteps,
   type RequestedJson,
 } from "./check_source.ts";
-import { describePlugin, toPluginMetrics } from "./describe_plugin.ts";
+import { describePlugin, toNodePlugin, toPluginMetrics } from "./describe_plugin.ts";
+import { reloadPlugin } from "./reload_plugin.ts";
 import { type RouteClaim, RouteClaims } from "./route_claims.ts";
 import type { PluginHostOptions } from "./plugin_host_options.ts";
 import { RouteTable } from "./route_table.ts";
@@ -97,6 +94,8 @@ const MAX_REASON_CHARS = 500;
 export class PluginHost implements PluginRoutes, PluginAdmin {
   readonly containment: "process" | "worker";
   readonly #options: PluginHostOptions;
+  /** Whether other servers approve and stop plugins too. */
+  readonly #isShared: boolean;
   readonly #active = new Map<string, LoadedPlugin>();
   readonly #faults = new Map<string, string>();
   readonly #table = new RouteTable<LoadedPlugin>();
@@ -108,6 +107,9 @@ export class PluginHost implements PluginRoutes, PluginAdmin {
   readonly #events: PluginEvents;
   readonly #origins: ConfigOrigins;
   readonly #configPaths = new ConfigPaths();
+  readonly #config: ConfigSource;
+  /** Of a cluster: plugins that were approved and do not run here. */
+  readonly #awaited: AwaitedPlugins;
   /** What sources requested before, so that one that requests something else is found. */
   readonly #known = new KnownRequests();
   readonly #unwatch: () => void;
@@ -120,10 +122,17 @@ export class PluginHost implements PluginRoutes, PluginAdmin {
     this.#options = options;
     this.containment = options.containment;
     const elapsed = createMonotonicClock();
-    this.#eventLog = new PluginEventLog(options.store, elapsed, options.log);
+    const { coordination } = options;
+    this.#isShared = coordination.node !== undefined;
+    this.#eventLog = new PluginEventLog(options.store, elapsed, options.log, coordination.node);
     this.#events = new PluginEvents({ ...options, elapsed, eventLog: this.#eventLog });
     this.logs = new PluginLogs(options.store, options.now);
-    this.#origins = new ConfigOrigins(options.store);
+    const origins = this.#origins = new ConfigOrigins(options.store);
+    this.#config = {
+      origins,
+      readConfig: async (path) => await (await this.#load()).sandbox.readConfig(path),
+    };
+    this.#awaited = new AwaitedPlugins(options.startRetryMs);
     this.#unwatch = options.store.watch("lib/", (change) => this.#sourceChanged(change));
   }
 
@@ -136,7 +145,7 @@ export class PluginHost implements PluginRoutes, PluginAdmin {
   }
 
   get isStarting(): boolean {
-    return this.#configPaths.isStarting;
+    return this.#configPaths.isUnknown;
   }
 
   get admin(): PluginAdmin {
@@ -159,7 +168,9 @@ export class PluginHost implements PluginRoutes, PluginAdmin {
 
   match(path: string): PluginMatch | undefined {
     const found = this.#table.match(path);
-    return found === undefined ? undefined : this.#toMatch(found.route, found.owner);
+    if (found !== undefined) return this.#toMatch(found.route, found.owner);
+    // During the start the request waits.
+    return this.#starting === undefined ? this.#awaited.match(path) : undefined;
   }
 
   wasRoute(path: string): boolean {
@@ -186,8 +197,7 @@ export class PluginHost implements PluginRoutes, PluginAdmin {
    * {@link PLUGIN_START_WAIT_MS} milliseconds.
    */
   start(): Promise<void> {
-    this.#configPaths.isStarting = true;
-    const all = this.#startActive().finally(() => this.#configPaths.isStarting = false);
+    const all = this.#configPaths.whileUnknown(() => this.#startActive());
     let timer: ReturnType<typeof setTimeout> | undefined;
     const timeout = new Promise<void>((resolve) =>
       timer = setTimeout(resolve, PLUGIN_START_WAIT_MS)
@@ -233,7 +243,7 @@ export class PluginHost implements PluginRoutes, PluginAdmin {
     return this.#turns.run(name, async () => {
       const source = await readPluginSource(store, name, "activate");
       const active = this.#active.get(name);
-      if (active?.source.sha256 === source.sha256 && !this.#faults.has(name)) {
+      if (active !== undefined && this.#isRunning(source)) {
         assertSourcePrecondition(source, approval.precondition);
         assertShown(name, approval.asks, requestDigest(source, active));
         return active.cell.endPause();
@@ -249,7 +259,6 @@ export class PluginHost implements PluginRoutes, PluginAdmin {
         if (!(error instanceof ManifestError)) throw error;
         throw await this.#refuse(error, source, approval.by, loaded.logged);
       }
-      this.#removePlugin(name);
       this.#addPlugin(loaded);
       await this.#events.started(name);
     });
@@ -305,8 +314,19 @@ export class PluginHost implements PluginRoutes, PluginAdmin {
     );
   }
 
-  #heldRoutes(): [string, RouteClaim][] {
-    return [...this.#active].map(([name, { manifest }]) => [name, manifest]);
+  #heldRoutes(): (readonly [string, RouteClaim])[] {
+    const active = [...this.#active].map(([name, { manifest }]) => [name, manifest] as const);
+    return [...active, ...this.#awaited.claims()];
+  }
+
+  /** Describes what runs here, for the other servers of a cluster. */
+  report(): Readonly<Record<string, NodePlugin>> {
+    const names = new Set([...this.#active.keys(), ...this.#faults.keys()]);
+    return Object.fromEntries([...names].map((name) => {
+      const loaded = this.#active.get(name);
+      const fault = this.#faults.get(name) ?? configFault(loaded);
+      return [name, toNodePlugin(loaded !== undefined, fault, this.#events.onNode(name))];
+    }));
   }
 
   /** Ends every cell, also those that are starting, and starts no others. */
@@ -314,6 +334,7 @@ export class PluginHost implements PluginRoutes, PluginAdmin {
     this.#closed = true;
     this.#unwatch();
     this.#origins.close();
+    this.#awaited.close();
     const loaded = [...this.#active.values()];
     for (const { name } of loaded) this.#removeRoutes(name);
     const stops = loaded.map(({ cell }) => cell.stop({ drain: false }));
@@ -327,10 +348,11 @@ export class PluginHost implements PluginRoutes, PluginAdmin {
     let version: number | undefined;
     try {
       const source = await readPluginSource(store, name, "start");
-      if (source.state !== "active") return;
+      if (source.state !== "active" || this.#isRunning(source)) return;
       version = source.version;
       const approved = await findApproval(store, source);
       if ("fault" in approved) throw new Problem("unprocessable", approved.fault);
+      if (this.#isShared) await this.#claimRoutes(name, approved.payload);
       const loaded = await this.#startCell(source, "machine", { approved: approved.payload });
       if (this.#isCurrent(name, version)) this.#addPlugin(loaded);
       else await this.#abandon(loaded);
@@ -338,7 +360,10 @@ export class PluginHost implements PluginRoutes, PluginAdmin {
     } catch (error) {
       if (version !== undefined && !this.#isCurrent(name, version)) return;
       const reason = error instanceof Error ? error.message : String(error);
+      const isKnown = this.#faults.get(name) === reason;
       this.#faults.set(name, reason);
+      this.#awaited.retry(name, () => this.#turns.run(name, () => this.#startApproved(name)));
+      if (isKnown) return;
       log(`plugin ${shortName(name)} cannot be started: ${reason}`);
       const logged = await this.logs.describeSource({ name, version: version ?? 0 });
       this.logs.add(logged, "error", `cannot be started: ${reason}`);
@@ -346,6 +371,39 @@ export class PluginHost implements PluginRoutes, PluginAdmin {
         reason: reason.slice(0, MAX_REASON_CHARS),
       });
     }
+  }
+
+  /** Whether a source runs here as it was approved. */
+  #isRunning({ name, sha256 }: World): boolean {
+    return this.#active.get(name)?.source.sha256 === sha256 && !this.#faults.has(name);
+  }
+
+  /** Takes the routes of a plugin that was approved without them, such as one that was imported. */
+  async #claimRoutes(name: string, payload: ApprovalPayload): Promise<void> {
+    const claims = this.#awaited.add(name, payload);
+    const other = await this.#options.coordination.claimRoutes(name, toClaims(claims));
+    if (other === undefined) return;
+    throw new Problem("unprocessable", `/${other} has a route that overlaps one of its routes`);
+  }
+
+  /**
+   * Starts a plugin that another server has approved. Its routes are known before, so that they answer
+   * 503 and not 404 in the meantime.
+   */
+  async #follow(name: string): Promise<void> {
+    await this.#configPaths.whileUnknown(async () => {
+      try {
+        const source = await readPluginSource(this.#options.store, name, "start");
+        if (source.state !== "active" || this.#isRunning(source)) return;
+        const approved = await findApproval(this.#options.store, source);
+        if ("fault" in approved || !this.#isCurrent(name, source.version)) return;
+        this.#awaited.add(name, approved.payload);
+        for (const path of readTexts(approved.payload.config)) this.#configPaths.add(path);
+      } catch (error) {
+        this.#options.log(`plugin ${shortName(name)}: its approval cannot be read: ${error}`);
+      }
+    });
+    await this.#turns.run(name, () => this.#startApproved(name));
   }
 
   #load(): Promise<LoadedSteps> {
@@ -385,9 +443,12 @@ export class PluginHost implements PluginRoutes, PluginAdmin {
       const fault = approved === undefined ? undefined : manifestDrift(approved, requested);
       if (fault !== undefined) throw new Problem("unprocessable", fault);
       this.#claims.claim(name, requested.manifest, this.#heldRoutes());
-      const granted = approved === undefined
-        ? approveAll(requested)
-        : await this.#limit(approvedPermissions(approved, requested), requested, () => false);
+      const granted = approved === undefined ? approveAll(requested) : await grantPermissions(
+        approvedPermissions(approved, requested),
+        requested,
+        () => false,
+        this.#config,
+      );
       const authority = new PluginAuthority(shortName(name), allGrants(name, requested.manifest), {
         isConfigPath: (path) => this.#configPaths.covers(path),
         isCurrent: (caller) => this.#options.isCurrent?.(caller) ?? true,
@@ -423,43 +484,12 @@ export class PluginHost implements PluginRoutes, PluginAdmin {
     return problem;
   }
 
-  /**
-   * Returns the permissions that a plugin gets with its current config worlds. If T3 made every change
-   * since the approval, they are what the plugin requests, and they are approved from then on.
-   *
-   * @param isTrusted whether the content of a config world before the change was approved
-   */
-  async #limit(
-    approved: ApprovedPermissions,
-    requested: ProbeResult,
-    isTrusted: (path: string) => boolean,
-  ): Promise<GrantedPermissions> {
-    const untrusted = new Set<string>();
-    for (const path of changedConfigs(approved, requested)) {
-      const change = this.#origins.lastChange(path);
-      const isChosen = await this.#origins.isChosenByOperator(path, isTrusted(path));
-      // The content that was evaluated must be the one that T3 chose, not one shortly before it.
-      const text = await (await this.#load()).sandbox.readConfig(path);
-      const isSame = text === requested.config[path] && this.#origins.lastChange(path) === change;
-      if (!isChosen || !isSame) untrusted.add(path);
-    }
-    if (untrusted.size === 0) return approveAll(requested);
-    return {
-      ...limitPermissions(requested.permissions, approved.permissions),
-      approved,
-      untrusted,
-    };
-  }
-
   /** Reports permissions that a plugin requests because of a change that T3 did not make. */
-  #reportRefused({ name, refused, untrusted }: LoadedPlugin): void {
-    if (refused.length === 0) return;
-    this.#faults.set(
-      name,
-      `${[...untrusted].join(" and ")} was not changed by T3 and requests more than was approved ` +
-        `(${refused.join(", ")}); the approved permissions are used; PUT active to approve`,
-    );
-    this.#options.log(`plugin ${shortName(name)}: ${this.#faults.get(name)}`);
+  #reportRefused(loaded: LoadedPlugin): void {
+    const fault = refusedFault(loaded);
+    if (fault === undefined) return;
+    this.#faults.set(loaded.name, fault);
+    this.#options.log(`plugin ${shortName(loaded.name)}: ${fault}`);
   }
 
   /** Returns whether a plugin's world is active and still has this version. */
@@ -477,6 +507,8 @@ export class PluginHost implements PluginRoutes, PluginAdmin {
     const { name, manifest } = loaded;
     this.#claims.release(name);
     this.#faults.delete(name);
+    this.#awaited.delete(name);
+    this.#removePlugin(name);
     this.#active.set(name, loaded);
     for (const route of manifest.routes) this.#table.add(route, loaded);
     if (manifest.fallback) this.#fallback = loaded;
@@ -518,11 +550,17 @@ export class PluginHost implements PluginRoutes, PluginAdmin {
     const state = kind === "delete"
       ? undefined
       : world?.state ?? this.#options.store.stat(name)?.state;
-    if (state !== "active") this.#faults.delete(name);
+    if (state !== "active") {
+      this.#faults.delete(name);
+      this.#awaited.delete(name);
+    }
     const loaded = this.#active.get(name);
-    if (loaded === undefined) return;
-    const same = world === undefined || world.sha256 === loaded.source.sha256;
+    const same = loaded !== undefined &&
+      (world === undefined || world.sha256 === loaded.source.sha256);
     if (state !== "active" || !same) this.#removePlugin(name);
+    // Its own activation has the turn of the plugin, and is found to run afterwards.
+    const isFollowed = this.#isShared && state === "active" && (!same || this.#faults.has(name));
+    if (isFollowed) void this.#follow(name);
   }
 
   /**
@@ -543,53 +581,18 @@ export class PluginHost implements PluginRoutes, PluginAdmin {
 
   /** Gives a plugin its current config worlds. Never rejects. */
   async #reload(loaded: LoadedPlugin): Promise<void> {
-    const { name, source, code } = loaded;
-    try {
-      const { sandbox, steps } = await this.#load();
-      if (await steps.isConfigCurrent(sandbox, loaded)) {
-        this.#faults.delete(name);
-        return this.#reportRefused(loaded);
-      }
-      const current = await steps.probeSource(sandbox, name, code);
-      const fault = manifestDrift(approvalPayload(loaded), current);
-      if (fault !== undefined) throw new Problem("unprocessable", fault);
-      this.#known.assertSame(source, current);
-      const granted = await this.#limit(
-        loaded.approved,
-        current,
-        (path) => !loaded.untrusted.has(path),
-      );
-      const { permissions, approved, refused, untrusted } = granted;
-      const init = await steps.prepareCellInit(sandbox, name, code, { ...current, permissions });
-      await loaded.cell.swap(init, (text) => declarationFault(current, text));
-      Object.assign(loaded, { permissions, approved, refused, untrusted });
-      loaded.config = current.config;
-      loaded.fault = current.fault;
-      this.#faults.delete(name);
-      this.#reportRefused(loaded);
-      await this.#eventLog.write(name, "plugin_reconfigured", {
-        source_sha256: source.sha256,
-        permissions,
-        ...(untrusted.size === 0 ? { approved: true } : { approved: false, refused }),
-        ...configHashes(current),
-        ...(current.fault === undefined ? {} : { fault: current.fault.slice(0, MAX_REASON_CHARS) }),
-      });
-    } catch (error) {
-      const reason = error instanceof Error ? error.message : String(error);
-      this.#faults.set(
-        name,
-        `its new configuration is invalid, the old one is still used: ${reason}`,
-      );
-      this.logs.add(loaded.logged, "error", `keeps its old configuration: ${reason}`);
-      this.#options.log(`plugin ${shortName(name)} keeps its old configuration: ${reason}`);
-    }
+    const fault = await reloadPlugin(loaded, {
+      load: () => this.#load(),
+      config: this.#config,
+      known: this.#known,
+      eventLog: this.#eventLog,
+      logs: this.logs,
+      log: this.#options.log,
+    });
+    if (fault !== undefined) return void this.#faults.set(loaded.name, fault);
+    this.#faults.delete(loaded.name);
+    this.#reportRefused(loaded);
   }
-}
-
-/** Returns all that a plugin requests, as approved. */
-function approveAll(requested: ProbeResult): GrantedPermissions {
-  const { permissions } = requested;
-  return { permissions, approved: toApproved(requested), refused: [], untrusted: new Set() };
 }
 
 function routeOf(path: string, { name, manifest }: LoadedPlugin): PluginRoute {

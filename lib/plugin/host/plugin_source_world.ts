@@ -91,7 +91,8 @@ export async function setPluginState(
   }
 }
 
-function toClaims({ routes, fallback }: RouteClaim): readonly string[] {
+/** Returns what a plugin claims in the store: its routes, and whether it is the fallback. */
+export function toClaims({ routes, fallback }: RouteClaim): readonly string[] {
   return fallback ? [...routes, "fallback"] : routes;
 }
 

@@ -11,27 +11,35 @@ import {
   NODE_LEASE_MARGIN_SECONDS,
   NODE_LEASE_SECONDS,
 } from "../../cluster_limits.ts";
-import type { Coordination, Duty, DutyHandlers, NodeEntry, NodeReport } from "../coordination.ts";
+import type {
+  Coordination,
+  Duty,
+  DutyHandlers,
+  NodeCronRun,
+  NodeEntry,
+  NodePlugin,
+  NodeReport,
+} from "../coordination.ts";
 import { DutyQueue } from "../duty_queue.ts";
 import { StoreError } from "../store.ts";
 import { Turns } from "../turns.ts";
 import { currentWriteChecks } from "../write_checks.ts";
+import type { StoreHealth } from "../store_health.ts";
 import { Lease, type LeaseClocks, type LeaseStamp } from "./lease.ts";
 import type { Link } from "./link.ts";
-
-/** The nodes of a cluster, as a heartbeat reports them. */
-export interface NodeReports {
-  list(): Promise<readonly NodeEntry[]>;
-  report(create: () => NodeReport): void;
-}
+import { type ListedNode, NodeList } from "./node_list.ts";
 
 /** Options of {@link DatabaseCoordination}. */
 export interface DatabaseCoordinationOptions {
   readonly link: Pick<Link, "ask">;
   /** Name of the node. */
   readonly node: string;
-  readonly nodes: NodeReports;
-  readonly clocks: LeaseClocks;
+  /** Version of the program. */
+  readonly version: string;
+  /** The state of the store. */
+  readonly health: () => StoreHealth;
+  /** The clocks of the node; for tests. */
+  readonly clocks?: LeaseClocks;
   /** Pause between two renewals, and length of a lease; for tests. */
   readonly beatMs?: number;
   readonly leaseSeconds?: number;
@@ -44,6 +52,9 @@ export interface DatabaseCoordinationOptions {
 export class DatabaseCoordination implements Coordination {
   readonly node: string;
   readonly #options: DatabaseCoordinationOptions;
+  readonly #clocks: LeaseClocks;
+  readonly #nodes: NodeList;
+  #report: () => NodeReport = () => ({ url: "", plugins: {} });
   /** Another process can have the name of the node at the same time, or later. */
   readonly #holder: string;
   readonly #seconds: number;
@@ -65,6 +76,19 @@ export class DatabaseCoordination implements Coordination {
     this.#holder = `${options.node} ${crypto.randomUUID()}`;
     this.#seconds = options.leaseSeconds ?? NODE_LEASE_SECONDS;
     this.#beatMs = options.beatMs ?? HEARTBEAT_MS;
+    this.#clocks = options.clocks ??
+      { monotonic: () => performance.now(), wall: () => Date.now() };
+    this.#nodes = new NodeList({
+      link: options.link,
+      facts: () => ({ id: options.node, url: this.#report().url, version: options.version }),
+      health: () => ({ ...toReport(options.health()), plugins: this.#report().plugins }),
+      log: options.log,
+    });
+  }
+
+  /** Begins to report the node to the others. */
+  start(): void {
+    this.#nodes.start();
   }
 
   async once(key: string, keepSeconds: number): Promise<boolean> {
@@ -149,17 +173,18 @@ export class DatabaseCoordination implements Coordination {
     return typeof row?.other === "string" ? row.other : undefined;
   }
 
-  nodes(): Promise<readonly NodeEntry[]> {
-    return this.#options.nodes.list();
+  async nodes(): Promise<readonly NodeEntry[]> {
+    return (await this.#nodes.list()).map(toNodeEntry);
   }
 
   report(create: () => NodeReport): void {
-    this.#options.nodes.report(create);
+    this.#report = create;
   }
 
-  /** Gives all leases back, if the database can be reached. Never rejects. */
-  async close(): Promise<void> {
+  /** Gives all leases back, and leaves the list of nodes, if the database can be reached. Never rejects. */
+  async stop(): Promise<void> {
     this.#isClosed = true;
+    await this.#nodes.stop();
     clearTimeout(this.#timer);
     clearTimeout(this.#expiry);
     await this.#renewing;
@@ -170,7 +195,7 @@ export class DatabaseCoordination implements Coordination {
 
   /** Waits for a lease. */
   async #wait(name: string): Promise<Lease> {
-    const { monotonic } = this.#options.clocks;
+    const { monotonic } = this.#clocks;
     const end = monotonic() + EXCLUSIVE_WAIT_MS;
     for (let pause = EXCLUSIVE_PAUSE_MS;; pause = Math.min(2 * pause, 10 * EXCLUSIVE_PAUSE_MS)) {
       const lease = await this.#acquire(name);
@@ -209,7 +234,7 @@ export class DatabaseCoordination implements Coordination {
 
   #createLease(): Lease {
     const margin = this.#options.marginSeconds ?? NODE_LEASE_MARGIN_SECONDS;
-    return new Lease(this.#options.clocks, (this.#seconds - margin) * 1000);
+    return new Lease(this.#clocks, (this.#seconds - margin) * 1000);
   }
 
   #renew(name: string, sent: LeaseStamp): Lease {
@@ -306,4 +331,64 @@ function guardChanges(lease: Lease): void {
     if (lease.isHeld) return;
     throw new StoreError("unreachable", "Cannot change the world: the server lost the database");
   });
+}
+
+/** What a node reports about its store. */
+function toReport({ readable, cluster }: StoreHealth): Readonly<Record<string, unknown>> {
+  return {
+    readable,
+    lease_age_ms: toMs(cluster?.leaseAgeMs),
+    feed_lag_ms: toMs(cluster?.feedLagMs),
+  };
+}
+
+/** JSON has no Infinity. */
+function toMs(ms: number | undefined): number | null {
+  return ms !== undefined && Number.isFinite(ms) ? Math.round(ms) : null;
+}
+
+/** Another node can have another version of the program. */
+function toNodeEntry({ id, url, version, ageMs, health }: ListedNode): NodeEntry {
+  const { readable, lease_age_ms: leaseAgeMs, feed_lag_ms: feedLagMs, plugins } = health;
+  return {
+    id,
+    url,
+    version,
+    ageMs,
+    readable: readable === true,
+    ...(typeof leaseAgeMs === "number" ? { leaseAgeMs } : {}),
+    ...(typeof feedLagMs === "number" ? { feedLagMs } : {}),
+    plugins: readPlugins(plugins),
+  };
+}
+
+function readPlugins(value: unknown): Readonly<Record<string, NodePlugin>> {
+  if (typeof value !== "object" || value === null) return {};
+  return Object.fromEntries(
+    Object.entries(value).flatMap(([name, plugin]: [string, unknown]) => {
+      if (typeof plugin !== "object" || plugin === null) return [];
+      const { up, fault, delivers, cron }: Record<string, unknown> = { ...plugin };
+      return [[name, {
+        up: up === true,
+        ...(typeof fault === "string" ? { fault } : {}),
+        ...(delivers === true ? { delivers } : {}),
+        ...(Array.isArray(cron) ? { cron: cron.flatMap(readRun) } : {}),
+      }]];
+    }),
+  );
+}
+
+function readRun(value: unknown): readonly NodeCronRun[] {
+  if (typeof value !== "object" || value === null) return [];
+  const { cron, started_at, ended_at, result, reason }: Record<string, unknown> = { ...value };
+  if (typeof cron !== "string" || typeof started_at !== "string" || typeof result !== "string") {
+    return [];
+  }
+  return [{
+    cron,
+    started_at,
+    result,
+    ...(typeof ended_at === "string" ? { ended_at } : {}),
+    ...(typeof reason === "string" ? { reason } : {}),
+  }];
 }

@@ -70,12 +70,12 @@ import { ChangeQueries } from "./change_query.ts";
 import { WorldChains } from "./chain.ts";
 import { ClusterState } from "./cluster_state.ts";
 import { ClusterWrites } from "./cluster_writes.ts";
+import { DatabaseCoordination } from "./database_coordination.ts";
 import { DatabaseFeed } from "./database_feed.ts";
 import { DatabaseLocks } from "./database_locks.ts";
 import { DiffWorker } from "./diff_worker.ts";
 import { Lease } from "./lease.ts";
 import { createClosedError, type Link } from "./link.ts";
-import { NodeList } from "./node_list.ts";
 import type { PostgresStoreOptions } from "./postgres_store_options.ts";
 import { EVENT_BYTES, type StoredWorld, WorldReads } from "./reads.ts";
 import { PostgresSearch } from "./search_store.ts";
@@ -118,7 +118,7 @@ export class PostgresStore implements Store {
   readonly #trash: TrashQueries;
   readonly #copies: WorldCopies;
   readonly #quotas: Quotas;
-  readonly #nodes: NodeList;
+  readonly coordination: DatabaseCoordination;
   readonly #diffs: DiffWorker;
   readonly #upkeep: Upkeep;
   readonly #otherKey: OtherKeyReport;
@@ -257,10 +257,11 @@ export class PostgresStore implements Store {
       onExit: (reason) => options.onWorkerExit?.(reason),
     });
     this.#upkeep = new Upkeep(link);
-    this.#nodes = new NodeList({
+    this.coordination = new DatabaseCoordination({
       link,
-      facts: () => ({ id: options.node, url: "", version: options.version ?? "" }),
-      health: () => ({ seq: state.position.seq, readable: this.readable }),
+      node: options.node,
+      version: options.version ?? "",
+      health: () => this.health(),
       log,
     });
   }
@@ -272,7 +273,7 @@ export class PostgresStore implements Store {
     await this.#quotas.start();
     this.#trash.start();
     this.#search.start();
-    this.#nodes.start();
+    this.coordination.start();
     this.#upkeep.start();
   }
 
@@ -558,7 +559,7 @@ export class PostgresStore implements Store {
     await this.#queue.close();
     // Nothing that is left to do is worth the wait for a database that is lost.
     if (!this.#lease.isHeld) this.#link.close();
-    const background = [this.#trash, this.#search, this.#nodes, this.#upkeep];
+    const background = [this.#trash, this.#search, this.coordination, this.#upkeep];
     await Promise.all(background.map((work) => work.stop()));
     await this.#feed.stop();
     this.#link.close();

@@ -30,6 +30,7 @@ import type { Catalog } from "./catalog.ts";
 import { LockWaits } from "./lock_waits.ts";
 import { FolderReport } from "./folder_report.ts";
 import { FolderWatch } from "./folder_watch.ts";
+import { LocalCoordination } from "../local_coordination.ts";
 import { LongJobs } from "./long_jobs.ts";
 import { ReadThrough } from "./read_through.ts";
 import { EmptyCollections } from "./empty_collections.ts";
@@ -91,8 +92,8 @@ export async function openSqliteStore(options: SqliteStoreOptions): Promise<Stor
 }
 
 class SqliteStore implements Store {
-  // A data folder has one server.
-  readonly isShared = false;
+  readonly isShared = false; // a data folder has one server
+  readonly coordination = new LocalCoordination();
   readonly readable = true;
   readonly position = undefined;
   readonly #folder: DataFolder;

@@ -66,7 +66,7 @@ Deno.test("ConfigOrigins forgets the oldest of more worlds than it remembers, an
   origins.close();
 });
 
-Deno.test("ConfigPaths.covers() is true for a config world, and for paths above and below it", () => {
+Deno.test("ConfigPaths.covers() is true for a config world, and for paths above and below it", async () => {
   const paths = new ConfigPaths();
   paths.add("/etc/app/conf");
   const others = ["/etc/app/conf.", "/etc/app/conf ", "/etc/app/conf\u200b", "/etc/app/con\u017f"];
@@ -77,11 +77,14 @@ Deno.test("ConfigPaths.covers() is true for a config world, and for paths above 
   for (const path of ["/etc/app/conf2", "/etc/ap", "/home/x", "/usr"]) {
     assertEquals(paths.covers(path), false, path);
   }
-  paths.isStarting = true;
-  assertEquals(["/usr", "/var/x", "/etc/y", "/home/x"].map((path) => paths.covers(path)), [
-    true,
-    true,
-    true,
-    false,
-  ]);
+  const coversAll = () => ["/usr", "/var/x", "/etc/y", "/home/x"].map((path) => paths.covers(path));
+  const [first, second] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+  const starts = [first, second].map(({ promise }) => paths.whileUnknown(() => promise));
+  assertEquals(coversAll(), [true, true, true, false]);
+  first.resolve();
+  await starts[0];
+  assertEquals([paths.isUnknown, ...coversAll()], [true, true, true, true, false]);
+  second.resolve();
+  await starts[1];
+  assertEquals([paths.isUnknown, ...coversAll()], [false, false, false, false, false]);
 });

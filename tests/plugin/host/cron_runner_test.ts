@@ -161,3 +161,38 @@ Deno.test("CronRunner starts nothing after it was stopped", async () => {
   running.stop();
   assertEquals(runs, [START + 30_000]);
 });
+
+Deno.test("CronRunner runs only the times that this server claims, and skips one that runs elsewhere", async () => {
+  const clock = { wall: START, elapsed: 0 };
+  const runs: string[] = [];
+  const faults: string[] = [];
+  const answers: (() => Promise<boolean>)[] = [
+    () => Promise.resolve(false),
+    () => Promise.resolve(true),
+    () => Promise.reject(new Error("the database is lost")),
+    () => Promise.resolve(true),
+  ];
+  const results = ["ok", "busy"] as const;
+  const runner = new CronRunner({
+    expressions: ["* * * * *"],
+    now: () => clock.wall,
+    elapsed: () => clock.elapsed,
+    claim: () => answers.shift()?.() ?? Promise.resolve(false),
+    run({ scheduledTime }) {
+      runs.push(new Date(scheduledTime).toISOString().slice(11, 16));
+      return Promise.resolve(results[runs.length - 1] === "busy" ? "busy" as const : undefined);
+    },
+    onFault: (what, _run, reason) => void faults.push(`${what}: ${reason}`),
+  });
+  for (let minute = 0; minute < 4; minute++) {
+    clock.wall += MINUTE;
+    clock.elapsed += MINUTE;
+    runner.check();
+    for (let turn = 0; turn < 5; turn++) await Promise.resolve();
+  }
+  assertEquals(runs, ["10:02", "10:04"]);
+  assertEquals(faults, ["skipped: the servers could not agree: the database is lost"]);
+  const [state] = runner.states;
+  assertEquals(state?.counts, { ok: 1, failed: 0, skipped: 2 });
+  assertEquals([state?.last?.result, state?.last?.startedAt], ["ok", START + 2 * MINUTE]);
+});

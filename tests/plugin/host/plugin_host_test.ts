@@ -5,6 +5,7 @@ import type { RequestContext } from "../../../lib/request/request_context.ts";
 import { parseTarget } from "../../../lib/http/path.ts";
 import type { SandboxDeps } from "../../../lib/plugin/host/loaded_plugin.ts";
 import { PluginHost } from "../../../lib/plugin/host/plugin_host.ts";
+import { LocalCoordination } from "../../../lib/world/local_coordination.ts";
 import { reservedRouteFault } from "../../../lib/server/create_sandbox.ts";
 import { type Store, StoreError } from "../../../lib/world/store.ts";
 import { withApp } from "../../support/app.ts";
@@ -30,6 +31,7 @@ async function withHost(
 ): Promise<void> {
   await withApp({}, async ({ store, log }) => {
     const host = new PluginHost({
+      coordination: new LocalCoordination(),
       store: wrapStore(store),
       now: Date.now,
       containment: "process",

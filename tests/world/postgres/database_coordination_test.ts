@@ -8,6 +8,7 @@ import type { Session } from "../../../lib/world/postgres/session.ts";
 import { StoreError } from "../../../lib/world/store.ts";
 import { withWriteChecks, WriteChecks } from "../../../lib/world/write_checks.ts";
 import { until } from "../../plugin/cell_fixture.ts";
+import { eventually } from "../../plugin/plugin_test_server.ts";
 
 const server = sharedServer();
 
@@ -35,7 +36,8 @@ async function withNodes(
         },
       },
       node,
-      nodes: { list: () => Promise.resolve([]), report: () => {} },
+      version: "1.2.3",
+      health: () => ({ engine: "postgres", readable: true }),
       clocks: {
         monotonic: () => performance.now() + state.ahead,
         wall: () => Date.now() + state.ahead,
@@ -51,7 +53,7 @@ async function withNodes(
   try {
     await run(a, b, await database.open());
   } finally {
-    await Promise.all([a.coordination.close(), b.coordination.close()]);
+    await Promise.all([a.coordination.stop(), b.coordination.stop()]);
   }
 }
 
@@ -224,5 +226,40 @@ postgresTest(
       assertEquals(await a.claimRoutes("lib/a", ["/z"]), undefined);
       const rows = await session.query("SELECT path FROM elastik.routes WHERE plugin = 'lib/a'");
       assertEquals(rows.map(({ path }) => path), ["/z"]);
+    }),
+);
+
+postgresTest(
+  "DatabaseCoordination.nodes() lists what each node reports about itself",
+  () =>
+    withNodes(10, async ({ coordination: a }, { coordination: b }, session) => {
+      const run = { cron: "* * * * *", started_at: "2026-01-01T00:00:00.000Z", result: "ok" };
+      const plugins = { "lib/p": { up: false, fault: "no GPU", cron: [run], delivers: true } };
+      a.report(() => ({ url: "http://a", plugins }));
+      a.start();
+      b.start();
+      await eventually(
+        async () => (await a.nodes()).length === 2 ? true : undefined,
+        "both have reported",
+      );
+      const [first, second] = await b.nodes();
+      assertEquals({ ...first, ageMs: 0 }, {
+        id: "a",
+        url: "http://a",
+        version: "1.2.3",
+        readable: true,
+        ageMs: 0,
+        plugins,
+      });
+      assertEquals([second?.id, second?.plugins], ["b", {}]);
+      // What another version of the program reports is read as far as it is known.
+      const odd = { readable: 1, lease_age_ms: 5, plugins: { "lib/q": { up: 2, cron: [1, {}] } } };
+      await session.query("UPDATE elastik.nodes SET health = $1::jsonb WHERE id = 'b'", [
+        JSON.stringify(odd),
+      ]);
+      const [, changed] = await a.nodes();
+      assertEquals([changed?.readable, changed?.leaseAgeMs, changed?.plugins], [false, 5, {
+        "lib/q": { up: false, cron: [] },
+      }]);
     }),
 );

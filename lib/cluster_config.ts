@@ -28,6 +28,8 @@ const LONGEST_SECONDS = 3_600;
 /** Default of `ELASTIK_PATIENCE`, in seconds. */
 const PATIENCE_SECONDS = 10;
 const NODE_NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;
+/** Each node has the folder `/boot/<node>`; this one contains the properties of worlds below `/boot`. */
+const RESERVED_NAME = "dav";
 
 /**
  * Reads the settings.
@@ -86,6 +88,9 @@ export function explainNodeSettings(
   }
   if (node === undefined) {
     return "Cannot start with ELASTIK_STORE: ELASTIK_NODE is not set; give each node a name of its own";
+  }
+  if (node.toLowerCase() === RESERVED_NAME) {
+    return `Cannot use ELASTIK_NODE=${node}: the server uses /boot/${RESERVED_NAME} otherwise`;
   }
   if (NODE_NAME.test(node)) return undefined;
   return "Cannot use ELASTIK_NODE: at most 64 letters, digits, dots, dashes and underscores are allowed, " +

@@ -59,6 +59,8 @@ const PRIVATE = [
   "/var/cache",
   "/var/lib",
 ] as const;
+/** What only T2 and T3 can read: the servers of a cluster. */
+const NODES = "/proc/nodes";
 /** The files of the browser shell. Any caller can read them, from any address. */
 const SHELL = "/usr/lib/shell/";
 const HEALTH = "/proc/health";
@@ -440,7 +442,7 @@ function outlivesRequest({ isConfigPath }: Delegation, action: Action, path: str
 }
 
 function neededTier(action: Action, path: string): Tier {
-  if (action === "read") return isPrivate(path) ? "T3" : "T1";
+  if (action === "read") return isPrivate(path) ? "T3" : path === NODES ? "T2" : "T1";
   return action === "write" && (path.startsWith("/home/") || isPluginSource(path)) ? "T2" : "T3";
 }
 

@@ -21,6 +21,7 @@ export const CORE_ROUTES: Readonly<Record<string, string>> = {
   "/proc/health": "200 while the server can read and write, else 503",
   "/proc/log": "the events of a world or below a prefix, newest first",
   "/proc/metrics": "counters and gauges for Prometheus",
+  "/proc/nodes": "the servers that share the store (T2)",
   "/proc/plugins": "the plugins with state, routes and health; /<name>/log: their lines",
   "/proc/search": "the lines below a prefix that contain ?q=",
   "/proc/snapshot": "a copy of a world's whole file",

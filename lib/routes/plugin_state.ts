@@ -13,8 +13,10 @@ import { assertValidName, type RequestContext } from "../request/request_context
 import { ROUTE_QUERIES } from "../request/route_query.ts";
 import type { ServerContext } from "../request/server_context.ts";
 import { jsonResponse } from "../response/json_response.ts";
-import type { World } from "../world/store.ts";
+import type { NodeEntry } from "../world/coordination.ts";
+import { StoreError, type World } from "../world/store.ts";
 import { handleMethods, type Handler } from "./handler.ts";
+import { addLastRuns, describeNodes } from "./plugin_nodes.ts";
 
 /**
  * Returns the world of the plugin that a `/lib/<name>/state` path is about; undefined for other
@@ -126,14 +128,38 @@ async function describe(
   const source = await readSource(store, name);
   await plugins.admin.settle(name);
   const trusted = decide(caller, "activate", `/${name}`).allowed;
+  const { health, ...described } = plugins.admin.describe(name, trusted);
+  const nodes = await readNodes(store, caller);
   return {
     name: name.slice("lib/".length),
     state: source.state,
     version: source.version,
     sha256: source.sha256,
     updated_at: source.updatedAt,
-    ...plugins.admin.describe(name, trusted),
+    ...described,
+    ...(nodes === undefined ? { health } : {
+      health: addLastRuns(health, nodes, name, trusted),
+      nodes: describeNodes(nodes, name, trusted),
+    }),
   };
+}
+
+/**
+ * Returns the servers of a cluster; undefined if there is none, if the caller cannot see them, or while the
+ * database cannot be reached: the state of this server is known without them.
+ */
+async function readNodes(
+  { coordination }: ServerContext["store"],
+  caller: RequestContext["caller"],
+): Promise<readonly NodeEntry[] | undefined> {
+  if (coordination.node === undefined) return undefined;
+  if (!decide(caller, "read", "/proc/nodes").allowed) return undefined;
+  try {
+    return await coordination.nodes();
+  } catch (error) {
+    if (error instanceof StoreError) return undefined;
+    throw error;
+  }
 }
 
 async function readSource(store: ServerContext["store"], name: string): Promise<World> {

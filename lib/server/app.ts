@@ -49,6 +49,7 @@ import { readChanges } from "../routes/proc/changes.ts";
 import { Health } from "../routes/proc/health.ts";
 import { audit, listProc, readLog, status, uptimeSeconds, version } from "../routes/proc/proc.ts";
 import { readPluginLog } from "../routes/proc/plugin_log.ts";
+import { listNodes } from "../routes/proc/nodes_list.ts";
 import { listPlugins } from "../routes/proc/plugins_list.ts";
 import { respondSignedSnapshot, respondSnapshot } from "../routes/proc/snapshot.ts";
 import { searchWorlds } from "../routes/proc/search.ts";
@@ -230,6 +231,7 @@ export function createApp(
     "/proc/source/:path{.+}",
     handleMethods({ GET: (context) => readSource(server, context) }, none),
   );
+  route("/proc/nodes", handleMethods({ GET: (context) => listNodes(server, context) }, none));
   const health = new Health(server);
   route("/proc/health", handleMethods({ GET: (context) => health.respond(context) }, none));
   route("/proc/status", handleMethods({ GET: (context) => status(server, context) }, none));
@@ -263,13 +265,8 @@ export function createApp(
     "/mnt",
     afterStart(handleMethods({ GET: (context) => listPluginFolder(server, context) }, none)),
   );
-  route(
-    "/",
-    handleMethods(
-      { GET: (context) => listRoot(server, context), OPTIONS: rootOptions },
-      none,
-    ),
-  );
+  const root: Handler = (context) => listRoot(server, context);
+  route("/", handleMethods({ GET: root, OPTIONS: rootOptions }, none));
   app.notFound(({ env }) => handleUnrouted(env));
   // `handle` and `handleInternal` convert errors; here they are only rethrown.
   app.onError((error) => {

@@ -8,13 +8,18 @@ import type { Store } from "../world/store.ts";
 
 const encoder = new TextEncoder();
 
-/** Writes `/boot/env` and `/boot/plugins`, each only if its content has changed. */
+/**
+ * Writes `/boot/env` and `/boot/plugins`, each only if its content has changed. The servers of a cluster
+ * differ, so that each writes `/boot/<node>/env` and `/boot/<node>/plugins`.
+ */
 export async function writeBootWorlds(
   store: Store,
   env: (name: string) => string | undefined,
 ): Promise<void> {
-  await writeIfNew(store, "boot/env", formatBootEnv(env));
-  await writeIfNew(store, "boot/plugins", await formatBootPlugins(store));
+  const { node } = store.coordination;
+  const folder = node === undefined ? "boot" : `boot/${node}`;
+  await writeIfNew(store, `${folder}/env`, formatBootEnv(env));
+  await writeIfNew(store, `${folder}/plugins`, await formatBootPlugins(store));
 }
 
 /** Formats one line per setting: its value if it is public, otherwise whether it is set. */

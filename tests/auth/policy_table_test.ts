@@ -72,6 +72,7 @@ const TABLE: readonly (readonly [action: Action, path: string, verdicts: string]
   ["read", "/dev",                  "ok  ok  ok  ok  ok  ok  ok  ok  ok  ok  403 403 403 403 403"],
   ["read", "/mnt",                  "ok  ok  ok  ok  ok  ok  ok  ok  ok  ok  403 403 403 403 403"],
   ["read", "/proc/status",          "ok  ok  ok  ok  ok  ok  ok  ok  ok  ok  ok  ok  ok  ok  ok"],
+  ["read", "/proc/nodes",           "401 401 ok  403 ok  ok  ok  ok  ok  ok  403 403 403 403 403"],
   ["read", "/auth/whoami",          "ok  ok  ok  ok  ok  ok  ok  ok  ok  ok  ok  ok  ok  ok  ok"],
   //                                 ano rej loc aT1 aT2 aT3 T2  T3  /rw /r  /s  /sr etc boo lib
   ["write", "/home/x",              "401 401 ok  403 ok  ok  ok  ok  ok  403 403 403 403 403 403"],

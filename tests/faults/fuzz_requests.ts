@@ -89,6 +89,7 @@ const FIXED = [
   "/proc/health",
   "/proc/worlds",
   "/proc/metrics",
+  "/proc/nodes",
   "/proc/source",
   "/proc/source/main.ts",
   "/auth/whoami",

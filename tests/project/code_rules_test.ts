@@ -77,6 +77,7 @@ const WALL_CLOCK_READERS: Readonly<Record<string, string>> = {
   "lib/plugin/realm/console.ts": "seconds are compared for equality only",
   "lib/server/start.ts": "dates, and the expiry of capabilities",
   "lib/world/file/file_state.ts": "compared with the change time of a file",
+  "lib/world/postgres/database_coordination.ts": "leases, which both clocks must agree on",
   "lib/world/postgres/postgres_store.ts":
     "the lease, which both clocks must agree on, and the trash",
   "lib/world/store/sqlite_store.ts": "passes the clock that decides when deleted worlds expire",

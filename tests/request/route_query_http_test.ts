@@ -48,6 +48,7 @@ const ROUTES: readonly Route[] = [
   { path: "/auth/mint", takes: { POST: "?prefix, ?ttl, ?mode and ?name" } },
   { path: "/proc", takes: { GET: NONE, HEAD: "" } },
   { path: "/proc/status", takes: { GET: NONE, HEAD: "" } },
+  { path: "/proc/nodes", takes: { GET: NONE, HEAD: "" } },
   { path: "/proc/uptime", takes: { GET: NONE, HEAD: "" } },
   { path: "/proc/version", takes: { GET: NONE, HEAD: "" } },
   { path: "/proc/metrics", takes: { GET: NONE, HEAD: "" } },

@@ -12,7 +12,7 @@ import { LocalCoordination } from "../../../lib/world/local_coordination.ts";
 import type { Store } from "../../../lib/world/store.ts";
 import { withApp } from "../../support/app.ts";
 import { LAUNCHES, SHORT, until } from "../cell_fixture.ts";
-import { plugin } from "../plugin_test_server.ts";
+import { eventually, plugin } from "../plugin_test_server.ts";
 
 const SANDBOX: SandboxDeps = {
   startCell: LAUNCHES.process,
@@ -201,11 +201,11 @@ Deno.test("PluginHost reports a plugin that only this server cannot start, and s
     });
     assertEquals(a.host.report(), { "lib/p": { up: true } });
     assertEquals(await call(b, "/p"), "unavailable");
-    const isEvent = async () =>
-      (await store.log("lib/p", { limit: 9 }))
-        .find(({ type }) => type === "plugin_failed")?.payload;
-    await until(() => b.log.length > 0, 20_000, "b has logged it");
-    assertEquals(Object(await isEvent()).node, "b");
+    const event = await eventually(async () => {
+      const events = await store.log("lib/p", { limit: 9 });
+      return events.find(({ type }) => type === "plugin_failed");
+    }, "b has written it to the chain");
+    assertEquals(Object(event.payload).node, "b");
     isBroken = false;
     await untilUp(b, "/p");
     assertEquals([await call(b, "/p"), b.host.report()], ["x", { "lib/p": { up: true } }]);

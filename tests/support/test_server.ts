@@ -129,10 +129,10 @@ export class TestServer {
   }
 
   /** Waits until the server has written its worlds below /boot, which it does after it listens. */
-  async untilBooted(): Promise<void> {
+  async untilBooted(folder = "/boot"): Promise<void> {
     const end = Date.now() + 10_000;
     while (Date.now() < end) {
-      if ((await this.approve("HEAD", "/boot/plugins")).status === 200) return;
+      if ((await this.approve("HEAD", `${folder}/plugins`)).status === 200) return;
       await delay(5);
     }
     throw new Error("/boot was not written");
@@ -239,7 +239,8 @@ export async function startTestServer(options: TestServerOptions = {}): Promise<
   const approveToken = settings.ELASTIK_APPROVE_TOKEN ??
     (await Deno.readTextFile(`${data}/.approve-token`)).trim();
   const server = new TestServer(running, approveToken, data, tempFolder, log);
-  await server.untilBooted();
+  const { ELASTIK_STORE: store, ELASTIK_NODE: node } = settings;
+  await server.untilBooted(store === undefined ? "/boot" : `/boot/${node}`);
   return server;
 }
 

@@ -1,0 +1,169 @@
+/** What the servers of one PostgreSQL database share, over HTTP: accounts, plugins, routes, keys. */
+
+import { assert, assertEquals, assertMatch } from "../support/assert.ts";
+import { sha256Hex } from "../../lib/base/hash.ts";
+import { LEASE_MS } from "../../lib/cluster_limits.ts";
+import { CLUSTER_KEY, ClusterStores } from "../support/cluster_stores.ts";
+import { postgresTest, sharedServer } from "../support/postgres_servers.ts";
+import { APPROVE, basic, bearer, startTestServer, TOKEN } from "../support/test_server.ts";
+import type { TestServer } from "../support/test_server.ts";
+import { eventually, plugin } from "../plugin/plugin_test_server.ts";
+
+const server = sharedServer();
+const T3 = bearer(APPROVE);
+/** Every acknowledged change of all nodes is seen. */
+const FRESH = { "cache-control": "no-cache" };
+
+async function withNodes(test: (a: TestServer, b: TestServer) => Promise<void>): Promise<void> {
+  await using stores = await ClusterStores.create(server());
+  const nodes: TestServer[] = [];
+  try {
+    for (const node of ["a", "b"]) {
+      nodes.push(
+        await startTestServer({
+          env: {
+            ELASTIK_STORE: stores.url,
+            ELASTIK_NODE: node,
+            ELASTIK_KEY: CLUSTER_KEY,
+            ELASTIK_TOKEN: TOKEN,
+            ELASTIK_APPROVE_TOKEN: APPROVE,
+          },
+        }),
+      );
+    }
+    const [a, b] = nodes;
+    assert(a !== undefined && b !== undefined);
+    await test(a, b);
+  } finally {
+    await Promise.all(nodes.map((node) => node.close()));
+  }
+}
+
+function put(
+  node: TestServer,
+  target: string,
+  body: string,
+  headers: Record<string, string> = T3,
+) {
+  return node.send({ method: "PUT", target, body, headers });
+}
+
+function get(node: TestServer, target: string, headers: Record<string, string> = {}) {
+  return node.send({ method: "GET", target, headers });
+}
+
+postgresTest(
+  "a password and a capability that are withdrawn on one node end on another within the lease",
+  () =>
+    withNodes(async (a, b) => {
+      const password = "correct horse";
+      const ada = basic("ada", password);
+      await put(a, "/etc/passwd", "ada:T2\n");
+      await put(a, "/etc/shadow", `ada:${sha256Hex(new TextEncoder().encode(password))}\n`);
+      const minted = await a.send({
+        method: "POST",
+        target: "/auth/mint?prefix=/home/s&mode=rw&ttl=3600",
+        headers: T3,
+      });
+      assertEquals(minted.status, 200, minted.text);
+      const cap = bearer(JSON.parse(minted.text).token);
+      await eventually(
+        async () => (await put(b, "/home/x", "one", ada)).status < 300 ? true : undefined,
+        "b knows the account",
+      );
+      assertEquals((await put(b, "/home/s/x", "one", cap)).status, 201);
+      const untilRefused = async (headers: Record<string, string>, since: number) => {
+        await eventually(
+          async () => (await put(b, "/home/s/x", "two", headers)).status === 401 ? true : undefined,
+          "b refuses it",
+        );
+        assert(performance.now() - since < LEASE_MS, "longer than the lease");
+      };
+      const withdrawn = performance.now();
+      assertEquals((await put(a, "/etc/shadow", "")).status, 200);
+      await untilRefused(ada, withdrawn);
+      const revoked = performance.now();
+      assertEquals((await put(a, "/etc/revoked", `${JSON.parse(minted.text).id}\n`)).status, 201);
+      await untilRefused(cap, revoked);
+    }),
+);
+
+postgresTest(
+  "a plugin that one node approves answers on every node, and 503 until it runs",
+  () =>
+    withNodes(async (a, b) => {
+      await put(a, "/lib/p", plugin({}, "return new Response('x');"));
+      assertEquals((await put(a, "/lib/p/state", "active")).status, 200);
+      const seen = new Set<number>();
+      await eventually(async () => {
+        const { status, headers } = await get(b, "/p", FRESH);
+        seen.add(status);
+        if (status === 503) assertMatch(headers.get("retry-after") ?? "", /^\d+$/);
+        return status === 200 ? true : undefined;
+      }, "b answers");
+      seen.delete(503);
+      assertEquals([...seen], [200], "never 404");
+      const state = await eventually(async () => {
+        const found = JSON.parse((await get(b, "/lib/p/state", T3)).text);
+        return found.nodes.every(({ up }: { up: boolean }) => up) ? found : undefined;
+      }, "both have reported it");
+      assertEquals(state.nodes, [
+        { node: "a", readable: true, up: true },
+        { node: "b", readable: true, up: true },
+      ]);
+      const shown = JSON.parse((await get(b, "/lib/p/state", bearer(TOKEN))).text);
+      assertEquals(shown.nodes.length, 2);
+      const anonymous = await get(b, "/lib/p/state");
+      assert(!anonymous.text.includes("nodes"), anonymous.text);
+      const nodes = JSON.parse((await get(a, "/proc/nodes", T3)).text);
+      assertEquals(
+        nodes.map(({ id, readable, plugins }: Record<string, unknown>) => [id, readable, plugins]),
+        [["a", true, { up: 1, failed: 0 }], ["b", true, { up: 1, failed: 0 }]],
+      );
+      assertMatch((await get(a, "/boot/b/env?raw", { ...T3, ...FRESH })).text, /^ELASTIK_NODE=b$/m);
+      assertEquals((await put(b, "/lib/p/state", "disabled")).status, 200);
+      assertEquals((await get(a, "/p", FRESH)).status, 404);
+    }),
+);
+
+postgresTest(
+  "two nodes that approve two plugins with one route at the same time give 200 and 422",
+  () =>
+    withNodes(async (a, b) => {
+      await put(a, "/lib/p", plugin({ routes: ["/r"] }, "return new Response('p');"));
+      await put(b, "/lib/q", plugin({ routes: ["/r/deep"] }, "return new Response('q');"));
+      const replies = await Promise.all([
+        put(a, "/lib/p/state", "active"),
+        put(b, "/lib/q/state", "active"),
+      ]);
+      assertEquals(replies.map(({ status }) => status).sort(), [200, 422]);
+      const refused = replies.find(({ status }) => status === 422);
+      assertMatch(refused?.text ?? "", /is taken: \/lib\/[pq] has the route/);
+      const [winner, loser] = replies[0]?.status === 200 ? ["p", "q"] : ["q", "p"];
+      assertEquals((await put(b, `/lib/${winner}/state`, "disabled", { ...T3 })).status, 200);
+      await eventually(
+        async () =>
+          (await put(a, `/lib/${loser}/state`, "active")).status === 200 ? true : undefined,
+        "the route is free",
+      );
+    }),
+);
+
+postgresTest(
+  "two nodes that get one Idempotency-Key at the same time make one change",
+  () =>
+    withNodes(async (a, b) => {
+      const append = (node: TestServer) =>
+        node.send({
+          method: "POST",
+          target: "/home/log",
+          body: "line\n",
+          headers: { ...bearer(TOKEN), "idempotency-key": '"one"' },
+        });
+      const replies = await Promise.all([a, b, a, b].map(append));
+      assertEquals(new Set(replies.map(({ status }) => status)), new Set([201]));
+      const replayed = replies.filter(({ headers }) => headers.has("idempotent-replayed"));
+      assertEquals(replayed.length, 3);
+      assertEquals((await get(b, "/home/log?raw", { ...bearer(TOKEN), ...FRESH })).text, "line\n");
+    }),
+);

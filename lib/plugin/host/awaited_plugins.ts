@@ -21,18 +21,23 @@ const RETRY_SECONDS = "2";
 interface AwaitedPlugin extends RouteClaim {
   readonly name: string;
   readonly auth: Tier;
-  /** Of the next attempt to start it. */
-  timer?: ReturnType<typeof setTimeout>;
 }
 
 /** See the module. */
 export class AwaitedPlugins {
   readonly #plugins = new Map<string, AwaitedPlugin>();
   readonly #table = new RouteTable<AwaitedPlugin>();
+  readonly #isShared: boolean;
   readonly #retryMs: number;
+  /** Of the next attempts to start plugins, by name. */
+  readonly #timers = new Map<string, ReturnType<typeof setTimeout>>();
 
-  /** @param retryMs pause before another attempt to start one, in milliseconds */
-  constructor(retryMs = PLUGIN_START_RETRY_MS) {
+  /**
+   * @param isShared whether other servers run the same plugins; otherwise none is started again
+   * @param retryMs pause before another attempt to start one, in milliseconds
+   */
+  constructor(isShared: boolean, retryMs = PLUGIN_START_RETRY_MS) {
+    this.#isShared = isShared;
     this.#retryMs = retryMs;
   }
 
@@ -58,10 +63,11 @@ export class AwaitedPlugins {
 
   /** Removes a plugin: it runs, or must not run. Idempotent. */
   delete(name: string): void {
+    clearTimeout(this.#timers.get(name));
+    this.#timers.delete(name);
     const plugin = this.#plugins.get(name);
     if (plugin === undefined) return;
     this.#plugins.delete(name);
-    clearTimeout(plugin.timer);
     for (const route of plugin.routes) {
       if (this.#table.get(route) === plugin) this.#table.delete(route);
     }
@@ -69,16 +75,16 @@ export class AwaitedPlugins {
 
   /** Starts a plugin again later, unless it is removed before: what it lacks may be there then. */
   retry(name: string, start: () => Promise<void>): void {
-    const plugin = this.#plugins.get(name);
-    if (plugin === undefined) return;
-    clearTimeout(plugin.timer);
-    plugin.timer = setTimeout(() => void start(), this.#retryMs);
-    Deno.unrefTimer(Number(plugin.timer));
+    if (!this.#isShared) return;
+    clearTimeout(this.#timers.get(name));
+    const timer = setTimeout(() => void start(), this.#retryMs);
+    Deno.unrefTimer(Number(timer));
+    this.#timers.set(name, timer);
   }
 
   /** Removes all. */
   close(): void {
-    for (const name of [...this.#plugins.keys()]) this.delete(name);
+    for (const name of [...this.#plugins.keys(), ...this.#timers.keys()]) this.delete(name);
   }
 
   /** What the plugins have claimed. */

@@ -127,12 +127,10 @@ export class PluginHost implements PluginRoutes, PluginAdmin {
     this.#eventLog = new PluginEventLog(options.store, elapsed, options.log, coordination.node);
     this.#events = new PluginEvents({ ...options, elapsed, eventLog: this.#eventLog });
     this.logs = new PluginLogs(options.store, options.now);
-    const origins = this.#origins = new ConfigOrigins(options.store);
-    this.#config = {
-      origins,
-      readConfig: async (path) => await (await this.#load()).sandbox.readConfig(path),
-    };
-    this.#awaited = new AwaitedPlugins(options.startRetryMs);
+    this.#origins = new ConfigOrigins(options.store);
+    const readConfig = async (path: string) => await (await this.#load()).sandbox.readConfig(path);
+    this.#config = { origins: this.#origins, readConfig };
+    this.#awaited = new AwaitedPlugins(this.#isShared, options.startRetryMs);
     this.#unwatch = options.store.watch("lib/", (change) => this.#sourceChanged(change));
   }
 
@@ -358,6 +356,8 @@ export class PluginHost implements PluginRoutes, PluginAdmin {
       else await this.#abandon(loaded);
       this.#reportRefused(loaded);
     } catch (error) {
+      // The chain can be newer than memory: the plugin was disabled, perhaps.
+      if (this.#isShared) await store.refresh().catch(() => {});
       if (version !== undefined && !this.#isCurrent(name, version)) return;
       const reason = error instanceof Error ? error.message : String(error);
       const isKnown = this.#faults.get(name) === reason;

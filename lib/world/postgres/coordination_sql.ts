@@ -67,11 +67,17 @@ BEGIN
     WHERE r.plugin <> p_plugin ORDER BY r.plugin LIMIT 1);
 END $$`;
 
-/** Takes the routes of a plugin, or returns the plugin that has one which overlaps one of them. */
+/**
+ * Takes the routes of an active plugin, or returns the plugin that has one which overlaps one of them. The
+ * lock of the world's row comes first, as in apply_1: a plugin that is disabled at the same time takes none.
+ */
 const CLAIM_ROUTES = `CREATE FUNCTION elastik.claim_routes_1(p_plugin text, p_paths text[])
 RETURNS text LANGUAGE plpgsql AS $$
-DECLARE other text := elastik.route_owner_1(p_plugin, p_paths);
+DECLARE other text;
 BEGIN
+  PERFORM FROM elastik.worlds w WHERE w.name = p_plugin AND w.state = 'active' FOR SHARE;
+  IF NOT FOUND THEN RETURN NULL; END IF;
+  other := elastik.route_owner_1(p_plugin, p_paths);
   IF other IS NOT NULL THEN RETURN other; END IF;
   DELETE FROM elastik.routes WHERE plugin = p_plugin AND path <> ALL (p_paths);
   INSERT INTO elastik.routes (path, plugin) SELECT x.path, p_plugin FROM unnest(p_paths) AS x(path)

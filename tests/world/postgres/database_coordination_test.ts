@@ -212,6 +212,12 @@ postgresTest(
   "DatabaseCoordination.claimRoutes() refuses routes that overlap those of another plugin",
   () =>
     withNodes(10, async ({ coordination: a }, { coordination: b }, session) => {
+      await session.query(
+        `INSERT INTO elastik.worlds (id, name, version, ext, headers, state, updated_at,
+        len, sha256, event_id, event_hmac, event_at, by, body)
+      SELECT n, 'lib/' || chr(96 + n), 1, 'ts', '[]', 'active', '', 0, '', 1, '', '', 'T2', ''
+      FROM generate_series(1, 4) AS x(n)`,
+      );
       assertEquals(await a.claimRoutes("lib/a", ["/a", "/x/y", "fallback"]), undefined);
       assertEquals(await a.claimRoutes("lib/a", ["/a", "/x/y", "fallback"]), undefined);
       for (const routes of [["/a"], ["/b", "/a/deep"], ["/x"], ["fallback"]]) {
@@ -226,6 +232,12 @@ postgresTest(
       assertEquals(await a.claimRoutes("lib/a", ["/z"]), undefined);
       const rows = await session.query("SELECT path FROM elastik.routes WHERE plugin = 'lib/a'");
       assertEquals(rows.map(({ path }) => path), ["/z"]);
+      // A plugin that another node has disabled takes none.
+      await session.query("DELETE FROM elastik.routes WHERE plugin = 'lib/a'");
+      await session.query("UPDATE elastik.worlds SET state = 'disabled' WHERE name = 'lib/a'");
+      assertEquals(await a.claimRoutes("lib/a", ["/z"]), undefined);
+      const left = await session.query("SELECT path FROM elastik.routes WHERE plugin = 'lib/a'");
+      assertEquals(left, []);
     }),
 );
 

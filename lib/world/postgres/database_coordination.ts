@@ -35,7 +35,7 @@ export interface DatabaseCoordinationOptions {
   /** Name of the node. */
   readonly node: string;
   /** Version of the program. */
-  readonly version: string;
+  readonly version?: string;
   /** The state of the store. */
   readonly health: () => StoreHealth;
   /** The clocks of the node; for tests. */
@@ -80,7 +80,7 @@ export class DatabaseCoordination implements Coordination {
       { monotonic: () => performance.now(), wall: () => Date.now() };
     this.#nodes = new NodeList({
       link: options.link,
-      facts: () => ({ id: options.node, url: this.#report().url, version: options.version }),
+      facts: () => ({ id: options.node, url: this.#report().url, version: options.version ?? "" }),
       health: () => ({ ...toReport(options.health()), plugins: this.#report().plugins }),
       log: options.log,
     });

@@ -257,13 +257,8 @@ export class PostgresStore implements Store {
       onExit: (reason) => options.onWorkerExit?.(reason),
     });
     this.#upkeep = new Upkeep(link);
-    this.coordination = new DatabaseCoordination({
-      link,
-      node: options.node,
-      version: options.version ?? "",
-      health: () => this.health(),
-      log,
-    });
+    const health = () => this.health();
+    this.coordination = new DatabaseCoordination({ ...options, link, health, log });
   }
 
   /** Reads all heads, and follows from then on. */

@@ -254,7 +254,8 @@ Deno.test("PluginHost delivers changes from one server, and another one continue
       store.put({ name: "home/in/x", body: new Uint8Array(1), ext: "txt", meta: [], by: "T2" });
     await write();
     await write();
-    await until(() => a.calls.length === 2, 20_000, "a delivers");
+    const delivered = () => Object(a.host.describe("lib/p", true)).health.on?.delivered;
+    await until(() => delivered() === 2, 20_000, "a delivers");
     await a.host.close();
     await write();
     await until(() => b.calls.length > 0, 20_000, "b delivers");

@@ -32,7 +32,7 @@ const POSITION = /^[A-Za-z0-9._-]{1,128}$/;
  * Returns what a request must wait for before it is answered; undefined if nothing. A server that did
  * not follow the database for a moment, because its process was stopped, asks it before it refuses.
  *
- * @param isLinearizable whether every read must see what any server acknowledged before it
+ * @param isLinearizable whether every request must see what any server acknowledged before it
  * @throws {Problem} `bad-header` for an invalid `Elastik-At`
  * @throws {StoreError} `unreachable`: the promise rejects if the server has lost the database
  */
@@ -50,7 +50,8 @@ export function waitForStore(
       `Cannot ${request.method} ${path}: Elastik-At is not the value of a response header Elastik-At`,
     );
   }
-  const wantsRefresh = isRead && (isLinearizable || wantsFresh(headers.get("cache-control")));
+  // What a change keeps of a world, such as its extension, is read from memory too.
+  const wantsRefresh = isLinearizable || isRead && wantsFresh(headers.get("cache-control"));
   // A refresh shows everything, also what the position covers.
   if (!store.readable || wantsRefresh) return store.refresh();
   return position === null ? undefined : store.reached(position);

@@ -64,6 +64,8 @@ export interface StartServerOptions {
   readonly onLogSettings?: (config: Config) => void;
   /** Called if the store cannot continue. */
   readonly onStoreFailure: (reason: string) => void;
+  /** Opens the store, by default the one of the settings. */
+  readonly openStore?: typeof openServerStore;
   /** Replaces the clock of the schedules of plugins, and the pause after a failed call. */
   readonly pluginEvents?: Partial<Pick<PluginHostOptions, "now" | "changeRetryMs">>;
 }
@@ -74,6 +76,8 @@ export interface RunningServer {
   readonly url: string;
   /** The approve token, if this start generated it. */
   readonly newApproveToken?: string;
+  /** Resolves when the worlds below `/boot` are written, or cannot be. */
+  readonly booted: Promise<void>;
   /**
    * Applies changed settings.
    *
@@ -102,7 +106,7 @@ export async function startServer(options: StartServerOptions): Promise<RunningS
   const descriptors = divideDescriptors(readDescriptorLimit(), config.writers + 3);
   // A Worker that is not needed to listen would delay it, because each loads its modules.
   const listening = Promise.withResolvers<void>();
-  const opened = await openServerStore({
+  const opened = await (options.openStore ?? openServerStore)({
     config,
     lower: createLowerLayer(options.lowerWorlds, new Date(startedAt).toISOString()),
     workerUrl: options.storeWorkerUrl,
@@ -236,6 +240,7 @@ export async function startServer(options: StartServerOptions): Promise<RunningS
     });
     return {
       url,
+      booted: boot,
       reload: (readEnv) => reloader.reload(readEnv),
       ...(opened.isNewToken ? { newApproveToken: approveToken } : {}),
       close: once(async () => {

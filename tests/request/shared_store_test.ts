@@ -1,6 +1,7 @@
 /** Requests to a server that shares its store with others, from Request to Response. */
 
 import { assert, assertEquals, assertMatch, assertStrictEquals } from "../support/assert.ts";
+import { waitForStore } from "../../lib/request/shared_store.ts";
 import { type Store, StoreError } from "../../lib/world/store.ts";
 import { LockTable } from "../../lib/dav/locks/lock_table.ts";
 import type { Lock } from "../../lib/dav/locks/locks.ts";
@@ -77,6 +78,29 @@ Deno.test("waitForStore() asks the database before it refuses, because the proce
     assertEquals((await app.ask("PUT", "/home/y", { body: "y" })).status, 201);
     assertEquals(refreshes, 2);
   });
+});
+
+Deno.test("waitForStore() makes every request wait for a refresh if reads are linearizable", async () => {
+  let refreshes = 0;
+  const refresh = () => {
+    refreshes += 1;
+    return Promise.resolve();
+  };
+  // A change of text without a type keeps the extension, which memory has.
+  for (
+    const [method, path, expected] of [
+      ["GET", "/home/x", 1],
+      ["PUT", "/home/x", 2],
+      ["LOCK", "/dav/home/x", 3],
+      ["GET", "/proc/health", 3],
+    ] as const
+  ) {
+    const request = new Request(`http://localhost${path}`, { method });
+    const target = { path, name: path.slice(1), query: "", isCollection: false };
+    const context = { request, target, caller: { tier: "T1", by: "T1" } } as const;
+    await waitForStore({ readable: true, refresh, reached: refresh }, context, true);
+    assertEquals(refreshes, expected, `${method} ${path}`);
+  }
 });
 
 Deno.test("waitForStore() makes reads with Cache-Control: no-cache wait for a refresh", async () => {

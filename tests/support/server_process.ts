@@ -19,7 +19,7 @@ export async function startServerProcess(
   program: string,
   settings: Readonly<Record<string, string | undefined>>,
   log: string[],
-): Promise<Omit<RunningServer, "reload">> {
+): Promise<Omit<RunningServer, "reload" | "booted">> {
   const env = Object.entries(settings).flatMap(([name, value]) =>
     value === undefined ? [] : [[name, value]]
   );

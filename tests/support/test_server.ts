@@ -18,13 +18,17 @@ import {
 } from "../../lib/server/start.ts";
 import { startServerProcess, TEST_PROGRAM } from "./server_process.ts";
 import { type Reply, Wire, type WireRequest } from "./wire.ts";
+import { createRandom } from "./random.ts";
 import { STORE_WORKER } from "./store_worker.ts";
+import { startTestCluster, TEST_CLUSTER, type TestCluster } from "./test_cluster.ts";
 
 /** The secrets of every test server. No response and no log line may contain one. */
 export const TOKEN = "t2-5ecret-0f-the-test-server";
 export const APPROVE = "t3-5ecret-0f-the-test-server";
 export const KEY = "k3y-5ecret-0f-the-test-server";
 
+/** Chooses the server of each request. Its seed is in TEST_SEED, which the run of a cluster prints. */
+const random = createRandom(Number(Deno.env.get("TEST_SEED") ?? 1));
 const MAIN = import.meta.resolve("../../main.ts");
 
 /** A small lower layer: the shell's page, a note, and a program. */
@@ -72,9 +76,23 @@ export function basic(user: string, password: string): Record<string, string> {
   return { authorization: `Basic ${btoa(String.fromCharCode(...bytes))}` };
 }
 
+/** A test needs something that the nodes of a cluster do not have. The message says what it is about. */
+export class NoDataFolder extends Error {
+  override readonly name = "NoDataFolder";
+}
+
+/** Runs a test, and leaves it if it needs what a cluster does not have. */
+async function skipWithoutFolder(title: string, run: () => Promise<void>): Promise<void> {
+  try {
+    await run();
+  } catch (error) {
+    if (!(error instanceof NoDataFolder)) throw error;
+    console.log(`skipped in a cluster: ${title}: ${error.message}`);
+  }
+}
+
 /** A running server. */
 export class TestServer {
-  readonly data: string;
   readonly port: number;
   /** The token of T3. */
   readonly approveToken: string;
@@ -86,27 +104,33 @@ export class TestServer {
   readonly secrets: Set<string>;
   /** Head and body of every response that {@link send} received. */
   readonly answers: string[] = [];
-  readonly #running: Omit<RunningServer, "reload">;
-  readonly #wire: Wire;
+  readonly #running: Omit<RunningServer, "reload" | "booted">;
+  readonly #data: string;
+  readonly #wires: readonly Wire[];
+  readonly #cluster: TestCluster | undefined;
   /** The folder to remove at the end. */
   readonly #tempFolder: string | undefined;
 
   constructor(
-    running: Omit<RunningServer, "reload">,
+    running: Omit<RunningServer, "reload" | "booted">,
     approveToken: string,
     data: string,
     tempFolder: string | undefined,
     log: string[],
+    cluster?: TestCluster,
   ) {
     this.#running = running;
+    this.#cluster = cluster;
     this.#tempFolder = tempFolder;
-    this.data = data;
+    this.#data = data;
     this.log = log;
     this.port = Number(new URL(running.url).port);
     this.hasNewToken = running.newApproveToken !== undefined;
     this.approveToken = approveToken;
     this.secrets = new Set([TOKEN, APPROVE, KEY, approveToken]);
-    this.#wire = new Wire(this.port);
+    this.#wires = (cluster?.nodes ?? [running]).map(({ url }) =>
+      new Wire(Number(new URL(url).port), this.port)
+    );
   }
 
   /**
@@ -115,11 +139,24 @@ export class TestServer {
    * @param reveals the caller may know a secret that the response contains
    */
   async send(request: WireRequest, reveals = false): Promise<Reply> {
-    const reply = await this.#wire.send(request);
+    const reply = await this.#anyWire().send(request);
     if (!reveals) {
       this.assertNoSecret(`${reply.head}\n${reply.text}`, `${request.method} ${request.target}`);
     }
     return reply;
+  }
+
+  /** The data folder. @throws {NoDataFolder} if the server has none */
+  get data(): string {
+    if (this.#cluster !== undefined) throw new NoDataFolder("it is about files of the data folder");
+    return this.#data;
+  }
+
+  /** The server, or a random one of the cluster. */
+  #anyWire(): Wire {
+    const wire = this.#wires[Math.floor(random() * this.#wires.length)];
+    if (wire === undefined) throw new Error("no server");
+    return wire;
   }
 
   /** Sends as T3. */
@@ -153,8 +190,8 @@ export class TestServer {
 
   /** Stops the server and keeps its folder. */
   async stop(): Promise<void> {
-    this.#wire.close();
-    await this.#running.close();
+    for (const wire of this.#wires) wire.close();
+    await (this.#cluster ?? this.#running).close();
     for (const line of this.log) this.assertNoSecret(line, "the log");
   }
 
@@ -179,6 +216,7 @@ export class TestServer {
         if (version !== undefined && version > 0) await this.approve("DELETE", target);
       }
     }
+    if (this.#cluster !== undefined) return await this.#cluster.forgetNames();
     if (!await exists(`${this.data}/.names.db`)) return;
     const ledger = new DatabaseSync(`${this.data}/.names.db`);
     ledger.exec("PRAGMA busy_timeout = 5000; DELETE FROM names");
@@ -213,6 +251,7 @@ export async function startTestServer(options: TestServerOptions = {}): Promise<
     ? await Deno.makeTempDir({ prefix: "elastik-test-" })
     : undefined;
   const data = options.data ?? `${tempFolder}/data`;
+  const template = Deno.env.get(TEST_CLUSTER);
   const settings: Record<string, string | undefined> = {
     ...OPEN,
     ELASTIK_PORT: "0",
@@ -223,18 +262,31 @@ export async function startTestServer(options: TestServerOptions = {}): Promise<
   };
   const log: string[] = [];
   const program = Deno.env.get(TEST_PROGRAM);
+  const common = {
+    lowerWorlds: options.lowerTexts ?? LOWER_TEXTS,
+    storeWorkerUrl: STORE_WORKER,
+    main: MAIN,
+    ...(options.write === undefined ? {} : { write: options.write }),
+    ...(options.pluginEvents === undefined ? {} : { pluginEvents: options.pluginEvents }),
+    log: (line: string) => void log.push(line),
+    onStoreFailure: (reason: string) => void log.push(`the store failed: ${reason}`),
+  };
+  if (template !== undefined) {
+    const secrets = { key: KEY, token: TOKEN, approveToken: APPROVE };
+    const cluster = await startTestCluster(template, settings, secrets, common);
+    const [first] = cluster.nodes;
+    if (first === undefined) throw new Error("no server");
+    const token = settings.ELASTIK_APPROVE_TOKEN ?? APPROVE;
+    const server = new TestServer(first, token, data, tempFolder, log, cluster);
+    await server.untilBooted();
+    return server;
+  }
   const running = program !== undefined
     ? await startServerProcess(program, settings, log)
     : await startServer({
+      ...common,
       config: readConfig((name) => settings[name]),
       env: (name) => settings[name],
-      lowerWorlds: options.lowerTexts ?? LOWER_TEXTS,
-      storeWorkerUrl: STORE_WORKER,
-      main: MAIN,
-      ...(options.write === undefined ? {} : { write: options.write }),
-      ...(options.pluginEvents === undefined ? {} : { pluginEvents: options.pluginEvents }),
-      log: (line) => void log.push(line),
-      onStoreFailure: (reason) => void log.push(`the store failed: ${reason}`),
     });
   const approveToken = settings.ELASTIK_APPROVE_TOKEN ??
     (await Deno.readTextFile(`${data}/.approve-token`)).trim();
@@ -251,7 +303,7 @@ export async function withServer(
 ): Promise<void> {
   const server = await startTestServer(options);
   try {
-    await test(server);
+    await skipWithoutFolder("a test of its own server", () => test(server));
   } finally {
     await server.close();
   }
@@ -276,7 +328,7 @@ export function suite(title: string, options: TestServerOptions): AddCase {
     await withServer(options, async (server) => {
       for (const [i, [name, run]] of cases.entries()) {
         if (i > 0) await server.clear();
-        await t.step(name, (step) => run(server, step));
+        await t.step(name, (step) => skipWithoutFolder(name, () => run(server, step)));
       }
     });
   });

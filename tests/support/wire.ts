@@ -45,10 +45,13 @@ function isClosed(error: unknown): boolean {
 /** A client of one port. It keeps its connection for the next request if the server does. */
 export class Wire {
   readonly #port: number;
+  readonly #named: number;
   #connection: Connection | undefined;
 
-  constructor(port: number) {
+  /** @param named the port that the Host header names; another one if a proxy would be in front */
+  constructor(port: number, named = port) {
     this.#port = port;
+    this.#named = named;
   }
 
   /** Sends one request. Adds Host and Content-Length unless the headers have them. */
@@ -56,7 +59,7 @@ export class Wire {
     const bytes = bytesOf(body);
     const names = new Set(Object.keys(headers).map((name) => name.toLowerCase()));
     let head = `${method} ${target} HTTP/1.1\r\n`;
-    if (!names.has("host")) head += `host: 127.0.0.1:${this.#port}\r\n`;
+    if (!names.has("host")) head += `host: 127.0.0.1:${this.#named}\r\n`;
     for (const [name, value] of Object.entries(headers)) head += `${name}: ${value}\r\n`;
     const framed = names.has("content-length") || names.has("transfer-encoding");
     if (body !== undefined && !framed) head += `content-length: ${bytes.length}\r\n`;

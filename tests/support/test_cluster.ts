@@ -1,0 +1,108 @@
+/**
+ * Lets the tests over HTTP run against three servers over one PostgreSQL database instead of one server
+ * with a data folder. `TEST_CLUSTER` is the `ELASTIK_STORE` of a prepared database, which each test server
+ * copies; see tests/cluster/http_suite.ts. Every request of `TestServer.send` goes to a random server, and
+ * reads are linearizable, so that a test sees what it has written.
+ */
+
+import { readConfig } from "../../lib/config.ts";
+import { openServerStore } from "../../lib/server/open_store.ts";
+import {
+  type RunningServer,
+  startServer,
+  type StartServerOptions,
+} from "../../lib/server/start.ts";
+import { keyCheckOf } from "../../lib/world/postgres/machine.ts";
+import { openSession, type PgValue } from "../../lib/world/postgres/session.ts";
+import { parseStoreUrl } from "../../lib/world/postgres/store_url.ts";
+
+/** Environment variable with the address of the database to copy. */
+export const TEST_CLUSTER = "TEST_CLUSTER";
+
+/** Servers of each test server. */
+const NODES = 3;
+/** Secrets that nodes need, if the test sets none. They are those of the test server. */
+export interface ClusterSecrets {
+  readonly key: string;
+  readonly token: string;
+  readonly approveToken: string;
+}
+
+/** The servers of one test. */
+export interface TestCluster {
+  readonly nodes: readonly RunningServer[];
+  /** Forgets the names of deleted worlds, so that their versions start at 1 again. */
+  forgetNames(): Promise<void>;
+  /** Stops the servers and removes the database. */
+  close(): Promise<void>;
+}
+
+/**
+ * Starts the servers.
+ *
+ * @param template value of `TEST_CLUSTER`
+ * @param settings those of the test
+ */
+export async function startTestCluster(
+  template: string,
+  settings: Readonly<Record<string, string | undefined>>,
+  secrets: ClusterSecrets,
+  options: Omit<StartServerOptions, "config" | "env" | "openStore">,
+): Promise<TestCluster> {
+  const admin = template.replace(/\/\w+\?/, "/postgres?");
+  const source = /\/(\w+)\?/.exec(template)?.[1] ?? "";
+  const database = `http_${crypto.randomUUID().replaceAll("-", "")}`;
+  const store = template.replace(`/${source}?`, `/${database}?`);
+  const key = settings.ELASTIK_KEY ?? secrets.key;
+  await run(admin, `CREATE DATABASE ${database} TEMPLATE ${source}`);
+  await run(store, "UPDATE elastik.machine SET key_check = $1", [keyCheckOf(key)]);
+  const nodes: RunningServer[] = [];
+  const close = async () => {
+    await Promise.all(nodes.map((node) => node.close()));
+    await run(admin, `DROP DATABASE ${database} WITH (FORCE)`);
+  };
+  try {
+    for (let at = 0; at < NODES; at++) {
+      const own: Readonly<Record<string, string | undefined>> = {
+        ...settings,
+        ELASTIK_KEY: key,
+        ELASTIK_APPROVE_TOKEN: settings.ELASTIK_APPROVE_TOKEN ?? secrets.approveToken,
+        ELASTIK_STORE: store,
+        ELASTIK_NODE: `n${at}`,
+        ELASTIK_READS: "linearizable",
+      };
+      const read = (name: string) => own[name];
+      nodes.push(
+        await startServer({
+          ...options,
+          config: readConfig(read),
+          env: read,
+          // A node refuses to start without a token. Many tests are about a server that has none.
+          openStore: (opening) =>
+            openServerStore({ ...opening, config: { ...opening.config, token: secrets.token } }),
+        }),
+      );
+    }
+  } catch (error) {
+    await close();
+    throw error;
+  }
+  await Promise.all(nodes.map(({ booted }) => booted));
+  return {
+    nodes,
+    forgetNames: () => run(store, "DELETE FROM elastik.names WHERE world IS NULL"),
+    close,
+  };
+}
+
+async function run(url: string, text: string, values: readonly PgValue[] = []): Promise<void> {
+  const store = parseStoreUrl(url);
+  const [host] = store.hosts;
+  if (host === undefined) throw new Error("no host");
+  const session = await openSession({ host, store });
+  try {
+    await session.query(text, values, 20_000);
+  } finally {
+    session.drop();
+  }
+}

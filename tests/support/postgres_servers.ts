@@ -163,7 +163,7 @@ export class PostgresServers {
   /** Starts servers and waits until they accept connections and, with standbys, until they replicate. */
   static async start(options: PostgresOptions = {}): Promise<PostgresServers> {
     if (programs === undefined) throw new Error("postgresql is not installed");
-    const root = await Deno.realPath(await Deno.makeTempDir({ prefix: "elastik-postgres-" }));
+    const root = await createRoot();
     const servers = new PostgresServers(root, programs, options);
     try {
       await servers.#start();
@@ -369,7 +369,6 @@ export class PostgresServers {
   }
 
   async #start(): Promise<void> {
-    if (Deno.uid() === 0) await runAs("chown", ["postgres:", this.#root], false);
     const [first = "a", ...standbys] = this.names;
     await runAs(`${this.#bin}/initdb`, [
       ...["-D", this.#folder(first), "-U", "postgres", "--auth=trust", "-E", "UTF8"],
@@ -506,6 +505,23 @@ export class PostgresServers {
 
 function quote(value: string): string {
   return `'${value.replaceAll("'", "''")}'`;
+}
+
+/**
+ * Creates the folder of the servers where their user can reach it: the folder for temporary files can be
+ * below one that only root can enter.
+ */
+async function createRoot(): Promise<string> {
+  const prefix = "elastik-postgres-";
+  for (const options of [{ prefix }, { prefix, dir: "/tmp" }, { prefix, dir: "/var/tmp" }]) {
+    const root = await Deno.realPath(await Deno.makeTempDir(options));
+    if (Deno.uid() !== 0) return root;
+    await runAs("chown", ["postgres:", root], false);
+    const [command = "", ...args] = asPostgres("test", ["-w", root]);
+    if ((await runWith("", command, { args, cwd: "/" })).code === 0) return root;
+    await Deno.remove(root);
+  }
+  throw new Error("user postgres can reach no folder for temporary files");
 }
 
 /** The command and arguments that run a program as a user that PostgreSQL accepts. */

@@ -15,12 +15,14 @@ const ALLOWED: Readonly<Record<string, string>> = {
   "lib/archive/v5_world.ts": "the row of elastik v5, which has no pieces",
   "lib/archive/world_at.ts": "the column that readStage returns",
   "lib/response/representation.ts": "a field of the JSON of a world",
-  "lib/world/file/copy_world.ts": "the column that readStage returns",
   "lib/world/file/new_world_image.ts": "empties the tables of a new world",
   "lib/world/file/read_stage.ts": "joins the row and its pieces",
   "lib/world/file/sql.ts": "the statements",
   "lib/world/file/verify_world.ts": "the column that readStage returns",
+  "lib/world/file/world_copy.ts": "writes the row of a copy, which has no pieces",
   "lib/world/file/world_file.ts": "joins the row and its pieces, and writes both",
+  "lib/world/postgres/import_world.ts": "the column that readStage returns",
+  "lib/world/postgres/stored_copy.ts": "the bytes of a world of a database",
   "lib/world/worker/reader.ts": "the column that readStage returns",
 };
 const ROW = /\bstage_(?:html|meta)\b|\bSELECT_(?:STAGE|ROW|BODY)\b/;

@@ -277,9 +277,7 @@ export async function startTestServer(options: TestServerOptions = {}): Promise<
     const [first] = cluster.nodes;
     if (first === undefined) throw new Error("no server");
     const token = settings.ELASTIK_APPROVE_TOKEN ?? APPROVE;
-    const server = new TestServer(first, token, data, tempFolder, log, cluster);
-    await server.untilBooted();
-    return server;
+    return new TestServer(first, token, data, tempFolder, log, cluster);
   }
   const running = program !== undefined
     ? await startServerProcess(program, settings, log)

@@ -36,7 +36,7 @@ const ABOUT: readonly Scenario[] = [
     send: "GET /proc/",
     status: 200,
     text:
-      "audit/\nchanges/\nhealth\nlog/\nmetrics\nplugins\nsearch/\nsnapshot/\nsource/\nstatus\ntrash/\nuptime\nusage/\nversion\nworlds\n",
+      "audit/\nchanges/\nhealth\nlog/\nmetrics\nnodes\nplugins\nsearch/\nsnapshot/\nsource/\nstatus\ntrash/\nuptime\nusage/\nversion\nworlds\n",
   },
   {
     title: "sends the facts as JSON",

@@ -29,6 +29,11 @@ const PACKAGE = /^(.*\/npm\/[^/]+\/((?:@[^/]+\/)?[^/]+)\/(\d[^/]*))\//;
  */
 const MAIN_BLOCK = /^(\s*if )\(import\.meta\.main\)/gm;
 
+/** The function that loads built-in modules for CommonJS packages; its argument must be a file. */
+const REQUIRE = /(createRequire)\(import\.meta\.url\)/g;
+/** The bundle can come from an HTTP server. The place does not matter, because nothing is loaded from it. */
+const REQUIRE_ANYWHERE = '$1("file:///C:/")';
+
 /**
  * Formats the entry module of the bundle: `main.ts` with the Worker inside. A program that is
  * compiled from the bundle starts itself again without a main module, and cannot start a Worker from
@@ -105,7 +110,10 @@ export async function bundle(
 }
 
 function withoutPaths(code: string): string {
-  return code.replace(PATH_COMMENT, "").replace(PATH_KEY, "$1npm/$2");
+  return code.replace(PATH_COMMENT, "").replace(PATH_KEY, "$1npm/$2").replace(
+    REQUIRE,
+    REQUIRE_ANYWHERE,
+  );
 }
 
 /** Writes the code to a path, and the minified code to another one. */

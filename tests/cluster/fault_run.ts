@@ -2,7 +2,7 @@
  * A run under load: starts clients and followers, causes faults, waits until everything has settled, and
  * judges the record.
  *
- * ```ts
+ * ```text
  * const cluster = await Cluster.start({ folder, count: 3, store: servers.url(database) });
  * const { urls, headers } = { urls: () => cluster.urls, headers: cluster.approval };
  * const { report, violations } = await runUnderLoad(

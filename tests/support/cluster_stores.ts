@@ -38,7 +38,7 @@ export class ClusterStores {
   static async create(servers: PostgresServers): Promise<ClusterStores> {
     if (!prepared.has(servers)) prepared.set(servers, prepare(servers));
     await prepared.get(servers);
-    return new ClusterStores(servers, await servers.createDatabase());
+    return new ClusterStores(servers, await servers.createDatabase(true));
   }
 
   /** Value of `ELASTIK_STORE`, with the role of the nodes. */

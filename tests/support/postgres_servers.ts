@@ -215,7 +215,7 @@ export class PostgresServers {
   }
 
   /**
-   * Makes the database that {@link createDatabase} copies.
+   * Makes the database that {@link createDatabase} can copy.
    *
    * @param prepare fills it: SQL, or a function of the value of `ELASTIK_STORE`
    */
@@ -227,10 +227,15 @@ export class PostgresServers {
     this.#template = name;
   }
 
-  /** Creates a database, as a copy of the prepared one if there is one, and returns its name. */
-  async createDatabase(): Promise<string> {
+  /**
+   * Creates a database and returns its name.
+   *
+   * @param isCopy whether it is a copy of the prepared one; several files can share the servers, so one
+   * that prepares nothing gets an empty database
+   */
+  async createDatabase(isCopy = false): Promise<string> {
     const name = `test_${++this.#databases}`;
-    const template = this.#template === undefined ? "" : ` TEMPLATE ${this.#template}`;
+    const template = isCopy && this.#template !== undefined ? ` TEMPLATE ${this.#template}` : "";
     await this.sql(`CREATE DATABASE ${name}${template}`);
     return name;
   }

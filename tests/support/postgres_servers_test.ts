@@ -7,7 +7,7 @@ const server = sharedServer();
 postgresTest("createDatabase() copies the prepared database", async () => {
   const servers = server();
   await servers.prepareTemplate("CREATE TABLE one (n int);\nINSERT INTO one VALUES (7)");
-  const [first, second] = [await servers.createDatabase(), await servers.createDatabase()];
+  const [first, second] = [await servers.createDatabase(true), await servers.createDatabase(true)];
   await servers.sql("UPDATE one SET n = 8", "a", first);
   assertEquals(await servers.sql("SELECT n FROM one", "a", second), ["7"]);
   await servers.dropDatabase(first);

@@ -4,13 +4,11 @@ import { assert } from "../support/assert.ts";
 import { postgresTest } from "../support/postgres_servers.ts";
 import { runHttpSuite } from "./http_suite.ts";
 
-/** Files of the changes of worlds, which must finish within half a minute. All files: see http_suite.ts. */
+/** Files of the changes of worlds, which must finish within some seconds. All files: see http_suite.ts. */
 const FILES = [
   "tests/routes/delete_world_test.ts",
   "tests/routes/move_world_test.ts",
-  "tests/routes/patch_world_test.ts",
   "tests/routes/worlds_concurrent_test.ts",
-  "tests/routes/write_world_test.ts",
 ];
 
 postgresTest(

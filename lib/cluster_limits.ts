@@ -6,6 +6,11 @@
 export const FEED_PAGE_ROWS = 1_000;
 /** Milliseconds between two polls of the change feed; a notification makes one at once. */
 export const FEED_POLL_MS = 250;
+/**
+ * Least milliseconds between the beginnings of two rounds of the feed that no caller waits for. Under load
+ * one round then publishes several batches.
+ */
+export const FEED_PAUSE_MS = 5;
 /** Milliseconds between two polls where notifications are impossible (`ELASTIK_FEED=poll`). */
 export const FEED_POLL_ONLY_MS = 20;
 /** Milliseconds for which a node answers from memory after a renewal of its lease was sent. */

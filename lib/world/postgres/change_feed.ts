@@ -7,7 +7,12 @@
  * database has lost changes, watchers and followers are told of each difference.
  */
 
-import { FEED_PAGE_ROWS, FEED_POLL_MS, LEASE_RENEWAL_MS } from "../../cluster_limits.ts";
+import {
+  FEED_PAGE_ROWS,
+  FEED_PAUSE_MS,
+  FEED_POLL_MS,
+  LEASE_RENEWAL_MS,
+} from "../../cluster_limits.ts";
 import type { CursorPosition } from "../change_cursor.ts";
 import type { ClusterState } from "./cluster_state.ts";
 import type { FeedRow, HeadRow } from "./feed_row.ts";
@@ -44,6 +49,8 @@ export interface ChangeFeedOptions {
   readonly lease: Lease;
   /** Pause between two polls in milliseconds. */
   readonly pollMs?: number;
+  /** Least milliseconds between the beginnings of two rounds that no caller waits for. */
+  readonly pauseMs?: number;
   /** Pause between two renewals of the lease in milliseconds. */
   readonly renewalMs?: number;
   /** Called after the rows of a round were applied. */
@@ -66,6 +73,11 @@ export class ChangeFeed {
   #next: Round | undefined;
   #running: Promise<void> | undefined;
   #isStopped = false;
+  /** The round that begins after the pause, and when the last round began. */
+  #later: { kind: RoundKind; readonly timer: ReturnType<typeof setTimeout> } | undefined;
+  #beganAt = -Infinity;
+  /** Highest number that was announced since the last round began. */
+  #announced = 0;
   #poll: ReturnType<typeof setInterval> | undefined;
   #renewal: ReturnType<typeof setInterval> | undefined;
   #fault = "";
@@ -107,8 +119,41 @@ export class ChangeFeed {
     this.#renewal = setInterval(() => this.wake("refresh"), renewalMs);
   }
 
-  /** Starts a round that no caller waits for; a failure is reported, and a later round tries again. */
+  /**
+   * Starts a round that no caller waits for; a failure is reported, and a later round tries again. It begins
+   * at once, or after the pause that follows the beginning of the last round.
+   */
   wake(kind: RoundKind = "follow"): void {
+    if (this.#isStopped) return;
+    if (this.#later !== undefined) {
+      if (STRENGTH[kind] > STRENGTH[this.#later.kind]) this.#later.kind = kind;
+      return;
+    }
+    const { pauseMs = FEED_PAUSE_MS } = this.#options;
+    const left = Math.ceil(this.#beganAt + pauseMs - performance.now());
+    if (left <= 0) this.#start(kind);
+    else {
+      const begin = () => {
+        const kind = this.#later?.kind ?? "follow";
+        this.#later = undefined;
+        this.#start(kind);
+      };
+      this.#later = { kind, timer: setTimeout(begin, left) };
+    }
+  }
+
+  /**
+   * A notification announces a number of the feed. The node is told of what it publishes, too: that needs no
+   * further round.
+   */
+  announce(seq: number): void {
+    if (seq <= this.#options.state.position.seq) return;
+    if (this.#running === undefined) this.wake();
+    // The round that runs can bring it.
+    else this.#announced = Math.max(this.#announced, seq);
+  }
+
+  #start(kind: RoundKind): void {
     if (this.#isStopped) return;
     this.round(kind).catch(() => {
       // Safe to ignore: the round has reported it.
@@ -132,6 +177,7 @@ export class ChangeFeed {
     this.#isStopped = true;
     clearInterval(this.#poll);
     clearInterval(this.#renewal);
+    clearTimeout(this.#later?.timer);
     await this.#running;
   }
 
@@ -140,6 +186,7 @@ export class ChangeFeed {
     await Promise.resolve();
     for (let round = this.#next; round !== undefined; round = this.#next) {
       this.#next = undefined;
+      this.#begin(round);
       try {
         await this.#follow(round.kind);
         this.#error = undefined;
@@ -154,6 +201,17 @@ export class ChangeFeed {
       }
     }
     this.#running = undefined;
+    if (this.#announced > this.#options.state.position.seq) this.wake();
+  }
+
+  /** A round that begins serves what has asked for one until now. */
+  #begin(round: Round): void {
+    this.#beganAt = performance.now();
+    this.#announced = 0;
+    if (this.#later === undefined) return;
+    if (STRENGTH[this.#later.kind] > STRENGTH[round.kind]) round.kind = this.#later.kind;
+    clearTimeout(this.#later.timer);
+    this.#later = undefined;
   }
 
   async #follow(kind: RoundKind): Promise<void> {

@@ -15,6 +15,7 @@ import type { PgRow } from "./session.ts";
 
 const PUBLISH = "SELECT elastik.publish_1($1) AS seq";
 const FOLLOW = "SELECT * FROM elastik.follow_1($1, $2)";
+const POLL = "SELECT * FROM elastik.poll_1($1, $2, $3)";
 const POSITION = `SELECT f.seq,
   (SELECT r.run FROM elastik.runs r WHERE r.first <= f.seq ORDER BY r.first DESC LIMIT 1) AS run
   FROM elastik.feed f`;
@@ -67,15 +68,14 @@ export class DatabaseFeed implements FeedSource {
   }
 
   async readRows(after: number, limit: number, kind: RoundKind): Promise<readonly FeedRow[]> {
-    const rows = await this.#link.ask("feed", async (session) => {
-      // In one flight. The rows are read after the commit of the statement before.
-      const published = kind === "follow"
-        ? undefined
-        : session.query(PUBLISH, [kind === "refresh"], FEED_DEADLINE_MS);
-      const followed = session.query(FOLLOW, [after, limit], FEED_DEADLINE_MS);
-      const [found] = await Promise.all([followed, published]);
-      return found;
-    }, FEED_DEADLINE_MS);
+    const rows = await this.#link.ask(
+      "feed",
+      (session) =>
+        kind === "follow"
+          ? session.query(FOLLOW, [after, limit], FEED_DEADLINE_MS)
+          : session.query(POLL, [after, limit, kind === "refresh"], FEED_DEADLINE_MS),
+      FEED_DEADLINE_MS,
+    );
     return rows.map(toFeedRow);
   }
 

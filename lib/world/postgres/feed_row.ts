@@ -22,6 +22,7 @@ export interface FeedEventRow {
   readonly also?: string;
   /** Id of the world, which stays the same under other names and in the trash. */
   readonly world: number;
+  /** Only that of a deletion has its payload. */
   readonly event: CommittedEvent & { readonly hmac: string };
   /** Caller of the change. */
   readonly by: string;

@@ -33,8 +33,8 @@ export interface LinkOptions {
   readonly sync: "full" | "normal";
   /** Whether the database can notify; false polls only. */
   readonly listens: boolean;
-  /** Called for each notification of the change feed. */
-  readonly onNotification?: () => void;
+  /** Called for each notification of the change feed, with the newest number as text. */
+  readonly onNotification?: (payload: string) => void;
   /** Called after another primary was found. */
   readonly onPrimary?: () => void;
   /** Replaces the functions that reach servers. */

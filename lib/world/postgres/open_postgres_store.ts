@@ -27,7 +27,7 @@ export async function openPostgresStore(options: PostgresStoreOptions): Promise<
     node: options.node,
     sync: options.sync ?? "full",
     listens: options.feed !== "poll",
-    onNotification: () => store?.wake(),
+    onNotification: (payload) => store?.announce(Number(payload)),
     onPrimary: () => store?.changePrimary(),
     log,
   });

@@ -277,9 +277,9 @@ export class PostgresStore implements Store {
     this.locks.read().catch(() => {});
   }
 
-  /** Follows the feed: the database may have something new. */
-  wake(): void {
-    this.#feed.wake();
+  /** The database announces a number of the feed. */
+  announce(seq: number): void {
+    this.#feed.announce(seq);
   }
 
   /** Another server is the primary now. */

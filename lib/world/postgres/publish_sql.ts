@@ -57,7 +57,7 @@ const CHANGE =
 /**
  * Returns what was published after a number, oldest first, at most `p_limit` rows. A row without a world
  * is a mark of a collection, with the state 'true' or 'false', a change of the WebDAV locks, or a world
- * that was deleted without an event, with its id as the state.
+ * that was deleted without an event, with its id as the state. Only deletions have their payload.
  */
 const FOLLOW =
   `CREATE FUNCTION elastik.follow_1(p_after bigint, p_limit int) RETURNS TABLE (${CHANGE})
@@ -71,12 +71,24 @@ BEGIN
   SELECT b.first + coalesce(e.n, 1) - 1,
     (SELECT r.run FROM elastik.runs r WHERE r.first <= b.first ORDER BY r.first DESC LIMIT 1),
     coalesce(b.kind, e.kind), coalesce(b.name, e.name, ''), e.also, e.world, e.id, e.timestamp,
-    e.event_type, e.payload, e.hmac, coalesce(e.by, ''), e.version, e.ext, coalesce(b.state, e.state),
+    e.event_type, CASE e.kind WHEN 'delete' THEN e.payload ELSE '' END, e.hmac, coalesce(e.by, ''), e.version, e.ext, coalesce(b.state, e.state),
     e.len, b.id
   FROM elastik.batches b LEFT JOIN elastik.events e ON e.batch = b.id
   WHERE b.first >= coalesce(low, 1) AND b.first + coalesce(e.n, 1) - 1 > p_after
     AND (b.kind IS NOT NULL OR e.world IS NOT NULL)
   ORDER BY b.first, e.n LIMIT p_limit;
+END $$`;
+
+/**
+ * Publishes and follows in one statement. The rows are valid when it has committed: also those of others are
+ * replicated then.
+ */
+const POLL = `CREATE FUNCTION elastik.poll_1(p_after bigint, p_limit int, p_force bool)
+RETURNS TABLE (${CHANGE})
+LANGUAGE plpgsql AS $$
+BEGIN
+  PERFORM elastik.publish_1(p_force);
+  RETURN QUERY SELECT * FROM elastik.follow_1(p_after, p_limit);
 END $$`;
 
 /** Returns the events with some numbers, in their order. Numbers without an event are left out. */
@@ -131,23 +143,28 @@ BEGIN
     SELECT b.first + e.n - 1 AS seq, e.name, e.also, e.restricted, e.also_restricted
     FROM elastik.batches b JOIN elastik.events e ON e.batch = b.id
     WHERE b.first > low AND b.first <= upto),
-  x AS MATERIALIZED (
-    SELECT e.seq, k.key FROM e CROSS JOIN LATERAL (
-      SELECT 'e' || e.name AS key
-      UNION SELECT 'e' || e.also WHERE e.also IS NOT NULL
-      UNION SELECT elastik.lists_of_1(e.name, e.restricted)
-      UNION SELECT elastik.lists_of_1(e.also, e.also_restricted) WHERE e.also IS NOT NULL) k),
+  -- The lists of each name once: many changes are of few names.
+  n AS MATERIALIZED (
+    SELECT e.name, e.restricted FROM e
+    UNION SELECT e.also, e.also_restricted FROM e WHERE e.also IS NOT NULL),
+  k AS MATERIALIZED (
+    SELECT x.*, (SELECT p.id FROM elastik.paths p WHERE p.key = x.key) AS id FROM (
+      SELECT n.name, n.restricted, ('e' || n.name) COLLATE "C" AS key FROM n
+      UNION ALL SELECT n.name, n.restricted, l.key COLLATE "C"
+      FROM n CROSS JOIN LATERAL elastik.lists_of_1(n.name, n.restricted) AS l (key)) x),
   p AS (
-    INSERT INTO elastik.paths (key)
-    SELECT DISTINCT x.key COLLATE "C" FROM x
-    WHERE NOT EXISTS (SELECT 1 FROM elastik.paths p WHERE p.key = x.key COLLATE "C")
+    INSERT INTO elastik.paths (key) SELECT DISTINCT k.key FROM k WHERE k.id IS NULL
     RETURNING id, key),
   known AS (
-    SELECT p.id, p.key FROM p
-    UNION ALL SELECT p.id, p.key FROM elastik.paths p
-    WHERE p.key IN (SELECT DISTINCT x.key COLLATE "C" FROM x))
+    SELECT k.name, k.restricted, k.id FROM k WHERE k.id IS NOT NULL
+    UNION ALL SELECT k.name, k.restricted, p.id FROM k JOIN p ON p.key = k.key WHERE k.id IS NULL)
   INSERT INTO elastik.below (path, seq)
-  SELECT known.id, x.seq FROM x JOIN known ON known.key = x.key COLLATE "C" ORDER BY known.id, x.seq;
+  SELECT x.id, x.seq FROM (
+    SELECT known.id, e.seq FROM e
+    JOIN known ON known.name = e.name AND known.restricted = e.restricted
+    UNION SELECT known.id, e.seq FROM e
+    JOIN known ON known.name = e.also AND known.restricted = e.also_restricted) x
+  ORDER BY x.id, x.seq;
   UPDATE elastik.indexed SET seq = upto;
   RETURN upto < newest;
 END $$`;
@@ -156,6 +173,7 @@ END $$`;
 export const PUBLISH_SQL: readonly string[] = [
   PUBLISH,
   FOLLOW,
+  POLL,
   EVENTS_AT,
   SEQ_OF,
   CHANGES,

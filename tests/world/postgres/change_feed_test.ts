@@ -84,7 +84,10 @@ interface Following {
   readonly log: string[];
 }
 
-async function withFeed(use: (following: Following) => Promise<void>): Promise<void> {
+async function withFeed(
+  use: (following: Following) => Promise<void>,
+  pauseMs = 0,
+): Promise<void> {
   const db = new Database();
   const log: string[] = [];
   const now = { monotonic: 0, wall: 0 };
@@ -101,6 +104,7 @@ async function withFeed(use: (following: Following) => Promise<void>): Promise<v
     source: db,
     state,
     lease,
+    pauseMs,
     ...never,
     log: (line) => log.push(line),
   });
@@ -178,6 +182,49 @@ Deno.test("ChangeFeed shares a round between the callers that came before it beg
     assertEquals(told, ["update home/a 1"]);
     assertEquals(db.calls, ["follow", "refresh"]);
   });
+});
+
+Deno.test("ChangeFeed follows what is announced, unless the round that runs brings it", async () => {
+  await withFeed(async ({ db, state, feed }) => {
+    await feed.start();
+    db.calls.length = 0;
+    db.commit(1, 1, "home/a");
+    db.beforeAnswer = () => feed.announce(1);
+    await feed.round("publish");
+    feed.announce(1);
+    db.beforeAnswer = () => {};
+    await feed.round("follow");
+    assertEquals(db.calls, ["publish", "follow"], "the publisher gets its own announcement");
+    // Two batches of another node: the second one is published while a round runs.
+    db.commit(1, 2, "home/a");
+    db.publish();
+    const isFollowed = Promise.withResolvers<void>();
+    db.beforeAnswer = () => {
+      if (db.rows.length === 3) return isFollowed.resolve();
+      db.commit(1, 3, "home/a");
+      db.publish();
+      feed.announce(3);
+    };
+    feed.announce(2);
+    await isFollowed.promise;
+    await feed.stop();
+    assertEquals(state.position.seq, 3);
+    assertEquals(db.calls.length, 4);
+  });
+});
+
+Deno.test("ChangeFeed pauses before a round that no caller waits for", async () => {
+  await withFeed(async ({ db, feed, told }) => {
+    await feed.start();
+    db.calls.length = 0;
+    db.commit(1, 1, "home/a");
+    feed.wake("publish");
+    feed.wake("follow");
+    db.commit(2, 1, "home/b");
+    await feed.round("follow");
+    assertEquals(told, ["update home/a 1", "update home/b 1"]);
+    assertEquals(db.calls, ["publish"], "the round does what the others wait for");
+  }, 1e6);
 });
 
 Deno.test("ChangeFeed renews the lease only with a replicated commit, from when it was sent", async () => {

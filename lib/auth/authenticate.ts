@@ -96,6 +96,19 @@ export interface Authenticator {
    */
   isCurrent(caller: Caller): boolean;
   /**
+   * Checks whether a caller is what it is because of the accounts or the revoked capabilities. Other
+   * servers of a cluster change them, so memory must follow before the result of {@link authenticate}
+   * counts, also a refusal. No other result depends on the store.
+   *
+   * @param caller the same object that {@link authenticate} returned
+   */
+  isFromStore(caller: Caller): boolean;
+  /**
+   * Settles when the accounts and the revoked capabilities that are being read are known; undefined if
+   * none are being read. Never rejects.
+   */
+  readonly pending: Promise<void> | undefined;
+  /**
    * Calls a listener after each change that may have ended a credential before its expiry. Expiry
    * is not reported: callers that wait need their own timer until `caller.scope.exp`.
    *
@@ -110,6 +123,8 @@ export const ANONYMOUS: Caller = Object.freeze({ tier: "T1", by: "T1" });
 export const LOCAL: Caller = Object.freeze({ tier: "T2", by: "T2:local" });
 /** The caller of a request with an unknown or expired credential. */
 export const REJECTED: Caller = Object.freeze({ tier: "T1", by: "T1", rejected: true });
+/** The caller of a request with credentials that the accounts do not allow, or do not allow yet. */
+const UNKNOWN: Caller = Object.freeze({ tier: "T1", by: "T1", rejected: true });
 /** The caller of a request with a revoked capability. */
 export const REVOKED: Caller = Object.freeze({
   tier: "T1",
@@ -159,6 +174,7 @@ class CredentialAuthenticator implements Authenticator {
   /** The account with which each caller was authenticated. */
   readonly #accountOf = new WeakMap<Caller, { readonly user: string; readonly account: Account }>();
   readonly #listeners = new Set<() => void>();
+  #pending: PromiseWithResolvers<void> | undefined;
 
   constructor(settings: AuthenticatorSettings) {
     this.#settings = settings;
@@ -246,11 +262,13 @@ class CredentialAuthenticator implements Authenticator {
 
   suspendAccounts(): void {
     this.#areAccountsKnown = false;
+    this.#pending ??= Promise.withResolvers();
   }
 
   setAccounts(passwd: string, shadow: string): void {
     this.#areAccountsKnown = true;
     this.#accounts = parseAccounts(passwd, shadow);
+    this.#settle();
     this.#notify();
   }
 
@@ -258,12 +276,29 @@ class CredentialAuthenticator implements Authenticator {
     this.#revoked = list;
     this.#areCapabilitiesAccepted = true;
     this.#capabilities = new Map();
+    this.#settle();
     this.#notify();
   }
 
   suspendCapabilities(): void {
     this.#areCapabilitiesAccepted = false;
     this.#capabilities = new Map();
+    this.#pending ??= Promise.withResolvers();
+  }
+
+  get pending(): Promise<void> | undefined {
+    return this.#pending?.promise;
+  }
+
+  #settle(): void {
+    if (!this.#areAccountsKnown || !this.#areCapabilitiesAccepted) return;
+    this.#pending?.resolve();
+    this.#pending = undefined;
+  }
+
+  isFromStore(caller: Caller): boolean {
+    return caller === UNKNOWN || caller === REVOKED || caller.scope !== undefined ||
+      this.#accountOf.has(caller);
   }
 
   isCurrent(caller: Caller): boolean {
@@ -303,7 +338,8 @@ class CredentialAuthenticator implements Authenticator {
       return undefined;
     }
     const scope = verify(this.#settings.key, token, nowSeconds);
-    if (scope === undefined || !this.#areCapabilitiesAccepted) return undefined;
+    if (scope === undefined) return undefined;
+    if (!this.#areCapabilitiesAccepted) return UNKNOWN;
     if (isRevoked(this.#revoked, scope)) return REVOKED;
     const caller = capabilityCaller(scope);
     if (this.#capabilities.size >= CAPABILITY_CACHE_ENTRIES) {
@@ -331,7 +367,7 @@ class CredentialAuthenticator implements Authenticator {
     const user = decodeUtf8(bytes.subarray(0, colon));
     if (user === undefined) return undefined;
     const account = findAccount(this.#accounts, user, password);
-    if (account === undefined || !this.#areAccountsKnown) return undefined;
+    if (account === undefined || !this.#areAccountsKnown) return UNKNOWN;
     const name = user.normalize("NFC");
     const caller: Caller = Object.freeze({
       tier: account.tier,

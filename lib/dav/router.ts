@@ -80,7 +80,11 @@ export class DavRouter {
     const { request, target, caller, connection } = context;
     const world = toWorldTarget(target);
     const { plugins } = this.#context.server;
-    if (world !== undefined && isMountPath(world.path) && hasMounts(plugins)) {
+    const isMount = world !== undefined && isMountPath(world.path);
+    if (isMount && plugins.readingRoutes !== undefined) {
+      return plugins.readingRoutes.then(() => this.handle(context));
+    }
+    if (isMount && hasMounts(plugins)) {
       return handleMount(this.#context, plugins, { ...context, target: world })
         .catch((error) => toDavResponse(error, request.method, { caller, target: world }));
     }

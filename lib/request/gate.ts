@@ -10,10 +10,12 @@
  * - With tokens, a client on another computer has a valid credential; only public files need none.
  *
  * The result is a `RequestContext`. Code behind the gate uses it and never the URL or the headers
- * above. The gate uses neither the store nor the body.
+ * above. The gate uses neither the store nor the body. If other servers share the store, the accounts
+ * must follow it before a caller counts, so the steps of the gate can also be called one by one.
  */
 
 import type { Authenticator } from "../auth/authenticate.ts";
+import type { Caller } from "../auth/caller.ts";
 import { ALLOWED, assertAllowed, decideEntry } from "../auth/policy.ts";
 import type { ClientFinder } from "../http/client_address.ts";
 import type { RequestContext } from "./request_context.ts";
@@ -58,14 +60,35 @@ export interface GateOptions {
   readonly allowedHosts: ReadonlySet<string>;
 }
 
-/**
- * Checks a request.
- *
- * @param request the request
- * @param peer address of the other end of the connection
- * @throws {Problem} if the request is refused
- */
-export type Gate = (request: Request, peer: string) => RequestContext;
+/** A request that passed every check which needs no caller. */
+export interface CheckedRequest extends Omit<RequestContext, "caller"> {
+  readonly headers: HeaderSnapshot;
+  readonly client: string;
+  /** The client itself runs on this computer. */
+  readonly loopback: boolean;
+  /** A page of another origin caused the request, so that it has no rights by its connection. */
+  readonly isForeign: boolean;
+  /** Its Host names this server. */
+  readonly isKnown: boolean;
+}
+
+/** The gate of a server. */
+export interface Gate {
+  /**
+   * Checks a request: all three steps.
+   *
+   * @param request the request
+   * @param peer address of the other end of the connection
+   * @throws {Problem} if the request is refused
+   */
+  (request: Request, peer: string): RequestContext;
+  /** First step: checks everything but the caller. @throws {Problem} if the request is refused */
+  check(request: Request, peer: string): CheckedRequest;
+  /** Second step: determines the caller, with the accounts that memory has now. */
+  authenticate(checked: CheckedRequest): Caller;
+  /** Last step: checks whether the caller can enter. @throws {Problem} if it cannot */
+  admit(checked: CheckedRequest, caller: Caller): RequestContext;
+}
 
 /**
  * Creates the gate of a server.
@@ -75,7 +98,7 @@ export type Gate = (request: Request, peer: string) => RequestContext;
 export function createGate(
   { authenticator, findClient, requiresCredential, allowedHosts }: GateOptions,
 ): Gate {
-  return function gate(request, peer) {
+  function check(request: Request, peer: string): CheckedRequest {
     const { method, url } = request;
     const headers = new HeaderSnapshot(request.headers);
     const host = readHost({ headers, url });
@@ -117,23 +140,38 @@ export function createGate(
     // A page cannot send a Bearer credential to another origin, but a browser adds stored Basic ones.
     const isForeign = (authorization === null ? loopback : isBasic(authorization)) &&
       isFromForeignPage(host, headers);
-    const caller = authenticator.authenticate(
-      isForeign ? null : authorization,
+    return { request, headers, target, client, loopback, isForeign, isKnown };
+  }
+
+  function authenticate({ headers, loopback, isForeign }: CheckedRequest): Caller {
+    return authenticator.authenticate(
+      isForeign ? null : headers.get("authorization"),
       loopback && !isForeign,
     );
+  }
+
+  function admit(checked: CheckedRequest, caller: Caller): RequestContext {
+    const { request, headers, target, client, loopback, isKnown } = checked;
     if (requiresCredential) {
       // Under an unknown Host, a loopback connection does not count as local: the page may have a
       // name that was rebound to 127.0.0.1, or a proxy may send no proxy header.
       const decision = decideEntry(caller, target.path, loopback && isKnown);
       if (decision !== ALLOWED) {
         // Site files are public. The target is the file itself, so no other route can answer.
-        const site = toSiteTarget(method, target);
+        const site = toSiteTarget(request.method, target);
         if (site !== undefined) return { request, headers, target: site, caller, client };
         assertAllowed(decision);
       }
     }
     return { request, headers, target, caller, client };
-  };
+  }
+
+  function gate(request: Request, peer: string): RequestContext {
+    const checked = check(request, peer);
+    return admit(checked, authenticate(checked));
+  }
+
+  return Object.assign(gate, { check, authenticate, admit });
 }
 
 /** Whether a browser requests the script of a service worker (Service Workers §4, Fetch §2.2.6). */

@@ -113,6 +113,8 @@ export interface PluginRoutes {
   readonly activeCount: number;
   /** Settles when requests wait no longer for the start of the active plugins; then undefined. */
   readonly starting: Promise<void> | undefined;
+  /** Settles when the routes of the active plugins are known, as far as requests wait for that. */
+  readonly readingRoutes: Promise<void> | undefined;
   /** Whether active plugins are still being started, also if requests wait no longer. */
   readonly isStarting: boolean;
   /** How plugins are isolated, for `/proc/status`. */

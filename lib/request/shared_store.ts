@@ -3,11 +3,17 @@
  * plain read can be a moment behind another server, and a server that has lost the database answers no
  * request, because its accounts and grants are in memory too. Requests about the server itself are
  * always answered.
+ *
+ * The gate authenticates with memory too. So memory follows before the caller counts: a credential that
+ * another server withdrew ends with the lease at the latest, and none is refused that another server has
+ * given before.
  */
 
 import { wantsFresh } from "../http/cache_control.ts";
 import { Problem } from "../http/problem.ts";
-import type { Store } from "../world/store.ts";
+import type { Authenticator } from "../auth/authenticate.ts";
+import type { Caller } from "../auth/caller.ts";
+import { type Store, StoreError } from "../world/store.ts";
 import type { RequestContext } from "./request_context.ts";
 
 /** Paths about the server itself. */
@@ -38,7 +44,7 @@ const POSITION = /^[A-Za-z0-9._-]{1,128}$/;
  */
 export function waitForStore(
   store: Pick<Store, "readable" | "refresh" | "reached">,
-  { request, headers = request.headers, target: { path } }: RequestContext,
+  { request, headers = request.headers, target: { path } }: Omit<RequestContext, "caller">,
   isLinearizable = false,
 ): Promise<void> | undefined {
   if (ABOUT_SERVER.has(path)) return undefined;
@@ -55,6 +61,35 @@ export function waitForStore(
   // A refresh shows everything, also what the position covers.
   if (!store.readable || wantsRefresh) return store.refresh();
   return position === null ? undefined : store.reached(position);
+}
+
+/**
+ * Returns what must be waited for before the caller of a request counts, and everything that
+ * {@link waitForStore} returns; undefined if the caller counts already. Then it must be authenticated
+ * again. A refusal always waits.
+ *
+ * @param context the request
+ * @param caller who sent it, as memory says
+ * @throws {Problem} as {@link waitForStore}
+ * @throws {StoreError} `unreachable`, also as a rejection: the server has lost the database, so it does
+ * not know the accounts and the revoked capabilities
+ */
+export function waitForCaller(
+  { store, authenticator }: {
+    readonly store: Pick<Store, "isShared" | "readable" | "refresh" | "reached">;
+    readonly authenticator: Pick<Authenticator, "isFromStore" | "pending">;
+  },
+  context: Omit<RequestContext, "caller">,
+  caller: Caller,
+  isLinearizable = false,
+): Promise<void> | undefined {
+  if (!store.isShared || !authenticator.isFromStore(caller)) return undefined;
+  if (!store.readable && ABOUT_SERVER.has(context.target.path)) {
+    throw new StoreError("unreachable", "the accounts and the revoked capabilities are not known");
+  }
+  const waiting = waitForStore(store, context, isLinearizable) ??
+    (caller.rejected === true ? store.refresh() : undefined);
+  return waiting?.then(() => authenticator.pending) ?? authenticator.pending;
 }
 
 /**

@@ -10,6 +10,7 @@ import type { Store, World } from "../world/store.ts";
 import { evaluateConditions } from "../http/conditional.ts";
 import { formatEtag } from "../http/etag.ts";
 import { readHost } from "../http/host.ts";
+import { negotiateTypes } from "../http/negotiate.ts";
 import { Problem } from "../http/problem.ts";
 import { notModifiedResponse } from "./representation.ts";
 
@@ -97,6 +98,38 @@ export async function respondShell(
   const response = respond(new Map());
   if (status === 200) pages.set(response, respond);
   return response;
+}
+
+/**
+ * Returns the page of the shell instead of a problem, for a browser that navigates: the page can ask
+ * for a token.
+ *
+ * @returns undefined if the problem must be sent as it is
+ */
+export async function respondShellInstead(
+  store: Pick<Store, "read">,
+  { status, type, headers: own }: Problem,
+  request: Request,
+): Promise<Response | undefined> {
+  if (status !== 401 && status !== 403 && status !== 404) return undefined;
+  if (type === "unknown-host" || type === "foreign-origin") return undefined;
+  if (request.method !== "GET" && request.method !== "HEAD") return undefined;
+  const accept = request.headers.get("accept");
+  if (accept === null || !accept.includes("text/html")) return undefined;
+  const types = ["application/json", "text/plain", "text/html"];
+  if (negotiateTypes(accept, types)[0] !== "text/html") return undefined;
+  // Without the Basic challenge, because the browser would show its own dialog and store the
+  // credentials.
+  const cleared = own["clear-site-data"];
+  const headers: Record<string, string> = {
+    ...(status === 401 ? { "www-authenticate": 'Bearer realm="elastik"' } : {}),
+    ...(cleared === undefined ? {} : { "clear-site-data": cleared }),
+  };
+  try {
+    return await respondShell(store, request, { status, headers });
+  } catch {
+    return undefined; // the page of the shell cannot be read; the problem is sent as it is
+  }
 }
 
 /**

@@ -6,6 +6,7 @@
 import { assertCan, canRead } from "../auth/policy.ts";
 import { DAV_HEADERS } from "../dav/resource/dav_headers.ts";
 import { CORE_SEGMENTS } from "../request/core_routes.ts";
+import { KNOWN_METHODS } from "../request/gate.ts";
 import type { PluginRoutes } from "../request/plugin_routes.ts";
 import type { RequestContext } from "../request/request_context.ts";
 import { formatAllow } from "../request/requested_access.ts";
@@ -32,6 +33,11 @@ export function rootOptions(context: RequestContext): Response {
     status: 204,
     headers: { ...DAV_HEADERS, "allow": formatAllow(context, ["GET", "HEAD", "OPTIONS"]) },
   });
+}
+
+/** `OPTIONS *`: the methods of the server as a whole (RFC 9110 §9.3.7). */
+export function serverOptions(): Response {
+  return new Response(null, { status: 204, headers: { "allow": [...KNOWN_METHODS].join(", ") } });
 }
 
 /** `GET /dev` and `GET /mnt`: the first segments of the plugin routes below the folder. */

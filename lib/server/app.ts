@@ -6,6 +6,7 @@
  * `lib/request/core_routes.ts`. To add a header to every response: `handle` and `finish`.
  */
 
+import type { Caller } from "../auth/caller.ts";
 import { canReadQuota } from "../auth/quota_access.ts";
 import { DavLimiter } from "../dav/resource/dav_limiter.ts";
 import type { DavRouter } from "../dav/router.ts";
@@ -13,12 +14,11 @@ import { Hono } from "../deps/hono.ts";
 import { contentEncodingFault, withResourcePolicy } from "../http/headers.ts";
 import { drainBody } from "../http/drain_body.ts";
 import { toHeadResponse } from "../http/head_response.ts";
-import { negotiateTypes } from "../http/negotiate.ts";
 import { pathForLog } from "../http/path.ts";
 import { Problem, type ProblemType, toProblemResponse } from "../http/problem.ts";
 import { RequestCounts } from "../observe/request_counts.ts";
 import { CORE_ROUTES, RESERVED_SEGMENTS } from "../request/core_routes.ts";
-import { createGate, type Gate, type GateOptions, KNOWN_METHODS } from "../request/gate.ts";
+import { type CheckedRequest, createGate, type GateOptions } from "../request/gate.ts";
 import {
   bindToCaller,
   type Connection,
@@ -35,10 +35,10 @@ import {
   worldQueryOf,
 } from "../request/route_query.ts";
 import type { ServerContext } from "../request/server_context.ts";
-import { addPosition, waitForStore } from "../request/shared_store.ts";
+import { addPosition, waitForCaller, waitForStore } from "../request/shared_store.ts";
 import { toSiteTarget } from "../request/site_file.ts";
 import { ResponseEncoder } from "../response/response_encoder.ts";
-import { addFirstAnswers, respondShell } from "../response/shell_page.ts";
+import { addFirstAnswers, respondShellInstead } from "../response/shell_page.ts";
 import { toStoreProblem } from "../response/store_problem.ts";
 import { mintCapability, whoami } from "../routes/auth.ts";
 import { Fallback } from "../routes/fallback.ts";
@@ -57,7 +57,7 @@ import { listSource, readSource } from "../routes/proc/source.ts";
 import { expungeTrash, listTrash } from "../routes/proc/trash.ts";
 import { createUsageHandler } from "../routes/proc/usage.ts";
 import { listWorlds } from "../routes/proc/worlds_list.ts";
-import { listPluginFolder, listRoot, rootOptions } from "../routes/root_folders.ts";
+import { listPluginFolder, listRoot, rootOptions, serverOptions } from "../routes/root_folders.ts";
 import { listRoutes } from "../routes/route_list.ts";
 import { readWorld } from "../routes/read_world.ts";
 import { StreamPlaces } from "../routes/stream/stream_places.ts";
@@ -157,7 +157,7 @@ export function createApp(
   lockFactory?: LockFactory,
 ): App {
   const { store, plugins } = server;
-  const gate: Gate = createGate(gateOptions);
+  const gate = createGate(gateOptions);
   const locks = createLocks(server, lockFactory);
   const davLimiter = new DavLimiter(server.config.davLimits);
   const requests = new RequestCounts();
@@ -312,10 +312,14 @@ export function createApp(
 
   const isLinearizable = server.config.reads === "linearizable";
 
-  /** Answers a request when the store has what the request may depend on. */
-  function answer(context: RequestContext): Response | Promise<Response> {
+  /**
+   * Answers a request when the store has what the request may depend on.
+   *
+   * @param isFresh whether the request has waited for that
+   */
+  function answer(context: RequestContext, isFresh = false): Response | Promise<Response> {
     if (!store.isShared) return dispatchWithBudget(context);
-    const waiting = waitForStore(store, context, isLinearizable);
+    const waiting = isFresh ? undefined : waitForStore(store, context, isLinearizable);
     if (isWorldRead(context)) {
       return waiting?.then(() => dispatchWithBudget(context)) ?? dispatchWithBudget(context);
     }
@@ -370,8 +374,8 @@ export function createApp(
   /** Answers a path without a route: a plugin that is still being started, or a site file. */
   function handleUnrouted(context: RequestContext): Response | Promise<Response> {
     const { path, name } = context.target;
-    if (plugins.starting !== undefined && !RESERVED_SEGMENTS.has(namespaceOf(name))) {
-      return plugins.starting.then(() => dispatch(context));
+    if (plugins.readingRoutes !== undefined && !RESERVED_SEGMENTS.has(namespaceOf(name))) {
+      return plugins.readingRoutes.then(() => dispatch(context));
     }
     const site = toSiteTarget(context.request.method, context.target);
     if (site !== undefined && store.stat(site.name) !== undefined) {
@@ -393,9 +397,17 @@ export function createApp(
     );
   }
 
-  function withConnection(admitted: RequestContext, connection: Connection): RequestContext {
-    const { request, caller } = admitted;
-    if (WITHOUT_CONTENT.has(request.method)) return { ...admitted, connection };
+  /** Last step of the gate; the content is bound to the caller. */
+  function admit(
+    checked: CheckedRequest,
+    caller: Caller,
+    connection: Connection | undefined,
+    onAdmitted: ((context: RequestContext) => void) | undefined,
+  ): RequestContext {
+    const admitted = gate.admit(checked, caller);
+    onAdmitted?.(admitted);
+    if (connection === undefined) return admitted;
+    if (WITHOUT_CONTENT.has(admitted.request.method)) return { ...admitted, connection };
     const { authenticator } = server;
     const bound = bindToCaller(connection, caller, (of) => authenticator.isCurrent(of));
     return { ...admitted, connection: bound };
@@ -409,9 +421,11 @@ export function createApp(
   ): Response | Promise<Response> {
     let context: RequestContext | undefined;
     try {
-      const admitted = gate(request, peer);
-      onAdmitted?.(admitted);
-      context = connection === undefined ? admitted : withConnection(admitted, connection);
+      const checked = gate.check(request, peer);
+      const caller = gate.authenticate(checked);
+      const waiting = waitForCaller(server, checked, caller, isLinearizable);
+      if (waiting !== undefined) return handleLater(checked, waiting, connection, onAdmitted);
+      context = admit(checked, caller, connection, onAdmitted);
       const response = answer(context);
       if (response instanceof Promise) return finish(request, response, context);
       if (request.method !== "GET") return finish(request, Promise.resolve(response), context);
@@ -426,6 +440,24 @@ export function createApp(
     }
   }
 
+  /** Answers a request whose caller is known only when memory has followed the store. */
+  async function handleLater(
+    checked: CheckedRequest,
+    waiting: Promise<void>,
+    connection: Connection | undefined,
+    onAdmitted: ((context: RequestContext) => void) | undefined,
+  ): Promise<Response> {
+    const start = performance.now();
+    let context: RequestContext | undefined;
+    try {
+      await waiting;
+      context = admit(checked, gate.authenticate(checked), connection, onAdmitted);
+      return await finish(checked.request, Promise.resolve(answer(context, true)), context, start);
+    } catch (error) {
+      return await finish(checked.request, Promise.reject(error), context, start);
+    }
+  }
+
   /**
    * Last step of a response that is a promise. Only these responses are timed, because reading the
    * clock would slow reads from memory.
@@ -434,8 +466,8 @@ export function createApp(
     request: Request,
     pending: Promise<Response>,
     context: RequestContext | undefined,
+    start = performance.now(),
   ): Promise<Response> {
-    const start = performance.now();
     const { method } = request;
     let response = await pending.catch((error) => toResponse(error, request, context));
     const isRead = method === "GET" || method === "HEAD";
@@ -496,7 +528,7 @@ export function createApp(
     requests.countProblem(problem.type);
     if (problem === error) logProblem(problem, request, context);
     const accept = request.headers.get("accept");
-    return await shellFor(problem, request, accept) ??
+    return await respondShellInstead(store, problem, request) ??
       toProblemResponse(problem, accept, request.method === "HEAD");
   }
 
@@ -523,35 +555,6 @@ export function createApp(
     server.log(`${status}: ${request.method} ${pathForLog(request.url)}: ${detail}${why}`, kind);
   }
 
-  /**
-   * The page of the shell instead of a problem, for a browser that navigates: the page can ask for
-   * a token.
-   */
-  async function shellFor(
-    { status, type, headers: own }: Problem,
-    request: Request,
-    accept: string | null,
-  ): Promise<Response | undefined> {
-    if (status !== 401 && status !== 403 && status !== 404) return undefined;
-    if (type === "unknown-host" || type === "foreign-origin") return undefined;
-    if (request.method !== "GET" && request.method !== "HEAD") return undefined;
-    if (accept === null || !accept.includes("text/html")) return undefined;
-    const types = ["application/json", "text/plain", "text/html"];
-    if (negotiateTypes(accept, types)[0] !== "text/html") return undefined;
-    // Without the Basic challenge, because the browser would show its own dialog and store the
-    // credentials.
-    const cleared = own["clear-site-data"];
-    const headers: Record<string, string> = {
-      ...(status === 401 ? { "www-authenticate": 'Bearer realm="elastik"' } : {}),
-      ...(cleared === undefined ? {} : { "clear-site-data": cleared }),
-    };
-    try {
-      return await respondShell(store, request, { status, headers });
-    } catch {
-      return undefined; // the page of the shell cannot be read; the problem is sent as it is
-    }
-  }
-
   return {
     handle,
     handleInternal,
@@ -561,11 +564,6 @@ export function createApp(
       waits.close();
     },
   };
-}
-
-/** `OPTIONS *`: the methods of the server as a whole (RFC 9110 §9.3.7). */
-function serverOptions(): Response {
-  return new Response(null, { status: 204, headers: { "allow": [...KNOWN_METHODS].join(", ") } });
 }
 
 /**

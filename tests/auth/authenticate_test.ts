@@ -56,7 +56,7 @@ Deno.test("authenticate() requires a token if it is set to the empty string", ()
   const empty = createTestAuthenticator({ token: "" });
   assertStrictEquals(empty.authenticate(null, true), ANONYMOUS);
   for (const header of ["Bearer ", "Bearer", "Bearer  ", basic("", ""), basic("x", "")]) {
-    assertStrictEquals(empty.authenticate(header, true), REJECTED, header);
+    assertEquals(empty.authenticate(header, true), REJECTED, header);
   }
 });
 
@@ -140,12 +140,12 @@ Deno.test("authenticate() rejects unknown and malformed credentials, with and wi
   ];
   for (const header of headers) {
     for (const loopback of [true, false]) {
-      assertStrictEquals(
+      assertEquals(
         createTestAuthenticator().authenticate(header, loopback),
         REJECTED,
         header,
       );
-      assertStrictEquals(withoutTokens().authenticate(header, loopback), REJECTED, header);
+      assertEquals(withoutTokens().authenticate(header, loopback), REJECTED, header);
     }
   }
   assertEquals(REJECTED, { tier: "T1", by: "T1", rejected: true });
@@ -154,7 +154,7 @@ Deno.test("authenticate() rejects unknown and malformed credentials, with and wi
 Deno.test("authenticate() never matches an empty token", () => {
   for (const settings of [{ approveToken: "" }, { token: "", approveToken: "" }]) {
     for (const header of ["Bearer ", "Bearer", "", basic("", ""), basic("x", "")]) {
-      assertStrictEquals(
+      assertEquals(
         createTestAuthenticator(settings).authenticate(header, true),
         REJECTED,
         header,
@@ -236,7 +236,7 @@ Deno.test("authenticate() rejects capabilities with another key, expired or chan
       REJECTED,
       token,
     );
-    assertStrictEquals(withoutTokens().authenticate(basic("x", token), true), REJECTED, token);
+    assertEquals(withoutTokens().authenticate(basic("x", token), true), REJECTED, token);
   }
 });
 
@@ -268,7 +268,7 @@ Deno.test("authenticate() limits its cache and still accepts a capability that w
 
 Deno.test("authenticate() accepts the accounts of /etc/passwd and /etc/shadow", () => {
   const auth = createTestAuthenticator();
-  assertStrictEquals(auth.authenticate(basic("ada", "a"), false), REJECTED);
+  assertEquals(auth.authenticate(basic("ada", "a"), false), REJECTED);
   const digests = ["a", "b", "c", "pässwörd"].map(sha256Hex);
   auth.setAccounts(
     "ada:T1\nbob:T2\ncy:T3\nève:T2\n",
@@ -294,7 +294,7 @@ Deno.test("authenticate() accepts the accounts of /etc/passwd and /etc/shadow", 
   assertStrictEquals(auth.authenticate("Bearer a", false), REJECTED);
   assertStrictEquals(auth.authenticate("Bearer ada:a", false), REJECTED);
   auth.setAccounts("", "");
-  assertStrictEquals(auth.authenticate(basic("ada", "a"), false), REJECTED);
+  assertEquals(auth.authenticate(basic("ada", "a"), false), REJECTED);
 });
 
 Deno.test("authenticate() splits Basic credentials at the first colon", () => {
@@ -434,4 +434,56 @@ Deno.test("setTokens() lets a token return in its grace time", () => {
   authenticator.endGrace();
   assert(authenticator.isCurrent(first));
   assertStrictEquals(authenticator.authenticate("Bearer wrong", true), REJECTED);
+});
+
+Deno.test("isFromStore() is true for a caller that accounts or revoked capabilities decide, also if refused", () => {
+  const authenticator = createTestAuthenticator();
+  authenticator.setAccounts("ada:T2", `ada:${sha256Hex("right")}`);
+  const revoked = cap("/home/revoked");
+  authenticator.setRevoked({
+    ids: new Set(),
+    names: new Set(),
+    prefixes: new Map([["/home/revoked", Infinity]]),
+  });
+  const foreign = mint({ key: "other", prefix: "/", mode: "rw", exp: NOW + 60 });
+  for (
+    const [header, expected] of [
+      [null, false],
+      [`Bearer ${TOKEN}`, false],
+      [`Bearer ${APPROVE}`, false],
+      ["Bearer wrong", false],
+      // No store makes the signature of another key valid.
+      [`Bearer ${foreign}`, false],
+      [basic("x", TOKEN), false],
+      [`Bearer ${cap()}`, true],
+      [`Bearer ${revoked}`, true],
+      [basic("x", cap()), true],
+      [basic("ada", "right"), true],
+      [basic("ada", "wrong"), true],
+      [basic("eve", "right"), true],
+    ] as const
+  ) {
+    const caller = authenticator.authenticate(header, true);
+    assertStrictEquals(authenticator.isFromStore(caller), expected, String(header));
+  }
+  authenticator.suspendCapabilities();
+  const suspended = authenticator.authenticate(`Bearer ${cap()}`, true);
+  assertEquals(suspended, REJECTED);
+  assert(authenticator.isFromStore(suspended));
+});
+
+Deno.test("pending settles when both the accounts and the revoked capabilities are known", async () => {
+  const authenticator = createTestAuthenticator();
+  assertEquals([authenticator.pending], [undefined]);
+  authenticator.suspendAccounts();
+  authenticator.suspendCapabilities();
+  let isSettled = false;
+  const waiting = authenticator.pending?.then(() => isSettled = true);
+  authenticator.setAccounts("", "");
+  await Promise.resolve();
+  assert(!isSettled, "the revoked capabilities are not known");
+  authenticator.setRevoked({ ids: new Set(), names: new Set(), prefixes: new Map() });
+  assertStrictEquals(authenticator.pending, undefined);
+  await waiting;
+  assert(isSettled);
 });

@@ -1,13 +1,17 @@
 /** Requests to a server that shares its store with others, from Request to Response. */
 
 import { assert, assertEquals, assertMatch, assertStrictEquals } from "../support/assert.ts";
+import { mint } from "../../lib/auth/capability.ts";
+import { sha256Hex } from "../../lib/base/hash.ts";
 import { waitForStore } from "../../lib/request/shared_store.ts";
+import { NOTHING_REVOKED } from "../../lib/world/revoked_list.ts";
 import { type Store, StoreError } from "../../lib/world/store.ts";
 import { LockTable } from "../../lib/dav/locks/lock_table.ts";
 import type { Lock } from "../../lib/dav/locks/locks.ts";
 import { currentWriteChecks } from "../../lib/world/write_checks.ts";
 import { type TestApp, withApp } from "../support/app.ts";
 import { withCalls } from "../support/store_calls.ts";
+import { APPROVE, basic, bearer, KEY } from "../support/test_server.ts";
 
 const NO_CACHE = { headers: { "cache-control": "max-age=0, no-cache" } };
 
@@ -145,6 +149,90 @@ Deno.test("a refresh that fails is a 503, and nothing is answered from memory", 
     assertEquals(await (await app.ask("GET", "/home/x?raw")).text(), "text");
   }));
 
+/** Requests with each kind of credential that the store decides. */
+function credentials(): Readonly<Record<"account" | "capability", Record<string, string>>> {
+  const exp = Math.floor(Date.now() / 1000) + 600;
+  const cap = mint({ key: KEY, prefix: "/home", mode: "rw", exp });
+  return { account: basic("ada", "right"), capability: bearer(cap) };
+}
+
+const ACCOUNT = `ada:${sha256Hex("right")}`;
+
+Deno.test("waitForCaller() authenticates after the refresh, so that a withdrawn credential is refused", async () => {
+  let refresh = () => Promise.resolve();
+  // The second row: a server that was stopped for longer than its lease follows before it answers.
+  for (const [readable, sent] of [[true, NO_CACHE.headers], [false, {}]] as const) {
+    await withShared({ readable, refresh: () => refresh() }, async (app) => {
+      const { authenticator } = app.server;
+      for (const [kind, headers] of Object.entries(credentials())) {
+        authenticator.setAccounts("ada:T2", ACCOUNT);
+        authenticator.setRevoked(NOTHING_REVOKED);
+        refresh = () => Promise.resolve();
+        const ask = (method: string, target: string) =>
+          handle(app, method, target, { ...sent, ...headers });
+        assertEquals((await ask("GET", "/auth/whoami")).status, 200, kind);
+        refresh = () => {
+          authenticator.setAccounts("", "");
+          authenticator.setRevoked({ ...NOTHING_REVOKED, prefixes: new Map([["/", Infinity]]) });
+          return Promise.resolve();
+        };
+        assertEquals((await ask("GET", "/auth/whoami")).status, 401, kind);
+      }
+    });
+  }
+});
+
+Deno.test("waitForCaller() asks the store before a credential is refused", async () => {
+  let refreshes = 0;
+  let refresh = () => {};
+  await withShared({
+    refresh() {
+      refreshes += 1;
+      refresh();
+      return Promise.resolve();
+    },
+  }, async (app) => {
+    const { authenticator } = app.server;
+    authenticator.setAccounts("", "");
+    const { account } = credentials();
+    refresh = () => authenticator.setAccounts("ada:T2", ACCOUNT);
+    const created = await app.ask("PUT", "/home/new", { body: "text", headers: account });
+    assertEquals([created.status, refreshes], [201, 1]);
+    // It is known now, and nothing that the store cannot change is asked for.
+    assertEquals((await app.ask("PUT", "/home/new", { body: "2", headers: account })).status, 200);
+    const wrong = { authorization: "Bearer wrong" };
+    assertEquals((await app.ask("PUT", "/home/new", { body: "3", headers: wrong })).status, 401);
+    assertEquals(refreshes, 1);
+    // A refusal that is true costs one refresh.
+    const guess = basic("ada", "wrong");
+    assertEquals((await app.ask("PUT", "/home/new", { body: "4", headers: guess })).status, 401);
+    assertEquals(refreshes, 2);
+  });
+});
+
+Deno.test("waitForCaller() waits for accounts that are being read", () =>
+  withShared({ refresh: () => Promise.resolve() }, async (app) => {
+    const { authenticator } = app.server;
+    authenticator.setAccounts("ada:T2", ACCOUNT);
+    authenticator.suspendAccounts();
+    const { account } = credentials();
+    const response = app.ask("PUT", "/home/new", { body: "text", headers: account });
+    authenticator.setAccounts("ada:T2", ACCOUNT);
+    assertEquals((await response).status, 201);
+  }));
+
+Deno.test("waitForCaller() refuses accounts at a server that has lost the database, and accepts tokens", () =>
+  withShared({ readable: false, refresh: lost }, async (app) => {
+    app.server.authenticator.setAccounts("ada:T2", ACCOUNT);
+    for (const [kind, headers] of Object.entries(credentials())) {
+      for (const path of ["/proc/status", "/proc/metrics", "/home/x"]) {
+        const { status } = await app.ask("GET", path, { headers });
+        assertEquals(status, 503, `${path} ${kind}`);
+      }
+    }
+    assertEquals((await app.ask("GET", "/proc/status", { headers: bearer(APPROVE) })).status, 200);
+  }));
+
 Deno.test("a store that is not shared is asked for nothing", () => {
   let asked = 0;
   const calls = {
@@ -159,10 +247,12 @@ Deno.test("a store that is not shared is asked for nothing", () => {
   };
   return withApp({ store: (real) => withCalls(real, calls) }, async (app) => {
     await app.ask("PUT", "/home/x", { body: "text" });
-    const response = handle(app, "GET", "/home/x?raw", NO_CACHE.headers);
-    assert(response instanceof Response);
-    assertEquals([response.status, asked], [200, 0]);
-    await response.body?.cancel();
+    for (const headers of [{}, ...Object.values(credentials())]) {
+      const response = handle(app, "GET", "/home/x?raw", { ...NO_CACHE.headers, ...headers });
+      assert(response instanceof Response);
+      assertEquals([response.status, asked], [200, 0]);
+      await response.body?.cancel();
+    }
   });
 });
 

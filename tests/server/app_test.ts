@@ -227,7 +227,9 @@ Deno.test("createApp() lets only requests for plugins wait while plugins are bei
     },
   };
   await withApp({ plugins: late }, async ({ ask, server }) => {
-    Object.defineProperty(server.plugins, "starting", { get: () => now.starting });
+    for (const member of ["starting", "readingRoutes"]) {
+      Object.defineProperty(server.plugins, member, { get: () => now.starting });
+    }
     Object.defineProperty(server.plugins, "isStarting", { get: () => now.isStarting });
     for (const path of ["/proc/worlds", "/home/", "/auth/whoami", "/"]) {
       assertEquals((await ask("GET", path)).status, 200, path);
@@ -236,18 +238,24 @@ Deno.test("createApp() lets only requests for plugins wait while plugins are bei
     const status = await (await ask("GET", "/proc/status")).json();
     assertEquals([status.plugins, status.starting], [0, true]);
     const waiting = ["/example", "/bin", "/dev"].map((path) => ask("GET", path));
+    const mount = ask("OPTIONS", "/dav/mnt/late");
     let answered = 0;
-    for (const each of waiting) void each.then(() => answered += 1);
+    for (const each of [...waiting, mount]) void each.then(() => answered += 1);
     for (let i = 0; i < 3; i++) assertEquals((await ask("GET", "/usr/bin/boot?raw")).status, 200);
     assertEquals(answered, 0);
     const route = { path: "/dev/late", plugin: "lib/late", description: "comes", auth: "T1" };
-    now.routes = [{ ...route, auth: "T1" }, { ...route, path: "/example", auth: "T1" }];
+    now.routes = ["/dev/late", "/example", "/mnt/late"].map((path) => ({
+      ...route,
+      path,
+      auth: "T1",
+    }));
     now.starting = undefined;
     started();
     const [example, bin, dev] = await Promise.all(waiting);
     assertEquals(await example?.text(), "hello");
     assertMatch(await bin?.text() ?? "", /^\/dev\/late\tcomes$/m);
     assertMatch(await dev?.text() ?? "", /^late$/m);
+    assertEquals((await mount).status, 200);
     // Requests wait no longer, and some plugins have not been started.
     for (const path of ["/other", "/dev/other"]) {
       const later = await ask("GET", path);

@@ -25,6 +25,7 @@ const NO_PLUGINS: PluginRoutes = {
   fallback: undefined,
   activeCount: 0,
   starting: undefined,
+  readingRoutes: undefined,
   isStarting: false,
   containment: "process",
   metrics: () => [],

@@ -1,17 +1,22 @@
 /**
  * Plugins that were approved and do not run on this server, because it is still starting them or cannot.
- * Their routes are known from the approval. They answer 503, because a 404 would be false: the other
- * servers of the cluster run them.
+ * Their routes are known from the approval. A request waits while its plugin is being started, as it does
+ * at the start of the server. Otherwise it gets 503, because a 404 would be false: the other servers of
+ * the cluster run the plugin.
  */
 
 import { assertAllowed, decideCall } from "../../auth/policy.ts";
 import type { Tier } from "../../auth/caller.ts";
 import { PLUGIN_START_RETRY_MS } from "../../cell_limits.ts";
+import { withTimeout } from "../../base/timeout.ts";
 import { Problem } from "../../http/problem.ts";
+import { PLUGIN_START_WAIT_MS } from "../../limits.ts";
 import type { PluginMatch } from "../../request/plugin_routes.ts";
 import type { RequestContext } from "../../request/request_context.ts";
+import type { Coordination } from "../../world/coordination.ts";
 import type { ApprovalPayload } from "./approval.ts";
 import { shortName } from "./loaded_plugin.ts";
+import { toClaims } from "./plugin_source_world.ts";
 import type { RouteClaim } from "./route_claims.ts";
 import { RouteTable } from "./route_table.ts";
 
@@ -23,22 +28,69 @@ interface AwaitedPlugin extends RouteClaim {
   readonly auth: Tier;
 }
 
+/** What {@link AwaitedPlugins} needs. */
+export interface AwaitedPluginsOptions {
+  /** Whether other servers run the same plugins; otherwise none is started again. */
+  readonly isShared: boolean;
+  /** Pause before another attempt to start one, in milliseconds. */
+  readonly retryMs?: number | undefined;
+  /** How long requests wait for the start of a plugin, in milliseconds. */
+  readonly waitMs?: number | undefined;
+  /** Returns a plugin that runs, with one of its routes; undefined if it does not run. */
+  readonly findRunning: (name: string, route: string) => PluginMatch | undefined;
+}
+
 /** See the module. */
 export class AwaitedPlugins {
   readonly #plugins = new Map<string, AwaitedPlugin>();
   readonly #table = new RouteTable<AwaitedPlugin>();
-  readonly #isShared: boolean;
-  readonly #retryMs: number;
+  readonly #options: AwaitedPluginsOptions;
   /** Of the next attempts to start plugins, by name. */
   readonly #timers = new Map<string, ReturnType<typeof setTimeout>>();
+  /** Approvals that are being read. */
+  readonly #reads = new Set<Promise<void>>();
+  /** Plugins that are being started because another server has approved them, by name. */
+  readonly #starts = new Map<string, Promise<void>>();
+
+  constructor(options: AwaitedPluginsOptions) {
+    this.#options = options;
+  }
 
   /**
-   * @param isShared whether other servers run the same plugins; otherwise none is started again
-   * @param retryMs pause before another attempt to start one, in milliseconds
+   * Settles when the routes of the approved plugins are known, or after the time that requests wait for
+   * a start; undefined if they are known.
    */
-  constructor(isShared: boolean, retryMs = PLUGIN_START_RETRY_MS) {
-    this.#isShared = isShared;
-    this.#retryMs = retryMs;
+  get reading(): Promise<void> | undefined {
+    return this.#reads.size === 0 ? undefined : Promise.all(this.#reads).then(() => {});
+  }
+
+  /**
+   * Settles when the plugins run that are being started, or cannot, or after the time that requests wait
+   * for that; undefined if none is being started.
+   *
+   * @param name world of the source; absent for all
+   */
+  starting(name?: string): Promise<void> | undefined {
+    if (name !== undefined) return this.#starts.get(name);
+    return this.#starts.size === 0 ? undefined : Promise.all(this.#starts.values()).then(() => {});
+  }
+
+  /**
+   * Starts a plugin that another server has approved.
+   *
+   * @param name world of the source, `lib/gpu`
+   * @param readApproval reads the approval and adds the plugin; never rejects
+   * @param start starts it; never rejects
+   */
+  follow(name: string, readApproval: () => Promise<void>, start: () => Promise<void>): void {
+    const { waitMs = PLUGIN_START_WAIT_MS } = this.#options;
+    const read = readApproval();
+    const reading = withTimeout(waitMs, read).finally(() => this.#reads.delete(reading));
+    this.#reads.add(reading);
+    const starting = withTimeout(waitMs, read.then(start)).finally(() => {
+      if (this.#starts.get(name) === starting) this.#starts.delete(name);
+    });
+    this.#starts.set(name, starting);
   }
 
   /**
@@ -61,6 +113,22 @@ export class AwaitedPlugins {
     return plugin;
   }
 
+  /**
+   * Adds a plugin, and takes its routes in the cluster: it can have been approved without them, such as
+   * one that was imported.
+   *
+   * @throws {Problem} `unprocessable`: another plugin has one of them
+   */
+  async claim(
+    name: string,
+    payload: ApprovalPayload,
+    coordination: Pick<Coordination, "claimRoutes">,
+  ): Promise<void> {
+    const other = await coordination.claimRoutes(name, toClaims(this.add(name, payload)));
+    if (other === undefined) return;
+    throw new Problem("unprocessable", `/${other} has a route that overlaps one of its routes`);
+  }
+
   /** Removes a plugin: it runs, or must not run. Idempotent. */
   delete(name: string): void {
     clearTimeout(this.#timers.get(name));
@@ -75,9 +143,9 @@ export class AwaitedPlugins {
 
   /** Starts a plugin again later, unless it is removed before: what it lacks may be there then. */
   retry(name: string, start: () => Promise<void>): void {
-    if (!this.#isShared) return;
+    if (!this.#options.isShared) return;
     clearTimeout(this.#timers.get(name));
-    const timer = setTimeout(() => void start(), this.#retryMs);
+    const timer = setTimeout(() => void start(), this.#options.retryMs ?? PLUGIN_START_RETRY_MS);
     Deno.unrefTimer(Number(timer));
     this.#timers.set(name, timer);
   }
@@ -92,28 +160,38 @@ export class AwaitedPlugins {
     return [...this.#plugins];
   }
 
-  /** The longest route that is the path or an ancestor of it; it refuses every request. */
+  /** The longest route that is the path or an ancestor of it. */
   match(path: string): PluginMatch | undefined {
     const found = this.#table.match(path);
-    if (found === undefined) return undefined;
-    const { route, owner: { name, auth } } = found;
-    return {
-      path: route,
-      plugin: name,
-      description: "",
-      auth,
-      handle: (context) => Promise.reject(this.#refuse(context, found.owner)),
-    };
+    return found === undefined ? undefined : this.#toMatch(found.route, found.owner);
   }
 
-  #refuse({ caller, target: { path } }: RequestContext, { name, auth }: AwaitedPlugin): unknown {
-    try {
-      // A caller that cannot call the plugin gets the same answer as from a server that runs it.
-      assertAllowed(decideCall(caller, "read", path, auth));
-    } catch (error) {
-      return error;
+  /** The plugin that is the fallback, if it does not run. */
+  get fallback(): PluginMatch | undefined {
+    for (const plugin of this.#plugins.values()) {
+      if (plugin.fallback) return this.#toMatch("", plugin);
     }
-    return new Problem(
+    return undefined;
+  }
+
+  #toMatch(path: string, plugin: AwaitedPlugin): PluginMatch {
+    const { name, auth } = plugin;
+    const handle = (context: RequestContext) => this.#answer(context, path, plugin);
+    return { path, plugin: name, description: "", auth, handle };
+  }
+
+  async #answer(
+    context: RequestContext,
+    route: string,
+    { name, auth }: AwaitedPlugin,
+  ): Promise<Response> {
+    const { caller, target: { path } } = context;
+    // A caller that cannot call the plugin gets the same answer as from a server that runs it.
+    assertAllowed(decideCall(caller, "read", path, auth));
+    await this.starting(name);
+    const running = this.#options.findRunning(name, route);
+    if (running !== undefined) return await running.handle(context);
+    throw new Problem(
       "unavailable",
       `Cannot call ${path}: the plugin ${
         shortName(name)

@@ -7,6 +7,7 @@ import type {
   PluginEventMetrics,
   PluginLimit,
   PluginMetrics,
+  PluginRoute,
 } from "../../request/plugin_routes.ts";
 import type { CellLimits } from "../../cell_limits.ts";
 import type { NodePlugin } from "../../world/coordination.ts";
@@ -140,4 +141,12 @@ function describeHealth(
     ...(trusted && pid !== undefined ? { pid } : {}),
     ...(reason === undefined ? {} : { reason: trusted ? reason : WITHHELD }),
   };
+}
+
+/** Describes a route of a plugin that runs. */
+export function toRoute(
+  path: string,
+  { name, manifest }: Pick<LoadedPlugin, "name" | "manifest">,
+): PluginRoute {
+  return { path, plugin: name, description: manifest.description, auth: manifest.auth };
 }

@@ -70,7 +70,6 @@ import {
   createSourceChangedProblem,
   readPluginSource,
   setPluginState,
-  toClaims,
   toDraft,
 } from "./plugin_source_world.ts";
 import {
@@ -79,7 +78,7 @@ import {
   type LoadedSteps,
   type RequestedJson,
 } from "./check_source.ts";
-import { describePlugin, toNodePlugin, toPluginMetrics } from "./describe_plugin.ts";
+import { describePlugin, toNodePlugin, toPluginMetrics, toRoute } from "./describe_plugin.ts";
 import { reloadPlugin } from "./reload_plugin.ts";
 import { type RouteClaim, RouteClaims } from "./route_claims.ts";
 import type { PluginHostOptions } from "./plugin_host_options.ts";
@@ -122,15 +121,20 @@ export class PluginHost implements PluginRoutes, PluginAdmin {
     this.#options = options;
     this.containment = options.containment;
     const elapsed = createMonotonicClock();
-    const { coordination } = options;
-    this.#isShared = coordination.node !== undefined;
-    this.#eventLog = new PluginEventLog(options.store, elapsed, options.log, coordination.node);
+    const { node } = options.coordination;
+    this.#isShared = node !== undefined;
+    this.#eventLog = new PluginEventLog(options.store, elapsed, options.log, node);
     this.#events = new PluginEvents({ ...options, elapsed, eventLog: this.#eventLog });
     this.logs = new PluginLogs(options.store, options.now);
     this.#origins = new ConfigOrigins(options.store);
     const readConfig = async (path: string) => await (await this.#load()).sandbox.readConfig(path);
     this.#config = { origins: this.#origins, readConfig };
-    this.#awaited = new AwaitedPlugins(this.#isShared, options.startRetryMs);
+    this.#awaited = new AwaitedPlugins({
+      isShared: this.#isShared,
+      retryMs: options.startRetryMs,
+      waitMs: options.startWaitMs,
+      findRunning: (name, route) => this.#findRunning(name, route),
+    });
     this.#unwatch = options.store.watch("lib/", (change) => this.#sourceChanged(change));
   }
 
@@ -139,7 +143,11 @@ export class PluginHost implements PluginRoutes, PluginAdmin {
   }
 
   get starting(): Promise<void> | undefined {
-    return this.#starting;
+    return this.#starting ?? this.#awaited.starting();
+  }
+
+  get readingRoutes(): Promise<void> | undefined {
+    return this.#starting ?? this.#awaited.reading;
   }
 
   get isStarting(): boolean {
@@ -151,7 +159,7 @@ export class PluginHost implements PluginRoutes, PluginAdmin {
   }
 
   list(): readonly PluginRoute[] {
-    return this.#table.entries().map(([path, owner]) => routeOf(path, owner));
+    return this.#table.entries().map(([path, owner]) => toRoute(path, owner));
   }
 
   metrics(): readonly PluginMetrics[] {
@@ -176,7 +184,13 @@ export class PluginHost implements PluginRoutes, PluginAdmin {
   }
 
   get fallback(): PluginMatch | undefined {
-    return this.#fallback === undefined ? undefined : this.#toMatch("", this.#fallback);
+    const plugin = this.#fallback;
+    return plugin === undefined ? this.#awaited.fallback : this.#toMatch("", plugin);
+  }
+
+  #findRunning(name: string, route: string): PluginMatch | undefined {
+    const plugin = this.#active.get(name);
+    return plugin === undefined ? undefined : this.#toMatch(route, plugin);
   }
 
   /**
@@ -185,7 +199,7 @@ export class PluginHost implements PluginRoutes, PluginAdmin {
   #toMatch(path: string, plugin: LoadedPlugin): PluginMatch {
     const { store } = this.#options;
     return {
-      ...routeOf(path, plugin),
+      ...toRoute(path, plugin),
       handle: (context) => callPlugin(plugin, path, context, store),
     };
   }
@@ -196,17 +210,10 @@ export class PluginHost implements PluginRoutes, PluginAdmin {
    */
   start(): Promise<void> {
     const all = this.#configPaths.whileUnknown(() => this.#startActive());
-    let timer: ReturnType<typeof setTimeout> | undefined;
-    const timeout = new Promise<void>((resolve) =>
-      timer = setTimeout(resolve, PLUGIN_START_WAIT_MS)
-    );
-    // The caller of `start` receives the error; a request that waits for a route needs only the
-    // end.
-    const settled = all.then(() => undefined, () => undefined);
-    this.#starting = Promise.race([settled, timeout]).finally(() => {
-      clearTimeout(timer);
-      this.#starting = undefined;
-    });
+    // The caller of `start` receives the error; a request that waits needs only the end.
+    const settled = all.catch(() => {});
+    this.#starting = withTimeout(PLUGIN_START_WAIT_MS, settled)
+      .finally(() => this.#starting = undefined);
     return all;
   }
 
@@ -281,6 +288,7 @@ export class PluginHost implements PluginRoutes, PluginAdmin {
   }
 
   async settle(name: string): Promise<void> {
+    await this.#awaited.starting(name);
     const loaded = this.#active.get(name);
     if (loaded?.reload === undefined) return;
     await withTimeout(loaded.cell.maxWaitMs, loaded.reload.done);
@@ -341,7 +349,7 @@ export class PluginHost implements PluginRoutes, PluginAdmin {
   }
 
   async #startApproved(name: string): Promise<void> {
-    const { store, log } = this.#options;
+    const { store, log, coordination } = this.#options;
     if (this.#closed) return;
     let version: number | undefined;
     try {
@@ -350,7 +358,7 @@ export class PluginHost implements PluginRoutes, PluginAdmin {
       version = source.version;
       const approved = await findApproval(store, source);
       if ("fault" in approved) throw new Problem("unprocessable", approved.fault);
-      if (this.#isShared) await this.#claimRoutes(name, approved.payload);
+      if (this.#isShared) await this.#awaited.claim(name, approved.payload, coordination);
       const loaded = await this.#startCell(source, "machine", { approved: approved.payload });
       if (this.#isCurrent(name, version)) this.#addPlugin(loaded);
       else await this.#abandon(loaded);
@@ -378,32 +386,26 @@ export class PluginHost implements PluginRoutes, PluginAdmin {
     return this.#active.get(name)?.source.sha256 === sha256 && !this.#faults.has(name);
   }
 
-  /** Takes the routes of a plugin that was approved without them, such as one that was imported. */
-  async #claimRoutes(name: string, payload: ApprovalPayload): Promise<void> {
-    const claims = this.#awaited.add(name, payload);
-    const other = await this.#options.coordination.claimRoutes(name, toClaims(claims));
-    if (other === undefined) return;
-    throw new Problem("unprocessable", `/${other} has a route that overlaps one of its routes`);
+  /** Starts a plugin that another server has approved; requests wait until its routes are known. */
+  #follow(name: string): void {
+    this.#awaited.follow(
+      name,
+      () => this.#configPaths.whileUnknown(() => this.#readApproval(name)),
+      () => this.#turns.run(name, () => this.#startApproved(name)),
+    );
   }
 
-  /**
-   * Starts a plugin that another server has approved. Its routes are known before, so that they answer
-   * 503 and not 404 in the meantime.
-   */
-  async #follow(name: string): Promise<void> {
-    await this.#configPaths.whileUnknown(async () => {
-      try {
-        const source = await readPluginSource(this.#options.store, name, "start");
-        if (source.state !== "active" || this.#isRunning(source)) return;
-        const approved = await findApproval(this.#options.store, source);
-        if ("fault" in approved || !this.#isCurrent(name, source.version)) return;
-        this.#awaited.add(name, approved.payload);
-        for (const path of readTexts(approved.payload.config)) this.#configPaths.add(path);
-      } catch (error) {
-        this.#options.log(`plugin ${shortName(name)}: its approval cannot be read: ${error}`);
-      }
-    });
-    await this.#turns.run(name, () => this.#startApproved(name));
+  async #readApproval(name: string): Promise<void> {
+    try {
+      const source = await readPluginSource(this.#options.store, name, "start");
+      if (source.state !== "active" || this.#isRunning(source)) return;
+      const approved = await findApproval(this.#options.store, source);
+      if ("fault" in approved || !this.#isCurrent(name, source.version)) return;
+      this.#awaited.add(name, approved.payload);
+      for (const path of readTexts(approved.payload.config)) this.#configPaths.add(path);
+    } catch (error) {
+      this.#options.log(`plugin ${shortName(name)}: its approval cannot be read: ${error}`);
+    }
   }
 
   #load(): Promise<LoadedSteps> {
@@ -432,7 +434,6 @@ export class PluginHost implements PluginRoutes, PluginAdmin {
     by: string,
     { shown, approved }: { shown?: string | undefined; approved?: ApprovalPayload },
   ): Promise<LoadedPlugin> {
-    const { dispatch } = this.#options;
     const { name, sha256 } = source;
     const { sandbox, steps } = await this.#load();
     const logged = await this.logs.describeSource(source);
@@ -455,7 +456,7 @@ export class PluginHost implements PluginRoutes, PluginAdmin {
       });
       const started = await steps.startPlugin(sandbox, source, requested, granted, {
         machine: authority.machine,
-        answerSubrequest: (call) => answerSubrequest(call, authority, dispatch),
+        answerSubrequest: (call) => answerSubrequest(call, authority, this.#options.dispatch),
         isCurrent: (caller) => authority.isCurrent(caller),
         onEvent: (event) => {
           this.#eventLog.addCellEvent(name, sha256, event);
@@ -560,7 +561,7 @@ export class PluginHost implements PluginRoutes, PluginAdmin {
     if (state !== "active" || !same) this.#removePlugin(name);
     // Its own activation has the turn of the plugin, and is found to run afterwards.
     const isFollowed = this.#isShared && state === "active" && (!same || this.#faults.has(name));
-    if (isFollowed) void this.#follow(name);
+    if (isFollowed) this.#follow(name);
   }
 
   /**
@@ -593,8 +594,4 @@ export class PluginHost implements PluginRoutes, PluginAdmin {
     this.#faults.delete(loaded.name);
     this.#reportRefused(loaded);
   }
-}
-
-function routeOf(path: string, { name, manifest }: LoadedPlugin): PluginRoute {
-  return { path, plugin: name, description: manifest.description, auth: manifest.auth };
 }

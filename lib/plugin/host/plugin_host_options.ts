@@ -17,6 +17,8 @@ export interface PluginHostOptions {
   readonly changeRetryMs?: number;
   /** Pause after which a plugin that another server runs is started again; absent for the default. */
   readonly startRetryMs?: number;
+  /** How long requests wait for a plugin that another server has approved, in milliseconds. */
+  readonly startWaitMs?: number;
   /** How cells are isolated. */
   readonly containment: "process" | "worker";
   /** Loads what starts cells; called when the first plugin is needed. */

@@ -14,9 +14,19 @@
  * of these runs. The same holds for the tests of the browser, which leave a processor idle half of the
  * time. The parallel files run in groups of files, one isolate for each group: `deno test` needs 0.12 s of CPU for each
  * module that it is given, and 0.3 s if it imports the server (Deno 2.9.6). So a test must not change
- * globals.
+ * globals. An error outside a test ends all files of its group: those that it has ended run again, each in
+ * an isolate of its own.
  */
 import { pathToFileURL } from "node:url";
+import {
+  countCases,
+  findLostFiles,
+  findUncaughtErrors,
+  formatSummary,
+  readCases,
+  type TestCase,
+  type TestCounts,
+} from "./test_report.ts";
 
 /** Names of the tiers, in the order in which they run. */
 export const TIERS = ["unit", "machine", "faults", "browser", "bundle"] as const;
@@ -92,48 +102,6 @@ export const TEST_STORE_WORKER = "TEST_STORE_WORKER";
 /** Path of a group module before the name of a test; there may be colours around it. */
 // deno-lint-ignore no-control-regex -- colours
 const GROUP_PATH = /[^\s\x1b]*\/elastik-tests-[0-9a-f]+\/group_\d+\.ts => /g;
-/** A skipped test has the reason in its name, in this form. */
-const REASON = /\(skipped: .+\)/;
-
-/** Results of a run. */
-export interface TestCounts {
-  readonly passed: number;
-  readonly failed: number;
-  readonly skipped: number;
-}
-
-/**
- * Counts the cases of a JUnit report, steps included. An ignored test without a reason in its name,
- * such as `(skipped: sqlite3 is not installed)`, counts as failed.
- */
-export function countCases(report: string): TestCounts {
-  const counts = { passed: 0, failed: 0, skipped: 0 };
-  for (
-    const [, head = "", rest = ""] of report.matchAll(/<testcase ([^>]*)>([\s\S]*?)<\/testcase>/g)
-  ) {
-    const outcome = /^\s*<(failure|error|skipped)\b/.exec(rest)?.[1];
-    if (outcome === undefined) counts.passed += 1;
-    else if (outcome === "skipped" && REASON.test(head)) counts.skipped += 1;
-    else counts.failed += 1;
-  }
-  return counts;
-}
-
-/**
- * Counts the test files that failed outside a test or could not be loaded. They are in the output of
- * `deno test`, and not in its report.
- */
-export function countUncaughtErrors(output: string): number {
-  // deno-lint-ignore no-control-regex -- colours
-  const plain = output.replace(/\x1b\[[0-9;]*m/g, "");
-  return new Set(plain.match(/^\S+ \(uncaught error\)$/gm)).size;
-}
-
-/** Formats the last line of a run. */
-export function formatSummary({ passed, failed, skipped }: TestCounts): string {
-  return `${passed} passed, ${failed} failed${skipped > 0 ? `, ${skipped} skipped` : ""}`;
-}
-
 /** Reads a file of the project, such as `tests/config_test.ts`; undefined if there is no such file. */
 export type ReadFile = (path: string) => string | undefined;
 
@@ -280,30 +248,38 @@ function permissions(tiers: readonly TestTier[]): string[] {
     : ["--allow-all"];
 }
 
+/** Modules that one `deno test` gets. */
+export interface Groups {
+  /** Paths of the modules of groups and of the files that run on their own, in the order of their start. */
+  readonly modules: readonly string[];
+  /** The files of each group, by the name of its module. */
+  readonly groups: ReadonlyMap<string, readonly string[]>;
+}
+
 /**
  * Writes one module per group, which imports the files of the group.
  *
  * @param folder folder for the modules
  * @param count number of groups, besides the files that run longest
- * @returns the paths of the modules and of the files that run on their own, in the order of their start
  */
 export async function groupFiles(
   files: readonly string[],
   folder: string,
   count: number,
-): Promise<string[]> {
-  if (files.length <= count) return [...files];
+): Promise<Groups> {
+  const groups = new Map<string, readonly string[]>();
+  if (files.length <= count) return { modules: files, groups };
   const others = files.filter((file) => !LONGEST.includes(file));
-  const groups = LONGEST.filter((file) => files.includes(file));
+  const modules = LONGEST.filter((file) => files.includes(file));
   for (let at = 0; at < count; at++) {
-    const imports = others.filter((_, i) => i % count === at).map((file) =>
-      `import ${JSON.stringify(pathToFileURL(file).href)};\n`
-    );
-    const path = `${folder}/group_${at + 1}.ts`;
-    await Deno.writeTextFile(path, imports.join(""));
-    groups.push(path);
+    const own = others.filter((_, i) => i % count === at);
+    const imports = own.map((file) => `import ${JSON.stringify(pathToFileURL(file).href)};\n`);
+    const name = `group_${at + 1}.ts`;
+    await Deno.writeTextFile(`${folder}/${name}`, imports.join(""));
+    groups.set(name, own);
+    modules.push(`${folder}/${name}`);
   }
-  return groups;
+  return { modules, groups };
 }
 
 /**
@@ -325,68 +301,126 @@ async function bundleStoreWorker(
   return success ? { [TEST_STORE_WORKER]: pathToFileURL(output).href } : {};
 }
 
+/** How the batches of a stage run. */
+export interface RunOptions {
+  /** Environment variables in addition to those of the runner. */
+  readonly variables: Readonly<Record<string, string>>;
+  /** Groups that run at the same time, if the batch is parallel. */
+  readonly jobs: number;
+  /** Whether to print the output as it arrives, and not at the end. */
+  readonly live: boolean;
+}
+
 /**
- * Runs a batch and prints its result.
- *
- * @param variables environment variables in addition to those of the runner
- * @param jobs groups that run at the same time, if the batch is parallel
- * @param live whether to print the output as it arrives, and not at the end
+ * Runs a batch and prints its result. Files that an error outside a test in another file of their group
+ * has ended run again, each on its own. That error counts as one failure, also if it does not occur again.
  */
-async function runBatch(
-  batch: Batch,
-  variables: Readonly<Record<string, string>>,
-  jobs: number,
-  live: boolean,
-): Promise<TestCounts> {
+export async function runBatch(batch: Batch, options: RunOptions): Promise<TestCounts> {
   const { tiers, parallel, examples, files } = batch;
   const start = performance.now();
   const folder = await Deno.makeTempDir({ prefix: "elastik-tests-" });
-  const report = `${folder}/report.xml`;
-  // A server under test has the settings that its test gives, not those of the developer's shell.
-  const env = Object.entries(Deno.env.toObject()).filter(([name]) => !name.startsWith("ELASTIK_"));
-  const isUnit = tiers.includes("unit");
-  const groups = isUnit ? UNIT_GROUPS : GROUPS;
-  const colour = Deno.stdout.isTerminal() && !Deno.env.get("NO_COLOR");
   try {
-    const child = new Deno.Command(Deno.execPath(), {
-      args: [
-        "test",
-        "--config=deno.json",
-        ...permissions(tiers),
-        "--no-check",
-        // The lock file has the packages of the server only; those of the tests are not in it.
-        "--no-lock",
-        ...(examples ? ["--doc"] : []),
-        ...(parallel ? ["--parallel"] : []),
-        `--junit-path=${report}`,
-        ...(parallel && !examples ? await groupFiles(files, folder, groups) : files),
-      ],
-      clearEnv: true,
-      env: {
-        ...Object.fromEntries(env),
-        ...variables,
-        DENO_JOBS: String(jobs),
-        ...(colour ? { FORCE_COLOR: "1" } : {}),
-      },
-      stdout: "piped",
-    }).spawn();
-    const output = await readOutput(child.stdout, live ? print : () => {});
-    if (!live) print(output);
-    const { success, code, signal } = await child.status;
-    const counts = countCases(await Deno.readTextFile(report));
-    let failed = counts.failed + countUncaughtErrors(output);
-    if (!success && failed === 0) {
-      const end = signal === null ? `code ${code}` : `signal ${signal}`;
-      console.error(`Cannot finish the tests of ${tiers.join(", ")}: deno test ended with ${end}`);
-      failed = 1;
+    const { modules, groups } = parallel && !examples
+      ? await groupFiles(files, folder, tiers.includes("unit") ? UNIT_GROUPS : GROUPS)
+      : { modules: files, groups: NO_GROUPS };
+    const run = await runModules(modules, batch, options, folder);
+    const ended = run.uncaught.map((path) => groups.get(path.replace(/^.*\//, "")))
+      .filter((own) => own !== undefined);
+    const again = ended.flatMap((own) => {
+      const { during, files } = findLostFiles(own, run.cases);
+      const where = during === undefined ? "before the first test" : `during ${during}`;
+      console.error(`An error outside a test ended a group of tests ${where}: ${files.join(", ")}`);
+      return files;
+    });
+    let counts = countCases(run.cases.filter(({ file }) => !again.includes(file)));
+    let uncaught = ended.length;
+    if (again.length > 0) {
+      console.error("These files run again, each on its own:");
+      const second = await runModules(again, batch, options, folder);
+      counts = addCounts(counts, countCases(second.cases));
+      // The same error may come again when its file runs on its own. It counts once.
+      uncaught = Math.max(uncaught, second.uncaught.length);
+    }
+    uncaught += run.uncaught.length - ended.length;
+    counts = addCounts(counts, { passed: 0, failed: uncaught, skipped: 0 });
+    if (run.end !== undefined && counts.failed === 0) {
+      console.error(
+        `Cannot finish the tests of ${tiers.join(", ")}: deno test ended with ${run.end}`,
+      );
+      counts = { ...counts, failed: 1 };
     }
     const seconds = Math.round((performance.now() - start) / 1000);
     const what = tiers.join(", ") + (examples ? " examples" : "");
-    console.log(`${what}: ${formatSummary({ ...counts, failed })} (${seconds} s)`);
-    return { ...counts, failed };
+    console.log(`${what}: ${formatSummary(counts)} (${seconds} s)`);
+    return counts;
   } finally {
     await Deno.remove(folder, { recursive: true });
   }
+}
+
+const NO_GROUPS: ReadonlyMap<string, readonly string[]> = new Map();
+
+/** What a run of `deno test` has reported. */
+interface ModuleRun {
+  readonly cases: readonly TestCase[];
+  /** Modules that failed outside a test. */
+  readonly uncaught: readonly string[];
+  /** How the process ended, unless with success. */
+  readonly end: string | undefined;
+}
+
+/** Runs `deno test` with modules of a batch. */
+async function runModules(
+  modules: readonly string[],
+  { tiers, parallel, examples }: Batch,
+  { variables, jobs, live }: RunOptions,
+  folder: string,
+): Promise<ModuleRun> {
+  const report = await Deno.makeTempFile({ dir: folder, suffix: ".xml" });
+  // A server under test has the settings that its test gives, not those of the developer's shell.
+  const env = Object.entries(Deno.env.toObject()).filter(([name]) => !name.startsWith("ELASTIK_"));
+  const colour = Deno.stdout.isTerminal() && !Deno.env.get("NO_COLOR");
+  const child = new Deno.Command(Deno.execPath(), {
+    args: [
+      "test",
+      "--config=deno.json",
+      ...permissions(tiers),
+      "--no-check",
+      // The lock file has the packages of the server only; those of the tests are not in it.
+      "--no-lock",
+      ...(examples ? ["--doc"] : []),
+      ...(parallel ? ["--parallel"] : []),
+      `--junit-path=${report}`,
+      ...modules,
+    ],
+    clearEnv: true,
+    env: {
+      ...Object.fromEntries(env),
+      ...variables,
+      DENO_JOBS: String(jobs),
+      ...(colour ? { FORCE_COLOR: "1" } : {}),
+    },
+    stdout: "piped",
+  }).spawn();
+  const output = await readOutput(child.stdout, live ? print : () => {});
+  if (!live) print(output);
+  const { success, code, signal } = await child.status;
+  const end = signal === null ? `code ${code}` : `signal ${signal}`;
+  return {
+    // It is empty if a signal has ended the process.
+    cases: readCases(await Deno.readTextFile(report)),
+    uncaught: findUncaughtErrors(output),
+    end: success ? undefined : end,
+  };
+}
+
+/** Adds counts. */
+function addCounts(a: TestCounts, b: TestCounts): TestCounts {
+  return {
+    passed: a.passed + b.passed,
+    failed: a.failed + b.failed,
+    skipped: a.skipped + b.skipped,
+  };
 }
 
 /** Prints text without the paths of group modules before the names of tests. */
@@ -440,16 +474,12 @@ if (import.meta.main) {
     const jobs = countJobs(stage, navigator.hardwareConcurrency);
     const results = await Promise.all(stage.map(async (lane, at) => {
       const counts: TestCounts[] = [];
-      for (const batch of lane) counts.push(await runBatch(batch, variables, jobs, at === 0));
+      for (const batch of lane) {
+        counts.push(await runBatch(batch, { variables, jobs, live: at === 0 }));
+      }
       return counts;
     }));
-    for (const counts of results.flat()) {
-      total = {
-        passed: total.passed + counts.passed,
-        failed: total.failed + counts.failed,
-        skipped: total.skipped + counts.skipped,
-      };
-    }
+    for (const counts of results.flat()) total = addCounts(total, counts);
   }
   await Deno.remove(folder, { recursive: true });
   console.log(formatSummary(total));

@@ -6,6 +6,7 @@ import { PROBLEMS } from "../../lib/http/problem.ts";
 import { parseManifest } from "../../lib/plugin/manifest/manifest.ts";
 import { CORE_ROUTES } from "../../lib/request/core_routes.ts";
 import { get, install, plugin, withPlugins } from "../plugin/plugin_test_server.ts";
+import { TIERS } from "../../lib/tools/run_tests.ts";
 import { assert, assertEquals } from "../support/assert.ts";
 import { ROOT } from "./program.ts";
 import { blocksOf, commandsOf } from "./readme.ts";
@@ -198,10 +199,10 @@ Deno.test("documents name only tasks that exist", () => {
 Deno.test(".ci/run runs the tests by the command of the README", () => {
   assert(commandsOf("README.md").includes("deno task test"));
   const ci = read(".ci/run");
-  for (const task of ["check", "test:all"]) {
-    const named = new RegExp(`\\bdeno task ${task}(?![:\\w])`).test(ci);
-    assert(named, `.ci/run lacks deno task ${task}`);
-  }
+  assert(/\bdeno task check(?![:\w])/.test(ci), ".ci/run lacks deno task check");
+  const tiers = [...ci.matchAll(/\bdeno task test(?::(\w+)|((?: \w+)+))$/gm)]
+    .flatMap(([, tier, names = ""]) => tier === undefined ? names.trim().split(" ") : [tier]);
+  assertEquals(tiers, [...TIERS], "each tier runs once");
 });
 
 Deno.test("elastik.md, the page for agents, has less than 150 lines", () => {

@@ -1,9 +1,7 @@
+import { fileURLToPath } from "node:url";
 import {
-  countCases,
   countJobs,
-  countUncaughtErrors,
   createTierOf,
-  formatSummary,
   groupFiles,
   LONGEST,
   planStages,
@@ -11,49 +9,10 @@ import {
   SEQUENTIAL,
   TEST_STORE_WORKER,
 } from "../../lib/tools/run_tests.ts";
-import { assert, assertEquals } from "../support/assert.ts";
+import { runProgram } from "../project/program.ts";
+import { assert, assertEquals, assertMatch } from "../support/assert.ts";
 import { TEST_STORE_WORKER as VARIABLE_OF_TESTS } from "../support/store_worker.ts";
-
-const CASE = '<testcase name="a &gt; b" classname="x" time="0" line="1" col="1">';
-
-function report(...insides: string[]): string {
-  return insides.map((inside) => `${CASE}\n  ${inside}\n</testcase>`).join("\n");
-}
-
-Deno.test("countCases() counts passed, failed and erroneous cases", () => {
-  const text = report("", '<failure message="no">no</failure>', "", '<error message="x"></error>');
-  assertEquals(countCases(text), { passed: 2, failed: 2, skipped: 0 });
-  assertEquals(countCases(""), { passed: 0, failed: 0, skipped: 0 });
-});
-
-Deno.test("countCases() counts a skipped test as failed unless its name has the reason", () => {
-  assertEquals(countCases(report("<skipped/>")), { passed: 0, failed: 1, skipped: 0 });
-  const excused = report("<skipped/>").replace("a &gt; b", "a (skipped: no sqlite3)");
-  assertEquals(countCases(excused), { passed: 0, failed: 0, skipped: 1 });
-});
-
-Deno.test("countCases() ignores a message that looks like a case", () => {
-  const text = report('<failure message="&lt;testcase ">&lt;skipped/&gt;</failure>');
-  assertEquals(countCases(text), { passed: 0, failed: 1, skipped: 0 });
-});
-
-Deno.test("countUncaughtErrors() counts each file once, with and without colours", () => {
-  const plain = "\n FAILURES \n\n./tests/a_test.ts (uncaught error)\nx ... ok\n";
-  assertEquals(countUncaughtErrors(plain), 1);
-  assertEquals(
-    countUncaughtErrors(`${plain}\x1b[0m./tests/b_test.ts (uncaught error)\x1b[0m\n${plain}`),
-    2,
-  );
-  assertEquals(countUncaughtErrors("a test about (uncaught error) ... ok\n"), 0);
-});
-
-Deno.test("formatSummary() names the skipped tests only if there are any", () => {
-  assertEquals(formatSummary({ passed: 3, failed: 1, skipped: 0 }), "3 passed, 1 failed");
-  assertEquals(
-    formatSummary({ passed: 3, failed: 0, skipped: 2 }),
-    "3 passed, 0 failed, 2 skipped",
-  );
-});
+import { withTempFolder } from "../support/temp_folder.ts";
 
 const SOURCES: Readonly<Record<string, string>> = {
   "tests/config_test.ts": 'import { a } from "../lib/a.ts";',
@@ -124,12 +83,18 @@ Deno.test("selectFiles() accepts tiers, folders, files and paths", () => {
 Deno.test("groupFiles() starts the longest files first, and writes modules that import the others", async () => {
   const folder = await Deno.makeTempDir();
   try {
-    assertEquals(await groupFiles(["tests/a_test.ts"], folder, 8), ["tests/a_test.ts"]);
+    const few = await groupFiles(["tests/a_test.ts"], folder, 8);
+    assertEquals([few.modules, few.groups.size], [["tests/a_test.ts"], 0]);
     const files = Array.from({ length: 21 }, (_, i) => `tests/${i}_test.ts`);
     const long = LONGEST.slice(0, 2);
-    const [first, second, ...groups] = await groupFiles([...files, ...long], folder, 8);
-    assertEquals([[first, second], groups.length], [long, 8]);
-    const texts = await Promise.all(groups.map((path) => Deno.readTextFile(path)));
+    const { modules: [first, second, ...modules], groups } = await groupFiles(
+      [...files, ...long],
+      folder,
+      8,
+    );
+    assertEquals([[first, second], modules.length], [long, 8]);
+    assertEquals(groups.get("group_2.ts"), [1, 9, 17].map((i) => `tests/${i}_test.ts`));
+    const texts = await Promise.all(modules.map((path) => Deno.readTextFile(path)));
     const imported = texts.join("").matchAll(/^import "file:\/\/\/.*\/(tests\/\d+_test\.ts)";$/gm);
     assertEquals([...imported].map(([, file = ""]) => file).sort(), files.sort());
   } finally {
@@ -189,4 +154,48 @@ Deno.test("the lists of files name files that exist", async () => {
 
 Deno.test("the runner sets the variable that the test servers read", () => {
   assertEquals(TEST_STORE_WORKER, VARIABLE_OF_TESTS);
+});
+
+/** Runs the runner on a project of these tests, and more of them than groups. */
+async function runTests(tests: Readonly<Record<string, string>>) {
+  return await withTempFolder(async (cwd) => {
+    for (const folder of ["lib", "plugins", "tests"]) await Deno.mkdir(`${cwd}/${folder}`);
+    await Deno.writeTextFile(`${cwd}/deno.json`, "{}");
+    for (let i = 0; i < 18; i++) {
+      const text = tests[i] ?? `Deno.test("test ${i}", () => {});`;
+      await Deno.writeTextFile(`${cwd}/tests/${String.fromCharCode(97 + i)}_test.ts`, text);
+    }
+    const runner = fileURLToPath(new URL("../../lib/tools/run_tests.ts", import.meta.url));
+    const args = ["run", "-A", "--no-lock", runner];
+    return await runProgram({ command: Deno.execPath(), args, cwd });
+  });
+}
+
+Deno.test("an error outside a test fails its file, and the files of its group run again", async () => {
+  // The files b, j and r are a group.
+  const { code, stdout, stderr } = await runTests({
+    1: `let rejected = false;
+      Deno.test("rejects nothing that is awaited", async () => {
+        if (rejected) return;
+        rejected = true;
+        setTimeout(() => void Promise.reject(new Error("lost")), 1);
+        await new Promise((resume) => setTimeout(resume, 5_000));
+      });`,
+  });
+  assertMatch(
+    stderr,
+    /ended a group of tests during tests\/b_test\.ts: tests\/b_test\.ts, .*r_test\.ts$/m,
+  );
+  assertMatch(stdout, /^\.\/tests\/b_test\.ts \(uncaught error\)$/m, "its own run names the file");
+  assertMatch(stdout, /\/r_test\.ts => test 17 \.\.\. ok/);
+  // Of the file b, one case and the error outside of it.
+  assertMatch(stdout, /^17 passed, 2 failed$/m);
+  assertEquals(code, 1);
+});
+
+Deno.test("a file that cannot be loaded fails, and the files of its group run again", async () => {
+  const { stdout, stderr } = await runTests({ 10: 'await Promise.reject(new Error("lost"));' });
+  assertMatch(stderr, /before the first test: tests\/c_test\.ts, tests\/k_test\.ts$/m);
+  assertMatch(stdout, /^\.\/tests\/k_test\.ts \(uncaught error\)$/m);
+  assertMatch(stdout, /^17 passed, 1 failed$/m);
 });

@@ -61,6 +61,8 @@ export class CollectionFeed implements Feed {
 
   async #run(onStarted: () => void): Promise<void> {
     const { store, caller, name } = this.#options;
+    // The reader can come from another server that was ahead: what it has already must not follow.
+    if (store.isShared && this.#lastEventId !== null) await store.refresh();
     // Follows before it reads: a change in between is then known twice, but never missed.
     let listed = 0;
     // The connection before can have sent later versions than its last cursor.

@@ -1,6 +1,7 @@
 /**
  * The changes that the reader of a collection stream has missed, read from the one order of all
- * changes. It contains only worlds that the caller can read.
+ * changes. It contains only worlds that the caller can read. When it returns, memory is at least as new
+ * as what was read, so that the state of a world that the reader gets is never older.
  */
 
 import type { Caller } from "../../auth/caller.ts";
@@ -35,7 +36,7 @@ const NOTE = /^plugin_/;
  * @param lastEventId the cursor of the last event that the reader has; null if it has none
  */
 export async function readMissedChanges(
-  store: Pick<Store, "changes" | "stat">,
+  store: Pick<Store, "changes" | "isShared" | "refresh" | "stat">,
   caller: Caller,
   name: string,
   lastEventId: string | null,
@@ -50,6 +51,7 @@ export async function readMissedChanges(
         limit: MAX_STREAM_REPLAY_CHANGES,
       });
       if (!more) {
+        await followUpTo(store);
         const known = new Set(events.map((event) => event.cursor));
         return { changes: toChanges(store, caller, name, events), known, cursor };
       }
@@ -59,7 +61,16 @@ export async function readMissedChanges(
     }
   }
   const { cursor } = await store.changes({ within, order: "newest", limit: 1 });
+  await followUpTo(store);
   return { known: new Set(), cursor };
+}
+
+/**
+ * Makes memory at least as new as the changes that were read: on a shared store they can be changes of
+ * other servers that memory follows a moment later.
+ */
+async function followUpTo(store: Pick<Store, "isShared" | "refresh">): Promise<void> {
+  if (store.isShared) await store.refresh();
 }
 
 /** Returns the last change of each world, in the order of these changes. */

@@ -1,8 +1,9 @@
 /**
- * The event feed of one world: sends missed versions, the current one, and every later one. A
- * version is encoded once for all its readers. Versions are never sent twice or out of order. If
- * changes arrive faster than they can be read, only the newest is sent. Missed versions are read one
- * by one, as fast as the reader takes them.
+ * The event feed of one world: sends missed versions, the current one, and every later one, as far as
+ * they are kept. A version is encoded once for all its readers. Versions are never sent twice or out of
+ * order, also if the reader comes from another server of a shared store that was ahead. Versions that
+ * are not in memory are read one by one, as fast as the reader takes them; a reader that is too far
+ * behind gets the newest ones.
  */
 
 import { isRedacted } from "../../auth/policy.ts";
@@ -30,8 +31,11 @@ export class WorldFeed implements Feed {
   /** The newest change that arrived during a read; older ones are dropped. */
   #pending: Change | undefined;
   #busy = true;
+  #isStopped = false;
   /** Key of the version that the reader has. */
   #sent: string | undefined;
+  /** Number of the newest version that the reader has, also of a deleted world; undefined without one. */
+  #reached: number | undefined;
 
   constructor(options: FeedOptions, lastEventId: string | null) {
     this.#options = options;
@@ -44,6 +48,7 @@ export class WorldFeed implements Feed {
   }
 
   stop(): void {
+    this.#isStopped = true;
     this.#unwatch();
     this.#pending = undefined;
   }
@@ -52,38 +57,45 @@ export class WorldFeed implements Feed {
     const { store, name } = this.#options;
     // Watches before it reads: a change in between is then seen twice, but never missed.
     this.#unwatch = store.watch(name, (change) => this.#changed(change));
-    const current = await this.#loadCurrent();
     const last = versionOf(this.#lastEventId);
+    let current = await this.#loadCurrent();
+    if (store.isShared && last !== undefined && (current?.version ?? -1) < last) {
+      // The server that the reader comes from can have known more than this one.
+      await store.refresh();
+      current = await this.#loadCurrent();
+    }
     if (current === undefined) {
       if (last !== undefined) this.#sendDelete(last);
-    } else if (last === current.version) this.#sent = current.key;
+    } else if (last === current.version) [this.#sent, this.#reached] = [current.key, last];
     else if (last === undefined || last > current.version) this.#send(current);
-    else await this.#catchUp(last + 1, onStarted);
+    else {
+      this.#reached = last;
+      await this.#catchUp(onStarted);
+    }
     await this.#drain();
   }
 
-  /**
-   * Sends the versions that a reconnecting reader has missed, as far as they are kept, and the
-   * current one.
-   */
-  async #catchUp(first: number, onStarted: () => void): Promise<void> {
+  /** Sends the versions after the last one that the reader has, as far as they are kept. */
+  async #catchUp(onStarted?: () => void): Promise<void> {
     const { store, name, drained, send } = this.#options;
-    for (let version = first;;) {
+    for (let version = (this.#reached ?? Infinity) + 1;;) {
       const wait = drained?.();
       if (wait !== undefined) {
-        onStarted();
+        onStarted?.();
         await wait;
       }
-      const current = store.stat(name)?.version;
+      let current = store.stat(name)?.version;
       if (current === undefined) return; // deleted since; the event of the deletion is pending
       if (version >= current) {
         const found = await this.#loadCurrent();
-        if (found !== undefined) this.#send(found);
-        return;
+        if (found === undefined) return;
+        if (version >= found.version) return this.#send(found);
+        current = found.version; // a later one was written during the read
       }
       version = Math.max(version, current - MAX_STREAM_REPLAY_VERSIONS);
       const missed = await this.#loadVersion(version++);
-      if (missed !== undefined && !send(missed)) return;
+      if (this.#isStopped || missed !== undefined && !send(missed)) return;
+      this.#reached = version - 1;
     }
   }
 
@@ -138,28 +150,32 @@ export class WorldFeed implements Feed {
   }
 
   async #drain(): Promise<void> {
+    const { store, name, caller } = this.#options;
     while (this.#pending !== undefined) {
       const { kind, version } = this.#pending;
       this.#pending = undefined;
-      const current = await this.#loadCurrent();
-      if (current !== undefined) this.#send(current);
+      const entry = store.stat(name);
+      if (entry !== undefined) {
+        if (versionKey(entry, caller) !== this.#sent) await this.#catchUp();
+      } else if (kind === "delete") this.#sendDelete(version);
       // If an updated world is absent, the event of its deletion follows.
-      else if (kind === "delete") this.#sendDelete(version);
     }
     this.#busy = false;
   }
 
   #sendDelete(version: number): void {
     this.#sent = undefined;
+    this.#reached = version;
     const data = JSON.stringify({ name: this.#options.name, version });
     this.#options.send(
       splitIntoPieces(encodeEvent({ event: "delete", id: String(version), data })),
     );
   }
 
-  #send({ key, bytes }: Version): void {
-    if (this.#sent === key) return;
+  #send({ version, key, bytes }: Version): void {
+    if (this.#sent === key || this.#isStopped) return;
     this.#sent = key;
+    this.#reached = Math.max(this.#reached ?? 0, version);
     this.#options.send(bytes);
   }
 }

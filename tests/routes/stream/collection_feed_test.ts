@@ -240,6 +240,52 @@ Deno.test("CollectionFeed sends current states for changes that an earlier conne
   });
 });
 
+Deno.test("CollectionFeed sends no older state if the server is behind the reader", async () => {
+  await withApp({}, async ({ store }) => {
+    await put(store, "home/a");
+    const first = follow(store, "home");
+    await first.feed.start();
+    await put(store, "home/a");
+    await first.receivedAll(2);
+    first.feed.stop();
+    const id = idOf(first.pieces.at(-1));
+    const [world, entry] = [await store.read("home/a"), store.stat("home/a")];
+    await put(store, "home/a");
+    await put(store, "home/new");
+    // Memory of this server has the state that the reader has, and follows when it is asked.
+    const open = (isListed: boolean) => {
+      let isBehind = true;
+      const late = new Proxy(store, {
+        get(target, key) {
+          if (key === "isShared") return true;
+          if (key === "refresh") return () => Promise.resolve(void (isBehind = false));
+          const of = (name: string) => name === "home/a";
+          if (isBehind && key === "stat") return (name: string) => of(name) ? entry : undefined;
+          if (isBehind && key === "read") {
+            return (name: string) => Promise.resolve(of(name) ? world : undefined);
+          }
+          if (isBehind && key === "list") {
+            return () => Promise.resolve([{ name: "a", dir: false, entry }]);
+          }
+          const found = Reflect.get(target, key, target);
+          return typeof found === "function" ? found.bind(target) : found;
+        },
+      });
+      return follow(late, "home", false, isListed ? null : id);
+    };
+    const again = open(false);
+    await again.feed.start();
+    assertEquals(again.received(), ["update home/a", "update home/new"]);
+    assert(textOf(again.pieces[0]).includes('"version":3'), textOf(again.pieces[0]));
+    again.feed.stop();
+    // The listing has everything that its cursor covers.
+    const list = open(true);
+    await list.feed.start();
+    assertEquals(list.received(), ["list a,new"]);
+    list.feed.stop();
+  });
+});
+
 Deno.test("readMissedChanges() takes a move that replaced a world as a change of each name once", async () => {
   const event = { timestamp: "", type: "stage_written", id: 1 };
   const made = { version_after: 3, from_version: 2, moved_from: "/home/a" };
@@ -257,6 +303,8 @@ Deno.test("readMissedChanges() takes a move that replaced a world as a change of
   ];
   const store = {
     changes: () => Promise.resolve({ events, cursor: "c2", more: false }),
+    isShared: false,
+    refresh: () => Promise.reject(new Error("not shared")),
     stat: () => undefined,
   };
   const { changes } = await readMissedChanges(store, LOCAL, "home", "c0");

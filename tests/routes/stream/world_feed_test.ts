@@ -128,7 +128,7 @@ Deno.test("WorldFeed sends a version that changed during its start only once", a
     await releaseRead();
     await releaseRead();
     await started;
-    assertEquals(formatAll(pieces), ["update 1 1", "update 3 3"]);
+    assertEquals(formatAll(pieces), ["update 1 1", "update 2 2", "update 3 3"]);
     feed.stop();
   });
   await withApp({}, async ({ store }) => {
@@ -141,7 +141,7 @@ Deno.test("WorldFeed sends a version that changed during its start only once", a
   });
 });
 
-Deno.test("WorldFeed sends only the newest version to a reader that waits for the disk", async () => {
+Deno.test("WorldFeed sends each version to a reader that waits for the disk", async () => {
   await withApp({}, async ({ store }) => {
     await put(store, "1");
     const { held, releaseRead } = holdReads(store);
@@ -154,9 +154,47 @@ Deno.test("WorldFeed sends only the newest version to a reader that waits for th
     await releaseRead();
     await put(store, "10");
     await releaseRead();
-    assertEquals(formatAll(pieces).at(-1), "update 10 10");
-    assertEquals(new Set(formatAll(pieces)).size, pieces.length);
+    const all = Array.from({ length: 10 }, (_, i) => `update ${i + 1} ${i + 1}`);
+    assertEquals(formatAll(pieces), all);
     feed.stop();
+  });
+});
+
+/** A store of a server that is behind: it shows the state before until it is brought up to date. */
+function behind(store: Store, before: Pick<Store, "read" | "stat">) {
+  let isBehind = true;
+  const late = new Proxy(store, {
+    get(target, key) {
+      if (key === "isShared") return true;
+      if (key === "refresh") return () => Promise.resolve(void (isBehind = false));
+      if ((key === "read" || key === "stat") && isBehind) return before[key];
+      const value: unknown = Reflect.get(target, key, target);
+      return typeof value === "function" ? value.bind(target) : value;
+    },
+  });
+  return late;
+}
+
+Deno.test("WorldFeed continues where the reader is if the server is behind", async () => {
+  await withApp({}, async ({ store }) => {
+    await put(store, "1");
+    const [world, entry] = [await store.read("home/x"), store.stat("home/x")];
+    const first = { read: () => Promise.resolve(world), stat: () => entry };
+    const none = { read: () => Promise.resolve(undefined), stat: () => undefined };
+    for (let i = 2; i <= 4; i++) await put(store, String(i));
+    const { feed, pieces } = follow(behind(store, first), "3");
+    await feed.start();
+    assertEquals(formatAll(pieces), ["update 4 4"]);
+    feed.stop();
+    const same = follow(behind(store, first), "4");
+    await same.feed.start();
+    assertEquals(formatAll(same.pieces), []);
+    same.feed.stop();
+    // A world that the server does not know yet was not deleted.
+    const unknown = follow(behind(store, none), "2");
+    await unknown.feed.start();
+    assertEquals(formatAll(unknown.pieces), ["update 3 3", "update 4 4"]);
+    unknown.feed.stop();
   });
 });
 

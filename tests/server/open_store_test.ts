@@ -68,6 +68,13 @@ postgresTest(
         const position = second.headers.get("elastik-at") ?? "";
         const seen = await send(a, "/home/x?raw", { headers: { "elastik-at": position } });
         assertEquals(await seen.text(), "two");
+        // A position does not show that a world changed that its reader cannot read.
+        const approve = { authorization: `Bearer ${SECRETS.ELASTIK_APPROVE_TOKEN}` };
+        const hidden = await send(b, "/etc/shadow", { method: "PUT", body: "", headers: approve });
+        const third = await send(b, "/home/x", { method: "PUT", body: "two" });
+        assertEquals([hidden.status, third.status], [201, 200]);
+        assertEquals(third.headers.get("elastik-at"), position);
+        await Promise.all([hidden.body?.cancel(), third.body?.cancel()]);
         const lost = await send(a, "/home/x", {
           method: "PUT",
           body: "three",

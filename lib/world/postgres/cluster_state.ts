@@ -22,6 +22,8 @@ import {
   type FeedRow,
   type HeadRow,
   type OwnStep,
+  restoredBy,
+  type RestoredEntry,
   toStep,
   type WorldStep,
 } from "./feed_row.ts";
@@ -45,6 +47,10 @@ export interface ClusterStateOptions {
   readonly codec: CursorCodec;
   /** Called before the removal of a world is applied, so that quotas can count its bytes in the trash. */
   readonly onTrashed?: (step: WorldStep) => void;
+  /** Called with what other nodes and this one restored. */
+  readonly onRestored?: (entry: RestoredEntry) => void;
+  /** Called with the id of an entry of the trash that was deleted for good. */
+  readonly onExpunged?: (id: string) => void;
   /** Called after a mark of a collection was applied. */
   readonly onMark?: (name: string, present: boolean) => void;
   /** Called when the WebDAV locks changed. */
@@ -155,6 +161,8 @@ export class ClusterState {
       return;
     }
     const step = toStep(row);
+    const restored = restoredBy(row);
+    if (restored !== undefined) this.#options.onRestored?.(restored);
     const own = this.#take(step);
     const known = this.#heads.get(step.world);
     const isApplied = known !== undefined && known.event >= step.event;
@@ -166,6 +174,10 @@ export class ClusterState {
   #applyNotice({ kind, name, state }: Omit<FeedNoticeRow, keyof CursorPosition>): void {
     if (kind === "locks") {
       this.#options.onLocks?.();
+      return;
+    }
+    if (kind === "expunged") {
+      this.#options.onExpunged?.(state);
       return;
     }
     if (kind === "gone") {

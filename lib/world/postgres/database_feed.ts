@@ -148,7 +148,7 @@ function toFeedRow(row: PgRow): FeedRow {
   const { kind } = row;
   const place = { seq: readNumber(row, "seq"), run: readString(row, "run") };
   const name = readString(row, "name");
-  if (kind === "mark" || kind === "locks" || kind === "gone") {
+  if (kind === "mark" || kind === "locks" || kind === "gone" || kind === "expunged") {
     return { ...place, kind, name, state: kind === "locks" ? "" : readString(row, "state") };
   }
   if (!isStepKind(kind)) throw new TypeError(`Column kind is ${kind}`);

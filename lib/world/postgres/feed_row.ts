@@ -39,12 +39,13 @@ export interface FeedNoticeRow {
   readonly run: string;
   /**
    * `mark`: a collection was marked or its mark was removed; `locks`: the WebDAV locks changed; `gone`: a
-   * world was deleted whose chain gets no event, because another key signed it.
+   * world was deleted whose chain gets no event, because another key signed it; `expunged`: what was left
+   * of an entry in the trash was deleted for good.
    */
-  readonly kind: "mark" | "locks" | "gone";
-  /** Name of the collection or the world; a path for locks. */
+  readonly kind: "mark" | "locks" | "gone" | "expunged";
+  /** Name of the collection or the world; a path for locks; `""` for an entry in the trash. */
   readonly name: string;
-  /** Of a mark: `true` or `false`. Of a world: its id. */
+  /** Of a mark: `true` or `false`. Of a world: its id. Of an entry in the trash: its id. */
   readonly state: string;
 }
 
@@ -146,7 +147,24 @@ export function toOwnSteps(
   });
 }
 
-/** Reads the id in the trash from the payload of a `world_deleted` event. */
+/** A world that left the trash under its name or another one. */
+export interface RestoredEntry {
+  /** Id of its entry in the trash. */
+  readonly id: string;
+  /** The name that it had. */
+  readonly name: string;
+}
+
+/** Returns what a row restored; undefined if it is about another event, or its content was deleted. */
+export function restoredBy({ event, name }: FeedEventRow): RestoredEntry | undefined {
+  if (event.type !== "world_restored") return undefined;
+  const { from } = JSON.parse(event.payload) as { readonly from?: unknown };
+  const id = trashIdOf(event.payload);
+  if (id === undefined) return undefined;
+  return { id, name: typeof from === "string" ? from.slice(1) : name };
+}
+
+/** Reads the id in the trash from the payload of a `world_deleted` or `world_restored` event. */
 function trashIdOf(payload: string): string | undefined {
   const { trash } = JSON.parse(payload) as { readonly trash?: unknown };
   return typeof trash === "string" ? trash : undefined;

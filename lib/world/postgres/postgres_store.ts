@@ -148,10 +148,13 @@ export class PostgresStore implements Store {
       lower: options.lower,
       cacheBytes: options.cacheBytes ?? CACHE_BYTES,
       codec,
-      onTrashed: ({ name, by, len, event, trash = "", trashBytes }) => {
+      onTrashed: ({ name, by, len, event, trash, trashBytes }) => {
         const bytes = trashBytes ?? len + event * EVENT_BYTES;
-        this.#trash.recordAdded({ id: trash, name, by, bytes });
+        // Without an id the world is not in the trash any more.
+        if (trash !== undefined) this.#trash.recordAdded({ id: trash, name, by, bytes });
       },
+      onRestored: (world) => this.#quotas.trash.recordTaken(world),
+      onExpunged: (id) => this.#quotas.trash.recordExpunged(id),
       onLocks: () => this.#readLocks(),
       onMark: (name, present) => this.#quotas.recordMark(name, present),
       log,

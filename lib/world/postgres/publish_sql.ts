@@ -57,7 +57,8 @@ const CHANGE =
 /**
  * Returns what was published after a number, oldest first, at most `p_limit` rows. A row without a world
  * is a mark of a collection, with the state 'true' or 'false', a change of the WebDAV locks, or a world
- * that was deleted without an event, with its id as the state. Only deletions have their payload.
+ * that was deleted without an event, with its id as the state, or an entry of the trash that was deleted for good, likewise. Only deletions and
+ * restores have their payload.
  */
 const FOLLOW =
   `CREATE FUNCTION elastik.follow_1(p_after bigint, p_limit int) RETURNS TABLE (${CHANGE})
@@ -71,7 +72,9 @@ BEGIN
   SELECT b.first + coalesce(e.n, 1) - 1,
     (SELECT r.run FROM elastik.runs r WHERE r.first <= b.first ORDER BY r.first DESC LIMIT 1),
     coalesce(b.kind, e.kind), coalesce(b.name, e.name, ''), e.also, e.world, e.id, e.timestamp,
-    e.event_type, CASE e.kind WHEN 'delete' THEN e.payload ELSE '' END, e.hmac, coalesce(e.by, ''), e.version, e.ext, coalesce(b.state, e.state),
+    e.event_type,
+    CASE WHEN e.kind = 'delete' OR e.event_type = 'world_restored' THEN e.payload ELSE '' END, e.hmac,
+    coalesce(e.by, ''), e.version, e.ext, coalesce(b.state, e.state),
     e.len, b.id
   FROM elastik.batches b LEFT JOIN elastik.events e ON e.batch = b.id
   WHERE b.first >= coalesce(low, 1) AND b.first + coalesce(e.n, 1) - 1 > p_after

@@ -41,6 +41,8 @@ BEGIN
   UPDATE elastik.events e SET event_type = '', payload = '{}', hmac = '', prev_hmac = '', key = NULL
   WHERE e.world = ANY (ids);
   DELETE FROM elastik.worlds w WHERE w.id = ANY (ids);
+  -- The nodes count what is in the trash.
+  INSERT INTO elastik.batches (size, kind, name, state) VALUES (1, 'expunged', '', p_trash);
 END $$`;
 
 /** Deletes what `expunge_1` has kept of events, after an hour. */

@@ -143,7 +143,8 @@ const TABLES: readonly string[] = [
   // Batches. batch: the identity that a node gave it, which resolves unknown outcomes. size: places for
   // its events. first: number of its first place in the order of all changes; NULL until it is published.
   // latest: greatest time of its events, after publishing of all events up to its end. kind: of a change
-  // without an event: 'mark' of a collection, 'locks', or 'gone', a deleted world with its id as state.
+  // without an event: 'mark' of a collection, 'locks', 'gone', a deleted world with its id as state, or
+  // 'expunged', an entry in the trash that was deleted for good, with its id as state.
   `CREATE TABLE elastik.batches (
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     batch text UNIQUE,
@@ -151,7 +152,7 @@ const TABLES: readonly string[] = [
     size int NOT NULL,
     first bigint,
     latest text COLLATE "C" NOT NULL DEFAULT '',
-    kind text CHECK (kind IN ('mark', 'locks', 'gone')),
+    kind text CHECK (kind IN ('mark', 'locks', 'gone', 'expunged')),
     name text COLLATE "C",
     state text
   ) WITH (autovacuum_vacuum_scale_factor = 0.02, autovacuum_analyze_scale_factor = 0.02)`,

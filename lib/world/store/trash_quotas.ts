@@ -19,14 +19,20 @@ export interface TrashQuotaSources {
   readonly log: (line: string) => void;
 }
 
+interface CountedWorld {
+  readonly bytes: number;
+  readonly rules: readonly QuotaRule[];
+}
+
 /** The sums of one store. */
 export class TrashQuotas {
   readonly #sources: TrashQuotaSources;
   /** The rules that limit the trash, and how many bytes count for each. */
   #used = new Map<QuotaRule, number>();
   #list: QuotaList = new Map();
-  #counted = new Map<string, { readonly bytes: number; readonly rules: readonly QuotaRule[] }>();
-  /** Worlds that left the trash while it was being read. */
+  /** The worlds that count, by entry and name. */
+  #counted = new Map<string, Map<string, CountedWorld>>();
+  /** Worlds, and ids of entries, that left the trash while it was being read. */
   #taken: Set<string> | undefined;
 
   constructor(sources: TrashQuotaSources) {
@@ -56,22 +62,38 @@ export class TrashQuotas {
    */
   recordAdded(world: CountedTrash, owner: QuotaOwner = world): void {
     if (this.#used.size === 0) return;
-    const key = keyOf(world);
-    if (this.#counted.has(key)) return;
+    const entry = this.#counted.get(world.id);
+    if (entry?.has(world.name)) return;
     const rules = rulesFor(this.#list, owner.name, owner.by).filter((rule) => this.#used.has(rule));
     if (rules.length === 0) return;
-    this.#counted.set(key, { bytes: world.bytes, rules });
+    const counted = { bytes: world.bytes, rules };
+    if (entry === undefined) this.#counted.set(world.id, new Map([[world.name, counted]]));
+    else entry.set(world.name, counted);
     for (const rule of rules) this.#used.set(rule, this.used(rule) + world.bytes);
   }
 
   /** Counts a world that left the trash. */
   recordTaken(world: Pick<CountedTrash, "id" | "name">): void {
-    const key = keyOf(world);
-    this.#taken?.add(key);
-    const counted = this.#counted.get(key);
-    if (counted === undefined) return;
-    this.#counted.delete(key);
-    for (const rule of counted.rules) this.#used.set(rule, this.used(rule) - counted.bytes);
+    this.#taken?.add(keyOf(world));
+    const entry = this.#counted.get(world.id);
+    const counted = entry?.get(world.name);
+    if (entry === undefined || counted === undefined) return;
+    entry.delete(world.name);
+    if (entry.size === 0) this.#counted.delete(world.id);
+    this.#uncount(counted);
+  }
+
+  /** Counts that all worlds of an entry left the trash. */
+  recordExpunged(id: string): void {
+    this.#taken?.add(id);
+    const entry = this.#counted.get(id);
+    if (entry === undefined) return;
+    this.#counted.delete(id);
+    for (const counted of entry.values()) this.#uncount(counted);
+  }
+
+  #uncount({ bytes, rules }: CountedWorld): void {
+    for (const rule of rules) this.#used.set(rule, this.used(rule) - bytes);
   }
 
   async #load(list: QuotaList): Promise<void> {
@@ -79,7 +101,9 @@ export class TrashQuotas {
     try {
       for await (const worlds of this.#sources.readAll()) {
         if (this.#list !== list) return;
-        for (const world of worlds) if (!taken.has(keyOf(world))) this.recordAdded(world);
+        for (const world of worlds) {
+          if (!taken.has(keyOf(world)) && !taken.has(world.id)) this.recordAdded(world);
+        }
       }
     } catch (error) {
       this.#sources.log(`cannot add up the trash for quotas: ${error}`);

@@ -17,6 +17,7 @@ const codec = new CursorCodec("key");
 /** A state with what its watchers and followers were told. */
 function createState(lower: Readonly<Record<string, string>> = {}) {
   const trashed: string[] = [];
+  const left: string[] = [];
   const marks: string[] = [];
   let locks = 0;
   const state = new ClusterState({
@@ -24,6 +25,8 @@ function createState(lower: Readonly<Record<string, string>> = {}) {
     cacheBytes: 1024 * 1024,
     codec,
     onTrashed: ({ name, trash = "" }) => trashed.push(`${name} ${trash}`),
+    onRestored: ({ id, name }) => left.push(`${name} ${id}`),
+    onExpunged: (id) => left.push(id),
     onMark: (name, present) => marks.push(`${name} ${present}`),
     onLocks: () => locks++,
     log: () => {},
@@ -39,7 +42,7 @@ function createState(lower: Readonly<Record<string, string>> = {}) {
     const seq = codec.parse(cursor)?.seq;
     followed.push(`${seq} ${change === undefined ? `note ${name}` : textOf(change)}`);
   });
-  return { state, told, bodies, followed, trashed, marks, locks: () => locks };
+  return { state, told, bodies, followed, trashed, left, marks, locks: () => locks };
 }
 
 function textOf({ kind, name, version }: Change): string {
@@ -363,4 +366,19 @@ Deno.test("ClusterState.dropLost() returns the own steps whose rows have not com
   state.replace([], state.position, new Set([2]));
   assertEquals(told.at(-1), "delete home/b 1");
   assertEquals(state.catalog.upper("home/a")?.version, 1);
+});
+
+Deno.test("ClusterState reports what left the trash: what was restored, and what was deleted for good", () => {
+  const { state, left } = createState();
+  const history = new History();
+  const restored = (name: string, payload: string) => {
+    const row = history.row("note", 1, history.seq + 1, name);
+    state.applyRow({ ...row, event: { ...row.event, type: "world_restored", payload } });
+  };
+  restored("home/a", '{"trash":"t1"}');
+  restored("home/b", '{"from":"/home/a","trash":"t2"}');
+  // The content of the event was deleted with its world.
+  restored("home/c", "{}");
+  state.applyRow({ seq: ++history.seq, run: RUN, kind: "expunged", name: "", state: "t3" });
+  assertEquals(left, ["home/a t1", "home/a t2", "t3"]);
 });

@@ -1,9 +1,11 @@
-import { assert, assertEquals } from "../../support/assert.ts";
+import { assert, assertEquals, assertRejects, errorWith } from "../../support/assert.ts";
+import { ClusterStores } from "../../support/cluster_stores.ts";
 import { postgresTest, sharedServer } from "../../support/postgres_servers.ts";
 import { openSqlite, until, withImport } from "../../support/query_store.ts";
 import { createRandom } from "../../support/random.ts";
 import { fillRandomly } from "../../testdata/random_store.ts";
 import type { Within } from "../../../lib/world/changes.ts";
+import { QuotaError } from "../../../lib/world/quota_list.ts";
 import type { QuerySessions } from "../../../lib/world/postgres/query_sessions.ts";
 import { TrashQueries, type TrashQueriesOptions } from "../../../lib/world/postgres/trash_query.ts";
 import type { TrashEntry, TrashPage, TrashQuery } from "../../../lib/world/trash.ts";
@@ -209,4 +211,34 @@ postgresTest(
         assertEquals(await trashOf(sessions, { write: restored }).expunge(y.id), []);
       },
     ),
+);
+
+postgresTest(
+  "a full trash of a quota is free again on every node after a restore or a final deletion",
+  async () => {
+    await using stores = await ClusterStores.create(server());
+    const [a, b] = [await stores.open(), await stores.open()];
+    const put = (store: typeof a, name: string, text: string) =>
+      store.put({ name, body: new TextEncoder().encode(text), ext: "txt", meta: [], by: "T3" });
+    await put(a, "etc/quota", "prefix:/home/t trash:1");
+    await b.refresh();
+    await until(() => b.quotas("home/t/x", "").length > 0);
+    for (const leave of ["restore", "other", "expunge"] as const) {
+      await put(a, "home/t/a", "a");
+      const { trash } = await a.remove({ name: "home/t/a", by: "T3" });
+      await b.refresh();
+      await assertRejects(
+        () => put(b, `home/t/${leave}`, "b"),
+        errorWith(QuotaError, "the trash of"),
+      );
+      if (leave === "expunge") await a.expunge(trash);
+      else {
+        const name = leave === "restore" ? "home/t/a" : "home/other";
+        await a.restore({ name, from: "home/t/a", trash, by: "T3", ext: "txt", state: "" });
+        await a.expunge((await a.remove({ name, by: "T3" })).trash);
+      }
+      await b.refresh();
+      await put(b, `home/t/${leave}`, "b");
+    }
+  },
 );

@@ -19,7 +19,7 @@ Deno.test("TrashQuotas counts each world once, also while the trash is being rea
     async *readAll() {
       yield [world("1", "home/q/a", 5), world("2", "home/b", 7)];
       await promise;
-      yield [world("3", "home/q/c", 11), world("4", "home/q/d", 13)];
+      yield [world("3", "home/q/c", 11), world("4", "home/q/d", 13), world("6", "home/q/e", 19)];
     },
     log: () => {},
   });
@@ -34,6 +34,7 @@ Deno.test("TrashQuotas counts each world once, also while the trash is being rea
   // The rest of the trash has been read before these changes, or after them.
   quotas.recordAdded(world("3", "home/q/c", 11));
   quotas.recordTaken({ id: "4", name: "home/q/d" });
+  quotas.recordExpunged("6");
   quotas.recordAdded(world("5", "var/lib/x", 17), { name: "home/q/x", by: "user:ada" });
   resolve();
   await settled();
@@ -41,6 +42,10 @@ Deno.test("TrashQuotas counts each world once, also while the trash is being rea
   quotas.recordTaken({ id: "5", name: "var/lib/x" });
   quotas.recordTaken({ id: "5", name: "var/lib/x" });
   assertEquals(used(), [16, 0, 0]);
+  quotas.recordAdded(world("3", "home/q/c/d", 23));
+  quotas.recordExpunged("3");
+  quotas.recordExpunged("3");
+  assertEquals(used(), [5, 0, 0]);
   quotas.setList(new Map());
   assertEquals(used(), [0, 0, 0]);
 });

@@ -46,13 +46,17 @@ export class ClusterStores {
     return this.#servers.url(this.database, undefined, ROLE);
   }
 
-  /** Opens a node. */
-  async open({ lower = {}, ...options }: NodeOptions = {}): Promise<Store> {
+  /**
+   * Opens a node.
+   *
+   * @param lowerAt the time that the node gives its lower layer
+   */
+  async open({ lower = {}, ...options }: NodeOptions = {}, lowerAt = LOWER_AT): Promise<Store> {
     const store = await openPostgresStore({
       url: parseStoreUrl(this.url),
       node: `n${++this.#nodes}`,
       key: CLUSTER_KEY,
-      lower: createLowerLayer(lower, LOWER_AT),
+      lower: createLowerLayer(lower, lowerAt),
       workerUrl: STORE_WORKER,
       ...options,
     });

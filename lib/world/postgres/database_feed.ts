@@ -4,6 +4,7 @@
  */
 
 import { FEED_DEADLINE_MS, HEADS_PER_ROW } from "../../cluster_limits.ts";
+import { sha256Hex } from "../../base/hash.ts";
 import { type CursorPosition, NO_RUN } from "../change_cursor.ts";
 import type { FeedSnapshot, FeedSource, RoundKind } from "./change_feed.ts";
 import type { FeedRow, HeadRow, StepKind } from "./feed_row.ts";
@@ -35,6 +36,9 @@ const SOME_HEADS = `${HEADS} AND id = ANY ($1::bigint[])`;
 /** Names of ended worlds, with the times of their last changes. */
 const ENDED = `SELECT name, updated_at FROM elastik.names
   WHERE name = ANY ($1::text[]) AND world IS NULL AND version > 0`;
+/** The time of the first node with the same worlds, which is this one if there was none. */
+const LOWER_LAYER = `INSERT INTO elastik.lower_layers AS l (digest, at) VALUES ($1, $2)
+  ON CONFLICT (digest) DO UPDATE SET at = l.at RETURNING at`;
 const MARK = "SELECT elastik.mark_1($1, $2)";
 const MARKS = "SELECT name FROM elastik.marks";
 
@@ -96,13 +100,25 @@ export class DatabaseFeed implements FeedSource {
     });
   }
 
-  /** Returns the worlds of the lower layer with the times that worlds over them have left. */
+  /**
+   * Returns the worlds of the lower layer with the times that all nodes with the same worlds give them:
+   * that of the node that had them first, or one that a world over them has left.
+   */
   async readLower(lower: ReadonlyMap<string, World>): Promise<ReadonlyMap<string, World>> {
+    const [first] = lower.values();
+    if (first === undefined) return lower;
+    const digest = digestOf(lower.values());
+    const [agreed] = await this.#link.ask(
+      "write",
+      (session) => session.query(LOWER_LAYER, [digest, first.updatedAt], FEED_DEADLINE_MS),
+    );
+    const updatedAt = readString(agreed ?? {}, "at");
     const rows = await this.#link.ask(
       "read",
       (session) => session.query(ENDED, [[...lower.keys()]], FEED_DEADLINE_MS),
     );
-    const shown = new Map(lower);
+    const shown = new Map<string, World>();
+    for (const world of lower.values()) shown.set(world.name, { ...world, updatedAt });
     for (const row of rows) {
       const world = shown.get(readString(row, "name"));
       if (world === undefined) continue;
@@ -136,6 +152,11 @@ export class DatabaseFeed implements FeedSource {
     });
     return found.seq >= seq && found.run === run;
   }
+}
+
+function digestOf(worlds: Iterable<World>): string {
+  const rows = Array.from(worlds, ({ name, ext, sha256 }) => `${name}\n${ext}\n${sha256}\n`);
+  return sha256Hex(rows.sort().join(""));
 }
 
 function toPosition(row: PgRow): CursorPosition {

@@ -198,6 +198,9 @@ const TABLES: readonly string[] = [
   `CREATE TABLE elastik.indexed (one bool PRIMARY KEY DEFAULT true CHECK (one), seq bigint NOT NULL)`,
   `INSERT INTO elastik.indexed (seq) VALUES (0)`,
 
+  // When a node first had a lower layer, by the digest of its worlds: the time that all nodes give them.
+  `CREATE TABLE elastik.lower_layers (digest text PRIMARY KEY, at text NOT NULL)`,
+
   // Marked collections, routes of active plugins, WebDAV locks.
   `CREATE TABLE elastik.marks (name text COLLATE "C" PRIMARY KEY)`,
   `CREATE TABLE elastik.routes (

@@ -36,7 +36,7 @@ async function rclone(server: TestServer, cwd: string, ...args: string[]): Promi
     cwd,
     env: {
       RCLONE_CONFIG_DAV_TYPE: "webdav",
-      RCLONE_CONFIG_DAV_URL: `http://127.0.0.1:${server.port}/dav/home`,
+      RCLONE_CONFIG_DAV_URL: `http://127.0.0.1:${server.clientPort}/dav/home`,
       RCLONE_CONFIG_DAV_HEADERS: `Authorization,Basic ${btoa(`rclone:${APPROVE}`)}`,
     },
   });
@@ -85,7 +85,9 @@ Deno.test({
           `machine 127.0.0.1 login cadaver password ${APPROVE}\n`,
           { mode: 0o600 },
         );
-        const { text } = await runTool("cadaver", [`http://127.0.0.1:${server.port}/dav/home/`], {
+        const { text } = await runTool("cadaver", [
+          `http://127.0.0.1:${server.clientPort}/dav/home/`,
+        ], {
           cwd: folder,
           input: [
             "mkcol c",
@@ -125,7 +127,7 @@ Deno.test({
   fn: () =>
     withServer({ env: { ELASTIK_TOKEN: TOKEN } }, (server) =>
       withTempFolder(async (folder) => {
-        const url = `http://127.0.0.1:${server.port}/dav/home`;
+        const url = `http://127.0.0.1:${server.clientPort}/dav/home`;
         const bytes = new Uint8Array(4_000_000).fill(7);
         await Deno.writeFile(`${folder}/big`, bytes);
         const curl = (...args: string[]) => runTool("curl", ["-sv", ...args], { cwd: folder });
@@ -171,7 +173,7 @@ Deno.test({
   fn: () =>
     withServer({}, (server) =>
       withTempFolder(async (folder) => {
-        const url = `http://127.0.0.1:${server.port}/dav/home/`;
+        const url = `http://127.0.0.1:${server.clientPort}/dav/home/`;
         await Deno.mkdir(`${folder}/mnt`);
         await Deno.mkdir(`${folder}/cache`);
         // The daemon of davfs2 drops root and runs as another user.

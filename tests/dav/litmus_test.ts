@@ -11,7 +11,7 @@ for (const suite of SUITES) {
     fn: () =>
       withServer({}, (server) =>
         withTempFolder(async (folder) => {
-          const url = `http://127.0.0.1:${server.port}/dav/home/`;
+          const url = `http://127.0.0.1:${server.clientPort}/dav/home/`;
           const { code, text } = await runTool("litmus", [url, "admin", APPROVE], {
             cwd: folder,
             env: { TESTS: suite },

@@ -18,7 +18,8 @@ function withLimits(
   env: Partial<Record<SettingName, string>>,
   test: (server: TestServer) => Promise<void>,
 ): Promise<void> {
-  return withServer({ env: { ...CLOSED, ...env } }, test);
+  const atOneNode = "each server has its own limits and counts";
+  return withServer({ env: { ...CLOSED, ...env }, atOneNode }, test);
 }
 
 /** Sends the head of a request and a part of its body. */

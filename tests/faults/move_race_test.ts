@@ -7,12 +7,15 @@
 import { DatabaseSync } from "node:sqlite";
 import { assertEquals, assertMatch } from "../support/assert.ts";
 import { withTempFolder } from "../support/temp_folder.ts";
-import { bearer, startTestServer, type TestServer } from "../support/test_server.ts";
+import { bearer, oneServerTest, startTestServer, type TestServer } from "../support/test_server.ts";
 
 const LOCK = `<?xml version="1.0"?><D:lockinfo xmlns:D="DAV:"><D:lockscope><D:exclusive/>
 </D:lockscope><D:locktype><D:write/></D:locktype></D:lockinfo>`;
 const PROPPATCH = `<?xml version="1.0"?><D:propertyupdate xmlns:D="DAV:" xmlns:Z="urn:z">
 <D:set><D:prop><Z:a>VALUE</Z:a></D:prop></D:set></D:propertyupdate>`;
+
+/** What makes the request wait. */
+const LOCKED = "another process locks a file";
 
 /** Readers of a write-ahead log wait only for a connection in this mode. */
 const EXCLUSIVE = "PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE";
@@ -93,45 +96,61 @@ const putB = async (server: TestServer) => {
   assertEquals((await ask(server, "PUT /home/b", { body: "appeared" })).status, 201);
 };
 
-Deno.test("MOVE with Overwrite T replaces a world that appeared at the destination", () =>
-  transferWhile("MOVE /dav/home/a", "T", putB, async (server, { status, text }) => {
-    assertEquals(status, 204, text);
-    assertEquals((await ask(server, "GET /home/b?raw")).text, "source");
-    assertEquals((await ask(server, "GET /home/b?at=1&raw")).text, "appeared");
-    assertEquals((await ask(server, "GET /home/a")).status, 404);
-    assertMatch((await ask(server, "PROPFIND /dav/home/b")).text, /of-a/);
-  }));
+oneServerTest(
+  "MOVE with Overwrite T replaces a world that appeared at the destination",
+  LOCKED,
+  () =>
+    transferWhile("MOVE /dav/home/a", "T", putB, async (server, { status, text }) => {
+      assertEquals(status, 204, text);
+      assertEquals((await ask(server, "GET /home/b?raw")).text, "source");
+      assertEquals((await ask(server, "GET /home/b?at=1&raw")).text, "appeared");
+      assertEquals((await ask(server, "GET /home/a")).status, 404);
+      assertMatch((await ask(server, "PROPFIND /dav/home/b")).text, /of-a/);
+    }),
+);
 
-Deno.test("MOVE with Overwrite F answers 412 and keeps both worlds and their properties", () =>
-  transferWhile("MOVE /dav/home/a", "F", async (server) => {
-    await putB(server);
-    const body = PROPPATCH.replace("VALUE", "of-b");
-    assertEquals((await ask(server, "PROPPATCH /dav/home/b", { body })).status, 207);
-  }, async (server, { status, text }) => {
-    assertEquals(status, 412, text);
-    assertEquals((await ask(server, "GET /home/a?raw")).text, "source");
-    assertEquals((await ask(server, "GET /home/b?raw")).text, "appeared");
-    assertMatch((await ask(server, "PROPFIND /dav/home/a")).text, /of-a/);
-    assertMatch((await ask(server, "PROPFIND /dav/home/b")).text, /of-b/);
-  }));
+oneServerTest(
+  "MOVE with Overwrite F answers 412 and keeps both worlds and their properties",
+  LOCKED,
+  () =>
+    transferWhile("MOVE /dav/home/a", "F", async (server) => {
+      await putB(server);
+      const body = PROPPATCH.replace("VALUE", "of-b");
+      assertEquals((await ask(server, "PROPPATCH /dav/home/b", { body })).status, 207);
+    }, async (server, { status, text }) => {
+      assertEquals(status, 412, text);
+      assertEquals((await ask(server, "GET /home/a?raw")).text, "source");
+      assertEquals((await ask(server, "GET /home/b?raw")).text, "appeared");
+      assertMatch((await ask(server, "PROPFIND /dav/home/a")).text, /of-a/);
+      assertMatch((await ask(server, "PROPFIND /dav/home/b")).text, /of-b/);
+    }),
+);
 
-Deno.test("MOVE with Overwrite T answers 423 if the world that appeared is locked", () =>
-  transferWhile("MOVE /dav/home/a", "T", async (server) => {
-    await putB(server);
-    assertEquals((await ask(server, "LOCK /dav/home/b", { body: LOCK })).status, 200);
-  }, async (server, { status, text }) => {
-    assertEquals(status, 423, text);
-    assertEquals((await ask(server, "GET /home/a?raw")).text, "source");
-    assertEquals((await ask(server, "GET /home/b?raw")).text, "appeared");
-  }));
+oneServerTest(
+  "MOVE with Overwrite T answers 423 if the world that appeared is locked",
+  LOCKED,
+  () =>
+    transferWhile("MOVE /dav/home/a", "T", async (server) => {
+      await putB(server);
+      assertEquals((await ask(server, "LOCK /dav/home/b", { body: LOCK })).status, 200);
+    }, async (server, { status, text }) => {
+      assertEquals(status, 423, text);
+      assertEquals((await ask(server, "GET /home/a?raw")).text, "source");
+      assertEquals((await ask(server, "GET /home/b?raw")).text, "appeared");
+    }),
+);
 
 for (const [overwrite, expected] of [["T", 204], ["F", 412]] as const) {
-  Deno.test(`COPY with Overwrite ${overwrite} answers ${expected} if a world appeared at the destination`, () =>
-    transferWhile("COPY /dav/home/a", overwrite, putB, async (server, { status, text }) => {
-      assertEquals(status, expected, text);
-      const content = overwrite === "T" ? "source" : "appeared";
-      assertEquals((await ask(server, "GET /home/b?raw")).text, content);
-      assertEquals((await ask(server, "GET /home/b?at=1&raw")).text, "appeared");
-      assertEquals((await ask(server, "GET /home/a?raw")).text, "source");
-    }));
+  oneServerTest(
+    `COPY with Overwrite ${overwrite} answers ${expected} if a world appeared at the destination`,
+    LOCKED,
+    () =>
+      transferWhile("COPY /dav/home/a", overwrite, putB, async (server, { status, text }) => {
+        assertEquals(status, expected, text);
+        const content = overwrite === "T" ? "source" : "appeared";
+        assertEquals((await ask(server, "GET /home/b?raw")).text, content);
+        assertEquals((await ask(server, "GET /home/b?at=1&raw")).text, "appeared");
+        assertEquals((await ask(server, "GET /home/a?raw")).text, "source");
+      }),
+  );
 }

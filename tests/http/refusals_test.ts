@@ -10,6 +10,7 @@ import {
   APPROVE,
   bearer,
   CLOSED,
+  oneServerTest,
   startTestServer,
   type TestServer,
   TOKEN,
@@ -79,58 +80,64 @@ async function startDamagedServer(data: string): Promise<TestServer> {
   return await startTestServer({ env, data });
 }
 
-Deno.test("toProblemResponse() has one form for every problem over HTTP", async (t) => {
-  const folder = await Deno.makeTempDir({ prefix: "elastik-test-" });
-  const server = await startDamagedServer(`${folder}/data`);
-  try {
-    const before = await worlds(server);
-    for (const [type, request, headers, body, belonging = {}] of ROWS) {
-      await t.step(`${type}: ${request.slice(0, 60)}`, async () => {
-        const [method = "", target = ""] = request.split(" ");
-        const { status, title } = PROBLEMS[type];
-        const sent = { method, target, headers, ...(body === undefined ? {} : { body }) };
-        const reply = await server.send(sent);
-        assertStrictEquals(reply.status, status, reply.text);
-        assertEquals(reply.headers.get("content-type"), "application/problem+json");
-        assertEquals(reply.headers.get("cache-control"), "no-store");
-        for (const [name, value] of Object.entries(belonging)) {
-          assertMatch(reply.headers.get(name) ?? "", value);
-        }
-        const problem: Record<string, unknown> = JSON.parse(reply.text);
-        assertEquals(Object.keys(problem), ["type", "title", "status", "detail"]);
-        assertEquals(problem.type, `/usr/share/doc/problems/${type}.md`);
-        assert(Object.hasOwn(lowerWorlds, String(problem.type).slice(1)), "its page is missing");
-        assertEquals([problem.title, problem.status], [title, status]);
-        const detail = String(problem.detail);
-        assertMatch(detail, /^Cannot [^]+[^.\s]$/);
-        assert(!detail.includes(folder) && !/%2F|universe\.db|\n/.test(detail), detail);
-        const words = await server.send({
-          ...sent,
-          headers: { ...headers, accept: "text/plain" },
+const DAMAGED = "it damages a file of a world";
+
+oneServerTest(
+  "toProblemResponse() has one form for every problem over HTTP",
+  DAMAGED,
+  async (t) => {
+    const folder = await Deno.makeTempDir({ prefix: "elastik-test-" });
+    const server = await startDamagedServer(`${folder}/data`);
+    try {
+      const before = await worlds(server);
+      for (const [type, request, headers, body, belonging = {}] of ROWS) {
+        await t.step(`${type}: ${request.slice(0, 60)}`, async () => {
+          const [method = "", target = ""] = request.split(" ");
+          const { status, title } = PROBLEMS[type];
+          const sent = { method, target, headers, ...(body === undefined ? {} : { body }) };
+          const reply = await server.send(sent);
+          assertStrictEquals(reply.status, status, reply.text);
+          assertEquals(reply.headers.get("content-type"), "application/problem+json");
+          assertEquals(reply.headers.get("cache-control"), "no-store");
+          for (const [name, value] of Object.entries(belonging)) {
+            assertMatch(reply.headers.get(name) ?? "", value);
+          }
+          const problem: Record<string, unknown> = JSON.parse(reply.text);
+          assertEquals(Object.keys(problem), ["type", "title", "status", "detail"]);
+          assertEquals(problem.type, `/usr/share/doc/problems/${type}.md`);
+          assert(Object.hasOwn(lowerWorlds, String(problem.type).slice(1)), "its page is missing");
+          assertEquals([problem.title, problem.status], [title, status]);
+          const detail = String(problem.detail);
+          assertMatch(detail, /^Cannot [^]+[^.\s]$/);
+          assert(!detail.includes(folder) && !/%2F|universe\.db|\n/.test(detail), detail);
+          const words = await server.send({
+            ...sent,
+            headers: { ...headers, accept: "text/plain" },
+          });
+          assertStrictEquals(words.status, status);
+          assertEquals(words.headers.get("content-type"), "text/plain; charset=utf-8");
+          // Each representation has its own tag, also in a refusal.
+          const expected = words.text.replaceAll('.text"', '.json"');
+          assertEquals(expected, `${status} ${title}\n${detail}\n`);
+          if (method === "GET" && type !== "range-not-satisfiable") {
+            const head = await server.send({ ...sent, method: "HEAD" });
+            assertEquals([head.status, head.text], [status, ""]);
+            assertStrictEquals(
+              head.headers.get("content-length"),
+              reply.headers.get("content-length"),
+            );
+          }
         });
-        assertStrictEquals(words.status, status);
-        assertEquals(words.headers.get("content-type"), "text/plain; charset=utf-8");
-        // Each representation has its own tag, also in a refusal.
-        const expected = words.text.replaceAll('.text"', '.json"');
-        assertEquals(expected, `${status} ${title}\n${detail}\n`);
-        if (method === "GET" && type !== "range-not-satisfiable") {
-          const head = await server.send({ ...sent, method: "HEAD" });
-          assertEquals([head.status, head.text], [status, ""]);
-          assertStrictEquals(
-            head.headers.get("content-length"),
-            reply.headers.get("content-length"),
-          );
-        }
-      });
+      }
+      assertStrictEquals(await worlds(server), before);
+      // The other worlds are unchanged.
+      assertEquals((await server.send({ method: "GET", target: "/home/x?raw" })).text, "six");
+      assertEquals((await server.send({ method: "GET", target: "/home/" })).status, 200);
+      assert(server.log.length > 0 && server.log.every((line) => !line.includes(TOKEN)));
+      assertEquals((await server.approve("DELETE", "/home/torn")).status, 500);
+    } finally {
+      await server.stop();
+      await Deno.remove(folder, { recursive: true });
     }
-    assertStrictEquals(await worlds(server), before);
-    // The other worlds are unchanged.
-    assertEquals((await server.send({ method: "GET", target: "/home/x?raw" })).text, "six");
-    assertEquals((await server.send({ method: "GET", target: "/home/" })).status, 200);
-    assert(server.log.length > 0 && server.log.every((line) => !line.includes(TOKEN)));
-    assertEquals((await server.approve("DELETE", "/home/torn")).status, 500);
-  } finally {
-    await server.stop();
-    await Deno.remove(folder, { recursive: true });
-  }
-});
+  },
+);

@@ -101,10 +101,10 @@ test("every way to write answers 507 over quota, and 413 for more than all of it
     { ...T3, depth: "0" },
   );
   assertMatch(quota.text, /quota-available-bytes>9<.*quota-used-bytes>1</);
-  const metrics = await send(server, "GET /proc/metrics");
-  assertMatch(metrics.text, /elastik_quotas 1\n/);
-  assertMatch(metrics.text, /elastik_quota_refused_total\{limit="size"\} [1-9]/);
-  assertMatch(metrics.text, /elastik_quota_refused_total\{limit="worlds"\} 2/);
+  const metrics = await server.metrics();
+  assertMatch(metrics, /elastik_quotas 1\n/);
+  assertMatch(metrics, /elastik_quota_refused_total\{limit="size"\} [1-9]/);
+  assertMatch(metrics, /elastik_quota_refused_total\{limit="worlds"\} 2/);
 });
 
 test("a refusal shows no sum to a caller that cannot read what it adds up", async (server) => {
@@ -290,6 +290,6 @@ test("a full trash of a quota answers 507 to what adds something", async (server
     "</D:prop></D:remove></D:propertyupdate>";
   assertEquals((await send(server, "PROPPATCH /dav/home/t/a", removal)).status, 207);
   assertEquals((await setProperty(server, "/home/t/a", "x")).status, 507);
-  const metrics = await send(server, "GET /proc/metrics");
-  assertMatch(metrics.text, /elastik_quota_refused_total\{limit="trash"\} 2/);
+  const metrics = await server.metrics();
+  assertMatch(metrics, /elastik_quota_refused_total\{limit="trash"\} 2/);
 });

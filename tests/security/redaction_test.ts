@@ -66,7 +66,7 @@ function normalize(text: string, name: string): string {
     .replace(/&quot;\d+-[0-9a-f]{12}\.dav/g, "&quot;TAG.dav")
     // Names and times are part of these tags.
     .replace(/"[0-9a-f]{16}\.list(?:-json)?"/g, "LIST")
-    .replace(/^(?:id|date|x-request-id|server-timing): .*$/gim, "");
+    .replace(/^(?:id|date|elastik-at|x-request-id|server-timing): .*$/gim, "");
 }
 
 async function readAll(

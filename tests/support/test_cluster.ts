@@ -21,6 +21,8 @@ export const TEST_CLUSTER = "TEST_CLUSTER";
 
 /** Servers of each test server. */
 const NODES = 3;
+/** Databases of tests that start their servers again, by data folder. They end with the database server. */
+const kept = new Map<string, string>();
 /** Secrets that nodes need, if the test sets none. They are those of the test server. */
 export interface ClusterSecrets {
   readonly key: string;
@@ -42,24 +44,31 @@ export interface TestCluster {
  *
  * @param template value of `TEST_CLUSTER`
  * @param settings those of the test
+ * @param folder the data folder that the test wants to keep: its servers get the database of the servers
+ *   before them with the same folder
  */
 export async function startTestCluster(
   template: string,
   settings: Readonly<Record<string, string | undefined>>,
   secrets: ClusterSecrets,
   options: Omit<StartServerOptions, "config" | "env" | "openStore">,
+  folder?: string,
 ): Promise<TestCluster> {
   const admin = template.replace(/\/\w+\?/, "/postgres?");
   const source = /\/(\w+)\?/.exec(template)?.[1] ?? "";
-  const database = `http_${crypto.randomUUID().replaceAll("-", "")}`;
+  const before = folder === undefined ? undefined : kept.get(folder);
+  const database = before ?? `http_${crypto.randomUUID().replaceAll("-", "")}`;
   const store = template.replace(`/${source}?`, `/${database}?`);
   const key = settings.ELASTIK_KEY ?? secrets.key;
-  await run(admin, `CREATE DATABASE ${database} TEMPLATE ${source}`);
-  await run(store, "UPDATE elastik.machine SET key_check = $1", [keyCheckOf(key)]);
+  if (before === undefined) {
+    await run(admin, `CREATE DATABASE ${database} TEMPLATE ${source}`);
+    await run(store, "UPDATE elastik.machine SET key_check = $1", [keyCheckOf(key)]);
+    if (folder !== undefined) kept.set(folder, database);
+  }
   const nodes: RunningServer[] = [];
   const close = async () => {
     await Promise.all(nodes.map((node) => node.close()));
-    await run(admin, `DROP DATABASE ${database} WITH (FORCE)`);
+    if (folder === undefined) await run(admin, `DROP DATABASE ${database} WITH (FORCE)`);
   };
   try {
     for (let at = 0; at < NODES; at++) {

@@ -19,6 +19,7 @@ import {
 import { startServerProcess, TEST_PROGRAM } from "./server_process.ts";
 import { type Reply, Wire, type WireRequest } from "./wire.ts";
 import { createRandom } from "./random.ts";
+import { RandomProxy } from "./random_proxy.ts";
 import { STORE_WORKER } from "./store_worker.ts";
 import { startTestCluster, TEST_CLUSTER, type TestCluster } from "./test_cluster.ts";
 
@@ -51,6 +52,8 @@ export interface TestServerOptions {
   readonly pluginEvents?: StartServerOptions["pluginEvents"];
   /** A data folder, which is kept. By default a temporary one, which is removed. */
   readonly data?: string;
+  /** Why a cluster gets all requests at one of its servers; by default each goes to a random one. */
+  readonly atOneNode?: string;
 }
 
 /** Settings of a server with tokens. */
@@ -76,17 +79,43 @@ export function basic(user: string, password: string): Record<string, string> {
   return { authorization: `Basic ${btoa(String.fromCharCode(...bytes))}` };
 }
 
-/** A test needs something that the nodes of a cluster do not have. The message says what it is about. */
-export class NoDataFolder extends Error {
-  override readonly name = "NoDataFolder";
+/** A test is about something that the servers of a cluster do not have. The message is the reason. */
+class NotInCluster extends Error {
+  override readonly name = "NotInCluster";
 }
 
-/** Runs a test, and leaves it if it needs what a cluster does not have. */
-async function skipWithoutFolder(title: string, run: () => Promise<void>): Promise<void> {
+/** Whether the test servers are clusters. */
+const isCluster = Deno.env.has(TEST_CLUSTER);
+
+/**
+ * Leaves a test of {@link withServer} or a case of {@link suite} that cannot hold for a cluster.
+ *
+ * @param reason why, for the output
+ */
+export function requireOneServer(reason: string): void {
+  if (isCluster) throw new NotInCluster(reason);
+}
+
+/**
+ * Defines a test that cannot hold for a cluster, where it is skipped.
+ *
+ * @param reason why, for the output
+ */
+export function oneServerTest(
+  title: string,
+  reason: string,
+  fn: (t: Deno.TestContext) => Promise<void>,
+): void {
+  const name = isCluster ? `${title} (skipped in a cluster: ${reason})` : title;
+  Deno.test({ name, ignore: isCluster, fn });
+}
+
+/** Runs a test, and leaves it if it cannot hold for a cluster. */
+async function skipInCluster(title: string, run: () => Promise<void>): Promise<void> {
   try {
     await run();
   } catch (error) {
-    if (!(error instanceof NoDataFolder)) throw error;
+    if (!(error instanceof NotInCluster)) throw error;
     console.log(`skipped in a cluster: ${title}: ${error.message}`);
   }
 }
@@ -107,6 +136,7 @@ export class TestServer {
   readonly #running: Omit<RunningServer, "reload" | "booted">;
   readonly #data: string;
   readonly #wires: readonly Wire[];
+  #proxy: RandomProxy | undefined;
   readonly #cluster: TestCluster | undefined;
   /** The folder to remove at the end. */
   readonly #tempFolder: string | undefined;
@@ -118,6 +148,7 @@ export class TestServer {
     tempFolder: string | undefined,
     log: string[],
     cluster?: TestCluster,
+    isPinned = false,
   ) {
     this.#running = running;
     this.#cluster = cluster;
@@ -128,7 +159,7 @@ export class TestServer {
     this.hasNewToken = running.newApproveToken !== undefined;
     this.approveToken = approveToken;
     this.secrets = new Set([TOKEN, APPROVE, KEY, approveToken]);
-    this.#wires = (cluster?.nodes ?? [running]).map(({ url }) =>
+    this.#wires = (isPinned ? [running] : cluster?.nodes ?? [running]).map(({ url }) =>
       new Wire(Number(new URL(url).port), this.port)
     );
   }
@@ -146,17 +177,56 @@ export class TestServer {
     return reply;
   }
 
-  /** The data folder. @throws {NoDataFolder} if the server has none */
+  /** The data folder. A test that uses it is left in a cluster. */
   get data(): string {
-    if (this.#cluster !== undefined) throw new NoDataFolder("it is about files of the data folder");
+    requireOneServer("it is about files of the data folder");
     return this.#data;
+  }
+
+  /** Whether it is a cluster. */
+  get isCluster(): boolean {
+    return this.#cluster !== undefined;
+  }
+
+  /** The folders of the worlds that the servers write at their start. */
+  get bootFolders(): readonly [string, ...string[]] {
+    return this.#cluster === undefined ? ["/boot"] : ["/boot/n0", "/boot/n1", "/boot/n2"];
+  }
+
+  /** A port for clients that are programs: of the server, or of a proxy of the cluster. */
+  get clientPort(): number {
+    const { nodes } = this.#cluster ?? {};
+    if (nodes === undefined) return this.port;
+    this.#proxy ??= new RandomProxy(() => Number(new URL(chooseOf(nodes).url).port));
+    return this.#proxy.port;
   }
 
   /** The server, or a random one of the cluster. */
   #anyWire(): Wire {
-    const wire = this.#wires[Math.floor(random() * this.#wires.length)];
-    if (wire === undefined) throw new Error("no server");
-    return wire;
+    return chooseOf(this.#wires);
+  }
+
+  /**
+   * Reads `/proc/metrics` as T3. Of a cluster, the samples of counters are the sums of all servers; the
+   * others are those of one.
+   */
+  async metrics(): Promise<string> {
+    const headers = bearer(this.approveToken);
+    const texts: string[] = [];
+    for (const wire of this.#wires) {
+      const { text } = await wire.send({ method: "GET", target: "/proc/metrics", headers });
+      this.assertNoSecret(text, "the metrics");
+      texts.push(text);
+    }
+    const [first = [], ...others] = texts.map((text) => text.split("\n"));
+    return first.map((line) => {
+      const [, sample, value] = /^(\w+_total(?:\{.*\})?) (\d+)$/.exec(line) ?? [];
+      if (sample === undefined) return line;
+      const more = others.flat().filter((other) => other.startsWith(`${sample} `));
+      return `${sample} ${
+        more.reduce((sum, other) => sum + Number(other.split(" ").at(-1)), Number(value))
+      }`;
+    }).join("\n");
   }
 
   /** Sends as T3. */
@@ -166,7 +236,7 @@ export class TestServer {
   }
 
   /** Waits until the server has written its worlds below /boot, which it does after it listens. */
-  async untilBooted(folder = "/boot"): Promise<void> {
+  async untilBooted(folder = this.bootFolders[0]): Promise<void> {
     const end = Date.now() + 10_000;
     while (Date.now() < end) {
       if ((await this.approve("HEAD", `${folder}/plugins`)).status === 200) return;
@@ -191,6 +261,7 @@ export class TestServer {
   /** Stops the server and keeps its folder. */
   async stop(): Promise<void> {
     for (const wire of this.#wires) wire.close();
+    await this.#proxy?.close();
     await (this.#cluster ?? this.#running).close();
     for (const line of this.log) this.assertNoSecret(line, "the log");
   }
@@ -236,6 +307,12 @@ export class TestServer {
   }
 }
 
+function chooseOf<T>(servers: readonly T[]): T {
+  const server = servers[Math.floor(random() * servers.length)];
+  if (server === undefined) throw new Error("no server");
+  return server;
+}
+
 async function exists(path: string): Promise<boolean> {
   try {
     await Deno.lstat(path);
@@ -273,11 +350,13 @@ export async function startTestServer(options: TestServerOptions = {}): Promise<
   };
   if (template !== undefined) {
     const secrets = { key: KEY, token: TOKEN, approveToken: APPROVE };
-    const cluster = await startTestCluster(template, settings, secrets, common);
+    const { atOneNode } = options;
+    if (atOneNode !== undefined) console.log(`at one server of a cluster: ${atOneNode}`);
+    const cluster = await startTestCluster(template, settings, secrets, common, options.data);
     const [first] = cluster.nodes;
     if (first === undefined) throw new Error("no server");
     const token = settings.ELASTIK_APPROVE_TOKEN ?? APPROVE;
-    return new TestServer(first, token, data, tempFolder, log, cluster);
+    return new TestServer(first, token, data, tempFolder, log, cluster, atOneNode !== undefined);
   }
   const running = program !== undefined
     ? await startServerProcess(program, settings, log)
@@ -301,7 +380,7 @@ export async function withServer(
 ): Promise<void> {
   const server = await startTestServer(options);
   try {
-    await skipWithoutFolder("a test of its own server", () => test(server));
+    await skipInCluster("a test of its own server", () => test(server));
   } finally {
     await server.close();
   }
@@ -326,7 +405,7 @@ export function suite(title: string, options: TestServerOptions): AddCase {
     await withServer(options, async (server) => {
       for (const [i, [name, run]] of cases.entries()) {
         if (i > 0) await server.clear();
-        await t.step(name, (step) => skipWithoutFolder(name, () => run(server, step)));
+        await t.step(name, (step) => skipInCluster(name, () => run(server, step)));
       }
     });
   });

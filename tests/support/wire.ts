@@ -25,7 +25,7 @@ export interface WireRequest {
 }
 
 /** Longest wait for the next bytes of a response, in milliseconds. */
-const MAX_WAIT_MS = 10_000;
+const MAX_WAIT_MS = 60_000;
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
 

@@ -1,8 +1,9 @@
 import { assertEquals, assertMatch } from "../../support/assert.ts";
-import { APPROVE, bearer, withServer } from "../../support/test_server.ts";
+import { APPROVE, bearer, requireOneServer, withServer } from "../../support/test_server.ts";
 
 Deno.test("GET /proc/nodes lists the server to T2, and where it listens to T3 only", async () => {
   await withServer({ env: { ELASTIK_TOKEN: "t2-token-of-a-test" } }, async (server) => {
+    requireOneServer("it has a row for each server");
     const get = (headers: Record<string, string>) =>
       server.send({ method: "GET", target: "/proc/nodes", headers });
     assertEquals((await get({})).status, 401);

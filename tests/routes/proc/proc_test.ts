@@ -12,6 +12,7 @@ import {
   bearer,
   CLOSED,
   KEY,
+  oneServerTest,
   startTestServer,
   suite,
   type TestServer,
@@ -252,54 +253,60 @@ const TAMPERING: readonly (readonly [name: string, sql: string, found: RegExp])[
   ],
 ];
 
-Deno.test("GET /proc/audit finds what was changed while the server was stopped", async (t) => {
-  const folder = await Deno.makeTempDir({ prefix: "elastik-test-" });
-  try {
-    const data = `${folder}/data`;
-    const first = await startTestServer({ env: CLOSED, data });
-    for (const [name] of [...TAMPERING, ["untouched"]]) {
-      for (const body of ["one", "two", "three"]) {
-        await first.send({ method: "PUT", target: `/home/${name}`, headers: T2, body });
+const TAMPERED = "it changes files of worlds";
+
+oneServerTest(
+  "GET /proc/audit finds what was changed while the server was stopped",
+  TAMPERED,
+  async (t) => {
+    const folder = await Deno.makeTempDir({ prefix: "elastik-test-" });
+    try {
+      const data = `${folder}/data`;
+      const first = await startTestServer({ env: CLOSED, data });
+      for (const [name] of [...TAMPERING, ["untouched"]]) {
+        for (const body of ["one", "two", "three"]) {
+          await first.send({ method: "PUT", target: `/home/${name}`, headers: T2, body });
+        }
       }
-    }
-    await first.audit();
-    await first.stop();
-    for (const [name, sql] of TAMPERING) {
-      const db = new DatabaseSync(`${data}/home%2F${name}/universe.db`);
-      db.exec(sql);
-      db.close();
-    }
-    const second = await startTestServer({ env: CLOSED, data });
-    for (const [name, , found] of TAMPERING) {
-      await t.step(`tampering with ${name}`, async () => {
-        const { status, text } = await second.send({
-          method: "GET",
-          target: `/proc/audit/home/${name}`,
+      await first.audit();
+      await first.stop();
+      for (const [name, sql] of TAMPERING) {
+        const db = new DatabaseSync(`${data}/home%2F${name}/universe.db`);
+        db.exec(sql);
+        db.close();
+      }
+      const second = await startTestServer({ env: CLOSED, data });
+      for (const [name, , found] of TAMPERING) {
+        await t.step(`tampering with ${name}`, async () => {
+          const { status, text } = await second.send({
+            method: "GET",
+            target: `/proc/audit/home/${name}`,
+          });
+          assertEquals(status, 200);
+          assertMatch(text, /"ok":false/);
+          assertMatch(text, found);
         });
-        assertEquals(status, 200);
-        assertMatch(text, /"ok":false/);
-        assertMatch(text, found);
+      }
+      const untouched = await second.send({ method: "GET", target: "/proc/audit/home/untouched" });
+      assertEquals(JSON.parse(untouched.text), {
+        name: "home/untouched",
+        ok: true,
+        events: 3,
+        version: 3,
+        named: true,
+        chain: { ok: true },
+        body: { ok: true, sha256: sha256Hex("three"), expected: sha256Hex("three") },
       });
+      await second.stop();
+      const otherKey = await startTestServer({ env: { ...CLOSED, ELASTIK_KEY: "another" }, data });
+      const { text } = await otherKey.send({ method: "GET", target: "/proc/audit/home/untouched" });
+      assertMatch(text, /"ok":false.*"broken_at":1/);
+      await otherKey.stop();
+    } finally {
+      await Deno.remove(folder, { recursive: true });
     }
-    const untouched = await second.send({ method: "GET", target: "/proc/audit/home/untouched" });
-    assertEquals(JSON.parse(untouched.text), {
-      name: "home/untouched",
-      ok: true,
-      events: 3,
-      version: 3,
-      named: true,
-      chain: { ok: true },
-      body: { ok: true, sha256: sha256Hex("three"), expected: sha256Hex("three") },
-    });
-    await second.stop();
-    const otherKey = await startTestServer({ env: { ...CLOSED, ELASTIK_KEY: "another" }, data });
-    const { text } = await otherKey.send({ method: "GET", target: "/proc/audit/home/untouched" });
-    assertMatch(text, /"ok":false.*"broken_at":1/);
-    await otherKey.stop();
-  } finally {
-    await Deno.remove(folder, { recursive: true });
-  }
-});
+  },
+);
 
 test("GET /proc/worlds lists the worlds that the caller can read", async (server) => {
   await server.approve("PUT", "/etc/shadow", "x:y");
@@ -314,13 +321,16 @@ test("GET /proc/worlds lists the worlds that the caller can read", async (server
     })).text;
   const lower =
     "usr/bin/boot\nusr/lib/shell/app.js\nusr/lib/shell/index.html\nusr/share/doc/note.md\n";
+  const boot = server.bootFolders.flatMap((folder) =>
+    ["env", "plugins"].map((name) => `${folder.slice(1)}/${name}\n`)
+  ).join("");
   const all = `etc/passwd\nhome/a/b\nhome/ab\n${lower}`;
   assertStrictEquals(await seen({}), all);
   assertStrictEquals(await seen(T2), all);
   assertStrictEquals(await seen(basic("x", "wrong")), all);
   assertEquals(
     await seen(T3),
-    `boot/env\nboot/plugins\n${all.replace("etc/passwd\n", "etc/passwd\netc/shadow\n")}`,
+    `${boot}${all.replace("etc/passwd\n", "etc/passwd\netc/shadow\n")}`,
   );
   assertEquals(await seen(bearer(server.capability("/home/a", "r"))), `home/a/b\n${lower}`);
   assertEquals(await seen(bearer(server.capability("/etc", "rw"))), `etc/passwd\n${lower}`);

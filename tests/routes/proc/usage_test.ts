@@ -55,7 +55,9 @@ test("has no sum of what the caller cannot read", async (server) => {
   const all = JSON.parse((await usage("/proc/usage/", T2)).text);
   assertEquals([all.disk, all.trash], [undefined, undefined], "totals are for T3");
   const operator = JSON.parse((await usage("/proc/usage/", T3)).text);
-  assert(operator.disk.free > 0);
+  // The servers of a cluster do not know the disk of the database.
+  if (server.isCluster) assertEquals(operator.disk, undefined);
+  else assert(operator.disk.free > 0);
   assertEquals(typeof operator.trash.bytes, "number");
 
   const minted = await server.send({
@@ -96,7 +98,8 @@ test("adds up the files on disk for T3, with earlier versions", async (server) =
   const [b, a] = usage.children;
   assertEquals([a.name, b.name], ["a", "b"]);
   // An earlier version, compressed or not, is in the file; the sums are those of the rows.
-  assert(a.on_disk >= 8_192 && b.on_disk >= 8_192, JSON.stringify(usage));
+  const least = server.isCluster ? 512 : 8_192; // an event of the database, or the pages of a file
+  assert(a.on_disk >= least && b.on_disk >= least, JSON.stringify(usage));
   assertEquals(usage.on_disk, a.on_disk + b.on_disk);
   assertEquals(
     usage.by.map((row: { on_disk: number }) => row.on_disk).sort(),

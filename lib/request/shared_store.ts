@@ -30,6 +30,10 @@ const READS: ReadonlySet<string> = new Set(["GET", "HEAD", "PROPFIND"]);
 /** Methods that change nothing. */
 const WITHOUT_CHANGES: ReadonlySet<string> = new Set([...READS, "OPTIONS"]);
 
+/** Folders that can contain config worlds, and methods that name a second path. */
+const CONFIG_PATH = /^\/(?:dav\/)?(?:etc|usr|var)\//;
+const TWO_PATHS: ReadonlySet<string> = new Set(["COPY", "MOVE"]);
+
 const HEADER = "elastik-at";
 /** A position, as `Store.position` returns it. */
 const POSITION = /^[A-Za-z0-9._-]{1,128}$/;
@@ -44,7 +48,9 @@ const POSITION = /^[A-Za-z0-9._-]{1,128}$/;
  */
 export function waitForStore(
   store: Pick<Store, "readable" | "refresh" | "reached">,
-  { request, headers = request.headers, target: { path } }: Omit<RequestContext, "caller">,
+  { request, headers = request.headers, target: { path }, caller }:
+    & Omit<RequestContext, "caller">
+    & Partial<Pick<RequestContext, "caller">>,
   isLinearizable = false,
 ): Promise<void> | undefined {
   if (ABOUT_SERVER.has(path)) return undefined;
@@ -57,10 +63,20 @@ export function waitForStore(
     );
   }
   // What a change keeps of a world, such as its extension, is read from memory too.
-  const wantsRefresh = isLinearizable || isRead && wantsFresh(headers.get("cache-control"));
+  const wantsRefresh = isLinearizable || isRead && wantsFresh(headers.get("cache-control")) ||
+    isConfigChange(request.method, path, caller);
   // A refresh shows everything, also what the position covers.
   if (!store.readable || wantsRefresh) return store.refresh();
   return position === null ? undefined : store.reached(position);
+}
+
+/**
+ * Whether a plugin can change a config world with the rights of its caller. Another server may have
+ * approved a plugin of which it is one a moment ago, and then the change is refused.
+ */
+function isConfigChange(method: string, path: string, caller: Caller | undefined): boolean {
+  return caller?.delegation !== undefined && !WITHOUT_CHANGES.has(method) &&
+    (TWO_PATHS.has(method) || CONFIG_PATH.test(path));
 }
 
 /**

@@ -327,6 +327,7 @@ export function createApp(
     return withWriteChecks(checks, async () => {
       try {
         await waiting;
+        await server.authenticator.pending;
         return addPosition(store, context, await dispatchWithBudget(context));
       } finally {
         checks.end();

@@ -297,6 +297,8 @@ export type Change = {
   readonly by: string;
   /** The new version, if it is in memory; otherwise read it from the store. */
   readonly world?: World;
+  /** Others may precede it that were not told, as after a loss; `by` can be of an earlier change. */
+  readonly isAfterGap?: true;
 };
 
 /** What followers get when events of a world have their place in the order of all changes. */

@@ -1,6 +1,7 @@
 /** Requests to a server that shares its store with others, from Request to Response. */
 
 import { assert, assertEquals, assertMatch, assertStrictEquals } from "../support/assert.ts";
+import type { Caller } from "../../lib/auth/caller.ts";
 import { mint } from "../../lib/auth/capability.ts";
 import { sha256Hex } from "../../lib/base/hash.ts";
 import { waitForStore } from "../../lib/request/shared_store.ts";
@@ -103,6 +104,31 @@ Deno.test("waitForStore() makes every request wait for a refresh if reads are li
     const target = { path, name: path.slice(1), query: "", isCollection: false };
     const context = { request, target, caller: { tier: "T1", by: "T1" } } as const;
     await waitForStore({ readable: true, refresh, reached: refresh }, context, true);
+    assertEquals(refreshes, expected, `${method} ${path}`);
+  }
+});
+
+Deno.test("waitForStore() makes changes of config worlds through a plugin wait for a refresh", async () => {
+  let refreshes = 0;
+  const refresh = () => {
+    refreshes += 1;
+    return Promise.resolve();
+  };
+  const t3: Caller = { tier: "T3", by: "T3" };
+  const delegation = { plugin: "p", holder: t3, isConfigPath: () => false };
+  for (
+    const [method, path, caller, expected] of [
+      ["PUT", "/etc/p.conf", t3, 0],
+      ["PUT", "/etc/p.conf", { ...t3, delegation }, 1],
+      ["PUT", "/dav/usr/p.conf", { ...t3, delegation }, 2],
+      ["MOVE", "/home/x", { ...t3, delegation }, 3],
+      ["GET", "/etc/p.conf", { ...t3, delegation }, 3],
+      ["PUT", "/home/x", { ...t3, delegation }, 3],
+    ] as const
+  ) {
+    const request = new Request(`http://localhost${path}`, { method });
+    const target = { path, name: path.slice(1), query: "", isCollection: false };
+    await waitForStore({ readable: true, refresh, reached: refresh }, { request, target, caller });
     assertEquals(refreshes, expected, `${method} ${path}`);
   }
 });

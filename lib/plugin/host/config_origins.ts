@@ -61,7 +61,7 @@ export class ConfigOrigins {
     for (const unwatch of this.#unwatch) unwatch();
   }
 
-  #record({ name, by, kind, seq }: Change): void {
+  #record({ name, by, kind, seq, isAfterGap }: Change): void {
     const before = this.#origins.get(name);
     // The newest entries are at the end, so that the oldest is dropped first.
     this.#origins.delete(name);
@@ -72,14 +72,19 @@ export class ConfigOrigins {
         break;
       }
     }
-    this.#origins.set(name, nextOrigin(before, by, kind));
+    this.#origins.set(name, nextOrigin(before, by, isAfterGap === true ? "gap" : kind));
     this.#seqs.set(name, seq);
   }
 }
 
-function nextOrigin(before: Origin | undefined, by: string, kind: Change["kind"]): Origin {
+function nextOrigin(
+  before: Origin | undefined,
+  by: string,
+  kind: Change["kind"] | "gap",
+): Origin {
   // A capability has T2 at most, so only these callers can have T3.
   if (by !== "T3" && !by.startsWith("user:")) return "other";
+  if (kind === "gap") return "mixed";
   if (before === undefined || kind === "delete") return "operator";
   return before === "operator" ? "operator" : "mixed";
 }

@@ -11,6 +11,14 @@ import type { ProbeResult } from "./probe_manifest.ts";
 
 /** What is known of config worlds. */
 export interface ConfigSource {
+  /**
+   * Makes memory follow the other servers of the store. What is read can be newer than what memory was
+   * told, or older after the database has lost changes: a change of another server could be taken for
+   * that of T3 before it. So nothing may be told between the two calls around a judgment.
+   *
+   * @throws {StoreError} `unreachable`
+   */
+  follow(): Promise<void>;
   readonly origins: Pick<ConfigOrigins, "lastChange" | "isChosenByOperator">;
   /** Returns the text of a config world. */
   readConfig(path: string): Promise<string | undefined>;
@@ -27,19 +35,22 @@ export function approveAll(requested: ProbeResult): GrantedPermissions {
  * it requests, and they are approved from then on.
  *
  * @param isTrusted whether the content of a config world before the change was approved
+ * @throws {StoreError} `unreachable`
  */
 export async function grantPermissions(
   approved: ApprovedPermissions,
   requested: ProbeResult,
   isTrusted: (path: string) => boolean,
-  { origins, readConfig }: ConfigSource,
+  { origins, readConfig, follow }: ConfigSource,
 ): Promise<GrantedPermissions> {
   const untrusted = new Set<string>();
   for (const path of changedConfigs(approved, requested)) {
+    await follow();
     const change = origins.lastChange(path);
     const isChosen = await origins.isChosenByOperator(path, isTrusted(path));
     // The content that was evaluated must be the one that T3 chose, not one shortly before it.
     const text = await readConfig(path);
+    await follow();
     const isSame = text === requested.config[path] && origins.lastChange(path) === change;
     if (!isChosen || !isSame) untrusted.add(path);
   }

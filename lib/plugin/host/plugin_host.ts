@@ -128,7 +128,8 @@ export class PluginHost implements PluginRoutes, PluginAdmin {
     this.logs = new PluginLogs(options.store, options.now);
     this.#origins = new ConfigOrigins(options.store);
     const readConfig = async (path: string) => await (await this.#load()).sandbox.readConfig(path);
-    this.#config = { origins: this.#origins, readConfig };
+    const follow = () => options.store.refresh();
+    this.#config = { origins: this.#origins, readConfig, follow };
     this.#awaited = new AwaitedPlugins({
       isShared: this.#isShared,
       retryMs: options.startRetryMs,
@@ -582,7 +583,9 @@ export class PluginHost implements PluginRoutes, PluginAdmin {
 
   /** Gives a plugin its current config worlds. Never rejects. */
   async #reload(loaded: LoadedPlugin): Promise<void> {
+    const retry = () => Promise.resolve(this.#configChanged(loaded.name));
     const fault = await reloadPlugin(loaded, {
+      onUnreachable: () => this.#awaited.retry(loaded.name, retry),
       load: () => this.#load(),
       config: this.#config,
       known: this.#known,

@@ -5,6 +5,7 @@ import { approvalPayload, configHashes, declarationFault, manifestDrift } from "
 import type { LoadedSteps } from "./check_source.ts";
 import { type ConfigSource, grantPermissions } from "./config_permissions.ts";
 import type { KnownRequests } from "./known_requests.ts";
+import { StoreError } from "../../world/store.ts";
 import { type LoadedPlugin, shortName } from "./loaded_plugin.ts";
 import type { PluginEventLog } from "./plugin_event_log.ts";
 import type { PluginLogs } from "./plugin_logs.ts";
@@ -20,6 +21,8 @@ export interface ReloadDeps {
   readonly eventLog: Pick<PluginEventLog, "write">;
   readonly logs: Pick<PluginLogs, "add">;
   readonly log: (line: string) => void;
+  /** Called if the database cannot be reached, so that the reload must be tried again. */
+  onUnreachable(): void;
 }
 
 /**
@@ -30,7 +33,7 @@ export interface ReloadDeps {
  */
 export async function reloadPlugin(
   loaded: LoadedPlugin,
-  { load, config, known, eventLog, logs, log }: ReloadDeps,
+  { load, config, known, eventLog, logs, log, onUnreachable }: ReloadDeps,
 ): Promise<string | undefined> {
   const { name, source, code } = loaded;
   try {
@@ -57,6 +60,7 @@ export async function reloadPlugin(
     });
     return undefined;
   } catch (error) {
+    if (error instanceof StoreError && error.code === "unreachable") onUnreachable();
     const reason = error instanceof Error ? error.message : String(error);
     logs.add(loaded.logged, "error", `keeps its old configuration: ${reason}`);
     log(`plugin ${shortName(name)} keeps its old configuration: ${reason}`);

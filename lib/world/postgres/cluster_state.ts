@@ -185,7 +185,7 @@ export class ClusterState {
       if (entry === undefined || String(this.#ids.get(name)) !== state) return;
       this.#heads.delete(Number(state));
       this.#ids.delete(name);
-      this.#publish(name, [this.#remove(name, entry.by, entry)]);
+      this.#publish(name, [this.#remove(name, entry.by, entry, true)]);
       return;
     }
     const present = state === "true";
@@ -230,7 +230,7 @@ export class ClusterState {
       if (id === undefined || ids !== undefined && !ids.has(id)) continue;
       hmacs.set(name, this.#heads.get(id)?.hmac);
       this.#ids.delete(name);
-      if (!present.has(name)) this.#publish(name, [this.#remove(name, by, entry)]);
+      if (!present.has(name)) this.#publish(name, [this.#remove(name, by, entry, true)]);
     }
     if (ids === undefined) this.#heads.clear();
     else for (const id of ids) this.#heads.delete(id);
@@ -239,7 +239,9 @@ export class ClusterState {
       const isSame = hmacs.get(name) === hmac;
       if (!isSame) this.cache.delete(name);
       this.#set(head);
-      if (!isSame) this.#publish(name, [this.hub.publish({ kind: "update", name, version, by })]);
+      if (isSame) continue;
+      const change = { kind: "update", name, version, by, isAfterGap: true } as const;
+      this.#publish(name, [this.hub.publish(change)]);
     }
   }
 
@@ -312,8 +314,13 @@ export class ClusterState {
     this.#heads.set(world, { world, event, hmac });
   }
 
-  #remove(name: string, by: string, removed: { version: number; updatedAt: string }): Change {
-    return this.#uncover(name, by, removed)();
+  #remove(
+    name: string,
+    by: string,
+    removed: { version: number; updatedAt: string },
+    isAfterGap = false,
+  ): Change {
+    return this.#uncover(name, by, removed, isAfterGap)();
   }
 
   /**
@@ -326,16 +333,20 @@ export class ClusterState {
     name: string,
     by: string,
     { version, updatedAt }: { readonly version: number; readonly updatedAt: string },
+    isAfterGap = false,
   ): () => Change {
+    const gap = isAfterGap ? { isAfterGap } as const : {};
     this.cache.delete(name);
     this.catalog.remove(name);
     const before = this.lower.get(name);
-    if (before === undefined) return () => this.hub.publish({ kind: "delete", name, version, by });
+    if (before === undefined) {
+      return () => this.hub.publish({ kind: "delete", name, version, by, ...gap });
+    }
     const lower = shownAgain(before, updatedAt);
     this.lower.set(name, lower);
     this.catalog.set(toEntry(lower));
     return () =>
-      this.hub.publish({ kind: "update", name, version: lower.version, by, world: lower });
+      this.hub.publish({ kind: "update", name, version: lower.version, by, world: lower, ...gap });
   }
 
   #publish(name: string, told: readonly Change[]): void {

@@ -21,9 +21,11 @@ class Changes {
     return Promise.resolve([{ id: 1, timestamp: "", type, payload, hmac: "", prev_hmac: "" }]);
   }
 
-  change(by: string, op = "put", name = "etc/x"): void {
+  change(by: string, op = "put", name = "etc/x", isAfterGap = false): void {
     this.op = op;
-    this.#hub.publish({ kind: op === "delete" ? "delete" : "update", name, version: 1, by });
+    const gap = isAfterGap ? { isAfterGap } as const : {};
+    const kind = op === "delete" ? "delete" : "update";
+    this.#hub.publish({ kind, name, version: 1, by, ...gap });
   }
 }
 
@@ -50,6 +52,26 @@ Deno.test("ConfigOrigins.isChosenByOperator() is true only if T3 chose the whole
     for (const [by, op] of changes) store.change(by, op);
     const found = await origins.isChosenByOperator("/etc/x", wasTrusted);
     assertStrictEquals(found, expected, JSON.stringify([changes, wasTrusted]));
+    origins.close();
+  }
+});
+
+Deno.test("ConfigOrigins.isChosenByOperator() trusts no change of T3 that others may precede, unless T3 replaced the content", async () => {
+  const rows: [before: [by: string, op: string][], last: [by: string, op: string], boolean][] = [
+    [[], ["T3", "append"], false],
+    [[["T3", "put"]], ["T3", "append"], false],
+    [[["T3", "put"]], ["T3", "put"], true],
+    // The last writer is not the caller of the deletion.
+    [[["T3", "put"]], ["T3", "delete"], false],
+    [[["T3", "put"]], ["plugin:p", "put"], false],
+  ];
+  for (const [before, [by, op], expected] of rows) {
+    const store = new Changes();
+    const origins = new ConfigOrigins(store);
+    for (const [writer, how] of before) store.change(writer, how);
+    store.change(by, op, "etc/x", true);
+    const found = await origins.isChosenByOperator("/etc/x", true);
+    assertStrictEquals(found, expected, JSON.stringify([before, by, op]));
     origins.close();
   }
 });

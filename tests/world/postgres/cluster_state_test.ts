@@ -346,6 +346,16 @@ Deno.test("ClusterState.replace() tells each difference and keeps what is the sa
   assertEquals(state.unconfirmed, 0);
 });
 
+Deno.test("ClusterState.replace() says that other changes may precede what it tells", () => {
+  const { state } = createState();
+  const gaps: string[] = [];
+  state.hub.watch("/", ({ name, isAfterGap }) => void gaps.push(`${name} ${isAfterGap === true}`));
+  state.applyOwn([own("update", 1, 1, "etc/gone")]);
+  state.applyOwn([own("update", 2, 1, "etc/other")]);
+  state.replace([{ ...headOf(2, 1, "etc/other"), hmac: "other" }], { seq: 7, run: RUN });
+  assertEquals(gaps, ["etc/gone false", "etc/other false", "etc/gone true", "etc/other true"]);
+});
+
 Deno.test("ClusterState.replace() sees another event with the same id", () => {
   const { state, told } = createState();
   state.applyOwn([own("update", 1, 1, "home/a", { content: worldOf("home/a", 1, "lost") })]);

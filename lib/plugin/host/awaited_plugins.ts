@@ -5,7 +5,7 @@
  * the cluster run the plugin.
  */
 
-import { assertAllowed, decideCall } from "../../auth/policy.ts";
+import { assertAllowed, decideCall, decideFallback } from "../../auth/policy.ts";
 import type { Tier } from "../../auth/caller.ts";
 import { PLUGIN_START_RETRY_MS } from "../../cell_limits.ts";
 import { withTimeout } from "../../base/timeout.ts";
@@ -15,6 +15,7 @@ import type { PluginMatch } from "../../request/plugin_routes.ts";
 import type { RequestContext } from "../../request/request_context.ts";
 import type { Coordination } from "../../world/coordination.ts";
 import type { ApprovalPayload } from "./approval.ts";
+import { subjectPath } from "./call_plugin.ts";
 import { shortName } from "./loaded_plugin.ts";
 import { toClaims } from "./plugin_source_world.ts";
 import type { RouteClaim } from "./route_claims.ts";
@@ -26,6 +27,10 @@ const RETRY_SECONDS = "2";
 interface AwaitedPlugin extends RouteClaim {
   readonly name: string;
   readonly auth: Tier;
+  /** Whether the rest of the path is what the plugin is called about. */
+  readonly hasSubject: boolean;
+  /** Paths of its config worlds. */
+  readonly config: readonly string[];
 }
 
 /** What {@link AwaitedPlugins} needs. */
@@ -34,6 +39,8 @@ export interface AwaitedPluginsOptions {
   readonly isShared: boolean;
   /** Pause before another attempt to start one, in milliseconds. */
   readonly retryMs?: number | undefined;
+  /** Watches a world, as the store does. */
+  readonly watch: (name: string, listener: () => void) => () => void;
   /** How long requests wait for the start of a plugin, in milliseconds. */
   readonly waitMs?: number | undefined;
   /** Returns a plugin that runs, with one of its routes; undefined if it does not run. */
@@ -45,8 +52,8 @@ export class AwaitedPlugins {
   readonly #plugins = new Map<string, AwaitedPlugin>();
   readonly #table = new RouteTable<AwaitedPlugin>();
   readonly #options: AwaitedPluginsOptions;
-  /** Of the next attempts to start plugins, by name. */
-  readonly #timers = new Map<string, ReturnType<typeof setTimeout>>();
+  /** Cancel the next attempts to start plugins, by name. */
+  readonly #retries = new Map<string, () => void>();
   /** Approvals that are being read. */
   readonly #reads = new Set<Promise<void>>();
   /** Plugins that are being started because another server has approved them, by name. */
@@ -107,6 +114,8 @@ export class AwaitedPlugins {
       routes: readTexts(payload.routes),
       fallback: payload.fallback === true,
       auth: payload.auth === "T1" || payload.auth === "T2" ? payload.auth : "T3",
+      hasSubject: payload.subject === true,
+      config: readTexts(payload.config),
     };
     this.#plugins.set(name, plugin);
     for (const route of plugin.routes) this.#table.add(route, plugin);
@@ -131,8 +140,7 @@ export class AwaitedPlugins {
 
   /** Removes a plugin: it runs, or must not run. Idempotent. */
   delete(name: string): void {
-    clearTimeout(this.#timers.get(name));
-    this.#timers.delete(name);
+    this.#retries.get(name)?.();
     const plugin = this.#plugins.get(name);
     if (plugin === undefined) return;
     this.#plugins.delete(name);
@@ -141,18 +149,33 @@ export class AwaitedPlugins {
     }
   }
 
-  /** Starts a plugin again later, unless it is removed before: what it lacks may be there then. */
+  /**
+   * Starts a plugin again later, or when one of its config worlds changes, unless it is removed before:
+   * what it lacks may be there then.
+   */
   retry(name: string, start: () => Promise<void>): void {
-    if (!this.#options.isShared) return;
-    clearTimeout(this.#timers.get(name));
-    const timer = setTimeout(() => void start(), this.#options.retryMs ?? PLUGIN_START_RETRY_MS);
+    const { isShared, retryMs = PLUGIN_START_RETRY_MS, watch } = this.#options;
+    if (!isShared) return;
+    this.#retries.get(name)?.();
+    const again = () => {
+      cancel();
+      void start();
+    };
+    const timer = setTimeout(again, retryMs);
     Deno.unrefTimer(Number(timer));
-    this.#timers.set(name, timer);
+    const paths = this.#plugins.get(name)?.config ?? [];
+    const unwatch = paths.map((path) => watch(path.slice(1), again));
+    const cancel = () => {
+      clearTimeout(timer);
+      for (const end of unwatch) end();
+      if (this.#retries.get(name) === cancel) this.#retries.delete(name);
+    };
+    this.#retries.set(name, cancel);
   }
 
   /** Removes all. */
   close(): void {
-    for (const name of [...this.#plugins.keys(), ...this.#timers.keys()]) this.delete(name);
+    for (const name of [...this.#plugins.keys(), ...this.#retries.keys()]) this.delete(name);
   }
 
   /** What the plugins have claimed. */
@@ -183,11 +206,16 @@ export class AwaitedPlugins {
   async #answer(
     context: RequestContext,
     route: string,
-    { name, auth }: AwaitedPlugin,
+    { name, auth, hasSubject }: AwaitedPlugin,
   ): Promise<Response> {
     const { caller, target: { path } } = context;
     // A caller that cannot call the plugin gets the same answer as from a server that runs it.
-    assertAllowed(decideCall(caller, "read", path, auth));
+    const subject = hasSubject ? subjectPath(path, route) : undefined;
+    assertAllowed(
+      route === ""
+        ? decideFallback(caller, path, auth)
+        : decideCall(caller, "read", path, auth, subject),
+    );
     await this.starting(name);
     const running = this.#options.findRunning(name, route);
     if (running !== undefined) return await running.handle(context);

@@ -128,12 +128,12 @@ export class PluginHost implements PluginRoutes, PluginAdmin {
     this.logs = new PluginLogs(options.store, options.now);
     this.#origins = new ConfigOrigins(options.store);
     const readConfig = async (path: string) => await (await this.#load()).sandbox.readConfig(path);
-    const follow = () => options.store.refresh();
-    this.#config = { origins: this.#origins, readConfig, follow };
+    this.#config = { origins: this.#origins, readConfig, follow: () => options.store.refresh() };
     this.#awaited = new AwaitedPlugins({
       isShared: this.#isShared,
       retryMs: options.startRetryMs,
       waitMs: options.startWaitMs,
+      watch: (name, listener) => options.store.watch(name, listener),
       findRunning: (name, route) => this.#findRunning(name, route),
     });
     this.#unwatch = options.store.watch("lib/", (change) => this.#sourceChanged(change));

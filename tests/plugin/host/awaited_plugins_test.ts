@@ -1,8 +1,11 @@
 import { assert, assertEquals, assertRejects, assertStrictEquals } from "../../support/assert.ts";
+import type { Caller } from "../../../lib/auth/caller.ts";
 import { parseTarget } from "../../../lib/http/path.ts";
 import { AwaitedPlugins } from "../../../lib/plugin/host/awaited_plugins.ts";
 import type { PluginMatch } from "../../../lib/request/plugin_routes.ts";
+import { ChangeHub } from "../../../lib/world/store/change_hub.ts";
 
+const watch = () => () => {};
 const PAYLOAD = { routes: ["/p"], auth: "T1", fallback: false };
 
 function ask(match: PluginMatch | undefined): Promise<string> {
@@ -24,6 +27,7 @@ Deno.test("AwaitedPlugins.match() lets requests wait for a start, and answers 50
   const plugins = new AwaitedPlugins({
     isShared: true,
     waitMs: 20,
+    watch,
     findRunning: (name, route) => up.has(name) ? running(name, route) : undefined,
   });
   const read = Promise.withResolvers<void>();
@@ -51,7 +55,7 @@ Deno.test("AwaitedPlugins.match() lets requests wait for a start, and answers 50
 });
 
 Deno.test("AwaitedPlugins.fallback is the plugin that was approved as the fallback", async () => {
-  const plugins = new AwaitedPlugins({ isShared: true, findRunning: running });
+  const plugins = new AwaitedPlugins({ isShared: true, watch, findRunning: running });
   plugins.add("lib/p", PAYLOAD);
   assertEquals([plugins.fallback], [undefined]);
   plugins.add("lib/f", { ...PAYLOAD, routes: ["/f"], fallback: true });
@@ -62,7 +66,7 @@ Deno.test("AwaitedPlugins.fallback is the plugin that was approved as the fallba
 });
 
 Deno.test("AwaitedPlugins.claim() refuses a plugin with a route that another plugin has", async () => {
-  const plugins = new AwaitedPlugins({ isShared: true, findRunning: () => undefined });
+  const plugins = new AwaitedPlugins({ isShared: true, watch, findRunning: () => undefined });
   const claimed: [string, readonly string[]][] = [];
   const coordination = (other?: string) => ({
     claimRoutes(name: string, routes: readonly string[]) {
@@ -76,4 +80,45 @@ Deno.test("AwaitedPlugins.claim() refuses a plugin with a route that another plu
     message: /^\/lib\/q has a route/,
   });
   assertEquals(claimed, [["lib/p", ["/p"]], ["lib/p", ["/p"]]]);
+});
+
+Deno.test("AwaitedPlugins.retry() starts a plugin when one of its config worlds changes, and once", async () => {
+  const hub = new ChangeHub((error) => {
+    throw error;
+  });
+  const plugins = new AwaitedPlugins({
+    isShared: true,
+    retryMs: 60_000,
+    watch: (name, listener) => hub.watch(name, listener),
+    findRunning: () => undefined,
+  });
+  const change = () => hub.publish({ kind: "update", name: "etc/p.conf", version: 1, by: "T3" });
+  plugins.add("lib/p", { ...PAYLOAD, config: ["/etc/p.conf"] });
+  let starts = 0;
+  const start = () => {
+    starts += 1;
+    return Promise.resolve();
+  };
+  plugins.retry("lib/p", start);
+  change();
+  change();
+  assertStrictEquals(starts, 1);
+  plugins.retry("lib/p", start);
+  plugins.delete("lib/p");
+  change();
+  assertStrictEquals(starts, 1);
+  await plugins.starting();
+});
+
+Deno.test("AwaitedPlugins.match() lets a capability over the subject of a path wait, and no other", async () => {
+  const plugins = new AwaitedPlugins({ isShared: true, watch, findRunning: running });
+  plugins.add("lib/s", { ...PAYLOAD, routes: ["/s"], auth: "T2", subject: true });
+  const scope = { prefixes: ["/home/a"], mode: "r", exp: 2 ** 40, root: "/home/a" } as const;
+  const caller: Caller = { tier: "T2", by: "cap:/home/a", scope, authenticated: true };
+  const handle = async (path: string) => {
+    const request = new Request(`http://localhost${path}`);
+    return await plugins.match(path)?.handle({ request, target: parseTarget(request.url), caller });
+  };
+  assertEquals(await (await handle("/s/home/a/x"))?.text(), "/s");
+  await assertRejects(handle("/s/home/b/x"), { type: "forbidden" });
 });

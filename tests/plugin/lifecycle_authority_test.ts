@@ -13,6 +13,7 @@ import {
   TOKEN,
   withServer,
 } from "../support/test_server.ts";
+import { requireOneServer } from "../support/test_server.ts";
 import { install, plugin, QUICK, record, withPlugins } from "./plugin_test_server.ts";
 
 /** Sends the subrequest that the request's body describes: `{via, method, path, headers, body}`. */
@@ -199,7 +200,7 @@ Deno.test("env.caller rejects after its request has ended", async () => {
     assertMatch(String(dead), /request has ended/);
     assertEquals(own, 401);
     assertEquals((await server.approve("GET", "/etc/x")).status, 404);
-  });
+  }, "variables are those of the process of the node");
 });
 
 Deno.test("env.machine is limited to the plugin's grants, whatever tier the caller has", async () => {
@@ -356,6 +357,7 @@ Deno.test("GET of a plugin requires the tier of `auth`, and the plugin gets no a
 
 Deno.test("fetch() in a plugin cannot connect to its own server by any name of this host", async () => {
   await withPlugins(async (server) => {
+    requireOneServer("a node has a token, so that a connection from this computer has no rights");
     const hosts = ["127.0.0.1", "localhost", "[::1]", "0.0.0.0", "[::ffff:127.0.0.1]", "127.0.0.2"];
     const net = [...hosts, `127.0.0.1:${server.port}`, `localhost:${server.port}`];
     const body = `

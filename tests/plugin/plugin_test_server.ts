@@ -9,8 +9,11 @@ import type { Reply } from "../support/wire.ts";
 export const QUICK = { ELASTIK_WRITERS: "1", ELASTIK_SYNC: "normal" } as const;
 
 /** Runs a test on its own server with {@link QUICK}. */
-export function withPlugins(test: (server: TestServer) => Promise<void>): Promise<void> {
-  return withServer({ env: QUICK }, test);
+export function withPlugins(
+  test: (server: TestServer) => Promise<void>,
+  atOneNode?: string,
+): Promise<void> {
+  return withServer({ env: QUICK, ...(atOneNode === undefined ? {} : { atOneNode }) }, test);
 }
 
 /** Returns the source of a plugin with these exports and this body of `fetch`. */

@@ -174,7 +174,8 @@ Deno.test("GET /lib/<name>/state shows texts of a plugin to T3 only; the log has
 
 Deno.test("GET /lib/<name>/state shows a crash and its reason, and the chain records the state", async () => {
   const env = { ...QUICK, ELASTIK_CELL_HEAP: "32", ELASTIK_CELL_MEMORY: "200" };
-  await withServer({ env }, async (server) => {
+  const atOneNode = "the health is that of the process of the node";
+  await withServer({ env, atOneNode }, async (server) => {
     const bomb = `
       if (url.pathname === "/p/fine") return new Response("fine");
       const all = [];

@@ -4,6 +4,8 @@ import { assert, assertEquals, assertMatch } from "../support/assert.ts";
 import { sha256Hex } from "../../lib/base/hash.ts";
 import { LEASE_MS } from "../../lib/cluster_limits.ts";
 import { CLUSTER_KEY, ClusterStores } from "../support/cluster_stores.ts";
+import { openSession } from "../../lib/world/postgres/session.ts";
+import { parseStoreUrl } from "../../lib/world/postgres/store_url.ts";
 import { postgresTest, sharedServer } from "../support/postgres_servers.ts";
 import { APPROVE, basic, bearer, startTestServer, TOKEN } from "../support/test_server.ts";
 import type { TestServer } from "../support/test_server.ts";
@@ -14,28 +16,42 @@ const T3 = bearer(APPROVE);
 /** Every acknowledged change of all nodes is seen. */
 const FRESH = { "cache-control": "no-cache" };
 
-async function withNodes(test: (a: TestServer, b: TestServer) => Promise<void>): Promise<void> {
+function startNode(stores: ClusterStores, node: string): Promise<TestServer> {
+  return startTestServer({
+    env: {
+      ELASTIK_STORE: stores.url,
+      ELASTIK_NODE: node,
+      ELASTIK_KEY: CLUSTER_KEY,
+      ELASTIK_TOKEN: TOKEN,
+      ELASTIK_APPROVE_TOKEN: APPROVE,
+    },
+  });
+}
+
+async function withNodes(
+  test: (a: TestServer, b: TestServer, stores: ClusterStores) => Promise<void>,
+): Promise<void> {
   await using stores = await ClusterStores.create(server());
   const nodes: TestServer[] = [];
   try {
-    for (const node of ["a", "b"]) {
-      nodes.push(
-        await startTestServer({
-          env: {
-            ELASTIK_STORE: stores.url,
-            ELASTIK_NODE: node,
-            ELASTIK_KEY: CLUSTER_KEY,
-            ELASTIK_TOKEN: TOKEN,
-            ELASTIK_APPROVE_TOKEN: APPROVE,
-          },
-        }),
-      );
-    }
+    for (const node of ["a", "b"]) nodes.push(await startNode(stores, node));
     const [a, b] = nodes;
     assert(a !== undefined && b !== undefined);
-    await test(a, b);
+    await test(a, b, stores);
   } finally {
     await Promise.all(nodes.map((node) => node.close()));
+  }
+}
+
+async function query(stores: ClusterStores, text: string): Promise<readonly unknown[]> {
+  const store = parseStoreUrl(stores.url);
+  const [host] = store.hosts;
+  assert(host !== undefined);
+  const session = await openSession({ host, store });
+  try {
+    return await session.query(text, []);
+  } finally {
+    session.drop();
   }
 }
 
@@ -92,7 +108,7 @@ postgresTest(
 postgresTest(
   "a plugin that one node approves answers on every node, and 503 until it runs",
   () =>
-    withNodes(async (a, b) => {
+    withNodes(async (a, b, stores) => {
       await put(a, "/lib/p", plugin({}, "return new Response('x');"));
       assertEquals((await put(a, "/lib/p/state", "active")).status, 200);
       const seen = new Set<number>();
@@ -122,6 +138,14 @@ postgresTest(
         [["a", true, { up: 1, failed: 0 }], ["b", true, { up: 1, failed: 0 }]],
       );
       assertMatch((await get(a, "/boot/b/env?raw", { ...T3, ...FRESH })).text, /^ELASTIK_NODE=b$/m);
+      // An import brings an active plugin without its routes; a node that starts takes them.
+      await query(stores, "DELETE FROM elastik.routes");
+      const c = await startNode(stores, "c");
+      assertEquals((await get(c, "/p")).text, "x");
+      assertEquals(await query(stores, "SELECT path, plugin FROM elastik.routes"), [
+        { path: "/p", plugin: "lib/p" },
+      ]);
+      await c.close();
       assertEquals((await put(b, "/lib/p/state", "disabled")).status, 200);
       assertEquals((await get(a, "/p", FRESH)).status, 404);
     }),

@@ -32,8 +32,11 @@ function valueOf(
     ?.value;
 }
 
+/** Why a cluster answers all requests of a test at one node. */
+const atOneNode = "a node counts its own requests and processes";
+
 Deno.test("GET /proc/metrics passes a strict parser and counts requests", async () => {
-  const server = await startTestServer();
+  const server = await startTestServer({ atOneNode });
   try {
     const before = await scrape(server);
     const changes = valueOf(before, "elastik_changes") ?? 0;
@@ -136,7 +139,7 @@ Deno.test("GET /proc/metrics sends the Prometheus format to clients that prefer 
 });
 
 Deno.test("GET /proc/metrics reports every plugin, also one that is not active", async () => {
-  const server = await startTestServer();
+  const server = await startTestServer({ atOneNode });
   const source = `export const description = "counts";
 export const routes = ["/count"];
 export const config = ["/etc/count.conf"];

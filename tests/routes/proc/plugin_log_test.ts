@@ -26,7 +26,7 @@ const SOURCE = plugin(
 
 function withClosed(test: (server: TestServer) => Promise<void>): Promise<void> {
   const env = { ...CLOSED, ELASTIK_WRITERS: "1", ELASTIK_SYNC: "normal" };
-  return withServer({ env }, test);
+  return withServer({ env, atOneNode: "a node keeps the lines of its own processes" }, test);
 }
 
 async function install(

@@ -22,6 +22,10 @@ export const LEASE_RENEWAL_MS = 1_000;
 
 /** How long a host may take to answer whether it is the primary, in milliseconds. */
 export const PRIMARY_ANSWER_MS = 800;
+/** How long after some searches that found none, because hosts can be busy, in milliseconds. */
+export const BUSY_ANSWER_MS = 2_000;
+/** Searches for the primary with the shorter time. */
+export const SHORT_SEARCHES = 6;
 /** How long a session may take to open, in milliseconds. */
 export const SESSION_OPEN_MS = 2_000;
 /** How long a query may take unless its caller says otherwise, in milliseconds. */

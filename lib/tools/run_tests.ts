@@ -40,6 +40,9 @@ const ONLY_IF_NAMED: readonly TestTier[] = ["browser", "bundle"];
  * long file at the end would leave the other processors idle.
  */
 export const LONGEST: readonly string[] = [
+  "tests/cluster/faults_test.ts",
+  "tests/cluster/patroni_test.ts",
+  "tests/cluster/wrong_setups_test.ts",
   "tests/project/readme_test.ts",
   "tests/faults/hostile_process_test.ts",
   "tests/security/settings_fail_closed_test.ts",

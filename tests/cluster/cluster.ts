@@ -16,6 +16,16 @@ export interface ClusterOptions {
   readonly store?: string;
   /** Further settings of every node. */
   readonly env?: Readonly<Record<string, string>>;
+  /** Where and how a node runs, by its index; by default on loopback. */
+  readonly place?: (index: number) => NodePlace;
+}
+
+/** Where and how one node runs. */
+export interface NodePlace {
+  /** Command that runs the node, such as one that enters a namespace. */
+  readonly through?: readonly string[];
+  /** Further environment of this node. */
+  readonly env?: Readonly<Record<string, string>>;
 }
 
 /** The secrets of every cluster. */
@@ -30,13 +40,14 @@ const MAIN = new URL("../../main.ts", import.meta.url).pathname;
 /** Most milliseconds until a node is healthy. */
 const HEALTHY_MS = 60_000;
 /** Milliseconds between two looks at a node. */
-const LOOK_MS = 20;
+const LOOK_MS = 50;
 
 /** One node. */
 export class ClusterNode {
   readonly name: string;
   readonly #start: () => Promise<ServerProcess>;
   #process: ServerProcess | undefined;
+  #isWithdrawn = false;
 
   /** @param start starts its process */
   constructor(name: string, start: () => Promise<ServerProcess>) {
@@ -49,24 +60,41 @@ export class ClusterNode {
     return this.#process?.url;
   }
 
+  /** Whether clients get its address. */
+  get isOffered(): boolean {
+    return this.url !== undefined && !this.#isWithdrawn;
+  }
+
+  /** Gives its address to no client any more, as a load balancer does that finds it not healthy. */
+  withdraw(): void {
+    this.#isWithdrawn = true;
+  }
+
+  /** Gives its address to clients again. */
+  offer(): void {
+    this.#isWithdrawn = false;
+  }
+
   /** Starts it, and waits until it is healthy. */
   async start(): Promise<void> {
     this.#process = await this.#start();
     await this.untilHealthy();
   }
 
-  /** Waits until `/proc/health` answers 200. */
-  async untilHealthy(): Promise<void> {
+  /** Waits until `/proc/health` answers 200, or another status. */
+  async untilHealthy(status = 200): Promise<void> {
     const end = performance.now() + HEALTHY_MS;
     for (let last = "not running";;) {
       try {
         const found = await this.#process?.ask("/proc/health");
-        if (found?.status === 200) return;
+        if (found?.status === status) return;
         last = found?.text ?? last;
       } catch (error) {
         last = String(error);
       }
-      if (performance.now() > end) throw new Error(`Node ${this.name} is not healthy: ${last}`);
+      if (performance.now() > end) {
+        throw new Error(`Node ${this.name} does not answer ${status}: ${last}`);
+      }
       await new Promise((resume) => setTimeout(resume, LOOK_MS));
     }
   }
@@ -120,18 +148,19 @@ export class Cluster {
    * @throws {RangeError} if there are several nodes without a database
    * @throws {Error} with the standard error of a node that does not start
    */
-  static async start({ folder, count = 1, store, env = {} }: ClusterOptions): Promise<Cluster> {
+  static async start(
+    { folder, count = 1, store, env = {}, place }: ClusterOptions,
+  ): Promise<Cluster> {
     if (store === undefined && count !== 1) {
       throw new RangeError(`${count} nodes need a database; one data folder has one node`);
     }
     const nodes = Array.from({ length: count }, (_, i) => {
       const name = String.fromCharCode("a".charCodeAt(0) + i);
       const shared = store === undefined ? {} : { ELASTIK_STORE: store, ELASTIK_NODE: name };
-      const settings = { ...SETTINGS, ...SECRETS, ...shared, ...env };
-      return new ClusterNode(
-        name,
-        () => ServerProcess.start({ data: `${folder}/node-${name}`, env: settings }),
-      );
+      const { through = [], env: own = {} } = place?.(i) ?? {};
+      const settings = { ...SETTINGS, ...SECRETS, ...shared, ...env, ...own };
+      const options = { data: `${folder}/node-${name}`, env: settings, through };
+      return new ClusterNode(name, () => ServerProcess.start(options));
     });
     const cluster = new Cluster(nodes);
     try {
@@ -150,9 +179,9 @@ export class Cluster {
     return found;
   }
 
-  /** Addresses of the nodes by their index; undefined for one that does not run. */
+  /** Addresses of the nodes by their index; undefined for one that does not run or is withdrawn. */
   get urls(): readonly (string | undefined)[] {
-    return this.nodes.map(({ url }) => url);
+    return this.nodes.map((node) => node.isOffered ? node.url : undefined);
   }
 
   /** The address of a random node that runs. */

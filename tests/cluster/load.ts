@@ -25,6 +25,8 @@ export interface LoadOptions {
   readonly worlds?: { readonly mixed: number; readonly locked: number; readonly followed: number };
   /** `random`: each request goes to any node. `path`: all requests of a path go to one node, if it runs. */
   readonly route?: "random" | "path";
+  /** Most milliseconds of the pause of a client before each call, by default 0. */
+  readonly pauseMs?: number;
   /** Relative frequency of the kinds of calls; others have the default. */
   readonly mix?: Partial<Record<keyof typeof MIX, number>>;
 }
@@ -72,6 +74,8 @@ export interface LoadReport {
   readonly repeated: number;
   /** Longest time between two acknowledgements, in milliseconds. */
   readonly longestPauseMs: number;
+  /** Writes that were refused because the disk of the database was full. */
+  readonly full: number;
   /** Locks that were lost before they expired. */
   readonly lostLocks: number;
   /** Answers that no client expects, such as 500. */
@@ -116,10 +120,12 @@ export class Load {
   #isStopped = false;
   /** Writes by their outcome. */
   readonly #writes = { ok: 0, refused: 0, unknown: 0 };
+  #full = 0;
   #repeated = 0;
   #lostLocks = 0;
   #lastAcknowledged = 0;
   #longestPause = 0;
+  #recentPause = 0;
 
   constructor(options: LoadOptions) {
     this.#options = options;
@@ -170,6 +176,24 @@ export class Load {
     }
   }
 
+  /** The longest time without an acknowledged write since the last call of this, in milliseconds. */
+  takeLongestPause(): number {
+    const now = performance.now();
+    const pause = Math.max(this.#recentPause, now - this.#lastAcknowledged);
+    this.#recentPause = 0;
+    return Math.round(pause);
+  }
+
+  /** Number of acknowledged writes. */
+  get acknowledged(): number {
+    return this.#writes.ok;
+  }
+
+  /** Number of writes that were refused because the disk of the database was full. */
+  get full(): number {
+    return this.#full;
+  }
+
   /** Stops the clients; each finishes its call. */
   async stop(): Promise<void> {
     this.#isStopped = true;
@@ -189,6 +213,7 @@ export class Load {
       reads: this.calls.length - ok - refused - unknown,
       repeated: this.#repeated,
       longestPauseMs: Math.round(this.#longestPause),
+      full: this.#full,
       lostLocks: this.#lostLocks,
       unexpected: this.#unexpected,
     };
@@ -197,7 +222,9 @@ export class Load {
   async #client(index: number, random: () => number): Promise<void> {
     const client = new ClientState(index, random);
     const shared = [...this.#names.mixed, ...this.#names.locked];
+    const { pauseMs = 0 } = this.#options;
     while (!this.#isStopped) {
+      if (pauseMs > 0) await pause(random() * pauseMs);
       const kind = client.pick(this.#kinds) ?? "put";
       const world = client.pick(this.#names.mixed) ?? "";
       const { version = 0 } = client.known.get(world) ?? {};
@@ -238,9 +265,10 @@ export class Load {
   /** Writes a world that streams follow. */
   async #writeFollowed(world: string, index: number, random: () => number): Promise<void> {
     const client = new ClientState(index, random);
+    const { pauseMs = 0 } = this.#options;
     for (let i = 0; !this.#isStopped; i++) {
       await this.#write(client, { kind: i % FOLLOWED_APPENDS === 0 ? "put" : "append", world });
-      await pause(FOLLOWED_MS);
+      await pause(Math.max(FOLLOWED_MS, pauseMs));
     }
   }
 
@@ -291,7 +319,9 @@ export class Load {
     this.calls.push(call);
     this.#writes[call.outcome] += 1;
     if (call.outcome === "ok") {
-      this.#longestPause = Math.max(this.#longestPause, call.ended - this.#lastAcknowledged);
+      const pauseMs = call.ended - this.#lastAcknowledged;
+      this.#longestPause = Math.max(this.#longestPause, pauseMs);
+      this.#recentPause = Math.max(this.#recentPause, pauseMs);
       this.#lastAcknowledged = Math.max(this.#lastAcknowledged, call.ended);
     }
     return call;
@@ -349,6 +379,12 @@ export class Load {
         if (isLate) return end(node, { ...giveUp(mayHaveHappened), status });
         await pause(retryMs(headers));
         continue;
+      }
+      if (status === 507) {
+        this.#full += 1;
+        await pause(UNREACHABLE_MS);
+        // An earlier request that was not answered can still take effect.
+        return end(node, { outcome: mayHaveHappened ? "unknown" : "refused", status });
       }
       if ([404, 409, 412, 423].includes(status)) {
         client.known.delete(world);

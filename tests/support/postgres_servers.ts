@@ -31,17 +31,29 @@ export interface PostgresOptions {
   readonly tls?: Certificate;
   /** Lines of `pg_hba.conf` that precede those that trust every local connection. */
   readonly access?: readonly string[];
+  /** Where each server runs, such as in a namespace of a test network; by default on loopback. */
+  readonly hosts?: (name: ServerName) => ServerHost;
+  /** The addresses, as in `pg_hba.conf`, of these hosts and of their clients. */
+  readonly subnet?: string;
+  /** Megabytes of a small disk (tmpfs) for the data of each server; needs root. */
+  readonly diskMegabytes?: number;
+}
+
+/** Where a server runs. */
+export interface ServerHost {
+  readonly address: string;
+  /** Command that runs another command there. */
+  readonly through: readonly string[];
 }
 
 /** Most milliseconds for one step: the start of a server, a promotion, a change of a setting. */
 const STEP_MS = 60_000;
-/** Milliseconds between two looks at the state of a server. */
-const LOOK_MS = 10;
+/** Milliseconds between two looks at the state of a server; some of them start psql. */
+const LOOK_MS = 25;
 const NAMES: readonly ServerName[] = ["a", "b", "c"];
 
 /** Settings of every server. */
 const SETTINGS: Readonly<Record<string, string>> = {
-  listen_addresses: "'127.0.0.1'",
   max_connections: "100",
   shared_buffers: "32MB",
   max_wal_senders: "10",
@@ -51,6 +63,12 @@ const SETTINGS: Readonly<Record<string, string>> = {
   hot_standby_feedback: "off",
   wal_retrieve_retry_interval: "100ms",
 };
+/**
+ * A line of the log of a server that does not start. Refused sessions are none, nor is a primary that
+ * starts later than its standby.
+ */
+const START_FAILED =
+  /FATAL: {2}(?!the database system is|could not (?:connect|receive|send)|terminating)/;
 /** The line on standard input that keeps the data of a server that ends. */
 const KEEP = "keep";
 /**
@@ -61,6 +79,11 @@ const PARENT = `"$0" -D "$1" >>"$1.log" 2>&1 & server=$!
 read -r line
 kill -CONT $server; kill -QUIT $server; wait $server
 [ "$line" = ${KEEP} ] || { rm -rf "$1" "$1.log"; rmdir "\${1%/*}"; }`;
+
+/** Mounts a small disk, and removes it when standard input ends: the folder, the options. */
+const DISK = `mount -t tmpfs -o "$1" tmpfs "$0" || exit 1
+chown postgres: "$0"; chmod 700 "$0"; echo mounted; cat >/dev/null
+umount -l "$0"`;
 
 /** The folder of the newest installed PostgreSQL of Debian, or of the one on PATH; undefined without one. */
 function findPrograms(): string | undefined {
@@ -89,10 +112,11 @@ function existsSync(path: string): boolean {
   }
 }
 
-const programs = Deno.build.os === "linux" ? findPrograms() : undefined;
+/** The folder of the programs of PostgreSQL; undefined if it is not installed. */
+export const postgresPrograms = Deno.build.os === "linux" ? findPrograms() : undefined;
 
 /** Why the servers cannot run here, for the name of a test; empty if they can. */
-export const postgresSkipped = programs === undefined
+export const postgresSkipped = postgresPrograms === undefined
   ? " (skipped: postgresql is not installed)"
   : "";
 
@@ -120,7 +144,7 @@ export function serversTest(
  * @returns the server, for use inside of tests
  */
 export function sharedServer(): () => PostgresServers {
-  if (programs !== undefined) {
+  if (postgresPrograms !== undefined) {
     Deno.test.beforeAll(async () => {
       sharers += 1;
       shared ??= PostgresServers.start();
@@ -151,6 +175,8 @@ export class PostgresServers {
   readonly #ports = new Map<ServerName, number>();
   /** Standard input of the shells: its end stops the server. */
   readonly #parents = new Map<ServerName, Deno.ChildProcess>();
+  /** Standard input of the shells that keep the small disks. */
+  readonly #disks = new Map<ServerName, Deno.ChildProcess>();
   #template: string | undefined;
   #databases = 0;
 
@@ -162,9 +188,9 @@ export class PostgresServers {
 
   /** Starts servers and waits until they accept connections and, with standbys, until they replicate. */
   static async start(options: PostgresOptions = {}): Promise<PostgresServers> {
-    if (programs === undefined) throw new Error("postgresql is not installed");
-    const root = await createRoot();
-    const servers = new PostgresServers(root, programs, options);
+    if (postgresPrograms === undefined) throw new Error("postgresql is not installed");
+    const root = await createServersFolder();
+    const servers = new PostgresServers(root, postgresPrograms, options);
     try {
       await servers.#start();
       return servers;
@@ -191,7 +217,8 @@ export class PostgresServers {
    * @param query further parameters, `a=b&c=d`
    */
   url(database = "postgres", query = "sslmode=disable", user = "postgres"): string {
-    const hosts = this.names.map((name) => `127.0.0.1:${this.port(name)}`).join(",");
+    const hosts = this.names.map((name) => `${this.#host(name).address}:${this.port(name)}`)
+      .join(",");
     return `postgres://${user}@${hosts}/${database}?${query}`;
   }
 
@@ -203,7 +230,7 @@ export class PostgresServers {
         "-v",
         "ON_ERROR_STOP=1",
         "-h",
-        "127.0.0.1",
+        this.#host(name).address,
         "-p",
         `${this.port(name)}`,
         "-f-",
@@ -323,15 +350,15 @@ export class PostgresServers {
     return Number(bytes);
   }
 
-  /** Promotes a standby, which waits for no standby then. A paused receiver continues first. */
-  async promote(name: ServerName): Promise<void> {
+  /**
+   * Promotes a standby. A paused receiver continues first.
+   *
+   * @param synchronous its `synchronous_standby_names` from the start; by default it waits for no standby
+   */
+  async promote(name: ServerName, synchronous = ""): Promise<void> {
     this.resume(name);
-    await this.sql(
-      `ALTER SYSTEM SET synchronous_standby_names = '';\nSELECT pg_promote(true, ${
-        STEP_MS / 1000
-      })`,
-      name,
-    );
+    await this.configure({ synchronous_standby_names: synchronous }, name);
+    await this.sql(`SELECT pg_promote(true, ${STEP_MS / 1000})`, name);
     await until(`the promotion of ${name}`, async () => {
       const [recovering] = await this.sql("SELECT pg_is_in_recovery()", name);
       return recovering === "f";
@@ -343,10 +370,67 @@ export class PostgresServers {
     await this.configure({ primary_conninfo: this.#connection(name, primary) }, name);
   }
 
+  /** Lets a standby receive from no server any more; what it has received stays. */
+  async detach(name: ServerName): Promise<void> {
+    this.resume(name);
+    await this.configure({ primary_conninfo: "" }, name);
+    await until(`the end of the receiver of ${name}`, () => this.#receivers(name).length === 0);
+  }
+
+  /** Makes a new standby of a primary from a server, in whatever state it is: its data is replaced. */
+  async rejoin(name: ServerName, primary: ServerName): Promise<void> {
+    if (this.#parents.has(name) && existsSync(this.#pidFile(name))) this.cont(name);
+    await this.#end(name);
+    const folder = this.#folder(name);
+    for await (const { name: entry } of Deno.readDir(folder)) {
+      await Deno.remove(`${folder}/${entry}`, { recursive: true });
+    }
+    const { address } = this.#host(primary);
+    await runAs(`${this.#bin}/pg_basebackup`, [
+      ...["-h", address, "-p", `${this.port(primary)}`, "-U", "postgres"],
+      ...["-D", folder, "-c", "fast", "-X", "stream", "--no-sync"],
+    ]);
+    await Deno.remove(`${folder}/postgresql.auto.conf`);
+    await this.#write(name, primary);
+    await this.restart(name);
+  }
+
+  /** Number of standbys that receive from a server. */
+  async standbys(name: ServerName): Promise<number> {
+    const [count] = await this.sql(
+      "SELECT count(*) FROM pg_stat_replication WHERE state = 'streaming'",
+      name,
+    );
+    return Number(count);
+  }
+
+  /** Takes all free space of the small disk of a server: every allocation fails from now on. */
+  async fillDisk(name: ServerName): Promise<void> {
+    await this.#resizeDisk(name, async () => {
+      const { stdout } = await runWith("", "df", {
+        args: ["-B1", "--output=used", this.#folder(name)],
+        cwd: "/",
+      });
+      return stdout.split("\n")[1]?.trim() ?? "";
+    });
+  }
+
+  /** Gives the space back. */
+  async freeDisk(name: ServerName): Promise<void> {
+    await this.#resizeDisk(name, () => `${this.#options.diskMegabytes ?? 0}m`);
+  }
+
+  /** Whether the process of a server runs. */
+  runs(name: ServerName): boolean {
+    return this.#parents.has(name) && existsSync(this.#pidFile(name)) &&
+      existsSync(`/proc/${this.#pid(name)}`);
+  }
+
   /** Starts a server again that was killed. */
   async restart(name: ServerName): Promise<void> {
+    const before = (await readIfExists(`${this.#root}/${name}.log`)).length;
     await this.#launch(name);
-    await this.#ready(name);
+    await this.#ready(name, before);
   }
 
   /** Stops a server at once; `restart` starts it again. */
@@ -361,6 +445,10 @@ export class PostgresServers {
       if (this.#parents.has(name) && existsSync(this.#pidFile(name))) this.cont(name);
     }
     await Promise.all(this.names.map((name) => this.#end(name)));
+    for (const disk of this.#disks.values()) {
+      await disk.stdin.close();
+      await disk.status;
+    }
     await Deno.remove(this.#root, { recursive: true });
   }
 
@@ -375,17 +463,39 @@ export class PostgresServers {
 
   async #start(): Promise<void> {
     const [first = "a", ...standbys] = this.names;
+    for (const name of this.names) await this.#createFolder(name);
     await runAs(`${this.#bin}/initdb`, [
       ...["-D", this.#folder(first), "-U", "postgres", "--auth=trust", "-E", "UTF8"],
       ...["--locale=C.UTF-8", "--no-sync", "--no-instructions"],
     ]);
     for (const name of this.names) this.#ports.set(name, freePort());
     // A copy of a server that has not run yet is a base backup.
-    for (const name of standbys) await runAs("cp", ["-R", this.#folder(first), this.#folder(name)]);
-    for (const name of this.names) await this.#write(name);
+    for (const name of standbys) {
+      await runAs("cp", ["-R", `${this.#folder(first)}/.`, this.#folder(name)]);
+    }
+    await this.#write(first, undefined);
+    for (const name of standbys) await this.#write(name, first);
     await Promise.all(this.names.map((name) => this.restart(name)));
     if (standbys.length > 0 && this.#synchronousNames() !== "") await this.#synchronous("a");
     else await this.#replicating(standbys.length);
+  }
+
+  async #createFolder(name: ServerName): Promise<void> {
+    const folder = this.#folder(name);
+    await runAs("mkdir", ["-m", "700", folder]);
+    const { diskMegabytes } = this.#options;
+    if (diskMegabytes !== undefined) this.#disks.set(name, await mountDisk(folder, diskMegabytes));
+  }
+
+  async #resizeDisk(name: ServerName, size: () => Promise<string> | string): Promise<void> {
+    const end = performance.now() + STEP_MS;
+    for (;;) {
+      const words = ["-o", `remount,size=${await size()}`, this.#folder(name)];
+      const { code, stderr } = await runWith("", "mount", { args: words, cwd: "/" });
+      if (code === 0) return;
+      // The kernel refuses a size below what is in use by now.
+      if (performance.now() > end) throw new Error(`mount: ${stderr}`);
+    }
   }
 
   #synchronousNames(): string {
@@ -396,18 +506,27 @@ export class PostgresServers {
   }
 
   #connection(name: ServerName, primary: ServerName): string {
-    return `host=127.0.0.1 port=${this.port(primary)} user=postgres application_name=${name}`;
+    const { address } = this.#host(primary);
+    return `host=${address} port=${this.port(primary)} user=postgres application_name=${name}`;
   }
 
-  async #write(name: ServerName): Promise<void> {
-    const { fsync = false, settings = {}, access = [], tls } = this.#options;
+  #host(name: ServerName): ServerHost {
+    return this.#options.hosts?.(name) ?? { address: "127.0.0.1", through: [] };
+  }
+
+  /** Writes the settings of a server; of a standby with a primary. */
+  async #write(name: ServerName, primary: ServerName | undefined): Promise<void> {
+    const { fsync = false, settings = {}, access = [], tls, subnet } = this.#options;
     const all: Record<string, string> = {
       ...SETTINGS,
+      listen_addresses: quote(this.#host(name).address),
       port: String(this.port(name)),
       unix_socket_directories: "''",
       fsync: fsync ? "on" : "off",
-      synchronous_standby_names: quote(name === "a" ? this.#synchronousNames() : ""),
-      ...(name === "a" ? {} : { primary_conninfo: quote(this.#connection(name, "a")) }),
+      synchronous_standby_names: quote(primary === undefined ? this.#synchronousNames() : ""),
+      ...(primary === undefined
+        ? {}
+        : { primary_conninfo: quote(this.#connection(name, primary)) }),
       ...(tls === undefined ? {} : { ssl: "on" }),
       ...settings,
     };
@@ -421,21 +540,22 @@ export class PostgresServers {
     }
     const lines = Object.entries(all).map(([key, value]) => `${key} = ${value}\n`);
     await Deno.writeTextFile(`${folder}/postgresql.conf`, lines.join(""), { append: true });
+    const trustedHosts = subnet === undefined
+      ? []
+      : [`host all all ${subnet} trust`, `host replication all ${subnet} trust`];
     const trusted = await Deno.readTextFile(`${folder}/pg_hba.conf`);
     await Deno.writeTextFile(
       `${folder}/pg_hba.conf`,
-      [...access, "host all all ::1/128 trust", ""].join("\n") + trusted,
+      [...access, ...trustedHosts, "host all all ::1/128 trust", ""].join("\n") + trusted,
     );
-    if (name !== "a") await runAs("touch", [`${folder}/standby.signal`]);
+    if (primary !== undefined) await runAs("touch", [`${folder}/standby.signal`]);
   }
 
   #launch(name: ServerName): void {
-    const [command = "", ...args] = asPostgres("sh", [
-      "-c",
-      PARENT,
-      `${this.#bin}/postgres`,
-      this.#folder(name),
-    ]);
+    const [command = "", ...args] = [
+      ...this.#host(name).through,
+      ...asPostgres("sh", ["-c", PARENT, `${this.#bin}/postgres`, this.#folder(name)]),
+    ];
     const parent = new Deno.Command(command, {
       args,
       cwd: "/",
@@ -446,12 +566,13 @@ export class PostgresServers {
     this.#parents.set(name, parent);
   }
 
-  async #ready(name: ServerName): Promise<void> {
+  /** @param before length of its log before this start */
+  async #ready(name: ServerName, before: number): Promise<void> {
     await until(`the start of ${name}`, async () => {
       // The last line of the file has the state, as pg_ctl reads it.
       if (/^ready\s*$/m.test(await readIfExists(this.#pidFile(name)))) return true;
-      const log = await readIfExists(`${this.#root}/${name}.log`);
-      if (/FATAL: {2}(?!the database system is)/.test(log)) throw new Error(log);
+      const log = (await readIfExists(`${this.#root}/${name}.log`)).slice(before);
+      if (START_FAILED.test(log)) throw new Error(log);
       return false;
     });
   }
@@ -508,6 +629,40 @@ export class PostgresServers {
   }
 }
 
+/** Mounts a small disk at a folder; it stays until the standard input of the process ends. */
+async function mountDisk(folder: string, megabytes: number): Promise<Deno.ChildProcess> {
+  const holder = new Deno.Command("sh", {
+    args: ["-c", DISK, folder, `size=${megabytes}m`],
+    cwd: "/",
+    stdin: "piped",
+    stdout: "piped",
+    stderr: "null",
+  }).spawn();
+  const reader = holder.stdout.getReader();
+  const { done } = await reader.read();
+  await reader.cancel();
+  if (!done) return holder;
+  await holder.stdin.close().catch(() => {}); // it has ended
+  await holder.status;
+  throw new Error("the computer does not allow to mount a small disk");
+}
+
+/** Whether small disks can be mounted here; the reason if they cannot. */
+export async function smallDisksSkipped(): Promise<string> {
+  if (Deno.build.os !== "linux" || Deno.uid() !== 0) return "small disks need Linux and root";
+  const folder = await Deno.makeTempDir({ prefix: "elastik-disk-" });
+  try {
+    const holder = await mountDisk(folder, 1);
+    await holder.stdin.close();
+    await holder.status;
+    return "";
+  } catch (error) {
+    return error instanceof Error ? error.message : String(error);
+  } finally {
+    await Deno.remove(folder);
+  }
+}
+
 function quote(value: string): string {
   return `'${value.replaceAll("'", "''")}'`;
 }
@@ -516,7 +671,7 @@ function quote(value: string): string {
  * Creates the folder of the servers where their user can reach it: the folder for temporary files can be
  * below one that only root can enter.
  */
-async function createRoot(): Promise<string> {
+export async function createServersFolder(): Promise<string> {
   const prefix = "elastik-postgres-";
   for (const options of [{ prefix }, { prefix, dir: "/tmp" }, { prefix, dir: "/var/tmp" }]) {
     const root = await Deno.realPath(await Deno.makeTempDir(options));
@@ -530,7 +685,7 @@ async function createRoot(): Promise<string> {
 }
 
 /** The command and arguments that run a program as a user that PostgreSQL accepts. */
-function asPostgres(program: string, args: readonly string[]): string[] {
+export function asPostgres(program: string, args: readonly string[]): string[] {
   return Deno.uid() === 0
     ? ["runuser", "-u", "postgres", "--", program, ...args]
     : [program, ...args];
@@ -580,7 +735,15 @@ function readProcess(pid: number, file: string): string {
   }
 }
 
-function childrenOf(parent: number): number[] {
+/** The processes that a process has started itself. */
+export function childrenOf(parent: number): number[] {
+  try {
+    const text = Deno.readTextFileSync(`/proc/${parent}/task/${parent}/children`);
+    return text.split(" ").filter((pid) => pid !== "").map(Number);
+  } catch (error) {
+    // It has ended, or the kernel has no such file.
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+  }
   return [...Deno.readDirSync("/proc")].map(({ name }) => Number(name)).filter((pid) =>
     // The name of the program, in brackets, may contain spaces.
     Number.isInteger(pid) &&
@@ -589,7 +752,8 @@ function childrenOf(parent: number): number[] {
   );
 }
 
-function signal(pid: number, name: Deno.Signal): void {
+/** Sends a signal to a process that may have ended. */
+export function signal(pid: number, name: Deno.Signal): void {
   try {
     Deno.kill(pid, name);
   } catch (error) {

@@ -8,11 +8,14 @@
  */
 
 import {
+  BUSY_ANSWER_MS,
   DATABASE_PATIENCE_MS,
   FEED_SESSIONS,
   LONG_SESSIONS,
+  PRIMARY_ANSWER_MS,
   PRIMARY_SEARCH_PAUSE_MS,
   READ_SESSIONS,
+  SHORT_SEARCHES,
   WRITE_SESSIONS,
 } from "../../cluster_limits.ts";
 import { StoreError } from "../store.ts";
@@ -38,7 +41,7 @@ export interface LinkOptions {
   /** Called after another primary was found. */
   readonly onPrimary?: () => void;
   /** Replaces the functions that reach servers. */
-  readonly find?: (store: StoreUrl, above: number) => Promise<Primary>;
+  readonly find?: (store: StoreUrl, above: number, deadlineMs: number) => Promise<Primary>;
   readonly open?: (host: StoreHost, options: SessionOptions) => Promise<Session>;
   /** Writes a line for the operator. */
   readonly log: (line: string) => void;
@@ -79,7 +82,14 @@ export class Link {
    * @throws {SessionError} `refused` if no host is the primary
    */
   static async connect(options: LinkOptions): Promise<Link> {
-    return new Link(options, await search(options, 0));
+    const began = performance.now();
+    try {
+      return new Link(options, await search(options, 0));
+    } catch (error) {
+      // No host was late. One that is late can be busy, as it is when many nodes start.
+      if (performance.now() - began < PRIMARY_ANSWER_MS) throw error;
+      return new Link(options, await search(options, 0, BUSY_ANSWER_MS));
+    }
   }
 
   /** Sessions for changes. */
@@ -189,9 +199,10 @@ export class Link {
   }
 
   async #search(): Promise<void> {
-    for (let fault = ""; !this.#isClosed;) {
+    for (let [fault, tries] = ["", 1]; !this.#isClosed; tries++) {
       try {
-        this.#use(await search(this.#options, this.timeline));
+        const deadlineMs = tries > SHORT_SEARCHES ? BUSY_ANSWER_MS : PRIMARY_ANSWER_MS;
+        this.#use(await search(this.#options, this.timeline, deadlineMs));
         return;
       } catch (error) {
         if (!(error instanceof SessionError)) throw error;
@@ -257,8 +268,14 @@ export class Link {
   }
 }
 
-function search({ store, find }: LinkOptions, above: number): Promise<Primary> {
-  return find === undefined ? findPrimary(store, { above }) : find(store, above);
+function search(
+  { store, find }: LinkOptions,
+  above: number,
+  deadlineMs = PRIMARY_ANSWER_MS,
+): Promise<Primary> {
+  return find === undefined
+    ? findPrimary(store, { above, deadlineMs })
+    : find(store, above, deadlineMs);
 }
 
 function poolsOf({ write, read, long, feed }: Connection): readonly SessionPool[] {

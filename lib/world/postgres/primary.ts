@@ -5,7 +5,7 @@
  */
 
 import { PRIMARY_ANSWER_MS } from "../../cluster_limits.ts";
-import { openSession, SessionError } from "./session.ts";
+import { loadDriver, openSession, SessionError } from "./session.ts";
 import { formatHost, type StoreHost, type StoreUrl } from "./store_url.ts";
 
 /** A primary. */
@@ -67,6 +67,7 @@ export async function askHost(
   host: StoreHost,
   deadlineMs: number = PRIMARY_ANSWER_MS,
 ): Promise<HostState> {
+  await loadDriver();
   const end = performance.now() + deadlineMs;
   try {
     const session = await openSession({ host, store }, { openMs: deadlineMs });

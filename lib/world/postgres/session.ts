@@ -156,6 +156,7 @@ export async function openSession(
   options: SessionOptions = {},
 ): Promise<Session> {
   const { openMs = SESSION_OPEN_MS } = options;
+  await loadDriver();
   const end = performance.now() + openMs;
   const ssl = await readTls(target.store, target.host);
   const settings = { ...SETTINGS, ...options.settings };
@@ -173,6 +174,11 @@ export async function openSession(
   }
 }
 
+/** Loads the driver, which only a node over PostgreSQL needs. No deadline of a server counts this time. */
+export async function loadDriver() {
+  return await import("../../deps/pg.ts");
+}
+
 async function connect(
   { host, store }: SessionTarget,
   options: SessionOptions,
@@ -180,7 +186,7 @@ async function connect(
   settings: Readonly<Record<string, string>>,
   openMs: number,
 ): Promise<Session> {
-  const { PgDriver } = await import("../../deps/pg.ts");
+  const { PgDriver } = await loadDriver();
   const driverOptions: PgOptions = {
     host: host.host,
     port: host.port,

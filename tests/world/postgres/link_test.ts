@@ -1,4 +1,5 @@
 import { assertEquals, assertRejects, errorWith } from "../../support/assert.ts";
+import { BUSY_ANSWER_MS, PRIMARY_ANSWER_MS, SHORT_SEARCHES } from "../../../lib/cluster_limits.ts";
 import { StoreError } from "../../../lib/world/store.ts";
 import { Link, type LinkOptions } from "../../../lib/world/postgres/link.ts";
 import type { Primary } from "../../../lib/world/postgres/primary.ts";
@@ -11,6 +12,8 @@ class Servers {
   searches = 0;
   /** Timelines below which no primary was wanted. */
   readonly above: number[] = [];
+  /** Milliseconds that the hosts had for each search. */
+  readonly deadlines: number[] = [];
   readonly log: string[] = [];
   /** Host and statement of everything that was sent. */
   readonly sent: string[] = [];
@@ -25,8 +28,9 @@ class Servers {
       node: "n",
       sync: "full",
       listens: true,
-      find: (_store, above) => {
+      find: (_store, above, deadlineMs) => {
         this.searches++;
+        this.deadlines.push(deadlineMs);
         this.above.push(above);
         const { primary } = this;
         if (primary !== undefined) return Promise.resolve(primary);
@@ -122,6 +126,43 @@ Deno.test("Link shares one search between all sessions that failed", async () =>
   await Promise.all([ask(link), ask(link), ask(link)]);
   assertEquals(servers.searches, 2);
   link.close();
+});
+
+Deno.test("Link gives busy hosts more time after some searches that found no primary", async () => {
+  const servers = new Servers();
+  const link = await Link.connect(servers.options({
+    find(_store, above, deadlineMs) {
+      servers.deadlines.push(deadlineMs);
+      const { length } = servers.deadlines;
+      if (length === 1) return Promise.resolve({ host: { host: "a", port: 1 }, timeline: 1 });
+      if (length > SHORT_SEARCHES + 2) {
+        return Promise.resolve({ host: { host: "b", port: 2 }, timeline: above + 1 });
+      }
+      return Promise.reject(new SessionError("refused", "no host is the primary"));
+    },
+  }));
+  await link.reconnect(link.read);
+  const short = Array.from({ length: SHORT_SEARCHES + 1 }, () => PRIMARY_ANSWER_MS);
+  assertEquals(servers.deadlines, [...short, BUSY_ANSWER_MS, BUSY_ANSWER_MS]);
+  link.close();
+});
+
+Deno.test("Link.connect() asks once more, for longer, if a host was late", async () => {
+  const servers = new Servers();
+  const late = new SessionError("refused", "the host did not answer");
+  const find = (isLate: boolean) => async (_store: unknown, _above: number, ms: number) => {
+    servers.deadlines.push(ms);
+    if (ms > PRIMARY_ANSWER_MS) return { host: { host: "a", port: 1 }, timeline: 1 };
+    if (isLate) await new Promise((resume) => setTimeout(resume, PRIMARY_ANSWER_MS));
+    throw late;
+  };
+  const link = await Link.connect(servers.options({ find: find(true) }));
+  assertEquals(servers.deadlines, [PRIMARY_ANSWER_MS, BUSY_ANSWER_MS]);
+  link.close();
+  await assertRejects(
+    () => Link.connect(servers.options({ find: find(false) })),
+    (error: unknown) => error === late,
+  );
 });
 
 Deno.test("Link.ask() fails with unreachable when there is no primary for too long", async () => {

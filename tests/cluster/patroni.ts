@@ -1,0 +1,320 @@
+/**
+ * A real orchestrator: one etcd, and three Patroni with a PostgreSQL server each, on loopback, with
+ * synchronous replication in its strict mode. Patroni promotes by itself. Debian's packages patroni,
+ * python3-etcd, etcd-server and postgresql are needed. All run as user `postgres` if the tests run as
+ * root, with their data in a temporary folder.
+ *
+ * A shell is the parent of each Patroni and of etcd. It ends them when its standard input ends.
+ */
+
+import { onPath } from "../project/program.ts";
+import { freePort } from "../support/free_port.ts";
+import {
+  asPostgres,
+  childrenOf,
+  createServersFolder,
+  postgresPrograms,
+  signal,
+} from "../support/postgres_servers.ts";
+
+/** Why Patroni cannot run here, for the name of a test; empty if it can. */
+export const patroniSkipped = postgresPrograms === undefined
+  ? " (skipped: postgresql is not installed)"
+  : ["patroni", "etcd"].every(onPath)
+  ? ""
+  : " (skipped: patroni or etcd is not installed)";
+
+/**
+ * Seconds after which the lock of a leader that does not renew it ends. Patroni recommends at least 20;
+ * a shorter time makes a failover quick, and a busy computer can cause more of them.
+ */
+const TTL_SECONDS = 8;
+/** Most milliseconds for a step: the start, or a failover. */
+const STEP_MS = 120_000;
+const LOOK_MS = 100;
+/** The line on standard input of a program that runs again later. */
+const AGAIN = "again";
+/**
+ * Runs a program until standard input ends: the folder of all data, the name, the program. Without the
+ * line, its server ends, too, and the data is removed.
+ */
+const PARENT = `root=$1; name=$2; shift 2; "$@" >>"$root/$name.log" 2>&1 & own=$!
+read -r line
+kill -KILL $own; wait $own
+[ "$line" = ${AGAIN} ] || {
+  kill -QUIT "$(head -n 1 "$root/data-$name/postmaster.pid")"
+  rm -rf "$root"
+}`;
+
+/** One Patroni with its server. */
+interface Member {
+  readonly name: string;
+  readonly port: number;
+  readonly rest: number;
+  /** The shell that is its parent. */
+  parent: Deno.ChildProcess | undefined;
+}
+
+/** A cluster that Patroni runs. `await using` ends it and removes its data. */
+export class PatroniCluster {
+  readonly #root: string;
+  readonly #bin: string;
+  readonly #etcd: number;
+  readonly #members: readonly Member[];
+  #store: Deno.ChildProcess | undefined;
+
+  private constructor(root: string, bin: string) {
+    this.#root = root;
+    this.#bin = bin;
+    this.#etcd = freePort();
+    this.#members = ["p1", "p2", "p3"].map((name) => ({
+      name,
+      port: freePort(),
+      rest: freePort(),
+      parent: undefined,
+    }));
+  }
+
+  /** Starts everything, and waits for a leader with a synchronous standby. */
+  static async start(): Promise<PatroniCluster> {
+    if (postgresPrograms === undefined) throw new Error("postgresql is not installed");
+    const cluster = new PatroniCluster(await createServersFolder(), postgresPrograms);
+    try {
+      await cluster.#start();
+      return cluster;
+    } catch (error) {
+      await cluster.wipe();
+      throw error;
+    }
+  }
+
+  /** The value of `ELASTIK_STORE` for its servers. */
+  url(database = "postgres"): string {
+    const hosts = this.#members.map(({ port }) => `127.0.0.1:${port}`).join(",");
+    return `postgres://postgres@${hosts}/${database}?sslmode=disable`;
+  }
+
+  /** The member that has the lock of the leader and accepts writes; undefined if none does now. */
+  async leader(): Promise<string | undefined> {
+    const states = await Promise.all(this.#members.map((member) => askMember(member, "primary")));
+    return this.#members[states.indexOf(true)]?.name;
+  }
+
+  /**
+   * Waits until a leader, another one than the last if that is given, has a synchronous standby.
+   *
+   * @returns its name
+   */
+  async untilLeader(last?: string): Promise<string> {
+    return await this.#until("a leader with a synchronous standby", async () => {
+      const leader = await this.leader();
+      if (leader === undefined || leader === last) return undefined;
+      const synchronous = await Promise.all(
+        this.#members.map((member) => askMember(member, "synchronous")),
+      );
+      return synchronous.includes(true) ? leader : undefined;
+    });
+  }
+
+  /** Waits until all members run, follow the leader, or lead. */
+  async untilComplete(): Promise<void> {
+    await this.#until("three healthy members", async () => {
+      const states = await Promise.all(this.#members.map((member) => askMember(member, "health")));
+      return states.every(Boolean) ? true : undefined;
+    });
+  }
+
+  /** Ends the PostgreSQL server of a member with SIGKILL; its Patroni lives on. */
+  killServer(name: string): void {
+    const pid = this.#serverPid(name);
+    // A stopped server starts no further process.
+    signal(pid, "SIGSTOP");
+    for (const one of [...childrenOf(pid), pid]) signal(one, "SIGKILL");
+  }
+
+  /** Ends a Patroni with SIGKILL; its PostgreSQL server lives on, also as an isolated primary. */
+  killAgent(name: string): void {
+    const pid = this.#agentPid(name);
+    signal(pid, "SIGKILL");
+  }
+
+  /** Starts a Patroni again. */
+  async startAgent(name: string): Promise<void> {
+    const member = this.#member(name);
+    await endParent(member.parent, AGAIN);
+    member.parent = this.#launch(name, ["patroni", this.#file(`${name}.yml`)]);
+  }
+
+  /** Ends everything and removes the data. */
+  async wipe(): Promise<void> {
+    const pids = this.#members.flatMap(({ name }) => this.#pidOfServer(name) ?? []);
+    for (const { parent } of this.#members) await endParent(parent, AGAIN);
+    await endParent(this.#store, AGAIN);
+    for (const pid of pids) {
+      // A stopped server starts no further process.
+      signal(pid, "SIGSTOP");
+      for (const one of [...childrenOf(pid), pid]) signal(one, "SIGKILL");
+    }
+    await this.#until("the end of the servers", () => {
+      const hasEnded = pids.every((pid) => commandOf(pid).length === 0);
+      return Promise.resolve(hasEnded ? true : undefined);
+    });
+    await Deno.remove(this.#root, { recursive: true });
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.wipe();
+  }
+
+  async #start(): Promise<void> {
+    const [client, peer] = [this.#etcd, freePort()].map((port) => `http://127.0.0.1:${port}`);
+    this.#store = this.#launch("etcd", [
+      ...["etcd", "--name", "e", "--data-dir", this.#file("etcd")],
+      ...["--listen-client-urls", `${client}`, "--advertise-client-urls", `${client}`],
+      ...["--listen-peer-urls", `${peer}`, "--initial-advertise-peer-urls", `${peer}`],
+      ...["--initial-cluster", `e=${peer}`, "--unsafe-no-fsync"],
+    ]);
+    await this.#until("etcd", async () => {
+      return await fetch(`${client}/health`).then((answer) => answer.json())
+        .then(({ health }) => health === "true" ? true : undefined, () => undefined);
+    });
+    for (const member of this.#members) {
+      const file = this.#file(`${member.name}.yml`);
+      await Deno.writeTextFile(file, this.#configuration(member));
+      await this.startAgent(member.name);
+    }
+    await this.untilLeader();
+    await this.untilComplete();
+  }
+
+  #configuration({ name, port, rest }: Member): string {
+    const user = (role: string) => `${role}: {username: postgres, password: x}`;
+    return `scope: elastik
+namespace: /db/
+name: ${name}
+restapi: {listen: "127.0.0.1:${rest}", connect_address: "127.0.0.1:${rest}"}
+etcd3: {hosts: ["127.0.0.1:${this.#etcd}"]}
+bootstrap:
+  dcs:
+    ttl: ${TTL_SECONDS}
+    loop_wait: 1
+    retry_timeout: 3
+    master_start_timeout: 0
+    synchronous_mode: true
+    synchronous_mode_strict: true
+    postgresql:
+      use_pg_rewind: true
+      parameters: {max_connections: 100, shared_buffers: 32MB, hot_standby_feedback: "off"}
+  initdb: [{encoding: UTF8}, {locale: C.UTF-8}, data-checksums, no-sync]
+  pg_hba: ["host all all 127.0.0.1/32 trust", "host replication all 127.0.0.1/32 trust"]
+postgresql:
+  listen: 127.0.0.1:${port}
+  connect_address: 127.0.0.1:${port}
+  data_dir: ${this.#file(`data-${name}`)}
+  bin_dir: ${this.#bin}
+  pgpass: ${this.#file(`pass-${name}`)}
+  authentication: {${["superuser", "replication", "rewind"].map(user).join(", ")}}
+  parameters: {unix_socket_directories: ""}
+`;
+  }
+
+  #launch(name: string, words: readonly string[]): Deno.ChildProcess {
+    const [command = "", ...args] = asPostgres("sh", [
+      ...["-c", PARENT, "sh", this.#root, name],
+      ...words,
+    ]);
+    return new Deno.Command(command, {
+      args,
+      cwd: "/",
+      stdin: "piped",
+      stdout: "null",
+      stderr: "null",
+    }).spawn();
+  }
+
+  #member(name: string): Member {
+    const found = this.#members.find((member) => member.name === name);
+    if (found === undefined) throw new RangeError(`There is no member ${name}`);
+    return found;
+  }
+
+  #file(name: string): string {
+    return `${this.#root}/${name}`;
+  }
+
+  #pidOfServer(name: string): number | undefined {
+    try {
+      const file = this.#file(`data-${name}/postmaster.pid`);
+      return Number(Deno.readTextFileSync(file).split("\n", 1)[0]) || undefined;
+    } catch (error) {
+      if (error instanceof Deno.errors.NotFound) return undefined;
+      throw error;
+    }
+  }
+
+  #serverPid(name: string): number {
+    const pid = this.#pidOfServer(name);
+    if (pid === undefined) throw new Error(`The server of ${name} does not run`);
+    return pid;
+  }
+
+  #agentPid(name: string): number {
+    const own = this.#file(`${name}.yml`);
+    const found = [...Deno.readDirSync("/proc")].map((entry) => Number(entry.name))
+      .filter((pid) => Number.isInteger(pid) && pid > 0)
+      .find((pid) => {
+        const words = commandOf(pid);
+        return words.at(-1) === own && !words.includes("-c");
+      });
+    if (found === undefined) throw new Error(`The Patroni of ${name} does not run`);
+    return found;
+  }
+
+  async #until<T>(what: string, look: () => Promise<T | undefined>): Promise<T> {
+    const end = performance.now() + STEP_MS;
+    for (;;) {
+      const found = await look();
+      if (found !== undefined) return found;
+      if (performance.now() > end) {
+        throw new Error(`${what} took more than ${STEP_MS} ms\n${await this.#logs()}`);
+      }
+      await new Promise((resume) => setTimeout(resume, LOOK_MS));
+    }
+  }
+
+  async #logs(): Promise<string> {
+    const files = ["etcd", ...this.#members.map(({ name }) => name)];
+    const texts = await Promise.all(
+      files.map((name) => Deno.readTextFile(this.#file(`${name}.log`)).catch(() => "")),
+    );
+    return texts.map((text, i) => `${files[i]}: ${text.slice(-1_500)}`).join("\n");
+  }
+}
+
+/** Whether the REST interface of a Patroni answers a question about its role with yes. */
+async function askMember({ rest }: Member, question: string): Promise<boolean> {
+  try {
+    const signal = AbortSignal.timeout(2_000);
+    const response = await fetch(`http://127.0.0.1:${rest}/${question}`, { signal });
+    await response.body?.cancel();
+    return response.status === 200;
+  } catch {
+    return false; // it does not run, or it is busy
+  }
+}
+
+async function endParent(parent: Deno.ChildProcess | undefined, line: string): Promise<void> {
+  if (parent === undefined) return;
+  const writer = parent.stdin.getWriter();
+  await writer.write(new TextEncoder().encode(`${line}\n`));
+  await writer.close();
+  await parent.status;
+}
+
+function commandOf(pid: number): string[] {
+  try {
+    return Deno.readTextFileSync(`/proc/${pid}/cmdline`).split("\0").filter((word) => word !== "");
+  } catch {
+    return []; // it has ended
+  }
+}

@@ -9,7 +9,7 @@
 import { sha256Hex } from "../base/hash.ts";
 import { latestTime, nextSecond } from "./change_time.ts";
 import { isValidExt } from "./media_type.ts";
-import type { AuditResult, World } from "./store.ts";
+import { type AuditResult, type ChainEvent, StoreError, type World } from "./store.ts";
 
 /**
  * Creates the lower-layer worlds.
@@ -60,8 +60,17 @@ export function shownAgain(world: World, removedAt: string): World {
   return { ...world, updatedAt: latestTime(world.updatedAt, nextSecond(removedAt)) };
 }
 
-/** Returns the audit result of a lower-layer world: always ok, because it has no events. */
-export function lowerAuditResult({ name, version, sha256 }: World): AuditResult {
+/**
+ * Returns the audit result of a lower-layer world: always ok, because it has no events.
+ *
+ * @param world undefined if the lower layer does not have the world
+ * @throws {StoreError} `absent`
+ */
+export function auditLower(name: string, world: World | undefined): AuditResult {
+  if (world === undefined) {
+    throw new StoreError("absent", "Cannot audit the world: it does not exist", name);
+  }
+  const { version, sha256 } = world;
   return {
     name,
     ok: true,
@@ -71,4 +80,24 @@ export function lowerAuditResult({ name, version, sha256 }: World): AuditResult 
     chain: { ok: true },
     body: { ok: true, sha256 },
   };
+}
+
+/** Returns the events of a lower-layer world: none. @throws {StoreError} `absent` */
+export function logLower(name: string, world: World | undefined): readonly ChainEvent[] {
+  if (world !== undefined) return [];
+  throw new StoreError("absent", "Cannot read the events of the world: it does not exist", name);
+}
+
+/** The error for a copy of a world that the upper layer does not have. */
+export function createNoCopyError(name: string, world: World | undefined): StoreError {
+  const reason = world === undefined
+    ? "it does not exist"
+    : "it is in the lower layer and has no file";
+  return new StoreError("absent", `Cannot copy the world: ${reason}`, name);
+}
+
+/** The error for a version of a world that the upper layer does not have. */
+export function createNoVersionError(name: string, version: number): StoreError {
+  const fault = `there is no version ${version}: the world does not exist`;
+  return new StoreError("absent", fault, name);
 }

@@ -19,7 +19,6 @@ const FRAGMENTS: Readonly<Record<string, string>> = {
   "lib/world/postgres/diff_worker.ts": "a Worker that a node starts when it is needed",
   "lib/world/postgres/open_postgres_store.ts":
     "loaded only by a node, and refuses a database before a store is made",
-  "lib/world/store/pauses.ts": "waits of background work, with a test of its own",
   "lib/archive/same_world.ts": "the comparison of two worlds has its own test",
   "lib/dav/xml/count_nodes.ts": "a scanner with its own test",
   "lib/auth/revocation.ts": "the rule which capabilities are revoked, with its own test",

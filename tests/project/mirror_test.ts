@@ -19,6 +19,8 @@ const COVERED_BY: Readonly<Record<string, string>> = {
   "lib/world/change/move_world.ts": "tests/world/postgres/draft_jobs_test.ts",
   "lib/world/change/written_world.ts": "tests/world/postgres/draft_jobs_test.ts",
   "lib/world/postgres/draft_set.ts": "tests/world/postgres/draft_jobs_test.ts",
+  "lib/world/file/version_columns.ts": "tests/world/worker/reader_test.ts",
+  "lib/world/store/growing_changes.ts": "tests/world/store/sqlite_store_test.ts",
   "lib/world/file/copy_target.ts": "tests/world/worker/reader_test.ts",
   "lib/world/file/world_copy.ts": "tests/world/file/copy_world_test.ts",
   "lib/world/postgres/content_reader.ts": "tests/world/postgres/reads_test.ts",

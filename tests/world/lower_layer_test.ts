@@ -1,6 +1,6 @@
 import { assertEquals } from "../support/assert.ts";
 import { sha256Hex } from "../../lib/base/hash.ts";
-import { createLowerLayer, lowerAuditResult } from "../../lib/world/lower_layer.ts";
+import { auditLower, createLowerLayer } from "../../lib/world/lower_layer.ts";
 
 const AT = "2026-01-01T00:00:00.000Z";
 
@@ -43,10 +43,10 @@ Deno.test("createLowerLayer() uses txt for a suffix that is not a valid extensio
   assertEquals([...worlds.values()].map(({ ext }) => ext), ["txt", "txt", "txt"]);
 });
 
-Deno.test("lowerAuditResult() returns ok for a world without events", () => {
+Deno.test("auditLower() returns ok for a world without events", () => {
   const [world] = createLowerLayer({ "usr/a": "a" }, AT).values();
   if (world === undefined) throw new Error("no world");
-  assertEquals(lowerAuditResult(world), {
+  assertEquals(auditLower("usr/a", world), {
     name: "usr/a",
     ok: true,
     events: 0,

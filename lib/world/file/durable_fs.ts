@@ -202,6 +202,17 @@ export function pathExists(path: string): boolean {
   }
 }
 
+/** Lists the folders in a folder, in no order; none if it does not exist. */
+export function listFolders(path: string): string[] {
+  try {
+    return [...Deno.readDirSync(path)].filter((entry) => entry.isDirectory)
+      .map((entry) => entry.name);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return [];
+    throw error;
+  }
+}
+
 /** Removes a temporary or derived file or folder; ignores errors. */
 export function tryRemove(path: string): void {
   try {

@@ -18,19 +18,18 @@ import {
   type Restore,
   StoreError,
   type Transition,
-  type World,
 } from "../store.ts";
-import { GrowingBodies } from "../store/growing_bodies.ts";
+import { GrowingChanges } from "../store/growing_changes.ts";
 import type { OtherKeyReport } from "../store/other_key_report.ts";
-import type { LengthAfter, Quotas } from "../store/quotas.ts";
+import type { Quotas } from "../store/quotas.ts";
 import { toChangeResult, toWorld } from "../store/records.ts";
+import type { TrashCounter } from "../store/trash_counter.ts";
 import * as plans from "../store/write_plan.ts";
 import type { ChangeFeed } from "./change_feed.ts";
 import type { ClusterState } from "./cluster_state.ts";
 import { toOwnSteps } from "./feed_row.ts";
 import type { Committed } from "./queued_job.ts";
 import type { StoreJob } from "./stage_batch.ts";
-import type { TrashQueries } from "./trash_query.ts";
 import type { WriteQueue } from "./write_queue.ts";
 
 /** What {@link ClusterWrites} needs of its store. */
@@ -39,7 +38,7 @@ export interface ClusterWritesParts {
   readonly feed: Pick<ChangeFeed, "round">;
   readonly queue: Pick<WriteQueue, "submit">;
   readonly quotas: Pick<Quotas, "run">;
-  readonly trash: Pick<TrashQueries, "use" | "recordTaken">;
+  readonly trash: Pick<TrashCounter, "use" | "recordTaken">;
   readonly otherKey: Pick<OtherKeyReport, "recordRefusal">;
   /** Whether only T3 can read a world. */
   readonly isRestricted: (name: string) => boolean;
@@ -54,12 +53,17 @@ interface Applied<T> {
 /** The changes of one node. */
 export class ClusterWrites {
   readonly #parts: ClusterWritesParts;
-  readonly #bodies = new GrowingBodies();
+  readonly #growing: GrowingChanges;
   #notes = 0;
   #tooLarge = 0;
 
   constructor(parts: ClusterWritesParts) {
     this.#parts = parts;
+    this.#growing = new GrowingChanges({
+      quotas: parts.quotas,
+      lower: parts.state.lower,
+      submit: ({ job, nextWorld }) => this.#submit(job, toChangeResult, nextWorld),
+    });
   }
 
   /** Events without a change, and changes that were refused because of their length. */
@@ -68,24 +72,15 @@ export class ClusterWrites {
   }
 
   put(change: Put): Promise<ChangeResult> {
-    const lengthAfter = () => change.body.length;
-    return this.#grow(change, lengthAfter, plans.planPut, change.before);
+    return this.#growing.put(change);
   }
 
   append(change: Append): Promise<ChangeResult> {
-    const lengthAfter = (current: number) => current + change.body.length;
-    const join = (body: Uint8Array<ArrayBuffer>, added: Uint8Array) =>
-      this.#bodies.append(body, added);
-    return this.#grow(
-      change,
-      lengthAfter,
-      (append, lower) => plans.planAppend(append, lower, join),
-    );
+    return this.#growing.append(change);
   }
 
   patch(change: Patch): Promise<ChangeResult> {
-    // How much an edit adds is known when it has been applied.
-    return this.#grow(change, (current) => current, plans.planPatch);
+    return this.#growing.patch(change);
   }
 
   transition(change: Transition): Promise<ChangeResult> {
@@ -171,26 +166,6 @@ export class ClusterWrites {
       this.#parts.trash.recordTaken([{ id: trash, name: from }], result.trashBytes ?? 0);
       return toChangeResult(result);
     });
-  }
-
-  /** Commits a change that can make its world longer, within the quotas. */
-  #grow<C extends Put | Append | Patch>(
-    change: C,
-    lengthAfter: LengthAfter,
-    plan: (change: C, lower: World | undefined) => plans.WritePlan,
-    before?: () => Promise<void>,
-  ): Promise<ChangeResult> {
-    const change1 = (maxBytes?: number) =>
-      this.#change(plan(plans.within(change, maxBytes), this.#parts.state.lower.get(change.name)));
-    const run = before === undefined
-      ? change1
-      : (maxBytes?: number) => before().then(() => change1(maxBytes));
-    return this.#parts.quotas.run(change, lengthAfter, run);
-  }
-
-  /** Commits a planned change, and returns its result. */
-  #change({ job, nextWorld }: plans.WritePlan): Promise<ChangeResult> {
-    return this.#submit(job, toChangeResult, nextWorld);
   }
 
   /**

@@ -12,6 +12,7 @@ import { withOfflineFile } from "../file/offline_file.ts";
 import { readChain } from "../file/read_chain.ts";
 import { readStage, rowsOf, toBytes } from "../file/read_stage.ts";
 import * as sql from "../file/sql.ts";
+import { toVersionColumns, type VersionColumns } from "../file/version_columns.ts";
 import { verifyWorld, type WorldFault } from "../file/verify_world.ts";
 import type { CopySigners } from "../file/world_copy.ts";
 import { readMark } from "../idempotency_mark.ts";
@@ -24,18 +25,13 @@ const EVENTS_PER_STEP = 500;
 const ALL_VERSIONS = Number.MAX_SAFE_INTEGER;
 
 /** The current version of a world that is imported. */
-export interface ImportedRow {
-  readonly version: number;
-  readonly ext: string;
-  readonly headers: string;
-  readonly state: string;
-  readonly updatedAt: string;
+export interface ImportedRow extends VersionColumns {
   readonly sha256: string;
   readonly body: Uint8Array<ArrayBuffer>;
 }
 
 /** An earlier version of a world that is imported. */
-export interface ImportedVersion extends Omit<ImportedRow, "sha256" | "body"> {
+export interface ImportedVersion extends VersionColumns {
   readonly kind: string;
   readonly len: number;
   readonly sha256: string | null;
@@ -159,7 +155,7 @@ export class ImportedWorld {
         throw damaged(`the bytes of version ${row.version} are missing`);
       }
       yield {
-        ...toColumns(row),
+        ...toVersionColumns(row),
         kind: String(row.kind),
         len: Number(row.len),
         sha256,
@@ -202,17 +198,7 @@ function readRow(db: DatabaseSync): ImportedRow {
   const stage = readStage(rowsOf(db));
   if (stage === undefined) throw damaged("its file has no row");
   const body = toBytes(stage.stage_html);
-  return { ...toColumns(stage), sha256: sha256Hex(body), body };
-}
-
-function toColumns(row: Row): Omit<ImportedRow, "sha256" | "body"> {
-  return {
-    version: Number(row.version),
-    ext: String(row.ext),
-    headers: String(row.headers),
-    state: String(row.state),
-    updatedAt: String(row.updated_at),
-  };
+  return { ...toVersionColumns(stage), sha256: sha256Hex(body), body };
 }
 
 function damaged(fault: string): StoreError {

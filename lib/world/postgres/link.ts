@@ -19,6 +19,7 @@ import {
   WRITE_SESSIONS,
 } from "../../cluster_limits.ts";
 import { StoreError } from "../store.ts";
+import { Pauses } from "../store/pauses.ts";
 import { findPrimary, type Primary } from "./primary.ts";
 import { openSession, type Session, SessionError, type SessionOptions } from "./session.ts";
 import { createSessionPool, type SessionPool } from "./session_pool.ts";
@@ -67,7 +68,7 @@ export class Link {
   #connection: Connection;
   #searching: Promise<void> | undefined;
   #isClosed = false;
-  #endPause: (() => void) | undefined;
+  readonly #pauses = new Pauses();
   #switches = 0;
   readonly #sessions = new Set<Session>();
 
@@ -179,7 +180,7 @@ export class Link {
   /** Drops all sessions. */
   close(): void {
     this.#isClosed = true;
-    this.#endPause?.();
+    this.#pauses.close();
     closePools(this.#connection);
   }
 
@@ -209,7 +210,7 @@ export class Link {
         if (error.message !== fault) this.#options.log(error.message);
         fault = error.message;
       }
-      await this.#pause();
+      await this.#pauses.wait(PRIMARY_SEARCH_PAUSE_MS);
     }
   }
 
@@ -256,15 +257,6 @@ export class Link {
       long: poolOf("long"),
       feed: poolOf("feed"),
     };
-  }
-
-  async #pause(): Promise<void> {
-    let timer: ReturnType<typeof setTimeout> | undefined;
-    await new Promise<void>((resume) => {
-      this.#endPause = resume;
-      timer = setTimeout(resume, PRIMARY_SEARCH_PAUSE_MS);
-    });
-    clearTimeout(timer);
   }
 }
 

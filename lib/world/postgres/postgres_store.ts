@@ -22,33 +22,32 @@ import {
 import { CursorCodec } from "../change_cursor.ts";
 import type { ChangePage, ChangeQuery, KeyedEvent, Within } from "../changes.ts";
 import { createChainSigner } from "../event_chain.ts";
-import { lowerAuditResult } from "../lower_layer.ts";
+import { auditLower, createNoCopyError, createNoVersionError, logLower } from "../lower_layer.ts";
 import type { MadeCollection, QuotaState } from "../quota.ts";
 import type { SearchPage, SearchQuery } from "../search.ts";
-import {
-  type Append,
-  type AuditResult,
-  type ChainEvent,
-  type Change,
-  type ChangeResult,
-  type Child,
-  type EventNote,
-  type JobCaller,
-  type ListPage,
-  type Patch,
-  type Published,
-  type Put,
-  type ReadOptions,
-  type Removal,
-  type RemovalResult,
-  type Rename,
-  type Restore,
-  type Snapshot,
-  type Store,
-  StoreError,
-  type Transition,
-  type World,
-  type WorldEntry,
+import type {
+  Append,
+  AuditResult,
+  ChainEvent,
+  Change,
+  ChangeResult,
+  Child,
+  EventNote,
+  JobCaller,
+  ListPage,
+  Patch,
+  Published,
+  Put,
+  ReadOptions,
+  Removal,
+  RemovalResult,
+  Rename,
+  Restore,
+  Snapshot,
+  Store,
+  Transition,
+  World,
+  WorldEntry,
 } from "../store.ts";
 import type { StoreHealth } from "../store_health.ts";
 import type { StoreCounts } from "../store_counts.ts";
@@ -151,7 +150,9 @@ export class PostgresStore implements Store {
       onTrashed: ({ name, by, len, event, trash, trashBytes }) => {
         const bytes = trashBytes ?? len + event * EVENT_BYTES;
         // Without an id the world is not in the trash any more.
-        if (trash !== undefined) this.#trash.recordAdded({ id: trash, name, by, bytes });
+        if (trash !== undefined) {
+          this.#trash.counter.recordAdded({ id: trash, name, by, bytes });
+        }
       },
       onRestored: (world) => this.#quotas.trash.recordTaken(world),
       onExpunged: (id) => this.#quotas.trash.recordExpunged(id),
@@ -207,7 +208,10 @@ export class PostgresStore implements Store {
       indexed: () => undefined,
       log,
     });
-    state.hub.watch("/", (change) => quotas.record(change.name, change));
+    state.hub.watch("/", (change) => {
+      quotas.record(change.name, change);
+      this.#search.recordChange();
+    });
     this.#search = new PostgresSearch({
       read: long,
       write,
@@ -245,7 +249,7 @@ export class PostgresStore implements Store {
       feed,
       queue: this.#queue,
       quotas,
-      trash: this.#trash,
+      trash: this.#trash.counter,
       otherKey: this.#otherKey,
       isRestricted,
     });
@@ -350,7 +354,7 @@ export class PostgresStore implements Store {
       longReads: this.#longReads.counts,
       snapshots: this.#copies.counts,
       search: this.#search.counts,
-      trash: this.#trash.counts,
+      trash: this.#trash.counter.counts,
       quotas: this.#quotas.counts,
     };
   }
@@ -373,13 +377,7 @@ export class PostgresStore implements Store {
     const lower = this.#state.lower.get(name);
     if (version === 0 && lower !== undefined) return lower;
     const entry = this.#state.catalog.upper(name);
-    if (entry === undefined) {
-      throw new StoreError(
-        "absent",
-        `there is no version ${version}: the world does not exist`,
-        name,
-      );
-    }
+    if (entry === undefined) throw createNoVersionError(name, version);
     const read = () => this.#accept(() => this.#reads.readAt(name, version));
     const found =
       await (entry.len <= MAX_SHORT_READ_BYTES
@@ -509,10 +507,7 @@ export class PostgresStore implements Store {
     const result = this.#state.catalog.upper(name) === undefined
       ? undefined
       : await this.#accept(() => this.#chains.audit(name, caller));
-    if (result !== undefined) return result;
-    const lower = this.#state.lower.get(name);
-    if (lower !== undefined) return lowerAuditResult(lower);
-    throw new StoreError("absent", "Cannot audit the world: it does not exist", name);
+    return result ?? auditLower(name, this.#state.lower.get(name));
   }
 
   async log(
@@ -522,20 +517,15 @@ export class PostgresStore implements Store {
     const events = this.#state.catalog.upper(name) === undefined
       ? undefined
       : await this.#accept(() => this.#logs.log(name, before, limit));
-    if (events !== undefined) return events;
-    if (this.#state.lower.has(name)) return [];
-    throw new StoreError("absent", "Cannot read the events of the world: it does not exist", name);
+    return events ?? logLower(name, this.#state.lower.get(name));
   }
 
   async snapshot(name: string, key?: string, caller: JobCaller = {}): Promise<Snapshot> {
     const copy = this.#state.catalog.upper(name) === undefined
       ? undefined
       : await this.#accept(() => this.#copies.create(name, key, caller));
-    if (copy !== undefined) return copy;
-    const reason = this.#state.lower.has(name)
-      ? "it is in the lower layer and has no file"
-      : "it does not exist";
-    throw new StoreError("absent", `Cannot copy the world: ${reason}`, name);
+    if (copy === undefined) throw createNoCopyError(name, this.#state.lower.get(name));
+    return copy;
   }
 
   async checkHealth(): Promise<void> {

@@ -5,6 +5,7 @@
  */
 
 import { sha256Hex } from "../../base/hash.ts";
+import { toVersionColumns } from "../file/version_columns.ts";
 import { StoreError } from "../store.ts";
 import type { ReadResult } from "../store/worker_messages.ts";
 import { bytesMissing, readStoredBody } from "./content_reader.ts";
@@ -186,13 +187,5 @@ async function readCurrent(
 }
 
 function toReadResult(row: QueryRow, body: Uint8Array<ArrayBuffer>): ReadResult {
-  return {
-    version: Number(row.version),
-    ext: String(row.ext),
-    headers: String(row.headers),
-    state: String(row.state),
-    updatedAt: String(row.updated_at),
-    body,
-    sha256: sha256Hex(body),
-  };
+  return { ...toVersionColumns(row), body, sha256: sha256Hex(body) };
 }

@@ -11,27 +11,27 @@
 import { compareCodePoints } from "../../base/compare_code_points.ts";
 import { foldText } from "../../base/fold_text.ts";
 import {
-  MAX_ISOLATED_SCAN_CHARS,
-  MAX_ISOLATED_SCAN_WORLDS,
   MAX_SEARCH_RARE_PIECES,
-  MAX_SEARCH_SCAN_CHARS,
-  MAX_SEARCH_SCAN_WORLDS,
   MAX_SEARCH_TOO_LONG,
   SEARCH_FIRST_PIECES,
   SEARCH_ROWS_PER_STEP,
   SEARCH_WAIT_MS,
   SEARCH_WINDOW_PIECES,
 } from "../../search_limits.ts";
-import { type NameRange, toRanges } from "../name_ranges.ts";
+import type { NameRange } from "../name_ranges.ts";
 import type { SearchHit, SearchPage, SearchPosition, SearchQuery } from "../search.ts";
 import { FORM } from "../search_form.ts";
-import { findLines } from "../search_text.ts";
+import {
+  findHits,
+  indexOfFirst,
+  type ScanLimits,
+  scanLimitsOf,
+  sourcesOf,
+} from "../search_plan.ts";
 import { assertNotStopped } from "./chain.ts";
 import { columnBytes, type QueryRow, type QuerySession } from "./query_sessions.ts";
 import { type SearchSetName, toFoldedColumn } from "./search_tables.ts";
 
-const ISOLATED_SCAN = { worlds: MAX_ISOLATED_SCAN_WORLDS, chars: MAX_ISOLATED_SCAN_CHARS };
-const SCAN = { worlds: MAX_SEARCH_SCAN_WORLDS, chars: MAX_SEARCH_SCAN_CHARS };
 const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
 
 /** The statements of one set. */
@@ -113,9 +113,10 @@ interface Place {
 /** Runs a search on a session. @throws {StoreError} `busy` if the signal is aborted */
 export async function searchTables(
   session: QuerySession,
-  { within, original, isolated, text, after, limit }: SearchQuery,
+  query: SearchQuery,
   signal: AbortSignal,
 ): Promise<SearchPage> {
+  const { original, text, after, limit } = query;
   const folded = foldText(text);
   const search: Search = {
     session,
@@ -126,13 +127,10 @@ export async function searchTables(
     after,
     rowsPerStep: Math.min(limit + 1, SEARCH_ROWS_PER_STEP),
   };
-  const sources = [
-    { set: SETS.open, ranges: toRanges(within) },
-    { set: SETS.restricted, ranges: toRanges(within.filter((part) => part.restricted)) },
-  ].filter(({ ranges }) => ranges.length > 0);
+  const sources = sourcesOf(query, SETS.open, SETS.restricted);
   const streams: { isSmall: boolean; found: AsyncGenerator<SearchHit, void> }[] = [];
   for (const { set, ranges } of sources) {
-    const isSmall = await isSmallEnough(session, set, ranges, isolated ? ISOLATED_SCAN : SCAN);
+    const isSmall = await isSmallEnough(session, set, ranges, scanLimitsOf(query));
     streams.push({ isSmall, found: findInSet(set, ranges, isSmall, search) });
   }
   const hits: SearchHit[] = [];
@@ -160,7 +158,7 @@ async function isSmallEnough(
   session: QuerySession,
   set: SearchSql,
   ranges: readonly NameRange[],
-  max: { readonly worlds: number; readonly chars: number },
+  max: ScanLimits,
 ): Promise<boolean> {
   let worlds = 0;
   let chars = 0;
@@ -291,15 +289,15 @@ function toPlace(row: QueryRow): Place {
   return { name: String(row.name), id: Number(row.id) };
 }
 
-function* findInPiece(row: QueryRow, { folded, after }: Search): Generator<SearchHit, void> {
-  const name = String(row.name);
-  const text = decoder.decode(columnBytes(row.text));
-  for (
-    const match of findLines({ line: Number(row.line), column: Number(row.col), text }, folded)
-  ) {
-    if (after !== undefined && name === after.name && match.line <= after.line) continue;
-    yield { name, version: Number(row.version), ...match };
-  }
+function findInPiece(row: QueryRow, { folded, after }: Search): Generator<SearchHit, void> {
+  const piece = {
+    name: String(row.name),
+    version: Number(row.version),
+    line: Number(row.line),
+    column: Number(row.col),
+    text: decoder.decode(columnBytes(row.text)),
+  };
+  return findHits(piece, folded, after);
 }
 
 /** Merges streams of hits, each in the order of names; the same world is in one stream only. */
@@ -309,12 +307,7 @@ async function* mergeInOrder(
   const heads: (SearchHit | undefined)[] = [];
   for (const stream of streams) heads.push(await next(stream));
   for (;;) {
-    let first = -1;
-    for (const [at, head] of heads.entries()) {
-      const best = heads[first];
-      if (head === undefined) continue;
-      if (best === undefined || compareCodePoints(head.name, best.name) < 0) first = at;
-    }
+    const first = indexOfFirst(heads);
     const hit = heads[first];
     const stream = streams[first];
     if (hit === undefined || stream === undefined) return;

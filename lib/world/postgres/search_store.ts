@@ -18,7 +18,9 @@ import { toRanges } from "../name_ranges.ts";
 import type { SearchPage, SearchQuery } from "../search.ts";
 import { type JobCaller, StoreError, type World, type WorldEntry } from "../store.ts";
 import type { SearchCounts } from "../store_counts.ts";
-import { type LongJobLimits, LongJobs } from "../store/long_jobs.ts";
+import type { LongJobLimits } from "../store/long_jobs.ts";
+import { Pauses } from "../store/pauses.ts";
+import { SearchJobs } from "../store/search_jobs.ts";
 import type { QuerySession, QuerySessions } from "./query_sessions.ts";
 import { type IndexerStep, SearchIndexer } from "./search_indexer.ts";
 import { searchTables } from "./search_query.ts";
@@ -70,16 +72,14 @@ export interface PostgresSearchOptions {
 /** See the module. */
 export class PostgresSearch {
   readonly #options: PostgresSearchOptions;
-  readonly #jobs: LongJobs;
+  readonly #jobs: SearchJobs;
   readonly #indexer: SearchIndexer;
   #work: Promise<void> = Promise.resolve();
-  #endPause: (() => void) | undefined;
+  readonly #pauses = new Pauses();
   #isStopping = false;
   #isWanted = false;
   /** Whether the tables were filled by a node with a newer version of Unicode. */
   #isOlder = false;
-  #changes = 0;
-  #answered = 0;
   #pending = 0;
   #worlds = 0;
   #bytes = 0;
@@ -88,7 +88,7 @@ export class PostgresSearch {
 
   constructor(options: PostgresSearchOptions) {
     this.#options = options;
-    this.#jobs = new LongJobs(options.limits, "searches");
+    this.#jobs = new SearchJobs(options.limits);
     this.#indexer = new SearchIndexer(options);
   }
 
@@ -99,8 +99,7 @@ export class PostgresSearch {
       waitingChars: 0,
       bytes: this.#bytes,
       pending: this.#pending,
-      answered: this.#answered,
-      jobs: this.#jobs.counts,
+      ...this.#jobs.counts,
     };
   }
 
@@ -109,9 +108,9 @@ export class PostgresSearch {
     this.#work = this.#run(delayMs);
   }
 
-  /** Records that worlds changed, on any node. */
-  kick(): void {
-    this.#changes += 1;
+  /** Records that a world changed, on any node, after memory has the change. */
+  recordChange(): void {
+    this.#jobs.recordChange();
   }
 
   /**
@@ -119,22 +118,15 @@ export class PostgresSearch {
    *
    * @throws {StoreError} `busy` if too many searches wait, or the tables are not complete in time
    */
-  async search(query: SearchQuery, caller: JobCaller): Promise<SearchPage> {
-    const page = await this.#jobs.run<SearchPage>({
-      key: JSON.stringify(query),
-      name: "",
-      fileState: { text: String(this.#changes), isSettled: true },
-      start: (signal) => this.#search(query, signal),
-    }, caller);
-    this.#answered += 1;
-    return page;
+  search(query: SearchQuery, caller: JobCaller): Promise<SearchPage> {
+    return this.#jobs.run(query, caller, (signal) => this.#search(query, signal));
   }
 
   /** Stops the updates and all searches; resolves when no session is in use. */
   async stop(): Promise<void> {
     this.#isStopping = true;
     this.#jobs.close();
-    this.#endPause?.();
+    this.#pauses.close();
     await this.#work;
   }
 
@@ -169,15 +161,15 @@ export class PostgresSearch {
         );
       }
       this.#isWanted = true;
-      this.#endPause?.();
+      this.#pauses.end();
       await new Promise((resume) => setTimeout(resume, LOOK_MS));
       if (this.#isStopping) throw new StoreError("closed", "Cannot search: the server is stopping");
     }
   }
 
   async #run(delayMs: number): Promise<void> {
-    await this.#pause(delayMs);
-    while (!this.#isStopping) await this.#pause(await this.#runOnce());
+    await this.#pauses.wait(delayMs);
+    while (!this.#isStopping) await this.#pauses.wait(await this.#runOnce());
   }
 
   /** @returns the pause until the next step, in milliseconds */
@@ -224,17 +216,6 @@ export class PostgresSearch {
       this.#options.log(`cannot update the search index, trying again: ${fault}`);
     }
     this.#lastFault = fault;
-  }
-
-  async #pause(ms: number): Promise<void> {
-    if (this.#isStopping) return;
-    let timer: ReturnType<typeof setTimeout> | undefined;
-    await new Promise<void>((resume) => {
-      this.#endPause = resume;
-      timer = setTimeout(resume, ms);
-    });
-    this.#endPause = undefined;
-    clearTimeout(timer);
   }
 }
 

@@ -5,21 +5,14 @@
  */
 
 import { LONG_QUERY_MS } from "../../cluster_limits.ts";
-import {
-  MAX_TRASH_PAGE_ENTRIES,
-  TRASH_PAUSE_MS,
-  TRASH_SWEEP_MS,
-  TRASH_WORLDS_PER_STEP,
-} from "../../limits.ts";
-import type { Within } from "../changes.ts";
+import { TRASH_PAUSE_MS, TRASH_SWEEP_MS, TRASH_WORLDS_PER_STEP } from "../../limits.ts";
 import { AFTER_NAMES, toRanges } from "../name_ranges.ts";
 import { StoreError } from "../store.ts";
 import { ExpiryClock } from "../store/expiry_clock.ts";
-import { KeyedLock } from "../store/keyed_lock.ts";
-import type { CountedTrash } from "../store/trash_quotas.ts";
+import { Pauses } from "../store/pauses.ts";
+import { readTrashPages, TrashCounter, type TrashListeners } from "../store/trash_counter.ts";
 import {
   isTrashId,
-  type TrashCounts,
   type TrashEntry,
   type TrashPage,
   type TrashQuery,
@@ -61,11 +54,8 @@ const EXPUNGE_REST = `SELECT elastik.expunge_rest_1() AS done`;
 const SIZE = `SELECT count(*) AS entries, coalesce(sum(${WORLD_BYTES}), 0) AS bytes
   FROM elastik.worlds WHERE trash IS NOT NULL`;
 
-/** All worlds, also those that only T3 can read. */
-const EVERYTHING: readonly Within[] = [{ part: "below", name: "", restricted: true }];
-
 /** What {@link TrashQueries} needs. */
-export interface TrashQueriesOptions {
+export interface TrashQueriesOptions extends TrashListeners {
   readonly read: QuerySessions;
   /** Sessions that can change the database. */
   readonly write: QuerySessions;
@@ -75,36 +65,28 @@ export interface TrashQueriesOptions {
   readonly now: () => number;
   /** Milliseconds of a clock that only moves forward. */
   readonly monotonic: () => number;
-  /** Called with each world that moved to the trash, and that left it, on this node. */
-  readonly onAdded?: (world: CountedTrash) => void;
-  readonly onTaken?: (world: Pick<CountedTrash, "id" | "name">) => void;
   /** Writes a line for the operator. */
   readonly log: (line: string) => void;
 }
 
 /** See the module. */
 export class TrashQueries {
+  /**
+   * The trash of all nodes, as the database had it some minutes ago, with what this node has done since
+   * then; `expired` counts what this node has deleted.
+   */
+  readonly counter: TrashCounter;
   readonly #options: TrashQueriesOptions;
-  readonly #locks = new KeyedLock();
   readonly #clock: ExpiryClock;
   #isStopping = false;
-  #endPause: (() => void) | undefined;
+  /** The background work must not keep a process running. */
+  readonly #pauses = new Pauses({ keepsProcess: false });
   #work: Promise<void> = Promise.resolve();
-  #entries = 0;
-  #bytes = 0;
-  #expired = 0;
 
   constructor(options: TrashQueriesOptions) {
     this.#options = options;
+    this.counter = new TrashCounter(options);
     this.#clock = new ExpiryClock(options.now(), options.monotonic());
-  }
-
-  /**
-   * Figures about the trash of all nodes, as the database had them some minutes ago, with what this node
-   * has done since then; `expired` counts what this node has deleted.
-   */
-  get counts(): TrashCounts {
-    return { entries: this.#entries, bytes: this.#bytes, expired: this.#expired };
   }
 
   /** Begins the background work; it continues until {@link TrashQueries.stop}. */
@@ -149,7 +131,7 @@ export class TrashQueries {
    */
   async expunge(id: string): Promise<readonly TrashEntry[]> {
     if (!isTrashId(id)) return [];
-    return await this.use(id, async () => {
+    return await this.counter.use(id, async () => {
       const { read, write } = this.#options;
       const before = await this.ofId(id);
       if (before.length === 0) return [];
@@ -164,41 +146,15 @@ export class TrashQueries {
     });
   }
 
-  /** Runs an operation on an id; no other operation on it runs at the same time on this node. */
-  use<T>(id: string, operation: () => Promise<T>): Promise<T> {
-    return this.#locks.exclusive([id], operation);
-  }
-
-  /** Counts a world that moved to the trash. */
-  recordAdded(world: CountedTrash): void {
-    this.#entries += 1;
-    this.#bytes += world.bytes;
-    this.#options.onAdded?.(world);
-  }
-
-  /** Counts worlds that left the trash. */
-  recordTaken(worlds: readonly Pick<CountedTrash, "id" | "name">[], bytes: number): void {
-    this.#entries = Math.max(0, this.#entries - worlds.length);
-    this.#bytes = Math.max(0, this.#bytes - bytes);
-    for (const world of worlds) this.#options.onTaken?.(world);
-  }
-
   /** Reads all of the trash; it ends when the store is closed. */
-  async *readAll(): AsyncGenerator<readonly TrashEntry[]> {
-    let query: TrashQuery = { within: EVERYTHING, limit: MAX_TRASH_PAGE_ENTRIES };
-    for (let more = true; more && !this.#isStopping;) {
-      const page = await this.page(query);
-      yield page.entries;
-      const after = page.entries.at(-1);
-      more = page.more && after !== undefined;
-      if (after !== undefined) query = { ...query, after };
-    }
+  readAll(): AsyncGenerator<readonly TrashEntry[]> {
+    return readTrashPages((query) => this.page(query), () => this.#isStopping);
   }
 
   /** Ends the background work; resolves when it has ended. */
   async stop(): Promise<void> {
     this.#isStopping = true;
-    this.#endPause?.();
+    this.#pauses.close();
     await this.#work;
   }
 
@@ -210,14 +166,13 @@ export class TrashQueries {
       } catch (error) {
         this.#report(error);
       }
-      await this.#pause(TRASH_SWEEP_MS);
+      await this.#pauses.wait(TRASH_SWEEP_MS);
     }
   }
 
   async #measure(): Promise<void> {
     const [row] = await this.#options.read.use((session) => session.query(SIZE, [], LONG_QUERY_MS));
-    this.#entries = Number(row?.entries ?? 0);
-    this.#bytes = Number(row?.bytes ?? 0);
+    this.counter.setSize({ entries: Number(row?.entries ?? 0), bytes: Number(row?.bytes ?? 0) });
   }
 
   /** Deletes worlds whose time is over, in small steps. */
@@ -230,22 +185,20 @@ export class TrashQueries {
         session.query(EXPIRE, this.#bounds(keepMs), LONG_QUERY_MS)
       );
       if (rows.length === 0) return;
-      this.#expired += this.#take(rows.map(toEntry)).length;
-      await this.#pause(TRASH_PAUSE_MS);
+      this.counter.recordExpired(this.#take(rows.map(toEntry)).length);
+      await this.#pauses.wait(TRASH_PAUSE_MS);
     }
   }
 
   /** The time before which a world must have been deleted, and how long ago. */
   #bounds(keepMs: number): [string, number, number] {
     const { now, monotonic } = this.#options;
-    // A time before 1970, of a very large setting, can be one that has no text.
-    const end = Math.max(0, this.#clock.read(now(), monotonic()) - keepMs);
     const seconds = Math.min(keepMs / 1000, HUNDRED_YEARS_SECONDS);
-    return [new Date(end).toISOString(), seconds, TRASH_WORLDS_PER_STEP];
+    return [this.#clock.before(keepMs, now(), monotonic()), seconds, TRASH_WORLDS_PER_STEP];
   }
 
   #take(deleted: readonly TrashEntry[]): readonly TrashEntry[] {
-    this.recordTaken(deleted, deleted.reduce((sum, { bytes }) => sum + bytes, 0));
+    this.counter.recordTaken(deleted, deleted.reduce((sum, { bytes }) => sum + bytes, 0));
     return deleted;
   }
 
@@ -253,18 +206,6 @@ export class TrashQueries {
     if (this.#isStopping || error instanceof StoreError && error.code === "closed") return;
     const message = error instanceof Error ? error.message : String(error);
     this.#options.log(`cannot empty the trash, trying again later: ${message}`);
-  }
-
-  async #pause(ms: number): Promise<void> {
-    if (this.#isStopping) return;
-    let timer: ReturnType<typeof setTimeout> | undefined;
-    await new Promise<void>((resume) => {
-      this.#endPause = resume;
-      timer = setTimeout(resume, ms);
-      // The background work must not keep a process running.
-      Deno.unrefTimer(timer);
-    });
-    clearTimeout(timer);
   }
 }
 

@@ -20,6 +20,12 @@ export class ExpiryClock {
     this.#offset = now - monotonic;
   }
 
+  /** Returns the time before which what is kept for `keepMs` milliseconds has expired, as a text. */
+  before(keepMs: number, now: number, monotonic: number): string {
+    // A time before 1970, of a very large setting, can be one that has no text.
+    return new Date(Math.max(0, this.read(now, monotonic) - keepMs)).toISOString();
+  }
+
   /** Returns the time that is trusted, in Unix milliseconds; never later than `now`. */
   read(now: number, monotonic: number): number {
     const offset = now - monotonic;

@@ -11,8 +11,14 @@ export function createDeferred(): PromiseWithResolvers<void> {
 
 /** See the module. */
 export class Pauses {
+  readonly #keepsProcess: boolean;
   readonly #ends = new Set<() => void>();
   #isClosed = false;
+
+  /** @param options `keepsProcess`: whether a pause keeps a process running; true if absent */
+  constructor({ keepsProcess = true }: { readonly keepsProcess?: boolean } = {}) {
+    this.#keepsProcess = keepsProcess;
+  }
 
   /**
    * Waits.
@@ -23,6 +29,7 @@ export class Pauses {
     if (this.#isClosed) return;
     const { promise, resolve } = Promise.withResolvers<void>();
     const timer = setTimeout(resolve, ms);
+    if (!this.#keepsProcess) Deno.unrefTimer(timer);
     this.#ends.add(resolve);
     await promise;
     this.#ends.delete(resolve);

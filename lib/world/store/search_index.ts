@@ -33,7 +33,9 @@ import {
   type WorldEntry,
 } from "../store.ts";
 import type { SearchCounts } from "../store_counts.ts";
-import { type LongJobLimits, LongJobs } from "./long_jobs.ts";
+import type { LongJobLimits } from "./long_jobs.ts";
+import { Pauses } from "./pauses.ts";
+import { SearchJobs } from "./search_jobs.ts";
 import type { WorldFiles } from "./world_files.ts";
 
 /** What a {@link SearchIndex} needs. */
@@ -78,7 +80,7 @@ const EMPTY: SearchFileCounts = { worlds: 0, waitingChars: 0, bytes: 0 };
 /** The search index of one store. */
 export class SearchIndex {
   readonly #options: SearchIndexOptions;
-  readonly #jobs: LongJobs;
+  readonly #jobs: SearchJobs;
   readonly #now: () => number;
   /** Names that wait, with the time since which they do. */
   readonly #pending = new Map<string, number>();
@@ -87,9 +89,7 @@ export class SearchIndex {
   /** Names that a search waits for. */
   readonly #wanted = new Set<string>();
   #counts = EMPTY;
-  #answered = 0;
   #lastChange = -Infinity;
-  #changes = 0;
   #opening: Promise<void> | undefined;
   /** Whether worlds that no longer exist must be removed from the file. */
   #mustSweep = false;
@@ -98,7 +98,7 @@ export class SearchIndex {
   #startTimer: ReturnType<typeof setTimeout> | undefined;
   /** Names whose file could not be read, with the time since which it cannot. */
   readonly #failed = new Map<string, number>();
-  #endPause: (() => void) | undefined;
+  readonly #pauses = new Pauses();
   /** Names whose search must not end the pause, because the last attempt to read them failed. */
   #retried: Pick<ReadonlySet<string>, "has"> = NO_NAMES;
   #step = Promise.withResolvers<void>();
@@ -111,15 +111,14 @@ export class SearchIndex {
   constructor(options: SearchIndexOptions) {
     this.#options = options;
     this.#now = options.now ?? (() => performance.now());
-    this.#jobs = new LongJobs(options.limits, "searches");
+    this.#jobs = new SearchJobs(options.limits);
   }
 
   get counts(): SearchCounts {
     return {
       ...this.#counts,
       pending: this.#pending.size + this.#running.size,
-      answered: this.#answered,
-      jobs: this.#jobs.counts,
+      ...this.#jobs.counts,
     };
   }
 
@@ -136,7 +135,7 @@ export class SearchIndex {
   /** Records that a world changed. */
   record(name: string): void {
     this.#lastChange = this.#now();
-    this.#changes += 1;
+    this.#jobs.recordChange();
     // Until the index is open, all worlds are still to be compared with it.
     if (this.#opening === undefined || this.#pending.has(name)) return;
     this.#pending.set(name, this.#lastChange);
@@ -148,15 +147,8 @@ export class SearchIndex {
    *
    * @throws {StoreError} `busy` if too many searches wait, or the index is still being created
    */
-  async search(query: SearchQuery, caller: JobCaller): Promise<SearchPage> {
-    const page = await this.#jobs.run<SearchPage>({
-      key: JSON.stringify(query),
-      name: "",
-      fileState: { text: String(this.#changes), isSettled: true },
-      start: (signal) => this.#run(query, signal),
-    }, caller);
-    this.#answered += 1;
-    return page;
+  search(query: SearchQuery, caller: JobCaller): Promise<SearchPage> {
+    return this.#jobs.run(query, caller, (signal) => this.#run(query, signal));
   }
 
   /** Stops the updates and all searches. */
@@ -164,7 +156,7 @@ export class SearchIndex {
     this.#isStopping = true;
     clearTimeout(this.#startTimer);
     this.#jobs.close();
-    this.#endPause?.();
+    this.#pauses.close();
     this.#endStep();
   }
 
@@ -257,7 +249,7 @@ export class SearchIndex {
         throw new StoreError("busy", `Cannot search: ${fault}; try again later`);
       }
       // Without a world to read, the end of the pause would only begin the next one.
-      if (this.#hasWanted(this.#retried)) this.#endPause?.();
+      if (this.#hasWanted(this.#retried)) this.#pauses.end();
       void this.#work();
       // Looking at many names after each step would cost more than the steps.
       do await this.#nextStep(); while (this.#now() - now < names.length / 1_000);
@@ -464,15 +456,8 @@ export class SearchIndex {
 
   /** @param retried the names whose search must not end the pause */
   async #pause(ms: number, retried: Pick<ReadonlySet<string>, "has"> = NO_NAMES): Promise<void> {
-    if (this.#isStopping) return;
     this.#retried = retried;
-    let timer: ReturnType<typeof setTimeout> | undefined;
-    await new Promise<void>((resume) => {
-      this.#endPause = resume;
-      timer = setTimeout(resume, ms);
-    });
-    this.#endPause = undefined;
-    clearTimeout(timer);
+    await this.#pauses.wait(ms);
   }
 }
 

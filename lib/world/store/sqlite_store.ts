@@ -36,8 +36,8 @@ import { ReadThrough } from "./read_through.ts";
 import { EmptyCollections } from "./empty_collections.ts";
 import type { DataFolder } from "../file/data_folder.ts";
 import { recordFormat } from "../file/folder_format.ts";
-import { lowerAuditResult } from "../lower_layer.ts";
-import { GrowingBodies } from "./growing_bodies.ts";
+import { auditLower, createNoCopyError, createNoVersionError, logLower } from "../lower_layer.ts";
+import { GrowingChanges } from "./growing_changes.ts";
 import type { CatalogRow } from "./worker_messages.ts";
 import { SnapshotFiles } from "./snapshot_files.ts";
 import * as plans from "./write_plan.ts";
@@ -69,7 +69,7 @@ import type { StoreCounts } from "../store_counts.ts";
 import type { StoreHealth } from "../store_health.ts";
 import type { MadeCollection, QuotaState } from "../quota.ts";
 import type { TrashEntry, TrashPage, TrashQuery } from "../trash.ts";
-import { type LengthAfter, Quotas } from "./quotas.ts";
+import { Quotas } from "./quotas.ts";
 import { recoverNames } from "./recover_names.ts";
 import { StoreMoves } from "./store_moves.ts";
 import { StoreState } from "./store_state.ts";
@@ -118,7 +118,7 @@ class SqliteStore implements Store {
   readonly #trash: TrashKeeper;
   readonly #quotas: Quotas;
   readonly #moves: StoreMoves;
-  readonly #bodies = new GrowingBodies();
+  readonly #growing: GrowingChanges;
   #notes = 0;
   readonly #otherKey: OtherKeyReport;
   readonly #isRestricted: (name: string) => boolean;
@@ -220,13 +220,14 @@ class SqliteStore implements Store {
       log,
     });
     this.#state.hub.watch("/", (change) => quotas.record(change.name, change));
+    this.#growing = new GrowingChanges({ quotas, lower, submit: (plan) => this.#submit(plan) });
     this.#moves = new StoreMoves({
       files,
       lower,
       isRestricted,
       state: this.#state,
       waits: this.#waits,
-      trash: this.#trash,
+      trash: this.#trash.counter,
       quotas,
       orForget: (change, running) => this.#orForget(change, running),
     });
@@ -259,7 +260,7 @@ class SqliteStore implements Store {
       longReads: this.#files.longReads,
       snapshots: this.#snapshots.counts,
       search: this.#search.counts,
-      trash: this.#trash.counts,
+      trash: this.#trash.counter.counts,
       quotas: this.#quotas.counts,
     };
   }
@@ -309,13 +310,7 @@ class SqliteStore implements Store {
   async readAt(name: string, version: number, caller: JobCaller = {}): Promise<World> {
     const lower = this.#lower.get(name);
     if (version === 0 && lower !== undefined) return lower;
-    if (this.#catalog.upper(name) === undefined) {
-      throw new StoreError(
-        "absent",
-        `there is no version ${version}: the world does not exist`,
-        name,
-      );
-    }
+    if (this.#catalog.upper(name) === undefined) throw createNoVersionError(name, version);
     const read = () => this.#files.readAt(name, version, caller);
     return toWorld(name, await this.#waits.run("read", [name], read));
   }
@@ -325,23 +320,15 @@ class SqliteStore implements Store {
   }
 
   put(change: Put): Promise<ChangeResult> {
-    const { before } = change;
-    return this.#grow(change, () => change.body.length, plans.planPut, before);
+    return this.#growing.put(change);
   }
 
   append(change: Append): Promise<ChangeResult> {
-    const lengthAfter = (current: number) => current + change.body.length;
-    return this.#grow(
-      change,
-      lengthAfter,
-      (append, lower) =>
-        plans.planAppend(append, lower, (body, added) => this.#bodies.append(body, added)),
-    );
+    return this.#growing.append(change);
   }
 
   patch(change: Patch): Promise<ChangeResult> {
-    // How much an edit adds is known when the writer has applied it.
-    return this.#grow(change, (current) => current, plans.planPatch);
+    return this.#growing.patch(change);
   }
 
   transition(change: Transition): Promise<ChangeResult> {
@@ -479,12 +466,7 @@ class SqliteStore implements Store {
     const result = isUpper
       ? await this.#waits.run("audit", [name], () => this.#audits.audit(name, caller))
       : undefined;
-    if (result !== undefined) return result;
-    const lower = this.#lower.get(name);
-    if (lower === undefined) {
-      throw new StoreError("absent", "Cannot audit the world: it does not exist", name);
-    }
-    return lowerAuditResult(lower);
+    return result ?? auditLower(name, this.#lower.get(name));
   }
 
   async log(
@@ -495,20 +477,15 @@ class SqliteStore implements Store {
     const isUpper = this.#catalog.upper(name) !== undefined;
     const read = () => this.#files.log(name, before, page.limit);
     const events = isUpper ? await this.#waits.run("read", [name], read) : undefined;
-    if (events !== undefined) return events;
-    if (this.#lower.has(name)) return [];
-    throw new StoreError("absent", "Cannot read the events of the world: it does not exist", name);
+    return events ?? logLower(name, this.#lower.get(name));
   }
 
   async snapshot(name: string, key?: string, caller: JobCaller = {}): Promise<Snapshot> {
     const isUpper = this.#catalog.upper(name) !== undefined;
     const copyWorld = () => this.#snapshots.create(name, key, caller);
     const copy = isUpper ? await this.#waits.run("audit", [name], copyWorld) : undefined;
-    if (copy !== undefined) return copy;
-    const reason = this.#lower.has(name)
-      ? "it is in the lower layer and has no file"
-      : "it does not exist";
-    throw new StoreError("absent", `Cannot copy the world: ${reason}`, name);
+    if (copy === undefined) throw createNoCopyError(name, this.#lower.get(name));
+    return copy;
   }
 
   checkHealth(): Promise<void> {
@@ -528,21 +505,6 @@ class SqliteStore implements Store {
     this.#waits.close();
     return this.#closing ??= this.#files.close(() => this.#state.catalogWriter.flush())
       .then(() => this.#folder.release());
-  }
-
-  /** Commits a change that can make its world longer, within the quotas. */
-  #grow<C extends Put | Append | Patch>(
-    change: C,
-    lengthAfter: LengthAfter,
-    plan: (change: C, lower: World | undefined) => plans.WritePlan,
-    before?: () => Promise<void>,
-  ): Promise<ChangeResult> {
-    const submit = (maxBytes?: number) =>
-      this.#submit(plan(plans.within(change, maxBytes), this.#lower.get(change.name)));
-    const run = before === undefined
-      ? submit
-      : (maxBytes?: number) => before().then(() => submit(maxBytes));
-    return this.#quotas.run(change, lengthAfter, run);
   }
 
   /** Commits a change, applies it to the state in memory, and returns its result. */

@@ -17,7 +17,7 @@ import type { LockWaits } from "./lock_waits.ts";
 import type { Quotas } from "./quotas.ts";
 import { toWorld } from "./records.ts";
 import type { StoreState } from "./store_state.ts";
-import type { TrashKeeper } from "./trash_keeper.ts";
+import type { TrashCounter } from "./trash_counter.ts";
 import type { WorldFiles } from "./world_files.ts";
 import * as plans from "./write_plan.ts";
 
@@ -27,7 +27,7 @@ export interface StoreMovesParts {
   readonly state: StoreState;
   readonly lower: ReadonlyMap<string, World>;
   readonly waits: LockWaits;
-  readonly trash: TrashKeeper;
+  readonly trash: TrashCounter;
   readonly quotas: Quotas;
   /** Whether only T3 can read a world. */
   readonly isRestricted: (name: string) => boolean;

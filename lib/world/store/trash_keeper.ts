@@ -5,7 +5,6 @@
  */
 
 import {
-  MAX_TRASH_PAGE_ENTRIES,
   TRASH_FACTS_PER_STEP,
   TRASH_PAUSE_MS,
   TRASH_SWEEP_MS,
@@ -14,16 +13,15 @@ import {
 } from "../../limits.ts";
 import { StoreError } from "../store.ts";
 import { isTrashId } from "../trash.ts";
-import type { Within } from "../changes.ts";
-import type { CountedTrash } from "./trash_quotas.ts";
-import type { TrashCounts, TrashEntry, TrashPage, TrashQuery } from "../trash.ts";
+import type { TrashEntry, TrashPage, TrashQuery } from "../trash.ts";
 import { ExpiryClock } from "./expiry_clock.ts";
-import { KeyedLock } from "./keyed_lock.ts";
+import { Pauses } from "./pauses.ts";
+import { readTrashPages, TrashCounter, type TrashListeners } from "./trash_counter.ts";
 import type { WithoutId, WorkerClient } from "./worker_client.ts";
 import type { IndexJob, JobResults } from "./worker_messages.ts";
 
 /** What a {@link TrashKeeper} needs. */
-export interface TrashKeeperOptions {
+export interface TrashKeeperOptions extends TrashListeners {
   /** The Worker that serves the trash. */
   readonly worker: Pick<WorkerClient, "run">;
   /** Whether only T3 can read a world. */
@@ -36,39 +34,27 @@ export interface TrashKeeperOptions {
   readonly monotonic: () => number;
   /** Adds a promise that a clean shutdown waits for. */
   readonly track: <T>(promise: Promise<T>) => Promise<T>;
-  /** Called with each world that moved to the trash, and that left it. */
-  readonly onAdded?: (world: CountedTrash) => void;
-  readonly onTaken?: (world: Pick<CountedTrash, "id" | "name">) => void;
   /** Writes a line for the operator. */
   readonly log: (line: string) => void;
 }
 
-/** All worlds, also those that only T3 can read. */
-const EVERYTHING: readonly Within[] = [{ part: "below", name: "", restricted: true }];
-
 /** The trash of one store. */
 export class TrashKeeper {
+  readonly counter: TrashCounter;
   readonly #options: TrashKeeperOptions;
-  readonly #locks = new KeyedLock();
   readonly #clock: ExpiryClock;
   readonly #known = Promise.withResolvers<void>();
   #isKnown = false;
   #isStopping = false;
-  #endPause: (() => void) | undefined;
-  #entries = 0;
-  #bytes = 0;
-  #expired = 0;
+  /** The background work must not keep a process running. */
+  readonly #pauses = new Pauses({ keepsProcess: false });
 
   constructor(options: TrashKeeperOptions) {
     this.#options = options;
+    this.counter = new TrashCounter(options);
     this.#clock = new ExpiryClock(options.now(), options.monotonic());
     // A store that is closed before its trash is known fails no promise that is not awaited.
     this.#known.promise.catch(() => {});
-  }
-
-  /** Figures about the trash. */
-  get counts(): TrashCounts {
-    return { entries: this.#entries, bytes: this.#bytes, expired: this.#expired };
   }
 
   /**
@@ -81,7 +67,7 @@ export class TrashKeeper {
     await ready.catch(() => {}); // the index reports it
     while (!this.#isStopping) {
       await this.#expire();
-      await this.#pause(TRASH_SWEEP_MS);
+      await this.#pauses.wait(TRASH_SWEEP_MS);
       if (!this.#isStopping) await this.#addUnknown();
     }
   }
@@ -108,49 +94,27 @@ export class TrashKeeper {
    */
   async expunge(id: string): Promise<readonly TrashEntry[]> {
     if (!isTrashId(id)) return [];
-    return await this.use(id, async () => {
+    return await this.counter.use(id, async () => {
       const { deleted, bytes } = await this.#run<"expunge">({ kind: "expunge", trash: id });
-      this.recordTaken(deleted, bytes);
+      this.counter.recordTaken(deleted, bytes);
       return deleted;
     });
-  }
-
-  /** Runs an operation on an id; no other operation on it runs at the same time. */
-  use<T>(id: string, operation: () => Promise<T>): Promise<T> {
-    return this.#locks.exclusive([id], operation);
-  }
-
-  /** Counts a world that moved to the trash. */
-  recordAdded(world: CountedTrash): void {
-    this.#entries += 1;
-    this.#bytes += world.bytes;
-    this.#options.onAdded?.(world);
-  }
-
-  /** Counts worlds that left the trash. */
-  recordTaken(worlds: readonly Pick<CountedTrash, "id" | "name">[], bytes: number): void {
-    this.#entries = Math.max(0, this.#entries - worlds.length);
-    this.#bytes = Math.max(0, this.#bytes - bytes);
-    for (const world of worlds) this.#options.onTaken?.(world);
   }
 
   /** Reads all of the trash, after it is known; it ends when the store is closed. */
   async *readAll(): AsyncGenerator<readonly TrashEntry[]> {
     const isKnown = await this.#known.promise.then(() => true, () => false);
-    let query: TrashQuery = { within: EVERYTHING, limit: MAX_TRASH_PAGE_ENTRIES };
-    for (let more = isKnown; more && !this.#isStopping;) {
-      const page = await this.#run<"trashPage">({ kind: "trashPage", query });
-      yield page.entries;
-      const after = page.entries.at(-1);
-      more = page.more && after !== undefined;
-      if (after !== undefined) query = { ...query, after };
-    }
+    if (!isKnown) return;
+    yield* readTrashPages(
+      (query) => this.#run<"trashPage">({ kind: "trashPage", query }),
+      () => this.#isStopping,
+    );
   }
 
   /** Ends the background work. */
   stop(): void {
     this.#isStopping = true;
-    this.#endPause?.();
+    this.#pauses.close();
     this.#known.reject(createClosedError());
   }
 
@@ -168,9 +132,7 @@ export class TrashKeeper {
         }));
         await this.#run<"trashAdd">({ kind: "trashAdd", records });
       }
-      const size = await this.#run<"trashAdd">({ kind: "trashAdd", records: [] });
-      this.#entries = size.entries;
-      this.#bytes = size.bytes;
+      this.counter.setSize(await this.#run<"trashAdd">({ kind: "trashAdd", records: [] }));
     } catch (error) {
       this.#report("read", error);
     }
@@ -184,17 +146,15 @@ export class TrashKeeper {
     if (keepMs === undefined) return;
     try {
       for (let found = TRASH_WORLDS_PER_STEP; found === TRASH_WORLDS_PER_STEP;) {
-        // A time before 1970, of a very large setting, can be one that has no text.
-        const end = Math.max(0, this.#clock.read(now(), monotonic()) - keepMs);
-        const before = new Date(end).toISOString();
+        const before = this.#clock.before(keepMs, now(), monotonic());
         const limit = TRASH_WORLDS_PER_STEP;
         const ids = await this.#run<"trashExpired">({ kind: "trashExpired", before, limit });
         for (const id of ids) {
           if (this.#isStopping) return;
-          this.#expired += (await this.expunge(id)).length;
+          this.counter.recordExpired((await this.expunge(id)).length);
         }
         found = ids.length;
-        if (found > 0) await this.#pause(TRASH_PAUSE_MS);
+        if (found > 0) await this.#pauses.wait(TRASH_PAUSE_MS);
       }
     } catch (error) {
       this.#report("empty", error);
@@ -219,18 +179,6 @@ export class TrashKeeper {
     } finally {
       clearTimeout(timer);
     }
-  }
-
-  async #pause(ms: number): Promise<void> {
-    if (this.#isStopping) return;
-    let timer: ReturnType<typeof setTimeout> | undefined;
-    await new Promise<void>((resume) => {
-      this.#endPause = resume;
-      timer = setTimeout(resume, ms);
-      // The background work must not keep a process running.
-      Deno.unrefTimer(timer);
-    });
-    clearTimeout(timer);
   }
 
   #run<K extends IndexJob["kind"]>(

@@ -5,6 +5,7 @@
  */
 
 import { LOCKED_INDEX_RETRY_MS } from "../../limits.ts";
+import { Pauses } from "./pauses.ts";
 import type { CatalogRow } from "./worker_messages.ts";
 import type { WorldFiles } from "./world_files.ts";
 
@@ -18,7 +19,7 @@ export type OnRow = (name: string, row: CatalogRow | undefined) => void;
 export class UnindexedWorlds {
   readonly #names = new Set<string>();
   readonly #files: Pick<WorldFiles, "stat" | "isClosing">;
-  #endPause: (() => void) | undefined;
+  readonly #pauses = new Pauses();
 
   constructor(files: Pick<WorldFiles, "stat" | "isClosing">) {
     this.#files = files;
@@ -65,22 +66,15 @@ export class UnindexedWorlds {
       for (let at = 0; at < names.length && !this.#files.isClosing; at += WORLDS_PER_STEP) {
         await this.#indexStep(names.slice(at, at + WORLDS_PER_STEP), onRow);
       }
-      if (this.#names.size > 0 && !this.#files.isClosing) await this.#pause();
+      if (this.#names.size > 0 && !this.#files.isClosing) {
+        await this.#pauses.wait(LOCKED_INDEX_RETRY_MS);
+      }
     }
   }
 
   /** Ends a pause between two attempts, because the store is shutting down. */
   stop(): void {
-    this.#endPause?.();
-  }
-
-  async #pause(): Promise<void> {
-    let timer: ReturnType<typeof setTimeout> | undefined;
-    await new Promise<void>((resume) => {
-      this.#endPause = resume;
-      timer = setTimeout(resume, LOCKED_INDEX_RETRY_MS);
-    });
-    clearTimeout(timer);
+    this.#pauses.end();
   }
 
   async #indexStep(names: readonly string[], onRow: OnRow): Promise<void> {

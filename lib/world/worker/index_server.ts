@@ -6,7 +6,7 @@
 
 import { DatabaseSync } from "node:sqlite";
 import { CHAIN_EVENTS_PER_READ } from "../../limits.ts";
-import { pathExists, TRASH_FOLDER, WORLD_FILE } from "../file/durable_fs.ts";
+import { listFolders, pathExists, TRASH_FOLDER, WORLD_FILE } from "../file/durable_fs.ts";
 import { readChain } from "../file/read_chain.ts";
 import { assertRegularFiles } from "../file/regular_files.ts";
 import { folderFault } from "../file/folder_identity.ts";
@@ -201,16 +201,6 @@ function listTrash(
     }
   }
   return found;
-}
-
-function listFolders(path: string): string[] {
-  try {
-    return [...Deno.readDirSync(path)].filter((entry) => entry.isDirectory)
-      .map((entry) => entry.name);
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return [];
-    throw error;
-  }
 }
 
 /** Reads events of a world that was deleted; none if its file cannot be read. */

@@ -38,6 +38,7 @@ import { copyWorldInSteps } from "../file/copy_world.ts";
 import { isOnReadOnlyDisk, openFailure } from "../file/open_failure.ts";
 import { assertRegularFiles } from "../file/regular_files.ts";
 import * as sql from "../file/sql.ts";
+import { toVersionColumns } from "../file/version_columns.ts";
 import { type AuditResult, type ChainEvent, StoreError } from "../store.ts";
 import { type AuditedRow, auditResult } from "../audit_result.ts";
 import { readStage, readStageBody, readStageRow, rowsOf, toBytes } from "../file/read_stage.ts";
@@ -396,15 +397,7 @@ function readVersion(
 }
 
 function toReadResult(row: Row, body: Uint8Array<ArrayBuffer>): ReadResult {
-  return {
-    version: Number(row.version),
-    ext: String(row.ext),
-    headers: String(row.headers),
-    state: String(row.state),
-    updatedAt: String(row.updated_at),
-    body,
-    sha256: sha256Hex(body),
-  };
+  return { ...toVersionColumns(row), body, sha256: sha256Hex(body) };
 }
 
 function getRow(db: DatabaseSync, statement: string, ...values: SQLInputValue[]): Row | undefined {

@@ -10,11 +10,7 @@
 import { compareCodePoints } from "../../base/compare_code_points.ts";
 import { foldText } from "../../base/fold_text.ts";
 import {
-  MAX_ISOLATED_SCAN_CHARS,
-  MAX_ISOLATED_SCAN_WORLDS,
   MAX_SEARCH_RARE_PIECES,
-  MAX_SEARCH_SCAN_CHARS,
-  MAX_SEARCH_SCAN_WORLDS,
   MAX_SEARCH_TERMS,
   MAX_SEARCH_TOO_LONG,
   SEARCH_COMMON_PIECES,
@@ -22,10 +18,17 @@ import {
   SEARCH_ROWS_PER_STEP,
   SEARCH_STEP_MS,
 } from "../../search_limits.ts";
-import { AFTER_NAMES, type NameRange, toRanges } from "../name_ranges.ts";
+import { AFTER_NAMES, type NameRange } from "../name_ranges.ts";
 import type { SearchHit, SearchPage, SearchPosition, SearchQuery } from "../search.ts";
 import { FORM } from "../search_form.ts";
-import { findLines, quoteGram, toGramQuery } from "../search_text.ts";
+import {
+  findHits,
+  indexOfFirst,
+  type ScanLimits,
+  scanLimitsOf,
+  sourcesOf,
+} from "../search_plan.ts";
+import { quoteGram, toGramQuery } from "../search_text.ts";
 import type { Row, SearchSet } from "./search_set.ts";
 
 /** How the texts are chosen that are looked at. */
@@ -42,29 +45,25 @@ interface Search {
   readonly rowsPerStep: number;
 }
 
-const ISOLATED_SCAN = { worlds: MAX_ISOLATED_SCAN_WORLDS, chars: MAX_ISOLATED_SCAN_CHARS };
-const SCAN = { worlds: MAX_SEARCH_SCAN_WORLDS, chars: MAX_SEARCH_SCAN_CHARS };
 /** A sequence that no text contains in practice; a text that contains it is checked as any other. */
 const NO_GRAM = "\u0002\u0002\u0002";
 
 /** Runs a search. The generator returns the page. */
 export function* searchInSteps(
-  { within, original, isolated, text, after, limit }: SearchQuery,
+  query: SearchQuery,
   open: SearchSet,
   restricted: SearchSet,
 ): Generator<void, SearchPage> {
+  const { original, text, after, limit } = query;
   const search: Search = {
     folded: foldText(text),
     hiddenForm: original ? FORM.redacted : FORM.original,
     after,
     rowsPerStep: Math.min(limit + 1, SEARCH_ROWS_PER_STEP),
   };
-  const sources = [
-    { set: open, ranges: toRanges(within) },
-    { set: restricted, ranges: toRanges(within.filter((part) => part.restricted)) },
-  ].filter(({ ranges }) => ranges.length > 0);
+  const sources = sourcesOf(query, open, restricted);
   const streams = sources.map(({ set, ranges }) => {
-    const isSmall = isSmallEnough(set, ranges, isolated ? ISOLATED_SCAN : SCAN);
+    const isSmall = isSmallEnough(set, ranges, scanLimitsOf(query));
     return { isSmall, found: findInSet(set, ranges, isSmall, search) };
   });
   const hits: SearchHit[] = [];
@@ -85,7 +84,7 @@ export function* searchInSteps(
 function isSmallEnough(
   set: SearchSet,
   ranges: readonly NameRange[],
-  max: { readonly worlds: number; readonly chars: number },
+  max: ScanLimits,
 ): boolean {
   let worlds = 0;
   let chars = 0;
@@ -168,18 +167,19 @@ function isBefore(row: Row, next: Row | undefined, after: SearchPosition | undef
     Number(next.line) <= after.line;
 }
 
-function* findInPiece(
+function findInPiece(
   set: SearchSet,
   row: Row,
   { folded, after }: Search,
 ): Generator<SearchHit, void> {
-  const name = String(row.name);
-  const piece = { line: Number(row.line), column: Number(row.col) };
-  const text = set.readText(Number(row.id));
-  for (const match of findLines({ ...piece, text }, folded)) {
-    if (after !== undefined && name === after.name && match.line <= after.line) continue;
-    yield { name, version: Number(row.version), ...match };
-  }
+  const piece = {
+    name: String(row.name),
+    version: Number(row.version),
+    line: Number(row.line),
+    column: Number(row.col),
+    text: set.readText(Number(row.id)),
+  };
+  return findHits(piece, folded, after);
 }
 
 function planFor(set: SearchSet, grams: string): Plan {
@@ -218,12 +218,7 @@ function* mergeInOrder(
   const heads: (SearchHit | undefined)[] = [];
   for (const stream of streams) heads.push(yield* nextHit(stream, undefined));
   for (;;) {
-    let first = -1;
-    for (const [at, head] of heads.entries()) {
-      const best = heads[first];
-      if (head === undefined) continue;
-      if (best === undefined || compareCodePoints(head.name, best.name) < 0) first = at;
-    }
+    const first = indexOfFirst(heads);
     const hit = heads[first];
     const stream = streams[first];
     if (hit === undefined || stream === undefined) return;

@@ -8,6 +8,7 @@ import { DatabaseSync } from "node:sqlite";
 import {
   createTrashId,
   INCOMING_FOLDER,
+  listFolders,
   pathExists,
   syncFolder,
   TRASH_FOLDER,
@@ -180,15 +181,5 @@ function modifiedAt(path: string): string {
     return (Deno.lstatSync(path).mtime ?? new Date()).toISOString();
   } catch {
     return new Date().toISOString(); // it was removed at this moment
-  }
-}
-
-function listFolders(path: string): string[] {
-  try {
-    return [...Deno.readDirSync(path)].filter((entry) => entry.isDirectory)
-      .map((entry) => entry.name);
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return [];
-    throw error;
   }
 }

@@ -250,7 +250,7 @@ postgresTest(
             );
           });
           for (const search of [a, b]) {
-            search.kick();
+            search.recordChange();
             assertEquals(await versionsOf(search), [[2, 2]]);
           }
         }));

@@ -162,16 +162,19 @@ postgresTest(
         const year = 365 * 86_400_000;
         const wrong = trashOf(sessions, { keepMs: year - 60_000, now: () => Date.now() + year });
         wrong.start();
-        await until(() => wrong.counts.entries === 19);
+        await until(() => wrong.counter.counts.entries === 19);
         await wrong.stop();
-        assertEquals([wrong.counts.expired, await count(sessions, "elastik.worlds")], [0, 20]);
+        assertEquals([wrong.counter.counts.expired, await count(sessions, "elastik.worlds")], [
+          0,
+          20,
+        ]);
         const nodes = [1, 2].map(() =>
           trashOf(sessions, { keepMs: 1, now: () => Date.now() + 1000 })
         );
         for (const node of nodes) node.start();
         await until(async () => await count(sessions, "elastik.worlds") === 1);
         for (const node of nodes) await node.stop();
-        assertEquals(nodes.reduce((sum, { counts }) => sum + counts.expired, 0), 19);
+        assertEquals(nodes.reduce((sum, { counter }) => sum + counter.counts.expired, 0), 19);
       },
     ),
 );

@@ -31,3 +31,10 @@ Deno.test("ExpiryClock forgets a step that was taken back", () => {
   const later = TRASH_STEP_TRUST_MS + 1;
   assertEquals(clock.read(START + YEAR + later, later), START + later);
 });
+
+Deno.test("ExpiryClock.before() returns the start of 1970 for a very long time", () => {
+  const clock = new ExpiryClock(Date.UTC(2026, 0, 2), 0);
+  const day = 86_400_000;
+  assertEquals(clock.before(day, Date.UTC(2026, 0, 2), 0), "2026-01-01T00:00:00.000Z");
+  assertEquals(clock.before(1e300, Date.UTC(2026, 0, 2), 0), "1970-01-01T00:00:00.000Z");
+});

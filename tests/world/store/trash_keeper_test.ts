@@ -96,10 +96,10 @@ Deno.test("TrashKeeper deletes worlds for good whose time is over, in steps, and
     add(fixture, "both", "home/a", 40);
     add(fixture, "both", "home/b", 1);
     const keeper = fixture.keeper(30);
-    await runOnce(keeper, () => keeper.counts.expired === old);
+    await runOnce(keeper, () => keeper.counter.counts.expired === old);
     const left = [...Deno.readDirSync(`${fixture.data}/.trash`)].map(({ name }) => name).sort();
     assertEquals(left, ["both", "young"]);
-    assertEquals(keeper.counts, { entries: 3, bytes: 3 * 4096, expired: old });
+    assertEquals(keeper.counter.counts, { entries: 3, bytes: 3 * 4096, expired: old });
     assertEquals([...Deno.readDirSync(`${fixture.data}/.incoming`)], []);
     assertEquals(fixture.jobs.filter((kind) => kind === "trashExpired").length >= 2, true);
   }));
@@ -108,7 +108,7 @@ Deno.test("TrashKeeper deletes nothing with ELASTIK_TRASH=never, and nothing aft
   withTrash(async (fixture) => {
     add(fixture, "old", "home/x", 1000);
     const forever = fixture.keeper();
-    await runOnce(forever, () => forever.counts.entries === 1);
+    await runOnce(forever, () => forever.counter.counts.entries === 1);
     add(fixture, "new", "home/y", 1);
     const keeper = fixture.keeper(2000);
     fixture.clock = START + 5000 * DAY;
@@ -134,7 +134,7 @@ Deno.test("TrashKeeper adds the facts of folders without a row once, in steps", 
     }
     Deno.mkdirSync(`${data}/.trash/leftover-1/home%2Fx`, { recursive: true });
     const keeper = fixture.keeper();
-    const known = () => keeper.counts.entries === TRASH_FACTS_PER_STEP + 1;
+    const known = () => keeper.counter.counts.entries === TRASH_FACTS_PER_STEP + 1;
     await runOnce(keeper, known);
     assertEquals(jobs.filter((kind) => kind === "trashFacts").length, 2);
     const within = [{ name: "", part: "tree", restricted: false }] as const;
@@ -144,7 +144,7 @@ Deno.test("TrashKeeper adds the facts of folders without a row once, in steps", 
     assertEquals([page.entries[0]?.version, page.entries[0]?.by], [0, ""]);
     jobs.length = 0;
     const again = fixture.keeper();
-    await runOnce(again, () => again.counts.entries > 0);
+    await runOnce(again, () => again.counter.counts.entries > 0);
     assertEquals(jobs.includes("trashFacts"), false);
   }));
 

@@ -116,6 +116,11 @@ export const MAX_INLINE_BYTES = 8 * 1024;
 export const MAX_CHUNK_BYTES = 256 * 1024;
 /** Chunks of an upload that are sent without waiting, and of one statement that reads them. */
 export const CHUNKS_PER_STATEMENT = 4;
+/** A chunk below this length, in bytes, is short: this many at the end of a content become long ones. */
+export const SHORT_CHUNK_BYTES = MAX_CHUNK_BYTES / 2;
+export const MERGED_CHUNKS = 16;
+/** An append makes the last chunk longer in place up to this length, in bytes, which fits into its row. */
+export const INLINE_CHUNK_BYTES = 1_900;
 /** How long the statement of a chunk may take, in milliseconds. */
 export const CHUNK_DEADLINE_MS = 10_000;
 

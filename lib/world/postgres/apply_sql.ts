@@ -9,6 +9,13 @@
  * other in a ring.
  */
 
+import {
+  INLINE_CHUNK_BYTES,
+  MAX_CHUNK_BYTES,
+  MERGED_CHUNKS,
+  SHORT_CHUNK_BYTES,
+} from "../../cluster_limits.ts";
+
 /**
  * A batch. The arrays with `n_` have one element for each position: a world after the batch. Other arrays
  * have the position in `…_of`, counted from 1. Bytes are parts of `p_bytes`, from `…_at` on, counted from
@@ -190,11 +197,17 @@ BEGIN
       UPDATE elastik.content c SET bytes = c.bytes || substr(p_bytes, x.at + 1, x.size) FROM x
       WHERE c.id = x.id AND c.at = (
           SELECT max(last.at) FROM elastik.content last WHERE last.id = x.id AND last.at < x.pos)
-        AND c.at + length(c.bytes) = x.pos AND length(c.bytes) + x.size <= 1900
+        AND c.at + length(c.bytes) = x.pos AND length(c.bytes) + x.size <= ${INLINE_CHUNK_BYTES}
       RETURNING x.i)
     INSERT INTO elastik.content (id, at, bytes)
     SELECT x.id, x.pos, substr(p_bytes, x.at + 1, x.size) FROM x
     WHERE NOT EXISTS (SELECT 1 FROM u WHERE u.i = x.i);
+    GET DIAGNOSTICS w = ROW_COUNT;
+    IF w > 0 THEN
+      PERFORM elastik.merge_chunks_1(x.id) FROM (
+        SELECT DISTINCT c.id FROM unnest(c_of, c_id, c_pos) AS c(of, id, pos)
+        WHERE c.pos > 0 AND (every OR c.of = ANY (ok))) x;
+    END IF;
   END IF;
   IF u_of <> '{}' THEN
     DELETE FROM elastik.uploads u USING unnest(u_of, u_id) AS x(of, id)
@@ -335,5 +348,28 @@ BEGIN
   PERFORM elastik.drop_versions_1(p_world, coalesce(lowest, present), NULL);
 END $$`;
 
+/**
+ * Joins the short chunks at the end of a content, when there are many, so that the number of chunks grows
+ * with the bytes of a content and not with its appends. Each byte is copied about twice.
+ *
+ * The caller has the lock of the world. Readers find a byte in any chunk that has it.
+ */
+const MERGE_CHUNKS =
+  `CREATE FUNCTION elastik.merge_chunks_1(p_id bigint) RETURNS void LANGUAGE plpgsql AS $$
+DECLARE low bigint; found int; joined bytea;
+BEGIN
+  SELECT min(y.at), count(*) INTO low, found FROM (
+    SELECT x.at, bool_and(x.size < ${SHORT_CHUNK_BYTES}) OVER (ORDER BY x.at DESC) AS short FROM (
+      SELECT c.at, length(c.bytes) AS size FROM elastik.content c
+      WHERE c.id = p_id ORDER BY c.at DESC LIMIT ${2 * MERGED_CHUNKS}) x) y
+  WHERE y.short;
+  IF found < ${MERGED_CHUNKS} THEN RETURN; END IF;
+  WITH d AS (DELETE FROM elastik.content c WHERE c.id = p_id AND c.at >= low RETURNING c.at, c.bytes)
+  SELECT string_agg(d.bytes, ''::bytea ORDER BY d.at) INTO joined FROM d;
+  INSERT INTO elastik.content (id, at, bytes)
+  SELECT p_id, low + i, substr(joined, i + 1, ${MAX_CHUNK_BYTES})
+  FROM generate_series(0, length(joined) - 1, ${MAX_CHUNK_BYTES}) AS i;
+END $$`;
+
 /** The functions of the write path. */
-export const APPLY_SQL: readonly string[] = [DROP_VERSIONS, TRIM_WORLD, LOCK, APPLY];
+export const APPLY_SQL: readonly string[] = [DROP_VERSIONS, TRIM_WORLD, MERGE_CHUNKS, LOCK, APPLY];

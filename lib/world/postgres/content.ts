@@ -7,16 +7,15 @@
 
 import { CHUNK_DEADLINE_MS, CHUNKS_PER_STATEMENT, MAX_CHUNK_BYTES } from "../../cluster_limits.ts";
 import { StoreError } from "../store.ts";
+import { readChunks } from "./content_reader.ts";
 import { CONTENT_ID_BLOCK } from "./schema.ts";
-import { readBytes, readNumber } from "./records.ts";
+import { readNumber } from "./records.ts";
 import type { PgValue, Session } from "./session.ts";
 import type { SessionPool } from "./session_pool.ts";
 
 const NEXT_BLOCK = `SELECT nextval('elastik.content_id') AS id`;
 const INSERT_UPLOAD = `INSERT INTO elastik.uploads (id) VALUES ($1)`;
 const INSERT_CHUNK = `INSERT INTO elastik.content (id, at, bytes) VALUES ($1, $2, $3)`;
-const SELECT_CHUNKS = `SELECT at, bytes FROM elastik.content
-  WHERE id = $1 AND at >= $2 AND at < $3 ORDER BY at LIMIT ${CHUNKS_PER_STATEMENT}`;
 
 /** Ids for new contents, which are taken from the database in blocks, so that a batch waits for none. */
 export class ContentIds {
@@ -88,15 +87,9 @@ export async function readContent(
 ): Promise<Uint8Array<ArrayBuffer>> {
   const bytes = new Uint8Array(len);
   let at = 0;
-  for (let before = -1; at < len && at > before;) {
-    before = at;
-    const rows = await session.query(SELECT_CHUNKS, [id, at, len], CHUNK_DEADLINE_MS);
-    for (const row of rows) {
-      if (readNumber(row, "at") !== at) break;
-      const chunk = readBytes(row, "bytes");
-      bytes.set(chunk.length > len - at ? chunk.subarray(0, len - at) : chunk, at);
-      at += chunk.length;
-    }
+  for await (const chunk of readChunks(session, id, len, CHUNK_DEADLINE_MS)) {
+    bytes.set(chunk, at);
+    at += chunk.length;
   }
   if (at >= len) return bytes;
   throw new StoreError("gone", "Cannot read the world: the version is no longer kept", name);

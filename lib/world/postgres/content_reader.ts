@@ -1,6 +1,7 @@
 /**
  * Reads the bytes of versions: from the row itself, or the first `len` bytes of the chunks of a content.
- * A content never changes except that it grows, and it disappears with the last version that needs it.
+ * The bytes of a content never change except that it grows; its chunks can become longer ones at any time.
+ * It disappears with the last version that needs it.
  */
 
 import { LONG_QUERY_MS } from "../../cluster_limits.ts";
@@ -10,8 +11,11 @@ import { columnBytes, type QueryRow, type QuerySession } from "./query_sessions.
 /** Chunks that are read at a time: at most 4 MiB. */
 const CHUNKS_PER_QUERY = 16;
 
+/** The first chunk is the one that has the byte at `$2`. */
 const CHUNKS = `SELECT at, bytes FROM elastik.content
-  WHERE id = $1 AND at >= $2 AND at < $3 ORDER BY at LIMIT ${CHUNKS_PER_QUERY}`;
+  WHERE id = $1 AND at < $3
+    AND at >= coalesce((SELECT max(at) FROM elastik.content WHERE id = $1 AND at <= $2), $2)
+  ORDER BY at LIMIT ${CHUNKS_PER_QUERY}`;
 
 /**
  * Reads the bytes of a version.
@@ -40,17 +44,21 @@ export async function readStoredBody(
  * Reads the first bytes of a content, chunk by chunk; fewer if it is not complete.
  *
  * @param length number of bytes
+ * @param deadlineMs of each statement
  */
 export async function* readChunks(
   session: QuerySession,
   content: number,
   length: number,
+  deadlineMs = LONG_QUERY_MS,
 ): AsyncGenerator<Uint8Array<ArrayBuffer>, void> {
   for (let next = 0; next < length;) {
-    const rows = await session.query(CHUNKS, [content, next, length], LONG_QUERY_MS);
+    const rows = await session.query(CHUNKS, [content, next, length], deadlineMs);
     for (const { at, bytes } of rows) {
-      if (Number(at) !== next) return;
-      const chunk = columnBytes(bytes).subarray(0, length - next);
+      const stored = columnBytes(bytes);
+      const from = next - Number(at);
+      if (from < 0 || from >= stored.length) return;
+      const chunk = stored.subarray(from, from + length - next);
       next += chunk.length;
       yield chunk;
     }

@@ -5,6 +5,7 @@ import { openSqlite, withImport } from "../../support/query_store.ts";
 import { openSession } from "../../../lib/world/postgres/session.ts";
 import { createSessionPool } from "../../../lib/world/postgres/session_pool.ts";
 import { parseStoreUrl } from "../../../lib/world/postgres/store_url.ts";
+import { readChunks } from "../../../lib/world/postgres/content_reader.ts";
 import { WorldReads } from "../../../lib/world/postgres/reads.ts";
 import { toWorld } from "../../../lib/world/store/records.ts";
 import type { Store } from "../../../lib/world/store.ts";
@@ -99,6 +100,67 @@ postgresTest(
         const text = new TextDecoder().decode(body);
         assertEquals([version, text], [1, "first"], `after statement ${changeAfter}`);
       }
+    } finally {
+      pool.close();
+    }
+  },
+);
+
+postgresTest(
+  "a world with many appends has a number of chunks that grows with its bytes only",
+  async () => {
+    await using stores = await ClusterStores.create(server());
+    const store = await stores.open();
+    const parts = Array.from({ length: 50 }, (_, at) => bytes(4096 + at, at));
+    for (const body of parts) {
+      await store.append({ name: "home/log", body, ext: "bin", by: "T2" });
+    }
+    const sizes = await server().sql(
+      "SELECT length(bytes) FROM elastik.content ORDER BY at",
+      "a",
+      stores.database,
+    );
+    // 200 KiB: at most 15 short chunks are at the end.
+    assertEquals(sizes.length <= 17, true, `the chunks have ${sizes.join(", ")} bytes`);
+    const reader = await stores.open();
+    const expected = new Uint8Array(await new Blob(parts).arrayBuffer());
+    assertEquals((await reader.read("home/log"))?.body, expected);
+    const length = parts.slice(0, 20).reduce((sum, part) => sum + part.length, 0);
+    assertEquals((await reader.readAt("home/log", 20)).body, expected.slice(0, length));
+  },
+);
+
+postgresTest(
+  "readChunks() continues in a chunk that was joined between two statements",
+  async () => {
+    await using stores = await ClusterStores.create(server());
+    const run = (text: string) => server().sql(text, "a", stores.database);
+    await run(
+      `INSERT INTO elastik.content SELECT 1, 10 * i, decode(lpad(to_hex(i), 20, '0'), 'hex')
+     FROM generate_series(0, 19) AS i`,
+    );
+    const url = parseStoreUrl(stores.url);
+    const [host] = url.hosts;
+    if (host === undefined) throw new Error("no host");
+    const pool = createSessionPool(() => openSession({ host, store: url }), 1);
+    try {
+      let statements = 0;
+      const found: number[] = [];
+      const chunks = readChunks(
+        {
+          async query(...query) {
+            const rows = await pool.use((session) => session.query(...query));
+            if (++statements === 1) await run("SELECT elastik.merge_chunks_1(1)");
+            return rows;
+          },
+        },
+        1,
+        195,
+      );
+      for await (const chunk of chunks) found.push(...chunk);
+      assertEquals(statements, 2);
+      assertEquals(found, Array.from({ length: 195 }, (_, i) => i % 10 === 9 ? (i - 9) / 10 : 0));
+      assertEquals(await run("SELECT count(*) FROM elastik.content"), ["1"]);
     } finally {
       pool.close();
     }

@@ -1,7 +1,8 @@
 /**
  * An HTTP client for the commands that call a running server: its URL, the operator's tokens, one
  * request at a time. It follows no redirect, so that a credential is sent to the intended server
- * only.
+ * only. Each request has a connection of its own: when a connection that was used before breaks, `fetch`
+ * sends the request again without notice, and the server can execute it twice (Deno 2.9.6).
  */
 
 import { UsageError } from "../parse_args.ts";
@@ -38,7 +39,7 @@ export class ServerClient {
   /** URL of the server without a trailing slash. */
   readonly base: string;
   #origin: string;
-  readonly #client: Deno.HttpClient | undefined;
+  readonly #trust: Deno.CreateHttpClientOptions;
 
   /**
    * @param base URL of the server without a trailing slash
@@ -47,14 +48,14 @@ export class ServerClient {
   constructor(base: string, certificate?: string) {
     this.base = base;
     this.#origin = base;
-    this.#client = certificate === undefined
-      ? undefined
-      : Deno.createHttpClient({ caCerts: [certificate] });
+    this.#trust = certificate === undefined ? {} : { caCerts: [certificate] };
   }
 
-  /** Options for `fetch` with which it trusts the same certificates. */
-  get trust(): { readonly client?: Deno.HttpClient } {
-    return this.#client === undefined ? {} : { client: this.#client };
+  /** As the global `fetch`, with a connection that only this request has. */
+  async fetch(target: string, init: RequestInit): Promise<Response> {
+    // A response that was received keeps its connection.
+    using client = Deno.createHttpClient({ ...this.#trust, poolMaxIdlePerHost: 0 });
+    return await fetch(target, { ...init, client });
   }
 
   /** URL to which the requests go: `base`, or one address of that server. */
@@ -80,11 +81,10 @@ export class ServerClient {
       headers.set("authorization", `Bearer ${options.credential}`);
     }
     try {
-      const response = await fetch(`${this.#origin}${path}`, {
+      const response = await this.fetch(`${this.#origin}${path}`, {
         method,
         headers,
         redirect: "manual",
-        ...this.trust,
         signal: AbortSignal.timeout(REQUEST_TIMEOUT_MS),
         ...(options.body === undefined ? {} : { body: options.body }),
       });
@@ -110,11 +110,10 @@ export class ServerClient {
     const all = new Headers(headers);
     if (credential !== undefined) all.set("authorization", `Bearer ${credential}`);
     try {
-      return await fetch(`${this.#origin}${path}`, {
+      return await this.fetch(`${this.#origin}${path}`, {
         headers: all,
         redirect: "manual",
         signal,
-        ...this.trust,
       });
     } catch (error) {
       throw this.#toUnreachable(error);

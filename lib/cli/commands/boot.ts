@@ -32,7 +32,7 @@ export async function run([url]: readonly string[]): Promise<number> {
       approveToken,
       write: (line: string) => console.log(line),
       colour: Deno.stdout.isTerminal() && env("NO_COLOR") === undefined,
-      fetch: (target: string, init: RequestInit) => fetch(target, { ...init, ...client.trust }),
+      fetch: (target: string, init: RequestInit) => client.fetch(target, init),
       folder: `boot-${crypto.randomUUID().slice(0, 8)}`,
     });
     return failed === 0 ? 0 : 1;

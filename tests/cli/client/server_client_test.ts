@@ -10,6 +10,7 @@ import {
   UnreachableError,
 } from "../../../lib/cli/client/server_client.ts";
 import { canCertify, certify, certifyEndEntity } from "../../support/certificate.ts";
+import { BreakingServer } from "../../support/breaking_server.ts";
 import { withTempFolder } from "../../support/temp_folder.ts";
 import { createClosedUrl, startImpostor } from "./impostor.ts";
 
@@ -120,4 +121,16 @@ Deno.test("readProperty() reads own properties of objects only", () => {
   assertEquals(readProperty({}, "toString"), undefined);
   assertEquals(readProperty(null, "a"), undefined);
   assertEquals(readProperty("text", "length"), undefined);
+});
+
+Deno.test("ServerClient sends no request twice when the server closes connections that were used", async () => {
+  using server = new BreakingServer();
+  const client = new ServerClient(server.url);
+  for (let at = 0; at < 3; at++) {
+    const { status } = await client.request("POST", `/home/${at}`, { body: "one" });
+    assertEquals(status, 200);
+  }
+  const stream = await client.open("/stream/", { signal: new AbortController().signal });
+  assertEquals(await stream.text(), "{}");
+  assertEquals(server.requests, ["POST /home/0", "POST /home/1", "POST /home/2", "GET /stream/"]);
 });

@@ -21,10 +21,33 @@ export interface BodySource {
   assertCurrent?(): void;
 }
 
+/** Bodies of requests that can be read again. */
+const KEPT = new WeakMap<Request, { bytes?: Uint8Array<ArrayBuffer> }>();
+
+/**
+ * Makes {@link readBody} return the same bytes each time, for a request that is handled a second time. They
+ * are not copied, and are in memory as long as the request.
+ *
+ * @param request the request; its body must not have been read
+ *
+ * @example
+ * ```ts
+ * import { strictEqual } from "node:assert/strict";
+ * import { keepBody, readBody } from "./read_body.ts";
+ *
+ * const request = new Request("https://example.org/x", { method: "PUT", body: "text" });
+ * keepBody(request);
+ * strictEqual(await readBody(request, 4), await readBody(request, 4));
+ * ```
+ */
+export function keepBody(request: Request): void {
+  KEPT.set(request, {});
+}
+
 /**
  * Reads the body of a request.
  *
- * @param request the request; its body must not have been read
+ * @param request the request; its body must not have been read, unless it is kept
  * @param maxBytes maximum length in bytes
  * @param source the connection of the client; without it there is no limit of time and memory
  * @returns the bytes; empty if the request has no body
@@ -48,7 +71,10 @@ export async function readBody(
   maxBytes: number,
   source?: BodySource,
 ): Promise<Uint8Array<ArrayBuffer>> {
-  const bytes = await receive(request, maxBytes, source);
+  const kept = KEPT.get(request);
+  const bytes = kept?.bytes ?? await receive(request, maxBytes, source);
+  if (bytes.length > maxBytes) throw tooLarge(maxBytes, `it has ${bytes.length} bytes`);
+  if (kept !== undefined) kept.bytes = bytes;
   source?.assertCurrent?.();
   return bytes;
 }

@@ -19,6 +19,7 @@ import { Problem, type ProblemType, toProblemResponse } from "../http/problem.ts
 import { RequestCounts } from "../observe/request_counts.ts";
 import { CORE_ROUTES, RESERVED_SEGMENTS } from "../request/core_routes.ts";
 import { type CheckedRequest, createGate, type GateOptions } from "../request/gate.ts";
+import { judgeAgain } from "../request/judge_again.ts";
 import {
   bindToCaller,
   type Connection,
@@ -65,7 +66,7 @@ import { Streams } from "../routes/stream/stream.ts";
 import { Waits } from "../routes/stream/waits.ts";
 import { createWorldHandler } from "../routes/worlds.ts";
 import { currentLockBudget, LockBudget, withLockBudget } from "../world/lock_wait.ts";
-import { withWriteChecks, WriteChecks } from "../world/write_checks.ts";
+import { currentWriteChecks } from "../world/write_checks.ts";
 import { createLocks, type LockFactory } from "./create_locks.ts";
 import { collectFirstAnswers } from "./first_answers.ts";
 import { isInNamespace, namespaceOf, NAMESPACES } from "../world/name.ts";
@@ -288,7 +289,9 @@ export function createApp(
     }
     const plugin = RESERVED_SEGMENTS.has(namespaceOf(name)) ? undefined : plugins.match(path);
     if (plugin === undefined || storesContent(path)) assertNotEncoded(request, path);
-    return plugin?.handle(context) ?? app.fetch(ROUTER_REQUEST, context);
+    if (plugin === undefined) return app.fetch(ROUTER_REQUEST, context);
+    if (store.isShared) currentWriteChecks()?.recordEffect();
+    return plugin.handle(context);
   }
 
   /**
@@ -323,16 +326,13 @@ export function createApp(
     if (isWorldRead(context)) {
       return waiting?.then(() => dispatchWithBudget(context)) ?? dispatchWithBudget(context);
     }
-    const checks = new WriteChecks();
-    return withWriteChecks(checks, async () => {
-      try {
-        await waiting;
-        await server.authenticator.pending;
-        return addPosition(store, context, await dispatchWithBudget(context));
-      } finally {
-        checks.end();
-      }
-    });
+    const isCurrent = isLinearizable || waiting !== undefined;
+    const judge = async () => {
+      await server.authenticator.pending;
+      return await dispatchWithBudget(context);
+    };
+    return Promise.resolve(waiting).then(() => judgeAgain(store, context, isCurrent, judge))
+      .then((response) => addPosition(store, context, response));
   }
 
   /** WebDAV is loaded on first use, because its XML parser would slow every start. */

@@ -19,6 +19,7 @@ interface WriteCheck {
 export class WriteChecks {
   #checks: WriteCheck[] = [];
   #isEnded = false;
+  #hasEffect = false;
 
   /** Whether the request has been answered, so that later work is not its own. */
   get isEnded(): boolean {
@@ -28,6 +29,16 @@ export class WriteChecks {
   /** Records that the request has been answered. */
   end(): void {
     this.#isEnded = true;
+  }
+
+  /** Whether the request has made a change, or was sent to a plugin: it must not run a second time. */
+  get hasEffect(): boolean {
+    return this.#hasEffect;
+  }
+
+  /** Records that the request has an effect. */
+  recordEffect(): void {
+    this.#hasEffect = true;
   }
 
   /**

@@ -1,5 +1,5 @@
 import { assertEquals, assertRejects, assertStrictEquals } from "../support/assert.ts";
-import { readBody } from "../../lib/http/read_body.ts";
+import { keepBody, readBody } from "../../lib/http/read_body.ts";
 import { Problem } from "../../lib/http/problem.ts";
 import { bearer, CLOSED, type TestServer, TOKEN, withServer } from "../support/test_server.ts";
 import { bytesOf, Connection } from "../support/wire.ts";
@@ -34,6 +34,16 @@ Deno.test("readBody() returns the bytes, in any number of chunks", async () => {
   assertEquals(await readBody(request(stream()), MOST), new Uint8Array());
   const declared = request("abc", { "content-length": "3" });
   assertEquals(await readBody(declared, MOST), bytesOf("abc"));
+});
+
+Deno.test("readBody() returns the bytes of a kept body again", async () => {
+  const kept = request(stream(2, 3));
+  keepBody(kept);
+  assertStrictEquals(await readBody(kept, MOST), await readBody(kept, MOST));
+  await assertRejects(readBody(kept, 4), is("body-too-large"));
+  const once = request("abc");
+  await readBody(once, MOST);
+  await assertRejects(readBody(once, MOST));
 });
 
 Deno.test("readBody() accepts the maximum and no byte more", async () => {

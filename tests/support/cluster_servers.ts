@@ -1,7 +1,11 @@
 /** Servers over one PostgreSQL database, in this process, for tests that need more than one node. */
 
 import { readConfig } from "../../lib/config.ts";
-import { type RunningServer, startServer } from "../../lib/server/start.ts";
+import {
+  type RunningServer,
+  startServer,
+  type StartServerOptions,
+} from "../../lib/server/start.ts";
 import type { SettingName } from "../../lib/settings.ts";
 import { CLUSTER_KEY, ClusterStores } from "./cluster_stores.ts";
 import type { PostgresServers } from "./postgres_servers.ts";
@@ -30,12 +34,17 @@ export const sendTo: SendTo = async (node, line, { headers, body } = {}) => {
   return { status: response.status, headers: response.headers, text: await response.text() };
 };
 
-/** Runs a test on nodes of a new database. */
+/**
+ * Runs a test on nodes of a new database.
+ *
+ * @param openStore opens the store of each node
+ */
 export async function withNodes(
   servers: PostgresServers,
   count: number,
   test: (nodes: readonly RunningServer[]) => Promise<void>,
   env: Partial<Record<SettingName, string>> = {},
+  openStore?: StartServerOptions["openStore"],
 ): Promise<void> {
   await using stores = await ClusterStores.create(servers);
   const nodes: RunningServer[] = [];
@@ -57,6 +66,7 @@ export async function withNodes(
           env: read,
           lowerWorlds: {},
           storeWorkerUrl: STORE_WORKER,
+          ...(openStore === undefined ? {} : { openStore }),
           log: () => {},
           onStoreFailure: () => {},
         }),

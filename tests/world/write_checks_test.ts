@@ -39,3 +39,11 @@ Deno.test("currentWriteChecks() returns the checks of the running request until 
     assertEquals(currentWriteChecks(), undefined);
   });
 });
+
+Deno.test("WriteChecks.hasEffect says that the request must not run a second time", () => {
+  const checks = new WriteChecks();
+  assertStrictEquals(checks.hasEffect, false);
+  checks.recordEffect();
+  checks.clear();
+  assertStrictEquals(checks.hasEffect, true);
+});

@@ -11,6 +11,7 @@ import { formatHttpDate } from "../../http/http_date.ts";
 import { Problem } from "../../http/problem.ts";
 import type { PluginRoutes } from "../../request/plugin_routes.ts";
 import { chooseExt, toMediaType } from "../../world/media_type.ts";
+import { currentWriteChecks } from "../../world/write_checks.ts";
 import { DAV_HEADERS, readDepth } from "../resource/dav_headers.ts";
 import { DavProblem, toHref } from "../resource/dav_problem.ts";
 import {
@@ -52,6 +53,8 @@ export async function handleMount(
 ): Promise<Response> {
   const { request, target: { path, isCollection: collection }, caller } = context;
   const { method } = request;
+  // A plugin must not get the request twice.
+  currentWriteChecks()?.recordEffect();
   switch (method) {
     case "OPTIONS":
       return new Response(null, { status: 200, headers: { ...DAV_HEADERS, "allow": ALLOW } });

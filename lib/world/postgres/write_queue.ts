@@ -127,10 +127,12 @@ export class WriteQueue {
   ): Promise<T> {
     if (this.#isClosed) throw new StoreError("closed", "Cannot use the store: it is shutting down");
     const { promise, resolve, reject } = Promise.withResolvers<T>();
+    const checks = currentWriteChecks();
     this.#pending.add(promise);
     this.#waiting += 1;
     try {
       this.#add(job, options, (committed) => {
+        checks?.recordEffect();
         try {
           resolve(apply(committed));
         } catch (error) {

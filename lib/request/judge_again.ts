@@ -1,0 +1,122 @@
+/**
+ * Refusals of a server whose memory is behind. If several servers share the store, a change is judged by
+ * memory that follows the other servers. A condition, a lock or a missing world that refuses it can have
+ * been true some milliseconds before only, or be something that the client itself has changed at another
+ * server. So a refusal is sent only if it still holds when memory has everything that was acknowledged
+ * before: the request is judged a second time if memory has changed since the first time.
+ *
+ * - A request that has had an effect is never repeated: one that has made a change, or that a plugin got.
+ * - A change of a tree of worlds follows first and is judged once, because it must not miss a world either,
+ *   and because the failures of its members are found while it makes changes.
+ * - Reads are answered from memory, as far behind as their mode allows.
+ *
+ * A store that is not shared never comes here.
+ */
+
+import { Problem } from "../http/problem.ts";
+import { keepBody } from "../http/read_body.ts";
+import { type Store, StoreError, type StoreErrorCode } from "../world/store.ts";
+import { withWriteChecks, WriteChecks } from "../world/write_checks.ts";
+import type { RequestContext } from "./request_context.ts";
+
+/** Methods without a refusal that must be judged again. */
+const WITHOUT_CHANGES: ReadonlySet<string> = new Set(["GET", "HEAD", "OPTIONS", "PROPFIND"]);
+/** Statuses of refusals that can depend on what is stored. */
+const REFUSALS: ReadonlySet<number> = new Set([404, 405, 409, 410, 412, 422, 423, 507]);
+/** Failures of the store for which it looks at memory only. For all others it has asked the database. */
+const FROM_MEMORY: ReadonlySet<StoreErrorCode> = new Set<StoreErrorCode>(["absent", "quota"]);
+
+/** The members of a shared store that decide whether a request is judged again. */
+export type JudgedStore = Pick<
+  Store,
+  "isCollection" | "listingRevision" | "locks" | "refresh" | "seq"
+>;
+
+/** How a request ended: with a response or with an error. */
+type Outcome = { readonly response: Response } | { readonly error: unknown };
+
+/**
+ * Whether a request was refused because of what the server has in memory.
+ *
+ * @param outcome the response, or what was thrown
+ */
+export function isRefusalOfMemory(outcome: Outcome): boolean {
+  if ("response" in outcome) return REFUSALS.has(outcome.response.status);
+  const { error } = outcome;
+  if (error instanceof StoreError) return FROM_MEMORY.has(error.code);
+  return error instanceof Problem && (REFUSALS.has(error.status) || error.type === "lower-layer");
+}
+
+/**
+ * Whether a request can change many worlds, such as a collection with all of its members.
+ *
+ * @param store the store, whose memory may be behind
+ * @param context the request
+ */
+export function changesTree(
+  store: Pick<Store, "isCollection">,
+  { request: { method }, target: { name, isCollection } }: Pick<
+    RequestContext,
+    "request" | "target"
+  >,
+): boolean {
+  if (method === "COPY" || method === "MOVE") return true;
+  return method === "DELETE" && (isCollection || store.isCollection(name.replace(/^dav\//, "")));
+}
+
+/**
+ * Answers a request at a server that shares its store, and judges it again if memory was behind.
+ *
+ * @param store the store
+ * @param context the request
+ * @param isCurrent whether memory has followed all servers since the request arrived
+ * @param judge answers the request; called twice at most
+ * @param createChecks creates the checks of each call
+ * @returns the response of the last call
+ * @throws what the last call throws
+ * @throws {StoreError} `unreachable` if the server cannot find out whether a refusal holds
+ */
+export async function judgeAgain(
+  store: JudgedStore,
+  context: RequestContext,
+  isCurrent: boolean,
+  judge: () => Response | Promise<Response>,
+  createChecks = () => new WriteChecks(),
+): Promise<Response> {
+  const { request } = context;
+  if (isCurrent || WITHOUT_CHANGES.has(request.method)) return await run(judge, createChecks());
+  if (changesTree(store, context)) {
+    await store.refresh();
+    return await run(judge, createChecks());
+  }
+  keepBody(request);
+  const checks = createChecks();
+  const memory = versionOf(store);
+  const outcome = await run(judge, checks)
+    .then((response) => ({ response }), (error: unknown) => ({ error }));
+  if (!checks.hasEffect && isRefusalOfMemory(outcome)) {
+    await store.refresh();
+    if (versionOf(store) !== memory) {
+      if ("response" in outcome) await outcome.response.body?.cancel();
+      return await run(judge, createChecks());
+    }
+  }
+  if ("error" in outcome) throw outcome.error;
+  return outcome.response;
+}
+
+async function run(
+  judge: () => Response | Promise<Response>,
+  checks: WriteChecks,
+): Promise<Response> {
+  try {
+    return await withWriteChecks(checks, judge);
+  } finally {
+    checks.end();
+  }
+}
+
+/** Changes with everything in memory by which a change is judged: worlds, collections and locks. */
+function versionOf({ seq, listingRevision, locks }: JudgedStore): string {
+  return `${seq} ${listingRevision} ${locks?.version}`;
+}

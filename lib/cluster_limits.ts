@@ -136,5 +136,7 @@ export const UPKEEP_MS = 60_000;
 export const UPKEEP_STEP_CONTENTS = 100;
 /** Seconds for which content is kept that no version has: reads may be under way. */
 export const CONTENT_KEEP_SECONDS = 3_600;
-/** Seconds for which the heartbeat of a node is kept. */
+/** Seconds for which the heartbeat of a node and the token of a lock that ended are kept. */
 export const NODE_KEEP_SECONDS = 60;
+/** Least milliseconds between two removals of WebDAV locks whose time is over, by a node in its memory. */
+export const LOCK_PRUNE_MS = 1_000;

@@ -40,6 +40,16 @@ export type GrantOutcome =
   | { readonly kind: "granted" | "credential" | "server" }
   | { readonly kind: "conflict"; readonly token: string };
 
+/** What a read of the records has changed in memory. */
+export interface LockChanges {
+  /** Whether all records were read: memory has no others. */
+  readonly isWhole: boolean;
+  /** Records that are new or were refreshed. */
+  readonly changed: readonly LockRecord[];
+  /** Tokens of those that ended. */
+  readonly ended: readonly string[];
+}
+
 /**
  * The locks of a shared store. Memory has them as they were read last; they are read again when another
  * server has changed them. Each change is decided in the store. It resolves after memory has it.
@@ -47,12 +57,12 @@ export type GrantOutcome =
 export interface LockRecords {
   /** Number of the newest change that memory has. */
   readonly version: number;
-  readonly records: readonly LockRecord[];
+  readonly records: Iterable<LockRecord>;
   /** Returns the milliseconds that are left of a record, by the clock of the store. */
   msLeft(record: LockRecord): number;
   /** Calls a listener whenever the records were read, before anything else sees them. */
-  onRead(listener: () => void): void;
-  /** Reads the records again. @throws {StoreError} `unreachable` */
+  onRead(listener: (changes: LockChanges) => void): void;
+  /** Reads what has changed of the records. @throws {StoreError} `unreachable` */
   read(): Promise<void>;
   /** Grants a lock, all other locks considered. */
   grant(wanted: WantedLock): Promise<GrantOutcome>;

@@ -10,7 +10,7 @@
 import { type Caller, credentialKey } from "../../auth/caller.ts";
 import { readCaller, writeCaller } from "../../auth/caller_record.ts";
 import { DAV_LIMITS } from "../../dav_limits.ts";
-import type { LockRecord, LockRecords } from "../../world/lock_records.ts";
+import type { LockChanges, LockRecord, LockRecords } from "../../world/lock_records.ts";
 import { StoreError } from "../../world/store.ts";
 import { locksBelow, locksCovering } from "./lock_paths.ts";
 import type { Lock, LockOptions, LockRefusal, LockRequest, Locks } from "./locks.ts";
@@ -27,15 +27,16 @@ export class SharedLocks implements Locks {
   readonly #holders = new Map<string, Caller>();
   /** Tokens of grants under way, which no read has shown yet. */
   readonly #granting = new Set<string>();
-  #roots = new Map<string, Lock[]>();
-  #size = 0;
+  /** All locks by their tokens, and by their paths. */
+  readonly #locks = new Map<string, Lock>();
+  readonly #roots = new Map<string, readonly Lock[]>();
   #refused = 0;
 
   constructor(options: LockOptions, records: LockRecords) {
     this.#options = options;
     this.#records = records;
-    this.#load();
-    records.onRead(() => this.#load());
+    this.#load({ isWhole: true, changed: [...records.records], ended: [] });
+    records.onRead((changes) => this.#load(changes));
   }
 
   get version(): number {
@@ -43,11 +44,11 @@ export class SharedLocks implements Locks {
   }
 
   get isEmpty(): boolean {
-    return this.#size === 0;
+    return this.#locks.size === 0;
   }
 
   get size(): number {
-    return this.#size;
+    return this.#locks.size;
   }
 
   get refused(): number {
@@ -149,21 +150,30 @@ export class SharedLocks implements Locks {
   }
 
   /** Takes over what was read from the store. */
-  #load(): void {
-    const roots = new Map<string, Lock[]>();
-    const tokens = new Set<string>();
-    for (const record of this.#records.records) {
+  #load({ isWhole, changed, ended }: LockChanges): void {
+    const tokens = isWhole ? new Set(changed.map(({ token }) => token)) : undefined;
+    const gone = tokens === undefined
+      ? ended
+      : [...this.#locks.keys(), ...this.#holders.keys()].filter((token) => !tokens.has(token));
+    for (const token of gone) {
+      this.#remove(token);
+      if (!this.#granting.has(token)) this.#holders.delete(token);
+    }
+    for (const record of changed) {
+      this.#remove(record.token);
       const lock = this.#toLock(record);
-      tokens.add(lock.token);
-      const own = roots.get(lock.path);
-      if (own === undefined) roots.set(lock.path, [lock]);
-      else own.push(lock);
+      this.#locks.set(lock.token, lock);
+      this.#roots.set(lock.path, [...this.#roots.get(lock.path) ?? [], lock]);
     }
-    this.#roots = roots;
-    this.#size = tokens.size;
-    for (const token of this.#holders.keys()) {
-      if (!tokens.has(token) && !this.#granting.has(token)) this.#holders.delete(token);
-    }
+  }
+
+  #remove(token: string): void {
+    const lock = this.#locks.get(token);
+    if (lock === undefined) return;
+    this.#locks.delete(token);
+    const others = (this.#roots.get(lock.path) ?? []).filter((other) => other !== lock);
+    if (others.length === 0) this.#roots.delete(lock.path);
+    else this.#roots.set(lock.path, others);
   }
 
   #toLock(record: LockRecord): Lock {
@@ -174,11 +184,11 @@ export class SharedLocks implements Locks {
   }
 
   #all(): Lock[] {
-    return [...this.#roots.values()].flat();
+    return [...this.#locks.values()];
   }
 
   #find(token: string): Lock | undefined {
-    return this.#all().find((lock) => lock.token === token);
+    return this.#locks.get(token);
   }
 
   /** Returns the locks that are not compatible with a request. */

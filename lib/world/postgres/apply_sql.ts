@@ -65,7 +65,7 @@ LANGUAGE plpgsql AS $$
 #variable_conflict use_column
 DECLARE
   g bigint; b bigint; ok int[]; bad int[]; ids bigint[]; beyond bigint[]; every bool; w bigint;
-  taken text;
+  taken text; ended text[];
 BEGIN
   -- 0. The guard. A change of the locks takes 7021 exclusively: so the guard is read by the next statement,
   --    which has a newer snapshot than one that waited.
@@ -241,12 +241,13 @@ BEGIN
     SELECT 1, 'gone', n_seen[x.i], n_world[x.i]::text FROM unnest(ok) AS x(i)
     WHERE n_name[x.i] IS NULL AND n_world[x.i] > 0 AND x.i <> ALL (e_of);
     -- The locks of a name end with its world (RFC 4918, 9.6). No lock is granted in this transaction.
-    DELETE FROM elastik.dav_locks d USING elastik.names n
-    WHERE n.name = ANY (l_name) AND n.world IS NULL AND d.path = '/' || n.name
-      AND n.name IN (SELECT n_seen[x.i] FROM unnest(ok) AS x(i));
-    IF FOUND THEN
-      INSERT INTO elastik.batches (size, kind, name) VALUES (1, 'locks', '');
-    END IF;
+    WITH d AS (
+      DELETE FROM elastik.dav_locks d USING elastik.names n
+      WHERE n.name = ANY (l_name) AND n.world IS NULL AND d.path = '/' || n.name
+        AND n.name IN (SELECT n_seen[x.i] FROM unnest(ok) AS x(i))
+      RETURNING d.token)
+    SELECT array_agg(d.token) INTO ended FROM d;
+    IF ended IS NOT NULL THEN PERFORM elastik.raise_guard_1('', ended); END IF;
   END IF;
   -- 6. Versions that are dropped: at once, or because there are too many.
   IF n_drop <> array_fill(0::bigint, ARRAY[cardinality(n_drop)]) THEN

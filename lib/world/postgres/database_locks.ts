@@ -2,9 +2,19 @@
  * The WebDAV locks of a node: the rows of the database in memory, with the version of the guard that
  * belongs to them. A batch that was judged by these locks names this version, so the database refuses it
  * if a lock was granted in between.
+ *
+ * A read costs in proportion to what has changed since the one before. All locks are read at the start,
+ * after a change of the primary, and if the database no longer knows what has ended.
  */
 
-import type { GrantOutcome, LockRecord, LockRecords, WantedLock } from "../lock_records.ts";
+import type {
+  GrantOutcome,
+  LockChanges,
+  LockRecord,
+  LockRecords,
+  WantedLock,
+} from "../lock_records.ts";
+import { LOCK_PRUNE_MS } from "../../cluster_limits.ts";
 import type { Link } from "./link.ts";
 import { LIST_LOCKS } from "./lock_sql.ts";
 import { readNumber, readString } from "./records.ts";
@@ -19,9 +29,12 @@ const RELEASE = "SELECT elastik.dav_release_1($1) AS guard";
 export class DatabaseLocks implements LockRecords {
   readonly #link: Pick<Link, "ask">;
   readonly #ends = new Map<string, number>();
-  readonly #listeners: (() => void)[] = [];
-  #records: readonly LockRecord[] = [];
+  readonly #listeners: ((changes: LockChanges) => void)[] = [];
+  readonly #records = new Map<string, LockRecord>();
   #version = 0;
+  /** Whether the next read must read all locks. */
+  #isUnknown = true;
+  #prunedAt = 0;
   #running: Promise<void> | undefined;
   #next: Promise<void> | undefined;
 
@@ -33,8 +46,8 @@ export class DatabaseLocks implements LockRecords {
     return this.#version;
   }
 
-  get records(): readonly LockRecord[] {
-    return this.#records;
+  get records(): Iterable<LockRecord> {
+    return this.#records.values();
   }
 
   /** The read that is under way, which waits for one that was asked for later. */
@@ -46,8 +59,14 @@ export class DatabaseLocks implements LockRecords {
     return (this.#ends.get(token) ?? 0) - performance.now();
   }
 
-  onRead(listener: () => void): void {
+  onRead(listener: (changes: LockChanges) => void): void {
     this.#listeners.push(listener);
+  }
+
+  /** Reads all locks: another server is the primary now, which may not have every change of the old one. */
+  readAll(): Promise<void> {
+    this.#isUnknown = true;
+    return this.read();
   }
 
   read(): Promise<void> {
@@ -102,20 +121,65 @@ export class DatabaseLocks implements LockRecords {
   }
 
   async #read(): Promise<void> {
-    const rows = await this.#link.ask("read", (session) => session.query(LIST_LOCKS, []));
+    for (;;) {
+      const isWhole = this.#isUnknown;
+      const known = isWhole ? 0 : this.#version;
+      this.#isUnknown = false;
+      let rows: readonly PgRow[];
+      try {
+        rows = await this.#link.ask("read", (session) => session.query(LIST_LOCKS, [known]));
+      } catch (error) {
+        this.#isUnknown ||= isWhole;
+        throw error;
+      }
+      const [first = {}] = rows;
+      const guard = readNumber(first, "guard");
+      // The primary was changed during the read, or memory is from before what the database still knows.
+      if (!isWhole && (readNumber(first, "floor") > known || guard < known)) this.#isUnknown = true;
+      if (this.#isUnknown) continue;
+      this.#apply(rows, isWhole, guard);
+      return;
+    }
+  }
+
+  #apply(rows: readonly PgRow[], isWhole: boolean, guard: number): void {
     // The time on the way is added: a node must not end a lock before the database does.
     const now = performance.now();
-    const records: LockRecord[] = [];
-    this.#ends.clear();
+    const changed: LockRecord[] = [];
+    const ended = isWhole ? [] : this.#prune(now);
+    if (isWhole) {
+      this.#ends.clear();
+      this.#records.clear();
+    }
     for (const row of rows) {
       if (row.token === null) continue;
+      const token = readString(row, "token");
+      this.#ends.delete(token);
+      this.#records.delete(token);
+      if (row.path === null) {
+        ended.push(token);
+        continue;
+      }
       const record = toRecord(row);
-      records.push(record);
-      this.#ends.set(record.token, now + Number(row.seconds_left) * 1000);
+      changed.push(record);
+      this.#records.set(token, record);
+      this.#ends.set(token, now + Number(row.seconds_left) * 1000);
     }
-    this.#records = records;
-    this.#version = readNumber(rows[0] ?? {}, "guard");
-    for (const listener of this.#listeners) listener();
+    this.#version = guard;
+    for (const listener of this.#listeners) listener({ isWhole, changed, ended });
+  }
+
+  /** Removes the locks whose time is over, now and then, and returns their tokens. */
+  #prune(now: number): string[] {
+    if (now < this.#prunedAt + LOCK_PRUNE_MS) return [];
+    this.#prunedAt = now;
+    const tokens: string[] = [];
+    for (const [token, end] of this.#ends) if (end <= now) tokens.push(token);
+    for (const token of tokens) {
+      this.#ends.delete(token);
+      this.#records.delete(token);
+    }
+    return tokens;
   }
 }
 

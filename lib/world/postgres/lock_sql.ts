@@ -18,15 +18,27 @@ BEGIN
   RETURN true;
 END $$`;
 
-/** Raises the guard, and tells the followers that the locks have changed. */
-const RAISE_GUARD = `CREATE FUNCTION elastik.raise_guard_1(p_path text) RETURNS bigint
+/** Raises the guard for locks that changed or ended, and tells the followers. */
+const RAISE_GUARD =
+  `CREATE FUNCTION elastik.raise_guard_1(p_path text, p_ended text[]) RETURNS bigint
 LANGUAGE plpgsql AS $$
 DECLARE v bigint;
 BEGIN
   UPDATE elastik.guard SET version = version + 1 RETURNING version INTO v;
+  IF p_ended <> '{}' THEN
+    INSERT INTO elastik.dav_ended (token, changed) SELECT x.token, v FROM unnest(p_ended) AS x(token);
+  END IF;
   INSERT INTO elastik.batches (size, kind, name) VALUES (1, 'locks', p_path);
   RETURN v;
 END $$`;
+
+/** Returns a path and those above it: `/a/b` has `/a/b`, `/a` and `/`. */
+const PATHS_OF = `CREATE FUNCTION elastik.paths_of_1(p_path text) RETURNS text[]
+LANGUAGE sql IMMUTABLE AS $$
+  SELECT array_agg(x.path) || '{/}' FROM (
+    SELECT array_to_string((p.parts)[1:i], '/') AS path
+    FROM (SELECT string_to_array(p_path, '/') AS parts) p, generate_series(2, cardinality(p.parts)) AS i) x
+$$`;
 
 /** Whether a path is another one or below it. */
 const IS_WITHIN = `CREATE FUNCTION elastik.is_within_1(p_path text, p_root text) RETURNS bool
@@ -47,16 +59,19 @@ const GRANT = `CREATE FUNCTION elastik.dav_grant_1(
   p_credential text, p_seconds int, p_max_credential int, p_max int, p_max_shared int, p_replaced text[]
 ) RETURNS TABLE (outcome text, guard bigint, conflict text)
 LANGUAGE plpgsql AS $$
-DECLARE against text[];
+DECLARE against text[]; above text[] := elastik.paths_of_1(p_path);
 BEGIN
   PERFORM pg_advisory_xact_lock(7021);
   SELECT g.version INTO guard FROM elastik.guard g, elastik.dav_locks l WHERE l.token = p_token;
   IF FOUND THEN outcome := 'granted'; RETURN NEXT; RETURN; END IF;
   DELETE FROM elastik.dav_locks l WHERE l.expires <= clock_timestamp();
-  against := ARRAY(SELECT l.token FROM elastik.dav_locks l
-    WHERE (l.exclusive OR p_exclusive) AND (l.path = p_path
-      OR l.depth = 'infinity' AND elastik.is_within_1(p_path, l.path)
-      OR p_depth = 'infinity' AND elastik.is_within_1(l.path, p_path)));
+  against := ARRAY(
+    SELECT l.token FROM elastik.dav_locks l
+    WHERE (l.exclusive OR p_exclusive) AND l.path = ANY (above)
+      AND (l.path = p_path OR l.depth = 'infinity')
+    UNION ALL SELECT l.token FROM elastik.dav_locks l
+    WHERE (l.exclusive OR p_exclusive) AND p_depth = 'infinity' AND l.path <> p_path
+      AND l.path >= rtrim(p_path, '/') || '/' AND l.path < rtrim(p_path, '/') || '0');
   SELECT x.token INTO conflict FROM unnest(against) AS x(token) WHERE x.token <> ALL (p_replaced) LIMIT 1;
   IF conflict IS NOT NULL THEN outcome := 'conflict'; RETURN NEXT; RETURN; END IF;
   DELETE FROM elastik.dav_locks l WHERE l.token = ANY (against);
@@ -67,12 +82,14 @@ BEGIN
     outcome := 'server';
   ELSE
     INSERT INTO elastik.dav_locks
-      (token, path, depth, exclusive, owner, holder, credential, seconds, expires)
-    VALUES (p_token, p_path, p_depth, p_exclusive, p_owner, p_holder, p_credential, p_seconds,
-      clock_timestamp() + make_interval(secs => p_seconds));
+      (token, path, depth, exclusive, owner, holder, credential, seconds, expires, changed)
+    SELECT p_token, p_path, p_depth, p_exclusive, p_owner, p_holder, p_credential, p_seconds,
+      clock_timestamp() + make_interval(secs => p_seconds), g.version + 1 FROM elastik.guard g;
     outcome := 'granted';
   END IF;
-  IF outcome = 'granted' OR against <> '{}' THEN guard := elastik.raise_guard_1(p_path); END IF;
+  IF outcome = 'granted' OR against <> '{}' THEN
+    guard := elastik.raise_guard_1(p_path, against);
+  END IF;
   RETURN NEXT;
 END $$`;
 
@@ -83,22 +100,23 @@ DECLARE p text;
 BEGIN
   PERFORM pg_advisory_xact_lock(7021);
   UPDATE elastik.dav_locks
-  SET seconds = p_seconds, expires = clock_timestamp() + make_interval(secs => p_seconds)
+  SET seconds = p_seconds, expires = clock_timestamp() + make_interval(secs => p_seconds),
+    changed = (SELECT version + 1 FROM elastik.guard)
   WHERE token = p_token AND expires > clock_timestamp() RETURNING path INTO p;
   IF p IS NULL THEN RETURN NULL; END IF;
-  RETURN elastik.raise_guard_1(p);
+  RETURN elastik.raise_guard_1(p, '{}');
 END $$`;
 
 /** Ends locks by their tokens; returns the new guard, or NULL if there was none. */
 const RELEASE = `CREATE FUNCTION elastik.dav_release_1(p_tokens text[]) RETURNS bigint
 LANGUAGE plpgsql AS $$
-DECLARE p text;
+DECLARE p text; ended text[];
 BEGIN
   PERFORM pg_advisory_xact_lock(7021);
-  WITH d AS (DELETE FROM elastik.dav_locks WHERE token = ANY (p_tokens) RETURNING path)
-  SELECT min(d.path) INTO p FROM d;
+  WITH d AS (DELETE FROM elastik.dav_locks WHERE token = ANY (p_tokens) RETURNING path, token)
+  SELECT min(d.path), array_agg(d.token) INTO p, ended FROM d;
   IF p IS NULL THEN RETURN NULL; END IF;
-  RETURN elastik.raise_guard_1(p);
+  RETURN elastik.raise_guard_1(p, ended);
 END $$`;
 
 /**
@@ -107,23 +125,29 @@ END $$`;
  */
 const FORGET = `CREATE FUNCTION elastik.dav_forget_1(p_path text, p_tree bool) RETURNS bigint
 LANGUAGE plpgsql AS $$
+DECLARE ended text[];
 BEGIN
   PERFORM pg_advisory_xact_lock(7021);
-  DELETE FROM elastik.dav_locks
-  WHERE path = p_path OR p_tree AND elastik.is_within_1(path, p_path);
-  IF NOT FOUND THEN RETURN NULL; END IF;
-  RETURN elastik.raise_guard_1(p_path);
+  WITH d AS (
+    DELETE FROM elastik.dav_locks
+    WHERE path = p_path OR p_tree AND elastik.is_within_1(path, p_path) RETURNING token)
+  SELECT array_agg(d.token) INTO ended FROM d;
+  IF ended IS NULL THEN RETURN NULL; END IF;
+  RETURN elastik.raise_guard_1(p_path, ended);
 END $$`;
 
 /**
- * Reads the guard and all locks as they are at one moment, each with the seconds that are left. Without a
- * lock it is one row that has only the guard.
+ * Reads what has changed of the locks since a number of the guard, as it is at one moment: each lock with
+ * the seconds that are left, and the tokens of those that ended, without a path. 0 reads all locks. Without any
+ * it is one row that has only the guard. If the floor is above the number, ended locks are missing.
  */
-export const LIST_LOCKS =
-  `SELECT g.version AS guard, l.token, l.path, l.depth, l.exclusive, l.owner, l.holder, l.credential,
-     l.seconds, extract(epoch FROM l.expires - clock_timestamp())::float8 AS seconds_left
-   FROM elastik.guard g LEFT JOIN elastik.dav_locks l ON l.expires > clock_timestamp()
-   ORDER BY l.path, l.token`;
+export const LIST_LOCKS = `SELECT g.version AS guard, g.floor, x.* FROM elastik.guard g LEFT JOIN (
+  SELECT l.token, l.path, l.depth, l.exclusive, l.owner, l.holder, l.credential, l.seconds,
+    extract(epoch FROM l.expires - clock_timestamp())::float8 AS seconds_left
+  FROM elastik.dav_locks l WHERE l.changed > $1::bigint AND l.expires > clock_timestamp()
+  UNION ALL SELECT e.token, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
+  FROM elastik.dav_ended e WHERE e.changed > $1 AND $1 > 0) x ON true
+  ORDER BY x.path, x.token`;
 
 /**
  * Deletes content that no version has had for some time, heartbeats of nodes that ended, and WebDAV locks
@@ -135,7 +159,7 @@ export const LIST_LOCKS =
 const UPKEEP =
   `CREATE FUNCTION elastik.upkeep_1(p_content_seconds int, p_node_seconds int, p_limit int)
 RETURNS int LANGUAGE plpgsql AS $$
-DECLARE old bigint[];
+DECLARE old bigint[]; upto bigint;
 BEGIN
   IF NOT pg_try_advisory_xact_lock(7022) THEN RETURN 0; END IF;
   WITH d AS (
@@ -148,6 +172,11 @@ BEGIN
   DELETE FROM elastik.content WHERE id = ANY (old);
   DELETE FROM elastik.nodes WHERE seen_at < clock_timestamp() - make_interval(secs => p_node_seconds);
   DELETE FROM elastik.dav_locks WHERE expires <= clock_timestamp();
+  WITH d AS (
+    DELETE FROM elastik.dav_ended WHERE at < clock_timestamp() - make_interval(secs => p_node_seconds)
+    RETURNING changed)
+  SELECT max(d.changed) INTO upto FROM d;
+  IF upto IS NOT NULL THEN UPDATE elastik.guard SET floor = greatest(floor, upto); END IF;
   PERFORM elastik.forget_coordination_1();
   RETURN cardinality(old);
 END $$`;
@@ -156,6 +185,7 @@ END $$`;
 export const LOCK_SQL: readonly string[] = [
   MARK,
   RAISE_GUARD,
+  PATHS_OF,
   IS_WITHIN,
   GRANT,
   REFRESH,

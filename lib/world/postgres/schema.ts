@@ -34,10 +34,12 @@ const TABLES: readonly string[] = [
   )`,
   // Runs of the order of all changes: the random part of cursors, by the first number that has it.
   `CREATE TABLE elastik.runs (first bigint PRIMARY KEY, run text NOT NULL)`,
-  // A number that every batch must have seen. A change of the WebDAV locks raises it.
+  // A number that every batch must have seen. A change of the WebDAV locks raises it. floor: up to this
+  // number the table of ended locks is not complete.
   `CREATE TABLE elastik.guard (
     one bool PRIMARY KEY DEFAULT true CHECK (one),
-    version bigint NOT NULL
+    version bigint NOT NULL,
+    floor bigint NOT NULL DEFAULT 0
   )`,
   `INSERT INTO elastik.guard (version) VALUES (0)`,
   // The newest number in the order of all changes, and the latest time up to it. The lock of the row
@@ -208,7 +210,7 @@ const TABLES: readonly string[] = [
     plugin text COLLATE "C" NOT NULL
   )`,
   `CREATE INDEX routes_plugin ON elastik.routes (plugin)`,
-  // expires: by the clock of the database.
+  // changed: the number of the guard since the last change. expires: by the clock of the database.
   `CREATE TABLE elastik.dav_locks (
     token text PRIMARY KEY,
     path text COLLATE "C" NOT NULL,
@@ -218,9 +220,19 @@ const TABLES: readonly string[] = [
     holder text NOT NULL,
     credential text NOT NULL,
     seconds int NOT NULL,
-    expires timestamptz NOT NULL
+    expires timestamptz NOT NULL,
+    changed bigint NOT NULL
   )`,
   `CREATE INDEX dav_locks_path ON elastik.dav_locks (path)`,
+  `CREATE INDEX dav_locks_credential ON elastik.dav_locks (credential)`,
+  `CREATE INDEX dav_locks_changed ON elastik.dav_locks (changed)`,
+  // Locks that ended before their time was over, so that nodes need not read all locks again.
+  `CREATE TABLE elastik.dav_ended (
+    token text PRIMARY KEY,
+    changed bigint NOT NULL,
+    at timestamptz NOT NULL DEFAULT clock_timestamp()
+  )`,
+  `CREATE INDEX dav_ended_changed ON elastik.dav_ended (changed)`,
 ];
 
 /** The statements that create the store in an empty database, for one transaction. */

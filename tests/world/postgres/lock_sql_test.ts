@@ -73,7 +73,31 @@ postgresTest("dav_grant_1 grants locks that are compatible", () =>
     );
     const replaced = { token: "10", path: "/home/a", replaced: ["1"] };
     assertEquals(await grant(session, replaced), "granted 7");
+    const all = { path: "/", depth: "infinity", exclusive: false };
+    assertEquals((await grant(session, { ...all, token: "11" })).slice(0, 8), "conflict");
+    assertEquals(await grant(session, { ...all, path: "/home/s/x", token: "12" }), "granted 8");
+    assertEquals(await grant(session, { path: "/home/s-x", token: "13" }), "granted 9");
+    assertEquals((await grant(session, { path: "/home/s/x/y/z", token: "14" })).slice(9), "6");
   }));
+
+postgresTest(
+  "LIST_LOCKS lists what has changed since a number of the guard",
+  () =>
+    test(async (_, session) => {
+      const since = async (guard: number) =>
+        (await session.query(LIST_LOCKS, [guard])).map(({ token, path }) => `${token} ${path}`);
+      for (const at of [1, 2, 3, 4]) await grant(session, { token: `${at}`, path: `/home/${at}` });
+      assertEquals(await since(2), ["3 /home/3", "4 /home/4"]);
+      assertEquals(await since(4), ["null null"]);
+      await session.query("SELECT elastik.dav_refresh_1('2', 90)");
+      await session.query("SELECT elastik.dav_release_1('{3}')");
+      await grant(session, { token: "5", path: "/home/4", replaced: ["4"] });
+      assertEquals(await since(4), ["2 /home/2", "5 /home/4", "3 null", "4 null"]);
+      await session.query("SELECT elastik.dav_forget_1('/home/1', false)");
+      assertEquals(await since(7), ["1 null"]);
+      assertEquals(await since(0), ["2 /home/2", "5 /home/4"]);
+    }),
+);
 
 postgresTest("dav_grant_1 refuses one lock beyond each limit", () =>
   test(async (_, session) => {
@@ -95,7 +119,7 @@ postgresTest(
       await grant(session, { token: "3", path: "/home/c" });
       assertEquals(await value(session, "SELECT elastik.dav_refresh_1('1', 90)"), 4);
       assertEquals(await value(session, "SELECT elastik.dav_refresh_1('x', 90)"), null);
-      const rows = await session.query(LIST_LOCKS);
+      const rows = await session.query(LIST_LOCKS, [0]);
       assertEquals(rows.map(({ guard, token, seconds }) => [guard, token, seconds]), [
         ...[[4, "1", 90], [4, "2", 60], [4, "3", 60]],
       ]);
@@ -105,7 +129,7 @@ postgresTest(
       assertEquals(await value(session, "SELECT elastik.dav_release_1('{3,x}')"), null);
       assertEquals(await value(session, "SELECT elastik.dav_forget_1('/home', false)"), null);
       assertEquals(await value(session, "SELECT elastik.dav_forget_1('/home/a', true)"), 6);
-      const [last] = await session.query(LIST_LOCKS);
+      const [last] = await session.query(LIST_LOCKS, [0]);
       assertEquals([last?.guard, last?.token], [6, null]);
       assertEquals(await value(session, "SELECT elastik.publish_1(false)"), 6);
       const feed = await session.query("SELECT kind FROM elastik.follow_1(0, 9)");
@@ -119,7 +143,7 @@ postgresTest(
     test(async (_, session) => {
       await grant(session, { token: "1", path: "/home/a" });
       await session.query("UPDATE elastik.dav_locks SET expires = clock_timestamp()");
-      assertEquals((await session.query(LIST_LOCKS))[0]?.token, null);
+      assertEquals((await session.query(LIST_LOCKS, [0]))[0]?.token, null);
       assertEquals(await value(session, "SELECT elastik.dav_refresh_1('1', 90)"), null);
       assertEquals(await grant(session, { token: "2", path: "/home/a" }), "granted 2");
     }),

@@ -15,7 +15,9 @@ postgresTest("upkeep_1 deletes old content without a version, a few at a time", 
       (2, clock_timestamp() - interval '62 s'), (3, clock_timestamp() - interval '61 s');
     INSERT INTO elastik.nodes VALUES ('a', '', '', '{}', clock_timestamp() - interval '11 s'),
       ('b', '', '', '{}', clock_timestamp() - interval '8 s');
-    INSERT INTO elastik.dav_locks VALUES ('t', '/x', '0', true, '', '', '', 1, clock_timestamp())`);
+    INSERT INTO elastik.dav_locks VALUES ('t', '/x', '0', true, '', '', '', 1, clock_timestamp(), 1);
+    INSERT INTO elastik.dav_ended VALUES ('o', 3, clock_timestamp() - interval '11 s'),
+      ('n', 4, clock_timestamp() - interval '8 s')`);
   const upkeep = async () =>
     (await session.query("SELECT elastik.upkeep_1(60, 10, 1) AS deleted"))[0]?.deleted;
   const ids = async () =>
@@ -27,6 +29,10 @@ postgresTest("upkeep_1 deletes old content without a version, a few at a time", 
     "SELECT id FROM elastik.nodes UNION ALL SELECT token FROM elastik.dav_locks",
   );
   assertEquals(left.map(({ id }) => id), ["b"]);
+  const [guard] = await session.query(
+    "SELECT floor, (SELECT string_agg(token, '') FROM elastik.dav_ended) AS ended FROM elastik.guard",
+  );
+  assertEquals(guard, { floor: 3, ended: "n" });
 });
 
 postgresTest("upkeep_1 leaves the work to the node that is at it", async () => {

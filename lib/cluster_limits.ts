@@ -51,7 +51,7 @@ export const PRIMARY_SEARCH_PAUSE_MS = 50;
 export const DATABASE_PATIENCE_MS = 10_000;
 /** Milliseconds that a statement of the change feed may take. */
 export const FEED_DEADLINE_MS = 3_000;
-/** Worlds in one row when a node reads all of them at its start. */
+/** Worlds in one row, and in memory as text, when a node reads all of them at its start. */
 export const HEADS_PER_ROW = 1_000;
 
 /** Milliseconds that one statement of a long job, of the search or of the trash may take. */

@@ -21,12 +21,18 @@ import type { Lease } from "./lease.ts";
 /** What a round does: only follows, has batches published first, or makes a replicated commit first. */
 export type RoundKind = "follow" | "publish" | "refresh";
 
-/** All worlds and marks, and a position that they have at least. */
+/** All marks, and a position that they and all worlds have at least. */
 export interface FeedSnapshot {
   readonly position: CursorPosition;
-  readonly heads: readonly HeadRow[];
   readonly marks: readonly string[];
 }
+
+/**
+ * Takes some of the worlds that are read.
+ *
+ * @param isFirst whether they are the first ones: what came before is from a try that failed
+ */
+export type HeadSink = (heads: readonly HeadRow[], isFirst: boolean) => void;
 
 /** The database as the feed needs it. Every call has a deadline. */
 export interface FeedSource {
@@ -34,8 +40,8 @@ export interface FeedSource {
   readonly timeline: number;
   /** Reads rows after a number, in order; publishes first, as the kind of the round says. */
   readRows(after: number, limit: number, kind: RoundKind): Promise<readonly FeedRow[]>;
-  /** Reads all worlds and marks, after a replicated commit. */
-  readAll(): Promise<FeedSnapshot>;
+  /** Reads all worlds and marks as they are at one moment, after a replicated commit. */
+  readAll(take: HeadSink): Promise<FeedSnapshot>;
   /** Reads the heads of worlds that have a name. */
   readHeads(worlds: readonly number[]): Promise<readonly HeadRow[]>;
   /** Whether the database has the row of a position. */
@@ -111,8 +117,10 @@ export class ChangeFeed {
       this.#options;
     const sent = lease.stamp();
     this.#timeline = source.timeline;
-    const { heads, marks, position } = await source.readAll();
-    state.load(heads, marks, position);
+    const { marks, position } = await source.readAll((heads, isFirst) =>
+      state.addHeads(heads, isFirst)
+    );
+    state.load([], marks, position);
     lease.renew(sent);
     await this.round("refresh");
     this.#poll = setInterval(() => this.wake("publish"), pollMs);
@@ -269,7 +277,10 @@ export class ChangeFeed {
 
   async #reload(): Promise<void> {
     const { source, state } = this.#options;
-    const { heads, marks, position } = await source.readAll();
+    let heads: HeadRow[] = [];
+    const { marks, position } = await source.readAll((some, isFirst) => {
+      heads = isFirst ? [...some] : heads.concat(some);
+    });
     state.replace(heads, position);
     state.replaceMarks(marks);
   }

@@ -32,9 +32,10 @@ import {
 export interface KnownHead {
   /** Id of the world. */
   readonly world: number;
-  /** Id and HMAC of the event. */
+  /** Id of the event. */
   readonly event: number;
-  readonly hmac: string;
+  /** The first 48 bits of its HMAC: enough to compare two histories, and small for many worlds. */
+  readonly proof: number;
 }
 
 /** Options of {@link ClusterState}. */
@@ -58,6 +59,9 @@ export interface ClusterStateOptions {
   /** Writes a line for the operator. */
   readonly log: (line: string) => void;
 }
+
+/** Hexadecimal digits of {@link KnownHead.proof}. */
+export const PROOF_DIGITS = 12;
 
 /** A step of this node whose row has not come yet. */
 interface Unconfirmed {
@@ -122,6 +126,20 @@ export class ClusterState {
   /** Adds a world that was read from the database, if it is the one that memory knows. */
   keep(world: World, head: Pick<KnownHead, "world" | "event">): void {
     if (this.compare(world.name, head) === "same") this.cache.set(world);
+  }
+
+  /**
+   * Adds worlds at the start; watchers are not told.
+   *
+   * @param isFirst whether they are the first ones of a try, which drops those of an earlier try
+   */
+  addHeads(heads: Iterable<HeadRow>, isFirst: boolean): void {
+    if (isFirst) {
+      for (const { name } of [...this.catalog.uppers()]) this.catalog.remove(name);
+      this.#heads.clear();
+      this.#ids.clear();
+    }
+    for (const head of heads) this.#set(head);
   }
 
   /** Loads the state of the database at the start; watchers are not told. */
@@ -212,33 +230,35 @@ export class ClusterState {
    * Replaces what memory has of some worlds, or of all of them, after the database has lost changes. It
    * tells watchers and followers of each difference.
    *
-   * @param heads the worlds as they are now
+   * @param rows the worlds as they are now
    * @param position the position that the heads have at least
    * @param ids ids of the worlds to replace; absent for all
    */
-  replace(heads: readonly HeadRow[], position: CursorPosition, ids?: ReadonlySet<number>): void {
+  replace(rows: readonly HeadRow[], position: CursorPosition, ids?: ReadonlySet<number>): void {
     this.#position = position;
     if (ids === undefined) {
       this.#own.clear();
       this.#ownBytes = 0;
     }
-    const present = new Set(heads.map(({ name }) => name));
-    const hmacs = new Map<string, string | undefined>();
+    const present = new Set(rows.map(({ name }) => name));
+    const heads = new Map<string, KnownHead>();
     for (const entry of [...this.catalog.uppers()]) {
       const { name, by } = entry;
       const id = this.#ids.get(name);
       if (id === undefined || ids !== undefined && !ids.has(id)) continue;
-      hmacs.set(name, this.#heads.get(id)?.hmac);
+      const known = this.#heads.get(id);
+      if (known !== undefined) heads.set(name, known);
       this.#ids.delete(name);
       if (!present.has(name)) this.#publish(name, [this.#remove(name, by, entry, true)]);
     }
     if (ids === undefined) this.#heads.clear();
     else for (const id of ids) this.#heads.delete(id);
-    for (const head of heads) {
-      const { name, by, version, hmac } = head;
-      const isSame = hmacs.get(name) === hmac;
+    for (const row of rows) {
+      const { name, by, version, event } = row;
+      const before = heads.get(name);
+      const isSame = before?.event === event && before.proof === proofOf(row);
       if (!isSame) this.cache.delete(name);
-      this.#set(head);
+      this.#set(row);
       if (isSame) continue;
       const change = { kind: "update", name, version, by, isAfterGap: true } as const;
       this.#publish(name, [this.hub.publish(change)]);
@@ -270,21 +290,23 @@ export class ClusterState {
 
   /** Applies a step that memory does not have, and tells watchers. */
   #apply(step: WorldStep, content: World | undefined): Change[] {
-    const { kind, world, event, hmac, name, also, by, version } = step;
+    const { kind, world, name, also, by, version } = step;
     const holder = this.#ids.get(name);
     if (holder !== undefined && holder !== world) {
       // A newer world has the name: the step is from before the state that was loaded.
-      this.#heads.set(world, { world, event, hmac });
+      this.#heads.set(world, toKnownHead(step));
       return [];
     }
     if (kind === "note") {
-      this.#heads.set(world, { world, event, hmac });
+      this.#heads.set(world, toKnownHead(step));
       const entry = holder === undefined ? undefined : this.catalog.upper(name);
-      if (entry !== undefined) this.catalog.setHead({ ...entry, head: event, headAt: step.at });
+      if (entry !== undefined) {
+        this.catalog.setHead({ ...entry, head: step.event, headAt: step.at });
+      }
       return [];
     }
     if (kind === "delete") {
-      this.#heads.set(world, { world, event, hmac });
+      this.#heads.set(world, toKnownHead(step));
       if (holder === undefined) return [];
       this.#options.onTrashed?.(step);
       this.#ids.delete(name);
@@ -307,11 +329,11 @@ export class ClusterState {
   }
 
   #set(head: HeadRow): void {
-    const { name, world, event, hmac, version, ext, len, state, updatedAt, by, at } = head;
+    const { name, world, event, version, ext, len, state, updatedAt, by, at } = head;
     const entry = { name, version, ext, len, state, updatedAt, by, head: event, headAt: at };
     this.catalog.set(toUpperEntry(entry));
     this.#ids.set(name, world);
-    this.#heads.set(world, { world, event, hmac });
+    this.#heads.set(world, toKnownHead(head));
   }
 
   #remove(
@@ -394,6 +416,14 @@ export class ClusterState {
 
 /** How what was read of a world relates to memory. */
 export type Age = "same" | "older" | "newer";
+
+function toKnownHead(row: HeadRow): KnownHead {
+  return { world: row.world, event: row.event, proof: proofOf(row) };
+}
+
+function proofOf({ hmac }: Pick<HeadRow, "hmac">): number {
+  return parseInt(hmac.slice(0, PROOF_DIGITS), 16);
+}
 
 function keyOf({ world, event }: Pick<KnownHead, "world" | "event">): string {
   return `${world} ${event}`;

@@ -6,7 +6,8 @@
 import { FEED_DEADLINE_MS, HEADS_PER_ROW } from "../../cluster_limits.ts";
 import { sha256Hex } from "../../base/hash.ts";
 import { type CursorPosition, NO_RUN } from "../change_cursor.ts";
-import type { FeedSnapshot, FeedSource, RoundKind } from "./change_feed.ts";
+import { PROOF_DIGITS } from "./cluster_state.ts";
+import type { FeedSnapshot, FeedSource, HeadSink, RoundKind } from "./change_feed.ts";
 import type { FeedRow, HeadRow, StepKind } from "./feed_row.ts";
 import { shownAgain } from "../lower_layer.ts";
 import type { World } from "../store.ts";
@@ -26,13 +27,19 @@ const RUN_OF = `SELECT f.seq,
 /** Separators of fields and of worlds. Only the caller of an imported event could contain them. */
 const [FIELD, WORLD] = ["\x1f", "\x1e"];
 /** Fields of a head in their order. */
-const HEAD_FIELDS = `id, name, version, ext, len, state, updated_at, event_id, event_hmac, event_at,
+const HEAD_FIELDS =
+  `id, name, version, ext, len, state, updated_at, event_id, left(event_hmac, ${PROOF_DIGITS}), event_at,
   translate(by, E'\\x1e\\x1f', '')`;
+/** Longest part of a text that the engine copies. */
+const COPIED_LENGTH = 12;
 /** One row for many worlds: the driver costs more for each row than for each byte. */
-const HEADS = `SELECT string_agg(concat_ws(E'\\x1f', ${HEAD_FIELDS}), E'\\x1e') AS heads
-  FROM elastik.worlds WHERE name IS NOT NULL`;
-const ALL_HEADS = `${HEADS} GROUP BY id / ${HEADS_PER_ROW}`;
-const SOME_HEADS = `${HEADS} AND id = ANY ($1::bigint[])`;
+const AGGREGATE = `string_agg(concat_ws(E'\\x1f', ${HEAD_FIELDS}), E'\\x1e') AS heads`;
+/** The next worlds after an id. In pages, so that a node does not need memory for the text of all. */
+const NEXT_HEADS = `SELECT ${AGGREGATE}, max(id) AS last FROM (
+  SELECT * FROM elastik.worlds WHERE id > $1 AND name IS NOT NULL ORDER BY id LIMIT ${HEADS_PER_ROW}) w`;
+const SOME_HEADS = `SELECT ${AGGREGATE} FROM elastik.worlds
+  WHERE name IS NOT NULL AND id = ANY ($1::bigint[])`;
+const BEGIN = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
 /** Names of ended worlds, with the times of their last changes. */
 const ENDED = `SELECT name, updated_at FROM elastik.names
   WHERE name = ANY ($1::text[]) AND world IS NULL AND version > 0`;
@@ -83,18 +90,31 @@ export class DatabaseFeed implements FeedSource {
     return rows.map(toFeedRow);
   }
 
-  async readAll(): Promise<FeedSnapshot> {
+  async readAll(take: HeadSink): Promise<FeedSnapshot> {
     return await this.#link.ask("feed", async (session) => {
-      // The position comes first: what is read after it can be newer, and its rows are then skipped.
-      const [, positions, heads, marks] = await Promise.all([
+      const toHeads = headReader();
+      const [, , positions, marks] = await Promise.all([
         session.query(PUBLISH, [true], FEED_DEADLINE_MS),
+        session.query(BEGIN),
         session.query(POSITION, [], FEED_DEADLINE_MS),
-        session.query(ALL_HEADS, undefined, 10 * FEED_DEADLINE_MS),
         session.query(MARKS, undefined, 10 * FEED_DEADLINE_MS),
       ]);
+      const next = (last: number) => session.query(NEXT_HEADS, [last], FEED_DEADLINE_MS);
+      let isFirst = true;
+      for (let page = next(0);; isFirst = false) {
+        const rows = await page;
+        const [row = {}] = rows;
+        if (row.last === null) break;
+        // The database reads the next page while this one is taken.
+        page = next(readNumber(row, "last"));
+        page.catch(() => {}); // it is awaited, unless this page cannot be taken
+        take(toHeads(rows), isFirst);
+      }
+      // Also without a world: what an earlier try has read is dropped.
+      if (isFirst) take([], true);
+      await session.query("COMMIT");
       return {
         position: toPosition(positions[0] ?? {}),
-        heads: toHeads(heads),
         marks: marks.map((row) => readString(row, "name")),
       };
     });
@@ -137,7 +157,7 @@ export class DatabaseFeed implements FeedSource {
       "feed",
       (session) => session.query(SOME_HEADS, [worlds], FEED_DEADLINE_MS),
     );
-    return toHeads(rows);
+    return headReader()(rows);
   }
 
   async hasPosition({ seq, run }: CursorPosition): Promise<boolean> {
@@ -198,21 +218,35 @@ function isStepKind(kind: unknown): kind is StepKind {
   return STEP_KINDS.has(kind);
 }
 
-/** Reads the heads of some rows. Equal texts of different worlds share their memory. */
-function toHeads(rows: readonly PgRow[]): HeadRow[] {
+/**
+ * Copies a text that was cut out of a long one. The engine would keep the long text for as long as the part
+ * exists. It copies parts below 13 characters only.
+ */
+function copy(text: string): string {
+  if (text.length < COPIED_LENGTH) return text;
+  const parts: string[] = [];
+  for (let at = 0; at < text.length; at += COPIED_LENGTH) {
+    parts.push(text.slice(at, at + COPIED_LENGTH));
+  }
+  return parts.join("");
+}
+
+/** Returns what reads the heads of rows. Equal texts of different worlds share their memory. */
+function headReader(): (rows: readonly PgRow[]) => HeadRow[] {
   const known = new Map<string, string>();
   const share = (text: string) => {
     const found = known.get(text);
     if (found !== undefined) return found;
-    known.set(text, text);
-    return text;
+    const own = copy(text);
+    known.set(own, own);
+    return own;
   };
-  const heads: HeadRow[] = [];
-  for (const row of rows) {
-    if (row.heads === null) continue;
-    for (const text of readString(row, "heads").split(WORLD)) heads.push(toHead(text, share));
-  }
-  return heads;
+  return (rows) =>
+    rows.flatMap((row) =>
+      row.heads === null
+        ? []
+        : readString(row, "heads").split(WORLD).map((text) => toHead(text, share))
+    );
 }
 
 function toHead(text: string, share: (text: string) => string): HeadRow {
@@ -222,17 +256,18 @@ function toHead(text: string, share: (text: string) => string): HeadRow {
     name === undefined || ext === undefined || state === undefined || updatedAt === undefined ||
     hmac === undefined || at === undefined || by === undefined || fields.length !== 11
   ) throw new TypeError("a head does not have its fields");
+  const changedAt = copy(updatedAt);
   return {
     world: Number(world),
-    name,
+    name: copy(name),
     version: Number(version),
     ext: share(ext),
     len: Number(len),
     state: share(state),
-    updatedAt,
+    updatedAt: changedAt,
     by: share(by),
     event: Number(event),
     hmac,
-    at: at === updatedAt ? updatedAt : at,
+    at: at === changedAt ? changedAt : copy(at),
   };
 }

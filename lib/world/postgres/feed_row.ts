@@ -62,7 +62,7 @@ export interface HeadRow {
   readonly state: string;
   readonly updatedAt: string;
   readonly by: string;
-  /** Id, HMAC and time of the newest event. */
+  /** Id, HMAC and time of the newest event. The start reads only the first digits of the HMAC. */
   readonly event: number;
   readonly hmac: string;
   readonly at: string;

@@ -13,7 +13,8 @@ import { compareNames } from "../name.ts";
 import type { Child, ListPage, WorldEntry } from "../store.ts";
 
 interface Node {
-  readonly children: Map<string, Node>;
+  /** {@link NO_CHILDREN} for most nodes: a Map of their own would need more memory than their world. */
+  children: Map<string, Node>;
   upper?: WorldEntry | undefined;
   lower?: WorldEntry | undefined;
   marked?: boolean;
@@ -23,11 +24,13 @@ interface Node {
   sorted?: string[] | undefined;
 }
 
+/** Stays empty. */
+const NO_CHILDREN = new Map<string, Node>();
 const WHOLE_LIST: ListPage = { after: "", limit: Infinity };
 
 /** The index of all worlds of a store. */
 export class Catalog {
-  readonly #root: Node = { children: new Map() };
+  readonly #root: Node = { children: NO_CHILDREN };
   readonly #upper = new Map<string, WorldEntry>();
   readonly #lower = new Map<string, WorldEntry>();
   #hidden = 0;
@@ -199,7 +202,8 @@ export class Catalog {
     for (const segment of name.split("/")) {
       let next = node.children.get(segment);
       if (next === undefined) {
-        next = { children: new Map() };
+        next = { children: NO_CHILDREN };
+        if (node.children === NO_CHILDREN) node.children = new Map();
         node.children.set(segment, next);
         node.sorted?.splice(lowerBound(node.sorted, segment), 0, segment);
       }

@@ -187,7 +187,7 @@ Deno.test("ClusterState waits for the row of a creation under a name that was us
   state.applyRow(db.row("delete", 1, 2, "home/a", { version: 4 }));
   state.applyRow(db.row("update", 2, 1, "home/a", { version: 5 }));
   assertEquals(told, ["update home/a 4", "delete home/a 4", "update home/a 5"]);
-  assertEquals(state.headOf("home/a"), { world: 2, event: 1, hmac: "2.1" });
+  assertEquals(state.headOf("home/a"), { world: 2, event: 1, proof: 2 });
 });
 
 Deno.test("ClusterState does not apply an own creation while another world has the name", () => {
@@ -205,7 +205,7 @@ Deno.test("ClusterState skips rows of a world that ended before the state was lo
   state.applyRow(db.row("update", 1, 3, "home/a"));
   state.applyRow(db.row("delete", 1, 4, "home/a"));
   state.applyRow(db.row("update", 2, 1, "home/a"));
-  assertEquals(state.headOf("home/a"), { world: 2, event: 1, hmac: "2.1" });
+  assertEquals(state.headOf("home/a"), { world: 2, event: 1, proof: 2 });
   assertEquals(state.catalog.upper("home/a")?.version, 1);
   assertEquals(told, []);
 });
@@ -289,7 +289,7 @@ Deno.test("ClusterState takes a restored world from its row", () => {
   state.applyRow(db.row("note", 1, 3, "home/b", { version: 2, also: "home/a" }));
   state.applyRow(db.row("restore", 1, 4, "home/b", { version: 2 }));
   assertEquals(told.at(-1), "update home/b 2");
-  assertEquals(state.headOf("home/b"), { world: 1, event: 4, hmac: "1.4" });
+  assertEquals(state.headOf("home/b"), { world: 1, event: 4, proof: 1 });
 });
 
 Deno.test("ClusterState.compare() tells whether an answer of the database is late", () => {

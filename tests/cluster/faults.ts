@@ -166,17 +166,25 @@ export const FAULTS = {
     needs: "disks",
     async run({ operator, load, writes }) {
       const { servers, primary } = operator;
-      await servers.fillDisk(primary);
+      const fill = async () => {
+        // The first session after a start writes a file. Without it, all sessions would be refused.
+        await servers.sql("SELECT 1", primary);
+        await servers.fillDisk(primary);
+      };
+      await fill();
       const before = load.full;
       await until("a write that is refused with 507", () => load.full > before);
       await servers.freeDisk(primary);
       await load.untilAcknowledged(writes ?? WRITES);
-      await servers.fillDisk(primary);
+      await fill();
       // The server crashes when it cannot create the next file of its WAL.
       const { length } = await servers.log(primary);
       await until("the crash of the server", async () => {
         await servers.sql(NEXT_WAL, primary).catch(() => {}); // it crashes, or it has crashed
-        return (await servers.log(primary)).slice(length).includes("PANIC");
+        if ((await servers.log(primary)).slice(length).includes("PANIC")) return true;
+        await servers.freeDisk(primary);
+        await fill();
+        return false;
       });
       await servers.freeDisk(primary);
       await servers.down(primary);

@@ -463,11 +463,14 @@ class UnitsRun {
         return await this.#pause();
       case "retry":
         return await this.#pause();
-      case "final":
-        this.#keepJobs(({ fail, job }) => {
-          fail(error.toStoreError(job.name));
+      case "final": {
+        // An earlier try may have happened, or may still happen: it is not decided by this error.
+        const tried = new Set(this.#unknown.flatMap(({ units }) => units.map(({ unit }) => unit)));
+        this.#keepJobs(({ fail, job }, unit) => {
+          fail(tried.has(unit) ? outcomeUnknown(job.name) : error.toStoreError(job.name));
           return false;
         });
+      }
     }
   }
 

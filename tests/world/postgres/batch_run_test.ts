@@ -324,6 +324,36 @@ postgresTest("a change whose outcome stays unknown is answered in time", async (
   await checkChains(session, TEST_KEY);
 });
 
+postgresTest("a full disk does not decide the outcome of an earlier try", async () => {
+  await using database = await PostgresDatabase.create(server());
+  const session = await database.open();
+  let isArmed = false;
+  await using node = new WriteNode(database, "a", {
+    wrap: (session) => ({
+      get isOpen() {
+        return session.isOpen;
+      },
+      get inTransaction() {
+        return session.inTransaction;
+      },
+      pid: session.pid,
+      drop: () => session.drop(),
+      async query(text: string, values?: readonly PgValue[], deadlineMs?: number) {
+        if (isArmed && text.includes("lock_1")) throw new SessionError("53100", "no space left");
+        const rows = await session.query(text, values, deadlineMs);
+        if (isArmed && text === APPLY_BATCH) throw lostAnswer();
+        return rows;
+      },
+    }),
+  });
+  await node.put("home/x", "one");
+  isArmed = true;
+  await assertRejects(node.put("home/x", "two"), { code: "unknown" });
+  isArmed = false;
+  const [row] = await session.query("SELECT version FROM elastik.worlds WHERE name = 'home/x'");
+  assertEquals(row?.version, 2, "it happened");
+});
+
 const putOf = (name: string) => ({
   ...{ kind: "put" as const, name, by: "T2", body: new Uint8Array(1), ext: "txt", meta: [] },
   ...{ state: "", eventFields: {} },

@@ -189,6 +189,11 @@ export class AwaitedPlugins {
     return found === undefined ? undefined : this.#toMatch(found.route, found.owner);
   }
 
+  /** Whether a path was below a route of a plugin that was added, and is awaited no more. */
+  wasRoute(path: string): boolean {
+    return this.#table.wasRoute(path);
+  }
+
   /** The plugin that is the fallback, if it does not run. */
   get fallback(): PluginMatch | undefined {
     for (const plugin of this.#plugins.values()) {

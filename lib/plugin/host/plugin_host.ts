@@ -181,7 +181,7 @@ export class PluginHost implements PluginRoutes, PluginAdmin {
   }
 
   wasRoute(path: string): boolean {
-    return this.#table.wasRoute(path);
+    return this.#table.wasRoute(path) || this.#awaited.wasRoute(path);
   }
 
   get fallback(): PluginMatch | undefined {

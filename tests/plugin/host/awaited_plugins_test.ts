@@ -49,6 +49,7 @@ Deno.test("AwaitedPlugins.match() lets requests wait for a start, and answers 50
   await plugins.starting();
   assertStrictEquals(plugins.starting("lib/p"), undefined);
   up.clear();
+  assertEquals(["/p/x", "/q"].map((path) => plugins.wasRoute(path)), [false, false]);
   await assertRejects(ask(plugins.match("/p/x")), { type: "unavailable" });
   plugins.follow("lib/p", () => Promise.resolve(), () => new Promise(() => {}));
   await assertRejects(ask(plugins.match("/p/x")), { type: "unavailable" });
@@ -62,6 +63,7 @@ Deno.test("AwaitedPlugins.fallback is the plugin that was approved as the fallba
   const found = plugins.fallback;
   assertEquals([found?.plugin, await ask(found)], ["lib/f", ""]);
   plugins.delete("lib/f");
+  assertEquals(["/f/x", "/q"].map((path) => plugins.wasRoute(path)), [true, false]);
   assertEquals([plugins.fallback], [undefined]);
 });
 

@@ -66,8 +66,13 @@ export interface StartServerOptions {
   readonly onStoreFailure: (reason: string) => void;
   /** Opens the store, by default the one of the settings. */
   readonly openStore?: typeof openServerStore;
-  /** Replaces the clock of the schedules of plugins, and the pause after a failed call. */
-  readonly pluginEvents?: Partial<Pick<PluginHostOptions, "now" | "changeRetryMs">>;
+  /**
+   * Replaces the clock of the schedules of plugins, the pause after a failed call, and how long requests
+   * wait for a plugin that another server has approved.
+   */
+  readonly pluginEvents?: Partial<
+    Pick<PluginHostOptions, "now" | "changeRetryMs" | "startWaitMs">
+  >;
 }
 
 /** A running server. */

@@ -75,7 +75,8 @@ Deno.test("a source whose evaluations differ cannot be approved", async () => {
     "by time": "Math.floor(performance.timeOrigin * 1000) % 1e9",
     "by a random id": "crypto.getRandomValues(new Uint32Array(1))[0]",
   };
-  await withPluginServer({ plugins: [] }, async (server) => {
+  const atOneNode = "other nodes do not start a source that they evaluate to something else";
+  await withPluginServer({ plugins: [], atOneNode }, async (server) => {
     for (const [field, code] of Object.entries(variants)) {
       for (const [how, flip] of Object.entries(flips)) {
         if (how !== "by chance" && field !== "grants") continue;
@@ -102,7 +103,9 @@ Deno.test("a source whose evaluations differ cannot be approved", async () => {
 });
 
 Deno.test("a plain active is refused if ?asks showed something else before", async () => {
-  await withPluginServer({ plugins: [] }, async (server) => {
+  // With the member asks, which the shell sends, every node refuses it.
+  const atOneNode = "a node remembers what it has shown";
+  await withPluginServer({ plugins: [], atOneNode }, async (server) => {
     // The face changes with the second; the test waits for the next one.
     const source =
       `const face = Math.floor(Date.now() / 2000) % 2; export const routes = ["/faces"];

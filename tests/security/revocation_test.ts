@@ -16,7 +16,6 @@ import {
   bearer,
   CLOSED,
   KEY,
-  oneServerTest,
   startTestServer,
   suite,
   type TestServer,
@@ -255,26 +254,20 @@ test("no way to write the list stores a malformed one", async (server) => {
   assertEquals(await statusOf(server, token), 401);
 });
 
-const RESTART = "it starts a server again with its data folder";
-
-oneServerTest(
-  "the list is in effect after a restart, before the first request",
-  RESTART,
-  async () => {
-    const data = await Deno.makeTempDir({ prefix: "elastik-test-" });
-    try {
-      const { token } = mintNamed("kestrel");
-      const first = await startTestServer({ env: CLOSED, data });
-      await revoke(first, "name:kestrel\n");
-      await first.stop();
-      const second = await startTestServer({ env: CLOSED, data });
-      assertEquals(await statusOf(second, token), 401);
-      await second.stop();
-    } finally {
-      await Deno.remove(data, { recursive: true });
-    }
-  },
-);
+Deno.test("the list is in effect after a restart, before the first request", async () => {
+  const data = await Deno.makeTempDir({ prefix: "elastik-test-" });
+  try {
+    const { token } = mintNamed("kestrel");
+    const first = await startTestServer({ env: CLOSED, data });
+    await revoke(first, "name:kestrel\n");
+    await first.stop();
+    const second = await startTestServer({ env: CLOSED, data });
+    assertEquals(await statusOf(second, token), 401);
+    await second.stop();
+  } finally {
+    await Deno.remove(data, { recursive: true });
+  }
+});
 
 Deno.test("revocation ends streams, locks and bodies that are being sent", async () => {
   await withServer({ env: CLOSED }, async (server) => {

@@ -72,7 +72,7 @@ for (const [title, change] of Object.entries(CHANGES)) {
       const slowest = Math.max(...await ends);
       assert(slowest < END_MS, `one ended after ${slowest} ms`);
       for (const { wire } of readers) assert(!wire.includes("written afterwards"), wire);
-      const { text } = await server.approve("GET", "/proc/metrics");
+      const text = await server.metrics();
       assert(text.includes(`elastik_streams_revoked_total ${WAYS.length}`), text);
     });
   });

@@ -16,6 +16,8 @@ export interface PluginServerOptions {
   readonly env?: TestServerOptions["env"];
   /** Worlds of the lower layer. */
   readonly lowerTexts?: TestServerOptions["lowerTexts"];
+  /** Why a cluster gets all requests at one of its servers. */
+  readonly atOneNode?: string;
 }
 
 /** Returns the text of a plugin of the folder `plugins`. */
@@ -43,12 +45,16 @@ export async function putWorld(
 
 /** Runs a test on a server with plugins. */
 export function withPluginServer(
-  { plugins, worlds = {}, env = {}, lowerTexts }: PluginServerOptions,
+  { plugins, worlds = {}, env = {}, lowerTexts, atOneNode }: PluginServerOptions,
   test: (server: TestServer) => Promise<void>,
 ): Promise<void> {
   // One writer and no flush to the disk: the tests start faster.
   const settings = { ELASTIK_WRITERS: "1", ELASTIK_SYNC: "normal", ...CLOSED, ...env };
-  const options = { env: settings, ...(lowerTexts === undefined ? {} : { lowerTexts }) };
+  const options = {
+    env: settings,
+    ...(lowerTexts === undefined ? {} : { lowerTexts }),
+    ...(atOneNode === undefined ? {} : { atOneNode }),
+  };
   return withServer(options, async (server) => {
     for (const [path, body] of Object.entries(worlds)) await putWorld(server, path, body);
     for (const plugin of plugins) await installPlugin(server, plugin);

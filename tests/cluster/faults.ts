@@ -183,7 +183,7 @@ export const FAULTS = {
         await servers.sql(NEXT_WAL, primary).catch(() => {}); // it crashes, or it has crashed
         if ((await servers.log(primary)).slice(length).includes("PANIC")) return true;
         await servers.freeDisk(primary);
-        await fill();
+        await fill().catch(() => {}); // it has just crashed
         return false;
       });
       await servers.freeDisk(primary);

@@ -147,7 +147,7 @@ export class Link {
    * Runs a query that can be repeated, again after each failure of a session, for a limited time.
    *
    * @param ms most milliseconds until the last attempt begins
-   * @throws {StoreError} `unreachable` after that time, `closed`
+   * @throws {StoreError} `unreachable` after that time, `closed`, `full`
    * @throws {SessionError} if the statement itself failed
    */
   async ask<T>(
@@ -166,6 +166,7 @@ export class Link {
       } catch (error) {
         if (this.#isClosed && error instanceof SessionError) throw createClosedError();
         if (isSessionFailure(error)) await this.#waitForPrimary(pool, end, error);
+        else if (isDiskFull(error)) throw toFull(error, role);
         else if (!isPassing(error)) throw error;
         else if (performance.now() >= end) throw toUnreachable(error);
       }
@@ -295,6 +296,18 @@ export function isSessionFailure(error: unknown): error is SessionError {
 /** Whether a statement failed for a reason that passes: a conflict, a cancelled query, too few resources. */
 function isPassing(error: unknown): error is SessionError {
   return error instanceof SessionError && PASSING.test(error.code);
+}
+
+function isDiskFull(error: unknown): error is SessionError {
+  return error instanceof SessionError && error.code === "53100";
+}
+
+/** Returns the error of a full disk. A query that changes nothing needs it for its temporary files. */
+function toFull(cause: SessionError, role: LinkRole): StoreError {
+  if (role !== "write") return toUnreachable(cause);
+  const error = new StoreError("full", "Cannot write: the disk of the database is full");
+  error.cause = cause;
+  return error;
 }
 
 /** SQLSTATEs: serialization failure, deadlock, lock not available, query cancelled, resources. */

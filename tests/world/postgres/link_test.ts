@@ -165,6 +165,17 @@ Deno.test("Link.connect() asks once more, for longer, if a host was late", async
   );
 });
 
+Deno.test("Link.ask() says that the disk of the database is full", async () => {
+  const servers = new Servers();
+  const link = await Link.connect(servers.options());
+  servers.answer = () => Promise.reject(new SessionError("53100", "No space left on device"));
+  const run = (session: Session) => session.query("x");
+  await assertRejects(() => link.ask("write", run), withCode("full"));
+  await assertRejects(() => link.ask("read", run), withCode("unreachable"));
+  assertEquals(servers.sent.length, 2, "it is asked once");
+  link.close();
+});
+
 Deno.test("Link.ask() fails with unreachable when there is no primary for too long", async () => {
   const servers = new Servers();
   const link = await Link.connect(servers.options());

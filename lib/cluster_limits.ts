@@ -102,8 +102,10 @@ export const MAX_BATCH_BYTES = 1024 * 1024;
 export const MAX_CACHED_NAMES = 8_192;
 /** Bytes of these worlds. */
 export const MAX_CACHED_NAMES_BYTES = 16 * 1024 * 1024;
-/** How long a world that another node has changed in between is locked before it is changed, in milliseconds. */
+/** How long a world that other nodes have often changed in between is locked before it is changed, in milliseconds. */
 export const CONTENDED_MS = 500;
+/** How often they must have, each time within that time after the one before. */
+export const CONTENDED_COUNT = 2;
 /** How long a node waits for the answer of a batch, in milliseconds. */
 export const BATCH_DEADLINE_MS = 3_000;
 /** Milliseconds before a batch that found no primary or was refused by it is tried again. */

@@ -60,7 +60,11 @@ export async function start(
     stderr: "inherit",
   }).spawn();
   const url = `http://127.0.0.1:${port}`;
-  await untilResponse(url + path);
+  const ended = child.status.then(({ code }) => {
+    throw new Error(`Cannot measure: the server ended with code ${code}`);
+  });
+  ended.catch(() => {}); // also a server that is stopped ends
+  await Promise.race([untilResponse(url + path), ended]);
   const startMs = performance.now() - begin;
   async function stop(signal: Deno.Signal = "SIGTERM"): Promise<void> {
     try {

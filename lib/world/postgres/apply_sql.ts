@@ -82,13 +82,15 @@ BEGIN
     JOIN elastik.names n ON n.name = x.name
     WHERE x.free AND n.world IS NOT NULL OR n.version <> x.floor;
   END IF;
-  -- 2. Worlds. A row that another batch changed in the meantime is compared again and left out.
+  -- 2. Worlds. A row that another batch changed in the meantime is compared again and left out. So is one that
+  --    another batch has locked, because it will be changed: this batch does not wait for the other one, and
+  --    its node tries what was left out again, under locks.
   SELECT array_agg(x.i) INTO ok FROM (
     SELECT x.i::int AS i
     FROM unnest(n_world, n_seen, n_hmac_seen) WITH ORDINALITY AS x(world, seen, hmac, i)
     JOIN elastik.worlds w
       ON w.id = x.world AND w.event_hmac = x.hmac AND w.name IS NOT DISTINCT FROM x.seen
-    ORDER BY w.id FOR NO KEY UPDATE OF w) x;
+    ORDER BY w.id FOR NO KEY UPDATE OF w SKIP LOCKED) x;
   ids := n_world;
   IF 0 = ANY (n_world) THEN
     SELECT array_agg(CASE WHEN x.world = 0 THEN nextval('elastik.world_id') ELSE x.world END ORDER BY x.i),

@@ -176,8 +176,9 @@ BEGIN
     DELETE FROM elastik.dav_ended WHERE at < clock_timestamp() - make_interval(secs => p_node_seconds)
     RETURNING changed)
   SELECT max(d.changed) INTO upto FROM d;
-  IF upto IS NOT NULL THEN UPDATE elastik.guard SET floor = greatest(floor, upto); END IF;
   PERFORM elastik.forget_coordination_1();
+  -- Last: a transaction that has this row waits for no other one.
+  IF upto IS NOT NULL THEN UPDATE elastik.guard SET floor = greatest(floor, upto); END IF;
   RETURN cardinality(old);
 END $$`;
 

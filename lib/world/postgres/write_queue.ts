@@ -9,6 +9,7 @@
 
 import { setImmediate } from "node:timers";
 import {
+  CONTENDED_COUNT,
   CONTENDED_MS,
   MAX_BATCH_BYTES,
   MAX_BATCH_WORLDS,
@@ -73,8 +74,8 @@ export class WriteQueue {
   readonly #queues = new Map<string, Entry[]>();
   /** Names that are in a batch. */
   readonly #busy = new Set<string>();
-  /** When another node last changed a world in between, by its name. */
-  readonly #contended = new Map<string, number>();
+  /** When another node last changed a world in between, and how often within a short time, by its name. */
+  readonly #contended = new Map<string, { readonly at: number; readonly count: number }>();
   readonly #pending = new Set<Promise<unknown>>();
   #free: number;
   #isKicked = false;
@@ -297,11 +298,15 @@ export class WriteQueue {
     if (left.length > 0) this.#queues.set(name, left);
   }
 
+  /**
+   * Whether a name is locked before it is changed: other nodes change it often. A single change in between
+   * does not matter, because what it left out is tried again under locks.
+   */
   #isContended(name: string): boolean {
     if (this.#contended.size === 0) return false;
-    const at = this.#contended.get(name);
-    if (at === undefined) return false;
-    if (at > this.#options.monotonic() - CONTENDED_MS) return true;
+    const found = this.#contended.get(name);
+    if (found === undefined) return false;
+    if (found.at > this.#options.monotonic() - CONTENDED_MS) return found.count >= CONTENDED_COUNT;
     this.#contended.delete(name);
     return false;
   }
@@ -309,10 +314,13 @@ export class WriteQueue {
   #markContended(names: readonly string[]): void {
     const now = this.#options.monotonic();
     this.#contentions += names.length;
-    for (const name of names) this.#contended.set(name, now);
+    for (const name of names) {
+      const { at = -Infinity, count = 0 } = this.#contended.get(name) ?? {};
+      this.#contended.set(name, { at: now, count: at > now - CONTENDED_MS ? count + 1 : 1 });
+    }
     // Names that are not used again must not stay for ever.
     if (this.#contended.size <= MAX_BATCH_WORLDS) return;
-    for (const [name, at] of this.#contended) {
+    for (const [name, { at }] of this.#contended) {
       if (at <= now - CONTENDED_MS) this.#contended.delete(name);
     }
   }

@@ -377,19 +377,23 @@ postgresTest(
 );
 
 postgresTest(
-  "apply_1 lets one of two sessions win, and the other one waits for it",
+  "apply_1 leaves out a world that another session changes, and waits for a name",
   () =>
     test(async (database, session) => {
-      const { worlds: [id = 0] } = await apply(session, [created("home/a")]);
+      const { worlds: [id = 0, free = 0] } = await apply(session, [
+        created("home/a"),
+        created("home/b"),
+      ]);
       const other = await database.open();
       await session.query("BEGIN");
       await apply(session, [changed(id, "home/a", 2), created("home/n")]);
-      const [second, third] = [
-        apply(other, [changed(id, "home/a", 2)]),
-        apply(await database.open(), [created("home/n")]),
-      ];
+      // Before the other session has committed.
+      const both = [changed(id, "home/a", 2), changed(free, "home/b", 2)];
+      assertEquals((await apply(other, both)).worlds, [0, free]);
+      assertEquals((await apply(other, [changed(id, "home/a", 2)])).batch, 0);
+      const waiting = apply(other, [created("home/n")]);
       await session.query("COMMIT");
-      assertEquals([(await second).worlds, (await third).worlds], [[0], [0]]);
+      assertEquals((await waiting).worlds, [0]);
     }),
 );
 
@@ -408,9 +412,9 @@ postgresTest(
       ]);
       await session.query("COMMIT");
       assertEquals((await locked).map(({ found }) => found), ["{one,two}"]);
-      // The world of the name is locked until the end.
-      const blocked = apply(session, [changed(1, "home/a", 2)]);
+      // The world of the name is locked until the end, for all but this transaction.
+      assertEquals((await apply(session, [changed(1, "home/a", 2)])).worlds, [0]);
+      assertEquals((await apply(other, [changed(1, "home/a", 2)])).worlds, [1]);
       await other.query("COMMIT");
-      assertEquals((await blocked).worlds, [1]);
     }),
 );

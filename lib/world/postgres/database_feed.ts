@@ -3,7 +3,7 @@
  * for the start of a node. Rows of the database are checked here.
  */
 
-import { FEED_DEADLINE_MS, HEADS_PER_ROW } from "../../cluster_limits.ts";
+import { FEED_DEADLINE_MS, HEADS_PER_ROW, LONG_JOB_IDLE_MS } from "../../cluster_limits.ts";
 import { sha256Hex } from "../../base/hash.ts";
 import { type CursorPosition, NO_RUN } from "../change_cursor.ts";
 import { PROOF_DIGITS } from "./cluster_state.ts";
@@ -39,7 +39,8 @@ const NEXT_HEADS = `SELECT ${AGGREGATE}, max(id) AS last FROM (
   SELECT * FROM elastik.worlds WHERE id > $1 AND name IS NOT NULL ORDER BY id LIMIT ${HEADS_PER_ROW}) w`;
 const SOME_HEADS = `SELECT ${AGGREGATE} FROM elastik.worlds
   WHERE name IS NOT NULL AND id = ANY ($1::bigint[])`;
-const BEGIN = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
+const BEGIN = `BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;
+  SET LOCAL idle_in_transaction_session_timeout = ${LONG_JOB_IDLE_MS}`;
 /** Names of ended worlds, with the times of their last changes. */
 const ENDED = `SELECT name, updated_at FROM elastik.names
   WHERE name = ANY ($1::text[]) AND world IS NULL AND version > 0`;

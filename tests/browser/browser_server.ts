@@ -31,6 +31,7 @@ export async function startBrowserServer(env: Record<string, string> = {}): Prom
     cwd: folder,
     env: {
       ELASTIK_PORT: "0",
+      ELASTIK_WRITERS: "1", // the server starts faster
       ELASTIK_DATA: `${folder}/data`,
       ELASTIK_APPROVE_TOKEN: approve,
       ...env,

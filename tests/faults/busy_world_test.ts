@@ -7,7 +7,7 @@ import { DatabaseSync } from "node:sqlite";
 import { assert, assertEquals, assertMatch } from "../support/assert.ts";
 import type { Reply } from "../support/wire.ts";
 import { readOpenMetrics } from "../support/open_metrics.ts";
-import { bearer, startTestServer, type TestServer } from "../support/test_server.ts";
+import { bearer, startTestServer, type TestServer, TWO_WRITERS } from "../support/test_server.ts";
 import { withTempFolder } from "../support/temp_folder.ts";
 
 const OTHERS = Array.from({ length: 8 }, (_, i) => `/home/other${i}`);
@@ -22,7 +22,10 @@ function withClosedWorld(
     const first = await startTestServer({ data });
     for (const path of ["/home/one", ...OTHERS]) await first.approve("PUT", path, "old");
     await first.stop();
-    const server = await startTestServer({ data, env: { ELASTIK_CACHE: "0", ...env } });
+    const server = await startTestServer({
+      data,
+      env: { ...TWO_WRITERS, ELASTIK_CACHE: "0", ...env },
+    });
     try {
       await use(server);
     } finally {

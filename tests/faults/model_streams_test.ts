@@ -142,12 +142,12 @@ const COMPLETE: Readonly<Record<WireFormat, readonly string[]>> = {
   ],
 };
 
-Deno.test("/dev/gpu reports an answer that the model did not finish, in every format", async (t) => {
+Deno.test("/dev/gpu tells complete, unfinished and failed streams apart, in every format", async (t) => {
   await withGpuServer(async (gpu) => {
     for (const format of FORMATS) {
       await configure(gpu, format);
       for (const [body, result] of UNFINISHED[format]) {
-        await t.step(`${format}: ${result} ${body.slice(-90)}`, async () => {
+        await t.step(`${format}: not finished, ${result}: ${body.slice(-90)}`, async () => {
           gpu.backend.behaviour = { body };
           const reply = await gpu.ask("x");
           assertEquals([reply.status, reply.text], [200, "Par"]);
@@ -157,16 +157,8 @@ Deno.test("/dev/gpu reports an answer that the model did not finish, in every fo
           assertEquals(events.at(-2)?.type, result === "length" ? "message" : "error");
         });
       }
-    }
-  });
-});
-
-Deno.test("/dev/gpu answers 50x or sends an error event if the stream of the model fails", async (t) => {
-  await withGpuServer(async (gpu) => {
-    for (const format of FORMATS) {
-      await configure(gpu, format);
       for (const body of FAILED[format]) {
-        await t.step(`${format}: ${body.slice(-90)}`, async () => {
+        await t.step(`${format}: 50x or an error event: ${body.slice(-90)}`, async () => {
           gpu.backend.behaviour = { body };
           const reply = await gpu.ask("x");
           const status = /content_filter|"refusal"/.test(body) ? 502 : 503;
@@ -189,16 +181,8 @@ Deno.test("/dev/gpu answers 50x or sends an error event if the stream of the mod
           assertMatch(reply.text, /no credit/);
         }
       });
-    }
-  });
-});
-
-Deno.test("/dev/gpu sends every character of an answer, however the stream is written", async (t) => {
-  await withGpuServer(async (gpu) => {
-    for (const format of FORMATS) {
-      await configure(gpu, format);
       for (const body of COMPLETE[format]) {
-        await t.step(`${format}: ${body.slice(0, 90)}`, async () => {
+        await t.step(`${format}: every character is sent: ${body.slice(0, 90)}`, async () => {
           for (const text of [body, body.replaceAll("\n", "\r\n")]) {
             gpu.backend.behaviour = { body: text };
             const reply = await gpu.ask("x");
@@ -220,6 +204,13 @@ function shape(gpu: GpuServer, accept: string): Promise<Reply> {
   const headers = { ...bearer(TOKEN), accept };
   return gpu.server.send({ method: "GET", target: "/shaped/home/x", headers });
 }
+
+/** Responses without any text, and what `/shaped` says about them. */
+const SILENT: Readonly<Record<WireFormat, readonly [body: string, words: RegExp]>> = {
+  openai: [sse(chunk({}, "content_filter"), "[DONE]"), /content filter/],
+  claude: [named(stopped("refusal"), END), /refused to write/],
+  ollama: [lines(done("length")), /limit of the model/],
+};
 
 Deno.test("/shaped stores no answer that the model did not finish, and says so", async (t) => {
   await withGpuServer(async (gpu) => {
@@ -244,35 +235,24 @@ Deno.test("/shaped stores no answer that the model did not finish, and says so",
           }
         });
       }
+      await t.step(
+        `${format}: a refusal or a filter without any text is reported as such`,
+        async () => {
+          const [body, words] = SILENT[format];
+          gpu.backend.behaviour = { body };
+          for (const accept of ["text/plain", "text/event-stream, text/html"]) {
+            const { status, text } = await shape(gpu, accept);
+            assertEquals(status, 502, text);
+            assertMatch(text, words);
+          }
+        },
+      );
       const [body = ""] = COMPLETE[format];
       gpu.backend.behaviour = { body };
       assertEquals((await shape(gpu, "text/plain")).text, "Hello 😀");
       const calls = gpu.backend.calls.length;
       assertEquals((await shape(gpu, "text/plain")).headers.get("x-semantic-cache"), "hit");
       assertEquals(gpu.backend.calls.length, calls);
-    }
-  });
-});
-
-Deno.test("/shaped reports a refusal and a filter without any text as such", async (t) => {
-  const silent: readonly (readonly [format: WireFormat, body: string, words: RegExp])[] = [
-    ["openai", sse(chunk({}, "content_filter"), "[DONE]"), /content filter/],
-    ["claude", named(stopped("refusal"), END), /refused to write/],
-    ["ollama", lines(done("length")), /limit of the model/],
-  ];
-  await withGpuServer(async (gpu) => {
-    await installPlugin(gpu.server, "semantic");
-    await putWorld(gpu.server, "/home/x", "The source.");
-    for (const [format, body, words] of silent) {
-      await t.step(format, async () => {
-        await configure(gpu, format);
-        gpu.backend.behaviour = { body };
-        for (const accept of ["text/plain", "text/event-stream, text/html"]) {
-          const { status, text } = await shape(gpu, accept);
-          assertEquals(status, 502, text);
-          assertMatch(text, words);
-        }
-      });
     }
   });
 });

@@ -7,7 +7,13 @@
 import { DatabaseSync } from "node:sqlite";
 import { assertEquals, assertMatch } from "../support/assert.ts";
 import { withTempFolder } from "../support/temp_folder.ts";
-import { bearer, oneServerTest, startTestServer, type TestServer } from "../support/test_server.ts";
+import {
+  bearer,
+  oneServerTest,
+  startTestServer,
+  type TestServer,
+  TWO_WRITERS,
+} from "../support/test_server.ts";
 
 const LOCK = `<?xml version="1.0"?><D:lockinfo xmlns:D="DAV:"><D:lockscope><D:exclusive/>
 </D:lockscope><D:locktype><D:write/></D:locktype></D:lockinfo>`;
@@ -59,7 +65,7 @@ async function transferWhile(
     await ask(first, "PROPPATCH /dav/home/a", { body: PROPPATCH.replace("VALUE", "of-a") });
     await first.stop();
     const env = { ELASTIK_CACHE: "0", ELASTIK_LOCK_WAIT: "20000" };
-    const server = await startTestServer({ data, env });
+    const server = await startTestServer({ data, env: { ...TWO_WRITERS, ...env } });
     try {
       // Without it, the checks of the request would wait for the lock too.
       await ask(server, "PROPFIND /dav/home/a");

@@ -1,10 +1,10 @@
 /** MOVE on plain paths over HTTP: rights, destinations, Overwrite, conditions, collections, locks. */
 
 import { assertEquals, assertMatch } from "../support/assert.ts";
-import { APPROVE, bearer, CLOSED, suite, TOKEN } from "../support/test_server.ts";
+import { APPROVE, bearer, CLOSED, suite, TOKEN, TWO_WRITERS } from "../support/test_server.ts";
 import { runScenarios, type Scenario } from "../support/scenario.ts";
 
-const test = suite("MOVE /<world>", { env: CLOSED });
+const test = suite("MOVE /<world>", { env: { ...CLOSED, ...TWO_WRITERS } });
 
 const T2 = bearer(TOKEN);
 const T3 = bearer(APPROVE);

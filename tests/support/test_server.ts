@@ -68,6 +68,9 @@ export const OPEN: Partial<Record<SettingName, string>> = {
   ELASTIK_KEY: KEY,
 };
 
+/** As many writers as a server has unless it is configured, for tests of changes of several worlds at once. */
+export const TWO_WRITERS: Partial<Record<SettingName, string>> = { ELASTIK_WRITERS: "2" };
+
 /** `Authorization` with a bearer token. */
 export function bearer(token: string): Record<string, string> {
   return { authorization: `Bearer ${token}` };
@@ -331,6 +334,8 @@ export async function startTestServer(options: TestServerOptions = {}): Promise<
   const template = Deno.env.get(TEST_CLUSTER);
   const settings: Record<string, string | undefined> = {
     ...OPEN,
+    // Each writer is one more Worker to start.
+    ELASTIK_WRITERS: "1",
     ELASTIK_PORT: "0",
     // No test cuts the power, and without a flush of each write the tests are faster.
     ELASTIK_SYNC: "normal",

@@ -1,6 +1,13 @@
 import { assert, assertEquals, assertMatch } from "../../support/assert.ts";
 import { createClosedUrl } from "../client/impostor.ts";
-import { APPROVE, bearer, CLOSED, TOKEN, withServer } from "../../support/test_server.ts";
+import {
+  APPROVE,
+  bearer,
+  CLOSED,
+  TOKEN,
+  TWO_WRITERS,
+  withServer,
+} from "../../support/test_server.ts";
 import { fromCheckout, runProgram } from "../../project/program.ts";
 import { withTempFolder } from "../../support/temp_folder.ts";
 
@@ -8,7 +15,7 @@ const T2 = bearer(TOKEN);
 const T3 = bearer(APPROVE);
 
 Deno.test("undo takes back what one caller did, skips what others changed, and can be undone", () =>
-  withServer({ env: CLOSED }, (server) =>
+  withServer({ env: { ...CLOSED, ...TWO_WRITERS } }, (server) =>
     withTempFolder(async (folder) => {
       const url = `http://127.0.0.1:${server.port}`;
       const undo = (...args: string[]) =>

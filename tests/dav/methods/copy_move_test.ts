@@ -1,7 +1,14 @@
 import { assertEquals, assertMatch, assertStrictEquals } from "../../support/assert.ts";
 import { copyMove } from "../../../lib/dav/methods/copy_move.ts";
 import { type TestApp, withApp } from "../../support/app.ts";
-import { APPROVE, bearer, CLOSED, TOKEN, withServer } from "../../support/test_server.ts";
+import {
+  APPROVE,
+  bearer,
+  CLOSED,
+  TOKEN,
+  TWO_WRITERS,
+  withServer,
+} from "../../support/test_server.ts";
 import { type Ask, createAsk, hrefs, lockBody, resources } from "../ask.ts";
 
 const to = (path: string, more: Record<string, string> = {}) => ({
@@ -154,7 +161,7 @@ Deno.test("copyMove() refuses a tree with worlds that the caller cannot read and
 });
 
 Deno.test("copyMove() checks the rights for source and destination", async () => {
-  await withServer({ env: CLOSED }, async (server) => {
+  await withServer({ env: { ...CLOSED, ...TWO_WRITERS } }, async (server) => {
     await server.approve("PUT", "/home/a", "a");
     await server.approve("PUT", "/home/b", "b");
     await server.approve("PUT", "/home/c/x", "x");

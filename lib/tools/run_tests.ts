@@ -89,6 +89,10 @@ const IMPORTS =
   /^(?:import|export)\b(?! type\b)[^;"']*"(\.{1,2}\/[^"]+\.ts)"|\b(?:import|new URL)\("(\.{1,2}\/[^"]+\.ts)"/gm;
 /** Groups of unit tests. */
 const UNIT_GROUPS = 8;
+/** Groups of the files that share a database server, which each group starts once: 2.2 s of CPU. */
+const SERVER_GROUPS = 5;
+/** What a file calls that shares the server of its group. */
+const SHARES_SERVER = /^const \w+ = sharedServer\(\);$/m;
 /** Groups of other tests: more, because the times of their files differ more. */
 const GROUPS = 40;
 /**
@@ -263,26 +267,35 @@ export interface Groups {
  * Writes one module per group, which imports the files of the group.
  *
  * @param folder folder for the modules
- * @param count number of groups, besides the files that run longest
+ * @param count number of groups, besides the files that run longest and those that share a server
+ * @param read reads a file, to find out whether it shares a server
  */
 export async function groupFiles(
   files: readonly string[],
   folder: string,
   count: number,
+  read: ReadFile,
 ): Promise<Groups> {
   const groups = new Map<string, readonly string[]>();
   if (files.length <= count) return { modules: files, groups };
   const others = files.filter((file) => !LONGEST.includes(file));
   const modules = LONGEST.filter((file) => files.includes(file));
-  for (let at = 0; at < count; at++) {
-    const own = others.filter((_, i) => i % count === at);
+  const sharing = others.filter((file) => SHARES_SERVER.test(read(file) ?? ""));
+  const alone = others.filter((file) => !sharing.includes(file));
+  for (const own of [...deal(sharing, SERVER_GROUPS), ...deal(alone, count)]) {
     const imports = own.map((file) => `import ${JSON.stringify(pathToFileURL(file).href)};\n`);
-    const name = `group_${at + 1}.ts`;
+    const name = `group_${groups.size + 1}.ts`;
     await Deno.writeTextFile(`${folder}/${name}`, imports.join(""));
     groups.set(name, own);
     modules.push(`${folder}/${name}`);
   }
   return { modules, groups };
+}
+
+/** Deals files into groups of nearly the same size, none of which is empty. */
+function deal(files: readonly string[], count: number): string[][] {
+  return Array.from({ length: count }, (_, at) => files.filter((_, i) => i % count === at))
+    .filter((own) => own.length > 0);
 }
 
 /**
@@ -324,7 +337,12 @@ export async function runBatch(batch: Batch, options: RunOptions): Promise<TestC
   const folder = await Deno.makeTempDir({ prefix: "elastik-tests-" });
   try {
     const { modules, groups } = parallel && !examples
-      ? await groupFiles(files, folder, tiers.includes("unit") ? UNIT_GROUPS : GROUPS)
+      ? await groupFiles(
+        files,
+        folder,
+        tiers.includes("unit") ? UNIT_GROUPS : GROUPS,
+        readProject,
+      )
       : { modules: files, groups: NO_GROUPS };
     const run = await runModules(modules, batch, options, folder);
     const ended = run.uncaught.map((path) => groups.get(path.replace(/^.*\//, "")))

@@ -4,8 +4,7 @@ import { postgresTest, serversTest, sharedServer } from "./postgres_servers.ts";
 
 const server = sharedServer();
 
-postgresTest("createDatabase() copies the prepared database", async () => {
-  const servers = server();
+serversTest("createDatabase() copies the prepared database", {}, async (servers) => {
   await servers.prepareTemplate("CREATE TABLE one (n int);\nINSERT INTO one VALUES (7)");
   const [first, second] = [await servers.createDatabase(true), await servers.createDatabase(true)];
   await servers.sql("UPDATE one SET n = 8", "a", first);

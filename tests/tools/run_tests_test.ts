@@ -83,7 +83,7 @@ Deno.test("selectFiles() accepts tiers, folders, files and paths", () => {
 Deno.test("groupFiles() starts the longest files first, and writes modules that import the others", async () => {
   const folder = await Deno.makeTempDir();
   try {
-    const few = await groupFiles(["tests/a_test.ts"], folder, 8);
+    const few = await groupFiles(["tests/a_test.ts"], folder, 8, () => "");
     assertEquals([few.modules, few.groups.size], [["tests/a_test.ts"], 0]);
     const files = Array.from({ length: 21 }, (_, i) => `tests/${i}_test.ts`);
     const long = LONGEST.slice(0, 2);
@@ -91,12 +91,30 @@ Deno.test("groupFiles() starts the longest files first, and writes modules that 
       [...files, ...long],
       folder,
       8,
+      () => "",
     );
     assertEquals([[first, second], modules.length], [long, 8]);
     assertEquals(groups.get("group_2.ts"), [1, 9, 17].map((i) => `tests/${i}_test.ts`));
     const texts = await Promise.all(modules.map((path) => Deno.readTextFile(path)));
     const imported = texts.join("").matchAll(/^import "file:\/\/\/.*\/(tests\/\d+_test\.ts)";$/gm);
     assertEquals([...imported].map(([, file = ""]) => file).sort(), files.sort());
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+});
+
+Deno.test("groupFiles() puts the files that share a server into few groups", async () => {
+  const folder = await Deno.makeTempDir();
+  try {
+    const files = Array.from({ length: 40 }, (_, i) => `tests/${i}_test.ts`);
+    const sharing = files.slice(3, 18);
+    const read = (file: string) => sharing.includes(file) ? "const server = sharedServer();" : "";
+    const { modules, groups } = await groupFiles(files, folder, 8, read);
+    assertEquals(modules.length, groups.size);
+    const found = [...groups.values()].filter((own) => own.some((file) => sharing.includes(file)));
+    assertEquals(found.map((own) => own.length), [3, 3, 3, 3, 3]);
+    assertEquals(found.flat().sort(), sharing.sort());
+    assertEquals([...groups.values()].flat().sort(), files.sort());
   } finally {
     await Deno.remove(folder, { recursive: true });
   }

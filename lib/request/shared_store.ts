@@ -13,7 +13,9 @@ import { wantsFresh } from "../http/cache_control.ts";
 import { Problem } from "../http/problem.ts";
 import type { Authenticator } from "../auth/authenticate.ts";
 import type { Caller } from "../auth/caller.ts";
+import { CHALLENGE } from "../auth/policy.ts";
 import { type Store, StoreError } from "../world/store.ts";
+import type { CallerCheck } from "../world/write_checks.ts";
 import type { RequestContext } from "./request_context.ts";
 
 /** Paths about the server itself. */
@@ -106,6 +108,27 @@ export function waitForCaller(
   const waiting = waitForStore(store, context, isLinearizable) ??
     (caller.rejected === true ? store.refresh() : undefined);
   return waiting?.then(() => authenticator.pending) ?? authenticator.pending;
+}
+
+/**
+ * Returns the check of the caller of a request that runs right before its changes are made: a credential
+ * that ended while the request waited for the database changes nothing any more.
+ */
+export function checkCaller(
+  authenticator: Pick<Authenticator, "isCurrent" | "pending">,
+  { request, caller, target: { path } }: RequestContext,
+): CallerCheck {
+  return {
+    pending: () => authenticator.pending,
+    run() {
+      if (authenticator.isCurrent(caller)) return;
+      throw new Problem(
+        "unauthorized",
+        `Cannot ${request.method} ${path}: the credential expired, was changed or revoked in the meantime`,
+        { "www-authenticate": CHALLENGE },
+      );
+    },
+  };
 }
 
 /**

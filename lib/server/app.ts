@@ -36,7 +36,7 @@ import {
   worldQueryOf,
 } from "../request/route_query.ts";
 import type { ServerContext } from "../request/server_context.ts";
-import { addPosition, waitForCaller, waitForStore } from "../request/shared_store.ts";
+import { addPosition, checkCaller, waitForCaller, waitForStore } from "../request/shared_store.ts";
 import { toSiteTarget } from "../request/site_file.ts";
 import { ResponseEncoder } from "../response/response_encoder.ts";
 import { addFirstAnswers, respondShellInstead } from "../response/shell_page.ts";
@@ -66,7 +66,7 @@ import { Streams } from "../routes/stream/stream.ts";
 import { Waits } from "../routes/stream/waits.ts";
 import { createWorldHandler } from "../routes/worlds.ts";
 import { currentLockBudget, LockBudget, withLockBudget } from "../world/lock_wait.ts";
-import { currentWriteChecks } from "../world/write_checks.ts";
+import { currentWriteChecks, WriteChecks } from "../world/write_checks.ts";
 import { createLocks, type LockFactory } from "./create_locks.ts";
 import { collectFirstAnswers } from "./first_answers.ts";
 import { isInNamespace, namespaceOf, NAMESPACES } from "../world/name.ts";
@@ -331,7 +331,9 @@ export function createApp(
       await server.authenticator.pending;
       return await dispatchWithBudget(context);
     };
-    return Promise.resolve(waiting).then(() => judgeAgain(store, context, isCurrent, judge))
+    const createChecks = () => new WriteChecks(checkCaller(server.authenticator, context));
+    return Promise.resolve(waiting)
+      .then(() => judgeAgain(store, context, isCurrent, judge, createChecks))
       .then((response) => addPosition(store, context, response));
   }
 

@@ -15,11 +15,30 @@ interface WriteCheck {
   seen: number;
 }
 
+/** The check that a caller has its authority; it depends on what other servers change. */
+export interface CallerCheck {
+  /** Settles when it is known; undefined if it is. Never rejects. */
+  readonly pending: () => Promise<void> | undefined;
+  /** Throws if the caller does not have its authority any more. */
+  readonly run: () => void;
+}
+
 /** The checks of one request. */
 export class WriteChecks {
+  readonly #caller: CallerCheck | undefined;
   #checks: WriteCheck[] = [];
   #isEnded = false;
   #hasEffect = false;
+
+  /** @param caller the check of the caller of the request, which remains */
+  constructor(caller?: CallerCheck) {
+    this.#caller = caller;
+  }
+
+  /** Settles when what the checks depend on is known; undefined if it is. */
+  get pending(): Promise<void> | undefined {
+    return this.#caller?.pending();
+  }
 
   /** Whether the request has been answered, so that later work is not its own. */
   get isEnded(): boolean {
@@ -51,13 +70,14 @@ export class WriteChecks {
     this.#checks.push({ version, run, seen: version() });
   }
 
-  /** Removes all checks, because the request itself has changed what they depend on. */
+  /** Removes the checks that were added, because the request itself has changed what they depend on. */
   clear(): void {
     this.#checks = [];
   }
 
   /** Runs the checks that can have another result now; throws what the first one throws. */
   run(): void {
+    this.#caller?.run();
     for (const check of this.#checks) {
       const version = check.version();
       if (version === check.seen) continue;

@@ -68,10 +68,12 @@ export async function startTestCluster(
     if (folder !== undefined) kept.set(folder, database);
   }
   const nodes: RunningServer[] = [];
-  const close = async () => {
+  let closing: Promise<void> | undefined;
+  const closeOnce = async () => {
     await Promise.all(nodes.map((node) => node.close()));
     if (folder === undefined) await run(admin, `DROP DATABASE ${database} WITH (FORCE)`);
   };
+  const close = () => closing ??= closeOnce();
   try {
     for (let at = 0; at < NODES; at++) {
       const own: Readonly<Record<string, string | undefined>> = {

@@ -74,8 +74,9 @@ export class WriteNode {
         isRestricted: (name) => name.startsWith("etc/"),
       },
       headOf: (name) => this.heads.get(name),
-      guard: () => 0,
+      guard: () => ({ guard: 0, authority: 0 }),
       onGuardRaised: () => Promise.resolve(),
+      onAuthorityRaised: () => Promise.resolve(),
       afterCommit: () => {},
       newBatch: () => {
         const batch = `${id}.${this.batches.length}`;

@@ -16,6 +16,9 @@ import {
   SHORT_CHUNK_BYTES,
 } from "../../cluster_limits.ts";
 
+/** The worlds that give callers their authority, or end it. */
+const AUTHORITY = "ARRAY['etc/passwd', 'etc/shadow', 'etc/revoked']";
+
 /**
  * A batch. The arrays with `n_` have one element for each position: a world after the batch. Other arrays
  * have the position in `…_of`, counted from 1. Bytes are parts of `p_bytes`, from `…_at` on, counted from
@@ -41,7 +44,7 @@ import {
  * `worlds` in the answer has an id for each position, or 0. `batch` is 0 if nothing was done.
  */
 const APPLY = `CREATE FUNCTION elastik.apply_1(
-  p_batch text, p_guard bigint, p_whole bool, p_versions int, p_kept_bytes bigint, p_bytes bytea,
+  p_batch text, p_guard bigint, p_authority bigint, p_whole bool, p_versions int, p_kept_bytes bigint, p_bytes bytea,
   n_world bigint[], n_seen text[], n_hmac_seen text[], n_name text[], n_version bigint[], n_ext text[],
   n_headers text[], n_state text[], n_updated text[], n_len bigint[], n_sha text[], n_event bigint[],
   n_hmac text[], n_event_at text[], n_by text[], n_place int[], n_content bigint[], n_at int[],
@@ -64,14 +67,18 @@ const APPLY = `CREATE FUNCTION elastik.apply_1(
 LANGUAGE plpgsql AS $$
 #variable_conflict use_column
 DECLARE
-  g bigint; b bigint; ok int[]; bad int[]; ids bigint[]; beyond bigint[]; every bool; w bigint;
-  taken text; ended text[];
+  g bigint; a bigint; raises bool; b bigint; ok int[]; bad int[]; ids bigint[]; beyond bigint[];
+  every bool; w bigint; taken text; ended text[];
 BEGIN
   -- 0. The guard. A change of the locks takes 7021 exclusively: so the guard is read by the next statement,
   --    which has a newer snapshot than one that waited.
-  PERFORM pg_advisory_xact_lock_shared(7021);
-  SELECT version INTO g FROM elastik.guard;
+  --    A change of what gives authority raises its number for the batches after it.
+  raises := n_seen && ${AUTHORITY} OR n_name && ${AUTHORITY};
+  IF raises THEN PERFORM pg_advisory_xact_lock(7021);
+  ELSE PERFORM pg_advisory_xact_lock_shared(7021); END IF;
+  SELECT version, authority INTO g, a FROM elastik.guard;
   IF g > p_guard THEN RAISE EXCEPTION 'the guard is at %', g USING ERRCODE = 'EL001'; END IF;
+  IF a > p_authority THEN RAISE EXCEPTION 'the authority is at %', a USING ERRCODE = 'EL004'; END IF;
   -- 1. Names. The update locks a row and changes nothing.
   IF l_name <> '{}' THEN
     INSERT INTO elastik.names (name)
@@ -115,6 +122,10 @@ BEGIN
   INSERT INTO elastik.batches (batch, size, latest)
   SELECT p_batch, cardinality(e_of), coalesce(max(x.time COLLATE "C"), '') FROM unnest(e_time) AS x(time)
   RETURNING id INTO b;
+  IF raises THEN
+    UPDATE elastik.guard SET authority = authority + 1 RETURNING authority INTO a;
+    INSERT INTO elastik.batches (size, kind, name, state) VALUES (1, 'authority', '', a::text);
+  END IF;
   -- 3. Earlier versions: first, because they have bytes of the present rows.
   IF v_of <> '{}' THEN
     INSERT INTO elastik.versions
@@ -278,7 +289,9 @@ RETURNS text[] LANGUAGE plpgsql AS $$
 #variable_conflict use_column
 DECLARE ids bigint[];
 BEGIN
-  PERFORM pg_advisory_xact_lock_shared(7021);
+  -- As apply_1 takes it, which would otherwise wait for another one that waits for it.
+  IF p_names && ${AUTHORITY} THEN PERFORM pg_advisory_xact_lock(7021);
+  ELSE PERFORM pg_advisory_xact_lock_shared(7021); END IF;
   INSERT INTO elastik.names (name)
   SELECT DISTINCT x.name COLLATE "C" AS name FROM unnest(p_names) AS x(name) ORDER BY name
   ON CONFLICT (name) DO UPDATE SET version = names.version WHERE false;

@@ -114,6 +114,8 @@ export interface BatchOptions {
   readonly batch: string;
   /** Version of the guard that the node has judged by. */
   readonly guard: number;
+  /** The number of the accounts and revoked capabilities that the node has judged by. */
+  readonly authority: number;
   /** Whether all worlds change or none. */
   readonly isWhole: boolean;
   readonly history: { readonly versions: number; readonly bytes: number };
@@ -168,7 +170,7 @@ class Columns {
 /** The statement that commits a batch. */
 export const APPLY_BATCH = `SELECT batch, worlds FROM elastik.apply_1(${
   [
-    "text, bigint, bool, int, bigint, bytea",
+    "text, bigint, bigint, bool, int, bigint, bytea",
     "bigint[], text[], text[], text[], bigint[], text[], text[], text[], text[], bigint[], text[]",
     "bigint[], text[], text[], text[], int[], bigint[], int[], int[], bigint[], int[], bigint[]",
     "bigint[], text[], bool[]",
@@ -191,7 +193,7 @@ export const APPLY_BATCH = `SELECT batch, worlds FROM elastik.apply_1(${
  * @param worlds at least one; each world of the database at most once
  */
 export function toBatchArguments(
-  { batch, guard, isWhole, history, keysSince }: BatchOptions,
+  { batch, guard, authority, isWhole, history, keysSince }: BatchOptions,
   worlds: readonly BatchWorld[],
 ): PgValue[] {
   const inline = new InlineBytes();
@@ -256,7 +258,7 @@ export function toBatchArguments(
   }
   const groups = [positions, versions, events, names, chunks, segments, uploads, routes, keys];
   return [
-    ...[batch, guard, isWhole, history.versions, history.bytes, inline.join()],
+    ...[batch, guard, authority, isWhole, history.versions, history.bytes, inline.join()],
     ...groups.flatMap(({ values }) => values),
     keysSince,
   ];

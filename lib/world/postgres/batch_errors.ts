@@ -7,10 +7,11 @@ import { SessionError } from "./session.ts";
  * - `session`: the session or its server failed; another one may work.
  * - `retry`: nothing was changed; the next try may work.
  * - `guard`: the WebDAV locks have changed; the changes must be judged again.
+ * - `authority`: the accounts or the revoked capabilities have changed, likewise.
  * - `upload`: uploaded bytes were deleted; they must be uploaded again.
  * - `final`: every try would fail.
  */
-export type BatchErrorKind = "session" | "retry" | "guard" | "upload" | "final";
+export type BatchErrorKind = "session" | "retry" | "guard" | "authority" | "upload" | "final";
 
 /** States of a transaction that was in the way of another one, was cancelled, or lacked a resource. */
 const RETRIED = /^(?:40...|57014|55...|53...|58030)$/;
@@ -59,6 +60,7 @@ export function batchErrorOf(error: unknown): BatchError {
     return new BatchError("session", isUnknown, error);
   }
   if (code === "EL001") return new BatchError("guard", false, error);
+  if (code === "EL004") return new BatchError("authority", false, error);
   if (code === "EL002") return new BatchError("upload", false, error);
   if (code !== DISK_FULL && RETRIED.test(code)) return new BatchError("retry", false, error);
   return new BatchError("final", false, error);

@@ -60,6 +60,8 @@ export interface BatchRunOptions {
   readonly headOf: (name: string) => Pick<KnownHead, "world" | "event"> | undefined;
   /** Waits until the node has the WebDAV locks as they are now, after the guard has risen. */
   readonly onGuardRaised: () => Promise<void>;
+  /** Waits until the node has the accounts and revoked capabilities as they are now. */
+  readonly onAuthorityRaised: () => Promise<void>;
   /** Called when another node has changed a world in between. */
   readonly onContended: (names: readonly string[]) => void;
   /** Called after each acknowledged batch. */
@@ -371,12 +373,14 @@ class UnitsRun {
   }
 
   async #send(session: Session, sent: SentBatch) {
-    const guard = Math.min(...sent.units.flatMap(({ jobs }) => jobs.map((job) => job.guard)));
+    const judged = sent.units.flatMap(({ jobs }) => jobs.map((job) => job.guard));
+    const guard = Math.min(...judged.map(({ guard }) => guard));
+    const authority = Math.min(...judged.map(({ authority }) => authority));
     const { history } = this.#options.stage;
     const isWhole = sent.units.length === 1 && (sent.units[0]?.staged.worlds.length ?? 0) > 1;
     const worlds = sent.units.flatMap(({ staged }) => staged.worlds.map(({ batch }) => batch));
     const values: PgValue[] = toBatchArguments(
-      { batch: sent.batch, guard, isWhole, history, keysSince: this.#keysSince() },
+      { batch: sent.batch, guard, authority, isWhole, history, keysSince: this.#keysSince() },
       worlds,
     );
     this.#sent = sent;
@@ -452,7 +456,10 @@ class UnitsRun {
     }
     switch (error.kind) {
       case "guard":
-        return await this.#readLocks();
+        return await this.#follow(this.#options.onGuardRaised);
+      case "authority":
+        await this.#follow(this.#options.onAuthorityRaised);
+        return await this.#untilKnown();
       case "upload":
         for (const { jobs } of this.#left) {
           for (const { job } of jobs) if (isUploaded(job)) this.#uploads.delete(job.body);
@@ -474,16 +481,21 @@ class UnitsRun {
     }
   }
 
-  /** Waits until the node has the locks that raised the guard; the next try judges by them. */
-  async #readLocks(): Promise<void> {
+  /** Waits until the node has what raised a number of the guard; the next try judges by it. */
+  async #follow(read: () => Promise<void>): Promise<void> {
     try {
-      await this.#options.onGuardRaised();
+      await read();
     } catch {
-      await this.#pause(); // they could not be read: the next try finds the same guard
+      await this.#pause(); // it could not be read: the next try finds the same guard
     }
   }
 
-  /** Judges all changes by the locks as they are now, right before they are sent. */
+  /** Waits until all that changes are judged by is known. */
+  async #untilKnown(): Promise<void> {
+    await Promise.all(this.#left.flatMap(({ jobs }) => jobs.map(({ pending }) => pending())));
+  }
+
+  /** Judges all changes by the locks and accounts as they are now, right before they are sent. */
   #judge(): void {
     this.#keepJobs((queued) => {
       try {

@@ -25,6 +25,8 @@ export type RoundKind = "follow" | "publish" | "refresh";
 export interface FeedSnapshot {
   readonly position: CursorPosition;
   readonly marks: readonly string[];
+  /** Number in the guard of the accounts and revoked capabilities that the worlds have at least. */
+  readonly authority: number;
 }
 
 /**
@@ -117,10 +119,10 @@ export class ChangeFeed {
       this.#options;
     const sent = lease.stamp();
     this.#timeline = source.timeline;
-    const { marks, position } = await source.readAll((heads, isFirst) =>
+    const { marks, position, authority } = await source.readAll((heads, isFirst) =>
       state.addHeads(heads, isFirst)
     );
-    state.load([], marks, position);
+    state.load([], marks, position, authority);
     lease.renew(sent);
     await this.round("refresh");
     this.#poll = setInterval(() => this.wake("publish"), pollMs);
@@ -278,10 +280,10 @@ export class ChangeFeed {
   async #reload(): Promise<void> {
     const { source, state } = this.#options;
     let heads: HeadRow[] = [];
-    const { marks, position } = await source.readAll((some, isFirst) => {
+    const { marks, position, authority } = await source.readAll((some, isFirst) => {
       heads = isFirst ? [...some] : heads.concat(some);
     });
-    state.replace(heads, position);
+    state.replace(heads, position, undefined, authority);
     state.replaceMarks(marks);
   }
 

@@ -86,6 +86,7 @@ export class ClusterState {
   /** Bytes of the bodies that wait for their rows. */
   #ownBytes = 0;
   #position: CursorPosition = { seq: 0, run: "00000000" };
+  #authority = 0;
 
   constructor(options: ClusterStateOptions) {
     this.#options = options;
@@ -99,6 +100,11 @@ export class ClusterState {
   /** Position of the newest row that was applied. */
   get position(): CursorPosition {
     return this.#position;
+  }
+
+  /** Number in the guard of the accounts and revoked capabilities that memory has at least. */
+  get authority(): number {
+    return this.#authority;
   }
 
   /** Number of own steps whose rows have not come yet. */
@@ -143,7 +149,13 @@ export class ClusterState {
   }
 
   /** Loads the state of the database at the start; watchers are not told. */
-  load(heads: Iterable<HeadRow>, marks: Iterable<string>, position: CursorPosition): void {
+  load(
+    heads: Iterable<HeadRow>,
+    marks: Iterable<string>,
+    position: CursorPosition,
+    authority = 0,
+  ): void {
+    this.#authority = authority;
     for (const head of heads) this.#set(head);
     for (const name of marks) this.catalog.markCollection(name, true);
     this.#position = position;
@@ -194,6 +206,10 @@ export class ClusterState {
       this.#options.onLocks?.();
       return;
     }
+    if (kind === "authority") {
+      this.#authority = Number(state);
+      return;
+    }
     if (kind === "expunged") {
       this.#options.onExpunged?.(state);
       return;
@@ -233,9 +249,16 @@ export class ClusterState {
    * @param rows the worlds as they are now
    * @param position the position that the heads have at least
    * @param ids ids of the worlds to replace; absent for all
+   * @param authority number in the guard that the heads have at least, if all are replaced
    */
-  replace(rows: readonly HeadRow[], position: CursorPosition, ids?: ReadonlySet<number>): void {
+  replace(
+    rows: readonly HeadRow[],
+    position: CursorPosition,
+    ids?: ReadonlySet<number>,
+    authority = this.#authority,
+  ): void {
     this.#position = position;
+    this.#authority = authority;
     if (ids === undefined) {
       this.#own.clear();
       this.#ownBytes = 0;

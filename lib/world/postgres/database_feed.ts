@@ -8,7 +8,7 @@ import { sha256Hex } from "../../base/hash.ts";
 import { type CursorPosition, NO_RUN } from "../change_cursor.ts";
 import { PROOF_DIGITS } from "./cluster_state.ts";
 import type { FeedSnapshot, FeedSource, HeadSink, RoundKind } from "./change_feed.ts";
-import type { FeedRow, HeadRow, StepKind } from "./feed_row.ts";
+import type { FeedNoticeRow, FeedRow, HeadRow, StepKind } from "./feed_row.ts";
 import { shownAgain } from "../lower_layer.ts";
 import type { World } from "../store.ts";
 import type { Link } from "./link.ts";
@@ -47,6 +47,7 @@ const ENDED = `SELECT name, updated_at FROM elastik.names
 /** The time of the first node with the same worlds, which is this one if there was none. */
 const LOWER_LAYER = `INSERT INTO elastik.lower_layers AS l (digest, at) VALUES ($1, $2)
   ON CONFLICT (digest) DO UPDATE SET at = l.at RETURNING at`;
+const AUTHORITY = "SELECT authority FROM elastik.guard";
 const MARK = "SELECT elastik.mark_1($1, $2)";
 const MARKS = "SELECT name FROM elastik.marks";
 
@@ -56,6 +57,14 @@ const STEP_KINDS: ReadonlySet<unknown> = new Set<StepKind>([
   "move",
   "restore",
   "note",
+]);
+
+const NOTICE_KINDS: ReadonlySet<unknown> = new Set<FeedNoticeRow["kind"]>([
+  "mark",
+  "locks",
+  "gone",
+  "expunged",
+  "authority",
 ]);
 
 /** The feed of a database. */
@@ -94,10 +103,11 @@ export class DatabaseFeed implements FeedSource {
   async readAll(take: HeadSink): Promise<FeedSnapshot> {
     return await this.#link.ask("feed", async (session) => {
       const toHeads = headReader();
-      const [, , positions, marks] = await Promise.all([
+      const [, , positions, guards, marks] = await Promise.all([
         session.query(PUBLISH, [true], FEED_DEADLINE_MS),
         session.query(BEGIN),
         session.query(POSITION, [], FEED_DEADLINE_MS),
+        session.query(AUTHORITY, [], FEED_DEADLINE_MS),
         session.query(MARKS, undefined, 10 * FEED_DEADLINE_MS),
       ]);
       const next = (last: number) => session.query(NEXT_HEADS, [last], FEED_DEADLINE_MS);
@@ -116,6 +126,7 @@ export class DatabaseFeed implements FeedSource {
       await session.query("COMMIT");
       return {
         position: toPosition(positions[0] ?? {}),
+        authority: readNumber(guards[0] ?? {}, "authority"),
         marks: marks.map((row) => readString(row, "name")),
       };
     });
@@ -190,7 +201,7 @@ function toFeedRow(row: PgRow): FeedRow {
   const { kind } = row;
   const place = { seq: readNumber(row, "seq"), run: readString(row, "run") };
   const name = readString(row, "name");
-  if (kind === "mark" || kind === "locks" || kind === "gone" || kind === "expunged") {
+  if (isNoticeKind(kind)) {
     return { ...place, kind, name, state: kind === "locks" ? "" : readString(row, "state") };
   }
   if (!isStepKind(kind)) throw new TypeError(`Column kind is ${kind}`);
@@ -213,6 +224,10 @@ function toFeedRow(row: PgRow): FeedRow {
     state: readString(row, "state"),
     len: readNumber(row, "len"),
   };
+}
+
+function isNoticeKind(kind: unknown): kind is FeedNoticeRow["kind"] {
+  return NOTICE_KINDS.has(kind);
 }
 
 function isStepKind(kind: unknown): kind is StepKind {

@@ -22,7 +22,7 @@ export interface FeedEventRow {
   readonly also?: string;
   /** Id of the world, which stays the same under other names and in the trash. */
   readonly world: number;
-  /** Only that of a deletion has its payload. */
+  /** Only that of a deletion or a restore has its payload. */
   readonly event: CommittedEvent & { readonly hmac: string };
   /** Caller of the change. */
   readonly by: string;
@@ -40,12 +40,16 @@ export interface FeedNoticeRow {
   /**
    * `mark`: a collection was marked or its mark was removed; `locks`: the WebDAV locks changed; `gone`: a
    * world was deleted whose chain gets no event, because another key signed it; `expunged`: what was left
-   * of an entry in the trash was deleted for good.
+   * of an entry in the trash was deleted for good; `authority`: the accounts or the revoked capabilities
+   * have changed.
    */
-  readonly kind: "mark" | "locks" | "gone" | "expunged";
-  /** Name of the collection or the world; a path for locks; `""` for an entry in the trash. */
+  readonly kind: "mark" | "locks" | "gone" | "expunged" | "authority";
+  /** Name of the collection or the world; a path for locks; otherwise `""`. */
   readonly name: string;
-  /** Of a mark: `true` or `false`. Of a world: its id. Of an entry in the trash: its id. */
+  /**
+   * Of a mark: `true` or `false`. Of a world or an entry in the trash: its id. Of the authority: its number
+   * in the guard.
+   */
   readonly state: string;
 }
 

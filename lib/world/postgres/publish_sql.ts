@@ -57,8 +57,8 @@ const CHANGE =
 /**
  * Returns what was published after a number, oldest first, at most `p_limit` rows. A row without a world
  * is a mark of a collection, with the state 'true' or 'false', a change of the WebDAV locks, or a world
- * that was deleted without an event, with its id as the state, or an entry of the trash that was deleted for good, likewise. Only deletions and
- * restores have their payload.
+ * that was deleted without an event or an entry of the trash that was deleted for good, with its id as the
+ * state. Only deletions and restores have their payload.
  */
 const FOLLOW =
   `CREATE FUNCTION elastik.follow_1(p_after bigint, p_limit int) RETURNS TABLE (${CHANGE})

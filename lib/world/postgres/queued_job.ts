@@ -22,20 +22,31 @@ export interface CommittedChange {
   readonly events: readonly BatchEvent[];
 }
 
+/** What a job was judged by: the versions of the WebDAV locks, and of what gives authority. */
+export interface Judged {
+  readonly guard: number;
+  readonly authority: number;
+}
+
 /** A job that waits for its end. */
 export interface QueuedJob {
   readonly job: StoreJob;
   /** When its caller is told that the outcome is not known, by the monotonic clock in milliseconds. */
   readonly until: number;
-  /** Version of the guard by which it was judged last. */
-  guard: number;
+  /** What it was judged by last. */
+  guard: Judged;
   /**
-   * Judges the job by the WebDAV locks of now; called right before it is sent.
+   * Settles when what the job is judged by is known; undefined if it is. Until then {@link judge} returns
+   * numbers that the database refuses.
+   */
+  readonly pending: () => Promise<void> | undefined;
+  /**
+   * Judges the job by the WebDAV locks and the accounts of now; called right before it is sent.
    *
-   * @returns the version of the guard that they belong to
+   * @returns the numbers that they belong to
    * @throws why it is not permitted any more
    */
-  judge(): number;
+  judge(): Judged;
   settle(committed: Committed): void;
   fail(error: unknown): void;
 }

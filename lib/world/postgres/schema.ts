@@ -34,11 +34,13 @@ const TABLES: readonly string[] = [
   )`,
   // Runs of the order of all changes: the random part of cursors, by the first number that has it.
   `CREATE TABLE elastik.runs (first bigint PRIMARY KEY, run text NOT NULL)`,
-  // A number that every batch must have seen. A change of the WebDAV locks raises it. floor: up to this
-  // number the table of ended locks is not complete.
+  // Numbers that every batch must have seen. A change of the WebDAV locks raises version, a change of the
+  // accounts or the revoked capabilities raises authority. floor: up to this version the table of ended
+  // locks is not complete.
   `CREATE TABLE elastik.guard (
     one bool PRIMARY KEY DEFAULT true CHECK (one),
     version bigint NOT NULL,
+    authority bigint NOT NULL DEFAULT 0,
     floor bigint NOT NULL DEFAULT 0
   )`,
   `INSERT INTO elastik.guard (version) VALUES (0)`,
@@ -146,7 +148,8 @@ const TABLES: readonly string[] = [
   // its events. first: number of its first place in the order of all changes; NULL until it is published.
   // latest: greatest time of its events, after publishing of all events up to its end. kind: of a change
   // without an event: 'mark' of a collection, 'locks', 'gone', a deleted world with its id as state, or
-  // 'expunged', an entry in the trash that was deleted for good, with its id as state.
+  // 'expunged', an entry in the trash that was deleted for good, with its id as state, or 'authority', a
+  // new number of the guard as state.
   `CREATE TABLE elastik.batches (
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     batch text UNIQUE,
@@ -154,7 +157,7 @@ const TABLES: readonly string[] = [
     size int NOT NULL,
     first bigint,
     latest text COLLATE "C" NOT NULL DEFAULT '',
-    kind text CHECK (kind IN ('mark', 'locks', 'gone', 'expunged')),
+    kind text CHECK (kind IN ('mark', 'locks', 'gone', 'expunged', 'authority')),
     name text COLLATE "C",
     state text
   ) WITH (autovacuum_vacuum_scale_factor = 0.02, autovacuum_analyze_scale_factor = 0.02)`,

@@ -22,7 +22,7 @@ import { currentWriteChecks, type WriteChecks } from "../write_checks.ts";
 import { BatchRun, type BatchRunOptions, isUploaded } from "./batch_run.ts";
 import { ContentIds } from "./content.ts";
 import { NameCache } from "./name_cache.ts";
-import type { Committed, QueuedJob, QueuedUnit } from "./queued_job.ts";
+import type { Committed, Judged, QueuedJob, QueuedUnit } from "./queued_job.ts";
 import { keyOf, type StoreJob } from "./stage_batch.ts";
 
 /** What a queue needs of its node. */
@@ -30,8 +30,8 @@ export interface WriteQueueOptions
   extends Omit<BatchRunOptions, "names" | "contents" | "onContended"> {
   /** How long a change may take, in milliseconds. */
   readonly patienceMs: number;
-  /** Returns the version of the guard by which changes are judged now. */
-  readonly guard: () => number;
+  /** Returns the numbers of the guard by which changes are judged now. */
+  readonly guard: () => Judged;
   /** Batches under way at the same time. */
   readonly lanes?: number;
 }
@@ -42,7 +42,7 @@ export interface SubmitOptions {
    * Judges it right before it is sent; see {@link QueuedJob.judge}. By default it runs the checks of the
    * request.
    */
-  readonly judge?: () => number;
+  readonly judge?: () => Judged;
 }
 
 /** A change that waits. */
@@ -155,10 +155,11 @@ export class WriteQueue {
 
   #add(
     job: StoreJob,
-    { judge = this.#judgeOf(currentWriteChecks()) }: SubmitOptions,
+    { judge }: SubmitOptions,
     settle: (committed: Committed) => void,
     fail: (error: unknown) => void,
   ): void {
+    const checks = currentWriteChecks();
     const names = job.kind === "rename" || job.kind === "restore"
       ? [...new Set([job.name, job.from])]
       : [job.name];
@@ -166,8 +167,9 @@ export class WriteQueue {
     const entry: Entry = {
       job,
       until: this.#options.monotonic() + this.#options.patienceMs,
-      guard: 0,
-      judge,
+      guard: { guard: 0, authority: 0 },
+      pending: () => checks?.pending,
+      judge: judge ?? this.#judgeOf(checks),
       settle,
       fail,
       names,
@@ -186,12 +188,12 @@ export class WriteQueue {
   }
 
   /** Returns how a change of a request is judged. */
-  #judgeOf(checks: WriteChecks | undefined): () => number {
+  #judgeOf(checks: WriteChecks | undefined): () => Judged {
     const { guard } = this.#options;
     if (checks === undefined) return guard;
     return () => {
       checks.run();
-      return guard();
+      return checks.pending === undefined ? guard() : { ...guard(), authority: -1 };
     };
   }
 

@@ -86,11 +86,11 @@ function changed(id: number, name: string, version: number, text = "two"): Batch
 async function apply(
   session: Session,
   worlds: readonly BatchWorld[],
-  options: { isWhole?: boolean; guard?: number; batch?: string } = {},
+  options: { isWhole?: boolean; guard?: number; authority?: number; batch?: string } = {},
 ): Promise<BatchAnswer> {
-  const { isWhole = false, guard = 0, batch = `b${++batches}` } = options;
+  const { isWhole = false, guard = 0, authority = 0, batch = `b${++batches}` } = options;
   const values = toBatchArguments(
-    { batch, guard, isWhole, history: HISTORY, keysSince: "" },
+    { batch, guard, authority, isWhole, history: HISTORY, keysSince: "" },
     worlds,
   );
   return toBatchAnswer((await session.query(APPLY_BATCH, values))[0]);
@@ -243,6 +243,30 @@ postgresTest(
         code: "EL001",
       });
       assertEquals((await apply(session, [created("home/a")], { guard: 5 })).batch > 0, true);
+    }),
+);
+
+postgresTest(
+  "apply_1 refuses a batch that was judged by older accounts or revoked capabilities, and follow_1 tells of them",
+  () =>
+    test(async (_, session) => {
+      for (const [before, name] of ["etc/passwd", "etc/shadow", "etc/revoked"].entries()) {
+        assert((await apply(session, [created(name)], { authority: before })).batch > 0);
+        await assertRejects(() => apply(session, [created("home/a")], { authority: before }), {
+          code: "EL004",
+        });
+      }
+      const { worlds: [id = 0] } = await apply(session, [created("etc/quota")], { authority: 3 });
+      assertEquals((await apply(session, [changed(id, "etc/quota", 2)], { authority: 3 })).worlds, [
+        id,
+      ]);
+      await session.query("SELECT elastik.publish_1(false)");
+      const rows = await session.query("SELECT kind, name, state FROM elastik.follow_1(0, 99)");
+      // Each number comes after the change that raised it.
+      assertEquals(rows.map(({ kind, name, state }) => `${kind} ${name}${state}`), [
+        ...["update etc/passwd", "authority 1", "update etc/shadow", "authority 2"],
+        ...["update etc/revoked", "authority 3", "update etc/quota", "update etc/quota"],
+      ]);
     }),
 );
 

@@ -11,6 +11,7 @@ import {
 const OPTIONS = {
   batch: "b",
   guard: 0,
+  authority: 0,
   isWhole: false,
   history: { versions: 8, bytes: 9 },
   keysSince: "",
@@ -37,8 +38,8 @@ function worldOf(text: string, more: Partial<BatchWorld> = {}): BatchWorld {
   };
 }
 
-/** The arrays of the arguments: of positions from 6, of versions from 31, of chunks from 70. */
-const [AT, SIZE, VERSION_OF] = [6 + 17, 6 + 18, 6 + 25] as const;
+/** The arrays of the arguments: of positions from 7, of versions from 32, of chunks from 71. */
+const [AT, SIZE, VERSION_OF] = [7 + 17, 7 + 18, 7 + 25] as const;
 
 Deno.test("toBatchArguments() has a value for each parameter of the statement", () => {
   const values = toBatchArguments(OPTIONS, [worldOf("a")]);
@@ -47,7 +48,7 @@ Deno.test("toBatchArguments() has a value for each parameter of the statement", 
 
 Deno.test("toBatchArguments() joins all inline bytes and says where each begins", () => {
   const values = toBatchArguments(OPTIONS, [worldOf("ab"), worldOf("c")]);
-  assertEquals(values[5], new TextEncoder().encode("abc"));
+  assertEquals(values[6], new TextEncoder().encode("abc"));
   assertEquals([values[AT], values[SIZE]], [[0, 2], [2, 1]]);
 });
 
@@ -71,7 +72,7 @@ Deno.test("toBatchArguments() counts the bytes of full versions only", () => {
   }));
   assert(full !== undefined && prefix !== undefined);
   const values = toBatchArguments(OPTIONS, [worldOf("a", { versions: [full, prefix, prefix] })]);
-  assertEquals([values[6 + 20], values[6 + 21]], [[3], [2]]);
+  assertEquals([values[7 + 20], values[7 + 21]], [[3], [2]]);
 });
 
 Deno.test("toBatchAnswer() reads an id for each world", () => {

@@ -365,7 +365,7 @@ postgresTest("changes are judged again after the guard has risen", async () => {
   let guard = 0;
   let raised = 0;
   await using node = new WriteNode(database, "a", {
-    guard: () => guard,
+    guard: () => ({ guard, authority: 0 }),
     onGuardRaised() {
       raised += 1;
       guard = 5;
@@ -385,6 +385,47 @@ postgresTest("changes are judged again after the guard has risen", async () => {
   assertEquals((await permitted).result.version, 2);
   assertEquals(raised, 1);
 });
+
+postgresTest(
+  "changes are judged again when the accounts are known that raised the authority",
+  async () => {
+    await using database = await PostgresDatabase.create(server());
+    const session = await database.open();
+    const { promise: read, resolve } = Promise.withResolvers<void>();
+    let [authority, isCurrent] = [0, true];
+    let pending: Promise<void> | undefined;
+    await using node = new WriteNode(database, "a", {
+      guard: () => ({ guard: 0, authority }),
+      onAuthorityRaised() {
+        // The node has the row of the change, and reads the accounts.
+        authority = 5;
+        pending = read.then(() => {
+          [pending, isCurrent] = [undefined, false];
+        });
+        setTimeout(resolve, 20);
+        return Promise.resolve();
+      },
+    });
+    await node.put("home/x", "one");
+    await session.query("UPDATE elastik.guard SET authority = 5");
+    const checks = new WriteChecks({
+      pending: () => pending,
+      run() {
+        if (!isCurrent) throw new StoreError("busy", "withdrawn");
+      },
+    });
+    // The checks that a request adds can be removed; that of its caller remains.
+    checks.clear();
+    const permitted = node.submit(putOf("home/x"));
+    const refused = withWriteChecks(checks, () => node.submit(putOf("home/y")));
+    await assertRejects(refused, { code: "busy" });
+    assertEquals((await permitted).result.version, 2);
+    assertEquals(
+      (await session.query("SELECT FROM elastik.worlds WHERE name = 'home/y'")).length,
+      0,
+    );
+  },
+);
 
 postgresTest("a change fails if another try of its request has changed the world", async () => {
   await using database = await PostgresDatabase.create(server());

@@ -61,7 +61,7 @@ class Database implements FeedSource {
     const heads = this.heads();
     take(heads.slice(0, 1), true);
     take(heads.slice(1), false);
-    return Promise.resolve({ position, marks: [] });
+    return Promise.resolve({ position, marks: [], authority: 0 });
   }
 
   readHeads(worlds: readonly number[]): Promise<readonly HeadRow[]> {

@@ -4,7 +4,7 @@
  * at the same time, and a host that hangs delays the answer by a limited time only.
  */
 
-import { PRIMARY_ANSWER_MS } from "../../cluster_limits.ts";
+import { BUSY_ANSWER_MS } from "../../cluster_limits.ts";
 import { loadDriver, openSession, SessionError } from "./session.ts";
 import { formatHost, type StoreHost, type StoreUrl } from "./store_url.ts";
 
@@ -25,7 +25,7 @@ export type HostState =
 export interface FindOptions {
   /** Highest timeline that was seen: a primary of a lower one is not taken. */
   readonly above?: number;
-  /** Most milliseconds for the answer of a host. */
+  /** Most milliseconds for the answer of a host; by default so many that a busy one can answer. */
   readonly deadlineMs?: number;
 }
 
@@ -38,7 +38,7 @@ const QUESTION = `SELECT pg_is_in_recovery() AS standby, CASE WHEN NOT pg_is_in_
  * @throws {SessionError} `refused` if no host is the primary; the message says what each host is
  */
 export async function findPrimary(store: StoreUrl, options: FindOptions = {}): Promise<Primary> {
-  const { above = 0, deadlineMs = PRIMARY_ANSWER_MS } = options;
+  const { above = 0, deadlineMs = BUSY_ANSWER_MS } = options;
   const states = await Promise.all(store.hosts.map((host) => askHost(store, host, deadlineMs)));
   const primary = choosePrimary(states, above);
   if (primary !== undefined) return primary;
@@ -65,7 +65,7 @@ export function choosePrimary(states: readonly HostState[], above: number): Prim
 export async function askHost(
   store: StoreUrl,
   host: StoreHost,
-  deadlineMs: number = PRIMARY_ANSWER_MS,
+  deadlineMs: number = BUSY_ANSWER_MS,
 ): Promise<HostState> {
   await loadDriver();
   const end = performance.now() + deadlineMs;

@@ -282,7 +282,7 @@ export async function groupFiles(
   const modules = LONGEST.filter((file) => files.includes(file));
   const sharing = others.filter((file) => SHARES_SERVER.test(read(file) ?? ""));
   const alone = others.filter((file) => !sharing.includes(file));
-  for (const own of [...deal(sharing, SERVER_GROUPS), ...deal(alone, count)]) {
+  for (const own of spread(deal(sharing, SERVER_GROUPS), deal(alone, count))) {
     const imports = own.map((file) => `import ${JSON.stringify(pathToFileURL(file).href)};\n`);
     const name = `group_${groups.size + 1}.ts`;
     await Deno.writeTextFile(`${folder}/${name}`, imports.join(""));
@@ -290,6 +290,13 @@ export async function groupFiles(
     modules.push(`${folder}/${name}`);
   }
   return { modules, groups };
+}
+
+/** Spreads groups evenly among others, so that few of them run at the same time. */
+function spread(some: readonly string[][], others: readonly string[][]): readonly string[][] {
+  if (some.length === 0) return others;
+  const step = Math.ceil(others.length / some.length);
+  return some.flatMap((own, i) => [own, ...others.slice(i * step, (i + 1) * step)]);
 }
 
 /** Deals files into groups of nearly the same size, none of which is empty. */

@@ -113,6 +113,8 @@ Deno.test("groupFiles() puts the files that share a server into few groups", asy
     assertEquals(modules.length, groups.size);
     const found = [...groups.values()].filter((own) => own.some((file) => sharing.includes(file)));
     assertEquals(found.map((own) => own.length), [3, 3, 3, 3, 3]);
+    const names = [...groups].filter(([, own]) => found.includes(own)).map(([name]) => name);
+    assertEquals(names, [1, 4, 7, 10, 13].map((n) => `group_${n}.ts`), "they are spread");
     assertEquals(found.flat().sort(), sharing.sort());
     assertEquals([...groups.values()].flat().sort(), files.sort());
   } finally {

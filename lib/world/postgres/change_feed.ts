@@ -80,6 +80,8 @@ export class ChangeFeed {
   #timeline = 0;
   #next: Round | undefined;
   #running: Promise<void> | undefined;
+  /** Whether the state is loaded: before, a round would apply rows to worlds that are still read. */
+  #isLoaded = false;
   #isStopped = false;
   /** The round that begins after the pause, and when the last round began. */
   #later: { kind: RoundKind; readonly timer: ReturnType<typeof setTimeout> } | undefined;
@@ -124,6 +126,7 @@ export class ChangeFeed {
     );
     state.load([], marks, position, authority);
     lease.renew(sent);
+    this.#isLoaded = true;
     await this.round("refresh");
     this.#poll = setInterval(() => this.wake("publish"), pollMs);
     this.#renewal = setInterval(() => this.wake("refresh"), renewalMs);
@@ -171,14 +174,14 @@ export class ChangeFeed {
   }
 
   /**
-   * Waits for a round that begins after this call.
+   * Waits for a round that begins after this call. Before the state is loaded, rounds wait for that.
    *
    * @throws what the source throws; nothing is lost, and a later round tries again
    */
   round(kind: RoundKind): Promise<void> {
     const next = this.#next ??= { kind, ended: Promise.withResolvers() };
     if (STRENGTH[kind] > STRENGTH[next.kind]) next.kind = kind;
-    this.#running ??= this.#run();
+    if (this.#isLoaded) this.#running ??= this.#run();
     return next.ended.promise;
   }
 

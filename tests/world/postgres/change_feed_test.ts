@@ -52,7 +52,10 @@ class Database implements FeedSource {
     return found;
   }
 
-  readAll(take: HeadSink): Promise<FeedSnapshot> {
+  /** Runs before the last worlds of `readAll` are taken. */
+  beforeLastHeads: () => Promise<void> = () => Promise.resolve();
+
+  async readAll(take: HeadSink): Promise<FeedSnapshot> {
     this.publish();
     const last = this.rows.at(-1);
     const position = last === undefined ? { seq: 0, run: "00000000" } : last;
@@ -60,8 +63,9 @@ class Database implements FeedSource {
     take([{ ...lost, name: "home/lost" }], true);
     const heads = this.heads();
     take(heads.slice(0, 1), true);
+    await this.beforeLastHeads();
     take(heads.slice(1), false);
-    return Promise.resolve({ position, marks: [], authority: 0 });
+    return { position, marks: [], authority: 0 };
   }
 
   readHeads(worlds: readonly number[]): Promise<readonly HeadRow[]> {
@@ -158,6 +162,26 @@ Deno.test("ChangeFeed loads all worlds at the start and follows from there", asy
     assertEquals(told, [], "what is not published is not followed");
     await feed.round("publish");
     assertEquals(told, ["update home/b 1"]);
+  });
+});
+
+Deno.test("ChangeFeed applies no change while it reads the worlds at the start", async () => {
+  await withFeed(async ({ db, state, feed }) => {
+    db.commit(1, 1, "home/a");
+    db.commit(2, 1, "home/b");
+    db.beforeLastHeads = async () => {
+      // Another node puts a new world in the place of one that is still to be taken.
+      db.commit(2, 2, "home/b", "delete");
+      db.commit(3, 1, "home/b");
+      feed.wake("publish");
+      await new Promise((resume) => setTimeout(resume, 5));
+      assertEquals(db.calls, []);
+    };
+    await feed.start();
+    assertEquals(state.headOf("home/b")?.world, 3);
+    db.commit(3, 2, "home/b");
+    await feed.round("publish");
+    assertEquals(state.catalog.upper("home/b")?.version, 2);
   });
 });
 

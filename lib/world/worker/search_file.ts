@@ -7,7 +7,7 @@
 
 import { DatabaseSync } from "node:sqlite";
 import { SEARCH_STEP_MS } from "../../search_limits.ts";
-import { tryRemove } from "../file/durable_fs.ts";
+import { pathExists, tryRemove } from "../file/durable_fs.ts";
 import { assertRegularFiles } from "../file/regular_files.ts";
 import type {
   SearchEntry,
@@ -43,6 +43,7 @@ interface OpenFile {
 export class SearchFile {
   readonly #path: string;
   readonly #unicode: string;
+  readonly #beforeCreate: () => void;
   #file: OpenFile | undefined;
   /** Names in the index that were not in any update since it was opened. */
   #unseen: Set<string> | undefined;
@@ -50,8 +51,10 @@ export class SearchFile {
   /**
    * @param data path of the data folder
    * @param unicode version of Unicode of this process; an index of another version is created again
+   * @param beforeCreate called before the file is created or replaced; throws if the folder was replaced
    */
-  constructor(data: string, unicode: string) {
+  constructor(data: string, unicode: string, beforeCreate: () => void = () => {}) {
+    this.#beforeCreate = beforeCreate;
     this.#path = `${data}/${SEARCH_FILE}`;
     this.#unicode = unicode;
   }
@@ -65,15 +68,16 @@ export class SearchFile {
     this.close();
     if (!isDamaged) {
       try {
-        this.#file = this.#openFile();
+        this.#file = this.#openFile(false);
         if (this.#isComplete(this.#file)) return this.#begin(this.#file);
       } catch (error) {
         if (toStoreError(error, "").code !== "damaged") throw error;
       }
       this.close();
     }
+    this.#beforeCreate();
     for (const end of ["", "-wal", "-shm"]) tryRemove(`${this.#path}${end}`);
-    const file = this.#file = this.#openFile();
+    const file = this.#file = this.#openFile(true);
     transact(file, () => {
       file.db.exec(sql.CREATE_FACTS);
       file.db.exec(sql.OPEN.create);
@@ -151,9 +155,15 @@ export class SearchFile {
 
   #get(): OpenFile {
     if (this.#file !== undefined) return this.#file;
-    this.open();
     // What other processes left is compared with the worlds when the store opens the index.
-    return this.#file ?? fail();
+    const file = this.#file = this.#openFile(false);
+    if (!this.#isComplete(file)) {
+      this.close();
+      throw new StoreError("damaged", "Cannot use the search index: it is not complete");
+    }
+    file.open.recount();
+    file.restricted.recount();
+    return file;
   }
 
   #begin(file: OpenFile): SearchFileCounts {
@@ -163,10 +173,18 @@ export class SearchFile {
     return this.#counts(file);
   }
 
-  #openFile(): OpenFile {
+  /**
+   * @param isNew whether the file is created; a Worker that was suspended must not create one in a folder
+   * that has replaced the data folder
+   * @throws {StoreError} `damaged` if it does not exist and is not created
+   */
+  #openFile(isNew: boolean): OpenFile {
     assertRegularFiles(this.#path);
+    if (!isNew && !pathExists(this.#path)) {
+      throw new StoreError("damaged", "Cannot use the search index: it does not exist");
+    }
     // The texts of all worlds are in the file. SQLite gives its log the mode of the file.
-    Deno.openSync(this.#path, { write: true, create: true, mode: 0o600 }).close();
+    Deno.openSync(this.#path, { write: true, create: isNew, mode: 0o600 }).close();
     const db = new DatabaseSync(this.#path);
     try {
       db.exec(sql.SEARCH_SETUP);
@@ -271,8 +289,4 @@ function sizeOf(path: string): number {
   } catch {
     return 0; // SQLite creates its log with the first change
   }
-}
-
-function fail(): never {
-  throw new StoreError("closed", "Cannot search: the index is not open");
 }

@@ -14,12 +14,17 @@ import { SearchFile } from "./search_file.ts";
 /** See the module. */
 export class SearchServer {
   readonly #data: string;
+  readonly #assertFolder: () => void;
   #opened: SearchFile | undefined;
   readonly #reader: Pick<Reader, "read">;
 
-  /** @param data path of the data folder */
-  constructor(data: string, reader: Pick<Reader, "read">) {
+  /**
+   * @param data path of the data folder
+   * @param assertFolder throws if the folder was replaced
+   */
+  constructor(data: string, reader: Pick<Reader, "read">, assertFolder: () => void) {
     this.#data = data;
+    this.#assertFolder = assertFolder;
     this.#reader = reader;
   }
 
@@ -58,7 +63,8 @@ export class SearchServer {
   /** The file of the index. The global `process` takes 14 ms of a start with its first use. */
   get #file(): SearchFile {
     // deno-lint-ignore no-process-global
-    return this.#opened ??= new SearchFile(this.#data, process.versions.unicode ?? "");
+    const unicode = process.versions.unicode ?? "";
+    return this.#opened ??= new SearchFile(this.#data, unicode, this.#assertFolder);
   }
 
   /** Closes the file of the index. */

@@ -10,6 +10,7 @@ import { folderFault } from "../file/folder_identity.ts";
 import { probeFolder } from "../file/probe_folder.ts";
 import { handlesFailure } from "../file/open_failure.ts";
 import { toStoreError } from "../sqlite_errors.ts";
+import { StoreError } from "../store.ts";
 import { LockedWorlds } from "./lock_retry.ts";
 import type {
   AuditJob,
@@ -118,7 +119,7 @@ function serveWriter(port: StorePort, setup: WorkerSetup): void {
 function serveReader(port: StorePort, setup: WorkerSetup): void {
   const reader = new Reader(setup);
   const catalog = new CatalogFile(setup.data);
-  const search = new SearchServer(setup.data, reader);
+  const search = new SearchServer(setup.data, reader, () => assertFolder(setup));
   const index = createIndexServer(setup);
   /** Long jobs by their ticket; each runs in steps, and other jobs run between the steps. */
   const longJobs = new Map<number, AbortController>();
@@ -246,6 +247,12 @@ function guarded(
 function detachedReply({ identity }: WorkerSetup, id: number): Reply | undefined {
   const fault = identity === undefined ? undefined : folderFault(identity);
   return fault === undefined ? undefined : detached(id, fault);
+}
+
+/** @throws {StoreError} `detached` if the data folder was replaced */
+function assertFolder({ identity }: WorkerSetup): void {
+  const fault = identity === undefined ? undefined : folderFault(identity);
+  if (fault !== undefined) throw new StoreError("detached", fault);
 }
 
 function detached(id: number, fault: string): Reply {

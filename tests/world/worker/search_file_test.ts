@@ -1,11 +1,18 @@
 import { DatabaseSync } from "node:sqlite";
-import { assert, assertEquals, assertStrictEquals } from "../../support/assert.ts";
+import {
+  assert,
+  assertEquals,
+  assertStrictEquals,
+  assertThrows,
+  errorWith,
+} from "../../support/assert.ts";
 import { createRandom } from "../../support/random.ts";
 import { withTempFolder } from "../../support/temp_folder.ts";
 import { compareCodePoints } from "../../../lib/base/compare_code_points.ts";
 import { foldText } from "../../../lib/base/fold_text.ts";
 import type { Within } from "../../../lib/world/changes.ts";
 import type { SearchEntry, SearchHit, SearchPage, SearchQuery } from "../../../lib/world/search.ts";
+import { StoreError } from "../../../lib/world/store.ts";
 import { SEARCH_FILE, SearchFile } from "../../../lib/world/worker/search_file.ts";
 
 const encoder = new TextEncoder();
@@ -218,6 +225,23 @@ Deno.test("SearchFile creates a file again that is damaged or of another version
     if (Deno.build.os !== "windows") {
       assertStrictEquals((Deno.statSync(`${data}/.search.db`).mode ?? 0) & 0o777, 0o600);
     }
+  }));
+
+Deno.test("SearchFile creates no file in a folder that has replaced the data folder", () =>
+  withTempFolder((data) => {
+    const create = (beforeCreate: () => void) => new SearchFile(data, "16", beforeCreate);
+    const late = create(() => {
+      throw new StoreError("detached", "another folder is in the place of the data folder");
+    });
+    assertThrows(() => late.open(), errorWith(StoreError, "another folder"));
+    // It was not closed by the process that it belongs to: a Worker that started again.
+    const again = create(() => {});
+    const query = { within: [ALL], original: false, isolated: false, limit: 1, text: "x" };
+    assertThrows(() => again.update([], () => undefined), errorWith(StoreError, "does not exist"));
+    assertThrows(() => again.search(query), errorWith(StoreError, "does not exist"));
+    assertEquals([...Deno.readDirSync(data)].map(({ name }) => name), []);
+    assertStrictEquals(again.open().worlds, 0);
+    again.close();
   }));
 
 Deno.test("SearchFile touches no table of restricted worlds for other callers", () =>

@@ -132,16 +132,28 @@ export function checkCaller(
 }
 
 /**
- * Adds to the response of a request that may have changed something the position that covers the
- * changes, for reads at other servers.
+ * Adds what a client must know of a shared store: to the response of a request that may have changed
+ * something the position that covers the changes, for reads at other servers; to that of a read that
+ * memory has answered although the database cannot be reached, `Age` (RFC 9111, section 5.1) and
+ * `Cache-Status` (RFC 9211).
  */
-export function addPosition(
-  { position }: Pick<Store, "position">,
-  { request }: RequestContext,
-  response: Response,
-): Response {
-  if (position !== undefined && response.ok && !WITHOUT_CHANGES.has(request.method)) {
-    response.headers.set(HEADER, position);
+export function addStoreHeaders(
+  store: Pick<Store, "position" | "health">,
+  context: RequestContext,
+  response: Response | Promise<Response>,
+): Response | Promise<Response> {
+  if (response instanceof Promise) {
+    return response.then((settled) => addStoreHeaders(store, context, settled));
+  }
+  const { request, target } = context;
+  const { headers, ok } = response;
+  if (READS.has(request.method) && !ABOUT_SERVER.has(target.path)) {
+    const { isStale = false, leaseAgeMs = 0 } = store.health().cluster ?? {};
+    if (isStale) headers.set("age", String(Math.floor(leaseAgeMs / 1000)));
+    if (isStale) headers.set("cache-status", "elastik; hit; detail=stale");
+  } else if (ok && !WITHOUT_CHANGES.has(request.method)) {
+    const { position } = store;
+    if (position !== undefined) headers.set(HEADER, position);
   }
   return response;
 }

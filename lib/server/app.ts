@@ -36,7 +36,7 @@ import {
   worldQueryOf,
 } from "../request/route_query.ts";
 import type { ServerContext } from "../request/server_context.ts";
-import { addPosition, checkCaller, waitForCaller, waitForStore } from "../request/shared_store.ts";
+import * as shared from "../request/shared_store.ts";
 import { toSiteTarget } from "../request/site_file.ts";
 import { ResponseEncoder } from "../response/response_encoder.ts";
 import { addFirstAnswers, respondShellInstead } from "../response/shell_page.ts";
@@ -322,19 +322,20 @@ export function createApp(
    */
   function answer(context: RequestContext, isFresh = false): Response | Promise<Response> {
     if (!store.isShared) return dispatchWithBudget(context);
-    const waiting = isFresh ? undefined : waitForStore(store, context, isLinearizable);
+    const waiting = isFresh ? undefined : shared.waitForStore(store, context, isLinearizable);
     if (isWorldRead(context)) {
-      return waiting?.then(() => dispatchWithBudget(context)) ?? dispatchWithBudget(context);
+      const read = () => dispatchWithBudget(context);
+      return shared.addStoreHeaders(store, context, waiting?.then(read) ?? read());
     }
     const isCurrent = isLinearizable || waiting !== undefined;
     const judge = async () => {
       await server.authenticator.pending;
       return await dispatchWithBudget(context);
     };
-    const createChecks = () => new WriteChecks(checkCaller(server.authenticator, context));
+    const createChecks = () => new WriteChecks(shared.checkCaller(server.authenticator, context));
     return Promise.resolve(waiting)
       .then(() => judgeAgain(store, context, isCurrent, judge, createChecks))
-      .then((response) => addPosition(store, context, response));
+      .then((response) => shared.addStoreHeaders(store, context, response));
   }
 
   /** WebDAV is loaded on first use, because its XML parser would slow every start. */
@@ -426,7 +427,7 @@ export function createApp(
     try {
       const checked = gate.check(request, peer);
       const caller = gate.authenticate(checked);
-      const waiting = waitForCaller(server, checked, caller, isLinearizable);
+      const waiting = shared.waitForCaller(server, checked, caller, isLinearizable);
       if (waiting !== undefined) return handleLater(checked, waiting, connection, onAdmitted);
       context = admit(checked, caller, connection, onAdmitted);
       const response = answer(context);

@@ -17,6 +17,8 @@ export interface ClusterHealth {
   readonly timeline?: number;
   /** Age of what memory has, in milliseconds; Infinity before the first answer of the database. */
   readonly leaseAgeMs: number;
+  /** Whether memory answers although it can be further behind than the lease allows. */
+  readonly isStale?: boolean;
   /** Time since the change feed was read and applied, in milliseconds; Infinity before the first time. */
   readonly feedLagMs: number;
   /** Open sessions with the database. */

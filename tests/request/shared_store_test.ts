@@ -480,3 +480,24 @@ Deno.test("a server with a data folder sends no Elastik-At and ignores one", () 
     const read = await ask("GET", "/home/x?raw", { headers: { "elastik-at": "a1.17" } });
     assertEquals(await read.text(), "x");
   }));
+
+Deno.test("a read that memory answers without the database has Age and Cache-Status", async () => {
+  const cluster = { leaseAgeMs: 7_900, feedLagMs: 7_900, sessions: 0, isStale: true };
+  const health = () => ({ engine: "postgres", readable: true, cluster }) as const;
+  await withShared({ health }, async (app) => {
+    const headersOf = async (method: string, path: string, headers = {}) => {
+      const response = await handle(app, method, path, headers);
+      await response.body?.cancel();
+      return [response.headers.get("age"), response.headers.get("cache-status")];
+    };
+    const stale = ["7", "elastik; hit; detail=stale"];
+    assertEquals(await headersOf("GET", "/home/x?raw"), stale);
+    assertEquals(await headersOf("HEAD", "/home/x"), stale);
+    assertEquals(await headersOf("GET", "/home/"), stale);
+    assertEquals(await headersOf("PROPFIND", "/dav/home/x", { depth: "0" }), stale);
+    assertEquals(await headersOf("PUT", "/home/y"), [null, null]);
+    assertEquals(await headersOf("GET", "/proc/version"), [null, null]);
+    cluster.isStale = false;
+    assertEquals(await headersOf("GET", "/home/x?raw"), [null, null]);
+  });
+});

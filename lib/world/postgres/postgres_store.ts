@@ -316,6 +316,7 @@ export class PostgresStore implements Store {
         primary: `${host}:${port}`,
         timeline: this.#link.timeline,
         leaseAgeMs: this.#lease.age,
+        ...(this.readable && !this.#lease.isHeld ? { isStale: true } : {}),
         feedLagMs: this.#feed.lagMs,
         sessions: this.#link.sessions,
       },

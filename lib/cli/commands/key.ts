@@ -1,6 +1,6 @@
 /**
  * The command `key`: lists, replaces and adds the signing keys of a data folder. Keys are changed only
- * while no server holds the folder. It prints ids of keys, never a key.
+ * while no server holds the folder; a node holds none. It prints ids of keys, never a key.
  */
 
 import { explainFsError } from "../../base/fs_error.ts";
@@ -24,13 +24,14 @@ import {
 import type { CommandContext } from "../command.ts";
 import { getTextOption, type OptionValues, UsageError } from "../parse_args.ts";
 import { type GivenKeys, readKeyOption } from "../read_key_option.ts";
-import { assertNoStore } from "../store_target.ts";
 
 /** The keys of which folder are changed. */
 interface KeyFolder {
   readonly data: string;
   /** `ELASTIK_KEY`. */
   readonly ownKey: string | undefined;
+  /** Whether it is the folder of a node, which has no worlds and may not exist yet. */
+  readonly isNode: boolean;
 }
 
 /**
@@ -49,8 +50,9 @@ export async function run(
   const given = checkArguments(action, added);
   const config = readConfig(await readEnvironment());
   const named = getTextOption(options, "data");
-  assertNoStore(config, "key", named, "its key is ELASTIK_KEY; name a folder with --data");
-  const folder = { data: named ?? config.data, ownKey: config.key };
+  // A node reads retired keys from the folder of its settings, which has nothing else.
+  const isNode = config.store !== undefined && named === undefined;
+  const folder = { data: named ?? config.data, ownKey: config.key, isNode };
   try {
     for (const line of act(action, folder, given)) console.log(line);
     return 0;
@@ -79,13 +81,13 @@ function checkArguments(action: string, added: string | undefined): GivenKeys | 
 function act(action: string, folder: KeyFolder, given: GivenKeys | undefined): string[] {
   if (action === "list") return listKeys(folder);
   return withFolder(
-    folder.data,
+    folder,
     () => given === undefined ? rotate(folder) : addKeys(folder, given),
   );
 }
 
-function listKeys({ data, ownKey }: KeyFolder): string[] {
-  assertDataFolder(data);
+function listKeys({ data, ownKey, isNode }: KeyFolder): string[] {
+  if (!isNode) assertDataFolder(data);
   const { current, isRetired, retired } = listKeyIds(data, ownKey);
   const source = ownKey === undefined ? sanitizeText(`${data}/${KEY_FILE}`) : "ELASTIK_KEY";
   return [
@@ -115,8 +117,9 @@ function addKeys({ data, ownKey }: KeyFolder, { key, retired }: GivenKeys): stri
   );
 }
 
-function withFolder<T>(data: string, use: () => T): T {
-  assertDataFolder(data);
+function withFolder<T>({ data, isNode }: KeyFolder, use: () => T): T {
+  if (isNode && !pathExists(data)) Deno.mkdirSync(data, { recursive: true, mode: 0o700 });
+  if (!isNode) assertDataFolder(data);
   const folder = acquireDataFolder(data);
   try {
     return use();

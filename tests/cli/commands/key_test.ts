@@ -129,3 +129,27 @@ Deno.test("key changes nothing in a folder without a server's data, and with wro
     }
     assertEquals(snapshotFolder(folder), before);
   }));
+
+Deno.test("key rotate on a node retires ELASTIK_KEY in the folder of its settings", () =>
+  withTempFolder(async (folder) => {
+    const key = "the key of all nodes";
+    const env = {
+      ELASTIK_STORE: "postgres://x@127.0.0.1:1/x",
+      ELASTIK_NODE: "a",
+      ELASTIK_KEY: key,
+    };
+    const rotated = await elastik(folder, ["key", "rotate"], env);
+    assertEquals(rotated.code, 0, rotated.stderr);
+    assertMatch(rotated.stdout, /^Retired the key .*, which is ELASTIK_KEY/);
+    assertEquals(Deno.readTextFileSync(`${folder}/data/.key-retired`), `${key}\n`);
+    assertEquals((Deno.statSync(`${folder}/data`).mode ?? 0) & 0o777, 0o700);
+    const added = await elastik(folder, ["key", "add", "an older key"], env);
+    assertEquals(added.code, 0, added.stderr);
+    assertEquals(Deno.readTextFileSync(`${folder}/data/.key-retired`), `an older key\n${key}\n`);
+    const listed = await elastik(folder, ["key", "list"], { ...env, ELASTIK_KEY: "a new key" });
+    assertEquals(listed.stdout.trim().split("\n").map((line) => line.split("\t")[1]), [
+      "current",
+      "retired",
+      "retired",
+    ]);
+  }));

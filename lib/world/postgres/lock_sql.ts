@@ -120,23 +120,6 @@ BEGIN
 END $$`;
 
 /**
- * Ends the locks whose root is a path, and with `p_tree` those below it (RFC 4918, 9.6); returns the new
- * guard, or NULL if there was none.
- */
-const FORGET = `CREATE FUNCTION elastik.dav_forget_1(p_path text, p_tree bool) RETURNS bigint
-LANGUAGE plpgsql AS $$
-DECLARE ended text[];
-BEGIN
-  PERFORM pg_advisory_xact_lock(7021);
-  WITH d AS (
-    DELETE FROM elastik.dav_locks
-    WHERE path = p_path OR p_tree AND elastik.is_within_1(path, p_path) RETURNING token)
-  SELECT array_agg(d.token) INTO ended FROM d;
-  IF ended IS NULL THEN RETURN NULL; END IF;
-  RETURN elastik.raise_guard_1(p_path, ended);
-END $$`;
-
-/**
  * Reads what has changed of the locks since a number of the guard, as it is at one moment: each lock with
  * the seconds that are left, and the tokens of those that ended, without a path. 0 reads all locks. Without any
  * it is one row that has only the guard. If the floor is above the number, ended locks are missing.
@@ -191,6 +174,5 @@ export const LOCK_SQL: readonly string[] = [
   GRANT,
   REFRESH,
   RELEASE,
-  FORGET,
   UPKEEP,
 ];

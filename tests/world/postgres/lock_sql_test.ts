@@ -93,7 +93,7 @@ postgresTest(
       await session.query("SELECT elastik.dav_release_1('{3}')");
       await grant(session, { token: "5", path: "/home/4", replaced: ["4"] });
       assertEquals(await since(4), ["2 /home/2", "5 /home/4", "3 null", "4 null"]);
-      await session.query("SELECT elastik.dav_forget_1('/home/1', false)");
+      await session.query("SELECT elastik.dav_release_1('{1}')");
       assertEquals(await since(7), ["1 null"]);
       assertEquals(await since(0), ["2 /home/2", "5 /home/4"]);
     }),
@@ -111,7 +111,7 @@ postgresTest("dav_grant_1 refuses one lock beyond each limit", () =>
   }));
 
 postgresTest(
-  "dav_refresh_1, dav_release_1 and dav_forget_1 raise the guard if they change something",
+  "dav_refresh_1 and dav_release_1 raise the guard if they change something",
   () =>
     test(async (_, session) => {
       await grant(session, { token: "1", path: "/home/a" });
@@ -127,8 +127,7 @@ postgresTest(
       assert(left > 80 && left <= 90);
       assertEquals(await value(session, "SELECT elastik.dav_release_1('{3,x}')"), 5);
       assertEquals(await value(session, "SELECT elastik.dav_release_1('{3,x}')"), null);
-      assertEquals(await value(session, "SELECT elastik.dav_forget_1('/home', false)"), null);
-      assertEquals(await value(session, "SELECT elastik.dav_forget_1('/home/a', true)"), 6);
+      assertEquals(await value(session, "SELECT elastik.dav_release_1('{1,2}')"), 6);
       const [last] = await session.query(LIST_LOCKS, [0]);
       assertEquals([last?.guard, last?.token], [6, null]);
       assertEquals(await value(session, "SELECT elastik.publish_1(false)"), 6);

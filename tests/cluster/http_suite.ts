@@ -1,10 +1,7 @@
 /**
  * Runs tests over HTTP against three servers over one PostgreSQL database: each request goes to a random
- * server. `deno task test:cluster <files>` runs files; `TEST_SEED` repeats a run. A case that looks into
- * the data folder is left out, and the output says so.
- *
- * These files cannot pass, or not yet: those of plugins on several nodes, those that change files of worlds
- * or restart a server, and those that count what one server did.
+ * server. `deno task test:cluster` runs all files of http_suite_files.ts, `deno task test:cluster <files>`
+ * some; `TEST_SEED` repeats a run. What cannot hold for a cluster is left out, and the output says why.
  */
 
 import { initStore } from "../../lib/world/postgres/manage_store.ts";
@@ -13,6 +10,7 @@ import { parseStoreUrl } from "../../lib/world/postgres/store_url.ts";
 import { PostgresServers } from "../support/postgres_servers.ts";
 import { TEST_CLUSTER } from "../support/test_cluster.ts";
 import { KEY } from "../support/test_server.ts";
+import { describeLeftOut, listSuiteFiles } from "./http_suite_files.ts";
 
 /** What a run of tests wrote, and whether all passed. */
 export interface SuiteRun {
@@ -20,10 +18,19 @@ export interface SuiteRun {
   readonly output: string;
 }
 
+/** How {@link runHttpSuite} runs. */
+export interface SuiteOptions {
+  readonly seed: number;
+  /** Beginnings of the titles of the tests that run; by default all of the files. */
+  readonly titles?: readonly string[];
+  /** Whether the output is returned; otherwise it is that of this process. */
+  readonly isQuiet?: boolean;
+}
+
 /** Runs files of tests, one after another, against a cluster. */
 export async function runHttpSuite(
   files: readonly string[],
-  { seed, isQuiet = true }: { seed: number; isQuiet?: boolean },
+  { seed, titles, isQuiet = true }: SuiteOptions,
 ): Promise<SuiteRun> {
   const servers = await PostgresServers.start({ settings: { max_connections: "400" } });
   try {
@@ -38,8 +45,11 @@ export async function runHttpSuite(
     } finally {
       session.drop();
     }
+    const filter = titles === undefined
+      ? []
+      : [`--filter=/^(?:${titles.map((title) => RegExp.escape(title)).join("|")})/`];
     const command = new Deno.Command(Deno.execPath(), {
-      args: ["test", "-A", "--no-check", "--no-lock", ...files],
+      args: ["test", "-A", "--no-check", "--no-lock", ...filter, ...files],
       env: { [TEST_CLUSTER]: url, TEST_SEED: String(seed), NO_COLOR: "1" },
       stdin: "null",
       ...(isQuiet ? {} : { stdout: "inherit", stderr: "inherit" } as const),
@@ -56,6 +66,9 @@ export async function runHttpSuite(
 if (import.meta.main) {
   const seed = Number(Deno.env.get("TEST_SEED") ?? Math.floor(Math.random() * 2 ** 31));
   console.log(`TEST_SEED=${seed}`);
-  const { passed } = await runHttpSuite(Deno.args, { seed, isQuiet: false });
+  const isAll = Deno.args.length === 0;
+  const files = isAll ? await listSuiteFiles(new URL("../../", import.meta.url)) : Deno.args;
+  if (isAll) { for (const line of describeLeftOut()) console.log(line); }
+  const { passed } = await runHttpSuite(files, { seed, isQuiet: false });
   Deno.exit(passed ? 0 : 1);
 }

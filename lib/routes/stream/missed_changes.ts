@@ -110,12 +110,14 @@ function changedBy(event: IndexedEvent): string[] {
 
 /** The last version of a world after an event; 0 if the event has none. */
 function versionOf(event: IndexedEvent, name: string): number {
-  const { version, version_after } = versionsIn(event);
+  const { version, version_after, from_version } = versionsIn(event);
   if (event.name === name) return Number(version ?? version_after ?? 0);
-  // The world moved away: its last version is the one before the move.
-  return typeof version_after === "number" ? version_after - 1 : 0;
+  // The world moved away from this name. At the new name, earlier worlds can have had higher versions.
+  return typeof from_version === "number" ? from_version : 0;
 }
 
-function versionsIn({ payload }: IndexedEvent): { version?: unknown; version_after?: unknown } {
+function versionsIn(
+  { payload }: IndexedEvent,
+): { version?: unknown; version_after?: unknown; from_version?: unknown } {
   return typeof payload === "object" && payload !== null ? payload : {};
 }

@@ -314,6 +314,24 @@ Deno.test("readMissedChanges() takes a move that replaced a world as a change of
   ]);
 });
 
+Deno.test("readMissedChanges() gives the old name of a move the version that it had there", async () => {
+  // A world at the new name had version 8 before.
+  const payload = { version_after: 9, from_version: 2, moved_from: "/home/a" };
+  const event = { timestamp: "", type: "stage_written", id: 3, cursor: "c1", payload };
+  const events = [{ ...event, name: "home/b", also: "home/a" }];
+  const store = {
+    changes: () => Promise.resolve({ events, cursor: "c1", more: false }),
+    isShared: false,
+    refresh: () => Promise.reject(new Error("not shared")),
+    stat: () => undefined,
+  };
+  const { changes } = await readMissedChanges(store, LOCAL, "home", "c0");
+  assertEquals(changes?.map(({ name, version }) => [name, version]), [["home/a", 2], [
+    "home/b",
+    9,
+  ]]);
+});
+
 Deno.test("CollectionFeed lists all worlds below, and their contents up to the limit of a page", async () => {
   await withApp({}, async ({ store }) => {
     const write = (name: string, text: string) =>

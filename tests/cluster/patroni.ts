@@ -38,7 +38,8 @@ const AGAIN = "again";
  * Runs a program until standard input ends: the folder of all data, the name, the program. Without the
  * line, its server ends, too, and the data is removed.
  */
-const PARENT = `root=$1; name=$2; shift 2; "$@" >>"$root/$name.log" 2>&1 & own=$!
+const PARENT =
+  `trap '' HUP INT TERM; root=$1; name=$2; shift 2; "$@" >>"$root/$name.log" 2>&1 & own=$!
 read -r line
 kill -KILL $own; wait $own
 [ "$line" = ${AGAIN} ] || {

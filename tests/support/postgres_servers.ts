@@ -75,15 +75,15 @@ const KEEP = "keep";
  * Runs a server until standard input ends: the program, the data folder. A stopped server continues
  * first, because it would not end. Without the line, the run was killed: the data is removed.
  */
-const PARENT = `"$0" -D "$1" >>"$1.log" 2>&1 & server=$!
+const PARENT = `trap '' HUP INT TERM; "$0" -D "$1" >>"$1.log" 2>&1 & server=$!
 read -r line
 kill -CONT $server; kill -QUIT $server; wait $server
 [ "$line" = ${KEEP} ] || { rm -rf "$1" "$1.log"; rmdir "\${1%/*}"; }`;
 
 /** Mounts a small disk, and removes it when standard input ends: the folder, the options. */
-const DISK = `mount -t tmpfs -o "$1" tmpfs "$0" || exit 1
+const DISK = `trap '' HUP INT TERM; mount -t tmpfs -o "$1" tmpfs "$0" || exit 1
 chown postgres: "$0"; chmod 700 "$0"; echo mounted; cat >/dev/null
-umount -l "$0"`;
+umount -l "$0"; rmdir "$0" "\${0%/*}" 2>/dev/null`;
 
 /** The folder of the newest installed PostgreSQL of Debian, or of the one on PATH; undefined without one. */
 function findPrograms(): string | undefined {

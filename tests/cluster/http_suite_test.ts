@@ -16,7 +16,6 @@ const TESTS: Readonly<Record<string, readonly string[]>> = {
   "tests/security/policy_over_http_test.ts": ["the policy applies to every request"],
   "tests/security/redaction_test.ts": [
     "no response to a caller below T3",
-    "T3 reads the mount table",
   ],
 };
 

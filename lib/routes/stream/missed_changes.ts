@@ -99,13 +99,12 @@ function toChanges(
 
 /**
  * The names of the worlds that an event changed. A move has an event at its new name. If it replaced a
- * world, a second event at its old name is only about that name.
+ * world, a second event at its old name is only about that name. A restore under another name changes
+ * only the new one.
  */
 function changedBy(event: IndexedEvent): string[] {
   const { name, also } = event;
-  return also === undefined || versionsIn(event).version_after === undefined
-    ? [name]
-    : [also, name];
+  return also === undefined || versionsIn(event).from_version === undefined ? [name] : [also, name];
 }
 
 /** The last version of a world after an event; 0 if the event has none. */

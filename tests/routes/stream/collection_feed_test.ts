@@ -316,7 +316,11 @@ Deno.test("readMissedChanges() takes a move that replaced a world as a change of
 
 Deno.test("readMissedChanges() gives the old name of a move the version that it had there", async () => {
   // A world at the new name had version 8 before.
-  const payload = { version_after: 9, from_version: 2, moved_from: "/home/a" };
+  const payload: Record<string, unknown> = {
+    version_after: 9,
+    from_version: 2,
+    moved_from: "/home/a",
+  };
   const event = { timestamp: "", type: "stage_written", id: 3, cursor: "c1", payload };
   const events = [{ ...event, name: "home/b", also: "home/a" }];
   const store = {

@@ -115,7 +115,6 @@ postgresTest(
         const args of [
           ["verify"],
           ["backup", "copy"],
-          ["key", "list"],
           ["import", "x.tar.gz"],
           ["import", "data", "--merge"],
           ["export", "x.tar.gz"],
@@ -130,6 +129,11 @@ postgresTest(
       for (const args of [["verify", "data"], ["key", "list", "--data", "data"]]) {
         assertEquals((await run(args)).code, 0, args.join(" "));
       }
+      const own = await run(["key", "list"]);
+      assertEquals([own.code, own.stdout.trim().split("\t").slice(1)], [0, [
+        "current",
+        "ELASTIK_KEY",
+      ]]);
     }),
 );
 

@@ -1,20 +1,9 @@
 import { assert, assertEquals, assertMatch } from "../support/assert.ts";
-import { ask, onPath, ROOT, runProgram, startProgram } from "./program.ts";
+import { ask, onPath, pathWithoutDeno, ROOT, runProgram, startProgram } from "./program.ts";
 import { withTempFolder } from "../support/temp_folder.ts";
 
 const missing = onPath("npx") ? "" : " (skipped: no npx here)";
 const README = await Deno.readTextFile(`${ROOT}/README.md`);
-
-/** The PATH of a computer with Node and without Deno. */
-function pathWithoutDeno(): string {
-  return (Deno.env.get("PATH") ?? "").split(":").filter((folder) => {
-    try {
-      return !Deno.lstatSync(`${folder}/deno`);
-    } catch {
-      return true; // not in this folder
-    }
-  }).join(":");
-}
 
 /** The command of the README for computers without Deno. */
 function npxLine(task: string): string {
@@ -32,7 +21,11 @@ Deno.test({
         command: "sh",
         args: ["-c", npxLine("start")],
         cwd: ROOT,
-        env: { PATH: pathWithoutDeno(), ELASTIK_PORT: "0", ELASTIK_DATA: `${folder}/data` },
+        env: {
+          PATH: await pathWithoutDeno(folder),
+          ELASTIK_PORT: "0",
+          ELASTIK_DATA: `${folder}/data`,
+        },
       });
       const status = await ask(`${program.url}/proc/status`);
       const { pid } = JSON.parse(status.text);
@@ -45,14 +38,15 @@ Deno.test({
 Deno.test({
   name: `the npx command of the README runs tests without Deno${missing}`,
   ignore: missing !== "",
-  async fn() {
-    const { code, stdout, stderr } = await runProgram({
-      command: "sh",
-      args: ["-c", `! command -v deno && ${npxLine("test")} tests/cli/main_test.ts`],
-      cwd: ROOT,
-      env: { PATH: pathWithoutDeno() },
-    });
-    assertEquals(code, 0, stdout + stderr);
-    assertMatch(stdout, /\n[1-9]\d* passed, 0 failed\n$/);
-  },
+  fn: () =>
+    withTempFolder(async (folder) => {
+      const { code, stdout, stderr } = await runProgram({
+        command: "sh",
+        args: ["-c", `! command -v deno && ${npxLine("test")} tests/cli/main_test.ts`],
+        cwd: ROOT,
+        env: { PATH: await pathWithoutDeno(folder) },
+      });
+      assertEquals(code, 0, stdout + stderr);
+      assertMatch(stdout, /\n[1-9]\d* passed, 0 failed\n$/);
+    }),
 });

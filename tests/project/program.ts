@@ -148,6 +148,29 @@ export async function ask(
   return { status: answer.status, text: await answer.text(), headers: answer.headers };
 }
 
+/**
+ * Returns the PATH of a computer with the same programs, but without Deno. A folder that has `deno` beside
+ * other programs is replaced by one with links to the others.
+ *
+ * @param folder where the links are made
+ */
+export async function pathWithoutDeno(folder: string): Promise<string> {
+  const paths = [...new Set((Deno.env.get("PATH") ?? "").split(":"))];
+  return (await Promise.all(paths.map(async (path, at) => {
+    try {
+      await Deno.lstat(`${path}/deno`);
+    } catch {
+      return path; // not in this folder
+    }
+    const links = `${folder}/path-${at}`;
+    await Deno.mkdir(links);
+    for await (const { name } of Deno.readDir(path)) {
+      if (name !== "deno") await Deno.symlink(`${path}/${name}`, `${links}/${name}`);
+    }
+    return links;
+  }))).join(":");
+}
+
 /** Whether a program is on the PATH. */
 export function onPath(name: string): boolean {
   return (Deno.env.get("PATH") ?? "").split(":").some((folder) => {

@@ -6,21 +6,17 @@ import {
   LAUNCHER,
 } from "../../lib/tools/npm_package.ts";
 import { VERSION } from "../../lib/version.ts";
-import { ask, onPath, ROOT, runProgram, startProgram } from "../project/program.ts";
+import {
+  ask,
+  onPath,
+  pathWithoutDeno,
+  ROOT,
+  runProgram,
+  startProgram,
+} from "../project/program.ts";
 import { withTempFolder } from "../support/temp_folder.ts";
 
 const missing = onPath("npx") ? "" : " (skipped: no npx here)";
-
-/** The PATH of a computer with Node and without Deno. */
-function pathWithoutDeno(): string {
-  return (Deno.env.get("PATH") ?? "").split(":").filter((folder) => {
-    try {
-      return !Deno.lstatSync(`${folder}/deno`);
-    } catch {
-      return true; // not in this folder
-    }
-  }).join(":");
-}
 
 Deno.test("the npm package has the Deno that the program is tested with", async () => {
   const fields = JSON.parse(formatPackageJson());
@@ -45,7 +41,7 @@ Deno.test({
         "elastik.js",
         "package.json",
       ]);
-      const env = { PATH: pathWithoutDeno(), ELASTIK_PORT: "0" };
+      const env = { PATH: await pathWithoutDeno(folder), ELASTIK_PORT: "0" };
       const run = (...words: string[]) =>
         runProgram({ command: words[0] ?? "", args: words.slice(1), cwd: folder, env });
       const packed = await run("npm", "pack", "--silent", "./npm");

@@ -109,7 +109,7 @@ postgresTest(
 postgresTest(
   "DatabaseCoordination.exclusive() refuses changes once the lease is lost for ever",
   () =>
-    withNodes(0.4, async (a, { coordination: b }) => {
+    withNodes(3, async (a, { coordination: b }) => {
       const checks = new WriteChecks();
       await withWriteChecks(checks, async () => {
         const open = Promise.withResolvers<void>();
@@ -121,7 +121,7 @@ postgresTest(
         });
         await begun.promise;
         // It keeps the lease for longer than one lease lasts.
-        await new Promise((resolve) => setTimeout(resolve, 500));
+        await new Promise((resolve) => setTimeout(resolve, 3_200));
         checks.run();
         a.isCut = true;
         assertEquals(await b.exclusive("k", () => Promise.resolve("taken")), "taken");

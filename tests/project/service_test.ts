@@ -103,7 +103,7 @@ Deno.test({
     withTempFolder(async (folder) => {
       // The program of the unit is not installed here.
       const unit = await Deno.readTextFile(UNIT);
-      const text = unit.replace(/^ExecStart=\S+/m, "ExecStart=/bin/true");
+      const text = unit.replace(/^(Exec\w+)=\S+/gm, "$1=/bin/true");
       const path = `${folder}/elastik.service`;
       await Deno.writeTextFile(path, text);
       const run = (args: string[]) =>
@@ -169,7 +169,7 @@ Deno.test({
     withTempFolder(async (folder) => {
       for (const name of ["elastik-backup.service", "elastik-backup.timer"]) {
         const unit = await Deno.readTextFile(`${DOC}/${name}`);
-        const text = unit.replace(/^ExecStart=\S+/m, "ExecStart=/bin/true");
+        const text = unit.replace(/^(Exec\w+)=\S+/gm, "$1=/bin/true");
         await Deno.writeTextFile(`${folder}/${name}`, text);
       }
       const { code, stderr } = await runProgram({

@@ -45,8 +45,6 @@ export function lockDownRealm(
 ): void {
   const keep = new Set(`${ECMASCRIPT_GLOBALS} ${PLATFORM_GLOBALS}`.split(" "));
   const nativeFetch = globalThis.fetch;
-  const { createHttpClient } = Deno;
-  let unpooled: Deno.HttpClient | undefined;
   for (const key of Reflect.ownKeys(globalThis)) {
     if (typeof key === "string" && !keep.has(key)) remove(globalThis, key);
   }
@@ -59,10 +57,7 @@ export function lockDownRealm(
   // EventTarget's methods stay on the global: Deno reports errors through them. Messages of the
   // server use a private port, so a listener here cannot receive them.
   define("console", pluginConsole);
-  define(
-    "fetch",
-    guardFetch(nativeFetch, () => unpooled ??= createHttpClient({ poolMaxIdlePerHost: 0 })),
-  );
+  define("fetch", guardFetch(nativeFetch));
   define("navigator", Object.freeze({ userAgent: "elastik" }));
   define("setTimeout", guardTimer(globalThis.setTimeout, bindTimer));
   define("setInterval", guardTimer(globalThis.setInterval, bindTimer));
@@ -88,12 +83,10 @@ function define(key: string, value: unknown): void {
 
 /**
  * Wraps `fetch` to refuse `file:` URLs: Deno would read them and follow symlinks out of the
- * folders. It gives a request that is not idempotent a connection of its own: when a connection that was
- * used before breaks, Deno sends the request again without notice (2.9.6).
+ * folders.
  */
-function guardFetch(nativeFetch: typeof fetch, unpooled: () => Deno.HttpClient): typeof fetch {
+function guardFetch(nativeFetch: typeof fetch): typeof fetch {
   const url = Object.getOwnPropertyDescriptor(Request.prototype, "url")!.get!;
-  const method = Object.getOwnPropertyDescriptor(Request.prototype, "method")!.get!;
   const NativeRequest = Request;
   const { apply } = Reflect;
   // Captured, because a plugin can patch the prototypes.
@@ -110,12 +103,7 @@ function guardFetch(nativeFetch: typeof fetch, unpooled: () => Deno.HttpClient):
         "Cannot fetch this URL: its scheme is not allowed; use http, https, data or blob",
       );
     }
-    const verb: string = apply(method, request, []);
-    const isIdempotent = verb === "GET" || verb === "HEAD" || verb === "OPTIONS" ||
-      verb === "PUT" || verb === "DELETE";
-    return await (isIdempotent
-      ? nativeFetch(request)
-      : nativeFetch(request, { client: unpooled() }));
+    return await nativeFetch(request);
   };
 }
 

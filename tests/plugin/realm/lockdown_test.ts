@@ -1,7 +1,6 @@
 /** The lockdown cannot be undone, so these tests inspect the realm of a cell. */
 
 import { assertEquals } from "../../support/assert.ts";
-import { BreakingServer } from "../../support/breaking_server.ts";
 import { withCell } from "../cell_fixture.ts";
 
 const SOURCE = `export default { fetch() {
@@ -39,22 +38,3 @@ for (const launch of ["process", "worker"] as const) {
     });
   });
 }
-
-const POSTS = `export default { async fetch(request, env) {
-  const url = new URL(request.url).searchParams.get("to");
-  const found = [];
-  for (const path of ["/a", "/b"]) {
-    const response = await fetch(url + path, { method: "POST", body: "one" });
-    found.push(await response.text());
-  }
-  return Response.json(found);
-} };`;
-
-Deno.test("fetch of a plugin sends no POST twice when the server closes connections that were used", async () => {
-  using server = new BreakingServer();
-  const permissions = { net: [new URL(server.url).host] };
-  await withCell(POSTS, { launch: "process", permissions }, async ({ text }) => {
-    assertEquals(JSON.parse(await text(`/?to=${server.url}`)), ["{}", "{}"]);
-  });
-  assertEquals(server.requests, ["POST /a", "POST /b"]);
-});

@@ -248,8 +248,8 @@ export class ChangesFollower extends Follower {
       },
     );
     const text = await response.text();
-    // 404: nothing exists below the prefix yet.
-    if (response.status === 503 || response.status === 404) return await pause(RETRY_MS);
+    // 404: nothing exists below the prefix yet. 507: a full disk has no place for the list of changes.
+    if ([404, 503, 507].includes(response.status)) return await pause(RETRY_MS);
     if (response.status !== 200) {
       throw new Error(`/proc/changes answers ${response.status} ${text}`);
     }

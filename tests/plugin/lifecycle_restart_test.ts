@@ -26,7 +26,9 @@ function withDataFolder(
     const started: TestServer[] = [];
     try {
       await test(async () => {
-        const server = await startTestServer({ data, env: QUICK });
+        // A busy computer can need longer for its plugins than requests wait by default.
+        const pluginEvents = { startWaitMs: 60_000 };
+        const server = await startTestServer({ data, env: QUICK, pluginEvents });
         started.push(server);
         return server;
       }, data);

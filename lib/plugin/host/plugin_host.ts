@@ -213,7 +213,7 @@ export class PluginHost implements PluginRoutes, PluginAdmin {
     const all = this.#configPaths.whileUnknown(() => this.#startActive());
     // The caller of `start` receives the error; a request that waits needs only the end.
     const settled = all.catch(() => {});
-    this.#starting = withTimeout(PLUGIN_START_WAIT_MS, settled)
+    this.#starting = withTimeout(this.#options.startWaitMs ?? PLUGIN_START_WAIT_MS, settled)
       .finally(() => this.#starting = undefined);
     return all;
   }

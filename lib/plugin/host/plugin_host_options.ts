@@ -17,7 +17,7 @@ export interface PluginHostOptions {
   readonly changeRetryMs?: number;
   /** Pause after which a plugin that another server runs is started again; absent for the default. */
   readonly startRetryMs?: number;
-  /** How long requests wait for a plugin that another server has approved, in milliseconds. */
+  /** How long requests wait for plugins that start, in milliseconds; absent for the default. */
   readonly startWaitMs?: number;
   /** How cells are isolated. */
   readonly containment: "process" | "worker";

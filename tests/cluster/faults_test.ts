@@ -1,6 +1,6 @@
 import { createRandom } from "../support/random.ts";
 import { assert, assertEquals } from "../support/assert.ts";
-import { postgresTest } from "../support/postgres_servers.ts";
+import { faultsSkipped, postgresSkipped } from "../support/postgres_servers.ts";
 import { withTempFolder } from "../support/temp_folder.ts";
 import { FaultCluster } from "./fault_cluster.ts";
 import { runUnderLoad, showViolations } from "./fault_run.ts";
@@ -8,9 +8,12 @@ import { FAULTS, type FaultTarget, isFaultName, missingFor, runFault } from "./f
 
 const SEED = 17;
 
-postgresTest(
-  "nodes over three servers keep every acknowledged write through every fault",
-  () =>
+const skipped = postgresSkipped + faultsSkipped;
+
+Deno.test({
+  name: `nodes over three servers keep every acknowledged write through every fault${skipped}`,
+  ignore: skipped !== "",
+  fn: () =>
     withTempFolder(async (folder) => {
       await using whole = await FaultCluster.start({ folder, nodes: 3, servers: 3, isWhole: true });
       const { cluster, operator, network, hasSmallDisks, setClock } = whole;
@@ -51,4 +54,4 @@ postgresTest(
       assertEquals(report.unexpected, []);
       assert(report.acknowledged > 20 * done.length, `${report.acknowledged} acknowledged`);
     }),
-);
+});

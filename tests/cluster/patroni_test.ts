@@ -3,13 +3,16 @@ import { withTempFolder } from "../support/temp_folder.ts";
 import { Cluster, initClusterStore } from "./cluster.ts";
 import { runUnderLoad, showViolations } from "./fault_run.ts";
 import { PatroniCluster, patroniSkipped } from "./patroni.ts";
+import { faultsSkipped } from "../support/postgres_servers.ts";
 
 const SEED = 23;
 const WRITES = 30;
 
+const skipped = patroniSkipped + faultsSkipped;
+
 Deno.test({
-  name: `nodes follow the leader that Patroni chooses, and lose nothing${patroniSkipped}`,
-  ignore: patroniSkipped !== "",
+  name: `nodes follow the leader that Patroni chooses, and lose nothing${skipped}`,
+  ignore: skipped !== "",
   fn: () =>
     withTempFolder(async (folder) => {
       await using patroni = await PatroniCluster.start();

@@ -429,6 +429,17 @@ export function decideEntry(caller: Caller, path: string, loopback: boolean): De
 }
 
 /**
+ * Decides about a request that cannot be answered yet, so that the rights which it needs are not known. A
+ * credential that is not valid gives none, however the request is decided later.
+ *
+ * @param verb what the refusal says that the caller cannot do, such as `find`
+ * @returns a refusal with 401 if a credential was sent and is not valid, otherwise {@link ALLOWED}
+ */
+export function decideCredential(caller: Caller, verb: string, path: string): Decision {
+  return caller.rejected === true ? refuse(caller, verb, path, "a valid credential") : ALLOWED;
+}
+
+/**
  * Whether an action of a plugin on behalf of a caller would have an effect after the request: more
  * authority, or code and accounts that the caller did not write itself. A change of a collection also
  * changes what is below it.

@@ -4,7 +4,7 @@
  */
 
 import type { Caller } from "../auth/caller.ts";
-import { CHALLENGE } from "../auth/policy.ts";
+import { assertAllowed, CHALLENGE, decideCredential } from "../auth/policy.ts";
 import type { BodySource } from "../http/read_body.ts";
 import type { RequestTarget } from "../http/path.ts";
 import { Problem } from "../http/problem.ts";
@@ -159,8 +159,13 @@ export function throwLoadProblem(cause: unknown, onFailure = (): void => {}): ne
   throw problem;
 }
 
-/** Creates the problem for a path that can be a route of a plugin which is still being started. */
-export function createStartingProblem(path: string): Problem {
+/**
+ * Creates the problem for a path that can be a route of a plugin which is still being started.
+ *
+ * @throws {Problem} `unauthorized` if the caller sent a credential that is not valid
+ */
+export function createStartingProblem({ caller, target: { path } }: RequestContext): Problem {
+  assertAllowed(decideCredential(caller, "find", path));
   return new Problem(
     "unavailable",
     `Cannot find ${path} yet: the server is still starting plugins; send the request again later`,

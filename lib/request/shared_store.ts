@@ -13,7 +13,7 @@ import { wantsFresh } from "../http/cache_control.ts";
 import { Problem } from "../http/problem.ts";
 import type { Authenticator } from "../auth/authenticate.ts";
 import type { Caller } from "../auth/caller.ts";
-import { CHALLENGE } from "../auth/policy.ts";
+import { assertAllowed, CHALLENGE, decideCredential } from "../auth/policy.ts";
 import { type Store, StoreError } from "../world/store.ts";
 import type { CallerCheck } from "../world/write_checks.ts";
 import type { RequestContext } from "./request_context.ts";
@@ -129,6 +129,27 @@ export function checkCaller(
       );
     },
   };
+}
+
+/**
+ * Returns what a change fails with if the server has lost the database: a credential that is not valid,
+ * whatever the database contains, is refused first, as at any other server.
+ *
+ * @param error what was thrown
+ * @param context undefined if the gate did not admit the request, because the database decides whether
+ * its credential is valid
+ */
+export function refuseFirst(error: unknown, context: RequestContext | undefined): unknown {
+  const isLost = error instanceof StoreError && error.code === "unreachable";
+  if (!isLost || context === undefined) return error;
+  const { request: { method }, target: { path }, caller } = context;
+  if (WITHOUT_CHANGES.has(method)) return error;
+  try {
+    assertAllowed(decideCredential(caller, method, path));
+    return error;
+  } catch (refusal) {
+    return refusal;
+  }
 }
 
 /**

@@ -389,7 +389,7 @@ export function createApp(
     if (context.request.method === "OPTIONS" && path === "/*") return serverOptions();
     // A 404 would be false: the path can be the route of one of them.
     if (plugins.isStarting && !RESERVED_SEGMENTS.has(namespaceOf(name))) {
-      throw createStartingProblem(path);
+      throw createStartingProblem(context);
     }
     const found = Object.hasOwn(CORE_ROUTES, path)
       ? `the path of a world must follow, such as ${path}/home/x`
@@ -519,7 +519,7 @@ export function createApp(
     if (isClientGone(thrown, request)) return new Response(null, { status: 499 });
     const path = context?.target.path ?? "/";
     const error = toStoreProblem(
-      thrown,
+      shared.refuseFirst(thrown, context),
       request.method,
       path,
       (subject) => context !== undefined && canReadQuota(context.caller, subject),

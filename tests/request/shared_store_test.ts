@@ -259,6 +259,34 @@ Deno.test("waitForCaller() refuses accounts at a server that has lost the databa
     assertEquals((await app.ask("GET", "/proc/status", { headers: bearer(APPROVE) })).status, 200);
   }));
 
+Deno.test("a server that has lost the database refuses changes with a credential that is not valid", () =>
+  withShared({ readable: false, refresh: lost, reached: lost }, async (app) => {
+    app.server.authenticator.setAccounts("ada:T2", ACCOUNT);
+    const wrong = bearer("wrong");
+    const { account } = credentials();
+    for (
+      const [method, target, headers, expected] of [
+        ["PUT", "/home/y", wrong, 401],
+        ["DELETE", "/home/", wrong, 401],
+        ["LOCK", "/dav/home/x", wrong, 401],
+        ["POST", "/auth/mint?prefix=/home", wrong, 401],
+        // No credential is required.
+        ["GET", "/home/x", wrong, 503],
+        ["PUT", "/home/y", {}, 503],
+        ["PUT", "/home/y", bearer(APPROVE), 503],
+        // The database decides which of these is valid.
+        ["PUT", "/home/y", account, 503],
+        ["PUT", "/home/y", basic("ada", "wrong"), 503],
+      ] as const
+    ) {
+      const response = await app.ask(method, target, { headers });
+      const title = `${method} ${target} ${JSON.stringify(headers)}`;
+      assertEquals(response.status, expected, title);
+      assertEquals(response.headers.has("www-authenticate"), expected === 401, title);
+      await response.body?.cancel();
+    }
+  }));
+
 Deno.test("a store that is not shared is asked for nothing", () => {
   let asked = 0;
   const calls = {

@@ -2,7 +2,7 @@ import { assert, assertEquals, assertMatch } from "../support/assert.ts";
 import type { PluginMatch, PluginRoute, PluginRoutes } from "../../lib/request/plugin_routes.ts";
 import { CORE_ROUTES } from "../../lib/request/core_routes.ts";
 import { withApp } from "../support/app.ts";
-import { APPROVE, bearer, CLOSED, TOKEN, withServer } from "../support/test_server.ts";
+import { APPROVE, basic, bearer, CLOSED, TOKEN, withServer } from "../support/test_server.ts";
 import { runScenarios, type Scenario } from "../support/scenario.ts";
 
 const CHROME = { accept: "text/html,application/xhtml+xml,*/*;q=0.8" };
@@ -269,6 +269,19 @@ Deno.test("createApp() lets only requests for plugins wait while plugins are bei
     assert(!("starting" in await (await ask("GET", "/proc/status")).json()));
   });
 });
+
+Deno.test("createApp() refuses a credential that is not valid before it says that plugins are being started", () =>
+  withApp({ plugins: { isStarting: true } }, async ({ ask }) => {
+    const status = async (headers: HeadersInit) => {
+      const response = await ask("GET", "/slow", { headers });
+      await response.body?.cancel();
+      return [response.status, response.headers.has("www-authenticate")];
+    };
+    assertEquals(await status(bearer("wrong")), [401, true]);
+    assertEquals(await status(basic("ada", "wrong")), [401, true]);
+    assertEquals(await status({}), [503, false]);
+    assertEquals(await status(bearer(APPROVE)), [503, false]);
+  }));
 
 Deno.test("createApp() serves a plugin route by each of its names", async () => {
   await withApp(

@@ -154,6 +154,8 @@ export class CellRun<A> {
   #pings = 0;
   #pingSentAt: number | undefined;
   #nextPing = 0;
+  /** Whether the last check found that the run was not ready in time, or did not answer a heartbeat. */
+  #isLate = false;
   #timeouts = 0;
   #reportedKiB = 0;
   #isRevoked = false;
@@ -413,22 +415,19 @@ export class CellRun<A> {
   /** Checks the time limits and the memory; called several times per second. */
   #check(): void {
     const now = this.#host.now();
-    const { startTimeoutMs, heartbeatTimeoutMs, heartbeatMs, residentMiB } = this.#limits;
+    const { heartbeatMs, residentMiB } = this.#limits;
     // The first check, because a plugin that fills the memory is often silent as well.
     if (this.#exceedsMemory(residentMiB)) return;
-    if (this.#readyPromise) {
-      if (now - this.startedAt <= startTimeoutMs) return;
-      return this.#finish(
-        new CellEndedError("start", `it was not ready after ${startTimeoutMs} ms`),
-      );
+    const late = this.#findLate(now);
+    const wasLate = this.#isLate;
+    this.#isLate = late !== undefined;
+    if (late !== undefined) {
+      // If the server itself was stopped, what the run has sent in time is read after this check.
+      if (wasLate) this.#finish(late);
+      return;
     }
-    if (this.#pingSentAt !== undefined) {
-      if (now - this.#pingSentAt > heartbeatTimeoutMs) {
-        return this.#finish(
-          new CellEndedError("silence", `no heartbeat for ${heartbeatTimeoutMs} ms`),
-        );
-      }
-    } else if (now >= this.#nextPing) {
+    if (this.#readyPromise) return;
+    if (this.#pingSentAt === undefined && now >= this.#nextPing) {
       this.#pings = this.#pings + 1 >>> 0;
       this.#pingSentAt = now;
       this.#nextPing = now + heartbeatMs;
@@ -456,6 +455,19 @@ export class CellRun<A> {
         new CellEndedError("silence", `${this.#timeouts} requests in a row got no response`),
       );
     }
+  }
+
+  /** Returns how the run ends if it sends neither that it is ready nor its heartbeat; undefined in time. */
+  #findLate(now: number): CellEndedError | undefined {
+    const { startTimeoutMs, heartbeatTimeoutMs } = this.#limits;
+    if (this.#readyPromise) {
+      if (now - this.startedAt <= startTimeoutMs) return undefined;
+      return new CellEndedError("start", `it was not ready after ${startTimeoutMs} ms`);
+    }
+    if (this.#pingSentAt === undefined || now - this.#pingSentAt <= heartbeatTimeoutMs) {
+      return undefined;
+    }
+    return new CellEndedError("silence", `no heartbeat for ${heartbeatTimeoutMs} ms`);
   }
 
   /** Ends the process and returns true if it uses more memory than it may. */

@@ -22,6 +22,8 @@ class Fake {
   end: CellEndedError | undefined;
   killed = false;
   now = 1_000_000;
+  /** How often the run has looked at the clock. */
+  looks = 0;
   events!: TransportEvents;
 
   constructor(limits: CellLimits = SHORT) {
@@ -43,7 +45,10 @@ class Fake {
         };
       },
       limits,
-      now: () => this.now,
+      now: () => {
+        this.looks++;
+        return this.now;
+      },
       answerSubrequest: (call) => {
         this.calls.push(call);
         return Promise.resolve(new Response("answer"));
@@ -105,6 +110,36 @@ async function withFake(body: (fake: Fake) => Promise<void> | void): Promise<voi
     await fake.run.kill();
   }
 }
+
+/** Lets the next check of the limits run. Input is read after it and before the check that follows. */
+async function nextCheck(fake: Fake): Promise<void> {
+  for (const { looks } = fake; fake.looks === looks;) {
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+}
+
+Deno.test("CellRun accepts a heartbeat that was sent in time and read late, because the server was stopped", () =>
+  withFake(async (fake) => {
+    const endOf = () => fake.end?.kind;
+    const pings = () => fake.sent.filter(({ verb }) => verb === VERB.PING);
+    fake.now += SHORT.heartbeatMs;
+    while (pings().length === 0) await nextCheck(fake);
+    fake.now += SHORT.heartbeatTimeoutMs + 1;
+    await nextCheck(fake);
+    assertEquals(endOf(), undefined);
+    fake.sendFrame((writer) => writer.writeBytes(VERB.PONG, SIDE.CELL, pings()[0]?.id ?? 0));
+    for (let check = 0; check < 3; check++) await nextCheck(fake);
+    assertEquals(endOf(), undefined);
+    // One that does not come ends the run with the second check.
+    while (pings().length === 1) {
+      fake.now += SHORT.heartbeatMs;
+      await nextCheck(fake);
+    }
+    fake.now += SHORT.heartbeatTimeoutMs + 1;
+    await nextCheck(fake);
+    await nextCheck(fake);
+    assertEquals(endOf(), "silence");
+  }));
 
 const BROKEN: Record<string, (fake: Fake) => void> = {
   "a response to an id that was never used": (fake) => fake.answer(fake.ask().id + 1000),

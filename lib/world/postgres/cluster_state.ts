@@ -52,6 +52,8 @@ export interface ClusterStateOptions {
   readonly onRestored?: (entry: RestoredEntry) => void;
   /** Called with the id of an entry of the trash that was deleted for good. */
   readonly onExpunged?: (id: string) => void;
+  /** Called when the trash can have changed, and nothing says which worlds came to it or left it. */
+  readonly onTrashUnknown?: () => void;
   /** Called after a mark of a collection was applied. */
   readonly onMark?: (name: string, present: boolean) => void;
   /** Called when the WebDAV locks changed. */
@@ -220,6 +222,7 @@ export class ClusterState {
       this.#heads.delete(Number(state));
       this.#ids.delete(name);
       this.#publish(name, [this.#remove(name, entry.by, entry, true)]);
+      this.#options.onTrashUnknown?.();
       return;
     }
     const present = state === "true";
@@ -286,6 +289,7 @@ export class ClusterState {
       const change = { kind: "update", name, version, by, isAfterGap: true } as const;
       this.#publish(name, [this.hub.publish(change)]);
     }
+    this.#options.onTrashUnknown?.();
   }
 
   /** Replaces the marks of collections. */

@@ -156,6 +156,7 @@ export class PostgresStore implements Store {
       },
       onRestored: (world) => this.#quotas.trash.recordTaken(world),
       onExpunged: (id) => this.#quotas.trash.recordExpunged(id),
+      onTrashUnknown: () => this.#quotas.trash.readAgain(),
       onLocks: () => this.#readLocks(),
       onMark: (name, present) => this.#quotas.recordMark(name, present),
       log,

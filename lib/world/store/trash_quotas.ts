@@ -32,8 +32,10 @@ export class TrashQuotas {
   #list: QuotaList = new Map();
   /** The worlds that count, by entry and name. */
   #counted = new Map<string, Map<string, CountedWorld>>();
-  /** Worlds, and ids of entries, that left the trash while it was being read. */
+  /** Worlds, and ids of entries, that left the trash while it was being read; another set for each read. */
   #taken: Set<string> | undefined;
+  /** Whether the trash must be read once more when it has been read. */
+  #isOutdated = false;
 
   constructor(sources: TrashQuotaSources) {
     this.#sources = sources;
@@ -49,10 +51,17 @@ export class TrashQuotas {
     this.#list = list;
     this.#counted = new Map();
     this.#taken = undefined;
+    this.#isOutdated = false;
     this.#used = new Map(
       [...list.values()].flatMap((rule) => rule.trash === Infinity ? [] : [[rule, 0] as const]),
     );
-    if (this.#used.size > 0) void this.#load(list);
+    if (this.#used.size > 0) void this.#load();
+  }
+
+  /** Reads the trash again: worlds came to it or left it, and nothing says which. */
+  readAgain(): void {
+    if (this.#taken === undefined) this.setList(this.#list);
+    else this.#isOutdated = true;
   }
 
   /**
@@ -96,11 +105,11 @@ export class TrashQuotas {
     for (const rule of rules) this.#used.set(rule, this.used(rule) - bytes);
   }
 
-  async #load(list: QuotaList): Promise<void> {
+  async #load(): Promise<void> {
     const taken = this.#taken = new Set<string>();
     try {
       for await (const worlds of this.#sources.readAll()) {
-        if (this.#list !== list) return;
+        if (this.#taken !== taken) return;
         for (const world of worlds) {
           if (!taken.has(keyOf(world)) && !taken.has(world.id)) this.recordAdded(world);
         }
@@ -108,7 +117,9 @@ export class TrashQuotas {
     } catch (error) {
       this.#sources.log(`cannot add up the trash for quotas: ${error}`);
     }
-    if (this.#list === list) this.#taken = undefined;
+    if (this.#taken !== taken) return;
+    this.#taken = undefined;
+    if (this.#isOutdated) this.setList(this.#list);
   }
 }
 

@@ -20,6 +20,7 @@ function createState(lower: Readonly<Record<string, string>> = {}) {
   const left: string[] = [];
   const marks: string[] = [];
   let locks = 0;
+  let unknown = 0;
   const state = new ClusterState({
     lower: createLowerLayer(lower, AT),
     cacheBytes: 1024 * 1024,
@@ -29,6 +30,7 @@ function createState(lower: Readonly<Record<string, string>> = {}) {
     onExpunged: (id) => left.push(id),
     onMark: (name, present) => marks.push(`${name} ${present}`),
     onLocks: () => locks++,
+    onTrashUnknown: () => unknown++,
     log: () => {},
   });
   const told: string[] = [];
@@ -42,7 +44,8 @@ function createState(lower: Readonly<Record<string, string>> = {}) {
     const seq = codec.parse(cursor)?.seq;
     followed.push(`${seq} ${change === undefined ? `note ${name}` : textOf(change)}`);
   });
-  return { state, told, bodies, followed, trashed, left, marks, locks: () => locks };
+  const counts = { locks: () => locks, unknown: () => unknown };
+  return { state, told, bodies, followed, trashed, left, marks, ...counts };
 }
 
 function textOf({ kind, name, version }: Change): string {
@@ -328,6 +331,19 @@ Deno.test("ClusterState applies marks and tells of locks", () => {
   assertEquals(marks, ["home/c true", "home/c false"]);
   assertEquals(locks(), 1);
   assertEquals(state.position.seq, 3);
+});
+
+Deno.test("ClusterState says that the trash is not known after a deletion without an event and after a loss", () => {
+  const { state, told, trashed, unknown } = createState();
+  state.applyOwn([own("update", 1, 1, "home/a"), own("update", 2, 1, "home/b")]);
+  told.length = 0;
+  const gone = { run: RUN, kind: "gone", name: "home/a" } as const;
+  state.applyRow({ ...gone, seq: 1, state: "9" });
+  assertEquals([told, unknown()], [[], 0]);
+  state.applyRow({ ...gone, seq: 2, state: "1" });
+  assertEquals([told, trashed, unknown()], [["delete home/a 1"], [], 1]);
+  state.replace([headOf(2, 1, "home/b")], { seq: 7, run: RUN });
+  assertEquals(unknown(), 2);
 });
 
 Deno.test("ClusterState.replace() tells each difference and keeps what is the same", () => {

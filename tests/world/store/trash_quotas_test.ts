@@ -50,6 +50,40 @@ Deno.test("TrashQuotas counts each world once, also while the trash is being rea
   assertEquals(used(), [0, 0, 0]);
 });
 
+Deno.test("TrashQuotas.readAgain() reads the trash once more, also if it is being read", async () => {
+  let reads = 0;
+  let gate = Promise.resolve();
+  let trash = [world("1", "home/q/a", 5), world("2", "home/q/b", 7)];
+  const quotas = new TrashQuotas({
+    async *readAll() {
+      reads++;
+      const now = trash;
+      await gate;
+      yield now;
+    },
+    log: () => {},
+  });
+  quotas.readAgain();
+  assertEquals(reads, 0);
+  const list = parse("prefix:/home/q trash:1KiB");
+  const used = () => [...list.values()].map((rule) => quotas.used(rule));
+  quotas.setList(list);
+  await settled();
+  assertEquals([used(), reads], [[12], 1]);
+  trash = [world("2", "home/q/b", 7)];
+  const { promise, resolve } = Promise.withResolvers<void>();
+  gate = promise;
+  quotas.readAgain();
+  await settled();
+  // It changes during this read, so this read does not count.
+  trash = [world("3", "home/q/c", 11)];
+  quotas.readAgain();
+  quotas.readAgain();
+  resolve();
+  await settled();
+  assertEquals([used(), reads], [[11], 3]);
+});
+
 Deno.test("TrashQuotas reports a trash that cannot be read, and goes with what it has", async () => {
   const log: string[] = [];
   const quotas = new TrashQuotas({

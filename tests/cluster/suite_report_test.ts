@@ -1,10 +1,5 @@
 import { assertEquals } from "../support/assert.ts";
-import {
-  addSuiteCounts,
-  formatSuiteCounts,
-  NO_COUNTS,
-  readFileReport,
-} from "./suite_report.ts";
+import { addSuiteCounts, formatSuiteCounts, NO_COUNTS, readFileReport } from "./suite_report.ts";
 
 const OUTPUT = `running 4 tests from ./tests/dav/router_test.ts
 a lock lives in memory (skipped in a cluster: the database has it) ... ignored (0ms)

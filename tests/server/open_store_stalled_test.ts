@@ -16,6 +16,8 @@ import type { TestServer } from "../support/test_server.ts";
 const server = sharedServer();
 const T3 = bearer(APPROVE);
 const FRESH = { "cache-control": "no-cache" };
+const LOCK_BODY =
+  '<lockinfo xmlns="DAV:"><lockscope><exclusive/></lockscope><locktype><write/></locktype></lockinfo>';
 /** The name and the text of what only T3 may read. */
 const MARK = "hiddenmark";
 
@@ -39,9 +41,12 @@ postgresTest(
     const a = await start(stores.url, "a");
     const b = await start(stores.url.replace(`:${port}/`, `:${network.port}/`), "b");
     try {
-      await put(a, "/etc/passwd", "ada:T2\n");
-      await put(a, "/etc/shadow", `ada:${sha256Hex("right")}\n`);
+      await put(a, "/etc/passwd", "ada:T2\neve:T3\n");
+      await put(a, "/etc/shadow", `ada:${sha256Hex("right")}\neve:${sha256Hex("wrong")}\n`);
       await put(a, "/home/s/x", "one");
+      await put(a, "/home/s/gone", "one");
+      const removed = await a.send({ method: "DELETE", target: "/home/s/gone", headers: T3 });
+      const { trash: [trash] }: { trash: string[] } = JSON.parse(removed.text);
       const minted = await a.send({
         method: "POST",
         target: "/auth/mint?prefix=/home/s&mode=rw&ttl=3600",
@@ -69,6 +74,18 @@ postgresTest(
         const { status, text } = await put(b, `/home/s/${kind}`, "late", headers);
         return [kind, status, text] as const;
       });
+      // What is not a change of a world is judged right before it is made, too.
+      const eve = basic("eve", "wrong");
+      const other = ([
+        ["LOCK", "/dav/home/s/x", credentials.account, LOCK_BODY],
+        ["LOCK", "/dav/home/s/x", credentials.capability, LOCK_BODY],
+        ["MKCOL", "/dav/home/s/made", credentials.account],
+        ["MKCOL", "/dav/home/s/made", credentials.capability],
+        ["DELETE", `/proc/trash/?id=${trash}`, eve],
+      ] as const).map(async ([method, target, headers, body = ""]) => {
+        const { status, text } = await b.send({ method, target, headers, body });
+        return [method, status, text] as const;
+      });
       await new Promise((resume) => setTimeout(resume, LEASE_MS - (performance.now() - stalled)));
       let isHealed = false;
       const asked = Object.values(credentials).flatMap((headers) =>
@@ -89,6 +106,17 @@ postgresTest(
         const seen = await a.send({ method: "GET", target: `/home/s/${kind}?raw`, headers: FRESH });
         assertEquals([kind, seen.text], [kind, "one"], "a withdrawn credential changed it");
       }
+      for (const [method, status, text] of await Promise.all(other)) {
+        assertEquals([method, status], [method, 401], text);
+      }
+      const left = await a.send({ method: "GET", target: `/proc/trash/home/s/`, headers: T3 });
+      assert(left.text.includes(`${trash}`), left.text);
+      const found = await a.send({
+        method: "PROPFIND",
+        target: "/dav/home/s",
+        headers: { ...T3, ...FRESH, depth: "1" },
+      });
+      assert(!/made|activelock/.test(found.text), found.text);
       // Its stream has ended, without an event of what came after the end of its credential.
       await put(a, "/home/s/secret", MARK);
       for (let event = await stream.next(); event !== undefined; event = await stream.next()) {

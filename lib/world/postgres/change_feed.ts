@@ -105,6 +105,11 @@ export class ChangeFeed {
     return { rounds: this.#rounds, rows: this.#rows };
   }
 
+  /** Whether what was followed is of the present timeline: another primary can lack some of it. */
+  get isCurrent(): boolean {
+    return this.#timeline === this.#options.source.timeline;
+  }
+
   /** Why the last round failed; undefined if it was applied. */
   get fault(): unknown {
     return this.#error;

@@ -11,6 +11,7 @@ import type { FeedSnapshot, FeedSource, HeadSink, RoundKind } from "./change_fee
 import type { FeedNoticeRow, FeedRow, HeadRow, StepKind } from "./feed_row.ts";
 import { shownAgain } from "../lower_layer.ts";
 import type { World } from "../store.ts";
+import type { JudgedCalls } from "./judged_calls.ts";
 import type { Link } from "./link.ts";
 import { readNumber, readString } from "./records.ts";
 import type { PgRow } from "./session.ts";
@@ -48,7 +49,7 @@ const ENDED = `SELECT name, updated_at FROM elastik.names
 const LOWER_LAYER = `INSERT INTO elastik.lower_layers AS l (digest, at) VALUES ($1, $2)
   ON CONFLICT (digest) DO UPDATE SET at = l.at RETURNING at`;
 const AUTHORITY = "SELECT authority FROM elastik.guard";
-const MARK = "SELECT elastik.mark_1($1, $2)";
+const MARK = "SELECT elastik.mark_1($1, $2, $3, $4)";
 const MARKS = "SELECT name FROM elastik.marks";
 
 const STEP_KINDS: ReadonlySet<unknown> = new Set<StepKind>([
@@ -159,9 +160,11 @@ export class DatabaseFeed implements FeedSource {
     return shown;
   }
 
-  /** Marks a collection, or removes its mark. */
-  async mark(name: string, present: boolean): Promise<void> {
-    await this.#link.ask("write", (session) => session.query(MARK, [name, present]));
+  /** Marks a collection, or removes its mark. @throws as {@link JudgedCalls.ask} */
+  async mark(name: string, present: boolean, calls: Pick<JudgedCalls, "ask">): Promise<void> {
+    await calls.ask((session, { guard, authority }) =>
+      session.query(MARK, [name, present, guard, authority])
+    );
   }
 
   async readHeads(worlds: readonly number[]): Promise<readonly HeadRow[]> {

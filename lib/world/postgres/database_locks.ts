@@ -15,44 +15,59 @@ import type {
   WantedLock,
 } from "../lock_records.ts";
 import { LOCK_PRUNE_MS } from "../../cluster_limits.ts";
+import type { JudgedCalls } from "./judged_calls.ts";
 import type { Link } from "./link.ts";
 import { LIST_LOCKS } from "./lock_sql.ts";
 import { readNumber, readString } from "./records.ts";
 import type { PgRow, PgValue } from "./session.ts";
 
 const GRANT = `SELECT outcome, conflict
-  FROM elastik.dav_grant_1($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)`;
-const REFRESH = "SELECT elastik.dav_refresh_1($1, $2) AS guard";
+  FROM elastik.dav_grant_1($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)`;
+const REFRESH = "SELECT elastik.dav_refresh_1($1, $2, $3) AS guard";
 const RELEASE = "SELECT elastik.dav_release_1($1) AS guard";
 
 /** The locks of one node. */
 export class DatabaseLocks implements LockRecords {
   readonly #link: Pick<Link, "ask">;
+  readonly #calls: Pick<JudgedCalls, "ask">;
   readonly #ends = new Map<string, number>();
   readonly #listeners: ((changes: LockChanges) => void)[] = [];
   readonly #records = new Map<string, LockRecord>();
   #version = 0;
-  /** Whether the next read must read all locks. */
+  /** Whether memory can have what the database does not have: the next read reads all locks. */
   #isUnknown = true;
+  /** How often that was found from outside: a read that began before it does not end it. */
+  #doubts = 0;
+  /** Whether the last read failed, so that memory lacks what it was told of. */
+  #isLate = false;
   #prunedAt = 0;
   #running: Promise<void> | undefined;
   #next: Promise<void> | undefined;
 
-  constructor(link: Pick<Link, "ask">) {
+  /**
+   * @param link the primary
+   * @param calls sends what a request changes
+   */
+  constructor(link: Pick<Link, "ask">, calls: Pick<JudgedCalls, "ask">) {
     this.#link = link;
+    this.#calls = calls;
   }
 
+  /** -1 until the locks of another primary are known: the old one can have had a number that no lock has. */
   get version(): number {
-    return this.#version;
+    return this.#isUnknown ? -1 : this.#version;
   }
 
   get records(): Iterable<LockRecord> {
     return this.#records.values();
   }
 
-  /** The read that is under way, which waits for one that was asked for later. */
-  get pending(): Promise<void> | undefined {
-    return this.#next ?? this.#running;
+  /**
+   * Returns what must be waited for until memory has all that the node was told of; undefined if it has. A
+   * read that failed is made again.
+   */
+  whenCurrent(): Promise<void> | undefined {
+    return this.#next ?? this.#running ?? (this.#isLate ? this.read() : undefined);
   }
 
   msLeft({ token }: LockRecord): number {
@@ -66,6 +81,7 @@ export class DatabaseLocks implements LockRecords {
   /** Reads all locks: another server is the primary now, which may not have every change of the old one. */
   readAll(): Promise<void> {
     this.#isUnknown = true;
+    this.#doubts += 1;
     return this.read();
   }
 
@@ -85,13 +101,8 @@ export class DatabaseLocks implements LockRecords {
     const { token, path, depth, exclusive, owner, holder, credential, seconds } = wanted;
     const { maxPerCredential, maxLocks, maxPerPath, replaced } = wanted;
     const lock = [token, path, depth, exclusive, owner, holder, credential, seconds];
-    const row = await this.#change(GRANT, [
-      ...lock,
-      maxPerCredential,
-      maxLocks,
-      maxPerPath,
-      replaced,
-    ]);
+    const limits = [maxPerCredential, maxLocks, maxPerPath, replaced];
+    const row = await this.#judge(GRANT, [...lock, ...limits]);
     const kind = readString(row, "outcome");
     if (kind === "conflict") return { kind, token: readString(row, "conflict") };
     if (kind === "granted" || kind === "credential" || kind === "server") return { kind };
@@ -99,22 +110,32 @@ export class DatabaseLocks implements LockRecords {
   }
 
   async refresh(token: string, seconds: number): Promise<boolean> {
-    return (await this.#change(REFRESH, [token, seconds])).guard !== null;
+    return (await this.#judge(REFRESH, [token, seconds])).guard !== null;
   }
 
   async release(tokens: readonly string[]): Promise<void> {
-    if (tokens.length > 0) await this.#change(RELEASE, [tokens]);
+    // A request also ends the lock that it has no right to any more.
+    if (tokens.length === 0) return;
+    await this.#link.ask("write", (session) => session.query(RELEASE, [tokens]));
+    await this.read();
   }
 
-  /** Every change can be repeated: it names the locks by their tokens. */
-  async #change(text: string, values: readonly PgValue[]): Promise<PgRow> {
-    const [row = {}] = await this.#link.ask("write", (session) => session.query(text, values));
+  /** Changes a lock for a request. It can be repeated: it names the lock by its token. */
+  async #judge(text: string, values: readonly PgValue[]): Promise<PgRow> {
+    const [row = {}] = await this.#calls.ask((session, { authority }) =>
+      session.query(text, [...values, authority])
+    );
     await this.read();
     return row;
   }
 
   #begin(): Promise<void> {
-    const run = this.#read().finally(() => {
+    const run = this.#read().then(() => {
+      this.#isLate = false;
+    }, (error) => {
+      this.#isLate = true;
+      throw error;
+    }).finally(() => {
       if (this.#running === run) this.#running = undefined;
     });
     return this.#running = run;
@@ -124,19 +145,16 @@ export class DatabaseLocks implements LockRecords {
     for (;;) {
       const isWhole = this.#isUnknown;
       const known = isWhole ? 0 : this.#version;
-      this.#isUnknown = false;
-      let rows: readonly PgRow[];
-      try {
-        rows = await this.#link.ask("read", (session) => session.query(LIST_LOCKS, [known]));
-      } catch (error) {
-        this.#isUnknown ||= isWhole;
-        throw error;
-      }
+      const doubts = this.#doubts;
+      const rows = await this.#link.ask("read", (session) => session.query(LIST_LOCKS, [known]));
+      // The primary was changed during the read.
+      if (doubts !== this.#doubts) continue;
       const [first = {}] = rows;
       const guard = readNumber(first, "guard");
-      // The primary was changed during the read, or memory is from before what the database still knows.
+      // Memory is from before what the database still knows.
       if (!isWhole && (readNumber(first, "floor") > known || guard < known)) this.#isUnknown = true;
-      if (this.#isUnknown) continue;
+      if (this.#isUnknown && !isWhole) continue;
+      this.#isUnknown = false;
       this.#apply(rows, isWhole, guard);
       return;
     }

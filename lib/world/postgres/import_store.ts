@@ -74,7 +74,7 @@ interface Found {
 /** Worlds that are written at the same time. */
 const WRITERS = 4;
 
-const MARK = `SELECT elastik.mark_1($1, true) AS is_new`;
+const MARK = `SELECT elastik.mark_1($1, true, NULL, NULL) AS is_new`;
 
 /**
  * Imports a folder.

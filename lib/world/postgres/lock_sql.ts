@@ -7,10 +7,28 @@
  * Times of locks are by the clock of the database. A node gets the seconds that are left.
  */
 
-/** Marks or unmarks a collection. Idempotent; returns whether it changed something. */
-const MARK = `CREATE FUNCTION elastik.mark_1(p_name text, p_present bool) RETURNS bool
+/**
+ * Refuses a change that was judged by older WebDAV locks (EL001) or accounts (EL004) than the database has.
+ * NULL is not compared. Until the end of the transaction neither changes; the caller has 7021 exclusively if
+ * it changes the locks itself.
+ */
+const ASSERT_JUDGED =
+  `CREATE FUNCTION elastik.assert_judged_1(p_guard bigint, p_authority bigint) RETURNS void
 LANGUAGE plpgsql AS $$
+DECLARE g bigint; a bigint;
 BEGIN
+  PERFORM pg_advisory_xact_lock_shared(7021);
+  SELECT version, authority INTO g, a FROM elastik.guard;
+  IF g > p_guard THEN RAISE EXCEPTION 'the guard is at %', g USING ERRCODE = 'EL001'; END IF;
+  IF a > p_authority THEN RAISE EXCEPTION 'the authority is at %', a USING ERRCODE = 'EL004'; END IF;
+END $$`;
+
+/** Marks or unmarks a collection. Idempotent; returns whether it changed something. */
+const MARK =
+  `CREATE FUNCTION elastik.mark_1(p_name text, p_present bool, p_guard bigint, p_authority bigint)
+RETURNS bool LANGUAGE plpgsql AS $$
+BEGIN
+  PERFORM elastik.assert_judged_1(p_guard, p_authority);
   IF p_present THEN INSERT INTO elastik.marks (name) VALUES (p_name) ON CONFLICT DO NOTHING;
   ELSE DELETE FROM elastik.marks WHERE name = p_name; END IF;
   IF NOT FOUND THEN RETURN false; END IF;
@@ -52,18 +70,20 @@ $$`;
  * resource has.
  *
  * Locks with tokens in `p_replaced` that are not compatible end instead. A call that is repeated because
- * its answer was lost finds its own lock.
+ * its answer was lost finds its own lock, whose time starts again: its holder learns of it only now.
  */
 const GRANT = `CREATE FUNCTION elastik.dav_grant_1(
   p_token text, p_path text, p_depth text, p_exclusive bool, p_owner text, p_holder text,
-  p_credential text, p_seconds int, p_max_credential int, p_max int, p_max_shared int, p_replaced text[]
+  p_credential text, p_seconds int, p_max_credential int, p_max int, p_max_shared int, p_replaced text[],
+  p_authority bigint
 ) RETURNS TABLE (outcome text, guard bigint, conflict text)
 LANGUAGE plpgsql AS $$
 DECLARE against text[]; above text[] := elastik.paths_of_1(p_path);
 BEGIN
   PERFORM pg_advisory_xact_lock(7021);
-  SELECT g.version INTO guard FROM elastik.guard g, elastik.dav_locks l WHERE l.token = p_token;
-  IF FOUND THEN outcome := 'granted'; RETURN NEXT; RETURN; END IF;
+  PERFORM elastik.assert_judged_1(NULL, p_authority);
+  guard := elastik.restart_lock_1(p_token, p_seconds, true);
+  IF guard IS NOT NULL THEN outcome := 'granted'; RETURN NEXT; RETURN; END IF;
   DELETE FROM elastik.dav_locks l WHERE l.expires <= clock_timestamp();
   against := ARRAY(
     SELECT l.token FROM elastik.dav_locks l
@@ -93,18 +113,31 @@ BEGIN
   RETURN NEXT;
 END $$`;
 
-/** Restarts the time of a lock; returns the new guard, or NULL if it has ended. */
-const REFRESH = `CREATE FUNCTION elastik.dav_refresh_1(p_token text, p_seconds int) RETURNS bigint
+/**
+ * Restarts the time of a lock, under 7021; returns the new guard, or NULL if there is none. `p_ended`: also of
+ * one whose time is over, which is there as long as no other lock was granted.
+ */
+const RESTART =
+  `CREATE FUNCTION elastik.restart_lock_1(p_token text, p_seconds int, p_ended bool) RETURNS bigint
 LANGUAGE plpgsql AS $$
 DECLARE p text;
 BEGIN
-  PERFORM pg_advisory_xact_lock(7021);
   UPDATE elastik.dav_locks
   SET seconds = p_seconds, expires = clock_timestamp() + make_interval(secs => p_seconds),
     changed = (SELECT version + 1 FROM elastik.guard)
-  WHERE token = p_token AND expires > clock_timestamp() RETURNING path INTO p;
+  WHERE token = p_token AND (p_ended OR expires > clock_timestamp()) RETURNING path INTO p;
   IF p IS NULL THEN RETURN NULL; END IF;
   RETURN elastik.raise_guard_1(p, '{}');
+END $$`;
+
+/** Restarts the time of a lock for its holder; returns the new guard, or NULL if it has ended. */
+const REFRESH =
+  `CREATE FUNCTION elastik.dav_refresh_1(p_token text, p_seconds int, p_authority bigint) RETURNS bigint
+LANGUAGE plpgsql AS $$
+BEGIN
+  PERFORM pg_advisory_xact_lock(7021);
+  PERFORM elastik.assert_judged_1(NULL, p_authority);
+  RETURN elastik.restart_lock_1(p_token, p_seconds, false);
 END $$`;
 
 /** Ends locks by their tokens; returns the new guard, or NULL if there was none. */
@@ -167,10 +200,12 @@ END $$`;
 
 /** The functions of marks, locks and upkeep. */
 export const LOCK_SQL: readonly string[] = [
+  ASSERT_JUDGED,
   MARK,
   RAISE_GUARD,
   PATHS_OF,
   IS_WITHIN,
+  RESTART,
   GRANT,
   REFRESH,
   RELEASE,

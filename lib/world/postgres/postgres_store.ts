@@ -73,6 +73,7 @@ import { DatabaseCoordination } from "./database_coordination.ts";
 import { DatabaseFeed } from "./database_feed.ts";
 import { DatabaseLocks } from "./database_locks.ts";
 import { DiffWorker } from "./diff_worker.ts";
+import { JudgedCalls } from "./judged_calls.ts";
 import { Lease } from "./lease.ts";
 import { createClosedError, type Link } from "./link.ts";
 import type { PostgresStoreOptions } from "./postgres_store_options.ts";
@@ -112,6 +113,7 @@ export class PostgresStore implements Store {
   readonly #chains: WorldChains;
   readonly #queue: WriteQueue;
   readonly #writes: ClusterWrites;
+  readonly #calls: JudgedCalls;
   readonly #changes: ChangeQueries;
   readonly #search: PostgresSearch;
   readonly #trash: TrashQueries;
@@ -133,7 +135,17 @@ export class PostgresStore implements Store {
     this.#link = link;
     this.#folder = folder;
     this.#log = log;
-    this.locks = new DatabaseLocks(link);
+    // The numbers of an earlier primary can be used again by this one, for other locks and accounts.
+    const judged = {
+      guard: () => ({
+        guard: this.locks.version,
+        authority: this.#feed.isCurrent ? this.#state.authority : -1,
+      }),
+      onGuardRaised: () => this.locks.read(),
+      onAuthorityRaised: () => this.#feed.round("publish"),
+    };
+    const calls = this.#calls = new JudgedCalls({ link, ...judged });
+    this.locks = new DatabaseLocks(link, calls);
     this.#otherKey = new OtherKeyReport(log);
     this.#staleMs = options.staleMs ?? 0;
     const isRestricted = this.#isRestricted = options.isRestricted ?? (() => false);
@@ -167,6 +179,8 @@ export class PostgresStore implements Store {
       state,
       lease: this.#lease,
       pollMs: options.feed === "poll" ? FEED_POLL_ONLY_MS : FEED_POLL_MS,
+      // Safe to ignore: the next round tries again.
+      onRound: () => void this.locks.whenCurrent()?.catch(() => {}),
       log,
     });
     this.#reads = new WorldReads(read, { keepVersions: history.versions });
@@ -182,18 +196,15 @@ export class PostgresStore implements Store {
       ...(options.snapshots === undefined ? {} : { limits: options.snapshots }),
     });
     this.#changes = new ChangeQueries({
-      read,
-      write,
+      ...{ read, write },
       publish: () => source.publish(),
       codec,
       jobs,
     });
     this.#trash = new TrashQueries({
-      read,
-      write,
+      ...{ read, write, calls },
       ...(options.trashMs === undefined ? {} : { keepMs: options.trashMs }),
-      now: Date.now,
-      monotonic: () => performance.now(),
+      ...{ now: Date.now, monotonic: () => performance.now() },
       onAdded: (world) => this.#quotas.recordTrash(world),
       onTaken: (world) => this.#quotas.trash.recordTaken(world),
       log,
@@ -238,9 +249,7 @@ export class PostgresStore implements Store {
         createTrashId: () => createTrashId(new Date().toISOString()),
       },
       headOf: (name) => state.headOf(name),
-      guard: () => ({ guard: this.locks.version, authority: state.authority }),
-      onGuardRaised: () => this.locks.read(),
-      onAuthorityRaised: () => feed.round("publish"),
+      ...judged,
       afterCommit: () => feed.wake("publish"),
       newBatch: () => `${options.node}.${this.#start}.${++batches}`,
       monotonic: () => performance.now(),
@@ -304,7 +313,7 @@ export class PostgresStore implements Store {
     if (this.#feed.fault !== undefined && !this.readable) return Promise.reject(this.#feed.fault);
     return this.#accept(async () => {
       await this.#feed.round("refresh");
-      await this.locks.pending;
+      await this.locks.whenCurrent();
     });
   }
 
@@ -470,7 +479,7 @@ export class PostgresStore implements Store {
 
   markCollection(name: string, present: boolean, made?: MadeCollection): Promise<void> {
     const mark = async () => {
-      await this.#source.mark(name, present);
+      await this.#source.mark(name, present, this.#calls);
       // Its row of the feed marks it in memory.
       await this.#feed.round("publish");
     };

@@ -20,11 +20,12 @@ const DELETED = `restricted bool, trash text, trashed_name text, version bigint,
  * Followers can be behind by some seconds. An event of the last hour keeps its place and what followers
  * need to know, without its content: its type is then ''. `expunge_rest_1` deletes it later.
  */
-const EXPUNGE = `CREATE FUNCTION elastik.expunge_1(p_trash text) RETURNS TABLE (${DELETED})
-LANGUAGE plpgsql AS $$
+const EXPUNGE = `CREATE FUNCTION elastik.expunge_1(p_trash text, p_authority bigint)
+RETURNS TABLE (${DELETED}) LANGUAGE plpgsql AS $$
 #variable_conflict use_column
 DECLARE ids bigint[]; freed bigint[];
 BEGIN
+  PERFORM elastik.assert_judged_1(NULL, p_authority);
   -- A world that is restored at this moment is left out when its lock is free.
   ids := ARRAY(SELECT w.id FROM elastik.worlds w WHERE w.trash = p_trash ORDER BY w.id FOR UPDATE);
   IF ids = '{}' THEN RETURN; END IF;
@@ -68,7 +69,7 @@ BEGIN
     SELECT w.trash FROM elastik.worlds w WHERE w.trash IS NOT NULL
     GROUP BY w.trash HAVING max(w.trashed_at) < before ORDER BY max(w.trashed_at) LIMIT p_limit
   LOOP
-    RETURN QUERY SELECT * FROM elastik.expunge_1(id);
+    RETURN QUERY SELECT * FROM elastik.expunge_1(id, NULL);
   END LOOP;
 END $$`;
 

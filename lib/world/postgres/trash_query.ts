@@ -18,6 +18,7 @@ import {
   type TrashQuery,
   type TrashRecord,
 } from "../trash.ts";
+import type { JudgedCalls } from "./judged_calls.ts";
 import type { QueryRow, QuerySessions } from "./query_sessions.ts";
 import { WORLD_BYTES } from "./reads.ts";
 import { toTrashRecord, TRASH_COLUMNS } from "./trash_rows.ts";
@@ -47,7 +48,7 @@ const OF_ID = `SELECT ${TRASH_COLUMNS} FROM elastik.worlds WHERE trash = $1 ORDE
 const IDS_OF = `SELECT id FROM elastik.worlds WHERE trash = $1`;
 const ANY_LEFT = `SELECT EXISTS (SELECT 1 FROM elastik.worlds WHERE id = ANY ($1)) AS found`;
 const EXPUNGE = `SELECT restricted, trash, trashed_name, version, trashed_at, trashed_by, ext, bytes
-  FROM elastik.expunge_1($1)`;
+  FROM elastik.expunge_1($1, $2)`;
 const EXPIRE = `SELECT restricted, trash, trashed_name, version, trashed_at, trashed_by, ext, bytes
   FROM elastik.expire_1($1, $2, $3)`;
 const EXPUNGE_REST = `SELECT elastik.expunge_rest_1() AS done`;
@@ -59,6 +60,8 @@ export interface TrashQueriesOptions extends TrashListeners {
   readonly read: QuerySessions;
   /** Sessions that can change the database. */
   readonly write: QuerySessions;
+  /** Sends what a request changes. */
+  readonly calls: Pick<JudgedCalls, "ask">;
   /** How long deleted worlds are kept, in milliseconds; undefined keeps them. */
   readonly keepMs?: number;
   /** Current time in Unix milliseconds. */
@@ -125,20 +128,22 @@ export class TrashQueries {
   }
 
   /**
-   * Deletes the worlds of an id for good. Sessions can repeat it after an unknown outcome.
+   * Deletes the worlds of an id for good. It can be repeated after an unknown outcome.
    *
    * @returns what was deleted; empty if the id is not in the trash
    */
   async expunge(id: string): Promise<readonly TrashEntry[]> {
     if (!isTrashId(id)) return [];
     return await this.counter.use(id, async () => {
-      const { read, write } = this.#options;
+      const { read, calls } = this.#options;
       const before = await this.ofId(id);
       if (before.length === 0) return [];
       const ids = (await read.use((session) => session.query(IDS_OF, [id]))).map(({ id }) =>
         Number(id)
       );
-      const rows = await write.use((session) => session.query(EXPUNGE, [id], LONG_QUERY_MS));
+      const rows = await calls.ask((session, { authority }) =>
+        session.query(EXPUNGE, [id, authority], LONG_QUERY_MS)
+      );
       if (rows.length > 0) return this.#take(rows.map(toEntry));
       // An attempt whose answer was lost has deleted them; or they were restored in the meantime.
       const [left] = await read.use((session) => session.query(ANY_LEFT, [ids]));

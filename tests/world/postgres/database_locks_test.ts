@@ -1,9 +1,10 @@
 /** The locks of a node in memory, over a real database. */
 
-import { assert, assertEquals } from "../../support/assert.ts";
+import { assert, assertEquals, assertRejects } from "../../support/assert.ts";
 import { PostgresDatabase } from "../../support/postgres_database.ts";
 import { postgresTest, sharedServer } from "../../support/postgres_servers.ts";
 import type { WantedLock } from "../../../lib/world/lock_records.ts";
+import { StoreError } from "../../../lib/world/store.ts";
 import { DatabaseLocks } from "../../../lib/world/postgres/database_locks.ts";
 import type { Session } from "../../../lib/world/postgres/session.ts";
 
@@ -23,8 +24,13 @@ const WANTED: WantedLock = {
   replaced: [],
 };
 
+const JUDGED = { guard: 0, authority: 0 };
+
 function over(session: Session): DatabaseLocks {
-  return new DatabaseLocks({ ask: (_role, run) => run(session) });
+  return new DatabaseLocks(
+    { ask: (_role, run) => run(session) },
+    { ask: (run) => run(session, JUDGED) },
+  );
 }
 
 postgresTest("DatabaseLocks has the locks and their guard after each change", async () => {
@@ -37,7 +43,7 @@ postgresTest("DatabaseLocks has the locks and their guard after each change", as
   assertEquals(await own.grant(WANTED), { kind: "granted" });
   // The answer to a call can be lost; it is sent again.
   assertEquals(await own.grant(WANTED), { kind: "granted" });
-  assertEquals([own.version, told], [1, 2]);
+  assertEquals([own.version, told], [2, 3]);
   await other.read();
   const { token, path, depth, exclusive, owner, holder, seconds } = WANTED;
   const record = { token, path, depth, exclusive, owner, holder, seconds };
@@ -46,15 +52,15 @@ postgresTest("DatabaseLocks has the locks and their guard after each change", as
   assert(left > 50_000 && left <= 60_000, String(left));
   assertEquals(await other.grant({ ...WANTED, token: "2" }), { kind: "conflict", token });
   assertEquals(await other.refresh(token, 900), true);
-  assertEquals([other.version, [...other.records][0]?.seconds], [2, 900]);
+  assertEquals([other.version, [...other.records][0]?.seconds], [3, 900]);
   assertEquals(await other.grant({ ...WANTED, token: "2", path: "/b" }), { kind: "granted" });
   const wanted = { ...WANTED, token: "3", path: "/c" };
   assertEquals(await other.grant(wanted), { kind: "credential" });
   assertEquals(await other.grant({ ...wanted, credential: "x", maxLocks: 2 }), { kind: "server" });
   await other.release([token, "2"]);
-  assertEquals([[...other.records], other.version], [[], 4]);
+  assertEquals([[...other.records], other.version], [[], 5]);
   assertEquals(await own.refresh(token, 60), false);
-  assertEquals([[...own.records], own.version], [[], 4]);
+  assertEquals([[...own.records], own.version], [[], 5]);
 });
 
 postgresTest(
@@ -68,12 +74,60 @@ postgresTest(
         asked++;
         return run(session);
       },
-    });
+    }, { ask: (run) => run(session, JUDGED) });
     await Promise.all([locks.read(), locks.read(), locks.read(), locks.read()]);
     assertEquals(asked, 2);
-    assertEquals(locks.pending, undefined);
+    assertEquals(locks.whenCurrent(), undefined);
     await locks.read();
     assertEquals(asked, 3);
+  },
+);
+
+postgresTest("DatabaseLocks reads again what a read that failed was told of", async () => {
+  await using database = await PostgresDatabase.create(server());
+  const session = await database.open();
+  let failures = 0;
+  const locks = new DatabaseLocks({
+    ask: (_role, run) =>
+      failures-- > 0 ? Promise.reject(new StoreError("unreachable", "lost")) : run(session),
+  }, { ask: (run) => run(session, JUDGED) });
+  await locks.read();
+  await over(await database.open()).grant(WANTED);
+  failures = 2;
+  await assertRejects(() => locks.read(), { code: "unreachable" });
+  await assertRejects(() => locks.whenCurrent() ?? Promise.resolve(), { code: "unreachable" });
+  await locks.whenCurrent();
+  assertEquals([[...locks.records].length, locks.version], [1, 1]);
+  assertEquals(locks.whenCurrent(), undefined);
+});
+
+postgresTest(
+  "DatabaseLocks has no number until the locks of another primary are known",
+  async () => {
+    await using database = await PostgresDatabase.create(server());
+    const session = await database.open();
+    const answered = Promise.withResolvers<void>();
+    let isHeld = false;
+    const locks = new DatabaseLocks({
+      async ask(_role, run) {
+        const rows = await run(session);
+        if (isHeld) await answered.promise;
+        return rows;
+      },
+    }, { ask: (run) => run(session, JUDGED) });
+    await locks.read();
+    await locks.grant(WANTED);
+    isHeld = true;
+    const before = locks.read();
+    // This primary lacks the lock, and its next one has the same number.
+    await session.query("DELETE FROM elastik.dav_locks");
+    await over(session).grant({ ...WANTED, token: "2" });
+    await session.query("UPDATE elastik.guard SET version = 1");
+    const all = locks.readAll();
+    assertEquals(locks.version, -1);
+    answered.resolve();
+    await Promise.all([before, all]);
+    assertEquals([locks.version, ...[...locks.records].map(({ token }) => token)], [1, "2"]);
   },
 );
 

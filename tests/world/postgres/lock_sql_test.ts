@@ -1,6 +1,6 @@
 /** Marked collections and WebDAV locks of the PostgreSQL store, on a real server. */
 
-import { assert, assertEquals } from "../../support/assert.ts";
+import { assert, assertEquals, assertRejects } from "../../support/assert.ts";
 import { PostgresDatabase } from "../../support/postgres_database.ts";
 import { postgresTest, sharedServer } from "../../support/postgres_servers.ts";
 import { LIST_LOCKS } from "../../../lib/world/postgres/lock_sql.ts";
@@ -16,12 +16,14 @@ interface Wanted {
   readonly credential?: string;
   readonly max?: readonly [credential: number, server: number, shared: number];
   readonly replaced?: readonly string[];
+  readonly authority?: number;
 }
 
 async function grant(session: Session, wanted: Wanted): Promise<string> {
   const { token, path, depth = "0", exclusive = true, credential = "c" } = wanted;
-  const { max = [10, 10, 10], replaced = [] } = wanted;
-  const values = [token, path, depth, exclusive, "", "T2", credential, 60, ...max, replaced];
+  const { max = [10, 10, 10], replaced = [], authority = 0 } = wanted;
+  const lock = [token, path, depth, exclusive, "", "T2", credential, 60];
+  const values = [...lock, ...max, replaced, authority];
   const marks = values.map((_, i) => `$${i + 1}`).join(", ");
   const [row] = await session.query(`SELECT * FROM elastik.dav_grant_1(${marks})`, values);
   return [row?.outcome, row?.guard, row?.conflict].filter((part) => part !== null).join(" ");
@@ -41,7 +43,7 @@ postgresTest(
   () =>
     test(async (_, session) => {
       const mark = (present: boolean) =>
-        value(session, "SELECT elastik.mark_1('home/x', $1)", [present]);
+        value(session, "SELECT elastik.mark_1('home/x', $1, 0, 0)", [present]);
       assertEquals([await mark(true), await mark(true)], [true, false]);
       assertEquals(await value(session, "SELECT name FROM elastik.marks"), "home/x");
       assertEquals([await mark(false), await mark(false)], [true, false]);
@@ -89,7 +91,7 @@ postgresTest(
       for (const at of [1, 2, 3, 4]) await grant(session, { token: `${at}`, path: `/home/${at}` });
       assertEquals(await since(2), ["3 /home/3", "4 /home/4"]);
       assertEquals(await since(4), ["null null"]);
-      await session.query("SELECT elastik.dav_refresh_1('2', 90)");
+      await session.query("SELECT elastik.dav_refresh_1('2', 90, 0)");
       await session.query("SELECT elastik.dav_release_1('{3}')");
       await grant(session, { token: "5", path: "/home/4", replaced: ["4"] });
       assertEquals(await since(4), ["2 /home/2", "5 /home/4", "3 null", "4 null"]);
@@ -117,8 +119,8 @@ postgresTest(
       await grant(session, { token: "1", path: "/home/a" });
       await grant(session, { token: "2", path: "/home/a/b" });
       await grant(session, { token: "3", path: "/home/c" });
-      assertEquals(await value(session, "SELECT elastik.dav_refresh_1('1', 90)"), 4);
-      assertEquals(await value(session, "SELECT elastik.dav_refresh_1('x', 90)"), null);
+      assertEquals(await value(session, "SELECT elastik.dav_refresh_1('1', 90, 0)"), 4);
+      assertEquals(await value(session, "SELECT elastik.dav_refresh_1('x', 90, 0)"), null);
       const rows = await session.query(LIST_LOCKS, [0]);
       assertEquals(rows.map(({ guard, token, seconds }) => [guard, token, seconds]), [
         ...[[4, "1", 90], [4, "2", 60], [4, "3", 60]],
@@ -143,8 +145,68 @@ postgresTest(
       await grant(session, { token: "1", path: "/home/a" });
       await session.query("UPDATE elastik.dav_locks SET expires = clock_timestamp()");
       assertEquals((await session.query(LIST_LOCKS, [0]))[0]?.token, null);
-      assertEquals(await value(session, "SELECT elastik.dav_refresh_1('1', 90)"), null);
+      assertEquals(await value(session, "SELECT elastik.dav_refresh_1('1', 90, 0)"), null);
       assertEquals(await grant(session, { token: "2", path: "/home/a" }), "granted 2");
+    }),
+);
+
+postgresTest(
+  "a grant that is repeated restarts the time of its lock, which another one has not replaced",
+  () =>
+    test(async (_, session) => {
+      await grant(session, { token: "1", path: "/home/a" });
+      await session.query("UPDATE elastik.dav_locks SET expires = clock_timestamp()");
+      // Its commit waited for a standby for so long.
+      assertEquals(await grant(session, { token: "1", path: "/home/a" }), "granted 2");
+      const [row] = await session.query(LIST_LOCKS, [1]);
+      assertEquals([row?.guard, row?.token], [2, "1"]);
+      assert(Number(row?.seconds_left) > 50);
+      await session.query("UPDATE elastik.dav_locks SET expires = clock_timestamp()");
+      assertEquals(await grant(session, { token: "2", path: "/home/a" }), "granted 3");
+      assertEquals(await grant(session, { token: "1", path: "/home/a" }), "conflict 2");
+    }),
+);
+
+postgresTest(
+  "grants, refreshes, marks and final deletions are refused if they were judged by older accounts",
+  () =>
+    test(async (database, session) => {
+      const calls = {
+        grant: "SELECT elastik.dav_grant_1('2', '/b', '0', true, '', '', '', 9, 9, 9, 9, '{}', $1)",
+        refresh: "SELECT elastik.dav_refresh_1('1', 90, $1)",
+        mark: "SELECT elastik.mark_1('home/x', true, 9, $1)",
+        expunge: "SELECT elastik.expunge_1('t', $1)",
+      };
+      await grant(session, { token: "1", path: "/home/a" });
+      await session.query("UPDATE elastik.guard SET authority = 5");
+      const guard = () => value(session, "SELECT version FROM elastik.guard");
+      for (const text of Object.values(calls)) {
+        await assertRejects(() => session.query(text, [4]), { code: "EL004" });
+      }
+      assertEquals([await guard(), await value(session, "SELECT count(*) FROM elastik.marks")], [
+        1,
+        0,
+      ]);
+      await assertRejects(
+        () => session.query("SELECT elastik.mark_1('home/x', true, 0, 5)"),
+        { code: "EL001" },
+      );
+      // What changes the accounts has this lock: they wait, and see what it has changed.
+      const other = await database.open();
+      const waiting = await Promise.all(Object.values(calls).map(() => database.open()));
+      await other.query("BEGIN; SELECT pg_advisory_xact_lock(7021)");
+      const late = Object.values(calls).map((text, i) =>
+        assertRejects(() => waiting[i]!.query(text, [5]), { code: "EL004" })
+      );
+      const waits = "SELECT count(*) FROM pg_locks WHERE NOT granted AND locktype = 'advisory'";
+      while (await value(session, waits) !== late.length);
+      await other.query("UPDATE elastik.guard SET authority = 6; COMMIT");
+      await Promise.all(late);
+      for (const text of Object.values(calls)) await session.query(text, [6]);
+      assertEquals([await guard(), await value(session, "SELECT count(*) FROM elastik.marks")], [
+        3,
+        1,
+      ]);
     }),
 );
 

@@ -49,7 +49,7 @@ postgresTest(
     test(async (_, session) => {
       assertEquals(await publish(session), 0);
       await commit(session, ["home/a", "home/b"]);
-      await session.query("SELECT elastik.mark_1('home/c', true)");
+      await session.query("SELECT elastik.mark_1('home/c', true, NULL, NULL)");
       await commit(session, ["home/d"]);
       assertEquals(await follow(session, 0), []);
       assertEquals(await publish(session), 4);

@@ -12,10 +12,16 @@ import type { TrashEntry, TrashPage, TrashQuery } from "../../../lib/world/trash
 
 const server = sharedServer();
 
+/** Sends what a request changes, judged by the accounts of now. */
+function callsOf(sessions: QuerySessions): TrashQueriesOptions["calls"] {
+  return { ask: (run) => sessions.use((session) => run(session, { guard: 0, authority: 0 })) };
+}
+
 function trashOf(sessions: QuerySessions, more: Partial<TrashQueriesOptions> = {}): TrashQueries {
   return new TrashQueries({
     read: sessions,
     write: sessions,
+    calls: callsOf(sessions),
     now: Date.now,
     monotonic: () => performance.now(),
     log: () => {},
@@ -198,7 +204,7 @@ postgresTest(
         const write: QuerySessions = {
           use: (run) => sessions.use(run).then(() => sessions.use(run)),
         };
-        assertEquals(await trashOf(sessions, { write }).expunge(x.id), [x]);
+        assertEquals(await trashOf(sessions, { calls: callsOf(write) }).expunge(x.id), [x]);
         // Restored by another node between the look and the deletion.
         const restored: QuerySessions = {
           async use(run) {
@@ -211,7 +217,7 @@ postgresTest(
             return await sessions.use(run);
           },
         };
-        assertEquals(await trashOf(sessions, { write: restored }).expunge(y.id), []);
+        assertEquals(await trashOf(sessions, { calls: callsOf(restored) }).expunge(y.id), []);
       },
     ),
 );

@@ -45,6 +45,16 @@ export const READ_SESSIONS = 4;
 export const LONG_SESSIONS = 4;
 /** Sessions for the change feed. */
 export const FEED_SESSIONS = 1;
+/**
+ * Milliseconds between two looks whether the server has ended the sessions that a node has left during a
+ * statement. Until then no new ones are opened in their place.
+ */
+export const ABANDONED_LOOK_MS = 200;
+/**
+ * How long a statement of a node waits for a lock, in milliseconds: less than the deadline of the node, so
+ * that the server keeps no session for a wait that the node has given up.
+ */
+export const SESSION_LOCK_MS = 2_500;
 /** Milliseconds between two searches for the primary. */
 export const PRIMARY_SEARCH_PAUSE_MS = 50;
 /** Milliseconds for which a query is repeated while the database cannot be reached. */
@@ -56,6 +66,8 @@ export const HEADS_PER_ROW = 1_000;
 
 /** Milliseconds that one statement of a long job, of the search or of the trash may take. */
 export const LONG_QUERY_MS = 30_000;
+/** After so long the server ends a statement that reads: the node has given it up before. */
+export const READ_STATEMENT_MS = LONG_QUERY_MS + 5_000;
 /** The server ends the transaction of a long job that the node does not use for so long. */
 export const LONG_JOB_IDLE_MS = 30_000;
 

@@ -15,6 +15,9 @@ import {
   PRIMARY_ANSWER_MS,
   PRIMARY_SEARCH_PAUSE_MS,
   READ_SESSIONS,
+  READ_STATEMENT_MS,
+  SESSION_LOCK_MS,
+  SESSION_QUERY_MS,
   SHORT_SEARCHES,
   WRITE_SESSIONS,
 } from "../../cluster_limits.ts";
@@ -56,6 +59,8 @@ const SESSIONS: Readonly<Record<LinkRole, number>> = {
 };
 /** Channel of the notifications of `publish_1`. */
 const LISTEN = "LISTEN elastik";
+/** A commit that is replicated, with all commits before it. */
+const REPLICATE = `SELECT pg_logical_emit_message(true, 'elastik', '')`;
 
 /** The primary, and the sessions with it. */
 interface Connection extends Readonly<Record<LinkRole, SessionPool>> {
@@ -146,6 +151,10 @@ export class Link {
   /**
    * Runs a query that can be repeated, again after each failure of a session, for a limited time.
    *
+   * A change that is repeated after an unknown outcome can find that it has happened. It may be on no standby
+   * yet, and what finds it changes nothing, so its commit would wait for none. Then another commit is made
+   * before the answer counts.
+   *
    * @param ms most milliseconds until the last attempt begins
    * @throws {StoreError} `unreachable` after that time, `closed`, `full`
    * @throws {SessionError} if the statement itself failed
@@ -156,15 +165,22 @@ export class Link {
     ms = DATABASE_PATIENCE_MS,
   ): Promise<T> {
     const end = performance.now() + ms;
+    let mayHaveHappened = false;
     for (let attempt = 1;; attempt++) {
       if (this.#isClosed) throw createClosedError();
       // The first session of a pool can have ended unnoticed; more failures in a row have another cause.
       if (attempt > 2) await delay(PRIMARY_SEARCH_PAUSE_MS);
       const pool = this.#connection[role];
       try {
-        return await pool.use(run);
+        if (!mayHaveHappened) return await pool.use(run);
+        return await pool.use(async (session) => {
+          const result = await run(session);
+          await session.query(REPLICATE, [], SESSION_QUERY_MS);
+          return result;
+        });
       } catch (error) {
         if (this.#isClosed && error instanceof SessionError) throw createClosedError();
+        mayHaveHappened ||= role === "write" && error instanceof SessionError && error.isUnknown;
         if (isSessionFailure(error)) await this.#waitForPrimary(pool, end, error);
         else if (isDiskFull(error)) throw toFull(error, role);
         else if (!isPassing(error)) throw error;
@@ -238,17 +254,30 @@ export class Link {
       this.#sessions.add(session);
       return session;
     };
-    const commit: Record<string, string> = sync === "full" ? {} : { synchronous_commit: "local" };
+    const settings: Record<string, string> = {
+      lock_timeout: String(SESSION_LOCK_MS),
+      ...(sync === "full" ? {} : { synchronous_commit: "local" }),
+    };
     const openFor = (role: LinkRole) => async () => {
-      if (role !== "feed") return await open(primary.host, { node, settings: commit });
+      if (role === "write") return await open(primary.host, { node, settings });
+      if (role !== "feed") {
+        const reading = { ...settings, statement_timeout: String(READ_STATEMENT_MS) };
+        return await open(primary.host, { node, settings: reading });
+      }
       const session = await open(primary.host, {
         node,
         // Without statistics, as after the start under load, a plan would read all rows.
-        settings: { ...commit, enable_seqscan: "off" },
+        settings: { ...settings, enable_seqscan: "off" },
         ...(onNotification === undefined ? {} : { onNotification }),
       });
-      if (listens) await session.query(LISTEN);
-      return session;
+      if (!listens) return session;
+      try {
+        await session.query(LISTEN);
+        return session;
+      } catch (error) {
+        session.drop();
+        throw error;
+      }
     };
     const poolOf = (role: LinkRole) => createSessionPool(openFor(role), SESSIONS[role]);
     return {

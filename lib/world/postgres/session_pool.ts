@@ -2,9 +2,19 @@
  * A few sessions with one server, each for one caller at a time. Sessions open when they are needed and
  * stay open. A session that ends is replaced by the next caller's; the pool never repeats a query and
  * never changes the server.
+ *
+ * A server that commits does not notice that its client has gone: it waits for its standby, and keeps the
+ * session for that time. So sessions that ended during a statement still count, until the server says that
+ * it has ended them. Otherwise new ones would take all sessions of the server, also those that an
+ * orchestrator needs to give it a standby again.
  */
 
+import { ABANDONED_LOOK_MS } from "../../cluster_limits.ts";
 import { type Session, SessionError } from "./session.ts";
+
+/** Those of some own sessions for which the server is still at work. An idle one ends at once. */
+const STILL_BUSY = `SELECT pid FROM pg_stat_activity WHERE pid = ANY ($1::int[])
+  AND application_name = current_setting('application_name') AND state IS DISTINCT FROM 'idle'`;
 
 /** Sessions with one server. */
 export interface SessionPool {
@@ -12,7 +22,8 @@ export interface SessionPool {
    * Calls a function with a session of its own, in the order of the calls. The session returns to the
    * pool afterwards, unless it has ended or is inside of a transaction then; such a session is dropped.
    *
-   * @throws {SessionError} `refused` or `late` if no session could be opened
+   * @throws {SessionError} `refused` or `late` if no session could be opened, `refused` also if the server is
+   * still at work for too many earlier ones
    */
   use<T>(run: (session: Session) => Promise<T>): Promise<T>;
   /** Drops every session at once; what is under way is rejected as `lost`, what waits as `refused`. */
@@ -43,6 +54,11 @@ class OpenSessions implements SessionPool {
   readonly #waiting: Waiter[] = [];
   /** Sessions that are open, in use or about to open. */
   #places = 0;
+  /** Processes of the server whose sessions ended during a statement. */
+  readonly #abandoned = new Set<number>();
+  /** Whether a session is open for a moment to ask which of these have ended, and when the next one may be. */
+  #isLooking = false;
+  #nextLook = -Infinity;
   #isClosed = false;
 
   constructor(open: () => Promise<Session>, size: number) {
@@ -84,17 +100,59 @@ class OpenSessions implements SessionPool {
   /** Opens a session for a place that the caller has. */
   async #create(): Promise<Session> {
     try {
-      const session = await this.#open();
-      if (this.#isClosed) {
-        session.drop();
-        throw closed();
+      if (!this.#isCrowded) return await this.#connect();
+      if (this.#isLooking || performance.now() < this.#nextLook) throw this.#crowded();
+      this.#isLooking = true;
+      try {
+        return await this.#look(await this.#connect());
+      } finally {
+        this.#isLooking = false;
       }
-      this.#all.add(session);
-      return session;
     } catch (error) {
       this.#leave();
       throw error;
     }
+  }
+
+  async #connect(): Promise<Session> {
+    const session = await this.#open();
+    if (this.#isClosed) {
+      session.drop();
+      throw closed();
+    }
+    // The server has ended the session that had this process before.
+    this.#abandoned.delete(session.pid);
+    this.#all.add(session);
+    return session;
+  }
+
+  /** Whether another session would be one too many for the server. */
+  get #isCrowded(): boolean {
+    return this.#abandoned.size > 0 && this.#places + this.#abandoned.size > this.#size;
+  }
+
+  /** Asks on a new session which abandoned ones the server still has. Ends it if there are too many. */
+  async #look(session: Session): Promise<Session> {
+    try {
+      const rows = await session.query(STILL_BUSY, [[...this.#abandoned]]);
+      const busy = new Set(rows.map(({ pid }) => pid));
+      for (const pid of this.#abandoned) if (!busy.has(pid)) this.#abandoned.delete(pid);
+      if (!this.#isCrowded) return session;
+    } catch (error) {
+      if (!(error instanceof SessionError)) throw error;
+    }
+    session.drop();
+    this.#all.delete(session);
+    this.#nextLook = performance.now() + ABANDONED_LOOK_MS;
+    throw this.#crowded();
+  }
+
+  #crowded(): SessionError {
+    return new SessionError(
+      "refused",
+      `the database still works on ${this.#abandoned.size} earlier sessions of the server; commits may wait ` +
+        "for a standby",
+    );
   }
 
   #nextIdle(): Session | undefined {
@@ -110,6 +168,8 @@ class OpenSessions implements SessionPool {
   #release(session: Session): void {
     if (session.isOpen && session.inTransaction) session.drop();
     if (!session.isOpen) {
+      // The caller has it, so a statement can be under way. 0: the process is not known.
+      if (session.pid > 0) this.#abandoned.add(session.pid);
       this.#all.delete(session);
       this.#leave();
       return;

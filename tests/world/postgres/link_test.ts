@@ -1,9 +1,12 @@
-import { assertEquals, assertRejects, errorWith } from "../../support/assert.ts";
+import { assert, assertEquals, assertRejects, errorWith } from "../../support/assert.ts";
 import { BUSY_ANSWER_MS, PRIMARY_ANSWER_MS, SHORT_SEARCHES } from "../../../lib/cluster_limits.ts";
 import { StoreError } from "../../../lib/world/store.ts";
+import { PostgresDatabase } from "../../support/postgres_database.ts";
+import { serversTest } from "../../support/postgres_servers.ts";
 import { Link, type LinkOptions } from "../../../lib/world/postgres/link.ts";
 import type { Primary } from "../../../lib/world/postgres/primary.ts";
 import { type Session, SessionError } from "../../../lib/world/postgres/session.ts";
+import { WRITE_SESSIONS } from "../../../lib/cluster_limits.ts";
 import { parseStoreUrl } from "../../../lib/world/postgres/store_url.ts";
 
 /** Two servers, one of which is the primary. */
@@ -71,6 +74,8 @@ class Servers {
 function withCode(code: string) {
   return (error: unknown) => error instanceof StoreError && error.code === code;
 }
+
+const REPLICATED = "a SELECT pg_logical_emit_message(true, 'elastik', '')";
 
 const ask = (link: Link, ms?: number) => link.ask("read", (session) => session.query("x"), ms);
 
@@ -163,6 +168,26 @@ Deno.test("Link.connect() asks once more, for longer, if a host was late", async
     () => Link.connect(servers.options({ find: find(false) })),
     (error: unknown) => error === late,
   );
+});
+
+Deno.test("Link.ask() has a change that it repeats replicated before its answer counts", async () => {
+  const servers = new Servers();
+  const link = await Link.connect(servers.options());
+  const outcomes = ["lost", "refused", "", "late", ""];
+  servers.answer = () => {
+    const code = outcomes.shift() ?? "";
+    return code === "" ? Promise.resolve([]) : Promise.reject(new SessionError(code, "no"));
+  };
+  // The repeated change can find that it has happened, on no standby yet. So can a commit that was late.
+  await link.ask("write", (session) => session.query("x"));
+  const made = ["a x", "a x", "a x", REPLICATED, "a x", REPLICATED];
+  assertEquals(servers.sent.splice(0), made);
+  outcomes.push("lost");
+  await ask(link);
+  outcomes.push("refused");
+  await link.ask("write", (session) => session.query("x"));
+  assertEquals(servers.sent, ["a x", "a x", "a x", "a x"]);
+  link.close();
 });
 
 Deno.test("Link.ask() says that the disk of the database is full", async () => {
@@ -262,3 +287,56 @@ Deno.test("Link.close() ends a search", async () => {
   link.close();
   await asking;
 });
+
+serversTest(
+  "commits that wait for a standby take a bounded number of sessions, and none is acknowledged before",
+  { servers: 2, synchronous: "b" },
+  async (servers) => {
+    await using database = await PostgresDatabase.create(servers);
+    const operator = await database.open();
+    const count = async (condition: string) => {
+      const [row] = await operator.query(
+        `SELECT count(*) AS count FROM pg_stat_activity
+         WHERE application_name = 'elastik/n' AND ${condition}`,
+      );
+      return Number(row?.count);
+    };
+    const link = await Link.connect({
+      ...{ store: database.url, node: "n", sync: "full", listens: false },
+      log: () => {},
+    });
+    try {
+      servers.pause("b");
+      const mark = (name: string, deadlineMs?: number) =>
+        link.ask(
+          "write",
+          (session) => session.query("SELECT elastik.mark_1($1, true, 0, 0)", [name], deadlineMs),
+          deadlineMs === undefined ? undefined : 0,
+        );
+      // A wait that is cancelled has committed, and what is repeated finds nothing to change.
+      let isMarked = false;
+      const marked = mark("home/cancelled").then(() => isMarked = true);
+      const WAITS = "wait_event = 'SyncRep'";
+      while (await count(WAITS) === 0);
+      await operator.query(
+        "SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE wait_event = 'SyncRep'",
+      );
+      while (!isMarked && await count(`${WAITS} AND query LIKE '%emit_message%'`) === 0);
+      assert(!isMarked, "it was acknowledged, and no standby has it");
+      servers.resume("b");
+      await marked;
+      servers.pause("b");
+      for (let i = 0; i < 8 * WRITE_SESSIONS; i++) {
+        await assertRejects(() => mark(`home/${i}`, 20), withCode("unreachable"));
+      }
+      const waiting = await count("true");
+      assert(waiting <= WRITE_SESSIONS + 2, `${waiting} sessions`);
+      servers.resume("b");
+      await mark("home/x");
+      assert(await count("true") <= WRITE_SESSIONS + 2);
+    } finally {
+      link.close();
+      servers.resume("b");
+    }
+  },
+);

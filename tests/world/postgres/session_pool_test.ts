@@ -109,6 +109,47 @@ Deno.test("close() drops every session and refuses what waits and what comes lat
 const server = sharedServer();
 
 postgresTest(
+  "sessions that ended during a statement count until the server has ended them",
+  () =>
+    withDatabaseSession(server(), async (owner, database) => {
+      let opened = 0;
+      const pool = createSessionPool(() => {
+        opened += 1;
+        return openDatabase(server(), database);
+      }, 2);
+      const count = async () => {
+        const [row] = await owner.query(
+          `SELECT count(*) AS count FROM pg_stat_activity
+           WHERE datname = current_database() AND pid <> pg_backend_pid()`,
+        );
+        return Number(row?.count);
+      };
+      // As a commit that waits for its standby, it does not notice that its client has gone.
+      const abandon = () => pool.use((session) => session.query("SELECT pg_sleep(600)", [], 20));
+      for (let i = 0; i < 2; i++) await assertRejects(abandon, { code: "late" });
+      for (let i = 0; i < 40; i++) await assertRejects(abandon, { code: "refused" });
+      assert(await count() <= 3, `${await count()} sessions`);
+      assert(opened < 40, `${opened} sessions were opened to look`);
+      // They end one after the other; each gives its place back.
+      const end = (limit: number) =>
+        owner.query(
+          `SELECT pg_terminate_backend(pid, 60000) FROM (
+           SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND query LIKE '%pg_sleep%'
+             AND pid <> pg_backend_pid() LIMIT $1) x`,
+          [limit],
+        );
+      const ask = () => pool.use((session) => session.query("SELECT 1", []));
+      for (let left = 2; left > 0; left--) {
+        await end(1);
+        while (!await ask().then(() => true, (error) => !(error instanceof SessionError)));
+        assert(await count() <= 3, `${await count()} sessions`);
+      }
+      await Promise.all([ask(), ask()]);
+      pool.close();
+    }),
+);
+
+postgresTest(
   "sessions that the server ends at random lose no acknowledged statement",
   () =>
     withDatabaseSession(server(), async (owner, database) => {

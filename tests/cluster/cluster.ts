@@ -122,11 +122,19 @@ export class ClusterNode {
  *
  * @param store value of `ELASTIK_STORE`
  * @param folder working folder of the command
+ * @param role the role of the nodes, if it is another one
  * @throws {Error} with its standard error if it fails
  */
-export async function initClusterStore(store: string, folder: string): Promise<void> {
+export async function initClusterStore(
+  store: string,
+  folder: string,
+  role?: string,
+): Promise<void> {
   const { code, stderr } = await new Deno.Command(Deno.execPath(), {
-    args: ["run", "-A", "--no-check", MAIN, "store", "init"],
+    args: [
+      ...["run", "-A", "--no-check", MAIN, "store", "init"],
+      ...(role === undefined ? [] : ["--role", role]),
+    ],
     clearEnv: true,
     env: { ...inherited(), ...SECRETS, ELASTIK_STORE: store },
     cwd: folder,

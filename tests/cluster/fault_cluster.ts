@@ -27,6 +27,8 @@ export interface FaultClusterOptions {
   readonly isWhole?: boolean;
 }
 
+/** Role of the nodes, which owns nothing. */
+const ROLE = "nodes";
 /** Names of nodes. */
 const NODES = "abcdefgh";
 /** Megabytes of the disk of a server. */
@@ -84,8 +86,11 @@ export class FaultCluster {
         }),
       });
       close.unshift(() => servers.wipe());
-      const store = servers.url(await servers.createDatabase());
-      await initClusterStore(store, folder);
+      const database = await servers.createDatabase();
+      // The last sessions of a server are for superusers, as the operator is.
+      await servers.sql(`CREATE ROLE ${ROLE} LOGIN`);
+      await initClusterStore(servers.url(database), folder, ROLE);
+      const store = servers.url(database, undefined, ROLE);
       const cluster = await Cluster.start({
         folder,
         count: nodes,

@@ -91,8 +91,8 @@ export async function runUnderLoad(
   };
   const final = await readFinalState(send, prefix, options.texts);
   const report = load.report();
-  const lost: Violation[] = options.hasDurableLocks && report.lostLocks > 0
-    ? [{ rule: "lock", world: prefix, text: `${report.lostLocks} locks were lost` }]
+  const lost: readonly Violation[] = options.hasDurableLocks
+    ? report.lostLocks.map((found) => ({ rule: "lock", ...found }))
     : [];
   const states = attribute(history.calls, final, () => {});
   const violations = [

@@ -27,6 +27,8 @@ export interface LoadOptions {
   readonly route?: "random" | "path";
   /** Most milliseconds of the pause of a client before each call, by default 0. */
   readonly pauseMs?: number;
+  /** Seconds for which clients lock worlds, by default 20. */
+  readonly lockSeconds?: number;
   /** Relative frequency of the kinds of calls; others have the default. */
   readonly mix?: Partial<Record<keyof typeof MIX, number>>;
 }
@@ -76,8 +78,8 @@ export interface LoadReport {
   readonly longestPauseMs: number;
   /** Writes that were refused because the disk of the database was full. */
   readonly full: number;
-  /** Locks that were lost before they expired. */
-  readonly lostLocks: number;
+  /** Locks that were lost before they expired, and the calls that found it. */
+  readonly lostLocks: readonly { readonly world: string; readonly text: string }[];
   /** Answers that no client expects, such as 500. */
   readonly unexpected: readonly string[];
 }
@@ -122,7 +124,7 @@ export class Load {
   readonly #writes = { ok: 0, refused: 0, unknown: 0 };
   #full = 0;
   #repeated = 0;
-  #lostLocks = 0;
+  readonly #lostLocks: { world: string; text: string }[] = [];
   #lastAcknowledged = 0;
   #longestPause = 0;
   #recentPause = 0;
@@ -274,13 +276,15 @@ export class Load {
 
   /** Locks a world, writes it with the token, and unlocks it. */
   async #writeLocked(client: ClientState, world: string): Promise<void> {
-    const { headers } = this.#options;
+    const { headers, lockSeconds = LOCK_SECONDS } = this.#options;
     // LOCK would create a world without a call in the record.
     if (!client.known.has(world)) await this.#write(client, { kind: "put", world });
     if ((client.known.get(world)?.version ?? 0) === 0) return;
+    // The time of the lock begins while its holder waits for the answer.
+    const sent = performance.now();
     const locked = await this.#fetch(client, world, `/dav/${world}`, {
       method: "LOCK",
-      headers: { ...headers, timeout: `Second-${LOCK_SECONDS}` },
+      headers: { ...headers, timeout: `Second-${lockSeconds}` },
       body: LOCK_BODY,
     });
     const from = performance.now();
@@ -293,8 +297,11 @@ export class Load {
       const call = await this.#write(client, { kind, world, lock: id, token });
       if (call.outcome === "ok" && call.version !== undefined) through = call.version;
       else {
-        const isExpired = performance.now() - from > LOCK_SECONDS * 1000;
-        if (call.status === 412 && !isExpired) this.#lostLocks += 1;
+        const ms = performance.now() - sent;
+        if (call.status === 412 && ms <= lockSeconds * 1000) {
+          const text = `${token} was lost after ${Math.round(ms)} ms, as ${call.id} found`;
+          this.#lostLocks.push({ world, text });
+        }
         break;
       }
     }

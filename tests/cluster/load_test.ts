@@ -259,6 +259,56 @@ Deno.test("Load does not record a refusal after a request that was not answered 
   assert(new Set(outcomes).size === 2, outcomes.join());
 });
 
+/** Locks a world at a server that has lost the lock when it is used. Returns the locks that the load lost. */
+async function lostLocks(lockSeconds: number, lockMs: number, useMs: number) {
+  let lockedAt = Infinity;
+  const until = (ms: number) =>
+    new Promise((resume) => setTimeout(resume, Math.max(0, lockedAt + ms - performance.now())));
+  const server = Deno.serve(
+    { port: 0, hostname: "127.0.0.1", onListen() {} },
+    async (request) => {
+      if (request.method === "LOCK") {
+        lockedAt = performance.now();
+        await until(lockMs);
+        return new Response("", { headers: { "lock-token": "<urn:uuid:1>" } });
+      }
+      if (!request.headers.has("if")) return made();
+      await until(useMs);
+      return problem(412, "precondition-failed");
+    },
+  );
+  const nothing = { put: 0, swap: 0, create: 0, append: 0, prepend: 0, delete: 0, move: 0 };
+  const load = new Load({
+    seed: 1,
+    urls: () => [`http://127.0.0.1:${server.addr.port}`],
+    headers: {},
+    prefix: "home/x/",
+    clients: 1,
+    worlds: { mixed: 0, locked: 1, followed: 0 },
+    mix: { ...nothing, lock: 1, read: 0, fresh: 0 },
+    lockSeconds,
+  });
+  try {
+    load.start();
+    while (!load.calls.some(({ status }) => status === 412)) {
+      await new Promise((resume) => setTimeout(resume, 5));
+    }
+    await load.stop();
+    return load.report().lostLocks;
+  } finally {
+    await server.shutdown();
+  }
+}
+
+Deno.test("Load reports a lock that is lost before its time is over", async () => {
+  const [lost] = await lostLocks(600, 0, 0);
+  assertEquals(lost?.world, "home/x/l0");
+});
+
+Deno.test("Load counts the time of a lock from its request on", async () => {
+  assertEquals(await lostLocks(1, 500, 1_001), []);
+});
+
 Deno.test("Load chooses the same calls with the same seed", async () => {
   const choices = async () => {
     const calls = await record(made, { mix: { read: 0, fresh: 0, lock: 0, swap: 0 } }, 30);

@@ -29,6 +29,8 @@ export const patroniSkipped = postgresPrograms === undefined
  * a shorter time makes a failover quick, and a busy computer can cause more of them.
  */
 const TTL_SECONDS = 8;
+/** Role of the nodes, which owns nothing. */
+export const NODES = "nodes";
 /** Most milliseconds for a step: the start, or a failover. */
 const STEP_MS = 120_000;
 const LOOK_MS = 100;
@@ -89,10 +91,10 @@ export class PatroniCluster {
     }
   }
 
-  /** The value of `ELASTIK_STORE` for its servers. */
-  url(database = "postgres"): string {
+  /** The value of `ELASTIK_STORE` for its servers, with the role of the owner or of the nodes. */
+  url(role: "postgres" | typeof NODES = NODES): string {
     const hosts = this.#members.map(({ port }) => `127.0.0.1:${port}`).join(",");
-    return `postgres://postgres@${hosts}/${database}?sslmode=disable`;
+    return `postgres://${role}@${hosts}/postgres?sslmode=disable`;
   }
 
   /** The member that has the lock of the leader and accepts writes; undefined if none does now. */
@@ -184,8 +186,17 @@ export class PatroniCluster {
       await Deno.writeTextFile(file, this.#configuration(member));
       await this.startAgent(member.name);
     }
-    await this.untilLeader();
+    const leader = await this.untilLeader();
     await this.untilComplete();
+    // The last sessions of a server are for superusers, as Patroni is.
+    const { code, stderr } = await new Deno.Command(`${this.#bin}/psql`, {
+      args: [
+        ...["-XAtq", "-h", "127.0.0.1", "-p", `${this.#member(leader).port}`, "-U", "postgres"],
+        ...["-c", `CREATE ROLE ${NODES} LOGIN`],
+      ],
+      cwd: "/",
+    }).output();
+    if (code !== 0) throw new Error(new TextDecoder().decode(stderr));
   }
 
   #configuration({ name, port, rest }: Member): string {

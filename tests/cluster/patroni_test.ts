@@ -2,7 +2,7 @@ import { assert, assertEquals } from "../support/assert.ts";
 import { withTempFolder } from "../support/temp_folder.ts";
 import { Cluster, initClusterStore } from "./cluster.ts";
 import { runUnderLoad, showViolations } from "./fault_run.ts";
-import { PatroniCluster, patroniSkipped } from "./patroni.ts";
+import { NODES, PatroniCluster, patroniSkipped } from "./patroni.ts";
 import { faultsSkipped } from "../support/postgres_servers.ts";
 
 const SEED = 23;
@@ -16,7 +16,7 @@ Deno.test({
   fn: () =>
     withTempFolder(async (folder) => {
       await using patroni = await PatroniCluster.start();
-      await initClusterStore(patroni.url(), folder);
+      await initClusterStore(patroni.url("postgres"), folder, NODES);
       const cluster = await Cluster.start({ folder, count: 2, store: patroni.url() });
       try {
         const { report, violations } = await runUnderLoad({

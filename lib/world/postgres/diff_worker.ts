@@ -53,7 +53,7 @@ export class DiffWorker {
 
   /** Waits for the running comparisons and ends the Worker. */
   async close(): Promise<void> {
-    if (this.#worker.started) await this.#worker.run<"close">({ kind: "close" });
+    await this.#worker.close();
     this.#worker.terminate();
   }
 }

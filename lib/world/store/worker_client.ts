@@ -54,6 +54,7 @@ export class WorkerClient {
   #tooLarge = 0;
   #nextId = 1;
   #stopReason: string | undefined;
+  #isClosing = false;
   readonly #start: WorkerStart;
   #isHeld: boolean;
   #isReady = false;
@@ -97,12 +98,18 @@ export class WorkerClient {
   /**
    * Runs one job in the Worker.
    *
-   * @throws {StoreError} the error of the job, or `closed` if the Worker has stopped
+   * @throws {StoreError} the error of the job, or `closed` if the Worker has stopped or closes its files
    */
   run<K extends Job["kind"]>(job: WithoutId<Extract<Job, { kind: K }>>): Promise<JobResults[K]> {
     if (this.#stopReason !== undefined) {
       return Promise.reject(
         new StoreError("closed", `Cannot use the store: its Worker stopped: ${this.#stopReason}`),
+      );
+    }
+    // A later job would open files again, and write in a folder that is not locked any more.
+    if (this.#isClosing) {
+      return Promise.reject(
+        new StoreError("closed", "Cannot use the store: its Worker is closing its files"),
       );
     }
     const id = this.#nextId++;
@@ -114,6 +121,18 @@ export class WorkerClient {
       this.#scheduled = true;
       queueMicrotask(() => this.#flush());
     });
+  }
+
+  /**
+   * Waits until the Worker has completed its jobs and closed its files. Later jobs fail; a Worker that
+   * has not started does not start any more.
+   *
+   * @throws {StoreError} `closed` if the Worker has stopped
+   */
+  async close(): Promise<void> {
+    const closed = this.started ? this.run<"close">({ kind: "close" }) : undefined;
+    this.#isClosing = true;
+    await closed;
   }
 
   /** Terminates the Worker. It must have replied to `close`, or have stopped. */

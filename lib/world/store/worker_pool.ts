@@ -9,7 +9,7 @@
 import { shardOf } from "../../base/hash.ts";
 import type { EarlyWorker } from "../../base/early_worker.ts";
 import { DescriptorReserve } from "../file/descriptor_reserve.ts";
-import type { Job, WorkerSetup } from "./worker_messages.ts";
+import type { WorkerSetup } from "./worker_messages.ts";
 import { StoreError } from "../store.ts";
 import { WorkerClient, type WorkerEvents, type WorkerStart } from "./worker_client.ts";
 
@@ -72,19 +72,14 @@ export class WorkerPool {
 
   /** Waits until the writers have completed their jobs and closed their files. */
   async closeWriters(): Promise<void> {
-    await Promise.allSettled(this.#writers.map(closeWorker));
+    await Promise.allSettled(this.#writers.map((writer) => writer.close()));
   }
 
   /** Waits for the readers and terminates all Workers. */
   async close(): Promise<void> {
     const readers = [this.reader, this.longReader, this.index];
-    await Promise.allSettled(readers.map(closeWorker));
+    await Promise.allSettled(readers.map((reader) => reader.close()));
     for (const worker of [...this.#writers, ...readers]) worker.terminate();
     this.#reserve.close();
   }
-}
-
-async function closeWorker(worker: WorkerClient): Promise<void> {
-  const close: Omit<Extract<Job, { kind: "close" }>, "id"> = { kind: "close" };
-  if (worker.started) await worker.run<"close">(close);
 }

@@ -64,7 +64,9 @@ export function isIndexJob(job: Job): job is IndexJob {
 export interface IndexServer {
   /** Answers a job. Jobs that run in steps do not delay others. */
   replyTo(job: IndexJob): Promise<Reply>;
-  /** Closes the files. */
+  /** Ends the jobs that run in steps before their next step. */
+  stop(): void;
+  /** Closes the files. No job may run. */
   close(): void;
 }
 
@@ -75,7 +77,7 @@ export function createIndexServer(
   const file = new ChangeFile(data, key, () => crypto.randomUUID().slice(0, 8), retiredKeys);
   const turns = new StepTurns();
   const bin = new TrashBin(data);
-  return { replyTo, close };
+  return { replyTo, stop: () => turns.stop(), close };
 
   function close(): void {
     bin.close();

@@ -5,18 +5,30 @@
  */
 
 import { setImmediate } from "node:timers";
+import { StoreError } from "../store.ts";
 
 /** See the module. */
 export class StepTurns {
   readonly #waiting: (() => void)[] = [];
+  #isStopped = false;
 
-  /** Runs a generator to its end: the first step at once, each other step in its turn. */
+  /**
+   * Runs a generator to its end: the first step at once, each other step in its turn.
+   *
+   * @throws {StoreError} `closed` after {@link StepTurns.stop}
+   */
   async run<T>(steps: Generator<void, T>): Promise<T> {
     for (;;) {
+      if (this.#isStopped) throw new StoreError("closed", "Cannot continue: the store is closed");
       const { done, value } = steps.next();
       if (done) return value;
       await this.#next();
     }
+  }
+
+  /** Ends all jobs before their next step. */
+  stop(): void {
+    this.#isStopped = true;
   }
 
   #next(): Promise<void> {

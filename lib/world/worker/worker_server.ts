@@ -34,7 +34,7 @@ import { FOLD_QUIET_MS } from "./fold_schedule.ts";
 import { Writer } from "./writer.ts";
 
 /** A job that runs in one step. */
-type ShortJob = Exclude<ReadJob, LongJob> | CloseJob;
+type ShortJob = Exclude<ReadJob, LongJob>;
 /** A job that runs in steps and can be stopped. */
 type LongJob = AuditJob | SnapshotJob | SearchJob;
 
@@ -123,10 +123,13 @@ function serveReader(port: StorePort, setup: WorkerSetup): void {
   const index = createIndexServer(setup);
   /** Long jobs by their ticket; each runs in steps, and other jobs run between the steps. */
   const longJobs = new Map<number, AbortController>();
+  /** Long jobs and jobs of the indexes without a reply. */
+  const running = new Set<Promise<void>>();
   port.onmessage = ({ data: jobs }: MessageEvent<readonly (ReadJob | IndexJob | CloseJob)[]>) => {
     for (const job of jobs) {
-      if (isIndexJob(job)) void index.replyTo(job).then(send);
-      else if (isLongJob(job)) void answerLongJob(job);
+      if (isIndexJob(job)) track(index.replyTo(job).then(send));
+      else if (isLongJob(job)) track(answerLongJob(job));
+      else if (job.kind === "close") void close(job);
       else send(replyTo(job));
     }
     // A long job does not delay the end of its batch, so that its cancellation can arrive, nor does a
@@ -136,6 +139,22 @@ function serveReader(port: StorePort, setup: WorkerSetup): void {
 
   function send(reply: Reply): void {
     port.postMessage({ replies: [reply], closedFiles: [], done: false });
+  }
+
+  function track(job: Promise<void>): void {
+    running.add(job);
+    void job.then(() => running.delete(job));
+  }
+
+  /** Stops the long jobs, so that none of them opens a file again after the reply. */
+  async function close(job: CloseJob): Promise<void> {
+    for (const controller of longJobs.values()) controller.abort();
+    index.stop();
+    await Promise.all(running);
+    search.close();
+    index.close();
+    catalog.close();
+    send({ id: job.id, value: undefined });
   }
 
   async function answerLongJob(job: LongJob): Promise<void> {
@@ -212,10 +231,6 @@ function serveReader(port: StorePort, setup: WorkerSetup): void {
       case "sweepSearch":
       case "indexSearch":
         return search.update(job);
-      case "close":
-        search.close();
-        index.close();
-        return void catalog.close();
     }
   }
 }

@@ -77,6 +77,24 @@ Deno.test("SqliteStore.close() releases the folder and leaves no logs", () =>
     acquireDataFolder(data).release();
   }));
 
+Deno.test("SqliteStore.close() leaves the folder alone afterwards, at any moment of its background work", () =>
+  withTempFolder(async (parent) => {
+    for (const pause of [0, 2, 8, 32]) {
+      const data = `${parent}/${pause}`;
+      Deno.mkdirSync(data);
+      const store = await open(data);
+      await put(store, "home/x", "1");
+      await store.remove({ name: "home/x", by: "T3" });
+      // Meanwhile the store reads its trash and completes its index.
+      await new Promise((resume) => setTimeout(resume, pause));
+      await store.close();
+      // A file that a Worker creates now makes the removal fail, or stays behind.
+      Deno.removeSync(data, { recursive: true });
+    }
+    await new Promise((resume) => setTimeout(resume, 50));
+    assertEquals([...Deno.readDirSync(parent)], []);
+  }));
+
 Deno.test("SqliteStore lists and reads all worlds at once without a catalog file", () =>
   withTempFolder(async (data) => {
     const names = Array.from({ length: 60 }, (_, i) => `home/c${i % 3}/w${i}`);

@@ -146,3 +146,24 @@ Deno.test("WorkerClient reports closed files and ignores replies to unknown jobs
   );
   assertEquals(seen, ["home/a"]);
 });
+
+Deno.test("WorkerClient.close() completes earlier jobs and lets no later job reach the Worker", () =>
+  withClient(
+    program("say(jobs.map(({ id, kind }) => ({ id, value: kind })));"),
+    async (client) => {
+      const before = read(client, "a");
+      const closing = client.close();
+      const after = assertRejects(() => read(client, "b"), { code: "closed" });
+      assertEquals(await before, "read");
+      await closing;
+      await after;
+      await assertRejects(() => read(client, "c"), { code: "closed" });
+    },
+  ));
+
+Deno.test("WorkerClient.close() leaves a Worker that has not started alone, also later", () =>
+  withClient(program(""), async (client) => {
+    await client.close();
+    await assertRejects(() => read(client, "a"), { code: "closed" });
+    assertEquals(client.started, false);
+  }));

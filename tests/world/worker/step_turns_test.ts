@@ -39,3 +39,16 @@ Deno.test("StepTurns.run() continues with the others after a job that fails", as
   assert(await turns.run(works()));
   await failed;
 });
+
+Deno.test("StepTurns.stop() ends jobs before their next step, and those that start later", async () => {
+  const turns = new StepTurns();
+  let steps = 0;
+  function* endless(): Generator<void, void> {
+    for (;; steps++) yield;
+  }
+  const job = turns.run(endless());
+  turns.stop();
+  await assertRejects(() => job, { code: "closed" });
+  await assertRejects(() => turns.run(endless()), { code: "closed" });
+  assertEquals(steps, 0);
+});

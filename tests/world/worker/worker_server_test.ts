@@ -1,6 +1,8 @@
 import { DatabaseSync } from "node:sqlite";
 import { assertEquals } from "../../support/assert.ts";
 import { CATALOG_FILE } from "../../../lib/world/file/durable_fs.ts";
+import { STAGED_EVENTS_PER_STEP } from "../../../lib/limits.ts";
+import { CHANGES_FILE } from "../../../lib/world/worker/change_file.ts";
 import type { ChainEvents, ChangePage } from "../../../lib/world/changes.ts";
 import type {
   IndexJob,
@@ -149,6 +151,45 @@ Deno.test("serveStore() as a reader answers short reads while an audit runs, and
     const last = replies.at(-1);
     assertEquals(last !== undefined && "error" in last ? last.error.code : last, "busy");
     await port.ask([{ id: 4, kind: "close" }]);
+  }));
+
+Deno.test("serveStore() as a reader replies to close after its long jobs, which it stops", () =>
+  withTempFolder(async (data) => {
+    createSample(data);
+    addEvents(`${data}/${SAMPLE_FILE}`, 20_000);
+    const port = new TestPort({ ...sampleSetup(data), role: "reader" });
+    const [audit, last] = await port.ask([
+      { id: 1, kind: "audit", name: SAMPLE_NAME, ticket: 7 },
+      { id: 2, kind: "close" },
+    ]);
+    assertEquals(audit !== undefined && "error" in audit ? audit.error.code : audit, "busy");
+    assertEquals(last, { id: 2, value: undefined });
+  }));
+
+Deno.test("serveStore() as the index replies to close after jobs in steps, which it stops", () =>
+  withTempFolder(async (data) => {
+    const port = new TestPort({ ...sampleSetup(data), role: "index" });
+    const events = Array.from({ length: STAGED_EVENTS_PER_STEP + 1 }, (_, i) => ({
+      id: i + 1,
+      timestamp: "2026-01-02T03:04:05.678Z",
+      type: "stage_written",
+      payload: "{}",
+    }));
+    const entries = [{ name: "home/x", restricted: false, chain: "a".repeat(32), events }];
+    await port.ask([{ id: 1, kind: "openIndex" }, {
+      id: 2,
+      kind: "stage",
+      entries,
+      isFirst: true,
+    }]);
+    const [complete, last] = await port.ask([
+      { id: 3, kind: "completeIndex" },
+      { id: 4, kind: "close" },
+    ]);
+    const code = complete !== undefined && "error" in complete ? complete.error.code : complete;
+    assertEquals(code, "closed");
+    assertEquals(last, { id: 4, value: undefined });
+    assertEquals([...Deno.readDirSync(data)].map(({ name }) => name), [CHANGES_FILE]);
   }));
 
 /** Adds events without valid HMACs, so that an audit takes many steps. */

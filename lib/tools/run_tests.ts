@@ -20,6 +20,7 @@
 import { pathToFileURL } from "node:url";
 import {
   countCases,
+  describeFailures,
   findLostFiles,
   findUncaughtErrors,
   formatSummary,
@@ -324,6 +325,12 @@ async function bundleStoreWorker(
   return success ? { [TEST_STORE_WORKER]: pathToFileURL(output).href } : {};
 }
 
+/** Result of a batch. */
+export interface BatchResult extends TestCounts {
+  /** The cases that failed, one line for each. */
+  readonly failures: readonly string[];
+}
+
 /** How the batches of a stage run. */
 export interface RunOptions {
   /** Environment variables in addition to those of the runner. */
@@ -338,7 +345,7 @@ export interface RunOptions {
  * Runs a batch and prints its result. Files that an error outside a test in another file of their group
  * has ended run again, each on its own. That error counts as one failure, also if it does not occur again.
  */
-export async function runBatch(batch: Batch, options: RunOptions): Promise<TestCounts> {
+export async function runBatch(batch: Batch, options: RunOptions): Promise<BatchResult> {
   const { tiers, parallel, examples, files } = batch;
   const start = performance.now();
   const folder = await Deno.makeTempDir({ prefix: "elastik-tests-" });
@@ -354,18 +361,24 @@ export async function runBatch(batch: Batch, options: RunOptions): Promise<TestC
     const run = await runModules(modules, batch, options, folder);
     const ended = run.uncaught.map((path) => groups.get(path.replace(/^.*\//, "")))
       .filter((own) => own !== undefined);
+    const lost: string[] = [];
     const again = ended.flatMap((own) => {
       const { during, files } = findLostFiles(own, run.cases);
       const where = during === undefined ? "before the first test" : `during ${during}`;
-      console.error(`An error outside a test ended a group of tests ${where}: ${files.join(", ")}`);
+      const fault = `An error outside a test ended a group of tests ${where}: ${files.join(", ")}`;
+      console.error(fault);
+      lost.push(`Failed: ${fault}`);
       return files;
     });
-    let counts = countCases(run.cases.filter(({ file }) => !again.includes(file)));
+    const first = run.cases.filter(({ file }) => !again.includes(file));
+    let counts = countCases(first);
+    const failures = describeFailures(first);
     let uncaught = ended.length;
     if (again.length > 0) {
       console.error("These files run again, each on its own:");
       const second = await runModules(again, batch, options, folder);
       counts = addCounts(counts, countCases(second.cases));
+      failures.push(...describeFailures(second.cases));
       // The same error may come again when its file runs on its own. It counts once.
       uncaught = Math.max(uncaught, second.uncaught.length);
     }
@@ -380,7 +393,7 @@ export async function runBatch(batch: Batch, options: RunOptions): Promise<TestC
     const seconds = Math.round((performance.now() - start) / 1000);
     const what = tiers.join(", ") + (examples ? " examples" : "");
     console.log(`${what}: ${formatSummary(counts)} (${seconds} s)`);
-    return counts;
+    return { ...counts, failures: [...lost, ...failures] };
   } finally {
     await Deno.remove(folder, { recursive: true });
   }
@@ -495,21 +508,24 @@ if (import.meta.main) {
   const files = selectFiles(await testFiles(readProject), Deno.args, tierOf);
   if (files.length === 0) console.error(`Cannot find tests for ${Deno.args.join(" ")}`);
   let total: TestCounts = { passed: 0, failed: files.length === 0 ? 1 : 0, skipped: 0 };
+  const failures: string[] = [];
   const folder = await Deno.makeTempDir({ prefix: "elastik-tests-" });
   const started = files.filter((file) => file.startsWith("tests/") && tierOf(file) !== "unit");
   const variables = await bundleStoreWorker(started, folder);
   for (const stage of planStages(files, tierOf)) {
     const jobs = countJobs(stage, navigator.hardwareConcurrency);
     const results = await Promise.all(stage.map(async (lane, at) => {
-      const counts: TestCounts[] = [];
+      const done: BatchResult[] = [];
       for (const batch of lane) {
-        counts.push(await runBatch(batch, { variables, jobs, live: at === 0 }));
+        done.push(await runBatch(batch, { variables, jobs, live: at === 0 }));
       }
-      return counts;
+      return done;
     }));
-    for (const counts of results.flat()) total = addCounts(total, counts);
+    for (const result of results.flat()) total = addCounts(total, result);
+    failures.push(...results.flat().flatMap((result) => result.failures));
   }
   await Deno.remove(folder, { recursive: true });
+  for (const line of failures) console.log(line);
   console.log(formatSummary(total));
   Deno.exit(total.failed === 0 ? 0 : 1);
 }

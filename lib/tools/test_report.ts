@@ -14,6 +14,10 @@ export interface TestCounts {
 export interface TestCase {
   /** Path of the file that defines it, such as `tests/config_test.ts`. */
   readonly file: string;
+  /** Name of the test, and that of the step if it is one. */
+  readonly title: string;
+  /** First line of the reason if it failed, otherwise empty. */
+  readonly reason: string;
   /** `cancelled` if an error outside a test, in another file too, ended the process of the test before it. */
   readonly outcome: "passed" | "failed" | "skipped" | "cancelled";
 }
@@ -30,10 +34,40 @@ export function readCases(report: string): TestCase[] {
   for (
     const [, head = "", rest = ""] of report.matchAll(/<testcase ([^>]*)>([\s\S]*?)<\/testcase>/g)
   ) {
-    const file = (/ classname="([^"]*)"/.exec(head)?.[1] ?? "").replace(/^\.\//, "");
-    cases.push({ file, outcome: outcomeOf(head, rest) });
+    const file = attribute(head, "classname").replace(/^\.\//, "");
+    const outcome = outcomeOf(head, rest);
+    const isFailed = outcome === "failed" || outcome === "cancelled";
+    const reason = isFailed ? attribute(rest, "message").trim().split("\n", 1)[0] ?? "" : "";
+    cases.push({ file, title: attribute(head, "name"), reason, outcome });
   }
   return cases;
+}
+
+/** Reads an attribute of an XML element that `deno test` has written; empty if it is absent. */
+function attribute(element: string, name: string): string {
+  const value = new RegExp(`(?:^|\\s)${name}="([^"]*)"`).exec(element)?.[1] ?? "";
+  return value.replace(
+    /&(?:#(\d+)|(\w+));/g,
+    (all, code?: string, word = "") =>
+      code === undefined ? ENTITIES[word] ?? all : String.fromCodePoint(Number(code)),
+  );
+}
+
+/** The characters that XML predefines (XML 1.0, section 4.6). */
+const ENTITIES: Readonly<Record<string, string>> = {
+  amp: "&",
+  apos: "'",
+  gt: ">",
+  lt: "<",
+  quot: '"',
+};
+
+/**
+ * Describes the cases that failed, one line for each, so that the end of a long output has them.
+ */
+export function describeFailures(cases: readonly TestCase[]): string[] {
+  return cases.filter(({ outcome }) => outcome === "failed" || outcome === "cancelled")
+    .map(({ file, title, reason }) => `Failed: ${file}: ${title}${reason && `: ${reason}`}`);
 }
 
 function outcomeOf(head: string, rest: string): TestCase["outcome"] {

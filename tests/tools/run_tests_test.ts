@@ -208,6 +208,7 @@ Deno.test("an error outside a test fails its file, and the files of its group ru
   );
   assertMatch(stdout, /^\.\/tests\/b_test\.ts \(uncaught error\)$/m, "its own run names the file");
   assertMatch(stdout, /\/r_test\.ts => test 17 \.\.\. ok/);
+  assertMatch(stdout, /^Failed: An error outside a test .* during tests\/b_test\.ts: /m);
   // Of the file b, one case and the error outside of it.
   assertMatch(stdout, /^17 passed, 2 failed$/m);
   assertEquals(code, 1);

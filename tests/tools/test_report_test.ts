@@ -1,5 +1,6 @@
 import {
   countCases,
+  describeFailures,
   findLostFiles,
   findUncaughtErrors,
   formatSummary,
@@ -34,12 +35,22 @@ Deno.test("readCases() ignores a message that looks like a case", () => {
 Deno.test("readCases() finds the file of a case, and cases that were cancelled", () => {
   const text = report('<error message="Cancelled"/>', '<error message="no"/>', "<skipped/>")
     .replace('classname="x"', 'classname="./tests/a_test.ts"');
+  const title = "a > b";
   assertEquals(readCases(text), [
-    { file: "tests/a_test.ts", outcome: "cancelled" },
-    { file: "x", outcome: "failed" },
-    { file: "x", outcome: "failed" },
+    { file: "tests/a_test.ts", title, reason: "Cancelled", outcome: "cancelled" },
+    { file: "x", title, reason: "no", outcome: "failed" },
+    { file: "x", title, reason: "", outcome: "failed" },
   ]);
   assertEquals(countCases(readCases(text)), { passed: 0, failed: 3, skipped: 0 });
+});
+
+Deno.test("describeFailures() has one line for each failed case, with the first line of its reason", () => {
+  const message = "Uncaught Error: 1 &lt; 2 &amp;&#10;second line";
+  const text = report("", `<failure message="${message}">no</failure>`, "<skipped/>");
+  assertEquals(describeFailures(readCases(text)), [
+    "Failed: x: a > b: Uncaught Error: 1 < 2 &",
+    "Failed: x: a > b",
+  ]);
 });
 
 Deno.test("findUncaughtErrors() finds each module once, with and without colours", () => {
@@ -54,7 +65,7 @@ Deno.test("findUncaughtErrors() finds each module once, with and without colours
 
 Deno.test("findLostFiles() finds the files with a cancelled test or without any", () => {
   const of = (file: string, ...outcomes: TestCase["outcome"][]) =>
-    outcomes.map((outcome) => ({ file, outcome }));
+    outcomes.map((outcome) => ({ file, title: "", reason: "", outcome }));
   const cases = [
     ...of("a", "passed", "failed", "skipped"),
     ...of("b", "passed", "cancelled"),

@@ -77,7 +77,7 @@ Deno.test("SqliteStore.close() releases the folder and leaves no logs", () =>
     acquireDataFolder(data).release();
   }));
 
-Deno.test("SqliteStore.close() leaves the folder alone afterwards, at any moment of its background work", () =>
+Deno.test("SqliteStore.close() writes nothing to the folder afterwards, at any moment of its background work", () =>
   withTempFolder(async (parent) => {
     for (const pause of [0, 2, 8, 32]) {
       const data = `${parent}/${pause}`;

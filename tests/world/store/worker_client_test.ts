@@ -161,7 +161,7 @@ Deno.test("WorkerClient.close() completes earlier jobs and lets no later job rea
     },
   ));
 
-Deno.test("WorkerClient.close() leaves a Worker that has not started alone, also later", () =>
+Deno.test("WorkerClient.close() does not start a Worker that has not started", () =>
   withClient(program(""), async (client) => {
     await client.close();
     await assertRejects(() => read(client, "a"), { code: "closed" });

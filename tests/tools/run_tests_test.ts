@@ -87,17 +87,32 @@ Deno.test("groupFiles() starts the longest files first, and writes modules that 
     assertEquals([few.modules, few.groups.size], [["tests/a_test.ts"], 0]);
     const files = Array.from({ length: 21 }, (_, i) => `tests/${i}_test.ts`);
     const long = LONGEST.slice(0, 2);
-    const { modules: [first, second, ...modules], groups } = await groupFiles(
-      [...files, ...long],
-      folder,
-      8,
-      () => "",
-    );
-    assertEquals([[first, second], modules.length], [long, 8]);
-    assertEquals(groups.get("group_2.ts"), [1, 9, 17].map((i) => `tests/${i}_test.ts`));
+    const { modules, groups } = await groupFiles([...files, ...long], folder, 8, () => "");
+    assertEquals(modules, Array.from({ length: 10 }, (_, i) => `${folder}/group_${i + 1}.ts`));
+    const [first, second] = long;
+    assertEquals([groups.get("group_1.ts"), groups.get("group_2.ts")], [[first], [second]]);
+    assertEquals(groups.get("group_4.ts"), [1, 9, 17].map((i) => `tests/${i}_test.ts`));
     const texts = await Promise.all(modules.map((path) => Deno.readTextFile(path)));
-    const imported = texts.join("").matchAll(/^import "file:\/\/\/.*\/(tests\/\d+_test\.ts)";$/gm);
-    assertEquals([...imported].map(([, file = ""]) => file).sort(), files.sort());
+    const imported = texts.join("").matchAll(/^import "file:\/\/\/.*\/(tests\/\S+_test\.ts)";$/gm);
+    assertEquals([...imported].map(([, file = ""]) => file).sort(), [...files, ...long].sort());
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+});
+
+Deno.test("deno test starts the modules of groups in their order", async () => {
+  const folder = await Deno.makeTempDir();
+  try {
+    const files = Array.from({ length: 4 }, (_, i) => `${folder}/${i}_test.ts`);
+    for (const [i, file] of files.entries()) {
+      await Deno.writeTextFile(file, `Deno.test("test ${i}", () => {});`);
+    }
+    const { modules } = await groupFiles(files, folder, 3, () => "");
+    const args = ["test", "--parallel", "--no-check", "--no-lock", ...modules];
+    const env = { DENO_JOBS: "1", NO_COLOR: "1" };
+    const { stdout } = await runProgram({ command: Deno.execPath(), args, cwd: Deno.cwd(), env });
+    const started = [...stdout.matchAll(/^.*test (\d) \.\.\. ok/gm)].map(([, i]) => Number(i));
+    assertEquals(started, [0, 3, 1, 2]);
   } finally {
     await Deno.remove(folder, { recursive: true });
   }

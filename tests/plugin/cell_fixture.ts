@@ -34,11 +34,12 @@ export type LaunchName = keyof typeof LAUNCHES;
 /** Limits short enough for tests that wait for them. */
 export const SHORT: CellLimits = {
   ...CELL_LIMITS,
-  startTimeoutMs: 8000,
-  // A test that waits for this limit sets its own: a busy computer can need seconds for a response.
+  // A test that waits for one of these limits sets its own: a busy computer can need seconds for a start,
+  // a response or a heartbeat.
+  startTimeoutMs: 30_000,
   responseTimeoutMs: 20_000,
   heartbeatMs: 150,
-  heartbeatTimeoutMs: 900,
+  heartbeatTimeoutMs: 20_000,
   maxRequests: 8,
   maxWaiting: 8,
   maxCalls: 8,
@@ -49,6 +50,9 @@ export const SHORT: CellLimits = {
   residentMiB: 300,
   heapMiB: 64,
 };
+
+/** The limit of a test that waits for the end of a busy loop. */
+export const SHORT_HEARTBEAT: Partial<CellLimits> = { heartbeatTimeoutMs: 900 };
 
 /** A cell with what it has reported. */
 export interface Fixture {

@@ -1,7 +1,7 @@
 /** Tests that a hostile plugin does not affect another plugin and leaves no process. */
 
 import { assert, assertEquals } from "../support/assert.ts";
-import { isAlive, makeCell, until, withCell } from "./cell_fixture.ts";
+import { isAlive, makeCell, SHORT_HEARTBEAT, until, withCell } from "./cell_fixture.ts";
 
 const BOMBS: Record<string, string> = {
   loop: "for (;;);",
@@ -29,39 +29,37 @@ Deno.test({
     const answerSubrequest = () => Promise.resolve(new Response("x"));
     await withCell(`export default { fetch: () => new Response("fine") };`, {}, async (good) => {
       await good.text("/");
-      let worst = 0;
       let requests = 0;
       let over = false;
       const probing = (async () => {
         while (!over) {
-          const start = performance.now();
           assertEquals(await good.text("/"), "fine");
-          worst = Math.max(worst, performance.now() - start);
           requests++;
           await new Promise((resolve) => setTimeout(resolve, 2));
         }
       })();
       const bad = await makeCell(source, {
         answerSubrequest,
-        limits: { maxCrashes: 100, responseTimeoutMs: 1200 },
+        limits: { ...SHORT_HEARTBEAT, maxCrashes: 100, responseTimeoutMs: 1200 },
       });
       const pids: number[] = [];
       for (const name of Object.keys(BOMBS)) {
         await until(
           () => bad.cell.health().state !== "waiting",
-          1000,
+          20_000,
           "the cell can be started again",
         );
         assertEquals(await bad.text("/ok"), "ok", `before ${name}`);
         pids.push(bad.cell.health().pid ?? 0);
+        const before = requests;
         const status = await bad.ask(`/${name}`).then((r) => r.status, (error) => error.status);
         assert(status === 502 || status === 504, `${name}: ${status}`);
+        // If it waited for the end of the attack, one or two would be answered at the edges.
+        assert(requests - before > 2, `${name}: ${requests - before} requests to the other plugin`);
       }
       await bad.cell.stop({ drain: false });
       over = true;
       await probing;
-      assert(requests > 100, `${requests} requests to the other plugin`);
-      assert(worst < 500, `the slowest took ${worst} ms`);
       for (const pid of pids) assert(!isAlive(pid), "a process is left");
     });
   },
@@ -72,12 +70,12 @@ Deno.test("Cell ends a plugin with a busy loop by its heartbeat, also without an
     setTimeout(() => { for (;;); }, 20);
     return new Response("ok");
   } };`;
-  await withCell(source, {}, async ({ text, events, cell }) => {
+  await withCell(source, { limits: SHORT_HEARTBEAT }, async ({ text, events, cell }) => {
     assertEquals(await text("/"), "ok");
     const { pid } = cell.health();
-    await until(() => events.some(({ kind }) => kind === "silence"), 4000, "the cell is ended");
+    await until(() => events.some(({ kind }) => kind === "silence"), 20_000, "the cell is ended");
     if (pid !== undefined && Deno.build.os === "linux") {
-      await until(() => !isAlive(pid), 1000, "its process has ended");
+      await until(() => !isAlive(pid), 20_000, "its process has ended");
     }
     assertEquals(cell.health().crashes, 1);
   });

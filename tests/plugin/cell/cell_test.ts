@@ -148,10 +148,10 @@ for (const launch of Object.keys(LAUNCHES) as LaunchName[]) {
     await withCell(source, { launch }, async ({ ask, lines, cell }) => {
       const abort = new AbortController();
       const response = ask("/", { signal: abort.signal });
-      await until(() => lines.includes("log here"), 2000, "the plugin has the request");
+      await until(() => lines.includes("log here"), 20_000, "the plugin has the request");
       abort.abort();
       await assertRejects(response, { name: "AbortError" });
-      await until(() => lines.includes("log aborted"), 2000, "the plugin's signal is aborted");
+      await until(() => lines.includes("log aborted"), 20_000, "the plugin's signal is aborted");
       assertEquals(cell.health().requests, 0);
     });
   });
@@ -207,7 +207,7 @@ for (const launch of Object.keys(LAUNCHES) as LaunchName[]) {
     await withCell(source, { launch, answerSubrequest }, async ({ text, lines }) => {
       assertEquals(await text("/"), "sent");
       assertMatch(await text("/late"), /the request has ended/);
-      await until(() => lines.length === 2, 2000, "the work is done");
+      await until(() => lines.length === 2, 20_000, "the work is done");
       assertEquals(lines[0], "log machine answered");
       assertMatch(lines[1] ?? "", /the request has ended/);
     });
@@ -228,7 +228,7 @@ for (const launch of Object.keys(LAUNCHES) as LaunchName[]) {
       });
     await withCell(source, { launch, answerSubrequest }, async ({ text, lines }) => {
       assertEquals(await text("/"), "sent");
-      await until(() => aborted && lines.length > 0, 2000, "the subrequest is aborted");
+      await until(() => aborted && lines.length > 0, 20_000, "the subrequest is aborted");
       assertMatch(lines.join(), /^log broke: .*The request has ended/);
     });
   });
@@ -328,7 +328,7 @@ for (const launch of Object.keys(LAUNCHES) as LaunchName[]) {
     await withCell(source, { launch, limits }, async ({ ask, text, cell }) => {
       await cell.start();
       const responses = Promise.allSettled([text("/"), text("/"), text("/"), text("/")]);
-      await until(() => cell.health().waiting === 2, 2000, "two wait");
+      await until(() => cell.health().waiting === 2, 20_000, "two wait");
       const refused = await problemOf(ask("/"));
       assertEquals(refused.status, 503);
       assertEquals(refused.headers["retry-after"], "1");
@@ -438,7 +438,7 @@ Deno.test("Cell stops an idle process and starts it again for the next request",
     assertEquals(await text("/"), "hi");
     const { pid } = cell.health();
     assert(pid !== undefined && isAlive(pid));
-    await until(() => !isAlive(pid), 3000, "the process has ended");
+    await until(() => !isAlive(pid), 20_000, "the process has ended");
     assertEquals(cell.health().state, "stopped");
     const start = performance.now();
     assertEquals(await text("/"), "hi");
@@ -524,6 +524,6 @@ Deno.test("Cell ends a plugin that does not answer four requests in a row", asyn
   await withCell(source, { limits: { responseTimeoutMs: 100 } }, async ({ ask, events }) => {
     const ends = await Promise.all([1, 2, 3, 4].map(() => problemOf(ask("/"))));
     assertEquals(ends.map(({ status }) => status), [504, 504, 504, 504]);
-    await until(() => events.some(({ kind }) => kind === "silence"), 2000, "the cell is ended");
+    await until(() => events.some(({ kind }) => kind === "silence"), 20_000, "the cell is ended");
   });
 });

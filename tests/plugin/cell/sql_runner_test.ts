@@ -145,13 +145,13 @@ Deno.test({
       await withCell(SOURCE, options, async ({ cell, ask }) => {
         const abort = new AbortController();
         const gone = ask("/file?ms=60000", { ...sql(ENDLESS), signal: abort.signal });
-        await until(() => own().length === 2, 5000, "a cell and a query process");
+        await until(() => own().length === 2, 20_000, "a cell and a query process");
         const query = own().find((pid) => pid !== cell.health().pid) ?? 0;
         abort.abort();
         await assertRejects(gone);
-        await until(() => !isAlive(query), 2000, "the query process has ended");
+        await until(() => !isAlive(query), 20_000, "the query process has ended");
         const left = ask("/file?ms=60000", sql(ENDLESS)).catch(() => undefined);
-        await until(() => own().length === 2, 5000, "another query");
+        await until(() => own().length === 2, 20_000, "another query");
         await cell.stop({ drain: false });
         await left;
         assertEquals(own(), []);
@@ -189,9 +189,9 @@ Deno.test("env.sql.query() gets the settings of queries: as many run, one more w
     }, async ({ cell, text }) => {
       assertEquals(await text("/file?ms=60000", sql("SELECT 1")), "[[1]]");
       const long = text("/file?ms=60000", sql(ENDLESS));
-      await until(() => cell.health().queries.running === 1, 5000, "one query runs");
+      await until(() => cell.health().queries.running === 1, 20_000, "one query runs");
       const next = text("/file", sql("SELECT 1"));
-      await until(() => cell.health().queries.waiting === 1, 5000, "one query waits");
+      await until(() => cell.health().queries.waiting === 1, 20_000, "one query waits");
       assertEquals(cell.health().limits.query, 0);
       assertMatch(await long, /TimeoutError.*600 ms/);
       assertEquals(await next, "[[1]]");

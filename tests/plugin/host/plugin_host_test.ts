@@ -131,7 +131,7 @@ Deno.test("PluginHost.activate() of an active plugin ends its pause after failur
     await host.activate("lib/p", { by: "T3" });
     const healthOf = () => JSON.parse(JSON.stringify(host.describe("lib/p", true))).health;
     Deno.kill(healthOf().pid, "SIGKILL");
-    await until(() => healthOf().state === "circuit-open", 10_000, "the pause begins");
+    await until(() => healthOf().state === "circuit-open", 20_000, "the pause begins");
     const match = host.match("/p");
     assert(match !== undefined);
     await assertRejects(match.handle(ask("/p")), { type: "unavailable" });

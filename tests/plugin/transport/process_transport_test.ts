@@ -151,7 +151,7 @@ Deno.test("Cell.stop() ends the process of a plugin in a busy loop", async () =>
   await cell.start();
   const { pid } = cell.health();
   const status = ask("/").catch((error) => error.status);
-  await until(() => lines.includes("log started"), 8000, "the plugin has the request");
+  await until(() => lines.includes("log started"), 20_000, "the plugin has the request");
   await cell.stop({ drain: false });
   assertEquals(await status, 503);
   if (LINUX && pid !== undefined) assert(!isAlive(pid));

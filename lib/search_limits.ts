@@ -86,8 +86,6 @@ export const SEARCH_TIME_GRID_MS = 50;
 export const SEARCH_START_DELAY_MS = 1_000;
 /** Changes are collected for this long before the search index gets them. */
 export const SEARCH_COLLECT_MS = 500;
-/** A search can miss a change that is younger than this. */
-export const SEARCH_FRESH_MS = 1_500;
 /** A search waits this long for worlds that are not in the index; beyond it 503. */
 export const SEARCH_WAIT_MS = 30_000;
 /** Worlds in one update of the search index. */

@@ -9,7 +9,6 @@ import { LONG_QUERY_MS } from "../../cluster_limits.ts";
 import { INDEX_RETRY_MS } from "../../limits.ts";
 import {
   SEARCH_COLLECT_MS,
-  SEARCH_FRESH_MS,
   SEARCH_LOOKED_CHANGES,
   SEARCH_START_DELAY_MS,
   SEARCH_WAIT_MS,
@@ -33,13 +32,12 @@ const COUNT_MS = 60_000;
 const LOOK_MS = 50;
 
 const STATE = `SELECT s.seq, f.seq AS newest FROM elastik.search_state s, elastik.feed f`;
-/** Whether changes after a number concern some names, and are older than a time. */
+/** Whether changes after a number, up to another one, concern some names. */
 const PENDING = `SELECT EXISTS (
   SELECT 1 FROM elastik.batches b JOIN elastik.events e ON e.batch = b.id
   JOIN unnest($3::text[], $4::text[]) AS r(low, high)
     ON e.name >= r.low AND e.name < r.high OR e.also >= r.low AND e.also < r.high
-  WHERE b.first > $1 AND b.first <= $2
-    AND b.at < clock_timestamp() - make_interval(secs => $5::float8 / 1000)) AS found`;
+  WHERE b.first > $1 AND b.first <= $2) AS found`;
 const COUNTS = `SELECT (SELECT count(*) FROM elastik.search_open_worlds WHERE chars IS NOT NULL)
     + (SELECT count(*) FROM elastik.search_restricted_worlds WHERE chars IS NOT NULL) AS worlds,
   pg_total_relation_size('elastik.search_open_pieces')
@@ -145,16 +143,11 @@ export class PostgresSearch {
     const ranges = toRanges(within);
     let newest: number | undefined;
     for (;;) {
-      const wait = performance.now() - startedAt;
-      // After a moment, changes that are young may be missing.
-      const freshMs = wait > SEARCH_COLLECT_MS ? SEARCH_FRESH_MS : 0;
-      const upto = await this.#options.read.use((session) =>
-        findMissing(session, newest, ranges, freshMs)
-      );
+      const upto = await this.#options.read.use((session) => findMissing(session, newest, ranges));
       const needsLower = !this.#indexer.hasLower && !this.#isOlder;
       if (upto === undefined && !needsLower || signal.aborted) return;
       newest = upto ?? newest;
-      if (wait > SEARCH_WAIT_MS) {
+      if (performance.now() - startedAt > SEARCH_WAIT_MS) {
         throw new StoreError(
           "busy",
           "Cannot search: the search index does not have all of the worlds yet; try again later",
@@ -223,14 +216,12 @@ export class PostgresSearch {
  * Looks for changes that the tables of the search lack.
  *
  * @param newest number of the last change that is needed; undefined is the newest of now
- * @param freshMs changes that are younger, in milliseconds, are not needed
  * @returns undefined if nothing is missing, else the number of the last change that is needed
  */
 async function findMissing(
   session: QuerySession,
   newest: number | undefined,
   ranges: readonly { readonly from: string; readonly to: string }[],
-  freshMs: number,
 ): Promise<number | undefined> {
   const [row] = await session.query(STATE, []);
   const seq = Number(row?.seq ?? 0);
@@ -241,7 +232,6 @@ async function findMissing(
     ...[seq, upto],
     ranges.map(({ from }) => from),
     ranges.map(({ to }) => to),
-    freshMs,
   ], LONG_QUERY_MS);
   return pending?.found === true ? upto : undefined;
 }

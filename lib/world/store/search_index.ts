@@ -4,7 +4,8 @@
  * world with its stamp in the file, and follows the changes. Only names wait here, so that the memory
  * is bounded by the number of worlds; a world that changes often waits once.
  *
- * A search first brings the worlds that it covers up to date. Worlds that it does not cover cost it
+ * A search first brings the worlds that it covers up to date, so it finds every change that was
+ * acknowledged before it, however busy the computer is. Worlds that it does not cover cost it
  * nothing, so that its caller learns nothing about them.
  */
 
@@ -14,7 +15,6 @@ import {
   MAX_SEARCH_UPDATE_WORLDS,
   MAX_SEARCHED_WORLD_BYTES,
   SEARCH_COLLECT_MS,
-  SEARCH_FRESH_MS,
   SEARCH_PAUSE_MS,
   SEARCH_QUIET_MS,
   SEARCH_REBUILD_MS,
@@ -243,7 +243,6 @@ export class SearchIndex {
       for (const name of names) this.#wanted.add(name);
       const now = this.#now();
       if (names.length === 0 || signal.aborted) return;
-      if (now - startedAt > SEARCH_COLLECT_MS && this.#areFresh(names, now)) return;
       if (now - startedAt > SEARCH_WAIT_MS) {
         const fault = `the search index does not have ${names.length} of the worlds yet`;
         throw new StoreError("busy", `Cannot search: ${fault}; try again later`);
@@ -267,10 +266,6 @@ export class SearchIndex {
   /** Whether a world could not be read for so long that searches do not wait for it any more. */
   #isLocked(name: string, now: number): boolean {
     return now - (this.#failed.get(name) ?? Infinity) >= this.#options.lockWaitMs;
-  }
-
-  #areFresh(names: readonly string[], now: number): boolean {
-    return names.every((name) => now - (this.#pending.get(name) ?? -Infinity) < SEARCH_FRESH_MS);
   }
 
   /** Works until nothing is left to do; one call runs at a time. */

@@ -21,6 +21,7 @@ import { pathToFileURL } from "node:url";
 import {
   countCases,
   describeFailures,
+  findLongest,
   findLostFiles,
   findUncaughtErrors,
   formatSummary,
@@ -88,6 +89,8 @@ const STARTS = /\bDeno\.(?:Command|serve|listen\w*|connect\w*)\b|\bnew Worker\(/
 /** Static and dynamic imports of modules of the project, and Workers' addresses; not `import type`. */
 const IMPORTS =
   /^(?:import|export)\b(?! type\b)[^;"']*"(\.{1,2}\/[^"]+\.ts)"|\b(?:import|new URL)\("(\.{1,2}\/[^"]+\.ts)"/gm;
+/** Files whose time a run prints at its end, those that ran longest, to keep the list above true. */
+const LONGEST_PRINTED = 30;
 /** Groups of unit tests. */
 const UNIT_GROUPS = 8;
 /** Groups of the files that share a database server, which each group starts once: 2.2 s of CPU. */
@@ -396,6 +399,10 @@ export async function runBatch(batch: Batch, options: RunOptions): Promise<Batch
     }
     const seconds = Math.round((performance.now() - start) / 1000);
     const what = tiers.join(", ") + (examples ? " examples" : "");
+    const longest = findLongest(run.cases, LONGEST_PRINTED).filter(({ seconds }) => seconds >= 1);
+    for (const { file, seconds } of longest) {
+      console.log(`${seconds.toFixed(0).padStart(6)} s ${file}`);
+    }
     console.log(`${what}: ${formatSummary(counts)} (${seconds} s)`);
     return { ...counts, failures: [...lost, ...failures] };
   } finally {

@@ -16,6 +16,8 @@ export interface TestCase {
   readonly file: string;
   /** Name of the test, and that of the step if it is one. */
   readonly title: string;
+  /** How long it ran, in seconds, with its steps. */
+  readonly seconds: number;
   /** First line of the reason if it failed, otherwise empty. */
   readonly reason: string;
   /** `cancelled` if an error outside a test, in another file too, ended the process of the test before it. */
@@ -38,7 +40,8 @@ export function readCases(report: string): TestCase[] {
     const outcome = outcomeOf(head, rest);
     const isFailed = outcome === "failed" || outcome === "cancelled";
     const reason = isFailed ? attribute(rest, "message").trim().split("\n", 1)[0] ?? "" : "";
-    cases.push({ file, title: attribute(head, "name"), reason, outcome });
+    const seconds = Number(attribute(head, "time")) || 0;
+    cases.push({ file, title: attribute(head, "name"), seconds, reason, outcome });
   }
   return cases;
 }
@@ -68,6 +71,24 @@ const ENTITIES: Readonly<Record<string, string>> = {
 export function describeFailures(cases: readonly TestCase[]): string[] {
   return cases.filter(({ outcome }) => outcome === "failed" || outcome === "cancelled")
     .map(({ file, title, reason }) => `Failed: ${file}: ${title}${reason && `: ${reason}`}`);
+}
+
+/**
+ * Finds the files that ran longest, longest first.
+ *
+ * @param count number of files at most
+ */
+export function findLongest(
+  cases: readonly TestCase[],
+  count: number,
+): { file: string; seconds: number }[] {
+  const files = new Map<string, number>();
+  for (const { file, title, seconds } of cases) {
+    // The time of a step is in that of its test.
+    if (!title.includes(" > ")) files.set(file, (files.get(file) ?? 0) + seconds);
+  }
+  return [...files].map(([file, seconds]) => ({ file, seconds }))
+    .sort((a, b) => b.seconds - a.seconds).slice(0, count);
 }
 
 function outcomeOf(head: string, rest: string): TestCase["outcome"] {

@@ -1,6 +1,7 @@
 import {
   countCases,
   describeFailures,
+  findLongest,
   findLostFiles,
   findUncaughtErrors,
   formatSummary,
@@ -37,9 +38,9 @@ Deno.test("readCases() finds the file of a case, and cases that were cancelled",
     .replace('classname="x"', 'classname="./tests/a_test.ts"');
   const title = "a > b";
   assertEquals(readCases(text), [
-    { file: "tests/a_test.ts", title, reason: "Cancelled", outcome: "cancelled" },
-    { file: "x", title, reason: "no", outcome: "failed" },
-    { file: "x", title, reason: "", outcome: "failed" },
+    { file: "tests/a_test.ts", title, seconds: 0, reason: "Cancelled", outcome: "cancelled" },
+    { file: "x", title, seconds: 0, reason: "no", outcome: "failed" },
+    { file: "x", title, seconds: 0, reason: "", outcome: "failed" },
   ]);
   assertEquals(countCases(readCases(text)), { passed: 0, failed: 3, skipped: 0 });
 });
@@ -51,6 +52,21 @@ Deno.test("describeFailures() has one line for each failed case, with the first 
     "Failed: x: a > b: Uncaught Error: 1 < 2 &",
     "Failed: x: a > b",
   ]);
+});
+
+Deno.test("findLongest() adds the times of the tests of a file, not those of steps", () => {
+  const of = (file: string, title: string, seconds: number): TestCase => {
+    return { file, title, seconds, reason: "", outcome: "passed" };
+  };
+  const cases = [
+    of("a", "t", 1),
+    of("b", "t", 2),
+    of("a", "u", 1.5),
+    of("b", "t > step", 9),
+    of("c", "t", 0),
+  ];
+  const longest = [{ file: "a", seconds: 2.5 }, { file: "b", seconds: 2 }];
+  assertEquals(findLongest(cases, 2), longest);
 });
 
 Deno.test("findUncaughtErrors() finds each module once, with and without colours", () => {
@@ -65,7 +81,7 @@ Deno.test("findUncaughtErrors() finds each module once, with and without colours
 
 Deno.test("findLostFiles() finds the files with a cancelled test or without any", () => {
   const of = (file: string, ...outcomes: TestCase["outcome"][]) =>
-    outcomes.map((outcome) => ({ file, title: "", reason: "", outcome }));
+    outcomes.map((outcome) => ({ file, title: "", seconds: 0, reason: "", outcome }));
   const cases = [
     ...of("a", "passed", "failed", "skipped"),
     ...of("b", "passed", "cancelled"),

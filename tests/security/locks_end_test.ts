@@ -78,6 +78,8 @@ Deno.test("a lock of a plugin ends when the plugin is disabled, and does not ret
     assertEquals((await server.approve("GET", "/locker")).text, "200");
     assertEquals(await put(), 423);
     assertEquals((await server.approve("PUT", "/lib/locker/state", "disabled")).status, 200);
+    // In a cluster, the node that granted the lock ends it when it sees the change.
+    while (server.isCluster && await put() === 423);
     assertEquals(await put(), 200);
     assertEquals((await server.approve("PUT", "/lib/locker/state", "active")).status, 200);
     assertEquals(await put(), 200);
@@ -99,6 +101,7 @@ Deno.test("a plugin without routes holds its locks while it is active", async ()
     assertEquals((await server.approve("GET", "/nothing")).text, "200");
     assertEquals(await put(), 423);
     assertEquals((await server.approve("PUT", "/lib/resolver/state", "disabled")).status, 200);
+    while (server.isCluster && await put() === 423);
     assertEquals(await put(), 200);
   });
 });

@@ -69,7 +69,8 @@ Deno.test("a plugin reaches the port that its permission names, in every notatio
   );
   const [port = 0, other = 0] = servers.map(({ addr }) => addr.port);
   try {
-    await withPluginServer({ plugins: [] }, async (server) => {
+    const atOneNode = "a node denies its plugins its own port";
+    await withPluginServer({ plugins: [], atOneNode }, async (server) => {
       for (
         const host of [
           "127.0.0.1",

@@ -113,8 +113,8 @@ export function oneServerTest(
   Deno.test({ name, ignore: isCluster, fn });
 }
 
-/** Runs a test, and leaves it if it cannot hold for a cluster. */
-async function skipInCluster(title: string, run: () => Promise<void>): Promise<void> {
+/** Runs a test or a step, and leaves it if it cannot hold for a cluster; see {@link requireOneServer}. */
+export async function skipInCluster(title: string, run: () => Promise<void>): Promise<void> {
   try {
     await run();
   } catch (error) {

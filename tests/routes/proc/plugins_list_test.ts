@@ -26,7 +26,7 @@ Deno.test("GET /proc/plugins lists each plugin with its state, its routes and it
     assertEquals(JSON.parse(trusted.text)[0].health.pid > 0, true);
     const lines = await get(server, "/proc/plugins", { accept: "text/plain" });
     assertEquals(lines.text, "p\tactive\tup\nwaiting\tpending\tdown\n");
-  });
+  }, "the health is that of the process of the node");
 });
 
 Deno.test("GET /proc/plugins answers 403 to a capability, which cannot read it", async () => {

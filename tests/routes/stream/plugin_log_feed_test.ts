@@ -30,7 +30,8 @@ async function nextText(reader: EventReader): Promise<string> {
 
 Deno.test("GET /stream/proc/plugins/<name>/log sends kept lines, then new ones, and resumes", async () => {
   const env = { ...CLOSED, ELASTIK_WRITERS: "1", ELASTIK_SYNC: "normal" };
-  await withServer({ env }, async (server) => {
+  const atOneNode = "a node keeps the lines of its own processes";
+  await withServer({ env, atOneNode }, async (server) => {
     await server.send({ method: "PUT", target: "/lib/p", body: SOURCE, headers: T2 });
     assertEquals((await setState(server, "p", "active")).status, 200);
     await get(server, "/p?1", T2);

@@ -12,9 +12,13 @@
 import { ABANDONED_LOOK_MS } from "../../cluster_limits.ts";
 import { type Session, SessionError } from "./session.ts";
 
-/** Those of some own sessions for which the server is still at work. An idle one ends at once. */
-const STILL_BUSY = `SELECT pid FROM pg_stat_activity WHERE pid = ANY ($1::int[])
-  AND application_name = current_setting('application_name') AND state IS DISTINCT FROM 'idle'`;
+/**
+ * Those of some processes that the server still works for. Each was there that many milliseconds ago: a later
+ * one can have its number. An idle one ends at once.
+ */
+const STILL_BUSY = `SELECT x.pid FROM unnest($1::int[], $2::float8[]) AS x(pid, ms)
+  JOIN pg_stat_activity a ON a.pid = x.pid AND a.state IS DISTINCT FROM 'idle'
+    AND a.backend_start <= clock_timestamp() - make_interval(secs => x.ms / 1000)`;
 
 /** Sessions with one server. */
 export interface SessionPool {
@@ -54,8 +58,8 @@ class OpenSessions implements SessionPool {
   readonly #waiting: Waiter[] = [];
   /** Sessions that are open, in use or about to open. */
   #places = 0;
-  /** Processes of the server whose sessions ended during a statement. */
-  readonly #abandoned = new Set<number>();
+  /** Processes of the server whose sessions ended during a statement, and when they did. */
+  readonly #abandoned = new Map<number, number>();
   /** Whether a session is open for a moment to ask which of these have ended, and when the next one may be. */
   #isLooking = false;
   #nextLook = -Infinity;
@@ -134,9 +138,12 @@ class OpenSessions implements SessionPool {
   /** Asks on a new session which abandoned ones the server still has. Ends it if there are too many. */
   async #look(session: Session): Promise<Session> {
     try {
-      const rows = await session.query(STILL_BUSY, [[...this.#abandoned]]);
+      const now = performance.now();
+      const pids = [...this.#abandoned.keys()];
+      const ages = [...this.#abandoned.values()].map((at) => now - at);
+      const rows = await session.query(STILL_BUSY, [pids, ages]);
       const busy = new Set(rows.map(({ pid }) => pid));
-      for (const pid of this.#abandoned) if (!busy.has(pid)) this.#abandoned.delete(pid);
+      for (const pid of pids) if (!busy.has(pid)) this.#abandoned.delete(pid);
       if (!this.#isCrowded) return session;
     } catch (error) {
       if (!(error instanceof SessionError)) throw error;
@@ -169,7 +176,7 @@ class OpenSessions implements SessionPool {
     if (session.isOpen && session.inTransaction) session.drop();
     if (!session.isOpen) {
       // The caller has it, so a statement can be under way. 0: the process is not known.
-      if (session.pid > 0) this.#abandoned.add(session.pid);
+      if (session.pid > 0) this.#abandoned.set(session.pid, performance.now());
       this.#all.delete(session);
       this.#leave();
       return;

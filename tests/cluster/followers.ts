@@ -32,8 +32,8 @@ const WAIT_SECONDS = 1;
 const PAGE = 1000;
 /** Most milliseconds of one request for changes. */
 const REQUEST_MS = 10_000;
-/** Most milliseconds until a follower has received everything. */
-const DRAIN_MS = 15_000;
+/** Most milliseconds until a follower has received everything, and of a connection then. */
+const DRAIN_MS = 60_000;
 
 /** A follower that runs until it is drained. */
 abstract class Follower {
@@ -41,6 +41,10 @@ abstract class Follower {
   readonly #random: () => number;
   #running: Promise<void> | undefined;
   #isStopped = false;
+  /** Whether all writes have ended: a connection then lasts until it has brought everything. */
+  #isDraining = false;
+  /** Ends the open connection. */
+  #close: () => void = () => {};
   #node = -1;
 
   constructor(options: FollowerOptions) {
@@ -57,6 +61,7 @@ abstract class Follower {
   /** Stops. */
   async stop(): Promise<void> {
     this.#isStopped = true;
+    this.#close();
     await this.#running;
   }
 
@@ -66,12 +71,43 @@ abstract class Follower {
    */
   protected async drain(isComplete: () => boolean): Promise<void> {
     const end = performance.now() + DRAIN_MS;
+    this.#isDraining = true;
     while (!isComplete() && performance.now() < end) await pause(RETRY_MS);
     await this.stop();
   }
 
-  protected get isStopped(): boolean {
-    return this.#isStopped;
+  /**
+   * Reads the events of a stream for some time.
+   *
+   * @param headers headers in addition to those of the caller
+   */
+  protected async read(
+    path: string,
+    lifeMs: number,
+    headers: Record<string, string>,
+    take: (type: string, data: unknown, id: string) => void,
+  ): Promise<void> {
+    const reader = await EventReader.open(path, { ...this.options.headers, ...headers });
+    const close = () => void reader.close();
+    // It closes also if no event comes.
+    const timer = setTimeout(close, lifeMs);
+    this.#close = close;
+    try {
+      if (reader.response.status !== 200) return await pause(RETRY_MS);
+      while (!this.#isStopped) {
+        const event = await reader.next().catch((error: unknown) => {
+          // The timer, or the end.
+          if (error instanceof DOMException && error.name === "AbortError") return undefined;
+          throw error;
+        });
+        if (event === undefined) return;
+        take(event.type, JSON.parse(event.data), event.lastEventId);
+      }
+    } finally {
+      clearTimeout(timer);
+      this.#close = () => {};
+      await reader.close();
+    }
   }
 
   /** Follows one node until the connection ends, or for some milliseconds. */
@@ -81,9 +117,10 @@ abstract class Follower {
     while (!this.#isStopped) {
       const url = this.#nextUrl();
       const [least, most] = CONNECTION_MS;
+      const lifeMs = least + this.#random() * (most - least);
       try {
         if (url === undefined) await pause(RETRY_MS);
-        else await this.connect(url, least + this.#random() * (most - least));
+        else await this.connect(url, this.#isDraining ? DRAIN_MS : lifeMs);
       } catch (error) {
         // The connection broke, or no bytes came in time.
         if (!(error instanceof TypeError || error instanceof DOMException || isTimeout(error))) {
@@ -111,33 +148,6 @@ function isTimeout(error: unknown): boolean {
   return error instanceof Error && error.message === "no bytes in time";
 }
 
-/** Reads the events of a stream for some time. */
-async function readEvents(
-  path: string,
-  lifeMs: number,
-  headers: Record<string, string>,
-  take: (type: string, data: unknown, id: string) => void,
-  isOver: () => boolean,
-): Promise<void> {
-  const reader = await EventReader.open(path, headers);
-  // It closes also if no event comes.
-  const timer = setTimeout(() => void reader.close(), lifeMs);
-  try {
-    if (reader.response.status !== 200) return await pause(RETRY_MS);
-    while (!isOver()) {
-      const event = await reader.next().catch((error: unknown) => {
-        if (error instanceof DOMException && error.name === "AbortError") return undefined; // the timer
-        throw error;
-      });
-      if (event === undefined) return;
-      take(event.type, JSON.parse(event.data), event.lastEventId);
-    }
-  } finally {
-    clearTimeout(timer);
-    await reader.close();
-  }
-}
-
 /** Reads the stream of one world. */
 export class StreamFollower extends Follower {
   readonly #record: StreamRecord & { readonly events: StreamEvent[] };
@@ -156,16 +166,15 @@ export class StreamFollower extends Follower {
 
   protected override async connect(url: string, lifeMs: number): Promise<void> {
     const { world, events } = this.#record;
-    const headers = { ...this.options.headers, ...resume(this.#lastId) };
     let isFirst = this.#lastId === undefined;
-    await readEvents(`${url}/stream/${world}`, lifeMs, headers, (type, data, id) => {
+    await this.read(`${url}/stream/${world}`, lifeMs, resume(this.#lastId), (type, data, id) => {
       const { stage_html, version } = data as { stage_html?: string; version: number }; // checked by the rules
       const text = stage_html === undefined ? {} : { text: stage_html };
       const kind = type === "delete" ? "delete" : "update";
       events.push({ kind, version, ...text, ...(isFirst ? { isFirst } : {}) });
       isFirst = false;
       this.#lastId = id;
-    }, () => this.isStopped);
+    });
   }
 }
 
@@ -195,9 +204,8 @@ export class CollectionFollower extends Follower {
 
   protected override async connect(url: string, lifeMs: number): Promise<void> {
     const record = this.#record;
-    const headers = { ...this.options.headers, ...resume(this.#lastId) };
     const path = `${url}/stream/${record.prefix}?deep&brief`;
-    await readEvents(path, lifeMs, headers, (type, data, id) => {
+    await this.read(path, lifeMs, resume(this.#lastId), (type, data, id) => {
       this.#lastId = id;
       if (type === "list") {
         const rows = data as { name: string; version?: number }[]; // checked by the rules
@@ -211,7 +219,7 @@ export class CollectionFollower extends Follower {
       record.events.push({ kind, version, world });
       if (kind === "delete") record.worlds.delete(world);
       else record.worlds.set(world, version);
-    }, () => this.isStopped);
+    });
   }
 }
 

@@ -104,7 +104,8 @@ export class PatroniCluster {
   }
 
   /**
-   * Waits until a leader, another one than the last if that is given, has a synchronous standby.
+   * Waits until a leader, another one than the last if that is given, has a synchronous standby. Only one
+   * that etcd names can be promoted: a new leader first accepts the confirmation of any standby.
    *
    * @returns its name
    */
@@ -112,10 +113,7 @@ export class PatroniCluster {
     return await this.#until("a leader with a synchronous standby", async () => {
       const leader = await this.leader();
       if (leader === undefined || leader === last) return undefined;
-      const synchronous = await Promise.all(
-        this.#members.map((member) => askMember(member, "synchronous")),
-      );
-      return synchronous.includes(true) ? leader : undefined;
+      return await hasSynchronous(this.#member(leader)) ? leader : undefined;
     });
   }
 
@@ -216,7 +214,8 @@ bootstrap:
     synchronous_mode_strict: true
     postgresql:
       use_pg_rewind: true
-      parameters: {max_connections: 100, shared_buffers: 32MB, hot_standby_feedback: "off"}
+      parameters:
+        {max_connections: 100, shared_buffers: 32MB, hot_standby_feedback: "off", wal_retrieve_retry_interval: 100ms}
   initdb: [{encoding: UTF8}, {locale: C.UTF-8}, data-checksums, no-sync]
   pg_hba: ["host all all 127.0.0.1/32 trust", "host replication all 127.0.0.1/32 trust"]
 postgresql:
@@ -224,6 +223,8 @@ postgresql:
   connect_address: 127.0.0.1:${port}
   data_dir: ${this.#file(`data-${name}`)}
   bin_dir: ${this.#bin}
+  basebackup: {checkpoint: fast}
+  basebackup: {checkpoint: fast}
   pgpass: ${this.#file(`pass-${name}`)}
   authentication: {${["superuser", "replication", "rewind"].map(user).join(", ")}}
   parameters: {unix_socket_directories: ""}
@@ -299,7 +300,7 @@ postgresql:
     const texts = await Promise.all(
       files.map((name) => Deno.readTextFile(this.#file(`${name}.log`)).catch(() => "")),
     );
-    return texts.map((text, i) => `${files[i]}: ${text.slice(-1_500)}`).join("\n");
+    return texts.map((text, i) => `${files[i]}: ${text.slice(-4_000)}`).join("\n");
   }
 }
 
@@ -310,6 +311,18 @@ async function askMember({ rest }: Member, question: string): Promise<boolean> {
     const response = await fetch(`http://127.0.0.1:${rest}/${question}`, { signal });
     await response.body?.cancel();
     return response.status === 200;
+  } catch {
+    return false; // it does not run, or it is busy
+  }
+}
+
+/** Whether etcd names a synchronous standby of a leader. */
+async function hasSynchronous({ rest }: Member): Promise<boolean> {
+  try {
+    const signal = AbortSignal.timeout(2_000);
+    const response = await fetch(`http://127.0.0.1:${rest}/cluster`, { signal });
+    const { members }: { members: { role: string }[] } = await response.json();
+    return members.some(({ role }) => role === "sync_standby");
   } catch {
     return false; // it does not run, or it is busy
   }

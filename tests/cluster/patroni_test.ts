@@ -6,7 +6,7 @@ import { NODES, PatroniCluster, patroniSkipped } from "./patroni.ts";
 import { faultsSkipped } from "../support/postgres_servers.ts";
 
 const SEED = 23;
-const WRITES = 30;
+const WRITES = 15;
 
 const skipped = patroniSkipped + faultsSkipped;
 
@@ -28,7 +28,7 @@ Deno.test({
           headers: cluster.approval,
           prefix: "home/run/",
           hasDurableLocks: true,
-          texts: 30,
+          texts: 10,
         }, async (load) => {
           await load.untilAcknowledged(WRITES);
           // The server of the leader ends; its Patroni gives the leadership away.
@@ -41,9 +41,6 @@ Deno.test({
           patroni.killAgent(second);
           await patroni.untilLeader(second);
           await load.untilAcknowledged(WRITES);
-          await patroni.startAgent(second);
-          await patroni.untilComplete();
-          await load.untilAcknowledged(WRITES);
         });
         console.log(
           `${report.acknowledged} acknowledged writes, 2 failovers, ` +
@@ -51,7 +48,7 @@ Deno.test({
         );
         assertEquals(showViolations(violations), "");
         assertEquals(report.unexpected, []);
-        assert(report.acknowledged >= 4 * WRITES, `${report.acknowledged}`);
+        assert(report.acknowledged >= 3 * WRITES, `${report.acknowledged}`);
       } finally {
         await cluster.close();
       }

@@ -89,9 +89,7 @@ Deno.test("a source whose evaluations differ cannot be approved", async () => {
         const reply = await server.approve("PUT", "/lib/p/state", "active");
         assertEquals(reply.status, 422, `${field} ${how} ${reply.text}`);
         assertEquals((await stateOf(server, "p")).state, "pending");
-        // A node knows the routes of what it cannot start from the approval: other nodes may run it.
-        const expected = server.isCluster ? 503 : 404;
-        assertEquals((await server.send({ method: "GET", target: "/p" })).status, expected);
+        assertEquals((await server.send({ method: "GET", target: "/p" })).status, 404);
       }
     }
     // Exports that answer differently when they are read again.
@@ -135,18 +133,23 @@ Deno.test("a process that declares something else than was approved does not run
       atOneNode: "each node evaluates the source when it starts its process",
     };
     // Its other face shows some seconds after the approval.
-    const until = Date.now() + 6000;
-    const source = `export const routes = ["/p"];
+    const sourceUntil = (until: number) =>
+      `export const routes = ["/p"];
       export const grants = Date.now() < ${until} ? {} : { "/home/": "rw" };
       export default { async fetch(request, env) {
         if (new URL(request.url).pathname === "/p/crash") for (;;) {}
         return new Response(String((await env.machine.fetch("/home/x", { method: "PUT", body: "x" })).status));
       } };`;
-    const quick = { ...options.env, ELASTIK_CELL_BEAT: "300" };
+    const quick = { ...options.env, ELASTIK_CELL_BEAT: "1000" };
     await withServer({ ...options, env: quick }, async (server) => {
-      await putWorld(server, "/lib/p", source);
-      const reply = await server.approve("PUT", "/lib/p/state", "active");
-      assertEquals(reply.status, 200, reply.text);
+      let until = 0;
+      // A busy computer can need longer for the approval.
+      for (let ms = 6000; until <= Date.now(); ms *= 2) {
+        until = Date.now() + ms;
+        await putWorld(server, "/lib/p", sourceUntil(until));
+        const reply = await server.approve("PUT", "/lib/p/state", "active");
+        if (Date.now() < until) assertEquals(reply.status, 200, reply.text);
+      }
       assertEquals((await server.send({ method: "GET", target: "/p" })).text, "403");
       await new Promise((resolve) => setTimeout(resolve, Math.max(0, until - Date.now())));
       assertEquals((await server.send({ method: "GET", target: "/p" })).text, "403");
@@ -157,7 +160,9 @@ Deno.test("a process that declares something else than was approved does not run
       assertMatch(JSON.stringify(health), /`grants` differs between two evaluations/);
     });
     await withServer(options, async (server) => {
-      assertEquals((await server.send({ method: "GET", target: "/p" })).status, 404);
+      // A node knows the routes of what it cannot start from the approval: other nodes may run it.
+      const expected = server.isCluster ? 503 : 404;
+      assertEquals((await server.send({ method: "GET", target: "/p" })).status, expected);
       assertMatch(String((await stateOf(server, "p")).fault), /`grants` differs from the approval/);
     });
   });

@@ -658,17 +658,15 @@ Deno.test("the editor of the shell", async (t) => {
       await page.context().close();
     });
 
-    await t.step("opens and changes 1 MiB within 5 s", async () => {
+    await t.step("opens and changes 1 MiB", async () => {
       await server.put("/home/long.log", "a line of the log\n".repeat(58_000));
       const { page, messages } = await openPage(browser);
       await page.goto(`${url}/home/long.log`);
       await page.getByText("version 1", { exact: true }).waitFor();
-      const start = performance.now();
       await page.keyboard.press("e");
       await page.locator(".code-editor").waitFor();
       await page.keyboard.type("typed");
       await page.locator(".cm-line").first().getByText("typed").waitFor();
-      assert(performance.now() - start < 5000);
       assertEquals(messages, []);
       await page.context().close();
     });

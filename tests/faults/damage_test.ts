@@ -119,13 +119,11 @@ Deno.test("a server starts with correct listings if its catalog is missing or da
       inflict(`${data}/.catalog.db`);
       Deno.removeSync(`${data}/${nameOf(`home/gone/${round}`)}`, { recursive: true });
       round += 1;
-      const start = Date.now();
       await withServer(data, async (server) => {
         const { text } = await server.ask("/home/c/", { headers: JSON_ONLY });
         const rows: { name: string; version: number }[] = JSON.parse(text);
         assertEquals([kind, rows.map(({ name }) => name)], [kind, names]);
         assert(rows.every(({ version }) => version === round), `${kind}: ${text.slice(0, 200)}`);
-        assert(Date.now() - start < 5000, `the start took ${Date.now() - start} ms`);
         assertEquals(
           (await server.ask("/home/c/w07?raw")).text,
           round === 1 ? "w07" : `${round - 1}`,

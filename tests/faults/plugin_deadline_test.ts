@@ -7,8 +7,8 @@ import { assert, assertEquals, assertMatch } from "../support/assert.ts";
 import { eventsOf, eventually } from "../plugin/plugin_test_server.ts";
 import { withPluginServer } from "../support/plugin_server.ts";
 
-/** Milliseconds of the deadline. The test allows the same again for a slow computer. */
-const ANSWER_MS = 1500;
+/** Milliseconds of the deadline. Two in a row take twice as long: so much time has a slow computer. */
+const ANSWER_MS = 4_000;
 const LIMITS = {
   ELASTIK_CELL_ANSWER: String(ANSWER_MS),
   ELASTIK_CELL_REQUESTS: "4",
@@ -62,14 +62,13 @@ Deno.test("an uncaught error or rejection answers 502 at once, is in the chain, 
     if (path === "/faulty/error") setTimeout(() => { throw new Error("thrown"); }, 1);
     await new Promise(() => {});
   } };`;
-  await withPluginServer({ plugins: [["faulty", source]] }, async (server) => {
+  // The callers do not wait for the deadline.
+  const env = { ELASTIK_CELL_ANSWER: "3600000" };
+  await withPluginServer({ plugins: [["faulty", source]], env }, async (server) => {
     const other = server.send({ method: "GET", target: "/faulty/ok" });
     for (const path of ["/faulty/rejection", "/faulty/error"]) {
-      const start = performance.now();
       const { status } = await server.send({ method: "GET", target: path });
       assertEquals(status, 502, path);
-      // The default deadline is 30 seconds.
-      assert(performance.now() - start < 10_000, path);
     }
     assertEquals((await other).text, "ok");
     const events = await eventually(async () => {

@@ -1,4 +1,5 @@
 import { assert, assertEquals } from "../support/assert.ts";
+import { assertLinear } from "../support/growth.ts";
 import { sha256Hex } from "../../lib/base/hash.ts";
 import { formatEtag, isTagOf, parseEntityTags, parseWorldTags } from "../../lib/http/etag.ts";
 import { MAX_ENTITY_TAGS, MAX_ENTITY_TAGS_CHARS } from "../../lib/limits.ts";
@@ -98,11 +99,9 @@ Deno.test("parseEntityTags() accepts the longest header and returns a fault for 
 });
 
 Deno.test("parseEntityTags() takes linear time for white space and commas", () => {
-  const start = performance.now();
   for (const part of [" ", ",", '"",', '" ,']) {
-    fault('"a"' + part.repeat(8000 / part.length) + "!");
+    assertLinear((length) => fault('"a"' + part.repeat(length / part.length) + "!"), 8000, part);
   }
-  assert(performance.now() - start < 50);
 });
 
 Deno.test("parseWorldTags() parses the tags of all representations and the short form", () => {

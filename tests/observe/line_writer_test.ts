@@ -113,10 +113,12 @@ Deno.test("LineWriter.close() does not wait for an output that has been stuck fo
   writer.write("never taken\n");
   await started.promise;
   await writer.close();
-  const start = performance.now();
+  let hasTimerEnded = false;
+  // Timers end in the order of their times, also on a slow computer.
+  const timer = setTimeout(() => hasTimerEnded = true, LOG_CLOSE_TIMEOUT_MS / 2);
   await writer.close();
-  const elapsed = performance.now() - start;
-  assert(elapsed < LOG_CLOSE_TIMEOUT_MS / 2, `it waited ${elapsed} ms`);
+  assert(!hasTimerEnded, "it waited again");
+  clearTimeout(timer);
 });
 
 Deno.test("LineWriter.close() returns after LOG_CLOSE_TIMEOUT_MS if the output never accepts a line", async () => {
@@ -131,9 +133,6 @@ Deno.test("LineWriter.close() returns after LOG_CLOSE_TIMEOUT_MS if the output n
     onError: (error) => void errors.push(error),
   });
   writer.write("never taken\n");
-  const start = performance.now();
   await writer.close();
-  const elapsed = performance.now() - start;
   assertEquals([written, errors], [1, []]);
-  assert(elapsed < 10_000, `it returned after ${elapsed} ms`);
 });

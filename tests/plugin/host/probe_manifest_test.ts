@@ -109,12 +109,9 @@ Deno.test("probeManifest() has a time limit for loading and for permissions, als
     `export const routes = ["/x"], permissions = () => { for (;;); }; ${BODY}`,
   ];
   await Promise.all(late.map(async (code) => {
-    const start = performance.now();
     const error = await probe(code, {}, { startTimeoutMs: DEADLINE_MS }).catch((error) => error);
     assert(error instanceof ManifestError || error instanceof CellEndedError, String(error));
     assertMatch(error.message, /not ready after|no response after|no heartbeat/, code);
-    // The time limit of each of the two steps, and time for a busy computer to end them.
-    assert(performance.now() - start < 2 * DEADLINE_MS + 10_000, code);
   }));
 });
 

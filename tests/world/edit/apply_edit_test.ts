@@ -1,5 +1,5 @@
 /** Tests of the application of a PATCH body to bytes. */
-import { assert, assertEquals, assertMatch, assertStrictEquals } from "../../support/assert.ts";
+import { assertEquals, assertMatch, assertStrictEquals } from "../../support/assert.ts";
 import { MAX_PARSED_WORLD_BYTES } from "../../../lib/limits.ts";
 import { applyEdit } from "../../../lib/world/edit/apply_edit.ts";
 import { EDIT_FORMATS, type EditFormat } from "../../../lib/world/edit_format.ts";
@@ -135,11 +135,9 @@ const BOMBS:
 
 for (const [title, world, format, body] of BOMBS) {
   Deno.test(`applyEdit() refuses an edit that ${title}`, () => {
-    const start = performance.now();
+    // The work is counted. Without the count, each of these edits takes hours or all memory.
     const fault = faultOf(world, format, JSON.stringify(body), 64 * 1024 * 1024);
     assertMatch(fault.message, /too much work/);
     assertStrictEquals(fault.kind, "too-large");
-    const ms = performance.now() - start;
-    assert(ms < 10_000, `it took ${ms} ms`);
   });
 }

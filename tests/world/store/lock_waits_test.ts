@@ -57,15 +57,15 @@ Deno.test("LockWaits.run() fails every operation at its own deadline", async () 
   worlds.locked.add("a");
   const started = performance.now();
   const all = Array.from(
-    { length: 20 },
+    { length: 1_200 },
     (_, i) => waits.run("change", ["a"], worlds.use(`${i}`, "a")),
   );
   for (const result of await Promise.allSettled(all)) {
     assert(result.status === "rejected" && result.reason.code === "in-use");
   }
-  // One after another they would take 1,000 ms.
-  assert(performance.now() - started < 700);
-  assertEquals([waits.failures, waits.waiting], [20, 0]);
+  // One after another they would take a minute.
+  assert(performance.now() - started < 30_000);
+  assertEquals([waits.failures, waits.waiting], [1_200, 0]);
   waits.close();
 });
 

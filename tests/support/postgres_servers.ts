@@ -125,15 +125,6 @@ export function postgresTest(name: string, run: (t: Deno.TestContext) => void | 
   Deno.test({ name: `${name}${postgresSkipped}`, ignore: postgresSkipped !== "", fn: run });
 }
 
-/**
- * Why the runs with faults of several servers are left out, for the name of a test; empty with `FAULT_RUNS=1`.
- * On a busy computer they fail without a known cause: nodes open too many sessions while a leader is
- * chosen, and a lock was lost once.
- */
-export const faultsSkipped = Deno.env.get("FAULT_RUNS") === "1"
-  ? ""
-  : " (skipped: set FAULT_RUNS=1; fails on a busy computer)";
-
 /** Registers a test with servers of its own, which end with it. */
 export function serversTest(
   name: string,

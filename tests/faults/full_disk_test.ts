@@ -53,7 +53,7 @@ async function assertDiskFull(
 }
 
 Deno.test("a server with a full disk answers 507 to writes, answers reads, and accepts writes again later", () =>
-  withSmallDisk(8, async (disk) => {
+  withSmallDisk(16, async (disk) => {
     const data = `${disk.outside}/data`;
     let server = await start(disk);
     try {
@@ -142,7 +142,8 @@ Deno.test("a disk that becomes full during writes loses no acknowledged change",
   }));
 
 Deno.test("a MOVE over a world on an almost full disk changes both names or neither", () =>
-  withSmallDisk(6, async (disk) => {
+  // Its worlds need 2 MB, and the index of the search, which begins after a second, 4 MB.
+  withSmallDisk(16, async (disk) => {
     const filler = `${disk.outside}/filler`;
     let server = await start(disk);
     try {

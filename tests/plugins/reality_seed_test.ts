@@ -14,6 +14,7 @@ import {
   type StartOptions,
   startProgram,
 } from "../project/program.ts";
+import { eventually } from "../plugin/plugin_test_server.ts";
 import { bearer } from "../support/test_server.ts";
 import { filesBelow, holds, untar, withReality } from "./reality/archives.ts";
 import { withTempFolder } from "../support/temp_folder.ts";
@@ -110,7 +111,12 @@ Deno.test("/self and /__reality__ give a second server, whose archives give a th
       assertEquals((await ask(`${b.url}/home/x?raw`)).text, "kept");
       assertEquals((await ask(`${b.url}/home/y`, { method: "PUT", body: "new" })).status, 201);
       const old = bearer(SECRETS.ELASTIK_APPROVE_TOKEN);
-      assertEquals((await ask(`${b.url}/self`, { headers: old })).status, 401);
+      // A request waits 5 s for the plugins of a server that has just started, and gets 503 then.
+      const refused = await eventually(async () => {
+        const { status } = await ask(`${b.url}/self`, { headers: old });
+        return status === 503 ? undefined : status;
+      }, "the plugin answers");
+      assertEquals(refused, 401);
       await take(b.url, "/self", t3, third);
       await take(b.url, "/__reality__", t3, third);
     } finally {

@@ -19,6 +19,7 @@ import {
   SESSION_LOCK_MS,
   SESSION_QUERY_MS,
   SHORT_SEARCHES,
+  START_ANSWER_MS,
   WRITE_SESSIONS,
 } from "../../cluster_limits.ts";
 import { StoreError } from "../store.ts";
@@ -88,13 +89,18 @@ export class Link {
    * @throws {SessionError} `refused` if no host is the primary
    */
   static async connect(options: LinkOptions): Promise<Link> {
-    const began = performance.now();
-    try {
-      return new Link(options, await search(options, 0));
-    } catch (error) {
-      // No host was late. One that is late can be busy, as it is when many nodes start.
-      if (performance.now() - began < PRIMARY_ANSWER_MS) throw error;
-      return new Link(options, await search(options, 0, BUSY_ANSWER_MS));
+    for (
+      let deadlineMs = PRIMARY_ANSWER_MS;;
+      deadlineMs = Math.min(4 * deadlineMs, START_ANSWER_MS)
+    ) {
+      const began = performance.now();
+      try {
+        return new Link(options, await search(options, 0, deadlineMs));
+      } catch (error) {
+        // A host that is late can be busy, as it is when many nodes start.
+        const isLate = performance.now() - began >= deadlineMs;
+        if (!isLate || deadlineMs === START_ANSWER_MS) throw error;
+      }
     }
   }
 

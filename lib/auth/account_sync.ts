@@ -6,6 +6,7 @@
 import { decodeText } from "../base/decode_text.ts";
 import { findAccountFaults } from "./accounts.ts";
 import type { Authenticator } from "./authenticate.ts";
+import { readAgain } from "../world/read_again.ts";
 import type { Change, Store, World } from "../world/store.ts";
 
 const PASSWD = "etc/passwd";
@@ -27,8 +28,10 @@ export async function syncAccounts(
   let newest = 0;
   /** Both texts are those of the newest versions. */
   let isLoaded = false;
+  let lastFault = "";
 
   function apply(): void {
+    lastFault = "";
     const [passwd = "", shadow = ""] = [texts.get(PASSWD), texts.get(SHADOW)];
     authenticator.setAccounts(passwd, shadow);
     for (const fault of findAccountFaults(passwd, shadow)) log(`accounts: ${fault}`);
@@ -37,7 +40,9 @@ export async function syncAccounts(
   function disable(error: unknown): void {
     // Without readable account files no account is accepted.
     authenticator.setAccounts("", "");
-    log(`accounts are disabled: ${error instanceof Error ? error.message : String(error)}`);
+    const fault = error instanceof Error ? error.message : String(error);
+    if (fault !== lastFault) log(`accounts are disabled: ${fault}`);
+    lastFault = fault;
   }
 
   async function load(): Promise<void> {
@@ -53,7 +58,9 @@ export async function syncAccounts(
       isLoaded = true;
       apply();
     } catch (error) {
-      if (current === newest) disable(error);
+      if (current !== newest) return;
+      disable(error);
+      readAgain(error, () => void (current === newest && load()));
     }
   }
 

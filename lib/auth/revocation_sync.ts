@@ -7,6 +7,7 @@
 import { parseRevokedList, REVOKED_WORLD, type RevokedList } from "../world/revoked_list.ts";
 import type { Change, Store, World } from "../world/store.ts";
 import type { Authenticator } from "./authenticate.ts";
+import { readAgain } from "../world/read_again.ts";
 
 /**
  * Loads the list and reloads it after each change.
@@ -21,17 +22,22 @@ export async function syncRevocations(
   log: (line: string) => void,
 ): Promise<void> {
   let newest = 0;
+  let lastReason = "";
 
   function disable(reason: string): void {
     authenticator.setRevoked(EVERYTHING);
-    log(`no capability is accepted: ${reason}`);
+    if (reason !== lastReason) log(`no capability is accepted: ${reason}`);
+    lastReason = reason;
   }
 
   function apply(world: World | undefined): void {
     const parsed = parseRevokedList(world?.body ?? new Uint8Array());
     if ("fault" in parsed) {
       disable(`/${REVOKED_WORLD}: ${parsed.fault}; replace the list, or delete it`);
-    } else authenticator.setRevoked(parsed);
+    } else {
+      lastReason = "";
+      authenticator.setRevoked(parsed);
+    }
   }
 
   async function load(): Promise<void> {
@@ -47,6 +53,7 @@ export async function syncRevocations(
           error instanceof Error ? error.message : String(error)
         }`,
       );
+      readAgain(error, () => void (current === newest && load()));
     }
   }
 

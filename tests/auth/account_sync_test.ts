@@ -30,6 +30,7 @@ class Files {
   readonly waiting: (() => void)[] = [];
   slow = false;
   damaged = false;
+  unreachable = false;
 
   watch(name: string, listener: (change: Change) => void): () => void {
     return this.#hub.watch(name, listener);
@@ -37,6 +38,7 @@ class Files {
 
   async read(name: string): Promise<World | undefined> {
     if (this.damaged) throw new StoreError("damaged", "the file is torn");
+    if (this.unreachable) throw new StoreError("unreachable", "no database");
     const text = this.texts.get(name);
     if (this.slow) await new Promise<void>((resume) => this.waiting.push(resume));
     if (text === undefined) return undefined;
@@ -130,6 +132,21 @@ Deno.test("syncAccounts() accepts no account if the files cannot be read", async
   await settle();
   assertEquals(authenticator.seen.at(-1), ["", ""]);
   assertMatch(log.join(), /accounts are disabled: the file is torn/);
+});
+
+Deno.test("syncAccounts() reads the files again without a change, if the failure can end", async () => {
+  const [files, authenticator, log] = [new Files(), new RecordingAuthenticator(), [] as string[]];
+  files.put("etc/passwd", "ada:T2");
+  files.unreachable = true;
+  await syncAccounts(files, authenticator, (line) => void log.push(line));
+  while (authenticator.seen.length < 3) await new Promise((resume) => setTimeout(resume, 20));
+  assertEquals(authenticator.seen.at(-1), ["", ""]);
+  assertEquals(log, ["accounts are disabled: no database"]);
+  files.unreachable = false;
+  while (authenticator.seen.at(-1)?.[0] === "") {
+    await new Promise((resume) => setTimeout(resume, 20));
+  }
+  assertEquals(authenticator.seen.at(-1), ["ada:T2", ""]);
 });
 
 Deno.test("syncAccounts() applies a change in memory at once, and accepts no account while it reads one", async () => {

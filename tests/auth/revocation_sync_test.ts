@@ -31,6 +31,7 @@ class ListWorld {
   text: string | undefined;
   isSlow = false;
   isDamaged = false;
+  isUnreachable = false;
 
   watch(name: string, listener: (change: Change) => void): () => void {
     return this.#hub.watch(name, listener);
@@ -39,6 +40,7 @@ class ListWorld {
   async read(name: string): Promise<World | undefined> {
     assertEquals(name, NAME);
     if (this.isDamaged) throw new StoreError("damaged", "the file is torn");
+    if (this.isUnreachable) throw new StoreError("unreachable", "no database");
     const { text } = this;
     if (this.isSlow) await new Promise<void>((resume) => this.waiting.push(resume));
     return text === undefined ? undefined : toWorld(text);
@@ -140,4 +142,14 @@ Deno.test("syncRevocations() accepts no capability if the list is malformed or c
   await settle();
   assertEquals(isAccepted(), false);
   assertMatch(log.at(-1) ?? "", /\/etc\/revoked cannot be read: the file is torn/);
+});
+
+Deno.test("syncRevocations() reads the list again without a change, if the failure can end", async () => {
+  const { world, log, isAccepted, load } = setUp();
+  world.isUnreachable = true;
+  await load();
+  assertEquals([isAccepted(), log.length], [false, 1]);
+  world.isUnreachable = false;
+  while (!isAccepted()) await new Promise((resume) => setTimeout(resume, 20));
+  assertEquals(log.length, 1);
 });

@@ -20,6 +20,7 @@ import {
   rulesFor,
 } from "../quota_list.ts";
 import { type CountedTrash, TrashQuotas } from "./trash_quotas.ts";
+import { readAgain } from "../read_again.ts";
 import { type Change, StoreError, type World, type WorldEntry } from "../store.ts";
 
 /** A change that can need space. */
@@ -93,6 +94,8 @@ export class Quotas {
   #list: List = NO_QUOTAS;
   #loading: Promise<void> | undefined;
   #newest = 0;
+  /** Why the list could not be used, as it was logged last. */
+  #lastFault = "";
   #used = new Map<QuotaRule, Total>();
   #counted = new Map<string, Counted>();
   /** The owners of attached worlds, which only their content names. */
@@ -388,6 +391,7 @@ export class Quotas {
     } catch (error) {
       if (current !== this.#newest) return;
       this.#keep(error instanceof Error ? error.message : String(error));
+      readAgain(error, () => void (current === this.#newest && this.#load()));
     }
   }
 
@@ -401,6 +405,8 @@ export class Quotas {
   #keep(reason: string): void {
     const isUnknown = "unknown" in this.#list;
     if (isUnknown) this.#list = { unknown: reason };
+    if (reason === this.#lastFault) return;
+    this.#lastFault = reason;
     this.#sources.log(
       `/${QUOTA_WORLD} cannot be used: ${reason}; ` +
         (isUnknown
@@ -410,6 +416,7 @@ export class Quotas {
   }
 
   #setList(list: QuotaList): void {
+    this.#lastFault = "";
     this.#list = list;
     this.#used = new Map([...list.values()].map((rule) => [rule, { bytes: 0, worlds: 0 }]));
     this.#counted = new Map();

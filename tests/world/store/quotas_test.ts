@@ -4,6 +4,7 @@ import { DatabaseSync } from "node:sqlite";
 import { assert, assertEquals, assertMatch, assertRejects } from "../../support/assert.ts";
 import { QuotaError } from "../../../lib/world/quota_list.ts";
 import type { AttachedWorlds } from "../../../lib/world/quota.ts";
+import { Quotas } from "../../../lib/world/store/quotas.ts";
 import { type Put, type Store, StoreError } from "../../../lib/world/store.ts";
 import { openStore, putText } from "../../testdata/sqlite_store.ts";
 import { eventually } from "../../plugin/plugin_test_server.ts";
@@ -51,6 +52,34 @@ Deno.test("the list and the sums are there again after a restart", () =>
       }
     }
   }));
+
+Deno.test("a list that could not be read at the start is read again, if the failure can end", async () => {
+  const log: string[] = [];
+  let isReachable = false;
+  const list = "prefix:/home/q bytes:10";
+  const listed = { name: "etc/quota", version: 1, ext: "txt", state: "", updatedAt: "" };
+  const layer = "upper" as const;
+  const entry = { ...listed, layer, len: list.length, by: "T3", head: 1, headAt: "" };
+  const world = { ...listed, layer, body: encode(list), sha256: "", meta: [] };
+  const quotas = new Quotas({
+    upper: () => entry,
+    uppers: () => [],
+    lowerLength: () => 0,
+    marks: () => [],
+    indexed: () => undefined,
+    read: () =>
+      isReachable
+        ? Promise.resolve(world)
+        : Promise.reject(new StoreError("unreachable", "no database")),
+    readTrash: async function* () {},
+    log: (line) => void log.push(line),
+  });
+  await quotas.start();
+  assertMatch(log.join(), /no database; until it is replaced or deleted, nothing can be added/);
+  isReachable = true;
+  while (quotas.counts.rules === 0) await new Promise((resume) => setTimeout(resume, 20));
+  assertEquals(quotas.statesFor("home/q/a", "").map(({ subject }) => subject), ["prefix:/home/q"]);
+});
 
 Deno.test("nothing is added while the trash of a quota is full, also after a restart", () =>
   withTempFolder(async (data) => {

@@ -1,5 +1,5 @@
 /**
- * Reads what decides about requests again after a failure that can end by itself, such as a database
+ * Reads what decides about requests again after a temporary failure, such as a database
  * that cannot be reached: otherwise a node would use what it has, or nothing, until the next change. It never
  * keeps a process running.
  */
@@ -17,7 +17,7 @@ const TEMPORARY: ReadonlySet<StoreErrorCode> = new Set<StoreErrorCode>([
 ]);
 
 /**
- * Reads again in a moment, if the failure can end by itself.
+ * Reads again in a moment, if the failure is temporary.
  *
  * @param error why the last attempt failed
  * @param read the next attempt; it handles its own failure

@@ -228,7 +228,7 @@ export class DatabaseCoordination implements Coordination {
         names,
         this.#seconds,
       ]);
-    });
+    }).catch((error) => Promise.reject(toUnmade(error)));
     return [sent, new Set(rows.map(({ leased }) => String(leased)))];
   }
 
@@ -323,6 +323,15 @@ export class DatabaseCoordination implements Coordination {
       // Safe to ignore: as above.
     }
   }
+}
+
+/**
+ * A lease that may have been given ends by the clock, and the action that waited for it has not begun: nothing
+ * was changed.
+ */
+function toUnmade(error: unknown): unknown {
+  if (!(error instanceof StoreError) || error.code !== "unknown") return error;
+  return new StoreError("unreachable", `Cannot begin: ${error.message}`);
 }
 
 /** Lets the changes of the running request fail once a lease is lost. */

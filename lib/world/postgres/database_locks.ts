@@ -16,7 +16,7 @@ import type {
 } from "../lock_records.ts";
 import { LOCK_PRUNE_MS } from "../../cluster_limits.ts";
 import type { JudgedCalls } from "./judged_calls.ts";
-import type { Link } from "./link.ts";
+import { type Link, toUnknown } from "./link.ts";
 import { LIST_LOCKS } from "./lock_sql.ts";
 import { readNumber, readString } from "./records.ts";
 import type { PgRow, PgValue } from "./session.ts";
@@ -117,7 +117,7 @@ export class DatabaseLocks implements LockRecords {
     // A request also ends the lock that it has no right to any more.
     if (tokens.length === 0) return;
     await this.#link.ask("write", (session) => session.query(RELEASE, [tokens]));
-    await this.read();
+    await this.#readChanged();
   }
 
   /** Changes a lock for a request. It can be repeated: it names the lock by its token. */
@@ -125,8 +125,17 @@ export class DatabaseLocks implements LockRecords {
     const [row = {}] = await this.#calls.ask((session, { authority }) =>
       session.query(text, [...values, authority])
     );
-    await this.read();
+    await this.#readChanged();
     return row;
+  }
+
+  /** Reads what this node has changed. @throws {StoreError} `unknown`: it is changed, but not in memory */
+  async #readChanged(): Promise<void> {
+    try {
+      await this.read();
+    } catch (error) {
+      throw toUnknown(error);
+    }
   }
 
   #begin(): Promise<void> {

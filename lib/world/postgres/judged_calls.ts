@@ -7,7 +7,7 @@
 import { DATABASE_PATIENCE_MS } from "../../cluster_limits.ts";
 import { StoreError } from "../store.ts";
 import { currentWriteChecks } from "../write_checks.ts";
-import type { Link } from "./link.ts";
+import { type ChangeTries, type Link, toUnknown } from "./link.ts";
 import type { Judged } from "./queued_job.ts";
 import type { QuerySession } from "./query_sessions.ts";
 import { SessionError } from "./session.ts";
@@ -35,23 +35,38 @@ export class JudgedCalls {
    * Runs a statement that can be repeated. The running request is judged right before each try.
    *
    * @param run sends the statement with the numbers that the request was judged by
-   * @throws {StoreError} as {@link Link.ask}
+   * @throws {StoreError} as {@link Link.ask}; `unknown` also instead of what a check of the request throws, if
+   * an earlier try may have made the change
    * @throws {Error} what a check of the request throws: it is not permitted any more
    */
   async ask<T>(run: (session: QuerySession, judged: Judged) => Promise<T>): Promise<T> {
+    const tries: ChangeTries = { mayHaveHappened: false };
+    try {
+      return await this.#ask(run, tries);
+    } catch (error) {
+      throw tries.mayHaveHappened ? toUnknown(error) : error;
+    }
+  }
+
+  async #ask<T>(
+    run: (session: QuerySession, judged: Judged) => Promise<T>,
+    tries: ChangeTries,
+  ): Promise<T> {
     const { link, guard, onGuardRaised, onAuthorityRaised } = this.#options;
     const checks = currentWriteChecks();
     const end = performance.now() + DATABASE_PATIENCE_MS;
     for (;;) {
       try {
-        return await link.ask("write", (session) => {
+        const send = (session: QuerySession) => {
           checks?.run();
           return run(session, checks?.pending === undefined ? guard() : withoutCaller(guard()));
-        });
+        };
+        return await link.ask("write", send, DATABASE_PATIENCE_MS, tries);
       } catch (error) {
-        if (!isOlder(error)) throw error;
-        if (performance.now() >= end) throw toUnreachable(error);
-        await (error.code === "EL001" ? onGuardRaised() : onAuthorityRaised());
+        const refusal = refusalOf(error);
+        if (refusal === undefined) throw error;
+        if (performance.now() >= end) throw toUnreachable(refusal);
+        await (refusal.code === "EL001" ? onGuardRaised() : onAuthorityRaised());
       }
       await checks?.pending;
     }
@@ -63,9 +78,14 @@ function withoutCaller(judged: Judged): Judged {
   return { ...judged, authority: -1 };
 }
 
-/** Whether the database has newer WebDAV locks or accounts than the request was judged by. */
-function isOlder(error: unknown): error is SessionError {
-  return error instanceof SessionError && (error.code === "EL001" || error.code === "EL004");
+/**
+ * Returns the refusal of a request that was judged by older WebDAV locks or accounts than the database has,
+ * also if an earlier try of it may have made the change.
+ */
+function refusalOf(error: unknown): SessionError | undefined {
+  const cause = error instanceof StoreError && error.code === "unknown" ? error.cause : error;
+  if (!(cause instanceof SessionError)) return undefined;
+  return cause.code === "EL001" || cause.code === "EL004" ? cause : undefined;
 }
 
 function toUnreachable(cause: SessionError): StoreError {

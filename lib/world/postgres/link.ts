@@ -4,7 +4,7 @@
  * replaced only if another server, or the same one on another timeline, is the primary now.
  *
  * What was sent on a session that failed may have happened. Only reads, and statements that can be
- * repeated, may use {@link Link.ask}.
+ * repeated, may use {@link Link.ask}. Its error says whether a change may have been made.
  */
 
 import {
@@ -31,6 +31,12 @@ import type { StoreHost, StoreUrl } from "./store_url.ts";
 
 /** Kinds of work; each has sessions of its own. */
 export type LinkRole = "write" | "read" | "long" | "feed";
+
+/** What is known of the tries of one change. */
+export interface ChangeTries {
+  /** Whether one of them was sent and its outcome is not known. */
+  mayHaveHappened: boolean;
+}
 
 /** Options of {@link Link.connect}. */
 export interface LinkOptions {
@@ -162,31 +168,49 @@ export class Link {
    * before the answer counts.
    *
    * @param ms most milliseconds until the last attempt begins
-   * @throws {StoreError} `unreachable` after that time, `closed`, `full`
+   * @param tries what is known of earlier tries of the same change; it is kept up to date
+   * @throws {StoreError} `unreachable` after that time, `closed`, `full`; `unknown` instead of any error if a
+   * change may have been made, with the error as its cause
    * @throws {SessionError} if the statement itself failed
    */
   async ask<T>(
     role: LinkRole,
     run: (session: Session) => Promise<T>,
     ms = DATABASE_PATIENCE_MS,
+    tries: ChangeTries = { mayHaveHappened: false },
   ): Promise<T> {
-    const end = performance.now() + ms;
-    let mayHaveHappened = false;
+    try {
+      return await this.#ask(role, run, performance.now() + ms, tries);
+    } catch (error) {
+      throw tries.mayHaveHappened ? toUnknown(error) : error;
+    }
+  }
+
+  async #ask<T>(
+    role: LinkRole,
+    run: (session: Session) => Promise<T>,
+    end: number,
+    tries: ChangeTries,
+  ): Promise<T> {
     for (let attempt = 1;; attempt++) {
       if (this.#isClosed) throw createClosedError();
       // The first session of a pool can have ended unnoticed; more failures in a row have another cause.
       if (attempt > 2) await delay(PRIMARY_SEARCH_PAUSE_MS);
       const pool = this.#connection[role];
+      const { mayHaveHappened } = tries;
+      let isSent = false;
       try {
-        if (!mayHaveHappened) return await pool.use(run);
         return await pool.use(async (session) => {
+          isSent = true;
+          if (!mayHaveHappened) return await run(session);
           const result = await run(session);
           await session.query(REPLICATE, [], SESSION_QUERY_MS);
           return result;
         });
       } catch (error) {
+        const isUnknown = isSent && error instanceof SessionError && error.isUnknown;
+        tries.mayHaveHappened ||= role === "write" && isUnknown;
         if (this.#isClosed && error instanceof SessionError) throw createClosedError();
-        mayHaveHappened ||= role === "write" && error instanceof SessionError && error.isUnknown;
         if (isSessionFailure(error)) await this.#waitForPrimary(pool, end, error);
         else if (isDiskFull(error)) throw toFull(error, role);
         else if (!isPassing(error)) throw error;
@@ -350,6 +374,19 @@ const PASSING = /^(?:40001|40P01|55P03|57014|53[024]00)$/;
 
 function toUnreachable(cause: SessionError): StoreError {
   const error = new StoreError("unreachable", `Cannot reach the database: ${cause.message}`);
+  error.cause = cause;
+  return error;
+}
+
+/**
+ * Returns the error of a change that may have been made, or may yet be.
+ *
+ * @param cause why its outcome is not known
+ */
+export function toUnknown(cause: unknown): StoreError {
+  if (cause instanceof StoreError && cause.code === "unknown") return cause;
+  const reason = cause instanceof Error ? cause.message : String(cause);
+  const error = new StoreError("unknown", `The change may have been made: ${reason}`);
   error.cause = cause;
   return error;
 }

@@ -480,8 +480,8 @@ export class PostgresStore implements Store {
   markCollection(name: string, present: boolean, made?: MadeCollection): Promise<void> {
     const mark = async () => {
       await this.#source.mark(name, present, this.#calls);
-      // Its row of the feed marks it in memory.
-      await this.#feed.round("publish");
+      // Its row of the feed marks it in memory, now or later: the mark is durable.
+      await this.#feed.round("publish").catch(() => {});
     };
     return this.#accept(() =>
       made === undefined ? mark() : this.#quotas.mark({ name, ...made }, mark)

@@ -19,6 +19,7 @@ import {
   type TrashRecord,
 } from "../trash.ts";
 import type { JudgedCalls } from "./judged_calls.ts";
+import { toUnknown } from "./link.ts";
 import type { QueryRow, QuerySessions } from "./query_sessions.ts";
 import { WORLD_BYTES } from "./reads.ts";
 import { toTrashRecord, TRASH_COLUMNS } from "./trash_rows.ts";
@@ -146,7 +147,8 @@ export class TrashQueries {
       );
       if (rows.length > 0) return this.#take(rows.map(toEntry));
       // An attempt whose answer was lost has deleted them; or they were restored in the meantime.
-      const [left] = await read.use((session) => session.query(ANY_LEFT, [ids]));
+      const [left] = await read.use((session) => session.query(ANY_LEFT, [ids]))
+        .catch((error) => Promise.reject(toUnknown(error)));
       return ids.length === 0 || left?.found === true ? [] : this.#take(before);
     });
   }

@@ -101,6 +101,31 @@ postgresTest("DatabaseLocks reads again what a read that failed was told of", as
   assertEquals(locks.whenCurrent(), undefined);
 });
 
+postgresTest("DatabaseLocks does not deny a change that memory could not follow", async () => {
+  await using database = await PostgresDatabase.create(server());
+  const session = await database.open();
+  let isLost = false;
+  const locks = new DatabaseLocks({
+    ask: (role, run) =>
+      isLost && role === "read"
+        ? Promise.reject(new StoreError("unreachable", "lost"))
+        : run(session),
+  }, { ask: (run) => run(session, JUDGED) });
+  await locks.read();
+  isLost = true;
+  const { token } = WANTED;
+  await assertRejects(() => locks.grant(WANTED), { code: "unknown" });
+  await assertRejects(() => locks.refresh(token, 90), { code: "unknown" });
+  isLost = false;
+  await locks.whenCurrent();
+  assertEquals([...locks.records].map(({ seconds }) => seconds), [90]);
+  isLost = true;
+  await assertRejects(() => locks.release([token]), { code: "unknown" });
+  isLost = false;
+  await locks.whenCurrent();
+  assertEquals([...locks.records], []);
+});
+
 postgresTest(
   "DatabaseLocks has no number until the locks of another primary are known",
   async () => {

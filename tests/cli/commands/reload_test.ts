@@ -191,7 +191,8 @@ test("reload gives new connections the new certificate, and open ones continue",
       while (!isDone) {
         count++;
         const { code } = await curl(["-k", "-o", "/dev/null", "--fail", url]);
-        // 35: the connection was reset in its handshake, before a request was sent.
+        // 35: the connection was reset in its handshake, before a request was sent. 7: it was reset before
+        // curl had seen that it is open.
         if (code !== 0) failures.push(code);
       }
     };
@@ -212,7 +213,7 @@ test("reload gives new connections the new certificate, and open ones continue",
     }
     isDone = true;
     await loads;
-    assert(failures.every((code) => code === 35), `${failures} of ${count} requests`);
+    assert(failures.every((code) => code === 35 || code === 7), `${failures} of ${count} requests`);
     // One that is in its handshake when the listener is closed, unless the system moves it.
     assert(failures.length <= (canMigrate() ? 0 : 3), `${failures} of ${count} requests`);
     const put = await curl([

@@ -138,10 +138,32 @@ export class IdempotentRequests {
     if (method === "DELETE") {
       // The events of a collection are in the order in which its worlds were deleted.
       const deleted = done.map(toDeletedWorld).sort((a, b) => compareNames(a.name, b.name));
+      await this.#follow(method, path);
       return markRepeated(deletedResponse(isCollection ? deleted : deleted.slice(-1)));
     }
     const written = toWrittenVersion(last);
-    return written && markRepeated(writtenResponse(path, written));
+    if (written === undefined) return undefined;
+    await this.#follow(method, path);
+    return markRepeated(writtenResponse(path, written));
+  }
+
+  /**
+   * Waits until reads at this server see the change of the first request, which another server of a shared
+   * store may have made a moment ago.
+   *
+   * @throws {Problem} `outcome-unknown` if the database cannot be reached: the change was made, so nothing may
+   * deny it
+   */
+  async #follow(method: string, path: string): Promise<void> {
+    const { store } = this.#server;
+    if (!store.isShared) return;
+    try {
+      await store.refresh();
+    } catch (cause) {
+      const unknown = new StoreError("unknown", "Cannot follow a change that was made");
+      unknown.cause = cause;
+      throw toRepeatable(unknown, method, path);
+    }
   }
 
   async #readContent({ request, connection }: RequestContext): Promise<Uint8Array> {

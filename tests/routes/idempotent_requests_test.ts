@@ -385,3 +385,30 @@ Deno.test("a keyed request gets the response of an earlier try that happened in 
       assertEquals([(await put("one")).status, (await put("two")).status], [201, 422]);
     }));
 });
+
+Deno.test("a repeated response is sent when reads at the server see the change", async () => {
+  let isBehind = true;
+  let refresh = () => Promise.resolve();
+  const calls = {
+    isShared: true,
+    refresh: () => refresh().then(() => void (isBehind = false)),
+  };
+  await withApp({ store: (real) => withCalls(real, calls) }, async ({ ask }) => {
+    const put = () => ask("PUT", "/home/x", { ...KEYED, body: "one" });
+    const remove = () => ask("DELETE", "/home/x", { headers: { ...KEYED.headers, ...T3 } });
+    const create = await put();
+    assertEquals([create.status, isBehind], [201, true]);
+    for (const request of [put, remove]) {
+      if (request === remove) await request();
+      isBehind = true;
+      const repeated = await request();
+      assertEquals([repeated.ok, isBehind], [true, false]);
+      assertEquals(repeated.headers.get("idempotent-replayed"), "true");
+    }
+    // A server that cannot follow must not say that nothing was changed.
+    refresh = () => Promise.reject(new StoreError("unreachable", "lost"));
+    const lost = await put();
+    assertEquals([lost.status, lost.headers.get("retry-after")], [503, "1"]);
+    assertEquals((await lost.json()).type, "/usr/share/doc/problems/outcome-unknown.md");
+  });
+});

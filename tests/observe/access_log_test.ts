@@ -17,14 +17,16 @@ interface Row {
 /** Runs a test on a server with a log, and returns the log after the server stopped. */
 async function withLog(
   env: Record<string, string>,
-  act: (server: TestServer, logged: (word: string) => Promise<void>) => Promise<void>,
+  act: (server: TestServer, logged: (what: string | number) => Promise<void>) => Promise<void>,
 ): Promise<string> {
   const decoder = new TextDecoder();
   let written = "";
   let onWrite = () => {};
-  /** Waits until the log contains a text. */
-  const logged = async (word: string): Promise<void> => {
-    while (!written.includes(word)) await new Promise<void>((resolve) => onWrite = resolve);
+  const has = (what: string | number) =>
+    typeof what === "string" ? written.includes(what) : rows(written).length >= what;
+  /** Waits until the log contains a text, or a number of lines. */
+  const logged = async (what: string | number): Promise<void> => {
+    while (!has(what)) await new Promise<void>((resolve) => onWrite = resolve);
   };
   const server = await startTestServer({
     env: { ELASTIK_LOG: "json", ...env },
@@ -43,16 +45,21 @@ async function withLog(
   return written;
 }
 
+/** The complete lines. */
 function rows(written: string): Row[] {
-  return written.trimEnd().split("\n").map((line) => JSON.parse(line))
+  return written.split("\n").slice(0, -1).map((line) => JSON.parse(line))
     .filter(({ path }) => !path.startsWith("/boot"));
 }
 
 Deno.test("AccessLog logs every response with caller, size and path, without the query", async () => {
-  const written = await withLog(CLOSED, async (server) => {
+  const written = await withLog(CLOSED, async (server, logged) => {
     const cap = server.capability("/home/a b", "rw");
-    const ask = (method: string, target: string, headers = {}, body?: string) =>
-      server.send({ method, target, headers, ...(body === undefined ? {} : { body }) });
+    let asked = 0;
+    const ask = async (method: string, target: string, headers = {}, body?: string) => {
+      await server.send({ method, target, headers, ...(body === undefined ? {} : { body }) });
+      // Another server of a cluster can answer the next request, and write its line first.
+      await logged(++asked);
+    };
     await ask("PUT", "/home/a%20b/x?ext=md", bearer(cap), "12345");
     await ask("GET", "/home/a%20b/x?raw", bearer(TOKEN));
     await ask("HEAD", "/home/a%20b/x?raw", bearer(TOKEN));
@@ -92,12 +99,13 @@ Deno.test("AccessLog logs the client behind a trusted proxy, and ignores untrust
   };
   const seen: string[] = [];
   for (const env of [trusted, CLOSED]) {
-    const written = await withLog(env, async (server) => {
+    const written = await withLog(env, async (server, logged) => {
       await server.send({
         method: "GET",
         target: "/home/",
         headers: { ...bearer(TOKEN), ...forwarded },
       });
+      await logged(1);
       await server.send({ method: "GET", target: "/home/", headers: forwarded });
     });
     const found = rows(written);

@@ -5,6 +5,7 @@
  */
 
 import { assert, assertEquals, assertMatch } from "../support/assert.ts";
+import { eventually } from "../plugin/plugin_test_server.ts";
 import { installPlugin, putWorld, withPluginServer } from "../support/plugin_server.ts";
 import { APPROVE, bearer, CLOSED, type TestServer, withServer } from "../support/test_server.ts";
 import { withTempFolder } from "../support/temp_folder.ts";
@@ -28,10 +29,13 @@ const NARROW = JSON.stringify({ env: ["HOME"] });
 async function permissionsOf(
   server: TestServer,
 ): Promise<{ env: string[]; net: string[]; fault: string }> {
-  // The first request waits for the plugins to be started.
+  // The first request waits for the plugins to be started, in a cluster for those of one server.
   const reply = JSON.parse((await server.approve("GET", "/reader")).text);
-  const { text } = await server.approve("GET", "/lib/reader/state");
-  const { permissions, fault } = JSON.parse(text);
+  const { permissions, fault, text } = await eventually(async () => {
+    const { text } = await server.approve("GET", "/lib/reader/state");
+    const state = JSON.parse(text);
+    return state.permissions === undefined ? undefined : { ...state, text };
+  }, "the plugin starts");
   for (const name of Object.keys(reply.vars)) assert(permissions.env.includes(name), text);
   return { env: permissions.env, net: permissions.net, fault: fault ?? "" };
 }

@@ -38,6 +38,8 @@ export interface ChangeQuery {
   readonly order: "oldest" | "newest";
   /** Begin after this position, in the direction of the order; absent begins at the end of the order. */
   readonly from?: string;
+  /** Whether an `oldest` page begins with the event at `from`, not after it. */
+  readonly isInclusive?: true;
   /** Maximum number of events, at least 1. */
   readonly limit: number;
   /** Only events of this caller, as `by` shows it; with `/*` at the end also of narrowed ones. */

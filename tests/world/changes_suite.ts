@@ -99,6 +99,24 @@ export function changesSuite({ name: engine, withStore }: Engine): void {
     }
   });
 
+  promise(
+    "begins a page of changes with the event at its position on request",
+    async ({ store }) => {
+      for (const text of ["1", "2", "3"]) await append(store, "home/a", text);
+      const all = await waitForEvents(store, 3);
+      const from = all.events[1]?.cursor ?? "";
+      const after = await read(store, { from });
+      assertEquals(after.events.map(({ id }) => id), [3]);
+      for (const query of [{}, { by: "T2" }]) {
+        const page = await read(store, { from, isInclusive: true, ...query });
+        assertEquals(page.events.map(({ id }) => id), [2, 3]);
+        assertEquals(page.cursor, after.cursor);
+      }
+      const parts = [{ name: "home/b", part: "exact", restricted: false }] as const;
+      assertEquals((await read(store, { from, isInclusive: true, within: parts })).events, []);
+    },
+  );
+
   promise("limits a page of changes to parts of the tree; a move is in both", async ({ store }) => {
     await put(store, "home/a/x", "1");
     await put(store, "home/b", "1");

@@ -66,27 +66,32 @@ export class CollectionFeed implements Feed {
     // Follows before it reads: a change in between is then known twice, but never missed.
     let listed = 0;
     // The connection before can have sent later versions than its last cursor.
-    const known = this.#lastEventId === null ? 0 : store.seq;
+    let known = this.#lastEventId === null ? 0 : store.seq;
     this.#unwatch = store.follow(`${name}/`, ({ change, cursor }) => {
       // The listing contains changes that get their cursors a moment later.
       if (change === undefined || change.seq <= listed) return;
-      if (change.seq > known) return this.#changed({ ...change, cursor });
-      // Instead of this state, the reader gets the current one; if that is a new world, its event follows.
-      if (change.kind === "delete" && store.stat(change.name) !== undefined) return;
-      const { world: _, ...rest } = change;
-      this.#changed({ ...rest, cursor });
+      if (change.seq > known) this.#changed({ ...change, cursor });
+      else if (this.#isLatest(change)) this.#changed({ ...withoutBody(change), cursor });
     });
     const missed = await readMissedChanges(store, caller, name, this.#lastEventId);
     if (missed.changes === undefined) {
       listed = store.seq;
       this.#queue = [];
       await this.#sendListing(missed.cursor);
+      // The listing can have later versions: it was made while worlds changed.
+      known = store.seq;
+      this.#queue = this.#queue.filter((change) => this.#isLatest(change)).map(withoutBody);
     } else {
       // A change that a later one replaces would otherwise be sent after it.
       this.#queue = this.#queue.filter(({ cursor }) => !missed.known.has(cursor));
       this.#queue.unshift(...missed.changes);
     }
     await this.#drain(onStarted);
+  }
+
+  /** Whether a change without its content shows the current state; the event of a new world follows. */
+  #isLatest({ kind, name }: Pick<StreamedChange, "kind" | "name">): boolean {
+    return kind !== "delete" || this.#options.store.stat(name) === undefined;
   }
 
   /** Sends the listing. Callers that can read the same worlds share it until the next change. */
@@ -220,6 +225,11 @@ export class CollectionFeed implements Feed {
   #keyOf({ name, cursor }: StreamedChange, version: string): string {
     return `${this.#options.brief ? "brief" : "full"}\n${name}\n${cursor}\n${version}`;
   }
+}
+
+/** Returns a change for which the reader gets the current state. */
+function withoutBody<T extends { readonly world?: World }>({ world: _, ...change }: T) {
+  return change;
 }
 
 function encodeDelete({ name, version }: StreamedChange, id: string): Pieces {

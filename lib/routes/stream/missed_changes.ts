@@ -44,14 +44,19 @@ export async function readMissedChanges(
   const within = limitReadScope(toReadScope(caller), name);
   if (lastEventId !== null && lastEventId !== "") {
     try {
-      const { events, cursor, more } = await store.changes({
+      const { events: found, cursor, more } = await store.changes({
         within,
         order: "oldest",
         from: lastEventId,
-        limit: MAX_STREAM_REPLAY_CHANGES,
+        isInclusive: true,
+        limit: MAX_STREAM_REPLAY_CHANGES + 1,
       });
       if (!more) {
         await followUpTo(store);
+        const events = found.filter((event, at) =>
+          // The reader can have one of the two changes of a move, which have one cursor.
+          event.cursor !== lastEventId || changedBy(caller, event, found[at + 1]).length > 1
+        );
         const known = new Set(events.map((event) => event.cursor));
         return { changes: toChanges(store, caller, name, events), known, cursor };
       }
@@ -82,9 +87,9 @@ function toChanges(
 ): StreamedChange[] {
   const prefix = collection === "" ? "" : `${collection}/`;
   const newest = new Map<string, IndexedEvent>();
-  for (const event of events) {
+  for (const [at, event] of events.entries()) {
     if (NOTE.test(event.type)) continue;
-    for (const changed of changedBy(event)) {
+    for (const changed of changedBy(caller, event, events[at + 1])) {
       if (!changed.startsWith(prefix) || !canRead(caller, `/${changed}`)) continue;
       newest.delete(changed);
       newest.set(changed, event);
@@ -101,22 +106,33 @@ function toChanges(
  * The names of the worlds that an event changed. A move has an event at its new name. If it replaced a
  * world, a second event at its old name is only about that name. A restore under another name changes
  * only the new one.
+ *
+ * @param next the event that follows
  */
-function changedBy(event: IndexedEvent): string[] {
-  const { name, also } = event;
-  return also === undefined || versionsIn(event).from_version === undefined ? [name] : [also, name];
+function changedBy(caller: Caller, event: IndexedEvent, next: IndexedEvent | undefined): string[] {
+  const { name, also, id } = event;
+  if (also === undefined) return [name];
+  const { from_version, op } = fieldsOf(event);
+  if (from_version !== undefined) return [also, name];
+  // Moves did not record the version before, and the event of a restore follows: is it visible?
+  const isRestore = next?.type === "world_restored" && next.name === name && next.id === id + 1;
+  const isMove = op === "move" && !isRestore && canRead(caller, `/${name}`);
+  return isMove ? [also, name] : [name];
 }
 
 /** The last version of a world after an event; 0 if the event has none. */
 function versionOf(event: IndexedEvent, name: string): number {
-  const { version, version_after, from_version } = versionsIn(event);
+  const { version, version_after, from_version } = fieldsOf(event);
   if (event.name === name) return Number(version ?? version_after ?? 0);
   // The world moved away from this name. At the new name, earlier worlds can have had higher versions.
-  return typeof from_version === "number" ? from_version : 0;
+  return Number(from_version ?? Number(version_after) - 1);
 }
 
-function versionsIn(
-  { payload }: IndexedEvent,
-): { version?: unknown; version_after?: unknown; from_version?: unknown } {
+function fieldsOf({ payload }: IndexedEvent): {
+  readonly op?: unknown;
+  readonly version?: unknown;
+  readonly version_after?: unknown;
+  readonly from_version?: unknown;
+} {
   return typeof payload === "object" && payload !== null ? payload : {};
 }

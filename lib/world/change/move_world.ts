@@ -135,7 +135,8 @@ export function carryWorld(
 ): WriteResult {
   world.versionFloor = version - 1;
   const time = world.timeOf(firstTime(now, last));
-  world.recordMove(job.ext, time, { ...movedNames(job), by: job.by });
+  const names = { ...movedNames(job), from_version: world.row.version };
+  world.recordMove(job.ext, time, { ...names, by: job.by });
   return { ...resultOf(world), created: true };
 }
 

@@ -156,14 +156,19 @@ export class ChangeQueries {
     return { events: found.map((row) => this.#toEvent(row)), cursor, more: !isComplete };
   }
 
-  async #startOf(session: QuerySession, { order, from }: ChangeQuery): Promise<number> {
+  async #startOf(
+    session: QuerySession,
+    { order, from, isInclusive }: ChangeQuery,
+  ): Promise<number> {
     const [newest] = await session.query(NEWEST, []);
     const last = Number(newest?.seq ?? 0);
     if (from === undefined) return order === "newest" ? last + 1 : 0;
     const position = this.#options.codec.parse(from);
     if (position !== undefined && position.seq <= last) {
       if (position.seq === 0) return 0;
-      if (await readRun(session, position.seq) === position.run) return position.seq;
+      if (await readRun(session, position.seq) === position.run) {
+        return isInclusive === true ? position.seq - 1 : position.seq;
+      }
     }
     throw new StoreError(
       "gone",

@@ -38,21 +38,21 @@ export async function readPage(
 /** Reads a page in parts, so that a scan can stop between two of them. */
 async function scan(index: Index, query: ChangeQuery, signal: AbortSignal): Promise<ChangePage> {
   const events: IndexedEvent[] = [];
-  for (let from = query.from;;) {
+  const { isInclusive: _, ...others } = query;
+  for (let next: ChangeQuery = query;;) {
     const part = {
-      ...query,
-      ...(from === undefined ? {} : { from }),
+      ...next,
       limit: query.limit - events.length,
       maxSteps: CHANGE_SCAN_PART_STEPS,
     };
-    const page = await readPart(index, part, from === query.from);
+    const page = await readPart(index, part, next === query);
     if (page === undefined) {
       events.length = 0;
-      from = query.from;
+      next = query;
       continue;
     }
     events.push(...page.events);
-    from = page.cursor;
+    next = { ...others, from: page.cursor };
     if (!page.more || events.length === query.limit) return { ...page, events };
     signal.throwIfAborted();
   }

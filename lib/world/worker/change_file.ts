@@ -358,7 +358,7 @@ export class ChangeFile {
     if (generation !== this.#generation) throw indexLost();
   }
 
-  #startOf({ order, from }: ChangeQuery): number {
+  #startOf({ order, from, isInclusive }: ChangeQuery): number {
     if (from === undefined) return order === "newest" ? this.#last + 1 : 0;
     const seq = this.#locate(from);
     if (seq === undefined) {
@@ -367,7 +367,7 @@ export class ChangeFile {
         "Cannot continue: the server does not know the position; it lost its newest changes",
       );
     }
-    return seq;
+    return isInclusive === true ? Math.max(0, seq - 1) : seq;
   }
 
   /** Returns the number of a position if this index contains the change that was published with it. */

@@ -9,6 +9,8 @@ import { CollectionFeed } from "../../../lib/routes/stream/collection_feed.ts";
 import { readMissedChanges } from "../../../lib/routes/stream/missed_changes.ts";
 import { MAX_CONTENTS_BYTES } from "../../../lib/limits.ts";
 import type { Pieces } from "../../../lib/http/pieces.ts";
+import type { Caller } from "../../../lib/auth/caller.ts";
+import type { IndexedEvent } from "../../../lib/world/changes.ts";
 import type { Published, Store } from "../../../lib/world/store.ts";
 import { eventually } from "../../plugin/plugin_test_server.ts";
 import { withApp } from "../../support/app.ts";
@@ -240,6 +242,70 @@ Deno.test("CollectionFeed sends current states for changes that an earlier conne
   });
 });
 
+Deno.test("CollectionFeed sends both changes of a move to a reader that can have one of them", async () => {
+  await withApp({}, async ({ store }) => {
+    const first = follow(store, "home");
+    await first.feed.start();
+    await put(store, "home/a");
+    await store.rename({ name: "home/a", to: "home/b", ext: "txt", by: "T3" });
+    assertEquals((await first.receivedAll(4)).slice(2), ["update home/b", "delete home/a"]);
+    first.feed.stop();
+    // They have one id: the connection can have ended between them.
+    const id = idOf(first.pieces[2]);
+    assertEquals(idOf(first.pieces[3]), id);
+    const again = follow(store, "home", false, id);
+    await again.feed.start();
+    assertEquals(again.received(), ["delete home/a", "update home/b"]);
+    await put(store, "home/c");
+    await again.receivedAll(3);
+    again.feed.stop();
+    // Any other event is not sent again.
+    const last = follow(store, "home", false, idOf(again.pieces[2]));
+    await last.feed.start();
+    assertEquals(last.received(), []);
+    last.feed.stop();
+  });
+});
+
+Deno.test("CollectionFeed sends no older version than its listing had", async () => {
+  await withApp({}, async ({ store }) => {
+    for (const name of ["home/a", "home/b"]) await put(store, name);
+    // The worlds change between the beginning of the stream and its listing.
+    const changed = new Proxy(store, {
+      get(target, key) {
+        if (key === "list") {
+          return async (...given: Parameters<Store["list"]>) => {
+            for (const name of ["home/a", "home/a", "home/b"]) await put(store, name);
+            await store.remove({ name: "home/b", by: "T3" });
+            await put(store, "home/b");
+            return await store.list(...given);
+          };
+        }
+        const found = Reflect.get(target, key, target);
+        return typeof found === "function" ? found.bind(target) : found;
+      },
+    });
+    const { feed, pieces } = follow(changed, "home");
+    await feed.start();
+    await put(store, "home/end");
+    const versions = () =>
+      pieces.slice(1).map((piece) => {
+        const [, event, data = ""] = /^event: (\w+)\nid: .*\ndata: (.*)\n/.exec(textOf(piece)) ??
+          [];
+        const { name, version } = JSON.parse(data);
+        return `${event} ${name} ${version}`;
+      });
+    await eventually(
+      () => Promise.resolve(versions().includes("update home/end 1") || undefined),
+      "the last change",
+    );
+    feed.stop();
+    assert(textOf(pieces[0]).includes('"version":3'), textOf(pieces[0]));
+    const sent = new Set(versions());
+    assertEquals([...sent], ["update home/a 3", "update home/b 3", "update home/end 1"]);
+  });
+});
+
 Deno.test("CollectionFeed sends no older state if the server is behind the reader", async () => {
   await withApp({}, async ({ store }) => {
     await put(store, "home/a");
@@ -286,54 +352,62 @@ Deno.test("CollectionFeed sends no older state if the server is behind the reade
   });
 });
 
-Deno.test("readMissedChanges() takes a move that replaced a world as a change of each name once", async () => {
-  const event = { timestamp: "", type: "stage_written", id: 1 };
-  const made = { version_after: 3, from_version: 2, moved_from: "/home/a" };
-  const events = [
-    { ...event, cursor: "c1", name: "home/b", also: "home/a", payload: made },
-    // The world at the new name was deleted since, and that event follows.
-    {
-      ...event,
-      cursor: "c2",
-      type: "world_moved",
-      name: "home/a",
-      also: "home/b",
-      payload: { from: "/home/a", to: "/home/b", version: 2 },
-    },
-  ];
-  const store = {
+/** What a reader has missed, with the versions: of a store, or of events. */
+async function missedOf(
+  store: Parameters<typeof readMissedChanges>[0],
+  id: string,
+  caller: Caller = LOCAL,
+): Promise<string[]> {
+  const { changes = [] } = await readMissedChanges(store, caller, "home", id);
+  return changes.map(({ kind, name, version }) => `${kind} ${name} ${version}`);
+}
+
+Deno.test("readMissedChanges() returns both names of a move, and one of a restore", async () => {
+  await withApp({}, async ({ store }) => {
+    const cursor = async () => {
+      const within = [{ name: "home", part: "tree", restricted: false }] as const;
+      return (await store.changes({ within, order: "newest", limit: 1 })).cursor;
+    };
+    for (let i = 1; i <= 5; i++) await put(store, "home/b");
+    await store.remove({ name: "home/b", by: "T3" });
+    await put(store, "home/a");
+    const first = await cursor();
+    await store.rename({ name: "home/a", to: "home/b", ext: "txt", by: "T3" });
+    // At its own name the world had version 1; at the new one it continues after version 5.
+    assertEquals(await missedOf(store, first), ["delete home/a 1", "update home/b 6"]);
+    await put(store, "home/c");
+    const second = await cursor();
+    await store.rename({ name: "home/b", to: "home/c", ext: "txt", by: "T3", replace: true });
+    assertEquals(await missedOf(store, second), ["update home/c 7", "delete home/b 6"]);
+    const third = await cursor();
+    await put(store, "home/d");
+    const { trash } = await store.remove({ name: "home/d", by: "T3" });
+    const restore = { trash, from: "home/d", by: "T3", ext: "txt", state: "" };
+    await store.restore({ ...restore, name: "home/e" });
+    assertEquals(await missedOf(store, third), ["delete home/d 1", "update home/e 2"]);
+    assertEquals(await missedOf(store, await cursor()), []);
+  });
+});
+
+Deno.test("readMissedChanges() knows a move that did not record the version before it", async () => {
+  const event = { timestamp: "", type: "world_moved", id: 3, cursor: "c1" };
+  const payload = { op: "move", from: "/home/a", to: "/home/b", version_after: 9 };
+  const moved = { ...event, name: "home/b", also: "home/a", payload };
+  const restored = { ...moved, type: "world_restored", id: 4, cursor: "c2" };
+  const storeOf = (...events: IndexedEvent[]) => ({
     changes: () => Promise.resolve({ events, cursor: "c2", more: false }),
     isShared: false,
     refresh: () => Promise.reject(new Error("not shared")),
     stat: () => undefined,
-  };
-  const { changes } = await readMissedChanges(store, LOCAL, "home", "c0");
-  assertEquals(changes?.map(({ name, version, cursor }) => [name, version, cursor]), [
-    ["home/b", 3, "c1"],
-    ["home/a", 2, "c2"],
-  ]);
-});
-
-Deno.test("readMissedChanges() gives the old name of a move the version that it had there", async () => {
-  // A world at the new name had version 8 before.
-  const payload: Record<string, unknown> = {
-    version_after: 9,
-    from_version: 2,
-    moved_from: "/home/a",
-  };
-  const event = { timestamp: "", type: "stage_written", id: 3, cursor: "c1", payload };
-  const events = [{ ...event, name: "home/b", also: "home/a" }];
-  const store = {
-    changes: () => Promise.resolve({ events, cursor: "c1", more: false }),
-    isShared: false,
-    refresh: () => Promise.reject(new Error("not shared")),
-    stat: () => undefined,
-  };
-  const { changes } = await readMissedChanges(store, LOCAL, "home", "c0");
-  assertEquals(changes?.map(({ name, version }) => [name, version]), [["home/a", 2], [
-    "home/b",
-    9,
-  ]]);
+  });
+  assertEquals(await missedOf(storeOf(moved), "c0"), ["delete home/a 8", "delete home/b 9"]);
+  const { also: _, ...alone } = restored;
+  assertEquals(await missedOf(storeOf(moved, alone), "c0"), ["delete home/b 9"]);
+  // To this reader the event of a restore would be hidden.
+  const hidden = { ...moved, name: "etc/shadow" };
+  assertEquals(await missedOf(storeOf(hidden), "c0"), []);
+  const full = { ...hidden, payload: { ...payload, from_version: 2 } };
+  assertEquals(await missedOf(storeOf(full), "c0"), ["delete home/a 2"]);
 });
 
 Deno.test("CollectionFeed lists all worlds below, and their contents up to the limit of a page", async () => {

@@ -59,15 +59,19 @@ export class WorldFeed implements Feed {
     this.#unwatch = store.watch(name, (change) => this.#changed(change));
     const last = versionOf(this.#lastEventId);
     let current = await this.#loadCurrent();
-    if (store.isShared && last !== undefined && (current?.version ?? -1) < last) {
+    // The id of an event is a version, and the state of a plugin changes without a new one.
+    const hasState = (store.stat(name)?.state ?? "") !== "";
+    const isUnsure = last !== undefined && (hasState || (current?.version ?? -1) < last);
+    if (store.isShared && isUnsure) {
       // The server that the reader comes from can have known more than this one.
       await store.refresh();
       current = await this.#loadCurrent();
     }
     if (current === undefined) {
       if (last !== undefined) this.#sendDelete(last);
-    } else if (last === current.version) [this.#sent, this.#reached] = [current.key, last];
-    else if (last === undefined || last > current.version) this.#send(current);
+    } else if (last === current.version && !hasState) {
+      [this.#sent, this.#reached] = [current.key, last];
+    } else if (last === undefined || last >= current.version) this.#send(current);
     else {
       this.#reached = last;
       await this.#catchUp(onStarted);
@@ -137,7 +141,7 @@ export class WorldFeed implements Feed {
   }
 
   #changed(change: Change): void {
-    if (!this.#busy) {
+    if (!this.#busy && change.version >= (this.#reached ?? 0)) {
       if (change.kind === "delete") return this.#sendDelete(change.version);
       if (change.world !== undefined) return this.#send(this.#encode(change.world));
     }
@@ -154,6 +158,8 @@ export class WorldFeed implements Feed {
     while (this.#pending !== undefined) {
       const { kind, version } = this.#pending;
       this.#pending = undefined;
+      // A read can have returned more than memory has.
+      if (store.isShared && version < (this.#reached ?? 0)) await store.refresh();
       const entry = store.stat(name);
       if (entry !== undefined) {
         if (versionKey(entry, caller) !== this.#sent) await this.#catchUp();

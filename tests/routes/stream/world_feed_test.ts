@@ -1,8 +1,8 @@
-import { assertEquals, assertStrictEquals } from "../../support/assert.ts";
+import { assert, assertEquals, assertStrictEquals } from "../../support/assert.ts";
 import { LOCAL } from "../../../lib/auth/authenticate.ts";
 import { WorldFeed } from "../../../lib/routes/stream/world_feed.ts";
 import type { Pieces } from "../../../lib/http/pieces.ts";
-import type { Store } from "../../../lib/world/store.ts";
+import type { Change, Store } from "../../../lib/world/store.ts";
 import { withApp } from "../../support/app.ts";
 
 const decoder = new TextDecoder();
@@ -20,9 +20,9 @@ function formatAll(pieces: readonly Pieces[]): string[] {
   });
 }
 
-function put(store: Store, body: string) {
+function put(store: Store, body: string, name = "home/x") {
   const bytes = new TextEncoder().encode(body);
-  return store.put({ name: "home/x", ext: "txt", meta: [], by: "T2", body: bytes });
+  return store.put({ name, ext: "txt", meta: [], by: "T2", body: bytes });
 }
 
 interface FeedRecorder {
@@ -31,13 +31,17 @@ interface FeedRecorder {
   readonly failures: { count: number };
 }
 
-function follow(store: Store, lastEventId: string | null = null): FeedRecorder {
+function follow(
+  store: Store,
+  lastEventId: string | null = null,
+  name = "home/x",
+): FeedRecorder {
   const pieces: Pieces[] = [];
   const failures = { count: 0 };
   const send = (event: Pieces) => pieces.push(event) > 0;
   const fail = () => void failures.count++;
   const feed = new WorldFeed(
-    { store, caller: LOCAL, name: "home/x", send, onError: fail },
+    { store, caller: LOCAL, name, send, onError: fail },
     lastEventId,
   );
   return { feed, pieces, failures };
@@ -195,6 +199,59 @@ Deno.test("WorldFeed continues where the reader is if the server is behind", asy
     await unknown.feed.start();
     assertEquals(formatAll(unknown.pieces), ["update 3 3", "update 4 4"]);
     unknown.feed.stop();
+  });
+});
+
+Deno.test("WorldFeed sends nothing older than what it has read before memory had it", async () => {
+  await withApp({}, async ({ store }) => {
+    await put(store, "1");
+    const entry = store.stat("home/x");
+    let publish: ((change: Change) => void) | undefined;
+    const late = new Proxy(behind(store, { read: () => store.read("home/x"), stat: () => entry }), {
+      get(target, key) {
+        if (key === "watch") {
+          return (_: string, listener: (change: Change) => void) => {
+            publish = listener;
+            return () => {};
+          };
+        }
+        return Reflect.get(target, key);
+      },
+    });
+    for (const body of ["2", "3"]) await put(store, body);
+    const { feed, pieces } = follow(late);
+    await feed.start();
+    assertEquals(formatAll(pieces), ["update 3 3"]);
+    // Memory gets what the reader has already.
+    for (const version of [2, 3]) {
+      const world = await store.readAt("home/x", version);
+      publish?.({ kind: "update", name: "home/x", version, seq: version, by: "T2", world });
+      await new Promise((resume) => setImmediate(resume));
+    }
+    await put(store, "4");
+    const world = await store.readAt("home/x", 4);
+    publish?.({ kind: "update", name: "home/x", version: 4, seq: 4, by: "T2", world });
+    assertEquals(formatAll(pieces), ["update 3 3", "update 4 4"]);
+    feed.stop();
+  });
+});
+
+Deno.test("WorldFeed sends the state of a plugin that changed without a new version", async () => {
+  await withApp({}, async ({ store }) => {
+    const name = "lib/p";
+    await put(store, "1", name);
+    await store.transition({ name, to: "pending", by: "T2" });
+    const [world, entry] = [await store.read(name), store.stat(name)];
+    const before = { read: () => Promise.resolve(world), stat: () => entry };
+    await store.transition({ name, to: "active", by: "T3" });
+    // The reader has version 1 in one of the two states.
+    for (const server of [store, behind(store, before)]) {
+      const { feed, pieces } = follow(server, "1", name);
+      await feed.start();
+      assertEquals(formatAll(pieces), ["update 1 1"]);
+      assert(textOf(pieces[0]).includes('"state":"active"'), textOf(pieces[0]));
+      feed.stop();
+    }
   });
 });
 

@@ -79,6 +79,11 @@ export interface Caller {
   readonly grants?: Grants;
   /** Present only if a plugin makes the request on behalf of the caller. */
   readonly delegation?: Delegation;
+  /**
+   * Present only if a plugin makes the request: whether this plugin, or one that called it, has lost its
+   * authority since. It was disabled, deleted or replaced, perhaps at another server.
+   */
+  readonly isEnded?: () => boolean;
   /** A valid credential was sent: a token, a capability or an account. */
   readonly authenticated?: true;
   /** A credential was sent, and it is unknown, expired or revoked. */

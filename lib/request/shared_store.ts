@@ -112,7 +112,8 @@ export function waitForCaller(
 
 /**
  * Returns the check of the caller of a request that runs right before its changes are made: a credential
- * that ended while the request waited for the database changes nothing any more.
+ * that ended while the request waited for the database changes nothing any more, and neither does a plugin
+ * that was disabled.
  */
 export function checkCaller(
   authenticator: Pick<Authenticator, "isCurrent" | "pending">,
@@ -121,6 +122,12 @@ export function checkCaller(
   return {
     pending: () => authenticator.pending,
     run() {
+      if (caller.isEnded?.() === true) {
+        throw new Problem(
+          "forbidden",
+          `Cannot ${request.method} ${path}: the plugin was disabled, deleted or replaced in the meantime`,
+        );
+      }
       if (authenticator.isCurrent(caller)) return;
       throw new Problem(
         "unauthorized",

@@ -4,6 +4,7 @@ import { assert, assertEquals, assertMatch } from "../support/assert.ts";
 import { sha256Hex } from "../../lib/base/hash.ts";
 import { LEASE_MS } from "../../lib/cluster_limits.ts";
 import { CLUSTER_KEY, ClusterStores } from "../support/cluster_stores.ts";
+import { openDatabase } from "../support/database_session.ts";
 import { openSession } from "../../lib/world/postgres/session.ts";
 import { parseStoreUrl } from "../../lib/world/postgres/store_url.ts";
 import { postgresTest, sharedServer } from "../support/postgres_servers.ts";
@@ -148,6 +149,63 @@ postgresTest(
       await c.close();
       assertEquals((await put(b, "/lib/p/state", "disabled")).status, 200);
       assertEquals((await get(a, "/p", FRESH)).status, 404);
+    }),
+);
+
+/** Sends what it is asked to, with its own rights or with those of its caller. */
+const WRITER = plugin(
+  { grants: { "/home/w/": "rw" } },
+  `
+  const [via, path] = url.search.slice(1).split(",");
+  const answer = await env[via].fetch(path, { method: "PUT", body: "x" });
+  return new Response(String(answer.status));`,
+);
+
+postgresTest(
+  "a plugin that one node disables or replaces changes nothing through a node that is behind",
+  () =>
+    withNodes(async (a, b, stores) => {
+      using sessions = new DisposableStack();
+      const open = async () =>
+        sessions.adopt(
+          await openDatabase(server(), stores.database),
+          (opened) => opened.drop(),
+        );
+      const [held, seen] = [await open(), await open()];
+      const write = (node: TestServer, via: string, path: string) =>
+        node.send({ method: "POST", target: `/p?${via},/home/w/${path}`, headers: T3 });
+      const ends = { disable: ["/lib/p/state", "disabled"], replace: ["/lib/p", WRITER] } as const;
+      for (const [end, [target, body]] of Object.entries(ends)) {
+        for (const via of ["machine", "caller"]) {
+          await put(a, "/lib/p", WRITER);
+          assertEquals((await put(a, "/lib/p/state", "active")).status, 200);
+          const isUp = async () => (await write(b, via, "up")).status === 200 || undefined;
+          await eventually(isUp, "b runs the plugin");
+          await held.query("BEGIN");
+          // The publisher waits for this row, so b does not follow.
+          await held.query("SELECT seq FROM elastik.feed FOR UPDATE");
+          const [row] = await held.query("SELECT clock_timestamp()::text AS now");
+          assertEquals((await put(a, target, body)).status, 200, end);
+          let isAnswered = false;
+          const sent = write(b, via, `${end}-${via}`).finally(() => isAnswered = true);
+          // A computer that is too slow for the lease sends nothing until b follows.
+          await eventually(async () => {
+            const rows = await seen.query(
+              `SELECT 1 FROM pg_stat_activity WHERE application_name = 'elastik/b' AND state <> 'active'
+                AND query LIKE '%apply_1%' AND query_start > $1::timestamptz`,
+              [String(row?.now)],
+            );
+            return isAnswered || rows.length > 0 || undefined;
+          }, "the change is sent");
+          await held.query("ROLLBACK");
+          await sent;
+          const found = await eventually(async () => {
+            const { status } = await get(a, `/home/w/${end}-${via}?raw`, { ...T3, ...FRESH });
+            return status === 503 ? undefined : status;
+          }, "a follows again");
+          assertEquals(found, 404, `${end} ${via}`);
+        }
+      }
     }),
 );
 

@@ -88,6 +88,8 @@ export interface CellOptions<A> {
   answerSubrequest(call: Subrequest<A>): Promise<Response>;
   /** Whether the credential of a caller is still valid. If absent, it always is. */
   isCurrent?(authority: A): boolean;
+  /** Called when the cell is closed: the plugin has no authority any more. */
+  onStop?(): void;
   log(level: "log" | "warn" | "error", line: string): void;
   onEvent(event: CellEvent): void;
   /** Called with each text of the plugin that is logged, for the log of the plugin. */
@@ -344,6 +346,7 @@ export class Cell<A> {
    */
   async stop({ drain }: { readonly drain: boolean }): Promise<void> {
     this.#closed = true;
+    this.#options.onStop?.();
     this.#clearIdleTimer();
     this.#semaphore.close(createStoppedProblem());
     this.#current = undefined;

@@ -13,6 +13,7 @@ import type { Permissions } from "../manifest/permissions.ts";
 import type { CheckImports } from "../manifest/validate_source.ts";
 import type { StartCell } from "../transport/transport.ts";
 import type { ApprovedPermissions } from "./approval.ts";
+import type { PluginAuthority } from "./plugin_authority.ts";
 import type { LoggedSource } from "./plugin_logs.ts";
 import type { CronOptions, CronRunner } from "./cron_runner.ts";
 import type { ProbeResult } from "./probe_manifest.ts";
@@ -89,10 +90,9 @@ export interface ConfigReload {
 
 /** Callbacks of a cell to the host. */
 export interface CellCallbacks {
-  /** The caller of `env.machine`. */
-  readonly machine: Caller;
+  /** The authority of the plugin, which ends when its cell is stopped. */
+  readonly authority: Pick<PluginAuthority, "machine" | "isCurrent" | "end">;
   answerSubrequest(call: Subrequest<Caller>): Promise<Response>;
-  isCurrent(caller: Caller): boolean;
   onEvent(event: CellEvent): void;
   /** Called with a line of the plugin for its log. */
   onLine(level: "log" | "warn" | "error", line: string): void;

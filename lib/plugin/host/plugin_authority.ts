@@ -22,6 +22,7 @@ export class PluginAuthority {
   readonly #plugin: string;
   readonly #rules: AuthorityRules;
   readonly #delegated = new WeakMap<Caller, Caller>();
+  #isEnded = false;
 
   /** @param plugin name of the plugin without its namespace */
   constructor(plugin: string, grants: Grants, rules: AuthorityRules) {
@@ -32,7 +33,13 @@ export class PluginAuthority {
       by: `plugin:${plugin}`,
       authenticated: true,
       grants,
+      isEnded: () => this.#isEnded,
     });
+  }
+
+  /** Ends the authority: changes that its callers have not made yet are refused. */
+  end(): void {
+    this.#isEnded = true;
   }
 
   /** Whether the credential of a caller is still valid. */
@@ -50,7 +57,8 @@ export class PluginAuthority {
       holder: caller.delegation?.holder ?? caller,
       isConfigPath: (path) => this.#rules.isConfigPath(path),
     };
-    const delegated: Caller = Object.freeze({ ...caller, delegation });
+    const isEnded = () => this.#isEnded || caller.isEnded?.() === true;
+    const delegated: Caller = Object.freeze({ ...caller, delegation, isEnded });
     this.#delegated.set(caller, delegated);
     return delegated;
   }

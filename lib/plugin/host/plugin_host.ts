@@ -456,9 +456,8 @@ export class PluginHost implements PluginRoutes, PluginAdmin {
         isCurrent: (caller) => this.#options.isCurrent?.(caller) ?? true,
       });
       const started = await steps.startPlugin(sandbox, source, requested, granted, {
-        machine: authority.machine,
+        authority,
         answerSubrequest: (call) => answerSubrequest(call, authority, this.#options.dispatch),
-        isCurrent: (caller) => authority.isCurrent(caller),
         onEvent: (event) => {
           this.#eventLog.addCellEvent(name, sha256, event);
           this.logs.addCellEvent(logged, event);

@@ -144,6 +144,7 @@ export async function startPlugin(
     deps.limits.responseTimeoutMs,
     1000 * (manifest.patience ?? 0),
   );
+  const { authority } = callbacks;
   const cell = new Cell<Caller>({
     init,
     checkDeclaration: (text) => declarationFault(requested, text),
@@ -151,7 +152,8 @@ export async function startPlugin(
     limits: { ...deps.limits, responseTimeoutMs: responseTimeoutMs },
     now: deps.now,
     answerSubrequest: (call) => callbacks.answerSubrequest(call),
-    isCurrent: (caller) => callbacks.isCurrent(caller),
+    isCurrent: (caller) => authority.isCurrent(caller),
+    onStop: () => authority.end(),
     log: (level, line) => deps.log(level, `plugin ${name}: ${line}`),
     onEvent: (event) => callbacks.onEvent(event),
     onLine: (level, line) => callbacks.onLine(level, line),
@@ -162,7 +164,6 @@ export async function startPlugin(
     await cell.stop({ drain: false });
     throw error;
   }
-  const { machine } = callbacks;
   return {
     ...granted,
     name: source.name,
@@ -172,7 +173,7 @@ export async function startPlugin(
     config,
     fault,
     cell,
-    machine,
+    machine: authority.machine,
     createSchedule: (options) => new CronRunner(options),
   };
 }

@@ -73,7 +73,13 @@ BEGIN
   -- 0. The guard. A change of the locks takes 7021 exclusively: so the guard is read by the next statement,
   --    which has a newer snapshot than one that waited.
   --    A change of what gives authority raises its number for the batches after it.
-  raises := n_seen && ${AUTHORITY} OR n_name && ${AUTHORITY};
+  --    So does the end of a plugin that was active, which releases its routes. If its state is changed before
+  --    this batch locks it, it has another head than the node saw, and is left out.
+  raises := n_seen && ${AUTHORITY} OR n_name && ${AUTHORITY} OR r_of <> '{}' AND EXISTS (
+    SELECT 1 FROM unnest(n_world, n_seen, n_name, n_state) AS x(world, seen, name, state)
+    JOIN elastik.worlds w ON w.id = x.world
+    WHERE starts_with(x.seen, 'lib/') AND w.state = 'active'
+      AND (x.name IS DISTINCT FROM x.seen OR x.state <> 'active'));
   IF raises THEN PERFORM pg_advisory_xact_lock(7021);
   ELSE PERFORM pg_advisory_xact_lock_shared(7021); END IF;
   SELECT version, authority INTO g, a FROM elastik.guard;
@@ -290,7 +296,9 @@ RETURNS text[] LANGUAGE plpgsql AS $$
 DECLARE ids bigint[];
 BEGIN
   -- As apply_1 takes it, which would otherwise wait for another one that waits for it.
-  IF p_names && ${AUTHORITY} THEN PERFORM pg_advisory_xact_lock(7021);
+  IF p_names && ${AUTHORITY} OR EXISTS (
+    SELECT 1 FROM unnest(p_names) AS x(name) WHERE starts_with(x.name, 'lib/'))
+  THEN PERFORM pg_advisory_xact_lock(7021);
   ELSE PERFORM pg_advisory_xact_lock_shared(7021); END IF;
   INSERT INTO elastik.names (name)
   SELECT DISTINCT x.name COLLATE "C" AS name FROM unnest(p_names) AS x(name) ORDER BY name

@@ -7,7 +7,8 @@ import { SessionError } from "./session.ts";
  * - `session`: the session or its server failed; another one may work.
  * - `retry`: nothing was changed; the next try may work.
  * - `guard`: the WebDAV locks have changed; the changes must be judged again.
- * - `authority`: the accounts or the revoked capabilities have changed, likewise.
+ * - `authority`: the accounts or the revoked capabilities have changed, or an active plugin has ended,
+ *   likewise.
  * - `upload`: uploaded bytes were deleted; they must be uploaded again.
  * - `final`: every try would fail.
  */

@@ -41,7 +41,7 @@ export interface FeedNoticeRow {
    * `mark`: a collection was marked or its mark was removed; `locks`: the WebDAV locks changed; `gone`: a
    * world was deleted whose chain gets no event, because another key signed it; `expunged`: what was left
    * of an entry in the trash was deleted for good; `authority`: the accounts or the revoked capabilities
-   * have changed.
+   * have changed, or an active plugin has ended.
    */
   readonly kind: "mark" | "locks" | "gone" | "expunged" | "authority";
   /** Name of the collection or the world; a path for locks; otherwise `""`. */

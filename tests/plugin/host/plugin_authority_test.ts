@@ -7,7 +7,8 @@ const T3: Caller = Object.freeze({ tier: "T3", by: "T3", authenticated: true });
 
 Deno.test("PluginAuthority.machine is a frozen caller of tier T1", () => {
   const { machine } = new PluginAuthority("p", { "/var/x/": "rw" }, RULES);
-  assertEquals({ ...machine }, {
+  const { isEnded: _, ...own } = machine;
+  assertEquals(own, {
     tier: "T1",
     by: "plugin:p",
     authenticated: true,
@@ -26,4 +27,21 @@ Deno.test("PluginAuthority.delegate() keeps the rights of the caller and names t
   const twice = new PluginAuthority("q", {}, RULES).delegate(once);
   assertStrictEquals(twice.delegation?.holder, T3);
   assertEquals(twice.delegation?.plugin, "q");
+});
+
+Deno.test("PluginAuthority.end() ends its callers, and those of plugins that they have called", () => {
+  const [p, q] = [new PluginAuthority("p", {}, RULES), new PluginAuthority("q", {}, RULES)];
+  const callers = [
+    p.machine,
+    p.delegate(T3),
+    q.delegate(p.machine),
+    q.delegate(p.delegate(T3)),
+    q.machine,
+    q.delegate(T3),
+  ];
+  const areEnded = () => callers.map(({ isEnded }) => isEnded?.());
+  assertEquals(areEnded(), [false, false, false, false, false, false]);
+  p.end();
+  assertEquals(areEnded(), [true, true, true, true, false, false]);
+  assertEquals(T3.isEnded, undefined);
 });

@@ -32,10 +32,14 @@ const DEPS: SandboxDeps = {
   readConfig: (path) => Promise.resolve(path === "/etc/p.conf" ? "configured" : undefined),
   log: (_level, line) => void lines.push(line),
 };
+let ended = 0;
 const CALLBACKS = {
-  machine: { tier: "T1", by: "plugin:p", grants: {} } as const,
+  authority: {
+    machine: { tier: "T1", by: "plugin:p", grants: {} } as const,
+    isCurrent: () => true,
+    end: () => void ended++,
+  },
   answerSubrequest: () => Promise.resolve(new Response("machine")),
-  isCurrent: () => true,
   onEvent: () => undefined,
   onLine: () => undefined,
 };
@@ -127,7 +131,9 @@ Deno.test("startPlugin() starts a cell that answers, and leaves no process if it
     assertEquals(await answer.text(), "fine");
     assert(lines.some((line) => line === "plugin p: said"), lines.join("|"));
   } finally {
+    const before = ended;
     await loaded.cell.stop({ drain: false });
+    assertEquals(ended, before + 1, "its authority has ended");
   }
   assert(Deno.build.os !== "linux" || !isAlive(pid));
   const wanted = await inspectSource(DEPS, source);

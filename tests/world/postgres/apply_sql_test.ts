@@ -271,6 +271,54 @@ postgresTest(
 );
 
 postgresTest(
+  "apply_1 refuses a batch that was judged before an active plugin was disabled, replaced or deleted",
+  () =>
+    test(async (_, session) => {
+      let authority = 0;
+      let version = 1;
+      const { worlds: [id = 0] } = await apply(session, [created("lib/p", { state: "pending" })]);
+      const change = async (state: string, more: Partial<BatchWorld> = {}) => {
+        const world = { ...changed(id, "lib/p", ++version), state, ...more };
+        assertEquals((await apply(session, [world], { authority })).worlds, [id]);
+      };
+      const isRefused = async () => {
+        const before = authority;
+        const [row] = await session.query("SELECT authority FROM elastik.guard");
+        authority = Number(row?.authority);
+        const old = apply(session, [created(`home/${version}`)], { authority: before });
+        if (authority === before) return (await old, false);
+        await assertRejects(() => old, { code: "EL004" });
+        return true;
+      };
+      const routes = { routes: { plugin: "lib/p", paths: ["/p"] } };
+      const released = { routes: { plugin: "lib/p", paths: [] } };
+      const ended: [string, Partial<BatchWorld>][] = [
+        ["disabled", released],
+        ["pending", released],
+        ["active", {
+          ...{ ...released, name: null, bytes: { kind: "same" }, versions: [] },
+          trash: { id: "t1", restricted: false },
+          names: [{
+            ...{ name: "lib/p", isFree: false, use: "ended" },
+            last: { version: 1, updatedAt: TIME, trash: "t1" },
+          }],
+        }],
+      ];
+      for (const [state, more] of ended) {
+        await change("active", routes);
+        assertEquals(await isRefused(), false, "approved");
+        await change("active");
+        assertEquals(await isRefused(), false, "an event of the plugin");
+        await change(state, more);
+        assertEquals(await isRefused(), true, state);
+        if (more.name === null) return;
+        await change("pending", released);
+        assertEquals(await isRefused(), false, "not active before");
+      }
+    }),
+);
+
+postgresTest(
   "apply_1 keeps the newest versions, with an eighth in reserve",
   () =>
     test(async (_, session) => {

@@ -196,10 +196,8 @@ export class PostgresStore implements Store {
       ...(options.snapshots === undefined ? {} : { limits: options.snapshots }),
     });
     this.#changes = new ChangeQueries({
-      ...{ read, write },
+      ...{ read, write, codec, jobs },
       publish: () => source.publish(),
-      codec,
-      jobs,
     });
     this.#trash = new TrashQueries({
       ...{ read, write, calls },
@@ -217,6 +215,7 @@ export class PostgresStore implements Store {
       read: (name) => this.read(name),
       ...(options.attached === undefined ? {} : { attached: options.attached }),
       readTrash: () => this.#trash.readAll(),
+      readDeleted: ({ id, name: was }) => this.#reads.readDeleted(id, was),
       indexed: () => undefined,
       log,
     });

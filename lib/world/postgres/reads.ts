@@ -6,7 +6,8 @@
 
 import { sha256Hex } from "../../base/hash.ts";
 import { toVersionColumns } from "../file/version_columns.ts";
-import { StoreError } from "../store.ts";
+import { StoreError, type World } from "../store.ts";
+import { toWorld } from "../store/records.ts";
 import type { ReadResult } from "../store/worker_messages.ts";
 import { bytesMissing, readStoredBody } from "./content_reader.ts";
 import type { QueryRow, QuerySession, QuerySessions } from "./query_sessions.ts";
@@ -23,6 +24,8 @@ const CURRENT = `SELECT ${COLUMNS}, event_id, event_hmac, kept_from
   FROM elastik.worlds WHERE name = $1`;
 const CURRENT_OF_ID = `SELECT ${COLUMNS}, event_id, event_hmac, kept_from
   FROM elastik.worlds WHERE id = $1`;
+const CURRENT_OF_TRASH = `SELECT ${COLUMNS}, event_id, event_hmac, kept_from
+  FROM elastik.worlds WHERE trash = $1 AND trashed_name = $2`;
 const HEAD = `SELECT id, version, kept_from FROM elastik.worlds WHERE name = $1`;
 /** An earlier version, and how many newer ones are kept. */
 const VERSION = `SELECT world AS id, version, ext, headers, state, updated_at, len, content, body,
@@ -74,7 +77,15 @@ export class WorldReads {
   /** Reads the current version; undefined if no world has the name. */
   async read(name: string): Promise<StoredWorld | undefined> {
     this.#count += 1;
-    return await this.#sessions.use((session) => readCurrent(session, CURRENT, name, name));
+    return await this.#sessions.use((session) => readCurrent(session, CURRENT, [name], name));
+  }
+
+  /** Reads a deleted world, by the id of its entry in the trash and its name; undefined if it left it. */
+  async readDeleted(trash: string, name: string): Promise<World | undefined> {
+    return await this.#sessions.use(async (session) => {
+      const found = await readCurrent(session, CURRENT_OF_TRASH, [trash, name], name);
+      return found && toWorld(name, found);
+    });
   }
 
   /**
@@ -85,7 +96,7 @@ export class WorldReads {
    */
   async readId(world: number, version?: number): Promise<ReadResult | undefined> {
     return await this.#sessions.use(async (session) => {
-      const current = await readCurrent(session, CURRENT_OF_ID, world, "");
+      const current = await readCurrent(session, CURRENT_OF_ID, [world], "");
       if (version === undefined || current?.version === version) return current;
       return current === undefined ? undefined : await this.#readKept(session, world, version);
     });
@@ -117,7 +128,7 @@ export class WorldReads {
           );
         }
         if (version === newest) {
-          const current = await readCurrent(session, CURRENT, name, name);
+          const current = await readCurrent(session, CURRENT, [name], name);
           if (current?.version === version) return current;
           continue; // it changed at this moment
         }
@@ -168,11 +179,11 @@ async function withBytes(session: QuerySession, row: QueryRow): Promise<QueryRow
 async function readCurrent(
   session: QuerySession,
   statement: string,
-  key: string | number,
+  keys: readonly (string | number)[],
   name: string,
 ): Promise<StoredWorld | undefined> {
   for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt++) {
-    const [row] = await session.query(statement, [key]);
+    const [row] = await session.query(statement, keys);
     if (row === undefined) return undefined;
     const body = await readStoredBody(session, row);
     if (body === undefined) continue;

@@ -59,6 +59,8 @@ export interface QuotaSources {
   readonly indexed: () => Promise<unknown> | undefined;
   /** Worlds that count for the quotas of other resources. */
   readonly attached?: AttachedWorlds;
+  /** Reads a deleted world, if other servers delete worlds that this one has not read. */
+  readonly readDeleted?: (world: CountedTrash) => Promise<World | undefined>;
   /** Reads all of the trash, when it is known. */
   readonly readTrash: () => AsyncIterable<readonly CountedTrash[]>;
   readonly log: (line: string) => void;
@@ -151,7 +153,23 @@ export class Quotas {
 
   /** Counts a world that moved to the trash; called before its removal is recorded. */
   recordTrash(world: CountedTrash): void {
-    this.trash.recordAdded(world, this.#owners.get(world.name));
+    const owner = this.#owners.get(world.name);
+    const entry = this.#sources.upper(world.name);
+    const { readDeleted } = this.#sources;
+    if (owner !== undefined || readDeleted === undefined || !entry || !this.#isAttached(entry)) {
+      this.trash.recordAdded(world, owner);
+    } else if (this.#isActive) void this.#waitFor(this.#readTrashed(world, readDeleted));
+  }
+
+  /** Counts a deleted world for the owner that its content names. */
+  async #readTrashed(
+    world: CountedTrash,
+    readDeleted: (world: CountedTrash) => Promise<World | undefined>,
+  ): Promise<void> {
+    const count = this.trash.recordUnowned(world);
+    // One that cannot be read counts for its own path, like those that were deleted before the start.
+    const content = await readDeleted(world).catch(() => undefined);
+    count((content && this.#sources.attached?.ownerOf(content)) ?? world);
   }
 
   /** Applies a mark of a collection. */

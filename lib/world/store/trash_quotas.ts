@@ -81,6 +81,23 @@ export class TrashQuotas {
     for (const rule of rules) this.#used.set(rule, this.used(rule) + world.bytes);
   }
 
+  /**
+   * Counts a world that moved to the trash, whose owner is not known yet.
+   *
+   * @returns counts it for its owner, if it is still in the trash
+   */
+  recordUnowned({ id, name, bytes, by }: CountedTrash): (owner: QuotaOwner) => void {
+    const entry = this.#counted.get(id) ?? new Map<string, CountedWorld>();
+    if (this.#used.size === 0 || entry.has(name)) return () => {};
+    const unowned = { bytes, rules: [] };
+    this.#counted.set(id, entry.set(name, unowned));
+    return (owner) => {
+      if (this.#counted.get(id)?.get(name) !== unowned) return;
+      entry.delete(name);
+      this.recordAdded({ id, name, bytes, by }, owner);
+    };
+  }
+
   /** Counts a world that left the trash. */
   recordTaken(world: Pick<CountedTrash, "id" | "name">): void {
     this.#taken?.add(keyOf(world));

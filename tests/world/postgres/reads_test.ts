@@ -28,6 +28,13 @@ function bytes(length: number, seed: number): Uint8Array<ArrayBuffer> {
   return new Uint8Array(length).map((_, at) => (at * 7 + seed) % 251);
 }
 
+function openPool(stores: ClusterStores) {
+  const store = parseStoreUrl(stores.url);
+  const [host] = store.hosts;
+  if (host === undefined) throw new Error("no host");
+  return createSessionPool(() => openSession({ host, store }), 2);
+}
+
 async function fill(store: Store): Promise<void> {
   for (let at = 0; at < 5; at++) await put(store, "home/short", `version ${at}`);
   await put(store, "home/long", bytes(700_000, 1));
@@ -69,14 +76,32 @@ postgresTest(
 );
 
 postgresTest(
+  "WorldReads.readDeleted() reads a world in the trash by its entry and its name",
+  async () => {
+    await using stores = await ClusterStores.create(server());
+    const store = await stores.open();
+    const pool = openPool(stores);
+    try {
+      const reads = new WorldReads(pool, { keepVersions: 100 });
+      await put(store, "home/a", "gone");
+      const before = await store.read("home/a");
+      const { trash } = await store.remove({ name: "home/a", by: "T2" });
+      assertEquals(await reads.readDeleted(trash, "home/a"), before);
+      assertEquals(await reads.readDeleted(trash, "home/b"), undefined);
+      await store.expunge(trash);
+      assertEquals(await reads.readDeleted(trash, "home/a"), undefined);
+    } finally {
+      pool.close();
+    }
+  },
+);
+
+postgresTest(
   "WorldReads reads the bytes of a version that others replace between its statements",
   async () => {
     await using stores = await ClusterStores.create(server());
     const store = await stores.open();
-    const url = parseStoreUrl(stores.url);
-    const [host] = url.hosts;
-    if (host === undefined) throw new Error("no host");
-    const pool = createSessionPool(() => openSession({ host, store: url }), 2);
+    const pool = openPool(stores);
     try {
       for (let changeAfter = 1; changeAfter <= 4; changeAfter++) {
         const name = `home/x${changeAfter}`;

@@ -5,6 +5,7 @@ import { openSqlite, until, withImport } from "../../support/query_store.ts";
 import { createRandom } from "../../support/random.ts";
 import { fillRandomly } from "../../testdata/random_store.ts";
 import type { Within } from "../../../lib/world/changes.ts";
+import type { AttachedWorlds } from "../../../lib/world/quota.ts";
 import { QuotaError } from "../../../lib/world/quota_list.ts";
 import type { QuerySessions } from "../../../lib/world/postgres/query_sessions.ts";
 import { TrashQueries, type TrashQueriesOptions } from "../../../lib/world/postgres/trash_query.ts";
@@ -248,6 +249,38 @@ postgresTest(
       }
       await b.refresh();
       await put(b, `home/t/${leave}`, "b");
+    }
+  },
+);
+
+postgresTest(
+  "a world in the trash counts for its owner on a node that had not read it before it was deleted",
+  async () => {
+    await using stores = await ClusterStores.create(server());
+    const attached: AttachedWorlds = {
+      isAttached: ({ name }) => name.startsWith("var/at/"),
+      ownerOf: ({ body }) => ({ name: new TextDecoder().decode(body), by: "T3" }),
+    };
+    // They look for changes of each other at intervals only, so that they see several at once.
+    const options = { attached, feed: "poll" } as const;
+    const [a, b] = [await stores.open(options), await stores.open(options)];
+    const put = (store: typeof a, name: string, text: string) =>
+      store.put({ name, body: new TextEncoder().encode(text), ext: "txt", meta: [], by: "T3" });
+    await put(a, "etc/quota", "prefix:/home/t trash:1");
+    await b.refresh();
+    for (let round = 1; round <= 5; round++) {
+      await put(a, "var/at/1", "home/t/x");
+      const { trash } = await a.remove({ name: "var/at/1", by: "T3" });
+      await b.refresh();
+      await assertRejects(
+        () => put(b, "home/t/a", "b"),
+        errorWith(QuotaError, "the trash of"),
+      );
+      await a.expunge(trash);
+      await b.refresh();
+      await put(b, "home/t/a", "b");
+      await b.remove({ name: "home/t/a", by: "T3" }).then(({ trash }) => b.expunge(trash));
+      await a.refresh();
     }
   },
 );

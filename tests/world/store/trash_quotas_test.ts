@@ -50,6 +50,33 @@ Deno.test("TrashQuotas counts each world once, also while the trash is being rea
   assertEquals(used(), [0, 0, 0]);
 });
 
+Deno.test("TrashQuotas.recordUnowned() counts a world when its owner is known, if it is still in the trash", () => {
+  const quotas = new TrashQuotas({ async *readAll() {}, log: () => {} });
+  quotas.recordUnowned(world("0", "var/lib/x", 1))({ name: "home/q/x", by: "T2" });
+  const list = parse("prefix:/home/q trash:1KiB");
+  const [rule] = [...list.values()];
+  assert(rule !== undefined);
+  quotas.setList(list);
+  const owner = { name: "home/q/x", by: "T2" };
+  const counts = Array.from(
+    { length: 4 },
+    (_, i) => quotas.recordUnowned(world(`${i + 1}`, "var/lib/x", 1 << i)),
+  );
+  assertEquals(quotas.used(rule), 0);
+  quotas.recordTaken({ id: "2", name: "var/lib/x" });
+  quotas.recordExpunged("3");
+  for (const count of counts) count(owner);
+  assertEquals(quotas.used(rule), 1 + 8);
+  // It is counted once.
+  for (const count of counts) count(owner);
+  quotas.recordUnowned(world("1", "var/lib/x", 1))(owner);
+  assertEquals(quotas.used(rule), 1 + 8);
+  const count = quotas.recordUnowned(world("5", "var/lib/x", 16));
+  quotas.setList(list);
+  count(owner);
+  assertEquals(quotas.used(rule), 0);
+});
+
 Deno.test("TrashQuotas.readAgain() reads the trash once more, also if it is being read", async () => {
   let reads = 0;
   let gate = Promise.resolve();

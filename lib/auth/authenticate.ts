@@ -92,9 +92,17 @@ export interface Authenticator {
    * that opened it: a capability expires or is revoked, a token is replaced, an account is removed,
    * gets another tier or another password.
    *
-   * @param caller the same object that {@link authenticate} returned
+   * @param caller the same object that {@link authenticate} returned, or one that was read from a record: of
+   * its credential the capability and the account are checked
    */
   isCurrent(caller: Caller): boolean;
+  /**
+   * Returns the mark of the account of a caller, for a record that other servers with the same key read.
+   * It changes with the tier and with the password, and reveals neither. Undefined without an account.
+   *
+   * @param caller the same object that {@link authenticate} returned
+   */
+  accountMark(caller: Caller): string | undefined;
   /**
    * Checks whether a caller is what it is because of the accounts or the revoked capabilities. Other
    * servers of a cluster change them, so memory must follow before the result of {@link authenticate}
@@ -140,6 +148,8 @@ interface TokenHolder {
   until?: number;
 }
 
+/** What precedes the name of an account in the name of its caller. */
+const ACCOUNT_PREFIX = "user:";
 const BASE64 = /^[A-Za-z0-9+/]+={0,2}$/;
 const utf8 = new TextDecoder("utf-8", { fatal: true });
 
@@ -173,6 +183,7 @@ class CredentialAuthenticator implements Authenticator {
   #areAccountsKnown = true;
   /** The account with which each caller was authenticated. */
   readonly #accountOf = new WeakMap<Caller, { readonly user: string; readonly account: Account }>();
+  readonly #marks = new WeakMap<Account, string>();
   readonly #listeners = new Set<() => void>();
   #pending: PromiseWithResolvers<void> | undefined;
 
@@ -308,7 +319,26 @@ class CredentialAuthenticator implements Authenticator {
     const holder = this.#holderOf.get(credential);
     if (holder !== undefined && !this.#isOpen(holder)) return false;
     const used = this.#accountOf.get(credential);
-    return used === undefined || isSameAccount(this.#accounts.get(used.user), used.account);
+    if (used !== undefined) return isSameAccount(this.#accounts.get(used.user), used.account);
+    if (credential.account === undefined) return true;
+    const user = credential.by.slice(ACCOUNT_PREFIX.length);
+    const account = this.#accounts.get(user);
+    return account !== undefined && this.#markOf(user, account) === credential.account;
+  }
+
+  accountMark(caller: Caller): string | undefined {
+    const used = this.#accountOf.get(caller.delegation?.holder ?? caller);
+    return used && this.#markOf(used.user, used.account);
+  }
+
+  #markOf(user: string, account: Account): string {
+    const known = this.#marks.get(account);
+    if (known !== undefined) return known;
+    const { tier, digest } = account;
+    const secret = hmacSha256(this.#settings.key, "account");
+    const mark = hmacSha256(secret, JSON.stringify([user, tier, digest.toHex()])).toHex();
+    this.#marks.set(account, mark);
+    return mark;
   }
 
   onChange(listener: () => void): () => void {
@@ -371,7 +401,7 @@ class CredentialAuthenticator implements Authenticator {
     const name = user.normalize("NFC");
     const caller: Caller = Object.freeze({
       tier: account.tier,
-      by: `user:${name}`,
+      by: `${ACCOUNT_PREFIX}${name}`,
       authenticated: true,
     });
     this.#accountOf.set(caller, { user: name, account });

@@ -84,6 +84,8 @@ export interface Caller {
    * authority since. It was disabled, deleted or replaced, perhaps at another server.
    */
   readonly isEnded?: () => boolean;
+  /** Present only if the caller was read from a record: the mark of its account; see `accountMark`. */
+  readonly account?: string;
   /** A valid credential was sent: a token, a capability or an account. */
   readonly authenticated?: true;
   /** A credential was sent, and it is unknown, expired or revoked. */

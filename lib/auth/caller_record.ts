@@ -11,9 +11,11 @@ const MODES: readonly string[] = ["r", "rw", "rwd"] satisfies readonly Capabilit
 /**
  * Writes what identifies the credential of a caller. Of a plugin it has the name only, and of a plugin
  * that calls on behalf of a caller it has what the caller's rights are compared with.
+ *
+ * @param account the mark of its account; absent for another credential
  */
-export function writeCaller({ tier, by, scope }: Caller): string {
-  return JSON.stringify(scope === undefined ? { tier, by } : { tier, by, scope });
+export function writeCaller({ tier, by, scope }: Caller, account?: string): string {
+  return JSON.stringify({ tier, by, scope, account });
 }
 
 /**
@@ -25,9 +27,17 @@ export function writeCaller({ tier, by, scope }: Caller): string {
 export function readCaller(text: string): Caller {
   const value: unknown = JSON.parse(text);
   if (!isRecord(value)) throw new TypeError("a caller is not an object");
-  const { tier, by, scope } = value;
+  const { tier, by, scope, account } = value;
   if (!isTier(tier) || typeof by !== "string") throw new TypeError("a caller has no tier or name");
-  return scope === undefined ? { tier, by } : { tier, by, scope: readScope(scope) };
+  if (account !== undefined && typeof account !== "string") {
+    throw new TypeError("the mark of an account is not a text");
+  }
+  return {
+    tier,
+    by,
+    ...(scope === undefined ? {} : { scope: readScope(scope) }),
+    ...(account === undefined ? {} : { account }),
+  };
 }
 
 function readScope(value: unknown): Scope {

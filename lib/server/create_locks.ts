@@ -20,7 +20,7 @@ export function createLocks(
     return records === undefined ? new LockTable(options) : new SharedLocks(options, records);
   },
 ): Locks {
-  const { authenticator, plugins, now, monotonic, config } = server;
+  const { authenticator, plugins, now, monotonic, config, store } = server;
   function secondsLeft(caller: Caller): number {
     if (!authenticator.isCurrent(caller)) return 0;
     const { scope, grants, by } = caller;
@@ -34,11 +34,17 @@ export function createLocks(
   const locks = create({
     monotonic,
     secondsLeft,
+    accountMark: (caller) => authenticator.accountMark(caller),
+    // The record of a plugin at another server has its name only.
+    hasPluginEnded: ({ by, grants }) =>
+      grants === undefined && by.startsWith("plugin:") &&
+      store.stat(`lib/${by.slice("plugin:".length)}`)?.state !== "active",
+    follow: () => store.refresh().then(() => authenticator.pending),
     maxPerCredential: config.maxLocksPerCredential,
     limits: config.davLimits,
   });
   authenticator.onChange(() => locks.removeEnded());
   // A lock does not return when the name of its plugin is active again.
-  server.store.watch("lib/", () => locks.removeEnded());
+  store.watch("lib/", () => locks.removeEnded());
   return locks;
 }

@@ -472,6 +472,36 @@ Deno.test("isFromStore() is true for a caller that accounts or revoked capabilit
   assert(authenticator.isFromStore(suspended));
 });
 
+Deno.test("accountMark() lets another server with the key see whether an account is as it was", () => {
+  const shadow = (password: string) => `ada:${sha256Hex(password)}\neve:${sha256Hex(password)}`;
+  const granting = createTestAuthenticator();
+  granting.setAccounts("ada:T2\neve:T2", shadow("right"));
+  const caller = granting.authenticate(basic("ada", "right"), true);
+  const mark = granting.accountMark(caller);
+  assert(mark !== undefined && !mark.includes("ada"));
+  assertStrictEquals(
+    granting.accountMark(granting.authenticate(`Bearer ${TOKEN}`, true)),
+    undefined,
+  );
+  const recorded = { tier: caller.tier, by: caller.by, account: mark };
+  const other = createTestAuthenticator();
+  for (
+    const [passwd, password, expected] of [
+      ["", "right", false],
+      ["ada:T2", "right", true],
+      ["ada:T2\nbob:T3", "right", true],
+      ["ada:T3", "right", false],
+      ["ada:T2", "other", false],
+      ["eve:T2", "right", false],
+    ] as const
+  ) {
+    other.setAccounts(passwd, shadow(password));
+    assertStrictEquals(other.isCurrent(recorded), expected, `${passwd} ${password}`);
+  }
+  other.setAccounts("ada:T2\neve:T2", shadow("right"));
+  assertStrictEquals(other.isCurrent({ ...recorded, by: "user:eve" }), false);
+});
+
 Deno.test("pending settles when both the accounts and the revoked capabilities are known", async () => {
   const authenticator = createTestAuthenticator();
   assertEquals([authenticator.pending], [undefined]);

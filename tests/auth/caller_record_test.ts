@@ -30,6 +30,12 @@ Deno.test("readCaller() returns a caller with the same credential", () => {
   }
 });
 
+Deno.test("readCaller() returns the mark of an account", () => {
+  const caller: Caller = { tier: "T2", by: "user:ada", authenticated: true };
+  assertEquals(readCaller(writeCaller(caller, "mark")).account, "mark");
+  assertEquals(readCaller(writeCaller(caller)), { tier: "T2", by: "user:ada" });
+});
+
 Deno.test("readCaller() refuses a text of another form", () => {
   const broken = [
     "[]",
@@ -37,6 +43,7 @@ Deno.test("readCaller() refuses a text of another form", () => {
     "{}",
     '{"tier":"T9","by":"x"}',
     '{"tier":"T2","by":1}',
+    '{"tier":"T2","by":"x","account":1}',
     '{"tier":"T2","by":"x","scope":[]}',
     ...Object.keys(SCOPE).map((key) => {
       return JSON.stringify({ tier: "T2", by: "x", scope: { ...SCOPE, [key]: [1] } });

@@ -209,6 +209,62 @@ postgresTest(
     }),
 );
 
+const LOCK_INFO = '<D:lockinfo xmlns:D="DAV:"><D:lockscope><D:exclusive/></D:lockscope>' +
+  "<D:locktype><D:write/></D:locktype></D:lockinfo>";
+
+/** Locks a world with its own rights. */
+const LOCKER = plugin(
+  { grants: { "/home/p": "rw" } },
+  `
+  const { status } = await env.machine.fetch("/dav/home/p", { method: "LOCK", body: '${LOCK_INFO}' });
+  return new Response(String(status));`,
+);
+
+postgresTest(
+  "a lock ends with the account or the plugin of its holder, also if the node that granted it has stopped",
+  () =>
+    withNodes(async (a, b, stores) => {
+      const setPassword = async (password: string) => {
+        const digest = sha256Hex(new TextEncoder().encode(password));
+        const { status } = await put(b, "/etc/shadow", `ada:${digest}\n`);
+        assert(status < 300, String(status));
+      };
+      await put(b, "/etc/passwd", "ada:T2\n");
+      await setPassword("one");
+      await put(b, "/lib/p", LOCKER);
+      assertEquals((await put(b, "/lib/p/state", "active")).status, 200);
+      const c = await startNode(stores, "c");
+      try {
+        assertEquals((await get(c, "/p")).text, "201");
+        const locked = await c.send({
+          ...{ method: "LOCK", target: "/dav/home/x", body: LOCK_INFO },
+          headers: basic("ada", "one"),
+        });
+        assertEquals(locked.status, 201, locked.text);
+      } finally {
+        await c.close();
+      }
+      const write = async (target: string) => (await put(b, target, "x", bearer(TOKEN))).status;
+      assertEquals([await write("/home/x"), await write("/home/p")], [423, 423]);
+      // Changes that leave both as they are.
+      await put(b, "/etc/passwd", "# all\nada:T2\neve:T2\n");
+      await put(b, "/lib/other", plugin({}, ""));
+      assertEquals([await write("/home/x"), await write("/home/p")], [423, 423]);
+      await setPassword("two");
+      assertEquals(await write("/home/x"), 200);
+      assertEquals((await put(b, "/lib/p/state", "disabled")).status, 200);
+      await eventually(async () => await write("/home/p") === 200 || undefined, "it ends");
+      await eventually(
+        async () =>
+          (await query(stores, "SELECT 1 FROM elastik.dav_locks")).length === 0 || undefined,
+        "both have ended",
+      );
+      // It does not return with the account.
+      await setPassword("one");
+      assertEquals([await write("/home/x"), (await put(a, "/home/x", "y")).status], [200, 200]);
+    }),
+);
+
 postgresTest(
   "two nodes that approve two plugins with one route at the same time give 200 and 422",
   () =>

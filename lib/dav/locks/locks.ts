@@ -52,6 +52,12 @@ export interface LockOptions {
    * has ended.
    */
   readonly secondsLeft: (caller: Caller) => number;
+  /** What identifies the account of a caller for the other servers; absent if there are none. */
+  readonly accountMark?: (caller: Caller) => string | undefined;
+  /** Whether the plugin that took a lock at another server has ended. */
+  readonly hasPluginEnded?: (caller: Caller) => boolean;
+  /** Waits until this server knows what other servers know of credentials and plugins. */
+  readonly follow?: () => Promise<void>;
   /** Most locks of one credential. T3 has this number in reserve among the locks of the server. */
   readonly maxPerCredential: number;
   /** Most locks of the server, and shared locks of one resource. */

@@ -2,9 +2,11 @@
  * The locks of a server that shares its store with others. The store decides which locks are granted, and
  * memory has all of them, as they were read last. They last longer than this process.
  *
- * Whether a token or an account still exists is known only to the server that authenticated it. So the
- * server that granted a lock ends it with the credential of its holder. For the other servers it lasts until
- * its time is over, or until they see that a capability is revoked.
+ * Every server ends a lock with the capability, the account or the plugin of its holder. Whether a token of
+ * the settings still exists is known only to the server that granted the lock.
+ *
+ * A server that is behind can lack an account or a plugin that another server knows. Writes are safe: the
+ * database refuses what was judged by older accounts. A lock ends only after the server has followed.
  */
 
 import { type Caller, credentialKey } from "../../auth/caller.ts";
@@ -91,7 +93,7 @@ export class SharedLocks implements Locks {
     const seconds = this.#secondsFor(holder, request.seconds);
     let hasRemoved = false;
     for (let tries = 0; tries < GRANT_TRIES; tries++) {
-      await this.#records.release(this.#endedIn(this.#against(request)));
+      await this.#releaseEnded(() => this.#against(request));
       const conflicts = this.#against(request).filter((lock) => this.#isInForce(lock));
       const kept = conflicts.find((lock) => !isReplaced(lock));
       if (kept !== undefined && tries > 0) return { conflict: kept };
@@ -102,7 +104,7 @@ export class SharedLocks implements Locks {
         depth,
         exclusive,
         owner,
-        holder: writeCaller(holder),
+        holder: writeCaller(holder, this.#options.accountMark?.(holder)),
         credential: credentialKey(holder),
         seconds,
         ...this.#limitsFor(holder),
@@ -115,13 +117,12 @@ export class SharedLocks implements Locks {
         return { ...request, token, seconds, expires: this.#options.monotonic() };
       }
       if (outcome.kind !== "conflict") {
-        const ended = hasRemoved ? [] : this.#endedIn(this.#all());
-        if (ended.length === 0) {
+        const removed = hasRemoved ? 0 : await this.#releaseEnded(() => this.#all());
+        if (removed === 0) {
           this.#refused += 1;
           return { full: outcome.kind };
         }
         hasRemoved = true;
-        await this.#records.release(ended);
       }
     }
     throw new StoreError("busy", `Cannot lock ${request.path}: its locks change all the time`);
@@ -146,7 +147,16 @@ export class SharedLocks implements Locks {
 
   removeEnded(): void {
     // Safe to ignore: the locks do not count any more here, and end everywhere when their time is over.
-    this.#records.release(this.#endedIn(this.#all())).catch(() => {});
+    this.#releaseEnded(() => this.#all()).catch(() => {});
+  }
+
+  /** Ends those locks whose holders have no credential any more; returns their number. */
+  async #releaseEnded(locks: () => readonly Lock[]): Promise<number> {
+    if (this.#endedIn(locks()).length === 0) return 0;
+    await this.#options.follow?.();
+    const ended = this.#endedIn(locks());
+    await this.#records.release(ended);
+    return ended.length;
   }
 
   /** Takes over what was read from the store. */
@@ -200,9 +210,12 @@ export class SharedLocks implements Locks {
     return others.filter((lock) => lock.exclusive || exclusive);
   }
 
-  /** Returns the tokens of the locks whose credential has ended. */
+  /** Returns the tokens of the locks whose credential or plugin has ended. */
   #endedIn(locks: readonly Lock[]): string[] {
-    const ended = locks.filter(({ holder }) => this.#options.secondsLeft(holder) <= 0);
+    const { secondsLeft, hasPluginEnded } = this.#options;
+    const ended = locks.filter(({ holder }) =>
+      secondsLeft(holder) <= 0 || hasPluginEnded?.(holder) === true
+    );
     return ended.map(({ token }) => token);
   }
 

@@ -66,12 +66,14 @@ export function toPluginChange(
   const version = Number(
     readMember(payload, "version_after") ?? readMember(payload, "version") ?? 0,
   );
+  // Moves did not record the version before.
+  const versionBefore = Number(readMember(payload, "from_version") ?? Math.max(0, version - 1));
   const from = readMember(payload, "from");
   return {
     id: cursor,
     path: `/${world}`,
     kind: !isHere || type === "world_deleted" ? "delete" : "update",
-    version: isHere ? version : Math.max(0, version - 1),
+    version: isHere ? version : versionBefore,
     at: timestamp,
     by: String(readMember(payload, "by") ?? ""),
     event: type,

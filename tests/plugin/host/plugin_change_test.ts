@@ -90,6 +90,14 @@ Deno.test("toPluginChange() hides names that the grants do not cover", () => {
   );
   assertEquals([left?.kind, left?.path, left?.version], ["delete", "/home/in/x", 4]);
   assertEquals(JSON.stringify([moved, left]).includes("secret"), false);
+  // The new name can have had higher versions.
+  const recorded = event(
+    "home/secret/x",
+    "world_moved",
+    { ...outOf, from_version: 2 },
+    "home/in/x",
+  );
+  assertEquals(toPluginChange(watching(on, grants), recorded)?.version, 2);
   const inside = { ...into, by: "T3", from: "/home/in/y" };
   const renamed = toPluginChange(
     watching(on, grants),

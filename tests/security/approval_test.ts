@@ -75,8 +75,7 @@ Deno.test("a source whose evaluations differ cannot be approved", async () => {
     "by time": "Math.floor(performance.timeOrigin * 1000) % 1e9",
     "by a random id": "crypto.getRandomValues(new Uint32Array(1))[0]",
   };
-  const atOneNode = "other nodes do not start a source that they evaluate to something else";
-  await withPluginServer({ plugins: [], atOneNode }, async (server) => {
+  await withPluginServer({ plugins: [] }, async (server) => {
     for (const [field, code] of Object.entries(variants)) {
       for (const [how, flip] of Object.entries(flips)) {
         if (how !== "by chance" && field !== "grants") continue;
@@ -92,7 +91,12 @@ Deno.test("a source whose evaluations differ cannot be approved", async () => {
         assertEquals((await server.send({ method: "GET", target: "/p" })).status, 404);
       }
     }
-    // Exports that answer differently when they are read again.
+  });
+});
+
+Deno.test("a process gets no permission that an export answers later", async () => {
+  const atOneNode = "other nodes do not start a source that they evaluate to something else";
+  await withPluginServer({ plugins: [], atOneNode }, async (server) => {
     const getter = `let n = 0; export const routes = ["/p"];
       export const permissions = () => n++ === 0 ? {} : { env: ["HOME"] }; ${ANSWER}`;
     await putWorld(server, "/lib/p", getter);

@@ -3,7 +3,7 @@
  * requests; each limit has a setting and a metric.
  */
 
-import { assert, assertEquals, assertMatch } from "../support/assert.ts";
+import { assertEquals, assertMatch } from "../support/assert.ts";
 import { CLOSED, type TestServer, TOKEN, withServer } from "../support/test_server.ts";
 import { Connection } from "../support/wire.ts";
 
@@ -45,6 +45,8 @@ async function fill(server: TestServer, members: number): Promise<void> {
   }
 }
 
+const LIGHT = "GET /proc/version HTTP/1.1\r\nHost: localhost\r\n\r\n";
+
 /** Time in milliseconds that other requests wait while clients send heavy ones. */
 async function medianWait(server: TestServer, request: string): Promise<number> {
   let isOver = false;
@@ -55,7 +57,7 @@ async function medianWait(server: TestServer, request: string): Promise<number> 
   const other = await Connection.open(server.port);
   for (let i = 0; i < 40; i++) {
     const start = performance.now();
-    await other.write("GET /proc/version HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    await other.write(LIGHT);
     await other.reply();
     waits.push(performance.now() - start);
   }
@@ -66,7 +68,12 @@ async function medianWait(server: TestServer, request: string): Promise<number> 
 }
 
 /** Without limits and slices it is up to 600 ms. On a quiet computer it is below 10 ms. */
-const MAX_MEDIAN_MS = 100;
+const PASSING_MEDIAN_MS = 100;
+/**
+ * A longer wait passes if it is at most this many times the wait beside as many light requests, measured
+ * next: other processes occupy the computer. Without limits and slices it is 300 times that.
+ */
+const PASSING_RATIO = 25;
 /** Other processes can occupy the computer during an attempt of one to three seconds. */
 const ATTEMPTS = 12;
 const CLIENTS = 6;
@@ -93,11 +100,15 @@ Deno.test("heavy WebDAV requests of several clients do not delay other requests"
       ] as const
     ) {
       await t.step(name, async () => {
-        let wait = Infinity;
-        for (let attempt = 0; attempt < ATTEMPTS && wait > MAX_MEDIAN_MS; attempt++) {
-          wait = Math.min(wait, await medianWait(server, request));
+        const waits: string[] = [];
+        for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
+          const wait = await medianWait(server, request);
+          if (wait < PASSING_MEDIAN_MS) return;
+          const light = await medianWait(server, LIGHT);
+          if (wait < PASSING_RATIO * light) return;
+          waits.push(`${wait.toFixed()} ms, beside light requests ${light.toFixed(1)} ms`);
         }
-        assert(wait < MAX_MEDIAN_MS, `${wait} ms`);
+        assertEquals(waits, []);
       });
     }
   });

@@ -16,6 +16,8 @@ import type { RequestContext } from "../request/request_context.ts";
 import type { ServerContext } from "../request/server_context.ts";
 import { jsonResponse } from "../response/json_response.ts";
 import { isCapabilityName } from "../world/revoked_list.ts";
+import type { Store } from "../world/store.ts";
+import { currentWriteChecks } from "../world/write_checks.ts";
 
 /**
  * `GET /auth/whoami`: the tier of the caller; for a capability also its id, the names of its holders,
@@ -57,16 +59,23 @@ function describeCaller({ tier, by, scope }: Caller, now: number): Record<string
 }
 
 /**
- * `POST /auth/mint?prefix=&ttl=&mode=&name=`: creates a capability for a prefix.
+ * `POST /auth/mint?prefix=&ttl=&mode=&name=`: creates a capability for a prefix. It lasts longer than the
+ * lease of a server that shares its store, so the caller must still have its authority when memory has
+ * followed the other servers.
  *
  * @throws {Problem} `unauthorized`, `forbidden`, `bad-query`; `conflict` if `/etc/revoked` revokes it
+ * @throws {StoreError} `unreachable`: the server cannot follow
  */
-export function mintCapability(
-  { key, now, authenticator }: Pick<ServerContext, "key" | "now" | "authenticator">,
+export async function mintCapability(
+  { key, now, store, authenticator }: Pick<
+    ServerContext,
+    "key" | "now" | "store" | "authenticator"
+  >,
   context: RequestContext,
-): Response {
+): Promise<Response> {
   const { prefix, mode, exp, ttl, name } = readGrant(context, now());
   assertCan(context.caller, "mint", prefix);
+  if (store.isShared) await followChecks(store);
   const id = createCapabilityId(now(), crypto.getRandomValues(new Uint8Array(8)));
   const token = mint({ key, prefix, mode, exp, id, ...(name === null ? {} : { name }) });
   if (authenticator.authenticate(`Bearer ${token}`, false).revoked) {
@@ -77,6 +86,14 @@ export function mintCapability(
     );
   }
   return jsonResponse({ token, id, prefix, mode, name, ttl_sec: ttl, exp });
+}
+
+/** Follows the other servers, and runs the checks of the request on what is known then. */
+async function followChecks(store: Pick<Store, "refresh">): Promise<void> {
+  await store.refresh();
+  const checks = currentWriteChecks();
+  await checks?.pending;
+  checks?.run();
 }
 
 function readGrant(context: RequestContext, now: number) {

@@ -82,6 +82,9 @@ postgresTest(
         ["MKCOL", "/dav/home/s/made", credentials.account],
         ["MKCOL", "/dav/home/s/made", credentials.capability],
         ["DELETE", `/proc/trash/?id=${trash}`, eve],
+        // A capability would outlive the account that made it.
+        ["POST", "/auth/mint?prefix=/home&ttl=3600", eve],
+        ["POST", "/bin/auth/mint?prefix=/home&ttl=3600", eve],
       ] as const).map(async ([method, target, headers, body = ""]) => {
         const { status, text } = await b.send({ method, target, headers, body });
         return [method, status, text] as const;

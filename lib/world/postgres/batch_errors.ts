@@ -66,3 +66,35 @@ export function batchErrorOf(error: unknown): BatchError {
   if (code !== DISK_FULL && RETRIED.test(code)) return new BatchError("retry", false, error);
   return new BatchError("final", false, error);
 }
+
+/**
+ * Returns the units of a batch that an error does not concern. A damaged world must not stop the changes
+ * of other worlds that are in the same batch by chance.
+ */
+export function unitsWithout<T extends { readonly names: readonly string[] }>(
+  error: unknown,
+  units: readonly T[],
+): ReadonlySet<T> {
+  const world = error instanceof StoreError && error.code === "damaged" ? error.world : undefined;
+  const others = units.filter(({ names }) => world !== undefined && !names.includes(world));
+  // Without a unit that it concerns, the next try would fail as this one did.
+  return new Set(others.length < units.length ? others : []);
+}
+
+/** Returns the error of a change that may have happened. */
+export function outcomeUnknown(name: string): StoreError {
+  return new StoreError(
+    "unknown",
+    "The database did not confirm the change in time: it may have happened, or may yet happen",
+    name,
+  );
+}
+
+/** Returns the error of a change that was not sent. */
+export function unreachable(name: string): StoreError {
+  return new StoreError(
+    "unreachable",
+    "Cannot change the world: the database cannot be reached; nothing was changed",
+    name,
+  );
+}

@@ -21,7 +21,7 @@ import {
 import { IDEMPOTENCY_MS } from "../../limits.ts";
 import { StoreError } from "../store.ts";
 import { APPLY_BATCH, toBatchAnswer, toBatchArguments } from "./batch_arguments.ts";
-import { batchErrorOf } from "./batch_errors.ts";
+import { batchErrorOf, outcomeUnknown, unitsWithout, unreachable } from "./batch_errors.ts";
 import { type ContentIds, uploadContent } from "./content.ts";
 import type { KnownHead } from "./cluster_state.ts";
 import { lacksBytes, loadBytes, loadNames, loadTrashed, loadTrashedBytes } from "./load_worlds.ts";
@@ -473,7 +473,9 @@ class UnitsRun {
       case "final": {
         // An earlier try may have happened, or may still happen: it is not decided by this error.
         const tried = new Set(this.#unknown.flatMap(({ units }) => units.map(({ unit }) => unit)));
+        const others = unitsWithout(thrown, this.#left);
         this.#keepJobs(({ fail, job }, unit) => {
+          if (others.has(unit)) return true;
           fail(tried.has(unit) ? outcomeUnknown(job.name) : error.toStoreError(job.name));
           return false;
         });
@@ -580,20 +582,4 @@ function idsOf(sent: SentBatch, worlds: ReadonlyMap<number, number>): number[] {
     place += batch.events.length;
   }
   return ids;
-}
-
-function outcomeUnknown(name: string): StoreError {
-  return new StoreError(
-    "unknown",
-    "The database did not confirm the change in time: it may have happened, or may yet happen",
-    name,
-  );
-}
-
-function unreachable(name: string): StoreError {
-  return new StoreError(
-    "unreachable",
-    "Cannot change the world: the database cannot be reached; nothing was changed",
-    name,
-  );
 }

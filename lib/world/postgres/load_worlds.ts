@@ -3,15 +3,24 @@
 import { type ChainSigner, isSignedBy, toEventRow } from "../event_chain.ts";
 import { needsBody } from "./draft_jobs.ts";
 import { readContent } from "./content.ts";
-import { readNumber, readString, toWorldRow, UNUSED_NAME, WORLD_COLUMNS } from "./records.ts";
+import {
+  type NameRow,
+  readNumber,
+  readString,
+  toWorldRow,
+  UNUSED_NAME,
+  WORLD_COLUMNS,
+  type WorldRow,
+} from "./records.ts";
 import type { PgRow, Session } from "./session.ts";
 import type { CachedName, CachedWorld, StoreJob, Unit } from "./stage_batch.ts";
+import { StoreError } from "../store.ts";
 
 const HEAD_COLUMNS =
   `e.event_type AS head_type, e.payload AS head_payload, e.prev_hmac AS head_prev`;
 const HEAD_JOIN = `LEFT JOIN elastik.events e ON e.world = w.id AND e.id = w.event_id`;
 const SELECT_NAMES = `SELECT x.name AS of, n.version AS last_version, n.updated_at AS last_updated,
-    n.trash AS last_trash, ${WORLD_COLUMNS}, ${HEAD_COLUMNS}
+    n.trash AS last_trash, n.world AS holder, ${WORLD_COLUMNS}, ${HEAD_COLUMNS}
   FROM unnest($1::text[]) AS x(name) LEFT JOIN elastik.names n ON n.name = x.name
   LEFT JOIN elastik.worlds w ON w.id = n.world ${HEAD_JOIN}`;
 const SELECT_TRASHED = `SELECT ${WORLD_COLUMNS}, ${HEAD_COLUMNS} FROM elastik.worlds w ${HEAD_JOIN}
@@ -23,7 +32,11 @@ const SELECT_ENDS = `(SELECT id, timestamp, event_type, payload, hmac, prev_hmac
   UNION ALL (SELECT id, timestamp, event_type, payload, hmac, prev_hmac FROM elastik.events
     WHERE world = $1 ORDER BY id DESC LIMIT ${EVENTS_PER_END})`;
 
-/** Reads names, with their worlds as they are at one moment. */
+/**
+ * Reads names, with their worlds as they are at one moment.
+ *
+ * @throws {StoreError} `damaged` with the name whose rows no change can be worked out on
+ */
 export async function loadNames(
   session: Session,
   names: readonly string[],
@@ -32,15 +45,34 @@ export async function loadNames(
   const rows = await session.query(SELECT_NAMES, [names]);
   const found = new Map<string, CachedName>();
   for (const row of rows) {
+    const of = readString(row, "of");
+    if (row.holder !== null && row.name !== of) {
+      throw damaged(of, "its world has another name, or none");
+    }
+    const { last, head } = readRows(row, of);
+    const world = head === undefined ? undefined : await toCachedWorld(session, row, head, sign);
+    found.set(of, { last, ...(world === undefined ? {} : { world }) });
+  }
+  return found;
+}
+
+/** Reads the columns of a name and of its world. @throws {StoreError} `damaged` */
+function readRows(row: PgRow, of: string): { last: NameRow; head: WorldRow | undefined } {
+  try {
     const last = row.last_version === null ? UNUSED_NAME : {
       version: readNumber(row, "last_version"),
       updatedAt: readString(row, "last_updated"),
       trash: readString(row, "last_trash"),
     };
-    const world = row.id === null ? undefined : await toCachedWorld(session, row, sign);
-    found.set(readString(row, "of"), { last, ...(world === undefined ? {} : { world }) });
+    return { last, head: row.id === null ? undefined : toWorldRow(row) };
+  } catch (error) {
+    if (!(error instanceof TypeError)) throw error;
+    throw damaged(of, error.message);
   }
-  return found;
+}
+
+function damaged(name: string, fault: string): StoreError {
+  return new StoreError("damaged", `Cannot use the rows of the world: ${fault}`, name);
 }
 
 /** Reads the world that a restore names, in the trash. */
@@ -51,15 +83,15 @@ export async function loadTrashed(
   sign: ChainSigner,
 ): Promise<CachedWorld | undefined> {
   const [row] = await session.query(SELECT_TRASHED, [trash, name]);
-  return row === undefined ? undefined : await toCachedWorld(session, row, sign);
+  return row === undefined ? undefined : await toCachedWorld(session, row, toWorldRow(row), sign);
 }
 
 async function toCachedWorld(
   session: Session,
   row: PgRow,
+  world: WorldRow,
   sign: ChainSigner,
 ): Promise<CachedWorld> {
-  const world = toWorldRow(row);
   const head = toEventRow({
     id: world.eventId,
     timestamp: world.eventAt,

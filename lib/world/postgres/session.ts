@@ -390,10 +390,13 @@ function quoteElement(text: string): string {
   return /["\\]/.test(text) ? `"${text.replace(/["\\]/g, "\\$&")}"` : `"${text}"`;
 }
 
-function parseInteger(text: string): number {
+/**
+ * A number that is not exact stays text. An error here would end the session, so one damaged row would
+ * look like a database that cannot be reached.
+ */
+function parseInteger(text: string): number | string {
   const value = Number(text);
-  if (!Number.isSafeInteger(value)) throw new RangeError(`${text} is not a safe integer`);
-  return value;
+  return Number.isSafeInteger(value) ? value : text;
 }
 
 /** The options of TLS for the driver; the certificate is checked by the runtime. */

@@ -1,7 +1,7 @@
 /** What errors of the database mean for a batch. */
 
 import { assertEquals } from "../../support/assert.ts";
-import { batchErrorOf } from "../../../lib/world/postgres/batch_errors.ts";
+import { batchErrorOf, unitsWithout } from "../../../lib/world/postgres/batch_errors.ts";
 import { SessionError } from "../../../lib/world/postgres/session.ts";
 import { StoreError } from "../../../lib/world/store.ts";
 
@@ -45,4 +45,13 @@ Deno.test("toStoreError() says what the caller can do", () => {
 Deno.test("toStoreError() returns an error that is not of the database as it is", () => {
   const cause = new StoreError("gone", "no longer kept", "home/a");
   assertEquals(batchErrorOf(cause).toStoreError("home/b"), cause);
+});
+
+Deno.test("unitsWithout() leaves out the units of a damaged world", () => {
+  const units = [{ names: ["home/a"] }, { names: ["home/b", "home/c"] }];
+  const damaged = (name?: string) => unitsWithout(new StoreError("damaged", "text", name), units);
+  assertEquals([...damaged("home/c")], [units[0]]);
+  assertEquals([...damaged("home/x")], [], "the next try would fail, too");
+  assertEquals([...damaged()], []);
+  assertEquals([...unitsWithout(new StoreError("full", "text", "home/a"), units)], []);
 });

@@ -472,6 +472,33 @@ postgresTest("a content that another node has replaced is read again", async () 
   await checkChains(session, TEST_KEY);
 });
 
+/** Statements that damage the rows of `home/damaged`. */
+const DAMAGES = [
+  "UPDATE elastik.worlds SET version = 9223372036854775807 WHERE name = 'home/damaged'",
+  "UPDATE elastik.worlds SET event_id = 9007199254740993 WHERE name = 'home/damaged'",
+  "UPDATE elastik.names SET version = 9223372036854775807 WHERE name = 'home/damaged'",
+  "UPDATE elastik.worlds SET name = 'home/other' WHERE name = 'home/damaged'",
+  "DELETE FROM elastik.worlds WHERE name = 'home/damaged'",
+];
+
+for (const damage of DAMAGES) {
+  postgresTest(`damaged rows stop the changes of their world only: ${damage}`, async () => {
+    await using database = await PostgresDatabase.create(server());
+    const session = await database.open();
+    await using before = new WriteNode(database, "a");
+    await before.put("home/damaged", "one");
+    await session.query(damage);
+    // It knows nothing of the world, and sends one batch with all changes.
+    await using node = new WriteNode(database, "b", { headOf: () => ({ world: 1, event: 1 }) });
+    const names = ["home/x", "home/damaged", "home/y"];
+    const found = await Promise.allSettled(names.map((name) => node.put(name, "two")));
+    const codes = found.map((one) =>
+      one.status === "fulfilled" ? one.value.result.version : one.reason.code
+    );
+    assertEquals([codes, node.reconnects], [[1, "damaged", 1], 0]);
+  });
+}
+
 serversTest(
   "a change that waits for its standby longer than the deadline is made once",
   { servers: 2, synchronous: "b" },

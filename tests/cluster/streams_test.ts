@@ -84,7 +84,9 @@ postgresTest(
   () =>
     withNodes(async ([a, b]) => {
       const [steady, fleeting] = ["home/c/steady", "home/c/fleeting"];
+      const places = ["home/c/left", "home/c/right"] as const;
       await put(a, steady, "1");
+      await put(a, places[0], "1");
       await b.refresh();
       /** What the reader has, and the newest version that it had of each world. */
       const worlds = new Map<string, number>();
@@ -108,6 +110,8 @@ postgresTest(
         // The node that the reader comes to has not seen this.
         const { version } = await put(writing, steady, `${round}`);
         const made = await put(writing, fleeting, "made");
+        const [from, to] = round % 2 === 0 ? [places[1], places[0]] : places;
+        const moved = await writing.rename({ name: from, to, ext: "txt", by: "T2" });
         const feed = new CollectionFeed({
           store: reading,
           caller: LOCAL,
@@ -124,7 +128,14 @@ postgresTest(
           onError: () => assert(false, "the stream ended"),
         }, last);
         await feed.start();
-        await until(() => worlds.get(steady) === version && worlds.get(fleeting) === made.version);
+        const expected = new Map([[steady, version], [fleeting, made.version], [
+          to,
+          moved.version,
+        ]]);
+        await until(() =>
+          worlds.size === expected.size &&
+          [...expected].every(([name, v]) => worlds.get(name) === v)
+        );
         await writing.remove({ name: fleeting, by: "T2" });
         const { version: end } = await put(writing, steady, `${round} again`);
         await until(() => worlds.get(steady) === end && !worlds.has(fleeting));

@@ -160,6 +160,9 @@ async function waitForVersion(
   const known = knownVersion === undefined
     ? tags === undefined || tags === "*" ? [] : tags.map(({ version }) => version)
     : [knownVersion];
+  // Another server can have given the client a version that this one does not know yet.
+  const isBehind = known.some((version) => version > (store.stat(name)?.version ?? -1));
+  if (store.isShared && isBehind) await store.refresh();
   await waits.until(context, {
     seconds: request.method === "HEAD" ? 0 : seconds,
     look: () => known.includes(store.stat(name)?.version ?? -1) ? undefined : true,

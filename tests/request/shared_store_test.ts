@@ -6,7 +6,7 @@ import { mint } from "../../lib/auth/capability.ts";
 import { sha256Hex } from "../../lib/base/hash.ts";
 import { waitForStore } from "../../lib/request/shared_store.ts";
 import { NOTHING_REVOKED } from "../../lib/world/revoked_list.ts";
-import { type Store, StoreError } from "../../lib/world/store.ts";
+import { type Store, StoreError, type WorldEntry } from "../../lib/world/store.ts";
 import { LockTable } from "../../lib/dav/locks/lock_table.ts";
 import type { Lock } from "../../lib/dav/locks/locks.ts";
 import { currentWriteChecks } from "../../lib/world/write_checks.ts";
@@ -498,6 +498,36 @@ Deno.test("a change answers Elastik-At, and a read with it waits until the serve
       (await at("GET", "/home/x", { headers: { "elastik-at": "x".repeat(128) } }))[0],
       200,
     );
+  });
+});
+
+Deno.test("GET ?wait= answers no older version than the client has from another server", async () => {
+  let isBehind = true;
+  let before: WorldEntry | undefined;
+  const share = (real: Store) =>
+    withCalls(real, {
+      isShared: true,
+      refresh: () => Promise.resolve(void (isBehind = false)),
+      stat: (name) => isBehind && name === "home/x" ? before : real.stat(name),
+    });
+  await withApp({ store: share }, async ({ store, ask }) => {
+    const put = (text: string) => {
+      const body = new TextEncoder().encode(text);
+      return store.put({ name: "home/x", body, ext: "txt", meta: [], by: "T2" });
+    };
+    // At first the server does not know the world, then it knows an older version.
+    for (let round = 1; round <= 2; round++) {
+      const { version } = await put("seen elsewhere");
+      isBehind = true;
+      const pending = ask("GET", `/home/x?wait=60&raw&v=${version}`);
+      let isAnswered = false;
+      void pending.then(() => isAnswered = true);
+      while (isBehind && !isAnswered) await new Promise((resume) => setImmediate(resume));
+      await put("next");
+      const answer = await pending;
+      assertEquals([answer.status, await answer.text()], [200, "next"]);
+      before = store.stat("home/x");
+    }
   });
 });
 

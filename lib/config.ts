@@ -210,10 +210,11 @@ function assertSettingName(name: string, where: string, isWritten: boolean): voi
 
 /**
  * Refuses a value that contains another setting: a line break is missing, or is one that the parser
- * does not know. The other setting would have no effect, and an error message could quote a token.
+ * does not know. The other setting would have no effect, and an error message could quote a token. The
+ * user in an address is not a setting, such as the role elastik_node with a password.
  */
 function assertOneSetting(name: string, value: string): void {
-  if (!/ELASTIK_[A-Z_]+\s*[=:]/i.test(value)) return;
+  if (!/ELASTIK_[A-Z_]+\s*(?:=|(?<!:\/\/[^@/\s]*):)/i.test(value)) return;
   throw new ConfigError(
     `Cannot use ${name}: its value contains another setting; write each setting on its own line`,
   );

@@ -173,6 +173,21 @@ Deno.test("readConfig() refuses a value that contains another setting, and does 
   read({ ELASTIK_DATA: "elastik_data" });
 });
 
+Deno.test("readConfig() takes any role in an address, and no other setting after it", () => {
+  for (
+    const role of ["elastik", "elastik_node", "ELASTIK_NODE", "app_elastik_owner", "a.elastik_"]
+  ) {
+    for (const password of ["", ":pw", ":elastik_pw", ":a:b"]) {
+      const address = `postgres://${role}${password}@db1:5432,db2/elastik`;
+      assertEquals(read({ ELASTIK_STORE: address }).store, address);
+      for (const glued of ["ELASTIK_KEY=s3cret", " ELASTIK_KEY=s3cret", " ELASTIK_KEY: s3cret"]) {
+        assertRefused({ ELASTIK_STORE: address + glued }, /contains another setting/);
+      }
+    }
+  }
+  assertRefused({ ELASTIK_STORE: "postgres://dbELASTIK_KEY=s3cret" }, /contains another setting/);
+});
+
 Deno.test("isLoopbackHost() accepts addresses that only this computer reaches", () => {
   for (const host of ["127.0.0.1", "127.255.0.9", "::1", "localhost"]) {
     assert(isLoopbackHost(host), host);

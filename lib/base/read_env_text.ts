@@ -24,8 +24,8 @@ const NAMES = [
   ".env.production",
   ".env.prod",
 ] as const;
-/** An assignment, also in a shell script, in YAML or in RTF. */
-const ASSIGNMENT = /(?<![A-Za-z0-9_])(ELASTIK_[A-Z_]+)[ \t]*[=:]/gi;
+/** An assignment, also in a shell script, in YAML or in RTF. The user in an address is not one. */
+const ASSIGNMENT = /(?<![A-Za-z0-9_])(ELASTIK_[A-Z_]+)[ \t]*(?:=|(?<!:\/\/[^@/\s]*):)/gi;
 
 /**
  * Reads a file of settings.

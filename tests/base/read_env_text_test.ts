@@ -45,6 +45,9 @@ Deno.test("findMisnamedEnv() ignores files without settings, examples, and setti
     Deno.mkdirSync(`${folder}/env`);
     Deno.writeTextFileSync(`${folder}/.env.example`, "ELASTIK_TOKEN=a\n");
     Deno.writeTextFileSync(`${folder}/.env.txt`, "# ELASTIK_TOKEN=a\nOTHER=ELASTIK\n");
-    Deno.writeTextFileSync(`${folder}/.env.local`, "ELASTIK_PORT=1\n");
+    Deno.writeTextFileSync(
+      `${folder}/.env.local`,
+      "ELASTIK_PORT=1\nDB=postgres://elastik_node:pw@db/x\n",
+    );
     assertEquals(findMisnamedEnv(folder, (name) => name === "ELASTIK_PORT"), undefined);
   }));

@@ -91,7 +91,7 @@ export async function runServer(
  */
 function greet(
   { url, newApproveToken }: RunningServer,
-  { data, store }: Pick<Config, "data" | "store">,
+  { data, store, token }: Pick<Config, "data" | "store" | "token">,
   print: (line: string) => void,
 ): void {
   // The text of the address has no password.
@@ -102,7 +102,8 @@ function greet(
       `approve token (T3), shown once, stored in ${data}/.approve-token: ${newApproveToken}`,
     );
   }
-  print(`try: curl -X PUT ${url}/home/hello -d '<h1>I am alive</h1>'`);
+  const credential = token === undefined ? "" : ` -H "Authorization: Bearer $ELASTIK_TOKEN"`;
+  print(`try: curl -X PUT ${url}/home/hello${credential} -d '<h1>I am alive</h1>'`);
 }
 
 /**

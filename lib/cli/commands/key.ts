@@ -98,12 +98,15 @@ function listKeys({ data, ownKey, isNode }: KeyFolder): string[] {
   ];
 }
 
-function rotate({ data, ownKey }: KeyFolder): string[] {
+function rotate({ data, ownKey, isNode }: KeyFolder): string[] {
   const { retiredId, newId } = rotateKey(data, ownKey);
   return newId === undefined
     ? [
       `Retired the key ${retiredId}, which is ELASTIK_KEY`,
-      "Set ELASTIK_KEY to a new key, such as the output of openssl rand -hex 32, and start the server",
+      "Set ELASTIK_KEY to a new key, such as the output of openssl rand -hex 32, and " +
+      (isNode
+        ? "run elastik store rekey once before the nodes start; every node needs this .key-retired"
+        : "start the server"),
     ]
     : [
       `Retired the key ${retiredId}; the new key is ${newId}`,

@@ -241,13 +241,15 @@ function formatReport(
   findings: readonly Finding[],
   ok: boolean,
 ): string[] {
-  const standbys = facts.synchronousStandbys ?? "unknown number of";
+  const standbys = facts.synchronousStandbys ?? "unknown";
   return [
     `PostgreSQL ${formatVersion(facts.version)}, primary ${formatHost(primary.host)}, timeline ` +
     `${primary.timeline}, synchronous standbys: ${standbys}`,
     ...findings.map(({ level, text }) => `${level === "refused" ? "Refused" : "Warning"}: ${text}`),
     ok
-      ? `The store can be used, ${findings.length} warnings`
+      ? `The store can be used, ${findings.length} ${
+        findings.length === 1 ? "warning" : "warnings"
+      }`
       : "The store must not be used until what was refused is corrected",
   ];
 }

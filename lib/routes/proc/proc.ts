@@ -100,8 +100,8 @@ function showCluster(
     readable,
     ...(primary !== undefined && tier === "T3" ? { primary } : {}),
     ...(timeline === undefined ? {} : { timeline }),
-    ...(Number.isFinite(leaseAgeMs) ? { lease_age: leaseAgeMs / 1000 } : {}),
-    ...(Number.isFinite(feedLagMs) ? { feed_lag: feedLagMs / 1000 } : {}),
+    ...(Number.isFinite(leaseAgeMs) ? { lease_age: Math.round(leaseAgeMs) / 1000 } : {}),
+    ...(Number.isFinite(feedLagMs) ? { feed_lag: Math.round(feedLagMs) / 1000 } : {}),
     sessions,
   };
 }

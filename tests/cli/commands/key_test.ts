@@ -140,7 +140,7 @@ Deno.test("key rotate on a node retires ELASTIK_KEY in the folder of its setting
     };
     const rotated = await elastik(folder, ["key", "rotate"], env);
     assertEquals(rotated.code, 0, rotated.stderr);
-    assertMatch(rotated.stdout, /^Retired the key .*, which is ELASTIK_KEY/);
+    assertMatch(rotated.stdout, /^Retired the key .*, which is ELASTIK_KEY\n.*elastik store rekey/);
     assertEquals(Deno.readTextFileSync(`${folder}/data/.key-retired`), `${key}\n`);
     assertEquals((Deno.statSync(`${folder}/data`).mode ?? 0) & 0o777, 0o700);
     const added = await elastik(folder, ["key", "add", "an older key"], env);

@@ -70,4 +70,9 @@ export interface LockRecords {
   refresh(token: string, seconds: number): Promise<boolean>;
   /** Ends locks. */
   release(tokens: readonly string[]): Promise<void>;
+  /**
+   * Ends a lock whose token no client got, as soon as the store can be reached. A grant that fails with
+   * `unknown` does so itself.
+   */
+  abandon(token: string): void;
 }

@@ -112,6 +112,10 @@ export class LockTable implements Locks {
     return Promise.resolve();
   }
 
+  abandon(lock: Lock): Promise<void> {
+    return this.release(lock);
+  }
+
   releaseAt(path: string, tree = false): Promise<void> {
     if (this.#count === 0) return Promise.resolve();
     const below = tree ? this.below(path) : [];

@@ -106,6 +106,8 @@ export interface Locks {
   refresh(lock: Lock, seconds: number): Promise<Lock | undefined>;
   /** Removes a lock; one that has ended is not an error. */
   release(lock: Lock): Promise<void>;
+  /** Removes a lock whose token no client gets; if the database cannot be reached, as soon as it can. */
+  abandon(lock: Lock): Promise<void>;
   /**
    * Removes the locks of a deleted path (RFC 4918 §9.6).
    *

@@ -138,6 +138,11 @@ export class SharedLocks implements Locks {
     await this.#records.release([token]);
   }
 
+  async abandon(lock: Lock): Promise<void> {
+    // Safe to ignore: it ends later.
+    await this.release(lock).catch(() => this.#records.abandon(lock.token));
+  }
+
   async releaseAt(path: string, tree = false): Promise<void> {
     // By their tokens: the path can have a new lock by now, which another server has granted.
     const below = tree ? locksBelow(this.#roots, path) : [];

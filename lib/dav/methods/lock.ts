@@ -119,7 +119,7 @@ async function createWorld(
     const problem = toStoreProblem(error, "LOCK", path);
     // Another request created the world first; lock that one.
     if (problem instanceof Problem && problem.status === 412) return false;
-    await locks.release(granted);
+    await locks.abandon(granted);
     throw problem;
   }
 }

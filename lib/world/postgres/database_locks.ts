@@ -16,6 +16,7 @@ import type {
 } from "../lock_records.ts";
 import { LOCK_PRUNE_MS } from "../../cluster_limits.ts";
 import type { JudgedCalls } from "./judged_calls.ts";
+import { StoreError } from "../store.ts";
 import { type Link, toUnknown } from "./link.ts";
 import { LIST_LOCKS } from "./lock_sql.ts";
 import { readNumber, readString } from "./records.ts";
@@ -25,6 +26,7 @@ const GRANT = `SELECT outcome, conflict
   FROM elastik.dav_grant_1($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)`;
 const REFRESH = "SELECT elastik.dav_refresh_1($1, $2, $3) AS guard";
 const RELEASE = "SELECT elastik.dav_release_1($1) AS guard";
+const WITHDRAW = "SELECT elastik.dav_withdraw_1($1) AS guard";
 
 /** The locks of one node. */
 export class DatabaseLocks implements LockRecords {
@@ -41,6 +43,9 @@ export class DatabaseLocks implements LockRecords {
   /** Whether the last read failed, so that memory lacks what it was told of. */
   #isLate = false;
   #prunedAt = 0;
+  /** Tokens that no client got, whose locks may exist. */
+  readonly #abandoned = new Set<string>();
+  #isWithdrawing = false;
   #running: Promise<void> | undefined;
   #next: Promise<void> | undefined;
 
@@ -102,7 +107,10 @@ export class DatabaseLocks implements LockRecords {
     const { maxPerCredential, maxLocks, maxPerPath, replaced } = wanted;
     const lock = [token, path, depth, exclusive, owner, holder, credential, seconds];
     const limits = [maxPerCredential, maxLocks, maxPerPath, replaced];
-    const row = await this.#judge(GRANT, [...lock, ...limits]);
+    const row = await this.#judge(GRANT, [...lock, ...limits]).catch((error) => {
+      if (error instanceof StoreError && error.code === "unknown") this.abandon(token);
+      throw error;
+    });
     const kind = readString(row, "outcome");
     if (kind === "conflict") return { kind, token: readString(row, "conflict") };
     if (kind === "granted" || kind === "credential" || kind === "server") return { kind };
@@ -118,6 +126,27 @@ export class DatabaseLocks implements LockRecords {
     if (tokens.length === 0) return;
     await this.#link.ask("write", (session) => session.query(RELEASE, [tokens]));
     await this.#readChanged();
+  }
+
+  abandon(token: string): void {
+    this.#abandoned.add(token);
+  }
+
+  /** Does what a failure has left to do; called whenever the database was reached. */
+  catchUp(): void {
+    // Safe to ignore: the next call tries again.
+    this.whenCurrent()?.catch(() => {});
+    if (this.#abandoned.size === 0 || this.#isWithdrawing) return;
+    this.#isWithdrawing = true;
+    // Safe to ignore, too.
+    this.#withdraw().catch(() => {}).finally(() => this.#isWithdrawing = false);
+  }
+
+  async #withdraw(): Promise<void> {
+    const tokens = [...this.#abandoned];
+    await this.#link.ask("write", (session) => session.query(WITHDRAW, [tokens]));
+    for (const token of tokens) this.#abandoned.delete(token);
+    await this.read();
   }
 
   /** Changes a lock for a request. It can be repeated: it names the lock by its token. */

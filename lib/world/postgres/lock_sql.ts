@@ -44,7 +44,8 @@ DECLARE v bigint;
 BEGIN
   UPDATE elastik.guard SET version = version + 1 RETURNING version INTO v;
   IF p_ended <> '{}' THEN
-    INSERT INTO elastik.dav_ended (token, changed) SELECT x.token, v FROM unnest(p_ended) AS x(token);
+    INSERT INTO elastik.dav_ended (token, changed) SELECT x.token, v FROM unnest(p_ended) AS x(token)
+    ON CONFLICT DO NOTHING;
   END IF;
   INSERT INTO elastik.batches (size, kind, name) VALUES (1, 'locks', p_path);
   RETURN v;
@@ -70,7 +71,8 @@ $$`;
  * resource has.
  *
  * Locks with tokens in `p_replaced` that are not compatible end instead. A call that is repeated because
- * its answer was lost finds its own lock, whose time starts again: its holder learns of it only now.
+ * its answer was lost finds its own lock, whose time starts again: its holder learns of it only now. If the
+ * lock has ended since, it is granted and has ended.
  */
 const GRANT = `CREATE FUNCTION elastik.dav_grant_1(
   p_token text, p_path text, p_depth text, p_exclusive bool, p_owner text, p_holder text,
@@ -82,6 +84,9 @@ DECLARE against text[]; above text[] := elastik.paths_of_1(p_path);
 BEGIN
   PERFORM pg_advisory_xact_lock(7021);
   PERFORM elastik.assert_judged_1(NULL, p_authority);
+  IF EXISTS (SELECT 1 FROM elastik.dav_ended e WHERE e.token = p_token) THEN
+    outcome := 'granted'; RETURN NEXT; RETURN;
+  END IF;
   guard := elastik.restart_lock_1(p_token, p_seconds, true);
   IF guard IS NOT NULL THEN outcome := 'granted'; RETURN NEXT; RETURN; END IF;
   DELETE FROM elastik.dav_locks l WHERE l.expires <= clock_timestamp();
@@ -153,6 +158,18 @@ BEGIN
 END $$`;
 
 /**
+ * Ends locks whose tokens no client got, also those whose grants are still under way: a token that has ended is
+ * never granted.
+ */
+const WITHDRAW = `CREATE FUNCTION elastik.dav_withdraw_1(p_tokens text[]) RETURNS bigint
+LANGUAGE plpgsql AS $$
+BEGIN
+  PERFORM pg_advisory_xact_lock(7021);
+  DELETE FROM elastik.dav_locks WHERE token = ANY (p_tokens);
+  RETURN elastik.raise_guard_1('', p_tokens);
+END $$`;
+
+/**
  * Reads what has changed of the locks since a number of the guard, as it is at one moment: each lock with
  * the seconds that are left, and the tokens of those that ended, without a path. 0 reads all locks. Without any
  * it is one row that has only the guard. If the floor is above the number, ended locks are missing.
@@ -209,5 +226,6 @@ export const LOCK_SQL: readonly string[] = [
   GRANT,
   REFRESH,
   RELEASE,
+  WITHDRAW,
   UPKEEP,
 ];

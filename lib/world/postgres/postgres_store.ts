@@ -179,8 +179,7 @@ export class PostgresStore implements Store {
       state,
       lease: this.#lease,
       pollMs: options.feed === "poll" ? FEED_POLL_ONLY_MS : FEED_POLL_MS,
-      // Safe to ignore: the next round tries again.
-      onRound: () => void this.locks.whenCurrent()?.catch(() => {}),
+      onRound: () => this.locks.catchUp(),
       log,
     });
     this.#reads = new WorldReads(read, { keepVersions: history.versions });

@@ -7,6 +7,7 @@ import type { WantedLock } from "../../../lib/world/lock_records.ts";
 import { StoreError } from "../../../lib/world/store.ts";
 import { DatabaseLocks } from "../../../lib/world/postgres/database_locks.ts";
 import type { Session } from "../../../lib/world/postgres/session.ts";
+import { eventually } from "../../plugin/plugin_test_server.ts";
 
 const server = sharedServer();
 const WANTED: WantedLock = {
@@ -125,6 +126,47 @@ postgresTest("DatabaseLocks does not deny a change that memory could not follow"
   await locks.whenCurrent();
   assertEquals([...locks.records], []);
 });
+
+postgresTest(
+  "DatabaseLocks ends a lock whose token no client got, when the database is reached again",
+  async () => {
+    await using database = await PostgresDatabase.create(server());
+    const session = await database.open();
+    let isLost = false;
+    const lost = () => Promise.reject(new StoreError("unreachable", "lost"));
+    const locks = new DatabaseLocks({
+      ask: (_role, run) => isLost ? lost() : run(session),
+    }, {
+      async ask(run) {
+        const rows = await run(session, JUDGED);
+        if (isLost) throw new StoreError("unknown", "no answer");
+        return rows;
+      },
+    });
+    await locks.read();
+    const held = async () =>
+      (await session.query("SELECT token FROM elastik.dav_locks")).map(({ token }) => token);
+    const other = { ...WANTED, token: "2", path: "/home/b" };
+    assertEquals(await locks.grant(other), { kind: "granted" });
+    isLost = true;
+    await assertRejects(() => locks.grant(WANTED), { code: "unknown" });
+    locks.catchUp();
+    assertEquals(await held(), ["2", WANTED.token]);
+    isLost = false;
+    const seen: string[] = [];
+    locks.onRead(({ ended }) => void seen.push(...ended));
+    await eventually(() => {
+      locks.catchUp();
+      return Promise.resolve(seen.includes(WANTED.token) || undefined);
+    }, "the lock ends");
+    assertEquals([await held(), [...locks.records].map(({ token }) => token)], [["2"], ["2"]]);
+    // The first try of the grant arrives only now, or is sent again.
+    assertEquals(await locks.grant(WANTED), { kind: "granted" });
+    assertEquals(await held(), ["2"]);
+    assertEquals(await locks.grant({ ...WANTED, token: "3" }), { kind: "granted" });
+    assertEquals(await held(), ["2", "3"]);
+  },
+);
 
 postgresTest(
   "DatabaseLocks has no number until the locks of another primary are known",

@@ -49,7 +49,7 @@ const POSITION = /^[A-Za-z0-9._-]{1,128}$/;
  * @throws {StoreError} `unreachable`: the promise rejects if the server has lost the database
  */
 export function waitForStore(
-  store: Pick<Store, "readable" | "refresh" | "reached">,
+  store: Pick<Store, "readable" | "refresh" | "reached" | "position">,
   { request, headers = request.headers, target: { path }, caller }:
     & Omit<RequestContext, "caller">
     & Partial<Pick<RequestContext, "caller">>,
@@ -57,7 +57,7 @@ export function waitForStore(
 ): Promise<void> | undefined {
   if (ABOUT_SERVER.has(path)) return undefined;
   const isRead = READS.has(request.method);
-  const position = isRead ? headers.get(HEADER) : null;
+  const position = headers.get(HEADER);
   if (position !== null && !POSITION.test(position)) {
     throw new Problem(
       "bad-header",
@@ -69,7 +69,10 @@ export function waitForStore(
     isConfigChange(request.method, path, caller);
   // A refresh shows everything, also what the position covers.
   if (!store.readable || wantsRefresh) return store.refresh();
-  return position === null ? undefined : store.reached(position);
+  if (position === null) return undefined;
+  if (isRead) return store.reached(position);
+  // What waits for everything is judged once; see judge_again.ts.
+  return position === store.position ? undefined : store.refresh();
 }
 
 /**
@@ -94,7 +97,7 @@ function isConfigChange(method: string, path: string, caller: Caller | undefined
  */
 export function waitForCaller(
   { store, authenticator }: {
-    readonly store: Pick<Store, "isShared" | "readable" | "refresh" | "reached">;
+    readonly store: Pick<Store, "isShared" | "readable" | "refresh" | "reached" | "position">;
     readonly authenticator: Pick<Authenticator, "isFromStore" | "pending">;
   },
   context: Omit<RequestContext, "caller">,

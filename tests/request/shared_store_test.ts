@@ -14,6 +14,7 @@ import { type TestApp, withApp } from "../support/app.ts";
 import { withCalls } from "../support/store_calls.ts";
 import { APPROVE, basic, bearer, KEY } from "../support/test_server.ts";
 
+const CURRENT = { readable: true, position: "a1.17" };
 const NO_CACHE = { headers: { "cache-control": "max-age=0, no-cache" } };
 
 /** Runs a test on an app whose store is shared; `calls` replaces further members of the store. */
@@ -103,7 +104,7 @@ Deno.test("waitForStore() makes every request wait for a refresh if reads are li
     const request = new Request(`http://localhost${path}`, { method });
     const target = { path, name: path.slice(1), query: "", isCollection: false };
     const context = { request, target, caller: { tier: "T1", by: "T1" } } as const;
-    await waitForStore({ readable: true, refresh, reached: refresh }, context, true);
+    await waitForStore({ ...CURRENT, refresh, reached: refresh }, context, true);
     assertEquals(refreshes, expected, `${method} ${path}`);
   }
 });
@@ -128,7 +129,7 @@ Deno.test("waitForStore() makes changes of config worlds through a plugin wait f
   ) {
     const request = new Request(`http://localhost${path}`, { method });
     const target = { path, name: path.slice(1), query: "", isCollection: false };
-    await waitForStore({ readable: true, refresh, reached: refresh }, { request, target, caller });
+    await waitForStore({ ...CURRENT, refresh, reached: refresh }, { request, target, caller });
     assertEquals(refreshes, expected, `${method} ${path}`);
   }
 });
@@ -439,11 +440,13 @@ Deno.test("LOCK, its refresh and UNLOCK answer 503 if the locks cannot be reache
     }
   }));
 
-Deno.test("a change answers Elastik-At, and a read with it waits until the server has reached it", async () => {
+Deno.test("a change answers Elastik-At, and a request with it waits until the server has reached it", async () => {
+  let refreshes = 0;
   const reached = Promise.withResolvers<void>();
   const asked: string[] = [];
   await withShared({
     position: "a1.17",
+    refresh: () => Promise.resolve(void refreshes++),
     reached(position) {
       asked.push(position);
       return reached.promise;
@@ -477,8 +480,17 @@ Deno.test("a change answers Elastik-At, and a read with it waits until the serve
       handle(app, "PROPFIND", "/dav/home/x", { ...headers, depth: "0" }),
     ];
     assertEquals(asked, ["b2.99", "b2.99", "b2.99"]);
-    // A change does not wait, and a refresh covers a position.
-    assertEquals((await at("PUT", "/home/y", { body: "4", headers }))[0], 200);
+    // Other requests follow all servers, unless they name what this one has made.
+    for (const method of ["PUT", "POST", "OPTIONS"]) {
+      const init = method === "OPTIONS" ? {} : { body: "4" };
+      for (const [value, expected] of [["b2.99", 1], ["a1.17", 0]] as const) {
+        refreshes = 0;
+        const [status] = await at(method, "/home/y", { ...init, headers: { "elastik-at": value } });
+        assertEquals([status, refreshes], [method === "OPTIONS" ? 204 : 200, expected], method);
+      }
+    }
+    assertEquals((await at("POST", "/home/y", { headers: { "elastik-at": "a b" } }))[0], 400);
+    // A refresh covers a position.
     assertEquals(
       (await at("GET", "/home/x", { headers: { ...headers, ...NO_CACHE.headers } }))[0],
       200,

@@ -97,7 +97,10 @@ function isConfigChange(method: string, path: string, caller: Caller | undefined
  */
 export function waitForCaller(
   { store, authenticator }: {
-    readonly store: Pick<Store, "isShared" | "readable" | "refresh" | "reached" | "position">;
+    readonly store: Pick<
+      Store,
+      "isShared" | "readable" | "refresh" | "reached" | "position" | "health"
+    >;
     readonly authenticator: Pick<Authenticator, "isFromStore" | "pending">;
   },
   context: Omit<RequestContext, "caller">,
@@ -105,11 +108,14 @@ export function waitForCaller(
   isLinearizable = false,
 ): Promise<void> | undefined {
   if (!store.isShared || !authenticator.isFromStore(caller)) return undefined;
-  if (!store.readable && ABOUT_SERVER.has(context.target.path)) {
+  // Memory may answer for longer, but it does not know then whether the credential was withdrawn.
+  const isLost = !store.readable || store.health().cluster?.isStale === true;
+  if (isLost && ABOUT_SERVER.has(context.target.path)) {
     throw new StoreError("unreachable", "the accounts and the revoked capabilities are not known");
   }
-  const waiting = waitForStore(store, context, isLinearizable) ??
-    (caller.rejected === true ? store.refresh() : undefined);
+  const mustFollow = isLost || caller.rejected === true;
+  const waiting = waitForStore(store, context, isLinearizable || mustFollow) ??
+    (mustFollow ? store.refresh() : undefined);
   return waiting?.then(() => authenticator.pending) ?? authenticator.pending;
 }
 

@@ -260,6 +260,28 @@ Deno.test("waitForCaller() refuses accounts at a server that has lost the databa
     assertEquals((await app.ask("GET", "/proc/status", { headers: bearer(APPROVE) })).status, 200);
   }));
 
+Deno.test("waitForCaller() refuses accounts while memory answers without the database, and accepts tokens", async () => {
+  const cluster = { leaseAgeMs: 7_900, feedLagMs: 7_900, sessions: 0, isStale: true };
+  const health = () => ({ engine: "postgres", readable: true, cluster }) as const;
+  await withShared(
+    { health, position: "p", refresh: lost, reached: () => Promise.resolve() },
+    async (app) => {
+      app.server.authenticator.setAccounts("ada:T2", ACCOUNT);
+      for (const [kind, headers] of Object.entries(credentials())) {
+        for (const path of ["/proc/status", "/proc/metrics", "/home/x", "/auth/whoami"]) {
+          for (const more of [{}, { "elastik-at": "p" }]) {
+            const { status } = await app.ask("GET", path, { headers: { ...headers, ...more } });
+            assertEquals(status, 503, `${path} ${kind}`);
+          }
+        }
+      }
+      for (const headers of [{}, bearer(APPROVE)]) {
+        assertEquals((await app.ask("GET", "/home/x", { headers })).status, 200);
+      }
+    },
+  );
+});
+
 Deno.test("a server that has lost the database refuses changes with a credential that is not valid", () =>
   withShared({ readable: false, refresh: lost, reached: lost }, async (app) => {
     app.server.authenticator.setAccounts("ada:T2", ACCOUNT);

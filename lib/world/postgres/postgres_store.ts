@@ -308,7 +308,9 @@ export class PostgresStore implements Store {
 
   refresh(): Promise<void> {
     // Requests must not wait one after another for a database that is known to be lost.
-    if (this.#feed.fault !== undefined && !this.readable) return Promise.reject(this.#feed.fault);
+    if (this.#feed.fault !== undefined && !this.#lease.isHeld) {
+      return Promise.reject(this.#feed.fault);
+    }
     return this.#accept(async () => {
       await this.#feed.round("refresh");
       await this.locks.whenCurrent();

@@ -82,7 +82,7 @@ BEGIN
       AND (x.name IS DISTINCT FROM x.seen OR x.state <> 'active'));
   IF raises THEN PERFORM pg_advisory_xact_lock(7021);
   ELSE PERFORM pg_advisory_xact_lock_shared(7021); END IF;
-  SELECT version, authority INTO g, a FROM elastik.guard;
+  SELECT version, authority INTO STRICT g, a FROM elastik.guard;
   IF g > p_guard THEN RAISE EXCEPTION 'the guard is at %', g USING ERRCODE = 'EL001'; END IF;
   IF a > p_authority THEN RAISE EXCEPTION 'the authority is at %', a USING ERRCODE = 'EL004'; END IF;
   -- 1. Names. The update locks a row and changes nothing.

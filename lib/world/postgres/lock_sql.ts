@@ -18,7 +18,7 @@ LANGUAGE plpgsql AS $$
 DECLARE g bigint; a bigint;
 BEGIN
   PERFORM pg_advisory_xact_lock_shared(7021);
-  SELECT version, authority INTO g, a FROM elastik.guard;
+  SELECT version, authority INTO STRICT g, a FROM elastik.guard;
   IF g > p_guard THEN RAISE EXCEPTION 'the guard is at %', g USING ERRCODE = 'EL001'; END IF;
   IF a > p_authority THEN RAISE EXCEPTION 'the authority is at %', a USING ERRCODE = 'EL004'; END IF;
 END $$`;

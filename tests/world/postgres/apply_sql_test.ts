@@ -490,3 +490,15 @@ postgresTest(
       await other.query("COMMIT");
     }),
 );
+
+postgresTest(
+  "apply_1 and assert_judged_1 refuse everything if the guard is missing",
+  () =>
+    test(async (_, session) => {
+      await session.query("DELETE FROM elastik.guard");
+      const missing = { code: "P0002" };
+      await assertRejects(() => apply(session, [created("home/a")]), missing);
+      const judged = session.query("SELECT elastik.assert_judged_1(0, 0)");
+      await assertRejects(() => judged, missing);
+    }),
+);

@@ -77,6 +77,8 @@ export const LONG_JOB_IDLE_MS = 30_000;
 
 /** Milliseconds between two heartbeats of a node. */
 export const HEARTBEAT_MS = 2_000;
+/** Milliseconds that the clock of a node may differ from that of the database before it is reported. */
+export const CLOCK_TOLERANCE_MS = 5_000;
 /** Seconds after the last heartbeat for which a node is listed. */
 export const NODE_EXPIRY_SECONDS = 30;
 /** Seconds after its renewal for which a node has a lease, such as that of a duty. */

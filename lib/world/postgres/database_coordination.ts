@@ -82,6 +82,7 @@ export class DatabaseCoordination implements Coordination {
       link: options.link,
       facts: () => ({ id: options.node, url: this.#report().url, version: options.version ?? "" }),
       health: () => ({ ...toReport(options.health()), plugins: this.#report().plugins }),
+      now: this.#clocks.wall,
       log: options.log,
     });
   }

@@ -3,7 +3,7 @@
  * can list the others. A node without a heartbeat for some time has ended or has lost the database.
  */
 
-import { HEARTBEAT_MS, NODE_EXPIRY_SECONDS } from "../../cluster_limits.ts";
+import { CLOCK_TOLERANCE_MS, HEARTBEAT_MS, NODE_EXPIRY_SECONDS } from "../../cluster_limits.ts";
 import type { Link } from "./link.ts";
 import { readNumber, readString } from "./records.ts";
 
@@ -33,18 +33,24 @@ export interface NodeListOptions {
   readonly health: () => Readonly<Record<string, unknown>>;
   /** Pause between two heartbeats in milliseconds. */
   readonly beatMs?: number;
+  /** The clock of the node, in Unix milliseconds. */
+  readonly now: () => number;
   /** Writes a line for the operator. */
   readonly log: (line: string) => void;
 }
 
-/** Returns the start of the process that had the name before, if it was there a moment ago. */
+/**
+ * Returns the start of the process that had the name before, if it was there a moment ago, and the time of
+ * the database.
+ */
 const BEAT = `WITH before AS (
     SELECT health ->> 'start' AS start, seen_at FROM elastik.nodes WHERE id = $1)
   INSERT INTO elastik.nodes (id, url, version, health, seen_at)
   VALUES ($1, $2, $3, $4::jsonb, clock_timestamp())
   ON CONFLICT (id) DO UPDATE SET url = excluded.url, version = excluded.version,
     health = excluded.health, seen_at = excluded.seen_at
-  RETURNING (SELECT start FROM before) AS start`;
+  RETURNING (SELECT start FROM before) AS start,
+    (extract(epoch FROM clock_timestamp()) * 1000)::bigint AS now`;
 const LIST = `SELECT id, url, version, health::text AS health,
   (extract(epoch FROM clock_timestamp() - seen_at) * 1000)::bigint AS age
   FROM elastik.nodes
@@ -60,6 +66,7 @@ export class NodeList {
   #beating: Promise<void> | undefined;
   #beats = 0;
   #isDoubled = false;
+  #isClockWrong = false;
 
   constructor(options: NodeListOptions) {
     this.#options = options;
@@ -101,14 +108,16 @@ export class NodeList {
   }
 
   async #write(): Promise<void> {
-    const { link, facts, health, log } = this.#options;
+    const { link, facts, health, log, now } = this.#options;
     const { id, url, version } = facts();
     const report = JSON.stringify({ ...health(), start: this.#start });
+    const sent = now();
     try {
       const [row] = await link.ask(
         "read",
         (session) => session.query(BEAT, [id, url, version, report]),
       );
+      this.#checkClock(sent, row === undefined ? sent : readNumber(row, "now"), now());
       this.#beats++;
       const other = row?.start;
       // Before the first heartbeat it is the process that this one has replaced.
@@ -120,5 +129,22 @@ export class NodeList {
     } catch {
       // Safe to ignore: the next heartbeat tries again, and the feed reports that the database is lost.
     }
+  }
+  /** Reports a clock that is wrong: capabilities expire by the clock of the node that is asked. */
+  #checkClock(sent: number, database: number, answered: number): void {
+    const isBehind = database > answered;
+    // The database read its clock between the two.
+    const ms = Math.max(sent - database, database - answered);
+    const isWrong = ms > CLOCK_TOLERANCE_MS;
+    if (isWrong && !this.#isClockWrong) {
+      this.#options.log(
+        `the clock of this node is ${Math.round(ms / 1000)} s ${
+          isBehind ? "behind" : "ahead of"
+        } ` +
+          "that of the database; capabilities expire too " + (isBehind ? "late" : "early") +
+          " here",
+      );
+    }
+    this.#isClockWrong = isWrong;
   }
 }

@@ -1,4 +1,4 @@
-import { assertEquals } from "../../support/assert.ts";
+import { assert, assertEquals } from "../../support/assert.ts";
 import { ClusterStores } from "../../support/cluster_stores.ts";
 import { postgresTest, sharedServer } from "../../support/postgres_servers.ts";
 import { Link } from "../../../lib/world/postgres/link.ts";
@@ -9,19 +9,20 @@ const server = sharedServer();
 
 /** A list whose heartbeats come only when a test asks for one. */
 async function withLists(
-  use: (create: (id: string, log?: string[]) => NodeList) => Promise<void>,
+  use: (create: (id: string, log?: string[], now?: () => number) => NodeList) => Promise<void>,
 ): Promise<void> {
   await using stores = await ClusterStores.create(server());
   const options = { node: "test", sync: "full", listens: false, log: () => {} } as const;
   const link = await Link.connect({ store: parseStoreUrl(stores.url), ...options });
   const lists: NodeList[] = [];
   try {
-    await use((id, log = []) => {
+    await use((id, log = [], now = Date.now) => {
       const list = new NodeList({
         link,
         facts: () => ({ id, url: `http://${id}`, version: "1.2.3" }),
         health: () => ({ readable: true }),
         beatMs: 1e9,
+        now,
         log: (line) => log.push(line),
       });
       lists.push(list);
@@ -77,5 +78,27 @@ postgresTest(
       await before.beat();
       await own.stop();
       assertEquals((await before.list()).length, 1);
+    }),
+);
+
+postgresTest(
+  "NodeList reports once that the clock of its node is wrong",
+  () =>
+    withLists(async (create) => {
+      for (const [hours, side] of [[-1, "behind"], [1, "ahead of"]] as const) {
+        const log: string[] = [];
+        let isRight = false;
+        const now = () => Date.now() + (isRight ? 0 : hours * 3_600_000);
+        const node = create("a", log, now);
+        for (let i = 0; i < 3; i++) await node.beat();
+        assertEquals(log.length, 1);
+        assert(log[0]?.includes(side), log[0]);
+        isRight = true;
+        await node.beat();
+        assertEquals(log.length, 1);
+        isRight = false;
+        await node.beat();
+        assertEquals(log.length, 2);
+      }
     }),
 );

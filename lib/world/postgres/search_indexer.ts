@@ -198,9 +198,14 @@ export class SearchIndexer {
     { version, updated_at, len }: QueryRow,
     states: readonly (IndexedState | undefined)[],
   ): Promise<number> {
-    const stamp = toSearchStamp(Number(version), String(updated_at));
+    // A row that is damaged must not stop the index of all others. A number that is not exact is text.
+    if (typeof version !== "number" || typeof len !== "number") {
+      await this.#remove(session, name);
+      return 0;
+    }
+    const stamp = toSearchStamp(version, String(updated_at));
     if (this.#isIndexed(name, stamp, states)) return 0;
-    if (Number(len) > MAX_SEARCHED_WORLD_BYTES) {
+    if (len > MAX_SEARCHED_WORLD_BYTES) {
       const empty = toUpperWorld({ name, version, updated_at }, new Uint8Array());
       await this.#put(session, empty, stamp, true);
       return 0;

@@ -296,6 +296,34 @@ postgresTest(
 );
 
 postgresTest(
+  "PostgresSearch leaves out worlds with damaged rows, and finds all others",
+  () =>
+    withImport(
+      server(),
+      async (store) => {
+        for (const name of ["home/x", "home/version", "home/length"]) {
+          await put(store, name, "alpha");
+        }
+      },
+      async ({ sessions }) => {
+        await sessions.use(async (session) => {
+          for (const [column, name] of [["version", "home/version"], ["len", "home/length"]]) {
+            await session.query(
+              `UPDATE elastik.worlds SET ${column} = 9223372036854775807 WHERE name = $1`,
+              [name ?? ""],
+            );
+          }
+        });
+        await withSearch(sessions, async (search) => {
+          const query = { within: EVERYTHING, original: true, isolated: false, limit: 10 };
+          const { hits } = await search.search({ ...query, text: "alpha" }, {});
+          assertEquals(hits.map(({ name }) => name), ["home/a", "home/x", "usr/lib/lower"]);
+        });
+      },
+    ),
+);
+
+postgresTest(
   "PostgresSearch fills its tables again with a newer Unicode, not with an older one",
   () =>
     withImport(server(), (store) => put(store, "home/x", "alpha"), async ({ sessions }) => {

@@ -24,7 +24,10 @@ export async function withDatabaseSession<T>(
   }
 }
 
-/** Opens a session with a database. */
+/**
+ * Opens a session with a database. It can hold locks in a transaction for as long as a test needs, on a slow
+ * computer too; the server would end a session of a node that does nothing in one.
+ */
 export async function openDatabase(
   servers: PostgresServers,
   database: string,
@@ -33,5 +36,6 @@ export async function openDatabase(
   const store = parseStoreUrl(servers.url(database, undefined, user));
   const [host] = store.hosts;
   if (host === undefined) throw new Error("no host");
-  return await openSession({ store, host });
+  const settings = { idle_in_transaction_session_timeout: "0" };
+  return await openSession({ store, host }, { settings });
 }

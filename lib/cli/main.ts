@@ -263,6 +263,10 @@ export const COMMANDS: CommandTable = {
       managed: { summary: "check: the service replicates the data itself" },
       restored: { summary: "check: the database was restored from a backup just now" },
       json: { summary: "check: print one JSON object" },
+      forget: {
+        value: "<id>",
+        summary: "rekey: nodes start without this retired key, which is lost",
+      },
     },
     load: () => import("./commands/store.ts"),
   },

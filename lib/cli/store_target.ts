@@ -33,6 +33,8 @@ export interface OpenStore {
   readonly shown: string;
   /** `ELASTIK_KEY`, which is the key of the store. */
   readonly key: string;
+  /** Ids of the retired keys that earlier events need. */
+  readonly retiredKeys: readonly string[];
 }
 
 /**
@@ -66,7 +68,7 @@ export async function useStore(
       fail(fault);
       return FAILED;
     }
-    return await use({ sessions, shown, key });
+    return await use({ sessions, shown, key, retiredKeys: machine?.retiredKeys ?? [] });
   } catch (error) {
     if (!(error instanceof SessionError)) throw error;
     fail(error.isUnknown ? `${error.message}; run it again, what is done stays` : error.message);

@@ -92,7 +92,7 @@ export async function exportFromStore(
   return await useStore(
     config,
     "export",
-    ({ sessions, shown }) =>
+    ({ sessions, shown, retiredKeys }) =>
       runInterruptible(async (signal) => {
         const progress = createTerminalProgress("export", "worlds");
         try {
@@ -106,6 +106,9 @@ export async function exportFromStore(
           console.log(sanitizeText(`Exported ${worlds} worlds from ${shown} into ${target}`));
           if (trashed > 0) console.log(`${trashed} worlds are in its trash`);
           console.log("The folder has no signing key: serve it with the same ELASTIK_KEY");
+          if (retiredKeys.length > 0) {
+            console.log("Copy .key-retired of a node into it: earlier events need retired keys");
+          }
           return 0;
         } catch (error) {
           progress?.end();

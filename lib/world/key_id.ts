@@ -1,6 +1,6 @@
 /**
  * The id of a signing key: a short name that can be shown and compared, and from which the key cannot
- * be computed. It is derived from the key and never stored.
+ * be computed. It is derived from the key; a shared database stores the ids of retired keys.
  */
 
 import { hmacSha256 } from "../base/hash.ts";

@@ -6,6 +6,7 @@ import { postgresTest, sharedServer } from "../support/postgres_servers.ts";
 import { ConfigError, readConfig } from "../../lib/config.ts";
 import { type RunningServer, startServer } from "../../lib/server/start.ts";
 import { withTempFolder } from "../support/temp_folder.ts";
+import { toKeyId } from "../../lib/world/key_id.ts";
 import { fromCheckout, runProgram, startProgram } from "../project/program.ts";
 import { STORE_WORKER } from "../support/store_worker.ts";
 import { LEASE_MS } from "../../lib/cluster_limits.ts";
@@ -111,6 +112,14 @@ postgresTest(
         fromCheckout(folder, ["store", "rekey"], { ELASTIK_KEY, ELASTIK_STORE }),
       );
       assertEquals(rekeyed.code, 0, rekeyed.stderr);
+      // Without it, the node would report valid chains as broken and refuse changes of their worlds.
+      await assertRejects(() => start(next, `${folder}/other`), (error: Error) => {
+        assert(error instanceof ConfigError, String(error));
+        const id = toKeyId(SECRETS.ELASTIK_KEY);
+        return new RegExp(`lacks the retired key ${id}, .*; copy .* elastik key add$`).test(
+          error.message,
+        );
+      });
       await using second = await start(next, data).then(closing);
       const changed = await text(await send(second.node, "/home/x", put("two")));
       assertEquals(changed.status, 200, changed.body);

@@ -16,6 +16,7 @@ import {
 } from "../../world/postgres/check_store.ts";
 import {
   changeStoreKey,
+  forgetRetiredKey,
   initStore,
   recordRestore,
   STORE_SCHEMA,
@@ -47,6 +48,7 @@ const OPTION_OF: Readonly<Record<string, (typeof ACTIONS)[number]>> = {
   managed: "check",
   restored: "check",
   json: "check",
+  forget: "rekey",
 };
 const FAILED = 1;
 const UNREACHABLE = 3;
@@ -80,7 +82,7 @@ export async function run(
     const primary = await findPrimary(target.store);
     if (name === "init") return await init(target, primary, getTextOption(options, "role"));
     if (name === "upgrade") return await upgrade(target, primary);
-    if (name === "rekey") return await rekey(target, primary);
+    if (name === "rekey") return await rekey(target, primary, getTextOption(options, "forget"));
     return await check(target, primary, options);
   } catch (error) {
     if (error instanceof StoreRefused || error instanceof InvalidSecret) {
@@ -153,7 +155,20 @@ async function init(
   return 0;
 }
 
-async function rekey(target: StoreTarget, primary: Primary): Promise<number> {
+async function rekey(
+  target: StoreTarget,
+  primary: Primary,
+  forgotten: string | undefined,
+): Promise<number> {
+  if (forgotten !== undefined) {
+    await withSession(target, primary, (session) => forgetRetiredKey(session, forgotten));
+    console.log(
+      sanitizeText(
+        `Nodes start without the retired key ${forgotten} now; events that it signed do not verify there`,
+      ),
+    );
+    return 0;
+  }
   const key = requireKey(target, "rekey");
   const { data } = target.config;
   const isNew = await withSession(
@@ -205,6 +220,7 @@ async function check(
   const findings = judgeCluster(facts, {
     store,
     key: config.key,
+    retired: readRetiredKeys(config.data),
     isManaged: options.managed === true,
   });
   const ok = findings.every(({ level }) => level !== "refused");

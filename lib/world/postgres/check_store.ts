@@ -11,7 +11,7 @@ import {
   OLD_TRANSACTION_SECONDS,
   STORE_STATEMENT_MS,
 } from "../../cluster_limits.ts";
-import { explainMachine, type Machine, readMachine } from "./machine.ts";
+import { explainMachine, explainRetiredKeys, type Machine, readMachine } from "./machine.ts";
 import { POSTGRES_SCHEMA_VERSION } from "./schema.ts";
 import { askHost, type HostState, type Primary } from "./primary.ts";
 import { openSession, type Session, SessionError } from "./session.ts";
@@ -57,6 +57,8 @@ export interface CheckContext {
   readonly store: StoreUrl;
   /** `ELASTIK_KEY`. */
   readonly key: string | undefined;
+  /** Retired keys of the data folder. */
+  readonly retired: readonly string[];
   /** The operator says that the service replicates the data itself. */
   readonly isManaged: boolean;
 }
@@ -97,7 +99,7 @@ export async function readClusterFacts(store: StoreUrl, primary: Primary): Promi
 
 /** Judges the facts, the refusals first. */
 export function judgeCluster(facts: ClusterFacts, context: CheckContext): Finding[] {
-  const { store, key, isManaged } = context;
+  const { store, key, retired, isManaged } = context;
   const refused: [code: string, text: string | false | undefined][] = [
     [
       "server",
@@ -165,6 +167,7 @@ export function judgeCluster(facts: ClusterFacts, context: CheckContext): Findin
     ]),
     ["tls", judgeTls(store)],
     ["key", key === undefined && "ELASTIK_KEY is not set, so it was not compared with the store"],
+    ["retired_keys", facts.machine && explainRetiredKeys(facts.machine, retired)],
   ];
   return [
     ...toFindings("refused", refused),

@@ -4,6 +4,7 @@
  */
 
 import { hmacSha256 } from "../../base/hash.ts";
+import { toKeyId } from "../key_id.ts";
 import { type Session, SessionError } from "./session.ts";
 
 /** What a store says about itself. */
@@ -12,6 +13,8 @@ export interface Machine {
   readonly schemaVersion: number;
   /** Shows whether a key is the one of the store; the key is not stored. */
   readonly keyCheck: string;
+  /** Ids of the keys that earlier events need, oldest first. */
+  readonly retiredKeys: readonly string[];
   /** Random; another one after a restore. */
   readonly epoch: string;
   readonly createdAt: string;
@@ -34,12 +37,13 @@ export async function readMachine(session: Session): Promise<Machine | undefined
     );
     if (found?.exists !== true) return undefined;
     const [row] = await session.query(
-      "SELECT schema_version, key_check, epoch, created_at FROM elastik.machine",
+      "SELECT schema_version, key_check, retired_keys, epoch, created_at FROM elastik.machine",
     );
     if (row === undefined) return undefined;
     return {
       schemaVersion: Number(row.schema_version),
       keyCheck: String(row.key_check),
+      retiredKeys: String(row.retired_keys).split(" ").filter((id) => id !== ""),
       epoch: String(row.epoch),
       createdAt: String(row.created_at),
     };
@@ -83,4 +87,37 @@ export function explainMachine(
     return "ELASTIK_KEY is not its key; every node needs the same key";
   }
   return undefined;
+}
+
+/**
+ * Explains why a node must not use a store although it has its key: without a retired key that signed
+ * events, it would report valid chains as broken and refuse changes of their worlds.
+ *
+ * @param machine facts of the store
+ * @param retired retired keys of the node
+ * @returns the end of a sentence, or undefined if no key is missing
+ */
+export function explainRetiredKeys(
+  { retiredKeys }: Machine,
+  retired: readonly string[],
+): string | undefined {
+  const known = new Set(retired.map(toKeyId));
+  const missing = retiredKeys.filter((id) => !known.has(id));
+  if (missing.length === 0) return undefined;
+  const [keys, each] = missing.length === 1 ? ["key", "the key"] : ["keys", "each key"];
+  return `.key-retired in the data folder lacks the retired ${keys} ${
+    missing.join(", ")
+  }, which earlier events need; copy .key-retired from another node, or add ${each} with elastik key add`;
+}
+
+/**
+ * Puts the retired keys of a node into the order in which the store retired them. Keys that the store
+ * does not know come first: it needs none of them.
+ *
+ * @param machine facts of the store
+ * @param retired retired keys of the node
+ */
+export function orderRetiredKeys({ retiredKeys }: Machine, retired: readonly string[]): string[] {
+  const place = new Map(retired.map((key) => [key, retiredKeys.indexOf(toKeyId(key))]));
+  return [...retired].sort((a, b) => (place.get(a) ?? 0) - (place.get(b) ?? 0));
 }

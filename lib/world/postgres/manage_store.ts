@@ -12,6 +12,7 @@ import {
 import { explainMachine, keyCheckOf, type Machine, readMachine } from "./machine.ts";
 import { POSTGRES_SCHEMA_VERSION, SCHEMA } from "./schema.ts";
 import { type Session, SessionError } from "./session.ts";
+import { toKeyId } from "../key_id.ts";
 
 /** The step from the schema before it. */
 export interface Migration {
@@ -166,12 +167,12 @@ export async function recordRestore(session: Session, key: string | undefined): 
 
 /**
  * Makes another key the one of the store. Its chains stay as they are: nodes verify them with the
- * retired key.
+ * retired key, and the store records its id if it has events, so that no node starts without it.
  *
  * @param key `ELASTIK_KEY`, the new key
  * @param retired retired keys of this computer, one of which must be the key of the store
  * @returns false if the store has this key already
- * @throws {StoreRefused} if no key fits, or a node runs
+ * @throws {StoreRefused} if no key fits, the new key was retired before, or a node runs
  */
 export async function changeStoreKey(
   session: Session,
@@ -183,27 +184,66 @@ export async function changeStoreKey(
     const reason = explainMachine(machine, undefined, POSTGRES_SCHEMA_VERSION);
     if (machine === undefined || reason !== undefined) throw new StoreRefused(reason ?? "");
     if (machine.keyCheck === keyCheckOf(key)) return false;
-    if (!retired.some((one) => keyCheckOf(one) === machine.keyCheck)) {
+    const replaced = retired.find((one) => keyCheckOf(one) === machine.keyCheck);
+    if (replaced === undefined) {
       throw new StoreRefused(
         "no retired key of the data folder is its key; add it with elastik key add",
       );
     }
-    const nodes = await run(
-      session,
-      `SELECT id FROM elastik.nodes WHERE seen_at > clock_timestamp() - make_interval(secs => $1)
-       ORDER BY id`,
-      [NODE_EXPIRY_SECONDS],
-    );
-    if (nodes.length > 0) {
-      throw new StoreRefused(
-        `nodes run or ran until ${NODE_EXPIRY_SECONDS} s ago: ${
-          nodes.map(({ id }) => id).join(", ")
-        }; stop every node`,
-      );
+    if (machine.retiredKeys.includes(toKeyId(key))) {
+      // Its new events would follow events of a newer key, and break their chains.
+      throw new StoreRefused("ELASTIK_KEY is a retired key of it; set ELASTIK_KEY to a new key");
     }
-    await run(session, "UPDATE elastik.machine SET key_check = $1", [keyCheckOf(key)]);
+    await assertNoNodes(session);
+    const [found] = await run(session, "SELECT EXISTS (SELECT FROM elastik.events) AS has_events");
+    const added = found?.has_events === true ? [toKeyId(replaced)] : [];
+    await run(session, "UPDATE elastik.machine SET key_check = $1, retired_keys = $2", [
+      keyCheckOf(key),
+      [...machine.retiredKeys, ...added].join(" "),
+    ]);
     return true;
   });
+}
+
+/**
+ * Lets nodes start without a retired key that is lost. Events that it signed do not verify there, and
+ * their worlds cannot be changed.
+ *
+ * @param id id of the key
+ * @throws {StoreRefused} if nodes can start without the key already
+ */
+export async function forgetRetiredKey(session: Session, id: string): Promise<void> {
+  await withLock(session, async () => {
+    const machine = await readMachine(session);
+    const reason = explainMachine(machine, undefined, POSTGRES_SCHEMA_VERSION);
+    if (machine === undefined || reason !== undefined) throw new StoreRefused(reason ?? "");
+    if (!machine.retiredKeys.includes(id)) {
+      throw new StoreRefused(
+        machine.retiredKeys.length === 0
+          ? "it needs no retired key"
+          : `it needs the retired keys ${machine.retiredKeys.join(", ")}, and no other`,
+      );
+    }
+    await run(session, "UPDATE elastik.machine SET retired_keys = $1", [
+      machine.retiredKeys.filter((other) => other !== id).join(" "),
+    ]);
+  });
+}
+
+/** @throws {StoreRefused} if a node runs, or ran a short time ago */
+async function assertNoNodes(session: Session): Promise<void> {
+  const nodes = await run(
+    session,
+    `SELECT id FROM elastik.nodes WHERE seen_at > clock_timestamp() - make_interval(secs => $1)
+     ORDER BY id`,
+    [NODE_EXPIRY_SECONDS],
+  );
+  if (nodes.length === 0) return;
+  throw new StoreRefused(
+    `nodes run or ran until ${NODE_EXPIRY_SECONDS} s ago: ${
+      nodes.map(({ id }) => id).join(", ")
+    }; stop every node`,
+  );
 }
 
 async function withLock<T>(session: Session, work: () => Promise<T>): Promise<T> {

@@ -3,7 +3,7 @@
 import type { Store } from "../store.ts";
 import { DatabaseFeed } from "./database_feed.ts";
 import { Link } from "./link.ts";
-import { explainMachine, readMachine } from "./machine.ts";
+import { explainMachine, explainRetiredKeys, orderRetiredKeys, readMachine } from "./machine.ts";
 import { PostgresStore } from "./postgres_store.ts";
 import type { PostgresStoreOptions } from "./postgres_store_options.ts";
 import { POSTGRES_SCHEMA_VERSION } from "./schema.ts";
@@ -14,13 +14,14 @@ export class UnusableStore extends Error {
 }
 
 /**
- * Opens the store: finds the primary, checks the schema and the key, and reads all heads.
+ * Opens the store: finds the primary, checks the schema and the keys, and reads all heads.
  *
- * @throws {UnusableStore} if the database has no store, another schema or another key
+ * @throws {UnusableStore} if the database has no store, another schema or another key, or a
+ * retired key is missing
  * @throws {SessionError} if the database cannot be reached
  */
 export async function openPostgresStore(options: PostgresStoreOptions): Promise<Store> {
-  const { log = () => {} } = options;
+  const { log = () => {}, retiredKeys: retired = [] } = options;
   let store: PostgresStore | undefined;
   const link = await Link.connect({
     store: options.url,
@@ -33,11 +34,13 @@ export async function openPostgresStore(options: PostgresStoreOptions): Promise<
   });
   try {
     const machine = await link.ask("read", readMachine);
-    const fault = explainMachine(machine, options.key, POSTGRES_SCHEMA_VERSION);
+    const fault = explainMachine(machine, options.key, POSTGRES_SCHEMA_VERSION) ??
+      (machine === undefined ? undefined : explainRetiredKeys(machine, retired));
     if (fault !== undefined) throw new UnusableStore(`Cannot use ${options.url}: ${fault}`);
+    const retiredKeys = machine === undefined ? retired : orderRetiredKeys(machine, retired);
     const lower = await new DatabaseFeed(link).readLower(options.lower);
     const folder = await Deno.makeTempDir({ prefix: "elastik-" });
-    store = new PostgresStore({ ...options, lower }, { link, folder, log });
+    store = new PostgresStore({ ...options, retiredKeys, lower }, { link, folder, log });
     await store.start();
     return store;
   } catch (error) {

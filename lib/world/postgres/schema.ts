@@ -23,11 +23,13 @@ export const CONTENT_ID_BLOCK = 1024;
 const TABLES: readonly string[] = [
   `CREATE SCHEMA elastik`,
 
-  // Facts that all nodes agree on: one row, which the creation of the store inserts.
+  // Facts that all nodes agree on: one row, which the creation of the store inserts. retired_keys: ids of
+  // the keys before the present one, oldest first, separated by spaces.
   `CREATE TABLE elastik.machine (
     one bool PRIMARY KEY DEFAULT true CHECK (one),
     schema_version int NOT NULL,
     key_check text NOT NULL,
+    retired_keys text NOT NULL DEFAULT '',
     epoch text NOT NULL,
     created_at text NOT NULL,
     timeline int NOT NULL DEFAULT 0

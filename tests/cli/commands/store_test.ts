@@ -7,6 +7,7 @@ import {
   sharedServer,
 } from "../../support/postgres_servers.ts";
 import { withTempFolder } from "../../support/temp_folder.ts";
+import { toKeyId } from "../../../lib/world/key_id.ts";
 import { fromCheckout, ROOT, runProgram } from "../../project/program.ts";
 
 const server = sharedServer();
@@ -153,8 +154,13 @@ postgresTest(
 postgresTest(
   "store rekey takes the retired key from the data folder, and shows no key",
   () =>
-    withDatabase(server(), async (env) => {
+    withDatabase(server(), async (env, database) => {
       await runStore(["init"], env);
+      const event =
+        "INSERT INTO elastik.events (world, id, timestamp, event_type, payload, hmac, " +
+        "prev_hmac, kind, name, by, version, ext, state, len) " +
+        "VALUES (1, 1, '', '', '', '', '', 'note', '', '', 1, '', '', 0)";
+      await server().sql(event, "a", database);
       await withTempFolder(async (folder) => {
         const rekey = (data: string) =>
           runProgram(fromCheckout(folder, ["store", "rekey"], {
@@ -172,7 +178,26 @@ postgresTest(
         assertMatch(done.stdout, /^ELASTIK_KEY is the key of the store now; /);
         const again = await rekey("data");
         assertMatch(again.stdout, /^ELASTIK_KEY is the key of the store already\n$/);
-        for (const { stdout, stderr } of [without, done, again]) {
+        // A folder without the retired key, such as that of a new node.
+        const next = { ...env, ELASTIK_KEY: "the-new-key" };
+        const id = toKeyId(KEY);
+        const check = await runStore(["check"], next);
+        assertMatch(check.stdout, new RegExp(`\nWarning: .*lacks the retired key ${id}, `));
+        const unknown = await runStore(["rekey", "--forget", toKeyId("other")], next);
+        assertEquals([unknown.code, unknown.stdout], [1, ""]);
+        assertMatch(
+          unknown.stderr,
+          new RegExp(`: it needs the retired keys ${id}, and no other\n$`),
+        );
+        const forgotten = await runStore(["rekey", "--forget", id], next);
+        assertEquals([forgotten.code, forgotten.stderr], [0, ""]);
+        assertMatch(
+          forgotten.stdout,
+          new RegExp(`^Nodes start without the retired key ${id} now; `),
+        );
+        const after = await runStore(["check"], next);
+        assert(!after.stdout.includes("retired"), after.stdout);
+        for (const { stdout, stderr } of [without, done, again, check, unknown, forgotten]) {
           assert(!/the-new-key|a-key-of/.test(stdout + stderr), stdout + stderr);
         }
       });

@@ -8,6 +8,7 @@ import {
   judgeCluster,
   readClusterFacts,
 } from "../../../lib/world/postgres/check_store.ts";
+import { toKeyId } from "../../../lib/world/key_id.ts";
 import { keyCheckOf } from "../../../lib/world/postgres/machine.ts";
 import { initStore } from "../../../lib/world/postgres/manage_store.ts";
 import { findPrimary } from "../../../lib/world/postgres/primary.ts";
@@ -20,6 +21,7 @@ const a = { host: "a", port: 5432 };
 const machine = {
   schemaVersion: POSTGRES_SCHEMA_VERSION,
   keyCheck: keyCheckOf("key"),
+  retiredKeys: [toKeyId("old")],
   epoch: "",
   createdAt: "",
 };
@@ -48,6 +50,7 @@ const GOOD: ClusterFacts = {
 const CONTEXT: CheckContext = {
   store: parseStoreUrl("postgres://u@a/n"),
   key: "key",
+  retired: ["old"],
   isManaged: false,
 };
 
@@ -96,6 +99,7 @@ Deno.test("judgeCluster() warns of what is slow, or unsafe in a failover", () =>
   ) assertEquals(codesOf(facts as Partial<ClusterFacts>), [`warning ${code}`]);
   assertEquals(codesOf({ synchronousNames: "" }, { isManaged: true }), []);
   assertEquals(codesOf({}, { key: undefined }), ["warning key"]);
+  assertEquals(codesOf({}, { retired: ["other"] }), ["warning retired_keys"]);
   for (
     const [url, expected] of [
       ["postgres://u@a/n?sslmode=disable", ["warning tls"]],

@@ -1,12 +1,30 @@
 import { assertEquals, assertMatch, assertRejects } from "../../support/assert.ts";
 import { withDatabaseSession } from "../../support/database_session.ts";
 import { postgresTest, sharedServer } from "../../support/postgres_servers.ts";
-import { explainMachine, keyCheckOf, readMachine } from "../../../lib/world/postgres/machine.ts";
+import { toKeyId } from "../../../lib/world/key_id.ts";
+import {
+  explainMachine,
+  explainRetiredKeys,
+  keyCheckOf,
+  orderRetiredKeys,
+  readMachine,
+} from "../../../lib/world/postgres/machine.ts";
 
 const server = sharedServer();
 
+/** Facts of a store that needs some retired keys. */
+function machineOf(retired: readonly string[]) {
+  return {
+    schemaVersion: 2,
+    keyCheck: keyCheckOf("key"),
+    retiredKeys: retired.map(toKeyId),
+    epoch: "e",
+    createdAt: "c",
+  };
+}
+
 Deno.test("explainMachine() names what is to be done", () => {
-  const machine = { schemaVersion: 2, keyCheck: keyCheckOf("key"), epoch: "e", createdAt: "c" };
+  const machine = machineOf([]);
   assertEquals(explainMachine(machine, "key", 2), undefined);
   assertEquals(explainMachine(machine, undefined, 2), undefined);
   for (
@@ -17,6 +35,30 @@ Deno.test("explainMachine() names what is to be done", () => {
       [machine, "other", 2, /ELASTIK_KEY is not its key/],
     ] as const
   ) assertMatch(explainMachine(found, key, version) ?? "", reason);
+});
+
+Deno.test("explainRetiredKeys() names each retired key that a node lacks, and what is sufficient", () => {
+  const machine = machineOf(["first", "second"]);
+  assertEquals(explainRetiredKeys(machineOf([]), []), undefined);
+  assertEquals(explainRetiredKeys(machine, ["second", "other", "first"]), undefined);
+  assertEquals(
+    explainRetiredKeys(machine, ["second"]),
+    `.key-retired in the data folder lacks the retired key ${toKeyId("first")}, which earlier ` +
+      "events need; copy .key-retired from another node, or add the key with elastik key add",
+  );
+  const both = explainRetiredKeys(machine, ["key"]) ?? "";
+  assertMatch(both, new RegExp(`keys ${toKeyId("first")}, ${toKeyId("second")}, which`));
+});
+
+Deno.test("orderRetiredKeys() uses the order in which the store retired the keys", () => {
+  const machine = machineOf(["first", "second", "third"]);
+  assertEquals(orderRetiredKeys(machine, ["third", "own", "first", "second", "other"]), [
+    "own",
+    "other",
+    "first",
+    "second",
+    "third",
+  ]);
 });
 
 Deno.test("keyCheckOf() differs for each key and does not contain it", () => {
@@ -30,12 +72,13 @@ postgresTest(
     withDatabaseSession(server(), async (session) => {
       assertEquals(await readMachine(session), undefined);
       await session.query(`CREATE SCHEMA elastik; CREATE TABLE elastik.machine (
-      schema_version int, key_check text, epoch text, created_at text)`);
+      schema_version int, key_check text, retired_keys text, epoch text, created_at text)`);
       assertEquals(await readMachine(session), undefined);
-      await session.query("INSERT INTO elastik.machine VALUES (1, 'k', 'e', 'c')");
+      await session.query("INSERT INTO elastik.machine VALUES (1, 'k', 'a b', 'e', 'c')");
       assertEquals(await readMachine(session), {
         schemaVersion: 1,
         keyCheck: "k",
+        retiredKeys: ["a", "b"],
         epoch: "e",
         createdAt: "c",
       });

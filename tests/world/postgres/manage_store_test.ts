@@ -1,9 +1,11 @@
 import { assert, assertEquals, assertMatch, assertRejects } from "../../support/assert.ts";
 import { openDatabase, withDatabaseSession } from "../../support/database_session.ts";
 import { postgresTest, serversTest, sharedServer } from "../../support/postgres_servers.ts";
+import { toKeyId } from "../../../lib/world/key_id.ts";
 import { readMachine } from "../../../lib/world/postgres/machine.ts";
 import {
   changeStoreKey,
+  forgetRetiredKey,
   initStore,
   recordRestore,
   STORE_SCHEMA,
@@ -263,6 +265,35 @@ postgresTest(
       assertEquals(await changeStoreKey(session, "new", ["older", "own"]), true);
       assertEquals((await initStore(session, { key: "new" })).isNew, false);
       await assertRefused(initStore(session, { key: "own" }), /ELASTIK_KEY is not its key/);
+    }),
+);
+
+postgresTest(
+  "changeStoreKey() records a replaced key if there are events, and takes no key twice",
+  () =>
+    withDatabaseSession(server(), async (session) => {
+      const retired = async () => (await readMachine(session))?.retiredKeys;
+      await assertRefused(forgetRetiredKey(session, "x"), /no store/);
+      await initStore(session, { key: "first" });
+      // No event needs the first key.
+      await changeStoreKey(session, "second", ["first"]);
+      assertEquals(await retired(), []);
+      await assertRefused(forgetRetiredKey(session, toKeyId("first")), /needs no retired key/);
+      await session.query(
+        `INSERT INTO elastik.events (world, id, timestamp, event_type, payload, hmac,
+        prev_hmac, kind, name, by, version, ext, state, len)
+        VALUES (1, 1, '', '', '', '', '', 'note', '', '', 1, '', '', 0)`,
+      );
+      await changeStoreKey(session, "third", ["first", "second"]);
+      await changeStoreKey(session, "fourth", ["first", "second", "third"]);
+      assertEquals(await retired(), ["second", "third"].map(toKeyId));
+      const back = changeStoreKey(session, "second", ["third", "fourth"]);
+      await assertRefused(back, /ELASTIK_KEY is a retired key of it; set ELASTIK_KEY to a new key/);
+
+      const other = forgetRetiredKey(session, toKeyId("fourth"));
+      await assertRefused(other, new RegExp(`keys ${toKeyId("second")}, ${toKeyId("third")}, and`));
+      await forgetRetiredKey(session, toKeyId("second"));
+      assertEquals(await retired(), [toKeyId("third")]);
     }),
 );
 

@@ -18,7 +18,7 @@ import {
   loadOrCreateSecret,
   PROOF_KEY_FILE,
 } from "../world/file/data_folder.ts";
-import { loadSigningKeys, readRetiredKeys } from "../world/file/signing_keys.ts";
+import { loadNodeKeys, loadSigningKeys } from "../world/file/signing_keys.ts";
 import type { Store, World } from "../world/store.ts";
 import { openSqliteStore } from "../world/store/sqlite_store.ts";
 import { SessionError } from "../world/postgres/session.ts";
@@ -125,7 +125,7 @@ async function openFolder(options: OpenStoreOptions): Promise<ServerStore> {
 }
 
 async function openNode(options: OpenStoreOptions): Promise<ServerStore> {
-  const { config, onFailure } = options;
+  const { config, onFailure, log } = options;
   const { store: address = "", node = "", key = "", approveToken = "" } = config;
   const fault = explainNodeSettings(config);
   if (fault !== undefined) throw new ConfigError(fault);
@@ -133,6 +133,7 @@ async function openNode(options: OpenStoreOptions): Promise<ServerStore> {
   const { openPostgresStore, UnusableStore } = await import(
     "../world/postgres/open_postgres_store.ts"
   );
+  const reports: string[] = [];
   try {
     const store = await openPostgresStore({
       ...commonOptions(options),
@@ -141,12 +142,14 @@ async function openNode(options: OpenStoreOptions): Promise<ServerStore> {
       version: VERSION,
       key,
       // `elastik key rotate` keeps them in the folder, which a node uses for nothing else.
-      retiredKeys: readRetiredKeys(config.data),
+      retiredKeys: loadNodeKeys(config.data, key, (line) => reports.push(line)),
       feed: config.feed,
       staleMs: config.staleMs,
       patienceMs: config.patienceMs,
       onWorkerExit: onFailure,
     });
+    // Only now it is known that the key is the one of the store.
+    reports.forEach(log);
     return {
       store,
       key,

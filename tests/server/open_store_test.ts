@@ -20,7 +20,11 @@ const SECRETS = {
   ELASTIK_APPROVE_TOKEN: "approve-token-of-all-nodes",
 };
 
-function start(env: Readonly<Record<string, string>>, data: string): Promise<RunningServer> {
+function start(
+  env: Readonly<Record<string, string>>,
+  data: string,
+  log: (line: string) => void = () => {},
+): Promise<RunningServer> {
   const settings: Readonly<Record<string, string>> = {
     ELASTIK_PORT: "0",
     ELASTIK_DATA: data,
@@ -31,7 +35,7 @@ function start(env: Readonly<Record<string, string>>, data: string): Promise<Run
     env: (name) => settings[name],
     lowerWorlds: {},
     storeWorkerUrl: STORE_WORKER,
-    log: () => {},
+    log,
     onStoreFailure: () => {},
   });
 }
@@ -100,10 +104,19 @@ postgresTest(
       await using first = await start(env, data).then(closing);
       const put = (body: string) => ({ method: "PUT", body });
       assertEquals((await text(await send(first.node, "/home/x", put("one")))).status, 201);
+      // It changes nothing for a node that runs, or starts again, before the store has another key.
+      const rotated = await runProgram(fromCheckout(folder, ["key", "rotate"], env));
+      assertEquals(rotated.code, 0, rotated.stderr);
+      assertEquals((await text(await send(first.node, "/home/y", put("one")))).status, 201);
       await first.node.close();
-      // As `elastik key rotate` leaves it.
-      await Deno.mkdir(data, { mode: 0o700 });
-      await Deno.writeTextFile(`${data}/.key-retired`, `${SECRETS.ELASTIK_KEY}\n`, { mode: 0o600 });
+      const lines: string[] = [];
+      await using again = await start(env, data, (line) => lines.push(line)).then(closing);
+      assertEquals((await text(await send(again.node, "/home/y", put("two")))).status, 200);
+      assertMatch(
+        lines.join("\n"),
+        /^the key [0-9a-f]{16} of ELASTIK_KEY is retired, and still signs/m,
+      );
+      await again.node.close();
       const next = { ...env, ELASTIK_KEY: "the next key of all nodes" };
       const { ELASTIK_KEY } = next;
       // The owner of the database.
@@ -119,6 +132,9 @@ postgresTest(
         return new RegExp(`lacks the retired key ${id}, .*; copy .* elastik key add$`).test(
           error.message,
         );
+      });
+      await assertRejects(() => start(env, data), (error: Error) => {
+        return /ELASTIK_KEY is a retired key of it/.test(error.message);
       });
       await using second = await start(next, data).then(closing);
       const changed = await text(await send(second.node, "/home/x", put("two")));

@@ -24,6 +24,8 @@ export const MAX_RETIRED_KEYS = 64;
 /** Size of the file with the retired keys, in bytes. */
 export const MAX_RETIRED_KEY_BYTES = 64 * 1024;
 
+const NEW_KEY = "set ELASTIK_KEY to a new key";
+
 /** Error: the keys cannot be changed as they are. The message is for the operator. */
 export class KeyChangeError extends Error {
   override readonly name = "KeyChangeError";
@@ -102,26 +104,63 @@ export function loadSigningKeys(
   const key = ownKey ?? loadOrCreateSecret(data, KEY_FILE).secret;
   const path = `${data}/${RETIRED_KEYS_FILE}`;
   if (Deno.build.os !== "windows" && retired.length > 0) Deno.chmodSync(path, 0o600);
+  const ofFolder = {
+    source: KEY_FILE,
+    ahead: "run elastik key rotate",
+    last: "run elastik key rotate again",
+  };
+  const ofSetting = { source: "ELASTIK_KEY", ahead: NEW_KEY, last: NEW_KEY };
+  reportRetiredKey(key, retired, ownKey === undefined ? ofFolder : ofSetting, log);
+  return { key, retired };
+}
+
+/**
+ * Reads the retired keys with which a node starts. Its folder is not changed: it may be read-only.
+ *
+ * @param data path of the data folder, which may be missing
+ * @param key `ELASTIK_KEY`
+ * @param log writes a line for the operator
+ * @throws {InvalidSecret} as {@link loadSigningKeys}
+ */
+export function loadNodeKeys(
+  data: string,
+  key: string,
+  log: (line: string) => void,
+): readonly string[] {
+  const retired = readRetiredKeys(data);
+  const advice = "set ELASTIK_KEY of every node to a new key, and run elastik store rekey";
+  reportRetiredKey(key, retired, { source: "ELASTIK_KEY", ahead: advice, last: advice }, log);
+  return retired;
+}
+
+/** Where the current key comes from, and what to do if another key was retired after it, or none. */
+interface KeySource {
+  readonly source: string;
+  readonly ahead: string;
+  readonly last: string;
+}
+
+/**
+ * Reports that the current key is retired.
+ *
+ * @throws {InvalidSecret} if another key was retired after it
+ */
+function reportRetiredKey(
+  key: string,
+  retired: readonly string[],
+  { source, ahead, last }: KeySource,
+  log: (line: string) => void,
+): void {
   const at = retired.indexOf(key);
-  if (at < 0) return { key, retired };
-  const source = ownKey === undefined ? KEY_FILE : "ELASTIK_KEY";
+  if (at < 0) return;
+  const named = `the key ${toKeyId(key)} of ${source}`;
   if (at < retired.length - 1) {
     // Its new events would follow events of a newer key, and break their chains.
     throw new InvalidSecret(
-      `Cannot use the key ${
-        toKeyId(key)
-      } of ${source}: it was retired, and another key after it; ` +
-        (ownKey === undefined ? "run elastik key rotate" : "set ELASTIK_KEY to a new key"),
+      `Cannot use ${named}: it was retired, and another key after it; ${ahead}`,
     );
   }
-  log(
-    `the key ${
-      toKeyId(key)
-    } of ${source} is retired, and still signs, because its rotation is not ` +
-      "complete; " +
-      (ownKey === undefined ? "run elastik key rotate again" : "set ELASTIK_KEY to a new key"),
-  );
-  return { key, retired };
+  log(`${named} is retired, and still signs, because its rotation is not complete; ${last}`);
 }
 
 /** The ids of the keys of a data folder. */

@@ -84,7 +84,9 @@ export function explainMachine(
     return `its schema is ${schemaVersion}, and this program knows ${version}; use a newer elastik`;
   }
   if (key !== undefined && keyCheckOf(key) !== keyCheck) {
-    return "ELASTIK_KEY is not its key; every node needs the same key";
+    return machine.retiredKeys.includes(toKeyId(key))
+      ? "ELASTIK_KEY is a retired key of it; set ELASTIK_KEY to its present key"
+      : "ELASTIK_KEY is not its key; every node needs the same key";
   }
   return undefined;
 }

@@ -6,6 +6,7 @@ import {
   KEY_FILE,
   KeyChangeError,
   listKeyIds,
+  loadNodeKeys,
   loadSigningKeys,
   MAX_RETIRED_KEY_BYTES,
   MAX_RETIRED_KEYS,
@@ -131,6 +132,25 @@ Deno.test("rotateKey() with ELASTIK_KEY retires that key once, and leaves .key a
     const next = load(data, "next");
     assertEquals([next.key, next.retired, next.log], ["next", ["own # key "], []]);
     assertEquals(load(data).key, inFile);
+  }));
+
+Deno.test("loadNodeKeys() reports a key that is retired, and changes nothing in its folder", () =>
+  withTempFolder((folder) => {
+    const lines: string[] = [];
+    const load = (data: string, key: string) => loadNodeKeys(data, key, (line) => lines.push(line));
+    assertEquals(load(`${folder}/none`, "own"), []);
+    Deno.writeTextFileSync(`${folder}/.key-retired`, "older\nown\n", { mode: 0o440 });
+    assertEquals([load(folder, "new"), lines], [["older", "own"], []]);
+    assertEquals(load(folder, "own"), ["older", "own"]);
+    assertEquals(lines, [
+      `the key ${
+        toKeyId("own")
+      } of ELASTIK_KEY is retired, and still signs, because its rotation is ` +
+      "not complete; set ELASTIK_KEY of every node to a new key, and run elastik store rekey",
+    ]);
+    assertFails(() => load(folder, "older"), InvalidSecret, "every node to a new key, and run");
+    assertEquals((Deno.statSync(`${folder}/.key-retired`).mode ?? 0) & 0o777, 0o440);
+    assertEquals([...Deno.readDirSync(folder)].length, 1);
   }));
 
 Deno.test("a server does not start with a key that was retired before another one", () =>

@@ -24,7 +24,7 @@ function machineOf(retired: readonly string[]) {
 }
 
 Deno.test("explainMachine() names what is to be done", () => {
-  const machine = machineOf([]);
+  const machine = machineOf(["retired"]);
   assertEquals(explainMachine(machine, "key", 2), undefined);
   assertEquals(explainMachine(machine, undefined, 2), undefined);
   for (
@@ -33,6 +33,7 @@ Deno.test("explainMachine() names what is to be done", () => {
       [machine, "key", 3, /schema is 2, .* needs 3; run elastik store upgrade$/],
       [machine, "key", 1, /schema is 2, .* knows 1; use a newer elastik$/],
       [machine, "other", 2, /ELASTIK_KEY is not its key/],
+      [machine, "retired", 2, /ELASTIK_KEY is a retired key of it; .* its present key$/],
     ] as const
   ) assertMatch(explainMachine(found, key, version) ?? "", reason);
 });

@@ -108,6 +108,18 @@ postgresTest(
       const rotated = await runProgram(fromCheckout(folder, ["key", "rotate"], env));
       assertEquals(rotated.code, 0, rotated.stderr);
       assertEquals((await text(await send(first.node, "/home/y", put("one")))).status, 201);
+      // What changes the facts of the store is refused while a node runs.
+      const owner = { ELASTIK_KEY: "other", ELASTIK_STORE: asOwner(stores.url) };
+      for (
+        const [args, own] of [
+          [["store", "rekey"], owner],
+          [["store", "check", "--restored"], { ...owner, ELASTIK_KEY: SECRETS.ELASTIK_KEY }],
+        ] as const
+      ) {
+        const refused = await runProgram(fromCheckout(folder, args, own));
+        assertEquals([refused.code, refused.stdout], [1, ""], refused.stderr);
+        assertMatch(refused.stderr, /: nodes run or ran until \d+ s ago: a; stop every node\n$/);
+      }
       await first.node.close();
       const lines: string[] = [];
       await using again = await start(env, data, (line) => lines.push(line)).then(closing);
@@ -119,8 +131,7 @@ postgresTest(
       await again.node.close();
       const next = { ...env, ELASTIK_KEY: "the next key of all nodes" };
       const { ELASTIK_KEY } = next;
-      // The owner of the database.
-      const ELASTIK_STORE = stores.url.replace(/\/\/[^@]+@/, "//postgres@");
+      const ELASTIK_STORE = asOwner(stores.url);
       const rekeyed = await runProgram(
         fromCheckout(folder, ["store", "rekey"], { ELASTIK_KEY, ELASTIK_STORE }),
       );
@@ -147,6 +158,11 @@ postgresTest(
       assertMatch(audit.body, /"ok":true,"events":2,/);
     }),
 );
+
+/** The address of the database for its owner. */
+function asOwner(url: string): string {
+  return url.replace(/\/\/[^@]+@/, "//postgres@");
+}
 
 function closing(node: RunningServer) {
   return { node, [Symbol.asyncDispose]: () => node.close() };

@@ -149,12 +149,13 @@ export async function upgradeStore(
  * changes is not valid any more.
  *
  * @param key `ELASTIK_KEY`; undefined to leave it out
- * @throws {StoreRefused} if there is no store that this program can use
+ * @throws {StoreRefused} if there is no store that this program can use, or a node runs
  */
 export async function recordRestore(session: Session, key: string | undefined): Promise<void> {
   await withLock(session, async () => {
     const reason = explainMachine(await readMachine(session), key, POSTGRES_SCHEMA_VERSION);
     if (reason !== undefined) throw new StoreRefused(reason);
+    await assertNoNodes(session);
     await run(session, "UPDATE elastik.machine SET epoch = $1", [randomHex(16)]);
     await run(
       session,

@@ -215,6 +215,12 @@ postgresTest(
       await assertRefused(recordRestore(session, "own"), /no store/);
       const { machine } = await initStore(session, { key: "own" });
       await session.query("UPDATE elastik.feed SET seq = 41");
+      await session.query(`INSERT INTO elastik.nodes (id, url, version, health, seen_at) VALUES
+        ('a', '', '', '{}', clock_timestamp() - interval '29 s'),
+        ('b', '', '', '{}', clock_timestamp() - interval '31 s')`);
+      await assertRefused(recordRestore(session, "own"), /30 s ago: a; stop every node/);
+      assertEquals(await readMachine(session), machine);
+      await session.query("DELETE FROM elastik.nodes WHERE id = 'a'");
       await recordRestore(session, "own");
       await recordRestore(session, undefined);
       await assertRefused(recordRestore(session, "other"), /ELASTIK_KEY is not its key/);

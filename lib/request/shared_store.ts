@@ -37,8 +37,8 @@ const CONFIG_PATH = /^\/(?:dav\/)?(?:etc|usr|var)\//;
 const TWO_PATHS: ReadonlySet<string> = new Set(["COPY", "MOVE"]);
 
 const HEADER = "elastik-at";
-/** A position, as `Store.position` returns it. */
-const POSITION = /^[A-Za-z0-9._-]{1,128}$/;
+/** A position, as `Store.position` of any server returns it: a UUID in lower case. */
+const POSITION = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 
 /**
  * Returns what a request must wait for before it is answered; undefined if nothing. A server that did

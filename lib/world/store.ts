@@ -402,7 +402,7 @@ export interface Store {
   refresh(): Promise<void>;
   /**
    * A position that covers everything that this server has acknowledged so far, for `reached` of any
-   * server: 1 to 128 characters of `A-Za-z0-9._-`. Undefined if the store is not shared.
+   * server: a UUID in lower case. Undefined if the store is not shared.
    */
   readonly position: string | undefined;
   /**

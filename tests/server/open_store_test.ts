@@ -73,6 +73,13 @@ postgresTest(
         const position = second.headers.get("elastik-at") ?? "";
         const seen = await send(a, "/home/x?raw", { headers: { "elastik-at": position } });
         assertEquals(await seen.text(), "two");
+        // A position that no node knows, such as one from before a restart, costs a refresh; what no
+        // node can have sent is refused.
+        const [unknown, rubbish] = await Promise.all([
+          send(a, "/home/x?raw", { headers: { "elastik-at": crypto.randomUUID() } }).then(text),
+          send(a, "/home/x?raw", { headers: { "elastik-at": "rubbish" } }).then(text),
+        ]);
+        assertEquals([unknown.status, unknown.body, rubbish.status], [200, "two", 400]);
         // A position does not show that a world changed that its reader cannot read.
         const approve = { authorization: `Bearer ${SECRETS.ELASTIK_APPROVE_TOKEN}` };
         const hidden = await send(b, "/etc/shadow", { method: "PUT", body: "", headers: approve });

@@ -37,9 +37,8 @@ export function completionScript(
   const values = new Map<string, readonly string[]>([
     ["install", plugins],
     ["completions", SHELLS],
-    ["user", ["add", "remove", "list"]],
-    ["key", ["list", "rotate", "add"]],
-    ["store", ["init", "upgrade", "check", "rekey"]],
+    ...Object.entries(commands).map(([name, { actions = [] }]) => [name, actions] as const)
+      .filter(([, actions]) => actions.length > 0),
   ]);
   return { bash: bashScript, zsh: zshScript, fish: fishScript }[shell](commands, values);
 }

@@ -132,6 +132,7 @@ export const COMMANDS: CommandTable = {
   },
   user: {
     usage: "<action> [name]",
+    actions: ["add", "remove", "list"],
     minArguments: 1,
     maxArguments: 2,
     summary: "add, remove or list accounts (T3)",
@@ -157,6 +158,7 @@ export const COMMANDS: CommandTable = {
   },
   key: {
     usage: "<action> [key]",
+    actions: ["list", "rotate", "add"],
     minArguments: 1,
     maxArguments: 2,
     summary: "list or replace the signing key (server stopped)",
@@ -248,6 +250,7 @@ export const COMMANDS: CommandTable = {
   },
   store: {
     usage: "<action>",
+    actions: ["init", "upgrade", "check", "rekey"],
     minArguments: 1,
     maxArguments: 1,
     summary: "create, upgrade or check a PostgreSQL store",

@@ -18,6 +18,8 @@ export interface ArgumentSpec {
   readonly usage: string;
   /** Minimum number of operands; 0 if absent. */
   readonly minArguments?: number;
+  /** Values of the operand `<action>`. */
+  readonly actions?: readonly string[];
   /** Maximum number of operands. */
   readonly maxArguments: number;
   readonly options?: Readonly<Record<string, OptionSpec>>;
@@ -68,7 +70,13 @@ export function parseArgs(
       const name = dashed.startsWith("--") ? dashed.slice(2) : longName(spec, dashed.slice(1));
       const option = Object.hasOwn(spec.options ?? {}, name) ? spec.options?.[name] : undefined;
       if (option === undefined) {
-        throw new UsageError(`Cannot run ${command} with ${dashed}: ${optionNames(spec)}`);
+        throw new UsageError(
+          `Cannot run ${command} with ${dashed}: ${
+            hasOperand(spec, name)
+              ? `it is an argument, elastik ${command} ${spec.usage}`
+              : optionNames(spec)
+          }`,
+        );
       }
       if (options.has(name)) {
         throw new UsageError(`Cannot run ${command}: ${dashed} was given twice`);
@@ -76,10 +84,13 @@ export function parseArgs(
       options.set(name, valueOf(command, dashed, option, arg.includes("="), after, rest));
     }
   }
-  const { minArguments = 0, maxArguments, usage } = spec;
+  const { minArguments = 0, maxArguments, usage, actions } = spec;
   if (words.length < minArguments || words.length > maxArguments) {
     const found = words.length === 1 ? "1 argument" : `${words.length} arguments`;
-    throw new UsageError(`Cannot run ${command} with ${found}: it takes ${usage || "none"}`);
+    const named = actions === undefined ? "" : `; the actions are ${actions.join(", ")}`;
+    throw new UsageError(
+      `Cannot run ${command} with ${found}: it takes ${usage || "none"}${named}`,
+    );
   }
   return { words, options: Object.fromEntries(options) };
 }
@@ -110,6 +121,11 @@ function valueOf(
   const value = hasEquals ? after.join("=") : rest.shift();
   if (value !== undefined && value !== "") return value;
   throw new UsageError(`Cannot run ${command}: ${dashed} needs ${option.value}`);
+}
+
+/** Whether an operand has the name of an option that was given. */
+function hasOperand({ usage }: ArgumentSpec, name: string): boolean {
+  return name !== "" && usage.split(/[[\]<>|… ]+/).includes(name);
 }
 
 function optionNames({ options = {} }: ArgumentSpec): string {

@@ -53,6 +53,29 @@ Deno.test("parseArgs() throws for invalid arguments and states what is valid", (
   );
 });
 
+Deno.test("parseArgs() names the actions, and the argument that was given as an option", () => {
+  const spec = {
+    usage: "<action> [url|file…]",
+    minArguments: 1,
+    maxArguments: 2,
+    actions: ["a", "b"],
+  };
+  for (
+    const [args, message] of [
+      [[], "with 0 arguments: it takes <action> [url|file…]; the actions are a, b"],
+      [["a", "--url", "x"], "with --url: it is an argument, elastik try <action> [url|file…]"],
+      [["a", "--file=x"], "with --file: it is an argument, elastik try <action> [url|file…]"],
+      [["a", "--ur"], "with --ur: it takes no options"],
+      [["a", "-u"], "with -u: it takes no options"],
+    ] as const
+  ) {
+    assertThrows(
+      () => parseArgs("try", args, spec),
+      (error) => error instanceof UsageError && error.message === `Cannot run try ${message}`,
+    );
+  }
+});
+
 Deno.test("getTextOption() returns a value, and undefined for a flag", () => {
   const { options } = read("a", "--flag", "--name", "x");
   assertEquals(["name", "flag", "other"].map((name) => getTextOption(options, name)), [

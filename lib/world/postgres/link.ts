@@ -27,7 +27,7 @@ import { Pauses } from "../store/pauses.ts";
 import { findPrimary, type Primary } from "./primary.ts";
 import { openSession, type Session, SessionError, type SessionOptions } from "./session.ts";
 import { createSessionPool, type SessionPool } from "./session_pool.ts";
-import type { StoreHost, StoreUrl } from "./store_url.ts";
+import { formatHost, type StoreHost, type StoreUrl } from "./store_url.ts";
 
 /** Kinds of work; each has sessions of its own. */
 export type LinkRole = "write" | "read" | "long" | "feed";
@@ -272,7 +272,7 @@ export class Link {
     this.#connection = this.#connectTo(found);
     this.#switches++;
     closePools(before);
-    this.#options.log(`the primary of the database is ${host.host}:${host.port} now`);
+    this.#options.log(`the primary of the database is ${formatHost(host)} now`);
     this.#options.onPrimary?.();
   }
 

@@ -75,7 +75,9 @@ export class StoreUrl {
 
   /** The address without the password, for logs. */
   toString(): string {
-    const hosts = this.hosts.map(formatHost).join(",");
+    const hosts = this.hosts.map((one) =>
+      one.host.startsWith("/") ? `${encodeURIComponent(one.host)}:${one.port}` : formatHost(one)
+    ).join(",");
     return `postgres://${encodeURIComponent(this.user)}@${hosts}/${
       encodeURIComponent(this.database)
     }`;
@@ -86,12 +88,13 @@ export class StoreUrl {
   }
 }
 
-/** Formats a host as in an address: `db1:5432`, `[::1]:5432`. */
+/** Formats a host for the operator: `db1:5432`, `[::1]:5432`, `/var/run/postgresql:5432`. */
 export function formatHost({ host, port }: StoreHost): string {
-  const name = host.includes(":")
+  const name = host.startsWith("/")
+    // The folder of a socket can have any characters; these would break a line.
+    ? host.replace(/[\p{Cc}\s]/gu, encodeURIComponent)
+    : host.includes(":")
     ? `[${host}]`
-    : host.startsWith("/")
-    ? encodeURIComponent(host)
     : host;
   return `${name}:${port}`;
 }

@@ -21,7 +21,12 @@ Deno.test("parseStoreUrl() accepts the folder of a Unix socket", () => {
   const store = parseStoreUrl("postgresql://elastik@%2Fvar%2Frun%2Fpostgresql/elastik");
   assertEquals(store.hosts, [{ host: "/var/run/postgresql", port: 5432 }]);
   assertEquals([store.tls, store.password], ["disable", undefined]);
-  assertEquals(formatHost({ host: "/a b", port: 1 }), "%2Fa%20b:1");
+  const [host] = store.hosts;
+  assert(host !== undefined);
+  // People read a folder; an address, which can be used again, has it encoded.
+  assertEquals(formatHost(host), "/var/run/postgresql:5432");
+  assertEquals(`${store}`, "postgres://elastik@%2Fvar%2Frun%2Fpostgresql:5432/elastik");
+  assertEquals(formatHost({ host: "/a b\n%c:d", port: 1 }), "/a%20b%0A%c:d:1");
 });
 
 Deno.test("parseStoreUrl() verifies the certificate of another computer by default", () => {

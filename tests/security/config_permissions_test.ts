@@ -135,6 +135,14 @@ Deno.test("a restart keeps what T3 approved by config worlds, and refuses other 
       await installPlugin(server, ["reader", READER]);
       await putWorld(server, CONF, WIDE);
       assertEquals((await permissionsOf(server)).env, ["HOME", "PATH"]);
+      // In a cluster, another server than the one that answered can be about to record it.
+      await eventually(async () => {
+        const { text } = await server.approve("GET", "/proc/log/lib/reader");
+        const events: { type: string; payload: { approved?: boolean } }[] = JSON.parse(text);
+        return events.find(({ type, payload: { approved } }) =>
+          type === "plugin_reconfigured" && approved === true
+        );
+      }, "the change of T3 is recorded as an approval");
     });
     await withServer(options, async (server) => {
       assertEquals(await permissionsOf(server), {

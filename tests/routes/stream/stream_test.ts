@@ -190,8 +190,10 @@ test("GET /stream/<name>/ sends the listing of a collection, then each change be
   await put(server, "/home/c", "nor is this");
   await put(server, "/home/c/a", "3");
   await put(server, "/home/c/d/e", "4");
+  // A server of a cluster reads what another one wrote, and cannot if it is deleted by then.
+  const events = [await reader.next(), await reader.next()];
   await server.approve("DELETE", "/home/c/d/");
-  const events = [await reader.next(), await reader.next(), await reader.next()];
+  events.push(await reader.next());
   assertEquals(events.map((event) => [event?.type, JSON.parse(event?.data ?? "{}").name]), [
     ["update", "home/c/a"],
     ["update", "home/c/d/e"],

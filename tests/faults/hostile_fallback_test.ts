@@ -10,7 +10,7 @@ import type { Attack } from "./hostile/attack.ts";
 import { CALLS } from "./hostile/calls.ts";
 import { ESCAPES } from "./hostile/escape.ts";
 import { FORGERIES, POLLUTION } from "./hostile/forgery.ts";
-import { startAttackedServer } from "./hostile/attacked_server.ts";
+import { LONG_TIMES, startAttackedServer } from "./hostile/attacked_server.ts";
 import { SOURCES } from "./hostile/imports.ts";
 import { startBackgroundClient } from "./hostile/background_client.ts";
 import { WAITS } from "./hostile/time.ts";
@@ -27,14 +27,29 @@ const CONTAINED: readonly Attack[] = [
   ...WAITS,
 ].filter(({ name }) => !NOT_CONTAINED.has(name));
 
-Deno.test("a server that runs plugins in Workers survives every attack that a Worker contains", async (t) => {
-  const server = await startAttackedServer("worker");
+Deno.test("a server that runs plugins in Workers survives every attack that a Worker contains", (t) =>
+  attackAll(t, CONTAINED.filter(({ isLate }) => isLate !== true), LONG_TIMES));
+
+Deno.test("a server that runs plugins in Workers survives those that a time limit ends", (t) =>
+  attackAll(t, CONTAINED.filter(({ isLate }) => isLate === true)));
+
+/**
+ * Runs attacks on a server of their own.
+ *
+ * @param env limits of the server in place of the short ones
+ */
+async function attackAll(
+  t: Deno.TestContext,
+  attacks: readonly Attack[],
+  env: Readonly<Record<string, string>> = {},
+): Promise<void> {
+  const server = await startAttackedServer("worker", env);
   try {
     const client = startBackgroundClient(server);
-    const failures = await server.runAll(CONTAINED, 3);
+    const failures = await server.runAll(attacks, 3);
     const report = await client.stop();
     console.log(report.format("fallback"));
-    for (const { name } of CONTAINED) {
+    for (const { name } of attacks) {
       await t.step(name, () => {
         const failure = failures.find((line) => line.startsWith(`${name}:`));
         assert(failure === undefined, failure);
@@ -54,4 +69,4 @@ Deno.test("a server that runs plugins in Workers survives every attack that a Wo
   } finally {
     await server.kill();
   }
-});
+}

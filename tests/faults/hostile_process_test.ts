@@ -10,7 +10,7 @@ import type { Attack } from "./hostile/attack.ts";
 import { CALLS } from "./hostile/calls.ts";
 import { ESCAPES } from "./hostile/escape.ts";
 import { FORGERIES, POLLUTION } from "./hostile/forgery.ts";
-import { startAttackedServer, threads } from "./hostile/attacked_server.ts";
+import { LONG_TIMES, startAttackedServer, threads } from "./hostile/attacked_server.ts";
 import { SOURCES } from "./hostile/imports.ts";
 import { MEMORY_ATTACKS } from "./hostile/memory.ts";
 import {
@@ -36,8 +36,24 @@ const ROUNDS:
 /** A p99 below this passes, however fast the idle server was: other processes may use the host. */
 const PASSING_P99_MS = 250;
 
-Deno.test("a server with plugin processes survives every hostile plugin and serves other clients", async (t) => {
-  const server = await startAttackedServer("process");
+Deno.test("a server with plugin processes survives every hostile plugin and serves other clients", (t) =>
+  attackAll(t, false, LONG_TIMES));
+
+Deno.test("a server with plugin processes survives hostile plugins that a time limit ends", (t) =>
+  attackAll(t, true));
+
+/**
+ * Runs the attacks of all rounds on a server of their own.
+ *
+ * @param isLate whether to run those that a time limit may end, or the others
+ * @param env limits of the server in place of the short ones
+ */
+async function attackAll(
+  t: Deno.TestContext,
+  isLate: boolean,
+  env: Readonly<Record<string, string>> = {},
+): Promise<void> {
+  const server = await startAttackedServer("process", env);
   try {
     await server.ask("GET", "/proc/version");
     const idleClient = startBackgroundClient(server);
@@ -47,7 +63,9 @@ Deno.test("a server with plugin processes survives every hostile plugin and serv
     const before = await server.untilIdle(1);
     const threadsBefore = threads(server.program.pid);
     const reports: ClientReport[] = [];
-    for (const [name, concurrency, attacks] of ROUNDS) {
+    for (const [name, concurrency, all] of ROUNDS) {
+      const attacks = all.filter((attack) => (attack.isLate ?? false) === isLate);
+      if (attacks.length === 0) continue;
       const client = startBackgroundClient(server);
       const failures = await server.runAll(attacks, concurrency);
       const report = await client.stop();
@@ -87,4 +105,4 @@ Deno.test("a server with plugin processes survives every hostile plugin and serv
   } finally {
     await server.close();
   }
-});
+}

@@ -13,6 +13,8 @@ export interface Attack {
   readonly status?: readonly number[];
   /** Whether the cell must end; undefined if both are allowed. */
   readonly cellEnds?: boolean;
+  /** Whether a time limit may end it. Its server has short limits; that of all others waits for a busy computer. */
+  readonly isLate?: boolean;
   /** Makes further checks. */
   readonly check?: (server: AttackedServer) => Promise<void>;
 }

@@ -102,7 +102,7 @@ export const CALLS: readonly Attack[] = [
     // Each request sends two to itself: the limit of the cell bounds the open requests, not the tree.
     `const [a, b] = await Promise.all([1, 2].map(() => env.machine.fetch(pathname)));
     await Promise.all([a.text(), b.text()]); return new Response("leaf");`,
-    { status: [200, 504] },
+    { status: [200, 504], isLate: true },
   ),
   attack(
     "unread-calls",

@@ -92,7 +92,7 @@ export const FORGERIES: readonly Attack[] = [
     "credit-forever",
     // Credit for a body that was not sent must not extend the deadline.
     `for (;;) await wire(join([frame(6, 0, 1, u32(1)), frame(6, 0, 2, u32(1))]));`,
-    { status: [504] },
+    { status: [504], isLate: true },
   ),
   forge(
     "other-answer",
@@ -166,6 +166,7 @@ export const POLLUTION: readonly Attack[] = [
   attack("pollute", `return new Response("polluted");`, {
     // It can only break its own cell.
     status: [200, 502, 504],
+    isLate: true,
     top: `
 const { apply } = Reflect;
 const targets = [Array, Object, Promise, MessagePort, Uint8Array, Object.getPrototypeOf(Uint8Array), Request, Response,
@@ -182,6 +183,7 @@ for (const target of targets) for (const o of [target, target.prototype]) {
   }),
   attack("pollute-object", "return new Response('polluted');", {
     status: [200, 502, 504],
+    isLate: true,
     // The runtime itself fails sooner or later.
     refused: /Cannot activate/,
     top: `
@@ -198,6 +200,7 @@ for (const key of ["0", "1", "status", "headers", "body", "note", "by", "tier", 
     }
     return new Response("armed");`,
     {
+      isLate: true,
       check: async (server) => {
         const answer = await server.ask("GET", "/hostile/pollute-later/arm");
         assert([200, 502, 504].includes(answer.status), answer.text);

@@ -2,7 +2,7 @@
 
 import { type Attack, attack } from "./attack.ts";
 
-const BURST = { status: [502, 504], cellEnds: true };
+const BURST = { status: [502, 504], cellEnds: true, isLate: true };
 const PAUSE = "await new Promise((r) => setTimeout(r, 1));";
 
 /** The attacks. */

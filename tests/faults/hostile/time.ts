@@ -3,21 +3,22 @@
 import { assert } from "../../support/assert.ts";
 import { type Attack, attack } from "./attack.ts";
 
-const TIMED_OUT = { status: [504], cellEnds: true };
+const TIMED_OUT = { status: [504], cellEnds: true, isLate: true };
 
 /** Plugins that use a CPU until their process is killed. */
 export const LOOPS: readonly Attack[] = [
   attack("loop", "for (;;);", TIMED_OUT),
-  attack("microtask", "for (;;) await null;", { status: [502, 504], cellEnds: true }),
+  attack("microtask", "for (;;) await null;", { status: [502, 504], cellEnds: true, isLate: true }),
   attack(
     "loop-later",
     "setTimeout(() => { for (;;); }, 5); return new Response('soon');",
     {
       status: [200],
       cellEnds: true,
+      isLate: true,
       // Without a request, only the heartbeat can detect the loop.
       check: async (server) => {
-        for (const end = Date.now() + 6000; Date.now() < end;) {
+        for (const end = Date.now() + 60_000; Date.now() < end;) {
           if ((await server.state("loop-later")).health.crashes > 0) return;
           await new Promise((resolve) => setTimeout(resolve, 50));
         }
@@ -30,22 +31,29 @@ export const LOOPS: readonly Attack[] = [
     "/^(a+)+$/.test('a'.repeat(40) + 'b'); return new Response('?');",
     TIMED_OUT,
   ),
-  attack("loop-import", "", { top: "for (;;);", refused: /not ready after 3000 ms/ }),
+  attack("loop-import", "", {
+    top: "for (;;);",
+    refused: /not ready after 3000 ms/,
+    isLate: true,
+  }),
   attack("loop-permissions", "", {
     top: "export const permissions = () => { for (;;); };",
     refused: /`permissions`|heartbeat/,
+    isLate: true,
   }),
 ];
 
 /** Plugins that wait without end. */
 export const WAITS: readonly Attack[] = [
-  attack("never", "await new Promise(() => {});", { status: [504] }),
+  attack("never", "await new Promise(() => {});", { status: [504], isLate: true }),
   attack("never-import", "", {
     top: "await new Promise(() => {});",
     refused: /not ready after 3000 ms/,
+    isLate: true,
   }),
   attack("never-permissions", "", {
     top: "export const permissions = () => new Promise(() => {});",
     refused: /`permissions`/,
+    isLate: true,
   }),
 ];

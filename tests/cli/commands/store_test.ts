@@ -183,6 +183,8 @@ postgresTest(
         const id = toKeyId(KEY);
         const check = await runStore(["check"], next);
         assertMatch(check.stdout, new RegExp(`\nWarning: .*lacks the retired key ${id}, `));
+        const exported = await runProgram(fromCheckout(folder, ["export", "copy"], next));
+        assertMatch(exported.stdout, /\nCopy \.key-retired of a node into it: /);
         const unknown = await runStore(["rekey", "--forget", toKeyId("other")], next);
         assertEquals([unknown.code, unknown.stdout], [1, ""]);
         assertMatch(

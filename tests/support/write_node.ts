@@ -41,6 +41,8 @@ export class WriteNode {
   reconnects = 0;
   /** Identities of the batches that were sent. */
   readonly batches: string[] = [];
+  /** Number of the accounts and plugins by which its batches are judged. */
+  #authority = 0;
 
   constructor(
     readonly database: PostgresDatabase,
@@ -74,9 +76,14 @@ export class WriteNode {
         isRestricted: (name) => name.startsWith("etc/"),
       },
       headOf: (name) => this.heads.get(name),
-      guard: () => ({ guard: 0, authority: 0 }),
+      guard: () => ({ guard: 0, authority: this.#authority }),
       onGuardRaised: () => Promise.resolve(),
-      onAuthorityRaised: () => Promise.resolve(),
+      onAuthorityRaised: async () => {
+        const [row] = await this.#pool.use((session) =>
+          session.query("SELECT authority FROM elastik.guard")
+        );
+        this.#authority = Number(row?.authority);
+      },
       afterCommit: () => {},
       newBatch: () => {
         const batch = `${id}.${this.batches.length}`;

@@ -11,6 +11,11 @@ export const FEED_POLL_MS = 250;
  * one round then publishes several batches.
  */
 export const FEED_PAUSE_MS = 5;
+/**
+ * The longest of these pauses: a millisecond for each row of the last round. More than a thousand changes a
+ * second are published and read in fewer rounds, because a round costs as much as some changes.
+ */
+export const FEED_LOADED_PAUSE_MS = 25;
 /** Milliseconds between two polls where notifications are impossible (`ELASTIK_FEED=poll`). */
 export const FEED_POLL_ONLY_MS = 20;
 /** Milliseconds for which a node answers from memory after a renewal of its lease was sent. */

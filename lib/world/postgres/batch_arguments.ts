@@ -1,10 +1,14 @@
 /**
- * The arguments of `apply_1` (apply_sql.ts): each world of a batch becomes an element of the arrays of
- * columns, and all inline bytes become one parameter, which is sent as it is. Pure.
+ * The arguments of `apply_1` (apply_sql.ts): each part of a batch becomes a row of one of the arrays, and
+ * all inline bytes become one parameter, which is sent as it is. Pure.
  */
 
 import type { HistoryKind } from "../change/history_rules.ts";
+import { RecordText } from "./record_text.ts";
 import type { PgValue } from "./session.ts";
+
+/** The worlds that give callers their authority, or end it. */
+export const AUTHORITY_WORLDS: readonly string[] = ["etc/passwd", "etc/shadow", "etc/revoked"];
 
 /** Where the bytes of a version are. */
 export type PlacedBytes =
@@ -150,42 +154,109 @@ class InlineBytes {
   }
 }
 
-/** The columns of some rows: one array for each. */
-class Columns {
-  readonly #columns: PgValue[][];
-
-  constructor(count: number) {
-    this.#columns = Array.from({ length: count }, () => []);
-  }
-
-  add(...values: readonly PgValue[]): void {
-    for (let i = 0; i < values.length; i++) this.#columns[i]?.push(values[i] ?? null);
-  }
-
-  get values(): readonly PgValue[][] {
-    return this.#columns;
-  }
-}
-
 /** The statement that commits a batch. */
 export const APPLY_BATCH = `SELECT batch, worlds FROM elastik.apply_1(${
   [
-    "text, bigint, bigint, bool, int, bigint, bytea",
-    "bigint[], text[], text[], text[], bigint[], text[], text[], text[], text[], bigint[], text[]",
-    "bigint[], text[], text[], text[], int[], bigint[], int[], int[], bigint[], int[], bigint[]",
-    "bigint[], text[], bool[]",
-    "int[], bigint[], text[], text[], text[], text[], text[], bigint[], text[], int[], bigint[], int[]",
-    "int[]",
-    "int[], bigint[], text[], text[], text[], text[], text[], text[], text[], text[], text[], bigint[]",
-    "text[], text[], bigint[], text[], bool[], bool[]",
-    "text[], int[], bool[], bigint[], int[], bigint[], text[], text[]",
-    "int[], bigint[], bigint[], int[], int[]",
-    "int[], bigint[], bigint[], bigint[]",
-    "int[], bigint[]",
-    "int[], text[], text[]",
-    "int[], text[], text",
+    "text, bigint, bigint, bool, bool, bool, int, bigint, text, text, bytea, bigint[]",
+    ...["world", "version", "event", "name", "chunk", "segment", "upload", "route", "key"]
+      .map((row) => `elastik.batch_${row}_1[]`),
   ].join(", ").split(", ").map((type, i) => `$${i + 1}::${type}`).join(", ")
 })`;
+
+/** The rows of a batch, a group for each type. */
+class BatchRows {
+  readonly inline = new InlineBytes();
+  readonly worlds = new RecordText();
+  readonly earlier = new RecordText();
+  readonly events = new RecordText();
+  readonly names = new RecordText();
+  readonly chunks = new RecordText();
+  readonly segments = new RecordText();
+  readonly uploads = new RecordText();
+  readonly routes = new RecordText();
+  readonly keys = new RecordText();
+  readonly ids: number[] = [];
+  /** Greatest time of the events. */
+  latest = "";
+  givesAuthority = false;
+  drops = false;
+
+  /** Adds all rows of a world. */
+  add(world: BatchWorld): void {
+    const of = this.ids.push(world.seen?.id ?? 0);
+    this.#addWorld(of, world);
+    for (const version of world.versions) this.#addVersion(of, version);
+    for (const event of world.events) this.#addEvent(of, event);
+    for (const name of world.names) this.#addName(of, name);
+    for (const chunk of world.chunks) this.#addChunk(of, chunk);
+    for (const id of world.uploads) this.uploads.add([of, id]);
+    for (const key of world.keys) this.keys.add([of, key]);
+    if (world.routes === undefined) return;
+    const { plugin, paths } = world.routes;
+    this.routes.add([of, plugin, null]);
+    for (const path of paths) this.routes.add([of, plugin, path]);
+  }
+
+  #addWorld(of: number, world: BatchWorld): void {
+    const { seen, name, version, ext, headers, state, updatedAt, len, sha256, head, by } = world;
+    const { bytes, versions, dropBelow, dropContent = null, trash } = world;
+    let fullBytes = 0;
+    for (const { kind, len } of versions) if (kind === "full") fullBytes += len;
+    this.drops ||= dropBelow > 0;
+    this.givesAuthority ||= AUTHORITY_WORLDS.includes(seen?.name ?? "") ||
+      AUTHORITY_WORLDS.includes(name ?? "");
+    const [place, content, at, size] = this.#place(bytes);
+    // deno-fmt-ignore
+    this.worlds.add([
+      of, seen?.name ?? null, seen?.eventHmac ?? null, name, version, ext, headers, state, updatedAt, len,
+      sha256, head.id, head.hmac, head.timestamp, by, place, content, at, size, dropBelow, versions.length,
+      fullBytes, dropContent, trash?.id ?? null, trash?.restricted ?? false,
+    ]);
+  }
+
+  #addVersion(of: number, version: BatchVersion): void {
+    const { kind, ext, headers, state, updatedAt, len, sha256 } = version;
+    const [place, content, at, size] = this.#place(version.bytes);
+    // deno-fmt-ignore
+    this.earlier.add([
+      of, version.version, kind, ext, headers, state, updatedAt, len, sha256, place, content, at, size,
+    ]);
+  }
+
+  #addEvent(of: number, event: BatchEvent): void {
+    const { id, timestamp, type, payload, hmac, prev_hmac, kind, name, also = null, by } = event;
+    const { version, ext, state, len, key = null, restricted, alsoRestricted } = event;
+    if (timestamp > this.latest) this.latest = timestamp;
+    // deno-fmt-ignore
+    this.events.add([
+      of, this.events.count + 1, id, timestamp, type, payload, hmac, prev_hmac, kind, name, also, by,
+      version, ext, state, len, key, restricted, alsoRestricted,
+    ]);
+  }
+
+  #addName(of: number, { name, isFree, floor, use, last }: BatchName): void {
+    const target = use === "given" ? of : USES[use];
+    const { version = 0, updatedAt = "", trash = "" } = last ?? {};
+    this.names.add([name, of, isFree, floor ?? null, target, version, updatedAt, trash]);
+  }
+
+  #addChunk(of: number, { content, at, from }: BatchChunk): void {
+    if (from instanceof Uint8Array) {
+      this.chunks.add([of, content, at, this.inline.add(from), from.length]);
+      return;
+    }
+    this.segments.add([of, from.upload, content, at]);
+    this.uploads.add([of, from.upload]);
+  }
+
+  /** Place, content, and the part of the inline bytes. */
+  #place(bytes: PlacedBytes): readonly [number, number | null, number | null, number | null] {
+    const place = PLACES[bytes.kind];
+    if (bytes.kind === "content") return [place, bytes.id, null, null];
+    if (bytes.kind !== "inline") return [place, null, null, null];
+    return [place, null, this.inline.add(bytes.bytes), bytes.bytes.length];
+  }
+}
 
 /**
  * Returns the values of the parameters of {@link APPLY_BATCH}.
@@ -196,92 +267,14 @@ export function toBatchArguments(
   { batch, guard, authority, isWhole, history, keysSince }: BatchOptions,
   worlds: readonly BatchWorld[],
 ): PgValue[] {
-  const inline = new InlineBytes();
-  const positions = new Columns(25);
-  const versions = new Columns(13);
-  const events = new Columns(18);
-  const names = new Columns(8);
-  const chunks = new Columns(5);
-  const segments = new Columns(4);
-  const uploads = new Columns(2);
-  const routes = new Columns(3);
-  const keys = new Columns(2);
-  const place = (bytes: PlacedBytes): readonly PgValue[] => [
-    PLACES[bytes.kind],
-    bytes.kind === "content" ? bytes.id : null,
-    bytes.kind === "inline" ? inline.add(bytes.bytes) : null,
-    bytes.kind === "inline" ? bytes.bytes.length : null,
-  ];
-  for (const [i, world] of worlds.entries()) {
-    const of = i + 1;
-    const { seen, head, trash } = world;
-    const fullBytes = world.versions.reduce(
-      (sum, { kind, len }) => kind === "full" ? sum + len : sum,
-      0,
-    );
-    positions.add(
-      ...[seen?.id ?? 0, seen?.name ?? null, seen?.eventHmac ?? null, world.name],
-      ...columnsOf(world),
-      ...[world.sha256, head.id, head.hmac, head.timestamp, world.by],
-      ...place(world.bytes),
-      ...[world.dropBelow, world.versions.length, fullBytes, world.dropContent ?? null],
-      ...[trash?.id ?? null, trash?.restricted ?? false],
-    );
-    for (const version of world.versions) {
-      versions.add(
-        ...[of, version.version, version.kind],
-        ...columnsOf(version).slice(1),
-        version.sha256,
-        ...place(version.bytes),
-      );
-    }
-    for (const event of world.events) events.add(of, ...eventColumns(event));
-    for (const { name, isFree, floor, use, last } of world.names) {
-      const target = use === "given" ? of : USES[use];
-      const used = [last?.version ?? 0, last?.updatedAt ?? "", last?.trash ?? ""];
-      names.add(name, of, isFree, floor ?? null, target, ...used);
-    }
-    for (const { content, at, from } of world.chunks) {
-      if (from instanceof Uint8Array) chunks.add(of, content, at, inline.add(from), from.length);
-      else {
-        segments.add(of, from.upload, content, at);
-        uploads.add(of, from.upload);
-      }
-    }
-    for (const id of world.uploads) uploads.add(of, id);
-    for (const key of world.keys) keys.add(of, key);
-    if (world.routes !== undefined) {
-      const { plugin, paths } = world.routes;
-      routes.add(of, plugin, null);
-      for (const path of paths) routes.add(of, plugin, path);
-    }
-  }
-  const groups = [positions, versions, events, names, chunks, segments, uploads, routes, keys];
+  const rows = new BatchRows();
+  for (const world of worlds) rows.add(world);
+  const { givesAuthority, drops, latest, inline, ids } = rows;
   return [
-    ...[batch, guard, authority, isWhole, history.versions, history.bytes, inline.join()],
-    ...groups.flatMap(({ values }) => values),
-    keysSince,
-  ];
-}
-
-/** The columns of a version in the order of the arrays, up to the length. */
-function columnsOf(row: VersionColumns): readonly PgValue[] {
-  return [row.version, row.ext, row.headers, row.state, row.updatedAt, row.len];
-}
-
-function eventColumns(event: BatchEvent): readonly PgValue[] {
-  return [
-    ...[event.id, event.timestamp, event.type, event.payload, event.hmac, event.prev_hmac],
-    ...[
-      event.kind,
-      event.name,
-      event.also ?? null,
-      event.by,
-      event.version,
-      event.ext,
-      event.state,
-    ],
-    ...[event.len, event.key ?? null, event.restricted, event.alsoRestricted],
+    ...[batch, guard, authority, givesAuthority, isWhole, drops],
+    ...[history.versions, history.bytes, latest, keysSince, inline.join(), ids],
+    ...[rows.worlds, rows.earlier, rows.events, rows.names, rows.chunks, rows.segments].map(String),
+    ...[rows.uploads, rows.routes, rows.keys].map(String),
   ];
 }
 

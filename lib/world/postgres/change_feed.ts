@@ -8,6 +8,7 @@
  */
 
 import {
+  FEED_LOADED_PAUSE_MS,
   FEED_PAGE_ROWS,
   FEED_PAUSE_MS,
   FEED_POLL_MS,
@@ -59,6 +60,8 @@ export interface ChangeFeedOptions {
   readonly pollMs?: number;
   /** Least milliseconds between the beginnings of two rounds that no caller waits for. */
   readonly pauseMs?: number;
+  /** The longest of these pauses, which grow with the rows of the last round, in milliseconds. */
+  readonly loadedPauseMs?: number;
   /** Pause between two renewals of the lease in milliseconds. */
   readonly renewalMs?: number;
   /** Called after the rows of a round were applied. */
@@ -86,6 +89,8 @@ export class ChangeFeed {
   /** The round that begins after the pause, and when the last round began. */
   #later: { kind: RoundKind; readonly timer: ReturnType<typeof setTimeout> } | undefined;
   #beganAt = -Infinity;
+  /** Rows of the last round. */
+  #lastRows = 0;
   /** Highest number that was announced since the last round began. */
   #announced = 0;
   #poll: ReturnType<typeof setInterval> | undefined;
@@ -139,7 +144,8 @@ export class ChangeFeed {
 
   /**
    * Starts a round that no caller waits for; a failure is reported, and a later round tries again. It begins
-   * at once, or after the pause that follows the beginning of the last round.
+   * at once, or after the pause that follows the beginning of the last round. The pause grows with the rows of
+   * that round.
    */
   wake(kind: RoundKind = "follow"): void {
     if (this.#isStopped) return;
@@ -147,8 +153,9 @@ export class ChangeFeed {
       if (STRENGTH[kind] > STRENGTH[this.#later.kind]) this.#later.kind = kind;
       return;
     }
-    const { pauseMs = FEED_PAUSE_MS } = this.#options;
-    const left = Math.ceil(this.#beganAt + pauseMs - performance.now());
+    const { pauseMs = FEED_PAUSE_MS, loadedPauseMs = FEED_LOADED_PAUSE_MS } = this.#options;
+    const pause = Math.max(pauseMs, Math.min(this.#lastRows, loadedPauseMs));
+    const left = Math.ceil(this.#beganAt + pause - performance.now());
     if (left <= 0) this.#start(kind);
     else {
       const begin = () => {
@@ -238,6 +245,7 @@ export class ChangeFeed {
     const sent = lease.stamp();
     const sentAt = performance.now();
     let publishing = kind;
+    this.#lastRows = 0;
     for (;;) {
       const { timeline } = source;
       if (timeline !== this.#timeline) await this.#reconcile(timeline);
@@ -256,6 +264,7 @@ export class ChangeFeed {
   #apply(rows: readonly FeedRow[]): void {
     for (const row of rows) this.#options.state.applyRow(row);
     this.#rows += rows.length;
+    this.#lastRows += rows.length;
   }
 
   /** Brings the state to a new timeline of the database. */

@@ -288,16 +288,17 @@ export class Link {
       lock_timeout: String(SESSION_LOCK_MS),
       ...(sync === "full" ? {} : { synchronous_commit: "local" }),
     };
+    // Without statistics, as after the start under load, a plan would read all rows of a table.
+    const byKey = { ...settings, enable_seqscan: "off" };
     const openFor = (role: LinkRole) => async () => {
-      if (role === "write") return await open(primary.host, { node, settings });
+      if (role === "write") return await open(primary.host, { node, settings: byKey });
       if (role !== "feed") {
         const reading = { ...settings, statement_timeout: String(READ_STATEMENT_MS) };
         return await open(primary.host, { node, settings: reading });
       }
       const session = await open(primary.host, {
         node,
-        // Without statistics, as after the start under load, a plan would read all rows.
-        settings: { ...settings, enable_seqscan: "off" },
+        settings: byKey,
         ...(onNotification === undefined ? {} : { onNotification }),
       });
       if (!listens) return session;

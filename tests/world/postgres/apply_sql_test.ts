@@ -319,6 +319,50 @@ postgresTest(
 );
 
 postgresTest(
+  "apply_1 reads no table as a whole, also if it was planned while the tables were small",
+  () =>
+    test(async (_, session) => {
+      const plugin = "lib/p";
+      const first = [created("home/a"), created(plugin), created("home/b"), created("home/c")];
+      const { worlds: [a = 0, p = 0, b = 0, c = 0] } = await apply(session, first);
+      await session.query("ANALYZE");
+      await session.query("BEGIN");
+      for (let version = 2; version < 20; version++) {
+        await apply(session, [
+          changed(a, "home/a", version),
+          {
+            ...changed(p, plugin, version),
+            routes: { plugin, paths: ["/x"] },
+            keys: [`key${version}`],
+          },
+          {
+            ...changed(c, "home/c", version),
+            bytes: { kind: "content", id: 7 },
+            chunks: [{ content: 7, at: version, from: TEXT.encode("x") }],
+            dropBelow: version - 3,
+          },
+        ]);
+        await apply(session, [created(`home/new${version}`)]);
+      }
+      const { names: _names, ...gone } = changed(b, "home/b", 2);
+      const last = { version: 2, updatedAt: TIME, trash: "t" };
+      await apply(session, [{
+        ...gone,
+        name: null,
+        trash: { id: "t", restricted: false },
+        names: [{ name: "home/b", isFree: false, use: "ended", last }],
+      }]);
+      // The guard has one row. Each route is compared with all others.
+      const scans = await session.query(
+        "SELECT relname FROM pg_stat_xact_user_tables WHERE schemaname = 'elastik' " +
+          "AND relname NOT IN ('guard', 'routes') AND seq_scan > 0",
+      );
+      await session.query("ROLLBACK");
+      assertEquals(scans.map(({ relname }) => relname), []);
+    }),
+);
+
+postgresTest(
   "apply_1 keeps the newest versions, with an eighth in reserve",
   () =>
     test(async (_, session) => {

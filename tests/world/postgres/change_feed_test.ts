@@ -103,6 +103,7 @@ interface Following {
 async function withFeed(
   use: (following: Following) => Promise<void>,
   pauseMs = 0,
+  loadedPauseMs = 0,
 ): Promise<void> {
   const db = new Database();
   const log: string[] = [];
@@ -121,6 +122,7 @@ async function withFeed(
     state,
     lease,
     pauseMs,
+    loadedPauseMs,
     ...never,
     log: (line) => log.push(line),
   });
@@ -262,6 +264,30 @@ Deno.test("ChangeFeed pauses before a round that no caller waits for", async () 
     assertEquals(told, ["update home/a 1", "update home/b 1"]);
     assertEquals(db.calls, ["publish"], "the round does what the others wait for");
   }, 1e6);
+});
+
+Deno.test("ChangeFeed pauses longer after a round that brought many rows", async () => {
+  await withFeed(
+    async ({ db, feed }) => {
+      await feed.start();
+      db.commit(1, 1, "home/a");
+      await feed.round("publish");
+      db.calls.length = 0;
+      await new Promise((resolve) => setTimeout(resolve, 5));
+      feed.wake();
+      await Promise.resolve();
+      assertEquals(db.calls, ["follow"], "a millisecond for one row");
+      await feed.round("publish");
+      for (let event = 2; event < 60_000; event++) db.commit(1, event, "home/a");
+      await feed.round("publish");
+      db.calls.length = 0;
+      feed.wake();
+      await new Promise((resolve) => setTimeout(resolve, 5));
+      assertEquals(db.calls, [], "a minute for 60,000 rows");
+    },
+    0,
+    Infinity,
+  );
 });
 
 Deno.test("ChangeFeed renews the lease only with a replicated commit, from when it was sent", async () => {

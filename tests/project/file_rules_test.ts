@@ -56,6 +56,7 @@ const FRAGMENTS: Readonly<Record<string, string>> = {
   "lib/routes/proc/operator_metrics.ts": "one group of metrics, with its own test",
   "lib/routes/proc/nodes_list.ts": "the handler of one route",
   "lib/routes/proc/plugins_list.ts": "the handler of one route",
+  "lib/world/postgres/record_text.ts": "a format of the database, with its own test",
   "lib/world/file/probe_folder.ts": "the check of a disk, with its own test",
   "lib/world/file/size_on_disk.ts": "reads sizes only, with its own test",
   "lib/world/store/folder_report.ts": "the lines about what a start cannot use, with its own test",

@@ -31,7 +31,6 @@ const COVERED_BY: Readonly<Record<string, string>> = {
   "lib/world/postgres/import_world.ts": "tests/world/postgres/import_store_test.ts",
   "lib/world/postgres/query_schema.ts": "tests/world/postgres/trash_query_test.ts",
   "lib/world/postgres/query_sessions.ts": "tests/world/postgres/reads_test.ts",
-  "lib/world/postgres/search_indexer.ts": "tests/world/postgres/search_store_test.ts",
   "lib/world/postgres/search_query.ts": "tests/world/postgres/search_store_test.ts",
   "lib/world/postgres/search_tables.ts": "tests/world/postgres/search_store_test.ts",
   "lib/world/postgres/stored_copy.ts": "tests/world/postgres/snapshot_test.ts",

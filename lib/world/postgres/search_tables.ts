@@ -1,7 +1,7 @@
 /**
- * The two sets of tables of the search in the database: what is in them of a world, and how a text is
- * added, replaced and removed. All changes are in a transaction of the caller, which has the lock of the
- * position of the search.
+ * The two sets of tables of the search in the database: what is in them of some worlds, and how texts are
+ * added, replaced and removed, each with one statement for all of these worlds. All changes are in a
+ * transaction of the caller, which has the lock of the position of the search.
  */
 
 import { LONG_QUERY_MS } from "../../cluster_limits.ts";
@@ -10,8 +10,8 @@ import { foldText } from "../../base/fold_text.ts";
 import { splitText, type TextPiece } from "../search_text.ts";
 import type { QuerySession } from "./query_sessions.ts";
 
-/** Pieces that one statement writes: about 1 MiB. */
-const PIECES_PER_QUERY = 64;
+/** Bytes of pieces after which one statement writes no further piece. */
+const BYTES_PER_QUERY = 1024 * 1024;
 const encoder = new TextEncoder();
 const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
@@ -32,8 +32,24 @@ export interface IndexedWorld {
 
 /** What a set has of a world. */
 export interface IndexedState {
+  readonly id: number;
   readonly stamp: string;
   readonly form: number;
+  /** Length of its text in UTF-16 code units; 0 if it has none. */
+  readonly chars: number;
+}
+
+/** A piece of a world in the table. */
+interface StoredPiece {
+  readonly id: number;
+  readonly hash: string;
+}
+
+/** A piece that the table does not have yet. */
+interface NewPiece {
+  readonly world: number;
+  readonly piece: TextPiece;
+  readonly bytes: Uint8Array;
 }
 
 /** One of the two sets. */
@@ -49,13 +65,14 @@ export class SearchTables {
   /** Returns what the set has of some names. */
   async find(session: QuerySession, names: readonly string[]): Promise<Map<string, IndexedState>> {
     const rows = await session.query(
-      `SELECT name, stamp, form FROM ${this.#worlds} WHERE name = ANY ($1)`,
+      `SELECT id, name, stamp, form, chars FROM ${this.#worlds} WHERE name = ANY ($1)`,
       [names],
+      LONG_QUERY_MS,
     );
     return new Map(
-      rows.map(({ name, stamp, form }) => [
+      rows.map(({ id, name, stamp, form, chars }) => [
         String(name),
-        { stamp: String(stamp), form: Number(form) },
+        { id: Number(id), stamp: String(stamp), form: Number(form), chars: Number(chars ?? 0) },
       ]),
     );
   }
@@ -65,30 +82,70 @@ export class SearchTables {
     const rows = await session.query(
       `SELECT name FROM ${this.#worlds} WHERE starts_with(stamp, $1)`,
       [stamp],
+      LONG_QUERY_MS,
     );
     return rows.map(({ name }) => String(name));
   }
 
-  /** Adds or replaces a world. The beginning of the text that is unchanged stays as it is. */
-  async put(session: QuerySession, world: IndexedWorld): Promise<void> {
-    const { name, stamp, version, form, text, isTooLong } = world;
-    const [row] = await session.query(
-      `INSERT INTO ${this.#worlds} (name, stamp, version, form, chars, too_long)
-       VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (name) DO UPDATE SET stamp = excluded.stamp,
-       version = excluded.version, form = excluded.form, chars = excluded.chars,
-       too_long = excluded.too_long RETURNING id`,
-      [name, stamp, version, form, text?.length ?? null, isTooLong],
-    );
-    const pieces = text === undefined ? [] : splitText(withoutMark(text));
-    await this.#replacePieces(session, Number(row?.id), pieces);
+  /**
+   * Adds or replaces worlds. The beginning of a text that is unchanged stays as it is. The number of
+   * statements depends on the length of the new texts, not on the number of worlds.
+   *
+   * @param worlds each name once
+   * @param known what the set has of these names
+   */
+  async put(
+    session: QuerySession,
+    worlds: readonly IndexedWorld[],
+    known: ReadonlyMap<string, IndexedState>,
+  ): Promise<void> {
+    if (worlds.length === 0) return;
+    const replaced = worlds.flatMap(({ name }) => known.get(name)?.id ?? []);
+    // They travel together.
+    const [ids, stored] = await Promise.all([
+      this.#upsert(session, worlds),
+      this.#findPieces(session, replaced),
+    ]);
+    const gone: number[] = [];
+    let group: NewPiece[] = [];
+    let size = 0;
+    for (const { name, text } of worlds) {
+      const world = ids.get(name);
+      if (world === undefined) throw new Error("the database returned no row for a world");
+      const before = stored.get(world) ?? [];
+      let kept = 0;
+      let isSame = true;
+      for (const piece of text === undefined ? [] : splitText(withoutMark(text))) {
+        const bytes = encoder.encode(piece.text);
+        isSame &&= before[kept]?.hash === sha256Hex(bytes);
+        if (isSame) {
+          kept += 1;
+          continue;
+        }
+        group.push({ world, piece, bytes });
+        size += bytes.length;
+        if (size < BYTES_PER_QUERY) continue;
+        await this.#insert(session, group);
+        group = [];
+        size = 0;
+      }
+      for (const { id } of before.slice(kept)) gone.push(id);
+    }
+    if (group.length > 0) await this.#insert(session, group);
+    if (gone.length > 0) {
+      const statement = `DELETE FROM ${this.#pieces} WHERE id = ANY ($1)`;
+      await session.query(statement, [gone], LONG_QUERY_MS);
+    }
   }
 
-  /** Removes a world, if it is present. */
-  async remove(session: QuerySession, name: string): Promise<void> {
+  /** Removes worlds that are present. */
+  async remove(session: QuerySession, names: readonly string[]): Promise<void> {
+    if (names.length === 0) return;
     await session.query(
-      `WITH gone AS (DELETE FROM ${this.#worlds} WHERE name = $1 RETURNING id)
-       DELETE FROM ${this.#pieces} p USING gone WHERE p.world = gone.id`,
-      [name],
+      `WITH gone AS (DELETE FROM ${this.#worlds} WHERE name = ANY ($1) RETURNING id)
+       DELETE FROM ${this.#pieces} WHERE world = ANY (ARRAY(SELECT id FROM gone))`,
+      [names],
+      LONG_QUERY_MS,
     );
   }
 
@@ -100,43 +157,56 @@ export class SearchTables {
     }
   }
 
-  async #replacePieces(
+  /** Adds or replaces the rows of worlds. @returns their ids by their names */
+  async #upsert(
     session: QuerySession,
-    world: number,
-    pieces: Iterable<TextPiece>,
-  ): Promise<void> {
-    const known = await session.query(
-      `SELECT id, encode(sha256(text), 'hex') AS hash FROM ${this.#pieces} WHERE world = $1 ORDER BY id`,
-      [world],
+    worlds: readonly IndexedWorld[],
+  ): Promise<Map<string, number>> {
+    const rows = await session.query(
+      `INSERT INTO ${this.#worlds} AS w (name, stamp, version, form, chars, too_long)
+       SELECT * FROM unnest($1::text[], $2::text[], $3::bigint[], $4::int[], $5::bigint[], $6::bool[])
+       ON CONFLICT (name) DO UPDATE SET stamp = excluded.stamp, version = excluded.version,
+         form = excluded.form, chars = excluded.chars, too_long = excluded.too_long
+       RETURNING w.id, w.name`,
+      [
+        worlds.map(({ name }) => name),
+        worlds.map(({ stamp }) => stamp),
+        worlds.map(({ version }) => version),
+        worlds.map(({ form }) => form),
+        worlds.map(({ text }) => text?.length ?? null),
+        worlds.map(({ isTooLong }) => isTooLong),
+      ],
       LONG_QUERY_MS,
     );
-    let kept = 0;
-    let isSame = true;
-    let added: { piece: TextPiece; bytes: Uint8Array }[] = [];
-    const fresh: (typeof added)[] = [];
-    for (const piece of pieces) {
-      const bytes = encoder.encode(piece.text);
-      isSame &&= known[kept]?.hash === sha256Hex(bytes);
-      if (isSame) {
-        kept += 1;
-        continue;
-      }
-      if (added.length === 0) fresh.push(added);
-      added.push({ piece, bytes });
-      if (added.length === PIECES_PER_QUERY) added = [];
-    }
-    const beyond = known.slice(kept).map(({ id }) => Number(id));
-    if (beyond.length > 0) {
-      await session.query(`DELETE FROM ${this.#pieces} WHERE id = ANY ($1)`, [beyond]);
-    }
-    for (const group of fresh) await this.#insert(session, world, group);
+    return new Map(rows.map(({ id, name }) => [String(name), Number(id)]));
   }
 
-  async #insert(
+  /** Returns the pieces of worlds, by the id of the world, in the order of the text. */
+  async #findPieces(
     session: QuerySession,
-    world: number,
-    group: readonly { readonly piece: TextPiece; readonly bytes: Uint8Array }[],
-  ): Promise<void> {
+    worlds: readonly number[],
+  ): Promise<Map<number, StoredPiece[]>> {
+    const found = new Map<number, StoredPiece[]>();
+    if (worlds.length === 0) return found;
+    // The offset keeps the server from other ways to join, which look at all worlds.
+    const rows = await session.query(
+      `SELECT p.* FROM unnest($1::bigint[]) AS w (id) CROSS JOIN LATERAL (
+         SELECT p.world, p.id, encode(sha256(p.text), 'hex') AS hash FROM ${this.#pieces} p
+         WHERE p.world = w.id ORDER BY p.id OFFSET 0) p`,
+      [worlds],
+      LONG_QUERY_MS,
+    );
+    for (const row of rows) {
+      const world = Number(row.world);
+      const pieces = found.get(world) ?? [];
+      if (pieces.length === 0) found.set(world, pieces);
+      pieces.push({ id: Number(row.id), hash: String(row.hash) });
+    }
+    for (const pieces of found.values()) pieces.sort((a, b) => a.id - b.id);
+    return found;
+  }
+
+  async #insert(session: QuerySession, group: readonly NewPiece[]): Promise<void> {
     const all = new Uint8Array(group.reduce((sum, { bytes }) => sum + bytes.length, 0));
     const starts: number[] = [];
     let at = 0;
@@ -147,18 +217,19 @@ export class SearchTables {
     }
     await session.query(
       `INSERT INTO ${this.#pieces} (world, line, col, text, folded)
-       SELECT $1, x.line, x.col, substr($2::bytea, x.start, x.size), x.folded
-       FROM unnest($3::int[], $4::int[], $5::int[], $6::int[], $7::text[]) WITH ORDINALITY
-         AS x(line, col, start, size, folded, n) ORDER BY x.n`,
+       SELECT x.world, x.line, x.col, substr($1::bytea, x.start, x.size), x.folded
+       FROM unnest($2::bigint[], $3::int[], $4::int[], $5::int[], $6::int[], $7::text[]) WITH ORDINALITY
+         AS x(world, line, col, start, size, folded, n) ORDER BY x.n`,
       [
-        world,
         all,
+        group.map(({ world }) => world),
         group.map(({ piece }) => piece.line),
         group.map(({ piece }) => piece.column),
         starts,
         group.map(({ bytes }) => bytes.length),
         group.map(({ piece }) => toFoldedColumn(foldText(piece.text))),
       ],
+      LONG_QUERY_MS,
     );
   }
 }

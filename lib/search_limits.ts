@@ -86,6 +86,11 @@ export const SEARCH_TIME_GRID_MS = 50;
 export const SEARCH_START_DELAY_MS = 1_000;
 /** Changes are collected for this long before the search index gets them. */
 export const SEARCH_COLLECT_MS = 500;
+/**
+ * The same for the tables of the search on PostgreSQL, which all nodes share. A world that changes all the
+ * time is indexed once in this time, unless a search needs it.
+ */
+export const SEARCH_TABLES_COLLECT_MS = 1_000;
 /** A search waits this long for worlds that are not in the index; beyond it 503. */
 export const SEARCH_WAIT_MS = 30_000;
 /** Worlds in one update of the search index. */

@@ -135,8 +135,12 @@ export class SearchIndexer {
     return this.#hasLower;
   }
 
-  /** Works for one transaction: some worlds, about 1 MiB of content. */
-  async step(): Promise<IndexerStep> {
+  /**
+   * Works for one transaction: some worlds, about 1 MiB of content.
+   *
+   * @param seen the position for which a step is due; if another node has moved it, there is no step
+   */
+  async step(seen?: number): Promise<IndexerStep> {
     return await this.#options.write.use((session) =>
       transact(session, IDLE_MS, async (): Promise<IndexerStep> => {
         const [, [row]] = await Promise.all([
@@ -148,7 +152,9 @@ export class SearchIndexer {
         if (order > 0) return "older";
         if (order < 0) return await this.#beginAgain(session);
         if (!this.#hasLower) return await this.#addLower(session);
-        return await this.#follow(session, toPosition(row));
+        const position = toPosition(row);
+        if (seen !== undefined && seen !== position.seq) return "busy";
+        return await this.#follow(session, position);
       })
     );
   }

@@ -11,6 +11,7 @@ import {
   SEARCH_COLLECT_MS,
   SEARCH_LOOKED_CHANGES,
   SEARCH_START_DELAY_MS,
+  SEARCH_TABLES_COLLECT_MS,
   SEARCH_WAIT_MS,
 } from "../../search_limits.ts";
 import { toRanges } from "../name_ranges.ts";
@@ -24,7 +25,7 @@ import type { QuerySession, QuerySessions } from "./query_sessions.ts";
 import { type IndexerStep, SearchIndexer } from "./search_indexer.ts";
 import { searchTables } from "./search_query.ts";
 
-/** Pause between two steps, so that writes have the database. */
+/** Pause between two steps of what waits, so that writes have the database. */
 const STEP_PAUSE_MS = 5;
 /** The figures are read again after this time. */
 const COUNT_MS = 60_000;
@@ -32,6 +33,14 @@ const COUNT_MS = 60_000;
 const LOOK_MS = 50;
 
 const STATE = `SELECT s.seq, f.seq AS newest FROM elastik.search_state s, elastik.feed f`;
+/**
+ * The same, whether a window of changes has begun, and the age in milliseconds of the oldest change that the
+ * tables lack.
+ */
+const LOOK = `SELECT s.seq, f.seq AS newest, s.upto > s.seq AS has_begun, (
+    SELECT extract(epoch FROM clock_timestamp() - b.at)::float8 * 1000 FROM elastik.batches b
+    WHERE b.first > s.seq ORDER BY b.first LIMIT 1) AS age
+  FROM elastik.search_state s, elastik.feed f`;
 /** Whether changes after a number, up to another one, concern some names. */
 const PENDING = `SELECT EXISTS (
   SELECT 1 FROM elastik.batches b JOIN elastik.events e ON e.batch = b.id
@@ -167,28 +176,46 @@ export class PostgresSearch {
 
   /** @returns the pause until the next step, in milliseconds */
   async #runOnce(): Promise<number> {
+    const wasWanted = this.#isWanted;
     this.#isWanted = false;
     try {
-      const isBehind = await this.#look();
-      const done: IndexerStep = isBehind ? await this.#indexer.step() : "done";
+      const { seq, dueMs } = await this.#look();
+      const isWanted = wasWanted || this.#isWanted;
+      const isDue = dueMs !== undefined && (dueMs <= 0 || isWanted);
+      // All nodes look at the same time: only the first one makes a step.
+      const done: IndexerStep = isDue
+        ? await this.#indexer.step(isWanted ? undefined : seq)
+        : "done";
       this.#lastFault = "";
       this.#isOlder = done === "older";
       if (done === "more") return STEP_PAUSE_MS;
       if (this.#isOlder) return INDEX_RETRY_MS;
       if (this.#isWanted) return LOOK_MS;
       await this.#count();
-      return SEARCH_COLLECT_MS;
+      return isDue || dueMs === undefined ? SEARCH_COLLECT_MS : dueMs;
     } catch (error) {
       this.#report(error);
       return INDEX_RETRY_MS;
     }
   }
 
-  /** Whether the tables lack changes, or this node has not compared its lower layer with them. */
-  async #look(): Promise<boolean> {
-    const [row] = await this.#options.read.use((session) => session.query(STATE, []));
-    this.#pending = Math.max(0, Number(row?.newest ?? 0) - Number(row?.seq ?? 0));
-    return this.#pending > 0 || !this.#indexer.hasLower;
+  /**
+   * Looks for changes that the tables lack. They are collected for a moment, by the clock of the database:
+   * then all nodes together index a name no more often. What waits longer is worked off without pauses.
+   *
+   * @returns the position, and the time until the next step in milliseconds, undefined if nothing is to do
+   */
+  async #look(): Promise<{ readonly seq: number; readonly dueMs: number | undefined }> {
+    // Not prepared: a plan that is kept from the time of an empty database would read all batches.
+    const [row] = await this.#options.read.use((session) => session.query(LOOK));
+    const seq = Number(row?.seq ?? 0);
+    this.#pending = Math.max(0, Number(row?.newest ?? 0) - seq);
+    if (!this.#indexer.hasLower) return { seq, dueMs: 0 };
+    if (this.#pending === 0) return { seq, dueMs: undefined };
+    const age = Number(row?.age ?? Infinity);
+    // The clock of another primary can be ahead.
+    const isDue = row?.has_begun === true || age < 0;
+    return { seq, dueMs: isDue ? 0 : Math.max(0, SEARCH_TABLES_COLLECT_MS - age) };
   }
 
   async #count(): Promise<void> {

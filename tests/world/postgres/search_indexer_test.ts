@@ -317,3 +317,27 @@ postgresTest(
       assertEquals(Object.keys(await textsOf(fixture)), ["usr/1", "usr/2"]);
     }),
 );
+
+postgresTest(
+  "SearchIndexer.step() makes no step for a position that another node has left",
+  () =>
+    withIndexer(async (fixture) => {
+      const { node, session } = fixture;
+      const indexers = [fixture.open(), fixture.open()];
+      for (const indexer of indexers) await finish(indexer);
+      const seqOf = async () => {
+        const [row] = await session.query("SELECT seq FROM elastik.search_state", []);
+        return Number(row?.seq);
+      };
+      await node.put("home/x", "one");
+      await publish(fixture);
+      const seen = await seqOf();
+      assertEquals(await indexers[0]?.step(seen), "more");
+      await node.put("home/x", "two");
+      await publish(fixture);
+      assertEquals(await indexers[1]?.step(seen), "busy");
+      assertEquals(await textsOf(fixture), { "home/x": "one" });
+      assertEquals(await indexers[1]?.step(await seqOf()), "more");
+      assertEquals(await textsOf(fixture), { "home/x": "two" });
+    }),
+);

@@ -24,11 +24,11 @@ const NEWEST = `SELECT seq, (SELECT run FROM elastik.runs WHERE first <= feed.se
 const RUN_OF = `SELECT run FROM elastik.runs WHERE first <= $1 ORDER BY first DESC LIMIT 1`;
 const INDEX = `SELECT elastik.index_1($1) AS more`;
 /** The numbers of the next changes in some lists, each once. */
-const NEXT_OLDEST = `SELECT DISTINCT b.seq FROM elastik.paths p CROSS JOIN LATERAL (
-    SELECT seq FROM elastik.below WHERE path = p.id AND seq > $2 ORDER BY seq LIMIT $3) b
+const NEXT_OLDEST = `SELECT DISTINCT b.seq
+  FROM elastik.paths p CROSS JOIN LATERAL elastik.listed_1(p.id, $2, false, $3) AS b (seq)
   WHERE p.key = ANY ($1) ORDER BY b.seq LIMIT $3`;
-const NEXT_NEWEST = `SELECT DISTINCT b.seq FROM elastik.paths p CROSS JOIN LATERAL (
-    SELECT seq FROM elastik.below WHERE path = p.id AND seq < $2 ORDER BY seq DESC LIMIT $3) b
+const NEXT_NEWEST = `SELECT DISTINCT b.seq
+  FROM elastik.paths p CROSS JOIN LATERAL elastik.listed_1(p.id, $2, true, $3) AS b (seq)
   WHERE p.key = ANY ($1) ORDER BY b.seq DESC LIMIT $3`;
 const EVENTS_AT = `SELECT seq, run, name, also, event, at, type, payload, by
   FROM elastik.events_at_1($1) WHERE type <> ''`;

@@ -117,21 +117,26 @@ const CHANGES = `CREATE VIEW elastik.changes AS
   SELECT b.first + e.n - 1 AS seq, e.* FROM elastik.batches b JOIN elastik.events e ON e.batch = b.id
   WHERE b.first IS NOT NULL`;
 
-/** Returns the keys of the lists of the collections above a name: `home/a/b` has those of `home/a`, `home`, ``. */
+/** A row of a list has numbers of one range of this length, so that no row is long. */
+const ROW_NUMBERS = 500;
+
+/** Returns the keys of the lists of a collection and of those above it: for `home/a` also of `home` and ``. */
 const LISTS_OF =
   `CREATE FUNCTION elastik.lists_of_1(p_name text, p_restricted bool) RETURNS SETOF text
 LANGUAGE sql IMMUTABLE AS $$
-  SELECT (CASE WHEN p_restricted THEN 'r' ELSE 'a' END) || array_to_string((p.parts)[1:i], '/')
+  SELECT (CASE WHEN p_restricted THEN 'r' ELSE 'a' END) || array_to_string(p.parts[1:x.i::int - 1], '/')
   FROM (SELECT string_to_array(p_name, '/') AS parts) p,
-    generate_series(0, cardinality(p.parts) - 1) AS i
+    unnest(array_append(p.parts, '')) WITH ORDINALITY AS x (part, i)
 $$`;
 
 /**
- * Adds the next published batches to the lists of changes, in their order: at most `p_batches`.
+ * Adds the next published batches to the lists of changes, in their order: at most `p_batches`. A list gets
+ * one row for all of them, or one for each range of `ROW_NUMBERS` numbers.
  *
  * Returns whether more follow. A call that finds another one under way waits for it.
  */
-const INDEX = `CREATE FUNCTION elastik.index_1(p_batches int) RETURNS bool LANGUAGE plpgsql AS $$
+const INDEX = `CREATE FUNCTION elastik.index_1(p_batches int) RETURNS bool
+LANGUAGE plpgsql SET plan_cache_mode = force_generic_plan AS $$
 #variable_conflict use_column
 DECLARE low bigint; newest bigint; upto bigint;
 BEGIN
@@ -142,34 +147,80 @@ BEGIN
   SELECT max(x.last) INTO upto FROM (
     SELECT first + size - 1 AS last FROM elastik.batches WHERE first > low ORDER BY first LIMIT p_batches) x;
   IF upto IS NULL THEN RETURN false; END IF;
+  -- OFFSET 0: the events of each batch come from their index, whatever the statistics are.
   WITH e AS MATERIALIZED (
     SELECT b.first + e.n - 1 AS seq, e.name, e.also, e.restricted, e.also_restricted
-    FROM elastik.batches b JOIN elastik.events e ON e.batch = b.id
+    FROM elastik.batches b CROSS JOIN LATERAL (
+      SELECT n, name, also, restricted, also_restricted FROM elastik.events
+      WHERE batch = b.id OFFSET 0) e
     WHERE b.first > low AND b.first <= upto),
-  -- The lists of each name once: many changes are of few names.
-  n AS MATERIALIZED (
-    SELECT e.name, e.restricted FROM e
-    UNION SELECT e.also, e.also_restricted FROM e WHERE e.also IS NOT NULL),
-  k AS MATERIALIZED (
-    SELECT x.*, (SELECT p.id FROM elastik.paths p WHERE p.key = x.key) AS id FROM (
-      SELECT n.name, n.restricted, ('e' || n.name) COLLATE "C" AS key FROM n
-      UNION ALL SELECT n.name, n.restricted, l.key COLLATE "C"
-      FROM n CROSS JOIN LATERAL elastik.lists_of_1(n.name, n.restricted) AS l (key)) x),
-  p AS (
-    INSERT INTO elastik.paths (key) SELECT DISTINCT k.key FROM k WHERE k.id IS NULL
+  named AS MATERIALIZED (
+    SELECT x.seq, 'e' || x.name AS own, x.restricted, x.is_move,
+      left(x.name, -strpos(reverse(x.name), '/')) AS collection
+    FROM (
+      SELECT e.seq, e.name, e.restricted, e.also IS NOT NULL AS is_move FROM e
+      UNION ALL SELECT e.seq, e.also, e.also_restricted, true FROM e WHERE e.also IS NOT NULL) x),
+  -- The lists of each collection once: many changes are in few of them.
+  collections AS MATERIALIZED (
+    SELECT c.collection, c.restricted, l.key COLLATE "C" AS key
+    FROM (SELECT DISTINCT collection, restricted FROM named) c
+    CROSS JOIN LATERAL elastik.lists_of_1(c.collection, c.restricted) AS l (key)),
+  keys AS MATERIALIZED (
+    SELECT x.key, (SELECT p.id FROM elastik.paths p WHERE p.key = x.key) AS id
+    FROM (SELECT own AS key FROM named UNION SELECT key FROM collections) x),
+  added AS (
+    INSERT INTO elastik.paths (key) SELECT key FROM keys WHERE id IS NULL ORDER BY key
     RETURNING id, key),
-  known AS (
-    SELECT k.name, k.restricted, k.id FROM k WHERE k.id IS NOT NULL
-    UNION ALL SELECT k.name, k.restricted, p.id FROM k JOIN p ON p.key = k.key WHERE k.id IS NULL)
-  INSERT INTO elastik.below (path, seq)
-  SELECT x.id, x.seq FROM (
-    SELECT known.id, e.seq FROM e
-    JOIN known ON known.name = e.name AND known.restricted = e.restricted
-    UNION SELECT known.id, e.seq FROM e
-    JOIN known ON known.name = e.also AND known.restricted = e.also_restricted) x
-  ORDER BY x.id, x.seq;
+  lists AS MATERIALIZED (
+    SELECT key, id FROM keys WHERE id IS NOT NULL UNION ALL SELECT key, id FROM added),
+  above AS MATERIALIZED (
+    SELECT c.collection, c.restricted, lists.id FROM collections c
+    JOIN lists ON lists.key = c.key),
+  listed AS MATERIALIZED (
+    SELECT lists.id, n.seq, n.is_move FROM named n JOIN lists ON lists.key = n.own
+    UNION ALL SELECT a.id, n.seq, n.is_move FROM named n
+    JOIN above a ON a.collection = n.collection AND a.restricted = n.restricted)
+  INSERT INTO elastik.below (path, first, places)
+  SELECT y.id, min(y.seq),
+    CASE WHEN count(*) > 1 THEN array_agg((y.seq % ${ROW_NUMBERS})::int2) END
+  FROM (
+    SELECT x.id, x.seq / ${ROW_NUMBERS} AS part, x.seq FROM (
+      SELECT id, seq FROM listed WHERE NOT is_move
+      -- Both names of a move can be in one list.
+      UNION ALL SELECT DISTINCT id, seq FROM listed WHERE is_move) x ORDER BY 1, 2, 3) y
+  GROUP BY y.id, y.part ORDER BY y.id, y.part;
   UPDATE elastik.indexed SET seq = upto;
   RETURN upto < newest;
+END $$`;
+
+/** The numbers in a row `l` of a list. */
+const NUMBERS = `SELECT l.first - l.first % ${ROW_NUMBERS} + place AS seq
+      FROM unnest(coalesce(l.places, ARRAY[(l.first % ${ROW_NUMBERS})::int2])) AS place`;
+
+/**
+ * Returns the next numbers of a list after a number, or with `p_newest` those before it, the newest first: at
+ * most `p_limit`. The number can be in the middle of a row.
+ *
+ * The settings make the server sort row by row and stop at the limit. It expects a list of the usual length
+ * and could sort a long one as a whole for each page.
+ */
+const LISTED =
+  `CREATE FUNCTION elastik.listed_1(p_path bigint, p_at bigint, p_newest bool, p_limit int)
+RETURNS SETOF bigint LANGUAGE plpgsql STABLE
+SET enable_sort = off SET plan_cache_mode = force_generic_plan AS $$
+#variable_conflict use_column
+DECLARE low bigint;
+BEGIN
+  IF p_newest THEN
+    RETURN QUERY SELECT s.seq FROM elastik.below l CROSS JOIN LATERAL (${NUMBERS}) s
+    WHERE l.path = p_path AND l.first < p_at AND s.seq < p_at
+    ORDER BY l.first DESC, s.seq DESC LIMIT p_limit;
+    RETURN;
+  END IF;
+  SELECT first INTO low FROM elastik.below WHERE path = p_path AND first <= p_at ORDER BY first DESC LIMIT 1;
+  RETURN QUERY SELECT s.seq FROM elastik.below l CROSS JOIN LATERAL (${NUMBERS}) s
+  WHERE l.path = p_path AND l.first >= coalesce(low, 0) AND s.seq > p_at
+  ORDER BY l.first, s.seq LIMIT p_limit;
 END $$`;
 
 /** The functions of the order of changes. */
@@ -182,4 +233,5 @@ export const PUBLISH_SQL: readonly string[] = [
   CHANGES,
   LISTS_OF,
   INDEX,
+  LISTED,
 ];

@@ -196,12 +196,19 @@ const TABLES: readonly string[] = [
   `CREATE INDEX events_key ON elastik.events (key) WHERE key IS NOT NULL`,
 
   // Lists of changes: of collections and of names. The first letter of a key is the kind of list: 'a' a
-  // collection, 'r' its worlds that only T3 can read, 'e' a name. indexed: number up to which they are.
+  // collection, 'r' its worlds that only T3 can read, 'e' a name. A row of a list has its numbers of
+  // one call of index_1 and of one range of 500 (seq / 500). first: the least of them. places: all of them
+  // modulo 500; NULL if first is the only one. indexed: number up to which the lists are complete.
   `CREATE TABLE elastik.paths (
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     key text COLLATE "C" NOT NULL UNIQUE
   )`,
-  `CREATE TABLE elastik.below (path bigint NOT NULL, seq bigint NOT NULL, PRIMARY KEY (path, seq))`,
+  `CREATE TABLE elastik.below (
+    path bigint NOT NULL,
+    first bigint NOT NULL,
+    places smallint[],
+    PRIMARY KEY (path, first)
+  )`,
   `CREATE TABLE elastik.indexed (one bool PRIMARY KEY DEFAULT true CHECK (one), seq bigint NOT NULL)`,
   `INSERT INTO elastik.indexed (seq) VALUES (0)`,
 

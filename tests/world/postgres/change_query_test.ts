@@ -1,7 +1,8 @@
 import { assert, assertEquals, assertRejects } from "../../support/assert.ts";
 import { postgresTest, sharedServer } from "../../support/postgres_servers.ts";
-import { openSqlite, QUERY_KEY, withImport } from "../../support/query_store.ts";
+import { openSqlite, QUERY_KEY, withDatabase, withImport } from "../../support/query_store.ts";
 import { createRandom } from "../../support/random.ts";
+import { fillBatches } from "../../support/random_batches.ts";
 import { fillRandomly } from "../../testdata/random_store.ts";
 import { CursorCodec } from "../../../lib/world/change_cursor.ts";
 import type { ChangePage, ChangeQuery, IndexedEvent, Within } from "../../../lib/world/changes.ts";
@@ -154,6 +155,90 @@ postgresTest(
       },
     ),
 );
+
+postgresTest(
+  "ChangeQueries.changes() gives each event of long batches once in pages, from any position",
+  () =>
+    withDatabase(server(), async (sessions) => {
+      const random = createRandom(5);
+      const queries = queriesOf(sessions);
+      const codec = new CursorCodec(QUERY_KEY);
+      const events = await sessions.use((session) =>
+        fillBatches(session, random, () => session.query("SELECT elastik.index_1(2)", []))
+      );
+      const newest = await sessions.use((session) =>
+        session.query("SELECT seq, (SELECT run FROM elastik.runs) AS run FROM elastik.feed", [])
+      );
+      const [last, run] = [Number(newest[0]?.seq), String(newest[0]?.run)];
+      const pick = <T>(from: readonly T[]): T => from[Math.floor(random() * from.length)] as T;
+      const names = [
+        "",
+        "home",
+        "home/a",
+        "home/a/b",
+        "home/a/b/1",
+        "home/x",
+        "etc",
+        "etc/a",
+        "etc/2",
+      ];
+      for (const limit of [1, 2, 3, 7, 500]) {
+        for (const order of ["oldest", "newest"] as const) {
+          for (let round = 0; round < 6; round++) {
+            const within = Array.from({ length: 1 + Math.floor(random() * 3) }, () => ({
+              name: pick(names),
+              part: pick(["exact", "below", "tree"] as const),
+              restricted: random() < 0.5,
+            }));
+            const lists = within.flatMap(({ name, part, restricted }) => [
+              ...(part === "below" ? [] : [`e${name}`]),
+              ...(part === "exact" ? [] : [`a${name}`, ...(restricted ? [`r${name}`] : [])]),
+            ]);
+            const since = random() < 0.3 ? pick(events).at : undefined;
+            const isInclusive = order === "oldest" && random() < 0.5;
+            const seqs = events.filter((event) =>
+              lists.some((list) => event.lists.has(list)) && event.at >= (since ?? "")
+            ).map(({ seq }) => seq);
+            // Pages of one event need a position near the end, to be few.
+            const ahead = limit * 12;
+            const end = pick(order === "oldest" ? seqs.slice(-ahead) : seqs.slice(0, ahead)) ?? 3;
+            const from = Math.min(pick([end, end - 1, end + 1]), last);
+            const expected = seqs.filter((seq) =>
+              order === "oldest" ? seq > from || isInclusive && seq === from : seq < from
+            );
+            const page = await readAllSeqs(queries, codec, {
+              ...{ within, order, limit, from: codec.format({ seq: from, run }) },
+              ...(since === undefined ? {} : { since }),
+              ...(isInclusive ? { isInclusive } : {}),
+            });
+            const message = JSON.stringify({ within, order, limit, from, since, isInclusive });
+            assertEquals(page, order === "oldest" ? expected : expected.reverse(), message);
+          }
+        }
+      }
+    }),
+);
+
+/** Reads all pages of a query, and returns the numbers of the events. */
+async function readAllSeqs(
+  queries: ChangeQueries,
+  codec: CursorCodec,
+  query: ChangeQuery,
+): Promise<(number | undefined)[]> {
+  const found: (number | undefined)[] = [];
+  const { isInclusive: _, ...next } = query;
+  for (let part = query;;) {
+    const page = await queries.changes(part);
+    assert(page.events.length <= query.limit, "the page is longer than its limit");
+    assert(
+      !page.more || page.events.length === query.limit,
+      "a page that is not the last is short",
+    );
+    found.push(...page.events.map(({ cursor }) => codec.parse(cursor)?.seq));
+    if (!page.more) return found;
+    part = { ...next, from: page.cursor };
+  }
+}
 
 postgresTest(
   "ChangeQueries.changes() returns the position before the first change without a match",

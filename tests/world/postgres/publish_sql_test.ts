@@ -1,8 +1,10 @@
 /** `publish_1`, `follow_1` and the lists of changes, on a real server. */
 
-import { assertEquals } from "../../support/assert.ts";
+import { assert, assertEquals } from "../../support/assert.ts";
 import { PostgresDatabase } from "../../support/postgres_database.ts";
 import { postgresTest, sharedServer } from "../../support/postgres_servers.ts";
+import { createRandom } from "../../support/random.ts";
+import { fillBatches, insertBatch } from "../../support/random_batches.ts";
 import type { Session } from "../../../lib/world/postgres/session.ts";
 
 const server = sharedServer();
@@ -168,8 +170,8 @@ postgresTest(
       await publish(session);
       const lists = async () => {
         const rows = await session.query(
-          "SELECT p.key, array_to_string(array_agg(b.seq ORDER BY b.seq), ',') AS seqs " +
-            "FROM elastik.paths p JOIN elastik.below b ON b.path = p.id GROUP BY p.key ORDER BY p.key",
+          "SELECT p.key, array_to_string(ARRAY(SELECT elastik.listed_1(p.id, 0, false, 100)), ',') " +
+            "AS seqs FROM elastik.paths p ORDER BY p.key",
         );
         return rows.map(({ key, seqs }) => `${key}:${seqs}`);
       };
@@ -182,5 +184,114 @@ postgresTest(
       assertEquals(await index(), false);
       assertEquals(await index(), false);
       assertEquals((await lists()).slice(0, 3), ["a:1,2,3,4", "ahome:1,2,3,4", "ahome/x:1,2,4"]);
+    }),
+);
+
+postgresTest(
+  "listed_1 returns the next numbers of each list from any position, in both directions",
+  async (t) => {
+    for (const seed of [1, 2, 3]) {
+      await t.step(`seed ${seed}`, () =>
+        test(async (_, session) => {
+          const random = createRandom(seed);
+          const index = async (batches: number) =>
+            (await session.query("SELECT elastik.index_1($1) AS more", [batches]))[0]?.more;
+          const events = await fillBatches(session, random, () =>
+            index(1 + Math.floor(random() * 3)));
+          while (await index(7) === true);
+          const end = (events.at(-1)?.seq ?? 0) + 5;
+          const paths = await session.query("SELECT id, key FROM elastik.paths ORDER BY id");
+          const keys = new Set(events.flatMap(({ lists }) => [...lists]));
+          assertEquals(
+            new Set(paths.map(({ key }) =>
+              String(key)
+            )),
+            keys,
+          );
+          for (const { id, key } of paths) {
+            const seqs = events.filter(({ lists }) => lists.has(String(key))).map(({ seq }) => seq);
+            for (const limit of [1, 2, 3, 7, 1000]) {
+              const positions = [
+                ...[0, seqs[0] ?? 0, seqs.at(-1) ?? 0, end],
+                ...Array.from({ length: 12 }, () => Math.floor(random() * end)),
+              ];
+              const rows = await session.query(
+                "SELECT array_to_string(ARRAY(SELECT elastik.listed_1($1, at, false, $3)), ',') AS after, " +
+                  "array_to_string(ARRAY(SELECT elastik.listed_1($1, at, true, $3)), ',') AS before " +
+                  "FROM unnest($2::bigint[]) WITH ORDINALITY AS x (at, n) ORDER BY n",
+                [Number(id), positions, limit],
+              );
+              assertEquals(
+                rows.map(({ after, before }) => [after, before]),
+                positions.map((at) => [
+                  seqs.filter((seq) => seq > at).slice(0, limit).join(","),
+                  seqs.filter((seq) => seq < at).reverse().slice(0, limit).join(","),
+                ]),
+                `list ${key}, limit ${limit}, positions ${positions}`,
+              );
+            }
+          }
+        }));
+    }
+  },
+);
+
+postgresTest(
+  "index_1 adds one row to a list for many batches, and no long row",
+  () =>
+    test(async (_, session) => {
+      const index = async () => (await session.query("SELECT elastik.index_1(1000)"))[0];
+      const rows = async (key: string) =>
+        (await session.query(
+          "SELECT first, coalesce(cardinality(places), 1) AS count FROM elastik.below " +
+            "WHERE path = (SELECT id FROM elastik.paths WHERE key = $1) ORDER BY first",
+          [key],
+        )).map(({ first, count }) => [first, count]);
+      for (let batch = 0; batch < 20; batch++) await commit(session, ["home/a", `home/b/${batch}`]);
+      await publish(session);
+      await index();
+      assertEquals(await rows("ahome"), [[1, 40]]);
+      assertEquals(await rows("ehome/a"), [[1, 20]]);
+      assertEquals(await rows("ehome/b/3"), [[8, 1]]);
+      const drafts = Array.from({ length: 1_234 }, () => ({ name: "home/c", also: null }));
+      await insertBatch(session, { world: 100, at: "2026-01-01T00:00:00.000Z", drafts });
+      await publish(session);
+      await index();
+      assertEquals(await rows("ehome/c"), [[41, 459], [500, 500], [1000, 275]]);
+    }),
+);
+
+postgresTest(
+  "listed_1 reads no more of a long list than it returns",
+  () =>
+    test(async (_, session) => {
+      // One list of 20,000 rows, and so many short ones that the server takes each list for a short one.
+      await session.query(
+        "INSERT INTO elastik.below (path, first) SELECT 1, n FROM generate_series(1, 20000) n " +
+          "UNION ALL SELECT 1 + n, n FROM generate_series(1, 60000) n",
+      );
+      await session.query("ANALYZE elastik.below");
+      const countRead = async () => {
+        const [row] = await session.query(
+          "SELECT seq_tup_read + idx_tup_fetch AS rows FROM pg_stat_xact_user_tables " +
+            "WHERE relid = 'elastik.below'::regclass",
+        );
+        return Number(row?.rows);
+      };
+      await session.query("BEGIN");
+      for (const isNewest of [false, true]) {
+        for (const limit of [10, 2_000]) {
+          const before = await countRead();
+          const [found] = await session.query(
+            "SELECT count(*) FROM elastik.listed_1(1, 10000, $1, $2)",
+            [isNewest, limit],
+          );
+          assertEquals(found?.count, limit);
+          const count = await countRead() - before;
+          // The server sorts some rows together.
+          assert(count <= limit + 100, `${count} rows were read for ${limit}`);
+        }
+      }
+      await session.query("COMMIT");
     }),
 );

@@ -5,7 +5,7 @@
  * alone. Needs `wrk` and PostgreSQL with `pgbench`. The figures of writes are valid only if the folder
  * for temporary files is on a disk.
  *
- * `deno task bench:cluster [--quick] [writes] [single] [reads] [long] [propagation] [start]`
+ * `deno task bench:cluster [--quick] [stores] [writes] [single] [reads] [long] [propagation] [start]`
  */
 
 import { PostgresServers } from "../support/postgres_servers.ts";
@@ -16,6 +16,7 @@ import { load } from "./load.ts";
 import { PostgresCpu, PostgresReference } from "./postgres_reference.ts";
 import { type Server, startServer } from "./process.ts";
 import { median, report } from "./report.ts";
+import { StoreNode } from "./store_node.ts";
 
 const isQuick = Deno.args.includes("--quick");
 const ROUNDS = isQuick ? 1 : 3;
@@ -97,31 +98,66 @@ function newFound(): Found {
   return { perSecond: [], p99: [], node: [], database: [] };
 }
 
-/** Puts to nodes with `wrk`, one process for each, and adds what it finds. */
-async function putTo(
+/** How many callers put, and to which node each of the worlds belongs: to one of them, or to all. */
+interface Callers {
+  readonly count: number;
+  readonly byPath?: boolean;
+}
+
+/** Measures the processor time of a run. */
+async function measured<N extends { cpu(): number }>(
   { cpu }: Group,
-  nodes: readonly Server[],
-  { connections, byPath = false }: { connections: number; byPath?: boolean },
+  nodes: readonly N[],
   found: Found,
+  run: (node: N, at: number) => Promise<{ readonly perSecond: number; readonly p99: number }>,
 ): Promise<void> {
   const nodesBefore = nodes.reduce((sum, node) => sum + node.cpu(), 0);
   const databaseBefore = cpu.seconds();
-  const results = await Promise.all(nodes.map((node, at) => {
-    const script = nodes.length === 1
-      ? putScript("turn")
-      : byPath
-      ? putScript("turn", nodes.length, at)
-      : putScript("random");
-    return load(node.url, { connections: connections / nodes.length, seconds: SECONDS, script });
-  }));
-  const errors = results.reduce((sum, result) => sum + result.errors, 0);
-  if (errors > 0) throw new Error(`${errors} PUTs failed`);
+  const results = await Promise.all(nodes.map(run));
   const perSecond = results.reduce((sum, result) => sum + result.perSecond, 0);
   const count = perSecond * SECONDS / 1e6;
   found.perSecond.push(perSecond);
   found.p99.push(Math.max(...results.map(({ p99 }) => p99)));
   found.node.push((nodes.reduce((sum, node) => sum + node.cpu(), 0) - nodesBefore) / count);
   found.database.push((cpu.seconds() - databaseBefore) / count);
+}
+
+/** Puts to nodes with `wrk`, one process for each, and adds what it finds. */
+async function putTo(
+  group: Group,
+  nodes: readonly Server[],
+  { count, byPath = false }: Callers,
+  found: Found,
+): Promise<void> {
+  await measured(group, nodes, found, async (node, at) => {
+    const script = nodes.length === 1
+      ? putScript("turn")
+      : byPath
+      ? putScript("turn", nodes.length, at)
+      : putScript("random");
+    const connections = count / nodes.length;
+    const result = await load(node.url, { connections, seconds: SECONDS, script });
+    if (result.errors > 0) throw new Error(`${result.errors} PUTs failed`);
+    return result;
+  });
+}
+
+/** Puts to the stores of nodes, without HTTP. */
+async function putToStores(
+  group: Group,
+  nodes: readonly StoreNode[],
+  { count, byPath = false }: Callers,
+  found: Found,
+): Promise<void> {
+  const all = Array.from({ length: NAMES }, (_, n) => `home/p/n${n}`);
+  await measured(group, nodes, found, (node, at) =>
+    node.run({
+      callers: count / nodes.length,
+      seconds: SECONDS,
+      names: byPath ? all.filter((_, n) => n % nodes.length === at) : all,
+      isRandom: nodes.length > 1 && !byPath,
+      bytes: BODY.length,
+    }));
 }
 
 /** Writes with `pgbench` and adds what it finds. */
@@ -150,32 +186,68 @@ function reportWrites(what: string, found: Found, raw: Found, aim: string | unde
   });
 }
 
-/** Writes through one node and through three. */
-async function writes(group: Group): Promise<void> {
-  const [one] = await startNodes(group, ["one"]);
-  const three = await startNodes(group, ["a", "b", "c"]);
-  if (one === undefined) return;
+/** The loads of the design, and their targets. */
+const LOADS = [
+  { what: "1 node, 32 callers", callers: { count: 32 }, aim: ">= 1.5" },
+  { what: "1 node, 128 callers", callers: { count: 128 }, aim: ">= 2.5" },
+  { what: "3 nodes by path, 129 callers", callers: { count: 129, byPath: true }, aim: ">= 1.5" },
+  { what: "3 nodes at random, 33 callers", callers: { count: 33 }, aim: ">= 0.4" },
+] as const;
+
+/** Puts with the loads of the design. @param putWith puts to some nodes: one, or three */
+async function writeWith<N>(
+  group: Group,
+  nodes: { readonly one: readonly N[]; readonly three: readonly N[] },
+  putWith: (group: Group, nodes: readonly N[], callers: Callers, found: Found) => Promise<void>,
+): Promise<{ readonly found: readonly Found[]; readonly raw: Found }> {
+  const found = LOADS.map(newFound);
+  const raw = newFound();
+  const nodesOf = ({ what }: (typeof LOADS)[number]) => what[0] === "1" ? nodes.one : nodes.three;
+  // The first requests are slow until the runtime has compiled the code.
+  for (const some of [nodes.one, nodes.three]) {
+    await putWith(group, some, { count: 33 }, newFound());
+  }
+  for (let round = 0; round < ROUNDS; round++) {
+    for (const [at, one] of LOADS.entries()) {
+      if (at % 2 === 0) await putRaw(group, raw);
+      await putWith(group, nodesOf(one), one.callers, found[at] ?? newFound());
+    }
+  }
+  return { found, raw };
+}
+
+/** Writes through the stores of one node and of three, without HTTP: what the targets are about. */
+async function stores(group: Group): Promise<void> {
+  const { servers, folder } = group;
+  const open = async (names: readonly string[]) => {
+    const url = servers.url(await servers.createDatabase());
+    await initClusterStore(url, folder);
+    const nodes: StoreNode[] = [];
+    for (const name of names) nodes.push(await StoreNode.start(url, name, SECRETS.ELASTIK_KEY));
+    return nodes;
+  };
+  const [one, three] = [await open(["one"]), await open(["a", "b", "c"])];
   try {
-    const [few, many, path, random] = [newFound(), newFound(), newFound(), newFound()];
-    const raw = newFound();
-    // The first requests are slow until the runtime has compiled the code.
-    for (const nodes of [[one], three]) {
-      await putTo(group, nodes, { connections: 33 }, newFound());
+    const { found, raw } = await writeWith(group, { one, three }, putToStores);
+    for (const [at, { what, aim }] of LOADS.entries()) {
+      reportWrites(`store without HTTP, ${what}`, found[at] ?? newFound(), raw, aim);
     }
-    for (let round = 0; round < ROUNDS; round++) {
-      await putRaw(group, raw);
-      await putTo(group, [one], { connections: 32 }, few);
-      await putTo(group, [one], { connections: 128 }, many);
-      await putRaw(group, raw);
-      await putTo(group, three, { connections: 129, byPath: true }, path);
-      await putTo(group, three, { connections: 33 }, random);
-    }
-    reportWrites("1 node, 32 callers", few, raw, ">= 1.5");
-    reportWrites("1 node, 128 callers", many, raw, ">= 2.5");
-    reportWrites("3 nodes by path, 129 callers", path, raw, ">= 1.5");
-    reportWrites("3 nodes at random, 33 callers", random, raw, ">= 0.4");
   } finally {
-    await stopAll([one, ...three]);
+    await Promise.all([...one, ...three].map((node) => node.stop()));
+  }
+}
+
+/** Writes over HTTP through one node and through three. */
+async function writes(group: Group): Promise<void> {
+  const one = await startNodes(group, ["one"]);
+  const three = await startNodes(group, ["a", "b", "c"]);
+  try {
+    const { found, raw } = await writeWith(group, { one, three }, putTo);
+    for (const [at, { what }] of LOADS.entries()) {
+      reportWrites(`HTTP, ${what}`, found[at] ?? newFound(), raw, undefined);
+    }
+  } finally {
+    await stopAll([...one, ...three]);
   }
 }
 
@@ -186,11 +258,11 @@ async function single(): Promise<void> {
   const nodes = await startNodes(group, ["one"]);
   try {
     const [few, many, raw] = [newFound(), newFound(), newFound()];
-    await putTo(group, nodes, { connections: 32 }, newFound());
+    await putTo(group, nodes, { count: 32 }, newFound());
     for (let round = 0; round < ROUNDS; round++) {
       await putRaw(group, raw);
-      await putTo(group, nodes, { connections: 32 }, few);
-      await putTo(group, nodes, { connections: 128 }, many);
+      await putTo(group, nodes, { count: 32 }, few);
+      await putTo(group, nodes, { count: 128 }, many);
     }
     reportWrites("1 node, 1 server, 32 callers", few, raw, undefined);
     reportWrites("1 node, 1 server, 128 callers", many, raw, undefined);
@@ -389,6 +461,7 @@ async function prepare(servers: PostgresServers): Promise<Group> {
 
 if (import.meta.main) {
   const replicated: Readonly<Record<string, (group: Group) => Promise<void>>> = {
+    stores,
     writes,
     reads,
     long,

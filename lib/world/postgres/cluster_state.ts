@@ -15,7 +15,7 @@ import type { Change, Published, World } from "../store.ts";
 import { Catalog } from "../store/catalog.ts";
 import { ChangeHub, NameListeners } from "../store/change_hub.ts";
 import { bytesOf, LazyPublished, withoutBody } from "../store/published_change.ts";
-import { toEntry, toUpperEntry } from "../store/records.ts";
+import { toEntry } from "../store/records.ts";
 import { WorldCache } from "../store/world_cache.ts";
 import {
   type FeedNoticeRow,
@@ -357,8 +357,8 @@ export class ClusterState {
 
   #set(head: HeadRow): void {
     const { name, world, event, version, ext, len, state, updatedAt, by, at } = head;
-    const entry = { name, version, ext, len, state, updatedAt, by, head: event, headAt: at };
-    this.catalog.set(toUpperEntry(entry));
+    const stored = { layer: "upper", by, head: event, headAt: at } as const;
+    this.catalog.set({ name, version, ext, len, state, updatedAt, ...stored });
     this.#ids.set(name, world);
     this.#heads.set(world, toKnownHead(head));
   }

@@ -12,16 +12,17 @@ import type { Within } from "../changes.ts";
 import { compareNames } from "../name.ts";
 import type { Child, ListPage, WorldEntry } from "../store.ts";
 
-interface Node {
+/** A part of a name. All fields are set at once, because a field that is added later costs more memory. */
+class Node {
   /** {@link NO_CHILDREN} for most nodes: a Map of their own would need more memory than their world. */
-  children: Map<string, Node>;
-  upper?: WorldEntry | undefined;
-  lower?: WorldEntry | undefined;
-  marked?: boolean;
-  /** RFC 3339 time of the newest write at or below this node. */
-  changedAt?: string;
+  children = NO_CHILDREN;
+  upper: WorldEntry | undefined = undefined;
+  lower: WorldEntry | undefined = undefined;
+  marked = false;
+  /** RFC 3339 time of the newest write at or below this node; `""` if none is known. */
+  changedAt = "";
   /** Sorted names of the children; computed at the first use, and then kept sorted. */
-  sorted?: string[] | undefined;
+  sorted: string[] | undefined = undefined;
 }
 
 /** Stays empty. */
@@ -30,9 +31,11 @@ const WHOLE_LIST: ListPage = { after: "", limit: Infinity };
 
 /** The index of all worlds of a store. */
 export class Catalog {
-  readonly #root: Node = { children: NO_CHILDREN };
+  readonly #root = new Node();
   readonly #upper = new Map<string, WorldEntry>();
   readonly #lower = new Map<string, WorldEntry>();
+  /** The parent of the name that was set last, with the nodes above it. */
+  #lastPath: { readonly name: string; readonly nodes: readonly Node[] } | undefined;
   #hidden = 0;
   #revision = 0;
 
@@ -74,7 +77,9 @@ export class Catalog {
     const other = entry.layer === "upper" ? this.#lower : this.#upper;
     if (!layer.has(entry.name) && other.has(entry.name)) this.#hidden += 1;
     layer.set(entry.name, entry);
-    this.#ensureNode(entry.name, entry.updatedAt)[entry.layer] = entry;
+    const node = this.#ensureNode(entry.name, entry.updatedAt);
+    if (entry.layer === "upper") node.upper = entry;
+    else node.lower = entry;
   }
 
   /** Removes an upper-layer world. */
@@ -103,12 +108,13 @@ export class Catalog {
   /** Whether a name has worlds below it or is marked. */
   isCollection(name: string): boolean {
     const node = this.#find(name);
-    return node !== undefined && (node.children.size > 0 || node.marked === true);
+    return node !== undefined && (node.children.size > 0 || node.marked);
   }
 
   /** Returns the RFC 3339 time of the newest known write at or below a name. */
   changedAt(name: string): string | undefined {
-    return this.#find(name)?.changedAt;
+    const changedAt = this.#find(name)?.changedAt;
+    return changedAt === "" ? undefined : changedAt;
   }
 
   /**
@@ -128,7 +134,7 @@ export class Catalog {
       const child = node.children.get(segment);
       if (child === undefined) continue;
       const entry = child.upper ?? child.lower;
-      const dir = child.children.size > 0 || child.marked === true;
+      const dir = child.children.size > 0 || child.marked;
       found.push(entry === undefined ? { name: segment, dir } : { name: segment, dir, entry });
     }
     return found;
@@ -196,25 +202,35 @@ export class Catalog {
 
   /** Returns the node of a name, creating it if necessary, and updates times on the path to it. */
   #ensureNode(name: string, writtenAt = ""): Node {
-    let node = this.#root;
-    touch(node, writtenAt);
-    if (name === "") return node;
-    for (const segment of name.split("/")) {
-      let next = node.children.get(segment);
-      if (next === undefined) {
-        next = { children: NO_CHILDREN };
-        if (node.children === NO_CHILDREN) node.children = new Map();
-        node.children.set(segment, next);
-        node.sorted?.splice(lowerBound(node.sorted, segment), 0, segment);
-      }
-      node = next;
-      touch(node, writtenAt);
+    if (name === "") {
+      touch(this.#root, writtenAt);
+      return this.#root;
     }
+    const slash = name.lastIndexOf("/");
+    const path = this.#ensurePath(slash < 0 ? "" : name.slice(0, slash));
+    const parent = path.at(-1) ?? this.#root;
+    // The time of a node is that of a node above it, or earlier.
+    if (writtenAt > parent.changedAt) { for (const node of path) touch(node, writtenAt); }
+    const node = ensureChild(parent, name.slice(slash + 1));
+    touch(node, writtenAt);
     return node;
+  }
+
+  /** Returns the nodes from the root to a name, creating what is missing. Names often have the last parent. */
+  #ensurePath(name: string): readonly Node[] {
+    if (name === this.#lastPath?.name) return this.#lastPath.nodes;
+    const nodes = [this.#root];
+    let node = this.#root;
+    if (name !== "") {
+      for (const segment of name.split("/")) nodes.push(node = ensureChild(node, segment));
+    }
+    this.#lastPath = { name, nodes };
+    return nodes;
   }
 
   /** Removes nodes on the path to a name that have no world, no children and no mark. */
   #prune(name: string): void {
+    this.#lastPath = undefined;
     const path: { parent: Node; segment: string; node: Node }[] = [];
     let parent = this.#root;
     for (const segment of name.split("/")) {
@@ -233,9 +249,20 @@ export class Catalog {
   }
 }
 
+/** Returns the child of a node, creating it if necessary. */
+function ensureChild(node: Node, segment: string): Node {
+  const found = node.children.get(segment);
+  if (found !== undefined) return found;
+  const child = new Node();
+  if (node.children === NO_CHILDREN) node.children = new Map();
+  node.children.set(segment, child);
+  node.sorted?.splice(lowerBound(node.sorted, segment), 0, segment);
+  return child;
+}
+
 function touch(node: Node, writtenAt: string): void {
   // All times are UTC in the same form, so that they can be compared as strings.
-  if (writtenAt > (node.changedAt ?? "")) node.changedAt = writtenAt;
+  if (writtenAt > node.changedAt) node.changedAt = writtenAt;
 }
 
 function collect(node: Node, found: WorldEntry[]): void {

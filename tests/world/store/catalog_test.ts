@@ -229,3 +229,32 @@ Deno.test("Catalog.list() is sorted after any order of additions and removals", 
     }
   }
 });
+
+Deno.test("Catalog is that of its names and times after any order of additions and removals", () => {
+  const random = createRandom(8);
+  const pick = (count: number) => Math.floor(random() * count);
+  const catalog = new Catalog();
+  const present = new Map<string, string>();
+  /** The newest time that was written at or below a name since it last had nothing. */
+  const changedAt = (name: string) => {
+    const times = [...present].filter(([other]) => `${other}/`.startsWith(`${name}/`));
+    return times.map(([, time]) => time).sort().at(-1);
+  };
+  for (let step = 0; step < 3_000; step++) {
+    const depth = 1 + pick(3);
+    const name = Array.from({ length: depth }, () => "abc"[pick(3)]).join("/");
+    if (random() < 0.55) {
+      // Times only rise, so that the newest of a name is that of its newest world.
+      const updatedAt = new Date(step).toISOString();
+      present.set(name, updatedAt);
+      catalog.set({ ...entry(name), updatedAt });
+    } else {
+      present.delete(name);
+      catalog.remove(name);
+    }
+    assertEquals(catalog.walk("").map(({ name }) => name), [...present.keys()].sort(compareNames));
+    assertEquals(catalog.changedAt(name) === undefined, changedAt(name) === undefined, name);
+    const newest = changedAt(name);
+    if (newest !== undefined) assertEquals((catalog.changedAt(name) ?? "") >= newest, true, name);
+  }
+});

@@ -29,6 +29,7 @@ const TYPES: Record<StoreError["code"], ProblemType> = {
   "repeated": "unavailable",
   "unreachable": "unreachable",
   "unknown": "outcome-unknown",
+  "unusable": "unavailable",
   "detached": "unavailable",
   "closed": "unavailable",
 };

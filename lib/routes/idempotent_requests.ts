@@ -39,6 +39,7 @@ const FAILURES: ReadonlySet<StoreErrorCode> = new Set<StoreErrorCode>([
   "unreachable",
   "closed",
   "detached",
+  "unusable",
 ]);
 
 /** The requests of one server that have an idempotency key. */

@@ -106,9 +106,7 @@ async function openFolder(options: OpenStoreOptions): Promise<ServerStore> {
       handles: descriptors.worldsPerWorker,
       startAtOnce: descriptors.isScarce,
       onWorkerExit: onFailure,
-      // The pause lets the 503 responses of waiting requests reach their clients.
-      onDetached: (fault) =>
-        Deno.unrefTimer(setTimeout(() => onFailure(fault), STORE_FAILURE_DELAY_MS)),
+      onDetached: (fault) => reportLater(onFailure, fault),
     });
     return {
       store,
@@ -147,6 +145,7 @@ async function openNode(options: OpenStoreOptions): Promise<ServerStore> {
       staleMs: config.staleMs,
       patienceMs: config.patienceMs,
       onWorkerExit: onFailure,
+      onUnusable: (reason) => reportLater(onFailure, reason),
     });
     // Only now it is known that the key is the one of the store.
     reports.forEach(log);
@@ -165,4 +164,9 @@ async function openNode(options: OpenStoreOptions): Promise<ServerStore> {
     if (!(error instanceof SessionError)) throw error;
     throw new ConfigError(`Cannot use ${parseStoreUrl(address)}: ${error.message}`);
   }
+}
+
+/** Reports after a pause, which lets the 503 responses of waiting requests reach their clients. */
+function reportLater(report: (reason: string) => void, reason: string): void {
+  Deno.unrefTimer(setTimeout(() => report(reason), STORE_FAILURE_DELAY_MS));
 }

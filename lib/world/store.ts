@@ -8,9 +8,8 @@
  * same name that ships with the program (lower layer). An index in memory, the catalog, answers
  * listings.
  *
- * Nothing here depends on HTTP or SQL. `SqliteStore` is the only implementation today; the tests in
- * tests/world/engine_suites.ts apply to every implementation. A running server must never access the
- * files of worlds except through a `Store`.
+ * Nothing here depends on HTTP or SQL. The tests in tests/world/engine_suites.ts apply to every
+ * implementation. A running server must never access worlds except through a `Store`.
  */
 
 import type { ChangePage, ChangeQuery, KeyedEvent, Within } from "./changes.ts";
@@ -333,6 +332,7 @@ export type StoreErrorCode =
   | "repeated" // the world has an event with the key of `idem` already; see `Store.keyed`
   | "unreachable" // the database cannot be reached; a later call can succeed
   | "unknown" // the database did not confirm the change in time; it may have happened, or may yet
+  | "unusable" // the database has another key, or no store any more; the store must be closed
   | "detached" // the data folder was moved or replaced; the store must be closed
   | "closed"; // the store is shutting down
 

@@ -20,6 +20,8 @@ const SECRETS = {
   ELASTIK_APPROVE_TOKEN: "approve-token-of-all-nodes",
 };
 
+const EVENTS = "SELECT name, id, hmac FROM elastik.events ORDER BY name, id";
+
 function start(
   env: Readonly<Record<string, string>>,
   data: string,
@@ -244,5 +246,70 @@ postgresTest(
         Deno.kill(program.pid, "SIGCONT");
         await program.stop();
       }
+    }),
+);
+
+postgresTest(
+  "a server that was stopped while the store got another key changes nothing with its own, and ends",
+  () =>
+    withTempFolder(async (folder) => {
+      await using stores = await ClusterStores.create(server());
+      const data = `${folder}/data`;
+      const env = { ...SECRETS, ELASTIK_STORE: stores.url, ELASTIK_NODE: "stopped" };
+      const program = await startProgram({
+        command: Deno.execPath(),
+        args: ["run", "-A", "--no-lock", MAIN],
+        cwd: folder,
+        env: { ...env, ELASTIK_PORT: "0" },
+      });
+      let isRunning = true;
+      const headers = { authorization: `Bearer ${SECRETS.ELASTIK_TOKEN}` };
+      const write = async (path: string, method: string) =>
+        await text(await fetch(`${program.url}${path}`, { method, headers, body: "text" }));
+      const sql = (query: string) => server().sql(query, "a", stores.database);
+      const next = { ...env, ELASTIK_KEY: "the next key of all nodes" };
+      try {
+        assertEquals((await write("/home/x", "PUT")).status, 201);
+        const rotated = await runProgram(fromCheckout(folder, ["key", "rotate"], env));
+        assertEquals(rotated.code, 0, rotated.stderr);
+        Deno.kill(program.pid, "SIGSTOP");
+        const before = await sql(EVENTS);
+        // As after 30 s in which nothing is heard of it.
+        await sql("UPDATE elastik.nodes SET seen_at = '-infinity'");
+        const waiting = [
+          ...Array.from({ length: 20 }, (_, at) => write(`/home/new${at}`, "PUT")),
+          ...Array.from({ length: 20 }, (_, at) => write("/home/x", at % 2 ? "PUT" : "POST")),
+        ];
+        const ended = Promise.allSettled(waiting);
+        const owner = { ELASTIK_KEY: next.ELASTIK_KEY, ELASTIK_STORE: asOwner(stores.url) };
+        const rekeyed = await runProgram(fromCheckout(folder, ["store", "rekey"], owner));
+        assertEquals(rekeyed.code, 0, rekeyed.stderr);
+        Deno.kill(program.pid, "SIGCONT");
+        for (const outcome of await ended) {
+          // One that the server did not read until its end has no answer.
+          if (outcome.status === "rejected") continue;
+          const { status, body } = outcome.value;
+          assertEquals(status, 503, body);
+          assertMatch(body, /: the store has another key now, and the server stops; nothing was/);
+        }
+        assertEquals((await program.ended()).code, 1);
+        isRunning = false;
+        assertEquals(await sql(EVENTS), before);
+      } finally {
+        if (isRunning) await program.stop("SIGKILL");
+      }
+      const failures = program.output().split("\n").filter((line) => /^The /.test(line));
+      assertEquals(failures, [
+        "The store failed: ELASTIK_KEY is a retired key of it; set ELASTIK_KEY to its present key; " +
+        "start the server again",
+      ]);
+      await using second = await start(next, data).then(closing);
+      assertEquals(
+        (await text(await send(second.node, "/home/x", { method: "PUT", body: "two" }))).status,
+        200,
+      );
+      const approve = { authorization: `Bearer ${SECRETS.ELASTIK_APPROVE_TOKEN}` };
+      const audit = await text(await send(second.node, "/proc/audit/home/x", { headers: approve }));
+      assertMatch(audit.body, /"ok":true,"events":2,/);
     }),
 );

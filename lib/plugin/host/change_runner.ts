@@ -19,8 +19,15 @@ import {
 } from "../../cell_limits.ts";
 import type { Within } from "../../world/changes.ts";
 import { isPrivatePath } from "../../auth/policy.ts";
-import { type Store, StoreError } from "../../world/store.ts";
+import { type Store, StoreError, type StoreErrorCode } from "../../world/store.ts";
 import { type PluginChange, toPluginChange } from "./plugin_change.ts";
+
+/** Failures of a store that is never used again. */
+const FINAL: ReadonlySet<StoreErrorCode> = new Set<StoreErrorCode>([
+  "closed",
+  "detached",
+  "unusable",
+]);
 
 /** Figures about the changes of one plugin since its start. */
 export interface ChangeCounts {
@@ -150,7 +157,7 @@ export class ChangeRunner {
         return await act();
       } catch (error) {
         if (!(error instanceof StoreError)) throw error;
-        if (error.code === "closed" || error.code === "detached") throw error;
+        if (FINAL.has(error.code)) throw error;
         if (error.code === "gone") await this.#restart(error.message);
         else if (failures === 0) this.#log(`changes cannot be read: ${error.message}`);
         await this.#pause(failures);

@@ -107,6 +107,8 @@ function explain(error: unknown): string {
       return "the disk of the server is read-only";
     case "detached":
       return "the data folder was moved or replaced";
+    case "unusable":
+      return "the store has another key now, and the server stops";
     case "closed":
       return "the server is shutting down";
     case "unreachable":

@@ -5,7 +5,7 @@
 
 import { hmacSha256 } from "../../base/hash.ts";
 import { toKeyId } from "../key_id.ts";
-import { type Session, SessionError } from "./session.ts";
+import { type PgRow, type Session, SessionError } from "./session.ts";
 
 /** What a store says about itself. */
 export interface Machine {
@@ -20,8 +20,9 @@ export interface Machine {
   readonly createdAt: string;
 }
 
-/** SQLSTATEs: the role may not read; the schema or the table does not exist. */
+/** SQLSTATE: the role may not read. */
 const NO_RIGHT = "42501";
+const FACTS = "schema_version, key_check, retired_keys, epoch, created_at";
 
 /**
  * Reads the facts.
@@ -36,17 +37,8 @@ export async function readMachine(session: Session): Promise<Machine | undefined
          WHERE n.nspname = 'elastik' AND c.relname = 'machine') AS exists`,
     );
     if (found?.exists !== true) return undefined;
-    const [row] = await session.query(
-      "SELECT schema_version, key_check, retired_keys, epoch, created_at FROM elastik.machine",
-    );
-    if (row === undefined) return undefined;
-    return {
-      schemaVersion: Number(row.schema_version),
-      keyCheck: String(row.key_check),
-      retiredKeys: String(row.retired_keys).split(" ").filter((id) => id !== ""),
-      epoch: String(row.epoch),
-      createdAt: String(row.created_at),
-    };
+    const [row] = await session.query(`SELECT ${FACTS} FROM elastik.machine`);
+    return row === undefined ? undefined : toMachine(row);
   } catch (error) {
     if (!(error instanceof SessionError) || error.code !== NO_RIGHT) throw error;
     throw new SessionError(
@@ -55,6 +47,34 @@ export async function readMachine(session: Session): Promise<Machine | undefined
       { sqlState: NO_RIGHT, cause: error },
     );
   }
+}
+
+/**
+ * Reads the facts of a store with the schema of this release, and the number of what gives authority at the
+ * same moment.
+ *
+ * @returns undefined if the facts are gone
+ * @throws {SessionError} if the database cannot be asked
+ */
+export async function readMachineAt(
+  session: Pick<Session, "query">,
+): Promise<{ readonly machine: Machine; readonly authority: number } | undefined> {
+  const [row] = await session.query(
+    `SELECT ${FACTS}, authority FROM elastik.machine, elastik.guard`,
+    [],
+  );
+  if (row === undefined) return undefined;
+  return { machine: toMachine(row), authority: Number(row.authority) };
+}
+
+function toMachine(row: PgRow): Machine {
+  return {
+    schemaVersion: Number(row.schema_version),
+    keyCheck: String(row.key_check),
+    retiredKeys: String(row.retired_keys).split(" ").filter((id) => id !== ""),
+    epoch: String(row.epoch),
+    createdAt: String(row.created_at),
+  };
 }
 
 /** Returns the value by which a store knows its key. */

@@ -52,7 +52,13 @@ export interface InitOptions {
 }
 
 /** Lock that only one of these commands holds. */
-const ADMIN_LOCK = 7023;
+const ADMIN_LOCK = 7024;
+/** Lock that every change of a node shares until its commit. */
+const CHANGES_LOCK = 7021;
+/** Raises the number of what gives authority: the database refuses each change that was judged before. */
+const RAISE_AUTHORITY = `WITH g AS (
+    UPDATE elastik.guard SET authority = authority + 1 RETURNING authority)
+  INSERT INTO elastik.batches (size, kind, name, state) SELECT 1, 'authority', '', authority::text FROM g`;
 const LOCK_NOT_AVAILABLE = "55P03";
 /** PostgreSQL that the functions of the store need. */
 const OLDEST_SERVER = 130000;
@@ -168,7 +174,8 @@ export async function recordRestore(session: Session, key: string | undefined): 
 
 /**
  * Makes another key the one of the store. Its chains stay as they are: nodes verify them with the
- * retired key, and the store records its id if it has events, so that no node starts without it.
+ * retired key, and the store records its id if it has events, so that no node starts without it. A node
+ * that runs unseen, because it was suspended, changes nothing with the earlier key.
  *
  * @param key `ELASTIK_KEY`, the new key
  * @param retired retired keys of this computer, one of which must be the key of the store
@@ -196,6 +203,8 @@ export async function changeStoreKey(
       throw new StoreRefused("ELASTIK_KEY is a retired key of it; set ELASTIK_KEY to a new key");
     }
     await assertNoNodes(session);
+    // Before the look at the events: until the commit, no node adds one.
+    await refuseEarlierChanges(session);
     const [found] = await run(session, "SELECT EXISTS (SELECT FROM elastik.events) AS has_events");
     const added = found?.has_events === true ? [toKeyId(replaced)] : [];
     await run(session, "UPDATE elastik.machine SET key_check = $1, retired_keys = $2", [
@@ -251,12 +260,11 @@ async function withLock<T>(session: Session, work: () => Promise<T>): Promise<T>
   await run(session, "BEGIN");
   try {
     await run(session, `SET LOCAL lock_timeout = ${STORE_LOCK_WAIT_MS}`);
-    try {
-      await run(session, "SELECT pg_advisory_xact_lock($1)", [ADMIN_LOCK]);
-    } catch (error) {
-      if (!(error instanceof SessionError) || error.code !== LOCK_NOT_AVAILABLE) throw error;
-      throw new StoreRefused("another elastik store command is running; wait for its end");
-    }
+    await lock(
+      session,
+      ADMIN_LOCK,
+      "another elastik store command is running; wait for its end",
+    );
     const result = await work();
     await run(session, "COMMIT");
     return result;
@@ -264,6 +272,31 @@ async function withLock<T>(session: Session, work: () => Promise<T>): Promise<T>
     if (session.isOpen && session.inTransaction) await run(session, "ROLLBACK");
     throw error;
   }
+}
+
+/** @throws {StoreRefused} with the reason if another session keeps the lock */
+async function lock(session: Session, id: number, reason: string): Promise<void> {
+  try {
+    await run(session, "SELECT pg_advisory_xact_lock($1)", [id]);
+  } catch (error) {
+    if (!(error instanceof SessionError) || error.code !== LOCK_NOT_AVAILABLE) throw error;
+    throw new StoreRefused(reason);
+  }
+}
+
+/**
+ * Ends what nodes have judged until now. A node that was suspended or cut off for so long that it is not listed
+ * follows this number before its next change, and reads the facts of the store again.
+ *
+ * @throws {StoreRefused} if a change of a node stays under way
+ */
+async function refuseEarlierChanges(session: Session): Promise<void> {
+  await lock(
+    session,
+    CHANGES_LOCK,
+    "a change is still under way, and may wait for a standby; run elastik store check",
+  );
+  await run(session, RAISE_AUTHORITY);
 }
 
 async function assertUsable(session: Session): Promise<void> {

@@ -64,7 +64,7 @@ import {
   NO_REDACTION,
 } from "../store/sqlite_store_options.ts";
 import type { TrashEntry, TrashPage, TrashQuery } from "../trash.ts";
-import { ChangeFeed } from "./change_feed.ts";
+import { ChangeFeed, type RoundKind } from "./change_feed.ts";
 import { ChangeQueries } from "./change_query.ts";
 import { WorldChains } from "./chain.ts";
 import { ClusterState } from "./cluster_state.ts";
@@ -76,8 +76,9 @@ import { DiffWorker } from "./diff_worker.ts";
 import { JudgedCalls } from "./judged_calls.ts";
 import { Lease } from "./lease.ts";
 import { createClosedError, type Link } from "./link.ts";
+import { MachineWatch } from "./machine_watch.ts";
 import type { PostgresStoreOptions } from "./postgres_store_options.ts";
-import { EVENT_BYTES, type StoredWorld, WorldReads } from "./reads.ts";
+import { type StoredWorld, WorldReads } from "./reads.ts";
 import { PostgresSearch } from "./search_store.ts";
 import { WorldCopies } from "./snapshot.ts";
 import { TrashQueries } from "./trash_query.ts";
@@ -97,7 +98,7 @@ export interface PostgresStoreParts {
 export class PostgresStore implements Store {
   readonly isShared = true;
   readonly locks: DatabaseLocks;
-  /** Identifies this process. */
+  /** Identifies this process: another one can have the name of the node later. */
   readonly #start = crypto.randomUUID();
   readonly #options: PostgresStoreOptions;
   readonly #link: Link;
@@ -106,6 +107,7 @@ export class PostgresStore implements Store {
   readonly #lease = new Lease({ monotonic: () => performance.now(), wall: () => Date.now() });
   readonly #state: ClusterState;
   readonly #feed: ChangeFeed;
+  readonly #machine: MachineWatch;
   readonly #source: DatabaseFeed;
   readonly #loader: WorldLoader;
   readonly #reads: WorldReads;
@@ -135,14 +137,15 @@ export class PostgresStore implements Store {
     this.#link = link;
     this.#folder = folder;
     this.#log = log;
+    const machine = this.#machine = new MachineWatch({ ...options, link });
     // The numbers of an earlier primary can be used again by this one, for other locks and accounts.
     const judged = {
       guard: () => ({
         guard: this.locks.version,
-        authority: this.#feed.isCurrent ? this.#state.authority : -1,
+        authority: machine.judgedBy(this.#feed.isCurrent ? this.#state.authority : -1),
       }),
       onGuardRaised: () => this.locks.read(),
-      onAuthorityRaised: () => this.#feed.round("publish"),
+      onAuthorityRaised: () => this.#follow("publish"),
     };
     const calls = this.#calls = new JudgedCalls({ link, ...judged });
     this.locks = new DatabaseLocks(link, calls);
@@ -159,13 +162,7 @@ export class PostgresStore implements Store {
       lower: options.lower,
       cacheBytes: options.cacheBytes ?? CACHE_BYTES,
       codec,
-      onTrashed: ({ name, by, len, event, trash, trashBytes }) => {
-        const bytes = trashBytes ?? len + event * EVENT_BYTES;
-        // Without an id the world is not in the trash any more.
-        if (trash !== undefined) {
-          this.#trash.counter.recordAdded({ id: trash, name, by, bytes });
-        }
-      },
+      onTrashed: (step) => this.#trash.recordTrashed(step),
       onRestored: (world) => this.#quotas.trash.recordTaken(world),
       onExpunged: (id) => this.#quotas.trash.recordExpunged(id),
       onTrashUnknown: () => this.#quotas.trash.readAgain(),
@@ -179,7 +176,10 @@ export class PostgresStore implements Store {
       state,
       lease: this.#lease,
       pollMs: options.feed === "poll" ? FEED_POLL_ONLY_MS : FEED_POLL_MS,
-      onRound: () => this.locks.catchUp(),
+      onRound: () => {
+        this.locks.catchUp();
+        machine.wake(state.authority);
+      },
       log,
     });
     this.#reads = new WorldReads(read, { keepVersions: history.versions });
@@ -234,7 +234,6 @@ export class PostgresStore implements Store {
       limits: options.searches ?? DEFAULT_SEARCHES,
       log,
     });
-    // Identifies this process: another one can have the name of the node later.
     let batches = 0;
     this.#queue = new WriteQueue({
       link,
@@ -284,6 +283,11 @@ export class PostgresStore implements Store {
     this.#upkeep.start();
   }
 
+  async #follow(kind: RoundKind): Promise<void> {
+    await this.#feed.round(kind);
+    await this.#machine.follow(this.#state.authority);
+  }
+
   #readLocks(): void {
     // Safe to ignore: a batch that was judged by older locks is refused, and they are read again.
     this.locks.read().catch(() => {});
@@ -297,13 +301,14 @@ export class PostgresStore implements Store {
   /** Another server is the primary now. */
   changePrimary(): void {
     this.#queue.forgetAll();
+    this.#machine.forget();
     // Safe to ignore: the next read reads all of them.
     this.locks.readAll().catch(() => {});
     this.#feed.wake("refresh");
   }
 
   get readable(): boolean {
-    return this.#lease.age < LEASE_MS + this.#staleMs;
+    return this.#machine.isUsable && this.#lease.age < LEASE_MS + this.#staleMs;
   }
 
   refresh(): Promise<void> {
@@ -312,7 +317,7 @@ export class PostgresStore implements Store {
       return Promise.reject(this.#feed.fault);
     }
     return this.#accept(async () => {
-      await this.#feed.round("refresh");
+      await this.#follow("refresh");
       await this.locks.whenCurrent();
     });
   }
@@ -586,14 +591,10 @@ export class PostgresStore implements Store {
   /** Starts an operation, which a clean shutdown waits for; a store that is closing refuses it. */
   #accept<T>(operation: () => Promise<T>): Promise<T> {
     if (this.#closing !== undefined) return Promise.reject(createClosedError());
-    return this.#track(operation());
-  }
-
-  /** Adds a promise that a clean shutdown waits for. */
-  #track<T>(promise: Promise<T>): Promise<T> {
-    this.#pending.add(promise);
-    const done = () => void this.#pending.delete(promise);
-    promise.then(done, done);
-    return promise;
+    const running = operation();
+    this.#pending.add(running);
+    const done = () => void this.#pending.delete(running);
+    running.then(done, done);
+    return running;
   }
 }

@@ -58,6 +58,11 @@ export interface PostgresStoreOptions {
   readonly redaction?: Redaction;
   /** Called if the Worker that compares texts stops; the store must then be closed. */
   readonly onWorkerExit?: (reason: string) => void;
+  /**
+   * Called once if the store has another key now, with the end of a sentence. Every change is refused from
+   * then on, and the store must be closed.
+   */
+  readonly onUnusable?: (reason: string) => void;
   /** Writes a line for the operator. */
   readonly log?: (line: string) => void;
 }

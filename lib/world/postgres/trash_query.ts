@@ -18,10 +18,11 @@ import {
   type TrashQuery,
   type TrashRecord,
 } from "../trash.ts";
+import type { WorldStep } from "./feed_row.ts";
 import type { JudgedCalls } from "./judged_calls.ts";
 import { toUnknown } from "./link.ts";
 import type { QueryRow, QuerySessions } from "./query_sessions.ts";
-import { WORLD_BYTES } from "./reads.ts";
+import { EVENT_BYTES, WORLD_BYTES } from "./reads.ts";
 import { toTrashRecord, TRASH_COLUMNS } from "./trash_rows.ts";
 
 /** Longest time that the database gets as an interval, in seconds. */
@@ -96,6 +97,12 @@ export class TrashQueries {
   /** Begins the background work; it continues until {@link TrashQueries.stop}. */
   start(): void {
     this.#work = this.#run();
+  }
+
+  /** Counts a world that was deleted. Without an id it is not in the trash any more. */
+  recordTrashed({ name, by, len, event, trash: id, trashBytes }: WorldStep): void {
+    const bytes = trashBytes ?? len + event * EVENT_BYTES;
+    if (id !== undefined) this.counter.recordAdded({ id, name, by, bytes });
   }
 
   /** Reads a page, newest first. */

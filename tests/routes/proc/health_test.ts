@@ -53,6 +53,7 @@ Deno.test("GET /proc/health answers 503 with one of a few reasons, and never wit
     ["full", /disk of the server is full/],
     ["read-only", /read-only/],
     ["detached", /moved or replaced/],
+    ["unusable", /another key/],
     ["closed", /shutting down/],
     ["in-use", /another process/],
     ["damaged", /cannot be used/],

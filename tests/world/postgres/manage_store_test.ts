@@ -27,6 +27,10 @@ const LATER: StoreSchema = {
   ],
 };
 
+const INSERT_EVENT = `INSERT INTO elastik.events (world, id, timestamp, event_type, payload, hmac,
+  prev_hmac, kind, name, by, version, ext, state, len)
+  VALUES (1, 1, '', '', '', '', '', 'note', '', '', 1, '', '', 0)`;
+
 async function assertRefused(work: Promise<unknown>, reason: RegExp): Promise<void> {
   await assertRejects(work, (error: unknown) => {
     assert(error instanceof StoreRefused, `${error}`);
@@ -268,9 +272,36 @@ postgresTest(
       assertEquals(await readMachine(session), machine);
 
       await session.query("DELETE FROM elastik.nodes WHERE id = 'a'");
+      // What was judged before is refused from then on.
+      const judged = (authority: number) =>
+        session.query("SELECT elastik.assert_judged_1(NULL, $1) AS done", [authority]);
+      await judged(0);
       assertEquals(await changeStoreKey(session, "new", ["older", "own"]), true);
+      await assertRejects(judged(0), { code: "EL004" });
+      await judged(1);
+      assertEquals(await session.query("SELECT kind, state FROM elastik.batches"), [
+        { kind: "authority", state: "1" },
+      ]);
       assertEquals((await initStore(session, { key: "new" })).isNew, false);
       await assertRefused(initStore(session, { key: "own" }), /ELASTIK_KEY is not its key/);
+    }),
+);
+
+postgresTest(
+  "changeStoreKey() waits for a change that is under way, and records the key that signed it",
+  () =>
+    withDatabaseSession(server(), async (session, database) => {
+      await initStore(session, { key: "own" });
+      const node = await openDatabase(server(), database);
+      await node.query("BEGIN; SELECT elastik.assert_judged_1(NULL, 0)");
+      const changing = changeStoreKey(session, "new", ["own"]);
+      const waits =
+        `SELECT EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory' AND NOT granted) AS yes`;
+      while ((await node.query(waits))[0]?.yes !== true);
+      await node.query(`${INSERT_EVENT}; COMMIT`);
+      assertEquals(await changing, true);
+      assertEquals((await readMachine(node))?.retiredKeys, [toKeyId("own")]);
+      node.drop();
     }),
 );
 
@@ -285,11 +316,7 @@ postgresTest(
       await changeStoreKey(session, "second", ["first"]);
       assertEquals(await retired(), []);
       await assertRefused(forgetRetiredKey(session, toKeyId("first")), /needs no retired key/);
-      await session.query(
-        `INSERT INTO elastik.events (world, id, timestamp, event_type, payload, hmac,
-        prev_hmac, kind, name, by, version, ext, state, len)
-        VALUES (1, 1, '', '', '', '', '', 'note', '', '', 1, '', '', 0)`,
-      );
+      await session.query(INSERT_EVENT);
       await changeStoreKey(session, "third", ["first", "second"]);
       await changeStoreKey(session, "fourth", ["first", "second", "third"]);
       assertEquals(await retired(), ["second", "third"].map(toKeyId));

@@ -1,0 +1,99 @@
+/**
+ * Watches whether the store still has the key of this node. `elastik store rekey` refuses while nodes run, but a
+ * node that was suspended or cut off for a long time is not seen. The command raises the number of what
+ * gives authority, so every change that was judged before is refused. A node that follows a raised
+ * number reads the facts of the store again, and judges no change by a number that it has not compared.
+ */
+
+import { SESSION_QUERY_MS } from "../../cluster_limits.ts";
+import { StoreError } from "../store.ts";
+import type { Link } from "./link.ts";
+import { explainMachine, readMachineAt } from "./machine.ts";
+
+/** What a {@link MachineWatch} needs of its node. */
+export interface MachineWatchOptions {
+  readonly link: Pick<Link, "ask">;
+  /** Signing key of the node. */
+  readonly key: string;
+  /** Called once if the node must not use the store any more, with the end of a sentence. */
+  readonly onUnusable?: ((reason: string) => void) | undefined;
+}
+
+/** The facts of the store, as a node that runs knows them. */
+export class MachineWatch {
+  readonly #options: MachineWatchOptions;
+  /** The greatest number of the guard at which the store had the key of the node. */
+  #authority = -1;
+  /** Changes with the primary. */
+  #generation = 0;
+  #reading: Promise<void> | undefined;
+  #fault: StoreError | undefined;
+
+  constructor(options: MachineWatchOptions) {
+    this.#options = options;
+  }
+
+  /** Whether the node may use the store, as far as it knows. */
+  get isUsable(): boolean {
+    return this.#fault === undefined;
+  }
+
+  /**
+   * Returns the number by which a change is judged: that of memory, or a lower one if the facts of the store
+   * were not read since.
+   *
+   * @throws {StoreError} `unusable` if the node must not use the store any more
+   */
+  judgedBy(authority: number): number {
+    if (this.#fault !== undefined) throw this.#fault;
+    return Math.min(authority, this.#authority);
+  }
+
+  /**
+   * Reads the facts, unless they were read at this number or a greater one.
+   *
+   * @throws {StoreError} `unusable` if the node must not use the store any more; as {@link Link.ask}
+   */
+  async follow(authority: number): Promise<void> {
+    // A reading that is under way can have begun before the number was raised.
+    if (this.#authority < authority && this.#reading !== undefined) {
+      await this.#reading.catch(() => {}); // safe to ignore: the next one fails for the same reason
+    }
+    if (this.#authority < authority && this.isUsable) {
+      await (this.#reading ??= this.#read().finally(() => this.#reading = undefined));
+    }
+    if (this.#fault !== undefined) throw this.#fault;
+  }
+
+  /** Follows a number that no caller waits for. */
+  wake(authority: number): void {
+    // Safe to ignore: no change is judged by a number at which the facts were not read.
+    this.follow(authority).catch(() => {});
+  }
+
+  /** Another server is the primary now: it can have other facts, and use the same numbers again. */
+  forget(): void {
+    this.#generation++;
+    this.#authority = -1;
+  }
+
+  async #read(): Promise<void> {
+    const { link, key, onUnusable } = this.#options;
+    const generation = this.#generation;
+    const found = await link.ask("read", readMachineAt, SESSION_QUERY_MS);
+    if (generation !== this.#generation) return;
+    // The owner may upgrade the schema while nodes run.
+    const reason = explainMachine(found?.machine, key, found?.machine.schemaVersion ?? 0);
+    if (reason === undefined) {
+      this.#authority = Math.max(this.#authority, found?.authority ?? -1);
+      return;
+    }
+    if (!this.isUsable) return;
+    const state = found === undefined ? "the database has no store" : "the store has another key";
+    this.#fault = new StoreError(
+      "unusable",
+      `Cannot use the store: ${state} now, and the server stops; nothing was changed`,
+    );
+    onUnusable?.(reason);
+  }
+}

@@ -115,8 +115,16 @@ export const MIN_DATABASE_SESSIONS = 3 * NODE_SESSIONS;
 export const WRITE_LANES = 2;
 /** Worlds of one batch. */
 export const MAX_BATCH_WORLDS = 500;
-/** Worlds that wait from which the lanes share them. */
-export const MIN_SHARED_WORLDS = 8;
+/**
+ * A further batch begins beside one that is under way if so many worlds wait, if that one takes longer, or if
+ * there are few changes. Otherwise they wait for its end and travel together: a batch costs as much as some
+ * changes.
+ */
+export const MIN_FURTHER_WORLDS = 32;
+/** Changes that wait or are under way up to which they are few. */
+export const FEW_CHANGES = 3;
+/** How long a batch takes before it counts as slow, in milliseconds. */
+export const SLOW_BATCH_MS = 15;
 /** Bytes of changes in one batch, after which no further world is added. */
 export const MAX_BATCH_BYTES = 1024 * 1024;
 /** Worlds that the write path keeps in memory, to change them without a query. */

@@ -1,7 +1,8 @@
 /**
  * The changes of a node on their way to the database: a queue for each name, and a few batches under way
- * at the same time. Everything that waits goes into the next batch, so that batches grow with the load. A
- * name is in one batch at a time, and its changes are made in the order in which they were submitted.
+ * at the same time. Everything that waits goes into the next batch, so that batches grow with the load. The
+ * next one waits for the end of a quick one, unless there are few changes or many. A name is in one batch at
+ * a time, and its changes are made in the order in which they were submitted.
  *
  * A change of one world travels with others. One that has two names, or that takes routes, travels in a
  * batch of its own, because it is all or nothing.
@@ -11,10 +12,12 @@ import { setImmediate } from "node:timers";
 import {
   CONTENDED_COUNT,
   CONTENDED_MS,
+  FEW_CHANGES,
   MAX_BATCH_BYTES,
   MAX_BATCH_WORLDS,
   MAX_CHUNK_BYTES,
-  MIN_SHARED_WORLDS,
+  MIN_FURTHER_WORLDS,
+  SLOW_BATCH_MS,
   WRITE_LANES,
 } from "../../cluster_limits.ts";
 import { StoreError } from "../store.ts";
@@ -34,6 +37,8 @@ export interface WriteQueueOptions
   readonly guard: () => Judged;
   /** Batches under way at the same time. */
   readonly lanes?: number;
+  /** How long a batch takes before it counts as slow, in milliseconds. */
+  readonly slowBatchMs?: number;
 }
 
 /** How a change is submitted. */
@@ -78,6 +83,8 @@ export class WriteQueue {
   readonly #contended = new Map<string, { readonly at: number; readonly count: number }>();
   readonly #pending = new Set<Promise<unknown>>();
   #free: number;
+  /** Batches under way that are not slow yet. */
+  #quick = 0;
   #isKicked = false;
   #isClosed = false;
   #waiting = 0;
@@ -214,8 +221,20 @@ export class WriteQueue {
     // Never a timer, which would wait for milliseconds. What is submitted in this turn joins the batch.
     setImmediate(() => {
       this.#isKicked = false;
-      while (this.#free > 0 && this.#start());
+      while (this.#free > 0 && this.#isFurtherWanted() && this.#start());
     });
+  }
+
+  /** Whether a batch begins beside those that are under way. */
+  #isFurtherWanted(): boolean {
+    if (this.#quick === 0 || this.#waiting <= FEW_CHANGES) return true;
+    let waiting = 0;
+    for (const [name, [head]] of this.#queues) {
+      if (head === undefined || this.#busy.has(name) || !head.isReady) continue;
+      waiting += 1;
+      if (waiting >= MIN_FURTHER_WORLDS) return true;
+    }
+    return false;
   }
 
   /** Starts a batch with what waits. Returns whether there was anything. */
@@ -226,7 +245,17 @@ export class WriteQueue {
     for (const name of names) this.#busy.add(name);
     this.#free -= 1;
     this.#batches += 1;
+    this.#quick += 1;
+    let isQuick = true;
+    const endQuick = () => {
+      if (isQuick) this.#quick -= 1;
+      isQuick = false;
+      this.#kick();
+    };
+    const timer = setTimeout(endQuick, this.#options.slowBatchMs ?? SLOW_BATCH_MS);
     const run = this.#run.run(units, isContended).finally(() => {
+      clearTimeout(timer);
+      endQuick();
       this.#pending.delete(run);
       for (const name of names) this.#busy.delete(name);
       this.#free += 1;
@@ -240,7 +269,6 @@ export class WriteQueue {
     const units: QueuedUnit[] = [];
     let isContended = false;
     let bytes = 0;
-    const most = this.#mostWorlds();
     // What is left of a name goes behind the others, where this loop would find it again.
     const taken = new Set<string>();
     for (const [name, queue] of this.#queues) {
@@ -270,20 +298,9 @@ export class WriteQueue {
       this.#shift(name, jobs.length);
       units.push({ names: [name], jobs });
       taken.add(name);
-      if (units.length >= most || bytes >= MAX_BATCH_BYTES) break;
+      if (units.length >= MAX_BATCH_WORLDS || bytes >= MAX_BATCH_BYTES) break;
     }
     return { units, isContended };
-  }
-
-  /**
-   * Most worlds of the next batch. When all lanes are free, they share what waits: the node works out one
-   * batch while the database commits another one.
-   */
-  #mostWorlds(): number {
-    const lanes = this.#options.lanes ?? WRITE_LANES;
-    const waiting = this.#queues.size;
-    if (this.#free < lanes || waiting < MIN_SHARED_WORLDS) return MAX_BATCH_WORLDS;
-    return Math.min(MAX_BATCH_WORLDS, Math.ceil(waiting / lanes));
   }
 
   /** Whether a change is the next one of all its names, and none of them is in a batch. */

@@ -5,6 +5,8 @@ import { checkChains, readBytesOf } from "../../support/check_chains.ts";
 import { PostgresDatabase } from "../../support/postgres_database.ts";
 import { postgresTest, sharedServer } from "../../support/postgres_servers.ts";
 import { TEST_KEY, WriteNode, type WriteNodeOptions } from "../../support/write_node.ts";
+import { FEW_CHANGES, MIN_FURTHER_WORLDS } from "../../../lib/cluster_limits.ts";
+import { APPLY_BATCH } from "../../../lib/world/postgres/batch_arguments.ts";
 import type { Session } from "../../../lib/world/postgres/session.ts";
 
 const server = sharedServer();
@@ -376,6 +378,77 @@ postgresTest(
       assertEquals([row?.key, row?.restricted], ["k".repeat(22), true]);
     }),
 );
+
+/** Puts some worlds while a batch of others is held, and returns how many batches there were, and are. */
+async function putBeside(
+  held: number,
+  more: number,
+  slowBatchMs: number,
+  isEnough: (batches: number) => boolean,
+): Promise<{ beside: number; all: number }> {
+  const [reached, gate] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+  let isArmed = false;
+  const found = { beside: 0, all: 0 };
+  await test(async ({ a }) => {
+    const putAll = (kind: string, count: number) =>
+      Array.from({ length: count }, (_, i) => a.put(`home/${kind}${i}`, "x"));
+    await a.put("home/first", "opens the session");
+    const before = a.queue.counts.batches;
+    isArmed = true;
+    const first = putAll("held", held);
+    await reached.promise;
+    const others = putAll("more", more);
+    const count = () => a.queue.counts.batches - before;
+    for (let turn = 0; turn < 20 || !isEnough(count()); turn++) {
+      await new Promise((next) => setTimeout(next, 1));
+    }
+    found.beside = count() - 1;
+    gate.resolve();
+    await Promise.all([...first, ...others]);
+    found.all = count();
+  }, {
+    slowBatchMs,
+    wrap: (session) => ({
+      get isOpen() {
+        return session.isOpen;
+      },
+      get inTransaction() {
+        return session.inTransaction;
+      },
+      pid: session.pid,
+      drop: () => session.drop(),
+      async query(text, values, deadlineMs) {
+        if (text === APPLY_BATCH && isArmed) {
+          isArmed = false;
+          reached.resolve();
+          await gate.promise;
+        }
+        return await session.query(text, values, deadlineMs);
+      },
+    }),
+  });
+  return found;
+}
+
+postgresTest("changes wait for a quick batch and travel together", async () => {
+  assertEquals(await putBeside(4, 8, 1e9, () => true), { beside: 0, all: 2 });
+});
+
+postgresTest("changes do not wait for a slow batch", async () => {
+  const { beside } = await putBeside(4, 8, 1, (batches) => batches > 1);
+  assertEquals(beside, 1);
+});
+
+postgresTest("changes do not wait if many worlds wait, or if there are few changes", async () => {
+  assertEquals(await putBeside(4, MIN_FURTHER_WORLDS, 1e9, (batches) => batches > 1), {
+    beside: 1,
+    all: 2,
+  });
+  assertEquals(await putBeside(1, FEW_CHANGES - 1, 1e9, (batches) => batches > 1), {
+    beside: 1,
+    all: 2,
+  });
+});
 
 postgresTest(
   "close() waits for what was accepted and refuses what comes later",

@@ -116,7 +116,7 @@ export const WRITE_LANES = 2;
 /** Worlds of one batch. */
 export const MAX_BATCH_WORLDS = 500;
 /**
- * A further batch begins beside one that is under way if so many worlds wait, if that one takes longer, or if
+ * While one is under way, a further batch begins if so many worlds wait, if that one takes longer, or if
  * there are few changes. Otherwise they wait for its end and travel together: a batch costs as much as some
  * changes.
  */

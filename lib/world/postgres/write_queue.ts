@@ -225,7 +225,7 @@ export class WriteQueue {
     });
   }
 
-  /** Whether a batch begins beside those that are under way. */
+  /** Whether a batch begins while others are under way. */
   #isFurtherWanted(): boolean {
     if (this.#quick === 0 || this.#waiting <= FEW_CHANGES) return true;
     let waiting = 0;

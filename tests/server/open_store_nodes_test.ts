@@ -306,3 +306,20 @@ postgresTest(
       assertEquals((await get(b, "/home/log?raw", { ...bearer(TOKEN), ...FRESH })).text, "line\n");
     }),
 );
+
+postgresTest(
+  "one of two nodes that delete an entry of the trash for good at the same time answers 200",
+  () =>
+    withNodes(async (a, b) => {
+      for (let round = 0; round < 40; round++) {
+        await put(a, "/home/x", "text");
+        const removed = await a.send({ method: "DELETE", target: "/home/x", headers: T3 });
+        const { trash: [id] }: { trash: string[] } = JSON.parse(removed.text);
+        const target = `/proc/trash/?id=${id}`;
+        const replies = await Promise.all(
+          [a, b].map((node) => node.send({ method: "DELETE", target, headers: T3 })),
+        );
+        assertEquals(replies.map(({ status }) => status).sort(), [200, 404], `round ${round}`);
+      }
+    }),
+);

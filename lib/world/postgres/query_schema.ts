@@ -7,7 +7,7 @@
  */
 
 /** Advisory lock of the node that deletes worlds whose time in the trash is over. */
-export const EXPIRY_LOCK = 7023;
+export const EXPIRY_LOCK = 7025;
 
 /** The columns of a deleted world, as columns of a table. */
 const DELETED = `restricted bool, trash text, trashed_name text, version bigint, trashed_at text,
@@ -17,10 +17,12 @@ const DELETED = `restricted bool, trash text, trashed_name text, version bigint,
  * Deletes the worlds of an entry in the trash for good, and returns them: rows, bytes, earlier versions and
  * chains. The ledger keeps the names with their versions.
  *
+ * p_batch: identity of the call, by which its node finds out whether it has deleted them if no answer came.
+ *
  * Followers can be behind by some seconds. An event of the last hour keeps its place and what followers
  * need to know, without its content: its type is then ''. `expunge_rest_1` deletes it later.
  */
-const EXPUNGE = `CREATE FUNCTION elastik.expunge_1(p_trash text, p_authority bigint)
+const EXPUNGE = `CREATE FUNCTION elastik.expunge_1(p_trash text, p_authority bigint, p_batch text)
 RETURNS TABLE (${DELETED}) LANGUAGE plpgsql AS $$
 #variable_conflict use_column
 DECLARE ids bigint[]; freed bigint[];
@@ -43,7 +45,7 @@ BEGIN
   WHERE e.world = ANY (ids);
   DELETE FROM elastik.worlds w WHERE w.id = ANY (ids);
   -- The nodes count what is in the trash.
-  INSERT INTO elastik.batches (size, kind, name, state) VALUES (1, 'expunged', '', p_trash);
+  INSERT INTO elastik.batches (batch, size, kind, name, state) VALUES (p_batch, 1, 'expunged', '', p_trash);
 END $$`;
 
 /** Deletes what `expunge_1` has kept of events, after an hour. */
@@ -69,7 +71,7 @@ BEGIN
     SELECT w.trash FROM elastik.worlds w WHERE w.trash IS NOT NULL
     GROUP BY w.trash HAVING max(w.trashed_at) < before ORDER BY max(w.trashed_at) LIMIT p_limit
   LOOP
-    RETURN QUERY SELECT * FROM elastik.expunge_1(id, NULL);
+    RETURN QUERY SELECT * FROM elastik.expunge_1(id, NULL, NULL);
   END LOOP;
 END $$`;
 

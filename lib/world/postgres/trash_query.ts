@@ -47,10 +47,9 @@ const NEWEST_IN = `SELECT ${TRASH_COLUMNS}
     ORDER BY w.trashed_at || '' DESC, w.trash DESC, w.trashed_name DESC LIMIT $4) w
   ORDER BY ${NEWEST_FIRST} LIMIT $4`;
 const OF_ID = `SELECT ${TRASH_COLUMNS} FROM elastik.worlds WHERE trash = $1 ORDER BY trashed_name`;
-const IDS_OF = `SELECT id FROM elastik.worlds WHERE trash = $1`;
-const ANY_LEFT = `SELECT EXISTS (SELECT 1 FROM elastik.worlds WHERE id = ANY ($1)) AS found`;
+const WAS_MADE = `SELECT EXISTS (SELECT 1 FROM elastik.batches WHERE batch = $1) AS found`;
 const EXPUNGE = `SELECT restricted, trash, trashed_name, version, trashed_at, trashed_by, ext, bytes
-  FROM elastik.expunge_1($1, $2)`;
+  FROM elastik.expunge_1($1, $2, $3)`;
 const EXPIRE = `SELECT restricted, trash, trashed_name, version, trashed_at, trashed_by, ext, bytes
   FROM elastik.expire_1($1, $2, $3)`;
 const EXPUNGE_REST = `SELECT elastik.expunge_rest_1() AS done`;
@@ -138,7 +137,7 @@ export class TrashQueries {
   /**
    * Deletes the worlds of an id for good. It can be repeated after an unknown outcome.
    *
-   * @returns what was deleted; empty if the id is not in the trash
+   * @returns what this call has deleted; empty if the id is not in the trash, or another node was faster
    */
   async expunge(id: string): Promise<readonly TrashEntry[]> {
     if (!isTrashId(id)) return [];
@@ -146,17 +145,15 @@ export class TrashQueries {
       const { read, calls } = this.#options;
       const before = await this.ofId(id);
       if (before.length === 0) return [];
-      const ids = (await read.use((session) => session.query(IDS_OF, [id]))).map(({ id }) =>
-        Number(id)
-      );
+      const batch = crypto.randomUUID();
       const rows = await calls.ask((session, { authority }) =>
-        session.query(EXPUNGE, [id, authority], LONG_QUERY_MS)
+        session.query(EXPUNGE, [id, authority, batch], LONG_QUERY_MS)
       );
       if (rows.length > 0) return this.#take(rows.map(toEntry));
-      // An attempt whose answer was lost has deleted them; or they were restored in the meantime.
-      const [left] = await read.use((session) => session.query(ANY_LEFT, [ids]))
+      // An attempt whose answer was lost can have deleted them.
+      const [own] = await read.use((session) => session.query(WAS_MADE, [batch]))
         .catch((error) => Promise.reject(toUnknown(error)));
-      return ids.length === 0 || left?.found === true ? [] : this.#take(before);
+      return own?.found === true ? this.#take(before) : [];
     });
   }
 

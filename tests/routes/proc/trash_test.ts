@@ -270,3 +270,16 @@ test("a restore respects locks", async (server, t) => {
     }),
   ]);
 });
+
+test("DELETE /proc/trash/ answers 200 once if several requests delete an entry at the same time", async (server) => {
+  const id = await deleted(server, "/home/once");
+  const requests = Array.from(
+    { length: 6 },
+    () => server.approve("DELETE", `/proc/trash/?id=${id}`),
+  );
+  const replies = await Promise.all(requests);
+  assertEquals(replies.map(({ status }) => status).sort(), [200, 404, 404, 404, 404, 404]);
+  for (const { status, text } of replies) {
+    if (status === 404) assert(text.includes("there is no such id"), text);
+  }
+});

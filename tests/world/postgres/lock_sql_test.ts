@@ -175,7 +175,7 @@ postgresTest(
         grant: "SELECT elastik.dav_grant_1('2', '/b', '0', true, '', '', '', 9, 9, 9, 9, '{}', $1)",
         refresh: "SELECT elastik.dav_refresh_1('1', 90, $1)",
         mark: "SELECT elastik.mark_1('home/x', true, 9, $1)",
-        expunge: "SELECT elastik.expunge_1('t', $1)",
+        expunge: "SELECT elastik.expunge_1('t', $1, 'b')",
       };
       await grant(session, { token: "1", path: "/home/a" });
       await session.query("UPDATE elastik.guard SET authority = 5");

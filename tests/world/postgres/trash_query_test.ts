@@ -187,20 +187,20 @@ postgresTest(
 );
 
 postgresTest(
-  "TrashQueries.expunge() returns what an attempt without an answer has deleted",
+  "TrashQueries.expunge() returns what an attempt without an answer has deleted, and nothing else",
   () =>
     withImport(
       server(),
       async (store) => {
         const body = new Uint8Array([1]);
-        for (const name of ["home/x", "home/y"]) {
+        for (const name of ["home/x", "home/y", "home/z"]) {
           await store.put({ name, body, ext: "bin", meta: [], by: "T2" });
           await store.remove({ name, by: "T2" });
         }
       },
       async ({ sessions }) => {
-        const [x, y] = (await trashOf(sessions).page({ within: ALL, limit: 10 })).entries;
-        assert(x !== undefined && y !== undefined, "nothing is in the trash");
+        const [x, y, z] = (await trashOf(sessions).page({ within: ALL, limit: 10 })).entries;
+        assert(x !== undefined && y !== undefined && z !== undefined, "nothing is in the trash");
         // A session that runs everything twice, as after a lost answer.
         const write: QuerySessions = {
           use: (run) => sessions.use(run).then(() => sessions.use(run)),
@@ -211,7 +211,7 @@ postgresTest(
           async use(run) {
             await sessions.use((session) =>
               session.query(
-                "UPDATE elastik.worlds SET name = 'home/z', trash = NULL WHERE trash = $1",
+                "UPDATE elastik.worlds SET name = 'home/other', trash = NULL WHERE trash = $1",
                 [y.id],
               )
             );
@@ -219,6 +219,14 @@ postgresTest(
           },
         };
         assertEquals(await trashOf(sessions, { calls: callsOf(restored) }).expunge(y.id), []);
+        // Deleted for good by another node in between.
+        const deleted: QuerySessions = {
+          async use(run) {
+            assertEquals(await trashOf(sessions).expunge(z.id), [z]);
+            return await sessions.use(run);
+          },
+        };
+        assertEquals(await trashOf(sessions, { calls: callsOf(deleted) }).expunge(z.id), []);
       },
     ),
 );

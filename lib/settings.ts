@@ -34,7 +34,8 @@ export const SETTINGS = {
   ELASTIK_TRASH: "time deleted worlds are kept, 30d (units m, h, d; never keeps them for ever)",
   ELASTIK_CACHE: "memory for cached worlds in bytes, 67108864",
   ELASTIK_SYNC:
-    "full (every confirmed write is on disk) or normal (a power loss may lose the last writes)",
+    "full (every confirmed write is on disk, and on a standby of the database) or normal (a power loss " +
+    "or a failover may lose the last writes)",
   ELASTIK_WRITERS: "writer threads, 2",
   ELASTIK_LOCK_WAIT:
     "milliseconds a request waits for a world that another process has locked, 5000",

@@ -145,7 +145,7 @@ export const BATCH_LOCK_MS = 2_500;
 export const MAX_INLINE_BYTES = 8 * 1024;
 /** Longest chunk of long bytes; also the longest bytes of a change that travel with its batch. */
 export const MAX_CHUNK_BYTES = 256 * 1024;
-/** Chunks of an upload that are sent without waiting, and of one statement that reads them. */
+/** Chunks of an upload that have no answer yet, and of one statement that reads them. */
 export const CHUNKS_PER_STATEMENT = 4;
 /** A chunk below this length, in bytes, is short: this many at the end of a content become long ones. */
 export const SHORT_CHUNK_BYTES = MAX_CHUNK_BYTES / 2;

@@ -8,7 +8,6 @@ import { readSources } from "../support/read_sources.ts";
 
 /** Files without a test of that name, each with a test that covers it. */
 const COVERED_BY: Readonly<Record<string, string>> = {
-  "lib/world/postgres/content.ts": "tests/world/postgres/write_queue_test.ts",
   "lib/world/postgres/load_worlds.ts": "tests/world/postgres/write_queue_test.ts",
   "lib/world/postgres/coordination_sql.ts": "tests/world/postgres/database_coordination_test.ts",
   "lib/plugin/host/reload_plugin.ts": "tests/plugin/lifecycle_config_test.ts",

@@ -59,17 +59,22 @@ export async function uploadContent(
   id: number,
   bytes: Uint8Array,
 ): Promise<void> {
-  await session.query("BEGIN; SET LOCAL synchronous_commit = off");
-  await session.query(INSERT_UPLOAD, [id]);
-  let sent: Promise<unknown>[] = [];
-  for (let at = 0; at < bytes.length; at += MAX_CHUNK_BYTES) {
-    const values: PgValue[] = [id, at, bytes.subarray(at, at + MAX_CHUNK_BYTES)];
-    sent.push(session.query(INSERT_CHUNK, values, CHUNK_DEADLINE_MS));
-    if (sent.length < CHUNKS_PER_STATEMENT) continue;
-    await Promise.all(sent);
-    sent = [];
+  const pending = [
+    session.query("BEGIN; SET LOCAL synchronous_commit = off"),
+    session.query(INSERT_UPLOAD, [id]),
+  ];
+  try {
+    for (let at = 0; at < bytes.length; at += MAX_CHUNK_BYTES) {
+      const values: PgValue[] = [id, at, bytes.subarray(at, at + MAX_CHUNK_BYTES)];
+      pending.push(session.query(INSERT_CHUNK, values, CHUNK_DEADLINE_MS));
+      if (pending.length > CHUNKS_PER_STATEMENT) await pending.shift();
+    }
+    // Before the end: the server would answer it without an error after a failed statement.
+    await Promise.all(pending);
+  } catch (error) {
+    await Promise.allSettled(pending);
+    throw error;
   }
-  await Promise.all(sent);
   await session.query("COMMIT");
 }
 

@@ -10,7 +10,6 @@ import { readSources } from "../support/read_sources.ts";
 const COVERED_BY: Readonly<Record<string, string>> = {
   "lib/world/postgres/load_worlds.ts": "tests/world/postgres/write_queue_test.ts",
   "lib/world/postgres/coordination_sql.ts": "tests/world/postgres/database_coordination_test.ts",
-  "lib/plugin/host/reload_plugin.ts": "tests/plugin/lifecycle_config_test.ts",
   "lib/world/postgres/schema.ts": "tests/world/postgres/apply_sql_test.ts",
   "lib/world/change/change_events.ts": "tests/world/postgres/draft_jobs_test.ts",
   "lib/world/change/change_world.ts": "tests/world/postgres/draft_jobs_test.ts",

@@ -170,3 +170,24 @@ Deno.test("a restart keeps what T3 approved by config worlds, and refuses other 
     });
   });
 });
+
+Deno.test("a change by T3 right before the server stops is approved after the restart", async () => {
+  await withTempFolder(async (folder) => {
+    const options = {
+      env: { ...CLOSED, ELASTIK_WRITERS: "1", ELASTIK_SYNC: "normal" },
+      data: folder,
+    };
+    await withServer(options, async (server) => {
+      await putWorld(server, CONF, NARROW);
+      await installPlugin(server, ["reader", READER]);
+      await putWorld(server, CONF, WIDE);
+    });
+    await withServer(options, async (server) => {
+      assertEquals(await permissionsOf(server), {
+        env: ["HOME", "PATH"],
+        net: ["a.example"],
+        fault: "",
+      });
+    });
+  });
+});

@@ -201,24 +201,35 @@ export function manifestDrift(approved: ApprovalPayload, current: ProbeResult): 
  */
 async function lastTransition(store: Store, name: string): Promise<ApprovalPayload | undefined> {
   let before: number | undefined;
-  let reconfigured: ApprovalPayload | undefined;
+  const reconfigured: ApprovalPayload[] = [];
   for (;;) {
     const page = { limit: PAGE_EVENTS, ...(before === undefined ? {} : { before }) };
     const events: readonly ChainEvent[] = await store.log(name, page);
     for (const { type, payload } of events) {
       const fields = typeof payload === "object" && payload !== null ? { ...payload } : {};
-      if (type === "plugin_reconfigured") reconfigured ??= reconfiguredFields(fields);
-      if (type === "state_transition") return { ...fields, ...reconfigured };
+      if (type === "plugin_reconfigured") reconfigured.push(fields);
+      if (type !== "state_transition") continue;
+      return { ...fields, ...reconfiguredFields(reconfigured, fields) };
     }
     before = events.at(-1)?.id;
     if (before === undefined || before <= 1) return undefined;
   }
 }
 
-/** The fields of the approval that a change of config worlds by T3 replaced. */
-function reconfiguredFields(payload: ApprovalPayload): ApprovalPayload | undefined {
-  const { approved, permissions, config_sha256, config_hashes } = payload;
-  return approved === true ? { permissions, config_sha256, config_hashes } : undefined;
+/**
+ * The fields of the approval that the newest change of config worlds by T3 replaced. Another server can
+ * have recorded one of the source before, after the approval.
+ */
+function reconfiguredFields(
+  changes: readonly ApprovalPayload[],
+  { source_sha256 }: ApprovalPayload,
+): ApprovalPayload | undefined {
+  const newest = changes.find((change) =>
+    change.approved === true && change.source_sha256 === source_sha256
+  );
+  if (newest === undefined) return undefined;
+  const { permissions, config_sha256, config_hashes } = newest;
+  return { permissions, config_sha256, config_hashes };
 }
 
 function hashOf(config: Readonly<Record<string, string>>): string {

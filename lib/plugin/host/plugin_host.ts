@@ -64,7 +64,7 @@ import { answerSubrequest } from "./plugin_subrequest.ts";
 import { PluginEventLog } from "./plugin_event_log.ts";
 import { type LoggedSource, PluginLogs } from "./plugin_logs.ts";
 import { PluginEvents } from "./plugin_events.ts";
-import { configFault, type ConfigReload, type LoadedPlugin, shortName } from "./loaded_plugin.ts";
+import { configFault, type LoadedPlugin, shortName } from "./loaded_plugin.ts";
 import {
   assertSourcePrecondition,
   createSourceChangedProblem,
@@ -79,7 +79,7 @@ import {
   type RequestedJson,
 } from "./check_source.ts";
 import { describePlugin, toNodePlugin, toPluginMetrics, toRoute } from "./describe_plugin.ts";
-import { reloadPlugin } from "./reload_plugin.ts";
+import { PluginReloads } from "./plugin_reloads.ts";
 import { type RouteClaim, RouteClaims } from "./route_claims.ts";
 import type { PluginHostOptions } from "./plugin_host_options.ts";
 import { RouteTable } from "./route_table.ts";
@@ -107,6 +107,7 @@ export class PluginHost implements PluginRoutes, PluginAdmin {
   readonly #origins: ConfigOrigins;
   readonly #configPaths = new ConfigPaths();
   readonly #config: ConfigSource;
+  readonly #reloads: PluginReloads;
   /** Of a cluster: plugins that were approved and do not run here. */
   readonly #awaited: AwaitedPlugins;
   /** What sources requested before, so that one that requests something else is found. */
@@ -135,6 +136,19 @@ export class PluginHost implements PluginRoutes, PluginAdmin {
       waitMs: options.startWaitMs,
       watch: (name, listener) => options.store.watch(name, listener),
       findRunning: (name, route) => this.#findRunning(name, route),
+    });
+    this.#reloads = new PluginReloads({
+      load: () => this.#load(),
+      config: this.#config,
+      known: this.#known,
+      eventLog: this.#eventLog,
+      logs: this.logs,
+      log: options.log,
+      turns: this.#turns,
+      isActive: (loaded) => this.#active.get(loaded.name) === loaded,
+      onEnd: (loaded, fault) => this.#reloaded(loaded, fault),
+      onUnreachable: ({ name }) =>
+        this.#awaited.retry(name, () => Promise.resolve(this.#configChanged(name))),
     });
     this.#unwatch = options.store.watch("lib/", (change) => this.#sourceChanged(change));
   }
@@ -338,6 +352,7 @@ export class PluginHost implements PluginRoutes, PluginAdmin {
 
   /** Ends every cell, also those that are starting, and starts no others. */
   async close(): Promise<void> {
+    await withTimeout(PLUGIN_START_WAIT_MS, this.#reloads.settled());
     this.#closed = true;
     this.#unwatch();
     this.#origins.close();
@@ -361,8 +376,10 @@ export class PluginHost implements PluginRoutes, PluginAdmin {
       if ("fault" in approved) throw new Problem("unprocessable", approved.fault);
       if (this.#isShared) await this.#awaited.claim(name, approved.payload, coordination);
       const loaded = await this.#startCell(source, "machine", { approved: approved.payload });
-      if (this.#isCurrent(name, version)) this.#addPlugin(loaded);
-      else await this.#abandon(loaded);
+      if (this.#isCurrent(name, version)) {
+        this.#addPlugin(loaded);
+        await this.#reloads.recordStart(loaded, approved.payload);
+      } else await this.#abandon(loaded);
       this.#reportRefused(loaded);
     } catch (error) {
       // The chain can be newer than memory: the plugin was disabled, perhaps.
@@ -564,34 +581,13 @@ export class PluginHost implements PluginRoutes, PluginAdmin {
     if (isFollowed) this.#follow(name);
   }
 
-  /**
-   * Replaces the cell after a change of a config world, because permissions may have changed. Requests
-   * that begin now wait for it. Changes before it reads the config worlds share one reload.
-   */
+  /** Replaces the cell after a change of a config world, because permissions may have changed. */
   #configChanged(name: string): void {
     const loaded = this.#active.get(name);
-    if (loaded === undefined || loaded.reload?.isStarted === false) return;
-    const done = this.#turns.run(name, async () => {
-      reload.isStarted = true;
-      if (this.#active.get(name) === loaded) await this.#reload(loaded);
-      if (loaded.reload === reload) loaded.reload = undefined;
-    });
-    const reload: ConfigReload = { isStarted: false, done };
-    loaded.reload = reload;
+    if (loaded !== undefined) this.#reloads.request(loaded);
   }
 
-  /** Gives a plugin its current config worlds. Never rejects. */
-  async #reload(loaded: LoadedPlugin): Promise<void> {
-    const retry = () => Promise.resolve(this.#configChanged(loaded.name));
-    const fault = await reloadPlugin(loaded, {
-      onUnreachable: () => this.#awaited.retry(loaded.name, retry),
-      load: () => this.#load(),
-      config: this.#config,
-      known: this.#known,
-      eventLog: this.#eventLog,
-      logs: this.logs,
-      log: this.#options.log,
-    });
+  #reloaded(loaded: LoadedPlugin, fault: string | undefined): void {
     if (fault !== undefined) return void this.#faults.set(loaded.name, fault);
     this.#faults.delete(loaded.name);
     this.#reportRefused(loaded);

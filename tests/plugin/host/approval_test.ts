@@ -144,12 +144,12 @@ Deno.test("manifestDrift() accepts other permissions only with another config", 
 Deno.test("findApproval() adds the permissions of a later change by T3, and no others", async () => {
   await withSource(async (store) => {
     const { sha256 } = await source(store);
-    const note = (approved: boolean, permissions: unknown) =>
+    const note = (approved: boolean, permissions: unknown, source_sha256 = sha256) =>
       store.note({
         name: "lib/p",
         by: "machine",
         type: "plugin_reconfigured",
-        payload: { approved, permissions, ...configHashes(PROBED) },
+        payload: { approved, permissions, source_sha256, ...configHashes(PROBED) },
       });
     await note(true, "before the approval");
     await store.transition({
@@ -163,6 +163,8 @@ Deno.test("findApproval() adds the permissions of a later change by T3, and no o
       return "payload" in found ? found.payload.permissions : found.fault;
     };
     await note(false, "by another plugin");
+    // Another server can record it after T3 has approved this source.
+    await note(true, "of another source", "other");
     assertEquals(await permissionsOf(), "approved");
     await note(true, "by T3");
     await note(false, "by another plugin");

@@ -10,6 +10,7 @@ import {
   type StoreImportOptions,
   type StoreImportResult,
 } from "../../lib/world/postgres/import_store.ts";
+import { keyCheckOf } from "../../lib/world/postgres/machine.ts";
 import { createSessionPool, type SessionPool } from "../../lib/world/postgres/session_pool.ts";
 import type { Store } from "../../lib/world/store.ts";
 import { openSqliteStore } from "../../lib/world/store/sqlite_store.ts";
@@ -52,6 +53,9 @@ export async function withDatabase<T>(
   await using database = await PostgresDatabase.create(server);
   const pool = createSessionPool(() => database.open(), 4);
   try {
+    await pool.use((session) =>
+      session.query("UPDATE elastik.machine SET key_check = $1", [keyCheckOf(QUERY_KEY)])
+    );
     return await use(pool);
   } finally {
     pool.close();

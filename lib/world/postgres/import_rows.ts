@@ -78,12 +78,14 @@ export async function saveName(
  *
  * @param deletion present if the world is in the trash
  * @param last the last use of the name by an earlier world, from the ledger of names
+ * @param assertKey throws if the store has another key than the import; called before the commit
  */
 export async function writeImportedWorld(
   session: QuerySession,
   world: ImportedWorld,
   deletion: ImportedDeletion | undefined,
   last: LastUse | undefined,
+  assertKey: (session: QuerySession) => Promise<void>,
 ): Promise<ImportOutcome> {
   return await transact(session, IDLE_MS, async () => {
     const { name, row, head } = world;
@@ -116,6 +118,7 @@ export async function writeImportedWorld(
         : [name, deletion.deletedAt, deletion.by, world.restricted]),
     ], STATEMENT_MS);
     await Promise.all([saved, inserted]);
+    await assertKey(session);
     return "imported";
   });
 }

@@ -18,7 +18,8 @@ import { publishImported } from "./import_order.ts";
 import { type ImportedDeletion, saveName, writeImportedWorld } from "./import_rows.ts";
 import { ImportedWorld, type WorldFileReaderOptions } from "./import_world.ts";
 import { type FolderFacts, readFolderFacts } from "./folder_facts.ts";
-import type { QuerySessions } from "./query_sessions.ts";
+import { keyCheckOf } from "./machine.ts";
+import type { QuerySession, QuerySessions } from "./query_sessions.ts";
 import { SessionError } from "./session.ts";
 
 /** How a folder is imported. */
@@ -74,13 +75,16 @@ interface Found {
 /** Worlds that are written at the same time. */
 const WRITERS = 4;
 
+const LOCK_KEY = `SELECT pg_advisory_xact_lock_shared(7021)`;
+const OTHER_KEY = `SELECT 1 AS found FROM elastik.machine WHERE key_check <> $1`;
 const MARK = `SELECT elastik.mark_1($1, true, NULL, NULL) AS is_new`;
 
 /**
  * Imports a folder.
  *
  * @throws {DataFolderBusy} if a server uses the folder
- * @throws {StoreImportError} if the folder must be opened by a server first, or no chain fits the key
+ * @throws {StoreImportError} if the folder must be opened by a server first, no chain fits the key, or the
+ * store has another key
  * @throws the reason of the signal if it was aborted; what was imported until then stays
  */
 export async function importIntoStore(options: StoreImportOptions): Promise<StoreImportResult> {
@@ -197,7 +201,13 @@ class StoreImport {
       const id = trash ?? (world.isDeleted ? this.#facts.names.get(name)?.trash : undefined);
       if (id === "") return this.#reject(shown, "it is deleted and has no entry in the trash");
       const outcome = await this.#options.sessions.use((session) =>
-        writeImportedWorld(session, world, this.#deletionOf(id, world), this.#facts.names.get(name))
+        writeImportedWorld(
+          session,
+          world,
+          this.#deletionOf(id, world),
+          this.#facts.names.get(name),
+          (session) => this.#assertKey(session),
+        )
       );
       if (outcome === "same") this.#same += 1;
       if (outcome === "conflict") this.#conflicts.push(shown);
@@ -215,6 +225,22 @@ class StoreImport {
     } finally {
       world.close();
     }
+  }
+
+  /**
+   * The key can be replaced while an import runs. The command that does so waits for the transactions that
+   * have the lock.
+   */
+  async #assertKey(session: QuerySession): Promise<void> {
+    const { key, data } = this.#options;
+    const [, [other]] = await Promise.all([
+      session.query(LOCK_KEY),
+      session.query(OTHER_KEY, [keyCheckOf(key)]),
+    ]);
+    if (other === undefined) return;
+    throw new StoreImportError(
+      `Cannot import ${data}: the store has another key now; set ELASTIK_KEY to it, and import again`,
+    );
   }
 
   #deletionOf(id: string | undefined, world: ImportedWorld): ImportedDeletion | undefined {

@@ -36,9 +36,9 @@ const TABLES: readonly string[] = [
   )`,
   // Runs of the order of all changes: the random part of cursors, by the first number that has it.
   `CREATE TABLE elastik.runs (first bigint PRIMARY KEY, run text NOT NULL)`,
-  // Numbers that every batch must have seen. A change of the WebDAV locks raises version, a change of the
-  // accounts or the revoked capabilities raises authority, and so does the end of an active plugin. floor: up
-  // to this version the table of ended locks is not complete.
+  // Numbers that every batch must have seen. A change of the WebDAV locks raises version. A change of the
+  // accounts or the revoked capabilities raises authority, and so do the end of an active plugin and another
+  // key of the store. floor: up to this version the table of ended locks is not complete.
   `CREATE TABLE elastik.guard (
     one bool PRIMARY KEY DEFAULT true CHECK (one),
     version bigint NOT NULL,

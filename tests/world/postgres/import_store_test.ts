@@ -13,6 +13,7 @@ import { createRandom } from "../../support/random.ts";
 import { withTempFolder } from "../../support/temp_folder.ts";
 import { createChainSigner } from "../../../lib/world/event_chain.ts";
 import { exportStore } from "../../../lib/world/postgres/export_store.ts";
+import { keyCheckOf } from "../../../lib/world/postgres/machine.ts";
 import { fillRandomly } from "../../testdata/random_store.ts";
 
 const server = sharedServer();
@@ -123,6 +124,34 @@ postgresTest(
       const { sessions, data } = fixture;
       const other = importFolder(data, sessions, { key: "another key" });
       await assertRejects(other, { name: "StoreImportError" });
+    }),
+);
+
+postgresTest(
+  "importIntoStore() adds no world with a key that was replaced while it ran",
+  () =>
+    withTempFolder(async (data) => {
+      const store = await openSqlite(data);
+      const body = new TextEncoder().encode("x");
+      for (const name of ["home/x", "home/y"]) {
+        await store.put({ name, body, ext: "txt", meta: [], by: "T2" });
+      }
+      await store.close();
+      await withDatabase(server(), async (sessions) => {
+        const setKey = (key: string) =>
+          sessions.use((session) =>
+            session.query("UPDATE elastik.machine SET key_check = $1", [keyCheckOf(key)])
+          );
+        await setKey("the next key");
+        await assertRejects(importFolder(data, sessions), (error: Error) => {
+          return error.name === "StoreImportError" && /another key now/.test(error.message);
+        });
+        const count = (table: string) =>
+          sessions.use((session) => session.query(`SELECT FROM elastik.${table}`, []));
+        assertEquals([await count("worlds"), await count("events")], [[], []]);
+        await setKey(QUERY_KEY);
+        assertEquals((await importFolder(data, sessions)).worlds, ["home/x", "home/y"]);
+      });
     }),
 );
 

@@ -332,7 +332,7 @@ export type StoreErrorCode =
   | "repeated" // the world has an event with the key of `idem` already; see `Store.keyed`
   | "unreachable" // the database cannot be reached; a later call can succeed
   | "unknown" // the database did not confirm the change in time; it may have happened, or may yet
-  | "unusable" // the database has another key, or no store any more; the store must be closed
+  | "unusable" // the database has another key or was restored; the store must be closed
   | "detached" // the data folder was moved or replaced; the store must be closed
   | "closed"; // the store is shutting down
 

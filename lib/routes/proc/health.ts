@@ -108,7 +108,7 @@ function explain(error: unknown): string {
     case "detached":
       return "the data folder was moved or replaced";
     case "unusable":
-      return "the store has another key now, and the server stops";
+      return "the store has another key or was restored, and the server stops";
     case "closed":
       return "the server is shutting down";
     case "unreachable":

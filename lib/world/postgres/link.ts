@@ -82,6 +82,7 @@ export class Link {
   #isClosed = false;
   readonly #pauses = new Pauses();
   #switches = 0;
+  #searches = 0;
   readonly #sessions = new Set<Session>();
 
   private constructor(options: LinkOptions, primary: Primary) {
@@ -149,6 +150,11 @@ export class Link {
   /** Number of times that another primary was found since the start. */
   get switches(): number {
     return this.#switches;
+  }
+
+  /** Searches for the primary since the start that found one, which can be the same one, perhaps restored. */
+  get searches(): number {
+    return this.#searches;
   }
 
   /**
@@ -263,6 +269,7 @@ export class Link {
 
   #use(found: Primary): void {
     if (this.#isClosed) return;
+    this.#searches++;
     const { primary } = this.#connection;
     const { host, timeline } = found;
     const isSame = primary.timeline === timeline && primary.host.host === host.host &&

@@ -1,8 +1,9 @@
 /**
- * Watches whether the store still has the key of this node. `elastik store rekey` refuses while nodes run, but a
- * node that was suspended or cut off for a long time is not seen. The command raises the number of what
- * gives authority, so every change that was judged before is refused. A node that follows a raised
- * number reads the facts of the store again, and judges no change by a number that it has not compared.
+ * Watches whether the store still has the key of this node, and was not restored. `elastik store rekey` and
+ * `store check --restored` refuse while nodes run, but a node that was suspended or cut off for a long time is
+ * not seen. These commands raise the number of what gives authority, so every change that was judged before is
+ * refused. A node that follows a raised number, or has lost its sessions, reads the facts of the store again,
+ * and judges no change by a number that it has not compared.
  */
 
 import { SESSION_QUERY_MS } from "../../cluster_limits.ts";
@@ -12,7 +13,7 @@ import { explainMachine, readMachineAt } from "./machine.ts";
 
 /** What a {@link MachineWatch} needs of its node. */
 export interface MachineWatchOptions {
-  readonly link: Pick<Link, "ask">;
+  readonly link: Pick<Link, "ask" | "searches">;
   /** Signing key of the node. */
   readonly key: string;
   /** Called once if the node must not use the store any more, with the end of a sentence. */
@@ -24,8 +25,9 @@ export class MachineWatch {
   readonly #options: MachineWatchOptions;
   /** The greatest number of the guard at which the store had the key of the node. */
   #authority = -1;
-  /** Changes with the primary. */
-  #generation = 0;
+  /** Searches for the primary before the facts were read: afterwards it can be another server, or a restored one. */
+  #searches = 0;
+  #epoch: string | undefined;
   #reading: Promise<void> | undefined;
   #fault: StoreError | undefined;
 
@@ -46,7 +48,11 @@ export class MachineWatch {
    */
   judgedBy(authority: number): number {
     if (this.#fault !== undefined) throw this.#fault;
-    return Math.min(authority, this.#authority);
+    return Math.min(authority, this.#compared);
+  }
+
+  get #compared(): number {
+    return this.#searches === this.#options.link.searches ? this.#authority : -1;
   }
 
   /**
@@ -56,10 +62,10 @@ export class MachineWatch {
    */
   async follow(authority: number): Promise<void> {
     // A reading that is under way can have begun before the number was raised.
-    if (this.#authority < authority && this.#reading !== undefined) {
+    if (this.#compared < authority && this.#reading !== undefined) {
       await this.#reading.catch(() => {}); // safe to ignore: the next one fails for the same reason
     }
-    if (this.#authority < authority && this.isUsable) {
+    if (this.#compared < authority && this.isUsable) {
       await (this.#reading ??= this.#read().finally(() => this.#reading = undefined));
     }
     if (this.#fault !== undefined) throw this.#fault;
@@ -71,28 +77,32 @@ export class MachineWatch {
     this.follow(authority).catch(() => {});
   }
 
-  /** Another server is the primary now: it can have other facts, and use the same numbers again. */
-  forget(): void {
-    this.#generation++;
-    this.#authority = -1;
-  }
-
   async #read(): Promise<void> {
     const { link, key, onUnusable } = this.#options;
-    const generation = this.#generation;
-    const found = await link.ask("read", readMachineAt, SESSION_QUERY_MS);
-    if (generation !== this.#generation) return;
+    let searches: number;
+    let found: Awaited<ReturnType<typeof readMachineAt>>;
+    do {
+      searches = link.searches;
+      found = await link.ask("read", readMachineAt, SESSION_QUERY_MS);
+    } while (searches !== link.searches);
     // The owner may upgrade the schema while nodes run.
-    const reason = explainMachine(found?.machine, key, found?.machine.schemaVersion ?? 0);
+    const fault = explainMachine(found?.machine, key, found?.machine.schemaVersion ?? 0);
+    const isRestored = found?.machine.epoch !== (this.#epoch ??= found?.machine.epoch);
+    const reason = fault ?? (isRestored ? "the database was restored while it ran" : undefined);
     if (reason === undefined) {
-      this.#authority = Math.max(this.#authority, found?.authority ?? -1);
+      this.#searches = searches;
+      this.#authority = found?.authority ?? -1;
       return;
     }
     if (!this.isUsable) return;
-    const state = found === undefined ? "the database has no store" : "the store has another key";
+    const state = found === undefined
+      ? "the database has no store now"
+      : fault === undefined
+      ? "the database was restored"
+      : "the store has another key now";
     this.#fault = new StoreError(
       "unusable",
-      `Cannot use the store: ${state} now, and the server stops; nothing was changed`,
+      `Cannot use the store: ${state}, and the server stops; nothing was changed`,
     );
     onUnusable?.(reason);
   }

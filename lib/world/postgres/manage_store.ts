@@ -152,7 +152,7 @@ export async function upgradeStore(
 
 /**
  * Records that the database was restored from a backup: what nodes and clients remember of the order of
- * changes is not valid any more.
+ * changes is not valid any more. A node that runs unseen, because it was suspended, changes nothing.
  *
  * @param key `ELASTIK_KEY`; undefined to leave it out
  * @throws {StoreRefused} if there is no store that this program can use, or a node runs
@@ -162,6 +162,7 @@ export async function recordRestore(session: Session, key: string | undefined): 
     const reason = explainMachine(await readMachine(session), key, POSTGRES_SCHEMA_VERSION);
     if (reason !== undefined) throw new StoreRefused(reason);
     await assertNoNodes(session);
+    await refuseEarlierChanges(session);
     await run(session, "UPDATE elastik.machine SET epoch = $1", [randomHex(16)]);
     await run(
       session,

@@ -301,7 +301,6 @@ export class PostgresStore implements Store {
   /** Another server is the primary now. */
   changePrimary(): void {
     this.#queue.forgetAll();
-    this.#machine.forget();
     // Safe to ignore: the next read reads all of them.
     this.locks.readAll().catch(() => {});
     this.#feed.wake("refresh");

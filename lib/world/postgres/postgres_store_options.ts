@@ -59,7 +59,7 @@ export interface PostgresStoreOptions {
   /** Called if the Worker that compares texts stops; the store must then be closed. */
   readonly onWorkerExit?: (reason: string) => void;
   /**
-   * Called once if the store has another key now, with the end of a sentence. Every change is refused from
+   * Called once if the store has another key now or was restored, with the end of a sentence. Every change is refused from
    * then on, and the store must be closed.
    */
   readonly onUnusable?: (reason: string) => void;

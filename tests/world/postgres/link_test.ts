@@ -96,6 +96,7 @@ Deno.test("Link asks the primary again on a new session after one was lost", asy
   await ask(link);
   assertEquals(servers.sent, ["a x", "a x", "a x"]);
   assertEquals(link.read, read, "the pools of the same primary stay");
+  assertEquals([link.searches, link.switches], [2, 0]);
   assertEquals(servers.above, [0, 1, 1]);
   link.close();
 });

@@ -5,7 +5,11 @@ import { postgresTest, sharedServer } from "../../support/postgres_servers.ts";
 import { StoreError } from "../../../lib/world/store.ts";
 import { keyCheckOf, readMachine } from "../../../lib/world/postgres/machine.ts";
 import { MachineWatch } from "../../../lib/world/postgres/machine_watch.ts";
-import { changeStoreKey, forgetRetiredKey } from "../../../lib/world/postgres/manage_store.ts";
+import {
+  changeStoreKey,
+  forgetRetiredKey,
+  recordRestore,
+} from "../../../lib/world/postgres/manage_store.ts";
 import type { PgRow, Session } from "../../../lib/world/postgres/session.ts";
 import { toKeyId } from "../../../lib/world/key_id.ts";
 
@@ -15,6 +19,8 @@ const server = sharedServer();
 class Facts {
   key = "own";
   authority = 7;
+  epoch = "e";
+  searches = 0;
   readonly reasons: string[] = [];
   /** A reading waits for it before it gets its answer. */
   delay: Promise<void> = Promise.resolve();
@@ -28,7 +34,7 @@ class Facts {
         schema_version: 1,
         key_check: keyCheckOf(this.key),
         retired_keys: "",
-        epoch: "e",
+        epoch: this.epoch,
         created_at: "c",
         authority: this.authority,
       };
@@ -36,8 +42,14 @@ class Facts {
       return [row];
     };
     const session: Session = { isOpen: true, inTransaction: false, pid: 0, query, drop() {} };
+    const searches = () => this.searches;
     this.watch = new MachineWatch({
-      link: { ask: (_role, run) => run(session) },
+      link: {
+        ask: (_role, run) => run(session),
+        get searches() {
+          return searches();
+        },
+      },
       key: "own",
       onUnusable: (reason) => this.reasons.push(reason),
     });
@@ -59,7 +71,7 @@ Deno.test("follow() reads only what is newer, and once for all callers", async (
   assertEquals(facts.reads, 1);
   // A reading that began before the number was raised is not sufficient.
   const { promise, resolve } = Promise.withResolvers<void>();
-  facts.watch.forget();
+  facts.searches++;
   facts.delay = promise;
   const early = facts.watch.follow(7);
   facts.authority = 8;
@@ -69,15 +81,30 @@ Deno.test("follow() reads only what is newer, and once for all callers", async (
   assertEquals([facts.reads, facts.watch.judgedBy(9)], [3, 8]);
 });
 
-Deno.test("forget() drops what an earlier primary says, also while it answers", async () => {
+Deno.test("judgedBy() returns no number that was read before a search for the primary", async () => {
   const { promise, resolve } = Promise.withResolvers<void>();
   const facts = new Facts();
   facts.delay = promise;
   const reading = facts.watch.follow(7);
-  facts.watch.forget();
+  // What answers can be an earlier primary: it is asked again.
+  facts.searches++;
   resolve();
   await reading;
+  assertEquals([facts.reads, facts.watch.judgedBy(7)], [2, 7]);
+  facts.searches++;
   assertEquals(facts.watch.judgedBy(7), -1);
+  await facts.watch.follow(7);
+  assertEquals([facts.reads, facts.watch.judgedBy(7)], [3, 7]);
+});
+
+Deno.test("a restored database refuses every change, also with the numbers that the node knows", async () => {
+  const facts = new Facts();
+  await facts.watch.follow(7);
+  facts.epoch = "f";
+  facts.searches++;
+  const refused = (error: Error) => error instanceof StoreError && error.code === "unusable";
+  await assertRejects(() => facts.watch.follow(7), refused);
+  assertEquals(facts.reasons, ["the database was restored while it ran"]);
 });
 
 Deno.test("a key that is not the node's refuses every change, and is reported once", async () => {
@@ -100,6 +127,24 @@ Deno.test("a key that is not the node's refuses every change, and is reported on
   assertEquals([facts.watch.isUsable, facts.reads], [false, 2]);
   assertEquals(facts.reasons, ["ELASTIK_KEY is not its key; every node needs the same key"]);
 });
+
+postgresTest(
+  "a node that a restore does not see changes nothing after it",
+  async () => {
+    await using stores = await ClusterStores.create(server());
+    const reasons: string[] = [];
+    const node = await stores.open({ onUnusable: (reason) => void reasons.push(reason) });
+    const body = new TextEncoder().encode("x");
+    await node.put({ name: "home/x", body, ext: "txt", meta: [], by: "T2" });
+    const owner = await openDatabase(server(), stores.database);
+    await owner.query("UPDATE elastik.nodes SET seen_at = '-infinity'");
+    await recordRestore(owner, CLUSTER_KEY);
+    const change = node.put({ name: "home/x", body, ext: "txt", meta: [], by: "T2" });
+    await assertRejects(change, { code: "unusable" });
+    assertEquals(reasons, ["the database was restored while it ran"]);
+    owner.drop();
+  },
+);
 
 postgresTest(
   "a node that rekey does not see changes nothing after it, whatever it was judged by",

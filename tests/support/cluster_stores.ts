@@ -21,8 +21,8 @@ const LOWER_AT = "2026-01-01T00:00:00.000Z";
 /** Options of the nodes of a test. */
 export type NodeOptions = SuiteOptions & Partial<Omit<PostgresStoreOptions, "lower">>;
 
-/** Servers whose template has been prepared. */
-const prepared = new WeakMap<PostgresServers, Promise<void>>();
+/** The template of each server. */
+const templates = new WeakMap<PostgresServers, Promise<string>>();
 
 /** A database with a store, and the nodes that a test has opened. `await using` removes both. */
 export class ClusterStores {
@@ -36,9 +36,9 @@ export class ClusterStores {
 
   /** Creates the database of a store. */
   static async create(servers: PostgresServers): Promise<ClusterStores> {
-    if (!prepared.has(servers)) prepared.set(servers, prepare(servers));
-    await prepared.get(servers);
-    return new ClusterStores(servers, await servers.createDatabase(true));
+    const template = templates.get(servers) ?? prepare(servers);
+    templates.set(servers, template);
+    return new ClusterStores(servers, await servers.createDatabase(await template));
   }
 
   /** Value of `ELASTIK_STORE`, with the role of the nodes. */
@@ -81,9 +81,9 @@ export class ClusterStores {
   }
 }
 
-async function prepare(servers: PostgresServers): Promise<void> {
+async function prepare(servers: PostgresServers): Promise<string> {
   await servers.sql(`CREATE ROLE ${ROLE} LOGIN`);
-  await servers.prepareTemplate(createStore);
+  return await servers.prepareTemplate(createStore);
 }
 
 /** Creates an empty store with the key of the nodes, as `elastik store init` does. */

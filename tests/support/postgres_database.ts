@@ -5,6 +5,14 @@ import { SCHEMA } from "../../lib/world/postgres/schema.ts";
 import { parseStoreUrl, type StoreUrl } from "../../lib/world/postgres/store_url.ts";
 import type { PostgresServers } from "./postgres_servers.ts";
 
+const PREPARED = `${SCHEMA.join(";\n")};
+  INSERT INTO elastik.machine (schema_version, key_check, epoch, created_at)
+  VALUES (1, 'k', 'e', '2026-01-01T00:00:00.000Z');
+  INSERT INTO elastik.runs VALUES (1, 'abcdef01');`;
+
+/** The template of each server. */
+const templates = new WeakMap<PostgresServers, Promise<string>>();
+
 /** A database with the schema. `await using` ends its sessions and removes it. */
 export class PostgresDatabase {
   readonly #servers: PostgresServers;
@@ -16,14 +24,10 @@ export class PostgresDatabase {
 
   /** Creates a database with the tables and functions. */
   static async create(servers: PostgresServers): Promise<PostgresDatabase> {
-    const name = await servers.createDatabase();
-    const database = new PostgresDatabase(servers, name, parseStoreUrl(servers.url(name)));
-    const session = await database.open();
-    await session.query(`${SCHEMA.join(";\n")};
-      INSERT INTO elastik.machine (schema_version, key_check, epoch, created_at)
-      VALUES (1, 'k', 'e', '2026-01-01T00:00:00.000Z');
-      INSERT INTO elastik.runs VALUES (1, 'abcdef01');`);
-    return database;
+    const template = templates.get(servers) ?? servers.prepareTemplate(PREPARED);
+    templates.set(servers, template);
+    const name = await servers.createDatabase(await template);
+    return new PostgresDatabase(servers, name, parseStoreUrl(servers.url(name)));
   }
 
   /** Opens a session, which ends with the database. */

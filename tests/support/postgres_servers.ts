@@ -177,7 +177,6 @@ export class PostgresServers {
   readonly #parents = new Map<ServerName, Deno.ChildProcess>();
   /** Standard input of the shells that keep the small disks. */
   readonly #disks = new Map<ServerName, Deno.ChildProcess>();
-  #template: string | undefined;
   #databases = 0;
 
   private constructor(root: string, bin: string, options: PostgresOptions) {
@@ -242,28 +241,27 @@ export class PostgresServers {
   }
 
   /**
-   * Makes the database that {@link createDatabase} can copy.
+   * Makes a database that {@link createDatabase} can copy, and returns its name.
    *
    * @param prepare fills it: SQL, or a function of the value of `ELASTIK_STORE`
    */
-  async prepareTemplate(prepare: string | ((url: string) => Promise<void>)): Promise<void> {
+  async prepareTemplate(prepare: string | ((url: string) => Promise<void>)): Promise<string> {
     const name = `template_${++this.#databases}`;
     await this.sql(`CREATE DATABASE ${name}`);
     if (typeof prepare === "string") await this.sql(prepare, "a", name);
     else await prepare(this.url(name));
-    this.#template = name;
+    return name;
   }
 
   /**
    * Creates a database and returns its name.
    *
-   * @param isCopy whether it is a copy of the prepared one; several files can share the servers, so one
-   * that prepares nothing gets an empty database
+   * @param template the database that it is a copy of; an empty one without it
    */
-  async createDatabase(isCopy = false): Promise<string> {
+  async createDatabase(template?: string): Promise<string> {
     const name = `test_${++this.#databases}`;
-    const template = isCopy && this.#template !== undefined ? ` TEMPLATE ${this.#template}` : "";
-    await this.sql(`CREATE DATABASE ${name}${template}`);
+    const copied = template === undefined ? "" : ` TEMPLATE ${template}`;
+    await this.sql(`CREATE DATABASE ${name}${copied}`);
     return name;
   }
 

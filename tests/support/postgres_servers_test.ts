@@ -5,8 +5,13 @@ import { postgresTest, serversTest, sharedServer } from "./postgres_servers.ts";
 const server = sharedServer();
 
 serversTest("createDatabase() copies the prepared database", {}, async (servers) => {
-  await servers.prepareTemplate("CREATE TABLE one (n int);\nINSERT INTO one VALUES (7)");
-  const [first, second] = [await servers.createDatabase(true), await servers.createDatabase(true)];
+  const template = await servers.prepareTemplate(
+    "CREATE TABLE one (n int);\nINSERT INTO one VALUES (7)",
+  );
+  const [first, second] = [
+    await servers.createDatabase(template),
+    await servers.createDatabase(template),
+  ];
   await servers.sql("UPDATE one SET n = 8", "a", first);
   assertEquals(await servers.sql("SELECT n FROM one", "a", second), ["7"]);
   await servers.dropDatabase(first);

@@ -7,7 +7,14 @@
 import { assert, assertEquals, assertMatch } from "../support/assert.ts";
 import { eventually } from "../plugin/plugin_test_server.ts";
 import { installPlugin, putWorld, withPluginServer } from "../support/plugin_server.ts";
-import { APPROVE, bearer, CLOSED, type TestServer, withServer } from "../support/test_server.ts";
+import {
+  APPROVE,
+  bearer,
+  CLOSED,
+  oneServerTest,
+  type TestServer,
+  withServer,
+} from "../support/test_server.ts";
 import { withTempFolder } from "../support/temp_folder.ts";
 
 /** Its permissions are the text of its config world. */
@@ -171,23 +178,29 @@ Deno.test("a restart keeps what T3 approved by config worlds, and refuses other 
   });
 });
 
-Deno.test("a change by T3 right before the server stops is approved after the restart", async () => {
-  await withTempFolder(async (folder) => {
-    const options = {
-      env: { ...CLOSED, ELASTIK_WRITERS: "1", ELASTIK_SYNC: "normal" },
-      data: folder,
-    };
-    await withServer(options, async (server) => {
-      await putWorld(server, CONF, NARROW);
-      await installPlugin(server, ["reader", READER]);
-      await putWorld(server, CONF, WIDE);
-    });
-    await withServer(options, async (server) => {
-      assertEquals(await permissionsOf(server), {
-        env: ["HOME", "PATH"],
-        net: ["a.example"],
-        fault: "",
+const RECORDS =
+  "a node that takes the change before it has started the plugin, and stops, records nothing";
+oneServerTest(
+  "a change by T3 right before the server stops is approved after the restart",
+  RECORDS,
+  async () => {
+    await withTempFolder(async (folder) => {
+      const options = {
+        env: { ...CLOSED, ELASTIK_WRITERS: "1", ELASTIK_SYNC: "normal" },
+        data: folder,
+      };
+      await withServer(options, async (server) => {
+        await putWorld(server, CONF, NARROW);
+        await installPlugin(server, ["reader", READER]);
+        await putWorld(server, CONF, WIDE);
+      });
+      await withServer(options, async (server) => {
+        assertEquals(await permissionsOf(server), {
+          env: ["HOME", "PATH"],
+          net: ["a.example"],
+          fault: "",
+        });
       });
     });
-  });
-});
+  },
+);

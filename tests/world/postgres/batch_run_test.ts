@@ -5,6 +5,7 @@
 
 import { assert, assertEquals, assertRejects } from "../../support/assert.ts";
 import { checkChains } from "../../support/check_chains.ts";
+import { intercepted, type OnBatch } from "../../support/intercepted_session.ts";
 import { PostgresDatabase } from "../../support/postgres_database.ts";
 import { postgresTest, serversTest, sharedServer } from "../../support/postgres_servers.ts";
 import { TEST_KEY, WriteNode } from "../../support/write_node.ts";
@@ -168,35 +169,8 @@ postgresTest(
     }),
 );
 
-/** Runs the calls of a batch, so that a test decides which answers arrive. */
-type Batch = (send: () => Promise<readonly PgRow[]>) => Promise<readonly PgRow[]>;
-
-/** A session that asks a function for each batch. */
-function intercepted(session: Session, onBatch: Batch): Session {
-  return {
-    get isOpen() {
-      return session.isOpen;
-    },
-    get inTransaction() {
-      return session.inTransaction;
-    },
-    pid: session.pid,
-    drop: () => session.drop(),
-    async query(text: string, values?: readonly PgValue[], deadlineMs?: number) {
-      const send = () => session.query(text, values, deadlineMs);
-      if (text !== APPLY_BATCH) return await send();
-      try {
-        return await onBatch(send);
-      } catch (error) {
-        session.drop();
-        throw error;
-      }
-    },
-  };
-}
-
 async function withLoss(
-  onFirst: Batch,
+  onFirst: OnBatch,
   run: (session: Session, node: WriteNode, lost: () => number) => Promise<void>,
 ) {
   await using database = await PostgresDatabase.create(server());

@@ -2,11 +2,11 @@
 
 import { assert, assertEquals, assertRejects } from "../../support/assert.ts";
 import { checkChains, readBytesOf } from "../../support/check_chains.ts";
+import { intercepted } from "../../support/intercepted_session.ts";
 import { PostgresDatabase } from "../../support/postgres_database.ts";
 import { postgresTest, sharedServer } from "../../support/postgres_servers.ts";
 import { TEST_KEY, WriteNode, type WriteNodeOptions } from "../../support/write_node.ts";
 import { FEW_CHANGES, MIN_FURTHER_WORLDS } from "../../../lib/cluster_limits.ts";
-import { APPLY_BATCH } from "../../../lib/world/postgres/batch_arguments.ts";
 import type { Session } from "../../../lib/world/postgres/session.ts";
 
 const server = sharedServer();
@@ -408,24 +408,15 @@ async function putBeside(
     found.all = count();
   }, {
     slowBatchMs,
-    wrap: (session) => ({
-      get isOpen() {
-        return session.isOpen;
-      },
-      get inTransaction() {
-        return session.inTransaction;
-      },
-      pid: session.pid,
-      drop: () => session.drop(),
-      async query(text, values, deadlineMs) {
-        if (text === APPLY_BATCH && isArmed) {
+    wrap: (session) =>
+      intercepted(session, async (send) => {
+        if (isArmed) {
           isArmed = false;
           reached.resolve();
           await gate.promise;
         }
-        return await session.query(text, values, deadlineMs);
-      },
-    }),
+        return await send();
+      }),
   });
   return found;
 }

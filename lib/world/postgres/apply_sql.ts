@@ -351,10 +351,10 @@ BEGIN
   SELECT kept_versions, kept_bytes, version, kept_from INTO count, bytes, present, low
   FROM elastik.worlds WHERE id = p_world;
   IF count > p_versions + (p_versions >> 3) THEN
-    -- From the oldest one on: there are few to drop.
+    -- From the newest one on: a count that is too high drops none that must be kept.
     SELECT v.version INTO lowest FROM elastik.versions v
-    WHERE p_versions > 0 AND v.world = p_world AND v.version >= low
-    ORDER BY v.version OFFSET count - p_versions LIMIT 1;
+    WHERE p_versions > 0 AND v.world = p_world
+    ORDER BY v.version DESC OFFSET greatest(p_versions - 1, 0) LIMIT 1;
     PERFORM elastik.drop_versions_1(p_world, low, coalesce(lowest, present), NULL);
   END IF;
   IF bytes <= p_bytes THEN RETURN; END IF;

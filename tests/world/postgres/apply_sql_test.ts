@@ -384,6 +384,21 @@ postgresTest(
 );
 
 postgresTest(
+  "apply_1 keeps the newest versions also if the count of a world is too high",
+  () =>
+    test(async (_, session) => {
+      const { worlds: [id = 0] } = await apply(session, [created("home/a")]);
+      for (let version = 2; version <= 9; version++) {
+        await apply(session, [changed(id, "home/a", version)]);
+      }
+      await session.query("UPDATE elastik.worlds SET kept_versions = kept_versions + 5");
+      await apply(session, [changed(id, "home/a", 10)]);
+      const rows = await session.query("SELECT version FROM elastik.versions ORDER BY version");
+      assertEquals(rows.map(({ version }) => version), [2, 3, 4, 5, 6, 7, 8, 9]);
+    }),
+);
+
+postgresTest(
   "apply_1 drops the oldest versions beyond the bytes, equal contents count once",
   () =>
     test(async (_, session) => {

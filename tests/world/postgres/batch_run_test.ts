@@ -5,18 +5,13 @@
 
 import { assert, assertEquals, assertRejects } from "../../support/assert.ts";
 import { checkChains } from "../../support/check_chains.ts";
-import { intercepted, type OnBatch } from "../../support/intercepted_session.ts";
+import { intercepted, type OnBatch, withQuery } from "../../support/intercepted_session.ts";
 import { PostgresDatabase } from "../../support/postgres_database.ts";
 import { postgresTest, serversTest, sharedServer } from "../../support/postgres_servers.ts";
 import { TEST_KEY, WriteNode } from "../../support/write_node.ts";
 import type { Committed } from "../../../lib/world/postgres/queued_job.ts";
 import { APPLY_BATCH } from "../../../lib/world/postgres/batch_arguments.ts";
-import {
-  type PgRow,
-  type PgValue,
-  type Session,
-  SessionError,
-} from "../../../lib/world/postgres/session.ts";
+import { type PgRow, type Session, SessionError } from "../../../lib/world/postgres/session.ts";
 import { StoreError } from "../../../lib/world/store.ts";
 import { withWriteChecks, WriteChecks } from "../../../lib/world/write_checks.ts";
 
@@ -244,23 +239,14 @@ async function withLateBatch(
 ) {
   let isArmed = false;
   await using node = new WriteNode(database, "a", {
-    wrap: (session) => ({
-      get isOpen() {
-        return session.isOpen;
-      },
-      get inTransaction() {
-        return session.inTransaction;
-      },
-      pid: session.pid,
-      drop: () => session.drop(),
-      query(text: string, values?: readonly PgValue[], deadlineMs?: number) {
+    wrap: (session) =>
+      withQuery(session, (text, values, deadlineMs) => {
         if (text !== APPLY_BATCH || !isArmed) return session.query(text, values, deadlineMs);
         isArmed = false;
         keep(() => other.query(text, values));
         session.drop();
         return Promise.reject(lostAnswer());
-      },
-    }),
+      }),
   });
   await node.put("home/x", "one");
   isArmed = true;
@@ -318,22 +304,13 @@ postgresTest("a full disk does not decide the outcome of an earlier try", async 
   const session = await database.open();
   let isArmed = false;
   await using node = new WriteNode(database, "a", {
-    wrap: (session) => ({
-      get isOpen() {
-        return session.isOpen;
-      },
-      get inTransaction() {
-        return session.inTransaction;
-      },
-      pid: session.pid,
-      drop: () => session.drop(),
-      async query(text: string, values?: readonly PgValue[], deadlineMs?: number) {
+    wrap: (session) =>
+      withQuery(session, async (text, values, deadlineMs) => {
         if (isArmed && text.includes("lock_1")) throw new SessionError("53100", "no space left");
         const rows = await session.query(text, values, deadlineMs);
         if (isArmed && text === APPLY_BATCH) throw lostAnswer();
         return rows;
-      },
-    }),
+      }),
   });
   await node.put("home/x", "one");
   isArmed = true;

@@ -2,6 +2,7 @@
 
 import { assert, assertEquals, assertMatch } from "../support/assert.ts";
 import { toFolderName } from "../../lib/world/name.ts";
+import { EventReader } from "../support/event_reader.ts";
 import { withTempFolder } from "../support/temp_folder.ts";
 import { startTestServer, type TestServer } from "../support/test_server.ts";
 
@@ -43,6 +44,24 @@ async function changes(server: TestServer, query = ""): Promise<{ rows: Row[]; c
   return { rows: changes, cursor };
 }
 
+/**
+ * Waits for changes as a reader that continues does, until each of some worlds has had one: the server
+ * notices the older copies of its worlds one after the other.
+ */
+async function untilChanged(
+  server: TestServer,
+  after: string,
+  names: readonly string[],
+): Promise<void> {
+  const missing = new Set(names);
+  for (let cursor = after; missing.size > 0;) {
+    const page = await changes(server, `?after=${cursor}&wait=60`);
+    assert(page.rows.length > 0, `no change of ${[...missing]} in time`);
+    for (const { name } of page.rows) missing.delete(name);
+    cursor = page.cursor;
+  }
+}
+
 function idsOf(rows: readonly Row[], name: string): number[] {
   return rows.filter((row) => row.name === name).map(({ id }) => id);
 }
@@ -69,8 +88,7 @@ Deno.test("a server with older copies of some worlds has their events and all la
     server = await startTestServer({ data });
     try {
       // A reader that continues gets both worlds as they are now.
-      const again = await changes(server, `?after=${before.cursor}&wait=10`);
-      assert(again.rows.length > 0);
+      await untilChanged(server, before.cursor, ["home/a", "home/b"]);
       const since = await changes(server, `?after=${before.cursor}`);
       for (const { id, cursor } of since.rows) assertEquals([id, used.has(cursor)], [1, false]);
       const all = await changes(server);
@@ -95,7 +113,7 @@ Deno.test("a server with older copies of some worlds has their events and all la
       const third = await put(server, "home/a", "word3", "third-home/a");
       assertEquals(/idempotent-replayed/i.test(third.head), false);
       // A waiting reader gets the next change, and every feed has it.
-      const wait = changes(server, `?after=${all.cursor}&wait=10`);
+      const wait = changes(server, `?after=${all.cursor}&wait=60`);
       await put(server, "home/b", "word2 anew");
       const woken = await wait;
       assert(woken.rows.length > 0);
@@ -134,18 +152,13 @@ Deno.test("a stream of a collection that continues sends a world that is an olde
     restore(data, "home/a", copy);
     server = await startTestServer({ data });
     try {
-      await changes(server, `?after=${cursor}&wait=10`);
-      const stop = new AbortController();
-      const response = await fetch(`http://127.0.0.1:${server.port}/stream/home/`, {
-        headers: { "last-event-id": cursor },
-        signal: stop.signal,
-      });
-      const reader = response.body?.pipeThrough(new TextDecoderStream()).getReader();
-      let text = "";
-      while (!text.includes("\ndata:")) text += (await reader?.read())?.value ?? "";
-      assertMatch(text, /event: update\n[^]*"name":"home\/a"[^]*"version":1,/);
-      stop.abort();
-      await reader?.cancel().catch(() => {});
+      await untilChanged(server, cursor, ["home/a"]);
+      const url = `http://127.0.0.1:${server.port}/stream/home/`;
+      const stream = await EventReader.open(url, { "last-event-id": cursor });
+      const event = await stream.next();
+      assertEquals(event?.type, "update");
+      assertMatch(event?.data ?? "", /"name":"home\/a"[^]*"version":1,/);
+      await stream.close();
     } finally {
       await server.close();
     }

@@ -97,7 +97,7 @@ export const FAULTS = {
   "pause-standbys": {
     about: "no standby confirms a commit, until no node is healthy",
     async run({ cluster, operator }) {
-      for (const name of operator.standbys) operator.servers.pause(name);
+      for (const name of operator.standbys) await operator.servers.pause(name);
       await Promise.all(cluster.nodes.map((node) => node.untilHealthy(503)));
       for (const name of operator.standbys) operator.servers.resume(name);
     },

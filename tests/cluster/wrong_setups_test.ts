@@ -39,7 +39,7 @@ async function rulesBrokenBy(
 /** Promotes a server that has not received the last acknowledged writes. */
 async function promoteLagging(operator: Operator, name: "a" | "b" | "c", load: Load) {
   const { servers, primary } = operator;
-  servers.pause(name);
+  await servers.pause(name);
   await load.untilAcknowledged(WRITES);
   await servers.kill(primary);
   // What its socket still has must not arrive.

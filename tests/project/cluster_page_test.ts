@@ -4,7 +4,7 @@
  */
 
 import { assert, assertEquals } from "../support/assert.ts";
-import { freePort } from "../support/free_port.ts";
+import { freePorts } from "../support/free_port.ts";
 import { PostgresServers, postgresSkipped } from "../support/postgres_servers.ts";
 import { withTempFolder } from "../support/temp_folder.ts";
 import { onPath, ROOT } from "./program.ts";
@@ -39,10 +39,10 @@ Deno.test({
         `[ "$1" != -u ] || { [ "$2" = postgres ] || exit 1; shift 2; }\n` +
           `PGHOST=127.0.0.1 PGPORT=${port} PGUSER=postgres exec "$@"`,
       );
-      const first = threePorts();
+      const first = freePorts(4);
       const local = (commands: string) =>
         commands.replaceAll(SOCKETS, `${encodeURIComponent(sockets)}:${port}`)
-          .replaceAll(/\b300[4-7]\b/g, (name) => String(first + Number(name) - 3005))
+          .replaceAll(/\b300[4-7]\b/g, (name) => String(first + Number(name) - 3004))
           .replaceAll("run -A main.ts", `run -A --config ${ROOT}/deno.json ${ROOT}/main.ts`);
       const shell = new ReaderShell(folder, {
         PATH: `${folder}/bin:${Deno.execPath().replace(/\/[^/]+$/, "")}:${Deno.env.get("PATH")}`,
@@ -74,20 +74,4 @@ async function writeProgram(path: string, script: string): Promise<void> {
   await Deno.mkdir(path.replace(/\/[^/]+$/, ""), { recursive: true });
   await Deno.writeTextFile(path, `#!/bin/sh\n${script}\n`);
   await Deno.chmod(path, 0o755);
-}
-
-/** The first of three free ports in a row. */
-function threePorts(): number {
-  for (;;) {
-    const first = freePort();
-    try {
-      for (const port of [first, first + 1, first + 2]) {
-        Deno.listen({ hostname: "127.0.0.1", port }).close();
-      }
-      return first;
-    } catch (error) {
-      const { AddrInUse } = Deno.errors;
-      if (!(error instanceof AddrInUse) && !(error instanceof TypeError)) throw error; // beyond 65535
-    }
-  }
 }

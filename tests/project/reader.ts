@@ -4,6 +4,7 @@
  */
 
 import { assert, assertEquals } from "../support/assert.ts";
+import { freePort } from "../support/free_port.ts";
 import { type Program, ROOT, startProgram } from "./program.ts";
 import { blocksOf, type Chunk, missingAnswer } from "./readme.ts";
 import { ReaderShell, StreamTerminal } from "./reader_shell.ts";
@@ -38,6 +39,7 @@ export interface ReadOptions {
 
 /** Follows the commands of documents in a copy of the checkout. */
 export class Reader {
+  /** Never {@link PORT}: tests in parallel, and a server of the developer, may use it. */
   readonly #port = freePort();
   readonly #folder: string;
   readonly #model: string;
@@ -193,12 +195,4 @@ async function copyFolder(from: string, to: string): Promise<void> {
     if (isDirectory) await copyFolder(`${from}/${name}`, `${to}/${name}`);
     else await Deno.copyFile(`${from}/${name}`, `${to}/${name}`);
   }
-}
-
-/** The port of the documents if it is free, otherwise any other. */
-/** A free port, never {@link PORT}: tests in parallel, and a server of the developer, may use it. */
-function freePort(): number {
-  const listener = Deno.listen({ port: 0, hostname: "127.0.0.1" });
-  listener.close();
-  return listener.addr.port;
 }

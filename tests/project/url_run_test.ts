@@ -77,6 +77,7 @@ Deno.test("main.ts runs with the permissions of the line in running.md", () =>
     const line = commandsOf(PAGE).find((command) => command.includes("--allow-net="));
     assert(line !== undefined, `no such line in ${PAGE}`);
     assert(!/ -A\b|--allow-all/.test(line));
+    // The line names a port, so it cannot be 0.
     const port = freePort();
     const files = serveFiles();
     const env = { ...await cacheIn(folder), ELASTIK_PORT: String(port) };
@@ -142,5 +143,3 @@ Deno.test("main.ts does not start without a permission of the line in running.md
 function pathWithDeno(): string {
   return `${Deno.execPath().replace(/\/[^/]+$/, "")}:${Deno.env.get("PATH")}`;
 }
-
-/** The line in running.md names a port, so it cannot be 0. */

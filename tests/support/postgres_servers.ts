@@ -234,7 +234,7 @@ export class PostgresServers {
         `${this.port(name)}`,
         "-f-",
       ],
-      env: { PGUSER: "postgres", PGDATABASE: database, PGCONNECT_TIMEOUT: "10" },
+      env: { PGUSER: "postgres", PGDATABASE: database, PGCONNECT_TIMEOUT: "60" },
     });
     if (code !== 0) throw new Error(`psql at ${name}: ${stderr.trim()}`);
     return stdout.trimEnd() === "" ? [] : stdout.trimEnd().split("\n");
@@ -295,10 +295,7 @@ export class PostgresServers {
 
   /** Ends a server with SIGKILL, as a crash of its computer does, except for what the kernel still writes. */
   async kill(name: ServerName): Promise<void> {
-    const pid = this.#pid(name);
-    // A stopped server starts no further process.
-    Deno.kill(pid, "SIGSTOP");
-    for (const one of [...childrenOf(pid), pid]) signal(one, "SIGKILL");
+    await killServer(this.#pid(name));
     await this.#end(name);
   }
 
@@ -315,9 +312,17 @@ export class PostgresServers {
     for (const one of [...childrenOf(pid), pid]) signal(one, "SIGCONT");
   }
 
-  /** Suspends the WAL receiver of a standby: no commit is confirmed by it. */
-  pause(name: ServerName): void {
-    for (const pid of this.#receivers(name)) signal(pid, "SIGSTOP");
+  /**
+   * Suspends the WAL receiver of a standby: no commit is confirmed by it. Waits until there is one, because
+   * a standby has none while it connects again.
+   */
+  async pause(name: ServerName): Promise<void> {
+    await until(`the receiver of ${name}`, async () => {
+      const receivers = this.#receivers(name);
+      for (const pid of receivers) await stopProcess(pid);
+      // One that has ended in the meantime was not suspended.
+      return receivers.length > 0 && receivers.every(isStopped);
+    });
   }
 
   /** Continues the WAL receiver of a standby. */
@@ -474,8 +479,8 @@ export class PostgresServers {
     await this.#write(first, undefined);
     for (const name of standbys) await this.#write(name, first);
     await Promise.all(this.names.map((name) => this.restart(name)));
+    await this.#replicating(standbys.length);
     if (standbys.length > 0 && this.#synchronousNames() !== "") await this.#synchronous("a");
-    else await this.#replicating(standbys.length);
   }
 
   async #createFolder(name: ServerName): Promise<void> {
@@ -751,6 +756,38 @@ export function childrenOf(parent: number): number[] {
     / \S (\d+) /.exec(readProcess(pid, "stat").replace(/^.*\)/s, ")"))?.[1] ===
       String(parent)
   );
+}
+
+/**
+ * Ends a server and all its processes with SIGKILL, and waits until they have ended: one that the kernel
+ * still writes for keeps the shared memory, which a new start of the server refuses.
+ */
+export async function killServer(pid: number): Promise<void> {
+  // A stopped server starts no further process.
+  await stopProcess(pid);
+  const processes = [...childrenOf(pid), pid];
+  for (const one of processes) signal(one, "SIGKILL");
+  await until(`the end of server ${pid}`, () => processes.every(hasEnded));
+}
+
+/** Suspends a process with SIGSTOP, and waits until it stands still or has ended. */
+async function stopProcess(pid: number): Promise<void> {
+  signal(pid, "SIGSTOP");
+  await until(`the stop of process ${pid}`, () => isStopped(pid) || hasEnded(pid));
+}
+
+/** State of a process by /proc, such as R, S or T; empty if there is no such process. */
+function stateOf(pid: number): string {
+  return / (\S) /.exec(readProcess(pid, "stat").replace(/^.*\)/s, ")"))?.[1] ?? "";
+}
+
+function isStopped(pid: number): boolean {
+  return stateOf(pid) === "T";
+}
+
+/** Whether a process has ended, also if its parent has not noticed yet. */
+function hasEnded(pid: number): boolean {
+  return ["", "Z", "X"].includes(stateOf(pid));
 }
 
 /** Sends a signal to a process that may have ended. */

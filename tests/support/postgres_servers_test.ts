@@ -34,15 +34,21 @@ serversTest("a promoted standby has what the killed primary acknowledged", {
   servers: 3,
   fsync: true,
 }, async (servers) => {
+  assertEquals(await servers.standbys("a"), 2, "every standby receives from the start");
   assertEquals(await servers.sql("SHOW synchronous_standby_names"), ["ANY 1 (b,c)"]);
   assertEquals(await servers.sql("SHOW fsync", "c"), ["on"]);
   await servers.sql("CREATE TABLE t (n int);\nINSERT INTO t VALUES (1)");
   const began = await servers.received("b");
 
-  servers.pause("c");
+  await servers.pause("c");
   await servers.sql("INSERT INTO t SELECT generate_series(2, 1000)");
   assert(await servers.received("b") > began, "b receives");
+  const [writer] = await servers.sql(
+    "SELECT pid FROM pg_stat_activity WHERE backend_type = 'walwriter'",
+  );
   await servers.kill("a");
+  const left = await Deno.readTextFile(`/proc/${writer}/stat`).catch(() => ") Z");
+  assert(/\) [ZX]/.test(left), `a process is left: ${left}`);
   await assertRejects(servers.sql("SELECT 1"));
   await servers.drop("c");
   assert(await servers.received("c") < await servers.received("b"), "c is behind");
@@ -56,6 +62,23 @@ serversTest("a promoted standby has what the killed primary acknowledged", {
 
   await servers.restart("a");
   assertEquals(await servers.sql("SELECT pg_is_in_recovery()", "a"), ["f"]);
+});
+
+serversTest("pause() suspends the receiver of a standby that connects again", {
+  servers: 2,
+  synchronous: "",
+}, async (servers) => {
+  await servers.sql("CREATE TABLE t (n int)");
+  for (let round = 0; round < 2; round++) {
+    await servers.detach("b");
+    const paused = servers.pause("b");
+    await servers.follow("b", "a");
+    await paused;
+    const before = await servers.received("b");
+    await servers.sql("INSERT INTO t SELECT generate_series(1, 1000)");
+    assertEquals(await servers.received("b"), before);
+    servers.resume("b");
+  }
 });
 
 serversTest("a stopped server answers after it continues", { servers: 2 }, async (servers) => {

@@ -457,7 +457,7 @@ serversTest(
     await using database = await PostgresDatabase.create(servers);
     await using node = new WriteNode(database, "a");
     await node.put("home/x", "one");
-    servers.pause("b");
+    await servers.pause("b");
     let isDone = false;
     const append = node.append("home/x", "+").finally(() => isDone = true);
     // The first try is late, and the second one waits for its lock.

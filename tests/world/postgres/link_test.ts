@@ -361,7 +361,7 @@ serversTest(
       log: () => {},
     });
     try {
-      servers.pause("b");
+      await servers.pause("b");
       const mark = (name: string, deadlineMs?: number) =>
         link.ask(
           "write",
@@ -380,7 +380,7 @@ serversTest(
       assert(!isMarked, "it was acknowledged, and no standby has it");
       servers.resume("b");
       await marked;
-      servers.pause("b");
+      await servers.pause("b");
       // What was sent may be made; what found no session was not sent.
       let sent = 0;
       for (let i = 0; i < 8 * WRITE_SESSIONS; i++) {

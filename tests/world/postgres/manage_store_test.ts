@@ -241,7 +241,7 @@ serversTest("a creation that no standby confirms is an unknown outcome, and can 
   servers: 2,
 }, async (servers) => {
   const session = await openDatabase(servers, "postgres");
-  servers.pause("b");
+  await servers.pause("b");
   const creating = initStore(session, { key: "own" });
   const failed = assertRejects(
     creating,

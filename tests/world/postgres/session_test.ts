@@ -203,7 +203,7 @@ serversTest("a cancelled wait for the standby is an unknown outcome", {
 }, async (servers) => {
   const session = await open(servers.url());
   await servers.sql("CREATE TABLE t (n int)");
-  servers.pause("b");
+  await servers.pause("b");
   const waiting = session.query("INSERT INTO public.t VALUES ($1)", [1], 30_000);
   const doubtful = assertRejects(waiting, { code: "lost", sqlState: "01000", isUnknown: true });
   const cancel = `SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE wait_event = 'SyncRep'`;

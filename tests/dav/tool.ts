@@ -3,6 +3,9 @@
  * The name of a skipped test has the missing program.
  */
 
+/** A test gives up waiting for the end of a program after this time. It limits no speed. */
+const GIVE_UP_MS = 600_000;
+
 /** Result of a program. */
 export interface ToolResult {
   readonly code: number;
@@ -31,7 +34,7 @@ export function requireTool(
   return { name: ignore ? `${name} (skipped: ${tool} is not installed)` : name, ignore };
 }
 
-/** Runs a program with a folder as home and working folder, for at most one minute. */
+/** Runs a program with a folder as home and working folder, and ends it after {@link GIVE_UP_MS}. */
 export async function runTool(
   command: string,
   args: readonly string[],
@@ -51,7 +54,7 @@ export async function runTool(
     stdin: input === undefined ? "null" : "piped",
     stdout: "piped",
     stderr: "piped",
-    signal: AbortSignal.timeout(60_000),
+    signal: AbortSignal.timeout(GIVE_UP_MS),
   }).spawn();
   if (input !== undefined) {
     const writer = child.stdin.getWriter();

@@ -28,6 +28,9 @@ export const TOKEN = "t2-5ecret-0f-the-test-server";
 export const APPROVE = "t3-5ecret-0f-the-test-server";
 export const KEY = "k3y-5ecret-0f-the-test-server";
 
+/** A test gives up waiting for the worlds below /boot after this time, in milliseconds. It limits no speed. */
+const BOOT_WAIT_MS = 60_000;
+
 /** Chooses the server of each request. Its seed is in TEST_SEED, which the run of a cluster prints. */
 const random = createRandom(Number(Deno.env.get("TEST_SEED") ?? 1));
 const MAIN = import.meta.resolve("../../main.ts");
@@ -240,7 +243,7 @@ export class TestServer {
 
   /** Waits until the server has written its worlds below /boot, which it does after it listens. */
   async untilBooted(folder = this.bootFolders[0]): Promise<void> {
-    const end = Date.now() + 10_000;
+    const end = Date.now() + BOOT_WAIT_MS;
     while (Date.now() < end) {
       if ((await this.approve("HEAD", `${folder}/plugins`)).status === 200) return;
       await delay(5);

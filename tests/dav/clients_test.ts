@@ -130,7 +130,9 @@ Deno.test({
         const url = `http://127.0.0.1:${server.clientPort}/dav/home`;
         const bytes = new Uint8Array(4_000_000).fill(7);
         await Deno.writeFile(`${folder}/big`, bytes);
-        const curl = (...args: string[]) => runTool("curl", ["-sv", ...args], { cwd: folder });
+        // By default curl sends the content after one second without a 100.
+        const curl = (...args: string[]) =>
+          runTool("curl", ["-sv", "--expect100-timeout", "300", ...args], { cwd: folder });
         const waited = await curl(
           ...["-u", `ada:${TOKEN}`, "-H", "Expect: 100-continue", "-T", "big", `${url}/big`],
         );

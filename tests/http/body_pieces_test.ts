@@ -32,7 +32,10 @@ Deno.test("readPieces() reports whether a piece had to be waited for", async () 
     new ReadableStream({
       type: "bytes",
       async pull(controller) {
-        await new Promise((resolve) => setTimeout(resolve, 1));
+        // Two turns of the event loop. A timer could be over before the first one begins.
+        for (let turn = 0; turn < 2; turn++) {
+          await new Promise((resolve) => setImmediate(resolve));
+        }
         controller.enqueue(Uint8Array.of(1));
         controller.byobRequest?.respond(0);
       },

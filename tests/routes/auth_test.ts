@@ -43,20 +43,22 @@ async function mint(server: TestServer, query: string): Promise<MintResponse> {
 
 test("POST /auth/mint creates a capability as described in the response", async (server) => {
   const before = NOW();
-  const minted = await mint(server, "prefix=/home/scratch&ttl=60&mode=r");
+  const minted = await mint(server, "prefix=/home/scratch&ttl=600&mode=r");
   assertEquals(Object.keys(minted), ["token", "id", "prefix", "mode", "name", "ttl_sec", "exp"]);
   assertMatch(minted.id, /^\d{13}-[0-9a-f]{16}$/);
   assertEquals(minted.name, null);
   assertEquals(minted.prefix, "/home/scratch");
   assertEquals(minted.mode, "r");
-  assertEquals(minted.ttl_sec, 60);
-  assert(minted.exp >= before + 60 && minted.exp <= NOW() + 60);
+  assertEquals(minted.ttl_sec, 600);
+  assert(minted.exp >= before + 600 && minted.exp <= NOW() + 600);
   assertMatch(minted.token, /^[A-Za-z0-9_-]+\.[A-Za-z0-9_-]{43}$/);
+  const earliest = NOW();
   const who = await server.send({
     method: "GET",
     target: "/auth/whoami",
     headers: bearer(minted.token),
   });
+  const latest = NOW();
   const { ttl_sec, ...rest } = JSON.parse(who.text);
   assertEquals(rest, {
     tier: "T2",
@@ -68,7 +70,8 @@ test("POST /auth/mint creates a capability as described in the response", async 
     mode: "r",
     exp: minted.exp,
   });
-  assert(ttl_sec > 55 && ttl_sec <= 60);
+  // What is left at the moment of the answer, however late that is.
+  assert(ttl_sec >= minted.exp - latest - 1 && ttl_sec <= minted.exp - earliest, `${ttl_sec}`);
 });
 
 test("POST /auth/mint gives a capability a name and mode rwd", async (server) => {
@@ -264,7 +267,7 @@ test("GET /auth/whoami describes every kind of caller", async (server) => {
   );
   server.secrets.add(hash);
   const cap = server.capability("/home/a", "rw");
-  const less = narrow(cap, { prefix: "/home/a/b", mode: "r", exp: NOW() + 30 });
+  const less = narrow(cap, { prefix: "/home/a/b", mode: "r", exp: NOW() + 300 });
   server.secrets.add(less);
   const cases: readonly (readonly [Record<string, string>, number, Record<string, unknown>])[] = [
     [{}, 200, { tier: "T1", by: "T1" }],

@@ -2,6 +2,7 @@
 
 import { assert, assertEquals, assertMatch, assertStrictEquals } from "../../support/assert.ts";
 import { MAX_CONTENTS_BYTES } from "../../../lib/limits.ts";
+import { nextMillisecond } from "../../support/next_millisecond.ts";
 import { runScenarios } from "../../support/scenario.ts";
 import {
   APPROVE,
@@ -64,6 +65,7 @@ const names = (pages: Row[][]) => pages.map((rows) => rows.map(({ name }) => nam
 test("deep, sort, since, limit and contents work together", async (server) => {
   for (const [name, body] of [["a/z", "12345"], ["a-b", "1"], ["c", "123"], ["a", "12"]] as const) {
     await put(server, `/home/d/${name}`, body, { "x-meta-n": name });
+    await nextMillisecond();
   }
   const deep = ["home/d/a", "home/d/a/z", "home/d/a-b", "home/d/c"];
   assertEquals(names(await list(server, "/home/d/?deep")), [deep]);

@@ -175,7 +175,11 @@ export default {
     const down = await scrape(server);
     assertEquals(valueOf(down, "elastik_plugins_up"), 0);
     assertEquals(down.get("elastik_plugin_up")?.samples, []);
-    assert((valueOf(down, "elastik_notes") ?? 0) > 0, "the crash is noted");
+    // No request waits for a note.
+    await eventually(
+      async () => (valueOf(await scrape(server), "elastik_notes") ?? 0) > 0 || undefined,
+      "the crash is noted",
+    );
   } finally {
     await server.close();
   }

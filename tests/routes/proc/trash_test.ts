@@ -9,6 +9,7 @@ import {
   type TestServer,
   TOKEN,
 } from "../../support/test_server.ts";
+import { nextMillisecond } from "../../support/next_millisecond.ts";
 import { runScenarios, type Scenario } from "../../support/scenario.ts";
 
 const test = suite("/proc/trash", { env: CLOSED });
@@ -21,6 +22,7 @@ async function deleted(server: TestServer, path: string, body = "gone"): Promise
   await server.approve("PUT", path, body);
   const { text } = await server.approve("DELETE", path);
   const { trash } = JSON.parse(text);
+  await nextMillisecond();
   return String(trash[0]);
 }
 

@@ -25,6 +25,8 @@ export interface FollowerOptions {
 
 /** Least and most milliseconds of a connection. */
 const CONNECTION_MS = [150, 900] as const;
+/** A stream without bytes for so many milliseconds has ended: its node can be cut off. */
+const SILENCE_MS = 10_000;
 /** Pause after a connection that failed, in milliseconds. */
 const RETRY_MS = 30;
 /** Longest wait of one request for changes, in seconds. */
@@ -87,7 +89,11 @@ abstract class Follower {
     headers: Record<string, string>,
     take: (type: string, data: unknown, id: string) => void,
   ): Promise<void> {
-    const reader = await EventReader.open(path, { ...this.options.headers, ...headers });
+    const reader = await EventReader.open(
+      path,
+      { ...this.options.headers, ...headers },
+      SILENCE_MS,
+    );
     const close = () => void reader.close();
     // It closes also if no event comes.
     const timer = setTimeout(close, lifeMs);

@@ -5,9 +5,9 @@ import type { Store } from "../../lib/world/store.ts";
 import { initStore } from "../../lib/world/postgres/manage_store.ts";
 import { openPostgresStore } from "../../lib/world/postgres/open_postgres_store.ts";
 import type { PostgresStoreOptions } from "../../lib/world/postgres/postgres_store_options.ts";
-import { openSession } from "../../lib/world/postgres/session.ts";
 import { parseStoreUrl } from "../../lib/world/postgres/store_url.ts";
 import type { SuiteOptions } from "../world/store_fixture.ts";
+import { openPatiently } from "./database_session.ts";
 import type { PostgresServers } from "./postgres_servers.ts";
 import { STORE_WORKER } from "./store_worker.ts";
 
@@ -91,7 +91,7 @@ async function createStore(url: string): Promise<void> {
   const store = parseStoreUrl(url);
   const [host] = store.hosts;
   if (host === undefined) throw new Error("no host");
-  const session = await openSession({ host, store });
+  const session = await openPatiently({ host, store });
   try {
     await initStore(session, { key: CLUSTER_KEY, role: ROLE });
   } finally {

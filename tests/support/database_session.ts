@@ -1,8 +1,29 @@
-/** A session with an empty database of its own, for tests of what a session does. */
+/** Sessions of a test with a database: of the tables of a store, or an empty one of its own. */
 
-import { openSession, type Session } from "../../lib/world/postgres/session.ts";
+import {
+  openSession,
+  type Session,
+  type SessionOptions,
+  type SessionTarget,
+} from "../../lib/world/postgres/session.ts";
 import { parseStoreUrl } from "../../lib/world/postgres/store_url.ts";
+import { withQuery } from "./intercepted_session.ts";
 import type { PostgresServers } from "./postgres_servers.ts";
+
+/** Milliseconds for the opening of a session and for a statement: they only end a test that would never end. */
+export const PATIENT_MS = 120_000;
+
+/** Opens a session whose deadlines do not depend on the speed of the computer. */
+export async function openPatiently(
+  target: SessionTarget,
+  options: SessionOptions = {},
+): Promise<Session> {
+  const session = await openSession(target, { openMs: PATIENT_MS, ...options });
+  return withQuery(
+    session,
+    (text, values, deadlineMs = PATIENT_MS) => session.query(text, values, deadlineMs),
+  );
+}
 
 /**
  * Calls `use` with a session and removes the database afterwards.
@@ -37,5 +58,5 @@ export async function openDatabase(
   const [host] = store.hosts;
   if (host === undefined) throw new Error("no host");
   const settings = { idle_in_transaction_session_timeout: "0" };
-  return await openSession({ store, host }, { settings });
+  return await openPatiently({ store, host }, { settings });
 }

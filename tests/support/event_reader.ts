@@ -29,17 +29,29 @@ export class EventReader {
   #id = "";
   #ended = false;
 
-  constructor(response: Response, abort: AbortController) {
+  readonly #maxWaitMs: number;
+
+  constructor(response: Response, abort: AbortController, maxWaitMs = MAX_WAIT_MS) {
+    this.#maxWaitMs = maxWaitMs;
     this.response = response;
     this.#abort = abort;
     this.#pieces = response.body?.pipeThrough(new TextDecoderStream()).getReader();
   }
 
-  /** Opens a stream. */
-  static async open(url: string, headers: Record<string, string> = {}): Promise<EventReader> {
+  /**
+   * Opens a stream.
+   *
+   * @param maxWaitMs longest wait for the next bytes
+   */
+  static async open(
+    url: string,
+    headers: Record<string, string> = {},
+    maxWaitMs?: number,
+  ): Promise<EventReader> {
     const abort = new AbortController();
     const accept = { accept: "text/event-stream", ...headers };
-    return new EventReader(await fetch(url, { headers: accept, signal: abort.signal }), abort);
+    const response = await fetch(url, { headers: accept, signal: abort.signal });
+    return new EventReader(response, abort, maxWaitMs);
   }
 
   /** Returns the next event, or `undefined` after the stream has ended. */
@@ -62,7 +74,10 @@ export class EventReader {
 
   async #read(): Promise<boolean> {
     if (this.#ended || this.#pieces === undefined) return false;
-    const timer = setTimeout(() => this.#abort.abort(new Error("no bytes in time")), MAX_WAIT_MS);
+    const timer = setTimeout(
+      () => this.#abort.abort(new Error("no bytes in time")),
+      this.#maxWaitMs,
+    );
     const { done, value } = await this.#pieces.read().finally(() => clearTimeout(timer));
     if (done) {
       this.#ended = true;

@@ -1,8 +1,9 @@
 /** Databases of the PostgreSQL store for unit tests: the tables and functions, and sessions. */
 
-import { openSession, type Session } from "../../lib/world/postgres/session.ts";
+import type { Session } from "../../lib/world/postgres/session.ts";
 import { SCHEMA } from "../../lib/world/postgres/schema.ts";
 import { parseStoreUrl, type StoreUrl } from "../../lib/world/postgres/store_url.ts";
+import { openPatiently } from "./database_session.ts";
 import type { PostgresServers } from "./postgres_servers.ts";
 
 const PREPARED = `${SCHEMA.join(";\n")};
@@ -34,7 +35,7 @@ export class PostgresDatabase {
   async open(): Promise<Session> {
     const [host] = this.url.hosts;
     if (host === undefined) throw new Error("no host");
-    const session = await openSession({ host, store: this.url });
+    const session = await openPatiently({ host, store: this.url });
     this.#sessions.push(session);
     return session;
   }

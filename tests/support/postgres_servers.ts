@@ -47,7 +47,7 @@ export interface ServerHost {
 }
 
 /** Most milliseconds for one step: the start of a server, a promotion, a change of a setting. */
-const STEP_MS = 60_000;
+const STEP_MS = 180_000;
 /** Milliseconds between two looks at the state of a server; some of them start psql. */
 const LOOK_MS = 25;
 const NAMES: readonly ServerName[] = ["a", "b", "c"];

@@ -25,6 +25,9 @@ export const QUERY_KEY = "the key of the sample";
 /** Worlds that only T3 can read, in these tests. */
 export const isRestricted = (name: string) => name.startsWith("etc/");
 
+/** Longest wait for a condition, in milliseconds: it only ends a test that would never end. */
+const MAX_WAIT_MS = 120_000;
+
 /** Settings of a store that differ from the defaults. */
 export type SqliteOptions =
   & Partial<Omit<SqliteStoreOptions, "lower">>
@@ -96,9 +99,9 @@ export function withImport<T>(
 
 /** Waits until a condition is true; the test fails if it never is. */
 export async function until(isTrue: () => boolean | Promise<boolean>): Promise<void> {
-  const end = performance.now() + 20_000;
+  const end = performance.now() + MAX_WAIT_MS;
   while (!await isTrue()) {
-    if (performance.now() > end) throw new Error(`not true after 20 s: ${isTrue}`);
+    if (performance.now() > end) throw new Error(`not true after ${MAX_WAIT_MS} ms: ${isTrue}`);
     await new Promise((resolve) => setTimeout(resolve, 10));
   }
 }

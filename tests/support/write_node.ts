@@ -8,6 +8,7 @@ import { openSession, type Session } from "../../lib/world/postgres/session.ts";
 import { createSessionPool, type SessionPool } from "../../lib/world/postgres/session_pool.ts";
 import type { StoreJob } from "../../lib/world/postgres/stage_batch.ts";
 import { WriteQueue, type WriteQueueOptions } from "../../lib/world/postgres/write_queue.ts";
+import { PATIENT_MS } from "./database_session.ts";
 import type { PostgresDatabase } from "./postgres_database.ts";
 
 const TEXT = new TextEncoder();
@@ -91,7 +92,7 @@ export class WriteNode {
         return batch;
       },
       monotonic: () => performance.now(),
-      patienceMs: 10_000,
+      patienceMs: PATIENT_MS,
       ...more,
     });
   }
@@ -158,7 +159,8 @@ export class WriteNode {
     const [host] = url.hosts;
     if (host === undefined) throw new Error("no host");
     return createSessionPool(
-      async () => this.#wrap(await openSession({ host, store: url }, { node: this.id })),
+      async () =>
+        this.#wrap(await openSession({ host, store: url }, { node: this.id, openMs: PATIENT_MS })),
       4,
     );
   }

@@ -6,6 +6,8 @@ import { SessionError } from "../../../lib/world/postgres/session.ts";
 import { parseStoreUrl } from "../../../lib/world/postgres/store_url.ts";
 
 const [a, b, c] = ["a", "b", "c"].map((host) => ({ host, port: 5432 })) as [Host, Host, Host];
+/** Milliseconds for the answer of a host that answers: they only end a test that would never end. */
+const PATIENT_MS = 120_000;
 type Host = { readonly host: string; readonly port: number };
 
 Deno.test("choosePrimary() takes the highest timeline, and none below the highest seen", () => {
@@ -30,13 +32,14 @@ serversTest("findPrimary() finds the promoted server and never the isolated one"
     host: "127.0.0.1",
     port: servers.port(name),
   }));
-  const found = await findPrimary(parseStoreUrl(servers.url()));
+  const patient = { deadlineMs: PATIENT_MS };
+  const found = await findPrimary(parseStoreUrl(servers.url()), patient);
   assertEquals(found, { host: first, timeline: 1 });
 
   // The former primary continues to run without knowledge of the other one.
   await servers.promote("b");
   const store = parseStoreUrl(servers.url());
-  assertEquals(await findPrimary(store), { host: second, timeline: 2 });
+  assertEquals(await findPrimary(store, patient), { host: second, timeline: 2 });
 
   // Two hosts that hang, one that refuses, and one that has no address.
   const hanging = [0, 1].map(() => Deno.listen({ hostname: "127.0.0.1", port: 0 }));
@@ -48,18 +51,19 @@ serversTest("findPrimary() finds the promoted server and never the isolated one"
   const connections = await Promise.all(hanging.map((listener) => listener.accept()));
   for (const part of [...connections, ...hanging]) part.close();
   assertEquals(await late, { host: second, timeline: 2 });
+  // The others have so long to answer, and the suspended one delays the search by as much.
   servers.stop("c");
-  assertEquals(await findPrimary(store, { deadlineMs: 3_000 }), { host: second, timeline: 2 });
+  assertEquals(await findPrimary(store, { deadlineMs: 8_000 }), { host: second, timeline: 2 });
   servers.cont("c");
 
   // Without the promoted server there is no primary, although the former one answers.
   await servers.kill("b");
-  await assertRejects(findPrimary(store, { above: 2 }), (error: unknown) => {
+  await assertRejects(findPrimary(store, { ...patient, above: 2 }), (error: unknown) => {
     assert(error instanceof SessionError, `${error}`);
     assertEquals(error.code, "refused");
     assertMatch(error.message, /has the old timeline 1; .*; 127\.0\.0\.1:\d+ is a standby$/);
     return true;
   });
   assert(third !== undefined, "three servers");
-  assertEquals(await askHost(store, third), { host: third, role: "standby" });
+  assertEquals(await askHost(store, third, PATIENT_MS), { host: third, role: "standby" });
 });

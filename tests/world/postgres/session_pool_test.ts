@@ -1,6 +1,7 @@
 import { assert, assertEquals, assertRejects, assertStrictEquals } from "../../support/assert.ts";
 import { openDatabase, withDatabaseSession } from "../../support/database_session.ts";
 import { postgresTest, sharedServer } from "../../support/postgres_servers.ts";
+import { until } from "../../support/query_store.ts";
 import { createRandom } from "../../support/random.ts";
 import { createSessionPool } from "../../../lib/world/postgres/session_pool.ts";
 import { type Session, SessionError } from "../../../lib/world/postgres/session.ts";
@@ -124,11 +125,27 @@ postgresTest(
         );
         return Number(row?.count);
       };
+      let asleep = 0;
+      const isAsleep = async () => {
+        const sleepers = await owner.query(
+          "SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event = 'PgSleep'",
+        );
+        return sleepers.length === asleep;
+      };
       // As a commit that waits for its standby, it does not notice that its client has gone.
-      const abandon = () => pool.use((session) => session.query("SELECT pg_sleep(600)", [], 20));
-      for (let i = 0; i < 2; i++) await assertRejects(abandon, { code: "late" });
+      const abandon = () =>
+        pool.use(async (session) => {
+          const sleeping = session.query("SELECT pg_sleep(600)", []);
+          const lost = assertRejects(sleeping, { code: "lost" });
+          asleep += 1;
+          await until(isAsleep);
+          session.drop();
+          await lost;
+        });
+      for (let i = 0; i < 2; i++) await abandon();
       for (let i = 0; i < 40; i++) await assertRejects(abandon, { code: "refused" });
-      assert(await count() <= 3, `${await count()} sessions`);
+      // A session that was opened to look ends when the server notices that it was closed.
+      await until(async () => await count() <= 3);
       assert(opened < 40, `${opened} sessions were opened to look`);
       // They end one after the other; each gives its place back.
       const end = (limit: number) =>
@@ -142,7 +159,7 @@ postgresTest(
       for (let left = 2; left > 0; left--) {
         await end(1);
         while (!await ask().then(() => true, (error) => !(error instanceof SessionError)));
-        assert(await count() <= 3, `${await count()} sessions`);
+        await until(async () => await count() <= 3);
       }
       await Promise.all([ask(), ask()]);
       pool.close();
@@ -181,7 +198,8 @@ postgresTest(
       };
       await Promise.all(
         Array.from({ length: 8 }, async (_, client) => {
-          for (let i = 0; i < 40; i++) await insert(client * 40 + i);
+          // On some computers many statements are faster than the first end of a session.
+          for (let i = 0; i < 40 || unknown.length === 0; i++) await insert(client + 8 * i);
         }),
       );
       isDone = true;
@@ -193,7 +211,6 @@ postgresTest(
         [...stored].filter((n) => !acknowledged.includes(n) && !unknown.includes(n)),
         [],
       );
-      assert(unknown.length > 0, "no session was ended during a statement");
       // The pool works when the faults are over; it may not know of the last ended session yet.
       const ask = () => pool.use((session) => session.query("SELECT 1", []));
       while (!await ask().then(() => true, (error) => !(error instanceof SessionError)));

@@ -19,12 +19,14 @@ import {
 import { parseStoreUrl } from "../../../lib/world/postgres/store_url.ts";
 
 const server = sharedServer();
+/** Milliseconds for what happens, but late on a slow computer: they only end a test that would never end. */
+const PATIENT_MS = 600_000;
 
 function open(url: string, options: SessionOptions = {}): Promise<Session> {
   const store = parseStoreUrl(url);
   const [host] = store.hosts;
   assert(host !== undefined, url);
-  return openSession({ store, host }, options);
+  return openSession({ store, host }, { openMs: PATIENT_MS, ...options });
 }
 
 async function withSession(
@@ -144,14 +146,15 @@ postgresTest(
   "query() is late after its deadline, and the session ends",
   () =>
     withSession(async (session) => {
-      const later = session.query("SELECT 1", []);
-      const late = session.query("SELECT pg_sleep(0.5)", undefined, 50);
+      await session.query("SELECT 1", []);
+      const late = session.query("SELECT pg_sleep(600)", undefined, 50);
       const behind = session.query("SELECT 2", []);
-      await later;
       await assertRejects(late, { code: "late", isUnknown: true });
       await assertRejects(behind, { code: "lost", isUnknown: true });
       assert(!session.isOpen, "it is open");
       await assertRejects(session.query("SELECT 1"), { code: "refused", isUnknown: false });
+      // The server does not notice while it sleeps.
+      await server().sql(`SELECT pg_terminate_backend(${session.pid})`);
       await assertGone(server(), "deadline");
     }, { node: "deadline" }),
 );
@@ -159,15 +162,15 @@ postgresTest(
 postgresTest("a terminated backend is an unknown outcome, and is reported once", async () => {
   const lost: SessionError[] = [];
   await withSession(async (session) => {
-    const sleeping = session.query("SELECT pg_sleep(10)", undefined, 10_000);
+    const sleeping = session.query("SELECT pg_sleep(600)", undefined, PATIENT_MS);
     const ended = assertRejects(sleeping, { code: "lost", sqlState: "57P01", isUnknown: true });
-    await server().sql(`SELECT pg_terminate_backend(${session.pid}, 5000)`);
+    await server().sql(`SELECT pg_terminate_backend(${session.pid}, 60000)`);
     await ended;
     assertEquals(lost.length, 1);
   }, { onLost: (error) => lost.push(error) });
   const { promise, resolve } = Promise.withResolvers<SessionError>();
   await withSession(async (session) => {
-    await server().sql(`SELECT pg_terminate_backend(${session.pid}, 5000)`);
+    await server().sql(`SELECT pg_terminate_backend(${session.pid}, 60000)`);
     assertEquals((await promise).code, "lost");
     assert(!session.isOpen, "an idle session ended");
   }, { onLost: resolve });
@@ -177,7 +180,8 @@ postgresTest(
   "a cancelled statement is an error with its SQLSTATE",
   () =>
     withSession(async (session) => {
-      const cancelled = assertRejects(session.query("SELECT pg_sleep(10)"), { code: "57014" });
+      const sleeping = session.query("SELECT pg_sleep(600)", undefined, PATIENT_MS);
+      const cancelled = assertRejects(sleeping, { code: "57014" });
       let done = "f";
       while (done === "f") {
         [done = ""] = await server().sql(`SELECT pg_cancel_backend(${session.pid})
@@ -204,7 +208,7 @@ serversTest("a cancelled wait for the standby is an unknown outcome", {
   const session = await open(servers.url());
   await servers.sql("CREATE TABLE t (n int)");
   await servers.pause("b");
-  const waiting = session.query("INSERT INTO public.t VALUES ($1)", [1], 30_000);
+  const waiting = session.query("INSERT INTO public.t VALUES ($1)", [1], PATIENT_MS);
   const doubtful = assertRejects(waiting, { code: "lost", sqlState: "01000", isUnknown: true });
   const cancel = `SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE wait_event = 'SyncRep'`;
   while ((await servers.sql(cancel)).length === 0);
@@ -225,7 +229,8 @@ serversTest("a stopped or killed server does not hold its callers", {}, async (s
   servers.cont("a");
   const lost = Promise.withResolvers<SessionError>();
   const second = await open(servers.url(), { onLost: lost.resolve });
-  const sleeping = assertRejects(second.query("SELECT pg_sleep(10)"), { code: "lost" });
+  const asleep = second.query("SELECT pg_sleep(600)", undefined, PATIENT_MS);
+  const sleeping = assertRejects(asleep, { code: "lost" });
   await servers.kill("a");
   await sleeping;
   assertEquals((await lost.promise).isUnknown, true);

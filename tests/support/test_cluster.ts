@@ -19,8 +19,6 @@ import { parseStoreUrl } from "../../lib/world/postgres/store_url.ts";
 /** Environment variable with the address of the database to copy. */
 export const TEST_CLUSTER = "TEST_CLUSTER";
 
-/** How long requests wait for a plugin that another server has approved, in milliseconds. */
-const START_WAIT_MS = 60_000;
 /** Servers of each test server. */
 const NODES = 3;
 /** Databases of tests that start their servers again, by data folder. They end with the database server. */
@@ -88,8 +86,6 @@ export async function startTestCluster(
       nodes.push(
         await startServer({
           ...options,
-          // Three servers start each plugin, on a computer that may be slow.
-          pluginEvents: { startWaitMs: START_WAIT_MS, ...options.pluginEvents },
           config: readConfig(read),
           env: read,
           // A node refuses to start without a token. Many tests are about a server that has none.

@@ -34,6 +34,11 @@ const BOOT_WAIT_MS = 60_000;
 /** Chooses the server of each request. Its seed is in TEST_SEED, which the run of a cluster prints. */
 const random = createRandom(Number(Deno.env.get("TEST_SEED") ?? 1));
 const MAIN = import.meta.resolve("../../main.ts");
+/**
+ * How long requests wait for the plugins of a server that has just started, in milliseconds. A computer that
+ * is slow or busy needs longer than they wait by default, and then the request gets 503.
+ */
+const START_WAIT_MS = 60_000;
 
 /** A small lower layer: the shell's page, a note, and a program. */
 export const LOWER_TEXTS: Readonly<Record<string, string>> = {
@@ -342,6 +347,8 @@ export async function startTestServer(options: TestServerOptions = {}): Promise<
     ELASTIK_PORT: "0",
     // No test cuts the power, and without a flush of each write the tests are faster.
     ELASTIK_SYNC: "normal",
+    // A computer that is slow or busy needs longer to start a plugin than a server allows by default.
+    ELASTIK_CELL_START: "60000",
     ELASTIK_DATA: data,
     ...options.env,
   };
@@ -352,7 +359,7 @@ export async function startTestServer(options: TestServerOptions = {}): Promise<
     storeWorkerUrl: STORE_WORKER,
     main: MAIN,
     ...(options.write === undefined ? {} : { write: options.write }),
-    ...(options.pluginEvents === undefined ? {} : { pluginEvents: options.pluginEvents }),
+    pluginEvents: { startWaitMs: START_WAIT_MS, ...options.pluginEvents },
     log: (line: string) => void log.push(line),
     onStoreFailure: (reason: string) => void log.push(`the store failed: ${reason}`),
   };

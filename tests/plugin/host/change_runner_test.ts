@@ -155,15 +155,14 @@ Deno.test("ChangeRunner begins anew and reports it if its position is not known 
     await put(store, positionWorld("p"), '{"cursor":"AAAAAAAAAAAAAAAAAAAAAA"}');
     const { runner, calls, losses, until } = run(store);
     await runner.started;
-    for (let at = 0; losses.length === 0 && at < 1000; at++) {
-      await new Promise((resolve) => setTimeout(resolve, 1));
-    }
-    assertEquals(losses.map(({ kind }) => kind), ["restarted"]);
     const position = async () =>
       new TextDecoder().decode((await store.read(positionWorld("p")))?.body);
-    for (let at = 0; (await position()).includes("AAAA") && at < 1000; at++) {
-      await new Promise((resolve) => setTimeout(resolve, 1));
+    // The position is stored after the loss is reported.
+    for (const end = Date.now() + 60_000; (await position()).includes("AAAA");) {
+      assert(Date.now() < end, "another position is stored");
+      await new Promise((resolve) => setTimeout(resolve, 5));
     }
+    assertEquals(losses.map(({ kind }) => kind), ["restarted"]);
     await put(store, "home/in/a");
     await until(1);
     await runner.stop();

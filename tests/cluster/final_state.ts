@@ -13,7 +13,7 @@ export type Send = (path: string, init?: RequestInit) => Promise<Response>;
 const CONCURRENT = 8;
 const PAGE = 1000;
 /** Most milliseconds for which a request is repeated while no node can answer. */
-const PATIENCE_MS = 30_000;
+const PATIENCE_MS = 120_000;
 const RETRY_MS = 200;
 
 /**

@@ -21,7 +21,7 @@ const LOST = "02:00:00:00:00:fe";
 /** Tries to find a network that the computer does not use. */
 const TRIES = 20;
 /** Most milliseconds until a namespace exists. */
-const NAMESPACE_MS = 10_000;
+const NAMESPACE_MS = 60_000;
 
 interface Place extends TestHost {
   readonly holder: Deno.ChildProcess;

@@ -17,7 +17,7 @@ import { fromCheckout, type Program, ROOT, runProgram, startProgram } from "./pr
 const FOLDER = `${ROOT}/examples/cluster`;
 const PAGE = `${ROOT}/worlds/usr/share/doc/cluster.md`;
 /** Longest wait for what a load balancer does in some seconds, in milliseconds. */
-const MAX_WAIT_MS = 30_000;
+const MAX_WAIT_MS = 120_000;
 const files = new Map(
   [...Deno.readDirSync(FOLDER)].map(({ name }) =>
     [name, Deno.readTextFileSync(`${FOLDER}/${name}`)] as const

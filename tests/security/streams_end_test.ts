@@ -8,8 +8,6 @@ import { EventReader } from "../support/event_reader.ts";
 import { putWorld, withPluginServer } from "../support/plugin_server.ts";
 import { basic, bearer, CLOSED, type TestServer, withServer } from "../support/test_server.ts";
 
-/** Longest time until a stream must have ended. */
-const END_MS = 2_000;
 const PASSWORD = "c0rrect-h0rse";
 
 async function hashOf(text: string): Promise<string> {
@@ -23,11 +21,11 @@ function open(server: TestServer, path: string, headers: Record<string, string>)
   return EventReader.open(`http://127.0.0.1:${server.port}${path}`, headers);
 }
 
-/** Reads until the stream ends, and returns the milliseconds that it took. */
-async function untilEnd(reader: EventReader): Promise<number> {
-  const start = performance.now();
-  while (await reader.next() !== undefined);
-  return performance.now() - start;
+/** Reads until the stream ends. The connection may be cut. */
+async function untilCut(reader: EventReader): Promise<void> {
+  await reader.untilEnd().catch((error) => {
+    if (!(error instanceof TypeError)) throw error;
+  });
 }
 
 /** Ways to open a stream, with the events that each sends first. */
@@ -67,10 +65,9 @@ for (const [title, change] of Object.entries(CHANGES)) {
         readers.push(reader);
       }
       await change(server);
-      const ends = Promise.all(readers.map(untilEnd));
+      const ends = Promise.all(readers.map((reader) => reader.untilEnd()));
       await putWorld(server, "/boot/secret", "written afterwards");
-      const slowest = Math.max(...await ends);
-      assert(slowest < END_MS, `one ended after ${slowest} ms`);
+      await ends;
       for (const { wire } of readers) assert(!wire.includes("written afterwards"), wire);
       const text = await server.metrics();
       assert(text.includes(`elastik_streams_revoked_total ${WAYS.length}`), text);
@@ -82,16 +79,21 @@ Deno.test("the streams of a capability end when it expires, without traffic", as
   await withServer({ env: CLOSED }, async (server) => {
     await putWorld(server, "/home/a/x", "one");
     const lasting = await open(server, "/stream/home/a/x", bearer(server.capability("/home", "r")));
-    const start = performance.now();
-    const capability = bearer(server.capability("/home/a", "r", 2));
-    const readers: EventReader[] = [];
-    for (const path of ["/stream/home/a/", "/bin/stream/home/a/x", "/stream/home/a/absent"]) {
-      readers.push(await open(server, path, capability));
+    for (let seconds = 2, isDone = false; !isDone; seconds *= 2) {
+      const expiry = (Math.floor(Date.now() / 1000) + seconds) * 1000;
+      const capability = bearer(server.capability("/home/a", "r", seconds));
+      const readers: EventReader[] = [];
+      for (const path of ["/stream/home/a/", "/bin/stream/home/a/x", "/stream/home/a/absent"]) {
+        readers.push(await open(server, path, capability));
+      }
+      const statuses = readers.map(({ response }) => response.status);
+      // A busy computer can need longer to open them.
+      isDone = statuses.every((status) => status === 200);
+      assert(isDone || Date.now() >= expiry, statuses.join());
+      if (isDone) await Promise.all(readers.map((reader) => reader.untilEnd()));
+      for (const reader of readers) await reader.close();
+      assert(Date.now() >= expiry, "they ended too early");
     }
-    assertEquals(readers.map(({ response }) => response.status), [200, 200, 200]);
-    await Promise.all(readers.map(untilEnd));
-    const ms = performance.now() - start;
-    assert(ms < 2_000 + END_MS, `they ended after ${ms} ms`);
     await putWorld(server, "/home/a/x", "two");
     assertEquals((await lasting.next())?.lastEventId, "1");
     assertEquals((await lasting.next())?.lastEventId, "2");
@@ -119,20 +121,20 @@ Deno.test("the streams that a plugin opened for a caller end with the authority 
     assertEquals(reader.response.status, 200);
     assertEquals((await reader.next())?.lastEventId, "1");
     await putWorld(server, "/etc/passwd", "bob:T1\n");
-    const ended = untilEnd(reader).catch(() => 0); // the connection may be cut
+    const ended = untilCut(reader);
     await putWorld(server, "/boot/secret", "written afterwards");
-    const ms = await ended;
-    assert(ms < END_MS, `it ended after ${ms} ms`);
+    await ended;
     assert(!reader.wire.includes("written afterwards"), reader.wire);
   });
 });
+
 Deno.test("the streams that a plugin opened with its grants end when it is disabled", async () => {
   await withPluginServer({ plugins: [["relay", RELAY]] }, async (server) => {
     await putWorld(server, "/home/x", "one");
     const reader = await open(server, "/relay?from=machine", bearer(server.approveToken));
     assertEquals((await reader.next())?.lastEventId, "1");
     assertEquals((await server.approve("PUT", "/lib/relay/state", "disabled")).status, 200);
-    const ended = untilEnd(reader).catch(() => 0); // the connection may be cut
+    const ended = untilCut(reader);
     await putWorld(server, "/home/x", "written afterwards");
     await ended;
     assert(!reader.wire.includes("written afterwards"), reader.wire);

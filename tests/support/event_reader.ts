@@ -60,6 +60,21 @@ export class EventReader {
     return this.#ready.shift();
   }
 
+  /**
+   * Reads until the server ends the stream.
+   *
+   * @throws {Error} if it does not within a minute
+   */
+  async untilEnd(): Promise<void> {
+    const late = new Error("the stream did not end");
+    const timer = setTimeout(() => this.#abort.abort(late), MAX_WAIT_MS);
+    try {
+      while (await this.next() !== undefined);
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
   /** Reads until there are this many comments. */
   async untilComments(count: number): Promise<void> {
     while (this.comments.length < count && await this.#read());

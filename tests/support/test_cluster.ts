@@ -112,7 +112,7 @@ async function run(url: string, text: string, values: readonly PgValue[] = []): 
   if (host === undefined) throw new Error("no host");
   const session = await openSession({ host, store });
   try {
-    await session.query(text, values, 20_000);
+    await session.query(text, values, 60_000);
   } finally {
     session.drop();
   }

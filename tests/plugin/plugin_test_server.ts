@@ -96,18 +96,21 @@ export async function eventsOf(
 }
 
 /**
- * Repeats a request until it returns a value. The pause between two requests leaves the processor to
+ * Repeats a request until it returns a value that is not false. The pause between two requests leaves the processor to
  * the plugin that the test waits for.
  *
- * @throws {Error} if it returns undefined for a minute
+ * @throws {Error} if it returns no such value for a minute
  */
-export async function eventually<T>(look: () => Promise<T | undefined>, what: string): Promise<T> {
+export async function eventually<T>(
+  look: () => Promise<T | false | undefined>,
+  what: string,
+): Promise<T> {
   // Some tests share two processors with several others.
-  const end = Date.now() + 60_000;
+  const end = performance.now() + 60_000;
   for (let pause = 2;; pause = Math.min(pause + 2, 20)) {
     const found = await look();
-    if (found !== undefined) return found;
-    if (Date.now() > end) throw new Error(`Expected within a minute: ${what}`);
+    if (found !== undefined && found !== false) return found;
+    if (performance.now() > end) throw new Error(`Expected within a minute: ${what}`);
     await delay(pause);
   }
 }

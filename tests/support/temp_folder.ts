@@ -8,6 +8,16 @@ export async function withTempFolder<T>(use: (folder: string) => T | Promise<T>)
   try {
     return await use(folder);
   } finally {
-    await Deno.remove(folder, { recursive: true });
+    await removeFolder(folder);
   }
+}
+
+/**
+ * Removes a folder in which another program may work: it gets another name first, so that no file can
+ * appear in it by its path.
+ */
+export async function removeFolder(path: string): Promise<void> {
+  const gone = `${path}.removed`;
+  await Deno.rename(path, gone);
+  await Deno.remove(gone, { recursive: true });
 }

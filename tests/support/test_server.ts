@@ -144,7 +144,7 @@ export class TestServer {
   readonly secrets: Set<string>;
   /** Head and body of every response that {@link send} received. */
   readonly answers: string[] = [];
-  readonly #running: Omit<RunningServer, "reload" | "booted">;
+  readonly #running: Pick<RunningServer, "url" | "close">;
   readonly #data: string;
   readonly #wires: readonly Wire[];
   #proxy: RandomProxy | undefined;
@@ -153,7 +153,7 @@ export class TestServer {
   readonly #tempFolder: string | undefined;
 
   constructor(
-    running: Omit<RunningServer, "reload" | "booted">,
+    running: Pick<RunningServer, "url" | "newApproveToken" | "close">,
     approveToken: string,
     data: string,
     tempFolder: string | undefined,
@@ -301,7 +301,7 @@ export class TestServer {
     if (this.#cluster !== undefined) return await this.#cluster.forgetNames();
     if (!await exists(`${this.data}/.names.db`)) return;
     const ledger = new DatabaseSync(`${this.data}/.names.db`);
-    ledger.exec("PRAGMA busy_timeout = 5000; DELETE FROM names");
+    ledger.exec("PRAGMA busy_timeout = 60000; DELETE FROM names");
     ledger.close();
   }
 
@@ -382,6 +382,8 @@ export async function startTestServer(options: TestServerOptions = {}): Promise<
     });
   const approveToken = settings.ELASTIK_APPROVE_TOKEN ??
     (await Deno.readTextFile(`${data}/.approve-token`)).trim();
+  // A folder that is used again has the worlds of the start before it.
+  if ("booted" in running) await running.booted;
   const server = new TestServer(running, approveToken, data, tempFolder, log);
   const { ELASTIK_STORE: store, ELASTIK_NODE: node } = settings;
   await server.untilBooted(store === undefined ? "/boot" : `/boot/${node}`);

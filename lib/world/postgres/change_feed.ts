@@ -15,6 +15,7 @@ import {
   LEASE_RENEWAL_MS,
 } from "../../cluster_limits.ts";
 import type { CursorPosition } from "../change_cursor.ts";
+import { placeGradually } from "../store/catalog_places.ts";
 import type { ClusterState } from "./cluster_state.ts";
 import type { FeedRow, HeadRow } from "./feed_row.ts";
 import type { Lease } from "./lease.ts";
@@ -94,6 +95,7 @@ export class ChangeFeed {
   /** Highest number that was announced since the last round began. */
   #announced = 0;
   #poll: ReturnType<typeof setInterval> | undefined;
+  #stopPlacing = () => {};
   #renewal: ReturnType<typeof setInterval> | undefined;
   #fault = "";
   #error: unknown;
@@ -137,6 +139,7 @@ export class ChangeFeed {
     state.load([], marks, position, authority);
     lease.renew(sent);
     this.#isLoaded = true;
+    this.#stopPlacing = placeGradually(state.catalog);
     await this.round("refresh");
     this.#poll = setInterval(() => this.wake("publish"), pollMs);
     this.#renewal = setInterval(() => this.wake("refresh"), renewalMs);
@@ -200,6 +203,7 @@ export class ChangeFeed {
   /** Ends the feed after the round that runs. */
   async stop(): Promise<void> {
     this.#isStopped = true;
+    this.#stopPlacing();
     clearInterval(this.#poll);
     clearInterval(this.#renewal);
     clearTimeout(this.#later?.timer);

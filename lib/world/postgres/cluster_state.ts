@@ -147,7 +147,7 @@ export class ClusterState {
       this.#heads.clear();
       this.#ids.clear();
     }
-    for (const head of heads) this.#set(head);
+    for (const head of heads) this.#set(head, true);
   }
 
   /** Loads the state of the database at the start; watchers are not told. */
@@ -158,7 +158,7 @@ export class ClusterState {
     authority = 0,
   ): void {
     this.#authority = authority;
-    for (const head of heads) this.#set(head);
+    for (const head of heads) this.#set(head, true);
     for (const name of marks) this.catalog.markCollection(name, true);
     this.#position = position;
   }
@@ -355,10 +355,13 @@ export class ClusterState {
     return told.map((publish) => publish());
   }
 
-  #set(head: HeadRow): void {
+  /** @param isStart whether it is one of the many worlds of a start, whose places in the tree can wait */
+  #set(head: HeadRow, isStart = false): void {
     const { name, world, event, version, ext, len, state, updatedAt, by, at } = head;
     const stored = { layer: "upper", by, head: event, headAt: at } as const;
-    this.catalog.set({ name, version, ext, len, state, updatedAt, ...stored });
+    const entry = { name, version, ext, len, state, updatedAt, ...stored };
+    if (isStart) this.catalog.add(entry);
+    else this.catalog.set(entry);
     this.#ids.set(name, world);
     this.#heads.set(world, toKnownHead(head));
   }

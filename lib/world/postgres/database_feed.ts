@@ -25,16 +25,11 @@ const POSITION = `SELECT f.seq,
 const RUN_OF = `SELECT f.seq,
   (SELECT r.run FROM elastik.runs r WHERE r.first <= $1 ORDER BY r.first DESC LIMIT 1) AS run
   FROM elastik.feed f`;
-/** Separators of fields and of worlds. Only the caller of an imported event could contain them. */
-const [FIELD, WORLD] = ["\x1f", "\x1e"];
 /** Fields of a head in their order. */
 const HEAD_FIELDS =
-  `id, name, version, ext, len, state, updated_at, event_id, left(event_hmac, ${PROOF_DIGITS}), event_at,
-  translate(by, E'\\x1e\\x1f', '')`;
-/** Longest part of a text that the engine copies. */
-const COPIED_LENGTH = 12;
+  `id, name, version, ext, len, state, updated_at, event_id, left(event_hmac, ${PROOF_DIGITS}), event_at, by`;
 /** One row for many worlds: the driver costs more for each row than for each byte. */
-const AGGREGATE = `string_agg(concat_ws(E'\\x1f', ${HEAD_FIELDS}), E'\\x1e') AS heads`;
+const AGGREGATE = `json_agg(json_build_array(${HEAD_FIELDS}))::text AS heads`;
 /** The next worlds after an id. In pages, so that a node does not need memory for the text of all. */
 const NEXT_HEADS = `SELECT ${AGGREGATE}, max(id) AS last FROM (
   SELECT * FROM elastik.worlds WHERE id > $1 AND name IS NOT NULL ORDER BY id LIMIT ${HEADS_PER_ROW}) w`;
@@ -237,56 +232,44 @@ function isStepKind(kind: unknown): kind is StepKind {
   return STEP_KINDS.has(kind);
 }
 
-/**
- * Copies a text that was cut out of a long one. The engine would keep the long text for as long as the part
- * exists. It copies parts below 13 characters only.
- */
-function copy(text: string): string {
-  if (text.length < COPIED_LENGTH) return text;
-  const parts: string[] = [];
-  for (let at = 0; at < text.length; at += COPIED_LENGTH) {
-    parts.push(text.slice(at, at + COPIED_LENGTH));
-  }
-  return parts.join("");
-}
-
 /** Returns what reads the heads of rows. Equal texts of different worlds share their memory. */
 function headReader(): (rows: readonly PgRow[]) => HeadRow[] {
   const known = new Map<string, string>();
   const share = (text: string) => {
     const found = known.get(text);
-    if (found !== undefined) return found;
-    const own = copy(text);
-    known.set(own, own);
-    return own;
+    if (found === undefined) known.set(text, text);
+    return found ?? text;
   };
   return (rows) =>
-    rows.flatMap((row) =>
-      row.heads === null
-        ? []
-        : readString(row, "heads").split(WORLD).map((text) => toHead(text, share))
-    );
+    rows.flatMap((row) => {
+      if (row.heads === null) return [];
+      const heads: unknown = JSON.parse(readString(row, "heads"));
+      if (!Array.isArray(heads)) throw new TypeError("the heads of worlds are not a list");
+      return heads.map((fields: unknown) => toHead(fields, share));
+    });
 }
 
-function toHead(text: string, share: (text: string) => string): HeadRow {
-  const fields = text.split(FIELD);
-  const [world, name, version, ext, len, state, updatedAt, event, hmac, at, by] = fields;
+/** @throws {TypeError} if a field does not have its type */
+function toHead(fields: unknown, share: (text: string) => string): HeadRow {
+  if (!Array.isArray(fields)) throw new TypeError("the head of a world is not a list");
+  const [world, name, version, ext, len, state, updatedAt, event, hmac, at, by]: unknown[] = fields;
   if (
-    name === undefined || ext === undefined || state === undefined || updatedAt === undefined ||
-    hmac === undefined || at === undefined || by === undefined || fields.length !== 11
-  ) throw new TypeError("a head does not have its fields");
-  const changedAt = copy(updatedAt);
+    typeof world !== "number" || typeof name !== "string" || typeof version !== "number" ||
+    typeof ext !== "string" || typeof len !== "number" || typeof state !== "string" ||
+    typeof updatedAt !== "string" || typeof event !== "number" || typeof hmac !== "string" ||
+    typeof at !== "string" || typeof by !== "string"
+  ) throw new TypeError("the head of a world does not have its fields");
   return {
-    world: Number(world),
-    name: copy(name),
-    version: Number(version),
+    world,
+    name,
+    version,
     ext: share(ext),
-    len: Number(len),
+    len,
     state: share(state),
-    updatedAt: changedAt,
+    updatedAt,
     by: share(by),
-    event: Number(event),
+    event,
     hmac,
-    at: at === changedAt ? changedAt : copy(at),
+    at: at === updatedAt ? updatedAt : at,
   };
 }

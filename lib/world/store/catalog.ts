@@ -36,6 +36,8 @@ export class Catalog {
   readonly #lower = new Map<string, WorldEntry>();
   /** The parent of the name that was set last, with the nodes above it. */
   #lastPath: { readonly name: string; readonly nodes: readonly Node[] } | undefined;
+  /** Worlds that have no place in the tree yet. */
+  readonly #unplaced: WorldEntry[] = [];
   #hidden = 0;
   #revision = 0;
 
@@ -72,22 +74,41 @@ export class Catalog {
 
   /** Adds a world to its layer or replaces it. */
   set(entry: WorldEntry): void {
-    this.#revision++;
-    const layer = entry.layer === "upper" ? this.#upper : this.#lower;
-    const other = entry.layer === "upper" ? this.#lower : this.#upper;
-    if (!layer.has(entry.name) && other.has(entry.name)) this.#hidden += 1;
-    layer.set(entry.name, entry);
+    this.#setInLayer(entry);
     const node = this.#ensureNode(entry.name, entry.updatedAt);
     if (entry.layer === "upper") node.upper = entry;
     else node.lower = entry;
   }
 
+  /**
+   * Adds an upper-layer world or replaces it, for a start with many worlds. Its place in the tree, half of
+   * the work, waits until the tree is used there, or for {@link Catalog.placeSome}.
+   */
+  add(entry: WorldEntry): void {
+    this.#setInLayer(entry);
+    this.#unplaced.push(entry);
+  }
+
+  /**
+   * Puts some of the worlds of {@link Catalog.add} in the tree.
+   *
+   * @param limit maximum number of worlds, at least 1
+   * @returns whether further ones wait
+   */
+  placeSome(limit: number): boolean {
+    for (const entry of this.#unplaced.splice(-limit)) this.#place(entry);
+    return this.#unplaced.length > 0;
+  }
+
   /** Removes an upper-layer world. */
   remove(name: string): void {
     this.#revision++;
-    if (!this.#upper.delete(name)) return;
+    if (!this.#upper.has(name)) return;
+    // The nodes above it keep their times only if the other worlds have their places below them.
+    this.placeSome(Infinity);
+    this.#upper.delete(name);
     if (this.#lower.has(name)) this.#hidden -= 1;
-    const node = this.#find(name);
+    const node = this.#findPlaced(name);
     if (node !== undefined) node.upper = undefined;
     this.#prune(name);
   }
@@ -99,7 +120,8 @@ export class Catalog {
       this.#ensureNode(name).marked = true;
       return;
     }
-    const node = this.#find(name);
+    this.placeSome(Infinity);
+    const node = this.#findPlaced(name);
     if (node === undefined) return;
     node.marked = false;
     this.#prune(name);
@@ -190,7 +212,33 @@ export class Catalog {
     return found;
   }
 
+  #setInLayer(entry: WorldEntry): void {
+    this.#revision++;
+    const layer = entry.layer === "upper" ? this.#upper : this.#lower;
+    const other = entry.layer === "upper" ? this.#lower : this.#upper;
+    if (other.has(entry.name) && !layer.has(entry.name)) this.#hidden += 1;
+    layer.set(entry.name, entry);
+  }
+
+  #place({ name, updatedAt }: WorldEntry): void {
+    // A later change can have replaced the world.
+    this.#ensureNode(name, updatedAt).upper = this.#upper.get(name);
+  }
+
+  /** Returns the node of a name, after all worlds at and below it have their places. */
   #find(name: string): Node | undefined {
+    if (this.#unplaced.length > 0) {
+      const prefix = name === "" ? "" : `${name}/`;
+      const waiting = this.#unplaced.splice(0);
+      for (const entry of waiting) {
+        if (entry.name.startsWith(prefix) || entry.name === name) this.#place(entry);
+        else this.#unplaced.push(entry);
+      }
+    }
+    return this.#findPlaced(name);
+  }
+
+  #findPlaced(name: string): Node | undefined {
     let node: Node | undefined = this.#root;
     if (name === "") return node;
     for (const segment of name.split("/")) {

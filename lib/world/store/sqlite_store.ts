@@ -27,6 +27,7 @@ import {
 } from "./sqlite_store_options.ts";
 import { Audits } from "./audits.ts";
 import type { Catalog } from "./catalog.ts";
+import { placeGradually } from "./catalog_places.ts";
 import { LockWaits } from "./lock_waits.ts";
 import { FolderReport } from "./folder_report.ts";
 import { FolderWatch } from "./folder_watch.ts";
@@ -123,6 +124,7 @@ class SqliteStore implements Store {
   readonly #otherKey: OtherKeyReport;
   readonly #isRestricted: (name: string) => boolean;
   #closing: Promise<void> | undefined;
+  #stopPlacing = () => {};
 
   constructor(options: SqliteStoreOptions) {
     const { folder } = options;
@@ -268,11 +270,12 @@ class SqliteStore implements Store {
   /** Reads the catalog; worlds without a valid row are indexed in the background. */
   async scan(): Promise<void> {
     const { rows, unindexed, ignored } = await this.#files.scan();
-    for (const row of rows) this.#catalog.set(toUpperEntry(row));
+    for (const row of rows) this.#catalog.add(toUpperEntry(row));
     for (const name of unindexed) {
       this.#unindexed.add(name);
-      this.#catalog.set(unindexedEntry(name));
+      this.#catalog.add(unindexedEntry(name));
     }
+    this.#stopPlacing = placeGradually(this.#catalog);
     this.#report.reportIgnored(ignored);
     this.#collections.load(this.#folder.path, this.#log);
     await this.#quotas.start();
@@ -497,6 +500,7 @@ class SqliteStore implements Store {
   }
 
   close(): Promise<void> {
+    this.#stopPlacing();
     this.#unindexed.stop();
     this.#index.stop();
     this.#search.stop();

@@ -258,3 +258,41 @@ Deno.test("Catalog is that of its names and times after any order of additions a
     if (newest !== undefined) assertEquals((catalog.changedAt(name) ?? "") >= newest, true, name);
   }
 });
+
+Deno.test("Catalog.add() gives the same tree as Catalog.set(), whenever the tree is used", () => {
+  const random = createRandom(7);
+  const below = (limit: number) => Math.floor(random() * limit);
+  const pick = (names: readonly string[]) => names[below(names.length)] ?? "";
+  for (let run = 0; run < 200; run++) {
+    const [lazy, eager] = [new Catalog(), new Catalog()];
+    const name = () => `${pick(["home", "lib"])}/${pick(["a", "b", "a/c", "d/e"])}`;
+    const change = (step: number) => {
+      const updatedAt = `2026-01-01T00:00:${String(step).padStart(2, "0")}.000Z`;
+      return { ...entry(name(), below(3) === 0 ? "lower" : "upper", step), updatedAt };
+    };
+    for (let step = 10; step < 20; step++) {
+      const added = { ...change(step), layer: "upper" as const };
+      lazy.add(added);
+      eager.set(added);
+    }
+    for (let step = 20; step < 30; step++) {
+      const [what, changed, removed] = [below(6), change(step), name()];
+      if (what === 0) lazy.placeSome(1 + below(3));
+      for (const catalog of [lazy, eager]) {
+        if (what === 1) catalog.set(changed);
+        if (what === 2) catalog.remove(removed);
+        if (what === 3) catalog.markCollection(removed, step % 2 === 0);
+      }
+      if (what === 4) assertEquals(lazy.list(removed), eager.list(removed));
+      if (what === 5) assertEquals(lazy.changedAt(removed), eager.changedAt(removed));
+      assertEquals(lazy.get(removed), eager.get(removed));
+      assertEquals(lazy.size, eager.size);
+    }
+    for (const where of ["home", "lib", ""]) {
+      assertEquals(lazy.list(where), eager.list(where));
+      assertEquals(lazy.walk(where), eager.walk(where));
+      assertEquals(lazy.changedAt(where), eager.changedAt(where));
+    }
+    assertEquals(lazy.placeSome(1), false);
+  }
+});

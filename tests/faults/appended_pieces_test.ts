@@ -17,15 +17,24 @@ import { createRandom } from "../support/random.ts";
 /** Long enough for pieces. */
 const START = `${".".repeat(99)}\n`.repeat(1_000);
 /** The longest time that a test waits for a fold that is due after 2 or 5 s, on a loaded computer. */
-const PATIENCE_MS = 20_000;
+const PATIENCE_MS = 120_000;
+/** A fold that is due after 2 s comes before what a test does next only if the computer stands still. */
+const ATTEMPTS = 10;
 
 const FILE = "home%2Flog/universe.db";
 
+interface Row {
+  readonly version: number;
+  readonly text: string;
+  readonly hasPieces: boolean;
+}
+
 /** What a program with `sqlite3` reads from the file of `home/log`. */
-function rowOf(data: string): { version: number; text: string; hasPieces: boolean } {
-  const db = new DatabaseSync(`${data}/${FILE}`, { timeout: 5_000 });
+function rowOf(data: string): Row {
+  const db = new DatabaseSync(`${data}/${FILE}`);
   try {
-    db.exec("PRAGMA query_only = 1; BEGIN");
+    // A server that has just started can recover the log at this moment.
+    db.exec("PRAGMA busy_timeout = 60000; PRAGMA query_only = 1; BEGIN");
     const row = db.prepare("SELECT version, CAST(stage_html AS TEXT) AS text FROM stage_meta")
       .get();
     const table = db.prepare("SELECT 1 FROM sqlite_schema WHERE name = 'pieces'").get();
@@ -43,7 +52,7 @@ function rowOf(data: string): { version: number; text: string; hasPieces: boolea
  * Reads the row from a copy of file and log. SQLite cannot open a file through the link into another
  * namespace, and on a full disk it cannot create the files that it needs next to the original.
  */
-function rowOfCopy(data: string): ReturnType<typeof rowOf> {
+function rowOfCopy(data: string): Row {
   const copy = Deno.makeTempDirSync();
   try {
     Deno.mkdirSync(`${copy}/home%2Flog`);
@@ -57,16 +66,16 @@ function rowOfCopy(data: string): ReturnType<typeof rowOf> {
   }
 }
 
-/** Waits until the row of `home/log` passes a test; returns the time that took in milliseconds. */
+/** Waits until the row of `home/log` passes a test; returns it, and the time that took in milliseconds. */
 async function waitForRow(
   data: string,
-  isReached: (row: ReturnType<typeof rowOf>) => boolean,
-): Promise<number> {
+  isReached: (row: Row) => boolean,
+): Promise<{ row: Row; ms: number }> {
   const start = performance.now();
   for (;;) {
     const row = rowOf(data);
     const ms = performance.now() - start;
-    if (isReached(row)) return ms;
+    if (isReached(row)) return { row, ms };
     assert(ms < PATIENCE_MS, `the row has version ${row.version} after ${Math.round(ms)} ms`);
     await new Promise((resume) => setTimeout(resume, 50));
   }
@@ -99,6 +108,8 @@ Deno.test("the row of a world is complete within seconds of the last append, and
   withTempFolder(async (folder) => {
     const data = `${folder}/data`;
     const server = await ServerProcess.start({ data });
+    let isWriting = true;
+    let writing = Promise.resolve();
     try {
       assertEquals([findFormatFault(data), Deno.readTextFileSync(`${data}/${FORMAT_FILE}`)], [
         undefined,
@@ -106,26 +117,30 @@ Deno.test("the row of a world is complete within seconds of the last append, and
       ]);
       await put(server, START);
       let content = START;
-      let isWriting = true;
-      const writing = (async () => {
+      let acknowledged = 1;
+      writing = (async () => {
         for (let i = 0; isWriting; i++) {
-          await append(server, `${i}\n`);
+          acknowledged = await append(server, `${i}\n`);
           content += `${i}\n`;
           await new Promise((resume) => setTimeout(resume, 20));
         }
       })();
-      await waitForRow(data, ({ hasPieces }) => hasPieces);
-      const { version } = rowOf(data);
-      assertEquals(version, 1, "the first appends are pieces");
+      // An append is a piece, so that the row is behind.
+      const { row: first } = await waitForRow(
+        data,
+        ({ hasPieces, version }) => hasPieces && version < acknowledged,
+      );
       // Never quiet for two seconds.
-      const steady = await waitForRow(data, (row) => row.version > 1);
+      const { ms: steady } = await waitForRow(data, (row) => row.version > first.version);
       isWriting = false;
       await writing;
-      const quiet = await waitForRow(data, ({ hasPieces }) => !hasPieces);
+      const { ms: quiet } = await waitForRow(data, ({ hasPieces }) => !hasPieces);
       assertEquals(rowOf(data).text === content, true, "the row has the whole content");
       await assertContent(server, content);
       console.log(`steady ${Math.round(steady)} ms, quiet ${Math.round(quiet)} ms`);
     } finally {
+      isWriting = false;
+      await writing.catch(() => {}); // the test has awaited it, or has another error
       assertEquals((await server.end()).code, 0);
     }
   }));
@@ -138,13 +153,17 @@ Deno.test("a server that starts after a kill folds a world that no client writes
       await put(server, START);
       let version = 0;
       let content = START;
-      for (const line of ["one\n", "two\n"]) {
-        version = await append(server, line);
-        content += line;
+      for (let attempt = 1;; attempt++) {
+        for (const line of ["one\n", "two\n"]) {
+          version = await append(server, line);
+          content += line;
+        }
+        await server.end("SIGKILL");
+        assertVerified(data);
+        if (rowOf(data).hasPieces) break;
+        assert(attempt < ATTEMPTS, "no kill left pieces");
+        server = await ServerProcess.start({ data });
       }
-      await server.end("SIGKILL");
-      assertVerified(data);
-      assertEquals(rowOf(data).hasPieces, true);
       server = await ServerProcess.start({ data });
       await waitForRow(data, (row) => row.version === version && !row.hasPieces);
       assertEquals(rowOf(data).text === content, true);
@@ -195,11 +214,16 @@ Deno.test("a stop on a full disk leaves the pieces, and the row is complete afte
     let content = START.repeat(20);
     try {
       await put(server, content);
-      for (const line of ["one\n", "two\n"]) {
-        await append(server, line);
-        content += line;
+      for (let attempt = 1;; attempt++) {
+        for (const line of ["one\n", "two\n"]) {
+          await append(server, line);
+          content += line;
+        }
+        disk.fill();
+        if (rowOfCopy(data).hasPieces) break;
+        assert(attempt < ATTEMPTS, "no append left pieces");
+        disk.free();
       }
-      disk.fill();
       // A stop tries to fold, and must end in spite of the disk.
       await server.end();
       assertEquals(rowOfCopy(data).hasPieces, true, "the disk has space for a fold");

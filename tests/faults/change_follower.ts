@@ -7,7 +7,7 @@ import { assert, assertEquals } from "../support/assert.ts";
 import type { ServerProcess } from "./server_process.ts";
 
 /** Longest time until an event of a log is received, in milliseconds. */
-const MAX_WAIT_MS = 20_000;
+const MAX_WAIT_MS = 120_000;
 
 /** An event, as the log of its world and the changes show it. */
 export interface ChangeEvent {

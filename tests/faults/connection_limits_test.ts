@@ -5,6 +5,7 @@
 
 import { assert, assertEquals, assertMatch } from "../support/assert.ts";
 import { MAX_REFUSED_CONNECTIONS } from "../../lib/limits.ts";
+import { eventually } from "../plugin/plugin_test_server.ts";
 import { ServerProcess } from "./server_process.ts";
 import { type TestServer, withServer } from "../support/test_server.ts";
 import { withTempFolder } from "../support/temp_folder.ts";
@@ -49,6 +50,14 @@ async function ask(port: number): Promise<number> {
   }
 }
 
+/** Repeats a request until its status is not 503: a server with many connections refuses some. */
+async function untilServed(send: () => Promise<number>): Promise<number> {
+  return await eventually(async () => {
+    const status = await send();
+    return status !== 503 && status;
+  }, "the request is served");
+}
+
 /** The value of a metric. */
 async function metric(server: TestServer, name: string): Promise<number> {
   const { text } = await server.approve("GET", "/proc/metrics");
@@ -65,11 +74,12 @@ for (const start of ["", "GET / HTTP/1.1\r\nHost: lo", GET]) {
       try {
         const port = Number(new URL(server.url).port);
         const idle = await openAll(port, 600, start);
-        assertEquals(await ask(port), 200);
-        const put = await server.ask("/home/x", { method: "PUT", body: "1" });
-        assertEquals(put.status, 201, put.text);
+        assertEquals(await untilServed(() => ask(port)), 200);
+        const put = async () => (await server.ask("/home/x", { method: "PUT", body: "1" })).status;
+        assertEquals(await untilServed(put), 201);
         closeAll(idle);
-        assertEquals((await server.ask("/home/x?raw")).text, "1");
+        const read = async () => (await server.ask("/home/x?raw")).text;
+        await eventually(async () => await read() === "1", "the world is read");
         const { code, stderr } = await server.end();
         assertEquals([code, stderr], [0, ""]);
       } finally {
@@ -91,11 +101,8 @@ Deno.test("ELASTIK_MAX_CONNECTIONS beyond the file descriptors is reported, and 
       const streams = await openAll(port, 400, STREAM);
       closeAll(streams.slice(0, 40));
       for (let i = 0; i < 10; i++) {
-        let status = 503;
-        while (status === 503) {
-          status = (await server.ask(`/home/y${i}`, { method: "PUT", body: "1" })).status;
-        }
-        assertEquals(status, 201);
+        const put = () => server.ask(`/home/y${i}`, { method: "PUT", body: "1" });
+        assertEquals(await untilServed(async () => (await put()).status), 201);
       }
       closeAll(streams);
       const { code, stderr } = await server.end();
@@ -113,10 +120,18 @@ Deno.test("ELASTIK_MAX_CONNECTIONS beyond the file descriptors is reported, and 
 Deno.test("a client beyond the connection limit gets 503 with Retry-After, and 200 when another one has ended", () =>
   withServer({ env: { ELASTIK_MAX_CONNECTIONS: "4" } }, async (server) => {
     await server.approve("PUT", "/home/x", "1");
-    // The test client keeps one connection, which is closed for the fourth stream if it is idle.
+    // The test client keeps one connection. It is closed for the fourth stream when it has been idle.
     const streams = await openStreams(server.port, 3);
     const last = await server.approve("GET", "/home/x?raw");
     assertEquals(last.status, 200);
+    await untilServed(async () => {
+      const [fourth] = await openAll(server.port, 1, STREAM);
+      assert(fourth !== undefined);
+      const { status } = await fourth.reply(true);
+      if (status === 200) streams.push(fourth);
+      else fourth.close();
+      return status;
+    });
     const refused = await Connection.open(server.port);
     await refused.write(GET);
     const { status, headers, text } = await refused.reply();
@@ -127,16 +142,14 @@ Deno.test("a client beyond the connection limit gets 503 with Retry-After, and 2
     assertMatch(text, /too many connections are open/);
     assertEquals(await refused.rest(), "");
     refused.close();
-    assert(await metric(server, 'elastik_connections_refused_total{limit="total"}') >= 1);
     closeAll(streams);
-    for (;;) {
-      if (await ask(server.port) === 200) break;
-    }
+    assertEquals(await untilServed(() => ask(server.port)), 200);
+    assert(await metric(server, 'elastik_connections_refused_total{limit="total"}') >= 1);
   }));
 
 Deno.test("clients that wait for a 503 and never ask do not block later clients", () =>
   withServer({
-    env: { ELASTIK_MAX_CONNECTIONS: "2", ELASTIK_HEAD_TIMEOUT: "300" },
+    env: { ELASTIK_MAX_CONNECTIONS: "2", ELASTIK_HEAD_TIMEOUT: "1000" },
   }, async (server) => {
     await server.approve("PUT", "/home/x", "1");
     const streams = await openStreams(server.port, 1);
@@ -148,7 +161,7 @@ Deno.test("clients that wait for a 503 and never ask do not block later clients"
 
 Deno.test("a connection is closed if its request head is incomplete, and later if it is idle", () =>
   withServer({
-    env: { ELASTIK_HEAD_TIMEOUT: "200", ELASTIK_IDLE_TIMEOUT: "700" },
+    env: { ELASTIK_HEAD_TIMEOUT: "1000", ELASTIK_IDLE_TIMEOUT: "3000" },
   }, async (server) => {
     const slow = await openAll(server.port, 1, "GET / HTTP/1.1\r\nHost: lo");
     const silent = await openAll(server.port, 1, "");

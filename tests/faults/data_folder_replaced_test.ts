@@ -139,12 +139,15 @@ Deno.test("a change after the folder of its world was removed or replaced is in 
       // A copy from a backup takes the place of one world.
       Deno.mkdirSync(`${temp}/backup`);
       const backup = new DatabaseSync(`${data}/home%2Fback/universe.db`);
-      backup.exec("PRAGMA wal_checkpoint(TRUNCATE)");
+      backup.exec("PRAGMA busy_timeout = 60000");
+      const moved = backup.prepare("PRAGMA wal_checkpoint(TRUNCATE)").get();
+      assertEquals(moved?.busy, 0, "the file does not have everything");
       Deno.copyFileSync(`${data}/home%2Fback/universe.db`, `${temp}/backup/universe.db`);
       backup.close();
-      Deno.removeSync(`${data}/home%2Fback`, { recursive: true });
+      Deno.renameSync(`${data}/home%2Fback`, `${temp}/back`);
       Deno.renameSync(`${temp}/backup`, `${data}/home%2Fback`);
-      Deno.removeSync(`${data}/home%2Fgone`, { recursive: true });
+      Deno.renameSync(`${data}/home%2Fgone`, `${temp}/gone`);
+      for (const name of ["back", "gone"]) Deno.removeSync(`${temp}/${name}`, { recursive: true });
       for (const name of ["gone", "back"]) {
         const { status, text } = await server.ask(`/home/${name}`, { method: "PUT", body: "new" });
         assert(status === 200 || status === 201, text);

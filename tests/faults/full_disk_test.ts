@@ -41,11 +41,14 @@ async function readEverything(server: ServerProcess): Promise<string[]> {
   return found;
 }
 
+/** Fills the disk again, because the server can have freed something, and sends a request. */
 async function assertDiskFull(
+  disk: SmallDisk,
   request: string,
-  answer: Promise<{ status: number; text: string }>,
+  send: () => Promise<{ status: number; text: string }>,
 ): Promise<void> {
-  const { status, text } = await answer;
+  disk.fill();
+  const { status, text } = await send();
   assertEquals([request, status], [request, 507], text);
   const problem = JSON.parse(text);
   assertEquals(problem.type, "/usr/share/doc/problems/insufficient-storage.md");
@@ -70,15 +73,17 @@ Deno.test("a server with a full disk answers 507 to writes, answers reads, and a
       await server.ask(pathOf("a"), { method: "POST", body: ", 3" });
       const approve = approval(data);
       const before = await readEverything(server);
-      disk.fill();
 
-      await assertDiskFull("PUT new", put(server, "new", BIG));
-      await assertDiskFull("PUT hot", put(server, "a", BIG));
-      await assertDiskFull("PUT cold", put(server, "c", BIG));
-      await assertDiskFull("PUT cold, few bytes", put(server, "d", "1"));
-      await assertDiskFull("POST", server.ask(pathOf("b"), { method: "POST", body: BIG }));
       const headers = approve;
-      await assertDiskFull("DELETE", server.ask(pathOf("d"), { method: "DELETE", headers }));
+      const requests: readonly [string, () => ReturnType<typeof put>][] = [
+        ["PUT new", () => put(server, "new", BIG)],
+        ["PUT hot", () => put(server, "a", BIG)],
+        ["PUT cold", () => put(server, "c", BIG)],
+        ["PUT cold, few bytes", () => put(server, "d", "1")],
+        ["POST", () => server.ask(pathOf("b"), { method: "POST", body: BIG })],
+        ["DELETE", () => server.ask(pathOf("d"), { method: "DELETE", headers })],
+      ];
+      for (const [request, send] of requests) await assertDiskFull(disk, request, send);
       assertEquals(await readEverything(server), before);
       assertEquals((await server.ask("/home/new")).status, 404);
       assertEquals(Array.from(Deno.readDirSync(`${data}/.incoming`)), []);
@@ -87,7 +92,7 @@ Deno.test("a server with a full disk answers 507 to writes, answers reads, and a
       await server.end("SIGKILL");
       server = await start(disk);
       assertEquals(await readEverything(server), before);
-      await assertDiskFull("PUT after a restart", put(server, "a", BIG));
+      await assertDiskFull(disk, "PUT after a restart", () => put(server, "a", BIG));
 
       disk.free();
       for (const name of ["a", "new", "d", "name #5"]) {

@@ -174,7 +174,7 @@ Deno.test("an index of changes that cannot be created again refuses each query u
       // SQLite opens no file whose journal is a folder, and the server does not remove it.
       Deno.mkdirSync(`${path}-journal`);
       Deno.removeSync(path);
-      const wait = server.send({ method: "GET", target: "/proc/changes/home/?after=now&wait=5" });
+      const wait = server.send({ method: "GET", target: "/proc/changes/home/?after=now&wait=60" });
       const { status } = await server.send({ method: "PUT", target: "/home/b", body: "1" });
       assertEquals(status, 201);
       assertEquals(await readAll(server), undefined);

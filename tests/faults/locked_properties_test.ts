@@ -18,7 +18,7 @@ const LOCKED = "another process locks a file";
 function withServer(use: (server: TestServer, data: string) => Promise<void>): Promise<void> {
   return withTempFolder(async (folder) => {
     const data = `${folder}/data`;
-    const server = await startTestServer({ data, env: { ELASTIK_LOCK_WAIT: "50" } });
+    const server = await startTestServer({ data, env: { ELASTIK_LOCK_WAIT: "500" } });
     try {
       await use(server, data);
     } finally {
@@ -52,7 +52,7 @@ async function create(server: TestServer, path: string): Promise<void> {
 async function askLocked(server: TestServer, data: string, path: string, request: string) {
   const folder = encodeURIComponent(recordWorldName(path));
   const db = new DatabaseSync(`${data}/${folder}/universe.db`);
-  db.exec("PRAGMA busy_timeout = 10000; BEGIN IMMEDIATE");
+  db.exec("PRAGMA busy_timeout = 60000; BEGIN IMMEDIATE");
   try {
     return await ask(server, request);
   } finally {

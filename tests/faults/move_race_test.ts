@@ -64,14 +64,14 @@ async function transferWhile(
     await first.approve("PUT", "/home/a", "source");
     await ask(first, "PROPPATCH /dav/home/a", { body: PROPPATCH.replace("VALUE", "of-a") });
     await first.stop();
-    const env = { ELASTIK_CACHE: "0", ELASTIK_LOCK_WAIT: "20000" };
+    const env = { ELASTIK_CACHE: "0", ELASTIK_LOCK_WAIT: "600000" };
     const server = await startTestServer({ data, env: { ...TWO_WRITERS, ...env } });
     try {
       // Without it, the checks of the request would wait for the lock too.
       await ask(server, "PROPFIND /dav/home/a");
       const other = new DatabaseSync(`${data}/home%2Fa/universe.db`);
       // The server can have the file open at this moment, for a read of its indexes.
-      other.exec("PRAGMA busy_timeout = 10000");
+      other.exec("PRAGMA busy_timeout = 60000");
       other.exec(request.startsWith("MOVE") ? "BEGIN IMMEDIATE" : EXCLUSIVE);
       const headers = {
         ...bearer(server.approveToken),

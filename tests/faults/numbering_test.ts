@@ -184,9 +184,20 @@ Deno.test("a lower-layer world that becomes visible again is newer than the worl
 Deno.test("a start does not read the names of deleted worlds, and a creation looks one up", () =>
   withTempFolder(async (folder) => {
     const data = `${folder}/data`;
+    const medianOf = async (server: ServerProcess, version: (i: number) => number, at: string) => {
+      const times: number[] = [];
+      for (let i = 0; i < 50; i++) {
+        const start = performance.now();
+        assertEquals(await put(server, `/home/${at}/${i + 1}`), version(i));
+        times.push(performance.now() - start);
+      }
+      return times.sort((a, b) => a - b)[25] ?? Infinity;
+    };
+    let before = 0;
     await withServer(data, async (server, approve) => {
       await put(server, "/home/x");
       await drop(server, "/home/x", approve);
+      before = await medianOf(server, () => 1, "few");
     });
     const ledger = new DatabaseSync(`${data}/.names.db`);
     ledger.exec(`WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 300000)
@@ -195,14 +206,13 @@ Deno.test("a start does not read the names of deleted worlds, and a creation loo
     await withServer(data, async (server) => {
       assertEquals(await put(server, "/home/deleted/299999"), 300000);
       assertEquals(await put(server, "/home/x"), 2);
-      const times: number[] = [];
-      for (let i = 0; i < 50; i++) {
-        const start = performance.now();
-        assertEquals(await put(server, `/home/deleted/${i + 1}`), i + 2);
-        times.push(performance.now() - start);
-      }
-      const median = times.sort((a, b) => a - b)[25] ?? Infinity;
-      assert(median < 100, `the creation of a world took ${median} ms`);
+      const median = await medianOf(server, (i) => i + 2, "deleted");
+      // On a slow computer, in proportion to the same with few names.
+      const most = Math.max(100, 10 * before);
+      assert(
+        median < most,
+        `the creation of a world took ${median} ms, ${before} ms with few names`,
+      );
     });
   }));
 
@@ -220,7 +230,9 @@ Deno.test("the numbering survives a trash that is emptied by hand, ledgers of 6.
     // Version 6.0 had the ledger in the trash.
     Deno.renameSync(`${data}/.names.db`, `${data}/.trash/.names.db`);
     const running = await withServer(data, async (server, approve) => {
-      Deno.removeSync(`${data}/.trash`, { recursive: true });
+      // Under another name: the server can work in a folder that is being removed.
+      Deno.renameSync(`${data}/.trash`, `${folder}/trash`);
+      Deno.removeSync(`${folder}/trash`, { recursive: true });
       return [await use(server, approve), await use(server, approve)];
     });
     assertEquals(running, [3, 4]);

@@ -25,6 +25,10 @@ async function untilStreams(server: TestServer, count: number): Promise<void> {
   while (await metric(server, "elastik_streams_open") !== count);
 }
 
+async function untilNothingWaits(server: TestServer): Promise<void> {
+  while (await metric(server, "elastik_stream_buffer_bytes") !== 0);
+}
+
 async function putText(server: TestServer, target: string, body: string): Promise<void> {
   const url = `http://127.0.0.1:${server.port}${target}`;
   const response = await fetch(url, { method: "PUT", headers: bearer(TOKEN), body });
@@ -48,7 +52,7 @@ Deno.test("many silent readers of one large world hold its event once", async ()
     for (const connection of silent) connection.close();
     await putText(server, "/home/large", "small");
     await untilStreams(server, 0);
-    assertEquals(await metric(server, "elastik_stream_buffer_bytes"), 0);
+    await untilNothingWaits(server);
   });
 });
 
@@ -90,7 +94,7 @@ Deno.test("the bytes for all readers together are limited, and readers that keep
       while (await metric(server, "elastik_stream_buffer_bytes") === 0);
       assert(await metric(server, "elastik_stream_buffer_bytes") <= 8 * MIB, "over the limit");
     }
-    assert(await metric(server, "elastik_streams_lagged_total") > 0, "none was disconnected");
+    while (await metric(server, "elastik_streams_lagged_total") === 0);
     await putText(server, "/home/x", "end");
     assertEquals((await good.next())?.type, "update");
     for (const connection of silent) connection.close();
@@ -105,11 +109,11 @@ Deno.test("a reader that lags more than ELASTIK_STREAM_LAG is disconnected", asy
     const silent = await openSilent(server, "/stream/home/");
     await untilStreams(server, 1);
     for (let i = 0; await metric(server, "elastik_streams_lagged_total") === 0; i++) {
-      assert(i < 64, "it was not disconnected");
+      assert(i < 500, "it was not disconnected");
       await putText(server, "/home/x", `${i}${"x".repeat(MIB)}`);
     }
-    assertEquals(await metric(server, "elastik_streams_open"), 0);
-    assertEquals(await metric(server, "elastik_stream_buffer_bytes"), 0);
+    await untilStreams(server, 0);
+    await untilNothingWaits(server);
     silent.close();
   });
 });

@@ -1,6 +1,7 @@
 /** An error that no code handles does not end the server. */
 
 import { assertEquals, assertMatch } from "../support/assert.ts";
+import { pathExists } from "../../lib/world/file/durable_fs.ts";
 import { ServerProcess } from "./server_process.ts";
 import { withTempFolder } from "../support/temp_folder.ts";
 
@@ -10,15 +11,17 @@ Deno.test("a server continues after an uncaught error and after a rejected promi
     Deno.writeTextFileSync(
       `${folder}/main.ts`,
       `import { runCommandLine } from ${JSON.stringify(`${root}lib/cli/main.ts`)};
-      await runCommandLine([], {
-        storeWorkerUrl: ${JSON.stringify(`${root}lib/world/worker/worker_main.ts`)},
-        main: import.meta.url,
-      });
+      // Before the server prints that it listens: without a listener the signal ends the process.
       Deno.addSignalListener("SIGUSR1", () => {
         void Promise.reject(new Error("rejected for the test"));
         setTimeout(() => {
+          Deno.writeTextFileSync(${JSON.stringify(`${folder}/thrown`)}, "");
           throw new Error("thrown for the test");
         }, 0);
+      });
+      await runCommandLine([], {
+        storeWorkerUrl: ${JSON.stringify(`${root}lib/world/worker/worker_main.ts`)},
+        main: import.meta.url,
       });`,
     );
     const server = await ServerProcess.start({
@@ -28,6 +31,9 @@ Deno.test("a server continues after an uncaught error and after a rejected promi
     try {
       await server.ask("/home/x", { method: "PUT", body: "1" });
       Deno.kill(server.pid, "SIGUSR1");
+      do {
+        assertEquals((await server.ask("/home/x?raw")).text, "1");
+      } while (!pathExists(`${folder}/thrown`));
       for (let i = 0; i < 20; i++) {
         assertEquals((await server.ask("/home/x?raw")).text, "1");
       }

@@ -4,7 +4,9 @@
  */
 
 import { assertEquals, assertMatch } from "../support/assert.ts";
+import { eventually } from "../plugin/plugin_test_server.ts";
 import { withPluginServer } from "../support/plugin_server.ts";
+import { assertInTime, withMoreTime } from "../support/slow_computer.ts";
 import { withTempFolder } from "../support/temp_folder.ts";
 import { CLOSED, type TestServer, TOKEN, withServer } from "../support/test_server.ts";
 import { Connection } from "../support/wire.ts";
@@ -80,6 +82,11 @@ function openConnections(server: TestServer): Promise<number> {
   return metric(server, /^elastik_connections_open (\d+)$/m);
 }
 
+/** Responses of the plugin. */
+function answered(server: TestServer): Promise<number> {
+  return metric(server, /^elastik_plugin_requests_total\{plugin="long"\} (\d+)$/m);
+}
+
 for (
   const [method, target] of [
     ["GET", "/long/endless"],
@@ -92,7 +99,7 @@ for (
       const silent = [];
       for (let i = 0; i < 2; i++) silent.push(await send(server, target, 1, method));
       while (await closedResponses(server) < 2);
-      assertEquals(await read(server, "/long/ok"), "ok");
+      await eventually(async () => await read(server, "/long/ok") === "ok", "a request is free");
       // What was sent before; then the connection ends.
       for (const connection of silent) {
         assertMatch(await connection.rest(), /^HTTP\/1\.1 200/);
@@ -111,7 +118,8 @@ Deno.test("a client that never reads a file of a plugin does not keep its reques
       const silent = [];
       for (let i = 0; i < 2; i++) silent.push(await send(server, target));
       while (await closedResponses(server) < 2);
-      assertEquals(await read(server, "/mnt/disk/short.txt"), "short");
+      const readShort = () => read(server, "/mnt/disk/short.txt");
+      await eventually(async () => await readShort() === "short", "a request is free");
       for (const connection of silent) connection.close();
     });
   }));
@@ -121,8 +129,10 @@ Deno.test("a client that never reads many short responses does not keep its conn
     plugins: [["long", SOURCE]],
     env: { ...ENV, ELASTIK_CELL_WAITING: "100" },
   }, async (server) => {
+    const before = await answered(server);
     const silent = await send(server, "/long/short", 300);
-    while (await openConnections(server) < 2);
+    // The first response shows that the connection was accepted.
+    while (await answered(server) === before);
     while (await openConnections(server) > 1);
     silent.close();
   }));
@@ -188,7 +198,7 @@ Deno.test("clients that never read a response of the server do not keep their co
         }
         closed += silent.length;
         while (await closedResponses(server) < closed);
-        assertEquals(await responseBytes(server), 0);
+        await eventually(async () => await responseBytes(server) === 0, "nothing is held");
         for (const connection of silent) connection.close();
       });
     }
@@ -196,13 +206,19 @@ Deno.test("clients that never read a response of the server do not keep their co
 });
 
 Deno.test("a client that reads a multistatus response slowly gets all of it", () =>
-  withServer({ env: ENV }, async (server) => {
-    await fill(server);
-    const connection = await Connection.open(server.port);
-    await connection.write(longPropfind());
-    const { text } = await connection.reply();
-    assertEquals(text.match(/<D:response>/g)?.length, MEMBERS + 1);
-    assertMatch(text, /<\/D:multistatus>\s*$/);
-    assertEquals(await responseBytes(server), 0);
-    connection.close();
-  }));
+  // A client that stands still for longer does not read.
+  withMoreTime([IDLE_MS, 10 * IDLE_MS, 100 * IDLE_MS], (idleMs) =>
+    withServer({ env: { ...ENV, ELASTIK_IDLE_TIMEOUT: String(idleMs) } }, async (server) => {
+      await fill(server);
+      const connection = await Connection.open(server.port);
+      await connection.write(longPropfind());
+      const reply = await connection.reply().catch(() =>
+        undefined
+      );
+      assertInTime(reply !== undefined, "the response was not read in time");
+      const { text } = reply;
+      assertEquals(text.match(/<D:response>/g)?.length, MEMBERS + 1);
+      assertMatch(text, /<\/D:multistatus>\s*$/);
+      await eventually(async () => await responseBytes(server) === 0, "nothing is held");
+      connection.close();
+    })));

@@ -8,6 +8,7 @@ import {
   type StartOptions,
   startProgram,
 } from "../../project/program.ts";
+import { freePort } from "../../support/free_port.ts";
 import { withTempFolder } from "../../support/temp_folder.ts";
 
 const TOKENS = { ELASTIK_TOKEN: "t2-of-the-test", ELASTIK_APPROVE_TOKEN: "t3-of-the-test" };
@@ -172,11 +173,8 @@ Deno.test("boot does not send the stored token to a server that does not hold th
 
 Deno.test("boot fails at once if no server answers", () =>
   withTempFolder(async (folder) => {
-    const listener = Deno.listen({ port: 0, hostname: "127.0.0.1" });
-    const { port } = listener.addr;
-    listener.close();
     const { code, stderr } = await runProgram(
-      fromCheckout(folder, ["boot", `http://127.0.0.1:${port}`]),
+      fromCheckout(folder, ["boot", `http://127.0.0.1:${freePort()}`]),
     );
     assertEquals(code, 3);
     assertMatch(stderr, /^Cannot reach http:\/\/127\.0\.0\.1:\d+: .*\n$/);

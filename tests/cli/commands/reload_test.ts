@@ -10,6 +10,7 @@ import {
 } from "../../project/program.ts";
 import { formatResult } from "../../../lib/cli/commands/reload.ts";
 import { canCertify, certify } from "../../support/certificate.ts";
+import { assertInTime, withMoreTime } from "../../support/slow_computer.ts";
 import { withTempFolder } from "../../support/temp_folder.ts";
 
 const isPosix = Deno.build.os !== "windows";
@@ -61,24 +62,31 @@ test("reload replaces a token at once and ends the streams that the old one open
   }
 });
 
-test("reload keeps the old token, and its streams, until its grace time ends", async (folder) => {
+test("reload keeps the old token, and its streams, until its grace time ends", (folder) =>
+  withMoreTime(["2s", "10s", "60s"], (grace) => testGrace(folder, grace)));
+
+async function testGrace(folder: string, time: string): Promise<void> {
   await write(folder, TOKENS);
   const program = await startProgram(fromCheckout(folder));
   try {
     const old = await fetch(`${program.url}/stream/home/`, {
       headers: { authorization: "Bearer t2-first" },
     });
-    const grace = { ELASTIK_TOKEN: "t2-second", ELASTIK_TOKEN_GRACE: "2s" };
+    const grace = { ELASTIK_TOKEN: "t2-second", ELASTIK_TOKEN_GRACE: time };
     await write(folder, { ...TOKENS, ...grace });
+    const since = performance.now();
     assertEquals((await reload(folder)).code, 0);
-    assertEquals(await tierOf(program, "t2-first"), "T2");
+    const tier = await tierOf(program, "t2-first");
+    const isEarly = performance.now() - since < 1_000 * parseInt(time);
+    assertInTime(tier === "T2" || isEarly, "the grace time has ended already");
+    assertEquals(tier, "T2");
     assertEquals(await tierOf(program, "t2-second"), "T2");
     await old.text(); // ends with the grace time
     assertEquals(await tierOf(program, "t2-first"), "none");
   } finally {
     await program.stop();
   }
-});
+}
 
 test("reload reads a new data/.approve-token, and keeps the old token if it is malformed", async (folder) => {
   const program = await startProgram(fromCheckout(folder));
@@ -145,7 +153,7 @@ test("SIGHUP switches the access log on and off", async (folder) => {
       assertEquals((await reload(folder)).stdout, "Reloaded ELASTIK_LOG\n");
       await ask(`${program.url}/proc/version-${log}`);
       const lines = () => program.output().split("\n").filter((line) => /version-/.test(line));
-      for (let i = 0; i < 100 && lines().length < count; i++) await delay(20);
+      for (let i = 0; i < 3_000 && lines().length < count; i++) await delay(20);
       assertEquals(lines().length, count, log);
     }
   } finally {
@@ -214,8 +222,8 @@ test("reload gives new connections the new certificate, and open ones continue",
     isDone = true;
     await loads;
     assert(failures.every((code) => code === 35 || code === 7), `${failures} of ${count} requests`);
-    // One that is in its handshake when the listener is closed, unless the system moves it.
-    assert(failures.length <= (canMigrate() ? 0 : 3), `${failures} of ${count} requests`);
+    // Each client can be in its handshake when a listener is closed, unless the system moves it.
+    assert(failures.length <= (canMigrate() ? 0 : 9), `${failures} of ${count} requests`);
     const put = await curl([
       "-k",
       "-X",

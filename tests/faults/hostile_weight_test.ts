@@ -3,6 +3,7 @@
 import { assert, assertEquals } from "../support/assert.ts";
 import {
   type AttackedServer,
+  LONG_TIMES,
   residentMiB,
   startAttackedServer,
   TOKENS,
@@ -40,7 +41,7 @@ for (const how of ["process", "worker"] as const) {
       MAX_GROWTH_MIB[how]
     } MiB`,
     async () => {
-      const server = await startAttackedServer(how);
+      const server = await startAttackedServer(how, LONG_TIMES);
       try {
         assertEquals((await server.install("weight", SOURCE)).status, 200);
         // Once before the measurement: modules are loaded on first use, and V8 enlarges its heap to a

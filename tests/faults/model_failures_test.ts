@@ -9,6 +9,7 @@ import { assertEquals, assertMatch } from "../support/assert.ts";
 import { type GpuServer, withGpuServer } from "../plugins/gpu/gpu_server.ts";
 import type { Behaviour, WireFormat } from "../plugins/fake_backend.ts";
 import { installPlugin, putWorld } from "../support/plugin_server.ts";
+import { freePort } from "../support/free_port.ts";
 import { bearer, TOKEN } from "../support/test_server.ts";
 import type { Reply } from "../support/wire.ts";
 
@@ -102,11 +103,8 @@ Deno.test("/dev/gpu and /shaped answer 503 with Retry-After to every failure of 
 
 Deno.test("/dev/gpu and /shaped answer 503 with Retry-After if the model cannot be reached", async (t) => {
   await withShapedServer(async (gpu) => {
-    const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-    const { port } = listener.addr;
-    listener.close();
     const backends = {
-      "a refused connection": `openai://127.0.0.1:${port}`,
+      "a refused connection": `openai://127.0.0.1:${freePort()}`,
       "a host name without an address": "openai://no-such-host.invalid",
       "a server without TLS": `openai+https://${gpu.backend.host}`,
       "the server itself": `openai://127.0.0.1:${gpu.server.port}`,

@@ -8,6 +8,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { assert, assertEquals, assertMatch } from "../support/assert.ts";
 import {
   type AttackedServer,
+  LONG_TIMES,
   residentMiB,
   startAttackedServer,
   TOKENS,
@@ -62,7 +63,7 @@ async function readUntilClosed({ readable }: Deno.TcpConn): Promise<string> {
 
 Deno.test("a body in short chunks does not grow the server or delay other requests", async (t) => {
   // 200,000 pieces keep the plugin's event loop busy for a second on a busy computer, which is not an attack.
-  const server = await startAttackedServer("process", { ELASTIK_CELL_BEAT: "10000" });
+  const server = await startAttackedServer("process", LONG_TIMES);
   const refuse = async (target: string, body: string, token?: string) => {
     const before = residentMiB(server.program.pid);
     const connection = await connect(server);

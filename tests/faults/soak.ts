@@ -78,6 +78,8 @@ const REPORT_MS = 60_000;
 /** Time until memory is compared: two minutes, or a fifth of a short run. */
 const WARM_UP_MS = 120_000;
 const MAX_FINDINGS = 20;
+/** Longest time until the process that reads has read something. */
+const MAX_START_MS = 120_000;
 /** Requests without a response that are accepted, as a share of all requests. */
 const MAX_FAILED_SHARE = 0.01;
 /** Delay of the server's event loop that is reported, a bound of its histogram. */
@@ -175,6 +177,11 @@ class Soak {
       rate: READS_PER_SECOND,
       path: "/home/hot?raw",
     });
+    // The process that reads can need seconds to start.
+    for (const end = performance.now() + MAX_START_MS; performance.now() < end;) {
+      if ((await reads.take()).times.length > 0) break;
+      await pause(50);
+    }
     const start = performance.now();
     this.#end = start + seconds * 1000;
     const load = this.#startLoad(streams);

@@ -3,7 +3,7 @@
  * in its argument and prints the id of the cell's process.
  */
 
-import { makeCell, until } from "./cell_fixture.ts";
+import { makeCell, until, WAIT_MS } from "./cell_fixture.ts";
 
 const { cell, ask, lines } = await makeCell(
   `export default { async fetch(request) {
@@ -12,10 +12,10 @@ const { cell, ask, lines } = await makeCell(
     if (request.url.endsWith("/busy")) for (;;);
     return new Response("ok");
   } };`,
-  { limits: { responseTimeoutMs: 60_000, heartbeatTimeoutMs: 60_000 } },
+  { limits: { responseTimeoutMs: 10 * WAIT_MS, heartbeatTimeoutMs: 10 * WAIT_MS } },
 );
 await cell.start();
 void ask(Deno.args[0] ?? "/ok");
-await until(() => lines.includes("log started"), 10_000, "the plugin has the request");
+await until(() => lines.includes("log started"), WAIT_MS, "the plugin has the request");
 console.log(cell.health().pid);
-await new Promise((resolve) => setTimeout(resolve, 60_000));
+await new Promise((resolve) => setTimeout(resolve, 10 * WAIT_MS));

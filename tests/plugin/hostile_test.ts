@@ -11,17 +11,20 @@ import {
   assertNotMatch,
   assertRejects,
 } from "../support/assert.ts";
+import type { CellLimits } from "../../lib/cell_limits.ts";
 import { Problem } from "../../lib/http/problem.ts";
 import {
   type Fixture,
-  type FixtureOptions,
   isAlive,
   LAUNCHES,
   type LaunchName,
-  SHORT_HEARTBEAT,
+  LimitClock,
   until,
+  WAIT_MS,
   withCell,
 } from "./cell_fixture.ts";
+
+const HOUR_MS = 3_600_000;
 
 /** Attacks that a Worker of the server does not contain (see `/usr/share/doc/plugins.md`). */
 const UNCONTAINED = new Set([
@@ -39,19 +42,28 @@ interface Attack {
   readonly source?: string;
   /** The whole module. */
   readonly module?: string;
+  /** Whether the attack lasts until a limit of time ends it; the test sets the clock of the cell forward. */
+  readonly isEndless?: boolean;
   /** Statuses the caller may get for the attack. */
   readonly status: readonly number[];
   /** How the cell ended, when it must have. */
   readonly ended?: readonly string[];
-  readonly options?: FixtureOptions;
+  readonly limits?: Partial<CellLimits>;
 }
 
 const ATTACKS: readonly Attack[] = [
-  { name: "a busy loop on request", source: "for (;;);", status: [504], ended: ["silence"] },
+  {
+    name: "a busy loop on request",
+    source: "for (;;);",
+    isEndless: true,
+    status: [504],
+    ended: ["silence"],
+  },
   {
     name: "an endless microtask",
     source:
       "const spin = () => { Promise.resolve().then(spin) }; spin(); await new Promise(() => {});",
+    isEndless: true,
     status: [502, 504],
     ended: ["silence", "memory", "crash"],
   },
@@ -78,22 +90,23 @@ const ATTACKS: readonly Attack[] = [
   {
     name: "never answering",
     source: "await new Promise(() => {});",
+    isEndless: true,
     status: [504],
-    options: { limits: { responseTimeoutMs: 1200 } },
+    limits: { responseTimeoutMs: 20_000, heartbeatTimeoutMs: HOUR_MS },
   },
   {
     name: "a busy loop at import",
     module: "for (;;); export default { fetch() {} };",
     status: [504],
     ended: ["start"],
-    options: { limits: { startTimeoutMs: 700 } },
+    limits: { startTimeoutMs: 700 },
   },
   {
     name: "an endless await at import",
     module: "await new Promise(() => {}); export default { fetch() {} };",
     status: [504],
     ended: ["start"],
-    options: { limits: { startTimeoutMs: 700 } },
+    limits: { startTimeoutMs: 700 },
   },
   {
     name: "throwing at import",
@@ -129,6 +142,7 @@ const ATTACKS: readonly Attack[] = [
 function moduleOf(attack: Attack): string {
   return attack.module ?? `export default { async fetch(request, env, ctx) {
     if (new URL(request.url).pathname === "/ok") return new Response("ok");
+    await (await env.machine.fetch("/begun")).text();
     ${attack.source}
   } };`;
 }
@@ -147,12 +161,12 @@ async function statusOf(promise: Promise<Response>): Promise<number> {
 }
 
 async function assertServesAgain({ ask }: Fixture): Promise<void> {
-  for (let tries = 0;; tries++) {
+  for (const end = Date.now() + WAIT_MS;;) {
     try {
       assertEquals(await (await ask("/ok")).text(), "ok");
       return;
     } catch (error) {
-      if (!(error instanceof Problem) || error.status !== 503 || tries > 50) throw error;
+      if (!(error instanceof Problem) || error.status !== 503 || Date.now() > end) throw error;
       await new Promise((resolve) => setTimeout(resolve, 20));
     }
   }
@@ -162,13 +176,22 @@ for (const launch of Object.keys(LAUNCHES) as LaunchName[]) {
   for (const attack of ATTACKS) {
     if (launch === "worker" && UNCONTAINED.has(attack.name)) continue;
     Deno.test(`Cell (${launch}) survives ${attack.name}`, async () => {
-      // Only an attack on the heartbeat waits for its limit.
-      const heartbeat = attack.ended?.includes("silence") ? SHORT_HEARTBEAT : {};
-      const limits = { ...heartbeat, ...attack.options?.limits };
-      await withCell(moduleOf(attack), { ...attack.options, limits, launch }, async (fixture) => {
+      const begun = Promise.withResolvers<void>();
+      const answerSubrequest = () => {
+        begun.resolve();
+        return Promise.resolve(new Response("begun"));
+      };
+      const clock = new LimitClock();
+      // The heartbeat, the memory or the start ends the attack, not the time of its response.
+      const responseTimeoutMs = attack.isEndless ? HOUR_MS : 2 * WAIT_MS;
+      const limits = { responseTimeoutMs, ...attack.limits };
+      const options = { launch, limits, answerSubrequest, now: clock.now };
+      await withCell(moduleOf(attack), options, async (fixture) => {
         if (!attack.module) await assertServesAgain(fixture);
         const { pid } = fixture.cell.health();
-        const status = await statusOf(fixture.ask("/"));
+        const answer = statusOf(fixture.ask("/"));
+        if (attack.isEndless) await begun.promise;
+        const status = await (attack.isEndless ? clock.settle(answer) : answer);
         assert(attack.status.includes(status), `the caller got ${status}`);
         if (attack.ended) {
           const end = fixture.events.find((event) => event.type === "ended");
@@ -197,13 +220,16 @@ for (const launch of Object.keys(LAUNCHES) as LaunchName[]) {
 
   Deno.test(`Cell (${launch}) fails an open body if the cell ends`, async () => {
     const source = `
-      setTimeout(() => { for (;;) new Response(new Uint8Array(1 << 20)); }, 50);
+      if (new URL(request.url).pathname === "/loop") for (;;) new Response(new Uint8Array(1 << 20));
       return new Response(new ReadableStream({ pull(c) { c.enqueue(new Uint8Array(10)); return new Promise(() => {}); } }));`;
     if (launch === "worker") return; // The endless loop would outlive the test: see UNCONTAINED.
-    const options = { launch, limits: SHORT_HEARTBEAT };
+    const clock = new LimitClock();
+    const options = { launch, limits: { responseTimeoutMs: HOUR_MS }, now: clock.now };
     await withCell(moduleOf({ name: "", source, status: [] }), options, async (fixture) => {
       const response = await fixture.ask("/");
-      await assertRejects(response.bytes(), /heartbeat|resident memory/);
+      const loop = statusOf(fixture.ask("/loop"));
+      await assertRejects(clock.settle(response.bytes()), /heartbeat|resident memory/);
+      assert([502, 504].includes(await loop));
       await assertServesAgain(fixture);
     });
   });
@@ -221,7 +247,7 @@ for (const launch of Object.keys(LAUNCHES) as LaunchName[]) {
       await reader.cancel();
       await until(
         () => fixture.lines.includes("log cancelled"),
-        2000,
+        WAIT_MS,
         "the plugin's stream is cancelled",
       );
       assertEquals(fixture.cell.health().requests, 0);
@@ -238,8 +264,11 @@ for (const launch of Object.keys(LAUNCHES) as LaunchName[]) {
       moduleOf({ name: "", source, status: [] }),
       { launch, limits },
       async (fixture) => {
+        const start = Date.now();
         assertEquals(await fixture.text("/"), "done");
-        assert(fixture.lines.length <= 60, `${fixture.lines.length} lines came through`);
+        // In each second as many lines as the limit, and one about the lines that were dropped.
+        const seconds = Math.floor((Date.now() - start) / 1000) + 2;
+        assert(fixture.lines.length <= 21 * seconds, `${fixture.lines.length} lines came through`);
         await assertServesAgain(fixture);
       },
     );

@@ -132,7 +132,7 @@ export default { async fetch(request, env) {
 
 for (const launch of Object.keys(LAUNCHES) as LaunchName[]) {
   Deno.test(`lockDownRealm() (${launch}) leaves nothing that reaches outside the realm`, async (t) => {
-    await withCell(MODULE, { launch, limits: { responseTimeoutMs: 8000 } }, async ({ ask }) => {
+    await withCell(MODULE, { launch, limits: { responseTimeoutMs: 60_000 } }, async ({ ask }) => {
       const found: Record<string, string> = await (await ask("/")).json();
       for (const [name, [, expected]] of Object.entries(ATTEMPTS)) {
         await t.step(name, () => assertMatch(found[name] ?? "nothing", expected));

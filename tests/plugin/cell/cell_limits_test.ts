@@ -3,9 +3,14 @@
  * effect, and the health of the cell counts it.
  */
 import { assert, assertEquals, assertRejects } from "../../support/assert.ts";
-import { type Fixture, type FixtureOptions, until, withCell } from "../cell_fixture.ts";
-
-const WAIT_MS = 15_000;
+import {
+  type Fixture,
+  type FixtureOptions,
+  LimitClock,
+  until,
+  WAIT_MS,
+  withCell,
+} from "../cell_fixture.ts";
 
 /** A plugin whose `fetch` has this body. */
 function plugin(body: string): string {
@@ -21,23 +26,26 @@ function withLimits(
   return withCell(plugin(body), { ...options, ...(limits && { limits }) }, test);
 }
 
-Deno.test("maxTimeoutsInARow: a plugin is ended after as many timeouts, and not one before", () =>
-  withLimits(
-    { responseTimeoutMs: 200, maxTimeoutsInARow: 2 },
+Deno.test("maxTimeoutsInARow: a plugin is ended after as many timeouts, and not one before", async () => {
+  const clock = new LimitClock();
+  await withLimits(
+    { heartbeatTimeoutMs: 3_600_000, maxTimeoutsInARow: 2 },
     `if (url.pathname === "/never") await new Promise(() => {}); return new Response("ok");`,
     async ({ cell, ask, text }) => {
       assertEquals(await text("/ok"), "ok");
       const { pid } = cell.health();
-      await assertRejects(ask("/never"), { status: 504 });
+      await assertRejects(clock.settle(ask("/never")), { status: 504 });
       assertEquals(await text("/ok"), "ok");
-      await assertRejects(ask("/never"), { status: 504 });
+      await assertRejects(clock.settle(ask("/never")), { status: 504 });
       // The response in between began a new row.
       assertEquals([cell.health().pid, cell.health().limits.answer], [pid, 2]);
-      await assertRejects(ask("/never"), { status: 504 });
+      await assertRejects(clock.settle(ask("/never")), { status: 504 });
       await until(() => cell.health().limits.heartbeat === 1, WAIT_MS, "it was ended");
       assertEquals(cell.health().limits.answer, 3);
     },
-  ));
+    { now: clock.now },
+  );
+});
 
 Deno.test("maxCalls: as many calls are open at the same time, and one more waits", async () => {
   const release = Promise.withResolvers<void>();
@@ -76,7 +84,11 @@ Deno.test("maxDepth: a plugin at the depth is called, and one deeper gets 508", 
 Deno.test("maxLogLinesPerSecond: as many lines are logged, and further ones are dropped and counted", () =>
   withLimits(
     { maxLogLinesPerSecond: 3 },
-    `const next = () => new Promise((resume) => setTimeout(resume, 1000 - Date.now() % 1000 + 20));
+    // The lines are written early in a second, so that all of them are in the same one.
+    `const next = async () => {
+       do await new Promise((resume) => setTimeout(resume, 1000 - Date.now() % 1000 + 20));
+       while (Date.now() % 1000 > 500);
+     };
      await next();
      for (let i = 0; i < Number(url.search.slice(1)); i++) console.log("line");
      await next();
@@ -93,24 +105,29 @@ Deno.test("maxLogLinesPerSecond: as many lines are logged, and further ones are 
     },
   ));
 
-Deno.test("waitUntilTimeoutMs: work after a response may take as long, and longer work has no authority", () =>
-  withLimits(
-    { waitUntilTimeoutMs: 300 },
-    `const ms = Number(url.search.slice(1));
-     ctx.waitUntil(new Promise((resume) => setTimeout(resume, ms)));
+Deno.test("waitUntilTimeoutMs: work after a response may take as long, and longer work has no authority", async () => {
+  const clock = new LimitClock();
+  await withLimits(
+    { waitUntilTimeoutMs: 2 * WAIT_MS, heartbeatTimeoutMs: 3_600_000 },
+    `const work = url.pathname === "/short" ? new Promise((resume) => setTimeout(resume, 1)) : new Promise(() => {});
+     ctx.waitUntil(work.then(() => console.log("done")));
      return new Response("ok");`,
-    async ({ cell, text }) => {
-      await text("/?1");
-      await text("/?60000");
-      await until(() => cell.health().limits.work === 1, WAIT_MS, "the work was given up");
+    async ({ cell, lines, text }) => {
+      await text("/short");
+      await until(() => lines.includes("log done"), WAIT_MS, "the short work is done");
+      assertEquals(cell.health().limits.work, 0);
+      await text("/long");
+      await clock.until(() => cell.health().limits.work === 1, "the work was given up");
     },
-  ));
+    { now: clock.now },
+  );
+});
 
 Deno.test("residentMiB: a plugin above its memory is ended", () =>
   withLimits(
     // A busy computer can need seconds to fill the memory; the heartbeat must not end the plugin before.
     // The server looks at the memory, and the process itself does: either can be first.
-    { residentMiB: 200, heartbeatTimeoutMs: WAIT_MS },
+    { residentMiB: 200, heartbeatTimeoutMs: WAIT_MS, responseTimeoutMs: 2 * WAIT_MS },
     `globalThis.kept = [];
      for (let i = 0; i < 100; i++) kept.push(new Uint8Array(4_000_000).fill(1));
      await new Promise(() => {});`,

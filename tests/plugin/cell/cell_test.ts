@@ -15,11 +15,13 @@ import {
   isAlive,
   LAUNCHES,
   type LaunchName,
+  LimitClock,
   makeCell,
   makeInit,
   PROGRAM,
   SHORT,
   until,
+  WAIT_MS,
   withCell,
 } from "../cell_fixture.ts";
 
@@ -100,7 +102,7 @@ for (const launch of Object.keys(LAUNCHES) as LaunchName[]) {
         more = () => c.enqueue(encoder.encode("data: 2\\n\\n"));
       } }), { headers: { "content-type": "text/event-stream" } });
     } };`;
-    await withCell(source, { launch, limits: { responseTimeoutMs: 300 } }, async ({ ask }) => {
+    await withCell(source, { launch }, async ({ ask }) => {
       const reader = (await ask("/")).body!.pipeThrough(new TextDecoderStream()).getReader();
       assertEquals((await reader.read()).value, "data: 1\n\n");
       await (await ask("/", { method: "POST" })).text();
@@ -267,7 +269,7 @@ for (const launch of Object.keys(LAUNCHES) as LaunchName[]) {
       open--;
       return new Response("x");
     };
-    const limits = { responseTimeoutMs: 8000 };
+    const limits = { responseTimeoutMs: WAIT_MS };
     await withCell(source, { launch, answerSubrequest, limits }, async ({ text }) => {
       assertEquals(await text("/"), "2000");
       assert(most <= 8, `${most} at once`);
@@ -324,7 +326,7 @@ for (const launch of Object.keys(LAUNCHES) as LaunchName[]) {
       if (request.method === "POST") { all.splice(0).forEach((r) => r()); return new Response("go"); }
       return new Promise((r) => all.push(() => r(new Response("done"))));
     } };`;
-    const limits = { maxRequests: 2, maxWaiting: 2, responseTimeoutMs: 5000 };
+    const limits = { maxRequests: 2, maxWaiting: 2, responseTimeoutMs: WAIT_MS };
     await withCell(source, { launch, limits }, async ({ ask, text, cell }) => {
       await cell.start();
       const responses = Promise.allSettled([text("/"), text("/"), text("/"), text("/")]);
@@ -452,8 +454,9 @@ Deno.test("Cell opens the circuit after maxCrashes crashes, and answers 503 with
   const limits = {
     heartbeatTimeoutMs: 200,
     heartbeatMs: 50,
-    backoffMs: 400,
-    maxBackoffMs: 5000,
+    // A run that lasts longer than the longest pause is the first failure again.
+    backoffMs: 600_000,
+    maxBackoffMs: 600_000,
     maxCrashes: 2,
   };
   await withCell(source, { limits }, async ({ cell, ask, events }) => {
@@ -509,9 +512,12 @@ Deno.test("Cell.endPause() lets the next request start a run", async () => {
     if (request.url.endsWith("/loop")) for (;;) Error;
     return new Response("hi");
   } };`;
-  const limits = { heartbeatTimeoutMs: 500, maxCrashes: 1, maxBackoffMs: 600_000 };
-  await withCell(source, { limits }, async ({ cell, ask, text }) => {
-    assertEquals((await problemOf(ask("/loop"))).status, 504);
+  // The heartbeat ends the loop, not the time of its response.
+  const limits = { responseTimeoutMs: 3_600_000, maxCrashes: 1, maxBackoffMs: 3_600_000 };
+  const clock = new LimitClock();
+  await withCell(source, { limits, now: clock.now }, async ({ cell, ask, text }) => {
+    await cell.start();
+    assertEquals((await problemOf(clock.settle(ask("/loop")))).status, 504);
     assertEquals((await problemOf(ask("/"))).status, 503);
     assertEquals(cell.health().state, "circuit-open");
     cell.endPause();

@@ -1,7 +1,7 @@
 /** Tests of cells as processes: how they are started, and that none is left behind. */
 
 import { assert, assertEquals, assertMatch, assertStrictEquals } from "../../support/assert.ts";
-import { isAlive, makeCell, PROGRAM, until, withCell } from "../cell_fixture.ts";
+import { isAlive, makeCell, PROGRAM, until, WAIT_MS, withCell } from "../cell_fixture.ts";
 import { createProcessStarter } from "../../../lib/plugin/transport/process_transport.ts";
 import { createBareInit } from "../../../lib/plugin/wire/cell_init.ts";
 import { SHORT } from "../cell_fixture.ts";
@@ -118,7 +118,7 @@ Deno.test({
       server.kill("SIGKILL");
       await server.status;
       await reader.cancel();
-      await until(() => !isAlive(pid), 3000, `the cell of ${path} has exited`);
+      await until(() => !isAlive(pid), WAIT_MS, `the cell of ${path} has exited`);
     }
   },
 });
@@ -135,9 +135,14 @@ Deno.test({
         const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
         return Number(fields[11]) + Number(fields[12]);
       };
-      const before = ticks();
-      await new Promise((resolve) => setTimeout(resolve, 1000));
-      assert(ticks() - before <= 5, `${ticks() - before} hundredths of a second in one second`);
+      // After the response the process can have work left; a slow computer needs seconds for it.
+      const end = Date.now() + WAIT_MS;
+      for (let used = Infinity; used > 5;) {
+        assert(Date.now() < end, `${used} hundredths of a second in one second`);
+        const before = ticks();
+        await new Promise((resolve) => setTimeout(resolve, 1000));
+        used = ticks() - before;
+      }
     });
   },
 });

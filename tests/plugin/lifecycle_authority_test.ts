@@ -163,18 +163,23 @@ Deno.test("env.caller answers 401 after the caller's capability has expired duri
     const body = `
       const before = (await env.caller.fetch("/home/a")).status;
       let after = before;
-      for (let tries = 0; tries < 400 && after === 200; tries++) {
+      for (const end = Date.now() + 28_000; Date.now() < end && after === 200;) {
         await new Promise((resolve) => setTimeout(resolve, 10));
         after = (await env.caller.fetch("/home/a")).status;
       }
       return Response.json([before, after]);`;
     await install(server, "p", plugin({ routes: ["/p"] }, body));
-    const cap = bearer(server.capability("/home/a", "r", 2));
-    const reply = await server.send({ method: "GET", target: "/p/home/a", headers: cap });
-    // The server also ends the call of such a caller, which it checks several times per second.
-    if (reply.status === 401) {
-      assertMatch(reply.text, /credential of the caller is no longer valid/);
-    } else assertEquals(JSON.parse(reply.text), [200, 401]);
+    for (const seconds of [2, 8, 20]) {
+      const cap = bearer(server.capability("/home/a", "r", seconds));
+      const reply = await server.send({ method: "GET", target: "/p/home/a", headers: cap });
+      // The server also ends the call of such a caller, which it checks several times per second.
+      if (/credential of the caller is no longer valid/.test(reply.text)) {
+        return assertEquals(reply.status, 401);
+      }
+      // On a slow computer it can expire before the plugin has the request, or before its first call.
+      if (seconds < 20 && (reply.status === 401 || JSON.parse(reply.text)[0] === 401)) continue;
+      return assertEquals(JSON.parse(reply.text), [200, 401]);
+    }
   });
 });
 

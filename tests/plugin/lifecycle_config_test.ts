@@ -1,7 +1,7 @@
 /** Tests of config worlds: a change of one changes the permissions of a running plugin. */
 
 import { assert, assertEquals, assertMatch, assertStrictEquals } from "../support/assert.ts";
-import { APPROVE, requireOneServer } from "../support/test_server.ts";
+import { APPROVE, bearer, requireOneServer } from "../support/test_server.ts";
 import { Wire } from "../support/wire.ts";
 import {
   eventsOf,
@@ -20,7 +20,9 @@ const SOURCE = `${
   plugin(
     { config: ["/etc/p.conf"] },
     `if (url.pathname === "/p/slow") {
-       await new Promise((resolve) => setTimeout(resolve, 1500));
+       while ((await env.caller.fetch("/home/go")).status !== 200) {
+         await new Promise((resolve) => setTimeout(resolve, 20));
+       }
        return new Response("slow " + env.config["/etc/p.conf"]);
      }
      return new Response(env.config["/etc/p.conf"] ?? "none");`,
@@ -40,7 +42,7 @@ Deno.test("PUT of a config world replaces the cell, and open requests are comple
       return (await get(server, "/p")).text === "one.example" || undefined;
     }, "the plugin has the new config");
     const wire = new Wire(server.port);
-    const slow = wire.send({ method: "GET", target: "/p/slow" });
+    const slow = wire.send({ method: "GET", target: "/p/slow", headers: bearer(APPROVE) });
     await eventually(async () => {
       const { health } = await stateOf(server, "p");
       return JSON.stringify(health).includes('"requests":1') || undefined;
@@ -51,6 +53,7 @@ Deno.test("PUT of a config world replaces the cell, and open requests are comple
       assertEquals(reply.status, 200, "a request during the replacement succeeds");
       return reply.text === "two.example" || undefined;
     }, "the plugin has the newer config");
+    await server.approve("PUT", "/home/go", "");
     assertEquals((await slow).text, "slow one.example");
     wire.close();
     const state = await stateOf(server, "p");

@@ -273,7 +273,19 @@ Deno.test("PUT /lib/p/state answers 412 if If-Match is not the current version",
 
 Deno.test("PUT /lib/p/state answers 409 if the source changes while it is loaded", async () => {
   await withPlugins(async (server) => {
-    await store(server, "p", SAYS("one"));
+    const loading = Promise.withResolvers<void>();
+    const changed = Promise.withResolvers<void>();
+    const other = Deno.serve({ port: 0, hostname: "127.0.0.1", onListen: () => {} }, async () => {
+      loading.resolve();
+      await changed.promise;
+      return new Response("changed");
+    });
+    const host = `127.0.0.1:${other.addr.port}`;
+    // The source has no permissions while they are read from it; then the start waits for the test.
+    const source =
+      `try { await (await fetch("http://${host}/")).text(); } catch { /* no permission */ }
+      ${plugin({ permissions: { net: [host] } }, `return new Response("one");`)}`;
+    await store(server, "p", source);
     const wire = new Wire(server.port);
     const approving = wire.send({
       method: "PUT",
@@ -281,10 +293,12 @@ Deno.test("PUT /lib/p/state answers 409 if the source changes while it is loaded
       headers: bearer(APPROVE),
       body: "active",
     });
-    // Loading starts two processes; the write takes a fraction of a millisecond.
+    await Promise.race([loading.promise, approving]);
     await store(server, "p", SAYS("two"));
+    changed.resolve();
     const reply = await approving;
     wire.close();
+    await other.shutdown();
     assertEquals(reply.status, 409, reply.text);
     assertMatch(reply.text, /another caller changed its source/);
     assertEquals((await stateOf(server, "p")).state, "pending");

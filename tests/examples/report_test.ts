@@ -1,4 +1,5 @@
 import { assert, assertEquals, assertMatch } from "../support/assert.ts";
+import { eventually } from "../plugin/plugin_test_server.ts";
 import { testPlugin } from "../../lib/testing/test_plugin.ts";
 import report, { cron } from "../../examples/report.ts";
 
@@ -11,6 +12,12 @@ Deno.test("report lists the changes of a day by author and by world", async () =
     worlds: { "/home/a": "one", "/home/b": "one", "/etc/outside": "x" },
   });
   await plugin.write("/home/a", "two");
+  // The index of the collection, which the report reads, follows the writes a moment later.
+  await eventually(async () => {
+    const log = await plugin.fetch("/proc/log/home/", { as: "T3" });
+    const events: unknown[] = await log.json();
+    return events.length === 3 || undefined;
+  }, "the index has three changes");
   const refused = await plugin.fetch("/report", { method: "POST" });
   assertEquals(refused.status, 401, await refused.text());
   const made = await plugin.fetch("/report", { method: "POST", as: "T2" });

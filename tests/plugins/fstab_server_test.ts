@@ -221,7 +221,7 @@ Deno.test("GET /mnt/<name> reads a mounted web server", async (t) => {
     await t.step(
       "refuses a response of more than 5 MiB, with or without Content-Length",
       async () => {
-        await mount(`${upstream.origin} /mnt/api ro,timeout=10`);
+        await mount(`${upstream.origin} /mnt/api ro,timeout=25`);
         upstream.answer = () => new Response(new Uint8Array(LIMIT + 1));
         assertEquals((await get("/mnt/api/declared")).status, 413);
         let sent = 0;
@@ -273,7 +273,7 @@ Deno.test("GET /mnt/<name> reads a mounted web server", async (t) => {
       await mount(
         `${upstream.origin} /mnt/slow ro,timeout=0.3`,
         `http://127.0.0.1:${port} /mnt/gone ro`,
-        `http://127.0.0.1:${raw.addr.port} /mnt/broken ro,timeout=5`,
+        `http://127.0.0.1:${raw.addr.port} /mnt/broken ro,timeout=25`,
         `http://127.0.0.1:${server.port} /mnt/self ro`,
         "http://no-such-host.invalid /mnt/nowhere ro",
         `${folder} /mnt/works ro`,

@@ -71,9 +71,21 @@ async function nextUris(stream: EventReader, count: number): Promise<unknown[]> 
   return uris;
 }
 
+/**
+ * Waits until the index of changes, which follows the writes a moment later, has those below a folder. A
+ * stream begins at its end, and must not report an earlier change.
+ */
+async function untilIndexed(server: TestServer, folder: string): Promise<void> {
+  await eventually(async () => {
+    const { status, text } = await server.approve("GET", `/proc/changes${folder}`);
+    return status === 200 && text.includes(folder.slice(1)) ? true : undefined;
+  }, `the changes below ${folder} are in the index`);
+}
+
 async function sessionStream(server: TestServer): Promise<void> {
   await putWorld(server, "/home/s/a", "1");
   await putWorld(server, "/home/s/b%20c", "1");
+  await untilIndexed(server, "/home/s/");
   const session = await beginSession(server, T2);
   const stream = await openStream(server, T2, session);
   const subscribe = (uri: string) => sendRpc(server, T2, "resources/subscribe", { uri }, session);
@@ -97,6 +109,7 @@ async function sessionStream(server: TestServer): Promise<void> {
 
 async function resumption(server: TestServer): Promise<void> {
   await putWorld(server, "/home/r/a", "1");
+  await untilIndexed(server, "/home/r/");
   const session = await beginSession(server, T2);
   await sendRpc(server, T2, "resources/subscribe", { uri: "elastik:///home/r/a" }, session);
   await putWorld(server, "/home/r/a", "2");
@@ -119,6 +132,7 @@ async function resumption(server: TestServer): Promise<void> {
 
 async function listening(server: TestServer): Promise<void> {
   await putWorld(server, "/home/l/a", "1");
+  await untilIndexed(server, "/home/l/");
   const stream = await listen(server, T2, {
     resourcesListChanged: true,
     resourceSubscriptions: ["elastik:///home/l/a"],
@@ -161,11 +175,8 @@ async function listening(server: TestServer): Promise<void> {
 async function foreignChanges(server: TestServer): Promise<void> {
   await putWorld(server, "/home/z/hidden", "1");
   await putWorld(server, "/home/f/own", "1");
-  // The index of changes follows a write a moment later; then its end is after this one.
-  await eventually(async () => {
-    const { text } = await server.approve("GET", "/proc/changes/home/f/");
-    return text.includes("home/f/own") ? true : undefined;
-  }, "the creation is in the index");
+  await untilIndexed(server, "/home/z/");
+  await untilIndexed(server, "/home/f/");
   const as = bearer(server.capability("/home/f", "r"));
   const stream = await listen(server, as, {
     resourcesListChanged: true,
@@ -182,16 +193,23 @@ async function foreignChanges(server: TestServer): Promise<void> {
 
 /** Authority that ends closes the streams that it opened. */
 async function endOfCredential(server: TestServer): Promise<void> {
+  const uri = "elastik:///home/e/a";
   await putWorld(server, "/home/e/a", "1");
   for (const isListening of [true, false]) {
-    const as = bearer(server.capability("/home/e", "r", 2));
-    let stream: EventReader;
-    if (isListening) {
-      stream = await listen(server, as, { resourceSubscriptions: ["elastik:///home/e/a"] });
-    } else {
+    await untilIndexed(server, "/home/e/");
+    const open = async (seconds: number): Promise<EventReader> => {
+      const as = bearer(server.capability("/home/e", "r", seconds));
+      if (isListening) return await listen(server, as, { resourceSubscriptions: [uri] });
       const session = await beginSession(server, as);
-      await sendRpc(server, as, "resources/subscribe", { uri: "elastik:///home/e/a" }, session);
-      stream = await openStream(server, as, session);
+      await sendRpc(server, as, "resources/subscribe", { uri }, session);
+      return await openStream(server, as, session);
+    };
+    // On a slow computer the capability can expire before the stream is open.
+    let stream: EventReader | undefined;
+    for (let seconds = 2; stream?.response.status !== 200; seconds *= 4) {
+      assert(seconds < 100, "the stream is open before the capability expires");
+      await stream?.close();
+      stream = await open(seconds).catch(() => undefined);
     }
     while (await stream.next().catch(() => undefined) !== undefined);
     await putWorld(server, "/home/e/a", "2");
@@ -222,6 +240,7 @@ async function officialClients(server: TestServer): Promise<void> {
   const options = { requestInit: { headers: { ...T2 } } };
   const uri = "elastik:///home/o/a";
   await putWorld(server, "/home/o/a", "1");
+  await untilIndexed(server, "/home/o/");
   const old = new SessionClient({ name: "official", version: "1" });
   const heard = Promise.withResolvers<string>();
   old.setNotificationHandler(ResourceUpdatedNotificationSchema, (
@@ -256,7 +275,13 @@ async function officialClients(server: TestServer): Promise<void> {
 /** Streams that clients left give their places back. */
 async function leftStreams(server: TestServer): Promise<void> {
   for (let i = 0; i < 30; i++) {
-    const stream = await listen(server, T2, { resourceSubscriptions: ["elastik:///home/o/a"] });
+    // The server notices a moment later that a client left its stream.
+    const stream = await eventually(async () => {
+      const opened = await listen(server, T2, { resourceSubscriptions: ["elastik:///home/o/a"] });
+      if (opened.response.status !== 429) return opened;
+      await opened.close();
+      return undefined;
+    }, `a place for stream ${i}`);
     assertEquals(stream.response.status, 200, `stream ${i}`);
     await stream.next();
     await stream.close();

@@ -3,6 +3,7 @@ import { randomBytes } from "node:crypto";
 import reality from "../../plugins/reality.ts";
 import { APPROVE, bearer, KEY, startTestServer, TOKEN } from "../support/test_server.ts";
 import { fetchTar, filesBelow, holds, untar, verified, withReality } from "./reality/archives.ts";
+import { eventually } from "../plugin/plugin_test_server.ts";
 import { withTempFolder } from "../support/temp_folder.ts";
 
 const T3 = bearer(APPROVE);
@@ -168,7 +169,14 @@ Deno.test("/__reality__ removes its copies after the client disconnects", () =>
       await untar(await fetchTar(server, "/__reality__"), folder);
       assertEquals(verified(`${folder}/data`).code, 0);
     });
-    assertEquals([...Deno.readDirSync(`${server.data}/.incoming`)], []);
+    // The server notices a moment later that a client left.
+    await eventually(
+      () =>
+        Promise.resolve(
+          [...Deno.readDirSync(`${server.data}/.incoming`)].length === 0 || undefined,
+        ),
+      "no copy is left",
+    );
   }));
 
 /** A server of one world that answers requests for its copy with these responses. */

@@ -110,14 +110,17 @@ shaperSteps("GET /shaped/… shares a running generation", "budget 10000", {
       signal: stream.signal,
     });
     assertEquals(streamed.headers.get("x-semantic-cache"), "shared");
+    const untilClients = (count: number) =>
+      eventually(async () => {
+        const { requests } = record((await stateOf(server, "semantic")).health);
+        return requests === count ? true : undefined;
+      }, `${count} clients wait`);
+    await untilClients(3);
     first.abort();
     assertEquals(await started, "disconnected");
     stream.abort();
     await streamed.body?.cancel().catch(() => "disconnected");
-    await eventually(async () => {
-      const { requests } = record((await stateOf(server, "semantic")).health);
-      return requests === 1 ? true : undefined;
-    }, "one of three clients is left");
+    await untilClients(1);
     await model.release();
     const reply = await second;
     assertEquals([reply.status, reply.text], [200, "ab"]);

@@ -3,7 +3,7 @@
  * the test defines. Not a test itself.
  */
 
-import { record } from "../plugin/plugin_test_server.ts";
+import { eventually, record } from "../plugin/plugin_test_server.ts";
 import { assertEquals } from "../support/assert.ts";
 import { APPROVE, bearer, type TestServer } from "../support/test_server.ts";
 import { putWorld, withPluginServer } from "../support/plugin_server.ts";
@@ -114,15 +114,14 @@ export class ScriptedModel {
     const expected = identity.configured
       ? `${identity.backend}/${identity.model}; ${identity.local ? "local" : "remote"}`
       : undefined;
-    for (const end = Date.now() + 10_000; Date.now() < end;) {
+    await eventually(async () => {
       const { headers } = await this.#server.send({
         method: "HEAD",
         target: "/shaped/usr/share/doc/note.md",
         headers: { ...bearer(APPROVE), accept: "text/html" },
       });
-      if (headers.get("x-semantic-gpu") === expected) return;
-    }
-    throw new Error("the plugin did not read the new identity within 10 seconds");
+      return headers.get("x-semantic-gpu") === expected || undefined;
+    }, "the plugin has read the new identity");
   }
 
   /** Continues all streams that wait. */
@@ -139,13 +138,12 @@ export class ScriptedModel {
     return await this.#control("/state");
   }
 
-  /** Requests the state until it satisfies a condition, for at most 10 seconds. */
+  /** Requests the state until it satisfies a condition. */
   async until(what: string, isSo: (state: ModelState) => boolean): Promise<ModelState> {
-    for (const end = Date.now() + 10_000; Date.now() < end;) {
+    return await eventually(async () => {
       const state = await this.state();
-      if (isSo(state)) return state;
-    }
-    throw new Error(`not so after 10 seconds: ${what}`);
+      return isSo(state) ? state : undefined;
+    }, what);
   }
 
   async #control(path: string, body = "{}"): Promise<ModelState> {
@@ -215,10 +213,10 @@ function shaperOf(server: TestServer): Shaper {
     async configure(text) {
       const before = (await reconfigurations(server)).length;
       await server.approve("PUT", "/etc/semantic.conf", text);
-      for (const end = Date.now() + 10_000; Date.now() < end;) {
-        if ((await reconfigurations(server)).length > before) return;
-      }
-      throw new Error("the configuration was not in effect within 10 seconds");
+      await eventually(
+        async () => (await reconfigurations(server)).length > before || undefined,
+        "the configuration is in effect",
+      );
     },
   };
 }

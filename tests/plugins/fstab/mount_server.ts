@@ -68,7 +68,7 @@ export async function withMountServer(test: (mounts: MountServer) => Promise<voi
       await mounts.mount(
         `${folder} /mnt/works rw`,
         `${folder}/a b /mnt/docs ro`,
-        `${upstream.origin} /mnt/api ro,timeout=5,bearer=${BEARER}`,
+        `${upstream.origin} /mnt/api ro,timeout=25,bearer=${BEARER}`,
       );
       await test(mounts);
     });

@@ -32,7 +32,7 @@ export interface GpuServer {
   open(prompt: string, target?: string): Promise<EventReader>;
   /** All events of a response. */
   events(prompt: string, target?: string): Promise<ReceivedEvent[]>;
-  /** The lines of today's usage log, once there are this many. */
+  /** The lines of the usage log, once there are this many. At midnight it continues in another world. */
   usage(count: number): Promise<Record<string, unknown>[]>;
 }
 
@@ -100,10 +100,16 @@ function gpuServer(server: TestServer, backend: FakeBackend): GpuServer {
       return events;
     },
     async usage(count) {
-      const day = new Date().toISOString().slice(0, 10);
       return await eventually(async () => {
-        const { status, text } = await server.approve("GET", `/var/log/gpu/${day}.ndjson?raw`);
-        const lines = status === 200 ? text.trimEnd().split("\n") : [];
+        const { text } = await server.approve("GET", "/proc/worlds");
+        const worlds: readonly { readonly name: string }[] = JSON.parse(text);
+        const days = worlds.map(({ name }) => name).filter((name) =>
+          name.startsWith("var/log/gpu/")
+        );
+        const texts = days.sort().map(async (name) =>
+          (await server.approve("GET", `/${name}?raw`)).text.trimEnd().split("\n")
+        );
+        const lines = (await Promise.all(texts)).flat();
         return lines.length < count ? undefined : lines.map((line) => JSON.parse(line));
       }, `${count} calls in the usage log`);
     },

@@ -405,8 +405,9 @@ export class ConnectionServer {
     try {
       const response = await pending;
       open.usedAt = performance.now();
-      // The rest of the body will not be read. Over HTTP/2 only the stream ends.
-      if (response.status === 408 && request.headers.has("host")) {
+      // The rest of the body will not be read. Over HTTP/2 only the stream ends. A 408 of a plugin whose work
+      // took too long is another one: its client may send the next request on the connection.
+      if (response.status === 408 && exchange.isBodyGivenUp && request.headers.has("host")) {
         const close = () => this.#table.closeSoon(open);
         exchange.completed.then(close, close);
       }

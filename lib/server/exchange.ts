@@ -59,6 +59,11 @@ export class Exchange implements Connection {
     return this.#info.completed;
   }
 
+  /** Whether the server stopped to receive the body of the request; the rest will not be read. */
+  get isBodyGivenUp(): boolean {
+    return this.#receipt?.failure !== undefined;
+  }
+
   /** Starts to receive the body of the request. */
   receiveBody(): BodyReceipt {
     return this.#receipt ??= this.#bodies.open(this.#client, this.#close);

@@ -1,14 +1,18 @@
 import { assert, assertEquals, assertMatch } from "../support/assert.ts";
 import { ConnectionServer } from "../../lib/server/connection_server.ts";
 import { findServeConnection, type ServeConnection } from "../../lib/server/deno_http.ts";
-import { EDGE_LIMITS, type EdgeLimits } from "../../lib/limits.ts";
+import { CLOSE_DELAY_MS, EDGE_CHECK_MS, EDGE_LIMITS, type EdgeLimits } from "../../lib/limits.ts";
 import { Connection } from "../support/wire.ts";
 
 const GET = "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n";
 
 /** Runs a test on a server whose handler answers with the peer. */
 async function withConnectionServer(
-  options: { limits?: Partial<EdgeLimits>; serve?: ServeConnection | undefined },
+  options: {
+    limits?: Partial<EdgeLimits>;
+    serve?: ServeConnection | undefined;
+    handle?: (request: Request) => Promise<Response>;
+  },
   test: (server: ConnectionServer, port: number, log: string[]) => Promise<void>,
 ): Promise<void> {
   const log: string[] = [];
@@ -18,7 +22,7 @@ async function withConnectionServer(
     serve: "serve" in options ? options.serve : findServeConnection(),
     limits: { ...EDGE_LIMITS, maxConnections: 10, ...options.limits },
     isProxy: () => false,
-    handle: (_request, peer) => new Response(peer),
+    handle: options.handle ?? ((_request, peer) => new Response(peer)),
     log: (line) => void log.push(line),
   });
   try {
@@ -87,4 +91,21 @@ Deno.test("ConnectionServer.close() ends connections that are idle or incomplete
   });
   assertEquals(await client?.rest(), "");
   client?.close();
+});
+
+Deno.test("ConnectionServer keeps the connection after a 408 of a handler that has read the request", () => {
+  // A connection that is closed after the 408 is closed during the second request.
+  const ms = 2 * (CLOSE_DELAY_MS + EDGE_CHECK_MS);
+  const handle = async (request: Request) => {
+    if (request.url.endsWith("/next")) await new Promise((resolve) => setTimeout(resolve, ms));
+    return new Response(null, { status: request.url.endsWith("/next") ? 204 : 408 });
+  };
+  return withConnectionServer({ handle }, async (_server, port) => {
+    const client = await Connection.open(port);
+    await client.write(GET);
+    assertEquals((await client.reply()).status, 408);
+    await client.write(GET.replace("/", "/next"));
+    assertEquals((await client.reply()).status, 204);
+    client.close();
+  });
 });

@@ -29,7 +29,7 @@ export const LEASE_RENEWAL_MS = 1_000;
 export const PRIMARY_ANSWER_MS = 800;
 /** How long after some searches that found none, because hosts can be busy, in milliseconds. */
 export const BUSY_ANSWER_MS = 2_000;
-/** How long at the start of a node, which waits for nothing else, in milliseconds. */
+/** How long at the start of a node and for a command, which wait for nothing else, in milliseconds. */
 export const START_ANSWER_MS = 10_000;
 /** Searches for the primary with the shorter time. */
 export const SHORT_SEARCHES = 6;

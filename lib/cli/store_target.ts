@@ -6,9 +6,9 @@
 import { sanitizeText } from "../base/sanitize_text.ts";
 import type { Config } from "../config.ts";
 import { explainMachine, readMachine } from "../world/postgres/machine.ts";
-import { findPrimary } from "../world/postgres/primary.ts";
+import { findPrimaryPatiently, openPatiently } from "../world/postgres/primary.ts";
 import { POSTGRES_SCHEMA_VERSION } from "../world/postgres/schema.ts";
-import { openSession, SessionError } from "../world/postgres/session.ts";
+import { SessionError } from "../world/postgres/session.ts";
 import { createSessionPool, type SessionPool } from "../world/postgres/session_pool.ts";
 import { parseStoreUrl, type StoreUrl, StoreUrlError } from "../world/postgres/store_url.ts";
 import { UsageError } from "./parse_args.ts";
@@ -60,8 +60,8 @@ export async function useStore(
     console.error(sanitizeText(`Cannot run ${command} on ${shown}: ${reason}`));
   let sessions: SessionPool | undefined;
   try {
-    const { host } = await findPrimary(store);
-    sessions = createSessionPool(() => openSession({ store, host }, { node: command }), SESSIONS);
+    const { host } = await findPrimaryPatiently(store);
+    sessions = createSessionPool(() => openPatiently({ store, host }, command), SESSIONS);
     const machine = await sessions.use((session) => readMachine(session));
     const fault = explainMachine(machine, key, POSTGRES_SCHEMA_VERSION);
     if (fault !== undefined) {

@@ -7,7 +7,7 @@ import { openPostgresStore } from "../../lib/world/postgres/open_postgres_store.
 import type { PostgresStoreOptions } from "../../lib/world/postgres/postgres_store_options.ts";
 import { parseStoreUrl } from "../../lib/world/postgres/store_url.ts";
 import type { SuiteOptions } from "../world/store_fixture.ts";
-import { openPatiently } from "./database_session.ts";
+import { openPatiently, PATIENT_MS } from "./database_session.ts";
 import type { PostgresServers } from "./postgres_servers.ts";
 import { STORE_WORKER } from "./store_worker.ts";
 
@@ -58,6 +58,7 @@ export class ClusterStores {
       key: CLUSTER_KEY,
       lower: createLowerLayer(lower, lowerAt),
       workerUrl: STORE_WORKER,
+      patienceMs: PATIENT_MS,
       ...options,
     });
     this.#open.add(store);

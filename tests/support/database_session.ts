@@ -13,12 +13,19 @@ import type { PostgresServers } from "./postgres_servers.ts";
 /** Milliseconds for the opening of a session and for a statement: they only end a test that would never end. */
 export const PATIENT_MS = 120_000;
 
-/** Opens a session whose deadlines do not depend on the speed of the computer. */
+/**
+ * Opens a session whose deadlines do not depend on the speed of the computer. It can hold locks in a transaction
+ * for as long as a test needs; the server would end a session of a node that does nothing in one for 2 s.
+ */
 export async function openPatiently(
   target: SessionTarget,
-  options: SessionOptions = {},
+  { settings, ...options }: SessionOptions = {},
 ): Promise<Session> {
-  const session = await openSession(target, { openMs: PATIENT_MS, ...options });
+  const session = await openSession(target, {
+    openMs: PATIENT_MS,
+    settings: { idle_in_transaction_session_timeout: "0", ...settings },
+    ...options,
+  });
   return withQuery(
     session,
     (text, values, deadlineMs = PATIENT_MS) => session.query(text, values, deadlineMs),
@@ -45,10 +52,7 @@ export async function withDatabaseSession<T>(
   }
 }
 
-/**
- * Opens a session with a database. It can hold locks in a transaction for as long as a test needs, on a slow
- * computer too; the server would end a session of a node that does nothing in one.
- */
+/** Opens a session with a database. */
 export async function openDatabase(
   servers: PostgresServers,
   database: string,
@@ -57,6 +61,5 @@ export async function openDatabase(
   const store = parseStoreUrl(servers.url(database, undefined, user));
   const [host] = store.hosts;
   if (host === undefined) throw new Error("no host");
-  const settings = { idle_in_transaction_session_timeout: "0" };
-  return await openPatiently({ store, host }, { settings });
+  return await openPatiently({ store, host });
 }

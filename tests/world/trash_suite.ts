@@ -144,6 +144,9 @@ export function trashSuite({ name: engine, withStore, isScattered = false }: Eng
       const ids: string[] = [];
       for (const name of ["home/a", "home/t/1", "home/t/2", "home/t2", "etc/x"]) {
         ids.push(await deleted(store, name, `cap:${name}`));
+        // What is deleted in the same millisecond has no order.
+        const end = Date.now();
+        while (Date.now() === end) await new Promise((resume) => setTimeout(resume, 1));
       }
       for (const again of [false, true]) {
         const at = again ? await reopen() : store;

@@ -23,8 +23,8 @@ import {
   StoreRefused,
   upgradeStore,
 } from "../../world/postgres/manage_store.ts";
-import { findPrimary, type Primary } from "../../world/postgres/primary.ts";
-import { openSession, type Session, SessionError } from "../../world/postgres/session.ts";
+import { findPrimaryPatiently, openPatiently, type Primary } from "../../world/postgres/primary.ts";
+import { type Session, SessionError } from "../../world/postgres/session.ts";
 import {
   formatHost,
   parseStoreUrl,
@@ -79,7 +79,7 @@ export async function run(
   }
   const target = await readTarget(name);
   try {
-    const primary = await findPrimary(target.store);
+    const primary = await findPrimaryPatiently(target.store);
     if (name === "init") return await init(target, primary, getTextOption(options, "role"));
     if (name === "upgrade") return await upgrade(target, primary);
     if (name === "rekey") return await rekey(target, primary, getTextOption(options, "forget"));
@@ -123,7 +123,7 @@ async function withSession<T>(
   { host }: Primary,
   use: (session: Session) => Promise<T>,
 ): Promise<T> {
-  const session = await openSession({ store, host }, { node: "store" });
+  const session = await openPatiently({ store, host }, "store");
   try {
     return await use(session);
   } finally {

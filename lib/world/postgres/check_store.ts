@@ -9,6 +9,7 @@ import {
   NODE_SESSIONS,
   OLD_SNAPSHOT_XIDS,
   OLD_TRANSACTION_SECONDS,
+  START_ANSWER_MS,
   STORE_STATEMENT_MS,
 } from "../../cluster_limits.ts";
 import { explainMachine, explainRetiredKeys, type Machine, readMachine } from "./machine.ts";
@@ -72,8 +73,8 @@ export interface Finding {
 }
 
 const OLDEST_SERVER = 130000;
-/** How long a notification may take, in milliseconds. */
-const NOTIFICATION_MS = 2_000;
+/** How long a notification may take, in milliseconds: as long as a host that is busy may take to answer. */
+const NOTIFICATION_MS = START_ANSWER_MS;
 
 /**
  * Reads the facts from all servers.
@@ -81,7 +82,7 @@ const NOTIFICATION_MS = 2_000;
  * @throws {SessionError} if the primary cannot be asked
  */
 export async function readClusterFacts(store: StoreUrl, primary: Primary): Promise<ClusterFacts> {
-  const hosts = await Promise.all(store.hosts.map((host) => askHost(store, host)));
+  const hosts = await Promise.all(store.hosts.map((host) => askHost(store, host, START_ANSWER_MS)));
   const standbys = hosts.filter(({ role }) => role === "standby").map(({ host }) => host);
   const feedback = await Promise.all(
     [primary.host, ...standbys].map(async (host) => await hasFeedback(store, host) ? [host] : []),
@@ -222,7 +223,7 @@ async function withSession<T>(
   host: StoreHost,
   use: (session: Session) => Promise<T>,
 ): Promise<T> {
-  const session = await openSession({ store, host }, { node: "store" });
+  const session = await openSession({ store, host }, { node: "store", openMs: START_ANSWER_MS });
   try {
     return await use(session);
   } finally {
@@ -303,15 +304,17 @@ async function hasNotifications(
 ): Promise<boolean> {
   const channel = `elastik_check_${crypto.getRandomValues(new Uint8Array(8)).toHex()}`;
   const heard = Promise.withResolvers<boolean>();
-  const timer = setTimeout(() => heard.resolve(false), NOTIFICATION_MS);
+  let timer: ReturnType<typeof setTimeout> | undefined;
   const listener = await openSession({ store, host }, {
     node: "store",
+    openMs: START_ANSWER_MS,
     onNotification: () => heard.resolve(true),
     onLost: () => heard.resolve(false),
   });
   try {
     await listener.query(`LISTEN ${channel}`);
     await sender.query(`NOTIFY ${channel}`);
+    timer = setTimeout(() => heard.resolve(false), NOTIFICATION_MS);
     return await heard.promise;
   } finally {
     clearTimeout(timer);

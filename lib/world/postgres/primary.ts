@@ -4,8 +4,14 @@
  * at the same time, and a host that hangs delays the answer by a limited time only.
  */
 
-import { BUSY_ANSWER_MS } from "../../cluster_limits.ts";
-import { loadDriver, openSession, SessionError } from "./session.ts";
+import { BUSY_ANSWER_MS, START_ANSWER_MS } from "../../cluster_limits.ts";
+import {
+  loadDriver,
+  openSession,
+  type Session,
+  SessionError,
+  type SessionTarget,
+} from "./session.ts";
 import { formatHost, type StoreHost, type StoreUrl } from "./store_url.ts";
 
 /** A primary. */
@@ -47,6 +53,31 @@ export async function findPrimary(store: StoreUrl, options: FindOptions = {}): P
     `no host is the primary of the database: ${states.map((state) => describe(state)).join("; ")}`,
     causeOf(states),
   );
+}
+
+/**
+ * Finds the primary for a command of the operator. If no host that answered in time is the primary, it asks
+ * again, for longer: a host that was late can be busy.
+ *
+ * @throws {SessionError} as {@link findPrimary}
+ */
+export async function findPrimaryPatiently(store: StoreUrl): Promise<Primary> {
+  const began = performance.now();
+  try {
+    return await findPrimary(store);
+  } catch (error) {
+    if (performance.now() - began < BUSY_ANSWER_MS) throw error;
+    return await findPrimary(store, { deadlineMs: START_ANSWER_MS });
+  }
+}
+
+/**
+ * Opens a session for a command of the operator, also with a busy host.
+ *
+ * @param command name of the command, for `pg_stat_activity`
+ */
+export function openPatiently(target: SessionTarget, command: string): Promise<Session> {
+  return openSession(target, { node: command, openMs: START_ANSWER_MS });
 }
 
 /** The primary with the highest timeline, the first of equal ones; undefined if all are lower than `above`. */

@@ -17,6 +17,8 @@ import { SessionError } from "../../../lib/world/postgres/session.ts";
 import { parseStoreUrl } from "../../../lib/world/postgres/store_url.ts";
 
 const server = sharedServer();
+/** Time for the answer of a host: it only ends a test that would never end. */
+const PATIENT = { deadlineMs: 120_000 };
 const a = { host: "a", port: 5432 };
 const machine = {
   schemaVersion: POSTGRES_SCHEMA_VERSION,
@@ -132,14 +134,14 @@ postgresTest(
     withDatabaseSession(server(), async (session, database) => {
       await initStore(session, { key: "key" });
       const store = parseStoreUrl(server().url(database));
-      const facts = await readClusterFacts(store, await findPrimary(store));
+      const facts = await readClusterFacts(store, await findPrimary(store, PATIENT));
       assertEquals(codesOf(facts, { store }), ["refused fsync", "warning synchronous"]);
       assertEquals(facts.maxSessions, 97);
       assertEquals(facts.synchronousStandbys, 0);
 
       // The limits of the database and of the role count as well.
       await session.query(`ALTER DATABASE ${database} CONNECTION LIMIT 12`);
-      const limited = await readClusterFacts(store, await findPrimary(store));
+      const limited = await readClusterFacts(store, await findPrimary(store, PATIENT));
       assertEquals(limited.maxSessions, 12);
     }),
 );
@@ -151,7 +153,7 @@ postgresTest(
       await session.query("CREATE ROLE checking LOGIN CONNECTION LIMIT 40");
       await initStore(session, { key: "key", role: "checking" });
       const store = parseStoreUrl(server().url(database, undefined, "checking"));
-      const facts = await readClusterFacts(store, await findPrimary(store));
+      const facts = await readClusterFacts(store, await findPrimary(store, PATIENT));
       assertEquals(codesOf(facts, { store }), ["refused fsync", "warning synchronous"]);
       assertEquals(facts.maxSessions, 40);
       await session.query("DROP OWNED BY checking; DROP ROLE checking");
@@ -166,7 +168,7 @@ serversTest("readClusterFacts() sees standbys, their feedback, slots and transac
   const owner = await openDatabase(servers, "postgres");
   await initStore(owner, { key: "key" });
   const store = parseStoreUrl(servers.url());
-  const primary = await findPrimary(store);
+  const primary = await findPrimary(store, PATIENT);
   const good = await readClusterFacts(store, primary);
   assertEquals(codesOf(good, { store }), []);
   assertEquals(good.synchronousStandbys, 1);

@@ -11,15 +11,15 @@ postgresTest("upkeep_1 deletes old content without a version, a few at a time", 
   const session = await database.open();
   await session.query(`
     INSERT INTO elastik.content VALUES (1, 0, 'a'), (2, 0, 'b'), (2, 1, 'c'), (3, 0, 'd'), (4, 0, 'e');
-    INSERT INTO elastik.uploads VALUES (1, clock_timestamp() - interval '59 s'),
-      (2, clock_timestamp() - interval '62 s'), (3, clock_timestamp() - interval '61 s');
-    INSERT INTO elastik.nodes VALUES ('a', '', '', '{}', clock_timestamp() - interval '11 s'),
+    INSERT INTO elastik.uploads VALUES (1, clock_timestamp() - interval '300 s'),
+      (2, clock_timestamp() - interval '620 s'), (3, clock_timestamp() - interval '610 s');
+    INSERT INTO elastik.nodes VALUES ('a', '', '', '{}', clock_timestamp() - interval '110 s'),
       ('b', '', '', '{}', clock_timestamp() - interval '8 s');
     INSERT INTO elastik.dav_locks VALUES ('t', '/x', '0', true, '', '', '', 1, clock_timestamp(), 1);
-    INSERT INTO elastik.dav_ended VALUES ('o', 3, clock_timestamp() - interval '11 s'),
+    INSERT INTO elastik.dav_ended VALUES ('o', 3, clock_timestamp() - interval '110 s'),
       ('n', 4, clock_timestamp() - interval '8 s')`);
   const upkeep = async () =>
-    (await session.query("SELECT elastik.upkeep_1(60, 10, 1) AS deleted"))[0]?.deleted;
+    (await session.query("SELECT elastik.upkeep_1(600, 100, 1) AS deleted"))[0]?.deleted;
   const ids = async () =>
     (await session.query("SELECT id FROM elastik.content ORDER BY id, at")).map(({ id }) => id);
   assertEquals([await upkeep(), await ids()], [1, [1, 3, 4]]);

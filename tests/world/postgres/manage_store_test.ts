@@ -220,7 +220,7 @@ postgresTest(
       const { machine } = await initStore(session, { key: "own" });
       await session.query("UPDATE elastik.feed SET seq = 41");
       await session.query(`INSERT INTO elastik.nodes (id, url, version, health, seen_at) VALUES
-        ('a', '', '', '{}', clock_timestamp() - interval '29 s'),
+        ('a', '', '', '{}', clock_timestamp() - interval '9 s'),
         ('b', '', '', '{}', clock_timestamp() - interval '31 s')`);
       await assertRefused(recordRestore(session, "own"), /30 s ago: a; stop every node/);
       assertEquals(await readMachine(session), machine);
@@ -266,7 +266,7 @@ postgresTest(
       await assertRefused(changeStoreKey(session, "new", []), /no retired key/);
       await assertRefused(changeStoreKey(session, "new", ["other", "new"]), /no retired key/);
       await session.query(`INSERT INTO elastik.nodes (id, url, version, health, seen_at) VALUES
-      ('a', '', '', '{}', clock_timestamp() - interval '29 s'),
+      ('a', '', '', '{}', clock_timestamp() - interval '9 s'),
       ('b', '', '', '{}', clock_timestamp() - interval '31 s')`);
       await assertRefused(changeStoreKey(session, "new", ["own"]), /30 s ago: a; stop every node/);
       assertEquals(await readMachine(session), machine);

@@ -1,7 +1,12 @@
 import { assert, assertEquals, assertMatch, assertRejects } from "../../support/assert.ts";
 import { freePort } from "../../support/free_port.ts";
-import { serversTest } from "../../support/postgres_servers.ts";
-import { askHost, choosePrimary, findPrimary } from "../../../lib/world/postgres/primary.ts";
+import { postgresTest, serversTest, sharedServer } from "../../support/postgres_servers.ts";
+import {
+  askHost,
+  choosePrimary,
+  findPrimary,
+  findPrimaryPatiently,
+} from "../../../lib/world/postgres/primary.ts";
 import { SessionError } from "../../../lib/world/postgres/session.ts";
 import { parseStoreUrl } from "../../../lib/world/postgres/store_url.ts";
 
@@ -66,4 +71,26 @@ serversTest("findPrimary() finds the promoted server and never the isolated one"
   });
   assert(third !== undefined, "three servers");
   assertEquals(await askHost(store, third, PATIENT_MS), { host: third, role: "standby" });
+});
+
+const server = sharedServer();
+
+postgresTest("findPrimaryPatiently() asks a host again that was late", async () => {
+  const { host, port } = { host: "127.0.0.1", port: server().port() };
+  const listener = Deno.listen({ hostname: host, port: 0 });
+  const url = `postgres://postgres@${host}:${listener.addr.port}/postgres?sslmode=disable`;
+  const finding = findPrimaryPatiently(parseStoreUrl(url));
+  // The first question gets no answer.
+  const first = await listener.accept();
+  const second = await listener.accept();
+  const answering = await Deno.connect({ hostname: host, port });
+  const copying = Promise.allSettled([
+    second.readable.pipeTo(answering.writable),
+    answering.readable.pipeTo(second.writable),
+  ]);
+  const found = { host: { host, port: listener.addr.port }, timeline: 1 };
+  assertEquals(await finding, found);
+  first.close();
+  listener.close();
+  await copying;
 });

@@ -7,8 +7,6 @@ import { until } from "../../support/query_store.ts";
 import { type Store, StoreError } from "../../../lib/world/store.ts";
 
 const ROUNDS = 400;
-/** Milliseconds that a change waits for the promotion, which takes long on a slow computer. */
-const PATIENCE = { patienceMs: 600_000 };
 
 serversTest(
   "watchers and followers of a node get every version while a standby is promoted",
@@ -16,7 +14,7 @@ serversTest(
   async (servers) => {
     const stores = await ClusterStores.create(servers);
     try {
-      const [a, b] = [await stores.open(PATIENCE), await stores.open(PATIENCE)];
+      const [a, b] = [await stores.open(), await stores.open()];
       const watched: number[] = [];
       const followed: number[] = [];
       b.watch("home/x", ({ version }) => watched.push(version));
@@ -64,7 +62,7 @@ serversTest(
   async (servers) => {
     const stores = await ClusterStores.create(servers);
     try {
-      const store = await stores.open(PATIENCE);
+      const store = await stores.open();
       const put = (name: string, text: string) =>
         store.put({ name, body: new TextEncoder().encode(text), ext: "txt", meta: [], by: "T2" });
       const textOf = async (name: string) => {

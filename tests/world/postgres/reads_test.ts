@@ -1,8 +1,8 @@
 import { assertEquals, assertRejects } from "../../support/assert.ts";
 import { postgresTest, sharedServer } from "../../support/postgres_servers.ts";
 import { ClusterStores } from "../../support/cluster_stores.ts";
+import { openPatiently } from "../../support/database_session.ts";
 import { openSqlite, withImport } from "../../support/query_store.ts";
-import { openSession } from "../../../lib/world/postgres/session.ts";
 import { createSessionPool } from "../../../lib/world/postgres/session_pool.ts";
 import { parseStoreUrl } from "../../../lib/world/postgres/store_url.ts";
 import { readChunks } from "../../../lib/world/postgres/content_reader.ts";
@@ -32,7 +32,7 @@ function openPool(stores: ClusterStores) {
   const store = parseStoreUrl(stores.url);
   const [host] = store.hosts;
   if (host === undefined) throw new Error("no host");
-  return createSessionPool(() => openSession({ host, store }), 2);
+  return createSessionPool(() => openPatiently({ host, store }), 2);
 }
 
 async function fill(store: Store): Promise<void> {
@@ -167,7 +167,7 @@ postgresTest(
     const url = parseStoreUrl(stores.url);
     const [host] = url.hosts;
     if (host === undefined) throw new Error("no host");
-    const pool = createSessionPool(() => openSession({ host, store: url }), 1);
+    const pool = createSessionPool(() => openPatiently({ host, store: url }), 1);
     try {
       let statements = 0;
       const found: number[] = [];

@@ -11,7 +11,7 @@ import {
 } from "../../testdata/sample_world.ts";
 import { withTempFolder } from "../../support/temp_folder.ts";
 
-/** Runs a test with audits of the sample world; `now` is that many milliseconds in the future. */
+/** Runs a test with audits of the sample world, so many milliseconds after the last change of its file. */
 function withAudits(
   ahead: number,
   use: (audits: Audits, count: () => number, path: string) => Promise<void>,
@@ -19,6 +19,7 @@ function withAudits(
   return withTempFolder(async (data) => {
     createSample(data);
     const reader = new Reader(sampleSetup(data));
+    const path = `${data}/${SAMPLE_FILE}`;
     let count = 0;
     const audits = new Audits({
       data,
@@ -29,9 +30,9 @@ function withAudits(
         },
       },
       jobs: new LongJobs({ running: 1, waiting: 1, waitingPerClient: 1 }),
-      now: () => Date.now() + ahead,
+      now: () => (Deno.statSync(path).ctime ?? new Date()).getTime() + ahead,
     });
-    await use(audits, () => count, `${data}/${SAMPLE_FILE}`);
+    await use(audits, () => count, path);
   });
 }
 

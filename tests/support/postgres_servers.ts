@@ -261,13 +261,22 @@ export class PostgresServers {
   async createDatabase(template?: string): Promise<string> {
     const name = `test_${++this.#databases}`;
     const copied = template === undefined ? "" : ` TEMPLATE ${template}`;
-    await this.sql(`CREATE DATABASE ${name}${copied}`);
+    await this.#whenUnused(`CREATE DATABASE ${name}${copied}`);
     return name;
   }
 
   /** Removes a database, and ends its sessions. */
   async dropDatabase(name: string): Promise<void> {
-    await this.sql(`DROP DATABASE IF EXISTS ${name} WITH (FORCE)`);
+    await this.#whenUnused(`DROP DATABASE IF EXISTS ${name} WITH (FORCE)`);
+  }
+
+  /** Runs a statement about a database, for whose sessions the server waits for 5 s at most to end. */
+  async #whenUnused(statement: string): Promise<void> {
+    await until(statement, () =>
+      this.sql(statement).then(() => true, (error) => {
+        if (/is being accessed by other users/.test(String(error))) return false;
+        throw error;
+      }));
   }
 
   /** Sets `synchronous_standby_names`; '' for asynchronous replication. It is in effect afterwards. */

@@ -16,6 +16,8 @@ import { modes as rare } from "../../worlds/usr/lib/shell/grammars.js";
 
 /** How much longer one part of hostile text may take than plain text. */
 const HOSTILE_FACTOR = 400;
+/** How often a part is timed before it has taken too long. */
+const MAX_TIMES = 5;
 
 type Parsed = { nodes: unknown[]; state?: object };
 const parse = (text: string, state?: object): Parsed => parseMarkdown(text, state) as Parsed;
@@ -179,7 +181,12 @@ Deno.test("parseMarkdown() takes little time for each part of a text that is mad
     const text = piece.repeat(Math.ceil(100_000 / piece.length));
     let state: object | undefined;
     do {
-      const ms = timeOf(() => state = parse(text, state).state);
+      const before = state;
+      let ms = Infinity;
+      // Other processes can interrupt each of several times.
+      for (let time = 0; time < MAX_TIMES && ms >= HOSTILE_FACTOR * plainMs; time++) {
+        ms = Math.min(ms, timeOf(() => state = parse(text, before).state));
+      }
       assert(
         ms < HOSTILE_FACTOR * plainMs,
         `${JSON.stringify(piece)} took ${ms} ms, plain text ${plainMs} ms`,

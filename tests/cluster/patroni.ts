@@ -11,8 +11,8 @@ import { onPath } from "../project/program.ts";
 import { freePort } from "../support/free_port.ts";
 import {
   asPostgres,
-  childrenOf,
   createServersFolder,
+  killServer,
   postgresPrograms,
   signal,
 } from "../support/postgres_servers.ts";
@@ -34,6 +34,8 @@ export const NODES = "nodes";
 /** Most milliseconds for a step: the start, or a failover. */
 const STEP_MS = 120_000;
 const LOOK_MS = 100;
+/** Most milliseconds of one question to a Patroni, which is asked again. */
+const ANSWER_MS = 10_000;
 /** The line on standard input of a program that runs again later. */
 const AGAIN = "again";
 /**
@@ -126,11 +128,8 @@ export class PatroniCluster {
   }
 
   /** Ends the PostgreSQL server of a member with SIGKILL; its Patroni lives on. */
-  killServer(name: string): void {
-    const pid = this.#serverPid(name);
-    // A stopped server starts no further process.
-    signal(pid, "SIGSTOP");
-    for (const one of [...childrenOf(pid), pid]) signal(one, "SIGKILL");
+  async killServer(name: string): Promise<void> {
+    await killServer(this.#serverPid(name));
   }
 
   /** Ends a Patroni with SIGKILL; its PostgreSQL server lives on, also as an isolated primary. */
@@ -148,17 +147,14 @@ export class PatroniCluster {
 
   /** Ends everything and removes the data. */
   async wipe(): Promise<void> {
-    const pids = this.#members.flatMap(({ name }) => this.#pidOfServer(name) ?? []);
     for (const { parent } of this.#members) await endParent(parent, AGAIN);
     await endParent(this.#store, AGAIN);
-    for (const pid of pids) {
-      // A stopped server starts no further process.
-      signal(pid, "SIGSTOP");
-      for (const one of [...childrenOf(pid), pid]) signal(one, "SIGKILL");
-    }
+    // What a Patroni has started lives on: its server, and a program that copies or rewinds one. They
+    // would write to the folder while it is removed.
     await this.#until("the end of the servers", () => {
-      const hasEnded = pids.every((pid) => commandOf(pid).length === 0);
-      return Promise.resolve(hasEnded ? true : undefined);
+      const left = this.#processes();
+      for (const pid of left) signal(pid, "SIGKILL");
+      return Promise.resolve(left.length === 0 ? true : undefined);
     });
     await Deno.remove(this.#root, { recursive: true });
   }
@@ -255,20 +251,20 @@ postgresql:
     return `${this.#root}/${name}`;
   }
 
-  #pidOfServer(name: string): number | undefined {
-    try {
-      const file = this.#file(`data-${name}/postmaster.pid`);
-      return Number(Deno.readTextFileSync(file).split("\n", 1)[0]) || undefined;
-    } catch (error) {
-      if (error instanceof Deno.errors.NotFound) return undefined;
-      throw error;
-    }
+  #serverPid(name: string): number {
+    const file = this.#file(`data-${name}/postmaster.pid`);
+    const pid = Number(Deno.readTextFileSync(file).split("\n", 1)[0]);
+    if (!(pid > 0)) throw new Error(`The server of ${name} does not run`);
+    return pid;
   }
 
-  #serverPid(name: string): number {
-    const pid = this.#pidOfServer(name);
-    if (pid === undefined) throw new Error(`The server of ${name} does not run`);
-    return pid;
+  /** Processes that run in the folder of the data, or were started with a path below it. */
+  #processes(): number[] {
+    return [...Deno.readDirSync("/proc")].map(({ name }) => Number(name)).filter((pid) =>
+      pid > 0 && commandOf(pid).length > 0 &&
+      (workingFolderOf(pid).startsWith(`${this.#root}/`) ||
+        commandOf(pid).some((word) => word.includes(`${this.#root}/`)))
+    );
   }
 
   #agentPid(name: string): number {
@@ -307,7 +303,7 @@ postgresql:
 /** Whether the REST interface of a Patroni answers a question about its role with yes. */
 async function askMember({ rest }: Member, question: string): Promise<boolean> {
   try {
-    const signal = AbortSignal.timeout(2_000);
+    const signal = AbortSignal.timeout(ANSWER_MS);
     const response = await fetch(`http://127.0.0.1:${rest}/${question}`, { signal });
     await response.body?.cancel();
     return response.status === 200;
@@ -319,7 +315,7 @@ async function askMember({ rest }: Member, question: string): Promise<boolean> {
 /** Whether etcd names a synchronous standby of a leader. */
 async function hasSynchronous({ rest }: Member): Promise<boolean> {
   try {
-    const signal = AbortSignal.timeout(2_000);
+    const signal = AbortSignal.timeout(ANSWER_MS);
     const response = await fetch(`http://127.0.0.1:${rest}/cluster`, { signal });
     const { members }: { members: { role: string }[] } = await response.json();
     return members.some(({ role }) => role === "sync_standby");
@@ -334,6 +330,15 @@ async function endParent(parent: Deno.ChildProcess | undefined, line: string): P
   await writer.write(new TextEncoder().encode(`${line}\n`));
   await writer.close();
   await parent.status;
+}
+
+/** Empty if the process has ended, or is one of another user. */
+function workingFolderOf(pid: number): string {
+  try {
+    return Deno.readLinkSync(`/proc/${pid}/cwd`);
+  } catch {
+    return "";
+  }
 }
 
 function commandOf(pid: number): string[] {

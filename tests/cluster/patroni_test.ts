@@ -30,7 +30,7 @@ Deno.test({
           await load.untilAcknowledged(WRITES);
           // The server of the leader ends; its Patroni gives the leadership away.
           const first = await patroni.untilLeader();
-          patroni.killServer(first);
+          await patroni.killServer(first);
           const second = await patroni.untilLeader(first);
           await load.untilAcknowledged(WRITES);
           await patroni.untilComplete();

@@ -67,7 +67,12 @@ export class TcpProxy {
     this.cut();
   }
 
-  /** Cuts all connections. */
+  /** Number of connections that clients have opened. */
+  get connections(): number {
+    return this.#connections.size;
+  }
+
+  /** Cuts all connections, also those that are being opened to the server. */
   cut(): void {
     for (const end of [...this.#connections]) end();
   }
@@ -103,25 +108,22 @@ export class TcpProxy {
   }
 
   async #serve(client: Deno.Conn): Promise<void> {
-    let server: Deno.Conn;
-    try {
-      server = await Deno.connect(this.#target);
-    } catch {
-      client.close(); // the server does not listen: the client finds out in the same way
-      return;
-    }
-    let isOpen = true;
+    let server: Deno.Conn | undefined;
     const end = () => {
-      if (!isOpen) return;
-      isOpen = false;
+      if (!this.#connections.delete(end)) return;
       clearTimeout(timer);
-      this.#connections.delete(end);
       client.close();
-      server.close();
+      server?.close();
     };
     const after = this.#options.cutAfterMs?.();
     const timer = after === undefined ? undefined : setTimeout(end, after);
     this.#connections.add(end);
+    try {
+      server = await Deno.connect(this.#target);
+    } catch {
+      return end(); // the server does not listen: the client finds out in the same way
+    }
+    if (!this.#connections.has(end)) return server.close();
     await Promise.allSettled([this.#copy(client, server), this.#copy(server, client)].map(
       (copying) => copying.finally(end),
     ));

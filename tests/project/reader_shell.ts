@@ -8,7 +8,7 @@ import { cleanEnv } from "./program.ts";
 /** Most milliseconds that a pasted chunk may take. */
 const CHUNK_MS = 120_000;
 /** Most milliseconds until a stream has shown the documented output. */
-const STREAM_MS = 20_000;
+const STREAM_MS = 60_000;
 
 /** One bash that receives commands. */
 export class ReaderShell {
@@ -130,7 +130,7 @@ export class StreamTerminal {
   }
 }
 
-/** A stream among other commands is ended after two seconds, as a reader ends it with Ctrl-C. */
+/** A stream among other commands ends with its answer; one that does not is ended after a minute. */
 function endless(commands: string): string {
-  return commands.replace(/^curl -N ((?:.*\\\n)*.*)$/gm, "curl -sNm 2 $1 || true");
+  return commands.replace(/^curl -N ((?:.*\\\n)*.*)$/gm, "curl -sNm 60 $1 || true");
 }

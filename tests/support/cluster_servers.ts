@@ -57,6 +57,7 @@ export async function withNodes(
         ELASTIK_APPROVE_TOKEN: NODE_APPROVE,
         ELASTIK_STORE: stores.url,
         ELASTIK_NODE: `n${at}`,
+        ELASTIK_CELL_START: "60000",
         ...env,
       };
       const read = (name: string) => settings[name];

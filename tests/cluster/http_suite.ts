@@ -7,8 +7,8 @@
  */
 
 import { initStore } from "../../lib/world/postgres/manage_store.ts";
-import { openSession } from "../../lib/world/postgres/session.ts";
 import { parseStoreUrl } from "../../lib/world/postgres/store_url.ts";
+import { openPatiently } from "../support/database_session.ts";
 import { PostgresServers } from "../support/postgres_servers.ts";
 import { TEST_CLUSTER } from "../support/test_cluster.ts";
 import { KEY } from "../support/test_server.ts";
@@ -56,7 +56,7 @@ async function withDatabase<T>(run: (url: string) => Promise<T>): Promise<T> {
     const store = parseStoreUrl(url);
     const [host] = store.hosts;
     if (host === undefined) throw new Error("no host");
-    const session = await openSession({ host, store });
+    const session = await openPatiently({ host, store });
     try {
       await initStore(session, { key: KEY });
     } finally {

@@ -13,8 +13,9 @@ import {
   type StartServerOptions,
 } from "../../lib/server/start.ts";
 import { keyCheckOf } from "../../lib/world/postgres/machine.ts";
-import { openSession, type PgValue } from "../../lib/world/postgres/session.ts";
+import type { PgValue } from "../../lib/world/postgres/session.ts";
 import { parseStoreUrl } from "../../lib/world/postgres/store_url.ts";
+import { openPatiently } from "./database_session.ts";
 
 /** Environment variable with the address of the database to copy. */
 export const TEST_CLUSTER = "TEST_CLUSTER";
@@ -110,9 +111,9 @@ async function run(url: string, text: string, values: readonly PgValue[] = []): 
   const store = parseStoreUrl(url);
   const [host] = store.hosts;
   if (host === undefined) throw new Error("no host");
-  const session = await openSession({ host, store });
+  const session = await openPatiently({ host, store });
   try {
-    await session.query(text, values, 60_000);
+    await session.query(text, values);
   } finally {
     session.drop();
   }

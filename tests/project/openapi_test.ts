@@ -6,6 +6,7 @@ import { VERSION } from "../../lib/version.ts";
 import { NAMESPACES } from "../../lib/world/name.ts";
 import { lowerWorlds } from "../../worlds/mod.ts";
 import { resolve, schemaFaults } from "../support/json_schema.ts";
+import { EventReader } from "../support/event_reader.ts";
 import { bearer, CLOSED, startTestServer, type TestServer, TOKEN } from "../support/test_server.ts";
 import type { Reply } from "../support/wire.ts";
 
@@ -503,21 +504,17 @@ function credential(server: TestServer, who: Caller | undefined): Record<string,
   }
 }
 
-/** Sends a row. Of an event stream only the first bytes are read. */
+/** Sends a row. Of an event stream only the first event is read. */
 async function send(server: TestServer, row: Row, method: string): Promise<Reply> {
   const headers = { ...credential(server, row.who), ...row.headers };
   const sent = { method: method.toUpperCase(), target: row.target, headers };
   if (row.id === "streamChanges" && row.status === 200) {
-    const answer = await fetch(`http://127.0.0.1:${server.port}${row.target}`, { headers });
-    const first = await answer.body?.getReader().read();
-    const text = new TextDecoder().decode(first?.value);
-    return {
-      status: answer.status,
-      headers: new Map(answer.headers),
-      head: "",
-      body: new Uint8Array(),
-      text,
-    };
+    const url = `http://127.0.0.1:${server.port}${row.target}`;
+    const reader = await EventReader.open(url, headers);
+    await reader.next();
+    await reader.close();
+    const { response: { status, headers: answered }, wire: text } = reader;
+    return { status, headers: new Map(answered), head: "", body: new Uint8Array(), text };
   }
   // The response of mint contains a capability, which `send` otherwise reports as a secret.
   return await server.send(

@@ -38,7 +38,7 @@ const SECRETS = {
 const SETTINGS = { ELASTIK_HISTORY: "1000000:1000000000" } as const;
 const MAIN = new URL("../../main.ts", import.meta.url).pathname;
 /** Most milliseconds until a node is healthy. */
-const HEALTHY_MS = 60_000;
+const HEALTHY_MS = 300_000;
 /** Milliseconds between two looks at a node. */
 const LOOK_MS = 50;
 

@@ -35,7 +35,7 @@ const PAGE = 1000;
 /** Most milliseconds of one request for changes. */
 const REQUEST_MS = 10_000;
 /** Most milliseconds until a follower has received everything, and of a connection then. */
-const DRAIN_MS = 60_000;
+const DRAIN_MS = 300_000;
 
 /** A follower that runs until it is drained. */
 abstract class Follower {

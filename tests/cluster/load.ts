@@ -58,8 +58,8 @@ const UNREACHABLE_MS = 20;
 const MAX_RETRY_MS = 1_000;
 /** Pause of the writer of a followed world, in milliseconds. */
 const FOLLOWED_MS = 15;
-/** Most milliseconds without an acknowledgement until a wait for some fails. */
-const MAX_SILENCE_MS = 60_000;
+/** Most milliseconds without an acknowledgement until a wait for some fails: longer than a slow failover. */
+const MAX_SILENCE_MS = 300_000;
 /** Appends to a followed world until a PUT makes it short again. */
 const FOLLOWED_APPENDS = 10;
 const LOCK_SECONDS = 20;
@@ -166,7 +166,7 @@ export class Load {
   /**
    * Waits for this many further acknowledged writes.
    *
-   * @throws {Error} if none comes for a minute
+   * @throws {Error} if none comes for {@link MAX_SILENCE_MS}
    */
   async untilAcknowledged(count: number): Promise<void> {
     const target = this.#writes.ok + count;

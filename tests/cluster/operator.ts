@@ -6,7 +6,7 @@
 import type { PostgresServers, ServerName } from "../support/postgres_servers.ts";
 
 /** Most milliseconds until a standby receives from a new primary. */
-const FOLLOW_MS = 60_000;
+const FOLLOW_MS = 300_000;
 const LOOK_MS = 100;
 
 /** The operator of some servers. */

@@ -32,7 +32,7 @@ const TTL_SECONDS = 8;
 /** Role of the nodes, which owns nothing. */
 export const NODES = "nodes";
 /** Most milliseconds for a step: the start, or a failover. */
-const STEP_MS = 120_000;
+const STEP_MS = 300_000;
 const LOOK_MS = 100;
 /** Most milliseconds of one question to a Patroni, which is asked again. */
 const ANSWER_MS = 10_000;
@@ -127,9 +127,13 @@ export class PatroniCluster {
     });
   }
 
-  /** Ends the PostgreSQL server of a member with SIGKILL; its Patroni lives on. */
+  /**
+   * Ends the PostgreSQL server of a member with SIGKILL, unless its Patroni has just ended it, as it does
+   * if etcd is slow; its Patroni lives on.
+   */
   async killServer(name: string): Promise<void> {
-    await killServer(this.#serverPid(name));
+    const pid = this.#pidOfServer(name);
+    if (pid !== undefined) await killServer(pid);
   }
 
   /** Ends a Patroni with SIGKILL; its PostgreSQL server lives on, also as an isolated primary. */
@@ -251,11 +255,14 @@ postgresql:
     return `${this.#root}/${name}`;
   }
 
-  #serverPid(name: string): number {
-    const file = this.#file(`data-${name}/postmaster.pid`);
-    const pid = Number(Deno.readTextFileSync(file).split("\n", 1)[0]);
-    if (!(pid > 0)) throw new Error(`The server of ${name} does not run`);
-    return pid;
+  #pidOfServer(name: string): number | undefined {
+    try {
+      const file = this.#file(`data-${name}/postmaster.pid`);
+      return Number(Deno.readTextFileSync(file).split("\n", 1)[0]) || undefined;
+    } catch (error) {
+      if (error instanceof Deno.errors.NotFound) return undefined;
+      throw error;
+    }
   }
 
   /** Processes that run in the folder of the data, or were started with a path below it. */

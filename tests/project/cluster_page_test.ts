@@ -43,6 +43,8 @@ Deno.test({
       const local = (commands: string) =>
         commands.replaceAll(SOCKETS, `${encodeURIComponent(sockets)}:${port}`)
           .replaceAll(/\b300[4-7]\b/g, (name) => String(first + Number(name) - 3004))
+          // The reader waits until the nodes run, on a slow computer longer than a minute.
+          .replaceAll("--retry 60 ", "--retry 600 ")
           .replaceAll("run -A main.ts", `run -A --config ${ROOT}/deno.json ${ROOT}/main.ts`);
       const shell = new ReaderShell(folder, {
         PATH: `${folder}/bin:${Deno.execPath().replace(/\/[^/]+$/, "")}:${Deno.env.get("PATH")}`,

@@ -38,13 +38,26 @@ export function freePorts(count: number): number {
   }
 }
 
-/** Ports that the system gives to no program; undefined if there are too few, or the system is another one. */
+/** Ports that the system gives to no program; undefined if there are too few, or it does not tell which. */
 function readRange(): { readonly from: number; readonly to: number } | undefined {
-  if (Deno.build.os !== "linux") return undefined;
-  const [low = 0, high = MAX_PORT] = Deno.readTextFileSync(SYSTEM_RANGE).trim().split(/\s+/)
-    .map(Number);
+  const { low, high } = readSystemRange() ?? {};
+  if (low === undefined || high === undefined) return undefined;
   if (low - FIRST >= LEAST_PORTS) return { from: FIRST, to: low - 1 };
   return MAX_PORT - high >= LEAST_PORTS ? { from: high + 1, to: MAX_PORT } : undefined;
+}
+
+/**
+ * Reads from which range the system takes ports.
+ *
+ * @returns undefined on other systems than Linux, and in a sandbox that does not show it
+ */
+export function readSystemRange(): { readonly low: number; readonly high: number } | undefined {
+  try {
+    const found = /^(\d+)\s+(\d+)$/.exec(Deno.readTextFileSync(SYSTEM_RANGE).trim());
+    return found === null ? undefined : { low: Number(found[1]), high: Number(found[2]) };
+  } catch {
+    return undefined; // there is no such file, or it cannot be read
+  }
 }
 
 /** Counts on, while no other test does. */

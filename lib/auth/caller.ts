@@ -27,7 +27,7 @@ export interface Scope {
   readonly mode: CapabilityMode;
   /** Unix time in seconds at which the capability expires. */
   readonly exp: number;
-  /** Id of the capability; absent if a version before 6.2 minted it. */
+  /** Id of the capability; absent if an earlier version minted it. */
   readonly id?: string;
   /**
    * The names that `by` shows, outermost first; absent without a name. The first one is `~<id>` if a

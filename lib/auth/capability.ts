@@ -4,7 +4,7 @@
  *
  * - A token is `<base64url(lines)>.<base64url(signature)>`. A minted line is
  *   `prefix|exp|mode|name|id`; the name may be empty. A line that a holder adds is `prefix|exp|mode`
- *   or `prefix|exp|mode|name`. Versions before 6.2 minted `prefix|exp|mode`, which stays valid. A
+ *   or `prefix|exp|mode|name`. Earlier versions minted `prefix|exp|mode`, which stays valid. A
  *   first line with four fields was never minted and is rejected.
  * - The first line is signed (HMAC-SHA256) with the server's key; each further line is signed with
  *   the signature before it. Any holder can add a line; removing one needs the key.
@@ -42,7 +42,7 @@ export interface CapabilityLine {
 /** The first line of a capability. */
 export interface MintedLine extends CapabilityLine {
   /**
-   * Id from {@link createCapabilityId}. Without it the line has the form of versions before 6.2, which
+   * Id from {@link createCapabilityId}. Without it the line has the form of earlier versions, which
    * has no name either.
    */
   readonly id?: string;
@@ -339,7 +339,7 @@ function parseLine(line: string, isFirst: boolean): MintedLine | undefined {
   };
 }
 
-/** Identifies a capability without an id: equal tokens of versions before 6.2 are one capability. */
+/** Identifies a capability without an id: equal tokens of earlier versions are one capability. */
 function hashOf(root: string): string {
   return sha256Hex(root).slice(0, HASH_DIGITS);
 }

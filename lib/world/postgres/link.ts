@@ -256,7 +256,10 @@ export class Link {
     for (let [fault, tries] = ["", 1]; !this.#isClosed; tries++) {
       try {
         const deadlineMs = tries > SHORT_SEARCHES ? BUSY_ANSWER_MS : PRIMARY_ANSWER_MS;
-        this.#use(await search(this.#options, this.timeline, deadlineMs));
+        const isNew = this.#use(await search(this.#options, this.timeline, deadlineMs));
+        if (fault !== "" && !isNew && !this.#isClosed) {
+          this.#options.log(`the primary of the database is ${formatHost(this.primary)} again`);
+        }
         return;
       } catch (error) {
         if (!(error instanceof SessionError)) throw error;
@@ -267,20 +270,22 @@ export class Link {
     }
   }
 
-  #use(found: Primary): void {
-    if (this.#isClosed) return;
+  /** Returns whether another primary, or the same one on another timeline, was found. */
+  #use(found: Primary): boolean {
+    if (this.#isClosed) return false;
     this.#searches++;
     const { primary } = this.#connection;
     const { host, timeline } = found;
     const isSame = primary.timeline === timeline && primary.host.host === host.host &&
       primary.host.port === host.port;
-    if (isSame) return;
+    if (isSame) return false;
     const before = this.#connection;
     this.#connection = this.#connectTo(found);
     this.#switches++;
     closePools(before);
     this.#options.log(`the primary of the database is ${formatHost(host)} now`);
     this.#options.onPrimary?.();
+    return true;
   }
 
   #connectTo(primary: Primary): Connection {

@@ -139,6 +139,48 @@ Deno.test("Link shares one search between all sessions that failed", async () =>
   link.close();
 });
 
+Deno.test("Link says in the log that a primary which was lost is back, whichever host it is", async (t) => {
+  for (const [host, timeline, line] of [["a", 1, "a:1 again"], ["b", 2, "b:2 now"]] as const) {
+    await t.step(line, async () => {
+      const servers = new Servers();
+      let losses = 1;
+      const link = await Link.connect(servers.options({
+        log: (text) => {
+          servers.log.push(text);
+          // It is back after the line about the loss.
+          if (servers.log.length === 1) {
+            servers.primary = { host: { host, port: timeline }, timeline };
+          }
+        },
+      }));
+      servers.answer = () => {
+        if (losses-- > 0) return Promise.reject(new SessionError("lost", "gone"));
+        return Promise.resolve([]);
+      };
+      servers.primary = undefined;
+      await ask(link);
+      assertEquals(servers.log, [
+        "no host is the primary",
+        `the primary of the database is ${line}`,
+      ]);
+      link.close();
+    });
+  }
+});
+
+Deno.test("Link says nothing in the log about a search that finds the same primary at once", async () => {
+  const servers = new Servers();
+  const link = await Link.connect(servers.options());
+  let losses = 1;
+  servers.answer = () => {
+    if (losses-- > 0) return Promise.reject(new SessionError("lost", "gone"));
+    return Promise.resolve([]);
+  };
+  await ask(link);
+  assertEquals([link.searches, servers.log], [1, []]);
+  link.close();
+});
+
 Deno.test("Link gives busy hosts more time after some searches that found no primary", async () => {
   const servers = new Servers();
   const link = await Link.connect(servers.options({

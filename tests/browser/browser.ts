@@ -73,12 +73,15 @@ export async function openPage(
 }
 
 /**
- * Waits until an expression is true in the page. The page's policy forbids what `waitForFunction` does
- * from the second attempt on.
+ * Waits until an expression is true in the page or frame. The page's policy forbids what `waitForFunction`
+ * does from the second attempt on.
  *
  * @throws after `GIVE_UP_MS`
  */
-export async function untilTrue(page: Page, expression: string): Promise<void> {
+export async function untilTrue(
+  page: Pick<Page, "evaluate" | "waitForTimeout">,
+  expression: string,
+): Promise<void> {
   const end = performance.now() + GIVE_UP_MS;
   while (performance.now() < end) {
     if (await page.evaluate(`Boolean(${expression})`)) return;

@@ -52,7 +52,8 @@ export async function startBrowserServer(env: Record<string, string> = {}): Prom
       );
     }
     printed += value;
-    url = /http:\/\/[\d.]+:\d+/.exec(printed)?.[0];
+    // The output can be cut inside of the port.
+    url = /http:\/\/[\d.]+:\d+(?=\D)/.exec(printed)?.[0];
   }
   const drained = drain(reader);
   const base = url;

@@ -2,7 +2,7 @@
 
 import { assertEquals, assertMatch } from "../support/assert.ts";
 import { healthOf } from "../../shell/health_facts.js";
-import { openPage, startBrowser } from "./browser.ts";
+import { openPage, type Page, startBrowser, untilTrue } from "./browser.ts";
 import { startBrowserServer } from "./browser_server.ts";
 
 const SHOTS = new URL("./shots/", import.meta.url).pathname;
@@ -89,11 +89,11 @@ Deno.test("the shell shows health, collections and media", async (t) => {
       await server.put("/home/tone.wav", tone());
       await page.goto(`${url}/home/tone.wav`);
       const duration = "document.querySelector('.media audio')?.duration > 0.4";
-      await until(page, duration);
+      await untilTrue(page, duration);
       await page.goto(`${url}/home/`);
       await server.put("/home/video.webm", Uint8Array.fromBase64(await recordVideo(page)));
       await page.goto(`${url}/home/video.webm`);
-      await until(page, "document.querySelector('.media video')?.videoWidth === 64");
+      await untilTrue(page, "document.querySelector('.media video')?.videoWidth === 64");
       await server.put("/home/page.pdf", pdf("elastik as PDF"));
       await page.goto(`${url}/home/page.pdf`);
       const frame = page.locator(".media.pdf iframe");
@@ -108,22 +108,6 @@ Deno.test("the shell shows health, collections and media", async (t) => {
     await server.stop();
   }
 });
-
-/** Waits until an expression is true. The page's policy forbids `waitForFunction`. */
-async function until(page: Page, expression: string): Promise<void> {
-  const end = performance.now() + 10_000;
-  while (await page.evaluate(expression) !== true) {
-    if (performance.now() > end) {
-      throw new Error(`Cannot continue: the page never had ${expression}`);
-    }
-    await page.waitForTimeout(50);
-  }
-}
-
-interface Page {
-  evaluate(script: string): Promise<unknown>;
-  waitForTimeout(ms: number): Promise<void>;
-}
 
 /** 0.5 s of 440 Hz as RIFF WAVE, 8 bits mono. */
 function tone(): Uint8Array<ArrayBuffer> {
@@ -160,10 +144,15 @@ async function recordVideo(page: Page): Promise<string> {
       const context = canvas.getContext("2d");
       const recorder = new MediaRecorder(canvas.captureStream(20), { mimeType: "video/webm" });
       const parts = [];
-      recorder.ondataavailable = ({ data }) => parts.push(data);
+      let size = 0;
+      recorder.ondataavailable = ({ data }) => {
+        parts.push(data);
+        size += data.size;
+      };
       const stopped = new Promise((resolve) => recorder.onstop = resolve);
-      recorder.start();
-      for (let i = 0; i < 12; i++) {
+      recorder.start(100);
+      // Until there are some frames: a slow computer records nothing for a while.
+      for (let i = 0; i < 12 || size < 1000 && i < 600; i++) {
         context.fillStyle = i % 2 ? "red" : "blue";
         context.fillRect(0, 0, 64, 48);
         await new Promise((resolve) => setTimeout(resolve, 50));

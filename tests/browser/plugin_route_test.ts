@@ -106,8 +106,8 @@ Deno.test("the shell shows the routes of plugins", async (t) => {
         assertEquals(await answer.innerText(), "state\non\nwatts\n7\n<img src=x>\nnone");
         const panel = page.getByRole("region", { name: "Plugin" });
         await panel.getByText("up", { exact: true }).waitFor();
-        assertMatch(await panel.innerText(), /memory\s+[\d.]+ MiB of 512 MiB/);
-        assertMatch(await panel.innerText(), /open now\s+\d+ of 64/);
+        await panel.getByText(/^[\d.]+ MiB of 512 MiB$/).waitFor();
+        await panel.getByText(/^\d+ of 64$/).waitFor();
         await page.getByText(`curl '${url}/dev/lamp'`, { exact: true }).waitFor();
         await shoot(page, "route");
         await panel.getByRole("link", { name: "/lib/lamp" }).click();
@@ -159,7 +159,7 @@ Deno.test("the shell shows the routes of plugins", async (t) => {
       await page.goto(`${url}/closed`);
       await page.locator(".answer").getByText("T3 is required").waitFor();
       const panel = page.getByRole("region", { name: "Plugin" });
-      assertMatch(await panel.innerText(), /callers\s+T3/);
+      await panel.locator("div", { hasText: /^callers\s*T3$/ }).waitFor();
       assertEquals(messages.filter((line) => !line.includes("401")), []);
       await page.context().close();
     });

@@ -5,7 +5,7 @@
 
 import { assert, assertEquals, assertStrictEquals } from "../support/assert.ts";
 import { CountingProxy } from "../bench/counting_proxy.ts";
-import { openPage, startBrowser } from "./browser.ts";
+import { openPage, startBrowser, untilTrue } from "./browser.ts";
 import { startBrowserServer } from "./browser_server.ts";
 
 /** Most bytes of a page on its first load. */
@@ -119,12 +119,17 @@ Deno.test("the shell shows and changes worlds in the browser", async (t) => {
       await page.goto(`${url}/home/tall`);
       const inside = page.frameLocator(".stage iframe").last();
       await inside.getByText("one").scrollIntoViewIfNeeded();
+      // The frame tells the page its position with the next picture.
+      const twoPictures =
+        "new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))";
+      await page.frames().at(-1)?.evaluate(twoPictures);
       await page.waitForTimeout(100);
       await server.put("/home/tall", tall("two"));
       await inside.getByText("two").waitFor();
       const frame = page.frames().at(-1);
       await page.locator(".stage iframe.coming").waitFor({ state: "detached" });
-      assert(Number(await frame?.evaluate("scrollY")) > 1000);
+      assert(frame !== undefined);
+      await untilTrue(frame, "scrollY > 1000");
       await page.context().close();
     });
 

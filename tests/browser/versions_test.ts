@@ -140,7 +140,7 @@ const STEPS: readonly { title: string; run(context: StepContext): Promise<void> 
       await page.getByText("version 3", { exact: true }).waitFor();
       await page.getByRole("heading", { name: /^A plan/ }).waitFor();
       // The button Restore is gone.
-      assertEquals(await page.evaluate("document.activeElement.id"), "main");
+      await untilTrue(page, "document.activeElement.id === 'main'");
       await page.getByRole("button", { name: "Undo" }).click();
       await page.getByText("version 4", { exact: true }).waitFor();
       await page.getByRole("heading", { name: "A better plan" }).waitFor();
@@ -264,7 +264,7 @@ const STEPS: readonly { title: string; run(context: StepContext): Promise<void> 
       await first.focus();
       await remove(server, "/home/live/two.txt");
       await page.getByText("2 deleted worlds").waitFor();
-      assert(await first.evaluate((node) => node === node.ownerDocument.activeElement));
+      await page.locator(":focus").and(first).waitFor();
       const time = page.locator(".trash-list time").first();
       const iso = await time.getAttribute("datetime");
       const local = await page.evaluate(`new Date(${JSON.stringify(iso)}).toLocaleString()`);

@@ -26,8 +26,9 @@ Deno.test("the shell downloads collections as zip archives", async (t) => {
       const path = await download(page, `${folder}/docs.zip`, async () => {
         await page.getByRole("button", { name: "More", exact: true }).click();
         await page.getByRole("menuitem", { name: "Download as zip" }).click();
+        // The note goes away after six seconds.
+        await page.getByText("6 worlds in docs.zip").waitFor();
       });
-      await page.getByText("6 worlds in docs.zip").waitFor();
       assertEquals(await names(path), [
         "docs/con_.txt",
         "docs/deep.txt",
@@ -90,12 +91,14 @@ Deno.test("the shell downloads collections as zip archives", async (t) => {
       });
       let downloads = 0;
       page.on("download", () => downloads += 1);
+      const saved = page.waitForEvent("download");
       await choose();
       await page.getByRole("button", { name: "Cancel" }).click();
       await page.getByRole("button", { name: "Cancel" }).waitFor({ state: "detached" });
       release.resolve();
       await choose();
       await page.getByText("6 worlds in docs.zip").waitFor();
+      await saved;
       assertEquals(downloads, 1);
       await page.context().close();
     });

@@ -71,6 +71,8 @@ function editor(name, world, meta, signal, done, caret) {
   };
   let base = draft === undefined ? world?.version : draft.base;
   let isSaving = false;
+  /** A version that another client can have written while the response to a save was on its way. */
+  let missed;
   let isStored = true;
   /** Whether saving would replace what another client wrote: only the user's choice may do this. */
   let isConflict = false;
@@ -251,17 +253,21 @@ function editor(name, world, meta, signal, done, caret) {
     attempts += 1;
     const sent = value();
     isSaving = true;
+    missed = undefined;
+    let isSaved = false;
     saveButton.disabled = true;
     try {
       const text = isCrlf ? sent.text.replaceAll("\n", "\r\n") : sent.text;
       const written = await saveWorld(name, { ...sent, text, base });
       onSaved({ ...written, text }, sent, closes);
+      isSaved = true;
       return true;
     } catch (error) {
       return await onFault(error, sent, closes);
     } finally {
       isSaving = false;
       saveButton.disabled = false;
+      if (isSaved && missed?.version > base) onLatest(missed);
     }
   }
   function onSaved(written, sent, closes) {
@@ -367,6 +373,17 @@ function editor(name, world, meta, signal, done, caret) {
     beside.hidden = false;
     showPreview();
   }
+  /** Tells that another client wrote a version, or deleted the world. */
+  function onLatest(latest) {
+    if (isSaving) missed = latest;
+    if (isSaving || ended.signal.aborted || latest?.version === base) return;
+    if (latest === undefined) return showLatest(undefined);
+    if (!isUnsaved() && latest.text !== undefined) return takeLatest(latest);
+    showNotice(`Version ${latest.version} was written while you edit.`, [
+      button("Compare", () => showLatest(latest)),
+      hideButton(),
+    ]);
+  }
   /** Continues with the current version, if nothing was typed. */
   async function takeLatest({ version, text, ext }) {
     const response = await sendRequest(pathOf(name), { method: "HEAD" }).catch(() => undefined);
@@ -452,15 +469,6 @@ function editor(name, world, meta, signal, done, caret) {
     node,
     focus: () => pane.focus(),
     close,
-    /** Tells that another client wrote a version, or deleted the world. */
-    onLatest(latest) {
-      if (isSaving || ended.signal.aborted || latest?.version === base) return;
-      if (latest === undefined) return showLatest(undefined);
-      if (!isUnsaved() && latest.text !== undefined) return takeLatest(latest);
-      showNotice(`Version ${latest.version} was written while you edit.`, [
-        button("Compare", () => showLatest(latest)),
-        hideButton(),
-      ]);
-    },
+    onLatest,
   };
 }

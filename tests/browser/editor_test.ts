@@ -215,6 +215,27 @@ Deno.test("the editor keeps its text when saving fails", async (t) => {
       await page.context().close();
     });
 
+    await t.step(
+      "a version that comes before the response to a save is shown after it",
+      async () => {
+        await server.put("/home/late.txt", "one\n");
+        const { page, messages } = await openEditor(browser, `${url}/home/late.txt`);
+        await page.getByLabel("Text of").fill("two\n");
+        await page.route("**/home/late.txt**", async (route) => {
+          if (route.request().method() !== "PUT") return route.fallback();
+          const response = await route.fetch();
+          await server.put("/home/late.txt", "three\n");
+          await page.getByText("version 3", { exact: true }).waitFor();
+          await route.fulfill({ response });
+        });
+        await page.keyboard.press("Control+s");
+        await page.getByText("Now version 3").waitFor();
+        assertEquals(await textOf(page), "three\n");
+        assertEquals(messages.filter(isNotErrorStatus), []);
+        await page.context().close();
+      },
+    );
+
     await t.step("a lost response does not cause a conflict", async () => {
       await server.put("/home/lost.txt", "one\n");
       const { page, messages } = await openEditor(browser, `${url}/home/lost.txt`);
@@ -223,6 +244,8 @@ Deno.test("the editor keeps its text when saving fails", async (t) => {
       await page.route("**/home/lost.txt**", async (route) => {
         if (route.request().method() !== "PUT" || left-- === 0) return route.fallback();
         await route.fetch();
+        // After the failure, the event of the version would show a note in place of the button.
+        await page.getByText("version 2", { exact: true }).waitFor();
         await route.abort();
       });
       await page.getByRole("button", { name: "Save", exact: true }).click();

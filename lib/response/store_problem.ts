@@ -4,6 +4,7 @@
  */
 
 import { Problem, type ProblemType } from "../http/problem.ts";
+import { DamagedRows } from "../world/damaged_rows.ts";
 import { QuotaError } from "../world/quota_list.ts";
 import { StoreError } from "../world/store.ts";
 
@@ -88,6 +89,9 @@ function explain(error: StoreError, canReadQuota: (subject: string) => boolean):
     const { used, subject, unit } = error.fault;
     return error.message +
       (unit !== "trash" && canReadQuota(subject) ? `; ${used} ${unit} are used now` : "");
+  }
+  if (error instanceof DamagedRows) {
+    return `${error.fault}; a backup or the trash may have a copy`;
   }
   switch (error.code) {
     case "full":

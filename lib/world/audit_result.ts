@@ -4,7 +4,7 @@
  * the row and the state of the chain.
  */
 
-import type { ChainState } from "./event_chain.ts";
+import type { ChainState, EventRow } from "./event_chain.ts";
 import type { AuditResult } from "./store.ts";
 
 /** The columns of a world's row that its events record, as stored. */
@@ -16,7 +16,12 @@ export interface AuditedRow {
   readonly state: string;
   /** Lower-case hexadecimal SHA-256 of the bytes in the row. */
   readonly sha256: string;
+  /** The newest event by the row, if the row of this engine names it. */
+  readonly head?: EventHead;
 }
+
+/** The newest event of a chain. */
+export type EventHead = Pick<EventRow, "id" | "hmac">;
 
 /** States that a world can have while its chain has no `state_transition` event. */
 const INITIAL_STATES: readonly string[] = ["", "pending"];
@@ -31,7 +36,12 @@ const INITIAL_STATES: readonly string[] = ["", "pending"];
 export function auditResult(name: string, current: AuditedRow, chain: ChainState): AuditResult {
   const isNamed = chain.name !== undefined;
   const hasName = !isNamed || chain.name === name;
-  const chainOk = chain.brokenAt === undefined && chain.events > 0 && hasName;
+  const headReason = current.head &&
+    headFault(current.head, { id: chain.lastId, hmac: chain.head });
+  const chainOk = chain.brokenAt === undefined && chain.events > 0 && hasName &&
+    headReason === undefined;
+  const chainReason = chain.reason ??
+    (hasName ? chain.events > 0 ? headReason : NO_EVENTS : OTHER_NAME);
   const reason = bodyFault(current, chain);
   return {
     name,
@@ -42,7 +52,7 @@ export function auditResult(name: string, current: AuditedRow, chain: ChainState
     chain: {
       ok: chainOk,
       ...(chain.brokenAt === undefined ? {} : { broken_at: chain.brokenAt }),
-      ...(chainOk ? {} : { reason: chain.reason ?? (hasName ? NO_EVENTS : OTHER_NAME) }),
+      ...(chainOk || chainReason === undefined ? {} : { reason: chainReason }),
     },
     body: {
       ok: reason === undefined,
@@ -56,6 +66,21 @@ export function auditResult(name: string, current: AuditedRow, chain: ChainState
 const NO_EVENTS = "the chain has no events";
 /** Without the other name, which the caller may not be allowed to know. */
 const OTHER_NAME = "the chain names another world: the folder was renamed outside the server";
+
+/**
+ * Compares the newest event that the row of a world names with that of its chain. A change after another
+ * event than the newest one would break the chain for good.
+ *
+ * @returns the end of a sentence; undefined if they are the same
+ */
+export function headFault(row: EventHead, newest: EventHead): string | undefined {
+  if (row.id !== newest.id) {
+    return `the row names event ${row.id} as the newest one, the chain ends with event ${newest.id}`;
+  }
+  return row.hmac === newest.hmac
+    ? undefined
+    : `the row has another hmac than event ${newest.id}, which is the newest one`;
+}
 
 function bodyFault(row: AuditedRow, chain: ChainState): string | undefined {
   if (chain.bodySha256 === undefined) return "no event records the hash of the body";

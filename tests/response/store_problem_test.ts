@@ -1,6 +1,7 @@
 import { assert, assertEquals, assertMatch, assertStrictEquals } from "../support/assert.ts";
 import { Problem } from "../../lib/http/problem.ts";
 import { toStoreProblem } from "../../lib/response/store_problem.ts";
+import { DamagedRows } from "../../lib/world/damaged_rows.ts";
 import { StoreError, type StoreErrorCode } from "../../lib/world/store.ts";
 
 // deno-fmt-ignore
@@ -58,4 +59,17 @@ Deno.test("toStoreProblem() uses the world of the error, and the method if it ha
   const problem = toStoreProblem(error, "MOVE", "/dav/home/y");
   assert(problem instanceof Problem);
   assertEquals(problem.detail, "Cannot MOVE /home/y: nothing is here");
+});
+
+Deno.test("toStoreProblem() says what was found in the rows of a damaged world", () => {
+  const error = new DamagedRows("read home/x", "the database has no row of it", "home/x");
+  const problem = toStoreProblem(error, "GET", "/home/");
+  assert(problem instanceof Problem);
+  assertEquals(
+    [problem.status, problem.detail],
+    [
+      500,
+      "Cannot read /home/x: the database has no row of it; a backup or the trash may have a copy",
+    ],
+  );
 });

@@ -79,3 +79,18 @@ Deno.test("auditResult() is not ok for a chain without events", () => {
     "no event records the hash of the body",
   ]);
 });
+
+Deno.test("auditResult() detects a row that names another event as the newest one", () => {
+  const state = { ...CHAIN, lastId: 3, head: "c".repeat(64) };
+  const audit = (head: { id: number; hmac: string }) =>
+    auditResult("home/x", { ...ROW, head }, state).chain;
+  assertEquals(audit({ id: 3, hmac: state.head }), { ok: true });
+  assertEquals(audit({ id: 77, hmac: state.head }), {
+    ok: false,
+    reason: "the row names event 77 as the newest one, the chain ends with event 3",
+  });
+  assertEquals(audit({ id: 3, hmac: "zz" }), {
+    ok: false,
+    reason: "the row has another hmac than event 3, which is the newest one",
+  });
+});

@@ -23,6 +23,7 @@ import { StoreError } from "../store.ts";
 import { APPLY_BATCH, toBatchAnswer, toBatchArguments } from "./batch_arguments.ts";
 import { batchErrorOf, outcomeUnknown, unitsWithout, unreachable } from "./batch_errors.ts";
 import { type ContentIds, uploadContent } from "./content.ts";
+import { bytesMissing } from "./content_reader.ts";
 import type { KnownHead } from "./cluster_state.ts";
 import { lacksBytes, loadBytes, loadNames, loadTrashed, loadTrashedBytes } from "./load_worlds.ts";
 import type { NameCache } from "./name_cache.ts";
@@ -444,12 +445,15 @@ class UnitsRun {
   async #onError(thrown: unknown, pool: SessionPool): Promise<void> {
     const sent = this.#sent;
     this.#sent = undefined;
+    const isGone = thrown instanceof StoreError && thrown.code === "gone";
     // Memory has a content that another node has replaced.
-    if (thrown instanceof StoreError && thrown.code === "gone" && this.#mode !== "locked") {
+    if (isGone && this.#mode !== "locked") {
       this.#mode = "locked";
       return;
     }
-    const error = batchErrorOf(thrown);
+    // Under its lock, no content of the world is replaced.
+    const reason = isGone ? bytesMissing(thrown.world ?? "") : thrown;
+    const error = batchErrorOf(reason);
     if (error.isUnknown && sent !== undefined) {
       this.#unknown.push(sent);
       this.#mode = "locked";
@@ -473,7 +477,7 @@ class UnitsRun {
       case "final": {
         // An earlier try may have happened, or may still happen: it is not decided by this error.
         const tried = new Set(this.#unknown.flatMap(({ units }) => units.map(({ unit }) => unit)));
-        const others = unitsWithout(thrown, this.#left);
+        const others = unitsWithout(reason, this.#left);
         this.#keepJobs(({ fail, job }, unit) => {
           if (others.has(unit)) return true;
           fail(tried.has(unit) ? outcomeUnknown(job.name) : error.toStoreError(job.name));

@@ -37,7 +37,7 @@ const EVENTS_BEFORE = `SELECT e.id, e.timestamp, e.event_type, e.payload, e.hmac
 const EXISTS = `SELECT 1 AS found FROM elastik.worlds WHERE name = $1`;
 export const EVENTS_OF_WORLD = `SELECT ${COLUMNS} FROM elastik.events
   WHERE world = $1 AND id > $2 ORDER BY id LIMIT $3`;
-const AUDITED = `SELECT id, version, ext, headers, state, len, content, body
+const AUDITED = `SELECT id, version, ext, headers, state, len, content, body, event_id, event_hmac
   FROM elastik.worlds WHERE name = $1`;
 /** Below every possible id; events with negative ids must not escape the check. */
 export const BEFORE_ALL_IDS = "-9223372036854775808";
@@ -165,6 +165,7 @@ async function readAuditedRow(session: QuerySession, row: QueryRow): Promise<Aud
     headers: String(row.headers),
     state: String(row.state),
     sha256: hash.digest("hex"),
+    head: { id: Number(row.event_id), hmac: String(row.event_hmac) },
   };
 }
 

@@ -5,7 +5,7 @@
  */
 
 import { LONG_QUERY_MS, MAX_CHUNK_BYTES } from "../../cluster_limits.ts";
-import { StoreError } from "../store.ts";
+import { DamagedRows } from "../damaged_rows.ts";
 import { columnBytes, type QueryRow, type QuerySession } from "./query_sessions.ts";
 
 /** Chunks that are read at a time: at most 4 MiB. */
@@ -28,7 +28,8 @@ const CHUNKS_OF_ALL = `SELECT x.n, c.at, c.bytes
  * Reads the bytes of a version.
  *
  * @param row with the columns `len`, `content` and `body`
- * @returns undefined if its content is not complete: the version was dropped since the row was read
+ * @returns undefined if its bytes are not complete: the version was dropped since the row was read, or the
+ * database is damaged
  */
 export async function readStoredBody(
   session: QuerySession,
@@ -36,7 +37,8 @@ export async function readStoredBody(
 ): Promise<Uint8Array<ArrayBuffer> | undefined> {
   const length = Number(row.len);
   if (row.content === null || row.content === undefined) {
-    return columnBytes(row.body).slice(0, length);
+    const inline = columnBytes(row.body).slice(0, length);
+    return inline.length === length ? inline : undefined;
   }
   const body = new Uint8Array(length);
   let filled = 0;
@@ -133,7 +135,18 @@ export async function* readChunks(
   }
 }
 
-/** Reports that bytes which must exist are not there. */
-export function bytesMissing(name: string): StoreError {
-  return new StoreError("damaged", "Cannot read the world: a part of its bytes is missing", name);
+/**
+ * Reports that bytes which must exist are not there.
+ *
+ * @param name name of the world
+ * @param version the earlier version that lacks them; absent for the current one
+ */
+export function bytesMissing(name: string, version?: number): DamagedRows {
+  return version === undefined
+    ? new DamagedRows(`read ${name}`, "a part of its bytes is missing", name)
+    : new DamagedRows(
+      `read version ${version} of ${name}`,
+      `a part of the bytes of version ${version} is missing`,
+      name,
+    );
 }

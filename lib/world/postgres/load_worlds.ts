@@ -1,5 +1,7 @@
 /** Reads worlds and names for the write path, with all that a change of them needs. */
 
+import { headFault } from "../audit_result.ts";
+import { DamagedRows } from "../damaged_rows.ts";
 import { type ChainSigner, isSignedBy, toEventRow } from "../event_chain.ts";
 import { needsBody } from "./draft_jobs.ts";
 import { readContent } from "./content.ts";
@@ -14,11 +16,12 @@ import {
 } from "./records.ts";
 import type { PgRow, Session } from "./session.ts";
 import type { CachedName, CachedWorld, StoreJob, Unit } from "./stage_batch.ts";
-import { StoreError } from "../store.ts";
 
-const HEAD_COLUMNS =
-  `e.event_type AS head_type, e.payload AS head_payload, e.prev_hmac AS head_prev`;
-const HEAD_JOIN = `LEFT JOIN elastik.events e ON e.world = w.id AND e.id = w.event_id`;
+const HEAD_COLUMNS = `e.id AS head_id, e.timestamp AS head_at, e.event_type AS head_type,
+    e.payload AS head_payload, e.hmac AS head_hmac, e.prev_hmac AS head_prev`;
+/** The newest event of the chain, which is not the one that a damaged row names. */
+const HEAD_JOIN = `LEFT JOIN LATERAL (SELECT * FROM elastik.events
+    WHERE world = w.id ORDER BY id DESC LIMIT 1) e ON true`;
 const SELECT_NAMES = `SELECT x.name AS of, n.version AS last_version, n.updated_at AS last_updated,
     n.trash AS last_trash, n.world AS holder, ${WORLD_COLUMNS}, ${HEAD_COLUMNS}
   FROM unnest($1::text[]) AS x(name) LEFT JOIN elastik.names n ON n.name = x.name
@@ -50,7 +53,7 @@ export async function loadNames(
       throw damaged(of, "its world has another name, or none");
     }
     const { last, head } = readRows(row, of);
-    const world = head === undefined ? undefined : await toCachedWorld(session, row, head, sign);
+    const world = head && await toCachedWorld(session, row, head, { name: of, sign });
     found.set(of, { last, ...(world === undefined ? {} : { world }) });
   }
   return found;
@@ -71,8 +74,8 @@ function readRows(row: PgRow, of: string): { last: NameRow; head: WorldRow | und
   }
 }
 
-function damaged(name: string, fault: string): StoreError {
-  return new StoreError("damaged", `Cannot use the rows of the world: ${fault}`, name);
+function damaged(name: string, fault: string): DamagedRows {
+  return new DamagedRows(`use the rows of ${name}`, fault, name);
 }
 
 /** Reads the world that a restore names, in the trash. */
@@ -83,23 +86,29 @@ export async function loadTrashed(
   sign: ChainSigner,
 ): Promise<CachedWorld | undefined> {
   const [row] = await session.query(SELECT_TRASHED, [trash, name]);
-  return row === undefined ? undefined : await toCachedWorld(session, row, toWorldRow(row), sign);
+  if (row === undefined) return undefined;
+  return await toCachedWorld(session, row, toWorldRow(row), { name, sign });
 }
 
 async function toCachedWorld(
   session: Session,
   row: PgRow,
   world: WorldRow,
-  sign: ChainSigner,
+  { name, sign }: { readonly name: string; readonly sign: ChainSigner },
 ): Promise<CachedWorld> {
   const head = toEventRow({
-    id: world.eventId,
-    timestamp: world.eventAt,
+    id: row.head_id,
+    timestamp: row.head_at,
     event_type: row.head_type,
     payload: row.head_payload,
-    hmac: world.eventHmac,
+    hmac: row.head_hmac,
     prev_hmac: row.head_prev,
   });
+  // The next event would follow one that is not the newest, and break the chain for good.
+  const fault = row.head_id === null
+    ? undefined
+    : headFault({ id: world.eventId, hmac: world.eventHmac }, head);
+  if (fault !== undefined) throw damaged(name, fault);
   if ([sign, ...sign.retired ?? []].some((known) => isSignedBy(head, known))) return { row: world };
   // An altered event: the key is that of the chain if it signed another event at its ends.
   const ends = await session.query(SELECT_ENDS, [world.id]);

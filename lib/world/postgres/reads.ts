@@ -95,10 +95,11 @@ export class WorldReads {
    * @returns undefined if there is no such world, or the version is not kept
    */
   async readId(world: number, version?: number): Promise<ReadResult | undefined> {
+    const shown = `the world with the id ${world}`;
     return await this.#sessions.use(async (session) => {
-      const current = await readCurrent(session, CURRENT_OF_ID, [world], "");
+      const current = await readCurrent(session, CURRENT_OF_ID, [world], shown);
       if (version === undefined || current?.version === version) return current;
-      return current === undefined ? undefined : await this.#readKept(session, world, version);
+      return current && await this.#readKept(session, { world, name: shown, version });
     });
   }
 
@@ -134,7 +135,7 @@ export class WorldReads {
         }
         const found = version < Number(head.kept_from)
           ? undefined
-          : await this.#readKept(session, Number(head.id), version);
+          : await this.#readKept(session, { world: Number(head.id), name, version });
         if (found !== undefined) return found;
         throw new StoreError(
           "gone",
@@ -156,8 +157,7 @@ export class WorldReads {
   /** Reads an earlier version; undefined if it is not kept. */
   async #readKept(
     session: QuerySession,
-    world: number,
-    version: number,
+    { world, name, version }: { world: number; name: string; version: number },
   ): Promise<ReadResult | undefined> {
     for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt++) {
       const [row] = await session.query(VERSION, [world, version]);
@@ -165,7 +165,7 @@ export class WorldReads {
       const body = await readStoredBody(session, await withBytes(session, row));
       if (body !== undefined) return toReadResult(row, body);
     }
-    throw bytesMissing("");
+    throw bytesMissing(name, version);
   }
 }
 

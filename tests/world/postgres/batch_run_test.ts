@@ -435,6 +435,10 @@ const DAMAGES = [
   "UPDATE elastik.names SET version = 9223372036854775807 WHERE name = 'home/damaged'",
   "UPDATE elastik.worlds SET name = 'home/other' WHERE name = 'home/damaged'",
   "DELETE FROM elastik.worlds WHERE name = 'home/damaged'",
+  "UPDATE elastik.worlds SET event_hmac = 'zz' WHERE name = 'home/damaged'",
+  "UPDATE elastik.worlds SET event_id = 77 WHERE name = 'home/damaged'",
+  "UPDATE elastik.worlds SET event_id = 1 WHERE name = 'home/damaged'",
+  "DELETE FROM elastik.events WHERE name = 'home/damaged' AND id = 2",
 ];
 
 for (const damage of DAMAGES) {
@@ -443,6 +447,7 @@ for (const damage of DAMAGES) {
     const session = await database.open();
     await using before = new WriteNode(database, "a");
     await before.put("home/damaged", "one");
+    await before.put("home/damaged", "more");
     await session.query(damage);
     // It knows nothing of the world, and sends one batch with all changes.
     await using node = new WriteNode(database, "b", { headOf: () => ({ world: 1, event: 1 }) });
@@ -454,6 +459,27 @@ for (const damage of DAMAGES) {
     assertEquals([codes, node.reconnects], [[1, "damaged", 1], 0]);
   });
 }
+
+postgresTest("missing bytes stop the changes that need them, of their world only", async () => {
+  await using database = await PostgresDatabase.create(server());
+  const session = await database.open();
+  await using before = new WriteNode(database, "a");
+  await before.put("home/damaged", "x".repeat(30_000));
+  await session.query("UPDATE elastik.worlds SET content = 987654321");
+  await using node = new WriteNode(database, "b", { headOf: () => ({ world: 1, event: 1 }) });
+  const names = ["home/x", "home/damaged", "home/y"];
+  const found = await Promise.allSettled(
+    names.map((name) => name === "home/damaged" ? node.append(name, "+") : node.put(name, "two")),
+  );
+  const outcomes = found.map((one) =>
+    one.status === "fulfilled" ? one.value.result.version : `${one.reason.message}`
+  );
+  assertEquals(outcomes, [
+    1,
+    "Cannot read home/damaged: a part of its bytes is missing",
+    1,
+  ]);
+});
 
 serversTest(
   "a change that waits for its standby longer than the deadline is made once",

@@ -60,6 +60,9 @@ const FORGERIES: readonly [statement: string, chain: boolean, body: boolean][] =
   ["UPDATE elastik.events SET timestamp = '2020-01-01T00:00:00.000Z' WHERE id = 1", false, true],
   ["UPDATE elastik.worlds SET body = 'y', len = 1", true, false],
   ["UPDATE elastik.worlds SET state = 'active'", true, false],
+  ["UPDATE elastik.worlds SET event_hmac = 'zz'", false, true],
+  ["UPDATE elastik.worlds SET event_id = 77", false, true],
+  ["DELETE FROM elastik.events WHERE id = 1100", false, true],
   ['UPDATE elastik.worlds SET headers = \'[["x-meta-a","b"]]\'', true, false],
 ];
 

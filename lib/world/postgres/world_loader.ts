@@ -4,6 +4,7 @@
  * is followed first, so that a caller that sees a version also sees it in listings.
  */
 
+import { DamagedRows } from "../damaged_rows.ts";
 import { StoreError, type World } from "../store.ts";
 import { toWorld } from "../store/records.ts";
 import type { ChangeFeed } from "./change_feed.ts";
@@ -58,6 +59,8 @@ export class WorldLoader {
 
   async #load(name: string): Promise<World | undefined> {
     const { state, read } = this.#options;
+    const before = state.headOf(name);
+    let isFollowed = true;
     for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt++) {
       this.#count++;
       const found = await read(name);
@@ -71,17 +74,28 @@ export class WorldLoader {
         return world;
       }
       // Deleted by another node, unless this one has created it since the answer.
-      if (state.headOf(name) !== undefined) await this.#follow();
+      if (state.headOf(name) !== undefined) isFollowed = await this.#follow() && isFollowed;
       if (state.headOf(name) === undefined) return undefined;
+    }
+    if (!isFollowed) {
+      const message = "Cannot read the world: the changes of other nodes cannot be followed";
+      throw new StoreError("busy", message, name);
+    }
+    // Every change is published, and none of them has taken the world away.
+    if (before !== undefined && state.headOf(name) === before) {
+      throw new DamagedRows(`read ${name}`, "the database has no row of it under its name", name);
     }
     throw new StoreError("busy", "Cannot read the world: it changes too often", name);
   }
 
-  async #follow(): Promise<void> {
+  /** Returns whether the feed was followed. */
+  async #follow(): Promise<boolean> {
     try {
       await this.#options.feed.round("publish");
+      return true;
     } catch {
       // Safe to ignore: the lease decides how old memory may be, and the feed reports the fault.
+      return false;
     }
   }
 }

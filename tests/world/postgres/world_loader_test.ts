@@ -1,4 +1,4 @@
-import { assertEquals } from "../../support/assert.ts";
+import { assertEquals, assertRejects } from "../../support/assert.ts";
 import { CursorCodec } from "../../../lib/world/change_cursor.ts";
 import { ClusterState } from "../../../lib/world/postgres/cluster_state.ts";
 import type { HeadRow } from "../../../lib/world/postgres/feed_row.ts";
@@ -92,4 +92,29 @@ Deno.test("WorldLoader returns the answer of the database also if the feed canno
     throw new Error("no server answers");
   });
   assertEquals((await loading.loader.load("home/a"))?.version, 2);
+});
+
+Deno.test("WorldLoader reports a world whose row is not in the database as damaged", async () => {
+  const { loader } = createLoader([]);
+  await assertRejects(
+    loader.load("home/a"),
+    (error: Error) => "code" in error && error.code === "damaged" && /no row/.test(error.message),
+  );
+});
+
+Deno.test("WorldLoader does not know that a row is missing without the changes of other nodes", async () => {
+  const lost = createLoader([], () => {
+    throw new Error("no server answers");
+  });
+  await assertRejects(
+    lost.loader.load("home/a"),
+    (error: Error) =>
+      "code" in error && error.code === "busy" && /cannot be followed/.test(error.message),
+  );
+  let event = 1;
+  const changing = createLoader([], () => changing.tell([headOf(1, ++event)]));
+  await assertRejects(
+    changing.loader.load("home/a"),
+    (error: Error) => "code" in error && error.code === "busy",
+  );
 });

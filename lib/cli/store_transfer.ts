@@ -8,7 +8,11 @@ import { sanitizeText } from "../base/sanitize_text.ts";
 import { isPrivatePath } from "../auth/policy.ts";
 import { DataFolderBusy, InvalidSecret, UnusableEntry } from "../world/file/data_folder.ts";
 import { readSigningKeys } from "../world/file/signing_keys.ts";
-import { exportStore, StoreExportError } from "../world/postgres/export_store.ts";
+import {
+  exportStore,
+  StoreExportError,
+  type StoreExportResult,
+} from "../world/postgres/export_store.ts";
 import {
   importIntoStore,
   StoreImportError,
@@ -77,7 +81,8 @@ export async function importToStore(
  * Exports the store into a new data folder.
  *
  * @param into path of the folder; by default named after the current time
- * @returns 0 if done, 2 if there is no folder, 3 if the store cannot be reached
+ * @returns 0 if everything was exported, 1 if damaged worlds are not in the folder or lack bytes of earlier
+ * versions, 2 if there is no folder, 3 if the store cannot be reached
  * @throws {UsageError} if an option belongs to exports of a folder, or a setting is missing
  */
 export async function exportFromStore(
@@ -96,26 +101,53 @@ export async function exportFromStore(
       runInterruptible(async (signal) => {
         const progress = createTerminalProgress("export", "worlds");
         try {
-          const { worlds, trashed } = await exportStore({
+          const exported = await exportStore({
             sessions,
             into: target,
             signal,
             onProgress: (done, total) => progress?.update(done, total),
           });
           progress?.end();
+          const { worlds, trashed } = exported;
           console.log(sanitizeText(`Exported ${worlds} worlds from ${shown} into ${target}`));
           if (trashed > 0) console.log(`${trashed} worlds are in its trash`);
           console.log("The folder has no signing key: serve it with the same ELASTIK_KEY");
           if (retiredKeys.length > 0) {
             console.log("Copy .key-retired of a node into it: earlier events need retired keys");
           }
-          return 0;
+          const missing = formatIncomplete(exported);
+          for (const line of missing) console.error(sanitizeText(line));
+          return missing.length === 0 ? 0 : 1;
         } catch (error) {
           progress?.end();
           return failed(error, signal, `Cannot export into ${target}`, [StoreExportError]);
         }
       }),
   );
+}
+
+/** Formats what an export lacks: one line for each damaged world, and one that counts them; none if nothing. */
+export function formatIncomplete(
+  { damaged, partial }: Pick<StoreExportResult, "damaged" | "partial">,
+): string[] {
+  if (damaged.length + partial.length === 0) return [];
+  return [
+    ...damaged.map(({ name, reason }) => `${name}: not exported: ${reason}`),
+    ...partial.map(({ name, versions }) =>
+      `${name}: exported, but the store has no bytes of ${formatVersions(versions)}`
+    ),
+    `The export is incomplete: not exported: ${damaged.length}; exported in part: ${partial.length}`,
+  ];
+}
+
+/** Versions that a line names. */
+const NAMED_VERSIONS = 5;
+
+function formatVersions(versions: readonly number[]): string {
+  const named = versions.slice(0, NAMED_VERSIONS).join(", ");
+  const more = versions.length - NAMED_VERSIONS;
+  if (more > 0) return `versions ${named} and ${more} more`;
+  return `${versions.length === 1 ? "version" : "versions"} ${named}`;
 }
 
 /** Formats the report of an import, one line per item. */

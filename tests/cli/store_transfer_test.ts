@@ -2,6 +2,7 @@ import { assertEquals, assertMatch } from "../support/assert.ts";
 import { freePort } from "../support/free_port.ts";
 import { postgresTest, sharedServer } from "../support/postgres_servers.ts";
 import { withTempFolder } from "../support/temp_folder.ts";
+import { formatIncomplete } from "../../lib/cli/store_transfer.ts";
 import { ask, fromCheckout, runProgram, startProgram } from "../project/program.ts";
 
 const server = sharedServer();
@@ -78,6 +79,16 @@ postgresTest(
         full.stderr,
         /^Cannot export into copy: it exists and is not empty; name another/,
       );
+      const database = new URL(env.ELASTIK_STORE ?? "").pathname.slice(1);
+      const damage = "UPDATE elastik.worlds SET body = NULL, content = 987654321 WHERE name =";
+      await server().sql(`${damage} 'home/x'`, "a", database);
+      const damaged = await run(["export", "rest"]);
+      assertMatch(damaged.stdout, /^Exported \d+ worlds from \S+ into rest\n/);
+      assertEquals([damaged.code, damaged.stderr], [
+        1,
+        "home/x: not exported: a part of its bytes is missing\n" +
+        "The export is incomplete: not exported: 1; exported in part: 0\n",
+      ]);
     }),
 );
 
@@ -154,3 +165,18 @@ postgresTest(
       assertMatch(stderr, /^Cannot run export: ELASTIK_KEY is not set/);
     }),
 );
+
+Deno.test("formatIncomplete() has one line for each damaged world", () => {
+  assertEquals(formatIncomplete({ damaged: [], partial: [] }), []);
+  const damaged = [{ name: "home/a", reason: "it is damaged" }];
+  const partial = [
+    { name: "home/b", versions: [3] },
+    { name: "home/c", versions: [1, 2, 3, 4, 5, 6, 7] },
+  ];
+  assertEquals(formatIncomplete({ damaged, partial }), [
+    "home/a: not exported: it is damaged",
+    "home/b: exported, but the store has no bytes of version 3",
+    "home/c: exported, but the store has no bytes of versions 1, 2, 3, 4, 5 and 2 more",
+    "The export is incomplete: not exported: 1; exported in part: 2",
+  ]);
+});

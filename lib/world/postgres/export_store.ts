@@ -1,8 +1,8 @@
 /**
  * Exports the database into a new data folder: all worlds with their chains and earlier versions, the
  * trash, the marks of collections and the ledger of names, as one consistent state. The rows are taken as
- * they are, so every HMAC stays valid under the same key; the folder gets no key. After an error there is
- * no folder.
+ * they are, so every HMAC stays valid under the same key; the folder gets no key. A damaged world is left
+ * out, or lacks the bytes of some earlier versions, and is reported. After an error there is no folder.
  *
  * The state is that of one transaction. While it is open, the server keeps every row version that ends,
  * so a cluster under load should be exported seldom.
@@ -23,8 +23,10 @@ import {
 import { recordFormat } from "../file/folder_format.ts";
 import { NameLedger } from "../file/name_ledger.ts";
 import { WorldCopy } from "../file/world_copy.ts";
-import { toFolderName } from "../name.ts";
+import { DamagedRows } from "../damaged_rows.ts";
+import { nameFault, toFolderName } from "../name.ts";
 import { setJournalFormat } from "../sqlite_header.ts";
+import { StoreError } from "../store.ts";
 import { isTrashId, type TrashRecord } from "../trash.ts";
 import {
   type QueryRow,
@@ -32,6 +34,7 @@ import {
   type QuerySessions,
   readConsistently,
 } from "./query_sessions.ts";
+import { SessionError } from "./session.ts";
 import { writeStoredWorld } from "./stored_copy.ts";
 import { toTrashRecord, TRASH_COLUMNS } from "./trash_rows.ts";
 
@@ -56,11 +59,15 @@ export interface StoreExportOptions {
   readonly signal?: AbortSignal;
 }
 
-/** What an export has written. */
+/** What an export has written. Worlds in the trash have the name `id/name`. */
 export interface StoreExportResult {
   readonly worlds: number;
   readonly trashed: number;
   readonly marks: number;
+  /** Worlds that are not in the folder, because the database is damaged. */
+  readonly damaged: readonly { readonly name: string; readonly reason: string }[];
+  /** Worlds that are in the folder, with versions whose bytes the database does not have. */
+  readonly partial: readonly { readonly name: string; readonly versions: readonly number[] }[];
 }
 
 /** The target cannot be used. The message is for the operator. */
@@ -105,6 +112,8 @@ class Export {
   readonly #ledger: NameLedger;
   readonly #options: StoreExportOptions;
   readonly #signal: AbortSignal;
+  readonly #damaged: { name: string; reason: string }[] = [];
+  readonly #partial: { name: string; versions: number[] }[] = [];
 
   constructor(session: QuerySession, data: string, options: StoreExportOptions) {
     this.#session = session;
@@ -118,7 +127,8 @@ class Export {
     try {
       const counts = await this.#writeWorlds();
       await this.#writeNames();
-      return { ...counts, marks: await this.#writeMarks() };
+      const marks = await this.#writeMarks();
+      return { ...counts, marks, damaged: this.#damaged, partial: this.#partial };
     } finally {
       this.#ledger.close();
     }
@@ -127,17 +137,18 @@ class Export {
   async #writeWorlds(): Promise<{ worlds: number; trashed: number }> {
     const [count] = await this.#session.query(COUNT, []);
     const total = Number(count?.count);
-    const done = { worlds: 0, trashed: 0 };
+    const counts = { worlds: 0, trashed: 0 };
+    let done = 0;
     for (let last = 0;;) {
       const rows = await this.#session.query(WORLDS, [last]);
       const records: TrashRecord[] = [];
       for (const row of rows) {
         this.#signal.throwIfAborted();
-        this.#options.onProgress?.(done.worlds + done.trashed, total);
+        this.#options.onProgress?.(done++, total);
         last = Number(row.id);
+        if (!await this.#writeWorld(row)) continue;
         if (row.name === null) records.push(toTrashRecord(row));
-        await this.#writeWorld(row);
-        done[row.name === null ? "trashed" : "worlds"] += 1;
+        counts[row.name === null ? "trashed" : "worlds"] += 1;
       }
       if (records.length > 0) {
         this.#ledger.withoutSync(() => records.forEach((row) => this.#ledger.trash.save(row)));
@@ -145,33 +156,55 @@ class Export {
       if (rows.length < ROWS_PER_QUERY) break;
     }
     this.#options.onProgress?.(total, total);
-    return done;
+    return counts;
   }
 
-  async #writeWorld(row: QueryRow): Promise<void> {
-    const folder = this.#folderOf(row);
+  /** Writes a world; returns false if the database is damaged, so that it is left out. */
+  async #writeWorld(row: QueryRow): Promise<boolean> {
+    const shown = String(row.name ?? `${row.trash}/${row.trashed_name}`);
+    const versions: number[] = [];
+    let folder: string;
+    let image: Uint8Array<ArrayBuffer>;
+    try {
+      folder = this.#folderOf(row);
+      image = await this.#imageOf(Number(row.id), (version) => versions.push(version));
+    } catch (error) {
+      if (this.#signal.aborted || !isDamage(error)) throw error;
+      this.#damaged.push({ name: shown, reason: faultOf(error) });
+      return false;
+    }
+    if (versions.length > 0) this.#partial.push({ name: shown, versions });
+    Deno.mkdirSync(folder, { recursive: true, mode: 0o700 });
+    writeSynced(`${folder}/${WORLD_FILE}`, image);
+    syncFolder(folder);
+    return true;
+  }
+
+  async #imageOf(
+    world: number,
+    onBytesMissing: (version: number) => void,
+  ): Promise<Uint8Array<ArrayBuffer>> {
     const db = new DatabaseSync(":memory:");
     try {
-      const options = { versions: Infinity, signal: this.#signal };
-      const begin = () => new WorldCopy(db);
-      await writeStoredWorld(this.#session, Number(row.id), begin, options);
+      const options = { versions: Infinity, signal: this.#signal, onBytesMissing };
+      await writeStoredWorld(this.#session, world, () => new WorldCopy(db), options);
       const image = new Uint8Array(db.serialize());
       setJournalFormat(image, "wal");
-      Deno.mkdirSync(folder, { recursive: true, mode: 0o700 });
-      writeSynced(`${folder}/${WORLD_FILE}`, image);
-      syncFolder(folder);
+      return image;
     } finally {
       db.close();
     }
   }
 
+  /** @throws {DamagedRows} if no folder can have the name of the world */
   #folderOf({ name, trash, trashed_name }: QueryRow): string {
-    if (name !== null) return `${this.#data}/${toFolderName(String(name))}`;
+    const stored = String(name ?? trashed_name);
+    const fault = nameFault(stored);
+    if (fault !== undefined) throw new DamagedRows("export the world", NO_NAME, stored);
+    if (name !== null) return `${this.#data}/${toFolderName(stored)}`;
     const id = String(trash);
-    if (!isTrashId(id)) {
-      throw new StoreExportError(`Cannot export: ${id} is not an id of the trash`);
-    }
-    return `${this.#data}/${TRASH_FOLDER}/${id}/${toFolderName(String(trashed_name))}`;
+    if (!isTrashId(id)) throw new DamagedRows("export the world", NO_TRASH_ID, stored);
+    return `${this.#data}/${TRASH_FOLDER}/${id}/${toFolderName(stored)}`;
   }
 
   async #writeNames(): Promise<void> {
@@ -196,6 +229,19 @@ class Export {
     replaceFile(`${this.#data}/${COLLECTIONS_FILE}`, new TextEncoder().encode(text));
     return rows.length;
   }
+}
+
+const NO_NAME = "its name is not that of a world";
+const NO_TRASH_ID = "its entry in the trash has no valid id";
+
+/** Whether an error is a fault of one world, and not of the session or of this process. */
+function isDamage(error: unknown): error is Error {
+  if (error instanceof StoreError) return error.code === "damaged";
+  return error instanceof Error && !(error instanceof SessionError);
+}
+
+function faultOf(error: Error): string {
+  return error instanceof DamagedRows ? error.fault : error.message;
 }
 
 function isEmptyFolder(path: string): boolean {

@@ -141,8 +141,14 @@ async function writeVersions(
   let bytes = 0;
   const counted = new Set<string>();
   for (const found of imported.versions()) {
-    const { version, kind, ext, headers, state, updatedAt, len, sha256, body } = found;
-    const place = body === null ? NOWHERE : await writeBytes(session, body);
+    const { version, kind, ext, headers, state, updatedAt, len, sha256, body, isMissing } = found;
+    const place = isMissing
+      // A content without bytes, so that reads report the damage. A version without one is the beginning of
+      // the next one.
+      ? { content: await newContent(session), body: null }
+      : body === null
+      ? NOWHERE
+      : await writeBytes(session, body);
     await session.query(INSERT_VERSION, [
       ...[world, version, kind, ext, headers, state, updatedAt, len, sha256],
       ...[place.content, place.body],
@@ -196,10 +202,14 @@ interface BytesPlace {
 
 const NOWHERE: BytesPlace = { content: null, body: null };
 
+async function newContent(session: QuerySession): Promise<number> {
+  const [{ id } = {}] = await session.query(NEW_CONTENT);
+  return Number(id);
+}
+
 async function writeBytes(session: QuerySession, bytes: Uint8Array): Promise<BytesPlace> {
   if (bytes.length <= INLINE_BYTES) return { content: null, body: bytes };
-  const [{ id } = {}] = await session.query(NEW_CONTENT);
-  const content = Number(id);
+  const content = await newContent(session);
   for (let at = 0; at < bytes.length;) {
     const values: QueryValue[] = [content];
     const places: string[] = [];

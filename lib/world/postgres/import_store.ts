@@ -214,10 +214,10 @@ class StoreImport {
       if (outcome !== "imported") return;
       (id === undefined ? this.#worlds : this.#trashed).push(shown);
       // A world in the trash has events after those that the row has.
-      const faults = id === undefined ? world.faults : world.faults.filter(isChainFault);
+      const faults = id === undefined ? world.faults : world.faults.filter(isFaultInTrash);
       if (faults.length > 0) this.#broken.push({ name: shown, faults });
     } catch (error) {
-      // The bytes of an earlier version are missing, or the database does not take a value.
+      // A part of the file is missing, or the database does not take a value.
       const isFault = error instanceof StoreError && error.code === "damaged" ||
         error instanceof SessionError && /^22/.test(error.code);
       if (!isFault) throw error;
@@ -270,8 +270,8 @@ class StoreImport {
   }
 }
 
-function isChainFault({ check }: WorldFault): boolean {
-  return check === "chain";
+function isFaultInTrash({ check, reason }: WorldFault): boolean {
+  return check === "chain" || check === "history" && /^the bytes of version /.test(reason);
 }
 
 /** A temporary folder that is created when it is needed. */

@@ -7,6 +7,7 @@ import { DatabaseSync } from "node:sqlite";
 import { sha256Hex } from "../../base/hash.ts";
 import { readPayload } from "../change_values.ts";
 import { type EventRow, toEventRow } from "../event_chain.ts";
+import { isSignedWithOtherKey } from "../file/chain_key.ts";
 import { copyWorld } from "../file/copy_world.ts";
 import { withOfflineFile } from "../file/offline_file.ts";
 import { readChain } from "../file/read_chain.ts";
@@ -35,8 +36,10 @@ export interface ImportedVersion extends VersionColumns {
   readonly kind: string;
   readonly len: number;
   readonly sha256: string | null;
-  /** Its bytes; null if it is the beginning of the next version. */
+  /** Its bytes; null if it is the beginning of the next version, or the file does not have them. */
   readonly body: Uint8Array<ArrayBuffer> | null;
+  /** Whether the file does not have its bytes. */
+  readonly isMissing: boolean;
 }
 
 /** An event of a world that is imported. */
@@ -74,6 +77,8 @@ export class ImportedWorld {
     readonly faults: readonly WorldFault[],
     /** Whether the file is marked as deleted. */
     readonly isDeleted: boolean,
+    /** Whether another key signed the chain. */
+    readonly hasOtherKey: boolean,
     isRestricted: (name: string) => boolean,
   ) {
     this.#db = db;
@@ -95,23 +100,21 @@ export class ImportedWorld {
     const { signers, isRestricted, scratchFolder } = options;
     const to = new DatabaseSync(":memory:");
     try {
-      const { faults, isDeleted } = withOfflineFile(path, scratchFolder, (db) => {
+      const { faults, isDeleted, hasOtherKey } = withOfflineFile(path, scratchFolder, (db) => {
         const found = verifyWorld(db, name, signers.from);
+        // The rule of a server: a key that signed other events at the ends is that of the chain.
+        const hasOtherKey = found.faults.some(({ check }) => check === "chain") &&
+          isSignedWithOtherKey(rowsOf(db), signers.from);
         // Signing again gives the same HMACs, except for events of a retired key.
         const isSigned = signers.from.retired !== undefined;
         copyWorld(db, to, { versions: ALL_VERSIONS, ...(isSigned ? { signers } : {}) });
-        return found;
+        return { ...found, hasOtherKey };
       });
-      return new ImportedWorld(to, name, faults, isDeleted, isRestricted);
+      return new ImportedWorld(to, name, faults, isDeleted, hasOtherKey, isRestricted);
     } catch (error) {
       to.close();
       throw error;
     }
-  }
-
-  /** Whether another key signed the chain: its first event is not valid. */
-  get hasOtherKey(): boolean {
-    return this.faults.some(({ check, event }) => check === "chain" && event === 1);
   }
 
   /** Time and caller of its end, if its newest event is one. */
@@ -151,15 +154,13 @@ export class ImportedWorld {
     for (const row of this.#db.prepare(sql.VERSIONS_FROM).all(0)) {
       const sha256 = typeof row.sha256 === "string" ? row.sha256 : null;
       const found = sha256 === null ? undefined : content.get(sha256);
-      if (sha256 !== null && found === undefined) {
-        throw damaged(`the bytes of version ${row.version} are missing`);
-      }
       yield {
         ...toVersionColumns(row),
         kind: String(row.kind),
         len: Number(row.len),
         sha256,
         body: found === undefined ? null : toBytes(found.bytes),
+        isMissing: sha256 !== null && found === undefined,
       };
     }
   }

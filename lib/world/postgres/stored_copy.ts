@@ -27,6 +27,8 @@ export interface StoredCopyOptions {
   readonly versions: number;
   /** Stops the copy between two steps. */
   readonly signal: AbortSignal;
+  /** Called for each earlier version that is written without its bytes; if absent, the copy fails. */
+  readonly onBytesMissing?: (version: number) => void;
 }
 
 /**
@@ -41,7 +43,7 @@ export async function writeStoredWorld(
   session: QuerySession,
   world: number,
   begin: () => WorldCopy,
-  { versions, signal }: StoredCopyOptions,
+  { versions, ...options }: StoredCopyOptions,
 ): Promise<number | undefined> {
   const [row] = await session.query(WORLD, [world]);
   if (row === undefined) return undefined;
@@ -50,10 +52,10 @@ export async function writeStoredWorld(
   if (stage_html === undefined) throw bytesMissing(name);
   const copy = begin();
   copy.writeStage({ ...toRow(row), stage_html });
-  await writeEvents(session, world, copy, signal);
+  await writeEvents(session, world, copy, options.signal);
   const [beyond] = await session.query(VERSION_BEYOND, [world, Math.min(versions, ALL_ROWS)]);
   const first = Math.max(Number(beyond?.version ?? -1) + 1, Number(row.kept_from));
-  await writeVersions(session, { world, name, first }, copy, signal);
+  await writeVersions(session, { world, name, first }, copy, options);
   copy.end();
   return Number(row.version);
 }
@@ -94,7 +96,7 @@ async function writeVersions(
   session: QuerySession,
   { world, name, first }: { world: number; name: string; first: number },
   copy: WorldCopy,
-  signal: AbortSignal,
+  { signal, onBytesMissing }: Omit<StoredCopyOptions, "versions">,
 ): Promise<void> {
   let isBegun = false;
   const written = new Set<string>();
@@ -109,9 +111,13 @@ async function writeVersions(
       const sha256 = kind === "full" ? String(row.sha256) : null;
       copy.writeVersion({ ...toRow(row), kind, len: BigInt(String(row.len)), sha256 });
       if (sha256 === null || written.has(sha256)) continue;
-      written.add(sha256);
       const body = await readStoredBody(session, row);
-      if (body === undefined) throw bytesMissing(name);
+      if (body === undefined) {
+        if (onBytesMissing === undefined) throw bytesMissing(name, last);
+        onBytesMissing(last);
+        continue;
+      }
+      written.add(sha256);
       copy.writeContent(sha256, body);
       assertNotStopped(signal);
     }

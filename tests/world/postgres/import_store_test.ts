@@ -14,6 +14,8 @@ import { withTempFolder } from "../../support/temp_folder.ts";
 import { createChainSigner } from "../../../lib/world/event_chain.ts";
 import { exportStore } from "../../../lib/world/postgres/export_store.ts";
 import { keyCheckOf } from "../../../lib/world/postgres/machine.ts";
+import { WorldReads } from "../../../lib/world/postgres/reads.ts";
+import type { Store } from "../../../lib/world/store.ts";
 import { fillRandomly } from "../../testdata/random_store.ts";
 
 const server = sharedServer();
@@ -82,6 +84,8 @@ postgresTest(
             worlds: imported.worlds.length,
             trashed: imported.trashed.length,
             marks: imported.marks,
+            damaged: [],
+            partial: [],
           });
           assertEquals(rowsOf(into), rowsOf(data), `seed ${seed}`);
           // Again: everything is there.
@@ -229,6 +233,85 @@ postgresTest(
           ["home/y", null],
           ["home/y2", "home/y"],
         ]);
+      });
+    }),
+);
+
+postgresTest(
+  "exportStore() exports the other worlds if rows of some are damaged, and what is left of these",
+  () =>
+    withTempFolder(async (folder) => {
+      const fill = async (store: Store) => {
+        const body = new TextEncoder().encode("x".repeat(20_000));
+        for (const name of ["home/a", "home/b", "home/c", "home/d"]) {
+          await store.put({ name, body, ext: "txt", meta: [], by: "T2" });
+        }
+        const later = { body: new Uint8Array([1]), ext: "txt", meta: [], by: "T2" };
+        await store.put({ name: "home/b", ...later });
+        await store.remove({ name: "home/c", by: "T3" });
+        await store.put({ name: "home/e", ...later });
+      };
+      await withImport(server(), fill, async ({ sessions }) => {
+        await sessions.use(async (session) => {
+          for (
+            const damage of [
+              "worlds SET content = 987654321 WHERE name = 'home/a'",
+              "versions SET content = 987654321 WHERE version = 1",
+              "worlds SET trash = '../../x' WHERE name IS NULL",
+              "worlds SET len = 5 WHERE name = 'home/e'",
+            ]
+          ) await session.query(`UPDATE elastik.${damage}`, []);
+        });
+        const into = `${folder}/export`;
+        const { worlds, trashed, damaged, partial } = await exportStore({ sessions, into });
+        assertEquals([worlds, trashed], [2, 0]);
+        assertEquals(damaged, [
+          { name: "home/a", reason: "a part of its bytes is missing" },
+          { name: "../../x/home/c", reason: "its entry in the trash has no valid id" },
+          { name: "home/e", reason: "a part of its bytes is missing" },
+        ]);
+        assertEquals(partial, [{ name: "home/b", versions: [1] }]);
+        assertEquals([...Deno.readDirSync(folder)].map(({ name }) => name), ["export"]);
+        // The import of it keeps what is left, and what is missing stays missing.
+        await withDatabase(server(), async (sessions) => {
+          const imported = await importFolder(into, sessions);
+          assertEquals([imported.worlds, imported.rejected], [["home/b", "home/d"], []]);
+          assertEquals(imported.broken, [{
+            name: "home/b",
+            faults: [{ check: "history", reason: "the bytes of version 1 are missing" }],
+          }]);
+          const reads = new WorldReads(sessions, { keepVersions: 100 });
+          assertEquals((await reads.readAt("home/b", 2)).body, new Uint8Array([1]));
+          await assertRejects(reads.readAt("home/b", 1), {
+            message: "Cannot read version 1 of home/b: a part of the bytes of version 1 is missing",
+          });
+        });
+      });
+    }),
+);
+
+postgresTest(
+  "importIntoStore() imports a chain whose first or last event was altered as broken",
+  () =>
+    withTempFolder(async (data) => {
+      const store = await openSqlite(data);
+      for (const name of ["home/first", "home/last"]) {
+        for (const text of ["1", "2", "3"]) {
+          const body = new TextEncoder().encode(text);
+          await store.put({ name, body, ext: "txt", meta: [], by: "T2" });
+        }
+      }
+      await store.close();
+      for (const [folder, id] of [["home%2Ffirst", 1], ["home%2Flast", 3]] as const) {
+        const db = new DatabaseSync(`${data}/${folder}/universe.db`);
+        db.prepare("UPDATE events SET timestamp = '2020-01-01T00:00:00.000Z' WHERE id = ?").run(id);
+        db.close();
+      }
+      await withDatabase(server(), async (sessions) => {
+        const { worlds, broken, otherKey } = await importFolder(data, sessions);
+        assertEquals([worlds, otherKey], [["home/first", "home/last"], []]);
+        const found = broken.map(({ name, faults }) => [name, faults[0]?.check, faults[0]?.event]);
+        assertEquals(found.sort(), [["home/first", "chain", 1], ["home/last", "chain", 3]]);
       });
     }),
 );

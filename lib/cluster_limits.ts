@@ -62,6 +62,8 @@ export const ABANDONED_LOOK_MS = 200;
  * that the server keeps no session for a wait that the node has given up.
  */
 export const SESSION_LOCK_MS = 2_500;
+/** A commit that waits for a standby for so many milliseconds explains that others have no answer. */
+export const STANDBY_WAIT_MS = 2_000;
 /** Milliseconds between two searches for the primary. */
 export const PRIMARY_SEARCH_PAUSE_MS = 50;
 /** Milliseconds for which a query is repeated while the database cannot be reached. */
@@ -100,6 +102,10 @@ export const EXCLUSIVE_PAUSE_MS = 10;
 export const STORE_STATEMENT_MS = 600_000;
 /** How long such a command waits for another one, in milliseconds. */
 export const STORE_LOCK_WAIT_MS = 10_000;
+/** Milliseconds between two looks whether a query of such a command waits for a standby. */
+export const STANDBY_LOOK_MS = 10_000;
+/** How long such a command waits for a standby that is connected, in milliseconds. */
+export const CONNECTED_STANDBY_MS = 60_000;
 /** A check warns of a transaction that is open longer, in seconds. */
 export const OLD_TRANSACTION_SECONDS = 60;
 /** A check warns of a replication slot that keeps the rows of more transactions. */

@@ -10,10 +10,12 @@ import { findPrimaryPatiently, openPatiently } from "../world/postgres/primary.t
 import { POSTGRES_SCHEMA_VERSION } from "../world/postgres/schema.ts";
 import { SessionError } from "../world/postgres/session.ts";
 import { createSessionPool, type SessionPool } from "../world/postgres/session_pool.ts";
+import { COMMIT_WAITS, watchStandby } from "../world/postgres/standby_wait.ts";
 import { parseStoreUrl, type StoreUrl, StoreUrlError } from "../world/postgres/store_url.ts";
 import { UsageError } from "./parse_args.ts";
 
-/** Exit codes: the store refused, no primary can be reached. */
+/** Exit codes: a commit waits for a standby, the store refused, no primary can be reached. */
+const UNCONFIRMED = 1;
 const FAILED = 2;
 const UNREACHABLE = 3;
 
@@ -41,7 +43,8 @@ export interface OpenStore {
  * Calls a function with sessions of the store.
  *
  * @param command name of the command, for messages
- * @returns the exit code: that of the function, 2 if the store cannot be used, 3 if it cannot be reached
+ * @returns the exit code: that of the function, 1 if a commit waits for a standby that is not connected, 2 if the
+ * store cannot be used, 3 if it cannot be reached
  * @throws {UsageError} if a setting is missing or malformed
  */
 export async function useStore(
@@ -61,7 +64,8 @@ export async function useStore(
   let sessions: SessionPool | undefined;
   try {
     const { host } = await findPrimaryPatiently(store);
-    sessions = createSessionPool(() => openPatiently({ store, host }, command), SESSIONS);
+    const open = () => openPatiently({ store, host }, command);
+    sessions = createSessionPool(async () => watchStandby(await open(), open), SESSIONS);
     const machine = await sessions.use((session) => readMachine(session));
     const fault = explainMachine(machine, key, POSTGRES_SCHEMA_VERSION);
     if (fault !== undefined) {
@@ -71,6 +75,10 @@ export async function useStore(
     return await use({ sessions, shown, key, retiredKeys: machine?.retiredKeys ?? [] });
   } catch (error) {
     if (!(error instanceof SessionError)) throw error;
+    if (error.code === COMMIT_WAITS) {
+      fail(error.message);
+      return UNCONFIRMED;
+    }
     fail(error.isUnknown ? `${error.message}; run it again, what is done stays` : error.message);
     return error.code === "refused" && error.sqlState === undefined ? UNREACHABLE : FAILED;
   } finally {

@@ -7,6 +7,7 @@ import { Problem, type ProblemType } from "../http/problem.ts";
 import { DamagedRows } from "../world/damaged_rows.ts";
 import { QuotaError } from "../world/quota_list.ts";
 import { StoreError } from "../world/store.ts";
+import { CommitsWait, STANDBY_MISSING } from "../world/commits_wait.ts";
 
 const TYPES: Record<StoreError["code"], ProblemType> = {
   "precondition": "precondition-failed",
@@ -93,6 +94,7 @@ function explain(error: StoreError, canReadQuota: (subject: string) => boolean):
   if (error instanceof DamagedRows) {
     return `${error.fault}; a backup or the trash may have a copy`;
   }
+  if (error instanceof CommitsWait) return `${STANDBY_MISSING}; nothing was changed, try again`;
   switch (error.code) {
     case "full":
       return "the disk of the server is full; nothing was changed";

@@ -7,7 +7,9 @@ import { type Config, ConfigError } from "../config.ts";
 import { sanitizeText } from "../base/sanitize_text.ts";
 import { DataFolderBusy, InvalidSecret, UnusableEntry } from "../world/file/data_folder.ts";
 import { LEDGER_FILE } from "../world/file/durable_fs.ts";
+import { parseStoreUrl } from "../world/postgres/store_url.ts";
 import { isLockError } from "../world/sqlite_errors.ts";
+import { StoreError } from "../world/store.ts";
 
 /** Error of listening; the reason is its `cause`. */
 export class ListenError extends Error {
@@ -41,7 +43,16 @@ function sentenceFor(error: unknown, config: Config | undefined): string {
   if (error instanceof ListenError) return listenSentence(error.cause, config);
   // A TypeError without a cause is thrown by a check of the settings, with a complete sentence.
   if (error instanceof TypeError && error.message.startsWith("Cannot ")) return error.message;
+  if (error instanceof StoreError && config.store !== undefined) {
+    return otherSentence(error, config);
+  }
   return dataSentence(error, config);
+}
+
+/** A node has no data folder. The text of the address has no password. */
+function otherSentence(error: unknown, { store, data }: Config): string {
+  const place = store === undefined ? `data folder ${data}` : `store ${parseStoreUrl(store)}`;
+  return `Cannot start with the ${place}: ${messageOf(error)}`;
 }
 
 function listenSentence(cause: unknown, { host, port }: Config): string {
@@ -67,7 +78,8 @@ function listenSentence(cause: unknown, { host, port }: Config): string {
   return `${start}: ${message}; set ELASTIK_HOST and ELASTIK_PORT to other values`;
 }
 
-function dataSentence(error: unknown, { data }: Config): string {
+function dataSentence(error: unknown, config: Config): string {
+  const { data } = config;
   const start = `Cannot use the data folder ${data}`;
   const instead = "set ELASTIK_DATA to another folder";
   const code = codeOf(error);
@@ -93,7 +105,7 @@ function dataSentence(error: unknown, { data }: Config): string {
   if (code === "ELOOP" || code === "ENAMETOOLONG" || code === "EINVAL" || code === "ENOENT") {
     return `${start}: its path cannot be used (${message}); ${instead}`;
   }
-  return `Cannot start with the data folder ${data}: ${message}`;
+  return otherSentence(error, config);
 }
 
 function codeOf(error: unknown): string | undefined {

@@ -19,6 +19,8 @@ export interface ClusterHealth {
   readonly leaseAgeMs: number;
   /** Whether memory answers although it can be further behind than the lease allows. */
   readonly isStale?: boolean;
+  /** Whether the database answers, and its commits wait for a synchronous standby. */
+  readonly commitsWait?: boolean;
   /** Time since the change feed was read and applied, in milliseconds; Infinity before the first time. */
   readonly feedLagMs: number;
   /** Open sessions with the database. */

@@ -3,6 +3,7 @@ import { Problem } from "../../lib/http/problem.ts";
 import { toStoreProblem } from "../../lib/response/store_problem.ts";
 import { DamagedRows } from "../../lib/world/damaged_rows.ts";
 import { StoreError, type StoreErrorCode } from "../../lib/world/store.ts";
+import { CommitsWait } from "../../lib/world/commits_wait.ts";
 
 // deno-fmt-ignore
 const TABLE: readonly (readonly [code: StoreErrorCode, message: string, status: number, detail: RegExp])[] = [
@@ -32,6 +33,19 @@ Deno.test("toStoreProblem() maps store errors to problems without paths of the d
       problem.detail,
     );
   }
+});
+
+Deno.test("toStoreProblem() tells a database that waits for a standby from one that is lost", () => {
+  const problem = toStoreProblem(new CommitsWait("b at 10.0.0.7 is gone", "home/y"), "PUT", "/");
+  assert(problem instanceof Problem);
+  assertEquals(
+    [problem.type, problem.detail],
+    [
+      "unreachable",
+      "Cannot write /home/y: the database answers, but its commits wait for a synchronous standby; " +
+      "nothing was changed, try again",
+    ],
+  );
 });
 
 Deno.test("toStoreProblem() adds Retry-After, except to an unknown outcome", () => {

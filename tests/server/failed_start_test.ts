@@ -1,8 +1,10 @@
 import { assertEquals, assertMatch } from "../support/assert.ts";
 import { ConfigError, readConfig } from "../../lib/config.ts";
 import { describeStartFailure, ListenError } from "../../lib/server/failed_start.ts";
+import { StoreError } from "../../lib/world/store.ts";
 
 const config = readConfig((name) => ({ ELASTIK_PORT: "80", ELASTIK_DATA: "worlds" })[name]);
+const node = { ...config, store: "postgres://u:secret@a/n" };
 
 function withCode(code: string, message = "the reason"): Error {
   return Object.assign(new Error(message), { code });
@@ -38,6 +40,15 @@ Deno.test("describeStartFailure() names the setting to change", () => {
     ["text", /^Cannot start with the data folder worlds: text$/],
   ];
   for (const [error, sentence] of rows) assertMatch(describeStartFailure(error, config), sentence);
+  // Also a message that has words of a full or read-only disk.
+  for (const code of ["unreachable", "full", "read-only"] as const) {
+    const text = describeStartFailure(new StoreError(code, `${code} disk is full`), node);
+    assertEquals(text, `Cannot start with the store postgres://u@a:5432/n: ${code} disk is full`);
+  }
+  assertEquals(
+    describeStartFailure("text", node),
+    "Cannot start with the store postgres://u@a:5432/n: text",
+  );
   assertEquals(describeStartFailure(new Error("x"), undefined), "Cannot read the settings: x");
 });
 

@@ -2,7 +2,7 @@
 
 import { createChainSigner } from "../../lib/world/event_chain.ts";
 import { createTrashId } from "../../lib/world/file/durable_fs.ts";
-import type { Precondition } from "../../lib/world/store.ts";
+import { type Precondition, StoreError } from "../../lib/world/store.ts";
 import type { Committed } from "../../lib/world/postgres/queued_job.ts";
 import { openSession, type Session } from "../../lib/world/postgres/session.ts";
 import { createSessionPool, type SessionPool } from "../../lib/world/postgres/session_pool.ts";
@@ -67,6 +67,7 @@ export class WriteNode {
           }
           return Promise.resolve();
         },
+        createUnreachableError: (_, world) => new StoreError("unreachable", "no primary", world),
       },
       stage: {
         sign: createChainSigner(key),

@@ -25,6 +25,7 @@ import {
 } from "../../world/postgres/manage_store.ts";
 import { findPrimaryPatiently, openPatiently, type Primary } from "../../world/postgres/primary.ts";
 import { type Session, SessionError } from "../../world/postgres/session.ts";
+import { watchStandby } from "../../world/postgres/standby_wait.ts";
 import {
   formatHost,
   parseStoreUrl,
@@ -123,7 +124,8 @@ async function withSession<T>(
   { host }: Primary,
   use: (session: Session) => Promise<T>,
 ): Promise<T> {
-  const session = await openPatiently({ store, host }, "store");
+  const open = () => openPatiently({ store, host }, "store");
+  const session = watchStandby(await open(), open);
   try {
     return await use(session);
   } finally {
@@ -246,7 +248,11 @@ function toReport(
     primary: formatHost(primary.host),
     timeline: primary.timeline,
     schema: facts.machine?.schemaVersion ?? null,
-    hosts: facts.hosts.map(({ host, role }) => ({ host: formatHost(host), role })),
+    hosts: facts.hosts.map((state) => ({
+      host: formatHost(state.host),
+      role: state.role,
+      ...(state.role === "primary" ? { timeline: state.timeline } : {}),
+    })),
     findings,
   };
 }
@@ -257,10 +263,9 @@ function formatReport(
   findings: readonly Finding[],
   ok: boolean,
 ): string[] {
-  const standbys = facts.synchronousStandbys ?? "unknown";
   return [
     `PostgreSQL ${formatVersion(facts.version)}, primary ${formatHost(primary.host)}, timeline ` +
-    `${primary.timeline}, synchronous standbys: ${standbys}`,
+    `${primary.timeline}, synchronous standbys: ${countStandbys(facts)}`,
     ...findings.map(({ level, text }) => `${level === "refused" ? "Refused" : "Warning"}: ${text}`),
     ok
       ? `The store can be used, ${findings.length} ${
@@ -268,4 +273,12 @@ function formatReport(
       }`
       : "The store must not be used until what was refused is corrected",
   ];
+}
+
+/** A role without `pg_monitor` cannot see the number. A commit that was confirmed shows that there is one. */
+function countStandbys(facts: ClusterFacts): string {
+  const { synchronousStandbys, synchronousNames, standbyWait } = facts;
+  if (synchronousStandbys !== undefined) return String(synchronousStandbys);
+  if (synchronousNames === "") return "0";
+  return standbyWait === undefined ? "at least 1" : "none that confirms commits";
 }

@@ -12,6 +12,7 @@ import type { RequestContext } from "../../request/request_context.ts";
 import type { ServerContext } from "../../request/server_context.ts";
 import { objectResponse } from "../../response/json_response.ts";
 import { StoreError } from "../../world/store.ts";
+import { CommitsWait, STANDBY_MISSING } from "../../world/commits_wait.ts";
 
 /** A check of the store. */
 interface HealthCheck {
@@ -48,7 +49,10 @@ export class Health {
 
   async #findFault(): Promise<Problem | undefined> {
     const { store } = this.#server;
-    if (!store.readable) return toProblem(new StoreError("unreachable", ""));
+    if (!store.readable) {
+      const { commitsWait = false } = store.health().cluster ?? {};
+      return toProblem(commitsWait ? new CommitsWait("") : new StoreError("unreachable", ""));
+    }
     const now = this.#server.monotonic();
     let check = this.#last;
     if (check === undefined || now - (check.endedAt ?? now) >= HEALTH_CACHE_MS) {
@@ -100,6 +104,7 @@ function toProblem(error: unknown): Problem {
 
 /** Returns the reason for clients: the message of the store may contain paths of files. */
 function explain(error: unknown): string {
+  if (error instanceof CommitsWait) return STANDBY_MISSING;
   switch (error instanceof StoreError ? error.code : undefined) {
     case "full":
       return "the disk of the server is full";

@@ -89,12 +89,3 @@ export function outcomeUnknown(name: string): StoreError {
     name,
   );
 }
-
-/** Returns the error of a change that was not sent. */
-export function unreachable(name: string): StoreError {
-  return new StoreError(
-    "unreachable",
-    "Cannot change the world: the database cannot be reached; nothing was changed",
-    name,
-  );
-}

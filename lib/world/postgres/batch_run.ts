@@ -21,7 +21,7 @@ import {
 import { IDEMPOTENCY_MS } from "../../limits.ts";
 import { StoreError } from "../store.ts";
 import { APPLY_BATCH, toBatchAnswer, toBatchArguments } from "./batch_arguments.ts";
-import { batchErrorOf, outcomeUnknown, unitsWithout, unreachable } from "./batch_errors.ts";
+import { batchErrorOf, outcomeUnknown, unitsWithout } from "./batch_errors.ts";
 import { type ContentIds, uploadContent } from "./content.ts";
 import { bytesMissing } from "./content_reader.ts";
 import type { KnownHead } from "./cluster_state.ts";
@@ -46,6 +46,8 @@ export interface WriteLink {
   readonly write: SessionPool;
   /** Searches for the primary after a session of a pool failed. */
   reconnect(failed: SessionPool): Promise<void>;
+  /** Returns the error of a change of a world that was not sent; see {@link Link.createUnreachableError}. */
+  createUnreachableError(cause: undefined, world: string): StoreError;
 }
 
 /** What batches need of their node. */
@@ -210,7 +212,12 @@ class UnitsRun {
       if (job.until > now) return true;
       const sent = this.#sent === undefined ? this.#unknown : [...this.#unknown, this.#sent];
       const isUnknown = sent.some(({ units }) => units.some((one) => one.unit === unit));
-      job.fail(isUnknown ? outcomeUnknown(job.job.name) : unreachable(job.job.name));
+      const { name } = job.job;
+      job.fail(
+        isUnknown
+          ? outcomeUnknown(name)
+          : this.#options.link.createUnreachableError(undefined, name),
+      );
       return false;
     });
     return this.#left.length > 0;

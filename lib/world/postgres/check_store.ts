@@ -9,13 +9,21 @@ import {
   NODE_SESSIONS,
   OLD_SNAPSHOT_XIDS,
   OLD_TRANSACTION_SECONDS,
+  STANDBY_LOOK_MS,
   START_ANSWER_MS,
   STORE_STATEMENT_MS,
 } from "../../cluster_limits.ts";
 import { explainMachine, explainRetiredKeys, type Machine, readMachine } from "./machine.ts";
 import { POSTGRES_SCHEMA_VERSION } from "./schema.ts";
-import { askHost, type HostState, type Primary } from "./primary.ts";
+import {
+  askHost,
+  type HostState,
+  openPatiently,
+  type Primary,
+  type PrimaryState,
+} from "./primary.ts";
 import { openSession, type Session, SessionError } from "./session.ts";
+import { COMMIT_WAITS, readStandbyWait, watchStandby } from "./standby_wait.ts";
 import { formatHost, type StoreHost, type StoreUrl } from "./store_url.ts";
 
 /** A replication slot. */
@@ -41,6 +49,8 @@ export interface ClusterFacts {
   readonly synchronousNames: string;
   /** Connected synchronous standbys; undefined if the role may not see them. */
   readonly synchronousStandbys: number | undefined;
+  /** Why commits are not confirmed, and what to do; undefined if they are. */
+  readonly standbyWait: string | undefined;
   /** Servers with `hot_standby_feedback`. */
   readonly feedback: readonly string[];
   readonly slots: readonly SlotFacts[];
@@ -73,6 +83,11 @@ export interface Finding {
 }
 
 const OLDEST_SERVER = 130000;
+/** A commit without content. */
+const COMMIT = `SELECT pg_logical_emit_message(true, 'elastik', '')`;
+/** Ends a session whose commit waits. Its commit has no content, so it does not matter that it counts then. */
+const END_WAIT = `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+  WHERE pid = $1 AND wait_event = 'SyncRep'`;
 /** How long a notification may take, in milliseconds: as long as a host that is busy may take to answer. */
 const NOTIFICATION_MS = START_ANSWER_MS;
 
@@ -93,6 +108,7 @@ export async function readClusterFacts(store: StoreUrl, primary: Primary): Promi
     feedback: feedback.flat().map(formatHost),
     slots: await readSlots(session),
     ...await readTransactions(session),
+    standbyWait: await findCommitWait(store, primary.host, session),
     hasNotifications: await hasNotifications(store, primary.host, session),
     machine: await readMachine(session),
   }));
@@ -118,6 +134,8 @@ export function judgeCluster(facts: ClusterFacts, context: CheckContext): Findin
       facts.encoding !== "UTF8" &&
       `the encoding of the database is ${facts.encoding}; create one with ENCODING 'UTF8'`,
     ],
+    ["primaries", judgePrimaries(facts.hosts)],
+    ["synchronous", facts.standbyWait],
     ["store", explainMachine(facts.machine, key, POSTGRES_SCHEMA_VERSION)],
   ];
   const warnings: [code: string, text: string | false | undefined][] = [
@@ -190,6 +208,19 @@ function toFindings(
   );
 }
 
+/** Hosts can be names of one server. */
+function judgePrimaries(hosts: readonly HostState[]): string | undefined {
+  const servers = new Map<string, PrimaryState>();
+  for (const state of hosts) {
+    if (state.role === "primary") servers.set(state.started ?? formatHost(state.host), state);
+  }
+  if (servers.size < 2) return undefined;
+  const primaries = [...servers.values()].toSorted((a, b) => b.timeline - a.timeline);
+  return `${servers.size} servers are primaries: ${
+    primaries.map(({ host, timeline }) => `${formatHost(host)} (timeline ${timeline})`).join(", ")
+  }; stop the former one, and copy it anew`;
+}
+
 function judgeStandbys(facts: ClusterFacts, isManaged: boolean): string | undefined {
   if (facts.synchronousNames === "") {
     return isManaged
@@ -197,7 +228,7 @@ function judgeStandbys(facts: ClusterFacts, isManaged: boolean): string | undefi
       : "no standby is synchronous: a failover can lose acknowledged writes; set " +
         "synchronous_standby_names, or use --managed if the service replicates the data itself";
   }
-  return facts.synchronousStandbys === 0
+  return facts.synchronousStandbys === 0 && facts.standbyWait === undefined
     ? "no synchronous standby is connected: writes wait until one is"
     : undefined;
 }
@@ -294,6 +325,31 @@ async function readTransactions(session: Session) {
     oldestTransaction: Number(row?.oldest ?? 0),
     preparedTransactions: Number(row?.prepared ?? 0),
   };
+}
+
+/**
+ * Makes a commit, and returns why it is not confirmed. Checks that are repeated leave no session that waits.
+ */
+async function findCommitWait(
+  store: StoreUrl,
+  host: StoreHost,
+  session: Session,
+): Promise<string | undefined> {
+  const waits = await readStandbyWait(session, STANDBY_LOOK_MS);
+  if (waits !== undefined) return waits;
+  const open = () => openPatiently({ store, host }, "store");
+  const probe = watchStandby(await open(), open);
+  try {
+    await probe.query(COMMIT, undefined, STORE_STATEMENT_MS);
+    return undefined;
+  } catch (error) {
+    if (!(error instanceof SessionError) || error.code !== COMMIT_WAITS) throw error;
+    const reason = await readStandbyWait(session, 0);
+    await session.query(END_WAIT, [probe.pid]);
+    return reason ?? error.message;
+  } finally {
+    probe.drop();
+  }
 }
 
 /** Whether a session that listens hears of another one's notification. */

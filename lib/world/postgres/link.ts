@@ -23,6 +23,7 @@ import {
   WRITE_SESSIONS,
 } from "../../cluster_limits.ts";
 import { StoreError } from "../store.ts";
+import { CommitsWait } from "../commits_wait.ts";
 import { Pauses } from "../store/pauses.ts";
 import { findPrimary, type Primary } from "./primary.ts";
 import { openSession, type Session, SessionError, type SessionOptions } from "./session.ts";
@@ -83,10 +84,15 @@ export class Link {
   readonly #pauses = new Pauses();
   #switches = 0;
   #searches = 0;
+  /** Why the search that runs has found no primary yet; it names each host. */
+  #searchFault: string | undefined;
+  /** Why commits have no answer, as the last search saw it. */
+  #standbyWait: string | undefined;
   readonly #sessions = new Set<Session>();
 
   private constructor(options: LinkOptions, primary: Primary) {
     this.#options = options;
+    this.#standbyWait = primary.standbyWait;
     this.#connection = this.#connectTo(primary);
   }
 
@@ -139,6 +145,27 @@ export class Link {
   /** The present primary. */
   get primary(): StoreHost {
     return this.#connection.primary.host;
+  }
+
+  /** Whether commits waited for a synchronous standby when the primary was last asked what it is. */
+  get commitsWait(): boolean {
+    return this.#searchFault === undefined && this.#standbyWait !== undefined;
+  }
+
+  /**
+   * Returns the error of what the database did not answer. Its message has the newest known reason: that
+   * of the session can be older, and does not name the other hosts.
+   *
+   * @param cause why the last try failed; undefined if there was none
+   * @param world canonical name of the world that could not be changed
+   */
+  createUnreachableError(cause?: SessionError, world?: string): StoreError {
+    const reason = this.#searchFault ?? this.#standbyWait ?? cause?.message ?? "it does not answer";
+    const error = this.commitsWait
+      ? new CommitsWait(`The database does not confirm commits: ${reason}`, world)
+      : new StoreError("unreachable", `Cannot reach the database: ${reason}`, world);
+    error.cause = cause;
+    return error;
   }
 
   /** Number of open sessions. */
@@ -218,9 +245,13 @@ export class Link {
         tries.mayHaveHappened ||= role === "write" && isUnknown;
         if (this.#isClosed && error instanceof SessionError) throw createClosedError();
         if (isSessionFailure(error)) await this.#waitForPrimary(pool, end, error);
-        else if (isDiskFull(error)) throw toFull(error, role);
+        else if (isDiskFull(error)) throw this.#createFullError(error, role);
         else if (!isPassing(error)) throw error;
-        else if (performance.now() >= end) throw toUnreachable(error);
+        else {
+          // A change whose commit waits keeps its locks.
+          if (error.code === LOCK_NOT_AVAILABLE) await this.#askPrimary(pool);
+          if (performance.now() >= end) throw this.createUnreachableError(error);
+        }
       }
     }
   }
@@ -242,14 +273,29 @@ export class Link {
     const left = end - performance.now();
     let timer: ReturnType<typeof setTimeout> | undefined;
     const late = new Promise<never>((_, reject) => {
-      timer = setTimeout(() => reject(toUnreachable(cause)), Math.max(0, left));
+      timer = setTimeout(() => reject(this.createUnreachableError(cause)), Math.max(0, left));
     });
     try {
       await Promise.race([this.reconnect(pool), late]);
-      if (left <= 0) throw toUnreachable(cause);
+      if (left <= 0) throw this.createUnreachableError(cause);
     } finally {
       clearTimeout(timer);
     }
+  }
+
+  /** Asks the primary whether commits wait, for a limited time. */
+  async #askPrimary(pool: SessionPool): Promise<void> {
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const late = new Promise<void>((resolve) => timer = setTimeout(resolve, PRIMARY_ANSWER_MS));
+    await Promise.race([this.reconnect(pool), late]).finally(() => clearTimeout(timer));
+  }
+
+  /** Creates the error of a full disk. A query that changes nothing needs it for its temporary files. */
+  #createFullError(cause: SessionError, role: LinkRole): StoreError {
+    if (role !== "write") return this.createUnreachableError(cause);
+    const error = new StoreError("full", "Cannot write: the disk of the database is full");
+    error.cause = cause;
+    return error;
   }
 
   async #search(): Promise<void> {
@@ -264,7 +310,7 @@ export class Link {
       } catch (error) {
         if (!(error instanceof SessionError)) throw error;
         if (error.message !== fault) this.#options.log(error.message);
-        fault = error.message;
+        fault = this.#searchFault = error.message;
       }
       await this.#pauses.wait(PRIMARY_SEARCH_PAUSE_MS);
     }
@@ -274,6 +320,8 @@ export class Link {
   #use(found: Primary): boolean {
     if (this.#isClosed) return false;
     this.#searches++;
+    this.#searchFault = undefined;
+    this.#reportWait(found.standbyWait);
     const { primary } = this.#connection;
     const { host, timeline } = found;
     const isSame = primary.timeline === timeline && primary.host.host === host.host &&
@@ -286,6 +334,12 @@ export class Link {
     this.#options.log(`the primary of the database is ${formatHost(host)} now`);
     this.#options.onPrimary?.();
     return true;
+  }
+
+  /** Reports once that commits wait. */
+  #reportWait(reason: string | undefined): void {
+    if (reason !== undefined && this.#standbyWait === undefined) this.#options.log(reason);
+    this.#standbyWait = reason;
   }
 
   #connectTo(primary: Primary): Connection {
@@ -374,22 +428,9 @@ function isDiskFull(error: unknown): error is SessionError {
   return error instanceof SessionError && error.code === "53100";
 }
 
-/** Returns the error of a full disk. A query that changes nothing needs it for its temporary files. */
-function toFull(cause: SessionError, role: LinkRole): StoreError {
-  if (role !== "write") return toUnreachable(cause);
-  const error = new StoreError("full", "Cannot write: the disk of the database is full");
-  error.cause = cause;
-  return error;
-}
-
+const LOCK_NOT_AVAILABLE = "55P03";
 /** SQLSTATEs: serialization failure, deadlock, lock not available, query cancelled, resources. */
 const PASSING = /^(?:40001|40P01|55P03|57014|53[024]00)$/;
-
-function toUnreachable(cause: SessionError): StoreError {
-  const error = new StoreError("unreachable", `Cannot reach the database: ${cause.message}`);
-  error.cause = cause;
-  return error;
-}
 
 /**
  * Returns the error of a change that may have been made, or may yet be.

@@ -6,12 +6,14 @@
 
 import {
   NODE_EXPIRY_SECONDS,
+  STANDBY_WAIT_MS,
   STORE_LOCK_WAIT_MS,
   STORE_STATEMENT_MS,
 } from "../../cluster_limits.ts";
 import { explainMachine, keyCheckOf, type Machine, readMachine } from "./machine.ts";
 import { POSTGRES_SCHEMA_VERSION, SCHEMA } from "./schema.ts";
 import { type Session, SessionError } from "./session.ts";
+import { readStandbyWait } from "./standby_wait.ts";
 import { toKeyId } from "../key_id.ts";
 
 /** The step from the schema before it. */
@@ -281,7 +283,8 @@ async function lock(session: Session, id: number, reason: string): Promise<void>
     await run(session, "SELECT pg_advisory_xact_lock($1)", [id]);
   } catch (error) {
     if (!(error instanceof SessionError) || error.code !== LOCK_NOT_AVAILABLE) throw error;
-    throw new StoreRefused(reason);
+    await run(session, "ROLLBACK");
+    throw new StoreRefused(await readStandbyWait(session, STANDBY_WAIT_MS) ?? reason);
   }
 }
 

@@ -21,7 +21,7 @@ export interface NodeFacts {
 export interface ListedNode extends NodeFacts {
   /** Milliseconds since its last heartbeat, by the clock of the database. */
   readonly ageMs: number;
-  /** What it reported about itself; any JSON object. */
+  /** What it reported about itself, of this node as it is now; any JSON object. */
   readonly health: Readonly<Record<string, unknown>>;
 }
 
@@ -86,8 +86,13 @@ export class NodeList {
       url: readString(row, "url"),
       version: readString(row, "version"),
       ageMs: Math.max(0, readNumber(row, "age")),
-      health: JSON.parse(readString(row, "health")),
+      health: this.#currentHealth(JSON.parse(readString(row, "health"))),
     }));
+  }
+
+  /** What this process reported is as old as its last heartbeat. */
+  #currentHealth(reported: ListedNode["health"]): ListedNode["health"] {
+    return reported.start === this.#start ? this.#options.health() : reported;
   }
 
   /** Ends the heartbeats and removes the node from the list, if the database can be reached. */

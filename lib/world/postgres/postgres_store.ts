@@ -331,6 +331,7 @@ export class PostgresStore implements Store {
         timeline: this.#link.timeline,
         leaseAgeMs: this.#lease.age,
         ...(this.readable && !this.#lease.isHeld ? { isStale: true } : {}),
+        ...(this.#link.commitsWait ? { commitsWait: true } : {}),
         feedLagMs: this.#feed.lagMs,
         sessions: this.#link.sessions,
       },

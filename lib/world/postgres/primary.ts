@@ -4,7 +4,7 @@
  * at the same time, and a host that hangs delays the answer by a limited time only.
  */
 
-import { BUSY_ANSWER_MS, START_ANSWER_MS } from "../../cluster_limits.ts";
+import { BUSY_ANSWER_MS, STANDBY_WAIT_MS, START_ANSWER_MS } from "../../cluster_limits.ts";
 import {
   loadDriver,
   openSession,
@@ -12,6 +12,7 @@ import {
   SessionError,
   type SessionTarget,
 } from "./session.ts";
+import { describeStandbyWait, findStandbyWait } from "./standby_wait.ts";
 import { formatHost, type StoreHost, type StoreUrl } from "./store_url.ts";
 
 /** A primary. */
@@ -19,13 +20,22 @@ export interface Primary {
   readonly host: StoreHost;
   /** Number that rises with each promotion. */
   readonly timeline: number;
+  /** Present while commits wait for a standby: the reason, and what to do. */
+  readonly standbyWait?: string;
 }
 
 /** What a host is. */
 export type HostState =
-  | { readonly host: StoreHost; readonly role: "primary"; readonly timeline: number }
+  | PrimaryState
   | { readonly host: StoreHost; readonly role: "standby" }
   | { readonly host: StoreHost; readonly role: "unreachable"; readonly error: SessionError };
+
+/** A server that is not in recovery. */
+export interface PrimaryState extends Primary {
+  readonly role: "primary";
+  /** When the server was started. Hosts of the same server, such as its name and its address, have the same. */
+  readonly started?: string;
+}
 
 /** Options of a search. */
 export interface FindOptions {
@@ -36,7 +46,8 @@ export interface FindOptions {
 }
 
 const QUESTION = `SELECT pg_is_in_recovery() AS standby, CASE WHEN NOT pg_is_in_recovery()
-  THEN substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8) END AS timeline`;
+  THEN substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8) END AS timeline,
+  pg_postmaster_start_time()::text AS started, ${findStandbyWait(STANDBY_WAIT_MS)} AS waits`;
 
 /**
  * Finds the primary.
@@ -86,7 +97,8 @@ export function choosePrimary(states: readonly HostState[], above: number): Prim
   for (const state of states) {
     if (state.role !== "primary" || state.timeline < above) continue;
     if (best === undefined || state.timeline > best.timeline) {
-      best = { host: state.host, timeline: state.timeline };
+      const { host, timeline, standbyWait } = state;
+      best = { host, timeline, ...(standbyWait === undefined ? {} : { standbyWait }) };
     }
   }
   return best;
@@ -106,7 +118,13 @@ export async function askHost(
       const [row] = await session.query(QUESTION, undefined, Math.max(1, end - performance.now()));
       if (row?.standby === true) return { host, role: "standby" };
       const timeline = typeof row?.timeline === "string" ? parseInt(row.timeline, 16) : 0;
-      return { host, role: "primary", timeline };
+      return {
+        host,
+        role: "primary",
+        timeline,
+        ...(typeof row?.started === "string" ? { started: row.started } : {}),
+        ...(typeof row?.waits === "string" ? { standbyWait: describeStandbyWait(row.waits) } : {}),
+      };
     } finally {
       session.drop();
     }

@@ -8,7 +8,7 @@ import {
 } from "../../support/postgres_servers.ts";
 import { withTempFolder } from "../../support/temp_folder.ts";
 import { toKeyId } from "../../../lib/world/key_id.ts";
-import { fromCheckout, ROOT, runProgram } from "../../project/program.ts";
+import { ask, fromCheckout, ROOT, runProgram, startProgram } from "../../project/program.ts";
 
 const server = sharedServer();
 const KEY = "a-key-of-every-node";
@@ -74,6 +74,56 @@ serversTest("store check reports a cluster without fault with exit code 0", {
   assertEquals([restored.code, report.ok, report.findings], [0, true, []]);
   assertEquals(report.hosts.map(({ role }: { role: string }) => role), ["primary", "standby"]);
   assertEquals(await servers.sql("SELECT count(*) FROM elastik.runs"), ["1"]);
+  assertEquals(report.hosts.map(({ timeline = 0 }) => timeline), [1, 0]);
+  // The number is not for a role without pg_monitor.
+  await servers.sql("CREATE ROLE of_nodes LOGIN");
+  assertEquals((await runStore(["init", "--role", "of_nodes"], env)).code, 0);
+  const ofNodes = { ...env, ELASTIK_STORE: servers.url("postgres", undefined, "of_nodes") };
+  const asNode = await runStore(["check"], ofNodes);
+  assertEquals([asNode.code, asNode.stderr], [0, ""]);
+  assertMatch(asNode.stdout, /, synchronous standbys: at least 1\nThe store can be used, 0 w/);
+});
+
+serversTest("commands end with the reason if commits wait for a standby that is not there", {
+  servers: 2,
+  synchronous: "b",
+}, async (servers) => {
+  const env = { ELASTIK_STORE: servers.url(), ELASTIK_KEY: KEY };
+  assertEquals((await runStore(["init"], env)).code, 0);
+  await servers.kill("b");
+  const REASON = "commits wait for a synchronous standby \\(synchronous_standby_names is b\\); " +
+    "start the standby, or change this setting";
+  const restored = await runStore(["check", "--restored"], env);
+  assertEquals([restored.code, restored.stdout], [1, ""]);
+  assertMatch(
+    restored.stderr,
+    new RegExp(
+      `^Cannot run store check on \\S+: ${REASON}; what was done is on the disk of the primary, and ` +
+        "takes effect then\n$",
+    ),
+  );
+  // The one that waits keeps its lock.
+  const init = await runStore(["init"], env);
+  assertEquals([init.code, init.stdout], [1, ""]);
+  assertMatch(init.stderr, new RegExp(`^Cannot run store init on \\S+: ${REASON}\n$`));
+  const check = await runStore(["check"], env);
+  assertEquals(check.code, 1);
+  assertMatch(check.stdout, new RegExp(`\nRefused: ${REASON}\n`));
+  // So does a node that starts.
+  const node = { ELASTIK_NODE: "n", ELASTIK_TOKEN: "a-token", ELASTIK_APPROVE_TOKEN: "another" };
+  const serve = await withTempFolder((folder) =>
+    runProgram(fromCheckout(folder, [], { ...env, ...node }))
+  );
+  assertEquals(serve.code, 1);
+  assertMatch(serve.stderr, new RegExp(`^Cannot start with the store \\S+: .*${REASON}\n$`, "m"));
+  await withTempFolder(async (folder) => {
+    const program = await startProgram(fromCheckout(folder, [], { ELASTIK_KEY: KEY }));
+    await ask(`${program.url}/home/x`, { method: "PUT", body: "x" });
+    await program.stop();
+    const { code, stderr } = await runProgram(fromCheckout(folder, ["import", "data"], env));
+    assertEquals(code, 1, stderr);
+    assertMatch(stderr, new RegExp(`Cannot run import on \\S+: ${REASON}`));
+  });
 });
 
 postgresTest(

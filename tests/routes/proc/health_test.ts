@@ -149,3 +149,18 @@ Deno.test("GET /proc/health answers 503 unreachable at once while a server has l
     });
   }
 });
+
+Deno.test("GET /proc/health says that the database waits for a standby, if the store knows it", async () => {
+  const cluster = { leaseAgeMs: 5_000, feedLagMs: 5_000, sessions: 1, commitsWait: true };
+  const health = () => ({ engine: "postgres", readable: false, cluster }) as const;
+  const store = (real: Store) => withCalls(real, { isShared: true, readable: false, health });
+  await withApp({ store }, async ({ ask }) => {
+    const reply = await ask("GET", "/proc/health");
+    const { type, detail } = await reply.json();
+    assertEquals([reply.status, type, detail], [
+      503,
+      "/usr/share/doc/problems/unreachable.md",
+      "Cannot read and write: the database answers, but its commits wait for a synchronous standby",
+    ]);
+  });
+});

@@ -38,6 +38,7 @@ const GOOD: ClusterFacts = {
   hasSessionSettings: true,
   synchronousNames: "ANY 1 (b,c)",
   synchronousStandbys: 2,
+  standbyWait: undefined,
   feedback: [],
   slots: [
     { name: "physical", isActive: true, age: undefined },
@@ -74,10 +75,29 @@ Deno.test("judgeCluster() refuses what loses data or cannot work", () => {
       [{ version: 129999 }, "server"],
       [{ encoding: "LATIN1" }, "encoding"],
       [{ machine: undefined }, "store"],
+      [{ standbyWait: "commits wait", synchronousStandbys: 0 }, "synchronous"],
       [{ machine: { ...machine, schemaVersion: POSTGRES_SCHEMA_VERSION + 1 } }, "store"],
       [{ machine: { ...machine, keyCheck: keyCheckOf("other") } }, "store"],
     ] as const
   ) assertEquals(codesOf(facts), [`refused ${code}`]);
+});
+
+Deno.test("judgeCluster() refuses several primaries, and names them by their timelines", () => {
+  const b = { host: "b", port: 5432 };
+  const former = { host: a, role: "primary", timeline: 4, started: "1" } as const;
+  const promoted = { host: b, role: "primary", timeline: 5, started: "2" } as const;
+  const [found] = judgeCluster({ ...GOOD, hosts: [former, promoted] }, CONTEXT);
+  assertEquals(found, {
+    level: "refused",
+    code: "primaries",
+    text:
+      "2 servers are primaries: b:5432 (timeline 5), a:5432 (timeline 4); stop the former one, " +
+      "and copy it anew",
+  });
+  const unknown = { host: b, role: "primary", timeline: 5 } as const;
+  assertEquals(codesOf({ hosts: [unknown, former] }), ["refused primaries"]);
+  // Two names of one server.
+  assertEquals(codesOf({ hosts: [former, { ...former, host: b }] }), []);
 });
 
 Deno.test("judgeCluster() warns of what is slow, or unsafe in a failover", () => {
@@ -185,11 +205,13 @@ serversTest("readClusterFacts() sees standbys, their feedback, slots and transac
   ]);
   assertEquals(bad.feedback, [`127.0.0.1:${servers.port("b")}`]);
 
+  await owner.query("ROLLBACK PREPARED 'old'");
   await servers.kill("b");
   const alone = await readClusterFacts(store, primary);
-  assert(codesOf(alone, { store }).includes("warning host"), "b is reported");
-  await owner.query("ROLLBACK PREPARED 'old'", undefined, 200).catch((error) => {
-    // It waits for the standby.
-    assertEquals(error.code, "late");
-  });
+  const codes = codesOf(alone, { store });
+  assert(codes.includes("refused synchronous"), "no commit is confirmed");
+  assert(codes.includes("warning host"), "b is reported");
+  const WAITING = "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'SyncRep'";
+  // The check leaves no session that waits.
+  while ((await servers.sql(WAITING))[0] !== "0");
 });

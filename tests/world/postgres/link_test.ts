@@ -6,6 +6,7 @@ import {
   START_ANSWER_MS,
 } from "../../../lib/cluster_limits.ts";
 import { StoreError } from "../../../lib/world/store.ts";
+import { CommitsWait } from "../../../lib/world/commits_wait.ts";
 import { PostgresDatabase } from "../../support/postgres_database.ts";
 import { serversTest } from "../../support/postgres_servers.ts";
 import { Link, type LinkOptions } from "../../../lib/world/postgres/link.ts";
@@ -77,7 +78,8 @@ class Servers {
 
 /** Returns a test for an error of the store. */
 function withCode(code: string) {
-  return (error: unknown) => error instanceof StoreError && error.code === code;
+  return (error: unknown): error is StoreError =>
+    error instanceof StoreError && error.code === code;
 }
 
 const REPLICATED = "a SELECT pg_logical_emit_message(true, 'elastik', '')";
@@ -297,6 +299,47 @@ Deno.test("Link.ask() says that the disk of the database is full", async () => {
   assertEquals(servers.sent.length, 2, "it is asked once");
   link.close();
 });
+
+Deno.test("the error of Link.ask() has the reason of the newest search, which names every host", async () => {
+  const servers = new Servers();
+  const link = await Link.connect(servers.options());
+  servers.primary = undefined;
+  servers.answer = () => Promise.reject(new SessionError("lost", "the session with a ended"));
+  await assertRejects(() => ask(link, 20), (error: unknown) => {
+    assert(withCode("unreachable")(error), String(error));
+    assertEquals(
+      error.message,
+      "Cannot reach the database: no host is the primary",
+    );
+    return true;
+  });
+  assertEquals(
+    link.createUnreachableError(undefined, "home/a").message,
+    "Cannot reach the database: no host is the primary",
+  );
+  link.close();
+});
+
+for (const code of ["late", "55P03"]) {
+  Deno.test(`Link.ask() says that commits wait for a standby, after ${code}`, async () => {
+    const servers = new Servers();
+    const link = await Link.connect(servers.options());
+    assertEquals(link.commitsWait, false);
+    servers.primary = { host: { host: "a", port: 1 }, timeline: 1, standbyWait: "commits wait" };
+    servers.answer = () => Promise.reject(new SessionError(code, "no answer"));
+    await assertRejects(() => ask(link, 20), (error: unknown) => {
+      assert(error instanceof CommitsWait, String(error));
+      assertEquals(error.message, "The database does not confirm commits: commits wait");
+      return true;
+    });
+    assertEquals([link.commitsWait, servers.log], [true, ["commits wait"]]);
+    // The next search finds that they do not wait any more.
+    servers.primary = { host: { host: "a", port: 1 }, timeline: 1 };
+    await link.reconnect(link.read);
+    assertEquals(link.commitsWait, false);
+    link.close();
+  });
+}
 
 Deno.test("Link.ask() fails with unreachable when there is no primary for too long", async () => {
   const servers = new Servers();

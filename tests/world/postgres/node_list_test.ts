@@ -9,18 +9,25 @@ const server = sharedServer();
 
 /** A list whose heartbeats come only when a test asks for one. */
 async function withLists(
-  use: (create: (id: string, log?: string[], now?: () => number) => NodeList) => Promise<void>,
+  use: (
+    create: (
+      id: string,
+      log?: string[],
+      now?: () => number,
+      health?: () => Record<string, unknown>,
+    ) => NodeList,
+  ) => Promise<void>,
 ): Promise<void> {
   await using stores = await ClusterStores.create(server());
   const options = { node: "test", sync: "full", listens: false, log: () => {} } as const;
   const link = await Link.connect({ store: parseStoreUrl(stores.url), ...options });
   const lists: NodeList[] = [];
   try {
-    await use((id, log = [], now = Date.now) => {
+    await use((id, log = [], now = Date.now, health = () => ({ readable: true })) => {
       const list = new NodeList({
         link,
         facts: () => ({ id, url: `http://${id}`, version: "1.2.3" }),
-        health: () => ({ readable: true }),
+        health,
         beatMs: 1e9,
         now,
         log: (line) => log.push(line),
@@ -48,6 +55,26 @@ postgresTest(
       ]);
       assertEquals(found[0]?.health.readable, true);
       assertEquals(found.every(({ ageMs }) => ageMs < 60_000), true);
+    }),
+);
+
+postgresTest(
+  "NodeList lists its own node as it is, and the others as they reported themselves",
+  () =>
+    withLists(async (create) => {
+      let state = "before";
+      const health = () => ({ state });
+      const [own, other] = [create("a", [], Date.now, health), create("b", [], Date.now, health)];
+      await own.beat();
+      await other.beat();
+      state = "now";
+      assertEquals((await own.list()).map(({ health }) => health.state), ["now", "before"]);
+      assertEquals((await other.list()).map(({ health }) => health.state), ["before", "now"]);
+      // Another process has the name now.
+      const next = create("a", [], Date.now, health);
+      await next.beat();
+      state = "later";
+      assertEquals((await own.list()).map(({ health }) => health.state), ["now", "before"]);
     }),
 );
 

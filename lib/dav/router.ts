@@ -105,12 +105,7 @@ export class DavRouter {
         ...(connection === undefined ? {} : { connection }),
         submitted: NO_TOKENS,
       };
-      // Another server may have ended or granted a lock a moment ago.
-      const needsRefresh = this.#context.locks.isShared &&
-        (!this.#context.locks.isEmpty || request.method === "UNLOCK");
-      const isConditional = (request.headers.has("if") || needsRefresh) &&
-        !READS.has(request.method);
-      const response = isConditional
+      const response = request.headers.has("if") && !READS.has(request.method)
         ? this.#handleConditional(method, davRequest)
         : method(this.#context, davRequest);
       return response instanceof Promise
@@ -133,7 +128,6 @@ export class DavRouter {
   async #handleConditional(method: Method, davRequest: DavRequest): Promise<Response> {
     const { locks, server: { store } } = this.#context;
     const { request, target, caller } = davRequest;
-    if (locks.isShared && !request.headers.has("if")) await store.refresh();
     const { submitted } = await evaluateIfHeader(request, target.path, caller, locks, store);
     return await method(this.#context, { ...davRequest, submitted });
   }

@@ -8,6 +8,7 @@
  * - A request that has had an effect is never repeated: one that has made a change, or that a plugin got.
  * - A change of a tree of worlds follows first and is judged once, because it must not miss a world either,
  *   and because the failures of its members are found while it makes changes.
+ * - So does every change by WebDAV: it keeps what memory has, such as metadata and other properties.
  * - Reads are answered from memory, as far behind as their mode allows.
  *
  * A store that is not shared never comes here.
@@ -48,20 +49,21 @@ export function isRefusalOfMemory(outcome: Outcome): boolean {
 }
 
 /**
- * Whether a request can change many worlds, such as a collection with all of its members.
+ * Whether a request must follow the other servers before it is judged: it can change many worlds, such as a
+ * collection with all of its members, or it keeps a part of what is stored.
  *
  * @param store the store, whose memory may be behind
  * @param context the request
  */
-export function changesTree(
+export function followsFirst(
   store: Pick<Store, "isCollection">,
   { request: { method }, target: { name, isCollection } }: Pick<
     RequestContext,
     "request" | "target"
   >,
 ): boolean {
-  if (method === "COPY" || method === "MOVE") return true;
-  return method === "DELETE" && (isCollection || store.isCollection(name.replace(/^dav\//, "")));
+  if (method === "COPY" || method === "MOVE" || name.startsWith("dav/")) return true;
+  return method === "DELETE" && (isCollection || store.isCollection(name));
 }
 
 /**
@@ -85,7 +87,7 @@ export async function judgeAgain(
 ): Promise<Response> {
   const { request } = context;
   if (isCurrent || WITHOUT_CHANGES.has(request.method)) return await run(judge, createChecks());
-  if (changesTree(store, context)) {
+  if (followsFirst(store, context)) {
     await store.refresh();
     return await run(judge, createChecks());
   }

@@ -2,7 +2,7 @@ import { assertEquals, assertRejects, assertStrictEquals } from "../support/asse
 import { readBody } from "../../lib/http/read_body.ts";
 import { Problem, type ProblemType } from "../../lib/http/problem.ts";
 import {
-  changesTree,
+  followsFirst,
   isRefusalOfMemory,
   judgeAgain,
   type JudgedStore,
@@ -119,7 +119,7 @@ Deno.test("judgeAgain() answers 503 if it cannot find out whether a refusal hold
   await assertRejects(judged, { code: "unreachable" });
 });
 
-Deno.test("changesTree() is true for COPY, MOVE and DELETE of a collection", () => {
+Deno.test("followsFirst() is true for changes of trees, and for those that keep a part of what is stored", () => {
   const { store } = storeBehind();
   const rows: readonly [method: string, path: string, isCollection: boolean, expected: boolean][] =
     [
@@ -127,13 +127,15 @@ Deno.test("changesTree() is true for COPY, MOVE and DELETE of a collection", () 
       ["COPY", "/dav/home/x", false, true],
       ["DELETE", "/home/new/", true, true],
       ["DELETE", "/dav/home/c", false, true],
+      ["PROPPATCH", "/dav/home/x", false, true],
+      ["PUT", "/dav/home/x", false, true],
       ["DELETE", "/home/c", false, true],
       ["DELETE", "/home/x", false, false],
       ["PUT", "/home/c", false, false],
     ];
   for (const [method, path, isCollection, expected] of rows) {
     const context = contextOf(method, path, isCollection);
-    assertStrictEquals(changesTree(store, context), expected, `${method} ${path}`);
+    assertStrictEquals(followsFirst(store, context), expected, `${method} ${path}`);
   }
 });
 

@@ -132,6 +132,8 @@ postgresTest(
       await first.node.close();
       const lines: string[] = [];
       await using again = await start(env, data, (line) => lines.push(line)).then(closing);
+      const changes = (after: string) => `/proc/changes/home/?after=${after}`;
+      const { cursor } = JSON.parse((await text(await send(again.node, changes("now")))).body);
       assertEquals((await text(await send(again.node, "/home/y", put("two")))).status, 200);
       assertMatch(
         lines.join("\n"),
@@ -157,6 +159,9 @@ postgresTest(
         return /ELASTIK_KEY is a retired key of it/.test(error.message);
       });
       await using second = await start(next, data).then(closing);
+      // Clients and plugins continue where they were.
+      const since = await text(await send(second.node, changes(cursor)));
+      assertMatch(since.body, /"name":"home\/y","id":2,/);
       const changed = await text(await send(second.node, "/home/x", put("two")));
       assertEquals(changed.status, 200, changed.body);
       const audit = await text(

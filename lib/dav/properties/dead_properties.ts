@@ -13,7 +13,7 @@
 import { sha256Hex } from "../../base/hash.ts";
 import { Problem } from "../../http/problem.ts";
 import { DAV_LIMITS } from "../../dav_limits.ts";
-import { type Store, StoreError, type World } from "../../world/store.ts";
+import { type Precondition, type Store, StoreError, type World } from "../../world/store.ts";
 import { Turns } from "../../world/turns.ts";
 import type { CreationInfoCache } from "./creation_info.ts";
 import { DavLimiter } from "../resource/dav_limiter.ts";
@@ -34,6 +34,10 @@ export interface PropertyChange extends XmlName {
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
 const NONE: readonly DeadProperty[] = [];
+/** Names of changed properties in an event. */
+const MAX_NAMED = 32;
+/** Attempts to change a record. Each failed one means that another server has changed it. */
+const MAX_ATTEMPTS = 100;
 
 /** Stores and reads dead properties. */
 export class DeadProperties {
@@ -66,9 +70,19 @@ export class DeadProperties {
 
   /** Reads the properties of a resource, in the order in which they were set. */
   async read(found: Resource): Promise<readonly DeadProperty[]> {
-    const name = recordWorldName(found.path);
-    if (this.#store.stat(name) === undefined) return NONE;
-    const world = this.#store.peek(name) ?? await this.#store.read(name);
+    return await this.#propertiesIn(await this.#readRecord(found.path), found);
+  }
+
+  async #readRecord(path: string): Promise<World | undefined> {
+    const name = recordWorldName(path);
+    if (this.#store.stat(name) === undefined) return undefined;
+    return this.#store.peek(name) ?? await this.#store.read(name);
+  }
+
+  async #propertiesIn(
+    world: World | undefined,
+    found: Resource,
+  ): Promise<readonly DeadProperty[]> {
     if (world === undefined) return NONE;
     let record = this.#parsed.get(world);
     if (record === undefined) this.#parsed.set(world, record = parseRecord(world.body));
@@ -83,17 +97,31 @@ export class DeadProperties {
    * the limits of one resource
    */
   async change(found: Resource, changes: readonly PropertyChange[], by: string): Promise<void> {
+    const named = changes.map(toNameKey).slice(0, MAX_NAMED);
     await this.#turns.run(found.path, async () => {
-      const kept = new Map(
-        (await this.read(found)).map((property) => [toNameKey(property), property]),
-      );
-      for (const { ns, name, xml } of changes) {
-        const key = toNameKey({ ns, name });
-        if (xml === undefined) kept.delete(key);
-        else kept.set(key, { ns, name, xml });
+      for (let attempt = 1;; attempt++) {
+        const before = await this.#readRecord(found.path);
+        const kept = new Map(
+          (await this.#propertiesIn(before, found)).map((property) => [
+            toNameKey(property),
+            property,
+          ]),
+        );
+        for (const { ns, name, xml } of changes) {
+          const key = toNameKey({ ns, name });
+          if (xml === undefined) kept.delete(key);
+          else kept.set(key, { ns, name, xml });
+        }
+        try {
+          const fields = { properties: named };
+          return await this.#write(found, [...kept.values()], by, fields, onlyAfter(before));
+        } catch (error) {
+          // Another server has changed the record since it was read.
+          const hasChanged = error instanceof StoreError && error.code === "precondition";
+          if (!hasChanged || attempt === MAX_ATTEMPTS) throw error;
+          await this.#store.refresh();
+        }
       }
-      const named = changes.map(toNameKey);
-      await this.#write(found, [...kept.values()], by, { properties: named.slice(0, 32) });
     });
   }
 
@@ -149,14 +177,15 @@ export class DeadProperties {
     properties: readonly DeadProperty[],
     by: string,
     eventFields: { readonly properties: unknown },
+    condition: Conditional = {},
   ): Promise<void> {
     const body = await this.#createRecord(found, properties, by);
     const note = () => this.#noteChange(found, body, by, eventFields);
     if (properties.length > 0) {
-      return await this.#putRecord({ path: found.path, body, by, before: note });
+      return await this.#putRecord({ path: found.path, body, by, before: note, ...condition });
     }
     await note();
-    await this.#drop(found.path);
+    await this.#drop(found.path, condition);
   }
 
   async #createRecord(
@@ -196,7 +225,8 @@ export class DeadProperties {
     await this.#store.note({ name: entry.name, by, type: "properties_changed", payload });
   }
 
-  async #putRecord({ path, body, by, from, before }: RecordWrite): Promise<void> {
+  async #putRecord(write: RecordWrite): Promise<void> {
+    const { path, body, by, from, before, precondition } = write;
     await this.#store.put({
       name: recordWorldName(path),
       body,
@@ -207,12 +237,15 @@ export class DeadProperties {
       owner: { name: path.slice(1), by },
       ...(from === undefined ? {} : { from }),
       ...(before === undefined ? {} : { before }),
+      ...(precondition === undefined ? {} : { precondition }),
     });
   }
 
-  async #drop(path: string): Promise<void> {
+  async #drop(path: string, condition: Conditional = {}): Promise<void> {
+    if (condition.precondition?.noneMatch !== undefined) return; // there is no record
     try {
-      await this.#store.remove({ name: recordWorldName(path), by: RECORD_CALLER });
+      const name = recordWorldName(path);
+      await this.#store.remove({ name, by: RECORD_CALLER, ...condition });
     } catch (error) {
       if (!(error instanceof StoreError) || error.code !== "absent") throw error;
     }
@@ -224,8 +257,19 @@ export class DeadProperties {
   }
 }
 
+/** The condition of a change of a record. */
+type Conditional = { readonly precondition?: Precondition };
+
+/** Lets a change of a record happen only while the record is the one that was read, or still none. */
+function onlyAfter(record: World | undefined): Conditional {
+  const precondition: Precondition = record === undefined
+    ? { noneMatch: "*" }
+    : { match: [{ version: record.version }] };
+  return { precondition };
+}
+
 /** The write of a record. */
-interface RecordWrite {
+interface RecordWrite extends Conditional {
   readonly path: string;
   readonly body: Uint8Array<ArrayBuffer>;
   /** The caller that set the properties. */

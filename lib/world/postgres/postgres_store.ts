@@ -154,7 +154,7 @@ export class PostgresStore implements Store {
     const isRestricted = this.#isRestricted = options.isRestricted ?? (() => false);
     const history = options.history ?? DEFAULT_HISTORY;
     const sign = createChainSigner(options.key, options.retiredKeys);
-    const codec = new CursorCodec(options.key);
+    const codec = new CursorCodec(options.key, options.retiredKeys);
     const [read, long, write] = [link.lend("read"), link.lend("long"), link.lend("write")];
     const jobs = this.#longJobs = new LongJobs(options.longJobs ?? DEFAULT_LONG_JOBS);
     this.#longReads = new LongJobs(options.longReads ?? DEFAULT_LONG_READS);

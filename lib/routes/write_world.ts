@@ -13,7 +13,7 @@ import { hasQuery, readQueryNumber, readQueryValue } from "../http/query.ts";
 import { readBody } from "../http/read_body.ts";
 import { assertValidName, type RequestContext } from "../request/request_context.ts";
 import type { ServerContext } from "../request/server_context.ts";
-import { chooseExt, type ExtHints } from "../world/media_type.ts";
+import { chooseExt, type ChosenExt, type ExtHints } from "../world/media_type.ts";
 import { parseMetaHeaders } from "../world/metadata.ts";
 import { type CurrentVersion, preconditionFault } from "../world/precondition.ts";
 import {
@@ -61,10 +61,7 @@ export async function putWorld(
   if (from !== undefined) return await restoreWorld(server, context, prepared, from);
   const written = await server.store.put({
     ...prepared,
-    ext: chooseWorldExt(request, query, {
-      ...prepared,
-      existing: server.store.stat(prepared.name)?.ext,
-    }, "write"),
+    ...chooseWorldExt(request, query, prepared, "write"),
     by: caller.by,
     state: initialState(prepared.name),
   });
@@ -85,7 +82,7 @@ export async function appendToWorld(
   const { meta: _meta, ...prepared } = await prepareWrite(server, locks, context, "append to");
   const written = await server.store.append({
     ...prepared,
-    ext: chooseWorldExt(request, query, prepared, "append to"),
+    ext: chooseWorldExt(request, query, prepared, "append to").ext,
     by: caller.by,
     state: initialState(prepared.name),
   });
@@ -109,7 +106,9 @@ async function restoreWorld(
   const written = await store.put({
     name,
     body: earlier.body,
-    ext: hasQuery(query, "ext") ? chooseWorldExt(request, query, earlier, "restore") : earlier.ext,
+    ext: hasQuery(query, "ext")
+      ? chooseWorldExt(request, query, earlier, "restore").ext
+      : earlier.ext,
     meta: meta.length > 0 ? meta : earlier.meta,
     by: caller.by,
     state: initialState(name),
@@ -229,15 +228,14 @@ async function readIfPossible(store: Store, name: string): Promise<CurrentVersio
 function chooseWorldExt(
   request: Request,
   query: string,
-  { name, body, existing }: Pick<ExtHints, "name" | "body" | "existing">,
+  { name, body }: Pick<ExtHints, "name" | "body">,
   action: string,
-): string {
+): ChosenExt {
   const chosen = chooseExt({
     queryExt: readQueryValue(query, "ext"),
     contentType: request.headers.get("content-type"),
     name,
     body,
-    existing,
   });
   if ("fault" in chosen) {
     throw new Problem(
@@ -245,5 +243,5 @@ function chooseWorldExt(
       `Cannot ${action} /${name}: ${chosen.fault}; nothing was stored`,
     );
   }
-  return chosen.ext;
+  return chosen;
 }

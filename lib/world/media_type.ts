@@ -192,8 +192,13 @@ export interface ExtHints {
   /** Canonical name of the world. */
   readonly name: string;
   readonly body: Uint8Array;
-  /** The extension of the existing world; absent if there is none. */
-  readonly existing?: string | undefined;
+}
+
+/** The extension of a new world. */
+export interface ChosenExt {
+  readonly ext: string;
+  /** Whether only the bytes decided it: the extension of an existing world may stay, see {@link keepTextExt}. */
+  readonly isExtGuess: boolean;
 }
 
 /** Extensions that sniffing finds in text. */
@@ -202,32 +207,38 @@ const SNIFFED_TEXT: ReadonlySet<string> = new Set(["txt", "html"]);
 /**
  * Chooses the extension of a new world. The first that applies decides: `?ext=`; the
  * `Content-Type`, if it maps to an extension; the suffix of the name, if it is known; `ts` below
- * `lib/`; the bytes. If the bytes are text, and the existing world has an extension of another kind of
- * text, such as `md`, that extension stays.
+ * `lib/`; the bytes.
  *
  * A `Content-Type` that clients send by default counts as absent: form data,
  * `application/octet-stream`, and `text/plain`, which `fetch` adds to every string.
  *
  * @returns the extension, or a fault if `?ext=` is not valid
  */
-export function chooseExt(hints: ExtHints): { readonly ext: string } | { readonly fault: string } {
+export function chooseExt(hints: ExtHints): ChosenExt | { readonly fault: string } {
   if (hints.queryExt !== null) {
     const ext = hints.queryExt.toLowerCase();
-    return EXT.test(ext) ? { ext } : {
+    return EXT.test(ext) ? { ext, isExtGuess: false } : {
       fault: `ext is not valid; send 1 to ${MAX_EXT_CHARS} letters and digits, such as md`,
     };
   }
   const source = hints.name.startsWith("lib/");
-  const ext = extOfType(hints.contentType) ?? extOfName(hints.name) ??
-    (source ? "ts" : keepOrSniff(hints.existing, hints.body));
-  return { ext };
+  const ext = extOfType(hints.contentType) ?? extOfName(hints.name) ?? (source ? "ts" : undefined);
+  return ext === undefined
+    ? { ext: sniff(hints.body), isExtGuess: true }
+    : { ext, isExtGuess: false };
 }
 
-function keepOrSniff(existing: string | undefined, body: Uint8Array): string {
-  const sniffed = sniff(body);
-  const isKept = existing !== undefined && SNIFFED_TEXT.has(sniffed) &&
+/**
+ * Returns the extension after bytes have replaced a world, if only the bytes say what they are: if they are
+ * text and the world has an extension of another kind of text, such as `md`, that extension stays.
+ *
+ * @param existing extension of the world; undefined without one
+ * @param guess what {@link chooseExt} found in the bytes
+ */
+export function keepTextExt(existing: string | undefined, guess: string): string {
+  const isKept = existing !== undefined && SNIFFED_TEXT.has(guess) &&
     !SNIFFED_TEXT.has(existing) && isTextExt(existing);
-  return isKept ? existing : sniffed;
+  return isKept ? existing : guess;
 }
 
 function extOfType(contentType: string | null): string | undefined {

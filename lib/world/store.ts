@@ -124,6 +124,8 @@ interface ChangeBase {
 export interface Put extends ChangeBase, AttachedWrite {
   readonly body: Uint8Array<ArrayBuffer>;
   readonly ext: string;
+  /** Whether `ext` is a guess, and the world that is replaced can keep its own; see `keepTextExt`. */
+  readonly isExtGuess?: boolean;
   readonly meta: Meta;
   /** The state after the write; `pending` for plugin sources. */
   readonly state?: string;
@@ -207,7 +209,6 @@ export interface Restore {
   /** Id in the trash, and name of the world there. */
   readonly trash: string;
   readonly from: string;
-  /** The caller, as recorded in the event. */
   readonly by: string;
   /** The extension afterwards. */
   readonly ext: string;
@@ -216,7 +217,6 @@ export interface Restore {
   readonly precondition?: Precondition;
   /** The mark of a request with an idempotency key. */
   readonly idem?: string;
-  /** As for other changes. */
   readonly maxBytes?: number;
 }
 

@@ -5,6 +5,7 @@ import {
   isTextExt,
   isUtf8,
   isValidExt,
+  keepTextExt,
   toMediaType,
 } from "../../lib/world/media_type.ts";
 
@@ -25,9 +26,9 @@ function choose({ ext, type, name = "home/x", body = "words", existing }: Hints)
     contentType: type ?? null,
     name,
     body: typeof body === "string" ? encoder.encode(body) : body,
-    existing,
   });
-  return "ext" in chosen ? chosen.ext : `fault: ${chosen.fault}`;
+  if ("fault" in chosen) return `fault: ${chosen.fault}`;
+  return chosen.isExtGuess ? keepTextExt(existing, chosen.ext) : chosen.ext;
 }
 
 Deno.test("toMediaType() returns the type of an extension, with a charset for text", () => {

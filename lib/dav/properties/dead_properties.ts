@@ -35,7 +35,7 @@ const encoder = new TextEncoder();
 const decoder = new TextDecoder();
 const NONE: readonly DeadProperty[] = [];
 /** Names of changed properties in an event. */
-const MAX_NAMED = 32;
+const NAMED_IN_EVENT = 32;
 /** Attempts to change a record. Each failed one means that another server has changed it. */
 const MAX_ATTEMPTS = 100;
 
@@ -97,7 +97,7 @@ export class DeadProperties {
    * the limits of one resource
    */
   async change(found: Resource, changes: readonly PropertyChange[], by: string): Promise<void> {
-    const named = changes.map(toNameKey).slice(0, MAX_NAMED);
+    const named = changes.map(toNameKey).slice(0, NAMED_IN_EVENT);
     await this.#turns.run(found.path, async () => {
       for (let attempt = 1;; attempt++) {
         const before = await this.#readRecord(found.path);

@@ -3,6 +3,7 @@
  * first, so that a world is changed only by jobs that succeed, and a transaction begins only for them.
  */
 
+import { keepTextExt } from "../media_type.ts";
 import { preconditionFault } from "../precondition.ts";
 import { StoreError } from "../store.ts";
 import { contentErrorOf } from "./content_rules.ts";
@@ -82,7 +83,8 @@ export function makeChange(
   const time = world.timeOf(now);
   switch (job.kind) {
     case "put": {
-      const { body, ext, meta, state, eventFields } = job;
+      const { body, meta, state, eventFields } = job;
+      const ext = job.isExtGuess === true ? keepTextExt(world.row.ext, job.ext) : job.ext;
       const fields = { ext, headers: JSON.stringify(meta), state };
       world.replace(body, fields, time, { ...callerFields(job), ...eventFields });
       return queued.kind === "patch" ? withPatched(resultOf(world), job) : resultOf(world);

@@ -7,6 +7,7 @@ import { concatBytes } from "../../base/concat_bytes.ts";
 import { sha256Hex } from "../../base/hash.ts";
 import { latestTime, nextSecond } from "../change_time.ts";
 import type { CommittedEvent } from "../changes.ts";
+import { keepTextExt } from "../media_type.ts";
 import { preconditionFault } from "../precondition.ts";
 import { StoreError } from "../store.ts";
 import { createdEvent, type EventContent } from "./change_events.ts";
@@ -111,6 +112,7 @@ function planFirst(
 ): Creation {
   const { name, lower, known = 0 } = job;
   const appendBase = job.kind === "append" ? lower : undefined;
+  const isGuess = job.kind === "put" && job.isExtGuess === true;
   const body = appendBase === undefined ? job.body : concatBytes([appendBase.body, job.body]);
   if (job.kind === "append" && body.length > maxWorldBytes) {
     throw tooLarge(name, body.length, maxWorldBytes);
@@ -128,7 +130,7 @@ function planFirst(
     op: job.kind,
     body,
     sent: job.body,
-    ext: appendBase?.ext ?? job.ext,
+    ext: isGuess ? keepTextExt(lower?.ext, job.ext) : appendBase?.ext ?? job.ext,
     headers: JSON.stringify(job.kind === "put" ? job.meta : appendBase?.meta ?? []),
     state: job.state,
     eventFields,

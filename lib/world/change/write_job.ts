@@ -35,6 +35,8 @@ export interface PutJob extends JobBase {
   readonly kind: "put";
   readonly body: Uint8Array<ArrayBuffer>;
   readonly ext: string;
+  /** Whether the world that is replaced can keep its extension; see `keepTextExt`. */
+  readonly isExtGuess?: boolean;
   readonly meta: Meta;
   readonly state: string;
   readonly eventFields: Readonly<Record<string, unknown>>;

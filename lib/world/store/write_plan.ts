@@ -42,7 +42,7 @@ export interface WritePlan {
 
 /** Plans a replacement or creation. */
 export function planPut(change: Put, lower: World | undefined): WritePlan {
-  const { name, by, body, ext, meta, state = "", eventFields = {} } = change;
+  const { name, by, body, ext, isExtGuess, meta, state = "", eventFields = {} } = change;
   return {
     job: {
       kind: "put",
@@ -50,6 +50,7 @@ export function planPut(change: Put, lower: World | undefined): WritePlan {
       by,
       body,
       ext,
+      ...(isExtGuess === undefined ? {} : { isExtGuess }),
       meta,
       state,
       eventFields,

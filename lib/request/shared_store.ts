@@ -92,8 +92,8 @@ function isConfigChange(method: string, path: string, caller: Caller | undefined
  * @param context the request
  * @param caller who sent it, as memory says
  * @throws {Problem} as {@link waitForStore}
- * @throws {StoreError} `unreachable`, also as a rejection: the server has lost the database, so it does
- * not know the accounts and the revoked capabilities
+ * @throws {StoreError} `unreachable`, as a rejection: the server has lost the database, so it does not
+ * know the accounts and the revoked capabilities
  */
 export function waitForCaller(
   { store, authenticator }: {
@@ -111,7 +111,8 @@ export function waitForCaller(
   // Memory may answer for longer, but it does not know then whether the credential was withdrawn.
   const isLost = !store.readable || store.health().cluster?.isStale === true;
   if (isLost && ABOUT_SERVER.has(context.target.path)) {
-    throw new StoreError("unreachable", "the accounts and the revoked capabilities are not known");
+    const message = "the accounts and the revoked capabilities are not known";
+    return Promise.reject(new StoreError("unreachable", message));
   }
   const mustFollow = isLost || caller.rejected === true;
   const waiting = waitForStore(store, context, isLinearizable || mustFollow) ??

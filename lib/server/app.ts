@@ -454,7 +454,9 @@ export function createApp(
     const start = performance.now();
     let context: RequestContext | undefined;
     try {
-      await waiting;
+      await waiting.catch((error) => {
+        throw toStoreProblem(error, checked.request.method, checked.target.path);
+      });
       context = admit(checked, gate.authenticate(checked), connection, onAdmitted);
       return await finish(checked.request, Promise.resolve(answer(context, true)), context, start);
     } catch (error) {

@@ -256,8 +256,10 @@ Deno.test("waitForCaller() refuses accounts at a server that has lost the databa
     app.server.authenticator.setAccounts("ada:T2", ACCOUNT);
     for (const [kind, headers] of Object.entries(credentials())) {
       for (const path of ["/proc/status", "/proc/metrics", "/home/x"]) {
-        const { status } = await app.ask("GET", path, { headers });
-        assertEquals(status, 503, `${path} ${kind}`);
+        const reply = await app.ask("GET", path, { headers });
+        assertEquals(reply.status, 503, `${path} ${kind}`);
+        const { detail } = await reply.json();
+        assert(detail.startsWith(`Cannot read ${path}: `), detail);
       }
     }
     assertEquals((await app.ask("GET", "/proc/status", { headers: bearer(APPROVE) })).status, 200);
@@ -273,8 +275,10 @@ Deno.test("waitForCaller() refuses accounts while memory answers without the dat
       for (const [kind, headers] of Object.entries(credentials())) {
         for (const path of ["/proc/status", "/proc/metrics", "/home/x", "/auth/whoami"]) {
           for (const more of [{}, { "elastik-at": OWN }]) {
-            const { status } = await app.ask("GET", path, { headers: { ...headers, ...more } });
-            assertEquals(status, 503, `${path} ${kind}`);
+            const reply = await app.ask("GET", path, { headers: { ...headers, ...more } });
+            assertEquals(reply.status, 503, `${path} ${kind}`);
+            const { detail } = await reply.json();
+            assert(detail.startsWith(`Cannot read ${path}: `), detail);
           }
         }
       }

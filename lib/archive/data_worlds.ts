@@ -7,6 +7,7 @@
 import { SQLITE_BUSY_MS } from "../limits.ts";
 import { DatabaseSync } from "node:sqlite";
 import {
+  assertHasWorlds,
   DataFolderBusy,
   listWorldFolders,
   lockDataFolderForReading,
@@ -39,8 +40,10 @@ export interface DataWorlds {
  *
  * @param data path of the data folder
  * @throws {Deno.errors.NotFound} if there is no such folder
+ * @throws {UnusableEntry} if no server has kept worlds in it
  */
 export function openDataWorlds(data: string): DataWorlds {
+  assertHasWorlds(data);
   const folders = listWorldFolders(data);
   let release: (() => void) | undefined;
   try {

@@ -4,6 +4,7 @@
  */
 
 import {
+  assertHasWorlds,
   DataFolderBusy,
   InvalidSecret,
   lockDataFolderForReading,
@@ -145,6 +146,7 @@ export function runVerify(data: string, key: string | undefined, terminal: Verif
       retiredKeys: retired,
       onProgress: (done, total) => terminal.progress?.update(done, total),
     });
+    if (found.worlds === 0) assertHasWorlds(data);
   } catch (error) {
     terminal.progress?.end();
     terminal.err(sanitizeText(formatError(data, error)));

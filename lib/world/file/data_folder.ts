@@ -35,7 +35,7 @@ export class InvalidSecret extends Error {
   override readonly name = "InvalidSecret";
 }
 
-/** Error: an entry of the data folder that the server needs has the wrong type. */
+/** Error: the data folder, or an entry of it that is needed, cannot be used. The message is for the operator. */
 export class UnusableEntry extends Error {
   override readonly name = "UnusableEntry";
 }
@@ -282,4 +282,20 @@ export function listWorldFolders(data: string): string[] {
   return [...Deno.readDirSync(data)]
     .filter(({ name, isDirectory }) => isDirectory && !name.startsWith("."))
     .map(({ name }) => name).sort();
+}
+
+/**
+ * Refuses to read a folder in which no server has kept worlds. A result with no worlds would look good,
+ * although another folder or a database was meant.
+ *
+ * @param path path of a data folder
+ * @throws {UnusableEntry} if it has neither worlds nor the ledger of earlier ones
+ * @throws {Deno.errors.NotFound} if there is no such folder
+ */
+export function assertHasWorlds(path: string): void {
+  if (listWorldFolders(path).length > 0 || pathExists(`${path}/${LEDGER_FILE}`)) return;
+  throw new UnusableEntry(
+    `Cannot use the data folder ${path}: no server has kept worlds in it; name another folder, or set ` +
+      "ELASTIK_DATA or ELASTIK_STORE",
+  );
 }

@@ -8,7 +8,11 @@
  */
 
 import { createChainSigner } from "../event_chain.ts";
-import { listWorldFolders, lockDataFolderForReading } from "../file/data_folder.ts";
+import {
+  assertHasWorlds,
+  listWorldFolders,
+  lockDataFolderForReading,
+} from "../file/data_folder.ts";
 import { pathExists, TRASH_FOLDER, tryRemove, WORLD_FILE } from "../file/durable_fs.ts";
 import type { WorldFault } from "../file/verify_world.ts";
 import { fromFolderName } from "../name.ts";
@@ -126,6 +130,7 @@ class StoreImport {
 
   async run(): Promise<StoreImportResult> {
     const { data, sessions, onProgress, signal } = this.#options;
+    assertHasWorlds(data);
     const found = [...this.#findWorlds(data), ...this.#findTrash(data)];
     let done = 0;
     const files = found.values();

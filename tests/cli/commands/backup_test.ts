@@ -43,6 +43,25 @@ Deno.test("backup of a server that writes is consistent, incremental, and can be
     await copy.stop();
   }));
 
+Deno.test("commands that read worlds refuse a folder in which no server has kept any", () =>
+  withTempFolder(async (folder) => {
+    await Deno.mkdir(`${folder}/data`);
+    await Deno.writeTextFile(`${folder}/data/.key-retired`, "a-retired-key-of-a-node\n", {
+      mode: 0o600,
+    });
+    for (const words of [["backup", "copies"], ["backup", "a.tgz"], ["export", "-"], ["verify"]]) {
+      const run = fromCheckout(folder, words, { ELASTIK_KEY: "a-key-of-a-node" });
+      const { code, stdout, stderr } = await runProgram(run);
+      assertEquals([code, stdout], [2, ""], words.join(" "));
+      assertEquals(
+        stderr,
+        "Cannot use the data folder data: no server has kept worlds in it; name another folder, or " +
+          "set ELASTIK_DATA or ELASTIK_STORE\n",
+      );
+    }
+    assertEquals([...Deno.readDirSync(folder)].map(({ name }) => name), ["data"]);
+  }));
+
 Deno.test("backup reports its errors in one sentence", () =>
   withTempFolder(async (folder) => {
     const backUp = async (...words: string[]) => {
@@ -64,6 +83,7 @@ Deno.test("backup reports its errors in one sentence", () =>
     );
     assertMatch(await backUp("all.tar.gz", "--keep", "9d"), /^2 .* --keep is for a folder/);
     await Deno.mkdir(`${folder}/data`);
+    await Deno.writeTextFile(`${folder}/data/.names.db`, "");
     await Deno.mkdir(`${folder}/mine`);
     await Deno.writeTextFile(`${folder}/mine/file`, "");
     assertMatch(await backUp("mine"), /^2 Cannot back up into mine: it contains other files/);

@@ -80,6 +80,7 @@ Deno.test("export - writes to a pipe, and tar unpacks it into data/", () =>
 Deno.test("export does not overwrite a file and reports its errors", () =>
   withTempFolder(async (folder) => {
     await Deno.mkdir(`${folder}/data`);
+    await Deno.writeTextFile(`${folder}/data/.names.db`, "");
     await Deno.writeTextFile(`${folder}/there`, "precious");
     const rows: readonly [string[], number, RegExp][] = [
       [["there"], 2, /^Cannot write there: the file exists and is not overwritten$/m],

@@ -1,11 +1,13 @@
 import { assert, assertEquals, assertMatch, assertThrows } from "../../support/assert.ts";
 import {
   acquireDataFolder,
+  assertHasWorlds,
   DataFolderBusy,
   InvalidSecret,
   loadOrCreateSecret,
   lockDataFolderForReading,
   readSecret,
+  UnusableEntry,
 } from "../../../lib/world/file/data_folder.ts";
 import { pathExists } from "../../../lib/world/file/durable_fs.ts";
 import { withTempFolder } from "../../support/temp_folder.ts";
@@ -85,6 +87,26 @@ Deno.test("lockDataFolderForReading() refuses a folder that a server holds", () 
     const folder = acquireDataFolder(data);
     assertThrows(() => lockDataFolderForReading(data), DataFolderBusy);
     folder.release();
+  }));
+
+Deno.test("assertHasWorlds() refuses a folder in which no server has kept worlds", () =>
+  withTempFolder((data) => {
+    assertThrows(() => assertHasWorlds(`${data}/none`), Deno.errors.NotFound);
+    // What commands for keys leave.
+    acquireDataFolder(data).release();
+    Deno.writeTextFileSync(`${data}/.key-retired`, "key\n");
+    assertThrows(
+      () => assertHasWorlds(data),
+      (error: unknown) =>
+        error instanceof UnusableEntry && /no server has kept/.test(error.message),
+    );
+    // All worlds were deleted.
+    Deno.writeTextFileSync(`${data}/.names.db`, "");
+    assertHasWorlds(data);
+    Deno.removeSync(`${data}/.names.db`);
+    // An export that was unpacked.
+    Deno.mkdirSync(`${data}/home%2Fx`);
+    assertHasWorlds(data);
   }));
 
 Deno.test("lockDataFolderForReading() succeeds without a lock file", () =>

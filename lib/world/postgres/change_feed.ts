@@ -76,6 +76,9 @@ interface Round {
   readonly ended: PromiseWithResolvers<void>;
 }
 
+/** Names of lost changes that a line of the log has. */
+const LOGGED_NAMES = 5;
+
 const STRENGTH: Readonly<Record<RoundKind, number>> = { follow: 0, publish: 1, refresh: 2 };
 
 /** The feed of one node. */
@@ -290,8 +293,12 @@ export class ChangeFeed {
     }
     const lost = state.dropLost(waiting);
     if (lost.length > 0) {
-      log(`the database has lost ${lost.length} acknowledged changes; their worlds are read again`);
       const worlds = new Set(lost.map(({ world }) => world));
+      const names = lost.slice(0, LOGGED_NAMES).map(({ name }) => `/${name}`).join(", ");
+      log(
+        `the database has lost changes that it had confirmed to this node, of ${worlds.size} worlds ` +
+          `(${names}${lost.length > LOGGED_NAMES ? ", …" : ""}); they are read again`,
+      );
       const heads = await source.readHeads([...worlds]);
       state.replace(heads, state.position, worlds);
     }

@@ -62,6 +62,12 @@ export interface ClusterStateOptions {
   readonly log: (line: string) => void;
 }
 
+/**
+ * Deleted worlds whose newest events are kept, because the row of a step can come before its
+ * acknowledgment.
+ */
+const ENDED_WORLDS = 10_000;
+
 /** Hexadecimal digits of {@link KnownHead.proof}. */
 export const PROOF_DIGITS = 12;
 
@@ -81,6 +87,8 @@ export class ClusterState {
   readonly lower: Map<string, World>;
   readonly #options: ClusterStateOptions;
   readonly #heads = new Map<number, KnownHead>();
+  /** The newest events of the worlds that were deleted last, by their ids. */
+  readonly #ended = new Map<number, number>();
   /** Ids of the worlds by name. */
   readonly #ids = new Map<string, number>();
   /** Steps of this node by world and event. */
@@ -172,8 +180,7 @@ export class ClusterState {
     const isNext = steps.every((step) => this.#isNext(step));
     let isDone = true;
     for (const step of steps) {
-      const known = this.#heads.get(step.world);
-      if (known !== undefined && known.event >= step.event) {
+      if (this.#has(step)) {
         // The feed was faster; memory lacks the content only.
         if (step.content !== undefined) this.keep(step.content, step);
         continue;
@@ -236,8 +243,8 @@ export class ClusterState {
   }
 
   /**
-   * Drops own steps that the database has lost, which asynchronous replication makes possible, and
-   * returns those of them. Their worlds must be read again and passed to {@link ClusterState.replace}.
+   * Drops own steps that the database had confirmed and has lost, which asynchronous replication makes
+   * possible, and returns those of them. A client can have been told before that the outcome is unknown. Their worlds must be read again and passed to {@link ClusterState.replace}.
    *
    * @param steps own steps whose rows must have come by now
    */
@@ -277,8 +284,10 @@ export class ClusterState {
       this.#ids.delete(name);
       if (!present.has(name)) this.#publish(name, [this.#remove(name, by, entry, true)]);
     }
-    if (ids === undefined) this.#heads.clear();
-    else for (const id of ids) this.#heads.delete(id);
+    if (ids === undefined) {
+      this.#heads.clear();
+      this.#ended.clear();
+    } else for (const id of ids) this.#heads.delete(id);
     for (const row of rows) {
       const { name, by, version, event } = row;
       const before = heads.get(name);
@@ -301,10 +310,17 @@ export class ClusterState {
     for (const name of present) this.#applyNotice({ kind: "mark", name, state: "true" });
   }
 
+  /** Whether a step, or a later one of its world, was applied. */
+  #has({ world, event }: Pick<KnownHead, "world" | "event">): boolean {
+    const newest = this.#heads.get(world)?.event ?? this.#ended.get(world);
+    return newest !== undefined && newest >= event;
+  }
+
   /** Whether no step of another node is missing before an own step. */
-  #isNext({ kind, world, event, first, name, version }: OwnStep): boolean {
+  #isNext(step: OwnStep): boolean {
+    if (this.#has(step)) return true;
+    const { kind, world, first, name, version } = step;
     const known = this.#heads.get(world);
-    if (known !== undefined && known.event >= event) return true;
     const holder = this.#ids.get(name);
     if (known === undefined) {
       // A name that was used before can have had worlds that memory does not know.
@@ -440,7 +456,13 @@ export class ClusterState {
   /** A deleted world has no further steps but a restore, which its node follows with its row. */
   #forget({ world, event }: WorldStep): void {
     const known = this.#heads.get(world);
-    if (known !== undefined && known.event <= event) this.#heads.delete(world);
+    if (known === undefined || known.event > event) return;
+    this.#heads.delete(world);
+    this.#ended.delete(world);
+    this.#ended.set(world, known.event);
+    if (this.#ended.size <= ENDED_WORLDS) return;
+    const [oldest] = this.#ended.keys();
+    if (oldest !== undefined) this.#ended.delete(oldest);
   }
 }
 

@@ -408,3 +408,26 @@ Deno.test("ClusterState reports what left the trash: what was restored, and what
   state.applyRow({ seq: ++history.seq, run: RUN, kind: "expunged", name: "", state: "t3" });
   assertEquals(left, ["home/a t1", "home/a t2", "t3"]);
 });
+
+Deno.test("ClusterState has no lost step after rows that came before the acknowledgments", () => {
+  const { state, told } = createState();
+  const db = new History();
+  const content = worldOf("home/a", 1, "1");
+  state.applyRow(db.row("update", 1, 1, "home/a"));
+  state.applyRow(db.row("update", 1, 2, "home/a"));
+  state.applyRow(db.row("delete", 1, 3, "home/a", { version: 2 }));
+  const before = told.length;
+  for (
+    const step of [
+      own("update", 1, 1, "home/a", { content }),
+      own("update", 1, 2, "home/a"),
+      own("delete", 1, 3, "home/a", { version: 2 }),
+    ]
+  ) assertEquals(state.applyOwn([step]), true, step.kind);
+  assertEquals([state.unconfirmed, told.length], [0, before]);
+  assertEquals([state.catalog.upper("home/a"), state.cache.get("home/a")], [undefined, undefined]);
+  // A restore continues the chain.
+  state.applyRow(db.row("restore", 1, 4, "home/a", { version: 4 }));
+  assertEquals(state.applyOwn([own("restore", 1, 4, "home/a")]), true);
+  assertEquals([state.unconfirmed, state.catalog.upper("home/a")?.version], [0, 4]);
+});

@@ -258,7 +258,7 @@ class PgSession implements Session {
   async open(openMs: number): Promise<void> {
     const { promise: late, reject } = Promise.withResolvers<never>();
     const timer = setTimeout(() => {
-      reject(new SessionError("refused", `${this.#server} did not answer within ${openMs} ms`));
+      reject(new SessionError("refused", notAnswered(this.#server, openMs)));
     }, openMs);
     try {
       await Promise.race([this.#client.connect(), late]);
@@ -294,7 +294,7 @@ class PgSession implements Session {
       reject(error);
     };
     const timer = setTimeout(() => {
-      fail(new SessionError("late", `${this.#server} did not answer within ${deadlineMs} ms`));
+      fail(new SessionError("late", notAnswered(this.#server, deadlineMs)));
       this.drop();
     }, deadlineMs);
     this.#pending.add(fail);
@@ -360,6 +360,11 @@ class PgSession implements Session {
     this.#end(error);
     this.#options.onLost?.(error);
   }
+}
+
+/** The rest of a deadline can be a fraction of a millisecond. */
+function notAnswered(server: string, ms: number): string {
+  return `${server} did not answer within ${Math.ceil(ms)} ms`;
 }
 
 function lastResult(result: PgResult | readonly PgResult[]): PgResult {

@@ -22,7 +22,7 @@ import {
   WORLD_FILE,
   writeSynced,
 } from "../world/file/durable_fs.ts";
-import { KEY_FILE, readSigningKeys } from "../world/file/signing_keys.ts";
+import { isDataFolder, KEY_FILE, readSigningKeys } from "../world/file/signing_keys.ts";
 import { nameFault, toFolderName } from "../world/name.ts";
 import type { WorldFault } from "../world/file/verify_world.ts";
 import { type AuthorityKind, type ImportAuthority, neededAuthority } from "./import_authority.ts";
@@ -242,6 +242,13 @@ class Import {
   async #readAll(importer: WorldImporter): Promise<void> {
     const { source, onProgress, signal } = this.#options;
     const folders = listWorldFolders(source);
+    const isOther = !pathExists(`${source}/${COLLECTIONS_FILE}`) &&
+      !folders.some((folder) => pathExists(`${source}/${folder}/${WORLD_FILE}`));
+    if (folders.length > 0 && isOther && !isDataFolder(source)) {
+      throw new ImportError(
+        `Cannot import ${source}: it is not a data folder: it has no worlds and no files of a server`,
+      );
+    }
     for (const [i, folder] of folders.entries()) {
       // Yields to the event loop, so that the signal can be aborted; each world takes milliseconds.
       if (i % WORLDS_PER_ABORT_CHECK === 0) await new Promise((resolve) => setTimeout(resolve, 0));

@@ -386,3 +386,13 @@ Deno.test("importFolder() refuses a source whose list of retired keys is malform
     );
     assertEquals([...Deno.readDirSync(folder)].map(({ name }) => name), ["source"]);
   }));
+
+Deno.test("importFolder() refuses a folder that is not a data folder", () =>
+  withTempFolder(async (folder) => {
+    Deno.mkdirSync(`${folder}/other/sub`, { recursive: true });
+    await assertRejects(
+      importInto(`${folder}/other`, `${folder}/into`),
+      (error: Error) => error instanceof ImportError && /not a data folder/.test(error.message),
+    );
+    assertEquals([...Deno.readDirSync(folder)].map(({ name }) => name), ["other"]);
+  }));

@@ -15,6 +15,7 @@ import {
 } from "../file/data_folder.ts";
 import { pathExists, TRASH_FOLDER, tryRemove, WORLD_FILE } from "../file/durable_fs.ts";
 import type { WorldFault } from "../file/verify_world.ts";
+import { isDataFolder } from "../file/signing_keys.ts";
 import { fromFolderName } from "../name.ts";
 import { StoreError } from "../store.ts";
 import { isTrashId } from "../trash.ts";
@@ -132,6 +133,13 @@ class StoreImport {
     const { data, sessions, onProgress, signal } = this.#options;
     assertHasWorlds(data);
     const found = [...this.#findWorlds(data), ...this.#findTrash(data)];
+    const { names, marks: collections } = this.#facts;
+    const count = found.length + this.#rejected.length + names.size + collections.length;
+    if (count === 0 && !isDataFolder(data)) {
+      throw new StoreImportError(
+        `Cannot import ${data}: it is not a data folder: it has no worlds and no files of a server`,
+      );
+    }
     let done = 0;
     const files = found.values();
     // A file is read while others are being written.

@@ -315,3 +315,20 @@ postgresTest(
       });
     }),
 );
+
+postgresTest(
+  "importIntoStore() refuses a folder that is not a data folder, not one without worlds",
+  () =>
+    withTempFolder((folder) =>
+      withDatabase(server(), async (sessions) => {
+        Deno.mkdirSync(`${folder}/other/sub`, { recursive: true });
+        await assertRejects(importFolder(`${folder}/other`, sessions), {
+          name: "StoreImportError",
+          message:
+            `Cannot import ${folder}/other: it is not a data folder: it has no worlds and no files of a server`,
+        });
+        await (await openSqlite(`${folder}/data`)).close();
+        assertEquals((await importFolder(`${folder}/data`, sessions)).worlds, []);
+      })
+    ),
+);

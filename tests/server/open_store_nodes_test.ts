@@ -340,3 +340,42 @@ postgresTest(
       }
     }),
 );
+
+postgresTest(
+  "damage by SQL is reported for its worlds only: by reads, listings, audits and changes",
+  () =>
+    withNodes(async (a, b, stores) => {
+      const names = ["gone", "head", "renamed", "whole"];
+      for (const name of names) assertEquals((await put(a, `/home/dir/${name}`, "1")).status, 201);
+      for (
+        const damage of [
+          "DELETE FROM elastik.worlds WHERE name = 'home/dir/gone'",
+          "UPDATE elastik.worlds SET name = 'home/dir/other' WHERE name = 'home/dir/renamed'",
+          "UPDATE elastik.worlds SET event_hmac = 'zz' WHERE name = 'home/dir/head'",
+        ]
+      ) await query(stores, damage);
+      const listing = await get(b, "/home/dir/?deep&contents", FRESH);
+      assertEquals(listing.status, 200, listing.text);
+      const rows: { name: string; stage_html?: string }[] = JSON.parse(listing.text);
+      assertEquals(rows.map(({ name, stage_html }) => [name, stage_html]), [
+        ["home/dir/gone", undefined],
+        ["home/dir/head", "1"],
+        ["home/dir/renamed", undefined],
+        ["home/dir/whole", "1"],
+      ]);
+      for (const name of ["gone", "renamed"]) {
+        const read = await get(b, `/home/dir/${name}`, FRESH);
+        assertEquals(read.status, 500, name);
+        assertMatch(read.text, /the database has no row of it under its name/);
+      }
+      const audit = JSON.parse((await get(b, "/proc/audit/home/dir/head", T3)).text);
+      assertEquals([audit.ok, audit.chain.ok, audit.body.ok], [false, false, true]);
+      // Also the node that knows the world: the database compares the heads.
+      for (const node of [a, b]) {
+        const changed = await put(node, "/home/dir/head", "2");
+        assertEquals(changed.status, 500, changed.text);
+        assertMatch(changed.text, /the row has another hmac than event 1/);
+        assertEquals((await put(node, "/home/dir/whole", "2")).status, 200);
+      }
+    }),
+);

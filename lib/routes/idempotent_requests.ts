@@ -21,6 +21,7 @@ import { formatMark, readMark } from "../world/idempotency_mark.ts";
 import { compareNames } from "../world/name.ts";
 import { StoreError, type StoreErrorCode } from "../world/store.ts";
 import type { Handler } from "./handler.ts";
+import { currentWriteChecks } from "../world/write_checks.ts";
 import {
   deletedResponse,
   toDeletedWorld,
@@ -206,6 +207,8 @@ function toRepeatable(error: unknown, method: string, path: string): unknown {
 }
 
 function markRepeated(response: Response): Response {
+  // What the first request changed is the effect of this one too.
+  currentWriteChecks()?.recordEffect();
   response.headers.set("idempotent-replayed", "true");
   return response;
 }

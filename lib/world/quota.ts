@@ -19,6 +19,9 @@ export interface QuotaCounts {
   readonly refused: Readonly<Record<"bytes" | "worlds" | "size" | "trash", number>>;
 }
 
+/** Whether a mark of a collection changed something; undefined if an earlier try of it may have done so. */
+export type MarkResult = boolean | undefined;
+
 /** Who makes a collection. */
 export interface MadeCollection {
   /** The caller, as events name it. */

@@ -16,7 +16,7 @@ import type { ChangePage, ChangeQuery, KeyedEvent, Within } from "./changes.ts";
 import type { SearchPage, SearchQuery } from "./search.ts";
 import type { Coordination } from "./coordination.ts";
 import type { Edit } from "./edit_format.ts";
-import type { AttachedWrite, MadeCollection, QuotaState } from "./quota.ts";
+import type { AttachedWrite, MadeCollection, MarkResult, QuotaState } from "./quota.ts";
 import type { LockRecords } from "./lock_records.ts";
 import type { StoreCounts } from "./store_counts.ts";
 import type { StoreHealth } from "./store_health.ts";
@@ -512,7 +512,7 @@ export interface Store {
    * that quotas do not limit, such as that of the parent of a deleted world
    * @throws {StoreError} `quota`
    */
-  markCollection(name: string, present: boolean, made?: MadeCollection): Promise<void>;
+  markCollection(name: string, present: boolean, made?: MadeCollection): Promise<MarkResult>;
   /** Returns the bytes that files of upper-layer worlds have on disk; 0 for one that is gone. */
   fileSizes(names: readonly string[]): Promise<readonly number[]>;
   /** Returns the quotas that a change of a world by a caller has to keep. */

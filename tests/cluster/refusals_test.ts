@@ -3,14 +3,10 @@
  * sends a request to the other node that only the change makes right. The node follows when it asks to.
  */
 
-import { openServerStore } from "../../lib/server/open_store.ts";
-import type { Session } from "../../lib/world/postgres/session.ts";
-import { parseStoreUrl } from "../../lib/world/postgres/store_url.ts";
 import { assertEquals } from "../support/assert.ts";
-import { NODE_APPROVE, sendTo, withNodes } from "../support/cluster_servers.ts";
-import { openDatabase } from "../support/database_session.ts";
+import { NODE_APPROVE, sendTo } from "../support/cluster_servers.ts";
 import { postgresTest, sharedServer } from "../support/postgres_servers.ts";
-import { withCalls } from "../support/store_calls.ts";
+import { withStaleNode } from "./stale_node.ts";
 
 const server = sharedServer();
 const LOCK_INFO =
@@ -82,78 +78,32 @@ const CASES: readonly Case[] = [
   { made: [], line: "MOVE /home/absent", headers: { destination: "/home/a2" }, status: 404 },
 ];
 
-postgresTest("a node that is behind refuses no change that another node would accept", () => {
-  let session: Promise<Session> | undefined;
-  let isHeld = false;
-  const release = async () => {
-    if (!isHeld) return;
-    isHeld = false;
-    await (await session)?.query("ROLLBACK");
-  };
-  const openStore: typeof openServerStore = async (options) => {
-    const opened = await openServerStore(options);
-    const { store: address = "" } = options.config;
-    session ??= openDatabase(server(), parseStoreUrl(address).database);
-    if (options.config.node !== "n1") return opened;
-    const { store } = opened;
-    /** The node judges by memory until it asks the database; the store itself does so for each change. */
-    const afterRelease =
-      <A extends unknown[], R>(call: (...values: A) => Promise<R>) =>
-      async (...values: A): Promise<R> => {
-        await release();
-        return await call.apply(store, values);
-      };
-    const calls = {
-      refresh: afterRelease(store.refresh),
-      put: afterRelease(store.put),
-      append: afterRelease(store.append),
-      patch: afterRelease(store.patch),
-      transition: afterRelease(store.transition),
-      remove: afterRelease(store.remove),
-      rename: afterRelease(store.rename),
-      markCollection: afterRelease(store.markCollection),
-    };
-    return { ...opened, store: withCalls(store, calls) };
-  };
-  return withNodes(
-    server(),
-    2,
-    async ([a, b]) => {
-      const lock = await session;
-      if (lock === undefined) throw new Error("no session");
-      try {
-        for (const path of KNOWN) await sendTo(a, `PUT /home/${path}`, { body: "1" });
-        const fresh = { headers: { "cache-control": "no-cache" } };
-        for (const path of KNOWN) await sendTo(b, `GET /home/${path}`, fresh);
-        const answers: string[] = [];
-        for (const { made, line, headers = {}, body, status } of CASES) {
-          await lock.query("BEGIN");
-          // The publisher waits for this row, so acknowledged changes reach no other node.
-          await lock.query("SELECT seq FROM elastik.feed FOR UPDATE");
-          isHeld = true;
-          for (const path of made) {
-            const target = path.startsWith("/") ? path : `/home/${path}`;
-            const { status } = await sendTo(a, `PUT ${target}`, {
-              headers: T3,
-              body: JSON.stringify(path),
-            });
-            assertEquals(status < 300, true, `${target}: ${status}`);
-          }
-          const reply = await sendTo(b, line, {
-            headers: { ...T3, ...headers },
-            ...(body === undefined ? {} : { body }),
+postgresTest(
+  "a node that is behind refuses no change that another node would accept",
+  () =>
+    withStaleNode(server(), async ({ current, stale, hold, release }) => {
+      for (const path of KNOWN) await sendTo(current, `PUT /home/${path}`, { body: "1" });
+      const fresh = { headers: { "cache-control": "no-cache" } };
+      for (const path of KNOWN) await sendTo(stale, `GET /home/${path}`, fresh);
+      const answers: string[] = [];
+      for (const { made, line, headers = {}, body, status } of CASES) {
+        await hold();
+        for (const path of made) {
+          const target = path.startsWith("/") ? path : `/home/${path}`;
+          const { status } = await sendTo(current, `PUT ${target}`, {
+            headers: T3,
+            body: JSON.stringify(path),
           });
-          answers.push(`${line} ${reply.status} ${reply.status === status ? "" : reply.text}`);
-          await release();
-          await sendTo(b, "GET /home/", fresh);
+          assertEquals(status < 300, true, `${target}: ${status}`);
         }
-        assertEquals(answers, CASES.map(({ line, status }) => `${line} ${status} `));
-      } finally {
+        const reply = await sendTo(stale, line, {
+          headers: { ...T3, ...headers },
+          ...(body === undefined ? {} : { body }),
+        });
+        answers.push(`${line} ${reply.status} ${reply.status === status ? "" : reply.text}`);
         await release();
-        lock.drop();
+        await sendTo(stale, "GET /home/", fresh);
       }
-    },
-    {},
-    openStore,
-  );
-});
+      assertEquals(answers, CASES.map(({ line, status }) => `${line} ${status} `));
+    }),
+);

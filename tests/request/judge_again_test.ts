@@ -3,6 +3,7 @@ import { readBody } from "../../lib/http/read_body.ts";
 import { Problem, type ProblemType } from "../../lib/http/problem.ts";
 import {
   followsFirst,
+  isNothingToDo,
   isRefusalOfMemory,
   judgeAgain,
   type JudgedStore,
@@ -74,11 +75,31 @@ Deno.test("judgeAgain() sends a refusal that holds, after two looks at most", as
   }
 });
 
-Deno.test("judgeAgain() judges once what is a read, was accepted, or had an effect", async () => {
+Deno.test("judgeAgain() judges a success without an effect again if memory was behind", async () => {
+  for (const method of ["PUT", "PATCH", "DELETE", "PROPPATCH"]) {
+    const { store, state } = storeBehind();
+    const seen: number[] = [];
+    const response = await judgeAgain(store, contextOf(method), false, () => {
+      seen.push(state.seq);
+      if (state.seq > 1) throw MISSING();
+      return new Response("nothing to do");
+    }).catch((error) => error);
+    assertEquals([response.message, seen], ["Cannot find it", [1, 2]], method);
+  }
+});
+
+Deno.test("judgeAgain() judges once what is a read, makes something, or had an effect", async () => {
   const rows = [
     { method: "GET", answer: () => new Response(null, { status: 404 }) },
     { method: "PROPFIND", answer: () => new Response(null, { status: 404 }) },
-    { method: "PUT", answer: () => new Response(null, { status: 201 }) },
+    {
+      method: "PUT",
+      answer: () => {
+        currentWriteChecks()?.recordEffect();
+        return new Response(null, { status: 201 });
+      },
+    },
+    { method: "POST", answer: () => new Response("a capability") },
     { method: "PUT", answer: () => new Response(null, { status: 403 }) },
     {
       method: "POST",
@@ -119,7 +140,7 @@ Deno.test("judgeAgain() answers 503 if it cannot find out whether a refusal hold
   await assertRejects(judged, { code: "unreachable" });
 });
 
-Deno.test("followsFirst() is true for changes of trees, and for those that keep a part of what is stored", () => {
+Deno.test("followsFirst() is true for what depends on more than the worlds that it replaces", () => {
   const { store } = storeBehind();
   const rows: readonly [method: string, path: string, isCollection: boolean, expected: boolean][] =
     [
@@ -132,11 +153,27 @@ Deno.test("followsFirst() is true for changes of trees, and for those that keep 
       ["DELETE", "/home/c", false, true],
       ["DELETE", "/home/x", false, false],
       ["PUT", "/home/c", false, false],
+      ["MKCOL", "/dav/home/new", true, true],
+      ["LOCK", "/dav/home/x", false, true],
+      ["UNLOCK", "/dav/home/x", false, true],
+      ["PUT", "/lib/p/state", false, true],
+      ["GET", "/lib/p/state", false, false],
+      ["PUT", "/lib/p", false, false],
+      ["PUT", "/home/lib/p/state", false, false],
     ];
   for (const [method, path, isCollection, expected] of rows) {
     const context = contextOf(method, path, isCollection);
     assertStrictEquals(followsFirst(store, context), expected, `${method} ${path}`);
   }
+});
+
+Deno.test("isNothingToDo() is true for a success of what changes something", () => {
+  const done = { response: new Response(null, { status: 204 }) };
+  assertStrictEquals(isNothingToDo("PUT", done), true);
+  assertStrictEquals(isNothingToDo("POST", done), false);
+  assertStrictEquals(isNothingToDo("PUT", { error: MISSING() }), false);
+  const refused = { response: new Response(null, { status: 403 }) };
+  assertStrictEquals(isNothingToDo("DELETE", refused), false);
 });
 
 Deno.test("isRefusalOfMemory() leaves out what does not depend on memory", () => {

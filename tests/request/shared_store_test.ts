@@ -11,7 +11,7 @@ import { LockTable } from "../../lib/dav/locks/lock_table.ts";
 import type { Lock } from "../../lib/dav/locks/locks.ts";
 import { currentWriteChecks } from "../../lib/world/write_checks.ts";
 import { type TestApp, withApp } from "../support/app.ts";
-import { withCalls } from "../support/store_calls.ts";
+import { asShared, withCalls } from "../support/store_calls.ts";
 import { APPROVE, basic, bearer, KEY } from "../support/test_server.ts";
 
 /** Positions of two servers. */
@@ -25,7 +25,7 @@ async function withShared(
   calls: Partial<Store>,
   test: (app: TestApp) => Promise<void>,
 ): Promise<void> {
-  await withApp({ store: (real) => withCalls(real, { isShared: true, ...calls }) }, async (app) => {
+  await withApp({ store: (real) => asShared(real, calls) }, async (app) => {
     const body = new TextEncoder().encode("text");
     await app.store.put({ name: "home/x", body, ext: "txt", meta: [], by: "T2" });
     await test(app);
@@ -360,6 +360,7 @@ async function withSharedLocks(
     const checks = currentWriteChecks();
     await act();
     checks?.run();
+    checks?.recordEffect();
     return await change(of);
   };
   await withApp({

@@ -11,7 +11,7 @@ import {
   withServer,
 } from "../support/test_server.ts";
 import { withApp } from "../support/app.ts";
-import { withCalls } from "../support/store_calls.ts";
+import { asShared, withCalls } from "../support/store_calls.ts";
 import { type Store, StoreError } from "../../lib/world/store.ts";
 import type { Reply } from "../support/wire.ts";
 
@@ -391,10 +391,9 @@ Deno.test("a repeated response is sent when reads at the server see the change",
   let isBehind = true;
   let refresh = () => Promise.resolve();
   const calls = {
-    isShared: true,
     refresh: () => refresh().then(() => void (isBehind = false)),
   };
-  await withApp({ store: (real) => withCalls(real, calls) }, async ({ ask }) => {
+  await withApp({ store: (real) => asShared(real, calls) }, async ({ ask }) => {
     const put = () => ask("PUT", "/home/x", { ...KEYED, body: "one" });
     const remove = () => ask("DELETE", "/home/x", { headers: { ...KEYED.headers, ...T3 } });
     const create = await put();

@@ -15,6 +15,9 @@ import { STORE_WORKER } from "./store_worker.ts";
 export const NODE_TOKEN = "token-of-all-nodes";
 export const NODE_APPROVE = "approve-token-of-all-nodes";
 
+/** The module with which the cells of plugins are started. */
+const MAIN = new URL("../../main.ts", import.meta.url).href;
+
 /** A request to a node. */
 export type SendTo = (
   node: RunningServer | undefined,
@@ -67,6 +70,7 @@ export async function withNodes(
           env: read,
           lowerWorlds: {},
           storeWorkerUrl: STORE_WORKER,
+          main: MAIN,
           ...(openStore === undefined ? {} : { openStore }),
           log: () => {},
           onStoreFailure: () => {},

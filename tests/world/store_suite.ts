@@ -660,10 +660,14 @@ export function storeSuite({ name: engine, withStore, isScattered = false }: Eng
     await Promise.all(
       ["home/new", "home/other/deep", "home/gone"].map((name) => store.markCollection(name, true)),
     );
-    await store.markCollection("home/new", true);
-    await Promise.all([
-      store.markCollection("home/gone", false),
-      store.markCollection("home/never", false),
+    assertEquals(await store.markCollection("home/new", true), false);
+    const isChanged = await Promise.all([
+      ...["home/gone", "home/never"].map((name) => store.markCollection(name, false)),
+      ...["home/third", "home/third"].map((name) => store.markCollection(name, true)),
+    ]);
+    assertEquals([isChanged.slice(0, 2), isChanged.slice(2).sort()], [
+      [true, false],
+      [false, true],
     ]);
     await beforeAndAfter({ store, reopen }, async (each) => {
       assertEquals([

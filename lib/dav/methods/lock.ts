@@ -168,6 +168,7 @@ export async function unlock(
   }
   assertOwner(found, asOwner(caller), path);
   await locks.release(found);
+  currentWriteChecks()?.recordEffect();
   return new Response(null, { status: 204 });
 }
 

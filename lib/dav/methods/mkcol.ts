@@ -9,6 +9,7 @@ import { Problem } from "../../http/problem.ts";
 import { assertLockTokens } from "../locks/lock_guard.ts";
 import { assertCollectionAllowed, assertParentExists, assertValidPath } from "./target_checks.ts";
 import { findResource } from "../resource/resource.ts";
+import { StoreError } from "../../world/store.ts";
 import type { DavContext, DavRequest } from "./dav_context.ts";
 
 /**
@@ -30,14 +31,21 @@ export async function mkcol(context: DavContext, davRequest: DavRequest): Promis
       `Cannot create the collection ${path}: the request has content; send MKCOL without content`,
     );
   }
-  if (await findResource(store, path) !== undefined) {
-    throw new Problem("method-not-allowed", `Cannot MKCOL ${path}: it exists`);
-  }
+  if (await findResource(store, path) !== undefined) throw createExistsProblem(path);
   assertCollectionAllowed(path, "MKCOL");
   assertValidPath(path, "MKCOL");
   await assertParentExists(store, path, "MKCOL");
   assertLockTokens(context.locks, davRequest, path, "membership");
-  await store.markCollection(name, true, { by: caller.by });
+  const isNew = await store.markCollection(name, true, { by: caller.by });
+  // Clients use MKCOL as a lock: of several at the same time one succeeds, on whichever servers they are.
+  if (isNew === false) throw createExistsProblem(path);
+  if (isNew === undefined) {
+    throw new StoreError("unknown", `Cannot tell whether this request has made ${path}`);
+  }
   await context.deadProperties.remove(path);
   return new Response(null, { status: 201 });
+}
+
+function createExistsProblem(path: string): Problem {
+  return new Problem("method-not-allowed", `Cannot MKCOL ${path}: it exists`);
 }

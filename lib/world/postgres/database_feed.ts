@@ -9,6 +9,7 @@ import { type CursorPosition, NO_RUN } from "../change_cursor.ts";
 import { PROOF_DIGITS } from "./cluster_state.ts";
 import type { FeedSnapshot, FeedSource, HeadSink, RoundKind } from "./change_feed.ts";
 import type { FeedNoticeRow, FeedRow, HeadRow, StepKind } from "./feed_row.ts";
+import type { MarkResult } from "../quota.ts";
 import { shownAgain } from "../lower_layer.ts";
 import type { World } from "../store.ts";
 import type { JudgedCalls } from "./judged_calls.ts";
@@ -44,7 +45,7 @@ const ENDED = `SELECT name, updated_at FROM elastik.names
 const LOWER_LAYER = `INSERT INTO elastik.lower_layers AS l (digest, at) VALUES ($1, $2)
   ON CONFLICT (digest) DO UPDATE SET at = l.at RETURNING at`;
 const AUTHORITY = "SELECT authority FROM elastik.guard";
-const MARK = "SELECT elastik.mark_1($1, $2, $3, $4)";
+const MARK = "SELECT elastik.mark_1($1, $2, $3, $4) AS changed";
 const MARKS = "SELECT name FROM elastik.marks";
 
 const STEP_KINDS: ReadonlySet<unknown> = new Set<StepKind>([
@@ -155,11 +156,21 @@ export class DatabaseFeed implements FeedSource {
     return shown;
   }
 
-  /** Marks a collection, or removes its mark. @throws as {@link JudgedCalls.ask} */
-  async mark(name: string, present: boolean, calls: Pick<JudgedCalls, "ask">): Promise<void> {
-    await calls.ask((session, { guard, authority }) =>
-      session.query(MARK, [name, present, guard, authority])
-    );
+  /**
+   * Marks a collection, or removes its mark.
+   *
+   * @returns whether that changed something; undefined if an earlier try of it may have done so
+   * @throws as {@link JudgedCalls.ask}
+   */
+  mark(
+    name: string,
+    present: boolean,
+    calls: Pick<JudgedCalls, "ask">,
+  ): Promise<MarkResult> {
+    return calls.ask(async (session, { guard, authority }, { mayHaveHappened }) => {
+      const [row] = await session.query(MARK, [name, present, guard, authority]);
+      return row?.changed === true ? true : mayHaveHappened ? undefined : false;
+    }, (isChanged) => isChanged !== false);
   }
 
   async readHeads(worlds: readonly number[]): Promise<readonly HeadRow[]> {

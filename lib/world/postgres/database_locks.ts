@@ -107,7 +107,8 @@ export class DatabaseLocks implements LockRecords {
     const { maxPerCredential, maxLocks, maxPerPath, replaced } = wanted;
     const lock = [token, path, depth, exclusive, owner, holder, credential, seconds];
     const limits = [maxPerCredential, maxLocks, maxPerPath, replaced];
-    const row = await this.#judge(GRANT, [...lock, ...limits]).catch((error) => {
+    const isGranted = ({ outcome }: PgRow) => outcome === "granted";
+    const row = await this.#judge(GRANT, [...lock, ...limits], isGranted).catch((error) => {
       if (error instanceof StoreError && error.code === "unknown") this.abandon(token);
       throw error;
     });
@@ -118,7 +119,8 @@ export class DatabaseLocks implements LockRecords {
   }
 
   async refresh(token: string, seconds: number): Promise<boolean> {
-    return (await this.#judge(REFRESH, [token, seconds])).guard !== null;
+    const isRefreshed = ({ guard }: PgRow) => guard !== null;
+    return isRefreshed(await this.#judge(REFRESH, [token, seconds], isRefreshed));
   }
 
   async release(tokens: readonly string[]): Promise<void> {
@@ -150,10 +152,15 @@ export class DatabaseLocks implements LockRecords {
   }
 
   /** Changes a lock for a request. It can be repeated: it names the lock by its token. */
-  async #judge(text: string, values: readonly PgValue[]): Promise<PgRow> {
-    const [row = {}] = await this.#calls.ask((session, { authority }) =>
-      session.query(text, [...values, authority])
-    );
+  async #judge(
+    text: string,
+    values: readonly PgValue[],
+    isChange: (row: PgRow) => boolean,
+  ): Promise<PgRow> {
+    const row = await this.#calls.ask(async (session, { authority }) => {
+      const [row = {}] = await session.query(text, [...values, authority]);
+      return row;
+    }, isChange);
     await this.#readChanged();
     return row;
   }

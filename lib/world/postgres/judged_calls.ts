@@ -2,6 +2,7 @@
  * Statements of a request that change something outside of a batch: the grant of a WebDAV lock, the mark of
  * a collection, a final deletion. As a batch, each names what it was judged by, and the database refuses it
  * if that is older than what it has. Then the checks of the request are run again, on what is known by now.
+ * What has changed something is an effect of the request.
  */
 
 import { DATABASE_PATIENCE_MS } from "../../cluster_limits.ts";
@@ -34,15 +35,23 @@ export class JudgedCalls {
   /**
    * Runs a statement that can be repeated. The running request is judged right before each try.
    *
-   * @param run sends the statement with the numbers that the request was judged by
+   * @param run sends the statement with the numbers that the request was judged by, and what is known of
+   * the tries before
+   * @param isChange whether the result says that something was changed, perhaps by an earlier try
    * @throws {StoreError} as {@link Link.ask}; `unknown` also instead of what a check of the request throws, if
    * an earlier try may have made the change
    * @throws {Error} what a check of the request throws: it is not permitted any more
    */
-  async ask<T>(run: (session: QuerySession, judged: Judged) => Promise<T>): Promise<T> {
+  async ask<T>(
+    run: (session: QuerySession, judged: Judged, tries: Readonly<ChangeTries>) => Promise<T>,
+    isChange: (result: T) => boolean = () => true,
+  ): Promise<T> {
     const tries: ChangeTries = { mayHaveHappened: false };
+    const checks = currentWriteChecks();
     try {
-      return await this.#ask(run, tries);
+      const result = await this.#ask((session, judged) => run(session, judged, tries), tries);
+      if (isChange(result)) checks?.recordEffect();
+      return result;
     } catch (error) {
       throw tries.mayHaveHappened ? toUnknown(error) : error;
     }

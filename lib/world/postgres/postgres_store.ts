@@ -482,15 +482,15 @@ export class PostgresStore implements Store {
     return this.#state.catalog.size;
   }
 
-  markCollection(name: string, present: boolean, made?: MadeCollection): Promise<void> {
+  markCollection(name: string, present: boolean, made?: MadeCollection) {
     const mark = async () => {
-      await this.#source.mark(name, present, this.#calls);
+      const isChanged = await this.#source.mark(name, present, this.#calls);
       // Its row of the feed marks it in memory, now or later: the mark is durable.
       await this.#feed.round("publish").catch(() => {});
+      return isChanged;
     };
-    return this.#accept(() =>
-      made === undefined ? mark() : this.#quotas.mark({ name, ...made }, mark)
-    );
+    const run = made === undefined ? mark : () => this.#quotas.mark({ name, ...made }, mark);
+    return this.#accept(run);
   }
 
   fileSizes(names: readonly string[]): Promise<readonly number[]> {

@@ -44,21 +44,26 @@ export class EmptyCollections {
     );
   }
 
-  /** Adds or removes a mark. Calls run one after another, because each writes the whole file. */
-  mark(name: string, present: boolean): Promise<void> {
+  /**
+   * Adds or removes a mark. Calls run one after another, because each writes the whole file.
+   *
+   * @returns whether that changed something
+   */
+  mark(name: string, present: boolean): Promise<boolean> {
     const turn = this.#turn.then(() => this.#mark(name, present));
     // The caller gets the error; the next turn only waits for the end of this one.
     this.#turn = turn.then(() => {}, () => {});
     return turn;
   }
 
-  async #mark(name: string, present: boolean): Promise<void> {
+  async #mark(name: string, present: boolean): Promise<boolean> {
     const marks = new Set(this.#catalog.markedCollections());
-    if (marks.has(name) === present) return;
+    if (marks.has(name) === present) return false;
     if (present) marks.add(name);
     else marks.delete(name);
     await this.#files.saveCollections([...marks]);
     this.#catalog.markCollection(name, present);
+    return true;
   }
 }
 

@@ -201,10 +201,10 @@ export class Quotas {
    * @param from the old name, if the collection moves
    * @throws {QuotaError}
    */
-  async mark(growth: Growth, work: () => Promise<void>): Promise<void> {
+  async mark<T>(growth: Growth, work: () => Promise<T>): Promise<T> {
     const { name, by, from } = growth;
     const moved = from === undefined ? {} : { from: `${from}/` };
-    await this.run({ name: `${name}/`, by, ...moved }, () => 0, work);
+    return await this.run({ name: `${name}/`, by, ...moved }, () => 0, work);
   }
 
   get #isActive(): boolean {

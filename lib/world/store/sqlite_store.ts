@@ -422,13 +422,14 @@ class SqliteStore implements Store {
     name: string,
     present: boolean,
     made?: MadeCollection,
-  ): Promise<void> {
+  ): Promise<boolean> {
     this.#files.assertOpen();
     const mark = async () => {
-      await this.#files.track(this.#collections.mark(name, present));
+      const isChanged = await this.#files.track(this.#collections.mark(name, present));
       this.#quotas.recordMark(name, present);
+      return isChanged;
     };
-    await (made === undefined ? mark() : this.#quotas.mark({ name, ...made }, mark));
+    return await (made === undefined ? mark() : this.#quotas.mark({ name, ...made }, mark));
   }
 
   fileSizes(names: readonly string[]): Promise<readonly number[]> {

@@ -6,7 +6,7 @@ import { initialState } from "../../../lib/world/store.ts";
 import { put } from "../../../lib/dav/methods/put.ts";
 import { deleteResource } from "../../../lib/dav/methods/delete.ts";
 import { withApp } from "../../support/app.ts";
-import { createAsk, hrefs, live, lockBody, propBody } from "../ask.ts";
+import { createAsk, hrefs, live, lockBody, propBody, T3 } from "../ask.ts";
 
 Deno.test("put() creates and replaces a world and returns its entity tag", async () => {
   await withApp({}, async (app) => {
@@ -211,6 +211,20 @@ Deno.test("mkcol() creates an empty collection once, at an allowed path", async 
     await ask("MKCOL /dav/home/e/", 201, { authorization: "" });
     assertEquals((await ask("GET /home/", 200)).text, "c/\ne/\nf\n");
     assertEquals(typeof mkcol, "function");
+  });
+});
+
+Deno.test("mkcol() creates one collection for one of several simultaneous requests", async () => {
+  await withApp({}, async (app) => {
+    const send = (path: string) => app.ask("MKCOL", path, { headers: T3 });
+    const made = ["/dav/home/c", "/dav/home/c/", "/dav/home/c"].map(send);
+    const statuses = (await Promise.all(made)).map(({ status }) => status);
+    assertEquals(statuses.sort(), [201, 405, 405]);
+    // A database may have made it in a try whose answer was lost.
+    app.store.markCollection = () => Promise.resolve(undefined);
+    const unknown = await send("/dav/home/d/");
+    assertStrictEquals(unknown.status, 503);
+    assertMatch(await unknown.text(), /outcome-unknown/);
   });
 });
 

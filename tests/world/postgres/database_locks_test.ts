@@ -26,11 +26,12 @@ const WANTED: WantedLock = {
 };
 
 const JUDGED = { guard: 0, authority: 0 };
+const FIRST = { mayHaveHappened: false };
 
 function over(session: Session): DatabaseLocks {
   return new DatabaseLocks(
     { ask: (_role, run) => run(session) },
-    { ask: (run) => run(session, JUDGED) },
+    { ask: (run) => run(session, JUDGED, FIRST) },
   );
 }
 
@@ -75,7 +76,7 @@ postgresTest(
         asked++;
         return run(session);
       },
-    }, { ask: (run) => run(session, JUDGED) });
+    }, { ask: (run) => run(session, JUDGED, FIRST) });
     await Promise.all([locks.read(), locks.read(), locks.read(), locks.read()]);
     assertEquals(asked, 2);
     assertEquals(locks.whenCurrent(), undefined);
@@ -91,7 +92,7 @@ postgresTest("DatabaseLocks reads again what a read that failed was told of", as
   const locks = new DatabaseLocks({
     ask: (_role, run) =>
       failures-- > 0 ? Promise.reject(new StoreError("unreachable", "lost")) : run(session),
-  }, { ask: (run) => run(session, JUDGED) });
+  }, { ask: (run) => run(session, JUDGED, FIRST) });
   await locks.read();
   await over(await database.open()).grant(WANTED);
   failures = 2;
@@ -111,7 +112,7 @@ postgresTest("DatabaseLocks does not deny a change that memory could not follow"
       isLost && role === "read"
         ? Promise.reject(new StoreError("unreachable", "lost"))
         : run(session),
-  }, { ask: (run) => run(session, JUDGED) });
+  }, { ask: (run) => run(session, JUDGED, FIRST) });
   await locks.read();
   isLost = true;
   const { token } = WANTED;
@@ -138,7 +139,7 @@ postgresTest(
       ask: (_role, run) => isLost ? lost() : run(session),
     }, {
       async ask(run) {
-        const rows = await run(session, JUDGED);
+        const rows = await run(session, JUDGED, FIRST);
         if (isLost) throw new StoreError("unknown", "no answer");
         return rows;
       },
@@ -181,7 +182,7 @@ postgresTest(
         if (isHeld) await answered.promise;
         return rows;
       },
-    }, { ask: (run) => run(session, JUDGED) });
+    }, { ask: (run) => run(session, JUDGED, FIRST) });
     await locks.read();
     await locks.grant(WANTED);
     isHeld = true;

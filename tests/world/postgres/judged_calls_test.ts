@@ -69,6 +69,16 @@ Deno.test("ask() judges a request again by what the database has", async () => {
   assertEquals(await node.send(), "made");
 });
 
+Deno.test("ask() records an effect of the request only if something was changed", async () => {
+  const node = new Node();
+  for (const isChange of [true, false]) {
+    const checks = new WriteChecks();
+    const ask = () => node.calls.ask(() => Promise.resolve(isChange), (result) => result);
+    assertEquals(await withWriteChecks(checks, ask), isChange);
+    assertEquals(checks.hasEffect, isChange);
+  }
+});
+
 Deno.test("ask() sends no number of accounts that are not known yet", async () => {
   const node = new Node();
   let isRead = false;
@@ -121,9 +131,15 @@ Deno.test("ask() remembers that a try may have made the change, whatever the nex
       if (!isPermitted) throw new Error("withdrawn");
     },
   });
+  const known: boolean[] = [];
   const change = () =>
-    withWriteChecks(checks, () => calls.ask((session) => session.query("x", [])));
+    withWriteChecks(checks, () =>
+      calls.ask((session, _, { mayHaveHappened }) => {
+        known.push(mayHaveHappened);
+        return session.query("x", []);
+      }));
   await change();
+  assertEquals(known, [false, true, true]);
   // What it finds made is acknowledged only after a commit that is replicated.
   assertEquals(sent.splice(0), ["x", "x", "x", "replicate"]);
   codes = ["lost", "EL004"];

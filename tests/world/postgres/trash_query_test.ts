@@ -15,7 +15,9 @@ const server = sharedServer();
 
 /** Sends what a request changes, judged by the accounts of now. */
 function callsOf(sessions: QuerySessions): TrashQueriesOptions["calls"] {
-  return { ask: (run) => sessions.use((session) => run(session, { guard: 0, authority: 0 })) };
+  const judged = { guard: 0, authority: 0 };
+  const first = { mayHaveHappened: false };
+  return { ask: (run) => sessions.use((session) => run(session, judged, first)) };
 }
 
 function trashOf(sessions: QuerySessions, more: Partial<TrashQueriesOptions> = {}): TrashQueries {

@@ -42,7 +42,7 @@ Deno.test("EmptyCollections.mark() saves all of several simultaneous marks, and 
       saved.push(names.join());
     },
   });
-  await Promise.all([
+  const isChanged = await Promise.all([
     marks.mark("home/a", true),
     marks.mark("home/b", true),
     marks.mark("home/a", true),
@@ -54,6 +54,8 @@ Deno.test("EmptyCollections.mark() saves all of several simultaneous marks, and 
     "home/a,home/b",
     "home/b",
   ]]);
+  // Exactly one of two equal marks is new.
+  assertEquals(isChanged, [true, true, false, false, true]);
 });
 
 Deno.test("EmptyCollections.load() reports lines that are not names and keeps a copy of the file", () =>

@@ -17,8 +17,8 @@ import {
 import type { PgRow, Session } from "./session.ts";
 import type { CachedName, CachedWorld, StoreJob, Unit } from "./stage_batch.ts";
 
-const HEAD_COLUMNS = `e.id AS head_id, e.timestamp AS head_at, e.event_type AS head_type,
-    e.payload AS head_payload, e.hmac AS head_hmac, e.prev_hmac AS head_prev`;
+const HEAD_COLUMNS = `e.id AS head_id, e.event_type AS head_type, e.payload AS head_payload,
+    e.hmac AS head_hmac, e.prev_hmac AS head_prev`;
 /** The newest event of the chain, which is not the one that a damaged row names. */
 const HEAD_JOIN = `LEFT JOIN LATERAL (SELECT * FROM elastik.events
     WHERE world = w.id ORDER BY id DESC LIMIT 1) e ON true`;
@@ -98,7 +98,7 @@ async function toCachedWorld(
 ): Promise<CachedWorld> {
   const head = toEventRow({
     id: row.head_id,
-    timestamp: row.head_at,
+    timestamp: world.eventAt,
     event_type: row.head_type,
     payload: row.head_payload,
     hmac: row.head_hmac,

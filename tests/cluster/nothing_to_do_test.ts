@@ -4,6 +4,7 @@
  * is asked for what its memory has. The request must be judged by what it finds when it has followed.
  */
 
+import { ServerClient } from "../../lib/cli/client/server_client.ts";
 import { assertEquals } from "../support/assert.ts";
 import { NODE_APPROVE, sendTo, withNodes } from "../support/cluster_servers.ts";
 import { postgresTest, sharedServer } from "../support/postgres_servers.ts";
@@ -137,6 +138,20 @@ postgresTest(
         }
       }
       assertEquals(wrong, []);
+    }),
+);
+
+postgresTest(
+  "a command decides by what another node has acknowledged",
+  () =>
+    withStaleNode(server(), async ({ current, stale, hold, release }) => {
+      const client = new ServerClient(stale?.url ?? "");
+      const read = () => client.request("GET", "/home/list?raw", { credential: NODE_APPROVE });
+      assertEquals((await read()).status, 404);
+      await hold();
+      await sendTo(current, "PUT /home/list", { body: "newer" });
+      assertEquals((await read()).text, "newer");
+      await release();
     }),
 );
 

@@ -64,7 +64,9 @@ export class ServerClient {
   }
 
   /**
-   * Sends a request and reads the whole response.
+   * Sends a request and reads the whole response. A GET reads what any node of a cluster acknowledged
+   * before: a command decides by it what to do, also behind a load balancer. Another Cache-Control reads what
+   * the node has.
    *
    * @param method HTTP method
    * @param path path and query
@@ -80,6 +82,7 @@ export class ServerClient {
     if (options.credential !== undefined) {
       headers.set("authorization", `Bearer ${options.credential}`);
     }
+    if (method === "GET" && !headers.has("cache-control")) headers.set("cache-control", "no-cache");
     try {
       const response = await this.fetch(`${this.#origin}${path}`, {
         method,

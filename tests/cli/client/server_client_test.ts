@@ -100,6 +100,18 @@ Deno.test({
     }),
 });
 
+Deno.test("ServerClient.request() reads what any node acknowledged before, unless it is told otherwise", async () => {
+  await using server = Deno.serve(
+    { port: 0, hostname: "127.0.0.1", onListen: () => {} },
+    ({ headers }) => new Response(headers.get("cache-control") ?? "none"),
+  );
+  const client = new ServerClient(`http://127.0.0.1:${server.addr.port}`);
+  const stale = { headers: { "cache-control": "max-stale" } };
+  assertEquals((await client.request("GET", "/")).text, "no-cache");
+  assertEquals((await client.request("GET", "/", stale)).text, "max-stale");
+  assertEquals((await client.request("PUT", "/home/x", { body: "x" })).text, "none");
+});
+
 Deno.test("problemText() returns the detail of a problem, sanitized", () => {
   const problem = { status: 403, text: "", json: { detail: "Cannot\n\x1b]0;x\x07do it" } };
   assertEquals(problemText(problem), "Cannot??]0;x?do it");

@@ -29,6 +29,8 @@ export interface WriteNodeOptions extends Partial<WriteQueueOptions> {
   readonly key?: string;
   /** Replaces each session that the node opens. */
   readonly wrap?: (session: Session) => Session;
+  /** Why the database does not answer. */
+  readonly trouble?: string;
 }
 
 /** One node. `await using` waits for its changes and ends its sessions. */
@@ -67,6 +69,7 @@ export class WriteNode {
           }
           return Promise.resolve();
         },
+        trouble: options.trouble,
         createUnreachableError: (_, world) => new StoreError("unreachable", "no primary", world),
       },
       stage: {

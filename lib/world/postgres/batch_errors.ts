@@ -81,11 +81,29 @@ export function unitsWithout<T extends { readonly names: readonly string[] }>(
   return new Set(others.length < units.length ? others : []);
 }
 
+/** Why the database does not answer; see `Link`. */
+export interface DatabaseTrouble {
+  /** As the newest search has found; undefined if it has found none. */
+  readonly trouble: string | undefined;
+  /** Returns the error of a change of a world that was not sent. */
+  createUnreachableError(cause: undefined, world: string): StoreError;
+}
+
+/** Returns the error of a change whose time is over. */
+export function lateError(name: string, isUnknown: boolean, link: DatabaseTrouble): StoreError {
+  return isUnknown ? outcomeUnknown(name, link) : link.createUnreachableError(undefined, name);
+}
+
 /** Returns the error of a change that may have happened. */
-export function outcomeUnknown(name: string): StoreError {
+export function outcomeUnknown(
+  name: string,
+  { trouble }: Pick<DatabaseTrouble, "trouble">,
+): StoreError {
+  const reason = trouble === undefined ? "" : `; ${trouble}`;
   return new StoreError(
     "unknown",
-    "The database did not confirm the change in time: it may have happened, or may yet happen",
+    "The database did not confirm the change in time: it may have happened, or may yet happen" +
+      reason,
     name,
   );
 }

@@ -21,7 +21,13 @@ import {
 import { IDEMPOTENCY_MS } from "../../limits.ts";
 import { StoreError } from "../store.ts";
 import { APPLY_BATCH, toBatchAnswer, toBatchArguments } from "./batch_arguments.ts";
-import { batchErrorOf, outcomeUnknown, unitsWithout } from "./batch_errors.ts";
+import {
+  batchErrorOf,
+  type DatabaseTrouble,
+  lateError,
+  outcomeUnknown,
+  unitsWithout,
+} from "./batch_errors.ts";
 import { type ContentIds, uploadContent } from "./content.ts";
 import { bytesMissing } from "./content_reader.ts";
 import type { KnownHead } from "./cluster_state.ts";
@@ -42,12 +48,10 @@ import {
 import type { QueuedJob, QueuedUnit } from "./queued_job.ts";
 
 /** The sessions of the present primary, and the search for another one. */
-export interface WriteLink {
+export interface WriteLink extends DatabaseTrouble {
   readonly write: SessionPool;
   /** Searches for the primary after a session of a pool failed. */
   reconnect(failed: SessionPool): Promise<void>;
-  /** Returns the error of a change of a world that was not sent; see {@link Link.createUnreachableError}. */
-  createUnreachableError(cause: undefined, world: string): StoreError;
 }
 
 /** What batches need of their node. */
@@ -212,12 +216,7 @@ class UnitsRun {
       if (job.until > now) return true;
       const sent = this.#sent === undefined ? this.#unknown : [...this.#unknown, this.#sent];
       const isUnknown = sent.some(({ units }) => units.some((one) => one.unit === unit));
-      const { name } = job.job;
-      job.fail(
-        isUnknown
-          ? outcomeUnknown(name)
-          : this.#options.link.createUnreachableError(undefined, name),
-      );
+      job.fail(lateError(job.job.name, isUnknown, this.#options.link));
       return false;
     });
     return this.#left.length > 0;
@@ -487,7 +486,11 @@ class UnitsRun {
         const others = unitsWithout(reason, this.#left);
         this.#keepJobs(({ fail, job }, unit) => {
           if (others.has(unit)) return true;
-          fail(tried.has(unit) ? outcomeUnknown(job.name) : error.toStoreError(job.name));
+          fail(
+            tried.has(unit)
+              ? outcomeUnknown(job.name, this.#options.link)
+              : error.toStoreError(job.name),
+          );
           return false;
         });
       }

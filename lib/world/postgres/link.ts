@@ -152,6 +152,11 @@ export class Link {
     return this.#searchFault === undefined && this.#standbyWait !== undefined;
   }
 
+  /** Why the database does not answer, or not confirm, as the newest search has found; undefined if it does. */
+  get trouble(): string | undefined {
+    return this.#searchFault ?? this.#standbyWait;
+  }
+
   /**
    * Returns the error of what the database did not answer. Its message has the newest known reason: that
    * of the session can be older, and does not name the other hosts.
@@ -160,7 +165,7 @@ export class Link {
    * @param world canonical name of the world that could not be changed
    */
   createUnreachableError(cause?: SessionError, world?: string): StoreError {
-    const reason = this.#searchFault ?? this.#standbyWait ?? cause?.message ?? "it does not answer";
+    const reason = this.trouble ?? cause?.message ?? "it does not answer";
     const error = this.commitsWait
       ? new CommitsWait(`The database does not confirm commits: ${reason}`, world)
       : new StoreError("unreachable", `Cannot reach the database: ${reason}`, world);

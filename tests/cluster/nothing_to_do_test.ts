@@ -17,6 +17,10 @@ const XML = { "content-type": "application/xml" };
 const LOCK_INFO =
   `<D:lockinfo xmlns:D="DAV:"><D:lockscope><D:exclusive/></D:lockscope><D:locktype><D:write/></D:locktype></D:lockinfo>`;
 
+const PATCH = { "content-type": "application/json" };
+const updateOf = (change: "set" | "remove") =>
+  `<D:propertyupdate xmlns:D="DAV:"><D:${change}><D:prop><a xmlns="urn:x"/></D:prop></D:${change}></D:propertyupdate>`;
+
 /** A request: its line, and its content. */
 type Step = readonly [line: string, body?: string];
 
@@ -89,10 +93,27 @@ const CASES: readonly Case[] = [
     status: 201,
     after: [["GET /home/locked?raw", /^$/]],
   },
+  {
+    what: "an edit asks for the line that was there before",
+    before: [["PUT /home/edited", "X"]],
+    change: [["PUT /home/edited", "Y"]],
+    asked: ["PATCH /home/edited", '{"line":1,"replace":"X"}'],
+    status: 200,
+    after: [["GET /home/edited?raw", /^X$/]],
+  },
+  {
+    what: "a property is removed that was just set",
+    before: [["PUT /home/described", "x"]],
+    change: [["PROPPATCH /dav/home/described", updateOf("set")]],
+    asked: ["PROPPATCH /dav/home/described", updateOf("remove")],
+    status: 207,
+    after: [["PROPFIND /dav/home/described", /^(?!.*urn:x)/s]],
+  },
 ];
 
 async function send(node: StaleNode["stale"], [line, body]: Step) {
-  const headers = line.startsWith("LOCK") ? { ...T3, ...XML } : T3;
+  const type = line.startsWith("PATCH") ? PATCH : /^(?:LOCK|PROPPATCH)/.test(line) ? XML : {};
+  const headers = { ...T3, ...type };
   return await sendTo(node, line, { headers, ...(body === undefined ? {} : { body }) });
 }
 

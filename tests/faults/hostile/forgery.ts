@@ -3,11 +3,15 @@
  * replace outgoing frames with their own. The host must handle every forged frame. Not a test itself.
  */
 
+import { VERB } from "../../../lib/plugin/wire/frames.ts";
 import { assert, assertEquals, assertMatch } from "../../support/assert.ts";
 import { type Attack, attack, type Outcome } from "./attack.ts";
 import { assertProblem } from "./attacked_server.ts";
 
-/** Makes frames as `lib/plugin/wire/frames.ts` does, and sends `next` in place of the true frame. */
+/**
+ * Makes frames as `lib/plugin/wire/frames.ts` does, and sends `next` in place of the true frames. Only
+ * replies to heartbeats stay: without one the host would end the cell, whatever the attack is.
+ */
 const TOP = `
 const proto = Object.getPrototypeOf(Uint8Array.prototype), slice = proto.slice;
 const text = (s) => new TextEncoder().encode(s);
@@ -23,10 +27,19 @@ const frame = (verb, side, id, payload = new Uint8Array(0)) =>
 const head = (verb, side, id, value, body = "") =>
   frame(verb, side, id, join([u32(text(JSON.stringify(value)).length), text(JSON.stringify(value)), text(body)]));
 let next, heard = [], used = 0;
+const pongsIn = (bytes) => {
+  const found = [];
+  for (let at = 0; at + 10 <= bytes.length;) {
+    const end = at + 4 + (bytes[at] | bytes[at + 1] << 8 | bytes[at + 2] << 16);
+    if (bytes[at + 4] === ${VERB.PONG}) found.push(slice.call(bytes, at, end));
+    at = end;
+  }
+  return found;
+};
 proto.slice = function (...range) {
   const made = slice.apply(this, range);
   // A frame that is sent whole begins with its length; only the buffer of the bootstrap is this long.
-  if (next && this.length >= 16384 && range[0] === 0) { const forged = next; next = undefined; used++; return forged; }
+  if (next && this.length >= 16384 && range[0] === 0) { const forged = join([...pongsIn(made), next]); next = undefined; used++; return forged; }
   return made;
 };
 let going;

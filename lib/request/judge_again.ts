@@ -55,7 +55,6 @@ export function isRefusalOfMemory(outcome: Outcome): boolean {
 }
 
 /**
-/**
  * Whether a request says that it has succeeded, and has changed nothing: memory has what it asks for. A POST
  * asks for something new, such as a capability or a copy.
  *

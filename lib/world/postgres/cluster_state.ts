@@ -244,7 +244,8 @@ export class ClusterState {
 
   /**
    * Drops own steps that the database had confirmed and has lost, which asynchronous replication makes
-   * possible, and returns those of them. A client can have been told before that the outcome is unknown. Their worlds must be read again and passed to {@link ClusterState.replace}.
+   * possible, and returns those of them. A client can have been told before that the outcome is unknown.
+   * Their worlds must be read again and passed to {@link ClusterState.replace}.
    *
    * @param steps own steps whose rows must have come by now
    */
@@ -287,7 +288,12 @@ export class ClusterState {
     if (ids === undefined) {
       this.#heads.clear();
       this.#ended.clear();
-    } else for (const id of ids) this.#heads.delete(id);
+    } else {
+      for (const id of ids) {
+        this.#heads.delete(id);
+        this.#ended.delete(id);
+      }
+    }
     for (const row of rows) {
       const { name, by, version, event } = row;
       const before = heads.get(name);

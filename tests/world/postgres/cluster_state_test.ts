@@ -431,3 +431,15 @@ Deno.test("ClusterState has no lost step after rows that came before the acknowl
   assertEquals(state.applyOwn([own("restore", 1, 4, "home/a")]), true);
   assertEquals([state.unconfirmed, state.catalog.upper("home/a")?.version], [0, 4]);
 });
+
+Deno.test("ClusterState knows nothing of a world that the database has lost with its deletion", () => {
+  const { state } = createState();
+  const db = new History();
+  state.applyRow(db.row("update", 1, 1, "home/a"));
+  state.applyRow(db.row("delete", 1, 2, "home/a", { version: 1 }));
+  state.replace([], state.position, new Set([1]));
+  // After the loss, the numbers of worlds and events are used again.
+  const content = worldOf("home/b", 1, "1");
+  assertEquals(state.applyOwn([own("update", 1, 1, "home/b", { content })]), true);
+  assertEquals(state.catalog.upper("home/b")?.version, 1);
+});

@@ -7,6 +7,7 @@
 import { assert, assertEquals, assertMatch } from "../support/assert.ts";
 import { withTempFolder } from "../support/temp_folder.ts";
 import { ServerProcess } from "./server_process.ts";
+import { readUntilClosed } from "../support/read_until_closed.ts";
 
 /** An HTTP/2 frame (RFC 9113 §4.1). */
 function frame(type: number, flags: number, stream: number, payload: readonly number[]): number[] {
@@ -34,17 +35,6 @@ async function attack(port: number): Promise<string> {
   const writer = connection.writable.getWriter();
   await writer.write(createFlood(300)).catch(() => {});
   return await received;
-}
-
-/** The server can reset the connection after its last frame. */
-async function readUntilClosed({ readable }: Deno.TcpConn): Promise<string> {
-  let text = "";
-  try {
-    for await (const piece of readable.pipeThrough(new TextDecoderStream())) text += piece;
-  } catch (error) {
-    if (!(error instanceof Deno.errors.ConnectionReset)) throw error;
-  }
-  return text;
 }
 
 Deno.test("a flood of cancelled HTTP/2 requests ends its connection and writes no line with DENO_LOG", () =>

@@ -13,6 +13,7 @@ import {
   startAttackedServer,
   TOKENS,
 } from "./hostile/attacked_server.ts";
+import { readUntilClosed } from "../support/read_until_closed.ts";
 
 /** The runtime would read megabytes ahead, and copy them for each chunk. */
 const CHUNKS = 400_000;
@@ -48,17 +49,6 @@ function head(target: string, { url }: AttackedServer, token?: string): string {
 
 function chunks(length: number, count: number): string {
   return `${length.toString(16)}\r\n${"x".repeat(length)}\r\n`.repeat(count);
-}
-
-/** The server closes the connection before it has read everything, which resets it. */
-async function readUntilClosed({ readable }: Deno.TcpConn): Promise<string> {
-  let text = "";
-  try {
-    for await (const piece of readable.pipeThrough(new TextDecoderStream())) text += piece;
-  } catch (error) {
-    if (!(error instanceof Deno.errors.ConnectionReset)) throw error;
-  }
-  return text;
 }
 
 Deno.test("a body in short chunks does not grow the server or delay other requests", async (t) => {

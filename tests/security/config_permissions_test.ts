@@ -130,12 +130,14 @@ Deno.test("narrower permissions are in effect, also after a change by a plugin",
   });
 });
 
+/** Options of a server that is started again: its writes take little time, and the folder stays. */
+function startedAgainIn(data: string) {
+  return { env: { ...CLOSED, ELASTIK_WRITERS: "1", ELASTIK_SYNC: "normal" }, data };
+}
+
 Deno.test("a restart keeps what T3 approved by config worlds, and refuses other changes", async () => {
   await withTempFolder(async (folder) => {
-    const options = {
-      env: { ...CLOSED, ELASTIK_WRITERS: "1", ELASTIK_SYNC: "normal" },
-      data: folder,
-    };
+    const options = startedAgainIn(folder);
     await withServer(options, async (server) => {
       await putWorld(server, CONF, NARROW);
       await installPlugin(server, ["writer", WRITER]);
@@ -185,10 +187,7 @@ oneServerTest(
   RECORDS,
   async () => {
     await withTempFolder(async (folder) => {
-      const options = {
-        env: { ...CLOSED, ELASTIK_WRITERS: "1", ELASTIK_SYNC: "normal" },
-        data: folder,
-      };
+      const options = startedAgainIn(folder);
       await withServer(options, async (server) => {
         await putWorld(server, CONF, NARROW);
         await installPlugin(server, ["reader", READER]);

@@ -61,9 +61,7 @@ export async function openEditor(name, world, signal, done, caret = 0) {
 function editor(name, world, meta, signal, done, caret) {
   const draft = readDraft(name);
   // A text field has LF only. A text with CRLF is sent with CRLF.
-  const hasCrlf = /\r\n/.test(world?.text ?? "");
-  const hasMixed = hasCrlf && /[^\r]\n/.test(world.text);
-  const isCrlf = hasCrlf && !hasMixed;
+  let lineEnds = lineEndsOf(world?.text ?? "");
   let saved = {
     text: (world?.text ?? "").replace(/\r\n?/g, "\n"),
     type: world?.ext ?? "",
@@ -71,11 +69,15 @@ function editor(name, world, meta, signal, done, caret) {
   };
   let base = draft === undefined ? world?.version : draft.base;
   let isSaving = false;
-  /** A version that another client can have written while the response to a save was on its way. */
+  /** What another client can have written while the response to a save was on its way. */
   let missed;
   let isStored = true;
   /** Whether saving would replace what another client wrote: only the user's choice may do this. */
   let isConflict = false;
+  /** Whether a key asked to save during the conflict. */
+  let isRefused = false;
+  /** What happened last to the text that is saved now. */
+  let savedState = "";
   /** Number of the last attempt to save. */
   let attempts = 0;
   let draftTimer = 0;
@@ -146,7 +148,7 @@ function editor(name, world, meta, signal, done, caret) {
   type.showGuess(guess());
   showPreview();
   if (draft !== undefined) showRestored();
-  else if (hasMixed) {
+  else if (lineEnds === "mixed") {
     showNotice("The line ends of this text are mixed. Saving writes LF only.", [hideButton()]);
   }
   showState();
@@ -184,8 +186,10 @@ function editor(name, world, meta, signal, done, caret) {
     showState();
   }
   function showState() {
-    const text = !isUnsaved()
-      ? ""
+    const text = isConflict && isRefused
+      ? "Not saved. Choose with the buttons what to keep"
+      : !isUnsaved()
+      ? savedState
       : isStored
       ? "Not saved"
       : "Not saved. The text is too long to survive a reload";
@@ -243,8 +247,9 @@ function editor(name, world, meta, signal, done, caret) {
 
   /** The key can be held, or pressed again from habit, before the user has read about a conflict. */
   function saveByKey() {
-    if (!isConflict) save(false);
-    else state.textContent = "Not saved. Choose with the buttons what to keep";
+    if (!isConflict) return save(false);
+    isRefused = true;
+    showState();
   }
 
   /** @returns {Promise<boolean>} whether the text was saved */
@@ -257,7 +262,7 @@ function editor(name, world, meta, signal, done, caret) {
     let isSaved = false;
     saveButton.disabled = true;
     try {
-      const text = isCrlf ? sent.text.replaceAll("\n", "\r\n") : sent.text;
+      const text = lineEnds === "CRLF" ? sent.text.replaceAll("\n", "\r\n") : sent.text;
       const written = await saveWorld(name, { ...sent, text, base });
       onSaved({ ...written, text }, sent, closes);
       isSaved = true;
@@ -267,21 +272,26 @@ function editor(name, world, meta, signal, done, caret) {
     } finally {
       isSaving = false;
       saveButton.disabled = false;
-      if (isSaved && missed?.version > base) onLatest(missed);
+      if (isSaved && missed !== undefined) showMissed(missed);
     }
+  }
+  /** A version from before the save says nothing new, and a deletion can be one from before it too. */
+  async function showMissed({ latest }) {
+    if (latest === undefined) latest = await readLatest().catch(() => ({ version: base }));
+    if (latest === undefined || latest.version > base) onLatest(latest);
   }
   function onSaved(written, sent, closes) {
     const { version } = written;
     saved = sent;
     base = version;
     isConflict = false;
+    savedState = `Saved as version ${version}`;
     // What was typed while the request was sent stays in the editor.
     if (closes && !isUnsaved()) return end(written);
     saveButton.textContent = "Save";
     hideNotice();
     hideBeside();
     storeNow();
-    if (!isUnsaved()) state.textContent = `Saved as version ${version}`;
   }
   async function onFault(error, sent, closes) {
     if (error.status === 412) {
@@ -329,6 +339,8 @@ function editor(name, world, meta, signal, done, caret) {
   function showLatest(latest) {
     base = latest?.version;
     isConflict = true;
+    isRefused = false;
+    savedState = "";
     storeNow();
     if (latest === undefined) {
       showNotice(
@@ -353,15 +365,17 @@ function editor(name, world, meta, signal, done, caret) {
       mine: pane.text,
       latest,
       onUse() {
-        const mine = pane.text;
+        const [mine, myLineEnds] = [pane.text, lineEnds];
+        isConflict = false;
+        lineEnds = lineEndsOf(text);
         pane.text = text.replace(/\r\n?/g, "\n");
         hideBeside();
-        isConflict = false;
         saveButton.textContent = "Save";
         showNotice(`The editor has the text of version ${version}.`, [
           button("Back to my text", () => {
-            pane.text = mine;
             isConflict = true;
+            lineEnds = myLineEnds;
+            pane.text = mine;
             saveButton.textContent = `Replace version ${version}`;
             hideNotice();
           }),
@@ -375,7 +389,7 @@ function editor(name, world, meta, signal, done, caret) {
   }
   /** Tells that another client wrote a version, or deleted the world. */
   function onLatest(latest) {
-    if (isSaving) missed = latest;
+    if (isSaving) missed = { latest };
     if (isSaving || ended.signal.aborted || latest?.version === base) return;
     if (latest === undefined) return showLatest(undefined);
     if (!isUnsaved() && latest.text !== undefined) return takeLatest(latest);
@@ -393,10 +407,12 @@ function editor(name, world, meta, signal, done, caret) {
     saved = { text: text.replace(/\r\n?/g, "\n"), type: ext, meta: metaLines(response.headers) };
     base = version;
     isConflict = false;
+    savedState = `Now version ${version}`;
+    lineEnds = lineEndsOf(text);
     type.value = ext;
     pairs.value = saved.meta;
     pane.text = saved.text;
-    state.textContent = `Now version ${version}`;
+    showState();
   }
   function hideBeside() {
     beside.hidden = true;
@@ -471,4 +487,10 @@ function editor(name, world, meta, signal, done, caret) {
     close,
     onLatest,
   };
+}
+
+/** How the lines of a text end: `LF`, `CRLF` or `mixed`. */
+function lineEndsOf(text) {
+  if (!text.includes("\r\n")) return "LF";
+  return /(?:^|[^\r])\n/.test(text) ? "mixed" : "CRLF";
 }

@@ -109,7 +109,7 @@ Deno.test("the editor keeps its text when saving fails", async (t) => {
       await page.getByLabel("Text of").fill("mine\n");
       await server.put("/home/a.txt", "theirs\n");
       await page.getByText("Version 2 was written while you edit.").waitFor();
-      await page.getByRole("button", { name: "Compare" }).click();
+      await page.locator(".notice").getByRole("button", { name: "Compare" }).click();
       await page.locator(".conflict pre").getByText("theirs").waitFor();
       await shots(page, "editor-412");
       await page.getByRole("button", { name: "Use this text" }).click();
@@ -235,6 +235,61 @@ Deno.test("the editor keeps its text when saving fails", async (t) => {
         await page.context().close();
       },
     );
+
+    await t.step(
+      "a deletion that comes before the response to a save is shown after it",
+      async () => {
+        await server.put("/home/gone.txt", "one\n");
+        const { page, messages } = await openEditor(browser, `${url}/home/gone.txt`);
+        await page.getByLabel("Text of").fill("two\n");
+        await page.route("**/home/gone.txt**", async (route) => {
+          if (route.request().method() !== "PUT") return route.fallback();
+          const response = await route.fetch();
+          await remove(server, "/home/gone.txt");
+          await page.locator(".facts").getByText("deleted").waitFor();
+          await route.fulfill({ response });
+        });
+        await page.keyboard.press("Control+s");
+        await page.getByText("was deleted while you edited").waitFor();
+        assertEquals(await textOf(page), "two\n");
+        assertEquals(messages.filter(isNotErrorStatus), []);
+        await page.context().close();
+      },
+    );
+
+    await t.step("what happened to the text is shown until the text changes", async () => {
+      await server.put("/home/state.txt", "one\n");
+      const { page, messages } = await openEditor(browser, `${url}/home/state.txt`);
+      const state = page.locator(".state");
+      /** Does what the editor does some time after each change of the text. */
+      const store = () => page.evaluate("document.dispatchEvent(new Event('visibilitychange'))");
+      await server.put("/home/state.txt", "two\n");
+      await state.getByText("Now version 2").waitFor();
+      await store();
+      assertEquals(await state.textContent(), "Now version 2");
+      await page.keyboard.press("Control+a");
+      await page.keyboard.type("three");
+      assertEquals(await state.textContent(), "Not saved");
+      await page.keyboard.press("Control+s");
+      await state.getByText("Saved as version 3").waitFor();
+      await store();
+      assertEquals(await state.textContent(), "Saved as version 3");
+      await page.keyboard.type(" four");
+      await server.put("/home/state.txt", "five\n");
+      await page.getByText("Version 4 was written while you edit.").waitFor();
+      await page.locator(".notice").getByRole("button", { name: "Compare" }).click();
+      await page.locator(".conflict pre").getByText("five").waitFor();
+      await page.keyboard.press("Control+s");
+      await store();
+      assertEquals(
+        await state.textContent(),
+        "Not saved. Choose with the buttons what to keep",
+      );
+      await page.getByRole("button", { name: "Use this text" }).click();
+      assertEquals(await state.textContent(), "Not saved");
+      assertEquals(messages.filter(isNotErrorStatus), []);
+      await page.context().close();
+    });
 
     await t.step("a lost response does not cause a conflict", async () => {
       await server.put("/home/lost.txt", "one\n");
@@ -609,6 +664,20 @@ Deno.test("the editor of the shell", async (t) => {
       await page.keyboard.press("Control+s");
       await page.getByText("Saved as version 2").waitFor();
       assertEquals(await read("/home/crlf.txt"), "one\r\ntwo\r\nthree");
+      assertEquals(messages, []);
+      await page.context().close();
+    });
+
+    await t.step("keeps the line ends of a version that another client wrote", async () => {
+      await server.put("/home/ends.txt", "one\ntwo\n");
+      const { page, messages } = await openEditor(browser, `${url}/home/ends.txt`);
+      await server.put("/home/ends.txt", "\r\ntwo\r\n");
+      await page.getByText("Now version 2").waitFor();
+      await page.keyboard.press("Control+Home");
+      await page.keyboard.type("three");
+      await page.keyboard.press("Control+s");
+      await page.getByText("Saved as version 3").waitFor();
+      assertEquals(await read("/home/ends.txt"), "three\r\ntwo\r\n");
       assertEquals(messages, []);
       await page.context().close();
     });

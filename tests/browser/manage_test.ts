@@ -196,6 +196,8 @@ Deno.test("the shell creates and manages worlds", async (t) => {
         .waitFor();
       await page.getByRole("dialog").getByRole("button", { name: "Delete" }).press("Enter");
       await page.getByText("2 entries").waitFor();
+      // The stream of changes can be faster than the response that closes the dialog.
+      await page.getByRole("dialog").waitFor({ state: "hidden" });
       assertEquals(await status("/home/keys/a"), 404);
       assertEquals(await status("/home/keys/c"), 200);
       await page.keyboard.press("End");
@@ -203,6 +205,7 @@ Deno.test("the shell creates and manages worlds", async (t) => {
       await page.keyboard.type("renamed");
       await page.keyboard.press("Enter");
       await page.getByRole("link", { name: "renamed" }).waitFor();
+      await page.getByRole("dialog").waitFor({ state: "hidden" });
       await page.keyboard.press("Control+a");
       await page.getByText("2 selected").waitFor();
       await page.keyboard.press("Escape");

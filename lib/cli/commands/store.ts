@@ -275,7 +275,7 @@ function formatReport(
   ];
 }
 
-/** A role without `pg_monitor` cannot see the number. A commit that was confirmed shows that there is one. */
+/** A role without `pg_read_all_stats` cannot see the number. A commit that was confirmed shows that there is one. */
 function countStandbys(facts: ClusterFacts): string {
   const { synchronousStandbys, synchronousNames, standbyWait } = facts;
   if (synchronousStandbys !== undefined) return String(synchronousStandbys);

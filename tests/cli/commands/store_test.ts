@@ -75,7 +75,7 @@ serversTest("store check reports a cluster without fault with exit code 0", {
   assertEquals(report.hosts.map(({ role }: { role: string }) => role), ["primary", "standby"]);
   assertEquals(await servers.sql("SELECT count(*) FROM elastik.runs"), ["1"]);
   assertEquals(report.hosts.map(({ timeline = 0 }) => timeline), [1, 0]);
-  // The number is not for a role without pg_monitor.
+  // The number is not for a role without pg_read_all_stats.
   await servers.sql("CREATE ROLE of_nodes LOGIN");
   assertEquals((await runStore(["init", "--role", "of_nodes"], env)).code, 0);
   const ofNodes = { ...env, ELASTIK_STORE: servers.url("postgres", undefined, "of_nodes") };

@@ -1,5 +1,7 @@
 /** A server for one test: the program in its own process, on a free port, with a temporary data folder. */
 
+import { startLateProxy } from "./late_proxy.ts";
+
 const MAIN = new URL("../../main.ts", import.meta.url);
 const CONFIG = new URL("../../deno.json", import.meta.url);
 
@@ -57,8 +59,9 @@ export async function startBrowserServer(env: Record<string, string> = {}): Prom
   }
   const drained = drain(reader);
   const base = url;
+  const proxy = startLateProxy(base);
   return {
-    url,
+    url: proxy?.url ?? base,
     approve,
     async put(path, body, headers = {}) {
       const response = await fetch(base + path, {
@@ -72,6 +75,7 @@ export async function startBrowserServer(env: Record<string, string> = {}): Prom
       return response;
     },
     async stop() {
+      await proxy?.close();
       child.kill("SIGTERM");
       await child.status;
       await drained;

@@ -292,7 +292,7 @@ Deno.test("the shell shows and changes worlds in the browser", async (t) => {
       await page.getByRole("button", { name: "Disable" }).click();
       await page.getByRole("button", { name: "Activate…" }).waitFor();
       await server.put("/lib/hello", `${source}\nthrow new Error("no");`);
-      await page.getByText('throw new Error("no")').waitFor();
+      await page.locator("pre.text", { hasText: 'throw new Error("no")' }).waitFor();
       await page.getByRole("button", { name: "Activate…" }).click();
       await page.locator(".plugin [role=alert]").getByText("Cannot").waitFor();
       assertEquals(messages.filter((line) => !/401|403|422/.test(line)), []);

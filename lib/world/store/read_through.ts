@@ -47,8 +47,8 @@ export class ReadThrough {
    *
    * @param entry current catalog entry of the world
    * @returns `undefined` if the world was removed during the read
-   * @throws {StoreError} `damaged` if the file is missing, older than the catalog, or cannot be
-   * read
+   * @throws {StoreError} `damaged` if the file is missing or older than the catalog without a change during
+   * the read, or cannot be read; `busy` if each attempt meets changes that replace the world
    */
   async read(name: string, entry: WorldEntry): Promise<World | undefined> {
     const shared = this.#pendingReads.get(name);
@@ -66,7 +66,7 @@ export class ReadThrough {
 
   async #read(name: string): Promise<World | undefined> {
     const { catalog, cache, files, unindexed } = this.#options;
-    for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt++) {
+    for (let attempt = 1;; attempt++) {
       const before = catalog.upper(name);
       if (before === undefined) return undefined;
       const found = await files.read(name);
@@ -74,21 +74,24 @@ export class ReadThrough {
       const cached = cache.get(name);
       if (cached !== undefined) return cached;
       const unchanged = catalog.upper(name) === before;
-      if (found === undefined) {
-        // After a crash during its removal, a deleted world can still be listed as unindexed.
-        if (unindexed.delete(name)) catalog.remove(name);
-        else if (unchanged) break;
-        continue;
+      if (found !== undefined && found.version >= before.version) {
+        const world = toWorld(name, found);
+        if (unchanged && found.version === before.version) cache.set(world);
+        return world;
       }
-      if (found.version < before.version) continue;
-      const world = toWorld(name, found);
-      if (unchanged && found.version === before.version) cache.set(world);
-      return world;
+      // After a crash during its removal, a deleted world can still be listed as unindexed.
+      if (found === undefined && unindexed.delete(name)) catalog.remove(name);
+      else if (unchanged && (found === undefined || attempt >= MAX_ATTEMPTS)) {
+        throw new StoreError(
+          "damaged",
+          "Cannot read the world: its file is missing or older than its catalog entry",
+          name,
+        );
+      } else if (attempt >= MAX_ATTEMPTS) {
+        // A world that is deleted and created all the time was absent for a moment of this read.
+        if (found === undefined) return undefined;
+        throw new StoreError("busy", "Cannot read the world: it changes too often", name);
+      }
     }
-    throw new StoreError(
-      "damaged",
-      "Cannot read the world: its file is missing or older than its catalog entry",
-      name,
-    );
   }
 }

@@ -134,6 +134,26 @@ Deno.test("ReadThrough.read() reads again if the world was absent during the fir
   assertEquals(await read(), 1);
 });
 
+Deno.test("ReadThrough.read() returns undefined for a world that is removed and created all the time", async () => {
+  let version = 3;
+  const { catalog, read, readCount } = createReader([() => {
+    catalog.remove(NAME);
+    catalog.set(entry(version += 2));
+    return undefined;
+  }]);
+  catalog.set(entry(version));
+  assertEquals([await read(), readCount() <= 5], [undefined, true]);
+});
+
+Deno.test("ReadThrough.read() throws busy for a world that older ones replace all the time", async () => {
+  const { catalog, read } = createReader([() => {
+    catalog.set(entry(4));
+    return found(2);
+  }]);
+  catalog.set(entry(3));
+  await assertRejects(read(), { code: "busy" });
+});
+
 Deno.test("ReadThrough.read() removes an unindexed world without a file from the catalog", async () => {
   const { catalog, unknown, read } = createReader([() => undefined]);
   catalog.set(unindexedEntry(NAME));

@@ -155,8 +155,11 @@ function intro() {
 /** The facts of `/proc/status`. */
 function serverFacts(signal) {
   const node = h("dl", {});
+  let turn = 0;
   async function update() {
+    const mine = ++turn;
     const status = await requestAnswer("/proc/status", readStatus, { signal });
+    if (mine !== turn) return;
     fill(
       node,
       Object.entries({

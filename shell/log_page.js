@@ -26,14 +26,17 @@ export async function showLog(main, name, { signal, showError }) {
     const query = new URLSearchParams({ limit: String(PAGE) });
     if (by !== "") query.set("by", by);
     if (before !== undefined) query.set("before", before);
-    const changes = await requestChanges(`${pathOf(name)}/?${query}`, { signal });
+    return await requestChanges(`${pathOf(name)}/?${query}`, { signal });
+  }
+  function setMore(changes) {
     more.hidden = changes.length < PAGE;
     more.value = changes.at(-1)?.cursor ?? "";
-    return changes;
   }
   async function update() {
     const changes = await requestPage();
-    if (signal.aborted) return "";
+    // The user can have asked for older changes meanwhile.
+    if (signal.aborted || !isFirstPage) return "";
+    setMore(changes);
     const isNew = ({ cursor }) => shown !== undefined && !shown.has(cursor);
     fill(list, mergeChanges(changes, PAGE).map((change) => changeRow(change, isNew(change))));
     empty.hidden = changes.length > 0;
@@ -42,7 +45,11 @@ export async function showLog(main, name, { signal, showError }) {
   }
   async function showOlder() {
     isFirstPage = false;
-    const changes = await requestPage(more.value);
+    const before = more.value;
+    const changes = await requestPage(before);
+    // A second click asks for the same page.
+    if (more.value !== before) return;
+    setMore(changes);
     const rows = mergeChanges(changes, PAGE).map((change) => changeRow(change, false));
     list.append(...rows);
     rows[0]?.querySelector("a").focus();

@@ -14,11 +14,17 @@ export function recentChanges(signal) {
   const node = h("ul", { class: "recent" });
   /** Cursors of the changes that are shown. */
   let shown;
+  let turn = 0;
 
-  /** Requests the changes and draws them. Resolves with the newest cursor, or `""`. */
+  /**
+   * Requests the changes and draws them, if no later call has begun. Resolves with the newest cursor, or
+   * `""`.
+   */
   async function update() {
+    const mine = ++turn;
     const changes = await requestAnswer(RECENT_PATH, readChanges, { signal });
     if (signal.aborted) return "";
+    if (mine !== turn) return changes[0]?.cursor ?? "";
     const isNew = ({ cursor }) => shown !== undefined && !shown.has(cursor);
     fill(node, mergeChanges(changes, MAX_ROWS).map((change) => changeRow(change, isNew(change))));
     if (changes.length === 0) {

@@ -30,6 +30,8 @@ import { noteRestored, restoreAll, restoreTrashed } from "./undo_delete.js";
 /** Worlds in a page of the list. */
 const PAGE = 100;
 const UPDATE_MS = 1000;
+/** A change of another world can be a restoration under another name, which its event does not tell. */
+const OTHER_UPDATE_MS = 10_000;
 const ROOT = "/proc/trash/";
 
 /**
@@ -50,18 +52,24 @@ export async function showTrash(main, { name }, { signal, showError }) {
   main.replaceChildren(page.node);
   page.add(entries, next);
   const updateSoon = throttled(UPDATE_MS, signal, async () => {
+    const { removals } = page;
     try {
       const newest = await readPage(first, signal);
-      if (!signal.aborted) page.update(newest.entries, newest.next);
+      if (signal.aborted) return;
+      // The list can be from before what the user did meanwhile.
+      if (page.removals !== removals) updateSoon();
+      else page.update(newest.entries, newest.next);
     } catch (error) {
       if (!signal.aborted) noteError(error);
     }
   });
+  const updateLater = throttled(OTHER_UPDATE_MS, signal, updateSoon, OTHER_UPDATE_MS);
   follow(`/stream${below === "" ? "" : pathOf(below)}/?brief`, {
     signal,
     // `list` comes first and after each interruption: something can have changed before.
     onEvent({ type, data }) {
       if (type !== "update" || page.hasName(data.name)) updateSoon();
+      else updateLater();
     },
     // A capability can see entries of the trash without the right to follow all worlds.
     onError: (error) => error.status === 401 && showError(error),
@@ -76,6 +84,8 @@ async function readPage(path, signal) {
 }
 
 class TrashPage {
+  /** How often rows disappeared because of what the user did. */
+  removals = 0;
   /** @type {Entry[]} */
   #entries = [];
   #next;
@@ -132,11 +142,13 @@ class TrashPage {
     this.#list.addEventListener("keydown", moveFocus);
   }
 
-  /** Adds a page of the list. */
+  /** Adds a page of the list, without what the list has already. */
   add(entries, next) {
-    this.#entries.push(...entries);
+    const known = new Set(this.#keys());
+    const added = entries.filter((entry) => !known.has(keyOf(entry)));
+    this.#entries.push(...added);
     this.#next = next;
-    this.#list.append(...entries.map((entry) => this.#row(entry)));
+    this.#list.append(...added.map((entry) => this.#row(entry)));
     this.#draw();
   }
 
@@ -156,7 +168,7 @@ class TrashPage {
     if (last < 0) this.#next = next;
     this.#entries.unshift(...added);
     this.#list.prepend(...added.map((entry) => this.#row(entry)));
-    this.#drop(replaced.filter((entry) => !current.has(keyOf(entry))));
+    this.#dropRows(replaced.filter((entry) => !current.has(keyOf(entry))));
   }
 
   #draw() {
@@ -249,12 +261,18 @@ class TrashPage {
     return this.#entries.filter((entry) => this.#selection.has(keyOf(entry)));
   }
 
-  /** Removes rows, and moves the focus to what follows them. */
+  /** Removes the rows of what the user restored, or deleted for good. */
   #drop(entries) {
-    keepFocus(this.#list, () => this.#dropRows(new Set(entries.map(keyOf))));
+    this.removals += 1;
+    this.#dropRows(entries);
   }
 
-  #dropRows(dropped) {
+  /** Removes rows, and moves the focus to what follows them. */
+  #dropRows(entries) {
+    keepFocus(this.#list, () => this.#dropKeys(new Set(entries.map(keyOf))));
+  }
+
+  #dropKeys(dropped) {
     this.#entries = this.#entries.filter((entry) => !dropped.has(keyOf(entry)));
     for (const row of [...this.#list.children]) {
       if (!dropped.has(row.dataset.key)) continue;

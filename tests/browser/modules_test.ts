@@ -9,6 +9,7 @@ import { ago, duration, grouped, size } from "../../shell/format.js";
 import { hexDump } from "../../shell/hex_view.js";
 import { pathOf, placeOf, shownName } from "../../shell/place.js";
 import { eventParser } from "../../shell/sse.js";
+import { throttled } from "../../shell/throttled.js";
 import { EXTENSIONS, kindOf } from "../../shell/viewers.js";
 
 Deno.test("the page loads the module of a viewer early for each extension that needs it", async () => {
@@ -170,4 +171,32 @@ Deno.test("deceptionOf() warns of source that looks different from what it does"
   );
   assertMatch(deceptionOf("let a\u200bb = 1;") ?? "", /U\+200B in line 1/);
   assertStrictEquals(deceptionOf("// é שלום 👩‍👩‍👧\n\ufeffa"), undefined);
+});
+
+Deno.test("throttled() calls again for what was asked during a call, after its end", async () => {
+  const ends: (() => void)[] = [];
+  const ended = new AbortController();
+  let started = Promise.withResolvers<void>();
+  const ask = throttled(1, ended.signal, () => {
+    started.resolve();
+    return new Promise<void>((resolve) => ends.push(resolve));
+  }, 1);
+  ask();
+  ask();
+  await started.promise;
+  started = Promise.withResolvers();
+  ask();
+  ask();
+  // Longer than the time between two calls.
+  await new Promise((resolve) => setTimeout(resolve, 20));
+  assertEquals(ends.length, 1);
+  ends[0]?.();
+  await started.promise;
+  ends[1]?.();
+  await new Promise((resolve) => setTimeout(resolve, 20));
+  assertEquals(ends.length, 2);
+  ask();
+  ended.abort();
+  await new Promise((resolve) => setTimeout(resolve, 20));
+  assertEquals(ends.length, 2);
 });

@@ -254,6 +254,37 @@ const STEPS: readonly { title: string; run(context: StepContext): Promise<void> 
     },
   },
   {
+    title: "a list of the trash from before a restoration does not bring the row back",
+    async run({ page, server }) {
+      for (const one of ["one", "two"]) await server.put(`/home/late/${one}.txt`, one);
+      await remove(server, "/home/late/one.txt");
+      await page.goto(`${server.url}/proc/trash/home/late/`);
+      await page.getByText("1 deleted world", { exact: true }).waitFor();
+      let isLate = true;
+      const restored = Promise.withResolvers<void>();
+      const read = Promise.withResolvers<void>();
+      const shown = Promise.withResolvers<void>();
+      await page.route("**/proc/trash/home/late/**", async (route) => {
+        if (!isLate) return route.fallback();
+        isLate = false;
+        const response = await route.fetch();
+        read.resolve();
+        await restored.promise;
+        await route.fulfill({ response });
+        shown.resolve();
+      });
+      await remove(server, "/home/late/two.txt");
+      await read.promise;
+      await page.getByRole("button", { name: "Restore home/late/one.txt" }).click();
+      await page.getByText("has no worlds below /home/late/").waitFor();
+      restored.resolve();
+      await shown.promise;
+      await page.getByText("1 deleted world", { exact: true }).waitFor();
+      await page.getByRole("button", { name: "Restore home/late/two.txt" }).waitFor();
+      assertEquals(await page.getByRole("button", { name: /^Restore home/ }).count(), 1);
+    },
+  },
+  {
     title: "the trash shows what others delete and restore, and the times are local",
     async run({ page, server }) {
       for (const one of ["one", "two", "three"]) await server.put(`/home/live/${one}.txt`, one);
@@ -287,6 +318,13 @@ const STEPS: readonly { title: string; run(context: StepContext): Promise<void> 
       await first.waitFor({ state: "detached" });
       await page.getByText("1 deleted world", { exact: true }).waitFor();
       await page.getByRole("button", { name: "Restore home/live/two.txt" }).waitFor();
+      const two = JSON.parse((await read(server, "/proc/trash/home/live/")).text);
+      const renamed = await fetch(
+        `${server.url}/home/live/other.txt?trash=${encodeURIComponent(two[0].id)}`,
+        { method: "PUT", headers: { authorization: `Bearer ${server.approve}` } },
+      );
+      assertEquals(renamed.status, 201, await renamed.text());
+      await page.getByText("has no worlds below /home/live/").waitFor();
     },
   },
   {

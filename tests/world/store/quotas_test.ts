@@ -107,6 +107,9 @@ Deno.test("nothing is added while the trash of a quota is full, also after a res
       }
       // Deletes are always possible; what was in the trash before the list counts, too.
       for (const name of ["a", "b"]) await remove(`home/q/${name}`);
+      // No change waits until the trash from before the list has been read.
+      const isFull = () => Promise.resolve(store.counts.quotas.full === 1 || undefined);
+      await eventually(isFull, "full");
       await refused(putText(store, "home/q/d", ""));
       await refused(append(store, "home/q/c", "z"));
       await putText(store, "home/q/c", "shorter");
@@ -123,7 +126,7 @@ Deno.test("nothing is added while the trash of a quota is full, also after a res
       await store.close();
       store = await openStore(data);
       await store.listTrash({ within: [], limit: 1 }); // known
-      await eventually(() => Promise.resolve(store.counts.quotas.full === 1 || undefined), "full");
+      await eventually(isFull, "full");
       await refused(putText(store, "home/q/d", ""));
       // Out of the trash: for good.
       for (const id of ids) await store.expunge(id);

@@ -183,6 +183,7 @@ export function trashSuite({ name: engine, withStore, isScattered = false }: Eng
 
   Deno.test(`${engine} deletes a world in the trash for good, and counts the trash`, () =>
     withStore({}, async ({ store }) => {
+      await store.listTrash({ within: ALL_WORLDS, limit: 1 }); // the trash has been measured
       const [a, b] = [await deleted(store, "home/a"), await deleted(store, "home/b")];
       const { entries, bytes } = store.counts.trash;
       assert(isScattered || entries === 2 && bytes > 0);

@@ -182,8 +182,12 @@ export class TrashQueries {
   }
 
   async #measure(): Promise<void> {
-    const [row] = await this.#options.read.use((session) => session.query(SIZE, [], LONG_QUERY_MS));
-    this.counter.setSize({ entries: Number(row?.entries ?? 0), bytes: Number(row?.bytes ?? 0) });
+    await this.counter.measure(async () => {
+      const [row] = await this.#options.read.use((session) =>
+        session.query(SIZE, [], LONG_QUERY_MS)
+      );
+      return { entries: Number(row?.entries ?? 0), bytes: Number(row?.bytes ?? 0) };
+    }, "replace"); // changes of other nodes are not counted
   }
 
   /** Deletes worlds whose time is over, in small steps. */

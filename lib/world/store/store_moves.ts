@@ -47,7 +47,11 @@ export class StoreMoves {
   }
 
   async remove(change: Removal): Promise<RemovalResult> {
-    return await this.#parts.waits.run("change", [change.name], () => this.#remove(change));
+    return await this.#parts.waits.run(
+      "change",
+      [change.name],
+      () => this.#parts.trash.change(() => this.#remove(change)),
+    );
   }
 
   async #remove(change: Removal): Promise<RemovalResult> {
@@ -86,7 +90,7 @@ export class StoreMoves {
       this.#parts.waits.run(
         "change",
         [from, name],
-        () => this.#rename(plans.within(change, maxBytes)),
+        () => this.#parts.trash.change(() => this.#rename(plans.within(change, maxBytes))),
       );
     return await this.#parts.quotas.run({ name, by, from }, (current) => current, run);
   }

@@ -14,6 +14,9 @@ export interface TrashListeners {
   readonly onTaken?: (world: Pick<CountedTrash, "id" | "name">) => void;
 }
 
+/** Size of the trash of a store. */
+export type TrashSize = Pick<TrashCounts, "entries" | "bytes">;
+
 /** See the module. */
 export class TrashCounter {
   readonly #listeners: TrashListeners;
@@ -21,6 +24,11 @@ export class TrashCounter {
   #entries = 0;
   #bytes = 0;
   #expired = 0;
+  /** How many changes of the trash were counted. */
+  #changes = 0;
+  /** Changes that run: the store can have them already. */
+  #running = 0;
+  #isMeasured = false;
 
   constructor(listeners: TrashListeners) {
     this.#listeners = listeners;
@@ -31,19 +39,46 @@ export class TrashCounter {
     return { entries: this.#entries, bytes: this.#bytes, expired: this.#expired };
   }
 
-  /** Replaces the figures by those of the store. */
-  setSize(size: { readonly entries: number; readonly bytes: number }): void {
-    this.#entries = size.entries;
-    this.#bytes = size.bytes;
+  /**
+   * Replaces the figures by those of the store. If the trash changes at the same time, nothing tells which
+   * of the changes they contain.
+   *
+   * @param read reads the size of the store
+   * @param otherwise what happens then: `keep` takes the figures of the store only if there were none yet
+   * @returns whether the trash did not change at the same time
+   */
+  async measure(
+    read: () => Promise<TrashSize>,
+    otherwise: "keep" | "replace",
+  ): Promise<boolean> {
+    const changes = this.#changes;
+    const { entries, bytes } = await read();
+    const isExact = this.#running === 0 && this.#changes === changes;
+    if (isExact || !this.#isMeasured || otherwise === "replace") {
+      [this.#entries, this.#bytes] = [entries, bytes];
+    }
+    this.#isMeasured = true;
+    return isExact;
   }
 
-  /** Runs an operation on an id; no other operation on it runs at the same time. */
-  use<T>(id: string, operation: () => Promise<T>): Promise<T> {
-    return this.#locks.exclusive([id], operation);
+  /** Runs a change of the trash; see {@link TrashCounter.measure}. */
+  async change<T>(run: () => Promise<T>): Promise<T> {
+    this.#running += 1;
+    try {
+      return await run();
+    } finally {
+      this.#running -= 1;
+    }
+  }
+
+  /** Runs a change of an id in the trash; no other one of this id runs at the same time. */
+  use<T>(id: string, run: () => Promise<T>): Promise<T> {
+    return this.change(() => this.#locks.exclusive([id], run));
   }
 
   /** Counts a world that moved to the trash. */
   recordAdded(world: CountedTrash): void {
+    this.#changes += 1;
     this.#entries += 1;
     this.#bytes += world.bytes;
     this.#listeners.onAdded?.(world);
@@ -51,6 +86,7 @@ export class TrashCounter {
 
   /** Counts worlds that left the trash. */
   recordTaken(worlds: readonly Pick<CountedTrash, "id" | "name">[], bytes: number): void {
+    this.#changes += 1;
     this.#entries = Math.max(0, this.#entries - worlds.length);
     this.#bytes = Math.max(0, this.#bytes - bytes);
     for (const world of worlds) this.#listeners.onTaken?.(world);

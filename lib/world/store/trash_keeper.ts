@@ -20,6 +20,10 @@ import { readTrashPages, TrashCounter, type TrashListeners } from "./trash_count
 import type { WithoutId, WorkerClient } from "./worker_client.ts";
 import type { IndexJob, JobResults } from "./worker_messages.ts";
 
+/** How often the size of the trash is read while it changes, and the pause between, in milliseconds. */
+const SIZE_READS = 5;
+const SIZE_PAUSE_MS = 500;
+
 /** What a {@link TrashKeeper} needs. */
 export interface TrashKeeperOptions extends TrashListeners {
   /** The Worker that serves the trash. */
@@ -63,12 +67,12 @@ export class TrashKeeper {
    * @param ready the background work begins after it; a failure of it does not matter
    */
   async run(ready: Promise<unknown>): Promise<void> {
-    await this.#addUnknown();
+    await this.#count();
     await ready.catch(() => {}); // the index reports it
     while (!this.#isStopping) {
       await this.#expire();
       await this.#pauses.wait(TRASH_SWEEP_MS);
-      if (!this.#isStopping) await this.#addUnknown();
+      if (!this.#isStopping) await this.#count();
     }
   }
 
@@ -118,26 +122,44 @@ export class TrashKeeper {
     this.#known.reject(createClosedError());
   }
 
-  /** Adds rows for folders that the table lacks, in small steps. */
-  async #addUnknown(): Promise<void> {
+  /** Makes all of the trash known, and adds it up: again if it changes at the same time. */
+  async #count(): Promise<void> {
     try {
-      const now = new Date(this.#options.now()).toISOString();
-      const ids = await this.#run<"trashUnknown">({ kind: "trashUnknown", now });
-      for (let at = 0; at < ids.length && !this.#isStopping; at += TRASH_FACTS_PER_STEP) {
-        const step = ids.slice(at, at + TRASH_FACTS_PER_STEP);
-        const facts = await this.#run<"trashFacts">({ kind: "trashFacts", ids: step });
-        const records = facts.map((entry) => ({
-          ...entry,
-          restricted: this.#options.isRestricted(entry.name),
-        }));
-        await this.#run<"trashAdd">({ kind: "trashAdd", records });
+      let isExact = await this.#addUnknown().then(() => this.#measure());
+      this.#setKnown();
+      for (let reads = 1; reads < SIZE_READS && !isExact && !this.#isStopping; reads++) {
+        await this.#pauses.wait(SIZE_PAUSE_MS);
+        isExact = await this.#measure();
       }
-      this.counter.setSize(await this.#run<"trashAdd">({ kind: "trashAdd", records: [] }));
     } catch (error) {
       this.#report("read", error);
+      this.#setKnown();
     }
+  }
+
+  #setKnown(): void {
     this.#isKnown = true;
     this.#known.resolve();
+  }
+
+  async #measure(): Promise<boolean> {
+    const read = () => this.#run<"trashAdd">({ kind: "trashAdd", records: [] });
+    return await this.counter.measure(read, "keep");
+  }
+
+  /** Adds rows for folders that the table lacks, in small steps. */
+  async #addUnknown(): Promise<void> {
+    const now = new Date(this.#options.now()).toISOString();
+    const ids = await this.#run<"trashUnknown">({ kind: "trashUnknown", now });
+    for (let at = 0; at < ids.length && !this.#isStopping; at += TRASH_FACTS_PER_STEP) {
+      const step = ids.slice(at, at + TRASH_FACTS_PER_STEP);
+      const facts = await this.#run<"trashFacts">({ kind: "trashFacts", ids: step });
+      const records = facts.map((entry) => ({
+        ...entry,
+        restricted: this.#options.isRestricted(entry.name),
+      }));
+      await this.#run<"trashAdd">({ kind: "trashAdd", records });
+    }
   }
 
   /** Deletes worlds whose time is over. */

@@ -278,6 +278,7 @@ postgresTest(
       store.put({ name, body: new TextEncoder().encode(text), ext: "txt", meta: [], by: "T3" });
     await put(a, "etc/quota", "prefix:/home/t trash:1");
     await b.refresh();
+    await until(() => b.quotas("home/t/x", "").length > 0);
     for (let round = 1; round <= 5; round++) {
       await put(a, "var/at/1", "home/t/x");
       const { trash } = await a.remove({ name: "var/at/1", by: "T3" });

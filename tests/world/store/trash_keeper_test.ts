@@ -148,6 +148,28 @@ Deno.test("TrashKeeper adds the facts of folders without a row once, in steps", 
     assertEquals(jobs.includes("trashFacts"), false);
   }));
 
+Deno.test("TrashKeeper measures the trash again if it changed at the same time", () =>
+  withTrash(async (fixture) => {
+    const keeper = fixture.keeper();
+    let end = () => {};
+    const isRunning = new Promise<void>((resolve) => end = resolve);
+    const change = keeper.counter.change(async () => {
+      await isRunning;
+      // The store had it before it was counted, and before the first measurement.
+      keeper.counter.recordAdded({ id: "1", name: "home/a", by: "T2", bytes: 1 });
+    });
+    add(fixture, "1", "home/a", 0);
+    const running = keeper.run(Promise.resolve());
+    while (keeper.counter.counts.entries === 0) await new Promise((next) => setTimeout(next, 1));
+    end();
+    await change;
+    assertEquals(keeper.counter.counts.entries, 2);
+    while (keeper.counter.counts.entries === 2) await new Promise((next) => setTimeout(next, 1));
+    assertEquals(keeper.counter.counts.entries, 1);
+    keeper.stop();
+    await running;
+  }));
+
 Deno.test("TrashKeeper fails a page that waits while the store closes", () =>
   withTrash(async (fixture) => {
     const keeper = fixture.keeper();

@@ -111,6 +111,8 @@ routerSuite("router follows /etc/router.conf", (add) => {
 
   add("shows at most `candidates` names, similar and recent ones first", async (router) => {
     await router.reset({ says: "NONE" }, "candidates = 3");
+    // The configuration is a world as well, and an earlier test deleted it.
+    await router.waitForTimes();
     await router.storeWorlds(
       "home/rain-gauge",
       "home/old",

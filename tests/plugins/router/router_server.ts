@@ -66,6 +66,19 @@ export class RouterServer {
     }
   }
 
+  /**
+   * Waits until all worlds are in the past. A world that is created again is as late as the second after
+   * the end of the earlier world of its name.
+   */
+  async waitForTimes(): Promise<void> {
+    const headers = { accept: "application/json" };
+    const rows: unknown = JSON.parse((await this.get("/proc/worlds", headers)).text);
+    if (!Array.isArray(rows)) throw new TypeError("/proc/worlds is not a list");
+    const times = rows.map((row) => Date.parse(String(record(row).updated_at)));
+    const left = Math.max(...times) - Date.now();
+    await new Promise((resolve) => setTimeout(resolve, left + 3));
+  }
+
   /** Deletes the worlds of the tests and restarts the router, so that its cache is empty. */
   async reset(behaviour: Behaviour = {}, conf?: string): Promise<void> {
     for (const space of ["home", "etc"]) {

@@ -111,7 +111,7 @@ export function openDialog(question) {
   );
   const node = showDialog(title, form);
   node.mayCloseOutside = () => !isChanged;
-  node.addEventListener("close", () => resolve(null));
+  node.addEventListener("shell:closed", () => resolve(null));
   showCheck();
   const first = controls.values().next().value ?? confirm;
   first.focus();
@@ -120,7 +120,8 @@ export function openDialog(question) {
 }
 
 /**
- * Shows a dialog with any content, which is removed from the page when it is closed.
+ * Shows a dialog with any content, which is removed from the page when it is closed. It gets the event
+ * `shell:closed` then, before any other task runs.
  *
  * @param {string} title
  * @param {...unknown} content
@@ -142,7 +143,7 @@ export function showDialog(title, ...content) {
   );
   node.mayCloseOutside = () => true;
   const ended = new AbortController();
-  node.addEventListener("close", () => {
+  node.addEventListener("shell:closed", () => {
     ended.abort();
     node.remove();
     // The browser gives the focus back, unless the view removed that element.
@@ -160,6 +161,10 @@ export function showDialog(title, ...content) {
   keepFocus(node, ended.signal);
   document.body.append(node);
   node.showModal();
+  // The browser dispatches `close` with the next frame, and a hidden tab has none. Until then the question
+  // would still be asked, and the next one refused.
+  const closed = new MutationObserver(() => node.dispatchEvent(new Event("shell:closed")));
+  closed.observe(node, { attributeFilter: ["open"] });
   node.querySelector("input, select, textarea")?.focus();
   return node;
 }

@@ -146,7 +146,7 @@ export function attachFinder({ node, input, list, status }, { prefix }) {
 
   input.addEventListener("input", onInput);
   input.addEventListener("keydown", onKey);
-  node.addEventListener("close", () => {
+  node.addEventListener("shell:closed", () => {
     clearTimeout(timer);
     asking.abort();
   });

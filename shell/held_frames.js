@@ -19,7 +19,7 @@ export function holdFrames(dialog) {
     frame.replaceWith(place);
     return { frame, place };
   });
-  dialog.addEventListener("close", () => {
+  dialog.addEventListener("shell:closed", () => {
     for (const { frame, place } of frames) {
       if (!place.isConnected) continue;
       frame.dispatchEvent(new Event("shell:again"));
@@ -32,5 +32,5 @@ export function holdFrames(dialog) {
 export function addFrame(run) {
   const dialog = document.querySelector("dialog[data-secret]");
   if (dialog === null) run();
-  else dialog.addEventListener("close", run, { once: true });
+  else dialog.addEventListener("shell:closed", run, { once: true });
 }

@@ -36,7 +36,7 @@ export function openSession(app) {
     ),
   );
   // Signed in or out, here or in another tab: what the dialog says is no longer true.
-  node.addEventListener("close", app.onNextSession(close));
+  node.addEventListener("shell:closed", app.onNextSession(close));
 
   function thenClose(run) {
     close();

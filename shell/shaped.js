@@ -27,7 +27,7 @@ export function openShaped(name) {
   const page = h("a", { href: `/shaped${pathOf(name)}` }, "Open as a page");
   const node = showDialog("Shaped", form.node, h("p", { class: "hint" }, page));
   node.classList.add("shaping");
-  node.addEventListener("close", () => stop.abort());
+  node.addEventListener("shell:closed", () => stop.abort());
 }
 
 /** Shows the view of `/shaped/…`, and requests what its URL asks for. */

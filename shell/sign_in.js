@@ -31,7 +31,7 @@ export function signIn(text) {
       isDone = authorization() !== null;
       node.close();
     });
-    node.addEventListener("close", () => {
+    node.addEventListener("shell:closed", () => {
       stop();
       open = undefined;
       resolve(isDone);

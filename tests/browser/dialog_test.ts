@@ -1,7 +1,7 @@
 /** The dialogs of the shell, by keyboard and mouse. */
 
 import { assertEquals } from "../support/assert.ts";
-import { openPage, startBrowser } from "./browser.ts";
+import { openPage, startBrowser, untilTrue } from "./browser.ts";
 import { startBrowserServer } from "./browser_server.ts";
 
 Deno.test("every dialog of the shell is made by dialog.js", async () => {
@@ -43,6 +43,33 @@ Deno.test("a dialog of the shell", async (t) => {
         await page.locator("dialog").waitFor({ state: "detached" });
         assertEquals(await page.evaluate("document.activeElement.closest('.head') !== null"), true);
         assertEquals((await fetch(`${url}/home/a.txt`)).status, 200);
+      },
+    );
+
+    await t.step(
+      "is over before the next frame, also if a script or the browser closes it",
+      async () => {
+        // The browser dispatches `close` with a frame.
+        const note = `closes = [];
+        document.querySelector("dialog").addEventListener("close", ({ target }) =>
+          closes.push(target.isConnected), true)`;
+        for (
+          const close of [
+            () => page.keyboard.press("Escape"),
+            () => page.getByRole("button", { name: "Cancel" }).click(),
+            () =>
+              page.evaluate(
+                "history.replaceState(history.state, ''), dispatchEvent(new Event('popstate'))",
+              ),
+          ]
+        ) {
+          await remove.click();
+          await page.getByRole("dialog", { name: "Delete?" }).waitFor();
+          await page.evaluate(note);
+          await close();
+          await untilTrue(page, "closes.length === 1");
+          assertEquals(await page.evaluate("closes"), [false]);
+        }
       },
     );
 

@@ -1,7 +1,7 @@
 /** The editor in the browser: no text that was typed is lost. */
 
 import { assert, assertEquals } from "../support/assert.ts";
-import { openPage, startBrowser } from "./browser.ts";
+import { openPage, startBrowser, untilTrue } from "./browser.ts";
 import { type BrowserServer, startBrowserServer } from "./browser_server.ts";
 
 type Page = Awaited<ReturnType<typeof openPage>>["page"];
@@ -361,6 +361,13 @@ Deno.test("the editor asks before its text is lost", async (t) => {
       assertEquals(await textOf(page), "typed\n");
 
       await page.evaluate("history.back()");
+      await asking(page).waitFor();
+      assertEquals(page.url(), `${url}/home/a.txt`);
+      // The answer counts at once: Back directly after it is the next question.
+      await page.evaluate(
+        "earlier = document.querySelector('dialog'), earlier.close(), history.back()",
+      );
+      await untilTrue(page, "![null, earlier].includes(document.querySelector('dialog'))");
       await asking(page).waitFor();
       assertEquals(page.url(), `${url}/home/a.txt`);
       await page.getByRole("button", { name: "Keep editing" }).click();

@@ -4,17 +4,23 @@ import { assertEquals } from "../support/assert.ts";
 import { openPage, startBrowser, untilTrue } from "./browser.ts";
 import { startBrowserServer } from "./browser_server.ts";
 
-Deno.test("every dialog of the shell is made by dialog.js", async () => {
+Deno.test("every dialog of the shell is made by dialog.js, and its end is shell:closed", async () => {
   const found: string[] = [];
+  const late: string[] = [];
   for (const folder of ["", "lazy/"]) {
     const url = new URL(`../../shell/${folder}`, import.meta.url);
     for await (const { name } of Deno.readDir(url)) {
       if (!name.endsWith(".js")) continue;
       const text = await Deno.readTextFile(new URL(name, url));
       if (/showModal\(|"dialog"/.test(text)) found.push(folder + name);
+      // The browser dispatches it with the next frame.
+      if (/addEventListener\(\s*"close"|\bon: \{[^}]*\bclose\b|\.onclose\b/.test(text)) {
+        late.push(folder + name);
+      }
     }
   }
   assertEquals(found, ["dialog.js"]);
+  assertEquals(late, []);
 });
 
 Deno.test("a dialog of the shell", async (t) => {

@@ -14,7 +14,9 @@ Deno.test("every dialog of the shell is made by dialog.js, and its end is shell:
       const text = await Deno.readTextFile(new URL(name, url));
       if (/showModal\(|"dialog"/.test(text)) found.push(folder + name);
       // The browser dispatches it with the next frame.
-      if (/addEventListener\(\s*"close"|\bon: \{[^}]*\bclose\b|\.onclose\b/.test(text)) {
+      if (
+        /addEventListener\(\s*"close"|\bon: \{(?:[^}]*,)?\s*close\s*[,:}]|\.onclose\b/.test(text)
+      ) {
         late.push(folder + name);
       }
     }
